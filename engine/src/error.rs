@@ -1,0 +1,194 @@
+//! The one error type that users see: SQLSTATE, message, detail, hint, place.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place in the SQL text, both counted from 1; columns count characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Line of the statement's text.
+    pub line: u32,
+    /// Column in the line.
+    pub column: u32,
+}
+
+/// What went wrong, for programs (`sqlstate`) and for people (the rest).
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    sqlstate: &'static str,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    position: Option<Position>,
+    source: Option<Arc<remora_storage::Error>>,
+}
+
+impl Error {
+    /// An error with a SQLSTATE (see [`state`]) and a message in PostgreSQL's manner.
+    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            sqlstate,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            source: None,
+        }))
+    }
+
+    /// Something that SQL has and this engine does not (yet): 0A000.
+    pub fn unsupported(what: impl fmt::Display) -> Self {
+        Self::new(
+            state::FEATURE_NOT_SUPPORTED,
+            format!("{what} is not supported"),
+        )
+    }
+
+    /// The same error with more facts.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with its place, unless it has one already.
+    #[must_use]
+    pub fn at(mut self, position: Option<Position>) -> Self {
+        self.0.position = self.0.position.or(position);
+        self
+    }
+
+    /// Five characters, PostgreSQL's.
+    pub fn sqlstate(&self) -> &'static str {
+        self.0.sqlstate
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// More facts.
+    pub fn detail(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Where in the SQL text.
+    pub fn position(&self) -> Option<Position> {
+        self.0.position
+    }
+
+    /// Whether the transaction may succeed if it is run again from its start.
+    pub fn is_retryable(&self) -> bool {
+        self.sqlstate() == state::SERIALIZATION_FAILURE
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0
+            .source
+            .as_ref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+impl From<remora_storage::Error> for Error {
+    fn from(source: remora_storage::Error) -> Self {
+        let mut error = Self::new(source.sqlstate(), source.to_string());
+        if let remora_storage::Error::UniqueViolation { detail, .. } = &source {
+            error.0.detail = Some(detail.clone());
+        }
+        if source.is_retryable() {
+            error.0.hint = Some("Retry the transaction.".to_owned());
+        }
+        error.0.source = Some(Arc::new(source));
+        error
+    }
+}
+
+/// The SQLSTATEs in use, by PostgreSQL's names.
+#[allow(missing_docs, reason = "the names are PostgreSQL's")]
+pub mod state {
+    pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+    pub const CARDINALITY_VIOLATION: &str = "21000";
+    pub const STRING_DATA_RIGHT_TRUNCATION: &str = "22001";
+    pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+    pub const INVALID_DATETIME_FORMAT: &str = "22007";
+    pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
+    pub const DIVISION_BY_ZERO: &str = "22012";
+    pub const INTERVAL_FIELD_OVERFLOW: &str = "22015";
+    pub const SUBSTRING_ERROR: &str = "22011";
+    pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
+    pub const INVALID_PARAMETER_VALUE: &str = "22023";
+    pub const INVALID_ESCAPE_SEQUENCE: &str = "22025";
+    pub const INVALID_ROW_COUNT_IN_LIMIT: &str = "2201W";
+    pub const INVALID_ROW_COUNT_IN_OFFSET: &str = "2201X";
+    pub const INVALID_ARGUMENT_FOR_LOGARITHM: &str = "2201E";
+    pub const INVALID_ARGUMENT_FOR_POWER: &str = "2201F";
+    pub const INVALID_TEXT_REPRESENTATION: &str = "22P02";
+    pub const INVALID_BINARY_REPRESENTATION: &str = "22P03";
+    pub const BAD_COPY_FILE_FORMAT: &str = "22P04";
+    pub const NOT_NULL_VIOLATION: &str = "23502";
+    pub const UNIQUE_VIOLATION: &str = "23505";
+    pub const CHECK_VIOLATION: &str = "23514";
+    pub const INVALID_TRANSACTION_STATE: &str = "25000";
+    pub const ACTIVE_SQL_TRANSACTION: &str = "25001";
+    pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
+    pub const NO_ACTIVE_SQL_TRANSACTION: &str = "25P01";
+    pub const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
+    pub const SERIALIZATION_FAILURE: &str = "40001";
+    pub const SYNTAX_ERROR: &str = "42601";
+    pub const DUPLICATE_COLUMN: &str = "42701";
+    pub const AMBIGUOUS_COLUMN: &str = "42702";
+    pub const UNDEFINED_COLUMN: &str = "42703";
+    pub const UNDEFINED_OBJECT: &str = "42704";
+    pub const DUPLICATE_OBJECT: &str = "42710";
+    pub const DUPLICATE_ALIAS: &str = "42712";
+    pub const AMBIGUOUS_FUNCTION: &str = "42725";
+    pub const GROUPING_ERROR: &str = "42803";
+    pub const DATATYPE_MISMATCH: &str = "42804";
+    pub const WRONG_OBJECT_TYPE: &str = "42809";
+    pub const CANNOT_COERCE: &str = "42846";
+    pub const UNDEFINED_FUNCTION: &str = "42883";
+    pub const UNDEFINED_TABLE: &str = "42P01";
+    pub const UNDEFINED_PARAMETER: &str = "42P02";
+    pub const DUPLICATE_TABLE: &str = "42P07";
+    pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
+    pub const INVALID_TABLE_DEFINITION: &str = "42P16";
+    pub const INVALID_COLUMN_DEFINITION: &str = "42611";
+    pub const INDETERMINATE_DATATYPE: &str = "42P18";
+    pub const NAME_TOO_LONG: &str = "42622";
+    pub const OUT_OF_MEMORY: &str = "53200";
+    pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
+    pub const STATEMENT_TOO_COMPLEX: &str = "54001";
+    pub const TOO_MANY_COLUMNS: &str = "54011";
+    pub const QUERY_CANCELED: &str = "57014";
+    pub const IO_ERROR: &str = "58030";
+    pub const UNDEFINED_FILE: &str = "58P01";
+    pub const INTERNAL_ERROR: &str = "XX000";
+}

@@ -1,0 +1,99 @@
+//! Functions: one definition each, run over scalars and over arrays alike.
+//!
+//! Operators are functions too, under their own names (`+`, `=`, `~~` for LIKE, `||`), as in
+//! PostgreSQL's `pg_operator`. The binder asks [`resolve`] with the name and the argument types
+//! and gets the [`Overload`] and the casts to insert, by PostgreSQL's rules of resolution.
+
+pub mod aggregate;
+pub mod cast;
+pub mod text;
+
+use crate::error::Result;
+use arrow_array::ArrayRef;
+use remora_storage::{DataType, Value, ValueRef};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What functions may ask beside their arguments. One a statement.
+#[derive(Clone, Debug, Default)]
+pub struct EvalContext {
+    /// Microseconds since 1970 UTC at which the transaction began: `now()`.
+    pub transaction_start: i64,
+    /// The same for the statement.
+    pub statement_start: i64,
+    /// Set to make the statement end with 57014 at its next check.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// An argument of a kernel: a column, or one value for all rows.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// One value a row.
+    Array(ArrayRef),
+    /// The same value for every row.
+    Scalar(Value),
+}
+
+/// The scalar form of a function.
+pub type ScalarKernel = fn(&[ValueRef<'_>], &EvalContext) -> Result<Value>;
+/// The array form: `rows` results; at least one operand is an array unless there are none.
+pub type VectorKernel = fn(&[Operand], rows: usize, &EvalContext) -> Result<ArrayRef>;
+
+/// Whether equal arguments give equal results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Volatility {
+    /// Always: may be folded.
+    Immutable,
+    /// Within a statement.
+    Stable,
+    /// Not even there.
+    Volatile,
+}
+
+/// One function for one list of argument types.
+pub struct Overload {
+    /// Its name, lower case.
+    pub name: &'static str,
+    /// The types it takes (without modifiers); the last repeats where `variadic`.
+    pub arguments: &'static [DataType],
+    /// Whether the last argument may come any number of times.
+    pub variadic: bool,
+    /// The type it gives.
+    pub returns: DataType,
+    /// Whether equal arguments give equal results.
+    pub volatility: Volatility,
+    /// Whether a NULL argument makes the result NULL without a call.
+    pub strict: bool,
+    /// Over scalars.
+    pub scalar: ScalarKernel,
+    /// Over arrays.
+    pub vector: VectorKernel,
+    /// One line for the manual.
+    pub doc: &'static str,
+}
+
+impl fmt::Debug for Overload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.name, self.arguments)
+    }
+}
+
+/// An argument as the binder knows it: `None` for an untyped literal, NULL or parameter.
+pub type ArgumentType = Option<DataType>;
+
+/// A call, resolved.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved {
+    /// What to call. Argument `i` must be cast to `overload.arguments[i]` where it is not of it.
+    pub overload: &'static Overload,
+}
+
+/// Finds the overload that PostgreSQL would call.
+///
+/// # Errors
+/// 42883 where there is none (with a hint where the name is nearly right), 42725 where several
+/// fit equally.
+pub fn resolve(_name: &str, _arguments: &[ArgumentType]) -> Result<Resolved> {
+    todo!()
+}

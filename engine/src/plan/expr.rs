@@ -1,0 +1,91 @@
+//! Bound expressions: every name resolved, every type known, every cast written out.
+
+use crate::function::Overload;
+use remora_storage::{DataType, Value};
+
+/// An expression and its type.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    /// What it is.
+    pub kind: ExprKind,
+    /// The type of its value.
+    pub data_type: DataType,
+}
+
+/// What an expression is.
+#[derive(Clone, Debug)]
+pub enum ExprKind {
+    /// A constant of `data_type`, or NULL.
+    Literal(Value),
+    /// The statement's parameter of this number, counted from 0.
+    Parameter(usize),
+    /// The input column at this position.
+    Column(usize),
+    /// A call. Arguments have exactly the overload's types.
+    Call {
+        /// Of what.
+        overload: &'static Overload,
+        /// On what.
+        arguments: Vec<Expr>,
+    },
+    /// A cast to `data_type`.
+    Cast {
+        /// Of what.
+        input: Box<Expr>,
+        /// Whether the user wrote it (then over-long strings are cut, not refused).
+        explicit: bool,
+    },
+    /// True where all are; two or more.
+    And(Vec<Expr>),
+    /// True where any is; two or more.
+    Or(Vec<Expr>),
+    /// Three-valued negation.
+    Not(Box<Expr>),
+    /// `IS NULL`; never NULL itself.
+    IsNull(Box<Expr>),
+    /// Searched CASE; the first true branch wins, later ones are not evaluated for that row.
+    Case {
+        /// Conditions and results.
+        branches: Vec<(Expr, Expr)>,
+        /// The result where no condition is true; NULL if missing.
+        otherwise: Option<Box<Expr>>,
+    },
+    /// The first that is not NULL; later ones are not evaluated for that row.
+    Coalesce(Vec<Expr>),
+    /// `input IN (list)`, three-valued; all of one type. NOT IN is `Not` of it.
+    InList {
+        /// What is looked for.
+        input: Box<Expr>,
+        /// Where.
+        list: Vec<Expr>,
+    },
+}
+
+/// One key of ORDER BY.
+#[derive(Clone, Debug)]
+pub struct SortKey {
+    /// What is ordered by.
+    pub expr: Expr,
+    /// Whether greater values come first.
+    pub descending: bool,
+    /// Whether NULLs come before all values.
+    pub nulls_first: bool,
+}
+
+impl Expr {
+    /// A constant.
+    pub fn literal(value: Value, data_type: DataType) -> Self {
+        Self {
+            kind: ExprKind::Literal(value),
+            data_type,
+        }
+    }
+
+    /// The input column at `position`.
+    pub fn column(position: usize, data_type: DataType) -> Self {
+        Self {
+            kind: ExprKind::Column(position),
+            data_type,
+        }
+    }
+}

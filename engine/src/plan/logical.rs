@@ -1,0 +1,1 @@
+//! Logical plans: what a query means. (To be filled by the binder's author.)

@@ -1,0 +1,23 @@
+//! Plans: data only. The binder makes them, the optimizer rewrites them, `exec` runs them.
+
+mod expr;
+pub mod logical;
+pub mod physical;
+pub mod statement;
+
+pub use expr::{Expr, ExprKind, SortKey};
+pub use statement::Statement;
+
+use remora_storage::DataType;
+
+/// A column of a plan's output.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Field {
+    /// Its name, as shown to the user.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+/// The columns of a plan's output.
+pub type Schema = Vec<Field>;

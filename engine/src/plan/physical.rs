@@ -1,0 +1,177 @@
+//! Physical plans: how a query runs, as data.
+//!
+//! Expressions of a node refer by position to the columns of its input (of a join: the left
+//! input's columns, then the right's). A scan's `filter` refers to the scan's own output columns.
+
+use super::{Expr, Field, Schema, SortKey};
+use crate::function::aggregate::Aggregate;
+use remora_storage::catalog::{IndexEntry, TableEntry};
+use remora_storage::{ColumnId, DataType};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A node with its output columns.
+#[derive(Clone, Debug)]
+pub struct PhysicalPlan {
+    /// What it does.
+    pub node: Node,
+    /// What it gives.
+    pub schema: Schema,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// Rows written out; expressions have no columns.
+    Values(Vec<Vec<Expr>>),
+    /// All rows of a table.
+    TableScan(TableScan),
+    /// Rows of a table by an index.
+    IndexScan(IndexScan),
+    /// Rows for which the predicate is true.
+    Filter {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which.
+        predicate: Expr,
+    },
+    /// One expression an output column.
+    Project {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which.
+        exprs: Vec<Expr>,
+    },
+    /// A join. With equality keys a hash table is built of the right input; without, every pair is
+    /// tried in blocks.
+    Join(Join),
+    /// Groups, in order of first appearance; one group of everything where `groups` is empty.
+    /// Output: the group keys, then the aggregates.
+    Aggregate {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// By what.
+        groups: Vec<Expr>,
+        /// What of each.
+        aggregates: Vec<AggregateCall>,
+    },
+    /// All rows in order; rows with equal keys keep their order.
+    Sort {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// By what, most significant first.
+        keys: Vec<SortKey>,
+    },
+    /// The first `limit` rows after `offset` of the order, holding no more than those.
+    TopN {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// By what.
+        keys: Vec<SortKey>,
+        /// A BIGINT, not NULL, without columns.
+        limit: Expr,
+        /// A BIGINT without columns.
+        offset: Option<Expr>,
+    },
+    /// A stretch of the rows; NULL means no limit, no offset.
+    Limit {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// A BIGINT without columns.
+        limit: Option<Expr>,
+        /// A BIGINT without columns.
+        offset: Option<Expr>,
+    },
+    /// Each distinct row once, NULLs alike.
+    Distinct(Box<PhysicalPlan>),
+    /// All rows of all inputs, in order; columns are of the same types.
+    UnionAll(Vec<PhysicalPlan>),
+}
+
+/// Reads a whole table.
+#[derive(Clone, Debug)]
+pub struct TableScan {
+    /// Which.
+    pub table: Arc<TableEntry>,
+    /// Which of its columns, in output order.
+    pub columns: Vec<ColumnId>,
+    /// Whether a last output column, BIGINT, gives the RowId.
+    pub row_id: bool,
+    /// Which rows.
+    pub filter: Option<Expr>,
+}
+
+/// Reads rows by index.
+#[derive(Clone, Debug)]
+pub struct IndexScan {
+    /// What is read.
+    pub scan: TableScan,
+    /// By which index.
+    pub index: Arc<IndexEntry>,
+    /// Which keys.
+    pub keys: IndexKeys,
+    /// From the last key to the first.
+    pub reverse: bool,
+}
+
+/// Which keys of an index are read. Expressions have no columns and the key columns' types.
+#[derive(Clone, Debug)]
+pub enum IndexKeys {
+    /// These keys, one value a key column; a key given twice is read once.
+    Points(Vec<Vec<Expr>>),
+    /// A range; a bound gives values for a prefix of the key columns.
+    Range {
+        /// From where.
+        low: Bound<Vec<Expr>>,
+        /// To where.
+        high: Bound<Vec<Expr>>,
+    },
+}
+
+/// A join of two inputs.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Its left input (the probe side).
+    pub left: Box<PhysicalPlan>,
+    /// Its right input (the build side).
+    pub right: Box<PhysicalPlan>,
+    /// Which rows come out.
+    pub kind: JoinKind,
+    /// Pairs that must be equal: an expression over the left columns, one over the right columns
+    /// (positions counted within its own input), of one type. Empty for a cross join.
+    pub keys: Vec<(Expr, Expr)>,
+    /// What else must be true, over left then right columns.
+    pub filter: Option<Expr>,
+}
+
+/// Which rows a join gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JoinKind {
+    /// Matching pairs.
+    Inner,
+    /// And left rows without a match, with NULLs.
+    Left,
+}
+
+/// One aggregate of an `Aggregate` node.
+#[derive(Clone, Debug)]
+pub struct AggregateCall {
+    /// Which.
+    pub aggregate: &'static Aggregate,
+    /// On what; of exactly the aggregate's types.
+    pub arguments: Vec<Expr>,
+    /// Whether equal arguments count once.
+    pub distinct: bool,
+    /// FILTER (WHERE ..)
+    pub filter: Option<Expr>,
+    /// The type of the result: as the aggregate's, but min and max keep modifiers.
+    pub data_type: DataType,
+}
+
+impl PhysicalPlan {
+    /// The type of the output column at `position`.
+    pub fn column_type(&self, position: usize) -> DataType {
+        let Field { data_type, .. } = &self.schema[position];
+        *data_type
+    }
+}

@@ -1,0 +1,212 @@
+//! Statements, bound and planned.
+
+use super::physical::PhysicalPlan;
+use super::{Expr, Schema};
+use remora_storage::catalog::{IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::{ColumnId, DataType, IndexId, TableId};
+use std::sync::Arc;
+
+/// A statement, ready to run.
+#[derive(Clone, Debug)]
+pub enum Statement {
+    /// SELECT, VALUES
+    Query(PhysicalPlan),
+    /// SELECT of at most one row by a unique key.
+    PointSelect(PointSelect),
+    /// INSERT
+    Insert(Insert),
+    /// UPDATE
+    Update(Update),
+    /// DELETE
+    Delete(Delete),
+    /// CREATE TABLE, with the indexes of its constraints (whose `table` is filled in later).
+    CreateTable {
+        /// What.
+        table: TableDef,
+        /// PRIMARY KEY first, then UNIQUE.
+        indexes: Vec<IndexDef>,
+        /// Whether an existing table of the name is left alone.
+        if_not_exists: bool,
+    },
+    /// DROP TABLE
+    DropTable(Vec<TableId>),
+    /// CREATE INDEX; `None` where it exists and IF NOT EXISTS was given.
+    CreateIndex(Option<IndexDef>),
+    /// DROP INDEX
+    DropIndex(Vec<IndexId>),
+    /// EXPLAIN: the lines to show.
+    Explain(Vec<String>),
+    /// COPY .. FROM / TO
+    Copy(Copy),
+    /// BEGIN, with READ ONLY or not.
+    Begin {
+        /// Whether changes are refused.
+        read_only: bool,
+    },
+    /// COMMIT
+    Commit,
+    /// ROLLBACK
+    Rollback,
+    /// CHECKPOINT
+    Checkpoint,
+    /// SET, RESET of a setting: name and value as text.
+    Set {
+        /// Of what.
+        name: String,
+        /// To what; `None` for the default.
+        value: Option<String>,
+    },
+    /// SHOW of a setting.
+    Show(String),
+}
+
+/// SELECT by a full unique key: the point path. Expressions of `key` have no columns; those of
+/// `filter` and `exprs` refer to the table's columns by position in its definition.
+#[derive(Clone, Debug)]
+pub struct PointSelect {
+    /// Where the row is.
+    pub lookup: Lookup,
+    /// What is shown of it.
+    pub exprs: Vec<Expr>,
+    /// Names and types of what is shown.
+    pub schema: Schema,
+}
+
+/// One row by a full unique key.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The table.
+    pub table: Arc<TableEntry>,
+    /// A unique index of it.
+    pub index: Arc<IndexEntry>,
+    /// One value a key column, of its type.
+    pub key: Vec<Expr>,
+    /// What else must be true of the row.
+    pub filter: Option<Expr>,
+}
+
+/// INSERT
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// Into what.
+    pub table: Arc<TableEntry>,
+    /// From where.
+    pub source: InsertSource,
+    /// CHECK constraints: name, and condition over the table's columns by position.
+    pub checks: Vec<(String, Expr)>,
+}
+
+/// Where inserted rows come from: all columns of the table, in order, cast to their types,
+/// defaults filled in.
+#[derive(Clone, Debug)]
+pub enum InsertSource {
+    /// VALUES: expressions without columns. The point path runs it.
+    Values(Vec<Vec<Expr>>),
+    /// A query.
+    Query(Box<PhysicalPlan>),
+}
+
+/// UPDATE
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Of what.
+    pub table: Arc<TableEntry>,
+    /// Which rows.
+    pub target: Target,
+    /// New values, over the table's columns by position, cast to the columns' types.
+    pub assignments: Vec<(ColumnId, Expr)>,
+    /// As in [`Insert::checks`]; only those that name an assigned column.
+    pub checks: Vec<(String, Expr)>,
+}
+
+/// DELETE
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// Of what.
+    pub table: Arc<TableEntry>,
+    /// Which rows.
+    pub target: Target,
+}
+
+/// The rows that an UPDATE or a DELETE is about.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// At most one, by key: the point path.
+    Point(Lookup),
+    /// Those of a plan whose output is all columns of the table in order, then the RowId.
+    Scan(Box<PhysicalPlan>),
+}
+
+/// COPY
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// Which way, and of what.
+    pub direction: CopyDirection,
+    /// The file's path; `None` for STDIN/STDOUT, which only an embedding program can serve.
+    pub path: Option<String>,
+    /// How it is written.
+    pub format: CsvFormat,
+}
+
+/// Which way COPY goes.
+#[derive(Clone, Debug)]
+pub enum CopyDirection {
+    /// From a file into a table: each field is parsed as its column's type, then handed to the
+    /// insert, whose `source` is ignored. `columns` are those given in the file; `defaults` has an
+    /// expression a table column, used for the others.
+    From {
+        /// Into what, with its checks.
+        insert: Insert,
+        /// Columns in file order, by position in the table.
+        columns: Vec<usize>,
+        /// One a table column.
+        defaults: Vec<Expr>,
+    },
+    /// From a query into a file.
+    To(Box<PhysicalPlan>),
+}
+
+/// The CSV dialect of a COPY.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CsvFormat {
+    /// Whether the first line holds names.
+    pub header: bool,
+    /// Between fields.
+    pub delimiter: u8,
+    /// Around fields.
+    pub quote: u8,
+    /// Before a quote within a quoted field.
+    pub escape: u8,
+    /// What an unquoted field must be to mean NULL.
+    pub null: String,
+}
+
+/// What a planned statement is, beside the plan.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What to run.
+    pub statement: Statement,
+    /// The type of each parameter, as inferred.
+    pub parameters: Vec<DataType>,
+    /// PostgreSQL's command tag without counts, e.g. `SELECT`, `CREATE TABLE`.
+    pub tag: &'static str,
+}
+
+impl Statement {
+    /// The columns it gives; `None` where it gives no rows.
+    pub fn schema(&self) -> Option<Schema> {
+        let text = |name: &str| {
+            vec![super::Field {
+                name: name.into(),
+                data_type: DataType::Text,
+            }]
+        };
+        match self {
+            Self::Query(plan) => Some(plan.schema.clone()),
+            Self::PointSelect(point) => Some(point.schema.clone()),
+            Self::Explain(_) => Some(text("QUERY PLAN")),
+            Self::Show(name) => Some(text(name)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The Remora shell.
+fn main() {}

@@ -1,0 +1,57 @@
+//! The one door to storage media. Everything durable passes through [`Disk`].
+//!
+//! Paths are relative to the database directory. [`RealDisk`] maps them onto a directory,
+//! [`MemDisk`] onto memory (tests, and the base of fault injection).
+//!
+//! What is assumed of a medium (and nothing more)
+//! - Bytes written are durable after `sync` of their file returned, in any order before that.
+//! - A created, renamed or removed name is durable after `sync_dir` returned.
+//! - `rename` onto an existing name is atomic: a crash leaves the old file or the new one.
+//! - After a failed `sync` nothing is known about the unsynced bytes, also if a later sync succeeds.
+
+use crate::error::Result;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+mod mem;
+mod real;
+
+pub use mem::MemDisk;
+pub use real::RealDisk;
+
+/// An open file.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Fills `buffer` from `offset` on; returns how many bytes there were (less only at the end).
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+    /// Writes all of `bytes` at `offset`, extending the file as needed.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+    /// The file's length in bytes.
+    fn len(&self) -> Result<u64>;
+    /// Cuts or extends the file to `len` bytes; new bytes are zero.
+    fn truncate(&self, len: u64) -> Result<()>;
+    /// Returns once all bytes written are durable.
+    fn sync(&self) -> Result<()>;
+}
+
+/// A directory of files on some medium.
+pub trait Disk: Send + Sync + Debug {
+    /// Opens an existing file for reading and writing (reading only, on a read-only medium).
+    fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>>;
+    /// Creates an empty file; an existing one is emptied.
+    fn create(&self, path: &str) -> Result<Arc<dyn DiskFile>>;
+    /// Whether the file exists.
+    fn exists(&self, path: &str) -> Result<bool>;
+    /// Names (not paths) of the files in a folder, sorted; empty where the folder is missing.
+    fn list(&self, folder: &str) -> Result<Vec<String>>;
+    /// Makes a folder and those above it; nothing happens where it exists.
+    fn create_folder(&self, folder: &str) -> Result<()>;
+    /// Renames a file, replacing any file of the new name.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &str) -> Result<()>;
+    /// Returns once the names in the folder are durable.
+    fn sync_dir(&self, folder: &str) -> Result<()>;
+    /// Takes the exclusive right to the directory, held until the result is dropped; a second
+    /// taker gets [`crate::Error::Locked`].
+    fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>>;
+}

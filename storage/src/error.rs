@@ -1,0 +1,173 @@
+//! Errors of the storage floor, grouped by what the caller must do about them.
+
+use crate::ids::{Lsn, TransactionId};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The result of storage calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong below SQL.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // --- retry the transaction -------------------------------------------------------------
+    /// Another transaction changed the same row or key first.
+    #[error("write conflict on {table}({key}) with transaction {rival}")]
+    Conflict {
+        /// The table's name.
+        table: String,
+        /// The row's key as text, e.g. `k=1`, or its row id where it has no key.
+        key: String,
+        /// The transaction that won.
+        rival: TransactionId,
+    },
+    /// The structure of a table changed since the transaction began.
+    #[error("table \"{table}\" was altered or dropped by a concurrent transaction")]
+    SchemaConflict {
+        /// The table's (or other object's) name.
+        table: String,
+    },
+
+    // --- change the data or the statement --------------------------------------------------
+    /// A unique key exists already.
+    #[error("duplicate key value violates unique constraint \"{constraint}\"")]
+    UniqueViolation {
+        /// The table's name.
+        table: String,
+        /// The index or constraint.
+        constraint: String,
+        /// PostgreSQL's detail, e.g. `Key (id)=(1) already exists.`
+        detail: String,
+    },
+    /// A table, index or relation of this name exists already.
+    #[error("relation \"{0}\" already exists")]
+    DuplicateRelation(String),
+    /// No such table or index.
+    #[error("relation \"{0}\" does not exist")]
+    UndefinedRelation(String),
+    /// A limit of [`crate::limits`] would be passed.
+    #[error("{what} of {found} is above the limit of {limit}")]
+    LimitExceeded {
+        /// What is limited.
+        what: &'static str,
+        /// What was asked for.
+        found: u64,
+        /// The limit.
+        limit: u64,
+    },
+
+    // --- free or grant memory or disk -------------------------------------------------------
+    /// The memory budget does not allow the reservation.
+    #[error("out of memory: {wanted} bytes wanted by {owner}, {available} of {budget} available")]
+    OutOfMemory {
+        /// Bytes asked for.
+        wanted: u64,
+        /// Who asked.
+        owner: &'static str,
+        /// Bytes left in the budget.
+        available: u64,
+        /// The budget.
+        budget: u64,
+    },
+    /// The medium has no room.
+    #[error("no space left writing {path}", path = path.display())]
+    DiskFull {
+        /// The file being written.
+        path: PathBuf,
+    },
+
+    // --- look after the machine or the directory --------------------------------------------
+    /// The operating system refused an operation on a file.
+    #[error("cannot {operation} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried: `open`, `read`, `sync` ...
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
+    /// Another process has the database open.
+    #[error("database directory {path} is in use by another process", path = path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory is not a database.
+    #[error("{path} is not a Remora database: {reason}", path = path.display())]
+    NotADatabase {
+        /// The directory.
+        path: PathBuf,
+        /// What gave it away.
+        reason: String,
+    },
+    /// The files were written by a version this one does not know.
+    #[error("{path} has format version {found}, this build reads {supported}", path = path.display())]
+    UnsupportedFormat {
+        /// The file.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+        /// Version this build reads.
+        supported: u32,
+    },
+    /// Bytes that were once durable are no longer what was written.
+    #[error("{path} is damaged at byte {offset}: expected {expected}, found {found}", path = path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Byte offset in it.
+        offset: u64,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A sync failed earlier: the store no longer accepts writes.
+    #[error("the log failed and the database accepts no writes until it is reopened: {cause}")]
+    LogFailed {
+        /// The first failure.
+        cause: String,
+    },
+    /// A commit was handed to the log, and the log failed before it was known to be durable.
+    #[error(
+        "the outcome of the commit is unknown: log position {lsn} was not confirmed durable: {cause}"
+    )]
+    OutcomeUnknown {
+        /// The frame's position.
+        lsn: Lsn,
+        /// What failed.
+        cause: String,
+    },
+    /// The store was closed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl Error {
+    /// The five-character SQLSTATE, PostgreSQL's where it has one for the case.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::Conflict { .. } | Self::SchemaConflict { .. } => "40001",
+            Self::UniqueViolation { .. } => "23505",
+            Self::DuplicateRelation(_) => "42P07",
+            Self::UndefinedRelation(_) => "42P01",
+            Self::LimitExceeded { .. } => "54000",
+            Self::OutOfMemory { .. } => "53200",
+            Self::DiskFull { .. } => "53100",
+            Self::Io { .. } => "58030",
+            Self::Locked { .. } => "55006",
+            Self::NotADatabase { .. } | Self::UnsupportedFormat { .. } => "58P01",
+            Self::Corrupt { .. } => "XX001",
+            Self::LogFailed { .. } => "25006",
+            Self::OutcomeUnknown { .. } => "08007",
+            Self::Closed => "57P01",
+        }
+    }
+
+    /// Whether the same transaction may succeed if it is run again from its start.
+    pub fn is_retryable(&self) -> bool {
+        self.sqlstate() == "40001"
+    }
+}

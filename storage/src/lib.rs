@@ -1,0 +1,34 @@
+//! The storage floor of Remora: rows, versions, indexes, log, checkpoints, recovery.
+//!
+//! It knows nothing of SQL. A caller opens a [`Store`], begins a [`Transaction`], and reads and
+//! writes rows of typed values by [`RowId`] or by index key. The engine crate builds SQL on top.
+//!
+//! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
+//!
+//! ```text
+//!  0  ids error limits value codec disk
+//!  1  pool
+//!  3  mvcc
+//!  4  block  index
+//!  5  table  catalog
+//!  6  wal  checkpoint
+//!  7  transaction  recovery  maintenance  store
+//! ```
+
+pub mod catalog;
+pub mod disk;
+pub mod error;
+pub mod ids;
+pub mod limits;
+pub mod pool;
+pub mod store;
+pub mod table;
+pub mod transaction;
+pub mod value;
+pub mod wal;
+
+pub use error::{Error, Result};
+pub use ids::{BlockNo, ColumnId, IndexId, Lsn, RowId, Slot, TableId, Timestamp, TransactionId};
+pub use store::{Durability, Store, StoreOptions};
+pub use transaction::{ReadView, Transaction};
+pub use value::{DataType, Interval, Numeric, Value, ValueRef};

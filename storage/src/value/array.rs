@@ -1,0 +1,216 @@
+//! Between scalars and Arrow arrays.
+
+use super::{DataType, Interval, Numeric, Value, ValueRef};
+use arrow_array::builder::{
+    BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder, PrimitiveBuilder, StringViewBuilder,
+};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef};
+use std::sync::Arc;
+
+/// The value at `row` of an array whose SQL type is `data_type`.
+///
+/// # Panics
+/// When the array is not of `data_type.arrow()`, or has no such row.
+pub fn value_at(array: &dyn Array, data_type: DataType, row: usize) -> ValueRef<'_> {
+    if array.is_null(row) {
+        return ValueRef::Null;
+    }
+    match data_type {
+        DataType::Boolean => ValueRef::Boolean(array.as_boolean().value(row)),
+        DataType::SmallInt => ValueRef::SmallInt(array.as_primitive::<Int16Type>().value(row)),
+        DataType::Integer => ValueRef::Integer(array.as_primitive::<Int32Type>().value(row)),
+        DataType::BigInt => ValueRef::BigInt(array.as_primitive::<Int64Type>().value(row)),
+        DataType::Real => ValueRef::Real(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Double => ValueRef::Double(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Numeric(Some(m)) => {
+            let mantissa = array.as_primitive::<Decimal128Type>().value(row);
+            ValueRef::Numeric(Numeric::from_fixed(mantissa, m.scale))
+        }
+        DataType::Numeric(None) => {
+            let bytes = array.as_fixed_size_binary().value(row);
+            ValueRef::Numeric(Numeric::from_bytes(bytes).expect("an array of numerics"))
+        }
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+            ValueRef::Text(array.as_string_view().value(row))
+        }
+        DataType::Bytea => ValueRef::Bytea(array.as_binary_view().value(row)),
+        DataType::Date => ValueRef::Date(array.as_primitive::<Date32Type>().value(row)),
+        DataType::Time => ValueRef::Time(array.as_primitive::<Time64MicrosecondType>().value(row)),
+        DataType::Timestamp => {
+            ValueRef::Timestamp(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        DataType::TimestampTz => {
+            ValueRef::TimestampTz(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        DataType::Interval => {
+            let v = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            ValueRef::Interval(Interval {
+                months: v.months,
+                days: v.days,
+                micros: v.nanoseconds / 1000,
+            })
+        }
+        DataType::Uuid => {
+            let bytes = array.as_fixed_size_binary().value(row);
+            ValueRef::Uuid(bytes.try_into().expect("an array of 16-byte values"))
+        }
+    }
+}
+
+/// Builds an Arrow array of one SQL type, value by value.
+#[derive(Debug)]
+pub struct ColumnBuilder {
+    data_type: DataType,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Boolean(BooleanBuilder),
+    Int16(PrimitiveBuilder<Int16Type>),
+    Int32(PrimitiveBuilder<Int32Type>),
+    Int64(PrimitiveBuilder<Int64Type>),
+    Float32(PrimitiveBuilder<Float32Type>),
+    Float64(PrimitiveBuilder<Float64Type>),
+    Decimal(PrimitiveBuilder<Decimal128Type>, u8),
+    Fixed(FixedSizeBinaryBuilder),
+    Text(StringViewBuilder),
+    Bytea(BinaryViewBuilder),
+    Date(PrimitiveBuilder<Date32Type>),
+    Time(PrimitiveBuilder<Time64MicrosecondType>),
+    Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
+    Interval(PrimitiveBuilder<IntervalMonthDayNanoType>),
+}
+
+impl ColumnBuilder {
+    /// A builder with room for `capacity` values.
+    pub fn new(data_type: DataType, capacity: usize) -> Self {
+        let arrow = data_type.arrow();
+        let inner = match data_type {
+            DataType::Boolean => Inner::Boolean(BooleanBuilder::with_capacity(capacity)),
+            DataType::SmallInt => Inner::Int16(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Integer => Inner::Int32(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::BigInt => Inner::Int64(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Real => Inner::Float32(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Double => Inner::Float64(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Numeric(Some(m)) => Inner::Decimal(
+                PrimitiveBuilder::with_capacity(capacity).with_data_type(arrow),
+                m.scale,
+            ),
+            DataType::Numeric(None) => Inner::Fixed(FixedSizeBinaryBuilder::with_capacity(
+                capacity,
+                Numeric::BYTES as i32,
+            )),
+            DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+                Inner::Text(StringViewBuilder::with_capacity(capacity))
+            }
+            DataType::Bytea => Inner::Bytea(BinaryViewBuilder::with_capacity(capacity)),
+            DataType::Date => Inner::Date(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Time => Inner::Time(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Timestamp | DataType::TimestampTz => {
+                Inner::Timestamp(PrimitiveBuilder::with_capacity(capacity).with_data_type(arrow))
+            }
+            DataType::Interval => Inner::Interval(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Uuid => Inner::Fixed(FixedSizeBinaryBuilder::with_capacity(capacity, 16)),
+        };
+        Self { data_type, inner }
+    }
+
+    /// The type of the array being built.
+    pub fn data_type(&self) -> DataType {
+        self.data_type
+    }
+
+    /// Appends a value of the builder's type, or NULL.
+    ///
+    /// # Panics
+    /// When the value is of another type: the caller casts first.
+    pub fn push(&mut self, value: ValueRef<'_>) {
+        use ValueRef as V;
+        match (&mut self.inner, value) {
+            (_, V::Null) => self.push_null(),
+            (Inner::Boolean(b), V::Boolean(v)) => b.append_value(v),
+            (Inner::Int16(b), V::SmallInt(v)) => b.append_value(v),
+            (Inner::Int32(b), V::Integer(v)) => b.append_value(v),
+            (Inner::Int64(b), V::BigInt(v)) => b.append_value(v),
+            (Inner::Float32(b), V::Real(v)) => b.append_value(v),
+            (Inner::Float64(b), V::Double(v)) => b.append_value(v),
+            (Inner::Decimal(b, scale), V::Numeric(v)) => {
+                b.append_value(v.to_fixed(*scale));
+            }
+            (Inner::Fixed(b), V::Numeric(v)) => append_fixed(b, &v.to_bytes()),
+            (Inner::Fixed(b), V::Uuid(v)) => append_fixed(b, &v),
+            (Inner::Text(b), V::Text(v)) => b.append_value(v),
+            (Inner::Bytea(b), V::Bytea(v)) => b.append_value(v),
+            (Inner::Date(b), V::Date(v)) => b.append_value(v),
+            (Inner::Time(b), V::Time(v)) => b.append_value(v),
+            (Inner::Timestamp(b), V::Timestamp(v) | V::TimestampTz(v)) => b.append_value(v),
+            (Inner::Interval(b), V::Interval(v)) => b.append_value(IntervalMonthDayNano {
+                months: v.months,
+                days: v.days,
+                nanoseconds: v.micros.saturating_mul(1000),
+            }),
+            (_, other) => panic!("a {} column was given {other:?}", self.data_type),
+        }
+    }
+
+    fn push_null(&mut self) {
+        match &mut self.inner {
+            Inner::Boolean(b) => b.append_null(),
+            Inner::Int16(b) => b.append_null(),
+            Inner::Int32(b) => b.append_null(),
+            Inner::Int64(b) => b.append_null(),
+            Inner::Float32(b) => b.append_null(),
+            Inner::Float64(b) => b.append_null(),
+            Inner::Decimal(b, _) => b.append_null(),
+            Inner::Fixed(b) => b.append_null(),
+            Inner::Text(b) => b.append_null(),
+            Inner::Bytea(b) => b.append_null(),
+            Inner::Date(b) => b.append_null(),
+            Inner::Time(b) => b.append_null(),
+            Inner::Timestamp(b) => b.append_null(),
+            Inner::Interval(b) => b.append_null(),
+        }
+    }
+
+    /// The array of what was pushed; the builder is empty again.
+    pub fn finish(&mut self) -> ArrayRef {
+        match &mut self.inner {
+            Inner::Boolean(b) => Arc::new(b.finish()),
+            Inner::Int16(b) => Arc::new(b.finish()),
+            Inner::Int32(b) => Arc::new(b.finish()),
+            Inner::Int64(b) => Arc::new(b.finish()),
+            Inner::Float32(b) => Arc::new(b.finish()),
+            Inner::Float64(b) => Arc::new(b.finish()),
+            Inner::Decimal(b, _) => Arc::new(b.finish()),
+            Inner::Fixed(b) => Arc::new(b.finish()),
+            Inner::Text(b) => Arc::new(b.finish()),
+            Inner::Bytea(b) => Arc::new(b.finish()),
+            Inner::Date(b) => Arc::new(b.finish()),
+            Inner::Time(b) => Arc::new(b.finish()),
+            Inner::Timestamp(b) => Arc::new(b.finish()),
+            Inner::Interval(b) => Arc::new(b.finish()),
+        }
+    }
+
+    /// An array of `rows` times the same value.
+    pub fn repeat(data_type: DataType, value: &Value, rows: usize) -> ArrayRef {
+        let mut builder = Self::new(data_type, rows);
+        for _ in 0..rows {
+            builder.push(value.as_ref());
+        }
+        builder.finish()
+    }
+}
+
+fn append_fixed(builder: &mut FixedSizeBinaryBuilder, bytes: &[u8]) {
+    builder
+        .append_value(bytes)
+        .expect("the builder was made for this width");
+}

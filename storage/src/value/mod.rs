@@ -1,0 +1,33 @@
+//! Values and their types: what a column can hold, as a scalar and as an Arrow array.
+//!
+//! ```text
+//!  DataType        SQL's name          scalar               Arrow array
+//!  Boolean         BOOLEAN             bool                 Boolean
+//!  SmallInt ..     SMALLINT ..         i16 i32 i64          Int16 Int32 Int64
+//!  Real, Double    REAL, DOUBLE ..     f32 f64              Float32 Float64
+//!  Numeric(p,s)    NUMERIC(p,s)        Numeric              Decimal128(p, s)
+//!  Numeric         NUMERIC             Numeric              FixedSizeBinary(17), see numeric.rs
+//!  Text, Varchar,  TEXT, VARCHAR(n),   str                  Utf8View
+//!  Char            CHAR(n)
+//!  Bytea           BYTEA               bytes                BinaryView
+//!  Date            DATE                days since 1970      Date32
+//!  Time            TIME                µs since midnight    Time64(µs)
+//!  Timestamp[Tz]   TIMESTAMP[TZ]       µs since 1970 (UTC)  Timestamp(µs, none or "UTC")
+//!  Interval        INTERVAL            months, days, µs     Interval(MonthDayNano)
+//!  Uuid            UUID                16 bytes             FixedSizeBinary(16)
+//! ```
+//!
+//! Floats order and compare as in PostgreSQL: NaN equals itself and is above everything, `-0`
+//! equals `0`. CHAR(n) values are held without their trailing blanks.
+
+mod array;
+mod datatype;
+mod interval;
+mod numeric;
+mod scalar;
+
+pub use array::{ColumnBuilder, value_at};
+pub use datatype::{DataType, NumericModifier};
+pub use interval::Interval;
+pub use numeric::{Numeric, NumericKind};
+pub use scalar::{Value, ValueRef};

@@ -1,0 +1,172 @@
+//! One value, owned or borrowed.
+
+use super::{Interval, Numeric};
+use std::cmp::Ordering;
+
+/// One value, owned. Units are those of the module's table.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Value {
+    /// No value, of any type.
+    #[default]
+    Null,
+    /// `BOOLEAN`
+    Boolean(bool),
+    /// `SMALLINT`
+    SmallInt(i16),
+    /// `INTEGER`
+    Integer(i32),
+    /// `BIGINT`
+    BigInt(i64),
+    /// `REAL`
+    Real(f32),
+    /// `DOUBLE PRECISION`
+    Double(f64),
+    /// `NUMERIC`
+    Numeric(Numeric),
+    /// `TEXT`, `VARCHAR`, `CHAR`
+    Text(String),
+    /// `BYTEA`
+    Bytea(Vec<u8>),
+    /// `DATE`: days since 1970-01-01; `i32::MAX` and `i32::MIN` are the infinities.
+    Date(i32),
+    /// `TIME`: microseconds since midnight, up to 24:00:00 inclusive.
+    Time(i64),
+    /// `TIMESTAMP`: microseconds since 1970-01-01; `i64::MAX` and `i64::MIN` are the infinities.
+    Timestamp(i64),
+    /// `TIMESTAMPTZ`: microseconds since 1970-01-01 UTC, infinities as for `TIMESTAMP`.
+    TimestampTz(i64),
+    /// `INTERVAL`
+    Interval(Interval),
+    /// `UUID`
+    Uuid([u8; 16]),
+}
+
+/// One value, borrowed from a row, an array or a [`Value`].
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the variants are those of Value")]
+pub enum ValueRef<'a> {
+    #[default]
+    Null,
+    Boolean(bool),
+    SmallInt(i16),
+    Integer(i32),
+    BigInt(i64),
+    Real(f32),
+    Double(f64),
+    Numeric(Numeric),
+    Text(&'a str),
+    Bytea(&'a [u8]),
+    Date(i32),
+    Time(i64),
+    Timestamp(i64),
+    TimestampTz(i64),
+    Interval(Interval),
+    Uuid([u8; 16]),
+}
+
+impl Value {
+    /// The value, borrowed.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Boolean(v) => ValueRef::Boolean(*v),
+            Self::SmallInt(v) => ValueRef::SmallInt(*v),
+            Self::Integer(v) => ValueRef::Integer(*v),
+            Self::BigInt(v) => ValueRef::BigInt(*v),
+            Self::Real(v) => ValueRef::Real(*v),
+            Self::Double(v) => ValueRef::Double(*v),
+            Self::Numeric(v) => ValueRef::Numeric(*v),
+            Self::Text(v) => ValueRef::Text(v),
+            Self::Bytea(v) => ValueRef::Bytea(v),
+            Self::Date(v) => ValueRef::Date(*v),
+            Self::Time(v) => ValueRef::Time(*v),
+            Self::Timestamp(v) => ValueRef::Timestamp(*v),
+            Self::TimestampTz(v) => ValueRef::TimestampTz(*v),
+            Self::Interval(v) => ValueRef::Interval(*v),
+            Self::Uuid(v) => ValueRef::Uuid(*v),
+        }
+    }
+
+    /// Whether this is NULL.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+impl ValueRef<'_> {
+    /// The value, owned.
+    pub fn to_owned(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Boolean(v) => Value::Boolean(v),
+            Self::SmallInt(v) => Value::SmallInt(v),
+            Self::Integer(v) => Value::Integer(v),
+            Self::BigInt(v) => Value::BigInt(v),
+            Self::Real(v) => Value::Real(v),
+            Self::Double(v) => Value::Double(v),
+            Self::Numeric(v) => Value::Numeric(v),
+            Self::Text(v) => Value::Text(v.to_owned()),
+            Self::Bytea(v) => Value::Bytea(v.to_owned()),
+            Self::Date(v) => Value::Date(v),
+            Self::Time(v) => Value::Time(v),
+            Self::Timestamp(v) => Value::Timestamp(v),
+            Self::TimestampTz(v) => Value::TimestampTz(v),
+            Self::Interval(v) => Value::Interval(v),
+            Self::Uuid(v) => Value::Uuid(v),
+        }
+    }
+
+    /// Whether this is NULL.
+    pub fn is_null(self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The order of two values of one type, NULL above everything (PostgreSQL's default).
+    /// `None` where the types differ.
+    pub fn compare(self, other: ValueRef<'_>) -> Option<Ordering> {
+        use ValueRef as V;
+        Some(match (self, other) {
+            (V::Null, V::Null) => Ordering::Equal,
+            (V::Null, _) => Ordering::Greater,
+            (_, V::Null) => Ordering::Less,
+            (V::Boolean(a), V::Boolean(b)) => a.cmp(&b),
+            (V::SmallInt(a), V::SmallInt(b)) => a.cmp(&b),
+            (V::Integer(a), V::Integer(b)) => a.cmp(&b),
+            (V::BigInt(a), V::BigInt(b)) => a.cmp(&b),
+            (V::Real(a), V::Real(b)) => compare_floats(a.into(), b.into()),
+            (V::Double(a), V::Double(b)) => compare_floats(a, b),
+            (V::Numeric(a), V::Numeric(b)) => a.cmp(&b),
+            (V::Text(a), V::Text(b)) => a.cmp(b),
+            (V::Bytea(a), V::Bytea(b)) => a.cmp(b),
+            (V::Date(a), V::Date(b)) => a.cmp(&b),
+            (V::Time(a), V::Time(b)) => a.cmp(&b),
+            (V::Timestamp(a), V::Timestamp(b)) | (V::TimestampTz(a), V::TimestampTz(b)) => {
+                a.cmp(&b)
+            }
+            (V::Interval(a), V::Interval(b)) => a.cmp(&b),
+            (V::Uuid(a), V::Uuid(b)) => a.cmp(&b),
+            _ => return None,
+        })
+    }
+}
+
+/// PostgreSQL's order of floats: NaN equals itself and is above everything, `-0` equals `0`.
+fn compare_floats(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Same type and same value; NULL equals NULL.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl PartialEq for ValueRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.compare(*other) == Some(Ordering::Equal)
+    }
+}
