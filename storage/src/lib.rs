@@ -11,8 +11,11 @@
 //!  3  mvcc
 //!  4  block  index
 //!  5  table  catalog
-//!  6  wal  checkpoint
-//!  7  transaction  recovery  maintenance  store
+//!  6  wal
+//!  7  transaction
+//!  8  checkpoint
+//!  9  recovery
+//! 10  store
 //! ```
 
 pub mod catalog;
