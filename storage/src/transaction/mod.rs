@@ -4,6 +4,10 @@
 //! it is cheap to clone, keeps its snapshot registered while it lives, and sees the transaction's
 //! own changes of *earlier* commands only.
 
+mod core;
+
+pub use self::core::Core;
+
 use crate::catalog::{Catalog, IndexDef, IndexEntry, TableDef, TableEntry};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, Lsn, RowId, TableId, Timestamp, TransactionId};
@@ -127,6 +131,20 @@ impl ReadView {
         _columns: &[ColumnId],
         _batch_rows: usize,
     ) -> TableScan {
+        todo!()
+    }
+
+    /// The timestamp of its snapshot.
+    pub fn snapshot(&self) -> Timestamp {
+        todo!()
+    }
+
+    /// Calls `visit` with every visible row of a table, in RowId order, until it fails.
+    pub fn for_each_row<E>(
+        &self,
+        _table: &Arc<TableEntry>,
+        _visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         todo!()
     }
 
