@@ -1,7 +1,30 @@
-//! The ledger: one account of every byte, with a hard budget. (Stub: signatures only.)
+//! The ledger: one account of every byte the database holds, with a hard budget.
+//!
+//! 1. Whoever takes memory takes a [`Reservation`] first, under the name of an [`Owner`]; dropping
+//!    it gives the bytes back. One atomic carries the sum, so two takers can never both pass.
+//! 2. The last part of the budget, the *emergency reserve*, is given only through
+//!    [`Ledger::reserve_emergency`]: what a full database needs to get out of being full (ROLLBACK,
+//!    COMMIT, DELETE, compaction) still succeeds when ordinary statements get 53200.
+//! 3. The pool reserves whole extents and hands out slots of them. Slots change hands without the
+//!    sum changing, so they are noted beside it, and an owner's line is its own reservations plus
+//!    the slots it holds. What is left of the extents is the line of [`Owner::Pool`].
+//!
+//! ```text
+//!  0                                          budget - reserve        budget
+//!  |== used ======>                                  |                   |
+//!  |<----------- reserve() gives up to here -------->|<- emergency only ->|
+//! ```
+//!
+//! Invariants
+//! - `used <= budget` at every moment.
+//! - `used` is the sum of all live reservations; a reservation is never counted twice.
+//!
+//! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
+//! read-modify-write operations, whose order on one atomic is total.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Who holds memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -23,6 +46,38 @@ pub enum Owner {
     Query,
     /// Plans and other caches.
     Cache,
+    /// What the pool took from the system and nobody holds now.
+    Pool,
+}
+
+impl Owner {
+    /// All owners, in the order of the account.
+    pub const ALL: [Self; 9] = [
+        Self::Table,
+        Self::Version,
+        Self::Index,
+        Self::Log,
+        Self::Catalog,
+        Self::Transaction,
+        Self::Query,
+        Self::Cache,
+        Self::Pool,
+    ];
+
+    /// The name in messages and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Version => "version",
+            Self::Index => "index",
+            Self::Log => "log",
+            Self::Catalog => "catalog",
+            Self::Transaction => "transaction",
+            Self::Query => "query",
+            Self::Cache => "cache",
+            Self::Pool => "pool",
+        }
+    }
 }
 
 /// One line of the account.
@@ -34,49 +89,243 @@ pub struct LedgerEntry {
     pub bytes: u64,
 }
 
+/// Counters of one owner, alone on their cache line so that owners do not slow each other down.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Account {
+    /// Bytes of its reservations.
+    reserved: AtomicU64,
+    /// Bytes of the pool's slots that it holds; they are part of the pool's reservations.
+    slots: AtomicU64,
+}
+
 /// The account of memory.
 #[derive(Debug)]
-pub struct Ledger {}
+pub struct Ledger {
+    budget: u64,
+    emergency: u64,
+    used: AtomicU64,
+    accounts: [Account; Owner::ALL.len()],
+}
 
 impl Ledger {
+    /// The emergency reserve is an eighth of the budget, up to this many bytes.
+    pub const EMERGENCY_BYTES_MAX: u64 = 8 << 20;
+
     /// A ledger with `budget` bytes to give.
-    pub fn new(_budget: u64) -> Arc<Self> {
-        todo!()
+    pub fn new(budget: u64) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            emergency: (budget / 8).min(Self::EMERGENCY_BYTES_MAX),
+            used: AtomicU64::new(0),
+            accounts: Default::default(),
+        })
     }
 
-    /// Takes `bytes` from the budget, or fails with [`crate::Error::OutOfMemory`].
-    pub fn reserve(self: &Arc<Self>, _owner: Owner, _bytes: u64) -> Result<Reservation> {
-        todo!()
+    /// Takes `bytes` from the budget, or fails with [`Error::OutOfMemory`].
+    pub fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
+        self.hold(owner, bytes, self.budget - self.emergency)
+    }
+
+    /// Like [`Self::reserve`], but may dip into the emergency reserve. Only for what makes the
+    /// database smaller or ends a transaction.
+    ///
+    /// ```
+    /// use remora_storage::pool::{Ledger, Owner};
+    /// let ledger = Ledger::new(8000);
+    /// let _all = ledger.reserve(Owner::Table, 7000)?;
+    /// assert!(ledger.reserve(Owner::Table, 1).is_err());
+    /// assert!(ledger.reserve_emergency(Owner::Transaction, 1000).is_ok());
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    pub fn reserve_emergency(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
+        self.hold(owner, bytes, self.budget)
     }
 
     /// Bytes reserved now.
     pub fn used(&self) -> u64 {
-        todo!()
+        self.used.load(Relaxed)
     }
 
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
-        todo!()
+        self.budget
     }
 
-    /// The account, a line an owner.
+    /// The account, a line an owner. Lines are read one after the other: while others take and
+    /// give, they need not add up to [`Self::used`].
     pub fn entries(&self) -> Vec<LedgerEntry> {
-        todo!()
+        let held = |owner: Owner| self.accounts[owner as usize].slots.load(Relaxed);
+        let slots: u64 = Owner::ALL.iter().map(|&owner| held(owner)).sum();
+        let line = |owner: Owner| {
+            let reserved = self.accounts[owner as usize].reserved.load(Relaxed);
+            let bytes = match owner {
+                Owner::Pool => reserved.saturating_sub(slots),
+                _ => reserved + held(owner),
+            };
+            LedgerEntry { owner, bytes }
+        };
+        Owner::ALL.into_iter().map(line).collect()
+    }
+
+    /// Notes that `owner` now holds `bytes` more of the pool's slots.
+    pub(super) fn slot_taken(&self, owner: Owner, bytes: u64) {
+        self.accounts[owner as usize]
+            .slots
+            .fetch_add(bytes, Relaxed);
+    }
+
+    /// Notes that `owner` holds `bytes` less of the pool's slots.
+    pub(super) fn slot_given(&self, owner: Owner, bytes: u64) {
+        let before = self.accounts[owner as usize]
+            .slots
+            .fetch_sub(bytes, Relaxed);
+        debug_assert!(before >= bytes, "{} frees what it holds", owner.name());
+    }
+
+    fn hold(self: &Arc<Self>, owner: Owner, bytes: u64, limit: u64) -> Result<Reservation> {
+        self.take(owner, bytes, limit)?;
+        Ok(Reservation {
+            ledger: Arc::clone(self),
+            owner,
+            bytes,
+        })
+    }
+
+    fn take(&self, owner: Owner, bytes: u64, limit: u64) -> Result<()> {
+        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= limit);
+        match self.used.fetch_update(Relaxed, Relaxed, fits) {
+            Ok(_) => {
+                self.accounts[owner as usize]
+                    .reserved
+                    .fetch_add(bytes, Relaxed);
+                Ok(())
+            }
+            Err(used) => Err(Error::OutOfMemory {
+                wanted: bytes,
+                owner: owner.name(),
+                available: limit.saturating_sub(used),
+                budget: self.budget,
+            }),
+        }
+    }
+
+    /// Gives back bytes of a reservation that was dropped or [kept](Reservation::keep).
+    pub(super) fn give(&self, owner: Owner, bytes: u64) {
+        self.accounts[owner as usize]
+            .reserved
+            .fetch_sub(bytes, Relaxed);
+        let before = self.used.fetch_sub(bytes, Relaxed);
+        debug_assert!(before >= bytes, "what is given back was taken");
     }
 }
 
 /// Bytes taken from a ledger, given back on drop.
 #[derive(Debug)]
-pub struct Reservation {}
+pub struct Reservation {
+    ledger: Arc<Ledger>,
+    owner: Owner,
+    bytes: u64,
+}
 
 impl Reservation {
-    /// Makes it `bytes` in all: takes or gives back the difference.
-    pub fn resize(&mut self, _bytes: u64) -> Result<()> {
-        todo!()
+    /// Makes it `bytes` in all: takes or gives back the difference. On error nothing changed.
+    pub fn resize(&mut self, bytes: u64) -> Result<()> {
+        self.resize_within(bytes, self.ledger.budget - self.ledger.emergency)
+    }
+
+    /// Like [`Self::resize`], but may dip into the emergency reserve.
+    pub fn resize_emergency(&mut self, bytes: u64) -> Result<()> {
+        self.resize_within(bytes, self.ledger.budget)
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
-        todo!()
+        self.bytes
+    }
+
+    /// Lets the bytes stay taken without the reservation; [`Ledger::give`] gives them back.
+    pub(super) fn keep(mut self) {
+        self.bytes = 0;
+    }
+
+    fn resize_within(&mut self, bytes: u64, limit: u64) -> Result<()> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.ledger.take(self.owner, more, limit)?,
+            None => self.ledger.give(self.owner, self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.ledger.give(self.owner, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(ledger: &Ledger, owner: Owner) -> u64 {
+        ledger.entries()[owner as usize].bytes
+    }
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let ledger = Ledger::new(1000);
+        let mut one = ledger.reserve(Owner::Index, 300).unwrap();
+        let two = ledger.reserve(Owner::Query, 500).unwrap();
+        assert_eq!((ledger.used(), line(&ledger, Owner::Index)), (800, 300));
+        one.resize(375).unwrap();
+        let full = one.resize(376).unwrap_err();
+        assert_eq!(full.sqlstate(), "53200");
+        assert_eq!(one.bytes(), 375);
+        one.resize(10).unwrap();
+        drop(two);
+        assert_eq!(ledger.used(), 10);
+        drop(one);
+        assert_eq!(ledger.used(), 0);
+        assert_eq!(line(&ledger, Owner::Index), 0);
+    }
+
+    #[test]
+    fn a_request_beyond_all_numbers_is_refused() {
+        let ledger = Ledger::new(1 << 30);
+        let _held = ledger.reserve(Owner::Table, 5).unwrap();
+        assert!(ledger.reserve(Owner::Table, u64::MAX).is_err());
+        assert!(ledger.reserve_emergency(Owner::Table, u64::MAX).is_err());
+    }
+
+    #[test]
+    fn a_full_ledger_still_lets_a_rollback_through_but_not_beyond_the_budget() {
+        let ledger = Ledger::new(800);
+        let mut full = ledger.reserve(Owner::Table, 700).unwrap();
+        assert!(ledger.reserve(Owner::Transaction, 1).is_err());
+        let rollback = ledger.reserve_emergency(Owner::Transaction, 100).unwrap();
+        assert!(ledger.reserve_emergency(Owner::Transaction, 1).is_err());
+        assert!(full.resize_emergency(701).is_err());
+        drop(rollback);
+        full.resize_emergency(800).unwrap();
+        assert_eq!(ledger.used(), ledger.budget());
+    }
+
+    #[test]
+    fn threads_never_pass_the_budget_together() {
+        let ledger = Ledger::new(8000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..2000 {
+                        let held = ledger.reserve(Owner::Query, 1 + n % 3000);
+                        assert!(ledger.used() <= 7000, "used <= budget - reserve");
+                        drop(held);
+                    }
+                });
+            }
+        });
+        assert_eq!(ledger.used(), 0);
     }
 }
