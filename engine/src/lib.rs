@@ -13,10 +13,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod bind;
 pub mod error;
 pub mod exec;
 pub mod function;
+pub mod optimize;
+pub mod parse;
 pub mod plan;
 
 pub use error::{Error, Position, Result};

@@ -1,0 +1,119 @@
+//! From SQL text to syntax trees.
+//!
+//! 1. [`token`] splits the text into tokens and statements, and turns every `?` into a numbered
+//!    placeholder, so that the rest of the engine knows `$n` only.
+//! 2. [`depth`] bounds how deep a syntax tree can become, *before* there is one: a tree that is too
+//!    deep cannot even be dropped without overflowing the stack.
+//! 3. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; [`error`] turns what
+//!    it says into PostgreSQL's words, SQLSTATE and place.
+//!
+//! Nothing here looks at a catalog: names are not resolved, types are not known.
+
+mod depth;
+mod error;
+mod token;
+
+use crate::error::Result;
+use sqlparser::ast;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// One statement, parsed.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The statement's syntax tree.
+    pub(crate) syntax: Syntax,
+    /// How many parameters it has (`?` are numbered from left to right; `$n` as written).
+    pub parameters: usize,
+}
+
+/// A statement's syntax tree.
+#[derive(Clone, Debug)]
+pub(crate) enum Syntax {
+    /// One that the grammar knows.
+    Statement(Box<ast::Statement>),
+    /// CHECKPOINT, which it does not.
+    Checkpoint,
+}
+
+impl Parsed {
+    /// Whether this is COMMIT, END, ROLLBACK or ABORT: what a failed transaction still accepts.
+    pub fn ends_transaction(&self) -> bool {
+        matches!(&self.syntax, Syntax::Statement(statement)
+            if matches!(**statement, ast::Statement::Commit { .. } | ast::Statement::Rollback { .. }))
+    }
+}
+
+/// Parses a text of any number of statements; empty ones vanish.
+///
+/// # Errors
+/// 42601 with place; 54001 where the text nests too deeply. No statement runs before all parse.
+pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    let tokens = token::tokenize(sql)?;
+    let mut parsed = Vec::new();
+    for statement in tokens.split(|token| token.token == Token::SemiColon) {
+        if statement.iter().any(|token| !is_space(token)) {
+            parsed.push(parse_statement(sql, statement)?);
+        }
+    }
+    Ok(parsed)
+}
+
+/// Parses one expression, such as a DEFAULT or a CHECK that a catalog holds as text.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
+    let tokens = token::tokenize(sql)?;
+    depth::check(&tokens)?;
+    let mut parser = parser(tokens.clone());
+    let found = parser
+        .parse_expr()
+        .and_then(|expr| parser.expect_token(&Token::EOF).map(|_| expr));
+    found.map_err(|error| error::from_parser(error, sql, &tokens))
+}
+
+fn parse_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Parsed> {
+    depth::check(tokens)?;
+    let (tokens, parameters) = token::number_placeholders(tokens)?;
+    if is_checkpoint(&tokens) {
+        return Ok(Parsed {
+            syntax: Syntax::Checkpoint,
+            parameters,
+        });
+    }
+    let mut parser = parser(tokens.clone());
+    let statement = parser
+        .parse_statement()
+        .and_then(|statement| match &parser.peek_token_ref().token {
+            Token::EOF => Ok(statement),
+            _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
+        })
+        .map_err(|error| error::from_parser(error, sql, &tokens))?;
+    Ok(Parsed {
+        syntax: Syntax::Statement(Box::new(statement)),
+        parameters,
+    })
+}
+
+fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(depth::NESTING_MAX)
+        .with_tokens_with_locations(tokens)
+}
+
+fn is_checkpoint(tokens: &[TokenWithSpan]) -> bool {
+    let mut words = tokens.iter().filter(|token| !is_space(token));
+    let first = words.next().map(|token| &token.token);
+    let is_word = matches!(first, Some(Token::Word(word))
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("checkpoint"));
+    is_word && words.next().is_none()
+}
+
+fn is_space(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::Whitespace(_) | Token::EOF)
+}
+
+#[cfg(test)]
+mod tests;
