@@ -22,6 +22,7 @@ pub mod catalog;
 pub mod disk;
 pub mod error;
 pub mod ids;
+pub mod index;
 pub mod limits;
 pub mod pool;
 pub mod store;

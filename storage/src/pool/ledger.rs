@@ -244,6 +244,36 @@ impl Reservation {
         self.bytes
     }
 
+    /// Gives back all but `bytes`; nothing happens where it holds no more.
+    pub fn shrink(&mut self, bytes: u64) {
+        if let Some(less) = self.bytes.checked_sub(bytes) {
+            self.ledger.give(self.owner, less);
+            self.bytes = bytes;
+        }
+    }
+
+    /// Makes `bytes` of it a reservation of their own.
+    ///
+    /// # Panics
+    /// When it holds less.
+    #[must_use]
+    pub fn split(&mut self, bytes: u64) -> Self {
+        assert!(bytes <= self.bytes, "a part is at most the whole");
+        self.bytes -= bytes;
+        Self {
+            ledger: Arc::clone(&self.ledger),
+            owner: self.owner,
+            bytes,
+        }
+    }
+
+    /// Adds the bytes of another reservation of the same owner and ledger.
+    pub fn absorb(&mut self, mut other: Self) {
+        debug_assert_eq!(self.owner, other.owner, "one owner");
+        debug_assert!(Arc::ptr_eq(&self.ledger, &other.ledger), "one ledger");
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Lets the bytes stay taken without the reservation; [`Ledger::give`] gives them back.
     pub(super) fn keep(mut self) {
         self.bytes = 0;

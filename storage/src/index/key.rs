@@ -1,0 +1,206 @@
+//! Keys as bytes: comparing the bytes of two keys is comparing their values.
+//!
+//! A key is the concatenation of its columns, each a mark and, unless NULL, a payload:
+//!
+//! ```text
+//!  mark     0x00 NULL that comes first | 0x01 a value follows | 0x02 NULL that comes last
+//!  payload  (all bits inverted for a descending column)
+//!    boolean              1 byte
+//!    integers, dates ..   big-endian with the sign bit inverted
+//!    floats               IEEE bits, inverted if negative, else with the sign bit set;
+//!                         one zero and one NaN
+//!    numeric              class; for finite non-zero values exponent and 38 digits, see below
+//!    text, bytea          bytes with 00 written 00 FF, then 00 00
+//!    interval             compared length, 10 bytes big-endian with the sign bit inverted
+//!    uuid                 16 bytes
+//! ```
+//!
+//! A NUMERIC `m / 10^s` with d digits in m is `0.ddd.. * 10^(d-s)`: after the class byte (infinite,
+//! negative, zero, positive, NaN) stand the exponent `d-s` and `m * 10^(38-d)`, both inverted for
+//! negative numbers. The scale is not in it: 1.0 and 1.00 are one key.
+//!
+//! Invariants, for keys of the same [`KeyColumn`]s and types
+//! - Bytes compare as the values do column by column with [`ValueRef::compare`], turned around for
+//!   descending columns, and NULL where the column puts it. Equal bytes mean equal values.
+//! - No column's bytes are a proper prefix of another value's in that column. So the key of the
+//!   first columns alone is a prefix of exactly the keys that begin with these values:
+//!   [`prefix_end`] gives the other end of that range.
+//!
+//! The same bytes serve as keys for sorting, grouping, joining and DISTINCT; there, values of two
+//! types must be cast to one type before.
+
+use crate::value::{Interval, Numeric, NumericKind, ValueRef};
+
+/// How one column of a key is ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KeyColumn {
+    /// Whether greater values come first.
+    pub descending: bool,
+    /// Whether NULLs come before all values, whatever the direction.
+    pub nulls_first: bool,
+}
+
+const NULL_FIRST: u8 = 0;
+const NOT_NULL: u8 = 1;
+const NULL_LAST: u8 = 2;
+
+/// Appends the key of `values`, one for each of the first `columns`, to `out`.
+///
+/// Fewer values than columns give the common prefix of all keys that begin with them.
+///
+/// ```
+/// use remora_storage::index::{KeyColumn, encode_key};
+/// use remora_storage::ValueRef;
+/// let columns = [KeyColumn::default(), KeyColumn { descending: true, nulls_first: true }];
+/// let key = |a, b| {
+///     let mut out = Vec::new();
+///     encode_key(&mut out, &columns, [ValueRef::Integer(a), ValueRef::Text(b)]);
+///     out
+/// };
+/// assert!(key(-1, "x") < key(1, "b"));
+/// assert!(key(1, "b") < key(1, "a"));
+/// ```
+pub fn encode_key<'a>(
+    out: &mut Vec<u8>,
+    columns: &[KeyColumn],
+    values: impl IntoIterator<Item = ValueRef<'a>>,
+) {
+    for (column, value) in columns.iter().zip(values) {
+        encode_column(out, *column, value);
+    }
+}
+
+/// The least byte string above all that begin with `prefix`; `None` where there is none, because
+/// the prefix is empty or all `0xFF`.
+///
+/// ```
+/// use remora_storage::index::prefix_end;
+/// assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
+/// assert_eq!(prefix_end(b"a\xFF"), Some(b"b".to_vec()));
+/// assert_eq!(prefix_end(b"\xFF"), None);
+/// ```
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != 0xFF)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// Appends one column of a key to `out`.
+pub fn encode_column(out: &mut Vec<u8>, column: KeyColumn, value: ValueRef<'_>) {
+    if value.is_null() {
+        out.push(if column.nulls_first {
+            NULL_FIRST
+        } else {
+            NULL_LAST
+        });
+        return;
+    }
+    out.push(NOT_NULL);
+    let start = out.len();
+    encode_payload(out, value);
+    if column.descending {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+fn encode_payload(out: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Null => {}
+        ValueRef::Boolean(v) => out.push(u8::from(v)),
+        ValueRef::SmallInt(v) => out.extend((v ^ i16::MIN).to_be_bytes()),
+        ValueRef::Integer(v) | ValueRef::Date(v) => out.extend((v ^ i32::MIN).to_be_bytes()),
+        ValueRef::BigInt(v)
+        | ValueRef::Time(v)
+        | ValueRef::Timestamp(v)
+        | ValueRef::TimestampTz(v) => out.extend((v ^ i64::MIN).to_be_bytes()),
+        ValueRef::Real(v) => out.extend(real_bytes(v)),
+        ValueRef::Double(v) => out.extend(double_bytes(v)),
+        ValueRef::Numeric(v) => encode_numeric(out, v),
+        ValueRef::Text(v) => encode_escaped(out, v.as_bytes()),
+        ValueRef::Bytea(v) => encode_escaped(out, v),
+        ValueRef::Interval(v) => out.extend(interval_bytes(v)),
+        ValueRef::Uuid(v) => out.extend(v),
+    }
+}
+
+fn real_bytes(v: f32) -> [u8; 4] {
+    let bits = match v {
+        _ if v.is_nan() => f32::NAN.to_bits() & !(1 << 31),
+        // Both zeros.
+        _ if v == 0.0 => 0,
+        _ => v.to_bits(),
+    };
+    let negative = bits >> 31 == 1;
+    (if negative { !bits } else { bits | 1 << 31 }).to_be_bytes()
+}
+
+fn double_bytes(v: f64) -> [u8; 8] {
+    let bits = match v {
+        _ if v.is_nan() => f64::NAN.to_bits() & !(1 << 63),
+        _ if v == 0.0 => 0,
+        _ => v.to_bits(),
+    };
+    let negative = bits >> 63 == 1;
+    (if negative { !bits } else { bits | 1 << 63 }).to_be_bytes()
+}
+
+/// Classes of numerics, in their order.
+mod class {
+    pub(super) const NEGATIVE_INFINITY: u8 = 1;
+    pub(super) const NEGATIVE: u8 = 2;
+    pub(super) const ZERO: u8 = 3;
+    pub(super) const POSITIVE: u8 = 4;
+    pub(super) const INFINITY: u8 = 5;
+    pub(super) const NAN: u8 = 6;
+}
+
+fn encode_numeric(out: &mut Vec<u8>, v: Numeric) {
+    let class = match v.kind() {
+        NumericKind::NegativeInfinity => class::NEGATIVE_INFINITY,
+        NumericKind::Infinity => class::INFINITY,
+        NumericKind::NaN => class::NAN,
+        NumericKind::Finite => match v.mantissa().signum() {
+            -1 => class::NEGATIVE,
+            0 => class::ZERO,
+            _ => class::POSITIVE,
+        },
+    };
+    out.push(class);
+    if !matches!(class, class::NEGATIVE | class::POSITIVE) {
+        return;
+    }
+    let magnitude = v.mantissa().unsigned_abs();
+    let digits = magnitude.ilog10() as u8 + 1;
+    // Between 1 - 38 and 38 + 38, so the sum is positive; at most 38 digits, so below 10^38.
+    let exponent = digits + Numeric::SCALE_MAX - v.scale();
+    let aligned = magnitude * 10_u128.pow(u32::from(Numeric::SCALE_MAX - digits));
+    if class == class::NEGATIVE {
+        out.push(!exponent);
+        out.extend((!aligned).to_be_bytes());
+    } else {
+        out.push(exponent);
+        out.extend(aligned.to_be_bytes());
+    }
+}
+
+fn encode_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.reserve(bytes.len() + 2);
+    let mut rest = bytes;
+    while let Some(zero) = rest.iter().position(|&byte| byte == 0) {
+        out.extend_from_slice(&rest[..=zero]);
+        out.push(0xFF);
+        rest = &rest[zero + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.extend([0, 0]);
+}
+
+/// An interval's compared length needs 73 bits and a sign: months count 30 days of 86.4e9
+/// microseconds.
+fn interval_bytes(v: Interval) -> [u8; 10] {
+    let shifted = v.comparable() + (1 << 79);
+    let mut bytes = [0; 10];
+    bytes.copy_from_slice(&shifted.to_be_bytes()[6..]);
+    bytes
+}
