@@ -19,6 +19,7 @@
 //! ```
 
 pub mod catalog;
+pub mod codec;
 pub mod disk;
 pub mod error;
 pub mod ids;

@@ -1,9 +1,7 @@
 //! INTERVAL: months, days and microseconds, kept apart because a month has no fixed length.
 
-use serde::{Deserialize, Serialize};
-
 /// A span of time. Compared as PostgreSQL does: a month counts 30 days, a day 24 hours.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Interval {
     /// Whole months.
     pub months: i32,

@@ -25,9 +25,15 @@ mod datatype;
 mod interval;
 mod numeric;
 mod scalar;
+#[cfg(test)]
+mod strategy;
+#[cfg(test)]
+mod tests;
 
 pub use array::{ColumnBuilder, value_at};
 pub use datatype::{DataType, NumericModifier};
 pub use interval::Interval;
 pub use numeric::{Numeric, NumericKind};
 pub use scalar::{Value, ValueRef};
+#[cfg(test)]
+pub(crate) use strategy::{TYPES, any_numeric, any_value, any_value_of};

@@ -5,11 +5,10 @@
 //! little-endian `i128`, then one byte of scale, 0 to 38, or one of three marks that say that the
 //! value is no finite number.
 
-use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// What sort of number a [`Numeric`] is. The order is PostgreSQL's: NaN is above everything.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NumericKind {
     /// Below every finite number.
     NegativeInfinity,
@@ -22,7 +21,7 @@ pub enum NumericKind {
 }
 
 /// A decimal number.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct Numeric {
     kind: NumericKind,
     mantissa: i128,

@@ -1,0 +1,123 @@
+//! Random values for property tests, with those that code forgets at the front.
+
+use super::{DataType, Interval, Numeric, Value};
+use proptest::prelude::*;
+
+/// The types that differ in how values are held.
+pub(crate) const TYPES: [DataType; 15] = [
+    DataType::Boolean,
+    DataType::SmallInt,
+    DataType::Integer,
+    DataType::BigInt,
+    DataType::Real,
+    DataType::Double,
+    DataType::Numeric(None),
+    DataType::Text,
+    DataType::Bytea,
+    DataType::Date,
+    DataType::Time,
+    DataType::Timestamp,
+    DataType::TimestampTz,
+    DataType::Interval,
+    DataType::Uuid,
+];
+
+/// Any value of any type.
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
+    prop::sample::select(TYPES.as_slice()).prop_flat_map(any_value_of)
+}
+
+/// Any value of one type, NULL in one of eight.
+pub(crate) fn any_value_of(data_type: DataType) -> impl Strategy<Value = Value> {
+    prop_oneof![1 => Just(Value::Null), 7 => not_null(data_type)]
+}
+
+/// A numeric of any kind; many are equal to others of another scale.
+pub(crate) fn any_numeric() -> impl Strategy<Value = Numeric> {
+    let limit = Numeric::MANTISSA_LIMIT - 1;
+    let mantissa = prop_oneof![
+        -20..=20_i128,
+        (-9..=9_i128, 0..38_u32).prop_map(|(n, zeros)| n * 10_i128.pow(zeros)),
+        -limit..=limit,
+        Just(limit),
+        Just(-limit),
+    ];
+    let finite = (mantissa, 0..=Numeric::SCALE_MAX)
+        .prop_map(|(m, s)| Numeric::new(m, s).expect("within the limits"));
+    let special = prop::sample::select(vec![
+        Numeric::NAN,
+        Numeric::INFINITY,
+        Numeric::NEG_INFINITY,
+        Numeric::ZERO,
+    ]);
+    prop_oneof![8 => finite, 1 => special]
+}
+
+fn any_interval() -> impl Strategy<Value = Interval> {
+    let most = Interval::MICROS_MAX;
+    let small = (-3..=3, -90..=90, -3..=3_i64).prop_map(|(months, days, days_more)| Interval {
+        months,
+        days,
+        micros: days_more * 86_400_000_000,
+    });
+    let any =
+        (any::<i32>(), any::<i32>(), -most..=most).prop_map(|(months, days, micros)| Interval {
+            months,
+            days,
+            micros,
+        });
+    prop_oneof![small, any]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![Just(0), Just(1), Just(0xFE), Just(0xFF), any::<u8>()];
+    prop::collection::vec(byte, 0..12)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let char = prop_oneof![
+        Just('\0'),
+        Just('\u{1}'),
+        Just('a'),
+        Just('b'),
+        any::<char>()
+    ];
+    prop::collection::vec(char, 0..10).prop_map(String::from_iter)
+}
+
+fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
+    let small = -2..=2_i64;
+    match data_type {
+        DataType::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
+        DataType::SmallInt => any::<i16>().prop_map(Value::SmallInt).boxed(),
+        DataType::Integer => prop_oneof![any::<i32>(), -2..=2]
+            .prop_map(Value::Integer)
+            .boxed(),
+        DataType::BigInt => prop_oneof![any::<i64>(), small]
+            .prop_map(Value::BigInt)
+            .boxed(),
+        DataType::Real => prop_oneof![any::<f32>(), prop::num::f32::ANY, Just(0.0), Just(-0.0)]
+            .prop_map(Value::Real)
+            .boxed(),
+        DataType::Double => prop_oneof![any::<f64>(), prop::num::f64::ANY, Just(0.0), Just(-0.0)]
+            .prop_map(Value::Double)
+            .boxed(),
+        DataType::Numeric(_) => any_numeric().prop_map(Value::Numeric).boxed(),
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+            text().prop_map(Value::Text).boxed()
+        }
+        DataType::Bytea => bytes().prop_map(Value::Bytea).boxed(),
+        DataType::Date => prop_oneof![any::<i32>(), Just(i32::MIN), Just(i32::MAX)]
+            .prop_map(Value::Date)
+            .boxed(),
+        DataType::Time => (0..=86_400_000_000_i64).prop_map(Value::Time).boxed(),
+        DataType::Timestamp => prop_oneof![any::<i64>(), small, Just(i64::MAX)]
+            .prop_map(Value::Timestamp)
+            .boxed(),
+        DataType::TimestampTz => prop_oneof![any::<i64>(), small, Just(i64::MIN)]
+            .prop_map(Value::TimestampTz)
+            .boxed(),
+        DataType::Interval => any_interval().prop_map(Value::Interval).boxed(),
+        DataType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
+    }
+}
