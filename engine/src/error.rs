@@ -134,10 +134,13 @@ impl From<remora_storage::Error> for Error {
 /// The SQLSTATEs in use, by PostgreSQL's names.
 #[allow(missing_docs, reason = "the names are PostgreSQL's")]
 pub mod state {
+    pub const NO_DATA: &str = "02000";
+    pub const PROTOCOL_VIOLATION: &str = "08P01";
     pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
     pub const CARDINALITY_VIOLATION: &str = "21000";
     pub const STRING_DATA_RIGHT_TRUNCATION: &str = "22001";
     pub const NUMERIC_VALUE_OUT_OF_RANGE: &str = "22003";
+    pub const NULL_VALUE_NOT_ALLOWED: &str = "22004";
     pub const INVALID_DATETIME_FORMAT: &str = "22007";
     pub const DATETIME_FIELD_OVERFLOW: &str = "22008";
     pub const DIVISION_BY_ZERO: &str = "22012";
@@ -183,10 +186,14 @@ pub mod state {
     pub const INVALID_COLUMN_DEFINITION: &str = "42611";
     pub const INDETERMINATE_DATATYPE: &str = "42P18";
     pub const NAME_TOO_LONG: &str = "42622";
+    pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    pub const DISK_FULL: &str = "53100";
     pub const OUT_OF_MEMORY: &str = "53200";
     pub const PROGRAM_LIMIT_EXCEEDED: &str = "54000";
     pub const STATEMENT_TOO_COMPLEX: &str = "54001";
     pub const TOO_MANY_COLUMNS: &str = "54011";
+    pub const OBJECT_IN_USE: &str = "55006";
+    pub const CANT_CHANGE_RUNTIME_PARAM: &str = "55P02";
     pub const QUERY_CANCELED: &str = "57014";
     pub const IO_ERROR: &str = "58030";
     pub const UNDEFINED_FILE: &str = "58P01";

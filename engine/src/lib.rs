@@ -13,12 +13,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod database;
 pub mod error;
 pub mod exec;
 pub mod function;
 pub mod optimize;
 pub mod parse;
 pub mod plan;
+pub mod session;
 
+pub use database::{Database, MemoryLine, MemoryReport, Options};
 pub use error::{Error, Position, Result};
-pub use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
+pub use plan::Field;
+pub use remora_storage::store::{CheckpointReport, RecoveryReport};
+pub use remora_storage::{DataType, Durability, Interval, Numeric, Value, ValueRef};
+pub use session::{
+    Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult, IndexInfo, InterruptHandle,
+    MappedRows, OptionalExtension, Outcome, Params, ParamsFromIter, Row, RowIndex, RowSet, Rows,
+    Statement, ToSql, ToSqlOutput, Transaction, TransactionStatus, params_from_iter,
+};

@@ -1,0 +1,170 @@
+//! The database: what a program opens, shares between its threads and connects to.
+
+mod options;
+
+pub use options::Options;
+
+use crate::error::Result;
+use crate::session::Connection;
+use remora_storage::store::{CheckpointReport, RecoveryReport};
+use remora_storage::{Durability, Store};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A database. Clones are the same database; it can be used from any thread. When the last clone
+/// and the last connection are gone it is closed.
+///
+/// ```
+/// let directory = tempfile::tempdir().expect("a temporary directory");
+/// let db = remora::Database::open(directory.path())?;
+/// db.connect()?.execute_batch("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (42)")?;
+/// db.close()?;
+///
+/// let db = remora::Database::open(directory.path())?;
+/// let n: i64 = db.connect()?.query_row("SELECT n FROM t", [], |row| row.get(0))?;
+/// assert_eq!(n, 42);
+/// # Ok::<(), remora::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    store: Store,
+    origin: Arc<Origin>,
+}
+
+/// Where a database came from.
+#[derive(Debug)]
+struct Origin {
+    directory: Option<PathBuf>,
+    recovery: RecoveryReport,
+}
+
+impl Database {
+    /// A new database in memory. It ends with its last clone and connection.
+    ///
+    /// # Errors
+    /// 53200 where the machine grants no memory.
+    pub fn in_memory() -> Result<Self> {
+        Self::in_memory_with(Options::default())
+    }
+
+    /// As [`Database::in_memory`], with options. Its durability is always
+    /// [`Durability::Memory`].
+    ///
+    /// # Errors
+    /// As for [`Database::in_memory`].
+    pub fn in_memory_with(options: Options) -> Result<Self> {
+        Ok(Self {
+            store: Store::in_memory(options.durability(Durability::Memory).into())?,
+            origin: Arc::new(Origin {
+                directory: None,
+                recovery: RecoveryReport {
+                    created: true,
+                    ..RecoveryReport::default()
+                },
+            }),
+        })
+    }
+
+    /// Opens the database in a directory; makes both if they are missing. What a crash has left is
+    /// recovered ([`Database::recovery_report`] tells what was done).
+    ///
+    /// # Errors
+    /// 55006 where another process has it open, 58P01 where the directory holds something else or
+    /// a newer format, XX001 where it is damaged (naming file and offset), 58030 for the system's
+    /// own errors.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(directory, Options::default())
+    }
+
+    /// As [`Database::open`], with options.
+    ///
+    /// # Errors
+    /// As for [`Database::open`].
+    pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let directory = directory.as_ref();
+        let (store, recovery) = Store::open(directory, options.into())?;
+        Ok(Self {
+            store,
+            origin: Arc::new(Origin {
+                directory: Some(directory.to_owned()),
+                recovery,
+            }),
+        })
+    }
+
+    /// A new connection. Connections are cheap; give each thread its own.
+    ///
+    /// # Errors
+    /// 57P01 where the database was closed.
+    pub fn connect(&self) -> Result<Connection> {
+        Ok(Connection::new(self.store.clone()))
+    }
+
+    /// Writes an image of all tables, so that the log before it can go and opening is quick.
+    /// Others read and write meanwhile. In memory it does nothing.
+    ///
+    /// # Errors
+    /// 58030 and 53100 of the disk; the database is as before then.
+    pub fn checkpoint(&self) -> Result<CheckpointReport> {
+        Ok(self.store.checkpoint()?)
+    }
+
+    /// Closes the database for all its clones and connections. Open transactions are lost.
+    ///
+    /// # Errors
+    /// 58030 where the log cannot be synced.
+    pub fn close(&self) -> Result<()> {
+        Ok(self.store.close()?)
+    }
+
+    /// The directory; `None` in memory.
+    pub fn directory(&self) -> Option<&Path> {
+        self.origin.directory.as_deref()
+    }
+
+    /// What opening found and did.
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.origin.recovery
+    }
+
+    /// When a commit returns.
+    pub fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+
+    /// Who holds how much memory now.
+    pub fn memory(&self) -> MemoryReport {
+        let ledger = self.store.ledger();
+        let line = |entry: remora_storage::pool::LedgerEntry| MemoryLine {
+            owner: entry.owner.name(),
+            bytes: entry.bytes,
+        };
+        MemoryReport {
+            budget: ledger.budget(),
+            used: ledger.used(),
+            lines: ledger.entries().into_iter().map(line).collect(),
+        }
+    }
+}
+
+/// The memory account of a database, in bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MemoryReport {
+    /// What it may take.
+    pub budget: u64,
+    /// What it has taken.
+    pub used: u64,
+    /// By whom.
+    pub lines: Vec<MemoryLine>,
+}
+
+/// One line of a [`MemoryReport`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct MemoryLine {
+    /// Who, e.g. `tables` or `indexes`.
+    pub owner: &'static str,
+    /// How much.
+    pub bytes: u64,
+}

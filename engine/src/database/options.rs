@@ -1,0 +1,46 @@
+//! How a database is opened.
+
+use remora_storage::{Durability, StoreOptions};
+
+/// How a database is opened; made by [`Options::new`] and changed by its methods.
+///
+/// ```
+/// use remora::{Database, Durability, Options};
+///
+/// let options = Options::new().max_memory(256 << 20).durability(Durability::Buffered);
+/// let db = Database::in_memory_with(options)?;
+/// assert_eq!(db.memory().budget, 256 << 20);
+/// # Ok::<(), remora::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    store: StoreOptions,
+}
+
+impl Options {
+    /// The defaults: durability `sync`, 80 % of the memory that machine or container grants.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When a commit returns.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.store.durability = durability;
+        self
+    }
+
+    /// How many bytes of memory the database may take in all. A statement that would pass it
+    /// fails with 53200 and changes nothing.
+    #[must_use]
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.store.max_memory = Some(bytes);
+        self
+    }
+}
+
+impl From<Options> for StoreOptions {
+    fn from(options: Options) -> Self {
+        options.store
+    }
+}

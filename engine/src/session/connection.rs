@@ -1,0 +1,281 @@
+//! The connection: where users hand in SQL.
+
+use super::core::{Session, TransactionStatus};
+use super::dispatch::{Output, Pipe};
+use super::outcome::Outcome;
+use super::prepared::Prepared;
+use super::rows::Row;
+use super::{InterruptHandle, Params, Statement, Transaction, export, script};
+use crate::error::{Error, Result, state};
+use crate::parse::{Parsed, parse};
+use arrow_array::RecordBatch;
+use remora_storage::Store;
+use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A connection to a database, made by [`Database::connect`](crate::Database::connect): cheap, and
+/// used by one thread at a time (it can be sent to another). Each has its own transaction.
+///
+/// ```
+/// use remora::params;
+///
+/// let db = remora::Database::in_memory()?;            // or Database::open("dir")?
+/// let mut conn = db.connect()?;
+/// conn.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, v TEXT)", [])?;
+/// let mut insert = conn.prepare("INSERT INTO t VALUES (?, ?)")?;   // ? and $1 both work
+/// insert.execute(params![1_i64, "one"])?;
+/// let v: String = conn.query_row("SELECT v FROM t WHERE id = ?", [1_i64], |row| row.get(0))?;
+/// assert_eq!(v, "one");
+/// let tx = conn.transaction()?;                        // rolls back on drop
+/// tx.execute("DELETE FROM t", [])?;
+/// tx.commit()?;
+/// # Ok::<(), remora::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    session: RefCell<Session>,
+    /// As it was when the session was last at rest.
+    status: Cell<TransactionStatus>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Connection {
+    pub(crate) fn new(store: Store) -> Self {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        Self {
+            session: RefCell::new(Session::new(store, Arc::clone(&interrupted))),
+            status: Cell::new(TransactionStatus::Idle),
+            interrupted,
+        }
+    }
+
+    /// Runs one statement and returns the number of rows it changed.
+    ///
+    /// # Errors
+    /// What the statement meets; 42601 where the text holds no statement or several.
+    pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
+        self.prepare_cached(sql)?.execute(params)
+    }
+
+    /// Runs any number of statements. They are one transaction, unless they say otherwise: one
+    /// that fails undoes those before it, back to the last COMMIT in the text.
+    ///
+    /// # Errors
+    /// What the first statement that fails meets. Nothing runs unless all of the text parses.
+    pub fn execute_batch(&self, sql: &str) -> Result<()> {
+        self.run(sql, []).map(drop)
+    }
+
+    /// Runs any number of statements as [`Connection::execute_batch`] does, and returns the whole
+    /// result of the last. Parameters need a single statement.
+    ///
+    /// # Errors
+    /// As for [`Connection::execute_batch`]; 53200 where the result is too large for the memory
+    /// budget ([`Statement::query`] gives rows one at a time).
+    pub fn run(&self, sql: &str, params: impl Params) -> Result<Outcome> {
+        let mut call = self.session()?.new_call();
+        call.give(params)?;
+        self.with_session(|session| {
+            let outcome = script::run(session, sql, &mut call);
+            let notices = session.take_notices();
+            outcome.map(|outcome| Outcome { notices, ..outcome })
+        })
+    }
+
+    /// Parses and plans one statement, to be run many times.
+    ///
+    /// # Errors
+    /// What parser and planner meet; 42601 where the text holds no statement or several.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        let prepared = self.with_session(|session| session.prepare(one_statement(sql)?))?;
+        self.statement(prepared)
+    }
+
+    /// As [`Connection::prepare`], with a plan that an earlier call with the same text has left.
+    fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        let prepared = self.with_session(|session| match session.cached(sql) {
+            Some(prepared) => Ok(prepared),
+            None => {
+                let prepared = session.prepare(one_statement(sql)?)?;
+                session.keep(sql, &prepared);
+                Ok(prepared)
+            }
+        })?;
+        self.statement(prepared)
+    }
+
+    fn statement(&self, prepared: Prepared) -> Result<Statement<'_>> {
+        let call = self.session()?.new_call();
+        Ok(Statement::new(self, prepared, call))
+    }
+
+    /// Runs a query and gives its first row through `f`.
+    ///
+    /// # Errors
+    /// As for [`Statement::query_row`].
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        f: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.prepare_cached(sql)?.query_row(params, f)
+    }
+
+    /// Runs a query and returns its rows as Arrow record batches; none, where it has no row.
+    ///
+    /// A bare NUMERIC column is given as text, which loses nothing; cast it to `NUMERIC(p,s)` to
+    /// get a `Decimal128(p, s)`. All others are of the natural Arrow type: integers, floats,
+    /// `Boolean`, `Decimal128`, `Utf8View`, `BinaryView`, `Date32`, `Time64`, `Timestamp` (µs; of
+    /// UTC for TIMESTAMPTZ), `Interval(MonthDayNano)`, and `FixedSizeBinary(16)` for UUID.
+    ///
+    /// # Errors
+    /// What the query meets; 42601 where the statement is no query.
+    pub fn query_arrow(&self, sql: &str, params: impl Params) -> Result<Vec<RecordBatch>> {
+        let mut call = self.session()?.new_call();
+        call.give(params)?;
+        let mut prepared = self.prepare_cached(sql)?.into_prepared();
+        self.with_session(|session| {
+            let done = session.step(&mut prepared, &mut call, &mut Pipe::None)?;
+            let Some(columns) = &prepared.plan.columns else {
+                return Err(Error::new(
+                    state::SYNTAX_ERROR,
+                    format!("{} gives no rows", prepared.plan.planned.tag),
+                ));
+            };
+            let schema = export::schema(columns);
+            let mut batches = Vec::new();
+            match done.output {
+                Output::Cursor(mut cursor) => {
+                    while let Some(batch) = cursor.next()? {
+                        batches.push(export::batch(&batch, columns, &schema)?);
+                    }
+                }
+                Output::Point(true) => {
+                    let row = std::slice::from_ref(&call.row);
+                    batches.push(export::rows(row, columns, &schema)?);
+                }
+                Output::List(rows) => batches.push(export::rows(&rows, columns, &schema)?),
+                Output::None | Output::Point(false) => {}
+            }
+            Ok(batches)
+        })
+    }
+
+    /// Runs a `COPY .. FROM STDIN` against `reader`; returns the number of rows.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # let conn = db.connect()?;
+    /// conn.execute("CREATE TABLE t (id BIGINT, v TEXT)", [])?;
+    /// let csv = "id,v\n1,one\n2,two\n";
+    /// let rows = conn.copy_from(
+    ///     "COPY t FROM STDIN WITH (FORMAT csv, HEADER true)",
+    ///     &mut csv.as_bytes(),
+    /// )?;
+    /// assert_eq!(rows, 2);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the statement meets; 22P04 for a line that does not fit. Nothing is kept then.
+    pub fn copy_from(&self, sql: &str, reader: &mut dyn Read) -> Result<u64> {
+        self.copy(sql, &mut Pipe::Reader(reader))
+    }
+
+    /// Runs a `COPY .. TO STDOUT` into `writer`; returns the number of rows.
+    ///
+    /// # Errors
+    /// What the statement meets, and 58030 where `writer` fails.
+    pub fn copy_to(&self, sql: &str, writer: &mut dyn Write) -> Result<u64> {
+        self.copy(sql, &mut Pipe::Writer(writer))
+    }
+
+    fn copy(&self, sql: &str, pipe: &mut Pipe<'_>) -> Result<u64> {
+        self.with_session(|session| {
+            let mut prepared = session.prepare(one_statement(sql)?)?;
+            let mut call = session.new_call();
+            let done = session.step(&mut prepared, &mut call, pipe)?;
+            Ok(done.changes)
+        })
+    }
+
+    /// Begins a transaction that lasts as long as the value returned, and rolls back when that is
+    /// dropped without [`Transaction::commit`]. `&mut` keeps transactions from being nested.
+    ///
+    /// # Errors
+    /// 25001 where SQL has begun one already.
+    pub fn transaction(&mut self) -> Result<Transaction<'_>> {
+        if self.is_in_transaction() {
+            return Err(Error::new(
+                state::ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress",
+            ));
+        }
+        self.with_session(|session| session.begin_block(false))?;
+        Ok(Transaction::new(self))
+    }
+
+    /// Whether a transaction is open, failed or not.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction_status() != TransactionStatus::Idle
+    }
+
+    /// Where the connection stands.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        self.status.get()
+    }
+
+    /// A handle by which other threads stop what this connection runs.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle::new(Arc::clone(&self.interrupted))
+    }
+
+    /// The session, for the length of one call.
+    fn session(&self) -> Result<std::cell::RefMut<'_, Session>> {
+        // Only code that a call itself calls (a reader of COPY, say) can find it in use.
+        self.session.try_borrow_mut().map_err(|_| {
+            Error::new(
+                state::OBJECT_IN_USE,
+                "the connection is in use by the call that called this one",
+            )
+        })
+    }
+
+    /// Runs a call on the session, and settles what it leaves.
+    pub(super) fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let mut session = self.session()?;
+        let result = f(&mut session);
+        session.settle(result.is_err());
+        self.status.set(session.status());
+        result
+    }
+
+    /// Ends a query that was handed out by a call that is over.
+    pub(super) fn settle(&self, failed: bool) {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
+            session.settle(failed);
+            self.status.set(session.status());
+        }
+    }
+
+    /// The definitions as the next statement sees them.
+    pub(super) fn catalog(&self) -> Result<Arc<remora_storage::catalog::Catalog>> {
+        Ok(self.session()?.catalog())
+    }
+}
+
+/// Parses a text that must hold exactly one statement.
+fn one_statement(sql: &str) -> Result<Parsed> {
+    let mut parsed = parse(sql)?;
+    match (parsed.pop(), parsed.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => Err(Error::new(state::SYNTAX_ERROR, "there is no statement")),
+        (Some(_), false) => Err(Error::new(
+            state::SYNTAX_ERROR,
+            "cannot insert multiple commands into a prepared statement",
+        )),
+    }
+}

@@ -1,0 +1,163 @@
+//! Running one planned statement within a storage transaction.
+
+use super::copy;
+use super::prepared::Call;
+use crate::error::{Error, Result, state};
+use crate::exec::{self, Cursor};
+use crate::plan::Statement;
+use remora_storage::catalog::{IndexDef, TableDef};
+use remora_storage::{Transaction, Value};
+use std::io::{Read, Write};
+
+/// What a statement gave.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Rows changed, or copied.
+    pub(super) changes: u64,
+    /// Its rows.
+    pub(super) output: Output,
+}
+
+/// The rows of a statement.
+#[derive(Debug, Default)]
+pub(super) enum Output {
+    /// It gives none.
+    #[default]
+    None,
+    /// At most one, left in [`Call::row`].
+    Point(bool),
+    /// These.
+    List(Vec<Vec<Value>>),
+    /// What a running query gives.
+    Cursor(Box<Cursor>),
+}
+
+/// The other end of a COPY FROM STDIN or TO STDOUT.
+#[derive(Default)]
+pub(super) enum Pipe<'a> {
+    /// There is none.
+    #[default]
+    None,
+    /// Of FROM STDIN.
+    Reader(&'a mut dyn Read),
+    /// Of TO STDOUT.
+    Writer(&'a mut dyn Write),
+}
+
+impl Done {
+    pub(super) fn changed(changes: u64) -> Self {
+        Self {
+            changes,
+            output: Output::None,
+        }
+    }
+
+    pub(super) fn list(rows: Vec<Vec<Value>>) -> Self {
+        Self {
+            changes: 0,
+            output: Output::List(rows),
+        }
+    }
+}
+
+/// Runs a statement that is not about the transaction itself. On error the caller undoes.
+pub(super) fn run(
+    statement: &Statement,
+    tx: &mut Transaction,
+    call: &mut Call,
+    pipe: &mut Pipe<'_>,
+) -> Result<Done> {
+    let context = &call.context;
+    match statement {
+        Statement::Query(plan) => {
+            let cursor = Cursor::new(plan, tx.view(), context.clone())?;
+            Ok(Done {
+                changes: 0,
+                output: Output::Cursor(Box::new(cursor)),
+            })
+        }
+        Statement::PointSelect(point) => {
+            let found = exec::point_select(point, &tx.view(), context, &mut call.row)?;
+            Ok(Done {
+                changes: 0,
+                output: Output::Point(found),
+            })
+        }
+        Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
+        Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),
+        Statement::Delete(delete) => exec::delete(delete, tx, context).map(Done::changed),
+        Statement::Copy(plan) => copy::run(plan, tx, context, pipe).map(Done::changed),
+        Statement::Explain(lines) => {
+            let row = |line: &String| vec![Value::Text(line.clone())];
+            Ok(Done::list(lines.iter().map(row).collect()))
+        }
+        Statement::CreateTable {
+            table,
+            indexes,
+            if_not_exists,
+        } => create_table(tx, table, indexes, *if_not_exists).map(|()| Done::default()),
+        Statement::DropTable(tables) => {
+            tables.iter().try_for_each(|id| tx.drop_table(*id))?;
+            Ok(Done::default())
+        }
+        Statement::CreateIndex(def) => {
+            if let Some(def) = def {
+                tx.create_index(def.clone())?;
+            }
+            Ok(Done::default())
+        }
+        Statement::DropIndex(indexes) => {
+            indexes.iter().try_for_each(|id| tx.drop_index(*id))?;
+            Ok(Done::default())
+        }
+        Statement::Begin { .. }
+        | Statement::Commit
+        | Statement::Rollback
+        | Statement::Checkpoint
+        | Statement::Set { .. }
+        | Statement::Show(_) => unreachable!("the session itself runs these"),
+    }
+}
+
+fn create_table(
+    tx: &mut Transaction,
+    table: &TableDef,
+    indexes: &[IndexDef],
+    if_not_exists: bool,
+) -> Result<()> {
+    if if_not_exists && tx.catalog().table(&table.name).is_some() {
+        return Ok(());
+    }
+    let id = tx.create_table(table.clone())?;
+    for index in indexes {
+        tx.create_index(IndexDef {
+            table: id,
+            ..index.clone()
+        })?;
+    }
+    Ok(())
+}
+
+/// Refuses a statement that changes the database, in a transaction that is read only.
+pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
+    use crate::plan::statement::CopyDirection;
+    let changes = match statement {
+        Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::CreateTable { .. }
+        | Statement::DropTable(_)
+        | Statement::CreateIndex(_)
+        | Statement::DropIndex(_) => true,
+        Statement::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
+        _ => false,
+    };
+    if !changes {
+        return Ok(());
+    }
+    let what = if tag == "COPY" { "COPY FROM" } else { tag };
+    Err(Error::new(
+        state::READ_ONLY_SQL_TRANSACTION,
+        format!("cannot execute {what} in a read-only transaction"),
+    ))
+}

@@ -1,0 +1,138 @@
+//! Columns of a result as Rust values.
+
+use remora_storage::value::NumericKind;
+use remora_storage::{Interval, Numeric, Value, ValueRef};
+
+/// Why a value of a result is not the Rust value that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FromSqlError {
+    /// The Rust type does not stand for the SQL type.
+    #[error("the value is of another type")]
+    InvalidType,
+    /// The value is NULL, and the Rust type is no `Option`.
+    #[error("the value is NULL")]
+    Null,
+    /// The number does not fit.
+    #[error("{0} is out of range")]
+    OutOfRange(i64),
+    /// What a type outside this crate has to say.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The result of [`FromSql::column_result`].
+pub type FromSqlResult<T> = Result<T, FromSqlError>;
+
+/// A type that a column of a result can be read as.
+///
+/// Whole numbers are read from any integer type, and from a NUMERIC without fraction, as long as
+/// they fit; `f64` also from REAL and NUMERIC (rounded). Dates and times are read as the number
+/// that [`Value`] holds for them. `Option<T>` takes NULL, [`Value`] takes everything.
+pub trait FromSql: Sized {
+    /// Converts the value.
+    ///
+    /// # Errors
+    /// See [`FromSqlError`].
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self>;
+}
+
+/// Any whole number, and dates and times as what they are counted in.
+fn whole(value: ValueRef<'_>) -> FromSqlResult<i64> {
+    match value {
+        ValueRef::Numeric(v) => whole_numeric(v),
+        ValueRef::SmallInt(v) => Ok(v.into()),
+        ValueRef::Integer(v) | ValueRef::Date(v) => Ok(v.into()),
+        ValueRef::BigInt(v)
+        | ValueRef::Time(v)
+        | ValueRef::Timestamp(v)
+        | ValueRef::TimestampTz(v) => Ok(v),
+        other => Err(mismatch(other)),
+    }
+}
+
+/// A NUMERIC without a fraction, e.g. the `sum` of a BIGINT column.
+fn whole_numeric(value: Numeric) -> FromSqlResult<i64> {
+    let value = value.normalized();
+    if !value.is_finite() || value.scale() != 0 {
+        return Err(FromSqlError::InvalidType);
+    }
+    i64::try_from(value.mantissa()).map_err(|_| FromSqlError::InvalidType)
+}
+
+/// The nearest double of a NUMERIC.
+fn nearest_double(value: Numeric) -> f64 {
+    match value.kind() {
+        NumericKind::NaN => f64::NAN,
+        NumericKind::Infinity => f64::INFINITY,
+        NumericKind::NegativeInfinity => f64::NEG_INFINITY,
+        // Through text, because a division of rounded parts would round twice.
+        NumericKind::Finite => format!("{}e-{}", value.mantissa(), value.scale())
+            .parse()
+            .unwrap_or(f64::NAN),
+    }
+}
+
+fn mismatch(value: ValueRef<'_>) -> FromSqlError {
+    if value.is_null() {
+        FromSqlError::Null
+    } else {
+        FromSqlError::InvalidType
+    }
+}
+
+macro_rules! from_whole {
+    ($($type:ty),+) => {$(
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let value = whole(value)?;
+                Self::try_from(value).map_err(|_| FromSqlError::OutOfRange(value))
+            }
+        }
+    )+};
+}
+
+from_whole!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+
+macro_rules! from_variant {
+    ($($type:ty: $($pattern:pat => $result:expr),+;)+) => {$(
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                match value {
+                    $($pattern => Ok($result),)+
+                    other => Err(mismatch(other)),
+                }
+            }
+        }
+    )+};
+}
+
+from_variant! {
+    bool: ValueRef::Boolean(v) => v;
+    f32: ValueRef::Real(v) => v;
+    f64: ValueRef::Double(v) => v, ValueRef::Real(v) => v.into(),
+        ValueRef::Numeric(v) => nearest_double(v);
+    String: ValueRef::Text(v) => v.to_owned();
+    Box<str>: ValueRef::Text(v) => v.into();
+    Vec<u8>: ValueRef::Bytea(v) => v.to_owned();
+    [u8; 16]: ValueRef::Uuid(v) => v;
+    Numeric: ValueRef::Numeric(v) => v, ValueRef::SmallInt(v) => i64::from(v).into(),
+        ValueRef::Integer(v) => i64::from(v).into(), ValueRef::BigInt(v) => v.into();
+    Interval: ValueRef::Interval(v) => v;
+}
+
+impl FromSql for Value {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(value.to_owned())
+    }
+}
+
+impl<T: FromSql> FromSql for Option<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        if value.is_null() {
+            Ok(None)
+        } else {
+            T::column_result(value).map(Some)
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What tables and indexes there are, as names and as SQL that makes them again.
+
+use super::connection::Connection;
+use crate::error::{Error, Result, state};
+use crate::plan::Field;
+use remora_storage::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexEntry, IndexKind, TableDef, TableEntry,
+};
+use sqlparser::keywords::{self, Keyword};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// An index, for listings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct IndexInfo {
+    /// Its name.
+    pub name: String,
+    /// The table it is on.
+    pub table: String,
+    /// Whether it keeps keys from coming twice.
+    pub unique: bool,
+    /// The statement that makes it; for the index of a constraint, the constraint.
+    pub sql: String,
+}
+
+/// All of it as the connection's next statement sees it, with what an open transaction has made.
+impl Connection {
+    /// The names of all tables, in order.
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn tables(&self) -> Result<Vec<String>> {
+        let catalog = self.catalog()?;
+        Ok(catalog.tables().map(|t| t.def.name.clone()).collect())
+    }
+
+    /// Names and types of a table's columns.
+    ///
+    /// # Errors
+    /// 42P01 where there is no such table.
+    pub fn columns(&self, table: &str) -> Result<Vec<Field>> {
+        let entries = self.entries(Some(table))?;
+        let columns = entries.iter().flat_map(|entry| &entry.def.columns);
+        let field = |column: &ColumnDef| Field {
+            name: column.name.clone(),
+            data_type: column.data_type,
+        };
+        Ok(columns.map(field).collect())
+    }
+
+    /// The indexes of a table, or of all.
+    ///
+    /// # Errors
+    /// 42P01 where there is no such table.
+    pub fn indexes(&self, table: Option<&str>) -> Result<Vec<IndexInfo>> {
+        let entries = self.entries(table)?;
+        let indexes = entries.iter().flat_map(|entry| {
+            let info = |index: &Arc<IndexEntry>| IndexInfo {
+                name: index.def.name.clone(),
+                table: entry.def.name.clone(),
+                unique: index.def.unique,
+                sql: match index.def.constraint {
+                    Some(_) => constraint_sql(&entry.def, &index.def),
+                    None => index_sql(&entry.def, &index.def),
+                },
+            };
+            entry.indexes.iter().map(info)
+        });
+        Ok(indexes.collect())
+    }
+
+    /// The statements that make a table, or all tables, with their indexes.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # let conn = db.connect()?;
+    /// conn.execute("create table t (id bigint primary key, v varchar(3) default 'x')", [])?;
+    /// assert_eq!(
+    ///     conn.schema(Some("t"))?,
+    ///     ["CREATE TABLE t (\n    \
+    ///         id bigint NOT NULL,\n    \
+    ///         v character varying(3) DEFAULT 'x',\n    \
+    ///         CONSTRAINT t_pkey PRIMARY KEY (id)\n\
+    ///     );"]
+    /// );
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 42P01 where there is no such table.
+    pub fn schema(&self, table: Option<&str>) -> Result<Vec<String>> {
+        let mut statements = Vec::new();
+        for entry in self.entries(table)? {
+            statements.push(table_sql(&entry));
+            let free = entry.indexes.iter().filter(|i| i.def.constraint.is_none());
+            statements.extend(free.map(|index| index_sql(&entry.def, &index.def)));
+        }
+        Ok(statements)
+    }
+
+    fn entries(&self, table: Option<&str>) -> Result<Vec<Arc<TableEntry>>> {
+        let catalog = self.catalog()?;
+        let Some(name) = table else {
+            return Ok(catalog.tables().map(Arc::clone).collect());
+        };
+        match catalog.table(name) {
+            Some(entry) => Ok(vec![Arc::clone(entry)]),
+            None => Err(Error::new(
+                state::UNDEFINED_TABLE,
+                format!("relation \"{name}\" does not exist"),
+            )),
+        }
+    }
+}
+
+fn table_sql(entry: &TableEntry) -> String {
+    let def = &entry.def;
+    let mut parts: Vec<String> = def.columns.iter().map(column_sql).collect();
+    let constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
+    parts.extend(constraints.map(|index| constraint_sql(def, &index.def)));
+    parts.extend(def.checks.iter().map(|check| {
+        format!(
+            "CONSTRAINT {} CHECK ({})",
+            quoted(&check.name),
+            check.expression
+        )
+    }));
+    let body = parts.join(",\n    ");
+    let gap = if body.is_empty() { "" } else { "\n    " };
+    format!("CREATE TABLE {} ({gap}{body}\n);", quoted(&def.name))
+}
+
+fn column_sql(column: &ColumnDef) -> String {
+    let mut sql = format!("{} {}", quoted(&column.name), column.data_type);
+    if let Some(default) = &column.default {
+        // Writing to a String cannot fail.
+        let _ = write!(sql, " DEFAULT {default}");
+    }
+    if column.not_null {
+        sql.push_str(" NOT NULL");
+    }
+    sql
+}
+
+fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
+    let kind = match index.constraint {
+        Some(Constraint::PrimaryKey) => "PRIMARY KEY",
+        Some(Constraint::Unique) | None => "UNIQUE",
+    };
+    let columns = index.columns.iter().map(|c| column_name(table, c));
+    format!(
+        "CONSTRAINT {} {kind} ({})",
+        quoted(&index.name),
+        columns.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn index_sql(table: &TableDef, index: &IndexDef) -> String {
+    let unique = if index.unique { "UNIQUE " } else { "" };
+    let using = match index.kind {
+        IndexKind::Ordered => "",
+        IndexKind::Hash => "USING HASH ",
+    };
+    let columns = index.columns.iter().map(|column| {
+        let name = column_name(table, column);
+        let order = match (column.descending, column.nulls_first) {
+            (false, false) => "",
+            (false, true) => " NULLS FIRST",
+            (true, true) => " DESC",
+            (true, false) => " DESC NULLS LAST",
+        };
+        name + order
+    });
+    format!(
+        "CREATE {unique}INDEX {} ON {} {using}({});",
+        quoted(&index.name),
+        quoted(&table.name),
+        columns.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn column_name(table: &TableDef, column: &IndexColumn) -> String {
+    let def = table.columns.iter().find(|c| c.id == column.column);
+    def.map(|c| quoted(&c.name)).unwrap_or_default()
+}
+
+/// An identifier as it must be written to be read back.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if starts_well && name.chars().all(plain) && !is_reserved(name) {
+        return name.to_owned();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn is_reserved(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let Ok(at) = keywords::ALL_KEYWORDS.binary_search(&upper.as_str()) else {
+        return false;
+    };
+    let keyword: &Keyword = &keywords::ALL_KEYWORDS_INDEX[at];
+    keywords::RESERVED_FOR_TABLE_ALIAS.contains(keyword)
+        || keywords::RESERVED_FOR_COLUMN_ALIAS.contains(keyword)
+        || keywords::RESERVED_FOR_IDENTIFIER.contains(keyword)
+}

@@ -1,0 +1,57 @@
+//! Sessions: connections, statements, transactions; from SQL text to rows of Rust values.
+//!
+//! ```text
+//!  Connection --- prepare ---> Statement --- query ---> Rows ---> Row ---> FromSql
+//!      |  |                        ^  parameters: Params, ToSql
+//!      |  +--- transaction ---> Transaction (a guard: rolls back on drop)
+//!      v
+//!   Session (core): the transaction block, settings, plan cache
+//!      |  prepared    a statement and its plan; planned again when the catalog changed
+//!      |  script      a text of several statements
+//!      |  dispatch    one statement within a storage transaction
+//!      v
+//!   exec, storage
+//! ```
+//!
+//! Names and shapes are rusqlite's where it has them. A connection has interior mutability, as
+//! there: statements share it; [`Connection::transaction`] alone takes it by `&mut`.
+//!
+//! Invariants
+//! - Whatever is shown is as durable as the database's level asks.
+//! - A statement that fails leaves no trace, and an explicit transaction in which one has failed
+//!   does nothing more.
+//! - Settings made in a transaction are undone with it.
+
+mod backoff;
+mod connection;
+mod copy;
+mod core;
+mod dispatch;
+mod export;
+mod from_sql;
+mod interrupt;
+mod introspect;
+mod outcome;
+mod params;
+mod plan_cache;
+mod prepared;
+mod rows;
+mod script;
+mod settings;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod to_sql;
+mod transaction;
+
+pub use connection::Connection;
+pub use core::TransactionStatus;
+pub use from_sql::{FromSql, FromSqlError, FromSqlResult};
+pub use interrupt::InterruptHandle;
+pub use introspect::IndexInfo;
+pub use outcome::{Outcome, RowSet};
+pub use params::{Params, ParamsFromIter, params_from_iter};
+pub use rows::{MappedRows, Row, RowIndex, Rows};
+pub use statement::{OptionalExtension, Statement};
+pub use to_sql::{ToSql, ToSqlOutput};
+pub use transaction::{DropBehavior, Transaction};

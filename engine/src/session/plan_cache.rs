@@ -1,0 +1,98 @@
+//! Plans of statements that were run as text, so that running the same text again skips the parser.
+//!
+//! Keyed by the exact text; one a connection, so no lock is taken. A text is kept when it comes the
+//! second time: a script of a million different INSERTs passes through without pushing anything
+//! out. Bounded in entries and in the ledger; a full budget means only that nothing is cached. When
+//! the catalog changes everything goes, because a plan holds on to the tables it names.
+
+use super::prepared::Prepared;
+use remora_storage::catalog::Catalog;
+use remora_storage::pool::{Ledger, Owner, Reservation};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// Plans kept at most.
+const ENTRIES_MAX: usize = 128;
+/// Longer texts are not kept.
+const TEXT_BYTES_MAX: usize = 8 << 10;
+/// Texts remembered as seen once.
+const SEEN: usize = 256;
+/// What a plan is taken to need, a byte of its text: trees are larger than what they are made of.
+const BYTES_PER_TEXT_BYTE: u64 = 64;
+
+#[derive(Debug)]
+struct Entry {
+    prepared: Prepared,
+    used_at: u64,
+    _memory: Reservation,
+}
+
+/// The cache of one connection.
+#[derive(Debug)]
+pub(super) struct PlanCache {
+    entries: HashMap<Box<str>, Entry, RandomState>,
+    /// Hashes of texts seen lately, each in the place its low bits name.
+    seen: Box<[u64; SEEN]>,
+    clock: u64,
+}
+
+impl PlanCache {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: HashMap::default(),
+            seen: Box::new([0; SEEN]),
+            clock: 0,
+        }
+    }
+
+    /// The plan of a text. A plan for another catalog than `catalog` empties the cache.
+    pub(super) fn get(&mut self, sql: &str, catalog: &Arc<Catalog>) -> Option<Prepared> {
+        self.clock += 1;
+        let entry = self.entries.get_mut(sql)?;
+        if !entry.prepared.is_for(catalog) {
+            self.entries.clear();
+            return None;
+        }
+        entry.used_at = self.clock;
+        Some(entry.prepared.clone())
+    }
+
+    /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise.
+    pub(super) fn offer(&mut self, sql: &str, prepared: &Prepared, ledger: &Arc<Ledger>) {
+        if sql.len() > TEXT_BYTES_MAX || !self.was_seen(sql) {
+            return;
+        }
+        let bytes = sql.len() as u64 * BYTES_PER_TEXT_BYTE;
+        let Ok(memory) = ledger.reserve(Owner::Cache, bytes) else {
+            return;
+        };
+        if self.entries.len() >= ENTRIES_MAX {
+            self.drop_oldest();
+        }
+        let entry = Entry {
+            prepared: prepared.clone(),
+            used_at: self.clock,
+            _memory: memory,
+        };
+        self.entries.insert(sql.into(), entry);
+    }
+
+    /// Forgets all plans, and with them the tables they name.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    fn was_seen(&mut self, sql: &str) -> bool {
+        let hash = self.entries.hasher().hash_one(sql);
+        let place = &mut self.seen[hash as usize % SEEN];
+        std::mem::replace(place, hash) == hash
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used_at);
+        if let Some(text) = oldest.map(|(text, _)| text.clone()) {
+            self.entries.remove(&text);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A statement with its plan, and one call of it.
+//!
+//! A plan is good for one catalog, and a catalog is immutable: whether a plan is still good is one
+//! comparison of pointers. (The plan keeps its catalog alive, so the address cannot come again.)
+
+use crate::error::{Error, Result, state};
+use crate::exec::ExecContext;
+use crate::function::{EvalContext, cast, text};
+use crate::optimize;
+use crate::parse::Parsed;
+use crate::plan::Field;
+use crate::plan::statement::Planned;
+use remora_storage::catalog::Catalog;
+use remora_storage::pool::Ledger;
+use remora_storage::{DataType, Value};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// A plan and the catalog it is good for.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) planned: Planned,
+    /// Names and types of the columns it gives; `None` where it gives no rows.
+    pub(super) columns: Option<Arc<[Field]>>,
+    catalog: Arc<Catalog>,
+}
+
+/// A statement with its plan. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    parsed: Arc<Parsed>,
+    pub(super) plan: Arc<Plan>,
+}
+
+impl Prepared {
+    /// Plans a parsed statement.
+    pub(super) fn new(parsed: Parsed, catalog: &Arc<Catalog>) -> Result<Self> {
+        let plan = plan(&parsed, catalog)?;
+        Ok(Self {
+            parsed: Arc::new(parsed),
+            plan,
+        })
+    }
+
+    /// Makes the plan good for `catalog`; returns whether it had to be made anew.
+    #[inline]
+    pub(super) fn refresh(&mut self, catalog: &Arc<Catalog>) -> Result<bool> {
+        if Arc::ptr_eq(&self.plan.catalog, catalog) {
+            return Ok(false);
+        }
+        self.plan = plan(&self.parsed, catalog)?;
+        Ok(true)
+    }
+
+    /// Whether the plan is good for `catalog`.
+    pub(super) fn is_for(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.plan.catalog, catalog)
+    }
+}
+
+fn plan(parsed: &Parsed, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
+    let unknown = vec![None; parsed.parameters];
+    let planned = optimize::plan(parsed, catalog, &unknown)?;
+    Ok(Arc::new(Plan {
+        columns: planned.statement.schema().map(Into::into),
+        planned,
+        catalog: Arc::clone(catalog),
+    }))
+}
+
+/// What one call of a statement works with; kept by a prepared statement from call to call, so
+/// that a call by key allocates nothing but its strings.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Parameters (as given, then as cast), clock, interrupt flag, ledger.
+    pub(super) context: ExecContext,
+    /// The row of a point select.
+    pub(super) row: Vec<Value>,
+    /// Where parameters are gathered.
+    given: Vec<Value>,
+}
+
+impl Call {
+    pub(super) fn new(interrupted: &Arc<AtomicBool>, ledger: &Arc<Ledger>) -> Self {
+        Self {
+            context: ExecContext {
+                eval: EvalContext {
+                    interrupted: Arc::clone(interrupted),
+                    ..EvalContext::default()
+                },
+                parameters: Arc::from([]),
+                ledger: Arc::clone(ledger),
+            },
+            row: Vec::new(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Takes the parameters of the next call.
+    pub(super) fn give(&mut self, params: impl super::Params) -> Result<()> {
+        self.given.clear();
+        params.collect_into(&mut self.given)?;
+        let parameters = &mut self.context.parameters;
+        match Arc::get_mut(parameters) {
+            Some(places) if places.len() == self.given.len() => {
+                for (place, value) in places.iter_mut().zip(&mut self.given) {
+                    *place = std::mem::take(value);
+                }
+            }
+            _ => *parameters = self.given.drain(..).collect(),
+        }
+        Ok(())
+    }
+
+    /// Casts the parameters to the types that the plan gives them. Doing it again is harmless.
+    pub(super) fn bind(&mut self, types: &[DataType]) -> Result<()> {
+        let found = self.context.parameters.len();
+        if found != types.len() {
+            return Err(Error::new(
+                state::PROTOCOL_VIOLATION,
+                format!(
+                    "{found} parameters were supplied, but the statement requires {}",
+                    types.len()
+                ),
+            ));
+        }
+        let fits = |(value, to): (&Value, &DataType)| is_of(value, *to);
+        if self.context.parameters.iter().zip(types).all(fits) {
+            return Ok(());
+        }
+        let cast = |(value, to): (&Value, &DataType)| cast_parameter(value, *to, &self.context);
+        let parameters = self.context.parameters.iter().zip(types).map(cast);
+        self.context.parameters = parameters.collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+/// Whether a value is of the type as it stands. A modifier is the statement's own business: it
+/// casts to the column's type where it stores.
+fn is_of(value: &Value, data_type: DataType) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Boolean(_) => data_type == DataType::Boolean,
+        Value::SmallInt(_) => data_type == DataType::SmallInt,
+        Value::Integer(_) => data_type == DataType::Integer,
+        Value::BigInt(_) => data_type == DataType::BigInt,
+        Value::Real(_) => data_type == DataType::Real,
+        Value::Double(_) => data_type == DataType::Double,
+        Value::Numeric(_) => data_type == DataType::Numeric(None),
+        Value::Text(_) => matches!(data_type, DataType::Text | DataType::Varchar(None)),
+        Value::Bytea(_) => data_type == DataType::Bytea,
+        Value::Date(_) => data_type == DataType::Date,
+        Value::Time(_) => data_type == DataType::Time,
+        Value::Timestamp(_) => data_type == DataType::Timestamp,
+        Value::TimestampTz(_) => data_type == DataType::TimestampTz,
+        Value::Interval(_) => data_type == DataType::Interval,
+        Value::Uuid(_) => data_type == DataType::Uuid,
+        _ => false,
+    }
+}
+
+fn cast_parameter(value: &Value, to: DataType, context: &ExecContext) -> Result<Value> {
+    match value {
+        // Text is untyped, as a quoted literal is.
+        Value::Text(text) if !to.is_string() => text::parse(text, to),
+        _ if is_of(value, to) => Ok(value.clone()),
+        _ => cast::cast_value(value.as_ref(), to, false, &context.eval),
+    }
+}

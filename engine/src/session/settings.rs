@@ -1,0 +1,189 @@
+//! Settings of a session: `SET`, `SHOW`, `RESET`.
+//!
+//! A small table. What can be set is what clients of PostgreSQL set on connecting. A value that
+//! would change behaviour in a way this engine does not offer is refused rather than ignored: a
+//! setting that reads back has an effect.
+
+use crate::error::{Error, Result, state};
+
+/// How one setting may be changed.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// To anything.
+    Free,
+    /// To one of these, upper or lower case.
+    OneOf(&'static [&'static str]),
+    /// Not at all.
+    Fixed,
+}
+
+struct Setting {
+    name: &'static str,
+    default: &'static str,
+    rule: Rule,
+}
+
+const fn setting(name: &'static str, default: &'static str, rule: Rule) -> Setting {
+    Setting {
+        name,
+        default,
+        rule,
+    }
+}
+
+const MESSAGE_LEVELS: &[&str] = &[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
+];
+
+/// All settings, by name. `transaction_*` are answered by the transaction itself.
+const SETTINGS: &[Setting] = &[
+    setting("application_name", "", Rule::Free),
+    setting("bytea_output", "hex", Rule::OneOf(&["hex"])),
+    setting(
+        "client_encoding",
+        "UTF8",
+        Rule::OneOf(&["utf8", "utf-8", "unicode"]),
+    ),
+    setting("client_min_messages", "notice", Rule::OneOf(MESSAGE_LEVELS)),
+    setting("datestyle", "ISO, MDY", Rule::OneOf(&["iso", "iso, mdy"])),
+    setting(
+        "default_transaction_isolation",
+        "repeatable read",
+        Rule::OneOf(&["repeatable read"]),
+    ),
+    setting(
+        "default_transaction_read_only",
+        "off",
+        Rule::OneOf(&["on", "off", "true", "false", "yes", "no", "1", "0"]),
+    ),
+    setting("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"])),
+    setting("integer_datetimes", "on", Rule::Fixed),
+    setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
+    setting("server_encoding", "UTF8", Rule::Fixed),
+    setting("server_version", "15.0 (Remora)", Rule::Fixed),
+    setting(
+        "standard_conforming_strings",
+        "on",
+        Rule::OneOf(&["on", "true", "1"]),
+    ),
+    setting(
+        "timezone",
+        "UTC",
+        Rule::OneOf(&["utc", "gmt", "etc/utc", "zulu", "0"]),
+    ),
+];
+
+/// The settings of one session. Cloned at the start of a transaction that changes one, because
+/// ROLLBACK also takes settings back.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Settings {
+    /// Those that differ from their defaults.
+    changed: Vec<(&'static str, String)>,
+}
+
+fn find(name: &str) -> Result<&'static Setting> {
+    SETTINGS
+        .iter()
+        .find(|setting| setting.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            Error::new(
+                state::UNDEFINED_OBJECT,
+                format!("unrecognized configuration parameter \"{name}\""),
+            )
+        })
+}
+
+impl Settings {
+    /// The value of a setting.
+    ///
+    /// # Errors
+    /// 42704 where there is none of the name.
+    pub(super) fn get(&self, name: &str) -> Result<&str> {
+        let setting = find(name)?;
+        let changed = self.changed.iter().find(|(name, _)| *name == setting.name);
+        Ok(changed.map_or(setting.default, |(_, value)| value))
+    }
+
+    /// Whether transactions are read only unless they say otherwise.
+    pub(super) fn read_only(&self) -> bool {
+        self.get("default_transaction_read_only")
+            .is_ok_and(|value| value == "on")
+    }
+
+    /// Changes a setting; `None` gives it its default back.
+    ///
+    /// # Errors
+    /// 42704, 22023 for a value it cannot have, 55P02 where it cannot be changed.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        if value.is_none() && name.eq_ignore_ascii_case("all") {
+            self.changed.clear();
+            return Ok(());
+        }
+        let setting = find(name)?;
+        let value = value.filter(|value| !value.eq_ignore_ascii_case("default"));
+        let normal = match (value, setting.rule) {
+            (None, _) => None,
+            (Some(value), Rule::Free) => Some(value.to_owned()),
+            (Some(value), Rule::OneOf(allowed)) => Some(allow(setting, value, allowed)?),
+            (Some(_), Rule::Fixed) => {
+                return Err(Error::new(
+                    state::CANT_CHANGE_RUNTIME_PARAM,
+                    format!("parameter \"{}\" cannot be changed", setting.name),
+                ));
+            }
+        };
+        self.changed.retain(|(name, _)| *name != setting.name);
+        self.changed
+            .extend(normal.map(|normal| (setting.name, normal)));
+        Ok(())
+    }
+}
+
+/// The value as it reads back.
+fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
+    if !allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
+        return Err(Error::new(
+            state::INVALID_PARAMETER_VALUE,
+            format!(
+                "invalid value for parameter \"{}\": \"{value}\"",
+                setting.name
+            ),
+        )
+        .with_hint(format!("Available values: {}.", allowed.join(", "))));
+    }
+    let lower = value.to_ascii_lowercase();
+    Ok(match (setting.name, lower.as_str()) {
+        ("default_transaction_read_only", "true" | "yes" | "1") => "on".to_owned(),
+        ("default_transaction_read_only", "false" | "no" | "0") => "off".to_owned(),
+        // Spellings of what cannot be otherwise read back as the default.
+        ("timezone" | "client_encoding" | "datestyle" | "standard_conforming_strings", _) => {
+            setting.default.to_owned()
+        }
+        _ => lower,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_reads_back_until_it_is_reset() {
+        let mut settings = Settings::default();
+        settings.set("Application_Name", Some("Alice's")).unwrap();
+        assert_eq!(settings.get("application_name").unwrap(), "Alice's");
+        settings.set("application_name", None).unwrap();
+        assert_eq!(settings.get("application_name").unwrap(), "");
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        let mut settings = Settings::default();
+        let state = |result: Result<()>| result.unwrap_err().sqlstate();
+        assert_eq!(state(settings.set("timezone", Some("CET"))), "22023");
+        assert_eq!(state(settings.set("no_such", Some("1"))), "42704");
+        assert_eq!(state(settings.set("server_version", Some("9"))), "55P02");
+        settings.set("timezone", Some("utc")).unwrap();
+        assert_eq!(settings.get("TimeZone").unwrap(), "UTC");
+    }
+}
