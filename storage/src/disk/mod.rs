@@ -1,7 +1,10 @@
 //! The one door to storage media. Everything durable passes through [`Disk`].
 //!
-//! Paths are relative to the database directory. [`RealDisk`] maps them onto a directory,
-//! [`MemDisk`] onto memory (tests, and the base of fault injection).
+//! Paths are relative to the database directory, with `/` between folders; the empty path is the
+//! directory itself. A path that would lead out of it is refused: names may come from a damaged
+//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory (tests, and the base
+//! of fault injection). Errors name the operation and the path; a full medium is
+//! [`crate::Error::DiskFull`], everything else that the system refuses is [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
 //! - Bytes written are durable after `sync` of their file returned, in any order before that.
@@ -9,15 +12,19 @@
 //! - `rename` onto an existing name is atomic: a crash leaves the old file or the new one.
 //! - After a failed `sync` nothing is known about the unsynced bytes, also if a later sync succeeds.
 
-use crate::error::Result;
-use std::fmt::Debug;
-use std::sync::Arc;
-
 mod mem;
 mod real;
+#[cfg(test)]
+mod tests;
 
 pub use mem::MemDisk;
 pub use real::RealDisk;
+
+use crate::error::{Error, Result};
+use std::fmt::Debug;
+use std::io::{Error as IoError, ErrorKind};
+use std::path::{Component, Path};
+use std::sync::Arc;
 
 /// An open file.
 pub trait DiskFile: Send + Sync + Debug {
@@ -54,4 +61,29 @@ pub trait Disk: Send + Sync + Debug {
     /// Takes the exclusive right to the directory, held until the result is dropped; a second
     /// taker gets [`crate::Error::Locked`].
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>>;
+}
+
+/// The path, if it stays within the database directory.
+fn relative<'a>(operation: &'static str, path: &'a str) -> Result<&'a Path> {
+    let inside = |component| matches!(component, Component::Normal(_));
+    if Path::new(path).components().all(inside) {
+        return Ok(Path::new(path));
+    }
+    let reason = "the path leads out of the database directory";
+    let error = IoError::new(ErrorKind::InvalidInput, reason);
+    Err(io_error(operation, Path::new(path), error))
+}
+
+/// The error of an operation on a file.
+fn io_error(operation: &'static str, path: &Path, error: IoError) -> Error {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::DiskFull {
+            path: path.to_owned(),
+        },
+        _ => Error::Io {
+            operation,
+            path: path.to_owned(),
+            source: Arc::new(error),
+        },
+    }
 }
