@@ -1,61 +1,138 @@
-//! One commit as bytes. (Skeleton: signatures.)
+//! One commit in the log: a header, then its operations.
+//!
+//! ```text
+//!   0        4       8     16            24          32         36           40
+//!   | length | crc32 | lsn | durable lsn | timestamp | timeline | operations | operation ...
+//! ```
+//!
+//! - `length` counts the whole frame; `crc32` covers all of it but itself.
+//! - `lsn` is the frame's own position, so a frame that was copied or left over elsewhere does not
+//!   pass for one.
+//! - `durable lsn` is how far the log was known to be durable when the frame was written: it bears
+//!   witness that everything below was once whole (see `recovery`).
+//! - `timestamp` is the commit's; timestamps rise from frame to frame.
 
-use crate::catalog::CatalogChange;
-use crate::ids::{ColumnId, RowId, TableId};
-use crate::pool::Reservation;
-use crate::value::ValueRef;
+use crate::format::{u32_at, u64_at};
+use crate::ids::{Lsn, Timestamp};
 
-/// Collects the operations of one transaction in the form in which they are logged.
-#[derive(Debug, Default)]
-pub struct FrameBuilder {
-    bytes: Vec<u8>,
-    operations: u32,
-    pub(super) space: Option<Reservation>,
+/// Bytes before the operations.
+pub const FRAME_HEADER_LEN: usize = 40;
+/// The longest frame, header included.
+pub const FRAME_BYTES_MAX: usize = 1 << 31;
+
+/// What stands before the operations of a commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameHeader {
+    /// Bytes of the whole frame.
+    pub length: u32,
+    /// The checksum of all the rest.
+    pub crc: u32,
+    /// The frame's position.
+    pub lsn: Lsn,
+    /// How far the log was known to be durable.
+    pub durable: Lsn,
+    /// The commit's timestamp.
+    pub timestamp: Timestamp,
+    /// The history the frame belongs to.
+    pub timeline: u32,
+    /// How many operations follow.
+    pub operations: u32,
 }
 
-impl FrameBuilder {
-    /// A frame without operations.
-    pub fn new() -> Self {
-        Self::default()
+/// Why bytes are not the frame that should be there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Flaw {
+    /// Where, counted from the frame's first byte.
+    pub at: u64,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl Flaw {
+    /// Evidence that `found` stands at `at`, where `expected` should.
+    pub fn new(at: u64, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            at,
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+}
+
+impl FrameHeader {
+    /// Reads a header; whether it is one is told by [`Self::check`] and [`Self::check_sum`].
+    pub fn read(bytes: &[u8; FRAME_HEADER_LEN]) -> Self {
+        Self {
+            length: u32_at(bytes, 0),
+            crc: u32_at(bytes, 4),
+            lsn: Lsn(u64_at(bytes, 8)),
+            durable: Lsn(u64_at(bytes, 16)),
+            timestamp: Timestamp(u64_at(bytes, 24)),
+            timeline: u32_at(bytes, 32),
+            operations: u32_at(bytes, 36),
+        }
     }
 
-    /// A row came.
-    pub fn insert<'v>(
-        &mut self,
-        _table: TableId,
-        _row: RowId,
-        _values: impl IntoIterator<Item = (ColumnId, ValueRef<'v>)>,
-    ) {
-        todo!()
+    /// Whether the header may stand at `lsn` with `remaining` bytes of file from there on. A length
+    /// that passes needs no more memory than the file has bytes.
+    pub fn check(&self, lsn: Lsn, timeline: u32, remaining: u64) -> Result<(), Flaw> {
+        if self.lsn != lsn {
+            return Err(Flaw::new(8, format!("lsn {lsn}"), self.lsn.to_string()));
+        }
+        let length = u64::from(self.length);
+        if length < FRAME_HEADER_LEN as u64 || length > FRAME_BYTES_MAX as u64 || length > remaining
+        {
+            let most = remaining.min(FRAME_BYTES_MAX as u64);
+            let expected = format!("a frame of {FRAME_HEADER_LEN} to {most} bytes");
+            return Err(Flaw::new(0, expected, format!("a length of {length}")));
+        }
+        if self.timeline != timeline {
+            let found = self.timeline.to_string();
+            return Err(Flaw::new(32, format!("timeline {timeline}"), found));
+        }
+        Ok(())
     }
 
-    /// Columns of a row changed; only those that did are given.
-    pub fn update<'v>(
-        &mut self,
-        _table: TableId,
-        _row: RowId,
-        _values: impl IntoIterator<Item = (ColumnId, ValueRef<'v>)>,
-    ) {
-        todo!()
+    /// Whether the whole frame's bytes have the header's checksum.
+    pub fn check_sum(&self, frame: &[u8]) -> Result<(), Flaw> {
+        let computed = checksum(frame);
+        if computed == self.crc {
+            return Ok(());
+        }
+        let (expected, found) = (
+            format!("crc32 {computed:08x}"),
+            format!("{:08x}", self.crc),
+        );
+        Err(Flaw::new(4, expected, found))
     }
+}
 
-    /// A row went.
-    pub fn delete(&mut self, _table: TableId, _row: RowId) {
-        todo!()
-    }
+/// Completes a frame whose first [`FRAME_HEADER_LEN`] bytes are reserved for the header.
+pub(super) fn seal(
+    frame: &mut [u8],
+    lsn: Lsn,
+    durable: Lsn,
+    timestamp: Timestamp,
+    timeline: u32,
+    operations: u32,
+) {
+    let length = u32::try_from(frame.len()).expect("the log reserves room for no longer frame");
+    frame[0..4].copy_from_slice(&length.to_le_bytes());
+    frame[8..16].copy_from_slice(&lsn.0.to_le_bytes());
+    frame[16..24].copy_from_slice(&durable.0.to_le_bytes());
+    frame[24..32].copy_from_slice(&timestamp.0.to_le_bytes());
+    frame[32..36].copy_from_slice(&timeline.to_le_bytes());
+    frame[36..40].copy_from_slice(&operations.to_le_bytes());
+    let crc = checksum(frame);
+    frame[4..8].copy_from_slice(&crc.to_le_bytes());
+}
 
-    /// A step of DDL, in its place between the other operations.
-    pub fn catalog(&mut self, _change: &CatalogChange) {
-        todo!()
-    }
-
-    /// Whether there are no operations.
-    pub fn is_empty(&self) -> bool {
-        self.operations == 0
-    }
-
-    /// The bytes that the frame takes in the log.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
+/// The checksum over everything but its own four bytes.
+fn checksum(frame: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&frame[..4]);
+    hasher.update(&frame[8..]);
+    hasher.finalize()
 }

@@ -1,14 +1,34 @@
 //! The log: what commits did, in commit order, on disk before they are acknowledged.
 //!
+//! ```text
+//!   FrameBuilder --reserve--> Log --append--> queue --leader--> Writer --> wal/0000000007.log
+//!                                                                              |
+//!   recovery <---------------- Operation <-- SegmentReader <-------------------+
+//! ```
+//!
 //! 1. A committing transaction encodes its operations with a [`FrameBuilder`] and has the log
 //!    reserve room for it ([`Log::reserve`]): all that can fail, fails here.
 //! 2. Inside the commit section [`Log::append`] only queues the frame, so that the order of log
 //!    positions is the order of timestamps.
 //! 3. Outside of it [`Log::wait_durable`] elects one waiter as leader, who writes all that is
 //!    queued and syncs once for all (group commit).
+//!
+//! The bytes are drawn in `docs/file_format.md`; what recovery makes of them is in `recovery`.
 
-mod frame;
+mod builder;
+pub mod closing;
+pub mod frame;
 mod log;
+mod operation;
+mod reader;
+pub mod segment;
+mod writer;
 
-pub use frame::FrameBuilder;
+#[cfg(test)]
+mod tests;
+
+pub use builder::FrameBuilder;
 pub use log::Log;
+pub use operation::Operation;
+pub use reader::{Next, SegmentReader};
+pub use writer::{LogStart, SegmentStart, create_segment};

@@ -1,0 +1,210 @@
+//! One change within a frame.
+//!
+//! ```text
+//!   insert 1, update 2   | kind | table | row | (column + 1, value) ... | 0 |
+//!   delete 3             | kind | table | row |
+//!   catalog 4            | kind | length | a `CatalogChange` as JSON |
+//! ```
+//!
+//! The kind is a byte, values are as in [`crate::codec`], all else are varints. Columns go by
+//! id, so a frame stays readable whatever is done to the table later.
+
+use crate::catalog::CatalogChange;
+use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint};
+use crate::ids::{ColumnId, RowId, TableId};
+use crate::value::{Value, ValueRef};
+
+/// What an operation does; the numbers are those on disk and keep their meaning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Insert = 1,
+    Update = 2,
+    Delete = 3,
+    Catalog = 4,
+}
+
+/// An operation, as read back.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Operation {
+    /// A row came, with its values.
+    Insert(TableId, RowId, Vec<(ColumnId, Value)>),
+    /// These columns of a row changed.
+    Update(TableId, RowId, Vec<(ColumnId, Value)>),
+    /// A row went.
+    Delete(TableId, RowId),
+    /// A step of DDL.
+    Catalog(CatalogChange),
+}
+
+pub(super) fn put_row<'v>(
+    out: &mut Vec<u8>,
+    kind: Kind,
+    table: TableId,
+    row: RowId,
+    values: impl IntoIterator<Item = (ColumnId, ValueRef<'v>)>,
+) {
+    put_target(out, kind, table, row);
+    for (column, value) in values {
+        put_varint(out, u64::from(column.0) + 1);
+        encode_value(out, value);
+    }
+    put_varint(out, 0);
+}
+
+pub(super) fn put_target(out: &mut Vec<u8>, kind: Kind, table: TableId, row: RowId) {
+    out.push(kind as u8);
+    put_varint(out, table.0.into());
+    put_varint(out, row.0);
+}
+
+pub(super) fn put_catalog(out: &mut Vec<u8>, change: &CatalogChange) {
+    out.push(Kind::Catalog as u8);
+    let json = serde_json::to_vec(change).expect("definitions are plain data");
+    put_bytes(out, &json);
+}
+
+impl Operation {
+    /// Reads the next operation.
+    ///
+    /// # Errors
+    /// Where the bytes are none.
+    pub fn decode(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let offset = decoder.offset();
+        match decoder.u8()? {
+            1 => {
+                let (table, row) = target(decoder)?;
+                Ok(Self::Insert(table, row, values(decoder)?))
+            }
+            2 => {
+                let (table, row) = target(decoder)?;
+                Ok(Self::Update(table, row, values(decoder)?))
+            }
+            3 => {
+                let (table, row) = target(decoder)?;
+                Ok(Self::Delete(table, row))
+            }
+            4 => {
+                let json = decoder.bytes()?;
+                let change = serde_json::from_slice(json).map_err(|error| DecodeError {
+                    offset: decoder.offset() - json.len(),
+                    expected: "a change of the catalog",
+                    found: error.to_string(),
+                })?;
+                Ok(Self::Catalog(change))
+            }
+            kind => Err(DecodeError {
+                offset,
+                expected: "an operation's kind",
+                found: kind.to_string(),
+            }),
+        }
+    }
+}
+
+fn target(decoder: &mut Decoder<'_>) -> Result<(TableId, RowId), DecodeError> {
+    let table = id(decoder, "a table's id")?;
+    Ok((TableId(table), RowId(decoder.varint()?)))
+}
+
+fn values(decoder: &mut Decoder<'_>) -> Result<Vec<(ColumnId, Value)>, DecodeError> {
+    let mut values = Vec::new();
+    loop {
+        let column = id(decoder, "a column's id")?;
+        let Some(column) = column.checked_sub(1) else {
+            return Ok(values);
+        };
+        values.push((ColumnId(column), decoder.value()?.to_owned()));
+    }
+}
+
+fn id(decoder: &mut Decoder<'_>, expected: &'static str) -> Result<u32, DecodeError> {
+    let offset = decoder.offset();
+    let number = decoder.varint()?;
+    u32::try_from(number).map_err(|_| DecodeError {
+        offset,
+        expected,
+        found: number.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{ColumnDef, TableDef};
+    use crate::value::DataType;
+
+    fn encoded() -> Vec<u8> {
+        let mut out = Vec::new();
+        let (table, row) = (TableId(3), RowId(1 << 40));
+        let values = [
+            (ColumnId(0), ValueRef::BigInt(-5)),
+            (ColumnId(u32::MAX - 1), ValueRef::Text("väl")),
+            (ColumnId(7), ValueRef::Null),
+        ];
+        put_row(&mut out, Kind::Insert, table, row, values);
+        put_row(
+            &mut out,
+            Kind::Update,
+            table,
+            row,
+            [(ColumnId(0), ValueRef::Boolean(true))],
+        );
+        put_target(&mut out, Kind::Delete, table, row);
+        put_catalog(
+            &mut out,
+            &CatalogChange::CreateTable(TableDef {
+                id: table,
+                name: "t".into(),
+                columns: vec![ColumnDef {
+                    id: ColumnId(0),
+                    name: "a".into(),
+                    data_type: DataType::BigInt,
+                    not_null: true,
+                    default: None,
+                }],
+                checks: vec![],
+            }),
+        );
+        out
+    }
+
+    #[test]
+    fn operations_are_read_as_they_were_written() {
+        let bytes = encoded();
+        let mut decoder = Decoder::new(&bytes);
+        let mut next = || Operation::decode(&mut decoder).expect("an operation");
+        let Operation::Insert(table, row, values) = next() else {
+            panic!("the insert comes first");
+        };
+        assert_eq!((table, row), (TableId(3), RowId(1 << 40)));
+        assert_eq!(values[0], (ColumnId(0), Value::BigInt(-5)));
+        assert_eq!(
+            values[1],
+            (ColumnId(u32::MAX - 1), Value::Text("väl".into()))
+        );
+        assert_eq!(values[2], (ColumnId(7), Value::Null));
+        assert!(matches!(next(), Operation::Update(_, _, values) if values.len() == 1));
+        assert!(matches!(next(), Operation::Delete(..)));
+        assert!(matches!(
+            next(),
+            Operation::Catalog(CatalogChange::CreateTable(_))
+        ));
+        decoder.finish().expect("nothing is left");
+    }
+
+    #[test]
+    fn bytes_that_are_no_operation_are_an_error_and_nothing_worse() {
+        let good = encoded();
+        for at in 0..good.len() {
+            for flip in [1, 0x80, 0xFF] {
+                let mut bad = good.clone();
+                bad[at] ^= flip;
+                let mut decoder = Decoder::new(&bad[..]);
+                while decoder.remaining() > 0 && Operation::decode(&mut decoder).is_ok() {}
+            }
+            let mut decoder = Decoder::new(&good[..at]);
+            while decoder.remaining() > 0 && Operation::decode(&mut decoder).is_ok() {}
+        }
+    }
+}

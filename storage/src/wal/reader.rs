@@ -1,0 +1,173 @@
+//! Reads one segment, frame by frame, and says what stands where a frame should.
+//!
+//! Nothing read is trusted before its checksum: a length takes no more memory than the file has
+//! bytes, and a frame that is out of place is none.
+
+use super::frame::{FRAME_HEADER_LEN, Flaw, FrameHeader};
+use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::disk::{Disk, DiskFile};
+use crate::error::Result;
+use crate::ids::Lsn;
+use std::sync::Arc;
+
+/// Bytes read at once where frames are shorter.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// What stands at the reader's position.
+#[derive(Debug)]
+pub enum Next<'r> {
+    /// A whole frame, and its operations as bytes.
+    Frame(FrameHeader, &'r [u8]),
+    /// The end of the file.
+    End,
+    /// Something else.
+    Flaw(Flaw),
+}
+
+/// A segment being read.
+#[derive(Debug)]
+pub struct SegmentReader {
+    path: String,
+    file: Arc<dyn DiskFile>,
+    length: u64,
+    header: SegmentHeader,
+    position: Lsn,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl SegmentReader {
+    /// Opens a segment and checks its header.
+    ///
+    /// # Errors
+    /// `Corrupt`, `UnsupportedFormat`, `Io`.
+    pub fn open(disk: &dyn Disk, number: u64) -> Result<Self> {
+        let path = segment::path(number);
+        let file = disk.open(&path)?;
+        let length = file.len()?;
+        let mut bytes = [0; SEGMENT_HEADER_LEN];
+        let read = file.read_at(0, &mut bytes)?;
+        let header = SegmentHeader::decode(&path, &bytes[..read])?;
+        Ok(Self {
+            path,
+            file,
+            length,
+            header,
+            position: header.first,
+            window: Vec::new(),
+            window_at: 0,
+        })
+    }
+
+    /// The segment's header.
+    pub fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// The segment's path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The file's length.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where the next frame begins.
+    pub fn position(&self) -> Lsn {
+        self.position
+    }
+
+    /// The place of a position in the file; `None` where it is below the segment.
+    pub fn offset_of(&self, lsn: Lsn) -> Option<u64> {
+        let frames = lsn.0.checked_sub(self.header.first.0)?;
+        frames.checked_add(SEGMENT_HEADER_LEN as u64)
+    }
+
+    /// The place of the next frame in the file.
+    pub fn offset(&self) -> u64 {
+        self.offset_of(self.position)
+            .expect("the reader's position is within its segment")
+    }
+
+    /// Goes to a position, which is the beginning of a frame; `false` where the file ends before.
+    pub fn seek(&mut self, lsn: Lsn) -> bool {
+        let within = self.offset_of(lsn).is_some_and(|at| at <= self.length);
+        if within {
+            self.position = lsn;
+        }
+        within
+    }
+
+    /// Reads the frame at the position and goes behind it. A flaw leaves the position as it is.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn next(&mut self) -> Result<Next<'_>> {
+        let offset = self.offset();
+        if offset == self.length {
+            return Ok(Next::End);
+        }
+        let header = match self.frame_at(offset)? {
+            Ok(header) => header,
+            Err(flaw) => return Ok(Next::Flaw(flaw)),
+        };
+        self.position.0 += u64::from(header.length);
+        let body = &self.bytes(offset, u64::from(header.length))?[FRAME_HEADER_LEN..];
+        Ok(Next::Frame(header, body))
+    }
+
+    /// The highest durable position that any whole frame behind `offset` bears witness to, wherever
+    /// it stands: frame boundaries are unknown behind a flaw.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn witness_behind(&mut self, offset: u64) -> Result<Option<Lsn>> {
+        let mut highest = None;
+        let mut at = offset + 1;
+        while at + FRAME_HEADER_LEN as u64 <= self.length {
+            match self.frame_at(at)? {
+                Ok(header) => {
+                    highest = highest.max(Some(header.durable));
+                    at += u64::from(header.length);
+                }
+                Err(_) => at += 1,
+            }
+        }
+        Ok(highest)
+    }
+
+    /// Checks the frame at `offset`, which is below the file's length.
+    fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<FrameHeader, Flaw>> {
+        let (remaining, timeline) = (self.length - offset, self.header.timeline);
+        let lsn = Lsn(self.header.first.0 + (offset - SEGMENT_HEADER_LEN as u64));
+        if remaining < FRAME_HEADER_LEN as u64 {
+            let expected = format!("a frame header of {FRAME_HEADER_LEN} bytes");
+            return Ok(Err(Flaw::new(remaining, expected, "end of file")));
+        }
+        let start = self.bytes(offset, FRAME_HEADER_LEN as u64)?;
+        let start = start.first_chunk().expect("as many bytes as asked for");
+        let header = FrameHeader::read(start);
+        if let Err(flaw) = header.check(lsn, timeline, remaining) {
+            return Ok(Err(flaw));
+        }
+        let frame = self.bytes(offset, u64::from(header.length))?;
+        Ok(header.check_sum(frame).map(|()| header))
+    }
+
+    /// Bytes of the file, all of which are within its length.
+    fn bytes(&mut self, offset: u64, count: u64) -> Result<&[u8]> {
+        let window_end = self.window_at + self.window.len() as u64;
+        if offset < self.window_at || offset + count > window_end {
+            let size = count.max(WINDOW_BYTES).min(self.length - offset);
+            self.window.resize(size as usize, 0);
+            self.window_at = offset;
+            let read = self.file.read_at(offset, &mut self.window)?;
+            // A file that shrinks under us reads as zeros, which are no frame.
+            self.window[read..].fill(0);
+        }
+        let from = (offset - self.window_at) as usize;
+        Ok(&self.window[from..from + count as usize])
+    }
+}
