@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  0  ids error limits value codec disk
-//!  1  pool
+//!  1  pool  format
 //!  3  mvcc
 //!  4  block  index
 //!  5  table  catalog
@@ -22,6 +22,7 @@ pub mod catalog;
 pub mod codec;
 pub mod disk;
 pub mod error;
+pub mod format;
 pub mod ids;
 pub mod index;
 pub mod limits;

@@ -101,10 +101,7 @@ impl FrameHeader {
         if computed == self.crc {
             return Ok(());
         }
-        let (expected, found) = (
-            format!("crc32 {computed:08x}"),
-            format!("{:08x}", self.crc),
-        );
+        let (expected, found) = (format!("crc32 {computed:08x}"), format!("{:08x}", self.crc));
         Err(Flaw::new(4, expected, found))
     }
 }

@@ -148,7 +148,9 @@ impl Log {
         if self.queue.lock().bytes > QUEUE_BYTES_MAX {
             self.flush()?;
         }
-        let memory = self.ledger.reserve_emergency(Owner::Log, frame.len() as u64)?;
+        let memory = self
+            .ledger
+            .reserve_emergency(Owner::Log, frame.len() as u64)?;
         if let Some(cause) = self.failure() {
             return Err(Error::LogFailed { cause });
         }

@@ -132,7 +132,10 @@ impl Writer {
     }
 
     fn current(&self) -> SegmentStart {
-        *self.segments.last().expect("a log has at least one segment")
+        *self
+            .segments
+            .last()
+            .expect("a log has at least one segment")
     }
 
     /// Where the byte at `lsn` stands in the current segment.
