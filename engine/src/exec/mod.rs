@@ -1,15 +1,77 @@
 //! Execution: vectorised push pipelines for sets of rows, and the point path for rows by key.
 //!
-//! (Stub: signatures only.)
+//! A physical plan is cut into *pipelines*. Batches flow from a source through operators that
+//! keep none of them; where a node has to see all of its input before it gives anything (sort,
+//! aggregate, top-n, the build side of a join), one pipeline ends and its result is the source
+//! of the next:
+//!
+//! ```text
+//!   scan b > filter > | join build |
+//!   scan a > filter > | join probe > project > | aggregate | > project > limit > Cursor::next
+//!            pipeline 2                                        pipeline 3, driven by the reader
+//! ```
+//!
+//! 1. [`compile`] turns the plan into pipelines and evaluates limits and keys of point look-ups.
+//! 2. [`Cursor::next`] asks the last pipeline for one batch. That pushes one morsel of its
+//!    source through its operators; a pipeline that feeds it runs to its end at the first need.
+//! 3. Expressions are evaluated over whole batches ([`eval`]); NULLs, errors and laziness are
+//!    those of PostgreSQL, row for row the same as in the scalar evaluator.
+//! 4. The point path ([`point`], [`dml`]) never makes a batch: key, row and result are scalars.
+//!
+//! **Towards morsel-driven parallelism.** What workers would share is apart from what each would
+//! own. Shared, and immutable once its pipeline has ended: the join table (`Arc<JoinTable>`),
+//! the sorted buffer, the finished groups. Owned by one worker: an operator's place in its current
+//! batch, key and selection scratch. A second worker gets operators of its own over the same shared
+//! state and draws morsels from one source; a sink becomes one a worker plus a merge before
+//! `finish`. Operators that count rows across batches (limit, distinct) would need to share
+//! their count or set.
+//!
+//! Invariants
+//! - Memory: what an operator holds across batches is reserved from the ledger before it is
+//!   kept; a refusal ends the statement with 53200 and everything is given back on drop.
+//! - Interruption: every pipeline step and every loop over more than a batch asks
+//!   [`ExecContext::check`]; 57014 ends the statement.
+//! - No batch between operators is empty, and none has much more than [`BATCH_ROWS`] rows.
 
-use crate::error::Result;
+mod aggregate;
+mod batch;
+mod compile;
+mod copy;
+mod cursor;
+mod distinct;
+mod dml;
+mod eval;
+mod filter;
+mod index_scan;
+mod join;
+mod keys;
+mod limit;
+mod memory;
+mod pipeline;
+mod point;
+mod project;
+mod sort;
+mod sort_buffer;
+mod table_scan;
+mod top_n;
+mod union_all;
+mod values;
+
+pub use copy::{copy_from, copy_to};
+pub use cursor::Cursor;
+pub use dml::{delete, insert, update};
+pub use point::point_select;
+
+use crate::error::{Error, Result, state};
 use crate::function::EvalContext;
-use crate::plan::physical::PhysicalPlan;
-use crate::plan::statement::{Delete, Insert, PointSelect, Update};
-use arrow_array::RecordBatch;
+use remora_storage::Value;
 use remora_storage::pool::Ledger;
-use remora_storage::{ReadView, Transaction, Value};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Rows of a batch as sources cut them: enough to amortise a kernel call, few enough that a
+/// batch of some columns stays in the second-level cache.
+pub(crate) const BATCH_ROWS: usize = 4096;
 
 /// What a running statement needs beside its plan.
 #[derive(Clone, Debug)]
@@ -22,67 +84,16 @@ pub struct ExecContext {
     pub ledger: Arc<Ledger>,
 }
 
-/// A query in progress; owns what it needs. Batches come as they are made.
-#[derive(Debug)]
-pub struct Cursor {}
-
-impl Cursor {
-    /// Starts a query. Nothing runs before the first [`Cursor::next`].
-    pub fn new(_plan: &PhysicalPlan, _view: ReadView, _context: ExecContext) -> Result<Self> {
-        todo!()
+impl ExecContext {
+    /// Fails with 57014 where the statement was asked to stop.
+    pub(crate) fn check(&self) -> Result<()> {
+        // Relaxed: the flag orders nothing; that it is seen at one of the next checks is enough.
+        if self.eval.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                state::QUERY_CANCELED,
+                "canceling statement due to user request",
+            ));
+        }
+        Ok(())
     }
-
-    /// The next batch, never empty; `None` at the end.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "fallible, and named as in rusqlite"
-    )]
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
-        todo!()
-    }
-}
-
-/// Runs the point path's SELECT; leaves the row's values in `row`, or returns `false`.
-pub fn point_select(
-    _plan: &PointSelect,
-    _view: &ReadView,
-    _context: &ExecContext,
-    _row: &mut Vec<Value>,
-) -> Result<bool> {
-    todo!()
-}
-
-/// Runs an INSERT; returns the number of rows.
-pub fn insert(_plan: &Insert, _tx: &mut Transaction, _context: &ExecContext) -> Result<u64> {
-    todo!()
-}
-
-/// Runs an UPDATE; returns the number of rows.
-pub fn update(_plan: &Update, _tx: &mut Transaction, _context: &ExecContext) -> Result<u64> {
-    todo!()
-}
-
-/// Runs a DELETE; returns the number of rows.
-pub fn delete(_plan: &Delete, _tx: &mut Transaction, _context: &ExecContext) -> Result<u64> {
-    todo!()
-}
-
-/// Runs a COPY against `reader`; returns the number of rows.
-pub fn copy_from(
-    _plan: &crate::plan::statement::Copy,
-    _reader: &mut dyn std::io::Read,
-    _tx: &mut Transaction,
-    _context: &ExecContext,
-) -> Result<u64> {
-    todo!()
-}
-
-/// Runs a COPY into `writer`; returns the number of rows.
-pub fn copy_to(
-    _plan: &crate::plan::statement::Copy,
-    _writer: &mut dyn std::io::Write,
-    _view: ReadView,
-    _context: &ExecContext,
-) -> Result<u64> {
-    todo!()
 }

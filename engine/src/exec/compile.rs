@@ -1,0 +1,130 @@
+//! From a plan to pipelines.
+
+use super::aggregate::Aggregation;
+use super::distinct::Distinct;
+use super::filter::Filter;
+use super::index_scan::IndexScan;
+use super::join::{JoinBuild, JoinProbe};
+use super::limit::{Limit, Stretch};
+use super::pipeline::{Breaker, Pipeline};
+use super::project::Project;
+use super::sort::Sort;
+use super::table_scan::TableScan;
+use super::top_n::TopN;
+use super::union_all::UnionAll;
+use super::values::Values;
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::plan::physical::{Join, Node, PhysicalPlan};
+use remora_storage::ReadView;
+
+/// The last pipeline of a plan, which holds those that feed it.
+pub(super) fn compile(
+    plan: &PhysicalPlan,
+    view: &ReadView,
+    context: &ExecContext,
+) -> Result<Pipeline> {
+    Compiler { view, context }.node(plan, BATCH_ROWS)
+}
+
+struct Compiler<'a> {
+    view: &'a ReadView,
+    context: &'a ExecContext,
+}
+
+impl Compiler<'_> {
+    /// `rows` is how many rows a source should cut at most: less than usual only where a LIMIT
+    /// above will take no more and nothing between drops any.
+    fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline> {
+        Ok(match &plan.node {
+            Node::Values(values) => {
+                Pipeline::new(Values::new(values.clone(), plan.schema.clone()))
+            }
+            Node::TableScan(scan) => {
+                let rows = if scan.filter.is_some() { BATCH_ROWS } else { rows };
+                Pipeline::new(TableScan::new(scan, self.view, rows))
+            }
+            Node::IndexScan(scan) => {
+                let filtered = scan.scan.filter.is_some();
+                let rows = if filtered { BATCH_ROWS } else { rows };
+                Pipeline::new(IndexScan::new(scan, self.view, rows))
+            }
+            Node::Filter { input, predicate } => self
+                .node(input, BATCH_ROWS)?
+                .with(Filter::new(predicate.clone())),
+            Node::Project { input, exprs } => {
+                self.node(input, rows)?.with(Project::new(exprs.clone()))
+            }
+            Node::Join(join) => self.join(join)?,
+            Node::Aggregate {
+                input,
+                groups,
+                aggregates,
+            } => Pipeline::new(Breaker::new(
+                self.node(input, BATCH_ROWS)?,
+                Aggregation::new(groups, aggregates),
+            )),
+            Node::Sort { input, keys } => Pipeline::new(Breaker::new(
+                self.node(input, BATCH_ROWS)?,
+                Sort::new(keys),
+            )),
+            Node::TopN {
+                input,
+                keys,
+                limit,
+                offset,
+            } => {
+                let stretch = Stretch::new(Some(limit), offset.as_ref(), self.context)?;
+                if stretch.limit == Some(0) {
+                    return Ok(nothing());
+                }
+                Pipeline::new(Breaker::new(
+                    self.node(input, BATCH_ROWS)?,
+                    TopN::new(keys, stretch.end()),
+                ))
+                .with(Limit::new(stretch))
+            }
+            Node::Limit {
+                input,
+                limit,
+                offset,
+            } => {
+                let stretch = Stretch::new(limit.as_ref(), offset.as_ref(), self.context)?;
+                self.limit(input, stretch)?
+            }
+            Node::Distinct(input) => self
+                .node(input, BATCH_ROWS)?
+                .with(Distinct::new(&input.schema)),
+            Node::UnionAll(inputs) => Pipeline::new(UnionAll::new(
+                inputs
+                    .iter()
+                    .map(|input| self.node(input, rows))
+                    .collect::<Result<_>>()?,
+            )),
+        })
+    }
+
+    fn limit(&self, input: &PhysicalPlan, stretch: Stretch) -> Result<Pipeline> {
+        if stretch.limit == Some(0) {
+            return Ok(nothing());
+        }
+        let end = stretch.end().unwrap_or(u64::MAX);
+        let rows = end.clamp(1, BATCH_ROWS as u64) as usize;
+        Ok(self.node(input, rows)?.with(Limit::new(stretch)))
+    }
+
+    fn join(&self, join: &Join) -> Result<Pipeline> {
+        let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
+        let build = Breaker::new(
+            self.node(&join.right, BATCH_ROWS)?,
+            JoinBuild::new(right_keys, &join.right.schema),
+        );
+        let probe = JoinProbe::new(left_keys, build, join.kind, join.filter.clone());
+        Ok(self.node(&join.left, BATCH_ROWS)?.with(probe))
+    }
+}
+
+/// LIMIT 0: not even the first batch of the input is made.
+fn nothing() -> Pipeline {
+    Pipeline::new(UnionAll::new(Vec::new()))
+}

@@ -1,0 +1,30 @@
+//! COPY: rows from and to CSV, as PostgreSQL reads and writes it.
+//!
+//! [`reader`] cuts bytes into records and fields, [`from`] makes rows of them, [`to`] writes rows.
+//! The CSV is our own, and not a crate's, because of NULL: in PostgreSQL's dialect an unquoted
+//! field that equals the NULL string is NULL and a quoted one never is, and an empty line is a
+//! record of one empty field. The usual readers hide quotes from their caller and drop such lines,
+//! so a table's NULLs and empty strings would not survive a round trip.
+
+mod from;
+mod reader;
+mod to;
+
+pub use from::copy_from;
+pub use to::copy_to;
+
+use crate::error::{Error, state};
+
+/// An error of the medium.
+fn io_error(what: &str, error: &std::io::Error) -> Error {
+    Error::new(state::IO_ERROR, format!("could not {what} COPY data: {error}"))
+}
+
+/// A COPY of the wrong kind for the entry point called: the session chooses by direction.
+fn wrong_direction() -> Error {
+    Error::new(
+        state::INTERNAL_ERROR,
+        "internal error: COPY in the wrong direction",
+    )
+}
+

@@ -1,0 +1,120 @@
+//! COPY TO: the rows of a query as CSV.
+//!
+//! A field is quoted where reading it back would otherwise give something else: it holds the
+//! delimiter, a quote or a line end, equals the NULL string, or is the end mark alone in its line.
+
+use super::super::{Cursor, ExecContext};
+use super::{io_error, wrong_direction};
+use crate::error::Result;
+use crate::function::text;
+use crate::plan::statement::{Copy, CopyDirection, CsvFormat};
+use arrow_array::RecordBatch;
+use remora_storage::ReadView;
+use remora_storage::value::value_at;
+use std::io::Write;
+
+/// Runs a COPY into `writer`; returns the number of rows.
+///
+/// # Errors
+/// 58030 where they cannot be written, and those of the query.
+pub fn copy_to(
+    plan: &Copy,
+    writer: &mut dyn Write,
+    view: ReadView,
+    context: &ExecContext,
+) -> Result<u64> {
+    let CopyDirection::To(query) = &plan.direction else {
+        return Err(wrong_direction());
+    };
+    let mut cursor = Cursor::new(query, view, context.clone())?;
+    let mut lines = Lines {
+        format: &plan.format,
+        alone: query.schema.len() == 1,
+        out: Vec::new(),
+    };
+    if plan.format.header {
+        let names = query.schema.iter().map(|field| Some(field.name.as_str()));
+        lines.record(names);
+    }
+    let mut count = 0;
+    while let Some(batch) = cursor.next()? {
+        lines.batch(&batch, query);
+        lines.flush(writer)?;
+        count += batch.num_rows() as u64;
+    }
+    lines.flush(writer)?;
+    writer.flush().map_err(|error| io_error("write", &error))?;
+    Ok(count)
+}
+
+/// Lines on their way out.
+struct Lines<'a> {
+    format: &'a CsvFormat,
+    /// Whether records have one field.
+    alone: bool,
+    out: Vec<u8>,
+}
+
+impl Lines<'_> {
+    fn batch(&mut self, batch: &RecordBatch, query: &crate::plan::physical::PhysicalPlan) {
+        let mut field = String::new();
+        for row in 0..batch.num_rows() {
+            for (position, (array, column)) in batch.columns().iter().zip(&query.schema).enumerate()
+            {
+                if position > 0 {
+                    self.out.push(self.format.delimiter);
+                }
+                let value = value_at(array, column.data_type, row);
+                field.clear();
+                text::write(&mut field, value, column.data_type);
+                self.field((!value.is_null()).then_some(&field));
+            }
+            self.out.push(b'\n');
+        }
+    }
+
+    fn record<'f>(&mut self, fields: impl Iterator<Item = Option<&'f str>>) {
+        for (position, field) in fields.enumerate() {
+            if position > 0 {
+                self.out.push(self.format.delimiter);
+            }
+            self.field(field);
+        }
+        self.out.push(b'\n');
+    }
+
+    fn field(&mut self, field: Option<&str>) {
+        let Some(field) = field else {
+            self.out.extend_from_slice(self.format.null.as_bytes());
+            return;
+        };
+        let CsvFormat {
+            delimiter,
+            quote,
+            escape,
+            ..
+        } = *self.format;
+        let special = |byte: &u8| [delimiter, quote, b'\n', b'\r'].contains(byte);
+        let quoted = field == self.format.null
+            || self.alone && field == r"\."
+            || field.as_bytes().iter().any(special);
+        if !quoted {
+            self.out.extend_from_slice(field.as_bytes());
+            return;
+        }
+        self.out.push(quote);
+        for &byte in field.as_bytes() {
+            if byte == quote || byte == escape {
+                self.out.push(escape);
+            }
+            self.out.push(byte);
+        }
+        self.out.push(quote);
+    }
+
+    fn flush(&mut self, writer: &mut dyn Write) -> Result<()> {
+        let written = writer.write_all(&self.out);
+        self.out.clear();
+        written.map_err(|error| io_error("write", &error))
+    }
+}

@@ -1,0 +1,69 @@
+//! Distinct: each row once, as it first appears. Streams: only keys are kept, not rows.
+
+use super::ExecContext;
+use super::batch::Batch;
+use super::keys::{KeyTable, Keys};
+use super::memory::Held;
+use super::pipeline::{Operator, Step};
+use crate::error::Result;
+use crate::plan::Field;
+use arrow_array::BooleanArray;
+use arrow_buffer::BooleanBuffer;
+use remora_storage::DataType;
+
+/// Lets a row through if it has not been seen.
+#[derive(Debug)]
+pub(super) struct Distinct {
+    types: Vec<DataType>,
+    seen: Seen,
+}
+
+impl Distinct {
+    pub(super) fn new(schema: &[Field]) -> Self {
+        let types: Vec<_> = schema.iter().map(|field| field.data_type).collect();
+        Self {
+            seen: Seen::new(&types),
+            types,
+        }
+    }
+}
+
+impl Operator for Distinct {
+    fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
+        let keys = Keys::of(&input.columns, &self.types, input.rows);
+        let new = self.seen.new_rows(&keys, context)?;
+        input.filter(&BooleanArray::new(new, None)).map(Step::Done)
+    }
+}
+
+/// A set of keys: tells which rows bring a new one.
+#[derive(Debug)]
+pub(super) struct Seen {
+    table: KeyTable,
+    numbers: Vec<u32>,
+    held: Held,
+}
+
+impl Seen {
+    pub(super) fn new(types: &[DataType]) -> Self {
+        Self {
+            table: KeyTable::new(types),
+            numbers: Vec::new(),
+            held: Held::default(),
+        }
+    }
+
+    /// Adds the keys; a bit is set where the key had not been there.
+    pub(super) fn new_rows(&mut self, keys: &Keys, context: &ExecContext) -> Result<BooleanBuffer> {
+        let bytes = self.table.bytes() + self.table.growth(keys);
+        self.held.reach(bytes, context)?;
+        let mut next = self.table.len() as u32;
+        self.table.insert(keys, &mut self.numbers)?;
+        Ok(BooleanBuffer::collect_bool(keys.len(), |row| {
+            // New keys are numbered in order of appearance.
+            let new = self.numbers[row] == next;
+            next += u32::from(new);
+            new
+        }))
+    }
+}

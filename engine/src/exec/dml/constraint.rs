@@ -1,0 +1,143 @@
+//! NOT NULL and CHECK: tested by the engine, row by row or over a batch, with one result.
+
+use super::super::ExecContext;
+use super::super::batch::Batch;
+use super::super::eval::{Evaluator, Row, eval_scalar};
+use crate::error::{Error, Result, state};
+use crate::function::text;
+use crate::plan::Expr;
+use arrow_array::Array;
+use remora_storage::ValueRef;
+use remora_storage::catalog::TableDef;
+use remora_storage::value::value_at;
+
+/// Bytes of one value shown in an error's detail, as in PostgreSQL.
+const SHOWN_BYTES_MAX: usize = 64;
+
+/// The constraints of a table that a statement can break.
+#[derive(Debug)]
+pub(crate) struct Constraints<'a> {
+    table: &'a TableDef,
+    /// Positions of NOT NULL columns.
+    not_null: Vec<usize>,
+    checks: &'a [(String, Expr)],
+    /// The checks, for batches.
+    evaluators: Vec<Evaluator>,
+}
+
+impl<'a> Constraints<'a> {
+    /// Those of a statement that writes the columns for which `writes` holds. Evaluators are only
+    /// made where rows come in batches.
+    pub(crate) fn new(
+        table: &'a TableDef,
+        checks: &'a [(String, Expr)],
+        batches: bool,
+        writes: impl Fn(usize) -> bool,
+    ) -> Self {
+        let columns = table.columns.iter().enumerate();
+        let not_null = columns.filter(|(position, column)| column.not_null && writes(*position));
+        let evaluators = checks.iter().filter(|_| batches);
+        Self {
+            table,
+            not_null: not_null.map(|(position, _)| position).collect(),
+            checks,
+            evaluators: evaluators
+                .map(|(_, check)| Evaluator::new(check.clone()))
+                .collect(),
+        }
+    }
+
+    /// Tests one row, all columns of the table.
+    ///
+    /// # Errors
+    /// 23502, 23514, and what the checks raise.
+    pub(crate) fn test_row<R: Row + ?Sized>(&self, row: &R, context: &ExecContext) -> Result<()> {
+        let null = |position: &&usize| row.value(**position).is_null();
+        if let Some(position) = self.not_null.iter().find(null) {
+            return Err(self.null_error(*position, |position| row.value(position)));
+        }
+        for (number, (_, check)) in self.checks.iter().enumerate() {
+            let truth = eval_scalar(check, row, context)?;
+            if matches!(truth.as_ref(), ValueRef::Boolean(false)) {
+                return Err(self.check_error(number, |position| row.value(position)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests a batch, all columns of the table; the error is about the first bad row.
+    ///
+    /// # Errors
+    /// As [`Self::test_row`].
+    pub(crate) fn test_batch(&self, batch: &Batch, context: &ExecContext) -> Result<()> {
+        let columns = &self.table.columns;
+        let value = |row: usize| {
+            move |position: usize| {
+                value_at(&batch.columns[position], columns[position].data_type, row)
+            }
+        };
+        let mut first: Option<(usize, Error)> = None;
+        let mut offer = |row: usize, error: &dyn Fn() -> Error| {
+            if first.as_ref().is_none_or(|(found, _)| row < *found) {
+                first = Some((row, error()));
+            }
+        };
+        for position in &self.not_null {
+            let column = &batch.columns[*position];
+            if column.null_count() > 0
+                && let Some(row) = (0..batch.rows).find(|row| column.is_null(*row))
+            {
+                offer(row, &|| self.null_error(*position, value(row)));
+            }
+        }
+        for (number, check) in self.evaluators.iter().enumerate() {
+            let broken = check.truth(batch, context)?.no;
+            if let Some(row) = broken.set_indices().next() {
+                offer(row, &|| self.check_error(number, value(row)));
+            }
+        }
+        first.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    fn null_error<'v>(&self, position: usize, value: impl Fn(usize) -> ValueRef<'v>) -> Error {
+        let (table, column) = (&self.table.name, &self.table.columns[position].name);
+        Error::new(
+            state::NOT_NULL_VIOLATION,
+            format!(
+                "null value in column \"{column}\" of relation \"{table}\" \
+                 violates not-null constraint"
+            ),
+        )
+        .with_detail(self.failing_row(value))
+    }
+
+    fn check_error<'v>(&self, number: usize, value: impl Fn(usize) -> ValueRef<'v>) -> Error {
+        let (table, check) = (&self.table.name, &self.checks[number].0);
+        Error::new(
+            state::CHECK_VIOLATION,
+            format!("new row for relation \"{table}\" violates check constraint \"{check}\""),
+        )
+        .with_detail(self.failing_row(value))
+    }
+
+    fn failing_row<'v>(&self, value: impl Fn(usize) -> ValueRef<'v>) -> String {
+        let shown = self.table.columns.iter().enumerate();
+        let shown = shown.map(|(position, column)| {
+            let shown = text::format(value(position), column.data_type);
+            clip(shown.unwrap_or_else(|| "null".to_owned()))
+        });
+        let shown: Vec<_> = shown.collect();
+        format!("Failing row contains ({}).", shown.join(", "))
+    }
+}
+
+/// Cuts a long value at a character's edge.
+fn clip(mut shown: String) -> String {
+    if shown.len() > SHOWN_BYTES_MAX {
+        let edges = (0..=SHOWN_BYTES_MAX).rev();
+        let edge = edges.into_iter().find(|at| shown.is_char_boundary(*at));
+        shown.truncate(edge.unwrap_or(0));
+        shown.push_str("...");
+    }
+    shown
+}

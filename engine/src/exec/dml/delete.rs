@@ -1,0 +1,53 @@
+//! DELETE.
+
+use super::super::ExecContext;
+use super::super::compile::compile;
+use super::super::memory::Held;
+use super::super::point::find;
+use super::{is_checkpoint, row_ids};
+use crate::error::Result;
+use crate::plan::physical::PhysicalPlan;
+use crate::plan::statement::{Delete, Target};
+use remora_storage::{RowId, Transaction};
+
+/// Runs a DELETE; returns the number of rows.
+///
+/// # Errors
+/// 40001, 53200, and those of the statement's functions. The caller rolls back to its mark.
+pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Result<u64> {
+    context.check()?;
+    match &plan.target {
+        Target::Point(lookup) => {
+            let target = find(lookup, &tx.view(), context, |id, _| Ok(id))?;
+            match target {
+                Some(id) => Ok(u64::from(tx.delete(&plan.table, id)?)),
+                None => Ok(0),
+            }
+        }
+        Target::Scan(scan) => delete_scan(plan, scan, tx, context),
+    }
+}
+
+fn delete_scan(
+    plan: &Delete,
+    scan: &PhysicalPlan,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<u64> {
+    let mut held = Held::default();
+    let mut ids = Vec::new();
+    let mut pipeline = compile(scan, &tx.view(), context)?;
+    while let Some(batch) = pipeline.next(context)? {
+        held.grow(2 * size_of::<RowId>() * batch.rows, context)?;
+        ids.extend(row_ids(&batch));
+    }
+    drop(pipeline);
+    let mut count = 0;
+    for (number, id) in ids.into_iter().enumerate() {
+        if is_checkpoint(number) {
+            context.check()?;
+        }
+        count += u64::from(tx.delete(&plan.table, id)?);
+    }
+    Ok(count)
+}

@@ -1,0 +1,75 @@
+//! INSERT.
+
+use super::super::ExecContext;
+use super::super::batch::Batch;
+use super::super::compile::compile;
+use super::super::eval::{Datum, with_refs, with_values};
+use super::{Constraints, is_checkpoint};
+use crate::error::Result;
+use crate::plan::Expr;
+use crate::plan::physical::PhysicalPlan;
+use crate::plan::statement::{Insert, InsertSource};
+use remora_storage::value::value_at;
+use remora_storage::{Transaction, ValueRef};
+
+/// Runs an INSERT; returns the number of rows.
+///
+/// # Errors
+/// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions. The caller rolls
+/// back to its mark.
+pub fn insert(plan: &Insert, tx: &mut Transaction, context: &ExecContext) -> Result<u64> {
+    match &plan.source {
+        InsertSource::Values(rows) => insert_values(plan, rows, tx, context),
+        InsertSource::Query(query) => insert_query(plan, query, tx, context),
+    }
+}
+
+/// The point path: each row is evaluated, tested and handed on as it lies on the stack.
+fn insert_values(
+    plan: &Insert,
+    rows: &[Vec<Expr>],
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<u64> {
+    let constraints = Constraints::new(&plan.table.def, &plan.checks, false, |_| true);
+    for (number, row) in rows.iter().enumerate() {
+        if is_checkpoint(number) {
+            context.check()?;
+        }
+        with_values(row, context, |values: &[Datum<'_>]| {
+            constraints.test_row(values, context)?;
+            with_refs(values, |values| tx.insert(&plan.table, values))?;
+            Ok(())
+        })?;
+    }
+    Ok(rows.len() as u64)
+}
+
+fn insert_query(
+    plan: &Insert,
+    query: &PhysicalPlan,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<u64> {
+    let constraints = Constraints::new(&plan.table.def, &plan.checks, true, |_| true);
+    let mut pipeline = compile(query, &tx.view(), context)?;
+    let mut count = 0;
+    while let Some(batch) = pipeline.next(context)? {
+        constraints.test_batch(&batch, context)?;
+        insert_batch(plan, &batch, tx)?;
+        count += batch.rows as u64;
+    }
+    Ok(count)
+}
+
+fn insert_batch(plan: &Insert, batch: &Batch, tx: &mut Transaction) -> Result<()> {
+    let columns = &plan.table.def.columns;
+    let mut values = vec![ValueRef::Null; columns.len()];
+    for row in 0..batch.rows {
+        for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
+            *value = value_at(array, column.data_type, row);
+        }
+        tx.insert(&plan.table, &values)?;
+    }
+    Ok(())
+}

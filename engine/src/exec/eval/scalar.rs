@@ -1,0 +1,267 @@
+//! Evaluation over one row of scalars: the point path, VALUES, defaults, keys, limits, checks.
+//!
+//! Nothing is allocated on the way: literals, parameters and columns are borrowed, arguments of a
+//! call lie on the stack. Only a result that is a new string is owned.
+
+use super::super::ExecContext;
+use crate::error::Result;
+use crate::function::{Overload, cast};
+use crate::plan::{Expr, ExprKind};
+use remora_storage::{Value, ValueRef};
+
+/// A value, borrowed where it can be.
+#[derive(Clone, Debug)]
+pub(crate) enum Datum<'a> {
+    /// From the plan, a parameter or the row.
+    Borrowed(ValueRef<'a>),
+    /// Made by a function.
+    Owned(Value),
+}
+
+impl Datum<'_> {
+    /// NULL.
+    pub(crate) const NULL: Datum<'static> = Datum::Borrowed(ValueRef::Null);
+
+    /// The value.
+    pub(crate) fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Borrowed(value) => *value,
+            Self::Owned(value) => value.as_ref(),
+        }
+    }
+
+    /// The value, owned.
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Borrowed(value) => value.to_owned(),
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+impl From<Option<bool>> for Datum<'_> {
+    fn from(truth: Option<bool>) -> Self {
+        Self::Borrowed(truth.map_or(ValueRef::Null, ValueRef::Boolean))
+    }
+}
+
+/// A row that columns are read from.
+pub(crate) trait Row {
+    /// The value of the column at `position`.
+    fn value(&self, position: usize) -> ValueRef<'_>;
+}
+
+/// The row of expressions without columns.
+#[derive(Debug)]
+pub(crate) struct NoRow;
+
+impl Row for NoRow {
+    fn value(&self, _position: usize) -> ValueRef<'_> {
+        ValueRef::Null
+    }
+}
+
+impl Row for [Value] {
+    fn value(&self, position: usize) -> ValueRef<'_> {
+        self[position].as_ref()
+    }
+}
+
+impl Row for [Datum<'_>] {
+    fn value(&self, position: usize) -> ValueRef<'_> {
+        self[position].as_ref()
+    }
+}
+
+impl Row for [ValueRef<'_>] {
+    fn value(&self, position: usize) -> ValueRef<'_> {
+        self[position]
+    }
+}
+
+/// A parameter's value; the session binds as many as the plan asks for.
+pub(super) fn parameter(context: &ExecContext, number: usize) -> ValueRef<'_> {
+    context
+        .parameters
+        .get(number)
+        .map_or(ValueRef::Null, Value::as_ref)
+}
+
+/// The expression's value for `row`.
+pub(crate) fn eval_scalar<'a, R: Row + ?Sized>(
+    expr: &'a Expr,
+    row: &'a R,
+    context: &'a ExecContext,
+) -> Result<Datum<'a>> {
+    match &expr.kind {
+        ExprKind::Literal(value) => Ok(Datum::Borrowed(value.as_ref())),
+        ExprKind::Parameter(number) => Ok(Datum::Borrowed(parameter(context, *number))),
+        ExprKind::Column(position) => Ok(Datum::Borrowed(row.value(*position))),
+        ExprKind::Call {
+            overload,
+            arguments,
+        } => call(overload, arguments, row, context),
+        ExprKind::Cast { input, explicit } => {
+            let input = eval_scalar(input, row, context)?;
+            cast::cast_value(input.as_ref(), expr.data_type, *explicit, &context.eval)
+                .map(Datum::Owned)
+        }
+        ExprKind::And(items) => connective(items, true, row, context).map(Datum::from),
+        ExprKind::Or(items) => connective(items, false, row, context).map(Datum::from),
+        ExprKind::Not(input) => {
+            let truth = truth(&eval_scalar(input, row, context)?);
+            Ok(truth.map(|truth| !truth).into())
+        }
+        ExprKind::IsNull(input) => {
+            let input = eval_scalar(input, row, context)?;
+            Ok(Some(input.as_ref().is_null()).into())
+        }
+        ExprKind::Case {
+            branches,
+            otherwise,
+        } => {
+            for (condition, result) in branches {
+                if is_true(&eval_scalar(condition, row, context)?) {
+                    return eval_scalar(result, row, context);
+                }
+            }
+            otherwise
+                .as_ref()
+                .map_or(Ok(Datum::NULL), |result| eval_scalar(result, row, context))
+        }
+        ExprKind::Coalesce(items) => {
+            for item in items {
+                let value = eval_scalar(item, row, context)?;
+                if !value.as_ref().is_null() {
+                    return Ok(value);
+                }
+            }
+            Ok(Datum::NULL)
+        }
+        ExprKind::InList { input, list } => in_list(input, list, row, context).map(Datum::from),
+    }
+}
+
+/// Whether a BOOLEAN is true, neither false nor NULL.
+pub(crate) fn is_true(value: &Datum<'_>) -> bool {
+    truth(value) == Some(true)
+}
+
+fn truth(value: &Datum<'_>) -> Option<bool> {
+    match value.as_ref() {
+        ValueRef::Boolean(truth) => Some(truth),
+        _ => None,
+    }
+}
+
+fn connective<R: Row + ?Sized>(
+    items: &[Expr],
+    all: bool,
+    row: &R,
+    context: &ExecContext,
+) -> Result<Option<bool>> {
+    let mut result = Some(all);
+    for item in items {
+        match truth(&eval_scalar(item, row, context)?) {
+            Some(found) if found == all => {}
+            Some(found) => return Ok(Some(found)),
+            None => result = None,
+        }
+    }
+    Ok(result)
+}
+
+fn in_list<R: Row + ?Sized>(
+    input: &Expr,
+    list: &[Expr],
+    row: &R,
+    context: &ExecContext,
+) -> Result<Option<bool>> {
+    let input = eval_scalar(input, row, context)?;
+    let wanted = input.as_ref();
+    let mut result = (!wanted.is_null()).then_some(false);
+    for item in list {
+        let item = eval_scalar(item, row, context)?;
+        let found = item.as_ref();
+        if found.is_null() {
+            result = None;
+        } else if !wanted.is_null() && found == wanted {
+            return Ok(Some(true));
+        }
+    }
+    Ok(result)
+}
+
+/// Arguments that a call holds on the stack; few, since calls nest.
+const INLINE_ARGUMENTS: usize = 3;
+/// Values that [`with_refs`] and [`with_values`] hold on the stack.
+const INLINE: usize = 16;
+
+fn call<'a, R: Row + ?Sized>(
+    overload: &'static Overload,
+    arguments: &'a [Expr],
+    row: &'a R,
+    context: &'a ExecContext,
+) -> Result<Datum<'a>> {
+    if arguments.len() <= INLINE_ARGUMENTS {
+        let mut values = [const { Datum::NULL }; INLINE_ARGUMENTS];
+        for (value, argument) in values.iter_mut().zip(arguments) {
+            *value = eval_scalar(argument, row, context)?;
+        }
+        let mut refs = [ValueRef::Null; INLINE_ARGUMENTS];
+        for (slot, value) in refs.iter_mut().zip(&values) {
+            *slot = value.as_ref();
+        }
+        apply(overload, &refs[..arguments.len()], context)
+    } else {
+        let values = arguments
+            .iter()
+            .map(|argument| eval_scalar(argument, row, context))
+            .collect::<Result<Vec<_>>>()?;
+        with_refs(&values, |refs| apply(overload, refs, context))
+    }
+}
+
+fn apply<'a>(
+    overload: &'static Overload,
+    values: &[ValueRef<'_>],
+    context: &ExecContext,
+) -> Result<Datum<'a>> {
+    if overload.strict && values.iter().any(|value| value.is_null()) {
+        return Ok(Datum::NULL);
+    }
+    (overload.scalar)(values, &context.eval).map(Datum::Owned)
+}
+
+/// Evaluates expressions without columns and calls `f` with the values, which lie on the stack
+/// where there are few.
+pub(crate) fn with_values<'a, T>(
+    exprs: &'a [Expr],
+    context: &'a ExecContext,
+    f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
+) -> Result<T> {
+    if exprs.len() <= INLINE {
+        let mut values = [const { Datum::NULL }; INLINE];
+        for (value, expr) in values.iter_mut().zip(exprs) {
+            *value = eval_scalar(expr, &NoRow, context)?;
+        }
+        f(&values[..exprs.len()])
+    } else {
+        let values = exprs.iter().map(|expr| eval_scalar(expr, &NoRow, context));
+        f(&values.collect::<Result<Vec<_>>>()?)
+    }
+}
+
+/// Calls `f` with the values, borrowed; the references lie on the stack where there are few.
+pub(crate) fn with_refs<T>(values: &[Datum<'_>], f: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
+    if values.len() <= INLINE {
+        let mut refs = [ValueRef::Null; INLINE];
+        for (slot, value) in refs.iter_mut().zip(values) {
+            *slot = value.as_ref();
+        }
+        f(&refs[..values.len()])
+    } else {
+        let refs: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
+        f(&refs)
+    }
+}

@@ -1,0 +1,40 @@
+//! Filter: the rows for which a predicate is true.
+
+use super::ExecContext;
+use super::batch::Batch;
+use super::eval::Evaluator;
+use super::pipeline::{Operator, Step};
+use crate::error::Result;
+use crate::plan::Expr;
+use arrow_array::BooleanArray;
+use arrow_buffer::BooleanBuffer;
+
+/// Keeps rows for which the predicate is neither false nor NULL.
+#[derive(Debug)]
+pub(super) struct Filter(Evaluator);
+
+impl Filter {
+    pub(super) fn new(predicate: Expr) -> Self {
+        Self(Evaluator::new(predicate))
+    }
+
+    /// Which rows pass.
+    pub(super) fn keep(&self, batch: &Batch, context: &ExecContext) -> Result<BooleanBuffer> {
+        Ok(self.0.truth(batch, context)?.yes)
+    }
+
+    /// The rows that pass. A batch that passes whole is not copied.
+    pub(super) fn apply(&self, batch: &Batch, context: &ExecContext) -> Result<Batch> {
+        let keep = self.keep(batch, context)?;
+        if !keep.has_false() {
+            return Ok(batch.clone());
+        }
+        batch.filter(&BooleanArray::new(keep, None))
+    }
+}
+
+impl Operator for Filter {
+    fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
+        self.apply(input, context).map(Step::Done)
+    }
+}

@@ -1,0 +1,144 @@
+//! IndexScan: rows of a table by an index, in the index's order.
+//!
+//! 1. The keys are evaluated once, at the start. A NULL in a key or bound means no rows: no
+//!    comparison with it is true.
+//! 2. RowIds come from the index (`lookup`, `range`), and the rows are then fetched a batch at a
+//!    time. Storage has already dropped entries that the view does not show.
+//! 3. The rest of the predicate is evaluated over the batch, as in a table scan.
+
+use super::ExecContext;
+use super::batch::Batch;
+use super::eval::{Datum, eval_constant, with_refs};
+use super::pipeline::Source;
+use super::table_scan::Shape;
+use crate::error::Result;
+use crate::plan::Expr;
+use crate::plan::physical::{self, IndexKeys};
+use remora_storage::transaction::IndexScan as Range;
+use remora_storage::{ReadView, RowId};
+use std::collections::HashSet;
+use std::ops::Bound;
+
+/// Reads rows by index.
+#[derive(Debug)]
+pub(super) struct IndexScan {
+    plan: physical::IndexScan,
+    view: ReadView,
+    shape: Shape,
+    batch_rows: usize,
+    /// `None` before the first batch.
+    rows: Option<RowIds>,
+}
+
+/// Where RowIds come from.
+#[derive(Debug)]
+enum RowIds {
+    /// Of points, all found already.
+    Found(std::vec::IntoIter<RowId>),
+    /// Of a range.
+    Range(Range),
+}
+
+impl IndexScan {
+    pub(super) fn new(plan: &physical::IndexScan, view: &ReadView, batch_rows: usize) -> Self {
+        Self {
+            shape: Shape::new(&plan.scan),
+            plan: plan.clone(),
+            view: view.clone(),
+            batch_rows,
+            rows: None,
+        }
+    }
+
+    fn open(&self, context: &ExecContext) -> Result<RowIds> {
+        match &self.plan.keys {
+            IndexKeys::Points(keys) => self.points(keys, context),
+            IndexKeys::Range { low, high } => self.range(low.as_ref(), high.as_ref(), context),
+        }
+    }
+
+    /// A row has one key, so a row found twice was found by a key given twice.
+    fn points(&self, keys: &[Vec<Expr>], context: &ExecContext) -> Result<RowIds> {
+        let (table, index) = (&self.plan.scan.table, &self.plan.index);
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for key in keys {
+            context.check()?;
+            let key = evaluate(key, context)?;
+            let rows = with_refs(&key, |key| self.view.lookup(table, index, key))?;
+            let new = |row: &RowId| keys.len() == 1 || seen.insert(*row);
+            found.extend(rows.into_iter().filter(new));
+        }
+        if self.plan.reverse {
+            found.reverse();
+        }
+        Ok(RowIds::Found(found.into_iter()))
+    }
+
+    fn range(
+        &self,
+        low: Bound<&Vec<Expr>>,
+        high: Bound<&Vec<Expr>>,
+        context: &ExecContext,
+    ) -> Result<RowIds> {
+        let (low, high) = (bound(low, context)?, bound(high, context)?);
+        let (Some(low), Some(high)) = (low, high) else {
+            return Ok(RowIds::Found(Vec::new().into_iter()));
+        };
+        let low = low.as_ref().map(|values| borrow(values));
+        let high = high.as_ref().map(|values| borrow(values));
+        let range = self.view.range(
+            &self.plan.scan.table,
+            &self.plan.index,
+            low.as_ref().map(Vec::as_slice),
+            high.as_ref().map(Vec::as_slice),
+            self.plan.reverse,
+        )?;
+        Ok(RowIds::Range(range))
+    }
+}
+
+fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
+    key.iter().map(|expr| eval_constant(expr, context)).collect()
+}
+
+/// A bound's values; `None` where one is NULL.
+fn bound<'a>(
+    bound: Bound<&'a Vec<Expr>>,
+    context: &'a ExecContext,
+) -> Result<Option<Bound<Vec<Datum<'a>>>>> {
+    let evaluated = match bound {
+        Bound::Unbounded => return Ok(Some(Bound::Unbounded)),
+        Bound::Included(exprs) => Bound::Included(evaluate(exprs, context)?),
+        Bound::Excluded(exprs) => Bound::Excluded(evaluate(exprs, context)?),
+    };
+    let (Bound::Included(values) | Bound::Excluded(values)) = &evaluated else {
+        return Ok(Some(evaluated));
+    };
+    let null = values.iter().any(|value| value.as_ref().is_null());
+    Ok((!null).then_some(evaluated))
+}
+
+fn borrow<'a>(values: &'a [Datum<'_>]) -> Vec<remora_storage::ValueRef<'a>> {
+    values.iter().map(Datum::as_ref).collect()
+}
+
+impl Source for IndexScan {
+    fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
+        let mut rows = match self.rows.take() {
+            Some(rows) => rows,
+            None => self.open(context)?,
+        };
+        let ids = match &mut rows {
+            RowIds::Found(found) => found.by_ref().take(self.batch_rows).collect(),
+            RowIds::Range(range) => range.next(self.batch_rows)?,
+        };
+        self.rows = Some(rows);
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let scan = &self.plan.scan;
+        let read = self.view.fetch(&scan.table, &scan.columns, &ids)?;
+        self.shape.apply(read, context).map(Some)
+    }
+}

@@ -1,0 +1,92 @@
+//! Limit: a stretch of the rows. The source stops once they are complete.
+
+use super::ExecContext;
+use super::batch::Batch;
+use super::eval::eval_constant;
+use super::pipeline::{Operator, Step};
+use crate::error::{Error, Result, state};
+use crate::plan::Expr;
+use remora_storage::ValueRef;
+
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// Rows passed over first.
+    pub(super) offset: u64,
+    /// Rows after them; `None` for all.
+    pub(super) limit: Option<u64>,
+}
+
+impl Stretch {
+    /// Evaluates LIMIT and OFFSET; NULL is as if it were not there.
+    ///
+    /// # Errors
+    /// 2201W, 2201X where one is negative.
+    pub(super) fn new(
+        limit: Option<&Expr>,
+        offset: Option<&Expr>,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let offset = count(
+            offset,
+            state::INVALID_ROW_COUNT_IN_OFFSET,
+            "OFFSET",
+            context,
+        )?;
+        let limit = count(limit, state::INVALID_ROW_COUNT_IN_LIMIT, "LIMIT", context)?;
+        Ok(Self {
+            offset: offset.unwrap_or(0),
+            limit,
+        })
+    }
+
+    /// Rows that must be known to give the stretch; `None` for all.
+    pub(super) fn end(self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_add(self.offset))
+    }
+}
+
+fn count(
+    expr: Option<&Expr>,
+    sqlstate: &'static str,
+    clause: &str,
+    context: &ExecContext,
+) -> Result<Option<u64>> {
+    let Some(expr) = expr else { return Ok(None) };
+    match eval_constant(expr, context)?.as_ref() {
+        ValueRef::BigInt(count) => u64::try_from(count)
+            .map(Some)
+            .map_err(|_| Error::new(sqlstate, format!("{clause} must not be negative"))),
+        _ => Ok(None),
+    }
+}
+
+/// Passes over `skip` rows, then lets `left` rows through.
+#[derive(Debug)]
+pub(super) struct Limit {
+    skip: u64,
+    left: u64,
+}
+
+impl Limit {
+    pub(super) fn new(stretch: Stretch) -> Self {
+        Self {
+            skip: stretch.offset,
+            left: stretch.limit.unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Operator for Limit {
+    fn push(&mut self, input: &Batch, _: &ExecContext) -> Result<Step> {
+        let skipped = self.skip.min(input.rows as u64);
+        let taken = self.left.min(input.rows as u64 - skipped);
+        self.skip -= skipped;
+        self.left -= taken;
+        let output = input.slice(skipped as usize, taken as usize);
+        Ok(match self.left {
+            0 => Step::Last(output),
+            _ => Step::Done(output),
+        })
+    }
+}

@@ -1,0 +1,238 @@
+//! SortBuffer: rows with their sort keys, for [`super::sort`] and [`super::top_n`].
+//!
+//! ```text
+//!   batches   [ b0: rows 0..4096 ][ b1: rows 4096.. ] ..    as they came
+//!   keys      one byte string a row: ORDER BY's order is the order of the bytes
+//!   order     (first 9 key bytes, row number) a row: what is sorted
+//! ```
+//!
+//! Most comparisons are decided by the nine bytes beside the row number (a mark for NULL and eight
+//! bytes of value: all of a BIGINT), without touching the keys. Equal keys are ordered by row number, so the sort is stable. Sorting goes in runs that are
+//! then merged, with an interrupt check between: a sort of many millions of rows can be cancelled.
+
+use super::batch::{Batch, internal};
+use super::eval::Evaluator;
+use super::keys::{ByteKeys, MISSING, encode, too_many};
+use super::memory::Held;
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::plan::SortKey;
+use arrow_array::Array;
+use remora_storage::DataType;
+use remora_storage::index::KeyColumn;
+use std::cmp::Ordering;
+
+/// Rows sorted at once, between interrupt checks.
+const RUN_ROWS: usize = 1 << 16;
+
+/// What sorting moves: the key's first bytes and the row's number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Item {
+    mark: u8,
+    prefix: u64,
+    row: u32,
+}
+
+impl Item {
+    fn new(key: &[u8], row: u32) -> Self {
+        let (mark, rest) = key.split_first().unwrap_or((&0, &[]));
+        let mut prefix = [0; 8];
+        let length = rest.len().min(8);
+        prefix[..length].copy_from_slice(&rest[..length]);
+        Self {
+            mark: *mark,
+            prefix: u64::from_be_bytes(prefix),
+            row,
+        }
+    }
+}
+
+/// Rows and keys.
+#[derive(Debug)]
+pub(super) struct SortBuffer {
+    exprs: Vec<Evaluator>,
+    types: Vec<DataType>,
+    columns: Vec<KeyColumn>,
+    batches: Vec<Batch>,
+    /// The number of each batch's first row.
+    starts: Vec<usize>,
+    rows: usize,
+    batch_bytes: usize,
+    keys: ByteKeys,
+    held: Held,
+}
+
+impl SortBuffer {
+    /// An empty buffer for rows ordered by `keys`.
+    pub(super) fn new(keys: &[SortKey]) -> Self {
+        let column = |key: &SortKey| KeyColumn {
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        };
+        Self {
+            exprs: keys.iter().map(|key| Evaluator::new(key.expr.clone())).collect(),
+            types: keys.iter().map(|key| key.expr.data_type).collect(),
+            columns: keys.iter().map(column).collect(),
+            batches: Vec::new(),
+            starts: Vec::new(),
+            rows: 0,
+            batch_bytes: 0,
+            keys: ByteKeys::default(),
+            held: Held::default(),
+        }
+    }
+
+    /// Rows in it.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The key bytes of each row of a batch.
+    pub(super) fn keys_of(&self, batch: &Batch, context: &ExecContext) -> Result<ByteKeys> {
+        let columns = self.exprs.iter().map(|expr| expr.array(batch, context));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut keys = ByteKeys::default();
+        encode(&columns, &self.types, &self.columns, batch.rows, &mut keys);
+        Ok(keys)
+    }
+
+    /// The key bytes of a row in the buffer.
+    pub(super) fn key(&self, row: u32) -> &[u8] {
+        self.keys.get(row as usize)
+    }
+
+    /// Adds a batch with its keys.
+    pub(super) fn push(
+        &mut self,
+        batch: Batch,
+        keys: &ByteKeys,
+        context: &ExecContext,
+    ) -> Result<()> {
+        if self.rows + batch.rows >= MISSING as usize {
+            return Err(too_many());
+        }
+        let batch = batch.compact();
+        self.batch_bytes += batch.bytes();
+        let order = 2 * size_of::<Item>() * (self.rows + batch.rows);
+        let growth = keys.bytes() + self.keys.bytes();
+        self.held.reach(self.batch_bytes + order + growth, context)?;
+        for position in 0..keys.len() {
+            self.keys.push(keys.get(position));
+        }
+        self.starts.push(self.rows);
+        self.rows += batch.rows;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// The row numbers in order.
+    pub(super) fn sorted(&self, context: &ExecContext) -> Result<Vec<u32>> {
+        let item = |row| Item::new(self.key(row), row);
+        let mut items: Vec<Item> = (0..self.rows as u32).map(item).collect();
+        let order = |a: &Item, b: &Item| {
+            (a.mark, a.prefix)
+                .cmp(&(b.mark, b.prefix))
+                .then_with(|| self.key(a.row).cmp(self.key(b.row)))
+                .then(a.row.cmp(&b.row))
+        };
+        for run in items.chunks_mut(RUN_ROWS) {
+            context.check()?;
+            run.sort_unstable_by(order);
+        }
+        let items = merge_runs(items, order, context)?;
+        Ok(items.into_iter().map(|item| item.row).collect())
+    }
+
+    /// The rows numbered `rows`, in that order.
+    pub(super) fn gather(&self, rows: &[u32]) -> Result<Batch> {
+        let picks: Vec<(usize, usize)> = rows
+            .iter()
+            .map(|row| {
+                let row = *row as usize;
+                let batch = self.starts.partition_point(|start| *start <= row) - 1;
+                (batch, row - self.starts[batch])
+            })
+            .collect();
+        let width = self.batches.first().map_or(0, |batch| batch.columns.len());
+        let column = |position: usize| {
+            let parts: Vec<&dyn Array> = self
+                .batches
+                .iter()
+                .map(|batch| batch.columns[position].as_ref())
+                .collect();
+            arrow_select::interleave::interleave(&parts, &picks).map_err(internal)
+        };
+        let columns = (0..width).map(column).collect::<Result<_>>()?;
+        Ok(Batch::new(columns, rows.len()))
+    }
+
+    /// Keeps only the rows numbered `rows`, in that order, as rows from 0 on.
+    pub(super) fn keep(&mut self, rows: &[u32]) -> Result<()> {
+        let mut kept = Vec::new();
+        for rows in rows.chunks(BATCH_ROWS) {
+            kept.push(self.gather(rows)?.compact());
+        }
+        let mut keys = ByteKeys::default();
+        for row in rows {
+            keys.push(self.key(*row));
+        }
+        self.keys = keys;
+        self.starts = (0..kept.len()).map(|batch| batch * BATCH_ROWS).collect();
+        self.rows = rows.len();
+        self.batch_bytes = kept.iter().map(Batch::bytes).sum();
+        self.batches = kept;
+        let order = 2 * size_of::<Item>() * self.rows;
+        self.held.shrink(self.batch_bytes + order + self.keys.bytes())
+    }
+
+    /// Gives back the memory of the keys, once the order is known.
+    pub(super) fn drop_keys(&mut self) -> Result<()> {
+        self.keys = ByteKeys::default();
+        self.held.shrink(self.batch_bytes + size_of::<u32>() * self.rows)
+    }
+}
+
+/// Merges sorted runs of [`RUN_ROWS`] items, two by two, until one is left.
+fn merge_runs(
+    mut items: Vec<Item>,
+    order: impl Fn(&Item, &Item) -> Ordering,
+    context: &ExecContext,
+) -> Result<Vec<Item>> {
+    let mut run = RUN_ROWS;
+    let mut merged = Vec::new();
+    while run < items.len() {
+        merged.clear();
+        merged.reserve(items.len());
+        for pair in items.chunks(2 * run) {
+            let (left, right) = pair.split_at(run.min(pair.len()));
+            merge(left, right, &mut merged, &order, context)?;
+        }
+        std::mem::swap(&mut items, &mut merged);
+        run *= 2;
+    }
+    Ok(items)
+}
+
+fn merge(
+    mut left: &[Item],
+    mut right: &[Item],
+    out: &mut Vec<Item>,
+    order: impl Fn(&Item, &Item) -> Ordering,
+    context: &ExecContext,
+) -> Result<()> {
+    while let ([first, rest_left @ ..], [second, rest_right @ ..]) = (left, right) {
+        if out.len().is_multiple_of(RUN_ROWS) {
+            context.check()?;
+        }
+        if order(second, first).is_lt() {
+            out.push(*second);
+            right = rest_right;
+        } else {
+            out.push(*first);
+            left = rest_left;
+        }
+    }
+    out.extend_from_slice(left);
+    out.extend_from_slice(right);
+    Ok(())
+}

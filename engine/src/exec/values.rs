@@ -1,0 +1,46 @@
+//! Values: rows written out in the statement.
+
+use super::batch::Batch;
+use super::eval::{NoRow, eval_scalar};
+use super::pipeline::Source;
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::plan::{Expr, Schema};
+use remora_storage::value::ColumnBuilder;
+
+/// Evaluates rows of expressions without columns, a batch at a time.
+#[derive(Debug)]
+pub(super) struct Values {
+    rows: std::vec::IntoIter<Vec<Expr>>,
+    schema: Schema,
+}
+
+impl Values {
+    pub(super) fn new(rows: Vec<Vec<Expr>>, schema: Schema) -> Self {
+        Self {
+            rows: rows.into_iter(),
+            schema,
+        }
+    }
+}
+
+impl Source for Values {
+    fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
+        let count = self.rows.len().min(BATCH_ROWS);
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut builders: Vec<ColumnBuilder> = self
+            .schema
+            .iter()
+            .map(|field| ColumnBuilder::new(field.data_type, count))
+            .collect();
+        for row in self.rows.by_ref().take(count) {
+            for (builder, expr) in builders.iter_mut().zip(&row) {
+                builder.push(eval_scalar(expr, &NoRow, context)?.as_ref());
+            }
+        }
+        let columns = builders.iter_mut().map(ColumnBuilder::finish).collect();
+        Ok(Some(Batch::new(columns, count)))
+    }
+}
