@@ -97,8 +97,7 @@ impl Sink for Aggregation {
         }
         let tables = self.table.as_ref().map_or(0, KeyTable::bytes);
         let states: usize = self.calls.iter().map(|call| call.accumulator.bytes()).sum();
-        self.held
-            .reach(tables + self.first_bytes + states, context)
+        self.held.reach(tables + self.first_bytes + states, context)
     }
 
     fn finish(mut self, context: &ExecContext) -> Result<Groups> {
@@ -164,7 +163,9 @@ impl Call {
         let arguments: Vec<_> = call.arguments.iter().cloned().map(Evaluator::new).collect();
         let types = || {
             let arguments = arguments.iter().map(Evaluator::data_type);
-            std::iter::once(GROUP_TYPE).chain(arguments).collect::<Vec<_>>()
+            std::iter::once(GROUP_TYPE)
+                .chain(arguments)
+                .collect::<Vec<_>>()
         };
         Self {
             aggregate: call.aggregate,
@@ -199,10 +200,15 @@ impl Call {
         count: usize,
         context: &ExecContext,
     ) -> Result<()> {
-        let arguments = self.arguments.iter().map(|argument| argument.array(batch, context));
+        let arguments = self
+            .arguments
+            .iter()
+            .map(|argument| argument.array(batch, context));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         let Some(seen) = &mut self.seen else {
-            return self.accumulator.update(groups, count, &arguments, &context.eval);
+            return self
+                .accumulator
+                .update(groups, count, &arguments, &context.eval);
         };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(1 + arguments.len());
         let numbers = groups.iter().map(|group| i64::from(*group));
@@ -215,9 +221,14 @@ impl Call {
             .collect();
         let new = seen.new_rows(&Keys::of(&columns, &types, batch.rows), context)?;
         let rows = UInt32Array::from_iter_values(new.set_indices_u32());
-        let fresh: Vec<u32> = rows.values().iter().map(|row| groups[*row as usize]).collect();
+        let fresh: Vec<u32> = rows
+            .values()
+            .iter()
+            .map(|row| groups[*row as usize])
+            .collect();
         let arguments = Batch::new(arguments, batch.rows).take(&rows)?.columns;
-        self.accumulator.update(&fresh, count, &arguments, &context.eval)
+        self.accumulator
+            .update(&fresh, count, &arguments, &context.eval)
     }
 
     fn finish(&mut self, count: usize, context: &EvalContext) -> Result<ArrayRef> {

@@ -37,11 +37,13 @@ impl Compiler<'_> {
     /// above will take no more and nothing between drops any.
     fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline> {
         Ok(match &plan.node {
-            Node::Values(values) => {
-                Pipeline::new(Values::new(values.clone(), plan.schema.clone()))
-            }
+            Node::Values(values) => Pipeline::new(Values::new(values.clone(), plan.schema.clone())),
             Node::TableScan(scan) => {
-                let rows = if scan.filter.is_some() { BATCH_ROWS } else { rows };
+                let rows = if scan.filter.is_some() {
+                    BATCH_ROWS
+                } else {
+                    rows
+                };
                 Pipeline::new(TableScan::new(scan, self.view, rows))
             }
             Node::IndexScan(scan) => {
@@ -64,10 +66,9 @@ impl Compiler<'_> {
                 self.node(input, BATCH_ROWS)?,
                 Aggregation::new(groups, aggregates),
             )),
-            Node::Sort { input, keys } => Pipeline::new(Breaker::new(
-                self.node(input, BATCH_ROWS)?,
-                Sort::new(keys),
-            )),
+            Node::Sort { input, keys } => {
+                Pipeline::new(Breaker::new(self.node(input, BATCH_ROWS)?, Sort::new(keys)))
+            }
             Node::TopN {
                 input,
                 keys,

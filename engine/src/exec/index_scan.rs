@@ -99,7 +99,9 @@ impl IndexScan {
 }
 
 fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
-    key.iter().map(|expr| eval_constant(expr, context)).collect()
+    key.iter()
+        .map(|expr| eval_constant(expr, context))
+        .collect()
 }
 
 /// A bound's values; `None` where one is NULL.

@@ -21,9 +21,9 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use remora_storage::DataType;
 use remora_storage::index::{KeyColumn, encode_key};
 use remora_storage::value::value_at;
-use remora_storage::DataType;
 use std::hash::BuildHasher;
 
 /// The number of a key that a table does not have.
@@ -56,7 +56,9 @@ impl ByteKeys {
 
     /// The key at `position`.
     pub(super) fn get(&self, position: usize) -> &[u8] {
-        let start = position.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let start = position
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]);
         &self.arena[start..self.ends[position]]
     }
 
@@ -91,13 +93,15 @@ fn is_integer(types: &[DataType]) -> bool {
     use DataType as T;
     matches!(
         types,
-        [T::SmallInt
-            | T::Integer
-            | T::BigInt
-            | T::Date
-            | T::Time
-            | T::Timestamp
-            | T::TimestampTz]
+        [
+            T::SmallInt
+                | T::Integer
+                | T::BigInt
+                | T::Date
+                | T::Time
+                | T::Timestamp
+                | T::TimestampTz
+        ]
     )
 }
 
@@ -108,7 +112,9 @@ impl Keys {
             let (column, data_type) = (&columns[0], types[0]);
             return Self::Integers {
                 values: integers(column, data_type),
-                nulls: column.logical_nulls().filter(|nulls| nulls.null_count() > 0),
+                nulls: column
+                    .logical_nulls()
+                    .filter(|nulls| nulls.null_count() > 0),
             };
         }
         let order = vec![KeyColumn::default(); types.len()];
@@ -173,10 +179,14 @@ fn integers(array: &ArrayRef, data_type: DataType) -> ScalarBuffer<i64> {
         DataType::SmallInt => widen(array.as_primitive::<Int16Type>().values()),
         DataType::Integer => widen(array.as_primitive::<Int32Type>().values()),
         DataType::Date => widen(array.as_primitive::<Date32Type>().values()),
-        DataType::Time => array.as_primitive::<Time64MicrosecondType>().values().clone(),
-        DataType::Timestamp | DataType::TimestampTz => {
-            array.as_primitive::<TimestampMicrosecondType>().values().clone()
-        }
+        DataType::Time => array
+            .as_primitive::<Time64MicrosecondType>()
+            .values()
+            .clone(),
+        DataType::Timestamp | DataType::TimestampTz => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .clone(),
         _ => array.as_primitive::<Int64Type>().values().clone(),
     }
 }
@@ -248,13 +258,21 @@ impl KeyTable {
             (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {
                 let free = own.arena.capacity() - own.arena.len();
                 let grows = bytes.arena.len() > free;
-                let arena = if grows { own.bytes() + bytes.bytes() } else { 0 };
+                let arena = if grows {
+                    own.bytes() + bytes.bytes()
+                } else {
+                    0
+                };
                 (table.capacity(), arena)
             }
             (Kind::Bytes { table, .. }, _) => (table.capacity(), 0),
         };
         let full = self.len() + keys.len() > capacity;
-        let table = if full { 40 * (self.len() + keys.len()) } else { 0 };
+        let table = if full {
+            40 * (self.len() + keys.len())
+        } else {
+            0
+        };
         table + arena
     }
 

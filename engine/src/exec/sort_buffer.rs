@@ -70,7 +70,10 @@ impl SortBuffer {
             nulls_first: key.nulls_first,
         };
         Self {
-            exprs: keys.iter().map(|key| Evaluator::new(key.expr.clone())).collect(),
+            exprs: keys
+                .iter()
+                .map(|key| Evaluator::new(key.expr.clone()))
+                .collect(),
             types: keys.iter().map(|key| key.expr.data_type).collect(),
             columns: keys.iter().map(column).collect(),
             batches: Vec::new(),
@@ -115,7 +118,8 @@ impl SortBuffer {
         self.batch_bytes += batch.bytes();
         let order = 2 * size_of::<Item>() * (self.rows + batch.rows);
         let growth = keys.bytes() + self.keys.bytes();
-        self.held.reach(self.batch_bytes + order + growth, context)?;
+        self.held
+            .reach(self.batch_bytes + order + growth, context)?;
         for position in 0..keys.len() {
             self.keys.push(keys.get(position));
         }
@@ -182,13 +186,15 @@ impl SortBuffer {
         self.batch_bytes = kept.iter().map(Batch::bytes).sum();
         self.batches = kept;
         let order = 2 * size_of::<Item>() * self.rows;
-        self.held.shrink(self.batch_bytes + order + self.keys.bytes())
+        self.held
+            .shrink(self.batch_bytes + order + self.keys.bytes())
     }
 
     /// Gives back the memory of the keys, once the order is known.
     pub(super) fn drop_keys(&mut self) -> Result<()> {
         self.keys = ByteKeys::default();
-        self.held.shrink(self.batch_bytes + size_of::<u32>() * self.rows)
+        self.held
+            .shrink(self.batch_bytes + size_of::<u32>() * self.rows)
     }
 }
 

@@ -148,9 +148,17 @@ impl<'a> Load<'a> {
         reader: &Reader<'_>,
         field: Option<(&ColumnDef, Field<'_>)>,
     ) -> Error {
-        let mut place = format!("COPY {}, line {}", self.insert.table.def.name, reader.line());
+        let mut place = format!(
+            "COPY {}, line {}",
+            self.insert.table.def.name,
+            reader.line()
+        );
         let detail = error.detail().unwrap_or_default();
-        if detail.lines().last().is_some_and(|line| line.starts_with(&place)) {
+        if detail
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with(&place))
+        {
             return error;
         }
         if let Some((column, field)) = field {

@@ -17,7 +17,10 @@ use crate::error::{Error, state};
 
 /// An error of the medium.
 fn io_error(what: &str, error: &std::io::Error) -> Error {
-    Error::new(state::IO_ERROR, format!("could not {what} COPY data: {error}"))
+    Error::new(
+        state::IO_ERROR,
+        format!("could not {what} COPY data: {error}"),
+    )
 }
 
 /// A COPY of the wrong kind for the entry point called: the session chooses by direction.
@@ -27,4 +30,3 @@ fn wrong_direction() -> Error {
         "internal error: COPY in the wrong direction",
     )
 }
-

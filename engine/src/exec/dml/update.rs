@@ -99,9 +99,8 @@ fn update_scan(
         context.check()?;
         for (row, id) in targets.ids.iter().enumerate() {
             let changes = plan.assignments.iter().zip(&targets.new);
-            let changes = changes.map(|((column, expr), array)| {
-                (*column, value_at(array, expr.data_type, row))
-            });
+            let changes = changes
+                .map(|((column, expr), array)| (*column, value_at(array, expr.data_type, row)));
             let changes: Vec<_> = changes.collect();
             count += u64::from(tx.update(&plan.table, *id, &changes)?);
         }
@@ -120,7 +119,9 @@ fn collect(
     let writes = |position| positions.contains(&position);
     let constraints = Constraints::new(&plan.table.def, &plan.checks, true, writes);
     let exprs = plan.assignments.iter();
-    let exprs: Vec<_> = exprs.map(|(_, expr)| Evaluator::new(expr.clone())).collect();
+    let exprs: Vec<_> = exprs
+        .map(|(_, expr)| Evaluator::new(expr.clone()))
+        .collect();
     let mut pipeline = compile(scan, &tx.view(), context)?;
     let mut all = Vec::new();
     while let Some(batch) = pipeline.next(context)? {

@@ -46,8 +46,7 @@ pub(super) fn eval(
     let count = rows.count();
     let operand = eval_operand(input, rows, scope)?;
     let unknown = is_null(&operand, count);
-    let constant =
-        |item: &Expr| matches!(item.kind, ExprKind::Literal(_) | ExprKind::Parameter(_));
+    let constant = |item: &Expr| matches!(item.kind, ExprKind::Literal(_) | ExprKind::Parameter(_));
     let (yes, null_compared) = if list.iter().all(constant) {
         let set = scope.sets.get(list, scope);
         let yes = BooleanBuffer::collect_bool(count, |row| {

@@ -62,11 +62,7 @@ impl Evaluator {
     /// The value for each row of the batch.
     pub(crate) fn array(&self, batch: &Batch, context: &ExecContext) -> Result<ArrayRef> {
         let operand = self.operand(batch, context)?;
-        Ok(vector::into_array(
-            operand,
-            self.expr.data_type,
-            batch.rows,
-        ))
+        Ok(vector::into_array(operand, self.expr.data_type, batch.rows))
     }
 
     /// For which rows of the batch the expression is true.
@@ -100,4 +96,3 @@ impl<'a> Scope<'a> {
 pub(crate) fn eval_constant<'a>(expr: &'a Expr, context: &'a ExecContext) -> Result<Datum<'a>> {
     eval_scalar(expr, &NoRow, context)
 }
-
