@@ -27,6 +27,10 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 /// An open file.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "a length is asked of the medium and may fail; nobody asks for emptiness"
+)]
 pub trait DiskFile: Send + Sync + Debug {
     /// Fills `buffer` from `offset` on; returns how many bytes there were (less only at the end).
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;

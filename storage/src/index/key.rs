@@ -29,6 +29,9 @@
 //! The same bytes serve as keys for sorting, grouping, joining and DISTINCT; there, values of two
 //! types must be cast to one type before.
 
+#[cfg(test)]
+mod tests;
+
 use crate::value::{Interval, Numeric, NumericKind, ValueRef};
 
 /// How one column of a key is ordered.

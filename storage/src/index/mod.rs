@@ -32,6 +32,9 @@ mod latch;
 mod ordered;
 mod rows;
 
+#[cfg(test)]
+mod tests;
+
 pub use cursor::{Cursor, Entries};
 pub use hash::HashIndex;
 pub use key::{KeyColumn, encode_key, prefix_end};

@@ -1,0 +1,124 @@
+//! Comparing key bytes is comparing values, for every type, direction and place of NULL.
+
+use super::*;
+use crate::value::{DataType, TYPES, Value, any_value_of};
+use proptest::prelude::*;
+use std::cmp::Ordering;
+
+fn key(columns: &[KeyColumn], values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode_key(&mut out, columns, values.iter().map(Value::as_ref));
+    out
+}
+
+/// The order that the key promises, told by comparing values.
+fn order(columns: &[KeyColumn], a: &[Value], b: &[Value]) -> Ordering {
+    let column_order = |((column, a), b): ((&KeyColumn, &Value), &Value)| {
+        let nulls = match column.nulls_first {
+            true => b.is_null().cmp(&a.is_null()),
+            false => a.is_null().cmp(&b.is_null()),
+        };
+        if a.is_null() || b.is_null() {
+            return nulls;
+        }
+        let values = a.as_ref().compare(b.as_ref()).unwrap();
+        match column.descending {
+            true => values.reverse(),
+            false => values,
+        }
+    };
+    let columns = columns.iter().zip(a).zip(b);
+    columns
+        .map(column_order)
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+/// Columns of some types, and three rows of them that often share their first values.
+fn rows() -> impl Strategy<Value = (Vec<KeyColumn>, [Vec<Value>; 3])> {
+    let column = (
+        prop::sample::select(TYPES.as_slice()),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    prop::collection::vec(column, 1..4).prop_flat_map(|columns| {
+        let types: Vec<DataType> = columns.iter().map(|c| c.0).collect();
+        let columns: Vec<_> = columns
+            .into_iter()
+            .map(|(_, descending, nulls_first)| KeyColumn {
+                descending,
+                nulls_first,
+            })
+            .collect();
+        let row = || types.iter().map(|&t| any_value_of(t)).collect::<Vec<_>>();
+        let shared = 0..=types.len();
+        (Just(columns), row(), row(), row(), shared).prop_map(|(columns, a, mut b, c, shared)| {
+            b[..shared].clone_from_slice(&a[..shared]);
+            (columns, [a, b, c])
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn bytes_order_as_values((columns, [a, b, c]) in rows()) {
+        for (x, y) in [(&a, &b), (&b, &c), (&a, &c), (&a, &a)] {
+            let bytes = key(&columns, x).cmp(&key(&columns, y));
+            prop_assert_eq!(bytes, order(&columns, x, y), "{:?} {:?}", x, y);
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_a_range((columns, [a, b, c]) in rows(), some in any::<prop::sample::Index>()) {
+        let some = some.index(columns.len()) + 1;
+        let prefix = key(&columns, &a[..some]);
+        let end = prefix_end(&prefix).expect("a key begins with a mark");
+        for row in [&a, &b, &c] {
+            let bytes = key(&columns, row);
+            let inside = bytes >= prefix && bytes < end;
+            let wanted = order(&columns[..some], row, &a[..some]).is_eq();
+            prop_assert_eq!(inside, wanted, "{:?} begins as {:?}", row, a);
+        }
+    }
+
+    #[test]
+    fn a_prefix_end_is_the_least_above(
+        prefix in prop::collection::vec(prop_oneof![Just(0xFF), any::<u8>()], 0..6),
+        other in prop::collection::vec(prop_oneof![Just(0xFF), any::<u8>()], 0..8),
+    ) {
+        match prefix_end(&prefix) {
+            None => prop_assert!(prefix.iter().all(|&b| b == 0xFF)),
+            Some(end) => {
+                let begins = other.starts_with(&prefix);
+                prop_assert_eq!(begins, other >= prefix && other < end);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_spelling_of_a_number_is_one_key() {
+    let columns = [KeyColumn::default()];
+    let bytes = |value: Value| key(&columns, &[value]);
+    let numeric = |m, s| bytes(Value::Numeric(Numeric::new(m, s).unwrap()));
+    assert_eq!(numeric(1, 0), numeric(100, 2));
+    assert_eq!(numeric(0, 0), numeric(0, 38));
+    assert_eq!(numeric(-15, 1), numeric(-1500, 3));
+    assert!(numeric(-2, 0) < numeric(-15, 1));
+    assert!(numeric(1, 38) > numeric(0, 0));
+    assert!(numeric(99, 1) < numeric(10, 0));
+    assert_eq!(bytes(Value::Double(-0.0)), bytes(Value::Double(0.0)));
+    assert_eq!(bytes(Value::Real(f32::NAN)), bytes(Value::Real(-f32::NAN)));
+    assert!(bytes(Value::Double(f64::INFINITY)) < bytes(Value::Double(f64::NAN)));
+}
+
+#[test]
+fn a_single_number_fits_a_key_in_place() {
+    let columns = [KeyColumn::default()];
+    let most = Numeric::new(Numeric::MANTISSA_LIMIT - 1, 3).unwrap();
+    assert_eq!(key(&columns, &[Value::Numeric(most)]).len(), 19);
+    assert_eq!(key(&columns, &[Value::BigInt(7)]).len(), 9);
+    assert_eq!(key(&columns, &[Value::Uuid([1; 16])]).len(), 17);
+}

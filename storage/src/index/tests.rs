@@ -1,0 +1,302 @@
+//! Both indexes against a plain set of pairs, alone and among threads.
+
+use super::*;
+use crate::pool::Owner;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+type Model = BTreeSet<(Vec<u8>, RowId)>;
+
+fn both() -> [(Arc<Ledger>, Index); 2] {
+    let (one, two) = (Ledger::new(1 << 30), Ledger::new(1 << 30));
+    let (ordered, hash) = (Index::ordered(&one).unwrap(), Index::hash(&two).unwrap());
+    [(one, ordered), (two, hash)]
+}
+
+fn rows_of(index: &Index, key: &[u8]) -> Vec<RowId> {
+    let mut out = Vec::new();
+    index.get(key, &mut out);
+    out
+}
+
+fn scanned(index: &Index, mut cursor: Cursor, limit: usize) -> Vec<(Vec<u8>, RowId)> {
+    let (mut all, mut some) = (Vec::new(), Entries::new());
+    loop {
+        index.scan(&mut cursor, limit, &mut some);
+        assert!(some.len() <= limit);
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some.iter().map(|(key, row)| (key.to_vec(), row)));
+    }
+}
+
+/// Key number n: some short, some too long to be held in place.
+fn key(n: u32) -> Vec<u8> {
+    let mut key = n.to_be_bytes().to_vec();
+    key.resize(4 + n as usize % 40, b'.');
+    key
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(u32, u64),
+    Remove(u32, u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let pair = || (0..60_u32, 0..6_u64);
+    let step = prop_oneof![
+        3 => pair().prop_map(|(k, r)| Step::Insert(k, r)),
+        2 => pair().prop_map(|(k, r)| Step::Remove(k, r)),
+    ];
+    prop::collection::vec(step, 0..300)
+}
+
+fn bound(kind: u8, key: &[u8]) -> Bound<&[u8]> {
+    match kind {
+        0 => Bound::Unbounded,
+        1 => Bound::Included(key),
+        _ => Bound::Excluded(key),
+    }
+}
+
+proptest! {
+    #[test]
+    fn indexes_hold_what_a_set_holds(
+        steps in steps(),
+        (low, high) in (0..62_u32, 0..62_u32),
+        (low_kind, high_kind) in (0..3_u8, 0..3_u8),
+        limit in 1..9_usize,
+    ) {
+        for (ledger, index) in both() {
+            let mut model = Model::new();
+            for step in &steps {
+                match *step {
+                    Step::Insert(k, r) => {
+                        index.insert(&key(k), RowId(r)).unwrap();
+                        model.insert((key(k), RowId(r)));
+                    }
+                    Step::Remove(k, r) => {
+                        let was = model.remove(&(key(k), RowId(r)));
+                        prop_assert_eq!(index.remove(&key(k), RowId(r)), was);
+                    }
+                }
+                prop_assert_eq!(index.len(), model.len());
+                prop_assert_eq!(index.bytes(), ledger.used());
+            }
+            for k in 0..60 {
+                let wanted: Vec<_> = model.iter().filter(|e| e.0 == key(k)).map(|e| e.1).collect();
+                prop_assert_eq!(rows_of(&index, &key(k)), wanted);
+            }
+            if index.is_ordered() {
+                let (low, high) = (key(low), key(high));
+                let bounds = (bound(low_kind, &low), bound(high_kind, &high));
+                let inside = |e: &&(Vec<u8>, RowId)| {
+                    use std::ops::RangeBounds;
+                    RangeBounds::<[u8]>::contains(&bounds, e.0.as_slice())
+                };
+                let mut wanted: Vec<_> = model.iter().filter(inside).cloned().collect();
+                let forward = Cursor::new(bounds.0, bounds.1, false);
+                prop_assert_eq!(scanned(&index, forward, limit), wanted.clone());
+                wanted.reverse();
+                let backward = Cursor::new(bounds.0, bounds.1, true);
+                prop_assert_eq!(scanned(&index, backward, limit), wanted);
+            }
+            drop(index);
+            prop_assert_eq!(ledger.used(), 0, "everything is given back");
+        }
+    }
+}
+
+/// Many keys in an order that is neither up nor down, then all of them gone again: leaves split
+/// and merge, tables grow and shrink.
+#[test]
+fn an_index_grows_and_shrinks_with_its_keys() {
+    const KEYS: u32 = 50_000;
+    let mixed = |n: u32| n.wrapping_mul(0x9E37_79B1);
+    for (ledger, index) in both() {
+        let empty = index.bytes();
+        for n in 0..KEYS {
+            index.insert(&key(mixed(n)), RowId(u64::from(n))).unwrap();
+        }
+        let full = index.bytes();
+        assert!(full > u64::from(KEYS) * 40, "{full} bytes for {KEYS} keys");
+        assert!(full < u64::from(KEYS) * 300, "{full} bytes for {KEYS} keys");
+        for n in 0..KEYS {
+            assert_eq!(rows_of(&index, &key(mixed(n))), [RowId(u64::from(n))]);
+        }
+        if index.is_ordered() {
+            let all = Cursor::new(Bound::Unbounded, Bound::Unbounded, false);
+            let entries = scanned(&index, all, 1000);
+            assert_eq!(entries.len(), KEYS as usize);
+            assert!(entries.is_sorted());
+        }
+        for n in 0..KEYS {
+            assert!(index.remove(&key(mixed(n)), RowId(u64::from(n))));
+            if n == KEYS / 10 * 9 {
+                assert!(index.bytes() < full / 3, "{} of {full} left", index.bytes());
+            }
+        }
+        assert!(index.is_empty());
+        assert!(index.bytes() < empty + full / 10);
+        drop(index);
+        assert_eq!(ledger.used(), 0);
+    }
+}
+
+/// One key with very many rows: a flag column. Scans stop and go on in the midst of it.
+#[test]
+fn a_key_may_have_any_number_of_rows() {
+    for (_, index) in both() {
+        for row in (0..20_000).rev() {
+            index.insert(b"true", RowId(row)).unwrap();
+        }
+        assert_eq!(rows_of(&index, b"true").len(), 20_000);
+        assert!(rows_of(&index, b"true").is_sorted());
+        if index.is_ordered() {
+            let cursor = Cursor::new(Bound::Included(b"true"), Bound::Included(b"true"), true);
+            let rows: Vec<_> = scanned(&index, cursor, 777)
+                .into_iter()
+                .map(|e| e.1.0)
+                .collect();
+            assert!(rows.iter().copied().eq((0..20_000).rev()));
+        }
+        for row in 0..20_000 {
+            assert!(index.remove(b"true", RowId(row)));
+        }
+        assert!(index.is_empty());
+    }
+}
+
+#[test]
+fn a_key_too_long_is_refused() {
+    for (_, index) in both() {
+        let error = index
+            .insert(&vec![1; KEY_BYTES_MAX + 1], RowId(1))
+            .unwrap_err();
+        assert_eq!(error.sqlstate(), "54000");
+        index.insert(&vec![1; KEY_BYTES_MAX], RowId(1)).unwrap();
+        assert_eq!(index.len(), 1);
+    }
+}
+
+#[test]
+fn a_full_ledger_refuses_entries_and_changes_nothing() {
+    for kind in [Index::ordered, Index::hash] {
+        let ledger = Ledger::new(1 << 20);
+        let index = kind(&ledger).unwrap();
+        let mut held = 0;
+        let error = loop {
+            match index.insert(&key(held), RowId(1)) {
+                Ok(()) => held += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.sqlstate(), "53200");
+        assert_eq!(index.len(), held as usize);
+        assert!(rows_of(&index, &key(held)).is_empty());
+        assert!((0..held).all(|n| index.remove(&key(n), RowId(1))));
+        assert!(index.is_empty());
+        index.insert(&key(1), RowId(1)).unwrap();
+    }
+}
+
+/// A scan goes on where it stood, though everything around it changes between its steps.
+#[test]
+fn a_scan_survives_changes_between_its_steps() {
+    let ledger = Ledger::new(1 << 30);
+    let index = Index::ordered(&ledger).unwrap();
+    let stays = |n: u32| n.is_multiple_of(3);
+    for n in 0..9000_u32 {
+        index.insert(&n.to_be_bytes(), RowId(1)).unwrap();
+    }
+    let mut cursor = Cursor::new(Bound::Unbounded, Bound::Unbounded, false);
+    let (mut seen, mut some) = (Vec::new(), Entries::new());
+    loop {
+        index.scan(&mut cursor, 500, &mut some);
+        let Some((key, row)) = some.last() else { break };
+        // The very entry the scan stands on goes, too, if it may.
+        let last = u32::from_be_bytes(key.try_into().unwrap());
+        assert_eq!(row, RowId(1));
+        for n in (last.saturating_sub(600)..last + 600).filter(|&n| !stays(n)) {
+            index.remove(&n.to_be_bytes(), RowId(1));
+        }
+        seen.extend(
+            some.iter()
+                .map(|(key, _)| u32::from_be_bytes(key.try_into().unwrap())),
+        );
+    }
+    assert!(seen.is_sorted_by(|a, b| a < b), "in order, none twice");
+    let kept: Vec<_> = seen.into_iter().filter(|&n| stays(n)).collect();
+    assert!(kept.into_iter().eq((0..9000).filter(|&n| stays(n))));
+}
+
+/// Writers own a part of the keys each; readers always find the keys that stay.
+#[test]
+fn threads_read_and_write_at_once() {
+    const KEYS: u32 = 6000;
+    for (ledger, index) in both() {
+        for n in (0..KEYS).step_by(5) {
+            index.insert(&key(n), RowId(7)).unwrap();
+        }
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (1..5)
+                .map(|part| {
+                    let index = &index;
+                    scope.spawn(move || {
+                        for round in 0..3 {
+                            for n in (part..KEYS).step_by(5) {
+                                index.insert(&key(n), RowId(round)).unwrap();
+                            }
+                            for n in (part..KEYS).step_by(5) {
+                                assert!(index.remove(&key(n), RowId(round)));
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Relaxed) {
+                        for n in (0..KEYS).step_by(5 * 7) {
+                            assert_eq!(rows_of(&index, &key(n)), [RowId(7)]);
+                        }
+                        if index.is_ordered() {
+                            let all = Cursor::new(Bound::Unbounded, Bound::Unbounded, false);
+                            let entries = scanned(&index, all, 300);
+                            assert!(entries.is_sorted());
+                            let stay = entries.iter().filter(|e| e.1 == RowId(7)).count();
+                            assert_eq!(stay, KEYS as usize / 5, "none missed, none twice");
+                        }
+                    }
+                });
+            }
+            writers.into_iter().for_each(|w| w.join().unwrap());
+            done.store(true, Relaxed);
+        });
+        assert_eq!(index.len(), KEYS as usize / 5);
+        assert!(ledger.entries()[Owner::Index as usize].bytes > 0);
+    }
+}
+
+#[test]
+fn one_holder_of_a_key_at_a_time() {
+    let latches = KeyLatches::new();
+    // Read and written apart: without the latch, updates would be lost.
+    let count = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5000 {
+                    let _held = latches.lock(b"key");
+                    count.store(count.load(Relaxed) + 1, Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(count.into_inner(), 20_000);
+}
