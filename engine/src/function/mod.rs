@@ -8,6 +8,21 @@ pub mod aggregate;
 pub mod cast;
 pub mod text;
 
+mod arithmetic;
+mod calendar;
+mod comparison;
+mod decimal;
+mod interval;
+mod kernel;
+mod math;
+mod native;
+mod registry;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub use resolve::resolve;
+
 use crate::error::Result;
 use arrow_array::ArrayRef;
 use remora_storage::{DataType, Value, ValueRef};
@@ -73,6 +88,20 @@ pub struct Overload {
     pub doc: &'static str,
 }
 
+impl Overload {
+    /// The same, but its last argument may repeat.
+    const fn variadic(mut self) -> Self {
+        self.variadic = true;
+        self
+    }
+
+    /// The same, but called with NULLs too.
+    const fn called_on_null(mut self) -> Self {
+        self.strict = false;
+        self
+    }
+}
+
 impl fmt::Debug for Overload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{:?}", self.name, self.arguments)
@@ -87,13 +116,4 @@ pub type ArgumentType = Option<DataType>;
 pub struct Resolved {
     /// What to call. Argument `i` must be cast to `overload.arguments[i]` where it is not of it.
     pub overload: &'static Overload,
-}
-
-/// Finds the overload that PostgreSQL would call.
-///
-/// # Errors
-/// 42883 where there is none (with a hint where the name is nearly right), 42725 where several
-/// fit equally.
-pub fn resolve(_name: &str, _arguments: &[ArgumentType]) -> Result<Resolved> {
-    todo!()
 }

@@ -1,0 +1,116 @@
+//! Aggregate functions over groups.
+//!
+//! An [`Accumulator`] keeps the state of all groups of one operator in typed vectors, indexed by
+//! group number, and takes a batch of rows at once. One file a family: [`sum`] (sum, avg),
+//! [`extreme`] (min, max), [`fold`] (count, bool and bit), [`spread`] (variance and its relatives),
+//! `string_agg` in [`fold`]. NULLs take part in none of them, but for `count(*)`; a group without
+//! values is NULL, but for the counts.
+
+mod extreme;
+mod fold;
+mod spread;
+mod state;
+mod sum;
+
+use super::resolve::{Choice, Signature, base, choose, describe};
+use super::{ArgumentType, EvalContext};
+use crate::error::{Error, Result, state as sqlstate};
+use arrow_array::ArrayRef;
+use remora_storage::DataType;
+use std::fmt;
+
+/// One aggregate for one list of argument types.
+pub struct Aggregate {
+    /// Its name, lower case. `count(*)` is `count` with no arguments.
+    pub name: &'static str,
+    /// The types it takes.
+    pub arguments: &'static [DataType],
+    /// The type it gives.
+    pub returns: DataType,
+    /// Makes the state for all groups of one operator.
+    pub accumulator: fn() -> Box<dyn Accumulator>,
+    /// One line for the manual.
+    pub doc: &'static str,
+}
+
+impl fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.name, self.arguments)
+    }
+}
+
+/// The state of one aggregate for all groups.
+pub trait Accumulator: Send {
+    /// Adds rows: row `i` goes to group `groups[i]`; there are `group_count` groups by now.
+    fn update(
+        &mut self,
+        groups: &[u32],
+        group_count: usize,
+        arguments: &[ArrayRef],
+        context: &EvalContext,
+    ) -> Result<()>;
+    /// One result a group, in order.
+    fn finish(&mut self, group_count: usize) -> Result<ArrayRef>;
+    /// Bytes held, for the ledger.
+    fn bytes(&self) -> usize;
+}
+
+/// All aggregates.
+pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
+    [
+        sum::AGGREGATES,
+        extreme::AGGREGATES,
+        fold::FOLDS,
+        fold::COUNTS,
+        spread::AGGREGATES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Finds the aggregate that PostgreSQL would call; `None` where no aggregate has the name.
+///
+/// # Errors
+/// 42883 where the name fits and the arguments do not.
+pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<&'static Aggregate>> {
+    let named: Vec<&'static Aggregate> = all().filter(|a| a.name == name).collect();
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let types: Vec<ArgumentType> = arguments.iter().map(|t| t.map(base)).collect();
+    if name == "count" && types.len() == 1 {
+        // count("any"); an untyped literal counts as text.
+        let wanted = match types[0] {
+            Some(DataType::Varchar(_)) | None => DataType::Text,
+            Some(known) => known,
+        };
+        return Ok(named.into_iter().find(|a| a.arguments == [wanted]));
+    }
+    let signatures: Vec<Signature> = named
+        .iter()
+        .map(|a| Signature {
+            types: a.arguments,
+            variadic: false,
+        })
+        .collect();
+    let call = || describe(name, arguments);
+    match choose(&types, &signatures) {
+        Choice::One(index) => Ok(Some(named[index])),
+        Choice::None => Err(Error::new(
+            sqlstate::UNDEFINED_FUNCTION,
+            format!("function {} does not exist", call()),
+        )
+        .with_hint(
+            "No function matches the given name and argument types. You might need to add \
+             explicit type casts.",
+        )),
+        Choice::Several => Err(Error::new(
+            sqlstate::AMBIGUOUS_FUNCTION,
+            format!("function {} is not unique", call()),
+        )
+        .with_hint(
+            "Could not choose a best candidate function. You might need to add explicit type \
+             casts.",
+        )),
+    }
+}

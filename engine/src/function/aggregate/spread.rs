@@ -1,0 +1,195 @@
+//! `variance` and `stddev`, of a sample and of a population.
+//!
+//! Exact types keep the sum and the sum of squares as NUMERIC and finish with one division. Floats
+//! follow Youngs and Cramer, as PostgreSQL does: the sum of squared distances is updated value by
+//! value, so that nothing cancels out.
+
+use super::Aggregate;
+use super::state::{Fold, folding};
+use crate::error::Result;
+use crate::function::arithmetic::float;
+use crate::function::decimal;
+use crate::function::native::{self, SqlType};
+use remora_storage::Numeric;
+use std::marker::PhantomData;
+
+/// Which of the four is asked for.
+trait Kind: Send + 'static {
+    const SAMPLE: bool;
+    const ROOT: bool;
+}
+
+macro_rules! kinds {
+    ($($name:ident $sample:literal $root:literal),*) => {
+        $(struct $name;
+        impl Kind for $name {
+            const SAMPLE: bool = $sample;
+            const ROOT: bool = $root;
+        })*
+    };
+}
+
+kinds!(VarSamp true false, VarPop false false, StddevSamp true true, StddevPop false true);
+
+/// Count, sum, sum of squares.
+#[derive(Clone, Copy)]
+struct Moments {
+    count: i64,
+    sum: Numeric,
+    squares: Numeric,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: Numeric::ZERO,
+            squares: Numeric::ZERO,
+        }
+    }
+}
+
+/// An exact type's values as NUMERIC.
+trait Exact: SqlType {
+    fn numeric(value: Self::Ref<'_>) -> Numeric;
+}
+
+impl Exact for native::SmallInt {
+    fn numeric(value: i16) -> Numeric {
+        Numeric::from(i64::from(value))
+    }
+}
+impl Exact for native::Integer {
+    fn numeric(value: i32) -> Numeric {
+        Numeric::from(i64::from(value))
+    }
+}
+impl Exact for native::BigInt {
+    fn numeric(value: i64) -> Numeric {
+        Numeric::from(value)
+    }
+}
+impl Exact for native::Numeric {
+    fn numeric(value: Numeric) -> Numeric {
+        value
+    }
+}
+
+struct ExactSpread<T, K>(PhantomData<(T, K)>);
+
+impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
+    type Input = T;
+    type Output = native::Numeric;
+    type State = Moments;
+
+    fn step(state: &mut Moments, value: T::Ref<'_>) -> Result<()> {
+        let value = T::numeric(value);
+        state.count += 1;
+        state.sum = decimal::add(state.sum, value)?;
+        state.squares = decimal::add(state.squares, decimal::multiply(value, value)?)?;
+        Ok(())
+    }
+
+    fn result(state: &Moments) -> Result<Option<Numeric>> {
+        let n = state.count;
+        if n == 0 || (n == 1 && K::SAMPLE) {
+            return Ok(None);
+        }
+        // (n * sum of squares - sum^2) / (n * (n - 1)), or / n^2 for a population.
+        let count = Numeric::from(n);
+        let top = decimal::subtract(
+            decimal::multiply(count, state.squares)?,
+            decimal::multiply(state.sum, state.sum)?,
+        )?;
+        if top.is_finite() && decimal::signum(top) <= 0 {
+            return Ok(Some(Numeric::ZERO));
+        }
+        let bottom = decimal::multiply(count, Numeric::from(if K::SAMPLE { n - 1 } else { n }))?;
+        let variance = decimal::divide(top, bottom)?;
+        Ok(Some(if K::ROOT {
+            decimal::sqrt_at(variance, variance.scale())?
+        } else {
+            variance
+        }))
+    }
+}
+
+/// Count, sum, sum of squared distances from the mean.
+#[derive(Clone, Copy, Default)]
+struct Distances {
+    count: f64,
+    sum: f64,
+    squares: f64,
+}
+
+struct FloatSpread<T, K>(PhantomData<(T, K)>);
+
+impl<T, K: Kind> Fold for FloatSpread<T, K>
+where
+    T: SqlType + Send,
+    for<'a> T::Ref<'a>: Into<f64>,
+{
+    type Input = T;
+    type Output = native::Double;
+    type State = Distances;
+
+    fn step(state: &mut Distances, value: T::Ref<'_>) -> Result<()> {
+        let value: f64 = value.into();
+        let finite = state.sum.is_finite() && value.is_finite();
+        state.count += 1.0;
+        state.sum += value;
+        if state.count > 1.0 {
+            let distance = value * state.count - state.sum;
+            state.squares += distance * distance / (state.count * (state.count - 1.0));
+        } else if !value.is_finite() {
+            state.squares = f64::NAN;
+        }
+        if state.sum.is_infinite() || state.squares.is_infinite() {
+            if finite {
+                return Err(float::overflow());
+            }
+            state.squares = f64::NAN;
+        }
+        Ok(())
+    }
+
+    fn result(state: &Distances) -> Result<Option<f64>> {
+        let n = state.count;
+        if n == 0.0 || (n == 1.0 && K::SAMPLE) {
+            return Ok(None);
+        }
+        let variance = state.squares / if K::SAMPLE { n - 1.0 } else { n };
+        Ok(Some(if K::ROOT { variance.sqrt() } else { variance }))
+    }
+}
+
+macro_rules! table {
+    ($($name:literal $kind:ident $doc:literal),* $(,)?) => {
+        &[$(
+            table!(entry $name, $doc, SmallInt, Numeric, ExactSpread<native::SmallInt, $kind>),
+            table!(entry $name, $doc, Integer, Numeric, ExactSpread<native::Integer, $kind>),
+            table!(entry $name, $doc, BigInt, Numeric, ExactSpread<native::BigInt, $kind>),
+            table!(entry $name, $doc, Numeric, Numeric, ExactSpread<native::Numeric, $kind>),
+            table!(entry $name, $doc, Real, Double, FloatSpread<native::Real, $kind>),
+            table!(entry $name, $doc, Double, Double, FloatSpread<native::Double, $kind>),
+        )*]
+    };
+    (entry $name:literal, $doc:literal, $input:ident, $output:ident, $fold:ty) => {
+        Aggregate {
+            name: $name,
+            arguments: &[native::$input::TYPE],
+            returns: native::$output::TYPE,
+            accumulator: folding::<$fold>,
+            doc: $doc,
+        }
+    };
+}
+
+pub(super) static AGGREGATES: &[Aggregate] = table!(
+    "variance" VarSamp "Variance of the sample.",
+    "var_samp" VarSamp "Variance of the sample.",
+    "var_pop" VarPop "Variance of the population.",
+    "stddev" StddevSamp "Standard deviation of the sample.",
+    "stddev_samp" StddevSamp "Standard deviation of the sample.",
+    "stddev_pop" StddevPop "Standard deviation of the population.",
+);

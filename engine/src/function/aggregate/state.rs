@@ -1,0 +1,95 @@
+//! The one shape that most accumulators have: a state per group, a step per value, a result.
+
+use super::Accumulator;
+use crate::error::Result;
+use crate::function::EvalContext;
+use crate::function::native::SqlType;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::NullBuffer;
+use std::marker::PhantomData;
+
+/// An aggregate of one argument: what it keeps for a group and what it does with a value.
+pub(super) trait Fold: Send + 'static {
+    /// The argument's type.
+    type Input: SqlType;
+    /// The result's type.
+    type Output: SqlType;
+    /// What is kept for a group; the default is that of no values.
+    type State: Default + Clone + Send;
+
+    /// Takes one value in.
+    fn step(state: &mut Self::State, value: <Self::Input as SqlType>::Ref<'_>) -> Result<()>;
+    /// The group's result, `None` for NULL.
+    fn result(state: &Self::State) -> Result<Option<<Self::Output as SqlType>::Owned>>;
+    /// Bytes that a state holds beside itself.
+    fn heap(_state: &Self::State) -> usize {
+        0
+    }
+}
+
+/// The accumulator of a [`Fold`].
+pub(super) struct Folding<F: Fold> {
+    states: Vec<F::State>,
+    fold: PhantomData<F>,
+}
+
+/// Makes one, as [`super::Aggregate::accumulator`] wants it.
+pub(super) fn folding<F: Fold>() -> Box<dyn Accumulator> {
+    Box::new(Folding::<F> {
+        states: Vec::new(),
+        fold: PhantomData,
+    })
+}
+
+impl<F: Fold> Accumulator for Folding<F> {
+    fn update(
+        &mut self,
+        groups: &[u32],
+        group_count: usize,
+        arguments: &[ArrayRef],
+        _: &EvalContext,
+    ) -> Result<()> {
+        self.states
+            .resize_with(group_count.max(self.states.len()), F::State::default);
+        let column = F::Input::column(arguments[0].as_ref());
+        let states = &mut self.states;
+        let mut step = |row: usize, group: u32| {
+            F::step(&mut states[group as usize], F::Input::at(column, row))
+        };
+        match arguments[0].nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => groups
+                .iter()
+                .enumerate()
+                .try_for_each(|(row, group)| step(row, *group)),
+            Some(nulls) => nulls
+                .valid_indices()
+                .try_for_each(|row| step(row, groups[row])),
+        }
+    }
+
+    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+        self.states
+            .resize_with(group_count.max(self.states.len()), F::State::default);
+        collect::<F::Output, _>(&self.states[..group_count], F::result)
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.capacity() * size_of::<F::State>()
+            + self.states.iter().map(F::heap).sum::<usize>()
+    }
+}
+
+/// An array of results, `None` being NULL.
+pub(super) fn collect<R: SqlType, S>(
+    states: &[S],
+    result: impl Fn(&S) -> Result<Option<R::Owned>>,
+) -> Result<ArrayRef> {
+    let mut results = states.iter().map(result).collect::<Result<Vec<_>>>()?;
+    let nulls = NullBuffer::from_iter(results.iter().map(Option::is_some));
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    R::collect(states.len(), nulls, |row| {
+        Ok(results[row]
+            .take()
+            .expect("collect asks only for rows that are not NULL, once"))
+    })
+}

@@ -1,0 +1,196 @@
+//! `sum` and `avg`, with PostgreSQL's result types: wider than the argument, so that the sum of a
+//! table's column does not overflow where a row's does not.
+
+use super::Aggregate;
+use super::state::{Fold, folding};
+use crate::error::Result;
+use crate::function::calendar;
+use crate::function::{arithmetic, decimal, native};
+use remora_storage::{Interval, Numeric};
+
+/// A sum and the number of its values.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Total<T> {
+    sum: T,
+    count: i64,
+}
+
+fn average(sum: Numeric, count: i64) -> Result<Option<Numeric>> {
+    (count > 0)
+        .then(|| decimal::divide(sum, Numeric::from(count)))
+        .transpose()
+}
+
+fn whole(sum: i128) -> Result<Numeric> {
+    Numeric::new(sum, 0).ok_or_else(decimal::overflow)
+}
+
+macro_rules! integer_folds {
+    ($sum:ident, $avg:ident, $input:ident, $output:ident, $result:expr) => {
+        struct $sum;
+        impl Fold for $sum {
+            type Input = native::$input;
+            type Output = native::$output;
+            // 2^64 rows of 64-bit values fit: no step can overflow.
+            type State = Total<i128>;
+
+            fn step(
+                state: &mut Total<i128>,
+                value: <native::$input as native::SqlType>::Ref<'_>,
+            ) -> Result<()> {
+                state.sum += i128::from(value);
+                state.count += 1;
+                Ok(())
+            }
+            fn result(
+                state: &Total<i128>,
+            ) -> Result<Option<<native::$output as native::SqlType>::Owned>> {
+                (state.count > 0).then(|| $result(state.sum)).transpose()
+            }
+        }
+
+        struct $avg;
+        impl Fold for $avg {
+            type Input = native::$input;
+            type Output = native::Numeric;
+            type State = Total<i128>;
+
+            fn step(
+                state: &mut Total<i128>,
+                value: <native::$input as native::SqlType>::Ref<'_>,
+            ) -> Result<()> {
+                $sum::step(state, value)
+            }
+            fn result(state: &Total<i128>) -> Result<Option<Numeric>> {
+                average(whole(state.sum)?, state.count)
+            }
+        }
+    };
+}
+
+fn bigint(sum: i128) -> Result<i64> {
+    i64::try_from(sum).map_err(|_| arithmetic::out_of_range("bigint"))
+}
+
+integer_folds!(SumSmallInt, AvgSmallInt, SmallInt, BigInt, bigint);
+integer_folds!(SumInteger, AvgInteger, Integer, BigInt, bigint);
+integer_folds!(SumBigInt, AvgBigInt, BigInt, Numeric, whole);
+
+macro_rules! checked_folds {
+    ($sum:ident, $avg:ident, $input:ident, $average:ident, $native:ty, $widened:ty, $add:expr, $divide:expr) => {
+        struct $sum;
+        impl Fold for $sum {
+            type Input = native::$input;
+            type Output = native::$input;
+            type State = Option<$native>;
+
+            fn step(state: &mut Option<$native>, value: $native) -> Result<()> {
+                // The first value is the sum itself, with its own scale.
+                *state = Some(match *state {
+                    Some(sum) => $add(sum, value)?,
+                    None => value,
+                });
+                Ok(())
+            }
+            fn result(state: &Option<$native>) -> Result<Option<$native>> {
+                Ok(*state)
+            }
+        }
+
+        struct $avg;
+        impl Fold for $avg {
+            type Input = native::$input;
+            type Output = native::$average;
+            type State = (Option<$widened>, i64);
+
+            fn step(state: &mut Self::State, value: $native) -> Result<()> {
+                let value = <$widened>::from(value);
+                state.0 = Some(match state.0 {
+                    Some(sum) => $add(sum, value)?,
+                    None => value,
+                });
+                state.1 += 1;
+                Ok(())
+            }
+            fn result(state: &Self::State) -> Result<Option<$widened>> {
+                state.0.map(|sum| $divide(sum, state.1)).transpose()
+            }
+        }
+    };
+}
+
+checked_folds!(
+    SumNumeric,
+    AvgNumeric,
+    Numeric,
+    Numeric,
+    Numeric,
+    Numeric,
+    decimal::add,
+    |sum, count| decimal::divide(sum, Numeric::from(count))
+);
+checked_folds!(
+    SumReal,
+    AvgReal,
+    Real,
+    Double,
+    f32,
+    f64,
+    arithmetic::float::add,
+    |sum: f64, count: i64| Ok(sum / count as f64)
+);
+checked_folds!(
+    SumDouble,
+    AvgDouble,
+    Double,
+    Double,
+    f64,
+    f64,
+    arithmetic::float::add,
+    |sum: f64, count: i64| Ok(sum / count as f64)
+);
+checked_folds!(
+    SumInterval,
+    AvgInterval,
+    Interval,
+    Interval,
+    Interval,
+    Interval,
+    add_intervals,
+    |sum, count: i64| crate::function::interval::divide(sum, count as f64)
+);
+
+fn add_intervals(a: Interval, b: Interval) -> Result<Interval> {
+    let sum = |a: i32, b: i32| i64::from(a) + i64::from(b);
+    let micros = a.micros.saturating_add(b.micros);
+    calendar::interval(sum(a.months, b.months), sum(a.days, b.days), micros)
+}
+
+macro_rules! table {
+    ($($name:literal $fold:ident $input:ident $output:ident $doc:literal),* $(,)?) => {
+        &[$(Aggregate {
+            name: $name,
+            arguments: &[<native::$input as native::SqlType>::TYPE],
+            returns: <native::$output as native::SqlType>::TYPE,
+            accumulator: folding::<$fold>,
+            doc: $doc,
+        }),*]
+    };
+}
+
+pub(super) static AGGREGATES: &[Aggregate] = table!(
+    "sum" SumSmallInt SmallInt BigInt "The sum.",
+    "sum" SumInteger Integer BigInt "The sum.",
+    "sum" SumBigInt BigInt Numeric "The sum.",
+    "sum" SumNumeric Numeric Numeric "The sum.",
+    "sum" SumReal Real Real "The sum.",
+    "sum" SumDouble Double Double "The sum.",
+    "sum" SumInterval Interval Interval "The sum.",
+    "avg" AvgSmallInt SmallInt Numeric "The mean.",
+    "avg" AvgInteger Integer Numeric "The mean.",
+    "avg" AvgBigInt BigInt Numeric "The mean.",
+    "avg" AvgNumeric Numeric Numeric "The mean.",
+    "avg" AvgReal Real Double "The mean.",
+    "avg" AvgDouble Double Double "The mean.",
+    "avg" AvgInterval Interval Interval "The mean.",
+);

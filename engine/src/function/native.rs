@@ -1,0 +1,370 @@
+//! The SQL types as Rust types, so that a kernel is written once over native values.
+//!
+//! [`SqlType`] says for one SQL type how a scalar is taken out of a [`ValueRef`], how a row is read
+//! from an Arrow array, and how results are gathered in one. The kernels in `kernel.rs` are generic
+//! over it; everything is resolved at compile time, so a loop over `Integer` is a loop over `&[i32]`.
+//!
+//! Invariant: the binder casts every argument to the overload's type, so a value or array of
+//! another type here is a bug of this program and panics.
+
+use crate::error::Result;
+use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
+    TimestampMicrosecondType,
+};
+use arrow_array::{
+    Array, ArrayRef, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
+    StringViewArray,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use remora_storage::{DataType, Value, ValueRef};
+use std::sync::Arc;
+
+/// One SQL type: how to read it and how to gather it.
+pub(crate) trait SqlType: 'static {
+    /// Its name in signatures, without modifier.
+    const TYPE: DataType;
+    /// A value, borrowed.
+    type Ref<'a>: Copy;
+    /// A column, ready for reading by row.
+    type Column<'a>: Copy;
+    /// A result.
+    type Owned;
+
+    /// The native value of a scalar that is not NULL.
+    fn of(value: ValueRef<'_>) -> Self::Ref<'_>;
+    /// The column in an array.
+    fn column(array: &dyn Array) -> Self::Column<'_>;
+    /// The value at a row that is not NULL.
+    fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a>;
+    /// A result as a scalar.
+    fn value(owned: Self::Owned) -> Value;
+    /// An array of `rows` results; `f` is called for the rows that are not NULL, in order.
+    fn collect(
+        rows: usize,
+        nulls: Option<NullBuffer>,
+        f: impl FnMut(usize) -> Result<Self::Owned>,
+    ) -> Result<ArrayRef>;
+}
+
+#[cold]
+fn mistyped(value: ValueRef<'_>, expected: DataType) -> ! {
+    panic!("the binder casts arguments: {value:?} is not of type {expected}")
+}
+
+/// Runs `f` for each row that is not NULL and leaves the default in the others.
+fn fill<T: Copy + Default>(
+    rows: usize,
+    nulls: Option<&NullBuffer>,
+    mut f: impl FnMut(usize) -> Result<T>,
+) -> Result<Vec<T>> {
+    match nulls {
+        None => {
+            let mut out = Vec::with_capacity(rows);
+            for row in 0..rows {
+                out.push(f(row)?);
+            }
+            Ok(out)
+        }
+        Some(nulls) => {
+            let mut out = vec![T::default(); rows];
+            for row in nulls.valid_indices() {
+                out[row] = f(row)?;
+            }
+            Ok(out)
+        }
+    }
+}
+
+fn collect_primitive<T: ArrowPrimitiveType>(
+    data_type: DataType,
+    rows: usize,
+    nulls: Option<NullBuffer>,
+    f: impl FnMut(usize) -> Result<T::Native>,
+) -> Result<ArrayRef> {
+    let values = fill(rows, nulls.as_ref(), f)?;
+    let array = PrimitiveArray::<T>::new(values.into(), nulls);
+    Ok(match data_type {
+        DataType::TimestampTz => Arc::new(array.with_data_type(data_type.arrow())),
+        _ => Arc::new(array),
+    })
+}
+
+macro_rules! primitive {
+    ($name:ident, $arrow:ty, $native:ty) => {
+        #[doc = concat!("[`DataType::", stringify!($name), "`]")]
+        pub(crate) struct $name;
+
+        impl SqlType for $name {
+            const TYPE: DataType = DataType::$name;
+            type Ref<'a> = $native;
+            type Column<'a> = &'a [$native];
+            type Owned = $native;
+
+            fn of(value: ValueRef<'_>) -> $native {
+                match value {
+                    ValueRef::$name(v) => v,
+                    other => mistyped(other, Self::TYPE),
+                }
+            }
+            fn column(array: &dyn Array) -> &[$native] {
+                array.as_primitive::<$arrow>().values()
+            }
+            #[inline(always)]
+            fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+                column[row]
+            }
+            fn value(owned: $native) -> Value {
+                Value::$name(owned)
+            }
+            fn collect(
+                rows: usize,
+                nulls: Option<NullBuffer>,
+                f: impl FnMut(usize) -> Result<$native>,
+            ) -> Result<ArrayRef> {
+                collect_primitive::<$arrow>(Self::TYPE, rows, nulls, f)
+            }
+        }
+    };
+}
+
+primitive!(SmallInt, Int16Type, i16);
+primitive!(Integer, Int32Type, i32);
+primitive!(BigInt, Int64Type, i64);
+primitive!(Real, Float32Type, f32);
+primitive!(Double, Float64Type, f64);
+primitive!(Date, Date32Type, i32);
+primitive!(Time, Time64MicrosecondType, i64);
+primitive!(Timestamp, TimestampMicrosecondType, i64);
+primitive!(TimestampTz, TimestampMicrosecondType, i64);
+
+/// [`DataType::Interval`]
+pub(crate) struct Interval;
+
+impl SqlType for Interval {
+    const TYPE: DataType = DataType::Interval;
+    type Ref<'a> = remora_storage::Interval;
+    type Column<'a> = &'a [IntervalMonthDayNano];
+    type Owned = remora_storage::Interval;
+
+    fn of(value: ValueRef<'_>) -> Self::Ref<'_> {
+        match value {
+            ValueRef::Interval(v) => v,
+            other => mistyped(other, Self::TYPE),
+        }
+    }
+    fn column(array: &dyn Array) -> Self::Column<'_> {
+        array.as_primitive::<IntervalMonthDayNanoType>().values()
+    }
+    fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+        let v = column[row];
+        remora_storage::Interval {
+            months: v.months,
+            days: v.days,
+            micros: v.nanoseconds / 1000,
+        }
+    }
+    fn value(owned: Self::Owned) -> Value {
+        Value::Interval(owned)
+    }
+    fn collect(
+        rows: usize,
+        nulls: Option<NullBuffer>,
+        mut f: impl FnMut(usize) -> Result<Self::Owned>,
+    ) -> Result<ArrayRef> {
+        collect_primitive::<IntervalMonthDayNanoType>(Self::TYPE, rows, nulls, |row| {
+            let v = f(row)?;
+            Ok(IntervalMonthDayNano {
+                months: v.months,
+                days: v.days,
+                nanoseconds: v.micros.saturating_mul(1000),
+            })
+        })
+    }
+}
+
+/// [`DataType::Boolean`]
+pub(crate) struct Boolean;
+
+impl SqlType for Boolean {
+    const TYPE: DataType = DataType::Boolean;
+    type Ref<'a> = bool;
+    type Column<'a> = &'a BooleanBuffer;
+    type Owned = bool;
+
+    fn of(value: ValueRef<'_>) -> bool {
+        match value {
+            ValueRef::Boolean(v) => v,
+            other => mistyped(other, Self::TYPE),
+        }
+    }
+    fn column(array: &dyn Array) -> &BooleanBuffer {
+        array.as_boolean().values()
+    }
+    fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+        column.value(row)
+    }
+    fn value(owned: bool) -> Value {
+        Value::Boolean(owned)
+    }
+    fn collect(
+        rows: usize,
+        nulls: Option<NullBuffer>,
+        mut f: impl FnMut(usize) -> Result<bool>,
+    ) -> Result<ArrayRef> {
+        // Sixty-four results make one word: no bit is ever read back to be changed.
+        let mut words = MutableBuffer::with_capacity(rows.div_ceil(64) * 8);
+        for start in (0..rows).step_by(64) {
+            let mut word = 0_u64;
+            for row in start..rows.min(start + 64) {
+                if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                    word |= u64::from(f(row)?) << (row - start);
+                }
+            }
+            words.push(word);
+        }
+        let values = BooleanBuffer::new(Buffer::from(words), 0, rows);
+        Ok(Arc::new(BooleanArray::new(values, nulls)))
+    }
+}
+
+macro_rules! viewed {
+    ($name:ident, $of:ident, $type:expr, $native:ty, $array:ty, $as:ident, $builder:ty, $owned:ty) => {
+        #[doc = concat!("[`DataType::", stringify!($name), "`]")]
+        pub(crate) struct $name;
+
+        impl SqlType for $name {
+            const TYPE: DataType = $type;
+            type Ref<'a> = &'a $native;
+            type Column<'a> = &'a $array;
+            type Owned = $owned;
+
+            fn of(value: ValueRef<'_>) -> &$native {
+                match value {
+                    ValueRef::$of(v) => v,
+                    other => mistyped(other, Self::TYPE),
+                }
+            }
+            fn column(array: &dyn Array) -> &$array {
+                array.$as()
+            }
+            fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+                column.value(row)
+            }
+            fn value(owned: $owned) -> Value {
+                Value::$of(owned)
+            }
+            fn collect(
+                rows: usize,
+                nulls: Option<NullBuffer>,
+                mut f: impl FnMut(usize) -> Result<$owned>,
+            ) -> Result<ArrayRef> {
+                let mut builder = <$builder>::with_capacity(rows);
+                for row in 0..rows {
+                    match &nulls {
+                        Some(nulls) if nulls.is_null(row) => builder.append_null(),
+                        _ => builder.append_value(f(row)?),
+                    }
+                }
+                Ok(Arc::new(builder.finish()))
+            }
+        }
+    };
+}
+
+viewed!(
+    Text,
+    Text,
+    DataType::Text,
+    str,
+    StringViewArray,
+    as_string_view,
+    StringViewBuilder,
+    String
+);
+// CHAR of any length: `u32::MAX` stands for "no modifier" in signatures.
+viewed!(
+    Char,
+    Text,
+    DataType::Char(u32::MAX),
+    str,
+    StringViewArray,
+    as_string_view,
+    StringViewBuilder,
+    String
+);
+viewed!(
+    Bytea,
+    Bytea,
+    DataType::Bytea,
+    [u8],
+    BinaryViewArray,
+    as_binary_view,
+    BinaryViewBuilder,
+    Vec<u8>
+);
+
+macro_rules! fixed_bytes {
+    ($name:ident, $type:expr, $native:ty, $width:expr, $from:expr, $to:expr) => {
+        #[doc = concat!("[`DataType::", stringify!($name), "`]")]
+        pub(crate) struct $name;
+
+        impl SqlType for $name {
+            const TYPE: DataType = $type;
+            type Ref<'a> = $native;
+            type Column<'a> = &'a FixedSizeBinaryArray;
+            type Owned = $native;
+
+            fn of(value: ValueRef<'_>) -> $native {
+                match value {
+                    ValueRef::$name(v) => v,
+                    other => mistyped(other, Self::TYPE),
+                }
+            }
+            fn column(array: &dyn Array) -> &FixedSizeBinaryArray {
+                array.as_fixed_size_binary()
+            }
+            fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+                $from(column.value(row))
+            }
+            fn value(owned: $native) -> Value {
+                Value::$name(owned)
+            }
+            fn collect(
+                rows: usize,
+                nulls: Option<NullBuffer>,
+                mut f: impl FnMut(usize) -> Result<$native>,
+            ) -> Result<ArrayRef> {
+                let mut bytes = MutableBuffer::with_capacity(rows * $width);
+                for row in 0..rows {
+                    match &nulls {
+                        Some(nulls) if nulls.is_null(row) => bytes.extend_zeros($width),
+                        _ => bytes.extend_from_slice(&$to(f(row)?)),
+                    }
+                }
+                let array = FixedSizeBinaryArray::new($width as i32, bytes.into(), nulls);
+                Ok(Arc::new(array))
+            }
+        }
+    };
+}
+
+fixed_bytes!(
+    Numeric,
+    DataType::Numeric(None),
+    remora_storage::Numeric,
+    remora_storage::Numeric::BYTES,
+    |bytes| remora_storage::Numeric::from_bytes(bytes).expect("an array of numerics"),
+    remora_storage::Numeric::to_bytes
+);
+fixed_bytes!(
+    Uuid,
+    DataType::Uuid,
+    [u8; 16],
+    16,
+    |bytes: &[u8]| <[u8; 16]>::try_from(bytes).expect("an array of 16-byte values"),
+    |bytes: [u8; 16]| bytes
+);

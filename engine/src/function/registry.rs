@@ -1,0 +1,56 @@
+//! All overloads by name.
+
+use super::{Overload, arithmetic, comparison};
+use hashbrown::HashMap;
+use std::sync::LazyLock;
+
+type Table = HashMap<&'static str, Vec<&'static Overload>>;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let mut table = Table::new();
+    for overload in all() {
+        table.entry(overload.name).or_default().push(overload);
+    }
+    table
+});
+
+/// Every overload there is.
+pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
+    [arithmetic::FUNCTIONS, comparison::FUNCTIONS]
+        .into_iter()
+        .flatten()
+        .flat_map(|table| table.iter())
+}
+
+/// The overloads of a name; none where nothing has it.
+pub(super) fn overloads(name: &str) -> &'static [&'static Overload] {
+    TABLE.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// The function whose name is at most two typing errors away.
+pub(super) fn nearest(name: &str) -> Option<&'static str> {
+    let budget = if name.chars().count() < 4 { 1 } else { 2 };
+    TABLE
+        .keys()
+        .filter(|known| known.starts_with(|c: char| c.is_ascii_lowercase()))
+        .map(|known| (distance(name, known), *known))
+        .filter(|(distance, _)| *distance <= budget)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// Levenshtein's: insertions, deletions and replacements of characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,44 @@
+//! Stories about resolution.
+
+use super::*;
+
+#[test]
+fn smallint_plus_bigint_is_a_bigint() {
+    let found = resolve("+", &[Some(DataType::SmallInt), Some(DataType::BigInt)]).unwrap();
+    assert_eq!(found.overload.returns, DataType::BigInt);
+}
+
+#[test]
+fn bigint_plus_real_is_double_precision() {
+    let found = resolve("+", &[Some(DataType::BigInt), Some(DataType::Real)]).unwrap();
+    assert_eq!(found.overload.returns, DataType::Double);
+}
+
+#[test]
+fn an_untyped_literal_takes_the_other_sides_type() {
+    let found = resolve("=", &[Some(DataType::Date), None]).unwrap();
+    assert_eq!(found.overload.arguments, [DataType::Date, DataType::Date]);
+}
+
+#[test]
+fn a_missing_operator_is_named_with_its_types() {
+    let error = resolve("+", &[Some(DataType::Integer), Some(DataType::Boolean)]).unwrap_err();
+    assert_eq!(error.sqlstate(), "42883");
+    assert_eq!(
+        error.message(),
+        "operator does not exist: integer + boolean"
+    );
+}
+
+#[test]
+fn two_literals_leave_plus_open() {
+    let error = resolve("+", &[None, None]).unwrap_err();
+    assert_eq!(error.sqlstate(), "42725");
+    assert_eq!(error.message(), "operator is not unique: unknown + unknown");
+}
+
+#[test]
+fn a_varchar_compares_as_text() {
+    let found = resolve("=", &[Some(DataType::Varchar(Some(5))), None]).unwrap();
+    assert_eq!(found.overload.arguments, [DataType::Text, DataType::Text]);
+}
