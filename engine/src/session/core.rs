@@ -196,6 +196,7 @@ impl Session {
         let statement = &prepared.plan.planned.statement;
         let ends = matches!(statement, Statement::Commit | Statement::Rollback);
         self.check_not_failed(ends)?;
+        self.check_interrupt()?;
         if let Some(done) = self.control(prepared, call) {
             return done;
         }
@@ -203,6 +204,17 @@ impl Session {
             Block::Idle => self.autocommit(prepared, call, pipe),
             _ => self.in_block(prepared, call, pipe),
         }
+    }
+
+    /// Statements by key look at the interrupt flag nowhere else.
+    fn check_interrupt(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                state::QUERY_CANCELED,
+                "canceling statement due to user request",
+            ));
+        }
+        Ok(())
     }
 
     /// Statements about the transaction, the session or the store; `None` for all others.

@@ -1,0 +1,167 @@
+//! One line of output.
+
+use remora::function::text;
+use remora::{DataType, Error, Outcome, Row, RowSet, ValueRef};
+use serde::Serialize;
+use serde::ser::{SerializeSeq, Serializer};
+use std::time::Duration;
+
+/// The largest magnitude up to which every whole number is a double: what readers of JSON that
+/// know no other numbers can hold.
+const EXACT_MAX: u64 = 1 << 53;
+
+/// The answer to a reset.
+pub(super) const DONE: Done = Done { ok: true };
+
+#[derive(Serialize)]
+pub(super) struct Done {
+    ok: bool,
+}
+
+/// The answer to a statement that succeeded.
+#[derive(Serialize)]
+pub(super) struct Success<'a> {
+    ok: bool,
+    session: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<JsonRows<'a>>,
+    changes: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notices: &'a [String],
+    elapsed_us: u64,
+}
+
+impl<'a> Success<'a> {
+    pub(super) fn new(session: &'a str, outcome: &'a Outcome, elapsed: Duration) -> Self {
+        let columns = outcome.rows.as_ref().map(RowSet::columns);
+        Self {
+            ok: true,
+            session,
+            columns: columns.map(|all| all.iter().map(|column| column.name.as_str()).collect()),
+            types: columns.map(|all| all.iter().map(|c| c.data_type.to_string()).collect()),
+            rows: outcome.rows.as_ref().map(JsonRows),
+            changes: outcome.changes,
+            notices: &outcome.notices,
+            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The answer to what failed.
+#[derive(Serialize)]
+pub(super) struct Failure<'a> {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    sqlstate: &'a str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+}
+
+impl<'a> Failure<'a> {
+    pub(super) fn new(session: Option<&'a str>, error: &'a Error) -> Self {
+        let position = error.position();
+        Self {
+            ok: false,
+            session,
+            sqlstate: error.sqlstate(),
+            error: error.message(),
+            detail: error.detail(),
+            hint: error.hint(),
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+        }
+    }
+}
+
+struct JsonRows<'a>(&'a RowSet);
+
+impl Serialize for JsonRows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(Some(self.0.len()))?;
+        for row in self.0.iter() {
+            rows.serialize_element(&JsonRow(row))?;
+        }
+        rows.end()
+    }
+}
+
+struct JsonRow<'a>(Row<'a>);
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = self.0.columns();
+        let mut values = serializer.serialize_seq(Some(columns.len()))?;
+        for (value, column) in self.0.values().zip(columns) {
+            values.serialize_element(&JsonValue(value, column.data_type))?;
+        }
+        values.end()
+    }
+}
+
+/// A value: as JSON's own where JSON holds it exactly, else in PostgreSQL's text form.
+struct JsonValue<'a>(ValueRef<'a>, DataType);
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            ValueRef::Null => serializer.serialize_unit(),
+            ValueRef::Boolean(value) => serializer.serialize_bool(value),
+            ValueRef::SmallInt(value) => serializer.serialize_i16(value),
+            ValueRef::Integer(value) => serializer.serialize_i32(value),
+            ValueRef::BigInt(value) if value.unsigned_abs() <= EXACT_MAX => {
+                serializer.serialize_i64(value)
+            }
+            ValueRef::Real(value) if value.is_finite() => serializer.serialize_f32(value),
+            ValueRef::Double(value) if value.is_finite() => serializer.serialize_f64(value),
+            other => serializer.serialize_str(&text::format(other, self.1).unwrap_or_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(value: ValueRef<'_>, data_type: DataType) -> String {
+        serde_json::to_string(&JsonValue(value, data_type)).expect("a value is encodable")
+    }
+
+    #[test]
+    fn what_json_holds_exactly_is_json() {
+        assert_eq!(json(ValueRef::Null, DataType::Text), "null");
+        assert_eq!(json(ValueRef::Boolean(true), DataType::Boolean), "true");
+        assert_eq!(json(ValueRef::Real(0.1), DataType::Real), "0.1");
+        assert_eq!(json(ValueRef::Double(1e300), DataType::Double), "1e300");
+        let edge = ValueRef::BigInt(-(1 << 53));
+        assert_eq!(json(edge, DataType::BigInt), "-9007199254740992");
+    }
+
+    #[test]
+    fn all_else_is_text() {
+        let beyond = ValueRef::BigInt((1 << 53) + 1);
+        assert_eq!(json(beyond, DataType::BigInt), "\"9007199254740993\"");
+        assert_eq!(
+            json(ValueRef::Double(f64::NAN), DataType::Double),
+            "\"NaN\""
+        );
+        let infinity = ValueRef::Real(f32::NEG_INFINITY);
+        assert_eq!(json(infinity, DataType::Real), "\"-Infinity\"");
+        let bytes = ValueRef::Bytea(&[0xDE, 0xAD]);
+        assert_eq!(json(bytes, DataType::Bytea), r#""\\xdead""#);
+        assert_eq!(json(ValueRef::Date(0), DataType::Date), "\"1970-01-01\"");
+        let text = ValueRef::Text("a\"\n\u{1F41F}");
+        assert_eq!(json(text, DataType::Text), "\"a\\\"\\n\u{1F41F}\"");
+    }
+}

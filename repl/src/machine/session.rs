@@ -1,0 +1,147 @@
+//! A session: a connection, and the thread that runs what is asked of it, in order.
+
+use super::answer::{Failure, Success};
+use super::output::Output;
+use parking_lot::Mutex;
+use remora::{Connection, Error, InterruptHandle, Value, error::state};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// As much as a program's first thread has: what the planner's recursion is measured by.
+const STACK_BYTES: usize = 8 << 20;
+
+/// A session, as the reader sees it.
+pub(super) struct Session {
+    queue: Sender<Job>,
+    cancel: Arc<Cancel>,
+    thread: JoinHandle<()>,
+}
+
+/// A session that is asked nothing more.
+pub(super) struct Closed {
+    thread: JoinHandle<()>,
+}
+
+struct Job {
+    sql: String,
+    params: Vec<Value>,
+}
+
+/// Makes sure that a cancel meets a statement that is being run or about to be, and never one
+/// that is asked for later.
+struct Cancel {
+    handle: InterruptHandle,
+    /// Statements asked for and not answered.
+    unanswered: Mutex<usize>,
+}
+
+impl Session {
+    pub(super) fn start(
+        name: &str,
+        connection: Connection,
+        output: Arc<Output>,
+    ) -> remora::Result<Self> {
+        let (queue, jobs) = mpsc::channel();
+        let cancel = Arc::new(Cancel {
+            handle: connection.interrupt_handle(),
+            unanswered: Mutex::new(0),
+        });
+        let worker = Worker {
+            name: name.to_owned(),
+            connection,
+            output,
+            cancel: Arc::clone(&cancel),
+        };
+        let thread = std::thread::Builder::new()
+            .name("session".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || worker.run(&jobs))
+            .map_err(|error| {
+                Error::new(
+                    state::TOO_MANY_CONNECTIONS,
+                    format!("cannot start a session: {error}"),
+                )
+            })?;
+        Ok(Self {
+            queue,
+            cancel,
+            thread,
+        })
+    }
+
+    /// Asks for a statement.
+    pub(super) fn run(&self, sql: String, params: Vec<Value>) {
+        *self.cancel.unanswered.lock() += 1;
+        // The worker lives until the queue is closed.
+        let _ = self.queue.send(Job { sql, params });
+    }
+
+    /// Cancels what is being run.
+    pub(super) fn cancel(&self) {
+        let unanswered = self.cancel.unanswered.lock();
+        if *unanswered > 0 {
+            self.cancel.handle.interrupt();
+        }
+    }
+
+    /// Closes the queue.
+    pub(super) fn close(self) -> Closed {
+        Closed {
+            thread: self.thread,
+        }
+    }
+}
+
+impl Closed {
+    /// Waits until everything asked is answered.
+    pub(super) fn wait(self) {
+        // A panic of the worker has ended the program.
+        let _ = self.thread.join();
+    }
+}
+
+struct Worker {
+    name: String,
+    connection: Connection,
+    output: Arc<Output>,
+    cancel: Arc<Cancel>,
+}
+
+/// A panic is a broken invariant. The program ends rather than leave a client waiting for an
+/// answer that nobody writes; what was acknowledged is in the log.
+struct ExitOnPanic;
+
+impl Drop for ExitOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::exit(101);
+        }
+    }
+}
+
+impl Worker {
+    fn run(self, jobs: &Receiver<Job>) {
+        let _guard = ExitOnPanic;
+        for job in jobs {
+            self.answer(&job);
+            let mut unanswered = self.cancel.unanswered.lock();
+            *unanswered -= 1;
+            // A cancel that came after the statement had ended was meant for that statement.
+            self.cancel.handle.clear();
+        }
+    }
+
+    fn answer(&self, job: &Job) {
+        let start = Instant::now();
+        let result = self.connection.run(&job.sql, job.params.as_slice());
+        let elapsed = start.elapsed();
+        match result {
+            Ok(outcome) => self
+                .output
+                .line(&Success::new(&self.name, &outcome, elapsed)),
+            Err(error) => self.output.line(&Failure::new(Some(&self.name), &error)),
+        }
+    }
+}
