@@ -3,11 +3,22 @@
 //! ```text
 //!  args     the command line, and opening the database it names
 //!  machine  `--ndjson`: one JSON object a line in, one out
-//!  shell    everything else: prompt, scripts, dot commands
+//!  shell    everything else: runs scripts; with it prompt and helper (the line editor), command
+//!           and import (what begins with a dot), interrupt (Ctrl-C), caret (errors), scan (where
+//!           statements end), result and render (rows as text, a file a format)
 //! ```
 
 mod args;
+mod caret;
+mod command;
+mod helper;
+mod import;
+mod interrupt;
 mod machine;
+mod prompt;
+mod render;
+mod result;
+mod scan;
 mod shell;
 
 use args::Args;

@@ -1,0 +1,134 @@
+//! The way of a result from the engine to a renderer.
+
+use crate::args::Format;
+use crate::render::{Column, Renderer, renderer};
+use crate::scan::{TokenKind, tokens};
+use remora::function::text;
+use remora::{Error, Field, Row};
+use std::io::{self, Write};
+
+/// Why a result was not shown to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The statement failed.
+    Sql(Error),
+    /// The output did.
+    Output(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// How a statement is best run, by its first words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StatementKind {
+    /// Its rows are shown as they come.
+    Query,
+    /// `COPY .. TO STDOUT`: the output is the result.
+    CopyOut,
+    /// All others: run to the end, then shown.
+    Other,
+}
+
+impl StatementKind {
+    /// The kind of a statement.
+    pub(crate) fn of(sql: &str) -> Self {
+        let mut words = tokens(sql)
+            .filter(|token| !matches!(token.kind, TokenKind::Space | TokenKind::Comment))
+            .map(|token| token.text);
+        let is = |word: &str, wanted: &str| word.eq_ignore_ascii_case(wanted);
+        match words.next() {
+            Some(first)
+                if ["select", "values", "with", "table", "("]
+                    .iter()
+                    .any(|w| is(first, w)) =>
+            {
+                Self::Query
+            }
+            Some(first) if is(first, "copy") => {
+                let mut before = "";
+                for word in words {
+                    if is(before, "to") && is(word, "stdout") {
+                        return Self::CopyOut;
+                    }
+                    before = word;
+                }
+                Self::Other
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Shows one result.
+pub(crate) struct ResultWriter<'a> {
+    renderer: Box<dyn Renderer>,
+    out: &'a mut dyn Write,
+    columns: Vec<Column>,
+}
+
+impl<'a> ResultWriter<'a> {
+    /// Begins with the columns.
+    pub(crate) fn begin(
+        format: Format,
+        out: &'a mut dyn Write,
+        fields: &[Field],
+    ) -> Result<Self, Failure> {
+        let column = |field: &Field| Column {
+            name: field.name.clone(),
+            data_type: field.data_type,
+        };
+        let columns: Vec<Column> = fields.iter().map(column).collect();
+        let mut renderer = renderer(format);
+        renderer.begin(out, &columns)?;
+        Ok(Self {
+            renderer,
+            out,
+            columns,
+        })
+    }
+
+    /// Shows a row.
+    pub(crate) fn row(&mut self, row: &Row<'_>) -> Result<(), Failure> {
+        let values = row.values().zip(&self.columns);
+        let cells = values
+            .map(|(value, column)| text::format(value, column.data_type))
+            .collect();
+        Ok(self.renderer.row(self.out, cells)?)
+    }
+
+    /// Shows the end.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        Ok(self.renderer.end(self.out)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_words_tell_the_kind() {
+        for (sql, kind) in [
+            ("SELECT 1", StatementKind::Query),
+            ("-- note\n values (1)", StatementKind::Query),
+            ("((SELECT 1))", StatementKind::Query),
+            ("COPY t TO STDOUT", StatementKind::CopyOut),
+            ("copy t to stdout with csv", StatementKind::CopyOut),
+            ("COPY t TO 'stdout'", StatementKind::Other),
+            ("INSERT INTO t SELECT 1", StatementKind::Other),
+            ("", StatementKind::Other),
+        ] {
+            assert_eq!(StatementKind::of(sql), kind, "{sql}");
+        }
+    }
+}
