@@ -1,1 +1,5 @@
-//! Remora.
+//! Harnesses of Remora's tests: what the integration tests and the tools here share.
+
+pub mod golden;
+pub mod session;
+pub mod source;

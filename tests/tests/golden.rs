@@ -1,0 +1,43 @@
+//! Every story in `golden/`, a test each.
+
+use remora_tests::{golden, source};
+
+macro_rules! stories {
+    ($($name:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                let path = source::root().join(concat!("tests/golden/", stringify!($name), ".txt"));
+                if let Err(report) = golden::check(&path) {
+                    panic!("{report}");
+                }
+            }
+        )*
+
+        #[test]
+        fn every_story_is_run() {
+            let named = [$(stringify!($name)),*];
+            for path in source::files(&source::root().join("tests/golden"), "txt") {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                assert!(named.contains(&&*stem), "add `{stem}` to the list of stories");
+            }
+        }
+    };
+}
+
+stories! {
+    arithmetic,
+    bad_statements,
+    chinook,
+    constraints,
+    copy_csv,
+    dirty_read,
+    durable,
+    failed_statement,
+    lost_update,
+    nulls,
+    repeatable_read,
+    transaction_block,
+    transactional_ddl,
+    unique_rivals,
+}
