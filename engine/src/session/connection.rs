@@ -1,10 +1,11 @@
 //! The connection: where users hand in SQL.
 
-use super::core::{Session, TransactionStatus};
+use super::core::Session;
 use super::dispatch::{Output, Pipe};
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::rows::Row;
+use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, export, script};
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, parse};

@@ -16,6 +16,8 @@ pub(super) struct Done {
     pub(super) changes: u64,
     /// Its rows.
     pub(super) output: Output,
+    /// The tag of what was done, where that is not what the statement asked.
+    pub(super) tag: Option<&'static str>,
 }
 
 /// The rows of a statement.
@@ -45,17 +47,28 @@ pub(super) enum Pipe<'a> {
 }
 
 impl Done {
-    pub(super) fn changed(changes: u64) -> Self {
+    fn changed(changes: u64) -> Self {
         Self {
             changes,
-            output: Output::None,
+            ..Self::default()
+        }
+    }
+
+    fn output(output: Output) -> Self {
+        Self {
+            output,
+            ..Self::default()
         }
     }
 
     pub(super) fn list(rows: Vec<Vec<Value>>) -> Self {
+        Self::output(Output::List(rows))
+    }
+
+    pub(super) fn tagged(tag: &'static str) -> Self {
         Self {
-            changes: 0,
-            output: Output::List(rows),
+            tag: Some(tag),
+            ..Self::default()
         }
     }
 }
@@ -71,17 +84,11 @@ pub(super) fn run(
     match statement {
         Statement::Query(plan) => {
             let cursor = Cursor::new(plan, tx.view(), context.clone())?;
-            Ok(Done {
-                changes: 0,
-                output: Output::Cursor(Box::new(cursor)),
-            })
+            Ok(Done::output(Output::Cursor(Box::new(cursor))))
         }
         Statement::PointSelect(point) => {
             let found = exec::point_select(point, &tx.view(), context, &mut call.row)?;
-            Ok(Done {
-                changes: 0,
-                output: Output::Point(found),
-            })
+            Ok(Done::output(Output::Point(found)))
         }
         Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
         Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),

@@ -5,7 +5,7 @@
 //!      |  |                        ^  parameters: Params, ToSql
 //!      |  +--- transaction ---> Transaction (a guard: rolls back on drop)
 //!      v
-//!   Session (core): the transaction block, settings, plan cache
+//!   Session (core): transaction block, settings, plan cache
 //!      |  prepared    a statement and its plan; planned again when the catalog changed
 //!      |  script      a text of several statements
 //!      |  dispatch    one statement within a storage transaction
@@ -23,6 +23,7 @@
 //! - Settings made in a transaction are undone with it.
 
 mod backoff;
+
 mod connection;
 mod copy;
 mod core;
@@ -43,9 +44,11 @@ mod statement;
 mod tests;
 mod to_sql;
 mod transaction;
+mod transaction_block;
 
 pub use connection::Connection;
-pub use core::TransactionStatus;
+pub use transaction_block::TransactionStatus;
+
 pub use from_sql::{FromSql, FromSqlError, FromSqlResult};
 pub use interrupt::InterruptHandle;
 pub use introspect::IndexInfo;

@@ -113,7 +113,7 @@ pub(super) fn collect(
     });
     let count = rows.as_ref().map_or(done.changes, |rows| rows.len as u64);
     Ok(Outcome {
-        tag: tag(plan.planned.tag, count),
+        tag: tag(done.tag.unwrap_or(plan.planned.tag), count),
         changes: done.changes,
         rows,
         notices: Vec::new(),

@@ -1,7 +1,7 @@
 //! A transaction as a value: it ends when the value does.
 
 use super::connection::Connection;
-use super::core::TransactionStatus;
+use super::transaction_block::TransactionStatus;
 use crate::error::{Error, Result, state};
 use std::ops::Deref;
 
@@ -87,7 +87,7 @@ fn commit(connection: &Connection) -> Result<()> {
     let status = connection.transaction_status();
     connection.with_session(|session| match status {
         TransactionStatus::Idle => Err(ended()),
-        TransactionStatus::Open => session.commit_block(),
+        TransactionStatus::Open => session.commit_block().map(drop),
         TransactionStatus::Failed => {
             session.rollback_block();
             Err(Error::new(
