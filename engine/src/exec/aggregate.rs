@@ -11,7 +11,8 @@
 use super::batch::Batch;
 use super::distinct::Seen;
 use super::eval::Evaluator;
-use super::keys::{KeyTable, Keys};
+use super::key_table::KeyTable;
+use super::keys::Keys;
 use super::memory::Held;
 use super::pipeline::{Sink, Source};
 use super::{BATCH_ROWS, ExecContext};

@@ -49,10 +49,9 @@ impl Cursor {
     )]
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(rows) = self.pipeline.next(&self.context)? else {
-            self.held.shrink(0)?;
+            self.held.shrink(0);
             return Ok(None);
         };
-        self.held.shrink(0)?;
         self.held.reach(rows.bytes(), &self.context)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.rows));
         let schema = self.schema.clone();

@@ -2,7 +2,8 @@
 
 use super::ExecContext;
 use super::batch::Batch;
-use super::keys::{KeyTable, Keys};
+use super::key_table::KeyTable;
+use super::keys::Keys;
 use super::memory::Held;
 use super::pipeline::{Operator, Step};
 use crate::error::Result;

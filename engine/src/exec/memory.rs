@@ -43,11 +43,10 @@ impl Held {
     }
 
     /// Gives back all but `bytes`.
-    pub(crate) fn shrink(&mut self, bytes: usize) -> Result<()> {
+    pub(crate) fn shrink(&mut self, bytes: usize) {
         self.bytes = bytes;
         if let Some(reservation) = &mut self.reservation {
-            reservation.resize(bytes.next_multiple_of(STEP) as u64)?;
+            reservation.shrink(bytes.next_multiple_of(STEP) as u64);
         }
-        Ok(())
     }
 }

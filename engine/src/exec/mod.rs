@@ -44,6 +44,8 @@ mod eval;
 mod filter;
 mod index_scan;
 mod join;
+mod join_table;
+mod key_table;
 mod keys;
 mod limit;
 mod memory;
@@ -56,6 +58,9 @@ mod table_scan;
 mod top_n;
 mod union_all;
 mod values;
+
+#[cfg(test)]
+mod tests;
 
 pub use copy::{copy_from, copy_to};
 pub use cursor::Cursor;

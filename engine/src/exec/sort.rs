@@ -27,7 +27,7 @@ impl Sink for Sort {
 
     fn finish(self, context: &ExecContext) -> Result<Sorted> {
         let order = self.0.sorted(context)?;
-        Sorted::new(self.0, order)
+        Ok(Sorted::new(self.0, order))
     }
 }
 
@@ -42,13 +42,13 @@ pub(super) struct Sorted {
 
 impl Sorted {
     /// Will give the rows of `buffer` numbered `order`.
-    pub(super) fn new(mut buffer: SortBuffer, order: Vec<u32>) -> Result<Self> {
-        buffer.drop_keys()?;
-        Ok(Self {
+    pub(super) fn new(mut buffer: SortBuffer, order: Vec<u32>) -> Self {
+        buffer.drop_keys();
+        Self {
             buffer,
             order,
             given: 0,
-        })
+        }
     }
 }
 

@@ -12,7 +12,8 @@
 
 use super::batch::{Batch, internal};
 use super::eval::Evaluator;
-use super::keys::{ByteKeys, MISSING, encode, too_many};
+use super::key_table::{MISSING, too_many};
+use super::keys::{ByteKeys, encode};
 use super::memory::Held;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
@@ -117,7 +118,7 @@ impl SortBuffer {
         let batch = batch.compact();
         self.batch_bytes += batch.bytes();
         let order = 2 * size_of::<Item>() * (self.rows + batch.rows);
-        let growth = keys.bytes() + self.keys.bytes();
+        let growth = self.keys.bytes() + self.keys.growth(keys);
         self.held
             .reach(self.batch_bytes + order + growth, context)?;
         for position in 0..keys.len() {
@@ -187,14 +188,15 @@ impl SortBuffer {
         self.batches = kept;
         let order = 2 * size_of::<Item>() * self.rows;
         self.held
-            .shrink(self.batch_bytes + order + self.keys.bytes())
+            .shrink(self.batch_bytes + order + self.keys.bytes());
+        Ok(())
     }
 
     /// Gives back the memory of the keys, once the order is known.
-    pub(super) fn drop_keys(&mut self) -> Result<()> {
+    pub(super) fn drop_keys(&mut self) {
         self.keys = ByteKeys::default();
         self.held
-            .shrink(self.batch_bytes + size_of::<u32>() * self.rows)
+            .shrink(self.batch_bytes + size_of::<u32>() * self.rows);
     }
 }
 

@@ -67,10 +67,9 @@ impl Sink for TopN {
         Ok(())
     }
 
-    fn finish(mut self, context: &ExecContext) -> Result<Sorted> {
+    fn finish(self, context: &ExecContext) -> Result<Sorted> {
         let mut order = self.buffer.sorted(context)?;
         order.truncate(self.wanted);
-        self.bar = None;
-        Sorted::new(self.buffer, order)
+        Ok(Sorted::new(self.buffer, order))
     }
 }

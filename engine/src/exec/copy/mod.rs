@@ -30,3 +30,6 @@ fn wrong_direction() -> Error {
         "internal error: COPY in the wrong direction",
     )
 }
+
+#[cfg(test)]
+mod tests;

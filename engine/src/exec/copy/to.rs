@@ -7,6 +7,7 @@ use super::super::{Cursor, ExecContext};
 use super::{io_error, wrong_direction};
 use crate::error::Result;
 use crate::function::text;
+use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Copy, CopyDirection, CsvFormat};
 use arrow_array::RecordBatch;
 use remora_storage::ReadView;
@@ -27,11 +28,7 @@ pub fn copy_to(
         return Err(wrong_direction());
     };
     let mut cursor = Cursor::new(query, view, context.clone())?;
-    let mut lines = Lines {
-        format: &plan.format,
-        alone: query.schema.len() == 1,
-        out: Vec::new(),
-    };
+    let mut lines = Lines::new(&plan.format, query.schema.len());
     if plan.format.header {
         let names = query.schema.iter().map(|field| Some(field.name.as_str()));
         lines.record(names);
@@ -48,15 +45,24 @@ pub fn copy_to(
 }
 
 /// Lines on their way out.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     format: &'a CsvFormat,
     /// Whether records have one field.
     alone: bool,
     out: Vec<u8>,
 }
 
-impl Lines<'_> {
-    fn batch(&mut self, batch: &RecordBatch, query: &crate::plan::physical::PhysicalPlan) {
+impl<'a> Lines<'a> {
+    /// Lines of `width` fields each.
+    pub(super) fn new(format: &'a CsvFormat, width: usize) -> Self {
+        Self {
+            format,
+            alone: width == 1,
+            out: Vec::new(),
+        }
+    }
+
+    fn batch(&mut self, batch: &RecordBatch, query: &PhysicalPlan) {
         let mut field = String::new();
         for row in 0..batch.num_rows() {
             for (position, (array, column)) in batch.columns().iter().zip(&query.schema).enumerate()
@@ -73,7 +79,8 @@ impl Lines<'_> {
         }
     }
 
-    fn record<'f>(&mut self, fields: impl Iterator<Item = Option<&'f str>>) {
+    /// Appends a record.
+    pub(super) fn record<'f>(&mut self, fields: impl Iterator<Item = Option<&'f str>>) {
         for (position, field) in fields.enumerate() {
             if position > 0 {
                 self.out.push(self.format.delimiter);
@@ -112,7 +119,8 @@ impl Lines<'_> {
         self.out.push(quote);
     }
 
-    fn flush(&mut self, writer: &mut dyn Write) -> Result<()> {
+    /// Hands on what was appended.
+    pub(super) fn flush(&mut self, writer: &mut dyn Write) -> Result<()> {
         let written = writer.write_all(&self.out);
         self.out.clear();
         written.map_err(|error| io_error("write", &error))

@@ -96,3 +96,6 @@ impl<'a> Scope<'a> {
 pub(crate) fn eval_constant<'a>(expr: &'a Expr, context: &'a ExecContext) -> Result<Datum<'a>> {
     eval_scalar(expr, &NoRow, context)
 }
+
+#[cfg(test)]
+mod tests;

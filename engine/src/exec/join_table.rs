@@ -1,0 +1,156 @@
+//! JoinTable: the right input of a join, arranged by key.
+//!
+//! ```text
+//!   right rows, as they came      r0 r1 r2 r3 r4        key numbers  0 1 0 2 1
+//!   rows, by key number           r0 r2 | r1 r4 | r3
+//!   starts                        0       2       4   5
+//! ```
+//!
+//! The keys are numbered by a [`KeyTable`], and the rows are arranged by number: a key's matches
+//! are one stretch of `rows`. Rows with a NULL in the key match nothing and are left out.
+
+use super::ExecContext;
+use super::batch::Batch;
+use super::eval::Evaluator;
+use super::key_table::{KeyTable, MISSING, too_many};
+use super::keys::Keys;
+use super::memory::Held;
+use super::pipeline::Sink;
+use crate::error::Result;
+use crate::plan::{Expr, Field};
+use arrow_array::new_empty_array;
+use remora_storage::DataType;
+use std::sync::Arc;
+
+/// Collects the right input.
+#[derive(Debug)]
+pub(super) struct JoinBuild {
+    keys: Vec<Evaluator>,
+    types: Vec<DataType>,
+    table: KeyTable,
+    batches: Vec<Batch>,
+    batch_bytes: usize,
+    /// The key number of each row; [`MISSING`] for keys with a NULL.
+    numbers: Vec<u32>,
+    rows: usize,
+    held: Held,
+}
+
+impl JoinBuild {
+    /// `keys` are over columns of `schema`.
+    pub(super) fn new(keys: Vec<Expr>, schema: &[Field]) -> Self {
+        let key_types: Vec<_> = keys.iter().map(|key| key.data_type).collect();
+        Self {
+            keys: keys.into_iter().map(Evaluator::new).collect(),
+            types: schema.iter().map(|field| field.data_type).collect(),
+            table: KeyTable::new(&key_types),
+            batches: Vec::new(),
+            batch_bytes: 0,
+            numbers: Vec::new(),
+            rows: 0,
+            held: Held::default(),
+        }
+    }
+}
+
+impl Sink for JoinBuild {
+    type Output = Arc<JoinTable>;
+
+    fn push(&mut self, batch: Batch, context: &ExecContext) -> Result<()> {
+        self.rows += batch.rows;
+        if self.rows >= MISSING as usize {
+            return Err(too_many());
+        }
+        let batch = batch.compact();
+        self.batch_bytes += batch.bytes();
+        // Twice the rows: they are put together at the end. Two numbers a row and two a key.
+        let bytes = 2 * self.batch_bytes + 16 * self.rows + self.table.bytes();
+        self.held.reach(bytes, context)?;
+        if !self.keys.is_empty() {
+            let keys = Keys::evaluate(&self.keys, &batch, context)?;
+            self.held.grow(self.table.growth(&keys), context)?;
+            let mut numbers = Vec::new();
+            self.table.insert(&keys, &mut numbers)?;
+            let number = |row: usize| match keys.has_null(row) {
+                true => MISSING,
+                false => numbers[row],
+            };
+            self.numbers.extend((0..keys.len()).map(number));
+        }
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    fn finish(mut self, context: &ExecContext) -> Result<Self::Output> {
+        context.check()?;
+        let columns = match self.batches.as_slice() {
+            [] => {
+                let empty = |data_type: &DataType| new_empty_array(&data_type.arrow());
+                self.types.iter().map(empty).collect()
+            }
+            batches => Batch::concat(batches, self.types.len())?.columns,
+        };
+        self.batches.clear();
+        let lookup = (!self.keys.is_empty()).then(|| Lookup::new(self.table, &self.numbers));
+        let table = lookup.as_ref().map_or(0, Lookup::bytes);
+        self.held.shrink(self.batch_bytes + table);
+        Ok(Arc::new(JoinTable {
+            columns: Batch::new(columns, self.rows),
+            lookup,
+            _held: self.held,
+        }))
+    }
+}
+
+/// The right input, ready to be probed.
+#[derive(Debug)]
+pub(super) struct JoinTable {
+    /// All its columns.
+    pub(super) columns: Batch,
+    /// `None` without keys.
+    pub(super) lookup: Option<Lookup>,
+    _held: Held,
+}
+
+/// Right rows by key.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    /// Numbers keys.
+    pub(super) table: KeyTable,
+    /// One more than keys: where each key's rows start in `rows`.
+    pub(super) starts: Vec<u32>,
+    /// Right rows, by key number.
+    pub(super) rows: Vec<u32>,
+}
+
+impl Lookup {
+    /// Arranges rows by key number: counts them, then places each.
+    fn new(table: KeyTable, numbers: &[u32]) -> Self {
+        let mut starts = vec![0_u32; table.len() + 1];
+        let known = || numbers.iter().filter(|number| **number != MISSING);
+        for number in known() {
+            starts[*number as usize + 1] += 1;
+        }
+        for key in 1..starts.len() {
+            starts[key] += starts[key - 1];
+        }
+        let mut rows = vec![0; known().count()];
+        let mut next = starts.clone();
+        for (row, number) in numbers.iter().enumerate() {
+            if *number != MISSING {
+                let place = &mut next[*number as usize];
+                rows[*place as usize] = row as u32;
+                *place += 1;
+            }
+        }
+        Self {
+            table,
+            starts,
+            rows,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.table.bytes() + size_of::<u32>() * (self.starts.len() + self.rows.len())
+    }
+}

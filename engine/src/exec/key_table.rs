@@ -1,0 +1,183 @@
+//! KeyTable: numbers distinct keys from 0 in order of first appearance.
+//!
+//! The numbers are what operators work with: a group's place in an accumulator, a join key's
+//! stretch of rows, or merely whether a key is new.
+
+use super::keys::{ByteKeys, Keys, is_integer};
+use crate::error::{Error, Result, state};
+use hashbrown::hash_table::Entry;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use remora_storage::DataType;
+use std::hash::BuildHasher;
+
+/// The number of a key that a table does not have.
+pub(super) const MISSING: u32 = u32::MAX;
+
+/// Bytes that an entry may take while its table doubles: 17 in each of up to 16/7 places.
+const GROWTH_BYTES: usize = 40;
+
+/// Numbers distinct keys.
+#[derive(Debug)]
+pub(super) struct KeyTable {
+    hasher: DefaultHashBuilder,
+    kind: Kind,
+    /// Keys so far.
+    count: u32,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Integers {
+        table: HashTable<(i64, u32)>,
+        null: Option<u32>,
+    },
+    /// Hash and number; the key itself is in `keys` at its number.
+    Bytes {
+        table: HashTable<(u64, u32)>,
+        keys: ByteKeys,
+    },
+}
+
+impl KeyTable {
+    /// An empty table for keys of these types.
+    pub(super) fn new(types: &[DataType]) -> Self {
+        let kind = match is_integer(types) {
+            true => Kind::Integers {
+                table: HashTable::new(),
+                null: None,
+            },
+            false => Kind::Bytes {
+                table: HashTable::new(),
+                keys: ByteKeys::default(),
+            },
+        };
+        Self {
+            hasher: DefaultHashBuilder::default(),
+            kind,
+            count: 0,
+        }
+    }
+
+    /// How many keys it has.
+    pub(super) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Integers { table, .. } => table.allocation_size(),
+            Kind::Bytes { table, keys } => table.allocation_size() + keys.bytes(),
+        }
+    }
+
+    /// Bytes that these keys may take beside [`Self::bytes`], to be reserved before they come.
+    pub(super) fn growth(&self, keys: &Keys) -> usize {
+        let (capacity, arena) = match (&self.kind, keys) {
+            (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {
+                (table.capacity(), own.growth(bytes))
+            }
+            (Kind::Bytes { table, .. }, _) => (table.capacity(), 0),
+            (Kind::Integers { table, .. }, _) => (table.capacity(), 0),
+        };
+        let entries = self.len() + keys.len();
+        let table = match entries > capacity {
+            true => GROWTH_BYTES * entries,
+            false => 0,
+        };
+        table + arena
+    }
+
+    /// The number of each key, in `numbers`; new keys get the next numbers.
+    ///
+    /// # Errors
+    /// 54000 beyond 2^32 - 1 keys.
+    pub(super) fn insert(&mut self, keys: &Keys, numbers: &mut Vec<u32>) -> Result<()> {
+        if self.len() + keys.len() >= MISSING as usize {
+            return Err(too_many());
+        }
+        numbers.clear();
+        numbers.reserve(keys.len());
+        let (hasher, count) = (&self.hasher, &mut self.count);
+        let mut next = || {
+            *count += 1;
+            *count - 1
+        };
+        match (&mut self.kind, keys) {
+            (Kind::Integers { table, null }, Keys::Integers { values, nulls }) => {
+                for (row, value) in values.iter().enumerate() {
+                    if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                        numbers.push(*null.get_or_insert_with(&mut next));
+                        continue;
+                    }
+                    let hash = hasher.hash_one(value);
+                    let same = |entry: &(i64, u32)| entry.0 == *value;
+                    let rehash = |entry: &(i64, u32)| hasher.hash_one(entry.0);
+                    let entry = table.entry(hash, same, rehash);
+                    numbers.push(entry.or_insert_with(|| (*value, next())).get().1);
+                }
+            }
+            (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {
+                for row in 0..bytes.len() {
+                    let key = bytes.get(row);
+                    let hash = hasher.hash_one(key);
+                    let same =
+                        |entry: &(u64, u32)| entry.0 == hash && own.get(entry.1 as usize) == key;
+                    numbers.push(match table.entry(hash, same, |entry| entry.0) {
+                        Entry::Occupied(entry) => entry.get().1,
+                        Entry::Vacant(entry) => {
+                            own.push(key);
+                            entry.insert((hash, next())).get().1
+                        }
+                    });
+                }
+            }
+            _ => return Err(mixed()),
+        }
+        Ok(())
+    }
+
+    /// The number of each key, in `numbers`; [`MISSING`] where the table does not have it.
+    pub(super) fn find(&self, keys: &Keys, numbers: &mut Vec<u32>) -> Result<()> {
+        numbers.clear();
+        numbers.reserve(keys.len());
+        match (&self.kind, keys) {
+            (Kind::Integers { table, .. }, Keys::Integers { values, .. }) => {
+                numbers.extend(values.iter().map(|value| {
+                    table
+                        .find(self.hasher.hash_one(value), |entry| entry.0 == *value)
+                        .map_or(MISSING, |entry| entry.1)
+                }));
+            }
+            (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {
+                numbers.extend((0..bytes.len()).map(|row| {
+                    let key = bytes.get(row);
+                    let hash = self.hasher.hash_one(key);
+                    table
+                        .find(hash, |entry| {
+                            entry.0 == hash && own.get(entry.1 as usize) == key
+                        })
+                        .map_or(MISSING, |entry| entry.1)
+                }));
+            }
+            _ => return Err(mixed()),
+        }
+        Ok(())
+    }
+}
+
+/// More distinct keys or rows than an operator can number.
+pub(super) fn too_many() -> Error {
+    Error::new(
+        state::PROGRAM_LIMIT_EXCEEDED,
+        format!("more than {} rows in one sort, join or group", MISSING - 1),
+    )
+}
+
+/// The planner gives both sides of a key one type; were it wrong, this is reported.
+fn mixed() -> Error {
+    Error::new(
+        state::INTERNAL_ERROR,
+        "internal error: keys of two types were compared",
+    )
+}

@@ -1,0 +1,140 @@
+//! Operators against models: the same with loops over vectors.
+
+use super::super::distinct::Distinct;
+use super::super::join::JoinProbe;
+use super::super::join_table::JoinBuild;
+use super::super::limit::{Limit, Stretch};
+use super::super::pipeline::{Breaker, Pipeline};
+use super::super::sort::Sort;
+use super::super::top_n::TopN;
+use super::*;
+use crate::plan::SortKey;
+use crate::plan::physical::JoinKind;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Few different values, so that keys meet.
+fn cell() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![1 => Just(None), 6 => (-3..4_i64).prop_map(Some)]
+}
+
+fn table(rows: usize) -> impl Strategy<Value = Numbers> {
+    vec(vec(cell(), 2), 0..rows)
+}
+
+fn key(position: usize, descending: bool, nulls_first: bool) -> SortKey {
+    SortKey {
+        expr: column(position),
+        descending,
+        nulls_first,
+    }
+}
+
+/// Sorts as ORDER BY a DESC NULLS LAST, b would.
+fn sort_model(rows: &mut Numbers) {
+    let order = |row: &Vec<Option<i64>>| {
+        let second = (row[1].is_none(), row[1]);
+        (row[0].is_none(), row[0].map(std::cmp::Reverse), second)
+    };
+    rows.sort_by_key(order);
+}
+
+fn join_model(left: &Numbers, right: &Numbers, kind: JoinKind, keys: usize) -> Numbers {
+    let mut rows = Numbers::new();
+    for l in left {
+        let before = rows.len();
+        for r in right {
+            let equal = (0..keys).all(|key| l[key].is_some() && l[key] == r[key]);
+            let rest = matches!((l[1], r[1]), (Some(l), Some(r)) if l <= r);
+            if equal && rest {
+                rows.push([l.clone(), r.clone()].concat());
+            }
+        }
+        if rows.len() == before && kind == JoinKind::Left {
+            rows.push([l.clone(), vec![None, None]].concat());
+        }
+    }
+    rows
+}
+
+proptest! {
+    #[test]
+    fn joins_are_as_nested_loops(
+        left in table(60),
+        right in table(60),
+        keys in 0..3_usize,
+        outer in any::<bool>(),
+    ) {
+        let kind = if outer { JoinKind::Left } else { JoinKind::Inner };
+        let exprs: Vec<_> = (0..keys).map(column).collect();
+        let build = JoinBuild::new(exprs.clone(), &schema(&[BIGINT, BIGINT]));
+        let build = Breaker::new(numbers(2, &right), build);
+        let rest = call("<=", vec![column(1), column(3)]);
+        let probe = JoinProbe::new(exprs, build, kind, Some(rest));
+        let mut found = run(numbers(2, &left).with(probe), &context()).unwrap();
+        let mut expected = join_model(&left, &right, kind, keys);
+        found.sort();
+        expected.sort();
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn sorting_is_stable_and_top_n_is_its_beginning(
+        rows in table(200),
+        limit in 0..50_i64,
+        offset in 0..50_i64,
+    ) {
+        // A third column tells equal rows apart.
+        let numbered: Numbers = rows
+            .iter()
+            .enumerate()
+            .map(|(number, row)| vec![row[0], row[1], Some(number as i64)])
+            .collect();
+        let keys = [key(0, true, false), key(1, false, false)];
+        let sort = Breaker::new(numbers(3, &numbered), Sort::new(&keys));
+        let sorted = run(Pipeline::new(sort), &context()).unwrap();
+        let mut expected = numbered.clone();
+        sort_model(&mut expected);
+        prop_assert_eq!(&sorted, &expected);
+
+        let stretch =
+            Stretch::new(Some(&number(limit)), Some(&number(offset)), &context()).unwrap();
+        let top = Breaker::new(numbers(3, &numbered), TopN::new(&keys, stretch.end()));
+        let top = run(Pipeline::new(top).with(Limit::new(stretch)), &context()).unwrap();
+        let wanted: Numbers = expected
+            .into_iter()
+            .skip(offset as usize)
+            .take(limit as usize)
+            .collect();
+        prop_assert_eq!(top, wanted);
+    }
+
+    #[test]
+    fn distinct_keeps_first_appearances(rows in table(200)) {
+        let pipeline = numbers(2, &rows).with(Distinct::new(&schema(&[BIGINT, BIGINT])));
+        let mut expected = Numbers::new();
+        for row in &rows {
+            if !expected.contains(row) {
+                expected.push(row.clone());
+            }
+        }
+        prop_assert_eq!(run(pipeline, &context()).unwrap(), expected);
+    }
+}
+
+/// Many rows: several batches, several sorted runs, a top-n that cuts its buffer.
+#[test]
+fn a_hundred_thousand_rows_are_sorted_and_topped() {
+    let rows: Numbers = (0..100_000_i64)
+        .map(|n| vec![Some(n * 7_919 % 100_003)])
+        .collect();
+    let keys = [key(0, false, false)];
+    let mut expected: Vec<_> = rows.concat();
+    expected.sort();
+    let sort = Breaker::new(numbers(1, &rows), Sort::new(&keys));
+    let sorted = run(Pipeline::new(sort), &context()).unwrap();
+    assert_eq!(sorted.concat(), expected);
+    let top = Breaker::new(numbers(1, &rows), TopN::new(&keys, Some(10)));
+    let top = run(Pipeline::new(top), &context()).unwrap();
+    assert_eq!(top.concat(), expected[..10]);
+}
