@@ -1,13 +1,11 @@
-//! Key bytes as an index keeps them: short ones in place, long ones on the heap.
+//! Bytes of keys as an index keeps them: short ones in place, long ones on the heap.
 
-use std::borrow::Borrow;
-use std::cmp::Ordering;
 use std::fmt;
 
 /// Keys up to this long need no allocation.
 const INLINE_BYTES: usize = 22;
 
-/// The bytes of one key, 24 bytes in place. Ordered and compared as the slice they are.
+/// The bytes of one key, 24 bytes in place.
 pub(super) enum KeyBytes {
     Inline { len: u8, bytes: [u8; INLINE_BYTES] },
     Heap(Box<[u8]>),
@@ -35,6 +33,11 @@ impl KeyBytes {
         }
     }
 
+    /// Upper bound of its own heap bytes.
+    pub(super) fn heap(&self) -> u64 {
+        Self::heap_bytes(self.as_slice().len())
+    }
+
     /// Upper bound of the heap bytes of a key of `len` bytes, the allocator's own included.
     pub(super) fn heap_bytes(len: usize) -> u64 {
         match len {
@@ -43,32 +46,6 @@ impl KeyBytes {
         }
     }
 }
-
-impl Borrow<[u8]> for KeyBytes {
-    fn borrow(&self) -> &[u8] {
-        self.as_slice()
-    }
-}
-
-impl Ord for KeyBytes {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_slice().cmp(other.as_slice())
-    }
-}
-
-impl PartialOrd for KeyBytes {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for KeyBytes {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl Eq for KeyBytes {}
 
 impl fmt::Debug for KeyBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

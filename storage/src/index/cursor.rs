@@ -1,5 +1,7 @@
 //! A scan in progress, and what it returned last.
 
+use super::bytes::KeyBytes;
+use super::probe::{Head, put_key};
 use crate::ids::RowId;
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -125,11 +127,16 @@ impl Entries {
         self.entries.clear();
     }
 
-    /// Adds a key; the rows pushed next are its rows.
-    pub(super) fn push_key(&mut self, key: &[u8]) -> (usize, usize) {
+    /// Adds a key and says where it stands; the rows pushed next are its rows.
+    pub(super) fn push_key(&mut self, head: Head, tail: &KeyBytes) -> (usize, usize) {
         let start = self.keys.len();
-        self.keys.extend_from_slice(key);
+        put_key(&mut self.keys, head, tail);
         (start, self.keys.len())
+    }
+
+    /// The key that stands there.
+    pub(super) fn key(&self, (start, end): (usize, usize)) -> &[u8] {
+        &self.keys[start..end]
     }
 
     pub(super) fn push_row(&mut self, key: (usize, usize), row: RowId) {

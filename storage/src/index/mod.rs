@@ -7,7 +7,7 @@
 //! version it sees has exactly that key; whoever adds or removes one holds the key's latch
 //! ([`KeyLatches`]).
 //!
-//! - [`OrderedIndex`]: points, ranges, order. Leaves of at most some thousand keys, each a B-tree
+//! - [`OrderedIndex`]: points, ranges, order. Leaves of some hundred keys in sorted arrays, each
 //!   behind its own lock, below one directory of their lowest keys.
 //! - [`HashIndex`]: points only. Shards of open-addressing tables, each behind its own lock.
 //!
@@ -16,7 +16,7 @@
 //! reserved from the ledger under [`crate::pool::Owner::Index`] as an upper bound.
 //!
 //! They are the first, plain implementations: readers take shared locks, so they touch the lock's
-//! cache line, and a point look-up in the ordered index compares about log2(n) keys. An adaptive
+//! cache line, and a point look-up in the ordered index compares about log2(n) integers, most of them cache misses. An adaptive
 //! radix tree and a hash table with lock-free readers are to replace them behind this interface.
 //!
 //! Invariants
@@ -29,7 +29,9 @@ mod cursor;
 mod hash;
 pub mod key;
 mod latch;
+mod leaf;
 mod ordered;
+mod probe;
 mod rows;
 
 #[cfg(test)]
