@@ -14,11 +14,11 @@
 //!  6  wal
 //!  7  transaction
 //!  8  checkpoint
-//!  9  recovery
-//! 10  store
+//!  9  recovery  store
 //! ```
 
 pub mod catalog;
+pub mod checkpoint;
 pub mod codec;
 pub mod disk;
 pub mod error;
@@ -27,6 +27,7 @@ pub mod ids;
 pub mod index;
 pub mod limits;
 pub mod pool;
+pub mod recovery;
 pub mod store;
 pub mod table;
 pub mod transaction;

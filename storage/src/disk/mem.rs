@@ -178,7 +178,8 @@ impl Disk for MemDisk {
     fn list(&self, folder: &str) -> Result<Vec<String>> {
         relative("list", folder)?;
         let state = self.state.lock();
-        let inside = state.names.keys().filter(|path| folder_of(path) == folder);
+        let all = state.names.keys().chain(&state.folders);
+        let inside = all.filter(|path| folder_of(path) == folder);
         let name = |path: &String| path.rsplit('/').next().unwrap_or(path).to_owned();
         let mut names: Vec<_> = inside.map(name).collect();
         names.sort_unstable();

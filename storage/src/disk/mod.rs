@@ -52,7 +52,8 @@ pub trait Disk: Send + Sync + Debug {
     fn create(&self, path: &str) -> Result<Arc<dyn DiskFile>>;
     /// Whether the file exists.
     fn exists(&self, path: &str) -> Result<bool>;
-    /// Names (not paths) of the files in a folder, sorted; empty where the folder is missing.
+    /// Names (not paths) of what is in a folder, files and folders, sorted; empty where the folder
+    /// is missing. A name that is not UTF-8 is given with replacement characters: it is not ours.
     fn list(&self, folder: &str) -> Result<Vec<String>>;
     /// Makes a folder and those above it; nothing happens where it exists.
     fn create_folder(&self, folder: &str) -> Result<()>;

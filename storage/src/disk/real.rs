@@ -105,11 +105,7 @@ impl Disk for RealDisk {
         };
         for entry in entries {
             let entry = on("list", &path, || entry)?;
-            let is_file = on("list", &path, || entry.file_type())?.is_file();
-            // Names that are not UTF-8 are not ours.
-            if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
-                names.push(name);
-            }
+            names.push(entry.file_name().to_string_lossy().into_owned());
         }
         names.sort_unstable();
         Ok(names)

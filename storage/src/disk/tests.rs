@@ -50,8 +50,8 @@ fn names_come_go_and_change() {
                 .write_at(0, name.as_bytes())
                 .unwrap();
         }
-        assert_eq!(disk.list("data").unwrap(), ["a", "b"], "files only");
-        assert_eq!(disk.list("").unwrap(), ["top"]);
+        assert_eq!(disk.list("data").unwrap(), ["a", "b", "old"]);
+        assert_eq!(disk.list("").unwrap(), ["data", "top"]);
         disk.rename("data/a", "data/b").unwrap();
         assert!(!disk.exists("data/a").unwrap());
         assert_eq!(contents(disk, "data/b"), b"data/a");

@@ -1,130 +1,259 @@
-//! The store: everything together, behind one handle. (Stub: signatures only.)
+//! The store: everything together, behind one handle.
+//!
+//! ```text
+//!   Store --> Core          tables, transactions             both kinds
+//!         --> Durable       log, checkpoints, lock, mark     only where there is a directory
+//!         --> Background    log flusher, checkpointer        unless maintenance is manual
+//! ```
+//!
+//! 1. Opening recovers the directory, attaches the log to the core and starts the background.
+//! 2. Closing stops the background, refuses commits, makes the log durable, writes the closing mark
+//!    and gives the directory free. The last handle that is dropped closes.
+//!
+//! Invariants
+//! - The lock is given back only when nothing writes to the directory any more.
+//! - At `Durability::Sync` nobody is told of a commit that a crash could take back: commits and
+//!   readers wait until the log is durable up to what they saw.
+//!
+//! If we crash: at the next opening `recovery` restores every commit that was durable.
+
+mod background;
+mod durable;
+mod options;
+
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod tests;
+
+pub use crate::checkpoint::CheckpointReport;
+pub use crate::recovery::RecoveryReport;
+pub use options::{Durability, StoreOptions};
 
 use crate::catalog::Catalog;
-use crate::disk::Disk;
-use crate::error::Result;
+use crate::disk::{Disk, RealDisk};
+use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
-use crate::pool::Ledger;
-use crate::transaction::Transaction;
+use crate::pool::{Ledger, default_budget};
+use crate::recovery::{self, RecoveryOptions};
+use crate::transaction::{Core, Transaction};
+use durable::Durable;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// When a commit returns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Durability {
-    /// Nothing is logged; the database lives as long as its handle.
-    Memory,
-    /// When the frame is handed over; it is durable within 100 ms.
-    Buffered,
-    /// When the frame is durable.
-    #[default]
-    Sync,
-}
-
-/// How a store is opened.
-#[derive(Clone, Debug, Default)]
-pub struct StoreOptions {
-    /// When a commit returns. A store in memory is always [`Durability::Memory`].
-    pub durability: Durability,
-    /// The memory budget in bytes; `None` for 80 % of what the machine or its cgroup grants.
-    pub max_memory: Option<u64>,
-    /// Whether nothing runs in the background, so that tests are deterministic.
-    pub manual_maintenance: bool,
-}
-
-/// What recovery found and did.
-#[derive(Clone, Debug, Default)]
-pub struct RecoveryReport {
-    /// Whether the directory was new.
-    pub created: bool,
-    /// Whether the last close was clean.
-    pub clean: bool,
-    /// Timestamp of the checkpoint that was loaded.
-    pub checkpoint: Option<Timestamp>,
-    /// Rows loaded from block images.
-    pub rows_loaded: u64,
-    /// Frames applied.
-    pub frames_replayed: u64,
-    /// Bytes of a torn tail that were dropped.
-    pub bytes_dropped: u64,
-    /// Why they were, with file and offset.
-    pub dropped_because: Option<String>,
-    /// Time of loading images, replaying, building indexes.
-    pub elapsed: [Duration; 3],
-}
-
-/// What a checkpoint wrote.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CheckpointReport {
-    /// Everything committed up to here is in it.
-    pub timestamp: Timestamp,
-    /// Rows written.
-    pub rows: u64,
-    /// Bytes written.
-    pub bytes: u64,
-}
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A database without SQL. Clones share it; the last one closes it.
+///
+/// ```
+/// use remora_storage::{Store, StoreOptions};
+/// let store = Store::in_memory(StoreOptions::default())?;
+/// let transaction = store.begin()?;
+/// assert!(!transaction.has_writes());
+/// transaction.rollback();
+/// # Ok::<(), remora_storage::Error>(())
+/// ```
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    core: Arc<Core>,
+    ledger: Arc<Ledger>,
+    durability: Durability,
+    closed: AtomicBool,
+    durable: Option<Durable>,
+}
 
 impl Store {
     /// A store that lives in memory only.
-    pub fn in_memory(_options: StoreOptions) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// `OutOfMemory` where the budget is too small to begin with.
+    pub fn in_memory(options: StoreOptions) -> Result<Self> {
+        let ledger = ledger(&options);
+        let core = Core::new(ledger.clone(), options.manual_maintenance)?;
+        Ok(Self::new(core, ledger, Durability::Memory, None))
     }
 
     /// Opens or creates the database in a directory of the file system.
-    pub fn open(_directory: &Path, _options: StoreOptions) -> Result<(Self, RecoveryReport)> {
-        todo!()
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let directory = directory.path().join("db");
+    /// use remora_storage::{Store, StoreOptions};
+    /// let (store, report) = Store::open(&directory, StoreOptions::default())?;
+    /// assert!(report.created);
+    /// store.close()?;
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Locked` where another process has it open, `NotADatabase` where the directory holds
+    /// something else, `Corrupt` and `UnsupportedFormat` where its files cannot be used,
+    /// `OutOfMemory` where the data exceed the budget, `Io` and `DiskFull`.
+    pub fn open(directory: &Path, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
+        if directory.is_file() {
+            return Err(Error::NotADatabase {
+                path: directory.to_owned(),
+                reason: "it is a file, not a directory".to_owned(),
+            });
+        }
+        let disk = Arc::new(RealDisk::new(directory));
+        Self::open_on(disk, options).map_err(|error| located(error, directory))
     }
 
     /// Opens or creates the database on any disk.
-    pub fn open_on(_disk: Arc<dyn Disk>, _options: StoreOptions) -> Result<(Self, RecoveryReport)> {
-        todo!()
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; paths in errors are relative to the disk.
+    pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
+        let ledger = ledger(&options);
+        let durability = options.durability_on_disk();
+        let recovered = recovery::open(
+            &disk,
+            &RecoveryOptions {
+                ledger: ledger.clone(),
+                manual_maintenance: options.manual_maintenance,
+                segment_bytes_max: options.segment_bytes_max(),
+            },
+        )?;
+        let (core, report) = (recovered.core.clone(), recovered.report.clone());
+        let durable = Durable::start(disk, recovered, &options)?;
+        Ok((Self::new(core, ledger, durability, Some(durable)), report))
+    }
+
+    fn new(
+        core: Arc<Core>,
+        ledger: Arc<Ledger>,
+        durability: Durability,
+        durable: Option<Durable>,
+    ) -> Self {
+        let inner = Inner {
+            core,
+            ledger,
+            durability,
+            closed: AtomicBool::new(false),
+            durable,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Starts a transaction on the latest committed state.
+    ///
+    /// # Errors
+    /// `Closed`, and `OutOfMemory`.
     pub fn begin(&self) -> Result<Transaction> {
-        todo!()
+        if self.inner.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.inner.core.begin()
     }
 
     /// The latest committed catalog.
     pub fn catalog(&self) -> Arc<Catalog> {
-        todo!()
+        self.inner.core.catalog()
     }
 
     /// The memory account.
     pub fn ledger(&self) -> &Arc<Ledger> {
-        todo!()
+        &self.inner.ledger
     }
 
     /// When commits return.
     pub fn durability(&self) -> Durability {
-        todo!()
+        self.inner.durability
     }
 
     /// Waits until everything that a snapshot of `timestamp` shows is durable; returns at once at
     /// levels other than [`Durability::Sync`].
-    pub fn wait_durable(&self, _timestamp: Timestamp) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// `LogFailed` where that can no longer be.
+    pub fn wait_durable(&self, timestamp: Timestamp) -> Result<()> {
+        match &self.inner.durable {
+            Some(durable) if self.inner.durability == Durability::Sync => {
+                durable.log().wait_durable_timestamp(timestamp)
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The end of the log.
+    /// The end of the log; nothing is logged in memory.
     pub fn log_end(&self) -> Lsn {
-        todo!()
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Lsn(0), |durable| durable.log().end())
     }
 
     /// Writes a consistent image of all tables, after which the log before it is deleted. In
-    /// memory it does nothing.
+    /// memory it does nothing. Readers and writers go on meanwhile.
+    ///
+    /// # Errors
+    /// `Io`, `DiskFull`, `LogFailed`, `OutOfMemory`, `Closed`: the checkpoint before remains.
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
-        todo!()
+        if self.inner.is_closed() {
+            return Err(Error::Closed);
+        }
+        match &self.inner.durable {
+            Some(durable) => durable.checkpoint(),
+            None => Ok(CheckpointReport {
+                timestamp: self.inner.core.latest(),
+                ..CheckpointReport::default()
+            }),
+        }
     }
 
     /// Syncs the log, writes the closing mark and refuses further transactions. Running ones fail
-    /// at commit.
+    /// at commit. Closing again does nothing.
+    ///
+    /// # Errors
+    /// `LogFailed`, `Io`, `DiskFull`: the store is closed all the same, and what was acknowledged
+    /// at [`Durability::Sync`] is durable.
     pub fn close(&self) -> Result<()> {
-        todo!()
+        self.inner.close()
     }
+}
+
+impl Inner {
+    fn is_closed(&self) -> bool {
+        // Relaxed: the flag guards no data. What must not happen after closing is refused by the
+        // log and the checkpointer under their own locks.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.durable.as_ref().map_or(Ok(()), Durable::close)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Nobody is left to be told; the next opening finds an unclean close and recovers.
+        let _ = self.close();
+    }
+}
+
+fn ledger(options: &StoreOptions) -> Arc<Ledger> {
+    Ledger::new(options.max_memory.unwrap_or_else(default_budget))
+}
+
+/// Errors of a disk name files relative to it; users want to know where they are.
+fn located(mut error: Error, directory: &Path) -> Error {
+    if let Error::NotADatabase { path, .. }
+    | Error::Corrupt { path, .. }
+    | Error::UnsupportedFormat { path, .. } = &mut error
+    {
+        // Joining the empty path would end in a separator.
+        *path = match path.as_os_str().is_empty() {
+            true => directory.to_owned(),
+            false => directory.join(&*path),
+        };
+    }
+    error
 }

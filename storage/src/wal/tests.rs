@@ -1,1 +1,296 @@
-//! Stories of the log.
+//! Stories of the log: what is written, what one sync serves, what a failure leaves.
+
+use super::segment::{SEGMENT_HEADER_LEN, SegmentHeader};
+use super::*;
+use crate::codec::Decoder;
+use crate::disk::{Disk, DiskFile, MemDisk};
+use crate::error::{Error, Result};
+use crate::format::DatabaseId;
+use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
+use crate::pool::{Ledger, Owner};
+use crate::value::ValueRef;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+const DATABASE: DatabaseId = DatabaseId([5; 16]);
+
+/// A disk whose syncs take a while, are counted, and fail on demand.
+#[derive(Debug, Default)]
+struct SlowDisk {
+    inner: MemDisk,
+    control: Arc<Control>,
+}
+
+#[derive(Debug, Default)]
+struct Control {
+    syncs: AtomicU64,
+    broken: AtomicBool,
+}
+
+#[derive(Debug)]
+struct SlowFile(Arc<dyn DiskFile>, Arc<Control>);
+
+impl DiskFile for SlowFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+    fn len(&self) -> Result<u64> {
+        self.0.len()
+    }
+    fn truncate(&self, len: u64) -> Result<()> {
+        self.0.truncate(len)
+    }
+    fn sync(&self) -> Result<()> {
+        std::thread::sleep(Duration::from_millis(2));
+        self.1.syncs.fetch_add(1, Relaxed);
+        if self.1.broken.load(Relaxed) {
+            return Err(Error::DiskFull {
+                path: "medium".into(),
+            });
+        }
+        self.0.sync()
+    }
+}
+
+impl Disk for SlowDisk {
+    fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>> {
+        let file = self.inner.open(path)?;
+        Ok(Arc::new(SlowFile(file, self.control.clone())))
+    }
+    fn create(&self, path: &str) -> Result<Arc<dyn DiskFile>> {
+        let file = self.inner.create(path)?;
+        Ok(Arc::new(SlowFile(file, self.control.clone())))
+    }
+    fn exists(&self, path: &str) -> Result<bool> {
+        self.inner.exists(path)
+    }
+    fn list(&self, folder: &str) -> Result<Vec<String>> {
+        self.inner.list(folder)
+    }
+    fn create_folder(&self, folder: &str) -> Result<()> {
+        self.inner.create_folder(folder)
+    }
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn remove(&self, path: &str) -> Result<()> {
+        self.inner.remove(path)
+    }
+    fn sync_dir(&self, folder: &str) -> Result<()> {
+        self.inner.sync_dir(folder)
+    }
+    fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>> {
+        self.inner.lock(path)
+    }
+}
+
+/// A log with one empty segment.
+fn new_log(disk: Arc<dyn Disk>, segment_bytes_max: u64) -> (Log, Arc<Ledger>) {
+    disk.create_folder(segment::FOLDER).unwrap();
+    let header = SegmentHeader {
+        database: DATABASE,
+        number: 1,
+        first: Lsn(0),
+        timeline: 1,
+    };
+    create_segment(&*disk, &header).unwrap();
+    let ledger = Ledger::new(1 << 30);
+    let start = LogStart {
+        database: DATABASE,
+        timeline: 1,
+        segments: vec![SegmentStart {
+            number: 1,
+            first: Lsn(0),
+        }],
+        end: Lsn(0),
+        timestamp: Timestamp(0),
+        segment_bytes_max,
+    };
+    (Log::open(disk, ledger.clone(), start).unwrap(), ledger)
+}
+
+fn frame_of(row: u64, text: &str) -> FrameBuilder {
+    let mut frame = FrameBuilder::new();
+    frame.insert(
+        TableId(1),
+        RowId(row),
+        [(ColumnId(0), ValueRef::Text(text))],
+    );
+    frame
+}
+
+fn commit(log: &Log, timestamp: u64, text: &str) -> Lsn {
+    let mut frame = frame_of(timestamp, text);
+    log.reserve(&mut frame).unwrap();
+    log.append(frame, Timestamp(timestamp))
+}
+
+/// The timestamps of all frames of a segment, and how its frames end.
+fn frames_of(disk: &dyn Disk, number: u64) -> (Vec<u64>, u64) {
+    let mut reader = SegmentReader::open(disk, number).unwrap();
+    let mut timestamps = Vec::new();
+    loop {
+        match reader.next().unwrap() {
+            Next::Frame(header, body) => {
+                let mut decoder = Decoder::new(body);
+                let operation = Operation::decode(&mut decoder).unwrap();
+                assert!(matches!(operation, Operation::Insert(..)));
+                decoder.finish().unwrap();
+                timestamps.push(header.timestamp.0);
+            }
+            Next::End => return (timestamps, reader.position().0),
+            Next::Flaw(flaw) => panic!("{flaw:?}"),
+        }
+    }
+}
+
+#[test]
+fn frames_come_back_in_order_and_memory_is_given_back() {
+    let disk = MemDisk::new();
+    let (log, ledger) = new_log(Arc::new(disk.clone()), 1 << 20);
+    for timestamp in 1..=5 {
+        commit(&log, timestamp, "waits");
+    }
+    let held = |ledger: &Ledger| {
+        let entries = ledger.entries();
+        entries
+            .iter()
+            .find(|e| e.owner == Owner::Log)
+            .map_or(0, |e| e.bytes)
+    };
+    assert!(held(&ledger) > 0);
+    assert_eq!(log.durable_timestamp(), Timestamp(0));
+    let end = commit(&log, 6, "too long for one write ".repeat(100_000).as_str());
+    log.wait_durable(end).unwrap();
+    assert_eq!(log.durable_timestamp(), Timestamp(6));
+    assert_eq!(held(&ledger), 0);
+    assert_eq!(
+        frames_of(&disk.after_crash(), 1),
+        (vec![1, 2, 3, 4, 5, 6], end.0)
+    );
+}
+
+#[test]
+fn one_sync_serves_many_commits() {
+    let disk = Arc::new(SlowDisk::default());
+    let control = disk.control.clone();
+    let (log, _) = new_log(disk, 1 << 30);
+    let clock = parking_lot::Mutex::new(0);
+    let before = control.syncs.load(Relaxed);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let mut frame = frame_of(1, "x");
+                    log.reserve(&mut frame).unwrap();
+                    let (lsn, timestamp) = {
+                        let mut clock = clock.lock();
+                        *clock += 1;
+                        (log.append(frame, Timestamp(*clock)), Timestamp(*clock))
+                    };
+                    log.wait_durable(lsn).unwrap();
+                    assert!(log.durable() >= lsn);
+                    log.wait_durable_timestamp(timestamp).unwrap();
+                    assert!(log.durable_timestamp() >= timestamp);
+                }
+            });
+        }
+    });
+    let syncs = control.syncs.load(Relaxed) - before;
+    assert!(syncs < 120, "160 commits took {syncs} syncs");
+}
+
+#[test]
+fn a_failed_sync_ends_the_log() {
+    // Alice's commit is durable. Bob's sync fails: he cannot know. Carol is refused beforehand, and
+    // that the medium is well again changes nothing.
+    let disk = Arc::new(SlowDisk::default());
+    let control = disk.control.clone();
+    let (log, ledger) = new_log(disk, 1 << 30);
+    let alice = commit(&log, 1, "alice");
+    log.wait_durable(alice).unwrap();
+    control.broken.store(true, Relaxed);
+    let bob = commit(&log, 2, "bob");
+    let error = log.wait_durable(bob).unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown { lsn, .. } if lsn == bob));
+    assert_eq!(error.sqlstate(), "08007");
+    control.broken.store(false, Relaxed);
+    let refused = log.reserve(&mut frame_of(3, "carol")).unwrap_err();
+    assert!(matches!(refused, Error::LogFailed { .. }));
+    assert!(log.wait_durable(bob).is_err());
+    log.wait_durable(alice).unwrap();
+    assert_eq!(log.durable_timestamp(), Timestamp(1));
+    assert!(log.wait_durable_timestamp(Timestamp(2)).is_err());
+    assert!(log.close().is_err());
+    drop(log);
+    assert_eq!(ledger.used(), 0);
+}
+
+#[test]
+fn segments_begin_where_they_are_full_or_told_to() {
+    let disk = MemDisk::new();
+    let (log, _) = new_log(Arc::new(disk.clone()), 200);
+    for timestamp in 1..=6 {
+        let end = commit(&log, timestamp, "a frame of some length");
+        log.wait_durable(end).unwrap();
+    }
+    assert!(disk.list(segment::FOLDER).unwrap().len() > 1);
+    let at = log.rotate();
+    let again = log.rotate();
+    assert_eq!(at, again);
+    let start = log.segment_of(at).unwrap();
+    assert_eq!(
+        start.first, at,
+        "an empty segment is not followed by another"
+    );
+    let end = commit(&log, 7, "seven");
+    log.wait_durable(end).unwrap();
+    let crashed = disk.after_crash();
+    let mut all = Vec::new();
+    for number in 1..=start.number {
+        all.extend(frames_of(&crashed, number).0);
+    }
+    assert_eq!(all, [1, 2, 3, 4, 5, 6, 7]);
+    log.remove_before(at).unwrap();
+    assert_eq!(disk.list(segment::FOLDER).unwrap().len(), 1);
+    assert_eq!(frames_of(&disk, start.number).0, [7]);
+}
+
+#[test]
+fn closing_waits_for_those_who_were_promised_room() {
+    let disk = MemDisk::new();
+    let (log, _) = new_log(Arc::new(disk.clone()), 1 << 20);
+    let mut promised = frame_of(1, "promised");
+    log.reserve(&mut promised).unwrap();
+    let (closed, late) = std::thread::scope(|scope| {
+        let closing = scope.spawn(|| log.close());
+        while !matches!(log.reserve(&mut frame_of(2, "late")), Err(Error::Closed)) {
+            std::thread::yield_now();
+        }
+        let late = log.reserve(&mut frame_of(2, "late"));
+        log.append(promised, Timestamp(1));
+        (closing.join().expect("no panic"), late)
+    });
+    assert!(matches!(late, Err(Error::Closed)));
+    assert_eq!(closed.unwrap(), log.end());
+    assert_eq!(frames_of(&disk.after_crash(), 1).0, [1]);
+}
+
+#[test]
+fn a_hostile_length_takes_no_memory_and_is_a_flaw() {
+    let disk = MemDisk::new();
+    let (log, _) = new_log(Arc::new(disk.clone()), 1 << 20);
+    let end = commit(&log, 1, "x");
+    log.wait_durable(end).unwrap();
+    let file = disk.open(&segment::path(1)).unwrap();
+    for length in [0_u32, 1, 39, 1 << 31, u32::MAX] {
+        file.write_at(SEGMENT_HEADER_LEN as u64, &length.to_le_bytes())
+            .unwrap();
+        let mut reader = SegmentReader::open(&disk, 1).unwrap();
+        assert!(matches!(reader.next().unwrap(), Next::Flaw(_)), "{length}");
+    }
+}

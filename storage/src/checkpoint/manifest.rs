@@ -1,0 +1,191 @@
+//! The manifest: what a checkpoint consists of and where the log goes on from it.
+//!
+//! ```text
+//!   MANIFEST
+//!   0          36       40      44
+//!   | prologue | length | crc32 | a `Manifest` as JSON, `length` bytes |
+//! ```
+//!
+//! `crc32` covers everything else in the file. The manifest is replaced by rename as a whole; the
+//! one before it is kept as `MANIFEST.1`, together with all that it needs.
+//!
+//! If we crash while it is replaced: first a copy of the current manifest becomes `MANIFEST.1`, by
+//! rename, then the new one becomes `MANIFEST`, by rename. `MANIFEST` exists at every moment; at
+//! worst both name the same checkpoint.
+
+use crate::catalog::{IndexDef, TableDef};
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::format::{
+    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_prologue, corrupt, encode_prologue,
+    install, read_file, u32_at,
+};
+use crate::ids::{IndexId, Lsn, RowId, TableId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The path of the manifest.
+pub const MANIFEST: &str = "MANIFEST";
+/// The path of the one before.
+pub const MANIFEST_BEFORE: &str = "MANIFEST.1";
+/// Bytes before the JSON.
+pub const MANIFEST_HEADER_LEN: usize = PROLOGUE_LEN + 8;
+/// The longest manifest that is read.
+pub const MANIFEST_BYTES_MAX: u64 = 1 << 30;
+
+/// What a checkpoint consists of.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The history that is being written.
+    pub timeline: u32,
+    /// Everything committed up to here is in the image.
+    pub timestamp: Timestamp,
+    /// Where the log goes on: frames from here on have later timestamps.
+    pub lsn: Lsn,
+    /// The segment that holds that position.
+    pub segment: u64,
+    /// The tables.
+    pub tables: Vec<TableManifest>,
+    /// The indexes, in order of creation.
+    pub indexes: Vec<IndexDef>,
+    /// The id of the next table.
+    pub next_table: TableId,
+    /// The id of the next index.
+    pub next_index: IndexId,
+    /// The rows; nothing where the database is new.
+    pub image: Option<ImageFile>,
+}
+
+/// A table in a manifest.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableManifest {
+    /// What it is.
+    pub def: TableDef,
+    /// No row below has to be named again.
+    pub next_row: RowId,
+}
+
+/// The file that holds the rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageFile {
+    /// The number in its name.
+    pub number: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// The checksum of all of it.
+    pub crc: u32,
+    /// How many rows it holds.
+    pub rows: u64,
+}
+
+impl Manifest {
+    /// The manifest of a database that has no tables and whose log begins with segment 1.
+    pub fn new_database(timeline: u32) -> Self {
+        Self {
+            timeline,
+            timestamp: Timestamp(0),
+            lsn: Lsn(0),
+            segment: 1,
+            tables: Vec::new(),
+            indexes: Vec::new(),
+            next_table: TableId(0),
+            next_index: IndexId(0),
+            image: None,
+        }
+    }
+
+    /// The file's bytes.
+    pub fn encode(&self, database: DatabaseId) -> Vec<u8> {
+        let mut bytes = encode_prologue(FileKind::Manifest, database).to_vec();
+        bytes.resize(MANIFEST_HEADER_LEN, 0);
+        serde_json::to_writer(&mut bytes, self).expect("a manifest is plain data");
+        let length = (bytes.len() - MANIFEST_HEADER_LEN) as u32;
+        bytes[36..40].copy_from_slice(&length.to_le_bytes());
+        let crc = crc32fast::hash(&summed(&bytes));
+        bytes[40..44].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Corrupt`, `UnsupportedFormat`.
+    pub fn decode(path: &str, bytes: &[u8]) -> Result<(Self, DatabaseId)> {
+        let database = check_prologue(FileKind::Manifest, path, bytes)?;
+        let end = bytes.len() as u64;
+        if bytes.len() < MANIFEST_HEADER_LEN {
+            let expected = format!("a header of {MANIFEST_HEADER_LEN} bytes");
+            return Err(corrupt(path, end, expected, "end of file"));
+        }
+        let length = u64::from(u32_at(bytes, 36));
+        let expected_end = MANIFEST_HEADER_LEN as u64 + length;
+        if end != expected_end {
+            let expected = format!("the end of the file at {expected_end}");
+            return Err(corrupt(
+                path,
+                end.min(expected_end),
+                expected,
+                format!("{end} bytes"),
+            ));
+        }
+        check_crc(path, 40, &summed(bytes), u32_at(bytes, 40))?;
+        let manifest = serde_json::from_slice(&bytes[MANIFEST_HEADER_LEN..]).map_err(|error| {
+            let at = MANIFEST_HEADER_LEN as u64 + error.column() as u64;
+            corrupt(path, at, "a manifest", error.to_string())
+        })?;
+        Ok((manifest, database))
+    }
+
+    /// Reads a manifest file.
+    ///
+    /// # Errors
+    /// `Corrupt`, `UnsupportedFormat`, `Io`.
+    pub fn read(disk: &dyn Disk, path: &str) -> Result<(Self, DatabaseId)> {
+        Self::decode(path, &read_file(disk, path, MANIFEST_BYTES_MAX)?)
+    }
+
+    /// Makes this the current manifest and the current one the one before.
+    ///
+    /// # Errors
+    /// `Io`, `DiskFull`: which of the two is current then, the next reading tells.
+    pub fn install(&self, disk: &dyn Disk, database: DatabaseId) -> Result<()> {
+        if disk.exists(MANIFEST)? {
+            let current = read_file(disk, MANIFEST, MANIFEST_BYTES_MAX)?;
+            install(disk, MANIFEST_BEFORE, &current)?;
+        }
+        install(disk, MANIFEST, &self.encode(database))
+    }
+}
+
+/// The file without its checksum.
+fn summed(bytes: &[u8]) -> Vec<u8> {
+    [&bytes[..40], &bytes[44..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flip_and_every_cut_is_an_error_with_a_place() {
+        let manifest = Manifest::new_database(1);
+        let good = manifest.encode(DatabaseId([9; 16]));
+        let (read, database) = Manifest::decode(MANIFEST, &good).expect("good");
+        assert_eq!((read, database), (manifest, DatabaseId([9; 16])));
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            let flipped = Manifest::decode(MANIFEST, &bad);
+            assert!(
+                matches!(flipped, Err(crate::Error::Corrupt { .. })),
+                "flip at {at}: {flipped:?}"
+            );
+            assert!(
+                Manifest::decode(MANIFEST, &good[..at]).is_err(),
+                "cut at {at}"
+            );
+        }
+    }
+}

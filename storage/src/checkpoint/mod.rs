@@ -1,0 +1,199 @@
+//! Checkpoint: writes a consistent image of all tables, so that the log before it can go.
+//!
+//! 1. In one commit section, take timestamp C, a view of it, and have the log rotated.
+//! 2. Write all rows that the view shows to a new image file, and sync it.
+//! 3. Install the manifest by rename; the one before is kept, with all that it needs.
+//! 4. Delete the segments and images that neither of the two needs.
+//!
+//! ```text
+//!   log   [ seg 7 ][ seg 8 ]|[ seg 9 ...
+//!                           C      commits after C replay from segment 9
+//! ```
+//!
+//! Readers and writers go on meanwhile: what a view shows never changes.
+//!
+//! Invariants
+//! - A manifest that can be read names only an image that is synced.
+//! - Every commit is in the image (timestamp <= C) or in the log from the manifest's position on.
+//! - One checkpoint runs at a time.
+//!
+//! If we crash: before 3 the old manifest and all it needs remain, and a part of an image that
+//! nobody names, which the next opening removes; in 3 see `manifest`; between 3 and 4 stale files
+//! are left over, which the next opening or the next checkpoint removes.
+
+pub mod image;
+pub mod manifest;
+mod sweep;
+
+pub use sweep::{KeptFiles, sweep};
+
+use crate::catalog::Catalog;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::format::DatabaseId;
+use crate::ids::{ColumnId, IndexId, Lsn, TableId, Timestamp};
+use crate::transaction::{Core, ReadView};
+use crate::value::value_at;
+use crate::wal::Log;
+use image::ImageWriter;
+use manifest::{ImageFile, MANIFEST, Manifest, TableManifest};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Rows read at once.
+const BATCH_ROWS: usize = 1024;
+
+/// What a checkpoint wrote.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckpointReport {
+    /// Everything committed up to here is in it.
+    pub timestamp: Timestamp,
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// Writes the checkpoints of one database.
+#[derive(Debug)]
+pub struct Checkpointer {
+    disk: Arc<dyn Disk>,
+    database: DatabaseId,
+    core: Arc<Core>,
+    log: Arc<Log>,
+    /// Held while a checkpoint is written.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Where the log goes on from the last checkpoint.
+    last: Lsn,
+    closed: bool,
+}
+
+/// What the commit section fixes.
+struct Moment {
+    timestamp: Timestamp,
+    lsn: Lsn,
+    catalog: Arc<Catalog>,
+    next_ids: (TableId, IndexId),
+    view: ReadView,
+}
+
+impl Checkpointer {
+    /// For a database whose current checkpoint ends where `last` says.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        database: DatabaseId,
+        core: Arc<Core>,
+        log: Arc<Log>,
+        last: Lsn,
+    ) -> Self {
+        Self {
+            disk,
+            database,
+            core,
+            log,
+            state: Mutex::new(State {
+                last,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Bytes logged since the last checkpoint; nothing while one is being written.
+    pub fn logged_since(&self) -> u64 {
+        let last = self.state.try_lock().map(|state| state.last);
+        last.map_or(0, |last| self.log.end().0 - last.0)
+    }
+
+    /// Waits for the checkpoint that is being written, and refuses further ones.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Writes a checkpoint; waits where another one is being written.
+    ///
+    /// # Errors
+    /// `Io`, `DiskFull`, `LogFailed`, `OutOfMemory`, `Closed`: the checkpoint before stays the current one
+    /// (or, where the very last step failed, the new one may be; both are whole).
+    pub fn run(&self) -> Result<CheckpointReport> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Error::Closed);
+        }
+        let moment = self.core.commit_section(|timestamp| {
+            Ok(Moment {
+                timestamp,
+                lsn: self.log.rotate(),
+                catalog: self.core.catalog(),
+                next_ids: self.core.next_ids(),
+                view: self.core.view_latest()?,
+            })
+        })?;
+        let start = self.log.segment_of(moment.lsn)?;
+        let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
+        let number = sweep::next_image_number(&*self.disk)?;
+        let image = self.write_image(&moment, number).inspect_err(|_| {
+            // The error matters more than the leftover, which the next opening removes.
+            let _ = self.disk.remove(&image::path(number));
+        })?;
+        let manifest = moment.manifest(current.timeline, start.number, image);
+        manifest.install(&*self.disk, self.database)?;
+        state.last = moment.lsn;
+        // The checkpoint stands; what cannot be removed now is removed next time.
+        let _ = sweep(&*self.disk).map(|kept| self.log.remove_before(kept.lsn));
+        Ok(CheckpointReport {
+            timestamp: moment.timestamp,
+            rows: image.rows,
+            bytes: image.bytes,
+        })
+    }
+
+    fn write_image(&self, moment: &Moment, number: u64) -> Result<ImageFile> {
+        let mut writer = ImageWriter::create(&*self.disk, self.database, number)?;
+        for table in moment.catalog.tables() {
+            let columns = &table.def.columns;
+            let ids: Vec<ColumnId> = columns.iter().map(|column| column.id).collect();
+            let mut scan = moment.view.scan(table, &ids, BATCH_ROWS);
+            while let Some(batch) = scan.next()? {
+                for (at, row) in batch.rows.iter().enumerate() {
+                    let arrays = columns.iter().zip(&batch.columns);
+                    let values =
+                        arrays.map(|(column, array)| value_at(array, column.data_type, at));
+                    writer.push(table.def.id, &ids, *row, values)?;
+                }
+            }
+        }
+        writer.finish(&*self.disk)
+    }
+}
+
+impl Moment {
+    fn manifest(&self, timeline: u32, segment: u64, image: ImageFile) -> Manifest {
+        let tables = self.catalog.tables();
+        let mut indexes: Vec<_> = self
+            .catalog
+            .tables()
+            .flat_map(|table| &table.indexes)
+            .collect();
+        indexes.sort_by_key(|index| index.def.id);
+        Manifest {
+            timeline,
+            timestamp: self.timestamp,
+            lsn: self.lsn,
+            segment,
+            tables: tables
+                .map(|table| TableManifest {
+                    def: table.def.clone(),
+                    next_row: table.rows.next_row(),
+                })
+                .collect(),
+            indexes: indexes.iter().map(|index| index.def.clone()).collect(),
+            next_table: self.next_ids.0,
+            next_index: self.next_ids.1,
+            image: Some(image),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a directory is, and the making of a new database in it.
+//!
+//! A directory is looked at by names alone before anything is written to it: one that holds what is
+//! not ours, and no manifest, is never touched.
+//!
+//! If we crash while a database is made: the manifest comes last, so the directory then holds at
+//! most a lock, empty folders, and a first segment without frames. Such a directory is as good as
+//! empty, and the making begins anew.
+
+use crate::checkpoint::image;
+use crate::checkpoint::manifest::{MANIFEST, MANIFEST_BEFORE, Manifest};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::format::{DatabaseId, ROOT, TEMPORARY_SUFFIX, corrupt};
+use crate::ids::Lsn;
+use crate::wal::closing::CLOSING_MARK;
+use crate::wal::create_segment;
+use crate::wal::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
+
+/// The path of the lock.
+pub(super) const LOCK: &str = "LOCK";
+/// The history that a new database begins with.
+pub(super) const FIRST_TIMELINE: u32 = 1;
+
+/// What a directory is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Directory {
+    /// Empty, missing, or a database whose making was cut short.
+    New,
+    /// A database.
+    Database,
+}
+
+/// Looks at a directory without writing.
+pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
+    if disk.exists(MANIFEST)? {
+        return Ok(Directory::Database);
+    }
+    if let Some(name) = disk.list(ROOT)?.into_iter().find(|name| !is_ours(name)) {
+        return Err(not_a_database(format!(
+            "it holds \"{name}\" and no {MANIFEST}"
+        )));
+    }
+    for (folder, is_ours) in [
+        (
+            segment::FOLDER,
+            (|name| segment::number_of(name).is_some()) as fn(&str) -> bool,
+        ),
+        (image::FOLDER, |name| image::number_of(name).is_some()),
+    ] {
+        if let Some(name) = disk.list(folder)?.into_iter().find(|name| !is_ours(name)) {
+            let reason = format!("it holds \"{folder}/{name}\" and no {MANIFEST}");
+            return Err(not_a_database(reason));
+        }
+    }
+    if has_data(disk)? {
+        return Err(corrupt(MANIFEST, 0, "a manifest", "no file"));
+    }
+    Ok(Directory::New)
+}
+
+/// Whether there is anything that only a finished database has.
+fn has_data(disk: &dyn Disk) -> Result<bool> {
+    if disk.exists(MANIFEST_BEFORE)? || disk.exists(CLOSING_MARK)? {
+        return Ok(true);
+    }
+    let segments = disk.list(segment::FOLDER)?;
+    for name in &segments {
+        let file = disk.open(&format!("{}/{name}", segment::FOLDER))?;
+        if file.len()? > SEGMENT_HEADER_LEN as u64 {
+            return Ok(true);
+        }
+    }
+    Ok(segments.len() > 1 || !disk.list(image::FOLDER)?.is_empty())
+}
+
+/// Makes a new database; it exists once the manifest does.
+pub(super) fn create(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
+    let database = DatabaseId::random();
+    let manifest = Manifest::new_database(FIRST_TIMELINE);
+    disk.create_folder(segment::FOLDER)?;
+    disk.create_folder(image::FOLDER)?;
+    let header = SegmentHeader {
+        database,
+        number: manifest.segment,
+        first: Lsn(0),
+        timeline: manifest.timeline,
+    };
+    create_segment(disk, &header)?;
+    manifest.install(disk, database)?;
+    Ok((manifest, database))
+}
+
+/// Reads the manifest of a directory that has one.
+pub(super) fn read_manifest(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
+    match Manifest::read(disk, MANIFEST) {
+        // Someone else's file that is called like ours.
+        Err(Error::Corrupt {
+            offset: 0, found, ..
+        }) if disk.list(segment::FOLDER)?.is_empty() => Err(not_a_database(format!(
+            "its {MANIFEST} begins with {found}"
+        ))),
+        result => result,
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    let complete = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name);
+    name == LOCK
+        || [segment::FOLDER, image::FOLDER].contains(&name)
+        || [MANIFEST, MANIFEST_BEFORE, CLOSING_MARK].contains(&complete)
+}
+
+/// The path is filled in by who knows where the disk is.
+fn not_a_database(reason: String) -> Error {
+    Error::NotADatabase {
+        path: ROOT.into(),
+        reason,
+    }
+}

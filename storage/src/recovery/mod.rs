@@ -1,0 +1,188 @@
+//! Recovery: from the files of a directory to a running database.
+//!
+//! 1. Look at the directory; make a database where there is none; lock it.
+//! 2. Read the manifest, restore its tables, and load the rows of its image.
+//! 3. Walk the log from the manifest's position and apply each frame's operations in order.
+//! 4. Fill the indexes and set the clock.
+//! 5. Only now, when everything was read and found whole: cut the torn tail off, sync what the walk
+//!    found, remove what no manifest needs, and open the log for writing.
+//!
+//! ```text
+//!   MANIFEST --> data/0000000003.img --> rows as of C
+//!       |
+//!       +------> wal/0000000009.log -> 10 -> 11 | torn tail
+//!                frames above C, in order      ^ cut, then new frames
+//! ```
+//!
+//! Invariants
+//! - What is restored is an unbroken prefix of the commits, and all that were known to be durable:
+//!   the table in `decision` says what is a torn tail and what is damage.
+//! - Damage is an error that names file and byte. Nothing has been written then.
+//! - Recovering twice gives the same as once.
+//!
+//! If we crash: before 5 nothing was written but the lock; in 5 every step leaves what the next
+//! recovery finds and finishes.
+
+mod decision;
+mod directory;
+mod report;
+mod restore;
+mod scan;
+
+pub use report::RecoveryReport;
+
+use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::sweep;
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::format::{DatabaseId, ROOT};
+use crate::ids::Lsn;
+use crate::pool::Ledger;
+use crate::transaction::Core;
+use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing, segment};
+use directory::Directory;
+use scan::{LogEnd, Scan};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A database that was opened.
+pub struct Recovered {
+    /// Its state.
+    pub core: Arc<Core>,
+    /// Its log, open for writing; not attached to the core yet.
+    pub log: Arc<Log>,
+    /// Its name.
+    pub database: DatabaseId,
+    /// The history that is being written.
+    pub timeline: u32,
+    /// Where the log goes on from the last checkpoint.
+    pub checkpoint_end: Lsn,
+    /// Where the log was last closed.
+    pub closed_at: Option<Lsn>,
+    /// The right to the directory, as long as it is kept.
+    pub lock: Box<dyn Send + Sync>,
+    /// What was found and done.
+    pub report: RecoveryReport,
+}
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct RecoveryOptions {
+    /// The memory account.
+    pub ledger: Arc<Ledger>,
+    /// Whether nothing runs in the background.
+    pub manual_maintenance: bool,
+    /// The length beyond which a segment of the log gets no further batch.
+    pub segment_bytes_max: u64,
+}
+
+/// Opens or makes the database of a directory.
+///
+/// # Errors
+/// `Locked`, `NotADatabase`, `UnsupportedFormat`, `Corrupt`, `OutOfMemory`, `Io`, `DiskFull`.
+pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered> {
+    let (lock, is_new) = take_directory(&**disk)?;
+    let (manifest, database) = match is_new {
+        true => directory::create(&**disk)?,
+        false => directory::read_manifest(&**disk)?,
+    };
+    let closed_at = closing::read(&**disk, database, manifest.timeline)?;
+    let core = Core::new(options.ledger.clone(), options.manual_maintenance)?;
+    let mut report = RecoveryReport {
+        created: is_new,
+        ..RecoveryReport::default()
+    };
+    let end = load(&**disk, &core, &manifest, database, closed_at, &mut report)?;
+    report.clean = is_new || (closed_at == Some(end.end) && end.tail.is_none());
+    let segments = tidy(&**disk, &manifest, &end)?;
+    let start = LogStart {
+        database,
+        timeline: manifest.timeline,
+        segments,
+        end: end.end,
+        timestamp: end.timestamp,
+        segment_bytes_max: options.segment_bytes_max,
+    };
+    let log = Log::open(disk.clone(), options.ledger.clone(), start)?;
+    Ok(Recovered {
+        core,
+        log: Arc::new(log),
+        database,
+        timeline: manifest.timeline,
+        checkpoint_end: manifest.lsn,
+        closed_at,
+        lock,
+        report,
+    })
+}
+
+/// Locks the directory, which is made where it is missing; whether it is to become a database.
+fn take_directory(disk: &dyn Disk) -> Result<(Box<dyn Send + Sync>, bool)> {
+    if directory::inspect(disk)? == Directory::New {
+        disk.create_folder(ROOT)?;
+    }
+    let lock = disk.lock(directory::LOCK)?;
+    // Again, because another process may have been faster with the lock and gone since.
+    let is_new = directory::inspect(disk)? == Directory::New;
+    Ok((lock, is_new))
+}
+
+/// Steps 2 to 4: reads everything and writes nothing.
+fn load(
+    disk: &dyn Disk,
+    core: &Core,
+    manifest: &Manifest,
+    database: DatabaseId,
+    closed_at: Option<Lsn>,
+    report: &mut RecoveryReport,
+) -> Result<LogEnd> {
+    let started = Instant::now();
+    report.checkpoint = manifest.image.map(|_| manifest.timestamp);
+    report.rows_loaded = restore::manifest(disk, core, manifest, database)?;
+    let loaded = Instant::now();
+    let scan = Scan::open(disk, database, manifest, closed_at)?;
+    let end = scan.run(|found| restore::frame(core, &found))?;
+    let replayed = Instant::now();
+    core.finish_recovery(end.timestamp)?;
+    report.frames_replayed = end.frames;
+    report.bytes_dropped = end.tail.as_ref().map_or(0, |tail| tail.bytes);
+    report.dropped_because = end.tail.as_ref().map(|tail| tail.because.clone());
+    report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
+    Ok(end)
+}
+
+/// Step 5: makes the files what was read from them. Returns the segments that remain.
+fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<SegmentStart>> {
+    if let Some(number) = end.unmade_segment {
+        disk.remove(&segment::path(number))?;
+    }
+    let last = end.segments.last().expect("the manifest's segment exists");
+    let file = disk.open(&segment::path(last.number))?;
+    if file.len()? > end.offset {
+        file.truncate(end.offset)?;
+    }
+    // Frames that only the system had when the process died are shown from now on: they must not
+    // be lost later.
+    file.sync()?;
+    disk.sync_dir(segment::FOLDER)?;
+
+    let Ok(kept) = sweep(disk) else {
+        // The manifest before cannot be read: who knows what it needs. Nothing is removed.
+        return Ok(end.segments.clone());
+    };
+    let mut segments = Vec::new();
+    for name in disk.list(segment::FOLDER)? {
+        let Some(number) = segment::number_of(&name).filter(|n| *n < manifest.segment) else {
+            continue;
+        };
+        if number < kept.segment {
+            disk.remove(&segment::path(number))?;
+        } else if let Ok(reader) = SegmentReader::open(disk, number) {
+            // Kept for the manifest before; one that is damaged is of no use to anybody.
+            let first = reader.header().first;
+            segments.push(SegmentStart { number, first });
+        }
+    }
+    segments.extend(&end.segments);
+    Ok(segments)
+}

@@ -1,0 +1,121 @@
+//! What a store in a directory has besides the core.
+
+use super::background::Background;
+use super::options::{CHECKPOINT_LOG_BYTES, Durability, StoreOptions};
+use crate::checkpoint::{CheckpointReport, Checkpointer};
+use crate::disk::Disk;
+use crate::error::Result;
+use crate::format::DatabaseId;
+use crate::ids::Lsn;
+use crate::recovery::Recovered;
+use crate::wal::{Log, closing};
+use parking_lot::Mutex;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Buffered commits are durable within 100 ms: half of it for the wait, half for the sync.
+const FLUSH_PERIOD: Duration = Duration::from_millis(50);
+/// How often the length of the log is looked at.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+
+/// Log, checkpoints and the right to the directory.
+pub(super) struct Durable {
+    disk: Arc<dyn Disk>,
+    database: DatabaseId,
+    timeline: u32,
+    log: Arc<Log>,
+    checkpointer: Arc<Checkpointer>,
+    closed_at: Option<Lsn>,
+    background: Mutex<Vec<Background>>,
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
+}
+
+impl Durable {
+    /// Takes over what recovery opened, and starts the background.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        recovered: Recovered,
+        options: &StoreOptions,
+    ) -> Result<Self> {
+        let (log, database) = (recovered.log, recovered.database);
+        let checkpointer = Arc::new(Checkpointer::new(
+            disk.clone(),
+            database,
+            recovered.core,
+            log.clone(),
+            recovered.checkpoint_end,
+        ));
+        let background = match options.manual_maintenance {
+            true => Vec::new(),
+            false => start_background(&log, &checkpointer, options)?,
+        };
+        Ok(Self {
+            disk,
+            database,
+            timeline: recovered.timeline,
+            log,
+            checkpointer,
+            closed_at: recovered.closed_at,
+            background: Mutex::new(background),
+            lock: Mutex::new(Some(recovered.lock)),
+        })
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<CheckpointReport> {
+        self.checkpointer.run()
+    }
+
+    /// Ends all writing in an order in which nothing comes after the closing mark. The lock goes
+    /// last, and whatever happened.
+    pub(super) fn close(&self) -> Result<()> {
+        self.background.lock().clear();
+        self.checkpointer.close();
+        let closed = self.log.close().and_then(|end| {
+            if self.closed_at == Some(end) {
+                return Ok(());
+            }
+            closing::write(&*self.disk, self.database, self.timeline, end)
+        });
+        self.lock.lock().take();
+        closed
+    }
+}
+
+impl fmt::Debug for Durable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Durable")
+            .field("database", &self.database)
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}
+
+fn start_background(
+    log: &Arc<Log>,
+    checkpointer: &Arc<Checkpointer>,
+    options: &StoreOptions,
+) -> Result<Vec<Background>> {
+    let mut background = Vec::new();
+    if options.durability_on_disk() == Durability::Buffered {
+        let log = log.clone();
+        // A failure stays with the log, which tells everybody who asks it for anything.
+        let flush = move || drop(log.flush());
+        background.push(Background::every(FLUSH_PERIOD, "remora-log", flush)?);
+    }
+    let checkpointer = checkpointer.clone();
+    let most = options.checkpoint_log_bytes.unwrap_or(CHECKPOINT_LOG_BYTES);
+    let checkpoint = move || {
+        if checkpointer.logged_since() >= most {
+            // Without it the log only grows on; the next period tries again.
+            drop(checkpointer.run());
+        }
+    };
+    let period = CHECKPOINT_PERIOD;
+    background.push(Background::every(period, "remora-checkpoint", checkpoint)?);
+    Ok(background)
+}

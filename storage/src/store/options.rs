@@ -1,0 +1,47 @@
+//! How a store is opened.
+
+use crate::wal::segment::SEGMENT_BYTES_MAX;
+
+/// When a commit returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Nothing is logged; the database lives as long as its handle. Only for a store in memory: in
+    /// a directory this is taken as [`Self::Buffered`].
+    Memory,
+    /// When the frame is handed over; it is durable within 100 ms, unless maintenance is manual.
+    Buffered,
+    /// When the frame is durable.
+    #[default]
+    Sync,
+}
+
+/// Bytes of log after which a checkpoint is written.
+pub(super) const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+
+/// How a store is opened.
+#[derive(Clone, Debug, Default)]
+pub struct StoreOptions {
+    /// When a commit returns. A store in memory is always [`Durability::Memory`].
+    pub durability: Durability,
+    /// The memory budget in bytes; `None` for 80 % of what the machine or its cgroup grants.
+    pub max_memory: Option<u64>,
+    /// Whether nothing runs in the background, so that tests are deterministic.
+    pub manual_maintenance: bool,
+    /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.
+    pub checkpoint_log_bytes: Option<u64>,
+    /// The length beyond which a segment of the log gets no further batch; `None` for 64 MiB.
+    pub segment_bytes: Option<u64>,
+}
+
+impl StoreOptions {
+    pub(super) fn durability_on_disk(&self) -> Durability {
+        match self.durability {
+            Durability::Memory => Durability::Buffered,
+            level => level,
+        }
+    }
+
+    pub(super) fn segment_bytes_max(&self) -> u64 {
+        self.segment_bytes.unwrap_or(SEGMENT_BYTES_MAX)
+    }
+}
