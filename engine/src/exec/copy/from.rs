@@ -6,7 +6,6 @@
 use super::super::ExecContext;
 use super::super::dml::Constraints;
 use super::super::eval::{Datum, eval_constant};
-use super::super::memory::Held;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result, state};
@@ -44,10 +43,9 @@ pub fn copy_from(
         columns,
         defaults,
         format: &plan.format,
-        constraints: Constraints::new(&insert.table.def, &insert.checks, false, |_| true),
+        constraints: Constraints::of_insert(insert),
     };
-    let mut reader = Reader::new(reader, &plan.format);
-    let mut held = Held::default();
+    let mut reader = Reader::new(reader, &plan.format, context);
     let mut row = Vec::new();
     let mut count = 0;
     if plan.format.header && !load.advance(&mut reader)? {
@@ -57,7 +55,6 @@ pub fn copy_from(
         if count % CHECK_RECORDS == 0 {
             context.check()?;
         }
-        held.reach(2 * reader.bytes(), context)?;
         load.record(&reader, &mut row, tx, context)
             .map_err(|error| load.locate(error, &reader, None))?;
         count += 1;

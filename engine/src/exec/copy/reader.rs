@@ -5,6 +5,8 @@
 //! character, that is the usual doubling. A record ends at LF, CR LF or CR outside quotes. A line
 //! that is `\.` and nothing else ends the data.
 
+use super::super::ExecContext;
+use super::super::memory::Held;
 use super::io_error;
 use crate::error::{Error, Result, state};
 use crate::plan::statement::CsvFormat;
@@ -19,6 +21,9 @@ pub(super) struct Reader<'a> {
     line: u64,
     /// Whether the last record ended with a CR: an LF that follows belongs to it.
     after_cr: bool,
+    context: &'a ExecContext,
+    /// For the record.
+    held: Held,
 }
 
 /// A record in the making.
@@ -60,8 +65,14 @@ pub(super) struct Field<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads from `input`.
-    pub(super) fn new(input: &'a mut dyn Read, format: &CsvFormat) -> Self {
+    pub(super) fn new(
+        input: &'a mut dyn Read,
+        format: &CsvFormat,
+        context: &'a ExecContext,
+    ) -> Self {
         Self {
+            context,
+            held: Held::default(),
             input: BufReader::with_capacity(64 << 10, input),
             record: Record {
                 delimiter: format.delimiter,
@@ -80,7 +91,7 @@ impl<'a> Reader<'a> {
     /// Goes to the next record; `false` at the end.
     ///
     /// # Errors
-    /// 22P04 where the data ends in quotes, 54000 where a record is too long, 58030.
+    /// 22P04 where the data ends in quotes, 54000 where a record is too long, 53200, 58030.
     pub(super) fn advance(&mut self) -> Result<bool> {
         self.record.clear();
         self.line += 1;
@@ -106,6 +117,7 @@ impl<'a> Reader<'a> {
                 }
             }
             self.input.consume(taken);
+            self.held.reach(self.record.bytes(), self.context)?;
             if self.record.data.len() > VALUE_BYTES_MAX {
                 return Err(Error::new(
                     state::PROGRAM_LIMIT_EXCEEDED,
@@ -121,11 +133,6 @@ impl<'a> Reader<'a> {
     /// The line in which the current record ends.
     pub(super) fn line(&self) -> u64 {
         self.line
-    }
-
-    /// Bytes of memory that the record takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.record.data.capacity() + self.record.fields.capacity() * size_of::<FieldEnd>()
     }
 
     /// The current record's fields.
@@ -148,6 +155,11 @@ impl Record {
         self.fields.clear();
         self.quoted = false;
         self.state = State::Plain;
+    }
+
+    /// Bytes of memory that the record takes, and will when it grows by a buffer.
+    fn bytes(&self) -> usize {
+        2 * (self.data.capacity() + self.fields.capacity() * size_of::<FieldEnd>())
     }
 
     /// Takes a byte; says whether it ended the record.

@@ -1,5 +1,6 @@
 //! The CSV reader by example, and against the writer.
 
+use super::super::tests::context;
 use super::reader::Reader;
 use super::to::Lines;
 use crate::error::{Result, state};
@@ -19,7 +20,8 @@ fn format() -> CsvFormat {
 /// Records as text; `None` where a field is NULL.
 fn read(text: &str, format: &CsvFormat) -> Result<Vec<Vec<Option<String>>>> {
     let mut input = text.as_bytes();
-    let mut reader = Reader::new(&mut input, format);
+    let context = context();
+    let mut reader = Reader::new(&mut input, format, &context);
     let mut records = Vec::new();
     while reader.advance()? {
         let fields = reader.fields().map(|field| {
@@ -89,7 +91,8 @@ fn data_that_ends_in_quotes_is_refused() {
 fn lines_are_counted_through_quotes() {
     let format = format();
     let mut input = "a\n\"b\nc\"\nd\n".as_bytes();
-    let mut reader = Reader::new(&mut input, &format);
+    let context = context();
+    let mut reader = Reader::new(&mut input, &format, &context);
     let mut lines = Vec::new();
     while reader.advance().unwrap() {
         lines.push(reader.line());

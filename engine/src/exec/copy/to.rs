@@ -35,14 +35,16 @@ pub fn copy_to(
     }
     let mut count = 0;
     while let Some(batch) = cursor.next()? {
-        lines.batch(&batch, query);
-        lines.flush(writer)?;
+        lines.batch(&batch, query, writer)?;
         count += batch.num_rows() as u64;
     }
     lines.flush(writer)?;
     writer.flush().map_err(|error| io_error("write", &error))?;
     Ok(count)
 }
+
+/// Lines are handed on when there are this many bytes of them.
+const FLUSH_BYTES: usize = 64 << 10;
 
 /// Lines on their way out.
 pub(super) struct Lines<'a> {
@@ -62,7 +64,12 @@ impl<'a> Lines<'a> {
         }
     }
 
-    fn batch(&mut self, batch: &RecordBatch, query: &PhysicalPlan) {
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        query: &PhysicalPlan,
+        writer: &mut dyn Write,
+    ) -> Result<()> {
         let mut field = String::new();
         for row in 0..batch.num_rows() {
             for (position, (array, column)) in batch.columns().iter().zip(&query.schema).enumerate()
@@ -76,7 +83,11 @@ impl<'a> Lines<'a> {
                 self.field((!value.is_null()).then_some(&field));
             }
             self.out.push(b'\n');
+            if self.out.len() >= FLUSH_BYTES {
+                self.flush(writer)?;
+            }
         }
+        Ok(())
     }
 
     /// Appends a record.

@@ -6,10 +6,11 @@ use super::super::eval::{Evaluator, Row, eval_scalar};
 use crate::error::{Error, Result, state};
 use crate::function::text;
 use crate::plan::Expr;
+use crate::plan::statement::{Insert, Update};
 use arrow_array::Array;
-use remora_storage::ValueRef;
-use remora_storage::catalog::TableDef;
+use remora_storage::catalog::{ColumnDef, TableDef};
 use remora_storage::value::value_at;
+use remora_storage::{ColumnId, ValueRef};
 
 /// Bytes of one value shown in an error's detail, as in PostgreSQL.
 const SHOWN_BYTES_MAX: usize = 64;
@@ -18,33 +19,53 @@ const SHOWN_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Constraints<'a> {
     table: &'a TableDef,
-    /// Positions of NOT NULL columns.
-    not_null: Vec<usize>,
     checks: &'a [(String, Expr)],
+    /// The columns that an UPDATE assigns; the others were tested when they were written.
+    written: Option<&'a [(ColumnId, Expr)]>,
     /// The checks, for batches.
     evaluators: Vec<Evaluator>,
 }
 
 impl<'a> Constraints<'a> {
-    /// Those of a statement that writes the columns for which `writes` holds. Evaluators are only
-    /// made where rows come in batches.
-    pub(crate) fn new(
-        table: &'a TableDef,
-        checks: &'a [(String, Expr)],
-        batches: bool,
-        writes: impl Fn(usize) -> bool,
-    ) -> Self {
-        let columns = table.columns.iter().enumerate();
-        let not_null = columns.filter(|(position, column)| column.not_null && writes(*position));
-        let evaluators = checks.iter().filter(|_| batches);
+    /// Of an INSERT.
+    pub(crate) fn of_insert(plan: &'a Insert) -> Self {
         Self {
-            table,
-            not_null: not_null.map(|(position, _)| position).collect(),
-            checks,
-            evaluators: evaluators
-                .map(|(_, check)| Evaluator::new(check.clone()))
-                .collect(),
+            table: &plan.table.def,
+            checks: &plan.checks,
+            written: None,
+            evaluators: Vec::new(),
         }
+    }
+
+    /// Of an UPDATE.
+    pub(crate) fn of_update(plan: &'a Update) -> Self {
+        Self {
+            table: &plan.table.def,
+            checks: &plan.checks,
+            written: Some(&plan.assignments),
+            evaluators: Vec::new(),
+        }
+    }
+
+    /// The same, ready for [`Self::test_batch`].
+    #[must_use]
+    pub(crate) fn for_batches(mut self) -> Self {
+        let checks = self.checks.iter();
+        self.evaluators = checks
+            .map(|(_, check)| Evaluator::new(check.clone()))
+            .collect();
+        self
+    }
+
+    /// Positions of NOT NULL columns that are written.
+    fn not_null(&self) -> impl Iterator<Item = usize> {
+        let written = |column: &ColumnDef| {
+            self.written
+                .is_none_or(|written| written.iter().any(|(id, _)| *id == column.id))
+        };
+        let columns = self.table.columns.iter().enumerate();
+        let columns = columns.filter(move |(_, column)| column.not_null && written(column));
+        columns.map(|(position, _)| position)
     }
 
     /// Tests one row, all columns of the table.
@@ -52,9 +73,9 @@ impl<'a> Constraints<'a> {
     /// # Errors
     /// 23502, 23514, and what the checks raise.
     pub(crate) fn test_row<R: Row + ?Sized>(&self, row: &R, context: &ExecContext) -> Result<()> {
-        let null = |position: &&usize| row.value(**position).is_null();
-        if let Some(position) = self.not_null.iter().find(null) {
-            return Err(self.null_error(*position, |position| row.value(position)));
+        let mut not_null = self.not_null();
+        if let Some(position) = not_null.find(|position| row.value(*position).is_null()) {
+            return Err(self.null_error(position, |position| row.value(position)));
         }
         for (number, (_, check)) in self.checks.iter().enumerate() {
             let truth = eval_scalar(check, row, context)?;
@@ -82,12 +103,12 @@ impl<'a> Constraints<'a> {
                 first = Some((row, error()));
             }
         };
-        for position in &self.not_null {
-            let column = &batch.columns[*position];
+        for position in self.not_null() {
+            let column = &batch.columns[position];
             if column.null_count() > 0
                 && let Some(row) = (0..batch.rows).find(|row| column.is_null(*row))
             {
-                offer(row, &|| self.null_error(*position, value(row)));
+                offer(row, &|| self.null_error(position, value(row)));
             }
         }
         for (number, check) in self.evaluators.iter().enumerate() {

@@ -31,7 +31,7 @@ fn insert_values(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<u64> {
-    let constraints = Constraints::new(&plan.table.def, &plan.checks, false, |_| true);
+    let constraints = Constraints::of_insert(plan);
     for (number, row) in rows.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
@@ -51,7 +51,7 @@ fn insert_query(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<u64> {
-    let constraints = Constraints::new(&plan.table.def, &plan.checks, true, |_| true);
+    let constraints = Constraints::of_insert(plan).for_batches();
     let mut pipeline = compile(query, &tx.view(), context)?;
     let mut count = 0;
     while let Some(batch) = pipeline.next(context)? {

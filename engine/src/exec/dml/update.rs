@@ -12,7 +12,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Lookup, Target, Update};
 use arrow_array::ArrayRef;
 use remora_storage::value::value_at;
-use remora_storage::{RowId, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 
 /// Runs an UPDATE; returns the number of rows.
 ///
@@ -27,23 +27,18 @@ pub fn update(plan: &Update, tx: &mut Transaction, context: &ExecContext) -> Res
     }
 }
 
-/// Where each assignment's column stands in the table.
-fn positions(plan: &Update) -> Vec<usize> {
-    let position = |column| plan.table.def.position(column);
-    let columns = plan.assignments.iter().map(|(column, _)| *column);
-    columns.filter_map(position).collect()
-}
-
 /// A row as it will be: new values over an old row.
 struct Changed<'a, R> {
+    plan: &'a Update,
     old: &'a R,
-    positions: &'a [usize],
     new: &'a [Value],
 }
 
 impl<R: Row> Row for Changed<'_, R> {
     fn value(&self, position: usize) -> ValueRef<'_> {
-        match self.positions.iter().position(|at| *at == position) {
+        let id = self.plan.table.def.columns[position].id;
+        let assignments = &mut self.plan.assignments.iter();
+        match assignments.position(|(column, _)| *column == id) {
             Some(at) => self.new[at].as_ref(),
             None => self.old.value(position),
         }
@@ -56,16 +51,14 @@ fn update_point(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<u64> {
-    let positions = positions(plan);
-    let writes = |position| positions.contains(&position);
-    let constraints = Constraints::new(&plan.table.def, &plan.checks, false, writes);
+    let constraints = Constraints::of_update(plan);
     let target = find(lookup, &tx.view(), context, |id, old| {
         let new = plan.assignments.iter();
         let new = new.map(|(_, expr)| Ok(eval_scalar(expr, old, context)?.into_value()));
         let new = new.collect::<Result<Vec<_>>>()?;
         let row = Changed {
+            plan,
             old,
-            positions: &positions,
             new: &new,
         };
         constraints.test_row(&row, context)?;
@@ -76,9 +69,20 @@ fn update_point(
     };
     let changes = plan.assignments.iter().zip(&new);
     let changes = changes.map(|((column, _), value)| (*column, value.as_ref()));
-    let changes: Vec<_> = changes.collect();
-    Ok(u64::from(tx.update(&plan.table, id, &changes)?))
+    let changed = if new.len() <= INLINE {
+        let mut inline = [(ColumnId::default(), ValueRef::Null); INLINE];
+        for (slot, change) in inline.iter_mut().zip(changes) {
+            *slot = change;
+        }
+        tx.update(&plan.table, id, &inline[..new.len()])?
+    } else {
+        tx.update(&plan.table, id, &changes.collect::<Vec<_>>())?
+    };
+    Ok(u64::from(changed))
 }
+
+/// Changes of one row that are held on the stack.
+const INLINE: usize = 4;
 
 /// Rows and their new values, one column an assignment.
 struct Targets {
@@ -95,13 +99,16 @@ fn update_scan(
     let mut held = Held::default();
     let all = collect(plan, scan, tx, &mut held, context)?;
     let mut count = 0;
+    let mut changes = Vec::with_capacity(plan.assignments.len());
     for targets in &all {
         context.check()?;
         for (row, id) in targets.ids.iter().enumerate() {
-            let changes = plan.assignments.iter().zip(&targets.new);
-            let changes = changes
-                .map(|((column, expr), array)| (*column, value_at(array, expr.data_type, row)));
-            let changes: Vec<_> = changes.collect();
+            let columns = plan.assignments.iter().zip(&targets.new);
+            changes.clear();
+            changes
+                .extend(columns.map(|((column, expr), array)| {
+                    (*column, value_at(array, expr.data_type, row))
+                }));
             count += u64::from(tx.update(&plan.table, *id, &changes)?);
         }
     }
@@ -115,9 +122,7 @@ fn collect(
     held: &mut Held,
     context: &ExecContext,
 ) -> Result<Vec<Targets>> {
-    let positions = positions(plan);
-    let writes = |position| positions.contains(&position);
-    let constraints = Constraints::new(&plan.table.def, &plan.checks, true, writes);
+    let constraints = Constraints::of_update(plan).for_batches();
     let exprs = plan.assignments.iter();
     let exprs: Vec<_> = exprs
         .map(|(_, expr)| Evaluator::new(expr.clone()))
@@ -130,8 +135,10 @@ fn collect(
         held.grow(new.bytes() + size_of::<RowId>() * batch.rows, context)?;
         let ids = row_ids(&batch);
         let mut changed = batch;
-        for (position, array) in positions.iter().zip(&new.columns) {
-            changed.columns[*position] = array.clone();
+        for ((column, _), array) in plan.assignments.iter().zip(&new.columns) {
+            if let Some(position) = plan.table.def.position(*column) {
+                changed.columns[position] = array.clone();
+            }
         }
         constraints.test_batch(&changed, context)?;
         all.push(Targets {
