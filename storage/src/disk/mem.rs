@@ -1,10 +1,18 @@
 //! A disk in memory, which knows what a power loss would leave of it.
 //!
-//! Clones are the same disk. Each file remembers how to undo what was written since its last sync,
-//! and the disk remembers the names as they were at the last sync of their folder. So
-//! [`MemDisk::after_crash`] can give the least that the assumptions of [`super`] promise: synced
-//! bytes under synced names, and nothing else. Between that and everything written lies what a
-//! real crash may leave; a disk that injects faults chooses from there.
+//! Clones are the same disk. Each file has its bytes twice, as written and as durable, and the list
+//! of changes that lie between; a sync carries them over. The disk has its names twice likewise, as
+//! given and as they were when their folder was last synced.
+//!
+//! ```text
+//!  write_at, truncate --> written                        create, rename, remove --> names
+//!        |                                                     |
+//!        +--> unsynced --sync--> durable                       +--sync_dir--> durable names
+//! ```
+//!
+//! So [`MemDisk::after_crash`] can give the least that the assumptions of [`super`] promise, synced
+//! bytes under synced names and nothing else, and [`MemDisk::after_crash_keeping`] any state
+//! between that and everything: what is unsynced may have reached the medium in part, in any order.
 
 use super::{Disk, DiskFile, io_error, relative};
 use crate::error::{Error, Result};
@@ -35,17 +43,38 @@ type Names = BTreeMap<String, Arc<RwLock<Contents>>>;
 
 #[derive(Clone, Default)]
 struct Contents {
-    bytes: Vec<u8>,
-    /// What undoes the changes since the last sync, oldest first.
-    undo: Vec<Undo>,
+    written: Vec<u8>,
+    durable: Vec<u8>,
+    /// What makes `written` of `durable`, oldest first.
+    unsynced: Vec<Change>,
 }
 
-/// What a change replaced.
 #[derive(Clone)]
-struct Undo {
-    len: usize,
-    offset: usize,
-    bytes: Vec<u8>,
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    Truncate { len: usize },
+}
+
+/// Something that was not synced when the power failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unsynced<'a> {
+    /// A write of so many bytes to a file; any number of its first bytes may have been kept.
+    Write {
+        /// The file's durable path.
+        path: &'a str,
+        /// The write's length.
+        bytes: usize,
+    },
+    /// A change of a file's length; kept or not.
+    Truncate {
+        /// The file's durable path.
+        path: &'a str,
+    },
+    /// Names that came, changed or went in a folder; all kept or none.
+    Names {
+        /// The folder.
+        folder: &'a str,
+    },
 }
 
 struct MemFile {
@@ -67,13 +96,33 @@ impl MemDisk {
 
     /// Another disk, with what this one would have kept at worst if the power had failed now.
     pub fn after_crash(&self) -> Self {
+        self.after_crash_keeping(|_| 0)
+    }
+
+    /// Another disk, with what this one might have kept: everything synced, and of each unsynced
+    /// thing as much as `keep` says, in bytes of a write, and otherwise all if it is not 0.
+    pub fn after_crash_keeping(&self, mut keep: impl FnMut(Unsynced<'_>) -> usize) -> Self {
         let state = self.state.lock();
-        let names: Names = state
-            .durable_names
-            .iter()
-            .map(|(path, contents)| (path.clone(), contents.read().durable()))
-            .map(|(path, durable)| (path, Arc::new(RwLock::new(durable))))
-            .collect();
+        let mut kept_names = state.durable_names.clone();
+        let folders = state.folders.iter().map(String::as_str);
+        for folder in folders
+            .chain([""])
+            .filter(|folder| state.is_unsynced(folder))
+        {
+            if keep(Unsynced::Names { folder }) > 0 {
+                carry_over(folder, &state.names, &mut kept_names);
+            }
+        }
+        let mut names = Names::new();
+        for (path, contents) in kept_names {
+            let bytes = contents.read().after_crash(&path, &mut keep);
+            let contents = Contents {
+                written: bytes.clone(),
+                durable: bytes,
+                unsynced: Vec::new(),
+            };
+            names.insert(path, Arc::new(RwLock::new(contents)));
+        }
         let state = State {
             durable_names: names.clone(),
             names,
@@ -86,43 +135,77 @@ impl MemDisk {
     }
 }
 
-impl Contents {
-    /// Remembers the bytes at `offset` that a change replaces, up to `len` of them.
-    fn remember(&mut self, offset: usize, len: usize) {
-        let end = self.bytes.len().min(offset.saturating_add(len));
-        let replaced = self.bytes.get(offset..end).unwrap_or_default().to_vec();
-        self.undo.push(Undo {
-            len: self.bytes.len(),
-            offset,
-            bytes: replaced,
-        });
-    }
-
-    /// Makes it `len` bytes; false where memory does not suffice.
-    fn resize(&mut self, len: usize) -> bool {
-        let more = len.saturating_sub(self.bytes.len());
-        if self.bytes.try_reserve(more).is_err() {
-            return false;
-        }
-        self.bytes.resize(len, 0);
-        true
-    }
-
-    /// What was there at the last sync.
-    fn durable(&self) -> Self {
-        let mut bytes = self.bytes.clone();
-        for undo in self.undo.iter().rev() {
-            bytes.resize(undo.len, 0);
-            bytes[undo.offset.min(undo.len)..][..undo.bytes.len()].copy_from_slice(&undo.bytes);
-        }
-        Self {
-            bytes,
-            undo: Vec::new(),
+impl Change {
+    /// Makes the change; `kept` bytes of a write.
+    fn apply(&self, to: &mut Vec<u8>, kept: usize) {
+        match self {
+            Self::Truncate { len } => to.resize(*len, 0),
+            Self::Write { offset, bytes } => {
+                let bytes = &bytes[..kept.min(bytes.len())];
+                let end = offset + bytes.len();
+                if to.len() < end {
+                    to.resize(end, 0);
+                }
+                to[*offset..end].copy_from_slice(bytes);
+            }
         }
     }
 }
 
+impl Contents {
+    /// Makes a change, to be carried over by the next sync; false where memory does not suffice.
+    fn change(&mut self, change: Change, end: usize) -> bool {
+        let more = end.saturating_sub(self.written.len());
+        if self.written.try_reserve(more).is_err() {
+            return false;
+        }
+        change.apply(&mut self.written, usize::MAX);
+        self.unsynced.push(change);
+        true
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.durable, usize::MAX);
+        }
+    }
+
+    fn after_crash(&self, path: &str, keep: &mut impl FnMut(Unsynced<'_>) -> usize) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for change in &self.unsynced {
+            let kept = match change {
+                Change::Truncate { .. } => keep(Unsynced::Truncate { path }),
+                Change::Write { bytes, .. } => keep(Unsynced::Write {
+                    path,
+                    bytes: bytes.len(),
+                }),
+            };
+            if kept > 0 {
+                change.apply(&mut bytes, kept);
+            }
+        }
+        bytes
+    }
+}
+
+/// Makes the names of one folder in `to` those in `from`.
+fn carry_over(folder: &str, from: &Names, to: &mut Names) {
+    to.retain(|path, _| folder_of(path) != folder);
+    let inside = from.iter().filter(|(path, _)| folder_of(path) == folder);
+    to.extend(inside.map(|(path, contents)| (path.clone(), Arc::clone(contents))));
+}
+
 impl State {
+    /// Whether names of the folder would change if it were synced.
+    fn is_unsynced(&self, folder: &str) -> bool {
+        let inside = |names: &Names| -> Vec<_> {
+            let inside = names.iter().filter(|(path, _)| folder_of(path) == folder);
+            let name = |(path, contents): (&String, &Arc<_>)| (path.clone(), Arc::as_ptr(contents));
+            inside.map(name).collect()
+        };
+        inside(&self.names) != inside(&self.durable_names)
+    }
+
     fn find(&self, operation: &'static str, path: &str) -> Result<Arc<RwLock<Contents>>> {
         let contents = self.names.get(path).cloned();
         contents.ok_or_else(|| failed(operation, path, ErrorKind::NotFound))
@@ -223,15 +306,7 @@ impl Disk for MemDisk {
         if !folder.is_empty() && !state.folders.contains(folder) {
             return Err(failed("sync", folder, ErrorKind::NotFound));
         }
-        state
-            .durable_names
-            .retain(|path, _| folder_of(path) != folder);
-        let inside = state
-            .names
-            .iter()
-            .filter(|(path, _)| folder_of(path) == folder);
-        let inside = inside.map(|(path, contents)| (path.clone(), Arc::clone(contents)));
-        state.durable_names.extend(inside);
+        carry_over(folder, &state.names, &mut state.durable_names);
         Ok(())
     }
 
@@ -255,7 +330,7 @@ impl DiskFile for MemFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let contents = self.contents.read();
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let rest = contents.bytes.get(start..).unwrap_or_default();
+        let rest = contents.written.get(start..).unwrap_or_default();
         let read = rest.len().min(buffer.len());
         buffer[..read].copy_from_slice(&rest[..read]);
         Ok(read)
@@ -274,35 +349,32 @@ impl DiskFile for MemFile {
                 ErrorKind::InvalidInput.into(),
             ));
         };
-        let mut contents = self.contents.write();
-        contents.remember(start, bytes.len());
-        if end > contents.bytes.len() && !contents.resize(end) {
-            contents.undo.pop();
-            return Err(self.full());
+        let change = Change::Write {
+            offset: start,
+            bytes: bytes.to_vec(),
+        };
+        match self.contents.write().change(change, end) {
+            true => Ok(()),
+            false => Err(self.full()),
         }
-        contents.bytes[start..end].copy_from_slice(bytes);
-        Ok(())
     }
 
     fn len(&self) -> Result<u64> {
-        Ok(self.contents.read().bytes.len() as u64)
+        Ok(self.contents.read().written.len() as u64)
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
         let Ok(len) = usize::try_from(len) else {
             return Err(self.full());
         };
-        let mut contents = self.contents.write();
-        contents.remember(len, usize::MAX);
-        if !contents.resize(len) {
-            contents.undo.pop();
-            return Err(self.full());
+        match self.contents.write().change(Change::Truncate { len }, len) {
+            true => Ok(()),
+            false => Err(self.full()),
         }
-        Ok(())
     }
 
     fn sync(&self) -> Result<()> {
-        self.contents.write().undo.clear();
+        self.contents.write().sync();
         Ok(())
     }
 }

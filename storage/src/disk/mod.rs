@@ -2,8 +2,8 @@
 //!
 //! Paths are relative to the database directory, with `/` between folders; the empty path is the
 //! directory itself. A path that would lead out of it is refused: names may come from a damaged
-//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory (tests, and the base
-//! of fault injection). Errors name the operation and the path; a full medium is
+//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, and [`FaultDisk`] fails
+//! at a chosen operation. Errors name the operation and the path; a full medium is
 //! [`crate::Error::DiskFull`], everything else that the system refuses is [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
@@ -12,12 +12,14 @@
 //! - `rename` onto an existing name is atomic: a crash leaves the old file or the new one.
 //! - After a failed `sync` nothing is known about the unsynced bytes, also if a later sync succeeds.
 
+mod fault;
 mod mem;
 mod real;
 #[cfg(test)]
 mod tests;
 
-pub use mem::MemDisk;
+pub use fault::{Fault, FaultDisk};
+pub use mem::{MemDisk, Unsynced};
 pub use real::RealDisk;
 
 use crate::error::{Error, Result};

@@ -200,3 +200,66 @@ proptest! {
         }
     }
 }
+
+/// A log that grows: the torn tail is a prefix of some writes, in any order, over what was synced.
+#[test]
+fn unsynced_writes_may_survive_in_part() {
+    let disk = MemDisk::new();
+    let file = disk.create("log").unwrap();
+    disk.sync_dir("").unwrap();
+    file.write_at(0, b"aaaa").unwrap();
+    file.sync().unwrap();
+    file.write_at(4, b"bbbb").unwrap();
+    file.write_at(8, b"cccc").unwrap();
+    let mut seen = Vec::new();
+    let torn = disk.after_crash_keeping(|unsynced| {
+        seen.push(format!("{unsynced:?}"));
+        // The second write is lost, the third arrives in half.
+        if seen.len() == 1 { 0 } else { 2 }
+    });
+    assert_eq!(contents(&torn, "log"), b"aaaa\0\0\0\0cc");
+    assert_eq!(seen, ["Write { path: \"log\", bytes: 4 }"; 2]);
+    let all = disk.after_crash_keeping(|_| usize::MAX);
+    assert_eq!(contents(&all, "log"), contents(&disk, "log"));
+
+    disk.create("other").unwrap();
+    let named = disk.after_crash_keeping(|unsynced| match unsynced {
+        Unsynced::Names { folder } => usize::from(folder.is_empty()),
+        _ => 0,
+    });
+    assert_eq!(named.list("").unwrap(), ["log", "other"]);
+}
+
+#[test]
+fn a_failing_sync_fails_once_and_leaves_the_rest_unknown() {
+    let disk = FaultDisk::new(3, Fault::Once(ErrorKind::Other));
+    let file = disk.create("a").unwrap();
+    disk.sync_dir("").unwrap();
+    file.write_at(0, b"x").unwrap();
+    assert_eq!(file.sync().unwrap_err().sqlstate(), "58030");
+    assert_eq!(contents(&disk.medium().after_crash(), "a"), b"");
+    file.sync().unwrap();
+    assert_eq!(contents(&disk.medium().after_crash(), "a"), b"x");
+    assert_eq!(disk.operations(), 5);
+}
+
+#[test]
+fn a_full_disk_says_so() {
+    let disk = FaultDisk::new(1, Fault::Once(ErrorKind::StorageFull));
+    let file = disk.create("a").unwrap();
+    assert_eq!(file.write_at(0, b"x").unwrap_err().sqlstate(), "53100");
+    file.write_at(0, b"y").unwrap();
+    assert_eq!(contents(&disk, "a"), b"y");
+}
+
+#[test]
+fn without_power_nothing_works() {
+    let disk = FaultDisk::new(1, Fault::PowerLoss);
+    let file = disk.create("a").unwrap();
+    assert!(file.write_at(0, b"torn").is_err());
+    assert!(file.read_at(0, &mut [0]).is_err());
+    assert!(file.sync().is_err());
+    assert!(disk.list("").is_err());
+    let kept = disk.medium().after_crash_keeping(|_| 3);
+    assert_eq!(contents(&kept, "a"), b"tor", "the write was on its way");
+}

@@ -87,3 +87,55 @@ pub(super) fn put_key(out: &mut Vec<u8>, head: Head, tail: &KeyBytes) {
     out.extend_from_slice(&bytes[..len]);
     out.extend_from_slice(tail.as_slice());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Keys that differ late, if at all: around the head's end, and by zeros.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![3 => Just(0), 1 => Just(1), 1 => Just(0xFF)];
+        prop_oneof![
+            prop::collection::vec(byte, 0..4),
+            (13..18_usize, 0..2_u8, 0..2_u8).prop_map(|(len, byte, last)| {
+                let mut key = vec![byte; len];
+                key[len - 1] = last;
+                key
+            }),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    fn order(a: &[u8], b: &[u8]) -> Ordering {
+        let (a, b) = (Probe::new(a), Probe::new(b));
+        a.head.cmp(&b.head).then_with(|| a.tail.cmp(b.tail))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn heads_and_tails_order_as_the_bytes(a in key(), b in key()) {
+            prop_assert_eq!(order(&a, &b), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_key_is_put_together_again(key in key()) {
+            let probe = Probe::new(&key);
+            let mut out = Vec::new();
+            put_key(&mut out, probe.head, &KeyBytes::new(probe.tail));
+            prop_assert_eq!(out, key);
+        }
+
+        #[test]
+        fn keys_are_found_where_they_are(keys in prop::collection::btree_set(key(), 0..40), other in key()) {
+            let keys: Vec<_> = keys.into_iter().collect();
+            let probes: Vec<_> = keys.iter().map(|k| Probe::new(k)).collect();
+            let heads: Vec<_> = probes.iter().map(|p| p.head).collect();
+            let tails: Vec<_> = probes.iter().map(|p| KeyBytes::new(p.tail)).collect();
+            let found = Probe::new(&other).find(&heads, |at| &tails[at]);
+            prop_assert_eq!(found, keys.binary_search(&other));
+        }
+    }
+}
