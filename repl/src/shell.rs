@@ -95,6 +95,11 @@ pub(crate) fn run(args: &Args) -> Exit {
         exit: Exit::Ok,
         depth: 0,
     };
+    let report = shell.database.recovery_report();
+    if report.bytes_dropped > 0 && !interactive {
+        // At the prompt the banner says it.
+        let _ = writeln!(io::stderr().lock(), "remora: {}", prompt::origin(&shell));
+    }
     let result = shell.run_all(args, scripted);
     let flushed = shell.out.flush();
     match (result, flushed) {

@@ -1,5 +1,8 @@
 //! Harnesses of Remora's tests: what the integration tests and the tools here share.
 
 pub mod golden;
+pub mod kill;
+pub mod machine;
+pub mod random;
 pub mod session;
 pub mod source;
