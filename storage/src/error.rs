@@ -70,6 +70,12 @@ pub enum Error {
         /// The budget.
         budget: u64,
     },
+    /// As many transactions and views run as there can be.
+    #[error("sorry, too many transactions already: the limit is {limit}")]
+    TooManyTransactions {
+        /// How many can run.
+        limit: u64,
+    },
     /// The medium has no room.
     #[error("no space left writing {path}", path = path.display())]
     DiskFull {
@@ -155,6 +161,7 @@ impl Error {
             Self::UndefinedRelation(_) => "42P01",
             Self::LimitExceeded { .. } => "54000",
             Self::OutOfMemory { .. } => "53200",
+            Self::TooManyTransactions { .. } => "53300",
             Self::DiskFull { .. } => "53100",
             Self::Io { .. } => "58030",
             Self::Locked { .. } => "55006",

@@ -17,6 +17,7 @@
 //!  9  recovery  store
 //! ```
 
+pub mod block;
 pub mod catalog;
 pub mod checkpoint;
 pub mod codec;
@@ -26,6 +27,8 @@ pub mod format;
 pub mod ids;
 pub mod index;
 pub mod limits;
+pub mod maintenance;
+pub mod mvcc;
 pub mod pool;
 pub mod recovery;
 pub mod store;

@@ -3,64 +3,170 @@
 //! A catalog is never changed: a transaction that runs DDL makes its own copy and installs it at
 //! commit. Definitions are plain data (they are what the log and the manifest carry); beside each
 //! stands the handle to the rows or the index itself.
+//!
+//! A table's entry is replaced whenever its structure changes, indexes included. So two snapshots
+//! agree on a table's structure exactly if they hold the same entry: that is how commits find out
+//! that they wrote to a table that is no longer what it was ([`Catalog::merge`]).
 
 mod definition;
+mod describe;
+mod entry;
 
 pub use definition::{
     CatalogChange, CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
 };
+pub use entry::{IndexEntry, TableEntry};
 
-use crate::ids::{IndexId, TableId};
-use crate::table::{Index, Table};
+use crate::error::{Error, Result};
+use crate::ids::{IndexId, TableId, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A table in the catalog.
-#[derive(Debug)]
-pub struct TableEntry {
-    /// What it is.
-    pub def: TableDef,
-    /// Its rows.
-    pub rows: Arc<Table>,
-    /// Its indexes, in order of creation; the primary key's is first.
-    pub indexes: Vec<Arc<IndexEntry>>,
+/// What a name stands for; tables and indexes share one name space, as in PostgreSQL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Relation {
+    Table(TableId),
+    Index(TableId, IndexId),
 }
 
-/// An index in the catalog.
-#[derive(Debug)]
-pub struct IndexEntry {
-    /// What it is.
-    pub def: IndexDef,
-    /// Its entries.
-    pub index: Arc<Index>,
+/// All tables and indexes at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    tables: BTreeMap<TableId, Arc<TableEntry>>,
+    names: BTreeMap<String, Relation>,
+    /// Which table an index is on.
+    indexes: BTreeMap<IndexId, TableId>,
+    since: Timestamp,
 }
-
-/// All tables and indexes at one moment. (Stub.)
-#[derive(Debug, Default)]
-pub struct Catalog {}
 
 impl Catalog {
     /// The table of that name (names are stored folded by the binder and compared exactly).
-    pub fn table(&self, _name: &str) -> Option<&Arc<TableEntry>> {
-        todo!()
+    pub fn table(&self, name: &str) -> Option<&Arc<TableEntry>> {
+        match self.names.get(name)? {
+            Relation::Table(id) => self.tables.get(id),
+            Relation::Index(..) => None,
+        }
     }
 
     /// The table of that id.
-    pub fn table_by_id(&self, _id: TableId) -> Option<&Arc<TableEntry>> {
-        todo!()
+    pub fn table_by_id(&self, id: TableId) -> Option<&Arc<TableEntry>> {
+        self.tables.get(&id)
     }
 
     /// The index of that name, with its table.
-    pub fn index(&self, _name: &str) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
-        todo!()
+    pub fn index(&self, name: &str) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
+        match self.names.get(name)? {
+            Relation::Table(_) => None,
+            Relation::Index(table, index) => self.tables.get(table)?.with_index(*index),
+        }
     }
 
     /// The index of that id, with its table.
-    pub fn index_by_id(&self, _id: IndexId) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
-        todo!()
+    pub fn index_by_id(&self, id: IndexId) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
+        self.tables.get(self.indexes.get(&id)?)?.with_index(id)
     }
 
     /// All tables, by name.
     pub fn tables(&self) -> Box<dyn Iterator<Item = &Arc<TableEntry>> + '_> {
-        todo!()
+        Box::new(self.names.values().filter_map(|relation| match relation {
+            Relation::Table(id) => self.tables.get(id),
+            Relation::Index(..) => None,
+        }))
+    }
+
+    /// The commit that installed it.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Notes the commit that installs it.
+    pub fn set_since(&mut self, since: Timestamp) {
+        self.since = since;
+    }
+
+    /// Sets what a table is: a new or changed entry, or none any more. Ids are taken from the
+    /// entry. On error nothing has changed.
+    ///
+    /// # Errors
+    /// `DuplicateRelation` where a name is taken.
+    pub fn set_table(&mut self, id: TableId, entry: Option<Arc<TableEntry>>) -> Result<()> {
+        if let Some(entry) = &entry {
+            let taken = entry
+                .relations()
+                .find(|(name, _)| self.owner_of(name).is_some_and(|owner| owner != id));
+            if let Some((name, _)) = taken {
+                return Err(Error::DuplicateRelation(name.to_owned()));
+            }
+        }
+        if let Some(old) = self.tables.remove(&id) {
+            for (name, _) in old.relations() {
+                self.names.remove(name);
+            }
+            self.indexes.retain(|_, table| *table != id);
+        }
+        if let Some(entry) = entry {
+            for (name, index) in entry.relations() {
+                let relation = match index {
+                    None => Relation::Table(id),
+                    Some(index) => Relation::Index(id, index),
+                };
+                self.names.insert(name.to_owned(), relation);
+                self.indexes.extend(index.map(|index| (index, id)));
+            }
+            self.tables.insert(id, entry);
+        }
+        Ok(())
+    }
+
+    fn owner_of(&self, name: &str) -> Option<TableId> {
+        self.names.get(name).map(|relation| match relation {
+            Relation::Table(id) | Relation::Index(id, _) => *id,
+        })
+    }
+
+    /// Whether a name is taken.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// Brings what a transaction did to the tables `changed` in its own copy of `base` into
+    /// `latest`.
+    ///
+    /// # Errors
+    /// `SchemaConflict` where another commit changed one of these tables, or took one of their
+    /// names.
+    pub fn merge(base: &Self, own: &Self, latest: &Self, changed: &[TableId]) -> Result<Self> {
+        let mut merged = latest.clone();
+        // Tables that went come first: their names may be those of tables that came.
+        let (came, went): (Vec<TableId>, Vec<TableId>) = changed
+            .iter()
+            .partition(|id| own.table_by_id(**id).is_some());
+        for id in went.into_iter().chain(came) {
+            let entry = own.table_by_id(id);
+            let conflict = || Error::SchemaConflict {
+                table: entry
+                    .or_else(|| base.table_by_id(id))
+                    .map_or_else(|| id.to_string(), |entry| entry.def.name.clone()),
+            };
+            if !same(base.table_by_id(id), latest.table_by_id(id)) {
+                return Err(conflict());
+            }
+            merged
+                .set_table(id, entry.cloned())
+                .map_err(|_| conflict())?;
+        }
+        Ok(merged)
     }
 }
+
+/// Whether two catalogs hold the same entry for a table.
+pub fn same(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

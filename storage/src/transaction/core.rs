@@ -1,109 +1,191 @@
-//! The core: everything that transactions share. (Signatures first; the bodies follow.)
+//! The core: everything that transactions share.
 
-use crate::catalog::{Catalog, CatalogChange};
-use crate::error::Result;
-use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
-use crate::pool::Ledger;
-use crate::transaction::{ReadView, Transaction};
-use crate::value::Value;
-use std::sync::Arc;
+use super::{ReadView, Transaction};
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::ids::{IndexId, TableId, Timestamp};
+use crate::maintenance::{self, Collector, GarbageQueue, WriteSet};
+use crate::mvcc::Timeline;
+use crate::pool::{Ledger, Pool};
+use crate::wal::Log;
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+
+/// Writes that a round of the background thread collects before it lets go of the lock.
+const ROUND_WRITES: usize = 4096;
+/// Writes that wait before a commit collects some.
+const COOPERATE_FROM: usize = 64;
 
 /// What transactions share: clock, snapshots, catalog, memory, log.
 #[derive(Debug)]
-pub struct Core {}
+pub struct Core {
+    pub(super) timeline: Arc<Timeline>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) catalog: ArcSwap<Catalog>,
+    /// Held by whoever commits.
+    pub(super) commit: Mutex<()>,
+    pub(super) garbage: GarbageQueue,
+    collector: Mutex<Collector>,
+    log: OnceLock<AttachedLog>,
+    /// The ids given last.
+    tables: AtomicU32,
+    indexes: AtomicU32,
+    manual_maintenance: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct AttachedLog {
+    pub(super) log: Arc<Log>,
+    /// Whether commits wait until they are durable.
+    pub(super) wait_durable: bool,
+}
 
 impl Core {
     /// An empty database. Without `manual_maintenance` a background thread collects garbage until
     /// the last handle goes.
-    pub fn new(_ledger: Arc<Ledger>, _manual_maintenance: bool) -> Result<Arc<Self>> {
-        todo!()
+    pub fn new(ledger: Arc<Ledger>, manual_maintenance: bool) -> Result<Arc<Self>> {
+        let timeline = Timeline::new();
+        let pool = Pool::new(ledger);
+        let core = Arc::new(Self {
+            collector: Mutex::new(Collector::new(&timeline, &pool)),
+            timeline,
+            pool,
+            catalog: ArcSwap::default(),
+            commit: Mutex::new(()),
+            garbage: GarbageQueue::default(),
+            log: OnceLock::new(),
+            tables: AtomicU32::new(0),
+            indexes: AtomicU32::new(0),
+            manual_maintenance,
+        });
+        if !manual_maintenance {
+            maintenance::spawn(Arc::downgrade(&core), |core| core.collect_round())?;
+        }
+        Ok(core)
     }
 
-    // `attach_log(&self, log: Arc<wal::Log>, wait_durable: bool)` follows when the log has landed.
+    /// From now on commits go to `log`, and wait for it if asked to. Called once, after recovery.
+    pub fn attach_log(&self, log: Arc<Log>, wait_durable: bool) {
+        let attached = AttachedLog { log, wait_durable };
+        let first = self.log.set(attached).is_ok();
+        assert!(first, "a core has one log");
+    }
+
+    pub(super) fn log(&self) -> Option<&AttachedLog> {
+        self.log.get()
+    }
+
+    /// The account of memory.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.pool.ledger()
+    }
+
+    /// The pool that rows and versions live in.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
 
     /// Starts a transaction on the latest committed state.
     pub fn begin(self: &Arc<Self>) -> Result<Transaction> {
-        todo!()
+        loop {
+            let registration = self.timeline.register()?;
+            let catalog = self.catalog.load_full();
+            // A commit installs its catalog before it moves the clock: between the two, rows and
+            // structure would not belong together.
+            if catalog.since() <= registration.snapshot() {
+                return Ok(Transaction::new(Arc::clone(self), registration, catalog));
+            }
+            std::hint::spin_loop();
+        }
     }
 
     /// A view of the latest committed state, outside any transaction.
     pub fn view_latest(self: &Arc<Self>) -> Result<ReadView> {
-        todo!()
+        let registration = self.timeline.register()?;
+        Ok(ReadView::new(Arc::clone(self), registration, 0))
     }
 
     /// The latest committed catalog.
     pub fn catalog(&self) -> Arc<Catalog> {
-        todo!()
+        self.catalog.load_full()
     }
 
     /// The latest committed timestamp.
     pub fn latest(&self) -> Timestamp {
-        todo!()
+        self.timeline.latest()
     }
 
     /// Runs `f` with the latest committed timestamp while no commit can happen.
-    pub fn commit_section<T>(&self, _f: impl FnOnce(Timestamp) -> T) -> T {
-        todo!()
+    pub fn commit_section<T>(&self, f: impl FnOnce(Timestamp) -> T) -> T {
+        let _section = self.commit.lock();
+        f(self.timeline.latest())
     }
 
-    /// Does what garbage collection can do now; returns how many write sets remain.
+    pub(super) fn collector(&self) -> MutexGuard<'_, Collector> {
+        self.collector.lock()
+    }
+
+    /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
-        todo!()
+        let mut collector = self.collector();
+        while collector.collect(&self.garbage, &self.catalog.load(), ROUND_WRITES) {}
+        self.garbage.len() + collector.retired()
     }
 
-    // --- recovery: single-threaded, before the first transaction ------------------------------
-
-    /// Applies one step of DDL; ids in definitions are taken as they are. New indexes stay empty
-    /// until [`Self::finish_recovery`].
-    pub fn restore_catalog(&self, _change: &CatalogChange) -> Result<()> {
-        todo!()
+    fn collect_round(&self) -> bool {
+        let mut collector = self.collector();
+        collector.collect(&self.garbage, &self.catalog.load(), ROUND_WRITES)
     }
 
-    /// Puts a row in its place.
-    pub fn restore_insert(
-        &self,
-        _table: TableId,
-        _row: RowId,
-        _values: &[(ColumnId, Value)],
-        _begin: Timestamp,
-    ) -> Result<()> {
-        todo!()
+    /// Queues a committed write set.
+    pub(super) fn hand_over(&self, timestamp: Timestamp, set: WriteSet) {
+        self.garbage.push(timestamp, set);
     }
 
-    /// Changes columns of a restored row.
-    pub fn restore_update(
-        &self,
-        _table: TableId,
-        _row: RowId,
-        _changes: &[(ColumnId, Value)],
-        _begin: Timestamp,
-    ) -> Result<()> {
-        todo!()
+    /// The share of collecting that a commit takes on: as much as it brought, and a little more,
+    /// unless somebody else is at it.
+    pub(super) fn cooperate(&self, writes: usize) {
+        if self.manual_maintenance || self.garbage.len() < COOPERATE_FROM {
+            return;
+        }
+        if let Some(mut collector) = self.collector.try_lock() {
+            let limit = writes + COOPERATE_FROM;
+            collector.collect(&self.garbage, &self.catalog.load(), limit);
+        }
     }
 
-    /// Removes a restored row.
-    pub fn restore_delete(&self, _table: TableId, _row: RowId, _begin: Timestamp) -> Result<()> {
-        todo!()
+    pub(super) fn next_table(&self) -> Result<TableId> {
+        next(&self.tables, "number of tables ever created").map(TableId)
     }
 
-    /// No row of the table is given an id below `next` any more (see
-    /// [`crate::table::Table::next_row`]).
-    pub fn restore_next_row(&self, _table: TableId, _next: RowId) -> Result<()> {
-        todo!()
-    }
-
-    /// Ends recovery: fills the indexes from the rows and sets the clock.
-    pub fn finish_recovery(&self, _clock: Timestamp) -> Result<()> {
-        todo!()
+    pub(super) fn next_index(&self) -> Result<IndexId> {
+        next(&self.indexes, "number of indexes ever created").map(IndexId)
     }
 
     /// The ids that the next table and the next index are given.
     pub fn next_ids(&self) -> (TableId, IndexId) {
-        todo!()
+        let next = |last: &AtomicU32| last.load(Relaxed).saturating_add(1);
+        (TableId(next(&self.tables)), IndexId(next(&self.indexes)))
     }
 
     /// No table or index is given an id below these any more.
-    pub fn restore_next_ids(&self, _table: TableId, _index: IndexId) {
-        todo!()
+    pub fn restore_next_ids(&self, table: TableId, index: IndexId) {
+        self.tables.fetch_max(table.0.saturating_sub(1), Relaxed);
+        self.indexes.fetch_max(index.0.saturating_sub(1), Relaxed);
+    }
+}
+
+fn next(last: &AtomicU32, what: &'static str) -> Result<u32> {
+    let next = |last: u32| last.checked_add(1);
+    match last.fetch_update(Relaxed, Relaxed, next) {
+        Ok(last) => Ok(last + 1),
+        Err(last) => Err(Error::LimitExceeded {
+            what,
+            found: u64::from(last) + 1,
+            limit: u64::from(u32::MAX),
+        }),
     }
 }

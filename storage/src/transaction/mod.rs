@@ -1,24 +1,64 @@
-//! Transactions: the one way to read and change tables. (Stub: signatures only.)
+//! Transactions: the one way to read and change tables.
 //!
 //! A [`Transaction`] is owned by one connection. [`ReadView`] is what a statement reads through:
 //! it is cheap to clone, keeps its snapshot registered while it lives, and sees the transaction's
 //! own changes of *earlier* commands only.
+//!
+//! The life of a change (`write`, `commit`):
+//!
+//! 1. A version with the transaction's marker is chained over the row; whoever finds a newer state
+//!    than the one it sees has lost (first writer wins). Nobody ever waits for a row.
+//! 2. Entries are added to the indexes whose key came or changed, each under the key's latch, after
+//!    the unique check.
+//! 3. Commit encodes the log frame and reserves its space; in the commit section it takes the next
+//!    timestamp, hands the frame over and sets the state of its slot: from then on its markers mean
+//!    *committed*. Nothing in the section can fail after the checks.
+//! 4. Outside of it the markers are replaced by the timestamp, and the write set goes to the
+//!    collector.
+//!
+//! A failed change takes itself back before it returns, a failed statement is taken back by
+//! [`Transaction::rollback_to`], a failed or dropped transaction as a whole: the write set is the
+//! undo log, read backwards.
+//!
+//! Isolation is snapshot isolation: write skew is possible.
 
+mod commit;
 mod core;
+mod ddl;
+mod restore;
+mod scan;
+mod unique;
+mod view;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::core::Core;
+pub use crate::block::RowRef;
+pub use scan::{IndexScan, ScanBatch, TableScan};
+pub use view::ReadView;
 
-use crate::catalog::{Catalog, IndexDef, IndexEntry, TableDef, TableEntry};
-use crate::error::Result;
-use crate::ids::{ColumnId, IndexId, Lsn, RowId, TableId, Timestamp, TransactionId};
-use crate::value::ValueRef;
-use arrow_array::ArrayRef;
-use std::ops::Bound;
+use self::ddl::DdlStep;
+use crate::catalog::Catalog;
+use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
+use crate::maintenance::{WriteKind, WriteSet};
+use crate::mvcc::Registration;
 use std::sync::Arc;
 
 /// A running transaction; dropped without commit, it is rolled back.
 #[derive(Debug)]
-pub struct Transaction {}
+pub struct Transaction {
+    core: Arc<Core>,
+    registration: Registration,
+    command: u64,
+    /// The catalog of the snapshot.
+    base: Arc<Catalog>,
+    /// The catalog with its own DDL.
+    catalog: Arc<Catalog>,
+    ddl: Vec<DdlStep>,
+    set: WriteSet,
+}
 
 /// A moment within a transaction, to which it can be rolled back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,206 +76,86 @@ pub struct Committed {
 impl Transaction {
     /// Its id, as named in conflicts.
     pub fn id(&self) -> TransactionId {
-        todo!()
+        self.registration.transaction()
+    }
+
+    /// The timestamp of its snapshot.
+    pub fn snapshot(&self) -> Timestamp {
+        self.registration.snapshot()
     }
 
     /// Whether it has changed anything.
     pub fn has_writes(&self) -> bool {
-        todo!()
+        !self.set.writes().is_empty()
     }
 
     /// The catalog it sees: the one of its snapshot plus its own DDL.
     pub fn catalog(&self) -> &Arc<Catalog> {
-        todo!()
+        &self.catalog
     }
 
     /// Starts the next command and returns the moment before it. What was written before becomes
     /// visible to views made from now on. Call once a statement, before [`Self::view`].
     pub fn begin_command(&mut self) -> Mark {
-        todo!()
-    }
-
-    /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
-    pub fn rollback_to(&mut self, _mark: Mark) {
-        todo!()
+        self.command += 1;
+        Mark(self.set.writes().len() as u64)
     }
 
     /// The view of the current command.
     pub fn view(&self) -> ReadView {
-        todo!()
+        ReadView::new(
+            Arc::clone(&self.core),
+            self.registration.clone(),
+            self.command,
+        )
     }
 
-    /// Adds a row; `values` are of the columns' types, in the order of `table.def.columns`.
-    pub fn insert(&mut self, _table: &Arc<TableEntry>, _values: &[ValueRef<'_>]) -> Result<RowId> {
-        todo!()
-    }
-
-    /// Changes columns of a row that the view shows. A row changed by another transaction since
-    /// the snapshot is a conflict; one that this *command* has already changed or deleted gives
-    /// `Ok(false)` and nothing happens.
-    pub fn update(
-        &mut self,
-        _table: &Arc<TableEntry>,
-        _row: RowId,
-        _changes: &[(ColumnId, ValueRef<'_>)],
-    ) -> Result<bool> {
-        todo!()
-    }
-
-    /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
-    pub fn delete(&mut self, _table: &Arc<TableEntry>, _row: RowId) -> Result<bool> {
-        todo!()
-    }
-
-    /// Creates a table; `def.id` is ignored and given anew, column ids are taken as they are.
-    pub fn create_table(&mut self, _def: TableDef) -> Result<TableId> {
-        todo!()
-    }
-
-    /// Drops a table with its indexes.
-    pub fn drop_table(&mut self, _id: TableId) -> Result<()> {
-        todo!()
-    }
-
-    /// Creates an index and fills it; `def.id` is ignored and given anew.
-    pub fn create_index(&mut self, _def: IndexDef) -> Result<IndexId> {
-        todo!()
-    }
-
-    /// Drops an index.
-    pub fn drop_index(&mut self, _id: IndexId) -> Result<()> {
-        todo!()
-    }
-
-    /// Makes all changes visible to later snapshots, at once, and waits until they are as durable
-    /// as the store's level asks. On error nothing has happened, except for `OutcomeUnknown`.
-    pub fn commit(self) -> Result<Committed> {
-        todo!()
+    /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
+    pub fn rollback_to(&mut self, mark: Mark) {
+        let end = mark.0 as usize;
+        if self.set.writes().len() <= end {
+            return;
+        }
+        let core = Arc::clone(&self.core);
+        let mut collector = core.collector();
+        while self.set.writes().len() > end
+            && let Some(write) = self.set.pop()
+        {
+            if let WriteKind::Ddl(step) = write.kind {
+                self.undo_ddl(step);
+                continue;
+            }
+            let written = self.set.entry(&write);
+            // Indexes that this transaction created since have entries of the row as well.
+            let entry = self.catalog.table_by_id(written.def.id).unwrap_or(written);
+            collector.undo(entry, &write, &self.registration);
+        }
     }
 
     /// Undoes everything. Dropping the transaction does the same.
     pub fn rollback(self) {
-        todo!()
+        drop(self);
+    }
+
+    fn leave_gates(&mut self) {
+        for touched in self.set.touched() {
+            touched
+                .entry
+                .rows
+                .gate()
+                .leave(self.registration.transaction());
+        }
+    }
+
+    /// The tables whose structure it changed.
+    fn restructured(&self) -> impl Iterator<Item = TableId> {
+        self.ddl.iter().map(DdlStep::table)
     }
 }
 
-/// What one statement sees.
-#[derive(Clone, Debug)]
-pub struct ReadView {}
-
-impl ReadView {
-    /// All visible rows of a table, in RowId order, as batches of at most `batch_rows` rows.
-    pub fn scan(
-        &self,
-        _table: &Arc<TableEntry>,
-        _columns: &[ColumnId],
-        _batch_rows: usize,
-    ) -> TableScan {
-        todo!()
-    }
-
-    /// The timestamp of its snapshot.
-    pub fn snapshot(&self) -> Timestamp {
-        todo!()
-    }
-
-    /// Calls `visit` with every visible row of a table, in RowId order, until it fails.
-    pub fn for_each_row<E>(
-        &self,
-        _table: &Arc<TableEntry>,
-        _visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        todo!()
-    }
-
-    /// The rows named, those that are visible, in the order given, as one batch.
-    pub fn fetch(
-        &self,
-        _table: &Arc<TableEntry>,
-        _columns: &[ColumnId],
-        _rows: &[RowId],
-    ) -> Result<ScanBatch> {
-        todo!()
-    }
-
-    /// Calls `read` with the row if it is visible.
-    pub fn row<T>(
-        &self,
-        _table: &Arc<TableEntry>,
-        _row: RowId,
-        _read: impl FnOnce(&RowRef<'_>) -> T,
-    ) -> Option<T> {
-        todo!()
-    }
-
-    /// Visible rows whose key in `index` is exactly `key` (one value a key column; a NULL in it
-    /// finds nothing). Each row once.
-    pub fn lookup(
-        &self,
-        _table: &Arc<TableEntry>,
-        _index: &IndexEntry,
-        _key: &[ValueRef<'_>],
-    ) -> Result<Vec<RowId>> {
-        todo!()
-    }
-
-    /// Visible rows whose key lies between the bounds, in index order. A bound gives values for a
-    /// prefix of the key columns. Only for ordered indexes. Rows whose first constrained column is
-    /// NULL are found only by an unbounded side.
-    pub fn range(
-        &self,
-        _table: &Arc<TableEntry>,
-        _index: &Arc<IndexEntry>,
-        _low: Bound<&[ValueRef<'_>]>,
-        _high: Bound<&[ValueRef<'_>]>,
-        _reverse: bool,
-    ) -> Result<IndexScan> {
-        todo!()
-    }
-}
-
-/// A row, borrowed for the length of one call.
-#[derive(Debug)]
-pub struct RowRef<'a>(std::marker::PhantomData<&'a ()>);
-
-impl RowRef<'_> {
-    /// The value of a column.
-    pub fn get(&self, _column: ColumnId) -> ValueRef<'_> {
-        todo!()
-    }
-}
-
-/// Rows as columns.
-#[derive(Clone, Debug)]
-pub struct ScanBatch {
-    /// One array a column asked for, each of the column's Arrow type.
-    pub columns: Vec<ArrayRef>,
-    /// The rows' ids.
-    pub rows: Vec<RowId>,
-}
-
-/// A scan in progress; owns what it needs.
-#[derive(Debug)]
-pub struct TableScan {}
-
-impl TableScan {
-    /// The next batch, never empty; `None` at the end.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "fallible, and named as in rusqlite"
-    )]
-    pub fn next(&mut self) -> Result<Option<ScanBatch>> {
-        todo!()
-    }
-}
-
-/// An index range in progress; owns what it needs.
-#[derive(Debug)]
-pub struct IndexScan {}
-
-impl IndexScan {
-    /// Up to `limit` further rows in order; empty at the end.
-    pub fn next(&mut self, _limit: usize) -> Result<Vec<RowId>> {
-        todo!()
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.rollback_to(Mark(0));
+        self.leave_gates();
     }
 }

@@ -1,0 +1,151 @@
+//! The states of one row, newest first.
+
+use super::hot::Block;
+use super::row::RowRef;
+use crate::ids::Slot;
+use crate::mvcc::{Head, Registration, Resolved, Stamp, Version, Viewpoint};
+
+/// One state of a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    block: &'a Block,
+    slot: Slot,
+    proof: &'a Registration,
+    at: At<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At<'a> {
+    Deletion,
+    Version(&'a Version),
+    Base,
+}
+
+impl<'a> Link<'a> {
+    fn new(block: &'a Block, slot: Slot, proof: &'a Registration, head: Head<'a>) -> Self {
+        let at = match head {
+            Head::Empty => At::Base,
+            Head::Version(version) => At::Version(version),
+            Head::Deleted(_) => At::Deletion,
+        };
+        Self {
+            block,
+            slot,
+            proof,
+            at,
+        }
+    }
+
+    /// When this state begins to count, read anew at each call.
+    pub fn stamp(&self) -> Stamp {
+        let header = self.block.header(self.slot);
+        match self.at {
+            At::Deletion => match header.head.load(self.proof) {
+                Head::Deleted(stamp) => stamp,
+                // The deletion was taken back.
+                _ => Stamp::ABORTED,
+            },
+            At::Version(version) => version.begin().load(),
+            At::Base => header.begin.load(),
+        }
+    }
+
+    /// The row in this state; `None` if it is deleted. Only to be asked of a state that is not
+    /// older than what some registered snapshot, or the collector, may see (the module's rules).
+    pub fn image(&self) -> Option<RowRef<'a>> {
+        match self.at {
+            At::Deletion => None,
+            At::Version(version) => version.image().map(|image| self.block.row(image)),
+            At::Base => Some(self.block.base(self.slot)),
+        }
+    }
+
+    /// The record that holds this state, if it is one.
+    pub(super) fn version(&self) -> Option<&'a Version> {
+        match self.at {
+            At::Version(version) => Some(version),
+            At::Deletion | At::Base => None,
+        }
+    }
+
+    /// Whether this state is the base row.
+    pub fn is_base(&self) -> bool {
+        matches!(self.at, At::Base)
+    }
+
+    /// The state before this one.
+    pub fn older(&self) -> Option<Self> {
+        let at = match self.at {
+            At::Base => return None,
+            At::Deletion => Head::Empty,
+            At::Version(version) => version.older().load(self.proof),
+        };
+        Some(Self::new(self.block, self.slot, self.proof, at))
+    }
+}
+
+/// Walks the states of a row, newest first.
+#[derive(Debug)]
+pub struct Chain<'a>(Option<Link<'a>>);
+
+impl<'a> Iterator for Chain<'a> {
+    type Item = Link<'a>;
+
+    fn next(&mut self) -> Option<Link<'a>> {
+        let link = self.0?;
+        self.0 = link.older();
+        Some(link)
+    }
+}
+
+impl Block {
+    /// The states of a row.
+    pub fn chain<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Chain<'a> {
+        Chain(Some(self.newest(slot, proof)))
+    }
+
+    /// The newest state of a row.
+    pub fn newest<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Link<'a> {
+        Link::new(self, slot, proof, self.header(slot).head.load(proof))
+    }
+
+    pub(super) fn link<'a>(
+        &'a self,
+        slot: Slot,
+        proof: &'a Registration,
+        head: Head<'a>,
+    ) -> Link<'a> {
+        Link::new(self, slot, proof, head)
+    }
+
+    /// The row as the viewpoint sees it, if it sees it.
+    pub fn visible<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
+        let header = self.header(slot);
+        if header.head.is_empty() && viewpoint.sees(|| header.begin.load()) {
+            // Nothing was chained over the base when we looked; what is chained now is invisible
+            // to a snapshot registered before.
+            return Some(self.base(slot));
+        }
+        let link = self
+            .chain(slot, viewpoint.registration())
+            .find(|link| viewpoint.sees(|| link.stamp()))?;
+        link.image()
+    }
+
+    /// What the newest state of a row resolves to, as a writer sees it. Waits out the moment in
+    /// which a rival takes its change back.
+    pub fn newest_settled<'a>(
+        &'a self,
+        slot: Slot,
+        viewpoint: &Viewpoint<'a>,
+    ) -> (Link<'a>, Resolved) {
+        loop {
+            let link = self.newest(slot, viewpoint.registration());
+            let resolved = viewpoint.resolve(|| link.stamp());
+            if resolved != Resolved::Nothing || link.is_base() {
+                return (link, resolved);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! One value as bytes in a row.
+
+use super::layout::VIEW_BYTES;
+use crate::value::{DataType, Interval, Numeric, ValueRef};
+
+/// Strings up to this length are inside their view.
+pub(super) const INLINE_BYTES: usize = 12;
+
+/// A string view, Arrow's ByteView: `length 4 | data 12`, or `length 4 | prefix 4 | buffer 4 |
+/// offset 4`.
+#[derive(Clone, Copy)]
+pub(super) struct View(pub(super) [u8; VIEW_BYTES]);
+
+impl View {
+    pub(super) fn inline(string: &[u8]) -> Self {
+        let mut view = [0; VIEW_BYTES];
+        view[..4].copy_from_slice(&(string.len() as u32).to_le_bytes());
+        view[4..4 + string.len()].copy_from_slice(string);
+        Self(view)
+    }
+
+    pub(super) fn outside(string: &[u8], buffer: u32, offset: u32) -> Self {
+        let mut view = [0; VIEW_BYTES];
+        view[..4].copy_from_slice(&(string.len() as u32).to_le_bytes());
+        view[4..8].copy_from_slice(&string[..4]);
+        view[8..12].copy_from_slice(&buffer.to_le_bytes());
+        view[12..].copy_from_slice(&offset.to_le_bytes());
+        Self(view)
+    }
+
+    fn word(self, at: usize) -> u32 {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.0[at..at + 4]);
+        u32::from_le_bytes(word)
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.word(0) as usize
+    }
+
+    pub(super) fn is_inline(self) -> bool {
+        self.len() <= INLINE_BYTES
+    }
+
+    pub(super) fn buffer(self) -> u32 {
+        self.word(8)
+    }
+
+    pub(super) fn offset(self) -> u32 {
+        self.word(12)
+    }
+}
+
+/// The bytes of a value that is text or bytea.
+pub(super) fn string_of(value: ValueRef<'_>) -> Option<&[u8]> {
+    match value {
+        ValueRef::Text(text) => Some(text.as_bytes()),
+        ValueRef::Bytea(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Writes a value that is neither NULL nor a string.
+///
+/// # Panics
+/// When the value is not of the column's type: the caller casts first.
+pub(super) fn write_fixed(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
+    use ValueRef as V;
+    let mut put = |bytes: &[u8]| target[..bytes.len()].copy_from_slice(bytes);
+    match (data_type, value) {
+        (DataType::Boolean, V::Boolean(v)) => put(&[u8::from(v)]),
+        (DataType::SmallInt, V::SmallInt(v)) => put(&v.to_le_bytes()),
+        (DataType::Integer, V::Integer(v)) | (DataType::Date, V::Date(v)) => put(&v.to_le_bytes()),
+        (DataType::BigInt, V::BigInt(v))
+        | (DataType::Time, V::Time(v))
+        | (DataType::Timestamp, V::Timestamp(v))
+        | (DataType::TimestampTz, V::TimestampTz(v)) => put(&v.to_le_bytes()),
+        (DataType::Real, V::Real(v)) => put(&v.to_le_bytes()),
+        (DataType::Double, V::Double(v)) => put(&v.to_le_bytes()),
+        (DataType::Numeric(Some(m)), V::Numeric(v)) => put(&v.to_fixed(m.scale).to_le_bytes()),
+        (DataType::Numeric(None), V::Numeric(v)) => put(&v.to_bytes()),
+        (DataType::Interval, V::Interval(v)) => {
+            put(&v.months.to_le_bytes());
+            target[4..8].copy_from_slice(&v.days.to_le_bytes());
+            target[8..16].copy_from_slice(&v.micros.to_le_bytes());
+        }
+        (DataType::Uuid, V::Uuid(v)) => put(&v),
+        (data_type, other) => panic!("a {data_type} column was given {other:?}"),
+    }
+}
+
+fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut taken = [0; N];
+    taken.copy_from_slice(&bytes[..N]);
+    taken
+}
+
+/// Reads what [`write_fixed`] wrote.
+pub(super) fn read_fixed(bytes: &[u8], data_type: DataType) -> ValueRef<'static> {
+    match data_type {
+        DataType::Boolean => ValueRef::Boolean(bytes[0] != 0),
+        DataType::SmallInt => ValueRef::SmallInt(i16::from_le_bytes(take(bytes))),
+        DataType::Integer => ValueRef::Integer(i32::from_le_bytes(take(bytes))),
+        DataType::Date => ValueRef::Date(i32::from_le_bytes(take(bytes))),
+        DataType::BigInt => ValueRef::BigInt(i64::from_le_bytes(take(bytes))),
+        DataType::Time => ValueRef::Time(i64::from_le_bytes(take(bytes))),
+        DataType::Timestamp => ValueRef::Timestamp(i64::from_le_bytes(take(bytes))),
+        DataType::TimestampTz => ValueRef::TimestampTz(i64::from_le_bytes(take(bytes))),
+        DataType::Real => ValueRef::Real(f32::from_le_bytes(take(bytes))),
+        DataType::Double => ValueRef::Double(f64::from_le_bytes(take(bytes))),
+        DataType::Numeric(Some(m)) => ValueRef::Numeric(Numeric::from_fixed(
+            i128::from_le_bytes(take(bytes)),
+            m.scale,
+        )),
+        DataType::Numeric(None) => ValueRef::Numeric(
+            Numeric::from_bytes(&bytes[..Numeric::BYTES]).expect("a row holds what was written"),
+        ),
+        DataType::Interval => ValueRef::Interval(Interval {
+            months: i32::from_le_bytes(take(bytes)),
+            days: i32::from_le_bytes(take(&bytes[4..])),
+            micros: i64::from_le_bytes(take(&bytes[8..])),
+        }),
+        DataType::Uuid => ValueRef::Uuid(take(bytes)),
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Bytea => {
+            unreachable!("strings are read through their view")
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Writing rows: the base row of an insertion, and the image of an update.
+//!
+//! A base row's long strings go to the block's heap. An image has the columns as in a base row and
+//! after them the long strings that came with it; strings that did not change and are in the
+//! block's heap stay there, and the image names them as the base row does. An image without
+//! strings of its own can therefore be folded into the base by copying its columns.
+
+use super::field::{INLINE_BYTES, View, string_of, write_fixed};
+use super::heap::{Heap, Place};
+use super::layout::{Field, Layout, VIEW_BYTES};
+use super::row::RowRef;
+use crate::error::{Error, Result};
+use crate::ids::ColumnId;
+use crate::limits::VALUE_BYTES_MAX;
+use crate::mvcc::{NewVersion, Stamp};
+use crate::pool::Pool;
+use crate::value::{DataType, ValueRef};
+
+/// The buffer number that says: in the image itself, at this offset.
+pub(super) const OWN_STRINGS: u32 = u32::MAX;
+
+/// Writes a base row; columns not among `values` become NULL. `false` when the heap is full, unless
+/// it `must` take the row's strings.
+pub(super) fn write_base<'v>(
+    layout: &Layout,
+    heap: &Heap,
+    body: &mut [u8],
+    values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+    must: bool,
+) -> Result<bool> {
+    for field in layout.fields() {
+        set_null(layout, body, field, true);
+    }
+    for (column, value) in values {
+        let field = field_of(layout, column);
+        let Some(string) = long_string(field, value)? else {
+            put(layout, body, field, value);
+            continue;
+        };
+        let Some(Place { chunk, offset }) = heap.place(string, must)? else {
+            return Ok(false);
+        };
+        put_view(layout, body, field, View::outside(string, chunk, offset));
+    }
+    Ok(true)
+}
+
+/// The version that `changes` make of `old`.
+pub(super) fn updated<'p>(
+    pool: &'p Pool,
+    begin: Stamp,
+    old: &RowRef<'_>,
+    changes: &[(ColumnId, ValueRef<'_>)],
+) -> Result<NewVersion<'p>> {
+    let layout = old.layout;
+    let mut own = 0;
+    for (column, value) in changes {
+        own += long_string(field_of(layout, *column), *value)?.map_or(0, <[u8]>::len);
+    }
+    let has_strings = old.image.len() > layout.body_bytes();
+    let kept = |field: &&Field| has_strings && keeps_own_string(old, field, changes);
+    let kept_bytes = layout.fields().iter().filter(kept);
+    own += kept_bytes
+        .map(|field| old.string(field).len())
+        .sum::<usize>();
+
+    let mut version = NewVersion::with_image(pool, begin, layout.body_bytes() + own)?;
+    let (body, strings) = version.image_mut().split_at_mut(layout.body_bytes());
+    body.copy_from_slice(&old.image[..layout.body_bytes()]);
+    let mut used = 0;
+    let mut store = |string: &[u8]| {
+        strings[used..used + string.len()].copy_from_slice(string);
+        used += string.len();
+        let offset = layout.body_bytes() + used - string.len();
+        View::outside(string, OWN_STRINGS, offset as u32)
+    };
+    for (column, value) in changes {
+        let field = field_of(layout, *column);
+        match long_string(field, *value)? {
+            Some(string) => put_view(layout, body, field, store(string)),
+            None => put(layout, body, field, *value),
+        }
+    }
+    for field in layout.fields().iter().filter(kept) {
+        put_view(layout, body, field, store(old.string(field)));
+    }
+    Ok(version)
+}
+
+/// Whether an unchanged string is one of those that only the old image has.
+fn keeps_own_string(old: &RowRef<'_>, field: &Field, changes: &[(ColumnId, ValueRef<'_>)]) -> bool {
+    let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
+    let changed = || changes.iter().any(|(column, _)| *column == field.column);
+    if !is_string || old.is_null(field) || changed() {
+        return false;
+    }
+    let view = old.view(field);
+    !view.is_inline() && view.buffer() == OWN_STRINGS
+}
+
+fn field_of(layout: &Layout, column: ColumnId) -> &Field {
+    layout
+        .field(column)
+        .expect("a table's columns are in the layout of its blocks")
+}
+
+fn long_string<'v>(field: &Field, value: ValueRef<'v>) -> Result<Option<&'v [u8]>> {
+    let Some(string) = string_of(value) else {
+        return Ok(None);
+    };
+    let fits = match value {
+        ValueRef::Text(_) => field.data_type.is_string(),
+        _ => field.data_type == DataType::Bytea,
+    };
+    assert!(fits, "a {} column was given {value:?}", field.data_type);
+    if string.len() > VALUE_BYTES_MAX {
+        return Err(Error::LimitExceeded {
+            what: "size of a value in bytes",
+            found: string.len() as u64,
+            limit: VALUE_BYTES_MAX as u64,
+        });
+    }
+    Ok((string.len() > INLINE_BYTES).then_some(string))
+}
+
+/// Writes a value that needs no room beside the row.
+fn put(layout: &Layout, body: &mut [u8], field: &Field, value: ValueRef<'_>) {
+    if value.is_null() {
+        set_null(layout, body, field, true);
+    } else if let Some(string) = string_of(value) {
+        put_view(layout, body, field, View::inline(string));
+    } else {
+        set_null(layout, body, field, false);
+        write_fixed(&mut body[field.offset..], field.data_type, value);
+    }
+}
+
+fn put_view(layout: &Layout, body: &mut [u8], field: &Field, view: View) {
+    set_null(layout, body, field, false);
+    body[field.offset..field.offset + VIEW_BYTES].copy_from_slice(&view.0);
+}
+
+fn set_null(layout: &Layout, body: &mut [u8], field: &Field, null: bool) {
+    let (byte, mask) = layout.null_bit(field);
+    if null {
+        body[byte] |= mask;
+    } else {
+        body[byte] &= !mask;
+    }
+}

@@ -1,0 +1,146 @@
+//! A table and an index in the catalog: the definition and the thing itself.
+
+use super::definition::{IndexDef, IndexKind, TableDef};
+use super::describe;
+use crate::block::RowRef;
+use crate::error::Result;
+use crate::ids::{ColumnId, IndexId, RowId};
+use crate::index::{Index, KeyColumn, KeyLatches, encode_key};
+use crate::pool::{Ledger, Pool};
+use crate::table::Table;
+use crate::value::ValueRef;
+use std::sync::Arc;
+
+/// A table in the catalog.
+#[derive(Debug)]
+pub struct TableEntry {
+    /// What it is.
+    pub def: TableDef,
+    /// Its rows.
+    pub rows: Arc<Table>,
+    /// Its indexes, in order of creation; the primary key's is first.
+    pub indexes: Vec<Arc<IndexEntry>>,
+}
+
+/// An index in the catalog.
+#[derive(Debug)]
+pub struct IndexEntry {
+    /// What it is.
+    pub def: IndexDef,
+    /// Its entries.
+    pub index: Arc<Index>,
+    /// Whoever adds, removes or checks entries of a key holds its latch.
+    pub latches: KeyLatches,
+    columns: Vec<KeyColumn>,
+}
+
+impl TableEntry {
+    /// A table without rows and indexes.
+    pub fn new(def: TableDef, pool: &Arc<Pool>) -> Self {
+        let columns = def.columns.iter().map(|c| (c.id, c.data_type));
+        let rows = Arc::new(Table::new(pool, columns));
+        Self {
+            def,
+            rows,
+            indexes: Vec::new(),
+        }
+    }
+
+    /// The same table with other indexes.
+    #[must_use]
+    pub fn with_indexes(&self, indexes: Vec<Arc<IndexEntry>>) -> Self {
+        Self {
+            def: self.def.clone(),
+            rows: Arc::clone(&self.rows),
+            indexes,
+        }
+    }
+
+    pub(super) fn with_index<'a>(
+        self: &'a Arc<Self>,
+        id: IndexId,
+    ) -> Option<(&'a Arc<Self>, &'a Arc<IndexEntry>)> {
+        let index = self.indexes.iter().find(|index| index.def.id == id)?;
+        Some((self, index))
+    }
+
+    /// Its name and those of its indexes.
+    pub(super) fn relations(&self) -> impl Iterator<Item = (&str, Option<IndexId>)> {
+        let indexes = self.indexes.iter();
+        let indexes = indexes.map(|index| (index.def.name.as_str(), Some(index.def.id)));
+        std::iter::once((self.def.name.as_str(), None)).chain(indexes)
+    }
+
+    /// A row as conflicts name it: `k=1` by its primary key, or else its row id.
+    pub fn describe_row(&self, id: RowId, row: Option<&RowRef<'_>>) -> String {
+        let primary = self.indexes.iter().find(|index| index.is_primary());
+        match (primary, row) {
+            (Some(index), Some(row)) => describe::assignments(&self.def, &index.def, row),
+            _ => format!("row {id}"),
+        }
+    }
+
+    /// A key as uniqueness errors name it: `(a, b)=(1, x)`.
+    pub fn describe_key(&self, index: &IndexEntry, row: &RowRef<'_>) -> String {
+        describe::key(&self.def, &index.def, row)
+    }
+}
+
+impl IndexEntry {
+    /// An index without entries.
+    pub fn new(def: IndexDef, ledger: &Arc<Ledger>) -> Result<Self> {
+        let index = match def.kind {
+            IndexKind::Ordered => Index::ordered(ledger)?,
+            IndexKind::Hash => Index::hash(ledger)?,
+        };
+        let columns = def.columns.iter().map(|column| KeyColumn {
+            descending: column.descending,
+            nulls_first: column.nulls_first,
+        });
+        Ok(Self {
+            columns: columns.collect(),
+            index: Arc::new(index),
+            latches: KeyLatches::new(),
+            def,
+        })
+    }
+
+    /// Whether it stands for the primary key.
+    pub fn is_primary(&self) -> bool {
+        self.def.constraint == Some(super::Constraint::PrimaryKey)
+    }
+
+    /// Whether a column is part of the key.
+    pub fn covers(&self, column: ColumnId) -> bool {
+        self.def.columns.iter().any(|key| key.column == column)
+    }
+
+    /// Appends the key, or its prefix, made of these values.
+    pub fn encode(&self, out: &mut Vec<u8>, key: &[ValueRef<'_>]) {
+        encode_key(out, &self.columns, key.iter().copied());
+    }
+
+    /// Appends the key of a row; says whether there is a NULL in it.
+    pub fn encode_row(&self, out: &mut Vec<u8>, row: &RowRef<'_>) -> bool {
+        let mut has_null = false;
+        let values = self.def.columns.iter().map(|key| row.get(key.column));
+        let values = values.inspect(|value| has_null |= value.is_null());
+        encode_key(out, &self.columns, values);
+        has_null
+    }
+
+    /// Whether a row's key is exactly this one, given as values without NULL.
+    pub fn matches(&self, row: &RowRef<'_>, key: &[ValueRef<'_>]) -> bool {
+        let columns = self.def.columns.iter().zip(key);
+        columns
+            .into_iter()
+            .all(|(column, value)| row.get(column.column) == *value)
+    }
+
+    /// Whether a row's key is exactly these bytes; `scratch` saves the allocation.
+    pub fn has_key(&self, row: &RowRef<'_>, key: &[u8], scratch: &mut Vec<u8>) -> bool {
+        scratch.clear();
+        self.encode_row(scratch, row);
+        scratch == key
+    }
+}

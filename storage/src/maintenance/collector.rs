@@ -1,0 +1,241 @@
+//! The collector: folds rows and removes what only the past had.
+
+use super::write_set::{Write, WriteKind, WriteSet};
+use crate::block::{Block, Link, RowRef};
+use crate::catalog::{Catalog, IndexEntry, TableEntry};
+use crate::ids::{RowId, Slot, Timestamp};
+use crate::mvcc::{Garbage, Registration, Resolved, RetireQueue, StampKind, Timeline};
+use crate::pool::Pool;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A write set that waits for the horizon.
+#[derive(Debug)]
+struct Waiting {
+    timestamp: Timestamp,
+    writes: WriteSet,
+    /// Writes before this one were collected.
+    done: usize,
+}
+
+/// Committed write sets, handed over by their transactions.
+#[derive(Debug, Default)]
+pub struct GarbageQueue {
+    incoming: Mutex<VecDeque<Waiting>>,
+    /// Writes in all write sets that wait.
+    writes: AtomicUsize,
+}
+
+impl GarbageQueue {
+    /// Hands over a committed write set. Called before the transaction's snapshot is given up, so
+    /// that the horizon cannot pass it unnoticed.
+    pub fn push(&self, timestamp: Timestamp, writes: WriteSet) {
+        self.writes.fetch_add(writes.writes().len(), Relaxed);
+        self.incoming.lock().push_back(Waiting {
+            timestamp,
+            writes,
+            done: 0,
+        });
+    }
+
+    /// How many writes wait.
+    pub fn len(&self) -> usize {
+        self.writes.load(Relaxed)
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the one who collects works with.
+#[derive(Debug)]
+pub struct Collector {
+    pub(super) timeline: Arc<Timeline>,
+    pub(super) retired: RetireQueue,
+    waiting: VecDeque<Waiting>,
+    pub(super) keys: Keys,
+}
+
+/// Buffers for keys.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pub(super) wanted: Vec<u8>,
+    pub(super) other: Vec<u8>,
+}
+
+impl Collector {
+    /// A collector without work.
+    pub fn new(timeline: &Arc<Timeline>, pool: &Arc<Pool>) -> Self {
+        Self {
+            timeline: Arc::clone(timeline),
+            retired: RetireQueue::new(Arc::clone(pool)),
+            waiting: VecDeque::new(),
+            keys: Keys::default(),
+        }
+    }
+
+    /// Collects up to `limit` writes, and frees what can be freed. `catalog` is the latest one.
+    /// Returns whether work is left that could be done now.
+    pub fn collect(&mut self, queue: &GarbageQueue, catalog: &Catalog, limit: usize) -> bool {
+        self.waiting.append(&mut queue.incoming.lock());
+        let mut left = limit;
+        if !self.waiting.is_empty()
+            // Without a free slot it is done another time.
+            && let Ok(proof) = self.timeline.register()
+        {
+            let horizon = self.timeline.horizon();
+            while left > 0
+                && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
+            {
+                let end = set.writes.writes().len().min(set.done + left);
+                for at in set.done..end {
+                    self.collect_write(&set.writes, at, catalog, horizon, &proof);
+                }
+                left -= end - set.done;
+                queue.writes.fetch_sub(end - set.done, Relaxed);
+                set.done = end;
+                if end < set.writes.writes().len() {
+                    self.waiting.push_front(set);
+                }
+            }
+        }
+        self.free();
+        left == 0
+    }
+
+    /// Frees what no snapshot can reach.
+    pub fn free(&mut self) {
+        if !self.retired.is_empty() {
+            self.retired.free(self.timeline.oldest());
+        }
+    }
+
+    /// How many things are unlinked and not freed.
+    pub fn retired(&self) -> usize {
+        self.retired.len()
+    }
+
+    fn collect_write(
+        &mut self,
+        set: &WriteSet,
+        at: usize,
+        catalog: &Catalog,
+        horizon: Timestamp,
+        proof: &Registration,
+    ) {
+        let write = &set.writes()[at];
+        if matches!(write.kind, WriteKind::Ddl(_)) {
+            return;
+        }
+        let entry = set.entry(write);
+        // Indexes that came since are kept up, too. Those of a dropped table go with it.
+        let indexes = catalog.table_by_id(entry.def.id);
+        let indexes = indexes.map_or(&[][..], |entry| &entry.indexes);
+        self.collect_row(entry, indexes, write, horizon, proof);
+    }
+
+    fn collect_row(
+        &mut self,
+        entry: &TableEntry,
+        indexes: &[Arc<IndexEntry>],
+        write: &Write,
+        horizon: Timestamp,
+        proof: &Registration,
+    ) {
+        let Some((block, slot)) = entry.rows.place(write.row, proof) else {
+            return;
+        };
+        if write.kind == WriteKind::Insert {
+            block.settle_insert(slot);
+        }
+        let row = Row {
+            id: write.row,
+            block,
+            slot,
+            horizon,
+            proof,
+        };
+        let Some(cut) = row.reachable().find(|link| row.is_seen_by_all(link)) else {
+            return;
+        };
+        let mut older = cut.older();
+        while let Some(link) = older {
+            if let Some(image) = link.image() {
+                for index in indexes {
+                    row.remove_key(index, &image, &mut self.keys);
+                }
+            }
+            older = link.older();
+        }
+        let (timeline, retired) = (&self.timeline, &mut self.retired);
+        block.fold(slot, &cut, proof, |garbage| {
+            retired.retire(timeline, garbage);
+        });
+        if write.kind == WriteKind::Delete
+            && let Some(garbage) = entry.rows.bury(write.row, proof)
+        {
+            self.retired.retire(&self.timeline, garbage);
+        }
+    }
+
+    /// Takes over what was unlinked.
+    pub fn retire(&mut self, garbage: Garbage) {
+        self.retired.retire(&self.timeline, garbage);
+    }
+}
+
+/// A row under the eyes of the collector.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) id: RowId,
+    pub(super) block: &'a Block,
+    pub(super) slot: Slot,
+    pub(super) horizon: Timestamp,
+    pub(super) proof: &'a Registration,
+}
+
+impl<'a> Row<'a> {
+    /// Whether every snapshot, now and later, sees this state or a newer one.
+    fn is_seen_by_all(&self, link: &Link<'_>) -> bool {
+        let viewpoint = self.proof.viewpoint(0);
+        match link.stamp().kind() {
+            StampKind::Committed(timestamp) => timestamp <= self.horizon,
+            StampKind::Never | StampKind::Aborted => false,
+            StampKind::Uncommitted { .. } => matches!(
+                viewpoint.resolve(|| link.stamp()),
+                Resolved::Committed(timestamp) if timestamp <= self.horizon
+            ),
+        }
+    }
+
+    /// The states that somebody may still see: down to the first that all do.
+    pub(super) fn reachable(&self) -> impl Iterator<Item = Link<'a>> {
+        let row = *self;
+        let mut chain = row.block.chain(row.slot, row.proof);
+        let mut done = false;
+        std::iter::from_fn(move || {
+            let link = if done { None } else { chain.next() }?;
+            done = row.is_seen_by_all(&link);
+            Some(link)
+        })
+    }
+
+    /// Removes the entry for the key of an unreachable state, unless a reachable one has that key.
+    pub(super) fn remove_key(&self, index: &IndexEntry, image: &RowRef<'_>, keys: &mut Keys) {
+        keys.wanted.clear();
+        index.encode_row(&mut keys.wanted, image);
+        let _latch = index.latches.lock(&keys.wanted);
+        let is_wanted = self
+            .reachable()
+            .filter_map(|link| link.image())
+            .any(|image| index.has_key(&image, &keys.wanted, &mut keys.other));
+        if !is_wanted {
+            index.index.remove(&keys.wanted, self.id);
+        }
+    }
+}

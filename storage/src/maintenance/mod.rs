@@ -1,0 +1,31 @@
+//! Garbage collection: what nobody can see any more is unlinked, and later freed.
+//!
+//! ```text
+//!   commit ----> queue of write sets ----> unlink ----> retire queue ----> memory
+//!                waits for the horizon                  waits for the oldest snapshot
+//! ```
+//!
+//! 1. A committed write set waits until the horizon has passed its timestamp. Then, for each row in
+//!    it: states older than the newest one that everybody sees are unlinked, index entries of keys
+//!    that only they had are removed, the row is folded into its base.
+//! 2. What was unlinked waits in the retire queue until every snapshot registered at that time is
+//!    gone.
+//! 3. What a rollback takes back goes to the same retire queue.
+//!
+//! One thread collects at a time, behind one lock: folding relies on it. The work is cooperative
+//! (each commit does a little, if the lock is free), and a background thread does the rest, unless
+//! maintenance is manual.
+//!
+//! Index entries. An entry may go when no state of the row that anybody can still reach has its
+//! key. That is checked under the key's latch; a writer who gives the row this key again chains
+//! its version first and adds the entry, under the latch, afterwards. So either the check sees the
+//! version, or the writer adds the entry anew.
+
+mod background;
+mod collector;
+mod undo;
+mod write_set;
+
+pub use background::spawn;
+pub use collector::{Collector, GarbageQueue};
+pub use write_set::{Touched, Write, WriteKind, WriteSet};

@@ -1,0 +1,53 @@
+//! Taking changes back: the other way in which states become unreachable.
+//!
+//! The owner of the changes holds the collector's lock meanwhile, because what it unlinks must be
+//! retired, and because it must not read base rows while they are folded.
+
+use super::collector::{Collector, Row};
+use super::write_set::{Write, WriteKind};
+use crate::catalog::TableEntry;
+use crate::mvcc::Registration;
+
+impl Collector {
+    /// Takes back the newest change of a row, which is that of `proof`'s owner. `entry` has all
+    /// indexes that the change may have entries in.
+    pub fn undo(&mut self, entry: &TableEntry, write: &Write, proof: &Registration) {
+        let Some((block, slot)) = entry.rows.place(write.row, proof) else {
+            unreachable!("a row with an uncommitted change is in its block");
+        };
+        let row = Row {
+            id: write.row,
+            block,
+            slot,
+            horizon: self.timeline.horizon(),
+            proof,
+        };
+        let gone = block.newest(slot, proof).image();
+        match write.kind {
+            WriteKind::Insert => block.undo_insert(slot),
+            WriteKind::Update(_) | WriteKind::Delete => {
+                if let Some(garbage) = block.undo_change(slot, proof) {
+                    self.retire(garbage);
+                }
+            }
+            WriteKind::Ddl(_) => return,
+        }
+        if let Some(gone) = gone {
+            for index in &entry.indexes {
+                if write.kind == WriteKind::Insert {
+                    self.keys.wanted.clear();
+                    index.encode_row(&mut self.keys.wanted, &gone);
+                    let _latch = index.latches.lock(&self.keys.wanted);
+                    index.index.remove(&self.keys.wanted, write.row);
+                } else {
+                    row.remove_key(index, &gone, &mut self.keys);
+                }
+            }
+        }
+        if write.kind == WriteKind::Insert
+            && let Some(garbage) = entry.rows.bury(write.row, proof)
+        {
+            self.retire(garbage);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a transaction did, row by row, in order.
+
+use crate::catalog::TableEntry;
+use crate::error::Result;
+use crate::ids::{ColumnId, RowId};
+use crate::pool::{Ledger, Owner, Reservation};
+use std::sync::Arc;
+
+/// Bytes of a write set that are not reserved one by one: every transaction may have them.
+const FREE_BYTES: usize = 4096;
+
+/// What was done to a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteKind {
+    /// It came.
+    Insert,
+    /// These columns changed: a number into [`WriteSet::columns`].
+    Update(u32),
+    /// It went.
+    Delete,
+    /// No row: a step of DDL, a number that its transaction understands.
+    Ddl(u32),
+}
+
+/// One change.
+#[derive(Clone, Copy, Debug)]
+pub struct Write {
+    /// The row.
+    pub row: RowId,
+    /// Which of [`WriteSet::touched`].
+    pub table: u32,
+    /// What was done.
+    pub kind: WriteKind,
+}
+
+/// A table that was written to.
+#[derive(Clone, Debug)]
+pub struct Touched {
+    /// As the transaction saw it last.
+    pub entry: Arc<TableEntry>,
+    /// Whether rows were written, and not only its structure.
+    pub rows: bool,
+}
+
+/// All changes of one transaction.
+#[derive(Debug, Default)]
+pub struct WriteSet {
+    writes: Vec<Write>,
+    touched: Vec<Touched>,
+    columns: Vec<Box<[ColumnId]>>,
+    reservation: Option<Reservation>,
+}
+
+impl WriteSet {
+    /// Makes room for one more write, so that [`Self::push`] cannot fail.
+    pub fn reserve(&mut self, ledger: &Arc<Ledger>) -> Result<()> {
+        if self.writes.len() < self.writes.capacity() {
+            return Ok(());
+        }
+        let wanted = (self.writes.capacity() * 2).max(16);
+        let bytes = wanted * size_of::<Write>();
+        if bytes > FREE_BYTES {
+            match &mut self.reservation {
+                Some(reservation) => reservation.resize(bytes as u64)?,
+                None => {
+                    self.reservation = Some(ledger.reserve(Owner::Transaction, bytes as u64)?);
+                }
+            }
+        }
+        self.writes.reserve_exact(wanted - self.writes.len());
+        Ok(())
+    }
+
+    /// Adds a write.
+    pub fn push(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Takes the last write out.
+    pub fn pop(&mut self) -> Option<Write> {
+        self.writes.pop()
+    }
+
+    /// All writes, in order.
+    pub fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// The tables written to.
+    pub fn touched(&self) -> &[Touched] {
+        &self.touched
+    }
+
+    /// The table of a write.
+    pub fn entry(&self, write: &Write) -> &Arc<TableEntry> {
+        &self.touched[write.table as usize].entry
+    }
+
+    /// The number of a table that was touched before; its entry becomes this one.
+    pub fn find(&mut self, entry: &Arc<TableEntry>) -> Option<u32> {
+        let same = |touched: &Touched| Arc::ptr_eq(&touched.entry.rows, &entry.rows);
+        // Statements write to one table many times: it is the last one.
+        let at = self.touched.iter().rposition(same)?;
+        if !Arc::ptr_eq(&self.touched[at].entry, entry) {
+            self.touched[at].entry = Arc::clone(entry);
+        }
+        Some(at as u32)
+    }
+
+    /// Notes a table that was not touched before.
+    pub fn touch(&mut self, entry: &Arc<TableEntry>) -> u32 {
+        self.touched.push(Touched {
+            entry: Arc::clone(entry),
+            rows: false,
+        });
+        self.touched.len() as u32 - 1
+    }
+
+    /// Notes that rows of the table are written; whether that is new.
+    pub fn touch_rows(&mut self, table: u32) -> bool {
+        !std::mem::replace(&mut self.touched[table as usize].rows, true)
+    }
+
+    /// Notes that they are not, after all.
+    pub fn untouch_rows(&mut self, table: u32) {
+        self.touched[table as usize].rows = false;
+    }
+
+    /// The number of a set of columns; rows of one statement share it.
+    pub fn columns_number(&mut self, columns: impl Iterator<Item = ColumnId> + Clone) -> u32 {
+        let last = self.columns.last();
+        if !last.is_some_and(|last| last.iter().copied().eq(columns.clone())) {
+            self.columns.push(columns.collect());
+        }
+        self.columns.len() as u32 - 1
+    }
+
+    /// A set of columns by its number.
+    pub fn columns(&self, number: u32) -> &[ColumnId] {
+        &self.columns[number as usize]
+    }
+}

@@ -1,0 +1,79 @@
+//! A shared pointer that readers follow under a registered snapshot.
+
+use super::registration::Registration;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+/// Holds an `Arc<T>` or nothing. Reading costs one load, because the borrow of a registration
+/// proves that what was taken out meanwhile has not been freed yet: [`Self::take`] gives the `Arc`
+/// to be put in the [`super::RetireQueue`].
+#[derive(Debug)]
+pub struct Protected<T>(AtomicPtr<T>);
+
+impl<T> Default for Protected<T> {
+    fn default() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+}
+
+impl<T> Protected<T> {
+    /// What it points to.
+    pub fn get<'a>(&'a self, _proof: &'a Registration) -> Option<&'a T> {
+        // SAFETY: the pointer came from `Arc::into_raw`, and its count is given up only through
+        // the retire queue, which waits until every snapshot registered at the time of `take` is
+        // gone; `_proof` is such a snapshot for as long as 'a, or younger than the `take`, in
+        // which case it no longer finds the pointer. Acquire pairs with `set`.
+        unsafe { self.0.load(Acquire).as_ref() }
+    }
+
+    /// What it points to, shared: to be held beyond the snapshot.
+    pub fn get_arc(&self, proof: &Registration) -> Option<Arc<T>> {
+        self.get(proof).map(|value| {
+            // SAFETY: `value` came from `Arc::into_raw`, and is alive as argued in `get`.
+            unsafe {
+                Arc::increment_strong_count(value);
+                Arc::from_raw(value)
+            }
+        })
+    }
+
+    /// Puts a value where there is none.
+    ///
+    /// # Panics
+    /// When there is one.
+    pub fn set(&self, value: Arc<T>) {
+        let new = Arc::into_raw(value).cast_mut();
+        let result = self
+            .0
+            .compare_exchange(ptr::null_mut(), new, AcqRel, Acquire);
+        assert!(result.is_ok(), "a protected pointer is set once");
+    }
+
+    /// Takes the value out, to be retired.
+    pub fn take(&self) -> Option<Retirable<T>> {
+        let old = self.0.swap(ptr::null_mut(), AcqRel);
+        // SAFETY: the pointer came from `Arc::into_raw`, and the swap made this call the only one
+        // that gives its count back.
+        (!old.is_null()).then(|| Retirable(unsafe { Arc::from_raw(old) }))
+    }
+
+    /// What it points to, without concurrency.
+    pub fn get_mut(&mut self) -> Option<&T> {
+        // SAFETY: `&mut self`: nobody takes the value meanwhile.
+        unsafe { self.0.get_mut().as_ref() }
+    }
+}
+
+impl<T> Drop for Protected<T> {
+    fn drop(&mut self) {
+        if let Some(Retirable(value)) = self.take() {
+            drop(value);
+        }
+    }
+}
+
+/// What was taken out of a [`Protected`]; it can only be retired.
+#[derive(Debug)]
+pub struct Retirable<T>(pub(super) Arc<T>);

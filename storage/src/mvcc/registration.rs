@@ -1,0 +1,79 @@
+//! A registered snapshot, held by a transaction and by all views of it.
+
+use super::stamp::{OwnerId, Stamp};
+use super::timeline::Timeline;
+use super::viewpoint::Viewpoint;
+use crate::ids::{Timestamp, TransactionId};
+use std::sync::Arc;
+
+/// A share in a slot of the [`Timeline`]. While one of its clones lives, nothing that its snapshot
+/// can reach is freed.
+#[derive(Debug)]
+pub struct Registration {
+    timeline: Arc<Timeline>,
+    owner: OwnerId,
+    snapshot: Timestamp,
+    transaction: TransactionId,
+}
+
+impl Registration {
+    pub(super) fn new(
+        timeline: Arc<Timeline>,
+        owner: OwnerId,
+        snapshot: Timestamp,
+        transaction: TransactionId,
+    ) -> Self {
+        Self {
+            timeline,
+            owner,
+            snapshot,
+            transaction,
+        }
+    }
+
+    /// Whose slot it is.
+    pub fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// The registered snapshot.
+    pub fn snapshot(&self) -> Timestamp {
+        self.snapshot
+    }
+
+    /// The transaction that claimed the slot.
+    pub fn transaction(&self) -> TransactionId {
+        self.transaction
+    }
+
+    /// The timeline it is registered in.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The marker of what this owner's `command` writes.
+    pub fn marker(&self, command: u64) -> Stamp {
+        Stamp::uncommitted(self.owner, command)
+    }
+
+    /// What `command` of this owner sees.
+    pub fn viewpoint(&self, command: u64) -> Viewpoint<'_> {
+        Viewpoint::new(self, command)
+    }
+}
+
+impl Clone for Registration {
+    fn clone(&self) -> Self {
+        self.timeline.hold(self.owner);
+        Self {
+            timeline: Arc::clone(&self.timeline),
+            ..*self
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.timeline.leave(self.owner);
+    }
+}

@@ -1,0 +1,105 @@
+//! What was unlinked and waits until nobody can reach it any more.
+
+use super::protected::Retirable;
+use super::timeline::Timeline;
+use super::version::VersionPointer;
+use crate::ids::Timestamp;
+use crate::pool::Pool;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
+
+/// Something unlinked.
+pub enum Garbage {
+    /// A version record of the queue's pool.
+    Version(VersionPointer),
+    /// Anything that frees itself when dropped.
+    Shared(Arc<dyn Any + Send + Sync>),
+}
+
+impl fmt::Debug for Garbage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => version.fmt(f),
+            Self::Shared(_) => f.write_str("Shared"),
+        }
+    }
+}
+
+impl<T: Any + Send + Sync> From<Retirable<T>> for Garbage {
+    fn from(value: Retirable<T>) -> Self {
+        Self::Shared(value.0)
+    }
+}
+
+/// Garbage in order of unlinking, each with the clock's value right after it was unlinked.
+#[derive(Debug)]
+pub struct RetireQueue {
+    pool: Arc<Pool>,
+    waiting: VecDeque<(Timestamp, Garbage)>,
+}
+
+impl RetireQueue {
+    /// An empty queue, for what came from `pool`.
+    pub fn new(pool: Arc<Pool>) -> Self {
+        Self {
+            pool,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Takes over what was unlinked just now.
+    pub fn retire(&mut self, timeline: &Timeline, garbage: impl Into<Garbage>) {
+        // Whoever registers a snapshot above this clock no longer finds it; pairs with the fence
+        // of `Timeline::register`.
+        fence(SeqCst);
+        self.waiting.push_back((timeline.latest(), garbage.into()));
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Frees what no registered snapshot can reach: all that was unlinked before the oldest of
+    /// them. (A snapshot taken at the very timestamp of the unlinking may be older than it.)
+    pub fn free(&mut self, oldest: Option<Timestamp>) {
+        while let Some((unlinked, _)) = self.waiting.front()
+            && oldest.is_none_or(|oldest| *unlinked < oldest)
+        {
+            if let Some((_, garbage)) = self.waiting.pop_front() {
+                self.release(garbage);
+            }
+        }
+        // A burst of garbage must not keep its queue for ever.
+        if self.waiting.len() * 4 < self.waiting.capacity() {
+            self.waiting.shrink_to(self.waiting.len() * 2);
+        }
+    }
+
+    fn release(&self, garbage: Garbage) {
+        match garbage {
+            Garbage::Version(version) => {
+                // SAFETY: it was unlinked before it was retired, and every snapshot that was
+                // registered at that time is gone (`free`): nobody holds or finds the pointer.
+                unsafe { version.free(&self.pool) }
+            }
+            Garbage::Shared(value) => drop(value),
+        }
+    }
+}
+
+impl Drop for RetireQueue {
+    /// The queue goes with its database, when no transaction and no view is left.
+    fn drop(&mut self) {
+        self.free(None);
+    }
+}

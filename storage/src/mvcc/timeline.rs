@@ -1,0 +1,218 @@
+//! The clock, the registered snapshots, and the state of every running transaction.
+//!
+//! A fixed table of slots, one cache line each. A slot is claimed without a lock when a transaction
+//! (or a view outside any) begins, and released when the last holder leaves.
+//!
+//! ```text
+//!   state      free -> active -> committed at ts -> free
+//!                          \---> rolling back ----> free
+//!   snapshot   the timestamp it reads at; IDLE while nothing is registered
+//! ```
+//!
+//! *Registering* publishes the clock's value in the slot and then reads the clock again, until both
+//! agree. *The horizon* reads the clock first and the slots after it. All these accesses are
+//! `SeqCst`, so they have one order: if the horizon missed a snapshot, the snapshot was published
+//! after the horizon looked, hence the registering thread reads the clock again later than the
+//! horizon did, and ends up with a snapshot at or above it.
+//!
+//! *Committing* stores the state before it moves the clock. A snapshot at or above the commit's
+//! timestamp therefore finds the state committed; an older one sees `active` or a timestamp above
+//! its own, and both mean: not visible.
+
+use super::registration::Registration;
+use super::stamp::{OwnerId, SLOTS_MAX};
+use crate::error::{Error, Result};
+use crate::ids::{Timestamp, TransactionId};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
+
+const FREE: u64 = 0;
+const ACTIVE: u64 = 1;
+const COMMITTED: u64 = 2;
+const STATE_BITS: u32 = 2;
+const IDLE: u64 = u64::MAX;
+
+/// Commits whose transaction is remembered, to name the rival in a conflict.
+const RECENT: usize = 4096;
+
+#[repr(align(64))]
+#[derive(Debug)]
+struct Slot {
+    state: AtomicU64,
+    snapshot: AtomicU64,
+    transaction: AtomicU64,
+    holders: AtomicU32,
+}
+
+/// What became of a slot's owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// It runs, rolls back, or is gone.
+    Undecided,
+    /// It committed.
+    Committed(Timestamp),
+}
+
+/// The clock and all registered snapshots of one database.
+#[derive(Debug)]
+pub struct Timeline {
+    clock: AtomicU64,
+    /// Slots at and above this index were never claimed.
+    high: AtomicUsize,
+    transactions: AtomicU64,
+    slots: Box<[Slot]>,
+    /// Which transaction committed at a timestamp, the last [`RECENT`] of them.
+    recent: Box<[AtomicU64]>,
+}
+
+thread_local! {
+    /// The slot this thread had last: most likely free, and warm in its cache.
+    static LAST_SLOT: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Timeline {
+    /// A timeline at timestamp 0.
+    pub fn new() -> Arc<Self> {
+        let slot = |_| Slot {
+            state: AtomicU64::new(FREE),
+            snapshot: AtomicU64::new(IDLE),
+            transaction: AtomicU64::new(0),
+            holders: AtomicU32::new(0),
+        };
+        Arc::new(Self {
+            clock: AtomicU64::new(0),
+            high: AtomicUsize::new(0),
+            transactions: AtomicU64::new(0),
+            slots: (0..SLOTS_MAX).map(slot).collect(),
+            recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    /// The latest committed timestamp.
+    pub fn latest(&self) -> Timestamp {
+        Timestamp(self.clock.load(SeqCst))
+    }
+
+    /// Sets the clock, before the first transaction.
+    pub fn start_at(&self, timestamp: Timestamp) {
+        self.clock.store(timestamp.0, SeqCst);
+    }
+
+    /// Claims a slot and registers a snapshot of the latest committed state.
+    ///
+    /// # Errors
+    /// `TooManyTransactions` when all slots are taken.
+    pub fn register(self: &Arc<Self>) -> Result<Registration> {
+        let index = self.claim().ok_or(Error::TooManyTransactions {
+            limit: SLOTS_MAX as u64,
+        })?;
+        let slot = &self.slots[index];
+        let id = TransactionId(self.transactions.fetch_add(1, Relaxed) + 1);
+        slot.transaction.store(id.0, Relaxed);
+        slot.holders.store(1, Relaxed);
+        let mut now = self.clock.load(SeqCst);
+        loop {
+            slot.snapshot.store(now, SeqCst);
+            match self.clock.load(SeqCst) {
+                same if same == now => break,
+                later => now = later,
+            }
+        }
+        // Reads of rows stay behind the publication; pairs with the fence in `oldest`.
+        fence(SeqCst);
+        let owner = OwnerId(index as u16);
+        let timeline = Arc::clone(self);
+        Ok(Registration::new(timeline, owner, Timestamp(now), id))
+    }
+
+    fn claim(&self) -> Option<usize> {
+        let hint = LAST_SLOT.get();
+        let index = if self.try_claim(hint) {
+            hint
+        } else {
+            (0..self.slots.len()).find(|index| self.try_claim(*index))?
+        };
+        LAST_SLOT.set(index);
+        self.high.fetch_max(index + 1, SeqCst);
+        Some(index)
+    }
+
+    fn try_claim(&self, index: usize) -> bool {
+        let state = &self.slots[index].state;
+        // Relaxed is enough to look; Acquire on success takes over what the last owner left.
+        state.load(Relaxed) == FREE
+            && state
+                .compare_exchange(FREE, ACTIVE, Acquire, Relaxed)
+                .is_ok()
+    }
+
+    pub(super) fn hold(&self, owner: OwnerId) {
+        self.slots[usize::from(owner.0)]
+            .holders
+            .fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn leave(&self, owner: OwnerId) {
+        let slot = &self.slots[usize::from(owner.0)];
+        // As in Arc: what any holder did happens before the release.
+        if slot.holders.fetch_sub(1, AcqRel) == 1 {
+            slot.snapshot.store(IDLE, Release);
+            slot.state.store(FREE, Release);
+        }
+    }
+
+    pub(super) fn state(&self, owner: OwnerId) -> State {
+        // Acquire: the caller re-reads the word with the marker after this load.
+        let state = self.slots[usize::from(owner.0)].state.load(Acquire);
+        if state & ((1 << STATE_BITS) - 1) == COMMITTED {
+            State::Committed(Timestamp(state >> STATE_BITS))
+        } else {
+            State::Undecided
+        }
+    }
+
+    /// The one step that makes a transaction's changes visible. The caller holds the commit
+    /// section, and `timestamp` is one above [`Self::latest`].
+    pub fn commit(&self, registration: &Registration, timestamp: Timestamp) {
+        debug_assert_eq!(timestamp.0, self.latest().0 + 1, "commits are in order");
+        let slot = &self.slots[usize::from(registration.owner().0)];
+        slot.state
+            .store(timestamp.0 << STATE_BITS | COMMITTED, Release);
+        self.recent[timestamp.0 as usize % RECENT].store(registration.transaction().0, Relaxed);
+        self.clock.store(timestamp.0, SeqCst);
+    }
+
+    /// The transaction that holds a slot now.
+    pub fn transaction_of(&self, owner: OwnerId) -> TransactionId {
+        TransactionId(self.slots[usize::from(owner.0)].transaction.load(Relaxed))
+    }
+
+    /// The transaction that committed at a timestamp; `TransactionId(0)` when that is long ago.
+    pub fn transaction_at(&self, timestamp: Timestamp) -> TransactionId {
+        let id = self.recent[timestamp.0 as usize % RECENT].load(Relaxed);
+        let recent = self.latest().0.saturating_sub(timestamp.0) < RECENT as u64;
+        TransactionId(if recent { id } else { 0 })
+    }
+
+    /// The oldest registered snapshot. What was unlinked below it, or at any time if there is
+    /// none, is out of every reader's reach.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        // What was unlinked before this call is unlinked for whoever registers after it.
+        fence(SeqCst);
+        let high = self.high.load(SeqCst);
+        let oldest = self.slots[..high]
+            .iter()
+            .map(|slot| slot.snapshot.load(SeqCst))
+            .min()
+            .filter(|oldest| *oldest != IDLE);
+        oldest.map(Timestamp)
+    }
+
+    /// The timestamp at or above which all present and future snapshots are.
+    pub fn horizon(&self) -> Timestamp {
+        let latest = self.latest();
+        self.oldest().map_or(latest, |oldest| oldest.min(latest))
+    }
+}

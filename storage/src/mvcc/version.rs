@@ -1,0 +1,300 @@
+//! Version records and the words that link them.
+//!
+//! ```text
+//!   head word   0                     empty: the base row below is the newest
+//!               pointer | 1           a version record
+//!               stamp << 2 | 2        the row was deleted: a delete of a bare row allocates nothing
+//!
+//!   record      [ begin 8 | older 8 | bytes 4 | tombstone 4 | 0 8 ][ image ]
+//! ```
+//!
+//! A record is filled before it is published (Release) and its image never changes afterwards;
+//! `begin` goes from marker to timestamp or to *aborted*, and `older` from a link to empty (cut),
+//! once each. So whoever loads a link with Acquire reads the image without further care.
+//!
+//! The memory is freed only by the [`super::RetireQueue`], or with the whole block. The borrow of a
+//! [`Registration`] therefore proves that a link followed under it leads to a living record.
+
+use super::registration::Registration;
+use super::retire::Garbage;
+use super::stamp::Stamp;
+use crate::error::{Error, Result};
+use crate::pool::{Owner, Pool};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+const TAG_MASK: u64 = 3;
+const TAG_VERSION: u64 = 1;
+const TAG_DELETED: u64 = 2;
+const HEADER_BYTES: usize = size_of::<Version>();
+
+/// A stamp that changes under readers.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct StampWord(AtomicU64);
+
+impl StampWord {
+    /// What it says now.
+    pub fn load(&self) -> Stamp {
+        // Acquire: what was written before the stamp is readable after it.
+        Stamp(self.0.load(Acquire))
+    }
+
+    /// Says something new. Only the owner of the marker in it, or garbage collection, may.
+    pub fn store(&self, stamp: Stamp) {
+        self.0.store(stamp.0, Release);
+    }
+}
+
+/// A version of a row, or the note that it was deleted.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Version {
+    begin: StampWord,
+    older: HeadWord,
+    bytes: u32,
+    tombstone: u32,
+}
+
+/// A pointer to a version that somebody has unlinked, or is about to.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionPointer(NonNull<Version>);
+
+// SAFETY: a version's mutable parts are atomics, and its image does not change once published.
+unsafe impl Send for VersionPointer {}
+// SAFETY: as above.
+unsafe impl Sync for VersionPointer {}
+
+impl VersionPointer {
+    /// Gives the memory back.
+    ///
+    /// # Safety
+    /// The record came from `pool`, is linked nowhere, and nobody borrows it.
+    pub(super) unsafe fn free(self, pool: &Pool) {
+        // SAFETY: by contract the record is alive, ours alone, and of that many bytes.
+        unsafe {
+            let bytes = self.0.as_ref().bytes as usize;
+            pool.free(Owner::Version, self.0.cast(), bytes);
+        }
+    }
+}
+
+impl Version {
+    /// When it begins to count.
+    pub fn begin(&self) -> &StampWord {
+        &self.begin
+    }
+
+    /// What it was chained over.
+    pub fn older(&self) -> &HeadWord {
+        &self.older
+    }
+
+    /// The row's image; `None` if this version says that the row was deleted.
+    pub fn image(&self) -> Option<&[u8]> {
+        if self.tombstone != 0 {
+            return None;
+        }
+        let length = self.bytes as usize - HEADER_BYTES;
+        // The image is beyond what `&self` may reach, so the pointer is made from the record's
+        // exposed one.
+        let image = ptr::with_exposed_provenance(ptr::from_ref(self).addr() + HEADER_BYTES);
+        // SAFETY: the record was allocated with `bytes` bytes, of which the image is the rest;
+        // it was written before publication and has not changed since.
+        Some(unsafe { slice::from_raw_parts(image, length) })
+    }
+
+    /// Unlinks everything older than this version, and hands it out.
+    pub fn cut_older(&self, proof: &Registration, mut retire: impl FnMut(Garbage)) {
+        let mut link = self.older.load(proof);
+        self.older.0.store(0, Release);
+        while let Head::Version(version) = link {
+            link = version.older.load(proof);
+            retire(version.garbage());
+        }
+    }
+
+    fn garbage(&self) -> Garbage {
+        Garbage::Version(VersionPointer(NonNull::from(self)))
+    }
+}
+
+/// A version that nobody else knows yet; dropped unpublished, its memory is given back.
+#[derive(Debug)]
+pub struct NewVersion<'p> {
+    pool: &'p Pool,
+    version: NonNull<Version>,
+}
+
+impl<'p> NewVersion<'p> {
+    /// A version with a zeroed image of `image_bytes`.
+    pub fn with_image(pool: &'p Pool, begin: Stamp, image_bytes: usize) -> Result<Self> {
+        let bytes = Self::total(image_bytes)?;
+        let memory = pool.allocate(Owner::Version, bytes as usize)?;
+        Ok(Self::fill(pool, memory, begin, bytes, 0))
+    }
+
+    /// A version that says that the row was deleted. It may take from the emergency reserve, so
+    /// that a full database can be emptied.
+    pub fn tombstone(pool: &'p Pool, begin: Stamp) -> Result<Self> {
+        let memory = pool.allocate_emergency(Owner::Version, HEADER_BYTES)?;
+        Ok(Self::fill(pool, memory, begin, HEADER_BYTES as u32, 1))
+    }
+
+    fn total(image_bytes: usize) -> Result<u32> {
+        let total = HEADER_BYTES as u64 + image_bytes as u64;
+        u32::try_from(total).map_err(|_| Error::LimitExceeded {
+            what: "size of a row in bytes",
+            found: total,
+            limit: u64::from(u32::MAX),
+        })
+    }
+
+    fn fill(pool: &'p Pool, memory: NonNull<u8>, begin: Stamp, bytes: u32, tombstone: u32) -> Self {
+        let version = memory.cast::<Version>();
+        // SAFETY: the pool gave at least a header's bytes, aligned to 16, to us alone.
+        unsafe {
+            version.write(Version {
+                begin: StampWord(AtomicU64::new(begin.0)),
+                older: HeadWord::default(),
+                bytes,
+                tombstone,
+            });
+        }
+        Self { pool, version }
+    }
+
+    /// The image, to be filled.
+    pub fn image_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the record is ours alone, zeroed by the pool, and `bytes` long.
+        unsafe {
+            let length = self.version.as_ref().bytes as usize - HEADER_BYTES;
+            slice::from_raw_parts_mut(self.version.as_ptr().add(1).cast(), length)
+        }
+    }
+}
+
+impl Drop for NewVersion<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was never published (`HeadWord::push` forgets those that were).
+        unsafe { VersionPointer(self.version).free(self.pool) }
+    }
+}
+
+/// What a head or an `older` link says.
+#[derive(Clone, Copy, Debug)]
+pub enum Head<'a> {
+    /// Nothing above the base row.
+    Empty,
+    /// A version record.
+    Version(&'a Version),
+    /// The base row was deleted.
+    Deleted(Stamp),
+}
+
+impl Head<'_> {
+    fn word(self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Version(version) => ptr::from_ref(version).addr() as u64 | TAG_VERSION,
+            Self::Deleted(stamp) => stamp.0 << 2 | TAG_DELETED,
+        }
+    }
+}
+
+/// The tagged word that leads to a row's newest version, or a version to the next older one.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct HeadWord(AtomicU64);
+
+impl HeadWord {
+    /// Whether nothing is above the base row. What was written to the base before is readable.
+    pub fn is_empty(&self) -> bool {
+        self.0.load(Acquire) == 0
+    }
+
+    /// Follows the word.
+    pub fn load<'a>(&'a self, _proof: &'a Registration) -> Head<'a> {
+        let word = self.0.load(Acquire);
+        match word & TAG_MASK {
+            TAG_VERSION => {
+                let pointer = ptr::with_exposed_provenance::<Version>((word & !TAG_MASK) as usize);
+                // SAFETY: only `push` and the copying of words write pointers, so it points to a
+                // published record; `_proof` keeps it from being freed for 'a (module header).
+                Head::Version(unsafe { &*pointer })
+            }
+            TAG_DELETED => Head::Deleted(Stamp(word >> 2)),
+            _ => Head::Empty,
+        }
+    }
+
+    /// Chains a version over what was `seen`; gives it back where the word has changed since.
+    pub fn push<'p>(&self, seen: Head<'_>, new: NewVersion<'p>) -> Result<(), NewVersion<'p>> {
+        // SAFETY: the record is ours alone.
+        let version = unsafe { new.version.as_ref() };
+        version.older.0.store(seen.word(), Release);
+        let word = new.version.as_ptr().expose_provenance() as u64 | TAG_VERSION;
+        // AcqRel: publishes the record, and takes over what was done under the word seen.
+        match self.0.compare_exchange(seen.word(), word, AcqRel, Acquire) {
+            Ok(_) => {
+                std::mem::forget(new);
+                Ok(())
+            }
+            Err(_) => Err(new),
+        }
+    }
+
+    /// Notes the deletion of a bare row; fails where a version or a deletion came first.
+    pub fn delete(&self, stamp: Stamp) -> bool {
+        let word = Head::Deleted(stamp).word();
+        self.0.compare_exchange(0, word, AcqRel, Acquire).is_ok()
+    }
+
+    /// Gives a deletion its final stamp. Only its owner may.
+    pub fn stamp_deletion(&self, stamp: Stamp) {
+        self.0.store(Head::Deleted(stamp).word(), Release);
+    }
+
+    /// Takes a deletion back. Only its owner may.
+    pub fn undo_deletion(&self) {
+        self.0.store(0, Release);
+    }
+
+    /// Takes back the newest version, which is the caller's own and uncommitted, so that nobody
+    /// else can have chained another one over it.
+    pub fn undo_version(&self, newest: &Version) -> Garbage {
+        newest.begin.store(Stamp::ABORTED);
+        let older = newest.older.0.load(Acquire);
+        let word = Head::Version(newest).word();
+        let result = self.0.compare_exchange(word, older, AcqRel, Acquire);
+        assert!(result.is_ok(), "an uncommitted version is the newest");
+        newest.garbage()
+    }
+
+    /// Replaces the newest version by a link that says the same: empty once it was folded into the
+    /// base, or the deletion that a tombstone stands for. Fails where a newer version came.
+    pub fn replace(&self, newest: &Version, by: Head<'_>) -> Option<Garbage> {
+        let word = Head::Version(newest).word();
+        self.0
+            .compare_exchange(word, by.word(), AcqRel, Acquire)
+            .is_ok()
+            .then(|| newest.garbage())
+    }
+
+    /// Frees the whole chain, when nobody can look any more.
+    pub fn free_chain(&mut self, pool: &Pool) {
+        let mut word = std::mem::take(self.0.get_mut());
+        while word & TAG_MASK == TAG_VERSION {
+            let pointer = ptr::with_exposed_provenance_mut::<Version>((word & !TAG_MASK) as usize);
+            let version = VersionPointer(NonNull::new(pointer).expect("a tagged pointer"));
+            // SAFETY: `&mut self` ends all borrows; a linked record has not been freed, and each
+            // is linked once.
+            unsafe {
+                word = *(*pointer).older.0.get_mut();
+                version.free(pool);
+            }
+        }
+    }
+}

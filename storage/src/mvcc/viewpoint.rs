@@ -1,0 +1,100 @@
+//! What one command sees.
+
+use super::registration::Registration;
+use super::stamp::{OwnerId, Stamp, StampKind};
+use super::timeline::State;
+use crate::ids::{Timestamp, TransactionId};
+
+/// A snapshot together with the owner's own command: the point from which rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewpoint<'r> {
+    registration: &'r Registration,
+    command: u64,
+}
+
+/// A stamp once its owner was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resolved {
+    /// Never inserted, or rolled back.
+    Nothing,
+    /// Committed then.
+    Committed(Timestamp),
+    /// Written by this transaction, by that command.
+    Own(u64),
+    /// Written by another transaction that has not committed (yet).
+    Rival(OwnerId),
+}
+
+impl<'r> Viewpoint<'r> {
+    pub(super) fn new(registration: &'r Registration, command: u64) -> Self {
+        Self {
+            registration,
+            command,
+        }
+    }
+
+    /// The registration whose borrow protects what is read.
+    pub fn registration(&self) -> &'r Registration {
+        self.registration
+    }
+
+    /// Resolves the stamp that `read` loads (with Acquire); a marker is resolved through its
+    /// owner's slot.
+    ///
+    /// A slot may be released and claimed anew at any time. So the word is read once more after
+    /// the slot's state: a transaction stamps or unlinks all its words before it leaves its slot,
+    /// hence a word that still holds the marker proves that the state read was its owner's.
+    pub fn resolve(&self, read: impl Fn() -> Stamp) -> Resolved {
+        let mut stamp = read();
+        loop {
+            match stamp.kind() {
+                StampKind::Never | StampKind::Aborted => return Resolved::Nothing,
+                StampKind::Committed(timestamp) => return Resolved::Committed(timestamp),
+                StampKind::Uncommitted { owner, command } => {
+                    if owner == self.registration.owner() {
+                        return Resolved::Own(command);
+                    }
+                    let state = self.registration.timeline().state(owner);
+                    let again = read();
+                    if again == stamp {
+                        return match state {
+                            State::Committed(timestamp) => Resolved::Committed(timestamp),
+                            State::Undecided => Resolved::Rival(owner),
+                        };
+                    }
+                    stamp = again;
+                }
+            }
+        }
+    }
+
+    /// Whether the command sees what has that stamp.
+    pub fn sees(&self, read: impl Fn() -> Stamp) -> bool {
+        self.sees_resolved(self.resolve(read))
+    }
+
+    /// Whether the command sees what resolved so.
+    pub fn sees_resolved(&self, resolved: Resolved) -> bool {
+        match resolved {
+            Resolved::Committed(timestamp) => timestamp <= self.registration.snapshot(),
+            Resolved::Own(command) => command < self.command,
+            Resolved::Nothing | Resolved::Rival(_) => false,
+        }
+    }
+
+    /// Whether this very command wrote it.
+    pub fn is_own_command(&self, resolved: Resolved) -> bool {
+        matches!(resolved, Resolved::Own(command) if command >= self.command)
+    }
+
+    /// The transaction behind a stamp that is in the way, to be named in a conflict.
+    pub fn rival(&self, resolved: Resolved) -> TransactionId {
+        let timeline = self.registration.timeline();
+        match resolved {
+            Resolved::Committed(timestamp) => timeline.transaction_at(timestamp),
+            Resolved::Rival(owner) => timeline.transaction_of(owner),
+            Resolved::Own(_) => self.registration.transaction(),
+            Resolved::Nothing => TransactionId(0),
+        }
+    }
+}

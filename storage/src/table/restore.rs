@@ -1,0 +1,136 @@
+//! Putting rows back in their places, before the first transaction.
+//!
+//! Recovery is alone with the table, and visits blocks in any order. Slots that it claims but does
+//! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
+//! holes are dead, so that a block of holes only is freed.
+
+use super::{Table, Tail};
+use crate::block::{Block, Written};
+use crate::error::Result;
+use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot, Timestamp};
+use crate::mvcc::{Garbage, Registration, Stamp};
+use crate::value::ValueRef;
+use std::sync::Arc;
+
+impl Table {
+    /// Puts a row in its place.
+    pub fn restore_insert<'v>(
+        &self,
+        row: RowId,
+        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+        begin: Timestamp,
+        proof: &Registration,
+    ) -> Result<()> {
+        let block = self.restore_block(row.block(), row.slot(), proof)?;
+        block.restore(row.slot(), values, committed(begin))
+    }
+
+    /// Changes columns of a restored row; `false` if there is no such row.
+    pub fn restore_update(
+        &self,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+        begin: Timestamp,
+        proof: &Registration,
+        retire: impl FnMut(Garbage),
+    ) -> Result<bool> {
+        let Some((block, slot)) = self.place(row, proof) else {
+            return Ok(false);
+        };
+        let viewpoint = proof.viewpoint(0);
+        let written = block.update(slot, &viewpoint, committed(begin), changes)?;
+        block.fold(slot, &block.newest(slot, proof), proof, retire);
+        Ok(written == Written::Done)
+    }
+
+    /// Removes a restored row; `false` if there is no such row.
+    pub fn restore_delete(
+        &self,
+        row: RowId,
+        begin: Timestamp,
+        proof: &Registration,
+        retire: impl FnMut(Garbage),
+    ) -> Result<bool> {
+        let Some((block, slot)) = self.place(row, proof) else {
+            return Ok(false);
+        };
+        let viewpoint = proof.viewpoint(0);
+        let written = block.delete(slot, &viewpoint, committed(begin))?;
+        block.fold(slot, &block.newest(slot, proof), proof, retire);
+        Ok(written == Written::Done)
+    }
+
+    /// Gives no row an id below `next` any more.
+    pub fn restore_next_row(&self, next: RowId, proof: &Registration) -> Result<()> {
+        if next <= self.next_row() {
+            return Ok(());
+        }
+        match next.slot() {
+            Slot(0) => self.restore_tail(next.block().0, proof),
+            Slot(slot) => {
+                let block = self.restore_block(next.block(), Slot(slot - 1), proof)?;
+                block.restore_claim(Slot(slot - 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the restoring: what is dead is counted as such, and blocks of dead rows only go.
+    pub fn finish_restore(&self, proof: &Registration) {
+        let blocks = self.tail.load().next;
+        for number in 0..blocks {
+            let number = BlockNo(number);
+            let entry = self.directory.get(number);
+            let Some(block) = entry.and_then(|entry| entry.get(proof)) else {
+                continue;
+            };
+            if number.0 + 1 < blocks {
+                block.restore_claim(Slot(block.capacity() as u16 - 1));
+            }
+            block.count_dead(proof);
+            if block.is_dead() {
+                // Nobody else looks yet: the garbage needs no queue.
+                drop(self.remove_block(number));
+            }
+        }
+    }
+
+    fn restore_block(
+        &self,
+        number: BlockNo,
+        slot: Slot,
+        proof: &Registration,
+    ) -> Result<Arc<Block>> {
+        let entry = self.directory.get(number);
+        if let Some(block) = entry.and_then(|entry| entry.get_arc(proof)) {
+            return Ok(block);
+        }
+        let usual = self.layout.capacity(number.0);
+        let capacity = if usize::from(slot.0) < usual {
+            0
+        } else {
+            BLOCK_SLOTS
+        };
+        let tail = self.tail.load_full();
+        let block = self.add_block(number.0, capacity)?;
+        if number.0 < tail.next {
+            self.tail.store(tail);
+        }
+        Ok(block)
+    }
+
+    /// Lets the next block be number `next`.
+    fn restore_tail(&self, next: u32, proof: &Registration) {
+        let last = next.checked_sub(1).map(BlockNo);
+        let last = last.and_then(|number| self.directory.get(number)?.get_arc(proof));
+        if let Some(block) = &last {
+            block.restore_claim(Slot(block.capacity() as u16 - 1));
+        }
+        self.tail.store(Arc::new(Tail { next, block: last }));
+    }
+}
+
+/// Zero says *never*, and rows of a fresh checkpoint may carry it.
+fn committed(begin: Timestamp) -> Stamp {
+    Stamp::committed(begin.max(Timestamp(1)))
+}

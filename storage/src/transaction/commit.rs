@@ -1,0 +1,158 @@
+//! Commit.
+
+use super::{Committed, Core, RowRef, Transaction};
+use crate::block::Chain;
+use crate::catalog::{Catalog, same};
+use crate::error::{Error, Result};
+use crate::ids::Timestamp;
+use crate::maintenance::{Write, WriteKind, WriteSet};
+use crate::mvcc::Registration;
+use crate::wal::FrameBuilder;
+use std::sync::Arc;
+
+impl Transaction {
+    pub(super) fn new(core: Arc<Core>, registration: Registration, catalog: Arc<Catalog>) -> Self {
+        Self {
+            core,
+            registration,
+            command: 0,
+            base: Arc::clone(&catalog),
+            catalog,
+            ddl: Vec::new(),
+            set: WriteSet::default(),
+        }
+    }
+
+    /// Makes all changes visible to later snapshots, at once, and waits until they are as durable
+    /// as the store's level asks. On error nothing has happened, except for `OutcomeUnknown`.
+    pub fn commit(self) -> Result<Committed> {
+        if !self.has_writes() {
+            return Ok(Committed {
+                timestamp: None,
+                lsn: None,
+            });
+        }
+        let core = Arc::clone(&self.core);
+        let mut frame = None;
+        if let Some(attached) = core.log() {
+            let mut encoded = self.encode();
+            attached.log.reserve(&mut encoded)?;
+            frame = Some(encoded);
+        }
+
+        let section = core.commit.lock();
+        let catalog = self.check_structure()?;
+        let timestamp = Timestamp(core.timeline.latest().0 + 1);
+        // From here on nothing fails.
+        let lsn = match (core.log(), frame) {
+            (Some(attached), Some(frame)) => Some(attached.log.append(frame, timestamp)),
+            _ => None,
+        };
+        if let Some(mut catalog) = catalog {
+            catalog.set_since(timestamp);
+            core.catalog.store(Arc::new(catalog));
+        }
+        for touched in self.set.touched().iter().filter(|touched| touched.rows) {
+            touched.entry.rows.note_commit(timestamp);
+        }
+        core.timeline.commit(&self.registration, timestamp);
+        drop(section);
+
+        self.finish(timestamp);
+        if let (Some(attached), Some(lsn)) = (core.log(), lsn)
+            && attached.wait_durable
+        {
+            attached.log.wait_durable(lsn)?;
+        }
+        Ok(Committed {
+            timestamp: Some(timestamp),
+            lsn,
+        })
+    }
+
+    /// Whether the tables written to are still what they were; and the catalog to be installed, if
+    /// this transaction changed it. Called inside the commit section.
+    fn check_structure(&self) -> Result<Option<Catalog>> {
+        let latest = self.core.catalog.load();
+        if !Arc::ptr_eq(&latest, &self.base) {
+            for touched in self.set.touched() {
+                let id = touched.entry.def.id;
+                let own = self.restructured().any(|changed| changed == id);
+                if !own && !same(self.base.table_by_id(id), latest.table_by_id(id)) {
+                    return Err(Error::SchemaConflict {
+                        table: touched.entry.def.name.clone(),
+                    });
+                }
+            }
+        }
+        if self.ddl.is_empty() {
+            return Ok(None);
+        }
+        let mut changed: Vec<_> = self.restructured().collect();
+        changed.sort_unstable();
+        changed.dedup();
+        Catalog::merge(&self.base, &self.catalog, &latest, &changed).map(Some)
+    }
+
+    /// Stamps what was written, hands it to the collector, and leaves.
+    fn finish(mut self, timestamp: Timestamp) {
+        for write in self.set.writes() {
+            if matches!(write.kind, WriteKind::Ddl(_)) {
+                continue;
+            }
+            let rows = &self.set.entry(write).rows;
+            if let Some((block, slot)) = rows.place(write.row, &self.registration) {
+                block.stamp(slot, &self.registration, timestamp);
+            }
+        }
+        self.leave_gates();
+        let set = std::mem::take(&mut self.set);
+        let writes = set.writes().len();
+        let core = Arc::clone(&self.core);
+        core.hand_over(timestamp, set);
+        // Gives up the snapshot, if no view is left.
+        drop(self);
+        core.cooperate(writes);
+    }
+
+    /// The write set as a log frame.
+    ///
+    /// A row that was changed several times is logged as often, each time with the last values of
+    /// the columns that changed then: replayed in order they come to the same.
+    fn encode(&self) -> FrameBuilder {
+        let mut frame = FrameBuilder::new();
+        for write in self.set.writes() {
+            let entry = self.set.entry(write);
+            let table = entry.def.id;
+            match write.kind {
+                WriteKind::Ddl(step) => frame.catalog(self.ddl[step as usize].change()),
+                WriteKind::Delete => frame.delete(table, write.row),
+                WriteKind::Insert => {
+                    let image = self.image(write, |chain| chain.last()?.image());
+                    let columns = entry.def.columns.iter();
+                    let values = columns.map(|column| (column.id, image.get(column.id)));
+                    frame.insert(table, write.row, values);
+                }
+                WriteKind::Update(columns) => {
+                    let image = self.image(write, |mut chain| chain.find_map(|link| link.image()));
+                    let columns = self.set.columns(columns).iter();
+                    let values = columns.map(|column| (*column, image.get(*column)));
+                    frame.update(table, write.row, values);
+                }
+            }
+        }
+        frame
+    }
+
+    fn image(
+        &self,
+        write: &Write,
+        pick: impl for<'a> FnOnce(Chain<'a>) -> Option<RowRef<'a>>,
+    ) -> RowRef<'_> {
+        let rows = &self.set.entry(write).rows;
+        let place = rows.place(write.row, &self.registration);
+        place
+            .and_then(|(block, slot)| pick(block.chain(slot, &self.registration)))
+            .expect("a row that was written has an image")
+    }
+}

@@ -1,0 +1,154 @@
+//! Recovery's side of the core: single-threaded, before the first transaction.
+//!
+//! Rows are put in their places by id; the clock stands at its end meanwhile, so that every restored
+//! state is in the snapshot of the restoring calls. Indexes stay empty until the end, and are then
+//! filled from the rows that live.
+
+use super::Core;
+use crate::catalog::{Catalog, CatalogChange, IndexEntry, TableEntry};
+use crate::error::{Error, Result};
+use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
+use crate::mvcc::Registration;
+use crate::table::Found;
+use crate::value::{Value, ValueRef};
+use std::sync::Arc;
+
+/// A clock above every timestamp to be restored.
+const RECOVERING: Timestamp = Timestamp(1 << 59);
+
+impl Core {
+    fn restoring(&self) -> Result<Registration> {
+        self.timeline.start_at(RECOVERING);
+        self.timeline.register()
+    }
+
+    /// Applies one step of DDL; ids in definitions are taken as they are. New indexes stay empty
+    /// until [`Self::finish_recovery`].
+    pub fn restore_catalog(&self, change: &CatalogChange) -> Result<()> {
+        let mut catalog = Catalog::clone(&self.catalog.load());
+        let undefined = |name: String| Error::UndefinedRelation(name);
+        match change {
+            CatalogChange::CreateTable(def) => {
+                let next = TableId(def.id.0.saturating_add(1));
+                self.restore_next_ids(next, IndexId(0));
+                let entry = TableEntry::new(def.clone(), &self.pool);
+                catalog.set_table(def.id, Some(Arc::new(entry)))?;
+            }
+            CatalogChange::DropTable(id) => catalog.set_table(*id, None)?,
+            CatalogChange::CreateIndex(def) => {
+                let next = IndexId(def.id.0.saturating_add(1));
+                self.restore_next_ids(TableId(0), next);
+                let table = catalog.table_by_id(def.table);
+                let table = table.ok_or_else(|| undefined(def.table.to_string()))?;
+                let mut indexes = table.indexes.clone();
+                let index = IndexEntry::new(def.clone(), self.ledger())?;
+                indexes.push(Arc::new(index));
+                let changed = table.with_indexes(indexes);
+                catalog.set_table(def.table, Some(Arc::new(changed)))?;
+            }
+            CatalogChange::DropIndex(id) => {
+                let found = catalog.index_by_id(*id);
+                let (table, _) = found.ok_or_else(|| undefined(id.to_string()))?;
+                let kept = table.indexes.iter().filter(|index| index.def.id != *id);
+                let changed = table.with_indexes(kept.cloned().collect());
+                catalog.set_table(changed.def.id, Some(Arc::new(changed)))?;
+            }
+        }
+        self.catalog.store(Arc::new(catalog));
+        Ok(())
+    }
+
+    fn restore_table(&self, id: TableId) -> Result<Arc<TableEntry>> {
+        let catalog = self.catalog.load();
+        let table = catalog.table_by_id(id);
+        table
+            .cloned()
+            .ok_or_else(|| Error::UndefinedRelation(id.to_string()))
+    }
+
+    /// Puts a row in its place.
+    pub fn restore_insert(
+        &self,
+        table: TableId,
+        row: RowId,
+        values: &[(ColumnId, Value)],
+        begin: Timestamp,
+    ) -> Result<()> {
+        let table = self.restore_table(table)?;
+        let proof = self.restoring()?;
+        let values = values.iter().map(|(column, v)| (*column, v.as_ref()));
+        table.rows.restore_insert(row, values, begin, &proof)
+    }
+
+    /// Changes columns of a restored row; `false` if there is no such row.
+    pub fn restore_update(
+        &self,
+        table: TableId,
+        row: RowId,
+        changes: &[(ColumnId, Value)],
+        begin: Timestamp,
+    ) -> Result<bool> {
+        let table = self.restore_table(table)?;
+        let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
+            .iter()
+            .map(|(column, v)| (*column, v.as_ref()))
+            .collect();
+        let mut collector = self.collector();
+        let proof = self.restoring()?;
+        let retire = |garbage| collector.retire(garbage);
+        let found = table
+            .rows
+            .restore_update(row, &changes, begin, &proof, retire)?;
+        drop(proof);
+        collector.free();
+        Ok(found)
+    }
+
+    /// Removes a restored row; `false` if there is no such row.
+    pub fn restore_delete(&self, table: TableId, row: RowId, begin: Timestamp) -> Result<bool> {
+        let table = self.restore_table(table)?;
+        let mut collector = self.collector();
+        let proof = self.restoring()?;
+        let retire = |garbage| collector.retire(garbage);
+        let found = table.rows.restore_delete(row, begin, &proof, retire)?;
+        drop(proof);
+        collector.free();
+        Ok(found)
+    }
+
+    /// No row of the table is given an id below `next` any more (see
+    /// [`crate::table::Table::next_row`]).
+    pub fn restore_next_row(&self, table: TableId, next: RowId) -> Result<()> {
+        let table = self.restore_table(table)?;
+        let proof = self.restoring()?;
+        table.rows.restore_next_row(next, &proof)
+    }
+
+    /// Ends recovery: fills the indexes from the rows and sets the clock.
+    pub fn finish_recovery(&self, clock: Timestamp) -> Result<()> {
+        let catalog = self.catalog.load_full();
+        for table in catalog.tables() {
+            let proof = self.restoring()?;
+            table.rows.finish_restore(&proof);
+            let mut key = Vec::new();
+            let viewpoint = proof.viewpoint(0);
+            let end = table.rows.next_row();
+            let mut at = RowId::default();
+            while at < end && !table.indexes.is_empty() {
+                let mut found = Found::default();
+                at = table
+                    .rows
+                    .collect(&viewpoint, at, end, usize::MAX, &mut found);
+                for (id, row) in found.ids.iter().zip(&found.rows) {
+                    for index in &table.indexes {
+                        key.clear();
+                        index.encode_row(&mut key, row);
+                        index.index.insert(&key, *id)?;
+                    }
+                }
+            }
+        }
+        self.timeline.start_at(clock);
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! What nobody can see goes.
+
+use super::*;
+use crate::pool::Owner;
+
+/// Rows, versions and write sets; indexes reserve in steps, and have tests of their own.
+fn used(core: &Core) -> u64 {
+    let owners = [Owner::Table, Owner::Version, Owner::Transaction];
+    let lines = core.ledger().entries().into_iter();
+    let lines = lines.filter(|line| owners.contains(&line.owner));
+    lines.map(|line| line.bytes).sum()
+}
+
+#[test]
+fn updates_do_not_pile_up() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    for k in 0..100 {
+        insert(&mut tx, k, 0).unwrap();
+    }
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let baseline = used(&core);
+    for round in 1..50 {
+        let mut tx = core.begin().unwrap();
+        for k in 0..100 {
+            assert!(update(&mut tx, k, round).unwrap());
+        }
+        tx.commit().unwrap();
+    }
+    assert!(used(&core) > baseline);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(used(&core), baseline);
+}
+
+#[test]
+fn long_strings_that_change_again_and_again_do_not_pile_up() {
+    let core = core();
+    create(&core, DataType::Text);
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    tx.insert(&t(&tx), &[ValueRef::Integer(1), ValueRef::Text("short")])
+        .unwrap();
+    tx.commit().unwrap();
+    let round = |at: usize| {
+        let long = format!("{at:0>1000}");
+        let mut tx = core.begin().unwrap();
+        assert!(change(&mut tx, 1, &[(V, ValueRef::Text(&long))]).unwrap());
+        tx.commit().unwrap();
+        assert_eq!(core.collect_garbage(), 0);
+    };
+    round(0);
+    let baseline = used(&core);
+    for at in 1..100 {
+        round(at);
+    }
+    assert_eq!(used(&core), baseline);
+}
+
+#[test]
+fn an_emptied_table_gives_its_blocks_back() {
+    let core = with_table();
+    let empty = used(&core);
+    for _ in 0..2 {
+        let mut tx = core.begin().unwrap();
+        for k in 0..2000 {
+            insert(&mut tx, k, k).unwrap();
+        }
+        tx.commit().unwrap();
+        let full = used(&core);
+        let mut old = core.begin().unwrap();
+        let mut tx = core.begin().unwrap();
+        for k in 0..2000 {
+            assert!(delete(&mut tx, k).unwrap());
+        }
+        tx.commit().unwrap();
+        core.collect_garbage();
+        assert_eq!(all(&mut old).len(), 2000, "the past is still there");
+        drop(old);
+        assert_eq!(core.collect_garbage(), 0);
+        // The tail block stays; all others went.
+        assert!(used(&core) < empty + (full - empty) / 2, "blocks are freed");
+        let tx = core.begin().unwrap();
+        assert!(t(&tx).indexes.iter().all(|index| index.index.is_empty()));
+    }
+}
+
+#[test]
+fn a_rolled_back_load_leaves_nothing() {
+    let core = with_table();
+    let empty = used(&core);
+    let mut tx = core.begin().unwrap();
+    for k in 0..5440 {
+        insert(&mut tx, k, k).unwrap();
+    }
+    assert!(used(&core) > empty);
+    tx.rollback();
+    assert_eq!(core.collect_garbage(), 0);
+    // 64 + 256 + 1024 + 4096 rows filled four blocks, all of whose slots are dead.
+    assert_eq!(used(&core), empty);
+    assert_eq!(all(&mut core.begin().unwrap()), []);
+}
+
+#[test]
+fn a_full_memory_refuses_and_changes_nothing() {
+    let core = core_with(32 << 20);
+    create(&core, DataType::Text);
+    let long = "x".repeat(100_000);
+    let mut tx = core.begin().unwrap();
+    let table = t(&tx);
+    let failure = (0..10_000).find_map(|k| {
+        tx.begin_command();
+        let values = [ValueRef::Integer(k), ValueRef::Text(&long)];
+        // The text is too long to be a key, so it goes without its index.
+        let bare = Arc::new(table.with_indexes(table.indexes[..1].to_vec()));
+        tx.insert(&bare, &values).err().map(|error| (k, error))
+    });
+    let (rows, error) = failure.expect("the budget holds");
+    assert_eq!(error.sqlstate(), "53200");
+    let mut count = 0;
+    tx.begin_command();
+    tx.view()
+        .for_each_row(&table, |_, _| {
+            count += 1;
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+    assert_eq!(count, rows);
+}
+
+#[test]
+fn a_settled_table_stays_settled_through_updates() {
+    // After collection a scan takes the fast path again: no chain is left.
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let rows: Vec<RowId> = (0..64).map(|k| insert(&mut tx, k, k).unwrap()).collect();
+    tx.commit().unwrap();
+    let is_settled = |core: &Arc<Core>| {
+        let tx = core.begin().unwrap();
+        let view = tx.view();
+        let table = t(&tx);
+        let place = table.rows.place(rows[0], view.viewpoint().registration());
+        place.is_some_and(|(block, slot)| block.is_settled(slot.0.into()))
+    };
+    assert!(!is_settled(&core));
+    core.collect_garbage();
+    assert!(is_settled(&core));
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 7, 8).unwrap());
+    assert!(update(&mut tx, 7, 9).unwrap());
+    assert!(!is_settled(&core));
+    tx.commit().unwrap();
+    core.collect_garbage();
+    assert!(is_settled(&core));
+    let mut tx = core.begin().unwrap();
+    assert!(delete(&mut tx, 7).unwrap());
+    tx.rollback();
+    assert!(is_settled(&core));
+    assert_eq!(get(&mut core.begin().unwrap(), 7), Some(9));
+}

@@ -1,0 +1,201 @@
+//! Stories of transactions, on a core in memory with manual maintenance.
+
+mod catalog;
+mod conflict;
+mod garbage;
+mod model;
+mod recovery;
+mod stress;
+mod unique;
+mod visibility;
+
+use super::{Core, Transaction};
+use crate::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
+};
+use crate::ids::{ColumnId, IndexId, RowId, TableId};
+use crate::pool::Ledger;
+use crate::value::{DataType, Value, ValueRef};
+use std::sync::Arc;
+
+pub(super) const K: ColumnId = ColumnId(1);
+pub(super) const V: ColumnId = ColumnId(2);
+
+pub(super) fn core() -> Arc<Core> {
+    core_with(256 << 20)
+}
+
+pub(super) fn core_with(budget: u64) -> Arc<Core> {
+    Core::new(Ledger::new(budget), true).expect("a core")
+}
+
+pub(super) fn table_def(name: &str, value_type: DataType) -> TableDef {
+    let column = |id, name: &str, data_type| ColumnDef {
+        id,
+        name: name.to_owned(),
+        data_type,
+        not_null: false,
+        default: None,
+    };
+    TableDef {
+        id: TableId(0),
+        name: name.to_owned(),
+        columns: vec![
+            column(K, "k", DataType::Integer),
+            column(V, "v", value_type),
+        ],
+        checks: Vec::new(),
+    }
+}
+
+pub(super) fn index_def(table: TableId, name: &str, column: ColumnId, unique: bool) -> IndexDef {
+    IndexDef {
+        id: IndexId(0),
+        name: name.to_owned(),
+        table,
+        columns: vec![IndexColumn {
+            column,
+            descending: false,
+            nulls_first: false,
+        }],
+        unique,
+        kind: IndexKind::Ordered,
+        constraint: unique.then_some(Constraint::PrimaryKey),
+    }
+}
+
+/// A committed table `t(k int primary key, v)` with an index on v.
+pub(super) fn create(core: &Arc<Core>, value_type: DataType) {
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let id = tx.create_table(table_def("t", value_type)).unwrap();
+    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
+    tx.create_index(index_def(id, "t_v", V, false)).unwrap();
+    tx.commit().unwrap();
+}
+
+/// A core with that table, its values integers.
+pub(super) fn with_table() -> Arc<Core> {
+    let core = core();
+    create(&core, DataType::Integer);
+    core
+}
+
+pub(super) fn t(tx: &Transaction) -> Arc<TableEntry> {
+    Arc::clone(tx.catalog().table("t").expect("the table"))
+}
+
+/// One statement: insert a row.
+pub(super) fn insert(tx: &mut Transaction, k: i32, v: i32) -> crate::Result<RowId> {
+    let mark = tx.begin_command();
+    let inserted = tx.insert(&t(tx), &[ValueRef::Integer(k), ValueRef::Integer(v)]);
+    if inserted.is_err() {
+        tx.rollback_to(mark);
+    }
+    inserted
+}
+
+/// One statement: `UPDATE t SET v = ? WHERE k = ?`.
+pub(super) fn update(tx: &mut Transaction, k: i32, v: i32) -> crate::Result<bool> {
+    change(tx, k, &[(V, ValueRef::Integer(v))])
+}
+
+pub(super) fn change(
+    tx: &mut Transaction,
+    k: i32,
+    changes: &[(ColumnId, ValueRef<'_>)],
+) -> crate::Result<bool> {
+    let mark = tx.begin_command();
+    let Some(row) = find(tx, k) else {
+        return Ok(false);
+    };
+    let changed = tx.update(&t(tx), row, changes);
+    if changed.is_err() {
+        tx.rollback_to(mark);
+    }
+    changed
+}
+
+/// One statement: `DELETE FROM t WHERE k = ?`.
+pub(super) fn delete(tx: &mut Transaction, k: i32) -> crate::Result<bool> {
+    let mark = tx.begin_command();
+    let Some(row) = find(tx, k) else {
+        return Ok(false);
+    };
+    let deleted = tx.delete(&t(tx), row);
+    if deleted.is_err() {
+        tx.rollback_to(mark);
+    }
+    deleted
+}
+
+/// The row of a key, by the primary key.
+pub(super) fn find(tx: &Transaction, k: i32) -> Option<RowId> {
+    let table = t(tx);
+    let key = [ValueRef::Integer(k)];
+    let rows = tx.view().lookup(&table, &table.indexes[0], &key).unwrap();
+    assert!(rows.len() <= 1, "a primary key names one row");
+    rows.first().copied()
+}
+
+/// One statement: `SELECT v FROM t WHERE k = ?`.
+pub(super) fn get(tx: &mut Transaction, k: i32) -> Option<i32> {
+    tx.begin_command();
+    let row = find(tx, k)?;
+    tx.view().row(&t(tx), row, |row| int(row.get(V)))
+}
+
+pub(super) fn int(value: ValueRef<'_>) -> i32 {
+    match value {
+        ValueRef::Integer(v) => v,
+        other => panic!("an integer, not {other:?}"),
+    }
+}
+
+/// One statement: `SELECT k, v FROM t ORDER BY k`, read four ways that must agree: by walking, by
+/// scanning, by either index.
+pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
+    tx.begin_command();
+    let table = t(tx);
+    let view = tx.view();
+    let mut rows = Vec::new();
+    view.for_each_row(&table, |_, row| {
+        rows.push((int(row.get(K)), int(row.get(V))));
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    let mut scanned = Vec::new();
+    let mut scan = view.scan(&table, &[K, V], 7);
+    while let Some(batch) = scan.next().unwrap() {
+        for at in 0..batch.rows.len() {
+            let value = |column: usize| {
+                crate::value::value_at(&batch.columns[column], DataType::Integer, at)
+            };
+            scanned.push((int(value(0)), int(value(1))));
+        }
+    }
+    assert_eq!(rows, scanned, "walk and scan agree");
+    rows.sort_unstable();
+    for index in &table.indexes {
+        let (low, high) = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        let mut found = Vec::new();
+        let mut scan = view.range(&table, index, low, high, false).unwrap();
+        loop {
+            let ids = scan.next(3).unwrap();
+            if ids.is_empty() {
+                break;
+            }
+            for id in ids {
+                let read = |row: &super::RowRef<'_>| (int(row.get(K)), int(row.get(V)));
+                found.push(view.row(&table, id, read).expect("visible"));
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(rows, found, "table and index {} agree", index.def.name);
+    }
+    rows
+}
+
+pub(super) fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}

@@ -1,0 +1,88 @@
+//! The unique check: tests the *latest* state of every row that has an entry for the key.
+//!
+//! ```text
+//!   newest state of the row                        its key is the wanted one     otherwise
+//!   this transaction's, or in its snapshot         23505                         fine
+//!   a rival's, uncommitted or after the snapshot   40001                         40001 if the row had
+//!                                                                                the key, else fine
+//! ```
+//!
+//! A rival that deleted the key may roll back, or has freed it after the snapshot: both ways this
+//! transaction must not decide on what it sees. The caller holds the key's latch; rivals add their
+//! entries under it before they return from their write, so of two concurrent inserts of one key
+//! the second finds the first's entry.
+
+use super::Transaction;
+use crate::catalog::{IndexEntry, TableEntry};
+use crate::error::{Error, Result};
+use crate::ids::RowId;
+
+impl Transaction {
+    /// Fails if another row than `own` has the key, or may come to have it.
+    pub(super) fn check_unique(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[u8],
+        own: RowId,
+    ) -> Result<()> {
+        let mut rows = Vec::new();
+        index.index.get(key, &mut rows);
+        rows.into_iter()
+            .filter(|row| *row != own)
+            .try_for_each(|row| self.check_other(table, index, key, row))
+    }
+
+    fn check_other(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[u8],
+        row: RowId,
+    ) -> Result<()> {
+        let Some((block, slot)) = table.rows.place(row, &self.registration) else {
+            return Ok(());
+        };
+        // To the unique check, this command's own rows count as well.
+        let viewpoint = self.registration.viewpoint(u64::MAX);
+        let mut scratch = Vec::new();
+        let mut rival = None;
+        for link in block.chain(slot, &self.registration) {
+            let resolved = viewpoint.resolve(|| link.stamp());
+            let is_seen = viewpoint.sees_resolved(resolved);
+            if !is_seen && resolved == crate::mvcc::Resolved::Nothing {
+                // Rolled back, or being so.
+                continue;
+            }
+            if !is_seen && rival.is_none() {
+                rival = Some(viewpoint.rival(resolved));
+            }
+            if let Some(image) = link.image()
+                && index.has_key(&image, key, &mut scratch)
+            {
+                return Err(match rival {
+                    None => duplicate(table, index, &image),
+                    Some(rival) => Error::Conflict {
+                        table: table.def.name.clone(),
+                        key: table.describe_row(row, Some(&image)),
+                        rival,
+                    },
+                });
+            }
+            if is_seen {
+                // Older states are the past of what this transaction sees.
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error for a key that another row has.
+fn duplicate(table: &TableEntry, index: &IndexEntry, row: &crate::block::RowRef<'_>) -> Error {
+    Error::UniqueViolation {
+        table: table.def.name.clone(),
+        constraint: index.def.name.clone(),
+        detail: format!("Key {} already exists.", table.describe_key(index, row)),
+    }
+}

@@ -1,0 +1,158 @@
+//! What one statement sees.
+
+use super::scan::{self, IndexScan, ScanBatch, TableScan};
+use super::{Core, RowRef};
+use crate::catalog::{IndexEntry, TableEntry};
+use crate::error::Result;
+use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
+use crate::index::{Cursor, prefix_end};
+use crate::mvcc::{Registration, Viewpoint};
+use crate::table::Found;
+use crate::value::ValueRef;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Rows that a walk over a whole table looks at in one step.
+const WALK_ROWS: usize = 1024;
+
+/// What one statement sees.
+#[derive(Clone, Debug)]
+pub struct ReadView {
+    registration: Registration,
+    command: u64,
+    /// The queue of what may be freed must not go while the view can reach it. Declared after the
+    /// registration, so that it is dropped after it.
+    _core: Arc<Core>,
+}
+
+impl ReadView {
+    pub(super) fn new(core: Arc<Core>, registration: Registration, command: u64) -> Self {
+        Self {
+            registration,
+            command,
+            _core: core,
+        }
+    }
+
+    pub(super) fn viewpoint(&self) -> Viewpoint<'_> {
+        self.registration.viewpoint(self.command)
+    }
+
+    /// The timestamp of its snapshot.
+    pub fn snapshot(&self) -> Timestamp {
+        self.registration.snapshot()
+    }
+
+    /// All visible rows of a table, in RowId order, as batches of at most `batch_rows` rows.
+    pub fn scan(
+        &self,
+        table: &Arc<TableEntry>,
+        columns: &[ColumnId],
+        batch_rows: usize,
+    ) -> TableScan {
+        TableScan::new(self.clone(), table, columns, batch_rows)
+    }
+
+    /// Calls `visit` with every visible row of a table, in RowId order, until it fails.
+    pub fn for_each_row<E>(
+        &self,
+        table: &Arc<TableEntry>,
+        mut visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let viewpoint = self.viewpoint();
+        let end = table.rows.next_row();
+        let mut at = RowId::new(BlockNo(0), Slot(0));
+        let mut found = Found::default();
+        while at < end {
+            found.ids.clear();
+            found.rows.clear();
+            at = table
+                .rows
+                .collect(&viewpoint, at, end, WALK_ROWS, &mut found);
+            for (id, row) in found.ids.iter().zip(&found.rows) {
+                visit(*id, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows named, those that are visible, in the order given, as one batch.
+    pub fn fetch(
+        &self,
+        table: &Arc<TableEntry>,
+        columns: &[ColumnId],
+        rows: &[RowId],
+    ) -> Result<ScanBatch> {
+        Ok(scan::fetch(self, table, columns, rows))
+    }
+
+    /// Calls `read` with the row if it is visible.
+    pub fn row<T>(
+        &self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        read: impl FnOnce(&RowRef<'_>) -> T,
+    ) -> Option<T> {
+        let row = table.rows.visible(row, &self.viewpoint())?;
+        Some(read(&row))
+    }
+
+    /// Visible rows whose key in `index` is exactly `key` (one value a key column; a NULL in it
+    /// finds nothing). Each row once.
+    pub fn lookup(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+    ) -> Result<Vec<RowId>> {
+        let mut rows = Vec::new();
+        if key.iter().any(|value| value.is_null()) {
+            return Ok(rows);
+        }
+        let mut bytes = Vec::with_capacity(32);
+        index.encode(&mut bytes, key);
+        index.index.get(&bytes, &mut rows);
+        let viewpoint = self.viewpoint();
+        rows.retain(|id| {
+            let row = table.rows.visible(*id, &viewpoint);
+            row.is_some_and(|row| index.matches(&row, key))
+        });
+        Ok(rows)
+    }
+
+    /// Visible rows whose key lies between the bounds, in index order. A bound gives values for a
+    /// prefix of the key columns. Only for ordered indexes. Rows whose first constrained column is
+    /// NULL are found only by an unbounded side.
+    pub fn range(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &Arc<IndexEntry>,
+        low: Bound<&[ValueRef<'_>]>,
+        high: Bound<&[ValueRef<'_>]>,
+        reverse: bool,
+    ) -> Result<IndexScan> {
+        let prefix = |values: &[ValueRef<'_>]| {
+            let mut bytes = Vec::new();
+            index.encode(&mut bytes, values);
+            bytes
+        };
+        // All keys that begin with a prefix lie between it and its end, which is no key itself.
+        let after = |values: &[ValueRef<'_>]| prefix_end(&prefix(values));
+        let low = match low {
+            Bound::Included(values) => Bound::Included(prefix(values)),
+            Bound::Excluded(values) => after(values).map_or(Bound::Unbounded, Bound::Included),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let high = match high {
+            Bound::Included(values) => after(values).map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Excluded(values) => Bound::Excluded(prefix(values)),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let cursor = Cursor::new(
+            low.as_ref().map(Vec::as_slice),
+            high.as_ref().map(Vec::as_slice),
+            reverse,
+        );
+        Ok(IndexScan::new(self.clone(), table, index, cursor))
+    }
+}

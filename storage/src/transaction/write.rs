@@ -1,0 +1,165 @@
+//! Changing rows.
+
+use super::{Mark, Transaction};
+use crate::block::{RowRef, Written};
+use crate::catalog::TableEntry;
+use crate::error::{Error, Result};
+use crate::ids::{ColumnId, RowId, TransactionId};
+use crate::maintenance::{Write, WriteKind};
+use crate::mvcc::Stamp;
+use crate::value::ValueRef;
+use std::sync::Arc;
+
+impl Transaction {
+    fn marker(&self) -> Stamp {
+        self.registration.marker(self.command)
+    }
+
+    /// The number of a table in the write set; from its first write on the transaction is inside
+    /// the table's gate.
+    fn enter(&mut self, table: &Arc<TableEntry>) -> Result<u32> {
+        self.set.reserve(self.core.ledger())?;
+        let number = match self.set.find(table) {
+            Some(number) => number,
+            None => self.set.touch(table),
+        };
+        if self.set.touch_rows(number) {
+            let passed = table.rows.gate().pass(self.id());
+            if passed.is_err() {
+                self.set.untouch_rows(number);
+                return Err(Error::SchemaConflict {
+                    table: table.def.name.clone(),
+                });
+            }
+        }
+        Ok(number)
+    }
+
+    /// Undoes the last write after it failed half-way.
+    fn undo_last<T>(&mut self, failure: Error) -> Result<T> {
+        let last = self.set.writes().len() as u64 - 1;
+        self.rollback_to(Mark(last));
+        Err(failure)
+    }
+
+    /// Adds a row; `values` are of the columns' types, in the order of `table.def.columns`.
+    pub fn insert(&mut self, table: &Arc<TableEntry>, values: &[ValueRef<'_>]) -> Result<RowId> {
+        debug_assert_eq!(values.len(), table.def.columns.len(), "a value a column");
+        let number = self.enter(table)?;
+        let columns = table.def.columns.iter().map(|column| column.id);
+        let values = columns.zip(values.iter().copied());
+        let row = table.rows.insert(values, self.marker())?;
+        self.set.push(Write {
+            row,
+            table: number,
+            kind: WriteKind::Insert,
+        });
+        match self.add_keys(table, row, None) {
+            Ok(()) => Ok(row),
+            Err(failure) => self.undo_last(failure),
+        }
+    }
+
+    /// Changes columns of a row that the view shows. A row changed by another transaction since
+    /// the snapshot is a conflict; one that this *command* has already changed or deleted gives
+    /// `Ok(false)` and nothing happens.
+    pub fn update(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+    ) -> Result<bool> {
+        let number = self.enter(table)?;
+        let viewpoint = self.registration.viewpoint(self.command);
+        match table.rows.update(row, &viewpoint, self.marker(), changes)? {
+            Written::Skipped => return Ok(false),
+            Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
+            Written::Done => {}
+        }
+        let columns = changes.iter().map(|(column, _)| *column);
+        let columns = self.set.columns_number(columns);
+        self.set.push(Write {
+            row,
+            table: number,
+            kind: WriteKind::Update(columns),
+        });
+        match self.add_keys(table, row, Some(changes)) {
+            Ok(()) => Ok(true),
+            Err(failure) => self.undo_last(failure),
+        }
+    }
+
+    /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
+    pub fn delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
+        let number = self.enter(table)?;
+        let viewpoint = self.registration.viewpoint(self.command);
+        match table.rows.delete(row, &viewpoint, self.marker())? {
+            Written::Skipped => return Ok(false),
+            Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
+            Written::Done => {}
+        }
+        self.set.push(Write {
+            row,
+            table: number,
+            kind: WriteKind::Delete,
+        });
+        Ok(true)
+    }
+
+    fn conflict(&self, table: &TableEntry, row: RowId, rival: TransactionId) -> Error {
+        let viewpoint = self.registration.viewpoint(self.command);
+        let seen = table.rows.visible(row, &viewpoint);
+        Error::Conflict {
+            table: table.def.name.clone(),
+            key: table.describe_row(row, seen.as_ref()),
+            rival,
+        }
+    }
+
+    /// Adds the entries that the newest state of a row needs: in all indexes for a new row, else in
+    /// those whose key `changes` changed.
+    fn add_keys(
+        &self,
+        table: &TableEntry,
+        id: RowId,
+        changes: Option<&[(ColumnId, ValueRef<'_>)]>,
+    ) -> Result<()> {
+        let concerned = |index: &&Arc<crate::catalog::IndexEntry>| {
+            changes.is_none_or(|changes| changes.iter().any(|(column, _)| index.covers(*column)))
+        };
+        let mut indexes = table.indexes.iter().filter(concerned).peekable();
+        if indexes.peek().is_none() {
+            return Ok(());
+        }
+        let (new, old) = self.newest_two(table, id);
+        let mut key = Vec::new();
+        let mut scratch = Vec::new();
+        for index in indexes {
+            key.clear();
+            let has_null = index.encode_row(&mut key, &new);
+            if changes.is_some() && old.is_some_and(|old| index.has_key(&old, &key, &mut scratch)) {
+                continue;
+            }
+            let _latch = index.latches.lock(&key);
+            if index.def.unique && !has_null {
+                self.check_unique(table, index, &key, id)?;
+            }
+            index.index.insert(&key, id)?;
+        }
+        Ok(())
+    }
+
+    /// The state that this transaction just made, and the one before it.
+    fn newest_two<'a>(
+        &'a self,
+        table: &'a TableEntry,
+        id: RowId,
+    ) -> (RowRef<'a>, Option<RowRef<'a>>) {
+        let place = table.rows.place(id, &self.registration);
+        let (block, slot) = place.expect("the row was just written");
+        let mut chain = block.chain(slot, &self.registration);
+        let newest = chain.next().and_then(|link| link.image());
+        let newest = newest.expect("the row was just written");
+        (newest, chain.next().and_then(|link| link.image()))
+    }
+}
