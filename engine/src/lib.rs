@@ -17,6 +17,7 @@ pub mod database;
 pub mod error;
 pub mod exec;
 pub mod function;
+pub mod bind;
 pub mod optimize;
 pub mod parse;
 pub mod plan;

@@ -1,10 +1,81 @@
-//! From logical plans to physical ones.
+//! From bound statements to planned ones: an ordered list of named rules, then the physical plan.
+//!
+//! A rule is a function from a logical plan to one that means the same; each has its own file, which
+//! argues why. Their order matters and is [`RULES`]:
+//!
+//! 1. constants are folded first, so that later rules see values;
+//! 2. predicates sink towards the tables, and turn cross joins into joins by key;
+//! 3. chains of joins are ordered such that each has a key;
+//! 4. neighbouring projections become one;
+//! 5. predicates that have reached a table choose an index;
+//! 6. sorting for the sake of a few rows becomes a top-n;
+//! 7. what nobody asks for any more is left out.
+//!
+//! Then [`lower`] turns column numbers into positions, and [`point`] recognises the statements that
+//! touch a single row by key, which never see a batch.
 
+mod explain;
+mod fold;
+mod index;
+mod join_order;
+mod lower;
+mod merge;
+mod point;
+mod prune;
+mod pushdown;
+mod show;
+mod top_n;
+
+use crate::bind::{BoundStatement, bind};
 use crate::error::Result;
 use crate::parse::Parsed;
-use crate::plan::statement::Planned;
+use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
+use crate::plan::statement::{
+    Copy, CopyDirection, Insert, InsertSource, Planned, Statement, Target,
+};
 use remora_storage::DataType;
 use remora_storage::catalog::Catalog;
+use std::collections::BTreeSet;
+
+/// A rewrite of plans.
+struct Rule {
+    /// What it is called.
+    name: &'static str,
+    /// What it does. `needed` are the columns that are shown.
+    apply: fn(Logical, &Columns, &BTreeSet<usize>) -> Logical,
+}
+
+/// All rules, in order.
+const RULES: &[Rule] = &[
+    Rule {
+        name: "constant_folding",
+        apply: |plan, _, _| fold::fold_plan(plan),
+    },
+    Rule {
+        name: "predicate_pushdown",
+        apply: |plan, _, _| pushdown::push_down(plan),
+    },
+    Rule {
+        name: "join_order",
+        apply: |plan, _, _| join_order::order_joins(plan),
+    },
+    Rule {
+        name: "projection_merging",
+        apply: |plan, _, _| merge::merge_projections(plan),
+    },
+    Rule {
+        name: "index_selection",
+        apply: |plan, _, _| index::select_indexes(plan),
+    },
+    Rule {
+        name: "top_n",
+        apply: |plan, _, _| top_n::sort_and_limit(plan),
+    },
+    Rule {
+        name: "projection_pruning",
+        apply: |plan, columns, needed| prune::prune(plan, columns, needed),
+    },
+];
 
 /// Binds, optimises and plans a statement against a catalog. `parameters` are the types the caller
 /// knows (`None`: to be inferred).
@@ -12,9 +83,103 @@ use remora_storage::catalog::Catalog;
 /// # Errors
 /// 42xxx where names, types or grammar do not fit; 0A000 for what is not supported.
 pub fn plan(
-    _statement: &Parsed,
-    _catalog: &Catalog,
-    _parameters: &[Option<DataType>],
+    statement: &Parsed,
+    catalog: &Catalog,
+    parameters: &[Option<DataType>],
 ) -> Result<Planned> {
-    todo!()
+    let bound = bind(statement, catalog, parameters)?;
+    let BoundStatement {
+        statement,
+        columns,
+        parameters,
+        tag,
+    } = bound;
+    Ok(Planned {
+        statement: plan_statement(statement, &columns),
+        parameters,
+        tag,
+    })
 }
+
+/// The names of the rules, in order.
+pub fn rules() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|rule| rule.name)
+}
+
+fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
+    match statement {
+        LogicalStatement::Query(query) => {
+            let query = optimize(query, columns);
+            match point::point_select(&query, columns) {
+                Some(point) => Statement::PointSelect(point),
+                None => Statement::Query(lower::query(query, columns)),
+            }
+        }
+        LogicalStatement::InsertQuery(insert, query) => {
+            let rows = lower::query(optimize(query, columns), columns);
+            Statement::Insert(Insert {
+                source: InsertSource::Query(Box::new(rows)),
+                ..insert
+            })
+        }
+        LogicalStatement::Change(statement, rows) => change(statement, rows, columns),
+        LogicalStatement::CopyTo {
+            query,
+            path,
+            format,
+        } => {
+            let rows = lower::query(optimize(query, columns), columns);
+            Statement::Copy(Copy {
+                direction: CopyDirection::To(Box::new(rows)),
+                path,
+                format,
+            })
+        }
+        LogicalStatement::Explain(inner) => {
+            Statement::Explain(explain::explain(&plan_statement(*inner, columns)))
+        }
+        LogicalStatement::Done(statement) => fold::fold_statement(statement),
+    }
+}
+
+fn optimize(query: Query, columns: &Columns) -> Query {
+    let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
+    let plan = RULES
+        .iter()
+        .fold(query.plan, |plan, rule| (rule.apply)(plan, columns, &needed));
+    Query { plan, ..query }
+}
+
+/// UPDATE and DELETE: the rows' plan gives all columns of the table, then the RowId.
+fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
+    let output = rows.columns();
+    let output = output.into_iter().map(|number| {
+        let name = columns.field(number).name.clone();
+        (name, number)
+    });
+    let query = optimize(
+        Query {
+            output: output.collect(),
+            plan: rows,
+        },
+        columns,
+    );
+    let target = match point::lookup(&query.plan) {
+        Some(lookup) => Target::Point(lookup),
+        None => Target::Scan(Box::new(lower::query(query, columns))),
+    };
+    match fold::fold_statement(statement) {
+        Statement::Update(update) => Statement::Update(crate::plan::statement::Update {
+            target,
+            ..update
+        }),
+        Statement::Delete(delete) => Statement::Delete(crate::plan::statement::Delete {
+            target,
+            ..delete
+        }),
+        other => other,
+    }
+}
+
+
+

@@ -15,7 +15,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 /// Levels of recursion the parser may use. A bracket takes about two, a subquery about six.
 pub(super) const NESTING_MAX: usize = 400;
 /// Operators on one path from the top of a tree to its leaves.
-const CHAIN_MAX: usize = 2_500;
+const CHAIN_MAX: usize = 1_000;
 
 /// One level of brackets.
 #[derive(Default)]

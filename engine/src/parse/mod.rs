@@ -13,6 +13,9 @@ mod depth;
 mod error;
 mod token;
 
+pub(crate) use depth::too_complex;
+pub(crate) use error::{place, refuse};
+
 use crate::error::Result;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;

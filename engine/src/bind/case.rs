@@ -1,0 +1,84 @@
+//! CASE, COALESCE, NULLIF: what evaluates some of its arguments only.
+
+use super::expr::start;
+use super::{Binder, Bound, Context};
+use crate::error::{Position, Result};
+use crate::parse::refuse;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::{DataType, Value};
+use sqlparser::ast;
+
+impl<'a> Binder<'a> {
+    /// CASE, searched or simple: `CASE a WHEN b` asks `a = b`.
+    pub(super) fn case(&mut self, syntax: &'a ast::Expr, cx: &mut Context<'_>) -> Result<Bound> {
+        let ast::Expr::Case {
+            operand,
+            conditions,
+            else_result,
+            ..
+        } = syntax
+        else {
+            return refuse("this expression", start(syntax));
+        };
+        let at = start(syntax);
+        let operand = match operand {
+            Some(operand) => Some(self.expr(operand, cx)?),
+            None => None,
+        };
+        let mut whens = Vec::with_capacity(conditions.len());
+        let mut results = Vec::with_capacity(conditions.len() + 1);
+        for branch in conditions {
+            let place = start(&branch.condition);
+            let mut condition = self.expr(&branch.condition, cx)?;
+            if let Some(operand) = &operand {
+                condition = self.call("=", vec![operand.clone(), condition], place)?;
+            }
+            whens.push(self.condition(condition, "CASE/WHEN", place)?);
+            results.push(self.expr(&branch.result, cx)?);
+        }
+        if let Some(result) = else_result {
+            results.push(self.expr(result, cx)?);
+        }
+        let (mut results, data_type) = self.unify(results, "CASE", at)?;
+        let otherwise = else_result.is_some().then(|| results.pop()).flatten();
+        Ok(Bound::Typed(Expr {
+            kind: ExprKind::Case {
+                branches: whens.into_iter().zip(results).collect(),
+                otherwise: otherwise.map(Box::new),
+            },
+            data_type,
+        }))
+    }
+
+    /// `coalesce(a, b, ..)`
+    pub(super) fn coalesce(
+        &mut self,
+        arguments: Vec<Bound>,
+        at: Option<Position>,
+    ) -> Result<Bound> {
+        let (mut arguments, data_type) = self.unify(arguments, "COALESCE", at)?;
+        if arguments.len() == 1 {
+            return Ok(Bound::Typed(arguments.remove(0)));
+        }
+        Ok(Bound::Typed(Expr {
+            kind: ExprKind::Coalesce(arguments),
+            data_type,
+        }))
+    }
+
+    /// `nullif(a, b)`: `CASE WHEN a = b THEN NULL ELSE a END`
+    pub(super) fn null_if(&mut self, arguments: Vec<Bound>, at: Option<Position>) -> Result<Bound> {
+        let first = arguments[0].clone();
+        let equal = self.call("=", arguments, at)?;
+        let equal = self.settle(equal)?;
+        let first = self.settle(first)?;
+        let data_type = first.data_type;
+        Ok(Bound::Typed(Expr {
+            kind: ExprKind::Case {
+                branches: vec![(equal, Expr::literal(Value::Null, data_type))],
+                otherwise: Some(Box::new(first)),
+            },
+            data_type,
+        }))
+    }
+}

@@ -1,0 +1,188 @@
+//! COPY: its options in both spellings, and what it copies.
+
+use super::check::checks_of;
+use super::insert::target_idents;
+use super::{Binder, name};
+use crate::error::{Error, Result, state};
+use crate::parse::refuse;
+use crate::plan::logical::{Logical, LogicalStatement, Query};
+use crate::plan::statement::{
+    Copy, CopyDirection, CsvFormat, Insert, InsertSource, Statement,
+};
+use sqlparser::ast::{
+    self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
+};
+
+/// The options as written.
+#[derive(Default)]
+struct Options {
+    csv: bool,
+    header: bool,
+    delimiter: Option<char>,
+    quote: Option<char>,
+    escape: Option<char>,
+    null: Option<String>,
+}
+
+impl<'a> Binder<'a> {
+    /// Binds a COPY.
+    pub(super) fn copy(&mut self, syntax: &'a ast::Statement) -> Result<LogicalStatement> {
+        let ast::Statement::Copy {
+            source,
+            to,
+            target,
+            options,
+            legacy_options,
+            values,
+        } = syntax
+        else {
+            return refuse("this statement", None);
+        };
+        if !values.is_empty() {
+            return refuse("COPY with data in the statement", None);
+        }
+        let path = match target {
+            CopyTarget::Stdin | CopyTarget::Stdout => None,
+            CopyTarget::File { filename } => Some(filename.clone()),
+            CopyTarget::Program { .. } => return refuse("COPY with a program", None),
+        };
+        let format = Options::read(options, legacy_options)?.format()?;
+        match (source, to) {
+            (CopySource::Table { table_name, columns }, false) => {
+                self.copy_from(table_name, columns, path, format)
+            }
+            (CopySource::Table { table_name, columns }, true) => {
+                let query = self.whole_table(table_name, columns)?;
+                Ok(LogicalStatement::CopyTo { query, path, format })
+            }
+            (CopySource::Query(query), true) => {
+                let query = self.query(query, &[])?.into();
+                Ok(LogicalStatement::CopyTo { query, path, format })
+            }
+            (CopySource::Query(_), false) => Err(name::syntax_error("FROM", None)),
+        }
+    }
+
+    fn copy_from(
+        &mut self,
+        table: &ast::ObjectName,
+        columns: &[ast::Ident],
+        path: Option<String>,
+        format: CsvFormat,
+    ) -> Result<LogicalStatement> {
+        let entry = self.table(&name::relation(table)?, name::object_place(table))?;
+        let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
+        let defaults = self.defaults(&entry)?;
+        let insert = Insert {
+            checks: checks_of(self.catalog, &entry.def, None)?,
+            table: entry,
+            source: InsertSource::Values(Vec::new()),
+        };
+        Ok(LogicalStatement::Done(Statement::Copy(Copy {
+            direction: CopyDirection::From {
+                insert,
+                columns: columns.positions,
+                defaults,
+            },
+            path,
+            format,
+        })))
+    }
+
+    fn whole_table(&mut self, table: &ast::ObjectName, columns: &[ast::Ident]) -> Result<Query> {
+        let entry = self.table(&name::relation(table)?, name::object_place(table))?;
+        let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
+        let scan = self.scan(&entry, false);
+        let output = columns.positions.iter().map(|position| {
+            let (number, _) = scan.columns[*position];
+            (entry.def.columns[*position].name.clone(), number)
+        });
+        Ok(Query {
+            output: output.collect(),
+            plan: Logical::Scan(scan),
+        })
+    }
+}
+
+impl Options {
+    fn read(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<Self> {
+        let mut read = Self::default();
+        for option in options {
+            match option {
+                CopyOption::Format(format) => match format.value.to_lowercase().as_str() {
+                    "csv" => read.csv = true,
+                    other => return refuse(&format!("COPY format \"{other}\""), None),
+                },
+                CopyOption::Header(header) => read.header = *header,
+                CopyOption::Delimiter(delimiter) => read.delimiter = Some(*delimiter),
+                CopyOption::Null(null) => read.null = Some(null.clone()),
+                CopyOption::Quote(quote) => read.quote = Some(*quote),
+                CopyOption::Escape(escape) => read.escape = Some(*escape),
+                CopyOption::Encoding(encoding) => match encoding.to_lowercase().as_str() {
+                    "utf8" | "utf-8" => {}
+                    other => return refuse(&format!("encoding \"{other}\""), None),
+                },
+                other => return refuse(&format!("COPY option {other}"), None),
+            }
+        }
+        for option in legacy {
+            match option {
+                CopyLegacyOption::Csv(options) => {
+                    read.csv = true;
+                    options.iter().try_for_each(|option| read.legacy_csv(option))?;
+                }
+                CopyLegacyOption::Header => read.header = true,
+                CopyLegacyOption::Delimiter(delimiter) => read.delimiter = Some(*delimiter),
+                CopyLegacyOption::Null(null) => read.null = Some(null.clone()),
+                other => return refuse(&format!("COPY option {other}"), None),
+            }
+        }
+        Ok(read)
+    }
+
+    fn legacy_csv(&mut self, option: &CopyLegacyCsvOption) -> Result<()> {
+        match option {
+            CopyLegacyCsvOption::Header => self.header = true,
+            CopyLegacyCsvOption::Quote(quote) => self.quote = Some(*quote),
+            CopyLegacyCsvOption::Escape(escape) => self.escape = Some(*escape),
+            other => return refuse(&format!("COPY option {other}"), None),
+        }
+        Ok(())
+    }
+
+    fn format(self) -> Result<CsvFormat> {
+        if !self.csv {
+            return Err(Error::unsupported("COPY in text format")
+                .with_hint("Say WITH (FORMAT csv)."));
+        }
+        let quote = byte(self.quote.unwrap_or('"'), "quote")?;
+        let delimiter = byte(self.delimiter.unwrap_or(','), "delimiter")?;
+        if quote == delimiter {
+            return Err(Error::new(
+                state::INVALID_PARAMETER_VALUE,
+                "COPY delimiter and quote must be different",
+            ));
+        }
+        let escape = match self.escape {
+            Some(escape) => byte(escape, "escape")?,
+            None => quote,
+        };
+        Ok(CsvFormat {
+            header: self.header,
+            delimiter,
+            quote,
+            escape,
+            null: self.null.unwrap_or_default(),
+        })
+    }
+}
+
+fn byte(char: char, what: &str) -> Result<u8> {
+    match u8::try_from(char) {
+        Ok(byte) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(byte),
+        _ => Err(Error::new(
+            state::INVALID_PARAMETER_VALUE,
+            format!("COPY {what} must be a single one-byte character"),
+        )),
+    }
+}

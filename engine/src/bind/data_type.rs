@@ -1,0 +1,200 @@
+//! Type names: PostgreSQL's and their aliases.
+
+use super::name;
+use crate::error::{Error, Position, Result, state};
+use remora_storage::DataType;
+use remora_storage::limits::NUMERIC_DIGITS_MAX;
+use remora_storage::value::NumericModifier;
+use sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
+
+/// Characters of a CHAR or VARCHAR, as in PostgreSQL.
+const CHARACTERS_MAX: u64 = 10_485_760;
+
+/// The type that a syntax tree names.
+///
+/// # Errors
+/// 42704 for unknown names, 22023 for modifiers out of range, 0A000 for types not supported.
+pub(super) fn data_type(syntax: &ast::DataType, at: Option<Position>) -> Result<DataType> {
+    use ast::DataType as S;
+    Ok(match syntax {
+        S::Bool | S::Boolean => DataType::Boolean,
+        S::SmallInt(None) | S::Int2(None) => DataType::SmallInt,
+        S::Int(None) | S::Integer(None) | S::Int4(None) => DataType::Integer,
+        S::BigInt(None) | S::Int8(None) => DataType::BigInt,
+        S::Real | S::Float4 => DataType::Real,
+        S::DoublePrecision | S::Float8 => DataType::Double,
+        S::Float(info) => float(info, at)?,
+        S::Numeric(info) | S::Decimal(info) | S::Dec(info) => numeric(info, at)?,
+        S::Text => DataType::Text,
+        S::Varchar(length) | S::CharacterVarying(length) | S::CharVarying(length) => {
+            DataType::Varchar(characters(*length, "varchar", at)?)
+        }
+        S::Char(length) | S::Character(length) => {
+            DataType::Char(characters(*length, "char", at)?.unwrap_or(1))
+        }
+        S::Bytea => DataType::Bytea,
+        S::Date => DataType::Date,
+        S::Time(precision, zone) => {
+            microseconds(*precision, at)?;
+            match zone {
+                TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => DataType::Time,
+                _ => return Err(Error::unsupported("type time with time zone").at(at)),
+            }
+        }
+        S::Timestamp(precision, zone) => {
+            microseconds(*precision, at)?;
+            match zone {
+                TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => DataType::Timestamp,
+                TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => DataType::TimestampTz,
+            }
+        }
+        S::Interval {
+            fields: None,
+            precision,
+        } => {
+            microseconds(*precision, at)?;
+            DataType::Interval
+        }
+        S::Uuid => DataType::Uuid,
+        S::Custom(name, modifiers) => custom(name, modifiers, at)?,
+        S::Array(_) | S::Interval { .. } | S::JSON | S::JSONB | S::Bit(_) | S::BitVarying(_) => {
+            return Err(Error::unsupported(format!("type {}", lower(syntax))).at(at));
+        }
+        _ => return Err(unknown(&lower(syntax)).at(at)),
+    })
+}
+
+/// Types whose names the grammar's crate has no word for.
+fn custom(
+    name: &ast::ObjectName,
+    modifiers: &[String],
+    at: Option<Position>,
+) -> Result<DataType> {
+    let name = name::function(name)?;
+    if !modifiers.is_empty() {
+        return Err(unknown(&name).at(at));
+    }
+    Ok(match name.as_str() {
+        "bool" => DataType::Boolean,
+        "int2" => DataType::SmallInt,
+        "int4" => DataType::Integer,
+        "int8" => DataType::BigInt,
+        "float4" => DataType::Real,
+        "float8" => DataType::Double,
+        "numeric" => DataType::Numeric(None),
+        "text" => DataType::Text,
+        "varchar" => DataType::Varchar(None),
+        "bpchar" => DataType::Char(1),
+        "timestamptz" => DataType::TimestampTz,
+        "timestamp" => DataType::Timestamp,
+        "date" => DataType::Date,
+        "uuid" => DataType::Uuid,
+        "bytea" => DataType::Bytea,
+        "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8" => {
+            return Err(Error::unsupported(format!("type {name}"))
+                .with_hint("Use INTEGER or BIGINT and give the keys.")
+                .at(at));
+        }
+        _ => return Err(unknown(&name).at(at)),
+    })
+}
+
+/// The name by which PostgreSQL names the column of a cast: `SELECT 1::integer` gives `int4`.
+pub(super) fn internal_name(data_type: DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "bool",
+        DataType::SmallInt => "int2",
+        DataType::Integer => "int4",
+        DataType::BigInt => "int8",
+        DataType::Real => "float4",
+        DataType::Double => "float8",
+        DataType::Numeric(_) => "numeric",
+        DataType::Text => "text",
+        DataType::Varchar(_) => "varchar",
+        DataType::Char(_) => "bpchar",
+        DataType::Bytea => "bytea",
+        DataType::Date => "date",
+        DataType::Time => "time",
+        DataType::Timestamp => "timestamp",
+        DataType::TimestampTz => "timestamptz",
+        DataType::Interval => "interval",
+        DataType::Uuid => "uuid",
+        _ => "?column?",
+    }
+}
+
+fn float(info: &ExactNumberInfo, at: Option<Position>) -> Result<DataType> {
+    match info {
+        ExactNumberInfo::None | ExactNumberInfo::Precision(25..=53) => Ok(DataType::Double),
+        ExactNumberInfo::Precision(1..=24) => Ok(DataType::Real),
+        _ => Err(invalid("precision for type float must be between 1 and 53 bits").at(at)),
+    }
+}
+
+fn numeric(info: &ExactNumberInfo, at: Option<Position>) -> Result<DataType> {
+    let (precision, scale) = match *info {
+        ExactNumberInfo::None => return Ok(DataType::Numeric(None)),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+    };
+    let digits = (1..=u64::from(NUMERIC_DIGITS_MAX)).contains(&precision);
+    let precision = u8::try_from(precision).ok().filter(|_| digits);
+    let precision = precision.ok_or_else(|| {
+        invalid(format!(
+            "NUMERIC precision must be between 1 and {NUMERIC_DIGITS_MAX}"
+        ))
+        .at(at)
+    })?;
+    let scale = u8::try_from(scale).ok().filter(|scale| *scale <= precision);
+    let scale = scale.ok_or_else(|| {
+        invalid(format!(
+            "NUMERIC scale must be between 0 and precision {precision}"
+        ))
+        .at(at)
+    })?;
+    Ok(DataType::Numeric(Some(NumericModifier {
+        precision,
+        scale,
+    })))
+}
+
+fn characters(
+    length: Option<CharacterLength>,
+    what: &str,
+    at: Option<Position>,
+) -> Result<Option<u32>> {
+    let length = match length {
+        None => return Ok(None),
+        Some(CharacterLength::IntegerLength { length, .. }) => length,
+        Some(CharacterLength::Max) => return Err(name::syntax_error("max", at)),
+    };
+    let complaint = match length {
+        0 => format!("length for type {what} must be at least 1"),
+        1..=CHARACTERS_MAX => return Ok(u32::try_from(length).ok()),
+        _ => format!("length for type {what} cannot exceed {CHARACTERS_MAX}"),
+    };
+    Err(invalid(complaint).at(at))
+}
+
+/// Only the full precision is kept; a lower one would have to round.
+fn microseconds(precision: Option<u64>, at: Option<Position>) -> Result<()> {
+    match precision {
+        None | Some(6) => Ok(()),
+        Some(_) => Err(Error::unsupported("a precision of seconds other than 6").at(at)),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(state::INVALID_PARAMETER_VALUE, message)
+}
+
+fn unknown(name: &str) -> Error {
+    Error::new(
+        state::UNDEFINED_OBJECT,
+        format!("type \"{name}\" does not exist"),
+    )
+}
+
+fn lower(syntax: &ast::DataType) -> String {
+    syntax.to_string().to_lowercase()
+}

@@ -1,0 +1,417 @@
+//! FROM: tables, subqueries and joins.
+
+use super::expr::query_start;
+use super::scope::{Scope, ScopeColumn};
+use super::{Binder, Clause, Context, coerce, name};
+use crate::error::{Error, Position, Result, state};
+use crate::function::cast::common_type;
+use crate::parse::{place, refuse};
+use crate::plan::Expr;
+use crate::plan::logical::{Access, Join, Logical, Scan};
+use crate::plan::physical::JoinKind;
+use remora_storage::catalog::TableEntry;
+use remora_storage::{DataType, Value};
+use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
+use std::sync::Arc;
+
+/// Items of FROM in one statement, those of WITH queries counted each time they are named.
+const FROM_ITEMS_MAX: usize = 1_000;
+
+/// A plan and what names mean in it.
+pub(super) struct Source {
+    pub plan: Logical,
+    pub scope: Scope,
+}
+
+impl<'a> Binder<'a> {
+    /// The whole clause: comma-separated items make cross joins; nothing makes one row of a column
+    /// that has no name.
+    pub(super) fn from(&mut self, items: &'a [ast::TableWithJoins]) -> Result<Source> {
+        let mut whole: Option<Source> = None;
+        for item in items {
+            let source = self.table_with_joins(item)?;
+            whole = Some(match whole {
+                None => source,
+                Some(left) => cross(left, source, factor_place(&item.relation))?,
+            });
+        }
+        Ok(whole.unwrap_or_else(|| {
+            let row = Expr::literal(Value::Boolean(true), DataType::Boolean);
+            Source {
+                plan: Logical::Values {
+                    columns: vec![self.columns.add("", DataType::Boolean)],
+                    rows: vec![vec![row]],
+                },
+                scope: Scope::default(),
+            }
+        }))
+    }
+
+    fn table_with_joins(&mut self, item: &'a ast::TableWithJoins) -> Result<Source> {
+        let mut source = self.factor(&item.relation)?;
+        for join in &item.joins {
+            let right = self.factor(&join.relation)?;
+            source = self.join(source, right, join)?;
+        }
+        Ok(source)
+    }
+
+    fn factor(&mut self, factor: &'a TableFactor) -> Result<Source> {
+        let at = factor_place(factor);
+        self.from_items += 1;
+        if self.from_items > FROM_ITEMS_MAX {
+            let message = format!("a statement can name at most {FROM_ITEMS_MAX} tables");
+            return Err(Error::new(state::PROGRAM_LIMIT_EXCEEDED, message).at(at));
+        }
+        match factor {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                sample: None,
+                with_ordinality: false,
+                ..
+            } => self.named(name, alias.as_ref(), at),
+            TableFactor::Derived {
+                lateral: false,
+                subquery,
+                alias,
+                sample: None,
+            } => {
+                let Some(alias) = alias else {
+                    return Err(Error::new(
+                        state::SYNTAX_ERROR,
+                        "subquery in FROM must have an alias",
+                    )
+                    .with_hint("For example, FROM (SELECT ...) [AS] foo.")
+                    .at(at));
+                };
+                self.subquery(subquery, &name::fold(&alias.name)?, Some(alias))
+            }
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => self.deeper(at, |binder| binder.table_with_joins(table_with_joins)),
+            TableFactor::Derived { lateral: true, .. } => refuse("LATERAL", at),
+            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } => {
+                refuse("a function in FROM", at)
+            }
+            _ => refuse("this kind of item in FROM", at),
+        }
+    }
+
+    fn named(
+        &mut self,
+        name: &ast::ObjectName,
+        alias: Option<&ast::TableAlias>,
+        at: Option<Position>,
+    ) -> Result<Source> {
+        let table = name::relation(name)?;
+        let shown = match alias {
+            Some(alias) => name::fold(&alias.name)?,
+            None => table.clone(),
+        };
+        let with = match name.0.len() {
+            1 => self.with.iter().rposition(|(found, ..)| *found == table),
+            _ => None,
+        };
+        if let Some(index) = with {
+            let (_, cte, visible) = self.with[index];
+            // The query sees those WITH queries that came before it, whatever came after.
+            let mut inner = self.with[..visible].to_vec();
+            std::mem::swap(&mut self.with, &mut inner);
+            let source = self.subquery(&cte.query, &shown, Some(&cte.alias));
+            self.with = inner;
+            let mut source = source?;
+            rename(&mut source.scope, alias, &shown)?;
+            return Ok(source);
+        }
+        let entry = self.table(&table, at)?;
+        let scan = self.scan(&entry, false);
+        let hides = (shown != table).then_some(table);
+        let mut scope = table_scope(&scan, shown.clone(), hides);
+        rename(&mut scope, alias, &shown)?;
+        Ok(Source {
+            plan: Logical::Scan(scan),
+            scope,
+        })
+    }
+
+    /// A table of the catalog.
+    ///
+    /// # Errors
+    /// 42P01, with a guess at what was meant.
+    pub(super) fn table(&self, name: &str, at: Option<Position>) -> Result<Arc<TableEntry>> {
+        if let Some(entry) = self.catalog.table(name) {
+            return Ok(Arc::clone(entry));
+        }
+        let error = Error::new(
+            state::UNDEFINED_TABLE,
+            format!("relation \"{name}\" does not exist"),
+        );
+        let names = self.catalog.tables().map(|entry| entry.def.name.as_str());
+        let error = match name::nearest(name, names) {
+            Some(near) => error.with_hint(format!(
+                "Perhaps you meant to reference the table \"{near}\"."
+            )),
+            None => error,
+        };
+        Err(error.at(at))
+    }
+
+    /// A scan of all columns of a table, each with a new number.
+    pub(super) fn scan(&mut self, entry: &Arc<TableEntry>, row_id: bool) -> Scan {
+        let columns = entry.def.columns.iter();
+        let columns = columns.map(|c| (self.columns.add(&c.name, c.data_type), c.id));
+        let columns = columns.collect();
+        Scan {
+            table: Arc::clone(entry),
+            columns,
+            row_id: row_id
+                .then(|| self.columns.add("row id", DataType::BigInt)),
+            filter: Vec::new(),
+            access: Access::Table,
+        }
+    }
+
+    fn subquery(
+        &mut self,
+        query: &'a ast::Query,
+        shown: &str,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Source> {
+        let at = query_start(query);
+        let relation = self.deeper(at, |binder| binder.query(query, &[]))?;
+        let columns = relation.outputs.into_iter().map(|output| ScopeColumn {
+            table: Some(shown.to_owned()),
+            name: output.name,
+            column: output.column,
+            data_type: output.data_type,
+            bare: true,
+        });
+        let mut scope = Scope {
+            columns: columns.collect(),
+            tables: vec![(shown.to_owned(), None)],
+        };
+        rename(&mut scope, alias, shown)?;
+        Ok(Source {
+            plan: relation.plan,
+            scope,
+        })
+    }
+
+    fn join(&mut self, left: Source, right: Source, join: &'a ast::Join) -> Result<Source> {
+        use JoinOperator as J;
+        let at = factor_place(&join.relation);
+        let (constraint, kind, swapped) = match &join.join_operator {
+            J::Join(constraint) | J::Inner(constraint) => (constraint, JoinKind::Inner, false),
+            J::Left(constraint) | J::LeftOuter(constraint) => (constraint, JoinKind::Left, false),
+            J::Right(constraint) | J::RightOuter(constraint) => (constraint, JoinKind::Left, true),
+            J::CrossJoin(JoinConstraint::None) => return cross(left, right, at),
+            J::FullOuter(_) => return refuse("FULL JOIN", at),
+            _ => return refuse("this kind of join", at),
+        };
+        let shared = match constraint {
+            JoinConstraint::On(condition) => {
+                let mut scope = left.scope;
+                scope.append(right.scope, at)?;
+                let mut cx = Context::new(&scope, Clause::On);
+                let on = self.condition_of(condition, "JOIN/ON", &mut cx)?;
+                let plan = join_plan(left.plan, right.plan, kind, swapped, on.conjuncts());
+                return Ok(Source { plan, scope });
+            }
+            JoinConstraint::Using(names) => names
+                .iter()
+                .map(|name| match name::parts(name)?.as_slice() {
+                    [ident] => name::fold(ident),
+                    _ => refuse("a qualified name in USING", name::object_place(name)),
+                })
+                .collect::<Result<Vec<_>>>()?,
+            JoinConstraint::Natural => shared_names(&left.scope, &right.scope),
+            JoinConstraint::None => return Err(name::syntax_error("JOIN", at)),
+        };
+        self.join_using(left, right, &shared, (kind, swapped), at)
+    }
+
+    /// JOIN .. USING: equality of each pair, and one merged column for both.
+    fn join_using(
+        &mut self,
+        left: Source,
+        right: Source,
+        names: &[String],
+        (kind, swapped): (JoinKind, bool),
+        at: Option<Position>,
+    ) -> Result<Source> {
+        let mut on = Vec::new();
+        let mut merged = Vec::new();
+        for name in names {
+            let one = using_column(&left.scope, name, "left", at)?;
+            let two = using_column(&right.scope, name, "right", at)?;
+            let sides = [one, two]
+                .map(|side| super::Bound::Typed(Expr::column(side.column, side.data_type)));
+            let equal = self.call("=", sides.to_vec(), at)?;
+            on.push(self.settle(equal)?);
+            // The side whose rows are all kept gives the merged value.
+            let kept = if swapped { two } else { one };
+            let common = common_type(&[Some(one.data_type), Some(two.data_type)], "JOIN/USING");
+            let common = common.map_err(|error| error.at(at))?;
+            let kept = Expr::column(kept.column, kept.data_type);
+            merged.push((name.clone(), coerce::cast(kept, common, false)));
+        }
+        let mut scope = left.scope;
+        scope.append(right.scope, at)?;
+        for column in &mut scope.columns {
+            column.bare &= !names.contains(&column.name);
+        }
+        let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
+        let columns = self.merged_columns(&mut plan, merged);
+        scope.columns.splice(0..0, columns);
+        Ok(Source { plan, scope })
+    }
+
+    /// The columns of merged values; those that are no plain columns are computed above the plan.
+    fn merged_columns(
+        &mut self,
+        plan: &mut Logical,
+        merged: Vec<(String, Expr)>,
+    ) -> Vec<ScopeColumn> {
+        let mut computed = Vec::new();
+        let mut columns = Vec::new();
+        for (name, expr) in merged {
+            let data_type = expr.data_type;
+            let column = match expr.kind {
+                crate::plan::ExprKind::Column(column) => column,
+                _ => {
+                    let column = self.columns.add(&name, data_type);
+                    computed.push((column, expr));
+                    column
+                }
+            };
+            columns.push(ScopeColumn {
+                table: None,
+                name,
+                column,
+                data_type,
+                bare: true,
+            });
+        }
+        if !computed.is_empty() {
+            let below = plan.columns();
+            let passed = below.into_iter().map(|column| (column, self.columns.expr(column)));
+            let exprs = passed.chain(computed).collect();
+            let empty = Logical::Values {
+                columns: Vec::new(),
+                rows: Vec::new(),
+            };
+            let input = Box::new(std::mem::replace(plan, empty));
+            *plan = Logical::Project { input, exprs };
+        }
+        columns
+    }
+}
+
+/// What names mean in a scan.
+pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> Scope {
+    let columns = scan.columns.iter().zip(&scan.table.def.columns);
+    let columns = columns.map(|((number, _), column)| ScopeColumn {
+        table: Some(shown.clone()),
+        name: column.name.clone(),
+        column: *number,
+        data_type: column.data_type,
+        bare: true,
+    });
+    Scope {
+        columns: columns.collect(),
+        tables: vec![(shown, hides)],
+    }
+}
+
+/// Applies `AS shown(a, b, ..)`.
+fn rename(scope: &mut Scope, alias: Option<&ast::TableAlias>, shown: &str) -> Result<()> {
+    for column in &mut scope.columns {
+        column.table = Some(shown.to_owned());
+    }
+    let Some(alias) = alias else {
+        return Ok(());
+    };
+    let (given, there) = (alias.columns.len(), scope.columns.len());
+    if given > there {
+        let message =
+            format!("table \"{shown}\" has {there} columns available but {given} columns specified");
+        return Err(
+            Error::new(state::INVALID_COLUMN_REFERENCE, message).at(place(alias.name.span))
+        );
+    }
+    for (column, new) in scope.columns.iter_mut().zip(&alias.columns) {
+        column.name = name::fold(&new.name)?;
+    }
+    Ok(())
+}
+
+fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
+    let mut scope = left.scope;
+    scope.append(right.scope, at)?;
+    let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
+    Ok(Source { plan, scope })
+}
+
+/// A RIGHT JOIN is a LEFT JOIN of the sides swapped.
+fn join_plan(
+    left: Logical,
+    right: Logical,
+    kind: JoinKind,
+    swapped: bool,
+    on: Vec<Expr>,
+) -> Logical {
+    let (left, right) = if swapped { (right, left) } else { (left, right) };
+    Logical::Join(Join {
+        left: Box::new(left),
+        right: Box::new(right),
+        kind,
+        on,
+    })
+}
+
+fn shared_names(left: &Scope, right: &Scope) -> Vec<String> {
+    let there = |name: &str| right.star().any(|column| column.name == name);
+    let names = left.star().map(|column| column.name.clone());
+    names.filter(|name| there(name)).collect()
+}
+
+fn using_column<'s>(
+    scope: &'s Scope,
+    name: &str,
+    side: &str,
+    at: Option<Position>,
+) -> Result<&'s ScopeColumn> {
+    let found = scope.star().filter(|column| column.name == name);
+    match found.collect::<Vec<_>>().as_slice() {
+        [one] => Ok(one),
+        [] => Err(Error::new(
+            state::UNDEFINED_COLUMN,
+            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+        )
+        .at(at)),
+        _ => Err(Error::new(
+            state::AMBIGUOUS_COLUMN,
+            format!("common column name \"{name}\" appears more than once in {side} table"),
+        )
+        .at(at)),
+    }
+}
+
+fn factor_place(factor: &TableFactor) -> Option<Position> {
+    match factor {
+        TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => {
+            name::object_place(name)
+        }
+        TableFactor::Derived { subquery, .. } => query_start(subquery),
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => match &table_with_joins.relation {
+            TableFactor::Table { name, .. } => name::object_place(name),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,193 @@
+//! GROUP BY: what is grouped by, and what of an expression remains to be computed afterwards.
+//!
+//! All expressions of a grouped query are bound over the columns of FROM first. Then every part of
+//! them that is written like one of the groups is replaced by that group's column; a column that is
+//! left over is an error, unless the groups hold its table's primary key: then it has one value a
+//! group, and becomes a group itself.
+
+use super::expr::start;
+use super::query::Output;
+use super::scope::Scope;
+use super::{Binder, Clause, Context, name, order};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::refuse;
+use crate::plan::logical::{Columns, Logical, Scan};
+use crate::plan::physical::AggregateCall;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::catalog::Constraint;
+use sqlparser::ast;
+use std::collections::HashMap;
+
+/// The groups and aggregates of a query.
+pub(super) struct Grouping<'s> {
+    groups: Vec<(usize, Expr)>,
+    aggregates: Vec<(usize, AggregateCall)>,
+    scope: &'s Scope,
+    places: HashMap<usize, Option<Position>>,
+    /// For each scanned table with a primary key: the key's columns, and all columns.
+    keyed: Vec<(Vec<usize>, Vec<usize>)>,
+}
+
+impl<'a> Binder<'a> {
+    /// What GROUP BY names: input columns before output names, unlike ORDER BY.
+    pub(super) fn group_by(
+        &mut self,
+        select: &'a ast::Select,
+        scope: &Scope,
+        outputs: &[Output],
+        items: &[Expr],
+        aggregates: &[(usize, AggregateCall)],
+    ) -> Result<Vec<Expr>> {
+        let ast::GroupByExpr::Expressions(syntaxes, modifiers) = &select.group_by else {
+            return refuse("GROUP BY ALL", None);
+        };
+        if !modifiers.is_empty() {
+            return refuse("this form of GROUP BY", None);
+        }
+        let mut groups: Vec<Expr> = Vec::new();
+        for syntax in syntaxes {
+            let at = start(syntax);
+            let input = match syntax {
+                ast::Expr::Identifier(ident) => scope.find(&name::fold(ident)?, at)?,
+                _ => None,
+            };
+            let output = match input {
+                None => order::output_of(syntax, outputs, "GROUP BY")?,
+                Some(_) => None,
+            };
+            let group = match output {
+                Some(index) => items[index].clone(),
+                None => self.typed(syntax, &mut Context::new(scope, Clause::GroupBy))?,
+            };
+            let columns = group.columns();
+            if aggregates.iter().any(|(column, _)| columns.contains(column)) {
+                return Err(Error::new(
+                    state::GROUPING_ERROR,
+                    "aggregate functions are not allowed in GROUP BY",
+                )
+                .at(at));
+            }
+            if !groups.iter().any(|found| found.same(&group)) {
+                groups.push(group);
+            }
+        }
+        Ok(groups)
+    }
+}
+
+impl<'s> Grouping<'s> {
+    pub(super) fn new(
+        groups: Vec<Expr>,
+        cx: Context<'s>,
+        plan: &Logical,
+        columns: &mut Columns,
+    ) -> Self {
+        let groups = groups.into_iter().map(|group| (group_column(&group, columns), group));
+        let mut keyed = Vec::new();
+        collect_keys(plan, &mut keyed);
+        Self {
+            groups: groups.collect(),
+            aggregates: cx.aggregates.unwrap_or_default(),
+            scope: cx.scope,
+            places: cx.places,
+            keyed,
+        }
+    }
+
+    /// The expression over the groups' and aggregates' columns.
+    ///
+    /// # Errors
+    /// 42803 where it names a column that is not grouped by.
+    pub(super) fn rewrite(&mut self, expr: Expr, columns: &mut Columns) -> Result<Expr> {
+        let mut error = None;
+        let expr = expr.replace(&mut |part| {
+            let group = self.groups.iter().find(|(_, group)| group.same(part));
+            if let Some((column, _)) = group {
+                return Some(Expr::column(*column, part.data_type));
+            }
+            let ExprKind::Column(column) = part.kind else {
+                return None;
+            };
+            if self.aggregates.iter().any(|(found, _)| *found == column) {
+                return Some(part.clone());
+            }
+            if self.is_determined(column) {
+                let new = group_column(part, columns);
+                self.groups.push((new, part.clone()));
+                return Some(Expr::column(new, part.data_type));
+            }
+            error.get_or_insert_with(|| self.ungrouped(column));
+            Some(part.clone())
+        });
+        error.map_or(Ok(expr), Err)
+    }
+
+    /// The node.
+    pub(super) fn plan(self, input: Logical) -> Logical {
+        Logical::Aggregate {
+            input: Box::new(input),
+            groups: self.groups,
+            aggregates: self.aggregates,
+        }
+    }
+
+    fn is_determined(&self, column: usize) -> bool {
+        let grouped = |key: &usize| {
+            let is_key = |group: &Expr| matches!(group.kind, ExprKind::Column(c) if c == *key);
+            self.groups.iter().any(|(_, group)| is_key(group))
+        };
+        self.keyed
+            .iter()
+            .any(|(key, all)| all.contains(&column) && key.iter().all(grouped))
+    }
+
+    fn ungrouped(&self, column: usize) -> Error {
+        let found = self.scope.columns.iter().find(|found| found.column == column);
+        let name = match found {
+            Some(found) => match &found.table {
+                Some(table) => format!("{table}.{}", found.name),
+                None => found.name.clone(),
+            },
+            None => column.to_string(),
+        };
+        Error::new(
+            state::GROUPING_ERROR,
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate \
+                 function"
+            ),
+        )
+        .at(self.places.get(&column).copied().flatten())
+    }
+}
+
+fn group_column(group: &Expr, columns: &mut Columns) -> usize {
+    let name = match group.kind {
+        ExprKind::Column(column) => columns.field(column).name.clone(),
+        _ => "?column?".to_owned(),
+    };
+    columns.add(name, group.data_type)
+}
+
+fn collect_keys(plan: &Logical, keyed: &mut Vec<(Vec<usize>, Vec<usize>)>) {
+    match plan {
+        Logical::Scan(scan) => keyed.extend(primary_key(scan)),
+        Logical::Filter { input, .. } | Logical::Project { input, .. } => {
+            collect_keys(input, keyed);
+        }
+        Logical::Join(join) => {
+            collect_keys(&join.left, keyed);
+            collect_keys(&join.right, keyed);
+        }
+        _ => {}
+    }
+}
+
+fn primary_key(scan: &Scan) -> Option<(Vec<usize>, Vec<usize>)> {
+    let indexes = &scan.table.indexes;
+    let key = (indexes.iter())
+        .find(|index| index.def.constraint == Some(Constraint::PrimaryKey))?;
+    let number = |id| scan.columns.iter().find(|(_, found)| *found == id).map(|(n, _)| *n);
+    let key: Option<Vec<usize>> = key.def.columns.iter().map(|c| number(c.column)).collect();
+    Some((key?, scan.numbers().collect()))
+}

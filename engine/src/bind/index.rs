@@ -1,0 +1,219 @@
+//! CREATE INDEX and DROP INDEX, and the names that PostgreSQL makes up.
+
+use super::table::key_position;
+use super::{Binder, name};
+use crate::error::{Error, Result, state};
+use crate::parse::{place, refuse};
+use crate::plan::Statement;
+use remora_storage::catalog::{Catalog, Constraint, IndexColumn, IndexDef, IndexKind, TableDef};
+use remora_storage::limits::IDENTIFIER_BYTES_MAX;
+use remora_storage::IndexId;
+use sqlparser::ast;
+
+/// Makes up names that are not taken.
+pub(super) struct Names<'c> {
+    catalog: &'c Catalog,
+    table: String,
+    columns: Vec<(remora_storage::ColumnId, String)>,
+    taken: Vec<String>,
+}
+
+impl<'c> Names<'c> {
+    pub(super) fn new(catalog: &'c Catalog, table: &TableDef) -> Self {
+        let columns = table.columns.iter();
+        Self {
+            catalog,
+            table: table.name.clone(),
+            columns: columns.map(|column| (column.id, column.name.clone())).collect(),
+            taken: vec![table.name.clone()],
+        }
+    }
+
+    /// Takes a name that the user gave.
+    pub(super) fn claim(&mut self, name: &str) -> Result<()> {
+        if self.is_taken(name) {
+            let message = format!("relation \"{name}\" already exists");
+            return Err(Error::new(state::DUPLICATE_TABLE, message));
+        }
+        self.taken.push(name.to_owned());
+        Ok(())
+    }
+
+    /// `t_pkey`, `t_a_b_key`, `t_a_b_idx`, with a number where that is taken.
+    pub(super) fn index(&mut self, index: &IndexDef) -> String {
+        let names: Vec<&str> = index
+            .columns
+            .iter()
+            .filter_map(|key| self.columns.iter().find(|(id, _)| *id == key.column))
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let columns = names.join("_");
+        let (middle, label) = match index.constraint {
+            Some(Constraint::PrimaryKey) => (None, "pkey"),
+            Some(Constraint::Unique) => (Some(columns), "key"),
+            None => (Some(columns), "idx"),
+        };
+        let name = self.free(middle.as_deref(), label, |names, name| names.is_taken(name));
+        self.taken.push(name.clone());
+        name
+    }
+
+    /// `t_a_check`, `t_check`: unlike an index's it need only differ from the table's others.
+    pub(super) fn check(&self, column: Option<&str>, taken: &[&str]) -> String {
+        self.free(column, "check", |_, name| taken.contains(&name))
+    }
+
+    fn free(
+        &self,
+        middle: Option<&str>,
+        label: &str,
+        taken: impl Fn(&Self, &str) -> bool,
+    ) -> String {
+        let mut name = compose(&self.table, middle, label);
+        let mut number = 1_usize;
+        while taken(self, &name) {
+            name = compose(&self.table, middle, &format!("{label}{number}"));
+            number += 1;
+        }
+        name
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        self.taken.iter().any(|taken| taken == name)
+            || self.catalog.table(name).is_some()
+            || self.catalog.index(name).is_some()
+    }
+}
+
+/// `table_middle_label` in 63 bytes: the longer of the first two parts is shortened.
+fn compose(table: &str, middle: Option<&str>, label: &str) -> String {
+    let (mut table, mut middle) = (table.to_owned(), middle.map(str::to_owned));
+    loop {
+        let parts = [Some(table.as_str()), middle.as_deref(), Some(label)];
+        let name = parts.into_iter().flatten().collect::<Vec<_>>().join("_");
+        if name.len() <= IDENTIFIER_BYTES_MAX {
+            return name;
+        }
+        match &mut middle {
+            Some(middle) if middle.len() > table.len() => middle.pop(),
+            _ => table.pop(),
+        };
+    }
+}
+
+impl<'a> Binder<'a> {
+    /// Binds a CREATE INDEX.
+    pub(super) fn create_index(&mut self, create: &'a ast::CreateIndex) -> Result<Statement> {
+        let at = name::object_place(&create.table_name);
+        let clauses = [
+            (create.predicate.is_some(), "a partial index"),
+            (!create.include.is_empty(), "INCLUDE"),
+            (create.nulls_distinct == Some(false), "NULLS NOT DISTINCT"),
+            (
+                !create.with.is_empty()
+                    || !create.index_options.is_empty()
+                    || !create.alter_options.is_empty()
+                    || create.r#async,
+                "an option of CREATE INDEX",
+            ),
+        ];
+        if let Some((_, what)) = clauses.into_iter().find(|(there, _)| *there) {
+            return refuse(what, at);
+        }
+        let kind = match &create.using {
+            None | Some(ast::IndexType::BTree) => IndexKind::Ordered,
+            Some(ast::IndexType::Hash) => IndexKind::Hash,
+            Some(other) => return refuse(&format!("access method {other}"), at),
+        };
+        let entry = self.table(&name::relation(&create.table_name)?, at)?;
+        let mut columns = Vec::with_capacity(create.columns.len());
+        for column in &create.columns {
+            columns.push(index_column(&entry.def, column)?.1);
+        }
+        let mut def = IndexDef {
+            id: IndexId::default(),
+            name: String::new(),
+            table: entry.def.id,
+            columns,
+            unique: create.unique,
+            kind,
+            constraint: None,
+        };
+        match &create.name {
+            None => def.name = Names::new(self.catalog, &entry.def).index(&def),
+            Some(given) => {
+                def.name = name::relation(given)?;
+                if self.relation_exists(&def.name) {
+                    if create.if_not_exists {
+                        return Ok(Statement::CreateIndex(None));
+                    }
+                    return Err(Error::new(
+                        state::DUPLICATE_TABLE,
+                        format!("relation \"{}\" already exists", def.name),
+                    )
+                    .at(name::object_place(given)));
+                }
+            }
+        }
+        Ok(Statement::CreateIndex(Some(def)))
+    }
+
+    /// Binds a DROP INDEX.
+    pub(super) fn drop_indexes(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
+        let ast::Statement::Drop {
+            names, if_exists, ..
+        } = syntax
+        else {
+            return refuse("this statement", None);
+        };
+        let mut ids = Vec::new();
+        for name in names {
+            let (index, at) = (name::relation(name)?, name::object_place(name));
+            let Some((table, entry)) = self.catalog.index(&index) else {
+                if *if_exists {
+                    continue;
+                }
+                let message = format!("index \"{index}\" does not exist");
+                return Err(Error::new(state::UNDEFINED_OBJECT, message).at(at));
+            };
+            if entry.def.constraint.is_some() {
+                return Err(Error::new(
+                    "2BP01",
+                    format!(
+                        "cannot drop index {index} because constraint {index} on table {} requires it",
+                        table.def.name
+                    ),
+                )
+                .at(at));
+            }
+            if !ids.contains(&entry.def.id) {
+                ids.push(entry.def.id);
+            }
+        }
+        Ok(Statement::DropIndex(ids))
+    }
+}
+
+/// A key column, with the identifier that names it.
+pub(super) fn index_column<'s>(
+    table: &TableDef,
+    syntax: &'s ast::IndexColumn,
+) -> Result<(&'s ast::Ident, IndexColumn)> {
+    let ast::Expr::Identifier(ident) = &syntax.column.expr else {
+        return refuse(
+            "an index over an expression",
+            super::expr::start(&syntax.column.expr),
+        );
+    };
+    if syntax.operator_class.is_some() {
+        return refuse("an operator class", place(ident.span));
+    }
+    let position = key_position(table, ident)?;
+    let descending = matches!(syntax.column.options.sort, Some(ast::OrderBySort::Desc));
+    let column = IndexColumn {
+        column: table.columns[position].id,
+        descending,
+        nulls_first: syntax.column.options.nulls_first.unwrap_or(descending),
+    };
+    Ok((ident, column))
+}

@@ -1,0 +1,120 @@
+//! Literals and parameters.
+
+use super::{Binder, Bound, Unknown, name};
+use crate::error::{Error, Position, Result, state};
+use crate::function::text;
+use crate::parse::{place, refuse};
+use crate::plan::{Expr, ExprKind};
+use remora_storage::{DataType, Value};
+use sqlparser::ast::{self, DateTimeField};
+
+impl Binder<'_> {
+    /// A literal or a parameter.
+    pub(super) fn value(&mut self, value: &ast::ValueWithSpan) -> Result<Bound> {
+        use ast::Value as V;
+        let at = place(value.span);
+        Ok(match &value.value {
+            V::Number(digits, false) => Bound::Typed(number(digits).map_err(|e| e.at(at))?),
+            V::Boolean(truth) => {
+                Bound::Typed(Expr::literal(Value::Boolean(*truth), DataType::Boolean))
+            }
+            V::Null => Bound::Unknown(Unknown::Null),
+            V::Placeholder(name) => self.placeholder(name, at)?,
+            other => match string(other) {
+                Some(text) if text.contains('\0') => {
+                    return Err(Error::new(
+                        state::CHARACTER_NOT_IN_REPERTOIRE,
+                        "invalid byte sequence for encoding \"UTF8\": 0x00",
+                    )
+                    .at(at));
+                }
+                Some(text) => Bound::Unknown(Unknown::Text(text.to_owned(), at)),
+                None => return refuse("this kind of literal", at),
+            },
+        })
+    }
+
+    fn placeholder(&mut self, name: &str, at: Option<Position>) -> Result<Bound> {
+        let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+        let index = number.and_then(|number| number.checked_sub(1));
+        let known = index.and_then(|index| self.parameters.get(index).copied());
+        match (index, known) {
+            (Some(index), Some(None)) => Ok(Bound::Unknown(Unknown::Parameter(index))),
+            (Some(index), Some(Some(data_type))) => Ok(Bound::Typed(Expr {
+                kind: ExprKind::Parameter(index),
+                data_type,
+            })),
+            _ => Err(Error::new(
+                state::UNDEFINED_PARAMETER,
+                format!("there is no parameter {name}"),
+            )
+            .at(at)),
+        }
+    }
+
+    /// `DATE '2024-01-01'` and the like.
+    pub(super) fn typed_string(&mut self, typed: &ast::TypedString) -> Result<Bound> {
+        let at = place(typed.value.span);
+        let to = super::data_type::data_type(&typed.data_type, at)?;
+        let literal = self.value(&typed.value)?;
+        Ok(Bound::Typed(self.cast_explicitly(literal, to, at)?))
+    }
+
+    /// `INTERVAL '1' DAY`, `INTERVAL '1 day'`.
+    pub(super) fn interval(&mut self, interval: &ast::Interval) -> Result<Bound> {
+        let ast::Expr::Value(value) = &*interval.value else {
+            return refuse("an INTERVAL of something other than a literal", None);
+        };
+        let at = place(value.span);
+        let Some(literal) = string(&value.value) else {
+            return Err(name::syntax_error(&value.to_string(), at));
+        };
+        let whole = with_unit(literal.trim(), interval).map_err(|error| error.at(at))?;
+        let value = text::parse(&whole, DataType::Interval).map_err(|error| error.at(at))?;
+        Ok(Bound::Typed(Expr::literal(value, DataType::Interval)))
+    }
+}
+
+/// The text of a quoted literal, however it is quoted.
+pub(super) fn string(value: &ast::Value) -> Option<&str> {
+    use ast::Value as V;
+    match value {
+        V::SingleQuotedString(text)
+        | V::EscapedStringLiteral(text)
+        | V::UnicodeStringLiteral(text)
+        | V::NationalStringLiteral(text) => Some(text),
+        V::DollarQuotedString(quoted) => Some(&quoted.value),
+        _ => None,
+    }
+}
+
+/// An integer of the smallest type that holds it, else a NUMERIC.
+fn number(digits: &str) -> Result<Expr> {
+    let digits: String = digits.chars().filter(|c| *c != '_').collect();
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if let Ok(n) = digits.parse::<i32>() {
+            return Ok(Expr::literal(Value::Integer(n), DataType::Integer));
+        }
+        if let Ok(n) = digits.parse::<i64>() {
+            return Ok(Expr::literal(Value::BigInt(n), DataType::BigInt));
+        }
+    }
+    let numeric = DataType::Numeric(None);
+    Ok(Expr::literal(text::parse(&digits, numeric)?, numeric))
+}
+
+/// The text of an interval with the unit that follows its literal written into it.
+fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
+    use DateTimeField as F;
+    let bare = literal.parse::<f64>().is_ok();
+    match (&interval.leading_field, &interval.last_field) {
+        (None, _) => Ok(literal.to_owned()),
+        (Some(F::Minute), Some(_)) => Err(Error::unsupported("INTERVAL .. MINUTE TO SECOND")),
+        (Some(_), Some(_)) if !bare => Ok(literal.to_owned()),
+        (Some(first), last) if bare => {
+            let unit = last.as_ref().unwrap_or(first);
+            Ok(format!("{literal} {}", unit.to_string().to_lowercase()))
+        }
+        (Some(_), _) => Err(Error::unsupported("an INTERVAL cut to one field")),
+    }
+}

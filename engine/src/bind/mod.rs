@@ -1,0 +1,223 @@
+//! Binding: from a syntax tree to a logical plan in which every name is resolved, every type known
+//! and every cast written out.
+//!
+//! 1. `FROM` makes a plan and a [`scope::Scope`] of what names mean in it (`from`).
+//! 2. Expressions are bound in a scope (`expr` and the files beside it). A quoted literal, a NULL
+//!    or a parameter has no type of its own until its surroundings give it one: that is
+//!    [`Bound::Unknown`], and [`Binder::coerce`] is where it ends.
+//! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
+//! 4. `insert`, `change`, `table`, `index`, `copy`, `utility` bind the other statements.
+//!
+//! Errors have PostgreSQL's SQLSTATEs and words, and the place of the name or expression they are
+//! about. PostgreSQL points at operators; here the place is where the expression begins.
+
+mod aggregate;
+mod case;
+mod change;
+mod check;
+mod coerce;
+mod copy;
+mod data_type;
+mod expr;
+mod from;
+mod function;
+mod group;
+mod index;
+mod insert;
+mod label;
+mod literal;
+mod name;
+mod operator;
+mod order;
+mod query;
+mod scope;
+mod select;
+mod statement;
+mod table;
+mod utility;
+
+use crate::error::{Position, Result};
+use crate::parse::{Parsed, Syntax};
+use crate::plan::logical::{Columns, LogicalStatement};
+use crate::plan::physical::AggregateCall;
+use crate::plan::{Expr, Statement};
+use remora_storage::DataType;
+use remora_storage::catalog::Catalog;
+use scope::Scope;
+use sqlparser::ast;
+use std::collections::HashMap;
+
+/// A bound statement and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct BoundStatement {
+    /// The statement.
+    pub statement: LogicalStatement,
+    /// Its columns.
+    pub columns: Columns,
+    /// The types of its parameters.
+    pub parameters: Vec<DataType>,
+    /// PostgreSQL's command tag.
+    pub tag: &'static str,
+}
+
+/// Binds a statement against a catalog.
+///
+/// # Errors
+/// 42xxx where names, types or grammar do not fit; 0A000 for what is not supported.
+pub(crate) fn bind(
+    parsed: &Parsed,
+    catalog: &Catalog,
+    parameters: &[Option<DataType>],
+) -> Result<BoundStatement> {
+    let mut binder = Binder::new(catalog);
+    binder.parameters = parameters.to_vec();
+    binder.parameters.resize(parsed.parameters, None);
+    let (statement, tag) = match &parsed.syntax {
+        Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
+        Syntax::Statement(syntax) => binder.statement(syntax)?,
+    };
+    let resolved = binder.parameters.into_iter();
+    Ok(BoundStatement {
+        statement,
+        columns: binder.columns,
+        // What nothing gave a type is text, as in PostgreSQL.
+        parameters: resolved.map(|found| found.unwrap_or(DataType::Text)).collect(),
+        tag,
+    })
+}
+
+/// The state of binding one statement.
+struct Binder<'a> {
+    catalog: &'a Catalog,
+    columns: Columns,
+    /// The types of parameters, as far as they are known.
+    parameters: Vec<Option<DataType>>,
+    /// WITH queries that can be named here, innermost last; each with the number of those that
+    /// it can name itself.
+    with: Vec<(String, &'a ast::Cte, usize)>,
+    /// How deep the expression or query being bound is nested.
+    depth: usize,
+    /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
+    from_items: usize,
+}
+
+impl<'a> Binder<'a> {
+    fn new(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            columns: Columns::default(),
+            parameters: Vec::new(),
+            with: Vec::new(),
+            depth: 0,
+            from_items: 0,
+        }
+    }
+}
+
+/// Where an expression stands, as far as its binding depends on it.
+struct Context<'s> {
+    /// What names mean.
+    scope: &'s Scope,
+    /// The clause.
+    clause: Clause,
+    /// Aggregates found so far, by the column that stands for each; `None` where none may be.
+    aggregates: Option<Vec<(usize, AggregateCall)>>,
+    /// Whether the expression is an aggregate's argument.
+    in_aggregate: bool,
+    /// Where each column outside of aggregates was first named.
+    places: HashMap<usize, Option<Position>>,
+}
+
+/// The clauses that complaints name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Clause {
+    Select,
+    From,
+    On,
+    Where,
+    GroupBy,
+    Having,
+    OrderBy,
+    Limit,
+    Offset,
+    Values,
+    Update,
+    Default,
+    Check,
+    Filter,
+}
+
+impl Clause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Select => "SELECT",
+            Self::From => "functions in FROM",
+            Self::On => "JOIN conditions",
+            Self::Where => "WHERE",
+            Self::GroupBy => "GROUP BY",
+            Self::Having => "HAVING",
+            Self::OrderBy => "ORDER BY",
+            Self::Limit => "LIMIT",
+            Self::Offset => "OFFSET",
+            Self::Values => "VALUES",
+            Self::Update => "UPDATE",
+            Self::Default => "DEFAULT expressions",
+            Self::Check => "check constraints",
+            Self::Filter => "FILTER",
+        }
+    }
+}
+
+impl<'s> Context<'s> {
+    /// A place where aggregates may not be.
+    fn new(scope: &'s Scope, clause: Clause) -> Self {
+        Self {
+            scope,
+            clause,
+            aggregates: None,
+            in_aggregate: false,
+            places: HashMap::new(),
+        }
+    }
+
+    /// A place where aggregates may be.
+    fn with_aggregates(scope: &'s Scope, clause: Clause) -> Self {
+        Self {
+            aggregates: Some(Vec::new()),
+            ..Self::new(scope, clause)
+        }
+    }
+}
+
+/// An expression as bound so far.
+#[derive(Clone, Debug)]
+enum Bound {
+    /// One whose type is known.
+    Typed(Expr),
+    /// One that takes the type that its surroundings want.
+    Unknown(Unknown),
+}
+
+/// What has no type of its own.
+#[derive(Clone, Debug)]
+enum Unknown {
+    /// NULL
+    Null,
+    /// A quoted literal, and where it is.
+    Text(String, Option<Position>),
+    /// A parameter of which nothing is known yet.
+    Parameter(usize),
+}
+
+impl Bound {
+    /// Its type, if it has one.
+    fn data_type(&self) -> Option<DataType> {
+        match self {
+            Self::Typed(expr) => Some(expr.data_type),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+
+

@@ -1,0 +1,161 @@
+//! Names: folded as PostgreSQL folds them, and guessed at when they are nearly right.
+
+use crate::error::{Error, Position, Result, state};
+use crate::parse::place;
+use remora_storage::limits::IDENTIFIER_BYTES_MAX;
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+
+/// Words that PostgreSQL reserves: unquoted they are never names. The grammar's crate accepts some
+/// of them where a name may stand, so `FROM WHERE x` would otherwise look for a table "where".
+const RESERVED: &[&str] = &[
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case",
+    "cast", "check", "collate", "column", "constraint", "create", "default", "deferrable", "desc",
+    "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign", "from", "grant",
+    "group", "having", "in", "initially", "intersect", "into", "lateral", "leading", "limit",
+    "not", "null", "offset", "on", "only", "or", "order", "placing", "primary", "references",
+    "returning", "select", "some", "symmetric", "table", "then", "to", "trailing", "true", "union",
+    "unique", "using", "variadic", "when", "where", "window", "with",
+];
+
+/// The name that an identifier means: unquoted folded to lower case, at most 63 bytes long.
+pub(super) fn fold(ident: &Ident) -> Result<String> {
+    let name = match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
+    if ident.quote_style.is_none() && RESERVED.binary_search(&name.as_str()).is_ok() {
+        return Err(syntax_error(&ident.value, place(ident.span)));
+    }
+    if name.is_empty() {
+        return Err(Error::new(
+            state::SYNTAX_ERROR,
+            "zero-length delimited identifier at or near \"\"\"\"",
+        )
+        .at(place(ident.span)));
+    }
+    Ok(truncate(name))
+}
+
+/// Cuts a name at 63 bytes, between characters.
+pub(super) fn truncate(mut name: String) -> String {
+    if name.len() > IDENTIFIER_BYTES_MAX {
+        let end = (0..=IDENTIFIER_BYTES_MAX)
+            .rev()
+            .find(|end| name.is_char_boundary(*end));
+        name.truncate(end.unwrap_or(0));
+    }
+    name
+}
+
+/// PostgreSQL's complaint about a word that cannot stand where it does.
+pub(super) fn syntax_error(near: &str, at: Option<Position>) -> Error {
+    Error::new(
+        state::SYNTAX_ERROR,
+        format!("syntax error at or near \"{near}\""),
+    )
+    .at(at)
+}
+
+/// The name of a table or an index, with or without the one schema there is.
+pub(super) fn relation(name: &ObjectName) -> Result<String> {
+    let parts = parts(name)?;
+    match parts.as_slice() {
+        [name] => fold(name),
+        [schema, name] if fold(schema)? == "public" => fold(name),
+        [schema, _] => Err(no_schema(&fold(schema)?).at(place(schema.span))),
+        _ => Err(Error::unsupported("a name of more than two parts").at(object_place(name))),
+    }
+}
+
+/// The name of a function, which may be said to be one of the system's.
+pub(super) fn function(name: &ObjectName) -> Result<String> {
+    let parts = parts(name)?;
+    match parts.as_slice() {
+        [name] => Ok(truncate(match name.quote_style {
+            Some(_) => name.value.clone(),
+            None => name.value.to_lowercase(),
+        })),
+        [schema, name] if matches!(fold(schema)?.as_str(), "pg_catalog" | "public") => fold(name),
+        [schema, ..] => Err(no_schema(&fold(schema)?).at(place(schema.span))),
+        [] => Err(Error::unsupported("an empty name")),
+    }
+}
+
+/// The identifiers of a dotted name.
+pub(super) fn parts(name: &ObjectName) -> Result<Vec<&Ident>> {
+    let part = |part| match part {
+        &ObjectNamePart::Identifier(ref ident) => Ok(ident),
+        ObjectNamePart::Function(_) => Err(Error::unsupported("a function as a name")),
+    };
+    name.0.iter().map(part).collect()
+}
+
+/// Where a dotted name begins.
+pub(super) fn object_place(name: &ObjectName) -> Option<Position> {
+    match name.0.first() {
+        Some(ObjectNamePart::Identifier(ident)) => place(ident.span),
+        _ => None,
+    }
+}
+
+/// The candidate most like `name`, if one is like enough to be meant.
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let limit = 1 + name.chars().count() / 4;
+    candidates
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein's distance: letters inserted, removed or replaced.
+fn distance(one: &str, two: &str) -> usize {
+    let two: Vec<char> = two.chars().take(IDENTIFIER_BYTES_MAX).collect();
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in two.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[two.len()]
+}
+
+fn no_schema(name: &str) -> Error {
+    Error::new(
+        state::INVALID_SCHEMA_NAME,
+        format!("schema \"{name}\" does not exist"),
+    )
+    .with_hint("There is one schema, \"public\".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_words_are_sorted_for_the_search() {
+        assert!(RESERVED.is_sorted());
+    }
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let names = ["customer", "invoice", "id"];
+        let nearest = |name| nearest(name, names.into_iter());
+        assert_eq!(nearest("custmer"), Some("customer"));
+        assert_eq!(nearest("invioce"), Some("invoice"));
+        assert_eq!(nearest("ix"), Some("id"));
+        assert_eq!(nearest("track"), None);
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        assert_eq!(truncate("é".repeat(40)).len(), 62);
+        assert_eq!(truncate("a".repeat(64)).len(), 63);
+    }
+}

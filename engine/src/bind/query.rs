@@ -1,0 +1,355 @@
+//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around a SELECT.
+
+use super::expr::{query_start, start};
+use super::scope::{Scope, ScopeColumn};
+use super::{Binder, Bound, Clause, Context, Unknown, coerce, name};
+use crate::error::{Error, Result, state};
+use crate::function::cast::{CastContext, cast_context, common_type};
+use crate::parse::refuse;
+use crate::plan::Expr;
+use crate::plan::logical::{Logical, Query};
+use remora_storage::DataType;
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+
+/// A bound query: a plan and what it shows, in order.
+pub(super) struct Relation {
+    pub plan: Logical,
+    pub outputs: Vec<Output>,
+}
+
+/// One thing that a query shows.
+#[derive(Clone)]
+pub(super) struct Output {
+    pub name: String,
+    pub column: usize,
+    pub data_type: DataType,
+    /// Set where it is an untyped literal, shown as text unless the surroundings want otherwise.
+    pub unknown: Option<Unknown>,
+}
+
+impl From<Relation> for Query {
+    fn from(relation: Relation) -> Self {
+        let outputs = relation.outputs.into_iter();
+        Self {
+            plan: relation.plan,
+            output: outputs.map(|output| (output.name, output.column)).collect(),
+        }
+    }
+}
+
+impl<'a> Binder<'a> {
+    /// Binds a query. `hints` are the types that untyped literals in its select list take.
+    pub(super) fn query(
+        &mut self,
+        query: &'a ast::Query,
+        hints: &[DataType],
+    ) -> Result<Relation> {
+        let at = query_start(query);
+        if !query.locks.is_empty() {
+            return refuse("FOR UPDATE and FOR SHARE", at);
+        }
+        let odd = query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+            || !query.pipe_operators.is_empty();
+        if odd {
+            return refuse("this clause of a query", at);
+        }
+        let outer = self.with.len();
+        self.with_queries(query)?;
+        let relation = self.query_body(query, hints);
+        self.with.truncate(outer);
+        relation
+    }
+
+    fn with_queries(&mut self, query: &'a ast::Query) -> Result<()> {
+        let Some(with) = &query.with else {
+            return Ok(());
+        };
+        if with.recursive {
+            return refuse("WITH RECURSIVE", query_start(query));
+        }
+        let first = self.with.len();
+        for cte in &with.cte_tables {
+            let name = name::fold(&cte.alias.name)?;
+            if self.with[first..].iter().any(|(found, ..)| *found == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(Error::new(state::DUPLICATE_ALIAS, message)
+                    .at(crate::parse::place(cte.alias.name.span)));
+            }
+            let visible = self.with.len();
+            self.with.push((name, cte, visible));
+        }
+        Ok(())
+    }
+
+    fn query_body(&mut self, query: &'a ast::Query, hints: &[DataType]) -> Result<Relation> {
+        let order = self.order_by(query)?;
+        let mut relation = match &*query.body {
+            SetExpr::Select(select) => self.select(select, order, hints)?,
+            other => {
+                let relation = self.set_expr(other, hints)?;
+                self.order_outputs(relation, order, matches!(other, SetExpr::Values(_)))?
+            }
+        };
+        let (limit, offset) = self.limits(query)?;
+        if limit.is_some() || offset.is_some() {
+            relation.plan = Logical::Limit {
+                input: Box::new(relation.plan),
+                limit,
+                offset,
+            };
+        }
+        Ok(relation)
+    }
+
+    fn set_expr(&mut self, body: &'a SetExpr, hints: &[DataType]) -> Result<Relation> {
+        match body {
+            SetExpr::Select(select) => self.select(select, &[], hints),
+            SetExpr::Query(query) => {
+                self.deeper(query_start(query), |binder| binder.query(query, hints))
+            }
+            SetExpr::Values(values) => self.values(values, hints),
+            SetExpr::SetOperation { .. } => self.set_operations(body),
+            _ => refuse("this kind of query", None),
+        }
+    }
+
+    /// A chain of UNIONs, from left to right; neighbouring UNION ALLs make one node.
+    fn set_operations(&mut self, body: &'a SetExpr) -> Result<Relation> {
+        let mut steps = Vec::new();
+        let mut rest = body;
+        while let SetExpr::SetOperation {
+            left,
+            op,
+            set_quantifier,
+            right,
+        } = rest
+        {
+            let all = match (op, set_quantifier) {
+                (SetOperator::Union, SetQuantifier::All) => true,
+                (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => false,
+                (SetOperator::Union, _) => return refuse("UNION BY NAME", None),
+                (other, _) => return refuse(&other.to_string(), None),
+            };
+            steps.push((all, &**right));
+            rest = left;
+        }
+        let mut branches = vec![self.branch(rest)?];
+        for (all, right) in steps.into_iter().rev() {
+            branches.push(self.branch(right)?);
+            if !all {
+                let mut union = self.union_all(std::mem::take(&mut branches))?;
+                union.plan = Logical::Distinct(Box::new(union.plan));
+                branches.push(union);
+            }
+        }
+        match branches.len() {
+            1 => Ok(branches.remove(0)),
+            _ => self.union_all(branches),
+        }
+    }
+
+    fn branch(&mut self, body: &'a SetExpr) -> Result<Relation> {
+        self.deeper(None, |binder| binder.set_expr(body, &[]))
+    }
+
+    fn union_all(&mut self, branches: Vec<Relation>) -> Result<Relation> {
+        let width = branches[0].outputs.len();
+        if branches.iter().any(|branch| branch.outputs.len() != width) {
+            return Err(Error::new(
+                state::SYNTAX_ERROR,
+                "each UNION query must have the same number of columns",
+            ));
+        }
+        let mut types = Vec::with_capacity(width);
+        for position in 0..width {
+            let column: Vec<_> = branches
+                .iter()
+                .map(|branch| &branch.outputs[position])
+                .map(|output| output.unknown.is_none().then_some(output.data_type))
+                .collect();
+            types.push(common_type(&column, "UNION")?);
+        }
+        let outputs = branches[0].outputs.iter().zip(&types).map(|(output, to)| Output {
+            name: output.name.clone(),
+            column: self.columns.add(&output.name, *to),
+            data_type: *to,
+            unknown: None,
+        });
+        let outputs: Vec<Output> = outputs.collect();
+        let mut inputs = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let branch = self.with_types(branch, &types)?;
+            let source = branch.outputs.iter().map(|output| output.column).collect();
+            inputs.push((branch.plan, source));
+        }
+        Ok(Relation {
+            plan: Logical::UnionAll {
+                inputs,
+                columns: outputs.iter().map(|output| output.column).collect(),
+            },
+            outputs,
+        })
+    }
+
+    /// The same query with outputs of these types.
+    fn with_types(&mut self, relation: Relation, types: &[DataType]) -> Result<Relation> {
+        let fits = (relation.outputs.iter().zip(types))
+            .all(|(output, to)| output.data_type == *to && output.unknown.is_none());
+        if fits {
+            return Ok(relation);
+        }
+        let mut exprs = Vec::new();
+        let mut outputs = Vec::new();
+        for (output, to) in relation.outputs.into_iter().zip(types) {
+            let expr = match output.unknown {
+                Some(unknown) => self.coerce(Bound::Unknown(unknown), *to)?,
+                None => coerce::cast(Expr::column(output.column, output.data_type), *to, false),
+            };
+            let column = self.columns.add(&output.name, *to);
+            exprs.push((column, expr));
+            outputs.push(Output {
+                name: output.name,
+                column,
+                data_type: *to,
+                unknown: None,
+            });
+        }
+        Ok(Relation {
+            plan: Logical::Project {
+                input: Box::new(relation.plan),
+                exprs,
+            },
+            outputs,
+        })
+    }
+
+    /// VALUES lists.
+    pub(super) fn values(
+        &mut self,
+        values: &'a ast::Values,
+        hints: &[DataType],
+    ) -> Result<Relation> {
+        let scope = Scope::default();
+        let mut cx = Context::new(&scope, Clause::Values);
+        let width = values.rows.first().map_or(0, |row| row.content.len());
+        let mut by_column: Vec<Vec<Bound>> = vec![Vec::new(); width];
+        for row in &values.rows {
+            if row.content.len() != width {
+                let at = row.content.first().and_then(start);
+                return Err(Error::new(
+                    state::SYNTAX_ERROR,
+                    "VALUES lists must all be the same length",
+                )
+                .at(at));
+            }
+            for (column, item) in by_column.iter_mut().zip(&row.content) {
+                column.push(self.expr(item, &mut cx)?);
+            }
+        }
+        let mut rows = vec![Vec::with_capacity(width); values.rows.len()];
+        let mut outputs = Vec::with_capacity(width);
+        for (position, column) in by_column.into_iter().enumerate() {
+            let untyped = column.iter().all(|bound| bound.data_type().is_none());
+            let (exprs, data_type) = match hints.get(position).filter(|_| untyped) {
+                Some(hint) => {
+                    let exprs = column.into_iter().map(|bound| self.coerce(bound, *hint));
+                    (exprs.collect::<Result<Vec<_>>>()?, *hint)
+                }
+                None => self.unify(column, "VALUES", None)?,
+            };
+            for (row, expr) in rows.iter_mut().zip(exprs) {
+                row.push(expr);
+            }
+            let name = format!("column{}", position + 1);
+            outputs.push(Output {
+                column: self.columns.add(&name, data_type),
+                name,
+                data_type,
+                unknown: None,
+            });
+        }
+        Ok(Relation {
+            plan: Logical::Values {
+                columns: outputs.iter().map(|output| output.column).collect(),
+                rows,
+            },
+            outputs,
+        })
+    }
+
+    /// LIMIT, OFFSET and FETCH FIRST.
+    fn limits(&mut self, query: &'a ast::Query) -> Result<(Option<Expr>, Option<Expr>)> {
+        let (mut limit, mut offset) = (None, None);
+        match &query.limit_clause {
+            None => {}
+            Some(ast::LimitClause::LimitOffset {
+                limit: count,
+                offset: skip,
+                limit_by,
+            }) if limit_by.is_empty() => {
+                limit = count.as_ref();
+                offset = skip.as_ref().map(|skip| &skip.value);
+            }
+            Some(_) => return refuse("this form of LIMIT", query_start(query)),
+        }
+        let mut one = None;
+        match &query.fetch {
+            None => {}
+            Some(fetch) if fetch.with_ties || fetch.percent || limit.is_some() => {
+                return refuse("this form of FETCH", query_start(query));
+            }
+            Some(fetch) => match &fetch.quantity {
+                Some(count) => limit = Some(count),
+                None => {
+                    let value = remora_storage::Value::BigInt(1);
+                    one = Some(Expr::literal(value, DataType::BigInt));
+                }
+            },
+        }
+        let limit = match limit {
+            Some(limit) => Some(self.row_count(limit, Clause::Limit)?),
+            None => one,
+        };
+        let offset = match offset {
+            Some(offset) => Some(self.row_count(offset, Clause::Offset)?),
+            None => None,
+        };
+        Ok((limit, offset))
+    }
+
+    fn row_count(&mut self, syntax: &'a ast::Expr, clause: Clause) -> Result<Expr> {
+        let scope = Scope::default();
+        let bound = self.expr(syntax, &mut Context::new(&scope, clause))?;
+        if let Some(from) = bound.data_type() {
+            let castable = from == DataType::BigInt
+                || cast_context(from, DataType::BigInt)
+                    .is_some_and(|needed| needed <= CastContext::Assignment);
+            if !castable {
+                let message = format!(
+                    "argument of {} must be type bigint, not type {}",
+                    clause.name(),
+                    coerce::plain(from)
+                );
+                return Err(Error::new(state::DATATYPE_MISMATCH, message).at(start(syntax)));
+            }
+        }
+        self.coerce(bound, DataType::BigInt)
+    }
+}
+
+/// A scope of a query's outputs.
+pub(super) fn output_scope(outputs: &[Output]) -> Scope {
+    let columns = outputs.iter().map(|output| ScopeColumn {
+        table: None,
+        name: output.name.clone(),
+        column: output.column,
+        data_type: output.data_type,
+        bare: true,
+    });
+    Scope {
+        columns: columns.collect(),
+        tables: Vec::new(),
+    }
+}

@@ -1,0 +1,157 @@
+//! Scopes: which columns a name can mean at a place in a query.
+//!
+//! A scope is a list of columns in the order of `SELECT *`. Each knows the table (or alias) it can
+//! be qualified with and whether it can be named without. `JOIN .. USING` makes the two columns
+//! reachable by qualification only and puts one merged column in front.
+
+use super::name;
+use crate::error::{Error, Position, Result, state};
+use remora_storage::DataType;
+
+/// A column that can be named.
+#[derive(Clone, Debug)]
+pub(crate) struct ScopeColumn {
+    /// The table or alias it can be qualified with; `None` for a merged column.
+    pub table: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub column: usize,
+    /// Its type.
+    pub data_type: DataType,
+    /// Whether it can be named without its table, and is part of `*`.
+    pub bare: bool,
+}
+
+/// The columns that can be named at a place, and the tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    /// In the order of `*`.
+    pub columns: Vec<ScopeColumn>,
+    /// Each table or alias, even if it has no columns; beside it the table that an alias hides.
+    pub tables: Vec<(String, Option<String>)>,
+}
+
+impl Scope {
+    /// Puts another scope behind this one.
+    ///
+    /// # Errors
+    /// 42712 where a table or alias is in both.
+    pub(crate) fn append(&mut self, other: Scope, at: Option<Position>) -> Result<()> {
+        for (table, _) in &other.tables {
+            if self.has_table(table) {
+                let message = format!("table name \"{table}\" specified more than once");
+                return Err(Error::new(state::DUPLICATE_ALIAS, message).at(at));
+            }
+        }
+        self.columns.extend(other.columns);
+        self.tables.extend(other.tables);
+        Ok(())
+    }
+
+    /// Whether a table or alias of the name is here.
+    pub(crate) fn has_table(&self, table: &str) -> bool {
+        self.tables.iter().any(|(found, _)| found == table)
+    }
+
+    /// The columns of `*`.
+    pub(crate) fn star(&self) -> impl Iterator<Item = &ScopeColumn> {
+        self.columns.iter().filter(|column| column.bare)
+    }
+
+    /// The columns of `table.*`.
+    pub(crate) fn table_star<'a, 't>(
+        &'a self,
+        table: &'t str,
+    ) -> impl Iterator<Item = &'a ScopeColumn> + use<'a, 't> {
+        (self.columns.iter()).filter(move |column| column.table.as_deref() == Some(table))
+    }
+
+    /// The column that a bare name means, if any does.
+    ///
+    /// # Errors
+    /// 42702 where several do.
+    pub(crate) fn find(&self, name: &str, at: Option<Position>) -> Result<Option<&ScopeColumn>> {
+        let mut found = self.star().filter(|column| column.name == name);
+        let first = found.next();
+        if found.next().is_some() {
+            return Err(ambiguous(name).at(at));
+        }
+        Ok(first)
+    }
+
+    /// The column that a bare name means.
+    ///
+    /// # Errors
+    /// 42702, 42703.
+    pub(crate) fn resolve(&self, name: &str, at: Option<Position>) -> Result<&ScopeColumn> {
+        let found = self.find(name, at)?;
+        found.ok_or_else(|| self.unknown(format!("column \"{name}\" does not exist"), name).at(at))
+    }
+
+    /// The column that `table.name` means.
+    ///
+    /// # Errors
+    /// 42P01, 42702, 42703.
+    pub(crate) fn resolve_qualified(
+        &self,
+        table: &str,
+        name: &str,
+        at: Option<Position>,
+    ) -> Result<&ScopeColumn> {
+        if !self.has_table(table) {
+            return Err(self.unknown_table(table).at(at));
+        }
+        let mut found = self.table_star(table).filter(|column| column.name == name);
+        match (found.next(), found.next()) {
+            (Some(column), None) => Ok(column),
+            (Some(_), Some(_)) => Err(ambiguous(name).at(at)),
+            (None, _) => Err(self
+                .unknown(format!("column {table}.{name} does not exist"), name)
+                .at(at)),
+        }
+    }
+
+    /// The complaint about a qualification that is no table of the query.
+    pub(crate) fn unknown_table(&self, table: &str) -> Error {
+        let hidden = (self.tables.iter()).find(|(_, hides)| hides.as_deref() == Some(table));
+        match hidden {
+            Some((alias, _)) => Error::new(
+                state::UNDEFINED_TABLE,
+                format!("invalid reference to FROM-clause entry for table \"{table}\""),
+            )
+            .with_hint(format!(
+                "Perhaps you meant to reference the table alias \"{alias}\"."
+            )),
+            None => Error::new(
+                state::UNDEFINED_TABLE,
+                format!("missing FROM-clause entry for table \"{table}\""),
+            ),
+        }
+    }
+
+    fn unknown(&self, message: String, name: &str) -> Error {
+        let error = Error::new(state::UNDEFINED_COLUMN, message);
+        let names = self.columns.iter().map(|column| column.name.as_str());
+        let Some(near) = name::nearest(name, names) else {
+            return error;
+        };
+        let table = self
+            .columns
+            .iter()
+            .find(|column| column.name == near)
+            .and_then(|column| column.table.as_ref());
+        let near = match table {
+            Some(table) => format!("{table}.{near}"),
+            None => near.to_owned(),
+        };
+        error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
+    }
+}
+
+fn ambiguous(name: &str) -> Error {
+    Error::new(
+        state::AMBIGUOUS_COLUMN,
+        format!("column reference \"{name}\" is ambiguous"),
+    )
+}

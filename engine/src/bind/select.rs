@@ -1,0 +1,325 @@
+//! SELECT: the clauses in the order in which they take effect.
+//!
+//! FROM, WHERE, then groups and aggregates if there are any, HAVING, the select list together with
+//! what ORDER BY needs beside it, DISTINCT, ORDER BY.
+
+use super::expr::start;
+use super::group::Grouping;
+use super::query::{Output, Relation};
+use super::scope::Scope;
+use super::{Binder, Bound, Clause, Context, Unknown, coerce, label, name, order};
+use crate::error::{Error, Result, state};
+use crate::parse::{place, refuse};
+use crate::plan::logical::Logical;
+use crate::plan::{Expr, SortKey};
+use remora_storage::DataType;
+use remora_storage::limits::COLUMNS_MAX;
+use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
+
+/// The select list, while it is being put together.
+#[derive(Default)]
+struct Items {
+    exprs: Vec<Expr>,
+    outputs: Vec<Output>,
+}
+
+/// What a key of ORDER BY orders by.
+enum Key {
+    Output(usize),
+    Expr(Expr),
+}
+
+impl<'a> Binder<'a> {
+    /// Binds a SELECT with the ORDER BY that follows it.
+    pub(super) fn select(
+        &mut self,
+        select: &'a ast::Select,
+        order: &'a [ast::OrderByExpr],
+        hints: &[DataType],
+    ) -> Result<Relation> {
+        refuse_clauses(select)?;
+        let source = self.from(&select.from)?;
+        let (mut plan, scope) = (source.plan, source.scope);
+        if let Some(condition) = &select.selection {
+            let mut cx = Context::new(&scope, Clause::Where);
+            let predicate = self.condition_of(condition, "WHERE", &mut cx)?;
+            plan = filter(plan, predicate);
+        }
+        let mut cx = Context::with_aggregates(&scope, Clause::Select);
+        let mut items = Items::default();
+        for item in &select.projection {
+            self.item(item, &mut items, hints, &mut cx)?;
+        }
+        if items.exprs.len() > COLUMNS_MAX {
+            let message = format!("target lists can have at most {COLUMNS_MAX} entries");
+            return Err(Error::new(state::TOO_MANY_COLUMNS, message));
+        }
+        let mut having = None;
+        if let Some(condition) = &select.having {
+            cx.clause = Clause::Having;
+            having = Some(self.condition_of(condition, "HAVING", &mut cx)?);
+        }
+        cx.clause = Clause::OrderBy;
+        let mut keys = Vec::with_capacity(order.len());
+        for key in order {
+            keys.push(match order::output_of(&key.expr, &items.outputs, "ORDER BY")? {
+                Some(index) => Key::Output(index),
+                None => Key::Expr(self.typed(&key.expr, &mut cx)?),
+            });
+        }
+        plan = self.grouped(select, plan, cx, &mut items, &mut keys, having)?;
+        self.project(select, plan, items, keys, order)
+    }
+
+    /// One item of the select list, which a star makes several.
+    fn item(
+        &mut self,
+        item: &'a SelectItem,
+        items: &mut Items,
+        hints: &[DataType],
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let name = label::label(expr);
+                self.value_item(expr, name, items, hints, cx)
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let name = match alias.quote_style {
+                    Some(_) => name::truncate(alias.value.clone()),
+                    None => name::truncate(alias.value.to_lowercase()),
+                };
+                self.value_item(expr, name, items, hints, cx)
+            }
+            SelectItem::Wildcard(options) => {
+                let at = place(options.wildcard_token.0.span);
+                refuse_star_options(options)?;
+                if cx.scope.tables.is_empty() {
+                    return Err(Error::new(
+                        state::SYNTAX_ERROR,
+                        "SELECT * with no tables specified is not valid",
+                    )
+                    .at(at));
+                }
+                for column in cx.scope.star() {
+                    cx.places.entry(column.column).or_insert(at);
+                    self.column_item(&column.name, column.column, items);
+                }
+                Ok(())
+            }
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(table),
+                options,
+            ) => {
+                refuse_star_options(options)?;
+                let (table, at) = (name::relation(table)?, name::object_place(table));
+                if !cx.scope.has_table(&table) {
+                    return Err(cx.scope.unknown_table(&table).at(at));
+                }
+                for column in cx.scope.table_star(&table) {
+                    cx.places.entry(column.column).or_insert(at);
+                    self.column_item(&column.name, column.column, items);
+                }
+                Ok(())
+            }
+            _ => refuse("this kind of select item", None),
+        }
+    }
+
+    fn value_item(
+        &mut self,
+        syntax: &'a ast::Expr,
+        name: String,
+        items: &mut Items,
+        hints: &[DataType],
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        let bound = self.expr(syntax, cx)?;
+        let hint = hints.get(items.exprs.len());
+        let (expr, unknown) = match (bound, hint) {
+            (Bound::Typed(expr), _) => (expr, None),
+            (unknown, Some(hint)) => (self.coerce(unknown, *hint)?, None),
+            (Bound::Unknown(unknown), None) => {
+                // A parameter has one type everywhere; literals may still be taken otherwise.
+                let flexible = match unknown {
+                    Unknown::Parameter(_) => None,
+                    _ => Some(unknown.clone()),
+                };
+                (self.coerce(Bound::Unknown(unknown), DataType::Text)?, flexible)
+            }
+        };
+        self.push_item(name, expr, unknown, items);
+        Ok(())
+    }
+
+    fn column_item(&mut self, name: &str, column: usize, items: &mut Items) {
+        let expr = self.columns.expr(column);
+        self.push_item(name.to_owned(), expr, None, items);
+    }
+
+    fn push_item(
+        &mut self,
+        name: String,
+        expr: Expr,
+        unknown: Option<Unknown>,
+        items: &mut Items,
+    ) {
+        items.outputs.push(Output {
+            column: self.columns.add(&name, expr.data_type),
+            name,
+            data_type: expr.data_type,
+            unknown,
+        });
+        items.exprs.push(expr);
+    }
+
+    /// Puts the Aggregate node in, if there is something to aggregate, and HAVING on top.
+    fn grouped(
+        &mut self,
+        select: &'a ast::Select,
+        mut plan: Logical,
+        cx: Context<'_>,
+        items: &mut Items,
+        keys: &mut [Key],
+        having: Option<Expr>,
+    ) -> Result<Logical> {
+        let aggregates = cx.aggregates.as_deref().unwrap_or_default();
+        let groups =
+            self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
+        if groups.is_empty() && aggregates.is_empty() && having.is_none() {
+            return Ok(plan);
+        }
+        let mut grouping = Grouping::new(groups, cx, &plan, &mut self.columns);
+        for expr in &mut items.exprs {
+            *expr = grouping.rewrite(expr.clone(), &mut self.columns)?;
+        }
+        for key in keys {
+            if let Key::Expr(expr) = key {
+                *expr = grouping.rewrite(expr.clone(), &mut self.columns)?;
+            }
+        }
+        let having = match having {
+            Some(having) => Some(grouping.rewrite(having, &mut self.columns)?),
+            None => None,
+        };
+        plan = grouping.plan(plan);
+        Ok(match having {
+            Some(predicate) => filter(plan, predicate),
+            None => plan,
+        })
+    }
+
+    /// The select list, DISTINCT and ORDER BY.
+    fn project(
+        &mut self,
+        select: &'a ast::Select,
+        plan: Logical,
+        items: Items,
+        keys: Vec<Key>,
+        order: &'a [ast::OrderByExpr],
+    ) -> Result<Relation> {
+        let distinct = match &select.distinct {
+            None | Some(ast::Distinct::All) => false,
+            Some(ast::Distinct::Distinct) => true,
+            Some(ast::Distinct::On(_)) => {
+                return refuse("DISTINCT ON", place(select.select_token.0.span));
+            }
+        };
+        let columns = items.outputs.iter().map(|output| output.column);
+        let mut exprs: Vec<(usize, Expr)> = columns.zip(items.exprs).collect();
+        let mut sort: Vec<SortKey> = Vec::with_capacity(keys.len());
+        for (key, syntax) in keys.into_iter().zip(order) {
+            let column = match key {
+                Key::Output(index) => exprs[index].0,
+                Key::Expr(expr) => match exprs.iter().find(|(_, found)| found.same(&expr)) {
+                    Some((column, _)) => *column,
+                    None if distinct => {
+                        return Err(Error::new(
+                            state::INVALID_COLUMN_REFERENCE,
+                            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+                        )
+                        .at(start(&syntax.expr)));
+                    }
+                    None => {
+                        let column = self.columns.add("?column?", expr.data_type);
+                        exprs.push((column, expr));
+                        column
+                    }
+                },
+            };
+            sort.push(order::sort_key(syntax, self.columns.expr(column))?);
+        }
+        let mut plan = Logical::Project {
+            input: Box::new(plan),
+            exprs,
+        };
+        if distinct {
+            plan = Logical::Distinct(Box::new(plan));
+        }
+        if !sort.is_empty() {
+            plan = Logical::Sort {
+                input: Box::new(plan),
+                keys: sort,
+            };
+        }
+        Ok(Relation {
+            plan,
+            outputs: items.outputs,
+        })
+    }
+}
+
+/// The rows of a plan for which the predicate is true.
+pub(super) fn filter(input: Logical, predicate: Expr) -> Logical {
+    Logical::Filter {
+        input: Box::new(input),
+        predicate: coerce::cast(predicate, DataType::Boolean, false),
+    }
+}
+
+/// An empty scope, for expressions without columns.
+pub(super) fn no_columns() -> Scope {
+    Scope::default()
+}
+
+fn refuse_clauses(select: &ast::Select) -> Result<()> {
+    let at = place(select.select_token.0.span);
+    let clauses = [
+        (select.into.is_some(), "SELECT INTO"),
+        (!select.named_window.is_empty(), "WINDOW"),
+        (select.qualify.is_some(), "QUALIFY"),
+        (select.top.is_some(), "TOP"),
+        (!select.lateral_views.is_empty(), "LATERAL VIEW"),
+        (select.prewhere.is_some(), "PREWHERE"),
+        (!select.connect_by.is_empty(), "CONNECT BY"),
+        (select.exclude.is_some(), "EXCLUDE"),
+        (select.value_table_mode.is_some(), "SELECT AS VALUE"),
+        (
+            !select.cluster_by.is_empty()
+                || !select.distribute_by.is_empty()
+                || !select.sort_by.is_empty(),
+            "CLUSTER BY, DISTRIBUTE BY and SORT BY",
+        ),
+        (
+            select.flavor != ast::SelectFlavor::Standard,
+            "a query that begins with FROM",
+        ),
+    ];
+    match clauses.into_iter().find(|(there, _)| *there) {
+        Some((_, what)) => refuse(what, at),
+        None => Ok(()),
+    }
+}
+
+fn refuse_star_options(options: &ast::WildcardAdditionalOptions) -> Result<()> {
+    let plain = options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
+        && options.opt_alias.is_none();
+    if plain {
+        return Ok(());
+    }
+    refuse("an option of *", place(options.wildcard_token.0.span))
+}

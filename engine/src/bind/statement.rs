@@ -1,0 +1,72 @@
+//! Statements: which file binds which.
+
+use super::Binder;
+use crate::error::Result;
+use crate::parse::refuse;
+use crate::plan::Statement;
+use crate::plan::logical::{LogicalStatement, Query};
+use sqlparser::ast::{self, ObjectType};
+
+/// A bound statement and PostgreSQL's command tag.
+pub(super) type Tagged = (LogicalStatement, &'static str);
+
+impl<'a> Binder<'a> {
+    /// Binds a statement.
+    pub(super) fn statement(&mut self, syntax: &'a ast::Statement) -> Result<Tagged> {
+        use ast::Statement as S;
+        let done = |statement, tag| Ok((LogicalStatement::Done(statement), tag));
+        match syntax {
+            S::Query(query) => {
+                let query: Query = self.query(query, &[])?.into();
+                Ok((LogicalStatement::Query(query), "SELECT"))
+            }
+            S::Insert(insert) => Ok((self.insert(insert)?, "INSERT")),
+            S::Update(update) => Ok((self.update(update)?, "UPDATE")),
+            S::Delete(delete) => Ok((self.delete(delete)?, "DELETE")),
+            S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),
+            S::CreateTable(table) => done(self.create_table(table)?, "CREATE TABLE"),
+            S::CreateIndex(index) => done(self.create_index(index)?, "CREATE INDEX"),
+            S::Drop {
+                object_type: ObjectType::Table,
+                ..
+            } => done(self.drop_tables(syntax)?, "DROP TABLE"),
+            S::Drop {
+                object_type: ObjectType::Index,
+                ..
+            } => done(self.drop_indexes(syntax)?, "DROP INDEX"),
+            S::Copy { .. } => Ok((self.copy(syntax)?, "COPY")),
+            S::Explain { .. } => Ok((self.explain(syntax)?, "EXPLAIN")),
+            _ => self.utility(syntax),
+        }
+    }
+
+    /// EXPLAIN of a query or a change.
+    fn explain(&mut self, syntax: &'a ast::Statement) -> Result<LogicalStatement> {
+        use ast::Statement as S;
+        let S::Explain {
+            analyze: false,
+            verbose: false,
+            query_plan: false,
+            estimate: false,
+            statement,
+            format: None,
+            options: None,
+            ..
+        } = syntax
+        else {
+            return refuse("an option of EXPLAIN", None);
+        };
+        match &**statement {
+            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) => {
+                let (inner, _) = self.statement(statement)?;
+                Ok(LogicalStatement::Explain(Box::new(inner)))
+            }
+            _ => refuse("EXPLAIN of this statement", None),
+        }
+    }
+}
+
+/// A statement whose plan is filled in later.
+pub(super) fn change(statement: Statement, plan: crate::plan::logical::Logical) -> LogicalStatement {
+    LogicalStatement::Change(statement, plan)
+}

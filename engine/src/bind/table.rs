@@ -1,0 +1,366 @@
+//! CREATE TABLE and DROP TABLE.
+
+use super::check::{bind_check, bind_default, column_position, positions};
+use super::index::{Names, index_column};
+use super::{Binder, data_type, name};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::{place, refuse};
+use crate::plan::Statement;
+use remora_storage::catalog::{
+    CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
+};
+use remora_storage::limits::COLUMNS_MAX;
+use remora_storage::{ColumnId, IndexId, TableId};
+use sqlparser::ast::{self, ColumnOption, TableConstraint};
+
+/// A table, while it is being put together.
+struct Draft<'n> {
+    table: TableDef,
+    primary: Option<IndexDef>,
+    unique: Vec<IndexDef>,
+    /// CHECKs with the column they stand beside; bound when all columns are known.
+    checks: Vec<(Option<String>, Option<String>, &'n ast::Expr)>,
+    /// Columns said to be NULL.
+    nullable: Vec<usize>,
+}
+
+impl<'a> Binder<'a> {
+    /// Binds a CREATE TABLE.
+    pub(super) fn create_table(&mut self, create: &'a ast::CreateTable) -> Result<Statement> {
+        let at = name::object_place(&create.name);
+        refuse_clauses(create, at)?;
+        let table_name = name::relation(&create.name)?;
+        if self.relation_exists(&table_name) && !create.if_not_exists {
+            return Err(Error::new(
+                state::DUPLICATE_TABLE,
+                format!("relation \"{table_name}\" already exists"),
+            )
+            .at(at));
+        }
+        if create.columns.len() > COLUMNS_MAX {
+            let message = format!("tables can have at most {COLUMNS_MAX} columns");
+            return Err(Error::new(state::TOO_MANY_COLUMNS, message).at(at));
+        }
+        if create.columns.is_empty() {
+            return refuse("a table without columns", at);
+        }
+        let mut draft = Draft {
+            table: TableDef {
+                id: TableId::default(),
+                name: table_name,
+                columns: Vec::new(),
+                checks: Vec::new(),
+            },
+            primary: None,
+            unique: Vec::new(),
+            checks: Vec::new(),
+            nullable: Vec::new(),
+        };
+        for column in &create.columns {
+            draft.add_column(column)?;
+        }
+        for (position, column) in create.columns.iter().enumerate() {
+            for option in &column.options {
+                self.column_option(&mut draft, position, option)?;
+            }
+        }
+        for constraint in &create.constraints {
+            self.table_constraint(&mut draft, constraint, at)?;
+        }
+        self.finish(draft, create.if_not_exists)
+    }
+
+    fn column_option(
+        &mut self,
+        draft: &mut Draft<'a>,
+        position: usize,
+        option: &'a ast::ColumnOptionDef,
+    ) -> Result<()> {
+        let at = option.name.as_ref().and_then(|ident| place(ident.span));
+        let name = option.name.as_ref().map(name::fold).transpose()?;
+        let column = &mut draft.table.columns[position];
+        match &option.option {
+            ColumnOption::Null => draft.nullable.push(position),
+            ColumnOption::NotNull => column.not_null = true,
+            ColumnOption::Default(expr) => {
+                bind_default(self.catalog, expr, column)?;
+                column.default = Some(expr.to_string());
+            }
+            ColumnOption::PrimaryKey(_) => {
+                let key = vec![ascending(column.id)];
+                draft.add_primary(name, key, at)?;
+            }
+            ColumnOption::Unique(_) => {
+                let key = vec![ascending(column.id)];
+                draft.add_unique(name, key);
+            }
+            ColumnOption::Check(check) => {
+                let beside = column.name.clone();
+                let name = name.or(check.name.as_ref().map(name::fold).transpose()?);
+                draft.checks.push((name, Some(beside), &check.expr));
+            }
+            ColumnOption::Collation(collation) => match name::function(collation)?.as_str() {
+                "C" | "POSIX" | "ucs_basic" | "default" => {}
+                other => return refuse(&format!("collation \"{other}\""), at),
+            },
+            ColumnOption::ForeignKey(_) => return refuse("REFERENCES", at),
+            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                return refuse("a generated column", at);
+            }
+            other => return refuse(&format!("column option {other}"), at),
+        }
+        Ok(())
+    }
+
+    fn table_constraint(
+        &mut self,
+        draft: &mut Draft<'a>,
+        constraint: &'a TableConstraint,
+        at: Option<Position>,
+    ) -> Result<()> {
+        match constraint {
+            TableConstraint::PrimaryKey(key) => {
+                let name = key.name.as_ref().map(name::fold).transpose()?;
+                let columns = draft.key_columns(&key.columns)?;
+                draft.add_primary(name, columns, at)
+            }
+            TableConstraint::Unique(key) => {
+                if key.nulls_distinct == ast::NullsDistinctOption::NotDistinct {
+                    return refuse("NULLS NOT DISTINCT", at);
+                }
+                let name = key.name.as_ref().map(name::fold).transpose()?;
+                let columns = draft.key_columns(&key.columns)?;
+                draft.add_unique(name, columns);
+                Ok(())
+            }
+            TableConstraint::Check(check) => {
+                let name = check.name.as_ref().map(name::fold).transpose()?;
+                draft.checks.push((name, None, &check.expr));
+                Ok(())
+            }
+            TableConstraint::ForeignKey(_) => refuse("FOREIGN KEY", at),
+            _ => refuse("this kind of constraint", at),
+        }
+    }
+
+    /// Names what has no name, and validates what needs all columns.
+    fn finish(&mut self, mut draft: Draft<'a>, if_not_exists: bool) -> Result<Statement> {
+        for position in &draft.nullable {
+            let column = &draft.table.columns[*position];
+            if column.not_null {
+                return Err(Error::new(
+                    state::SYNTAX_ERROR,
+                    format!(
+                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
+                        column.name, draft.table.name
+                    ),
+                ));
+            }
+        }
+        let mut names = Names::new(self.catalog, &draft.table);
+        let mut indexes: Vec<IndexDef> = draft.primary.into_iter().chain(draft.unique).collect();
+        // Names that were given come first, so that made-up ones can step aside.
+        for index in indexes.iter().filter(|index| !index.name.is_empty()) {
+            names.claim(&index.name)?;
+        }
+        for index in &mut indexes {
+            if index.name.is_empty() {
+                index.name = names.index(index);
+            }
+        }
+        let scope = positions(&draft.table.name, &draft.table.columns);
+        let mut checks: Vec<CheckDef> = Vec::new();
+        for (name, beside, syntax) in draft.checks {
+            let bound = bind_check(self.catalog, syntax, &scope)?;
+            let mut named = bound.columns().into_iter();
+            let only = match (beside, named.next(), named.next()) {
+                (Some(beside), ..) => Some(beside),
+                (None, Some(one), None) => Some(draft.table.columns[one].name.clone()),
+                _ => None,
+            };
+            let taken: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+            let name = match name {
+                Some(name) if taken.contains(&name.as_str()) => {
+                    return Err(Error::new(
+                        state::DUPLICATE_OBJECT,
+                        format!(
+                            "constraint \"{name}\" for relation \"{}\" already exists",
+                            draft.table.name
+                        ),
+                    ));
+                }
+                Some(name) => name,
+                None => names.check(only.as_deref(), &taken),
+            };
+            checks.push(CheckDef {
+                name,
+                expression: syntax.to_string(),
+            });
+        }
+        draft.table.checks = checks;
+        Ok(Statement::CreateTable {
+            table: draft.table,
+            indexes,
+            if_not_exists,
+        })
+    }
+
+    /// Whether a table or an index of the name exists.
+    pub(super) fn relation_exists(&self, name: &str) -> bool {
+        self.catalog.table(name).is_some() || self.catalog.index(name).is_some()
+    }
+
+    /// Binds a DROP TABLE.
+    pub(super) fn drop_tables(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
+        let ast::Statement::Drop {
+            names, if_exists, ..
+        } = syntax
+        else {
+            return refuse("this statement", None);
+        };
+        let mut ids = Vec::new();
+        for name in names {
+            let (table, at) = (name::relation(name)?, name::object_place(name));
+            match self.catalog.table(&table) {
+                Some(entry) if !ids.contains(&entry.def.id) => ids.push(entry.def.id),
+                Some(_) => {}
+                None if self.catalog.index(&table).is_some() => {
+                    return Err(Error::new(
+                        state::WRONG_OBJECT_TYPE,
+                        format!("\"{table}\" is not a table"),
+                    )
+                    .with_hint("Use DROP INDEX to remove an index.")
+                    .at(at));
+                }
+                None if *if_exists => {}
+                None => {
+                    return Err(Error::new(
+                        state::UNDEFINED_TABLE,
+                        format!("table \"{table}\" does not exist"),
+                    )
+                    .at(at));
+                }
+            }
+        }
+        Ok(Statement::DropTable(ids))
+    }
+}
+
+impl Draft<'_> {
+    fn add_column(&mut self, column: &ast::ColumnDef) -> Result<()> {
+        let at = place(column.name.span);
+        let name = name::fold(&column.name)?;
+        if self.table.column(&name).is_some() {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(Error::new(state::DUPLICATE_COLUMN, message).at(at));
+        }
+        // Ids are handed out in order; a table has far fewer columns than there are ids.
+        let id = ColumnId(self.table.columns.len() as u32);
+        self.table.columns.push(ColumnDef {
+            id,
+            name,
+            data_type: data_type::data_type(&column.data_type, at)?,
+            not_null: false,
+            default: None,
+        });
+        Ok(())
+    }
+
+    fn key_columns(&self, columns: &[ast::IndexColumn]) -> Result<Vec<IndexColumn>> {
+        let mut key: Vec<IndexColumn> = Vec::with_capacity(columns.len());
+        for column in columns {
+            let (ident, index_column) = index_column(&self.table, column)?;
+            if key.iter().any(|found| found.column == index_column.column) {
+                return Err(Error::new(
+                    state::DUPLICATE_COLUMN,
+                    format!("column \"{ident}\" appears twice in a key constraint"),
+                )
+                .at(place(ident.span)));
+            }
+            key.push(index_column);
+        }
+        Ok(key)
+    }
+
+    fn add_primary(
+        &mut self,
+        name: Option<String>,
+        key: Vec<IndexColumn>,
+        at: Option<Position>,
+    ) -> Result<()> {
+        if self.primary.is_some() {
+            let message =
+                format!("multiple primary keys for table \"{}\" are not allowed", self.table.name);
+            return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
+        }
+        for column in &key {
+            if let Some(position) = self.table.position(column.column) {
+                self.table.columns[position].not_null = true;
+            }
+        }
+        self.primary = Some(constraint_index(name, key, Constraint::PrimaryKey));
+        Ok(())
+    }
+
+    fn add_unique(&mut self, name: Option<String>, key: Vec<IndexColumn>) {
+        self.unique.push(constraint_index(name, key, Constraint::Unique));
+    }
+}
+
+fn constraint_index(
+    name: Option<String>,
+    columns: Vec<IndexColumn>,
+    constraint: Constraint,
+) -> IndexDef {
+    IndexDef {
+        id: IndexId::default(),
+        name: name.unwrap_or_default(),
+        table: TableId::default(),
+        columns,
+        unique: true,
+        kind: IndexKind::Ordered,
+        constraint: Some(constraint),
+    }
+}
+
+fn ascending(column: ColumnId) -> IndexColumn {
+    IndexColumn {
+        column,
+        descending: false,
+        nulls_first: false,
+    }
+}
+
+fn refuse_clauses(create: &ast::CreateTable, at: Option<Position>) -> Result<()> {
+    let clauses = [
+        (create.temporary, "a temporary table"),
+        (create.unlogged, "an unlogged table"),
+        (create.query.is_some(), "CREATE TABLE AS"),
+        (create.like.is_some(), "CREATE TABLE .. LIKE"),
+        (create.inherits.is_some(), "INHERITS"),
+        (
+            create.partition_by.is_some() || create.partition_of.is_some(),
+            "PARTITION",
+        ),
+        (
+            create.table_options != ast::CreateTableOptions::None,
+            "a storage option",
+        ),
+        (
+            create.or_replace || create.external || create.without_rowid || create.strict,
+            "this form of CREATE TABLE",
+        ),
+    ];
+    match clauses.into_iter().find(|(there, _)| *there) {
+        Some((_, what)) => refuse(what, at),
+        None => Ok(()),
+    }
+}
+
+/// The position of a column by its identifier, for keys.
+pub(super) fn key_position(table: &TableDef, ident: &ast::Ident) -> Result<usize> {
+    column_position(table, ident).map_err(|error| {
+        let message = format!("column \"{ident}\" named in key does not exist");
+        Error::new(state::UNDEFINED_COLUMN, message).at(error.position())
+    })
+}

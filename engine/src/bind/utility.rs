@@ -1,0 +1,163 @@
+//! Transactions and settings, and the refusal of everything else.
+
+use super::literal::string;
+use super::name;
+use super::statement::Tagged;
+use super::{Binder, expr::start};
+use crate::error::{Error, Result};
+use crate::parse::refuse;
+use crate::plan::Statement;
+use crate::plan::logical::LogicalStatement;
+use sqlparser::ast::{
+    self, Reset, Set, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
+};
+
+impl Binder<'_> {
+    /// Binds what is neither query nor change nor definition.
+    pub(super) fn utility(&mut self, syntax: &ast::Statement) -> Result<Tagged> {
+        use ast::Statement as S;
+        let (statement, tag) = match syntax {
+            S::StartTransaction {
+                modes,
+                begin,
+                modifier: None,
+                statements,
+                exception: None,
+                ..
+            } if statements.is_empty() => {
+                let tag = if *begin { "BEGIN" } else { "START TRANSACTION" };
+                let read_only = read_only(modes)?;
+                (Statement::Begin { read_only }, tag)
+            }
+            S::Commit {
+                chain: false,
+                modifier: None,
+                ..
+            } => (Statement::Commit, "COMMIT"),
+            S::Rollback {
+                chain: false,
+                savepoint: None,
+            } => (Statement::Rollback, "ROLLBACK"),
+            S::Rollback {
+                savepoint: Some(_), ..
+            }
+            | S::Savepoint { .. }
+            | S::ReleaseSavepoint { .. } => return refuse("SAVEPOINT", None),
+            S::Set(set) => (setting(set)?, "SET"),
+            S::Reset(reset) => {
+                let name = match &reset.reset {
+                    Reset::ALL => "all".to_owned(),
+                    Reset::ConfigurationParameter(name) => setting_name(name)?,
+                    Reset::SessionAuthorization => {
+                        return refuse("RESET SESSION AUTHORIZATION", None);
+                    }
+                };
+                (Statement::Set { name, value: None }, "RESET")
+            }
+            S::ShowVariable { variable } => {
+                let words: Vec<String> =
+                    variable.iter().map(|ident| ident.value.to_lowercase()).collect();
+                let name = match words.join(" ").as_str() {
+                    "time zone" => "timezone".to_owned(),
+                    "transaction isolation level" => "transaction_isolation".to_owned(),
+                    other => other.replace(' ', "."),
+                };
+                (Statement::Show(name), "SHOW")
+            }
+            other => return refuse(what(other), None),
+        };
+        Ok((LogicalStatement::Done(statement), tag))
+    }
+}
+
+/// READ ONLY or not; the levels that snapshot isolation satisfies are accepted.
+fn read_only(modes: &[TransactionMode]) -> Result<bool> {
+    let mut read_only = false;
+    for mode in modes {
+        match mode {
+            TransactionMode::AccessMode(mode) => {
+                read_only = *mode == TransactionAccessMode::ReadOnly;
+            }
+            TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
+                return Err(Error::unsupported("isolation level SERIALIZABLE").with_hint(
+                    "This release has snapshot isolation: say REPEATABLE READ, or nothing.",
+                ));
+            }
+            TransactionMode::IsolationLevel(_) => {}
+        }
+    }
+    Ok(read_only)
+}
+
+fn setting(set: &Set) -> Result<Statement> {
+    match set {
+        Set::SingleAssignment {
+            hivevar: false,
+            variable,
+            values,
+            ..
+        } => match values.as_slice() {
+            [value] => Ok(Statement::Set {
+                name: setting_name(variable)?,
+                value: setting_value(value)?,
+            }),
+            _ => refuse("a list as a setting", name::object_place(variable)),
+        },
+        Set::SetTimeZone { value, .. } => Ok(Statement::Set {
+            name: "timezone".to_owned(),
+            value: setting_value(value)?,
+        }),
+        Set::SetTransaction { .. } => refuse("SET TRANSACTION", None),
+        _ => refuse("this form of SET", None),
+    }
+}
+
+fn setting_name(name: &ast::ObjectName) -> Result<String> {
+    let parts = name::parts(name)?;
+    let parts: Vec<String> = parts.iter().map(|ident| ident.value.to_lowercase()).collect();
+    Ok(parts.join("."))
+}
+
+/// The value as text; `None` for DEFAULT.
+fn setting_value(value: &ast::Expr) -> Result<Option<String>> {
+    use ast::Expr as E;
+    match value {
+        E::Identifier(ident) if ident.quote_style.is_some() => Ok(Some(ident.value.clone())),
+        E::Identifier(ident) => match ident.value.to_lowercase().as_str() {
+            "default" => Ok(None),
+            word => Ok(Some(word.to_owned())),
+        },
+        E::Value(value) => match (string(&value.value), &value.value) {
+            (Some(text), _) => Ok(Some(text.to_owned())),
+            (None, ast::Value::Number(..) | ast::Value::Boolean(_)) => Ok(Some(value.to_string())),
+            _ => refuse("this value of a setting", start(&E::Value(value.clone()))),
+        },
+        E::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } if matches!(**expr, E::Value(_)) => Ok(Some(format!("-{expr}"))),
+        other => refuse("this value of a setting", start(other)),
+    }
+}
+
+/// What a refused statement is called.
+fn what(statement: &ast::Statement) -> &'static str {
+    use ast::Statement as S;
+    match statement {
+        S::AlterTable { .. } => "ALTER TABLE",
+        S::AlterIndex { .. } => "ALTER INDEX",
+        S::CreateView { .. } => "CREATE VIEW",
+        S::CreateSchema { .. } => "CREATE SCHEMA",
+        S::CreateSequence { .. } => "CREATE SEQUENCE",
+        S::CreateFunction { .. } => "CREATE FUNCTION",
+        S::CreateTrigger { .. } => "CREATE TRIGGER",
+        S::CreateType { .. } => "CREATE TYPE",
+        S::Drop { .. } => "DROP of this kind of object",
+        S::Merge { .. } => "MERGE",
+        S::Prepare { .. } => "PREPARE",
+        S::Grant { .. } => "GRANT",
+        S::Analyze { .. } => "ANALYZE",
+        S::Vacuum { .. } => "VACUUM",
+        _ => "this statement",
+    }
+}

@@ -1,0 +1,313 @@
+//! EXPLAIN: a plan as indented lines, after PostgreSQL's.
+
+use super::show::show;
+use crate::plan::physical::{
+    AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
+};
+use crate::plan::statement::{InsertSource, Lookup, Statement, Target};
+use crate::plan::{Expr, Field, Schema, SortKey};
+use remora_storage::catalog::{IndexEntry, TableEntry};
+use std::ops::Bound;
+
+/// The lines of a planned statement.
+pub(super) fn explain(statement: &Statement) -> Vec<String> {
+    let mut lines = Lines::default();
+    match statement {
+        Statement::Query(plan) => lines.plan(plan, 0),
+        Statement::PointSelect(point) => lines.lookup(&point.lookup, 0),
+        Statement::Insert(insert) => {
+            lines.node(0, format!("Insert on {}", insert.table.def.name));
+            match &insert.source {
+                InsertSource::Values(rows) => lines.node(1, rows_of(rows.len())),
+                InsertSource::Query(plan) => lines.plan(plan, 1),
+            }
+        }
+        Statement::Update(update) => {
+            lines.node(0, format!("Update on {}", update.table.def.name));
+            lines.target(&update.target);
+        }
+        Statement::Delete(delete) => {
+            lines.node(0, format!("Delete on {}", delete.table.def.name));
+            lines.target(&delete.target);
+        }
+        _ => lines.node(0, "Utility Statement".to_owned()),
+    }
+    lines.0
+}
+
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    /// A node's first line: six columns a level, an arrow before all but the first.
+    fn node(&mut self, level: usize, text: String) {
+        self.0.push(match level {
+            0 => text,
+            _ => format!("{}->  {text}", " ".repeat(level * 6 - 4)),
+        });
+    }
+
+    /// A line beneath a node.
+    fn fact(&mut self, level: usize, name: &str, text: String) {
+        self.0.push(format!("{}{name}: {text}", " ".repeat(level * 6 + 2)));
+    }
+
+    fn target(&mut self, target: &Target) {
+        match target {
+            Target::Point(lookup) => self.lookup(lookup, 1),
+            Target::Scan(plan) => self.plan(plan, 1),
+        }
+    }
+
+    fn lookup(&mut self, lookup: &Lookup, level: usize) {
+        let (table, index) = (&lookup.table, &lookup.index);
+        self.node(
+            level,
+            format!("Point Lookup using {} on {}", index.def.name, table.def.name),
+        );
+        self.fact(level, "Index Cond", equalities(table, index, &lookup.key));
+        if let Some(filter) = &lookup.filter {
+            self.fact(level, "Filter", show(filter, &table_schema(table)));
+        }
+    }
+
+    fn plan(&mut self, plan: &PhysicalPlan, level: usize) {
+        match &plan.node {
+            Node::Values(rows) => self.node(level, rows_of(rows.len())),
+            Node::TableScan(scan) => {
+                self.node(level, format!("Seq Scan on {}", scan.table.def.name));
+                self.scan_filter(scan, level);
+            }
+            Node::IndexScan(scan) => self.index_scan(scan, level),
+            Node::Filter { input, predicate } => {
+                self.node(level, "Filter".to_owned());
+                self.fact(level, "Filter", show(predicate, &input.schema));
+                self.plan(input, level + 1);
+            }
+            Node::Project { input, exprs } => {
+                self.node(level, "Project".to_owned());
+                self.fact(level, "Output", list(exprs, &input.schema));
+                self.plan(input, level + 1);
+            }
+            Node::Join(join) => self.join(join, level),
+            Node::Aggregate {
+                input,
+                groups,
+                aggregates,
+            } => self.aggregate(input, groups, aggregates, level),
+            Node::Sort { input, keys } => {
+                self.node(level, "Sort".to_owned());
+                self.fact(level, "Sort Key", sort_keys(keys, &input.schema));
+                self.plan(input, level + 1);
+            }
+            Node::TopN {
+                input,
+                keys,
+                limit,
+                offset,
+            } => {
+                self.node(level, "Top-N Sort".to_owned());
+                self.fact(level, "Sort Key", sort_keys(keys, &input.schema));
+                self.limits(Some(limit), offset.as_ref(), level);
+                self.plan(input, level + 1);
+            }
+            Node::Limit {
+                input,
+                limit,
+                offset,
+            } => {
+                self.node(level, "Limit".to_owned());
+                self.limits(limit.as_ref(), offset.as_ref(), level);
+                self.plan(input, level + 1);
+            }
+            Node::Distinct(input) => {
+                self.node(level, "Distinct".to_owned());
+                self.plan(input, level + 1);
+            }
+            Node::UnionAll(inputs) => {
+                self.node(level, "Append".to_owned());
+                inputs.iter().for_each(|input| self.plan(input, level + 1));
+            }
+        }
+    }
+
+    fn index_scan(&mut self, index_scan: &IndexScan, level: usize) {
+        let (scan, index) = (&index_scan.scan, &index_scan.index);
+        let backward = if index_scan.reverse { " Backward" } else { "" };
+        self.node(
+            level,
+            format!(
+                "Index Scan{backward} using {} on {}",
+                index.def.name, scan.table.def.name
+            ),
+        );
+        let condition = match &index_scan.keys {
+            IndexKeys::Points(keys) => match keys.as_slice() {
+                [key] => equalities(&scan.table, index, key),
+                keys => format!("{} keys", keys.len()),
+            },
+            IndexKeys::Range { low, high } => range(&scan.table, index, low, high),
+        };
+        self.fact(level, "Index Cond", condition);
+        self.scan_filter(scan, level);
+    }
+
+    fn scan_filter(&mut self, scan: &TableScan, level: usize) {
+        if let Some(filter) = &scan.filter {
+            let field = |id: &_| {
+                let position = scan.table.def.position(*id)?;
+                Some(table_schema(&scan.table).swap_remove(position))
+            };
+            let schema: Schema = scan.columns.iter().filter_map(field).collect();
+            self.fact(level, "Filter", show(filter, &schema));
+        }
+    }
+
+    fn join(&mut self, join: &Join, level: usize) {
+        let kind = match (join.keys.is_empty(), join.kind) {
+            (true, JoinKind::Inner) => "Nested Loop",
+            (true, JoinKind::Left) => "Nested Loop Left Join",
+            (false, JoinKind::Inner) => "Hash Join",
+            (false, JoinKind::Left) => "Hash Left Join",
+        };
+        self.node(level, kind.to_owned());
+        if !join.keys.is_empty() {
+            let pair = |(left, right): &(Expr, Expr)| {
+                let (left, right) = (show(left, &join.left.schema), show(right, &join.right.schema));
+                format!("({left} = {right})")
+            };
+            let pairs: Vec<String> = join.keys.iter().map(pair).collect();
+            self.fact(level, "Hash Cond", pairs.join(" AND "));
+        }
+        if let Some(filter) = &join.filter {
+            let schema = [join.left.schema.as_slice(), &join.right.schema].concat();
+            self.fact(level, "Join Filter", show(filter, &schema));
+        }
+        self.plan(&join.left, level + 1);
+        self.plan(&join.right, level + 1);
+    }
+
+    fn aggregate(
+        &mut self,
+        input: &PhysicalPlan,
+        groups: &[Expr],
+        aggregates: &[AggregateCall],
+        level: usize,
+    ) {
+        match groups.is_empty() {
+            true => self.node(level, "Aggregate".to_owned()),
+            false => {
+                self.node(level, "HashAggregate".to_owned());
+                self.fact(level, "Group Key", list(groups, &input.schema));
+            }
+        }
+        if !aggregates.is_empty() {
+            let calls = aggregates.iter().map(|call| show_call(call, &input.schema));
+            self.fact(level, "Aggregates", calls.collect::<Vec<_>>().join(", "));
+        }
+        self.plan(input, level + 1);
+    }
+
+    fn limits(&mut self, limit: Option<&Expr>, offset: Option<&Expr>, level: usize) {
+        let none = Schema::new();
+        for (name, count) in [("Limit", limit), ("Offset", offset)] {
+            if let Some(count) = count {
+                self.fact(level, name, show(count, &none));
+            }
+        }
+    }
+}
+
+fn rows_of(count: usize) -> String {
+    match count {
+        1 => "Result".to_owned(),
+        count => format!("Values Scan of {count} rows"),
+    }
+}
+
+fn list(exprs: &[Expr], schema: &Schema) -> String {
+    let exprs = exprs.iter().map(|expr| show(expr, schema));
+    exprs.collect::<Vec<_>>().join(", ")
+}
+
+fn show_call(call: &AggregateCall, schema: &Schema) -> String {
+    let arguments = match call.arguments.is_empty() {
+        true => "*".to_owned(),
+        false => list(&call.arguments, schema),
+    };
+    let distinct = if call.distinct { "DISTINCT " } else { "" };
+    let filter = call.filter.as_ref();
+    let filter = filter.map(|filter| format!(" FILTER (WHERE {})", show(filter, schema)));
+    format!(
+        "{}({distinct}{arguments}){}",
+        call.aggregate.name,
+        filter.unwrap_or_default()
+    )
+}
+
+fn sort_keys(keys: &[SortKey], schema: &Schema) -> String {
+    let key = |key: &SortKey| {
+        let direction = if key.descending { " DESC" } else { "" };
+        let nulls = match (key.descending, key.nulls_first) {
+            (true, true) | (false, false) => "",
+            (_, true) => " NULLS FIRST",
+            (_, false) => " NULLS LAST",
+        };
+        format!("{}{direction}{nulls}", show(&key.expr, schema))
+    };
+    keys.iter().map(key).collect::<Vec<_>>().join(", ")
+}
+
+fn table_schema(table: &TableEntry) -> Schema {
+    let field = |column: &remora_storage::catalog::ColumnDef| Field {
+        name: column.name.clone(),
+        data_type: column.data_type,
+    };
+    table.def.columns.iter().map(field).collect()
+}
+
+/// The names of an index's columns.
+fn key_names(table: &TableEntry, index: &IndexEntry) -> Vec<String> {
+    let name = |id| table.def.position(id).map(|position| &table.def.columns[position].name);
+    let columns = index.def.columns.iter();
+    columns.map(|key| name(key.column).cloned().unwrap_or_default()).collect()
+}
+
+fn equalities(table: &TableEntry, index: &IndexEntry, key: &[Expr]) -> String {
+    compare(&key_names(table, index), "=", key)
+}
+
+fn compare(names: &[String], operator: &str, values: &[Expr]) -> String {
+    let none = Schema::new();
+    let pairs = names.iter().zip(values);
+    let pairs = pairs.map(|(name, value)| format!("({name} {operator} {})", show(value, &none)));
+    pairs.collect::<Vec<_>>().join(" AND ")
+}
+
+fn range(
+    table: &TableEntry,
+    index: &IndexEntry,
+    low: &Bound<Vec<Expr>>,
+    high: &Bound<Vec<Expr>>,
+) -> String {
+    let names = key_names(table, index);
+    let none = Schema::new();
+    let row = |values: &[Expr]| match values {
+        [value] => (names[0].clone(), show(value, &none)),
+        values => (
+            format!("ROW({})", names[..values.len()].join(", ")),
+            format!("ROW({})", list(values, &none)),
+        ),
+    };
+    let mut parts = Vec::new();
+    for (bound, included, excluded) in [(low, ">=", ">"), (high, "<=", "<")] {
+        let (values, operator) = match bound {
+            Bound::Unbounded => continue,
+            Bound::Included(values) => (values, included),
+            Bound::Excluded(values) => (values, excluded),
+        };
+        let (names, values) = row(values);
+        parts.push(format!("({names} {operator} {values})"));
+    }
+    parts.join(" AND ")
+}

@@ -1,0 +1,203 @@
+//! Constant folding: what is the same for every row is computed once, here.
+//!
+//! Never is an error raised early or lost: an expression whose evaluation fails is left as it is
+//! and fails when, and only if, a row reaches it. `CASE WHEN a = 0 THEN 0 ELSE 1/0 END` thus plans.
+//! Only IMMUTABLE functions are folded: a plan may be kept and run again.
+
+use crate::function::cast::cast_value;
+use crate::function::{EvalContext, Volatility};
+use crate::plan::logical::Logical;
+use crate::plan::statement::{CopyDirection, InsertSource, Statement};
+use crate::plan::{Expr, ExprKind};
+use remora_storage::{DataType, Value, ValueRef};
+
+/// Folds every expression of a plan.
+pub(super) fn fold_plan(plan: Logical) -> Logical {
+    plan.map_inputs(&mut fold_plan).map_exprs(&mut fold)
+}
+
+/// Folds the expressions of a statement that stand outside of plans.
+pub(super) fn fold_statement(mut statement: Statement) -> Statement {
+    match &mut statement {
+        Statement::Insert(insert) => {
+            if let InsertSource::Values(rows) = &mut insert.source {
+                rows.iter_mut().flatten().for_each(fold_in_place);
+            }
+            insert.checks.iter_mut().for_each(|(_, check)| fold_in_place(check));
+        }
+        Statement::Update(update) => {
+            update.assignments.iter_mut().for_each(|(_, value)| fold_in_place(value));
+            update.checks.iter_mut().for_each(|(_, check)| fold_in_place(check));
+        }
+        Statement::Copy(copy) => {
+            if let CopyDirection::From { defaults, .. } = &mut copy.direction {
+                defaults.iter_mut().for_each(fold_in_place);
+            }
+        }
+        _ => {}
+    }
+    statement
+}
+
+fn fold_in_place(expr: &mut Expr) {
+    let hole = Expr::literal(Value::Null, expr.data_type);
+    *expr = fold(std::mem::replace(expr, hole));
+}
+
+/// Folds one expression, from the leaves up.
+pub(super) fn fold(expr: Expr) -> Expr {
+    let expr = expr.map_children(&mut fold);
+    let data_type = expr.data_type;
+    match expr.kind {
+        ExprKind::Call {
+            overload,
+            ref arguments,
+        } if overload.volatility == Volatility::Immutable => {
+            let Some(values) = literals(arguments) else {
+                return expr;
+            };
+            if overload.strict && values.iter().any(|value| value.is_null()) {
+                return Expr::literal(Value::Null, data_type);
+            }
+            match (overload.scalar)(&values, &EvalContext::default()) {
+                Ok(value) => Expr::literal(value, data_type),
+                Err(_) => expr,
+            }
+        }
+        ExprKind::Cast {
+            ref input,
+            explicit,
+        } => match &input.kind {
+            ExprKind::Literal(Value::Null) => Expr::literal(Value::Null, data_type),
+            ExprKind::Literal(value) if !depends_on_clock(value) => {
+                match cast_value(value.as_ref(), data_type, explicit, &EvalContext::default()) {
+                    Ok(value) => Expr::literal(value, data_type),
+                    Err(_) => expr,
+                }
+            }
+            _ => expr,
+        },
+        ExprKind::And(parts) => junction(parts, false),
+        ExprKind::Or(parts) => junction(parts, true),
+        ExprKind::Not(ref input) => match truth(input) {
+            Some(Some(value)) => boolean(!value),
+            Some(None) => Expr::literal(Value::Null, DataType::Boolean),
+            None => expr,
+        },
+        ExprKind::IsNull(ref input) => match &input.kind {
+            ExprKind::Literal(value) => boolean(value.is_null()),
+            _ => expr,
+        },
+        ExprKind::Case {
+            branches,
+            otherwise,
+        } => fold_case(branches, otherwise, data_type),
+        ExprKind::Coalesce(parts) => fold_coalesce(parts, data_type),
+        kind => Expr { kind, data_type },
+    }
+}
+
+/// The values, if all are constants.
+fn literals(arguments: &[Expr]) -> Option<Vec<ValueRef<'_>>> {
+    let mut values = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        match &argument.kind {
+            ExprKind::Literal(value) => values.push(value.as_ref()),
+            _ => return None,
+        }
+    }
+    Some(values)
+}
+
+/// `'now'`, `'today'` and their like mean another time each time they are cast.
+fn depends_on_clock(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.bytes().any(|byte| byte.is_ascii_alphabetic()))
+}
+
+fn boolean(value: bool) -> Expr {
+    Expr::literal(Value::Boolean(value), DataType::Boolean)
+}
+
+/// The constant that a condition is, if it is one: true, false or NULL.
+fn truth(expr: &Expr) -> Option<Option<bool>> {
+    match &expr.kind {
+        ExprKind::Literal(Value::Boolean(value)) => Some(Some(*value)),
+        ExprKind::Literal(Value::Null) => Some(None),
+        _ => None,
+    }
+}
+
+/// AND (`decisive` is false) and OR (`decisive` is true).
+fn junction(parts: Vec<Expr>, decisive: bool) -> Expr {
+    let mut kept = Vec::with_capacity(parts.len());
+    for part in parts {
+        match truth(&part) {
+            Some(Some(value)) if value == decisive => return boolean(decisive),
+            Some(Some(_)) => {}
+            _ => kept.push(part),
+        }
+    }
+    match kept.len() {
+        0 => boolean(!decisive),
+        1 => kept.remove(0),
+        _ => Expr {
+            kind: if decisive {
+                ExprKind::Or(kept)
+            } else {
+                ExprKind::And(kept)
+            },
+            data_type: DataType::Boolean,
+        },
+    }
+}
+
+/// Branches that are never taken go; the first that always is becomes the ELSE.
+fn fold_case(
+    branches: Vec<(Expr, Expr)>,
+    mut otherwise: Option<Box<Expr>>,
+    data_type: DataType,
+) -> Expr {
+    let mut kept = Vec::with_capacity(branches.len());
+    for (when, then) in branches {
+        match truth(&when) {
+            Some(Some(true)) => {
+                otherwise = Some(Box::new(then));
+                break;
+            }
+            Some(_) => {}
+            None => kept.push((when, then)),
+        }
+    }
+    if kept.is_empty() {
+        return otherwise.map_or_else(|| Expr::literal(Value::Null, data_type), |only| *only);
+    }
+    Expr {
+        kind: ExprKind::Case {
+            branches: kept,
+            otherwise,
+        },
+        data_type,
+    }
+}
+
+fn fold_coalesce(parts: Vec<Expr>, data_type: DataType) -> Expr {
+    let mut kept = Vec::with_capacity(parts.len());
+    for part in parts {
+        match &part.kind {
+            ExprKind::Literal(Value::Null) => {}
+            ExprKind::Literal(_) => {
+                kept.push(part);
+                break;
+            }
+            _ => kept.push(part),
+        }
+    }
+    match kept.len() {
+        0 => Expr::literal(Value::Null, data_type),
+        1 => kept.remove(0),
+        _ => Expr {
+            kind: ExprKind::Coalesce(kept),
+            data_type,
+        },
+    }
+}

@@ -1,0 +1,265 @@
+//! Index selection: a scan whose filter fixes the key of an index reads by that index.
+//!
+//! Of a filter's parts those count that compare a column with something that no column is part of:
+//! `a = 1`, `a > $1`, `a IN (1, 2)`. An index can serve by
+//!
+//! 1. points: every key column has an equality, or one of them a list (the only way for a hash
+//!    index);
+//! 2. a range: equalities on a prefix of the key columns, then at most one column with bounds.
+//!
+//! Parts that the keys express exactly are dropped. Bounds stay as a filter as well: a NULL bound
+//! or NULLs beyond an open end are then the filter's to judge, not the index's.
+//!
+//! A column may stand within a cast that keeps order and loses nothing (INTEGER to BIGINT, VARCHAR
+//! to TEXT): then the other side is brought to the column's type, if it has the same value there.
+
+use crate::function::EvalContext;
+use crate::function::cast::cast_value;
+use crate::plan::logical::{Access, Logical, Scan};
+use crate::plan::physical::IndexKeys;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::catalog::{IndexEntry, IndexKind};
+use remora_storage::{ColumnId, DataType, Value};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Keys that one IN list may ask for, or several multiplied.
+const POINTS_MAX: usize = 10_000;
+
+/// Applies the rule to a plan.
+pub(super) fn select_indexes(plan: Logical) -> Logical {
+    match plan {
+        Logical::Scan(scan) => Logical::Scan(choose(scan)),
+        other => other.map_inputs(&mut select_indexes),
+    }
+}
+
+/// What a part of a filter says of a column.
+enum Fact {
+    /// It is one of these.
+    OneOf(Vec<Expr>),
+    /// It is above this.
+    Above(Bound<Expr>),
+    /// It is below this.
+    Below(Bound<Expr>),
+}
+
+/// A way to use an index, and how good it is.
+struct Choice {
+    access: Access,
+    /// Parts of the filter that the keys express.
+    used: Vec<usize>,
+    score: u32,
+}
+
+fn choose(mut scan: Scan) -> Scan {
+    let facts: Vec<Option<(ColumnId, Fact)>> =
+        scan.filter.iter().map(|part| fact(part, &scan)).collect();
+    let candidates = scan.table.indexes.iter();
+    let choices = candidates.filter_map(|index| points(index, &facts).or_else(|| range(index, &facts)));
+    // The first of equals wins: the primary key's index is first.
+    let best = choices.reduce(|best, next| if next.score > best.score { next } else { best });
+    if let Some(choice) = best {
+        scan.access = choice.access;
+        let mut position = 0;
+        scan.filter.retain(|_| {
+            position += 1;
+            !choice.used.contains(&(position - 1))
+        });
+    }
+    scan
+}
+
+/// Every key column has an equality or a list.
+fn points(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<Choice> {
+    let mut used = Vec::new();
+    let mut keys: Vec<Vec<Expr>> = vec![Vec::new()];
+    for column in &index.def.columns {
+        let (position, values) = equality(facts, column.column)?;
+        if keys.len() * values.len() > POINTS_MAX {
+            return None;
+        }
+        used.push(position);
+        let with = |key: &Vec<Expr>, value: &Expr| {
+            let mut key = key.clone();
+            key.push(value.clone());
+            key
+        };
+        keys = (keys.iter())
+            .flat_map(|key| values.iter().map(move |value| with(key, value)))
+            .collect();
+    }
+    let single = keys.len() == 1;
+    let score = match (index.def.unique, single) {
+        (true, true) => 1_000,
+        (true, false) => 900,
+        (false, true) => 800,
+        (false, false) => 700,
+    };
+    Some(Choice {
+        access: Access::Index {
+            index: Arc::clone(index),
+            keys: IndexKeys::Points(keys),
+            reverse: false,
+        },
+        used,
+        score,
+    })
+}
+
+/// Equalities on a prefix, then bounds on one ascending column.
+fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<Choice> {
+    if index.def.kind != IndexKind::Ordered {
+        return None;
+    }
+    let mut prefix = Vec::new();
+    let mut used = Vec::new();
+    let mut columns = index.def.columns.iter();
+    let mut after = columns.next();
+    while let Some(column) = after {
+        match equality(facts, column.column) {
+            Some((position, [value])) => {
+                // A parameter could be NULL, which an index would find.
+                if matches!(value.kind, ExprKind::Literal(_)) {
+                    used.push(position);
+                }
+                prefix.push(value.clone());
+                after = columns.next();
+            }
+            _ => break,
+        }
+    }
+    let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
+    if let Some(column) = after.filter(|column| !column.descending) {
+        for (id, fact) in facts.iter().flatten() {
+            match fact {
+                Fact::Above(bound) if *id == column.column => low = bound.clone(),
+                Fact::Below(bound) if *id == column.column => high = bound.clone(),
+                _ => {}
+            }
+        }
+    }
+    let bounded = |bound: &Bound<Expr>| u32::from(!matches!(bound, Bound::Unbounded));
+    let bounds = bounded(&low) + bounded(&high);
+    if prefix.is_empty() && bounds == 0 {
+        return None;
+    }
+    let score = 100 * prefix.len() as u32 + 40 * bounds;
+    let whole = |bound: Bound<Expr>| match bound {
+        Bound::Unbounded if prefix.is_empty() => Bound::Unbounded,
+        Bound::Unbounded => Bound::Included(prefix.clone()),
+        Bound::Included(value) => Bound::Included([prefix.as_slice(), &[value]].concat()),
+        Bound::Excluded(value) => Bound::Excluded([prefix.as_slice(), &[value]].concat()),
+    };
+    let keys = IndexKeys::Range {
+        low: whole(low),
+        high: whole(high),
+    };
+    Some(Choice {
+        access: Access::Index {
+            index: Arc::clone(index),
+            keys,
+            reverse: false,
+        },
+        used,
+        score,
+    })
+}
+
+fn equality(facts: &[Option<(ColumnId, Fact)>], column: ColumnId) -> Option<(usize, &[Expr])> {
+    let found = facts.iter().enumerate().filter_map(|(position, fact)| match fact {
+        Some((id, Fact::OneOf(values))) if *id == column => Some((position, values.as_slice())),
+        _ => None,
+    });
+    found.min_by_key(|(_, values)| values.len())
+}
+
+/// What a part of a filter says of one column, if it says something an index can use.
+fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
+    match &part.kind {
+        ExprKind::Call {
+            overload,
+            arguments,
+        } => {
+            let [left, right] = arguments.as_slice() else {
+                return None;
+            };
+            let (column, value, name) = match key_column(left, scan) {
+                Some(column) => (column, right, overload.name),
+                None => (key_column(right, scan)?, left, mirrored(overload.name)),
+            };
+            let value = key_value(value, column.1)?;
+            let fact = match name {
+                "=" => Fact::OneOf(vec![value]),
+                ">" => Fact::Above(Bound::Excluded(value)),
+                ">=" => Fact::Above(Bound::Included(value)),
+                "<" => Fact::Below(Bound::Excluded(value)),
+                "<=" => Fact::Below(Bound::Included(value)),
+                _ => return None,
+            };
+            Some((column.0, fact))
+        }
+        ExprKind::InList { input, list } => {
+            let column = key_column(input, scan)?;
+            let values = list.iter().map(|value| key_value(value, column.1));
+            Some((column.0, Fact::OneOf(values.collect::<Option<_>>()?)))
+        }
+        _ => None,
+    }
+}
+
+fn mirrored(name: &str) -> &str {
+    match name {
+        "<" => ">",
+        "<=" => ">=",
+        ">" => "<",
+        ">=" => "<=",
+        other => other,
+    }
+}
+
+/// The scan's column that an expression is, casts that keep order and values aside.
+fn key_column(expr: &Expr, scan: &Scan) -> Option<(ColumnId, DataType)> {
+    match &expr.kind {
+        ExprKind::Column(number) => Some((scan.column_id(*number)?, expr.data_type)),
+        ExprKind::Cast { input, .. } if keeps_order(input.data_type, expr.data_type) => {
+            key_column(input, scan)
+        }
+        _ => None,
+    }
+}
+
+fn keeps_order(from: DataType, to: DataType) -> bool {
+    use DataType as T;
+    matches!(
+        (from, to),
+        (T::SmallInt, T::Integer | T::BigInt)
+            | (T::Integer, T::BigInt)
+            | (T::SmallInt | T::Integer | T::BigInt, T::Numeric(None))
+            | (T::Numeric(_), T::Numeric(None))
+            | (T::Date, T::Timestamp)
+            | (T::Text | T::Varchar(_), T::Text | T::Varchar(None))
+            | (T::Char(_), T::Char(_))
+    )
+}
+
+/// A value as one of the key column's type; `None` where it has columns, or no equal there.
+fn key_value(value: &Expr, to: DataType) -> Option<Expr> {
+    if !value.is_column_free() || !value.is_stable() {
+        return None;
+    }
+    let is_text = |t: DataType| matches!(t, DataType::Text | DataType::Varchar(_));
+    if value.data_type == to || (is_text(value.data_type) && is_text(to)) {
+        return Some(value.clone());
+    }
+    let ExprKind::Literal(literal) = &value.kind else {
+        return None;
+    };
+    if matches!(literal, Value::Null) {
+        return None;
+    }
+    let context = EvalContext::default();
+    let narrowed = cast_value(literal.as_ref(), to, true, &context).ok()?;
+    let back = cast_value(narrowed.as_ref(), value.data_type, true, &context).ok()?;
+    (back == *literal).then(|| Expr::literal(narrowed, to))
+}

@@ -1,0 +1,69 @@
+//! Join order: chains of inner joins such that each has a key, if that can be.
+//!
+//! Joins are taken as written, with one exception: an item that nothing yet links to those before
+//! it waits until something does. `FROM a, b, c WHERE a.x = c.x AND b.y = c.y` joins a, c, b and not
+//! the product of a and b. A chain is flattened into its items and conditions and built up again,
+//! each condition at the first join that has all its columns.
+
+use crate::plan::Expr;
+use crate::plan::logical::{Join, Logical};
+use crate::plan::physical::JoinKind;
+use std::collections::BTreeSet;
+
+/// Applies the rule to a plan.
+pub(super) fn order_joins(plan: Logical) -> Logical {
+    match plan {
+        Logical::Join(join) if join.kind == JoinKind::Inner => {
+            let (mut items, mut conditions) = (Vec::new(), Vec::new());
+            flatten(Logical::Join(join), &mut items, &mut conditions);
+            rebuild(items.into_iter().map(order_joins).collect(), conditions)
+        }
+        other => other.map_inputs(&mut order_joins),
+    }
+}
+
+fn flatten(plan: Logical, items: &mut Vec<Logical>, conditions: &mut Vec<Expr>) {
+    match plan {
+        Logical::Join(join) if join.kind == JoinKind::Inner => {
+            flatten(*join.left, items, conditions);
+            flatten(*join.right, items, conditions);
+            conditions.extend(join.on);
+        }
+        other => items.push(other),
+    }
+}
+
+fn rebuild(mut items: Vec<Logical>, mut conditions: Vec<Expr>) -> Logical {
+    let mut plan = items.remove(0);
+    let mut have = plan.column_set();
+    while !items.is_empty() {
+        let linked = items.iter().position(|item| {
+            let columns = item.column_set();
+            conditions.iter().any(|condition| links(condition, &have, &columns))
+        });
+        let next = items.remove(linked.unwrap_or(0));
+        have.extend(next.columns());
+        let (on, later) = (conditions.into_iter())
+            .partition(|condition| condition.columns().is_subset(&have));
+        conditions = later;
+        plan = Logical::Join(Join {
+            left: Box::new(plan),
+            right: Box::new(next),
+            kind: JoinKind::Inner,
+            on,
+        });
+    }
+    plan
+}
+
+/// Whether a condition is an equality of an expression over one side with one over the other.
+pub(super) fn links(condition: &Expr, one: &BTreeSet<usize>, two: &BTreeSet<usize>) -> bool {
+    let Some((a, b)) = condition.as_equality() else {
+        return false;
+    };
+    let (a, b) = (a.columns(), b.columns());
+    let over = |columns: &BTreeSet<usize>, side: &BTreeSet<usize>| {
+        !columns.is_empty() && columns.is_subset(side)
+    };
+    (over(&a, one) && over(&b, two)) || (over(&a, two) && over(&b, one))
+}

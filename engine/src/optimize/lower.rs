@@ -1,0 +1,281 @@
+//! The physical plan: column numbers become positions.
+//!
+//! Each node is built from its inputs' plans, and beside it goes the list of column numbers that its
+//! output positions stand for.
+
+use super::join_order::links;
+use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
+use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
+use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
+
+/// A plan and the column number of each of its output positions.
+struct Lowered {
+    plan: PhysicalPlan,
+    numbers: Vec<usize>,
+}
+
+/// The plan of a query whose output columns are those shown, in order, under their names.
+pub(super) fn query(query: Query, columns: &Columns) -> PhysicalPlan {
+    let wanted: Vec<usize> = query.output.iter().map(|(_, number)| *number).collect();
+    let lowered = lower(query.plan, columns);
+    let mut plan = arrange(lowered, &wanted, columns).plan;
+    for (field, (name, _)) in plan.schema.iter_mut().zip(query.output) {
+        field.name = name;
+    }
+    plan
+}
+
+/// The same rows with exactly these columns, in this order.
+fn arrange(lowered: Lowered, wanted: &[usize], columns: &Columns) -> Lowered {
+    if lowered.numbers == wanted {
+        return lowered;
+    }
+    let exprs = wanted.iter().map(|number| (*number, columns.expr(*number)));
+    project(lowered, exprs.collect(), columns)
+}
+
+fn lower(plan: Logical, columns: &Columns) -> Lowered {
+    match plan {
+        Logical::Values {
+            columns: numbers,
+            rows,
+        } => Lowered::new(Node::Values(rows), numbers, columns),
+        Logical::Scan(scan) => scan_node(scan, columns),
+        Logical::Filter { input, predicate } => lower(*input, columns).wrap(|input, at| {
+            let predicate = at.expr(predicate);
+            Node::Filter { input, predicate }
+        }),
+        Logical::Project { input, exprs } => project(lower(*input, columns), exprs, columns),
+        Logical::Join(join) => join_node(join, columns),
+        Logical::Aggregate {
+            input,
+            groups,
+            aggregates,
+        } => aggregate_node(lower(*input, columns), groups, aggregates, columns),
+        Logical::Sort { input, keys } => lower(*input, columns).wrap(|input, at| {
+            let keys = at.keys(keys);
+            Node::Sort { input, keys }
+        }),
+        Logical::TopN {
+            input,
+            keys,
+            limit,
+            offset,
+        } => lower(*input, columns).wrap(|input, at| {
+            let keys = at.keys(keys);
+            Node::TopN {
+                input,
+                keys,
+                limit,
+                offset,
+            }
+        }),
+        Logical::Limit {
+            input,
+            limit,
+            offset,
+        } => lower(*input, columns).wrap(|input, _| Node::Limit {
+            input,
+            limit,
+            offset,
+        }),
+        Logical::Distinct(input) => {
+            lower(*input, columns).wrap(|input, _| Node::Distinct(input))
+        }
+        Logical::UnionAll {
+            inputs,
+            columns: numbers,
+        } => {
+            let inputs = inputs.into_iter();
+            let plans = inputs.map(|(input, source)| {
+                arrange(lower(input, columns), &source, columns).plan
+            });
+            Lowered::new(Node::UnionAll(plans.collect()), numbers, columns)
+        }
+    }
+}
+
+fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowered {
+    let at = Positions(&input.numbers);
+    let (numbers, exprs): (Vec<usize>, Vec<Expr>) =
+        exprs.into_iter().map(|(number, expr)| (number, at.expr(expr))).unzip();
+    // Passing on the input as it is needs no node, only other names.
+    let same = exprs.len() == input.numbers.len()
+        && exprs
+            .iter()
+            .enumerate()
+            .all(|(position, expr)| matches!(expr.kind, ExprKind::Column(c) if c == position));
+    if same {
+        let schema = schema(&numbers, columns);
+        return Lowered {
+            plan: PhysicalPlan {
+                schema,
+                ..input.plan
+            },
+            numbers,
+        };
+    }
+    let node = match input.plan.node {
+        Node::Values(rows) if exprs.iter().all(Expr::is_stable) => {
+            let row = |row: Vec<Expr>| exprs.iter().map(|expr| fill(expr.clone(), &row)).collect();
+            Node::Values(rows.into_iter().map(row).collect())
+        }
+        _ => Node::Project {
+            input: Box::new(input.plan),
+            exprs,
+        },
+    };
+    Lowered::new(node, numbers, columns)
+}
+
+/// An expression over a row that is itself written out.
+fn fill(expr: Expr, row: &[Expr]) -> Expr {
+    expr.replace(&mut |part| match part.kind {
+        ExprKind::Column(position) => Some(row[position].clone()),
+        _ => None,
+    })
+}
+
+fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
+    let numbers: Vec<usize> = scan.numbers().collect();
+    let at = Positions(&numbers);
+    let filter = scan.filter.into_iter().map(|part| at.expr(part)).collect();
+    let table_scan = physical::TableScan {
+        table: scan.table,
+        columns: scan.columns.into_iter().map(|(_, id)| id).collect(),
+        row_id: scan.row_id.is_some(),
+        filter: Expr::conjunction(filter),
+    };
+    let node = match scan.access {
+        Access::Table => Node::TableScan(table_scan),
+        Access::Index {
+            index,
+            keys,
+            reverse,
+        } => Node::IndexScan(IndexScan {
+            scan: table_scan,
+            index,
+            keys,
+            reverse,
+        }),
+    };
+    Lowered::new(node, numbers, columns)
+}
+
+fn join_node(join: Join, columns: &Columns) -> Lowered {
+    let (left, right) = (lower(*join.left, columns), lower(*join.right, columns));
+    let (left_set, right_set) = (left.set(), right.set());
+    let mut both = left.numbers.clone();
+    both.extend(&right.numbers);
+    let (mut keys, mut rest) = (Vec::new(), Vec::new());
+    for condition in join.on {
+        match condition.as_equality() {
+            Some((a, b)) if links(&condition, &left_set, &right_set) => {
+                let (a, b) = match a.columns().is_subset(&left_set) {
+                    true => (a, b),
+                    false => (b, a),
+                };
+                let a = Positions(&left.numbers).expr(a.clone());
+                keys.push((a, Positions(&right.numbers).expr(b.clone())));
+            }
+            _ => rest.push(Positions(&both).expr(condition)),
+        }
+    }
+    let node = Node::Join(physical::Join {
+        left: Box::new(left.plan),
+        right: Box::new(right.plan),
+        kind: join.kind,
+        keys,
+        filter: Expr::conjunction(rest),
+    });
+    debug_assert!(matches!(join.kind, JoinKind::Inner | JoinKind::Left));
+    Lowered::new(node, both, columns)
+}
+
+fn aggregate_node(
+    input: Lowered,
+    groups: Vec<(usize, Expr)>,
+    aggregates: Vec<(usize, AggregateCall)>,
+    columns: &Columns,
+) -> Lowered {
+    let at = Positions(&input.numbers);
+    let mut numbers = Vec::with_capacity(groups.len() + aggregates.len());
+    let mut keys = Vec::with_capacity(groups.len());
+    for (number, group) in groups {
+        numbers.push(number);
+        keys.push(at.expr(group));
+    }
+    let mut calls = Vec::with_capacity(aggregates.len());
+    for (number, call) in aggregates {
+        numbers.push(number);
+        calls.push(AggregateCall {
+            arguments: call.arguments.into_iter().map(|a| at.expr(a)).collect(),
+            filter: call.filter.map(|filter| at.expr(filter)),
+            ..call
+        });
+    }
+    let node = Node::Aggregate {
+        input: Box::new(input.plan),
+        groups: keys,
+        aggregates: calls,
+    };
+    Lowered::new(node, numbers, columns)
+}
+
+impl Lowered {
+    fn new(node: Node, numbers: Vec<usize>, columns: &Columns) -> Self {
+        let schema = schema(&numbers, columns);
+        Self {
+            plan: PhysicalPlan { node, schema },
+            numbers,
+        }
+    }
+
+    /// A node on top that passes on its input's columns.
+    fn wrap(self, node: impl FnOnce(Box<PhysicalPlan>, Positions<'_>) -> Node) -> Self {
+        let schema = self.plan.schema.clone();
+        let node = node(Box::new(self.plan), Positions(&self.numbers));
+        Self {
+            plan: PhysicalPlan { node, schema },
+            numbers: self.numbers,
+        }
+    }
+
+    fn set(&self) -> std::collections::BTreeSet<usize> {
+        self.numbers.iter().copied().collect()
+    }
+}
+
+fn schema(numbers: &[usize], columns: &Columns) -> Schema {
+    let field = |number: &usize| -> Field { columns.field(*number).clone() };
+    numbers.iter().map(field).collect()
+}
+
+/// Where each column number is found.
+#[derive(Clone, Copy)]
+pub(super) struct Positions<'n>(pub &'n [usize]);
+
+impl Positions<'_> {
+    /// An expression over positions.
+    ///
+    /// # Panics
+    /// Where a column is missing: rules keep what is named.
+    pub(super) fn expr(self, expr: Expr) -> Expr {
+        expr.replace(&mut |part| match part.kind {
+            ExprKind::Column(number) => {
+                let position = self.0.iter().position(|found| *found == number);
+                let position = position.expect("a rule keeps every column that is named above it");
+                Some(Expr::column(position, part.data_type))
+            }
+            _ => None,
+        })
+    }
+
+    fn keys(self, keys: Vec<SortKey>) -> Vec<SortKey> {
+        let key = |key: SortKey| SortKey {
+            expr: self.expr(key.expr),
+            ..key
+        };
+        keys.into_iter().map(key).collect()
+    }
+}

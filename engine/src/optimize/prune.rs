@@ -1,0 +1,176 @@
+//! Projection pruning: columns that nobody asks for are not read, kept or computed.
+//!
+//! Every node is asked for a set of columns and asks its inputs for what it needs itself. At least
+//! one column always remains, because rows without columns could not be counted.
+
+use crate::plan::logical::{Columns, Join, Logical, Scan};
+use crate::plan::{Expr, SortKey};
+use remora_storage::DataType;
+use std::collections::BTreeSet;
+
+/// Applies the rule to a plan of which `needed` columns are asked for.
+pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) -> Logical {
+    let also = |exprs: &mut dyn Iterator<Item = &Expr>| {
+        let mut all = needed.clone();
+        all.extend(exprs.flat_map(Expr::columns));
+        all
+    };
+    let keys_of = |keys: &[SortKey]| also(&mut keys.iter().map(|key| &key.expr));
+    let below = |input: Box<Logical>, needed: &BTreeSet<usize>| {
+        Box::new(prune(*input, columns, needed))
+    };
+    match plan {
+        Logical::Scan(scan) => Logical::Scan(prune_scan(scan, columns, needed)),
+        Logical::Values {
+            columns: numbers,
+            rows,
+        } => prune_values(numbers, rows, needed),
+        Logical::Filter { input, predicate } => Logical::Filter {
+            input: below(input, &also(&mut std::iter::once(&predicate))),
+            predicate,
+        },
+        Logical::Project { input, mut exprs } => {
+            keep(&mut exprs, |(number, _)| needed.contains(number));
+            let wanted = exprs.iter().flat_map(|(_, expr)| expr.columns()).collect();
+            Logical::Project {
+                input: below(input, &wanted),
+                exprs,
+            }
+        }
+        Logical::Join(join) => {
+            let wanted = also(&mut join.on.iter());
+            Logical::Join(Join {
+                left: below(join.left, &wanted),
+                right: below(join.right, &wanted),
+                ..join
+            })
+        }
+        Logical::Aggregate {
+            input,
+            groups,
+            mut aggregates,
+        } => {
+            match groups.is_empty() {
+                true => keep(&mut aggregates, |(number, _)| needed.contains(number)),
+                false => aggregates.retain(|(number, _)| needed.contains(number)),
+            }
+            let calls = aggregates.iter().map(|(_, call)| call);
+            let exprs = calls.flat_map(|call| call.arguments.iter().chain(&call.filter));
+            let exprs = exprs.chain(groups.iter().map(|(_, group)| group));
+            let wanted = exprs.flat_map(Expr::columns).collect();
+            Logical::Aggregate {
+                input: below(input, &wanted),
+                groups,
+                aggregates,
+            }
+        }
+        Logical::Sort { input, keys } => Logical::Sort {
+            input: below(input, &keys_of(&keys)),
+            keys,
+        },
+        Logical::TopN {
+            input,
+            keys,
+            limit,
+            offset,
+        } => Logical::TopN {
+            input: below(input, &keys_of(&keys)),
+            keys,
+            limit,
+            offset,
+        },
+        Logical::Limit {
+            input,
+            limit,
+            offset,
+        } => Logical::Limit {
+            input: below(input, needed),
+            limit,
+            offset,
+        },
+        Logical::Distinct(input) => {
+            let all = input.column_set();
+            Logical::Distinct(below(input, &all))
+        }
+        Logical::UnionAll {
+            inputs,
+            columns: numbers,
+        } => prune_union(inputs, numbers, columns, needed),
+    }
+}
+
+/// Keeps what is needed, but at least one.
+fn keep<T>(items: &mut Vec<T>, needed: impl Fn(&T) -> bool) {
+    if items.iter().any(&needed) {
+        items.retain(needed);
+    } else {
+        items.truncate(1);
+    }
+}
+
+fn prune_scan(mut scan: Scan, columns: &Columns, needed: &BTreeSet<usize>) -> Scan {
+    let mut wanted = needed.clone();
+    wanted.extend(scan.filter.iter().flat_map(Expr::columns));
+    scan.row_id = scan.row_id.filter(|number| wanted.contains(number));
+    if scan.columns.iter().any(|(number, _)| wanted.contains(number)) {
+        scan.columns.retain(|(number, _)| wanted.contains(number));
+    } else if scan.row_id.is_some() {
+        scan.columns.clear();
+    } else {
+        // The cheapest column to read stands for the row.
+        let cheapest = scan.columns.iter().enumerate();
+        let cheapest = cheapest.min_by_key(|(_, (number, _))| width(columns, *number));
+        let position = cheapest.map_or(0, |(position, _)| position);
+        scan.columns = scan.columns.split_off(position);
+        scan.columns.truncate(1);
+    }
+    scan
+}
+
+fn width(columns: &Columns, number: usize) -> u8 {
+    match columns.field(number).data_type {
+        DataType::Boolean | DataType::SmallInt => 1,
+        DataType::Integer | DataType::Real | DataType::Date => 4,
+        DataType::BigInt | DataType::Double | DataType::Time => 8,
+        DataType::Timestamp | DataType::TimestampTz => 8,
+        _ => 16,
+    }
+}
+
+fn prune_values(
+    mut numbers: Vec<usize>,
+    mut rows: Vec<Vec<Expr>>,
+    needed: &BTreeSet<usize>,
+) -> Logical {
+    let mut kept: Vec<usize> = (0..numbers.len()).collect();
+    keep(&mut kept, |position| needed.contains(&numbers[*position]));
+    if kept.len() < numbers.len() {
+        let pick = |row: &[Expr]| kept.iter().map(|position| row[*position].clone()).collect();
+        rows = rows.iter().map(|row| pick(row)).collect();
+        numbers = kept.into_iter().map(|position| numbers[position]).collect();
+    }
+    Logical::Values {
+        columns: numbers,
+        rows,
+    }
+}
+
+fn prune_union(
+    inputs: Vec<(Logical, Vec<usize>)>,
+    numbers: Vec<usize>,
+    columns: &Columns,
+    needed: &BTreeSet<usize>,
+) -> Logical {
+    let mut kept: Vec<usize> = (0..numbers.len()).collect();
+    keep(&mut kept, |position| needed.contains(&numbers[*position]));
+    let pick = |all: &[usize]| -> Vec<usize> { kept.iter().map(|position| all[*position]).collect() };
+    let inputs = inputs.into_iter().map(|(input, source)| {
+        let source = pick(&source);
+        let wanted = source.iter().copied().collect();
+        (prune(input, columns, &wanted), source)
+    });
+    Logical::UnionAll {
+        inputs: inputs.collect(),
+        columns: pick(&numbers),
+    }
+}

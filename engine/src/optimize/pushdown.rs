@@ -1,0 +1,214 @@
+//! Predicate pushdown: rows that will be thrown away are thrown away as early as possible.
+//!
+//! A Filter is split at its ANDs and each part sinks as far as it may:
+//!
+//! ```text
+//!  Project    always, rewritten in terms of what it projects
+//!  Join       a part over one side goes to that side; over both, it becomes a condition of an
+//!             inner join: this is what makes a join of `FROM a, b WHERE a.x = b.y`
+//!  Left join  only what concerns the left side; what stands in ON and concerns the right side
+//!             sinks to the right. A part that is never true of NULLs makes it an inner join.
+//!  Aggregate  what concerns groups only
+//!  UnionAll   into each input
+//!  Limit      nothing: fewer rows before it would be other rows after it
+//! ```
+//!
+//! A volatile part (`random() < 0.1`) stays where it was written.
+
+use super::fold::fold;
+use crate::plan::logical::{Join, Logical};
+use crate::plan::physical::JoinKind;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::Value;
+use std::collections::BTreeSet;
+
+/// Applies the rule to a plan.
+pub(super) fn push_down(plan: Logical) -> Logical {
+    push(plan, Vec::new())
+}
+
+/// The plan's rows for which all of `parts` are true.
+fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
+    match plan {
+        Logical::Filter { input, predicate } => {
+            let (stable, volatile): (Vec<_>, Vec<_>) =
+                predicate.conjuncts().into_iter().partition(Expr::is_stable);
+            // A volatile part bars the way for those above it.
+            if volatile.is_empty() {
+                let mut all = stable;
+                all.append(&mut parts);
+                return push(*input, all);
+            }
+            parts.extend(volatile);
+            filter(push(*input, stable), parts)
+        }
+        Logical::Project { input, exprs } => {
+            let movable = |part: &Expr| {
+                let named = part.columns();
+                let mut of = exprs.iter().filter(|(column, _)| named.contains(column));
+                of.all(|(_, expr)| expr.is_stable())
+            };
+            let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(movable);
+            let down = down.into_iter().map(|part| substitute(part, &exprs)).collect();
+            let input = Box::new(push(*input, down));
+            filter(Logical::Project { input, exprs }, stay)
+        }
+        Logical::Join(join) => push_join(join, parts),
+        Logical::Aggregate {
+            input,
+            groups,
+            aggregates,
+        } => {
+            let numbers: BTreeSet<usize> = groups.iter().map(|(column, _)| *column).collect();
+            let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| {
+                let named = part.columns();
+                !named.is_empty() && named.is_subset(&numbers)
+            });
+            let down = down.into_iter().map(|part| substitute(part, &groups)).collect();
+            let input = Box::new(push(*input, down));
+            let plan = Logical::Aggregate {
+                input,
+                groups,
+                aggregates,
+            };
+            filter(plan, stay)
+        }
+        Logical::Sort { input, keys } => Logical::Sort {
+            input: Box::new(push(*input, parts)),
+            keys,
+        },
+        Logical::Distinct(input) => Logical::Distinct(Box::new(push(*input, parts))),
+        Logical::UnionAll { inputs, columns } => {
+            let into = |(input, source): (Logical, Vec<usize>)| {
+                let parts = parts.iter().map(|part| renumber(part.clone(), &columns, &source));
+                (push(input, parts.collect()), source)
+            };
+            Logical::UnionAll {
+                inputs: inputs.into_iter().map(into).collect(),
+                columns: columns.clone(),
+            }
+        }
+        Logical::Scan(mut scan) => {
+            scan.filter.append(&mut parts);
+            Logical::Scan(scan)
+        }
+        leaf @ Logical::Values { .. } => filter(leaf, parts),
+        other @ (Logical::Limit { .. } | Logical::TopN { .. }) => {
+            filter(other.map_inputs(&mut push_down), parts)
+        }
+    }
+}
+
+fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
+    let (left, right) = (join.left.column_set(), join.right.column_set());
+    let mut kind = join.kind;
+    if kind == JoinKind::Left && parts.iter().any(|part| rejects_nulls(part, &right)) {
+        kind = JoinKind::Inner;
+    }
+    let (mut to_left, mut to_right) = (Vec::new(), Vec::new());
+    let (mut on, mut above) = (Vec::new(), Vec::new());
+    for part in join.on {
+        let named = part.columns();
+        if !named.is_empty() && named.is_subset(&right) {
+            to_right.push(part);
+        } else if kind == JoinKind::Inner && named.is_subset(&left) && part.is_stable() {
+            to_left.push(part);
+        } else {
+            on.push(part);
+        }
+    }
+    for part in parts {
+        let named = part.columns();
+        if named.is_subset(&left) {
+            to_left.push(part);
+        } else if kind == JoinKind::Left {
+            above.push(part);
+        } else if named.is_subset(&right) {
+            to_right.push(part);
+        } else {
+            on.push(part);
+        }
+    }
+    let plan = Logical::Join(Join {
+        left: Box::new(push(*join.left, to_left)),
+        right: Box::new(push(*join.right, to_right)),
+        kind,
+        on,
+    });
+    filter(plan, above)
+}
+
+/// Whether a part is never true where all of `columns` are NULL: found by putting NULL there and
+/// folding.
+fn rejects_nulls(part: &Expr, columns: &BTreeSet<usize>) -> bool {
+    if part.columns().is_disjoint(columns) {
+        return false;
+    }
+    let with_nulls = part.clone().replace(&mut |found| match found.kind {
+        ExprKind::Column(column) if columns.contains(&column) => {
+            Some(Expr::literal(Value::Null, found.data_type))
+        }
+        _ => None,
+    });
+    never_true(&fold(strict_nulls(with_nulls)))
+}
+
+/// A strict call with a NULL among its arguments is NULL, whatever the others are.
+fn strict_nulls(expr: Expr) -> Expr {
+    let expr = expr.map_children(&mut strict_nulls);
+    let is_null = |argument: &Expr| matches!(argument.kind, ExprKind::Literal(Value::Null));
+    let null = match &expr.kind {
+        ExprKind::Call {
+            overload,
+            arguments,
+        } => overload.strict && arguments.iter().any(is_null),
+        ExprKind::InList { input, .. } | ExprKind::Cast { input, .. } | ExprKind::Not(input) => {
+            is_null(input)
+        }
+        _ => false,
+    };
+    match null {
+        true => Expr::literal(Value::Null, expr.data_type),
+        false => expr,
+    }
+}
+
+fn never_true(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(value) => !matches!(value, Value::Boolean(true)),
+        ExprKind::And(parts) => parts.iter().any(never_true),
+        ExprKind::Or(parts) => parts.iter().all(never_true),
+        _ => false,
+    }
+}
+
+/// A part in terms of what the columns it names are made of.
+pub(super) fn substitute(part: Expr, exprs: &[(usize, Expr)]) -> Expr {
+    part.replace(&mut |found| match found.kind {
+        ExprKind::Column(column) => {
+            let made = exprs.iter().find(|(number, _)| *number == column);
+            made.map(|(_, expr)| expr.clone())
+        }
+        _ => None,
+    })
+}
+
+fn renumber(part: Expr, from: &[usize], to: &[usize]) -> Expr {
+    part.replace(&mut |found| match found.kind {
+        ExprKind::Column(column) => {
+            let position = from.iter().position(|number| *number == column)?;
+            Some(Expr::column(to[position], found.data_type))
+        }
+        _ => None,
+    })
+}
+
+fn filter(input: Logical, parts: Vec<Expr>) -> Logical {
+    match Expr::conjunction(parts) {
+        None => input,
+        Some(predicate) => Logical::Filter {
+            input: Box::new(input),
+            predicate,
+        },
+    }
+}

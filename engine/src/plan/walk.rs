@@ -1,0 +1,218 @@
+//! Walks over expressions: the questions and rewrites that every optimizer rule is made of.
+//!
+//! Recursion is as deep as the expression; the binder bounds that.
+
+use super::{Expr, ExprKind};
+use crate::error::Result;
+use crate::function::Volatility;
+use remora_storage::{DataType, Value};
+use std::collections::BTreeSet;
+
+impl Expr {
+    /// The expressions it is made of, from left to right.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => Vec::new(),
+            ExprKind::Call { arguments: all, .. }
+            | ExprKind::And(all)
+            | ExprKind::Or(all)
+            | ExprKind::Coalesce(all) => all.iter().collect(),
+            ExprKind::Cast { input, .. } | ExprKind::Not(input) | ExprKind::IsNull(input) => {
+                vec![input]
+            }
+            ExprKind::Case {
+                branches,
+                otherwise,
+            } => branches
+                .iter()
+                .flat_map(|(when, then)| [when, then])
+                .chain(otherwise.as_deref())
+                .collect(),
+            ExprKind::InList { input, list } => {
+                std::iter::once(&**input).chain(list.iter()).collect()
+            }
+        }
+    }
+
+    /// The same expression with each child replaced by what `f` makes of it.
+    pub fn map_children(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
+        fn each(list: &mut [Expr], f: &mut dyn FnMut(Expr) -> Expr) {
+            for child in list {
+                replace(child, f);
+            }
+        }
+        fn replace(child: &mut Expr, f: &mut dyn FnMut(Expr) -> Expr) {
+            let hole = Expr::literal(Value::Null, child.data_type);
+            *child = f(std::mem::replace(child, hole));
+        }
+        match &mut self.kind {
+            ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => {}
+            ExprKind::Call { arguments: all, .. }
+            | ExprKind::And(all)
+            | ExprKind::Or(all)
+            | ExprKind::Coalesce(all) => each(all, f),
+            ExprKind::Cast { input, .. } | ExprKind::Not(input) | ExprKind::IsNull(input) => {
+                replace(input, f);
+            }
+            ExprKind::Case {
+                branches,
+                otherwise,
+            } => {
+                for (when, then) in branches {
+                    replace(when, f);
+                    replace(then, f);
+                }
+                if let Some(otherwise) = otherwise {
+                    replace(otherwise, f);
+                }
+            }
+            ExprKind::InList { input, list } => {
+                replace(input, f);
+                each(list, f);
+            }
+        }
+        self
+    }
+
+    /// Replaces, from the top, every part for which `f` gives something else.
+    pub fn replace(self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
+        match f(&self) {
+            Some(other) => other,
+            None => self.map_children(&mut |child| child.replace(f)),
+        }
+    }
+
+    /// Calls `f` for every part, the whole first.
+    ///
+    /// # Errors
+    /// The first of `f`.
+    pub fn visit(&self, f: &mut dyn FnMut(&Expr) -> Result<()>) -> Result<()> {
+        f(self)?;
+        self.children()
+            .into_iter()
+            .try_for_each(|child| child.visit(f))
+    }
+
+    /// Whether `f` is true of any part.
+    pub fn any(&self, f: &mut dyn FnMut(&Expr) -> bool) -> bool {
+        f(self) || self.children().into_iter().any(|child| child.any(f))
+    }
+
+    /// The columns it names.
+    pub fn columns(&self) -> BTreeSet<usize> {
+        let mut columns = BTreeSet::new();
+        self.any(&mut |part| {
+            if let ExprKind::Column(column) = part.kind {
+                columns.insert(column);
+            }
+            false
+        });
+        columns
+    }
+
+    /// Whether it names no column (it may name parameters).
+    pub fn is_column_free(&self) -> bool {
+        !self.any(&mut |part| matches!(part.kind, ExprKind::Column(_)))
+    }
+
+    /// Whether every evaluation within a statement gives the same for the same columns.
+    pub fn is_stable(&self) -> bool {
+        !self.any(&mut |part| {
+            matches!(part.kind, ExprKind::Call { overload, .. }
+                if overload.volatility == Volatility::Volatile)
+        })
+    }
+
+    /// Whether this is `a = b`; gives both sides.
+    pub fn as_equality(&self) -> Option<(&Expr, &Expr)> {
+        match &self.kind {
+            ExprKind::Call {
+                overload,
+                arguments,
+            } if overload.name == "=" => match arguments.as_slice() {
+                [left, right] => Some((left, right)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Splits `a AND b AND c` into its parts; anything else is one part.
+    pub fn conjuncts(self) -> Vec<Expr> {
+        match self.kind {
+            ExprKind::And(parts) => parts.into_iter().flat_map(Expr::conjuncts).collect(),
+            kind => vec![Expr { kind, ..self }],
+        }
+    }
+
+    /// The opposite of [`Expr::conjuncts`]; `None` for no parts, which is true.
+    pub fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
+        match parts.len() {
+            0 | 1 => parts.pop(),
+            _ => Some(Expr {
+                kind: ExprKind::And(parts),
+                data_type: DataType::Boolean,
+            }),
+        }
+    }
+
+    /// Whether two expressions are written alike, down to the scale of a number.
+    pub fn same(&self, other: &Expr) -> bool {
+        self.data_type == other.data_type && same_kind(&self.kind, &other.kind)
+    }
+}
+
+fn same_kind(one: &ExprKind, two: &ExprKind) -> bool {
+    use ExprKind as K;
+    let all = |a: &[Expr], b: &[Expr]| {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+    };
+    match (one, two) {
+        // Equal values may be shown differently (1.5 and 1.50, a month and 30 days).
+        (K::Literal(a), K::Literal(b)) => format!("{a:?}") == format!("{b:?}"),
+        (K::Parameter(a), K::Parameter(b)) | (K::Column(a), K::Column(b)) => a == b,
+        (
+            K::Call {
+                overload: f,
+                arguments: a,
+            },
+            K::Call {
+                overload: g,
+                arguments: b,
+            },
+        ) => std::ptr::eq(*f, *g) && all(a, b),
+        (
+            K::Cast { input: a, explicit },
+            K::Cast {
+                input: b,
+                explicit: also,
+            },
+        ) => explicit == also && a.same(b),
+        (K::And(a), K::And(b)) | (K::Or(a), K::Or(b)) | (K::Coalesce(a), K::Coalesce(b)) => {
+            all(a, b)
+        }
+        (K::Not(a), K::Not(b)) | (K::IsNull(a), K::IsNull(b)) => a.same(b),
+        (
+            K::Case {
+                branches: a,
+                otherwise: x,
+            },
+            K::Case {
+                branches: b,
+                otherwise: y,
+            },
+        ) => {
+            let pairs = a.len() == b.len()
+                && (a.iter().zip(b)).all(|(a, b)| a.0.same(&b.0) && a.1.same(&b.1));
+            pairs
+                && match (x, y) {
+                    (Some(x), Some(y)) => x.same(y),
+                    (x, y) => x.is_none() && y.is_none(),
+                }
+        }
+        (K::InList { input: a, list: x }, K::InList { input: b, list: y }) => {
+            a.same(b) && all(x, y)
+        }
+        _ => false,
+    }
+}
