@@ -13,11 +13,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bind;
 pub mod database;
 pub mod error;
 pub mod exec;
 pub mod function;
-pub mod bind;
 pub mod optimize;
 pub mod parse;
 pub mod plan;

@@ -1,6 +1,6 @@
 //! Aggregates: each call becomes a column that an Aggregate node will give.
 
-use super::{Binder, Bound, Clause, Context, name};
+use super::{Binder, Bound, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::aggregate::{self, Aggregate};
 use crate::parse::refuse;
@@ -91,13 +91,12 @@ impl<'a> Binder<'a> {
     }
 
     /// The column of a call; equal calls share one.
-    fn aggregate_column(
-        &mut self,
-        name: &str,
-        call: AggregateCall,
-        cx: &mut Context<'_>,
-    ) -> usize {
-        let found = cx.aggregates.iter().flatten().find(|(_, other)| same(&call, other));
+    fn aggregate_column(&mut self, name: &str, call: AggregateCall, cx: &mut Context<'_>) -> usize {
+        let found = cx
+            .aggregates
+            .iter()
+            .flatten()
+            .find(|(_, other)| same(&call, other));
         if let Some((column, _)) = found {
             return *column;
         }
@@ -115,12 +114,12 @@ fn is_aggregate(name: &str) -> bool {
 
 fn check_place(cx: &Context<'_>, at: Option<Position>) -> Result<()> {
     let complaint = if cx.in_aggregate {
-        match cx.clause {
-            Clause::Filter => "aggregate functions are not allowed in FILTER".to_owned(),
-            _ => "aggregate function calls cannot be nested".to_owned(),
-        }
+        "aggregate function calls cannot be nested".to_owned()
     } else if cx.aggregates.is_none() {
-        format!("aggregate functions are not allowed in {}", cx.clause.name())
+        format!(
+            "aggregate functions are not allowed in {}",
+            cx.clause.name()
+        )
     } else {
         return Ok(());
     };
@@ -141,9 +140,8 @@ fn result_type(found: &Aggregate, arguments: &[Option<DataType>]) -> DataType {
 }
 
 fn same(one: &AggregateCall, two: &AggregateCall) -> bool {
-    let all = |a: &[Expr], b: &[Expr]| {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-    };
+    let all =
+        |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
     std::ptr::eq(one.aggregate, two.aggregate)
         && one.distinct == two.distinct
         && all(&one.arguments, &two.arguments)

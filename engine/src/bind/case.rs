@@ -5,7 +5,7 @@ use super::{Binder, Bound, Context};
 use crate::error::{Position, Result};
 use crate::parse::refuse;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::{DataType, Value};
+use remora_storage::Value;
 use sqlparser::ast;
 
 impl<'a> Binder<'a> {

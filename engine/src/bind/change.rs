@@ -11,10 +11,10 @@ use super::statement::change;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
+use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement};
 use crate::plan::physical::{Node, PhysicalPlan};
 use crate::plan::statement::{Delete, Statement, Target, Update};
-use crate::plan::Expr;
 use remora_storage::catalog::TableEntry;
 use sqlparser::ast::{self, AssignmentTarget, TableFactor};
 use std::collections::BTreeSet;
@@ -43,7 +43,8 @@ impl<'a> Binder<'a> {
             for (position, value) in pairs(&table, assignment)? {
                 let column = &table.def.columns[position];
                 if assignments.iter().any(|(other, _)| *other == position) {
-                    let message = format!("multiple assignments to same column \"{}\"", column.name);
+                    let message =
+                        format!("multiple assignments to same column \"{}\"", column.name);
                     return Err(
                         Error::new(state::SYNTAX_ERROR, message).at(super::expr::start(value))
                     );

@@ -15,13 +15,16 @@ use std::collections::BTreeSet;
 
 /// The columns of a table, numbered by position.
 pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
-    let columns = columns.iter().enumerate().map(|(position, column)| ScopeColumn {
-        table: Some(table.to_owned()),
-        name: column.name.clone(),
-        column: position,
-        data_type: column.data_type,
-        bare: true,
-    });
+    let columns = columns
+        .iter()
+        .enumerate()
+        .map(|(position, column)| ScopeColumn {
+            table: Some(table.to_owned()),
+            name: column.name.clone(),
+            column: position,
+            data_type: column.data_type,
+            bare: true,
+        });
     Scope {
         columns: columns.collect(),
         tables: vec![(table.to_owned(), None)],
@@ -54,7 +57,12 @@ pub(super) fn bind_default(
             .at(error.position()),
             _ => error,
         })?;
-    binder.assign(bound, &column.name, column.data_type, super::expr::start(syntax))
+    binder.assign(
+        bound,
+        &column.name,
+        column.data_type,
+        super::expr::start(syntax),
+    )
 }
 
 /// A CHECK over a table's columns.
@@ -98,7 +106,12 @@ impl<'a> Binder<'a> {
             return default_of(self.catalog, column);
         }
         let bound: Bound = self.expr(syntax, cx)?;
-        self.assign(bound, &column.name, column.data_type, super::expr::start(syntax))
+        self.assign(
+            bound,
+            &column.name,
+            column.data_type,
+            super::expr::start(syntax),
+        )
     }
 }
 
@@ -114,12 +127,15 @@ pub(super) fn column_position(table: &TableDef, ident: &ast::Ident) -> Result<us
     let names = table.columns.iter().map(|column| column.name.as_str());
     let error = Error::new(
         state::UNDEFINED_COLUMN,
-        format!("column \"{name}\" of relation \"{}\" does not exist", table.name),
+        format!(
+            "column \"{name}\" of relation \"{}\" does not exist",
+            table.name
+        ),
     );
     let error = match super::name::nearest(&name, names) {
-        Some(near) => {
-            error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
-        }
+        Some(near) => error.with_hint(format!(
+            "Perhaps you meant to reference the column \"{near}\"."
+        )),
         None => error,
     };
     Err(error.at(crate::parse::place(ident.span)))

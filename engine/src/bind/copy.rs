@@ -6,9 +6,7 @@ use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::refuse;
 use crate::plan::logical::{Logical, LogicalStatement, Query};
-use crate::plan::statement::{
-    Copy, CopyDirection, CsvFormat, Insert, InsertSource, Statement,
-};
+use crate::plan::statement::{Copy, CopyDirection, CsvFormat, Insert, InsertSource, Statement};
 use sqlparser::ast::{
     self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
 };
@@ -48,16 +46,34 @@ impl<'a> Binder<'a> {
         };
         let format = Options::read(options, legacy_options)?.format()?;
         match (source, to) {
-            (CopySource::Table { table_name, columns }, false) => {
-                self.copy_from(table_name, columns, path, format)
-            }
-            (CopySource::Table { table_name, columns }, true) => {
+            (
+                CopySource::Table {
+                    table_name,
+                    columns,
+                },
+                false,
+            ) => self.copy_from(table_name, columns, path, format),
+            (
+                CopySource::Table {
+                    table_name,
+                    columns,
+                },
+                true,
+            ) => {
                 let query = self.whole_table(table_name, columns)?;
-                Ok(LogicalStatement::CopyTo { query, path, format })
+                Ok(LogicalStatement::CopyTo {
+                    query,
+                    path,
+                    format,
+                })
             }
             (CopySource::Query(query), true) => {
                 let query = self.query(query, &[])?.into();
-                Ok(LogicalStatement::CopyTo { query, path, format })
+                Ok(LogicalStatement::CopyTo {
+                    query,
+                    path,
+                    format,
+                })
             }
             (CopySource::Query(_), false) => Err(name::syntax_error("FROM", None)),
         }
@@ -129,7 +145,9 @@ impl Options {
             match option {
                 CopyLegacyOption::Csv(options) => {
                     read.csv = true;
-                    options.iter().try_for_each(|option| read.legacy_csv(option))?;
+                    options
+                        .iter()
+                        .try_for_each(|option| read.legacy_csv(option))?;
                 }
                 CopyLegacyOption::Header => read.header = true,
                 CopyLegacyOption::Delimiter(delimiter) => read.delimiter = Some(*delimiter),
@@ -152,8 +170,9 @@ impl Options {
 
     fn format(self) -> Result<CsvFormat> {
         if !self.csv {
-            return Err(Error::unsupported("COPY in text format")
-                .with_hint("Say WITH (FORMAT csv)."));
+            return Err(
+                Error::unsupported("COPY in text format").with_hint("Say WITH (FORMAT csv).")
+            );
         }
         let quote = byte(self.quote.unwrap_or('"'), "quote")?;
         let delimiter = byte(self.delimiter.unwrap_or(','), "delimiter")?;

@@ -65,11 +65,7 @@ pub(super) fn data_type(syntax: &ast::DataType, at: Option<Position>) -> Result<
 }
 
 /// Types whose names the grammar's crate has no word for.
-fn custom(
-    name: &ast::ObjectName,
-    modifiers: &[String],
-    at: Option<Position>,
-) -> Result<DataType> {
+fn custom(name: &ast::ObjectName, modifiers: &[String], at: Option<Position>) -> Result<DataType> {
     let name = name::function(name)?;
     if !modifiers.is_empty() {
         return Err(unknown(&name).at(at));

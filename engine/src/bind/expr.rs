@@ -76,8 +76,12 @@ impl<'a> Binder<'a> {
             E::Cast { .. } => self.cast(syntax, cx),
             E::Case { .. } => self.case(syntax, cx),
             E::IsNull(_) | E::IsNotNull(_) => self.null_test(syntax, cx),
-            E::IsTrue(_) | E::IsNotTrue(_) | E::IsFalse(_) | E::IsNotFalse(_)
-            | E::IsUnknown(_) | E::IsNotUnknown(_) => self.truth_test(syntax, cx),
+            E::IsTrue(_)
+            | E::IsNotTrue(_)
+            | E::IsFalse(_)
+            | E::IsNotFalse(_)
+            | E::IsUnknown(_)
+            | E::IsNotUnknown(_) => self.truth_test(syntax, cx),
             E::IsDistinctFrom(left, right) => self.distinct_from(left, right, cx),
             E::IsNotDistinctFrom(left, right) => {
                 let distinct = self.distinct_from(left, right, cx)?;
@@ -176,7 +180,10 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         match name::function(collation)?.as_str() {
             "C" | "POSIX" | "ucs_basic" | "default" => self.expr(expr, cx),
-            other => refuse(&format!("collation \"{other}\""), name::object_place(collation)),
+            other => refuse(
+                &format!("collation \"{other}\""),
+                name::object_place(collation),
+            ),
         }
     }
 }
@@ -270,7 +277,10 @@ pub(super) fn start(syntax: &ast::Expr) -> Option<Position> {
                 Some(first) => first,
                 None => return None,
             },
-            E::Subquery(query) | E::Exists { subquery: query, .. } => {
+            E::Subquery(query)
+            | E::Exists {
+                subquery: query, ..
+            } => {
                 return query_start(query);
             }
             _ => return None,

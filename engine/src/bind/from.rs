@@ -167,8 +167,7 @@ impl<'a> Binder<'a> {
         Scan {
             table: Arc::clone(entry),
             columns,
-            row_id: row_id
-                .then(|| self.columns.add("row id", DataType::BigInt)),
+            row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
             filter: Vec::new(),
             access: Access::Table,
         }
@@ -297,7 +296,9 @@ impl<'a> Binder<'a> {
         }
         if !computed.is_empty() {
             let below = plan.columns();
-            let passed = below.into_iter().map(|column| (column, self.columns.expr(column)));
+            let passed = below
+                .into_iter()
+                .map(|column| (column, self.columns.expr(column)));
             let exprs = passed.chain(computed).collect();
             let empty = Logical::Values {
                 columns: Vec::new(),
@@ -336,11 +337,10 @@ fn rename(scope: &mut Scope, alias: Option<&ast::TableAlias>, shown: &str) -> Re
     };
     let (given, there) = (alias.columns.len(), scope.columns.len());
     if given > there {
-        let message =
-            format!("table \"{shown}\" has {there} columns available but {given} columns specified");
-        return Err(
-            Error::new(state::INVALID_COLUMN_REFERENCE, message).at(place(alias.name.span))
+        let message = format!(
+            "table \"{shown}\" has {there} columns available but {given} columns specified"
         );
+        return Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(place(alias.name.span)));
     }
     for (column, new) in scope.columns.iter_mut().zip(&alias.columns) {
         column.name = name::fold(&new.name)?;
@@ -363,7 +363,11 @@ fn join_plan(
     swapped: bool,
     on: Vec<Expr>,
 ) -> Logical {
-    let (left, right) = if swapped { (right, left) } else { (left, right) };
+    let (left, right) = if swapped {
+        (right, left)
+    } else {
+        (left, right)
+    };
     Logical::Join(Join {
         left: Box::new(left),
         right: Box::new(right),

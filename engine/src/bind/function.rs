@@ -126,7 +126,12 @@ impl<'a> Binder<'a> {
                 substring_from,
                 substring_for,
                 ..
-            } => self.substring(expr, substring_from.as_deref(), substring_for.as_deref(), cx),
+            } => self.substring(
+                expr,
+                substring_from.as_deref(),
+                substring_for.as_deref(),
+                cx,
+            ),
             E::Trim { .. } => self.trim(syntax, cx),
             E::Position { expr, r#in } => {
                 let part = self.expr(expr, cx)?;

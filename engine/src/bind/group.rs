@@ -60,7 +60,10 @@ impl<'a> Binder<'a> {
                 None => self.typed(syntax, &mut Context::new(scope, Clause::GroupBy))?,
             };
             let columns = group.columns();
-            if aggregates.iter().any(|(column, _)| columns.contains(column)) {
+            if aggregates
+                .iter()
+                .any(|(column, _)| columns.contains(column))
+            {
                 return Err(Error::new(
                     state::GROUPING_ERROR,
                     "aggregate functions are not allowed in GROUP BY",
@@ -82,7 +85,9 @@ impl<'s> Grouping<'s> {
         plan: &Logical,
         columns: &mut Columns,
     ) -> Self {
-        let groups = groups.into_iter().map(|group| (group_column(&group, columns), group));
+        let groups = groups
+            .into_iter()
+            .map(|group| (group_column(&group, columns), group));
         let mut keyed = Vec::new();
         collect_keys(plan, &mut keyed);
         Self {
@@ -142,7 +147,11 @@ impl<'s> Grouping<'s> {
     }
 
     fn ungrouped(&self, column: usize) -> Error {
-        let found = self.scope.columns.iter().find(|found| found.column == column);
+        let found = self
+            .scope
+            .columns
+            .iter()
+            .find(|found| found.column == column);
         let name = match found {
             Some(found) => match &found.table {
                 Some(table) => format!("{table}.{}", found.name),
@@ -185,9 +194,14 @@ fn collect_keys(plan: &Logical, keyed: &mut Vec<(Vec<usize>, Vec<usize>)>) {
 
 fn primary_key(scan: &Scan) -> Option<(Vec<usize>, Vec<usize>)> {
     let indexes = &scan.table.indexes;
-    let key = (indexes.iter())
-        .find(|index| index.def.constraint == Some(Constraint::PrimaryKey))?;
-    let number = |id| scan.columns.iter().find(|(_, found)| *found == id).map(|(n, _)| *n);
+    let key =
+        (indexes.iter()).find(|index| index.def.constraint == Some(Constraint::PrimaryKey))?;
+    let number = |id| {
+        scan.columns
+            .iter()
+            .find(|(_, found)| *found == id)
+            .map(|(n, _)| *n)
+    };
     let key: Option<Vec<usize>> = key.def.columns.iter().map(|c| number(c.column)).collect();
     Some((key?, scan.numbers().collect()))
 }

@@ -5,9 +5,9 @@ use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Statement;
+use remora_storage::IndexId;
 use remora_storage::catalog::{Catalog, Constraint, IndexColumn, IndexDef, IndexKind, TableDef};
 use remora_storage::limits::IDENTIFIER_BYTES_MAX;
-use remora_storage::IndexId;
 use sqlparser::ast;
 
 /// Makes up names that are not taken.
@@ -24,7 +24,9 @@ impl<'c> Names<'c> {
         Self {
             catalog,
             table: table.name.clone(),
-            columns: columns.map(|column| (column.id, column.name.clone())).collect(),
+            columns: columns
+                .map(|column| (column.id, column.name.clone()))
+                .collect(),
             taken: vec![table.name.clone()],
         }
     }

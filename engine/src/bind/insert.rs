@@ -32,7 +32,10 @@ impl<'a> Binder<'a> {
         };
         let values = |rows| {
             let source = InsertSource::Values(rows);
-            LogicalStatement::Done(Statement::Insert(Insert { source, ..plan.clone() }))
+            LogicalStatement::Done(Statement::Insert(Insert {
+                source,
+                ..plan.clone()
+            }))
         };
         let Some(query) = &insert.source else {
             return Ok(values(vec![self.defaults(&plan.table)?]));
@@ -46,7 +49,9 @@ impl<'a> Binder<'a> {
     /// The default of every column.
     pub(super) fn defaults(&self, entry: &TableEntry) -> Result<Vec<Expr>> {
         let columns = entry.def.columns.iter();
-        columns.map(|column| default_of(self.catalog, column)).collect()
+        columns
+            .map(|column| default_of(self.catalog, column))
+            .collect()
     }
 
     fn value_rows(
@@ -87,9 +92,15 @@ impl<'a> Binder<'a> {
         query: &'a ast::Query,
     ) -> Result<LogicalStatement> {
         let table = &plan.table.def;
-        let hints = targets.positions.iter().map(|position| column_type(table, *position));
+        let hints = targets
+            .positions
+            .iter()
+            .map(|position| column_type(table, *position));
         let hints: Vec<DataType> = hints.collect();
-        let Relation { plan: rows, outputs } = self.query(query, &hints)?;
+        let Relation {
+            plan: rows,
+            outputs,
+        } = self.query(query, &hints)?;
         targets.check_width(outputs.len(), |_| query_start(query))?;
         let mut exprs = self.defaults(&plan.table)?;
         for (position, output) in targets.positions.iter().zip(outputs) {
@@ -106,12 +117,17 @@ impl<'a> Binder<'a> {
             .map(|(expr, column)| (self.columns.add(&column.name, column.data_type), expr))
             .collect();
         let output = exprs.iter().zip(&table.columns);
-        let output = output.map(|((number, _), column)| (column.name.clone(), *number)).collect();
+        let output = output
+            .map(|((number, _), column)| (column.name.clone(), *number))
+            .collect();
         let rows = Logical::Project {
             input: Box::new(rows),
             exprs,
         };
-        Ok(LogicalStatement::InsertQuery(plan, Query { plan: rows, output }))
+        Ok(LogicalStatement::InsertQuery(
+            plan,
+            Query { plan: rows, output },
+        ))
     }
 }
 

@@ -28,7 +28,12 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
             ..
         } => match find(expr) {
             (Some(name), true) => (Some(name), true),
-            _ => (data_type(to, None).ok().map(|t| internal_name(t).to_owned()), false),
+            _ => (
+                data_type(to, None)
+                    .ok()
+                    .map(|t| internal_name(t).to_owned()),
+                false,
+            ),
         },
         E::TypedString(typed) => {
             let found = data_type(&typed.data_type, None).ok();

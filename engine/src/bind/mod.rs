@@ -81,7 +81,9 @@ pub(crate) fn bind(
         statement,
         columns: binder.columns,
         // What nothing gave a type is text, as in PostgreSQL.
-        parameters: resolved.map(|found| found.unwrap_or(DataType::Text)).collect(),
+        parameters: resolved
+            .map(|found| found.unwrap_or(DataType::Text))
+            .collect(),
         tag,
     })
 }
@@ -132,7 +134,6 @@ struct Context<'s> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Clause {
     Select,
-    From,
     On,
     Where,
     GroupBy,
@@ -144,14 +145,12 @@ enum Clause {
     Update,
     Default,
     Check,
-    Filter,
 }
 
 impl Clause {
     fn name(self) -> &'static str {
         match self {
             Self::Select => "SELECT",
-            Self::From => "functions in FROM",
             Self::On => "JOIN conditions",
             Self::Where => "WHERE",
             Self::GroupBy => "GROUP BY",
@@ -163,7 +162,6 @@ impl Clause {
             Self::Update => "UPDATE",
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
-            Self::Filter => "FILTER",
         }
     }
 }
@@ -218,6 +216,3 @@ impl Bound {
         }
     }
 }
-
-
-

@@ -39,11 +39,7 @@ impl From<Relation> for Query {
 
 impl<'a> Binder<'a> {
     /// Binds a query. `hints` are the types that untyped literals in its select list take.
-    pub(super) fn query(
-        &mut self,
-        query: &'a ast::Query,
-        hints: &[DataType],
-    ) -> Result<Relation> {
+    pub(super) fn query(&mut self, query: &'a ast::Query, hints: &[DataType]) -> Result<Relation> {
         let at = query_start(query);
         if !query.locks.is_empty() {
             return refuse("FOR UPDATE and FOR SHARE", at);
@@ -171,12 +167,16 @@ impl<'a> Binder<'a> {
                 .collect();
             types.push(common_type(&column, "UNION")?);
         }
-        let outputs = branches[0].outputs.iter().zip(&types).map(|(output, to)| Output {
-            name: output.name.clone(),
-            column: self.columns.add(&output.name, *to),
-            data_type: *to,
-            unknown: None,
-        });
+        let outputs = branches[0]
+            .outputs
+            .iter()
+            .zip(&types)
+            .map(|(output, to)| Output {
+                name: output.name.clone(),
+                column: self.columns.add(&output.name, *to),
+                data_type: *to,
+                unknown: None,
+            });
         let outputs: Vec<Output> = outputs.collect();
         let mut inputs = Vec::with_capacity(branches.len());
         for branch in branches {

@@ -86,7 +86,10 @@ impl Scope {
     /// 42702, 42703.
     pub(crate) fn resolve(&self, name: &str, at: Option<Position>) -> Result<&ScopeColumn> {
         let found = self.find(name, at)?;
-        found.ok_or_else(|| self.unknown(format!("column \"{name}\" does not exist"), name).at(at))
+        found.ok_or_else(|| {
+            self.unknown(format!("column \"{name}\" does not exist"), name)
+                .at(at)
+        })
     }
 
     /// The column that `table.name` means.
@@ -145,7 +148,9 @@ impl Scope {
             Some(table) => format!("{table}.{near}"),
             None => near.to_owned(),
         };
-        error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
+        error.with_hint(format!(
+            "Perhaps you meant to reference the column \"{near}\"."
+        ))
     }
 }
 

@@ -62,10 +62,12 @@ impl<'a> Binder<'a> {
         cx.clause = Clause::OrderBy;
         let mut keys = Vec::with_capacity(order.len());
         for key in order {
-            keys.push(match order::output_of(&key.expr, &items.outputs, "ORDER BY")? {
-                Some(index) => Key::Output(index),
-                None => Key::Expr(self.typed(&key.expr, &mut cx)?),
-            });
+            keys.push(
+                match order::output_of(&key.expr, &items.outputs, "ORDER BY")? {
+                    Some(index) => Key::Output(index),
+                    None => Key::Expr(self.typed(&key.expr, &mut cx)?),
+                },
+            );
         }
         plan = self.grouped(select, plan, cx, &mut items, &mut keys, having)?;
         self.project(select, plan, items, keys, order)
@@ -145,7 +147,10 @@ impl<'a> Binder<'a> {
                     Unknown::Parameter(_) => None,
                     _ => Some(unknown.clone()),
                 };
-                (self.coerce(Bound::Unknown(unknown), DataType::Text)?, flexible)
+                (
+                    self.coerce(Bound::Unknown(unknown), DataType::Text)?,
+                    flexible,
+                )
             }
         };
         self.push_item(name, expr, unknown, items);
@@ -157,13 +162,7 @@ impl<'a> Binder<'a> {
         self.push_item(name.to_owned(), expr, None, items);
     }
 
-    fn push_item(
-        &mut self,
-        name: String,
-        expr: Expr,
-        unknown: Option<Unknown>,
-        items: &mut Items,
-    ) {
+    fn push_item(&mut self, name: String, expr: Expr, unknown: Option<Unknown>, items: &mut Items) {
         items.outputs.push(Output {
             column: self.columns.add(&name, expr.data_type),
             name,
@@ -184,8 +183,7 @@ impl<'a> Binder<'a> {
         having: Option<Expr>,
     ) -> Result<Logical> {
         let aggregates = cx.aggregates.as_deref().unwrap_or_default();
-        let groups =
-            self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
+        let groups = self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
         if groups.is_empty() && aggregates.is_empty() && having.is_none() {
             return Ok(plan);
         }
@@ -275,11 +273,6 @@ pub(super) fn filter(input: Logical, predicate: Expr) -> Logical {
         input: Box::new(input),
         predicate: coerce::cast(predicate, DataType::Boolean, false),
     }
-}
-
-/// An empty scope, for expressions without columns.
-pub(super) fn no_columns() -> Scope {
-    Scope::default()
 }
 
 fn refuse_clauses(select: &ast::Select) -> Result<()> {

@@ -67,6 +67,9 @@ impl<'a> Binder<'a> {
 }
 
 /// A statement whose plan is filled in later.
-pub(super) fn change(statement: Statement, plan: crate::plan::logical::Logical) -> LogicalStatement {
+pub(super) fn change(
+    statement: Statement,
+    plan: crate::plan::logical::Logical,
+) -> LogicalStatement {
     LogicalStatement::Change(statement, plan)
 }

@@ -289,8 +289,10 @@ impl Draft<'_> {
         at: Option<Position>,
     ) -> Result<()> {
         if self.primary.is_some() {
-            let message =
-                format!("multiple primary keys for table \"{}\" are not allowed", self.table.name);
+            let message = format!(
+                "multiple primary keys for table \"{}\" are not allowed",
+                self.table.name
+            );
             return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
         }
         for column in &key {
@@ -303,7 +305,8 @@ impl Draft<'_> {
     }
 
     fn add_unique(&mut self, name: Option<String>, key: Vec<IndexColumn>) {
-        self.unique.push(constraint_index(name, key, Constraint::Unique));
+        self.unique
+            .push(constraint_index(name, key, Constraint::Unique));
     }
 }
 

@@ -55,8 +55,10 @@ impl Binder<'_> {
                 (Statement::Set { name, value: None }, "RESET")
             }
             S::ShowVariable { variable } => {
-                let words: Vec<String> =
-                    variable.iter().map(|ident| ident.value.to_lowercase()).collect();
+                let words: Vec<String> = variable
+                    .iter()
+                    .map(|ident| ident.value.to_lowercase())
+                    .collect();
                 let name = match words.join(" ").as_str() {
                     "time zone" => "timezone".to_owned(),
                     "transaction isolation level" => "transaction_isolation".to_owned(),
@@ -79,9 +81,11 @@ fn read_only(modes: &[TransactionMode]) -> Result<bool> {
                 read_only = *mode == TransactionAccessMode::ReadOnly;
             }
             TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
-                return Err(Error::unsupported("isolation level SERIALIZABLE").with_hint(
-                    "This release has snapshot isolation: say REPEATABLE READ, or nothing.",
-                ));
+                return Err(
+                    Error::unsupported("isolation level SERIALIZABLE").with_hint(
+                        "This release has snapshot isolation: say REPEATABLE READ, or nothing.",
+                    ),
+                );
             }
             TransactionMode::IsolationLevel(_) => {}
         }
@@ -114,7 +118,10 @@ fn setting(set: &Set) -> Result<Statement> {
 
 fn setting_name(name: &ast::ObjectName) -> Result<String> {
     let parts = name::parts(name)?;
-    let parts: Vec<String> = parts.iter().map(|ident| ident.value.to_lowercase()).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|ident| ident.value.to_lowercase())
+        .collect();
     Ok(parts.join("."))
 }
 

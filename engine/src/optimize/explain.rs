@@ -49,7 +49,8 @@ impl Lines {
 
     /// A line beneath a node.
     fn fact(&mut self, level: usize, name: &str, text: String) {
-        self.0.push(format!("{}{name}: {text}", " ".repeat(level * 6 + 2)));
+        self.0
+            .push(format!("{}{name}: {text}", " ".repeat(level * 6 + 2)));
     }
 
     fn target(&mut self, target: &Target) {
@@ -63,7 +64,10 @@ impl Lines {
         let (table, index) = (&lookup.table, &lookup.index);
         self.node(
             level,
-            format!("Point Lookup using {} on {}", index.def.name, table.def.name),
+            format!(
+                "Point Lookup using {} on {}",
+                index.def.name, table.def.name
+            ),
         );
         self.fact(level, "Index Cond", equalities(table, index, &lookup.key));
         if let Some(filter) = &lookup.filter {
@@ -173,7 +177,10 @@ impl Lines {
         self.node(level, kind.to_owned());
         if !join.keys.is_empty() {
             let pair = |(left, right): &(Expr, Expr)| {
-                let (left, right) = (show(left, &join.left.schema), show(right, &join.right.schema));
+                let (left, right) = (
+                    show(left, &join.left.schema),
+                    show(right, &join.right.schema),
+                );
                 format!("({left} = {right})")
             };
             let pairs: Vec<String> = join.keys.iter().map(pair).collect();
@@ -268,9 +275,16 @@ fn table_schema(table: &TableEntry) -> Schema {
 
 /// The names of an index's columns.
 fn key_names(table: &TableEntry, index: &IndexEntry) -> Vec<String> {
-    let name = |id| table.def.position(id).map(|position| &table.def.columns[position].name);
+    let name = |id| {
+        table
+            .def
+            .position(id)
+            .map(|position| &table.def.columns[position].name)
+    };
     let columns = index.def.columns.iter();
-    columns.map(|key| name(key.column).cloned().unwrap_or_default()).collect()
+    columns
+        .map(|key| name(key.column).cloned().unwrap_or_default())
+        .collect()
 }
 
 fn equalities(table: &TableEntry, index: &IndexEntry, key: &[Expr]) -> String {

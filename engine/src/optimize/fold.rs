@@ -23,11 +23,20 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
             if let InsertSource::Values(rows) = &mut insert.source {
                 rows.iter_mut().flatten().for_each(fold_in_place);
             }
-            insert.checks.iter_mut().for_each(|(_, check)| fold_in_place(check));
+            insert
+                .checks
+                .iter_mut()
+                .for_each(|(_, check)| fold_in_place(check));
         }
         Statement::Update(update) => {
-            update.assignments.iter_mut().for_each(|(_, value)| fold_in_place(value));
-            update.checks.iter_mut().for_each(|(_, check)| fold_in_place(check));
+            update
+                .assignments
+                .iter_mut()
+                .for_each(|(_, value)| fold_in_place(value));
+            update
+                .checks
+                .iter_mut()
+                .for_each(|(_, check)| fold_in_place(check));
         }
         Statement::Copy(copy) => {
             if let CopyDirection::From { defaults, .. } = &mut copy.direction {

@@ -56,7 +56,8 @@ fn choose(mut scan: Scan) -> Scan {
     let facts: Vec<Option<(ColumnId, Fact)>> =
         scan.filter.iter().map(|part| fact(part, &scan)).collect();
     let candidates = scan.table.indexes.iter();
-    let choices = candidates.filter_map(|index| points(index, &facts).or_else(|| range(index, &facts)));
+    let choices =
+        candidates.filter_map(|index| points(index, &facts).or_else(|| range(index, &facts)));
     // The first of equals wins: the primary key's index is first.
     let best = choices.reduce(|best, next| if next.score > best.score { next } else { best });
     if let Some(choice) = best {
@@ -167,10 +168,13 @@ fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<
 }
 
 fn equality(facts: &[Option<(ColumnId, Fact)>], column: ColumnId) -> Option<(usize, &[Expr])> {
-    let found = facts.iter().enumerate().filter_map(|(position, fact)| match fact {
-        Some((id, Fact::OneOf(values))) if *id == column => Some((position, values.as_slice())),
-        _ => None,
-    });
+    let found = facts
+        .iter()
+        .enumerate()
+        .filter_map(|(position, fact)| match fact {
+            Some((id, Fact::OneOf(values))) if *id == column => Some((position, values.as_slice())),
+            _ => None,
+        });
     found.min_by_key(|(_, values)| values.len())
 }
 

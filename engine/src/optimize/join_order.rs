@@ -39,12 +39,14 @@ fn rebuild(mut items: Vec<Logical>, mut conditions: Vec<Expr>) -> Logical {
     while !items.is_empty() {
         let linked = items.iter().position(|item| {
             let columns = item.column_set();
-            conditions.iter().any(|condition| links(condition, &have, &columns))
+            conditions
+                .iter()
+                .any(|condition| links(condition, &have, &columns))
         });
         let next = items.remove(linked.unwrap_or(0));
         have.extend(next.columns());
-        let (on, later) = (conditions.into_iter())
-            .partition(|condition| condition.columns().is_subset(&have));
+        let (on, later) =
+            (conditions.into_iter()).partition(|condition| condition.columns().is_subset(&have));
         conditions = later;
         plan = Logical::Join(Join {
             left: Box::new(plan),

@@ -79,17 +79,14 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             limit,
             offset,
         }),
-        Logical::Distinct(input) => {
-            lower(*input, columns).wrap(|input, _| Node::Distinct(input))
-        }
+        Logical::Distinct(input) => lower(*input, columns).wrap(|input, _| Node::Distinct(input)),
         Logical::UnionAll {
             inputs,
             columns: numbers,
         } => {
             let inputs = inputs.into_iter();
-            let plans = inputs.map(|(input, source)| {
-                arrange(lower(input, columns), &source, columns).plan
-            });
+            let plans =
+                inputs.map(|(input, source)| arrange(lower(input, columns), &source, columns).plan);
             Lowered::new(Node::UnionAll(plans.collect()), numbers, columns)
         }
     }
@@ -97,8 +94,10 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
 
 fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowered {
     let at = Positions(&input.numbers);
-    let (numbers, exprs): (Vec<usize>, Vec<Expr>) =
-        exprs.into_iter().map(|(number, expr)| (number, at.expr(expr))).unzip();
+    let (numbers, exprs): (Vec<usize>, Vec<Expr>) = exprs
+        .into_iter()
+        .map(|(number, expr)| (number, at.expr(expr)))
+        .unzip();
     // Passing on the input as it is needs no node, only other names.
     let same = exprs.len() == input.numbers.len()
         && exprs

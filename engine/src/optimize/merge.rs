@@ -17,8 +17,13 @@ pub(super) fn merge_projections(plan: Logical) -> Logical {
         Logical::Project {
             input: below,
             exprs: inner,
-        } if inner.iter().all(|(column, expr)| may_merge(*column, expr, &exprs)) => {
-            let exprs = exprs.into_iter().map(|(number, expr)| (number, substitute(expr, &inner)));
+        } if inner
+            .iter()
+            .all(|(column, expr)| may_merge(*column, expr, &exprs)) =>
+        {
+            let exprs = exprs
+                .into_iter()
+                .map(|(number, expr)| (number, substitute(expr, &inner)));
             merge_projections(Logical::Project {
                 input: below,
                 exprs: exprs.collect(),

@@ -144,9 +144,9 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
 
 fn optimize(query: Query, columns: &Columns) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
-    let plan = RULES
-        .iter()
-        .fold(query.plan, |plan, rule| (rule.apply)(plan, columns, &needed));
+    let plan = RULES.iter().fold(query.plan, |plan, rule| {
+        (rule.apply)(plan, columns, &needed)
+    });
     Query { plan, ..query }
 }
 
@@ -169,17 +169,12 @@ fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
         None => Target::Scan(Box::new(lower::query(query, columns))),
     };
     match fold::fold_statement(statement) {
-        Statement::Update(update) => Statement::Update(crate::plan::statement::Update {
-            target,
-            ..update
-        }),
-        Statement::Delete(delete) => Statement::Delete(crate::plan::statement::Delete {
-            target,
-            ..delete
-        }),
+        Statement::Update(update) => {
+            Statement::Update(crate::plan::statement::Update { target, ..update })
+        }
+        Statement::Delete(delete) => {
+            Statement::Delete(crate::plan::statement::Delete { target, ..delete })
+        }
         other => other,
     }
 }
-
-
-

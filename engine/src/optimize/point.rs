@@ -67,7 +67,10 @@ fn lookup_of(scan: &Scan) -> Option<Lookup> {
         return None;
     }
     let numbers = table_numbers(scan);
-    let filter = scan.filter.iter().map(|part| Positions(&numbers).expr(part.clone()));
+    let filter = scan
+        .filter
+        .iter()
+        .map(|part| Positions(&numbers).expr(part.clone()));
     Some(Lookup {
         table: Arc::clone(&scan.table),
         index: Arc::clone(index),
@@ -82,5 +85,10 @@ fn table_numbers(scan: &Scan) -> Vec<usize> {
         let found = scan.columns.iter().find(|(_, column)| *column == id);
         found.map_or(usize::MAX, |(number, _)| *number)
     };
-    scan.table.def.columns.iter().map(|column| number(column.id)).collect()
+    scan.table
+        .def
+        .columns
+        .iter()
+        .map(|column| number(column.id))
+        .collect()
 }

@@ -16,9 +16,8 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
         all
     };
     let keys_of = |keys: &[SortKey]| also(&mut keys.iter().map(|key| &key.expr));
-    let below = |input: Box<Logical>, needed: &BTreeSet<usize>| {
-        Box::new(prune(*input, columns, needed))
-    };
+    let below =
+        |input: Box<Logical>, needed: &BTreeSet<usize>| Box::new(prune(*input, columns, needed));
     match plan {
         Logical::Scan(scan) => Logical::Scan(prune_scan(scan, columns, needed)),
         Logical::Values {
@@ -112,7 +111,11 @@ fn prune_scan(mut scan: Scan, columns: &Columns, needed: &BTreeSet<usize>) -> Sc
     let mut wanted = needed.clone();
     wanted.extend(scan.filter.iter().flat_map(Expr::columns));
     scan.row_id = scan.row_id.filter(|number| wanted.contains(number));
-    if scan.columns.iter().any(|(number, _)| wanted.contains(number)) {
+    if scan
+        .columns
+        .iter()
+        .any(|(number, _)| wanted.contains(number))
+    {
         scan.columns.retain(|(number, _)| wanted.contains(number));
     } else if scan.row_id.is_some() {
         scan.columns.clear();
@@ -163,7 +166,8 @@ fn prune_union(
 ) -> Logical {
     let mut kept: Vec<usize> = (0..numbers.len()).collect();
     keep(&mut kept, |position| needed.contains(&numbers[*position]));
-    let pick = |all: &[usize]| -> Vec<usize> { kept.iter().map(|position| all[*position]).collect() };
+    let pick =
+        |all: &[usize]| -> Vec<usize> { kept.iter().map(|position| all[*position]).collect() };
     let inputs = inputs.into_iter().map(|(input, source)| {
         let source = pick(&source);
         let wanted = source.iter().copied().collect();

@@ -49,7 +49,10 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 of.all(|(_, expr)| expr.is_stable())
             };
             let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(movable);
-            let down = down.into_iter().map(|part| substitute(part, &exprs)).collect();
+            let down = down
+                .into_iter()
+                .map(|part| substitute(part, &exprs))
+                .collect();
             let input = Box::new(push(*input, down));
             filter(Logical::Project { input, exprs }, stay)
         }
@@ -64,7 +67,10 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 let named = part.columns();
                 !named.is_empty() && named.is_subset(&numbers)
             });
-            let down = down.into_iter().map(|part| substitute(part, &groups)).collect();
+            let down = down
+                .into_iter()
+                .map(|part| substitute(part, &groups))
+                .collect();
             let input = Box::new(push(*input, down));
             let plan = Logical::Aggregate {
                 input,
@@ -80,7 +86,9 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
         Logical::Distinct(input) => Logical::Distinct(Box::new(push(*input, parts))),
         Logical::UnionAll { inputs, columns } => {
             let into = |(input, source): (Logical, Vec<usize>)| {
-                let parts = parts.iter().map(|part| renumber(part.clone(), &columns, &source));
+                let parts = parts
+                    .iter()
+                    .map(|part| renumber(part.clone(), &columns, &source));
                 (push(input, parts.collect()), source)
             };
             Logical::UnionAll {

@@ -7,9 +7,8 @@ use remora_storage::{DataType, Value};
 /// An expression over columns that are called as in `schema`.
 pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
     let inner = |expr: &Expr| show(expr, schema);
-    let list = |all: &[Expr], between: &str| {
-        all.iter().map(inner).collect::<Vec<_>>().join(between)
-    };
+    let list =
+        |all: &[Expr], between: &str| all.iter().map(inner).collect::<Vec<_>>().join(between);
     match &expr.kind {
         ExprKind::Literal(value) => literal(value, expr.data_type),
         ExprKind::Parameter(number) => format!("${}", number + 1),
@@ -47,7 +46,10 @@ pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
             text + " END"
         }
         ExprKind::Coalesce(parts) => format!("COALESCE({})", list(parts, ", ")),
-        ExprKind::InList { input, list: values } => {
+        ExprKind::InList {
+            input,
+            list: values,
+        } => {
             format!("({} IN ({}))", inner(input), list(values, ", "))
         }
     }

@@ -164,9 +164,8 @@ impl Expr {
 
 fn same_kind(one: &ExprKind, two: &ExprKind) -> bool {
     use ExprKind as K;
-    let all = |a: &[Expr], b: &[Expr]| {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-    };
+    let all =
+        |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
     match (one, two) {
         // Equal values may be shown differently (1.5 and 1.50, a month and 30 days).
         (K::Literal(a), K::Literal(b)) => format!("{a:?}") == format!("{b:?}"),
