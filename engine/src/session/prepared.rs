@@ -128,9 +128,22 @@ impl Call {
         if self.context.parameters.iter().zip(types).all(fits) {
             return Ok(());
         }
-        let cast = |(value, to): (&Value, &DataType)| cast_parameter(value, *to, &self.context);
-        let parameters = self.context.parameters.iter().zip(types).map(cast);
-        self.context.parameters = parameters.collect::<Result<_>>()?;
+        let ExecContext {
+            eval, parameters, ..
+        } = &mut self.context;
+        if let Some(parameters) = Arc::get_mut(parameters) {
+            for (value, to) in parameters.iter_mut().zip(types) {
+                *value = cast_parameter(value, *to, eval)?;
+            }
+            return Ok(());
+        }
+        // A query that is still being read holds the list.
+        let cast = |(value, to): (&Value, &DataType)| cast_parameter(value, *to, eval);
+        *parameters = parameters
+            .iter()
+            .zip(types)
+            .map(cast)
+            .collect::<Result<_>>()?;
         Ok(())
     }
 }
@@ -159,11 +172,11 @@ fn is_of(value: &Value, data_type: DataType) -> bool {
     }
 }
 
-fn cast_parameter(value: &Value, to: DataType, context: &ExecContext) -> Result<Value> {
+fn cast_parameter(value: &Value, to: DataType, eval: &EvalContext) -> Result<Value> {
     match value {
         // Text is untyped, as a quoted literal is.
         Value::Text(text) if !to.is_string() => text::parse(text, to),
         _ if is_of(value, to) => Ok(value.clone()),
-        _ => cast::cast_value(value.as_ref(), to, false, &context.eval),
+        _ => cast::cast_value(value.as_ref(), to, false, eval),
     }
 }

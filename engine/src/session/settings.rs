@@ -79,6 +79,8 @@ const SETTINGS: &[Setting] = &[
 pub(super) struct Settings {
     /// Those that differ from their defaults.
     changed: Vec<(&'static str, String)>,
+    /// `default_transaction_read_only`, which every statement asks for.
+    read_only: bool,
 }
 
 fn find(name: &str) -> Result<&'static Setting> {
@@ -106,8 +108,7 @@ impl Settings {
 
     /// Whether transactions are read only unless they say otherwise.
     pub(super) fn read_only(&self) -> bool {
-        self.get("default_transaction_read_only")
-            .is_ok_and(|value| value == "on")
+        self.read_only
     }
 
     /// Changes a setting; `None` gives it its default back.
@@ -116,7 +117,7 @@ impl Settings {
     /// 42704, 22023 for a value it cannot have, 55P02 where it cannot be changed.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {
         if value.is_none() && name.eq_ignore_ascii_case("all") {
-            self.changed.clear();
+            *self = Self::default();
             return Ok(());
         }
         let setting = find(name)?;
@@ -135,6 +136,7 @@ impl Settings {
         self.changed.retain(|(name, _)| *name != setting.name);
         self.changed
             .extend(normal.map(|normal| (setting.name, normal)));
+        self.read_only = self.get("default_transaction_read_only")? == "on";
         Ok(())
     }
 }
