@@ -22,7 +22,15 @@ mod durable;
 mod options;
 
 #[cfg(test)]
+mod crash_disk;
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 

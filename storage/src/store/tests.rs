@@ -1,1 +1,200 @@
-//! Stories of durability.
+//! Stories of a store in a directory: opened, closed, shared, checkpointed.
+
+use super::testing::{commit, contents, create_table, model, open, options};
+use super::{Durability, Store, StoreOptions};
+use crate::disk::{Disk, MemDisk};
+use crate::error::Error;
+use crate::ids::Timestamp;
+use std::sync::Arc;
+
+#[test]
+fn what_was_committed_is_there_after_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new/db");
+    let (store, report) = Store::open(&path, options()).unwrap();
+    assert!(report.created && report.clean);
+    create_table(&store).unwrap();
+    for n in 0..4 {
+        commit(&store, n).unwrap();
+    }
+    drop(store);
+    let (store, report) = Store::open(&path, options()).unwrap();
+    assert!(!report.created && report.clean);
+    assert_eq!(report.frames_replayed, 5);
+    assert_eq!(contents(&store), model(4));
+    let report = store.checkpoint().unwrap();
+    assert_eq!(report.rows, model(4).len() as u64);
+    commit(&store, 4).unwrap();
+    store.close().unwrap();
+    let (store, report) = Store::open(&path, options()).unwrap();
+    assert!(report.clean);
+    assert_eq!(report.rows_loaded, model(4).len() as u64);
+    assert_eq!(report.frames_replayed, 1);
+    assert_eq!(contents(&store), model(5));
+}
+
+#[test]
+fn row_ids_and_table_ids_are_not_used_again() {
+    // Rows and a table are gone before the checkpoint; what comes after reopening gets new ids.
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    let old = store.catalog().table("t").unwrap().def.id;
+    let mut transaction = store.begin().unwrap();
+    transaction.drop_table(old).unwrap();
+    transaction.commit().unwrap();
+    store.checkpoint().unwrap();
+    drop(store);
+    let (store, _) = open(medium).unwrap();
+    create_table(&store).unwrap();
+    assert!(store.catalog().table("t").unwrap().def.id > old);
+}
+
+#[test]
+fn a_second_opener_is_told_that_the_directory_is_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(directory.path(), options()).unwrap();
+    let clone = store.clone();
+    let error = Store::open(directory.path(), options()).unwrap_err();
+    assert!(matches!(&error, Error::Locked { path } if path == directory.path()));
+    assert_eq!(error.sqlstate(), "55006");
+    drop(store);
+    Store::open(directory.path(), options()).expect_err("a clone still has it");
+    drop(clone);
+    Store::open(directory.path(), options()).expect("nobody has it");
+}
+
+#[test]
+fn a_directory_of_someone_else_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("holiday")).unwrap();
+    for foreign in ["letter.txt", "MANIFEST"] {
+        std::fs::write(directory.path().join(foreign), "Dear all, dear all, dear all").unwrap();
+        let error = Store::open(directory.path(), options()).unwrap_err();
+        assert!(
+            matches!(&error, Error::NotADatabase { path, .. } if path == directory.path()),
+            "{error}"
+        );
+        let text = std::fs::read_to_string(directory.path().join(foreign)).unwrap();
+        assert_eq!(text, "Dear all, dear all, dear all");
+        std::fs::remove_file(directory.path().join(foreign)).unwrap();
+    }
+    let error = Store::open(directory.path(), options()).unwrap_err();
+    assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
+    assert!(!directory.path().join("wal").exists());
+
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = Store::open(&file, options()).unwrap_err();
+    assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
+}
+
+#[test]
+fn writers_go_on_during_a_checkpoint() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (1..60).try_for_each(|n| commit(&store, n)));
+        for _ in 0..5 {
+            store.checkpoint().expect("a checkpoint");
+        }
+        writer.join().expect("no panic").expect("all commits");
+    });
+    let crashed = medium.after_crash();
+    let (recovered, report) = open(crashed).unwrap();
+    assert!(report.checkpoint.is_some());
+    assert_eq!(contents(&recovered), model(60));
+}
+
+#[test]
+fn two_checkpoints_are_kept_and_the_rest_goes() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    for n in 0..5 {
+        commit(&store, n).unwrap();
+        store.checkpoint().unwrap();
+    }
+    assert_eq!(medium.list("data").unwrap().len(), 2);
+    assert_eq!(medium.list("wal").unwrap().len(), 2);
+    // The one before is whole: with it in place of the current one, nothing is lost.
+    let crashed = medium.after_crash();
+    crashed.rename("MANIFEST.1", "MANIFEST").unwrap();
+    let (recovered, _) = open(crashed).unwrap();
+    assert_eq!(contents(&recovered), model(5));
+}
+
+#[test]
+fn a_checkpoint_comes_by_itself_when_the_log_has_grown() {
+    let medium = MemDisk::new();
+    let options = StoreOptions {
+        manual_maintenance: false,
+        checkpoint_log_bytes: Some(1),
+        ..options()
+    };
+    let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while medium.list("data").unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "no checkpoint came");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    drop(store);
+    let (store, _) = open(medium).unwrap();
+    assert_eq!(contents(&store), model(1));
+}
+
+#[test]
+fn buffered_commits_become_durable_by_themselves() {
+    let medium = MemDisk::new();
+    let options = StoreOptions {
+        manual_maintenance: false,
+        durability: Durability::Buffered,
+        ..options()
+    };
+    let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    store.wait_durable(Timestamp(u64::MAX)).expect("nobody waits at this level");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let (recovered, _) = open(medium.after_crash()).unwrap();
+        if contents(&recovered) == model(1) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "not durable yet");
+    }
+}
+
+#[test]
+fn a_closed_store_refuses_everything_and_gives_the_directory_free() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    let mut running = store.begin().unwrap();
+    super::testing::put(&mut running, 1, Some("late")).unwrap();
+    store.close().unwrap();
+    store.close().expect("again is fine");
+    assert!(matches!(running.commit(), Err(Error::Closed)));
+    assert!(matches!(store.begin(), Err(Error::Closed)));
+    assert!(matches!(store.checkpoint(), Err(Error::Closed)));
+    let (store, report) = open(medium).unwrap();
+    assert!(report.clean);
+    assert!(contents(&store).is_empty());
+}
+
+#[test]
+fn in_memory_nothing_is_logged() {
+    let store = Store::in_memory(options()).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    assert_eq!(contents(&store), model(1));
+    assert_eq!(store.durability(), Durability::Memory);
+    assert_eq!(store.log_end().0, 0);
+    assert_eq!(store.checkpoint().unwrap().bytes, 0);
+    store.wait_durable(Timestamp(1)).unwrap();
+}

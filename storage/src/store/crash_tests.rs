@@ -1,0 +1,96 @@
+//! The power fails, or the process is killed, at every operation on the medium in turn.
+
+use super::crash_disk::CrashDisk;
+use super::testing::{commit, contents, create_table, model, open, prefix_of};
+use crate::disk::MemDisk;
+use crate::error::Result;
+
+const COMMITS: i64 = 5;
+
+/// Runs the story on a disk until that dies; returns how many commits were acknowledged, none
+/// where not even the table was.
+fn story(disk: &CrashDisk) -> (Option<i64>, Result<()>) {
+    let mut acknowledged = None;
+    let mut run = || -> Result<()> {
+        let (store, _) = open(disk.clone())?;
+        create_table(&store)?;
+        acknowledged = Some(0);
+        for n in 0..COMMITS {
+            if n % 2 == 1 {
+                store.checkpoint()?;
+            }
+            commit(&store, n)?;
+            acknowledged = Some(n + 1);
+        }
+        store.close()
+    };
+    let result = run();
+    (acknowledged, result)
+}
+
+/// Opens what is left: every acknowledged commit must be there, and at most the one on its way.
+fn check(disk: &MemDisk, acknowledged: Option<i64>) -> i64 {
+    let (store, _) = open(disk.clone()).expect("recovery after a crash");
+    let most = acknowledged.unwrap_or(0) + 1;
+    let found = prefix_of(&contents(&store), most);
+    assert!(found >= acknowledged.unwrap_or(0), "an acknowledged commit is gone");
+    if acknowledged.is_some() {
+        assert!(store.catalog().table("t").is_some(), "the table is gone");
+    }
+    found
+}
+
+/// Calls `test` with what is left after a crash at each operation of the story.
+fn at_every_operation(mut test: impl FnMut(u64, &MemDisk, Option<i64>)) {
+    for operations in 0.. {
+        assert!(operations < 1000, "the story ends");
+        let medium = MemDisk::new();
+        let disk = CrashDisk::new(medium.clone(), operations);
+        let (acknowledged, result) = story(&disk);
+        // The power fails: what was not synced is gone. Or only the process ends: it is all there.
+        test(operations, &medium.after_crash(), acknowledged);
+        test(operations, &medium, acknowledged);
+        if !disk.is_dead() {
+            result.expect("the whole story");
+            return;
+        }
+    }
+}
+
+#[test]
+fn no_crash_loses_an_acknowledged_commit() {
+    at_every_operation(|operations, medium, acknowledged| {
+        let found = check(medium, acknowledged);
+        // Opening twice is the same as once, and the database works on.
+        let (store, _) = open(medium.clone()).expect("again");
+        assert_eq!(contents(&store), model(found), "after {operations} operations");
+        if store.catalog().table("t").is_none() {
+            create_table(&store).expect("a new beginning");
+        }
+        commit(&store, found).expect("a commit");
+        store.checkpoint().expect("a checkpoint");
+        commit(&store, found + 1).expect("a commit");
+        drop(store);
+        let (store, report) = open(medium.clone()).expect("and again");
+        assert!(report.clean);
+        assert_eq!(contents(&store), model(found + 2), "after {operations} operations");
+    });
+}
+
+#[test]
+fn a_crash_in_recovery_is_recovered_from() {
+    at_every_operation(|operations, medium, acknowledged| {
+        if operations % 3 != 0 {
+            return;
+        }
+        for more in 0.. {
+            let medium = medium.after_crash();
+            let disk = CrashDisk::new(medium.clone(), more);
+            let opened = open(disk.clone()).is_ok();
+            check(&medium.after_crash(), acknowledged);
+            if opened && !disk.is_dead() {
+                break;
+            }
+        }
+    });
+}

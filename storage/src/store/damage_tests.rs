@@ -1,0 +1,226 @@
+//! Bytes go bad, files are cut, files vanish: either the exact prefix of commits that a crash may
+//! leave, or an error that names the file. Never a panic, never silent loss.
+
+use super::testing::{commit, contents, copy, create_table, files, model, open, prefix_of};
+use crate::disk::{Disk, MemDisk};
+use crate::error::{Error, Result};
+use crate::store::RecoveryReport;
+use crate::wal::segment::SEGMENT_HEADER_LEN;
+
+const COMMITS: i64 = 6;
+
+/// A database with a checkpoint in the middle of its commits; closed, or cut short.
+fn database(close: bool) -> MemDisk {
+    let medium = MemDisk::new();
+    let (store, report) = open(medium.clone()).expect("a new database");
+    assert!(report.created);
+    create_table(&store).expect("a table");
+    for n in 0..COMMITS {
+        if n == 3 {
+            store.checkpoint().expect("a checkpoint");
+        }
+        commit(&store, n).expect("a commit");
+    }
+    if close {
+        store.close().expect("closed");
+    }
+    // Taken while the store is still open: as after a crash.
+    copy(&medium)
+}
+
+fn read(disk: &MemDisk, path: &str) -> Vec<u8> {
+    let file = disk.open(path).expect("a file");
+    let mut bytes = vec![0; file.len().expect("a length") as usize];
+    file.read_at(0, &mut bytes).expect("bytes");
+    bytes
+}
+
+/// Opens and counts the commits that are there.
+fn reopen(disk: &MemDisk) -> Result<(i64, RecoveryReport)> {
+    let (store, report) = open(disk.clone())?;
+    Ok((prefix_of(&contents(&store), COMMITS), report))
+}
+
+fn is_typed(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Corrupt { .. } | Error::UnsupportedFormat { .. } | Error::NotADatabase { .. }
+    )
+}
+
+/// The segment that is written to.
+fn last_segment(disk: &MemDisk) -> String {
+    let names = disk.list("wal").expect("a list");
+    format!("wal/{}", names.last().expect("a segment"))
+}
+
+fn flip(disk: &MemDisk, path: &str, at: u64, mask: u8) {
+    let file = disk.open(path).expect("a file");
+    let mut byte = [0];
+    file.read_at(at, &mut byte).expect("a byte");
+    file.write_at(at, &[byte[0] ^ mask]).expect("a write");
+    file.sync().expect("a sync");
+}
+
+#[test]
+fn after_a_clean_close_every_flip_is_an_error_or_changes_nothing() {
+    let medium = database(true);
+    for path in files(&medium) {
+        for at in 0..read(&medium, &path).len() as u64 {
+            let damaged = copy(&medium);
+            flip(&damaged, &path, at, 1 << (at % 8));
+            match reopen(&damaged) {
+                Ok((found, _)) => assert_eq!(found, COMMITS, "flip in {path} at {at}"),
+                Err(error) => assert!(is_typed(&error), "flip in {path} at {at}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_clean_close_a_flip_in_what_is_needed_names_the_file() {
+    let medium = database(true);
+    for path in [last_segment(&medium).as_str(), "MANIFEST", "CLOSED"] {
+        for at in 0..read(&medium, path).len() as u64 {
+            let damaged = copy(&medium);
+            flip(&damaged, path, at, 0x20);
+            let error = reopen(&damaged).expect_err("damage");
+            assert!(
+                matches!(&error, Error::Corrupt { path: named, .. } if named.to_str() == Some(path)),
+                "flip in {path} at {at}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn after_a_clean_close_every_cut_of_the_log_is_an_error() {
+    let medium = database(true);
+    let path = last_segment(&medium);
+    for length in 0..read(&medium, &path).len() as u64 {
+        let damaged = copy(&medium);
+        damaged.open(&path).unwrap().truncate(length).unwrap();
+        let error = reopen(&damaged).expect_err("a cut");
+        assert!(matches!(error, Error::Corrupt { .. }), "{length}: {error}");
+    }
+}
+
+#[test]
+fn after_a_crash_a_flip_takes_the_last_commit_or_is_an_error() {
+    let medium = database(false);
+    let path = last_segment(&medium);
+    let ends = frame_ends(&read(&medium, &path));
+    let last_frame = ends[ends.len() - 2];
+    for at in 0..read(&medium, &path).len() as u64 {
+        let damaged = copy(&medium);
+        flip(&damaged, &path, at, 0x81);
+        match reopen(&damaged) {
+            Ok((found, report)) => {
+                assert!(at >= last_frame, "silent loss after a flip at {at}");
+                assert_eq!(found, COMMITS - 1);
+                assert!(report.bytes_dropped > 0 && report.dropped_because.is_some());
+            }
+            Err(error) => {
+                assert!(at < last_frame, "a torn tail at {at} is no error: {error}");
+                assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn after_a_crash_a_cut_leaves_exactly_the_whole_frames() {
+    let medium = database(false);
+    let path = last_segment(&medium);
+    let ends = frame_ends(&read(&medium, &path));
+    for length in SEGMENT_HEADER_LEN as u64..read(&medium, &path).len() as u64 {
+        let damaged = copy(&medium);
+        damaged.open(&path).unwrap().truncate(length).unwrap();
+        let whole = ends.iter().filter(|end| **end <= length).count() as i64;
+        let (found, report) = reopen(&damaged).expect("a torn tail");
+        // Three commits are in the image; `ends` begins with the header's.
+        assert_eq!(found, 3 + whole - 1, "cut at {length}");
+        let dropped = length - ends.iter().copied().filter(|e| *e <= length).max().unwrap();
+        assert_eq!(report.bytes_dropped, dropped);
+        let (again, report) = reopen(&damaged).expect("a second time");
+        assert_eq!((again, report.bytes_dropped), (found, 0), "the tail was cut off");
+    }
+}
+
+/// Where the segment's header and each of its frames end.
+fn frame_ends(segment: &[u8]) -> Vec<u64> {
+    let mut ends = vec![SEGMENT_HEADER_LEN as u64];
+    while let Some(length) = segment[*ends.last().unwrap() as usize..].first_chunk() {
+        ends.push(ends.last().unwrap() + u64::from(u32::from_le_bytes(*length)));
+    }
+    ends
+}
+
+#[test]
+fn a_flip_in_an_image_is_an_error_that_names_it() {
+    let medium = database(false);
+    let name = medium.list("data").unwrap().pop().unwrap();
+    let path = format!("data/{name}");
+    for at in 0..read(&medium, &path).len() as u64 {
+        let damaged = copy(&medium);
+        flip(&damaged, &path, at, 4);
+        let error = reopen(&damaged).expect_err("damage");
+        assert!(
+            matches!(&error, Error::Corrupt { path: named, .. } if named.to_str() == Some(&path)),
+            "flip at {at}: {error}"
+        );
+        damaged.open(&path).unwrap().truncate(at).unwrap();
+        assert!(matches!(reopen(&damaged), Err(Error::Corrupt { .. })), "cut at {at}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_an_error_unless_nobody_needs_it() {
+    let medium = database(true);
+    for path in files(&medium) {
+        let damaged = copy(&medium);
+        damaged.remove(&path).unwrap();
+        match reopen(&damaged) {
+            Ok((found, _)) => assert_eq!(found, COMMITS, "without {path}"),
+            Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{path}: {error}"),
+        }
+    }
+    for needed in ["MANIFEST", &last_segment(&medium)] {
+        let damaged = copy(&medium);
+        damaged.remove(needed).unwrap();
+        assert!(reopen(&damaged).is_err(), "without {needed}");
+    }
+}
+
+#[test]
+fn whole_frames_behind_a_torn_one_are_dropped_with_it() {
+    // Two commits were written with one sync that never returned; the first of them did not get to
+    // the medium whole, the second did. Both are gone: no commit is applied without those before.
+    let medium = database(false);
+    let path = last_segment(&medium);
+    let bytes = read(&medium, &path);
+    let ends = frame_ends(&bytes);
+    let (one, two) = (ends[ends.len() - 3], ends[ends.len() - 2]);
+    let mut last = bytes[two as usize..].to_vec();
+    // As if the leader had written it in the same batch: it knows no more than the frame before.
+    last[16..24].copy_from_slice(&bytes[one as usize + 16..one as usize + 24]);
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&last[..4]);
+    hasher.update(&last[8..]);
+    last[4..8].copy_from_slice(&hasher.finalize().to_le_bytes());
+    let file = medium.open(&path).unwrap();
+    file.write_at(two, &last).unwrap();
+    assert_eq!(reopen(&copy_all(&medium)).unwrap().0, COMMITS);
+    flip(&medium, &path, one + 50, 1);
+    let (found, report) = reopen(&copy_all(&medium)).expect("a torn tail");
+    assert_eq!(found, COMMITS - 2);
+    assert_eq!(report.bytes_dropped, bytes.len() as u64 - one);
+    assert_eq!(model(found).len(), model(COMMITS - 2).len());
+}
+
+fn copy_all(disk: &MemDisk) -> MemDisk {
+    for path in files(disk) {
+        disk.open(&path).unwrap().sync().unwrap();
+    }
+    copy(disk)
+}

@@ -1,0 +1,178 @@
+//! What the tests of the store share: a table, a script of commits, and how to look at both.
+
+use super::{Store, StoreOptions};
+use crate::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
+};
+use crate::disk::{Disk, MemDisk};
+use crate::error::Result;
+use crate::ids::{ColumnId, IndexId, RowId, TableId};
+use crate::recovery::RecoveryReport;
+use crate::transaction::Transaction;
+use crate::value::{DataType, Value, ValueRef, value_at};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the table holds: key to text.
+pub(super) type Contents = BTreeMap<i64, String>;
+
+pub(super) fn options() -> StoreOptions {
+    StoreOptions {
+        manual_maintenance: true,
+        max_memory: Some(256 << 20),
+        ..StoreOptions::default()
+    }
+}
+
+pub(super) fn open(disk: impl Disk + 'static) -> Result<(Store, RecoveryReport)> {
+    Store::open_on(Arc::new(disk), options())
+}
+
+fn column(id: u32, name: &str, data_type: DataType) -> ColumnDef {
+    ColumnDef {
+        id: ColumnId(id),
+        name: name.into(),
+        data_type,
+        not_null: false,
+        default: None,
+    }
+}
+
+/// Creates `t (k BIGINT PRIMARY KEY, v TEXT)`.
+pub(super) fn create_table(store: &Store) -> Result<()> {
+    let mut transaction = store.begin()?;
+    let table = transaction.create_table(TableDef {
+        id: TableId(0),
+        name: "t".into(),
+        columns: vec![column(0, "k", DataType::BigInt), column(1, "v", DataType::Text)],
+        checks: vec![],
+    })?;
+    transaction.create_index(IndexDef {
+        id: IndexId(0),
+        name: "t_pkey".into(),
+        table,
+        columns: vec![IndexColumn {
+            column: ColumnId(0),
+            descending: false,
+            nulls_first: false,
+        }],
+        unique: true,
+        kind: IndexKind::Ordered,
+        constraint: Some(Constraint::PrimaryKey),
+    })?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn table_of(transaction: &Transaction) -> Arc<TableEntry> {
+    transaction.catalog().table("t").expect("the table").clone()
+}
+
+/// Makes the key's text what is given, or removes the row.
+pub(super) fn put(transaction: &mut Transaction, key: i64, text: Option<&str>) -> Result<()> {
+    let table = table_of(transaction);
+    transaction.begin_command();
+    match (row_of(transaction, key)?, text) {
+        (None, Some(text)) => {
+            let values = [ValueRef::BigInt(key), ValueRef::Text(text)];
+            transaction.insert(&table, &values)?;
+        }
+        (Some(row), Some(text)) => {
+            transaction.update(&table, row, &[(ColumnId(1), ValueRef::Text(text))])?;
+        }
+        (Some(row), None) => {
+            transaction.delete(&table, row)?;
+        }
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+fn row_of(transaction: &Transaction, key: i64) -> Result<Option<RowId>> {
+    let table = table_of(transaction);
+    let found = transaction
+        .view()
+        .lookup(&table, &table.indexes[0], &[ValueRef::BigInt(key)])?;
+    assert!(found.len() <= 1, "a primary key");
+    Ok(found.first().copied())
+}
+
+/// All rows, after a check that the index finds exactly them. Nothing where there is no table.
+pub(super) fn contents(store: &Store) -> Contents {
+    let transaction = store.begin().expect("a transaction");
+    let Some(table) = transaction.catalog().table("t").cloned() else {
+        return Contents::new();
+    };
+    let mut contents = Contents::new();
+    let mut scan = transaction
+        .view()
+        .scan(&table, &[ColumnId(0), ColumnId(1)], 7);
+    while let Some(batch) = scan.next().expect("a scan") {
+        for (at, row) in batch.rows.iter().enumerate() {
+            let key = value_at(&batch.columns[0], DataType::BigInt, at).to_owned();
+            let text = value_at(&batch.columns[1], DataType::Text, at).to_owned();
+            let (Value::BigInt(key), Value::Text(text)) = (key, text) else {
+                panic!("no row has NULLs");
+            };
+            assert_eq!(row_of(&transaction, key).expect("a lookup"), Some(*row));
+            assert!(contents.insert(key, text).is_none(), "each key once");
+        }
+    }
+    contents
+}
+
+/// Commit number `n` of a script: some inserts, updates and deletes, on the store and on the model.
+pub(super) fn commit(store: &Store, n: i64) -> Result<()> {
+    let mut transaction = store.begin()?;
+    for (key, text) in changes(n) {
+        put(&mut transaction, key, text.as_deref())?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// What the first `n` commits of the script come to.
+pub(super) fn model(n: i64) -> Contents {
+    let mut model = Contents::new();
+    for (key, text) in (0..n).flat_map(changes) {
+        match text {
+            Some(text) => model.insert(key, text),
+            None => model.remove(&key),
+        };
+    }
+    model
+}
+
+fn changes(n: i64) -> Vec<(i64, Option<String>)> {
+    vec![
+        (10 + n, Some(format!("row of commit {n}, longer than a view holds"))),
+        (1, Some(format!("v{n}"))),
+        (10 + n / 2, (n % 3 != 2).then(|| format!("changed by {n}"))),
+    ]
+}
+
+/// How many commits of the script the contents are; panics where they are no prefix.
+pub(super) fn prefix_of(contents: &Contents, most: i64) -> i64 {
+    let found = (0..=most).find(|n| model(*n) == *contents);
+    found.unwrap_or_else(|| panic!("not the work of whole commits in order: {contents:?}"))
+}
+
+/// A copy of all that is durable on a disk.
+pub(super) fn copy(disk: &MemDisk) -> MemDisk {
+    disk.after_crash()
+}
+
+/// All files of a database on a disk.
+pub(super) fn files(disk: &MemDisk) -> Vec<String> {
+    let mut files = Vec::new();
+    for folder in ["", "wal", "data"] {
+        for name in disk.list(folder).expect("a list") {
+            let path = [folder, &name].join("/");
+            let path = path.trim_start_matches('/').to_owned();
+            if disk.open(&path).is_ok() {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
