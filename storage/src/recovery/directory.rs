@@ -1,6 +1,6 @@
 //! What a directory is, and the making of a new database in it.
 //!
-//! A directory is looked at by names alone before anything is written to it: one that holds what is
+//! A directory is looked at before anything is written to it, even a lock: one that holds what is
 //! not ours, and no manifest, is never touched.
 //!
 //! If we crash while a database is made: the manifest comes last, so the directory then holds at
@@ -11,7 +11,7 @@ use crate::checkpoint::image;
 use crate::checkpoint::manifest::{MANIFEST, MANIFEST_BEFORE, Manifest};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::format::{DatabaseId, ROOT, TEMPORARY_SUFFIX, corrupt};
+use crate::format::{DatabaseId, FileKind, ROOT, TEMPORARY_SUFFIX, corrupt, read_file};
 use crate::ids::Lsn;
 use crate::wal::closing::CLOSING_MARK;
 use crate::wal::create_segment;
@@ -34,7 +34,7 @@ pub(super) enum Directory {
 /// Looks at a directory without writing.
 pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
     if disk.exists(MANIFEST)? {
-        return Ok(Directory::Database);
+        return inspect_manifest(disk);
     }
     if let Some(name) = disk.list(ROOT)?.into_iter().find(|name| !is_ours(name)) {
         return Err(not_a_database(format!(
@@ -91,17 +91,16 @@ pub(super) fn create(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
     Ok((manifest, database))
 }
 
-/// Reads the manifest of a directory that has one.
-pub(super) fn read_manifest(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
-    match Manifest::read(disk, MANIFEST) {
-        // Someone else's file that is called like ours.
-        Err(Error::Corrupt {
-            offset: 0, found, ..
-        }) if disk.list(segment::FOLDER)?.is_empty() => Err(not_a_database(format!(
-            "its {MANIFEST} begins with {found}"
-        ))),
-        result => result,
+/// A file that is called like our manifest, without a log and without our magic, is someone else's.
+fn inspect_manifest(disk: &dyn Disk) -> Result<Directory> {
+    let magic = FileKind::Manifest.magic();
+    let begins = read_file(disk, MANIFEST, magic.len() as u64)?;
+    if !begins.starts_with(&magic) && disk.list(segment::FOLDER)?.is_empty() {
+        let found = begins.escape_ascii();
+        let reason = format!("its {MANIFEST} begins with \"{found}\" and there is no log");
+        return Err(not_a_database(reason));
     }
+    Ok(Directory::Database)
 }
 
 fn is_ours(name: &str) -> bool {

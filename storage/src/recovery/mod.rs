@@ -31,7 +31,7 @@ mod scan;
 
 pub use report::RecoveryReport;
 
-use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::sweep;
 use crate::disk::Disk;
 use crate::error::Result;
@@ -84,7 +84,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
     let (lock, is_new) = take_directory(&**disk)?;
     let (manifest, database) = match is_new {
         true => directory::create(&**disk)?,
-        false => directory::read_manifest(&**disk)?,
+        false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;
     let core = Core::new(options.ledger.clone(), options.manual_maintenance)?;

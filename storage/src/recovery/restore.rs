@@ -64,7 +64,9 @@ pub(super) fn frame(core: &Core, found: &Found<'_>) -> Result<()> {
 fn apply(core: &Core, operation: &Operation, begin: Timestamp) -> Result<()> {
     match operation {
         Operation::Insert(table, row, values) => core.restore_insert(*table, *row, values, begin),
-        Operation::Update(table, row, values) => core.restore_update(*table, *row, values, begin).map(drop),
+        Operation::Update(table, row, values) => {
+            core.restore_update(*table, *row, values, begin).map(drop)
+        }
         Operation::Delete(table, row) => core.restore_delete(*table, *row, begin).map(drop),
         Operation::Catalog(change) => core.restore_catalog(change),
     }

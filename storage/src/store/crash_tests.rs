@@ -33,7 +33,10 @@ fn check(disk: &MemDisk, acknowledged: Option<i64>) -> i64 {
     let (store, _) = open(disk.clone()).expect("recovery after a crash");
     let most = acknowledged.unwrap_or(0) + 1;
     let found = prefix_of(&contents(&store), most);
-    assert!(found >= acknowledged.unwrap_or(0), "an acknowledged commit is gone");
+    assert!(
+        found >= acknowledged.unwrap_or(0),
+        "an acknowledged commit is gone"
+    );
     if acknowledged.is_some() {
         assert!(store.catalog().table("t").is_some(), "the table is gone");
     }
@@ -63,7 +66,11 @@ fn no_crash_loses_an_acknowledged_commit() {
         let found = check(medium, acknowledged);
         // Opening twice is the same as once, and the database works on.
         let (store, _) = open(medium.clone()).expect("again");
-        assert_eq!(contents(&store), model(found), "after {operations} operations");
+        assert_eq!(
+            contents(&store),
+            model(found),
+            "after {operations} operations"
+        );
         if store.catalog().table("t").is_none() {
             create_table(&store).expect("a new beginning");
         }
@@ -73,7 +80,11 @@ fn no_crash_loses_an_acknowledged_commit() {
         drop(store);
         let (store, report) = open(medium.clone()).expect("and again");
         assert!(report.clean);
-        assert_eq!(contents(&store), model(found + 2), "after {operations} operations");
+        assert_eq!(
+            contents(&store),
+            model(found + 2),
+            "after {operations} operations"
+        );
     });
 }
 

@@ -143,7 +143,11 @@ fn after_a_crash_a_cut_leaves_exactly_the_whole_frames() {
         let dropped = length - ends.iter().copied().filter(|e| *e <= length).max().unwrap();
         assert_eq!(report.bytes_dropped, dropped);
         let (again, report) = reopen(&damaged).expect("a second time");
-        assert_eq!((again, report.bytes_dropped), (found, 0), "the tail was cut off");
+        assert_eq!(
+            (again, report.bytes_dropped),
+            (found, 0),
+            "the tail was cut off"
+        );
     }
 }
 
@@ -170,7 +174,10 @@ fn a_flip_in_an_image_is_an_error_that_names_it() {
             "flip at {at}: {error}"
         );
         damaged.open(&path).unwrap().truncate(at).unwrap();
-        assert!(matches!(reopen(&damaged), Err(Error::Corrupt { .. })), "cut at {at}");
+        assert!(
+            matches!(reopen(&damaged), Err(Error::Corrupt { .. })),
+            "cut at {at}"
+        );
     }
 }
 

@@ -128,6 +128,7 @@ impl Store {
             },
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
+        core.attach_log(recovered.log.clone(), durability == Durability::Sync);
         let durable = Durable::start(disk, recovered, &options)?;
         Ok((Self::new(core, ledger, durability, Some(durable)), report))
     }

@@ -44,7 +44,10 @@ pub(super) fn create_table(store: &Store) -> Result<()> {
     let table = transaction.create_table(TableDef {
         id: TableId(0),
         name: "t".into(),
-        columns: vec![column(0, "k", DataType::BigInt), column(1, "v", DataType::Text)],
+        columns: vec![
+            column(0, "k", DataType::BigInt),
+            column(1, "v", DataType::Text),
+        ],
         checks: vec![],
     })?;
     transaction.create_index(IndexDef {
@@ -145,7 +148,10 @@ pub(super) fn model(n: i64) -> Contents {
 
 fn changes(n: i64) -> Vec<(i64, Option<String>)> {
     vec![
-        (10 + n, Some(format!("row of commit {n}, longer than a view holds"))),
+        (
+            10 + n,
+            Some(format!("row of commit {n}, longer than a view holds")),
+        ),
         (1, Some(format!("v{n}"))),
         (10 + n / 2, (n % 3 != 2).then(|| format!("changed by {n}"))),
     ]

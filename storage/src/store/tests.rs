@@ -70,7 +70,11 @@ fn a_directory_of_someone_else_is_not_touched() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("holiday")).unwrap();
     for foreign in ["letter.txt", "MANIFEST"] {
-        std::fs::write(directory.path().join(foreign), "Dear all, dear all, dear all").unwrap();
+        std::fs::write(
+            directory.path().join(foreign),
+            "Dear all, dear all, dear all",
+        )
+        .unwrap();
         let error = Store::open(directory.path(), options()).unwrap_err();
         assert!(
             matches!(&error, Error::NotADatabase { path, .. } if path == directory.path()),
@@ -82,7 +86,9 @@ fn a_directory_of_someone_else_is_not_touched() {
     }
     let error = Store::open(directory.path(), options()).unwrap_err();
     assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
-    assert!(!directory.path().join("wal").exists());
+    for ours in ["wal", "LOCK"] {
+        assert!(!directory.path().join(ours).exists());
+    }
 
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
@@ -159,7 +165,9 @@ fn buffered_commits_become_durable_by_themselves() {
     let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
-    store.wait_durable(Timestamp(u64::MAX)).expect("nobody waits at this level");
+    store
+        .wait_durable(Timestamp(u64::MAX))
+        .expect("nobody waits at this level");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let (recovered, _) = open(medium.after_crash()).unwrap();
