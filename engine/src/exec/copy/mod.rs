@@ -17,10 +17,11 @@ use crate::error::{Error, state};
 
 /// An error of the medium.
 fn io_error(what: &str, error: &std::io::Error) -> Error {
-    Error::new(
-        state::IO_ERROR,
-        format!("could not {what} COPY data: {error}"),
-    )
+    let sqlstate = match error.kind() {
+        std::io::ErrorKind::StorageFull => state::DISK_FULL,
+        _ => state::IO_ERROR,
+    };
+    Error::new(sqlstate, format!("could not {what} COPY data: {error}"))
 }
 
 /// A COPY of the wrong kind for the entry point called: the session chooses by direction.
