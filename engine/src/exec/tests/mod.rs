@@ -3,6 +3,7 @@
 
 mod limits;
 mod model;
+mod store;
 mod stories;
 
 use super::ExecContext;

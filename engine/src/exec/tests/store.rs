@@ -1,0 +1,485 @@
+//! Statements over a store in memory: scans, look-ups, INSERT, UPDATE, DELETE, COPY.
+
+use super::super::{
+    Cursor, copy_from, copy_to, delete as run_delete, insert as run_insert, point_select,
+    update as run_update,
+};
+use super::*;
+use crate::error::{Error, state};
+use crate::plan::physical::{IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
+use crate::plan::statement::{
+    Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, Target,
+    Update,
+};
+use remora_storage::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexEntry, IndexKind, TableDef, TableEntry,
+};
+use remora_storage::{ColumnId, IndexId, Store, StoreOptions, TableId, Transaction};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// `CREATE TABLE t (id BIGINT PRIMARY KEY CHECK (id > 0), name TEXT NOT NULL, note TEXT)`
+struct World {
+    tx: Transaction,
+    context: ExecContext,
+}
+
+const ID: ColumnId = ColumnId(1);
+const NAME: ColumnId = ColumnId(2);
+const NOTE: ColumnId = ColumnId(3);
+
+fn column_def(id: ColumnId, name: &str, data_type: DataType, not_null: bool) -> ColumnDef {
+    ColumnDef {
+        id,
+        name: name.into(),
+        data_type,
+        not_null,
+        default: None,
+    }
+}
+
+fn text(value: impl Into<Option<&'static str>>) -> Value {
+    value
+        .into()
+        .map_or(Value::Null, |text| Value::Text(text.into()))
+}
+
+impl World {
+    fn new() -> Self {
+        let options = StoreOptions {
+            manual_maintenance: true,
+            ..StoreOptions::default()
+        };
+        let store = Store::in_memory(options).expect("a store");
+        let mut tx = store.begin().expect("a transaction");
+        tx.begin_command();
+        let table = TableDef {
+            id: TableId::default(),
+            name: "t".into(),
+            columns: vec![
+                column_def(ID, "id", BIGINT, true),
+                column_def(NAME, "name", TEXT, true),
+                column_def(NOTE, "note", TEXT, false),
+            ],
+            checks: Vec::new(),
+        };
+        let table = tx.create_table(table).expect("a table");
+        let index = IndexDef {
+            id: IndexId::default(),
+            name: "t_pkey".into(),
+            table,
+            columns: vec![IndexColumn {
+                column: ID,
+                descending: false,
+                nulls_first: false,
+            }],
+            unique: true,
+            kind: IndexKind::Ordered,
+            constraint: Some(Constraint::PrimaryKey),
+        };
+        tx.create_index(index).expect("an index");
+        tx.begin_command();
+        Self {
+            tx,
+            context: context(),
+        }
+    }
+
+    /// With Ann and Bob in it.
+    fn peopled() -> Self {
+        let mut world = Self::new();
+        let ann = [big(1), text("Ann"), text(None)];
+        let bob = [big(2), text("Bob"), text("likes pie")];
+        assert_eq!(world.insert(&[ann, bob]).unwrap(), 2);
+        world
+    }
+
+    fn table(&self) -> Arc<TableEntry> {
+        self.tx.catalog().table("t").expect("the table").clone()
+    }
+
+    fn index(&self) -> Arc<IndexEntry> {
+        self.table().indexes[0].clone()
+    }
+
+    fn insert_plan(&self, source: InsertSource) -> Insert {
+        Insert {
+            table: self.table(),
+            source,
+            checks: checks(),
+        }
+    }
+
+    fn insert(&mut self, rows: &[[Value; 3]]) -> Result<u64> {
+        let literal = |value: &Value| Expr::literal(value.clone(), TEXT);
+        let rows = rows.iter().map(|row| row.iter().map(literal).collect());
+        let plan = self.insert_plan(InsertSource::Values(rows.collect()));
+        self.command(|tx, context| run_insert(&plan, tx, context))
+    }
+
+    /// Runs a statement as a session does: at an error its traces are rolled back.
+    fn command<T>(
+        &mut self,
+        run: impl FnOnce(&mut Transaction, &ExecContext) -> Result<T>,
+    ) -> Result<T> {
+        let mark = self.tx.begin_command();
+        let result = run(&mut self.tx, &self.context);
+        if result.is_err() {
+            self.tx.rollback_to(mark);
+        }
+        self.tx.begin_command();
+        result
+    }
+
+    fn scan_of(&self, row_id: bool, filter: Option<Expr>) -> TableScan {
+        TableScan {
+            table: self.table(),
+            columns: vec![ID, NAME, NOTE],
+            row_id,
+            filter,
+        }
+    }
+
+    fn scan(&self, row_id: bool, filter: Option<Expr>) -> PhysicalPlan {
+        let types = [BIGINT, TEXT, TEXT, BIGINT];
+        PhysicalPlan {
+            node: Node::TableScan(self.scan_of(row_id, filter)),
+            schema: schema(&types[..if row_id { 4 } else { 3 }]),
+        }
+    }
+
+    fn query(&self, plan: &PhysicalPlan) -> Vec<Vec<Value>> {
+        let mut cursor = Cursor::new(plan, self.tx.view(), self.context.clone()).expect("a plan");
+        let mut rows = Vec::new();
+        while let Some(batch) = cursor.next().expect("a batch") {
+            for row in 0..batch.num_rows() {
+                let value = |(position, array): (usize, &arrow_array::ArrayRef)| {
+                    value_at(array, plan.column_type(position), row).to_owned()
+                };
+                rows.push(batch.columns().iter().enumerate().map(value).collect());
+            }
+        }
+        rows
+    }
+
+    fn rows(&self) -> Vec<Vec<Value>> {
+        self.query(&self.scan(false, None))
+    }
+
+    fn lookup(&self, id: i64, filter: Option<Expr>) -> Lookup {
+        Lookup {
+            table: self.table(),
+            index: self.index(),
+            key: vec![number(id)],
+            filter,
+        }
+    }
+
+    fn by_index(&self, keys: IndexKeys, reverse: bool) -> Vec<Value> {
+        let plan = PhysicalPlan {
+            node: Node::IndexScan(IndexScan {
+                scan: self.scan_of(false, None),
+                index: self.index(),
+                keys,
+                reverse,
+            }),
+            schema: schema(&[BIGINT, TEXT, TEXT]),
+        };
+        self.query(&plan)
+            .into_iter()
+            .map(|row| row[0].clone())
+            .collect()
+    }
+
+    fn update(&mut self, target: Target, assignments: Vec<(ColumnId, Expr)>) -> Result<u64> {
+        let plan = Update {
+            table: self.table(),
+            target,
+            assignments,
+            checks: checks(),
+        };
+        self.command(|tx, context| run_update(&plan, tx, context))
+    }
+
+    fn copy(&mut self, mut file: &[u8], columns: Vec<usize>) -> Result<u64> {
+        let copy = Copy {
+            direction: CopyDirection::From {
+                insert: self.insert_plan(InsertSource::Values(Vec::new())),
+                columns,
+                defaults: vec![number(None), Expr::literal(text("?"), TEXT), number(None)],
+            },
+            path: None,
+            format: csv(),
+        };
+        self.command(|tx, context| copy_from(&copy, &mut file, tx, context))
+    }
+}
+
+fn checks() -> Vec<(String, Expr)> {
+    vec![("t_id_check".into(), call(">", vec![column(0), number(0)]))]
+}
+
+fn csv() -> CsvFormat {
+    CsvFormat {
+        header: false,
+        delimiter: b',',
+        quote: b'"',
+        escape: b'"',
+        null: String::new(),
+    }
+}
+
+fn facts(error: &Error) -> (&str, &str, &str) {
+    (
+        error.sqlstate(),
+        error.message(),
+        error.detail().unwrap_or_default(),
+    )
+}
+
+#[test]
+fn rows_that_break_a_constraint_leave_no_trace() {
+    let mut world = World::peopled();
+    let cid = [big(3), text("Cid"), text(None)];
+    let error = world
+        .insert(&[cid.clone(), [big(4), text(None), text("x")]])
+        .unwrap_err();
+    assert_eq!(
+        facts(&error),
+        (
+            "23502",
+            "null value in column \"name\" of relation \"t\" violates not-null constraint",
+            "Failing row contains (4, null, x)."
+        )
+    );
+    let error = world
+        .insert(&[cid.clone(), [big(-4), text("Dan"), text("")]])
+        .unwrap_err();
+    assert_eq!(
+        facts(&error),
+        (
+            "23514",
+            "new row for relation \"t\" violates check constraint \"t_id_check\"",
+            "Failing row contains (-4, Dan, )."
+        )
+    );
+    let error = world
+        .insert(&[cid, [big(1), text("Eve"), text(None)]])
+        .unwrap_err();
+    assert_eq!(error.sqlstate(), state::UNIQUE_VIOLATION);
+    assert_eq!(world.rows().len(), 2);
+}
+
+#[test]
+fn a_query_may_fill_the_table_that_it_reads() {
+    let mut world = World::peopled();
+    let project = Node::Project {
+        input: Box::new(world.scan(false, None)),
+        exprs: vec![
+            call("+", vec![column(0), number(10)]),
+            Expr::column(1, TEXT),
+            Expr::column(1, TEXT),
+        ],
+    };
+    let query = PhysicalPlan {
+        node: project,
+        schema: schema(&[BIGINT, TEXT, TEXT]),
+    };
+    let plan = world.insert_plan(InsertSource::Query(Box::new(query)));
+    let inserted = world.command(|tx, context| run_insert(&plan, tx, context));
+    assert_eq!(inserted.unwrap(), 2);
+    assert_eq!(world.rows()[3], [big(12), text("Bob"), text("Bob")]);
+}
+
+#[test]
+fn a_row_is_read_by_its_key() {
+    let world = World::peopled();
+    let select = |id, filter| PointSelect {
+        lookup: world.lookup(id, filter),
+        exprs: vec![Expr::column(1, TEXT), call("+", vec![column(0), column(0)])],
+        schema: schema(&[TEXT, BIGINT]),
+    };
+    let mut row = Vec::new();
+    let mut find = |id, filter| {
+        let found = point_select(
+            &select(id, filter),
+            &world.tx.view(),
+            &world.context,
+            &mut row,
+        );
+        found.unwrap().then(|| row.clone())
+    };
+    assert_eq!(find(2, None), Some(vec![text("Bob"), big(4)]));
+    assert_eq!(find(1, None), Some(vec![text("Ann"), big(2)]));
+    assert_eq!(find(3, None), None);
+    let never = call("<", vec![column(0), number(0)]);
+    assert_eq!(find(2, Some(never)), None);
+}
+
+#[test]
+fn an_index_gives_points_and_ranges_in_order() {
+    let mut world = World::new();
+    for id in [5, 3, 9, 7] {
+        world.insert(&[[big(id), text("x"), text(None)]]).unwrap();
+    }
+    let point = |id| vec![number(id)];
+    let points = vec![
+        point(Some(7)),
+        point(Some(4)),
+        point(Some(7)),
+        point(None),
+        point(Some(3)),
+    ];
+    assert_eq!(
+        world.by_index(IndexKeys::Points(points), false),
+        [big(7), big(3)]
+    );
+    let range = |low, high| IndexKeys::Range { low, high };
+    let all = range(Bound::Unbounded, Bound::Unbounded);
+    assert_eq!(world.by_index(all, true), [big(9), big(7), big(5), big(3)]);
+    let middle = range(
+        Bound::Excluded(point(Some(3))),
+        Bound::Included(point(Some(7))),
+    );
+    assert_eq!(world.by_index(middle, false), [big(5), big(7)]);
+    let nothing = range(Bound::Included(point(None)), Bound::Unbounded);
+    assert!(world.by_index(nothing, false).is_empty());
+}
+
+#[test]
+fn keys_move_up_without_meeting_their_own_new_rows() {
+    let mut world = World::new();
+    for id in 1..=3 {
+        world
+            .insert(&[[big(id * 10), text("x"), text(None)]])
+            .unwrap();
+    }
+    let scan = Target::Scan(Box::new(world.scan(true, None)));
+    let ten_more = call("+", vec![column(0), number(15)]);
+    assert_eq!(world.update(scan, vec![(ID, ten_more)]).unwrap(), 3);
+    let ids: Vec<_> = world.rows().into_iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids, [big(25), big(35), big(45)]);
+}
+
+#[test]
+fn an_update_tests_what_it_assigns() {
+    let mut world = World::peopled();
+    let null = || vec![(NAME, Expr::literal(Value::Null, TEXT))];
+    let minus = || vec![(ID, call("-", vec![number(0), column(0)]))];
+    let point = |world: &World| Target::Point(world.lookup(2, None));
+    let scan = |world: &World| Target::Scan(Box::new(world.scan(true, None)));
+    for target in [point, scan] {
+        let of_world = target(&world);
+        let error = world.update(of_world, null()).unwrap_err();
+        assert_eq!(error.sqlstate(), state::NOT_NULL_VIOLATION);
+        let of_world = target(&world);
+        let error = world.update(of_world, minus()).unwrap_err();
+        assert_eq!(error.sqlstate(), state::CHECK_VIOLATION);
+    }
+    let of_world = point(&world);
+    let note = vec![(NOTE, Expr::column(1, TEXT))];
+    assert_eq!(world.update(of_world, note).unwrap(), 1);
+    assert_eq!(world.rows()[1], [big(2), text("Bob"), text("Bob")]);
+}
+
+#[test]
+fn rows_are_deleted_by_key_and_by_scan() {
+    let mut world = World::peopled();
+    let mut delete = |target: &dyn Fn(&World) -> Target| {
+        let plan = Delete {
+            table: world.table(),
+            target: target(&world),
+        };
+        world
+            .command(|tx, context| run_delete(&plan, tx, context))
+            .unwrap()
+    };
+    assert_eq!(delete(&|world| Target::Point(world.lookup(9, None))), 0);
+    assert_eq!(delete(&|world| Target::Point(world.lookup(1, None))), 1);
+    assert_eq!(
+        delete(&|world| Target::Scan(Box::new(world.scan(true, None)))),
+        1
+    );
+    assert!(world.rows().is_empty());
+}
+
+#[test]
+fn a_csv_file_goes_in_and_comes_out_again() {
+    let mut world = World::new();
+    let file = b"1,Ann,\n2,\"Bo\"\"b\",\"\"\n3,\"C,d\",x\n";
+    assert_eq!(world.copy(file, vec![0, 1, 2]).unwrap(), 3);
+    assert_eq!(world.rows()[0], [big(1), text("Ann"), text(None)]);
+    let copy = Copy {
+        direction: CopyDirection::To(Box::new(world.scan(false, None))),
+        path: None,
+        format: csv(),
+    };
+    let mut out = Vec::new();
+    assert_eq!(
+        copy_to(&copy, &mut out, world.tx.view(), &world.context).unwrap(),
+        3
+    );
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        String::from_utf8_lossy(file)
+    );
+}
+
+#[test]
+fn columns_that_a_file_lacks_get_their_defaults() {
+    let mut world = World::new();
+    assert_eq!(world.copy(b"a,1\n", vec![2, 0]).unwrap(), 1);
+    assert_eq!(world.rows(), [[big(1), text("?"), text("a")]]);
+}
+
+#[test]
+fn a_bad_record_names_its_line_and_nothing_is_loaded() {
+    let mut world = World::new();
+    let mut refusal = |file: &[u8]| {
+        let error = world.copy(file, vec![0, 1, 2]).unwrap_err();
+        let (sqlstate, message, detail) = facts(&error);
+        (sqlstate.to_owned(), message.to_owned(), detail.to_owned())
+    };
+    let expect = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
+    assert_eq!(
+        refusal(b"1,a,b\n2,a"),
+        expect(
+            "22P04",
+            "missing data for column \"note\"",
+            "COPY t, line 2"
+        )
+    );
+    assert_eq!(
+        refusal(b"1,a,b,c\n"),
+        expect(
+            "22P04",
+            "extra data after last expected column",
+            "COPY t, line 1"
+        )
+    );
+    assert_eq!(
+        refusal(b"1,a,b\nx,a,b\n"),
+        expect(
+            "22P02",
+            "invalid input syntax for type bigint: \"x\"",
+            "COPY t, line 2, column id: \"x\""
+        )
+    );
+    assert_eq!(
+        refusal(b"1,\xff,b\n"),
+        expect(
+            "22021",
+            "invalid byte sequence for encoding \"UTF8\": 0xff",
+            "COPY t, line 1, column name: \"\u{fffd}\""
+        )
+    );
+    assert_eq!(
+        refusal(b"1,,b\n"),
+        expect(
+            "23502",
+            "null value in column \"name\" of relation \"t\" violates not-null constraint",
+            "Failing row contains (1, null, b).\nCOPY t, line 1"
+        )
+    );
+    assert!(world.rows().is_empty());
+}
