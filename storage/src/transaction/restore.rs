@@ -80,14 +80,17 @@ impl Core {
         table.rows.restore_insert(row, values, begin, &proof)
     }
 
-    /// Changes columns of a restored row; `false` if there is no such row.
+    /// Changes columns of a restored row.
+    ///
+    /// # Errors
+    /// `UndefinedRelation` if there is no such row.
     pub fn restore_update(
         &self,
         table: TableId,
         row: RowId,
         changes: &[(ColumnId, Value)],
         begin: Timestamp,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let table = self.restore_table(table)?;
         let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
             .iter()
@@ -101,11 +104,14 @@ impl Core {
             .restore_update(row, &changes, begin, &proof, retire)?;
         drop(proof);
         collector.free();
-        Ok(found)
+        existed(found, &table, row)
     }
 
-    /// Removes a restored row; `false` if there is no such row.
-    pub fn restore_delete(&self, table: TableId, row: RowId, begin: Timestamp) -> Result<bool> {
+    /// Removes a restored row.
+    ///
+    /// # Errors
+    /// `UndefinedRelation` if there is no such row.
+    pub fn restore_delete(&self, table: TableId, row: RowId, begin: Timestamp) -> Result<()> {
         let table = self.restore_table(table)?;
         let mut collector = self.collector();
         let proof = self.restoring()?;
@@ -113,7 +119,7 @@ impl Core {
         let found = table.rows.restore_delete(row, begin, &proof, retire)?;
         drop(proof);
         collector.free();
-        Ok(found)
+        existed(found, &table, row)
     }
 
     /// No row of the table is given an id below `next` any more (see
@@ -151,4 +157,12 @@ impl Core {
         self.timeline.start_at(clock);
         Ok(())
     }
+}
+
+/// What was changed must have been there.
+fn existed(found: bool, table: &TableEntry, row: RowId) -> Result<()> {
+    let name = || format!("row {row} of {}", table.def.name);
+    found
+        .then_some(())
+        .ok_or_else(|| Error::UndefinedRelation(name()))
 }

@@ -1,1 +1,136 @@
-//! .
+//! Many threads at once: what must hold in every snapshot, and at the end.
+
+use super::*;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+
+const ACCOUNTS: i32 = 50;
+const BALANCE: i32 = 100;
+
+/// A small generator of numbers, so that a failure can be repeated.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: i32) -> i32 {
+        // Xorshift (Marsaglia 2003).
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as i32
+    }
+}
+
+/// Moves an amount, now and then by way of a new account number, or deletes and inserts anew.
+fn transfer(core: &Arc<Core>, numbers: &mut Numbers) -> crate::Result<()> {
+    let mut tx = core.begin()?;
+    let (from, to) = (numbers.below(ACCOUNTS), numbers.below(ACCOUNTS));
+    let (Some(had), Some(has)) = (get(&mut tx, from), get(&mut tx, to)) else {
+        panic!("every account exists in every snapshot");
+    };
+    if from == to {
+        return Ok(());
+    }
+    let amount = numbers.below(10);
+    update(&mut tx, from, had - amount)?;
+    if numbers.below(4) == 0 {
+        delete(&mut tx, to)?;
+        insert(&mut tx, to, has + amount)?;
+    } else {
+        update(&mut tx, to, has + amount)?;
+    }
+    if numbers.below(8) == 0 {
+        tx.rollback();
+        return Ok(());
+    }
+    tx.commit().map(drop)
+}
+
+fn audit(core: &Arc<Core>) {
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let (mut count, mut sum) = (0, 0);
+    let view = tx.view();
+    view.for_each_row(&t(&tx), |_, row| {
+        count += 1;
+        sum += int(row.get(V));
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    assert_eq!((count, sum), (ACCOUNTS, ACCOUNTS * BALANCE));
+    let balances = (0..ACCOUNTS).map(|k| get(&mut tx, k).expect("an account"));
+    assert_eq!(balances.sum::<i32>(), ACCOUNTS * BALANCE, "by the index");
+}
+
+#[test]
+fn money_is_neither_made_nor_lost() {
+    let core = Core::new(Ledger::new(256 << 20), false).unwrap();
+    create(&core, DataType::Integer);
+    let mut tx = core.begin().unwrap();
+    for k in 0..ACCOUNTS {
+        insert(&mut tx, k, BALANCE).unwrap();
+    }
+    tx.commit().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers: Vec<_> = (1..=4_u64)
+            .map(|seed| {
+                let core = &core;
+                scope.spawn(move || {
+                    let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                    let mut committed = 0;
+                    while committed < 1500 {
+                        match transfer(core, &mut numbers) {
+                            Ok(()) => committed += 1,
+                            Err(error) => assert!(error.is_retryable(), "{error}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    audit(&core);
+                }
+            });
+        }
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        done.store(true, Relaxed);
+    });
+    audit(&core);
+    core.collect_garbage();
+    let mut tx = core.begin().unwrap();
+    assert_eq!(all(&mut tx).len(), ACCOUNTS as usize);
+    for index in &t(&tx).indexes {
+        assert_eq!(
+            index.index.len(),
+            ACCOUNTS as usize,
+            "no entry is left over"
+        );
+    }
+}
+
+#[test]
+fn of_many_inserters_of_one_key_one_wins() {
+    let core = with_table();
+    for key in 0..200 {
+        let winners: usize = thread::scope(|scope| {
+            let insert = |v| {
+                let core = &core;
+                scope.spawn(move || {
+                    let mut tx = core.begin().unwrap();
+                    insert(&mut tx, key, v).and_then(|_| tx.commit()).is_ok()
+                })
+            };
+            let threads: Vec<_> = (0..3).map(insert).collect();
+            let won = threads.into_iter().map(|thread| thread.join().unwrap());
+            won.filter(|won| *won).count()
+        });
+        assert!(winners <= 1, "key {key} was inserted twice");
+    }
+    core.collect_garbage();
+    all(&mut core.begin().unwrap());
+}
