@@ -73,14 +73,9 @@ pub enum Written {
 }
 
 impl Block {
-    /// An empty block, the `nth` of its table, with at least `capacity_min` slots.
-    pub fn new(
-        layout: &Arc<Layout>,
-        pool: &Arc<Pool>,
-        nth: u32,
-        capacity_min: usize,
-    ) -> Result<Self> {
-        let capacity = layout.capacity(nth).max(capacity_min);
+    /// An empty block, the `nth` of its table.
+    pub fn new(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
+        let capacity = layout.capacity(nth);
         let rows = pool.allocate(Owner::Table, layout.stride() * capacity)?;
         let ranges = capacity.div_ceil(RANGE_SLOTS);
         Ok(Self {

@@ -16,6 +16,11 @@ impl Block {
         }
     }
 
+    /// Whether a row was ever restored there.
+    pub fn is_filled(&self, slot: Slot) -> bool {
+        usize::from(slot.0) < self.claimed() && self.header(slot).begin.load() != Stamp::NEVER
+    }
+
     /// Writes a row into its slot, in which there is none.
     pub fn restore<'v>(
         &self,

@@ -141,12 +141,12 @@ impl Table {
         if self.tail.load().next != next {
             return Ok(());
         }
-        self.add_block(next, 0).map(drop)
+        self.add_block(next).map(drop)
     }
 
     /// Adds a block at the end; the caller holds `growing` or is alone.
-    fn add_block(&self, number: u32, capacity_min: usize) -> Result<Arc<Block>> {
-        let block = Block::new(&self.layout, &self.pool, number, capacity_min)?;
+    fn add_block(&self, number: u32) -> Result<Arc<Block>> {
+        let block = Block::new(&self.layout, &self.pool, number)?;
         let entry = self.directory.entry(BlockNo(number));
         let entry = entry.ok_or(Error::LimitExceeded {
             what: "number of a table's blocks",

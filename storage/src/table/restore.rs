@@ -1,19 +1,20 @@
 //! Putting rows back in their places, before the first transaction.
 //!
-//! Recovery is alone with the table, and visits blocks in any order. Slots that it claims but does
+//! Recovery is alone with the table, and visits blocks in any order. A block's capacity follows from
+//! its number and the table's columns, so a row id that does not fit its block is damage. Slots that it claims but does
 //! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
 //! holes are dead, so that a block of holes only is freed.
 
 use super::{Table, Tail};
 use crate::block::{Block, Written};
-use crate::error::Result;
-use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot, Timestamp};
+use crate::error::{Error, Result};
+use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration, Stamp};
 use crate::value::ValueRef;
 use std::sync::Arc;
 
 impl Table {
-    /// Puts a row in its place.
+    /// Puts a row in its place, where there must be none.
     pub fn restore_insert<'v>(
         &self,
         row: RowId,
@@ -22,6 +23,9 @@ impl Table {
         proof: &Registration,
     ) -> Result<()> {
         let block = self.restore_block(row.block(), row.slot(), proof)?;
+        if block.is_filled(row.slot()) {
+            return Err(Error::DuplicateRelation(format!("row {row}")));
+        }
         block.restore(row.slot(), values, committed(begin))
     }
 
@@ -101,18 +105,20 @@ impl Table {
         slot: Slot,
         proof: &Registration,
     ) -> Result<Arc<Block>> {
+        let capacity = self.layout.capacity(number.0);
+        if usize::from(slot.0) >= capacity {
+            return Err(Error::LimitExceeded {
+                what: "slot of a restored row",
+                found: u64::from(slot.0),
+                limit: capacity as u64 - 1,
+            });
+        }
         let entry = self.directory.get(number);
         if let Some(block) = entry.and_then(|entry| entry.get_arc(proof)) {
             return Ok(block);
         }
-        let usual = self.layout.capacity(number.0);
-        let capacity = if usize::from(slot.0) < usual {
-            0
-        } else {
-            BLOCK_SLOTS
-        };
         let tail = self.tail.load_full();
-        let block = self.add_block(number.0, capacity)?;
+        let block = self.add_block(number.0)?;
         if number.0 < tail.next {
             self.tail.store(tail);
         }
