@@ -161,7 +161,7 @@ impl<'a> Scan<'a> {
         let path = reader.path().to_owned();
         loop {
             let (position, offset) = (reader.position(), reader.offset());
-            let (standing, flaw) = match reader.next()? {
+            let (standing, flaw) = match reader.advance()? {
                 Next::Frame(header, body) => {
                     let below = later.is_none_or(|first| position < first);
                     if decide(Standing::Whole, later.is_some(), below) != Case::Replay {

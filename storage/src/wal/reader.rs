@@ -104,7 +104,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// `Io`.
-    pub fn next(&mut self) -> Result<Next<'_>> {
+    pub fn advance(&mut self) -> Result<Next<'_>> {
         let offset = self.offset();
         if offset == self.length {
             return Ok(Next::End);

@@ -134,7 +134,7 @@ fn frames_of(disk: &dyn Disk, number: u64) -> (Vec<u64>, u64) {
     let mut reader = SegmentReader::open(disk, number).unwrap();
     let mut timestamps = Vec::new();
     loop {
-        match reader.next().unwrap() {
+        match reader.advance().unwrap() {
             Next::Frame(header, body) => {
                 let mut decoder = Decoder::new(body);
                 let operation = Operation::decode(&mut decoder).unwrap();
@@ -291,6 +291,6 @@ fn a_hostile_length_takes_no_memory_and_is_a_flaw() {
         file.write_at(SEGMENT_HEADER_LEN as u64, &length.to_le_bytes())
             .unwrap();
         let mut reader = SegmentReader::open(&disk, 1).unwrap();
-        assert!(matches!(reader.next().unwrap(), Next::Flaw(_)), "{length}");
+        assert!(matches!(reader.advance().unwrap(), Next::Flaw(_)), "{length}");
     }
 }
