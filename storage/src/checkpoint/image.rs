@@ -157,6 +157,10 @@ impl ImageWriter {
     }
 }
 
+/// What is done with a row that was read: its table, its id, its values, and where its image begins
+/// in the file.
+type Each<'e> = dyn FnMut(TableId, RowId, &[(ColumnId, Value)], u64) -> Result<()> + 'e;
+
 /// Reads the image file of a manifest and gives `each` row to the caller.
 ///
 /// # Errors
@@ -165,7 +169,7 @@ pub fn read(
     disk: &dyn Disk,
     database: DatabaseId,
     manifest: &ImageFile,
-    mut each: impl FnMut(TableId, RowId, &[(ColumnId, Value)]) -> Result<()>,
+    mut each: impl FnMut(TableId, RowId, &[(ColumnId, Value)], u64) -> Result<()>,
 ) -> Result<()> {
     let path = path(manifest.number);
     if !disk.exists(&path)? {
@@ -260,12 +264,7 @@ impl ImageReader<'_> {
 }
 
 /// Gives the rows of one image to `each`.
-fn rows_of(
-    path: &str,
-    start: u64,
-    image: &[u8],
-    each: &mut impl FnMut(TableId, RowId, &[(ColumnId, Value)]) -> Result<()>,
-) -> Result<()> {
+fn rows_of(path: &str, start: u64, image: &[u8], each: &mut Each<'_>) -> Result<()> {
     let base = start + IMAGE_HEADER_LEN as u64;
     let damaged = |error: DecodeError| error.in_file(Path::new(path), base);
     let (table, block) = (TableId(u32_at(image, 8)), BlockNo(u32_at(image, 12)));
@@ -281,7 +280,7 @@ fn rows_of(
         for (_, value) in &mut values {
             *value = decoder.value().map_err(damaged)?.to_owned();
         }
-        each(table, RowId::new(block, Slot(slot as u16)), &values)?;
+        each(table, RowId::new(block, Slot(slot as u16)), &values, start)?;
     }
     decoder.finish().map_err(damaged)
 }

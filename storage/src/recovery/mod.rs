@@ -25,6 +25,7 @@
 
 mod decision;
 mod directory;
+mod fits;
 mod report;
 mod restore;
 mod scan;

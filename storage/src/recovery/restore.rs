@@ -1,10 +1,11 @@
 //! Brings what was read into the core: first the manifest, then frame by frame.
 
+use super::fits::{self, Misfit};
 use super::scan::Found;
 use crate::catalog::CatalogChange;
 use crate::checkpoint::image;
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::codec::Decoder;
+use crate::codec::{DecodeError, Decoder};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, corrupt};
@@ -20,68 +21,106 @@ pub(super) fn manifest(
     manifest: &Manifest,
     database: DatabaseId,
 ) -> Result<u64> {
-    let fits = |result: Result<()>| result.map_err(|error| misfit(MANIFEST, 0, error));
+    let place = Place {
+        path: MANIFEST,
+        offset: 0,
+    };
+    let begin = manifest.timestamp;
     for table in &manifest.tables {
-        fits(core.restore_catalog(&CatalogChange::CreateTable(table.def.clone())))?;
+        let change = CatalogChange::CreateTable(table.def.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
     }
     for index in &manifest.indexes {
-        fits(core.restore_catalog(&CatalogChange::CreateIndex(index.clone())))?;
+        let change = CatalogChange::CreateIndex(index.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
     }
     core.restore_next_ids(manifest.next_table, manifest.next_index);
     let mut rows = 0;
-    if let Some(image) = &manifest.image {
-        let path = image::path(image.number);
-        image::read(disk, database, image, |table, row, values| {
+    if let Some(file) = &manifest.image {
+        let path = image::path(file.number);
+        image::read(disk, database, file, |table, row, values, offset| {
             rows += 1;
-            let restored = core.restore_insert(table, row, values, manifest.timestamp);
-            restored.map_err(|error| misfit(&path, 0, error))
+            let place = Place {
+                path: &path,
+                offset,
+            };
+            let catalog = core.catalog();
+            let def = fits::table(&catalog, table, row).map_err(|misfit| place.error(misfit))?;
+            fits::values(def, values).map_err(|misfit| place.error(misfit))?;
+            core.restore_insert(table, row, values, begin)
         })?;
-        if rows != image.rows {
-            let expected = format!("{} rows", image.rows);
+        if rows != file.rows {
+            let expected = format!("{} rows", file.rows);
             return Err(corrupt(&path, 0, expected, format!("{rows} rows")));
         }
     }
     for table in &manifest.tables {
-        fits(core.restore_next_row(table.def.id, table.next_row))?;
+        fits::table(&core.catalog(), table.def.id, table.next_row)
+            .map_err(|misfit| place.error(misfit))?;
+        core.restore_next_row(table.def.id, table.next_row)?;
     }
     Ok(rows)
 }
 
 /// Applies the operations of one commit.
 pub(super) fn frame(core: &Core, found: &Found<'_>) -> Result<()> {
-    let begin = found.header.timestamp;
-    let damaged =
-        |error: crate::codec::DecodeError| error.in_file(Path::new(found.path), found.body_offset);
+    let damaged = |error: DecodeError| error.in_file(Path::new(found.path), found.body_offset);
     let mut decoder = Decoder::new(found.body);
     for _ in 0..found.header.operations {
-        let offset = found.body_offset + decoder.offset() as u64;
+        let place = Place {
+            path: found.path,
+            offset: found.body_offset + decoder.offset() as u64,
+        };
         let operation = Operation::decode(&mut decoder).map_err(damaged)?;
-        apply(core, &operation, begin).map_err(|error| misfit(found.path, offset, error))?;
+        apply(core, &operation, found.header.timestamp, &place)?;
     }
     decoder.finish().map_err(damaged)
 }
 
-fn apply(core: &Core, operation: &Operation, begin: Timestamp) -> Result<()> {
-    match operation {
-        Operation::Insert(table, row, values) => core.restore_insert(*table, *row, values, begin),
-        Operation::Update(table, row, values) => {
-            core.restore_update(*table, *row, values, begin).map(drop)
-        }
-        Operation::Delete(table, row) => core.restore_delete(*table, *row, begin).map(drop),
-        Operation::Catalog(change) => core.restore_catalog(change),
+/// Where what is applied was read.
+struct Place<'p> {
+    path: &'p str,
+    offset: u64,
+}
+
+impl Place<'_> {
+    fn error(&self, misfit: Misfit) -> Error {
+        corrupt(self.path, self.offset, "what fits the state before", misfit)
     }
 }
 
-/// What does not fit the state before it is damage, for it did when it was written; a lack of
-/// memory is not.
-fn misfit(path: &str, offset: u64, error: Error) -> Error {
-    match error {
-        Error::OutOfMemory { .. } | Error::Io { .. } | Error::Corrupt { .. } => error,
-        other => corrupt(
-            path,
-            offset,
-            "what fits the state before",
-            other.to_string(),
-        ),
+fn apply(core: &Core, operation: &Operation, begin: Timestamp, place: &Place<'_>) -> Result<()> {
+    check(core, operation).map_err(|misfit| place.error(misfit))?;
+    let done = match operation {
+        Operation::Insert(table, row, values) => {
+            core.restore_insert(*table, *row, values, begin)?;
+            true
+        }
+        Operation::Update(table, row, values) => {
+            core.restore_update(*table, *row, values, begin)?
+        }
+        Operation::Delete(table, row) => core.restore_delete(*table, *row, begin)?,
+        Operation::Catalog(change) => {
+            core.restore_catalog(change)?;
+            true
+        }
+    };
+    match (done, operation) {
+        (false, Operation::Update(table, row, _) | Operation::Delete(table, row)) => Err(place
+            .error(format!(
+                "a change of row {row} of table {table}, which is not there"
+            ))),
+        _ => Ok(()),
+    }
+}
+
+fn check(core: &Core, operation: &Operation) -> Result<(), Misfit> {
+    let catalog = core.catalog();
+    match operation {
+        Operation::Insert(table, row, values) | Operation::Update(table, row, values) => {
+            fits::values(fits::table(&catalog, *table, *row)?, values)
+        }
+        Operation::Delete(table, row) => fits::table(&catalog, *table, *row).map(drop),
+        Operation::Catalog(change) => fits::change(&catalog, change),
     }
 }

@@ -231,3 +231,44 @@ fn copy_all(disk: &MemDisk) -> MemDisk {
     }
     copy(disk)
 }
+
+#[test]
+fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
+    // The checksums are right, what they cover is impossible.
+    use crate::ids::{ColumnId, IndexId, Lsn, RowId, TableId, Timestamp};
+    use crate::value::ValueRef;
+    use crate::wal::FrameBuilder;
+    type Forge = fn(&mut FrameBuilder, TableId);
+    let forgeries: [Forge; 8] = [
+        |frame, _| frame.insert(TableId(99), RowId(0), []),
+        |frame, table| frame.insert(table, RowId(u64::MAX), []),
+        |frame, table| frame.insert(table, RowId(9), [(ColumnId(0), ValueRef::Text("one"))]),
+        |frame, table| frame.insert(table, RowId(9), [(ColumnId(77), ValueRef::Null)]),
+        |frame, table| frame.update(table, RowId(900), [(ColumnId(0), ValueRef::BigInt(1))]),
+        |frame, table| frame.delete(table, RowId(1 << 40)),
+        |frame, _| frame.catalog(&crate::catalog::CatalogChange::DropIndex(IndexId(88))),
+        |frame, _| frame.catalog(&crate::catalog::CatalogChange::DropTable(TableId(99))),
+    ];
+    for (at, forge) in forgeries.into_iter().enumerate() {
+        let medium = database(false);
+        let path = last_segment(&medium);
+        let bytes = read(&medium, &path);
+        let header = crate::wal::segment::SegmentHeader::decode(&path, &bytes).unwrap();
+        let (store, _) = open(copy(&medium)).unwrap();
+        let (table, timestamp) = {
+            let catalog = store.catalog();
+            (catalog.table("t").unwrap().def.id, COMMITS as u64 + 2)
+        };
+        let mut frame = FrameBuilder::new();
+        forge(&mut frame, table);
+        let lsn = Lsn(header.first.0 + (bytes.len() - SEGMENT_HEADER_LEN) as u64);
+        let sealed = frame.seal(lsn, lsn, Timestamp(timestamp), header.timeline);
+        let file = medium.open(&path).unwrap();
+        file.write_at(bytes.len() as u64, sealed).unwrap();
+        let error = reopen(&medium).expect_err("a forgery");
+        assert!(
+            matches!(error, Error::Corrupt { .. }),
+            "forgery {at}: {error}"
+        );
+    }
+}

@@ -78,7 +78,7 @@ impl FrameBuilder {
     }
 
     /// The finished frame.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &mut self,
         lsn: Lsn,
         durable: Lsn,

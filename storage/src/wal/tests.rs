@@ -291,6 +291,9 @@ fn a_hostile_length_takes_no_memory_and_is_a_flaw() {
         file.write_at(SEGMENT_HEADER_LEN as u64, &length.to_le_bytes())
             .unwrap();
         let mut reader = SegmentReader::open(&disk, 1).unwrap();
-        assert!(matches!(reader.advance().unwrap(), Next::Flaw(_)), "{length}");
+        assert!(
+            matches!(reader.advance().unwrap(), Next::Flaw(_)),
+            "{length}"
+        );
     }
 }

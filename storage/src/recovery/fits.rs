@@ -1,0 +1,142 @@
+//! Whether what was read fits the state that it is to be applied to.
+//!
+//! A checksum proves that bytes are what was written, not who wrote them. The floors below take
+//! definitions and values on trust and would panic on impossible ones; so recovery looks first.
+
+use crate::catalog::{Catalog, CatalogChange, IndexDef, TableDef};
+use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, TableId};
+use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
+use crate::value::{DataType, NumericKind, Value};
+use std::collections::HashSet;
+
+/// Why something does not fit.
+pub(super) type Misfit = String;
+
+/// The table, for a row that may be in it.
+pub(super) fn table(catalog: &Catalog, id: TableId, row: RowId) -> Result<&TableDef, Misfit> {
+    if row.0 / BLOCK_SLOTS as u64 > u64::from(u32::MAX) {
+        return Err(format!("a row of number {}", row.0));
+    }
+    let table = catalog.table_by_id(id);
+    let table = table.ok_or_else(|| format!("a row of table {id}, which does not exist"))?;
+    Ok(&table.def)
+}
+
+/// Whether these are values of the table's columns.
+pub(super) fn values(table: &TableDef, values: &[(ColumnId, Value)]) -> Result<(), Misfit> {
+    for (id, value) in values {
+        let at = table.position(*id);
+        let at = at.ok_or_else(|| format!("a value of column {id} of {}", table.name))?;
+        let column = &table.columns[at];
+        if !is_of(value, column.data_type) {
+            let (name, data_type) = (&column.name, column.data_type);
+            return Err(format!("{value:?} in column {name} of type {data_type}"));
+        }
+    }
+    Ok(())
+}
+
+fn is_of(value: &Value, data_type: DataType) -> bool {
+    match (value, data_type) {
+        (Value::Null, _)
+        | (Value::Boolean(_), DataType::Boolean)
+        | (Value::SmallInt(_), DataType::SmallInt)
+        | (Value::Integer(_), DataType::Integer)
+        | (Value::BigInt(_), DataType::BigInt)
+        | (Value::Real(_), DataType::Real)
+        | (Value::Double(_), DataType::Double)
+        | (Value::Numeric(_), DataType::Numeric(None))
+        | (Value::Text(_), DataType::Text | DataType::Varchar(_) | DataType::Char(_))
+        | (Value::Bytea(_), DataType::Bytea)
+        | (Value::Date(_), DataType::Date)
+        | (Value::Time(_), DataType::Time)
+        | (Value::Timestamp(_), DataType::Timestamp)
+        | (Value::TimestampTz(_), DataType::TimestampTz)
+        | (Value::Interval(_), DataType::Interval)
+        | (Value::Uuid(_), DataType::Uuid) => true,
+        (Value::Numeric(value), DataType::Numeric(Some(modifier))) => match value.kind() {
+            NumericKind::NaN => true,
+            NumericKind::Finite => value.scale() == modifier.scale,
+            NumericKind::Infinity | NumericKind::NegativeInfinity => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether the change can follow on the catalog.
+pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Misfit> {
+    match change {
+        CatalogChange::CreateTable(def) => new_table(catalog, def),
+        CatalogChange::CreateIndex(def) => new_index(catalog, def),
+        CatalogChange::DropTable(id) if catalog.table_by_id(*id).is_none() => {
+            Err(format!("the end of table {id}, which does not exist"))
+        }
+        CatalogChange::DropIndex(id) if catalog.index_by_id(*id).is_none() => {
+            Err(format!("the end of index {id}, which does not exist"))
+        }
+        CatalogChange::DropTable(_) | CatalogChange::DropIndex(_) => Ok(()),
+    }
+}
+
+fn new_table(catalog: &Catalog, def: &TableDef) -> Result<(), Misfit> {
+    if catalog.table_by_id(def.id).is_some() {
+        return Err(format!("table {} a second time", def.id));
+    }
+    if def.columns.len() > COLUMNS_MAX {
+        return Err(format!("a table of {} columns", def.columns.len()));
+    }
+    let mut ids = HashSet::new();
+    for column in &def.columns {
+        if !ids.insert(column.id) {
+            return Err(format!("column {} of {} twice", column.id, def.name));
+        }
+        if let DataType::Numeric(Some(m)) = column.data_type
+            && (m.precision == 0 || m.precision > NUMERIC_DIGITS_MAX || m.scale > m.precision)
+        {
+            return Err(format!("a column of type {}", column.data_type));
+        }
+    }
+    Ok(())
+}
+
+fn new_index(catalog: &Catalog, def: &IndexDef) -> Result<(), Misfit> {
+    if catalog.index_by_id(def.id).is_some() {
+        return Err(format!("index {} a second time", def.id));
+    }
+    let table = catalog.table_by_id(def.table);
+    let table = table.ok_or_else(|| format!("an index of table {}", def.table))?;
+    let is_missing = |id| table.def.position(id).is_none();
+    match def.columns.iter().find(|column| is_missing(column.column)) {
+        Some(column) => Err(format!("an index of column {}", column.column)),
+        None if def.columns.is_empty() => Err("an index of no columns".to_owned()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{Numeric, NumericModifier};
+
+    #[test]
+    fn a_numeric_fits_only_with_its_columns_scale() {
+        let modifier = Some(NumericModifier {
+            precision: 5,
+            scale: 2,
+        });
+        let value = |mantissa, scale| Value::Numeric(Numeric::new(mantissa, scale).expect("fits"));
+        assert!(is_of(&value(125, 2), DataType::Numeric(modifier)));
+        assert!(!is_of(&value(125, 1), DataType::Numeric(modifier)));
+        assert!(is_of(&value(125, 1), DataType::Numeric(None)));
+        assert!(is_of(
+            &Value::Numeric(Numeric::NAN),
+            DataType::Numeric(modifier)
+        ));
+        assert!(!is_of(
+            &Value::Numeric(Numeric::INFINITY),
+            DataType::Numeric(modifier)
+        ));
+        assert!(!is_of(&Value::Text("1".into()), DataType::BigInt));
+        assert!(is_of(&Value::Null, DataType::BigInt));
+    }
+}
