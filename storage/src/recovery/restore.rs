@@ -91,27 +91,17 @@ impl Place<'_> {
 
 fn apply(core: &Core, operation: &Operation, begin: Timestamp, place: &Place<'_>) -> Result<()> {
     check(core, operation).map_err(|misfit| place.error(misfit))?;
-    let done = match operation {
-        Operation::Insert(table, row, values) => {
-            core.restore_insert(*table, *row, values, begin)?;
-            true
-        }
-        Operation::Update(table, row, values) => {
-            core.restore_update(*table, *row, values, begin)?
-        }
-        Operation::Delete(table, row) => core.restore_delete(*table, *row, begin)?,
-        Operation::Catalog(change) => {
-            core.restore_catalog(change)?;
-            true
-        }
+    let applied = match operation {
+        Operation::Insert(table, row, values) => core.restore_insert(*table, *row, values, begin),
+        Operation::Update(table, row, values) => core.restore_update(*table, *row, values, begin),
+        Operation::Delete(table, row) => core.restore_delete(*table, *row, begin),
+        Operation::Catalog(change) => core.restore_catalog(change),
     };
-    match (done, operation) {
-        (false, Operation::Update(table, row, _) | Operation::Delete(table, row)) => Err(place
-            .error(format!(
-                "a change of row {row} of table {table}, which is not there"
-            ))),
-        _ => Ok(()),
-    }
+    applied.map_err(|error| match error {
+        Error::OutOfMemory { .. } => error,
+        // It did fit when it was written.
+        other => place.error(other.to_string()),
+    })
 }
 
 fn check(core: &Core, operation: &Operation) -> Result<(), Misfit> {
