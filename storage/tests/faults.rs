@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use remora_storage::catalog::{
     ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
 };
-use remora_storage::disk::{Disk, Fault, FaultDisk, MemDisk};
+use remora_storage::disk::{Fault, FaultDisk, MemDisk};
 use remora_storage::{
     ColumnId, DataType, IndexId, ReadView, Result, RowId, Store, StoreOptions, TableId,
     Transaction, Value, ValueRef,
@@ -207,15 +207,15 @@ fn run_story(disk: &FaultDisk) -> (Model, Model) {
 }
 
 /// What the store holds, having checked that its indexes hold the same.
-fn read_back(store: &Store) -> Model {
-    let transaction = store.begin().unwrap();
+fn read_back(store: &Store) -> Result<Model> {
+    let transaction = store.begin()?;
     let Some(table) = transaction.catalog().table("t").cloned() else {
-        return Model::new();
+        return Ok(Model::new());
     };
     let view = transaction.view();
     let mut model = Model::new();
     let mut scan = view.scan(&table, &[ID, NAME], 4);
-    while let Some(batch) = scan.next().unwrap() {
+    while let Some(batch) = scan.next()? {
         for (at, row) in batch.rows.iter().enumerate() {
             let value = |column: usize| {
                 let array = batch.columns[column].as_ref();
@@ -226,22 +226,22 @@ fn read_back(store: &Store) -> Model {
                 panic!("a row of the table's types");
             };
             for (index, key) in table.indexes.iter().zip([value(0), value(1)]) {
-                assert_eq!(view.lookup(&table, index, &[key]).unwrap(), [*row]);
+                assert_eq!(view.lookup(&table, index, &[key])?, [*row]);
             }
             assert_eq!(model.insert(id, name.to_owned()), None, "no id twice");
         }
     }
-    let indexed = rows_between(&view, &table, i64::MIN, i64::MAX).unwrap();
+    let indexed = rows_between(&view, &table, i64::MIN, i64::MAX)?;
     assert!(
         indexed.iter().map(|(_, id)| id).eq(model.keys()),
         "in order"
     );
-    model
+    Ok(model)
 }
 
 fn reopen(disk: &MemDisk) -> Result<Model> {
     let (store, _) = Store::open_on(Arc::new(disk.clone()), options())?;
-    Ok(read_back(&store))
+    read_back(&store)
 }
 
 /// Opens what a crash left and compares it with what it may be.
@@ -251,14 +251,16 @@ fn check(left: &MemDisk, acknowledged: &Model, under_way: &Model, at: u64) {
         found == *acknowledged || found == *under_way,
         "power lost at operation {at}: {found:?} is neither {acknowledged:?} nor {under_way:?}"
     );
-    assert_eq!(reopen(left).unwrap(), found, "operation {at}: opened again");
+    let again = reopen(left).expect("what was opened once");
+    assert_eq!(again, found, "operation {at}: opened again");
 }
 
 fn operations_of_the_story() -> u64 {
     let disk = FaultDisk::new(u64::MAX, Fault::PowerLoss);
     let (model, _) = run_story(&disk);
     assert_eq!(model.len(), 6, "the story runs to its end");
-    assert_eq!(reopen(disk.medium()).unwrap(), model);
+    let found = reopen(disk.medium()).expect("a database that was closed");
+    assert_eq!(found, model);
     disk.operations()
 }
 

@@ -1,15 +1,14 @@
 //! The power fails, or the process is killed, at every operation on the medium in turn.
 
-use super::crash_disk::CrashDisk;
 use super::testing::{commit, contents, create_table, model, open, prefix_of};
-use crate::disk::MemDisk;
+use crate::disk::{Fault, FaultDisk, MemDisk, Unsynced};
 use crate::error::Result;
 
 const COMMITS: i64 = 5;
 
 /// Runs the story on a disk until that dies; returns how many commits were acknowledged, none
 /// where not even the table was.
-fn story(disk: &CrashDisk) -> (Option<i64>, Result<()>) {
+fn story(disk: &FaultDisk) -> (Option<i64>, Result<()>) {
     let mut acknowledged = None;
     let mut run = || -> Result<()> {
         let (store, _) = open(disk.clone())?;
@@ -43,17 +42,32 @@ fn check(disk: &MemDisk, acknowledged: Option<i64>) -> i64 {
     found
 }
 
+/// Whether the operation at which the disk fails was asked for.
+fn has_failed(disk: &FaultDisk, at: u64) -> bool {
+    disk.operations() > at
+}
+
+/// Half of each unsynced write, and everything else.
+fn half(unsynced: Unsynced<'_>) -> usize {
+    match unsynced {
+        Unsynced::Write { bytes, .. } => bytes / 2,
+        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
+    }
+}
+
 /// Calls `test` with what is left after a crash at each operation of the story.
 fn at_every_operation(mut test: impl FnMut(u64, &MemDisk, Option<i64>)) {
     for operations in 0.. {
         assert!(operations < 1000, "the story ends");
         let medium = MemDisk::new();
-        let disk = CrashDisk::new(medium.clone(), operations);
+        let disk = FaultDisk::over(medium.clone(), operations, Fault::PowerLoss);
         let (acknowledged, result) = story(&disk);
-        // The power fails: what was not synced is gone. Or only the process ends: it is all there.
+        // The power fails: what was not synced is gone, or every write is torn in half. Or only
+        // the process ends: it is all there.
         test(operations, &medium.after_crash(), acknowledged);
+        test(operations, &medium.after_crash_keeping(half), acknowledged);
         test(operations, &medium, acknowledged);
-        if !disk.is_dead() {
+        if !has_failed(&disk, operations) {
             result.expect("the whole story");
             return;
         }
@@ -96,10 +110,10 @@ fn a_crash_in_recovery_is_recovered_from() {
         }
         for more in 0.. {
             let medium = medium.after_crash();
-            let disk = CrashDisk::new(medium.clone(), more);
+            let disk = FaultDisk::over(medium.clone(), more, Fault::PowerLoss);
             let opened = open(disk.clone()).is_ok();
             check(&medium.after_crash(), acknowledged);
-            if opened && !disk.is_dead() {
+            if opened && !has_failed(&disk, more) {
                 break;
             }
         }

@@ -22,8 +22,6 @@ mod durable;
 mod options;
 
 #[cfg(test)]
-mod crash_disk;
-#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
