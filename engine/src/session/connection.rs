@@ -90,26 +90,33 @@ impl Connection {
     /// # Errors
     /// What parser and planner meet; 42601 where the text holds no statement or several.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        let prepared = self.with_session(|session| session.prepare(one_statement(sql)?))?;
-        self.statement(prepared)
+        self.plan(|session| session.prepare(one_statement(sql)?))
     }
 
     /// As [`Connection::prepare`], with a plan that an earlier call with the same text has left.
     fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
-        let prepared = self.with_session(|session| match session.cached(sql) {
+        self.plan(|session| match session.cached(sql) {
             Some(prepared) => Ok(prepared),
             None => {
                 let prepared = session.prepare(one_statement(sql)?)?;
                 session.keep(sql, &prepared);
                 Ok(prepared)
             }
-        })?;
-        self.statement(prepared)
+        })
     }
 
-    fn statement(&self, prepared: Prepared) -> Result<Statement<'_>> {
-        let call = self.session()?.new_call();
-        Ok(Statement::new(self, prepared, call))
+    /// A failure to plan fails an open transaction as any other does. Success ends nothing: an
+    /// interrupt stays for the call that is to follow.
+    fn plan(&self, f: impl FnOnce(&mut Session) -> Result<Prepared>) -> Result<Statement<'_>> {
+        let mut session = self.session()?;
+        match f(&mut session) {
+            Ok(prepared) => Ok(Statement::new(self, prepared, session.new_call())),
+            Err(error) => {
+                session.settle(true);
+                self.status.set(session.status());
+                Err(error)
+            }
+        }
     }
 
     /// Runs a query and gives its first row through `f`.
