@@ -83,8 +83,9 @@ impl Machine {
                 self.refuse(None, too_long());
                 continue;
             }
-            if !line.trim_ascii().is_empty() {
-                self.handle(&line);
+            match line.trim_ascii() {
+                [] => {}
+                line => self.handle(line),
             }
         }
         Ok(())
