@@ -7,6 +7,10 @@
 //!
 //! The usual case, where everything fits 128 bits, does no wide arithmetic.
 
+#[cfg(test)]
+mod tests;
+pub(crate) mod transcendental;
+
 use crate::error::{Error, Result, state};
 use arrow_buffer::i256;
 use remora_storage::Numeric;
@@ -300,6 +304,31 @@ pub(crate) fn sqrt_at(a: Numeric, scale: u8) -> Result<Numeric> {
         }
         scale -= 1;
     }
+}
+
+/// The square root of `a >= 0`, with at least 16 significant digits.
+pub(crate) fn sqrt(a: Numeric) -> Result<Numeric> {
+    if !a.is_finite() {
+        return Ok(a);
+    }
+    let weight = weight(a).0;
+    let scale = (15 - weight * 2).max(a.scale().into());
+    sqrt_at(a, scale.clamp(0, Numeric::SCALE_MAX.into()) as u8)
+}
+
+/// The whole part of `a / b`.
+///
+/// # Errors
+/// 22012; 22003.
+pub(crate) fn quotient(a: Numeric, b: Numeric) -> Result<Numeric> {
+    if !a.is_finite() || !b.is_finite() {
+        return divide(a, b);
+    }
+    if b.mantissa() == 0 {
+        return Err(division_by_zero());
+    }
+    let (x, y, _) = aligned(a, b);
+    fit(x.wrapping_div(y), 0)
 }
 
 /// The greatest `r` with `r * r <= n`, by Newton's method from above.

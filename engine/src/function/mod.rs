@@ -10,14 +10,21 @@ pub mod text;
 
 mod arithmetic;
 mod calendar;
+mod clock;
 mod comparison;
 mod decimal;
 mod interval;
 mod kernel;
+mod like;
 mod math;
+mod moment;
 mod native;
+mod part;
+mod quote;
 mod registry;
 mod resolve;
+mod string;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -92,6 +99,12 @@ impl Overload {
     /// The same, but its last argument may repeat.
     const fn variadic(mut self) -> Self {
         self.variadic = true;
+        self
+    }
+
+    /// The same, but not immutable.
+    const fn volatility(mut self, volatility: Volatility) -> Self {
+        self.volatility = volatility;
         self
     }
 

@@ -1,6 +1,8 @@
 //! All overloads by name.
 
-use super::{Overload, arithmetic, comparison};
+use super::{
+    Overload, arithmetic, clock, comparison, like, math, moment, part, quote, string, system,
+};
 use hashbrown::HashMap;
 use std::sync::LazyLock;
 
@@ -16,7 +18,19 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 
 /// Every overload there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
-    [arithmetic::FUNCTIONS, comparison::FUNCTIONS]
+    let families = [
+        arithmetic::FUNCTIONS,
+        comparison::FUNCTIONS,
+        like::FUNCTIONS,
+        math::FUNCTIONS,
+        moment::FUNCTIONS,
+        part::FUNCTIONS,
+        clock::FUNCTIONS,
+        string::FUNCTIONS,
+        quote::FUNCTIONS,
+        system::FUNCTIONS,
+    ];
+    families
         .into_iter()
         .flatten()
         .flat_map(|table| table.iter())

@@ -8,7 +8,7 @@ mod convert;
 mod vector;
 
 pub use convert::cast_value;
-pub(crate) use convert::fit_string;
+pub(crate) use convert::{date_to_timestamp, fit_string};
 pub use vector::cast_array;
 
 use super::ArgumentType;

@@ -45,8 +45,6 @@ enum Refusal {
     MonthDay,
     /// The zone's displacement is.
     Displacement,
-    /// A zone that is not known.
-    Zone(String),
 }
 
 type Decoded<T> = Result<T, Refusal>;
@@ -77,6 +75,11 @@ enum Special {
     Epoch,
     /// This very moment.
     Now,
+}
+
+/// What `now` means where no transaction says it: literals are read before one has begun.
+fn wall_clock() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }
 
 /// The month's number for a name or its abbreviation.
@@ -140,11 +143,9 @@ impl Moment {
         match lower.as_str() {
             "infinity" | "inf" => self.special(Special::Infinity(true))?,
             "epoch" => self.special(Special::Epoch)?,
-            "now" if now.is_some() => {
-                self.special(Special::Now)?;
-            }
+            "now" => self.special(Special::Now)?,
             "today" | "tomorrow" | "yesterday" => {
-                let (today, _) = calendar::split(now.ok_or(Refusal::Syntax)?);
+                let (today, _) = calendar::split(now.unwrap_or_else(wall_clock));
                 let shift = i64::from(lower == "tomorrow") - i64::from(lower == "yesterday");
                 self.set_days(today + shift)?;
             }
@@ -165,13 +166,7 @@ impl Moment {
                         return Err(Refusal::Syntax);
                     }
                 } else if named(word, &WEEKDAYS).is_none() {
-                    let hours = zone_named(&lower).ok_or_else(|| {
-                        if self.days.is_some() || self.day.is_some() {
-                            Refusal::Zone(lower.clone())
-                        } else {
-                            Refusal::Syntax
-                        }
-                    })?;
+                    let hours = zone_named(&lower).ok_or(Refusal::Syntax)?;
                     self.zone = Some(hours * HOUR);
                 }
             }
@@ -194,7 +189,6 @@ impl Moment {
             let (hour, minute, second) = match digits.len() {
                 4 => (&digits[..2], &digits[2..], ""),
                 6 => (&digits[..2], &digits[2..4], &digits[4..]),
-                2 if has_date => (digits, "0", ""),
                 _ => return Err(Refusal::Syntax),
             };
             return self.time([hour, minute, second, fraction]);
@@ -205,6 +199,11 @@ impl Moment {
             // Jan 5 2024; 5 Jan 2024; 2024 Jan 5
             1 | 2 if self.day.is_none() => {
                 self.day = Some(number(digits)?);
+                Ok(())
+            }
+            // 1 5 2024: what was taken for the day was the month.
+            1 | 2 if self.month.is_none() => {
+                self.month = self.day.replace(number(digits)?);
                 Ok(())
             }
             _ if self.year.is_none() && (self.month.is_some() || digits.len() >= 3) => {
@@ -412,10 +411,6 @@ fn refused(refusal: Refusal, text: &str, type_name: &str) -> Error {
             "22009",
             format!("time zone displacement out of range: \"{text}\""),
         ),
-        Refusal::Zone(zone) => Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("time zone \"{zone}\" not recognized"),
-        ),
     }
 }
 
@@ -427,7 +422,7 @@ pub(super) fn parse_date(text: &str, now: Option<i64>) -> Result<i32> {
         Some(Special::Infinity(true)) => return Ok(DATE_INFINITY),
         Some(Special::Infinity(false)) => return Ok(DATE_NEG_INFINITY),
         Some(Special::Epoch) => 0,
-        Some(Special::Now) => now.map_or(0, |now| calendar::split(now).0),
+        Some(Special::Now) => calendar::split(now.unwrap_or_else(wall_clock)).0,
         None => moment.days.ok_or_else(|| refuse(Refusal::Syntax))?,
     };
     calendar::date(days).ok_or_else(|| {
@@ -462,7 +457,7 @@ pub(super) fn parse_time(text: &str, now: Option<i64>) -> Result<i64> {
         other => other.map_err(refuse)?,
     };
     match moment.special {
-        Some(Special::Now) => Ok(now.map_or(0, |now| calendar::split(now).1)),
+        Some(Special::Now) => Ok(calendar::split(now.unwrap_or_else(wall_clock)).1),
         Some(_) => Err(refuse(Refusal::Syntax)),
         None => moment.micros.ok_or_else(|| refuse(Refusal::Syntax)),
     }
@@ -475,7 +470,7 @@ fn parse_moment(text: &str, now: Option<i64>, type_name: &str, zoned: bool) -> R
         Some(Special::Infinity(true)) => return Ok(TIMESTAMP_INFINITY),
         Some(Special::Infinity(false)) => return Ok(TIMESTAMP_NEG_INFINITY),
         Some(Special::Epoch) => return Ok(0),
-        Some(Special::Now) => return Ok(now.unwrap_or(0)),
+        Some(Special::Now) => return Ok(now.unwrap_or_else(wall_clock)),
         None => {}
     }
     let days = moment.days.ok_or_else(|| refuse(Refusal::Syntax))?;
@@ -497,4 +492,39 @@ pub(super) fn parse_timestamp(text: &str, now: Option<i64>) -> Result<i64> {
 /// Reads a TIMESTAMPTZ; without a zone the text is taken to be UTC.
 pub(super) fn parse_timestamptz(text: &str, now: Option<i64>) -> Result<i64> {
     parse_moment(text, now, "timestamp with time zone", true)
+}
+
+/// Microseconds east of UTC of a zone: an abbreviation, or a POSIX-like displacement whose sign
+/// counts westwards (`UTC+2` is two hours behind), as PostgreSQL has it for names.
+///
+/// # Errors
+/// 22023 for zones that are not known; the zone database is not built in.
+pub(crate) fn zone_displacement(zone: &str) -> Result<i64> {
+    let word = zone.trim().to_ascii_lowercase();
+    let unknown = || {
+        Error::new(
+            state::INVALID_PARAMETER_VALUE,
+            format!("time zone \"{zone}\" not recognized"),
+        )
+    };
+    if let Some(hours) = zone_named(&word) {
+        return Ok(hours * HOUR);
+    }
+    if matches!(word.as_str(), "etc/utc" | "etc/gmt") {
+        return Ok(0);
+    }
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let (sign, body) = match digits.strip_prefix('-') {
+        Some(body) => (1, body),
+        None => (-1, digits.strip_prefix('+').unwrap_or(digits)),
+    };
+    let (hour, minute) = body.split_once(':').unwrap_or((body, "0"));
+    let field = |part: &str, limit: i64| {
+        part.parse::<u8>()
+            .ok()
+            .map(i64::from)
+            .filter(|n| *n < limit)
+            .ok_or_else(unknown)
+    };
+    Ok(sign * (field(hour, 16)? * HOUR + field(minute, 60)? * MINUTE))
 }

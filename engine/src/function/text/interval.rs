@@ -60,13 +60,12 @@ impl Sum {
     }
 
     fn finish(self, text: &str) -> Result<Interval> {
-        let narrow = |n: i128| i64::try_from(n).ok();
-        let parts = narrow(self.months)
-            .zip(narrow(self.days))
-            .zip(narrow(self.micros));
-        parts
-            .and_then(|((months, days), micros)| calendar::interval(months, days, micros).ok())
-            .ok_or_else(|| too_large(text))
+        let narrow = |n: i128| i64::try_from(n).map_err(|_| too_large(text));
+        let (months, days) = (narrow(self.months)?, narrow(self.days)?);
+        if i32::try_from(days).is_err() {
+            return Err(too_large(text));
+        }
+        calendar::interval(months, days, narrow(self.micros)?)
     }
 }
 
@@ -98,8 +97,8 @@ pub(super) fn parse(text: &str) -> Result<Interval> {
 
 /// A token of the verbose form.
 enum Token<'a> {
-    /// Millionths, and whether a sign was written.
-    Number(i128, bool),
+    /// Millionths.
+    Number(i128),
     /// Microseconds.
     Time(i128),
     /// SQL's `years-months`, in months.
@@ -140,7 +139,7 @@ fn sum_tokens(tokens: &[Token<'_>]) -> Option<Sum> {
     let mut at = 0;
     while at < tokens.len() {
         match (&tokens[at], tokens.get(at + 1)) {
-            (Token::Number(amount, _), Some(Token::Word(unit))) => {
+            (Token::Number(amount), Some(Token::Word(unit))) => {
                 if units.contains(unit) || !sum.add(*amount, unit) {
                     return None;
                 }
@@ -148,10 +147,10 @@ fn sum_tokens(tokens: &[Token<'_>]) -> Option<Sum> {
                 at += 1;
             }
             // SQL's `3 04:05:06`: days before a time.
-            (Token::Number(amount, _), Some(Token::Time(_))) if amount % ONE == 0 => {
+            (Token::Number(amount), Some(Token::Time(_))) if amount % ONE == 0 => {
                 sum.days += amount / ONE;
             }
-            (Token::Number(amount, _), None) if !units.contains(&"second") => sum.micros += amount,
+            (Token::Number(amount), None) if !units.contains(&"second") => sum.micros += amount,
             (Token::Time(micros), _) => {
                 if units.contains(&":") {
                     return None;
@@ -199,7 +198,7 @@ fn token(text: &str) -> Option<(Token<'_>, &str)> {
             &after[end..],
         ));
     }
-    Some((Token::Number(sign * millionths(body)?, signed), rest))
+    Some((Token::Number(sign * millionths(body)?), rest))
 }
 
 /// `hh:mm`, `hh:mm:ss` or `mm:ss.fff`, in microseconds.
@@ -249,10 +248,11 @@ fn parse_iso(text: &str) -> Option<Sum> {
     let mut in_time = false;
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('t') {
-            if in_time || after.is_empty() {
+            if in_time {
                 return None;
             }
             (in_time, rest) = (true, after);
+            continue;
         }
         let negative = rest.starts_with('-');
         let unsigned = rest.strip_prefix(['-', '+']).unwrap_or(rest);

@@ -11,7 +11,8 @@ mod interval;
 mod number;
 mod show;
 
-use binary::write_hex;
+pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
+pub(crate) use datetime::zone_displacement;
 pub(crate) use number::{parse_numeric, write_numeric};
 
 use super::cast;
@@ -26,7 +27,7 @@ pub fn parse(text: &str, data_type: DataType) -> Result<Value> {
     parse_at(text, data_type, None)
 }
 
-/// [`parse`], where `now` is what the words `now`, `today`, .. mean, if they are to mean anything.
+/// [`parse`], where `now` is what the words `now`, `today`, .. mean; without it, the clock says.
 pub(crate) fn parse_at(text: &str, data_type: DataType, now: Option<i64>) -> Result<Value> {
     Ok(match data_type {
         DataType::Boolean => Value::Boolean(binary::parse_boolean(text)?),

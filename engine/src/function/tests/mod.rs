@@ -1,5 +1,8 @@
 //! Stories about resolution.
 
+mod agree;
+mod golden;
+
 use super::*;
 
 #[test]

@@ -1,0 +1,249 @@
+//! The clock's functions, and moments made of their parts.
+//!
+//! `now()` is the transaction's start, so that it is the same all through; only `clock_timestamp()`
+//! goes on.
+
+use super::Volatility::{Stable, Volatile};
+use super::calendar::{
+    self, Civil, DAY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
+};
+use super::kernel::function;
+use super::native::{self, SqlType};
+use super::{EvalContext, Overload, text};
+use crate::error::{Error, Result, state};
+use remora_storage::{Interval, Value, ValueRef};
+
+static NOW: &[Overload] = &[
+    function!(context "now"() -> TimestampTz, "The transaction's start.",
+        |cx| Ok(cx.transaction_start))
+    .volatility(Stable),
+    function!(context "current_timestamp"() -> TimestampTz, "The transaction's start.",
+        |cx| Ok(cx.transaction_start))
+    .volatility(Stable),
+    function!(context "transaction_timestamp"() -> TimestampTz, "The transaction's start.",
+        |cx| Ok(cx.transaction_start))
+    .volatility(Stable),
+    function!(context "statement_timestamp"() -> TimestampTz, "The statement's start.",
+        |cx| Ok(cx.statement_start))
+    .volatility(Stable),
+    function!(context "clock_timestamp"() -> TimestampTz, "This moment.",
+        |_| Ok(chrono::Utc::now().timestamp_micros()))
+    .volatility(Volatile),
+    function!(context "localtimestamp"() -> Timestamp, "The transaction's start.",
+        |cx| Ok(cx.transaction_start))
+    .volatility(Stable),
+    function!(context "current_date"() -> Date, "The day of the transaction's start.",
+        |cx| Ok(calendar::split(cx.transaction_start).0 as i32))
+    .volatility(Stable),
+    function!(context "current_time"() -> Time, "The time of the transaction's start.",
+        |cx| Ok(calendar::split(cx.transaction_start).1))
+    .volatility(Stable),
+    function!(context "localtime"() -> Time, "The time of the transaction's start.",
+        |cx| Ok(calendar::split(cx.transaction_start).1))
+    .volatility(Stable),
+];
+
+fn field_overflow(what: String) -> Error {
+    Error::new(state::DATETIME_FIELD_OVERFLOW, what)
+}
+
+/// The day of these parts; a negative year is one BC.
+fn make_day(year: i32, month: i32, day: i32) -> Result<i64> {
+    let wrong = || {
+        field_overflow(format!(
+            "date field value out of range: {year}-{month:02}-{day:02}"
+        ))
+    };
+    let (Ok(m), Ok(d)) = (u32::try_from(month), u32::try_from(day)) else {
+        return Err(wrong());
+    };
+    let astronomical = i64::from(year) + i64::from(year < 0);
+    let exists = year != 0
+        && (1..=12).contains(&m)
+        && d >= 1
+        && d <= calendar::days_in_month(astronomical, m);
+    let day = calendar::days_from_civil(Civil {
+        year: astronomical,
+        month: m,
+        day: d,
+    });
+    if !exists {
+        return Err(wrong());
+    }
+    calendar::date(day)
+        .map(i64::from)
+        .ok_or_else(|| field_overflow(format!("date out of range: {year}-{month:02}-{:02}", d)))
+}
+
+fn make_date(year: i32, month: i32, day: i32) -> Result<i32> {
+    Ok(make_day(year, month, day)? as i32)
+}
+
+fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
+    let wrong = || {
+        field_overflow(format!(
+            "time field value out of range: {hour}:{minute:02}:{second:02}"
+        ))
+    };
+    if !(0..=24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..=60.0).contains(&second) {
+        return Err(wrong());
+    }
+    let micros = (second * SECOND as f64).round_ties_even() as i64;
+    let time = i64::from(hour) * HOUR + i64::from(minute) * MINUTE + micros;
+    if time > DAY { Err(wrong()) } else { Ok(time) }
+}
+
+/// Six arguments, of both timestamp types.
+fn make_moment(arguments: &[ValueRef<'_>]) -> Result<i64> {
+    let part = |n: usize| native::Integer::of(arguments[n]);
+    let day = make_day(part(0), part(1), part(2))?;
+    let time = make_time(part(3), part(4), native::Double::of(arguments[5]))?;
+    calendar::join(day, time).ok_or_else(calendar::timestamp_out_of_range)
+}
+
+fn make_timestamp(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    make_moment(arguments).map(Value::Timestamp)
+}
+
+fn make_timestamptz(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    make_moment(arguments).map(Value::TimestampTz)
+}
+
+/// Years, months, weeks, days, hours, minutes, seconds: as many as are given.
+fn make_interval(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let part = |n: usize| match arguments.get(n) {
+        Some(ValueRef::Integer(v)) => i64::from(*v),
+        _ => 0,
+    };
+    let seconds = match arguments.get(6) {
+        Some(ValueRef::Double(v)) => (v * SECOND as f64).round_ties_even(),
+        _ => 0.0,
+    };
+    if seconds.is_nan() || seconds.abs() > Interval::MICROS_MAX as f64 {
+        return Err(calendar::interval_out_of_range());
+    }
+    let micros = part(4) * HOUR + part(5) * MINUTE + seconds as i64;
+    calendar::interval(part(0) * 12 + part(1), part(2) * 7 + part(3), micros).map(Value::Interval)
+}
+
+/// `later - earlier` in years, months, days and time: what a person's age is counted in.
+fn age(later: i64, earlier: i64) -> Result<Interval> {
+    let infinite = |t| matches!(t, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY);
+    if infinite(later) || infinite(earlier) {
+        return Err(calendar::timestamp_out_of_range());
+    }
+    if later < earlier {
+        return super::interval::negate(age(earlier, later)?);
+    }
+    let ((day_a, time_a), (day_b, time_b)) = (calendar::split(later), calendar::split(earlier));
+    let (a, b) = (
+        calendar::civil_from_days(day_a),
+        calendar::civil_from_days(day_b),
+    );
+    let mut micros = time_a - time_b;
+    let mut days = i64::from(a.day) - i64::from(b.day);
+    let mut months = (a.year - b.year) * 12 + i64::from(a.month) - i64::from(b.month);
+    if micros < 0 {
+        (micros, days) = (micros + DAY, days - 1);
+    }
+    if days < 0 {
+        // The month that is borrowed is the earlier moment's.
+        days += i64::from(calendar::days_in_month(b.year, b.month));
+        months -= 1;
+    }
+    calendar::interval(months, days, micros)
+}
+
+/// `age(moment)`: from there to the last midnight.
+fn age_today(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let moment = match arguments[0] {
+        ValueRef::Timestamp(moment) | ValueRef::TimestampTz(moment) => moment,
+        _ => return Ok(Value::Null),
+    };
+    let (today, _) = calendar::split(context.transaction_start);
+    age(today * DAY, moment).map(Value::Interval)
+}
+
+/// A moment moved by a zone's displacement; infinite ones stay.
+fn shifted(moment: i64, micros: i64) -> Result<i64> {
+    match moment {
+        TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY => Ok(moment),
+        _ => moment
+            .checked_add(micros)
+            .ok_or_else(calendar::timestamp_out_of_range),
+    }
+}
+
+/// Seconds since 1970 as a moment.
+fn to_timestamp(seconds: f64) -> Result<i64> {
+    if seconds.is_infinite() {
+        return Ok(if seconds > 0.0 {
+            TIMESTAMP_INFINITY
+        } else {
+            TIMESTAMP_NEG_INFINITY
+        });
+    }
+    let wrong = || field_overflow(format!("timestamp out of range: \"{seconds}\""));
+    if seconds.is_nan() {
+        return Err(field_overflow("timestamp cannot be NaN".to_owned()));
+    }
+    let micros = (seconds * SECOND as f64).round_ties_even();
+    if micros.abs() >= i64::MAX as f64 {
+        return Err(wrong());
+    }
+    let (day, time) = calendar::split(micros as i64);
+    calendar::join(day, time).ok_or_else(wrong)
+}
+
+fn is_finite(moment: i64) -> bool {
+    !matches!(moment, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY)
+}
+
+static MADE: &[Overload] = &[
+    function!("make_date"(Integer, Integer, Integer) -> Date, "The date of its parts.", make_date),
+    function!("make_time"(Integer, Integer, Double) -> Time, "The time of its parts.", make_time),
+    function!(strict row "make_timestamp"(Integer, Integer, Integer, Integer, Integer, Double)
+        -> Timestamp, "The moment of its parts.", make_timestamp),
+    function!(strict row "make_timestamptz"(Integer, Integer, Integer, Integer, Integer, Double)
+        -> TimestampTz, "The moment of its parts, in UTC.", make_timestamptz),
+    function!(strict row "make_interval"() -> Interval, "No time.", make_interval),
+    function!(strict row "make_interval"(Integer) -> Interval, "Years.", make_interval),
+    function!(strict row "make_interval"(Integer, Integer) -> Interval, "Years, months.",
+        make_interval),
+    function!(strict row "make_interval"(Integer, Integer, Integer) -> Interval,
+        "Years, months, weeks.", make_interval),
+    function!(strict row "make_interval"(Integer, Integer, Integer, Integer) -> Interval,
+        "Years, months, weeks, days.", make_interval),
+    function!(strict row "make_interval"(Integer, Integer, Integer, Integer, Integer) -> Interval,
+        "Years to hours.", make_interval),
+    function!(strict row "make_interval"(Integer, Integer, Integer, Integer, Integer, Integer)
+        -> Interval, "Years to minutes.", make_interval),
+    function!(strict row "make_interval"(Integer, Integer, Integer, Integer, Integer, Integer,
+        Double) -> Interval, "Years to seconds.", make_interval),
+    function!("to_timestamp"(Double) -> TimestampTz, "The moment so many seconds after 1970.",
+        to_timestamp),
+];
+
+static SPANS: &[Overload] = &[
+    function!("age"(Timestamp, Timestamp) -> Interval, "Years, months and days between.", age),
+    function!("age"(TimestampTz, TimestampTz) -> Interval, "Years, months and days between.", age),
+    function!(strict row "age"(Timestamp) -> Interval, "Years, months and days up to today.",
+        age_today)
+    .volatility(Stable),
+    function!(strict row "age"(TimestampTz) -> Interval, "Years, months and days up to today.",
+        age_today)
+    .volatility(Stable),
+    function!("timezone"(Text, Timestamp) -> TimestampTz, "The moment that a zone calls so.",
+        |zone, t| shifted(t, -text::zone_displacement(zone)?)),
+    function!("timezone"(Text, TimestampTz) -> Timestamp, "What a zone calls the moment.",
+        |zone, t| shifted(t, text::zone_displacement(zone)?)),
+    function!("isfinite"(Date) -> Boolean, "Whether it is no infinity.",
+        |d| Ok(!matches!(d, calendar::DATE_INFINITY | calendar::DATE_NEG_INFINITY))),
+    function!("isfinite"(Timestamp) -> Boolean, "Whether it is no infinity.", |t| Ok(is_finite(t))),
+    function!("isfinite"(TimestampTz) -> Boolean, "Whether it is no infinity.",
+        |t| Ok(is_finite(t))),
+    function!("isfinite"(Interval) -> Boolean, "True: intervals have no infinities.", |_| Ok(true)),
+];
+
+/// All overloads of this file.
+pub(super) static FUNCTIONS: &[&[Overload]] = &[NOW, MADE, SPANS];
