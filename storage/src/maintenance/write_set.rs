@@ -52,19 +52,23 @@ pub struct WriteSet {
 }
 
 impl WriteSet {
-    /// Makes room for one more write, so that [`Self::push`] cannot fail.
-    pub fn reserve(&mut self, ledger: &Arc<Ledger>) -> Result<()> {
+    /// Makes room for one more write, so that [`Self::push`] cannot fail. A write that makes the
+    /// database smaller (`shrinks`) may dip into the emergency reserve.
+    pub fn reserve(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
         if self.writes.len() < self.writes.capacity() {
             return Ok(());
         }
         let wanted = (self.writes.capacity() * 2).max(16);
         let bytes = wanted * size_of::<Write>();
         if bytes > FREE_BYTES {
-            match &mut self.reservation {
-                Some(reservation) => reservation.resize(bytes as u64)?,
-                None => {
-                    self.reservation = Some(ledger.reserve(Owner::Transaction, bytes as u64)?);
-                }
+            let bytes = bytes as u64;
+            let reservation = match &mut self.reservation {
+                Some(reservation) => reservation,
+                none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
+            };
+            match shrinks {
+                true => reservation.resize_emergency(bytes)?,
+                false => reservation.resize(bytes)?,
             }
         }
         self.writes.reserve_exact(wanted - self.writes.len());

@@ -193,7 +193,11 @@ impl Ledger {
     }
 
     fn take(&self, owner: Owner, bytes: u64, limit: u64) -> Result<()> {
-        let fits = |used: u64| used.checked_add(bytes).filter(|&sum| sum <= limit);
+        // Nothing fits always, also where the emergency reserve was dipped into before.
+        let fits = |used: u64| match bytes {
+            0 => Some(used),
+            _ => used.checked_add(bytes).filter(|&sum| sum <= limit),
+        };
         match self.used.fetch_update(Relaxed, Relaxed, fits) {
             Ok(_) => {
                 self.accounts[owner as usize]
@@ -337,6 +341,10 @@ mod tests {
         let rollback = ledger.reserve_emergency(Owner::Transaction, 100).unwrap();
         assert!(ledger.reserve_emergency(Owner::Transaction, 1).is_err());
         assert!(full.resize_emergency(701).is_err());
+        assert!(
+            ledger.reserve(Owner::Query, 0).is_ok(),
+            "nothing fits always"
+        );
         drop(rollback);
         full.resize_emergency(800).unwrap();
         assert_eq!(ledger.used(), ledger.budget());

@@ -114,7 +114,7 @@ impl Transaction {
         becomes: Option<Arc<TableEntry>>,
         change: CatalogChange,
     ) -> Result<()> {
-        self.set.reserve(self.core.ledger())?;
+        self.set.reserve(self.core.ledger(), false)?;
         let id = touched.def.id;
         let mut catalog = Catalog::clone(&self.catalog);
         catalog.set_table(id, becomes)?;

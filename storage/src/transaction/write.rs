@@ -16,9 +16,9 @@ impl Transaction {
     }
 
     /// The number of a table in the write set; from its first write on the transaction is inside
-    /// the table's gate.
-    fn enter(&mut self, table: &Arc<TableEntry>) -> Result<u32> {
-        self.set.reserve(self.core.ledger())?;
+    /// the table's gate. A write that `shrinks` the table finds room also where memory is full.
+    fn enter(&mut self, table: &Arc<TableEntry>, shrinks: bool) -> Result<u32> {
+        self.set.reserve(self.core.ledger(), shrinks)?;
         let number = match self.set.find(table) {
             Some(number) => number,
             None => self.set.touch(table),
@@ -45,7 +45,7 @@ impl Transaction {
     /// Adds a row; `values` are of the columns' types, in the order of `table.def.columns`.
     pub fn insert(&mut self, table: &Arc<TableEntry>, values: &[ValueRef<'_>]) -> Result<RowId> {
         debug_assert_eq!(values.len(), table.def.columns.len(), "a value a column");
-        let number = self.enter(table)?;
+        let number = self.enter(table, false)?;
         let columns = table.def.columns.iter().map(|column| column.id);
         let values = columns.zip(values.iter().copied());
         let row = table.rows.insert(values, self.marker())?;
@@ -69,7 +69,7 @@ impl Transaction {
         row: RowId,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<bool> {
-        let number = self.enter(table)?;
+        let number = self.enter(table, false)?;
         let viewpoint = self.registration.viewpoint(self.command);
         match table.rows.update(row, &viewpoint, self.marker(), changes)? {
             Written::Skipped => return Ok(false),
@@ -91,7 +91,7 @@ impl Transaction {
 
     /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
     pub fn delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
-        let number = self.enter(table)?;
+        let number = self.enter(table, true)?;
         let viewpoint = self.registration.viewpoint(self.command);
         match table.rows.delete(row, &viewpoint, self.marker())? {
             Written::Skipped => return Ok(false),

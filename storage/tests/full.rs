@@ -1,0 +1,174 @@
+//! A database that is full to the last byte: what makes it smaller, or ends a transaction, still
+//! works, and a statement that failed leaves no trace.
+
+use remora_storage::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
+};
+use remora_storage::{
+    ColumnId, DataType, Error, IndexId, Result, Store, StoreOptions, TableId, Transaction, ValueRef,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ID: ColumnId = ColumnId(1);
+const TEXT: ColumnId = ColumnId(2);
+
+/// A store in memory with a small budget and a table of numbers and texts.
+fn store() -> Result<Store> {
+    let store = Store::in_memory(StoreOptions {
+        max_memory: Some(32 << 20),
+        ..StoreOptions::default()
+    })?;
+    let column = |id, name: &str, data_type| ColumnDef {
+        id,
+        name: name.to_owned(),
+        data_type,
+        not_null: true,
+        default: None,
+    };
+    let mut transaction = store.begin()?;
+    let table = transaction.create_table(TableDef {
+        id: TableId(0),
+        name: "t".to_owned(),
+        columns: vec![
+            column(ID, "id", DataType::BigInt),
+            column(TEXT, "text", DataType::Text),
+        ],
+        checks: Vec::new(),
+    })?;
+    transaction.create_index(IndexDef {
+        id: IndexId(0),
+        name: "t_pkey".to_owned(),
+        table,
+        columns: vec![IndexColumn {
+            column: ID,
+            descending: false,
+            nulls_first: false,
+        }],
+        unique: true,
+        kind: IndexKind::Ordered,
+        constraint: Some(Constraint::PrimaryKey),
+    })?;
+    transaction.commit()?;
+    Ok(store)
+}
+
+fn table(transaction: &Transaction) -> Arc<TableEntry> {
+    Arc::clone(transaction.catalog().table("t").expect("it was created"))
+}
+
+/// One transaction that adds some rows.
+fn insert(store: &Store, ids: std::ops::Range<i64>) -> Result<()> {
+    let mut transaction = store.begin()?;
+    let table = table(&transaction);
+    let text = "x".repeat(200);
+    for id in ids {
+        let values = [ValueRef::BigInt(id), ValueRef::Text(&text)];
+        transaction.insert(&table, &values)?;
+    }
+    transaction.commit().map(|_| ())
+}
+
+/// Adds rows, a hundred a commit, until the ledger refuses; returns how many there are.
+fn fill(store: &Store, from: i64) -> i64 {
+    let mut next = from;
+    loop {
+        match insert(store, next..next + 100) {
+            Ok(()) => next += 100,
+            Err(Error::OutOfMemory { .. }) => return next,
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn delete(store: &Store, ids: std::ops::Range<i64>) -> Result<()> {
+    let mut transaction = store.begin()?;
+    transaction.begin_command();
+    let table = table(&transaction);
+    for id in ids {
+        let key = [ValueRef::BigInt(id)];
+        for row in transaction.view().lookup(&table, &table.indexes[0], &key)? {
+            assert!(transaction.delete(&table, row)?);
+        }
+    }
+    transaction.commit().map(|_| ())
+}
+
+fn count(store: &Store) -> Result<i64> {
+    let transaction = store.begin()?;
+    let table = table(&transaction);
+    let mut scan = transaction.view().scan(&table, &[ID], 1000);
+    let mut rows = 0;
+    while let Some(batch) = scan.next()? {
+        rows += batch.rows.len() as i64;
+    }
+    Ok(rows)
+}
+
+#[test]
+fn a_full_database_refuses_rows_and_changes_nothing() {
+    let store = store().unwrap();
+    let held = fill(&store, 0);
+    assert!(held > 10_000, "32 MiB hold more than {held} rows");
+    assert_eq!(
+        count(&store).unwrap(),
+        held,
+        "no row of the failed transaction"
+    );
+    assert!(store.ledger().used() <= store.ledger().budget());
+    let error = insert(&store, held..held + 5000).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200");
+    assert_eq!(count(&store).unwrap(), held);
+}
+
+#[test]
+fn a_full_database_can_be_emptied_and_filled_again() {
+    let store = store().unwrap();
+    let held = fill(&store, 0);
+    let full = store.ledger().used();
+    for from in (0..held).step_by(1000) {
+        delete(&store, from..held.min(from + 1000)).unwrap();
+    }
+    assert_eq!(count(&store).unwrap(), 0);
+    // What was deleted is cleared away in the background.
+    let started = Instant::now();
+    while store.ledger().used() > full / 2 {
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "memory is given back"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let again = fill(&store, held) - held;
+    assert!(again > held / 10 * 8, "{again} rows where {held} were");
+    assert_eq!(count(&store).unwrap(), again);
+}
+
+#[test]
+fn a_transaction_that_met_the_limit_is_rolled_back_and_may_do_something_else() {
+    let store = store().unwrap();
+    let held = fill(&store, 0);
+    let mut transaction = store.begin().unwrap();
+    let table = table(&transaction);
+    let mark = transaction.begin_command();
+    let text = "x".repeat(5000);
+    let mut id = held;
+    let error = loop {
+        let values = [ValueRef::BigInt(id), ValueRef::Text(&text)];
+        match transaction.insert(&table, &values) {
+            Ok(_) => id += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.sqlstate(), "53200");
+    transaction.rollback_to(mark);
+    transaction.begin_command();
+    let key = [ValueRef::BigInt(7)];
+    let rows = transaction
+        .view()
+        .lookup(&table, &table.indexes[0], &key)
+        .unwrap();
+    assert!(transaction.delete(&table, rows[0]).unwrap());
+    transaction.commit().unwrap();
+    assert_eq!(count(&store).unwrap(), held - 1);
+}
