@@ -52,7 +52,9 @@ impl<'a> Binder<'a> {
                 _ => None,
             };
             let output = match input {
-                None => order::output_of(syntax, outputs, "GROUP BY")?,
+                None => order::output_of(syntax, outputs, "GROUP BY", &|one, two| {
+                    items[one].same(&items[two])
+                })?,
                 Some(_) => None,
             };
             let group = match output {

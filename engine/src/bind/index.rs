@@ -1,6 +1,5 @@
 //! CREATE INDEX and DROP INDEX, and the names that PostgreSQL makes up.
 
-use super::table::key_position;
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
@@ -130,7 +129,7 @@ impl<'a> Binder<'a> {
         let entry = self.table(&name::relation(&create.table_name)?, at)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         for column in &create.columns {
-            columns.push(index_column(&entry.def, column)?.1);
+            columns.push(index_column(&entry.def, column, "")?.1);
         }
         let mut def = IndexDef {
             id: IndexId::default(),
@@ -196,10 +195,12 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// A key column, with the identifier that names it.
+/// A key column, with the identifier that names it. `named` tells the complaint about a missing one
+/// where it was named.
 pub(super) fn index_column<'s>(
     table: &TableDef,
     syntax: &'s ast::IndexColumn,
+    named: &str,
 ) -> Result<(&'s ast::Ident, IndexColumn)> {
     let ast::Expr::Identifier(ident) = &syntax.column.expr else {
         return refuse(
@@ -210,10 +211,14 @@ pub(super) fn index_column<'s>(
     if syntax.operator_class.is_some() {
         return refuse("an operator class", place(ident.span));
     }
-    let position = key_position(table, ident)?;
+    let name = name::fold(ident)?;
+    let Some((_, column)) = table.column(&name) else {
+        let message = format!("column \"{name}\"{named} does not exist");
+        return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
+    };
     let descending = matches!(syntax.column.options.sort, Some(ast::OrderBySort::Desc));
     let column = IndexColumn {
-        column: table.columns[position].id,
+        column: column.id,
         descending,
         nulls_first: syntax.column.options.nulls_first.unwrap_or(descending),
     };

@@ -216,3 +216,6 @@ impl Bound {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -35,7 +35,7 @@ impl<'a> Binder<'a> {
         let scope = output_scope(&relation.outputs);
         let mut keys = Vec::with_capacity(order.len());
         for key in order {
-            let expr = match output_of(&key.expr, &relation.outputs, "ORDER BY")? {
+            let expr = match output_of(&key.expr, &relation.outputs, "ORDER BY", &|_, _| false)? {
                 Some(index) => self.columns.expr(relation.outputs[index].column),
                 None if expressions => {
                     self.typed(&key.expr, &mut Context::new(&scope, Clause::OrderBy))?
@@ -62,7 +62,8 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The output that an ordinal or a bare name means, if it means one.
+/// The output that an ordinal or a bare name means, if it means one. `alike` says whether two
+/// outputs are the same expression, so that either may be meant.
 ///
 /// # Errors
 /// 42P10 for an ordinal out of range, 42702 where outputs of one name differ, 42601 for constants
@@ -71,6 +72,7 @@ pub(super) fn output_of(
     syntax: &ast::Expr,
     outputs: &[Output],
     clause: &str,
+    alike: &dyn Fn(usize, usize) -> bool,
 ) -> Result<Option<usize>> {
     match syntax {
         ast::Expr::Value(value) => match &value.value {
@@ -86,17 +88,15 @@ pub(super) fn output_of(
         },
         ast::Expr::Identifier(ident) => {
             let wanted = name::fold(ident)?;
-            let named = |output: &&(usize, &Output)| output.1.name == wanted;
-            let all: Vec<_> = outputs.iter().enumerate().collect();
-            let mut found = all.iter().filter(named);
-            let Some((index, first)) = found.next() else {
+            let mut found = (0..outputs.len()).filter(|index| outputs[*index].name == wanted);
+            let Some(index) = found.next() else {
                 return Ok(None);
             };
-            if found.any(|(_, other)| other.column != first.column) {
+            if found.any(|other| !alike(index, other)) {
                 let message = format!("{clause} \"{wanted}\" is ambiguous");
                 return Err(Error::new(state::AMBIGUOUS_COLUMN, message).at(start(syntax)));
             }
-            Ok(Some(*index))
+            Ok(Some(index))
         }
         _ => Ok(None),
     }

@@ -321,7 +321,15 @@ impl<'a> Binder<'a> {
 
     fn row_count(&mut self, syntax: &'a ast::Expr, clause: Clause) -> Result<Expr> {
         let scope = Scope::default();
-        let bound = self.expr(syntax, &mut Context::new(&scope, clause))?;
+        let bound = self.expr(syntax, &mut Context::new(&scope, clause));
+        let bound = bound.map_err(|error| match error.sqlstate() {
+            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE => Error::new(
+                state::INVALID_COLUMN_REFERENCE,
+                format!("argument of {} must not contain variables", clause.name()),
+            )
+            .at(error.position()),
+            _ => error,
+        })?;
         if let Some(from) = bound.data_type() {
             let castable = from == DataType::BigInt
                 || cast_context(from, DataType::BigInt)

@@ -6,7 +6,6 @@
 use super::expr::start;
 use super::group::Grouping;
 use super::query::{Output, Relation};
-use super::scope::Scope;
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, label, name, order};
 use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
@@ -61,9 +60,10 @@ impl<'a> Binder<'a> {
         }
         cx.clause = Clause::OrderBy;
         let mut keys = Vec::with_capacity(order.len());
+        let alike = |one: usize, two: usize| items.exprs[one].same(&items.exprs[two]);
         for key in order {
             keys.push(
-                match order::output_of(&key.expr, &items.outputs, "ORDER BY")? {
+                match order::output_of(&key.expr, &items.outputs, "ORDER BY", &alike)? {
                     Some(index) => Key::Output(index),
                     None => Key::Expr(self.typed(&key.expr, &mut cx)?),
                 },

@@ -1,6 +1,6 @@
 //! CREATE TABLE and DROP TABLE.
 
-use super::check::{bind_check, bind_default, column_position, positions};
+use super::check::{bind_check, bind_default, positions};
 use super::index::{Names, index_column};
 use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
@@ -121,7 +121,7 @@ impl<'a> Binder<'a> {
         match constraint {
             TableConstraint::PrimaryKey(key) => {
                 let name = key.name.as_ref().map(name::fold).transpose()?;
-                let columns = draft.key_columns(&key.columns)?;
+                let columns = draft.key_columns(&key.columns, "primary key")?;
                 draft.add_primary(name, columns, at)
             }
             TableConstraint::Unique(key) => {
@@ -129,7 +129,7 @@ impl<'a> Binder<'a> {
                     return refuse("NULLS NOT DISTINCT", at);
                 }
                 let name = key.name.as_ref().map(name::fold).transpose()?;
-                let columns = draft.key_columns(&key.columns)?;
+                let columns = draft.key_columns(&key.columns, "unique")?;
                 draft.add_unique(name, columns);
                 Ok(())
             }
@@ -266,14 +266,14 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn key_columns(&self, columns: &[ast::IndexColumn]) -> Result<Vec<IndexColumn>> {
+    fn key_columns(&self, columns: &[ast::IndexColumn], what: &str) -> Result<Vec<IndexColumn>> {
         let mut key: Vec<IndexColumn> = Vec::with_capacity(columns.len());
         for column in columns {
-            let (ident, index_column) = index_column(&self.table, column)?;
+            let (ident, index_column) = index_column(&self.table, column, " named in key")?;
             if key.iter().any(|found| found.column == index_column.column) {
                 return Err(Error::new(
                     state::DUPLICATE_COLUMN,
-                    format!("column \"{ident}\" appears twice in a key constraint"),
+                    format!("column \"{ident}\" appears twice in {what} constraint"),
                 )
                 .at(place(ident.span)));
             }
@@ -358,12 +358,4 @@ fn refuse_clauses(create: &ast::CreateTable, at: Option<Position>) -> Result<()>
         Some((_, what)) => refuse(what, at),
         None => Ok(()),
     }
-}
-
-/// The position of a column by its identifier, for keys.
-pub(super) fn key_position(table: &TableDef, ident: &ast::Ident) -> Result<usize> {
-    column_position(table, ident).map_err(|error| {
-        let message = format!("column \"{ident}\" named in key does not exist");
-        Error::new(state::UNDEFINED_COLUMN, message).at(error.position())
-    })
 }

@@ -178,3 +178,6 @@ fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Each rule, told by the plans it makes.
+
+use super::*;
+use crate::bind::tests::schema;
+use crate::parse::parse;
+use remora_storage::Store;
+
+fn shop() -> Store {
+    schema(
+        "CREATE TABLE a (id INT PRIMARY KEY, x INT, s VARCHAR(10), n NUMERIC(8,2), d DATE);
+         CREATE TABLE b (id BIGINT PRIMARY KEY, a_id INT, y INT);
+         CREATE TABLE c (k1 INT, k2 INT, z INT, PRIMARY KEY (k1, k2));
+         CREATE INDEX ON a (x);
+         CREATE INDEX ON a (s);
+         CREATE INDEX ON b USING hash (a_id)",
+    )
+}
+
+fn explain(store: &Store, sql: &str) -> String {
+    let parsed = parse(&format!("EXPLAIN {sql}")).expect(sql);
+    match plan(&parsed[0], &store.catalog(), &[])
+        .expect(sql)
+        .statement
+    {
+        Statement::Explain(lines) => lines.join("\n"),
+        other => panic!("a plan, not {other:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_plan(sql: &str, expected: &[&str]) {
+    assert_eq!(explain(&shop(), sql), expected.join("\n"), "{sql}");
+}
+
+#[test]
+fn rules_have_names() {
+    let names: Vec<_> = rules().collect();
+    assert_eq!(
+        names,
+        [
+            "constant_folding",
+            "predicate_pushdown",
+            "join_order",
+            "projection_merging",
+            "index_selection",
+            "top_n",
+            "projection_pruning"
+        ]
+    );
+}
+
+#[test]
+fn constants_are_folded() {
+    assert_plan(
+        "SELECT z FROM c WHERE z > 1 + 2 * 3 AND true",
+        &["Seq Scan on c", "  Filter: (z > 7)"],
+    );
+    assert_plan(
+        "SELECT CASE WHEN 1 = 1 THEN z ELSE 1/0 END AS z FROM c",
+        &["Seq Scan on c"],
+    );
+}
+
+/// `1/0` is an error of the row that reaches it, not of the plan.
+#[test]
+fn errors_are_not_folded() {
+    assert_plan(
+        "SELECT z FROM c WHERE z = 0 OR 1/0 = 1",
+        &["Seq Scan on c", "  Filter: ((z = 0) OR ((1 / 0) = 1))"],
+    );
+}
+
+#[test]
+fn comma_joins_become_hash_joins() {
+    assert_plan(
+        "SELECT a.s FROM a, b WHERE a.id = b.a_id AND b.y = 3 AND a.n > 1",
+        &[
+            "Project",
+            "  Output: s",
+            "  ->  Hash Join",
+            "        Hash Cond: (id = a_id)",
+            "        ->  Seq Scan on a",
+            "              Filter: ((n)::numeric > 1)",
+            "        ->  Seq Scan on b",
+            "              Filter: (y = 3)",
+        ],
+    );
+}
+
+#[test]
+fn predicates_pass_projections_unions_and_groups() {
+    assert_plan(
+        "SELECT * FROM (SELECT z + 1 AS p FROM c UNION ALL SELECT y FROM b) u WHERE p = 5",
+        &[
+            "Append",
+            "  ->  Project",
+            "        Output: (z + 1)",
+            "        ->  Seq Scan on c",
+            "              Filter: ((z + 1) = 5)",
+            "  ->  Seq Scan on b",
+            "        Filter: (y = 5)",
+        ],
+    );
+    assert_plan(
+        "SELECT * FROM (SELECT z, count(*) AS n FROM c GROUP BY z) g WHERE z = 1 AND n > 2",
+        &[
+            "Filter",
+            "  Filter: (count > 2)",
+            "  ->  HashAggregate",
+            "        Group Key: z",
+            "        Aggregates: count(*)",
+            "        ->  Seq Scan on c",
+            "              Filter: (z = 1)",
+        ],
+    );
+}
+
+/// A condition on the right side of a left join keeps rows without a match from being made up.
+#[test]
+fn left_joins_keep_what_they_must() {
+    assert_plan(
+        "SELECT a.x, b.y FROM a LEFT JOIN b ON a.id = b.a_id AND b.y > 1 WHERE b.y IS NULL AND a.x > 2",
+        &[
+            "Project",
+            "  Output: x, y",
+            "  ->  Filter",
+            "        Filter: (y IS NULL)",
+            "        ->  Hash Left Join",
+            "              Hash Cond: (id = a_id)",
+            "              ->  Index Scan using a_x_idx on a",
+            "                    Index Cond: (x > 2)",
+            "                    Filter: (x > 2)",
+            "              ->  Seq Scan on b",
+            "                    Filter: (y > 1)",
+        ],
+    );
+    assert_plan(
+        "SELECT a.x, b.y FROM a LEFT JOIN b ON a.id = b.a_id WHERE b.y > 1",
+        &[
+            "Project",
+            "  Output: x, y",
+            "  ->  Hash Join",
+            "        Hash Cond: (id = a_id)",
+            "        ->  Seq Scan on a",
+            "        ->  Seq Scan on b",
+            "              Filter: (y > 1)",
+        ],
+    );
+}
+
+#[test]
+fn joins_wait_for_a_key() {
+    assert_plan(
+        "SELECT 1 AS one FROM a, b, c WHERE a.id = c.k1 AND b.id = c.k2",
+        &[
+            "Project",
+            "  Output: 1",
+            "  ->  Hash Join",
+            "        Hash Cond: ((k2)::bigint = id)",
+            "        ->  Hash Join",
+            "              Hash Cond: (id = k1)",
+            "              ->  Seq Scan on a",
+            "              ->  Seq Scan on c",
+            "        ->  Seq Scan on b",
+        ],
+    );
+}
+
+#[test]
+fn points_by_a_full_unique_key() {
+    assert_plan(
+        "SELECT * FROM a WHERE id = 7 AND x = 1",
+        &[
+            "Point Lookup using a_pkey on a",
+            "  Index Cond: (id = 7)",
+            "  Filter: (x = 1)",
+        ],
+    );
+    assert_plan(
+        "UPDATE c SET z = z + 1 WHERE k2 = $1 AND k1 = $2",
+        &[
+            "Update on c",
+            "  ->  Point Lookup using c_pkey on c",
+            "        Index Cond: (k1 = $2) AND (k2 = $1)",
+        ],
+    );
+    assert_plan(
+        "DELETE FROM b WHERE id = 3",
+        &[
+            "Delete on b",
+            "  ->  Point Lookup using b_pkey on b",
+            "        Index Cond: (id = 3)",
+        ],
+    );
+}
+
+#[test]
+fn indexes_serve_points_ranges_and_lists() {
+    assert_plan(
+        "SELECT id FROM a WHERE s = 'abc'",
+        &[
+            "Index Scan using a_s_idx on a",
+            "  Index Cond: (s = 'abc'::text)",
+        ],
+    );
+    assert_plan(
+        "SELECT x FROM a WHERE x IN (1, 2, 3)",
+        &["Index Scan using a_x_idx on a", "  Index Cond: 3 keys"],
+    );
+    assert_plan(
+        "SELECT x FROM a WHERE x BETWEEN 1 AND 9",
+        &[
+            "Index Scan using a_x_idx on a",
+            "  Index Cond: (x >= 1) AND (x <= 9)",
+            "  Filter: ((x >= 1) AND (x <= 9))",
+        ],
+    );
+    assert_plan(
+        "SELECT z FROM c WHERE k1 = 4",
+        &[
+            "Index Scan using c_pkey on c",
+            "  Index Cond: (k1 >= 4) AND (k1 <= 4)",
+        ],
+    );
+    assert_plan(
+        "SELECT a_id FROM b WHERE a_id = 4",
+        &[
+            "Index Scan using b_a_id_idx on b",
+            "  Index Cond: (a_id = 4)",
+        ],
+    );
+    // A hash index knows no order.
+    assert_plan(
+        "SELECT a_id FROM b WHERE a_id > 4",
+        &["Seq Scan on b", "  Filter: (a_id > 4)"],
+    );
+}
+
+/// A literal of another type serves if it has the same value in the column's.
+#[test]
+fn keys_are_brought_to_the_columns_type() {
+    assert_plan(
+        "SELECT x FROM a WHERE id = 7.0",
+        &["Point Lookup using a_pkey on a", "  Index Cond: (id = 7)"],
+    );
+    assert_plan(
+        "SELECT x FROM a WHERE id = 7.5",
+        &[
+            "Project",
+            "  Output: x",
+            "  ->  Seq Scan on a",
+            "        Filter: ((id)::numeric = 7.5)",
+        ],
+    );
+}
+
+#[test]
+fn sorting_for_a_few_rows_is_top_n() {
+    assert_plan(
+        "SELECT z FROM c ORDER BY z DESC LIMIT 3",
+        &[
+            "Top-N Sort",
+            "  Sort Key: z DESC",
+            "  Limit: 3",
+            "  ->  Seq Scan on c",
+        ],
+    );
+    // A parameter may be NULL: no limit.
+    assert_plan(
+        "SELECT z FROM c ORDER BY z LIMIT $1",
+        &[
+            "Limit",
+            "  Limit: $1",
+            "  ->  Sort",
+            "        Sort Key: z",
+            "        ->  Seq Scan on c",
+        ],
+    );
+}
+
+#[test]
+fn only_what_is_asked_for_is_read() {
+    let store = shop();
+    let parsed =
+        parse("SELECT s.p FROM (SELECT x AS p, n AS q, s FROM a ORDER BY d) s").expect("SQL");
+    let planned = plan(&parsed[0], &store.catalog(), &[]).expect("a plan");
+    let Statement::Query(mut plan) = planned.statement else {
+        panic!("a query");
+    };
+    let mut widths = Vec::new();
+    loop {
+        widths.push(plan.schema.len());
+        use crate::plan::physical::Node;
+        plan = match plan.node {
+            Node::Project { input, .. } | Node::Sort { input, .. } => *input,
+            _ => break,
+        };
+    }
+    assert_eq!(widths.last(), Some(&2), "x and d of a's five columns");
+}
+
+/// Rows without columns could not be counted.
+#[test]
+fn one_column_always_remains() {
+    assert_plan(
+        "SELECT count(*) FROM c",
+        &["Aggregate", "  Aggregates: count(*)", "  ->  Seq Scan on c"],
+    );
+}
+
+#[test]
+fn a_select_without_tables_is_one_row() {
+    assert_plan("SELECT 1 AS a, 'x' AS b", &["Result"]);
+    assert_plan("VALUES (1), (2)", &["Values Scan of 2 rows"]);
+}

@@ -45,10 +45,10 @@ fn syntax_errors_name_the_place() {
         )
     );
     assert_eq!(
-        error("SELECT 1\nFROM WHERE x"),
+        error("SELECT 1\nFROM , x"),
         (
             "42601".into(),
-            "syntax error at or near \"WHERE\"".into(),
+            "syntax error at or near \",\"".into(),
             Some((2, 6))
         )
     );
