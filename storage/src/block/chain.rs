@@ -3,7 +3,7 @@
 use super::hot::Block;
 use super::row::RowRef;
 use crate::ids::Slot;
-use crate::mvcc::{Head, Registration, Resolved, Stamp, Version, Viewpoint};
+use crate::mvcc::{Head, Registration, Stamp, Version, Viewpoint};
 
 /// One state of a row.
 #[derive(Clone, Copy, Debug)]
@@ -130,22 +130,5 @@ impl Block {
             .chain(slot, viewpoint.registration())
             .find(|link| viewpoint.sees(|| link.stamp()))?;
         link.image()
-    }
-
-    /// What the newest state of a row resolves to, as a writer sees it. Waits out the moment in
-    /// which a rival takes its change back.
-    pub fn newest_settled<'a>(
-        &'a self,
-        slot: Slot,
-        viewpoint: &Viewpoint<'a>,
-    ) -> (Link<'a>, Resolved) {
-        loop {
-            let link = self.newest(slot, viewpoint.registration());
-            let resolved = viewpoint.resolve(|| link.stamp());
-            if resolved != Resolved::Nothing || link.is_base() {
-                return (link, resolved);
-            }
-            std::hint::spin_loop();
-        }
     }
 }

@@ -20,6 +20,7 @@
 //! A column that a block's layout does not have reads as NULL: blocks outlive ALTER TABLE.
 
 mod chain;
+mod change;
 mod field;
 mod gather;
 mod heap;
@@ -33,7 +34,8 @@ mod row;
 mod tests;
 
 pub use chain::{Chain, Link};
+pub use change::Written;
 pub use gather::gather;
-pub use hot::{Block, Claimed, RANGE_SLOTS, Written};
+pub use hot::{Block, Claimed, RANGE_SLOTS};
 pub use layout::Layout;
 pub use row::RowRef;

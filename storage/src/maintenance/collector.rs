@@ -4,8 +4,9 @@ use super::write_set::{Write, WriteKind, WriteSet};
 use crate::block::{Block, Link, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
-use crate::mvcc::{Garbage, Registration, Resolved, RetireQueue, StampKind, Timeline};
+use crate::mvcc::{Garbage, Registration, RetireQueue, StampKind, Timeline};
 use crate::pool::Pool;
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,9 +80,14 @@ impl Collector {
         }
     }
 
-    /// Collects up to `limit` writes, and frees what can be freed. `catalog` is the latest one.
-    /// Returns whether work is left that could be done now.
-    pub fn collect(&mut self, queue: &GarbageQueue, catalog: &Catalog, limit: usize) -> bool {
+    /// Collects up to `limit` writes, and frees what can be freed. Returns whether there may be more
+    /// to do at once.
+    pub fn collect(
+        &mut self,
+        queue: &GarbageQueue,
+        catalog: &ArcSwap<Catalog>,
+        limit: usize,
+    ) -> bool {
         self.waiting.append(&mut queue.incoming.lock());
         let mut left = limit;
         if !self.waiting.is_empty()
@@ -89,18 +95,25 @@ impl Collector {
             && let Ok(proof) = self.timeline.register()
         {
             let horizon = self.timeline.horizon();
+            // Loaded after the horizon: it has every index that a write set below it kept up.
+            let catalog = catalog.load();
             while left > 0
                 && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
             {
                 let end = set.writes.writes().len().min(set.done + left);
                 for at in set.done..end {
-                    self.collect_write(&set.writes, at, catalog, horizon, &proof);
+                    self.collect_write(&set.writes, at, &catalog, horizon, &proof);
                 }
                 left -= end - set.done;
                 queue.writes.fetch_sub(end - set.done, Relaxed);
                 set.done = end;
                 if end < set.writes.writes().len() {
                     self.waiting.push_front(set);
+                    break;
+                }
+                let touched = set.writes.touched().iter();
+                for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
+                    self.retired.retire(&self.timeline, garbage);
                 }
             }
         }
@@ -160,6 +173,16 @@ impl Collector {
             horizon,
             proof,
         };
+        self.settle(&row, indexes);
+        if write.kind == WriteKind::Delete
+            && let Some(garbage) = entry.rows.bury(write.row, proof)
+        {
+            self.retired.retire(&self.timeline, garbage);
+        }
+    }
+
+    /// Lets go of the states of a row that nobody can reach, and of their keys.
+    pub(super) fn settle(&mut self, row: &Row<'_>, indexes: &[Arc<IndexEntry>]) {
         let Some(cut) = row.reachable().find(|link| row.is_seen_by_all(link)) else {
             return;
         };
@@ -173,14 +196,9 @@ impl Collector {
             older = link.older();
         }
         let (timeline, retired) = (&self.timeline, &mut self.retired);
-        block.fold(slot, &cut, proof, |garbage| {
+        row.block.fold(row.slot, &cut, row.proof, |garbage| {
             retired.retire(timeline, garbage);
         });
-        if write.kind == WriteKind::Delete
-            && let Some(garbage) = entry.rows.bury(write.row, proof)
-        {
-            self.retired.retire(&self.timeline, garbage);
-        }
     }
 
     /// Takes over what was unlinked.
@@ -202,15 +220,8 @@ pub(super) struct Row<'a> {
 impl<'a> Row<'a> {
     /// Whether every snapshot, now and later, sees this state or a newer one.
     fn is_seen_by_all(&self, link: &Link<'_>) -> bool {
-        let viewpoint = self.proof.viewpoint(0);
-        match link.stamp().kind() {
-            StampKind::Committed(timestamp) => timestamp <= self.horizon,
-            StampKind::Never | StampKind::Aborted => false,
-            StampKind::Uncommitted { .. } => matches!(
-                viewpoint.resolve(|| link.stamp()),
-                Resolved::Committed(timestamp) if timestamp <= self.horizon
-            ),
-        }
+        // The owner of a marker that says *committed* is still registered, below its own commit.
+        matches!(link.stamp().kind(), StampKind::Committed(at) if at <= self.horizon)
     }
 
     /// The states that somebody may still see: down to the first that all do.

@@ -44,6 +44,8 @@ impl Collector {
                 }
             }
         }
+        // What is the newest now was not folded while the change was above it.
+        self.settle(&row, &entry.indexes);
         if write.kind == WriteKind::Insert
             && let Some(garbage) = entry.rows.bury(write.row, proof)
         {

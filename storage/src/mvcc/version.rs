@@ -215,6 +215,11 @@ impl HeadWord {
         self.0.load(Acquire) == 0
     }
 
+    /// Whether this version is where the word leads.
+    pub fn leads_to(&self, version: &Version) -> bool {
+        self.0.load(Acquire) == Head::Version(version).word()
+    }
+
     /// Follows the word.
     pub fn load<'a>(&'a self, _proof: &'a Registration) -> Head<'a> {
         let word = self.0.load(Acquire);

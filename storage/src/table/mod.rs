@@ -43,6 +43,7 @@ pub struct Table {
     /// Held while the tail is replaced.
     growing: Mutex<()>,
     gate: Gate,
+    orphans: Mutex<Vec<Garbage>>,
     last_commit: AtomicU64,
 }
 
@@ -68,6 +69,7 @@ impl Table {
             }),
             growing: Mutex::new(()),
             gate: Gate::default(),
+            orphans: Mutex::default(),
             last_commit: AtomicU64::new(0),
         }
     }
@@ -125,11 +127,18 @@ impl Table {
             if let Some(block) = &tail.block
                 && let Some(claimed) = block.claim()
             {
-                let slot = claimed.slot();
-                if claimed.fill(values.clone(), begin)? {
-                    return Ok(RowId::new(BlockNo(tail.next - 1), slot));
+                let number = BlockNo(tail.next - 1);
+                let row = RowId::new(number, claimed.slot());
+                match claimed.fill(values.clone(), begin) {
+                    Ok(true) => return Ok(row),
+                    // Its heap is full: it takes no more rows.
+                    Ok(false) => block.skip_to(block.capacity()),
+                    Err(error) => {
+                        self.check_dead(number, block);
+                        return Err(error);
+                    }
                 }
-                block.skip_to(block.capacity());
+                self.check_dead(number, block);
             }
             self.grow(tail.next)?;
         }
@@ -194,6 +203,20 @@ impl Table {
             .flatten()
     }
 
+    /// A slot that could not be filled may have been the last one that was not dead. Then the
+    /// block waits for the next collection to be retired.
+    fn check_dead(&self, number: BlockNo, block: &Block) {
+        if block.is_dead() {
+            let garbage = self.remove_block(number);
+            self.orphans.lock().extend(garbage);
+        }
+    }
+
+    /// Blocks that were taken out of the directory and are not retired yet.
+    pub fn take_orphans(&self) -> Vec<Garbage> {
+        std::mem::take(&mut self.orphans.lock())
+    }
+
     fn remove_block(&self, number: BlockNo) -> Option<Garbage> {
         let _growing = self.growing.lock();
         let tail = self.tail.load();
@@ -206,6 +229,3 @@ impl Table {
         self.directory.get(number)?.take().map(Garbage::from)
     }
 }
-
-#[cfg(test)]
-mod tests;

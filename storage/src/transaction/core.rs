@@ -98,7 +98,8 @@ impl Core {
             if catalog.since() <= registration.snapshot() {
                 return Ok(Transaction::new(Arc::clone(self), registration, catalog));
             }
-            std::hint::spin_loop();
+            // It takes the committer a few instructions, unless it was put to sleep.
+            std::thread::yield_now();
         }
     }
 
@@ -131,13 +132,13 @@ impl Core {
     /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
         let mut collector = self.collector();
-        while collector.collect(&self.garbage, &self.catalog.load(), ROUND_WRITES) {}
+        while collector.collect(&self.garbage, &self.catalog, ROUND_WRITES) {}
         self.garbage.len() + collector.retired()
     }
 
     fn collect_round(&self) -> bool {
         let mut collector = self.collector();
-        collector.collect(&self.garbage, &self.catalog.load(), ROUND_WRITES)
+        collector.collect(&self.garbage, &self.catalog, ROUND_WRITES)
     }
 
     /// Queues a committed write set.
@@ -153,7 +154,7 @@ impl Core {
         }
         if let Some(mut collector) = self.collector.try_lock() {
             let limit = writes + COOPERATE_FROM;
-            collector.collect(&self.garbage, &self.catalog.load(), limit);
+            collector.collect(&self.garbage, &self.catalog, limit);
         }
     }
 
