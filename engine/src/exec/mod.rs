@@ -11,12 +11,12 @@
 //!            pipeline 2                                        pipeline 3, driven by the reader
 //! ```
 //!
-//! 1. [`compile`] turns the plan into pipelines and evaluates limits and keys of point look-ups.
+//! 1. `compile` turns the plan into pipelines and evaluates limits and keys of point look-ups.
 //! 2. [`Cursor::next`] asks the last pipeline for one batch. That pushes one morsel of its
 //!    source through its operators; a pipeline that feeds it runs to its end at the first need.
-//! 3. Expressions are evaluated over whole batches ([`eval`]); NULLs, errors and laziness are
+//! 3. Expressions are evaluated over whole batches (`eval`); NULLs, errors and laziness are
 //!    those of PostgreSQL, row for row the same as in the scalar evaluator.
-//! 4. The point path ([`point`], [`dml`]) never makes a batch: key, row and result are scalars.
+//! 4. The point path (`point`, `dml`) never makes a batch: key, row and result are scalars.
 //!
 //! **Towards morsel-driven parallelism.** What workers would share is apart from what each would
 //! own. Shared, and immutable once its pipeline has ended: the join table (`Arc<JoinTable>`),
@@ -30,8 +30,8 @@
 //! - Memory: what an operator holds across batches is reserved from the ledger before it is
 //!   kept; a refusal ends the statement with 53200 and everything is given back on drop.
 //! - Interruption: every pipeline step and every loop over more than a batch asks
-//!   [`ExecContext::check`]; 57014 ends the statement.
-//! - No batch between operators is empty, and none has much more than [`BATCH_ROWS`] rows.
+//!   `ExecContext::check`; 57014 ends the statement.
+//! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows.
 
 mod aggregate;
 mod batch;
