@@ -72,13 +72,13 @@ impl Binder<'_> {
     }
 }
 
-/// READ ONLY or not; the levels that snapshot isolation satisfies are accepted.
-fn read_only(modes: &[TransactionMode]) -> Result<bool> {
-    let mut read_only = false;
+/// READ ONLY, READ WRITE or neither; the levels that snapshot isolation satisfies are accepted.
+fn read_only(modes: &[TransactionMode]) -> Result<Option<bool>> {
+    let mut read_only = None;
     for mode in modes {
         match mode {
             TransactionMode::AccessMode(mode) => {
-                read_only = *mode == TransactionAccessMode::ReadOnly;
+                read_only = Some(*mode == TransactionAccessMode::ReadOnly);
             }
             TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
                 return Err(
@@ -111,7 +111,13 @@ fn setting(set: &Set) -> Result<Statement> {
             name: "timezone".to_owned(),
             value: setting_value(value)?,
         }),
-        Set::SetTransaction { .. } => refuse("SET TRANSACTION", None),
+        Set::SetTransaction {
+            modes,
+            snapshot: None,
+            session: false,
+        } => Ok(Statement::SetTransaction {
+            read_only: read_only(modes)?,
+        }),
         _ => refuse("this form of SET", None),
     }
 }

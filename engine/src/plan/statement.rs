@@ -38,10 +38,15 @@ pub enum Statement {
     Explain(Vec<String>),
     /// COPY .. FROM / TO
     Copy(Copy),
-    /// BEGIN, with READ ONLY or not.
+    /// BEGIN, with READ ONLY or READ WRITE or neither.
     Begin {
-        /// Whether changes are refused.
-        read_only: bool,
+        /// Whether changes are refused; `None` for the session's default.
+        read_only: Option<bool>,
+    },
+    /// SET TRANSACTION, with READ ONLY or READ WRITE or neither.
+    SetTransaction {
+        /// Whether changes are refused from now on; `None` to leave it.
+        read_only: Option<bool>,
     },
     /// COMMIT
     Commit,

@@ -222,7 +222,7 @@ impl Connection {
                 "there is already a transaction in progress",
             ));
         }
-        self.with_session(|session| session.begin_block(false))?;
+        self.with_session(|session| session.begin_block(None))?;
         Ok(Transaction::new(self))
     }
 

@@ -131,6 +131,9 @@ impl Session {
         let nothing = |()| Done::default();
         let result = match &planned.statement {
             Statement::Begin { read_only } => self.begin_block(*read_only).map(nothing),
+            Statement::SetTransaction { read_only } => {
+                self.set_transaction(*read_only).map(nothing)
+            }
             Statement::Commit => self.commit_block().map(Done::tagged),
             Statement::Rollback => {
                 self.rollback_block();
@@ -212,6 +215,7 @@ impl Session {
             dispatch::refuse_change(&planned.statement, planned.tag)?;
         }
         call.bind(&planned.parameters)?;
+        open.used = true;
         call.context.eval.transaction_start = open.start_micros;
         call.context.eval.statement_start = now_micros();
         open.tx.begin_command();

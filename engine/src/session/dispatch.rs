@@ -118,6 +118,7 @@ pub(super) fn run(
             Ok(Done::default())
         }
         Statement::Begin { .. }
+        | Statement::SetTransaction { .. }
         | Statement::Commit
         | Statement::Rollback
         | Statement::Checkpoint

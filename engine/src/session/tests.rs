@@ -137,6 +137,10 @@ fn a_read_only_transaction_changes_nothing() {
     conn.execute("SET default_transaction_read_only = on", [])
         .unwrap();
     assert_eq!(state(conn.execute("INSERT INTO t VALUES (1)", [])), "25006");
+    conn.execute_batch("BEGIN READ WRITE; INSERT INTO t VALUES (1); COMMIT")
+        .unwrap();
+    let back = conn.execute_batch("BEGIN; SELECT 1; SET TRANSACTION READ WRITE");
+    assert_eq!(state(back), "25001");
 }
 
 #[test]

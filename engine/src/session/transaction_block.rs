@@ -47,6 +47,8 @@ pub(super) struct Open {
     /// Not begun by BEGIN but by a text of several statements.
     implicit: bool,
     pub(super) read_only: bool,
+    /// Whether a statement has run in it.
+    pub(super) used: bool,
     pub(super) start_micros: i64,
     /// The settings as they were, where SET has changed them.
     pub(super) settings: Option<Settings>,
@@ -108,11 +110,12 @@ impl Session {
         Ok(())
     }
 
-    fn open_block(&mut self, implicit: bool, read_only: bool) -> Result<()> {
+    fn open_block(&mut self, implicit: bool, read_only: Option<bool>) -> Result<()> {
         self.block = TransactionBlock::Open(Box::new(Open {
             tx: self.store.begin()?,
             implicit,
-            read_only: read_only || self.settings.read_only(),
+            read_only: read_only.unwrap_or(self.settings.read_only()),
+            used: false,
             start_micros: now_micros(),
             settings: None,
         }));
@@ -120,12 +123,12 @@ impl Session {
     }
 
     /// BEGIN.
-    pub(super) fn begin_block(&mut self, read_only: bool) -> Result<()> {
+    pub(super) fn begin_block(&mut self, read_only: Option<bool>) -> Result<()> {
         match &mut self.block {
             TransactionBlock::Open(open) if open.implicit => {
                 // The statements before BEGIN in the same text become part of the transaction.
                 open.implicit = false;
-                open.read_only |= read_only;
+                open.read_only = read_only.unwrap_or(open.read_only);
             }
             TransactionBlock::Open(_) => self
                 .notices
@@ -133,6 +136,27 @@ impl Session {
             _ => self.open_block(false, read_only)?,
         }
         Ok(())
+    }
+
+    /// SET TRANSACTION.
+    pub(super) fn set_transaction(&mut self, read_only: Option<bool>) -> Result<()> {
+        match (&mut self.block, read_only) {
+            (TransactionBlock::Open(open), Some(false)) if open.read_only && open.used => {
+                Err(Error::new(
+                    state::ACTIVE_SQL_TRANSACTION,
+                    "transaction read-write mode must be set before any query",
+                ))
+            }
+            (TransactionBlock::Open(open), _) => {
+                open.read_only = read_only.unwrap_or(open.read_only);
+                Ok(())
+            }
+            _ => {
+                let notice = "SET TRANSACTION can only be used in transaction blocks";
+                self.notices.push(notice.to_owned());
+                Ok(())
+            }
+        }
     }
 
     /// COMMIT; returns the tag of what was done. Of a failed transaction it is ROLLBACK.
@@ -188,7 +212,7 @@ impl Session {
     /// Makes the statements of one text one transaction, until one of them says otherwise.
     pub(super) fn ensure_block(&mut self) -> Result<()> {
         match self.block {
-            TransactionBlock::Idle => self.open_block(true, false),
+            TransactionBlock::Idle => self.open_block(true, None),
             _ => Ok(()),
         }
     }
