@@ -102,11 +102,12 @@ pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
     use Kind::{Finite, Infinity, NaN, NegativeInfinity};
     match (a.kind(), b.kind()) {
         (Finite, Finite) => {
-            if a.scale() == b.scale() {
-                // Two magnitudes below 10^38 cannot pass i128.
-                if let Some(sum) = Numeric::new(a.mantissa() + b.mantissa(), a.scale()) {
-                    return Ok(sum);
-                }
+            // Two magnitudes of 38 digits may together pass i128.
+            if a.scale() == b.scale()
+                && let Some(sum) = a.mantissa().checked_add(b.mantissa())
+                && let Some(sum) = Numeric::new(sum, a.scale())
+            {
+                return Ok(sum);
             }
             let (x, y, scale) = aligned(a, b);
             fit(x.wrapping_add(y), scale.into())

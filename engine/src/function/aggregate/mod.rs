@@ -11,6 +11,8 @@ mod fold;
 mod spread;
 mod state;
 mod sum;
+#[cfg(test)]
+mod tests;
 
 use super::resolve::{Choice, Signature, base, choose, describe};
 use super::{ArgumentType, EvalContext};

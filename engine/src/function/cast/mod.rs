@@ -5,6 +5,8 @@
 //! (`vector.rs`), with loops of its own for the casts that queries are full of.
 
 mod convert;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub use convert::cast_value;

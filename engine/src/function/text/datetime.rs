@@ -97,7 +97,7 @@ fn named(word: &str, names: &[&str]) -> Option<usize> {
             || (*name == "wednesday" && word == "weds")
             || (*name == "thursday" && matches!(word.as_str(), "thur" | "thurs"))
     };
-    names.iter().position(|name| known(&name))
+    names.iter().position(known)
 }
 
 fn number<T: std::str::FromStr>(digits: &str) -> Decoded<T> {

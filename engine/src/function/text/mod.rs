@@ -10,6 +10,8 @@ mod fields;
 mod interval;
 mod number;
 mod show;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
 pub(crate) use datetime::zone_displacement;
