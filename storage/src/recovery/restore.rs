@@ -47,7 +47,8 @@ pub(super) fn manifest(
             let catalog = core.catalog();
             let def = fits::table(&catalog, table, row).map_err(|misfit| place.error(misfit))?;
             fits::values(def, values).map_err(|misfit| place.error(misfit))?;
-            core.restore_insert(table, row, values, begin)
+            let restored = core.restore_insert(table, row, values, begin);
+            restored.map_err(|error| place.refused(error))
         })?;
         if rows != file.rows {
             let expected = format!("{} rows", file.rows);
@@ -57,7 +58,8 @@ pub(super) fn manifest(
     for table in &manifest.tables {
         fits::table(&core.catalog(), table.def.id, table.next_row)
             .map_err(|misfit| place.error(misfit))?;
-        core.restore_next_row(table.def.id, table.next_row)?;
+        let restored = core.restore_next_row(table.def.id, table.next_row);
+        restored.map_err(|error| place.refused(error))?;
     }
     Ok(rows)
 }
@@ -87,6 +89,14 @@ impl Place<'_> {
     fn error(&self, misfit: Misfit) -> Error {
         corrupt(self.path, self.offset, "what fits the state before", misfit)
     }
+
+    /// What the core refuses did fit when it was written; memory may be less than then.
+    fn refused(&self, error: Error) -> Error {
+        match error {
+            Error::OutOfMemory { .. } => error,
+            other => self.error(other.to_string()),
+        }
+    }
 }
 
 fn apply(core: &Core, operation: &Operation, begin: Timestamp, place: &Place<'_>) -> Result<()> {
@@ -97,11 +107,7 @@ fn apply(core: &Core, operation: &Operation, begin: Timestamp, place: &Place<'_>
         Operation::Delete(table, row) => core.restore_delete(*table, *row, begin),
         Operation::Catalog(change) => core.restore_catalog(change),
     };
-    applied.map_err(|error| match error {
-        Error::OutOfMemory { .. } => error,
-        // It did fit when it was written.
-        other => place.error(other.to_string()),
-    })
+    applied.map_err(|error| place.refused(error))
 }
 
 fn check(core: &Core, operation: &Operation) -> Result<(), Misfit> {

@@ -2,7 +2,9 @@
 
 use super::testing::{commit, contents, create_table, model, open, prefix_of};
 use crate::disk::{Fault, FaultDisk, MemDisk, Unsynced};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use std::io::ErrorKind;
 
 const COMMITS: i64 = 5;
 
@@ -118,4 +120,57 @@ fn a_crash_in_recovery_is_recovered_from() {
             }
         }
     });
+}
+
+#[test]
+fn a_single_failure_loses_nothing_that_was_acknowledged() {
+    // The medium fails once, at any operation, and is well again; the process lives on. A failed
+    // checkpoint may be tried again. A failed log takes nothing more until the database is reopened.
+    for operations in 0.. {
+        let medium = MemDisk::new();
+        let disk = FaultDisk::over(medium.clone(), operations, Fault::Once(ErrorKind::Other));
+        let (mut acknowledged, mut outcome_unknown) = (0, false);
+        if let Ok((store, _)) = open(disk.clone()) {
+            if create_table(&store).is_ok() {
+                acknowledged = run_on(&store, &mut outcome_unknown);
+            }
+            let closed = store.close();
+            assert!(
+                !outcome_unknown || closed.is_err(),
+                "a failed log does not close well"
+            );
+        }
+        for medium in [medium.after_crash(), medium] {
+            let (store, _) = open(medium).expect("recovery");
+            let found = prefix_of(&contents(&store), acknowledged + 1);
+            assert!(found >= acknowledged, "lost after {operations} operations");
+        }
+        if !has_failed(&disk, operations) {
+            assert_eq!(acknowledged, COMMITS);
+            return;
+        }
+    }
+}
+
+/// Commits as long as the log takes them, with checkpoints in between that may fail.
+fn run_on(store: &Store, outcome_unknown: &mut bool) -> i64 {
+    for n in 0..COMMITS {
+        if let Err(error) = commit(store, n) {
+            *outcome_unknown = matches!(error, Error::OutcomeUnknown { .. });
+            let refused = matches!(error, Error::LogFailed { .. });
+            assert!(*outcome_unknown || refused, "{error}");
+            let refused = commit(store, n).expect_err("refused");
+            assert!(matches!(refused, Error::LogFailed { .. }), "{refused}");
+            assert!(
+                store.checkpoint().is_err(),
+                "not what nobody knows to be durable"
+            );
+            return n;
+        }
+        if store.checkpoint().is_err() && store.checkpoint().is_err() {
+            // It was the log that failed, while it was rotated: all that it had is durable.
+            return n + 1;
+        }
+    }
+    COMMITS
 }

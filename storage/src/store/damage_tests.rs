@@ -151,6 +151,33 @@ fn after_a_crash_a_cut_leaves_exactly_the_whole_frames() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+    #[test]
+    fn garbage_anywhere_is_an_error_or_a_prefix(
+        file in proptest::prelude::any::<proptest::sample::Index>(),
+        at in proptest::prelude::any::<proptest::sample::Index>(),
+        garbage in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..200),
+        cut in proptest::prelude::any::<bool>(),
+    ) {
+        let medium = database(false);
+        let files = files(&medium);
+        let path = file.get(&files);
+        let at = at.index(read(&medium, path).len().max(1)) as u64;
+        let opened = medium.open(path).unwrap();
+        opened.write_at(at, &garbage).unwrap();
+        if cut {
+            opened.truncate(at + garbage.len() as u64).unwrap();
+        }
+        opened.sync().unwrap();
+        match reopen(&medium) {
+            // Three commits are in the checkpoint, the others in the log.
+            Ok((found, _)) => assert!(found >= 3),
+            Err(error) => assert!(is_typed(&error), "{path} at {at}: {error}"),
+        }
+    }
+}
+
 /// Where the segment's header and each of its frames end.
 fn frame_ends(segment: &[u8]) -> Vec<u64> {
     let mut ends = vec![SEGMENT_HEADER_LEN as u64];
