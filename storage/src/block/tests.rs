@@ -104,7 +104,7 @@ fn a_block_whose_heap_is_full_takes_short_rows_only() {
             None => break block.claimed(),
         }
     };
-    assert!((20..30).contains(&taken), "16 MiB are {taken} such strings");
+    assert!((15..30).contains(&taken), "16 MiB are {taken} such strings");
     assert_eq!(full, taken + 1, "the slot that was refused is dead");
     assert!(fill(&block, &[ValueRef::Bytea(&[1, 2])]).is_some());
     let timeline = Timeline::new();
