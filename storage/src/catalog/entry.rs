@@ -56,10 +56,10 @@ impl TableEntry {
         }
     }
 
-    pub(super) fn with_index<'a>(
-        self: &'a Arc<Self>,
+    pub(super) fn with_index(
+        self: &Arc<Self>,
         id: IndexId,
-    ) -> Option<(&'a Arc<Self>, &'a Arc<IndexEntry>)> {
+    ) -> Option<(&Arc<Self>, &Arc<IndexEntry>)> {
         let index = self.indexes.iter().find(|index| index.def.id == id)?;
         Some((self, index))
     }
