@@ -273,10 +273,7 @@ pub(super) fn start(syntax: &ast::Expr) -> Option<Position> {
                 timestamp: inner, ..
             } => inner,
             E::Interval(interval) => &interval.value,
-            E::Tuple(items) => match items.first() {
-                Some(first) => first,
-                None => return None,
-            },
+            E::Tuple(items) => items.first()?,
             E::Subquery(query)
             | E::Exists {
                 subquery: query, ..

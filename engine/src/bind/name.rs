@@ -143,11 +143,14 @@ pub(super) fn function(name: &ObjectName) -> Result<String> {
 
 /// The identifiers of a dotted name.
 pub(super) fn parts(name: &ObjectName) -> Result<Vec<&Ident>> {
-    let part = |part| match part {
-        &ObjectNamePart::Identifier(ref ident) => Ok(ident),
-        ObjectNamePart::Function(_) => Err(Error::unsupported("a function as a name")),
-    };
-    name.0.iter().map(part).collect()
+    let mut idents = Vec::with_capacity(name.0.len());
+    for part in &name.0 {
+        match part {
+            ObjectNamePart::Identifier(ident) => idents.push(ident),
+            ObjectNamePart::Function(_) => return Err(Error::unsupported("a function as a name")),
+        }
+    }
+    Ok(idents)
 }
 
 /// Where a dotted name begins.
