@@ -13,7 +13,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-pub mod bind;
+mod bind;
 pub mod database;
 pub mod error;
 pub mod exec;

@@ -1,10 +1,10 @@
 //! Binding: from a syntax tree to a logical plan in which every name is resolved, every type known
 //! and every cast written out.
 //!
-//! 1. `FROM` makes a plan and a [`scope::Scope`] of what names mean in it (`from`).
+//! 1. `FROM` makes a plan and a `scope::Scope` of what names mean in it (`from`).
 //! 2. Expressions are bound in a scope (`expr` and the files beside it). A quoted literal, a NULL
 //!    or a parameter has no type of its own until its surroundings give it one: that is
-//!    [`Bound::Unknown`], and [`Binder::coerce`] is where it ends.
+//!    `Bound::Unknown`, and `Binder::coerce` is where it ends.
 //! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
 //! 4. `insert`, `change`, `table`, `index`, `copy`, `utility` bind the other statements.
 //!

@@ -1,19 +1,21 @@
 //! From bound statements to planned ones: an ordered list of named rules, then the physical plan.
 //!
 //! A rule is a function from a logical plan to one that means the same; each has its own file, which
-//! argues why. Their order matters and is [`RULES`]:
+//! argues why. Their order matters and is `RULES`:
 //!
 //! 1. constants are folded first, so that later rules see values;
 //! 2. predicates sink towards the tables, and turn cross joins into joins by key;
 //! 3. chains of joins are ordered such that each has a key;
 //! 4. neighbouring projections become one;
 //! 5. predicates that have reached a table choose an index;
-//! 6. sorting for the sake of a few rows becomes a top-n;
-//! 7. what nobody asks for any more is left out.
+//! 6. of each join the smaller side is the one kept in memory;
+//! 7. sorting for the sake of a few rows becomes a top-n;
+//! 8. what nobody asks for any more is left out.
 //!
-//! Then [`lower`] turns column numbers into positions, and [`point`] recognises the statements that
+//! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
 
+mod build_side;
 mod explain;
 mod fold;
 mod index;
@@ -66,6 +68,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "index_selection",
         apply: |plan, _, _| index::select_indexes(plan),
+    },
+    Rule {
+        name: "build_side",
+        apply: |plan, _, _| build_side::choose_build_sides(plan),
     },
     Rule {
         name: "top_n",

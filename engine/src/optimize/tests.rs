@@ -43,6 +43,7 @@ fn rules_have_names() {
             "join_order",
             "projection_merging",
             "index_selection",
+            "build_side",
             "top_n",
             "projection_pruning"
         ]
@@ -164,6 +165,24 @@ fn joins_wait_for_a_key() {
             "        ->  Seq Scan on b",
         ],
     );
+}
+
+#[test]
+fn the_smaller_side_is_built() {
+    use remora_storage::ValueRef;
+    let store = shop();
+    let mut tx = store.begin().expect("a transaction");
+    let b = std::sync::Arc::clone(tx.catalog().table("b").expect("the table"));
+    tx.begin_command();
+    for id in 0..100 {
+        let row = [ValueRef::BigInt(id), ValueRef::Integer(1), ValueRef::Null];
+        tx.insert(&b, &row).expect("a row");
+    }
+    tx.commit().expect("a commit");
+    let plan = explain(&store, "SELECT a.s FROM a JOIN b ON a.id = b.a_id");
+    let probe = plan.find("Seq Scan on b").expect("b is scanned");
+    let build = plan.find("Seq Scan on a").expect("a is scanned");
+    assert!(probe < build, "{plan}");
 }
 
 #[test]
@@ -312,4 +331,26 @@ fn one_column_always_remains() {
 fn a_select_without_tables_is_one_row() {
     assert_plan("SELECT 1 AS a, 'x' AS b", &["Result"]);
     assert_plan("VALUES (1), (2)", &["Values Scan of 2 rows"]);
+}
+
+proptest::proptest! {
+    /// Whatever parses is planned or refused, and never panics.
+    #[test]
+    fn token_soup_never_panics(words in proptest::collection::vec(proptest::sample::select(vec![
+        "SELECT", "FROM a", "WHERE", "(", ")", ",", "id", "a.x", "b.y", "*", "1", "'x'", "$1", "=",
+        "<", "AND", "OR", "NOT", "CASE WHEN", "THEN", "END", "JOIN b ON", "LEFT JOIN b USING (id)",
+        "UNION", "VALUES (1)", "GROUP BY", "HAVING", "ORDER BY", "LIMIT 1", "count(*)", "sum(x)",
+        "IS NULL", "IN (1, 2)", "BETWEEN 1 AND 2", "::int", "AS z", "+", "NULL", "DISTINCT", "n",
+    ]), 1..14)) {
+        let store = store_for_soup();
+        let sql = format!("SELECT {}", words.join(" "));
+        for parsed in parse(&sql).unwrap_or_default() {
+            let _ = plan(&parsed, &store.catalog(), &[]);
+        }
+    }
+}
+
+fn store_for_soup() -> &'static Store {
+    static STORE: std::sync::OnceLock<Store> = std::sync::OnceLock::new();
+    STORE.get_or_init(shop)
 }

@@ -1,10 +1,10 @@
 //! From SQL text to syntax trees.
 //!
-//! 1. [`token`] splits the text into tokens and statements, and turns every `?` into a numbered
+//! 1. `token` splits the text into tokens and statements, and turns every `?` into a numbered
 //!    placeholder, so that the rest of the engine knows `$n` only.
-//! 2. [`depth`] bounds how deep a syntax tree can become, *before* there is one: a tree that is too
+//! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
-//! 3. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; [`error`] turns what
+//! 3. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
 //! Nothing here looks at a catalog: names are not resolved, types are not known.
