@@ -102,7 +102,7 @@ fn stream(mut machine: Machine, writers: &mut [Writer; 2], random: &mut Random) 
         for writer in writers.iter_mut() {
             while writer.sent.len() - writer.acknowledged < WINDOW {
                 let change = writer.change(random);
-                machine.send(&writer.side.to_string(), &change.sql)?;
+                machine.send(writer.name(), &change.sql)?;
                 writer.send(change);
             }
         }
@@ -125,7 +125,7 @@ fn acknowledge(answer: &Value, writers: &mut [Writer; 2]) -> io::Result<()> {
         return Err(io::Error::other(format!("a statement failed: {answer}")));
     }
     for writer in writers {
-        if answer["session"] == writer.side.to_string() {
+        if answer["session"] == writer.name() {
             writer.acknowledged += 1;
         }
     }
@@ -214,6 +214,11 @@ impl Writer {
             acknowledged: 0,
             next: 0,
         }
+    }
+
+    /// Of its session.
+    fn name(&self) -> &'static str {
+        if self.side == 0 { "even" } else { "odd" }
     }
 
     fn send(&mut self, change: Change) {
@@ -358,7 +363,7 @@ impl Writer {
             .collect();
         io::Error::other(format!(
             "session {}: rows fit no number of statements from {} to {}\n{}\nunanswered: {unanswered:#?}",
-            self.side,
+            self.name(),
             self.acknowledged,
             self.sent.len(),
             different.join("\n")

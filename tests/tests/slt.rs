@@ -12,7 +12,7 @@ impl DB for Engine {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<Self::ColumnType>, Self::Error> {
-        Ok(match run(&mut self.0, sql)? {
+        Ok(match run(&self.0, sql)? {
             Output {
                 rows: Some(rows),
                 types,
