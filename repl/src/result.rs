@@ -74,31 +74,36 @@ pub(crate) struct ResultWriter<'a> {
     renderer: Box<dyn Renderer>,
     out: &'a mut dyn Write,
     columns: Vec<Column>,
+    /// Whether the columns were shown. A query that fails before its first row shows nothing.
+    begun: bool,
 }
 
 impl<'a> ResultWriter<'a> {
-    /// Begins with the columns.
-    pub(crate) fn begin(
-        format: Format,
-        out: &'a mut dyn Write,
-        fields: &[Field],
-    ) -> Result<Self, Failure> {
+    /// A writer for a result of these columns.
+    pub(crate) fn new(format: Format, out: &'a mut dyn Write, fields: &[Field]) -> Self {
         let column = |field: &Field| Column {
             name: field.name.clone(),
             data_type: field.data_type,
         };
-        let columns: Vec<Column> = fields.iter().map(column).collect();
-        let mut renderer = renderer(format);
-        renderer.begin(out, &columns)?;
-        Ok(Self {
-            renderer,
+        Self {
+            renderer: renderer(format),
             out,
-            columns,
-        })
+            columns: fields.iter().map(column).collect(),
+            begun: false,
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Failure> {
+        if !self.begun {
+            self.begun = true;
+            self.renderer.begin(self.out, &self.columns)?;
+        }
+        Ok(())
     }
 
     /// Shows a row.
     pub(crate) fn row(&mut self, row: &Row<'_>) -> Result<(), Failure> {
+        self.begin()?;
         let values = row.values().zip(&self.columns);
         let cells = values
             .map(|(value, column)| text::format(value, column.data_type))
@@ -108,6 +113,7 @@ impl<'a> ResultWriter<'a> {
 
     /// Shows the end.
     pub(crate) fn end(mut self) -> Result<(), Failure> {
+        self.begin()?;
         Ok(self.renderer.end(self.out)?)
     }
 }

@@ -138,12 +138,18 @@ impl Shell {
 
     /// Closes the database, so that the next opening has nothing to recover.
     fn close(self) -> Exit {
+        // A person has seen what failed; the code is for scripts.
+        let exit = if self.interactive {
+            Exit::Ok
+        } else {
+            self.exit
+        };
         match self.database.close() {
-            Err(error) if self.exit == Exit::Ok => {
+            Err(error) if exit == Exit::Ok => {
                 let _ = write_error(&mut io::stderr().lock(), &error, "");
                 Exit::StatementFailed
             }
-            _ => self.exit,
+            _ => exit,
         }
     }
 
@@ -292,7 +298,7 @@ impl Shell {
                 match &outcome.rows {
                     Some(rows) => {
                         let columns = rows.columns();
-                        let mut writer = ResultWriter::begin(self.format, &mut self.out, columns)?;
+                        let mut writer = ResultWriter::new(self.format, &mut self.out, columns);
                         rows.iter().try_for_each(|row| writer.row(&row))?;
                         writer.end()
                     }
@@ -308,7 +314,7 @@ impl Shell {
         let mut statement = self.connection.prepare(sql)?;
         let columns = statement.columns().to_vec();
         let mut rows = statement.query([])?;
-        let mut writer = ResultWriter::begin(self.format, &mut self.out, &columns)?;
+        let mut writer = ResultWriter::new(self.format, &mut self.out, &columns);
         while let Some(row) = rows.next()? {
             writer.row(&row)?;
         }

@@ -12,7 +12,7 @@
 //!  4  block  index
 //!  5  table  catalog
 //!  6  wal
-//!  7  transaction
+//!  7  maintenance  transaction
 //!  8  checkpoint
 //!  9  recovery  store
 //! ```

@@ -275,7 +275,8 @@ fn lines(outcome: Outcome) -> Vec<String> {
             .collect(),
         Err(error) => {
             let mut lines = vec![format!("ERROR {}: {}", error.sqlstate(), error.message())];
-            lines.extend(error.detail().map(|detail| format!("DETAIL: {detail}")));
+            let detail = error.detail().map(|detail| detail.replace('\n', "\\n"));
+            lines.extend(detail.map(|detail| format!("DETAIL: {detail}")));
             lines
         }
     }

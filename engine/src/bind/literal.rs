@@ -5,6 +5,7 @@ use crate::error::{Error, Position, Result, state};
 use crate::function::text;
 use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
+use remora_storage::limits::NUMERIC_DIGITS_MAX;
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, DateTimeField};
 
@@ -88,7 +89,8 @@ pub(super) fn string(value: &ast::Value) -> Option<&str> {
     }
 }
 
-/// An integer of the smallest type that holds it, else a NUMERIC.
+/// An integer of the smallest type that holds it, else a NUMERIC; one with an exponent that takes
+/// it out of NUMERIC's 38 digits (`1e300`, `1e-300`) is a DOUBLE PRECISION, or it would be lost.
 fn number(digits: &str) -> Result<Expr> {
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -100,7 +102,21 @@ fn number(digits: &str) -> Result<Expr> {
         }
     }
     let numeric = DataType::Numeric(None);
-    Ok(Expr::literal(text::parse(&digits, numeric)?, numeric))
+    let parsed = text::parse(&digits, numeric);
+    match digits.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) if parsed.is_err() || !holds(mantissa, exponent) => {
+            let double = text::parse(&digits, DataType::Double)?;
+            Ok(Expr::literal(double, DataType::Double))
+        }
+        _ => Ok(Expr::literal(parsed?, numeric)),
+    }
+}
+
+/// Whether NUMERIC has a place for the last digit after the point.
+fn holds(mantissa: &str, exponent: &str) -> bool {
+    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let exponent: i64 = exponent.parse().unwrap_or(i64::MIN);
+    (fraction as i64).saturating_sub(exponent) <= i64::from(NUMERIC_DIGITS_MAX)
 }
 
 /// The text of an interval with the unit that follows its literal written into it.
