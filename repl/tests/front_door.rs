@@ -40,14 +40,7 @@ fn largest(directory: &Path, folder: &str) -> PathBuf {
 }
 
 fn manifest(directory: &Path) -> PathBuf {
-    let is_manifest = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("MANIFEST"))
-    };
-    let files = fs::read_dir(directory)
-        .expect("readable")
-        .map(|entry| entry.expect("readable").path());
-    files.filter(is_manifest).max().expect("a manifest")
+    directory.join("MANIFEST")
 }
 
 fn flip(file: &Path, at: usize) {

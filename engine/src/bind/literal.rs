@@ -114,7 +114,9 @@ fn number(digits: &str) -> Result<Expr> {
 
 /// Whether NUMERIC has a place for the last digit after the point.
 fn holds(mantissa: &str, exponent: &str) -> bool {
-    let fraction = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    let fraction = mantissa
+        .split_once('.')
+        .map_or(0, |(_, fraction)| fraction.len());
     let exponent: i64 = exponent.parse().unwrap_or(i64::MIN);
     (fraction as i64).saturating_sub(exponent) <= i64::from(NUMERIC_DIGITS_MAX)
 }
