@@ -7,7 +7,6 @@ use super::check::{checks_of, column_position};
 use super::from::table_scope;
 use super::scope::Scope;
 use super::select::filter;
-use super::statement::change;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
@@ -64,7 +63,7 @@ impl<'a> Binder<'a> {
             table,
             target: unplanned(),
         };
-        Ok(change(Statement::Update(update), plan))
+        Ok(LogicalStatement::Change(Statement::Update(update), plan))
     }
 
     /// Binds a DELETE.
@@ -94,7 +93,7 @@ impl<'a> Binder<'a> {
             table,
             target: unplanned(),
         };
-        Ok(change(Statement::Delete(delete), plan))
+        Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
 
     /// TRUNCATE is a DELETE of all rows.
@@ -117,7 +116,7 @@ impl<'a> Binder<'a> {
             table,
             target: unplanned(),
         };
-        Ok(change(Statement::Delete(delete), plan))
+        Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
 
     /// The table that is changed, a scan of it, and what names mean.

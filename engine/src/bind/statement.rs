@@ -3,7 +3,6 @@
 use super::Binder;
 use crate::error::Result;
 use crate::parse::refuse;
-use crate::plan::Statement;
 use crate::plan::logical::{LogicalStatement, Query};
 use sqlparser::ast::{self, ObjectType};
 
@@ -64,12 +63,4 @@ impl<'a> Binder<'a> {
             _ => refuse("EXPLAIN of this statement", None),
         }
     }
-}
-
-/// A statement whose plan is filled in later.
-pub(super) fn change(
-    statement: Statement,
-    plan: crate::plan::logical::Logical,
-) -> LogicalStatement {
-    LogicalStatement::Change(statement, plan)
 }
