@@ -58,12 +58,6 @@ impl<T> Protected<T> {
         // that gives its count back.
         (!old.is_null()).then(|| Retirable(unsafe { Arc::from_raw(old) }))
     }
-
-    /// What it points to, without concurrency.
-    pub fn get_mut(&mut self) -> Option<&T> {
-        // SAFETY: `&mut self`: nobody takes the value meanwhile.
-        unsafe { self.0.get_mut().as_ref() }
-    }
 }
 
 impl<T> Drop for Protected<T> {

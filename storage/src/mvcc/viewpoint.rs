@@ -82,11 +82,6 @@ impl<'r> Viewpoint<'r> {
         }
     }
 
-    /// Whether this very command wrote it.
-    pub fn is_own_command(&self, resolved: Resolved) -> bool {
-        matches!(resolved, Resolved::Own(command) if command >= self.command)
-    }
-
     /// The transaction behind a stamp that is in the way, to be named in a conflict.
     pub fn rival(&self, resolved: Resolved) -> TransactionId {
         let timeline = self.registration.timeline();

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids::{BlockNo, IndexId, RowId, Slot, TableId};
 use crate::limits::COLUMNS_MAX;
 use crate::maintenance::{Write, WriteKind};
+use crate::table::Found;
 use std::sync::Arc;
 
 /// One step of DDL, with the way back.
@@ -153,7 +154,7 @@ impl Transaction {
         let viewpoint = self.registration.viewpoint(u64::MAX);
         let mut at = RowId::new(BlockNo(0), Slot(0));
         while at < end {
-            let mut found = crate::table::Found::default();
+            let mut found = Found::default();
             at = table
                 .rows
                 .collect(&viewpoint, at, end, usize::MAX, &mut found);

@@ -21,6 +21,9 @@
 //! undo log, read backwards.
 //!
 //! Isolation is snapshot isolation: write skew is possible.
+//!
+//! Garbage collection waits for the oldest snapshot: a transaction or a view that is kept open keeps
+//! everything that was replaced since.
 
 mod commit;
 mod core;

@@ -12,10 +12,11 @@
 //! entries under it before they return from their write, so of two concurrent inserts of one key
 //! the second finds the first's entry.
 
-use super::Transaction;
+use super::{RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::RowId;
+use crate::mvcc::Resolved;
 
 impl Transaction {
     /// Fails if another row than `own` has the key, or may come to have it.
@@ -50,7 +51,7 @@ impl Transaction {
         for link in block.chain(slot, &self.registration) {
             let resolved = viewpoint.resolve(|| link.stamp());
             let is_seen = viewpoint.sees_resolved(resolved);
-            if !is_seen && resolved == crate::mvcc::Resolved::Nothing {
+            if !is_seen && resolved == Resolved::Nothing {
                 // Rolled back, or being so.
                 continue;
             }
@@ -79,7 +80,7 @@ impl Transaction {
 }
 
 /// The error for a key that another row has.
-fn duplicate(table: &TableEntry, index: &IndexEntry, row: &crate::block::RowRef<'_>) -> Error {
+fn duplicate(table: &TableEntry, index: &IndexEntry, row: &RowRef<'_>) -> Error {
     Error::UniqueViolation {
         table: table.def.name.clone(),
         constraint: index.def.name.clone(),

@@ -2,7 +2,7 @@
 
 use super::{Mark, Transaction};
 use crate::block::{RowRef, Written};
-use crate::catalog::TableEntry;
+use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::maintenance::{Write, WriteKind};
@@ -124,7 +124,7 @@ impl Transaction {
         id: RowId,
         changes: Option<&[(ColumnId, ValueRef<'_>)]>,
     ) -> Result<()> {
-        let concerned = |index: &&Arc<crate::catalog::IndexEntry>| {
+        let concerned = |index: &&Arc<IndexEntry>| {
             changes.is_none_or(|changes| changes.iter().any(|(column, _)| index.covers(*column)))
         };
         let mut indexes = table.indexes.iter().filter(concerned).peekable();
