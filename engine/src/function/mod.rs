@@ -3,6 +3,19 @@
 //! Operators are functions too, under their own names (`+`, `=`, `~~` for LIKE, `||`), as in
 //! PostgreSQL's `pg_operator`. The binder asks [`resolve`] with the name and the argument types
 //! and gets the [`Overload`] and the casts to insert, by PostgreSQL's rules of resolution.
+//!
+//! ```text
+//!  resolve, registry         from a name and types to an overload
+//!  kernel, native            from one closure to the scalar and the array form
+//!  arithmetic, comparison,   the overloads, one file a family
+//!  like, math, moment, ..
+//!  decimal, calendar,        what they compute with
+//!  interval
+//!  text, cast, aggregate     values as text, casts, accumulators
+//! ```
+//!
+//! A test runs every overload over random rows in both forms and compares; another holds several
+//! hundred expressions against PostgreSQL's own answers.
 
 pub mod aggregate;
 pub mod cast;
@@ -87,9 +100,9 @@ pub struct Overload {
     pub volatility: Volatility,
     /// Whether a NULL argument makes the result NULL without a call.
     pub strict: bool,
-    /// Over scalars.
+    /// Over scalars. That of a strict function must not be called with a NULL: the caller answers.
     pub scalar: ScalarKernel,
-    /// Over arrays.
+    /// Over arrays, NULLs included.
     pub vector: VectorKernel,
     /// One line for the manual.
     pub doc: &'static str,

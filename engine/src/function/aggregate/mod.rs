@@ -1,9 +1,9 @@
 //! Aggregate functions over groups.
 //!
 //! An [`Accumulator`] keeps the state of all groups of one operator in typed vectors, indexed by
-//! group number, and takes a batch of rows at once. One file a family: [`sum`] (sum, avg),
-//! [`extreme`] (min, max), [`fold`] (count, bool and bit), [`spread`] (variance and its relatives),
-//! `string_agg` in [`fold`]. NULLs take part in none of them, but for `count(*)`; a group without
+//! group number, and takes a batch of rows at once. One file a family: `sum` (sum, avg),
+//! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
+//! `string_agg` in `fold`. NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
 
 mod extreme;

@@ -45,3 +45,15 @@ fn a_varchar_compares_as_text() {
     let found = resolve("=", &[Some(DataType::Varchar(Some(5))), None]).unwrap();
     assert_eq!(found.overload.arguments, [DataType::Text, DataType::Text]);
 }
+
+#[test]
+fn a_misspelt_function_is_guessed() {
+    let error = resolve("lenght", &[Some(DataType::Text)]).unwrap_err();
+    assert_eq!(error.message(), "function lenght(text) does not exist");
+    assert!(
+        error
+            .hint()
+            .expect("a hint")
+            .ends_with("Perhaps you meant \"length\".")
+    );
+}

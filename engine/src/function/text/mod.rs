@@ -1,7 +1,7 @@
 //! Values from and to PostgreSQL's text form.
 //!
-//! One file a family: [`number`], [`datetime`] (reading) and [`show`] (writing) for dates and
-//! times, [`interval`], [`binary`] for booleans, bytea and uuid. What is written reads back as the
+//! One file a family: `number`, `datetime` (reading) and `show` (writing) for dates and
+//! times, `interval`, `binary` for booleans, bytea and uuid. What is written reads back as the
 //! same value: a property test holds each type to that.
 
 mod binary;
