@@ -120,7 +120,9 @@ impl std::error::Error for Error {
 impl From<remora_storage::Error> for Error {
     fn from(source: remora_storage::Error) -> Self {
         let mut error = Self::new(source.sqlstate(), source.to_string());
-        if let remora_storage::Error::UniqueViolation { detail, .. } = &source {
+        if let remora_storage::Error::UniqueViolation { detail, .. }
+        | remora_storage::Error::DuplicateKeys { detail, .. } = &source
+        {
             error.0.detail = Some(detail.clone());
         }
         if source.is_retryable() {

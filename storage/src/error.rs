@@ -40,6 +40,14 @@ pub enum Error {
         /// PostgreSQL's detail, e.g. `Key (id)=(1) already exists.`
         detail: String,
     },
+    /// A unique index cannot be made over rows that have a key twice.
+    #[error("could not create unique index \"{index}\"")]
+    DuplicateKeys {
+        /// The index.
+        index: String,
+        /// PostgreSQL's detail, e.g. `Key (id)=(1) is duplicated.`
+        detail: String,
+    },
     /// A table, index or relation of this name exists already.
     #[error("relation \"{0}\" already exists")]
     DuplicateRelation(String),
@@ -156,7 +164,7 @@ impl Error {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Self::Conflict { .. } | Self::SchemaConflict { .. } => "40001",
-            Self::UniqueViolation { .. } => "23505",
+            Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",
             Self::LimitExceeded { .. } => "54000",

@@ -36,11 +36,12 @@ impl<'a> Binder<'a> {
             whens.push(self.condition(condition, "CASE/WHEN", place)?);
             results.push(self.expr(&branch.result, cx)?);
         }
+        // ELSE speaks first about the common type, as in PostgreSQL.
         if let Some(result) = else_result {
-            results.push(self.expr(result, cx)?);
+            results.insert(0, self.expr(result, cx)?);
         }
         let (mut results, data_type) = self.unify(results, "CASE", at)?;
-        let otherwise = else_result.is_some().then(|| results.pop()).flatten();
+        let otherwise = else_result.is_some().then(|| results.remove(0));
         Ok(Bound::Typed(Expr {
             kind: ExprKind::Case {
                 branches: whens.into_iter().zip(results).collect(),

@@ -165,9 +165,8 @@ impl Transaction {
                     index.index.get(&key, &mut others);
                     if !others.is_empty() {
                         let key = table.describe_key(index, row);
-                        return Err(Error::UniqueViolation {
-                            table: table.def.name.clone(),
-                            constraint: index.def.name.clone(),
+                        return Err(Error::DuplicateKeys {
+                            index: index.def.name.clone(),
                             detail: format!("Key {key} is duplicated."),
                         });
                     }
