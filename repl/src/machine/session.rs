@@ -126,17 +126,22 @@ impl Worker {
         let _guard = ExitOnPanic;
         for job in jobs {
             self.answer(&job);
-            let mut unanswered = self.cancel.unanswered.lock();
-            *unanswered -= 1;
-            // A cancel that came after the statement had ended was meant for that statement.
-            self.cancel.handle.clear();
         }
+    }
+
+    /// A cancel that came after the statement had ended was meant for that statement. One that
+    /// comes after its answer is meant for the next: so this is done before the answer is written.
+    fn end_statement(&self) {
+        let mut unanswered = self.cancel.unanswered.lock();
+        *unanswered -= 1;
+        self.cancel.handle.clear();
     }
 
     fn answer(&self, job: &Job) {
         let start = Instant::now();
         let result = self.connection.run(&job.sql, job.params.as_slice());
         let elapsed = start.elapsed();
+        self.end_statement();
         match result {
             Ok(outcome) => self
                 .output
