@@ -76,6 +76,10 @@ impl<'stmt> Rows<'stmt> {
     ///
     /// # Errors
     /// What the query meets on its way to the row. In a transaction it then counts as failed.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "fallible and lending, and named as in rusqlite"
+    )]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         match &mut self.source {
             Source::Point => {
