@@ -1,4 +1,5 @@
-//! What documents name exists: paths of this repository, and constants of its code.
+//! What documents name exists, paths of this repository and constants of its code; and the examples
+//! of `docs/sql.md` give what they say.
 //!
 //! A fact written twice drifts apart. Documents therefore *name* the place where a fact lives, and
 //! this test fails when the place has gone.
@@ -99,4 +100,84 @@ fn a_missing_path_would_be_seen() {
         spans("`a` b `c`\n```\n`d`\n```\n`e`"),
         [(1, "a"), (1, "c"), (5, "e")]
     );
+}
+
+/// One statement of an example, and the lines that it is said to give.
+struct Example {
+    sql: String,
+    expected: Vec<String>,
+}
+
+/// The statements of one fenced block: each ends with a line that has its last semicolon; what is
+/// said of it stands behind `-->`, on that line or on the ones that follow.
+fn examples(block: &str) -> Vec<Example> {
+    let mut examples: Vec<Example> = Vec::new();
+    let mut open = false;
+    for line in block.lines() {
+        let (sql, said) = match line.split_once("-->") {
+            Some((sql, said)) => (sql.trim_end(), Some(said.trim_end())),
+            None => (line.trim_end(), None),
+        };
+        if !sql.is_empty() {
+            if !open {
+                examples.push(Example {
+                    sql: String::new(),
+                    expected: Vec::new(),
+                });
+            }
+            let example = examples.last_mut().expect("one was pushed");
+            example.sql.push_str(sql);
+            example.sql.push('\n');
+            open = !sql.ends_with(';');
+        }
+        if let (Some(said), Some(example)) = (said, examples.last_mut()) {
+            example
+                .expected
+                .push(said.strip_prefix(' ').unwrap_or(said).to_owned());
+        }
+    }
+    examples
+}
+
+/// What a statement gives: a line a row, or the SQLSTATE of its error.
+fn outcome(conn: &remora::Connection, sql: &str) -> Vec<String> {
+    let outcome = match conn.run(sql, []) {
+        Ok(outcome) => outcome,
+        Err(error) => return vec![error.sqlstate().to_owned()],
+    };
+    let Some(rows) = outcome.rows else {
+        return Vec::new();
+    };
+    let line = |row: remora::Row<'_>| {
+        let texts = row.values().zip(rows.columns()).map(|(value, column)| {
+            let text = remora::function::text::format(value, column.data_type);
+            text.unwrap_or_else(|| "NULL".to_owned())
+        });
+        texts.collect::<Vec<_>>().join("|")
+    };
+    rows.iter().map(line).collect()
+}
+
+#[test]
+fn the_examples_of_the_sql_page_give_what_they_say() {
+    let page = read(&root().join("docs/sql.md"));
+    let blocks = page
+        .split("```sql\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or(""));
+    let mut count = 0;
+    for block in blocks {
+        let database = remora::Database::in_memory().expect("a database in memory");
+        let conn = database.connect().expect("a connection");
+        for example in examples(block) {
+            assert_eq!(
+                outcome(&conn, &example.sql),
+                example.expected,
+                "{}",
+                example.sql
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 30, "the page has examples");
 }

@@ -217,7 +217,7 @@ fn types_that_do_not_fit_are_refused() {
         (
             "SELECT CASE WHEN true THEN 1 ELSE true END",
             state::DATATYPE_MISMATCH,
-            "CASE types integer and boolean cannot be matched",
+            "CASE types boolean and integer cannot be matched",
         ),
         (
             "SELECT true::date",
