@@ -1,8 +1,10 @@
 //! Constant folding: what is the same for every row is computed once, here.
 //!
-//! Never is an error raised early or lost: an expression whose evaluation fails is left as it is
-//! and fails when, and only if, a row reaches it. `CASE WHEN a = 0 THEN 0 ELSE 1/0 END` thus plans.
-//! Only IMMUTABLE functions are folded: a plan may be kept and run again.
+//! Never is an error raised early: an expression whose evaluation fails is left as it is and fails
+//! when, and only if, a row reaches it. `CASE WHEN a = 0 THEN 0 ELSE 1/0 END` thus plans. Only
+//! IMMUTABLE functions are folded: a plan may be kept and run again. A strict function with a NULL
+//! written among its arguments is NULL whatever the others are, and, as in PostgreSQL, they are not
+//! evaluated: `NULL > a / 0` is no error.
 
 use crate::function::cast::cast_value;
 use crate::function::{EvalContext, Volatility};
@@ -61,13 +63,19 @@ pub(super) fn fold(expr: Expr) -> Expr {
         ExprKind::Call {
             overload,
             ref arguments,
+        } if overload.strict && arguments.iter().any(is_null) => {
+            Expr::literal(Value::Null, data_type)
+        }
+        ExprKind::InList { ref input, .. } if is_null(input) => {
+            Expr::literal(Value::Null, data_type)
+        }
+        ExprKind::Call {
+            overload,
+            ref arguments,
         } if overload.volatility == Volatility::Immutable => {
             let Some(values) = literals(arguments) else {
                 return expr;
             };
-            if overload.strict && values.iter().any(|value| value.is_null()) {
-                return Expr::literal(Value::Null, data_type);
-            }
             match (overload.scalar)(&values, &EvalContext::default()) {
                 Ok(value) => Expr::literal(value, data_type),
                 Err(_) => expr,
@@ -104,6 +112,11 @@ pub(super) fn fold(expr: Expr) -> Expr {
         ExprKind::Coalesce(parts) => fold_coalesce(parts, data_type),
         kind => Expr { kind, data_type },
     }
+}
+
+/// Whether a NULL stands there.
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Literal(Value::Null))
 }
 
 /// The values, if all are constants.
