@@ -16,6 +16,7 @@
 //! - A manifest that can be read names only an image that is synced.
 //! - Every commit is in the image (timestamp <= C) or in the log from the manifest's position on.
 //! - One checkpoint runs at a time.
+//! - While an image is written there are, beside it, only those that a manifest names.
 //!
 //! If we crash: before 3 the old manifest and all it needs remain, and a part of an image that
 //! nobody names, which the next opening removes; in 3 see `manifest`; between 3 and 4 stale files
@@ -134,6 +135,9 @@ impl Checkpointer {
         })?;
         let start = self.log.segment_of(moment.lsn)?;
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
+        // One that failed as its manifest was installed has left an image that nobody names: tried
+        // again and again, checkpoints would fill the medium. What is not removed here is later.
+        let _ = sweep(&*self.disk);
         let number = sweep::next_image_number(&*self.disk)?;
         let image = self.write_image(&moment, number).inspect_err(|_| {
             // The error matters more than the leftover, which the next opening removes.

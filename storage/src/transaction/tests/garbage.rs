@@ -159,3 +159,39 @@ fn a_settled_table_stays_settled_through_updates() {
     assert!(is_settled(&core));
     assert_eq!(get(&mut core.begin().unwrap(), 7), Some(9));
 }
+
+/// Tables come and go all day. What each of them took, rows, indexes and versions, must come back.
+#[test]
+fn a_dropped_table_gives_everything_back() {
+    let core = core();
+    let all = || {
+        let lines = core.ledger().entries().into_iter();
+        let lines = lines.filter(|line| line.owner != Owner::Pool);
+        lines.map(|line| line.bytes).sum::<u64>()
+    };
+    let baseline = all();
+    for round in 0..3 {
+        create(&core, DataType::Integer);
+        let mut tx = core.begin().unwrap();
+        for k in 0..1000 {
+            insert(&mut tx, k, k).unwrap();
+        }
+        tx.commit().unwrap();
+        let mut tx = core.begin().unwrap();
+        for k in 0..1000 {
+            assert!(update(&mut tx, k, k + round).unwrap());
+        }
+        tx.commit().unwrap();
+        // The versions of the updates may still wait when the table goes, or not.
+        if round == 1 {
+            core.collect_garbage();
+        }
+        let mut tx = core.begin().unwrap();
+        tx.begin_command();
+        let id = t(&tx).def.id;
+        tx.drop_table(id).unwrap();
+        tx.commit().unwrap();
+        assert_eq!(core.collect_garbage(), 0);
+        assert_eq!(all(), baseline, "round {round}");
+    }
+}
