@@ -1,5 +1,6 @@
 //! Machine mode, driven as another program would: through the pipes of the built binary.
 
+use remora_tests::watchdog::{LIFE_MAX, Watchdog};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -10,6 +11,7 @@ struct Remora {
     process: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
+    _watchdog: Watchdog,
 }
 
 impl Remora {
@@ -22,6 +24,7 @@ impl Remora {
             .spawn()
             .expect("the binary starts");
         Self {
+            _watchdog: Watchdog::new(&process, LIFE_MAX),
             input: process.stdin.take(),
             output: BufReader::new(process.stdout.take().expect("a pipe")),
             process,

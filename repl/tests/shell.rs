@@ -3,6 +3,7 @@
 mod common;
 
 use common::{remora, remora_with};
+use remora_tests::watchdog::{LIFE_MAX, Watchdog};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -259,6 +260,7 @@ fn a_reader_that_goes_away_is_no_error() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
+    let _watchdog = Watchdog::new(&child, LIFE_MAX);
     let mut first = String::new();
     let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
     out.read_line(&mut first).expect("a line");

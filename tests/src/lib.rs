@@ -6,3 +6,4 @@ pub mod machine;
 pub mod random;
 pub mod session;
 pub mod source;
+pub mod watchdog;

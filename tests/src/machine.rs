@@ -1,5 +1,6 @@
 //! A child process `remora --ndjson`, driven from here.
 
+use crate::watchdog::{LIFE_MAX, Watchdog};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub struct Machine {
     /// `None` once the input has ended.
     stdin: Option<ChildStdin>,
     answers: Receiver<Value>,
+    _watchdog: Watchdog,
 }
 
 /// The program beside the one that runs, where cargo puts both.
@@ -47,6 +49,7 @@ impl Machine {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
+        let watchdog = Watchdog::new(&child, LIFE_MAX);
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the child has no pipes"));
         };
@@ -66,6 +69,7 @@ impl Machine {
             child,
             stdin: Some(stdin),
             answers,
+            _watchdog: watchdog,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The program as its users run it.
 
+use remora_tests::watchdog::{LIFE_MAX, Watchdog};
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
@@ -43,6 +44,7 @@ pub(crate) fn remora_with<S: AsRef<OsStr>>(
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
+    let _watchdog = Watchdog::new(&child, LIFE_MAX);
     let mut stdin = child.stdin.take().expect("its input is a pipe");
     // A program that ends early does not read all of it.
     let _ = stdin.write_all(input);
