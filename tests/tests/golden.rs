@@ -34,6 +34,7 @@ stories! {
     dirty_read,
     durable,
     failed_statement,
+    literals,
     lost_update,
     nulls,
     repeatable_read,

@@ -2,11 +2,12 @@
 
 use super::{Binder, Bound, Unknown, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::calendar::{HOUR, MINUTE};
 use crate::function::text;
 use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
-use remora_storage::{DataType, Value};
+use remora_storage::{DataType, Interval, Value};
 use sqlparser::ast::{self, DateTimeField};
 
 impl Binder<'_> {
@@ -70,8 +71,16 @@ impl Binder<'_> {
         let Some(literal) = string(&value.value) else {
             return Err(name::syntax_error(&value.to_string(), at));
         };
+        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
+            return refuse("an INTERVAL with a precision", at);
+        }
         let whole = with_unit(literal.trim(), interval).map_err(|error| error.at(at))?;
         let value = text::parse(&whole, DataType::Interval).map_err(|error| error.at(at))?;
+        let last = interval.last_field.as_ref();
+        let value = match (value, last.or(interval.leading_field.as_ref())) {
+            (Value::Interval(whole), Some(field)) => Value::Interval(cut(whole, field)),
+            (value, _) => value,
+        };
         Ok(Bound::Typed(Expr::literal(value, DataType::Interval)))
     }
 }
@@ -89,11 +98,32 @@ pub(super) fn string(value: &ast::Value) -> Option<&str> {
     }
 }
 
+/// A number, in brackets or not, with a minus before it; `None` for any other expression.
+pub(super) fn negated(operand: &ast::Expr) -> Option<Result<Bound>> {
+    let mut operand = operand;
+    while let ast::Expr::Nested(inner) = operand {
+        operand = inner;
+    }
+    let ast::Expr::Value(value) = operand else {
+        return None;
+    };
+    let ast::Value::Number(digits, false) = &value.value else {
+        return None;
+    };
+    let negative = number(&format!("-{digits}"));
+    Some(
+        negative
+            .map(Bound::Typed)
+            .map_err(|error| error.at(place(value.span))),
+    )
+}
+
 /// An integer of the smallest type that holds it, else a NUMERIC; one with an exponent that takes
 /// it out of NUMERIC's 38 digits (`1e300`, `1e-300`) is a DOUBLE PRECISION, or it would be lost.
 fn number(digits: &str) -> Result<Expr> {
     let digits: String = digits.chars().filter(|c| *c != '_').collect();
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let unsigned = digits.strip_prefix('-').unwrap_or(&digits);
+    if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         if let Ok(n) = digits.parse::<i32>() {
             return Ok(Expr::literal(Value::Integer(n), DataType::Integer));
         }
@@ -121,18 +151,36 @@ fn holds(mantissa: &str, exponent: &str) -> bool {
     (fraction as i64).saturating_sub(exponent) <= i64::from(NUMERIC_DIGITS_MAX)
 }
 
-/// The text of an interval with the unit that follows its literal written into it.
+/// The text of an interval; to a bare number the unit is added that follows the literal.
 fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
     use DateTimeField as F;
     let bare = literal.parse::<f64>().is_ok();
     match (&interval.leading_field, &interval.last_field) {
-        (None, _) => Ok(literal.to_owned()),
-        (Some(F::Minute), Some(_)) => Err(Error::unsupported("INTERVAL .. MINUTE TO SECOND")),
-        (Some(_), Some(_)) if !bare => Ok(literal.to_owned()),
+        (Some(F::Minute), Some(_)) if literal.contains(':') => {
+            Err(Error::unsupported("INTERVAL 'm:s' MINUTE TO SECOND"))
+        }
         (Some(first), last) if bare => {
             let unit = last.as_ref().unwrap_or(first);
             Ok(format!("{literal} {}", unit.to_string().to_lowercase()))
         }
-        (Some(_), _) => Err(Error::unsupported("an INTERVAL cut to one field")),
+        _ => Ok(literal.to_owned()),
     }
+}
+
+/// `INTERVAL '..' DAY` has nothing below days, towards zero; fields above its unit it keeps.
+fn cut(whole: Interval, field: &DateTimeField) -> Interval {
+    use DateTimeField as F;
+    let mut left = whole;
+    match field {
+        F::Year | F::Years => left.months -= left.months % 12,
+        F::Hour | F::Hours => left.micros -= left.micros % HOUR,
+        F::Minute | F::Minutes => left.micros -= left.micros % MINUTE,
+        _ => {}
+    }
+    if matches!(field, F::Year | F::Years | F::Month | F::Months) {
+        (left.days, left.micros) = (0, 0);
+    } else if matches!(field, F::Day | F::Days) {
+        left.micros = 0;
+    }
+    left
 }

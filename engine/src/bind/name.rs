@@ -79,6 +79,13 @@ const RESERVED: &[&str] = &[
 
 /// The name that an identifier means: unquoted folded to lower case, at most 63 bytes long.
 pub(super) fn fold(ident: &Ident) -> Result<String> {
+    // The grammar's crate takes a string for an alias: `SELECT 'a' 'b'`.
+    if ident.quote_style == Some('\'') {
+        return Err(syntax_error(
+            &format!("'{}'", ident.value),
+            place(ident.span),
+        ));
+    }
     let name = match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),

@@ -1,7 +1,7 @@
 //! Operators, and the tests that are written like operators.
 
 use super::expr::{not, start};
-use super::{Binder, Bound, Context};
+use super::{Binder, Bound, Context, literal};
 use crate::error::{Error, Position, Result};
 use crate::parse::refuse;
 use crate::plan::{Expr, ExprKind};
@@ -74,8 +74,8 @@ impl<'a> Binder<'a> {
                 let operand = self.condition_of(operand, "NOT", cx)?;
                 return Ok(Bound::Typed(not(operand)));
             }
-            UnaryOperator::Minus => "-",
-            UnaryOperator::Plus => "+",
+            UnaryOperator::Minus => return self.sign("-", operand, cx),
+            UnaryOperator::Plus => return self.sign("+", operand, cx),
             UnaryOperator::BitwiseNot => "~",
             UnaryOperator::PGAbs => "@",
             UnaryOperator::PGSquareRoot => "|/",
@@ -83,6 +83,32 @@ impl<'a> Binder<'a> {
             other => return refuse(&format!("operator {other}"), start(operand)),
         };
         let at = start(operand);
+        let operand = self.expr(operand, cx)?;
+        self.call(name, vec![operand], at)
+    }
+
+    /// `-a`, `+a`. A minus before a number is part of it, before its type is chosen: `-2147483648`
+    /// is an INTEGER. A sign binds tighter than `^`, which the grammar's crate has the other way
+    /// round: it is moved down to the first operand of an unbracketed power.
+    fn sign(
+        &mut self,
+        name: &'static str,
+        operand: &'a ast::Expr,
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
+        let at = start(operand);
+        if let ast::Expr::BinaryOp { left, op, right } = operand
+            && operator_name(op) == Some("^")
+        {
+            let base = self.deeper(at, |binder| binder.sign(name, left, cx))?;
+            let power = self.expr(right, cx)?;
+            return self.call("^", vec![base, power], at);
+        }
+        if name == "-"
+            && let Some(literal) = literal::negated(operand)
+        {
+            return literal;
+        }
         let operand = self.expr(operand, cx)?;
         self.call(name, vec![operand], at)
     }

@@ -22,7 +22,7 @@ pub mod cast;
 pub mod text;
 
 mod arithmetic;
-mod calendar;
+pub(crate) mod calendar;
 mod clock;
 mod comparison;
 mod decimal;

@@ -27,7 +27,7 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
         return Err(undefined(name, arguments));
     }
     let types: Vec<ArgumentType> = arguments.iter().map(|t| t.map(base)).collect();
-    let overload = match polymorphic(name, &types, overloads)? {
+    let overload = match polymorphic(name, &types, arguments, overloads)? {
         Some(overload) => overload,
         None => {
             let signatures: Vec<Signature> = overloads
@@ -59,6 +59,7 @@ pub(super) fn base(data_type: DataType) -> DataType {
 fn polymorphic(
     name: &str,
     types: &[ArgumentType],
+    arguments: &[ArgumentType],
     overloads: &[&'static Overload],
 ) -> Result<Option<&'static Overload>> {
     let of_type = |t: DataType| {
@@ -72,7 +73,8 @@ fn polymorphic(
             of_type(cast::common_type(types, &name.to_uppercase())?)
         }
         "nullif" | "is_distinct_from" | "is_not_distinct_from" if types.len() == 2 => {
-            of_type(cast::common_type(types, "=")?)
+            // They mean the `=` of these types, and fail as it does.
+            of_type(resolve("=", arguments)?.overload.arguments[0])
         }
         "pg_typeof" if types.len() == 1 => of_type(types[0].unwrap_or(DataType::Text)),
         // Everything can be written as text.

@@ -111,6 +111,18 @@ fn deep_and_long_texts_are_errors() {
     );
 }
 
+/// A long text is written over several lines, as PostgreSQL allows.
+#[test]
+fn strings_with_a_line_break_between_them_are_one() {
+    let text = |sql: &str| match &parse(sql).unwrap()[0].syntax {
+        Syntax::Statement(statement) => statement.to_string(),
+        Syntax::Checkpoint => String::new(),
+    };
+    assert_eq!(text("SELECT 'a'\n  'b' -- c\n 'd'"), "SELECT 'abd'");
+    assert_eq!(text("SELECT E'a'\n'b'"), "SELECT E'ab'");
+    assert_eq!(text("SELECT 1<-2, 1>=-?"), "SELECT 1 < -2, 1 >= -$1");
+}
+
 proptest! {
     /// Random words from SQL's vocabulary never panic.
     #[test]

@@ -3,10 +3,14 @@
 //! PostgreSQL itself has no `?` placeholders, and its operator characters include the question
 //! mark, so that `a>?` would read as one operator. Here the drivers' habit wins over the JSON
 //! operators. `?` takes the number after the largest so far, as in SQLite.
+//!
+//! Two of PostgreSQL's rules the grammar's crate does not know: an operator does not end in `+` or
+//! `-` unless it has one of PostgreSQL's stranger characters (`a<-1` is `a < -1`), and strings with
+//! a line break between them are one.
 
 use crate::error::{Error, Position, Result, state};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect};
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::any::TypeId;
 
 /// As many parameters as PostgreSQL's protocol can carry.
@@ -51,12 +55,93 @@ impl Dialect for Lexical {
 /// Splits a text into tokens with their places, blanks and comments included.
 pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let dialect = Lexical(PostgreSqlDialect {});
-    Tokenizer::new(&dialect, sql)
+    let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|error| {
             Error::new(state::SYNTAX_ERROR, lower_first(&error.message))
                 .at(position(error.location))
-        })
+        })?;
+    let mut found = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        match &token.token {
+            Token::CustomBinaryOperator(operator) => match split_signs(operator) {
+                Some((before, signs)) => push_split(&mut found, &token, before, signs),
+                None => found.push(token),
+            },
+            Token::SingleQuotedString(more) => match string_before_break(&found) {
+                Some(at) => continue_string(&mut found, at, more),
+                None => found.push(token),
+            },
+            _ => found.push(token),
+        }
+    }
+    Ok(found)
+}
+
+/// The signs at the end of an operator that are not part of it, and what is before them.
+fn split_signs(operator: &str) -> Option<(&str, &str)> {
+    let strange = |c: char| "~!@#%^&|`".contains(c);
+    if operator.contains(strange) {
+        return None;
+    }
+    // Of an operator that is nothing but signs, the first is the operator.
+    let end = operator.trim_end_matches(['+', '-']).len().max(1);
+    (end < operator.len()).then(|| operator.split_at(end))
+}
+
+fn push_split(found: &mut Vec<TokenWithSpan>, whole: &TokenWithSpan, before: &str, signs: &str) {
+    let mut start = whole.span.start;
+    let first = match before {
+        "<" => Token::Lt,
+        ">" => Token::Gt,
+        "<=" => Token::LtEq,
+        ">=" => Token::GtEq,
+        "<>" => Token::Neq,
+        "=" => Token::Eq,
+        "+" => Token::Plus,
+        "-" => Token::Minus,
+        "*" => Token::Mul,
+        "/" => Token::Div,
+        "<<" => Token::ShiftLeft,
+        ">>" => Token::ShiftRight,
+        other => Token::CustomBinaryOperator(other.to_owned()),
+    };
+    let signs = signs.chars().map(|sign| match sign {
+        '-' => (Token::Minus, 1),
+        _ => (Token::Plus, 1),
+    });
+    for (token, width) in std::iter::once((first, before.len() as u64)).chain(signs) {
+        let end = Location::new(start.line, start.column + width);
+        found.push(TokenWithSpan::new(token, Span::new(start, end)));
+        start = end;
+    }
+}
+
+/// Where the string is that ends the tokens but for blanks with a line break among them.
+fn string_before_break(found: &[TokenWithSpan]) -> Option<usize> {
+    let mut broken = false;
+    for (at, token) in found.iter().enumerate().rev() {
+        match &token.token {
+            Token::Whitespace(Whitespace::Newline | Whitespace::SingleLineComment { .. }) => {
+                broken = true;
+            }
+            Token::Whitespace(Whitespace::Space | Whitespace::Tab) => {}
+            Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_) if broken => {
+                return Some(at);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn continue_string(found: &mut Vec<TokenWithSpan>, at: usize, more: &str) {
+    found.truncate(at + 1);
+    if let Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) =
+        &mut found[at].token
+    {
+        text.push_str(more);
+    }
 }
 
 /// Rewrites a statement's placeholders to `$n` and counts them.

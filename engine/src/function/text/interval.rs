@@ -22,28 +22,24 @@ struct Sum {
 const ONE: i128 = 1_000_000;
 
 impl Sum {
-    /// Adds `amount` millionths of the unit; false where there is no such unit.
+    /// Adds `amount` millionths of a unit that [`unit`] knows; false where there is no such unit.
     fn add(&mut self, amount: i128, unit: &str) -> bool {
         match unit {
-            "millennium" | "millennia" | "mil" | "mils" => self.months_of(amount, 12_000),
-            "century" | "centuries" | "cent" | "c" => self.months_of(amount, 1200),
-            "decade" | "decades" | "dec" | "decs" => self.months_of(amount, 120),
-            "year" | "years" | "yr" | "yrs" | "y" => self.months_of(amount, 12),
-            "month" | "months" | "mon" | "mons" => {
+            "millennium" => self.months_of(amount, 12_000),
+            "century" => self.months_of(amount, 1200),
+            "decade" => self.months_of(amount, 120),
+            "year" => self.months_of(amount, 12),
+            "month" => {
                 self.months += amount / ONE;
                 self.days_of(amount % ONE, 30);
             }
-            "week" | "weeks" | "w" => self.days_of(amount, 7),
-            "day" | "days" | "d" => self.days_of(amount, 1),
-            "hour" | "hours" | "hr" | "hrs" | "h" => self.micros += amount * 3600,
-            "minute" | "minutes" | "min" | "mins" | "m" => self.micros += amount * 60,
-            "second" | "seconds" | "sec" | "secs" | "s" => self.micros += amount,
-            "millisecond" | "milliseconds" | "msec" | "msecs" | "ms" | "millisecon" => {
-                self.micros += round(amount, 1000);
-            }
-            "microsecond" | "microseconds" | "usec" | "usecs" | "us" | "microsecon" => {
-                self.micros += round(amount, ONE);
-            }
+            "week" => self.days_of(amount, 7),
+            "day" => self.days_of(amount, 1),
+            "hour" => self.micros += amount * 3600,
+            "minute" => self.micros += amount * 60,
+            "second" => self.micros += amount,
+            "millisecond" => self.micros += round(amount, 1000),
+            "microsecond" => self.micros += round(amount, ONE),
             _ => return false,
         }
         true
@@ -59,14 +55,31 @@ impl Sum {
         self.micros += total % ONE * i128::from(DAY) / ONE;
     }
 
+    /// Whatever cannot be held is the text's fault (22015), not that of a calculation (22008).
     fn finish(self, text: &str) -> Result<Interval> {
         let narrow = |n: i128| i64::try_from(n).map_err(|_| too_large(text));
         let (months, days) = (narrow(self.months)?, narrow(self.days)?);
-        if i32::try_from(days).is_err() {
-            return Err(too_large(text));
-        }
-        calendar::interval(months, days, narrow(self.micros)?)
+        calendar::interval(months, days, narrow(self.micros)?).map_err(|_| too_large(text))
     }
+}
+
+/// The unit that a word means, by its one name.
+fn unit(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "millennium" | "millennia" | "mil" | "mils" => "millennium",
+        "century" | "centuries" | "cent" | "c" => "century",
+        "decade" | "decades" | "dec" | "decs" => "decade",
+        "year" | "years" | "yr" | "yrs" | "y" => "year",
+        "month" | "months" | "mon" | "mons" => "month",
+        "week" | "weeks" | "w" => "week",
+        "day" | "days" | "d" => "day",
+        "hour" | "hours" | "hr" | "hrs" | "h" => "hour",
+        "minute" | "minutes" | "min" | "mins" | "m" => "minute",
+        "second" | "seconds" | "sec" | "secs" | "s" => "second",
+        "millisecond" | "milliseconds" | "msec" | "msecs" | "ms" | "millisecon" => "millisecond",
+        "microsecond" | "microseconds" | "usec" | "usecs" | "us" | "microsecon" => "microsecond",
+        _ => return None,
+    })
 }
 
 fn round(amount: i128, divisor: i128) -> i128 {
@@ -122,7 +135,7 @@ fn parse_units(body: &str) -> Option<Sum> {
         return None;
     }
     let mut ago = false;
-    if let Some(Token::Word("ago")) = tokens.last() {
+    if let [_, .., Token::Word("ago")] = tokens[..] {
         tokens.pop();
         ago = true;
     }
@@ -139,8 +152,10 @@ fn sum_tokens(tokens: &[Token<'_>]) -> Option<Sum> {
     let mut at = 0;
     while at < tokens.len() {
         match (&tokens[at], tokens.get(at + 1)) {
-            (Token::Number(amount), Some(Token::Word(unit))) => {
-                if units.contains(unit) || !sum.add(*amount, unit) {
+            (Token::Number(amount), Some(Token::Word(word))) => {
+                // Each field once, however it is spelled.
+                let unit = unit(word)?;
+                if units.contains(&unit) || !sum.add(*amount, unit) {
                     return None;
                 }
                 units.push(unit);
@@ -158,7 +173,10 @@ fn sum_tokens(tokens: &[Token<'_>]) -> Option<Sum> {
                 units.push(":");
                 sum.micros += micros;
             }
-            (Token::YearMonth(months), _) => sum.months += months,
+            (Token::YearMonth(months), _) if !units.contains(&"year") => {
+                units.push("year");
+                sum.months += months;
+            }
             _ => return None,
         }
         at += 1;
@@ -191,6 +209,9 @@ fn token(text: &str) -> Option<(Token<'_>, &str)> {
         let end = after
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(after.len());
+        if after[end..].starts_with('-') {
+            return None; // A date.
+        }
         let months: i128 = after[..end].parse().ok().filter(|months| *months < 12)?;
         let years: i128 = body.parse().ok()?;
         return Some((
