@@ -7,8 +7,10 @@
 //!    index);
 //! 2. a range: equalities on a prefix of the key columns, then at most one column with bounds.
 //!
-//! Parts that the keys express exactly are dropped. Bounds stay as a filter as well: a NULL bound
-//! or NULLs beyond an open end are then the filter's to judge, not the index's.
+//! Parts that the keys express exactly are dropped: a NULL among the keys finds nothing, here as
+//! in a filter. A lone bound stays as a filter as well where the column may be NULL, because beyond
+//! the open end stand the NULLs, which the index finds and the filter does not let pass. So do
+//! bounds of CHAR, whose trailing blanks count in a key but not in a comparison.
 //!
 //! A column may stand within a cast that keeps order and loses nothing (INTEGER to BIGINT, VARCHAR
 //! to TEXT): then the other side is brought to the column's type, if it has the same value there.
@@ -56,8 +58,8 @@ fn choose(mut scan: Scan) -> Scan {
     let facts: Vec<Option<(ColumnId, Fact)>> =
         scan.filter.iter().map(|part| fact(part, &scan)).collect();
     let candidates = scan.table.indexes.iter();
-    let choices =
-        candidates.filter_map(|index| points(index, &facts).or_else(|| range(index, &facts)));
+    let choices = candidates
+        .filter_map(|index| points(index, &facts).or_else(|| range(index, &facts, &scan)));
     // The first of equals wins: the primary key's index is first.
     let best = choices.reduce(|best, next| if next.score > best.score { next } else { best });
     if let Some(choice) = best {
@@ -109,7 +111,11 @@ fn points(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option
 }
 
 /// Equalities on a prefix, then bounds on one ascending column.
-fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<Choice> {
+fn range(
+    index: &Arc<IndexEntry>,
+    facts: &[Option<(ColumnId, Fact)>],
+    scan: &Scan,
+) -> Option<Choice> {
     if index.def.kind != IndexKind::Ordered {
         return None;
     }
@@ -120,10 +126,7 @@ fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<
     while let Some(column) = after {
         match equality(facts, column.column) {
             Some((position, [value])) => {
-                // A parameter could be NULL, which an index would find.
-                if matches!(value.kind, ExprKind::Literal(_)) {
-                    used.push(position);
-                }
+                used.push(position);
                 prefix.push(value.clone());
                 after = columns.next();
             }
@@ -132,12 +135,20 @@ fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<
     }
     let (mut low, mut high) = (Bound::Unbounded, Bound::Unbounded);
     if let Some(column) = after.filter(|column| !column.descending) {
-        for (id, fact) in facts.iter().flatten() {
+        let (mut lowest, mut highest) = (None, None);
+        for (position, fact) in facts.iter().enumerate() {
             match fact {
-                Fact::Above(bound) if *id == column.column => low = bound.clone(),
-                Fact::Below(bound) if *id == column.column => high = bound.clone(),
+                Some((id, Fact::Above(bound))) if *id == column.column => {
+                    (low, lowest) = (bound.clone(), Some(position));
+                }
+                Some((id, Fact::Below(bound))) if *id == column.column => {
+                    (high, highest) = (bound.clone(), Some(position));
+                }
                 _ => {}
             }
+        }
+        if are_exact(column.column, lowest.is_some() && highest.is_some(), scan) {
+            used.extend([lowest, highest].into_iter().flatten());
         }
     }
     let bounded = |bound: &Bound<Expr>| u32::from(!matches!(bound, Bound::Unbounded));
@@ -164,6 +175,15 @@ fn range(index: &Arc<IndexEntry>, facts: &[Option<(ColumnId, Fact)>]) -> Option<
         },
         used,
         score,
+    })
+}
+
+/// Whether the keys between bounds of a column are just those of the rows that the bounds let pass.
+fn are_exact(column: ColumnId, both: bool, scan: &Scan) -> bool {
+    let def = &scan.table.def;
+    let column = def.position(column).map(|position| &def.columns[position]);
+    column.is_some_and(|column| {
+        (both || column.not_null) && !matches!(column.data_type, DataType::Char(_))
     })
 }
 
