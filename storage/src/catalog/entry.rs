@@ -5,7 +5,7 @@ use super::describe;
 use crate::block::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
-use crate::index::{Index, KeyColumn, KeyLatches, encode_key};
+use crate::index::{Index, KeyColumn, KeyLatches, encode_key, is_key_of_word};
 use crate::pool::{Ledger, Pool};
 use crate::table::Table;
 use crate::value::ValueRef;
@@ -139,6 +139,11 @@ impl IndexEntry {
 
     /// Whether a row's key is exactly these bytes; `scratch` saves the allocation.
     pub fn has_key(&self, row: &RowRef<'_>, key: &[u8], scratch: &mut Vec<u8>) -> bool {
+        if let ([part], [column]) = (self.def.columns.as_slice(), self.columns.as_slice())
+            && let Some(same) = is_key_of_word(key, *column, row.get(part.column))
+        {
+            return same;
+        }
         scratch.clear();
         self.encode_row(scratch, row);
         scratch == key

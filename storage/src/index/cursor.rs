@@ -122,6 +122,12 @@ impl Entries {
         self.iter().next_back()
     }
 
+    /// Makes room for so many entries more, of short keys.
+    pub(super) fn reserve(&mut self, entries: usize) {
+        self.keys.reserve(entries * size_of::<Head>());
+        self.entries.reserve(entries);
+    }
+
     pub(super) fn clear(&mut self) {
         self.keys.clear();
         self.entries.clear();

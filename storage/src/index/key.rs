@@ -107,6 +107,29 @@ pub fn encode_column(out: &mut Vec<u8>, column: KeyColumn, value: ValueRef<'_>) 
     }
 }
 
+/// Whether `key` is the key of one column with this value, found without writing that key; `None`
+/// where the value is not a plain integer in its key.
+pub fn is_key_of_word(key: &[u8], column: KeyColumn, value: ValueRef<'_>) -> Option<bool> {
+    let payload = key
+        .split_first()
+        .filter(|(mark, _)| **mark == NOT_NULL)
+        .map(|(_, payload)| payload);
+    match value {
+        ValueRef::Integer(v) | ValueRef::Date(v) => {
+            let word = if column.descending { !v } else { v } ^ i32::MIN;
+            Some(payload == Some(&word.to_be_bytes()))
+        }
+        ValueRef::BigInt(v)
+        | ValueRef::Time(v)
+        | ValueRef::Timestamp(v)
+        | ValueRef::TimestampTz(v) => {
+            let word = if column.descending { !v } else { v } ^ i64::MIN;
+            Some(payload == Some(&word.to_be_bytes()))
+        }
+        _ => None,
+    }
+}
+
 fn encode_payload(out: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
         ValueRef::Null => {}

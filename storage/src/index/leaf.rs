@@ -127,6 +127,8 @@ impl Leaf {
 
     /// Adds the entries within the cursor's bounds to `out`. Returns false once `out` has `limit`.
     pub(super) fn collect(&self, cursor: &Cursor, limit: usize, out: &mut Entries) -> bool {
+        let mut within = self.between(cursor.bounds());
+        out.reserve(within.len().min(limit.saturating_sub(out.len())));
         let mut take = |at: usize| {
             let (tail, rows) = &self.entries[at];
             let key = out.push_key(self.heads[at], tail);
@@ -136,7 +138,6 @@ impl Leaf {
                 out.len() < limit
             })
         };
-        let mut within = self.between(cursor.bounds());
         match cursor.is_reverse() {
             true => within.rev().all(&mut take),
             false => within.all(&mut take),

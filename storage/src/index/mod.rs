@@ -39,7 +39,7 @@ mod tests;
 
 pub use cursor::{Cursor, Entries};
 pub use hash::HashIndex;
-pub use key::{KeyColumn, encode_key, prefix_end};
+pub use key::{KeyColumn, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
 pub use ordered::OrderedIndex;
 

@@ -84,8 +84,13 @@ impl<'a> Probe<'a> {
 pub(super) fn put_key(out: &mut Vec<u8>, head: Head, tail: &KeyBytes) {
     let bytes = head.to_be_bytes();
     let len = usize::from(bytes[HEAD_BYTES]).min(HEAD_BYTES);
-    out.extend_from_slice(&bytes[..len]);
-    out.extend_from_slice(tail.as_slice());
+    // A copy of a fixed length is two instructions; what is too much of it goes again.
+    let end = out.len() + len;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+    if bytes[HEAD_BYTES] == HAS_TAIL {
+        out.extend_from_slice(tail.as_slice());
+    }
 }
 
 #[cfg(test)]

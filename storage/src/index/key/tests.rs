@@ -70,6 +70,19 @@ proptest! {
         }
     }
 
+    /// The comparison that writes no key agrees with the one that does, where it says anything.
+    #[test]
+    fn words_are_told_from_keys_without_writing_them((columns, [a, b, c]) in rows()) {
+        for value in [&a[0], &b[0], &c[0]] {
+            let key = key(&columns[..1], std::slice::from_ref(value));
+            for other in [&a[0], &b[0], &c[0]] {
+                let same = is_key_of_word(&key, columns[0], other.as_ref());
+                let written = self::key(&columns[..1], std::slice::from_ref(other));
+                prop_assert!(same.is_none_or(|same| same == (key == written)));
+            }
+        }
+    }
+
     #[test]
     fn a_prefix_is_a_range((columns, [a, b, c]) in rows(), some in any::<prop::sample::Index>()) {
         let some = some.index(columns.len()) + 1;
