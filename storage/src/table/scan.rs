@@ -5,7 +5,7 @@ use crate::block::{RANGE_SLOTS, RowRef};
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Viewpoint;
 
-/// Rows found by one step of a scan, all of one block.
+/// Rows found by a scan.
 #[derive(Debug, Default)]
 pub struct Found<'a> {
     /// Their ids.
@@ -33,6 +33,10 @@ impl Table {
         };
         let claimed = block.claimed();
         let mut slot = usize::from(from.slot().0);
+        // Most rows are visible; growing step by step would copy them several times.
+        let room = claimed.saturating_sub(slot).min(limit);
+        found.ids.reserve(room);
+        found.rows.reserve(room);
         while slot < claimed && found.ids.len() < limit {
             let range_end = ((slot / RANGE_SLOTS + 1) * RANGE_SLOTS).min(claimed);
             if block.is_settled(slot) {
