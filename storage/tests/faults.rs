@@ -166,18 +166,14 @@ fn rows_between(
 ) -> Result<Vec<(RowId, i64)>> {
     let (low, high) = ([ValueRef::BigInt(from)], [ValueRef::BigInt(to)]);
     let bounds = (Bound::Included(&low[..]), Bound::Excluded(&high[..]));
-    let mut scan = view.range(table, &table.indexes[0], bounds.0, bounds.1, false)?;
+    let mut scan = view.range(table, &table.indexes[0], &[ID], bounds.0, bounds.1, false)?;
     let mut found = Vec::new();
-    loop {
-        let rows = scan.next(3)?;
-        if rows.is_empty() {
-            return Ok(found);
-        }
+    while let Some(batch) = scan.next(3)? {
         found.extend(
-            rows.into_iter()
-                .filter_map(|row| Some((row, id_of(view, table, row)?))),
+            (batch.rows.into_iter()).filter_map(|row| Some((row, id_of(view, table, row)?))),
         );
     }
+    Ok(found)
 }
 
 fn id_of(view: &ReadView, table: &Arc<TableEntry>, row: RowId) -> Option<i64> {

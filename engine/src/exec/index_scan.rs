@@ -2,8 +2,8 @@
 //!
 //! 1. The keys are evaluated once, at the start. A NULL in a key or bound means no rows: no
 //!    comparison with it is true.
-//! 2. RowIds come from the index (`lookup`, `range`), and the rows are then fetched a batch at a
-//!    time. Storage has already dropped entries that the view does not show.
+//! 2. Points give RowIds (`lookup`), whose rows are then fetched a batch at a time; a range gives
+//!    batches of rows as it goes. Storage has dropped entries that the view does not show.
 //! 3. The rest of the predicate is evaluated over the batch, as in a table scan.
 
 use super::ExecContext;
@@ -14,7 +14,7 @@ use super::table_scan::Shape;
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::{self, IndexKeys};
-use remora_storage::transaction::IndexScan as Range;
+use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId};
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -27,15 +27,15 @@ pub(super) struct IndexScan {
     shape: Shape,
     batch_rows: usize,
     /// `None` before the first batch.
-    rows: Option<RowIds>,
+    rows: Option<Rows>,
 }
 
-/// Where RowIds come from.
+/// Where rows come from.
 #[derive(Debug)]
-enum RowIds {
-    /// Of points, all found already.
+enum Rows {
+    /// Points, all found already.
     Found(std::vec::IntoIter<RowId>),
-    /// Of a range.
+    /// A range.
     Range(Range),
 }
 
@@ -50,7 +50,16 @@ impl IndexScan {
         }
     }
 
-    fn open(&self, context: &ExecContext) -> Result<RowIds> {
+    fn fetch(&self, found: &mut std::vec::IntoIter<RowId>) -> Result<Option<ScanBatch>> {
+        let ids: Vec<RowId> = found.take(self.batch_rows).collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let scan = &self.plan.scan;
+        Ok(Some(self.view.fetch(&scan.table, &scan.columns, &ids)?))
+    }
+
+    fn open(&self, context: &ExecContext) -> Result<Rows> {
         match &self.plan.keys {
             IndexKeys::Points(keys) => self.points(keys, context),
             IndexKeys::Range { low, high } => self.range(low.as_ref(), high.as_ref(), context),
@@ -58,7 +67,7 @@ impl IndexScan {
     }
 
     /// A row has one key, so a row found twice was found by a key given twice.
-    fn points(&self, keys: &[Vec<Expr>], context: &ExecContext) -> Result<RowIds> {
+    fn points(&self, keys: &[Vec<Expr>], context: &ExecContext) -> Result<Rows> {
         let (table, index) = (&self.plan.scan.table, &self.plan.index);
         let mut found = Vec::new();
         let mut seen = HashSet::new();
@@ -72,7 +81,7 @@ impl IndexScan {
         if self.plan.reverse {
             found.reverse();
         }
-        Ok(RowIds::Found(found.into_iter()))
+        Ok(Rows::Found(found.into_iter()))
     }
 
     fn range(
@@ -80,21 +89,22 @@ impl IndexScan {
         low: Bound<&Vec<Expr>>,
         high: Bound<&Vec<Expr>>,
         context: &ExecContext,
-    ) -> Result<RowIds> {
+    ) -> Result<Rows> {
         let (low, high) = (bound(low, context)?, bound(high, context)?);
         let (Some(low), Some(high)) = (low, high) else {
-            return Ok(RowIds::Found(Vec::new().into_iter()));
+            return Ok(Rows::Found(Vec::new().into_iter()));
         };
         let low = low.as_ref().map(|values| borrow(values));
         let high = high.as_ref().map(|values| borrow(values));
         let range = self.view.range(
             &self.plan.scan.table,
             &self.plan.index,
+            &self.plan.scan.columns,
             low.as_ref().map(Vec::as_slice),
             high.as_ref().map(Vec::as_slice),
             self.plan.reverse,
         )?;
-        Ok(RowIds::Range(range))
+        Ok(Rows::Range(range))
     }
 }
 
@@ -131,16 +141,11 @@ impl Source for IndexScan {
             Some(rows) => rows,
             None => self.open(context)?,
         };
-        let ids = match &mut rows {
-            RowIds::Found(found) => found.by_ref().take(self.batch_rows).collect(),
-            RowIds::Range(range) => range.next(self.batch_rows)?,
+        let read = match &mut rows {
+            Rows::Found(found) => self.fetch(found)?,
+            Rows::Range(range) => range.next(self.batch_rows)?,
         };
         self.rows = Some(rows);
-        if ids.is_empty() {
-            return Ok(None);
-        }
-        let scan = &self.plan.scan;
-        let read = self.view.fetch(&scan.table, &scan.columns, &ids)?;
-        self.shape.apply(read, context).map(Some)
+        read.map(|read| self.shape.apply(read, context)).transpose()
     }
 }

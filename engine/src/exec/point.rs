@@ -34,15 +34,7 @@ pub(super) fn find<T>(
     read: impl FnOnce(RowId, &TableRow<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
     let table = &lookup.table;
-    let found = with_values(&lookup.key, context, |key| {
-        Ok(with_refs(key, |key| {
-            view.lookup(table, &lookup.index, key)
-        })?)
-    })?;
-    let Some(&id) = found.first() else {
-        return Ok(None);
-    };
-    let read = |row: &RowRef<'_>| {
+    let read = |id: RowId, row: &RowRef<'_>| {
         let row = TableRow {
             def: &table.def,
             row,
@@ -54,7 +46,10 @@ pub(super) fn find<T>(
         }
         read(id, &row).map(Some)
     };
-    view.row(table, id, read).unwrap_or(Ok(None))
+    with_values(&lookup.key, context, |key| {
+        let found = with_refs(key, |key| view.find(table, &lookup.index, key, read));
+        found.unwrap_or(Ok(None))
+    })
 }
 
 /// Runs the point path's SELECT; leaves the row's values in `row`, or returns `false`.

@@ -12,7 +12,7 @@ use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use std::sync::Arc;
 
-/// One column of `rows`, which are all of one block, as an array of `data_type`.
+/// One column of `rows`, which are all of one table, as an array of `data_type`.
 ///
 /// Numbers and times, which is what scans mostly read, are gathered in a loop without a branch.
 pub fn gather(rows: &[RowRef<'_>], column: ColumnId, data_type: DataType) -> ArrayRef {

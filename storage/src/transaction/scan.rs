@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot};
 use crate::index::{Cursor, Entries};
 use crate::table::Found;
-use crate::value::{ColumnBuilder, DataType};
+use crate::value::DataType;
 use arrow_array::ArrayRef;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl TableScan {
     }
 }
 
-/// Rows by id, as a batch. They may be of many blocks.
+/// Rows by id, as a batch.
 pub(super) fn fetch(
     view: &ReadView,
     table: &TableEntry,
@@ -104,15 +104,12 @@ pub(super) fn fetch(
             images.push(image);
         }
     }
-    let column = |(id, data_type): (ColumnId, DataType)| {
-        let mut builder = ColumnBuilder::new(data_type, images.len());
-        for image in &images {
-            builder.push(image.get(id));
-        }
-        builder.finish()
-    };
+    let columns = typed(table, columns);
+    let columns = columns
+        .iter()
+        .map(|(id, data_type)| gather(&images, *id, *data_type));
     ScanBatch {
-        columns: typed(table, columns).into_iter().map(column).collect(),
+        columns: columns.collect(),
         rows: ids,
     }
 }
@@ -123,6 +120,7 @@ pub struct IndexScan {
     view: ReadView,
     table: Arc<TableEntry>,
     index: Arc<IndexEntry>,
+    columns: Vec<(ColumnId, DataType)>,
     cursor: Cursor,
     entries: Entries,
 }
@@ -132,9 +130,11 @@ impl IndexScan {
         view: ReadView,
         table: &Arc<TableEntry>,
         index: &Arc<IndexEntry>,
+        columns: &[ColumnId],
         cursor: Cursor,
     ) -> Self {
         Self {
+            columns: typed(table, columns),
             view,
             table: Arc::clone(table),
             index: Arc::clone(index),
@@ -143,24 +143,42 @@ impl IndexScan {
         }
     }
 
-    /// Up to `limit` further rows in order; empty at the end.
-    pub fn next(&mut self, limit: usize) -> Result<Vec<RowId>> {
+    /// The next batch of at most `limit` rows in order, never empty; `None` at the end.
+    ///
+    /// A row is looked at once: to see whether its entry is its key still, and to read it.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "fallible, and named as in rusqlite"
+    )]
+    pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
         let viewpoint = self.view.viewpoint();
-        let mut rows = Vec::new();
+        let mut found = Found::default();
         let mut scratch = Vec::new();
-        while rows.len() < limit && !self.cursor.is_done() {
+        while found.ids.len() < limit && !self.cursor.is_done() {
             // Not more than are wanted: the cursor has passed what it gave out.
-            let step = INDEX_STEP.min(limit - rows.len());
+            let step = INDEX_STEP.min(limit - found.ids.len());
             self.index
                 .index
                 .scan(&mut self.cursor, step, &mut self.entries);
+            found.ids.reserve(self.entries.len());
+            found.rows.reserve(self.entries.len());
             for (key, id) in self.entries.iter() {
-                let row = self.table.rows.visible(id, &viewpoint);
-                if row.is_some_and(|row| self.index.has_key(&row, key, &mut scratch)) {
-                    rows.push(id);
+                if let Some(row) = self.table.rows.visible(id, &viewpoint)
+                    && self.index.has_key(&row, key, &mut scratch)
+                {
+                    found.ids.push(id);
+                    found.rows.push(row);
                 }
             }
         }
-        Ok(rows)
+        if found.ids.is_empty() {
+            return Ok(None);
+        }
+        let columns = self.columns.iter();
+        let columns = columns.map(|(id, data_type)| gather(&found.rows, *id, *data_type));
+        Ok(Some(ScanBatch {
+            columns: columns.collect(),
+            rows: found.ids,
+        }))
     }
 }

@@ -194,8 +194,10 @@ fn in_list<R: Row + ?Sized>(
 
 /// Arguments that a call holds on the stack; few, since calls nest.
 const INLINE_ARGUMENTS: usize = 3;
-/// Values that [`with_refs`] and [`with_values`] hold on the stack.
+/// Values that [`with_refs`] and [`with_values`] hold on the stack: of a row, and of a key, which
+/// is short and so soon ready that clearing places for a row would be noticed.
 const INLINE: usize = 16;
+const INLINE_KEY: usize = 2;
 
 fn call<'a, R: Row + ?Sized>(
     overload: &'static Overload,
@@ -240,28 +242,47 @@ pub(crate) fn with_values<'a, T>(
     context: &'a ExecContext,
     f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
 ) -> Result<T> {
-    if exprs.len() <= INLINE {
-        let mut values = [const { Datum::NULL }; INLINE];
-        for (value, expr) in values.iter_mut().zip(exprs) {
-            *value = eval_scalar(expr, &NoRow, context)?;
+    match exprs.len() {
+        0..=INLINE_KEY => with_inline_values::<INLINE_KEY, T>(exprs, context, f),
+        ..=INLINE => with_inline_values::<INLINE, T>(exprs, context, f),
+        _ => {
+            let values = exprs.iter().map(|expr| eval_scalar(expr, &NoRow, context));
+            f(&values.collect::<Result<Vec<_>>>()?)
         }
-        f(&values[..exprs.len()])
-    } else {
-        let values = exprs.iter().map(|expr| eval_scalar(expr, &NoRow, context));
-        f(&values.collect::<Result<Vec<_>>>()?)
     }
+}
+
+fn with_inline_values<'a, const N: usize, T>(
+    exprs: &'a [Expr],
+    context: &'a ExecContext,
+    f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
+) -> Result<T> {
+    let mut values = [const { Datum::NULL }; N];
+    for (value, expr) in values.iter_mut().zip(exprs) {
+        *value = eval_scalar(expr, &NoRow, context)?;
+    }
+    f(&values[..exprs.len()])
 }
 
 /// Calls `f` with the values, borrowed; the references lie on the stack where there are few.
 pub(crate) fn with_refs<T>(values: &[Datum<'_>], f: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
-    if values.len() <= INLINE {
-        let mut refs = [ValueRef::Null; INLINE];
-        for (slot, value) in refs.iter_mut().zip(values) {
-            *slot = value.as_ref();
+    match values.len() {
+        0..=INLINE_KEY => with_inline_refs::<INLINE_KEY, T>(values, f),
+        ..=INLINE => with_inline_refs::<INLINE, T>(values, f),
+        _ => {
+            let refs: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
+            f(&refs)
         }
-        f(&refs[..values.len()])
-    } else {
-        let refs: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
-        f(&refs)
     }
+}
+
+fn with_inline_refs<const N: usize, T>(
+    values: &[Datum<'_>],
+    f: impl FnOnce(&[ValueRef<'_>]) -> T,
+) -> T {
+    let mut refs = [ValueRef::Null; N];
+    for (slot, value) in refs.iter_mut().zip(values) {
+        *slot = value.as_ref();
+    }
+    f(&refs[..values.len()])
 }

@@ -141,8 +141,18 @@ pub(super) fn find(tx: &Transaction, k: i32) -> Option<RowId> {
 /// One statement: `SELECT v FROM t WHERE k = ?`.
 pub(super) fn get(tx: &mut Transaction, k: i32) -> Option<i32> {
     tx.begin_command();
-    let row = find(tx, k)?;
-    tx.view().row(&t(tx), row, |row| int(row.get(V)))
+    let table = t(tx);
+    let row = find(tx, k);
+    let in_one = tx.view().find(
+        &table,
+        &table.indexes[0],
+        &[ValueRef::Integer(k)],
+        |id, row| (id, int(row.get(V))),
+    );
+    assert_eq!(row, in_one.map(|(id, _)| id), "both ways find the same row");
+    let value = tx.view().row(&table, row?, |row| int(row.get(V)));
+    assert_eq!(value, in_one.map(|(_, value)| value));
+    value
 }
 
 pub(super) fn int(value: ValueRef<'_>) -> i32 {
@@ -179,15 +189,18 @@ pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
     for index in &table.indexes {
         let (low, high) = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         let mut found = Vec::new();
-        let mut scan = view.range(&table, index, low, high, false).unwrap();
-        loop {
-            let ids = scan.next(3).unwrap();
-            if ids.is_empty() {
-                break;
-            }
-            for id in ids {
+        let mut scan = view
+            .range(&table, index, &[K, V], low, high, false)
+            .unwrap();
+        while let Some(batch) = scan.next(3).unwrap() {
+            for (at, id) in batch.rows.into_iter().enumerate() {
                 let read = |row: &super::RowRef<'_>| (int(row.get(K)), int(row.get(V)));
-                found.push(view.row(&table, id, read).expect("visible"));
+                let row = view.row(&table, id, read).expect("visible");
+                let value = |column: usize| {
+                    crate::value::value_at(&batch.columns[column], DataType::Integer, at)
+                };
+                assert_eq!(row, (int(value(0)), int(value(1))), "batch and row agree");
+                found.push(row);
             }
         }
         found.sort_unstable();
