@@ -79,20 +79,24 @@ const RESERVED: &[&str] = &[
 
 /// The name that an identifier means: unquoted folded to lower case, at most 63 bytes long.
 pub(super) fn fold(ident: &Ident) -> Result<String> {
-    // The grammar's crate takes a string for an alias: `SELECT 'a' 'b'`.
-    if ident.quote_style == Some('\'') {
-        return Err(syntax_error(
-            &format!("'{}'", ident.value),
-            place(ident.span),
-        ));
-    }
-    let name = match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    };
+    let name = fold_label(ident)?;
     if ident.quote_style.is_none() && RESERVED.binary_search(&name.as_str()).is_ok() {
         return Err(syntax_error(&ident.value, place(ident.span)));
     }
+    Ok(name)
+}
+
+/// The name of an output column, which may be a reserved word: `SELECT 1 AS select`.
+pub(super) fn fold_label(ident: &Ident) -> Result<String> {
+    let name = match ident.quote_style {
+        // The grammar's crate takes a string for an alias: `SELECT 'a' 'b'`.
+        Some('\'') => {
+            let text = format!("'{}'", ident.value);
+            return Err(syntax_error(&text, place(ident.span)));
+        }
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    };
     if name.is_empty() {
         return Err(Error::new(
             state::SYNTAX_ERROR,

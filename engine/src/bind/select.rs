@@ -87,10 +87,7 @@ impl<'a> Binder<'a> {
                 self.value_item(expr, name, items, hints, cx)
             }
             SelectItem::ExprWithAlias { expr, alias } => {
-                let name = match alias.quote_style {
-                    Some(_) => name::truncate(alias.value.clone()),
-                    None => name::truncate(alias.value.to_lowercase()),
-                };
+                let name = name::fold_label(alias)?;
                 self.value_item(expr, name, items, hints, cx)
             }
             SelectItem::Wildcard(options) => {
