@@ -71,14 +71,17 @@ impl Binder<'_> {
         let Some(literal) = string(&value.value) else {
             return Err(name::syntax_error(&value.to_string(), at));
         };
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return refuse("an INTERVAL with a precision", at);
-        }
         let whole = with_unit(literal.trim(), interval).map_err(|error| error.at(at))?;
         let value = text::parse(&whole, DataType::Interval).map_err(|error| error.at(at))?;
         let last = interval.last_field.as_ref();
         let value = match (value, last.or(interval.leading_field.as_ref())) {
             (Value::Interval(whole), Some(field)) => Value::Interval(cut(whole, field)),
+            (value, _) => value,
+        };
+        // `SECOND(2)` has its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
+        let digits = interval.fractional_seconds_precision;
+        let value = match (value, digits.or(interval.leading_precision)) {
+            (Value::Interval(whole), Some(digits)) => Value::Interval(round(whole, digits)),
             (value, _) => value,
         };
         Ok(Bound::Typed(Expr::literal(value, DataType::Interval)))
@@ -164,6 +167,22 @@ fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
             Ok(format!("{literal} {}", unit.to_string().to_lowercase()))
         }
         _ => Ok(literal.to_owned()),
+    }
+}
+
+/// An interval with so many digits of its seconds behind the point, rounded half away from zero.
+fn round(whole: Interval, digits: u64) -> Interval {
+    let unit = 10_i64.pow(6 - digits.min(6) as u32);
+    let over = whole.micros % unit;
+    let towards_zero = whole.micros - over;
+    let away = if 2 * over.abs() >= unit {
+        unit * over.signum()
+    } else {
+        0
+    };
+    Interval {
+        micros: towards_zero + away,
+        ..whole
     }
 }
 

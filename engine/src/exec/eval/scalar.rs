@@ -243,8 +243,8 @@ pub(crate) fn with_values<'a, T>(
     f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
 ) -> Result<T> {
     match exprs.len() {
-        0..=INLINE_KEY => with_inline_values::<INLINE_KEY, T>(exprs, context, f),
-        ..=INLINE => with_inline_values::<INLINE, T>(exprs, context, f),
+        count if count <= INLINE_KEY => with_inline_values::<INLINE_KEY, T>(exprs, context, f),
+        count if count <= INLINE => with_inline_values::<INLINE, T>(exprs, context, f),
         _ => {
             let values = exprs.iter().map(|expr| eval_scalar(expr, &NoRow, context));
             f(&values.collect::<Result<Vec<_>>>()?)
@@ -267,8 +267,8 @@ fn with_inline_values<'a, const N: usize, T>(
 /// Calls `f` with the values, borrowed; the references lie on the stack where there are few.
 pub(crate) fn with_refs<T>(values: &[Datum<'_>], f: impl FnOnce(&[ValueRef<'_>]) -> T) -> T {
     match values.len() {
-        0..=INLINE_KEY => with_inline_refs::<INLINE_KEY, T>(values, f),
-        ..=INLINE => with_inline_refs::<INLINE, T>(values, f),
+        count if count <= INLINE_KEY => with_inline_refs::<INLINE_KEY, T>(values, f),
+        count if count <= INLINE => with_inline_refs::<INLINE, T>(values, f),
         _ => {
             let refs: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
             f(&refs)

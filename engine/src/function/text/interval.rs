@@ -55,11 +55,13 @@ impl Sum {
         self.micros += total % ONE * i128::from(DAY) / ONE;
     }
 
-    /// Whatever cannot be held is the text's fault (22015), not that of a calculation (22008).
+    /// A field that PostgreSQL cannot hold either is the text's fault (22015); a time beyond our own
+    /// limit is 22008, as it would be of a calculation.
     fn finish(self, text: &str) -> Result<Interval> {
-        let narrow = |n: i128| i64::try_from(n).map_err(|_| too_large(text));
-        let (months, days) = (narrow(self.months)?, narrow(self.days)?);
-        calendar::interval(months, days, narrow(self.micros)?).map_err(|_| too_large(text))
+        let field = |n: i128| i32::try_from(n).map_err(|_| too_large(text));
+        let micros = i64::try_from(self.micros).map_err(|_| too_large(text))?;
+        let (months, days) = (field(self.months)?, field(self.days)?);
+        calendar::interval(months.into(), days.into(), micros)
     }
 }
 
