@@ -6,7 +6,7 @@
 //! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //!
 //! ```text
-//!  0  ids error limits value codec disk
+//!  0  ids error limits sync value codec disk
 //!  1  pool  format
 //!  3  mvcc
 //!  4  block  index
@@ -32,6 +32,7 @@ pub mod mvcc;
 pub mod pool;
 pub mod recovery;
 pub mod store;
+pub mod sync;
 pub mod table;
 pub mod transaction;
 pub mod value;

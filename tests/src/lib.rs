@@ -6,4 +6,5 @@ pub mod machine;
 pub mod random;
 pub mod session;
 pub mod source;
+pub mod users;
 pub mod watchdog;

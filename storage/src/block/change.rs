@@ -12,8 +12,8 @@ use super::row::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp, TransactionId};
 use crate::mvcc::{Garbage, Head, NewVersion, Registration, Resolved, Stamp, StampKind, Viewpoint};
+use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::value::ValueRef;
-use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::thread;
 
 /// What became of an update or a deletion.

@@ -9,7 +9,7 @@
 
 use crate::error::Result;
 use crate::pool::{Owner, Pool};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::{Arc, OnceLock};

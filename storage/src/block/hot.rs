@@ -8,13 +8,13 @@ use crate::error::Result;
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::{HeadWord, Registration, Stamp, StampWord};
 use crate::pool::{Owner, Pool};
+use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::value::ValueRef;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Slots that share one counter of unsettled rows.
 pub const RANGE_SLOTS: usize = 1024;

@@ -14,11 +14,11 @@ use super::rows::{Removed, Rows};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::RwLock;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// How many shards there are; callers in different shards never wait for each other.
 const SHARDS: usize = 64;

@@ -5,8 +5,8 @@
 //! nobody else may act on the same key. A latch stands for many keys (a stripe), so a holder takes
 //! no second one: two holders could wait for each other.
 
+use crate::sync::{Mutex, MutexGuard};
 use hashbrown::DefaultHashBuilder;
-use parking_lot::{Mutex, MutexGuard};
 use std::hash::BuildHasher;
 
 /// How many latches there are; keys of different stripes never wait for each other.

@@ -26,10 +26,10 @@ use super::probe::{Head, Probe};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::pool::Ledger;
-use parking_lot::RwLock;
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Entries in key order.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::pool::Owner;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 type Model = BTreeSet<(Vec<u8>, RowId)>;
 

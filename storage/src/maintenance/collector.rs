@@ -6,12 +6,12 @@ use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration, RetireQueue, StampKind, Timeline};
 use crate::pool::Pool;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::Relaxed;
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// A write set that waits for the horizon.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! A shared pointer that readers follow under a registered snapshot.
 
 use super::registration::Registration;
+use crate::sync::atomic::AtomicPtr;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// Holds an `Arc<T>` or nothing. Reading costs one load, because the borrow of a registration
 /// proves that what was taken out meanwhile has not been freed yet: [`Self::take`] gives the `Arc`

@@ -5,12 +5,12 @@ use super::timeline::Timeline;
 use super::version::VersionPointer;
 use crate::ids::Timestamp;
 use crate::pool::Pool;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::fence;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::fence;
 
 /// Something unlinked.
 pub enum Garbage {

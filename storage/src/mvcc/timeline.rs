@@ -23,10 +23,10 @@ use super::registration::Registration;
 use super::stamp::{OwnerId, SLOTS_MAX};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, TransactionId};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
 
 const FREE: u64 = 0;
 const ACTIVE: u64 = 1;

@@ -20,10 +20,10 @@ use super::retire::Garbage;
 use super::stamp::Stamp;
 use crate::error::{Error, Result};
 use crate::pool::{Owner, Pool};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::ptr::{self, NonNull};
 use std::slice;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 const TAG_MASK: u64 = 3;
 const TAG_VERSION: u64 = 1;

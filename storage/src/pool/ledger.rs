@@ -23,8 +23,8 @@
 //! read-modify-write operations, whose order on one atomic is total.
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Who holds memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

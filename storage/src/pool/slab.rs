@@ -19,12 +19,12 @@ use super::class::{CLASSES, SLOT_BYTES_MAX, SLOT_BYTES_MIN, class_of, slot_bytes
 use super::extent::{Extents, SlabList, slab_of, system_refused};
 use super::ledger::{Ledger, Owner};
 use crate::error::{Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What one size class holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

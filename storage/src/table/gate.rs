@@ -5,7 +5,7 @@
 //! so that a new index misses nothing. Nobody waits: whoever finds the gate taken conflicts.
 
 use crate::ids::TransactionId;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 /// The gate of one table.
 #[derive(Debug, Default)]

@@ -25,13 +25,13 @@ use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration, Stamp, Viewpoint};
 use crate::pool::Pool;
+use crate::sync::Mutex;
+use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::value::{DataType, ValueRef};
 use arc_swap::ArcSwap;
 use directory::Directory;
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// The rows of a table.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use crate::ids::{IndexId, TableId, Timestamp};
 use crate::maintenance::{self, Collector, GarbageQueue, WriteSet};
 use crate::mvcc::Timeline;
 use crate::pool::{Ledger, Pool};
+use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{Mutex, MutexGuard};
 use crate::wal::Log;
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 /// Writes that a round of the background thread collects before it lets go of the lock.

@@ -21,6 +21,7 @@
 //! equals `0`. CHAR(n) values are held without their trailing blanks.
 
 mod array;
+mod bounds;
 mod datatype;
 mod interval;
 mod numeric;
@@ -31,6 +32,7 @@ mod strategy;
 mod tests;
 
 pub use array::{ColumnBuilder, value_at};
+pub use bounds::ColumnBounds;
 pub use datatype::{DataType, NumericModifier};
 pub use interval::Interval;
 pub use numeric::{Numeric, NumericKind};

@@ -17,13 +17,12 @@
     reason = "a command reports to its terminal"
 )]
 
+use remora_tests::users::{CREATE_USERS, User, user};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const CREATE: &str = "CREATE TABLE users (id BIGINT PRIMARY KEY, name TEXT, email TEXT, \
-                      age INTEGER, score DOUBLE PRECISION, created_at DOUBLE PRECISION)";
 const INSERT: &str = "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)";
 const SELECT_ONE: &str = "SELECT name FROM users WHERE id = ?";
 const SELECT_ALL: &str = "SELECT id, name, email, age, score, created_at FROM users WHERE id = ?";
@@ -32,27 +31,6 @@ const DELETE: &str = "DELETE FROM users WHERE id = ?";
 const FILTERED_SUM: &str = "SELECT sum(score) FROM users WHERE age < 40";
 const GROUPING: &str = "SELECT age, count(*), avg(score) FROM users GROUP BY age";
 const RANGE: &str = "SELECT count(*) FROM users WHERE id >= ? AND id < ?";
-
-/// A row of the users table.
-struct User {
-    id: i64,
-    name: String,
-    email: String,
-    age: i32,
-    score: f64,
-    created_at: f64,
-}
-
-fn user(i: i64) -> User {
-    User {
-        id: i,
-        name: format!("name{:06}", i % 100_000),
-        email: format!("user{i:07}@example.com"),
-        age: 18 + (i % 60) as i32,
-        score: (i * 7919 % 10_000) as f64 / 100.0,
-        created_at: i as f64,
-    }
-}
 
 /// What both engines can be asked to do. Every method returns something that depends on what it
 /// read, so that results can be compared and nothing is optimised away.
@@ -185,8 +163,8 @@ fn run() -> Result<()> {
     let database = remora::Database::in_memory()?;
     let mut ours = Remora(database.connect()?);
     let mut theirs = Sqlite(rusqlite::Connection::open_in_memory()?);
-    ours.0.execute(CREATE, [])?;
-    theirs.0.execute(CREATE, [])?;
+    ours.0.execute(CREATE_USERS, [])?;
+    theirs.0.execute(CREATE_USERS, [])?;
     let users: Vec<User> = (0..rows).map(user).collect();
     ours.insert(&users)?;
     theirs.insert(&users)?;

@@ -1,8 +1,8 @@
 //! Many threads at once: what must hold in every snapshot, and at the end.
 
 use super::*;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::AtomicBool;
+use crate::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
 const ACCOUNTS: i32 = 50;

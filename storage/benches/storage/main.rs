@@ -1,0 +1,56 @@
+//! Benchmarks of the storage floor, without SQL: what rows, indexes, scans and memory cost.
+//!
+//! ```text
+//! cargo bench -p remora-storage --bench storage -- NAME [--rows N] [--rounds N]
+//! ```
+//!
+//! Each measures in rounds and prints the median with the least and the greatest. What is said to
+//! be faster or smaller than a peer is measured beside that peer in the same round.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command reports to its terminal"
+)]
+
+mod options;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
+#[path = "../../../tests/src/random.rs"]
+mod random;
+mod rows;
+mod spread;
+mod table;
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
+#[path = "../../../tests/src/users.rs"]
+mod users;
+
+use options::Options;
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A benchmark: its name, what it shows, and how it is run.
+type Bench = (&'static str, &'static str, fn(&Options) -> Result<()>);
+
+const BENCHES: &[Bench] = &[(
+    "rows",
+    "insert, point read and update by primary key, one thread and two",
+    rows::run,
+)];
+
+fn main() -> ExitCode {
+    let options = Options::from_arguments();
+    let wanted = BENCHES.iter().find(|(name, ..)| *name == options.name);
+    let Some((_, _, run)) = wanted else {
+        for (name, about, _) in BENCHES {
+            eprintln!("{name:12} {about}");
+        }
+        return ExitCode::FAILURE;
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
