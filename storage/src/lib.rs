@@ -8,6 +8,7 @@
 //! ```text
 //!  0  ids error limits sync value codec disk
 //!  1  pool  format
+//!  2  succinct
 //!  3  mvcc
 //!  4  block  index
 //!  5  table  catalog
@@ -32,6 +33,7 @@ pub mod mvcc;
 pub mod pool;
 pub mod recovery;
 pub mod store;
+pub mod succinct;
 pub mod sync;
 pub mod table;
 pub mod transaction;

@@ -22,6 +22,7 @@
 mod chain;
 mod change;
 mod field;
+pub mod frozen;
 mod gather;
 mod heap;
 mod hot;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use chain::{Chain, Link};
 pub use change::Written;
+pub use frozen::Frozen;
 pub use gather::gather;
 pub use hot::{Block, Claimed, RANGE_SLOTS};
 pub use layout::Layout;

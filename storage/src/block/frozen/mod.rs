@@ -1,0 +1,317 @@
+//! Frozen blocks: the live rows of a block as encoded columns that never change.
+//!
+//! ```text
+//!  Frozen   live     which slots hold a row: slot -> position (rank), position -> slot (select)
+//!           columns  [ id | type | low .. high | bloom | encoding ] ..
+//!           image    one allocation: the bytes of all columns, as they are on disk too
+//! ```
+//!
+//! 1. *Build*: each column is written in the forms that suit its type, and the shortest is kept
+//!    (`data.rs`): integers packed around a line or as runs, floats as decimals, strings with a
+//!    symbol table, dictionaries; NULLs are a bitmap, where there are any.
+//! 2. *Read one value*: rank gives the position, and each encoding finds one value without
+//!    decoding the column.
+//! 3. *Scan*: zone maps, bloom filters and dictionaries say that a block has nothing to find; if it
+//!    may have, bounds are compared with packed numbers, 1,024 rows at a time (`select.rs`), and
+//!    what passes is decoded into Arrow arrays (`array.rs`).
+//! 4. *Encode and decode*: the image is what is written. Reading takes any bytes: every value is
+//!    checked once, and zone maps and bloom filters are made anew.
+//!
+//! Invariants
+//! - Every row of every column can be read; text is UTF-8. `Frozen` is made only by `decode`-ing
+//!   bytes, also when it is built, so what is built is what can be read.
+//! - Order and equality are those of index keys: NaN is above everything, `-0` equals `0`, NULL is
+//!   within no bounds.
+
+mod array;
+mod column;
+mod data;
+mod image;
+mod ints;
+mod pack;
+mod plain;
+mod select;
+mod simd;
+mod source;
+mod strings;
+
+#[cfg(test)]
+mod tests;
+
+pub use select::{Filter, Mask};
+
+use crate::codec::{DecodeError, Decoder, put_varint};
+use crate::error::{Error, Result};
+use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
+use crate::pool::{Owner, Pool, Reservation};
+use crate::succinct::BitVector;
+use crate::value::{DataType, ValueRef};
+use arrow_array::ArrayRef;
+use column::Column;
+use image::Image;
+use source::Source;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The first byte of the bytes: the version of their format.
+const VERSION: u8 = 1;
+const ALL_LIVE: u8 = 0;
+const SOME_LIVE: u8 = 1;
+
+/// The live rows of one block as encoded columns.
+pub struct Frozen {
+    live: BitVector,
+    /// By id.
+    columns: Box<[Column]>,
+    image: Image,
+    /// Of what is on the heap beside the image.
+    _reservation: Reservation,
+}
+
+impl Frozen {
+    /// Rows of a vector, the unit in which rows are chosen.
+    pub const VECTOR_ROWS: usize = pack::VECTOR;
+
+    /// Encodes columns: arrays of the rows of the live slots, in order, each of its type's
+    /// `arrow()`. What it takes may come from the emergency reserve: freezing makes tables smaller.
+    ///
+    /// # Panics
+    /// When an array is not of its type or has more or fewer rows than slots are live; when there
+    /// are more slots than a block can have.
+    pub fn build(
+        pool: &Arc<Pool>,
+        live: &BitVector,
+        columns: &[(ColumnId, DataType, ArrayRef)],
+    ) -> Result<Self> {
+        let _scratch = reserve_scratch(pool, columns)?;
+        let mut bytes = vec![VERSION];
+        put_live(live, &mut bytes);
+        put_varint(&mut bytes, columns.len() as u64);
+        let mut by_id: Vec<_> = columns.iter().collect();
+        by_id.sort_by_key(|(id, ..)| *id);
+        for (id, data_type, array) in by_id {
+            assert_eq!(array.len(), live.ones(), "a value for each live slot");
+            Column::encode(*id, &Source::new(*data_type, array), &mut bytes);
+        }
+        let parsed = Parsed::read(&bytes).expect("what was encoded can be read");
+        parsed.load(pool, &bytes)
+    }
+
+    /// Appends what [`Frozen::decode`] reads.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.image);
+    }
+
+    /// Reads a frozen block from bytes that may be anything, and checks every value. They are said
+    /// to begin at `offset` of the file at `path` if they are damaged.
+    pub fn decode(pool: &Arc<Pool>, bytes: &[u8], path: &Path, offset: u64) -> Result<Self> {
+        let parsed = Parsed::read(bytes).map_err(|error| error.in_file(path, offset))?;
+        parsed.load(pool, bytes)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.live.ones()
+    }
+
+    /// How many slots the block has or had, with rows or without.
+    pub fn slots(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Bytes it takes.
+    pub fn bytes(&self) -> u64 {
+        self.image.len() as u64 + self._reservation.bytes()
+    }
+
+    /// Which slots hold a row.
+    pub fn live(&self) -> &BitVector {
+        &self.live
+    }
+
+    /// Where the row of a slot is among the rows. `None` where the slot holds none.
+    pub fn position(&self, slot: Slot) -> Option<u32> {
+        let slot = usize::from(slot.0);
+        self.live.get(slot).then(|| self.live.rank(slot) as u32)
+    }
+
+    /// The slot of a row.
+    ///
+    /// # Panics
+    /// When there are fewer rows.
+    pub fn slot_at(&self, position: u32) -> Slot {
+        let slot = self.live.select(position as usize);
+        Slot(slot.expect("a row of this block") as u16)
+    }
+
+    /// How many vectors the rows make; all but the last are full.
+    pub fn vectors(&self) -> usize {
+        self.rows().div_ceil(Self::VECTOR_ROWS)
+    }
+
+    /// Rows of a vector.
+    pub fn vector_len(&self, vector: usize) -> usize {
+        (self.rows() - vector * Self::VECTOR_ROWS).min(Self::VECTOR_ROWS)
+    }
+
+    /// One value; NULL for a column that the block does not have. Strings that are not whole in the
+    /// block are made in `scratch`.
+    ///
+    /// # Panics
+    /// When there are fewer rows.
+    pub fn value<'a>(
+        &'a self,
+        column: ColumnId,
+        position: u32,
+        scratch: &'a mut Vec<u8>,
+    ) -> ValueRef<'a> {
+        match self.column(column) {
+            Some(column) => column.value(&self.image, position as usize, scratch),
+            None => ValueRef::Null,
+        }
+    }
+
+    /// The columns it has, by id, with the types they were frozen with.
+    pub fn columns(&self) -> impl Iterator<Item = (ColumnId, DataType)> {
+        self.columns
+            .iter()
+            .map(|column| (column.id, column.data_type))
+    }
+
+    fn column(&self, id: ColumnId) -> Option<&Column> {
+        // Ids are mostly counted from 0 or 1 and none is missing.
+        let near = id.0 as usize;
+        let guess = [near, near.wrapping_sub(1)].into_iter();
+        let guess = guess.filter_map(|at| self.columns.get(at));
+        guess
+            .into_iter()
+            .find(|column| column.id == id)
+            .or_else(|| {
+                let at = self.columns.binary_search_by_key(&id, |column| column.id);
+                at.ok().map(|at| &self.columns[at])
+            })
+    }
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frozen")
+            .field("rows", &self.rows())
+            .field("slots", &self.slots())
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that were understood and checked, before they are given memory of their own.
+struct Parsed {
+    live: BitVector,
+    columns: Vec<Column>,
+}
+
+impl Parsed {
+    fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        match decoder.u8()? {
+            VERSION => {}
+            other => return Err(damage(0, "version 1", other)),
+        }
+        let live = read_live(&mut decoder)?;
+        let rows = live.ones();
+        let count = decoder.count(1)?;
+        let mut columns: Vec<Column> = Vec::new();
+        for _ in 0..count {
+            let offset = decoder.offset();
+            let mut column = Column::parse(&mut decoder, rows)?;
+            if columns.last().is_some_and(|last| last.id >= column.id) {
+                return Err(damage(
+                    offset,
+                    "columns in the order of their ids",
+                    column.id,
+                ));
+            }
+            if !column.derive(bytes, rows) {
+                return Err(damage(
+                    offset,
+                    "values of the column's type",
+                    column.data_type,
+                ));
+            }
+            columns.push(column);
+        }
+        decoder.finish()?;
+        Ok(Self { live, columns })
+    }
+
+    fn load(self, pool: &Arc<Pool>, bytes: &[u8]) -> Result<Frozen> {
+        let rows = self.live.ones();
+        let columns = self.columns.into_boxed_slice();
+        let of_columns: usize = columns.iter().map(|column| column.heap_bytes(rows)).sum();
+        let heap = self.live.heap_bytes() + size_of_val(&*columns) + of_columns;
+        let ledger = pool.ledger();
+        Ok(Frozen {
+            live: self.live,
+            image: Image::copy_of(pool, bytes)?,
+            columns,
+            _reservation: ledger.reserve_emergency(Owner::Table, heap as u64)?,
+        })
+    }
+}
+
+fn put_live(live: &BitVector, out: &mut Vec<u8>) {
+    assert!(live.len() <= BLOCK_SLOTS, "slots of one block");
+    put_varint(out, live.len() as u64);
+    if live.ones() == live.len() {
+        out.push(ALL_LIVE);
+        return;
+    }
+    out.push(SOME_LIVE);
+    for word in live.words() {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+fn read_live(decoder: &mut Decoder<'_>) -> Result<BitVector, DecodeError> {
+    let offset = decoder.offset();
+    let slots = decoder.varint()?;
+    if slots > BLOCK_SLOTS as u64 {
+        return Err(damage(offset, "slots of one block", slots));
+    }
+    let slots = slots as usize;
+    let offset = decoder.offset();
+    match decoder.u8()? {
+        ALL_LIVE => Ok(BitVector::ones_only(slots)),
+        SOME_LIVE => {
+            let words = (0..slots.div_ceil(64)).map(|_| decoder.u64());
+            let words = words.collect::<Result<Vec<_>, _>>()?;
+            let live = BitVector::from_words(words, slots);
+            live.ok_or_else(|| damage(offset, "a bit for each slot", "more"))
+        }
+        other => Err(damage(offset, "how live slots are told", other)),
+    }
+}
+
+fn damage(offset: usize, expected: &'static str, found: impl fmt::Display) -> DecodeError {
+    DecodeError {
+        offset,
+        expected,
+        found: found.to_string(),
+    }
+}
+
+/// Of what building takes for a while beside the result: each column's plain values and two of its
+/// encodings, at most.
+fn reserve_scratch(
+    pool: &Arc<Pool>,
+    columns: &[(ColumnId, DataType, ArrayRef)],
+) -> Result<Reservation, Error> {
+    let bytes = |array: &ArrayRef| array.get_array_memory_size() + array.len() * 64;
+    let all: usize = columns
+        .iter()
+        .map(|(.., array)| array.get_array_memory_size())
+        .sum();
+    let most = columns.iter().map(|(.., array)| bytes(array)).max();
+    let wanted = all + 3 * most.unwrap_or(0);
+    pool.ledger().reserve_emergency(Owner::Table, wanted as u64)
+}
