@@ -1,9 +1,9 @@
 //! The states of one row, newest first.
 
-use super::hot::Block;
 use super::row::RowRef;
+use super::slots::{Base, Block};
 use crate::ids::Slot;
-use crate::mvcc::{Head, Registration, Stamp, Version, Viewpoint};
+use crate::mvcc::{Head, Registration, Stamp, StampKind, Version, Viewpoint};
 
 /// One state of a row.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,8 @@ pub struct Link<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum At<'a> {
-    Deletion,
+    /// As it was stamped when the head was read.
+    Deletion(Stamp),
     Version(&'a Version),
     Base,
 }
@@ -26,7 +27,8 @@ impl<'a> Link<'a> {
         let at = match head {
             Head::Empty => At::Base,
             Head::Version(version) => At::Version(version),
-            Head::Deleted(_) => At::Deletion,
+            Head::Deleted(stamp) => At::Deletion(stamp),
+            Head::Moved => unreachable!("whoever reads a head follows it to where the row is"),
         };
         Self {
             block,
@@ -38,15 +40,11 @@ impl<'a> Link<'a> {
 
     /// When this state begins to count, read anew at each call.
     pub fn stamp(&self) -> Stamp {
-        let header = self.block.header(self.slot);
         match self.at {
-            At::Deletion => match header.head.load(self.proof) {
-                Head::Deleted(stamp) => stamp,
-                // The deletion was taken back.
-                _ => Stamp::ABORTED,
-            },
+            At::Deletion(stamp) if is_committed(stamp) => stamp,
+            At::Deletion(_) => self.block.deletion(self.slot, self.proof),
             At::Version(version) => version.begin().load(),
-            At::Base => header.begin.load(),
+            At::Base => self.block.begin(self.slot),
         }
     }
 
@@ -54,7 +52,7 @@ impl<'a> Link<'a> {
     /// older than what some registered snapshot, or the collector, may see (the module's rules).
     pub fn image(&self) -> Option<RowRef<'a>> {
         match self.at {
-            At::Deletion => None,
+            At::Deletion(_) => None,
             At::Version(version) => version.image().map(|image| self.block.row(image)),
             At::Base => Some(self.block.base(self.slot)),
         }
@@ -64,7 +62,7 @@ impl<'a> Link<'a> {
     pub(super) fn version(&self) -> Option<&'a Version> {
         match self.at {
             At::Version(version) => Some(version),
-            At::Deletion | At::Base => None,
+            At::Deletion(_) | At::Base => None,
         }
     }
 
@@ -77,7 +75,7 @@ impl<'a> Link<'a> {
     pub fn older(&self) -> Option<Self> {
         let at = match self.at {
             At::Base => return None,
-            At::Deletion => Head::Empty,
+            At::Deletion(_) => Head::Empty,
             At::Version(version) => version.older().load(self.proof),
         };
         Some(Self::new(self.block, self.slot, self.proof, at))
@@ -106,7 +104,10 @@ impl Block {
 
     /// The newest state of a row.
     pub fn newest<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Link<'a> {
-        Link::new(self, slot, proof, self.header(slot).head.load(proof))
+        match self.head(slot, proof) {
+            Head::Moved => self.moved_to().newest(slot, proof),
+            head => self.link(slot, proof, head),
+        }
     }
 
     pub(super) fn link<'a>(
@@ -118,17 +119,37 @@ impl Block {
         Link::new(self, slot, proof, head)
     }
 
+    /// The stamp of a row's deletion that was found uncommitted a while ago.
+    fn deletion(&self, slot: Slot, proof: &Registration) -> Stamp {
+        match self.head(slot, proof) {
+            Head::Deleted(stamp) => stamp,
+            Head::Moved => self.moved_to().deletion(slot, proof),
+            // It was taken back; or the block was built from what the horizon sees, which by then
+            // had passed the deletion.
+            Head::Empty | Head::Version(_) => match self.built_at() {
+                Some(at) if self.begin(slot) == Stamp::ABORTED => Stamp::committed(at),
+                _ => Stamp::ABORTED,
+            },
+        }
+    }
+
     /// The row as the viewpoint sees it, if it sees it.
     pub fn visible<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
-        let header = self.header(slot);
-        if header.head.is_empty() && viewpoint.sees(|| header.begin.load()) {
-            // Nothing was chained over the base when we looked; what is chained now is invisible
-            // to a snapshot registered before.
-            return Some(self.base(slot));
+        if let Base::Hot(rows) = &self.base {
+            let header = rows.header(slot);
+            if header.head.is_empty() && viewpoint.sees(|| header.begin.load()) {
+                // Nothing was chained over the base when we looked; what is chained now is
+                // invisible to a snapshot registered before.
+                return Some(self.row(rows.body(slot)));
+            }
         }
         let link = self
             .chain(slot, viewpoint.registration())
             .find(|link| viewpoint.sees(|| link.stamp()))?;
         link.image()
     }
+}
+
+fn is_committed(stamp: Stamp) -> bool {
+    matches!(stamp.kind(), StampKind::Committed(_))
 }

@@ -6,9 +6,9 @@
 //! ```
 
 use super::chain::Link;
-use super::hot::Block;
 use super::image;
 use super::row::RowRef;
+use super::slots::{Base, Block};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp, TransactionId};
 use crate::mvcc::{Garbage, Head, NewVersion, Registration, Resolved, Stamp, StampKind, Viewpoint};
@@ -36,20 +36,21 @@ impl Block {
         marker: Stamp,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<Written> {
-        self.write(slot, viewpoint, |seen, old| {
-            let version = image::updated(self.pool(), marker, old, changes)?;
-            Ok(self.header(slot).head.push(seen, version).is_ok())
+        self.write(slot, viewpoint, |block, seen, old| {
+            let version = image::updated(&self.pool, marker, old, changes)?;
+            let head = block.head_word(slot, false)?;
+            Ok(head.push(seen, version).is_ok())
         })
     }
 
     /// Chains a deletion over a row.
     pub fn delete(&self, slot: Slot, viewpoint: &Viewpoint<'_>, marker: Stamp) -> Result<Written> {
-        let head = &self.header(slot).head;
-        self.write(slot, viewpoint, |seen, _| {
+        self.write(slot, viewpoint, |block, seen, _| {
+            let head = block.head_word(slot, true)?;
             if matches!(seen, Head::Empty) {
                 return Ok(head.delete(marker));
             }
-            let tombstone = NewVersion::tombstone(self.pool(), marker)?;
+            let tombstone = NewVersion::tombstone(&self.pool, marker)?;
             Ok(head.push(seen, tombstone).is_ok())
         })
     }
@@ -60,47 +61,74 @@ impl Block {
         &self,
         slot: Slot,
         viewpoint: &Viewpoint<'_>,
-        chain: impl Fn(Head<'_>, &RowRef<'_>) -> Result<bool>,
+        chain: impl Fn(&Self, Head<'_>, &RowRef<'_>) -> Result<bool>,
     ) -> Result<Written> {
+        let mut block = self;
+        loop {
+            // Counted before it is chained, so that no scan takes the range for settled.
+            let unsettled = block.unsettled(usize::from(slot.0));
+            unsettled.fetch_add(1, Relaxed);
+            let written = block.try_write(slot, viewpoint, &chain);
+            if !matches!(written, Ok(Some(Written::Done))) {
+                unsettled.fetch_sub(1, Release);
+            }
+            match written? {
+                Some(written) => return Ok(written),
+                None => block = block.moved_to(),
+            }
+        }
+    }
+
+    /// The same in this block; `None` when the row has moved.
+    fn try_write(
+        &self,
+        slot: Slot,
+        viewpoint: &Viewpoint<'_>,
+        chain: impl Fn(&Self, Head<'_>, &RowRef<'_>) -> Result<bool>,
+    ) -> Result<Option<Written>> {
         let proof = viewpoint.registration();
-        let unsettled = self.unsettled(usize::from(slot.0));
-        unsettled.fetch_add(1, Relaxed);
-        let written = loop {
-            let seen = self.header(slot).head.load(proof);
+        loop {
+            let seen = self.head(slot, proof);
+            if matches!(seen, Head::Moved) {
+                return Ok(None);
+            }
             let link = self.link(slot, proof, seen);
             let resolved = viewpoint.resolve(|| link.stamp());
             if viewpoint.sees_resolved(resolved) {
                 let Some(old) = link.image() else {
-                    break Ok(Written::Skipped);
+                    return Ok(Some(Written::Skipped));
                 };
-                match chain(seen, &old) {
-                    Ok(true) => return Ok(Written::Done),
-                    Ok(false) => continue,
-                    Err(error) => break Err(error),
+                if chain(self, seen, &old)? {
+                    return Ok(Some(Written::Done));
                 }
+                continue;
             }
             match resolved {
                 // A rival is taking its change back: look again.
                 Resolved::Nothing if !link.is_base() => thread::yield_now(),
-                Resolved::Nothing | Resolved::Own(_) => break Ok(Written::Skipped),
-                other => break Ok(Written::Conflict(viewpoint.rival(other))),
+                Resolved::Nothing | Resolved::Own(_) => return Ok(Some(Written::Skipped)),
+                other => return Ok(Some(Written::Conflict(viewpoint.rival(other)))),
             }
-        };
-        unsettled.fetch_sub(1, Release);
-        written
+        }
     }
 
     /// Gives everything that the transaction wrote to the row its commit timestamp.
     pub fn stamp(&self, slot: Slot, proof: &Registration, timestamp: Timestamp) {
         let stamp = Stamp::committed(timestamp);
-        let header = self.header(slot);
         let is_own = |stamp: Stamp| match stamp.kind() {
             StampKind::Uncommitted { owner, .. } => owner == proof.owner(),
             _ => false,
         };
-        let mut head = header.head.load(proof);
-        if matches!(head, Head::Deleted(marker) if is_own(marker)) {
-            header.head.stamp_deletion(stamp);
+        let mut head = self.head(slot, proof);
+        if let Head::Deleted(marker) = head
+            && is_own(marker)
+            && !self.used_head(slot).stamp_deletion(marker, stamp)
+        {
+            // Nothing else than moving can happen to a deletion that is not committed.
+            head = Head::Moved;
+        }
+        if matches!(head, Head::Moved) {
+            return self.moved_to().stamp(slot, proof, timestamp);
         }
         while let Head::Version(version) = head {
             let begin = version.begin().load();
@@ -112,26 +140,30 @@ impl Block {
             }
             head = version.older().load(proof);
         }
-        if is_own(header.begin.load()) {
-            header.begin.store(stamp);
+        // Rows do not move before their insertion is stamped and below the horizon.
+        if let Base::Hot(rows) = &self.base
+            && is_own(rows.header(slot).begin.load())
+        {
+            rows.header(slot).begin.store(stamp);
         }
     }
 
     /// Takes back the insertion of a row.
     pub fn undo_insert(&self, slot: Slot) {
-        self.header(slot).begin.store(Stamp::ABORTED);
+        self.rows().header(slot).begin.store(Stamp::ABORTED);
     }
 
     /// Takes back the newest change of a row, which is the caller's own.
     pub fn undo_change(&self, slot: Slot, proof: &Registration) -> Option<Garbage> {
-        let head = &self.header(slot).head;
+        let head = self.used_head(slot);
         let garbage = match head.load(proof) {
             Head::Version(newest) => Some(head.undo_version(newest)),
-            Head::Deleted(_) => {
-                head.undo_deletion();
+            Head::Deleted(marker) => {
+                head.undo_deletion(marker);
                 None
             }
             Head::Empty => unreachable!("a change to be undone is still there"),
+            Head::Moved => unreachable!("the collector, who undoes, finds the block of today"),
         };
         // The row is as settled as it was before.
         self.unsettled(usize::from(slot.0)).fetch_sub(1, Release);
@@ -158,7 +190,7 @@ impl Block {
         let Some(version) = cut.version() else {
             return;
         };
-        let header = self.header(slot);
+        let head = self.used_head(slot);
         let mut unlinked = 0;
         version.cut_older(proof, |garbage| {
             unlinked += 1;
@@ -167,25 +199,43 @@ impl Block {
         let stamp = version.begin().load();
         match version.image() {
             None => {
-                // The deletion stays unsettled, now in the head word.
-                if let Some(garbage) = header.head.replace(version, Head::Deleted(stamp)) {
+                // The deletion stays unsettled, now in the head word, until it is buried.
+                if let Some(garbage) = head.replace(version, Head::Deleted(stamp)) {
                     retire(garbage);
                 }
             }
-            Some(image) if self.can_fold(image) && header.head.leads_to(version) => {
-                self.body_mut(slot).copy_from_slice(image);
-                header.begin.store(stamp);
+            Some(image) if head.leads_to(version) => {
+                // A block that was built later than the version has it for its base already.
+                if !self.was_built_from(stamp) {
+                    if !self.can_fold(image) {
+                        return self.settled(slot, unlinked);
+                    }
+                    let rows = self.rows();
+                    rows.body_mut(slot).copy_from_slice(image);
+                    rows.header(slot).begin.store(stamp);
+                }
                 // A newer version may have come: then the base says the same as this one.
-                if let Some(garbage) = header.head.replace(version, Head::Empty) {
+                if let Some(garbage) = head.replace(version, Head::Empty) {
                     unlinked += 1;
                     retire(garbage);
                 }
             }
             Some(_) => {}
         }
-        if unlinked > 0 {
+        self.settled(slot, unlinked);
+    }
+
+    /// Notes that so many links of a row are gone.
+    fn settled(&self, slot: Slot, links: u32) {
+        if links > 0 {
+            // Release: whoever finds the range settled finds the base as it is.
             self.unsettled(usize::from(slot.0))
-                .fetch_sub(unlinked, Release);
+                .fetch_sub(links, Release);
         }
+    }
+
+    /// Whether the base row was made of a state that began so.
+    fn was_built_from(&self, stamp: Stamp) -> bool {
+        matches!(stamp.kind(), StampKind::Committed(at) if self.built_at().is_some_and(|built| at <= built))
     }
 }

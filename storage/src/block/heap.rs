@@ -113,6 +113,11 @@ impl Heap {
         Ok(true)
     }
 
+    /// Bytes of its chunks.
+    pub(super) fn bytes(&self) -> usize {
+        self.cursor.lock().total
+    }
+
     /// A string stored before; its place was read from a published row.
     pub(super) fn get(&self, place: Place, length: usize) -> &[u8] {
         let chunk = self.chunks[place.chunk as usize]

@@ -8,7 +8,7 @@
 use super::field::{INLINE_BYTES, View, string_of, write_fixed};
 use super::heap::{Heap, Place};
 use super::layout::{Field, Layout, VIEW_BYTES};
-use super::row::RowRef;
+use super::row::{Image, RowRef};
 use crate::error::{Error, Result};
 use crate::ids::ColumnId;
 use crate::limits::VALUE_BYTES_MAX;
@@ -52,50 +52,136 @@ pub(super) fn updated<'p>(
     old: &RowRef<'_>,
     changes: &[(ColumnId, ValueRef<'_>)],
 ) -> Result<NewVersion<'p>> {
-    let layout = old.layout;
+    match old.as_image() {
+        Some(image) => image_updated(pool, begin, old.layout, image, changes),
+        None => frozen_updated(pool, begin, old, changes),
+    }
+}
+
+/// The same where the old row is an image, too.
+fn image_updated<'p>(
+    pool: &'p Pool,
+    begin: Stamp,
+    layout: &Layout,
+    old: Image<'_>,
+    changes: &[(ColumnId, ValueRef<'_>)],
+) -> Result<NewVersion<'p>> {
     let mut own = 0;
     for (column, value) in changes {
         own += long_string(field_of(layout, *column), *value)?.map_or(0, <[u8]>::len);
     }
-    let has_strings = old.image.len() > layout.body_bytes();
-    let kept = |field: &&Field| has_strings && keeps_own_string(old, field, changes);
+    let has_strings = old.bytes.len() > layout.body_bytes();
+    let kept = |field: &&Field| has_strings && keeps_own_string(layout, old, field, changes);
     let kept_bytes = layout.fields().iter().filter(kept);
     own += kept_bytes
         .map(|field| old.string(field).len())
         .sum::<usize>();
 
     let mut version = NewVersion::with_image(pool, begin, layout.body_bytes() + own)?;
-    let (body, strings) = version.image_mut().split_at_mut(layout.body_bytes());
-    body.copy_from_slice(&old.image[..layout.body_bytes()]);
-    let mut used = 0;
-    let mut store = |string: &[u8]| {
-        strings[used..used + string.len()].copy_from_slice(string);
-        used += string.len();
-        let offset = layout.body_bytes() + used - string.len();
-        View::outside(string, OWN_STRINGS, offset as u32)
-    };
+    let mut new = NewImage::of(layout, &mut version);
+    new.body.copy_from_slice(&old.bytes[..layout.body_bytes()]);
     for (column, value) in changes {
-        let field = field_of(layout, *column);
-        match long_string(field, *value)? {
-            Some(string) => put_view(layout, body, field, store(string)),
-            None => put(layout, body, field, *value),
-        }
+        new.set(field_of(layout, *column), *value)?;
     }
     for field in layout.fields().iter().filter(kept) {
-        put_view(layout, body, field, store(old.string(field)));
+        new.set_string(field, old.string(field));
     }
     Ok(version)
 }
 
-/// Whether an unchanged string is one of those that only the old image has.
-fn keeps_own_string(old: &RowRef<'_>, field: &Field, changes: &[(ColumnId, ValueRef<'_>)]) -> bool {
-    let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
-    let changed = || changes.iter().any(|(column, _)| *column == field.column);
-    if !is_string || old.is_null(field) || changed() {
-        return false;
+/// The same where the old row is frozen: all its strings come along.
+fn frozen_updated<'p>(
+    pool: &'p Pool,
+    begin: Stamp,
+    old: &RowRef<'_>,
+    changes: &[(ColumnId, ValueRef<'_>)],
+) -> Result<NewVersion<'p>> {
+    let layout = old.layout;
+    let value = |field: &Field| {
+        let change = changes.iter().rfind(|(column, _)| *column == field.column);
+        change.map_or_else(|| old.read(field), |(_, value)| *value)
+    };
+    let mut own = 0;
+    for field in layout.fields() {
+        own += long_string(field, value(field))?.map_or(0, <[u8]>::len);
     }
-    let view = old.view(field);
-    !view.is_inline() && view.buffer() == OWN_STRINGS
+    let mut version = NewVersion::with_image(pool, begin, layout.body_bytes() + own)?;
+    let mut new = NewImage::of(layout, &mut version);
+    for field in layout.fields() {
+        new.set(field, value(field))?;
+    }
+    Ok(version)
+}
+
+/// The image of a version, being written: columns, and after them its own long strings.
+struct NewImage<'a> {
+    layout: &'a Layout,
+    body: &'a mut [u8],
+    strings: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> NewImage<'a> {
+    fn of(layout: &'a Layout, version: &'a mut NewVersion<'_>) -> Self {
+        let (body, strings) = version.image_mut().split_at_mut(layout.body_bytes());
+        Self {
+            layout,
+            body,
+            strings,
+            used: 0,
+        }
+    }
+
+    fn set(&mut self, field: &Field, value: ValueRef<'_>) -> Result<()> {
+        match long_string(field, value)? {
+            Some(string) => self.set_string(field, string),
+            None => put(self.layout, self.body, field, value),
+        }
+        Ok(())
+    }
+
+    fn set_string(&mut self, field: &Field, string: &[u8]) {
+        self.strings[self.used..self.used + string.len()].copy_from_slice(string);
+        let offset = self.layout.body_bytes() + self.used;
+        self.used += string.len();
+        let view = View::outside(string, OWN_STRINGS, offset as u32);
+        put_view(self.layout, self.body, field, view);
+    }
+}
+
+/// Whether an unchanged string is one of those that only the old image has.
+fn keeps_own_string(
+    layout: &Layout,
+    old: Image<'_>,
+    field: &Field,
+    changes: &[(ColumnId, ValueRef<'_>)],
+) -> bool {
+    let changed = || changes.iter().any(|(column, _)| *column == field.column);
+    match outside_view(layout, old, field) {
+        Some(view) => view.buffer() == OWN_STRINGS && !changed(),
+        None => false,
+    }
+}
+
+/// The view of a string that is not inside it.
+fn outside_view(layout: &Layout, image: Image<'_>, field: &Field) -> Option<View> {
+    let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
+    if !is_string || image.is_null(layout, field) {
+        return None;
+    }
+    let view = image.view(field);
+    (!view.is_inline()).then_some(view)
+}
+
+/// Whether a row names strings of its block's heap.
+pub(super) fn names_heap(row: &RowRef<'_>) -> bool {
+    let Some(image) = row.as_image() else {
+        return false;
+    };
+    let mut views = row.layout.fields().iter();
+    views.any(|field| {
+        outside_view(row.layout, image, field).is_some_and(|view| view.buffer() != OWN_STRINGS)
+    })
 }
 
 fn field_of(layout: &Layout, column: ColumnId) -> &Field {

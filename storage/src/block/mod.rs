@@ -1,35 +1,49 @@
-//! Hot blocks: rows of one fixed stride, in pool memory, with versions chained over them.
+//! Blocks: rows with versions chained over them, hot or frozen.
 //!
 //! ```text
-//!   Block   rows    [ begin | head | columns | null bits ] x capacity, at most 16,384
-//!           heap    chunks of long strings; a row names chunk and offset, never an address
-//!           ranges  a counter for every 1,024 slots: rows that are not settled
+//!   Block   base    hot:    rows [ begin | head | columns | null bits ] x capacity, at most 16,384
+//!                           heap  chunks of long strings; a row names chunk and offset
+//!                   frozen: columns, encoded, of the rows that lived; heads, a chunk of them for
+//!                           every 1,024 slots in which something changed since
+//!           ranges  for every 1,024 slots: a count of what is not settled, a bit for each dead one
+//!           successor   the block that took its place: where heads say *moved*
 //! ```
 //!
-//! Who may touch the bytes of a base row:
+//! A block starts hot, takes rows until it is full, and may then be replaced, any number of times, by
+//! a frozen or a hot one with the same rows in the same slots (`switch.rs`): row ids do not change.
+//!
+//! Who may touch the bytes of a hot base row:
 //! - *before the begin stamp is set*: the one who claimed the slot, and nobody reads;
 //! - *afterwards*: everybody reads, nobody writes, except that
 //! - *folding* (garbage collection, one thread at a time) overwrites a base row while its `head`
 //!   leads to a version committed at or below the horizon: every registered snapshot and every
 //!   later one stops at that version, so nobody reads the base until `head` is cleared.
 //!
-//! A row is *settled* when its insertion is at or below the horizon, nothing is chained over it and
-//! it is not deleted. Where a range counts no unsettled row, every registered snapshot sees exactly
-//! the base rows, and scans skip all per-row work.
+//! A frozen base does not change. A version over it stays until the block is built anew.
+//!
+//! A row is *settled* when its insertion is at or below the horizon and nothing is chained over it. A
+//! slot is *dead* when every snapshot sees no row there: its row was deleted at or below the horizon,
+//! its insertion was taken back, or it never came. Where a range counts nothing unsettled, every
+//! registered snapshot sees exactly the base rows of the slots that are not dead, and scans skip all
+//! other per-row work.
 //!
 //! A column that a block's layout does not have reads as NULL: blocks outlive ALTER TABLE.
 
 mod chain;
 mod change;
+mod columns;
 mod field;
 pub mod frozen;
 mod gather;
+mod heads;
 mod heap;
 mod hot;
 mod image;
 mod layout;
 mod restore;
 mod row;
+mod slots;
+mod switch;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +52,7 @@ pub use chain::{Chain, Link};
 pub use change::Written;
 pub use frozen::Frozen;
 pub use gather::gather;
-pub use hot::{Block, Claimed, RANGE_SLOTS};
 pub use layout::Layout;
 pub use row::RowRef;
+pub use slots::{Block, Claimed, RANGE_SLOTS};
+pub use switch::Rebuild;

@@ -1,7 +1,7 @@
 //! Filling a block in recovery: any slot at any time, by one thread, before anybody reads.
 
-use super::hot::Block;
 use super::image;
+use super::slots::Block;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::{Head, Registration, Stamp};
@@ -18,7 +18,7 @@ impl Block {
 
     /// Whether a row was ever restored there.
     pub fn is_filled(&self, slot: Slot) -> bool {
-        usize::from(slot.0) < self.claimed() && self.header(slot).begin.load() != Stamp::NEVER
+        usize::from(slot.0) < self.claimed() && self.begin(slot) != Stamp::NEVER
     }
 
     /// Writes a row into its slot, in which there is none.
@@ -29,21 +29,23 @@ impl Block {
         begin: Stamp,
     ) -> Result<()> {
         self.restore_claim(slot);
-        self.write_restored(slot, |layout, heap, body| {
-            image::write_base(layout, heap, body, values, true).map(drop)
-        })?;
-        self.header(slot).begin.store(begin);
+        let rows = self.rows();
+        let body = rows.body_mut(slot);
+        image::write_base(&self.layout, self.hot_heap(), body, values, true)?;
+        rows.header(slot).begin.store(begin);
         self.settle_insert(slot);
         Ok(())
     }
 
-    /// Counts the slots, of those claimed, that hold no row.
+    /// Buries the slots, of those claimed, that hold no row: holes are dead from now on.
     pub fn count_dead(&self, proof: &Registration) {
-        for slot in 0..self.claimed() {
-            let header = self.header(Slot(slot as u16));
-            let is_hole = header.begin.load() == Stamp::NEVER;
-            if is_hole || matches!(header.head.load(proof), Head::Deleted(_)) {
-                self.bury();
+        for slot in (0..self.claimed()).map(|slot| Slot(slot as u16)) {
+            let is_hole = self.begin(slot) == Stamp::NEVER;
+            if is_hole {
+                self.undo_insert(slot);
+            }
+            if is_hole || matches!(self.head(slot, proof), Head::Deleted(_)) {
+                self.bury(slot);
             }
         }
     }

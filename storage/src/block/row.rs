@@ -1,38 +1,148 @@
 //! A row, borrowed.
 
-use super::field::{View, read_fixed};
+use super::field::{View, read_fixed, string_of};
+use super::frozen::Frozen;
 use super::heap::{Heap, Place};
 use super::image::OWN_STRINGS;
 use super::layout::{Field, Layout, VIEW_BYTES};
 use crate::ids::ColumnId;
 use crate::value::{DataType, ValueRef};
+use std::cell::OnceCell;
 use std::fmt;
 
 /// A row as some snapshot sees it, borrowed for the length of one call.
-#[derive(Clone, Copy)]
+///
+/// A hot row or a version is read where it lies. Of a frozen row only the values asked for are
+/// decoded; a string that has to be put together for that lives as long as this `RowRef`.
 pub struct RowRef<'a> {
     pub(super) layout: &'a Layout,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    Image(Image<'a>),
+    Frozen {
+        frozen: &'a Frozen,
+        position: u32,
+        strings: Strings,
+    },
+}
+
+/// A row as bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Image<'a> {
     /// The columns; in a version, its own long strings after them.
-    pub(super) image: &'a [u8],
-    pub(super) heap: &'a Heap,
+    pub(super) bytes: &'a [u8],
+    heap: Option<&'a Heap>,
+}
+
+/// A decoded string; `None` for NULL.
+type StringCell = OnceCell<Option<Box<[u8]>>>;
+
+/// Decoded strings, a cell for each field of the layout.
+#[derive(Default)]
+struct Strings(OnceCell<Box<[StringCell]>>);
+
+impl Strings {
+    fn read(&self, frozen: &Frozen, position: u32, layout: &Layout, field: &Field) -> ValueRef<'_> {
+        let mut scratch = Vec::new();
+        let decode = |scratch| frozen.value(field.column, position, scratch);
+        if !field.data_type.is_string() && field.data_type != DataType::Bytea {
+            return fixed(decode(&mut scratch));
+        }
+        let fields = layout.fields().len();
+        let cells = self
+            .0
+            .get_or_init(|| (0..fields).map(|_| OnceCell::new()).collect());
+        let string =
+            cells[field.null].get_or_init(|| string_of(decode(&mut scratch)).map(Box::from));
+        match string {
+            None => ValueRef::Null,
+            Some(bytes) if field.data_type == DataType::Bytea => ValueRef::Bytea(bytes),
+            Some(bytes) => {
+                ValueRef::Text(std::str::from_utf8(bytes).expect("a text was decoded as such"))
+            }
+        }
+    }
+}
+
+/// A value that borrows nothing.
+fn fixed(value: ValueRef<'_>) -> ValueRef<'static> {
+    match value {
+        ValueRef::Null => ValueRef::Null,
+        ValueRef::Boolean(v) => ValueRef::Boolean(v),
+        ValueRef::SmallInt(v) => ValueRef::SmallInt(v),
+        ValueRef::Integer(v) => ValueRef::Integer(v),
+        ValueRef::BigInt(v) => ValueRef::BigInt(v),
+        ValueRef::Real(v) => ValueRef::Real(v),
+        ValueRef::Double(v) => ValueRef::Double(v),
+        ValueRef::Numeric(v) => ValueRef::Numeric(v),
+        ValueRef::Date(v) => ValueRef::Date(v),
+        ValueRef::Time(v) => ValueRef::Time(v),
+        ValueRef::Timestamp(v) => ValueRef::Timestamp(v),
+        ValueRef::TimestampTz(v) => ValueRef::TimestampTz(v),
+        ValueRef::Interval(v) => ValueRef::Interval(v),
+        ValueRef::Uuid(v) => ValueRef::Uuid(v),
+        ValueRef::Text(_) | ValueRef::Bytea(_) => unreachable!("a column of another type"),
+    }
 }
 
 impl<'a> RowRef<'a> {
+    pub(super) fn image(layout: &'a Layout, bytes: &'a [u8], heap: Option<&'a Heap>) -> Self {
+        let source = Source::Image(Image { bytes, heap });
+        Self { layout, source }
+    }
+
+    pub(super) fn frozen(layout: &'a Layout, frozen: &'a Frozen, position: u32) -> Self {
+        let source = Source::Frozen {
+            frozen,
+            position,
+            strings: Strings::default(),
+        };
+        Self { layout, source }
+    }
+
+    /// The row as bytes, unless it is frozen.
+    pub(super) fn as_image(&self) -> Option<Image<'a>> {
+        match self.source {
+            Source::Image(image) => Some(image),
+            Source::Frozen { .. } => None,
+        }
+    }
+
+    /// The row's block and its place there, if it is frozen.
+    pub(super) fn as_frozen(&self) -> Option<(&'a Frozen, u32)> {
+        match self.source {
+            Source::Image(_) => None,
+            Source::Frozen {
+                frozen, position, ..
+            } => Some((frozen, position)),
+        }
+    }
+
     /// The value of a column; NULL for one that the row was written without.
-    pub fn get(&self, column: ColumnId) -> ValueRef<'a> {
+    pub fn get(&self, column: ColumnId) -> ValueRef<'_> {
         match self.layout.field(column) {
             Some(field) => self.read(field),
             None => ValueRef::Null,
         }
     }
 
-    pub(super) fn is_null(&self, field: &Field) -> bool {
-        let (byte, mask) = self.layout.null_bit(field);
-        self.image[byte] & mask != 0
+    pub(super) fn read(&self, field: &Field) -> ValueRef<'_> {
+        match &self.source {
+            Source::Image(image) => image.read(self.layout, field),
+            Source::Frozen {
+                frozen,
+                position,
+                strings,
+            } => strings.read(frozen, *position, self.layout, field),
+        }
     }
+}
 
-    pub(super) fn read(&self, field: &Field) -> ValueRef<'a> {
-        if self.is_null(field) {
+impl<'a> Image<'a> {
+    fn read(&self, layout: &Layout, field: &Field) -> ValueRef<'a> {
+        if self.is_null(layout, field) {
             return ValueRef::Null;
         }
         match field.data_type {
@@ -41,13 +151,18 @@ impl<'a> RowRef<'a> {
                 ValueRef::Text(unsafe { std::str::from_utf8_unchecked(self.string(field)) })
             }
             DataType::Bytea => ValueRef::Bytea(self.string(field)),
-            other => read_fixed(&self.image[field.offset..], other),
+            other => read_fixed(&self.bytes[field.offset..], other),
         }
+    }
+
+    pub(super) fn is_null(&self, layout: &Layout, field: &Field) -> bool {
+        let (byte, mask) = layout.null_bit(field);
+        self.bytes[byte] & mask != 0
     }
 
     pub(super) fn view(&self, field: &Field) -> View {
         let mut view = [0; VIEW_BYTES];
-        view.copy_from_slice(&self.image[field.offset..field.offset + VIEW_BYTES]);
+        view.copy_from_slice(&self.bytes[field.offset..field.offset + VIEW_BYTES]);
         View(view)
     }
 
@@ -57,17 +172,18 @@ impl<'a> RowRef<'a> {
         let length = view.len();
         if view.is_inline() {
             let start = field.offset + 4;
-            return &self.image[start..start + length];
+            return &self.bytes[start..start + length];
         }
         if view.buffer() == OWN_STRINGS {
             let start = view.offset() as usize;
-            return &self.image[start..start + length];
+            return &self.bytes[start..start + length];
         }
         let place = Place {
             chunk: view.buffer(),
             offset: view.offset(),
         };
-        self.heap.get(place, length)
+        let heap = self.heap.expect("who names a heap's string has the heap");
+        heap.get(place, length)
     }
 }
 

@@ -88,37 +88,71 @@ impl Collector {
         catalog: &ArcSwap<Catalog>,
         limit: usize,
     ) -> bool {
-        self.waiting.append(&mut queue.incoming.lock());
         let mut left = limit;
-        if !self.waiting.is_empty()
+        if !queue.is_empty()
             // Without a free slot it is done another time.
             && let Ok(proof) = self.timeline.register()
         {
             let horizon = self.timeline.horizon();
-            // Loaded after the horizon: it has every index that a write set below it kept up.
-            let catalog = catalog.load();
-            while left > 0
-                && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
-            {
-                let end = set.writes.writes().len().min(set.done + left);
-                for at in set.done..end {
-                    self.collect_write(&set.writes, at, &catalog, horizon, &proof);
-                }
-                left -= end - set.done;
-                queue.writes.fetch_sub(end - set.done, Relaxed);
-                set.done = end;
-                if end < set.writes.writes().len() {
-                    self.waiting.push_front(set);
-                    break;
-                }
-                let touched = set.writes.touched().iter();
-                for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
-                    self.retired.retire(&self.timeline, garbage);
-                }
-            }
+            left = self.collect_below(horizon, queue, catalog, &proof, limit);
         }
         self.free();
         left == 0
+    }
+
+    /// Collects up to `limit` writes at or below a horizon that holds; returns how many of the limit
+    /// are left.
+    pub(super) fn collect_below(
+        &mut self,
+        horizon: Timestamp,
+        queue: &GarbageQueue,
+        catalog: &ArcSwap<Catalog>,
+        proof: &Registration,
+        limit: usize,
+    ) -> usize {
+        // Taken after the horizon: a set at or below it was handed over before it was passed.
+        self.waiting.append(&mut queue.incoming.lock());
+        // Loaded after the horizon, too: it has every index that a write set below it kept up.
+        let catalog = catalog.load();
+        let mut left = limit;
+        while left > 0
+            && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
+        {
+            let end = set.writes.writes().len().min(set.done + left);
+            for at in set.done..end {
+                self.collect_write(&set, at, &catalog, horizon, proof);
+            }
+            left -= end - set.done;
+            queue.writes.fetch_sub(end - set.done, Relaxed);
+            set.done = end;
+            if end < set.writes.writes().len() {
+                self.waiting.push_front(set);
+                break;
+            }
+            let touched = set.writes.touched().iter();
+            for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
+                self.retired.retire(&self.timeline, garbage);
+            }
+        }
+        left
+    }
+
+    /// Collects everything at or below a horizon that holds; says whether that was possible within
+    /// `limit` writes.
+    pub(super) fn drain(
+        &mut self,
+        horizon: Timestamp,
+        queue: &GarbageQueue,
+        catalog: &ArcSwap<Catalog>,
+        proof: &Registration,
+        limit: usize,
+    ) -> bool {
+        // Two commits may be handed over in another order than that of their timestamps. Sorting
+        // what is nearly sorted takes one pass.
+        self.waiting.append(&mut queue.incoming.lock());
+        let waiting = self.waiting.make_contiguous();
+        waiting.sort_by_key(|set| set.timestamp);
+        self.collect_below(horizon, queue, catalog, proof, limit) > 0
     }
 
     /// Frees what no snapshot can reach.
@@ -135,21 +169,24 @@ impl Collector {
 
     fn collect_write(
         &mut self,
-        set: &WriteSet,
+        set: &Waiting,
         at: usize,
         catalog: &Catalog,
         horizon: Timestamp,
         proof: &Registration,
     ) {
-        let write = &set.writes()[at];
+        let write = &set.writes.writes()[at];
         if matches!(write.kind, WriteKind::Ddl(_)) {
             return;
         }
-        let entry = set.entry(write);
+        let entry = set.writes.entry(write);
         // Indexes that came since are kept up, too. Those of a dropped table go with it.
         let indexes = catalog.table_by_id(entry.def.id);
         let indexes = indexes.map_or(&[][..], |entry| &entry.indexes);
-        self.collect_row(entry, indexes, write, horizon, proof);
+        if let Some(place) = entry.rows.place(write.row, proof) {
+            place.0.note_change(set.timestamp);
+            self.collect_row(entry, indexes, write, place, horizon, proof);
+        }
     }
 
     fn collect_row(
@@ -157,12 +194,10 @@ impl Collector {
         entry: &TableEntry,
         indexes: &[Arc<IndexEntry>],
         write: &Write,
+        (block, slot): (&Block, Slot),
         horizon: Timestamp,
         proof: &Registration,
     ) {
-        let Some((block, slot)) = entry.rows.place(write.row, proof) else {
-            return;
-        };
         if write.kind == WriteKind::Insert {
             block.settle_insert(slot);
         }

@@ -23,9 +23,11 @@
 
 mod background;
 mod collector;
+mod compact;
 mod undo;
 mod write_set;
 
 pub use background::spawn;
 pub use collector::{Collector, GarbageQueue};
+pub use compact::{Ages, Compacted, Wish};
 pub use write_set::{Touched, Write, WriteKind, WriteSet};

@@ -51,6 +51,20 @@ impl<T> Protected<T> {
         assert!(result.is_ok(), "a protected pointer is set once");
     }
 
+    /// Puts another value in the place of `old`, which is to be retired; fails, and gives the new
+    /// one back, where something else is there by now.
+    pub fn replace(&self, old: &T, value: Arc<T>) -> Result<Retirable<T>, Arc<T>> {
+        let new = Arc::into_raw(value).cast_mut();
+        let old = ptr::from_ref(old).cast_mut();
+        match self.0.compare_exchange(old, new, AcqRel, Acquire) {
+            // SAFETY: both pointers came from `Arc::into_raw`; the exchange made this call the only
+            // one that gives the old one's count back, or left the new one ours.
+            Ok(old) => Ok(Retirable(unsafe { Arc::from_raw(old) })),
+            // SAFETY: as above.
+            Err(_) => Err(unsafe { Arc::from_raw(new) }),
+        }
+    }
+
     /// Takes the value out, to be retired.
     pub fn take(&self) -> Option<Retirable<T>> {
         let old = self.0.swap(ptr::null_mut(), AcqRel);

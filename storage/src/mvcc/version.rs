@@ -4,6 +4,7 @@
 //!   head word   0                     empty: the base row below is the newest
 //!               pointer | 1           a version record
 //!               stamp << 2 | 2        the row was deleted: a delete of a bare row allocates nothing
+//!               3                     moved: the block has a successor, where the row goes on
 //!
 //!   record      [ begin 8 | older 8 | bytes 4 | tombstone 4 | 0 8 ][ image ]
 //! ```
@@ -11,6 +12,9 @@
 //! A record is filled before it is published (Release) and its image never changes afterwards;
 //! `begin` goes from marker to timestamp or to *aborted*, and `older` from a link to empty (cut),
 //! once each. So whoever loads a link with Acquire reads the image without further care.
+//!
+//! A head that says *moved* says so for ever. Therefore every change of a head is a compare and
+//! exchange against the word that was seen: none can be lost in a block that is being replaced.
 //!
 //! The memory is freed only by the [`super::RetireQueue`], or with the whole block. The borrow of a
 //! [`Registration`] therefore proves that a link followed under it leads to a living record.
@@ -21,13 +25,14 @@ use super::stamp::Stamp;
 use crate::error::{Error, Result};
 use crate::pool::{Owner, Pool};
 use crate::sync::atomic::AtomicU64;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::ptr::{self, NonNull};
 use std::slice;
 
 const TAG_MASK: u64 = 3;
 const TAG_VERSION: u64 = 1;
 const TAG_DELETED: u64 = 2;
+const TAG_MOVED: u64 = 3;
 const HEADER_BYTES: usize = size_of::<Version>();
 
 /// A stamp that changes under readers.
@@ -107,13 +112,10 @@ impl Version {
     }
 
     /// Unlinks everything older than this version, and hands it out.
-    pub fn cut_older(&self, proof: &Registration, mut retire: impl FnMut(Garbage)) {
-        let mut link = self.older.load(proof);
+    pub fn cut_older(&self, proof: &Registration, retire: impl FnMut(Garbage)) {
+        let older = self.older.load(proof);
         self.older.0.store(0, Release);
-        while let Head::Version(version) = link {
-            link = version.older.load(proof);
-            retire(version.garbage());
-        }
+        older.retire_chain(proof, retire);
     }
 
     fn garbage(&self) -> Garbage {
@@ -192,14 +194,26 @@ pub enum Head<'a> {
     Version(&'a Version),
     /// The base row was deleted.
     Deleted(Stamp),
+    /// The row goes on in the block's successor.
+    Moved,
 }
 
 impl Head<'_> {
+    /// Hands out every record of the chain, which nothing leads to any more.
+    pub fn retire_chain(self, proof: &Registration, mut retire: impl FnMut(Garbage)) {
+        let mut link = self;
+        while let Head::Version(version) = link {
+            link = version.older.load(proof);
+            retire(version.garbage());
+        }
+    }
+
     fn word(self) -> u64 {
         match self {
             Self::Empty => 0,
             Self::Version(version) => ptr::from_ref(version).addr() as u64 | TAG_VERSION,
             Self::Deleted(stamp) => stamp.0 << 2 | TAG_DELETED,
+            Self::Moved => TAG_MOVED,
         }
     }
 }
@@ -210,6 +224,11 @@ impl Head<'_> {
 pub struct HeadWord(AtomicU64);
 
 impl HeadWord {
+    /// A word that says *moved*.
+    pub const fn moved() -> Self {
+        Self(AtomicU64::new(TAG_MOVED))
+    }
+
     /// Whether nothing is above the base row. What was written to the base before is readable.
     pub fn is_empty(&self) -> bool {
         self.0.load(Acquire) == 0
@@ -231,6 +250,7 @@ impl HeadWord {
                 Head::Version(unsafe { &*pointer })
             }
             TAG_DELETED => Head::Deleted(Stamp(word >> 2)),
+            TAG_MOVED => Head::Moved,
             _ => Head::Empty,
         }
     }
@@ -253,18 +273,38 @@ impl HeadWord {
 
     /// Notes the deletion of a bare row; fails where a version or a deletion came first.
     pub fn delete(&self, stamp: Stamp) -> bool {
-        let word = Head::Deleted(stamp).word();
-        self.0.compare_exchange(0, word, AcqRel, Acquire).is_ok()
+        self.exchange(Head::Empty, Head::Deleted(stamp))
     }
 
-    /// Gives a deletion its final stamp. Only its owner may.
-    pub fn stamp_deletion(&self, stamp: Stamp) {
-        self.0.store(Head::Deleted(stamp).word(), Release);
+    /// Gives a deletion its final stamp; fails where the row has moved meanwhile. Only the owner of
+    /// the marker may.
+    pub fn stamp_deletion(&self, marker: Stamp, stamp: Stamp) -> bool {
+        self.exchange(Head::Deleted(marker), Head::Deleted(stamp))
     }
 
-    /// Takes a deletion back. Only its owner may.
-    pub fn undo_deletion(&self) {
-        self.0.store(0, Release);
+    /// Takes a deletion back. Only its owner may, and not while the block is being replaced.
+    pub fn undo_deletion(&self, marker: Stamp) {
+        let undone = self.exchange(Head::Deleted(marker), Head::Empty);
+        assert!(undone, "an uncommitted deletion is the newest");
+    }
+
+    /// Says what the head of the row in the block before said; nobody else reads the word yet.
+    pub fn carry(&self, head: Head<'_>) {
+        // Relaxed: published by `seal`.
+        self.0.store(head.word(), Relaxed);
+    }
+
+    /// Says *moved* from now on, unless the word has changed since it was `seen`. What was written
+    /// to the successor before is readable for whoever finds it through this word.
+    pub fn seal(&self, seen: Head<'_>) -> bool {
+        self.exchange(seen, Head::Moved)
+    }
+
+    fn exchange(&self, seen: Head<'_>, by: Head<'_>) -> bool {
+        // AcqRel: publishes what was written before, and takes over what was done under the word.
+        self.0
+            .compare_exchange(seen.word(), by.word(), AcqRel, Acquire)
+            .is_ok()
     }
 
     /// Takes back the newest version, which is the caller's own and uncommitted, so that nobody
@@ -281,10 +321,7 @@ impl HeadWord {
     /// Replaces the newest version by a link that says the same: empty once it was folded into the
     /// base, or the deletion that a tombstone stands for. Fails where a newer version came.
     pub fn replace(&self, newest: &Version, by: Head<'_>) -> Option<Garbage> {
-        let word = Head::Version(newest).word();
-        self.0
-            .compare_exchange(word, by.word(), AcqRel, Acquire)
-            .is_ok()
+        self.exchange(Head::Version(newest), by)
             .then(|| newest.garbage())
     }
 

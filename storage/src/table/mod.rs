@@ -12,11 +12,13 @@
 //!
 //! The table knows rows, not keys: whoever changes rows keeps the indexes (`transaction`).
 
+mod compact;
 mod directory;
 mod gate;
 mod restore;
 mod scan;
 
+pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
 pub use scan::Found;
 
@@ -196,9 +198,9 @@ impl Table {
     /// Notes that a row is dead and in no index; takes its block out of the directory if that
     /// was the last one.
     pub fn bury(&self, row: RowId, proof: &Registration) -> Option<Garbage> {
-        let (block, _) = self.place(row, proof)?;
+        let (block, slot) = self.place(row, proof)?;
         block
-            .bury()
+            .bury(slot)
             .then(|| self.remove_block(row.block()))
             .flatten()
     }
@@ -218,14 +220,7 @@ impl Table {
     }
 
     fn remove_block(&self, number: BlockNo) -> Option<Garbage> {
-        let _growing = self.growing.lock();
-        let tail = self.tail.load();
-        if tail.next == number.0 + 1 {
-            self.tail.store(Arc::new(Tail {
-                next: tail.next,
-                block: None,
-            }));
-        }
+        self.forget_tail(number);
         self.directory.get(number)?.take().map(Garbage::from)
     }
 }

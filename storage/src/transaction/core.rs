@@ -1,5 +1,6 @@
 //! The core: everything that transactions share.
 
+use super::compact::Compactor;
 use super::{ReadView, Transaction};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct Core {
     pub(super) commit: Mutex<()>,
     pub(super) garbage: GarbageQueue,
     collector: Mutex<Collector>,
+    /// Locked before the collector.
+    pub(super) compactor: Mutex<Compactor>,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
     tables: AtomicU32,
@@ -51,6 +54,7 @@ impl Core {
         let pool = Pool::new(ledger);
         let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
+            compactor: Mutex::default(),
             timeline,
             pool,
             catalog: ArcSwap::default(),
@@ -62,7 +66,7 @@ impl Core {
             manual_maintenance,
         });
         if !manual_maintenance {
-            maintenance::spawn(Arc::downgrade(&core), |core| core.collect_round())?;
+            maintenance::spawn(Arc::downgrade(&core), |core| core.maintain())?;
         }
         Ok(core)
     }
@@ -136,9 +140,11 @@ impl Core {
         self.garbage.len() + collector.retired()
     }
 
-    fn collect_round(&self) -> bool {
+    fn maintain(&self) -> bool {
         let mut collector = self.collector();
-        collector.collect(&self.garbage, &self.catalog, ROUND_WRITES)
+        let more = collector.collect(&self.garbage, &self.catalog, ROUND_WRITES);
+        drop(collector);
+        more || self.compact_round()
     }
 
     /// Queues a committed write set.

@@ -26,6 +26,7 @@
 //! everything that was replaced since.
 
 mod commit;
+mod compact;
 mod core;
 mod ddl;
 mod restore;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use self::core::Core;
 pub use crate::block::RowRef;
+pub use crate::maintenance::Compacted;
 pub use scan::{IndexScan, ScanBatch, TableScan};
 pub use view::ReadView;
 

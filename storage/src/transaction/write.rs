@@ -137,7 +137,11 @@ impl Transaction {
         for index in indexes {
             key.clear();
             let has_null = index.encode_row(&mut key, &new);
-            if changes.is_some() && old.is_some_and(|old| index.has_key(&old, &key, &mut scratch)) {
+            if changes.is_some()
+                && old
+                    .as_ref()
+                    .is_some_and(|old| index.has_key(old, &key, &mut scratch))
+            {
                 continue;
             }
             let _latch = index.latches.lock(&key);

@@ -1,6 +1,7 @@
 //! Stories of transactions, on a core in memory with manual maintenance.
 
 mod catalog;
+mod compact;
 mod conflict;
 mod garbage;
 mod model;

@@ -19,6 +19,8 @@ enum Step {
     Commit(usize),
     Rollback(usize),
     Collect,
+    Compact,
+    Thaw,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,6 +37,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => tx.clone().prop_map(Step::Commit),
         1 => tx.prop_map(Step::Rollback),
         2 => Just(Step::Collect),
+        3 => Just(Step::Compact),
+        1 => Just(Step::Thaw),
     ]
 }
 
@@ -150,6 +154,13 @@ fn run(steps: Vec<Step>) {
             }
             Step::Collect => {
                 core.collect_garbage();
+            }
+            Step::Compact => {
+                compact::close(&core);
+                core.compact(None).unwrap();
+            }
+            Step::Thaw => {
+                compact::thaw(&core);
             }
         }
     }

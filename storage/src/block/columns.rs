@@ -1,0 +1,34 @@
+//! The base of a frozen block: encoded columns, and heads for the rows that changed since.
+
+use super::frozen::Frozen;
+use super::heads::Heads;
+use super::layout::Layout;
+use super::row::RowRef;
+use crate::ids::{Slot, Timestamp};
+use crate::mvcc::Stamp;
+
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) frozen: Frozen,
+    pub(super) heads: Heads,
+    /// The horizon as of which the rows were taken: all are committed at or below it, and every
+    /// snapshot that finds this block is at or above it.
+    pub(super) at: Timestamp,
+}
+
+impl Columns {
+    /// When the row of a slot began, as far as anybody can tell.
+    pub(super) fn begin(&self, slot: Slot) -> Stamp {
+        match self.frozen.position(slot) {
+            Some(_) => Stamp::committed(self.at),
+            None => Stamp::ABORTED,
+        }
+    }
+
+    /// The row of a slot that has one.
+    pub(super) fn row<'a>(&'a self, layout: &'a Layout, slot: Slot) -> RowRef<'a> {
+        let position = self.frozen.position(slot);
+        let position = position.expect("a slot with a row");
+        RowRef::frozen(layout, &self.frozen, position)
+    }
+}

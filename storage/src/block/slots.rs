@@ -1,0 +1,386 @@
+//! The block itself: its slots, what is counted of them, and the base they have.
+
+use super::columns::Columns;
+use super::heap::Heap;
+use super::hot::Rows;
+use super::image;
+use super::layout::Layout;
+use super::row::RowRef;
+use crate::error::Result;
+use crate::ids::{ColumnId, Slot, Timestamp};
+use crate::mvcc::{Head, HeadWord, Registration, Stamp};
+use crate::pool::{Owner, Pool, Reservation};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicU32, AtomicU64};
+use crate::value::ValueRef;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// Slots that share one counter of unsettled rows.
+pub const RANGE_SLOTS: usize = 1024;
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// What is known of all slots of a range together.
+#[derive(Debug, Default)]
+struct RangeState {
+    /// Insertions above the horizon, versions and deletions that are not settled yet.
+    unsettled: AtomicU32,
+    /// A bit for each slot: no snapshot sees a row there, nor ever will.
+    dead: [AtomicU64; RANGE_SLOTS / WORD_BITS],
+}
+
+/// Where the rows of a block are that nothing is chained over.
+#[derive(Debug)]
+pub(super) enum Base {
+    Hot(Rows),
+    Frozen(Columns),
+}
+
+/// A block of rows, hot or frozen.
+#[derive(Debug)]
+pub struct Block {
+    pub(super) base: Base,
+    pub(super) layout: Arc<Layout>,
+    /// Long strings: of the hot rows, or of versions that came over from the block before.
+    pub(super) heap: OnceLock<Arc<Heap>>,
+    pub(super) pool: Arc<Pool>,
+    capacity: u32,
+    /// Slots below were claimed.
+    next: AtomicU32,
+    /// Slots that hold no row and never will again.
+    dead: AtomicU32,
+    ranges: Box<[RangeState]>,
+    /// The last commit that changed a row here, as far as it was collected.
+    last_change: AtomicU64,
+    /// The horizon as of which it was built from the block before it; zero for the first one.
+    built_at: Timestamp,
+    /// Where rows go on whose head says *moved*.
+    pub(super) successor: OnceLock<Arc<Self>>,
+    _reserved: Reservation,
+}
+
+/// A slot that the holder alone may fill. Dropped unfilled, it is dead.
+#[derive(Debug)]
+pub struct Claimed<'b> {
+    block: &'b Block,
+    slot: Slot,
+}
+
+impl Block {
+    /// An empty block, the `nth` of its table.
+    pub fn new(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
+        let capacity = layout.capacity(nth);
+        let rows = Rows::new(layout, pool, capacity)?;
+        Self::with_base(Base::Hot(rows), layout, pool, capacity, Timestamp(0))
+    }
+
+    pub(super) fn with_base(
+        base: Base,
+        layout: &Arc<Layout>,
+        pool: &Arc<Pool>,
+        capacity: usize,
+        built_at: Timestamp,
+    ) -> Result<Self> {
+        let ranges = capacity.div_ceil(RANGE_SLOTS);
+        let bytes = size_of::<Self>() + ranges * size_of::<RangeState>();
+        let ledger = pool.ledger();
+        let reserved = match built_at {
+            Timestamp(0) => ledger.reserve(Owner::Table, bytes as u64)?,
+            // It takes the place of a larger one.
+            _ => ledger.reserve_emergency(Owner::Table, bytes as u64)?,
+        };
+        let heap = match &base {
+            Base::Hot(_) => OnceLock::from(Arc::new(Heap::new(Arc::clone(pool)))),
+            Base::Frozen(_) => OnceLock::new(),
+        };
+        // All slots of a block that was built from another one were claimed there.
+        let next = if built_at == Timestamp(0) {
+            0
+        } else {
+            capacity
+        };
+        Ok(Self {
+            base,
+            layout: Arc::clone(layout),
+            heap,
+            pool: Arc::clone(pool),
+            capacity: capacity as u32,
+            next: AtomicU32::new(next as u32),
+            dead: AtomicU32::new(0),
+            ranges: (0..ranges).map(|_| RangeState::default()).collect(),
+            last_change: AtomicU64::new(built_at.0),
+            built_at,
+            successor: OnceLock::new(),
+            _reserved: reserved,
+        })
+    }
+
+    /// Slots that were claimed so far.
+    pub fn claimed(&self) -> usize {
+        // Acquire: with a slot comes the count that says it is unsettled.
+        self.next.load(Acquire) as usize
+    }
+
+    /// Slots there are.
+    pub fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
+    /// Rows that its base has room for.
+    pub fn room(&self) -> usize {
+        match &self.base {
+            Base::Hot(_) => self.capacity(),
+            Base::Frozen(columns) => columns.frozen.rows(),
+        }
+    }
+
+    /// Whether its rows are encoded columns.
+    pub fn is_frozen(&self) -> bool {
+        matches!(self.base, Base::Frozen(_))
+    }
+
+    pub(super) fn hot_heap(&self) -> &Heap {
+        self.heap.get().expect("a hot block has a heap")
+    }
+
+    /// The hot rows, for what only happens to them.
+    pub(super) fn rows(&self) -> &Rows {
+        match &self.base {
+            Base::Hot(rows) => rows,
+            Base::Frozen(_) => unreachable!("rows come to hot blocks only"),
+        }
+    }
+
+    /// Where the rows go on whose heads say *moved*.
+    pub(super) fn moved_to(&self) -> &Self {
+        self.successor
+            .get()
+            .expect("it is there before the first head says moved")
+    }
+
+    /// The horizon as of which the block was built from another one.
+    pub(super) fn built_at(&self) -> Option<Timestamp> {
+        (self.built_at.0 > 0).then_some(self.built_at)
+    }
+
+    /// When the base row of a slot begins to count.
+    pub(super) fn begin(&self, slot: Slot) -> Stamp {
+        match &self.base {
+            Base::Hot(rows) => rows.header(slot).begin.load(),
+            Base::Frozen(columns) => columns.begin(slot),
+        }
+    }
+
+    pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Head<'a> {
+        match &self.base {
+            Base::Hot(rows) => rows.header(slot).head.load(proof),
+            Base::Frozen(columns) => match columns.heads.get(slot) {
+                Some(head) => head.load(proof),
+                None => Head::Empty,
+            },
+        }
+    }
+
+    /// The head of a slot, to be changed. What `shrinks` the database may take from the emergency
+    /// reserve.
+    pub(super) fn head_word(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
+        match &self.base {
+            Base::Hot(rows) => Ok(&rows.header(slot).head),
+            Base::Frozen(columns) => columns.heads.get_or_add(slot, shrinks),
+        }
+    }
+
+    /// The head of a slot whose row was changed before.
+    pub(super) fn used_head(&self, slot: Slot) -> &HeadWord {
+        let head = match &self.base {
+            Base::Hot(rows) => Some(&rows.header(slot).head),
+            Base::Frozen(columns) => columns.heads.get(slot),
+        };
+        head.expect("a changed row has a head")
+    }
+
+    pub(super) fn row<'a>(&'a self, image: &'a [u8]) -> RowRef<'a> {
+        RowRef::image(&self.layout, image, self.heap.get().map(Arc::as_ref))
+    }
+
+    /// The base row of a slot that holds one.
+    pub(super) fn base(&self, slot: Slot) -> RowRef<'_> {
+        match &self.base {
+            Base::Hot(rows) => self.row(rows.body(slot)),
+            Base::Frozen(columns) => columns.row(&self.layout, slot),
+        }
+    }
+
+    /// Whether a version can become the base row: it must have no strings of its own, which would
+    /// have to move into the heap, which never shrinks; and a frozen base does not change.
+    pub(super) fn can_fold(&self, image: &[u8]) -> bool {
+        !self.is_frozen() && image.len() == self.layout.body_bytes()
+    }
+
+    fn range(&self, slot: usize) -> &RangeState {
+        &self.ranges[slot / RANGE_SLOTS]
+    }
+
+    pub(super) fn unsettled(&self, slot: usize) -> &AtomicU32 {
+        &self.range(slot).unsettled
+    }
+
+    /// Rows of the block that are not settled, as far as is known.
+    pub fn unsettled_rows(&self) -> usize {
+        let counts = self.ranges.iter();
+        let counts = counts.map(|range| range.unsettled.load(Relaxed) as usize);
+        counts.sum()
+    }
+
+    /// Whether every registered snapshot sees exactly the base rows of the range that `slot` is
+    /// in, but for [dead](Self::is_dead_slot) slots, as far as they were claimed when
+    /// [`Self::claimed`] was read before.
+    pub fn is_settled(&self, slot: usize) -> bool {
+        // Acquire: takes over what those wrote who settled rows of the range.
+        self.unsettled(slot).load(Acquire) == 0
+    }
+
+    /// The bits of the dead ones among the 64 slots that `slot` is one of, lowest slot first. What
+    /// died before the range was found settled is among them.
+    pub fn dead_bits(&self, slot: usize) -> u64 {
+        // Relaxed: `is_settled` takes over what was noted before.
+        self.range(slot).dead[slot % RANGE_SLOTS / WORD_BITS].load(Relaxed)
+    }
+
+    /// Whether a slot is known to hold no row that anybody sees.
+    pub fn is_dead_slot(&self, slot: usize) -> bool {
+        self.dead_bits(slot) >> (slot % WORD_BITS) & 1 != 0
+    }
+
+    /// Base rows of a settled range.
+    pub fn settled_rows<'a>(
+        &'a self,
+        slots: Range<usize>,
+        _proof: &'a Registration,
+    ) -> impl Iterator<Item = (Slot, RowRef<'a>)> {
+        let live = slots.filter(|slot| !self.is_dead_slot(*slot));
+        live.map(|slot| {
+            let slot = Slot(slot as u16);
+            (slot, self.base(slot))
+        })
+    }
+
+    /// Claims the next slot; `None` when the block is full.
+    pub fn claim(&self) -> Option<Claimed<'_>> {
+        let mut next = self.next.load(Relaxed);
+        while next < self.capacity {
+            // Counted before the slot can be seen as claimed, so that no scan takes it for settled.
+            let unsettled = self.unsettled(next as usize);
+            unsettled.fetch_add(1, Relaxed);
+            match self
+                .next
+                .compare_exchange_weak(next, next + 1, Release, Relaxed)
+            {
+                Ok(_) => {
+                    return Some(Claimed {
+                        block: self,
+                        slot: Slot(next as u16),
+                    });
+                }
+                Err(now) => {
+                    unsettled.fetch_sub(1, Relaxed);
+                    next = now;
+                }
+            }
+        }
+        None
+    }
+
+    /// Claims all slots below `end` that are left, for good: the block takes no rows there.
+    pub fn skip_to(&self, end: usize) {
+        while self.claimed() < end {
+            drop(self.claim());
+        }
+    }
+
+    /// Notes that a slot is dead: a deletion that everybody sees, an insertion taken back, a hole.
+    /// Whether all of a full block are.
+    pub fn bury(&self, slot: Slot) -> bool {
+        let slot = usize::from(slot.0);
+        self.mark_dead(slot);
+        // Release: whoever finds the range settled finds the bit.
+        self.unsettled(slot).fetch_sub(1, Release);
+        self.dead.fetch_add(1, AcqRel) + 1 == self.capacity
+    }
+
+    /// Notes that a slot had no row when the block was built.
+    pub(super) fn bury_unborn(&self, slot: usize) {
+        self.mark_dead(slot);
+        self.dead.fetch_add(1, Relaxed);
+    }
+
+    fn mark_dead(&self, slot: usize) {
+        let word = &self.range(slot).dead[slot % RANGE_SLOTS / WORD_BITS];
+        let before = word.fetch_or(1 << (slot % WORD_BITS), Relaxed);
+        debug_assert_eq!(before >> (slot % WORD_BITS) & 1, 0, "a slot dies once");
+    }
+
+    /// Whether no slot holds a row or ever will.
+    pub fn is_dead(&self) -> bool {
+        self.dead_slots() == self.capacity()
+    }
+
+    /// Slots that hold no row and never will.
+    pub fn dead_slots(&self) -> usize {
+        self.dead.load(Acquire) as usize
+    }
+
+    /// Notes that a commit which changed a row was collected.
+    pub fn note_change(&self, at: Timestamp) {
+        // Relaxed: a hint, written by the collector and read under its lock.
+        if self.last_change.load(Relaxed) < at.0 {
+            self.last_change.store(at.0, Relaxed);
+        }
+    }
+
+    /// The last commit that changed a row, as far as it was collected.
+    pub fn last_change(&self) -> Timestamp {
+        Timestamp(self.last_change.load(Relaxed))
+    }
+}
+
+impl<'b> Claimed<'b> {
+    /// Which slot it is.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Writes the row and shows it under `begin`; `false` (and a dead slot) when the block's heap
+    /// is full.
+    pub fn fill<'v>(
+        self,
+        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+        begin: Stamp,
+    ) -> Result<bool> {
+        let block = self.block;
+        let rows = block.rows();
+        let body = rows.body_mut(self.slot);
+        if !image::write_base(&block.layout, block.hot_heap(), body, values, false)? {
+            return Ok(false);
+        }
+        rows.header(self.slot).begin.store(begin);
+        std::mem::forget(self);
+        Ok(true)
+    }
+}
+
+impl Drop for Claimed<'_> {
+    fn drop(&mut self) {
+        self.block.undo_insert(self.slot);
+        self.block.bury(self.slot);
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let claimed = self.claimed();
+        if let Base::Hot(rows) = &mut self.base {
+            rows.free_chains(claimed);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Replacing blocks by smaller ones, or by ones that can be changed in place.
+
+use super::{Table, Tail};
+use crate::block::Rebuild;
+use crate::error::Result;
+use crate::ids::{BlockNo, Timestamp};
+use crate::mvcc::{Garbage, Registration};
+use std::sync::Arc;
+
+/// What compaction needs to know of a block to choose it.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockState {
+    /// Its number.
+    pub number: BlockNo,
+    /// Whether it is frozen.
+    pub frozen: bool,
+    /// Rows that there is room for: all slots, or those that had a row when it was frozen.
+    pub room: usize,
+    /// Rows that live.
+    pub live: usize,
+    /// Rows that are new, or with versions or deletions over them.
+    pub unsettled: usize,
+    /// The last commit that changed it, as far as it was collected.
+    pub last_change: Timestamp,
+    /// Whether it keeps strings of the block before it.
+    pub has_old_heap: bool,
+}
+
+/// A block that was replaced.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// Rows that the new block has.
+    pub rows: u64,
+    /// Bytes that it takes less.
+    pub bytes: u64,
+    /// The old block.
+    pub old: Garbage,
+}
+
+impl Table {
+    /// The full blocks from `from` on: only such can be replaced.
+    pub fn full_blocks(
+        &self,
+        from: BlockNo,
+        proof: &Registration,
+    ) -> impl Iterator<Item = BlockState> {
+        let end = self.tail.load().next;
+        (from.0..end).map(BlockNo).filter_map(|number| {
+            let block = self.directory.get(number)?.get(proof)?;
+            (block.claimed() == block.capacity()).then(|| BlockState {
+                number,
+                frozen: block.is_frozen(),
+                room: block.room(),
+                live: block.capacity() - block.dead_slots(),
+                unsettled: block.unsettled_rows(),
+                last_change: block.last_change(),
+                has_old_heap: block.has_old_heap(),
+            })
+        })
+    }
+
+    /// Replaces a block by one built as of `horizon`; `None` where that cannot be done now. The
+    /// caller is the collector, who has collected all there is at or below the horizon.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: nothing has changed.
+    pub fn rebuild(
+        &self,
+        number: BlockNo,
+        into: Rebuild,
+        horizon: Timestamp,
+        proof: &Registration,
+        retire: impl FnMut(Garbage),
+    ) -> Result<Option<Rebuilt>> {
+        let Some(entry) = self.directory.get(number) else {
+            return Ok(None);
+        };
+        let Some(old) = entry.get(proof) else {
+            return Ok(None);
+        };
+        let Some(new) = old.rebuild(into, horizon, proof, retire)? else {
+            return Ok(None);
+        };
+        let rows = new.capacity() - new.dead_slots();
+        let bytes = old.bytes().saturating_sub(new.bytes());
+        self.forget_tail(number);
+        let Ok(old) = entry.replace(old, new) else {
+            // The last slot that was not dead has died, and the block is gone.
+            return Ok(None);
+        };
+        Ok(Some(Rebuilt {
+            rows: rows as u64,
+            bytes: bytes as u64,
+            old: old.into(),
+        }))
+    }
+
+    /// Full blocks take no rows: the tail lets go of one that is replaced.
+    pub(super) fn forget_tail(&self, number: BlockNo) {
+        let _growing = self.growing.lock();
+        let tail = self.tail.load();
+        if tail.next == number.0 + 1 {
+            self.tail.store(Arc::new(Tail {
+                next: tail.next,
+                block: None,
+            }));
+        }
+    }
+}

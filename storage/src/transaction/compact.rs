@@ -1,0 +1,126 @@
+//! Compaction of tables: by request, under pressure, and in the background.
+
+use super::Core;
+use crate::catalog::TableEntry;
+use crate::error::{Error, Result};
+use crate::ids::{BlockNo, TableId};
+use crate::maintenance::{Ages, Compacted, Wish};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where the background is, and what it waits for.
+#[derive(Debug, Default)]
+pub(super) struct Compactor {
+    /// How long a block must not have been changed to be cold; `None` where the background rebuilds
+    /// nothing.
+    freeze_after: Option<Duration>,
+    ages: Ages,
+    /// Whether the last round found a block that was due.
+    is_busy: bool,
+    table: TableId,
+    block: BlockNo,
+}
+
+impl Core {
+    /// Rebuilds blocks in the background, and takes for cold those that nobody changed for so long.
+    pub fn set_freeze_after(&self, after: Option<Duration>) {
+        self.compactor.lock().freeze_after = after;
+    }
+
+    /// Makes every full block of a table, or of all tables, as small as it can be. Works on a full
+    /// database: one block at a time, with the emergency reserve.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where not a single block could be rebuilt for lack of memory.
+    pub fn compact(&self, table: Option<&TableEntry>) -> Result<Compacted> {
+        self.compact_all(table, Wish::All)
+    }
+
+    pub(super) fn compact_all(&self, table: Option<&TableEntry>, wish: Wish) -> Result<Compacted> {
+        // Rows whose deletion nobody has collected would be carried along.
+        self.collect_garbage();
+        let mut sum = Compacted::default();
+        let mut failure = None;
+        let catalog = self.catalog();
+        let tables = catalog.tables();
+        for entry in tables.filter(|entry| table.is_none_or(|t| t.def.id == entry.def.id)) {
+            let mut at = Some(BlockNo(0));
+            while let Some(from) = at {
+                let mut collector = self.collector();
+                let (next, result) = collector.compact_next(
+                    &entry.rows,
+                    from,
+                    wish,
+                    &self.garbage,
+                    &self.catalog,
+                    &mut sum,
+                );
+                at = next;
+                if let Err(error) = result {
+                    failure = Some(error);
+                }
+            }
+        }
+        // What was replaced goes as soon as nobody can look at it.
+        self.collect_garbage();
+        match failure {
+            Some(failure @ Error::OutOfMemory { .. }) if sum == Compacted::default() => {
+                Err(failure)
+            }
+            _ => Ok(sum),
+        }
+    }
+
+    /// Rebuilds one block that is due, if there is one; whether there was.
+    pub(super) fn compact_round(&self) -> bool {
+        let now = Instant::now();
+        let mut compactor = self.compactor.lock();
+        let Some(after) = compactor.freeze_after else {
+            return false;
+        };
+        let longest = after.max(Duration::from_secs(2));
+        let is_time = compactor.ages.sample(now, self.timeline.latest(), longest);
+        if !is_time && !compactor.is_busy {
+            return false;
+        }
+        let Some(wish) = compactor.ages.wish(now, after) else {
+            return false;
+        };
+        compactor.is_busy = self.compact_due(&mut compactor, wish);
+        compactor.is_busy
+    }
+
+    fn compact_due(&self, compactor: &mut Compactor, wish: Wish) -> bool {
+        let catalog = self.catalog();
+        let mut sum = Compacted::default();
+        let mut tables: Vec<&Arc<TableEntry>> = catalog.tables().collect();
+        tables.sort_by_key(|entry| entry.def.id);
+        for entry in tables {
+            if entry.def.id < compactor.table {
+                continue;
+            }
+            if entry.def.id > compactor.table {
+                compactor.table = entry.def.id;
+                compactor.block = BlockNo(0);
+            }
+            let mut collector = self.collector();
+            // Without memory, or a slot to register in, it is done another time.
+            let (next, _) = collector.compact_next(
+                &entry.rows,
+                compactor.block,
+                wish,
+                &self.garbage,
+                &self.catalog,
+                &mut sum,
+            );
+            if let Some(next) = next {
+                compactor.block = next;
+                return true;
+            }
+            compactor.block = BlockNo(u32::MAX);
+        }
+        compactor.table = TableId(0);
+        compactor.block = BlockNo(0);
+        false
+    }
+}

@@ -1,0 +1,322 @@
+//! Blocks freeze and thaw under their readers and writers, who must not notice.
+
+use super::*;
+use crate::block::Block;
+use crate::maintenance::Wish;
+
+const LONG: &str = "a string that is longer than its view";
+
+/// Makes the block that takes rows now full.
+pub(super) fn close(core: &Arc<Core>) {
+    let tx = core.begin().unwrap();
+    let table = t(&tx);
+    let next = table.rows.next_row();
+    if next.slot().0 == 0 {
+        return;
+    }
+    let last = RowId::new(next.block(), crate::ids::Slot(next.slot().0 - 1));
+    let view = tx.view();
+    if let Some((block, _)) = table.rows.place(last, view.viewpoint().registration()) {
+        block.skip_to(block.capacity());
+    }
+}
+
+/// Makes every frozen block with enough changes hot again.
+pub(super) fn thaw(core: &Arc<Core>) {
+    let quiet = core.latest();
+    let wish = Wish::Due { quiet, cold: None };
+    core.compact_all(None, wish).unwrap();
+}
+
+fn freeze(core: &Arc<Core>) {
+    close(core);
+    assert!(core.compact(None).unwrap().rows > 0);
+}
+
+fn with_block<T>(core: &Arc<Core>, row: RowId, read: impl FnOnce(&Block) -> T) -> T {
+    let tx = core.begin().unwrap();
+    let view = tx.view();
+    let table = t(&tx);
+    let place = table.rows.place(row, view.viewpoint().registration());
+    read(place.expect("a block").0)
+}
+
+fn is_frozen(core: &Arc<Core>, row: RowId) -> bool {
+    with_block(core, row, Block::is_frozen)
+}
+
+/// A core with ten rows `(k, 10 * k)` in a frozen block.
+fn frozen() -> (Arc<Core>, Vec<RowId>) {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let rows = (0..10).map(|k| insert(&mut tx, k, 10 * k).unwrap());
+    let rows = rows.collect();
+    tx.commit().unwrap();
+    freeze(&core);
+    (core, rows)
+}
+
+fn expected() -> Vec<(i32, i32)> {
+    (0..10).map(|k| (k, 10 * k)).collect()
+}
+
+#[test]
+fn a_frozen_block_says_what_it_said_and_rows_keep_their_ids() {
+    let (core, rows) = frozen();
+    assert!(rows.iter().all(|row| is_frozen(&core, *row)));
+    let mut tx = core.begin().unwrap();
+    assert_eq!(all(&mut tx), expected());
+    for (k, row) in rows.iter().enumerate() {
+        assert_eq!(find(&tx, k as i32), Some(*row));
+    }
+    assert_eq!(
+        core.compact(None).unwrap(),
+        Default::default(),
+        "smaller it will not be"
+    );
+    // New rows go on in the next block.
+    let next = insert(&mut tx, 10, 100).unwrap();
+    assert!(next.block() > rows[0].block());
+}
+
+#[test]
+fn frozen_rows_are_updated_and_deleted_and_both_are_taken_back() {
+    let (core, rows) = frozen();
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 3, 7).unwrap());
+    assert!(delete(&mut tx, 4).unwrap());
+    assert_eq!((get(&mut tx, 3), get(&mut tx, 4)), (Some(7), None));
+    let mut other = core.begin().unwrap();
+    assert_eq!(all(&mut other), expected());
+    assert_eq!(update(&mut other, 3, 8).unwrap_err().sqlstate(), "40001");
+    assert_eq!(delete(&mut other, 4).unwrap_err().sqlstate(), "40001");
+    tx.rollback();
+    core.collect_garbage();
+    assert_eq!(all(&mut core.begin().unwrap()), expected());
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 3, 7).unwrap());
+    assert!(delete(&mut tx, 4).unwrap());
+    tx.commit().unwrap();
+    assert_eq!(all(&mut other), expected(), "an older snapshot");
+    drop(other);
+    assert_eq!(core.collect_garbage(), 0);
+    let mut changed = expected();
+    changed[3].1 = 7;
+    changed.remove(4);
+    assert_eq!(all(&mut core.begin().unwrap()), changed);
+    // Frozen again, the changed row is in the columns and the deleted one is in nothing.
+    assert_eq!(core.compact(None).unwrap().rows, 9);
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+    assert_eq!(all(&mut core.begin().unwrap()), changed);
+}
+
+#[test]
+fn a_snapshot_from_before_sees_what_it_saw() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let row = insert(&mut tx, 1, 10).unwrap();
+    insert(&mut tx, 2, 20).unwrap();
+    tx.commit().unwrap();
+    let mut first = core.begin().unwrap();
+    let mut tx = core.begin().unwrap();
+    update(&mut tx, 1, 11).unwrap();
+    delete(&mut tx, 2).unwrap();
+    tx.commit().unwrap();
+    let mut second = core.begin().unwrap();
+    freeze(&core);
+    assert!(is_frozen(&core, row));
+    assert_eq!(all(&mut first), [(1, 10), (2, 20)]);
+    assert_eq!(all(&mut second), [(1, 11)]);
+    drop(first);
+    freeze(&core);
+    assert_eq!(all(&mut second), [(1, 11)]);
+    drop(second);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(all(&mut core.begin().unwrap()), [(1, 11)]);
+}
+
+#[test]
+fn a_writer_whose_block_is_replaced_commits_or_rolls_back() {
+    for commits in [true, false] {
+        let (core, _) = frozen();
+        let mut tx = core.begin().unwrap();
+        update(&mut tx, 1, 11).unwrap();
+        update(&mut tx, 1, 12).unwrap();
+        delete(&mut tx, 2).unwrap();
+        update(&mut tx, 3, 31).unwrap();
+        delete(&mut tx, 3).unwrap();
+        freeze(&core);
+        thaw(&core);
+        freeze(&core);
+        assert_eq!(all(&mut core.begin().unwrap()), expected());
+        assert_eq!(all(&mut tx)[..2], [(0, 0), (1, 12)]);
+        let mut after = expected();
+        if commits {
+            tx.commit().unwrap();
+            after.drain(2..4);
+            after[1].1 = 12;
+        } else {
+            tx.rollback();
+        }
+        assert_eq!(all(&mut core.begin().unwrap()), after);
+        assert_eq!(core.collect_garbage(), 0);
+        assert_eq!(all(&mut core.begin().unwrap()), after);
+    }
+}
+
+#[test]
+fn a_row_that_is_not_committed_puts_freezing_off() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let row = insert(&mut tx, 1, 10).unwrap();
+    close(&core);
+    assert_eq!(core.compact(None).unwrap().rows, 0);
+    tx.commit().unwrap();
+    assert_eq!(core.compact(None).unwrap().rows, 1);
+    assert!(is_frozen(&core, row));
+}
+
+#[test]
+fn a_key_in_a_frozen_block_is_taken() {
+    let (core, _) = frozen();
+    let mut tx = core.begin().unwrap();
+    assert_eq!(insert(&mut tx, 3, 0).unwrap_err().sqlstate(), "23505");
+    delete(&mut tx, 3).unwrap();
+    insert(&mut tx, 3, 1).unwrap();
+    let mut rival = core.begin().unwrap();
+    assert_eq!(insert(&mut rival, 3, 0).unwrap_err().sqlstate(), "40001");
+    tx.commit().unwrap();
+    drop(rival);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(get(&mut core.begin().unwrap(), 3), Some(1));
+    for index in &t(&core.begin().unwrap()).indexes {
+        assert_eq!(index.index.len(), 10);
+    }
+}
+
+/// A version over a hot row names strings in the block's heap. The block is replaced while the
+/// version is not committed; its strings must still be there afterwards.
+#[test]
+fn strings_of_a_carried_version_outlive_their_block() {
+    let core = core();
+    let mut def = table_def("t", DataType::Text);
+    def.columns.push(ColumnDef {
+        id: ColumnId(3),
+        name: "w".to_owned(),
+        data_type: DataType::Text,
+        not_null: false,
+        default: None,
+    });
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let id = tx.create_table(def).unwrap();
+    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
+    let values = [1, 2].map(|k| [ValueRef::Integer(k), ValueRef::Text(LONG), ValueRef::Null]);
+    for values in &values {
+        tx.insert(&t(&tx), values).unwrap();
+    }
+    tx.commit().unwrap();
+    let read = |tx: &mut Transaction, k: i32| {
+        let row = find(tx, k).expect("a row");
+        let text = |row: &crate::block::RowRef<'_>| {
+            [V, ColumnId(3)].map(|column| format!("{:?}", row.get(column)))
+        };
+        tx.view().row(&t(tx), row, text).expect("a visible row")
+    };
+    let whole = format!("{:?}", ValueRef::Text(LONG));
+    let mut tx = core.begin().unwrap();
+    // The first keeps its long string, which is in the heap.
+    assert!(change(&mut tx, 1, &[(ColumnId(3), ValueRef::Text("w"))]).unwrap());
+    for _ in 0..3 {
+        freeze(&core);
+        thaw(&core);
+        assert_eq!(read(&mut tx, 1)[0], whole);
+        assert_eq!(read(&mut core.begin().unwrap(), 1)[0], whole);
+    }
+    assert!(change(&mut tx, 1, &[(ColumnId(3), ValueRef::Text("x"))]).unwrap());
+    tx.commit().unwrap();
+    freeze(&core);
+    assert_eq!(core.collect_garbage(), 0);
+    let mut tx = core.begin().unwrap();
+    assert_eq!(
+        read(&mut tx, 1),
+        [whole.clone(), format!("{:?}", ValueRef::Text("x"))]
+    );
+    assert_eq!(read(&mut tx, 2)[0], whole);
+    assert_eq!(
+        core.compact(None).unwrap().rows,
+        0,
+        "nothing of the past is left"
+    );
+}
+
+#[test]
+fn a_block_that_is_changed_all_the_time_thaws() {
+    let (core, rows) = frozen();
+    for round in 0..2 {
+        let mut tx = core.begin().unwrap();
+        for k in 0..=round * 3 {
+            update(&mut tx, k, 1).unwrap();
+        }
+        tx.commit().unwrap();
+        core.collect_garbage();
+        thaw(&core);
+        assert_eq!(
+            is_frozen(&core, rows[0]),
+            round == 0,
+            "30 % are not yet enough"
+        );
+    }
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+    let mut tx = core.begin().unwrap();
+    let mut after = expected();
+    after[..4].iter_mut().for_each(|row| row.1 = 1);
+    assert_eq!(all(&mut tx), after);
+    // Hot again, it folds.
+    update(&mut tx, 9, 2).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(core.collect_garbage(), 0);
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+}
+
+#[test]
+fn a_frozen_block_whose_rows_all_die_goes() {
+    let (core, rows) = frozen();
+    let mut tx = core.begin().unwrap();
+    for k in 0..10 {
+        delete(&mut tx, k).unwrap();
+    }
+    tx.commit().unwrap();
+    assert_eq!(core.collect_garbage(), 0);
+    let tx = core.begin().unwrap();
+    let view = tx.view();
+    let proof = view.viewpoint();
+    assert!(t(&tx).rows.place(rows[0], proof.registration()).is_none());
+    assert_eq!(all(&mut core.begin().unwrap()), []);
+}
+
+/// Deleted rows and insertions that were taken back must not slow down scans of their neighbours.
+#[test]
+fn the_dead_do_not_unsettle_the_living() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let rows: Vec<RowId> = (0..20).map(|k| insert(&mut tx, k, k).unwrap()).collect();
+    tx.commit().unwrap();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 20, 0).unwrap();
+    tx.rollback();
+    let mut tx = core.begin().unwrap();
+    delete(&mut tx, 5).unwrap();
+    update(&mut tx, 6, 60).unwrap();
+    delete(&mut tx, 6).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(core.collect_garbage(), 0);
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+    let live: Vec<(i32, i32)> = (0..20)
+        .filter(|k| ![5, 6].contains(k))
+        .map(|k| (k, k))
+        .collect();
+    assert_eq!(all(&mut core.begin().unwrap()), live);
+}
