@@ -12,7 +12,9 @@
     reason = "a command reports to its terminal"
 )]
 
+mod churn;
 mod options;
+mod pool;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
 #[path = "../../../tests/src/random.rs"]
 mod random;
@@ -31,11 +33,23 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A benchmark: its name, what it shows, and how it is run.
 type Bench = (&'static str, &'static str, fn(&Options) -> Result<()>);
 
-const BENCHES: &[Bench] = &[(
-    "rows",
-    "insert, point read and update by primary key, one thread and two",
-    rows::run,
-)];
+const BENCHES: &[Bench] = &[
+    (
+        "rows",
+        "insert, point read and update by primary key, one thread and two",
+        rows::run,
+    ),
+    (
+        "pool",
+        "small pieces of memory, one thread and two, beside the system's allocator",
+        pool::run,
+    ),
+    (
+        "churn",
+        "whether memory comes back when rows come and go, and the ledger says so",
+        churn::run,
+    ),
+];
 
 fn main() -> ExitCode {
     let options = Options::from_arguments();

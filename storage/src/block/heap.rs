@@ -8,7 +8,7 @@
 //! beyond its usual bound, by half of its size at a time.
 
 use crate::error::Result;
-use crate::pool::{Owner, Pool};
+use crate::pool::{Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -95,6 +95,8 @@ impl Heap {
     fn add_chunk(&self, cursor: &mut Cursor, wanted: usize, must: bool) -> Result<bool> {
         let most = if must { usize::MAX } else { CHUNK_BYTES_MAX };
         let bytes = (cursor.total / 2).clamp(CHUNK_BYTES_MIN, most).max(wanted);
+        // What the pool would round it up to is used.
+        let bytes = rounded_bytes(bytes);
         let full = cursor.total > 0 && cursor.total + bytes > HEAP_BYTES_MAX;
         if (full || cursor.chunks == CHUNKS_MAX) && !must {
             return Ok(false);

@@ -1,198 +1,426 @@
-//! Extents and slabs: how memory comes from the system and is cut up.
+//! Extents: how memory comes from the system, is cut up, and goes back.
 //!
 //! ```text
-//!  extent: 2 MiB, aligned to 2 MiB
-//!  +--------+--------------+--------------+-- .. --+--------------+
-//!  | header | rest of      | slab 1       |        | slab 15      |   slabs of 128 KiB
-//!  |        | slab 0       |              |        |              |
-//!  +--------+--------------+--------------+-- .. --+--------------+
-//!     ^ found from any address within by clearing its low 21 bits
+//!  extent: 2 MiB at a multiple of 2 MiB             bookkeeping (elsewhere)
+//!  +--------+--------+--------+-- .. --+--------+   free   0110..1  which slabs nobody has
+//!  | slab 0 | slab 1 | slab 2 |        | slab 15|   runs   1000..0  which are large requests
+//!  +--------+--------+--------+-- .. --+--------+   fresh  0010..1  which were never written
+//!    run      (free)   (free)            class     slabs[16]
 //! ```
 //!
-//! A slab serves one size class at a time; an extent serves them all. The header holds the
-//! bookkeeping of the 16 slabs, so that freeing needs no look-up anywhere. A slab remembers its
-//! freed slots in a list that runs through the slots themselves, and hands out slots that were
-//! never used in order of address, so that memory is not touched before it is needed.
+//! 1. An extent serves all sizes at a time: a slab of 128 KiB serves a size class, and a large
+//!    request gets a *run* of neighbouring slabs, so that two blocks of 1 MiB fill an extent.
+//! 2. Extents are listed by their longest hole, and whoever wants n slabs gets the smallest hole
+//!    that has them. So small holes fill first, and large ones stay.
+//! 3. An extent without a used slab goes back to the system. One of them is kept while the pool
+//!    has several, so that a load that swings around a limit does not map and unmap; it goes when
+//!    [`super::Pool::shed_caches`] is called.
+//!
+//! **Huge pages.** With one, the first byte written makes 2 MiB resident, and the system clears
+//! them. That is what a large database wants, which fills its extents and misses the address
+//! translation of every random read: 1,500 entries of small pages reach 6 MiB. A small database
+//! lies within that reach, and should not pay 2 MiB for a few rows; so the first extents of a pool
+//! are left alone, and those beyond are advised. The ledger is right in both cases: it
+//! reserves extents whole.
 //!
 //! Invariants
-//! - A [`Slab`] is reached by one party at a time: the free list of [`Extents`] while it is free,
-//!   the latch of its class while it is in use. Its `class` and `base` are constant meanwhile.
-//! - `used == 0` exactly when the slab is free: a slab that becomes empty goes back at once.
-//! - An extent whose slabs are all free goes back to the system at once, with its reservation.
+//! - All of this is guarded by one latch (`Pool` holds [`Extents`] in it), except `evacuating`,
+//!   and the slabs that are in use. No call to the system is made under the latch.
+//! - An extent's bookkeeping lives until its pool goes, whether the extent does or not: a look-up
+//!   never finds something freed.
+//! - An extent that is evacuated is in no list, so nothing is taken from it.
 
-use super::class::slot_bytes;
-use super::ledger::{Ledger, Owner, Reservation};
-use crate::error::{Error, Result};
-use std::alloc::{Layout, alloc, dealloc};
+mod sparse;
+
+pub(super) use sparse::Pinned;
+
+use super::ledger::Reservation;
+use super::map::ExtentMap;
+use super::slab::{SLAB_BYTES, Slab};
+use super::system::Mapping;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 
 /// What the pool takes from the system at a time.
 pub const EXTENT_BYTES: usize = 2 << 20;
-/// What a size class takes from an extent at a time.
-const SLAB_BYTES: usize = 128 << 10;
-const SLABS: usize = EXTENT_BYTES / SLAB_BYTES;
-/// Bytes at the front of an extent that slab 0 does not have.
-const HEADER_BYTES: usize = size_of::<Header>().next_multiple_of(64);
+/// Slabs of an extent.
+pub(super) const SLABS: usize = EXTENT_BYTES / SLAB_BYTES;
+/// Extents that a pool has without asking for huge pages.
+const SMALL_PAGE_EXTENTS: usize = 4;
+/// Extents that a pool has before it keeps an empty one.
+const KEEP_FROM: usize = 4;
 
-const EXTENT_LAYOUT: Layout = match Layout::from_size_align(EXTENT_BYTES, EXTENT_BYTES) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a power of two"),
-};
-
-struct Header {
-    free_slabs: usize,
-    /// Held for the life of the extent; dropping it gives the bytes back.
-    _reservation: Reservation,
+/// An extent's bookkeeping.
+pub(super) struct Extent {
+    next: *mut Extent,
+    previous: *mut Extent,
+    memory: Option<Memory>,
+    /// Which slabs nobody has.
+    free: u16,
+    /// Which are parts of runs.
+    runs: u16,
+    /// Which nobody ever had: they are zero.
+    fresh: u16,
+    /// The list it is in.
+    listed: Option<usize>,
+    /// Whether somebody goes through its slabs, so that it must stay.
+    pinned: bool,
+    evacuating: AtomicBool,
     slabs: [Slab; SLABS],
 }
 
-/// A freed slot: its first bytes name the next one.
-struct FreeSlot {
-    next: *mut FreeSlot,
+/// An extent's memory, and the right to it. Dropped, both are given back.
+pub(super) struct Memory {
+    mapping: Mapping,
+    // Given back after the mapping is gone: fields are dropped in order.
+    _reservation: Reservation,
 }
 
-/// One slab's bookkeeping.
-pub(super) struct Slab {
-    next: *mut Slab,
-    previous: *mut Slab,
-    freed: *mut FreeSlot,
-    base: *mut u8,
-    room: u32,
-    class: u32,
-    /// Slots in use.
-    used: u32,
-    /// Slots that were ever in use; those beyond have not been touched.
-    touched: u32,
-}
-
-impl Slab {
-    fn capacity(&self) -> u32 {
-        self.room / slot_bytes(self.class as usize) as u32
-    }
-
-    /// Whether a slot is left.
-    pub(super) fn has_room(&self) -> bool {
-        self.used < self.capacity()
-    }
-
-    /// Whether no slot is in use.
-    pub(super) fn is_empty(&self) -> bool {
-        self.used == 0
-    }
-
-    /// The class the slab serves.
-    pub(super) fn class(&self) -> usize {
-        self.class as usize
-    }
-
-    /// Takes a slot; the caller saw that there is room.
-    pub(super) fn take(&mut self) -> NonNull<u8> {
-        debug_assert!(self.has_room(), "a slot is taken where there is room");
-        self.used += 1;
-        let slot = if self.freed.is_null() {
-            let offset = self.touched as usize * slot_bytes(self.class());
-            self.touched += 1;
-            // SAFETY: touched < capacity, because no slot was freed and not all are in use; so
-            // the slot lies within the slab's room.
-            unsafe { self.base.add(offset) }
-        } else {
-            let slot = self.freed;
-            // SAFETY: the freed list holds free slots of this slab only, each written by `give`,
-            // and this slab is reached by one party at a time.
-            self.freed = unsafe { (*slot).next };
-            slot.cast()
-        };
-        NonNull::new(slot).expect("a slot lies within an extent")
-    }
-
-    /// Puts a slot back.
-    ///
-    /// # Safety
-    /// `take` of this slab returned the slot, and nobody uses it any more.
-    pub(super) unsafe fn give(&mut self, slot: NonNull<u8>) {
-        debug_assert!(self.used > 0, "a slot is freed once");
-        let slot: *mut FreeSlot = slot.as_ptr().cast();
-        // SAFETY: the caller gave the slot up; it is at least 16 bytes, aligned to 16.
-        unsafe { slot.write(FreeSlot { next: self.freed }) };
-        self.freed = slot;
-        self.used -= 1;
+impl Memory {
+    /// Takes what an extent needs from the system; `None` where it has none.
+    pub(super) fn new(reservation: Reservation, huge: bool) -> Option<Self> {
+        let mapping = Mapping::new(EXTENT_BYTES, EXTENT_BYTES)?;
+        if huge {
+            mapping.advise_huge();
+        }
+        let reaches = ExtentMap::reaches(mapping.start().addr().get());
+        reaches.then_some(Self {
+            mapping,
+            _reservation: reservation,
+        })
     }
 }
 
-/// The slab that an address belongs to.
-///
-/// # Safety
-/// The address lies in a slab of a live extent.
-pub(super) unsafe fn slab_of(slot: NonNull<u8>) -> *mut Slab {
-    let address = slot.as_ptr();
-    let offset = address.addr() % EXTENT_BYTES;
-    // SAFETY: extents are aligned to their size, so the header is `offset` bytes before the
-    // address, in the same allocation.
-    let header: *mut Header = unsafe { address.sub(offset) }.cast();
-    // SAFETY: the extent is live, so its header is initialised; the index is below SLABS. No
-    // reference is made to what other parties may be changing.
-    unsafe {
-        (&raw mut (*header).slabs)
-            .cast::<Slab>()
-            .add(offset / SLAB_BYTES)
+/// Some slabs in a row.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    extent: *mut Extent,
+    first: usize,
+    count: usize,
+    /// Whether they are zero.
+    pub(super) fresh: bool,
+}
+
+impl Place {
+    fn mask(self) -> u16 {
+        (((1_u32 << self.count) - 1) << self.first) as u16
+    }
+
+    /// Where the memory begins.
+    pub(super) fn start(self) -> NonNull<u8> {
+        // SAFETY: a place is in a mapped extent, whose slabs are within its memory; `memory` does
+        // not change while one of them is used.
+        unsafe {
+            let memory = &(*self.extent).memory;
+            let memory = memory.as_ref().expect("a used extent has memory");
+            memory.mapping.start().add(self.first * SLAB_BYTES)
+        }
+    }
+
+    /// The bookkeeping of its first slab.
+    pub(super) fn slab(self) -> *mut Slab {
+        slab_at(self.extent, self.first)
     }
 }
 
-/// The slab's extent.
-fn header_of(slab: *mut Slab) -> *mut Header {
-    slab.map_addr(|address| address - address % EXTENT_BYTES)
-        .cast()
+fn slab_at(extent: *mut Extent, index: usize) -> *mut Slab {
+    debug_assert!(index < SLABS, "an extent has so many slabs");
+    // SAFETY: the bookkeeping is alive (the module's invariant), and the index within the array.
+    // No reference is made to what other parties may be changing.
+    unsafe { (&raw mut (*extent).slabs).cast::<Slab>().add(index) }
 }
 
-/// A list of slabs, linked through the slabs themselves.
-pub(super) struct SlabList {
-    first: *mut Slab,
+/// The slab that a live slot is in.
+pub(super) fn slab_of(map: &ExtentMap, slot: NonNull<u8>) -> *mut Slab {
+    let address = slot.addr().get();
+    let extent = map.get(address);
+    assert!(!extent.is_null(), "a slot of this pool");
+    slab_at(extent, address % EXTENT_BYTES / SLAB_BYTES)
 }
 
-// SAFETY: a list owns the right to reach its slabs (see the module's invariants), and a slab is
-// plain data that no thread has a special claim on.
-unsafe impl Send for SlabList {}
+/// Whether the address is in an extent that is being evacuated.
+pub(super) fn is_evacuating(map: &ExtentMap, address: usize) -> bool {
+    let extent = map.get(address);
+    // SAFETY: the bookkeeping that the map leads to is alive as long as the pool; only the atomic
+    // is looked at.
+    !extent.is_null() && unsafe { (*extent).evacuating.load(Relaxed) }
+}
 
-impl SlabList {
+/// What the extents hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ExtentStats {
+    /// Extents of [`EXTENT_BYTES`] taken from the system.
+    pub extents: u64,
+    /// Of them, those in which nothing is used.
+    pub empty: u64,
+    /// Of them, those that are being evacuated.
+    pub evacuating: u64,
+    /// Slabs that serve a size class.
+    pub class_slabs: u64,
+    /// Slabs that are parts of runs.
+    pub run_slabs: u64,
+    /// Slabs that nobody has.
+    pub free_slabs: u64,
+    /// Bytes of a slab.
+    pub slab_bytes: u64,
+}
+
+/// All extents of a pool.
+pub(super) struct Extents {
+    /// By the longest hole, in slabs.
+    lists: [*mut Extent; SLABS + 1],
+    /// All bookkeeping there is, of extents that are gone, too.
+    all: Vec<NonNull<Extent>>,
+    /// Bookkeeping without memory, linked.
+    spare: *mut Extent,
+    count: usize,
+    evacuating: usize,
+}
+
+// SAFETY: it owns its extents, whose bookkeeping is plain data.
+unsafe impl Send for Extents {}
+
+impl Extents {
     pub(super) const fn new() -> Self {
         Self {
-            first: ptr::null_mut(),
+            lists: [ptr::null_mut(); SLABS + 1],
+            all: Vec::new(),
+            spare: ptr::null_mut(),
+            count: 0,
+            evacuating: 0,
         }
     }
 
-    /// Any slab of the list.
-    pub(super) fn first(&self) -> Option<NonNull<Slab>> {
-        NonNull::new(self.first)
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
-    /// Adds a slab that is in no list.
+    /// Whether the next one should be of huge pages.
+    pub(super) fn want_huge(&self) -> bool {
+        self.count >= SMALL_PAGE_EXTENTS
+    }
+
+    /// How many of them are being evacuated.
+    pub(super) fn evacuating(&self) -> usize {
+        self.evacuating
+    }
+
+    /// Takes so many slabs in a row, for one class or a run; `None` where no hole is long enough.
+    pub(super) fn take(&mut self, count: usize, run: bool) -> Option<Place> {
+        let extent = self.lists[count..].iter().find(|first| !first.is_null());
+        let extent = *extent?;
+        // SAFETY: the extent is in a list of this value, which the caller holds exclusively.
+        unsafe {
+            let first =
+                smallest_hole((*extent).free, count).expect("its longest hole is that long");
+            let mut place = Place {
+                extent,
+                first,
+                count,
+                fresh: false,
+            };
+            let mask = place.mask();
+            place.fresh = (*extent).fresh & mask == mask;
+            (*extent).fresh &= !mask;
+            (*extent).free &= !mask;
+            if run {
+                (*extent).runs |= mask;
+            }
+            self.list(extent);
+            Some(place)
+        }
+    }
+
+    /// The place of a run that [`Self::take`] gave.
+    pub(super) fn place_of(map: &ExtentMap, start: NonNull<u8>, count: usize) -> Place {
+        let extent = map.get(start.addr().get());
+        assert!(!extent.is_null(), "memory of this pool");
+        Place {
+            extent,
+            first: start.addr().get() % EXTENT_BYTES / SLAB_BYTES,
+            count,
+            fresh: false,
+        }
+    }
+
+    /// Takes back what [`Self::take`] gave. If that was the last the extent held, its memory may
+    /// be returned, to be dropped once the latch is not held any more.
     ///
     /// # Safety
-    /// The slab is live, in no list, and the caller may reach it.
-    pub(super) unsafe fn push(&mut self, slab: *mut Slab) {
-        // SAFETY: by contract the slab may be reached, and so may the slabs of this list.
+    /// The place was taken from this value and not given back; nobody uses its memory.
+    pub(super) unsafe fn give(&mut self, place: Place, map: &ExtentMap) -> Option<Memory> {
+        let extent = place.extent;
+        // SAFETY: by contract the extent is mapped and belongs to this value, held exclusively.
         unsafe {
-            (*slab).previous = ptr::null_mut();
-            (*slab).next = self.first;
-            if !self.first.is_null() {
-                (*self.first).previous = slab;
+            (*extent).free |= place.mask();
+            (*extent).runs &= !place.mask();
+            if (*extent).free == u16::MAX && (*extent).evacuating.load(Relaxed) {
+                return self.release_unless_pinned(extent, map);
+            }
+            self.list(extent);
+            let keep = self.count > KEEP_FROM && self.empty() == 1;
+            if (*extent).free == u16::MAX && !keep {
+                return self.release_unless_pinned(extent, map);
             }
         }
-        self.first = slab;
+        None
     }
 
-    /// Takes a slab out.
+    /// Adds an extent, whose slabs are all free.
+    pub(super) fn add(&mut self, memory: Memory, map: &ExtentMap) {
+        let extent = self.bookkeeping();
+        let start = memory.mapping.start().addr().get();
+        // SAFETY: the bookkeeping is alive and nobody's.
+        unsafe {
+            (*extent).memory = Some(memory);
+            (*extent).free = u16::MAX;
+            (*extent).runs = 0;
+            (*extent).fresh = u16::MAX;
+            (*extent).evacuating.store(false, Relaxed);
+            self.list(extent);
+        }
+        self.count += 1;
+        map.set(start, extent);
+    }
+
+    /// The memory of an empty extent, if there is one.
+    pub(super) fn take_empty(&mut self, map: &ExtentMap) -> Option<Memory> {
+        let extent = self.lists[SLABS];
+        // SAFETY: an extent of the list of those without a used slab, which nobody pins: pinned
+        // ones are in no list.
+        (!extent.is_null()).then(|| unsafe { self.release(extent, map) })
+    }
+
+    pub(super) fn stats(&self) -> ExtentStats {
+        let mut stats = ExtentStats {
+            extents: self.count as u64,
+            empty: self.empty() as u64,
+            evacuating: self.evacuating as u64,
+            slab_bytes: SLAB_BYTES as u64,
+            ..ExtentStats::default()
+        };
+        for extent in self.mapped() {
+            // SAFETY: bookkeeping is alive, and these fields are guarded by the latch.
+            let (free, runs) = unsafe { ((*extent).free, (*extent).runs) };
+            stats.free_slabs += u64::from(free.count_ones());
+            stats.run_slabs += u64::from(runs.count_ones());
+            stats.class_slabs += u64::from((!free & !runs).count_ones());
+        }
+        stats
+    }
+
+    fn mapped(&self) -> impl Iterator<Item = *mut Extent> {
+        let all = self.all.iter().map(|extent| extent.as_ptr());
+        // SAFETY: bookkeeping is alive, and the field guarded by the latch.
+        all.filter(|extent| unsafe {
+            let memory = &(**extent).memory;
+            memory.is_some()
+        })
+    }
+
+    fn empty(&self) -> usize {
+        let mut count = 0;
+        let mut extent = self.lists[SLABS];
+        while !extent.is_null() {
+            count += 1;
+            // SAFETY: a listed extent is alive, and its links are guarded by the latch.
+            extent = unsafe { (*extent).next };
+        }
+        count
+    }
+
+    fn bookkeeping(&mut self) -> *mut Extent {
+        if !self.spare.is_null() {
+            let extent = self.spare;
+            // SAFETY: spare bookkeeping is alive, and guarded by the latch.
+            self.spare = unsafe { (*extent).next };
+            return extent;
+        }
+        let extent = Box::into_raw(Box::new(Extent {
+            next: ptr::null_mut(),
+            previous: ptr::null_mut(),
+            memory: None,
+            free: 0,
+            runs: 0,
+            fresh: 0,
+            listed: None,
+            pinned: false,
+            evacuating: AtomicBool::new(false),
+            slabs: std::array::from_fn(|_| Slab::new()),
+        }));
+        self.all.push(NonNull::new(extent).expect("a box"));
+        extent
+    }
+
+    /// # Safety
+    /// The extent is mapped, belongs to this value, and none of its slabs is used.
+    unsafe fn release_unless_pinned(
+        &mut self,
+        extent: *mut Extent,
+        map: &ExtentMap,
+    ) -> Option<Memory> {
+        // SAFETY: by contract.
+        unsafe { (!(*extent).pinned).then(|| self.release(extent, map)) }
+    }
+
+    /// # Safety
+    /// As above, and it is not pinned.
+    unsafe fn release(&mut self, extent: *mut Extent, map: &ExtentMap) -> Memory {
+        // SAFETY: by contract.
+        unsafe {
+            debug_assert_eq!((*extent).free, u16::MAX, "nobody has a slab of it");
+            self.unlist(extent);
+            if (*extent).evacuating.load(Relaxed) {
+                (*extent).evacuating.store(false, Relaxed);
+                self.evacuating -= 1;
+            }
+            let memory = (*extent).memory.take().expect("a mapped extent");
+            map.set(memory.mapping.start().addr().get(), ptr::null_mut());
+            (*extent).next = self.spare;
+            self.spare = extent;
+            self.count -= 1;
+            memory
+        }
+    }
+
+    /// Puts an extent into the list that it belongs to by its holes.
     ///
     /// # Safety
-    /// The slab is in this list.
-    pub(super) unsafe fn unlink(&mut self, slab: *mut Slab) {
-        // SAFETY: by contract the slab and so its neighbours are in this list, whose slabs may be
-        // reached.
+    /// The extent is mapped and belongs to this value.
+    unsafe fn list(&mut self, extent: *mut Extent) {
+        // SAFETY: by contract; neighbours in a list are extents of this value, too.
         unsafe {
-            let (previous, next) = ((*slab).previous, (*slab).next);
+            if (*extent).evacuating.load(Relaxed) {
+                return;
+            }
+            let hole = longest_hole((*extent).free);
+            if (*extent).listed == Some(hole) {
+                return;
+            }
+            self.unlist(extent);
+            let first = self.lists[hole];
+            (*extent).listed = Some(hole);
+            (*extent).previous = ptr::null_mut();
+            (*extent).next = first;
+            if !first.is_null() {
+                (*first).previous = extent;
+            }
+            self.lists[hole] = extent;
+        }
+    }
+
+    /// # Safety
+    /// The extent belongs to this value.
+    unsafe fn unlist(&mut self, extent: *mut Extent) {
+        // SAFETY: by contract; neighbours in a list are extents of this value, too.
+        unsafe {
+            let Some(hole) = (*extent).listed.take() else {
+                return;
+            };
+            let (previous, next) = ((*extent).previous, (*extent).next);
             if previous.is_null() {
-                self.first = next;
+                self.lists[hole] = next;
             } else {
                 (*previous).next = next;
             }
@@ -203,122 +431,55 @@ impl SlabList {
     }
 }
 
-/// All extents: those of their slabs that no class uses.
-pub(super) struct Extents {
-    free: SlabList,
-    count: usize,
-}
-
-impl Extents {
-    pub(super) const fn new() -> Self {
-        Self {
-            free: SlabList::new(),
-            count: 0,
+impl Drop for Extents {
+    fn drop(&mut self) {
+        for extent in self.all.drain(..) {
+            // SAFETY: the bookkeeping came from a box and is dropped here only. Its pool is gone,
+            // and with it everybody who could have memory of it.
+            drop(unsafe { Box::from_raw(extent.as_ptr()) });
         }
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// An empty slab for `class`, from a new extent if no slab is free.
-    pub(super) fn take_slab(
-        &mut self,
-        ledger: &Arc<Ledger>,
-        class: usize,
-        emergency: bool,
-    ) -> Result<*mut Slab> {
-        let slab = match self.free.first() {
-            Some(slab) => slab.as_ptr(),
-            None => self.grow(ledger, emergency)?,
-        };
-        // SAFETY: the slab is in the free list of this value, which the caller holds exclusively.
-        unsafe {
-            self.free.unlink(slab);
-            (*header_of(slab)).free_slabs -= 1;
-            (*slab).class = class as u32;
-            (*slab).freed = ptr::null_mut();
-            (*slab).touched = 0;
-            debug_assert!((*slab).is_empty(), "a free slab is empty");
-        }
-        Ok(slab)
-    }
-
-    /// Takes back a slab; the extent goes back to the system with its last one.
-    ///
-    /// # Safety
-    /// The slab came from [`Self::take_slab`] of this value, is empty and in no list.
-    pub(super) unsafe fn give_slab(&mut self, slab: *mut Slab) {
-        let header = header_of(slab);
-        // SAFETY: by contract the slab is live and the caller's; its extent's header belongs to
-        // this value, held exclusively.
-        unsafe {
-            self.free.push(slab);
-            (*header).free_slabs += 1;
-            if (*header).free_slabs < SLABS {
-                return;
-            }
-            for index in 0..SLABS {
-                self.free.unlink(&raw mut (*header).slabs[index]);
-            }
-            // All slabs are free and out of every list: nothing points into the extent.
-            ptr::drop_in_place(header);
-            dealloc(header.cast(), EXTENT_LAYOUT);
-        }
-        self.count -= 1;
-    }
-
-    /// Takes an extent from the system; all its slabs become free.
-    fn grow(&mut self, ledger: &Arc<Ledger>, emergency: bool) -> Result<*mut Slab> {
-        let bytes = EXTENT_BYTES as u64;
-        let reservation = match emergency {
-            true => ledger.reserve_emergency(Owner::Pool, bytes)?,
-            false => ledger.reserve(Owner::Pool, bytes)?,
-        };
-        // SAFETY: the layout's size is not zero.
-        let base = unsafe { alloc(EXTENT_LAYOUT) };
-        if base.is_null() {
-            return Err(system_refused(ledger, bytes));
-        }
-        let slabs = std::array::from_fn(|index| {
-            let header = if index == 0 { HEADER_BYTES } else { 0 };
-            Slab {
-                next: ptr::null_mut(),
-                previous: ptr::null_mut(),
-                freed: ptr::null_mut(),
-                // SAFETY: the offset is below EXTENT_BYTES.
-                base: unsafe { base.add(index * SLAB_BYTES + header) },
-                room: (SLAB_BYTES - header) as u32,
-                class: 0,
-                used: 0,
-                touched: 0,
-            }
-        });
-        let header: *mut Header = base.cast();
-        // SAFETY: the allocation is new, aligned to 2 MiB and larger than a header; afterwards
-        // each slab is live and in no list.
-        unsafe {
-            header.write(Header {
-                free_slabs: SLABS,
-                _reservation: reservation,
-                slabs,
-            });
-            for index in (0..SLABS).rev() {
-                self.free.push(&raw mut (*header).slabs[index]);
-            }
-        }
-        self.count += 1;
-        Ok(self.free.first)
     }
 }
 
-/// The budget allowed it but the system did not.
-pub(super) fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
-    Error::OutOfMemory {
-        wanted,
-        owner: "the system allocator",
-        available: 0,
-        budget: ledger.budget(),
+/// The length of the longest row of ones.
+fn longest_hole(mut free: u16) -> usize {
+    let mut length = 0;
+    while free != 0 {
+        free &= free << 1;
+        length += 1;
+    }
+    length
+}
+
+/// Where the shortest row of at least `count` ones begins.
+fn smallest_hole(free: u16, count: usize) -> Option<usize> {
+    let mut best: Option<(usize, usize)> = None;
+    let mut at = 0;
+    while at < SLABS {
+        let rest = free >> at;
+        let length = (rest.trailing_ones() as usize).min(SLABS - at);
+        if length >= count && best.is_none_or(|(shortest, _)| length < shortest) {
+            best = Some((length, at));
+        }
+        at += length.max(1);
+    }
+    best.map(|(_, at)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_hole_that_fits_is_taken() {
+        let free = 0b0111_0011_1110_0100;
+        assert_eq!(longest_hole(free), 5);
+        assert_eq!(smallest_hole(free, 1), Some(2));
+        assert_eq!(smallest_hole(free, 2), Some(12));
+        assert_eq!(smallest_hole(free, 4), Some(5));
+        assert_eq!(smallest_hole(free, 6), None);
+        assert_eq!(smallest_hole(u16::MAX, 16), Some(0));
+        assert_eq!((longest_hole(0), longest_hole(u16::MAX)), (0, 16));
+        assert_eq!(smallest_hole(0, 1), None);
     }
 }

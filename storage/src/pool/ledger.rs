@@ -22,6 +22,7 @@
 //! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
 //! read-modify-write operations, whose order on one atomic is total.
 
+use super::tally::Tallies;
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
@@ -95,8 +96,6 @@ pub struct LedgerEntry {
 struct Account {
     /// Bytes of its reservations.
     reserved: AtomicU64,
-    /// Bytes of the pool's slots that it holds; they are part of the pool's reservations.
-    slots: AtomicU64,
 }
 
 /// The account of memory.
@@ -106,6 +105,8 @@ pub struct Ledger {
     emergency: u64,
     used: AtomicU64,
     accounts: [Account; Owner::ALL.len()],
+    /// Bytes of the pool's slots and runs by owner; they are part of the pool's reservations.
+    slots: Tallies,
 }
 
 impl Ledger {
@@ -119,6 +120,7 @@ impl Ledger {
             emergency: (budget / 8).min(Self::EMERGENCY_BYTES_MAX),
             used: AtomicU64::new(0),
             accounts: Default::default(),
+            slots: Tallies::default(),
         })
     }
 
@@ -155,32 +157,22 @@ impl Ledger {
     /// The account, a line an owner. Lines are read one after the other: while others take and
     /// give, they need not add up to [`Self::used`].
     pub fn entries(&self) -> Vec<LedgerEntry> {
-        let held = |owner: Owner| self.accounts[owner as usize].slots.load(Relaxed);
-        let slots: u64 = Owner::ALL.iter().map(|&owner| held(owner)).sum();
+        let held = self.slots.sums();
+        let slots: u64 = held.iter().sum();
         let line = |owner: Owner| {
             let reserved = self.accounts[owner as usize].reserved.load(Relaxed);
             let bytes = match owner {
                 Owner::Pool => reserved.saturating_sub(slots),
-                _ => reserved + held(owner),
+                _ => reserved + held[owner as usize],
             };
             LedgerEntry { owner, bytes }
         };
         Owner::ALL.into_iter().map(line).collect()
     }
 
-    /// Notes that `owner` now holds `bytes` more of the pool's slots.
-    pub(super) fn slot_taken(&self, owner: Owner, bytes: u64) {
-        self.accounts[owner as usize]
-            .slots
-            .fetch_add(bytes, Relaxed);
-    }
-
-    /// Notes that `owner` holds `bytes` less of the pool's slots.
-    pub(super) fn slot_given(&self, owner: Owner, bytes: u64) {
-        let before = self.accounts[owner as usize]
-            .slots
-            .fetch_sub(bytes, Relaxed);
-        debug_assert!(before >= bytes, "{} frees what it holds", owner.name());
+    /// Who holds how much of what the pool reserved.
+    pub(super) fn slots(&self) -> &Tallies {
+        &self.slots
     }
 
     fn hold(self: &Arc<Self>, owner: Owner, bytes: u64, limit: u64) -> Result<Reservation> {

@@ -2,26 +2,35 @@
 //!
 //! ```text
 //!  Reservation ----+
-//!  large request --+--> Ledger: one sum, a line an owner, a budget that holds
+//!  span (> 2 MiB) -+--> Ledger: one sum, a line an owner, a budget that holds
 //!  extent ---------+
 //!    |
-//!    +--> 16 slabs --> slots of 48 sizes --> Pool::allocate
+//!    +--> 16 slabs --+--> runs (64 KiB to 2 MiB) ---------------> Pool::allocate
+//!                    +--> slots of 48 sizes --> thread's cache --> Pool::allocate
 //! ```
 //!
 //! Memory of our own data structures comes from the [`Pool`]; what libraries allocate (Arrow, the
 //! parser, standard collections) is reserved in the [`Ledger`] as an upper bound.
 
+mod allocator;
 mod budget;
+mod cache;
 mod class;
+mod evacuation;
 mod extent;
 mod ledger;
+mod map;
 mod slab;
+mod stats;
+mod system;
+mod tally;
 
 #[cfg(test)]
 mod tests;
 
+pub use allocator::{Pool, PoolOptions, rounded_bytes};
 pub use budget::{ASSUMED_MEMORY_BYTES, DEFAULT_BUDGET_PERCENT, default_budget};
 pub use class::SLOT_BYTES_MAX;
-pub use extent::EXTENT_BYTES;
+pub use extent::{EXTENT_BYTES, ExtentStats};
 pub use ledger::{Ledger, LedgerEntry, Owner, Reservation};
-pub use slab::{ClassStats, Pool};
+pub use stats::{ClassStats, LargeStats, PoolStats};

@@ -1,241 +1,201 @@
-//! The slab pool: memory of any size from the system, counted, shared, and given back.
+//! Slabs: 128 KiB of one extent that serve slots of one size.
 //!
-//! 1. A request of up to 64 KiB gets a slot of its size class (`class.rs`); the class takes slots
-//!    from slabs, the slabs come from extents of 2 MiB (`extent.rs`).
-//! 2. A larger request goes to the system whole.
-//! 3. Every byte taken from the system is reserved in the ledger before it is taken: extents under
-//!    [`Owner::Pool`], large requests under their owner. Slots are noted under their owner.
+//! ```text
+//!  [ slot ][ freed ][ slot ][ slot ][ freed ][ never touched ..            ]
+//!             |                         ^          ^
+//!             +---- next ---------------+          touched
+//! ```
 //!
-//! Each class has its own latch, held for a few dozen instructions and never across a call to the
-//! system except when the class needs a slab; one more latch guards the extents. The order is
-//! class, then extents.
+//! A slab remembers its freed slots in a list that runs through the slots themselves, and hands out
+//! slots that were never used in order of address, so that memory is not touched before it is
+//! needed.
 //!
 //! Invariants
-//! - A live slot is in no list; its slab's `used` counts it.
-//! - A class lists exactly those of its slabs that have room and are not empty.
-//! - When everything is freed, nothing is held: no extent, no reservation.
+//! - A slab is reached by one party at a time: the latch over the extents while it is free, the
+//!   latch of its class while it is in use. Its `class` and `base` are constant meanwhile. Only
+//!   `used` may be read by anybody, as a rough figure.
+//! - A slab is in its class's list of open slabs exactly while `open` is set.
 
-use super::class::{CLASSES, SLOT_BYTES_MAX, SLOT_BYTES_MIN, class_of, slot_bytes};
-use super::extent::{Extents, SlabList, slab_of, system_refused};
-use super::ledger::{Ledger, Owner};
-use crate::error::{Error, Result};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::fmt;
-use std::ptr::NonNull;
-use std::sync::Arc;
+use super::class::slot_bytes;
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::ptr::{self, NonNull};
 
-/// What one size class holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ClassStats {
-    /// Bytes of a slot; 0 for the large requests, which have no slots.
-    pub slot_bytes: usize,
-    /// Slots (or large requests) in use.
-    pub slots_used: u64,
-    /// Slabs the class has.
-    pub slabs: u64,
-    /// Bytes in use, as rounded up to slots.
-    pub bytes_used: u64,
+/// What a size class takes from an extent at a time.
+pub(super) const SLAB_BYTES: usize = 128 << 10;
+
+/// A freed slot: its first bytes name the next one.
+pub(super) struct FreeSlot {
+    pub(super) next: *mut FreeSlot,
 }
 
-/// One size class.
-struct Class {
-    /// Slabs with room.
-    open: SlabList,
-    slabs: u64,
-    used: u64,
+/// One slab's bookkeeping.
+#[repr(align(64))]
+pub(super) struct Slab {
+    next: *mut Slab,
+    previous: *mut Slab,
+    freed: *mut FreeSlot,
+    base: *mut u8,
+    class: u32,
+    /// Slots that were ever in use; those beyond have not been touched.
+    touched: u32,
+    /// Slots in use. Written under the latch, read by anybody.
+    used: AtomicU32,
+    /// Whether it is in its class's list of slabs with room.
+    pub(super) open: bool,
+    /// Whether it hands out nothing more: its extent is being evacuated.
+    pub(super) closed: bool,
 }
 
-/// The allocator.
-pub struct Pool {
-    ledger: Arc<Ledger>,
-    classes: [Mutex<Class>; CLASSES],
-    extents: Mutex<Extents>,
-    large_count: AtomicU64,
-    large_bytes: AtomicU64,
-}
-
-impl Pool {
-    /// A pool that reserves from `ledger`.
-    pub fn new(ledger: Arc<Ledger>) -> Arc<Self> {
-        let class = |_| {
-            Mutex::new(Class {
-                open: SlabList::new(),
-                slabs: 0,
-                used: 0,
-            })
-        };
-        Arc::new(Self {
-            ledger,
-            classes: std::array::from_fn(class),
-            extents: Mutex::new(Extents::new()),
-            large_count: AtomicU64::new(0),
-            large_bytes: AtomicU64::new(0),
-        })
+impl Slab {
+    pub(super) fn new() -> Self {
+        Self {
+            next: ptr::null_mut(),
+            previous: ptr::null_mut(),
+            freed: ptr::null_mut(),
+            base: ptr::null_mut(),
+            class: 0,
+            touched: 0,
+            used: AtomicU32::new(0),
+            open: false,
+            closed: false,
+        }
     }
 
-    /// The ledger that everything is reserved from.
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.ledger
+    /// Begins to serve `class` with the memory at `base`.
+    pub(super) fn begin(&mut self, base: *mut u8, class: usize) {
+        debug_assert!(self.is_empty() && !self.open, "a free slab is empty");
+        self.base = base;
+        self.class = class as u32;
+        self.freed = ptr::null_mut();
+        self.touched = 0;
+        self.closed = false;
     }
 
-    /// At least `bytes` bytes, zeroed, aligned to 16; or [`crate::Error::OutOfMemory`].
-    pub fn allocate(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_within(owner, bytes, false)
+    /// How many slots a slab of the class has.
+    pub(super) fn capacity(class: usize) -> u32 {
+        (SLAB_BYTES / slot_bytes(class)) as u32
     }
 
-    /// Like [`Self::allocate`], but may dip into the emergency reserve of the ledger.
-    pub fn allocate_emergency(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_within(owner, bytes, true)
+    /// Slots in use.
+    pub(super) fn used(&self) -> u32 {
+        self.used.load(Relaxed)
     }
 
-    /// Gives memory back.
+    /// Slots in use, for who does not hold the latch: a rough figure.
     ///
     /// # Safety
-    /// `pointer` came from this pool for the same `owner` and the same `bytes`, was not given back
-    /// before, and nobody reads or writes through it any more.
-    pub unsafe fn free(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
-        if bytes > SLOT_BYTES_MAX {
-            // SAFETY: by contract the pointer is a large allocation of that many bytes.
-            return unsafe { self.free_large(owner, pointer, bytes) };
-        }
-        let class = class_of(bytes);
-        {
-            let mut held = self.classes[class].lock();
-            held.used -= 1;
-            // SAFETY: by contract the pointer is a live slot, so its extent is live.
-            let slab = unsafe { slab_of(pointer) };
-            // SAFETY: the slab is in use by this class (it has a live slot of it), whose latch is
-            // held: nobody else reaches it. Lists are changed as the module's invariant says.
-            unsafe {
-                debug_assert_eq!(
-                    (*slab).class(),
-                    class,
-                    "freed with the size it was taken with"
-                );
-                let was_open = (*slab).has_room();
-                (*slab).give(pointer);
-                if (*slab).is_empty() {
-                    if was_open {
-                        held.open.unlink(slab);
-                    }
-                    held.slabs -= 1;
-                    self.extents.lock().give_slab(slab);
-                } else if !was_open {
-                    held.open.push(slab);
-                }
-            }
-        }
-        self.ledger.slot_given(owner, slot_bytes(class) as u64);
+    /// The slab's bookkeeping is alive.
+    pub(super) unsafe fn used_of(slab: *const Self) -> u32 {
+        // SAFETY: by contract; no reference is made to what others may be changing.
+        let used = unsafe { &(*slab).used };
+        used.load(Relaxed)
     }
 
-    /// What the classes hold, a line a class, smallest first; the last line is the large requests.
-    pub fn stats(&self) -> Vec<ClassStats> {
-        let mut lines: Vec<_> = (0..CLASSES)
-            .map(|class| {
-                let held = self.classes[class].lock();
-                ClassStats {
-                    slot_bytes: slot_bytes(class),
-                    slots_used: held.used,
-                    slabs: held.slabs,
-                    bytes_used: held.used * slot_bytes(class) as u64,
-                }
-            })
-            .collect();
-        lines.push(ClassStats {
-            slot_bytes: 0,
-            slots_used: self.large_count.load(Relaxed),
-            slabs: 0,
-            bytes_used: self.large_bytes.load(Relaxed),
-        });
-        lines
+    /// Whether a slot is left.
+    pub(super) fn has_room(&self) -> bool {
+        self.used() < Self::capacity(self.class())
     }
 
-    /// How many extents of [`super::EXTENT_BYTES`] the pool has from the system now.
-    pub fn extents(&self) -> usize {
-        self.extents.lock().count()
+    /// Whether no slot is in use.
+    pub(super) fn is_empty(&self) -> bool {
+        self.used() == 0
     }
 
-    fn allocate_within(&self, owner: Owner, bytes: usize, emergency: bool) -> Result<NonNull<u8>> {
-        if bytes > SLOT_BYTES_MAX {
-            return self.allocate_large(owner, bytes, emergency);
-        }
-        let class = class_of(bytes);
-        let slot = self.take_slot(class, emergency)?;
-        self.ledger.slot_taken(owner, slot_bytes(class) as u64);
-        // SAFETY: the slot has that many bytes and is ours alone now. It is cleared outside the
-        // latch, so that a large slot does not keep others waiting.
-        unsafe { slot.write_bytes(0, slot_bytes(class)) };
-        Ok(slot)
+    /// The class the slab serves.
+    pub(super) fn class(&self) -> usize {
+        self.class as usize
     }
 
-    fn take_slot(&self, class: usize, emergency: bool) -> Result<NonNull<u8>> {
-        let mut held = self.classes[class].lock();
-        let slab = match held.open.first() {
-            Some(slab) => slab.as_ptr(),
-            None => {
-                let mut extents = self.extents.lock();
-                let slab = extents.take_slab(&self.ledger, class, emergency)?;
-                drop(extents);
-                held.slabs += 1;
-                // SAFETY: the slab is new to this class and in no list.
-                unsafe { held.open.push(slab) };
-                slab
-            }
+    /// Takes a slot; the caller saw that there is room.
+    pub(super) fn take(&mut self) -> NonNull<u8> {
+        debug_assert!(self.has_room(), "a slot is taken where there is room");
+        self.used.store(self.used() + 1, Relaxed);
+        let slot = if self.freed.is_null() {
+            let offset = self.touched as usize * slot_bytes(self.class());
+            self.touched += 1;
+            // SAFETY: touched < capacity, because no slot was freed and not all are in use; so
+            // the slot lies within the slab's memory.
+            unsafe { self.base.add(offset) }
+        } else {
+            let slot = self.freed;
+            // SAFETY: the freed list holds free slots of this slab only, each written by `give`,
+            // and this slab is reached by one party at a time.
+            self.freed = unsafe { (*slot).next };
+            slot.cast()
         };
-        held.used += 1;
-        // SAFETY: the slab is in this class's list, whose latch is held: nobody else reaches it.
-        unsafe {
-            let slot = (*slab).take();
-            if !(*slab).has_room() {
-                held.open.unlink(slab);
-            }
-            Ok(slot)
-        }
+        NonNull::new(slot).expect("a slot lies within an extent")
     }
 
-    fn allocate_large(&self, owner: Owner, bytes: usize, emergency: bool) -> Result<NonNull<u8>> {
-        let layout = large_layout(bytes).ok_or(Error::LimitExceeded {
-            what: "allocation",
-            found: bytes as u64,
-            limit: isize::MAX as u64,
-        })?;
-        let reservation = match emergency {
-            true => self.ledger.reserve_emergency(owner, bytes as u64)?,
-            false => self.ledger.reserve(owner, bytes as u64)?,
-        };
-        // SAFETY: the layout's size is above SLOT_BYTES_MAX, so not zero.
-        let pointer = NonNull::new(unsafe { alloc_zeroed(layout) })
-            .ok_or_else(|| system_refused(&self.ledger, bytes as u64))?;
-        self.large_count.fetch_add(1, Relaxed);
-        self.large_bytes.fetch_add(bytes as u64, Relaxed);
-        // The bytes stay reserved until `free_large`; nobody has to carry the reservation.
-        reservation.keep();
-        Ok(pointer)
-    }
-
+    /// Puts a slot back.
+    ///
     /// # Safety
-    /// As for [`Self::free`], for `bytes` above [`SLOT_BYTES_MAX`].
-    unsafe fn free_large(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
-        let layout = large_layout(bytes).expect("it was allocated with this layout");
-        // SAFETY: by contract the pointer was allocated with this layout and is given up.
-        unsafe { dealloc(pointer.as_ptr(), layout) };
-        self.large_count.fetch_sub(1, Relaxed);
-        self.large_bytes.fetch_sub(bytes as u64, Relaxed);
-        self.ledger.give(owner, bytes as u64);
+    /// `take` of this slab returned the slot, and nobody uses it any more.
+    pub(super) unsafe fn give(&mut self, slot: NonNull<FreeSlot>) {
+        debug_assert!(self.used() > 0, "a slot is freed once");
+        // SAFETY: the caller gave the slot up; it is at least 16 bytes, aligned to 16.
+        unsafe { slot.write(FreeSlot { next: self.freed }) };
+        self.freed = slot.as_ptr();
+        self.used.store(self.used() - 1, Relaxed);
     }
 }
 
-fn large_layout(bytes: usize) -> Option<Layout> {
-    Layout::from_size_align(bytes, SLOT_BYTES_MIN).ok()
+/// A list of slabs, linked through the slabs themselves.
+pub(super) struct SlabList {
+    first: *mut Slab,
 }
 
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("extents", &self.extents())
-            .field("large_bytes", &self.large_bytes.load(Relaxed))
-            .finish_non_exhaustive()
+// SAFETY: a list owns the right to reach its slabs (see the module's invariants), and a slab is
+// plain data that no thread has a special claim on.
+unsafe impl Send for SlabList {}
+
+impl SlabList {
+    pub(super) const fn new() -> Self {
+        Self {
+            first: ptr::null_mut(),
+        }
+    }
+
+    /// Any slab of the list: the one that was added last.
+    pub(super) fn first(&self) -> Option<NonNull<Slab>> {
+        NonNull::new(self.first)
+    }
+
+    /// Adds a slab that is in no list.
+    ///
+    /// # Safety
+    /// The slab is alive, in no list, and the caller may reach it.
+    pub(super) unsafe fn push(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract the slab may be reached, and so may the slabs of this list.
+        unsafe {
+            debug_assert!(!(*slab).open, "a slab is in one list");
+            (*slab).open = true;
+            (*slab).previous = ptr::null_mut();
+            (*slab).next = self.first;
+            if !self.first.is_null() {
+                (*self.first).previous = slab;
+            }
+        }
+        self.first = slab;
+    }
+
+    /// Takes a slab out.
+    ///
+    /// # Safety
+    /// The slab is in this list.
+    pub(super) unsafe fn unlink(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract the slab and so its neighbours are in this list, whose slabs may be
+        // reached.
+        unsafe {
+            (*slab).open = false;
+            let (previous, next) = ((*slab).previous, (*slab).next);
+            if previous.is_null() {
+                self.first = next;
+            } else {
+                (*previous).next = next;
+            }
+            if !next.is_null() {
+                (*next).previous = previous;
+            }
+        }
     }
 }

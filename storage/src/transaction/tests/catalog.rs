@@ -165,5 +165,6 @@ fn a_dropped_table_is_freed_when_its_last_reader_leaves() {
     assert_eq!(all(&mut reader).len(), 1000);
     drop(reader);
     assert_eq!(core.collect_garbage(), 0);
+    core.pool().shed_caches();
     assert_eq!(core.ledger().used(), empty);
 }

@@ -1,0 +1,275 @@
+//! Churn: whether memory comes back, round after round.
+//!
+//! A round inserts rows of random sizes, updates a third of them to other sizes, and deletes all but
+//! one in a thousand of those that are there; what is left over goes in the next round. After some
+//! rounds the process must be as large as before, and the ledger must say how large that is.
+
+use crate::Result;
+use crate::options::Options;
+use crate::random::Random;
+use remora_storage::catalog::{
+    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
+};
+use remora_storage::{
+    ColumnId, DataType, IndexId, RowId, Store, StoreOptions, TableId, Transaction, ValueRef,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Rows a transaction.
+const BATCH: usize = 1000;
+/// One in so many rows stays for a round more.
+const STAYS: usize = 1000;
+/// The round with which the last one is compared.
+const FIRST: u64 = 10;
+/// How much the process may have grown since, in percent.
+const GROWTH: f64 = 10.0;
+/// How far the ledger may be from the process's growth since the start, in percent.
+const HONESTY: f64 = 5.0;
+
+const KEY: ColumnId = ColumnId(0);
+const SHORT: ColumnId = ColumnId(1);
+const LONG: ColumnId = ColumnId(2);
+
+/// Sizes at one moment, in bytes.
+#[derive(Clone, Copy)]
+struct Sizes {
+    resident: u64,
+    ledger: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let rows = options.number("rows", 200_000) as usize;
+    let rounds = options.number("rounds", 100).max(2);
+    let before = resident()?;
+    let store = store()?;
+    let mut churn = Churn {
+        random: Random::new(options.number("seed", 1)),
+        text: "0123456789abcdef".repeat(256),
+        next: 0,
+        live: Vec::with_capacity(rows * 2),
+    };
+    let first = FIRST.min(rounds / 2);
+    let mut then = None;
+    println!("{rows} rows a round, sizes in MiB");
+    println!("| round | rows | resident | since the start | ledger | full: resident | ledger |");
+    for round in 1..=rounds {
+        churn.insert(&store, rows)?;
+        churn.update(&store, rows / 3)?;
+        let full = sizes(&store)?;
+        churn.delete(&store)?;
+        settle(&store);
+        let now = sizes(&store)?;
+        if round == first {
+            then = Some((now, full));
+        }
+        if round.is_power_of_two() || round % 10 == 0 || round == rounds {
+            let row = [
+                now.resident,
+                now.resident - before,
+                now.ledger,
+                full.resident,
+                full.ledger,
+            ];
+            let row = row
+                .map(|bytes| format!("{:.1}", mebibytes(bytes)))
+                .join(" | ");
+            println!("| {round} | {} | {row} |", churn.live.len());
+        }
+        if round == rounds {
+            let (then, then_full) = then.ok_or("no round to compare with")?;
+            return judge(before, first, (then, then_full), (now, full));
+        }
+    }
+    Ok(())
+}
+
+fn judge(before: u64, first: u64, then: (Sizes, Sizes), now: (Sizes, Sizes)) -> Result<()> {
+    let grown = |then: Sizes, now: Sizes| percent(now.resident, then.resident);
+    let apart = |sizes: Sizes| percent(sizes.ledger, sizes.resident - before);
+    let lines = [
+        (
+            "process after the last round over round",
+            grown(then.0, now.0),
+            GROWTH,
+        ),
+        (
+            "the same, before rows are deleted",
+            grown(then.1, now.1),
+            GROWTH,
+        ),
+        (
+            "ledger over the process's growth, full",
+            apart(now.1),
+            HONESTY,
+        ),
+    ];
+    let mut failed = false;
+    for (what, percent, limit) in lines {
+        let passed = percent.abs() <= limit;
+        failed |= !passed;
+        let verdict = if passed { "pass" } else { "FAIL" };
+        println!("{verdict}: {what} ({first}): {percent:+.1} %, limit {limit} %");
+    }
+    match failed {
+        true => Err("memory does not come back, or is not accounted for".into()),
+        false => Ok(()),
+    }
+}
+
+fn percent(one: u64, other: u64) -> f64 {
+    (one as f64 / other.max(1) as f64 - 1.0) * 100.0
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn sizes(store: &Store) -> Result<Sizes> {
+    Ok(Sizes {
+        resident: resident()?,
+        ledger: store.ledger().used(),
+    })
+}
+
+/// Bytes of the process that are in memory.
+fn resident() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line
+        .ok_or("no VmRSS")?
+        .trim()
+        .trim_end_matches("kB")
+        .trim()
+        .parse()?;
+    Ok(kib << 10)
+}
+
+/// Waits until collection in the background has nothing more to do.
+fn settle(store: &Store) {
+    let end = Instant::now() + Duration::from_secs(5);
+    let mut last = u64::MAX;
+    let mut quiet = 0;
+    while quiet < 5 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(25));
+        let used = store.ledger().used();
+        quiet = if used == last { quiet + 1 } else { 0 };
+        last = used;
+    }
+}
+
+struct Churn {
+    random: Random,
+    text: String,
+    next: i64,
+    live: Vec<RowId>,
+}
+
+impl Churn {
+    /// Mostly short, sometimes long.
+    fn text(&mut self) -> std::ops::Range<usize> {
+        let kind = self.random.bits().trailing_zeros().min(3);
+        let most = [16, 64, 256, 4096][kind as usize];
+        let length = self.random.below(most) as usize;
+        let start = self.random.below((self.text.len() - length) as u64 + 1) as usize;
+        start..start + length
+    }
+
+    fn insert(&mut self, store: &Store, rows: usize) -> Result<()> {
+        for batch in 0..rows.div_ceil(BATCH) {
+            let mut transaction = store.begin()?;
+            transaction.begin_command();
+            let table = churned(&transaction)?;
+            for _ in 0..BATCH.min(rows - batch * BATCH) {
+                let (short, long) = (self.text(), self.text());
+                let values = [
+                    ValueRef::BigInt(self.next),
+                    ValueRef::Text(&self.text[short]),
+                    ValueRef::Text(&self.text[long]),
+                ];
+                self.live.push(transaction.insert(&table, &values)?);
+                self.next += 1;
+            }
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, store: &Store, rows: usize) -> Result<()> {
+        for _ in 0..rows.div_ceil(BATCH) {
+            let mut transaction = store.begin()?;
+            for _ in 0..BATCH {
+                // A command of its own, since a row may be drawn twice.
+                transaction.begin_command();
+                let table = churned(&transaction)?;
+                let row = self.live[self.random.below(self.live.len() as u64) as usize];
+                let long = self.text();
+                transaction.update(&table, row, &[(LONG, ValueRef::Text(&self.text[long]))])?;
+            }
+            transaction.commit()?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, store: &Store) -> Result<()> {
+        let all = std::mem::take(&mut self.live);
+        let (stay, go): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|_| self.random.below(STAYS as u64) == 0);
+        for batch in go.chunks(BATCH) {
+            let mut transaction = store.begin()?;
+            transaction.begin_command();
+            let table = churned(&transaction)?;
+            for row in batch {
+                transaction.delete(&table, *row)?;
+            }
+            transaction.commit()?;
+        }
+        // Those that stayed for a round go with the next one, so that each block dies.
+        self.live = stay;
+        Ok(())
+    }
+}
+
+fn churned(transaction: &Transaction) -> Result<Arc<TableEntry>> {
+    let table = transaction.catalog().table("churned").cloned();
+    Ok(table.ok_or("the table is gone")?)
+}
+
+fn store() -> Result<Store> {
+    let store = Store::in_memory(StoreOptions::default())?;
+    let mut transaction = store.begin()?;
+    transaction.begin_command();
+    let column = |id: ColumnId, name: &str, data_type| ColumnDef {
+        id,
+        name: name.to_owned(),
+        data_type,
+        not_null: false,
+        default: None,
+    };
+    let table = transaction.create_table(TableDef {
+        id: TableId(0),
+        name: "churned".to_owned(),
+        columns: vec![
+            column(KEY, "key", DataType::BigInt),
+            column(SHORT, "short", DataType::Text),
+            column(LONG, "long", DataType::Text),
+        ],
+        checks: Vec::new(),
+    })?;
+    transaction.create_index(IndexDef {
+        id: IndexId(0),
+        name: "churned_pkey".to_owned(),
+        table,
+        columns: vec![IndexColumn {
+            column: KEY,
+            descending: false,
+            nulls_first: false,
+        }],
+        unique: true,
+        kind: IndexKind::Ordered,
+        constraint: Some(Constraint::PrimaryKey),
+    })?;
+    transaction.commit()?;
+    Ok(store)
+}

@@ -1,0 +1,634 @@
+//! The pool: memory of any size from the system, counted, shared, and given back.
+//!
+//! | bytes asked for | what serves it | latch |
+//! |---|---|---|
+//! | up to 2 KiB | a slot that the thread keeps (`cache.rs`), else a batch of them from the class | none, else as below |
+//! | up to 64 KiB | a slot of its class (`class.rs`), in a slab (`slab.rs`) | the class's |
+//! | up to 2 MiB | a run of slabs in an extent (`extent.rs`) | the extents' |
+//! | more | a *span*: memory of its own from the system (`system.rs`) | none |
+//!
+//! Every byte taken from the system is reserved in the ledger before it is taken: extents under
+//! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner
+//! (`tally.rs`).
+//!
+//! A latch is held for a few dozen instructions. The system and the ledger are called without any,
+//! so that neither a slow system nor what the ledger does about pressure can hold up others. The
+//! order is cache, class, extents.
+//!
+//! **Refusal.** What threads keep, an empty extent that was kept, and what evacuation (see
+//! `evacuation.rs`) sets apart are free memory; so before a request is refused all of it is taken
+//! back, and the request is tried once more.
+//!
+//! Invariants
+//! - A live slot is in no list; its slab's `used` counts it, as it counts those that threads keep.
+//! - A class lists exactly those of its slabs that have room, are not empty and not closed.
+//! - When everything is freed and the caches are shed, nothing is held: no extent, no reservation.
+
+use super::cache::{self, CACHED_CLASSES, Counts, Entered, Line, SlotList, ThreadCache, batch_of};
+use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
+use super::extent::{EXTENT_BYTES, Extents, Memory, Place, is_evacuating, slab_of};
+use super::ledger::{Ledger, Owner, Reservation};
+use super::map::ExtentMap;
+use super::slab::{SLAB_BYTES, Slab, SlabList};
+use super::stats::{ClassStats, LargeStats, PoolStats};
+use super::system::Mapping;
+use crate::error::{Error, Result};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Arc, Weak};
+
+/// Spans are multiples of this: pages of all systems are not larger.
+const SPAN_UNIT: usize = 64 << 10;
+
+/// How a pool works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PoolOptions {
+    /// Whether what is freed is cleared at once, so that no deleted value stays in memory.
+    pub secure_delete: bool,
+}
+
+/// What serves a request.
+enum Kind {
+    Slot,
+    Run,
+    Span,
+}
+
+impl Kind {
+    fn of(bytes: usize) -> Self {
+        if bytes <= SLOT_BYTES_MAX {
+            Self::Slot
+        } else if bytes <= EXTENT_BYTES {
+            Self::Run
+        } else {
+            Self::Span
+        }
+    }
+}
+
+/// What a request of so many bytes takes; the caller may use all of it, at no cost to others, if
+/// it asks for that much.
+pub fn rounded_bytes(bytes: usize) -> usize {
+    match Kind::of(bytes) {
+        Kind::Slot => slot_bytes(class_of(bytes)),
+        Kind::Run => bytes.next_multiple_of(SLAB_BYTES),
+        Kind::Span => bytes.checked_next_multiple_of(SPAN_UNIT).unwrap_or(bytes),
+    }
+}
+
+/// One size class.
+#[repr(align(128))]
+pub(super) struct Class(pub(super) Mutex<ClassState>);
+
+/// What the latch of a class guards.
+pub(super) struct ClassState {
+    /// Slabs with room.
+    pub(super) open: SlabList,
+    slabs: u64,
+    /// Slots in use or kept by threads.
+    used: u64,
+    counts: Counts,
+}
+
+/// Counters of spans, and what else is written to often, apart from what is only read.
+#[repr(align(128))]
+#[derive(Default)]
+struct Spans {
+    count: AtomicU64,
+    asked: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What the latch over the extents guards.
+#[repr(align(128))]
+pub(super) struct Space(pub(super) Mutex<SpaceState>);
+
+/// The extents, and what runs take of them.
+pub(super) struct SpaceState {
+    pub(super) extents: Extents,
+    runs: LargeStats,
+}
+
+/// The allocator.
+pub struct Pool {
+    ledger: Arc<Ledger>,
+    options: PoolOptions,
+    itself: Weak<Self>,
+    pub(super) map: ExtentMap,
+    /// Extents that are being evacuated; changed under the latch over them.
+    pub(super) evacuating: AtomicUsize,
+    /// Held while it is decided what is evacuated.
+    pub(super) evacuation: Mutex<()>,
+    caches: Mutex<Vec<Arc<ThreadCache>>>,
+    pub(super) classes: [Class; CLASSES],
+    pub(super) space: Space,
+    spans: Spans,
+}
+
+impl Pool {
+    /// A pool that reserves from `ledger`.
+    pub fn new(ledger: Arc<Ledger>) -> Arc<Self> {
+        Self::with_options(ledger, PoolOptions::default())
+    }
+
+    /// The same, with options.
+    pub fn with_options(ledger: Arc<Ledger>, options: PoolOptions) -> Arc<Self> {
+        let class = |_| {
+            Class(Mutex::new(ClassState {
+                open: SlabList::new(),
+                slabs: 0,
+                used: 0,
+                counts: Counts::new(),
+            }))
+        };
+        Arc::new_cyclic(|itself| Self {
+            ledger,
+            options,
+            itself: Weak::clone(itself),
+            map: ExtentMap::new(),
+            evacuating: AtomicUsize::new(0),
+            evacuation: Mutex::new(()),
+            caches: Mutex::default(),
+            classes: std::array::from_fn(class),
+            space: Space(Mutex::new(SpaceState {
+                extents: Extents::new(),
+                runs: LargeStats::default(),
+            })),
+            spans: Spans::default(),
+        })
+    }
+
+    /// The ledger that everything is reserved from.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// At least `bytes` bytes, zeroed, aligned to 16; or [`crate::Error::OutOfMemory`].
+    pub fn allocate(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
+        self.allocate_zeroed(owner, bytes, false)
+    }
+
+    /// Like [`Self::allocate`], but may dip into the emergency reserve of the ledger.
+    pub fn allocate_emergency(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
+        self.allocate_zeroed(owner, bytes, true)
+    }
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// `pointer` came from this pool for the same `owner` and the same `bytes`, was not given back
+    /// before, and nobody reads or writes through it any more.
+    pub unsafe fn free(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
+        if self.options.secure_delete {
+            // SAFETY: by contract the memory is the caller's, and as large as it was rounded to.
+            unsafe { pointer.write_bytes(0, rounded_bytes(bytes)) };
+        }
+        // SAFETY: by contract, and the sizes are those that `allocate_within` went by.
+        unsafe {
+            match Kind::of(bytes) {
+                Kind::Slot => self.free_slot(owner, pointer, bytes),
+                Kind::Run => self.free_run(owner, pointer, bytes),
+                Kind::Span => self.free_span(owner, pointer, bytes),
+            }
+        }
+    }
+
+    /// How many extents of [`super::EXTENT_BYTES`] the pool has from the system now.
+    pub fn extents(&self) -> usize {
+        self.space.0.lock().extents.count()
+    }
+
+    /// Takes back what threads keep for their next requests, and gives the system what is empty
+    /// then. Threads that are at work meanwhile may begin anew at once.
+    pub fn shed_caches(&self) {
+        {
+            let caches = self.caches.lock();
+            for mut entered in caches.iter().filter_map(|cache| cache.enter()) {
+                self.empty(&mut entered);
+            }
+        }
+        loop {
+            // The latch is given back before the memory goes to the system.
+            let empty = self.space.0.lock().extents.take_empty(&self.map);
+            if empty.is_none() {
+                break;
+            }
+        }
+    }
+
+    fn allocate_zeroed(&self, owner: Owner, bytes: usize, emergency: bool) -> Result<NonNull<u8>> {
+        let attempt = || match Kind::of(bytes) {
+            Kind::Slot => self.allocate_slot(owner, bytes, emergency),
+            Kind::Run => self.allocate_run(owner, bytes, emergency),
+            Kind::Span => self.allocate_span(owner, bytes, emergency),
+        };
+        let (pointer, is_zero) = match attempt() {
+            Err(Error::OutOfMemory { .. }) => {
+                self.regain();
+                attempt()?
+            }
+            other => other?,
+        };
+        if !is_zero {
+            // SAFETY: the memory is at least that large and ours alone now. It is cleared outside
+            // all latches, so that a large piece does not keep others waiting.
+            unsafe { pointer.write_bytes(0, bytes) };
+        }
+        Ok(pointer)
+    }
+
+    /// Takes back all memory that is free and out of reach.
+    #[cold]
+    fn regain(&self) {
+        if self.evacuating.load(Relaxed) > 0 {
+            self.end_evacuation();
+        }
+        self.shed_caches();
+    }
+
+    fn allocate_slot(
+        &self,
+        owner: Owner,
+        bytes: usize,
+        emergency: bool,
+    ) -> Result<(NonNull<u8>, bool)> {
+        let class = class_of(bytes);
+        let slot_bytes = slot_bytes(class) as i64;
+        if class < CACHED_CLASSES
+            && let Some(mut entered) = cache::of_this_thread(self)
+        {
+            let line = entered.line(class);
+            let slot = match line.pop() {
+                Some(slot) => {
+                    line.counts.hits += 1;
+                    slot
+                }
+                None => {
+                    line.counts.misses += 1;
+                    self.refill(class, line, emergency)?
+                }
+            };
+            line.counts.asked += bytes as i64;
+            entered.note(owner, slot_bytes);
+            return Ok((slot, false));
+        }
+        let mut slot = None;
+        self.take_slots(class, 1, emergency, |taken| slot = Some(taken))?;
+        self.classes[class].0.lock().counts.asked += bytes as i64;
+        self.ledger.slots().shared().note(owner, slot_bytes);
+        Ok((slot.expect("a slot was taken"), false))
+    }
+
+    #[cold]
+    fn refill(&self, class: usize, line: &mut Line, emergency: bool) -> Result<NonNull<u8>> {
+        self.take_slots(class, batch_of(class), emergency, |slot| {
+            // SAFETY: the slot was just taken for this line. It has none, so nothing is too much.
+            let surplus = unsafe { line.push(class, slot) };
+            debug_assert!(surplus.is_none(), "a batch fits an empty line");
+        })?;
+        Ok(line.pop().expect("at least one slot was taken"))
+    }
+
+    /// Takes at least one and at most `wanted` slots of a class.
+    fn take_slots(
+        &self,
+        class: usize,
+        wanted: u32,
+        emergency: bool,
+        mut take: impl FnMut(NonNull<u8>),
+    ) -> Result<()> {
+        let mut held = self.classes[class].0.lock();
+        while held.open.first().is_none() {
+            drop(held);
+            let place = self.take_slabs(1, emergency, Some(class))?;
+            held = self.classes[class].0.lock();
+            let slab = place.slab();
+            // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
+            unsafe {
+                if (*slab).closed {
+                    // Its extent was chosen for evacuation meanwhile.
+                    self.give_slabs(place);
+                    continue;
+                }
+                held.slabs += 1;
+                held.open.push(slab);
+            }
+        }
+        for _ in 0..wanted {
+            let Some(slab) = held.open.first().map(NonNull::as_ptr) else {
+                break;
+            };
+            held.used += 1;
+            // SAFETY: the slab is in this class's list, whose latch is held: nobody else reaches
+            // it, and it has room.
+            unsafe {
+                take((*slab).take());
+                if !(*slab).has_room() {
+                    held.open.unlink(slab);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Slabs in a row, from a new extent if no hole is long enough. No latch of the extents may be
+    /// held, and none should be of a class.
+    fn take_slabs(&self, count: usize, emergency: bool, class: Option<usize>) -> Result<Place> {
+        loop {
+            let mut space = self.space.0.lock();
+            if let Some(place) = space.extents.take(count, class.is_none()) {
+                if let Some(class) = class {
+                    // SAFETY: the slab was free until now, and is ours.
+                    unsafe { (*place.slab()).begin(place.start().as_ptr(), class) };
+                }
+                return Ok(place);
+            }
+            let huge = space.extents.want_huge();
+            drop(space);
+            let bytes = EXTENT_BYTES as u64;
+            let reservation = self.reserve(Owner::Pool, bytes, emergency)?;
+            let memory = Memory::new(reservation, huge);
+            let memory = memory.ok_or_else(|| system_refused(&self.ledger, bytes))?;
+            self.space.0.lock().extents.add(memory, &self.map);
+        }
+    }
+
+    fn give_slabs(&self, place: Place) {
+        // SAFETY: the callers took it with `take_slabs` and give it up.
+        let memory = unsafe { self.give_place(place) };
+        // The latch is not held any more.
+        drop(memory);
+    }
+
+    /// # Safety
+    /// The place came from [`Self::take_slabs`], was not given back, and nobody uses its memory.
+    unsafe fn give_place(&self, place: Place) -> Option<Memory> {
+        let extents = &mut self.space.0.lock().extents;
+        // SAFETY: by contract.
+        let memory = unsafe { extents.give(place, &self.map) };
+        if memory.is_some() {
+            self.evacuating.store(extents.evacuating(), Relaxed);
+        }
+        memory
+    }
+
+    fn reserve(&self, owner: Owner, bytes: u64, emergency: bool) -> Result<Reservation> {
+        match emergency {
+            true => self.ledger.reserve_emergency(owner, bytes),
+            false => self.ledger.reserve(owner, bytes),
+        }
+    }
+
+    /// # Safety
+    /// As for [`Self::free`].
+    unsafe fn free_slot(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
+        let class = class_of(bytes);
+        let slot_bytes = slot_bytes(class) as i64;
+        let mut single = SlotList::new();
+        if class < CACHED_CLASSES
+            && let Some(mut entered) = cache::of_this_thread(self)
+        {
+            entered.note(owner, -slot_bytes);
+            let line = entered.line(class);
+            line.counts.asked -= bytes as i64;
+            // Read while the cache is entered: whoever begins an evacuation empties the caches
+            // afterwards, so that either this sees the mark or that finds the slot.
+            if self.evacuating.load(Relaxed) == 0 || !self.is_evacuating(pointer) {
+                // SAFETY: by contract the slot is nobody's now.
+                if let Some(surplus) = unsafe { line.push(class, pointer) } {
+                    self.give_slots(class, surplus);
+                }
+                return;
+            }
+        } else {
+            self.ledger.slots().shared().note(owner, -slot_bytes);
+            self.classes[class].0.lock().counts.asked -= bytes as i64;
+        }
+        // SAFETY: by contract the slot is nobody's now.
+        unsafe { single.push(pointer) };
+        self.give_slots(class, single);
+    }
+
+    /// Gives slots of a class back to their slabs.
+    #[cold]
+    fn give_slots(&self, class: usize, mut slots: SlotList) {
+        let mut emptied = Vec::new();
+        let mut held = self.classes[class].0.lock();
+        held.used -= u64::from(slots.count());
+        while let Some(slot) = slots.pop() {
+            let slab = slab_of(&self.map, slot);
+            // SAFETY: the slab is in use by this class (it has a live slot of it), whose latch is
+            // held: nobody else reaches it. Lists are changed as the module's invariant says.
+            unsafe {
+                debug_assert_eq!(
+                    (*slab).class(),
+                    class,
+                    "freed with the size it was taken with"
+                );
+                (*slab).give(slot.cast());
+                if (*slab).is_empty() {
+                    if (*slab).open {
+                        held.open.unlink(slab);
+                    }
+                    held.slabs -= 1;
+                    let place = Extents::place_of(&self.map, slot, 1);
+                    emptied.extend(self.give_place(place));
+                } else if !(*slab).open && !(*slab).closed {
+                    held.open.push(slab);
+                }
+            }
+        }
+        drop(held);
+        // Back to the system, without a latch.
+        drop(emptied);
+    }
+
+    fn allocate_run(
+        &self,
+        owner: Owner,
+        bytes: usize,
+        emergency: bool,
+    ) -> Result<(NonNull<u8>, bool)> {
+        let count = bytes.div_ceil(SLAB_BYTES);
+        let place = self.take_slabs(count, emergency, None)?;
+        self.note_run(owner, bytes, 1);
+        Ok((place.start(), place.fresh))
+    }
+
+    /// # Safety
+    /// As for [`Self::free`], for a run.
+    unsafe fn free_run(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
+        self.note_run(owner, bytes, -1);
+        let count = bytes.div_ceil(SLAB_BYTES);
+        self.give_slabs(Extents::place_of(&self.map, pointer, count));
+    }
+
+    fn note_run(&self, owner: Owner, bytes: usize, sign: i64) {
+        let taken = bytes.next_multiple_of(SLAB_BYTES);
+        self.ledger
+            .slots()
+            .shared()
+            .note(owner, sign * taken as i64);
+        let runs = &mut self.space.0.lock().runs;
+        runs.count = runs.count.wrapping_add_signed(sign);
+        runs.bytes_asked = runs.bytes_asked.wrapping_add_signed(sign * bytes as i64);
+        runs.bytes = runs.bytes.wrapping_add_signed(sign * taken as i64);
+    }
+
+    fn allocate_span(
+        &self,
+        owner: Owner,
+        bytes: usize,
+        emergency: bool,
+    ) -> Result<(NonNull<u8>, bool)> {
+        let taken = bytes.checked_next_multiple_of(SPAN_UNIT);
+        let taken = taken.filter(|taken| isize::try_from(*taken).is_ok());
+        let taken = taken.ok_or(Error::LimitExceeded {
+            what: "allocation",
+            found: bytes as u64,
+            limit: isize::MAX as u64,
+        })?;
+        let reservation = self.reserve(owner, taken as u64, emergency)?;
+        let mapping = Mapping::new(taken, SPAN_UNIT)
+            .ok_or_else(|| system_refused(&self.ledger, taken as u64))?;
+        mapping.advise_huge();
+        let start = mapping.start();
+        // The bytes stay mapped and reserved until `free_span`; nobody has to carry the proof.
+        mapping.keep();
+        reservation.keep();
+        self.spans.count.fetch_add(1, Relaxed);
+        self.spans.asked.fetch_add(bytes as u64, Relaxed);
+        self.spans.bytes.fetch_add(taken as u64, Relaxed);
+        Ok((start, true))
+    }
+
+    /// # Safety
+    /// As for [`Self::free`], for a span.
+    unsafe fn free_span(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
+        let taken = rounded_bytes(bytes);
+        // SAFETY: `allocate_span` kept a mapping of these bytes there, and by contract it is freed
+        // once and nobody uses it.
+        drop(unsafe { Mapping::kept(pointer, taken, SPAN_UNIT) });
+        self.ledger.give(owner, taken as u64);
+        self.spans.count.fetch_sub(1, Relaxed);
+        self.spans.asked.fetch_sub(bytes as u64, Relaxed);
+        self.spans.bytes.fetch_sub(taken as u64, Relaxed);
+    }
+
+    fn empty(&self, entered: &mut Entered<'_>) {
+        for class in 0..CACHED_CLASSES {
+            for slots in entered.line(class).take() {
+                if slots.count() > 0 {
+                    self.give_slots(class, slots);
+                }
+            }
+        }
+    }
+
+    /// A cache for the thread that calls.
+    pub(super) fn add_cache(&self) -> Arc<ThreadCache> {
+        let tally = self.ledger.slots().hand_out();
+        let cache = ThreadCache::new(Weak::clone(&self.itself), tally);
+        self.caches.lock().push(Arc::clone(&cache));
+        cache
+    }
+
+    /// Takes over what is in the cache of a thread that ends.
+    pub(super) fn remove_cache(&self, cache: &Arc<ThreadCache>) {
+        let mut caches = self.caches.lock();
+        caches.retain(|other| !Arc::ptr_eq(other, cache));
+        // Others enter a cache only while they hold the list of caches.
+        let mut entered = cache.try_enter().expect("nobody is in the cache");
+        self.empty(&mut entered);
+        for class in 0..CACHED_CLASSES {
+            let counts = &mut self.classes[class].0.lock().counts;
+            counts.add(&entered.line(class).counts);
+        }
+        self.ledger.slots().take_back(&cache.tally);
+    }
+
+    /// What it holds, by class and by kind.
+    pub fn stats(&self) -> PoolStats {
+        let caches = self.caches.lock();
+        // No slot moves between a thread and its class while all caches are entered.
+        let mut entered: Vec<_> = caches.iter().filter_map(|cache| cache.enter()).collect();
+        let classes = (0..CLASSES).map(|class| self.class_stats(class, &mut entered));
+        let classes = classes.collect();
+        drop(entered);
+        let space = self.space.0.lock();
+        PoolStats {
+            classes,
+            runs: space.runs,
+            spans: LargeStats {
+                count: self.spans.count.load(Relaxed),
+                bytes_asked: self.spans.asked.load(Relaxed),
+                bytes: self.spans.bytes.load(Relaxed),
+            },
+            extents: space.extents.stats(),
+            caches: caches.len() as u64,
+        }
+    }
+
+    fn class_stats(&self, class: usize, entered: &mut [Entered<'_>]) -> ClassStats {
+        let held = self.classes[class].0.lock();
+        let mut sum = Counts::new();
+        sum.add(&held.counts);
+        let (used, slabs) = (held.used, held.slabs);
+        drop(held);
+        let mut cached = 0;
+        if class < CACHED_CLASSES {
+            for cache in entered {
+                let line = cache.line(class);
+                sum.add(&line.counts);
+                cached += u64::from(line.count());
+            }
+        }
+        ClassStats {
+            slot_bytes: slot_bytes(class) as u64,
+            slabs,
+            slots: slabs * u64::from(Slab::capacity(class)),
+            slots_used: used.saturating_sub(cached),
+            slots_cached: cached,
+            bytes_asked: sum.asked.max(0) as u64,
+            cache_hits: sum.hits,
+            cache_misses: sum.misses,
+        }
+    }
+
+    /// Whether the memory, which is live, lies in an extent that is being evacuated: its owner
+    /// should move what is there, because no new request is served from there.
+    pub fn is_evacuating(&self, pointer: NonNull<u8>) -> bool {
+        is_evacuating(&self.map, pointer.addr().get())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Nobody is in a cache: whoever is borrows the pool. What the caches point to goes with the
+        // extents, and they are not entered again, for want of a pool.
+        for cache in self.caches.get_mut().drain(..) {
+            self.ledger.slots().take_back(&cache.tally);
+        }
+    }
+}
+
+/// The budget allowed it but the system did not.
+fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
+    Error::OutOfMemory {
+        wanted,
+        owner: "the system allocator",
+        available: 0,
+        budget: ledger.budget(),
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("extents", &self.extents())
+            .field("span_bytes", &self.spans.bytes.load(Relaxed))
+            .finish_non_exhaustive()
+    }
+}

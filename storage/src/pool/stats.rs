@@ -1,0 +1,83 @@
+//! What the pool says about itself.
+
+use super::extent::ExtentStats;
+
+/// One size class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClassStats {
+    /// Bytes of a slot.
+    pub slot_bytes: u64,
+    /// Slabs of 128 KiB that serve the class.
+    pub slabs: u64,
+    /// Slots that these have.
+    pub slots: u64,
+    /// Slots handed out.
+    pub slots_used: u64,
+    /// Slots that threads keep for their next requests.
+    pub slots_cached: u64,
+    /// Bytes asked for by whoever has the slots handed out.
+    pub bytes_asked: u64,
+    /// Requests that a thread's own slots served.
+    pub cache_hits: u64,
+    /// Requests for which slots had to be taken from the class.
+    pub cache_misses: u64,
+}
+
+impl ClassStats {
+    /// Slots that nobody has.
+    pub fn slots_free(&self) -> u64 {
+        self.slots - self.slots_used - self.slots_cached
+    }
+
+    /// Bytes of the slots handed out.
+    pub fn bytes_used(&self) -> u64 {
+        self.slots_used * self.slot_bytes
+    }
+
+    /// Bytes that serve nobody and cannot: slots are larger than what was asked for, and do not
+    /// fill their slabs to the end.
+    pub fn bytes_wasted(&self) -> u64 {
+        let rounding = self.bytes_used().saturating_sub(self.bytes_asked);
+        rounding + self.slabs * super::slab::SLAB_BYTES as u64 - self.slots * self.slot_bytes
+    }
+}
+
+/// Large requests of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LargeStats {
+    /// How many are held.
+    pub count: u64,
+    /// Bytes asked for.
+    pub bytes_asked: u64,
+    /// Bytes they take.
+    pub bytes: u64,
+}
+
+/// The pool at one moment. Its parts are read one after the other: while threads allocate and free
+/// they fit together only roughly.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PoolStats {
+    /// Size classes, the smallest first.
+    pub classes: Vec<ClassStats>,
+    /// Large requests in runs of slabs.
+    pub runs: LargeStats,
+    /// Larger ones, which have memory of their own from the system.
+    pub spans: LargeStats,
+    /// What was taken from the system for all but the spans.
+    pub extents: ExtentStats,
+    /// Caches of threads.
+    pub caches: u64,
+}
+
+impl PoolStats {
+    /// Bytes taken from the system.
+    pub fn bytes(&self) -> u64 {
+        self.extents.extents * super::EXTENT_BYTES as u64 + self.spans.bytes
+    }
+
+    /// Bytes handed out, as rounded up.
+    pub fn bytes_used(&self) -> u64 {
+        let slots: u64 = self.classes.iter().map(ClassStats::bytes_used).sum();
+        slots + self.runs.bytes + self.spans.bytes
+    }
+}

@@ -1,0 +1,173 @@
+//! Memory straight from the system, aligned as asked, zeroed, and gone at once when dropped.
+//!
+//! The allocator of the language's library is not used for it where that can be helped: it keeps
+//! what was freed for later, so that a database which shrank would not be smaller for its host.
+//! Elsewhere than on Linux it is used all the same.
+
+use std::ptr::NonNull;
+
+/// Zeroed memory that belongs to whoever has this value.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+    align: usize,
+}
+
+// SAFETY: memory has no thread.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Takes `bytes` bytes at a multiple of `align`, both of them multiples of the page's size and
+    /// not zero; `None` where the system has none.
+    pub(super) fn new(bytes: usize, align: usize) -> Option<Self> {
+        let start = imp::map(bytes, align)?;
+        Some(Self {
+            start,
+            bytes,
+            align,
+        })
+    }
+
+    /// Where it starts.
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// Asks for huge pages; it is only advice.
+    pub(super) fn advise_huge(&self) {
+        imp::advise_huge(self.start, self.bytes);
+    }
+
+    /// Lets the memory stay taken without the value.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
+    }
+
+    /// The value of a mapping that was [kept](Self::keep).
+    ///
+    /// # Safety
+    /// A mapping of these bytes and this alignment starts there, was kept, and nobody else takes it
+    /// up again.
+    pub(super) unsafe fn kept(start: NonNull<u8>, bytes: usize, align: usize) -> Self {
+        Self {
+            start,
+            bytes,
+            align,
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and nobody has a pointer into it: who handed out
+        // parts of it drops it when all have come back.
+        unsafe { imp::unmap(self.start, self.bytes, self.align) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod imp {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    use std::ptr::{self, NonNull};
+
+    pub(super) fn map(bytes: usize, align: usize) -> Option<NonNull<u8>> {
+        // The system places mappings side by side, so that one of a round size mostly follows
+        // another one at a round place.
+        let start = anonymous(bytes)?;
+        if start.addr().get().is_multiple_of(align) {
+            return Some(start);
+        }
+        // SAFETY: just mapped, and not handed out.
+        unsafe { unmap(start, bytes, align) };
+        let wide = bytes.checked_add(align)?;
+        let start = anonymous(wide)?;
+        let before = start.addr().get().next_multiple_of(align) - start.addr().get();
+        // SAFETY: both offsets are within the mapping, which is `align` longer than what stays; the
+        // ends that are cut off were not handed out.
+        unsafe {
+            let inner = start.add(before);
+            if before > 0 {
+                unmap(start, before, align);
+            }
+            if align > before {
+                unmap(inner.add(bytes), align - before, align);
+            }
+            Some(inner)
+        }
+    }
+
+    fn anonymous(bytes: usize) -> Option<NonNull<u8>> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new private mapping at a place of the system's choice replaces nothing.
+        let start = unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, MapFlags::PRIVATE) };
+        NonNull::new(start.ok()?.cast())
+    }
+
+    pub(super) fn advise_huge(start: NonNull<u8>, bytes: usize) {
+        // SAFETY: the advice changes what pages the mapping is made of, not what it holds.
+        let advised = unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+        // A system without huge pages says so; small ones do.
+        let _ = advised;
+    }
+
+    /// # Safety
+    /// The bytes are mapped, the caller's own, and nobody has a pointer to them.
+    pub(super) unsafe fn unmap(start: NonNull<u8>, bytes: usize, _align: usize) {
+        // SAFETY: by contract.
+        let unmapped = unsafe { munmap(start.as_ptr().cast(), bytes) };
+        // It fails where cutting a mapping in two needs more of them than the system allows. Then
+        // the pages stay mapped, unused.
+        debug_assert!(unmapped.is_ok(), "what is unmapped was mapped");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod imp {
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::ptr::NonNull;
+
+    pub(super) fn map(bytes: usize, align: usize) -> Option<NonNull<u8>> {
+        let layout = Layout::from_size_align(bytes, align).ok()?;
+        // SAFETY: by the contract of `Mapping::new` the size is not zero.
+        NonNull::new(unsafe { alloc_zeroed(layout) })
+    }
+
+    pub(super) fn advise_huge(_start: NonNull<u8>, _bytes: usize) {}
+
+    /// # Safety
+    /// `map` gave the memory for these bytes and this alignment, and nobody has a pointer to it.
+    pub(super) unsafe fn unmap(start: NonNull<u8>, bytes: usize, align: usize) {
+        let layout = Layout::from_size_align(bytes, align).expect("it was allocated with it");
+        // SAFETY: by contract.
+        unsafe { dealloc(start.as_ptr(), layout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_is_aligned_and_zeroed_and_can_be_written_to_its_end() {
+        for (bytes, align) in [(2 << 20, 2 << 20), (64 << 10, 4096), (6 << 20, 4 << 20)] {
+            let held: Vec<_> = (0..3)
+                .map(|_| Mapping::new(bytes, align).unwrap())
+                .collect();
+            for mapping in &held {
+                mapping.advise_huge();
+                let start = mapping.start();
+                assert!(start.addr().get().is_multiple_of(align));
+                // SAFETY: the mapping has that many bytes and is ours alone.
+                let all = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), bytes) };
+                assert!(all.iter().step_by(512).all(|byte| *byte == 0));
+                all[bytes - 1] = 1;
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_the_system_has_is_refused() {
+        assert!(Mapping::new(isize::MAX as usize & !0xffff, 4096).is_none());
+    }
+}
