@@ -13,6 +13,7 @@
 )]
 
 mod churn;
+mod index;
 mod options;
 mod pool;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
@@ -48,6 +49,11 @@ const BENCHES: &[Bench] = &[
         "churn",
         "whether memory comes back when rows come and go, and the ledger says so",
         churn::run,
+    ),
+    (
+        "index",
+        "look-ups, inserts, scans and memory of the indexes, beside hash maps",
+        index::run,
     ),
 ];
 

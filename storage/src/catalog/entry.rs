@@ -5,9 +5,10 @@ use super::describe;
 use crate::block::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
-use crate::index::{Index, KeyColumn, KeyLatches, encode_key, is_key_of_word};
+use crate::index::{Batch, Index, KeyColumn, KeyLatches, encode_key, is_key_of_word};
+use crate::mvcc::Viewpoint;
 use crate::pool::{Ledger, Pool};
-use crate::table::Table;
+use crate::table::{Found, Table};
 use crate::value::ValueRef;
 use std::sync::Arc;
 
@@ -71,6 +72,31 @@ impl TableEntry {
         std::iter::once((self.def.name.as_str(), None)).chain(indexes)
     }
 
+    /// The entries that an index is to have for all rows that the viewpoint sees.
+    pub fn gather_keys(
+        &self,
+        index: &IndexEntry,
+        viewpoint: &Viewpoint<'_>,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Batch> {
+        let mut batch = Batch::new(ledger)?;
+        let mut key = Vec::new();
+        let mut at = RowId::default();
+        let end = self.rows.next_row();
+        while at < end {
+            let mut found = Found::default();
+            at = self
+                .rows
+                .collect(viewpoint, at, end, usize::MAX, &mut found);
+            for (id, row) in found.ids.iter().zip(&found.rows) {
+                key.clear();
+                let has_null = index.encode_row(&mut key, row);
+                batch.push(&key, *id, has_null)?;
+            }
+        }
+        Ok(batch)
+    }
+
     /// A row as conflicts name it: `k=1` by its primary key, or else its row id.
     pub fn describe_row(&self, id: RowId, row: Option<&RowRef<'_>>) -> String {
         let primary = self.indexes.iter().find(|index| index.is_primary());
@@ -88,10 +114,10 @@ impl TableEntry {
 
 impl IndexEntry {
     /// An index without entries.
-    pub fn new(def: IndexDef, ledger: &Arc<Ledger>) -> Result<Self> {
+    pub fn new(def: IndexDef, pool: &Arc<Pool>) -> Result<Self> {
         let index = match def.kind {
-            IndexKind::Ordered => Index::ordered(ledger)?,
-            IndexKind::Hash => Index::hash(ledger)?,
+            IndexKind::Ordered => Index::ordered(pool),
+            IndexKind::Hash => Index::hash(pool.ledger())?,
         };
         let columns = def.columns.iter().map(|column| KeyColumn {
             descending: column.descending,

@@ -33,11 +33,6 @@ impl KeyBytes {
         }
     }
 
-    /// Upper bound of its own heap bytes.
-    pub(super) fn heap(&self) -> u64 {
-        Self::heap_bytes(self.as_slice().len())
-    }
-
     /// Upper bound of the heap bytes of a key of `len` bytes, the allocator's own included.
     pub(super) fn heap_bytes(len: usize) -> u64 {
         match len {

@@ -1,19 +1,49 @@
 //! A scan in progress, and what it returned last.
 
-use super::bytes::KeyBytes;
-use super::probe::{Head, put_key};
 use crate::ids::RowId;
 use std::cmp::Ordering;
 use std::ops::Bound;
 
+/// A place between entries: after those with a lesser key, and of its own key's those with rows
+/// below `rows`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Cut {
+    pub(super) key: Vec<u8>,
+    /// Beyond any row's number: after all of them.
+    pub(super) rows: u128,
+}
+
+impl Cut {
+    /// Before all entries of a key.
+    pub(super) fn below(key: &[u8]) -> Self {
+        Self {
+            key: key.to_vec(),
+            rows: 0,
+        }
+    }
+
+    /// After all entries of a key.
+    pub(super) fn above(key: &[u8]) -> Self {
+        Self {
+            key: key.to_vec(),
+            rows: u128::from(u64::MAX) + 1,
+        }
+    }
+
+    /// Moves it to just before an entry or, unless `reverse`, just after.
+    pub(super) fn move_to(&mut self, key: &[u8], row: RowId, reverse: bool) {
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.rows = u128::from(row.0) + u128::from(!reverse);
+    }
+}
+
 /// Where a scan of an ordered index stands. It holds no lock and no reference to the index.
 #[derive(Clone, Debug)]
 pub struct Cursor {
-    low: Bound<Vec<u8>>,
-    high: Bound<Vec<u8>>,
+    low: Cut,
+    high: Option<Cut>,
     reverse: bool,
-    /// The last row given out, of the key that `low` (`high`, if reverse) now names.
-    after: Option<RowId>,
     done: bool,
 }
 
@@ -22,10 +52,17 @@ impl Cursor {
     /// one key likewise. Bounds that exclude everything are fine.
     pub fn new(low: Bound<&[u8]>, high: Bound<&[u8]>, reverse: bool) -> Self {
         Self {
-            low: low.map(<[u8]>::to_vec),
-            high: high.map(<[u8]>::to_vec),
+            low: match low {
+                Bound::Included(key) => Cut::below(key),
+                Bound::Excluded(key) => Cut::above(key),
+                Bound::Unbounded => Cut::default(),
+            },
+            high: match high {
+                Bound::Included(key) => Some(Cut::above(key)),
+                Bound::Excluded(key) => Some(Cut::below(key)),
+                Bound::Unbounded => None,
+            },
             reverse,
-            after: None,
             done: is_empty(low, high),
         }
     }
@@ -39,34 +76,18 @@ impl Cursor {
         self.reverse
     }
 
-    pub(super) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        (
-            self.low.as_ref().map(Vec::as_slice),
-            self.high.as_ref().map(Vec::as_slice),
-        )
-    }
-
-    /// The row to go on after, if the scan stands within the rows of `key`.
-    pub(super) fn after(&self, key: &[u8]) -> Option<RowId> {
-        let (low, high) = self.bounds();
-        let here = if self.reverse { high } else { low };
-        self.after.filter(|_| here == Bound::Included(key))
+    /// What is left lies between these.
+    pub(super) fn cuts(&self) -> (&Cut, Option<&Cut>) {
+        (&self.low, self.high.as_ref())
     }
 
     /// Remembers the last entry given out.
     pub(super) fn stand_at(&mut self, key: &[u8], row: RowId) {
         let here = match self.reverse {
-            true => &mut self.high,
+            true => self.high.get_or_insert_default(),
             false => &mut self.low,
         };
-        let mut bytes = match std::mem::replace(here, Bound::Unbounded) {
-            Bound::Included(bytes) | Bound::Excluded(bytes) => bytes,
-            Bound::Unbounded => Vec::new(),
-        };
-        bytes.clear();
-        bytes.extend_from_slice(key);
-        *here = Bound::Included(bytes);
-        self.after = Some(row);
+        here.move_to(key, row, self.reverse);
     }
 
     pub(super) fn finish(&mut self) {
@@ -86,13 +107,17 @@ fn is_empty(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
     }
 }
 
+/// Bytes that are copied at a time where a key is no longer: a copy of a fixed length is a few
+/// instructions, one of any length a call.
+pub(super) const COPIED: usize = 32;
+
 /// Entries that a scan returned. Keeping one for a whole scan saves allocations.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
-    /// Keys, one after the other, each once for all its rows.
+    /// Keys, one after the other.
     keys: Vec<u8>,
-    /// Where in `keys` the key stands, and the row.
-    entries: Vec<(usize, usize, RowId)>,
+    /// Where in `keys` the key ends, and the row.
+    entries: Vec<(usize, RowId)>,
 }
 
 impl Entries {
@@ -113,8 +138,13 @@ impl Entries {
 
     /// Key and row of each entry, in the order of the scan.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], RowId)> + ExactSizeIterator {
-        let entry = |&(start, end, row): &(usize, usize, RowId)| (&self.keys[start..end], row);
-        self.entries.iter().map(entry)
+        (0..self.len()).map(|at| self.entry(at))
+    }
+
+    fn entry(&self, at: usize) -> (&[u8], RowId) {
+        let start = at.checked_sub(1).map_or(0, |before| self.entries[before].0);
+        let (end, row) = self.entries[at];
+        (&self.keys[start..end], row)
     }
 
     /// Key and row of the last entry.
@@ -122,30 +152,36 @@ impl Entries {
         self.iter().next_back()
     }
 
-    /// Makes room for so many entries more, of short keys.
-    pub(super) fn reserve(&mut self, entries: usize) {
-        self.keys.reserve(entries * size_of::<Head>());
+    pub(super) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Forgets all but the first `len` entries.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+        self.keys
+            .truncate(self.entries.last().map_or(0, |entry| entry.0));
+    }
+
+    /// Makes room for so many entries of that key length.
+    #[inline]
+    pub(super) fn reserve(&mut self, entries: usize, key_len: usize) {
+        self.keys.reserve(entries * key_len + COPIED);
         self.entries.reserve(entries);
     }
 
-    pub(super) fn clear(&mut self) {
-        self.keys.clear();
-        self.entries.clear();
+    /// Adds an entry whose key is the first `len` bytes, at most all.
+    #[inline]
+    pub(super) fn push_short(&mut self, key: &[u8; COPIED], len: usize, row: RowId) {
+        let end = self.keys.len() + len;
+        self.keys.extend_from_slice(key);
+        self.keys.truncate(end);
+        self.entries.push((end, row));
     }
 
-    /// Adds a key and says where it stands; the rows pushed next are its rows.
-    pub(super) fn push_key(&mut self, head: Head, tail: &KeyBytes) -> (usize, usize) {
-        let start = self.keys.len();
-        put_key(&mut self.keys, head, tail);
-        (start, self.keys.len())
-    }
-
-    /// The key that stands there.
-    pub(super) fn key(&self, (start, end): (usize, usize)) -> &[u8] {
-        &self.keys[start..end]
-    }
-
-    pub(super) fn push_row(&mut self, key: (usize, usize), row: RowId) {
-        self.entries.push((key.0, key.1, row));
+    /// Adds an entry.
+    pub(super) fn push(&mut self, key: &[u8], row: RowId) {
+        self.keys.extend_from_slice(key);
+        self.entries.push((self.keys.len(), row));
     }
 }

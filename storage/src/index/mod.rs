@@ -7,46 +7,42 @@
 //! version it sees has exactly that key; whoever adds or removes one holds the key's latch
 //! ([`KeyLatches`]).
 //!
-//! - [`OrderedIndex`]: points, ranges, order. Leaves of some hundred keys in sorted arrays, each
-//!   behind its own lock, below one directory of their lowest keys.
+//! - [`OrderedIndex`]: points, ranges, order. An adaptive radix tree whose readers write nothing
+//!   and wait for nobody but a writer at the very node; its nodes come from the pool.
 //! - [`HashIndex`]: points only. Shards of open-addressing tables, each behind its own lock.
 //!
-//! Both keep a key once, short keys (up to 22 bytes: any single number, date or UUID) without a
-//! heap allocation, and a lone row beside its key. Both shrink when keys go. What they allocate is
-//! reserved from the ledger under [`crate::pool::Owner::Index`] as an upper bound.
-//!
-//! They are the first, plain implementations: readers take shared locks, so they touch the lock's
-//! cache line, and a point look-up in the ordered index compares about log2(n) integers, most of them cache misses. An adaptive
-//! radix tree and a hash table with lock-free readers are to replace them behind this interface.
+//! Both shrink when keys go, and what they take is accounted for under
+//! [`crate::pool::Owner::Index`].
 //!
 //! Invariants
 //! - No lock is held after a call returned; a scan is resumed by its [`Cursor`], which names the
 //!   last entry given out.
 //! - An insert that fails changed nothing; a removal never fails and never needs memory.
 
+mod batch;
 mod bytes;
 mod cursor;
+mod epoch;
 mod hash;
 pub mod key;
 mod latch;
-mod leaf;
-mod ordered;
-mod probe;
 mod rows;
+mod tree;
 
 #[cfg(test)]
 mod tests;
 
+pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use hash::HashIndex;
 pub use key::{KeyColumn, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
-pub use ordered::OrderedIndex;
+pub use tree::OrderedIndex;
 
 use crate::error::{Error, Result};
 use crate::ids::RowId;
 use crate::limits::KEY_BYTES_MAX;
-use crate::pool::Ledger;
+use crate::pool::{Ledger, Pool};
 use std::sync::Arc;
 
 /// The entries of an index, in either structure.
@@ -60,8 +56,8 @@ pub enum Index {
 
 impl Index {
     /// An empty ordered index.
-    pub fn ordered(ledger: &Arc<Ledger>) -> Result<Self> {
-        OrderedIndex::new(ledger).map(Self::Ordered)
+    pub fn ordered(pool: &Arc<Pool>) -> Self {
+        Self::Ordered(OrderedIndex::new(pool))
     }
 
     /// An empty hash index.
@@ -72,16 +68,23 @@ impl Index {
     /// Adds the entry; nothing happens where it exists. Fails with [`Error::LimitExceeded`] for a
     /// key longer than [`KEY_BYTES_MAX`] and with [`Error::OutOfMemory`].
     pub fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::LimitExceeded {
-                what: "index key length",
-                found: key.len() as u64,
-                limit: KEY_BYTES_MAX as u64,
-            });
-        }
+        check_key(key)?;
         match self {
             Self::Ordered(index) => index.insert(key, row),
             Self::Hash(index) => index.insert(key, row),
+        }
+    }
+
+    /// Puts the entries of a sorted batch into the index, which is built over them by all cores if
+    /// it is ordered and empty. On error, entries may be left in an index that was not empty or is
+    /// a hash index; the caller drops it.
+    pub fn fill(&self, batch: Batch) -> Result<()> {
+        match self {
+            Self::Ordered(index) => index.fill_from(&batch),
+            Self::Hash(index) => {
+                let mut entries = batch.iter();
+                entries.try_for_each(|(key, row)| index.insert(key, row))
+            }
         }
     }
 
@@ -98,6 +101,19 @@ impl Index {
         match self {
             Self::Ordered(index) => index.get(key, out),
             Self::Hash(index) => index.get(key, out),
+        }
+    }
+
+    /// The first result that `visit` gives for a row of exactly this key. A key with one row costs
+    /// no allocation.
+    pub fn find_map<T>(&self, key: &[u8], visit: impl FnMut(RowId) -> Option<T>) -> Option<T> {
+        match self {
+            Self::Ordered(index) => index.find_map(key, visit),
+            Self::Hash(index) => {
+                let mut rows = Vec::new();
+                index.get(key, &mut rows);
+                rows.into_iter().find_map(visit)
+            }
         }
     }
 
@@ -140,4 +156,16 @@ impl Index {
             Self::Hash(index) => index.bytes(),
         }
     }
+}
+
+/// Fails with [`Error::LimitExceeded`] for a key longer than [`KEY_BYTES_MAX`].
+fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() <= KEY_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::LimitExceeded {
+        what: "index key length",
+        found: key.len() as u64,
+        limit: KEY_BYTES_MAX as u64,
+    })
 }

@@ -4,7 +4,6 @@
 
 use crate::ids::RowId;
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 /// The rows of one key, never none once they are in an index.
 #[derive(Debug)]
@@ -84,32 +83,6 @@ impl Rows {
         match self {
             Self::One(one) => out.push(*one),
             Self::Many(set) => out.extend(set.iter()),
-        }
-    }
-
-    /// Calls `visit` with the rows after `after` in the given direction, until it says false.
-    /// Returns whether it always said true.
-    pub(super) fn visit(
-        &self,
-        after: Option<RowId>,
-        reverse: bool,
-        mut visit: impl FnMut(RowId) -> bool,
-    ) -> bool {
-        let bound = after.map_or(Bound::Unbounded, Bound::Excluded);
-        match self {
-            Self::One(one) => {
-                let wanted = match after {
-                    None => true,
-                    Some(after) if reverse => *one < after,
-                    Some(after) => *one > after,
-                };
-                !wanted || visit(*one)
-            }
-            Self::Many(set) if reverse => set
-                .range((Bound::Unbounded, bound))
-                .rev()
-                .all(|row| visit(*row)),
-            Self::Many(set) => set.range((bound, Bound::Unbounded)).all(|row| visit(*row)),
         }
     }
 }

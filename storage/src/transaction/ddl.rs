@@ -3,10 +3,9 @@
 use super::Transaction;
 use crate::catalog::{Catalog, CatalogChange, IndexDef, IndexEntry, TableDef, TableEntry};
 use crate::error::{Error, Result};
-use crate::ids::{BlockNo, IndexId, RowId, Slot, TableId};
+use crate::ids::{IndexId, RowId, TableId};
 use crate::limits::COLUMNS_MAX;
 use crate::maintenance::{Write, WriteKind};
-use crate::table::Found;
 use std::sync::Arc;
 
 /// One step of DDL, with the way back.
@@ -71,7 +70,7 @@ impl Transaction {
         def.id = self.core.next_index()?;
         let id = def.id;
         let change = CatalogChange::CreateIndex(def.clone());
-        let index = Arc::new(IndexEntry::new(def, self.core.ledger())?);
+        let index = Arc::new(IndexEntry::new(def, &self.core.pool)?);
         self.fill(&entry, &index)?;
         let mut indexes = entry.indexes.clone();
         indexes.push(index);
@@ -148,32 +147,20 @@ impl Transaction {
     /// Adds the entries of all live rows. No rival has changes here, so the latest state of each
     /// row is this transaction's or in its snapshot.
     fn fill(&self, table: &TableEntry, index: &IndexEntry) -> Result<()> {
-        let end = table.rows.next_row();
-        let mut key = Vec::new();
-        let mut others = Vec::new();
         let viewpoint = self.registration.viewpoint(u64::MAX);
-        let mut at = RowId::new(BlockNo(0), Slot(0));
-        while at < end {
-            let mut found = Found::default();
-            at = table
-                .rows
-                .collect(&viewpoint, at, end, usize::MAX, &mut found);
-            for (id, row) in found.ids.into_iter().zip(&found.rows) {
-                key.clear();
-                let has_null = index.encode_row(&mut key, row);
-                if index.def.unique && !has_null {
-                    index.index.get(&key, &mut others);
-                    if !others.is_empty() {
-                        let key = table.describe_key(index, row);
-                        return Err(Error::DuplicateKeys {
-                            index: index.def.name.clone(),
-                            detail: format!("Key {key} is duplicated."),
-                        });
-                    }
-                }
-                index.index.insert(&key, id)?;
-            }
+        let mut batch = table.gather_keys(index, &viewpoint, self.core.ledger())?;
+        batch.sort();
+        if index.def.unique
+            && let Some(row) = batch.repeated()
+        {
+            let row = table.rows.visible(row, &viewpoint);
+            let key = row.map(|row| table.describe_key(index, &row));
+            let key = key.expect("the row was just read");
+            return Err(Error::DuplicateKeys {
+                index: index.def.name.clone(),
+                detail: format!("Key {key} is duplicated."),
+            });
         }
-        Ok(())
+        index.index.fill(batch)
     }
 }

@@ -9,7 +9,6 @@ use crate::catalog::{Catalog, CatalogChange, IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::mvcc::Registration;
-use crate::table::Found;
 use crate::value::{Value, ValueRef};
 use std::sync::Arc;
 
@@ -41,7 +40,7 @@ impl Core {
                 let table = catalog.table_by_id(def.table);
                 let table = table.ok_or_else(|| undefined(def.table.to_string()))?;
                 let mut indexes = table.indexes.clone();
-                let index = IndexEntry::new(def.clone(), self.ledger())?;
+                let index = IndexEntry::new(def.clone(), &self.pool)?;
                 indexes.push(Arc::new(index));
                 let changed = table.with_indexes(indexes);
                 catalog.set_table(def.table, Some(Arc::new(changed)))?;
@@ -136,22 +135,11 @@ impl Core {
         for table in catalog.tables() {
             let proof = self.restoring()?;
             table.rows.finish_restore(&proof);
-            let mut key = Vec::new();
             let viewpoint = proof.viewpoint(0);
-            let end = table.rows.next_row();
-            let mut at = RowId::default();
-            while at < end && !table.indexes.is_empty() {
-                let mut found = Found::default();
-                at = table
-                    .rows
-                    .collect(&viewpoint, at, end, usize::MAX, &mut found);
-                for (id, row) in found.ids.iter().zip(&found.rows) {
-                    for index in &table.indexes {
-                        key.clear();
-                        index.encode_row(&mut key, row);
-                        index.index.insert(&key, *id)?;
-                    }
-                }
+            for index in &table.indexes {
+                let mut batch = table.gather_keys(index, &viewpoint, self.ledger())?;
+                batch.sort();
+                index.index.fill(batch)?;
             }
         }
         self.timeline.start_at(clock);

@@ -1,0 +1,249 @@
+//! Epochs: when a node that was taken out of an index may be freed.
+//!
+//! ```text
+//!  reader      pinned = EPOCH | light fence |  reads nodes ..        | pinned = 0
+//!  reclaimer   unlink node .. | EPOCH += 1  |  heavy fence  | oldest pinned epoch -> free what is older
+//! ```
+//!
+//! 1. A reader announces the epoch that it began in, in a slot of its thread, and clears it when it
+//!    is done. It looks at nodes only in between.
+//! 2. A reclaimer stamps what was unlinked with the epoch and then raises the epoch. What carries a
+//!    stamp below every announced epoch is freed.
+//!
+//! Why not `crossbeam-epoch`: there each reader executes a full memory fence. A fence waits for all
+//! loads before it, so the cache misses of two look-ups never overlap, which costs more than the
+//! look-up itself. Here the reader's fence is one for the compiler only; the reclaimer, who comes
+//! once in some hundred unlinked nodes, makes all running threads execute the real one
+//! (`membarrier(2)`). Where the system cannot, both sides use a full fence. And what is unlinked
+//! stays with its index, so that dropping an index frees all it had, at once.
+//!
+//! Invariants
+//! - *Either the reclaimer sees the announcement, or the reader sees the unlinking.* The reader
+//!   stores, fences, loads; the reclaimer stores, fences, loads; one of the fences comes first.
+//! - *Who announces an epoch above a stamp sees the unlinking.* The reader's load of the epoch
+//!   acquires what the reclaimer's increment released, and that came after the stamping.
+//! - An announced epoch may be older than the current one; that only delays freeing.
+
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, compiler_fence, fence};
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::OnceLock;
+
+/// The current epoch; zero stands for *not pinned*.
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+/// All participants there ever were. They are used again, never freed: as many as there were
+/// threads at one time.
+static PARTICIPANTS: AtomicPtr<Participant> = AtomicPtr::new(ptr::null_mut());
+/// Whether the heavy fence of reclaimers makes up for the light one of readers. Set before the
+/// first reader is pinned and constant from then on.
+static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
+
+/// The place where a thread announces its epoch, alone on its cache lines.
+#[repr(align(128))]
+struct Participant {
+    pinned: AtomicU64,
+    taken: AtomicBool,
+    /// Constant once the participant is in the list.
+    next: *const Participant,
+    number: usize,
+}
+
+/// A thread's participant, given back when the thread ends.
+struct Registered(&'static Participant);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // Release: what this thread read comes before what the next owner does.
+        self.0.taken.store(false, Release);
+    }
+}
+
+thread_local! {
+    static MINE: Registered = Registered(claim());
+}
+
+/// The right to look at nodes; what is unlinked from now on stays until the guard is gone.
+pub(super) struct Guard {
+    participant: &'static Participant,
+    /// A guard within the life of another one of its thread changes nothing.
+    outermost: bool,
+    /// Held where the thread's own participant is gone, because the thread is ending.
+    _borrowed: Option<Registered>,
+    /// A guard stays on its thread.
+    _here: PhantomData<*const ()>,
+}
+
+impl Guard {
+    /// A number that differs between threads that run at the same time.
+    pub(super) fn thread(&self) -> usize {
+        self.participant.number
+    }
+}
+
+/// Announces that this thread looks at nodes.
+#[inline]
+pub(super) fn pin() -> Guard {
+    let (participant, borrowed) = match MINE.try_with(|mine| mine.0) {
+        Ok(participant) => (participant, None),
+        Err(_) => {
+            let participant = claim();
+            (participant, Some(Registered(participant)))
+        }
+    };
+    let outermost = participant.pinned.load(Relaxed) == 0;
+    if outermost {
+        // Acquire: see the second invariant. The fence below orders the store before the loads.
+        participant.pinned.store(EPOCH.load(Acquire), Relaxed);
+        light_fence();
+    }
+    Guard {
+        participant,
+        outermost,
+        _borrowed: borrowed,
+        _here: PhantomData,
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        if self.outermost {
+            // Release: the reads come before it, and so before a reclaimer that sees the zero.
+            self.participant.pinned.store(0, Release);
+        }
+    }
+}
+
+/// A stamp for all that the caller has unlinked so far, and the bound: whatever is stamped below
+/// the bound may be freed.
+pub(super) fn advance() -> (u64, u64) {
+    // Release: the unlinking comes before the new epoch. An increment, so that the stamp is the
+    // latest epoch and not one seen late.
+    let stamp = EPOCH.fetch_add(1, AcqRel);
+    heavy_fence();
+    let mut oldest = u64::MAX;
+    let mut next: *const Participant = PARTICIPANTS.load(Acquire);
+    // SAFETY: participants are never freed, and `next` is constant once they are in the list.
+    while let Some(participant) = unsafe { next.as_ref() } {
+        // Acquire pairs with the guard's drop.
+        let pinned = participant.pinned.load(Acquire);
+        if pinned != 0 {
+            oldest = oldest.min(pinned);
+        }
+        next = participant.next;
+    }
+    (stamp, oldest)
+}
+
+fn claim() -> &'static Participant {
+    static SET: OnceLock<()> = OnceLock::new();
+    SET.get_or_init(|| ASYMMETRIC.store(system::register(), Relaxed));
+    let mut next: *const Participant = PARTICIPANTS.load(Acquire);
+    // SAFETY: participants are never freed, and `next` is constant once they are in the list.
+    while let Some(participant) = unsafe { next.as_ref() } {
+        let taken = &participant.taken;
+        if !taken.load(Relaxed)
+            && taken
+                .compare_exchange(false, true, Acquire, Relaxed)
+                .is_ok()
+        {
+            return participant;
+        }
+        next = participant.next;
+    }
+    let new = Box::leak(Box::new(Participant {
+        pinned: AtomicU64::new(0),
+        taken: AtomicBool::new(true),
+        next: ptr::null(),
+        number: 0,
+    }));
+    let new: *mut Participant = new;
+    let mut first = PARTICIPANTS.load(Acquire);
+    loop {
+        // SAFETY: `new` is this thread's alone until the exchange succeeds; the first one of the
+        // list is a participant, never freed.
+        unsafe {
+            (*new).next = first;
+            (*new).number = first.as_ref().map_or(0, |first| first.number + 1);
+        }
+        match PARTICIPANTS.compare_exchange(first, new, AcqRel, Acquire) {
+            // SAFETY: participants are never freed, and changed through atomics only from here on.
+            Ok(_) => return unsafe { &*new },
+            Err(other) => first = other,
+        }
+    }
+}
+
+/// The reader's half.
+#[inline]
+fn light_fence() {
+    if ASYMMETRIC.load(Relaxed) {
+        compiler_fence(SeqCst);
+    } else {
+        fence(SeqCst);
+    }
+}
+
+/// The reclaimer's half: after it, every thread has executed a full fence.
+fn heavy_fence() {
+    fence(SeqCst);
+    if ASYMMETRIC.load(Relaxed) {
+        system::fence_all_threads();
+    }
+}
+
+/// `membarrier(2)`, from Linux 4.14 on.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod system {
+    /// Announces that this process will use it; whether it may.
+    pub(super) fn register() -> bool {
+        call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn fence_all_threads() {
+        let done = call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+        assert!(done, "membarrier works once it is registered");
+    }
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: the call takes three integers and touches no memory of ours.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod system {
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn fence_all_threads() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unlinked_under_a_guard_waits_for_it() {
+        let outer = pin();
+        let inner = pin();
+        let (stamp, bound) = advance();
+        assert!(bound <= stamp, "a reader of that epoch is pinned");
+        drop(inner);
+        assert!(advance().1 <= stamp, "the outer guard is still there");
+        drop(outer);
+        // Other tests of this process may be pinned, but not for ever.
+        while advance().1 <= stamp {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn participants_of_ended_threads_are_used_again() {
+        let number = || std::thread::spawn(|| pin().thread()).join().unwrap();
+        let highest = (0..100).map(|_| number()).max();
+        assert!(highest < Some(100), "{highest:?}");
+    }
+}

@@ -1,0 +1,590 @@
+//! Adding and removing entries.
+//!
+//! A change walks down like a reader, noting the version of each node. What it decides on is then
+//! locked at the versions noted, at most a node and the slot above it, upper first; where one has
+//! changed, it lets go and begins again. Locks are only tried for, so nobody waits for anybody in
+//! a circle. Memory is taken before the first store: what fails has changed nothing.
+//!
+//! ```text
+//!  the walk ends at                     an insertion
+//!    no child                           adds one, in a larger copy of the node if that is full
+//!    a row of the same key              puts both into a bucket
+//!    a bucket                           adds to it, or to a larger copy, or splits it (`build`)
+//!    a node whose prefix differs        puts a Node4 above a copy with a shorter prefix
+//! ```
+//!
+//! A removal is the same backwards. What it leaves is *tidied* in a second walk: small nodes take a
+//! smaller kind, small buckets below one node become one, a node with a single child goes. These
+//! need memory before they free some; where there is none they are left for the next time.
+
+use super::OrderedIndex;
+use super::bucket::{Bucket, Fit, Form};
+use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, fit_a_bucket, free};
+use super::node::Inner;
+use super::version::{Again, Held, Version};
+use super::word::{Child, Slot, Word};
+use crate::error::Error;
+use crate::index::epoch::Guard;
+
+/// Entries that are gathered into one bucket when they are all that a node has below it. Less than
+/// what a bucket is split at, so that one is not split and gathered in turn.
+const GATHER_MAX: usize = 48;
+/// Entries in a bucket that is smaller than all its slots from here on.
+const ROOM_MIN: usize = 4;
+
+/// Why a change came to no end.
+pub(super) enum Stop {
+    Again,
+    Failed(Error),
+}
+
+impl From<Again> for Stop {
+    fn from(_: Again) -> Self {
+        Self::Again
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A slot of the tree, with what vouches for it.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'g> {
+    /// The node that has the slot, and for which byte; none for the root's.
+    node: Option<(Inner, u8)>,
+    version: &'g Version,
+    seen: u64,
+    slot: &'g Slot,
+}
+
+impl<'g> Place<'g> {
+    pub(super) fn root(version: &'g Version, slot: &'g Slot) -> Result<Self, Again> {
+        Ok(Self {
+            node: None,
+            version,
+            seen: version.read()?,
+            slot,
+        })
+    }
+
+    /// The slot's content, as of the version noted.
+    fn word(&self) -> Result<Word, Again> {
+        let word = Word::load(self.slot);
+        self.version.check(self.seen)?;
+        Ok(word)
+    }
+
+    fn lock(&self) -> Result<Held<'g>, Again> {
+        self.version.lock(self.seen)
+    }
+
+    /// Empties the slot, which is locked.
+    fn clear(&self) {
+        match self.node {
+            Some((inner, byte)) => inner.remove(byte),
+            None => Word::NOTHING.store(self.slot),
+        }
+    }
+}
+
+/// An inner node on the way, with the slot that leads to it.
+#[derive(Clone, Copy)]
+struct Step<'g> {
+    place: Place<'g>,
+    inner: Inner,
+    seen: u64,
+    /// Where the node's prefix begins.
+    depth: usize,
+}
+
+/// Where a walk along an entry's bytes ends.
+enum End<'g> {
+    /// At a slot with nothing, a row, or a bucket in it.
+    Slot(Place<'g>, Child),
+    /// At a node that has no child for the byte.
+    NoChild(Step<'g>, u8),
+    /// At a node whose prefix agrees with so many bytes only.
+    Differs(Step<'g>, usize),
+}
+
+impl OrderedIndex {
+    /// Walks down along an entry's bytes. Also gives the last node on the way and the depth of the
+    /// end.
+    fn walk<'g>(
+        &'g self,
+        _guard: &'g Guard,
+        item: &Item<'_>,
+    ) -> Result<(End<'g>, Option<Step<'g>>, usize), Again> {
+        let mut place = Place::root(&self.version, &self.root)?;
+        let mut last = None;
+        let mut depth = 0;
+        loop {
+            let inner = match place.word()?.child() {
+                Child::Inner(inner) => inner,
+                child => return Ok((End::Slot(place, child), last, depth)),
+            };
+            let seen = inner.header().version.read()?;
+            let step = Step {
+                place,
+                inner,
+                seen,
+                depth,
+            };
+            let prefix = inner.prefix();
+            let agreeing = agreeing(item, depth, prefix);
+            if agreeing < prefix.len() {
+                return Ok((End::Differs(step, agreeing), last, depth));
+            }
+            let byte = item.byte(depth + agreeing);
+            let Some(slot) = inner.find(byte) else {
+                inner.header().version.check(seen)?;
+                return Ok((End::NoChild(step, byte), Some(step), depth));
+            };
+            last = Some(step);
+            depth += agreeing + 1;
+            place = Place {
+                node: Some((inner, byte)),
+                version: &inner.header().version,
+                seen,
+                slot,
+            };
+        }
+    }
+
+    /// Adds an entry; false where it exists.
+    pub(super) fn try_insert(&self, guard: &Guard, item: Item<'_>) -> Result<bool, Stop> {
+        let (end, _, depth) = self.walk(guard, &item)?;
+        match end {
+            End::NoChild(step, byte) => self.add_child(step, byte, item),
+            End::Differs(step, agreeing) => self.split_prefix(step, agreeing, item),
+            End::Slot(place, Child::Bucket(bucket)) => self.insert_into(place, bucket, depth, item),
+            End::Slot(_, Child::Row(row)) if row.0 == item.row => Ok(false),
+            End::Slot(place, Child::Row(row)) => {
+                assert!(depth >= item.key.len(), "no key is a prefix of another");
+                let key = item.key;
+                let mut both = [item, Item { key, row: row.0 }];
+                both.sort_unstable();
+                let _held = place.lock()?;
+                build(&self.memory, &both, depth)?.store(place.slot);
+                Ok(true)
+            }
+            End::Slot(place, _) => {
+                let _held = place.lock()?;
+                build(&self.memory, &[item], depth)?.store(place.slot);
+                Ok(true)
+            }
+        }
+    }
+
+    fn add_child(&self, step: Step<'_>, byte: u8, item: Item<'_>) -> Result<bool, Stop> {
+        let inner = step.inner;
+        let below = step.depth + inner.prefix_len() + 1;
+        if inner.count() < inner.room() {
+            let _held = inner.header().version.lock(step.seen)?;
+            inner.add(byte, build(&self.memory, &[item], below)?);
+            return Ok(true);
+        }
+        let _upper = step.place.lock()?;
+        let held = inner.header().version.lock(step.seen)?;
+        let child = build(&self.memory, &[item], below)?;
+        match self.copy_of(inner, inner.room() + 1, inner.prefix()) {
+            Ok(new) => {
+                new.add(byte, child);
+                self.replace(step.place, new.word(), inner, held);
+                Ok(true)
+            }
+            Err(error) => {
+                // SAFETY: the child was just built, and no slot leads to it.
+                unsafe { free(&self.memory, child) };
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A copy of a locked node, with room for so many children.
+    fn copy_of(&self, inner: Inner, room: usize, prefix: &[u8]) -> Result<Inner, Error> {
+        let row_bytes = inner.row_bytes();
+        Inner::make(&self.memory, room, prefix, row_bytes, inner.children())
+    }
+
+    /// Puts `new` in the locked slot that leads to a locked inner node, which goes.
+    fn replace(&self, place: Place<'_>, new: Word, old: Inner, held: Held<'_>) {
+        new.store(place.slot);
+        held.retire();
+        // SAFETY: the slot led to it, and does not any more.
+        unsafe { old.retire(&self.memory) };
+    }
+
+    fn split_prefix(&self, step: Step<'_>, agreeing: usize, item: Item<'_>) -> Result<bool, Stop> {
+        let inner = step.inner;
+        let prefix = inner.prefix();
+        let branch = step.depth + agreeing;
+        let _upper = step.place.lock()?;
+        let held = inner.header().version.lock(step.seen)?;
+        let lower = self.copy_of(inner, inner.count(), &prefix[agreeing + 1..])?;
+        let made = build(&self.memory, &[item], branch + 1).and_then(|child| {
+            let mut children = [(prefix[agreeing], lower.word()), (item.byte(branch), child)];
+            children.sort_unstable_by_key(|(byte, _)| *byte);
+            let row_bytes = (branch + 1).saturating_sub(item.key.len()) as u8;
+            let upper = Inner::make(&self.memory, 2, &prefix[..agreeing], row_bytes, children);
+            // SAFETY: the child was just built, and no slot leads to it.
+            upper.inspect_err(|_| unsafe { free(&self.memory, child) })
+        });
+        match made {
+            Ok(upper) => {
+                self.replace(step.place, upper.word(), inner, held);
+                Ok(true)
+            }
+            Err(error) => {
+                // SAFETY: the copy is in no tree; its children, which are, are not freed with it.
+                unsafe { lower.free(&self.memory) };
+                Err(error.into())
+            }
+        }
+    }
+
+    fn insert_into(
+        &self,
+        place: Place<'_>,
+        bucket: Bucket,
+        depth: usize,
+        item: Item<'_>,
+    ) -> Result<bool, Stop> {
+        let version = &bucket.header().version;
+        let seen = version.read()?;
+        let rest = item.rest(depth).strip_prefix(bucket.prefix());
+        let fit = rest.map_or(Fit::Unlike, |rest| bucket.fit(rest, item.row));
+        version.check(seen)?;
+        match (fit, rest) {
+            (Fit::Is(_), _) => Ok(false),
+            (Fit::Goes(at), Some(rest)) => {
+                let _held = version.lock(seen)?;
+                bucket.put(at, rest, item.row);
+                Ok(true)
+            }
+            (Fit::Full(at), Some(rest)) if may_grow(bucket, rest) => {
+                let _upper = place.lock()?;
+                let held = version.lock(seen)?;
+                let room = grown_room(bucket, at);
+                let new = bucket.resized(&self.memory, room, rest.len())?;
+                new.put(at, rest, item.row);
+                self.replace_bucket(place, new.word(), bucket, held);
+                Ok(true)
+            }
+            _ => {
+                let _upper = place.lock()?;
+                let held = version.lock(seen)?;
+                let mut entries = Gathered::default();
+                entries.add_bucket(&[], bucket);
+                let word = entries.build_with(self, depth, item)?;
+                self.replace_bucket(place, word, bucket, held);
+                Ok(true)
+            }
+        }
+    }
+
+    /// As [`Self::replace`], for a bucket.
+    fn replace_bucket(&self, place: Place<'_>, new: Word, old: Bucket, held: Held<'_>) {
+        new.store(place.slot);
+        held.retire();
+        // SAFETY: the slot led to it, and does not any more.
+        unsafe { old.retire(&self.memory) };
+    }
+
+    /// Removes an entry; false where there is none.
+    pub(super) fn try_remove(&self, guard: &Guard, item: &Item<'_>) -> Result<Removal, Again> {
+        let (end, _, depth) = self.walk(guard, item)?;
+        match end {
+            End::Slot(place, Child::Row(row)) if row.0 == item.row => {
+                let _held = place.lock()?;
+                place.clear();
+                // Counting a node's entries at each removal would cost more than the removal.
+                Ok(match place.node {
+                    Some((inner, _)) if inner.is_to_be_tidied() => Removal::Tidy,
+                    _ => Removal::Done,
+                })
+            }
+            End::Slot(place, Child::Bucket(bucket)) => self.remove_from(place, bucket, depth, item),
+            _ => Ok(Removal::Nothing),
+        }
+    }
+
+    fn remove_from(
+        &self,
+        place: Place<'_>,
+        bucket: Bucket,
+        depth: usize,
+        item: &Item<'_>,
+    ) -> Result<Removal, Again> {
+        let version = &bucket.header().version;
+        let seen = version.read()?;
+        let rest = item.rest(depth).strip_prefix(bucket.prefix());
+        let fit = rest.map_or(Fit::Unlike, |rest| bucket.fit(rest, item.row));
+        version.check(seen)?;
+        let Fit::Is(at) = fit else {
+            return Ok(Removal::Nothing);
+        };
+        let left = bucket.count() - 1;
+        if left == 0 {
+            let _upper = place.lock()?;
+            let held = version.lock(seen)?;
+            place.clear();
+            held.retire();
+            // SAFETY: the slot led to it, and does not any more.
+            unsafe { bucket.retire(&self.memory) };
+            return Ok(Removal::Tidy);
+        }
+        if left >= ROOM_MIN && left < bucket.room() / 2 || left == 1 {
+            let _upper = place.lock()?;
+            let held = version.lock(seen)?;
+            bucket.take(at);
+            self.shrink(place, bucket, depth, item, held);
+            return Ok(Removal::Tidy);
+        }
+        let _held = version.lock(seen)?;
+        bucket.take(at);
+        Ok(Removal::Done)
+    }
+
+    /// Builds a locked bucket anew, with its slot locked; it stays if there is no memory.
+    fn shrink(&self, place: Place<'_>, old: Bucket, depth: usize, of: &Item<'_>, held: Held<'_>) {
+        let mut entries = Gathered::default();
+        entries.add_bucket(&[], old);
+        if let Ok(word) = entries.build(self, depth, of) {
+            self.replace_bucket(place, word, old, held);
+        }
+    }
+
+    /// Makes the last node on the way to where an entry was smaller, if it may be. Returns whether
+    /// the node above may be made smaller, too.
+    pub(super) fn try_tidy(&self, guard: &Guard, item: &Item<'_>) -> Result<bool, Again> {
+        let (_, last, _) = self.walk(guard, item)?;
+        let Some(step) = last else {
+            return Ok(false);
+        };
+        let inner = step.inner;
+        let few = inner.count() <= inner.few();
+        if self.are_few_below(step)? {
+            return self.gather(step, item);
+        }
+        if !few {
+            return Ok(false);
+        }
+        if inner.count() > 1 {
+            let _upper = step.place.lock()?;
+            let held = inner.header().version.lock(step.seen)?;
+            if let Ok(new) = self.copy_of(inner, inner.count(), inner.prefix()) {
+                self.replace(step.place, new.word(), inner, held);
+            }
+            return Ok(false);
+        }
+        self.skip(step)
+    }
+
+    /// Whether there are few entries below a node, and no node between.
+    fn are_few_below(&self, step: Step<'_>) -> Result<bool, Again> {
+        let mut entries = 0;
+        for (_, word) in step.inner.children() {
+            entries += match word.child() {
+                Child::Nothing => 0,
+                Child::Row(_) => 1,
+                Child::Bucket(bucket) => bucket.count(),
+                Child::Inner(_) => return Ok(false),
+            };
+            if entries > GATHER_MAX {
+                return Ok(false);
+            }
+        }
+        step.inner.header().version.check(step.seen)?;
+        Ok(true)
+    }
+
+    /// Puts all entries below a node into one bucket.
+    fn gather(&self, step: Step<'_>, of: &Item<'_>) -> Result<bool, Again> {
+        let inner = step.inner;
+        let _upper = step.place.lock()?;
+        let held = inner.header().version.lock(step.seen)?;
+        let children: Vec<_> = inner.children().collect();
+        let mut locked = Vec::with_capacity(children.len());
+        for (_, word) in &children {
+            if let Child::Bucket(bucket) = word.child() {
+                let version = &bucket.header().version;
+                locked.push((bucket, version.lock(version.read()?)?));
+            }
+        }
+        let mut gathered = Gathered::default();
+        let key_bytes = usize::from(inner.row_bytes());
+        for (byte, word) in children {
+            let mut lead = inner.prefix().to_vec();
+            lead.push(byte);
+            // Within the row id, entries have no bytes of key here.
+            lead.truncate(lead.len() - key_bytes.min(lead.len()));
+            match word.child() {
+                Child::Row(row) => gathered.add(&lead, row.0),
+                Child::Bucket(bucket) => gathered.add_bucket(&lead, bucket),
+                _ => {}
+            }
+        }
+        if gathered.entries.is_empty() {
+            step.place.clear();
+        } else {
+            match gathered.build_one(self, step.depth, of) {
+                Some(word) => word.store(step.place.slot),
+                None => return Ok(false),
+            }
+        }
+        for (bucket, held) in locked {
+            held.retire();
+            // SAFETY: the node's slot led to it, and the node goes.
+            unsafe { bucket.retire(&self.memory) };
+        }
+        held.retire();
+        // SAFETY: the place's slot led to it, and does not any more.
+        unsafe { inner.retire(&self.memory) };
+        Ok(true)
+    }
+
+    /// Takes out a node with a single child, an inner one: its bytes become the child's.
+    fn skip(&self, step: Step<'_>) -> Result<bool, Again> {
+        let inner = step.inner;
+        let _upper = step.place.lock()?;
+        let held = inner.header().version.lock(step.seen)?;
+        let Some((byte, word)) = inner.children().next() else {
+            return Ok(false);
+        };
+        let Child::Inner(lower) = word.child() else {
+            return Ok(false);
+        };
+        let version = &lower.header().version;
+        let lower_held = version.lock(version.read()?)?;
+        let prefix = [inner.prefix(), &[byte], lower.prefix()].concat();
+        if let Ok(new) = self.copy_of(lower, lower.count(), &prefix) {
+            self.replace(step.place, new.word(), inner, held);
+            lower_held.retire();
+            // SAFETY: only the node above led to it, which is out of the tree.
+            unsafe { lower.retire(&self.memory) };
+        }
+        Ok(false)
+    }
+}
+
+/// What a removal did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    Nothing,
+    Done,
+    /// Done, and the node above may be too large now.
+    Tidy,
+}
+
+/// How much of a prefix agrees with an entry's bytes.
+#[inline]
+fn agreeing(item: &Item<'_>, depth: usize, prefix: &[u8]) -> usize {
+    let rest = item.rest(depth);
+    let keys = common(rest, prefix);
+    if keys < rest.len() || keys == prefix.len() {
+        return keys;
+    }
+    let row = prefix[keys..].iter().enumerate();
+    let same = row.take_while(|(at, byte)| {
+        let at = depth + keys + at;
+        at < item.len() && item.byte(at) == **byte
+    });
+    keys + same.count()
+}
+
+/// Whether a full bucket may stay one bucket in the form it has.
+fn may_grow(bucket: Bucket, rest: &[u8]) -> bool {
+    let form = bucket.form();
+    bucket.count() < entries_max(form)
+        && (form != Form::Tails || bucket.bytes() + rest.len() <= BUCKET_BYTES_MAX)
+}
+
+/// Room for a full bucket that gets one entry more. Where it goes to the end, keys probably come in
+/// order, and many more will.
+fn grown_room(bucket: Bucket, at: usize) -> usize {
+    let count = bucket.count();
+    let form = bucket.form();
+    if form == Form::Tails {
+        // A quarter at most, so that offsets of tails stay within 16 bits.
+        return count + count / 4 + 1;
+    }
+    let more = if at == count && count >= ROOM_MIN {
+        count
+    } else {
+        count / 8 + 1
+    };
+    let room = (count + more).min(entries_max(form));
+    Bucket::room_in_slot(form, bucket.prefix_len(), room).min(entries_max(form))
+}
+
+/// Entries taken out of nodes, in order, with their keys from some depth on.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    entries: Vec<(usize, usize, u64)>,
+}
+
+impl Gathered {
+    fn add(&mut self, key: &[u8], row: u64) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        self.entries.push((start, self.bytes.len(), row));
+    }
+
+    /// Adds the entries of a locked bucket, whose bytes come after `lead`.
+    fn add_bucket(&mut self, lead: &[u8], bucket: Bucket) {
+        let entries = bucket.count();
+        self.entries.reserve(entries + 1);
+        for at in 0..entries {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(lead);
+            self.bytes.extend_from_slice(bucket.prefix());
+            bucket.rest_to(at, &mut self.bytes);
+            self.entries.push((start, self.bytes.len(), bucket.row(at)));
+        }
+    }
+
+    fn items(&self) -> Vec<Item<'_>> {
+        let item = |&(start, end, row): &(usize, usize, u64)| Item {
+            key: &self.bytes[start..end],
+            row,
+        };
+        self.entries.iter().map(item).collect()
+    }
+
+    /// The depth at which these entries begin, within their own bytes: not at their beginning where
+    /// the node's place is within the row id.
+    fn depth(depth: usize, of: &Item<'_>) -> usize {
+        depth.saturating_sub(of.key.len())
+    }
+
+    /// Nodes over these entries and one more.
+    fn build_with(&self, tree: &OrderedIndex, depth: usize, item: Item<'_>) -> Result<Word, Error> {
+        let own = Item {
+            key: item.rest(depth),
+            row: item.row,
+        };
+        let mut items = self.items();
+        let at = items.partition_point(|other| *other < own);
+        items.insert(at, own);
+        build(&tree.memory, &items, Self::depth(depth, &item))
+    }
+
+    fn build(&self, tree: &OrderedIndex, depth: usize, of: &Item<'_>) -> Result<Word, Error> {
+        build(&tree.memory, &self.items(), Self::depth(depth, of))
+    }
+
+    /// A single bucket, or row, of these entries; nothing where that cannot be.
+    fn build_one(&self, tree: &OrderedIndex, depth: usize, of: &Item<'_>) -> Option<Word> {
+        let items = self.items();
+        let depth = Self::depth(depth, of);
+        if !fit_a_bucket(&items, depth) {
+            return None;
+        }
+        build(&tree.memory, &items, depth).ok()
+    }
+}

@@ -1,0 +1,157 @@
+//! The memory of one tree: what it holds, and what waits until no reader can be at it.
+
+use crate::error::Result;
+use crate::index::epoch;
+use crate::pool::{Owner, Pool, rounded_bytes};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::collections::VecDeque;
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Nodes that wait before a reclaimer looks for readers.
+const WAITING_NODES: usize = 128;
+/// The stamp of what has none yet.
+const UNSTAMPED: u64 = u64::MAX;
+
+/// A node out of the tree.
+struct Retired {
+    stamp: u64,
+    at: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the node is out of the tree, and whoever holds this value is the only one to free it.
+unsafe impl Send for Retired {}
+
+/// Nodes out of the tree, oldest first.
+#[derive(Default)]
+struct Limbo {
+    waiting: VecDeque<Retired>,
+    /// When to look for readers next.
+    look_at: usize,
+}
+
+/// The pool, with an account of what the tree has of it.
+pub(super) struct Memory {
+    pool: Arc<Pool>,
+    /// Bytes of slots held; relaxed, because it guards nothing.
+    bytes: AtomicU64,
+    limbo: Mutex<Limbo>,
+    /// Allocations to grant before all are refused.
+    #[cfg(test)]
+    pub(super) granted: AtomicU64,
+}
+
+impl Memory {
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            bytes: AtomicU64::new(0),
+            limbo: Mutex::default(),
+            #[cfg(test)]
+            granted: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Bytes held, those of nodes that wait included.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.
+    pub(super) fn allocate(&self, bytes: usize) -> Result<NonNull<u8>> {
+        debug_assert_eq!(bytes, rounded_bytes(bytes), "whole slots are asked for");
+        #[cfg(test)]
+        self.refuse_if_wanted(bytes)?;
+        let at = self.pool.allocate(Owner::Index, bytes)?;
+        self.bytes.fetch_add(bytes as u64, Relaxed);
+        Ok(at)
+    }
+
+    #[cfg(test)]
+    fn refuse_if_wanted(&self, bytes: usize) -> Result<()> {
+        let less = |left: u64| match left {
+            u64::MAX => Some(left),
+            _ => left.checked_sub(1),
+        };
+        let granted = self.granted.fetch_update(Relaxed, Relaxed, less);
+        granted.map(drop).map_err(|_| crate::Error::OutOfMemory {
+            wanted: bytes as u64,
+            owner: "index",
+            available: 0,
+            budget: 0,
+        })
+    }
+
+    /// Gives memory back at once.
+    ///
+    /// # Safety
+    /// [`Self::allocate`] of this value returned it for so many bytes, and no reader can be at it.
+    pub(super) unsafe fn free(&self, at: NonNull<u8>, bytes: usize) {
+        // SAFETY: by contract.
+        unsafe { self.pool.free(Owner::Index, at, bytes) };
+        self.bytes.fetch_sub(bytes as u64, Relaxed);
+    }
+
+    /// Gives memory back once the readers of now are gone.
+    ///
+    /// # Safety
+    /// [`Self::allocate`] of this value returned it for so many bytes, and whoever begins to read
+    /// from now on does not come to it.
+    pub(super) unsafe fn retire(&self, at: NonNull<u8>, bytes: usize) {
+        let mut limbo = self.limbo.lock();
+        limbo.waiting.push_back(Retired {
+            stamp: UNSTAMPED,
+            at,
+            bytes,
+        });
+        if limbo.waiting.len() >= limbo.look_at.max(WAITING_NODES) {
+            self.reclaim(&mut limbo);
+        }
+    }
+
+    /// Frees what no reader can be at. All that waits was unlinked before the latch was taken.
+    fn reclaim(&self, limbo: &mut Limbo) {
+        let (stamp, bound) = epoch::advance();
+        let fresh = limbo.waiting.iter_mut().rev();
+        for retired in fresh.take_while(|retired| retired.stamp == UNSTAMPED) {
+            retired.stamp = stamp;
+        }
+        while let Some(retired) = limbo.waiting.pop_front_if(|retired| retired.stamp < bound) {
+            // SAFETY: `retire` was told that new readers do not come to it; the older ones are
+            // gone, because the bound is above its stamp (`epoch`).
+            unsafe { self.free(retired.at, retired.bytes) };
+        }
+        // Where a reader is slow, not every retirement looks for it.
+        limbo.look_at = limbo.waiting.len() + WAITING_NODES;
+    }
+
+    /// Frees what waits, as far as readers allow.
+    pub(super) fn flush(&self) {
+        self.reclaim(&mut self.limbo.lock());
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        for retired in std::mem::take(&mut self.limbo.get_mut().waiting) {
+            // SAFETY: nobody reads a tree that is being dropped.
+            unsafe { self.free(retired.at, retired.bytes) };
+        }
+        debug_assert_eq!(self.bytes(), 0, "a tree frees its nodes");
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}

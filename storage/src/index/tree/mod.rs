@@ -1,0 +1,310 @@
+//! The ordered index: an adaptive radix tree with buckets.
+//!
+//! ```text
+//!  root slot
+//!     |
+//!   Node4 "01 80 00 00 00 00"                    prefix: what all keys below have in common
+//!     00 |          | 0F
+//!   Node256        Bucket [3A 07: row][3B 90: row] ..   entries as sorted arrays
+//!    00 | .. | FF
+//!   Node256                                      the last byte of dense keys:
+//!    [row][row][row] ..                          a row is the slot itself
+//! ```
+//!
+//! The bytes that the tree branches on are those of the key and then the row's number, big-endian:
+//! so every entry is unique, the rows of one key are neighbours, and a key with a million rows
+//! needs nothing special. Where the key ends within a subtree, its inner nodes say so
+//! ([`node::Inner::row_bytes`]).
+//!
+//! - *Inner nodes* for 4, 16, 48 or 256 children with path compression (Leis, Kemper, Neumann, "The
+//!   Adaptive Radix Tree", ICDE 2013): `node.rs`.
+//! - *Buckets* of up to 256 entries (`bucket.rs`). A radix tree with a node or leaf an entry takes
+//!   more than 24 bytes an entry for random 64-bit keys; in buckets a key costs 16 bytes, a head and
+//!   a row, and a scan runs over arrays. The tree above is small enough for the processor's cache,
+//!   so that a look-up costs about the one miss of its bucket, or Node256.
+//! - *Concurrency* by optimistic lock coupling (Leis, Scheibner, Kemper, Neumann, "The ART of
+//!   Practical Synchronization", DaMoN 2016): `version.rs`. Readers write nothing to the tree.
+//!   Changes: `change.rs`. What is replaced is freed once its readers are gone: `memory.rs`,
+//!   [`super::epoch`].
+//!
+//! What is worse than elsewhere: a bucket is split by one whole byte, not in two. Where that gives
+//! many small parts (random keys just above 256 times a power of 256, or a few rows each under
+//! dense leading columns) an entry takes up to 40 bytes until the parts have filled.
+//!
+//! Invariants
+//! - Keys are prefix-free: no key is a proper prefix of another one of the index ([`super::key`]
+//!   makes such keys). A debug build looks at neighbours.
+//! - The bytes that lead to a node never change. A node that is not obsolete when a reader notes its
+//!   version is the node for these bytes.
+//! - Nodes are looked at only under a [`epoch::Guard`], or by who owns the whole tree; no guard
+//!   outlives a call, and none is held while a caller's function runs.
+
+mod bucket;
+mod build;
+mod change;
+mod memory;
+mod node;
+mod scan;
+mod version;
+mod word;
+
+#[cfg(test)]
+mod tests;
+
+use super::batch::{Batch, threads};
+use super::cursor::{Cursor, Cut, Entries};
+use super::epoch;
+use crate::error::Result;
+use crate::ids::RowId;
+use crate::pool::{Owner, Pool};
+use crate::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use bucket::Found;
+use build::Item;
+use change::{Removal, Stop};
+use memory::Memory;
+use scan::Rows;
+use std::ptr;
+use std::sync::Arc;
+use version::{Again, Version};
+use word::{Child, Slot, Word};
+
+/// Parts of the count of entries, so that threads do not wait for one cache line.
+const COUNTS: usize = 8;
+
+/// Entries in key order.
+#[derive(Debug)]
+pub struct OrderedIndex {
+    version: Version,
+    root: Slot,
+    memory: Memory,
+    counts: Box<[Count; COUNTS]>,
+}
+
+/// Entries added less those removed by some of the threads; relaxed, because it guards nothing.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Count(AtomicI64);
+
+impl OrderedIndex {
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        Self {
+            version: Version::default(),
+            root: Slot::new(ptr::null_mut()),
+            memory: Memory::new(pool),
+            counts: Box::default(),
+        }
+    }
+
+    pub(super) fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
+        let guard = epoch::pin();
+        let item = Item { key, row: row.0 };
+        loop {
+            match self.try_insert(&guard, item) {
+                Ok(added) => {
+                    self.count(&guard, i64::from(added));
+                    return Ok(());
+                }
+                Err(Stop::Again) => {}
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn remove(&self, key: &[u8], row: RowId) -> bool {
+        let guard = epoch::pin();
+        let item = Item { key, row: row.0 };
+        let removal = loop {
+            if let Ok(removal) = self.try_remove(&guard, &item) {
+                break removal;
+            }
+        };
+        if removal == Removal::Nothing {
+            return false;
+        }
+        self.count(&guard, -1);
+        if removal == Removal::Tidy {
+            while self.try_tidy(&guard, &item).unwrap_or(true) {}
+        }
+        drop(guard);
+        if removal == Removal::Tidy && Word::load(&self.root).is_nothing() {
+            self.memory.flush();
+        }
+        true
+    }
+
+    fn count(&self, guard: &epoch::Guard, more: i64) {
+        self.counts[guard.thread() % COUNTS]
+            .0
+            .fetch_add(more, Relaxed);
+    }
+
+    pub(super) fn get(&self, key: &[u8], out: &mut Vec<RowId>) {
+        match self.find(key) {
+            Found::Nothing => {}
+            Found::Row(row) => out.push(row),
+            Found::Rows => {
+                let (low, high) = (Cut::below(key), Cut::above(key));
+                self.walk_between(
+                    &low,
+                    Some(&high),
+                    false,
+                    usize::MAX,
+                    &mut Rows::new(key, out),
+                );
+            }
+        }
+    }
+
+    /// The first result that `visit` gives for a row of exactly this key, ascending. A key with
+    /// one row costs no allocation.
+    pub(super) fn find_map<T>(
+        &self,
+        key: &[u8],
+        mut visit: impl FnMut(RowId) -> Option<T>,
+    ) -> Option<T> {
+        match self.find(key) {
+            Found::Nothing => None,
+            Found::Row(row) => visit(row),
+            Found::Rows => {
+                let mut rows = Vec::new();
+                self.get(key, &mut rows);
+                rows.into_iter().find_map(visit)
+            }
+        }
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8]) -> Found {
+        let _guard = epoch::pin();
+        loop {
+            if let Ok(found) = self.try_find(key) {
+                return found;
+            }
+        }
+    }
+
+    /// Looks for a key under a guard.
+    #[inline]
+    fn try_find(&self, key: &[u8]) -> Result<Found, Again> {
+        // The root's slot is a single word: it stands for the moment it was read.
+        let mut word = Word::load(&self.root);
+        let mut depth = 0;
+        loop {
+            let inner = match word.child() {
+                Child::Nothing => return Ok(Found::Nothing),
+                Child::Row(row) if depth == key.len() => return Ok(Found::Row(row)),
+                Child::Row(_) => return Ok(Found::Nothing),
+                Child::Bucket(bucket) => {
+                    let seen = bucket.header().version.read()?;
+                    let rest = key[depth..].strip_prefix(bucket.prefix());
+                    let found = rest.map_or(Found::Nothing, |rest| bucket.find(rest));
+                    bucket.header().version.check(seen)?;
+                    return Ok(found);
+                }
+                Child::Inner(inner) => inner,
+            };
+            let version = &inner.header().version;
+            let seen = match inner.is_256() {
+                // Its slots are single words, too; it only has to be in use after the look.
+                true => 0,
+                false => version.read()?,
+            };
+            let prefix = inner.prefix();
+            if depth + prefix.len() >= key.len() {
+                // All entries below begin with the whole key, or none: they are its rows, or else
+                // the key is no key.
+                version.check_in_use()?;
+                let is_here = prefix.starts_with(&key[depth..]) && inner.row_bytes() > 0;
+                let ends = depth + prefix.len() + 1 - usize::from(inner.row_bytes());
+                return Ok(match is_here && ends == key.len() {
+                    true => Found::Rows,
+                    false => Found::Nothing,
+                });
+            }
+            if !prefix.is_empty() && !key[depth..].starts_with(prefix) {
+                version.check_in_use()?;
+                return Ok(Found::Nothing);
+            }
+            depth += prefix.len();
+            let slot = inner.find(key[depth]);
+            word = slot.map_or(Word::NOTHING, Word::load);
+            match inner.is_256() {
+                true => version.check_in_use()?,
+                false => version.check(seen)?,
+            }
+            depth += 1;
+        }
+    }
+
+    pub(super) fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut Entries) {
+        out.clear();
+        if cursor.is_done() || limit == 0 {
+            return;
+        }
+        let (low, high) = cursor.cuts();
+        let ended = self.walk_between(low, high, cursor.is_reverse(), limit, out);
+        match out.last() {
+            Some((key, row)) if !ended => cursor.stand_at(key, row),
+            _ => cursor.finish(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let counts = self.counts.iter().map(|count| count.0.load(Relaxed));
+        counts.sum::<i64>().max(0) as usize
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
+
+    /// As [`Self::fill`], of a batch that is sorted.
+    pub(super) fn fill_from(&self, batch: &Batch) -> Result<()> {
+        let ledger = self.memory.pool().ledger();
+        let bytes = batch.len() * size_of::<Item<'_>>();
+        let _reservation = ledger.reserve(Owner::Index, bytes as u64)?;
+        let item = |(key, row): (_, RowId)| Item { key, row: row.0 };
+        let items: Vec<_> = batch.iter().map(item).collect();
+        self.fill(&items, threads())
+    }
+
+    /// Puts sorted entries without duplicates into the tree, built by several threads if it is
+    /// empty. Fails before anything is built where the ledger could not grant it, and leaves the
+    /// tree as it was.
+    fn fill(&self, items: &[Item<'_>], threads: usize) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        let ledger = self.memory.pool().ledger();
+        drop(ledger.reserve(Owner::Index, build::estimate(items))?);
+        let word = build::build_parallel(&self.memory, items, threads)?;
+        let guard = epoch::pin();
+        if self.plant(word).is_err() {
+            // SAFETY: the tree was just built, and no slot leads to it.
+            unsafe { build::free(&self.memory, word) };
+            let insert = |item: &Item<'_>| self.insert(item.key, RowId(item.row));
+            return items.iter().try_for_each(insert);
+        }
+        self.count(&guard, items.len() as i64);
+        Ok(())
+    }
+
+    /// Makes a whole tree the content of an empty one.
+    fn plant(&self, word: Word) -> Result<(), Again> {
+        let seen = self.version.read()?;
+        let _held = self.version.lock(seen)?;
+        if !Word::load(&self.root).is_nothing() {
+            return Err(Again);
+        }
+        word.store(&self.root);
+        Ok(())
+    }
+}
+
+impl Drop for OrderedIndex {
+    fn drop(&mut self) {
+        let word = Word::load(&self.root);
+        // SAFETY: nobody reads a tree that is being dropped.
+        unsafe { build::free(&self.memory, word) };
+    }
+}
