@@ -13,6 +13,7 @@
 )]
 
 mod churn;
+mod frozen;
 mod index;
 mod options;
 mod pool;
@@ -54,6 +55,11 @@ const BENCHES: &[Bench] = &[
         "index",
         "look-ups, inserts, scans and memory of the indexes, beside hash maps",
         index::run,
+    ),
+    (
+        "frozen",
+        "frozen columns beside plain Arrow arrays: bytes, scans, points",
+        frozen::run,
     ),
 ];
 

@@ -13,10 +13,15 @@ use std::sync::Arc;
 
 /// `id`, the primary key.
 pub(crate) const ID: ColumnId = ColumnId(0);
+/// `email`.
+pub(crate) const EMAIL: ColumnId = ColumnId(2);
+/// `age`.
+pub(crate) const AGE: ColumnId = ColumnId(3);
 /// `score`.
 pub(crate) const SCORE: ColumnId = ColumnId(4);
 
-const COLUMNS: [(&str, DataType); 6] = [
+/// Names and types; ids are positions.
+pub(crate) const COLUMNS: [(&str, DataType); 6] = [
     ("id", DataType::BigInt),
     ("name", DataType::Text),
     ("email", DataType::Text),

@@ -3,6 +3,7 @@
 use super::Frozen;
 use super::column::Column;
 use super::data::{Data, Dictionary};
+use super::decimal::Decimal;
 use super::ints::Ints;
 use super::pack::VECTOR;
 use super::strings::Strings;
@@ -58,6 +59,7 @@ impl Rows<'_> {
 enum Decoded {
     Nothing,
     Ints(Vec<i64>),
+    Floats(Vec<f64>),
     Fixed {
         bytes: Vec<u8>,
         width: usize,
@@ -111,6 +113,7 @@ fn decode(image: &[u8], data: &Data, rows: &Rows<'_>) -> Decoded {
     match data {
         Data::Nothing => Decoded::Nothing,
         Data::Ints(ints) => Decoded::Ints(decode_ints(image, ints, rows)),
+        Data::Decimal(decimal) => Decoded::Floats(decode_floats(image, decimal, rows)),
         Data::Fixed { at, width } => {
             let (all, width) = (&image[at.clone()], *width);
             let mut bytes = Vec::with_capacity(rows.len() * width);
@@ -128,16 +131,39 @@ fn decode_ints(image: &[u8], ints: &Ints, rows: &Rows<'_>) -> Vec<i64> {
         Rows::List(list) => out.extend(list.iter().map(|row| ints.get(image, *row as usize))),
         Rows::Run(run) => {
             let mut values = [0; VECTOR];
-            for vector in run.start / VECTOR..run.end.div_ceil(VECTOR) {
-                let count = ints.unpack(image, vector, &mut values);
-                let first = vector * VECTOR;
-                let start = run.start.max(first) - first;
-                let end = run.end.min(first + count) - first;
-                out.extend_from_slice(&values[start..end]);
-            }
+            each_vector(run, ints.len(), |vector, _, part| {
+                ints.unpack(image, vector, &mut values);
+                out.extend_from_slice(&values[part]);
+            });
         }
     }
     out
+}
+
+fn decode_floats(image: &[u8], decimal: &Decimal, rows: &Rows<'_>) -> Vec<f64> {
+    let mut out = Vec::with_capacity(rows.len());
+    match rows {
+        Rows::List(list) => out.extend(list.iter().map(|row| decimal.get(image, *row as usize))),
+        Rows::Run(run) => {
+            let mut values = [0.0; VECTOR];
+            each_vector(run, decimal.ints.len(), |vector, count, part| {
+                decimal.unpack(image, vector, &mut values[..count]);
+                out.extend_from_slice(&values[part]);
+            });
+        }
+    }
+    out
+}
+
+/// The vectors that a run of `len` values lies in: which, how many values each has, and which of
+/// them are in the run.
+fn each_vector(run: &Range<usize>, len: usize, mut each: impl FnMut(usize, usize, Range<usize>)) {
+    for vector in run.start / VECTOR..run.end.div_ceil(VECTOR) {
+        let first = vector * VECTOR;
+        let count = (len - first).min(VECTOR);
+        let part = run.start.max(first) - first..run.end.min(first + count) - first;
+        each(vector, count, part);
+    }
 }
 
 fn decode_strings(image: &[u8], strings: &Strings, rows: &Rows<'_>) -> Decoded {
@@ -170,6 +196,7 @@ fn decode_dictionary(image: &[u8], dictionary: &Dictionary, rows: &Rows<'_>) -> 
     let codes = codes.iter().map(|code| *code as usize);
     match decode(image, &dictionary.values, &Rows::Run(0..dictionary.entries)) {
         Decoded::Nothing => Decoded::Nothing,
+        Decoded::Floats(values) => Decoded::Floats(codes.map(|code| values[code]).collect()),
         Decoded::Ints(values) => Decoded::Ints(codes.map(|code| values[code]).collect()),
         Decoded::Fixed {
             bytes: values,
@@ -198,6 +225,13 @@ fn array(
 ) -> ArrayRef {
     match decoded {
         Decoded::Nothing => ColumnBuilder::repeat(data_type, &Value::Null, rows),
+        Decoded::Floats(floats) => match data_type {
+            DataType::Real => {
+                let values = floats.iter().map(|value| *value as f32).collect();
+                primitive::<Float32Type>(values, data_type, nulls)
+            }
+            _ => primitive::<Float64Type>(floats, data_type, nulls),
+        },
         Decoded::Ints(ints) => array_of_ints(ints, data_type, nulls),
         Decoded::Fixed { bytes, width } => array_of_fixed(bytes, width, data_type, nulls),
         Decoded::Views { views, buffers } => match data_type {

@@ -9,9 +9,9 @@
 //! same pass that checks that every value can be read. So it can never disagree with them.
 
 use super::data::Data;
+use super::mask::Mask;
 use super::pack::VECTOR;
 use super::plain;
-use super::select::Mask;
 use super::source::Source;
 use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::ids::ColumnId;
@@ -146,7 +146,7 @@ impl Column {
     /// a dictionary is searched, integers are compared where they are packed.
     fn derive_bloom(&mut self, image: &[u8], rows: usize) {
         let bits = match &self.data {
-            Data::Strings(strings) => strings.bytes() * 8 / rows.max(1),
+            Data::Strings(strings) => strings.width(rows),
             Data::Fixed { width, .. } => width * 8,
             _ => 0,
         };

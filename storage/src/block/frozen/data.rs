@@ -12,6 +12,7 @@
 //! A column is written in each form that its type allows and that has a chance; the shortest stays.
 //! Constants need no form of their own: they are integers of no bits, or a dictionary of one value.
 
+use super::decimal::Decimal;
 use super::ints::Ints;
 use super::plain;
 use super::source::{Source, Values};
@@ -27,6 +28,7 @@ use std::ops::Range;
 pub(super) enum Data {
     Nothing,
     Ints(Ints),
+    Decimal(Decimal),
     Fixed { at: Range<usize>, width: usize },
     Strings(Strings),
     Dictionary(Box<Dictionary>),
@@ -46,6 +48,7 @@ const INTS: u8 = 1;
 const FIXED: u8 = 2;
 const STRINGS: u8 = 3;
 const DICTIONARY: u8 = 4;
+const DECIMAL: u8 = 5;
 
 impl Data {
     /// Appends a column in its shortest form.
@@ -82,6 +85,9 @@ impl Data {
                 decoder.take(len * width)?;
                 let at = decoder.offset() - len * width..decoder.offset();
                 Ok(Self::Fixed { at, width })
+            }
+            (DECIMAL, Some(width)) if matches!(data_type, DataType::Real | DataType::Double) => {
+                Ok(Self::Decimal(Decimal::parse(decoder, width, len)?))
             }
             (STRINGS, _) if plain::is_bytes(data_type) => {
                 Ok(Self::Strings(Strings::parse(decoder, len)?))
@@ -121,6 +127,10 @@ impl Data {
         match self {
             Self::Nothing => Some(ValueRef::Null),
             Self::Ints(ints) => Some(plain::int_value(data_type, ints.get(image, index))),
+            Self::Decimal(decimal) => Some(match data_type {
+                DataType::Real => ValueRef::Real(decimal.get(image, index) as f32),
+                _ => ValueRef::Double(decimal.get(image, index)),
+            }),
             Self::Fixed { at, width } => {
                 let bytes = &image[at.clone()][index * width..][..*width];
                 plain::fixed_value(data_type, bytes)
@@ -143,12 +153,13 @@ impl Data {
                 let range = plain::int_range(data_type).expect("`parse` checked");
                 ints.is_valid(image) && (0..len).all(|at| range.contains(&ints.get(image, at)))
             }
+            Self::Decimal(decimal) => decimal.is_valid(image, len),
             Self::Fixed { at, width } => image[at.clone()]
                 .chunks_exact(*width)
                 .all(|bytes| plain::fixed_value(data_type, bytes).is_some()),
             Self::Strings(strings) => {
                 let mut scratch = Vec::new();
-                strings.is_valid(image)
+                strings.is_valid(image, len)
                     && (0..len).all(|at| {
                         let bytes = strings.get(image, at, &mut scratch);
                         plain::bytes_value(data_type, bytes).is_some()
@@ -261,7 +272,14 @@ fn encode_plain(values: &Values<'_>, out: &mut Vec<u8>) {
             out.push(INTS);
             Ints::encode(ints, out);
         }
-        Values::Fixed { bytes, .. } => {
+        Values::Fixed { bytes, width } => {
+            let start = out.len();
+            out.push(DECIMAL);
+            let shorter = |out: &Vec<u8>| out.len() - start < bytes.len();
+            if matches!(width, 4 | 8) && Decimal::encode(bytes, *width, out) && shorter(out) {
+                return;
+            }
+            out.truncate(start);
             out.push(FIXED);
             out.extend_from_slice(bytes);
         }

@@ -9,7 +9,8 @@
 //! strings) as narrow as its unevenness: a sequence takes no bits at all. A constant is a base.
 //! Which form a column gets is decided by the bytes it takes.
 
-use super::pack::{self, Plus, VECTOR, Within};
+use super::decimal::Scale;
+use super::pack::{self, Plus, Scaled, VECTOR, Within};
 use crate::codec::{DecodeError, Decoder, put_signed, put_varint};
 use std::ops::{Range, RangeInclusive};
 
@@ -263,6 +264,29 @@ impl Ints {
                     },
                 );
                 count
+            }
+        }
+    }
+
+    /// Unpacks a vector as the floats that the integers are, into `out`, as long as the vector.
+    pub(super) fn unpack_scaled(&self, image: &[u8], vector: usize, scale: Scale, out: &mut [f64]) {
+        match self {
+            Self::Packed(packed) if packed.step == 0 => {
+                let (bytes, _) = packed.vector(image, vector);
+                let scaled = Scaled {
+                    base: packed.base as f64,
+                    power: scale.power(),
+                    inverse: scale.inverse(),
+                };
+                pack::unpack(bytes, packed.width, out, scaled);
+                scale.round(out);
+            }
+            _ => {
+                let mut values = [0; VECTOR];
+                self.unpack(image, vector, &mut values);
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = scale.decode(value);
+                }
             }
         }
     }

@@ -26,19 +26,25 @@
 mod array;
 mod column;
 mod data;
+mod decimal;
 mod image;
 mod ints;
+mod mask;
+mod numbered;
 mod pack;
 mod plain;
 mod select;
 mod simd;
 mod source;
 mod strings;
+mod symbols;
+mod vectors;
 
 #[cfg(test)]
 mod tests;
 
-pub use select::{Filter, Mask};
+pub use mask::{Mask, sum_f64, sum_i64};
+pub use select::Filter;
 
 use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::error::{Error, Result};
@@ -70,9 +76,6 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// Rows of a vector, the unit in which rows are chosen.
-    pub const VECTOR_ROWS: usize = pack::VECTOR;
-
     /// Encodes columns: arrays of the rows of the live slots, in order, each of its type's
     /// `arrow()`. What it takes may come from the emergency reserve: freezing makes tables smaller.
     ///
@@ -143,16 +146,6 @@ impl Frozen {
     pub fn slot_at(&self, position: u32) -> Slot {
         let slot = self.live.select(position as usize);
         Slot(slot.expect("a row of this block") as u16)
-    }
-
-    /// How many vectors the rows make; all but the last are full.
-    pub fn vectors(&self) -> usize {
-        self.rows().div_ceil(Self::VECTOR_ROWS)
-    }
-
-    /// Rows of a vector.
-    pub fn vector_len(&self, vector: usize) -> usize {
-        (self.rows() - vector * Self::VECTOR_ROWS).min(Self::VECTOR_ROWS)
     }
 
     /// One value; NULL for a column that the block does not have. Strings that are not whole in the

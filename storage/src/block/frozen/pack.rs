@@ -17,6 +17,8 @@
 //! The loops are compiled three times, for the instruction sets that the machine may have, and the
 //! one for this machine is chosen at run time.
 
+use super::simd::kernel;
+
 /// Values in a vector.
 pub(super) const VECTOR: usize = 1024;
 
@@ -34,6 +36,8 @@ pub(super) trait Word: Copy {
     fn truncate(n: u64) -> Self;
     /// The number that the word is.
     fn widen(self) -> u64;
+    /// The number as a float, exact below 2^53.
+    fn to_f64(self) -> f64;
     /// Bits `shift ..` of the word, at most those of `mask`.
     fn low_part(self, shift: usize, mask: Self) -> Self;
     /// Bits from `shift` of the word and on from the next one, at most those of `mask`.
@@ -43,7 +47,7 @@ pub(super) trait Word: Copy {
 }
 
 macro_rules! word {
-    ($($word:ty, $bytes:literal;)*) => {$(
+    ($($word:ty, $bytes:literal, $float:ty;)*) => {$(
         impl Word for $word {
             const BITS: usize = <$word>::BITS as usize;
             type Bytes = [u8; $bytes];
@@ -69,6 +73,11 @@ macro_rules! word {
             }
 
             #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as $float as f64
+            }
+
+            #[inline(always)]
             fn low_part(self, shift: usize, mask: Self) -> Self {
                 self >> shift & mask
             }
@@ -87,10 +96,10 @@ macro_rules! word {
 }
 
 word! {
-    u8, 1;
-    u16, 2;
-    u32, 4;
-    u64, 8;
+    u8, 1, i32;
+    u16, 2, i32;
+    u32, 4, u32;
+    u64, 8, i64;
 }
 
 /// What is made of each number while it is unpacked.
@@ -111,6 +120,23 @@ impl Visit for Plus {
     #[inline(always)]
     fn visit<W: Word>(self, word: W) -> i64 {
         self.0.wrapping_add(word.widen() as i64)
+    }
+}
+
+/// The number plus another, times one power of ten, times another; exact while below 2^53.
+#[derive(Clone, Copy)]
+pub(super) struct Scaled {
+    pub(super) base: f64,
+    pub(super) power: f64,
+    pub(super) inverse: f64,
+}
+
+impl Visit for Scaled {
+    type Out = f64;
+
+    #[inline(always)]
+    fn visit<W: Word>(self, word: W) -> f64 {
+        (self.base + word.to_f64()) * self.power * self.inverse
     }
 }
 
@@ -225,32 +251,14 @@ fn get_word<W: Word>(packed: &[u8], width: usize, count: usize, index: usize) ->
     low.joined(high, shift, mask).widen()
 }
 
-/// Unpacks one vector, whose bytes these are, into `out`, which is as long as the vector.
-pub(super) fn unpack<V: Visit>(packed: &[u8], width: usize, out: &mut [V::Out], visit: V) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if super::simd::has_avx512() {
-            // SAFETY: the machine has the instructions.
-            return unsafe { unpack_avx512(packed, width, out, visit) };
-        }
-        if super::simd::has_avx2() {
-            // SAFETY: the machine has the instructions.
-            return unsafe { unpack_avx2(packed, width, out, visit) };
-        }
-    }
-    unpack_any(packed, width, out, visit);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2")]
-fn unpack_avx512<V: Visit>(packed: &[u8], width: usize, out: &mut [V::Out], visit: V) {
-    unpack_any(packed, width, out, visit);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn unpack_avx2<V: Visit>(packed: &[u8], width: usize, out: &mut [V::Out], visit: V) {
-    unpack_any(packed, width, out, visit);
+kernel! {
+    /// Unpacks one vector, whose bytes these are, into `out`, which is as long as the vector.
+    pub(super) fn unpack<V: Visit>(
+        packed: &[u8],
+        width: usize,
+        out: &mut [<V as Visit>::Out],
+        visit: V,
+    ) = unpack_any;
 }
 
 #[inline(always)]

@@ -8,73 +8,13 @@
 
 use super::column::{Column, hash};
 use super::data::Data;
+use super::decimal::{self, Decimal};
 use super::ints::Ints;
+use super::mask::Mask;
 use super::pack::VECTOR;
 use super::{Frozen, plain};
 use crate::value::{ColumnBounds, DataType, Value, ValueRef};
 use std::ops::{Bound, Range, RangeInclusive};
-
-/// Which rows of a vector are chosen, a bit for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mask([u64; VECTOR / 64]);
-
-impl Mask {
-    /// The first `count` rows.
-    pub fn first(count: usize) -> Self {
-        let word = |at: usize| match count.saturating_sub(at * 64) {
-            0 => 0,
-            some @ 1..64 => (1 << some) - 1,
-            _ => u64::MAX,
-        };
-        Self(std::array::from_fn(word))
-    }
-
-    /// The bits, 64 a word, least significant first.
-    pub fn words(&self) -> &[u64; VECTOR / 64] {
-        &self.0
-    }
-
-    pub(super) fn words_mut(&mut self) -> &mut [u64; VECTOR / 64] {
-        &mut self.0
-    }
-
-    /// How many rows are chosen.
-    pub fn count(&self) -> usize {
-        self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.0 == [0; VECTOR / 64]
-    }
-
-    /// The rows chosen, in order.
-    pub fn iter(&self) -> impl Iterator<Item = usize> {
-        self.0
-            .into_iter()
-            .enumerate()
-            .flat_map(|(index, mut rest)| {
-                std::iter::from_fn(move || {
-                    let bit = (rest != 0).then(|| index * 64 + rest.trailing_zeros() as usize)?;
-                    rest &= rest - 1;
-                    Some(bit)
-                })
-            })
-    }
-
-    /// Keeps the rows whose flag is 1.
-    fn keep_flagged(&mut self, flags: &[u8; VECTOR]) {
-        for (word, flags) in self.0.iter_mut().zip(flags.as_chunks::<64>().0) {
-            let mut bits = 0;
-            for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-                // Gathers the lowest bits of eight bytes in the highest byte.
-                let byte = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-                bits |= byte << (at * 8);
-            }
-            *word &= bits;
-        }
-    }
-}
 
 /// What bounds ask of one column, in the terms of its encoding.
 #[derive(Debug)]
@@ -83,6 +23,9 @@ enum Test<'f> {
     Present,
     /// Rows whose integer (value or code) is in the range.
     Range(&'f Ints, RangeInclusive<i64>),
+    /// Rows whose float, made of an integer in the range (if any is), is within the bounds;
+    /// exceptions are compared with these.
+    Floats(&'f Decimal, Option<RangeInclusive<i64>>, &'f ColumnBounds),
     /// Rows whose value is within the bounds.
     Each(&'f ColumnBounds),
 }
@@ -140,6 +83,17 @@ impl Filter<'_> {
                     ints.flags(image, vector, range, &mut flags);
                     mask.keep_flagged(&flags);
                 }
+                Test::Floats(decimal, range, bounds) => {
+                    let mut flags = [0; VECTOR];
+                    if let Some(range) = range {
+                        decimal.ints.flags(image, vector, range, &mut flags);
+                    }
+                    decimal.each_exception(image, vector, |at, value| {
+                        let value = float_value(column.data_type, value);
+                        flags[at] = u8::from(bounds.admits(value));
+                    });
+                    mask.keep_flagged(&flags);
+                }
                 Test::Each(bounds) => keep_each(image, column, bounds, vector, &mut mask),
             }
         }
@@ -179,7 +133,7 @@ fn keep_each(image: &[u8], column: &Column, bounds: &ColumnBounds, vector: usize
 }
 
 /// The test that bounds are of a column. `None` where no row can pass.
-fn test<'f>(image: &[u8], column: &'f Column, bounds: &'f ColumnBounds) -> Option<Test<'f>> {
+fn test<'f>(image: &'f [u8], column: &'f Column, bounds: &'f ColumnBounds) -> Option<Test<'f>> {
     if matches!(column.data, Data::Nothing) || is_outside(column, bounds) {
         return None;
     }
@@ -203,7 +157,35 @@ fn test<'f>(image: &[u8], column: &'f Column, bounds: &'f ColumnBounds) -> Optio
             let end = below(&|value| bounds.admits_from_above(value));
             (start < end).then(|| Test::Range(&dictionary.codes, start..=end - 1))
         }
-        Data::Fixed { .. } | Data::Strings(_) => Some(Test::Each(bounds)),
+        Data::Decimal(decimal) => {
+            let value = |n| float_value(column.data_type, decimal.scale.decode(n));
+            let all = -decimal::INTEGER_MAX..=decimal::INTEGER_MAX;
+            let range = range_of(
+                &all,
+                |n| bounds.admits_from_below(value(n)),
+                |n| bounds.admits_from_above(value(n)),
+            );
+            let possible = range.is_some() || decimal.has_exceptions();
+            possible.then_some(Test::Floats(decimal, range, bounds))
+        }
+        Data::Strings(strings) => match strings.as_ints(image) {
+            None => Some(Test::Each(bounds)),
+            Some(ordered) => {
+                let admits = |n, admits: fn(&ColumnBounds, ValueRef<'_>) -> bool| {
+                    let mut scratch = Vec::new();
+                    let string = ordered.string(n, &mut scratch);
+                    let value = plain::bytes_value(column.data_type, string);
+                    value.is_some_and(|value| admits(bounds, value))
+                };
+                let range = range_of(
+                    &ordered.numbers(),
+                    |n| admits(n, ColumnBounds::admits_from_below),
+                    |n| admits(n, ColumnBounds::admits_from_above),
+                )?;
+                Some(Test::Range(ordered.ints(), range))
+            }
+        },
+        Data::Fixed { .. } => Some(Test::Each(bounds)),
     }
 }
 
@@ -227,10 +209,30 @@ fn is_outside(column: &Column, bounds: &ColumnBounds) -> bool {
 fn int_bounds(data_type: DataType, bounds: &ColumnBounds) -> Option<RangeInclusive<i64>> {
     let all = plain::int_range(data_type)?;
     let value = |n| plain::int_value(data_type, n);
-    let low = partition(&all, |n| !bounds.admits_from_below(value(n)));
-    let high = partition(&all, |n| bounds.admits_from_above(value(n))) - 1;
-    let (low, high) = (i64::try_from(low).ok()?, i64::try_from(high).ok()?);
+    range_of(
+        &all,
+        |n| bounds.admits_from_below(value(n)),
+        |n| bounds.admits_from_above(value(n)),
+    )
+}
+
+/// The integers of a range that are high enough and low enough. `None` where there are none.
+fn range_of(
+    all: &RangeInclusive<i64>,
+    is_high_enough: impl Fn(i64) -> bool,
+    is_low_enough: impl Fn(i64) -> bool,
+) -> Option<RangeInclusive<i64>> {
+    let low = i64::try_from(partition(all, |n| !is_high_enough(n))).ok()?;
+    let high = i64::try_from(partition(all, is_low_enough) - 1).ok()?;
     (low <= high).then_some(low..=high)
+}
+
+/// A float as a value of its type.
+fn float_value(data_type: DataType, value: f64) -> ValueRef<'static> {
+    match data_type {
+        DataType::Real => ValueRef::Real(value as f32),
+        _ => ValueRef::Double(value),
+    }
 }
 
 /// The first integer of a range for which `are_below` no longer holds; it holds up to some one.

@@ -1,49 +1,49 @@
-//! A column of strings: what all have in common once, and the rest one after the other.
+//! A column of strings: what all have in common once, and the rest of each.
 //!
 //! ```text
 //!  "user0000017@example.com"    prefix "user00000" | middle "17" | suffix "@example.com"
 //!
-//!  middles   [17][18][19] ..    as they are, or as codes of a symbol table
-//!  offsets   0  2  4  6  ..     packed: evenly growing offsets take few bits
+//!  middles   plain      [17][18][19] ..   and where each begins, packed
+//!            symbols    the same, as codes of a symbol table        symbols.rs
+//!            numbered   17, 18, 19 ..     as integers               numbered.rs
 //! ```
 //!
-//! A symbol table gives up to 255 short strings (of up to eight bytes) a code of one byte each; code
-//! 255 says that the next byte stands for itself. Each string is compressed by itself, so one can
-//! be read without the others (Boncz, Neumann, Leis, "FSST", VLDB 2020). The table is trained by
-//! `fsst-rs`; reading is a loop over bytes that cannot leave its slices, whatever the bytes are.
-//!
-//! NULL rows have an empty middle.
+//! The rest of a NULL is empty, or that of a neighbour.
 
-use super::ints::Packed;
+use super::ints::{Ints, Packed};
+use super::numbered::Numbered;
+use super::symbols::Symbols;
 use crate::codec::{DecodeError, Decoder, put_bytes, put_varint};
 use std::ops::Range;
 
 /// The longest prefix or suffix that is taken out, so that hostile bytes cannot stand for much more
 /// than they are.
 const COMMON_BYTES_MAX: usize = 255;
-/// The code that says: the next byte stands for itself.
-const ESCAPE: u8 = 255;
-/// Below so many bytes a symbol table cannot pay for itself.
-const COMPRESSED_BYTES_MIN: usize = 1 << 10;
 const PLAIN: u8 = 0;
 const SYMBOLS: u8 = 1;
+const NUMBERED: u8 = 2;
 
 /// Strings, encoded; the bytes are in the image that is passed to each call.
 #[derive(Clone, Debug)]
 pub(super) struct Strings {
     prefix: Range<usize>,
     suffix: Range<usize>,
-    /// One more than there are strings.
-    offsets: Packed,
-    middles: Range<usize>,
-    symbols: Option<Box<Symbols>>,
+    middles: Middles,
 }
 
-/// What each code stands for: its bytes, least significant first, and how many.
 #[derive(Clone, Debug)]
-struct Symbols {
-    bytes: [u64; 255],
-    lengths: [u8; 255],
+enum Middles {
+    Plain(Pieces),
+    Symbols(Pieces, Box<Symbols>),
+    Numbered(Numbered),
+}
+
+/// Bytes, and where each piece of them begins.
+#[derive(Clone, Debug)]
+struct Pieces {
+    /// One more than there are pieces.
+    offsets: Packed,
+    bytes: Range<usize>,
 }
 
 impl Strings {
@@ -52,19 +52,29 @@ impl Strings {
         let (prefix, suffix) = common(strings);
         put_bytes(out, prefix);
         put_bytes(out, suffix);
-        let cut = |string: &&'_ [u8]| prefix.len()..string.len() - suffix.len();
-        let middles: Vec<&[u8]> = strings
+        let middles: Vec<Option<&[u8]>> = strings
             .iter()
-            .map(|string| string.map_or(&[][..], |string| &string[cut(&string)]))
+            .map(|string| string.map(|s| &s[prefix.len()..s.len() - suffix.len()]))
             .collect();
+        let mut numbered = vec![NUMBERED];
+        let is_numbered = Numbered::encode(&middles, &mut numbered);
+        let middles: Vec<&[u8]> = middles.into_iter().map(Option::unwrap_or_default).collect();
         let start = out.len();
         out.push(PLAIN);
-        put_middles(&middles, out);
-        if let Some(mut compressed) = compress(&middles)
-            && compressed.len() * 8 < (out.len() - start) * 7
-        {
+        Pieces::encode(&middles, out);
+        if is_numbered && numbered.len() < out.len() - start {
             out.truncate(start);
-            out.append(&mut compressed);
+            out.append(&mut numbered);
+            return;
+        }
+        let mut compressed = vec![SYMBOLS];
+        if let Some(codes) = Symbols::compress(&middles, &mut compressed) {
+            Pieces::encode(&codes, &mut compressed);
+            // Plain strings are read where they are: the table must pay.
+            if compressed.len() * 8 < (out.len() - start) * 7 {
+                out.truncate(start);
+                out.append(&mut compressed);
+            }
         }
     }
 
@@ -73,9 +83,13 @@ impl Strings {
         let prefix = common_part(decoder)?;
         let suffix = common_part(decoder)?;
         let offset = decoder.offset();
-        let symbols = match decoder.u8()? {
-            PLAIN => None,
-            SYMBOLS => Some(Box::new(Symbols::parse(decoder)?)),
+        let middles = match decoder.u8()? {
+            PLAIN => Middles::Plain(Pieces::parse(decoder, len)?),
+            SYMBOLS => {
+                let symbols = Box::new(Symbols::parse(decoder)?);
+                Middles::Symbols(Pieces::parse(decoder, len)?, symbols)
+            }
+            NUMBERED => Middles::Numbered(Numbered::parse(decoder, len)?),
             other => {
                 return Err(DecodeError {
                     offset,
@@ -84,51 +98,33 @@ impl Strings {
                 });
             }
         };
-        let offsets = Packed::parse(decoder, len + 1)?;
-        let bytes = decoder.bytes()?.len();
         Ok(Self {
             prefix,
             suffix,
-            offsets,
-            middles: decoder.offset() - bytes..decoder.offset(),
-            symbols,
+            middles,
         })
     }
 
-    /// Whether every middle lies within the bytes and is made of codes that there are.
-    pub(super) fn is_valid(&self, image: &[u8]) -> bool {
-        let mut start = 0;
-        let in_order = (0..self.offsets.len).all(|at| {
-            let offset = self.offsets.get(image, at);
-            let before = std::mem::replace(&mut start, offset);
-            offset >= before && (at > 0 || offset == 0)
-        });
-        let whole = start == self.middles.len() as i64;
-        in_order && whole && self.escapes_are_whole(image)
+    /// Whether each of `len` strings can be read.
+    pub(super) fn is_valid(&self, image: &[u8], len: usize) -> bool {
+        match &self.middles {
+            Middles::Plain(pieces) => pieces.is_valid(image),
+            Middles::Symbols(pieces, _) => {
+                let is_valid = |index| Symbols::is_valid(pieces.get(image, index));
+                pieces.is_valid(image) && (0..len).all(is_valid)
+            }
+            Middles::Numbered(numbered) => numbered.is_valid(image, len),
+        }
     }
 
-    fn escapes_are_whole(&self, image: &[u8]) -> bool {
-        self.symbols.is_none()
-            || (0..self.offsets.len - 1).all(|index| {
-                let mut codes = self.middle(image, index).iter();
-                while let Some(code) = codes.next() {
-                    if *code == ESCAPE && codes.next().is_none() {
-                        return false;
-                    }
-                }
-                true
-            })
-    }
-
-    /// Bytes of all middles as they are held.
-    pub(super) fn bytes(&self) -> usize {
-        self.middles.len()
-    }
-
-    fn middle<'i>(&self, image: &'i [u8], index: usize) -> &'i [u8] {
-        let start = self.offsets.get(image, index) as usize;
-        let end = self.offsets.get(image, index + 1) as usize;
-        &image[self.middles.clone()][start..end]
+    /// Bits that a string takes, in the mean.
+    pub(super) fn width(&self, rows: usize) -> usize {
+        match &self.middles {
+            Middles::Plain(pieces) | Middles::Symbols(pieces, _) => {
+                pieces.bytes.len() * 8 / rows.max(1)
+            }
+            Middles::Numbered(_) => 0,
+        }
     }
 
     /// String `index`, from the image where it is whole there, else made in `scratch`.
@@ -138,9 +134,11 @@ impl Strings {
         index: usize,
         scratch: &'a mut Vec<u8>,
     ) -> &'a [u8] {
-        let bare = self.prefix.is_empty() && self.suffix.is_empty();
-        if bare && self.symbols.is_none() {
-            return self.middle(image, index);
+        if let Middles::Plain(pieces) = &self.middles
+            && self.prefix.is_empty()
+            && self.suffix.is_empty()
+        {
+            return pieces.get(image, index);
         }
         scratch.clear();
         self.append(image, index, scratch);
@@ -150,62 +148,103 @@ impl Strings {
     /// Appends string `index`.
     pub(super) fn append(&self, image: &[u8], index: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&image[self.prefix.clone()]);
-        let middle = self.middle(image, index);
-        match &self.symbols {
-            None => out.extend_from_slice(middle),
-            Some(symbols) => symbols.append(middle, out),
+        match &self.middles {
+            Middles::Plain(pieces) => out.extend_from_slice(pieces.get(image, index)),
+            Middles::Symbols(pieces, symbols) => symbols.append(pieces.get(image, index), out),
+            Middles::Numbered(numbered) => numbered.append(image, index, out),
         }
         out.extend_from_slice(&image[self.suffix.clone()]);
     }
 
+    /// Where strings are integers in the order of the strings: these, of which there can be
+    /// `numbers`, and the string that each is.
+    pub(super) fn as_ints<'s>(&'s self, image: &'s [u8]) -> Option<OrderedInts<'s>> {
+        match &self.middles {
+            Middles::Numbered(numbered) if numbered.digits > 0 => Some(OrderedInts {
+                strings: self,
+                numbered,
+                image,
+            }),
+            _ => None,
+        }
+    }
+
     /// Bytes that the parsed form takes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.symbols.as_deref().map_or(0, size_of_val)
+        match &self.middles {
+            Middles::Symbols(_, symbols) => size_of_val(&**symbols),
+            _ => 0,
+        }
     }
 }
 
-impl Symbols {
-    fn parse(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let mut symbols = Self {
-            bytes: [0; 255],
-            lengths: [1; 255],
-        };
-        let offset = decoder.offset();
-        let count = usize::from(decoder.u8()?);
-        for code in 0..count {
-            let symbol = decoder.bytes()?;
-            if code == usize::from(ESCAPE) || !(1..=8).contains(&symbol.len()) {
-                return Err(DecodeError {
-                    offset,
-                    expected: "up to 255 symbols of one to eight bytes",
-                    found: format!("symbol {code} of {} bytes", symbol.len()),
-                });
-            }
-            let mut bytes = [0; 8];
-            bytes[..symbol.len()].copy_from_slice(symbol);
-            symbols.bytes[code] = u64::from_le_bytes(bytes);
-            symbols.lengths[code] = symbol.len() as u8;
-        }
-        Ok(symbols)
+/// Strings as integers of the same order.
+pub(super) struct OrderedInts<'s> {
+    strings: &'s Strings,
+    numbered: &'s Numbered,
+    image: &'s [u8],
+}
+
+impl<'s> OrderedInts<'s> {
+    /// The integer of each row.
+    pub(super) fn ints(&self) -> &'s Ints {
+        &self.numbered.ints
     }
 
-    /// Appends what the codes stand for.
-    fn append(&self, codes: &[u8], out: &mut Vec<u8>) {
-        let mut at = out.len();
-        // Eight bytes are written for each code, whatever its length: a copy without a branch.
-        out.resize(at + codes.len() * 8, 0);
-        let mut rest = codes.iter();
-        while let Some(code) = rest.next() {
-            if *code == ESCAPE {
-                out[at] = rest.next().copied().unwrap_or(0);
-                at += 1;
-                continue;
-            }
-            let symbol = self.bytes[usize::from(*code)].to_le_bytes();
-            out[at..at + 8].copy_from_slice(&symbol);
-            at += usize::from(self.lengths[usize::from(*code)]);
+    /// The integers there can be.
+    pub(super) fn numbers(&self) -> std::ops::RangeInclusive<i64> {
+        self.numbered.numbers()
+    }
+
+    /// The string of an integer.
+    pub(super) fn string<'a>(&self, number: i64, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        scratch.clear();
+        scratch.extend_from_slice(&self.image[self.strings.prefix.clone()]);
+        self.numbered.append_number(number, scratch);
+        scratch.extend_from_slice(&self.image[self.strings.suffix.clone()]);
+        scratch
+    }
+}
+
+impl Pieces {
+    fn encode<T: AsRef<[u8]>>(pieces: &[T], out: &mut Vec<u8>) {
+        let mut end = 0;
+        let ends = pieces.iter().map(|piece| {
+            end += piece.as_ref().len() as i64;
+            end
+        });
+        let offsets: Vec<i64> = std::iter::once(0).chain(ends).collect();
+        Packed::encode(&offsets, out);
+        put_varint(out, end as u64);
+        for piece in pieces {
+            out.extend_from_slice(piece.as_ref());
         }
-        out.truncate(at);
+    }
+
+    fn parse(decoder: &mut Decoder<'_>, len: usize) -> Result<Self, DecodeError> {
+        let offsets = Packed::parse(decoder, len + 1)?;
+        let bytes = decoder.bytes()?.len();
+        Ok(Self {
+            offsets,
+            bytes: decoder.offset() - bytes..decoder.offset(),
+        })
+    }
+
+    /// Whether the pieces follow each other and are all of the bytes.
+    fn is_valid(&self, image: &[u8]) -> bool {
+        let mut start = 0;
+        let in_order = (0..self.offsets.len).all(|at| {
+            let offset = self.offsets.get(image, at);
+            let before = std::mem::replace(&mut start, offset);
+            offset >= before && (at > 0 || offset == 0)
+        });
+        in_order && start == self.bytes.len() as i64
+    }
+
+    fn get<'i>(&self, image: &'i [u8], index: usize) -> &'i [u8] {
+        let start = self.offsets.get(image, index) as usize;
+        let end = self.offsets.get(image, index + 1) as usize;
+        &image[self.bytes.clone()][start..end]
     }
 }
 
@@ -241,47 +280,82 @@ fn common<'s>(strings: &[Option<&'s [u8]>]) -> (&'s [u8], &'s [u8]) {
     (prefix, &suffix[suffix.len().saturating_sub(room)..])
 }
 
-fn put_middles<T: AsRef<[u8]>>(middles: &[T], out: &mut Vec<u8>) {
-    let mut end = 0;
-    let ends = middles.iter().map(|middle| {
-        end += middle.as_ref().len() as i64;
-        end
-    });
-    let offsets: Vec<i64> = std::iter::once(0).chain(ends).collect();
-    Packed::encode(&offsets, out);
-    put_varint(out, end as u64);
-    for middle in middles {
-        out.extend_from_slice(middle.as_ref());
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The strings with a symbol table. `None` where that is not worth trying, or would not give back
-/// what was put in.
-fn compress(strings: &[&[u8]]) -> Option<Vec<u8>> {
-    let bytes: usize = strings.iter().map(|string| string.len()).sum();
-    if bytes < COMPRESSED_BYTES_MIN {
-        return None;
+    fn encoded(strings: &[Option<String>]) -> (Vec<u8>, Strings) {
+        let bytes: Vec<_> = strings
+            .iter()
+            .map(|s| s.as_ref().map(String::as_bytes))
+            .collect();
+        let mut out = Vec::new();
+        Strings::encode(&bytes, &mut out);
+        let mut decoder = Decoder::new(&out);
+        let encoded = Strings::parse(&mut decoder, strings.len()).unwrap();
+        decoder.finish().unwrap();
+        assert!(encoded.is_valid(&out, strings.len()));
+        let mut scratch = Vec::new();
+        for (index, string) in strings.iter().enumerate() {
+            if let Some(string) = string {
+                assert_eq!(encoded.get(&out, index, &mut scratch), string.as_bytes());
+            }
+        }
+        (out, encoded)
     }
-    let compressor = fsst::Compressor::train(&strings.to_vec());
-    let compressed: Vec<Vec<u8>> = strings.iter().map(|s| compressor.compress(s)).collect();
-    let mut out = vec![SYMBOLS];
-    let table = compressor.symbol_table();
-    out.push(table.len() as u8);
-    for (symbol, len) in table.iter().zip(compressor.symbol_lengths()) {
-        put_bytes(
-            &mut out,
-            &symbol.to_u64().to_le_bytes()[..usize::from(*len)],
-        );
+
+    fn all(string: impl Fn(u64) -> String) -> Vec<Option<String>> {
+        // Every seventh is NULL, the first one too.
+        (0..3000)
+            .map(|n| (n % 7 > 0).then(|| string(n * 7919 % 3000)))
+            .collect()
     }
-    let symbols = Symbols::parse(&mut Decoder::new(&out[1..])).ok()?;
-    let mut again = Vec::new();
-    for (string, codes) in strings.iter().zip(&compressed) {
-        again.clear();
-        symbols.append(codes, &mut again);
-        if again != *string {
-            return None;
+
+    #[test]
+    fn prose_is_compressed_with_symbols() {
+        let words = [
+            "the", "shark", "rides", "under", "whale", "\0", "\0\u{1}", "été",
+        ];
+        let sentence = |n: u64| {
+            let word = |at: u64| words[(n.pow(3) / 7_u64.pow(at as u32)) as usize % words.len()];
+            (0..8).map(word).collect::<Vec<_>>().join(" ")
+        };
+        let strings = all(sentence);
+        let plain: usize = strings.iter().flatten().map(String::len).sum();
+        let (bytes, encoded) = encoded(&strings);
+        assert!(matches!(encoded.middles, Middles::Symbols(..)));
+        assert!(bytes.len() * 2 < plain, "{} of {plain} bytes", bytes.len());
+    }
+
+    #[test]
+    fn numbers_between_common_parts_are_integers() {
+        let (bytes, encoded) = encoded(&all(|n| format!("INV-{n:06}/x")));
+        assert!(matches!(&encoded.middles, Middles::Numbered(n) if n.digits == 4));
+        assert!(bytes.len() < 3000 * 13 / 8, "at most 13 bits each");
+        let (_, encoded) = self::encoded(&all(|n| format!("{n}")));
+        assert!(matches!(&encoded.middles, Middles::Numbered(n) if n.digits == 0));
+    }
+
+    #[test]
+    fn what_looks_like_a_number_but_is_not_one_is_kept() {
+        // A leading zero, too many digits, a sign, nothing at all.
+        for odd in ["007", "1234567890123456789", "-5", "+5", "", "1 ", "１"] {
+            let (_, encoded) = encoded(&all(|n| match n {
+                5 => odd.to_owned(),
+                _ => format!("{}", n % 1000 + 10),
+            }));
+            assert!(!matches!(encoded.middles, Middles::Numbered(_)), "{odd:?}");
         }
     }
-    put_middles(&compressed, &mut out);
-    Some(out)
+
+    #[test]
+    fn common_parts_do_not_overlap() {
+        let strings = ["aaaa", "aa", "aaa"].map(|s| Some(s.to_owned()));
+        let (bytes, encoded) = encoded(&strings);
+        let common = (&bytes[encoded.prefix], &bytes[encoded.suffix]);
+        assert_eq!(common, (&b"aa"[..], &b""[..]));
+        self::encoded(&[Some("only".to_owned()), None]);
+        self::encoded(&[Some(String::new()), Some("x".repeat(700)), None]);
+        self::encoded(&[Some("y".repeat(700)), Some("y".repeat(900))]);
+    }
 }
