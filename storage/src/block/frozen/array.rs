@@ -5,7 +5,7 @@ use super::column::Column;
 use super::data::{Data, Dictionary};
 use super::decimal::Decimal;
 use super::ints::Ints;
-use super::pack::VECTOR;
+use super::pack::{VECTOR, each_vector};
 use super::strings::Strings;
 use crate::ids::ColumnId;
 use crate::value::{ColumnBuilder, DataType, Value};
@@ -24,6 +24,9 @@ use std::sync::Arc;
 
 /// A view names a place in a buffer with 32 bits: a buffer ends before that.
 const BUFFER_BYTES_MAX: usize = 1 << 30;
+
+/// A view has strings up to this long in itself.
+const VIEW_BYTES_MAX: usize = 12;
 
 /// Which rows are decoded.
 #[derive(Clone)]
@@ -126,65 +129,85 @@ fn decode(image: &[u8], data: &Data, rows: &Rows<'_>) -> Decoded {
 }
 
 fn decode_ints(image: &[u8], ints: &Ints, rows: &Rows<'_>) -> Vec<i64> {
-    let mut out = Vec::with_capacity(rows.len());
     match rows {
-        Rows::List(list) => out.extend(list.iter().map(|row| ints.get(image, *row as usize))),
-        Rows::Run(run) => {
-            let mut values = [0; VECTOR];
-            each_vector(run, ints.len(), |vector, _, part| {
-                ints.unpack(image, vector, &mut values);
-                out.extend_from_slice(&values[part]);
-            });
-        }
+        Rows::List(list) => list
+            .iter()
+            .map(|row| ints.get(image, *row as usize))
+            .collect(),
+        Rows::Run(run) => ints.run(image, run),
     }
-    out
 }
 
 fn decode_floats(image: &[u8], decimal: &Decimal, rows: &Rows<'_>) -> Vec<f64> {
-    let mut out = Vec::with_capacity(rows.len());
     match rows {
-        Rows::List(list) => out.extend(list.iter().map(|row| decimal.get(image, *row as usize))),
+        Rows::List(list) => {
+            let get = |row: &u32| decimal.get(image, *row as usize);
+            list.iter().map(get).collect()
+        }
         Rows::Run(run) => {
+            let mut out = Vec::with_capacity(run.len());
             let mut values = [0.0; VECTOR];
-            each_vector(run, decimal.ints.len(), |vector, count, part| {
+            each_vector(run, |vector, part| {
+                let count = decimal.vector_len(vector);
                 decimal.unpack(image, vector, &mut values[..count]);
                 out.extend_from_slice(&values[part]);
             });
+            out
         }
-    }
-    out
-}
-
-/// The vectors that a run of `len` values lies in: which, how many values each has, and which of
-/// them are in the run.
-fn each_vector(run: &Range<usize>, len: usize, mut each: impl FnMut(usize, usize, Range<usize>)) {
-    for vector in run.start / VECTOR..run.end.div_ceil(VECTOR) {
-        let first = vector * VECTOR;
-        let count = (len - first).min(VECTOR);
-        let part = run.start.max(first) - first..run.end.min(first + count) - first;
-        each(vector, count, part);
     }
 }
 
 fn decode_strings(image: &[u8], strings: &Strings, rows: &Rows<'_>) -> Decoded {
-    let mut views = Vec::with_capacity(rows.len());
-    let mut buffers = Vec::new();
-    let mut bytes = Vec::new();
-    rows.each(|row| {
-        if bytes.len() >= BUFFER_BYTES_MAX {
-            buffers.push(Buffer::from_vec(std::mem::take(&mut bytes)));
+    let mut views = Views::with_capacity(rows.len());
+    match rows {
+        Rows::Run(run) => strings.each(image, run, |string| views.push(string)),
+        Rows::List(list) => {
+            let mut scratch = Vec::new();
+            for row in *list {
+                views.push(strings.get(image, *row as usize, &mut scratch));
+            }
         }
-        let start = bytes.len();
-        strings.append(image, row, &mut bytes);
-        let view = make_view(&bytes[start..], buffers.len() as u32, start as u32);
-        // Up to twelve bytes are in the view itself.
-        if bytes.len() - start <= 12 {
-            bytes.truncate(start);
+    }
+    views.finish()
+}
+
+/// Strings as Arrow has them: a view each, and buffers of those that are too long for a view.
+struct Views {
+    views: Vec<u128>,
+    buffers: Vec<Buffer>,
+    bytes: Vec<u8>,
+}
+
+impl Views {
+    fn with_capacity(strings: usize) -> Self {
+        Self {
+            views: Vec::with_capacity(strings),
+            buffers: Vec::new(),
+            bytes: Vec::new(),
         }
-        views.push(view);
-    });
-    buffers.push(Buffer::from_vec(bytes));
-    Decoded::Views { views, buffers }
+    }
+
+    fn push(&mut self, string: &[u8]) {
+        if string.len() <= VIEW_BYTES_MAX {
+            self.views.push(make_view(string, 0, 0));
+            return;
+        }
+        if self.bytes.len() >= BUFFER_BYTES_MAX {
+            let full = std::mem::take(&mut self.bytes);
+            self.buffers.push(Buffer::from_vec(full));
+        }
+        let (buffer, offset) = (self.buffers.len() as u32, self.bytes.len() as u32);
+        self.bytes.extend_from_slice(string);
+        self.views.push(make_view(string, buffer, offset));
+    }
+
+    fn finish(mut self) -> Decoded {
+        self.buffers.push(Buffer::from_vec(self.bytes));
+        Decoded::Views {
+            views: self.views,
+            buffers: self.buffers,
+        }
+    }
 }
 
 fn decode_dictionary(image: &[u8], dictionary: &Dictionary, rows: &Rows<'_>) -> Decoded {

@@ -54,7 +54,7 @@ impl Data {
     /// Appends a column in its shortest form.
     pub(super) fn encode(source: &Source<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        encode_plain(&source.values, out);
+        encode_plain(source.data_type, &source.values, out);
         // What is short already is not searched for repetitions.
         let bytes = out.len() - start;
         if bytes * 8 <= source.len() {
@@ -265,7 +265,7 @@ impl Data {
 }
 
 /// Appends the values without a dictionary.
-fn encode_plain(values: &Values<'_>, out: &mut Vec<u8>) {
+fn encode_plain(data_type: DataType, values: &Values<'_>, out: &mut Vec<u8>) {
     match values {
         Values::Nothing => out.push(NOTHING),
         Values::Ints(ints) => {
@@ -285,7 +285,7 @@ fn encode_plain(values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Values::Strings(strings) => {
             out.push(STRINGS);
-            Strings::encode(strings, out);
+            Strings::encode(strings, data_type.is_string(), out);
         }
     }
 }
@@ -298,12 +298,12 @@ fn encode_dictionary(source: &Source<'_>, out: &mut Vec<u8>) -> bool {
         Values::Ints(ints) => {
             let value = |n| Some(plain::int_value(data_type, n));
             let present = ints.iter().copied();
-            dictionary_of(present, value, out, Values::Ints)
+            dictionary_of(data_type, present, value, out, Values::Ints)
         }
         Values::Fixed { bytes, width } => {
             let value = |bytes| plain::fixed_value(data_type, bytes);
             let present = bytes.chunks_exact(*width);
-            dictionary_of(present, value, out, |distinct| Values::Fixed {
+            dictionary_of(data_type, present, value, out, |distinct| Values::Fixed {
                 bytes: distinct.concat(),
                 width: *width,
             })
@@ -313,7 +313,7 @@ fn encode_dictionary(source: &Source<'_>, out: &mut Vec<u8>) -> bool {
             let any = strings.iter().flatten().next().copied().unwrap_or(&[]);
             let value = |bytes| Some(ValueRef::Bytea(bytes));
             let present = strings.iter().map(|string| string.unwrap_or(any));
-            dictionary_of(present, value, out, |distinct| {
+            dictionary_of(data_type, present, value, out, |distinct| {
                 Values::Strings(distinct.into_iter().map(Some).collect())
             })
         }
@@ -321,6 +321,7 @@ fn encode_dictionary(source: &Source<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 fn dictionary_of<'v, T: Eq + Hash + Ord + Copy + 'v>(
+    data_type: DataType,
     values: impl ExactSizeIterator<Item = T> + Clone,
     value: impl Fn(T) -> Option<ValueRef<'v>>,
     out: &mut Vec<u8>,
@@ -345,7 +346,7 @@ fn dictionary_of<'v, T: Eq + Hash + Ord + Copy + 'v>(
     let codes: Vec<i64> = values.map(|item| code_of[&item]).collect();
     out.push(DICTIONARY);
     put_varint(out, distinct.len() as u64);
-    encode_plain(&as_values(distinct), out);
+    encode_plain(data_type, &as_values(distinct), out);
     Ints::encode(&codes, out);
     true
 }

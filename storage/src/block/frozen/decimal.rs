@@ -235,6 +235,11 @@ impl Decimal {
         self.positions.len > 0
     }
 
+    /// How many values a vector has.
+    pub(super) fn vector_len(&self, vector: usize) -> usize {
+        (self.ints.len() - vector * VECTOR).min(VECTOR)
+    }
+
     /// Unpacks a vector into `out`, which is as long as the vector.
     pub(super) fn unpack(&self, image: &[u8], vector: usize, out: &mut [f64]) {
         self.ints.unpack_scaled(image, vector, self.scale, out);
@@ -277,7 +282,7 @@ impl Decimal {
 }
 
 /// The float whose bits the bytes are; of 32 bits it is exact as 64, but for what kind of NaN it is.
-fn float(bytes: &[u8]) -> f64 {
+pub(super) fn float(bytes: &[u8]) -> f64 {
     match *bytes {
         [a, b, c, d] => f32::from_le_bytes([a, b, c, d]).into(),
         [a, b, c, d, e, f, g, h] => f64::from_le_bytes([a, b, c, d, e, f, g, h]),

@@ -104,6 +104,17 @@ impl Packed {
         count
     }
 
+    /// A run of the values.
+    pub(super) fn run(&self, image: &[u8], run: &Range<usize>) -> Vec<i64> {
+        let mut out = Vec::with_capacity(run.len());
+        let mut values = [0; VECTOR];
+        pack::each_vector(run, |vector, part| {
+            self.unpack(image, vector, &mut values);
+            out.extend_from_slice(&values[part]);
+        });
+        out
+    }
+
     /// Sets a flag for each value of a vector that lies in the range.
     fn flags(&self, image: &[u8], vector: usize, range: &RangeInclusive<i64>, flags: &mut [u8]) {
         let (packed, count) = self.vector(image, vector);
@@ -264,6 +275,22 @@ impl Ints {
                     },
                 );
                 count
+            }
+        }
+    }
+
+    /// A run of the values.
+    pub(super) fn run(&self, image: &[u8], run: &Range<usize>) -> Vec<i64> {
+        match self {
+            Self::Packed(packed) => packed.run(image, run),
+            Self::Runs { ends, values, .. } => {
+                let mut out = vec![0; run.len()];
+                if !run.is_empty() {
+                    each_run(image, ends, run.clone(), |of, rows| {
+                        out[rows].fill(values.get(image, of));
+                    });
+                }
+                out
             }
         }
     }

@@ -27,6 +27,7 @@ mod array;
 mod column;
 mod data;
 mod decimal;
+mod floats;
 mod image;
 mod ints;
 mod mask;

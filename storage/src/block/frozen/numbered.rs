@@ -86,16 +86,28 @@ impl Numbered {
 
     /// Appends the string that an integer is.
     pub(super) fn append_number(&self, number: i64, out: &mut Vec<u8>) {
-        let mut text = [b'0'; DIGITS_MAX + 1];
-        let mut start = text.len();
-        let mut rest = number.unsigned_abs();
-        while start > 0 && (rest > 0 || start == text.len()) {
-            start -= 1;
-            text[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        let digits = match self.digits {
+            0 => number.checked_ilog10().unwrap_or(0) as usize + 1,
+            digits => digits,
+        };
+        let start = out.len();
+        out.resize(start + digits, b'0');
+        write_digits(number, &mut out[start..]);
+    }
+}
+
+/// Writes the last digits of a number, as many as there is room for.
+pub(super) fn write_digits(number: i64, out: &mut [u8]) {
+    let mut rest = number.unsigned_abs();
+    // Two at a time: half as many divisions.
+    for pair in out.rchunks_mut(2) {
+        let two = (rest % 100) as u8;
+        rest /= 100;
+        if let [first, last] = pair {
+            (*first, *last) = (b'0' + two / 10, b'0' + two % 10);
+        } else {
+            pair[0] = b'0' + two % 10;
         }
-        let digits = self.digits.max(text.len() - start);
-        out.extend_from_slice(&text[text.len() - digits..]);
     }
 }
 

@@ -18,6 +18,7 @@
 //! one for this machine is chosen at run time.
 
 use super::simd::kernel;
+use std::ops::Range;
 
 /// Values in a vector.
 pub(super) const VECTOR: usize = 1024;
@@ -176,11 +177,7 @@ fn tail_bytes(width: usize, len: usize) -> usize {
 }
 
 /// Where a vector of `len` numbers in all lies among the packed bytes, and how many it has.
-pub(super) fn vector_at(
-    width: usize,
-    len: usize,
-    vector: usize,
-) -> (std::ops::Range<usize>, usize) {
+pub(super) fn vector_at(width: usize, len: usize, vector: usize) -> (Range<usize>, usize) {
     let start = vector * vector_bytes(width);
     let count = (len - vector * VECTOR).min(VECTOR);
     let bytes = match count {
@@ -188,6 +185,15 @@ pub(super) fn vector_at(
         fewer => tail_bytes(width, fewer),
     };
     (start..start + bytes, count)
+}
+
+/// The vectors that a run of values lies in: which, and which part of each.
+pub(super) fn each_vector(run: &Range<usize>, mut each: impl FnMut(usize, Range<usize>)) {
+    for vector in run.start / VECTOR..run.end.div_ceil(VECTOR) {
+        let first = vector * VECTOR;
+        let start = run.start.max(first) - first;
+        each(vector, start..(run.end - first).min(VECTOR));
+    }
 }
 
 /// Appends numbers, of which each fits `width` bits.

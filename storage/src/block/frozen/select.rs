@@ -12,7 +12,7 @@ use super::decimal::{self, Decimal};
 use super::ints::Ints;
 use super::mask::Mask;
 use super::pack::VECTOR;
-use super::{Frozen, plain};
+use super::{Frozen, floats, plain};
 use crate::value::{ColumnBounds, DataType, Value, ValueRef};
 use std::ops::{Bound, Range, RangeInclusive};
 
@@ -26,6 +26,8 @@ enum Test<'f> {
     /// Rows whose float, made of an integer in the range (if any is), is within the bounds;
     /// exceptions are compared with these.
     Floats(&'f Decimal, Option<RangeInclusive<i64>>, &'f ColumnBounds),
+    /// Rows whose float's key is in the range.
+    Keys(RangeInclusive<i64>),
     /// Rows whose value is within the bounds.
     Each(&'f ColumnBounds),
 }
@@ -94,6 +96,13 @@ impl Filter<'_> {
                     });
                     mask.keep_flagged(&flags);
                 }
+                Test::Keys(keys) => {
+                    let (mut values, mut flags) = ([0.0; VECTOR], [0; VECTOR]);
+                    let count = self.frozen.vector_len(vector);
+                    floats::unpack(image, &column.data, vector, &mut values[..count]);
+                    floats::flags(&values, keys, &mut flags);
+                    mask.keep_flagged(&flags);
+                }
                 Test::Each(bounds) => keep_each(image, column, bounds, vector, &mut mask),
             }
         }
@@ -137,10 +146,7 @@ fn test<'f>(image: &'f [u8], column: &'f Column, bounds: &'f ColumnBounds) -> Op
     if matches!(column.data, Data::Nothing) || is_outside(column, bounds) {
         return None;
     }
-    if matches!(
-        (&bounds.low, &bounds.high),
-        (Bound::Unbounded, Bound::Unbounded)
-    ) {
+    if is_inside(column, bounds) {
         return Some(Test::Present);
     }
     match &column.data {
@@ -185,7 +191,10 @@ fn test<'f>(image: &'f [u8], column: &'f Column, bounds: &'f ColumnBounds) -> Op
                 Some(Test::Range(ordered.ints(), range))
             }
         },
-        Data::Fixed { .. } => Some(Test::Each(bounds)),
+        Data::Fixed { .. } => match column.data_type {
+            DataType::Real | DataType::Double => floats::keys(bounds).map(Test::Keys),
+            _ => Some(Test::Each(bounds)),
+        },
     }
 }
 
@@ -203,6 +212,17 @@ fn is_outside(column: &Column, bounds: &ColumnBounds) -> bool {
         (Some(bloom), Some(value)) => !bloom.may_contain(hash(value)),
         _ => false,
     }
+}
+
+/// Whether the zone map says that every value is within the bounds.
+fn is_inside(column: &Column, bounds: &ColumnBounds) -> bool {
+    let known = |value: &Option<Value>, admits: &dyn Fn(ValueRef<'_>) -> bool| {
+        value.as_ref().is_some_and(|value| admits(value.as_ref()))
+    };
+    let above = known(&column.low, &|low| bounds.admits_from_below(low));
+    let below = known(&column.high, &|high| bounds.admits_from_above(high));
+    (above || matches!(bounds.low, Bound::Unbounded))
+        && (below || matches!(bounds.high, Bound::Unbounded))
 }
 
 /// The integers of a type that are within the bounds. `None` where there are none.

@@ -11,7 +11,7 @@
 //! The rest of a NULL is empty, or that of a neighbour.
 
 use super::ints::{Ints, Packed};
-use super::numbered::Numbered;
+use super::numbered::{Numbered, write_digits};
 use super::symbols::Symbols;
 use crate::codec::{DecodeError, Decoder, put_bytes, put_varint};
 use std::ops::Range;
@@ -47,9 +47,13 @@ struct Pieces {
 }
 
 impl Strings {
-    /// Appends strings; `None` is a NULL.
-    pub(super) fn encode(strings: &[Option<&[u8]>], out: &mut Vec<u8>) {
-        let (prefix, suffix) = common(strings);
+    /// Appends strings, which are UTF-8 if they are text; `None` is a NULL.
+    pub(super) fn encode(strings: &[Option<&[u8]>], is_text: bool, out: &mut Vec<u8>) {
+        let (mut prefix, mut suffix) = common(strings);
+        if is_text {
+            // A NULL is the two without a middle, and has to be text as well.
+            (prefix, suffix) = whole_chars(prefix, suffix);
+        }
         put_bytes(out, prefix);
         put_bytes(out, suffix);
         let middles: Vec<Option<&[u8]>> = strings
@@ -156,6 +160,47 @@ impl Strings {
         out.extend_from_slice(&image[self.suffix.clone()]);
     }
 
+    /// Gives a run of the strings, one after the other.
+    pub(super) fn each(&self, image: &[u8], run: &Range<usize>, mut each: impl FnMut(&[u8])) {
+        let suffix = &image[self.suffix.clone()];
+        let mut text = image[self.prefix.clone()].to_vec();
+        let prefix = text.len();
+        match &self.middles {
+            Middles::Plain(pieces) if prefix == 0 && suffix.is_empty() => {
+                pieces.each(image, run, each);
+            }
+            Middles::Plain(pieces) => pieces.each(image, run, |piece| {
+                text.truncate(prefix);
+                text.extend_from_slice(piece);
+                text.extend_from_slice(suffix);
+                each(&text);
+            }),
+            Middles::Symbols(pieces, symbols) => pieces.each(image, run, |piece| {
+                text.truncate(prefix);
+                symbols.append(piece, &mut text);
+                text.extend_from_slice(suffix);
+                each(&text);
+            }),
+            Middles::Numbered(numbered) if numbered.digits > 0 => {
+                let digits = prefix..prefix + numbered.digits;
+                text.resize(digits.end, b'0');
+                text.extend_from_slice(suffix);
+                for number in numbered.ints.run(image, run) {
+                    write_digits(number, &mut text[digits.clone()]);
+                    each(&text);
+                }
+            }
+            Middles::Numbered(numbered) => {
+                for number in numbered.ints.run(image, run) {
+                    text.truncate(prefix);
+                    numbered.append_number(number, &mut text);
+                    text.extend_from_slice(suffix);
+                    each(&text);
+                }
+            }
+        }
+    }
+
     /// Where strings are integers in the order of the strings: these, of which there can be
     /// `numbers`, and the string that each is.
     pub(super) fn as_ints<'s>(&'s self, image: &'s [u8]) -> Option<OrderedInts<'s>> {
@@ -241,6 +286,14 @@ impl Pieces {
         in_order && start == self.bytes.len() as i64
     }
 
+    fn each(&self, image: &[u8], run: &Range<usize>, mut each: impl FnMut(&[u8])) {
+        let bytes = &image[self.bytes.clone()];
+        let offsets = self.offsets.run(image, &(run.start..run.end + 1));
+        for piece in offsets.windows(2) {
+            each(&bytes[piece[0] as usize..piece[1] as usize]);
+        }
+    }
+
     fn get<'i>(&self, image: &'i [u8], index: usize) -> &'i [u8] {
         let start = self.offsets.get(image, index) as usize;
         let end = self.offsets.get(image, index + 1) as usize;
@@ -259,6 +312,17 @@ fn common_part(decoder: &mut Decoder<'_>) -> Result<Range<usize>, DecodeError> {
             found: len.to_string(),
         }),
     }
+}
+
+/// The parts without the beginning and the end of a character that goes on in the middle.
+fn whole_chars<'s>(prefix: &'s [u8], suffix: &'s [u8]) -> (&'s [u8], &'s [u8]) {
+    let whole = match std::str::from_utf8(prefix) {
+        Ok(_) => prefix.len(),
+        Err(error) => error.valid_up_to(),
+    };
+    let goes_on = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
+    let rest = suffix.iter().take_while(goes_on).count();
+    (&prefix[..whole], &suffix[rest..])
 }
 
 /// The longest prefix and suffix that all strings have and that do not overlap in any.
@@ -290,7 +354,7 @@ mod tests {
             .map(|s| s.as_ref().map(String::as_bytes))
             .collect();
         let mut out = Vec::new();
-        Strings::encode(&bytes, &mut out);
+        Strings::encode(&bytes, true, &mut out);
         let mut decoder = Decoder::new(&out);
         let encoded = Strings::parse(&mut decoder, strings.len()).unwrap();
         decoder.finish().unwrap();
@@ -301,6 +365,13 @@ mod tests {
                 assert_eq!(encoded.get(&out, index, &mut scratch), string.as_bytes());
             }
         }
+        let mut rest = strings.iter().skip(1);
+        encoded.each(&out, &(1..strings.len()), |bytes| {
+            if let Some(string) = rest.next().expect("one each") {
+                assert_eq!(bytes, string.as_bytes());
+            }
+        });
+        assert!(rest.next().is_none());
         (out, encoded)
     }
 
@@ -346,6 +417,19 @@ mod tests {
             }));
             assert!(!matches!(encoded.middles, Middles::Numbered(_)), "{odd:?}");
         }
+    }
+
+    /// Two letters share their first byte, and a NULL has no middle: it was half a letter.
+    #[test]
+    fn common_parts_are_whole_characters() {
+        let strings = ["é|à", "è|ā", "ê|\u{90a0}"].map(|s| Some(s.to_owned()));
+        let (bytes, encoded) = encoded(&[strings.as_slice(), &[None]].concat());
+        for part in [encoded.prefix.clone(), encoded.suffix.clone()] {
+            assert!(std::str::from_utf8(&bytes[part]).is_ok());
+        }
+        let mut scratch = Vec::new();
+        let null = encoded.get(&bytes, 3, &mut scratch);
+        assert!(std::str::from_utf8(null).is_ok());
     }
 
     #[test]

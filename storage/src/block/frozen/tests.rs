@@ -107,6 +107,13 @@ fn numbered(data_type: DataType, n: i64) -> Value {
             micros: n,
         }),
         DataType::Uuid => Value::Uuid(u128::from(n as u64).to_le_bytes()),
+        // Two-byte letters of which half is common, words, numbers.
+        DataType::Varchar(_) => Value::Text(format!("{}|{}", ["é", "è", "ê"][n as usize % 3], n)),
+        DataType::Char(_) => {
+            let words = ["shark", "whale", "the", "\0", "", "remora"];
+            let word = |by: i64| words[(n / by) as usize % words.len()];
+            Value::Text([word(1), word(5), word(3), word(2), word(7)].join(" "))
+        }
         _ => Value::Text(format!("user{:07}@example.com", n.rem_euclid(10_000_000))),
     }
 }

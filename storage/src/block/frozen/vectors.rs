@@ -25,13 +25,13 @@
 //! # Ok::<(), remora_storage::Error>(())
 //! ```
 
-use super::Frozen;
 use super::data::Data;
 use super::mask::Mask;
 use super::pack::VECTOR;
 use super::plain;
+use super::{Frozen, floats};
 use crate::ids::ColumnId;
-use crate::value::{DataType, ValueRef};
+use crate::value::DataType;
 
 impl Frozen {
     /// Rows of a vector; the last one of a block may have fewer.
@@ -69,22 +69,7 @@ impl Frozen {
             return false;
         };
         let out = &mut out[..self.vector_len(vector)];
-        if let Data::Decimal(decimal) = &column.data {
-            decimal.unpack(&self.image, vector, out);
-            return true;
-        }
-        let mut scratch = Vec::new();
-        for (at, out) in out.iter_mut().enumerate() {
-            let row = vector * VECTOR + at;
-            let value = column
-                .data
-                .value(&self.image, column.data_type, row, &mut scratch);
-            *out = match value {
-                ValueRef::Real(value) => value.into(),
-                ValueRef::Double(value) => value,
-                _ => 0.0,
-            };
-        }
+        floats::unpack(&self.image, &column.data, vector, out);
         true
     }
 
