@@ -9,6 +9,7 @@
 //! same pass that checks that every value can be read. So it can never disagree with them.
 
 use super::data::Data;
+use super::derive::Derived;
 use super::mask::Mask;
 use super::pack::VECTOR;
 use super::plain;
@@ -17,14 +18,8 @@ use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::ids::ColumnId;
 use crate::succinct::Bloom;
 use crate::value::{DataType, Value, ValueRef};
-use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-
-/// A zone map keeps strings up to this long, and nothing of longer ones.
-const ZONE_BYTES_MAX: usize = 64;
-/// A bloom filter must cost at most a quarter of this many bits a row to pay.
-const BLOOM_WIDTH_MIN: usize = Bloom::BITS_PER_KEY * 3;
 
 const HAS_NULLS: u8 = 1;
 
@@ -36,11 +31,7 @@ pub(super) struct Column {
     pub(super) data: Data,
     /// A bit for each row, set where it has a value; `None` where all have.
     valid: Option<Range<usize>>,
-    /// Nothing below, where known.
-    pub(super) low: Option<Value>,
-    /// Nothing above, where known.
-    pub(super) high: Option<Value>,
-    pub(super) bloom: Option<Bloom>,
+    pub(super) derived: Derived,
 }
 
 impl Column {
@@ -83,83 +74,30 @@ impl Column {
             data_type,
             data,
             valid,
-            low: None,
-            high: None,
-            bloom: None,
+            derived: Derived::default(),
         })
     }
 
     /// Whether all values can be read; if so, derives what follows from them.
     pub(super) fn derive(&mut self, image: &[u8], rows: usize) -> bool {
         let nothing = matches!(self.data, Data::Nothing);
-        if nothing != (self.count_valid(image, rows) == 0) {
+        let is_whole = nothing != self.is_any_valid(image, rows);
+        if !is_whole || !self.data.is_valid(image, self.data_type, rows) {
             return false;
         }
-        if !self.data.is_valid(image, self.data_type, rows) {
-            return false;
-        }
-        self.derive_zone(image, rows);
-        self.derive_bloom(image, rows);
+        self.derived = Derived::of(image, self, rows);
         true
     }
 
-    fn count_valid(&self, image: &[u8], rows: usize) -> usize {
-        (0..rows).filter(|row| self.is_valid(image, *row)).count()
+    fn is_any_valid(&self, image: &[u8], rows: usize) -> bool {
+        (0..rows).any(|row| self.is_valid(image, row))
     }
 
-    fn derive_zone(&mut self, image: &[u8], rows: usize) {
-        let (low, high) = match &self.data {
-            Data::Nothing => return,
-            // Values of a dictionary are in order.
-            Data::Dictionary(dictionary) => {
-                let at = |entry| {
-                    let mut scratch = Vec::new();
-                    let value = dictionary
-                        .values
-                        .value(image, self.data_type, entry, &mut scratch);
-                    value.to_owned()
-                };
-                (at(0), at(dictionary.entries - 1))
-            }
-            _ => self.least_and_greatest(image, rows),
-        };
-        self.low = Some(low).filter(is_short);
-        self.high = Some(high).filter(is_short);
-    }
-
-    fn least_and_greatest(&self, image: &[u8], rows: usize) -> (Value, Value) {
-        let (mut low, mut high) = (Value::Null, Value::Null);
-        let mut scratch = Vec::new();
-        for row in (0..rows).filter(|row| self.is_valid(image, *row)) {
-            let value = self.data.value(image, self.data_type, row, &mut scratch);
-            if low.is_null() || value.compare(low.as_ref()) == Some(Ordering::Less) {
-                low = value.to_owned();
-            }
-            if high.is_null() || value.compare(high.as_ref()) == Some(Ordering::Greater) {
-                high = value.to_owned();
-            }
-        }
-        (low, high)
-    }
-
-    /// A filter pays where it is small beside the values, and where nothing else answers as fast:
-    /// a dictionary is searched, integers are compared where they are packed.
-    fn derive_bloom(&mut self, image: &[u8], rows: usize) {
-        let bits = match &self.data {
-            Data::Strings(strings) => strings.width(rows),
-            Data::Fixed { width, .. } => width * 8,
-            _ => 0,
-        };
-        if bits < BLOOM_WIDTH_MIN {
-            return;
-        }
-        let mut bloom = Bloom::with_capacity(rows);
-        let mut scratch = Vec::new();
-        for row in (0..rows).filter(|row| self.is_valid(image, *row)) {
-            let value = self.data.value(image, self.data_type, row, &mut scratch);
-            bloom.insert(hash(value));
-        }
-        self.bloom = Some(bloom);
+    /// The rows of a vector of `count` rows that have a value.
+    pub(super) fn present(&self, image: &[u8], vector: usize, count: usize) -> Mask {
+        let mut mask = Mask::first(count);
+        self.clear_nulls(image, vector, &mut mask);
+        mask
     }
 
     /// Whether the row has a value.
@@ -208,16 +146,9 @@ impl Column {
             Some(Value::Bytea(bytes)) => bytes.capacity(),
             _ => 0,
         };
-        let bloom = self.bloom.as_ref().map_or(0, |_| Bloom::bytes_for(rows));
-        self.data.heap_bytes() + bloom + string(&self.low) + string(&self.high)
-    }
-}
-
-fn is_short(value: &Value) -> bool {
-    match value {
-        Value::Text(text) => text.len() <= ZONE_BYTES_MAX,
-        Value::Bytea(bytes) => bytes.len() <= ZONE_BYTES_MAX,
-        _ => true,
+        let Derived { low, high, bloom } = &self.derived;
+        let bloom = bloom.as_ref().map_or(0, |_| Bloom::bytes_for(rows));
+        self.data.heap_bytes() + bloom + string(low) + string(high)
     }
 }
 
@@ -229,7 +160,7 @@ pub(super) fn hash(value: ValueRef<'_>) -> u64 {
         ValueRef::Double(v) => float_bits(v).hash(&mut hasher),
         ValueRef::Numeric(v) => v.hash(&mut hasher),
         ValueRef::Interval(v) => v.hash(&mut hasher),
-        ValueRef::Text(v) => v.hash(&mut hasher),
+        ValueRef::Text(v) => v.as_bytes().hash(&mut hasher),
         ValueRef::Bytea(v) => v.hash(&mut hasher),
         ValueRef::Uuid(v) => v.hash(&mut hasher),
         ValueRef::Boolean(v) => v.hash(&mut hasher),

@@ -131,10 +131,7 @@ impl Data {
                 DataType::Real => ValueRef::Real(decimal.get(image, index) as f32),
                 _ => ValueRef::Double(decimal.get(image, index)),
             }),
-            Self::Fixed { at, width } => {
-                let bytes = &image[at.clone()][index * width..][..*width];
-                plain::fixed_value(data_type, bytes)
-            }
+            Self::Fixed { .. } => self.fixed(image, data_type, index),
             Self::Strings(strings) => {
                 plain::bytes_value(data_type, strings.get(image, index, scratch))
             }
@@ -145,25 +142,39 @@ impl Data {
         }
     }
 
+    /// Value `index` of values that are fixed bytes.
+    pub(super) fn fixed(
+        &self,
+        image: &[u8],
+        data_type: DataType,
+        index: usize,
+    ) -> Option<ValueRef<'static>> {
+        let Self::Fixed { at, width } = self else {
+            return None;
+        };
+        plain::fixed_value(data_type, &image[at.clone()][index * width..][..*width])
+    }
+
     /// Whether every one of `len` values can be read. Values must be valid before they are read.
     pub(super) fn is_valid(&self, image: &[u8], data_type: DataType, len: usize) -> bool {
         match self {
             Self::Nothing => true,
             Self::Ints(ints) => {
                 let range = plain::int_range(data_type).expect("`parse` checked");
-                ints.is_valid(image) && (0..len).all(|at| range.contains(&ints.get(image, at)))
+                ints.is_within(image, &range)
             }
             Self::Decimal(decimal) => decimal.is_valid(image, len),
             Self::Fixed { at, width } => image[at.clone()]
                 .chunks_exact(*width)
                 .all(|bytes| plain::fixed_value(data_type, bytes).is_some()),
             Self::Strings(strings) => {
-                let mut scratch = Vec::new();
-                strings.is_valid(image, len)
-                    && (0..len).all(|at| {
-                        let bytes = strings.get(image, at, &mut scratch);
-                        plain::bytes_value(data_type, bytes).is_some()
-                    })
+                let mut valid = strings.is_valid(image, len);
+                if valid {
+                    strings.each(image, &(0..len), |string| {
+                        valid &= plain::bytes_value(data_type, string).is_some();
+                    });
+                }
+                valid
             }
             Self::Dictionary(dictionary) => dictionary.is_valid(image, data_type),
         }
@@ -208,10 +219,9 @@ impl Dictionary {
     }
 
     fn is_valid(&self, image: &[u8], data_type: DataType) -> bool {
-        let codes = 0..self.entries as i64;
+        let codes = 0..=self.entries as i64 - 1;
         self.values.is_valid(image, data_type, self.entries)
-            && self.codes.is_valid(image)
-            && (0..self.codes.len()).all(|at| codes.contains(&self.codes.get(image, at)))
+            && self.codes.is_within(image, &codes)
             && self.is_sorted(image, data_type)
     }
 

@@ -215,10 +215,7 @@ impl Decimal {
             let after = std::mem::replace(&mut least, position.saturating_add(1));
             (after..len as i64).contains(&position)
         });
-        let limits = -INTEGER_MAX..=INTEGER_MAX;
-        in_order
-            && self.ints.is_valid(image)
-            && (0..len).all(|at| limits.contains(&self.ints.get(image, at)))
+        in_order && self.ints.is_within(image, &(-INTEGER_MAX..=INTEGER_MAX))
     }
 
     /// Value `index`.

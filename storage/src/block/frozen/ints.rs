@@ -230,17 +230,34 @@ impl Ints {
         }
     }
 
-    /// Whether runs end one after the other, the last one where the column does.
-    pub(super) fn is_valid(&self, image: &[u8]) -> bool {
-        let Self::Runs { ends, len, .. } = self else {
-            return true;
-        };
-        let mut before = 0;
-        let rising = (0..ends.len).all(|run| {
-            let end = ends.get(image, run);
-            std::mem::replace(&mut before, end) < end
+    /// Whether all values are in the range, and none is beyond what 64 bits hold; whether runs end
+    /// one after the other, the last one where the column does.
+    pub(super) fn is_within(&self, image: &[u8], range: &RangeInclusive<i64>) -> bool {
+        let mut least = *range.start();
+        match self {
+            Self::Packed(packed) if packed.step == 0 => least = least.max(packed.base),
+            Self::Packed(_) => {}
+            Self::Runs { ends, len, .. } => {
+                if !are_ends(image, ends, *len) {
+                    return false;
+                }
+            }
+        }
+        let range = least..=*range.end();
+        let mut within = true;
+        self.each(image, |_, values| {
+            within &= values.iter().all(|n| range.contains(n))
         });
-        rising && before == *len as i64
+        within
+    }
+
+    /// Gives all values, a vector at a time.
+    pub(super) fn each(&self, image: &[u8], mut each: impl FnMut(usize, &[i64])) {
+        let mut values = [0; VECTOR];
+        for vector in 0..self.len().div_ceil(VECTOR) {
+            let count = self.unpack(image, vector, &mut values);
+            each(vector, &values[..count]);
+        }
     }
 
     /// How many values there are.
@@ -343,6 +360,15 @@ impl Ints {
     }
 }
 
+fn are_ends(image: &[u8], ends: &Packed, len: usize) -> bool {
+    let mut before = 0;
+    let rising = (0..ends.len).all(|run| {
+        let end = ends.get(image, run);
+        std::mem::replace(&mut before, end) < end
+    });
+    rising && before == len as i64
+}
+
 /// Where runs of equal values end, and their values.
 fn runs_of(values: &[i64]) -> (Vec<i64>, Vec<i64>) {
     let mut end = 0;
@@ -396,7 +422,7 @@ mod tests {
         let mut decoder = Decoder::new(&bytes);
         let ints = Ints::parse(&mut decoder, values.len()).unwrap();
         decoder.finish().unwrap();
-        assert!(ints.is_valid(&bytes));
+        assert!(ints.is_within(&bytes, &(i64::MIN..=i64::MAX)));
         (bytes, ints)
     }
 

@@ -27,6 +27,7 @@ mod array;
 mod column;
 mod data;
 mod decimal;
+mod derive;
 mod floats;
 mod image;
 mod ints;
@@ -50,6 +51,7 @@ pub use select::Filter;
 use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::error::{Error, Result};
 use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
+use crate::limits::COLUMNS_MAX;
 use crate::pool::{Owner, Pool, Reservation};
 use crate::succinct::BitVector;
 use crate::value::{DataType, ValueRef};
@@ -213,7 +215,11 @@ impl Parsed {
         }
         let live = read_live(&mut decoder)?;
         let rows = live.ones();
+        let offset = decoder.offset();
         let count = decoder.count(1)?;
+        if count > COLUMNS_MAX {
+            return Err(damage(offset, "columns of a table", count));
+        }
         let mut columns: Vec<Column> = Vec::new();
         for _ in 0..count {
             let offset = decoder.offset();

@@ -64,9 +64,8 @@ impl Numbered {
     }
 
     /// Whether all integers have so many digits.
-    pub(super) fn is_valid(&self, image: &[u8], len: usize) -> bool {
-        let numbers = self.numbers();
-        self.ints.is_valid(image) && (0..len).all(|at| numbers.contains(&self.ints.get(image, at)))
+    pub(super) fn is_valid(&self, image: &[u8]) -> bool {
+        self.ints.is_within(image, &self.numbers())
     }
 
     /// The integers that are strings of this column.

@@ -203,12 +203,12 @@ fn is_outside(column: &Column, bounds: &ColumnBounds) -> bool {
     let known = |value: &Option<Value>, admits: &dyn Fn(ValueRef<'_>) -> bool| {
         value.as_ref().is_some_and(|value| !admits(value.as_ref()))
     };
-    if known(&column.high, &|high| bounds.admits_from_below(high))
-        || known(&column.low, &|low| bounds.admits_from_above(low))
+    if known(&column.derived.high, &|high| bounds.admits_from_below(high))
+        || known(&column.derived.low, &|low| bounds.admits_from_above(low))
     {
         return true;
     }
-    match (&column.bloom, bounds.point()) {
+    match (&column.derived.bloom, bounds.point()) {
         (Some(bloom), Some(value)) => !bloom.may_contain(hash(value)),
         _ => false,
     }
@@ -219,8 +219,8 @@ fn is_inside(column: &Column, bounds: &ColumnBounds) -> bool {
     let known = |value: &Option<Value>, admits: &dyn Fn(ValueRef<'_>) -> bool| {
         value.as_ref().is_some_and(|value| admits(value.as_ref()))
     };
-    let above = known(&column.low, &|low| bounds.admits_from_below(low));
-    let below = known(&column.high, &|high| bounds.admits_from_above(high));
+    let above = known(&column.derived.low, &|low| bounds.admits_from_below(low));
+    let below = known(&column.derived.high, &|high| bounds.admits_from_above(high));
     (above || matches!(bounds.low, Bound::Unbounded))
         && (below || matches!(bounds.high, Bound::Unbounded))
 }

@@ -117,7 +117,7 @@ impl Strings {
                 let is_valid = |index| Symbols::is_valid(pieces.get(image, index));
                 pieces.is_valid(image) && (0..len).all(is_valid)
             }
-            Middles::Numbered(numbered) => numbered.is_valid(image, len),
+            Middles::Numbered(numbered) => numbered.is_valid(image),
         }
     }
 

@@ -51,11 +51,7 @@ impl Frozen {
     pub fn present(&self, column: ColumnId, vector: usize) -> Mask {
         match self.column(column) {
             None => Mask::first(0),
-            Some(column) => {
-                let mut mask = Mask::first(self.vector_len(vector));
-                column.clear_nulls(&self.image, vector, &mut mask);
-                mask
-            }
+            Some(column) => column.present(&self.image, vector, self.vector_len(vector)),
         }
     }
 
