@@ -31,6 +31,7 @@ const KEYWORDS: &[&str] = &[
     "CHECK",
     "CHECKPOINT",
     "COMMIT",
+    "COMPACT",
     "CONSTRAINT",
     "COPY",
     "CREATE",

@@ -74,6 +74,7 @@ pub(crate) fn bind(
     binder.parameters.resize(parsed.parameters, None);
     let (statement, tag) = match &parsed.syntax {
         Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
+        Syntax::Compact(table) => (binder.compact(table.as_ref())?, "COMPACT"),
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
     let resolved = binder.parameters.into_iter();

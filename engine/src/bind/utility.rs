@@ -70,6 +70,15 @@ impl Binder<'_> {
         };
         Ok((LogicalStatement::Done(statement), tag))
     }
+
+    /// COMPACT, of a table or of all.
+    pub(super) fn compact(&self, table: Option<&ast::ObjectName>) -> Result<LogicalStatement> {
+        let entry = table
+            .map(|table| self.table(&name::relation(table)?, name::object_place(table)))
+            .transpose()?;
+        let id = entry.map(|entry| entry.def.id);
+        Ok(LogicalStatement::Done(Statement::Compact(id)))
+    }
 }
 
 /// READ ONLY, READ WRITE or neither; the levels that snapshot isolation satisfies are accepted.

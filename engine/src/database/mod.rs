@@ -4,9 +4,9 @@ mod options;
 
 pub use options::Options;
 
-use crate::error::Result;
+use crate::error::{Error, Result, state};
 use crate::session::Connection;
-use remora_storage::store::{CheckpointReport, RecoveryReport};
+use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
 use remora_storage::{Durability, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,6 +107,38 @@ impl Database {
     /// 58030 and 53100 of the disk; the database is as before then.
     pub fn checkpoint(&self) -> Result<CheckpointReport> {
         Ok(self.store.checkpoint()?)
+    }
+
+    /// Encodes the full blocks of a table, or of all tables, without their deleted rows, so that
+    /// their memory comes back. In the background the same happens to blocks that nobody changes or
+    /// that have lost many rows. Others read and write meanwhile.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// db.connect()?.execute("CREATE TABLE t (k INTEGER)", [])?;
+    /// let report = db.compact(Some("t"))?;
+    /// assert_eq!((report.rows, report.bytes), (0, 0));
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 42P01 where there is no such table; 53200 where not one block could be encoded for lack of
+    /// memory.
+    pub fn compact(&self, table: Option<&str>) -> Result<Compacted> {
+        let catalog = self.store.catalog();
+        let id = match table {
+            Some(name) => match catalog.table(name) {
+                Some(entry) => Some(entry.def.id),
+                None => {
+                    return Err(Error::new(
+                        state::UNDEFINED_TABLE,
+                        format!("relation \"{name}\" does not exist"),
+                    ));
+                }
+            },
+            None => None,
+        };
+        Ok(self.store.compact(id)?)
     }
 
     /// Closes the database for all its clones and connections. Open transactions are lost.

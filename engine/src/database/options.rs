@@ -1,6 +1,7 @@
 //! How a database is opened.
 
 use remora_storage::{Durability, StoreOptions};
+use std::time::Duration;
 
 /// How a database is opened; made by [`Options::new`] and changed by its methods.
 ///
@@ -35,6 +36,14 @@ impl Options {
     #[must_use]
     pub fn max_memory(mut self, bytes: u64) -> Self {
         self.store.max_memory = Some(bytes);
+        self
+    }
+
+    /// How long nobody must have changed a block of rows for the background to encode it, so that it
+    /// takes less memory; 10 seconds by default, `Duration::MAX` for never.
+    #[must_use]
+    pub fn freeze_after(mut self, quiet: Duration) -> Self {
+        self.store.freeze_after = Some(quiet);
         self
     }
 }

@@ -19,7 +19,8 @@ pub(crate) use error::{place, refuse};
 use crate::error::Result;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// One statement, parsed.
@@ -38,6 +39,8 @@ pub(crate) enum Syntax {
     Statement(Box<ast::Statement>),
     /// CHECKPOINT, which it does not.
     Checkpoint,
+    /// COMPACT, of one table or of all, likewise.
+    Compact(Option<ast::ObjectName>),
 }
 
 impl Parsed {
@@ -80,38 +83,45 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Parsed> {
     depth::check(tokens)?;
     let (tokens, parameters) = token::number_placeholders(tokens)?;
-    if is_checkpoint(&tokens) {
-        return Ok(Parsed {
-            syntax: Syntax::Checkpoint,
-            parameters,
-        });
-    }
     let mut parser = parser(tokens.clone());
-    let statement = parser
-        .parse_statement()
-        .and_then(|statement| match &parser.peek_token_ref().token {
-            Token::EOF => Ok(statement),
+    let syntax = parse_syntax(&mut parser)
+        .and_then(|syntax| match &parser.peek_token_ref().token {
+            Token::EOF => Ok(syntax),
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         })
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
-    Ok(Parsed {
-        syntax: Syntax::Statement(Box::new(statement)),
-        parameters,
-    })
+    Ok(Parsed { syntax, parameters })
+}
+
+fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
+    if take_word(parser, "checkpoint") {
+        return Ok(Syntax::Checkpoint);
+    }
+    if take_word(parser, "compact") {
+        let table = match parser.parse_keyword(Keyword::TABLE) {
+            true => Some(parser.parse_object_name(false)?),
+            false => None,
+        };
+        return Ok(Syntax::Compact(table));
+    }
+    let statement = parser.parse_statement()?;
+    Ok(Syntax::Statement(Box::new(statement)))
+}
+
+/// Steps over a word that the grammar's crate has no keyword for, if it comes next.
+fn take_word(parser: &mut Parser<'_>, wanted: &str) -> bool {
+    let found = matches!(&parser.peek_token_ref().token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted));
+    if found {
+        parser.advance_token();
+    }
+    found
 }
 
 fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
     Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(depth::NESTING_MAX)
         .with_tokens_with_locations(tokens)
-}
-
-fn is_checkpoint(tokens: &[TokenWithSpan]) -> bool {
-    let mut words = tokens.iter().filter(|token| !is_space(token));
-    let first = words.next().map(|token| &token.token);
-    let is_word = matches!(first, Some(Token::Word(word))
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("checkpoint"));
-    is_word && words.next().is_none()
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {

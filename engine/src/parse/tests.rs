@@ -71,6 +71,20 @@ fn checkpoint_is_a_statement() {
         Syntax::Checkpoint
     ));
     assert_eq!(error("CHECKPOINT now").0, "42601");
+    assert_eq!(error("\"checkpoint\"").0, "42601");
+}
+
+#[test]
+fn compact_takes_one_table_or_all() {
+    let table = |sql: &str| match &parse(sql).unwrap()[0].syntax {
+        Syntax::Compact(table) => table.as_ref().map(ToString::to_string),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(table("COMPACT"), None);
+    assert_eq!(table("compact table \"T\";"), Some("\"T\"".to_owned()));
+    for wrong in ["COMPACT t", "COMPACT TABLE", "COMPACT TABLE t, u"] {
+        assert_eq!(error(wrong).0, "42601", "{wrong}");
+    }
 }
 
 /// Whatever is written, the answer is an error and not the end of the process.
@@ -116,7 +130,7 @@ fn deep_and_long_texts_are_errors() {
 fn strings_with_a_line_break_between_them_are_one() {
     let text = |sql: &str| match &parse(sql).unwrap()[0].syntax {
         Syntax::Statement(statement) => statement.to_string(),
-        Syntax::Checkpoint => String::new(),
+        Syntax::Checkpoint | Syntax::Compact(_) => String::new(),
     };
     assert_eq!(text("SELECT 'a'\n  'b' -- c\n 'd'"), "SELECT 'abd'");
     assert_eq!(text("SELECT E'a'\n'b'"), "SELECT E'ab'");

@@ -54,6 +54,8 @@ pub enum Statement {
     Rollback,
     /// CHECKPOINT
     Checkpoint,
+    /// COMPACT of a table, or of all.
+    Compact(Option<TableId>),
     /// SET, RESET of a setting: name and value as text.
     Set {
         /// Of what.
@@ -211,6 +213,13 @@ impl Statement {
             Self::PointSelect(point) => Some(point.schema.clone()),
             Self::Explain(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),
+            Self::Compact(_) => {
+                let count = |name: &str| super::Field {
+                    name: name.into(),
+                    data_type: DataType::BigInt,
+                };
+                Some(vec![count("rows_moved"), count("bytes_freed")])
+            }
             _ => None,
         }
     }

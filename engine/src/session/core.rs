@@ -20,7 +20,7 @@ use crate::parse::Parsed;
 use crate::plan::Statement;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::{Durability, Store, Value};
+use remora_storage::{Durability, Store, TableId, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -140,6 +140,7 @@ impl Session {
                 Ok(Done::default())
             }
             Statement::Checkpoint => self.checkpoint().map(nothing),
+            Statement::Compact(table) => self.compact(*table),
             Statement::Set { name, value } => self.set(name, value.as_deref()).map(nothing),
             Statement::Show(name) => self
                 .show(name)
@@ -227,14 +228,29 @@ impl Session {
     }
 
     fn checkpoint(&mut self) -> Result<()> {
-        if !matches!(self.block, TransactionBlock::Idle) {
-            return Err(Error::new(
-                state::ACTIVE_SQL_TRANSACTION,
-                "CHECKPOINT cannot run inside a transaction block",
-            ));
-        }
+        self.refuse_in_block("CHECKPOINT")?;
         self.store.checkpoint()?;
         Ok(())
+    }
+
+    /// One row: rows moved, bytes freed. A transaction's own snapshot would hold back what it is to
+    /// give back.
+    fn compact(&mut self, table: Option<TableId>) -> Result<Done> {
+        self.refuse_in_block("COMPACT")?;
+        let compacted = self.store.compact(table)?;
+        let count = |count: u64| Value::BigInt(i64::try_from(count).unwrap_or(i64::MAX));
+        let row = vec![count(compacted.rows), count(compacted.bytes)];
+        Ok(Done::list(vec![row]))
+    }
+
+    fn refuse_in_block(&self, statement: &str) -> Result<()> {
+        if matches!(self.block, TransactionBlock::Idle) {
+            return Ok(());
+        }
+        Err(Error::new(
+            state::ACTIVE_SQL_TRANSACTION,
+            format!("{statement} cannot run inside a transaction block"),
+        ))
     }
 
     fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {

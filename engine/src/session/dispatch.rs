@@ -122,6 +122,7 @@ pub(super) fn run(
         | Statement::Commit
         | Statement::Rollback
         | Statement::Checkpoint
+        | Statement::Compact(_)
         | Statement::Set { .. }
         | Statement::Show(_) => unreachable!("the session itself runs these"),
     }

@@ -13,6 +13,7 @@
 )]
 
 mod churn;
+mod compact;
 mod frozen;
 mod index;
 mod options;
@@ -60,6 +61,11 @@ const BENCHES: &[Bench] = &[
         "frozen",
         "frozen columns beside plain Arrow arrays: bytes, scans, points",
         frozen::run,
+    ),
+    (
+        "compact",
+        "bytes a row, hot and frozen; what compaction gives back beside readers and writers",
+        compact::run,
     ),
 ];
 

@@ -57,10 +57,13 @@ use super::image;
 use super::row::RowRef;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
-use crate::ids::{Slot, Timestamp};
+use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Head, Registration, Stamp, StampKind};
+use crate::pool::Owner;
 use crate::succinct::BitVector;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::value::DataType;
+use arrow_array::ArrayRef;
 use std::sync::Arc;
 
 /// What a block is to become.
@@ -161,12 +164,7 @@ impl Block {
     }
 
     fn freeze(&self, states: &States<'_>, horizon: Timestamp) -> Result<Self> {
-        let fields = self.layout.fields().iter();
-        let columns = fields.map(|field| {
-            let array = gather(&states.rows, field.column, field.data_type);
-            (field.column, field.data_type, array)
-        });
-        let columns: Vec<_> = columns.collect();
+        let columns = self.gather_all(states)?;
         let live = BitVector::from_words(states.live.clone(), self.capacity());
         let live = live.expect("a bit for each slot");
         let frozen = Frozen::build(&self.pool, &live, &columns)?;
@@ -176,6 +174,21 @@ impl Block {
             at: horizon,
         });
         self.built(base, states, horizon)
+    }
+
+    /// All columns as arrays. Their memory is reserved while they are made, and by the encoder from
+    /// then on.
+    fn gather_all(&self, states: &States<'_>) -> Result<Vec<(ColumnId, DataType, ArrayRef)>> {
+        let strings = self.heap.get().map_or(0, |heap| heap.bytes());
+        let bytes = states.rows.len() * (self.layout.stride() + size_of::<RowRef<'_>>()) + strings;
+        let ledger = self.pool.ledger();
+        let _scratch = ledger.reserve_emergency(Owner::Table, bytes as u64)?;
+        let fields = self.layout.fields().iter();
+        let columns = fields.map(|field| {
+            let array = gather(&states.rows, field.column, field.data_type);
+            (field.column, field.data_type, array)
+        });
+        Ok(columns.collect())
     }
 
     fn thaw(&self, states: &States<'_>, horizon: Timestamp) -> Result<Self> {

@@ -12,9 +12,11 @@
 //! - it is hot, has not been changed for a while, and is either cold (for as long as the store is
 //!   told to wait) or has lost more than [`FRAGMENTED`] of its rows;
 //! - it is frozen and has lost that share of its rows since: it is frozen again without them;
-//! - it is frozen and that share of its rows was changed since: it is thawed, because a frozen row
-//!   is never folded, so each changed one keeps a version over it, and because a block that changes
-//!   so much is not cold. When it is quiet again it freezes again.
+//! - it is frozen and that share of its rows was changed since. A frozen row is never folded, so each
+//!   changed one keeps a version over it. The block is thawed, because one that changes so much is
+//!   not cold, and is frozen again when it is; but a block with many dead slots would waste their
+//!   memory when hot, so that one stays frozen, and is frozen again without the versions as soon as
+//!   it is left alone for a while.
 //!
 //! Each step deals with one block under the collector's lock, which is let go of between two. Readers
 //! and writers go on (`block::switch`).
@@ -35,10 +37,6 @@ use std::time::{Duration, Instant};
 const DRAIN_WRITES: usize = 1 << 16;
 /// A block is rebuilt when more than this part of its rows, in percent, is dead or changed.
 const FRAGMENTED: usize = 30;
-/// How long a fragmented block must have been left alone.
-const QUIET: Duration = Duration::from_secs(1);
-/// How often the clock is looked at.
-const SAMPLE: Duration = Duration::from_millis(250);
 
 /// What compaction came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,12 +59,16 @@ pub enum Wish {
     },
     /// All that can get smaller.
     All,
+    /// All that are frozen, to see that nobody notices.
+    #[cfg(test)]
+    Thaw,
 }
 
 impl Wish {
     /// What a block should become.
     pub(super) fn of(self, block: &BlockState) -> Option<Rebuild> {
-        let is_fragment = |rows: usize| rows * 100 > block.room * FRAGMENTED;
+        let is_much = |part: usize, of: usize| part * 100 > of * FRAGMENTED;
+        let is_fragment = |rows: usize| is_much(rows, block.room);
         let lost = block.room.saturating_sub(block.live);
         match self {
             Self::All => {
@@ -74,12 +76,17 @@ impl Wish {
                     !block.frozen || lost > 0 || block.unsettled > 0 || block.has_old_heap;
                 smaller.then_some(Rebuild::Frozen)
             }
+            #[cfg(test)]
+            Self::Thaw => block.frozen.then_some(Rebuild::Hot),
             Self::Due { quiet, .. } if block.frozen => {
                 // Deletions are counted as changes until they are collected.
-                if is_fragment(block.unsettled) && !block.has_old_heap {
+                let is_changed = is_fragment(block.unsettled);
+                let is_full = !is_much(block.slots - block.live, block.slots);
+                if is_changed && is_full && !block.has_old_heap {
                     return Some(Rebuild::Hot);
                 }
-                let again = is_fragment(lost) || (block.has_old_heap && block.last_change <= quiet);
+                let is_quiet = block.last_change <= quiet;
+                let again = is_fragment(lost) || (is_quiet && (is_changed || block.has_old_heap));
                 again.then_some(Rebuild::Frozen)
             }
             Self::Due { quiet, cold } => {
@@ -91,39 +98,40 @@ impl Wish {
     }
 }
 
-/// What the clock said at some moments, to tell how long ago a commit was.
-#[derive(Debug, Default)]
-pub struct Ages(VecDeque<(Instant, Timestamp)>);
+/// Tells what the clock said a certain time ago, roughly.
+#[derive(Debug)]
+pub struct Age {
+    ago: Duration,
+    samples: VecDeque<(Instant, Timestamp)>,
+}
 
-impl Ages {
-    /// Notes what the clock says now, unless it was noted just before; keeps what is needed to look
-    /// back as far as `longest`. Returns whether it was noted.
-    pub fn sample(&mut self, now: Instant, clock: Timestamp, longest: Duration) -> bool {
-        let is_late = |last: &(Instant, Timestamp)| now.duration_since(last.0) >= SAMPLE;
-        if !self.0.back().is_none_or(is_late) {
-            return false;
+impl Age {
+    /// Looks back by `ago`, to within an eighth of it.
+    pub fn new(ago: Duration) -> Self {
+        Self {
+            ago,
+            samples: VecDeque::new(),
         }
-        self.0.push_back((now, clock));
-        while let Some((second, _)) = self.0.get(1)
-            && now.duration_since(*second) >= longest
+    }
+
+    /// Notes what the clock says now; returns what it said so long ago, or earlier, and `None` where
+    /// nobody looked then.
+    pub fn look(&mut self, now: Instant, clock: Timestamp) -> Option<Timestamp> {
+        let since = |at: Instant| now.duration_since(at);
+        if self
+            .samples
+            .back()
+            .is_none_or(|(at, _)| since(*at) >= self.ago / 8)
         {
-            self.0.pop_front();
+            self.samples.push_back((now, clock));
         }
-        true
-    }
-
-    /// What the clock said so long ago, or before that; `None` where nobody looked.
-    pub fn before(&self, now: Instant, ago: Duration) -> Option<Timestamp> {
-        let mut samples = self.0.iter().rev();
-        let sample = samples.find(|(at, _)| now.duration_since(*at) >= ago)?;
-        Some(sample.1)
-    }
-
-    /// What is due now.
-    pub fn wish(&self, now: Instant, freeze_after: Duration) -> Option<Wish> {
-        let cold = self.before(now, freeze_after);
-        let quiet = self.before(now, QUIET)?;
-        Some(Wish::Due { quiet, cold })
+        while let Some((second, _)) = self.samples.get(1)
+            && since(*second) >= self.ago
+        {
+            self.samples.pop_front();
+        }
+        let (first, clock) = self.samples.front()?;
+        (since(*first) >= self.ago).then_some(*clock)
     }
 }
 
@@ -173,5 +181,74 @@ impl Collector {
                 (next, Ok(()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_knows_what_the_clock_said() {
+        let start = Instant::now();
+        let mut age = Age::new(Duration::from_secs(8));
+        let mut look = |second| age.look(start + Duration::from_secs(second), Timestamp(second));
+        assert_eq!(look(0), None);
+        assert_eq!(look(7), None);
+        assert_eq!(look(8), Some(Timestamp(0)));
+        assert_eq!(look(15), Some(Timestamp(7)));
+        assert_eq!(look(1000), Some(Timestamp(15)));
+        for second in 1001..2000 {
+            let found = look(second).unwrap();
+            assert!(found.0 + 8 <= second);
+        }
+        assert!(age.samples.len() < 20, "it does not grow");
+    }
+
+    #[test]
+    fn blocks_are_due_when_they_are_cold_or_have_lost_or_changed_much() {
+        let hot = BlockState {
+            number: BlockNo(0),
+            frozen: false,
+            slots: 100,
+            room: 100,
+            live: 100,
+            unsettled: 0,
+            last_change: Timestamp(50),
+            has_old_heap: false,
+        };
+        let frozen = BlockState {
+            frozen: true,
+            ..hot
+        };
+        let due = |quiet, cold| Wish::Due {
+            quiet: Timestamp(quiet),
+            cold: Some(Timestamp(cold)),
+        };
+        let (into_frozen, into_hot) = (Some(Rebuild::Frozen), Some(Rebuild::Hot));
+        assert_eq!(due(60, 49).of(&hot), None);
+        assert_eq!(due(60, 50).of(&hot), into_frozen);
+        let lost = |block: BlockState, live| BlockState { live, ..block };
+        assert_eq!(due(60, 40).of(&lost(hot, 70)), None);
+        assert_eq!(due(60, 40).of(&lost(hot, 69)), into_frozen);
+        assert_eq!(due(49, 40).of(&lost(hot, 69)), None, "it is not quiet");
+        assert_eq!(due(60, 60).of(&frozen), None);
+        assert_eq!(due(60, 40).of(&lost(frozen, 69)), into_frozen);
+        let changed = |unsettled| BlockState {
+            unsettled,
+            ..frozen
+        };
+        assert_eq!(due(60, 60).of(&changed(30)), None);
+        assert_eq!(due(60, 60).of(&changed(31)), into_hot);
+        let sparse = BlockState {
+            slots: 200,
+            ..changed(31)
+        };
+        assert_eq!(due(60, 60).of(&sparse), into_frozen);
+        assert_eq!(due(49, 49).of(&sparse), None, "it is not quiet");
+        assert_eq!(Wish::All.of(&frozen), None);
+        assert_eq!(Wish::All.of(&changed(1)), into_frozen);
+        assert_eq!(Wish::All.of(&lost(frozen, 99)), into_frozen);
+        assert_eq!(Wish::All.of(&hot), into_frozen);
     }
 }

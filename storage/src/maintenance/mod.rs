@@ -29,5 +29,5 @@ mod write_set;
 
 pub use background::spawn;
 pub use collector::{Collector, GarbageQueue};
-pub use compact::{Ages, Compacted, Wish};
+pub use compact::{Age, Compacted, Wish};
 pub use write_set::{Touched, Write, WriteKind, WriteSet};

@@ -34,12 +34,13 @@ mod tests;
 
 pub use crate::checkpoint::CheckpointReport;
 pub use crate::recovery::RecoveryReport;
+pub use crate::transaction::Compacted;
 pub use options::{Durability, StoreOptions};
 
 use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
-use crate::ids::{Lsn, Timestamp};
+use crate::ids::{Lsn, TableId, Timestamp};
 use crate::pool::{Ledger, default_budget};
 use crate::recovery::{self, RecoveryOptions};
 use crate::transaction::{Core, Transaction};
@@ -80,6 +81,7 @@ impl Store {
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
         let ledger = ledger(&options);
         let core = Core::new(ledger.clone(), options.manual_maintenance)?;
+        freeze_in_background(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }
 
@@ -127,6 +129,7 @@ impl Store {
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
         core.attach_log(recovered.log.clone(), durability == Durability::Sync);
+        freeze_in_background(&core, &options);
         let durable = Durable::start(disk, recovered, &options)?;
         Ok((Self::new(core, ledger, durability, Some(durable)), report))
     }
@@ -213,6 +216,31 @@ impl Store {
         }
     }
 
+    /// Encodes every full block of a table, or of all tables, without the rows that are dead: what
+    /// the background does with blocks that are cold or have lost many rows. Readers and writers go
+    /// on meanwhile, and row ids stay. Works on a full database.
+    ///
+    /// ```
+    /// use remora_storage::{Store, StoreOptions};
+    /// let store = Store::in_memory(StoreOptions::default())?;
+    /// assert_eq!(store.compact(None)?.rows, 0);
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Closed`, `UndefinedRelation`; `OutOfMemory` where not one block could be encoded.
+    pub fn compact(&self, table: Option<TableId>) -> Result<Compacted> {
+        if self.inner.is_closed() {
+            return Err(Error::Closed);
+        }
+        let catalog = self.catalog();
+        let undefined = |id: TableId| Error::UndefinedRelation(id.to_string());
+        let entry = table
+            .map(|id| catalog.table_by_id(id).ok_or_else(|| undefined(id)))
+            .transpose()?;
+        self.inner.core.compact(entry.map(Arc::as_ref))
+    }
+
     /// Syncs the log, writes the closing mark and refuses further transactions. Running ones fail
     /// at commit. Closing again does nothing.
     ///
@@ -243,6 +271,12 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // Nobody is left to be told; the next opening finds an unclean close and recovers.
         let _ = self.close();
+    }
+}
+
+fn freeze_in_background(core: &Core, options: &StoreOptions) {
+    if let Some(after) = options.freeze_after() {
+        core.set_freeze_after(after);
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use crate::wal::segment::SEGMENT_BYTES_MAX;
+use std::time::Duration;
 
 /// When a commit returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,6 +19,9 @@ pub enum Durability {
 /// Bytes of log after which a checkpoint is written.
 pub(super) const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
 
+/// How long a block must not have been changed to be frozen.
+const FREEZE_AFTER: Duration = Duration::from_secs(10);
+
 /// How a store is opened.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
@@ -31,6 +35,9 @@ pub struct StoreOptions {
     pub checkpoint_log_bytes: Option<u64>,
     /// The length beyond which a segment of the log gets no further batch; `None` for 64 MiB.
     pub segment_bytes: Option<u64>,
+    /// How long nobody must have changed a block of rows for the background to encode it; `None`
+    /// for 10 seconds.
+    pub freeze_after: Option<Duration>,
 }
 
 impl StoreOptions {
@@ -39,6 +46,12 @@ impl StoreOptions {
             Durability::Memory => Durability::Buffered,
             level => level,
         }
+    }
+
+    /// When the background freezes a block; `None` where there is no background.
+    pub(super) fn freeze_after(&self) -> Option<Duration> {
+        let after = self.freeze_after.unwrap_or(FREEZE_AFTER);
+        (!self.manual_maintenance).then_some(after)
     }
 
     pub(super) fn segment_bytes_max(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Stories of a store in a directory: opened, closed, shared, checkpointed.
 
-use super::testing::{commit, contents, create_table, model, open, options};
+use super::testing::{commit, contents, create_table, model, open, options, put};
 use super::{Durability, Store, StoreOptions};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Error;
@@ -184,7 +184,7 @@ fn a_closed_store_refuses_everything_and_gives_the_directory_free() {
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     let mut running = store.begin().unwrap();
-    super::testing::put(&mut running, 1, Some("late")).unwrap();
+    put(&mut running, 1, Some("late")).unwrap();
     store.close().unwrap();
     store.close().expect("again is fine");
     assert!(matches!(running.commit(), Err(Error::Closed)));
@@ -205,4 +205,44 @@ fn in_memory_nothing_is_logged() {
     assert_eq!(store.log_end().0, 0);
     assert_eq!(store.checkpoint().unwrap().bytes, 0);
     store.wait_durable(Timestamp(1)).unwrap();
+}
+
+#[test]
+fn frozen_rows_are_logged_checkpointed_and_recovered_like_any() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    // More rows than the first block has slots, so that it is full.
+    let mut transaction = store.begin().unwrap();
+    for key in 0..200 {
+        put(
+            &mut transaction,
+            key,
+            Some(&format!("the text of row number {key}")),
+        )
+        .unwrap();
+    }
+    transaction.commit().unwrap();
+    assert!(store.compact(None).unwrap().rows > 0);
+    let mut transaction = store.begin().unwrap();
+    put(&mut transaction, 1, Some("changed after it was frozen")).unwrap();
+    put(&mut transaction, 2, None).unwrap();
+    transaction.commit().unwrap();
+    let expected = contents(&store);
+    assert_eq!(expected.len(), 199);
+    assert_eq!(expected[&1], "changed after it was frozen");
+    drop(store);
+    // From the log alone.
+    let (store, report) = open(medium.clone()).unwrap();
+    assert_eq!(report.rows_loaded, 0);
+    assert_eq!(contents(&store), expected);
+    assert!(store.compact(None).unwrap().rows > 0);
+    // From a checkpoint of frozen blocks.
+    assert_eq!(store.checkpoint().unwrap().rows, 199);
+    drop(store);
+    let (store, report) = open(medium).unwrap();
+    assert_eq!(report.rows_loaded, 199);
+    assert_eq!(contents(&store), expected);
+    assert!(store.compact(None).unwrap().rows > 0);
+    assert_eq!(contents(&store), expected);
 }

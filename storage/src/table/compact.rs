@@ -14,6 +14,8 @@ pub struct BlockState {
     pub number: BlockNo,
     /// Whether it is frozen.
     pub frozen: bool,
+    /// Slots there are.
+    pub slots: usize,
     /// Rows that there is room for: all slots, or those that had a row when it was frozen.
     pub room: usize,
     /// Rows that live.
@@ -50,6 +52,7 @@ impl Table {
             (block.claimed() == block.capacity()).then(|| BlockState {
                 number,
                 frozen: block.is_frozen(),
+                slots: block.capacity(),
                 room: block.room(),
                 live: block.capacity() - block.dead_slots(),
                 unsettled: block.unsettled_rows(),

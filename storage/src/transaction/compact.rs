@@ -4,27 +4,44 @@ use super::Core;
 use crate::catalog::TableEntry;
 use crate::error::{Error, Result};
 use crate::ids::{BlockNo, TableId};
-use crate::maintenance::{Ages, Compacted, Wish};
+use crate::maintenance::{Age, Compacted, Wish};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long a fragmented block must have been left alone.
+const QUIET: Duration = Duration::from_secs(1);
+/// Pause between two looks at all blocks.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Where the background is, and what it waits for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Compactor {
+    quiet: Age,
     /// How long a block must not have been changed to be cold; `None` where the background rebuilds
     /// nothing.
-    freeze_after: Option<Duration>,
-    ages: Ages,
-    /// Whether the last round found a block that was due.
-    is_busy: bool,
+    cold: Option<Age>,
+    /// When all blocks were looked at.
+    looked: Option<Instant>,
     table: TableId,
     block: BlockNo,
 }
 
+impl Default for Compactor {
+    fn default() -> Self {
+        Self {
+            quiet: Age::new(QUIET),
+            cold: None,
+            looked: None,
+            table: TableId(0),
+            block: BlockNo(0),
+        }
+    }
+}
+
 impl Core {
     /// Rebuilds blocks in the background, and takes for cold those that nobody changed for so long.
-    pub fn set_freeze_after(&self, after: Option<Duration>) {
-        self.compactor.lock().freeze_after = after;
+    pub fn set_freeze_after(&self, after: Duration) {
+        self.compactor.lock().cold = Some(Age::new(after));
     }
 
     /// Makes every full block of a table, or of all tables, as small as it can be. Works on a full
@@ -75,19 +92,23 @@ impl Core {
     pub(super) fn compact_round(&self) -> bool {
         let now = Instant::now();
         let mut compactor = self.compactor.lock();
-        let Some(after) = compactor.freeze_after else {
-            return false;
-        };
-        let longest = after.max(Duration::from_secs(2));
-        let is_time = compactor.ages.sample(now, self.timeline.latest(), longest);
-        if !is_time && !compactor.is_busy {
+        let is_early = |looked: Instant| now.duration_since(looked) < PAUSE;
+        if compactor.looked.is_some_and(is_early) {
             return false;
         }
-        let Some(wish) = compactor.ages.wish(now, after) else {
+        let clock = self.timeline.latest();
+        let quiet = compactor.quiet.look(now, clock);
+        let Some(cold) = compactor.cold.as_mut().map(|age| age.look(now, clock)) else {
             return false;
         };
-        compactor.is_busy = self.compact_due(&mut compactor, wish);
-        compactor.is_busy
+        let found = quiet.is_some_and(|quiet| {
+            let wish = Wish::Due { quiet, cold };
+            self.compact_due(&mut compactor, wish)
+        });
+        if !found {
+            compactor.looked = Some(now);
+        }
+        found
     }
 
     fn compact_due(&self, compactor: &mut Compactor, wish: Wish) -> bool {

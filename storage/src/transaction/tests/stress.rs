@@ -134,3 +134,138 @@ fn of_many_inserters_of_one_key_one_wins() {
     core.collect_garbage();
     all(&mut core.begin().unwrap());
 }
+
+/// Transfers and audits go on while one thread does nothing but replace blocks: freeze, thaw, freeze.
+#[test]
+fn money_is_safe_while_blocks_are_replaced() {
+    const NOTE: &str = "a note that is too long to be in the row itself";
+    let core = Core::new(Ledger::new(256 << 20), false).unwrap();
+    let mut def = table_def("t", DataType::Integer);
+    def.columns.push(ColumnDef {
+        id: ColumnId(3),
+        name: "note".to_owned(),
+        data_type: DataType::Text,
+        not_null: false,
+        default: None,
+    });
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let id = tx.create_table(def).unwrap();
+    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
+    tx.create_index(index_def(id, "t_v", V, false)).unwrap();
+    tx.begin_command();
+    let values = |k: i32| {
+        [
+            ValueRef::Integer(k),
+            ValueRef::Integer(BALANCE),
+            ValueRef::Text(NOTE),
+        ]
+    };
+    for k in 0..ACCOUNTS {
+        tx.insert(&t(&tx), &values(k)).unwrap();
+    }
+    tx.commit().unwrap();
+    // One column changes at a time: the note, or the balance; the other string stays where it is.
+    let transfer = |numbers: &mut Numbers| -> crate::Result<()> {
+        let mut tx = core.begin()?;
+        let (from, to) = (numbers.below(ACCOUNTS), numbers.below(ACCOUNTS));
+        let (had, has) = (get(&mut tx, from).unwrap(), get(&mut tx, to).unwrap());
+        if from == to {
+            return Ok(());
+        }
+        let amount = numbers.below(10);
+        update(&mut tx, from, had - amount)?;
+        match numbers.below(8) {
+            0 => {
+                delete(&mut tx, to)?;
+                tx.begin_command();
+                let mut values = values(to);
+                values[1] = ValueRef::Integer(has + amount);
+                tx.insert(&t(&tx), &values)?;
+            }
+            1 => {
+                change(&mut tx, to, &[(ColumnId(3), ValueRef::Text(NOTE))])?;
+                update(&mut tx, to, has + amount)?;
+            }
+            _ => {
+                update(&mut tx, to, has + amount)?;
+            }
+        }
+        if numbers.below(6) == 0 {
+            tx.rollback();
+            return Ok(());
+        }
+        tx.commit().map(drop)
+    };
+    let audit = || {
+        let mut tx = core.begin().unwrap();
+        tx.begin_command();
+        let (mut count, mut sum) = (0, 0);
+        let view = tx.view();
+        view.for_each_row(&t(&tx), |_, row| {
+            count += 1;
+            sum += int(row.get(V));
+            assert_eq!(row.get(ColumnId(3)), ValueRef::Text(NOTE));
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        assert_eq!((count, sum), (ACCOUNTS, ACCOUNTS * BALANCE));
+        let again: i32 = (0..ACCOUNTS)
+            .map(|k| get(&mut tx, k).expect("an account"))
+            .sum();
+        assert_eq!(again, ACCOUNTS * BALANCE, "by the index");
+    };
+    let done = AtomicBool::new(false);
+    let moved = thread::scope(|scope| {
+        let writers: Vec<_> = (1..=3_u64)
+            .map(|seed| {
+                let transfer = &transfer;
+                scope.spawn(move || {
+                    let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+                    let mut committed = 0;
+                    while committed < 1000 {
+                        match transfer(&mut numbers) {
+                            Ok(()) => committed += 1,
+                            Err(error) => assert!(error.is_retryable(), "{error}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                audit();
+            }
+        });
+        let freezer = scope.spawn(|| {
+            let mut rows = 0;
+            let mut round = 0;
+            while !done.load(Relaxed) {
+                round += 1;
+                if round % 8 == 0 {
+                    compact::close(&core);
+                }
+                rows += core.compact(None).unwrap().rows;
+                compact::thaw(&core);
+            }
+            rows
+        });
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        done.store(true, Relaxed);
+        freezer.join().unwrap()
+    });
+    assert!(moved > 0);
+    audit();
+    core.compact(None).unwrap();
+    assert_eq!(core.collect_garbage(), 0);
+    audit();
+    for index in &t(&core.begin().unwrap()).indexes {
+        assert_eq!(
+            index.index.len(),
+            ACCOUNTS as usize,
+            "no entry is left over"
+        );
+    }
+}
