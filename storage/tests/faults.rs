@@ -166,11 +166,12 @@ fn rows_between(
 ) -> Result<Vec<(RowId, i64)>> {
     let (low, high) = ([ValueRef::BigInt(from)], [ValueRef::BigInt(to)]);
     let bounds = (Bound::Included(&low[..]), Bound::Excluded(&high[..]));
-    let mut scan = view.range(table, &table.indexes[0], &[ID], bounds.0, bounds.1, false)?;
+    let scan = view.range(table, &table.indexes[0], &[ID], bounds.0, bounds.1, false)?;
+    let mut scan = scan.with_ids();
     let mut found = Vec::new();
     while let Some(batch) = scan.next(3)? {
         found.extend(
-            (batch.rows.into_iter()).filter_map(|row| Some((row, id_of(view, table, row)?))),
+            (batch.ids.into_iter()).filter_map(|row| Some((row, id_of(view, table, row)?))),
         );
     }
     Ok(found)
@@ -210,9 +211,9 @@ fn read_back(store: &Store) -> Result<Model> {
     };
     let view = transaction.view();
     let mut model = Model::new();
-    let mut scan = view.scan(&table, &[ID, NAME], 4);
+    let mut scan = view.scan(&table, &[ID, NAME], &[], 4).with_ids();
     while let Some(batch) = scan.next()? {
-        for (at, row) in batch.rows.iter().enumerate() {
+        for (at, row) in batch.ids.iter().enumerate() {
             let value = |column: usize| {
                 let array = batch.columns[column].as_ref();
                 let data_type = table.def.columns[column].data_type;

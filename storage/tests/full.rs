@@ -97,10 +97,10 @@ fn delete(store: &Store, ids: std::ops::Range<i64>) -> Result<()> {
 fn count(store: &Store) -> Result<i64> {
     let transaction = store.begin()?;
     let table = table(&transaction);
-    let mut scan = transaction.view().scan(&table, &[ID], 1000);
+    let mut scan = transaction.view().scan(&table, &[ID], &[], 1000);
     let mut rows = 0;
     while let Some(batch) = scan.next()? {
-        rows += batch.rows.len() as i64;
+        rows += batch.rows as i64;
     }
     Ok(rows)
 }

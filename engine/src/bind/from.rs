@@ -169,7 +169,7 @@ impl<'a> Binder<'a> {
             columns,
             row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
             filter: Vec::new(),
-            access: Access::Table,
+            access: Access::Table { bounds: Vec::new() },
         }
     }
 

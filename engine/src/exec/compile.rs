@@ -40,11 +40,8 @@ impl Compiler<'_> {
         Ok(match &plan.node {
             Node::Values(values) => Pipeline::new(Values::new(values.clone(), plan.schema.clone())),
             Node::TableScan(scan) => {
-                let rows = if scan.filter.is_some() {
-                    BATCH_ROWS
-                } else {
-                    rows
-                };
+                let filtered = scan.filter.is_some() || !scan.bounds.is_empty();
+                let rows = if filtered { BATCH_ROWS } else { rows };
                 Pipeline::new(TableScan::new(scan, self.view, rows))
             }
             Node::IndexScan(scan) => {

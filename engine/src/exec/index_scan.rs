@@ -18,11 +18,12 @@ use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId};
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 /// Reads rows by index.
 #[derive(Debug)]
 pub(super) struct IndexScan {
-    plan: physical::IndexScan,
+    plan: Arc<physical::IndexScan>,
     view: ReadView,
     shape: Shape,
     batch_rows: usize,
@@ -36,14 +37,14 @@ enum Rows {
     /// Points, all found already.
     Found(std::vec::IntoIter<RowId>),
     /// A range.
-    Range(Range),
+    Range(Box<Range>),
 }
 
 impl IndexScan {
-    pub(super) fn new(plan: &physical::IndexScan, view: &ReadView, batch_rows: usize) -> Self {
+    pub(super) fn new(plan: &Arc<physical::IndexScan>, view: &ReadView, batch_rows: usize) -> Self {
         Self {
             shape: Shape::new(&plan.scan),
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
             view: view.clone(),
             batch_rows,
             rows: None,
@@ -104,7 +105,11 @@ impl IndexScan {
             high.as_ref().map(Vec::as_slice),
             self.plan.reverse,
         )?;
-        Ok(Rows::Range(range))
+        let range = match self.plan.scan.row_id {
+            true => range.with_ids(),
+            false => range,
+        };
+        Ok(Rows::Range(Box::new(range)))
     }
 }
 

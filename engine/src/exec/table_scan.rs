@@ -1,39 +1,105 @@
 //! TableScan: all rows of a table, block by block.
+//!
+//! The bounds of columns are evaluated once, at the start, and tested by storage; a NULL among them
+//! means no rows, because no comparison with it is true. The rest of the predicate is evaluated
+//! over what storage gives.
 
 use super::ExecContext;
 use super::batch::Batch;
+use super::eval::eval_constant;
 use super::filter::Filter;
 use super::pipeline::Source;
 use crate::error::Result;
-use crate::plan::physical;
+use crate::plan::Expr;
+use crate::plan::physical::{self, ColumnRange};
 use arrow_array::{ArrayRef, Int64Array};
 use remora_storage::ReadView;
 use remora_storage::transaction::{ScanBatch, TableScan as Rows};
+use remora_storage::value::ColumnBounds;
+use std::ops::Bound;
 use std::sync::Arc;
 
-/// Reads a table and keeps the rows that pass the scan's filter.
+/// Reads a table and keeps the rows that pass the scan's bounds and filter.
 #[derive(Debug)]
 pub(super) struct TableScan {
-    rows: Rows,
+    stage: Stage,
     shape: Shape,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Waiting {
+        plan: Arc<physical::TableScan>,
+        view: ReadView,
+        batch_rows: usize,
+    },
+    Reading(Rows),
+    Ended,
 }
 
 impl TableScan {
     /// Batches have at most `batch_rows` rows.
-    ///
-    /// The filter is applied to what the scan gives. Pruning by zone maps belongs here: the bounds
-    /// that the filter puts on columns, handed to `ReadView::scan` so that it passes over blocks.
-    pub(super) fn new(plan: &physical::TableScan, view: &ReadView, batch_rows: usize) -> Self {
+    pub(super) fn new(plan: &Arc<physical::TableScan>, view: &ReadView, batch_rows: usize) -> Self {
         Self {
-            rows: view.scan(&plan.table, &plan.columns, batch_rows),
             shape: Shape::new(plan),
+            stage: Stage::Waiting {
+                plan: Arc::clone(plan),
+                view: view.clone(),
+                batch_rows,
+            },
         }
     }
+
+    fn open(&mut self, context: &ExecContext) -> Result<()> {
+        if let Stage::Waiting {
+            plan,
+            view,
+            batch_rows,
+        } = std::mem::replace(&mut self.stage, Stage::Ended)
+            && let Some(bounds) = bounds(&plan.bounds, context)?
+        {
+            let rows = view.scan(&plan.table, &plan.columns, &bounds, batch_rows);
+            self.stage = Stage::Reading(if plan.row_id { rows.with_ids() } else { rows });
+        }
+        Ok(())
+    }
+}
+
+/// Bounds as storage wants them; `None` where one is NULL.
+fn bounds(ranges: &[ColumnRange], context: &ExecContext) -> Result<Option<Vec<ColumnBounds>>> {
+    let end = |bound: &Bound<Expr>| -> Result<Bound<_>> {
+        let value = |expr| eval_constant(expr, context).map(super::eval::Datum::into_value);
+        Ok(match bound {
+            Bound::Included(expr) => Bound::Included(value(expr)?),
+            Bound::Excluded(expr) => Bound::Excluded(value(expr)?),
+            Bound::Unbounded => Bound::Unbounded,
+        })
+    };
+    let mut bounds = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        bounds.push(ColumnBounds {
+            column: range.column,
+            low: end(&range.low)?,
+            high: end(&range.high)?,
+        });
+    }
+    let is_null = |bound: &Bound<_>| match bound {
+        Bound::Included(value) | Bound::Excluded(value) => remora_storage::Value::is_null(value),
+        Bound::Unbounded => false,
+    };
+    let nothing = |bounds: &ColumnBounds| is_null(&bounds.low) || is_null(&bounds.high);
+    Ok((!bounds.iter().any(nothing)).then_some(bounds))
 }
 
 impl Source for TableScan {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
-        match self.rows.next()? {
+        if let Stage::Waiting { .. } = self.stage {
+            self.open(context)?;
+        }
+        let Stage::Reading(rows) = &mut self.stage else {
+            return Ok(None);
+        };
+        match rows.next()? {
             Some(rows) => self.shape.apply(rows, context).map(Some),
             None => Ok(None),
         }
@@ -57,17 +123,16 @@ impl Shape {
 
     /// Appends the RowIds if they are wanted, and filters.
     pub(super) fn apply(&self, read: ScanBatch, context: &ExecContext) -> Result<Batch> {
-        let count = read.rows.len();
         let mut columns = read.columns;
         if self.row_id {
             // A RowId has 46 bits: it never wraps into a negative BIGINT.
-            let ids = read.rows.iter().map(|row| row.0 as i64);
+            let ids = read.ids.iter().map(|row| row.0 as i64);
             columns.push(Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef);
         }
-        let batch = Batch::new(columns, count);
+        let batch = Batch::new(columns, read.rows);
         match &self.filter {
-            Some(filter) => filter.apply(&batch, context),
-            None => Ok(batch),
+            Some(filter) if batch.rows > 0 => filter.apply(&batch, context),
+            _ => Ok(batch),
         }
     }
 }

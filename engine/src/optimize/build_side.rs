@@ -54,7 +54,7 @@ fn rows(plan: &Logical) -> u64 {
 fn scan_rows(scan: &Scan) -> u64 {
     let all = scan.table.rows.next_row().0;
     let found = match &scan.access {
-        Access::Table => all,
+        Access::Table { .. } => all,
         Access::Index { index, keys, .. } => match keys {
             IndexKeys::Points(keys) if index.def.unique => keys.len() as u64,
             IndexKeys::Points(_) | IndexKeys::Range { .. } => all / SELECTIVITY,

@@ -80,6 +80,9 @@ impl Lines {
             Node::Values(rows) => self.node(level, rows_of(rows.len())),
             Node::TableScan(scan) => {
                 self.node(level, format!("Seq Scan on {}", scan.table.def.name));
+                if !scan.bounds.is_empty() {
+                    self.fact(level, "Bounds", bounds(scan));
+                }
                 self.scan_filter(scan, level);
             }
             Node::IndexScan(scan) => self.index_scan(scan, level),
@@ -296,6 +299,32 @@ fn compare(names: &[String], operator: &str, values: &[Expr]) -> String {
     let pairs = names.iter().zip(values);
     let pairs = pairs.map(|(name, value)| format!("({name} {operator} {})", show(value, &none)));
     pairs.collect::<Vec<_>>().join(" AND ")
+}
+
+/// The bounds that storage keeps.
+fn bounds(scan: &TableScan) -> String {
+    let schema = table_schema(&scan.table);
+    let none = Schema::new();
+    let mut parts = Vec::new();
+    for range in &scan.bounds {
+        let position = scan.table.def.position(range.column).unwrap_or_default();
+        let name = &schema[position].name;
+        let text = |bound: &Bound<Expr>, included, excluded| match bound {
+            Bound::Included(value) => Some((included, show(value, &none))),
+            Bound::Excluded(value) => Some((excluded, show(value, &none))),
+            Bound::Unbounded => None,
+        };
+        let (low, high) = (text(&range.low, ">=", ">"), text(&range.high, "<=", "<"));
+        let ends = match (low, high) {
+            (Some((">=", low)), Some(("<=", high))) if low == high => vec![("=", low)],
+            (low, high) => low.into_iter().chain(high).collect(),
+        };
+        parts.extend(
+            ends.iter()
+                .map(|(op, value)| format!("({name} {op} {value})")),
+        );
+    }
+    parts.join(" AND ")
 }
 
 fn range(

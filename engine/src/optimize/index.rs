@@ -37,7 +37,7 @@ pub(super) fn select_indexes(plan: Logical) -> Logical {
 }
 
 /// What a part of a filter says of a column.
-enum Fact {
+pub(super) enum Fact {
     /// It is one of these.
     OneOf(Vec<Expr>),
     /// It is above this.
@@ -199,7 +199,7 @@ fn equality(facts: &[Option<(ColumnId, Fact)>], column: ColumnId) -> Option<(usi
 }
 
 /// What a part of a filter says of one column, if it says something an index can use.
-fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
+pub(super) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
     match &part.kind {
         ExprKind::Call {
             overload,

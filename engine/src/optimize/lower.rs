@@ -7,6 +7,7 @@ use super::join_order::links;
 use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
 use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
 use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
+use std::sync::Arc;
 
 /// A plan and the column number of each of its output positions.
 struct Lowered {
@@ -139,24 +140,25 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
     let numbers: Vec<usize> = scan.numbers().collect();
     let at = Positions(&numbers);
     let filter = scan.filter.into_iter().map(|part| at.expr(part)).collect();
-    let table_scan = physical::TableScan {
+    let table_scan = |bounds| physical::TableScan {
         table: scan.table,
         columns: scan.columns.into_iter().map(|(_, id)| id).collect(),
         row_id: scan.row_id.is_some(),
+        bounds,
         filter: Expr::conjunction(filter),
     };
     let node = match scan.access {
-        Access::Table => Node::TableScan(table_scan),
+        Access::Table { bounds } => Node::TableScan(table_scan(bounds).into()),
         Access::Index {
             index,
             keys,
             reverse,
-        } => Node::IndexScan(IndexScan {
-            scan: table_scan,
+        } => Node::IndexScan(Arc::new(IndexScan {
+            scan: table_scan(Vec::new()),
             index,
             keys,
             reverse,
-        }),
+        })),
     };
     Lowered::new(node, numbers, columns)
 }

@@ -9,12 +9,14 @@
 //! 4. neighbouring projections become one;
 //! 5. predicates that have reached a table choose an index;
 //! 6. of each join the smaller side is the one kept in memory;
-//! 7. sorting for the sake of a few rows becomes a top-n;
-//! 8. what nobody asks for any more is left out.
+//! 7. of the predicates left at a table, storage takes over what concerns single columns;
+//! 8. sorting for the sake of a few rows becomes a top-n;
+//! 9. what nobody asks for any more is left out.
 //!
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
 
+mod bounds;
 mod build_side;
 mod explain;
 mod fold;
@@ -72,6 +74,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "build_side",
         apply: |plan, _, _| build_side::choose_build_sides(plan),
+    },
+    Rule {
+        name: "scan_bounds",
+        apply: |plan, _, _| bounds::bound_scans(plan),
     },
     Rule {
         name: "top_n",

@@ -1,11 +1,10 @@
 //! Projection pruning: columns that nobody asks for are not read, kept or computed.
 //!
-//! Every node is asked for a set of columns and asks its inputs for what it needs itself. At least
-//! one column always remains, because rows without columns could not be counted.
+//! Every node is asked for a set of columns and asks its inputs for what it needs itself. A scan may
+//! be left with none: its rows are still counted. Elsewhere at least one column remains.
 
 use crate::plan::logical::{Columns, Join, Logical, Scan};
 use crate::plan::{Expr, SortKey};
-use remora_storage::DataType;
 use std::collections::BTreeSet;
 
 /// Applies the rule to a plan of which `needed` columns are asked for.
@@ -19,7 +18,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
     let below =
         |input: Box<Logical>, needed: &BTreeSet<usize>| Box::new(prune(*input, columns, needed));
     match plan {
-        Logical::Scan(scan) => Logical::Scan(prune_scan(scan, columns, needed)),
+        Logical::Scan(scan) => Logical::Scan(prune_scan(scan, needed)),
         Logical::Values {
             columns: numbers,
             rows,
@@ -107,37 +106,12 @@ fn keep<T>(items: &mut Vec<T>, needed: impl Fn(&T) -> bool) {
     }
 }
 
-fn prune_scan(mut scan: Scan, columns: &Columns, needed: &BTreeSet<usize>) -> Scan {
+fn prune_scan(mut scan: Scan, needed: &BTreeSet<usize>) -> Scan {
     let mut wanted = needed.clone();
     wanted.extend(scan.filter.iter().flat_map(Expr::columns));
     scan.row_id = scan.row_id.filter(|number| wanted.contains(number));
-    if scan
-        .columns
-        .iter()
-        .any(|(number, _)| wanted.contains(number))
-    {
-        scan.columns.retain(|(number, _)| wanted.contains(number));
-    } else if scan.row_id.is_some() {
-        scan.columns.clear();
-    } else {
-        // The cheapest column to read stands for the row.
-        let cheapest = scan.columns.iter().enumerate();
-        let cheapest = cheapest.min_by_key(|(_, (number, _))| width(columns, *number));
-        let position = cheapest.map_or(0, |(position, _)| position);
-        scan.columns = scan.columns.split_off(position);
-        scan.columns.truncate(1);
-    }
+    scan.columns.retain(|(number, _)| wanted.contains(number));
     scan
-}
-
-fn width(columns: &Columns, number: usize) -> u8 {
-    match columns.field(number).data_type {
-        DataType::Boolean | DataType::SmallInt => 1,
-        DataType::Integer | DataType::Real | DataType::Date => 4,
-        DataType::BigInt | DataType::Double | DataType::Time => 8,
-        DataType::Timestamp | DataType::TimestampTz => 8,
-        _ => 16,
-    }
 }
 
 fn prune_values(

@@ -44,6 +44,7 @@ fn rules_have_names() {
             "projection_merging",
             "index_selection",
             "build_side",
+            "scan_bounds",
             "top_n",
             "projection_pruning"
         ]
@@ -54,7 +55,7 @@ fn rules_have_names() {
 fn constants_are_folded() {
     assert_plan(
         "SELECT z FROM c WHERE z > 1 + 2 * 3 AND true",
-        &["Seq Scan on c", "  Filter: (z > 7)"],
+        &["Seq Scan on c", "  Bounds: (z > 7)"],
     );
     assert_plan(
         "SELECT CASE WHEN 1 = 1 THEN z ELSE 1/0 END AS z FROM c",
@@ -81,9 +82,9 @@ fn comma_joins_become_hash_joins() {
             "  ->  Hash Join",
             "        Hash Cond: (id = a_id)",
             "        ->  Seq Scan on a",
-            "              Filter: ((n)::numeric > 1)",
+            "              Bounds: (n > 1.00)",
             "        ->  Seq Scan on b",
-            "              Filter: (y = 3)",
+            "              Bounds: (y = 3)",
         ],
     );
 }
@@ -99,7 +100,7 @@ fn predicates_pass_projections_unions_and_groups() {
             "        ->  Seq Scan on c",
             "              Filter: ((z + 1) = 5)",
             "  ->  Seq Scan on b",
-            "        Filter: (y = 5)",
+            "        Bounds: (y = 5)",
         ],
     );
     assert_plan(
@@ -111,7 +112,7 @@ fn predicates_pass_projections_unions_and_groups() {
             "        Group Key: z",
             "        Aggregates: count(*)",
             "        ->  Seq Scan on c",
-            "              Filter: (z = 1)",
+            "              Bounds: (z = 1)",
         ],
     );
 }
@@ -132,7 +133,7 @@ fn left_joins_keep_what_they_must() {
             "                    Index Cond: (x > 2)",
             "                    Filter: (x > 2)",
             "              ->  Seq Scan on b",
-            "                    Filter: (y > 1)",
+            "                    Bounds: (y > 1)",
         ],
     );
     assert_plan(
@@ -144,7 +145,7 @@ fn left_joins_keep_what_they_must() {
             "        Hash Cond: (id = a_id)",
             "        ->  Seq Scan on a",
             "        ->  Seq Scan on b",
-            "              Filter: (y > 1)",
+            "              Bounds: (y > 1)",
         ],
     );
 }
@@ -250,7 +251,7 @@ fn indexes_serve_points_ranges_and_lists() {
     // A hash index knows no order.
     assert_plan(
         "SELECT a_id FROM b WHERE a_id > 4",
-        &["Seq Scan on b", "  Filter: (a_id > 4)"],
+        &["Seq Scan on b", "  Bounds: (a_id > 4)"],
     );
 }
 
@@ -285,6 +286,39 @@ fn bounds_that_the_index_keeps_are_not_checked_again() {
             "Index Scan using a_pkey on a",
             "  Index Cond: (id > $1)",
             "  Filter: (id > 5)",
+        ],
+    );
+}
+
+/// Storage takes over comparisons of one column with a value, exactly, so that nobody checks again;
+/// what it cannot do stays a filter.
+#[test]
+fn scans_take_over_bounds_of_columns() {
+    assert_plan(
+        "SELECT y FROM b WHERE y BETWEEN $1 AND 9 AND 3 < y AND y + 1 > 5",
+        &[
+            "Seq Scan on b",
+            "  Bounds: (y >= $1) AND (y <= 9) AND (y > 3)",
+            "  Filter: ((y + 1) > 5)",
+        ],
+    );
+    // The column that only the bounds are about is not read.
+    assert_plan(
+        "SELECT count(*) FROM b WHERE y = 3 AND y <> 4 AND y IN (3, 5)",
+        &[
+            "Aggregate",
+            "  Aggregates: count(*)",
+            "  ->  Seq Scan on b",
+            "        Bounds: (y = 3)",
+            "        Filter: ((y <> 4) AND (y IN (3, 5)))",
+        ],
+    );
+    assert_plan(
+        "DELETE FROM b WHERE y = $1",
+        &[
+            "Delete on b",
+            "  ->  Seq Scan on b",
+            "        Bounds: (y = $1)",
         ],
     );
 }

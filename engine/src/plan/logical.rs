@@ -10,7 +10,7 @@
 
 use super::statement::{CsvFormat, Insert, Statement};
 use super::{Expr, Field, SortKey};
-use crate::plan::physical::{AggregateCall, IndexKeys, JoinKind};
+use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::{ColumnId, DataType};
 use std::collections::BTreeSet;
@@ -135,7 +135,10 @@ pub struct Scan {
 #[derive(Clone, Debug)]
 pub enum Access {
     /// By reading all.
-    Table,
+    Table {
+        /// Storage leaves out rows that are not within all of these.
+        bounds: Vec<ColumnRange>,
+    },
     /// By an index.
     Index {
         /// Which.

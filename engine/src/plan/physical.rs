@@ -25,9 +25,9 @@ pub enum Node {
     /// Rows written out; expressions have no columns.
     Values(Vec<Vec<Expr>>),
     /// All rows of a table.
-    TableScan(TableScan),
+    TableScan(Arc<TableScan>),
     /// Rows of a table by an index.
-    IndexScan(IndexScan),
+    IndexScan(Arc<IndexScan>),
     /// Rows for which the predicate is true.
     Filter {
         /// Of what.
@@ -97,8 +97,22 @@ pub struct TableScan {
     pub columns: Vec<ColumnId>,
     /// Whether a last output column, BIGINT, gives the RowId.
     pub row_id: bool,
-    /// Which rows.
+    /// Storage gives only rows that are within all of these; of an index scan there are none.
+    pub bounds: Vec<ColumnRange>,
+    /// Which rows of those.
     pub filter: Option<Expr>,
+}
+
+/// Rows whose column is not NULL and lies between two ends, by the order of index keys.
+/// Expressions have no columns and the column's type.
+#[derive(Clone, Debug)]
+pub struct ColumnRange {
+    /// Of which column.
+    pub column: ColumnId,
+    /// From where.
+    pub low: Bound<Expr>,
+    /// To where.
+    pub high: Bound<Expr>,
 }
 
 /// Reads rows by index.

@@ -9,6 +9,7 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use std::io::Read;
 
+mod bounds;
 mod conversion;
 
 fn connect() -> Connection {

@@ -22,6 +22,7 @@ mod pool;
 #[path = "../../../tests/src/random.rs"]
 mod random;
 mod rows;
+mod scan;
 mod spread;
 mod table;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
@@ -66,6 +67,11 @@ const BENCHES: &[Bench] = &[
         "compact",
         "bytes a row, hot and frozen; what compaction gives back beside readers and writers",
         compact::run,
+    ),
+    (
+        "scan",
+        "sum of a column, filtered on another, over a whole table",
+        scan::run,
     ),
 ];
 

@@ -1,77 +1,202 @@
-//! Rows into Arrow columns.
+//! Rows into Arrow columns: those that pass the bounds of a scan.
+//!
+//! ```text
+//!   rows, some hundred at a time      bounds       columns
+//!   [ stretch ][ RowRef .. ]    -->   positions -> [ .. ][ .. ]   --> arrays
+//!   [ run of a frozen block ]   -->   positions -> arrays ------------^
+//! ```
+//!
+//! 1. Bounds are tested first, one column after the other, each on the rows that are left; what is
+//!    left is a list of positions.
+//! 2. Each column then reads its values from those rows only.
+//!
+//! A hot row is as wide as all of its columns, so both passes walk over the same cache lines: rows
+//! come in pieces that the first-level cache holds ([`Gatherer::piece`]), and are fetched from
+//! memory once. A frozen block tests bounds and decodes by itself. Rows one by one are read value by
+//! value where frozen ones are among them.
 
+use super::RANGE_SLOTS;
+use super::column::Column;
 use super::frozen::Frozen;
-use super::layout::Field;
+use super::images::{Choice, Images, Run, Stretch, Versions};
+use super::layout::Layout;
 use super::row::RowRef;
-use crate::ids::ColumnId;
-use crate::value::{ColumnBuilder, DataType, Value};
-use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, TimestampMicrosecondType,
-};
-use arrow_array::{ArrayRef, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use super::test::Test;
+use crate::ids::{BlockNo, ColumnId, RowId, Slot};
+use crate::value::{ColumnBounds, DataType};
+use arrow_array::ArrayRef;
 use std::ptr;
-use std::sync::Arc;
 
-/// One column of `rows`, which are all of one table, as an array of `data_type`.
-///
-/// Numbers and times, which is what scans mostly read, are gathered in a loop without a branch.
-pub fn gather(rows: &[RowRef<'_>], column: ColumnId, data_type: DataType) -> ArrayRef {
-    let field = rows.first().and_then(|row| row.layout.field(column));
-    let Some(field) = field else {
-        return ColumnBuilder::repeat(data_type, &Value::Null, rows.len());
-    };
-    if let Some((frozen, positions)) = all_frozen(rows) {
-        return frozen.array_of(column, data_type, &positions);
-    }
-    if rows.iter().any(|row| row.as_image().is_none()) {
-        return by_value(rows, field, data_type);
-    }
-    match field.data_type {
-        DataType::SmallInt => primitive::<Int16Type, 2>(rows, field, data_type, i16::from_le_bytes),
-        DataType::Integer => primitive::<Int32Type, 4>(rows, field, data_type, i32::from_le_bytes),
-        DataType::BigInt => primitive::<Int64Type, 8>(rows, field, data_type, i64::from_le_bytes),
-        DataType::Real => primitive::<Float32Type, 4>(rows, field, data_type, f32::from_le_bytes),
-        DataType::Double => primitive::<Float64Type, 8>(rows, field, data_type, f64::from_le_bytes),
-        DataType::Date => primitive::<Date32Type, 4>(rows, field, data_type, i32::from_le_bytes),
-        DataType::Time => {
-            primitive::<Time64MicrosecondType, 8>(rows, field, data_type, i64::from_le_bytes)
-        }
-        DataType::Timestamp | DataType::TimestampTz => {
-            primitive::<TimestampMicrosecondType, 8>(rows, field, data_type, i64::from_le_bytes)
-        }
-        _ => by_value(rows, field, data_type),
-    }
+/// Bytes of rows that are worked on at once: half of a common first-level cache.
+const PIECE_BYTES: usize = 24 << 10;
+const PIECE_ROWS_MIN: usize = 64;
+
+/// Gathers columns of rows that pass.
+#[derive(Debug)]
+pub struct Gatherer {
+    bounds: Vec<ColumnBounds>,
+    tests: Vec<Test>,
+    columns: Vec<Column>,
+    rows: usize,
+    /// The rows' ids, if they are wanted.
+    ids: Option<Vec<RowId>>,
+    /// The positions of what passed last, kept for its memory.
+    chosen: Vec<u16>,
+    positions: Vec<u32>,
 }
 
-fn primitive<T: ArrowPrimitiveType, const N: usize>(
-    rows: &[RowRef<'_>],
-    field: &Field,
-    data_type: DataType,
-    decode: impl Fn([u8; N]) -> T::Native,
-) -> ArrayRef {
-    let (byte, mask) = match rows.first() {
-        Some(row) => row.layout.null_bit(field),
-        None => (0, 0),
-    };
-    let mut nulls = 0;
-    let values: ScalarBuffer<T::Native> = rows
-        .iter()
-        .map(|row| {
-            let image = bytes_of(row);
-            nulls |= image[byte] & mask;
-            let mut bytes = [0; N];
-            bytes.copy_from_slice(&image[field.offset..field.offset + N]);
-            decode(bytes)
-        })
-        .collect();
-    let nulls = (nulls != 0).then(|| {
-        let present = |at: usize| bytes_of(&rows[at])[byte] & mask == 0;
-        NullBuffer::new(BooleanBuffer::collect_bool(rows.len(), present))
-    });
-    let array = PrimitiveArray::<T>::new(values, nulls);
-    Arc::new(array.with_data_type(data_type.arrow()))
+impl Gatherer {
+    /// Of these columns, with their types, from rows that all bounds let pass.
+    pub fn new(columns: &[(ColumnId, DataType)], bounds: &[ColumnBounds]) -> Self {
+        let columns = columns.iter();
+        Self {
+            bounds: bounds.to_vec(),
+            tests: bounds.iter().map(Test::new).collect(),
+            columns: columns.map(|(id, ty)| Column::new(*id, *ty)).collect(),
+            rows: 0,
+            ids: None,
+            chosen: Vec::new(),
+            positions: Vec::new(),
+        }
+    }
+
+    /// The same with the ids of the rows.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.ids = Some(Vec::new());
+        self
+    }
+
+    /// How many rows were gathered.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many rows of a layout are best added at once: a power of two, at most a range.
+    pub fn piece(layout: &Layout) -> usize {
+        let rows = (PIECE_BYTES / layout.stride()).clamp(PIECE_ROWS_MIN, RANGE_SLOTS);
+        1 << rows.ilog2()
+    }
+
+    /// Adds those rows of a hot block that pass.
+    pub fn add_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>) {
+        let id = |at: usize| RowId::new(number, Slot((rows.slot + at) as u16));
+        self.add(rows, rows.live.as_deref(), id);
+    }
+
+    /// Adds those rows that pass, at most 65,536. Their ids may be left out where nobody wants
+    /// them.
+    pub fn add_rows(&mut self, ids: &[RowId], rows: &[RowRef<'_>]) {
+        if let Some(images) = Versions::of(rows) {
+            self.add(&images, None, |at| ids[at]);
+        } else if self.bounds.is_empty()
+            && let Some((frozen, positions)) = all_frozen(rows)
+        {
+            for column in &mut self.columns {
+                let array = frozen.array_of(column.id(), column.data_type(), &positions);
+                column.append_array(array);
+            }
+            self.rows += rows.len();
+            if let Some(own) = &mut self.ids {
+                own.extend_from_slice(ids);
+            }
+        } else {
+            (0..rows.len()).for_each(|at| self.add_row(|| ids[at], &rows[at]));
+        }
+    }
+
+    fn add_row(&mut self, id: impl FnOnce() -> RowId, row: &RowRef<'_>) {
+        let passes = |bounds: &ColumnBounds| bounds.admits(row.get(bounds.column));
+        if !self.bounds.iter().all(passes) {
+            return;
+        }
+        for column in &mut self.columns {
+            column.push(row.get(column.id()));
+        }
+        if let Some(ids) = &mut self.ids {
+            ids.push(id());
+        }
+        self.rows += 1;
+    }
+
+    fn add<I: Images>(&mut self, images: &I, of: Option<&[u16]>, id: impl Fn(usize) -> RowId) {
+        let all = images.len();
+        if self.tests.is_empty() && of.is_none() {
+            self.append(images, None);
+            self.rows += all;
+            if let Some(ids) = &mut self.ids {
+                ids.extend((0..all).map(id));
+            }
+            return;
+        }
+        let mut chosen = std::mem::take(&mut self.chosen);
+        chosen.clear();
+        match of {
+            Some(of) => chosen.extend_from_slice(of),
+            None => chosen.extend((0..all).map(|at| at as u16)),
+        }
+        for test in &self.tests {
+            test.narrow(images, &mut chosen);
+        }
+        match chosen.len() {
+            0 => {}
+            passed if passed == all => self.append(images, None),
+            _ => self.append(images, Some(&chosen)),
+        }
+        self.rows += chosen.len();
+        if let Some(ids) = &mut self.ids {
+            ids.extend(chosen.iter().map(|at| id(usize::from(*at))));
+        }
+        self.chosen = chosen;
+    }
+
+    fn append<I: Images>(&mut self, images: &I, at: Option<&[u16]>) {
+        for column in &mut self.columns {
+            column.append(Choice { images, at });
+        }
+    }
+
+    /// Adds those rows of a frozen block that pass.
+    pub fn add_run(&mut self, number: BlockNo, run: &Run<'_>) {
+        let (frozen, all) = (run.frozen, run.positions.clone());
+        if self.bounds.is_empty() && run.dead.is_empty() {
+            for column in &mut self.columns {
+                let array = frozen.array(column.id(), column.data_type(), all.clone());
+                column.append_array(array);
+            }
+            self.rows += all.len();
+            if let Some(ids) = &mut self.ids {
+                ids.extend(all.map(|position| RowId::new(number, frozen.slot_at(position))));
+            }
+            return;
+        }
+        let positions = &mut self.positions;
+        positions.clear();
+        frozen.select(&self.bounds, all, positions);
+        if !run.dead.is_empty() {
+            positions.retain(|position| run.dead.binary_search(position).is_err());
+        }
+        if positions.is_empty() {
+            return;
+        }
+        for column in &mut self.columns {
+            column.append_array(frozen.array_of(column.id(), column.data_type(), positions));
+        }
+        self.rows += positions.len();
+        if let Some(ids) = &mut self.ids {
+            let id = |position: &u32| RowId::new(number, frozen.slot_at(*position));
+            ids.extend(positions.iter().map(id));
+        }
+    }
+
+    /// One array a column, of the rows added since the last call, and their ids, if they are
+    /// wanted.
+    pub fn finish(&mut self) -> (Vec<ArrayRef>, Vec<RowId>) {
+        self.rows = 0;
+        let ids = self.ids.as_mut().map(std::mem::take);
+        let columns = self.columns.iter_mut().map(Column::finish);
+        (columns.collect(), ids.unwrap_or_default())
+    }
 }
 
 /// Where the rows are, if all of them are in one frozen block.
@@ -83,16 +208,4 @@ fn all_frozen<'a>(rows: &[RowRef<'a>]) -> Option<(&'a Frozen, Vec<u32>)> {
     };
     let positions: Option<Vec<u32>> = rows.iter().map(position).collect();
     Some((block, positions?))
-}
-
-fn bytes_of<'a>(row: &RowRef<'a>) -> &'a [u8] {
-    row.as_image().expect("frozen rows go by value").bytes
-}
-
-fn by_value(rows: &[RowRef<'_>], field: &Field, data_type: DataType) -> ArrayRef {
-    let mut builder = ColumnBuilder::new(data_type, rows.len());
-    for row in rows {
-        builder.push(row.read(field));
-    }
-    builder.finish()
 }

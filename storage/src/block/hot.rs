@@ -47,7 +47,7 @@ impl Rows {
         })
     }
 
-    fn start(&self, slot: Slot) -> NonNull<u8> {
+    pub(super) fn start(&self, slot: Slot) -> NonNull<u8> {
         assert!(u32::from(slot.0) < self.capacity, "a slot of this block");
         // SAFETY: within the allocation of stride * capacity bytes.
         unsafe { self.memory.add(usize::from(slot.0) * self.stride) }

@@ -31,6 +31,7 @@
 
 mod chain;
 mod change;
+mod column;
 mod columns;
 mod field;
 pub mod frozen;
@@ -39,11 +40,13 @@ mod heads;
 mod heap;
 mod hot;
 mod image;
+mod images;
 mod layout;
 mod restore;
 mod row;
 mod slots;
 mod switch;
+mod test;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +54,8 @@ mod tests;
 pub use chain::{Chain, Link};
 pub use change::Written;
 pub use frozen::Frozen;
-pub use gather::gather;
+pub use gather::Gatherer;
+pub use images::{Part, Run, Stretch};
 pub use layout::Layout;
 pub use row::RowRef;
 pub use slots::{Block, Claimed, RANGE_SLOTS};

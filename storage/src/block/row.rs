@@ -33,7 +33,7 @@ enum Source<'a> {
 pub(super) struct Image<'a> {
     /// The columns; in a version, its own long strings after them.
     pub(super) bytes: &'a [u8],
-    heap: Option<&'a Heap>,
+    pub(super) heap: Option<&'a Heap>,
 }
 
 /// A decoded string; `None` for NULL.
@@ -141,7 +141,7 @@ impl<'a> RowRef<'a> {
 }
 
 impl<'a> Image<'a> {
-    fn read(&self, layout: &Layout, field: &Field) -> ValueRef<'a> {
+    pub(super) fn read(&self, layout: &Layout, field: &Field) -> ValueRef<'a> {
         if self.is_null(layout, field) {
             return ValueRef::Null;
         }

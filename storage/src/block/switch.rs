@@ -50,7 +50,7 @@
 
 use super::columns::Columns;
 use super::frozen::Frozen;
-use super::gather::gather;
+use super::gather::Gatherer;
 use super::heads::{Heads, Spare};
 use super::hot::Rows;
 use super::image;
@@ -184,11 +184,13 @@ impl Block {
         let ledger = self.pool.ledger();
         let _scratch = ledger.reserve_emergency(Owner::Table, bytes as u64)?;
         let fields = self.layout.fields().iter();
-        let columns = fields.map(|field| {
-            let array = gather(&states.rows, field.column, field.data_type);
-            (field.column, field.data_type, array)
-        });
-        Ok(columns.collect())
+        let typed = fields.map(|field| (field.column, field.data_type));
+        let typed: Vec<_> = typed.collect();
+        let mut gatherer = Gatherer::new(&typed, &[]);
+        gatherer.add_rows(&[], &states.rows);
+        let (arrays, _) = gatherer.finish();
+        let columns = typed.into_iter().zip(arrays);
+        Ok(columns.map(|((id, ty), array)| (id, ty, array)).collect())
     }
 
     fn thaw(&self, states: &States<'_>, horizon: Timestamp) -> Result<Self> {

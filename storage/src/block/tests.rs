@@ -5,6 +5,7 @@ use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Stamp, Timeline};
 use crate::pool::{Ledger, Pool};
 use crate::value::{DataType, Interval, Numeric, NumericModifier, ValueRef, value_at};
+use arrow_array::ArrayRef;
 use std::sync::Arc;
 
 fn block(types: &[DataType]) -> Block {
@@ -21,6 +22,14 @@ fn fill(block: &Block, values: &[ValueRef<'_>]) -> Option<Slot> {
     let values = values.map(|(id, value)| (ColumnId(id as u32), *value));
     let stamp = Stamp::committed(Timestamp(1));
     claimed.fill(values, stamp).unwrap().then_some(slot)
+}
+
+/// One column of rows.
+fn gather(rows: &[RowRef<'_>], column: ColumnId, data_type: DataType) -> ArrayRef {
+    let mut gatherer = Gatherer::new(&[(column, data_type)], &[]);
+    gatherer.add_rows(&[], rows);
+    assert_eq!(gatherer.rows(), rows.len(), "there are no bounds");
+    gatherer.finish().0.remove(0)
 }
 
 #[test]

@@ -160,9 +160,9 @@ impl Checkpointer {
         for table in moment.catalog.tables() {
             let columns = &table.def.columns;
             let ids: Vec<ColumnId> = columns.iter().map(|column| column.id).collect();
-            let mut scan = moment.view.scan(table, &ids, BATCH_ROWS);
+            let mut scan = moment.view.scan(table, &ids, &[], BATCH_ROWS).with_ids();
             while let Some(batch) = scan.next()? {
-                for (at, row) in batch.rows.iter().enumerate() {
+                for (at, row) in batch.ids.iter().enumerate() {
                     let arrays = columns.iter().zip(&batch.columns);
                     let values =
                         arrays.map(|(column, array)| value_at(array, column.data_type, at));

@@ -109,9 +109,10 @@ pub(super) fn contents(store: &Store) -> Contents {
     let mut contents = Contents::new();
     let mut scan = transaction
         .view()
-        .scan(&table, &[ColumnId(0), ColumnId(1)], 7);
+        .scan(&table, &[ColumnId(0), ColumnId(1)], &[], 7)
+        .with_ids();
     while let Some(batch) = scan.next().expect("a scan") {
-        for (at, row) in batch.rows.iter().enumerate() {
+        for (at, row) in batch.ids.iter().enumerate() {
             let key = value_at(&batch.columns[0], DataType::BigInt, at).to_owned();
             let text = value_at(&batch.columns[1], DataType::Text, at).to_owned();
             let (Value::BigInt(key), Value::Text(text)) = (key, text) else {

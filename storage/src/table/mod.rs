@@ -20,7 +20,7 @@ mod scan;
 
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
-pub use scan::Found;
+pub use scan::{Found, Gathering};
 
 use crate::block::{Block, Layout, RowRef, Written};
 use crate::error::{Error, Result};

@@ -1,9 +1,19 @@
 //! Walking the rows of a table in order of their ids.
+//!
+//! Rows become columns ([`Table::gather`]) or are handed out one by one ([`Table::collect`]). Both
+//! look at one range of slots after the other: where it is settled, all its rows are visible as
+//! they stand in the block, but for slots that are dead; elsewhere each row's versions are asked,
+//! and of a frozen block what nothing is chained over is still taken as columns.
 
 use super::Table;
-use crate::block::{RANGE_SLOTS, RowRef};
+use crate::block::{Block, Frozen, Gatherer, Part, RANGE_SLOTS, RowRef, Run};
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Viewpoint;
+use std::ops::Range;
+
+/// Slots that one call of [`Table::gather`] passes at most, so that a scan that finds nothing can
+/// be stopped.
+const PASSED_MAX: usize = 1 << 16;
 
 /// Rows found by a scan.
 #[derive(Debug, Default)]
@@ -14,7 +24,97 @@ pub struct Found<'a> {
     pub rows: Vec<RowRef<'a>>,
 }
 
+/// A scan's next batch, being gathered.
+#[derive(Debug)]
+pub struct Gathering {
+    /// The columns.
+    pub columns: Gatherer,
+    /// Rows that it takes.
+    pub capacity: usize,
+}
+
+impl Gathering {
+    /// Whether another step of so many rows is too much.
+    fn is_full(&self, step: usize) -> bool {
+        self.columns.rows() + step > self.capacity
+    }
+
+    /// Adds what is visible in some slots of a range that is not settled.
+    fn add_unsettled<'a>(
+        &mut self,
+        number: BlockNo,
+        block: &'a Block,
+        slots: Range<usize>,
+        viewpoint: &Viewpoint<'a>,
+    ) {
+        let mut found = Found::default();
+        let mut run: Option<(&Frozen, Range<u32>)> = None;
+        for slot in slots.map(|slot| Slot(slot as u16)) {
+            match (block.bare(slot), &mut run) {
+                (Some((_, at)), Some((_, run))) if run.end == at => run.end += 1,
+                (Some((frozen, at)), _) => {
+                    self.add_found(&mut found);
+                    self.add_bare(number, run.replace((frozen, at..at + 1)));
+                }
+                (None, _) => {
+                    if let Some(row) = block.visible(slot, viewpoint) {
+                        self.add_bare(number, run.take());
+                        found.ids.push(RowId::new(number, slot));
+                        found.rows.push(row);
+                    }
+                }
+            }
+        }
+        self.add_bare(number, run);
+        self.add_found(&mut found);
+    }
+
+    fn add_bare(&mut self, number: BlockNo, run: Option<(&Frozen, Range<u32>)>) {
+        if let Some((frozen, positions)) = run {
+            let run = Run::of_bare(frozen, positions);
+            self.columns.add_run(number, &run);
+        }
+    }
+
+    fn add_found(&mut self, found: &mut Found<'_>) {
+        self.columns.add_rows(&found.ids, &found.rows);
+        found.ids.clear();
+        found.rows.clear();
+    }
+}
+
 impl Table {
+    /// Gathers visible rows from `from` on and before `end`, until there are enough of them or
+    /// many were passed. Returns where to go on.
+    pub fn gather<'a>(
+        &'a self,
+        viewpoint: &Viewpoint<'a>,
+        from: RowId,
+        end: RowId,
+        batch: &mut Gathering,
+    ) -> RowId {
+        let piece = Gatherer::piece(&self.layout).min(batch.capacity);
+        let (mut at, mut passed) = (from, 0);
+        while at < end && !batch.is_full(piece) && passed < PASSED_MAX {
+            let (number, slot) = (at.block(), usize::from(at.slot().0));
+            at = RowId::new(BlockNo(number.0 + 1), Slot(0)).min(end);
+            let entry = self.directory.get(number);
+            let Some(block) = entry.and_then(|entry| entry.get(viewpoint.registration())) else {
+                continue;
+            };
+            let claimed = block.claimed();
+            if slot >= claimed {
+                continue;
+            }
+            let stop = gather_some(number, block, slot..claimed, piece, viewpoint, batch);
+            passed += stop - slot;
+            if stop < claimed {
+                at = RowId::new(number, Slot(stop as u16));
+            }
+        }
+        at
+    }
+
     /// Collects visible rows from `from` on and before `end`, at most `limit`, of one block.
     /// Returns where to go on.
     pub fn collect<'a>(
@@ -64,4 +164,41 @@ impl Table {
             next_block.min(end)
         }
     }
+}
+
+/// Gathers a piece of a hot block, or as much of a frozen one as the batch takes: the more of its
+/// columns is decoded at once, the better. Returns where to go on.
+fn gather_some<'a>(
+    number: BlockNo,
+    block: &'a Block,
+    slots: Range<usize>,
+    piece: usize,
+    viewpoint: &Viewpoint<'a>,
+    batch: &mut Gathering,
+) -> usize {
+    let range_end = |slot: usize| ((slot / RANGE_SLOTS + 1) * RANGE_SLOTS).min(slots.end);
+    let proof = viewpoint.registration();
+    let end = range_end(slots.start);
+    let stop = match block.is_frozen() {
+        true => end.min(slots.start + batch.capacity - batch.columns.rows()),
+        false => end.min(slots.start + piece),
+    };
+    match block.part(slots.start..stop, proof) {
+        Part::Hot(rows) => batch.columns.add_stretch(number, &rows),
+        Part::Unsettled => batch.add_unsettled(number, block, slots.start..stop, viewpoint),
+        Part::Frozen(mut run) => {
+            let mut at = stop;
+            let most = slots.start + batch.capacity - batch.columns.rows();
+            while at < slots.end.min(most)
+                && let next = range_end(at).min(most)
+                && let Part::Frozen(more) = block.part(at..next, proof)
+            {
+                run.join(more);
+                at = next;
+            }
+            batch.columns.add_run(number, &run);
+            return at;
+        }
+    }
+    stop
 }

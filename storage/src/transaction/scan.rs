@@ -1,13 +1,13 @@
 //! Scans of tables and indexes.
 
 use super::ReadView;
-use crate::block::{RowRef, gather};
+use crate::block::Gatherer;
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot};
 use crate::index::{Cursor, Entries};
-use crate::table::Found;
-use crate::value::DataType;
+use crate::table::{Found, Gathering};
+use crate::value::{ColumnBounds, DataType};
 use arrow_array::ArrayRef;
 use std::sync::Arc;
 
@@ -19,8 +19,18 @@ const INDEX_STEP: usize = 256;
 pub struct ScanBatch {
     /// One array a column asked for, each of the column's Arrow type.
     pub columns: Vec<ArrayRef>,
-    /// The rows' ids.
-    pub rows: Vec<RowId>,
+    /// How many rows.
+    pub rows: usize,
+    /// The rows' ids, if they were asked for.
+    pub ids: Vec<RowId>,
+}
+
+impl ScanBatch {
+    fn of(batch: &mut Gatherer) -> Self {
+        let rows = batch.rows();
+        let (columns, ids) = batch.finish();
+        Self { columns, rows, ids }
+    }
 }
 
 /// A scan in progress; owns what it needs.
@@ -28,8 +38,7 @@ pub struct ScanBatch {
 pub struct TableScan {
     view: ReadView,
     table: Arc<TableEntry>,
-    columns: Vec<(ColumnId, DataType)>,
-    batch_rows: usize,
+    batch: Gathering,
     at: RowId,
     end: RowId,
 }
@@ -48,11 +57,14 @@ impl TableScan {
         view: ReadView,
         table: &Arc<TableEntry>,
         columns: &[ColumnId],
+        bounds: &[ColumnBounds],
         batch_rows: usize,
     ) -> Self {
         Self {
-            columns: typed(table, columns),
-            batch_rows: batch_rows.max(1),
+            batch: Gathering {
+                columns: Gatherer::new(&typed(table, columns), bounds),
+                capacity: batch_rows.max(1),
+            },
             at: RowId::new(BlockNo(0), Slot(0)),
             // Rows that come from now on are invisible to the view.
             end: table.rows.next_row(),
@@ -61,30 +73,27 @@ impl TableScan {
         }
     }
 
-    /// The next batch, never empty; `None` at the end.
+    /// The same with the ids of the rows.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.batch.columns = self.batch.columns.with_ids();
+        self
+    }
+
+    /// The next batch; `None` at the end. A batch without rows says that a long stretch of the
+    /// table had none, and that this is a good moment to ask whether to go on.
     #[allow(
         clippy::should_implement_trait,
         reason = "fallible, and named as in rusqlite"
     )]
     pub fn next(&mut self) -> Result<Option<ScanBatch>> {
-        let viewpoint = self.view.viewpoint();
-        while self.at < self.end {
-            let mut found = Found::default();
-            self.at =
-                self.table
-                    .rows
-                    .collect(&viewpoint, self.at, self.end, self.batch_rows, &mut found);
-            if found.ids.is_empty() {
-                continue;
-            }
-            let columns = self.columns.iter();
-            let columns = columns.map(|(id, data_type)| gather(&found.rows, *id, *data_type));
-            return Ok(Some(ScanBatch {
-                columns: columns.collect(),
-                rows: found.ids,
-            }));
+        if self.at >= self.end {
+            return Ok(None);
         }
-        Ok(None)
+        let viewpoint = self.view.viewpoint();
+        let rows = &self.table.rows;
+        self.at = rows.gather(&viewpoint, self.at, self.end, &mut self.batch);
+        Ok(Some(ScanBatch::of(&mut self.batch.columns)))
     }
 }
 
@@ -96,21 +105,18 @@ pub(super) fn fetch(
     rows: &[RowId],
 ) -> ScanBatch {
     let viewpoint = view.viewpoint();
-    let mut ids = Vec::with_capacity(rows.len());
-    let mut images: Vec<RowRef<'_>> = Vec::with_capacity(rows.len());
+    let mut found = Found::default();
     for id in rows {
-        if let Some(image) = table.rows.visible(*id, &viewpoint) {
-            ids.push(*id);
-            images.push(image);
+        if let Some(row) = table.rows.visible(*id, &viewpoint) {
+            found.ids.push(*id);
+            found.rows.push(row);
         }
     }
-    let columns = typed(table, columns);
-    let columns = columns
-        .iter()
-        .map(|(id, data_type)| gather(&images, *id, *data_type));
+    let mut batch = Gatherer::new(&typed(table, columns), &[]);
+    batch.add_rows(&found.ids, &found.rows);
     ScanBatch {
-        columns: columns.collect(),
-        rows: ids,
+        ids: found.ids,
+        ..ScanBatch::of(&mut batch)
     }
 }
 
@@ -120,7 +126,7 @@ pub struct IndexScan {
     view: ReadView,
     table: Arc<TableEntry>,
     index: Arc<IndexEntry>,
-    columns: Vec<(ColumnId, DataType)>,
+    batch: Gatherer,
     cursor: Cursor,
     entries: Entries,
 }
@@ -134,13 +140,20 @@ impl IndexScan {
         cursor: Cursor,
     ) -> Self {
         Self {
-            columns: typed(table, columns),
+            batch: Gatherer::new(&typed(table, columns), &[]),
             view,
             table: Arc::clone(table),
             index: Arc::clone(index),
             cursor,
             entries: Entries::new(),
         }
+    }
+
+    /// The same with the ids of the rows.
+    #[must_use]
+    pub fn with_ids(mut self) -> Self {
+        self.batch = self.batch.with_ids();
+        self
     }
 
     /// The next batch of at most `limit` rows in order, never empty; `None` at the end.
@@ -171,14 +184,10 @@ impl IndexScan {
                 }
             }
         }
-        if found.ids.is_empty() {
+        if found.rows.is_empty() {
             return Ok(None);
         }
-        let columns = self.columns.iter();
-        let columns = columns.map(|(id, data_type)| gather(&found.rows, *id, *data_type));
-        Ok(Some(ScanBatch {
-            columns: columns.collect(),
-            rows: found.ids,
-        }))
+        self.batch.add_rows(&found.ids, &found.rows);
+        Ok(Some(ScanBatch::of(&mut self.batch)))
     }
 }

@@ -8,7 +8,7 @@ use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::index::{Cursor, prefix_end};
 use crate::mvcc::{Registration, Viewpoint};
 use crate::table::Found;
-use crate::value::ValueRef;
+use crate::value::{ColumnBounds, ValueRef};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -43,14 +43,19 @@ impl ReadView {
         self.registration.snapshot()
     }
 
-    /// All visible rows of a table, in RowId order, as batches of at most `batch_rows` rows.
+    /// All visible rows of a table that lie within all `bounds`, in RowId order, as batches of at
+    /// most `batch_rows` rows.
+    ///
+    /// # Panics
+    /// When a bound is not of its column's type.
     pub fn scan(
         &self,
         table: &Arc<TableEntry>,
         columns: &[ColumnId],
+        bounds: &[ColumnBounds],
         batch_rows: usize,
     ) -> TableScan {
-        TableScan::new(self.clone(), table, columns, batch_rows)
+        TableScan::new(self.clone(), table, columns, bounds, batch_rows)
     }
 
     /// Calls `visit` with every visible row of a table, in RowId order, until it fails.

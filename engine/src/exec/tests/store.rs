@@ -136,6 +136,7 @@ impl World {
             table: self.table(),
             columns: vec![ID, NAME, NOTE],
             row_id,
+            bounds: Vec::new(),
             filter,
         }
     }
@@ -143,7 +144,7 @@ impl World {
     fn scan(&self, row_id: bool, filter: Option<Expr>) -> PhysicalPlan {
         let types = [BIGINT, TEXT, TEXT, BIGINT];
         PhysicalPlan {
-            node: Node::TableScan(self.scan_of(row_id, filter)),
+            node: Node::TableScan(self.scan_of(row_id, filter).into()),
             schema: schema(&types[..if row_id { 4 } else { 3 }]),
         }
     }
@@ -177,12 +178,12 @@ impl World {
 
     fn by_index(&self, keys: IndexKeys, reverse: bool) -> Vec<Value> {
         let plan = PhysicalPlan {
-            node: Node::IndexScan(IndexScan {
+            node: Node::IndexScan(Arc::new(IndexScan {
                 scan: self.scan_of(false, None),
                 index: self.index(),
                 keys,
                 reverse,
-            }),
+            })),
             schema: schema(&[BIGINT, TEXT, TEXT]),
         };
         self.query(&plan)

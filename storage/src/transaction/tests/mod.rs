@@ -6,6 +6,7 @@ mod conflict;
 mod garbage;
 mod model;
 mod recovery;
+mod scan;
 mod stress;
 mod unique;
 mod visibility;
@@ -176,9 +177,9 @@ pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
     })
     .unwrap();
     let mut scanned = Vec::new();
-    let mut scan = view.scan(&table, &[K, V], 7);
+    let mut scan = view.scan(&table, &[K, V], &[], 7);
     while let Some(batch) = scan.next().unwrap() {
-        for at in 0..batch.rows.len() {
+        for at in 0..batch.rows {
             let value = |column: usize| {
                 crate::value::value_at(&batch.columns[column], DataType::Integer, at)
             };
@@ -192,9 +193,10 @@ pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
         let mut found = Vec::new();
         let mut scan = view
             .range(&table, index, &[K, V], low, high, false)
-            .unwrap();
+            .unwrap()
+            .with_ids();
         while let Some(batch) = scan.next(3).unwrap() {
-            for (at, id) in batch.rows.into_iter().enumerate() {
+            for (at, id) in batch.ids.into_iter().enumerate() {
                 let read = |row: &super::RowRef<'_>| (int(row.get(K)), int(row.get(V)));
                 let row = view.row(&table, id, read).expect("visible");
                 let value = |column: usize| {

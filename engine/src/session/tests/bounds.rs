@@ -1,0 +1,190 @@
+//! Comparisons that storage tests give the rows that the evaluator gives.
+//!
+//! `coalesce(c, false)` is true just where `c` is, and is nothing that storage could take over.
+
+use super::*;
+
+/// A column's type, and values that are easily got wrong beside ordinary ones.
+const COLUMNS: &[(&str, &[&str])] = &[
+    ("BOOLEAN", &["true", "false"]),
+    ("SMALLINT", &["-32768", "-1", "0", "7", "32767"]),
+    ("INTEGER", &["-2147483648", "-1", "0", "7", "2147483647"]),
+    (
+        "BIGINT",
+        &[
+            "-9223372036854775808",
+            "-1",
+            "0",
+            "7",
+            "9223372036854775807",
+        ],
+    ),
+    (
+        "REAL",
+        &["'NaN'", "'-Infinity'", "'-0'", "'0'", "'0.1'", "'Infinity'"],
+    ),
+    (
+        "DOUBLE PRECISION",
+        &[
+            "'NaN'",
+            "'-Infinity'",
+            "'-0'",
+            "'0'",
+            "'-2.5'",
+            "'Infinity'",
+        ],
+    ),
+    (
+        "NUMERIC",
+        &[
+            "'NaN'",
+            "-1.50",
+            "0",
+            "1.5",
+            "1.500",
+            "12345678901234567890.1",
+        ],
+    ),
+    ("NUMERIC(6,2)", &["'NaN'", "-1.5", "0", "1.50", "9999.99"]),
+    (
+        "TEXT",
+        &[
+            "''",
+            "'a'",
+            "'a '",
+            "'ab'",
+            "'a string of some length'",
+            "'é'",
+        ],
+    ),
+    (
+        "VARCHAR(30)",
+        &["''", "'a'", "'a '", "'ab'", "'a string of some length'"],
+    ),
+    ("CHAR(3)", &["''", "'a'", "'a '", "'ab'"]),
+    ("BYTEA", &["'\\x'", "'\\x00'", "'\\x0001'", "'\\xff'"]),
+    (
+        "DATE",
+        &["'-infinity'", "'1969-12-31'", "'2024-02-29'", "'infinity'"],
+    ),
+    ("TIME", &["'00:00'", "'12:30:00.000001'", "'24:00'"]),
+    (
+        "TIMESTAMP",
+        &[
+            "'-infinity'",
+            "'1969-12-31 23:59:59'",
+            "'2024-02-29'",
+            "'infinity'",
+        ],
+    ),
+    (
+        "TIMESTAMPTZ",
+        &["'-infinity'", "'1969-12-31 23:59:59Z'", "'2024-02-29Z'"],
+    ),
+    (
+        "INTERVAL",
+        &[
+            "'-1 day'",
+            "'0'",
+            "'1 month'",
+            "'30 days'",
+            "'720 hours'",
+            "'1 year'",
+        ],
+    ),
+    (
+        "UUID",
+        &[
+            "'00000000-0000-0000-0000-000000000000'",
+            "'7f000000-0000-0000-0000-000000000001'",
+            "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+        ],
+    ),
+];
+
+/// The ids of the rows for which a condition is true.
+fn ids(conn: &Connection, condition: &str) -> Vec<i64> {
+    let sql = format!("SELECT id FROM t WHERE {condition}");
+    let mut statement = conn.prepare(&sql).expect(&sql);
+    let rows = statement.query_map([], |row| row.get(0)).expect(&sql);
+    rows.collect::<Result<_>>().expect(&sql)
+}
+
+fn is_taken_over(conn: &Connection, condition: &str) -> bool {
+    let sql = format!("EXPLAIN SELECT id FROM t WHERE {condition}");
+    let mut statement = conn.prepare(&sql).expect(&sql);
+    let lines = statement.query_map([], |row| row.get::<_, String>(0));
+    let lines: Vec<String> = lines.expect(&sql).collect::<Result<_>>().expect(&sql);
+    lines.iter().any(|line| line.contains("Bounds: "))
+}
+
+#[test]
+fn bounds_are_exactly_the_comparisons_they_stand_for() {
+    for (data_type, values) in COLUMNS {
+        let conn = connect();
+        let create = format!("CREATE TABLE t (id BIGINT, v {data_type})");
+        conn.execute(&create, []).expect(&create);
+        for (id, value) in values.iter().chain(&["NULL"]).enumerate() {
+            let insert = format!(
+                "INSERT INTO t VALUES ({id}, {value}), ({}, {value})",
+                id + 50
+            );
+            conn.execute(&insert, []).expect(&insert);
+        }
+        let mut taken_over = 0;
+        for a in *values {
+            let single = ["=", "<", "<=", ">", ">="].map(|op| format!("v {op} {a}"));
+            let turned = ["<", ">="].map(|op| format!("{a} {op} v"));
+            let double = (values.iter()).map(|b| format!("v BETWEEN {a} AND {b} AND v <> {a}"));
+            for condition in single.into_iter().chain(turned).chain(double) {
+                let evaluated = ids(&conn, &format!("coalesce({condition}, false)"));
+                assert_eq!(
+                    ids(&conn, &condition),
+                    evaluated,
+                    "{data_type}: {condition}"
+                );
+                taken_over += usize::from(is_taken_over(&conn, &condition));
+            }
+        }
+        let all = values.len() * (7 + values.len());
+        let expected = if *data_type == "CHAR(3)" { 0 } else { all };
+        assert_eq!(taken_over, expected, "{data_type}");
+    }
+}
+
+#[test]
+fn a_bound_may_be_a_parameter_and_then_null() {
+    let conn = connect();
+    conn.execute_batch("CREATE TABLE t (k INT); INSERT INTO t VALUES (1), (2), (NULL), (4)")
+        .unwrap();
+    let mut statement = conn
+        .prepare("SELECT count(*) FROM t WHERE k >= $1 AND k < $2")
+        .unwrap();
+    let mut count = |low: Option<i32>, high: Option<i32>| {
+        let count = statement.query_row(params![low, high], |row| row.get::<_, i64>(0));
+        count.unwrap()
+    };
+    assert_eq!(count(Some(2), Some(9)), 2);
+    assert_eq!(count(Some(2), Some(4)), 1);
+    assert_eq!(count(Some(4), Some(2)), 0);
+    assert_eq!(count(None, Some(4)), 0);
+    assert_eq!(count(Some(1), None), 0);
+}
+
+/// A changed row is found by what it is now, whichever way its version is kept.
+#[test]
+fn bounds_look_at_the_version_that_the_statement_sees() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (id BIGINT, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    )
+    .unwrap();
+    conn.execute_batch("BEGIN; UPDATE t SET v = 'a string of some length' WHERE v = 'a'")
+        .unwrap();
+    assert_eq!(ids(&conn, "v = 'a'"), [] as [i64; 0]);
+    assert_eq!(ids(&conn, "v > 'a string' AND v < 'b'"), [1]);
+    conn.execute_batch("DELETE FROM t WHERE v = 'b'").unwrap();
+    assert_eq!(ids(&conn, "v >= 'b'"), [] as [i64; 0]);
+    conn.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(ids(&conn, "v >= 'a'"), [1, 2]);
+}
