@@ -115,7 +115,7 @@ fn ordered() -> Result<Index> {
 }
 
 fn hash() -> Result<Index> {
-    Ok(Index::hash(&Ledger::new(8 << 30))?)
+    Ok(Index::hash(&Pool::new(Ledger::new(8 << 30)))?)
 }
 
 /// Nanoseconds for each of `count` things done since `start`.

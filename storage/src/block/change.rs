@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp, TransactionId};
 use crate::mvcc::{Garbage, Head, NewVersion, Registration, Resolved, Stamp, StampKind, Viewpoint};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
+use crate::sync::yield_now;
 use crate::value::ValueRef;
-use std::thread;
 
 /// What became of an update or a deletion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +105,7 @@ impl Block {
             }
             match resolved {
                 // A rival is taking its change back: look again.
-                Resolved::Nothing if !link.is_base() => thread::yield_now(),
+                Resolved::Nothing if !link.is_base() => yield_now(),
                 Resolved::Nothing | Resolved::Own(_) => return Ok(Some(Written::Skipped)),
                 other => return Ok(Some(Written::Conflict(viewpoint.rival(other)))),
             }

@@ -5,7 +5,7 @@ use super::describe;
 use crate::block::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
-use crate::index::{Batch, Index, KeyColumn, KeyLatches, encode_key, is_key_of_word};
+use crate::index::{Batch, Index, KeyColumn, KeyGuard, KeyLatches, encode_key, is_key_of_word};
 use crate::mvcc::Viewpoint;
 use crate::pool::{Ledger, Pool};
 use crate::table::{Found, Table};
@@ -30,8 +30,7 @@ pub struct IndexEntry {
     pub def: IndexDef,
     /// Its entries.
     pub index: Arc<Index>,
-    /// Whoever adds, removes or checks entries of a key holds its latch.
-    pub latches: KeyLatches,
+    latches: KeyLatches,
     columns: Vec<KeyColumn>,
 }
 
@@ -117,7 +116,7 @@ impl IndexEntry {
     pub fn new(def: IndexDef, pool: &Arc<Pool>) -> Result<Self> {
         let index = match def.kind {
             IndexKind::Ordered => Index::ordered(pool),
-            IndexKind::Hash => Index::hash(pool.ledger())?,
+            IndexKind::Hash => Index::hash(pool)?,
         };
         let columns = def.columns.iter().map(|column| KeyColumn {
             descending: column.descending,
@@ -129,6 +128,15 @@ impl IndexEntry {
             latches: KeyLatches::new(),
             def,
         })
+    }
+
+    /// Waits for the latch of a key, and of all keys of its entries ([`Index::same_entry`]). Whoever
+    /// adds, removes or checks entries of a key holds it.
+    pub fn latch(&self, key: &[u8]) -> KeyGuard<'_> {
+        match self.index.identity_of(key) {
+            Some(identity) => self.latches.lock(&identity.to_ne_bytes()),
+            None => self.latches.lock(key),
+        }
     }
 
     /// Whether it stands for the primary key.
@@ -173,5 +181,19 @@ impl IndexEntry {
         scratch.clear();
         self.encode_row(scratch, row);
         scratch == key
+    }
+
+    /// Whether a row's key has the entries of this key: it is that key, or the index does not tell
+    /// the two apart.
+    pub fn shares_entry(&self, row: &RowRef<'_>, key: &[u8], scratch: &mut Vec<u8>) -> bool {
+        if self.has_key(row, key, scratch) {
+            return true;
+        }
+        if self.index.is_ordered() {
+            return false;
+        }
+        scratch.clear();
+        self.encode_row(scratch, row);
+        self.index.same_entry(scratch, key)
     }
 }

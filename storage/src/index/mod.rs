@@ -8,10 +8,11 @@
 //! ([`KeyLatches`]).
 //!
 //! - [`OrderedIndex`]: points, ranges, order. An adaptive radix tree whose readers write nothing
-//!   and wait for nobody but a writer at the very node; its nodes come from the pool.
-//! - [`HashIndex`]: points only. Shards of open-addressing tables, each behind its own lock.
+//!   and wait for nobody but a writer at the very node.
+//! - [`HashIndex`]: points only. Buckets of one cache line, read without a lock. It keeps no keys
+//!   but some bits of their hash, and so may take two keys for one.
 //!
-//! Both shrink when keys go, and what they take is accounted for under
+//! Both take their memory from the pool, shrink when keys go, and are accounted for under
 //! [`crate::pool::Owner::Index`].
 //!
 //! Invariants
@@ -20,21 +21,23 @@
 //! - An insert that fails changed nothing; a removal never fails and never needs memory.
 
 mod batch;
-mod bytes;
 mod cursor;
 mod epoch;
 mod hash;
 pub mod key;
 mod latch;
-mod rows;
+mod memory;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use hash::tests::with_identity_bits;
+
 pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
-pub use hash::HashIndex;
+pub use hash::{HashIndex, ROWS_MAX};
 pub use key::{KeyColumn, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
 pub use tree::OrderedIndex;
@@ -42,7 +45,7 @@ pub use tree::OrderedIndex;
 use crate::error::{Error, Result};
 use crate::ids::RowId;
 use crate::limits::KEY_BYTES_MAX;
-use crate::pool::{Ledger, Pool};
+use crate::pool::Pool;
 use std::sync::Arc;
 
 /// The entries of an index, in either structure.
@@ -51,7 +54,7 @@ pub enum Index {
     /// Points, ranges and order.
     Ordered(OrderedIndex),
     /// Points only.
-    Hash(HashIndex),
+    Hash(Box<HashIndex>),
 }
 
 impl Index {
@@ -61,8 +64,8 @@ impl Index {
     }
 
     /// An empty hash index.
-    pub fn hash(ledger: &Arc<Ledger>) -> Result<Self> {
-        HashIndex::new(ledger).map(Self::Hash)
+    pub fn hash(pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self::Hash(Box::new(HashIndex::new(pool)?)))
     }
 
     /// Adds the entry; nothing happens where it exists. Fails with [`Error::LimitExceeded`] for a
@@ -96,7 +99,8 @@ impl Index {
         }
     }
 
-    /// Appends the rows of exactly this key to `out`, ascending.
+    /// Appends the rows that have an entry for this key to `out`, ascending. Some of them may have
+    /// another key, which the index takes for the same ([`Self::same_entry`]).
     pub fn get(&self, key: &[u8], out: &mut Vec<RowId>) {
         match self {
             Self::Ordered(index) => index.get(key, out),
@@ -104,16 +108,30 @@ impl Index {
         }
     }
 
-    /// The first result that `visit` gives for a row of exactly this key. A key with one row costs
-    /// no allocation.
+    /// The first result that `visit` gives for a row that [`Self::get`] gives, in any order. No lock
+    /// is held meanwhile, and a key with one row costs no allocation.
     pub fn find_map<T>(&self, key: &[u8], visit: impl FnMut(RowId) -> Option<T>) -> Option<T> {
         match self {
             Self::Ordered(index) => index.find_map(key, visit),
-            Self::Hash(index) => {
-                let mut rows = Vec::new();
-                index.get(key, &mut rows);
-                rows.into_iter().find_map(visit)
+            Self::Hash(index) => index.find_map(key, visit),
+        }
+    }
+
+    /// Whether a row has one entry for both keys, if it has, or had, both: equal keys, and those
+    /// that the index does not tell apart.
+    pub fn same_entry(&self, one: &[u8], other: &[u8]) -> bool {
+        one == other
+            || match self {
+                Self::Ordered(_) => false,
+                Self::Hash(index) => index.identity_of(one) == index.identity_of(other),
             }
+    }
+
+    /// What the index knows of a key, where that is not the whole key.
+    pub fn identity_of(&self, key: &[u8]) -> Option<u64> {
+        match self {
+            Self::Ordered(_) => None,
+            Self::Hash(index) => Some(index.identity_of(key)),
         }
     }
 

@@ -37,7 +37,7 @@ impl Collector {
                 if write.kind == WriteKind::Insert {
                     self.keys.wanted.clear();
                     index.encode_row(&mut self.keys.wanted, &gone);
-                    let _latch = index.latches.lock(&self.keys.wanted);
+                    let _latch = index.latch(&self.keys.wanted);
                     index.index.remove(&self.keys.wanted, write.row);
                 } else {
                     row.remove_key(index, &gone, &mut self.keys);

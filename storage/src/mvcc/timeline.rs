@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Timestamp, TransactionId};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
+use crate::sync::{Fault, is_left_out};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -116,7 +117,7 @@ impl Timeline {
         loop {
             slot.snapshot.store(now, SeqCst);
             match self.clock.load(SeqCst) {
-                same if same == now => break,
+                same if same == now || is_left_out(Fault::ClockReadOnce) => break,
                 later => now = later,
             }
         }
@@ -178,6 +179,9 @@ impl Timeline {
     pub fn commit(&self, registration: &Registration, timestamp: Timestamp) {
         debug_assert_eq!(timestamp.0, self.latest().0 + 1, "commits are in order");
         let slot = &self.slots[usize::from(registration.owner().0)];
+        if is_left_out(Fault::ClockBeforeState) {
+            self.clock.store(timestamp.0, SeqCst);
+        }
         slot.state
             .store(timestamp.0 << STATE_BITS | COMMITTED, Release);
         self.recent[timestamp.0 as usize % RECENT].store(registration.transaction().0, Relaxed);

@@ -30,6 +30,7 @@ use super::slab::FreeSlot;
 use super::tally::Tally;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::yield_now;
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -205,7 +206,7 @@ impl ThreadCache {
         (0..TRIES).find_map(|_| {
             let entered = self.try_enter();
             if entered.is_none() {
-                std::thread::yield_now();
+                yield_now();
             }
             entered
         })

@@ -4,7 +4,8 @@
 //! and finding one takes two loads and no lock.
 
 use crate::block::Block;
-use crate::ids::BlockNo;
+use crate::ids::{BlockNo, SLOT_BITS};
+use crate::index::ROWS_MAX;
 use crate::mvcc::Protected;
 use std::sync::OnceLock;
 
@@ -12,6 +13,11 @@ const FIRST_SEGMENT: u32 = 8;
 const SEGMENTS: usize = 24;
 /// Blocks of one table.
 pub(super) const BLOCKS_MAX: u32 = FIRST_SEGMENT * ((1 << SEGMENTS) - 1);
+
+const _: () = assert!(
+    (BLOCKS_MAX as u64) << SLOT_BITS <= ROWS_MAX,
+    "an index holds any row"
+);
 
 type Segment = Box<[Protected<Block>]>;
 

@@ -103,7 +103,7 @@ impl Core {
                 return Ok(Transaction::new(Arc::clone(self), registration, catalog));
             }
             // It takes the committer a few instructions, unless it was put to sleep.
-            std::thread::yield_now();
+            crate::sync::yield_now();
         }
     }
 

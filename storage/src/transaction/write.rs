@@ -144,7 +144,7 @@ impl Transaction {
             {
                 continue;
             }
-            let _latch = index.latches.lock(&key);
+            let _latch = index.latch(&key);
             if index.def.unique && !has_null {
                 self.check_unique(table, index, &key, id)?;
             }

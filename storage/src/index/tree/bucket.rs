@@ -20,11 +20,11 @@
 //! - Bytes of tails are written once, before the tail that names them (release), and not used
 //!   again while the bucket lives: who loads a tail (acquire) may read them without a check.
 
-use super::memory::Memory;
 use super::node::{Header, Node, prefix_bytes};
 use super::word::{Kind, Word};
 use crate::error::Result;
 use crate::ids::RowId;
+use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};

@@ -10,10 +10,10 @@
 //! are then not too small.
 
 use super::bucket::{Bucket, Form, HEAD_BYTES};
-use super::memory::Memory;
 use super::node::{Inner, Node};
 use super::word::{Child, Word};
 use crate::error::Result;
+use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
 use std::ops::Range;
 

@@ -19,10 +19,10 @@
 //!   are atomics. The rest is written before the node is put in the tree and constant from then on.
 //! - Key bytes of Node4 and Node16 ascend; `count` of them count, each with its slot.
 
-use super::memory::Memory;
 use super::version::Version;
 use super::word::{Kind, Slot, Word};
 use crate::error::Result;
+use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
 use crate::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::ptr::NonNull;

@@ -14,13 +14,12 @@
 //! saw any of these stores sees the lock, or something later, in the load that follows its acquire
 //! fence, and so fails its check.
 
+use crate::sync::Backoff;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, fence};
 
 const OBSOLETE: u64 = 1;
 const LOCKED: u64 = 2;
-/// Looks at a locked node before the thread lets others run.
-const SPINS: u32 = 64;
 
 /// Something changed meanwhile: begin again.
 #[derive(Debug)]
@@ -43,21 +42,17 @@ impl Version {
 
     #[cold]
     fn wait(&self) -> Result<u64, Again> {
-        for turn in 1_u32.. {
+        let mut backoff = Backoff::default();
+        loop {
             let version = self.0.load(Acquire);
             if version & OBSOLETE != 0 {
-                break;
+                return Err(Again);
             }
             if version & LOCKED == 0 {
                 return Ok(version);
             }
-            if turn.is_multiple_of(SPINS) {
-                std::thread::yield_now();
-            } else {
-                std::hint::spin_loop();
-            }
+            backoff.wait();
         }
-        Err(Again)
     }
 
     /// Whether all that was read since `seen` stood together.

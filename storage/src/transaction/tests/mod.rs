@@ -4,6 +4,7 @@ mod catalog;
 mod compact;
 mod conflict;
 mod garbage;
+mod hashed;
 mod model;
 mod recovery;
 mod scan;

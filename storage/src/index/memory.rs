@@ -1,4 +1,4 @@
-//! The memory of one tree: what it holds, and what waits until no reader can be at it.
+//! The memory of one index: what it holds, and what waits until no reader can be at it.
 
 use crate::error::Result;
 use crate::index::epoch;
@@ -15,17 +15,17 @@ const WAITING_NODES: usize = 128;
 /// The stamp of what has none yet.
 const UNSTAMPED: u64 = u64::MAX;
 
-/// A node out of the tree.
+/// A node out of its index.
 struct Retired {
     stamp: u64,
     at: NonNull<u8>,
     bytes: usize,
 }
 
-// SAFETY: the node is out of the tree, and whoever holds this value is the only one to free it.
+// SAFETY: the node is out of the index, and whoever holds this value is the only one to free it.
 unsafe impl Send for Retired {}
 
-/// Nodes out of the tree, oldest first.
+/// Nodes out of the index, oldest first.
 #[derive(Default)]
 struct Limbo {
     waiting: VecDeque<Retired>,
@@ -33,7 +33,7 @@ struct Limbo {
     look_at: usize,
 }
 
-/// The pool, with an account of what the tree has of it.
+/// The pool, with an account of what the index has of it.
 pub(super) struct Memory {
     pool: Arc<Pool>,
     /// Bytes of slots held; relaxed, because it guards nothing.
@@ -66,10 +66,24 @@ impl Memory {
 
     /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.
     pub(super) fn allocate(&self, bytes: usize) -> Result<NonNull<u8>> {
+        self.allocate_by(bytes, Pool::allocate)
+    }
+
+    /// Like [`Self::allocate`], for what makes the index smaller: it may dip into the emergency
+    /// reserve.
+    pub(super) fn allocate_to_shrink(&self, bytes: usize) -> Result<NonNull<u8>> {
+        self.allocate_by(bytes, Pool::allocate_emergency)
+    }
+
+    fn allocate_by(
+        &self,
+        bytes: usize,
+        allocate: impl FnOnce(&Pool, Owner, usize) -> Result<NonNull<u8>>,
+    ) -> Result<NonNull<u8>> {
         debug_assert_eq!(bytes, rounded_bytes(bytes), "whole slots are asked for");
         #[cfg(test)]
         self.refuse_if_wanted(bytes)?;
-        let at = self.pool.allocate(Owner::Index, bytes)?;
+        let at = allocate(&self.pool, Owner::Index, bytes)?;
         self.bytes.fetch_add(bytes as u64, Relaxed);
         Ok(at)
     }
@@ -141,10 +155,10 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         for retired in std::mem::take(&mut self.limbo.get_mut().waiting) {
-            // SAFETY: nobody reads a tree that is being dropped.
+            // SAFETY: nobody reads an index that is being dropped.
             unsafe { self.free(retired.at, retired.bytes) };
         }
-        debug_assert_eq!(self.bytes(), 0, "a tree frees its nodes");
+        debug_assert_eq!(self.bytes(), 0, "an index frees its nodes");
     }
 }
 

@@ -1,0 +1,60 @@
+//! Atomics and latches, through one door.
+//!
+//! Whatever takes part in the protocols of pool, versions, blocks and indexes takes its atomics
+//! and latches from here and not from the libraries, so that a model checker can be put in their
+//! place and try the interleavings: with the feature `shuttle`, which only the models of
+//! `crate::model` are built with, every access lets the checker choose who goes on.
+
+#[cfg(feature = "shuttle")]
+mod checked;
+
+#[cfg(feature = "shuttle")]
+pub use checked::{Mutex, MutexGuard, RwLock, atomic, yield_now};
+#[cfg(not(feature = "shuttle"))]
+pub use parking_lot::{Mutex, MutexGuard, RwLock};
+#[cfg(not(feature = "shuttle"))]
+pub use std::{sync::atomic, thread::yield_now};
+
+#[cfg(all(test, feature = "shuttle"))]
+pub(crate) use checked::{check, with_fault};
+
+/// Waiting for another thread to finish a few instructions.
+#[derive(Debug, Default)]
+pub struct Backoff(u32);
+
+impl Backoff {
+    /// Rounds of waiting in place, before others are let run.
+    const SPINS: u32 = if cfg!(feature = "shuttle") { 0 } else { 40 };
+
+    /// Waits a moment; longer when called again and again.
+    pub fn wait(&mut self) {
+        if self.0 < Self::SPINS {
+            self.0 += 1;
+            std::hint::spin_loop();
+        } else {
+            yield_now();
+        }
+    }
+}
+
+/// A step of a protocol that a model leaves out, to show that it would notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// A collector folds states that a registered snapshot does not see.
+    FoldAboveHorizon,
+    /// A snapshot is registered without a second look at the clock.
+    ClockReadOnce,
+    /// The clock moves before the state says *committed*.
+    ClockBeforeState,
+    /// A look-up in a hash index does not ask whether its bucket is still the right one.
+    BucketNotChecked,
+}
+
+/// Whether a model leaves that step out; never outside models.
+#[inline]
+pub fn is_left_out(_fault: Fault) -> bool {
+    #[cfg(feature = "shuttle")]
+    return checked::is_left_out(_fault);
+    #[cfg(not(feature = "shuttle"))]
+    false
+}
