@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::plan::statement::{Lookup, PointSelect};
 use remora_storage::catalog::TableDef;
 use remora_storage::transaction::RowRef;
-use remora_storage::{ReadView, RowId, Value, ValueRef};
+use remora_storage::{RowId, Transaction, Value, ValueRef};
 
 /// A row of a table, read by position of column.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Row for TableRow<'_> {
 /// true.
 pub(super) fn find<T>(
     lookup: &Lookup,
-    view: &ReadView,
+    tx: &Transaction,
     context: &ExecContext,
     read: impl FnOnce(RowId, &TableRow<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
@@ -47,7 +47,7 @@ pub(super) fn find<T>(
         read(id, &row).map(Some)
     };
     with_values(&lookup.key, context, |key| {
-        let found = with_refs(key, |key| view.find(table, &lookup.index, key, read));
+        let found = with_refs(key, |key| tx.find(table, &lookup.index, key, read));
         found.unwrap_or(Ok(None))
     })
 }
@@ -58,13 +58,13 @@ pub(super) fn find<T>(
 /// Those of the statement's functions.
 pub fn point_select(
     plan: &PointSelect,
-    view: &ReadView,
+    tx: &Transaction,
     context: &ExecContext,
     row: &mut Vec<Value>,
 ) -> Result<bool> {
     context.check()?;
     row.resize(plan.exprs.len(), Value::Null);
-    let found = find(&plan.lookup, view, context, |_, stored| {
+    let found = find(&plan.lookup, tx, context, |_, stored| {
         for (slot, expr) in row.iter_mut().zip(&plan.exprs) {
             assign(slot, eval_scalar(expr, stored, context)?);
         }

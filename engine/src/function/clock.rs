@@ -15,31 +15,31 @@ use remora_storage::{Interval, Value, ValueRef};
 
 static NOW: &[Overload] = &[
     function!(context "now"() -> TimestampTz, "The transaction's start.",
-        |cx| Ok(cx.transaction_start))
+        |cx| Ok(cx.clock.transaction_start()))
     .volatility(Stable),
     function!(context "current_timestamp"() -> TimestampTz, "The transaction's start.",
-        |cx| Ok(cx.transaction_start))
+        |cx| Ok(cx.clock.transaction_start()))
     .volatility(Stable),
     function!(context "transaction_timestamp"() -> TimestampTz, "The transaction's start.",
-        |cx| Ok(cx.transaction_start))
+        |cx| Ok(cx.clock.transaction_start()))
     .volatility(Stable),
     function!(context "statement_timestamp"() -> TimestampTz, "The statement's start.",
-        |cx| Ok(cx.statement_start))
+        |cx| Ok(cx.clock.statement_start()))
     .volatility(Stable),
     function!(context "clock_timestamp"() -> TimestampTz, "This moment.",
         |_| Ok(chrono::Utc::now().timestamp_micros()))
     .volatility(Volatile),
     function!(context "localtimestamp"() -> Timestamp, "The transaction's start.",
-        |cx| Ok(cx.transaction_start))
+        |cx| Ok(cx.clock.transaction_start()))
     .volatility(Stable),
     function!(context "current_date"() -> Date, "The day of the transaction's start.",
-        |cx| Ok(calendar::split(cx.transaction_start).0 as i32))
+        |cx| Ok(calendar::split(cx.clock.transaction_start()).0 as i32))
     .volatility(Stable),
     function!(context "current_time"() -> Time, "The time of the transaction's start.",
-        |cx| Ok(calendar::split(cx.transaction_start).1))
+        |cx| Ok(calendar::split(cx.clock.transaction_start()).1))
     .volatility(Stable),
     function!(context "localtime"() -> Time, "The time of the transaction's start.",
-        |cx| Ok(calendar::split(cx.transaction_start).1))
+        |cx| Ok(calendar::split(cx.clock.transaction_start()).1))
     .volatility(Stable),
 ];
 
@@ -160,7 +160,7 @@ fn age_today(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value>
         ValueRef::Timestamp(moment) | ValueRef::TimestampTz(moment) => moment,
         _ => return Ok(Value::Null),
     };
-    let (today, _) = calendar::split(context.transaction_start);
+    let (today, _) = calendar::split(context.clock.transaction_start());
     age(today * DAY, moment).map(Value::Interval)
 }
 

@@ -11,6 +11,7 @@
 //!  like, math, moment, ..
 //!  decimal, calendar,        what they compute with
 //!  interval
+//!  statement_clock           when the statement began
 //!  text, cast, aggregate     values as text, casts, accumulators
 //! ```
 //!
@@ -36,12 +37,15 @@ mod part;
 mod quote;
 mod registry;
 mod resolve;
+mod statement_clock;
 mod string;
 mod system;
 #[cfg(test)]
 mod tests;
 
 pub use resolve::resolve;
+pub use statement_clock::StatementClock;
+pub(crate) use statement_clock::now_micros;
 
 use crate::error::Result;
 use arrow_array::ArrayRef;
@@ -53,10 +57,8 @@ use std::sync::atomic::AtomicBool;
 /// What functions may ask beside their arguments. One a statement.
 #[derive(Clone, Debug, Default)]
 pub struct EvalContext {
-    /// Microseconds since 1970 UTC at which the transaction began: `now()`.
-    pub transaction_start: i64,
-    /// The same for the statement.
-    pub statement_start: i64,
+    /// When the statement and its transaction began: `now()`.
+    pub clock: StatementClock,
     /// Set to make the statement end with 57014 at its next check.
     pub interrupted: Arc<AtomicBool>,
 }

@@ -16,6 +16,7 @@ use super::prepared::{Call, Prepared};
 use super::settings::Settings;
 use super::transaction_block::TransactionBlock;
 use crate::error::{Error, Result, state};
+use crate::function::StatementClock;
 use crate::parse::Parsed;
 use crate::plan::Statement;
 use remora_storage::catalog::Catalog;
@@ -23,7 +24,6 @@ use remora_storage::pool::Ledger;
 use remora_storage::{Durability, Store, TableId, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a connection holds.
 #[derive(Debug)]
@@ -185,16 +185,14 @@ impl Session {
             dispatch::refuse_change(&planned.statement, planned.tag)?;
         }
         call.bind(&planned.parameters)?;
-        let now = now_micros();
-        call.context.eval.transaction_start = now;
-        call.context.eval.statement_start = now;
+        call.context.eval.clock = StatementClock::starting(None);
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&planned.statement, &mut tx, call, pipe)?;
         if tx.has_writes() {
             tx.commit()?;
         } else if self.sync {
-            self.store.wait_durable(tx.view().snapshot())?;
+            self.store.wait_durable(tx.snapshot())?;
         }
         Ok(done)
     }
@@ -217,12 +215,11 @@ impl Session {
         }
         call.bind(&planned.parameters)?;
         open.used = true;
-        call.context.eval.transaction_start = open.start_micros;
-        call.context.eval.statement_start = now_micros();
+        call.context.eval.clock = StatementClock::starting(Some(open.start_micros));
         open.tx.begin_command();
         let done = dispatch::run(&planned.statement, &mut open.tx, call, pipe)?;
         if self.sync {
-            self.store.wait_durable(open.tx.view().snapshot())?;
+            self.store.wait_durable(open.tx.snapshot())?;
         }
         Ok(done)
     }
@@ -272,12 +269,4 @@ impl Session {
             name => self.settings.get(name)?.to_owned(),
         })
     }
-}
-
-/// Microseconds since 1970 UTC.
-pub(super) fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |elapsed| {
-        i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
-    })
 }

@@ -87,7 +87,7 @@ pub(super) fn run(
             Ok(Done::output(Output::Cursor(Box::new(cursor))))
         }
         Statement::PointSelect(point) => {
-            let found = exec::point_select(point, &tx.view(), context, &mut call.row)?;
+            let found = exec::point_select(point, tx, context, &mut call.row)?;
             Ok(Done::output(Output::Point(found)))
         }
         Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),

@@ -9,7 +9,6 @@ use crate::plan::Field;
 use arrow_array::RecordBatch;
 use remora_storage::value::value_at;
 use remora_storage::{Value, ValueRef};
-use std::sync::Arc;
 
 /// The rows of a running query. The query runs as far as rows are asked for.
 ///
@@ -28,7 +27,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Rows<'stmt> {
     connection: &'stmt Connection,
-    columns: Arc<[Field]>,
+    columns: &'stmt [Field],
     source: Source,
     /// The statement's own row, where rows do not come in batches.
     row: &'stmt mut Vec<Value>,
@@ -50,7 +49,7 @@ enum Source {
 impl<'stmt> Rows<'stmt> {
     pub(super) fn new(
         connection: &'stmt Connection,
-        columns: Arc<[Field]>,
+        columns: &'stmt [Field],
         output: Output,
         row: &'stmt mut Vec<Value>,
     ) -> Self {
@@ -84,12 +83,12 @@ impl<'stmt> Rows<'stmt> {
         match &mut self.source {
             Source::Point => {
                 self.source = Source::End;
-                Ok(Some(Row::of_values(&self.columns, self.row)))
+                Ok(Some(Row::of_values(self.columns, self.row)))
             }
             Source::List(rows) => match rows.next() {
                 Some(row) => {
                     *self.row = row;
-                    Ok(Some(Row::of_values(&self.columns, self.row)))
+                    Ok(Some(Row::of_values(self.columns, self.row)))
                 }
                 None => Ok(None),
             },
@@ -109,7 +108,7 @@ impl<'stmt> Rows<'stmt> {
                 batch: Some(batch),
                 at,
                 ..
-            } => Ok(Some(Row::of_batch(&self.columns, batch, *at))),
+            } => Ok(Some(Row::of_batch(self.columns, batch, *at))),
             _ => Ok(None),
         }
     }
@@ -128,7 +127,7 @@ impl<'stmt> Rows<'stmt> {
 
     /// The columns of the result.
     pub fn columns(&self) -> &[Field] {
-        &self.columns
+        self.columns
     }
 
     /// Each row through `f`, as an iterator.

@@ -8,7 +8,6 @@ use super::rows::{MappedRows, Row, Rows};
 use crate::error::{Error, Result, state};
 use crate::plan::Field;
 use remora_storage::DataType;
-use std::sync::Arc;
 
 /// A statement that was parsed and planned once, to be run many times. It is planned again by
 /// itself after a change of the schema.
@@ -73,14 +72,9 @@ impl<'conn> Statement<'conn> {
         let done = self
             .connection
             .with_session(|session| session.step(prepared, call, &mut Pipe::None))?;
-        let columns = self.prepared.plan.columns.as_ref();
-        let columns = columns.map_or_else(|| Arc::from([]), Arc::clone);
-        Ok(Rows::new(
-            self.connection,
-            columns,
-            done.output,
-            &mut self.call.row,
-        ))
+        let columns = self.prepared.plan.columns.as_deref().unwrap_or_default();
+        let row = &mut self.call.row;
+        Ok(Rows::new(self.connection, columns, done.output, row))
     }
 
     /// Runs the query and gives each row through `f`.

@@ -15,9 +15,10 @@
 //! - A text of several statements is an *implicit* block of its own unless it says BEGIN: all or
 //!   nothing, as in PostgreSQL's simple query protocol.
 
-use super::core::{Session, now_micros};
+use super::core::Session;
 use super::settings::Settings;
 use crate::error::{Error, Result, state};
+use crate::function::now_micros;
 use remora_storage::Transaction;
 use std::sync::atomic::Ordering;
 

@@ -1,85 +1,216 @@
-//! Rows by primary key: what an insert, a point read and an update cost on one core.
+//! Rows by primary key: what an insert, a point read and an update cost, on one core and on two.
+//!
+//! Each round begins with an empty table, loads it and goes on with it. Rows and keys are made
+//! beforehand. *Dependent* reads draw their key from the row read before, so that nothing of one
+//! can overlap the next. *One a transaction* begins and commits for every row.
 
 use crate::Result;
 use crate::options::Options;
 use crate::random::Random;
 use crate::spread::Spread;
-use crate::table::{SCORE, load, store, users};
-use remora_storage::{Store, StoreOptions, ValueRef};
+use crate::table::{CREATED_AT, SCORE, insert_all, store, users};
+use crate::users::{User, user};
+use remora_storage::catalog::TableEntry;
+use remora_storage::{Store, StoreOptions, Transaction, ValueRef};
 
+use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
-/// Operations in one transaction.
-const BATCH: u64 = 1000;
+/// Operations in one transaction, unless it has one only.
+const BATCH: usize = 1000;
+/// Updates that each row has had when updates are measured again.
+const AGE: usize = 10;
 
-/// A figure of this benchmark: its name and its rounds, in millions of rows a second.
-type Line = (&'static str, Spread);
+/// What a round works on.
+struct Round<'a> {
+    store: Store,
+    users: &'a [User],
+    /// Random keys, as many as there are rows.
+    keys: Vec<i64>,
+}
 
-/// What is timed: so many rows of a store, in a round.
-type Work = fn(&Store, u64, u64) -> Result<()>;
+/// What is timed; it returns the number of rows.
+type Work = fn(&Round<'_>) -> Result<usize>;
 
-pub(crate) fn run(options: &Options) -> Result<()> {
-    let rows = options.number("rows", 1_000_000);
-    let rounds = options.number("rounds", 5);
-    let works: [Work; 3] = [insert, read, update];
-    let mut lines: [Line; 3] =
-        ["insert", "point read", "update"].map(|name| (name, Spread::default()));
-    for round in 0..rounds {
-        let store = store(StoreOptions::default())?;
-        for ((_, spread), work) in lines.iter_mut().zip(works) {
-            let start = Instant::now();
-            work(&store, rows, round)?;
-            spread.add(rows as f64 / 1e6 / start.elapsed().as_secs_f64());
+/// In this order: what comes later finds the table as those before have left it.
+const WORKS: &[(&str, Work)] = &[
+    ("insert", |round| insert(round, BATCH)),
+    ("point read", |round| read(round, BATCH)),
+    ("point read, dependent", dependent_read),
+    ("point read, one a transaction", |round| read(round, 1)),
+    ("update", |round| update(round, BATCH)),
+    ("update, one a transaction", |round| update(round, 1)),
+];
+
+/// What two threads do together.
+const PAIRS: &[(&str, Work)] = &[
+    ("insert", |round| insert(round, BATCH)),
+    ("point read", |round| read(round, BATCH)),
+    ("update", |round| update(round, BATCH)),
+];
+
+#[derive(Default)]
+struct Report(Vec<(String, Spread)>);
+
+impl Report {
+    fn add(&mut self, name: &str, figure: f64) {
+        match self.0.iter_mut().find(|(found, _)| found == name) {
+            Some((_, spread)) => spread.add(figure),
+            None => {
+                let mut spread = Spread::default();
+                spread.add(figure);
+                self.0.push((name.to_owned(), spread));
+            }
         }
     }
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let rows = options.number("rows", 1_000_000) as usize;
+    let rounds = options.number("rounds", 5);
+    let age = options.number("age", AGE as u64) as usize;
+    let users: Vec<User> = (0..rows as i64).map(user).collect();
+    let mut report = Report::default();
+    for seed in 0..rounds {
+        let round = Round::new(&users, seed)?;
+        for (name, work) in WORKS {
+            report.add(name, speed(|| work(&round))?);
+        }
+        let aged = format!("update, after {age} a row");
+        for _ in 0..age.saturating_sub(2) {
+            update(&round, BATCH)?;
+        }
+        report.add(&aged, speed(|| update(&round, BATCH))?);
+        drop(round);
+        let round = Round::new(&users, seed)?;
+        report.add("insert, one a transaction", speed(|| insert(&round, 1))?);
+        drop(round);
+        pairs(&users, seed, &mut report)?;
+    }
     println!("{rows} rows, {rounds} rounds, {BATCH} rows a transaction, million rows a second");
-    for (name, spread) in &lines {
+    for (name, spread) in &report.0 {
         println!("| {name} | {spread} |");
     }
     Ok(())
 }
 
-fn insert(store: &Store, rows: u64, _round: u64) -> Result<()> {
-    load(store, 0, rows as i64)
+/// The ratio of what two threads do in a time to what one does, each with half of the rows.
+fn pairs(users: &[User], seed: u64, report: &mut Report) -> Result<()> {
+    let one = Round::new(users, seed)?;
+    let two = store(StoreOptions::default())?;
+    let (low, high) = users.split_at(users.len() / 2);
+    let halves = [Round::with(&two, low, seed), Round::with(&two, high, seed)];
+    for (name, work) in PAIRS {
+        let alone = speed(|| work(&one))?;
+        let start = Instant::now();
+        let done = thread::scope(|scope| {
+            let threads = halves.each_ref().map(|half| {
+                let work = || work(half).map_err(|error| error.to_string());
+                scope.spawn(work)
+            });
+            let mut rows = 0;
+            for thread in threads {
+                rows += thread.join().map_err(|_| "a thread has panicked")??;
+            }
+            Ok::<usize, Box<dyn std::error::Error>>(rows)
+        })?;
+        let together = done as f64 / 1e6 / start.elapsed().as_secs_f64();
+        report.add(&format!("{name}, two threads to one"), together / alone);
+    }
+    Ok(())
 }
 
-fn read(store: &Store, rows: u64, round: u64) -> Result<()> {
-    let mut random = Random::new(round);
-    let mut sum = 0.0;
-    for _ in 0..rows / BATCH {
-        let mut transaction = store.begin()?;
-        transaction.begin_command();
-        let table = users(&transaction)?;
-        let view = transaction.view();
-        for _ in 0..BATCH {
-            let key = [ValueRef::BigInt(random.below(rows) as i64)];
-            let found = view.find(&table, &table.indexes[0], &key, |_, row| {
+/// Million rows a second.
+fn speed(work: impl FnOnce() -> Result<usize>) -> Result<f64> {
+    let start = Instant::now();
+    let rows = work()?;
+    Ok(rows as f64 / 1e6 / start.elapsed().as_secs_f64())
+}
+
+impl<'a> Round<'a> {
+    fn new(users: &'a [User], seed: u64) -> Result<Self> {
+        Ok(Self::with(&store(StoreOptions::default())?, users, seed))
+    }
+
+    fn with(store: &Store, users: &'a [User], seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut key = || users[random.below(users.len() as u64) as usize].id;
+        Self {
+            store: store.clone(),
+            keys: users.iter().map(|_| key()).collect(),
+            users,
+        }
+    }
+
+    /// Calls `work` with parts of the keys, a transaction each.
+    fn in_batches(
+        &self,
+        batch: usize,
+        mut work: impl FnMut(&mut Transaction, &Arc<TableEntry>, &[i64]) -> Result<()>,
+    ) -> Result<usize> {
+        for keys in self.keys.chunks(batch) {
+            let mut transaction = self.store.begin()?;
+            transaction.begin_command();
+            let table = users(&transaction)?;
+            work(&mut transaction, &table, keys)?;
+            transaction.commit()?;
+        }
+        Ok(self.keys.len())
+    }
+}
+
+fn insert(round: &Round<'_>, batch: usize) -> Result<usize> {
+    for users in round.users.chunks(batch) {
+        insert_all(&round.store, users)?;
+    }
+    Ok(round.users.len())
+}
+
+fn read(round: &Round<'_>, batch: usize) -> Result<usize> {
+    round.in_batches(batch, |transaction, table, keys| {
+        let mut sum = 0.0;
+        for key in keys {
+            let key = [ValueRef::BigInt(*key)];
+            let found = transaction.find(table, &table.indexes[0], &key, |_, row| {
                 double(row.get(SCORE))
             });
             sum += found.ok_or("a row is missing")?;
         }
-    }
-    std::hint::black_box(sum);
-    Ok(())
+        std::hint::black_box(sum);
+        Ok(())
+    })
 }
 
-fn update(store: &Store, rows: u64, round: u64) -> Result<()> {
-    let mut random = Random::new(round);
-    for _ in 0..rows / BATCH {
-        let mut transaction = store.begin()?;
-        transaction.begin_command();
-        let table = users(&transaction)?;
-        for _ in 0..BATCH {
-            let key = [ValueRef::BigInt(random.below(rows) as i64)];
-            let found = transaction
-                .view()
-                .find(&table, &table.indexes[0], &key, |id, _| id);
-            let row = found.ok_or("a row is missing")?;
-            transaction.update(&table, row, &[(SCORE, ValueRef::Double(1.5))])?;
+/// The next key is the sum of a random one and the one before, as its row says it.
+fn dependent_read(round: &Round<'_>) -> Result<usize> {
+    let rows = round.users.len() as i64;
+    let mut last = 0;
+    round.in_batches(BATCH, |transaction, table, keys| {
+        for key in keys {
+            let key = [ValueRef::BigInt((*key + last) % rows)];
+            let found = transaction.find(table, &table.indexes[0], &key, |_, row| {
+                double(row.get(CREATED_AT))
+            });
+            last = found.ok_or("a row is missing")? as i64;
         }
-        transaction.commit()?;
-    }
-    Ok(())
+        Ok(())
+    })
+}
+
+fn update(round: &Round<'_>, batch: usize) -> Result<usize> {
+    round.in_batches(batch, |transaction, table, keys| {
+        for key in keys {
+            let key = [ValueRef::BigInt(*key)];
+            let found = transaction.find(table, &table.indexes[0], &key, |id, row| {
+                (id, double(row.get(SCORE)))
+            });
+            let (row, score) = found.ok_or("a row is missing")?;
+            let changes = [(SCORE, ValueRef::Double(score + 1.0))];
+            transaction.update(table, row, &changes)?;
+        }
+        Ok(())
+    })
 }
 
 fn double(value: ValueRef<'_>) -> f64 {

@@ -19,6 +19,8 @@ pub(crate) const EMAIL: ColumnId = ColumnId(2);
 pub(crate) const AGE: ColumnId = ColumnId(3);
 /// `score`.
 pub(crate) const SCORE: ColumnId = ColumnId(4);
+/// `created_at`, which is the number of the row.
+pub(crate) const CREATED_AT: ColumnId = ColumnId(5);
 
 /// Names and types; ids are positions.
 pub(crate) const COLUMNS: [(&str, DataType); 6] = [
@@ -87,18 +89,28 @@ pub(crate) fn values(user: &User) -> [ValueRef<'_>; 6] {
 }
 
 /// Inserts rows number `from` to `end`.
+#[allow(
+    dead_code,
+    reason = "for benchmarks of what is done with a loaded table"
+)]
 pub(crate) fn load(store: &Store, from: i64, end: i64) -> Result<()> {
     let mut at = from;
     while at < end {
         let stop = end.min(at + LOAD_ROWS);
-        let mut transaction = store.begin()?;
-        transaction.begin_command();
-        let table = users(&transaction)?;
-        for number in at..stop {
-            transaction.insert(&table, &values(&user(number)))?;
-        }
-        transaction.commit()?;
+        insert_all(store, &(at..stop).map(user).collect::<Vec<_>>())?;
         at = stop;
     }
+    Ok(())
+}
+
+/// Inserts these rows in one transaction.
+pub(crate) fn insert_all(store: &Store, rows: &[User]) -> Result<()> {
+    let mut transaction = store.begin()?;
+    transaction.begin_command();
+    let table = users(&transaction)?;
+    for row in rows {
+        transaction.insert(&table, &values(row))?;
+    }
+    transaction.commit()?;
     Ok(())
 }

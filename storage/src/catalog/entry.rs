@@ -5,7 +5,9 @@ use super::describe;
 use crate::block::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
-use crate::index::{Batch, Index, KeyColumn, KeyGuard, KeyLatches, encode_key, is_key_of_word};
+use crate::index::{
+    Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_key, is_key_of_word,
+};
 use crate::mvcc::Viewpoint;
 use crate::pool::{Ledger, Pool};
 use crate::table::{Found, Table};
@@ -150,12 +152,12 @@ impl IndexEntry {
     }
 
     /// Appends the key, or its prefix, made of these values.
-    pub fn encode(&self, out: &mut Vec<u8>, key: &[ValueRef<'_>]) {
+    pub fn encode(&self, out: &mut impl KeyBuffer, key: &[ValueRef<'_>]) {
         encode_key(out, &self.columns, key.iter().copied());
     }
 
     /// Appends the key of a row; says whether there is a NULL in it.
-    pub fn encode_row(&self, out: &mut Vec<u8>, row: &RowRef<'_>) -> bool {
+    pub fn encode_row(&self, out: &mut impl KeyBuffer, row: &RowRef<'_>) -> bool {
         let mut has_null = false;
         let values = self.def.columns.iter().map(|key| row.get(key.column));
         let values = values.inspect(|value| has_null |= value.is_null());
@@ -171,29 +173,35 @@ impl IndexEntry {
             .all(|(column, value)| row.get(column.column) == *value)
     }
 
-    /// Whether a row's key is exactly these bytes; `scratch` saves the allocation.
-    pub fn has_key(&self, row: &RowRef<'_>, key: &[u8], scratch: &mut Vec<u8>) -> bool {
+    /// Whether two rows have one key, found without writing it.
+    pub fn is_same_key(&self, one: &RowRef<'_>, other: &RowRef<'_>) -> bool {
+        let mut columns = self.def.columns.iter().map(|key| key.column);
+        columns.all(|column| one.get(column) == other.get(column))
+    }
+
+    /// Whether a row's key is exactly these bytes.
+    pub fn has_key(&self, row: &RowRef<'_>, key: &[u8]) -> bool {
         if let ([part], [column]) = (self.def.columns.as_slice(), self.columns.as_slice())
             && let Some(same) = is_key_of_word(key, *column, row.get(part.column))
         {
             return same;
         }
-        scratch.clear();
-        self.encode_row(scratch, row);
-        scratch == key
+        let mut found = Key::new();
+        self.encode_row(&mut found, row);
+        *found == *key
     }
 
     /// Whether a row's key has the entries of this key: it is that key, or the index does not tell
     /// the two apart.
-    pub fn shares_entry(&self, row: &RowRef<'_>, key: &[u8], scratch: &mut Vec<u8>) -> bool {
-        if self.has_key(row, key, scratch) {
+    pub fn shares_entry(&self, row: &RowRef<'_>, key: &[u8]) -> bool {
+        if self.has_key(row, key) {
             return true;
         }
         if self.index.is_ordered() {
             return false;
         }
-        scratch.clear();
-        self.encode_row(scratch, row);
-        self.index.same_entry(scratch, key)
+        let mut found = Key::new();
+        self.encode_row(&mut found, row);
+        self.index.same_entry(&found, key)
     }
 }

@@ -33,6 +33,32 @@
 mod tests;
 
 use crate::value::{Interval, Numeric, NumericKind, ValueRef};
+use smallvec::SmallVec;
+use std::ops::DerefMut;
+
+/// Where the bytes of keys are put: a vector, or a [`Key`] on the stack.
+pub trait KeyBuffer: DerefMut<Target = [u8]> {
+    /// Appends bytes.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl KeyBuffer for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// A key on the stack, which goes to the heap only when it is long.
+pub type Key = SmallVec<[u8; KEY_INLINE_BYTES]>;
+
+/// Longest key that needs no heap: an e-mail address fits, and so do most composite keys.
+const KEY_INLINE_BYTES: usize = 64;
+
+impl KeyBuffer for Key {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
 
 /// How one column of a key is ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,7 +90,7 @@ const NULL_LAST: u8 = 2;
 /// assert!(key(1, "b") < key(1, "a"));
 /// ```
 pub fn encode_key<'a>(
-    out: &mut Vec<u8>,
+    out: &mut impl KeyBuffer,
     columns: &[KeyColumn],
     values: impl IntoIterator<Item = ValueRef<'a>>,
 ) {
@@ -90,20 +116,19 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Appends one column of a key to `out`.
-pub fn encode_column(out: &mut Vec<u8>, column: KeyColumn, value: ValueRef<'_>) {
+pub fn encode_column(out: &mut impl KeyBuffer, column: KeyColumn, value: ValueRef<'_>) {
     if value.is_null() {
-        out.push(if column.nulls_first {
+        let mark = if column.nulls_first {
             NULL_FIRST
         } else {
             NULL_LAST
-        });
-        return;
+        };
+        return out.put(&[mark]);
     }
-    out.push(NOT_NULL);
     let start = out.len();
     encode_payload(out, value);
     if column.descending {
-        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+        out[start + 1..].iter_mut().for_each(|byte| *byte = !*byte);
     }
 }
 
@@ -130,24 +155,34 @@ pub fn is_key_of_word(key: &[u8], column: KeyColumn, value: ValueRef<'_>) -> Opt
     }
 }
 
-fn encode_payload(out: &mut Vec<u8>, value: ValueRef<'_>) {
+/// The mark and the payload, which for numbers are put in one go.
+fn encode_payload(out: &mut impl KeyBuffer, value: ValueRef<'_>) {
     match value {
         ValueRef::Null => {}
-        ValueRef::Boolean(v) => out.push(u8::from(v)),
-        ValueRef::SmallInt(v) => out.extend((v ^ i16::MIN).to_be_bytes()),
-        ValueRef::Integer(v) | ValueRef::Date(v) => out.extend((v ^ i32::MIN).to_be_bytes()),
+        ValueRef::Boolean(v) => out.put(&[NOT_NULL, u8::from(v)]),
+        ValueRef::SmallInt(v) => out.put(&marked::<2, 3>((v ^ i16::MIN).to_be_bytes())),
+        ValueRef::Integer(v) | ValueRef::Date(v) => {
+            out.put(&marked::<4, 5>((v ^ i32::MIN).to_be_bytes()));
+        }
         ValueRef::BigInt(v)
         | ValueRef::Time(v)
         | ValueRef::Timestamp(v)
-        | ValueRef::TimestampTz(v) => out.extend((v ^ i64::MIN).to_be_bytes()),
-        ValueRef::Real(v) => out.extend(real_bytes(v)),
-        ValueRef::Double(v) => out.extend(double_bytes(v)),
+        | ValueRef::TimestampTz(v) => out.put(&marked::<8, 9>((v ^ i64::MIN).to_be_bytes())),
+        ValueRef::Real(v) => out.put(&marked::<4, 5>(real_bytes(v))),
+        ValueRef::Double(v) => out.put(&marked::<8, 9>(double_bytes(v))),
         ValueRef::Numeric(v) => encode_numeric(out, v),
         ValueRef::Text(v) => encode_escaped(out, v.as_bytes()),
         ValueRef::Bytea(v) => encode_escaped(out, v),
-        ValueRef::Interval(v) => out.extend(interval_bytes(v)),
-        ValueRef::Uuid(v) => out.extend(v),
+        ValueRef::Interval(v) => out.put(&marked::<10, 11>(interval_bytes(v))),
+        ValueRef::Uuid(v) => out.put(&marked::<16, 17>(v)),
     }
+}
+
+/// A payload behind its mark; `M` is `N` and one.
+fn marked<const N: usize, const M: usize>(payload: [u8; N]) -> [u8; M] {
+    let mut bytes = [NOT_NULL; M];
+    bytes[1..].copy_from_slice(&payload);
+    bytes
 }
 
 fn real_bytes(v: f32) -> [u8; 4] {
@@ -181,7 +216,7 @@ mod class {
     pub(super) const NAN: u8 = 6;
 }
 
-fn encode_numeric(out: &mut Vec<u8>, v: Numeric) {
+fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
     let class = match v.kind() {
         NumericKind::NegativeInfinity => class::NEGATIVE_INFINITY,
         NumericKind::Infinity => class::INFINITY,
@@ -192,7 +227,7 @@ fn encode_numeric(out: &mut Vec<u8>, v: Numeric) {
             _ => class::POSITIVE,
         },
     };
-    out.push(class);
+    out.put(&[NOT_NULL, class]);
     if !matches!(class, class::NEGATIVE | class::POSITIVE) {
         return;
     }
@@ -202,24 +237,24 @@ fn encode_numeric(out: &mut Vec<u8>, v: Numeric) {
     let exponent = digits + Numeric::SCALE_MAX - v.scale();
     let aligned = magnitude * 10_u128.pow(u32::from(Numeric::SCALE_MAX - digits));
     if class == class::NEGATIVE {
-        out.push(!exponent);
-        out.extend((!aligned).to_be_bytes());
+        out.put(&[!exponent]);
+        out.put(&(!aligned).to_be_bytes());
     } else {
-        out.push(exponent);
-        out.extend(aligned.to_be_bytes());
+        out.put(&[exponent]);
+        out.put(&aligned.to_be_bytes());
     }
 }
 
-fn encode_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.reserve(bytes.len() + 2);
+fn encode_escaped(out: &mut impl KeyBuffer, bytes: &[u8]) {
+    out.put(&[NOT_NULL]);
     let mut rest = bytes;
     while let Some(zero) = rest.iter().position(|&byte| byte == 0) {
-        out.extend_from_slice(&rest[..=zero]);
-        out.push(0xFF);
+        out.put(&rest[..=zero]);
+        out.put(&[0xFF]);
         rest = &rest[zero + 1..];
     }
-    out.extend_from_slice(rest);
-    out.extend([0, 0]);
+    out.put(rest);
+    out.put(&[0, 0]);
 }
 
 /// An interval's compared length needs 73 bits and a sign: months count 30 days of 86.4e9

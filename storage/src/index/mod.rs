@@ -38,7 +38,7 @@ pub(crate) use hash::tests::with_identity_bits;
 pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use hash::{HashIndex, ROWS_MAX};
-pub use key::{KeyColumn, encode_key, is_key_of_word, prefix_end};
+pub use key::{Key, KeyBuffer, KeyColumn, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
 pub use tree::OrderedIndex;
 

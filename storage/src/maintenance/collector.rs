@@ -4,6 +4,7 @@ use super::write_set::{Write, WriteKind, WriteSet};
 use crate::block::{Block, Link, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
+use crate::index::Key;
 use crate::mvcc::{Garbage, Registration, RetireQueue, StampKind, Timeline};
 use crate::pool::Pool;
 use crate::sync::atomic::AtomicUsize;
@@ -59,14 +60,6 @@ pub struct Collector {
     pub(super) timeline: Arc<Timeline>,
     pub(super) retired: RetireQueue,
     waiting: VecDeque<Waiting>,
-    pub(super) keys: Keys,
-}
-
-/// Buffers for keys.
-#[derive(Debug, Default)]
-pub(super) struct Keys {
-    pub(super) wanted: Vec<u8>,
-    pub(super) other: Vec<u8>,
 }
 
 impl Collector {
@@ -76,7 +69,6 @@ impl Collector {
             timeline: Arc::clone(timeline),
             retired: RetireQueue::new(Arc::clone(pool)),
             waiting: VecDeque::new(),
-            keys: Keys::default(),
         }
     }
 
@@ -111,7 +103,7 @@ impl Collector {
         limit: usize,
     ) -> usize {
         // Taken after the horizon: a set at or below it was handed over before it was passed.
-        self.waiting.append(&mut queue.incoming.lock());
+        self.take_over(queue);
         // Loaded after the horizon, too: it has every index that a write set below it kept up.
         let catalog = catalog.load();
         let mut left = limit;
@@ -119,11 +111,8 @@ impl Collector {
             && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
         {
             let end = set.writes.writes().len().min(set.done + left);
-            for at in set.done..end {
-                self.collect_write(&set, at, &catalog, horizon, proof);
-            }
+            self.collect_set(&set, end, &catalog, horizon, proof);
             left -= end - set.done;
-            queue.writes.fetch_sub(end - set.done, Relaxed);
             set.done = end;
             if end < set.writes.writes().len() {
                 self.waiting.push_front(set);
@@ -131,9 +120,10 @@ impl Collector {
             }
             let touched = set.writes.touched().iter();
             for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
-                self.retired.retire(&self.timeline, garbage);
+                self.retired.retire(garbage);
             }
         }
+        queue.writes.fetch_sub(limit - left, Relaxed);
         left
     }
 
@@ -149,15 +139,25 @@ impl Collector {
     ) -> bool {
         // Two commits may be handed over in another order than that of their timestamps. Sorting
         // what is nearly sorted takes one pass.
-        self.waiting.append(&mut queue.incoming.lock());
+        self.take_over(queue);
         let waiting = self.waiting.make_contiguous();
         waiting.sort_by_key(|set| set.timestamp);
         self.collect_below(horizon, queue, catalog, proof, limit) > 0
     }
 
+    fn take_over(&mut self, queue: &GarbageQueue) {
+        let mut incoming = queue.incoming.lock();
+        if self.waiting.is_empty() {
+            std::mem::swap(&mut self.waiting, &mut incoming);
+        } else {
+            self.waiting.append(&mut incoming);
+        }
+    }
+
     /// Frees what no snapshot can reach.
     pub fn free(&mut self) {
         if !self.retired.is_empty() {
+            self.retired.date(&self.timeline);
             self.retired.free(self.timeline.oldest());
         }
     }
@@ -167,25 +167,33 @@ impl Collector {
         self.retired.len()
     }
 
-    fn collect_write(
+    fn collect_set(
         &mut self,
         set: &Waiting,
-        at: usize,
+        end: usize,
         catalog: &Catalog,
         horizon: Timestamp,
         proof: &Registration,
     ) {
-        let write = &set.writes.writes()[at];
-        if matches!(write.kind, WriteKind::Ddl(_)) {
-            return;
-        }
-        let entry = set.writes.entry(write);
-        // Indexes that came since are kept up, too. Those of a dropped table go with it.
-        let indexes = catalog.table_by_id(entry.def.id);
-        let indexes = indexes.map_or(&[][..], |entry| &entry.indexes);
-        if let Some(place) = entry.rows.place(write.row, proof) {
-            place.0.note_change(set.timestamp);
-            self.collect_row(entry, indexes, write, place, horizon, proof);
+        let mut last: Option<(u32, &TableEntry, &[_])> = None;
+        for write in &set.writes.writes()[set.done..end] {
+            if matches!(write.kind, WriteKind::Ddl(_)) {
+                continue;
+            }
+            let (_, entry, indexes) = match last {
+                Some(same @ (table, ..)) if table == write.table => same,
+                _ => {
+                    let entry: &TableEntry = set.writes.entry(write);
+                    // Indexes that came since are kept up, too. Those of a dropped table go with it.
+                    let now = catalog.table_by_id(entry.def.id);
+                    let indexes = now.map_or(&[][..], |entry| &entry.indexes);
+                    *last.insert((write.table, entry, indexes))
+                }
+            };
+            if let Some(place) = entry.rows.place(write.row, proof) {
+                place.0.note_change(set.timestamp);
+                self.collect_row(entry, indexes, write, place, horizon, proof);
+            }
         }
     }
 
@@ -212,7 +220,7 @@ impl Collector {
         if write.kind == WriteKind::Delete
             && let Some(garbage) = entry.rows.bury(write.row, proof)
         {
-            self.retired.retire(&self.timeline, garbage);
+            self.retired.retire(garbage);
         }
     }
 
@@ -221,24 +229,36 @@ impl Collector {
         let Some(cut) = row.reachable().find(|link| row.is_seen_by_all(link)) else {
             return;
         };
+        if cut.is_base() {
+            return;
+        }
+        let mut newer = cut.image();
         let mut older = cut.older();
         while let Some(link) = older {
             if let Some(image) = link.image() {
                 for index in indexes {
-                    row.remove_key(index, &image, &mut self.keys);
+                    // A key that the next newer state has as well is still wanted, or was dealt
+                    // with there: the common update changes no key, and writes none here.
+                    if !newer
+                        .as_ref()
+                        .is_some_and(|newer| index.is_same_key(newer, &image))
+                    {
+                        row.remove_key(index, &image);
+                    }
                 }
+                newer = Some(image);
             }
             older = link.older();
         }
-        let (timeline, retired) = (&self.timeline, &mut self.retired);
+        let retired = &mut self.retired;
         row.block.fold(row.slot, &cut, row.proof, |garbage| {
-            retired.retire(timeline, garbage);
+            retired.retire(garbage);
         });
     }
 
     /// Takes over what was unlinked.
     pub fn retire(&mut self, garbage: Garbage) {
-        self.retired.retire(&self.timeline, garbage);
+        self.retired.retire(garbage);
     }
 }
 
@@ -274,16 +294,16 @@ impl<'a> Row<'a> {
 
     /// Removes the entry for the key of an unreachable state, unless a reachable one has that key,
     /// or one that the index takes for the same.
-    pub(super) fn remove_key(&self, index: &IndexEntry, image: &RowRef<'_>, keys: &mut Keys) {
-        keys.wanted.clear();
-        index.encode_row(&mut keys.wanted, image);
-        let _latch = index.latch(&keys.wanted);
+    pub(super) fn remove_key(&self, index: &IndexEntry, image: &RowRef<'_>) {
+        let mut key = Key::new();
+        index.encode_row(&mut key, image);
+        let _latch = index.latch(&key);
         let is_wanted = self
             .reachable()
             .filter_map(|link| link.image())
-            .any(|image| index.shares_entry(&image, &keys.wanted, &mut keys.other));
+            .any(|image| index.shares_entry(&image, &key));
         if !is_wanted {
-            index.index.remove(&keys.wanted, self.id);
+            index.index.remove(&key, self.id);
         }
     }
 }

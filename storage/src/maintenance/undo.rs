@@ -6,6 +6,7 @@
 use super::collector::{Collector, Row};
 use super::write_set::{Write, WriteKind};
 use crate::catalog::TableEntry;
+use crate::index::Key;
 use crate::mvcc::Registration;
 
 impl Collector {
@@ -35,12 +36,12 @@ impl Collector {
         if let Some(gone) = gone {
             for index in &entry.indexes {
                 if write.kind == WriteKind::Insert {
-                    self.keys.wanted.clear();
-                    index.encode_row(&mut self.keys.wanted, &gone);
-                    let _latch = index.latch(&self.keys.wanted);
-                    index.index.remove(&self.keys.wanted, write.row);
+                    let mut key = Key::new();
+                    index.encode_row(&mut key, &gone);
+                    let _latch = index.latch(&key);
+                    index.index.remove(&key, write.row);
                 } else {
-                    row.remove_key(index, &gone, &mut self.keys);
+                    row.remove_key(index, &gone);
                 }
             }
         }

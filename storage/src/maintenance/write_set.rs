@@ -4,6 +4,7 @@ use crate::catalog::TableEntry;
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId};
 use crate::pool::{Ledger, Owner, Reservation};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// Bytes of a write set that are not reserved one by one: every transaction may have them.
@@ -42,12 +43,14 @@ pub struct Touched {
     pub rows: bool,
 }
 
-/// All changes of one transaction.
+/// All changes of one transaction. Those of a small one are in place, so that it allocates nothing.
 #[derive(Debug, Default)]
 pub struct WriteSet {
-    writes: Vec<Write>,
-    touched: Vec<Touched>,
-    columns: Vec<Box<[ColumnId]>>,
+    writes: SmallVec<[Write; 2]>,
+    touched: SmallVec<[Touched; 1]>,
+    columns: SmallVec<[ColumnId; 4]>,
+    /// Sets of columns: which of `columns` they are.
+    sets: SmallVec<[(u32, u32); 1]>,
     reservation: Option<Reservation>,
 }
 
@@ -71,7 +74,7 @@ impl WriteSet {
                 false => reservation.resize(bytes)?,
             }
         }
-        self.writes.reserve_exact(wanted - self.writes.len());
+        self.writes.grow(wanted);
         Ok(())
     }
 
@@ -132,15 +135,18 @@ impl WriteSet {
 
     /// The number of a set of columns; rows of one statement share it.
     pub fn columns_number(&mut self, columns: impl Iterator<Item = ColumnId> + Clone) -> u32 {
-        let last = self.columns.last();
-        if !last.is_some_and(|last| last.iter().copied().eq(columns.clone())) {
-            self.columns.push(columns.collect());
+        let last = self.sets.len().wrapping_sub(1) as u32;
+        if self.sets.is_empty() || !self.columns(last).iter().copied().eq(columns.clone()) {
+            let start = self.columns.len() as u32;
+            self.columns.extend(columns);
+            self.sets.push((start, self.columns.len() as u32));
         }
-        self.columns.len() as u32 - 1
+        self.sets.len() as u32 - 1
     }
 
     /// A set of columns by its number.
     pub fn columns(&self, number: u32) -> &[ColumnId] {
-        &self.columns[number as usize]
+        let (start, end) = self.sets[number as usize];
+        &self.columns[start as usize..end as usize]
     }
 }

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+/// Places that the queue keeps when it is empty.
+const QUEUE_KEPT: usize = 4096;
+
 /// Something unlinked.
 pub enum Garbage {
     /// A version record of the queue's pool.
@@ -39,6 +42,8 @@ impl<T: Any + Send + Sync> From<Retirable<T>> for Garbage {
 #[derive(Debug)]
 pub struct RetireQueue {
     pool: Arc<Pool>,
+    /// Not dated yet.
+    fresh: Vec<Garbage>,
     waiting: VecDeque<(Timestamp, Garbage)>,
 }
 
@@ -47,26 +52,39 @@ impl RetireQueue {
     pub fn new(pool: Arc<Pool>) -> Self {
         Self {
             pool,
+            fresh: Vec::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    /// Takes over what was unlinked just now.
-    pub fn retire(&mut self, timeline: &Timeline, garbage: impl Into<Garbage>) {
+    /// Takes over what was unlinked. It waits at least until [`Self::date`] is called.
+    pub fn retire(&mut self, garbage: impl Into<Garbage>) {
+        self.fresh.push(garbage.into());
+    }
+
+    /// Notes the time at or after which all that was handed over until now was unlinked: once for
+    /// many, because it takes a fence.
+    pub fn date(&mut self, timeline: &Timeline) {
+        if self.fresh.is_empty() {
+            return;
+        }
         // Whoever registers a snapshot above this clock no longer finds it; pairs with the fence
         // of `Timeline::register`.
         fence(SeqCst);
-        self.waiting.push_back((timeline.latest(), garbage.into()));
+        let now = timeline.latest();
+        let dated = self.fresh.drain(..).map(|garbage| (now, garbage));
+        self.waiting.extend(dated);
+        self.fresh.shrink_to(QUEUE_KEPT);
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.fresh.len()
     }
 
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.len() == 0
     }
 
     /// Frees what no registered snapshot can reach: all that was unlinked before the oldest of
@@ -80,7 +98,7 @@ impl RetireQueue {
             }
         }
         // A burst of garbage must not keep its queue for ever.
-        if self.waiting.len() * 4 < self.waiting.capacity() {
+        if self.waiting.len().max(QUEUE_KEPT) * 4 < self.waiting.capacity() {
             self.waiting.shrink_to(self.waiting.len() * 2);
         }
     }
@@ -100,6 +118,8 @@ impl RetireQueue {
 impl Drop for RetireQueue {
     /// The queue goes with its database, when no transaction and no view is left.
     fn drop(&mut self) {
+        let rest = self.fresh.drain(..).map(|garbage| (Timestamp(0), garbage));
+        self.waiting.extend(rest);
         self.free(None);
     }
 }

@@ -10,9 +10,9 @@
 //! ```
 //!
 //! *Registering* publishes the clock's value in the slot and then reads the clock again, until both
-//! agree. *The horizon* reads the clock first and the slots after it. All these accesses are
-//! `SeqCst`, so they have one order: if the horizon missed a snapshot, the snapshot was published
-//! after the horizon looked, hence the registering thread reads the clock again later than the
+//! agree. *The horizon* reads the clock first and the slots after it. Each has a `SeqCst` fence
+//! between its two steps, and fences have one order: if the horizon missed a snapshot, its fence
+//! was before the registering thread's, hence that thread reads the clock again later than the
 //! horizon did, and ends up with a snapshot at or above it.
 //!
 //! *Committing* stores the state before it moves the clock. A snapshot at or above the commit's
@@ -38,11 +38,16 @@ const IDLE: u64 = u64::MAX;
 /// Commits whose transaction is remembered, to name the rival in a conflict.
 const RECENT: usize = 4096;
 
-#[repr(align(64))]
+/// Ids that a slot takes at a time, so that beginning does not touch a counter that all share.
+const ID_RUN: u64 = 64;
+
+/// Two cache lines, because some machines fetch them in pairs.
+#[repr(align(128))]
 #[derive(Debug)]
 struct Slot {
     state: AtomicU64,
     snapshot: AtomicU64,
+    /// The id of its owner, or of the last one.
     transaction: AtomicU64,
     holders: AtomicU32,
 }
@@ -62,7 +67,8 @@ pub struct Timeline {
     clock: AtomicU64,
     /// Slots at and above this index were never claimed.
     high: AtomicUsize,
-    transactions: AtomicU64,
+    /// Ids that slots have taken.
+    ids: AtomicU64,
     slots: Box<[Slot]>,
     /// Which transaction committed at a timestamp, the last [`RECENT`] of them.
     recent: Box<[AtomicU64]>,
@@ -85,7 +91,7 @@ impl Timeline {
         Arc::new(Self {
             clock: AtomicU64::new(0),
             high: AtomicUsize::new(0),
-            transactions: AtomicU64::new(0),
+            ids: AtomicU64::new(0),
             slots: (0..SLOTS_MAX).map(slot).collect(),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
         })
@@ -93,12 +99,13 @@ impl Timeline {
 
     /// The latest committed timestamp.
     pub fn latest(&self) -> Timestamp {
-        Timestamp(self.clock.load(SeqCst))
+        // Acquire: takes over what was committed up to then.
+        Timestamp(self.clock.load(Acquire))
     }
 
     /// Sets the clock, before the first transaction.
     pub fn start_at(&self, timestamp: Timestamp) {
-        self.clock.store(timestamp.0, SeqCst);
+        self.clock.store(timestamp.0, Release);
     }
 
     /// Claims a slot and registers a snapshot of the latest committed state.
@@ -110,22 +117,33 @@ impl Timeline {
             limit: SLOTS_MAX as u64,
         })?;
         let slot = &self.slots[index];
-        let id = TransactionId(self.transactions.fetch_add(1, Relaxed) + 1);
-        slot.transaction.store(id.0, Relaxed);
+        let id = self.next_id(slot);
         slot.holders.store(1, Relaxed);
-        let mut now = self.clock.load(SeqCst);
+        let mut now = self.latest();
         loop {
-            slot.snapshot.store(now, SeqCst);
-            match self.clock.load(SeqCst) {
+            // Release: whoever sees it, and not the last owner's, knows that that one is done.
+            slot.snapshot.store(now.0, Release);
+            // Between publishing and reading the clock again, and before the first read of a row;
+            // pairs with the fences of `oldest` and `RetireQueue::retire`.
+            fence(SeqCst);
+            match self.latest() {
                 same if same == now || is_left_out(Fault::ClockReadOnce) => break,
                 later => now = later,
             }
         }
-        // Reads of rows stay behind the publication; pairs with the fence in `oldest`.
-        fence(SeqCst);
         let owner = OwnerId(index as u16);
-        let timeline = Arc::clone(self);
-        Ok(Registration::new(timeline, owner, Timestamp(now), id))
+        Ok(Registration::new(Arc::clone(self), owner, now, id))
+    }
+
+    fn next_id(&self, slot: &Slot) -> TransactionId {
+        // Only the owner of the slot writes it.
+        let last = slot.transaction.load(Relaxed);
+        let id = match last % ID_RUN {
+            0 => self.ids.fetch_add(ID_RUN, Relaxed) + 1,
+            _ => last + 1,
+        };
+        slot.transaction.store(id, Relaxed);
+        TransactionId(id)
     }
 
     fn claim(&self) -> Option<usize> {
@@ -136,7 +154,10 @@ impl Timeline {
             (0..self.slots.len()).find(|index| self.try_claim(*index))?
         };
         LAST_SLOT.set(index);
-        self.high.fetch_max(index + 1, SeqCst);
+        // Before the snapshot is published behind a fence, so that the horizon looks that far.
+        if self.high.load(Relaxed) <= index {
+            self.high.fetch_max(index + 1, Relaxed);
+        }
         Some(index)
     }
 
@@ -157,8 +178,9 @@ impl Timeline {
 
     pub(super) fn leave(&self, owner: OwnerId) {
         let slot = &self.slots[usize::from(owner.0)];
-        // As in Arc: what any holder did happens before the release.
-        if slot.holders.fetch_sub(1, AcqRel) == 1 {
+        // As in Arc: what any holder did happens before the release. The last holder is alone:
+        // a share is only made from another one.
+        if slot.holders.load(Acquire) == 1 || slot.holders.fetch_sub(1, AcqRel) == 1 {
             slot.snapshot.store(IDLE, Release);
             slot.state.store(FREE, Release);
         }
@@ -185,7 +207,8 @@ impl Timeline {
         slot.state
             .store(timestamp.0 << STATE_BITS | COMMITTED, Release);
         self.recent[timestamp.0 as usize % RECENT].store(registration.transaction().0, Relaxed);
-        self.clock.store(timestamp.0, SeqCst);
+        // Release: whoever reads this time finds the state, and the catalog of this commit.
+        self.clock.store(timestamp.0, Release);
     }
 
     /// The transaction that holds a slot now.
@@ -203,12 +226,14 @@ impl Timeline {
     /// The oldest registered snapshot. What was unlinked below it, or at any time if there is
     /// none, is out of every reader's reach.
     pub fn oldest(&self) -> Option<Timestamp> {
-        // What was unlinked before this call is unlinked for whoever registers after it.
+        // Between reading the clock and looking at the slots; and what was unlinked before this
+        // call is unlinked for whoever registers after it. Pairs with the fence of `register`.
         fence(SeqCst);
-        let high = self.high.load(SeqCst);
+        let high = self.high.load(Relaxed);
         let oldest = self.slots[..high]
             .iter()
-            .map(|slot| slot.snapshot.load(SeqCst))
+            // Acquire: what a snapshot that is given up has read, it has read before this.
+            .map(|slot| slot.snapshot.load(Acquire))
             .min()
             .filter(|oldest| *oldest != IDLE);
         oldest.map(Timestamp)

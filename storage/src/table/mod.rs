@@ -4,8 +4,9 @@
 //!   directory   [ block 0 ][ block 1 ][ (gone) ][ block 3 ] ...     tail: where rows are added
 //! ```
 //!
-//! - A new row takes the next slot of the tail block; when the block is full (of slots, or of
-//!   strings), the next block is added. Blocks start small, so that small tables are small.
+//! - A new row takes the next slot of an open block, of which there is one for each thread that
+//!   adds at the same time (`open.rs`); when the block is full (of slots, or of strings), the next
+//!   block is added. Blocks start small, so that small tables are small.
 //! - A block all of whose slots are dead is taken out of the directory and freed when no snapshot
 //!   can look at it any more. Its number is not used again, since row ids are not reused.
 //! - The [`Gate`] lets any number of transactions write, or one change the table's structure.
@@ -15,6 +16,7 @@
 mod compact;
 mod directory;
 mod gate;
+mod open;
 mod restore;
 mod scan;
 
@@ -28,11 +30,12 @@ use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration, Stamp, Viewpoint};
 use crate::pool::Pool;
 use crate::sync::Mutex;
-use crate::sync::atomic::AtomicU64;
 use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::value::{DataType, ValueRef};
 use arc_swap::ArcSwap;
 use directory::Directory;
+use open::{OpenBlock, OpenBlocks, Place};
 use std::sync::Arc;
 
 /// The rows of a table.
@@ -41,15 +44,18 @@ pub struct Table {
     layout: Arc<Layout>,
     pool: Arc<Pool>,
     directory: Directory,
+    open: OpenBlocks,
     tail: ArcSwap<Tail>,
     /// Held while the tail is replaced.
     growing: Mutex<()>,
     gate: Gate,
     orphans: Mutex<Vec<Garbage>>,
+    /// Whether there are orphans: asked far more often than there are.
+    has_orphans: AtomicBool,
     last_commit: AtomicU64,
 }
 
-/// Where rows are added.
+/// The end of the directory.
 #[derive(Debug)]
 struct Tail {
     /// The number of the block that comes next.
@@ -65,6 +71,7 @@ impl Table {
             layout: Arc::new(Layout::new(columns)),
             pool: Arc::clone(pool),
             directory: Directory::default(),
+            open: OpenBlocks::default(),
             tail: ArcSwap::from_pointee(Tail {
                 next: 0,
                 block: None,
@@ -72,6 +79,7 @@ impl Table {
             growing: Mutex::new(()),
             gate: Gate::default(),
             orphans: Mutex::default(),
+            has_orphans: AtomicBool::new(false),
             last_commit: AtomicU64::new(0),
         }
     }
@@ -81,7 +89,8 @@ impl Table {
         &self.gate
     }
 
-    /// The lowest id that no row has been given yet.
+    /// An id above those of all rows there are. Rows that come later can have ids below it, too, in
+    /// open blocks; they are invisible to whoever has a snapshot now.
     pub fn next_row(&self) -> RowId {
         let tail = self.tail.load();
         match &tail.block {
@@ -124,35 +133,50 @@ impl Table {
         values: impl Iterator<Item = (ColumnId, ValueRef<'v>)> + Clone,
         begin: Stamp,
     ) -> Result<RowId> {
+        let mut place = self.open.enter();
         loop {
-            let tail = self.tail.load();
-            if let Some(block) = &tail.block
-                && let Some(claimed) = block.claim()
-            {
-                let number = BlockNo(tail.next - 1);
-                let row = RowId::new(number, claimed.slot());
-                match claimed.fill(values.clone(), begin) {
-                    Ok(true) => return Ok(row),
-                    // Its heap is full: it takes no more rows.
-                    Ok(false) => block.skip_to(block.capacity()),
-                    Err(error) => {
-                        self.check_dead(number, block);
-                        return Err(error);
-                    }
+            let Some(open) = place.open() else {
+                let open = self.open_block(&place)?;
+                place.put(open);
+                continue;
+            };
+            let filled = match open.block.claim() {
+                Some(claimed) => {
+                    let row = RowId::new(open.number, claimed.slot());
+                    let filled = claimed.fill(values.clone(), begin);
+                    filled.map(|filled| filled.then_some(row))
                 }
-                self.check_dead(number, block);
+                None => Ok(None),
+            };
+            if let Ok(Some(row)) = filled {
+                place.close_if_full();
+                return Ok(row);
             }
-            self.grow(tail.next)?;
+            if filled.is_ok() {
+                // Full of slots or of strings: it takes no more rows.
+                open.block.skip_to(open.block.capacity());
+            }
+            // The slot that could not be filled may have been the last one that was not dead.
+            let dead = open.block.is_dead().then_some(open.number);
+            place.close_if_full();
+            if let Some(number) = dead {
+                self.orphan(number);
+            }
+            filled?;
         }
     }
 
-    /// Adds block number `next`, unless another thread has done so.
-    fn grow(&self, next: u32) -> Result<()> {
-        let _growing = self.growing.lock();
-        if self.tail.load().next != next {
-            return Ok(());
+    /// A block for a thread that has none open.
+    fn open_block(&self, place: &Place) -> Result<OpenBlock> {
+        if let Some(left) = self.open.take_over(place) {
+            return Ok(left);
         }
-        self.add_block(next).map(drop)
+        let _growing = self.growing.lock();
+        let number = self.tail.load().next;
+        Ok(OpenBlock {
+            block: self.add_block(number)?,
+            number: BlockNo(number),
+        })
     }
 
     /// Adds a block at the end; the caller holds `growing` or is alone.
@@ -205,18 +229,23 @@ impl Table {
             .flatten()
     }
 
-    /// A slot that could not be filled may have been the last one that was not dead. Then the
-    /// block waits for the next collection to be retired.
-    fn check_dead(&self, number: BlockNo, block: &Block) {
-        if block.is_dead() {
-            let garbage = self.remove_block(number);
-            self.orphans.lock().extend(garbage);
-        }
+    /// Takes a block of dead slots only out of the directory. It waits for the next collection to
+    /// be retired.
+    fn orphan(&self, number: BlockNo) {
+        let garbage = self.remove_block(number);
+        self.orphans.lock().extend(garbage);
+        self.has_orphans.store(true, Release);
     }
 
     /// Blocks that were taken out of the directory and are not retired yet.
     pub fn take_orphans(&self) -> Vec<Garbage> {
-        std::mem::take(&mut self.orphans.lock())
+        // Acquire: the flag is set after the orphan was put there.
+        if !self.has_orphans.load(Acquire) {
+            return Vec::new();
+        }
+        let mut orphans = self.orphans.lock();
+        self.has_orphans.store(false, Release);
+        std::mem::take(&mut orphans)
     }
 
     fn remove_block(&self, number: BlockNo) -> Option<Garbage> {

@@ -5,6 +5,7 @@
 //! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
 //! holes are dead, so that a block of holes only is freed.
 
+use super::open::OpenBlock;
 use super::{Table, Tail};
 use crate::block::{Block, Written};
 use crate::error::{Error, Result};
@@ -96,6 +97,20 @@ impl Table {
                 // Nobody else looks yet: the garbage needs no queue.
                 drop(self.remove_block(number));
             }
+        }
+        self.open_tail();
+    }
+
+    /// Lets new rows come into the last block, if it has room.
+    fn open_tail(&self) {
+        let tail = self.tail.load();
+        if let Some(block) = &tail.block
+            && block.claimed() < block.capacity()
+        {
+            self.open.enter().put(OpenBlock {
+                number: BlockNo(tail.next - 1),
+                block: Arc::clone(block),
+            });
         }
     }
 

@@ -4,20 +4,25 @@ use super::{Committed, Core, RowRef, Transaction};
 use crate::block::Chain;
 use crate::catalog::{Catalog, same};
 use crate::error::{Error, Result};
-use crate::ids::Timestamp;
+use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
 use crate::mvcc::Registration;
 use crate::wal::FrameBuilder;
+use arc_swap::Guard;
 use std::sync::Arc;
 
 impl Transaction {
-    pub(super) fn new(core: Arc<Core>, registration: Registration, catalog: Arc<Catalog>) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        registration: Registration,
+        base: Guard<Arc<Catalog>>,
+    ) -> Self {
         Self {
             core,
             registration,
             command: 0,
-            base: Arc::clone(&catalog),
-            catalog,
+            base,
+            own: None,
             ddl: Vec::new(),
             set: WriteSet::default(),
         }
@@ -32,15 +37,20 @@ impl Transaction {
                 lsn: None,
             });
         }
-        let core = Arc::clone(&self.core);
         let mut frame = None;
-        if let Some(attached) = core.log() {
+        if let Some(attached) = self.core.log() {
             let mut encoded = self.encode();
             attached.log.reserve(&mut encoded)?;
             frame = Some(encoded);
         }
+        let committed = self.enter_order(frame)?;
+        self.finish(committed)
+    }
 
-        let section = core.commit.lock();
+    /// The commit section.
+    fn enter_order(&self, frame: Option<FrameBuilder>) -> Result<(Timestamp, Option<Lsn>)> {
+        let core = &*self.core;
+        let _section = core.commit.lock();
         let catalog = self.check_structure()?;
         let timestamp = Timestamp(core.timeline.latest().0 + 1);
         // From here on nothing fails.
@@ -56,18 +66,7 @@ impl Transaction {
             touched.entry.rows.note_commit(timestamp);
         }
         core.timeline.commit(&self.registration, timestamp);
-        drop(section);
-
-        self.finish(timestamp);
-        if let (Some(attached), Some(lsn)) = (core.log(), lsn)
-            && attached.wait_durable
-        {
-            attached.log.wait_durable(lsn)?;
-        }
-        Ok(Committed {
-            timestamp: Some(timestamp),
-            lsn,
-        })
+        Ok((timestamp, lsn))
     }
 
     /// Whether the tables written to are still what they were; and the catalog to be installed, if
@@ -91,11 +90,11 @@ impl Transaction {
         let mut changed: Vec<_> = self.restructured().collect();
         changed.sort_unstable();
         changed.dedup();
-        Catalog::merge(&self.base, &self.catalog, &latest, &changed).map(Some)
+        Catalog::merge(&self.base, self.catalog(), &latest, &changed).map(Some)
     }
 
-    /// Stamps what was written, hands it to the collector, and leaves.
-    fn finish(mut self, timestamp: Timestamp) {
+    /// Stamps what was written, hands it to the collector, leaves, and waits for the log.
+    fn finish(mut self, (timestamp, lsn): (Timestamp, Option<Lsn>)) -> Result<Committed> {
         for write in self.set.writes() {
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 continue;
@@ -108,11 +107,23 @@ impl Transaction {
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
         let writes = set.writes().len();
-        let core = Arc::clone(&self.core);
-        core.hand_over(timestamp, set);
+        self.core.hand_over(timestamp, set);
+        let waits = self.core.log().is_some_and(|log| log.wait_durable);
+        let rest = (waits || self.core.is_behind()).then(|| Arc::clone(&self.core));
         // Gives up the snapshot, if no view is left.
         drop(self);
-        core.cooperate(writes);
+        if let Some(core) = rest {
+            core.cooperate(writes);
+            if let (Some(attached), Some(lsn)) = (core.log(), lsn)
+                && attached.wait_durable
+            {
+                attached.log.wait_durable(lsn)?;
+            }
+        }
+        Ok(Committed {
+            timestamp: Some(timestamp),
+            lsn,
+        })
     }
 
     /// The write set as a log frame.

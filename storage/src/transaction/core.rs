@@ -96,7 +96,7 @@ impl Core {
     pub fn begin(self: &Arc<Self>) -> Result<Transaction> {
         loop {
             let registration = self.timeline.register()?;
-            let catalog = self.catalog.load_full();
+            let catalog = self.catalog.load();
             // A commit installs its catalog before it moves the clock: between the two, rows and
             // structure would not belong together.
             if catalog.since() <= registration.snapshot() {
@@ -152,10 +152,15 @@ impl Core {
         self.garbage.push(timestamp, set);
     }
 
+    /// Whether a commit should collect some.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.manual_maintenance && self.garbage.len() >= COOPERATE_FROM
+    }
+
     /// The share of collecting that a commit takes on: as much as it brought, and a little more,
     /// unless somebody else is at it.
     pub(super) fn cooperate(&self, writes: usize) {
-        if self.manual_maintenance || self.garbage.len() < COOPERATE_FROM {
+        if !self.is_behind() {
             return;
         }
         if let Some(mut collector) = self.collector.try_lock() {

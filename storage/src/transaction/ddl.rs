@@ -36,7 +36,7 @@ impl Transaction {
                 limit: COLUMNS_MAX as u64,
             });
         }
-        if self.catalog.has_name(&def.name) {
+        if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
         def.id = self.core.next_table()?;
@@ -49,7 +49,7 @@ impl Transaction {
 
     /// Drops a table with its indexes. Fails with `SchemaConflict` while others write to it.
     pub fn drop_table(&mut self, id: TableId) -> Result<()> {
-        let entry = self.catalog.table_by_id(id).cloned();
+        let entry = self.catalog().table_by_id(id).cloned();
         let entry = entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
         self.shut(&entry)?;
         self.change(&entry, None, CatalogChange::DropTable(id))
@@ -61,9 +61,9 @@ impl Transaction {
     /// `SchemaConflict`. Fails likewise while others are writing, and where the table was changed
     /// since the snapshot, because an index has no entries for what was before it.
     pub fn create_index(&mut self, mut def: IndexDef) -> Result<IndexId> {
-        let entry = self.catalog.table_by_id(def.table).cloned();
+        let entry = self.catalog().table_by_id(def.table).cloned();
         let entry = entry.ok_or_else(|| Error::UndefinedRelation(def.table.to_string()))?;
-        if self.catalog.has_name(&def.name) {
+        if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
         self.shut(&entry)?;
@@ -81,7 +81,7 @@ impl Transaction {
 
     /// Drops an index.
     pub fn drop_index(&mut self, id: IndexId) -> Result<()> {
-        let found = self.catalog.index_by_id(id);
+        let found = self.catalog().index_by_id(id);
         let found = found.map(|(table, _)| Arc::clone(table));
         let entry = found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
         self.shut(&entry)?;
@@ -96,11 +96,14 @@ impl Transaction {
         let conflict = || Error::SchemaConflict {
             table: entry.def.name.clone(),
         };
-        if self.set.find(entry).is_none() {
-            self.set.touch(entry);
+        let table = match self.set.find(entry) {
+            Some(table) => table,
+            None => self.set.touch(entry),
+        };
+        let has_passed = self.set.touched()[table as usize].rows;
+        if !entry.rows.gate().shut(self.id(), has_passed) {
+            return Err(conflict());
         }
-        let gate = entry.rows.gate();
-        gate.shut(self.id()).map_err(|_| conflict())?;
         if entry.rows.last_commit() > self.registration.snapshot() {
             return Err(conflict());
         }
@@ -116,9 +119,10 @@ impl Transaction {
     ) -> Result<()> {
         self.set.reserve(self.core.ledger(), false)?;
         let id = touched.def.id;
-        let mut catalog = Catalog::clone(&self.catalog);
+        let mut catalog = Catalog::clone(self.catalog());
         catalog.set_table(id, becomes)?;
-        let before = std::mem::replace(&mut self.catalog, Arc::new(catalog));
+        let before = Arc::clone(self.catalog());
+        self.own = Some(Arc::new(catalog));
         let table = match self.set.find(touched) {
             Some(number) => number,
             None => self.set.touch(touched),
@@ -140,7 +144,7 @@ impl Transaction {
     pub(super) fn undo_ddl(&mut self, step: u32) {
         debug_assert_eq!(step as usize + 1, self.ddl.len(), "undone in reverse order");
         if let Some(step) = self.ddl.pop() {
-            self.catalog = step.before;
+            self.own = Some(step.before);
         }
     }
 

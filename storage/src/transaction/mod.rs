@@ -2,7 +2,8 @@
 //!
 //! A [`Transaction`] is owned by one connection. [`ReadView`] is what a statement reads through:
 //! it is cheap to clone, keeps its snapshot registered while it lives, and sees the transaction's
-//! own changes of *earlier* commands only.
+//! own changes of *earlier* commands only. A statement by key needs none: it asks the transaction
+//! ([`Transaction::find`]), and so takes no share in anything.
 //!
 //! The life of a change (`write`, `commit`):
 //!
@@ -29,6 +30,7 @@ mod commit;
 mod compact;
 mod core;
 mod ddl;
+mod lookup;
 mod restore;
 mod scan;
 mod unique;
@@ -49,6 +51,7 @@ use crate::catalog::Catalog;
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::maintenance::{WriteKind, WriteSet};
 use crate::mvcc::Registration;
+use arc_swap::Guard;
 use std::sync::Arc;
 
 /// A running transaction; dropped without commit, it is rolled back.
@@ -58,9 +61,9 @@ pub struct Transaction {
     registration: Registration,
     command: u64,
     /// The catalog of the snapshot.
-    base: Arc<Catalog>,
-    /// The catalog with its own DDL.
-    catalog: Arc<Catalog>,
+    base: Guard<Arc<Catalog>>,
+    /// The catalog with its own DDL, if there was any.
+    own: Option<Arc<Catalog>>,
     ddl: Vec<DdlStep>,
     set: WriteSet,
 }
@@ -96,7 +99,7 @@ impl Transaction {
 
     /// The catalog it sees: the one of its snapshot plus its own DDL.
     pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
+        self.own.as_ref().unwrap_or(&self.base)
     }
 
     /// Starts the next command and returns the moment before it. What was written before becomes
@@ -132,7 +135,10 @@ impl Transaction {
             }
             let written = self.set.entry(&write);
             // Indexes that this transaction created since have entries of the row as well.
-            let entry = self.catalog.table_by_id(written.def.id).unwrap_or(written);
+            let entry = self
+                .catalog()
+                .table_by_id(written.def.id)
+                .unwrap_or(written);
             collector.undo(entry, &write, &self.registration);
         }
     }
@@ -144,11 +150,8 @@ impl Transaction {
 
     fn leave_gates(&mut self) {
         for touched in self.set.touched() {
-            touched
-                .entry
-                .rows
-                .gate()
-                .leave(self.registration.transaction());
+            let gate = touched.entry.rows.gate();
+            gate.leave(self.registration.transaction(), touched.rows);
         }
     }
 

@@ -166,7 +166,6 @@ impl IndexScan {
     pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
         let viewpoint = self.view.viewpoint();
         let mut found = Found::default();
-        let mut scratch = Vec::new();
         while found.ids.len() < limit && !self.cursor.is_done() {
             // Not more than are wanted: the cursor has passed what it gave out.
             let step = INDEX_STEP.min(limit - found.ids.len());
@@ -177,7 +176,7 @@ impl IndexScan {
             found.rows.reserve(self.entries.len());
             for (key, id) in self.entries.iter() {
                 if let Some(row) = self.table.rows.visible(id, &viewpoint)
-                    && self.index.has_key(&row, key, &mut scratch)
+                    && self.index.has_key(&row, key)
                 {
                     found.ids.push(id);
                     found.rows.push(row);

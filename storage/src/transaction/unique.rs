@@ -46,7 +46,6 @@ impl Transaction {
         };
         // To the unique check, this command's own rows count as well.
         let viewpoint = self.registration.viewpoint(u64::MAX);
-        let mut scratch = Vec::new();
         let mut rival = None;
         for link in block.chain(slot, &self.registration) {
             let resolved = viewpoint.resolve(|| link.stamp());
@@ -59,7 +58,7 @@ impl Transaction {
                 rival = Some(viewpoint.rival(resolved));
             }
             if let Some(image) = link.image()
-                && index.has_key(&image, key, &mut scratch)
+                && index.has_key(&image, key)
             {
                 return Err(match rival {
                     None => duplicate(table, index, &image),

@@ -102,40 +102,6 @@ impl ReadView {
         Some(read(&row))
     }
 
-    /// Visible rows whose key in `index` is exactly `key` (one value a key column; a NULL in it
-    /// finds nothing). Each row once.
-    pub fn lookup(
-        &self,
-        table: &Arc<TableEntry>,
-        index: &IndexEntry,
-        key: &[ValueRef<'_>],
-    ) -> Result<Vec<RowId>> {
-        let mut rows = candidates(index, key);
-        let viewpoint = self.viewpoint();
-        rows.retain(|id| {
-            let row = table.rows.visible(*id, &viewpoint);
-            row.is_some_and(|row| index.matches(&row, key))
-        });
-        Ok(rows)
-    }
-
-    /// Calls `read` with the visible row whose key in `index`, a unique one, is exactly `key`, if
-    /// there is one: what [`Self::lookup`] and [`Self::row`] give, in one look at the row.
-    pub fn find<T>(
-        &self,
-        table: &Arc<TableEntry>,
-        index: &IndexEntry,
-        key: &[ValueRef<'_>],
-        read: impl FnOnce(RowId, &RowRef<'_>) -> T,
-    ) -> Option<T> {
-        let viewpoint = self.viewpoint();
-        let (id, row) = candidates(index, key).into_iter().find_map(|id| {
-            let row = table.rows.visible(id, &viewpoint)?;
-            index.matches(&row, key).then_some((id, row))
-        })?;
-        Some(read(id, &row))
-    }
-
     /// Visible rows whose key lies between the bounds, in index order, with these columns. A bound
     /// gives values for a prefix of the key columns. Only for ordered indexes. Rows whose first constrained column is
     /// NULL are found only by an unbounded side.
@@ -172,15 +138,4 @@ impl ReadView {
         );
         Ok(IndexScan::new(self.clone(), table, index, columns, cursor))
     }
-}
-
-/// Rows that have, or had, the key; none for one with a NULL in it.
-fn candidates(index: &IndexEntry, key: &[ValueRef<'_>]) -> Vec<RowId> {
-    let mut rows = Vec::new();
-    if !key.iter().any(|value| value.is_null()) {
-        let mut bytes = Vec::with_capacity(32);
-        index.encode(&mut bytes, key);
-        index.index.get(&bytes, &mut rows);
-    }
-    rows
 }

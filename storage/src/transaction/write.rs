@@ -5,6 +5,7 @@ use crate::block::{RowRef, Written};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, RowId, TransactionId};
+use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Stamp;
 use crate::value::ValueRef;
@@ -23,14 +24,11 @@ impl Transaction {
             Some(number) => number,
             None => self.set.touch(table),
         };
-        if self.set.touch_rows(number) {
-            let passed = table.rows.gate().pass(self.id());
-            if passed.is_err() {
-                self.set.untouch_rows(number);
-                return Err(Error::SchemaConflict {
-                    table: table.def.name.clone(),
-                });
-            }
+        if self.set.touch_rows(number) && !table.rows.gate().pass(self.id()) {
+            self.set.untouch_rows(number);
+            return Err(Error::SchemaConflict {
+                table: table.def.name.clone(),
+            });
         }
         Ok(number)
     }
@@ -132,18 +130,12 @@ impl Transaction {
             return Ok(());
         }
         let (new, old) = self.newest_two(table, id);
-        let mut key = Vec::new();
-        let mut scratch = Vec::new();
         for index in indexes {
-            key.clear();
-            let has_null = index.encode_row(&mut key, &new);
-            if changes.is_some()
-                && old
-                    .as_ref()
-                    .is_some_and(|old| index.has_key(old, &key, &mut scratch))
-            {
+            if changes.is_some() && old.as_ref().is_some_and(|old| index.is_same_key(old, &new)) {
                 continue;
             }
+            let mut key = Key::new();
+            let has_null = index.encode_row(&mut key, &new);
             let _latch = index.latch(&key);
             if index.def.unique && !has_null {
                 self.check_unique(table, index, &key, id)?;

@@ -18,7 +18,7 @@ pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Res
     context.check()?;
     match &plan.target {
         Target::Point(lookup) => {
-            let target = find(lookup, &tx.view(), context, |id, _| Ok(id))?;
+            let target = find(lookup, tx, context, |id, _| Ok(id))?;
             match target {
                 Some(id) => Ok(u64::from(tx.delete(&plan.table, id)?)),
                 None => Ok(0),

@@ -52,7 +52,7 @@ fn update_point(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_update(plan);
-    let target = find(lookup, &tx.view(), context, |id, old| {
+    let target = find(lookup, tx, context, |id, old| {
         let new = plan.assignments.iter();
         let new = new.map(|(_, expr)| Ok(eval_scalar(expr, old, context)?.into_value()));
         let new = new.collect::<Result<Vec<_>>>()?;

@@ -302,12 +302,7 @@ fn a_row_is_read_by_its_key() {
     };
     let mut row = Vec::new();
     let mut find = |id, filter| {
-        let found = point_select(
-            &select(id, filter),
-            &world.tx.view(),
-            &world.context,
-            &mut row,
-        );
+        let found = point_select(&select(id, filter), &world.tx, &world.context, &mut row);
         found.unwrap().then(|| row.clone())
     };
     assert_eq!(find(2, None), Some(vec![text("Bob"), big(4)]));

@@ -21,7 +21,12 @@ pub fn cast_value(
         (V::Text(s), _) if to.is_string() => {
             Ok(Value::Text(fit_string(s, to, explicit)?.to_owned()))
         }
-        (V::Text(s), _) => text::parse_at(s, to, Some(context.transaction_start)),
+        // Words like `today` ask for the time.
+        (
+            V::Text(s),
+            DataType::Date | DataType::Time | DataType::Timestamp | DataType::TimestampTz,
+        ) => text::parse_at(s, to, Some(context.clock.transaction_start())),
+        (V::Text(s), _) => text::parse(s, to),
         (V::Boolean(v), _) if to.is_string() => {
             // The cast spells the word out, the output form does not.
             let word = if v { "true" } else { "false" };

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::Relaxed;
+use std::collections::BTreeSet;
 use std::thread;
 
 const ACCOUNTS: i32 = 50;
@@ -268,4 +269,53 @@ fn money_is_safe_while_blocks_are_replaced() {
             "no entry is left over"
         );
     }
+}
+
+#[test]
+fn rows_added_by_many_threads_are_all_there_and_fill_the_blocks() {
+    const THREADS: i32 = 4;
+    const ROWS: i32 = 3000;
+    let core = Core::new(Ledger::new(256 << 20), false).unwrap();
+    create(&core, DataType::Integer);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let core = &core;
+            scope.spawn(move || {
+                for k in number * ROWS..(number + 1) * ROWS {
+                    let mut tx = core.begin().unwrap();
+                    insert(&mut tx, k, number).unwrap();
+                    match k % 10 {
+                        0 => tx.rollback(),
+                        _ => tx.commit().map(drop).unwrap(),
+                    }
+                }
+            });
+        }
+    });
+    let left = (0..THREADS * ROWS).filter(|k| k % 10 > 0);
+    let expected: Vec<_> = left.map(|k| (k, k / ROWS)).collect();
+    let mut tx = core.begin().unwrap();
+    let mut rows = all(&mut tx);
+    rows.sort_unstable();
+    assert_eq!(rows, expected);
+
+    // One thread alone fills what the others have left open before it opens a block of its own.
+    let before = t(&tx).rows.next_row().block();
+    let mut fresh = Vec::new();
+    for k in 0..20_000 {
+        fresh.push(insert(&mut tx, THREADS * ROWS + k, 0).unwrap());
+    }
+    let opened = fresh.iter().position(|row| row.block() > before);
+    let filled = &fresh[..opened.expect("more than all blocks hold")];
+    let blocks: BTreeSet<_> = filled.iter().map(|row| row.block()).collect();
+    for block in blocks {
+        let last = fresh.iter().rev().find(|row| row.block() == block);
+        let table = t(&tx);
+        let place = table.rows.place(*last.unwrap(), &tx.registration);
+        let full = place.map(|(block, _)| block.claimed() == block.capacity());
+        assert_eq!(full, Some(true), "block {block}");
+    }
+    fresh.sort_unstable();
+    fresh.dedup();
+    assert_eq!(fresh.len(), 20_000, "no id is given twice");
 }
