@@ -65,7 +65,7 @@ mod tests;
 pub use copy::{copy_from, copy_to};
 pub use cursor::Cursor;
 pub use dml::{delete, insert, update};
-pub use point::point_select;
+pub use point::{PointRows, point_select};
 
 use crate::error::{Error, Result, state};
 use crate::function::EvalContext;

@@ -1,4 +1,4 @@
-//! The point path: one row by a full unique key, from scalars to scalars.
+//! The point path: one row by a full unique key, or a few by another, from scalars to scalars.
 //!
 //! The key's values are evaluated on the stack, the index gives the row, and expressions read
 //! the row where it lies: no batch, no thread hop, no allocation but for strings that the caller
@@ -19,6 +19,15 @@ pub(super) struct TableRow<'a> {
     row: &'a RowRef<'a>,
 }
 
+impl<'a> TableRow<'a> {
+    fn new(lookup: &'a Lookup, row: &'a RowRef<'a>) -> Self {
+        Self {
+            def: &lookup.table.def,
+            row,
+        }
+    }
+}
+
 impl Row for TableRow<'_> {
     fn value(&self, position: usize) -> ValueRef<'_> {
         self.row.get(self.def.columns[position].id)
@@ -35,16 +44,11 @@ pub(super) fn find<T>(
 ) -> Result<Option<T>> {
     let table = &lookup.table;
     let read = |id: RowId, row: &RowRef<'_>| {
-        let row = TableRow {
-            def: &table.def,
-            row,
-        };
-        if let Some(filter) = &lookup.filter
-            && !is_true(&eval_scalar(filter, &row, context)?)
-        {
-            return Ok(None);
+        let row = TableRow::new(lookup, row);
+        match passes(lookup, &row, context)? {
+            true => read(id, &row).map(Some),
+            false => Ok(None),
         }
-        read(id, &row).map(Some)
     };
     with_values(&lookup.key, context, |key| {
         let found = with_refs(key, |key| tx.find(table, &lookup.index, key, read));
@@ -52,7 +56,49 @@ pub(super) fn find<T>(
     })
 }
 
-/// Runs the point path's SELECT; leaves the row's values in `row`, or returns `false`.
+/// Calls `read` with the rows that the look-up finds; `false` where they are too many.
+fn find_few(
+    lookup: &Lookup,
+    tx: &Transaction,
+    context: &ExecContext,
+    mut read: impl FnMut(&TableRow<'_>) -> Result<()>,
+) -> Result<bool> {
+    let (table, index) = (&lookup.table, &lookup.index);
+    let read = |_: RowId, row: &RowRef<'_>| {
+        let row = TableRow::new(lookup, row);
+        match passes(lookup, &row, context)? {
+            true => read(&row),
+            false => Ok(()),
+        }
+    };
+    with_values(&lookup.key, context, |key| {
+        with_refs(key, |key| tx.find_few(table, index, key, FEW_ROWS, read))
+    })
+}
+
+/// Whether the look-up's filter is true of the row.
+fn passes(lookup: &Lookup, row: &TableRow<'_>, context: &ExecContext) -> Result<bool> {
+    match &lookup.filter {
+        Some(filter) => Ok(is_true(&eval_scalar(filter, row, context)?)),
+        None => Ok(true),
+    }
+}
+
+/// Rows of one key, where it is not unique, that the point path gives: each is a list of its own.
+const FEW_ROWS: usize = 8;
+
+/// What the point path's SELECT found.
+#[derive(Debug)]
+pub enum PointRows {
+    /// No row, or one in the caller's place.
+    One(bool),
+    /// A few.
+    Few(Vec<Vec<Value>>),
+    /// More than the point path gives: the statement's other plan is to be run.
+    Many,
+}
+
+/// Runs the point path's SELECT; a lone row's values are left in `row`.
 ///
 /// # Errors
 /// Those of the statement's functions.
@@ -61,16 +107,57 @@ pub fn point_select(
     tx: &Transaction,
     context: &ExecContext,
     row: &mut Vec<Value>,
-) -> Result<bool> {
+) -> Result<PointRows> {
     context.check()?;
     row.resize(plan.exprs.len(), Value::Null);
+    if plan.otherwise.is_some() {
+        return select_few(plan, tx, context, row);
+    }
     let found = find(&plan.lookup, tx, context, |_, stored| {
-        for (slot, expr) in row.iter_mut().zip(&plan.exprs) {
-            assign(slot, eval_scalar(expr, stored, context)?);
+        show(plan, stored, context, row)
+    })?;
+    Ok(PointRows::One(found.is_some()))
+}
+
+fn select_few(
+    plan: &PointSelect,
+    tx: &Transaction,
+    context: &ExecContext,
+    first: &mut Vec<Value>,
+) -> Result<PointRows> {
+    let mut found = 0;
+    let mut more = Vec::new();
+    let all = find_few(&plan.lookup, tx, context, |stored| {
+        found += 1;
+        if found == 1 {
+            return show(plan, stored, context, first);
         }
+        let mut row = vec![Value::Null; plan.exprs.len()];
+        show(plan, stored, context, &mut row)?;
+        more.push(row);
         Ok(())
     })?;
-    Ok(found.is_some())
+    if !all {
+        return Ok(PointRows::Many);
+    }
+    if more.is_empty() {
+        return Ok(PointRows::One(found == 1));
+    }
+    more.insert(0, std::mem::take(first));
+    Ok(PointRows::Few(more))
+}
+
+/// Evaluates what is shown of a row.
+fn show(
+    plan: &PointSelect,
+    stored: &TableRow<'_>,
+    context: &ExecContext,
+    row: &mut [Value],
+) -> Result<()> {
+    for (slot, expr) in row.iter_mut().zip(&plan.exprs) {
+        assign(slot, eval_scalar(expr, stored, context)?);
+    }
+    Ok(())
 }
 
 /// Puts a value in a slot, reusing the slot's string.

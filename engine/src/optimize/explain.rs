@@ -14,7 +14,10 @@ pub(super) fn explain(statement: &Statement) -> Vec<String> {
     let mut lines = Lines::default();
     match statement {
         Statement::Query(plan) => lines.plan(plan, 0),
-        Statement::PointSelect(point) => lines.lookup(&point.lookup, 0),
+        Statement::PointSelect(point) => match &point.otherwise {
+            Some(plan) => lines.plan(plan, 0),
+            None => lines.lookup(&point.lookup, 0),
+        },
         Statement::Insert(insert) => {
             lines.node(0, format!("Insert on {}", insert.table.def.name));
             match &insert.source {

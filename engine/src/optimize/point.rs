@@ -1,9 +1,10 @@
 //! The point path: a statement about one row by a full unique key runs without batches.
 //!
 //! A scan qualifies once index selection has given it a single key of a unique index. What else is
-//! asked of the row is its filter.
+//! asked of the row is its filter. A query qualifies by a key that is not unique as well, because
+//! most such keys have few rows; it has its other plan beside it, for those that have many.
 
-use super::lower::Positions;
+use super::lower::{self, Positions};
 use crate::plan::logical::{Access, Columns, Logical, Query, Scan};
 use crate::plan::physical::IndexKeys;
 use crate::plan::statement::{Lookup, PointSelect};
@@ -21,6 +22,8 @@ pub(super) fn point_select(query: &Query, columns: &Columns) -> Option<PointSele
         _ => return None,
     };
     let lookup = lookup_of(scan)?;
+    let otherwise =
+        (!lookup.index.def.unique).then(|| Box::new(lower::query(query.clone(), columns)));
     let numbers = table_numbers(scan);
     let at = Positions(&numbers);
     let mut shown = Vec::with_capacity(query.output.len());
@@ -40,13 +43,14 @@ pub(super) fn point_select(query: &Query, columns: &Columns) -> Option<PointSele
         lookup,
         exprs: shown,
         schema,
+        otherwise,
     })
 }
 
 /// The one row that a plan is about, if it is.
 pub(super) fn lookup(plan: &Logical) -> Option<Lookup> {
     match plan {
-        Logical::Scan(scan) => lookup_of(scan),
+        Logical::Scan(scan) => lookup_of(scan).filter(|lookup| lookup.index.def.unique),
         _ => None,
     }
 }
@@ -63,9 +67,6 @@ fn lookup_of(scan: &Scan) -> Option<Lookup> {
     let [key] = points.as_slice() else {
         return None;
     };
-    if !index.def.unique {
-        return None;
-    }
     let numbers = table_numbers(scan);
     let filter = scan
         .filter

@@ -77,14 +77,16 @@ pub struct PointSelect {
     pub exprs: Vec<Expr>,
     /// Names and types of what is shown.
     pub schema: Schema,
+    /// What to run where the key, which is not unique, turns out to have many rows.
+    pub otherwise: Option<Box<PhysicalPlan>>,
 }
 
-/// One row by a full unique key.
+/// Rows by a full key: at most one, if the index is unique.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     /// The table.
     pub table: Arc<TableEntry>,
-    /// A unique index of it.
+    /// An index of it.
     pub index: Arc<IndexEntry>,
     /// One value a key column, of its type.
     pub key: Vec<Expr>,

@@ -3,8 +3,9 @@
 use super::copy;
 use super::prepared::Call;
 use crate::error::{Error, Result, state};
-use crate::exec::{self, Cursor};
+use crate::exec::{self, Cursor, ExecContext, PointRows};
 use crate::plan::Statement;
+use crate::plan::physical::PhysicalPlan;
 use remora_storage::catalog::{IndexDef, TableDef};
 use remora_storage::{Transaction, Value};
 use std::io::{Read, Write};
@@ -82,13 +83,17 @@ pub(super) fn run(
 ) -> Result<Done> {
     let context = &call.context;
     match statement {
-        Statement::Query(plan) => {
-            let cursor = Cursor::new(plan, tx.view(), context.clone())?;
-            Ok(Done::output(Output::Cursor(Box::new(cursor))))
-        }
+        Statement::Query(plan) => cursor(plan, tx, context),
         Statement::PointSelect(point) => {
-            let found = exec::point_select(point, tx, context, &mut call.row)?;
-            Ok(Done::output(Output::Point(found)))
+            match (
+                exec::point_select(point, tx, context, &mut call.row)?,
+                &point.otherwise,
+            ) {
+                (PointRows::One(found), _) => Ok(Done::output(Output::Point(found))),
+                (PointRows::Few(rows), _) => Ok(Done::list(rows)),
+                (PointRows::Many, Some(plan)) => cursor(plan, tx, context),
+                (PointRows::Many, None) => unreachable!("a unique key names one row"),
+            }
         }
         Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
         Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),
@@ -126,6 +131,11 @@ pub(super) fn run(
         | Statement::Set { .. }
         | Statement::Show(_) => unreachable!("the session itself runs these"),
     }
+}
+
+fn cursor(plan: &PhysicalPlan, tx: &Transaction, context: &ExecContext) -> Result<Done> {
+    let cursor = Cursor::new(plan, tx.view(), context.clone())?;
+    Ok(Done::output(Output::Cursor(Box::new(cursor))))
 }
 
 fn create_table(

@@ -453,3 +453,40 @@ fn a_result_too_large_for_the_budget_is_refused() {
     }
     assert_eq!(count, 1 << 20);
 }
+
+/// A key that is not unique is looked up on the point path while its rows are few, and otherwise by
+/// the statement's other plan: the answers are the same.
+#[test]
+fn a_key_may_have_no_row_a_few_or_many() -> Result<()> {
+    let db = Database::in_memory()?;
+    let conn = db.connect()?;
+    conn.execute("CREATE TABLE t (id INT PRIMARY KEY, k INT, v TEXT)", [])?;
+    conn.execute("CREATE INDEX t_k ON t (k)", [])?;
+    let mut insert = conn.prepare("INSERT INTO t VALUES (?, ?, ?)")?;
+    for id in 0..60 {
+        // Key k has k rows: 1, 2, 2, 3, 3, 3, ..
+        let k = (1..).find(|k| id < k * (k + 1) / 2).unwrap_or(0);
+        insert.execute((id, k, format!("v{id}")))?;
+    }
+    let mut select = conn.prepare("SELECT id, v FROM t WHERE k = ? AND id % 7 <> 0")?;
+    for k in -1..12_i32 {
+        let rows = select.query_map([k], |row| {
+            Ok((row.get::<_, i32>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let found = rows.collect::<Result<Vec<_>>>()?;
+        let first = k * (k - 1) / 2;
+        let ids = (first..(first + k.max(0)).min(60)).filter(|id| id % 7 != 0);
+        let expected: Vec<_> = ids.map(|id| (id, format!("v{id}"))).collect();
+        assert_eq!(found, expected, "key {k}");
+        assert_eq!(select.exists([k])?, !expected.is_empty());
+    }
+    assert!(!select.exists([None::<i32>])?, "a NULL finds nothing");
+    let outcome = conn.run("SELECT v FROM t WHERE k = 3", [])?;
+    assert_eq!(outcome.tag, "SELECT 3");
+    let batches = conn.query_arrow("SELECT v FROM t WHERE k = 3", [])?;
+    assert_eq!(
+        batches.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+        3
+    );
+    Ok(())
+}

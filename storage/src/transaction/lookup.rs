@@ -7,6 +7,7 @@ use crate::ids::RowId;
 use crate::index::Key;
 use crate::mvcc::Viewpoint;
 use crate::value::ValueRef;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Transaction {
@@ -21,6 +22,33 @@ impl Transaction {
         let viewpoint = self.registration.viewpoint(self.command);
         find(&viewpoint, table, index, key, read)
     }
+
+    /// Calls `read` with each visible row whose key in `index` is exactly `key`, until it fails;
+    /// returns `false`, and has not called it, where the index has more than `max` rows to look at.
+    pub fn find_few<E>(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        max: usize,
+        mut read: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut few = SmallVec::<[RowId; 4]>::new();
+        let too_many = find_candidate(index, key, |id| {
+            few.push(id);
+            (few.len() > max).then_some(())
+        });
+        if too_many.is_some() {
+            return Ok(false);
+        }
+        let viewpoint = self.registration.viewpoint(self.command);
+        for id in few {
+            if let Some(row) = row_with_key(&viewpoint, table, index, key, id) {
+                read(id, &row)?;
+            }
+        }
+        Ok(true)
+    }
 }
 
 impl ReadView {
@@ -32,11 +60,11 @@ impl ReadView {
         index: &IndexEntry,
         key: &[ValueRef<'_>],
     ) -> Result<Vec<RowId>> {
-        let mut rows = candidates(index, key);
         let viewpoint = self.viewpoint();
-        rows.retain(|id| {
-            let row = table.rows.visible(*id, &viewpoint);
-            row.is_some_and(|row| index.matches(&row, key))
+        let mut rows = Vec::new();
+        let _: Option<()> = find_candidate(index, key, |id| {
+            rows.extend(row_with_key(&viewpoint, table, index, key, id).map(|_| id));
+            None
         });
         Ok(rows)
     }
@@ -61,20 +89,35 @@ fn find<T>(
     key: &[ValueRef<'_>],
     read: impl FnOnce(RowId, &RowRef<'_>) -> T,
 ) -> Option<T> {
-    let (id, row) = candidates(index, key).into_iter().find_map(|id| {
-        let row = table.rows.visible(id, viewpoint)?;
-        index.matches(&row, key).then_some((id, row))
-    })?;
-    Some(read(id, &row))
+    let found = find_candidate(index, key, |id| {
+        row_with_key(viewpoint, table, index, key, id).map(|row| (id, row))
+    });
+    found.map(|(id, row)| read(id, &row))
 }
 
-/// Rows that have, or had, the key; none for one with a NULL in it.
-fn candidates(index: &IndexEntry, key: &[ValueRef<'_>]) -> Vec<RowId> {
-    let mut rows = Vec::new();
-    if !key.iter().any(|value| value.is_null()) {
-        let mut bytes = Key::new();
-        index.encode(&mut bytes, key);
-        index.index.get(&bytes, &mut rows);
+/// The row as the viewpoint sees it, if it sees it with this key.
+fn row_with_key<'a>(
+    viewpoint: &Viewpoint<'a>,
+    table: &'a TableEntry,
+    index: &IndexEntry,
+    key: &[ValueRef<'_>],
+    id: RowId,
+) -> Option<RowRef<'a>> {
+    let row = table.rows.visible(id, viewpoint)?;
+    index.matches(&row, key).then_some(row)
+}
+
+/// The first result that `visit` gives for a row that has, or had, the key; there is none for a key
+/// with a NULL in it.
+fn find_candidate<T>(
+    index: &IndexEntry,
+    key: &[ValueRef<'_>],
+    visit: impl FnMut(RowId) -> Option<T>,
+) -> Option<T> {
+    if key.iter().any(|value| value.is_null()) {
+        return None;
     }
-    rows
+    let mut bytes = Key::new();
+    index.encode(&mut bytes, key);
+    index.index.find_map(&bytes, visit)
 }

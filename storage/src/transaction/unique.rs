@@ -27,11 +27,11 @@ impl Transaction {
         key: &[u8],
         own: RowId,
     ) -> Result<()> {
-        let mut rows = Vec::new();
-        index.index.get(key, &mut rows);
-        rows.into_iter()
-            .filter(|row| *row != own)
-            .try_for_each(|row| self.check_other(table, index, key, row))
+        let failure = index.index.find_map(key, |row| match row == own {
+            true => None,
+            false => self.check_other(table, index, key, row).err(),
+        });
+        failure.map_or(Ok(()), Err)
     }
 
     fn check_other(

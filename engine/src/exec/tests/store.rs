@@ -1,8 +1,8 @@
 //! Statements over a store in memory: scans, look-ups, INSERT, UPDATE, DELETE, COPY.
 
 use super::super::{
-    Cursor, copy_from, copy_to, delete as run_delete, insert as run_insert, point_select,
-    update as run_update,
+    Cursor, PointRows, copy_from, copy_to, delete as run_delete, insert as run_insert,
+    point_select, update as run_update,
 };
 use super::*;
 use crate::error::{Error, state};
@@ -299,11 +299,15 @@ fn a_row_is_read_by_its_key() {
         lookup: world.lookup(id, filter),
         exprs: vec![Expr::column(1, TEXT), call("+", vec![column(0), column(0)])],
         schema: schema(&[TEXT, BIGINT]),
+        otherwise: None,
     };
     let mut row = Vec::new();
     let mut find = |id, filter| {
         let found = point_select(&select(id, filter), &world.tx, &world.context, &mut row);
-        found.unwrap().then(|| row.clone())
+        match found.unwrap() {
+            PointRows::One(found) => found.then(|| row.clone()),
+            other => panic!("a unique key has one row, not {other:?}"),
+        }
     };
     assert_eq!(find(2, None), Some(vec![text("Bob"), big(4)]));
     assert_eq!(find(1, None), Some(vec![text("Ann"), big(2)]));
