@@ -117,6 +117,10 @@ impl std::error::Error for Error {
     }
 }
 
+/// What to do about a full database.
+const MEMORY_HINT: &str =
+    "COMPACT, DELETE rows or DROP tables that are not needed, or raise max_memory.";
+
 impl From<remora_storage::Error> for Error {
     fn from(source: remora_storage::Error) -> Self {
         let mut error = Self::new(source.sqlstate(), source.to_string());
@@ -124,6 +128,9 @@ impl From<remora_storage::Error> for Error {
         | remora_storage::Error::DuplicateKeys { detail, .. } = &source
         {
             error.0.detail = Some(detail.clone());
+        }
+        if matches!(source, remora_storage::Error::OutOfMemory { .. }) {
+            error.0.hint = Some(MEMORY_HINT.to_owned());
         }
         if source.is_retryable() {
             error.0.hint = Some("Retry the transaction.".to_owned());

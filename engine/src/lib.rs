@@ -26,6 +26,7 @@ pub mod session;
 pub use database::{Database, MemoryLine, MemoryReport, Options};
 pub use error::{Error, Position, Result};
 pub use plan::Field;
+pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
 pub use remora_storage::{DataType, Durability, Interval, Numeric, Value, ValueRef};
 pub use session::{

@@ -67,7 +67,10 @@ pub enum Error {
 
     // --- free or grant memory or disk -------------------------------------------------------
     /// The memory budget does not allow the reservation.
-    #[error("out of memory: {wanted} bytes wanted by {owner}, {available} of {budget} available")]
+    #[error(
+        "out of memory: {wanted} bytes wanted by {owner}, {available} of {budget} available; \
+         {holder} holds the most, {held} bytes"
+    )]
     OutOfMemory {
         /// Bytes asked for.
         wanted: u64,
@@ -77,6 +80,10 @@ pub enum Error {
         available: u64,
         /// The budget.
         budget: u64,
+        /// Who holds the most.
+        holder: &'static str,
+        /// How many bytes that is.
+        held: u64,
     },
     /// As many transactions and views run as there can be.
     #[error("sorry, too many transactions already: the limit is {limit}")]

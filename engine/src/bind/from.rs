@@ -9,6 +9,7 @@ use crate::parse::{place, refuse};
 use crate::plan::Expr;
 use crate::plan::logical::{Access, Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
+use crate::plan::system::SystemTable;
 use remora_storage::catalog::TableEntry;
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
@@ -126,6 +127,10 @@ impl<'a> Binder<'a> {
             rename(&mut source.scope, alias, &shown)?;
             return Ok(source);
         }
+        let system = SystemTable::named(&table).filter(|_| self.catalog.table(&table).is_none());
+        if let Some(system) = system {
+            return self.system(system, alias, &shown);
+        }
         let entry = self.table(&table, at)?;
         let scan = self.scan(&entry, false);
         let hides = (shown != table).then_some(table);
@@ -137,19 +142,52 @@ impl<'a> Binder<'a> {
         })
     }
 
+    fn system(
+        &mut self,
+        table: SystemTable,
+        alias: Option<&ast::TableAlias>,
+        shown: &str,
+    ) -> Result<Source> {
+        let mut scope = Scope::default();
+        let mut columns = Vec::new();
+        for (position, (name, data_type)) in table.columns().iter().enumerate() {
+            let column = self.columns.add(*name, *data_type);
+            columns.push((column, position));
+            scope.columns.push(ScopeColumn {
+                table: Some(shown.to_owned()),
+                name: (*name).to_owned(),
+                column,
+                data_type: *data_type,
+                bare: true,
+            });
+        }
+        let hides = (shown != table.name()).then(|| table.name().to_owned());
+        scope.tables.push((shown.to_owned(), hides));
+        rename(&mut scope, alias, shown)?;
+        Ok(Source {
+            plan: Logical::System { table, columns },
+            scope,
+        })
+    }
+
     /// A table of the catalog.
     ///
     /// # Errors
-    /// 42P01, with a guess at what was meant.
+    /// 42P01, with a guess at what was meant; 42809 for a system table, which can only be read.
     pub(super) fn table(&self, name: &str, at: Option<Position>) -> Result<Arc<TableEntry>> {
         if let Some(entry) = self.catalog.table(name) {
             return Ok(Arc::clone(entry));
+        }
+        if SystemTable::named(name).is_some() {
+            let message = format!("\"{name}\" is a system table: it can only be read");
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
         let error = Error::new(
             state::UNDEFINED_TABLE,
             format!("relation \"{name}\" does not exist"),
         );
         let names = self.catalog.tables().map(|entry| entry.def.name.as_str());
+        let names = names.chain(SystemTable::ALL.map(SystemTable::name));
         let error = match name::nearest(name, names) {
             Some(near) => error.with_hint(format!(
                 "Perhaps you meant to reference the table \"{near}\"."

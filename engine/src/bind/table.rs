@@ -6,6 +6,7 @@ use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Statement;
+use crate::plan::system::SystemTable;
 use remora_storage::catalog::{
     CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
 };
@@ -30,7 +31,8 @@ impl<'a> Binder<'a> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
         let table_name = name::relation(&create.name)?;
-        if self.relation_exists(&table_name) && !create.if_not_exists {
+        let is_system = SystemTable::named(&table_name).is_some();
+        if is_system || self.relation_exists(&table_name) && !create.if_not_exists {
             return Err(Error::new(
                 state::DUPLICATE_TABLE,
                 format!("relation \"{table_name}\" already exists"),
@@ -207,7 +209,9 @@ impl<'a> Binder<'a> {
 
     /// Whether a table or an index of the name exists.
     pub(super) fn relation_exists(&self, name: &str) -> bool {
-        self.catalog.table(name).is_some() || self.catalog.index(name).is_some()
+        self.catalog.table(name).is_some()
+            || self.catalog.index(name).is_some()
+            || SystemTable::named(name).is_some()
     }
 
     /// Binds a DROP TABLE.

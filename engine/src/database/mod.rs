@@ -6,6 +6,7 @@ pub use options::Options;
 
 use crate::error::{Error, Result, state};
 use crate::session::Connection;
+use remora_storage::pool::{PressureChange, PressureLevel};
 use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
 use remora_storage::{Durability, Store};
 use std::path::{Path, PathBuf};
@@ -174,8 +175,49 @@ impl Database {
         MemoryReport {
             budget: ledger.budget(),
             used: ledger.used(),
+            pressure: ledger.pressure().level(),
             lines: ledger.entries().into_iter().map(line).collect(),
         }
+    }
+}
+
+/// Memory pressure.
+impl Database {
+    /// From now on `listener` is called with every change of memory pressure, soon after it, by a
+    /// thread of the database that holds no lock: it may use the database, but should not take long.
+    /// What panics in it is contained.
+    ///
+    /// ```
+    /// use remora::{Database, Options};
+    /// use std::sync::mpsc;
+    ///
+    /// let db = Database::in_memory_with(Options::new().max_memory(32 << 20))?;
+    /// let (sender, receiver) = mpsc::channel();
+    /// db.on_memory_pressure(move |change| {
+    ///     let _ = sender.send(change.to);
+    /// });
+    /// let conn = db.connect()?;
+    /// conn.execute("CREATE TABLE t (v TEXT)", [])?;
+    /// while conn.execute("INSERT INTO t VALUES (repeat('x', 1000000))", []).is_ok() {}
+    /// let level = receiver.recv().expect("the database fills up");
+    /// assert!(level > remora::PressureLevel::Normal);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    pub fn on_memory_pressure(&self, listener: impl Fn(&PressureChange) + Send + Sync + 'static) {
+        self.store.on_pressure(listener);
+    }
+
+    /// The last changes of memory pressure, oldest first.
+    pub fn memory_pressure_history(&self) -> Vec<PressureChange> {
+        self.store.ledger().pressure().history()
+    }
+
+    /// Changes how much memory the database may take in all.
+    ///
+    /// # Errors
+    /// 53200 where more than that is in use; nothing has changed then.
+    pub fn set_max_memory(&self, bytes: u64) -> Result<()> {
+        Ok(self.store.ledger().set_budget(bytes)?)
     }
 }
 
@@ -187,6 +229,8 @@ pub struct MemoryReport {
     pub budget: u64,
     /// What it has taken.
     pub used: u64,
+    /// How near the budget that is.
+    pub pressure: PressureLevel,
     /// By whom.
     pub lines: Vec<MemoryLine>,
 }
@@ -195,7 +239,7 @@ pub struct MemoryReport {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct MemoryLine {
-    /// Who, e.g. `tables` or `indexes`.
+    /// Who, e.g. `table` or `index`.
     pub owner: &'static str,
     /// How much.
     pub bytes: u64,

@@ -1,5 +1,6 @@
 //! How a database is opened.
 
+use remora_storage::pool::PressureThresholds;
 use remora_storage::{Durability, StoreOptions};
 use std::time::Duration;
 
@@ -44,6 +45,25 @@ impl Options {
     #[must_use]
     pub fn freeze_after(mut self, quiet: Duration) -> Self {
         self.store.freeze_after = Some(quiet);
+        self
+    }
+}
+
+impl Options {
+    /// Where the levels of memory pressure begin, in percent of what ordinary statements may take:
+    /// caches are given up, garbage is collected without pause, blocks are compacted, commits that
+    /// make the database larger are slowed down. 70, 80, 90 and 95 unless said otherwise.
+    ///
+    /// ```
+    /// use remora::{Database, Options, PressureThresholds};
+    ///
+    /// let thresholds = PressureThresholds::new([50, 60, 70, 80])?;
+    /// let db = Database::in_memory_with(Options::new().pressure_thresholds(thresholds))?;
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn pressure_thresholds(mut self, thresholds: PressureThresholds) -> Self {
+        self.store.pressure_thresholds = thresholds;
         self
     }
 }

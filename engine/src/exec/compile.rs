@@ -10,6 +10,7 @@ use super::limit::{Limit, Stretch};
 use super::pipeline::{Breaker, Pipeline};
 use super::project::Project;
 use super::sort::Sort;
+use super::system::SystemScan;
 use super::table_scan::TableScan;
 use super::top_n::TopN;
 use super::union_all::UnionAll;
@@ -48,6 +49,9 @@ impl Compiler<'_> {
                 let filtered = scan.scan.filter.is_some();
                 let rows = if filtered { BATCH_ROWS } else { rows };
                 Pipeline::new(IndexScan::new(scan, self.view, rows))
+            }
+            Node::System { table, columns } => {
+                Pipeline::new(SystemScan::new(*table, columns, self.view))
             }
             Node::Filter { input, predicate } => self
                 .node(input, BATCH_ROWS)?

@@ -1,7 +1,8 @@
 //! Held: the memory that one operator keeps across batches, reserved from the ledger.
 //!
 //! An operator says how much it holds by now; the reservation follows in steps, so that the
-//! ledger's counter, which all threads share, is not touched for every batch.
+//! ledger's counter, which all threads share, is not touched for every batch. The first step may come
+//! from the emergency reserve: small queries work on a full database.
 
 use super::ExecContext;
 use crate::error::Result;
@@ -14,11 +15,21 @@ const STEP: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     reservation: Option<Reservation>,
+    /// Whether the emergency reserve may be dipped into.
+    emergency: bool,
     /// What the operator holds; at most what is reserved.
     bytes: usize,
 }
 
 impl Held {
+    /// Memory of a statement that makes the database smaller: a full one grants it.
+    pub(crate) fn for_emergency() -> Self {
+        Self {
+            emergency: true,
+            ..Self::default()
+        }
+    }
+
     /// Makes sure that `bytes` are reserved in all; never gives back.
     ///
     /// # Errors
@@ -30,9 +41,13 @@ impl Held {
             return Ok(());
         }
         let wanted = bytes.next_multiple_of(STEP) as u64;
-        match &mut self.reservation {
-            Some(reservation) => reservation.resize(wanted)?,
-            None => self.reservation = Some(context.ledger.reserve(Owner::Query, wanted)?),
+        let reservation = match &mut self.reservation {
+            Some(reservation) => reservation,
+            none => none.insert(context.ledger.reserve(Owner::Query, 0)?),
+        };
+        match self.emergency || wanted <= STEP as u64 {
+            true => reservation.resize_emergency(wanted)?,
+            false => reservation.resize(wanted)?,
         }
         Ok(())
     }

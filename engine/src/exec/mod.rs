@@ -54,6 +54,7 @@ mod point;
 mod project;
 mod sort;
 mod sort_buffer;
+mod system;
 mod table_scan;
 mod top_n;
 mod union_all;

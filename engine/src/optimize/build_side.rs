@@ -11,6 +11,8 @@ use remora_storage::Value;
 
 /// One condition in so many lets a row through.
 const SELECTIVITY: u64 = 3;
+/// About how many rows a system table has.
+const SYSTEM_ROWS: u64 = 64;
 
 /// Applies the rule to a plan.
 pub(super) fn choose_build_sides(plan: Logical) -> Logical {
@@ -33,6 +35,7 @@ fn rows(plan: &Logical) -> u64 {
     match plan {
         Logical::Values { rows, .. } => rows.len() as u64,
         Logical::Scan(scan) => scan_rows(scan),
+        Logical::System { .. } => SYSTEM_ROWS,
         Logical::Filter { input, .. } => rows(input) / SELECTIVITY,
         Logical::Project { input, .. } | Logical::Sort { input, .. } | Logical::Distinct(input) => {
             rows(input)

@@ -89,6 +89,9 @@ impl Lines {
                 self.scan_filter(scan, level);
             }
             Node::IndexScan(scan) => self.index_scan(scan, level),
+            Node::System { table, .. } => {
+                self.node(level, format!("System Scan on {}", table.name()));
+            }
             Node::Filter { input, predicate } => {
                 self.node(level, "Filter".to_owned());
                 self.fact(level, "Filter", show(predicate, &input.schema));

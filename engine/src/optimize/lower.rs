@@ -42,6 +42,17 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             rows,
         } => Lowered::new(Node::Values(rows), numbers, columns),
         Logical::Scan(scan) => scan_node(scan, columns),
+        Logical::System {
+            table,
+            columns: wanted,
+        } => {
+            let (numbers, positions) = wanted.into_iter().unzip();
+            let node = Node::System {
+                table,
+                columns: positions,
+            };
+            Lowered::new(node, numbers, columns)
+        }
         Logical::Filter { input, predicate } => lower(*input, columns).wrap(|input, at| {
             let predicate = at.expr(predicate);
             Node::Filter { input, predicate }

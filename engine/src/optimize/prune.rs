@@ -23,6 +23,16 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             columns: numbers,
             rows,
         } => prune_values(numbers, rows, needed),
+        Logical::System {
+            table,
+            columns: mut wanted,
+        } => {
+            keep(&mut wanted, |(number, _)| needed.contains(number));
+            Logical::System {
+                table,
+                columns: wanted,
+            }
+        }
         Logical::Filter { input, predicate } => Logical::Filter {
             input: below(input, &also(&mut std::iter::once(&predicate))),
             predicate,

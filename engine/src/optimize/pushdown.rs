@@ -100,7 +100,7 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             scan.filter.append(&mut parts);
             Logical::Scan(scan)
         }
-        leaf @ Logical::Values { .. } => filter(leaf, parts),
+        leaf @ (Logical::Values { .. } | Logical::System { .. }) => filter(leaf, parts),
         other @ (Logical::Limit { .. } | Logical::TopN { .. }) => {
             filter(other.map_inputs(&mut push_down), parts)
         }

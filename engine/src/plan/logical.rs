@@ -9,6 +9,7 @@
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
 use super::statement::{CsvFormat, Insert, Statement};
+use super::system::SystemTable;
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -53,6 +54,13 @@ pub enum Logical {
     },
     /// Rows of a table.
     Scan(Scan),
+    /// Rows of a system table.
+    System {
+        /// Which.
+        table: SystemTable,
+        /// Which of its columns: each one's number, and its position in the table.
+        columns: Vec<(usize, usize)>,
+    },
     /// Those for which the predicate is true.
     Filter {
         /// Of what.
@@ -204,6 +212,7 @@ impl Logical {
         match self {
             Self::Values { columns, .. } | Self::UnionAll { columns, .. } => columns.clone(),
             Self::Scan(scan) => scan.numbers().collect(),
+            Self::System { columns, .. } => columns.iter().map(|(number, _)| *number).collect(),
             Self::Filter { input, .. }
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }
@@ -235,7 +244,7 @@ impl Logical {
     pub fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
         let mut apply = |input: Box<Logical>| Box::new(f(*input));
         match self {
-            leaf @ (Self::Values { .. } | Self::Scan(_)) => leaf,
+            leaf @ (Self::Values { .. } | Self::Scan(_) | Self::System { .. }) => leaf,
             Self::Filter { input, predicate } => Self::Filter {
                 input: apply(input),
                 predicate,
@@ -328,7 +337,7 @@ impl Logical {
             Self::Limit { limit, offset, .. } => {
                 limit.iter_mut().chain(offset).for_each(apply);
             }
-            Self::Distinct(_) | Self::UnionAll { .. } => {}
+            Self::Distinct(_) | Self::UnionAll { .. } | Self::System { .. } => {}
         }
         self
     }

@@ -4,6 +4,7 @@ mod expr;
 pub mod logical;
 pub mod physical;
 pub mod statement;
+pub mod system;
 mod walk;
 
 pub use expr::{Expr, ExprKind, SortKey};

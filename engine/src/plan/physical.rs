@@ -3,6 +3,7 @@
 //! Expressions of a node refer by position to the columns of its input (of a join: the left
 //! input's columns, then the right's). A scan's `filter` refers to the scan's own output columns.
 
+use super::system::SystemTable;
 use super::{Expr, Field, Schema, SortKey};
 use crate::function::aggregate::Aggregate;
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -28,6 +29,13 @@ pub enum Node {
     TableScan(Arc<TableScan>),
     /// Rows of a table by an index.
     IndexScan(Arc<IndexScan>),
+    /// Rows of a system table.
+    System {
+        /// Which.
+        table: SystemTable,
+        /// Which of its columns, in output order.
+        columns: Vec<usize>,
+    },
     /// Rows for which the predicate is true.
     Filter {
         /// Of what.

@@ -255,10 +255,20 @@ impl Connection {
     /// Runs a call on the session, and settles what it leaves.
     pub(super) fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let mut session = self.session()?;
-        let result = f(&mut session);
+        let result = f(&mut session).map_err(|error| session.with_holders(error));
         session.settle(result.is_err());
         self.status.set(session.status());
         result
+    }
+
+    /// Ends a query that was handed out by a call that is over, and failed.
+    pub(super) fn fail(&self, error: Error) -> Error {
+        let error = match self.session.try_borrow() {
+            Ok(session) => session.with_holders(error),
+            Err(_) => error,
+        };
+        self.settle(true);
+        error
     }
 
     /// Ends a query that was handed out by a call that is over.

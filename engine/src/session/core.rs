@@ -14,16 +14,20 @@ use super::dispatch::{self, Done, Pipe};
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
 use super::settings::Settings;
+use super::size;
 use super::transaction_block::TransactionBlock;
 use crate::error::{Error, Result, state};
 use crate::function::StatementClock;
 use crate::parse::Parsed;
 use crate::plan::Statement;
 use remora_storage::catalog::Catalog;
-use remora_storage::pool::Ledger;
+use remora_storage::pool::{Ledger, default_budget};
 use remora_storage::{Durability, Store, TableId, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The setting that is the database's memory budget.
+const MAX_MEMORY: &str = "max_memory";
 
 /// What a connection holds.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ impl Session {
             TransactionBlock::Open(open) => open.tx.catalog(),
             _ => &self.store.catalog(),
         };
-        self.cache.get(sql, catalog)
+        self.cache.get(sql, catalog, &self.ledger)
     }
 
     /// Keeps a plan for the next run of the same text.
@@ -157,9 +161,15 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let mut backoff = Backoff::default();
+        let mut relieved = false;
         loop {
             let result = self.attempt(prepared, call, pipe);
             match &result {
+                Err(error)
+                    if error.sqlstate() == state::OUT_OF_MEMORY
+                        && matches!(pipe, Pipe::None)
+                        && !std::mem::replace(&mut relieved, true)
+                        && self.relieve() => {}
                 // What a pipe has given or taken cannot be had again.
                 Err(error)
                     if error.is_retryable()
@@ -168,6 +178,14 @@ impl Session {
                 _ => return result,
             }
         }
+    }
+
+    /// Gives up what can be given up before a statement is refused; returns whether that was
+    /// anything.
+    #[cold]
+    fn relieve(&mut self) -> bool {
+        self.cache.clear();
+        self.store.relieve()
     }
 
     fn attempt(
@@ -251,10 +269,23 @@ impl Session {
     }
 
     fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+        if name.eq_ignore_ascii_case(MAX_MEMORY) {
+            return self.set_max_memory(value);
+        }
         if let TransactionBlock::Open(open) = &mut self.block {
             open.settings.get_or_insert_with(|| self.settings.clone());
         }
         self.settings.set(name, value)
+    }
+
+    /// The budget is the database's and not the session's: ROLLBACK does not take it back.
+    fn set_max_memory(&mut self, value: Option<&str>) -> Result<()> {
+        self.refuse_in_block("SET max_memory")?;
+        let bytes = match value {
+            Some(value) => size::parse(MAX_MEMORY, value)?,
+            None => default_budget(),
+        };
+        Ok(self.ledger.set_budget(bytes)?)
     }
 
     fn show(&self, name: &str) -> Result<String> {
@@ -263,6 +294,11 @@ impl Session {
             _ => self.settings.read_only(),
         };
         Ok(match name.to_ascii_lowercase().as_str() {
+            MAX_MEMORY => size::format(self.ledger.budget()),
+            "pressure_thresholds" => {
+                let percent = self.ledger.pressure().thresholds().percent();
+                percent.map(|percent| percent.to_string()).join(", ")
+            }
             "transaction_isolation" => "repeatable read".to_owned(),
             "transaction_read_only" if read_only => "on".to_owned(),
             "transaction_read_only" => "off".to_owned(),

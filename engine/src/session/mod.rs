@@ -30,6 +30,7 @@ mod core;
 mod dispatch;
 mod export;
 mod from_sql;
+mod holders;
 mod interrupt;
 mod introspect;
 mod outcome;
@@ -39,6 +40,7 @@ mod prepared;
 mod rows;
 mod script;
 mod settings;
+mod size;
 mod statement;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //! Keyed by the exact text; one a connection, so no lock is taken. A text is kept when it comes the
 //! second time: a script of a million different INSERTs passes through without pushing anything
 //! out. Bounded in entries and in the ledger; a full budget means only that nothing is cached. When
-//! the catalog changes everything goes, because a plan holds on to the tables it names.
+//! the catalog changes everything goes, because a plan holds on to the tables it names. So it does when
+//! memory pressure rises.
 
 use super::prepared::Prepared;
 use remora_storage::catalog::Catalog;
@@ -35,6 +36,8 @@ pub(super) struct PlanCache {
     /// Hashes of texts seen lately, each in the place its low bits name.
     seen: Box<[u64; SEEN]>,
     clock: u64,
+    /// How often memory pressure had risen when this was looked at last.
+    rises: u64,
 }
 
 impl PlanCache {
@@ -43,12 +46,24 @@ impl PlanCache {
             entries: HashMap::default(),
             seen: Box::new([0; SEEN]),
             clock: 0,
+            rises: 0,
         }
     }
 
-    /// The plan of a text. A plan for another catalog than `catalog` empties the cache.
-    pub(super) fn get(&mut self, sql: &str, catalog: &Arc<Catalog>) -> Option<Prepared> {
+    /// The plan of a text. A plan for another catalog than `catalog` empties the cache, and so does
+    /// memory pressure that has risen since the last look.
+    pub(super) fn get(
+        &mut self,
+        sql: &str,
+        catalog: &Arc<Catalog>,
+        ledger: &Ledger,
+    ) -> Option<Prepared> {
         self.clock += 1;
+        let rises = ledger.pressure().rises();
+        if rises != self.rises {
+            self.rises = rises;
+            self.entries.clear();
+        }
         let entry = self.entries.get_mut(sql)?;
         if !entry.prepared.is_for(catalog) {
             self.entries.clear();

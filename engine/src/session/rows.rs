@@ -100,8 +100,7 @@ impl<'stmt> Rows<'stmt> {
     fn next_of_cursor(&mut self) -> Result<Option<Row<'_>>> {
         if let Err(error) = self.advance() {
             self.source = Source::End;
-            self.connection.settle(true);
-            return Err(error);
+            return Err(self.connection.fail(error));
         }
         match &self.source {
             Source::Cursor {

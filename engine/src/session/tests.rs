@@ -11,6 +11,9 @@ use std::io::Read;
 
 mod bounds;
 mod conversion;
+mod full;
+mod pressure;
+mod system;
 
 fn connect() -> Connection {
     let db = Database::in_memory().unwrap();

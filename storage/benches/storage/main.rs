@@ -15,6 +15,7 @@
 mod churn;
 mod compact;
 mod frozen;
+mod full;
 mod index;
 mod options;
 mod pool;
@@ -38,6 +39,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 type Bench = (&'static str, &'static str, fn(&Options) -> Result<()>);
 
 const BENCHES: &[Bench] = &[
+    (
+        "full",
+        "what fits into a budget, what the process takes then, and rows that go and come",
+        full::run,
+    ),
     (
         "rows",
         "insert, point read and update by primary key, one thread and two",

@@ -115,9 +115,10 @@ impl Heap {
         Ok(true)
     }
 
-    /// Bytes of its chunks.
+    /// Bytes of its chunks, as the ledger counts them.
     pub(super) fn bytes(&self) -> usize {
-        self.cursor.lock().total
+        let chunks = self.chunks.iter().map_while(OnceLock::get);
+        chunks.map(|chunk| rounded_bytes(chunk.bytes)).sum()
     }
 
     /// A string stored before; its place was read from a published row.

@@ -56,7 +56,7 @@ pub struct Block {
     built_at: Timestamp,
     /// Where rows go on whose head says *moved*.
     pub(super) successor: OnceLock<Arc<Self>>,
-    _reserved: Reservation,
+    reserved: Reservation,
 }
 
 /// A slot that the holder alone may fill. Dropped unfilled, it is dead.
@@ -111,7 +111,7 @@ impl Block {
             last_change: AtomicU64::new(built_at.0),
             built_at,
             successor: OnceLock::new(),
-            _reserved: reserved,
+            reserved,
         })
     }
 
@@ -323,6 +323,11 @@ impl Block {
     /// Whether no slot holds a row or ever will.
     pub fn is_dead(&self) -> bool {
         self.dead_slots() == self.capacity()
+    }
+
+    /// Bytes of the block itself.
+    pub(super) fn own_bytes(&self) -> usize {
+        self.reserved.bytes() as usize
     }
 
     /// Slots that hold no row and never will.

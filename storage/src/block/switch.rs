@@ -59,7 +59,7 @@ use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Head, Registration, Stamp, StampKind};
-use crate::pool::Owner;
+use crate::pool::{Owner, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::value::DataType;
@@ -323,13 +323,14 @@ impl Block {
         }
     }
 
-    /// Bytes that it takes, without versions.
+    /// Bytes that it takes without versions, as the ledger counts them.
     pub fn bytes(&self) -> usize {
         let base = match &self.base {
-            Base::Hot(_) => self.layout.stride() * self.capacity(),
+            Base::Hot(_) => rounded_bytes(self.layout.stride() * self.capacity()),
             Base::Frozen(columns) => columns.frozen.bytes() as usize + columns.heads.bytes(),
         };
-        base + self.heap.get().map_or(0, |heap| heap.bytes())
+        let heap = self.heap.get().map_or(0, |heap| heap.bytes());
+        base + heap + self.own_bytes()
     }
 
     /// Whether it holds on to the heap of the block before it.

@@ -9,7 +9,7 @@ use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_key, is_key_of_word,
 };
 use crate::mvcc::Viewpoint;
-use crate::pool::{Ledger, Pool};
+use crate::pool::{Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
 use crate::value::ValueRef;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct IndexEntry {
     pub index: Arc<Index>,
     latches: KeyLatches,
     columns: Vec<KeyColumn>,
+    /// For the latches.
+    memory: Reservation,
 }
 
 impl TableEntry {
@@ -116,6 +118,7 @@ impl TableEntry {
 impl IndexEntry {
     /// An index without entries.
     pub fn new(def: IndexDef, pool: &Arc<Pool>) -> Result<Self> {
+        let memory = pool.ledger().reserve(Owner::Index, KeyLatches::BYTES)?;
         let index = match def.kind {
             IndexKind::Ordered => Index::ordered(pool),
             IndexKind::Hash => Index::hash(pool)?,
@@ -128,6 +131,7 @@ impl IndexEntry {
             columns: columns.collect(),
             index: Arc::new(index),
             latches: KeyLatches::new(),
+            memory,
             def,
         })
     }
@@ -139,6 +143,11 @@ impl IndexEntry {
             Some(identity) => self.latches.lock(&identity.to_ne_bytes()),
             None => self.latches.lock(key),
         }
+    }
+
+    /// Bytes of its entries and latches, as the ledger counts them.
+    pub fn bytes(&self) -> u64 {
+        self.index.bytes() + self.memory.bytes()
     }
 
     /// Whether it stands for the primary key.

@@ -17,7 +17,7 @@
 //! written as several images. The manifest holds the file's length and checksum besides, so that a
 //! file that lacks an image is no whole file.
 
-use crate::codec::{DecodeError, Decoder, encode_value, put_varint};
+use crate::codec::{DecodeError, Decoder, encode_value, put_varint, value_bytes_max};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
 use crate::format::{
@@ -25,6 +25,7 @@ use crate::format::{
     u32_at,
 };
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot, TableId};
+use crate::pool::{Ledger, Owner, Reservation};
 use crate::value::{Value, ValueRef};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +37,9 @@ pub const FOLDER: &str = "data";
 /// Bytes of an image before its columns and rows.
 pub const IMAGE_HEADER_LEN: usize = 20;
 /// An image that has reached this length is closed and another one of the same block begun.
-pub const IMAGE_BYTES_MAX: usize = 4 << 20;
+pub const IMAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes that an image is given room for at first.
+const IMAGE_ROOM_MIN: usize = 64 << 10;
 
 /// The path of the image file with that number.
 pub fn path(number: u64) -> String {
@@ -62,14 +65,22 @@ pub struct ImageWriter {
     target: Option<(TableId, BlockNo)>,
     image: Vec<u8>,
     image_rows: u32,
+    /// For the image's bytes.
+    memory: Reservation,
 }
 
 impl ImageWriter {
-    /// Begins the image file with that number.
+    /// Begins the image file with that number. Memory is taken from the emergency reserve, if need
+    /// be: a full database must be able to write a checkpoint.
     ///
     /// # Errors
-    /// `Io`, `DiskFull`.
-    pub fn create(disk: &dyn Disk, database: DatabaseId, number: u64) -> Result<Self> {
+    /// `Io`, `DiskFull`, `OutOfMemory`.
+    pub fn create(
+        disk: &dyn Disk,
+        ledger: &Arc<Ledger>,
+        database: DatabaseId,
+        number: u64,
+    ) -> Result<Self> {
         let mut writer = Self {
             number,
             file: disk.create(&path(number))?,
@@ -79,6 +90,7 @@ impl ImageWriter {
             target: None,
             image: Vec::new(),
             image_rows: 0,
+            memory: ledger.reserve(Owner::Log, 0)?,
         };
         writer.write(&encode_prologue(FileKind::Image, database))?;
         Ok(writer)
@@ -87,29 +99,44 @@ impl ImageWriter {
     /// Adds a row; rows come table by table, in order of their ids, always with the same columns.
     ///
     /// # Errors
-    /// `Io`, `DiskFull`.
+    /// `Io`, `DiskFull`, `OutOfMemory`.
     pub fn push<'v>(
         &mut self,
         table: TableId,
         columns: &[ColumnId],
         row: RowId,
-        values: impl IntoIterator<Item = ValueRef<'v>>,
+        values: impl IntoIterator<Item = ValueRef<'v>, IntoIter: Clone>,
     ) -> Result<()> {
+        let values = values.into_iter();
         let target = Some((table, row.block()));
         if self.target != target || self.image.len() >= IMAGE_BYTES_MAX {
             self.end_image()?;
             self.target = target;
+            self.make_room(IMAGE_HEADER_LEN + 10 + 10 * columns.len())?;
             self.image.resize(IMAGE_HEADER_LEN, 0);
             put_varint(&mut self.image, columns.len() as u64);
             for column in columns {
                 put_varint(&mut self.image, column.0.into());
             }
         }
+        let bytes = values.clone().map(value_bytes_max).sum::<usize>();
+        self.make_room(10 + bytes)?;
         put_varint(&mut self.image, row.slot().0.into());
         for value in values {
             encode_value(&mut self.image, value);
         }
         self.image_rows += 1;
+        Ok(())
+    }
+
+    /// Makes sure that `more` bytes fit into the image, and that they are reserved.
+    fn make_room(&mut self, more: usize) -> Result<()> {
+        let wanted = self.image.len() + more;
+        if wanted > self.image.capacity() {
+            let room = wanted.max(2 * self.image.capacity()).max(IMAGE_ROOM_MIN);
+            self.memory.resize_emergency(room as u64)?;
+            self.image.reserve_exact(room - self.image.len());
+        }
         Ok(())
     }
 
@@ -144,8 +171,14 @@ impl ImageWriter {
         self.rows += u64::from(self.image_rows);
         self.image_rows = 0;
         self.write(&image)?;
-        image.clear();
-        self.image = image;
+        // A single row may have been of any size.
+        if image.capacity() <= 2 * IMAGE_BYTES_MAX {
+            image.clear();
+            self.image = image;
+        } else {
+            drop(image);
+            self.memory.shrink(0);
+        }
         Ok(())
     }
 

@@ -34,15 +34,11 @@ use crate::error::{Error, Result};
 use crate::format::DatabaseId;
 use crate::ids::{ColumnId, IndexId, Lsn, TableId, Timestamp};
 use crate::transaction::{Core, ReadView};
-use crate::value::value_at;
 use crate::wal::Log;
 use image::ImageWriter;
 use manifest::{ImageFile, MANIFEST, Manifest, TableManifest};
 use parking_lot::Mutex;
 use std::sync::Arc;
-
-/// Rows read at once.
-const BATCH_ROWS: usize = 1024;
 
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, Debug, Default)]
@@ -156,19 +152,16 @@ impl Checkpointer {
     }
 
     fn write_image(&self, moment: &Moment, number: u64) -> Result<ImageFile> {
-        let mut writer = ImageWriter::create(&*self.disk, self.database, number)?;
+        let ledger = self.core.ledger();
+        let mut writer = ImageWriter::create(&*self.disk, ledger, self.database, number)?;
         for table in moment.catalog.tables() {
             let columns = &table.def.columns;
             let ids: Vec<ColumnId> = columns.iter().map(|column| column.id).collect();
-            let mut scan = moment.view.scan(table, &ids, &[], BATCH_ROWS).with_ids();
-            while let Some(batch) = scan.next()? {
-                for (at, row) in batch.ids.iter().enumerate() {
-                    let arrays = columns.iter().zip(&batch.columns);
-                    let values =
-                        arrays.map(|(column, array)| value_at(array, column.data_type, at));
-                    writer.push(table.def.id, &ids, *row, values)?;
-                }
-            }
+            // Row by row: columns of a batch of wide rows would be copies that nobody reserved.
+            moment.view.for_each_row(table, |id, row| {
+                let values = ids.iter().map(|column| row.get(*column));
+                writer.push(table.def.id, &ids, id, values)
+            })?;
         }
         writer.finish(&*self.disk)
     }

@@ -57,6 +57,20 @@ pub fn encode_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
     }
 }
 
+/// The most bytes that [`encode_value`] appends.
+pub fn value_bytes_max(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(v) => VARIABLE_BYTES_MAX + v.len(),
+        ValueRef::Bytea(v) => VARIABLE_BYTES_MAX + v.len(),
+        _ => FIXED_BYTES_MAX,
+    }
+}
+
+/// A tag and the length of a string.
+const VARIABLE_BYTES_MAX: usize = 1 + 10;
+/// A tag and three numbers of 5, 5 and 10 bytes: an interval; a numeric has 1 + 1 + 19.
+const FIXED_BYTES_MAX: usize = 21;
+
 fn put_tagged(out: &mut Vec<u8>, tag: Tag, payload: &[u8]) {
     out.push(tag as u8);
     out.extend_from_slice(payload);

@@ -26,7 +26,7 @@ mod encode;
 mod tests;
 
 pub use decode::{DecodeError, Decoder};
-pub use encode::{encode_value, put_bytes, put_signed, put_varint};
+pub use encode::{encode_value, put_bytes, put_signed, put_varint, value_bytes_max};
 
 /// Defines the tags with their numbers, in one place for both directions.
 macro_rules! tags {

@@ -40,6 +40,12 @@ proptest! {
     }
 
     #[test]
+    fn no_value_is_longer_than_its_bound(value in any_value()) {
+        let bytes = encoded(std::slice::from_ref(&value));
+        prop_assert!(bytes.len() <= value_bytes_max(value.as_ref()));
+    }
+
+    #[test]
     fn a_cut_is_an_error_within_the_bytes(value in any_value(), cut in any::<prop::sample::Index>()) {
         let bytes = encoded(&[value]);
         let bytes = &bytes[..cut.index(bytes.len())];

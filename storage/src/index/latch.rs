@@ -30,6 +30,9 @@ pub struct KeyLatches {
 pub struct KeyGuard<'a>(#[allow(dead_code, reason = "held for its drop")] MutexGuard<'a, ()>);
 
 impl KeyLatches {
+    /// What the latches of one index take.
+    pub const BYTES: u64 = (STRIPES * size_of::<Stripe>()) as u64;
+
     /// Latches that nobody holds.
     pub fn new() -> Self {
         Self {

@@ -100,6 +100,8 @@ impl Memory {
             owner: "index",
             available: 0,
             budget: 0,
+            holder: "index",
+            held: 0,
         })
     }
 

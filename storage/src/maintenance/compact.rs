@@ -57,6 +57,8 @@ pub enum Wish {
         /// The clock when it was long enough ago to be cold; `None` where nobody looked then.
         cold: Option<Timestamp>,
     },
+    /// Those with many dead rows, because memory is scarce.
+    Scarce,
     /// All that can get smaller.
     All,
     /// All that are frozen, to see that nobody notices.
@@ -78,6 +80,7 @@ impl Wish {
             }
             #[cfg(test)]
             Self::Thaw => block.frozen.then_some(Rebuild::Hot),
+            Self::Scarce => is_fragment(lost).then_some(Rebuild::Frozen),
             Self::Due { quiet, .. } if block.frozen => {
                 // Deletions are counted as changes until they are collected.
                 let is_changed = is_fragment(block.unsettled);

@@ -16,6 +16,9 @@
 //! (each commit does a little, if the lock is free), and a background thread does the rest, unless
 //! maintenance is manual.
 //!
+//! Under memory pressure (see [`crate::pool::Pressure`]) the background thread does more at a time, and
+//! tells who wants to know ([`PressureListeners`]).
+//!
 //! Index entries. An entry may go when no state of the row that anybody can still reach has its
 //! key. That is checked under the key's latch; a writer who gives the row this key again chains
 //! its version first and adds the entry, under the latch, afterwards. So either the check sees the
@@ -24,10 +27,12 @@
 mod background;
 mod collector;
 mod compact;
+mod listeners;
 mod undo;
 mod write_set;
 
 pub use background::spawn;
 pub use collector::{Collector, GarbageQueue};
 pub use compact::{Age, Compacted, Wish};
+pub use listeners::PressureListeners;
 pub use write_set::{Touched, Write, WriteKind, WriteSet};

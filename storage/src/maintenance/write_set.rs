@@ -7,8 +7,11 @@ use crate::pool::{Ledger, Owner, Reservation};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Bytes of a write set that are not reserved one by one: every transaction may have them.
+/// Bytes of a write set, and of its log frame, that are not reserved one by one: every transaction
+/// may have them.
 const FREE_BYTES: usize = 4096;
+/// What is reserved for the log frame grows by this much.
+const FRAME_STEP: u64 = 64 << 10;
 
 /// What was done to a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,12 +55,17 @@ pub struct WriteSet {
     /// Sets of columns: which of `columns` they are.
     sets: SmallVec<[(u32, u32); 1]>,
     reservation: Option<Reservation>,
+    /// The most bytes that the writes can take in a log frame, and what is reserved for them.
+    frame_bytes: u64,
+    frame: Option<Reservation>,
+    grows: bool,
 }
 
 impl WriteSet {
     /// Makes room for one more write, so that [`Self::push`] cannot fail. A write that makes the
     /// database smaller (`shrinks`) may dip into the emergency reserve.
     pub fn reserve(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
+        self.grows |= !shrinks;
         if self.writes.len() < self.writes.capacity() {
             return Ok(());
         }
@@ -76,6 +84,42 @@ impl WriteSet {
         }
         self.writes.grow(wanted);
         Ok(())
+    }
+
+    /// Makes sure that the log frame of one more write, which takes `bytes` at most, has memory: a
+    /// transaction that could write can commit, however full the database is by then.
+    pub fn reserve_frame(
+        &mut self,
+        ledger: &Arc<Ledger>,
+        bytes: usize,
+        shrinks: bool,
+    ) -> Result<()> {
+        let wanted = self.frame_bytes + bytes as u64;
+        if wanted > FREE_BYTES as u64 {
+            let frame = match &mut self.frame {
+                Some(frame) => frame,
+                none => none.insert(ledger.reserve(Owner::Log, 0)?),
+            };
+            if wanted > frame.bytes() {
+                let stepped = wanted.next_multiple_of(FRAME_STEP);
+                match shrinks {
+                    true => frame.resize_emergency(stepped)?,
+                    false => frame.resize(stepped)?,
+                }
+            }
+        }
+        self.frame_bytes = wanted;
+        Ok(())
+    }
+
+    /// Whether anything but deletions is in it.
+    pub fn grows(&self) -> bool {
+        self.grows
+    }
+
+    /// What was reserved for the log frame, and the most bytes that it takes.
+    pub fn take_frame(&mut self) -> (Option<Reservation>, usize) {
+        (self.frame.take(), self.frame_bytes as usize)
     }
 
     /// Adds a write.

@@ -35,6 +35,6 @@ pub use protected::Protected;
 pub use registration::Registration;
 pub use retire::{Garbage, RetireQueue};
 pub use stamp::{OwnerId, Stamp, StampKind};
-pub use timeline::Timeline;
+pub use timeline::{HeldSnapshot, Timeline};
 pub use version::{Head, HeadWord, NewVersion, StampWord, Version};
 pub use viewpoint::{Resolved, Viewpoint};

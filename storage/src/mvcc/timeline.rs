@@ -52,6 +52,17 @@ struct Slot {
     holders: AtomicU32,
 }
 
+/// A snapshot that is registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeldSnapshot {
+    /// By whom.
+    pub transaction: TransactionId,
+    /// The timestamp that is read at.
+    pub snapshot: Timestamp,
+    /// The transaction itself and the statements that read through it.
+    pub holders: u32,
+}
+
 /// What became of a slot's owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
@@ -237,6 +248,20 @@ impl Timeline {
             .min()
             .filter(|oldest| *oldest != IDLE);
         oldest.map(Timestamp)
+    }
+
+    /// The registered snapshots. They come and go meanwhile: each line is true for itself.
+    pub fn held(&self) -> Vec<HeldSnapshot> {
+        let high = self.high.load(SeqCst);
+        let held = self.slots[..high].iter().filter_map(|slot| {
+            let snapshot = slot.snapshot.load(SeqCst);
+            (snapshot != IDLE).then(|| HeldSnapshot {
+                transaction: TransactionId(slot.transaction.load(Relaxed)),
+                snapshot: Timestamp(snapshot),
+                holders: slot.holders.load(Relaxed),
+            })
+        });
+        held.collect()
     }
 
     /// The timestamp at or above which all present and future snapshots are.

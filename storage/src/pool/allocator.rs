@@ -616,12 +616,7 @@ impl Drop for Pool {
 
 /// The budget allowed it but the system did not.
 fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
-    Error::OutOfMemory {
-        wanted,
-        owner: "the system allocator",
-        available: 0,
-        budget: ledger.budget(),
-    }
+    ledger.refusal("the system allocator", wanted, 0)
 }
 
 impl fmt::Debug for Pool {

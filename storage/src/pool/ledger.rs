@@ -1,19 +1,30 @@
 //! The ledger: one account of every byte the database holds, with a hard budget.
 //!
 //! 1. Whoever takes memory takes a [`Reservation`] first, under the name of an [`Owner`]; dropping
-//!    it gives the bytes back. One atomic carries the sum, so two takers can never both pass.
+//!    it gives the bytes back. One atomic says what is *left*, so two takers can never both pass,
+//!    and neither can a taker and somebody who lowers the budget ([`Ledger::set_budget`]).
 //! 2. The last part of the budget, the *emergency reserve*, is given only through
 //!    [`Ledger::reserve_emergency`]: what a full database needs to get out of being full (ROLLBACK,
 //!    COMMIT, DELETE, compaction) still succeeds when ordinary statements get 53200.
 //! 3. The pool reserves whole extents and hands out slots of them. Slots change hands without the
 //!    sum changing, so they are noted beside it, and an owner's line is its own reservations plus
 //!    the slots it holds. What is left of the extents is the line of [`Owner::Pool`].
+//! 4. Where taking crosses a threshold the level of [`Pressure`] rises.
 //!
 //! ```text
 //!  0                                          budget - reserve        budget
 //!  |== used ======>                                  |                   |
 //!  |<----------- reserve() gives up to here -------->|<- emergency only ->|
 //! ```
+//!
+//! **How large the reserve is.** 8 MiB, or an eighth of a budget below 64 MiB. A DELETE of 10,000 rows
+//! by scan takes 192 KiB for the ids of its targets, 576 KiB for its write set (16,384 entries of 24
+//! bytes, and the 8,192 it grew from), 2 MiB for the tombstones of rows that have versions (10,000 of
+//! 32 bytes, in an extent of their own if the pool has no slab to spare) and 224 KiB for its log
+//! frame: 3 MiB. COMMIT has its log frame already, but for 4 KiB: a transaction reserves it as it
+//! writes. CHECKPOINT takes 2 MiB for the image being built. ROLLBACK, a SELECT by key and garbage
+//! collection reserve nothing. So the reserve serves a DELETE while a checkpoint and a compaction
+//! of one block are under way; all of it is promised from a budget of 32 MiB on.
 //!
 //! Invariants
 //! - `used <= budget` at every moment.
@@ -22,10 +33,13 @@
 //! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
 //! read-modify-write operations, whose order on one atomic is total.
 
+use super::pressure::{Fill, Pressure, PressureThresholds};
 use super::tally::Tallies;
 use crate::error::{Error, Result};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Who holds memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -101,12 +115,17 @@ struct Account {
 /// The account of memory.
 #[derive(Debug)]
 pub struct Ledger {
-    budget: u64,
-    emergency: u64,
-    used: AtomicU64,
+    /// What is not reserved; `budget - left` is used.
+    left: AtomicU64,
+    budget: AtomicU64,
+    /// The last part of the budget, for emergencies.
+    emergency: AtomicU64,
+    /// Held while the budget changes.
+    changing: Mutex<()>,
     accounts: [Account; Owner::ALL.len()],
     /// Bytes of the pool's slots and runs by owner; they are part of the pool's reservations.
     slots: Tallies,
+    pressure: Pressure,
 }
 
 impl Ledger {
@@ -115,18 +134,31 @@ impl Ledger {
 
     /// A ledger with `budget` bytes to give.
     pub fn new(budget: u64) -> Arc<Self> {
-        Arc::new(Self {
+        Self::with_thresholds(budget, PressureThresholds::default())
+    }
+
+    /// The same, with other thresholds of pressure.
+    pub fn with_thresholds(budget: u64, thresholds: PressureThresholds) -> Arc<Self> {
+        let emergency = emergency_of(budget);
+        let fill = Fill {
+            used: 0,
             budget,
-            emergency: (budget / 8).min(Self::EMERGENCY_BYTES_MAX),
-            used: AtomicU64::new(0),
+            limit: budget - emergency,
+        };
+        Arc::new(Self {
+            left: AtomicU64::new(budget),
+            budget: AtomicU64::new(budget),
+            emergency: AtomicU64::new(emergency),
+            changing: Mutex::new(()),
             accounts: Default::default(),
             slots: Tallies::default(),
+            pressure: Pressure::new(thresholds, fill),
         })
     }
 
     /// Takes `bytes` from the budget, or fails with [`Error::OutOfMemory`].
     pub fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
-        self.hold(owner, bytes, self.budget - self.emergency)
+        self.hold(owner, bytes, self.emergency())
     }
 
     /// Like [`Self::reserve`], but may dip into the emergency reserve. Only for what makes the
@@ -141,17 +173,92 @@ impl Ledger {
     /// # Ok::<(), remora_storage::Error>(())
     /// ```
     pub fn reserve_emergency(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
-        self.hold(owner, bytes, self.budget)
+        self.hold(owner, bytes, 0)
     }
 
     /// Bytes reserved now.
     pub fn used(&self) -> u64 {
-        self.used.load(Relaxed)
+        // Whoever changes the budget counts the difference as used while it does.
+        self.budget().saturating_sub(self.left.load(Relaxed))
     }
 
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
-        self.budget
+        self.budget.load(Relaxed)
+    }
+
+    /// The last part of the budget, in bytes, which only emergencies get.
+    pub fn emergency(&self) -> u64 {
+        self.emergency.load(Relaxed)
+    }
+
+    /// How near the budget is.
+    pub fn pressure(&self) -> &Pressure {
+        &self.pressure
+    }
+
+    /// Leaves a level of pressure that has passed; called now and then by maintenance.
+    pub fn ease_pressure(&self) {
+        self.pressure.fall(self.fill(), Instant::now());
+    }
+
+    /// Changes the budget.
+    ///
+    /// ```
+    /// use remora_storage::pool::{Ledger, Owner};
+    /// let ledger = Ledger::new(8000);
+    /// let _most = ledger.reserve(Owner::Table, 7000)?;
+    /// assert!(ledger.set_budget(6999).is_err());
+    /// ledger.set_budget(16000)?;
+    /// let _more = ledger.reserve(Owner::Table, 7000)?;
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `OutOfMemory` where more than that is used already; nothing has changed then.
+    pub fn set_budget(&self, budget: u64) -> Result<()> {
+        let _changing = self.changing.lock();
+        let before = self.budget();
+        match budget.checked_sub(before) {
+            Some(more) => {
+                self.budget.fetch_add(more, Relaxed);
+                self.left.fetch_add(more, Relaxed);
+            }
+            None => {
+                let less = before - budget;
+                let fits = |left: u64| left.checked_sub(less);
+                self.left
+                    .fetch_update(Relaxed, Relaxed, fits)
+                    .map_err(|left| self.refusal("a lower max_memory", less, left))?;
+                self.budget.fetch_sub(less, Relaxed);
+            }
+        }
+        self.emergency.store(emergency_of(budget), Relaxed);
+        self.pressure.rescale(self.fill());
+        Ok(())
+    }
+
+    fn fill(&self) -> Fill {
+        let budget = self.budget();
+        Fill {
+            used: self.used(),
+            budget,
+            limit: budget.saturating_sub(self.emergency()),
+        }
+    }
+
+    /// The error of whoever wanted more than was available.
+    #[cold]
+    pub(super) fn refusal(&self, owner: &'static str, wanted: u64, available: u64) -> Error {
+        let most = self.entries().into_iter().max_by_key(|entry| entry.bytes);
+        Error::OutOfMemory {
+            wanted,
+            owner,
+            available,
+            budget: self.budget(),
+            holder: most.as_ref().map_or("nobody", |entry| entry.owner.name()),
+            held: most.map_or(0, |entry| entry.bytes),
+        }
     }
 
     /// The account, a line an owner. Lines are read one after the other: while others take and
@@ -175,8 +282,8 @@ impl Ledger {
         &self.slots
     }
 
-    fn hold(self: &Arc<Self>, owner: Owner, bytes: u64, limit: u64) -> Result<Reservation> {
-        self.take(owner, bytes, limit)?;
+    fn hold(self: &Arc<Self>, owner: Owner, bytes: u64, kept: u64) -> Result<Reservation> {
+        self.take(owner, bytes, kept)?;
         Ok(Reservation {
             ledger: Arc::clone(self),
             owner,
@@ -184,36 +291,39 @@ impl Ledger {
         })
     }
 
-    fn take(&self, owner: Owner, bytes: u64, limit: u64) -> Result<()> {
+    /// Takes `bytes` where at least `kept` are left afterwards.
+    fn take(&self, owner: Owner, bytes: u64, kept: u64) -> Result<()> {
         // Nothing fits always, also where the emergency reserve was dipped into before.
-        let fits = |used: u64| match bytes {
-            0 => Some(used),
-            _ => used.checked_add(bytes).filter(|&sum| sum <= limit),
+        let fits = |left: u64| match bytes {
+            0 => Some(left),
+            _ => left.checked_sub(bytes).filter(|&rest| rest >= kept),
         };
-        match self.used.fetch_update(Relaxed, Relaxed, fits) {
-            Ok(_) => {
+        match self.left.fetch_update(Relaxed, Relaxed, fits) {
+            Ok(before) => {
                 self.accounts[owner as usize]
                     .reserved
                     .fetch_add(bytes, Relaxed);
+                if self.pressure.is_alarmed(before - bytes) {
+                    self.pressure.rise(self.fill());
+                }
                 Ok(())
             }
-            Err(used) => Err(Error::OutOfMemory {
-                wanted: bytes,
-                owner: owner.name(),
-                available: limit.saturating_sub(used),
-                budget: self.budget,
-            }),
+            Err(left) => Err(self.refusal(owner.name(), bytes, left.saturating_sub(kept))),
         }
     }
 
     /// Gives back bytes of a reservation that was dropped or [kept](Reservation::keep).
     pub(super) fn give(&self, owner: Owner, bytes: u64) {
-        self.accounts[owner as usize]
+        let before = self.accounts[owner as usize]
             .reserved
             .fetch_sub(bytes, Relaxed);
-        let before = self.used.fetch_sub(bytes, Relaxed);
         debug_assert!(before >= bytes, "what is given back was taken");
+        self.left.fetch_add(bytes, Relaxed);
     }
+}
+
+fn emergency_of(budget: u64) -> u64 {
+    (budget / 8).min(Ledger::EMERGENCY_BYTES_MAX)
 }
 
 /// Bytes taken from a ledger, given back on drop.
@@ -227,12 +337,12 @@ pub struct Reservation {
 impl Reservation {
     /// Makes it `bytes` in all: takes or gives back the difference. On error nothing changed.
     pub fn resize(&mut self, bytes: u64) -> Result<()> {
-        self.resize_within(bytes, self.ledger.budget - self.ledger.emergency)
+        self.resize_within(bytes, self.ledger.emergency())
     }
 
     /// Like [`Self::resize`], but may dip into the emergency reserve.
     pub fn resize_emergency(&mut self, bytes: u64) -> Result<()> {
-        self.resize_within(bytes, self.ledger.budget)
+        self.resize_within(bytes, 0)
     }
 
     /// Bytes held.
@@ -275,9 +385,9 @@ impl Reservation {
         self.bytes = 0;
     }
 
-    fn resize_within(&mut self, bytes: u64, limit: u64) -> Result<()> {
+    fn resize_within(&mut self, bytes: u64, kept: u64) -> Result<()> {
         match bytes.checked_sub(self.bytes) {
-            Some(more) => self.ledger.take(self.owner, more, limit)?,
+            Some(more) => self.ledger.take(self.owner, more, kept)?,
             None => self.ledger.give(self.owner, self.bytes - bytes),
         }
         self.bytes = bytes;
@@ -293,6 +403,7 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PressureLevel;
     use super::*;
 
     fn line(ledger: &Ledger, owner: Owner) -> u64 {
@@ -357,5 +468,68 @@ mod tests {
             }
         });
         assert_eq!(ledger.used(), 0);
+    }
+
+    #[test]
+    fn a_refusal_says_who_holds_the_most() {
+        let ledger = Ledger::new(800);
+        let _index = ledger.reserve(Owner::Index, 100).unwrap();
+        let _table = ledger.reserve(Owner::Table, 500).unwrap();
+        let refused = ledger.reserve(Owner::Query, 300).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "out of memory: 300 bytes wanted by query, 100 of 800 available; \
+             table holds the most, 500 bytes"
+        );
+    }
+
+    #[test]
+    fn a_budget_is_lowered_to_what_is_used_at_most() {
+        let ledger = Ledger::new(8000);
+        let held = ledger.reserve(Owner::Table, 4000).unwrap();
+        assert_eq!(ledger.set_budget(3999).unwrap_err().sqlstate(), "53200");
+        assert_eq!((ledger.budget(), ledger.used()), (8000, 4000));
+        ledger.set_budget(4000).unwrap();
+        assert_eq!((ledger.budget(), ledger.used()), (4000, 4000));
+        assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
+        drop(held);
+        assert_eq!(ledger.used(), 0);
+        assert!(ledger.reserve(Owner::Table, 3500).is_ok());
+        assert!(ledger.reserve(Owner::Table, 3501).is_err());
+    }
+
+    #[test]
+    fn whoever_lowers_the_budget_and_whoever_takes_never_pass_it_together() {
+        let ledger = Ledger::new(8000);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for n in 0..2000 {
+                        drop(ledger.reserve_emergency(Owner::Query, 1 + n % 3000));
+                    }
+                });
+            }
+            for n in 0..2000 {
+                let _ = ledger.set_budget(8000 - n % 7000);
+                let left = ledger.left.load(Relaxed);
+                assert!(left <= 8000, "what is left never wraps: {left}");
+            }
+        });
+        assert_eq!(ledger.used(), 0);
+    }
+
+    #[test]
+    fn taking_across_a_threshold_raises_the_level() {
+        let ledger = Ledger::new(8000);
+        let _most = ledger.reserve(Owner::Table, 4899).unwrap();
+        assert_eq!(ledger.pressure().level(), PressureLevel::Normal);
+        let _one = ledger.reserve(Owner::Table, 1).unwrap();
+        assert_eq!(
+            ledger.pressure().level(),
+            PressureLevel::Shed,
+            "70 % of 7000"
+        );
+        let _rest = ledger.reserve_emergency(Owner::Log, 3000).unwrap();
+        assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
     }
 }

@@ -41,7 +41,7 @@ use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, TableId, Timestamp};
-use crate::pool::{Ledger, default_budget};
+use crate::pool::{Ledger, PressureChange, default_budget};
 use crate::recovery::{self, RecoveryOptions};
 use crate::transaction::{Core, Transaction};
 use durable::Durable;
@@ -173,6 +173,19 @@ impl Store {
         &self.inner.ledger
     }
 
+    /// From now on `listener` is called with every change of memory pressure, soon after it: by a
+    /// thread of the store, outside of all its locks. What panics in it is contained.
+    pub fn on_pressure(&self, listener: impl Fn(&PressureChange) + Send + Sync + 'static) {
+        self.inner.core.on_pressure(listener);
+    }
+
+    /// Gives up what can be given up, as under high pressure; returns whether less is used now.
+    pub fn relieve(&self) -> bool {
+        let before = self.inner.ledger.used();
+        self.inner.core.relieve();
+        self.inner.ledger.used() < before
+    }
+
     /// When commits return.
     pub fn durability(&self) -> Durability {
         self.inner.durability
@@ -281,7 +294,8 @@ fn freeze_in_background(core: &Core, options: &StoreOptions) {
 }
 
 fn ledger(options: &StoreOptions) -> Arc<Ledger> {
-    Ledger::new(options.max_memory.unwrap_or_else(default_budget))
+    let budget = options.max_memory.unwrap_or_else(default_budget);
+    Ledger::with_thresholds(budget, options.pressure_thresholds)
 }
 
 /// Errors of a disk name files relative to it; users want to know where they are.

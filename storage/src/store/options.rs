@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use crate::pool::PressureThresholds;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// The memory budget in bytes; `None` for 80 % of what the machine or its cgroup grants.
     pub max_memory: Option<u64>,
+    /// Where the levels of memory pressure begin.
+    pub pressure_thresholds: PressureThresholds,
     /// Whether nothing runs in the background, so that tests are deterministic.
     pub manual_maintenance: bool,
     /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.

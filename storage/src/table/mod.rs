@@ -19,10 +19,12 @@ mod gate;
 mod open;
 mod restore;
 mod scan;
+mod stats;
 
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
 pub use scan::{Found, Gathering};
+pub use stats::TableStats;
 
 use crate::block::{Block, Layout, RowRef, Written};
 use crate::error::{Error, Result};

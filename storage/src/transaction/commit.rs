@@ -7,9 +7,15 @@ use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
 use crate::mvcc::Registration;
+use crate::pool::Reservation;
 use crate::wal::FrameBuilder;
 use arc_swap::Guard;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What a commit that made the database larger waits where memory is nearly used up, so that
+/// clearing away keeps up.
+const SLOW_PAUSE: Duration = Duration::from_millis(1);
 
 impl Transaction {
     pub(super) fn new(
@@ -30,7 +36,7 @@ impl Transaction {
 
     /// Makes all changes visible to later snapshots, at once, and waits until they are as durable
     /// as the store's level asks. On error nothing has happened, except for `OutcomeUnknown`.
-    pub fn commit(self) -> Result<Committed> {
+    pub fn commit(mut self) -> Result<Committed> {
         if !self.has_writes() {
             return Ok(Committed {
                 timestamp: None,
@@ -38,8 +44,9 @@ impl Transaction {
             });
         }
         let mut frame = None;
+        let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
-            let mut encoded = self.encode();
+            let mut encoded = self.encode(memory);
             attached.log.reserve(&mut encoded)?;
             frame = Some(encoded);
         }
@@ -106,14 +113,18 @@ impl Transaction {
         }
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
-        let writes = set.writes().len();
+        let (writes, grows) = (set.writes().len(), set.grows());
         self.core.hand_over(timestamp, set);
         let waits = self.core.log().is_some_and(|log| log.wait_durable);
-        let rest = (waits || self.core.is_behind()).then(|| Arc::clone(&self.core));
+        let pauses = grows && self.core.is_nearly_full();
+        let rest = (waits || pauses || self.core.is_behind()).then(|| Arc::clone(&self.core));
         // Gives up the snapshot, if no view is left.
         drop(self);
         if let Some(core) = rest {
             core.cooperate(writes);
+            if pauses {
+                std::thread::sleep(SLOW_PAUSE);
+            }
             if let (Some(attached), Some(lsn)) = (core.log(), lsn)
                 && attached.wait_durable
             {
@@ -130,8 +141,8 @@ impl Transaction {
     ///
     /// A row that was changed several times is logged as often, each time with the last values of
     /// the columns that changed then: replayed in order they come to the same.
-    fn encode(&self) -> FrameBuilder {
-        let mut frame = FrameBuilder::new();
+    fn encode(&self, (memory, bytes): (Option<Reservation>, usize)) -> FrameBuilder {
+        let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.writes() {
             let entry = self.set.entry(write);
             let table = entry.def.id;

@@ -22,6 +22,8 @@ pub(super) struct Compactor {
     cold: Option<Age>,
     /// When all blocks were looked at.
     looked: Option<Instant>,
+    /// The same, because memory was scarce.
+    relieved: Option<Instant>,
     table: TableId,
     block: BlockNo,
 }
@@ -32,6 +34,7 @@ impl Default for Compactor {
             quiet: Age::new(QUIET),
             cold: None,
             looked: None,
+            relieved: None,
             table: TableId(0),
             block: BlockNo(0),
         }
@@ -51,6 +54,25 @@ impl Core {
     /// `OutOfMemory` where not a single block could be rebuilt for lack of memory.
     pub fn compact(&self, table: Option<&TableEntry>) -> Result<Compacted> {
         self.compact_all(table, Wish::All)
+    }
+
+    /// Rebuilds blocks with many dead rows, however lately they were changed. Without memory for
+    /// that they stay as they are.
+    pub(super) fn compact_scarce(&self) {
+        let _ = self.compact_all(None, Wish::Scarce);
+    }
+
+    /// The same for the background, which looks at all blocks now and then only.
+    pub(super) fn compact_scarce_round(&self) {
+        let now = Instant::now();
+        let mut compactor = self.compactor.lock();
+        let is_early = |looked: Instant| now.duration_since(looked) < PAUSE;
+        if compactor.relieved.is_some_and(is_early) {
+            return;
+        }
+        compactor.relieved = Some(now);
+        drop(compactor);
+        self.compact_scarce();
     }
 
     pub(super) fn compact_all(&self, table: Option<&TableEntry>, wish: Wish) -> Result<Compacted> {

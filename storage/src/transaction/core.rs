@@ -5,9 +5,9 @@ use super::{ReadView, Transaction};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};
-use crate::maintenance::{self, Collector, GarbageQueue, WriteSet};
-use crate::mvcc::Timeline;
-use crate::pool::{Ledger, Pool};
+use crate::maintenance::{self, Collector, GarbageQueue, PressureListeners, WriteSet};
+use crate::mvcc::{HeldSnapshot, Timeline};
+use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard};
@@ -32,6 +32,7 @@ pub struct Core {
     collector: Mutex<Collector>,
     /// Locked before the collector.
     pub(super) compactor: Mutex<Compactor>,
+    listeners: PressureListeners,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
     tables: AtomicU32,
@@ -60,6 +61,7 @@ impl Core {
             catalog: ArcSwap::default(),
             commit: Mutex::new(()),
             garbage: GarbageQueue::default(),
+            listeners: PressureListeners::default(),
             log: OnceLock::new(),
             tables: AtomicU32::new(0),
             indexes: AtomicU32::new(0),
@@ -123,6 +125,11 @@ impl Core {
         self.timeline.latest()
     }
 
+    /// The snapshots that are registered now: who keeps old states of rows from being freed.
+    pub fn snapshots(&self) -> Vec<HeldSnapshot> {
+        self.timeline.held()
+    }
+
     /// Runs `f` with the latest committed timestamp while no commit can happen.
     pub fn commit_section<T>(&self, f: impl FnOnce(Timestamp) -> T) -> T {
         let _section = self.commit.lock();
@@ -140,11 +147,53 @@ impl Core {
         self.garbage.len() + collector.retired()
     }
 
+    /// A round of the background thread; returns whether there is more to do at once.
     fn maintain(&self) -> bool {
+        self.ease();
+        self.collect_round() || self.compact_round()
+    }
+
+    fn collect_round(&self) -> bool {
         let mut collector = self.collector();
-        let more = collector.collect(&self.garbage, &self.catalog, ROUND_WRITES);
-        drop(collector);
-        more || self.compact_round()
+        collector.collect(&self.garbage, &self.catalog, ROUND_WRITES)
+    }
+
+    /// Gives up all that can be given up, as it is done at high pressure.
+    pub fn relieve(&self) {
+        while self.collect_round() {}
+        self.compact_scarce();
+        self.pool.shed_caches();
+    }
+
+    /// Does what the level of pressure asks for, leaves the level if it has passed, and tells the
+    /// listeners. Not to be called where a lock is held.
+    pub fn ease(&self) {
+        let pressure = self.ledger().pressure();
+        let level = pressure.level();
+        if level >= PressureLevel::Collect {
+            // Whoever rolls back waits for one round at most.
+            while self.collect_round() {}
+        }
+        if level >= PressureLevel::Compact {
+            self.compact_scarce_round();
+        }
+        let untold = pressure.take_untold();
+        if untold.iter().any(|change| change.to > change.from) {
+            self.pool.shed_caches();
+        }
+        self.ledger().ease_pressure();
+        self.listeners.tell(&untold);
+    }
+
+    /// From now on `listener` is called with every change of memory pressure, soon after it, by a
+    /// thread that does maintenance. It should not take long.
+    pub fn on_pressure(&self, listener: impl Fn(&PressureChange) + Send + Sync + 'static) {
+        self.listeners.add(listener);
+    }
+
+    /// Whether commits that make the database larger shall pause.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.ledger().pressure().level() == PressureLevel::Slow && !self.manual_maintenance
     }
 
     /// Queues a committed write set.

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::index::{Cursor, prefix_end};
 use crate::mvcc::{Registration, Viewpoint};
-use crate::table::Found;
+use crate::table::{Found, TableStats};
 use crate::value::{ColumnBounds, ValueRef};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct ReadView {
     command: u64,
     /// The queue of what may be freed must not go while the view can reach it. Declared after the
     /// registration, so that it is dropped after it.
-    _core: Arc<Core>,
+    core: Arc<Core>,
 }
 
 impl ReadView {
@@ -30,7 +30,7 @@ impl ReadView {
         Self {
             registration,
             command,
-            _core: core,
+            core,
         }
     }
 
@@ -89,6 +89,16 @@ impl ReadView {
         rows: &[RowId],
     ) -> Result<ScanBatch> {
         Ok(scan::fetch(self, table, columns, rows))
+    }
+
+    /// What all transactions share.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// What a table consists of now, whatever the view sees of it.
+    pub fn table_stats(&self, table: &TableEntry) -> TableStats {
+        table.rows.stats(&self.registration)
     }
 
     /// Calls `read` with the row if it is visible.

@@ -9,6 +9,7 @@ use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Stamp;
 use crate::value::ValueRef;
+use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
 use std::sync::Arc;
 
 impl Transaction {
@@ -17,9 +18,19 @@ impl Transaction {
     }
 
     /// The number of a table in the write set; from its first write on the transaction is inside
-    /// the table's gate. A write that `shrinks` the table finds room also where memory is full.
-    fn enter(&mut self, table: &Arc<TableEntry>, shrinks: bool) -> Result<u32> {
-        self.set.reserve(self.core.ledger(), shrinks)?;
+    /// the table's gate. `logged` is how many bytes the write takes in a log at most. A write that
+    /// `shrinks` the table finds room also where memory is full.
+    fn enter(
+        &mut self,
+        table: &Arc<TableEntry>,
+        shrinks: bool,
+        logged: impl FnOnce() -> usize,
+    ) -> Result<u32> {
+        let ledger = self.core.ledger();
+        self.set.reserve(ledger, shrinks)?;
+        if self.core.log().is_some() {
+            self.set.reserve_frame(ledger, logged(), shrinks)?;
+        }
         let number = match self.set.find(table) {
             Some(number) => number,
             None => self.set.touch(table),
@@ -43,7 +54,8 @@ impl Transaction {
     /// Adds a row; `values` are of the columns' types, in the order of `table.def.columns`.
     pub fn insert(&mut self, table: &Arc<TableEntry>, values: &[ValueRef<'_>]) -> Result<RowId> {
         debug_assert_eq!(values.len(), table.def.columns.len(), "a value a column");
-        let number = self.enter(table, false)?;
+        let logged = || row_bytes_max(values.iter().copied());
+        let number = self.enter(table, false, logged)?;
         let columns = table.def.columns.iter().map(|column| column.id);
         let values = columns.zip(values.iter().copied());
         let row = table.rows.insert(values, self.marker())?;
@@ -67,7 +79,8 @@ impl Transaction {
         row: RowId,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<bool> {
-        let number = self.enter(table, false)?;
+        let logged = || row_bytes_max(changes.iter().map(|(_, value)| *value));
+        let number = self.enter(table, false, logged)?;
         let viewpoint = self.registration.viewpoint(self.command);
         match table.rows.update(row, &viewpoint, self.marker(), changes)? {
             Written::Skipped => return Ok(false),
@@ -89,7 +102,7 @@ impl Transaction {
 
     /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
     pub fn delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
-        let number = self.enter(table, true)?;
+        let number = self.enter(table, true, || TARGET_BYTES_MAX)?;
         let viewpoint = self.registration.viewpoint(self.command);
         match table.rows.delete(row, &viewpoint, self.marker())? {
             Written::Skipped => return Ok(false),

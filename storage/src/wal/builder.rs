@@ -5,6 +5,7 @@ use super::log::Space;
 use super::operation::{Kind, put_catalog, put_row, put_target};
 use crate::catalog::CatalogChange;
 use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
+use crate::pool::Reservation;
 use crate::value::ValueRef;
 
 /// The operations of one transaction, encoded as they are given; the header's place is kept free
@@ -13,6 +14,8 @@ use crate::value::ValueRef;
 pub struct FrameBuilder {
     bytes: Vec<u8>,
     operations: u32,
+    /// Memory that was reserved for the frame while its operations were done.
+    pub(super) memory: Option<Reservation>,
     /// The memory that the log reserved for the frame, given back when it is written or dropped.
     pub(super) space: Option<Space>,
 }
@@ -26,9 +29,17 @@ impl Default for FrameBuilder {
 impl FrameBuilder {
     /// A frame without operations.
     pub fn new() -> Self {
+        Self::with_memory(None, 0)
+    }
+
+    /// A frame whose operations will take at most `bytes`, for which `memory` was reserved.
+    pub fn with_memory(memory: Option<Reservation>, bytes: usize) -> Self {
+        let mut header = Vec::with_capacity(FRAME_HEADER_LEN + bytes);
+        header.resize(FRAME_HEADER_LEN, 0);
         Self {
-            bytes: vec![0; FRAME_HEADER_LEN],
+            bytes: header,
             operations: 0,
+            memory,
             space: None,
         }
     }

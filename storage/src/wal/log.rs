@@ -131,9 +131,10 @@ impl Log {
         })
     }
 
-    /// Reserves memory for the frame in the ledger ([`Owner::Log`], if need be from the emergency
-    /// reserve: a full database must be able to commit) and checks that the log takes it. Called before the commit section; the frame keeps the reservation until it is written or
-    /// dropped. Helps to write when much is queued.
+    /// Makes the memory that the frame brings as much as it needs ([`Owner::Log`], if need be from
+    /// the emergency reserve: a full database must be able to commit) and checks that the log takes
+    /// it. Called before the commit section; the frame keeps the reservation until it is written
+    /// or dropped. Helps to write when much is queued.
     ///
     /// # Errors
     /// `OutOfMemory`, `LimitExceeded`, `LogFailed` after an earlier failure, `Closed`.
@@ -148,9 +149,7 @@ impl Log {
         if self.queue.lock().bytes > QUEUE_BYTES_MAX {
             self.flush()?;
         }
-        let memory = self
-            .ledger
-            .reserve_emergency(Owner::Log, frame.len() as u64)?;
+        let memory = self.memory(frame)?;
         if let Some(cause) = self.failure() {
             return Err(Error::LogFailed { cause });
         }
@@ -164,6 +163,22 @@ impl Log {
             _memory: memory,
         });
         Ok(())
+    }
+
+    fn memory(&self, frame: &mut FrameBuilder) -> Result<Reservation> {
+        let bytes = frame.len() as u64;
+        let mut memory = match frame.memory.take() {
+            Some(memory) => memory,
+            None => self.ledger.reserve(Owner::Log, 0)?,
+        };
+        if memory.bytes() >= bytes {
+            memory.shrink(bytes);
+        } else if memory.resize_emergency(bytes).is_err() {
+            // What is queued holds memory until it is written.
+            self.flush()?;
+            memory.resize_emergency(bytes)?;
+        }
+        Ok(memory)
     }
 
     /// Queues the frame and returns where it ends. Called inside the commit section, so that the

@@ -10,7 +10,7 @@
 //! id, so a frame stays readable whatever is done to the table later.
 
 use crate::catalog::CatalogChange;
-use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint};
+use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint, value_bytes_max};
 use crate::ids::{ColumnId, RowId, TableId};
 use crate::value::{Value, ValueRef};
 
@@ -56,6 +56,15 @@ pub(super) fn put_target(out: &mut Vec<u8>, kind: Kind, table: TableId, row: Row
     out.push(kind as u8);
     put_varint(out, table.0.into());
     put_varint(out, row.0);
+}
+
+/// The most bytes that a deletion takes in a frame: kind, table, row.
+pub const TARGET_BYTES_MAX: usize = 1 + 5 + 10;
+
+/// The most bytes that an insert or update of these values takes in a frame.
+pub fn row_bytes_max<'v>(values: impl IntoIterator<Item = ValueRef<'v>>) -> usize {
+    let column = |value| 5 + value_bytes_max(value);
+    TARGET_BYTES_MAX + 1 + values.into_iter().map(column).sum::<usize>()
 }
 
 pub(super) fn put_catalog(out: &mut Vec<u8>, change: &CatalogChange) {
@@ -143,6 +152,7 @@ mod tests {
             (ColumnId(7), ValueRef::Null),
         ];
         put_row(&mut out, Kind::Insert, table, row, values);
+        assert!(out.len() <= row_bytes_max(values.map(|(_, value)| value)));
         put_row(
             &mut out,
             Kind::Update,

@@ -34,11 +34,17 @@ fn delete_scan(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<u64> {
-    let mut held = Held::default();
-    let mut ids = Vec::new();
+    let mut held = Held::for_emergency();
+    let mut ids: Vec<RowId> = Vec::new();
     let mut pipeline = compile(scan, &tx.view(), context)?;
     while let Some(batch) = pipeline.next(context)? {
-        held.grow(2 * size_of::<RowId>() * batch.rows, context)?;
+        let wanted = ids.len() + batch.rows;
+        if wanted > ids.capacity() {
+            let room = wanted.max(2 * ids.capacity());
+            // The ids move: for a moment they are there twice.
+            held.reach(size_of::<RowId>() * (room + ids.len()), context)?;
+            ids.reserve_exact(room - ids.len());
+        }
         ids.extend(row_ids(&batch));
     }
     drop(pipeline);

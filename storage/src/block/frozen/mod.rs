@@ -52,7 +52,7 @@ use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::error::{Error, Result};
 use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
 use crate::limits::COLUMNS_MAX;
-use crate::pool::{Owner, Pool, Reservation};
+use crate::pool::{Owner, Pool, Reservation, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::value::{DataType, ValueRef};
 use arrow_array::ArrayRef;
@@ -126,9 +126,9 @@ impl Frozen {
         self.live.len()
     }
 
-    /// Bytes it takes.
+    /// Bytes it takes, as the ledger counts them.
     pub fn bytes(&self) -> u64 {
-        self.image.len() as u64 + self._reservation.bytes()
+        rounded_bytes(self.image.len().max(1)) as u64 + self._reservation.bytes()
     }
 
     /// Which slots hold a row.

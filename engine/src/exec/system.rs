@@ -1,0 +1,200 @@
+//! SystemScan: rows about the engine itself, made when they are first asked for.
+
+use super::batch::Batch;
+use super::pipeline::Source;
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::plan::system::SystemTable;
+use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
+use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
+use remora_storage::value::ColumnBuilder;
+use remora_storage::{ReadView, Value};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Reads a system table.
+#[derive(Debug)]
+pub(super) struct SystemScan {
+    table: SystemTable,
+    /// Which of its columns, by position.
+    columns: Vec<usize>,
+    view: ReadView,
+    /// `None` before the first batch.
+    rows: Option<std::vec::IntoIter<Vec<Value>>>,
+}
+
+impl SystemScan {
+    pub(super) fn new(table: SystemTable, columns: &[usize], view: &ReadView) -> Self {
+        Self {
+            table,
+            columns: columns.to_vec(),
+            view: view.clone(),
+            rows: None,
+        }
+    }
+}
+
+impl Source for SystemScan {
+    fn next(&mut self, _: &ExecContext) -> Result<Option<Batch>> {
+        let (table, view) = (self.table, &self.view);
+        let rows = self
+            .rows
+            .get_or_insert_with(|| rows(table, view).into_iter());
+        let rows: Vec<_> = rows.take(BATCH_ROWS).collect();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let columns = self.columns.iter().map(|position| {
+            let (_, data_type) = self.table.columns()[*position];
+            let mut builder = ColumnBuilder::new(data_type, rows.len());
+            for row in &rows {
+                builder.push(row[*position].as_ref());
+            }
+            builder.finish()
+        });
+        Ok(Some(Batch::new(columns.collect(), rows.len())))
+    }
+}
+
+/// All rows of a system table, as of now.
+fn rows(table: SystemTable, view: &ReadView) -> Vec<Vec<Value>> {
+    let core = view.core();
+    let ledger = core.ledger();
+    match table {
+        SystemTable::Memory => memory(ledger),
+        SystemTable::Tables => {
+            let catalog = core.catalog();
+            catalog
+                .tables()
+                .map(|entry| one_table(entry, view))
+                .collect()
+        }
+        SystemTable::Indexes => {
+            let catalog = core.catalog();
+            let rows = catalog.tables().flat_map(|table| {
+                let row = |index: &Arc<IndexEntry>| one_index(table, index);
+                table.indexes.iter().map(row).collect::<Vec<_>>()
+            });
+            rows.collect()
+        }
+        SystemTable::Pool => {
+            let class = |class: &remora_storage::pool::ClassStats| {
+                vec![
+                    count(class.slot_bytes),
+                    count(class.slabs),
+                    count(class.slots),
+                    count(class.slots_used),
+                    count(class.slots_cached),
+                    count(class.bytes_used()),
+                    count(class.bytes_wasted()),
+                    count(class.cache_hits),
+                    count(class.cache_misses),
+                ]
+            };
+            core.pool().stats().classes.iter().map(class).collect()
+        }
+        SystemTable::Pressure => pressure(ledger),
+        SystemTable::PressureHistory => {
+            let history = ledger.pressure().history();
+            history.iter().map(one_change).collect()
+        }
+        SystemTable::Snapshots => {
+            let latest = core.latest().0;
+            let snapshot = |held: &remora_storage::mvcc::HeldSnapshot| {
+                vec![
+                    count(held.transaction.0),
+                    count(held.snapshot.0),
+                    count(latest.saturating_sub(held.snapshot.0)),
+                    count(held.holders.into()),
+                ]
+            };
+            core.snapshots().iter().map(snapshot).collect()
+        }
+    }
+}
+
+fn memory(ledger: &Ledger) -> Vec<Vec<Value>> {
+    let budget = ledger.budget() as f64;
+    let entries = ledger.entries().into_iter();
+    let row = entries.map(|entry| {
+        vec![
+            text(entry.owner.name()),
+            count(entry.bytes),
+            Value::Double(entry.bytes as f64 / budget),
+        ]
+    });
+    row.collect()
+}
+
+fn one_table(entry: &TableEntry, view: &ReadView) -> Vec<Value> {
+    let stats = view.table_stats(entry);
+    vec![
+        text(&entry.def.name),
+        count(stats.rows),
+        count(stats.dead),
+        count(stats.blocks_hot),
+        count(stats.blocks_frozen),
+        count(stats.bytes),
+    ]
+}
+
+fn one_index(table: &TableEntry, index: &IndexEntry) -> Vec<Value> {
+    let kind = match index.def.kind {
+        IndexKind::Ordered => "btree",
+        IndexKind::Hash => "hash",
+    };
+    vec![
+        text(&index.def.name),
+        text(&table.def.name),
+        text(kind),
+        Value::Boolean(index.def.unique),
+        count(index.index.len() as u64),
+        count(index.bytes()),
+    ]
+}
+
+/// A row a level.
+fn pressure(ledger: &Ledger) -> Vec<Vec<Value>> {
+    let pressure = ledger.pressure();
+    let current = pressure.level();
+    let changed = pressure.history().last().map(|change| change.at);
+    let thresholds = pressure.thresholds().percent();
+    let limit = ledger.budget().saturating_sub(ledger.emergency());
+    let row = |level: PressureLevel| {
+        let percent = (level as usize)
+            .checked_sub(1)
+            .map_or(0, |at| thresholds[at]);
+        let since = changed.filter(|_| level == current);
+        vec![
+            text(level.name()),
+            Value::Integer(percent.into()),
+            count(pressure.thresholds().begin(level, limit)),
+            Value::Boolean(level == current),
+            since.map_or(Value::Null, moment),
+        ]
+    };
+    PressureLevel::ALL.into_iter().map(row).collect()
+}
+
+fn one_change(change: &PressureChange) -> Vec<Value> {
+    vec![
+        moment(change.at),
+        text(change.from.name()),
+        text(change.to.name()),
+        count(change.used),
+        count(change.limit),
+    ]
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn count(n: u64) -> Value {
+    Value::BigInt(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn moment(at: SystemTime) -> Value {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Value::TimestampTz(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,116 @@
+//! System tables: what the engine knows of itself, to be read like any table.
+//!
+//! They have no storage: their rows are made when a statement reads them (`exec`), of what is true
+//! then and not of what the statement's snapshot shows. A name is looked for in the catalog first.
+//! Their names cannot be given to new tables.
+
+use remora_storage::DataType;
+
+/// A table that only the engine writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SystemTable {
+    /// Who holds how much memory.
+    Memory,
+    /// What tables consist of.
+    Tables,
+    /// What indexes consist of.
+    Indexes,
+    /// What the size classes of the pool hold.
+    Pool,
+    /// How near the memory budget is.
+    Pressure,
+    /// How that has changed.
+    PressureHistory,
+    /// Who keeps old states of rows from being freed.
+    Snapshots,
+}
+
+/// Name and type of a column.
+type Column = (&'static str, DataType);
+
+use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
+
+impl SystemTable {
+    /// All of them, by name.
+    pub const ALL: [Self; 7] = [
+        Self::Indexes,
+        Self::Memory,
+        Self::Pool,
+        Self::Pressure,
+        Self::PressureHistory,
+        Self::Snapshots,
+        Self::Tables,
+    ];
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "remora_memory",
+            Self::Tables => "remora_tables",
+            Self::Indexes => "remora_indexes",
+            Self::Pool => "remora_pool",
+            Self::Pressure => "remora_pressure",
+            Self::PressureHistory => "remora_pressure_history",
+            Self::Snapshots => "remora_snapshots",
+        }
+    }
+
+    /// Its columns.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Memory => &[("owner", Text), ("bytes", BigInt), ("share", Double)],
+            Self::Tables => &[
+                ("name", Text),
+                ("live_rows", BigInt),
+                ("dead_rows", BigInt),
+                ("hot_blocks", BigInt),
+                ("frozen_blocks", BigInt),
+                ("bytes", BigInt),
+            ],
+            Self::Indexes => &[
+                ("name", Text),
+                ("table_name", Text),
+                ("kind", Text),
+                ("is_unique", Boolean),
+                ("entries", BigInt),
+                ("bytes", BigInt),
+            ],
+            Self::Pool => &[
+                ("slot_bytes", BigInt),
+                ("slabs", BigInt),
+                ("slots", BigInt),
+                ("slots_used", BigInt),
+                ("slots_cached", BigInt),
+                ("bytes_used", BigInt),
+                ("bytes_wasted", BigInt),
+                ("cache_hits", BigInt),
+                ("cache_misses", BigInt),
+            ],
+            Self::Pressure => &[
+                ("level", Text),
+                ("percent", Integer),
+                ("from_bytes", BigInt),
+                ("is_current", Boolean),
+                ("since", TimestampTz),
+            ],
+            Self::PressureHistory => &[
+                ("at", TimestampTz),
+                ("from_level", Text),
+                ("to_level", Text),
+                ("used", BigInt),
+                ("limit_bytes", BigInt),
+            ],
+            Self::Snapshots => &[
+                ("transaction_id", BigInt),
+                ("snapshot", BigInt),
+                ("commits_since", BigInt),
+                ("holders", BigInt),
+            ],
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! A full database, through SQL: whatever filled it, what failed left no trace, what makes it
+//! smaller or ends a transaction works, the budget holds at every moment, and room comes back.
+
+use super::{number, state};
+use crate::{Connection, Database, Durability, Options, Result};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// The least budget for which all is promised that the emergency reserve is for.
+const BUDGET: u64 = 32 << 20;
+/// A block has up to 16 MiB of strings, and its memory comes back when all of its rows are gone.
+const BUDGET_OF_STRINGS: u64 = 96 << 20;
+/// Rows that a DELETE may have on a full database.
+const DELETED: i64 = 10_000;
+
+/// What fills the database.
+struct Shape {
+    name: &'static str,
+    budget: u64,
+    /// Makes table `t`, whose key is `k BIGINT`.
+    schema: &'static str,
+    /// Adds the rows whose keys are numbers `n` of table `fresh`.
+    insert: &'static str,
+    /// Rows that are added at a time.
+    rows: i64,
+}
+
+const SHAPES: &[Shape] = &[
+    Shape {
+        name: "narrow rows",
+        budget: BUDGET,
+        schema: "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT)",
+        insert: "INSERT INTO t SELECT n, n FROM fresh",
+        rows: 4000,
+    },
+    Shape {
+        name: "wide rows without an index",
+        budget: BUDGET,
+        schema: "CREATE TABLE t (k BIGINT, a BIGINT, b BIGINT, c NUMERIC, d NUMERIC, e UUID, f TEXT)",
+        insert: "INSERT INTO t SELECT n, n, n, n, n, NULL, 'a string of some length' FROM fresh",
+        rows: 4000,
+    },
+    Shape {
+        name: "long strings",
+        budget: BUDGET_OF_STRINGS,
+        schema: "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)",
+        insert: "INSERT INTO t SELECT n, repeat('long', 1000) FROM fresh",
+        rows: 100,
+    },
+    Shape {
+        name: "very long strings",
+        budget: BUDGET_OF_STRINGS,
+        schema: "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT)",
+        insert: "INSERT INTO t SELECT n, repeat('x', 700000) FROM fresh",
+        rows: 2,
+    },
+    Shape {
+        name: "many indexes",
+        budget: BUDGET,
+        schema: "CREATE TABLE t (k BIGINT PRIMARY KEY, a BIGINT, b TEXT, c DOUBLE PRECISION);
+                 CREATE INDEX t_a ON t (a); CREATE INDEX t_b ON t (b); CREATE INDEX t_c ON t (c, k);
+                 CREATE INDEX t_h ON t USING HASH (b)",
+        insert: "INSERT INTO t SELECT n, n % 7, 'user' || n || '@example.com', n / 3.0 FROM fresh",
+        rows: 1000,
+    },
+];
+
+/// Looks all the while whether the budget holds.
+fn watched<T>(db: &Database, f: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            while !done.load(Relaxed) {
+                let memory = db.memory();
+                assert!(memory.used <= memory.budget, "{memory:?}");
+                std::thread::yield_now();
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+        done.store(true, Relaxed);
+        watch.join().unwrap();
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Makes `fresh` hold these numbers.
+fn offer(conn: &Connection, keys: Range<i64>) -> Result<()> {
+    conn.execute("UPDATE fresh SET n = $1 + i", [keys.start])?;
+    Ok(())
+}
+
+fn start(db: &Database, shape: &Shape) -> Connection {
+    let conn = db.connect().unwrap();
+    conn.execute_batch(shape.schema).unwrap();
+    conn.execute_batch("CREATE TABLE fresh (i BIGINT, n BIGINT)")
+        .unwrap();
+    for i in 0..shape.rows {
+        conn.execute("INSERT INTO fresh VALUES ($1, 0)", [i])
+            .unwrap();
+    }
+    conn
+}
+
+/// Adds rows until the database is full; returns the key that comes next.
+fn fill(conn: &Connection, shape: &Shape, from: i64) -> i64 {
+    let mut next = from;
+    loop {
+        let added =
+            offer(conn, next..next + shape.rows).and_then(|()| conn.execute(shape.insert, []));
+        match added {
+            Ok(rows) => assert_eq!(rows as i64, shape.rows),
+            Err(error) => {
+                assert_eq!(error.sqlstate(), "53200", "{error}");
+                assert!(
+                    error
+                        .detail()
+                        .is_some_and(|detail| detail.contains("Held: "))
+                );
+                assert!(error.hint().is_some_and(|hint| hint.contains("max_memory")));
+                return next;
+            }
+        }
+        next += shape.rows;
+    }
+}
+
+/// Tries again for a while: what was deleted is cleared away in the background.
+fn soon<T>(what: &str, mut f: impl FnMut() -> Result<T>) -> T {
+    let started = Instant::now();
+    loop {
+        match f() {
+            Ok(done) => return done,
+            Err(error) if started.elapsed() > Duration::from_secs(30) => panic!("{what}: {error}"),
+            Err(error) => assert_eq!(error.sqlstate(), "53200", "{what}: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// All that a full database must still do. `keys` are those it has; returns those it has then.
+fn work_when_full(db: &Database, conn: &Connection, mut keys: Range<i64>) -> Range<i64> {
+    let count = |conn: &Connection| number(conn, "SELECT count(*) FROM t");
+    assert_eq!(
+        count(conn),
+        keys.end - keys.start,
+        "what failed left no row"
+    );
+    let one = "SELECT k FROM t WHERE k = $1";
+    let found: i64 = conn.query_row(one, [keys.start], |row| row.get(0)).unwrap();
+    assert_eq!(found, keys.start);
+
+    conn.execute_batch("BEGIN; DELETE FROM t WHERE k < 100")
+        .unwrap();
+    conn.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(
+        count(conn),
+        keys.end - keys.start,
+        "a deletion was taken back"
+    );
+
+    let deleted = DELETED.min((keys.end - keys.start) / 3);
+    let other = db.connect().unwrap();
+    other.execute_batch("BEGIN").unwrap();
+    let sql = "DELETE FROM t WHERE k + 0 < $1";
+    keys.start += deleted;
+    let gone = other.execute(sql, [keys.start]).unwrap();
+    assert_eq!(gone as i64, deleted, "by scan");
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(count(conn), keys.end - keys.start);
+    conn.execute_batch("CHECKPOINT").unwrap();
+    keys
+}
+
+fn story(db: &Database, shape: &Shape) {
+    let conn = start(db, shape);
+    let end = fill(&conn, shape, 0);
+    assert!(end > 2 * shape.rows, "{}: {end} rows fit", shape.name);
+    let mut keys = work_when_full(db, &conn, 0..end);
+    let half = end / 2;
+    while keys.start < half {
+        keys.start = half.min(keys.start + DELETED);
+        let delete = || conn.execute("DELETE FROM t WHERE k < $1", [keys.start]);
+        soon(shape.name, delete);
+    }
+    let more = end + end / 4;
+    while keys.end < more {
+        soon(shape.name, || {
+            offer(&conn, keys.end..keys.end + shape.rows)?;
+            conn.execute(shape.insert, [])
+        });
+        keys.end += shape.rows;
+    }
+    let sums = "SELECT count(*), sum(k)::bigint FROM t";
+    let sums: (i64, i64) = conn
+        .query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let expected = keys.end - keys.start;
+    assert_eq!(
+        sums,
+        (expected, keys.sum()),
+        "{}: no row is lost",
+        shape.name
+    );
+}
+
+#[test]
+fn whatever_fills_it_a_full_database_can_be_worked_with() {
+    for shape in SHAPES {
+        let options = Options::new().max_memory(shape.budget);
+        let db = Database::in_memory_with(options).unwrap();
+        watched(&db, || story(&db, shape));
+    }
+}
+
+#[test]
+fn a_full_database_on_disk_commits_and_writes_checkpoints() {
+    for shape in &SHAPES[2..] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new().max_memory(shape.budget);
+        let options = options.durability(Durability::Buffered);
+        let db = Database::open_with(directory.path(), options).unwrap();
+        watched(&db, || story(&db, shape));
+        let rows = number(&db.connect().unwrap(), "SELECT count(*) FROM t");
+        db.close().unwrap();
+        let again = Options::new().max_memory(2 * shape.budget);
+        let db = Database::open_with(directory.path(), again).unwrap();
+        assert_eq!(
+            number(&db.connect().unwrap(), "SELECT count(*) FROM t"),
+            rows
+        );
+    }
+}
+
+/// Alice writes until nothing more fits. What she has written she can commit: her log frame has
+/// its memory since she wrote it.
+#[test]
+fn a_transaction_that_filled_the_database_can_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options::new().max_memory(BUDGET);
+    let db = Database::open_with(directory.path(), options).unwrap();
+    let alice = db.connect().unwrap();
+    alice
+        .execute_batch("CREATE TABLE t (k BIGINT, v TEXT)")
+        .unwrap();
+    let text = "x".repeat(100_000);
+    let fits = (0..)
+        .find(|rows| {
+            alice.execute_batch("BEGIN").unwrap();
+            let insert =
+                |k| alice.execute("INSERT INTO t VALUES ($1, $2)", crate::params![k, &text]);
+            let full = (0_i64..10 * (rows + 1)).find_map(|k| insert(k).err());
+            alice.execute_batch("ROLLBACK").unwrap();
+            full.is_some_and(|error| error.sqlstate() == "53200")
+        })
+        .unwrap();
+    assert!(fits > 3, "{fits}");
+    soon("fill", || {
+        alice.execute_batch("BEGIN")?;
+        for k in 0_i64..10 * (fits - 1) {
+            if let Err(error) =
+                alice.execute("INSERT INTO t VALUES ($1, $2)", crate::params![k, &text])
+            {
+                alice.execute_batch("ROLLBACK")?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    });
+    // Bob takes what is left.
+    let bob = db.connect().unwrap();
+    bob.execute_batch("CREATE TABLE u (v TEXT)").unwrap();
+    while bob.execute("INSERT INTO u VALUES ($1)", [&text]).is_ok() {}
+    assert_eq!(
+        state(bob.execute("INSERT INTO u VALUES ($1)", [&text])),
+        "53200"
+    );
+    alice.execute_batch("COMMIT").unwrap();
+    assert_eq!(number(&alice, "SELECT count(*) FROM t"), 10 * (fits - 1));
+}

@@ -1,0 +1,145 @@
+//! System tables: what they say adds up, and they are tables like others, but for writing.
+
+use super::{connect, number, state};
+use crate::{Connection, Database};
+use std::time::{Duration, Instant};
+
+/// Waits until both queries give the same number: garbage is collected in the background.
+fn agree(conn: &Connection, one: &str, other: &str) {
+    let started = Instant::now();
+    while number(conn, one) != number(conn, other) {
+        let waited = started.elapsed();
+        assert!(
+            waited < Duration::from_secs(20),
+            "{one}: {}; {other}: {}",
+            number(conn, one),
+            number(conn, other)
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn what_tables_and_indexes_take_is_what_the_ledger_says() {
+    let db = Database::in_memory().unwrap();
+    let conn = db.connect().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE a (k BIGINT PRIMARY KEY, v TEXT);
+         CREATE TABLE b (k TEXT, v BIGINT, w TEXT);
+         CREATE INDEX b_k ON b USING HASH (k); CREATE INDEX b_v ON b (v, k);
+         INSERT INTO a VALUES (1, 'a string that is not short'), (2, NULL);
+         INSERT INTO b SELECT 'key ' || k, k, repeat('w', 3000) FROM a",
+    )
+    .unwrap();
+    for _ in 0..11 {
+        let most = number(&conn, "SELECT max(k) FROM a");
+        conn.execute("INSERT INTO a SELECT k + $1, v || k FROM a", [most])
+            .unwrap();
+        conn.execute(
+            "INSERT INTO b SELECT k || v, v + 1, w FROM b WHERE v % 2 = 0",
+            [],
+        )
+        .unwrap();
+    }
+    conn.execute("DELETE FROM a WHERE k % 3 = 0", []).unwrap();
+    conn.execute("UPDATE b SET w = 'other' WHERE v % 5 = 0", [])
+        .unwrap();
+    let of = |owner: &str| {
+        format!("SELECT sum(bytes)::bigint FROM remora_memory WHERE owner = '{owner}'")
+    };
+    agree(
+        &conn,
+        "SELECT sum(bytes)::bigint FROM remora_tables",
+        &of("table"),
+    );
+    agree(
+        &conn,
+        "SELECT sum(bytes)::bigint FROM remora_indexes",
+        &of("index"),
+    );
+    let memory = db.memory();
+    let lines: u64 = memory.lines.iter().map(|line| line.bytes).sum();
+    assert_eq!(lines, memory.used, "{memory:?}");
+    let rows = "SELECT live_rows FROM remora_tables WHERE name = 'a'";
+    agree(&conn, rows, "SELECT count(*) FROM a");
+    let entries = "SELECT entries FROM remora_indexes WHERE name = 'a_pkey'";
+    agree(&conn, entries, "SELECT count(*) FROM a");
+}
+
+#[test]
+fn they_are_joined_grouped_and_filtered_as_tables_are() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT UNIQUE); CREATE INDEX h ON t USING HASH (v); \
+         INSERT INTO t VALUES (1, 'one')",
+    )
+    .unwrap();
+    let sql = "SELECT i.kind, count(*) FROM remora_tables AS t \
+               JOIN remora_indexes i ON i.table_name = t.name \
+               WHERE t.name = 't' GROUP BY i.kind ORDER BY 1";
+    let mut statement = conn.prepare(sql).unwrap();
+    let kinds = statement
+        .query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })
+        .unwrap();
+    let kinds: Vec<_> = kinds.map(Result::unwrap).collect();
+    assert_eq!(kinds, [("btree".to_owned(), 2), ("hash".to_owned(), 1)]);
+    assert_eq!(
+        number(
+            &conn,
+            "SELECT count(*) FROM remora_pressure WHERE is_current"
+        ),
+        1
+    );
+    assert_eq!(
+        number(&conn, "SELECT count(*) FROM remora_pressure_history"),
+        0
+    );
+    assert!(number(&conn, "SELECT sum(slots_used)::bigint FROM remora_pool") > 0);
+    let plan = conn
+        .run("EXPLAIN SELECT bytes FROM remora_memory", [])
+        .unwrap();
+    let plan = plan.rows.unwrap();
+    let line: String = plan.iter().next().unwrap().get(0).unwrap();
+    assert!(line.contains("System Scan on remora_memory"), "{line}");
+}
+
+#[test]
+fn nobody_writes_them_or_takes_their_names() {
+    let conn = connect();
+    for sql in [
+        "INSERT INTO remora_memory VALUES ('me', 1, 1)",
+        "UPDATE remora_tables SET bytes = 0",
+        "DELETE FROM remora_snapshots",
+        "CREATE INDEX i ON remora_indexes (name)",
+    ] {
+        assert_eq!(state(conn.execute(sql, [])), "42809", "{sql}");
+    }
+    assert_eq!(
+        state(conn.execute("CREATE TABLE remora_pool (n INT)", [])),
+        "42P07"
+    );
+    let error = conn.execute("SELECT * FROM remora_memry", []).unwrap_err();
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.contains("remora_memory"))
+    );
+}
+
+/// Alice's transaction is open: everyone can see that it is hers that keeps the past.
+#[test]
+fn an_open_snapshot_is_seen_by_all() {
+    let db = Database::in_memory().unwrap();
+    let (alice, bob) = (db.connect().unwrap(), db.connect().unwrap());
+    bob.execute("CREATE TABLE t (n INT)", []).unwrap();
+    alice.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+    for n in 0..5 {
+        bob.execute("INSERT INTO t VALUES ($1)", [n]).unwrap();
+    }
+    let since = "SELECT max(commits_since) FROM remora_snapshots";
+    assert_eq!(number(&bob, since), 5);
+    alice.execute_batch("COMMIT").unwrap();
+    assert_eq!(number(&bob, since), 0);
+}

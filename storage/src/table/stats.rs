@@ -1,0 +1,46 @@
+//! What a table consists of, for the account that users see.
+
+use super::Table;
+use super::directory::BLOCKS_MAX;
+use crate::ids::BlockNo;
+use crate::mvcc::Registration;
+
+/// What a table consists of, apart from the versions over its rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct TableStats {
+    /// Rows, with those that were added or deleted and not committed.
+    pub rows: u64,
+    /// Slots in its blocks that held a row and never will again.
+    pub dead: u64,
+    /// Blocks of rows that can be changed in place.
+    pub blocks_hot: u64,
+    /// Blocks of encoded columns.
+    pub blocks_frozen: u64,
+    /// Bytes of the blocks, as the ledger counts them.
+    pub bytes: u64,
+}
+
+impl Table {
+    /// What it consists of now. Blocks are looked at one after the other: while others write, the
+    /// numbers are of slightly different moments.
+    pub fn stats(&self, proof: &Registration) -> TableStats {
+        let mut stats = TableStats::default();
+        let blocks = self.tail.load().next.min(BLOCKS_MAX);
+        for number in 0..blocks {
+            let entry = self.directory.get(BlockNo(number));
+            let Some(block) = entry.and_then(|entry| entry.get(proof)) else {
+                continue;
+            };
+            let dead = block.dead_slots() as u64;
+            match block.is_frozen() {
+                true => stats.blocks_frozen += 1,
+                false => stats.blocks_hot += 1,
+            }
+            stats.dead += dead;
+            stats.rows += (block.claimed() as u64).saturating_sub(dead);
+            stats.bytes += block.bytes() as u64;
+        }
+        stats
+    }
+}
