@@ -248,7 +248,10 @@ fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
 fn encode_escaped(out: &mut impl KeyBuffer, bytes: &[u8]) {
     out.put(&[NOT_NULL]);
     let mut rest = bytes;
-    while let Some(zero) = rest.iter().position(|&byte| byte == 0) {
+    // `contains` looks at a word at a time, and zeros are rare.
+    while rest.contains(&0)
+        && let Some(zero) = rest.iter().position(|&byte| byte == 0)
+    {
         out.put(&rest[..=zero]);
         out.put(&[0xFF]);
         rest = &rest[zero + 1..];

@@ -210,10 +210,12 @@ fn a_key_too_long_is_refused() {
 fn a_full_ledger_refuses_entries_and_changes_nothing() {
     // The pool takes 2 MiB at a time.
     let pool = || Pool::new(Ledger::new(8 << 20));
+    // A row each: to the hash index, two keys of one row may be one, once in 2^39 pairs.
+    let row = |n: u32| RowId(u64::from(n));
     for index in [Index::ordered(&pool()), Index::hash(&pool()).unwrap()] {
         let mut held = 0;
         let error = loop {
-            match index.insert(&key(held), RowId(1)) {
+            match index.insert(&key(held), row(held)) {
                 Ok(()) => held += 1,
                 Err(error) => break error,
             }
@@ -221,7 +223,7 @@ fn a_full_ledger_refuses_entries_and_changes_nothing() {
         assert_eq!(error.sqlstate(), "53200");
         assert_eq!(index.len(), held as usize);
         assert!(rows_of(&index, &key(held)).is_empty());
-        assert!((0..held).all(|n| index.remove(&key(n), RowId(1))));
+        assert!((0..held).all(|n| index.remove(&key(n), row(n))));
         assert!(index.is_empty());
         index.insert(&key(1), RowId(1)).unwrap();
     }

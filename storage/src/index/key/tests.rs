@@ -67,6 +67,8 @@ proptest! {
         for (x, y) in [(&a, &b), (&b, &c), (&a, &c), (&a, &a)] {
             let bytes = key(&columns, x).cmp(&key(&columns, y));
             prop_assert_eq!(bytes, order(&columns, x, y), "{:?} {:?}", x, y);
+            let begins = key(&columns, x).starts_with(&key(&columns, y));
+            prop_assert_eq!(begins, bytes.is_eq(), "no key is a prefix of {:?}", x);
         }
     }
 

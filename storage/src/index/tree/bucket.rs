@@ -12,8 +12,8 @@
 //! the head are. Neighbours with equal tails share the bytes, so the `@example.com` of a million
 //! addresses stands once a bucket.
 //!
-//! Heads stand apart from rows, so that a search reads few cache lines; and it counts smaller
-//! heads instead of branching on them, so that it does not wait for one line to ask for the next.
+//! Heads stand apart from rows, so that a search reads few cache lines; and it does not branch on
+//! them, so that the next look-up may begin while this one waits for memory.
 //!
 //! Invariants
 //! - Entries ascend strictly by rest, then row; `count` of them count.
@@ -36,8 +36,8 @@ const WORD: usize = 8;
 const TAIL: usize = 4;
 /// Bytes of a rest in its head.
 pub(super) const HEAD_BYTES: usize = 8;
-/// Below so many heads, looking at all is faster than halving.
-const HEADS_FEW: usize = 16;
+/// Words that are searched in a constant number of steps.
+const WORDS_FEW: usize = 63;
 
 /// How a bucket keeps keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,29 +116,38 @@ pub(super) fn head_of(rest: &[u8]) -> u64 {
     match rest.first_chunk() {
         Some(first) => u64::from_be_bytes(*first),
         None => {
-            let mut bytes = [0; HEAD_BYTES];
-            bytes[..rest.len()].copy_from_slice(rest);
-            u64::from_be_bytes(bytes)
+            // Byte by byte: the key was written just now, and a load across two of those stores
+            // would wait for the first to reach the cache, and so for all before it.
+            let head = rest
+                .iter()
+                .fold(0, |head, byte| head << 8 | u64::from(*byte));
+            head.checked_shl(64 - 8 * rest.len() as u32).unwrap_or(0)
         }
     }
 }
 
-/// How many of ascending words are below one.
+/// How many of ascending words are below one. Up to [`WORDS_FEW`] words take the same steps
+/// whatever they are, without a branch that depends on them: the processor goes on with what comes
+/// after while the words are on their way.
 #[inline]
 fn count_below(words: &[AtomicU64], goal: u64) -> usize {
-    let mut words = words;
-    let mut skipped = 0;
-    while words.len() > HEADS_FEW {
-        let half = words.len() / 2;
-        let less = words[half - 1].load(Relaxed) < goal;
-        let skip = if less { half } else { 0 };
-        skipped += skip;
-        words = &words[skip..skip + words.len() - half];
+    let len = words.len();
+    if len == 0 {
+        return 0;
     }
-    let less = words
-        .iter()
-        .map(|word| usize::from(word.load(Relaxed) < goal));
-    skipped + less.sum::<usize>()
+    let mut step = match len <= WORDS_FEW {
+        true => WORDS_FEW.div_ceil(2),
+        false => 1 << len.ilog2(),
+    };
+    let mut below = 0;
+    while step > 0 {
+        let next = below + step;
+        let word = words[next.min(len) - 1].load(Relaxed);
+        let is_below = (next <= len) & (word < goal);
+        below += step & 0_usize.wrapping_sub(usize::from(is_below));
+        step /= 2;
+    }
+    below
 }
 
 impl Bucket {
@@ -322,22 +331,55 @@ impl Bucket {
                 usize::from(len) == rest.len() && self.heads()[at].load(Relaxed) == head_of(rest)
             }
             Form::Tails => {
+                let (len, tail) = self.tail(at);
                 self.heads()[at].load(Relaxed) == head_of(rest)
-                    && self.compare_rest(at, rest) == Ordering::Equal
+                    && len == rest.len()
+                    && tail
+                        .iter()
+                        .zip(&rest[HEAD_BYTES.min(len)..])
+                        .all(|(a, b)| a == b)
             }
         }
     }
 
-    /// The rows of the key with this rest.
+    /// The rows of a key, of which `depth` bytes led here.
     #[inline]
-    pub(super) fn find(self, rest: &[u8]) -> Found {
+    pub(super) fn find(self, key: &[u8], depth: usize) -> Found {
+        if !self.leads(key, depth) {
+            return Found::Nothing;
+        }
+        let depth = depth + self.prefix_len();
+        match self.form() {
+            Form::Words(bytes) if depth + usize::from(bytes) == key.len() => {
+                let room = self.room();
+                let (heads, rows) = self.words(room);
+                let len = self.count().min(room);
+                let head = head_of(&key[depth..]);
+                let at = count_below(&heads[..len], head);
+                let is = |at: usize| at < len && heads[at].load(Relaxed) == head;
+                match (is(at), is(at + 1)) {
+                    (false, _) => Found::Nothing,
+                    (true, false) => Found::Row(RowId(rows[at].load(Relaxed))),
+                    (true, true) => Found::Rows,
+                }
+            }
+            Form::Words(_) => Found::Nothing,
+            _ => self.find_rest(&key[depth..]),
+        }
+    }
+
+    fn find_rest(self, rest: &[u8]) -> Found {
         let len = self.len();
         let at = match self.form() {
-            Form::Words(bytes) => {
-                if usize::from(bytes) != rest.len() {
-                    return Found::Nothing;
+            // Where no other key has the same head, the search ends there.
+            Form::Tails => {
+                let head = head_of(rest);
+                let heads = &self.heads()[..len];
+                let at = count_below(heads, head);
+                match heads.get(at + 1).map(|next| next.load(Relaxed)) == Some(head) {
+                    true => self.rank(&Goal { rest, rows: 0 }),
+                    false => at,
                 }
-                count_below(&self.heads()[..len], head_of(rest))
             }
             _ => self.rank(&Goal { rest, rows: 0 }),
         };
@@ -347,6 +389,13 @@ impl Bucket {
             (true, false) => Found::Row(RowId(self.row(at))),
             (true, true) => Found::Rows,
         }
+    }
+
+    /// Heads and rows of a bucket of words.
+    #[inline]
+    fn words<'g>(self, room: usize) -> (&'g [AtomicU64], &'g [AtomicU64]) {
+        let words: &[AtomicU64] = self.array(HEADER, 2 * room);
+        words.split_at(room)
     }
 
     /// Whether an entry is here, or where it goes.

@@ -33,7 +33,7 @@
 //!
 //! Invariants
 //! - Keys are prefix-free: no key is a proper prefix of another one of the index ([`super::key`]
-//!   makes such keys). A debug build looks at neighbours.
+//!   makes such keys, and a test of it says so).
 //! - The bytes that lead to a node never change. A node that is not obsolete when a reader notes its
 //!   version is the node for these bytes.
 //! - Nodes are looked at only under a [`epoch::Guard`], or by who owns the whole tree; no guard
@@ -189,49 +189,40 @@ impl OrderedIndex {
         let mut word = Word::load(&self.root);
         let mut depth = 0;
         loop {
+            // Dense keys go through nothing else, from here to the row.
+            while let Some(inner) = word.as_256() {
+                let branch = depth + inner.prefix_len();
+                let byte = key.get(branch).filter(|_| inner.leads(key, depth));
+                // A slot is a single word: the node only has to be in use after the look.
+                let next = byte.map(|byte| inner.word_256(*byte));
+                inner.header().version.check_in_use()?;
+                match next {
+                    Some(next) => word = next,
+                    None => return Ok(found_beside(key, inner, depth)),
+                }
+                depth = branch + 1;
+            }
             let inner = match word.child() {
-                Child::Nothing => return Ok(Found::Nothing),
                 Child::Row(row) if depth == key.len() => return Ok(Found::Row(row)),
-                Child::Row(_) => return Ok(Found::Nothing),
+                Child::Nothing | Child::Row(_) => return Ok(Found::Nothing),
                 Child::Bucket(bucket) => {
+                    word.prefetch();
                     let seen = bucket.header().version.read()?;
-                    let rest = key[depth..].strip_prefix(bucket.prefix());
-                    let found = rest.map_or(Found::Nothing, |rest| bucket.find(rest));
+                    let found = bucket.find(key, depth);
                     bucket.header().version.check(seen)?;
                     return Ok(found);
                 }
                 Child::Inner(inner) => inner,
             };
             let version = &inner.header().version;
-            let seen = match inner.is_256() {
-                // Its slots are single words, too; it only has to be in use after the look.
-                true => 0,
-                false => version.read()?,
+            let seen = version.read()?;
+            let branch = depth + inner.prefix_len();
+            let Some(byte) = key.get(branch).filter(|_| inner.leads(key, depth)) else {
+                return Ok(found_beside(key, inner, depth));
             };
-            let prefix = inner.prefix();
-            if depth + prefix.len() >= key.len() {
-                // All entries below begin with the whole key, or none: they are its rows, or else
-                // the key is no key.
-                version.check_in_use()?;
-                let is_here = prefix.starts_with(&key[depth..]) && inner.row_bytes() > 0;
-                let ends = depth + prefix.len() + 1 - usize::from(inner.row_bytes());
-                return Ok(match is_here && ends == key.len() {
-                    true => Found::Rows,
-                    false => Found::Nothing,
-                });
-            }
-            if !prefix.is_empty() && !key[depth..].starts_with(prefix) {
-                version.check_in_use()?;
-                return Ok(Found::Nothing);
-            }
-            depth += prefix.len();
-            let slot = inner.find(key[depth]);
-            word = slot.map_or(Word::NOTHING, Word::load);
-            match inner.is_256() {
-                true => version.check_in_use()?,
-                false => version.check(seen)?,
-            }
-            depth += 1;
+            word = inner.find(*byte).map_or(Word::NOTHING, Word::load);
+            version.check(seen)?;
+            depth = branch + 1;
         }
     }
 
@@ -297,6 +288,19 @@ impl OrderedIndex {
         }
         word.store(&self.root);
         Ok(())
+    }
+}
+
+/// What there is of a key that ends before a node branches, or goes on differently.
+#[cold]
+fn found_beside(key: &[u8], inner: node::Inner, depth: usize) -> Found {
+    let prefix = inner.prefix();
+    // All entries below begin with the whole key, or none: they are its rows, or else the key is
+    // the beginning of a key only.
+    let ends = depth + prefix.len() + 1 - usize::from(inner.row_bytes());
+    match ends == key.len() && prefix.starts_with(&key[depth..]) {
+        true => Found::Rows,
+        false => Found::Nothing,
     }
 }
 

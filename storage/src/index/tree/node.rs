@@ -137,6 +137,23 @@ impl Node {
         self.array(self.bytes() - len, len)
     }
 
+    /// Whether a key goes on with the prefix at that depth.
+    #[inline]
+    pub(super) fn leads(self, key: &[u8], depth: usize) -> bool {
+        let header = self.header();
+        let len = usize::from(header.prefix_len);
+        if len == 0 {
+            return true;
+        }
+        let rest = key.get(depth..).unwrap_or_default();
+        if len <= PREFIX_INLINE && len <= rest.len() {
+            // Byte by byte: the key was written just now, and a load across two of those stores
+            // would wait for the first to reach the cache, and so for all before it.
+            return header.prefix[..len].iter().zip(rest).all(|(a, b)| a == b);
+        }
+        rest.starts_with(self.prefix())
+    }
+
     /// `count` values at an offset: atomics, or what is not written any more.
     #[inline]
     pub(super) fn array<'g, T>(self, offset: usize, count: usize) -> &'g [T] {
@@ -319,6 +336,13 @@ impl Inner {
         self.array(HEADER, 256)
     }
 
+    /// The child of a byte, or nothing, as one word of a Node256.
+    #[inline]
+    pub(super) fn word_256(self, byte: u8) -> Word {
+        let slots: &[Slot] = self.array(HEADER, 256);
+        Word::load(&slots[usize::from(byte)])
+    }
+
     /// The slot of a byte, if it has a child.
     #[inline]
     pub(super) fn find<'g>(self, byte: u8) -> Option<&'g Slot> {
@@ -326,10 +350,10 @@ impl Inner {
             Kind::Node4 => position(self.key_words()[0].load(Relaxed), byte),
             Kind::Node16 => {
                 let words = self.key_words();
-                match position(words[0].load(Relaxed), byte) {
-                    8 => 8 + position(words[1].load(Relaxed), byte),
-                    at => at,
-                }
+                let low = position(words[0].load(Relaxed), byte);
+                let high = position(words[1].load(Relaxed), byte);
+                // Without a branch, which random bytes would make a wrong guess.
+                low + high * (low / 8)
             }
             Kind::Node48 => {
                 let number = self.numbers()[usize::from(byte)].load(Relaxed);

@@ -26,6 +26,9 @@ use crate::index::epoch;
 use crate::sync::atomic::Ordering::Relaxed;
 use std::ops::Range;
 
+/// Children that a walk is ahead of itself in asking for memory.
+const PREFETCH_AHEAD: u8 = 2;
+
 /// What takes the entries of a walk.
 pub(super) trait Sink {
     /// How many it has.
@@ -172,20 +175,22 @@ struct Next {
 
 impl Frame {
     #[inline]
+    fn next_256(&self) -> Option<(u8, Word)> {
+        let mut words = (self.from..=self.to).map(|byte| (byte, self.inner.word_256(byte)));
+        words.find(|(_, word)| !word.is_nothing())
+    }
+
+    #[inline]
     fn next<const REVERSE: bool>(&mut self) -> Option<Next> {
         if self.is_done {
             return None;
         }
         let found = match REVERSE {
-            true => self
-                .inner
-                .previous(self.to)
-                .filter(|(byte, _)| *byte >= self.from),
-            false => self
-                .inner
-                .next(self.from)
-                .filter(|(byte, _)| *byte <= self.to),
+            true => self.inner.previous(self.to),
+            false if self.inner.is_256() => self.next_256(),
+            false => self.inner.next(self.from),
         };
+        let found = found.filter(|(byte, _)| (self.from..=self.to).contains(byte));
         let Some((byte, word)) = found else {
             self.is_done = true;
             return None;
@@ -196,6 +201,9 @@ impl Frame {
             low: self.low && byte == self.from,
             high: self.high && byte == self.to,
         };
+        if self.inner.is_256() {
+            self.prefetch_after::<REVERSE>(byte);
+        }
         // What is left is across the cut of the side that the walk goes to, or across none.
         let rest = match REVERSE {
             true => {
@@ -209,6 +217,21 @@ impl Frame {
         };
         self.is_done = rest.is_none() || self.from > self.to;
         Some(next)
+    }
+}
+
+impl Frame {
+    /// Asks for the node that comes after the next one, so that it is there in time.
+    #[inline]
+    fn prefetch_after<const REVERSE: bool>(&self, byte: u8) {
+        let ahead = match REVERSE {
+            true => byte.saturating_sub(PREFETCH_AHEAD),
+            false => byte.saturating_add(PREFETCH_AHEAD),
+        };
+        let word = self.inner.word_256(ahead);
+        if word.as_row().is_none() {
+            word.prefetch();
+        }
     }
 }
 

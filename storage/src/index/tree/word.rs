@@ -18,6 +18,10 @@ use std::ptr::{self, NonNull};
 /// A place for a word, in a node or at the root.
 pub(super) type Slot = AtomicPtr<u8>;
 
+/// What holds all of a bucket of usual size.
+#[cfg(target_arch = "x86_64")]
+const PREFETCHED_LINES: usize = 5;
+
 const ROW: usize = 1;
 const KIND: usize = 0b1110;
 
@@ -87,6 +91,29 @@ impl Word {
     pub(super) fn as_row(self) -> Option<RowId> {
         let address = self.0.addr();
         (address & ROW != 0).then_some(RowId((address >> 1) as u64))
+    }
+
+    /// The node, if it is a Node256.
+    #[inline]
+    pub(super) fn as_256(self) -> Option<Inner> {
+        const TAG: usize = Kind::Node256.tag();
+        let address = self.0.map_addr(|address| address.wrapping_sub(TAG));
+        let at = NonNull::new(address.cast::<Header>())?;
+        (address.addr() % 16 == 0).then(|| Inner::new(at, Kind::Node256))
+    }
+
+    /// Asks for the first lines of a node that will be looked at soon, all at once: a bucket is
+    /// searched in the time of one miss of the cache, not of one a line.
+    #[inline]
+    pub(super) fn prefetch(self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in 0..PREFETCHED_LINES {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = self.0.wrapping_add(line * 64);
+            // SAFETY: a prefetch reads nothing as far as the program can tell, and any address may
+            // be given.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+        }
     }
 
     #[inline]
