@@ -47,6 +47,22 @@ impl Options {
         self.store.freeze_after = Some(quiet);
         self
     }
+
+    /// Whether the memory of rows, strings and versions is cleared as soon as it is free, so that
+    /// deleted values do not stay in the process; off unless asked for. It does not reach what
+    /// indexes, statements and the log's buffers held, nor the files of a directory.
+    ///
+    /// ```
+    /// use remora::{Database, Options};
+    ///
+    /// let db = Database::in_memory_with(Options::new().secure_delete(true))?;
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn secure_delete(mut self, secure: bool) -> Self {
+        self.store.secure_delete = secure;
+        self
+    }
 }
 
 impl Options {

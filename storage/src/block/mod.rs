@@ -33,6 +33,7 @@ mod chain;
 mod change;
 mod column;
 mod columns;
+mod evacuate;
 mod field;
 pub mod frozen;
 mod gather;

@@ -190,13 +190,17 @@ impl Block {
         }
     }
 
-    /// The head of a slot whose row was changed before.
-    pub(super) fn used_head(&self, slot: Slot) -> &HeadWord {
-        let head = match &self.base {
+    /// The head of a slot; a frozen block has one only where something was changed.
+    pub(super) fn any_head(&self, slot: Slot) -> Option<&HeadWord> {
+        match &self.base {
             Base::Hot(rows) => Some(&rows.header(slot).head),
             Base::Frozen(columns) => columns.heads.get(slot),
-        };
-        head.expect("a changed row has a head")
+        }
+    }
+
+    /// The head of a slot whose row was changed before.
+    pub(super) fn used_head(&self, slot: Slot) -> &HeadWord {
+        self.any_head(slot).expect("a changed row has a head")
     }
 
     pub(super) fn row<'a>(&'a self, image: &'a [u8]) -> RowRef<'a> {

@@ -1,5 +1,6 @@
 //! The collector: folds rows and removes what only the past had.
 
+use super::evacuation::Evacuation;
 use super::write_set::{Write, WriteKind, WriteSet};
 use crate::block::{Block, Link, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
@@ -60,6 +61,7 @@ pub struct Collector {
     pub(super) timeline: Arc<Timeline>,
     pub(super) retired: RetireQueue,
     waiting: VecDeque<Waiting>,
+    pub(super) evacuation: Evacuation,
 }
 
 impl Collector {
@@ -69,6 +71,7 @@ impl Collector {
             timeline: Arc::clone(timeline),
             retired: RetireQueue::new(Arc::clone(pool)),
             waiting: VecDeque::new(),
+            evacuation: Evacuation::new(pool),
         }
     }
 

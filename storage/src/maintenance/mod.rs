@@ -11,8 +11,9 @@
 //! 2. What was unlinked waits in the retire queue until every snapshot registered at that time is
 //!    gone.
 //! 3. What a rollback takes back goes to the same retire queue.
+//! 4. Where much of the pool is unused, version records are moved out of its sparse extents.
 //!
-//! One thread collects at a time, behind one lock: folding relies on it. The work is cooperative
+//! One thread collects at a time, behind one lock: folding and moving rely on it. The work is cooperative
 //! (each commit does a little, if the lock is free), and a background thread does the rest, unless
 //! maintenance is manual.
 //!
@@ -27,6 +28,7 @@
 mod background;
 mod collector;
 mod compact;
+mod evacuation;
 mod listeners;
 mod undo;
 mod write_set;

@@ -111,6 +111,11 @@ impl Version {
         Some(unsafe { slice::from_raw_parts(image, length) })
     }
 
+    /// Whether it lies in an extent that is being evacuated.
+    pub fn is_evacuated(&self, pool: &Pool) -> bool {
+        pool.is_evacuating(NonNull::from(self).cast())
+    }
+
     /// Unlinks everything older than this version, and hands it out.
     pub fn cut_older(&self, proof: &Registration, retire: impl FnMut(Garbage)) {
         let older = self.older.load(proof);
@@ -166,6 +171,22 @@ impl<'p> NewVersion<'p> {
             });
         }
         Self { pool, version }
+    }
+
+    /// The same as `version`, which is committed, and whose link only the caller changes.
+    fn copy_of(pool: &'p Pool, version: &Version) -> Result<Self> {
+        let mut copy = match version.image() {
+            Some(image) => {
+                let mut copy = Self::with_image(pool, version.begin.load(), image.len())?;
+                copy.image_mut().copy_from_slice(image);
+                copy
+            }
+            None => Self::tombstone(pool, version.begin.load())?,
+        };
+        // SAFETY: the record is ours alone.
+        let older = unsafe { &mut copy.version.as_mut().older };
+        *older.0.get_mut() = version.older.0.load(Acquire);
+        Ok(copy)
     }
 
     /// The image, to be filled.
@@ -323,6 +344,24 @@ impl HeadWord {
     pub fn replace(&self, newest: &Version, by: Head<'_>) -> Option<Garbage> {
         self.exchange(Head::Version(newest), by)
             .then(|| newest.garbage())
+    }
+
+    /// Puts a copy in other memory in the place of a committed version that this word leads to.
+    /// `None` where a newer version came.
+    ///
+    /// Only the collector may, one at a time: nobody else then changes the version's own link.
+    pub fn relocate(&self, version: &Version, pool: &Pool) -> Result<Option<Garbage>> {
+        let copy = NewVersion::copy_of(pool, version)?;
+        let to = copy.version.as_ptr().expose_provenance() as u64 | TAG_VERSION;
+        let from = Head::Version(version).word();
+        // AcqRel: publishes the copy, as `push` does.
+        match self.0.compare_exchange(from, to, AcqRel, Acquire) {
+            Ok(_) => {
+                std::mem::forget(copy);
+                Ok(Some(version.garbage()))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Frees the whole chain, when nobody can look any more.

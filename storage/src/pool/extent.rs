@@ -66,6 +66,8 @@ pub(super) struct Extent {
     /// Whether somebody goes through its slabs, so that it must stay.
     pinned: bool,
     evacuating: AtomicBool,
+    /// Whether it was evacuated in vain.
+    stubborn: bool,
     slabs: [Slab; SLABS],
 }
 
@@ -278,6 +280,7 @@ impl Extents {
             (*extent).runs = 0;
             (*extent).fresh = u16::MAX;
             (*extent).evacuating.store(false, Relaxed);
+            (*extent).stubborn = false;
             self.list(extent);
         }
         self.count += 1;
@@ -347,6 +350,7 @@ impl Extents {
             listed: None,
             pinned: false,
             evacuating: AtomicBool::new(false),
+            stubborn: false,
             slabs: std::array::from_fn(|_| Slab::new()),
         }));
         self.all.push(NonNull::new(extent).expect("a box"));

@@ -38,7 +38,7 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{DatabaseId, ROOT};
 use crate::ids::Lsn;
-use crate::pool::Ledger;
+use crate::pool::Pool;
 use crate::transaction::Core;
 use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing, segment};
 use directory::Directory;
@@ -69,8 +69,8 @@ pub struct Recovered {
 /// How a database is opened.
 #[derive(Clone, Debug)]
 pub struct RecoveryOptions {
-    /// The memory account.
-    pub ledger: Arc<Ledger>,
+    /// Where its memory comes from.
+    pub pool: Arc<Pool>,
     /// Whether nothing runs in the background.
     pub manual_maintenance: bool,
     /// The length beyond which a segment of the log gets no further batch.
@@ -88,7 +88,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;
-    let core = Core::new(options.ledger.clone(), options.manual_maintenance)?;
+    let core = Core::new(options.pool.clone(), options.manual_maintenance)?;
     let mut report = RecoveryReport {
         created: is_new,
         ..RecoveryReport::default()
@@ -104,7 +104,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         timestamp: end.timestamp,
         segment_bytes_max: options.segment_bytes_max,
     };
-    let log = Log::open(disk.clone(), options.ledger.clone(), start)?;
+    let log = Log::open(disk.clone(), options.pool.ledger().clone(), start)?;
     Ok(Recovered {
         core,
         log: Arc::new(log),

@@ -41,7 +41,7 @@ use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, TableId, Timestamp};
-use crate::pool::{Ledger, PressureChange, default_budget};
+use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery::{self, RecoveryOptions};
 use crate::transaction::{Core, Transaction};
 use durable::Durable;
@@ -80,7 +80,7 @@ impl Store {
     /// `OutOfMemory` where the budget is too small to begin with.
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
         let ledger = ledger(&options);
-        let core = Core::new(ledger.clone(), options.manual_maintenance)?;
+        let core = Core::new(pool(&options, &ledger), options.manual_maintenance)?;
         freeze_in_background(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }
@@ -122,7 +122,7 @@ impl Store {
         let recovered = recovery::open(
             &disk,
             &RecoveryOptions {
-                ledger: ledger.clone(),
+                pool: pool(&options, &ledger),
                 manual_maintenance: options.manual_maintenance,
                 segment_bytes_max: options.segment_bytes_max(),
             },
@@ -296,6 +296,13 @@ fn freeze_in_background(core: &Core, options: &StoreOptions) {
 fn ledger(options: &StoreOptions) -> Arc<Ledger> {
     let budget = options.max_memory.unwrap_or_else(default_budget);
     Ledger::with_thresholds(budget, options.pressure_thresholds)
+}
+
+fn pool(options: &StoreOptions, ledger: &Arc<Ledger>) -> Arc<Pool> {
+    let options = PoolOptions {
+        secure_delete: options.secure_delete,
+    };
+    Pool::with_options(ledger.clone(), options)
 }
 
 /// Errors of a disk name files relative to it; users want to know where they are.

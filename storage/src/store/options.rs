@@ -32,6 +32,9 @@ pub struct StoreOptions {
     pub max_memory: Option<u64>,
     /// Where the levels of memory pressure begin.
     pub pressure_thresholds: PressureThresholds,
+    /// Whether memory of rows, strings and versions is cleared as soon as it is free, so that no
+    /// deleted value stays there. It does not reach indexes, buffers and files.
+    pub secure_delete: bool,
     /// Whether nothing runs in the background, so that tests are deterministic.
     pub manual_maintenance: bool,
     /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.

@@ -15,6 +15,7 @@
 
 mod compact;
 mod directory;
+mod evacuate;
 mod gate;
 mod open;
 mod restore;

@@ -50,9 +50,8 @@ pub(super) struct AttachedLog {
 impl Core {
     /// An empty database. Without `manual_maintenance` a background thread collects garbage until
     /// the last handle goes.
-    pub fn new(ledger: Arc<Ledger>, manual_maintenance: bool) -> Result<Arc<Self>> {
+    pub fn new(pool: Arc<Pool>, manual_maintenance: bool) -> Result<Arc<Self>> {
         let timeline = Timeline::new();
-        let pool = Pool::new(ledger);
         let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
             compactor: Mutex::default(),
@@ -150,7 +149,9 @@ impl Core {
     /// A round of the background thread; returns whether there is more to do at once.
     fn maintain(&self) -> bool {
         self.ease();
-        self.collect_round() || self.compact_round()
+        self.collect_round()
+            || self.compact_round()
+            || self.collector().evacuate(&self.catalog.load())
     }
 
     fn collect_round(&self) -> bool {
@@ -162,7 +163,7 @@ impl Core {
     pub fn relieve(&self) {
         while self.collect_round() {}
         self.compact_scarce();
-        self.pool.shed_caches();
+        self.evacuate();
     }
 
     /// Does what the level of pressure asks for, leaves the level if it has passed, and tells the
@@ -194,6 +195,19 @@ impl Core {
     /// Whether commits that make the database larger shall pause.
     pub(super) fn is_nearly_full(&self) -> bool {
         self.ledger().pressure().level() == PressureLevel::Slow && !self.manual_maintenance
+    }
+
+    /// Empties sparse extents of the pool as far as that can be done now; what readers still look
+    /// at stays where it is. Returns by how many extents the pool is smaller.
+    pub fn evacuate(&self) -> usize {
+        let before = self.pool.extents();
+        self.collector().evacuate_soon();
+        // The collector is let go between rounds, so that commits and rollbacks get to it.
+        while self.collector().evacuate(&self.catalog.load()) {}
+        self.collect_garbage();
+        self.collector().end_evacuation();
+        self.pool.shed_caches();
+        before.saturating_sub(self.pool.extents())
     }
 
     /// Queues a committed write set.

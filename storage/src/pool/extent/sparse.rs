@@ -32,12 +32,15 @@ impl Extents {
             room += free;
             let is_sparse = used * 100 <= super::EXTENT_BYTES * percent;
             if is_sparse && used > 0 && runs == 0 {
-                sparse.push((used, extent));
+                // SAFETY: as above.
+                let stubborn = unsafe { (*extent).stubborn };
+                sparse.push((stubborn, used, extent));
             }
         }
-        sparse.sort_unstable_by_key(|(used, _)| *used);
+        // Those that could not be emptied before come last.
+        sparse.sort_unstable_by_key(|(stubborn, used, _)| (*stubborn, *used));
         let mut chosen = Vec::new();
-        for (used, extent) in sparse.into_iter().take(most) {
+        for (_, used, extent) in sparse.into_iter().take(most) {
             // What moves takes room elsewhere, and its own extent is no room any more.
             let Some(left) = room.checked_sub(super::EXTENT_BYTES) else {
                 break;
@@ -84,6 +87,7 @@ impl Extents {
             }
             if serve {
                 (*extent).evacuating.store(false, Relaxed);
+                (*extent).stubborn = true;
                 self.evacuating -= 1;
                 self.list(extent);
             }

@@ -1,0 +1,176 @@
+//! Making the pool smaller: version records are moved out of its sparse extents.
+//!
+//! ```text
+//!   resting --> moving: through all tables, some rows a round --> draining --> resting
+//!      |  much of the pool is unused                                 |
+//!      +-- looked at now and then                                    +-- all emptied, or too long
+//! ```
+//!
+//! 1. *Resting*: now and then the pool's statistics are looked at. Where much is unused, the
+//!    sparsest extents are set apart.
+//! 2. *Moving*: the rows that are not settled are walked through, and committed records that lie in
+//!    such an extent are copied elsewhere (`block`).
+//! 3. *Draining*: the old records wait for their readers, as all that was unlinked does. An extent
+//!    that is not empty after that holds what cannot be moved here: blocks, strings, nodes. It
+//!    serves again. Where nothing was won the next attempt waits twice as long.
+
+use super::collector::Collector;
+use crate::catalog::Catalog;
+use crate::ids::{RowId, TableId};
+use crate::pool::{EXTENT_BYTES, Pool};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The share of the pool that is unused where evacuation begins, in percent.
+const UNUSED_PERCENT: u64 = 20;
+/// A pool with fewer extents unused is left alone.
+const UNUSED_EXTENTS_MIN: u64 = 2;
+/// Extents of which at most so much is used are sparse, in percent.
+const SPARSE_PERCENT: usize = 50;
+/// Extents that are set apart at a time: what is unused there serves nobody meanwhile.
+const EXTENTS_MAX: usize = 32;
+/// Slots looked at in a round, for which the collector is held: about a millisecond.
+const ROUND_SLOTS: usize = 16 << 10;
+/// How long it rests, after it has won something and at most.
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long readers are waited for.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// What the collector is at.
+#[derive(Debug)]
+enum Phase {
+    /// Until then the pool is not looked at.
+    Resting(Instant),
+    /// All tables and rows before this one were walked through.
+    Moving(TableId, RowId),
+    /// Until then readers are waited for.
+    Draining(Instant),
+}
+
+/// How far evacuation is.
+#[derive(Debug)]
+pub(super) struct Evacuation {
+    pool: Arc<Pool>,
+    phase: Phase,
+    /// Extents that were set apart.
+    begun: usize,
+    /// How long it rests next, unless something is won.
+    pause: Duration,
+}
+
+impl Evacuation {
+    pub(super) fn new(pool: &Arc<Pool>) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            phase: Phase::Resting(Instant::now() + PAUSE),
+            begun: 0,
+            pause: PAUSE,
+        }
+    }
+
+    /// Sets sparse extents apart, if there is much to win.
+    fn begin(&mut self) -> bool {
+        let stats = self.pool.stats();
+        let extents = stats.extents.extents - stats.extents.empty;
+        let bytes = extents * EXTENT_BYTES as u64;
+        let used = stats.bytes_used() - stats.spans.bytes;
+        let unused = bytes.saturating_sub(used);
+        // Somebody else may have begun.
+        self.begun = self.pool.evacuating();
+        if self.begun == 0
+            && unused >= UNUSED_EXTENTS_MIN * EXTENT_BYTES as u64
+            && unused * 100 >= bytes * UNUSED_PERCENT
+        {
+            self.begun = self.pool.begin_evacuation(EXTENTS_MAX, SPARSE_PERCENT);
+        }
+        match self.begun {
+            0 => self.rest(true),
+            _ => self.phase = Phase::Moving(TableId(0), RowId(0)),
+        }
+        self.begun > 0
+    }
+
+    /// What is not empty serves again.
+    fn end(&mut self) {
+        let left = self.pool.end_evacuation();
+        self.rest(left < self.begun);
+    }
+
+    fn rest(&mut self, won: bool) {
+        self.pause = match won {
+            true => PAUSE,
+            false => PAUSE_MAX.min(self.pause * 2),
+        };
+        self.phase = Phase::Resting(Instant::now() + self.pause);
+    }
+}
+
+impl Collector {
+    /// Goes on with emptying sparse extents, for a round. Returns whether there is more to do at
+    /// once.
+    pub fn evacuate(&mut self, catalog: &Catalog) -> bool {
+        match self.evacuation.phase {
+            Phase::Resting(until) if Instant::now() < until => false,
+            Phase::Resting(_) => self.evacuation.begin(),
+            // All was emptied, or was needed for something else.
+            _ if self.evacuation.pool.evacuating() == 0 => {
+                self.evacuation.rest(true);
+                false
+            }
+            Phase::Moving(table, from) => self.move_versions(catalog, table, from),
+            Phase::Draining(until) => {
+                if Instant::now() >= until {
+                    self.evacuation.end();
+                }
+                false
+            }
+        }
+    }
+
+    /// Lets the next [`Self::evacuate`] look at the pool.
+    pub fn evacuate_soon(&mut self) {
+        if let Phase::Resting(until) = &mut self.evacuation.phase {
+            *until = Instant::now();
+        }
+    }
+
+    /// Gives up on what could not be emptied so far.
+    pub fn end_evacuation(&mut self) {
+        if !matches!(self.evacuation.phase, Phase::Resting(_)) {
+            self.evacuation.end();
+        }
+    }
+
+    fn move_versions(&mut self, catalog: &Catalog, table: TableId, from: RowId) -> bool {
+        let next = catalog.tables().filter(|entry| entry.def.id >= table);
+        let Some(entry) = next.min_by_key(|entry| entry.def.id) else {
+            self.evacuation.phase = Phase::Draining(Instant::now() + DRAIN);
+            return false;
+        };
+        // Without a free slot it is done another time.
+        let Ok(proof) = self.timeline.register() else {
+            return false;
+        };
+        let id = entry.def.id;
+        let from = if id == table { from } else { RowId(0) };
+        let retired = &mut self.retired;
+        let mut retire = |garbage| retired.retire(garbage);
+        let moved = entry
+            .rows
+            .leave_evacuated(from, ROUND_SLOTS, &proof, &mut retire);
+        self.retired.date(&self.timeline);
+        match moved {
+            Ok(Some(next)) => self.evacuation.phase = Phase::Moving(id, next),
+            Ok(None) => {
+                let after = id.0.checked_add(1).map(TableId);
+                let draining = || Phase::Draining(Instant::now() + DRAIN);
+                self.evacuation.phase =
+                    after.map_or_else(draining, |id| Phase::Moving(id, RowId(0)));
+            }
+            // There is no room for copies: then what is set apart is needed as it is.
+            Err(_) => self.evacuation.end(),
+        }
+        true
+    }
+}
