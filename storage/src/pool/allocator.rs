@@ -307,8 +307,9 @@ impl Pool {
             let slab = place.slab();
             // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
             unsafe {
-                if (*slab).closed {
-                    // Its extent was chosen for evacuation meanwhile.
+                if (*slab).closed || held.open.first().is_some() {
+                    // Its extent was chosen for evacuation meanwhile, or another thread was first:
+                    // then this slab would be listed empty.
                     self.give_slabs(place);
                     continue;
                 }

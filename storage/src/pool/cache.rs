@@ -194,7 +194,8 @@ impl ThreadCache {
     pub(super) fn try_enter(&self) -> Option<Entered<'_>> {
         // Acquire: takes over what the last one to leave did.
         let was_entered = self.entered.swap(true, Acquire);
-        (!was_entered).then_some(Entered {
+        // Not `then_some`: a value made in vain would let others in when it is dropped.
+        (!was_entered).then(|| Entered {
             cache: NonNull::from(self),
             pool: PhantomData,
         })
@@ -318,6 +319,18 @@ impl Drop for Caches {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_party_is_in_a_cache_at_a_time() {
+        // Who is turned away must not open the door for the next one.
+        let cache = ThreadCache::new(Weak::new(), Arc::default());
+        let inside = cache.try_enter();
+        assert!(inside.is_some());
+        assert!(cache.try_enter().is_none());
+        assert!(cache.try_enter().is_none());
+        drop(inside);
+        assert!(cache.try_enter().is_some());
+    }
 
     #[test]
     fn what_a_thread_keeps_is_bounded() {

@@ -88,7 +88,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;
-    let core = Core::new(options.pool.clone(), options.manual_maintenance)?;
+    let core = Core::with_pool(options.pool.clone(), options.manual_maintenance)?;
     let mut report = RecoveryReport {
         created: is_new,
         ..RecoveryReport::default()

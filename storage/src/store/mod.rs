@@ -80,7 +80,7 @@ impl Store {
     /// `OutOfMemory` where the budget is too small to begin with.
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
         let ledger = ledger(&options);
-        let core = Core::new(pool(&options, &ledger), options.manual_maintenance)?;
+        let core = Core::with_pool(pool(&options, &ledger), options.manual_maintenance)?;
         freeze_in_background(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }

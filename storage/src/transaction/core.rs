@@ -50,7 +50,12 @@ pub(super) struct AttachedLog {
 impl Core {
     /// An empty database. Without `manual_maintenance` a background thread collects garbage until
     /// the last handle goes.
-    pub fn new(pool: Arc<Pool>, manual_maintenance: bool) -> Result<Arc<Self>> {
+    pub fn new(ledger: Arc<Ledger>, manual_maintenance: bool) -> Result<Arc<Self>> {
+        Self::with_pool(Pool::new(ledger), manual_maintenance)
+    }
+
+    /// The same, with a pool of the caller's choice.
+    pub fn with_pool(pool: Arc<Pool>, manual_maintenance: bool) -> Result<Arc<Self>> {
         let timeline = Timeline::new();
         let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),

@@ -18,7 +18,7 @@ use crate::catalog::{
     ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
 };
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
-use crate::pool::{Ledger, Pool};
+use crate::pool::Ledger;
 use crate::value::{DataType, Value, ValueRef};
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn core() -> Arc<Core> {
 }
 
 pub(super) fn core_with(budget: u64) -> Arc<Core> {
-    Core::new(Pool::new(Ledger::new(budget)), true).expect("a core")
+    Core::new(Ledger::new(budget), true).expect("a core")
 }
 
 pub(super) fn table_def(name: &str, value_type: DataType) -> TableDef {

@@ -65,7 +65,7 @@ fn audit(core: &Arc<Core>) {
 
 #[test]
 fn money_is_neither_made_nor_lost() {
-    let core = Core::new(Pool::new(Ledger::new(256 << 20)), false).unwrap();
+    let core = Core::new(Ledger::new(256 << 20), false).unwrap();
     create(&core, DataType::Integer);
     let mut tx = core.begin().unwrap();
     for k in 0..ACCOUNTS {
