@@ -223,13 +223,14 @@ pub(super) fn get(packed: &[u8], width: usize, len: usize, index: usize) -> u64 
     if width == 0 {
         return 0;
     }
-    let (bytes, count) = vector_at(width, len, index / VECTOR);
-    let packed = &packed[bytes];
+    let vector = index / VECTOR;
+    let packed = &packed[vector * vector_bytes(width)..];
+    let count = (len - vector * VECTOR).min(VECTOR);
     let index = index % VECTOR;
-    match word_bits(width) {
-        8 => get_word::<u8>(packed, width, count, index),
-        16 => get_word::<u16>(packed, width, count, index),
-        32 => get_word::<u32>(packed, width, count, index),
+    match width {
+        1..=8 => get_word::<u8>(packed, width, count, index),
+        9..=16 => get_word::<u16>(packed, width, count, index),
+        17..=32 => get_word::<u32>(packed, width, count, index),
         _ => get_word::<u64>(packed, width, count, index),
     }
 }
