@@ -27,7 +27,11 @@ static NOW: &[Overload] = &[
         |cx| Ok(cx.clock.statement_start()))
     .volatility(Stable),
     function!(context "clock_timestamp"() -> TimestampTz, "This moment.",
-        |_| Ok(chrono::Utc::now().timestamp_micros()))
+    |cx| {
+        // Read first, so that no statement begins after a moment that it was told.
+        let start = cx.clock.statement_start();
+        Ok(chrono::Utc::now().timestamp_micros().max(start))
+    })
     .volatility(Volatile),
     function!(context "localtimestamp"() -> Timestamp, "The transaction's start.",
         |cx| Ok(cx.clock.transaction_start()))

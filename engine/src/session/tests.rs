@@ -493,3 +493,25 @@ fn a_key_may_have_no_row_a_few_or_many() -> Result<()> {
     );
     Ok(())
 }
+
+/// The clock is read when something asks for it: still, a statement began before any moment that it
+/// sees, and all of it agrees on when.
+#[test]
+fn a_statement_begins_before_the_moments_it_sees() -> Result<()> {
+    let db = Database::in_memory()?;
+    let conn = db.connect()?;
+    conn.execute(
+        "CREATE TABLE t (seen TIMESTAMPTZ, began TIMESTAMPTZ, began_too TIMESTAMPTZ)",
+        [],
+    )?;
+    for _ in 0..100 {
+        conn.execute(
+            "INSERT INTO t VALUES (clock_timestamp(), statement_timestamp(), now())",
+            [],
+        )?;
+    }
+    let early = "SELECT count(*) FROM t WHERE seen < began OR began <> began_too";
+    let early: i64 = conn.query_row(early, [], |row| row.get(0))?;
+    assert_eq!(early, 0);
+    Ok(())
+}
