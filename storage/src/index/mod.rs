@@ -29,6 +29,8 @@ mod latch;
 mod memory;
 mod tree;
 
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 #[cfg(test)]
 mod tests;
 

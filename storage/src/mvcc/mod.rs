@@ -23,6 +23,8 @@
 //!   owner has not left.
 //! - The horizon never overtakes a registered snapshot.
 
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 mod protected;
 mod registration;
 mod retire;

@@ -26,6 +26,8 @@ mod stats;
 mod system;
 mod tally;
 
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 #[cfg(test)]
 mod tests;
 

@@ -42,6 +42,8 @@ mod line;
 mod read;
 mod resize;
 
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -7,6 +7,8 @@ mod evacuation;
 mod garbage;
 mod hashed;
 mod model;
+#[cfg(feature = "shuttle")]
+mod models;
 mod recovery;
 mod scan;
 mod stress;

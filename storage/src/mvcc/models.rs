@@ -1,0 +1,147 @@
+//! Models of snapshots: against commits, the horizon and the retire queue.
+//!
+//! ```text
+//!   reader                          writer                        collector
+//!   claims a slot
+//!   reads the clock: 4
+//!                                   replaces what is protected
+//!                                   commits 5                     horizon: nobody registered, so 5
+//!                                                                 frees what was replaced before 5
+//!   publishes 4 .. and must look again, or it reads what is freed
+//! ```
+
+use super::*;
+use crate::ids::Timestamp;
+use crate::pool::{Ledger, Pool};
+use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{Fault, Mutex, check, with_fault};
+use shuttle::thread;
+use std::sync::Arc;
+
+const COMMITS: u64 = 3;
+const SCHEDULES: usize = 2000;
+
+struct World {
+    timeline: Arc<Timeline>,
+    /// A number, replaced at each commit.
+    protected: Protected<u64>,
+    /// All numbers there will be. Shared with the model, so that it can tell which were freed.
+    numbers: Vec<Arc<u64>>,
+    retired: Mutex<RetireQueue>,
+    /// The greatest horizon that anybody computed.
+    horizon: AtomicU64,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let numbers: Vec<_> = (0..=COMMITS).map(Arc::new).collect();
+        let protected = Protected::default();
+        protected.set(Arc::clone(&numbers[0]));
+        Arc::new(Self {
+            timeline: Timeline::new(),
+            protected,
+            numbers,
+            retired: Mutex::new(RetireQueue::new(Pool::new(Ledger::new(1 << 30)))),
+            horizon: AtomicU64::new(0),
+        })
+    }
+
+    fn commit(&self, number: u64) {
+        let registration = self.timeline.register().unwrap();
+        let old = self.protected.take().unwrap();
+        self.protected
+            .set(Arc::clone(&self.numbers[number as usize]));
+        self.retired.lock().retire(old);
+        self.timeline.commit(&registration, Timestamp(number));
+    }
+
+    fn collect(&self) {
+        let horizon = self.timeline.horizon();
+        self.horizon.fetch_max(horizon.0, SeqCst);
+        let mut retired = self.retired.lock();
+        retired.date(&self.timeline);
+        retired.free(self.timeline.oldest());
+    }
+
+    fn read(&self) {
+        let registration = self.timeline.register().unwrap();
+        let snapshot = registration.snapshot().0;
+        if let Some(found) = self.protected.get(&registration) {
+            let number = &self.numbers[*found as usize];
+            for _ in 0..3 {
+                assert!(Arc::strong_count(number) > 1, "freed under its reader");
+                let horizon = self.horizon.load(SeqCst);
+                assert!(horizon <= snapshot, "{horizon} overtook {snapshot}");
+            }
+        }
+    }
+}
+
+fn model() {
+    let world = World::new();
+    let spawn = |work: fn(&World)| {
+        let world = Arc::clone(&world);
+        thread::spawn(move || work(&world))
+    };
+    let tasks = [
+        spawn(|world| (1..=COMMITS).for_each(|number| world.commit(number))),
+        spawn(|world| (0..COMMITS).for_each(|_| world.collect())),
+        spawn(|world| (0..2).for_each(|_| world.read())),
+        spawn(World::read),
+    ];
+    for task in tasks {
+        task.join().unwrap();
+    }
+    world.collect();
+    assert!(world.retired.lock().is_empty(), "all is freed in the end");
+}
+
+#[test]
+fn nothing_is_freed_that_a_snapshot_can_reach() {
+    check(SCHEDULES, model);
+}
+
+#[test]
+#[should_panic = "overtook"]
+fn the_model_notices_a_clock_read_once() {
+    with_fault(Fault::ClockReadOnce, || check(SCHEDULES, model));
+}
+
+/// A snapshot that includes a commit finds its owner's state *committed*; an older one does not see
+/// it. Were the clock first, a snapshot could include what is still *active*.
+fn commits() {
+    let timeline = Timeline::new();
+    let writer = timeline.register().unwrap();
+    let marker = writer.marker(1);
+    let readers = [(); 2].map(|()| {
+        let timeline = Arc::clone(&timeline);
+        thread::spawn(move || {
+            let registration = timeline.register().unwrap();
+            let viewpoint = registration.viewpoint(1);
+            let is_included = registration.snapshot() >= Timestamp(1);
+            for _ in 0..2 {
+                assert_eq!(
+                    viewpoint.sees(|| marker),
+                    is_included,
+                    "a commit is one moment"
+                );
+            }
+        })
+    });
+    timeline.commit(&writer, Timestamp(1));
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    drop(writer);
+}
+
+#[test]
+fn a_commit_is_seen_by_all_snapshots_that_include_it() {
+    check(SCHEDULES, commits);
+}
+
+#[test]
+#[should_panic = "a commit is one moment"]
+fn the_model_notices_a_clock_before_the_state() {
+    with_fault(Fault::ClockBeforeState, || check(SCHEDULES, commits));
+}
