@@ -295,6 +295,8 @@ impl Session {
         };
         Ok(match name.to_ascii_lowercase().as_str() {
             MAX_MEMORY => size::format(self.ledger.budget()),
+            "secure_delete" if self.store.secure_delete() => "on".to_owned(),
+            "secure_delete" => "off".to_owned(),
             "pressure_thresholds" => {
                 let percent = self.ledger.pressure().thresholds().percent();
                 percent.map(|percent| percent.to_string()).join(", ")

@@ -40,8 +40,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
         let half = (start + end) / 2;
         let deleting = Instant::now();
+        let mut waits = 0;
         while start < half {
-            delete(&store, start, half.min(start + DELETED))?;
+            waits += delete_soon(&store, start, half.min(start + DELETED))?;
             start = half.min(start + DELETED);
         }
         let deleted = deleting.elapsed();
@@ -51,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             return Err(format!("{sum} rows where {} should be", again - start).into());
         }
         println!(
-            "  deleted half in {:.2} s, then {} rows more fitted",
+            "  deleted half in {:.2} s, {waits} times after a pause, then {} rows more fitted",
             deleted.as_secs_f64(),
             again - end
         );
@@ -91,6 +92,22 @@ fn insert_again(store: &Store, from: i64) -> Result<i64> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(next)
+}
+
+/// Deletes, if need be after garbage collection has refilled the emergency reserve; returns how often
+/// it had to.
+fn delete_soon(store: &Store, from: i64, end: i64) -> Result<u32> {
+    for waits in 0..1000 {
+        match delete(store, from, end) {
+            Ok(()) => return Ok(waits),
+            Err(error) => match error.downcast_ref() {
+                Some(Error::OutOfMemory { .. }) => store.relieve(),
+                _ => return Err(error),
+            },
+        };
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err("a full database does not take deletions".into())
 }
 
 fn delete(store: &Store, from: i64, end: i64) -> Result<()> {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 /// Bytes of a write set, and of its log frame, that are not reserved one by one: every transaction
 /// may have them.
 const FREE_BYTES: usize = 4096;
+/// Bytes of a set that waits in a queue, beside its lists.
+const QUEUED_BYTES: usize = 2 * size_of::<WriteSet>();
 /// What is reserved for the log frame grows by this much.
 const FRAME_STEP: u64 = 64 << 10;
 
@@ -110,6 +112,19 @@ impl WriteSet {
         }
         self.frame_bytes = wanted;
         Ok(())
+    }
+
+    /// Makes sure that all of it is reserved, with what its garbage will take in queues: it may have
+    /// to wait for the horizon for as long as anybody likes.
+    pub fn reserve_to_wait(&mut self, ledger: &Arc<Ledger>) -> Result<()> {
+        let touched = self.touched.capacity() * size_of::<Touched>();
+        let writes = self.writes.capacity() * size_of::<Write>();
+        let bytes = (QUEUED_BYTES + touched + writes) as u64;
+        let reservation = match &mut self.reservation {
+            Some(reservation) => reservation,
+            none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
+        };
+        reservation.resize_emergency(bytes)
     }
 
     /// Whether anything but deletions is in it.

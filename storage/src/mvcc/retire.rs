@@ -4,7 +4,7 @@ use super::protected::Retirable;
 use super::timeline::Timeline;
 use super::version::VersionPointer;
 use crate::ids::Timestamp;
-use crate::pool::Pool;
+use crate::pool::{Owner, Pool, Reservation};
 use crate::sync::atomic::Ordering::SeqCst;
 use crate::sync::atomic::fence;
 use std::any::Any;
@@ -45,6 +45,8 @@ pub struct RetireQueue {
     /// Not dated yet.
     fresh: Vec<Garbage>,
     waiting: VecDeque<(Timestamp, Garbage)>,
+    /// For the queue itself, once it is longer than usual.
+    memory: Option<Reservation>,
 }
 
 impl RetireQueue {
@@ -54,6 +56,7 @@ impl RetireQueue {
             pool,
             fresh: Vec::new(),
             waiting: VecDeque::new(),
+            memory: None,
         }
     }
 
@@ -75,6 +78,28 @@ impl RetireQueue {
         let dated = self.fresh.drain(..).map(|garbage| (now, garbage));
         self.waiting.extend(dated);
         self.fresh.shrink_to(QUEUE_KEPT);
+        self.account();
+    }
+
+    /// Has the ledger know how long the queue is. What was unlinked must be kept in any case: where
+    /// even the emergency reserve is used up, this is not accounted for until there is room.
+    fn account(&mut self) {
+        let bytes = self.waiting.capacity() * size_of::<(Timestamp, Garbage)>();
+        let bytes = if self.waiting.capacity() > 4 * QUEUE_KEPT {
+            bytes as u64
+        } else {
+            0
+        };
+        if self.memory.as_ref().map_or(0, Reservation::bytes) == bytes {
+            return;
+        }
+        let ledger = self.pool.ledger();
+        if self.memory.is_none() {
+            self.memory = ledger.reserve(Owner::Transaction, 0).ok();
+        }
+        if let Some(memory) = &mut self.memory {
+            let _ = memory.resize_emergency(bytes);
+        }
     }
 
     /// How many wait.
@@ -100,6 +125,7 @@ impl RetireQueue {
         // A burst of garbage must not keep its queue for ever.
         if self.waiting.len().max(QUEUE_KEPT) * 4 < self.waiting.capacity() {
             self.waiting.shrink_to(self.waiting.len() * 2);
+            self.account();
         }
     }
 

@@ -160,6 +160,11 @@ impl Pool {
         })
     }
 
+    /// How it works.
+    pub fn options(&self) -> PoolOptions {
+        self.options
+    }
+
     /// The ledger that everything is reserved from.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger

@@ -55,7 +55,7 @@ pub enum Owner {
     Log,
     /// The catalog.
     Catalog,
-    /// Write sets of running transactions.
+    /// Write sets of transactions, running or waiting to be collected, and what they left over.
     Transaction,
     /// Sorts, hash tables, results.
     Query,

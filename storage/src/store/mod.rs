@@ -79,8 +79,9 @@ impl Store {
     /// # Errors
     /// `OutOfMemory` where the budget is too small to begin with.
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
-        let ledger = ledger(&options);
-        let core = Core::with_pool(pool(&options, &ledger), options.manual_maintenance)?;
+        let pool = pool(&options);
+        let ledger = pool.ledger().clone();
+        let core = Core::with_pool(pool, options.manual_maintenance)?;
         freeze_in_background(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }
@@ -117,12 +118,13 @@ impl Store {
     /// # Errors
     /// As for [`Self::open`]; paths in errors are relative to the disk.
     pub fn open_on(disk: Arc<dyn Disk>, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
-        let ledger = ledger(&options);
+        let pool = pool(&options);
+        let ledger = pool.ledger().clone();
         let durability = options.durability_on_disk();
         let recovered = recovery::open(
             &disk,
             &RecoveryOptions {
-                pool: pool(&options, &ledger),
+                pool,
                 manual_maintenance: options.manual_maintenance,
                 segment_bytes_max: options.segment_bytes_max(),
             },
@@ -166,6 +168,11 @@ impl Store {
     /// The latest committed catalog.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.core.catalog()
+    }
+
+    /// Whether memory is cleared as soon as it is freed.
+    pub fn secure_delete(&self) -> bool {
+        self.inner.core.pool().options().secure_delete
     }
 
     /// The memory account.
@@ -293,16 +300,15 @@ fn freeze_in_background(core: &Core, options: &StoreOptions) {
     }
 }
 
-fn ledger(options: &StoreOptions) -> Arc<Ledger> {
+fn pool(options: &StoreOptions) -> Arc<Pool> {
     let budget = options.max_memory.unwrap_or_else(default_budget);
-    Ledger::with_thresholds(budget, options.pressure_thresholds)
-}
-
-fn pool(options: &StoreOptions, ledger: &Arc<Ledger>) -> Arc<Pool> {
-    let options = PoolOptions {
+    let pool = PoolOptions {
         secure_delete: options.secure_delete,
     };
-    Pool::with_options(ledger.clone(), options)
+    Pool::with_options(
+        Ledger::with_thresholds(budget, options.pressure_thresholds),
+        pool,
+    )
 }
 
 /// Errors of a disk name files relative to it; users want to know where they are.

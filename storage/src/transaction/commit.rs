@@ -13,6 +13,8 @@ use arc_swap::Guard;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Writes that may wait for the collector without being reserved for: a megabyte or so.
+const QUEUED_FREE: usize = 1024;
 /// What a commit that made the database larger waits where memory is nearly used up, so that
 /// clearing away keeps up.
 const SLOW_PAUSE: Duration = Duration::from_millis(1);
@@ -42,6 +44,9 @@ impl Transaction {
                 timestamp: None,
                 lsn: None,
             });
+        }
+        if self.core.garbage.len() >= QUEUED_FREE {
+            self.set.reserve_to_wait(self.core.ledger())?;
         }
         let mut frame = None;
         let memory = self.set.take_frame();

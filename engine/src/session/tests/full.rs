@@ -169,6 +169,16 @@ fn work_when_full(db: &Database, conn: &Connection, mut keys: Range<i64>) -> Ran
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(count(conn), keys.end - keys.start);
     conn.execute_batch("CHECKPOINT").unwrap();
+    match conn.execute_batch("COMPACT") {
+        Ok(()) => {}
+        // A block is built anew beside the old one: one of 40 MiB of strings does not fit.
+        Err(error) => assert_eq!((error.sqlstate(), keys.end < 1000), ("53200", true)),
+    }
+    assert_eq!(
+        count(conn),
+        keys.end - keys.start,
+        "compaction loses no row"
+    );
     keys
 }
 
@@ -277,4 +287,61 @@ fn a_transaction_that_filled_the_database_can_commit() {
     );
     alice.execute_batch("COMMIT").unwrap();
     assert_eq!(number(&alice, "SELECT count(*) FROM t"), 10 * (fits - 1));
+}
+
+/// Every second row goes: no block loses all of its rows, so only compaction gives memory back. It
+/// comes by itself when memory is scarce.
+#[test]
+fn room_comes_back_where_no_block_is_empty() {
+    let shape = &SHAPES[0];
+    let options = Options::new().max_memory(shape.budget);
+    let db = Database::in_memory_with(options).unwrap();
+    watched(&db, || {
+        let conn = start(&db, shape);
+        let end = fill(&conn, shape, 0);
+        for from in (0..end).step_by(DELETED as usize) {
+            let delete = "DELETE FROM t WHERE k >= $1 AND k < $1 + 10000 AND k % 4 <> 0";
+            soon("delete", || conn.execute(delete, [from]));
+        }
+        let more = end + end / 3;
+        let mut next = end;
+        while next < more {
+            soon("insert again", || {
+                offer(&conn, next..next + shape.rows)?;
+                conn.execute(shape.insert, [])
+            });
+            next += shape.rows;
+        }
+        let left = (end + 3) / 4 + next - end;
+        assert_eq!(number(&conn, "SELECT count(*) FROM t"), left);
+    });
+}
+
+/// An old snapshot keeps everything that is replaced. What waits is in the ledger, so that updates
+/// are refused before the machine is full; when the snapshot goes, they go on.
+#[test]
+fn what_an_old_snapshot_holds_back_is_within_the_budget() {
+    let db = Database::in_memory_with(Options::new().max_memory(BUDGET)).unwrap();
+    watched(&db, || {
+        let (alice, bob) = (db.connect().unwrap(), db.connect().unwrap());
+        bob.execute_batch("CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT)")
+            .unwrap();
+        bob.execute("INSERT INTO t VALUES (1, 0)", []).unwrap();
+        alice.execute_batch("BEGIN; SELECT v FROM t").unwrap();
+        let mut update = bob.prepare("UPDATE t SET v = v + 1 WHERE k = 1").unwrap();
+        let mut updates = 0;
+        let refused = loop {
+            match update.execute([]) {
+                Ok(_) => updates += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused.sqlstate(), "53200");
+        // A version is 48 bytes here; its write set and its place in queues are counted, too.
+        assert!(updates < BUDGET as i64 / 200, "{updates} updates fit");
+        assert_eq!(number(&alice, "SELECT v FROM t"), 0);
+        alice.execute_batch("COMMIT").unwrap();
+        soon("update again", || update.execute([]));
+        assert_eq!(number(&bob, "SELECT v FROM t"), updates + 1);
+    });
 }
