@@ -190,17 +190,15 @@ impl OrderedIndex {
         let mut depth = 0;
         loop {
             // Dense keys go through nothing else, from here to the row.
-            while let Some(inner) = word.as_256() {
-                let branch = depth + inner.prefix_len();
-                let byte = key.get(branch).filter(|_| inner.leads(key, depth));
+            while let Some(inner) = word.as_plain_256() {
                 // A slot is a single word: the node only has to be in use after the look.
-                let next = byte.map(|byte| inner.word_256(*byte));
+                let next = key.get(depth).map(|byte| inner.word_256(*byte));
                 inner.header().version.check_in_use()?;
                 match next {
                     Some(next) => word = next,
                     None => return Ok(found_beside(key, inner, depth)),
                 }
-                depth = branch + 1;
+                depth += 1;
             }
             let inner = match word.child() {
                 Child::Row(row) if depth == key.len() => return Ok(Found::Row(row)),

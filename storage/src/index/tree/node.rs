@@ -284,7 +284,11 @@ impl Inner {
     }
 
     pub(super) fn word(self) -> Word {
-        Word::node(self.node.address(), self.kind)
+        let at = self.node.address();
+        match self.kind {
+            Kind::Node256 if self.prefix_len() == 0 => Word::plain_256(at),
+            kind => Word::node(at, kind),
+        }
     }
 
     #[inline]

@@ -24,6 +24,9 @@ const PREFETCHED_LINES: usize = 5;
 
 const ROW: usize = 1;
 const KIND: usize = 0b1110;
+/// The tag of a Node256 without a prefix: which slot to read of it follows from the key alone, so
+/// that a look-up waits for the slot and the header at the same time.
+const PLAIN_256: usize = 0b1110;
 
 const _: () = assert!(usize::BITS == 64, "a slot holds a row id and a bit");
 
@@ -66,6 +69,11 @@ impl Word {
         (shifted >> 1 == row as usize).then(|| Self(ptr::without_provenance_mut(shifted | ROW)))
     }
 
+    /// The word for a Node256 without a prefix.
+    pub(super) fn plain_256(at: NonNull<u8>) -> Self {
+        Self(at.as_ptr().map_addr(|address| address | PLAIN_256))
+    }
+
     pub(super) fn node(at: NonNull<u8>, kind: Kind) -> Self {
         Self(at.as_ptr().map_addr(|address| address | kind.tag()))
     }
@@ -93,11 +101,10 @@ impl Word {
         (address & ROW != 0).then_some(RowId((address >> 1) as u64))
     }
 
-    /// The node, if it is a Node256.
+    /// The node, if it is a Node256 without a prefix.
     #[inline]
-    pub(super) fn as_256(self) -> Option<Inner> {
-        const TAG: usize = Kind::Node256.tag();
-        let address = self.0.map_addr(|address| address.wrapping_sub(TAG));
+    pub(super) fn as_plain_256(self) -> Option<Inner> {
+        let address = self.0.map_addr(|address| address.wrapping_sub(PLAIN_256));
         let at = NonNull::new(address.cast::<Header>())?;
         (address.addr() % 16 == 0).then(|| Inner::new(at, Kind::Node256))
     }
@@ -134,7 +141,7 @@ impl Word {
             NODE4 => Child::Inner(Inner::new(at, Kind::Node4)),
             NODE16 => Child::Inner(Inner::new(at, Kind::Node16)),
             NODE48 => Child::Inner(Inner::new(at, Kind::Node48)),
-            NODE256 => Child::Inner(Inner::new(at, Kind::Node256)),
+            NODE256 | PLAIN_256 => Child::Inner(Inner::new(at, Kind::Node256)),
             _ => Child::Bucket(Bucket::new(at)),
         }
     }
