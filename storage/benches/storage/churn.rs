@@ -1,8 +1,8 @@
 //! Churn: whether memory comes back, round after round.
 //!
-//! A round inserts rows of random sizes, updates a third of them to other sizes, and deletes all but
-//! one in a thousand of those that are there; what is left over goes in the next round. After some
-//! rounds the process must be as large as before, and the ledger must say how large that is.
+//! A round inserts rows of random sizes, updates a third of them to other sizes, and deletes all.
+//! After some rounds the process must be as large as before, and the ledger must say how large that
+//! is. With `--stays N` one row in N stays for a round more, and keeps its block.
 
 use crate::Result;
 use crate::options::Options;
@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Rows a transaction.
 const BATCH: usize = 1000;
-/// One in so many rows stays for a round more.
-const STAYS: u64 = 1000;
 /// The round with which the last one is compared.
 const FIRST: u64 = 10;
 /// How much the process may have grown since, in percent.
@@ -45,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         random: Random::new(options.number("seed", 1)),
         text: "0123456789abcdef".repeat(256),
         next: 0,
+        stays: options.number("stays", 0),
         // Written to, so that it counts among what was there before.
         live: vec![RowId(1); rows * 2],
     };
@@ -161,6 +160,7 @@ struct Churn {
     random: Random,
     text: String,
     next: i64,
+    stays: u64,
     live: Vec<RowId>,
 }
 
@@ -218,7 +218,7 @@ impl Churn {
             let table = churned(&transaction)?;
             for at in start..self.live.len().min(start + BATCH) {
                 let row = self.live[at];
-                if self.random.below(STAYS) == 0 {
+                if self.stays > 0 && self.random.below(self.stays) == 0 {
                     self.live[stay] = row;
                     stay += 1;
                 } else {
