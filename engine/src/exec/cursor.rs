@@ -5,11 +5,20 @@ use super::memory::Held;
 use super::pipeline::Pipeline;
 use super::{ExecContext, batch};
 use crate::error::Result;
-use crate::plan::physical::PhysicalPlan;
+use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema, SchemaRef};
 use remora_storage::ReadView;
 use std::sync::Arc;
+
+/// The columns of a result, as Arrow has them.
+pub fn arrow_schema(columns: &[plan::Field]) -> SchemaRef {
+    let fields = columns.iter().map(|column| {
+        let nullable = true;
+        Field::new(&column.name, column.data_type.arrow(), nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
 
 /// A query in progress; owns what it needs. Batches come as they are made.
 #[derive(Debug)]
@@ -22,18 +31,20 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts a query. Nothing is read before the first [`Cursor::next`].
+    /// Starts a query, whose columns are those of `schema`. Nothing is read before the first
+    /// [`Cursor::next`].
     ///
     /// # Errors
     /// Those of evaluating LIMIT and OFFSET.
-    pub fn new(plan: &PhysicalPlan, view: ReadView, context: ExecContext) -> Result<Self> {
-        let fields = plan.schema.iter().map(|field| {
-            let nullable = true;
-            Field::new(&field.name, field.data_type.arrow(), nullable)
-        });
+    pub fn new(
+        plan: &PhysicalPlan,
+        schema: SchemaRef,
+        view: ReadView,
+        context: ExecContext,
+    ) -> Result<Self> {
         Ok(Self {
             pipeline: compile(plan, &view, &context)?,
-            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            schema,
             context,
             held: Held::default(),
         })

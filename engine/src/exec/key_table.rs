@@ -2,6 +2,9 @@
 //!
 //! The numbers are what operators work with: a group's place in an accumulator, a join key's
 //! stretch of rows, or merely whether a key is new.
+//!
+//! Integers are mostly hashed; but what is grouped by has often few values close to each other (ages,
+//! codes, days), so the numbers of keys in a *window* around the first key are found by place.
 
 use super::keys::{ByteKeys, Keys, is_integer};
 use crate::error::{Error, Result, state};
@@ -16,6 +19,34 @@ pub(super) const MISSING: u32 = u32::MAX;
 /// Bytes that an entry may take while its table doubles: 17 in each of up to 16/7 places.
 const GROWTH_BYTES: usize = 40;
 
+/// Keys in the window.
+const WINDOW_KEYS: usize = 4096;
+
+/// The numbers of integers close to each other, by place. All of them are in the hash table, too.
+#[derive(Debug, Default)]
+struct Window {
+    /// The key at the first place.
+    low: i64,
+    /// [`MISSING`] where the key has none yet; empty before the first key.
+    numbers: Vec<u32>,
+}
+
+impl Window {
+    /// Around a first key; later calls do nothing.
+    fn open(&mut self, key: i64) {
+        if self.numbers.is_empty() {
+            self.low = key.saturating_sub(WINDOW_KEYS as i64 / 2);
+            self.numbers = vec![MISSING; WINDOW_KEYS];
+        }
+    }
+
+    /// The place of a key, if it is in the window.
+    fn place(&mut self, key: i64) -> Option<&mut u32> {
+        let at = usize::try_from(key.wrapping_sub(self.low) as u64).ok()?;
+        self.numbers.get_mut(at)
+    }
+}
+
 /// Numbers distinct keys.
 #[derive(Debug)]
 pub(super) struct KeyTable {
@@ -29,6 +60,7 @@ pub(super) struct KeyTable {
 enum Kind {
     Integers {
         table: HashTable<(i64, u32)>,
+        window: Window,
         null: Option<u32>,
     },
     /// Hash and number; the key itself is in `keys` at its number.
@@ -44,6 +76,7 @@ impl KeyTable {
         let kind = match is_integer(types) {
             true => Kind::Integers {
                 table: HashTable::new(),
+                window: Window::default(),
                 null: None,
             },
             false => Kind::Bytes {
@@ -66,7 +99,9 @@ impl KeyTable {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         match &self.kind {
-            Kind::Integers { table, .. } => table.allocation_size(),
+            Kind::Integers { table, window, .. } => {
+                table.allocation_size() + window.numbers.capacity() * size_of::<u32>()
+            }
             Kind::Bytes { table, keys } => table.allocation_size() + keys.bytes(),
         }
     }
@@ -85,7 +120,11 @@ impl KeyTable {
             true => GROWTH_BYTES * entries,
             false => 0,
         };
-        table + arena
+        let window = match self.count {
+            0 => WINDOW_KEYS * size_of::<u32>(),
+            _ => 0,
+        };
+        table + window + arena
     }
 
     /// The number of each key, in `numbers`; new keys get the next numbers.
@@ -104,17 +143,32 @@ impl KeyTable {
             *count - 1
         };
         match (&mut self.kind, keys) {
-            (Kind::Integers { table, null }, Keys::Integers { values, nulls }) => {
+            (
+                Kind::Integers {
+                    table,
+                    window,
+                    null,
+                },
+                Keys::Integers { values, nulls },
+            ) => {
                 for (row, value) in values.iter().enumerate() {
                     if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                         numbers.push(*null.get_or_insert_with(&mut next));
+                        continue;
+                    }
+                    window.open(*value);
+                    let place = window.place(*value);
+                    if let Some(number) = place.as_deref().filter(|number| **number != MISSING) {
+                        numbers.push(*number);
                         continue;
                     }
                     let hash = hasher.hash_one(value);
                     let same = |entry: &(i64, u32)| entry.0 == *value;
                     let rehash = |entry: &(i64, u32)| hasher.hash_one(entry.0);
                     let entry = table.entry(hash, same, rehash);
-                    numbers.push(entry.or_insert_with(|| (*value, next())).get().1);
+                    let number = entry.or_insert_with(|| (*value, next())).get().1;
+                    place.into_iter().for_each(|place| *place = number);
+                    numbers.push(number);
                 }
             }
             (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {

@@ -64,7 +64,7 @@ mod values;
 mod tests;
 
 pub use copy::{copy_from, copy_to};
-pub use cursor::Cursor;
+pub use cursor::{Cursor, arrow_schema};
 pub use dml::{delete, insert, update};
 pub use point::{PointRows, point_select};
 

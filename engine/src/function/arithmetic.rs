@@ -120,7 +120,12 @@ pub(super) mod float {
     }
 
     pub(in crate::function) fn add<T: Width>(a: T, b: T) -> Result<T> {
-        checked(T::narrow(a.widen() + b.widen()), finite(a, b))
+        let sum = T::narrow(a.widen() + b.widen());
+        // Of what can be wrong nothing is, where the sum is finite.
+        if sum.widen().is_finite() {
+            return Ok(sum);
+        }
+        checked(sum, finite(a, b))
     }
 
     pub(in crate::function) fn subtract<T: Width>(a: T, b: T) -> Result<T> {

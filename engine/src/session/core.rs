@@ -206,7 +206,7 @@ impl Session {
         call.context.eval.clock = StatementClock::starting(None);
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
-        let done = dispatch::run(&planned.statement, &mut tx, call, pipe)?;
+        let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
         if tx.has_writes() {
             tx.commit()?;
         } else if self.sync {
@@ -235,7 +235,7 @@ impl Session {
         open.used = true;
         call.context.eval.clock = StatementClock::starting(Some(open.start_micros));
         open.tx.begin_command();
-        let done = dispatch::run(&planned.statement, &mut open.tx, call, pipe)?;
+        let done = dispatch::run(&prepared.plan, &mut open.tx, call, pipe)?;
         if self.sync {
             self.store.wait_durable(open.tx.snapshot())?;
         }

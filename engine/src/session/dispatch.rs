@@ -1,9 +1,9 @@
 //! Running one planned statement within a storage transaction.
 
 use super::copy;
-use super::prepared::Call;
+use super::prepared::{Call, Plan};
 use crate::error::{Error, Result, state};
-use crate::exec::{self, Cursor, ExecContext, PointRows};
+use crate::exec::{self, Cursor, PointRows};
 use crate::plan::Statement;
 use crate::plan::physical::PhysicalPlan;
 use remora_storage::catalog::{IndexDef, TableDef};
@@ -76,14 +76,19 @@ impl Done {
 
 /// Runs a statement that is not about the transaction itself. On error the caller undoes.
 pub(super) fn run(
-    statement: &Statement,
+    plan: &Plan,
     tx: &mut Transaction,
     call: &mut Call,
     pipe: &mut Pipe<'_>,
 ) -> Result<Done> {
     let context = &call.context;
-    match statement {
-        Statement::Query(plan) => cursor(plan, tx, context),
+    let cursor = |query: &PhysicalPlan, tx: &Transaction| {
+        let schema = plan.arrow.clone();
+        let cursor = Cursor::new(query, schema, tx.view(), context.clone())?;
+        Ok(Done::output(Output::Cursor(Box::new(cursor))))
+    };
+    match &plan.planned.statement {
+        Statement::Query(query) => cursor(query, tx),
         Statement::PointSelect(point) => {
             match (
                 exec::point_select(point, tx, context, &mut call.row)?,
@@ -91,7 +96,7 @@ pub(super) fn run(
             ) {
                 (PointRows::One(found), _) => Ok(Done::output(Output::Point(found))),
                 (PointRows::Few(rows), _) => Ok(Done::list(rows)),
-                (PointRows::Many, Some(plan)) => cursor(plan, tx, context),
+                (PointRows::Many, Some(query)) => cursor(query, tx),
                 (PointRows::Many, None) => unreachable!("a unique key names one row"),
             }
         }
@@ -131,11 +136,6 @@ pub(super) fn run(
         | Statement::Set { .. }
         | Statement::Show(_) => unreachable!("the session itself runs these"),
     }
-}
-
-fn cursor(plan: &PhysicalPlan, tx: &Transaction, context: &ExecContext) -> Result<Done> {
-    let cursor = Cursor::new(plan, tx.view(), context.clone())?;
-    Ok(Done::output(Output::Cursor(Box::new(cursor))))
 }
 
 fn create_table(

@@ -4,12 +4,13 @@
 //! comparison of pointers. (The plan keeps its catalog alive, so the address cannot come again.)
 
 use crate::error::{Error, Result, state};
-use crate::exec::ExecContext;
+use crate::exec::{ExecContext, arrow_schema};
 use crate::function::{EvalContext, cast, text};
 use crate::optimize;
 use crate::parse::Parsed;
 use crate::plan::Field;
 use crate::plan::statement::Planned;
+use arrow_schema::SchemaRef;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::{DataType, Value};
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub(super) planned: Planned,
     /// Names and types of the columns it gives; `None` where it gives no rows.
     pub(super) columns: Option<Arc<[Field]>>,
+    /// The same as Arrow has them.
+    pub(super) arrow: SchemaRef,
     catalog: Arc<Catalog>,
 }
 
@@ -61,8 +64,10 @@ impl Prepared {
 fn plan(parsed: &Parsed, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
     let unknown = vec![None; parsed.parameters];
     let planned = optimize::plan(parsed, catalog, &unknown)?;
+    let columns: Option<Arc<[Field]>> = planned.statement.schema().map(Into::into);
     Ok(Arc::new(Plan {
-        columns: planned.statement.schema().map(Into::into),
+        arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
+        columns,
         planned,
         catalog: Arc::clone(catalog),
     }))

@@ -9,6 +9,7 @@
 //! Frozen rows come as arrays. Where an array is all there is, it is handed on as it is.
 
 use super::field::INLINE_BYTES;
+use super::frozen::{Frozen, Mask};
 use super::images::{Choice, Images, Spot};
 use crate::ids::ColumnId;
 use crate::value::{ColumnBuilder, DataType, ValueRef, value_at};
@@ -20,6 +21,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, BinaryViewArray, PrimitiveArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer};
 use std::mem::take;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of long strings after which an array gets another buffer: a view has 32 bits for the
@@ -145,6 +147,46 @@ impl Column {
         self.nulls.append(rows, nulls, array.null_count() > 0);
     }
 
+    /// Appends the chosen rows of a vector of a frozen block; `false`, and nothing appended, where
+    /// the column is not read by vectors there.
+    pub(super) fn append_vector(
+        &mut self,
+        frozen: &Frozen,
+        vector: usize,
+        chosen: &Chosen,
+    ) -> bool {
+        self.open();
+        let (mut floats, mut ints) = ([0.0; Frozen::VECTOR_ROWS], [0; Frozen::VECTOR_ROWS]);
+        let id = self.id;
+        match &mut self.values {
+            Values::Float32(values) if frozen.read_f64(id, vector, &mut floats) => {
+                chosen.pick(&floats, values, |v| v as f32);
+            }
+            Values::Float64(values) if frozen.read_f64(id, vector, &mut floats) => {
+                chosen.pick(&floats, values, |v| v);
+            }
+            Values::Int16(values) if frozen.read_i64(id, vector, &mut ints) => {
+                chosen.pick(&ints, values, |v| v as i16);
+            }
+            Values::Int32(values) if frozen.read_i64(id, vector, &mut ints) => {
+                chosen.pick(&ints, values, |v| v as i32);
+            }
+            Values::Int64(values) if frozen.read_i64(id, vector, &mut ints) => {
+                chosen.pick(&ints, values, |v| v);
+            }
+            Values::Int128(values, _) if frozen.read_i64(id, vector, &mut ints) => {
+                chosen.pick(&ints, values, i128::from);
+            }
+            _ => return false,
+        }
+        let present = frozen.present(id, vector);
+        let words = present.words();
+        let any = chosen.words.iter().zip(words).any(|(w, p)| w & !p != 0);
+        let nulls = chosen.iter().map(|at| words[at / 64] >> (at % 64) & 1 == 0);
+        self.nulls.append(chosen.rows, nulls, any);
+        true
+    }
+
     /// Appends one value.
     ///
     /// # Panics
@@ -209,6 +251,82 @@ impl Column {
             Values::Strings(strings) => take(strings).finish(nulls, data_type),
             Values::Other(builder) => builder.finish(),
         }
+    }
+}
+
+/// Rows of a vector of a frozen block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen {
+    /// A bit for each.
+    words: [u64; Frozen::VECTOR_ROWS / 64],
+    rows: usize,
+}
+
+impl Chosen {
+    /// Those of a mask that are among `within` and not among `dead`, all counted from the vector's
+    /// first row.
+    pub(super) fn new(
+        mask: &Mask,
+        within: Range<usize>,
+        dead: impl Iterator<Item = usize>,
+    ) -> Self {
+        let mut words = *mask.words();
+        for (n, word) in words.iter_mut().enumerate() {
+            let first = n * 64;
+            // Bits from a place within the word on; none where it begins beyond.
+            let from = |at: usize| match at.saturating_sub(first) {
+                inside @ 0..64 => u64::MAX << inside,
+                _ => 0,
+            };
+            *word &= from(within.start) & !from(within.end);
+        }
+        for at in dead {
+            words[at / 64] &= !(1 << (at % 64));
+        }
+        let rows = words.iter().map(|word| word.count_ones() as usize).sum();
+        Self { words, rows }
+    }
+
+    /// How many.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Where they are in the vector, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let words = self.words.into_iter().enumerate();
+        words.flat_map(|(n, word)| Bits(word).map(move |bit| n * 64 + bit))
+    }
+
+    /// Appends their values.
+    fn pick<S: Copy, T: Copy + Default>(
+        &self,
+        values: &[S; Frozen::VECTOR_ROWS],
+        out: &mut Vec<T>,
+        cast: impl Fn(S) -> T,
+    ) {
+        let mut end = out.len();
+        out.resize(end + self.rows, T::default());
+        for (word, values) in self.words.iter().zip(values.as_chunks::<64>().0) {
+            for bit in Bits(*word) {
+                out[end] = cast(values[bit]);
+                end += 1;
+            }
+        }
+    }
+}
+
+/// The bits that are set, ascending.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let bit = (self.0 != 0).then(|| self.0.trailing_zeros() as usize)?;
+        self.0 &= self.0 - 1;
+        Some(bit)
     }
 }
 

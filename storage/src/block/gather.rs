@@ -16,7 +16,7 @@
 //! value where frozen ones are among them.
 
 use super::RANGE_SLOTS;
-use super::column::Column;
+use super::column::{Chosen, Column};
 use super::frozen::Frozen;
 use super::images::{Choice, Images, Run, Stretch, Versions};
 use super::layout::Layout;
@@ -42,7 +42,6 @@ pub struct Gatherer {
     ids: Option<Vec<RowId>>,
     /// The positions of what passed last, kept for its memory.
     chosen: Vec<u16>,
-    positions: Vec<u32>,
 }
 
 impl Gatherer {
@@ -56,7 +55,6 @@ impl Gatherer {
             rows: 0,
             ids: None,
             chosen: Vec::new(),
-            positions: Vec::new(),
         }
     }
 
@@ -70,6 +68,17 @@ impl Gatherer {
     /// How many rows were gathered.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Whether neither values nor ids are wanted, of any row.
+    pub fn only_counts(&self) -> bool {
+        self.columns.is_empty() && self.bounds.is_empty() && self.ids.is_none()
+    }
+
+    /// Adds rows of which [nothing but their number](Self::only_counts) is wanted.
+    pub fn add_count(&mut self, rows: usize) {
+        assert!(self.only_counts(), "values are wanted");
+        self.rows += rows;
     }
 
     /// How many rows of a layout are best added at once: a power of two, at most a range.
@@ -170,23 +179,56 @@ impl Gatherer {
             }
             return;
         }
-        let positions = &mut self.positions;
-        positions.clear();
-        frozen.select(&self.bounds, all, positions);
-        if !run.dead.is_empty() {
-            positions.retain(|position| run.dead.binary_search(position).is_err());
-        }
-        if positions.is_empty() {
+        let vectors = self.choose(run);
+        let rows = vectors
+            .iter()
+            .map(|(_, chosen)| chosen.rows())
+            .sum::<usize>();
+        if rows == 0 {
             return;
         }
+        let at = |(vector, chosen): &(usize, Chosen)| {
+            let first = (vector * Frozen::VECTOR_ROWS) as u32;
+            chosen
+                .iter()
+                .map(move |at| first + at as u32)
+                .collect::<Vec<_>>()
+        };
+        let positions = || vectors.iter().flat_map(at);
         for column in &mut self.columns {
-            column.append_array(frozen.array_of(column.id(), column.data_type(), positions));
+            let mut vectors = vectors.iter();
+            if !vectors.all(|(vector, chosen)| column.append_vector(frozen, *vector, chosen)) {
+                // Not even the first.
+                let positions: Vec<u32> = positions().collect();
+                let array = frozen.array_of(column.id(), column.data_type(), &positions);
+                column.append_array(array);
+            }
         }
-        self.rows += positions.len();
+        self.rows += rows;
         if let Some(ids) = &mut self.ids {
-            let id = |position: &u32| RowId::new(number, frozen.slot_at(*position));
-            ids.extend(positions.iter().map(id));
+            ids.extend(positions().map(|at| RowId::new(number, frozen.slot_at(at))));
         }
+    }
+
+    /// The rows of a run that pass, by vector; no vector without any.
+    fn choose(&self, run: &Run<'_>) -> Vec<(usize, Chosen)> {
+        const ROWS: usize = Frozen::VECTOR_ROWS;
+        let Some(filter) = run.frozen.filter(&self.bounds) else {
+            return Vec::new();
+        };
+        let (start, end) = (run.positions.start as usize, run.positions.end as usize);
+        let mut dead = run.dead.iter().map(|at| *at as usize).peekable();
+        let mut vectors = Vec::with_capacity(end.div_ceil(ROWS) - start / ROWS);
+        for vector in start / ROWS..end.div_ceil(ROWS) {
+            let first = vector * ROWS;
+            let within = start.max(first) - first..end.min(first + ROWS) - first;
+            let of_vector = std::iter::from_fn(|| dead.next_if(|at| *at < first + ROWS));
+            let chosen = Chosen::new(&filter.mask(vector), within, of_vector.map(|at| at - first));
+            if chosen.rows() > 0 {
+                vectors.push((vector, chosen));
+            }
+        }
+        vectors
     }
 
     /// One array a column, of the rows added since the last call, and their ids, if they are

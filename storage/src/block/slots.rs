@@ -59,6 +59,10 @@ pub struct Block {
     reserved: Reservation,
 }
 
+/// A block is given up when all of its rows are dead, from one row in so many slots on. With fewer,
+/// a table that never holds more than a few rows would use up a block for each of them.
+const FORSAKEN_SHARE: usize = 8;
+
 /// A slot that the holder alone may fill. Dropped unfilled, it is dead.
 #[derive(Debug)]
 pub struct Claimed<'b> {
@@ -327,6 +331,13 @@ impl Block {
     /// Whether no slot holds a row or ever will.
     pub fn is_dead(&self) -> bool {
         self.dead_slots() == self.capacity()
+    }
+
+    /// Whether all rows that came so far are dead, and they were not few: then it is cheaper to give
+    /// up the slots that are left than to keep the memory for them.
+    pub fn is_forsaken(&self) -> bool {
+        let claimed = self.claimed();
+        self.dead_slots() == claimed && claimed >= self.capacity() / FORSAKEN_SHARE
     }
 
     /// Bytes of the block itself.

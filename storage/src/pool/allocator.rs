@@ -29,8 +29,8 @@ use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
 use super::extent::{EXTENT_BYTES, Extents, Memory, Place, is_evacuating, slab_of};
 use super::ledger::{Ledger, Owner, Reservation};
 use super::map::ExtentMap;
-use super::slab::{SLAB_BYTES, Slab, SlabList};
-use super::stats::{ClassStats, LargeStats, PoolStats};
+use super::slab::{SLAB_BYTES, SlabList};
+use super::stats::LargeStats;
 use super::system::Mapping;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
@@ -86,19 +86,19 @@ pub(super) struct Class(pub(super) Mutex<ClassState>);
 pub(super) struct ClassState {
     /// Slabs with room.
     pub(super) open: SlabList,
-    slabs: u64,
+    pub(super) slabs: u64,
     /// Slots in use or kept by threads.
-    used: u64,
-    counts: Counts,
+    pub(super) used: u64,
+    pub(super) counts: Counts,
 }
 
 /// Counters of spans, and what else is written to often, apart from what is only read.
 #[repr(align(128))]
 #[derive(Default)]
-struct Spans {
-    count: AtomicU64,
-    asked: AtomicU64,
-    bytes: AtomicU64,
+pub(super) struct Spans {
+    pub(super) count: AtomicU64,
+    pub(super) asked: AtomicU64,
+    pub(super) bytes: AtomicU64,
 }
 
 /// What the latch over the extents guards.
@@ -108,7 +108,7 @@ pub(super) struct Space(pub(super) Mutex<SpaceState>);
 /// The extents, and what runs take of them.
 pub(super) struct SpaceState {
     pub(super) extents: Extents,
-    runs: LargeStats,
+    pub(super) runs: LargeStats,
 }
 
 /// The allocator.
@@ -121,10 +121,10 @@ pub struct Pool {
     pub(super) evacuating: AtomicUsize,
     /// Held while it is decided what is evacuated.
     pub(super) evacuation: Mutex<()>,
-    caches: Mutex<Vec<Arc<ThreadCache>>>,
+    pub(super) caches: Mutex<Vec<Arc<ThreadCache>>>,
     pub(super) classes: [Class; CLASSES],
     pub(super) space: Space,
-    spans: Spans,
+    pub(super) spans: Spans,
 }
 
 impl Pool {
@@ -553,54 +553,6 @@ impl Pool {
             counts.add(&entered.line(class).counts);
         }
         self.ledger.slots().take_back(&cache.tally);
-    }
-
-    /// What it holds, by class and by kind.
-    pub fn stats(&self) -> PoolStats {
-        let caches = self.caches.lock();
-        // No slot moves between a thread and its class while all caches are entered.
-        let mut entered: Vec<_> = caches.iter().filter_map(|cache| cache.enter()).collect();
-        let classes = (0..CLASSES).map(|class| self.class_stats(class, &mut entered));
-        let classes = classes.collect();
-        drop(entered);
-        let space = self.space.0.lock();
-        PoolStats {
-            classes,
-            runs: space.runs,
-            spans: LargeStats {
-                count: self.spans.count.load(Relaxed),
-                bytes_asked: self.spans.asked.load(Relaxed),
-                bytes: self.spans.bytes.load(Relaxed),
-            },
-            extents: space.extents.stats(),
-            caches: caches.len() as u64,
-        }
-    }
-
-    fn class_stats(&self, class: usize, entered: &mut [Entered<'_>]) -> ClassStats {
-        let held = self.classes[class].0.lock();
-        let mut sum = Counts::new();
-        sum.add(&held.counts);
-        let (used, slabs) = (held.used, held.slabs);
-        drop(held);
-        let mut cached = 0;
-        if class < CACHED_CLASSES {
-            for cache in entered {
-                let line = cache.line(class);
-                sum.add(&line.counts);
-                cached += u64::from(line.count());
-            }
-        }
-        ClassStats {
-            slot_bytes: slot_bytes(class) as u64,
-            slabs,
-            slots: slabs * u64::from(Slab::capacity(class)),
-            slots_used: used.saturating_sub(cached),
-            slots_cached: cached,
-            bytes_asked: sum.asked.max(0) as u64,
-            cache_hits: sum.hits,
-            cache_misses: sum.misses,
-        }
     }
 
     /// Whether the memory, which is live, lies in an extent that is being evacuated: its owner

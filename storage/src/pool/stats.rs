@@ -1,6 +1,11 @@
 //! What the pool says about itself.
 
+use super::allocator::Pool;
+use super::cache::{CACHED_CLASSES, Counts, Entered};
+use super::class::{CLASSES, slot_bytes};
 use super::extent::ExtentStats;
+use super::slab::Slab;
+use crate::sync::atomic::Ordering::Relaxed;
 
 /// One size class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -79,5 +84,55 @@ impl PoolStats {
     pub fn bytes_used(&self) -> u64 {
         let slots: u64 = self.classes.iter().map(ClassStats::bytes_used).sum();
         slots + self.runs.bytes + self.spans.bytes
+    }
+}
+
+impl Pool {
+    /// What it holds, by class and by kind.
+    pub fn stats(&self) -> PoolStats {
+        let caches = self.caches.lock();
+        // No slot moves between a thread and its class while all caches are entered.
+        let mut entered: Vec<_> = caches.iter().filter_map(|cache| cache.enter()).collect();
+        let classes = (0..CLASSES).map(|class| self.class_stats(class, &mut entered));
+        let classes = classes.collect();
+        drop(entered);
+        let space = self.space.0.lock();
+        PoolStats {
+            classes,
+            runs: space.runs,
+            spans: LargeStats {
+                count: self.spans.count.load(Relaxed),
+                bytes_asked: self.spans.asked.load(Relaxed),
+                bytes: self.spans.bytes.load(Relaxed),
+            },
+            extents: space.extents.stats(),
+            caches: caches.len() as u64,
+        }
+    }
+
+    fn class_stats(&self, class: usize, entered: &mut [Entered<'_>]) -> ClassStats {
+        let held = self.classes[class].0.lock();
+        let mut sum = Counts::new();
+        sum.add(&held.counts);
+        let (used, slabs) = (held.used, held.slabs);
+        drop(held);
+        let mut cached = 0;
+        if class < CACHED_CLASSES {
+            for cache in entered {
+                let line = cache.line(class);
+                sum.add(&line.counts);
+                cached += u64::from(line.count());
+            }
+        }
+        ClassStats {
+            slot_bytes: slot_bytes(class) as u64,
+            slabs,
+            slots: slabs * u64::from(Slab::capacity(class)),
+            slots_used: used.saturating_sub(cached),
+            slots_cached: cached,
+            bytes_asked: sum.asked.max(0) as u64,
+            cache_hits: sum.hits,
+            cache_misses: sum.misses,
+        }
     }
 }

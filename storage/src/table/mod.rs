@@ -130,6 +130,28 @@ impl Table {
             .visible(row.slot(), viewpoint)
     }
 
+    /// As [`Self::visible`], for rows that mostly are in one block: `near` remembers which.
+    pub fn visible_near<'a>(
+        &'a self,
+        row: RowId,
+        viewpoint: &Viewpoint<'a>,
+        near: &mut Option<(BlockNo, &'a Block)>,
+    ) -> Option<RowRef<'a>> {
+        let block = match *near {
+            Some((number, block)) if number == row.block() => block,
+            _ => {
+                let entry = self.directory.get(row.block())?;
+                let block = entry.get(viewpoint.registration())?;
+                *near = Some((row.block(), block));
+                block
+            }
+        };
+        let claimed = usize::from(row.slot().0) < block.claimed();
+        claimed
+            .then(|| block.visible(row.slot(), viewpoint))
+            .flatten()
+    }
+
     /// Adds a row that begins to count with `begin`.
     pub fn insert<'v>(
         &self,
@@ -223,13 +245,25 @@ impl Table {
     }
 
     /// Notes that a row is dead and in no index; takes its block out of the directory if that
-    /// was the last one.
+    /// was the last one that lived.
     pub fn bury(&self, row: RowId, proof: &Registration) -> Option<Garbage> {
         let (block, slot) = self.place(row, proof)?;
+        let number = row.block();
+        if block.bury(slot) {
+            return self.remove_block(number);
+        }
         block
-            .bury(slot)
-            .then(|| self.remove_block(row.block()))
+            .is_forsaken()
+            .then(|| self.forsake(number, block))
             .flatten()
+    }
+
+    /// Gives up the empty slots of a block that nothing lives in, so that its memory can go. What
+    /// is added meanwhile keeps it.
+    fn forsake(&self, number: BlockNo, block: &Block) -> Option<Garbage> {
+        self.open.close(number);
+        block.skip_to(block.capacity());
+        block.is_dead().then(|| self.remove_block(number)).flatten()
     }
 
     /// Takes a block of dead slots only out of the directory. It waits for the next collection to

@@ -110,4 +110,18 @@ impl OpenBlocks {
         let mut others = self.stripes.iter().filter_map(|stripe| stripe.0.try_lock());
         others.find_map(|mut other| other.open.take())
     }
+
+    /// Lets go of a block, wherever it is open. Whoever is adding to it is waited for.
+    pub(super) fn close(&self, number: BlockNo) {
+        for stripe in &self.stripes {
+            let mut place = stripe.0.lock();
+            if place
+                .open
+                .as_ref()
+                .is_some_and(|open| open.number == number)
+            {
+                place.open = None;
+            }
+        }
+    }
 }

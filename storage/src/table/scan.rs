@@ -108,6 +108,10 @@ impl Table {
             }
             let stop = gather_some(number, block, slot..claimed, piece, viewpoint, batch);
             passed += stop - slot;
+            if block.is_frozen() && batch.columns.rows() > batch.capacity / 4 {
+                // What was decoded is handed on as it is, rather than copied behind more.
+                passed = PASSED_MAX;
+            }
             if stop < claimed {
                 at = RowId::new(number, Slot(stop as u16));
             }

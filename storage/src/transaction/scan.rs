@@ -165,28 +165,35 @@ impl IndexScan {
     )]
     pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
         let viewpoint = self.view.viewpoint();
-        let mut found = Found::default();
-        while found.ids.len() < limit && !self.cursor.is_done() {
+        let counts = self.batch.only_counts();
+        let (mut found, mut rows, mut near) = (Found::default(), 0, None);
+        while rows < limit && !self.cursor.is_done() {
             // Not more than are wanted: the cursor has passed what it gave out.
-            let step = INDEX_STEP.min(limit - found.ids.len());
+            let step = INDEX_STEP.min(limit - rows);
             self.index
                 .index
                 .scan(&mut self.cursor, step, &mut self.entries);
-            found.ids.reserve(self.entries.len());
-            found.rows.reserve(self.entries.len());
+            if !counts {
+                found.ids.reserve(self.entries.len());
+                found.rows.reserve(self.entries.len());
+            }
             for (key, id) in self.entries.iter() {
-                if let Some(row) = self.table.rows.visible(id, &viewpoint)
+                if let Some(row) = self.table.rows.visible_near(id, &viewpoint, &mut near)
                     && self.index.has_key(&row, key)
                 {
-                    found.ids.push(id);
-                    found.rows.push(row);
+                    rows += 1;
+                    if !counts {
+                        found.ids.push(id);
+                        found.rows.push(row);
+                    }
                 }
             }
         }
-        if found.rows.is_empty() {
-            return Ok(None);
+        match (rows, counts) {
+            (0, _) => return Ok(None),
+            (_, true) => self.batch.add_count(rows),
+            (_, false) => self.batch.add_rows(&found.ids, &found.rows),
         }
-        self.batch.add_rows(&found.ids, &found.rows);
         Ok(Some(ScanBatch::of(&mut self.batch)))
     }
 }

@@ -3,7 +3,7 @@
 //! A field is quoted where reading it back would otherwise give something else: it holds the
 //! delimiter, a quote or a line end, equals the NULL string, or is the end mark alone in its line.
 
-use super::super::{Cursor, ExecContext};
+use super::super::{Cursor, ExecContext, arrow_schema};
 use super::{io_error, wrong_direction};
 use crate::error::Result;
 use crate::function::text;
@@ -27,7 +27,7 @@ pub fn copy_to(
     let CopyDirection::To(query) = &plan.direction else {
         return Err(wrong_direction());
     };
-    let mut cursor = Cursor::new(query, view, context.clone())?;
+    let mut cursor = Cursor::new(query, arrow_schema(&query.schema), view, context.clone())?;
     let mut lines = Lines::new(&plan.format, query.schema.len());
     if plan.format.header {
         let names = query.schema.iter().map(|field| Some(field.name.as_str()));

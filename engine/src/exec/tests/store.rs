@@ -1,8 +1,8 @@
 //! Statements over a store in memory: scans, look-ups, INSERT, UPDATE, DELETE, COPY.
 
 use super::super::{
-    Cursor, PointRows, copy_from, copy_to, delete as run_delete, insert as run_insert,
-    point_select, update as run_update,
+    Cursor, PointRows, arrow_schema, copy_from, copy_to, delete as run_delete,
+    insert as run_insert, point_select, update as run_update,
 };
 use super::*;
 use crate::error::{Error, state};
@@ -150,7 +150,8 @@ impl World {
     }
 
     fn query(&self, plan: &PhysicalPlan) -> Vec<Vec<Value>> {
-        let mut cursor = Cursor::new(plan, self.tx.view(), self.context.clone()).expect("a plan");
+        let (schema, view) = (arrow_schema(&plan.schema), self.tx.view());
+        let mut cursor = Cursor::new(plan, schema, view, self.context.clone()).expect("a plan");
         let mut rows = Vec::new();
         while let Some(batch) = cursor.next().expect("a batch") {
             for row in 0..batch.num_rows() {

@@ -52,11 +52,16 @@ impl<F: Fold> Accumulator for Folding<F> {
         self.states
             .resize_with(group_count.max(self.states.len()), F::State::default);
         let column = F::Input::column(arguments[0].as_ref());
+        let nulls = arguments[0].nulls().filter(|nulls| nulls.null_count() > 0);
+        if let ([state], None) = (self.states.as_mut_slice(), nulls) {
+            // All rows in one group, as where nothing is grouped by: its state stays at hand.
+            return (0..groups.len()).try_for_each(|row| F::step(state, F::Input::at(column, row)));
+        }
         let states = &mut self.states;
         let mut step = |row: usize, group: u32| {
             F::step(&mut states[group as usize], F::Input::at(column, row))
         };
-        match arguments[0].nulls().filter(|nulls| nulls.null_count() > 0) {
+        match nulls {
             None => groups
                 .iter()
                 .enumerate()
