@@ -11,57 +11,45 @@ use crate::Result;
 use crate::options::Options;
 use crate::random::Random;
 use crate::spread::Spread;
-use remora_storage::pool::{Ledger, Owner, Pool};
-use std::alloc::{Layout, alloc_zeroed, dealloc};
-use std::ptr::NonNull;
+use remora_storage::mvcc::{NewVersion, Stamp};
+use remora_storage::pool::{Ledger, Pool};
 use std::time::Duration;
 
 /// Pieces that a thread holds.
 const LIVE: usize = 1024;
 const BYTES_MIN: u64 = 64;
 const BYTES_MAX: u64 = 256;
+/// Bytes of a version record before its image.
+const RECORD_BYTES: usize = 32;
 
 /// Where two threads have to be, in times one.
 const SCALING: f64 = 1.7;
 
-/// Something that gives memory.
-trait Allocator: Sync {
-    fn take(&self, bytes: usize) -> Result<NonNull<u8>>;
-
-    /// # Safety
-    /// The memory came from `take` with these bytes, and is used no more.
-    unsafe fn give(&self, pointer: NonNull<u8>, bytes: usize);
+/// A piece of memory that is given back when it is dropped.
+trait Piece<'p>: Sized {
+    fn take(pool: &'p Pool, bytes: usize) -> Result<Self>;
+    fn bytes_mut(&mut self) -> &mut [u8];
 }
 
-impl Allocator for Pool {
-    fn take(&self, bytes: usize) -> Result<NonNull<u8>> {
-        Ok(self.allocate(Owner::Version, bytes)?)
+/// A version record, which is what the pool serves most.
+impl<'p> Piece<'p> for NewVersion<'p> {
+    fn take(pool: &'p Pool, bytes: usize) -> Result<Self> {
+        Ok(Self::with_image(pool, Stamp::NEVER, bytes - RECORD_BYTES)?)
     }
 
-    unsafe fn give(&self, pointer: NonNull<u8>, bytes: usize) {
-        // SAFETY: by contract.
-        unsafe { self.free(Owner::Version, pointer, bytes) }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.image_mut()
     }
 }
 
-/// What `malloc` of the process does.
-struct System;
-
-fn layout(bytes: usize) -> Result<Layout> {
-    Ok(Layout::from_size_align(bytes, 16)?)
-}
-
-impl Allocator for System {
-    fn take(&self, bytes: usize) -> Result<NonNull<u8>> {
-        // SAFETY: no size here is zero.
-        let pointer = unsafe { alloc_zeroed(layout(bytes)?) };
-        Ok(NonNull::new(pointer).ok_or("the system refuses")?)
+/// What the system's allocator gives.
+impl<'p> Piece<'p> for Box<[u8]> {
+    fn take(_pool: &'p Pool, bytes: usize) -> Result<Self> {
+        Ok(vec![0; bytes].into_boxed_slice())
     }
 
-    unsafe fn give(&self, pointer: NonNull<u8>, bytes: usize) {
-        let layout = layout(bytes).expect("it was allocated with it");
-        // SAFETY: by contract.
-        unsafe { dealloc(pointer.as_ptr(), layout) }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self
     }
 }
 
@@ -74,10 +62,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut scaling = names.map(|_| Spread::default());
     for _ in 0..rounds {
         let pool = Pool::new(Ledger::new(1 << 30));
-        let allocators: [&dyn Allocator; 2] = [&*pool, &System];
-        for (at, allocator) in allocators.into_iter().enumerate() {
-            let alone = millions(allocator, pairs, 1)?;
-            let both = millions(allocator, pairs, 2)?;
+        let peers: [Replace; 2] = [
+            |pool, pairs, seed| replace::<NewVersion<'_>>(pool, pairs, seed),
+            |pool, pairs, seed| replace::<Box<[u8]>>(pool, pairs, seed),
+        ];
+        for (at, replace) in peers.into_iter().enumerate() {
+            let alone = millions(replace, &pool, pairs, 1)?;
+            let both = millions(replace, &pool, pairs, 2)?;
             one[at].add(alone);
             two[at].add(both);
             scaling[at].add(both / alone);
@@ -102,13 +93,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// Million pairs a second, if each thread has a processor to itself.
-fn millions(allocator: &dyn Allocator, pairs: u64, threads: u64) -> Result<f64> {
+fn millions(replace: Replace, pool: &Pool, pairs: u64, threads: u64) -> Result<f64> {
     let mut rate = 0.0;
     std::thread::scope(|scope| {
         let work = |seed| {
             move || {
                 let start = on_processor().map_err(|e| e.to_string())?;
-                replace(allocator, pairs, seed).map_err(|e| e.to_string())?;
+                replace(pool, pairs, seed).map_err(|e| e.to_string())?;
                 let end = on_processor().map_err(|e| e.to_string())?;
                 Ok::<_, String>((end - start).as_secs_f64())
             }
@@ -130,28 +121,24 @@ fn on_processor() -> Result<Duration> {
     Ok(Duration::from_nanos(nanoseconds.parse()?))
 }
 
-fn replace(allocator: &dyn Allocator, pairs: u64, seed: u64) -> Result<()> {
+/// So many pairs of one free and one allocation, drawn by a seed.
+type Replace = fn(&Pool, u64, u64) -> Result<()>;
+
+fn replace<'p, P: Piece<'p>>(pool: &'p Pool, pairs: u64, seed: u64) -> Result<()> {
     let mut random = Random::new(seed);
-    let mut live: Vec<(NonNull<u8>, usize)> = Vec::with_capacity(LIVE);
+    let mut live: Vec<P> = Vec::with_capacity(LIVE);
     for _ in 0..LIVE as u64 + pairs {
         let bits = random.bits();
         let bytes = (BYTES_MIN + bits % (BYTES_MAX - BYTES_MIN + 1)) as usize;
-        let new = (allocator.take(bytes)?, bytes);
-        for line in (0..bytes).step_by(64) {
-            // SAFETY: within the piece, which is this thread's.
-            unsafe { new.0.add(line).write(1) };
+        let mut new = P::take(pool, bytes)?;
+        for line in new.bytes_mut().chunks_mut(64) {
+            line[0] = 1;
         }
         if live.len() < LIVE {
             live.push(new);
-            continue;
+        } else {
+            live[(bits >> 32) as usize % LIVE] = new;
         }
-        let (pointer, bytes) = std::mem::replace(&mut live[(bits >> 32) as usize % LIVE], new);
-        // SAFETY: it was taken with these bytes, and is forgotten here.
-        unsafe { allocator.give(pointer, bytes) };
-    }
-    for (pointer, bytes) in live {
-        // SAFETY: as above.
-        unsafe { allocator.give(pointer, bytes) };
     }
     Ok(())
 }
