@@ -93,8 +93,12 @@ impl Heap {
     }
 
     fn add_chunk(&self, cursor: &mut Cursor, wanted: usize, must: bool) -> Result<bool> {
-        let most = if must { usize::MAX } else { CHUNK_BYTES_MAX };
-        let bytes = (cursor.total / 2).clamp(CHUNK_BYTES_MIN, most).max(wanted);
+        // A quarter more each time: little is left unused, and 64 chunks are more than enough.
+        let (more, most) = match must {
+            true => (cursor.total / 2, usize::MAX),
+            false => (cursor.total / 4, CHUNK_BYTES_MAX),
+        };
+        let bytes = more.clamp(CHUNK_BYTES_MIN, most).max(wanted);
         // What the pool would round it up to is used.
         let bytes = rounded_bytes(bytes);
         let full = cursor.total > 0 && cursor.total + bytes > HEAP_BYTES_MAX;

@@ -342,19 +342,30 @@ impl Pool {
     /// Slabs in a row, from a new extent if no hole is long enough. No latch of the extents may be
     /// held, and none should be of a class.
     fn take_slabs(&self, count: usize, emergency: bool, class: Option<usize>) -> Result<Place> {
+        let run = class.is_none();
+        // Under the latch: whoever looks for sparse extents finds the class of each slab in use.
+        let begin = |place: Place| {
+            if let Some(class) = class {
+                // SAFETY: the slab was free until now, and is ours.
+                unsafe { (*place.slab()).begin(place.start().as_ptr(), class) };
+            }
+            place
+        };
         loop {
             let mut space = self.space.0.lock();
-            if let Some(place) = space.extents.take(count, class.is_none()) {
-                if let Some(class) = class {
-                    // SAFETY: the slab was free until now, and is ours.
-                    unsafe { (*place.slab()).begin(place.start().as_ptr(), class) };
-                }
-                return Ok(place);
+            if let Some(place) = space.extents.take(count, run) {
+                return Ok(begin(place));
             }
             let huge = space.extents.want_huge();
             drop(space);
             let bytes = EXTENT_BYTES as u64;
-            let reservation = self.reserve(Owner::Pool, bytes, emergency)?;
+            let reservation = match self.reserve(Owner::Pool, bytes, emergency) {
+                Ok(reservation) => reservation,
+                Err(refusal) => {
+                    let mut space = self.space.0.lock();
+                    return space.extents.take_any(count, run).map(begin).ok_or(refusal);
+                }
+            };
             let memory = Memory::new(reservation, huge);
             let memory = memory.ok_or_else(|| system_refused(&self.ledger, bytes))?;
             self.space.0.lock().extents.add(memory, &self.map);

@@ -12,6 +12,11 @@
 //!    request gets a *run* of neighbouring slabs, so that two blocks of 1 MiB fill an extent.
 //! 2. Extents are listed by their longest hole, and whoever wants n slabs gets the smallest hole
 //!    that has them. So small holes fill first, and large ones stay.
+//!
+//!    Once a pool has several extents, runs and slots are kept apart. Runs are blocks of rows and
+//!    their strings, which go by the block when it is compacted; slots are index nodes and the
+//!    like, which stay. Mixed, a slab of nodes in each extent would keep all of them. Before a
+//!    request is refused, any hole will do.
 //! 3. An extent without a used slab goes back to the system. One of them is kept while the pool
 //!    has several, so that a load that swings around a limit does not map and unmap; it goes when
 //!    [`super::Pool::shed_caches`] is called.
@@ -61,8 +66,10 @@ pub(super) struct Extent {
     runs: u16,
     /// Which nobody ever had: they are zero.
     fresh: u16,
-    /// The list it is in.
-    listed: Option<usize>,
+    /// Whether it was taken for runs, and not for slots.
+    for_runs: bool,
+    /// The list it is in: for runs or not, and the longest hole.
+    listed: Option<(usize, usize)>,
     /// Whether somebody goes through its slabs, so that it must stay.
     pinned: bool,
     evacuating: AtomicBool,
@@ -169,8 +176,9 @@ pub struct ExtentStats {
 
 /// All extents of a pool.
 pub(super) struct Extents {
-    /// By the longest hole, in slabs.
-    lists: [*mut Extent; SLABS + 1],
+    /// Those for slots and those for runs, by the longest hole in slabs. Empty ones are for either,
+    /// and in the first.
+    lists: [[*mut Extent; SLABS + 1]; 2],
     /// All bookkeeping there is, of extents that are gone, too.
     all: Vec<NonNull<Extent>>,
     /// Bookkeeping without memory, linked.
@@ -185,7 +193,7 @@ unsafe impl Send for Extents {}
 impl Extents {
     pub(super) const fn new() -> Self {
         Self {
-            lists: [ptr::null_mut(); SLABS + 1],
+            lists: [[ptr::null_mut(); SLABS + 1]; 2],
             all: Vec::new(),
             spare: ptr::null_mut(),
             count: 0,
@@ -208,10 +216,32 @@ impl Extents {
         self.evacuating
     }
 
-    /// Takes so many slabs in a row, for one class or a run; `None` where no hole is long enough.
+    /// Takes so many slabs in a row, for one class or a run; `None` where no hole is long enough, or
+    /// only among extents of the other kind and the pool is not small.
     pub(super) fn take(&mut self, count: usize, run: bool) -> Option<Place> {
-        let extent = self.lists[count..].iter().find(|first| !first.is_null());
-        let extent = *extent?;
+        if self.count < SMALL_PAGE_EXTENTS {
+            return self.take_any(count, run);
+        }
+        let extent = self.tightest(count, usize::from(run))?;
+        Some(self.take_of(extent, count, run))
+    }
+
+    /// The same from any extent, for want of another.
+    pub(super) fn take_any(&mut self, count: usize, run: bool) -> Option<Place> {
+        let kind = usize::from(run);
+        let extent = self.tightest(count, kind);
+        let extent = extent.or_else(|| self.tightest(count, 1 - kind))?;
+        Some(self.take_of(extent, count, run))
+    }
+
+    /// An extent of the kind with a hole that is long enough, but hardly longer.
+    fn tightest(&self, count: usize, kind: usize) -> Option<*mut Extent> {
+        let lists = self.lists[kind][count..].iter();
+        let empty = self.lists[0][SLABS];
+        lists.copied().chain([empty]).find(|first| !first.is_null())
+    }
+
+    fn take_of(&mut self, extent: *mut Extent, count: usize, run: bool) -> Place {
         // SAFETY: the extent is in a list of this value, which the caller holds exclusively.
         unsafe {
             let first =
@@ -223,6 +253,9 @@ impl Extents {
                 fresh: false,
             };
             let mask = place.mask();
+            if (*extent).free == u16::MAX {
+                (*extent).for_runs = run;
+            }
             place.fresh = (*extent).fresh & mask == mask;
             (*extent).fresh &= !mask;
             (*extent).free &= !mask;
@@ -230,7 +263,7 @@ impl Extents {
                 (*extent).runs |= mask;
             }
             self.list(extent);
-            Some(place)
+            place
         }
     }
 
@@ -289,7 +322,7 @@ impl Extents {
 
     /// The memory of an empty extent, if there is one.
     pub(super) fn take_empty(&mut self, map: &ExtentMap) -> Option<Memory> {
-        let extent = self.lists[SLABS];
+        let extent = self.lists[0][SLABS];
         // SAFETY: an extent of the list of those without a used slab, which nobody pins: pinned
         // ones are in no list.
         (!extent.is_null()).then(|| unsafe { self.release(extent, map) })
@@ -324,7 +357,7 @@ impl Extents {
 
     fn empty(&self) -> usize {
         let mut count = 0;
-        let mut extent = self.lists[SLABS];
+        let mut extent = self.lists[0][SLABS];
         while !extent.is_null() {
             count += 1;
             // SAFETY: a listed extent is alive, and its links are guarded by the latch.
@@ -347,6 +380,7 @@ impl Extents {
             free: 0,
             runs: 0,
             fresh: 0,
+            for_runs: false,
             listed: None,
             pinned: false,
             evacuating: AtomicBool::new(false),
@@ -399,18 +433,19 @@ impl Extents {
                 return;
             }
             let hole = longest_hole((*extent).free);
-            if (*extent).listed == Some(hole) {
+            let kind = usize::from((*extent).for_runs && hole < SLABS);
+            if (*extent).listed == Some((kind, hole)) {
                 return;
             }
             self.unlist(extent);
-            let first = self.lists[hole];
-            (*extent).listed = Some(hole);
+            let first = self.lists[kind][hole];
+            (*extent).listed = Some((kind, hole));
             (*extent).previous = ptr::null_mut();
             (*extent).next = first;
             if !first.is_null() {
                 (*first).previous = extent;
             }
-            self.lists[hole] = extent;
+            self.lists[kind][hole] = extent;
         }
     }
 
@@ -419,12 +454,12 @@ impl Extents {
     unsafe fn unlist(&mut self, extent: *mut Extent) {
         // SAFETY: by contract; neighbours in a list are extents of this value, too.
         unsafe {
-            let Some(hole) = (*extent).listed.take() else {
+            let Some((kind, hole)) = (*extent).listed.take() else {
                 return;
             };
             let (previous, next) = ((*extent).previous, (*extent).next);
             if previous.is_null() {
-                self.lists[hole] = next;
+                self.lists[kind][hole] = next;
             } else {
                 (*previous).next = next;
             }
