@@ -10,13 +10,11 @@
 //! - opening once more finds the same.
 
 use proptest::prelude::*;
-use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
+use remora_storage::catalog::{ColumnDef, IndexDef, IndexKind, TableDef, TableEntry};
 use remora_storage::disk::{Fault, FaultDisk, MemDisk};
 use remora_storage::{
-    ColumnId, DataType, IndexId, ReadView, Result, RowId, Store, StoreOptions, TableId,
-    Transaction, Value, ValueRef,
+    ColumnId, DataType, ReadView, Result, RowId, Store, StoreOptions, TableId, Transaction, Value,
+    ValueRef,
 };
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -39,38 +37,19 @@ fn options() -> StoreOptions {
 }
 
 fn table_def() -> TableDef {
-    let column = |id, name: &str, data_type| ColumnDef {
-        id,
-        name: name.to_owned(),
-        data_type,
-        not_null: true,
-        default: None,
-    };
-    TableDef {
-        id: TableId(0),
-        name: "t".to_owned(),
-        columns: vec![
-            column(ID, "id", DataType::BigInt),
-            column(NAME, "name", DataType::Text),
-        ],
-        checks: Vec::new(),
-    }
+    let columns = vec![
+        ColumnDef::new(ID, "id", DataType::BigInt),
+        ColumnDef::new(NAME, "name", DataType::Text),
+    ];
+    TableDef::new("t", columns)
 }
 
 fn index_def(table: TableId, name: &str, column: ColumnId, kind: IndexKind) -> IndexDef {
-    IndexDef {
-        id: IndexId(0),
-        name: name.to_owned(),
-        table,
-        columns: vec![IndexColumn {
-            column,
-            descending: false,
-            nulls_first: false,
-        }],
-        unique: column == ID,
-        kind,
-        constraint: (column == ID).then_some(Constraint::PrimaryKey),
-    }
+    let def = match column {
+        ID => IndexDef::primary_key(name, table, [column]),
+        _ => IndexDef::new(name, table, [column]),
+    };
+    IndexDef { kind, ..def }
 }
 
 /// One transaction of the story, made on the store and on the model.

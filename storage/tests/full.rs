@@ -1,11 +1,9 @@
 //! A database that is full to the last byte: what makes it smaller, or ends a transaction, still
 //! works, and a statement that failed leaves no trace.
 
-use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
+use remora_storage::catalog::{ColumnDef, IndexDef, TableDef, TableEntry};
 use remora_storage::{
-    ColumnId, DataType, Error, IndexId, Result, Store, StoreOptions, TableId, Transaction, ValueRef,
+    ColumnId, DataType, Error, Result, Store, StoreOptions, Transaction, ValueRef,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,36 +17,13 @@ fn store() -> Result<Store> {
         max_memory: Some(32 << 20),
         ..StoreOptions::default()
     })?;
-    let column = |id, name: &str, data_type| ColumnDef {
-        id,
-        name: name.to_owned(),
-        data_type,
-        not_null: true,
-        default: None,
-    };
     let mut transaction = store.begin()?;
-    let table = transaction.create_table(TableDef {
-        id: TableId(0),
-        name: "t".to_owned(),
-        columns: vec![
-            column(ID, "id", DataType::BigInt),
-            column(TEXT, "text", DataType::Text),
-        ],
-        checks: Vec::new(),
-    })?;
-    transaction.create_index(IndexDef {
-        id: IndexId(0),
-        name: "t_pkey".to_owned(),
-        table,
-        columns: vec![IndexColumn {
-            column: ID,
-            descending: false,
-            nulls_first: false,
-        }],
-        unique: true,
-        kind: IndexKind::Ordered,
-        constraint: Some(Constraint::PrimaryKey),
-    })?;
+    let columns = vec![
+        ColumnDef::new(ID, "id", DataType::BigInt),
+        ColumnDef::new(TEXT, "text", DataType::Text),
+    ];
+    let table = transaction.create_table(TableDef::new("t", columns))?;
+    transaction.create_index(IndexDef::primary_key("t_pkey", table, [ID]))?;
     transaction.commit()?;
     Ok(store)
 }

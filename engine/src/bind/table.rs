@@ -89,11 +89,11 @@ impl<'a> Binder<'a> {
                 column.default = Some(expr.to_string());
             }
             ColumnOption::PrimaryKey(_) => {
-                let key = vec![ascending(column.id)];
+                let key = vec![IndexColumn::ascending(column.id)];
                 draft.add_primary(name, key, at)?;
             }
             ColumnOption::Unique(_) => {
-                let key = vec![ascending(column.id)];
+                let key = vec![IndexColumn::ascending(column.id)];
                 draft.add_unique(name, key);
             }
             ColumnOption::Check(check) => {
@@ -327,14 +327,6 @@ fn constraint_index(
         unique: true,
         kind: IndexKind::Ordered,
         constraint: Some(constraint),
-    }
-}
-
-fn ascending(column: ColumnId) -> IndexColumn {
-    IndexColumn {
-        column,
-        descending: false,
-        nulls_first: false,
     }
 }
 

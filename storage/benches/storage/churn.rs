@@ -7,14 +7,11 @@
 use crate::Result;
 use crate::options::Options;
 use crate::random::Random;
-use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
-use remora_storage::{
-    ColumnId, DataType, IndexId, RowId, Store, StoreOptions, TableId, Transaction, ValueRef,
-};
+use crate::resident::resident;
+use crate::table::{named, settle, store_of};
+use remora_storage::catalog::TableEntry;
+use remora_storage::{ColumnId, DataType, RowId, Store, StoreOptions, Transaction, ValueRef};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Rows a transaction.
 const BATCH: usize = 1000;
@@ -25,8 +22,12 @@ const GROWTH: f64 = 10.0;
 /// How far the ledger may be from the process's growth since the start, in percent.
 const HONESTY: f64 = 5.0;
 
-const KEY: ColumnId = ColumnId(0);
-const SHORT: ColumnId = ColumnId(1);
+const COLUMNS: [(&str, DataType); 3] = [
+    ("key", DataType::BigInt),
+    ("short", DataType::Text),
+    ("long", DataType::Text),
+];
+/// The last of them.
 const LONG: ColumnId = ColumnId(2);
 
 /// Sizes at one moment, in bytes.
@@ -137,32 +138,6 @@ fn sizes(store: &Store) -> Result<Sizes> {
     })
 }
 
-/// Bytes of the process that are in memory.
-fn resident() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: u64 = line
-        .ok_or("no VmRSS")?
-        .trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse()?;
-    Ok(kib << 10)
-}
-
-/// Waits until collection in the background has nothing more to do.
-fn settle(store: &Store) {
-    let end = Instant::now() + Duration::from_secs(5);
-    let mut last = u64::MAX;
-    let mut quiet = 0;
-    while quiet < 5 && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(25));
-        let used = store.ledger().used();
-        quiet = if used == last { quiet + 1 } else { 0 };
-        last = used;
-    }
-}
-
 struct Churn {
     random: Random,
     text: String,
@@ -240,44 +215,9 @@ impl Churn {
 }
 
 fn churned(transaction: &Transaction) -> Result<Arc<TableEntry>> {
-    let table = transaction.catalog().table("churned").cloned();
-    Ok(table.ok_or("the table is gone")?)
+    named(transaction, "churned")
 }
 
 fn store() -> Result<Store> {
-    let store = Store::in_memory(StoreOptions::default())?;
-    let mut transaction = store.begin()?;
-    transaction.begin_command();
-    let column = |id: ColumnId, name: &str, data_type| ColumnDef {
-        id,
-        name: name.to_owned(),
-        data_type,
-        not_null: false,
-        default: None,
-    };
-    let table = transaction.create_table(TableDef {
-        id: TableId(0),
-        name: "churned".to_owned(),
-        columns: vec![
-            column(KEY, "key", DataType::BigInt),
-            column(SHORT, "short", DataType::Text),
-            column(LONG, "long", DataType::Text),
-        ],
-        checks: Vec::new(),
-    })?;
-    transaction.create_index(IndexDef {
-        id: IndexId(0),
-        name: "churned_pkey".to_owned(),
-        table,
-        columns: vec![IndexColumn {
-            column: KEY,
-            descending: false,
-            nulls_first: false,
-        }],
-        unique: true,
-        kind: IndexKind::Ordered,
-        constraint: Some(Constraint::PrimaryKey),
-    })?;
-    transaction.commit()?;
-    Ok(store)
+    store_of("churned", &COLUMNS, StoreOptions::default())
 }

@@ -4,7 +4,7 @@
 use crate::Result;
 use crate::options::Options;
 use crate::random::Random;
-use crate::table::{AGE, SCORE, load, store, users};
+use crate::table::{AGE, SCORE, load, settle, store, users};
 use remora_storage::pool::Owner;
 use remora_storage::{RowId, Store, StoreOptions, ValueRef};
 
@@ -37,15 +37,6 @@ fn quiet_store() -> Result<(Store, u64)> {
     })?;
     let empty = store.ledger().used();
     Ok((store, empty))
-}
-
-/// Waits until the background has collected what it can.
-fn settle(store: &Store) {
-    let mut before = u64::MAX;
-    while store.ledger().used() < before {
-        before = store.ledger().used();
-        std::thread::sleep(Duration::from_millis(500));
-    }
 }
 
 /// Bytes a row of table and primary key.

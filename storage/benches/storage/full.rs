@@ -3,6 +3,7 @@
 
 use crate::Result;
 use crate::options::Options;
+use crate::resident::resident;
 use crate::table::{ID, load, store, users};
 use remora_storage::{Error, Store, StoreOptions, ValueRef};
 
@@ -31,12 +32,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     let mut start = 0;
     for round in 0..=rounds {
-        let (used, grown) = (store.ledger().used(), resident()? - before);
+        let (used, grown) = (
+            store.ledger().used() as f64,
+            resident()? as f64 - before as f64,
+        );
         println!(
             "round {round}: rows {start} to {end}, ledger {:.1} MiB, resident {:+.1} MiB, ratio {:.3}",
-            used as f64 / MIB,
+            used / MIB,
             grown / MIB,
-            used as f64 / grown
+            used / grown
         );
         let half = (start + end) / 2;
         let deleting = Instant::now();
@@ -134,13 +138,4 @@ fn count(store: &Store) -> Result<i64> {
         rows += batch.rows as i64;
     }
     Ok(rows)
-}
-
-/// Bytes of memory that the process has.
-fn resident() -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB"));
-    let kib: f64 = kib.ok_or("no VmRSS")?.trim().parse()?;
-    Ok(kib * 1024.0)
 }

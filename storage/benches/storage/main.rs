@@ -22,6 +22,7 @@ mod pool;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
 #[path = "../../../tests/src/random.rs"]
 mod random;
+mod resident;
 mod rows;
 mod scan;
 mod spread;

@@ -2,14 +2,11 @@
 
 use crate::Result;
 use crate::users::{User, user};
-use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
-use remora_storage::{
-    ColumnId, DataType, IndexId, Store, StoreOptions, TableId, Transaction, ValueRef,
-};
+use remora_storage::catalog::{ColumnDef, IndexDef, TableDef, TableEntry};
+use remora_storage::{ColumnId, DataType, Store, StoreOptions, Transaction, ValueRef};
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// `id`, the primary key.
 pub(crate) const ID: ColumnId = ColumnId(0);
@@ -37,43 +34,40 @@ const LOAD_ROWS: i64 = 1000;
 
 /// A store in memory with an empty users table and its primary key.
 pub(crate) fn store(options: StoreOptions) -> Result<Store> {
+    store_of("users", &COLUMNS, options)
+}
+
+/// A store in memory with an empty table, whose first column is its primary key.
+pub(crate) fn store_of(
+    name: &str,
+    columns: &[(&str, DataType)],
+    options: StoreOptions,
+) -> Result<Store> {
     let store = Store::in_memory(options)?;
     let mut transaction = store.begin()?;
     transaction.begin_command();
-    let column = |(id, (name, data_type)): (usize, &(&str, DataType))| ColumnDef {
-        id: ColumnId(id as u32),
-        name: (*name).to_owned(),
-        data_type: *data_type,
-        not_null: false,
-        default: None,
-    };
-    let table = transaction.create_table(TableDef {
-        id: TableId(0),
-        name: "users".to_owned(),
-        columns: COLUMNS.iter().enumerate().map(column).collect(),
-        checks: Vec::new(),
-    })?;
-    transaction.create_index(IndexDef {
-        id: IndexId(0),
-        name: "users_pkey".to_owned(),
+    let columns = columns.iter().enumerate();
+    let columns = columns
+        .map(|(id, (name, data_type))| ColumnDef::new(ColumnId(id as u32), *name, *data_type));
+    let table = transaction.create_table(TableDef::new(name, columns.collect()))?;
+    transaction.create_index(IndexDef::primary_key(
+        format!("{name}_pkey"),
         table,
-        columns: vec![IndexColumn {
-            column: ID,
-            descending: false,
-            nulls_first: false,
-        }],
-        unique: true,
-        kind: IndexKind::Ordered,
-        constraint: Some(Constraint::PrimaryKey),
-    })?;
+        [ColumnId(0)],
+    ))?;
     transaction.commit()?;
     Ok(store)
 }
 
 /// The users table as the transaction sees it.
 pub(crate) fn users(transaction: &Transaction) -> Result<Arc<TableEntry>> {
-    let table = transaction.catalog().table("users").cloned();
-    Ok(table.ok_or("the users table is gone")?)
+    named(transaction, "users")
+}
+
+/// A table as the transaction sees it.
+pub(crate) fn named(transaction: &Transaction, name: &str) -> Result<Arc<TableEntry>> {
+    let table = transaction.catalog().table(name).cloned();
+    Ok(table.ok_or("the table is gone")?)
 }
 
 /// A row's values in the order of the columns.
@@ -113,4 +107,17 @@ pub(crate) fn insert_all(store: &Store, rows: &[User]) -> Result<()> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Waits until collection in the background has nothing more to do.
+pub(crate) fn settle(store: &Store) {
+    let end = Instant::now() + Duration::from_secs(5);
+    let mut last = u64::MAX;
+    let mut quiet = 0;
+    while quiet < 5 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(25));
+        let used = store.ledger().used();
+        quiet = if used == last { quiet + 1 } else { 0 };
+        last = used;
+    }
 }

@@ -102,7 +102,75 @@ pub enum CatalogChange {
     DropIndex(IndexId),
 }
 
+impl ColumnDef {
+    /// A column that may be NULL, and is unless something else is said.
+    pub fn new(id: ColumnId, name: impl Into<String>, data_type: DataType) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            data_type,
+            not_null: false,
+            default: None,
+        }
+    }
+}
+
+impl IndexColumn {
+    /// The order that nothing else asks for: small values first, NULLs last.
+    pub fn ascending(column: ColumnId) -> Self {
+        Self {
+            column,
+            descending: false,
+            nulls_first: false,
+        }
+    }
+}
+
+impl IndexDef {
+    /// An ordered index, not unique, of ascending columns with NULLs last. Its id is given when it is
+    /// created.
+    pub fn new(
+        name: impl Into<String>,
+        table: TableId,
+        columns: impl IntoIterator<Item = ColumnId>,
+    ) -> Self {
+        let columns = columns.into_iter().map(IndexColumn::ascending);
+        Self {
+            id: IndexId::default(),
+            name: name.into(),
+            table,
+            columns: columns.collect(),
+            unique: false,
+            kind: IndexKind::Ordered,
+            constraint: None,
+        }
+    }
+
+    /// The index that stands for a primary key of these columns.
+    pub fn primary_key(
+        name: impl Into<String>,
+        table: TableId,
+        columns: impl IntoIterator<Item = ColumnId>,
+    ) -> Self {
+        Self {
+            unique: true,
+            constraint: Some(Constraint::PrimaryKey),
+            ..Self::new(name, table, columns)
+        }
+    }
+}
+
 impl TableDef {
+    /// A table without constraints. Its id is given when it is created.
+    pub fn new(name: impl Into<String>, columns: Vec<ColumnDef>) -> Self {
+        Self {
+            id: TableId::default(),
+            name: name.into(),
+            columns,
+            checks: Vec::new(),
+        }
+    }
+
     /// The column of that name, with its position.
     pub fn column(&self, name: &str) -> Option<(usize, &ColumnDef)> {
         self.columns

@@ -1,12 +1,10 @@
 //! What the tests of the store share: a table, a script of commits, and how to look at both.
 
 use super::{Store, StoreOptions};
-use crate::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
+use crate::catalog::{ColumnDef, IndexDef, TableDef, TableEntry};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Result;
-use crate::ids::{ColumnId, IndexId, RowId, TableId};
+use crate::ids::{ColumnId, RowId};
 use crate::recovery::RecoveryReport;
 use crate::transaction::Transaction;
 use crate::value::{DataType, Value, ValueRef, value_at};
@@ -28,41 +26,15 @@ pub(super) fn open(disk: impl Disk + 'static) -> Result<(Store, RecoveryReport)>
     Store::open_on(Arc::new(disk), options())
 }
 
-fn column(id: u32, name: &str, data_type: DataType) -> ColumnDef {
-    ColumnDef {
-        id: ColumnId(id),
-        name: name.into(),
-        data_type,
-        not_null: false,
-        default: None,
-    }
-}
-
 /// Creates `t (k BIGINT PRIMARY KEY, v TEXT)`.
 pub(super) fn create_table(store: &Store) -> Result<()> {
     let mut transaction = store.begin()?;
-    let table = transaction.create_table(TableDef {
-        id: TableId(0),
-        name: "t".into(),
-        columns: vec![
-            column(0, "k", DataType::BigInt),
-            column(1, "v", DataType::Text),
-        ],
-        checks: vec![],
-    })?;
-    transaction.create_index(IndexDef {
-        id: IndexId(0),
-        name: "t_pkey".into(),
-        table,
-        columns: vec![IndexColumn {
-            column: ColumnId(0),
-            descending: false,
-            nulls_first: false,
-        }],
-        unique: true,
-        kind: IndexKind::Ordered,
-        constraint: Some(Constraint::PrimaryKey),
-    })?;
+    let columns = vec![
+        ColumnDef::new(ColumnId(0), "k", DataType::BigInt),
+        ColumnDef::new(ColumnId(1), "v", DataType::Text),
+    ];
+    let table = transaction.create_table(TableDef::new("t", columns))?;
+    transaction.create_index(IndexDef::primary_key("t_pkey", table, [ColumnId(0)]))?;
     transaction.commit()?;
     Ok(())
 }

@@ -11,10 +11,8 @@ use crate::plan::statement::{
     Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, Target,
     Update,
 };
-use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexEntry, IndexKind, TableDef, TableEntry,
-};
-use remora_storage::{ColumnId, IndexId, Store, StoreOptions, TableId, Transaction};
+use remora_storage::catalog::{ColumnDef, IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::{ColumnId, Store, StoreOptions, Transaction};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -30,11 +28,8 @@ const NOTE: ColumnId = ColumnId(3);
 
 fn column_def(id: ColumnId, name: &str, data_type: DataType, not_null: bool) -> ColumnDef {
     ColumnDef {
-        id,
-        name: name.into(),
-        data_type,
         not_null,
-        default: None,
+        ..ColumnDef::new(id, name, data_type)
     }
 }
 
@@ -53,30 +48,13 @@ impl World {
         let store = Store::in_memory(options).expect("a store");
         let mut tx = store.begin().expect("a transaction");
         tx.begin_command();
-        let table = TableDef {
-            id: TableId::default(),
-            name: "t".into(),
-            columns: vec![
-                column_def(ID, "id", BIGINT, true),
-                column_def(NAME, "name", TEXT, true),
-                column_def(NOTE, "note", TEXT, false),
-            ],
-            checks: Vec::new(),
-        };
-        let table = tx.create_table(table).expect("a table");
-        let index = IndexDef {
-            id: IndexId::default(),
-            name: "t_pkey".into(),
-            table,
-            columns: vec![IndexColumn {
-                column: ID,
-                descending: false,
-                nulls_first: false,
-            }],
-            unique: true,
-            kind: IndexKind::Ordered,
-            constraint: Some(Constraint::PrimaryKey),
-        };
+        let columns = vec![
+            column_def(ID, "id", BIGINT, true),
+            column_def(NAME, "name", TEXT, true),
+            column_def(NOTE, "note", TEXT, false),
+        ];
+        let table = tx.create_table(TableDef::new("t", columns));
+        let index = IndexDef::primary_key("t_pkey", table.expect("a table"), [ID]);
         tx.create_index(index).expect("an index");
         tx.begin_command();
         Self {

@@ -200,13 +200,8 @@ fn a_key_in_a_frozen_block_is_taken() {
 fn strings_of_a_carried_version_outlive_their_block() {
     let core = core();
     let mut def = table_def("t", DataType::Text);
-    def.columns.push(ColumnDef {
-        id: ColumnId(3),
-        name: "w".to_owned(),
-        data_type: DataType::Text,
-        not_null: false,
-        default: None,
-    });
+    def.columns
+        .push(ColumnDef::new(ColumnId(3), "w", DataType::Text));
     let mut tx = core.begin().unwrap();
     tx.begin_command();
     let id = tx.create_table(def).unwrap();

@@ -16,9 +16,7 @@ mod unique;
 mod visibility;
 
 use super::{Core, Transaction};
-use crate::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef, TableEntry,
-};
+use crate::catalog::{ColumnDef, IndexDef, IndexKind, TableDef, TableEntry};
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
 use crate::pool::Ledger;
 use crate::value::{DataType, Value, ValueRef};
@@ -36,37 +34,17 @@ pub(super) fn core_with(budget: u64) -> Arc<Core> {
 }
 
 pub(super) fn table_def(name: &str, value_type: DataType) -> TableDef {
-    let column = |id, name: &str, data_type| ColumnDef {
-        id,
-        name: name.to_owned(),
-        data_type,
-        not_null: false,
-        default: None,
-    };
-    TableDef {
-        id: TableId(0),
-        name: name.to_owned(),
-        columns: vec![
-            column(K, "k", DataType::Integer),
-            column(V, "v", value_type),
-        ],
-        checks: Vec::new(),
-    }
+    let columns = vec![
+        ColumnDef::new(K, "k", DataType::Integer),
+        ColumnDef::new(V, "v", value_type),
+    ];
+    TableDef::new(name, columns)
 }
 
 pub(super) fn index_def(table: TableId, name: &str, column: ColumnId, unique: bool) -> IndexDef {
-    IndexDef {
-        id: IndexId(0),
-        name: name.to_owned(),
-        table,
-        columns: vec![IndexColumn {
-            column,
-            descending: false,
-            nulls_first: false,
-        }],
-        unique,
-        kind: IndexKind::Ordered,
-        constraint: unique.then_some(Constraint::PrimaryKey),
+    match unique {
+        true => IndexDef::primary_key(name, table, [column]),
+        false => IndexDef::new(name, table, [column]),
     }
 }
 

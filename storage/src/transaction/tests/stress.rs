@@ -4,6 +4,7 @@ use super::*;
 use crate::ids::BLOCK_SLOTS;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::transaction::RowRef;
 use std::collections::BTreeSet;
 use std::thread;
 
@@ -48,7 +49,20 @@ fn transfer(core: &Arc<Core>, numbers: &mut Numbers) -> crate::Result<()> {
     tx.commit().map(drop)
 }
 
-fn audit(core: &Arc<Core>) {
+/// Transfers until so many have been committed; those that lost to a rival are tried again.
+fn keep_on(seed: u64, wanted: u32, transfer: impl Fn(&mut Numbers) -> crate::Result<()>) {
+    let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut committed = 0;
+    while committed < wanted {
+        match transfer(&mut numbers) {
+            Ok(()) => committed += 1,
+            Err(error) => assert!(error.is_retryable(), "{error}"),
+        }
+    }
+}
+
+/// All the money is there, by the table and by the index; `check` looks at each row besides.
+fn audit(core: &Arc<Core>, check: impl Fn(&RowRef<'_>)) {
     let mut tx = core.begin().unwrap();
     tx.begin_command();
     let (mut count, mut sum) = (0, 0);
@@ -56,12 +70,24 @@ fn audit(core: &Arc<Core>) {
     view.for_each_row(&t(&tx), |_, row| {
         count += 1;
         sum += int(row.get(V));
+        check(row);
         Ok::<(), ()>(())
     })
     .unwrap();
     assert_eq!((count, sum), (ACCOUNTS, ACCOUNTS * BALANCE));
     let balances = (0..ACCOUNTS).map(|k| get(&mut tx, k).expect("an account"));
     assert_eq!(balances.sum::<i32>(), ACCOUNTS * BALANCE, "by the index");
+}
+
+fn assert_no_entry_is_left_over(core: &Arc<Core>) {
+    for index in &t(&core.begin().unwrap()).indexes {
+        assert_eq!(
+            index.index.len(),
+            ACCOUNTS as usize,
+            "entries of index {}",
+            index.def.name
+        );
+    }
 }
 
 #[test]
@@ -78,22 +104,13 @@ fn money_is_neither_made_nor_lost() {
         let writers: Vec<_> = (1..=4_u64)
             .map(|seed| {
                 let core = &core;
-                scope.spawn(move || {
-                    let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-                    let mut committed = 0;
-                    while committed < 1500 {
-                        match transfer(core, &mut numbers) {
-                            Ok(()) => committed += 1,
-                            Err(error) => assert!(error.is_retryable(), "{error}"),
-                        }
-                    }
-                })
+                scope.spawn(move || keep_on(seed, 1500, |numbers| transfer(core, numbers)))
             })
             .collect();
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Relaxed) {
-                    audit(&core);
+                    audit(&core, |_| ());
                 }
             });
         }
@@ -102,17 +119,11 @@ fn money_is_neither_made_nor_lost() {
         }
         done.store(true, Relaxed);
     });
-    audit(&core);
+    audit(&core, |_| ());
     core.collect_garbage();
     let mut tx = core.begin().unwrap();
     assert_eq!(all(&mut tx).len(), ACCOUNTS as usize);
-    for index in &t(&tx).indexes {
-        assert_eq!(
-            index.index.len(),
-            ACCOUNTS as usize,
-            "no entry is left over"
-        );
-    }
+    assert_no_entry_is_left_over(&core);
 }
 
 #[test]
@@ -143,13 +154,8 @@ fn money_is_safe_while_blocks_are_replaced() {
     const NOTE: &str = "a note that is too long to be in the row itself";
     let core = Core::new(Ledger::new(256 << 20), false).unwrap();
     let mut def = table_def("t", DataType::Integer);
-    def.columns.push(ColumnDef {
-        id: ColumnId(3),
-        name: "note".to_owned(),
-        data_type: DataType::Text,
-        not_null: false,
-        default: None,
-    });
+    def.columns
+        .push(ColumnDef::new(ColumnId(3), "note", DataType::Text));
     let mut tx = core.begin().unwrap();
     tx.begin_command();
     let id = tx.create_table(def).unwrap();
@@ -200,38 +206,16 @@ fn money_is_safe_while_blocks_are_replaced() {
         tx.commit().map(drop)
     };
     let audit = || {
-        let mut tx = core.begin().unwrap();
-        tx.begin_command();
-        let (mut count, mut sum) = (0, 0);
-        let view = tx.view();
-        view.for_each_row(&t(&tx), |_, row| {
-            count += 1;
-            sum += int(row.get(V));
+        audit(&core, |row| {
             assert_eq!(row.get(ColumnId(3)), ValueRef::Text(NOTE));
-            Ok::<(), ()>(())
-        })
-        .unwrap();
-        assert_eq!((count, sum), (ACCOUNTS, ACCOUNTS * BALANCE));
-        let again: i32 = (0..ACCOUNTS)
-            .map(|k| get(&mut tx, k).expect("an account"))
-            .sum();
-        assert_eq!(again, ACCOUNTS * BALANCE, "by the index");
+        });
     };
     let done = AtomicBool::new(false);
     let moved = thread::scope(|scope| {
         let writers: Vec<_> = (1..=3_u64)
             .map(|seed| {
                 let transfer = &transfer;
-                scope.spawn(move || {
-                    let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-                    let mut committed = 0;
-                    while committed < 1000 {
-                        match transfer(&mut numbers) {
-                            Ok(()) => committed += 1,
-                            Err(error) => assert!(error.is_retryable(), "{error}"),
-                        }
-                    }
-                })
+                scope.spawn(move || keep_on(seed, 1000, transfer))
             })
             .collect();
         scope.spawn(|| {
@@ -263,13 +247,7 @@ fn money_is_safe_while_blocks_are_replaced() {
     core.compact(None).unwrap();
     assert_eq!(core.collect_garbage(), 0);
     audit();
-    for index in &t(&core.begin().unwrap()).indexes {
-        assert_eq!(
-            index.index.len(),
-            ACCOUNTS as usize,
-            "no entry is left over"
-        );
-    }
+    assert_no_entry_is_left_over(&core);
 }
 
 #[test]
