@@ -39,7 +39,8 @@ pub(super) struct Heads {
 #[derive(Debug)]
 pub(super) struct Spare {
     pool: Arc<Pool>,
-    chunk: NonNull<Chunk>,
+    /// `None` once a block has it.
+    chunk: Option<NonNull<Chunk>>,
 }
 
 impl Spare {
@@ -51,17 +52,16 @@ impl Spare {
         };
         Ok(Self {
             pool: Arc::clone(pool),
-            chunk: memory.cast(),
+            chunk: Some(memory.cast()),
         })
     }
 }
 
 impl Drop for Spare {
     fn drop(&mut self) {
-        // SAFETY: it came from this pool with these bytes; what became part of a block was
-        // forgotten.
-        unsafe {
-            self.pool.free(Owner::Table, self.chunk.cast(), CHUNK_BYTES);
+        if let Some(chunk) = self.chunk {
+            // SAFETY: it came from this pool with these bytes, and no block has it.
+            unsafe { self.pool.free(Owner::Table, chunk.cast(), CHUNK_BYTES) }
         }
     }
 }
@@ -96,12 +96,12 @@ impl Heads {
     }
 
     /// Lends a chunk to a slot's range, unless it has one.
-    pub(super) fn add(&self, slot: Slot, spare: Spare) {
+    pub(super) fn add(&self, slot: Slot, mut spare: Spare) {
         let chunk = &self.chunks[usize::from(slot.0) / RANGE_SLOTS];
-        let exchanged =
-            chunk.compare_exchange(ptr::null_mut(), spare.chunk.as_ptr(), AcqRel, Acquire);
+        let lent = spare.chunk.map_or(ptr::null_mut(), NonNull::as_ptr);
+        let exchanged = chunk.compare_exchange(ptr::null_mut(), lent, AcqRel, Acquire);
         if exchanged.is_ok() {
-            std::mem::forget(spare);
+            spare.chunk = None;
         }
     }
 

@@ -280,6 +280,20 @@ fn a_block_that_is_changed_all_the_time_thaws() {
     assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
 }
 
+/// Who lends memory to a frozen block for its changed rows must not keep the pool for it: a
+/// database that was closed would keep all it ever had from the system.
+#[test]
+fn a_closed_database_gives_its_pool_back() {
+    let (core, _) = frozen();
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 3, 7).unwrap());
+    assert!(delete(&mut tx, 4).unwrap());
+    tx.commit().unwrap();
+    let pool = Arc::downgrade(core.pool());
+    drop(core);
+    assert_eq!(pool.strong_count(), 0);
+}
+
 #[test]
 fn a_frozen_block_whose_rows_all_die_goes() {
     let (core, rows) = frozen();
