@@ -3,6 +3,9 @@
 //! Each round begins with an empty table, loads it and goes on with it. Rows and keys are made
 //! beforehand. *Dependent* reads draw their key from the row read before, so that nothing of one
 //! can overlap the next. *One a transaction* begins and commits for every row.
+//!
+//! For a profiler, `--only N` does the N-th of the works on one thread and nothing else but what it
+//! needs.
 
 use crate::Result;
 use crate::options::Options;
@@ -54,6 +57,12 @@ const PAIRS: &[(&str, Work)] = &[
 struct Report(Vec<(String, Spread)>);
 
 impl Report {
+    fn print(&self) {
+        for (name, spread) in &self.0 {
+            println!("| {name} | {spread} |");
+        }
+    }
+
     fn add(&mut self, name: &str, figure: f64) {
         match self.0.iter_mut().find(|(found, _)| found == name) {
             Some((_, spread)) => spread.add(figure),
@@ -70,8 +79,24 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let rows = options.number("rows", 1_000_000) as usize;
     let rounds = options.number("rounds", 5);
     let age = options.number("age", AGE as u64) as usize;
+    let only = options.number("only", 0) as usize;
     let users: Vec<User> = (0..rows as i64).map(user).collect();
     let mut report = Report::default();
+    if let Some(at) = only.checked_sub(1).filter(|at| *at < WORKS.len()) {
+        let (name, work) = &WORKS[at];
+        let mut round = Round::new(&users, 0)?;
+        if at > 0 {
+            insert(&round, BATCH)?;
+        }
+        for _ in 0..rounds {
+            report.add(name, speed(|| work(&round))?);
+            if at == 0 {
+                round = Round::new(&users, 0)?;
+            }
+        }
+        report.print();
+        return Ok(());
+    }
     for seed in 0..rounds {
         let round = Round::new(&users, seed)?;
         for (name, work) in WORKS {
@@ -89,9 +114,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         pairs(&users, seed, &mut report)?;
     }
     println!("{rows} rows, {rounds} rounds, {BATCH} rows a transaction, million rows a second");
-    for (name, spread) in &report.0 {
-        println!("| {name} | {spread} |");
-    }
+    report.print();
     Ok(())
 }
 

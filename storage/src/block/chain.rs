@@ -134,6 +134,7 @@ impl Block {
     }
 
     /// The row as the viewpoint sees it, if it sees it.
+    #[inline]
     pub fn visible<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         if let Base::Hot(rows) = &self.base {
             let header = rows.header(slot);
@@ -143,6 +144,12 @@ impl Block {
                 return Some(self.row(rows.body(slot)));
             }
         }
+        self.visible_link(slot, viewpoint)
+    }
+
+    /// The same for any row.
+    #[inline(never)]
+    fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         let link = self
             .chain(slot, viewpoint.registration())
             .find(|link| viewpoint.sees(|| link.stamp()))?;

@@ -12,20 +12,19 @@ pub(super) const INLINE_BYTES: usize = 12;
 pub(super) struct View(pub(super) [u8; VIEW_BYTES]);
 
 impl View {
+    /// # Panics
+    /// When the string has more than [`INLINE_BYTES`] bytes.
+    #[inline]
     pub(super) fn inline(string: &[u8]) -> Self {
-        let mut view = [0; VIEW_BYTES];
-        view[..4].copy_from_slice(&(string.len() as u32).to_le_bytes());
-        view[4..4 + string.len()].copy_from_slice(string);
-        Self(view)
+        let view = string.len() as u128 | short(string) << 32;
+        Self(view.to_le_bytes())
     }
 
+    #[inline]
     pub(super) fn outside(string: &[u8], buffer: u32, offset: u32) -> Self {
-        let mut view = [0; VIEW_BYTES];
-        view[..4].copy_from_slice(&(string.len() as u32).to_le_bytes());
-        view[4..8].copy_from_slice(&string[..4]);
-        view[8..12].copy_from_slice(&buffer.to_le_bytes());
-        view[12..].copy_from_slice(&offset.to_le_bytes());
-        Self(view)
+        let prefix = short(&string[..4]) << 32;
+        let place = u128::from(buffer) << 64 | u128::from(offset) << 96;
+        Self((string.len() as u128 | prefix | place).to_le_bytes())
     }
 
     fn word(self, at: usize) -> u32 {
@@ -51,7 +50,26 @@ impl View {
     }
 }
 
+/// The bytes of a short string as an integer, the first one lowest; without a call to copy them.
+/// First and last parts may overlap: there, both say the same.
+#[inline]
+fn short(string: &[u8]) -> u128 {
+    let len = string.len();
+    assert!(len <= INLINE_BYTES, "short enough to be in its view");
+    if let (Some(first), Some(last)) = (string.first_chunk(), string.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (len - 8));
+    }
+    if let (Some(first), Some(last)) = (string.first_chunk(), string.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (len - 4));
+    }
+    let bytes = string.iter().rev();
+    bytes.fold(0, |word, byte| word << 8 | u128::from(*byte))
+}
+
 /// The bytes of a value that is text or bytea.
+#[inline]
 pub(super) fn string_of(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Text(text) => Some(text.as_bytes()),
@@ -64,31 +82,51 @@ pub(super) fn string_of(value: ValueRef<'_>) -> Option<&[u8]> {
 ///
 /// # Panics
 /// When the value is not of the column's type: the caller casts first.
+#[inline]
 pub(super) fn write_fixed(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
     use ValueRef as V;
-    let mut put = |bytes: &[u8]| target[..bytes.len()].copy_from_slice(bytes);
     match (data_type, value) {
-        (DataType::Boolean, V::Boolean(v)) => put(&[u8::from(v)]),
-        (DataType::SmallInt, V::SmallInt(v)) => put(&v.to_le_bytes()),
-        (DataType::Integer, V::Integer(v)) | (DataType::Date, V::Date(v)) => put(&v.to_le_bytes()),
+        (DataType::Integer, V::Integer(v)) | (DataType::Date, V::Date(v)) => {
+            put(target, v.to_le_bytes());
+        }
         (DataType::BigInt, V::BigInt(v))
         | (DataType::Time, V::Time(v))
         | (DataType::Timestamp, V::Timestamp(v))
-        | (DataType::TimestampTz, V::TimestampTz(v)) => put(&v.to_le_bytes()),
-        (DataType::Real, V::Real(v)) => put(&v.to_le_bytes()),
-        (DataType::Double, V::Double(v)) => put(&v.to_le_bytes()),
-        (DataType::Numeric(Some(m)), V::Numeric(v)) => put(&v.to_fixed(m.scale).to_le_bytes()),
-        (DataType::Numeric(None), V::Numeric(v)) => put(&v.to_bytes()),
-        (DataType::Interval, V::Interval(v)) => {
-            put(&v.months.to_le_bytes());
-            target[4..8].copy_from_slice(&v.days.to_le_bytes());
-            target[8..16].copy_from_slice(&v.micros.to_le_bytes());
+        | (DataType::TimestampTz, V::TimestampTz(v)) => put(target, v.to_le_bytes()),
+        (DataType::Double, V::Double(v)) => put(target, v.to_le_bytes()),
+        _ => write_other(target, data_type, value),
+    }
+}
+
+/// What is rarer; apart, so that the common costs a few instructions.
+#[inline(never)]
+fn write_other(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
+    use ValueRef as V;
+    match (data_type, value) {
+        (DataType::Boolean, V::Boolean(v)) => put(target, [u8::from(v)]),
+        (DataType::SmallInt, V::SmallInt(v)) => put(target, v.to_le_bytes()),
+        (DataType::Real, V::Real(v)) => put(target, v.to_le_bytes()),
+        (DataType::Numeric(Some(m)), V::Numeric(v)) => {
+            put(target, v.to_fixed(m.scale).to_le_bytes());
         }
-        (DataType::Uuid, V::Uuid(v)) => put(&v),
+        (DataType::Numeric(None), V::Numeric(v)) => put(target, v.to_bytes()),
+        (DataType::Interval, V::Interval(v)) => {
+            put(target, v.months.to_le_bytes());
+            put(&mut target[4..], v.days.to_le_bytes());
+            put(&mut target[8..], v.micros.to_le_bytes());
+        }
+        (DataType::Uuid, V::Uuid(v)) => put(target, v),
         (data_type, other) => panic!("a {data_type} column was given {other:?}"),
     }
 }
 
+/// Writes bytes to the beginning of `target`.
+#[inline]
+fn put<const N: usize>(target: &mut [u8], bytes: [u8; N]) {
+    target[..N].copy_from_slice(&bytes);
+}
+
+#[inline]
 fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut taken = [0; N];
     taken.copy_from_slice(&bytes[..N]);
@@ -96,6 +134,7 @@ fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 /// Reads what [`write_fixed`] wrote.
+#[inline]
 pub(super) fn read_fixed(bytes: &[u8], data_type: DataType) -> ValueRef<'static> {
     match data_type {
         DataType::Boolean => ValueRef::Boolean(bytes[0] != 0),

@@ -47,18 +47,21 @@ impl Rows {
         })
     }
 
+    #[inline]
     pub(super) fn start(&self, slot: Slot) -> NonNull<u8> {
         assert!(u32::from(slot.0) < self.capacity, "a slot of this block");
         // SAFETY: within the allocation of stride * capacity bytes.
         unsafe { self.memory.add(usize::from(slot.0) * self.stride) }
     }
 
+    #[inline]
     pub(super) fn header(&self, slot: Slot) -> &RowHeader {
         // SAFETY: every row starts with a header, zeroed memory is a valid one, strides keep it
         // aligned to 8, and it is atomics only.
         unsafe { self.start(slot).cast().as_ref() }
     }
 
+    #[inline]
     pub(super) fn body(&self, slot: Slot) -> &[u8] {
         // SAFETY: a row is this long. The caller was led to the base by the begin stamp and an
         // empty link under a registered snapshot, so nobody writes to it while it is borrowed.

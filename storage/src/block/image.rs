@@ -28,19 +28,21 @@ pub(super) fn write_base<'v>(
     values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
     must: bool,
 ) -> Result<bool> {
-    for field in layout.fields() {
-        set_null(layout, body, field, true);
-    }
+    layout.set_all_null(body);
     for (column, value) in values {
         let field = field_of(layout, column);
-        let Some(string) = long_string(field, value)? else {
+        let Some(string) = string_of(value) else {
             put(layout, body, field, value);
             continue;
         };
-        let Some(Place { chunk, offset }) = heap.place(string, must)? else {
-            return Ok(false);
+        let view = match check_string(field, value, string)? {
+            Length::Short => View::inline(string),
+            Length::Long => match heap.place(string, must)? {
+                Some(Place { chunk, offset }) => View::outside(string, chunk, offset),
+                None => return Ok(false),
+            },
         };
-        put_view(layout, body, field, View::outside(string, chunk, offset));
+        put_view(layout, body, field, view);
     }
     Ok(true)
 }
@@ -70,20 +72,22 @@ fn image_updated<'p>(
     for (column, value) in changes {
         own += long_string(field_of(layout, *column), *value)?.map_or(0, <[u8]>::len);
     }
-    let has_strings = old.bytes.len() > layout.body_bytes();
-    let kept = |field: &&Field| has_strings && keeps_own_string(layout, old, field, changes);
-    let kept_bytes = layout.fields().iter().filter(kept);
-    own += kept_bytes
-        .map(|field| old.string(field).len())
-        .sum::<usize>();
-
-    let mut version = NewVersion::with_image(pool, begin, layout.body_bytes() + own)?;
+    let body = &old.bytes[..layout.body_bytes()];
+    // Most rows have none.
+    let with_strings = match old.bytes.len() > body.len() {
+        true => layout.fields(),
+        false => &[],
+    };
+    let kept = |field: &&Field| keeps_own_string(layout, old, field, changes);
+    for field in with_strings.iter().filter(kept) {
+        own += old.string(field).len();
+    }
+    let mut version = NewVersion::with_copy(pool, begin, body, own)?;
     let mut new = NewImage::of(layout, &mut version);
-    new.body.copy_from_slice(&old.bytes[..layout.body_bytes()]);
     for (column, value) in changes {
         new.set(field_of(layout, *column), *value)?;
     }
-    for field in layout.fields().iter().filter(kept) {
+    for field in with_strings.iter().filter(kept) {
         new.set_string(field, old.string(field));
     }
     Ok(version)
@@ -184,16 +188,31 @@ pub(super) fn names_heap(row: &RowRef<'_>) -> bool {
     })
 }
 
+#[inline]
 fn field_of(layout: &Layout, column: ColumnId) -> &Field {
     layout
         .field(column)
         .expect("a table's columns are in the layout of its blocks")
 }
 
+#[inline]
 fn long_string<'v>(field: &Field, value: ValueRef<'v>) -> Result<Option<&'v [u8]>> {
     let Some(string) = string_of(value) else {
         return Ok(None);
     };
+    let length = check_string(field, value, string)?;
+    Ok(matches!(length, Length::Long).then_some(string))
+}
+
+/// Whether a string has room in its view.
+enum Length {
+    Short,
+    Long,
+}
+
+/// Refuses a string that is too long.
+#[inline]
+fn check_string(field: &Field, value: ValueRef<'_>, string: &[u8]) -> Result<Length> {
     let fits = match value {
         ValueRef::Text(_) => field.data_type.is_string(),
         _ => field.data_type == DataType::Bytea,
@@ -206,10 +225,14 @@ fn long_string<'v>(field: &Field, value: ValueRef<'v>) -> Result<Option<&'v [u8]
             limit: VALUE_BYTES_MAX as u64,
         });
     }
-    Ok((string.len() > INLINE_BYTES).then_some(string))
+    Ok(match string.len() > INLINE_BYTES {
+        true => Length::Long,
+        false => Length::Short,
+    })
 }
 
 /// Writes a value that needs no room beside the row.
+#[inline]
 fn put(layout: &Layout, body: &mut [u8], field: &Field, value: ValueRef<'_>) {
     if value.is_null() {
         set_null(layout, body, field, true);
@@ -221,11 +244,13 @@ fn put(layout: &Layout, body: &mut [u8], field: &Field, value: ValueRef<'_>) {
     }
 }
 
+#[inline]
 fn put_view(layout: &Layout, body: &mut [u8], field: &Field, view: View) {
     set_null(layout, body, field, false);
     body[field.offset..field.offset + VIEW_BYTES].copy_from_slice(&view.0);
 }
 
+#[inline]
 fn set_null(layout: &Layout, body: &mut [u8], field: &Field, null: bool) {
     let (byte, mask) = layout.null_bit(field);
     if null {

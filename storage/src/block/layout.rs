@@ -72,6 +72,7 @@ impl Layout {
         }
     }
 
+    #[inline]
     pub(super) fn field(&self, column: ColumnId) -> Option<&Field> {
         let at = *self.by_id.get(column.0 as usize)?;
         self.fields.get(usize::from(at))
@@ -87,8 +88,19 @@ impl Layout {
     }
 
     /// Byte and mask of a field's null bit.
+    #[inline]
     pub(super) fn null_bit(&self, field: &Field) -> (usize, u8) {
         (self.null_offset + field.null / 8, 1 << (field.null % 8))
+    }
+
+    /// Says in a row that all of its columns are NULL.
+    #[inline]
+    pub(super) fn set_all_null(&self, body: &mut [u8]) {
+        let mut left = self.fields.len();
+        for byte in &mut body[self.null_offset..self.body_bytes] {
+            *byte = if left < 8 { (1 << left) - 1 } else { u8::MAX };
+            left = left.saturating_sub(8);
+        }
     }
 
     /// Bytes from one row to the next.

@@ -4,7 +4,7 @@ use super::field::{View, read_fixed, string_of};
 use super::frozen::Frozen;
 use super::heap::{Heap, Place};
 use super::image::OWN_STRINGS;
-use super::layout::{Field, Layout, VIEW_BYTES};
+use super::layout::{Field, Layout, VIEW_BYTES, width};
 use crate::ids::ColumnId;
 use crate::value::{DataType, ValueRef};
 use std::cell::OnceCell;
@@ -88,6 +88,7 @@ fn fixed(value: ValueRef<'_>) -> ValueRef<'static> {
 }
 
 impl<'a> RowRef<'a> {
+    #[inline]
     pub(super) fn image(layout: &'a Layout, bytes: &'a [u8], heap: Option<&'a Heap>) -> Self {
         let source = Source::Image(Image { bytes, heap });
         Self { layout, source }
@@ -103,6 +104,7 @@ impl<'a> RowRef<'a> {
     }
 
     /// The row as bytes, unless it is frozen.
+    #[inline]
     pub(super) fn as_image(&self) -> Option<Image<'a>> {
         match self.source {
             Source::Image(image) => Some(image),
@@ -121,6 +123,7 @@ impl<'a> RowRef<'a> {
     }
 
     /// The value of a column; NULL for one that the row was written without.
+    #[inline]
     pub fn get(&self, column: ColumnId) -> ValueRef<'_> {
         match self.layout.field(column) {
             Some(field) => self.read(field),
@@ -128,6 +131,19 @@ impl<'a> RowRef<'a> {
         }
     }
 
+    /// Whether both rows certainly have one value in a column, found without decoding it.
+    #[inline]
+    pub(crate) fn has_same_bytes(&self, other: &RowRef<'_>, column: ColumnId) -> bool {
+        match (&self.source, &other.source, self.layout.field(column)) {
+            (Source::Image(one), Source::Image(two), Some(field)) => {
+                std::ptr::eq(self.layout, other.layout)
+                    && one.has_same_bytes(two, self.layout, field)
+            }
+            _ => false,
+        }
+    }
+
+    #[inline]
     pub(super) fn read(&self, field: &Field) -> ValueRef<'_> {
         match &self.source {
             Source::Image(image) => image.read(self.layout, field),
@@ -141,6 +157,35 @@ impl<'a> RowRef<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// Whether two rows of one layout certainly have one value.
+    #[inline]
+    fn has_same_bytes(&self, other: &Image<'_>, layout: &Layout, field: &Field) -> bool {
+        if self.is_null(layout, field) || other.is_null(layout, field) {
+            return false;
+        }
+        let (one, two) = (&self.bytes[field.offset..], &other.bytes[field.offset..]);
+        match width(field.data_type) {
+            4 => one.first_chunk::<4>() == two.first_chunk(),
+            8 => one.first_chunk::<8>() == two.first_chunk(),
+            VIEW_BYTES if one.first_chunk::<VIEW_BYTES>() == two.first_chunk() => {
+                let view = self.view(field);
+                let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
+                !is_string
+                    || view.is_inline()
+                    || view.buffer() != OWN_STRINGS && self.shares_heap(other)
+            }
+            _ => false,
+        }
+    }
+
+    fn shares_heap(&self, other: &Image<'_>) -> bool {
+        match (self.heap, other.heap) {
+            (Some(one), Some(two)) => std::ptr::eq(one, two),
+            _ => false,
+        }
+    }
+
+    #[inline]
     pub(super) fn read(&self, layout: &Layout, field: &Field) -> ValueRef<'a> {
         if self.is_null(layout, field) {
             return ValueRef::Null;
@@ -155,6 +200,7 @@ impl<'a> Image<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn is_null(&self, layout: &Layout, field: &Field) -> bool {
         let (byte, mask) = layout.null_bit(field);
         self.bytes[byte] & mask != 0

@@ -120,6 +120,7 @@ impl Block {
     }
 
     /// Slots that were claimed so far.
+    #[inline]
     pub fn claimed(&self) -> usize {
         // Acquire: with a slot comes the count that says it is unsettled.
         self.next.load(Acquire) as usize
@@ -175,6 +176,7 @@ impl Block {
         }
     }
 
+    #[inline]
     pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Head<'a> {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.load(proof),
@@ -207,6 +209,7 @@ impl Block {
         self.any_head(slot).expect("a changed row has a head")
     }
 
+    #[inline]
     pub(super) fn row<'a>(&'a self, image: &'a [u8]) -> RowRef<'a> {
         RowRef::image(&self.layout, image, self.heap.get().map(Arc::as_ref))
     }

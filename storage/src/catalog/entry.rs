@@ -6,7 +6,8 @@ use crate::block::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
 use crate::index::{
-    Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_key, is_key_of_word,
+    Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
+    is_key_of_word,
 };
 use crate::mvcc::Viewpoint;
 use crate::pool::{Ledger, Owner, Pool, Reservation};
@@ -174,6 +175,27 @@ impl IndexEntry {
         has_null
     }
 
+    /// Appends the key of a row of these values, one for each of the table's columns; says whether
+    /// there is a NULL in it.
+    pub fn encode_new(
+        &self,
+        out: &mut impl KeyBuffer,
+        table: &TableDef,
+        row: &[ValueRef<'_>],
+    ) -> bool {
+        let mut has_null = false;
+        for (key, order) in self.def.columns.iter().zip(&self.columns) {
+            let at = table
+                .columns
+                .iter()
+                .position(|column| column.id == key.column);
+            let value = at.map_or(ValueRef::Null, |at| row[at]);
+            has_null |= value.is_null();
+            encode_column(out, *order, value);
+        }
+        has_null
+    }
+
     /// Whether a row's key is exactly this one, given as values without NULL.
     pub fn matches(&self, row: &RowRef<'_>, key: &[ValueRef<'_>]) -> bool {
         let columns = self.def.columns.iter().zip(key);
@@ -185,7 +207,8 @@ impl IndexEntry {
     /// Whether two rows have one key, found without writing it.
     pub fn is_same_key(&self, one: &RowRef<'_>, other: &RowRef<'_>) -> bool {
         let mut columns = self.def.columns.iter().map(|key| key.column);
-        columns.all(|column| one.get(column) == other.get(column))
+        columns
+            .all(|column| one.has_same_bytes(other, column) || one.get(column) == other.get(column))
     }
 
     /// Whether a row's key is exactly these bytes.

@@ -2,7 +2,15 @@
 //!
 //! A unique check reads the entries of a key, looks at the rows, and adds its own entry; a removal
 //! looks at all versions of a row before it takes the entry away. Between looking and acting
-//! nobody else may act on the same key. A latch stands for many keys (a stripe), so a holder takes
+//! nobody else may act on the same key.
+//!
+//! A row that is new needs no latch. There is nobody who could remove its entry, or add it: the row
+//! has no other state. And its unique check is done where its entry is the first one of the key,
+//! which the index finds and does in one step ([`super::Index::insert_new`]); else it takes the
+//! latch, and does as others do. Those look for other entries in the same way: while an entry of
+//! the key is there, which under the latch stays there, nobody adds one without the latch.
+//!
+//! A latch stands for many keys (a stripe), so a holder takes
 //! no second one: two holders could wait for each other.
 
 use crate::sync::{Mutex, MutexGuard};

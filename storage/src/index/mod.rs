@@ -5,7 +5,8 @@
 //! snapshot may still want, so one row may stand under several keys, and several rows under one
 //! key of a unique index. Whoever reads an entry looks at the row and accepts the entry only if the
 //! version it sees has exactly that key; whoever adds or removes one holds the key's latch
-//! ([`KeyLatches`]).
+//! ([`KeyLatches`]), except for who adds the first of a key ([`Index::insert_new`]) or the first of
+//! a row.
 //!
 //! - [`OrderedIndex`]: points, ranges, order. An adaptive radix tree whose readers write nothing
 //!   and wait for nobody but a writer at the very node.
@@ -40,7 +41,7 @@ pub(crate) use hash::tests::with_identity_bits;
 pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use hash::{HashIndex, ROWS_MAX};
-pub use key::{Key, KeyBuffer, KeyColumn, encode_key, is_key_of_word, prefix_end};
+pub use key::{Key, KeyBuffer, KeyColumn, encode_column, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
 pub use tree::OrderedIndex;
 
@@ -77,6 +78,16 @@ impl Index {
         match self {
             Self::Ordered(index) => index.insert(key, row),
             Self::Hash(index) => index.insert(key, row),
+        }
+    }
+
+    /// Adds the entry if none has this key, or one that the index takes for the same, and says
+    /// whether it did: nobody adds an entry of the key in between. Fails as [`Self::insert`] does.
+    pub fn insert_new(&self, key: &[u8], row: RowId) -> Result<bool> {
+        check_key(key)?;
+        match self {
+            Self::Ordered(index) => index.insert_new(key, row),
+            Self::Hash(index) => index.insert_new(key, row),
         }
     }
 

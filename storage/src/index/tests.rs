@@ -49,6 +49,7 @@ fn key(n: u32) -> Vec<u8> {
 #[derive(Clone, Debug)]
 enum Step {
     Insert(u32, u64),
+    InsertNew(u32, u64),
     Remove(u32, u64),
 }
 
@@ -56,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let pair = || (0..60_u32, 0..6_u64);
     let step = prop_oneof![
         3 => pair().prop_map(|(k, r)| Step::Insert(k, r)),
+        1 => pair().prop_map(|(k, r)| Step::InsertNew(k, r)),
         2 => pair().prop_map(|(k, r)| Step::Remove(k, r)),
     ];
     prop::collection::vec(step, 0..300)
@@ -84,6 +86,13 @@ proptest! {
                     Step::Insert(k, r) => {
                         index.insert(&key(k), RowId(r)).unwrap();
                         model.insert((key(k), RowId(r)));
+                    }
+                    Step::InsertNew(k, r) => {
+                        let is_new = model.iter().all(|(other, _)| *other != key(k));
+                        prop_assert_eq!(index.insert_new(&key(k), RowId(r)).unwrap(), is_new);
+                        if is_new {
+                            model.insert((key(k), RowId(r)));
+                        }
                     }
                     Step::Remove(k, r) => {
                         let was = model.remove(&(key(k), RowId(r)));
@@ -176,6 +185,10 @@ fn a_key_may_have_any_number_of_rows() {
     for (_, index) in both() {
         for row in (0..20_000).rev() {
             index.insert(b"true", RowId(row)).unwrap();
+            if row % 37 == 0 {
+                let beside = RowId((row * 7919) % 60_000 + 20_000);
+                assert!(!index.insert_new(b"true", beside).unwrap());
+            }
         }
         assert_eq!(rows_of(&index, b"true").len(), 20_000);
         assert!(rows_of(&index, b"true").is_sorted());
@@ -305,6 +318,25 @@ fn threads_read_and_write_at_once() {
         });
         assert_eq!(index.len(), KEYS as usize / 5);
         assert!(charged(&ledger) > 0);
+    }
+}
+
+#[test]
+fn of_many_who_add_a_new_key_one_does() {
+    const KEYS: u32 = 5000;
+    for (_, index) in both() {
+        let added: usize = std::thread::scope(|scope| {
+            let add = |row| {
+                let index = &index;
+                move || {
+                    let new = |k: &u32| index.insert_new(&key(*k), RowId(row)).unwrap();
+                    (0..KEYS).filter(new).count()
+                }
+            };
+            let threads = [1, 2, 3, 4].map(|row| scope.spawn(add(row)));
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        });
+        assert_eq!((added, index.len()), (KEYS as usize, KEYS as usize));
     }
 }
 

@@ -20,6 +20,7 @@ impl<T> Default for Protected<T> {
 
 impl<T> Protected<T> {
     /// What it points to.
+    #[inline]
     pub fn get<'a>(&'a self, _proof: &'a Registration) -> Option<&'a T> {
         // SAFETY: the pointer came from `Arc::into_raw`, and its count is given up only through
         // the retire queue, which waits until every snapshot registered at the time of `take` is

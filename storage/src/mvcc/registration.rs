@@ -37,6 +37,7 @@ impl Registration {
     }
 
     /// The registered snapshot.
+    #[inline]
     pub fn snapshot(&self) -> Timestamp {
         self.snapshot
     }

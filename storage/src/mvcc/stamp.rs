@@ -65,6 +65,13 @@ impl Stamp {
         Self(MARKER | u64::from(owner.0) << SLOT_SHIFT | command)
     }
 
+    /// Whether it says *committed*, at or before that time.
+    #[inline]
+    pub fn is_committed_by(self, latest: Timestamp) -> bool {
+        // Never is 0, and markers are above all timestamps.
+        self.0.wrapping_sub(1) < latest.0.min(MARKER - 1)
+    }
+
     /// What it says.
     pub fn kind(self) -> StampKind {
         if self.0 & ABORTED != 0 {
@@ -107,6 +114,10 @@ mod tests {
         for (stamp, kind) in kinds {
             assert_eq!(stamp.kind(), kind);
             assert!(stamp.0 < 1 << 62, "two bits stay free for a head's tag");
+            for latest in [0, 6, 7, 8, MARKER - 1, u64::MAX] {
+                let is_by = matches!(kind, StampKind::Committed(at) if at.0 <= latest);
+                assert_eq!(stamp.is_committed_by(Timestamp(latest)), is_by);
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ pub struct StampWord(AtomicU64);
 
 impl StampWord {
     /// What it says now.
+    #[inline]
     pub fn load(&self) -> Stamp {
         // Acquire: what was written before the stamp is readable after it.
         Stamp(self.0.load(Acquire))
@@ -98,6 +99,7 @@ impl Version {
     }
 
     /// The row's image; `None` if this version says that the row was deleted.
+    #[inline]
     pub fn image(&self) -> Option<&[u8]> {
         if self.tombstone != 0 {
             return None;
@@ -143,6 +145,20 @@ impl<'p> NewVersion<'p> {
         Ok(Self::fill(pool, memory, begin, bytes, 0))
     }
 
+    /// A version whose image is a copy of `body`, and after it `more` bytes of zero.
+    pub fn with_copy(pool: &'p Pool, begin: Stamp, body: &[u8], more: usize) -> Result<Self> {
+        let bytes = Self::total(body.len() + more)?;
+        let memory = pool.allocate_unwritten(Owner::Version, bytes as usize)?;
+        // SAFETY: the memory is ours alone, and as long as header, body and the rest; all of it is
+        // written here and in `fill`, before anybody makes a reference to it.
+        unsafe {
+            let image = memory.as_ptr().add(HEADER_BYTES);
+            ptr::copy_nonoverlapping(body.as_ptr(), image, body.len());
+            ptr::write_bytes(image.add(body.len()), 0, more);
+        }
+        Ok(Self::fill(pool, memory, begin, bytes, 0))
+    }
+
     /// A version that says that the row was deleted. It may take from the emergency reserve, so
     /// that a full database can be emptied.
     pub fn tombstone(pool: &'p Pool, begin: Stamp) -> Result<Self> {
@@ -176,11 +192,7 @@ impl<'p> NewVersion<'p> {
     /// The same as `version`, which is committed, and whose link only the caller changes.
     fn copy_of(pool: &'p Pool, version: &Version) -> Result<Self> {
         let mut copy = match version.image() {
-            Some(image) => {
-                let mut copy = Self::with_image(pool, version.begin.load(), image.len())?;
-                copy.image_mut().copy_from_slice(image);
-                copy
-            }
+            Some(image) => Self::with_copy(pool, version.begin.load(), image, 0)?,
             None => Self::tombstone(pool, version.begin.load())?,
         };
         // SAFETY: the record is ours alone.
@@ -191,7 +203,7 @@ impl<'p> NewVersion<'p> {
 
     /// The image, to be filled.
     pub fn image_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the record is ours alone, zeroed by the pool, and `bytes` long.
+        // SAFETY: the record is ours alone, written in all of its length, which is `bytes`.
         unsafe {
             let length = self.version.as_ref().bytes as usize - HEADER_BYTES;
             slice::from_raw_parts_mut(self.version.as_ptr().add(1).cast(), length)
@@ -251,6 +263,7 @@ impl HeadWord {
     }
 
     /// Whether nothing is above the base row. What was written to the base before is readable.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.load(Acquire) == 0
     }
@@ -261,6 +274,7 @@ impl HeadWord {
     }
 
     /// Follows the word.
+    #[inline]
     pub fn load<'a>(&'a self, _proof: &'a Registration) -> Head<'a> {
         let word = self.0.load(Acquire);
         match word & TAG_MASK {

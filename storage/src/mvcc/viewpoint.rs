@@ -34,6 +34,7 @@ impl<'r> Viewpoint<'r> {
     }
 
     /// The registration whose borrow protects what is read.
+    #[inline]
     pub fn registration(&self) -> &'r Registration {
         self.registration
     }
@@ -69,8 +70,11 @@ impl<'r> Viewpoint<'r> {
     }
 
     /// Whether the command sees what has that stamp.
+    #[inline]
     pub fn sees(&self, read: impl Fn() -> Stamp) -> bool {
-        self.sees_resolved(self.resolve(read))
+        // Mostly it was committed long ago, and there is nobody to be asked.
+        read().is_committed_by(self.registration.snapshot())
+            || self.sees_resolved(self.resolve(read))
     }
 
     /// Whether the command sees what resolved so.

@@ -5,7 +5,7 @@
 //! | up to 2 KiB | a slot that the thread keeps (`cache.rs`), else a batch of them from the class | none, else as below |
 //! | up to 64 KiB | a slot of its class (`class.rs`), in a slab (`slab.rs`) | the class's |
 //! | up to 2 MiB | a run of slabs in an extent (`extent.rs`) | the extents' |
-//! | more | a *span*: memory of its own from the system (`system.rs`) | none |
+//! | more | a *span*: memory of its own from the system (`span.rs`) | none |
 //!
 //! Every byte taken from the system is reserved in the ledger before it is taken: extents under
 //! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner
@@ -24,23 +24,22 @@
 //! - A class lists exactly those of its slabs that have room, are not empty and not closed.
 //! - When everything is freed and the caches are shed, nothing is held: no extent, no reservation.
 
-use super::cache::{self, CACHED_CLASSES, Counts, Entered, Line, SlotList, ThreadCache, batch_of};
+use super::cache::{
+    self, CACHED_BYTES_MAX, CACHED_CLASSES, Counts, Entered, Line, SlotList, ThreadCache, batch_of,
+};
 use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
 use super::extent::{EXTENT_BYTES, Extents, Memory, Place, is_evacuating, slab_of};
 use super::ledger::{Ledger, Owner, Reservation};
 use super::map::ExtentMap;
 use super::slab::{SLAB_BYTES, SlabList};
+use super::span::{SPAN_UNIT, Spans};
 use super::stats::LargeStats;
-use super::system::Mapping;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
-
-/// Spans are multiples of this: pages of all systems are not larger.
-const SPAN_UNIT: usize = 64 << 10;
 
 /// How a pool works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -92,15 +91,6 @@ pub(super) struct ClassState {
     pub(super) counts: Counts,
 }
 
-/// Counters of spans, and what else is written to often, apart from what is only read.
-#[repr(align(128))]
-#[derive(Default)]
-pub(super) struct Spans {
-    pub(super) count: AtomicU64,
-    pub(super) asked: AtomicU64,
-    pub(super) bytes: AtomicU64,
-}
-
 /// What the latch over the extents guards.
 #[repr(align(128))]
 pub(super) struct Space(pub(super) Mutex<SpaceState>);
@@ -113,7 +103,7 @@ pub(super) struct SpaceState {
 
 /// The allocator.
 pub struct Pool {
-    ledger: Arc<Ledger>,
+    pub(super) ledger: Arc<Ledger>,
     options: PoolOptions,
     itself: Weak<Self>,
     pub(super) map: ExtentMap,
@@ -175,6 +165,16 @@ impl Pool {
         self.allocate_zeroed(owner, bytes, false)
     }
 
+    /// Like [`Self::allocate`], but what was there before is still there: for who writes all of it
+    /// before anybody reads.
+    #[inline]
+    pub fn allocate_unwritten(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
+        match self.cached_slot(owner, bytes) {
+            Some(slot) => Ok(slot),
+            None => self.allocate_within(owner, bytes, false).map(|(at, _)| at),
+        }
+    }
+
     /// Like [`Self::allocate`], but may dip into the emergency reserve of the ledger.
     pub fn allocate_emergency(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
         self.allocate_zeroed(owner, bytes, true)
@@ -224,17 +224,9 @@ impl Pool {
     }
 
     fn allocate_zeroed(&self, owner: Owner, bytes: usize, emergency: bool) -> Result<NonNull<u8>> {
-        let attempt = || match Kind::of(bytes) {
-            Kind::Slot => self.allocate_slot(owner, bytes, emergency),
-            Kind::Run => self.allocate_run(owner, bytes, emergency),
-            Kind::Span => self.allocate_span(owner, bytes, emergency),
-        };
-        let (pointer, is_zero) = match attempt() {
-            Err(Error::OutOfMemory { .. }) => {
-                self.regain();
-                attempt()?
-            }
-            other => other?,
+        let (pointer, is_zero) = match self.cached_slot(owner, bytes) {
+            Some(slot) => (slot, false),
+            None => self.allocate_within(owner, bytes, emergency)?,
         };
         if !is_zero {
             // SAFETY: the memory is at least that large and ours alone now. It is cleared outside
@@ -242,6 +234,44 @@ impl Pool {
             unsafe { pointer.write_bytes(0, bytes) };
         }
         Ok(pointer)
+    }
+
+    /// The memory, and whether it is zeroed.
+    #[cold]
+    fn allocate_within(
+        &self,
+        owner: Owner,
+        bytes: usize,
+        emergency: bool,
+    ) -> Result<(NonNull<u8>, bool)> {
+        let attempt = || match Kind::of(bytes) {
+            Kind::Slot => self.allocate_slot(owner, bytes, emergency),
+            Kind::Run => self.allocate_run(owner, bytes, emergency),
+            Kind::Span => self.allocate_span(owner, bytes, emergency),
+        };
+        match attempt() {
+            Err(Error::OutOfMemory { .. }) => {
+                self.regain();
+                attempt()
+            }
+            other => other,
+        }
+    }
+
+    /// A slot that the thread has at hand: the way of most requests.
+    #[inline]
+    fn cached_slot(&self, owner: Owner, bytes: usize) -> Option<NonNull<u8>> {
+        if bytes > CACHED_BYTES_MAX {
+            return None;
+        }
+        let class = class_of(bytes);
+        let mut entered = cache::of_this_thread(self)?;
+        let line = entered.line(class);
+        let slot = line.pop()?;
+        line.counts.hits += 1;
+        line.counts.asked += bytes as i64;
+        entered.note(owner, slot_bytes(class) as i64);
+        Some(slot)
     }
 
     /// Takes back all memory that is free and out of reach.
@@ -265,16 +295,8 @@ impl Pool {
             && let Some(mut entered) = cache::of_this_thread(self)
         {
             let line = entered.line(class);
-            let slot = match line.pop() {
-                Some(slot) => {
-                    line.counts.hits += 1;
-                    slot
-                }
-                None => {
-                    line.counts.misses += 1;
-                    self.refill(class, line, emergency)?
-                }
-            };
+            line.counts.misses += 1;
+            let slot = self.refill(class, line, emergency)?;
             line.counts.asked += bytes as i64;
             entered.note(owner, slot_bytes);
             return Ok((slot, false));
@@ -286,8 +308,11 @@ impl Pool {
         Ok((slot.expect("a slot was taken"), false))
     }
 
-    #[cold]
+    /// Fills what the thread keeps, unless there is some by now, and takes one of it.
     fn refill(&self, class: usize, line: &mut Line, emergency: bool) -> Result<NonNull<u8>> {
+        if let Some(slot) = line.pop() {
+            return Ok(slot);
+        }
         self.take_slots(class, batch_of(class), emergency, |slot| {
             // SAFETY: the slot was just taken for this line. It has none, so nothing is too much.
             let surplus = unsafe { line.push(class, slot) };
@@ -391,7 +416,7 @@ impl Pool {
         memory
     }
 
-    fn reserve(&self, owner: Owner, bytes: u64, emergency: bool) -> Result<Reservation> {
+    pub(super) fn reserve(&self, owner: Owner, bytes: u64, emergency: bool) -> Result<Reservation> {
         match emergency {
             true => self.ledger.reserve_emergency(owner, bytes),
             false => self.ledger.reserve(owner, bytes),
@@ -494,46 +519,6 @@ impl Pool {
         runs.bytes = runs.bytes.wrapping_add_signed(sign * taken as i64);
     }
 
-    fn allocate_span(
-        &self,
-        owner: Owner,
-        bytes: usize,
-        emergency: bool,
-    ) -> Result<(NonNull<u8>, bool)> {
-        let taken = bytes.checked_next_multiple_of(SPAN_UNIT);
-        let taken = taken.filter(|taken| isize::try_from(*taken).is_ok());
-        let taken = taken.ok_or(Error::LimitExceeded {
-            what: "allocation",
-            found: bytes as u64,
-            limit: isize::MAX as u64,
-        })?;
-        let reservation = self.reserve(owner, taken as u64, emergency)?;
-        let mapping = Mapping::new(taken, SPAN_UNIT)
-            .ok_or_else(|| system_refused(&self.ledger, taken as u64))?;
-        mapping.advise_huge();
-        let start = mapping.start();
-        // The bytes stay mapped and reserved until `free_span`; nobody has to carry the proof.
-        mapping.keep();
-        reservation.keep();
-        self.spans.count.fetch_add(1, Relaxed);
-        self.spans.asked.fetch_add(bytes as u64, Relaxed);
-        self.spans.bytes.fetch_add(taken as u64, Relaxed);
-        Ok((start, true))
-    }
-
-    /// # Safety
-    /// As for [`Self::free`], for a span.
-    unsafe fn free_span(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
-        let taken = rounded_bytes(bytes);
-        // SAFETY: `allocate_span` kept a mapping of these bytes there, and by contract it is freed
-        // once and nobody uses it.
-        drop(unsafe { Mapping::kept(pointer, taken, SPAN_UNIT) });
-        self.ledger.give(owner, taken as u64);
-        self.spans.count.fetch_sub(1, Relaxed);
-        self.spans.asked.fetch_sub(bytes as u64, Relaxed);
-        self.spans.bytes.fetch_sub(taken as u64, Relaxed);
-    }
-
     fn empty(&self, entered: &mut Entered<'_>) {
         for class in 0..CACHED_CLASSES {
             for slots in entered.line(class).take() {
@@ -584,7 +569,7 @@ impl Drop for Pool {
 }
 
 /// The budget allowed it but the system did not.
-fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
+pub(super) fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
     ledger.refusal("the system allocator", wanted, 0)
 }
 

@@ -36,8 +36,10 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 
+/// Requests of more bytes are not served from a cache.
+pub(super) const CACHED_BYTES_MAX: usize = 2 << 10;
 /// Classes below this one are cached.
-pub(super) const CACHED_CLASSES: usize = class_of(2 << 10) + 1;
+pub(super) const CACHED_CLASSES: usize = class_of(CACHED_BYTES_MAX) + 1;
 const _: () = assert!(CACHED_CLASSES <= CLASSES);
 
 /// Slots that come and go together.

@@ -22,6 +22,7 @@ mod ledger;
 mod map;
 mod pressure;
 mod slab;
+mod span;
 mod stats;
 mod system;
 mod tally;

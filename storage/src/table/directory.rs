@@ -28,6 +28,7 @@ pub(super) struct Directory {
 }
 
 /// Segment and place in it.
+#[inline]
 fn locate(number: BlockNo) -> (usize, usize) {
     let group = number.0 / FIRST_SEGMENT + 1;
     let segment = group.ilog2();
@@ -37,6 +38,7 @@ fn locate(number: BlockNo) -> (usize, usize) {
 
 impl Directory {
     /// The entry of a block that may have come before.
+    #[inline]
     pub(super) fn get(&self, number: BlockNo) -> Option<&Protected<Block>> {
         let (segment, at) = locate(number);
         self.segments.get(segment)?.get()?.get(at)

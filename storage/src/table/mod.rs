@@ -114,17 +114,20 @@ impl Table {
         self.last_commit.store(timestamp.0, Release);
     }
 
+    #[inline]
     fn block<'a>(&'a self, row: RowId, proof: &'a Registration) -> Option<&'a Block> {
         let block = self.directory.get(row.block())?.get(proof)?;
         (usize::from(row.slot().0) < block.claimed()).then_some(block)
     }
 
     /// The block that holds a row, and its slot there; `None` if the row is long gone.
+    #[inline]
     pub fn place<'a>(&'a self, row: RowId, proof: &'a Registration) -> Option<(&'a Block, Slot)> {
         Some((self.block(row, proof)?, row.slot()))
     }
 
     /// The row as the viewpoint sees it.
+    #[inline]
     pub fn visible<'a>(&'a self, row: RowId, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         self.block(row, viewpoint.registration())?
             .visible(row.slot(), viewpoint)

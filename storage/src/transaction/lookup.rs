@@ -89,13 +89,16 @@ fn find<T>(
     key: &[ValueRef<'_>],
     read: impl FnOnce(RowId, &RowRef<'_>) -> T,
 ) -> Option<T> {
-    let found = find_candidate(index, key, |id| {
-        row_with_key(viewpoint, table, index, key, id).map(|row| (id, row))
-    });
-    found.map(|(id, row)| read(id, &row))
+    let mut read = Some(read);
+    // Read where it is found: to carry the row out costs more than to read a column.
+    find_candidate(index, key, |id| {
+        let row = row_with_key(viewpoint, table, index, key, id)?;
+        read.take().map(|read| read(id, &row))
+    })
 }
 
 /// The row as the viewpoint sees it, if it sees it with this key.
+#[inline]
 fn row_with_key<'a>(
     viewpoint: &Viewpoint<'a>,
     table: &'a TableEntry,

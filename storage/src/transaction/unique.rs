@@ -8,9 +8,10 @@
 //! ```
 //!
 //! A rival that deleted the key may roll back, or has freed it after the snapshot: both ways this
-//! transaction must not decide on what it sees. The caller holds the key's latch; rivals add their
-//! entries under it before they return from their write, so of two concurrent inserts of one key
-//! the second finds the first's entry.
+//! transaction must not decide on what it sees. It is done only where the index has an entry of the
+//! key: adding the first one and finding that it is the first are one step. So of two concurrent
+//! inserts of one key the second finds the first's entry. Who finds one holds the key's latch, so
+//! that none of the entries goes before its own has come.
 
 use super::{RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};

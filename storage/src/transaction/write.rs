@@ -57,14 +57,14 @@ impl Transaction {
         let logged = || row_bytes_max(values.iter().copied());
         let number = self.enter(table, false, logged)?;
         let columns = table.def.columns.iter().map(|column| column.id);
-        let values = columns.zip(values.iter().copied());
-        let row = table.rows.insert(values, self.marker())?;
+        let columns = columns.zip(values.iter().copied());
+        let row = table.rows.insert(columns, self.marker())?;
         self.set.push(Write {
             row,
             table: number,
             kind: WriteKind::Insert,
         });
-        match self.add_keys(table, row, None) {
+        match self.add_new_keys(table, row, values) {
             Ok(()) => Ok(row),
             Err(failure) => self.undo_last(failure),
         }
@@ -94,7 +94,7 @@ impl Transaction {
             table: number,
             kind: WriteKind::Update(columns),
         });
-        match self.add_keys(table, row, Some(changes)) {
+        match self.add_changed_keys(table, row, changes) {
             Ok(()) => Ok(true),
             Err(failure) => self.undo_last(failure),
         }
@@ -127,35 +127,69 @@ impl Transaction {
         }
     }
 
-    /// Adds the entries that the newest state of a row needs: in all indexes for a new row, else in
-    /// those whose key `changes` changed.
-    fn add_keys(
+    /// Adds the entries of a new row. It needs no latch, except where its key is not the first of
+    /// its kind ([`KeyLatches`](crate::index::KeyLatches)).
+    fn add_new_keys(&self, table: &TableEntry, row: RowId, values: &[ValueRef<'_>]) -> Result<()> {
+        for index in &table.indexes {
+            let mut key = Key::new();
+            let has_null = index.encode_new(&mut key, &table.def, values);
+            if !index.def.unique || has_null {
+                index.index.insert(&key, row)?;
+            } else if !index.index.insert_new(&key, row)? {
+                let _latch = index.latch(&key);
+                self.add_unique(table, index, &key, row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the entries that the newest state of a row needs in those indexes whose key `changes`
+    /// changed.
+    fn add_changed_keys(
         &self,
         table: &TableEntry,
-        id: RowId,
-        changes: Option<&[(ColumnId, ValueRef<'_>)]>,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<()> {
         let concerned = |index: &&Arc<IndexEntry>| {
-            changes.is_none_or(|changes| changes.iter().any(|(column, _)| index.covers(*column)))
+            let mut columns = changes.iter().map(|(column, _)| *column);
+            columns.any(|column| index.covers(column))
         };
         let mut indexes = table.indexes.iter().filter(concerned).peekable();
         if indexes.peek().is_none() {
             return Ok(());
         }
-        let (new, old) = self.newest_two(table, id);
+        let (new, old) = self.newest_two(table, row);
         for index in indexes {
-            if changes.is_some() && old.as_ref().is_some_and(|old| index.is_same_key(old, &new)) {
+            if old.as_ref().is_some_and(|old| index.is_same_key(old, &new)) {
                 continue;
             }
             let mut key = Key::new();
             let has_null = index.encode_row(&mut key, &new);
             let _latch = index.latch(&key);
             if index.def.unique && !has_null {
-                self.check_unique(table, index, &key, id)?;
+                self.add_unique(table, index, &key, row)?;
+            } else {
+                index.index.insert(&key, row)?;
             }
-            index.index.insert(&key, id)?;
         }
         Ok(())
+    }
+
+    /// Adds an entry to a unique index, unless another row has the key, or may come to have it. The
+    /// caller holds the key's latch.
+    fn add_unique(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[u8],
+        row: RowId,
+    ) -> Result<()> {
+        if index.index.insert_new(key, row)? {
+            return Ok(());
+        }
+        self.check_unique(table, index, key, row)?;
+        index.index.insert(key, row)
     }
 
     /// The state that this transaction just made, and the one before it.

@@ -119,6 +119,7 @@ impl ValueRef<'_> {
     }
 
     /// Whether this is NULL.
+    #[inline]
     pub fn is_null(self) -> bool {
         matches!(self, Self::Null)
     }
@@ -166,7 +167,13 @@ impl PartialEq for Value {
 }
 
 impl PartialEq for ValueRef<'_> {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.compare(*other) == Some(Ordering::Equal)
+        match (self, other) {
+            // What keys mostly are.
+            (Self::BigInt(a), Self::BigInt(b)) => a == b,
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            _ => self.compare(*other) == Some(Ordering::Equal),
+        }
     }
 }

@@ -128,14 +128,24 @@ impl HashIndex {
     }
 
     pub(super) fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
+        self.add(key, row, false).map(drop)
+    }
+
+    /// Adds the entry if no entry has its identity; whether it did.
+    pub(super) fn insert_new(&self, key: &[u8], row: RowId) -> Result<bool> {
+        self.add(key, row, true)
+    }
+
+    fn add(&self, key: &[u8], row: RowId, only_new: bool) -> Result<bool> {
         let identity = self.identity(key);
         let guard = pin();
         let mut chain = self.latch(identity, &guard);
         match chain.search(identity, row) {
-            Search::Found(_) => return Ok(()),
-            Search::Heavy(_) => return self.heavy.insert(identity, row),
+            Search::Found(_) => return Ok(false),
+            Search::Heavy(_) | Search::Others(1..) if only_new => return Ok(false),
+            Search::Heavy(_) => return self.heavy.insert(identity, row).map(|()| true),
             Search::Others(LIGHT_ROWS_MAX..) => {
-                return self.make_heavy(chain, identity, row);
+                return self.make_heavy(chain, identity, row).map(|()| true);
             }
             Search::Others(_) => chain.add(Entry::new(identity, row), &self.memory)?,
         }
@@ -143,7 +153,7 @@ impl HashIndex {
         if self.light.add(1) {
             self.resize();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Moves the rows of an identity, and one more, from its bucket to where there is room.

@@ -324,7 +324,7 @@ impl Bucket {
     }
 
     /// Whether the entry's key is the one with this rest.
-    fn has_rest(self, at: usize, rest: &[u8]) -> bool {
+    pub(super) fn has_rest(self, at: usize, rest: &[u8]) -> bool {
         match self.form() {
             Form::Rows => rest.is_empty(),
             Form::Words(len) => {

@@ -19,7 +19,8 @@
 
 use super::OrderedIndex;
 use super::bucket::{Bucket, Fit, Form};
-use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, fit_a_bucket, free};
+use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, free};
+use super::gather::Gathered;
 use super::node::Inner;
 use super::version::{Again, Held, Version};
 use super::word::{Child, Slot, Word};
@@ -154,14 +155,25 @@ impl OrderedIndex {
         }
     }
 
-    /// Adds an entry; false where it exists.
-    pub(super) fn try_insert(&self, guard: &Guard, item: Item<'_>) -> Result<bool, Stop> {
+    /// Adds an entry; with `only_new`, only if no entry has its key.
+    pub(super) fn try_insert(
+        &self,
+        guard: &Guard,
+        item: Item<'_>,
+        only_new: bool,
+    ) -> Result<Insertion, Stop> {
         let (end, _, depth) = self.walk(guard, &item)?;
+        if only_new && end.is_beyond_key(depth, item.key.len()) {
+            return Ok(Insertion::Taken);
+        }
         match end {
             End::NoChild(step, byte) => self.add_child(step, byte, item),
             End::Differs(step, agreeing) => self.split_prefix(step, agreeing, item),
-            End::Slot(place, Child::Bucket(bucket)) => self.insert_into(place, bucket, depth, item),
-            End::Slot(_, Child::Row(row)) if row.0 == item.row => Ok(false),
+            End::Slot(place, Child::Bucket(bucket)) => {
+                self.insert_into(place, bucket, depth, item, only_new)
+            }
+            End::Slot(_, Child::Row(row)) if row.0 == item.row => Ok(Insertion::Exists),
+            End::Slot(_, Child::Row(_)) if only_new => Ok(Insertion::Taken),
             End::Slot(place, Child::Row(row)) => {
                 assert!(depth >= item.key.len(), "no key is a prefix of another");
                 let key = item.key;
@@ -169,23 +181,23 @@ impl OrderedIndex {
                 both.sort_unstable();
                 let _held = place.lock()?;
                 build(&self.memory, &both, depth)?.store(place.slot);
-                Ok(true)
+                Ok(Insertion::Added)
             }
             End::Slot(place, _) => {
                 let _held = place.lock()?;
                 build(&self.memory, &[item], depth)?.store(place.slot);
-                Ok(true)
+                Ok(Insertion::Added)
             }
         }
     }
 
-    fn add_child(&self, step: Step<'_>, byte: u8, item: Item<'_>) -> Result<bool, Stop> {
+    fn add_child(&self, step: Step<'_>, byte: u8, item: Item<'_>) -> Result<Insertion, Stop> {
         let inner = step.inner;
         let below = step.depth + inner.prefix_len() + 1;
         if inner.count() < inner.room() {
             let _held = inner.header().version.lock(step.seen)?;
             inner.add(byte, build(&self.memory, &[item], below)?);
-            return Ok(true);
+            return Ok(Insertion::Added);
         }
         let _upper = step.place.lock()?;
         let held = inner.header().version.lock(step.seen)?;
@@ -194,7 +206,7 @@ impl OrderedIndex {
             Ok(new) => {
                 new.add(byte, child);
                 self.replace(step.place, new.word(), inner, held);
-                Ok(true)
+                Ok(Insertion::Added)
             }
             Err(error) => {
                 // SAFETY: the child was just built, and no slot leads to it.
@@ -218,7 +230,12 @@ impl OrderedIndex {
         unsafe { old.retire(&self.memory) };
     }
 
-    fn split_prefix(&self, step: Step<'_>, agreeing: usize, item: Item<'_>) -> Result<bool, Stop> {
+    fn split_prefix(
+        &self,
+        step: Step<'_>,
+        agreeing: usize,
+        item: Item<'_>,
+    ) -> Result<Insertion, Stop> {
         let inner = step.inner;
         let prefix = inner.prefix();
         let branch = step.depth + agreeing;
@@ -236,7 +253,7 @@ impl OrderedIndex {
         match made {
             Ok(upper) => {
                 self.replace(step.place, upper.word(), inner, held);
-                Ok(true)
+                Ok(Insertion::Added)
             }
             Err(error) => {
                 // SAFETY: the copy is in no tree; its children, which are, are not freed with it.
@@ -252,18 +269,26 @@ impl OrderedIndex {
         bucket: Bucket,
         depth: usize,
         item: Item<'_>,
-    ) -> Result<bool, Stop> {
+        only_new: bool,
+    ) -> Result<Insertion, Stop> {
         let version = &bucket.header().version;
         let seen = version.read()?;
         let rest = item.rest(depth).strip_prefix(bucket.prefix());
         let fit = rest.map_or(Fit::Unlike, |rest| bucket.fit(rest, item.row));
+        let is_taken = match (&fit, rest) {
+            (Fit::Goes(at) | Fit::Full(at), Some(rest)) if only_new => {
+                has_key_beside(bucket, *at, rest)
+            }
+            _ => false,
+        };
         version.check(seen)?;
         match (fit, rest) {
-            (Fit::Is(_), _) => Ok(false),
+            (Fit::Is(_), _) => Ok(Insertion::Exists),
+            _ if is_taken => Ok(Insertion::Taken),
             (Fit::Goes(at), Some(rest)) => {
                 let _held = version.lock(seen)?;
                 bucket.put(at, rest, item.row);
-                Ok(true)
+                Ok(Insertion::Added)
             }
             (Fit::Full(at), Some(rest)) if may_grow(bucket, rest) => {
                 let _upper = place.lock()?;
@@ -272,7 +297,7 @@ impl OrderedIndex {
                 let new = bucket.resized(&self.memory, room, rest.len())?;
                 new.put(at, rest, item.row);
                 self.replace_bucket(place, new.word(), bucket, held);
-                Ok(true)
+                Ok(Insertion::Added)
             }
             _ => {
                 let _upper = place.lock()?;
@@ -281,7 +306,7 @@ impl OrderedIndex {
                 entries.add_bucket(&[], bucket);
                 let word = entries.build_with(self, depth, item)?;
                 self.replace_bucket(place, word, bucket, held);
-                Ok(true)
+                Ok(Insertion::Added)
             }
         }
     }
@@ -471,6 +496,28 @@ impl OrderedIndex {
     }
 }
 
+/// What came of an insertion.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Insertion {
+    Added,
+    /// The entry was there.
+    Exists,
+    /// Another entry has the key, and then this one was not wanted.
+    Taken,
+}
+
+impl End<'_> {
+    /// Whether the walk, which came to this depth, has branched within the row's number: then all
+    /// that is there has the key.
+    fn is_beyond_key(&self, depth: usize, key_len: usize) -> bool {
+        match self {
+            Self::Slot(..) => depth > key_len,
+            Self::NoChild(step, _) => depth + step.inner.prefix_len() >= key_len,
+            Self::Differs(_, agreeing) => depth + agreeing >= key_len,
+        }
+    }
+}
+
 /// What a removal did.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
@@ -496,6 +543,13 @@ fn agreeing(item: &Item<'_>, depth: usize, prefix: &[u8]) -> usize {
     keys + same.count()
 }
 
+/// Whether an entry that would go there has neighbours with its key.
+fn has_key_beside(bucket: Bucket, at: usize, rest: &[u8]) -> bool {
+    let len = bucket.len();
+    let has = |at: usize| at < len && bucket.has_rest(at, rest);
+    has(at) || has(at.wrapping_sub(1))
+}
+
 /// Whether a full bucket may stay one bucket in the form it has.
 fn may_grow(bucket: Bucket, rest: &[u8]) -> bool {
     let form = bucket.form();
@@ -519,72 +573,4 @@ fn grown_room(bucket: Bucket, at: usize) -> usize {
     };
     let room = (count + more).min(entries_max(form));
     Bucket::room_in_slot(form, bucket.prefix_len(), room).min(entries_max(form))
-}
-
-/// Entries taken out of nodes, in order, with their keys from some depth on.
-#[derive(Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    entries: Vec<(usize, usize, u64)>,
-}
-
-impl Gathered {
-    fn add(&mut self, key: &[u8], row: u64) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        self.entries.push((start, self.bytes.len(), row));
-    }
-
-    /// Adds the entries of a locked bucket, whose bytes come after `lead`.
-    fn add_bucket(&mut self, lead: &[u8], bucket: Bucket) {
-        let entries = bucket.count();
-        self.entries.reserve(entries + 1);
-        for at in 0..entries {
-            let start = self.bytes.len();
-            self.bytes.extend_from_slice(lead);
-            self.bytes.extend_from_slice(bucket.prefix());
-            bucket.rest_to(at, &mut self.bytes);
-            self.entries.push((start, self.bytes.len(), bucket.row(at)));
-        }
-    }
-
-    fn items(&self) -> Vec<Item<'_>> {
-        let item = |&(start, end, row): &(usize, usize, u64)| Item {
-            key: &self.bytes[start..end],
-            row,
-        };
-        self.entries.iter().map(item).collect()
-    }
-
-    /// The depth at which these entries begin, within their own bytes: not at their beginning where
-    /// the node's place is within the row id.
-    fn depth(depth: usize, of: &Item<'_>) -> usize {
-        depth.saturating_sub(of.key.len())
-    }
-
-    /// Nodes over these entries and one more.
-    fn build_with(&self, tree: &OrderedIndex, depth: usize, item: Item<'_>) -> Result<Word, Error> {
-        let own = Item {
-            key: item.rest(depth),
-            row: item.row,
-        };
-        let mut items = self.items();
-        let at = items.partition_point(|other| *other < own);
-        items.insert(at, own);
-        build(&tree.memory, &items, Self::depth(depth, &item))
-    }
-
-    fn build(&self, tree: &OrderedIndex, depth: usize, of: &Item<'_>) -> Result<Word, Error> {
-        build(&tree.memory, &self.items(), Self::depth(depth, of))
-    }
-
-    /// A single bucket, or row, of these entries; nothing where that cannot be.
-    fn build_one(&self, tree: &OrderedIndex, depth: usize, of: &Item<'_>) -> Option<Word> {
-        let items = self.items();
-        let depth = Self::depth(depth, of);
-        if !fit_a_bucket(&items, depth) {
-            return None;
-        }
-        build(&tree.memory, &items, depth).ok()
-    }
 }

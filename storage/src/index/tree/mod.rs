@@ -42,6 +42,7 @@
 mod bucket;
 mod build;
 mod change;
+mod gather;
 mod node;
 mod scan;
 mod version;
@@ -60,7 +61,7 @@ use crate::pool::{Owner, Pool};
 use crate::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use bucket::Found;
 use build::Item;
-use change::{Removal, Stop};
+use change::{Insertion, Removal, Stop};
 use scan::Rows;
 use std::ptr;
 use std::sync::Arc;
@@ -95,13 +96,24 @@ impl OrderedIndex {
     }
 
     pub(super) fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
+        self.add(key, row, false).map(drop)
+    }
+
+    /// Adds the entry if no entry has its key; whether it did.
+    pub(super) fn insert_new(&self, key: &[u8], row: RowId) -> Result<bool> {
+        Ok(self.add(key, row, true)? == Insertion::Added)
+    }
+
+    fn add(&self, key: &[u8], row: RowId, only_new: bool) -> Result<Insertion> {
         let guard = epoch::pin();
         let item = Item { key, row: row.0 };
         loop {
-            match self.try_insert(&guard, item) {
-                Ok(added) => {
-                    self.count(&guard, i64::from(added));
-                    return Ok(());
+            match self.try_insert(&guard, item, only_new) {
+                Ok(insertion) => {
+                    if insertion == Insertion::Added {
+                        self.count(&guard, 1);
+                    }
+                    return Ok(insertion);
                 }
                 Err(Stop::Again) => {}
                 Err(Stop::Failed(error)) => return Err(error),
