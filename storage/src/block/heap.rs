@@ -3,11 +3,12 @@
 //! Chunks are only ever added, and bytes in them written once, before the row that names them is
 //! published; so a string found through a row is immutable. All goes with the block: strings of
 //! rows that are deleted or superseded stay until then. Folding never adds a string (see
-//! [`super::Block::fold`]), so a heap grows by insertions only and is bounded by them. In recovery
-//! it takes the strings of updates, too, since rows must come back to their places: then it grows
-//! beyond its usual bound, by half of its size at a time.
+//! [`super::Block::fold`]), so a heap grows by insertions only and is bounded by them. It grows
+//! beyond its usual bound, by half of its size at a time, for the first row of a block, however long
+//! its strings are, and in recovery: there it takes the strings of updates, too, since rows must come
+//! back to their places.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pool::{Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
 use std::ptr::{self, NonNull};
@@ -17,6 +18,8 @@ use std::sync::{Arc, OnceLock};
 const CHUNKS_MAX: usize = 64;
 const CHUNK_BYTES_MIN: usize = 1 << 10;
 const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// No chunk has more, so that each of its bytes has an offset.
+const CHUNK_BYTES_MOST: usize = 1 << 31;
 /// Bytes of strings after which a block takes no more rows with long strings.
 const HEAP_BYTES_MAX: usize = 16 << 20;
 
@@ -95,7 +98,7 @@ impl Heap {
     fn add_chunk(&self, cursor: &mut Cursor, wanted: usize, must: bool) -> Result<bool> {
         // A quarter more each time: little is left unused, and 64 chunks are more than enough.
         let (more, most) = match must {
-            true => (cursor.total / 2, usize::MAX),
+            true => (cursor.total / 2, CHUNK_BYTES_MOST),
             false => (cursor.total / 4, CHUNK_BYTES_MAX),
         };
         let bytes = more.clamp(CHUNK_BYTES_MIN, most).max(wanted);
@@ -105,10 +108,13 @@ impl Heap {
         if (full || cursor.chunks == CHUNKS_MAX) && !must {
             return Ok(false);
         }
-        assert!(
-            cursor.chunks < CHUNKS_MAX,
-            "growing by half, 64 chunks hold terabytes"
-        );
+        if cursor.chunks == CHUNKS_MAX {
+            return Err(Error::LimitExceeded {
+                what: "bytes of strings in one block",
+                found: (cursor.total + wanted) as u64,
+                limit: cursor.total as u64,
+            });
+        }
         let memory = self.pool.allocate(Owner::Table, bytes)?;
         let fresh = self.chunks[cursor.chunks].set(Chunk { memory, bytes });
         assert!(fresh.is_ok(), "a chunk is added once");

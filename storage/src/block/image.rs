@@ -169,8 +169,7 @@ fn keeps_own_string(
 
 /// The view of a string that is not inside it.
 fn outside_view(layout: &Layout, image: Image<'_>, field: &Field) -> Option<View> {
-    let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
-    if !is_string || image.is_null(layout, field) {
+    if !field.is_viewed() || image.is_null(layout, field) {
         return None;
     }
     let view = image.view(field);

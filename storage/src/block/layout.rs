@@ -26,6 +26,13 @@ pub(super) struct Field {
     pub(super) null: usize,
 }
 
+impl Field {
+    /// Whether its values are strings of bytes, which a row has views of.
+    pub(super) fn is_viewed(&self) -> bool {
+        self.data_type.is_string() || self.data_type == DataType::Bytea
+    }
+}
+
 /// The places of the columns of one table in a row, keyed by column id.
 ///
 /// The widest columns come first, so that each is naturally aligned; null bits come last.

@@ -1,6 +1,6 @@
 //! A row, borrowed.
 
-use super::field::{View, read_fixed, string_of};
+use super::field::{INLINE_BYTES, View, read_fixed, string_of};
 use super::frozen::Frozen;
 use super::heap::{Heap, Place};
 use super::image::OWN_STRINGS;
@@ -47,7 +47,7 @@ impl Strings {
     fn read(&self, frozen: &Frozen, position: u32, layout: &Layout, field: &Field) -> ValueRef<'_> {
         let mut scratch = Vec::new();
         let decode = |scratch| frozen.value(field.column, position, scratch);
-        if !field.data_type.is_string() && field.data_type != DataType::Bytea {
+        if !field.is_viewed() {
             return fixed(decode(&mut scratch));
         }
         let fields = layout.fields().len();
@@ -141,6 +141,28 @@ impl<'a> RowRef<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Bytes of its long strings. What has to be decoded for that is not kept.
+    pub(super) fn long_string_bytes(&self) -> usize {
+        let viewed = self
+            .layout
+            .fields()
+            .iter()
+            .filter(|field| field.is_viewed());
+        let mut scratch = Vec::new();
+        let length = |field: &Field| match &self.source {
+            Source::Image(image) => string_of(image.read(self.layout, field)).map(<[u8]>::len),
+            Source::Frozen {
+                frozen, position, ..
+            } => {
+                scratch.clear();
+                let value = frozen.value(field.column, *position, &mut scratch);
+                string_of(value).map(<[u8]>::len)
+            }
+        };
+        let lengths = viewed.filter_map(length);
+        lengths.filter(|length| *length > INLINE_BYTES).sum()
     }
 
     #[inline]

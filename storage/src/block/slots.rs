@@ -374,7 +374,7 @@ impl<'b> Claimed<'b> {
     }
 
     /// Writes the row and shows it under `begin`; `false` (and a dead slot) when the block's heap
-    /// is full.
+    /// is full. An empty block takes any row.
     pub fn fill<'v>(
         self,
         values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
@@ -383,7 +383,8 @@ impl<'b> Claimed<'b> {
         let block = self.block;
         let rows = block.rows();
         let body = rows.body_mut(self.slot);
-        if !image::write_base(&block.layout, block.hot_heap(), body, values, false)? {
+        let must = self.slot == Slot(0);
+        if !image::write_base(&block.layout, block.hot_heap(), body, values, must)? {
             return Ok(false);
         }
         rows.header(self.slot).begin.store(begin);

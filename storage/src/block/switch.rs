@@ -98,6 +98,16 @@ impl<'a> States<'a> {
         }
     }
 
+    /// What their long strings take in arrays. Strings of frozen rows may be kept by these as well,
+    /// once they are read.
+    fn string_bytes(&self) -> usize {
+        let bytes = |row: &RowRef<'_>| match row.as_image() {
+            Some(_) => row.long_string_bytes(),
+            None => 2 * row.long_string_bytes(),
+        };
+        self.rows.iter().map(bytes).sum()
+    }
+
     /// The slots without a row.
     fn dead(&self, capacity: usize) -> impl Iterator<Item = Slot> {
         let is_dead = |slot: &usize| self.live[slot / 64] >> (slot % 64) & 1 == 0;
@@ -123,7 +133,7 @@ impl Block {
         if self.claimed() < self.capacity() || (into == Rebuild::Hot && keeps_heap) {
             return Ok(None);
         }
-        let Some(states) = self.states(horizon, proof) else {
+        let Some(mut states) = self.states(horizon, proof) else {
             return Ok(None);
         };
         if states.rows.is_empty() {
@@ -131,7 +141,7 @@ impl Block {
         }
         let built = match into {
             Rebuild::Frozen => self.freeze(&states, horizon)?,
-            Rebuild::Hot => self.thaw(&states, horizon)?,
+            Rebuild::Hot => self.thaw(&mut states, horizon)?,
         };
         let mut spares = match into {
             Rebuild::Frozen => built.spares()?,
@@ -179,8 +189,8 @@ impl Block {
     /// All columns as arrays. Their memory is reserved while they are made, and by the encoder from
     /// then on.
     fn gather_all(&self, states: &States<'_>) -> Result<Vec<(ColumnId, DataType, ArrayRef)>> {
-        let strings = self.heap.get().map_or(0, |heap| heap.bytes());
-        let bytes = states.rows.len() * (self.layout.stride() + size_of::<RowRef<'_>>()) + strings;
+        let bytes = states.rows.len() * (self.layout.stride() + size_of::<RowRef<'_>>());
+        let bytes = bytes + states.string_bytes();
         let ledger = self.pool.ledger();
         let _scratch = ledger.reserve_emergency(Owner::Table, bytes as u64)?;
         let fields = self.layout.fields().iter();
@@ -193,14 +203,15 @@ impl Block {
         Ok(columns.map(|((id, ty), array)| (id, ty, array)).collect())
     }
 
-    fn thaw(&self, states: &States<'_>, horizon: Timestamp) -> Result<Self> {
+    fn thaw(&self, states: &mut States<'_>, horizon: Timestamp) -> Result<Self> {
         let rows = Rows::new(&self.layout, &self.pool, self.capacity())?;
         let block = self.built(Base::Hot(rows), states, horizon)?;
         let rows = block.rows();
         for slot in states.dead(self.capacity()) {
             block.undo_insert(slot);
         }
-        for (slot, row) in states.slots.iter().zip(&states.rows) {
+        // Each goes when it was written, and what was decoded of it.
+        for (slot, row) in states.slots.iter().zip(states.rows.drain(..)) {
             let fields = self.layout.fields().iter();
             let values = fields.map(|field| (field.column, row.read(field)));
             let body = rows.body_mut(*slot);

@@ -22,6 +22,10 @@
 //! and writers go on (`block::switch`).
 //!
 //! Under pressure and by COMPACT every full block that can get smaller is frozen, quiet or not.
+//!
+//! What was replaced is freed when no snapshot from before is left. So the engine by itself replaces
+//! nothing while a snapshot is older than the quiet period: memory would not come back but be taken
+//! twice, out of the emergency reserve if need be; and whether a block was changed since is not known.
 
 use super::collector::{Collector, GarbageQueue};
 use crate::block::Rebuild;
@@ -58,7 +62,10 @@ pub enum Wish {
         cold: Option<Timestamp>,
     },
     /// Those with many dead rows, because memory is scarce.
-    Scarce,
+    Scarce {
+        /// The clock when the quiet period began; `None` where nobody looked then.
+        quiet: Option<Timestamp>,
+    },
     /// All that can get smaller.
     All,
     /// All that are frozen, to see that nobody notices.
@@ -67,6 +74,15 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// Whether a snapshot at the horizon is too old for this.
+    fn is_held_back(self, horizon: Timestamp) -> bool {
+        match self {
+            Self::Due { quiet, .. } => horizon < quiet,
+            Self::Scarce { quiet } => quiet.is_some_and(|quiet| horizon < quiet),
+            _ => false,
+        }
+    }
+
     /// What a block should become.
     pub(super) fn of(self, block: &BlockState) -> Option<Rebuild> {
         let is_much = |part: usize, of: usize| part * 100 > of * FRAGMENTED;
@@ -80,7 +96,7 @@ impl Wish {
             }
             #[cfg(test)]
             Self::Thaw => block.frozen.then_some(Rebuild::Hot),
-            Self::Scarce => is_fragment(lost).then_some(Rebuild::Frozen),
+            Self::Scarce { .. } => is_fragment(lost).then_some(Rebuild::Frozen),
             Self::Due { quiet, .. } if block.frozen => {
                 // Deletions are counted as changes until they are collected.
                 let is_changed = is_fragment(block.unsettled);
@@ -157,23 +173,23 @@ impl Collector {
             Ok(proof) => proof,
             Err(error) => return (None, Err(error)),
         };
+        let horizon = self.timeline.horizon();
+        if wish.is_held_back(horizon) {
+            return (None, Ok(()));
+        }
         let mut blocks = table.full_blocks(from, &proof);
         let found = blocks.find_map(|block| Some((block.number, wish.of(&block)?)));
         let Some((number, into)) = found else {
             return (None, Ok(()));
         };
         let next = Some(BlockNo(number.0 + 1));
-        let horizon = self.timeline.horizon();
         if !self.drain(horizon, queue, catalog, &proof, DRAIN_WRITES) {
             return (next, Ok(()));
         }
-        let mut garbage = Vec::new();
+        let retired = &mut self.retired;
         let rebuilt = table.rebuild(number, into, horizon, &proof, |unlinked| {
-            garbage.push(unlinked);
+            retired.retire(unlinked);
         });
-        for unlinked in garbage {
-            self.retire(unlinked);
-        }
         match rebuilt {
             Ok(None) => (next, Ok(())),
             Err(error) => (next, Err(error)),

@@ -87,10 +87,8 @@ impl Table {
         let rows = new.capacity() - new.dead_slots();
         let bytes = old.bytes().saturating_sub(new.bytes());
         self.forget_tail(number);
-        let Ok(old) = entry.replace(old, new) else {
-            // The last slot that was not dead has died, and the block is gone.
-            return Ok(None);
-        };
+        let old = entry.replace(old, new);
+        let old = old.expect("rows live in it, and none dies while the collector's lock is held");
         Ok(Some(Rebuilt {
             rows: rows as u64,
             bytes: bytes as u64,

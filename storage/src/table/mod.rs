@@ -8,7 +8,9 @@
 //!   adds at the same time (`open.rs`); when the block is full (of slots, or of strings), the next
 //!   block is added. Blocks start small, so that small tables are small.
 //! - A block all of whose slots are dead is taken out of the directory and freed when no snapshot
-//!   can look at it any more. Its number is not used again, since row ids are not reused.
+//!   can look at it any more. Its number is not used again, since row ids are not reused. One that
+//!   still has empty slots, but has lost all of its rows, and they were not few, is given up: its
+//!   empty slots die.
 //! - The [`Gate`] lets any number of transactions write, or one change the table's structure.
 //!
 //! The table knows rows, not keys: whoever changes rows keeps the indexes (`transaction`).

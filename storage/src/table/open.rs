@@ -15,7 +15,7 @@
 //!    have left open is filled up.
 //!
 //! Invariants
-//! - An open block has room, and is in one stripe only.
+//! - A block is in one stripe only. It has room, unless its table gives it up at the moment.
 //! - The latch of one stripe is waited for by a thread that holds no other.
 
 use crate::block::Block;

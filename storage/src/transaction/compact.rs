@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::catalog::TableEntry;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{BlockNo, TableId};
 use crate::maintenance::{Age, Compacted, Wish};
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl Core {
     /// database: one block at a time, with the emergency reserve.
     ///
     /// # Errors
-    /// `OutOfMemory` where not a single block could be rebuilt for lack of memory.
+    /// `OutOfMemory` where not a single block could be rebuilt for lack of memory, and
+    /// `TooManyTransactions` where none could be for lack of a place to register.
     pub fn compact(&self, table: Option<&TableEntry>) -> Result<Compacted> {
         self.compact_all(table, Wish::All)
     }
@@ -59,7 +60,9 @@ impl Core {
     /// Rebuilds blocks with many dead rows, however lately they were changed. Without memory for
     /// that they stay as they are.
     pub(super) fn compact_scarce(&self) {
-        let _ = self.compact_all(None, Wish::Scarce);
+        let clock = self.timeline.latest();
+        let quiet = self.compactor.lock().quiet.look(Instant::now(), clock);
+        let _ = self.compact_all(None, Wish::Scarce { quiet });
     }
 
     /// The same for the background, which looks at all blocks now and then only.
@@ -103,9 +106,7 @@ impl Core {
         // What was replaced goes as soon as nobody can look at it.
         self.collect_garbage();
         match failure {
-            Some(failure @ Error::OutOfMemory { .. }) if sum == Compacted::default() => {
-                Err(failure)
-            }
+            Some(failure) if sum == Compacted::default() => Err(failure),
             _ => Ok(sum),
         }
     }

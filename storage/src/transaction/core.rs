@@ -166,9 +166,19 @@ impl Core {
 
     /// Gives up all that can be given up, as it is done at high pressure.
     pub fn relieve(&self) {
+        self.retire_orphans();
         while self.collect_round() {}
         self.compact_scarce();
         self.evacuate();
+    }
+
+    /// Has the blocks freed that were given up by insertions that failed.
+    fn retire_orphans(&self) {
+        let catalog = self.catalog.load();
+        let mut collector = self.collector();
+        for garbage in catalog.tables().flat_map(|entry| entry.rows.take_orphans()) {
+            collector.retire(garbage);
+        }
     }
 
     /// Does what the level of pressure asks for, leaves the level if it has passed, and tells the

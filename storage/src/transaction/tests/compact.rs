@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::block::Block;
+use crate::error::Error;
 use crate::maintenance::Wish;
+use crate::pool::Owner;
 
 const LONG: &str = "a string that is longer than its view";
 
@@ -198,14 +200,8 @@ fn a_key_in_a_frozen_block_is_taken() {
 /// version is not committed; its strings must still be there afterwards.
 #[test]
 fn strings_of_a_carried_version_outlive_their_block() {
-    let core = core();
-    let mut def = table_def("t", DataType::Text);
-    def.columns
-        .push(ColumnDef::new(ColumnId(3), "w", DataType::Text));
+    let core = with_texts(256 << 20);
     let mut tx = core.begin().unwrap();
-    tx.begin_command();
-    let id = tx.create_table(def).unwrap();
-    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
     let values = [1, 2].map(|k| [ValueRef::Integer(k), ValueRef::Text(LONG), ValueRef::Null]);
     for values in &values {
         tx.insert(&t(&tx), values).unwrap();
@@ -213,22 +209,21 @@ fn strings_of_a_carried_version_outlive_their_block() {
     tx.commit().unwrap();
     let read = |tx: &mut Transaction, k: i32| {
         let row = find(tx, k).expect("a row");
-        let text = |row: &crate::block::RowRef<'_>| {
-            [V, ColumnId(3)].map(|column| format!("{:?}", row.get(column)))
-        };
+        let text =
+            |row: &crate::block::RowRef<'_>| [V, W].map(|column| format!("{:?}", row.get(column)));
         tx.view().row(&t(tx), row, text).expect("a visible row")
     };
     let whole = format!("{:?}", ValueRef::Text(LONG));
     let mut tx = core.begin().unwrap();
     // The first keeps its long string, which is in the heap.
-    assert!(change(&mut tx, 1, &[(ColumnId(3), ValueRef::Text("w"))]).unwrap());
+    assert!(change(&mut tx, 1, &[(W, ValueRef::Text("w"))]).unwrap());
     for _ in 0..3 {
         freeze(&core);
         thaw(&core);
         assert_eq!(read(&mut tx, 1)[0], whole);
         assert_eq!(read(&mut core.begin().unwrap(), 1)[0], whole);
     }
-    assert!(change(&mut tx, 1, &[(ColumnId(3), ValueRef::Text("x"))]).unwrap());
+    assert!(change(&mut tx, 1, &[(W, ValueRef::Text("x"))]).unwrap());
     tx.commit().unwrap();
     freeze(&core);
     assert_eq!(core.collect_garbage(), 0);
@@ -278,6 +273,74 @@ fn a_block_that_is_changed_all_the_time_thaws() {
     tx.commit().unwrap();
     assert_eq!(core.collect_garbage(), 0);
     assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+}
+
+/// A snapshot that stays: what was replaced would be freed only after it, and what was changed since
+/// is not known. The background must not build the same blocks again and again meanwhile.
+#[test]
+fn blocks_are_left_alone_while_a_snapshot_is_old() {
+    let (core, rows) = frozen();
+    let old = core.begin().unwrap();
+    let mut tx = core.begin().unwrap();
+    for k in 0..4 {
+        update(&mut tx, k, 1).unwrap();
+    }
+    tx.commit().unwrap();
+    let quiet = core.latest();
+    let due = Wish::Due {
+        quiet,
+        cold: Some(quiet),
+    };
+    let scarce = Wish::Scarce { quiet: Some(quiet) };
+    for wish in [due, scarce, due] {
+        assert_eq!(core.compact_all(None, wish).unwrap().rows, 0);
+    }
+    assert!(is_frozen(&core, rows[0]));
+    drop(old);
+    assert_eq!(core.compact_all(None, due).unwrap().rows, 10);
+    assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
+}
+
+/// What freezing gathers is reserved before it is, the strings of updated rows as well: they are in
+/// the versions, and not in the block's heap.
+#[test]
+fn strings_of_versions_are_reserved_before_they_are_gathered() {
+    let core = with_texts(256 << 20);
+    let long = "x".repeat(200_000);
+    let mut tx = core.begin().unwrap();
+    let rows = (0..60).map(|k| {
+        let values = [ValueRef::Integer(k), ValueRef::Null, ValueRef::Null];
+        tx.insert(&t(&tx), &values).unwrap()
+    });
+    let row = rows.last().unwrap();
+    tx.commit().unwrap();
+    for k in 0..60 {
+        let mut tx = core.begin().unwrap();
+        assert!(change(&mut tx, k, &[(V, ValueRef::Text(&long))]).unwrap());
+        tx.commit().unwrap();
+    }
+    core.collect_garbage();
+    close(&core);
+    // Twelve megabytes are in versions; there are not twelve more. It is refused before they are gathered:
+    // the encoder, which would ask next, asks for several times as much.
+    let ledger = core.ledger();
+    let room = ledger.budget() - ledger.used() - ledger.emergency();
+    let taken = ledger.reserve(Owner::Query, room).unwrap();
+    let refused = core.compact(None).unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            Error::OutOfMemory {
+                wanted: 12_000_000..13_000_000,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    assert!(!is_frozen(&core, row));
+    drop(taken);
+    assert_eq!(core.compact(None).unwrap().rows, 60);
+    assert!(is_frozen(&core, row));
 }
 
 /// Who lends memory to a frozen block for its changed rows must not keep the pool for it: a

@@ -77,10 +77,9 @@ fn an_emptied_table_gives_its_blocks_back() {
         assert_eq!(all(&mut old).len(), 5440, "the past is still there");
         drop(old);
         assert_eq!(core.collect_garbage(), 0);
-        // 64 + 256 + 1024 + 4096 rows filled four blocks.
-        if round == 0 {
-            assert_eq!(used(&core), empty);
-        }
+        // 64 + 256 + 1024 + 4096 rows filled four blocks. In the second round they are a third of
+        // one, which is given up with the slots that are left.
+        assert_eq!(used(&core), empty, "round {round}");
         let tx = core.begin().unwrap();
         assert!(t(&tx).indexes.iter().all(|index| index.index.is_empty()));
     }
@@ -100,6 +99,29 @@ fn a_rolled_back_load_leaves_nothing() {
     // 64 + 256 + 1024 + 4096 rows filled four blocks, all of whose slots are dead.
     assert_eq!(used(&core), empty);
     assert_eq!(all(&mut core.begin().unwrap()), []);
+}
+
+/// The strings of one row may be longer than the heap of a block usually grows: an empty block takes
+/// them.
+#[test]
+fn a_row_of_strings_longer_than_a_heap_is_inserted() {
+    let core = with_texts(256 << 20);
+    let mut tx = core.begin().unwrap();
+    let long = "x".repeat(9 << 20);
+    for k in 0..2 {
+        let values = [
+            ValueRef::Integer(k),
+            ValueRef::Text(&long),
+            ValueRef::Text(&long),
+        ];
+        let row = tx.insert(&t(&tx), &values).unwrap();
+        tx.begin_command();
+        let length = |row: &crate::block::RowRef<'_>| match row.get(W) {
+            ValueRef::Text(text) => text.len(),
+            _ => 0,
+        };
+        assert_eq!(tx.view().row(&t(&tx), row, length), Some(9 << 20));
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 pub(super) const K: ColumnId = ColumnId(1);
 pub(super) const V: ColumnId = ColumnId(2);
+pub(super) const W: ColumnId = ColumnId(3);
 
 pub(super) fn core() -> Arc<Core> {
     core_with(256 << 20)
@@ -58,7 +59,20 @@ pub(super) fn create(core: &Arc<Core>, value_type: DataType) {
     tx.commit().unwrap();
 }
 
-/// A core with that table, its values integers.
+/// A core with a table `t(k int primary key, v text, w text)`.
+pub(super) fn with_texts(budget: u64) -> Arc<Core> {
+    let core = core_with(budget);
+    let mut def = table_def("t", DataType::Text);
+    def.columns.push(ColumnDef::new(W, "w", DataType::Text));
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let id = tx.create_table(def).unwrap();
+    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
+    tx.commit().unwrap();
+    core
+}
+
+/// A core with the table of [`create`], its values integers.
 pub(super) fn with_table() -> Arc<Core> {
     let core = core();
     create(&core, DataType::Integer);
