@@ -170,9 +170,17 @@ impl Block {
         garbage
     }
 
-    /// Notes that the insertion of a row is at or below the horizon.
-    pub fn settle_insert(&self, slot: Slot) {
-        self.unsettled(usize::from(slot.0)).fetch_sub(1, Release);
+    /// Notes that so many insertions in the range of a slot are at or below the horizon.
+    pub fn settle_inserts(&self, slot: Slot, rows: u32) {
+        self.settled(slot, rows);
+    }
+
+    /// When the only version over a row began to count, if there is one and no more.
+    pub fn lone_version(&self, slot: Slot, proof: &Registration) -> Option<Stamp> {
+        match self.head(slot, proof) {
+            Head::Version(version) if version.older().is_empty() => Some(version.begin().load()),
+            _ => None,
+        }
     }
 
     /// Lets go of what is below a state that everybody sees: cuts the chain there, and folds the
@@ -225,12 +233,11 @@ impl Block {
         self.settled(slot, unlinked);
     }
 
-    /// Notes that so many links of a row are gone.
-    fn settled(&self, slot: Slot, links: u32) {
-        if links > 0 {
+    /// Notes that so much less of the range of a slot is not settled.
+    fn settled(&self, slot: Slot, less: u32) {
+        if less > 0 {
             // Release: whoever finds the range settled finds the base as it is.
-            self.unsettled(usize::from(slot.0))
-                .fetch_sub(links, Release);
+            self.unsettled(usize::from(slot.0)).fetch_sub(less, Release);
         }
     }
 

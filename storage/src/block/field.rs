@@ -70,7 +70,7 @@ fn short(string: &[u8]) -> u128 {
 
 /// The bytes of a value that is text or bytea.
 #[inline]
-pub(super) fn string_of(value: ValueRef<'_>) -> Option<&[u8]> {
+pub(super) fn string_of<'v>(value: &ValueRef<'v>) -> Option<&'v [u8]> {
     match value {
         ValueRef::Text(text) => Some(text.as_bytes()),
         ValueRef::Bytea(bytes) => Some(bytes),
@@ -83,7 +83,7 @@ pub(super) fn string_of(value: ValueRef<'_>) -> Option<&[u8]> {
 /// # Panics
 /// When the value is not of the column's type: the caller casts first.
 #[inline]
-pub(super) fn write_fixed(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
+pub(super) fn write_fixed(target: &mut [u8], data_type: DataType, value: &ValueRef<'_>) {
     use ValueRef as V;
     match (data_type, value) {
         (DataType::Integer, V::Integer(v)) | (DataType::Date, V::Date(v)) => {
@@ -100,10 +100,10 @@ pub(super) fn write_fixed(target: &mut [u8], data_type: DataType, value: ValueRe
 
 /// What is rarer; apart, so that the common costs a few instructions.
 #[inline(never)]
-fn write_other(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
+fn write_other(target: &mut [u8], data_type: DataType, value: &ValueRef<'_>) {
     use ValueRef as V;
     match (data_type, value) {
-        (DataType::Boolean, V::Boolean(v)) => put(target, [u8::from(v)]),
+        (DataType::Boolean, V::Boolean(v)) => put(target, [u8::from(*v)]),
         (DataType::SmallInt, V::SmallInt(v)) => put(target, v.to_le_bytes()),
         (DataType::Real, V::Real(v)) => put(target, v.to_le_bytes()),
         (DataType::Numeric(Some(m)), V::Numeric(v)) => {
@@ -115,7 +115,7 @@ fn write_other(target: &mut [u8], data_type: DataType, value: ValueRef<'_>) {
             put(&mut target[4..], v.days.to_le_bytes());
             put(&mut target[8..], v.micros.to_le_bytes());
         }
-        (DataType::Uuid, V::Uuid(v)) => put(target, v),
+        (DataType::Uuid, V::Uuid(v)) => put(target, *v),
         (data_type, other) => panic!("a {data_type} column was given {other:?}"),
     }
 }

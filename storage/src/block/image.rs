@@ -15,36 +15,55 @@ use crate::limits::VALUE_BYTES_MAX;
 use crate::mvcc::{NewVersion, Stamp};
 use crate::pool::Pool;
 use crate::value::{DataType, ValueRef};
+use std::borrow::Borrow;
 
 /// The buffer number that says: in the image itself, at this offset.
 pub(super) const OWN_STRINGS: u32 = u32::MAX;
 
 /// Writes a base row; columns not among `values` become NULL. `false` when the heap is full, unless
 /// it `must` take the row's strings.
-pub(super) fn write_base<'v>(
+///
+/// Values are looked at where they are: to copy one, which was just written part by part, as a whole
+/// has the processor wait until all parts have left its store buffer.
+#[inline]
+pub(super) fn write_base<'v, V: Borrow<ValueRef<'v>>>(
     layout: &Layout,
     heap: &Heap,
     body: &mut [u8],
-    values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+    values: impl Iterator<Item = (ColumnId, V)>,
     must: bool,
 ) -> Result<bool> {
     layout.set_all_null(body);
     for (column, value) in values {
-        let field = field_of(layout, column);
-        let Some(string) = string_of(value) else {
-            put(layout, body, field, value);
-            continue;
-        };
-        let view = match check_string(field, value, string)? {
-            Length::Short => View::inline(string),
-            Length::Long => match heap.place(string, must)? {
-                Some(Place { chunk, offset }) => View::outside(string, chunk, offset),
-                None => return Ok(false),
-            },
-        };
-        put_view(layout, body, field, view);
+        let (value, field) = (value.borrow(), field_of(layout, column));
+        match value {
+            ValueRef::Null => {}
+            ValueRef::Text(_) | ValueRef::Bytea(_) => {
+                let Some(view) = base_view(heap, field, value, must)? else {
+                    return Ok(false);
+                };
+                put_view(layout, body, field, view);
+            }
+            fixed => {
+                set_null(layout, body, field, false);
+                write_fixed(&mut body[field.offset..], field.data_type, fixed);
+            }
+        }
     }
     Ok(true)
+}
+
+/// The view of a string in a base row; `None` when the heap is full.
+#[inline]
+fn base_view(heap: &Heap, field: &Field, value: &ValueRef<'_>, must: bool) -> Result<Option<View>> {
+    let string = string_of(value).unwrap_or_default();
+    match check_string(field, value, string)? {
+        Length::Short => Ok(Some(View::inline(string))),
+        Length::Long => {
+            let place = heap.place(string, must)?;
+            Ok(place.map(|Place { chunk, offset }| View::outside(string, chunk, offset)))
+        }
+    }
 }
 
 /// The version that `changes` make of `old`.
@@ -70,7 +89,7 @@ fn image_updated<'p>(
 ) -> Result<NewVersion<'p>> {
     let mut own = 0;
     for (column, value) in changes {
-        own += long_string(field_of(layout, *column), *value)?.map_or(0, <[u8]>::len);
+        own += long_string(field_of(layout, *column), value)?.map_or(0, <[u8]>::len);
     }
     let body = &old.bytes[..layout.body_bytes()];
     // Most rows have none.
@@ -85,7 +104,7 @@ fn image_updated<'p>(
     let mut version = NewVersion::with_copy(pool, begin, body, own)?;
     let mut new = NewImage::of(layout, &mut version);
     for (column, value) in changes {
-        new.set(field_of(layout, *column), *value)?;
+        new.set(field_of(layout, *column), value)?;
     }
     for field in with_strings.iter().filter(kept) {
         new.set_string(field, old.string(field));
@@ -107,12 +126,12 @@ fn frozen_updated<'p>(
     };
     let mut own = 0;
     for field in layout.fields() {
-        own += long_string(field, value(field))?.map_or(0, <[u8]>::len);
+        own += long_string(field, &value(field))?.map_or(0, <[u8]>::len);
     }
     let mut version = NewVersion::with_image(pool, begin, layout.body_bytes() + own)?;
     let mut new = NewImage::of(layout, &mut version);
     for field in layout.fields() {
-        new.set(field, value(field))?;
+        new.set(field, &value(field))?;
     }
     Ok(version)
 }
@@ -136,7 +155,8 @@ impl<'a> NewImage<'a> {
         }
     }
 
-    fn set(&mut self, field: &Field, value: ValueRef<'_>) -> Result<()> {
+    #[inline]
+    fn set(&mut self, field: &Field, value: &ValueRef<'_>) -> Result<()> {
         match long_string(field, value)? {
             Some(string) => self.set_string(field, string),
             None => put(self.layout, self.body, field, value),
@@ -195,7 +215,7 @@ fn field_of(layout: &Layout, column: ColumnId) -> &Field {
 }
 
 #[inline]
-fn long_string<'v>(field: &Field, value: ValueRef<'v>) -> Result<Option<&'v [u8]>> {
+fn long_string<'v>(field: &Field, value: &ValueRef<'v>) -> Result<Option<&'v [u8]>> {
     let Some(string) = string_of(value) else {
         return Ok(None);
     };
@@ -211,7 +231,7 @@ enum Length {
 
 /// Refuses a string that is too long.
 #[inline]
-fn check_string(field: &Field, value: ValueRef<'_>, string: &[u8]) -> Result<Length> {
+fn check_string(field: &Field, value: &ValueRef<'_>, string: &[u8]) -> Result<Length> {
     let fits = match value {
         ValueRef::Text(_) => field.data_type.is_string(),
         _ => field.data_type == DataType::Bytea,
@@ -232,7 +252,7 @@ fn check_string(field: &Field, value: ValueRef<'_>, string: &[u8]) -> Result<Len
 
 /// Writes a value that needs no room beside the row.
 #[inline]
-fn put(layout: &Layout, body: &mut [u8], field: &Field, value: ValueRef<'_>) {
+fn put(layout: &Layout, body: &mut [u8], field: &Field, value: &ValueRef<'_>) {
     if value.is_null() {
         set_null(layout, body, field, true);
     } else if let Some(string) = string_of(value) {

@@ -13,8 +13,6 @@ const FIRST_CAPACITY: usize = 64;
 /// Bytes of a string view, Arrow's ByteView.
 pub(super) const VIEW_BYTES: usize = 16;
 
-const ABSENT: u16 = u16::MAX;
-
 /// One column in the row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
@@ -24,6 +22,8 @@ pub(super) struct Field {
     pub(super) offset: usize,
     /// Which null bit; the bit is set where the value is NULL.
     pub(super) null: usize,
+    null_byte: u32,
+    null_mask: u8,
 }
 
 impl Field {
@@ -40,8 +40,8 @@ impl Field {
 pub struct Layout {
     /// In the order of the table's columns.
     fields: Vec<Field>,
-    /// Field by column id; ids are small and dense.
-    by_id: Vec<u16>,
+    /// The same by column id; ids are small and dense.
+    by_id: Vec<Option<Field>>,
     null_offset: usize,
     body_bytes: usize,
 }
@@ -57,6 +57,8 @@ impl Layout {
                 data_type,
                 offset: 0,
                 null,
+                null_byte: 0,
+                null_mask: 1 << (null % 8),
             })
             .collect();
         let mut order: Vec<usize> = (0..fields.len()).collect();
@@ -67,9 +69,10 @@ impl Layout {
             null_offset += width(fields[at].data_type);
         }
         let ids = fields.iter().map(|field| field.column.0 as usize + 1).max();
-        let mut by_id = vec![ABSENT; ids.unwrap_or(0)];
-        for (at, field) in fields.iter().enumerate() {
-            by_id[field.column.0 as usize] = at as u16;
+        let mut by_id = vec![None; ids.unwrap_or(0)];
+        for field in &mut fields {
+            field.null_byte = (null_offset + field.null / 8) as u32;
+            by_id[field.column.0 as usize] = Some(*field);
         }
         Self {
             null_offset,
@@ -81,8 +84,7 @@ impl Layout {
 
     #[inline]
     pub(super) fn field(&self, column: ColumnId) -> Option<&Field> {
-        let at = *self.by_id.get(column.0 as usize)?;
-        self.fields.get(usize::from(at))
+        self.by_id.get(column.0 as usize)?.as_ref()
     }
 
     pub(super) fn fields(&self) -> &[Field] {
@@ -97,7 +99,8 @@ impl Layout {
     /// Byte and mask of a field's null bit.
     #[inline]
     pub(super) fn null_bit(&self, field: &Field) -> (usize, u8) {
-        (self.null_offset + field.null / 8, 1 << (field.null % 8))
+        debug_assert_eq!(field.null_byte as usize, self.null_offset + field.null / 8);
+        (field.null_byte as usize, field.null_mask)
     }
 
     /// Says in a row that all of its columns are NULL.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::{Head, Registration, Stamp};
 use crate::value::ValueRef;
+use std::borrow::Borrow;
 
 impl Block {
     /// Claims all slots up to and including this one. They are holes until they are restored.
@@ -22,10 +23,10 @@ impl Block {
     }
 
     /// Writes a row into its slot, in which there is none.
-    pub fn restore<'v>(
+    pub fn restore<'v, V: Borrow<ValueRef<'v>>>(
         &self,
         slot: Slot,
-        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+        values: impl Iterator<Item = (ColumnId, V)>,
         begin: Stamp,
     ) -> Result<()> {
         self.restore_claim(slot);
@@ -33,7 +34,7 @@ impl Block {
         let body = rows.body_mut(slot);
         image::write_base(&self.layout, self.hot_heap(), body, values, true)?;
         rows.header(slot).begin.store(begin);
-        self.settle_insert(slot);
+        self.settle_inserts(slot, 1);
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl Strings {
             .0
             .get_or_init(|| (0..fields).map(|_| OnceCell::new()).collect());
         let string =
-            cells[field.null].get_or_init(|| string_of(decode(&mut scratch)).map(Box::from));
+            cells[field.null].get_or_init(|| string_of(&decode(&mut scratch)).map(Box::from));
         match string {
             None => ValueRef::Null,
             Some(bytes) if field.data_type == DataType::Bytea => ValueRef::Bytea(bytes),
@@ -152,13 +152,13 @@ impl<'a> RowRef<'a> {
             .filter(|field| field.is_viewed());
         let mut scratch = Vec::new();
         let length = |field: &Field| match &self.source {
-            Source::Image(image) => string_of(image.read(self.layout, field)).map(<[u8]>::len),
+            Source::Image(image) => string_of(&image.read(self.layout, field)).map(<[u8]>::len),
             Source::Frozen {
                 frozen, position, ..
             } => {
                 scratch.clear();
                 let value = frozen.value(field.column, *position, &mut scratch);
-                string_of(value).map(<[u8]>::len)
+                string_of(&value).map(<[u8]>::len)
             }
         };
         let lengths = viewed.filter_map(length);

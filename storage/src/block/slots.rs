@@ -13,6 +13,7 @@ use crate::pool::{Owner, Pool, Reservation};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::value::ValueRef;
+use std::borrow::Borrow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -204,6 +205,15 @@ impl Block {
         }
     }
 
+    /// Whether nothing is chained over the row of a slot.
+    #[inline]
+    pub fn is_bare(&self, slot: Slot) -> bool {
+        match &self.base {
+            Base::Hot(rows) => rows.header(slot).head.is_empty(),
+            Base::Frozen(columns) => columns.heads.get(slot).is_none_or(HeadWord::is_empty),
+        }
+    }
+
     /// The head of a slot whose row was changed before.
     pub(super) fn used_head(&self, slot: Slot) -> &HeadWord {
         self.any_head(slot).expect("a changed row has a head")
@@ -375,9 +385,9 @@ impl<'b> Claimed<'b> {
 
     /// Writes the row and shows it under `begin`; `false` (and a dead slot) when the block's heap
     /// is full. An empty block takes any row.
-    pub fn fill<'v>(
+    pub fn fill<'v, V: Borrow<ValueRef<'v>>>(
         self,
-        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+        values: impl Iterator<Item = (ColumnId, V)>,
         begin: Stamp,
     ) -> Result<bool> {
         let block = self.block;

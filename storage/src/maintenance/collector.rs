@@ -2,11 +2,11 @@
 
 use super::evacuation::Evacuation;
 use super::write_set::{Write, WriteKind, WriteSet};
-use crate::block::{Block, Link, RowRef};
+use crate::block::{Block, Link, RANGE_SLOTS, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
 use crate::index::Key;
-use crate::mvcc::{Garbage, Registration, RetireQueue, StampKind, Timeline};
+use crate::mvcc::{Garbage, Registration, RetireQueue, Stamp, StampKind, Timeline};
 use crate::pool::Pool;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -178,80 +178,56 @@ impl Collector {
         horizon: Timestamp,
         proof: &Registration,
     ) {
-        let mut last: Option<(u32, &TableEntry, &[_])> = None;
+        let mut target: Option<Target<'_>> = None;
+        let mut inserts = Inserts::default();
         for write in &set.writes.writes()[set.done..end] {
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 continue;
             }
-            let (_, entry, indexes) = match last {
-                Some(same @ (table, ..)) if table == write.table => same,
-                _ => {
-                    let entry: &TableEntry = set.writes.entry(write);
-                    // Indexes that came since are kept up, too. Those of a dropped table go with it.
-                    let now = catalog.table_by_id(entry.def.id);
-                    let indexes = now.map_or(&[][..], |entry| &entry.indexes);
-                    *last.insert((write.table, entry, indexes))
-                }
+            let target = match target {
+                Some(same) if same.table == write.table && same.kind == write.kind => same,
+                _ => *target.insert(Target::of(set, write, catalog)),
             };
-            if let Some(place) = entry.rows.place(write.row, proof) {
-                place.0.note_change(set.timestamp);
-                self.collect_row(entry, indexes, write, place, horizon, proof);
+            let Some((block, slot)) = target.entry.rows.place(write.row, proof) else {
+                continue;
+            };
+            block.note_change(set.timestamp);
+            if write.kind == WriteKind::Insert {
+                inserts.add(block, slot);
+            }
+            let row = Row {
+                id: write.row,
+                block,
+                slot,
+                horizon,
+                proof,
+            };
+            if !block.is_bare(slot) {
+                self.settle(&row, target.indexes_of(&row, set.timestamp));
+            }
+            if write.kind == WriteKind::Delete
+                && let Some(garbage) = target.entry.rows.bury(write.row, proof)
+            {
+                self.retired.retire(garbage);
             }
         }
-    }
-
-    fn collect_row(
-        &mut self,
-        entry: &TableEntry,
-        indexes: &[Arc<IndexEntry>],
-        write: &Write,
-        (block, slot): (&Block, Slot),
-        horizon: Timestamp,
-        proof: &Registration,
-    ) {
-        if write.kind == WriteKind::Insert {
-            block.settle_insert(slot);
-        }
-        let row = Row {
-            id: write.row,
-            block,
-            slot,
-            horizon,
-            proof,
-        };
-        self.settle(&row, indexes);
-        if write.kind == WriteKind::Delete
-            && let Some(garbage) = entry.rows.bury(write.row, proof)
-        {
-            self.retired.retire(garbage);
-        }
+        inserts.settle();
     }
 
     /// Lets go of the states of a row that nobody can reach, and of their keys.
     pub(super) fn settle(&mut self, row: &Row<'_>, indexes: &[Arc<IndexEntry>]) {
-        let Some(cut) = row.reachable().find(|link| row.is_seen_by_all(link)) else {
-            return;
-        };
+        let mut cut = row.block.newest(row.slot, row.proof);
+        while !row.is_seen_by_all(&cut) {
+            match cut.older() {
+                Some(older) => cut = older,
+                None => return,
+            }
+        }
         if cut.is_base() {
             return;
         }
-        let mut newer = cut.image();
-        let mut older = cut.older();
-        while let Some(link) = older {
-            if let Some(image) = link.image() {
-                for index in indexes {
-                    // A key that the next newer state has as well is still wanted, or was dealt
-                    // with there: the common update changes no key, and writes none here.
-                    if !newer
-                        .as_ref()
-                        .is_some_and(|newer| index.is_same_key(newer, &image))
-                    {
-                        row.remove_key(index, &image);
-                    }
-                }
-                newer = Some(image);
-            }
-            older = link.older();
+        if !indexes.is_empty() {
+            remove_keys(row, &cut, indexes);
         }
         let retired = &mut self.retired;
         row.block.fold(row.slot, &cut, row.proof, |garbage| {
@@ -262,6 +238,97 @@ impl Collector {
     /// Takes over what was unlinked.
     pub fn retire(&mut self, garbage: Garbage) {
         self.retired.retire(garbage);
+    }
+}
+
+/// What many writes of a set have in common.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    table: u32,
+    kind: WriteKind,
+    entry: &'a TableEntry,
+    /// Those of now: indexes that came since are kept up, too; those of a dropped table go with it.
+    indexes: &'a [Arc<IndexEntry>],
+    changes_keys: bool,
+}
+
+impl<'a> Target<'a> {
+    fn of(set: &'a Waiting, write: &Write, catalog: &'a Catalog) -> Self {
+        let entry: &TableEntry = set.writes.entry(write);
+        let now = catalog.table_by_id(entry.def.id);
+        let indexes = now.map_or(&[][..], |entry| &entry.indexes);
+        let changes_keys = match write.kind {
+            WriteKind::Update(columns) => {
+                let mut columns = set.writes.columns(columns).iter();
+                columns.any(|column| indexes.iter().any(|index| index.covers(*column)))
+            }
+            _ => true,
+        };
+        Self {
+            table: write.table,
+            kind: write.kind,
+            entry,
+            indexes,
+            changes_keys,
+        }
+    }
+
+    /// The indexes that may lose a key of the row.
+    fn indexes_of(&self, row: &Row<'_>, timestamp: Timestamp) -> &'a [Arc<IndexEntry>] {
+        // A version that is alone, and of this commit, is this write's, which has changed no key.
+        let is_same = !self.changes_keys
+            && row.block.lone_version(row.slot, row.proof) == Some(Stamp::committed(timestamp));
+        if is_same { &[] } else { self.indexes }
+    }
+}
+
+/// Insertions in one range of a block, counted as settled together: one by one, they would take the
+/// line of the range's count from the thread that goes on adding rows there.
+#[derive(Default)]
+struct Inserts<'a> {
+    range: Option<(&'a Block, Slot)>,
+    rows: u32,
+}
+
+impl<'a> Inserts<'a> {
+    fn add(&mut self, block: &'a Block, slot: Slot) {
+        let first = Slot(slot.0 - slot.0 % RANGE_SLOTS as u16);
+        match self.range {
+            Some((range_of, at)) if std::ptr::eq(range_of, block) && at == first => {}
+            _ => {
+                self.settle();
+                self.range = Some((block, first));
+            }
+        }
+        self.rows += 1;
+    }
+
+    fn settle(&mut self) {
+        if let Some((block, slot)) = self.range {
+            block.settle_inserts(slot, std::mem::take(&mut self.rows));
+        }
+    }
+}
+
+/// Removes the entries for keys that only states below `cut` have.
+fn remove_keys(row: &Row<'_>, cut: &Link<'_>, indexes: &[Arc<IndexEntry>]) {
+    let mut newer = cut.image();
+    let mut older = cut.older();
+    while let Some(link) = older {
+        if let Some(image) = link.image() {
+            for index in indexes {
+                // A key that the next newer state has as well is still wanted, or was dealt
+                // with there: the common update changes no key, and writes none here.
+                if !newer
+                    .as_ref()
+                    .is_some_and(|newer| index.is_same_key(newer, &image))
+                {
+                    row.remove_key(index, &image);
+                }
+            }
+            newer = Some(image);
+        }
+        older = link.older();
     }
 }
 

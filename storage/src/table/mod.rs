@@ -41,6 +41,7 @@ use crate::value::{DataType, ValueRef};
 use arc_swap::ArcSwap;
 use directory::Directory;
 use open::{OpenBlock, OpenBlocks, Place};
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// The rows of a table.
@@ -158,9 +159,9 @@ impl Table {
     }
 
     /// Adds a row that begins to count with `begin`.
-    pub fn insert<'v>(
+    pub fn insert<'v, V: Borrow<ValueRef<'v>>>(
         &self,
-        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)> + Clone,
+        values: impl Iterator<Item = (ColumnId, V)> + Clone,
         begin: Stamp,
     ) -> Result<RowId> {
         let mut place = self.open.enter();

@@ -56,8 +56,8 @@ impl Transaction {
         debug_assert_eq!(values.len(), table.def.columns.len(), "a value a column");
         let logged = || row_bytes_max(values.iter().copied());
         let number = self.enter(table, false, logged)?;
-        let columns = table.def.columns.iter().map(|column| column.id);
-        let columns = columns.zip(values.iter().copied());
+        let columns = table.def.columns.iter().zip(values);
+        let columns = columns.map(|(column, value)| (column.id, value));
         let row = table.rows.insert(columns, self.marker())?;
         self.set.push(Write {
             row,
