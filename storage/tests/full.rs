@@ -147,3 +147,31 @@ fn a_transaction_that_met_the_limit_is_rolled_back_and_may_do_something_else() {
     transaction.commit().unwrap();
     assert_eq!(count(&store).unwrap(), held - 1);
 }
+
+fn update(store: &Store, id: i64) -> Result<()> {
+    let mut transaction = store.begin()?;
+    transaction.begin_command();
+    let table = table(&transaction);
+    let key = [ValueRef::BigInt(id)];
+    for row in transaction.view().lookup(&table, &table.indexes[0], &key)? {
+        transaction.update(&table, row, &[(TEXT, ValueRef::Text("short"))])?;
+    }
+    transaction.commit().map(|_| ())
+}
+
+/// Alice looks at the database and goes to lunch: whatever Bob changes has to be kept for her, until
+/// he is refused. That must be before the reserve is used up, or nobody could delete anything.
+#[test]
+fn what_an_old_snapshot_holds_back_leaves_the_emergency_reserve() {
+    let store = store().unwrap();
+    insert(&store, 0..1000).unwrap();
+    let alice = store.begin().unwrap();
+    let refused = (0..).find_map(|number| update(&store, number % 1000).err());
+    assert_eq!(refused.map(|error| error.sqlstate()), Some("53200"));
+    let ledger = store.ledger();
+    let left = ledger.budget() - ledger.used();
+    assert!(left >= ledger.emergency() / 4 * 3, "{left} bytes are left");
+    delete(&store, 0..1000).unwrap();
+    drop(alice);
+    assert_eq!(count(&store).unwrap(), 0);
+}

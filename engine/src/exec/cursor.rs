@@ -40,8 +40,9 @@ impl Cursor {
         plan: &PhysicalPlan,
         schema: SchemaRef,
         view: ReadView,
-        context: ExecContext,
+        context: &ExecContext,
     ) -> Result<Self> {
+        let context = context.reading();
         Ok(Self {
             pipeline: compile(plan, &view, &context)?,
             schema,

@@ -1,12 +1,13 @@
 //! Held: the memory that one operator keeps across batches, reserved from the ledger.
 //!
 //! An operator says how much it holds by now; the reservation follows in steps, so that the
-//! ledger's counter, which all threads share, is not touched for every batch. The first step may come
-//! from the emergency reserve: small queries work on a full database.
+//! ledger's counter, which all threads share, is not touched for every batch. Where a statement only
+//! reads, the first step may come from the part of the emergency reserve that is kept for that: small
+//! queries work on a full database.
 
 use super::ExecContext;
 use crate::error::Result;
-use remora_storage::pool::{Owner, Reservation};
+use remora_storage::pool::{Claim, Owner, Reservation};
 
 /// The reservation grows by at least this much.
 const STEP: usize = 64 << 10;
@@ -15,7 +16,7 @@ const STEP: usize = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     reservation: Option<Reservation>,
-    /// Whether the emergency reserve may be dipped into.
+    /// Whether all of the emergency reserve may be taken.
     emergency: bool,
     /// What the operator holds; at most what is reserved.
     bytes: usize,
@@ -45,11 +46,12 @@ impl Held {
             Some(reservation) => reservation,
             none => none.insert(context.ledger.reserve(Owner::Query, 0)?),
         };
-        match self.emergency || wanted <= STEP as u64 {
-            true => reservation.resize_emergency(wanted)?,
-            false => reservation.resize(wanted)?,
-        }
-        Ok(())
+        let claim = match wanted <= STEP as u64 {
+            _ if self.emergency => Claim::Emergency,
+            true => context.claim,
+            false => Claim::Ordinary,
+        };
+        Ok(reservation.resize_for(claim, wanted)?)
     }
 
     /// Makes sure that `more` bytes beside those held are reserved.
@@ -63,5 +65,41 @@ impl Held {
         if let Some(reservation) = &mut self.reservation {
             reservation.shrink(bytes.next_multiple_of(STEP) as u64);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::context;
+    use super::*;
+    use remora_storage::pool::Ledger;
+
+    #[test]
+    fn on_a_full_database_only_what_reads_or_deletes_gets_memory() {
+        let ledger = Ledger::new(32 << 20);
+        let _full = ledger.reserve(Owner::Table, 28 << 20).unwrap();
+        let writing = ExecContext {
+            ledger,
+            ..context()
+        };
+        let reading = writing.reading();
+        let refused = |held: &mut Held, bytes, context: &ExecContext| {
+            held.reach(bytes, context)
+                .map_err(|error| error.sqlstate())
+                .err()
+        };
+        let full = Some("53200");
+        assert_eq!(refused(&mut Held::default(), 1, &writing), full);
+        assert_eq!(refused(&mut Held::default(), STEP + 1, &reading), full);
+        let mut many = Vec::new();
+        loop {
+            let mut held = Held::default();
+            if refused(&mut held, STEP, &reading).is_some() {
+                break;
+            }
+            many.push(held);
+        }
+        assert_eq!(many.len(), (1 << 20) / STEP, "a quarter of the reserve");
+        assert_eq!(refused(&mut Held::for_emergency(), 3 << 20, &writing), None);
     }
 }

@@ -71,7 +71,7 @@ pub use point::{PointRows, point_select};
 use crate::error::{Error, Result, state};
 use crate::function::EvalContext;
 use remora_storage::Value;
-use remora_storage::pool::Ledger;
+use remora_storage::pool::{Claim, Ledger};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -88,9 +88,19 @@ pub struct ExecContext {
     pub parameters: Arc<[Value]>,
     /// Where memory is reserved.
     pub ledger: Arc<Ledger>,
+    /// How far the first memory of each operator may reach into the budget.
+    pub claim: Claim,
 }
 
 impl ExecContext {
+    /// The same for a statement, or a part of it, that only reads.
+    pub(crate) fn reading(&self) -> Self {
+        Self {
+            claim: Claim::Small,
+            ..self.clone()
+        }
+    }
+
     /// Fails with 57014 where the statement was asked to stop.
     pub(crate) fn check(&self) -> Result<()> {
         // Relaxed: the flag orders nothing; that it is seen at one of the next checks is enough.

@@ -21,7 +21,7 @@ use crate::function::StatementClock;
 use crate::parse::Parsed;
 use crate::plan::Statement;
 use remora_storage::catalog::Catalog;
-use remora_storage::pool::{Ledger, default_budget};
+use remora_storage::pool::Ledger;
 use remora_storage::{Durability, Store, TableId, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -283,7 +283,7 @@ impl Session {
         self.refuse_in_block("SET max_memory")?;
         let bytes = match value {
             Some(value) => size::parse(MAX_MEMORY, value)?,
-            None => default_budget(),
+            None => self.ledger.initial_budget(),
         };
         Ok(self.ledger.set_budget(bytes)?)
     }

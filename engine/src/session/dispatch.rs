@@ -84,7 +84,7 @@ pub(super) fn run(
     let context = &call.context;
     let cursor = |query: &PhysicalPlan, tx: &Transaction| {
         let schema = plan.arrow.clone();
-        let cursor = Cursor::new(query, schema, tx.view(), context.clone())?;
+        let cursor = Cursor::new(query, schema, tx.view(), context)?;
         Ok(Done::output(Output::Cursor(Box::new(cursor))))
     };
     match &plan.planned.statement {

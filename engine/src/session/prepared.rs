@@ -12,7 +12,7 @@ use crate::plan::Field;
 use crate::plan::statement::Planned;
 use arrow_schema::SchemaRef;
 use remora_storage::catalog::Catalog;
-use remora_storage::pool::Ledger;
+use remora_storage::pool::{Claim, Ledger};
 use remora_storage::{DataType, Value};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -95,6 +95,7 @@ impl Call {
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),
+                claim: Claim::Ordinary,
             },
             row: Vec::new(),
             given: Vec::new(),

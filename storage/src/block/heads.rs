@@ -15,7 +15,7 @@ use super::slots::RANGE_SLOTS;
 use crate::error::Result;
 use crate::ids::Slot;
 use crate::mvcc::HeadWord;
-use crate::pool::{Owner, Pool};
+use crate::pool::{Claim, Owner, Pool};
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::ptr::{self, NonNull};
@@ -44,12 +44,8 @@ pub(super) struct Spare {
 }
 
 impl Spare {
-    /// A change that makes the database smaller (`shrinks`) may take from the emergency reserve.
-    pub(super) fn new(pool: &Arc<Pool>, shrinks: bool) -> Result<Self> {
-        let memory = match shrinks {
-            true => pool.allocate_emergency(Owner::Table, CHUNK_BYTES)?,
-            false => pool.allocate(Owner::Table, CHUNK_BYTES)?,
-        };
+    pub(super) fn new(pool: &Arc<Pool>, claim: Claim) -> Result<Self> {
+        let memory = pool.allocate_for(claim, Owner::Table, CHUNK_BYTES)?;
         Ok(Self {
             pool: Arc::clone(pool),
             chunk: Some(memory.cast()),
@@ -91,7 +87,7 @@ impl Heads {
         if let Some(head) = self.get(slot) {
             return Ok(head);
         }
-        self.add(slot, Spare::new(&self.pool, shrinks)?);
+        self.add(slot, Spare::new(&self.pool, Claim::of_change(shrinks))?);
         Ok(self.get(slot).expect("there is a chunk by now"))
     }
 

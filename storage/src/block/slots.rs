@@ -9,7 +9,7 @@ use super::row::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Head, HeadWord, Registration, Stamp};
-use crate::pool::{Owner, Pool, Reservation};
+use crate::pool::{Claim, Owner, Pool, Reservation};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::value::ValueRef;
@@ -76,10 +76,12 @@ impl Block {
     pub fn new(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
         let capacity = layout.capacity(nth);
         let rows = Rows::new(layout, pool, capacity)?;
-        Self::with_base(Base::Hot(rows), layout, pool, capacity, Timestamp(0))
+        let claim = Claim::Ordinary;
+        Self::with_base(claim, Base::Hot(rows), layout, pool, capacity, Timestamp(0))
     }
 
     pub(super) fn with_base(
+        claim: Claim,
         base: Base,
         layout: &Arc<Layout>,
         pool: &Arc<Pool>,
@@ -89,11 +91,7 @@ impl Block {
         let ranges = capacity.div_ceil(RANGE_SLOTS);
         let bytes = size_of::<Self>() + ranges * size_of::<RangeState>();
         let ledger = pool.ledger();
-        let reserved = match built_at {
-            Timestamp(0) => ledger.reserve(Owner::Table, bytes as u64)?,
-            // It takes the place of a larger one.
-            _ => ledger.reserve_emergency(Owner::Table, bytes as u64)?,
-        };
+        let reserved = ledger.reserve_for(claim, Owner::Table, bytes as u64)?;
         let heap = match &base {
             Base::Hot(_) => OnceLock::from(Arc::new(Heap::new(Arc::clone(pool)))),
             Base::Frozen(_) => OnceLock::new(),

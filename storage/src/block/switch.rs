@@ -59,7 +59,7 @@ use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Head, Registration, Stamp, StampKind};
-use crate::pool::{Owner, rounded_bytes};
+use crate::pool::{Claim, Owner, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::value::DataType;
@@ -118,13 +118,15 @@ impl<'a> States<'a> {
 impl Block {
     /// Builds the block that takes this one's place, as of `horizon`, and sends everybody there;
     /// `None` where this cannot be done now. The caller is the collector, who has collected all
-    /// there is at or below the horizon, and puts the result in the directory.
+    /// there is at or below the horizon, and puts the result in the directory. Memory is taken as
+    /// far as the claim reaches.
     ///
     /// # Errors
     /// `OutOfMemory`: nothing has changed.
     pub fn rebuild(
         &self,
         into: Rebuild,
+        claim: Claim,
         horizon: Timestamp,
         proof: &Registration,
         retire: impl FnMut(Garbage),
@@ -140,11 +142,11 @@ impl Block {
             return Ok(None);
         }
         let built = match into {
-            Rebuild::Frozen => self.freeze(&states, horizon)?,
-            Rebuild::Hot => self.thaw(&mut states, horizon)?,
+            Rebuild::Frozen => self.freeze(&states, claim, horizon)?,
+            Rebuild::Hot => self.thaw(&mut states, claim, horizon)?,
         };
         let mut spares = match into {
-            Rebuild::Frozen => built.spares()?,
+            Rebuild::Frozen => built.spares(claim)?,
             Rebuild::Hot => Vec::new(),
         };
         let built = Arc::new(built);
@@ -173,26 +175,30 @@ impl Block {
         Some(states)
     }
 
-    fn freeze(&self, states: &States<'_>, horizon: Timestamp) -> Result<Self> {
-        let columns = self.gather_all(states)?;
+    fn freeze(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
+        let columns = self.gather_all(states, claim)?;
         let live = BitVector::from_words(states.live.clone(), self.capacity());
         let live = live.expect("a bit for each slot");
-        let frozen = Frozen::build(&self.pool, &live, &columns)?;
+        let frozen = Frozen::build_for(claim, &self.pool, &live, &columns)?;
         let base = Base::Frozen(Columns {
             frozen,
             heads: Heads::new(&self.pool, self.capacity()),
             at: horizon,
         });
-        self.built(base, states, horizon)
+        self.built(claim, base, states, horizon)
     }
 
     /// All columns as arrays. Their memory is reserved while they are made, and by the encoder from
     /// then on.
-    fn gather_all(&self, states: &States<'_>) -> Result<Vec<(ColumnId, DataType, ArrayRef)>> {
+    fn gather_all(
+        &self,
+        states: &States<'_>,
+        claim: Claim,
+    ) -> Result<Vec<(ColumnId, DataType, ArrayRef)>> {
         let bytes = states.rows.len() * (self.layout.stride() + size_of::<RowRef<'_>>());
         let bytes = bytes + states.string_bytes();
         let ledger = self.pool.ledger();
-        let _scratch = ledger.reserve_emergency(Owner::Table, bytes as u64)?;
+        let _scratch = ledger.reserve_for(claim, Owner::Table, bytes as u64)?;
         let fields = self.layout.fields().iter();
         let typed = fields.map(|field| (field.column, field.data_type));
         let typed: Vec<_> = typed.collect();
@@ -203,9 +209,9 @@ impl Block {
         Ok(columns.map(|((id, ty), array)| (id, ty, array)).collect())
     }
 
-    fn thaw(&self, states: &mut States<'_>, horizon: Timestamp) -> Result<Self> {
+    fn thaw(&self, states: &mut States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
         let rows = Rows::new(&self.layout, &self.pool, self.capacity())?;
-        let block = self.built(Base::Hot(rows), states, horizon)?;
+        let block = self.built(claim, Base::Hot(rows), states, horizon)?;
         let rows = block.rows();
         for slot in states.dead(self.capacity()) {
             block.undo_insert(slot);
@@ -221,9 +227,15 @@ impl Block {
         Ok(block)
     }
 
-    fn built(&self, base: Base, states: &States<'_>, horizon: Timestamp) -> Result<Self> {
+    fn built(
+        &self,
+        claim: Claim,
+        base: Base,
+        states: &States<'_>,
+        horizon: Timestamp,
+    ) -> Result<Self> {
         let capacity = self.capacity();
-        let block = Self::with_base(base, &self.layout, &self.pool, capacity, horizon)?;
+        let block = Self::with_base(claim, base, &self.layout, &self.pool, capacity, horizon)?;
         for slot in states.dead(self.capacity()) {
             block.bury_unborn(usize::from(slot.0));
         }
@@ -232,9 +244,9 @@ impl Block {
 
     /// A chunk of heads for every range: changes may have to be carried over to any of them, and
     /// then there is no way back.
-    fn spares(&self) -> Result<Vec<Spare>> {
+    fn spares(&self, claim: Claim) -> Result<Vec<Spare>> {
         let ranges = self.capacity().div_ceil(RANGE_SLOTS);
-        (0..ranges).map(|_| Spare::new(&self.pool, true)).collect()
+        (0..ranges).map(|_| Spare::new(&self.pool, claim)).collect()
     }
 
     /// Steps 3 and 4 of the module's header.

@@ -32,6 +32,7 @@ use crate::block::Rebuild;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::ids::{BlockNo, Timestamp};
+use crate::pool::Claim;
 use crate::table::{BlockState, Table};
 use arc_swap::ArcSwap;
 use std::collections::VecDeque;
@@ -80,6 +81,17 @@ impl Wish {
             Self::Due { quiet, .. } => horizon < quiet,
             Self::Scarce { quiet } => quiet.is_some_and(|quiet| horizon < quiet),
             _ => false,
+        }
+    }
+
+    /// What is wished for because memory is short may take the reserve; what is merely due has
+    /// time until there is room.
+    fn claim(self) -> Claim {
+        match self {
+            Self::Due { .. } => Claim::Ordinary,
+            #[cfg(test)]
+            Self::Thaw => Claim::Ordinary,
+            Self::Scarce { .. } | Self::All => Claim::Emergency,
         }
     }
 
@@ -187,7 +199,7 @@ impl Collector {
             return (next, Ok(()));
         }
         let retired = &mut self.retired;
-        let rebuilt = table.rebuild(number, into, horizon, &proof, |unlinked| {
+        let rebuilt = table.rebuild(number, into, wish.claim(), horizon, &proof, |unlinked| {
             retired.retire(unlinked);
         });
         match rebuilt {

@@ -3,7 +3,7 @@
 use crate::catalog::TableEntry;
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId};
-use crate::pool::{Ledger, Owner, Reservation};
+use crate::pool::{Claim, Ledger, Owner, Reservation};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -72,17 +72,8 @@ impl WriteSet {
             return Ok(());
         }
         let wanted = (self.writes.capacity() * 2).max(16);
-        let bytes = wanted * size_of::<Write>();
-        if bytes > FREE_BYTES {
-            let bytes = bytes as u64;
-            let reservation = match &mut self.reservation {
-                Some(reservation) => reservation,
-                none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
-            };
-            match shrinks {
-                true => reservation.resize_emergency(bytes)?,
-                false => reservation.resize(bytes)?,
-            }
+        if wanted * size_of::<Write>() > FREE_BYTES || self.reservation.is_some() {
+            self.reserve_all(ledger, wanted, Claim::of_change(shrinks))?;
         }
         self.writes.grow(wanted);
         Ok(())
@@ -104,10 +95,7 @@ impl WriteSet {
             };
             if wanted > frame.bytes() {
                 let stepped = wanted.next_multiple_of(FRAME_STEP);
-                match shrinks {
-                    true => frame.resize_emergency(stepped)?,
-                    false => frame.resize(stepped)?,
-                }
+                frame.resize_for(Claim::of_change(shrinks), stepped)?;
             }
         }
         self.frame_bytes = wanted;
@@ -115,16 +103,20 @@ impl WriteSet {
     }
 
     /// Makes sure that all of it is reserved, with what its garbage will take in queues: it may have
-    /// to wait for the horizon for as long as anybody likes.
-    pub fn reserve_to_wait(&mut self, ledger: &Arc<Ledger>) -> Result<()> {
+    /// to wait for the horizon for as long as anybody likes. Where that is known before the first
+    /// write, what grows the database is refused there, and not let through at its commit.
+    pub fn reserve_to_wait(&mut self, ledger: &Arc<Ledger>, claim: Claim) -> Result<()> {
+        self.reserve_all(ledger, self.writes.capacity(), claim)
+    }
+
+    fn reserve_all(&mut self, ledger: &Arc<Ledger>, writes: usize, claim: Claim) -> Result<()> {
         let touched = self.touched.capacity() * size_of::<Touched>();
-        let writes = self.writes.capacity() * size_of::<Write>();
-        let bytes = (QUEUED_BYTES + touched + writes) as u64;
+        let bytes = (QUEUED_BYTES + touched + writes * size_of::<Write>()) as u64;
         let reservation = match &mut self.reservation {
             Some(reservation) => reservation,
             none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
         };
-        reservation.resize_emergency(bytes)
+        reservation.resize_for(claim, bytes)
     }
 
     /// Whether anything but deletions is in it.

@@ -16,8 +16,12 @@
 //! order is cache, class, extents.
 //!
 //! **Refusal.** What threads keep, an empty extent that was kept, and what evacuation (see
-//! `evacuation.rs`) sets apart are free memory; so before a request is refused all of it is taken
-//! back, and the request is tried once more.
+//! `evacuation.rs`) sets apart are free memory; so is a hole among extents of the other kind. Before
+//! a request is refused, and before it takes from the emergency reserve, all of it is looked
+//! through, whether it is the budget that has no more or the system:
+//!
+//! 1. an extent within what ordinary requests may take, else any hole;
+//! 2. once everything was taken back: the same, and for an emergency an extent from the reserve.
 //!
 //! Invariants
 //! - A live slot is in no list; its slab's `used` counts it, as it counts those that threads keep.
@@ -27,9 +31,10 @@
 use super::cache::{
     self, CACHED_BYTES_MAX, CACHED_CLASSES, Counts, Entered, Line, SlotList, ThreadCache, batch_of,
 };
+use super::claim::Claim;
 use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
 use super::extent::{EXTENT_BYTES, Extents, Memory, Place, is_evacuating, slab_of};
-use super::ledger::{Ledger, Owner, Reservation};
+use super::ledger::{Ledger, Owner};
 use super::map::ExtentMap;
 use super::slab::{SLAB_BYTES, SlabList};
 use super::span::{SPAN_UNIT, Spans};
@@ -162,7 +167,7 @@ impl Pool {
 
     /// At least `bytes` bytes, zeroed, aligned to 16; or [`crate::Error::OutOfMemory`].
     pub fn allocate(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_zeroed(owner, bytes, false)
+        self.allocate_for(Claim::Ordinary, owner, bytes)
     }
 
     /// Like [`Self::allocate`], but what was there before is still there: for who writes all of it
@@ -171,13 +176,15 @@ impl Pool {
     pub fn allocate_unwritten(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
         match self.cached_slot(owner, bytes) {
             Some(slot) => Ok(slot),
-            None => self.allocate_within(owner, bytes, false).map(|(at, _)| at),
+            None => self
+                .allocate_within(Claim::Ordinary, owner, bytes)
+                .map(|(at, _)| at),
         }
     }
 
-    /// Like [`Self::allocate`], but may dip into the emergency reserve of the ledger.
+    /// Like [`Self::allocate`], but may take all of the emergency reserve of the ledger.
     pub fn allocate_emergency(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_zeroed(owner, bytes, true)
+        self.allocate_for(Claim::Emergency, owner, bytes)
     }
 
     /// Gives memory back.
@@ -223,10 +230,11 @@ impl Pool {
         }
     }
 
-    fn allocate_zeroed(&self, owner: Owner, bytes: usize, emergency: bool) -> Result<NonNull<u8>> {
+    /// Like [`Self::allocate`], as far into the budget as the claim reaches.
+    pub fn allocate_for(&self, claim: Claim, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
         let (pointer, is_zero) = match self.cached_slot(owner, bytes) {
             Some(slot) => (slot, false),
-            None => self.allocate_within(owner, bytes, emergency)?,
+            None => self.allocate_within(claim, owner, bytes)?,
         };
         if !is_zero {
             // SAFETY: the memory is at least that large and ours alone now. It is cleared outside
@@ -240,19 +248,19 @@ impl Pool {
     #[cold]
     fn allocate_within(
         &self,
+        claim: Claim,
         owner: Owner,
         bytes: usize,
-        emergency: bool,
     ) -> Result<(NonNull<u8>, bool)> {
-        let attempt = || match Kind::of(bytes) {
-            Kind::Slot => self.allocate_slot(owner, bytes, emergency),
-            Kind::Run => self.allocate_run(owner, bytes, emergency),
-            Kind::Span => self.allocate_span(owner, bytes, emergency),
+        let attempt = |claim| match Kind::of(bytes) {
+            Kind::Slot => self.allocate_slot(owner, bytes, claim),
+            Kind::Run => self.allocate_run(owner, bytes, claim),
+            Kind::Span => self.allocate_span(owner, bytes, claim),
         };
-        match attempt() {
+        match attempt(Claim::Ordinary) {
             Err(Error::OutOfMemory { .. }) => {
                 self.regain();
-                attempt()
+                attempt(claim)
             }
             other => other,
         }
@@ -287,7 +295,7 @@ impl Pool {
         &self,
         owner: Owner,
         bytes: usize,
-        emergency: bool,
+        claim: Claim,
     ) -> Result<(NonNull<u8>, bool)> {
         let class = class_of(bytes);
         let slot_bytes = slot_bytes(class) as i64;
@@ -296,24 +304,24 @@ impl Pool {
         {
             let line = entered.line(class);
             line.counts.misses += 1;
-            let slot = self.refill(class, line, emergency)?;
+            let slot = self.refill(class, line, claim)?;
             line.counts.asked += bytes as i64;
             entered.note(owner, slot_bytes);
             return Ok((slot, false));
         }
         let mut slot = None;
-        self.take_slots(class, 1, emergency, |taken| slot = Some(taken))?;
+        self.take_slots(class, 1, claim, |taken| slot = Some(taken))?;
         self.classes[class].0.lock().counts.asked += bytes as i64;
         self.ledger.slots().shared().note(owner, slot_bytes);
         Ok((slot.expect("a slot was taken"), false))
     }
 
     /// Fills what the thread keeps, unless there is some by now, and takes one of it.
-    fn refill(&self, class: usize, line: &mut Line, emergency: bool) -> Result<NonNull<u8>> {
+    fn refill(&self, class: usize, line: &mut Line, claim: Claim) -> Result<NonNull<u8>> {
         if let Some(slot) = line.pop() {
             return Ok(slot);
         }
-        self.take_slots(class, batch_of(class), emergency, |slot| {
+        self.take_slots(class, batch_of(class), claim, |slot| {
             // SAFETY: the slot was just taken for this line. It has none, so nothing is too much.
             let surplus = unsafe { line.push(class, slot) };
             debug_assert!(surplus.is_none(), "a batch fits an empty line");
@@ -326,13 +334,13 @@ impl Pool {
         &self,
         class: usize,
         wanted: u32,
-        emergency: bool,
+        claim: Claim,
         mut take: impl FnMut(NonNull<u8>),
     ) -> Result<()> {
         let mut held = self.classes[class].0.lock();
         while held.open.first().is_none() {
             drop(held);
-            let place = self.take_slabs(1, emergency, Some(class))?;
+            let place = self.take_slabs(1, claim, Some(class))?;
             held = self.classes[class].0.lock();
             let slab = place.slab();
             // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
@@ -364,9 +372,10 @@ impl Pool {
         Ok(())
     }
 
-    /// Slabs in a row, from a new extent if no hole is long enough. No latch of the extents may be
-    /// held, and none should be of a class.
-    fn take_slabs(&self, count: usize, emergency: bool, class: Option<usize>) -> Result<Place> {
+    /// Slabs in a row: from extents of their kind, else from a new one, else wherever there is a
+    /// hole; and only then from a new one that the emergency reserve pays. No latch of the extents
+    /// may be held, and none should be of a class.
+    fn take_slabs(&self, count: usize, claim: Claim, class: Option<usize>) -> Result<Place> {
         let run = class.is_none();
         // Under the latch: whoever looks for sparse extents finds the class of each slab in use.
         let begin = |place: Place| {
@@ -383,18 +392,27 @@ impl Pool {
             }
             let huge = space.extents.want_huge();
             drop(space);
-            let bytes = EXTENT_BYTES as u64;
-            let reservation = match self.reserve(Owner::Pool, bytes, emergency) {
-                Ok(reservation) => reservation,
+            let memory = match self.new_extent(Claim::Ordinary, huge) {
+                Ok(memory) => memory,
                 Err(refusal) => {
-                    let mut space = self.space.0.lock();
-                    return space.extents.take_any(count, run).map(begin).ok_or(refusal);
+                    if let Some(place) = self.space.0.lock().extents.take_any(count, run) {
+                        return Ok(begin(place));
+                    }
+                    match claim {
+                        Claim::Ordinary => return Err(refusal),
+                        claim => self.new_extent(claim, huge)?,
+                    }
                 }
             };
-            let memory = Memory::new(reservation, huge);
-            let memory = memory.ok_or_else(|| system_refused(&self.ledger, bytes))?;
             self.space.0.lock().extents.add(memory, &self.map);
         }
+    }
+
+    fn new_extent(&self, claim: Claim, huge: bool) -> Result<Memory> {
+        let bytes = EXTENT_BYTES as u64;
+        let reservation = self.ledger.reserve_for(claim, Owner::Pool, bytes)?;
+        let memory = Memory::new(reservation, huge);
+        memory.ok_or_else(|| self.ledger.refused_by_system(bytes))
     }
 
     fn give_slabs(&self, place: Place) {
@@ -414,13 +432,6 @@ impl Pool {
             self.evacuating.store(extents.evacuating(), Relaxed);
         }
         memory
-    }
-
-    pub(super) fn reserve(&self, owner: Owner, bytes: u64, emergency: bool) -> Result<Reservation> {
-        match emergency {
-            true => self.ledger.reserve_emergency(owner, bytes),
-            false => self.ledger.reserve(owner, bytes),
-        }
     }
 
     /// # Safety
@@ -491,10 +502,10 @@ impl Pool {
         &self,
         owner: Owner,
         bytes: usize,
-        emergency: bool,
+        claim: Claim,
     ) -> Result<(NonNull<u8>, bool)> {
         let count = bytes.div_ceil(SLAB_BYTES);
-        let place = self.take_slabs(count, emergency, None)?;
+        let place = self.take_slabs(count, claim, None)?;
         self.note_run(owner, bytes, 1);
         Ok((place.start(), place.fresh))
     }
@@ -566,11 +577,6 @@ impl Drop for Pool {
             self.ledger.slots().take_back(&cache.tally);
         }
     }
-}
-
-/// The budget allowed it but the system did not.
-pub(super) fn system_refused(ledger: &Ledger, wanted: u64) -> Error {
-    ledger.refusal("the system allocator", wanted, 0)
 }
 
 impl fmt::Debug for Pool {

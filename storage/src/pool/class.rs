@@ -6,7 +6,7 @@
 
 /// The smallest slot, and the alignment of all.
 pub(super) const SLOT_BYTES_MIN: usize = 16;
-/// The largest slot; larger requests go to the system one by one.
+/// The largest slot; a larger request gets slabs in a row, or memory of its own from the system.
 pub const SLOT_BYTES_MAX: usize = 64 << 10;
 /// How many classes there are.
 pub(super) const CLASSES: usize = class_of(SLOT_BYTES_MAX) + 1;

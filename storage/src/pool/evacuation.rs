@@ -24,8 +24,8 @@ use super::extent::Pinned;
 use crate::sync::atomic::Ordering::Relaxed;
 
 impl Pool {
-    /// Sets apart up to `most` extents of which at most `percent` is used, if what they hold fits
-    /// elsewhere. Returns how many.
+    /// Sets apart up to `most` extents of which at most `percent` is used, if what they hold finds
+    /// room in others, and none but runs is where runs are. Returns how many.
     pub fn begin_evacuation(&self, most: usize, percent: usize) -> usize {
         let deciding = self.evacuation.lock();
         // What threads keep would count as used.

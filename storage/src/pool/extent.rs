@@ -13,7 +13,7 @@
 //! 2. Extents are listed by their longest hole, and whoever wants n slabs gets the smallest hole
 //!    that has them. So small holes fill first, and large ones stay.
 //!
-//!    Once a pool has several extents, runs and slots are kept apart. Runs are blocks of rows and
+//!    Once a pool has four extents, runs and slots are kept apart. Runs are blocks of rows and
 //!    their strings, which go by the block when it is compacted; slots are index nodes and the
 //!    like, which stay. Mixed, a slab of nodes in each extent would keep all of them. Before a
 //!    request is refused, any hole will do.
@@ -52,6 +52,8 @@ pub const EXTENT_BYTES: usize = 2 << 20;
 pub(super) const SLABS: usize = EXTENT_BYTES / SLAB_BYTES;
 /// Extents that a pool has without asking for huge pages.
 const SMALL_PAGE_EXTENTS: usize = 4;
+/// Extents that a pool has before runs and slots are kept apart.
+const SHARED_EXTENTS: usize = 4;
 /// Extents that a pool has before it keeps an empty one.
 const KEEP_FROM: usize = 4;
 
@@ -219,7 +221,7 @@ impl Extents {
     /// Takes so many slabs in a row, for one class or a run; `None` where no hole is long enough, or
     /// only among extents of the other kind and the pool is not small.
     pub(super) fn take(&mut self, count: usize, run: bool) -> Option<Place> {
-        if self.count < SMALL_PAGE_EXTENTS {
+        if self.is_small() {
             return self.take_any(count, run);
         }
         let extent = self.tightest(count, usize::from(run))?;
@@ -232,6 +234,17 @@ impl Extents {
         let extent = self.tightest(count, kind);
         let extent = extent.or_else(|| self.tightest(count, 1 - kind))?;
         Some(self.take_of(extent, count, run))
+    }
+
+    /// Whether runs and slots share extents.
+    fn is_small(&self) -> bool {
+        self.count < SHARED_EXTENTS
+    }
+
+    /// Whether [`Self::take`] takes slabs for slots from that extent.
+    fn serves_slots(&self, extent: *mut Extent) -> bool {
+        // SAFETY: an extent of this value, whose latch is held.
+        self.is_small() || unsafe { !(*extent).for_runs || (*extent).free == u16::MAX }
     }
 
     /// An extent of the kind with a hole that is long enough, but hardly longer.

@@ -3,9 +3,9 @@
 //! 1. Whoever takes memory takes a [`Reservation`] first, under the name of an [`Owner`]; dropping
 //!    it gives the bytes back. One atomic says what is *left*, so two takers can never both pass,
 //!    and neither can a taker and somebody who lowers the budget ([`Ledger::set_budget`]).
-//! 2. The last part of the budget, the *emergency reserve*, is given only through
-//!    [`Ledger::reserve_emergency`]: what a full database needs to get out of being full (ROLLBACK,
-//!    COMMIT, DELETE, compaction) still succeeds when ordinary statements get 53200.
+//! 2. The last part of the budget, the *emergency reserve*, is for whoever has a [`Claim`] to it:
+//!    what a full database needs to get out of being full (ROLLBACK, COMMIT, DELETE, compaction)
+//!    still succeeds when ordinary statements get 53200. Of its first quarter small queries may take.
 //! 3. The pool reserves whole extents and hands out slots of them. Slots change hands without the
 //!    sum changing, so they are noted beside it, and an owner's line is its own reservations plus
 //!    the slots it holds. What is left of the extents is the line of [`Owner::Pool`].
@@ -33,6 +33,7 @@
 //! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
 //! read-modify-write operations, whose order on one atomic is total.
 
+use super::claim::Claim;
 use super::pressure::{Fill, Pressure, PressureThresholds};
 use super::tally::Tallies;
 use crate::error::{Error, Result};
@@ -118,6 +119,8 @@ pub struct Ledger {
     /// What is not reserved; `budget - left` is used.
     left: AtomicU64,
     budget: AtomicU64,
+    /// The budget it was made with.
+    initial_budget: u64,
     /// The last part of the budget, for emergencies.
     emergency: AtomicU64,
     /// Held while the budget changes.
@@ -148,6 +151,7 @@ impl Ledger {
         Arc::new(Self {
             left: AtomicU64::new(budget),
             budget: AtomicU64::new(budget),
+            initial_budget: budget,
             emergency: AtomicU64::new(emergency),
             changing: Mutex::new(()),
             accounts: Default::default(),
@@ -158,10 +162,10 @@ impl Ledger {
 
     /// Takes `bytes` from the budget, or fails with [`Error::OutOfMemory`].
     pub fn reserve(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
-        self.hold(owner, bytes, self.emergency())
+        self.reserve_for(Claim::Ordinary, owner, bytes)
     }
 
-    /// Like [`Self::reserve`], but may dip into the emergency reserve. Only for what makes the
+    /// Like [`Self::reserve`], but may take all of the emergency reserve. Only for what makes the
     /// database smaller or ends a transaction.
     ///
     /// ```
@@ -173,7 +177,22 @@ impl Ledger {
     /// # Ok::<(), remora_storage::Error>(())
     /// ```
     pub fn reserve_emergency(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
-        self.hold(owner, bytes, 0)
+        self.reserve_for(Claim::Emergency, owner, bytes)
+    }
+
+    /// Takes `bytes` as far as the claim reaches.
+    pub fn reserve_for(
+        self: &Arc<Self>,
+        claim: Claim,
+        owner: Owner,
+        bytes: u64,
+    ) -> Result<Reservation> {
+        self.take(owner, bytes, claim)?;
+        Ok(Reservation {
+            ledger: Arc::clone(self),
+            owner,
+            bytes,
+        })
     }
 
     /// Bytes reserved now.
@@ -185,6 +204,11 @@ impl Ledger {
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
         self.budget.load(Relaxed)
+    }
+
+    /// The budget before anybody changed it.
+    pub fn initial_budget(&self) -> u64 {
+        self.initial_budget
     }
 
     /// The last part of the budget, in bytes, which only emergencies get.
@@ -202,38 +226,47 @@ impl Ledger {
         self.pressure.fall(self.fill(), Instant::now());
     }
 
-    /// Changes the budget.
+    /// Changes the budget. A lower one must hold what is used and leave the whole of its emergency
+    /// reserve: otherwise nobody could make the database smaller any more.
     ///
     /// ```
     /// use remora_storage::pool::{Ledger, Owner};
     /// let ledger = Ledger::new(8000);
-    /// let _most = ledger.reserve(Owner::Table, 7000)?;
-    /// assert!(ledger.set_budget(6999).is_err());
+    /// let _most = ledger.reserve(Owner::Table, 6300)?;
+    /// assert!(ledger.set_budget(7199).is_err());
+    /// ledger.set_budget(7200)?;
+    /// assert_eq!(ledger.emergency(), 900);
     /// ledger.set_budget(16000)?;
     /// let _more = ledger.reserve(Owner::Table, 7000)?;
     /// # Ok::<(), remora_storage::Error>(())
     /// ```
     ///
     /// # Errors
-    /// `OutOfMemory` where more than that is used already; nothing has changed then.
+    /// `OutOfMemory` where it does not; nothing has changed then.
     pub fn set_budget(&self, budget: u64) -> Result<()> {
         let _changing = self.changing.lock();
         let before = self.budget();
+        let emergency = emergency_of(budget);
         match budget.checked_sub(before) {
             Some(more) => {
+                // First, so that nobody takes of the new reserve because the old one was smaller.
+                self.emergency.store(emergency, Relaxed);
                 self.budget.fetch_add(more, Relaxed);
                 self.left.fetch_add(more, Relaxed);
             }
             None => {
                 let less = before - budget;
-                let fits = |left: u64| left.checked_sub(less);
+                let fits = |left: u64| left.checked_sub(less).filter(|&rest| rest >= emergency);
                 self.left
                     .fetch_update(Relaxed, Relaxed, fits)
-                    .map_err(|left| self.refusal("a lower max_memory", less, left))?;
+                    .map_err(|left| {
+                        let available = left.saturating_sub(emergency);
+                        self.refusal("a lower max_memory", less, available)
+                    })?;
                 self.budget.fetch_sub(less, Relaxed);
+                self.emergency.store(emergency, Relaxed);
             }
         }
-        self.emergency.store(emergency_of(budget), Relaxed);
         self.pressure.rescale(self.fill());
         Ok(())
     }
@@ -261,6 +294,12 @@ impl Ledger {
         }
     }
 
+    /// The error where the budget allows it but the system does not.
+    #[cold]
+    pub(super) fn refused_by_system(&self, wanted: u64) -> Error {
+        self.refusal("the system allocator", wanted, 0)
+    }
+
     /// The account, a line an owner. Lines are read one after the other: while others take and
     /// give, they need not add up to [`Self::used`].
     pub fn entries(&self) -> Vec<LedgerEntry> {
@@ -282,17 +321,8 @@ impl Ledger {
         &self.slots
     }
 
-    fn hold(self: &Arc<Self>, owner: Owner, bytes: u64, kept: u64) -> Result<Reservation> {
-        self.take(owner, bytes, kept)?;
-        Ok(Reservation {
-            ledger: Arc::clone(self),
-            owner,
-            bytes,
-        })
-    }
-
-    /// Takes `bytes` where at least `kept` are left afterwards.
-    fn take(&self, owner: Owner, bytes: u64, kept: u64) -> Result<()> {
+    fn take(&self, owner: Owner, bytes: u64, claim: Claim) -> Result<()> {
+        let kept = claim.kept(self.emergency());
         // Nothing fits always, also where the emergency reserve was dipped into before.
         let fits = |left: u64| match bytes {
             0 => Some(left),
@@ -337,12 +367,22 @@ pub struct Reservation {
 impl Reservation {
     /// Makes it `bytes` in all: takes or gives back the difference. On error nothing changed.
     pub fn resize(&mut self, bytes: u64) -> Result<()> {
-        self.resize_within(bytes, self.ledger.emergency())
+        self.resize_for(Claim::Ordinary, bytes)
     }
 
-    /// Like [`Self::resize`], but may dip into the emergency reserve.
+    /// Like [`Self::resize`], but may take all of the emergency reserve.
     pub fn resize_emergency(&mut self, bytes: u64) -> Result<()> {
-        self.resize_within(bytes, 0)
+        self.resize_for(Claim::Emergency, bytes)
+    }
+
+    /// Like [`Self::resize`], as far as the claim reaches.
+    pub fn resize_for(&mut self, claim: Claim, bytes: u64) -> Result<()> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.ledger.take(self.owner, more, claim)?,
+            None => self.ledger.give(self.owner, self.bytes - bytes),
+        }
+        self.bytes = bytes;
+        Ok(())
     }
 
     /// Bytes held.
@@ -383,15 +423,6 @@ impl Reservation {
     /// Lets the bytes stay taken without the reservation; [`Ledger::give`] gives them back.
     pub(super) fn keep(mut self) {
         self.bytes = 0;
-    }
-
-    fn resize_within(&mut self, bytes: u64, kept: u64) -> Result<()> {
-        match bytes.checked_sub(self.bytes) {
-            Some(more) => self.ledger.take(self.owner, more, kept)?,
-            None => self.ledger.give(self.owner, self.bytes - bytes),
-        }
-        self.bytes = bytes;
-        Ok(())
     }
 }
 
@@ -454,6 +485,20 @@ mod tests {
     }
 
     #[test]
+    fn small_queries_take_a_quarter_of_the_reserve_and_no_more() {
+        let ledger = Ledger::new(8000);
+        let _full = ledger.reserve(Owner::Table, 7000).unwrap();
+        let small = |bytes| ledger.reserve_for(Claim::Small, Owner::Query, bytes);
+        let mut queries = small(0).unwrap();
+        for step in 1..=5 {
+            queries.resize_for(Claim::Small, 50 * step).unwrap();
+        }
+        assert!(small(1).is_err());
+        assert!(queries.resize_for(Claim::Small, 251).is_err());
+        assert!(ledger.reserve_emergency(Owner::Transaction, 750).is_ok());
+    }
+
+    #[test]
     fn threads_never_pass_the_budget_together() {
         let ledger = Ledger::new(8000);
         std::thread::scope(|scope| {
@@ -484,18 +529,24 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_lowered_to_what_is_used_at_most() {
+    fn a_budget_is_lowered_to_what_is_used_and_the_reserve_at_most() {
         let ledger = Ledger::new(8000);
-        let held = ledger.reserve(Owner::Table, 4000).unwrap();
-        assert_eq!(ledger.set_budget(3999).unwrap_err().sqlstate(), "53200");
-        assert_eq!((ledger.budget(), ledger.used()), (8000, 4000));
+        let held = ledger.reserve(Owner::Table, 3500).unwrap();
+        for too_low in [0, 3500, 3998] {
+            assert_eq!(ledger.set_budget(too_low).unwrap_err().sqlstate(), "53200");
+        }
+        assert_eq!((ledger.budget(), ledger.used()), (8000, 3500));
         ledger.set_budget(4000).unwrap();
-        assert_eq!((ledger.budget(), ledger.used()), (4000, 4000));
+        assert_eq!((ledger.budget(), ledger.used()), (4000, 3500));
         assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
-        drop(held);
+        assert!(ledger.reserve(Owner::Table, 1).is_err());
+        let way_out = ledger.reserve_emergency(Owner::Transaction, 500);
+        assert!(way_out.is_ok(), "the reserve is there");
+        drop((held, way_out));
         assert_eq!(ledger.used(), 0);
         assert!(ledger.reserve(Owner::Table, 3500).is_ok());
         assert!(ledger.reserve(Owner::Table, 3501).is_err());
+        assert_eq!(ledger.initial_budget(), 8000);
     }
 
     #[test]

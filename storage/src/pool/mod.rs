@@ -6,7 +6,7 @@
 //!  extent ---------+
 //!    |
 //!    +--> 16 slabs --+--> runs (64 KiB to 2 MiB) ---------------> Pool::allocate
-//!                    +--> slots of 48 sizes --> thread's cache --> Pool::allocate
+//!                    +--> slots of 44 sizes --> thread's cache --> Pool::allocate
 //! ```
 //!
 //! Memory of our own data structures comes from the [`Pool`]; what libraries allocate (Arrow, the
@@ -15,6 +15,7 @@
 mod allocator;
 mod budget;
 mod cache;
+mod claim;
 mod class;
 mod evacuation;
 mod extent;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use allocator::{Pool, PoolOptions, rounded_bytes};
 pub use budget::{ASSUMED_MEMORY_BYTES, DEFAULT_BUDGET_PERCENT, default_budget};
+pub use claim::Claim;
 pub use class::SLOT_BYTES_MAX;
 pub use extent::{EXTENT_BYTES, ExtentStats};
 pub use ledger::{Ledger, LedgerEntry, Owner, Reservation};

@@ -1,6 +1,7 @@
 //! Spans: pieces of more than an extent, each with memory of its own from the system.
 
-use super::allocator::{Pool, rounded_bytes, system_refused};
+use super::allocator::{Pool, rounded_bytes};
+use super::claim::Claim;
 use super::ledger::Owner;
 use super::system::Mapping;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ impl Pool {
         &self,
         owner: Owner,
         bytes: usize,
-        emergency: bool,
+        claim: Claim,
     ) -> Result<(NonNull<u8>, bool)> {
         let taken = bytes.checked_next_multiple_of(SPAN_UNIT);
         let taken = taken.filter(|taken| isize::try_from(*taken).is_ok());
@@ -33,9 +34,9 @@ impl Pool {
             found: bytes as u64,
             limit: isize::MAX as u64,
         })?;
-        let reservation = self.reserve(owner, taken as u64, emergency)?;
-        let mapping = Mapping::new(taken, SPAN_UNIT)
-            .ok_or_else(|| system_refused(&self.ledger, taken as u64))?;
+        let reservation = self.ledger.reserve_for(claim, owner, taken as u64)?;
+        let mapping = Mapping::new(taken, SPAN_UNIT);
+        let mapping = mapping.ok_or_else(|| self.ledger.refused_by_system(taken as u64))?;
         mapping.advise_huge();
         let start = mapping.start();
         // The bytes stay mapped and reserved until `free_span`; nobody has to carry the proof.

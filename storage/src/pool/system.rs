@@ -21,6 +21,10 @@ impl Mapping {
     /// Takes `bytes` bytes at a multiple of `align`, both of them multiples of the page's size and
     /// not zero; `None` where the system has none.
     pub(super) fn new(bytes: usize, align: usize) -> Option<Self> {
+        #[cfg(test)]
+        if IS_EXHAUSTED.get() {
+            return None;
+        }
         let start = imp::map(bytes, align)?;
         Some(Self {
             start,
@@ -56,6 +60,20 @@ impl Mapping {
             align,
         }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static IS_EXHAUSTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Does something while the system has no memory for this thread.
+#[cfg(test)]
+pub(super) fn while_exhausted<T>(run: impl FnOnce() -> T) -> T {
+    IS_EXHAUSTED.set(true);
+    let result = run();
+    IS_EXHAUSTED.set(false);
+    result
 }
 
 impl Drop for Mapping {

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// One allocation that the model knows to be live, filled with its own byte.
 struct Live {
@@ -382,6 +383,115 @@ fn an_evacuation_that_is_given_up_leaves_all_as_it_was() {
         .collect();
     assert_eq!(pool.extents(), extents, "the room is used again");
     free_all(&pool, live.into_iter().chain(more).collect());
+}
+
+/// Holes among runs are no room: what moved there would get a new extent, and the one that was
+/// emptied would be the next one to come.
+#[test]
+fn no_extent_is_emptied_into_a_new_one() {
+    let pool = Pool::new(Ledger::new(256 << 20));
+    let runs = (0..5).map(|n| Live::new(&pool, Owner::Table, 3 << 19, n).unwrap());
+    let mut live: Vec<_> = runs.collect();
+    let node = |n| Live::new(&pool, Owner::Index, 16 << 10, n).unwrap();
+    live.extend((0..40).map(node));
+    assert_eq!(pool.extents(), 6);
+    assert_eq!(
+        pool.begin_evacuation(1, 50),
+        0,
+        "2.5 MiB are free among runs"
+    );
+
+    // With a second extent of nodes there is room, once.
+    let more: Vec<_> = (40..240).map(node).collect();
+    assert_eq!(pool.extents(), 7);
+    let (stays, goes): (Vec<_>, Vec<_>) = more.into_iter().partition(|one| one.fill % 8 == 0);
+    goes.into_iter().for_each(|one| one.free(&pool));
+    live.extend(stays);
+    assert_eq!(pool.extents(), 7);
+    assert_eq!(pool.begin_evacuation(usize::MAX, 50), 1);
+    for one in &mut live {
+        one.leave_evacuated(&pool);
+    }
+    assert_eq!((pool.extents(), pool.evacuating()), (6, 0));
+    assert_eq!(pool.begin_evacuation(usize::MAX, 50), 0, "it comes to rest");
+    free_all(&pool, live);
+}
+
+/// Free slots of another size are no room either.
+#[test]
+fn no_extent_is_emptied_where_only_other_sizes_have_room() {
+    let pool = Pool::new(Ledger::new(64 << 20));
+    let mut live = Vec::new();
+    for (bytes, slots) in [(16 << 10, 8), (12 << 10, 10)] {
+        let all: Vec<_> = (0..16 * slots)
+            .map(|n| Live::new(&pool, Owner::Index, bytes, (n % slots) as u8).unwrap())
+            .collect();
+        let (stays, goes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.fill == 0);
+        goes.into_iter().for_each(|one| one.free(&pool));
+        live.extend(stays);
+    }
+    assert_eq!((pool.extents(), live.len()), (2, 32), "one slot a slab");
+    assert_eq!(pool.begin_evacuation(1, 50), 0);
+    free_all(&pool, live);
+}
+
+/// Blocks come and go between index nodes that stay. If nodes filled the holes beside the blocks,
+/// each extent would be kept by some of them.
+#[test]
+fn blocks_leave_no_extents_behind_for_the_nodes_that_came_with_them() {
+    let pool = Pool::new(Ledger::new(256 << 20));
+    let (mut blocks, mut nodes) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        blocks.push(Live::new(&pool, Owner::Table, 3 << 19, n).unwrap());
+        nodes.extend((0..8).map(|_| Live::new(&pool, Owner::Index, 16 << 10, n).unwrap()));
+    }
+    let all = pool.extents();
+    blocks.into_iter().for_each(|block| block.free(&pool));
+    pool.shed_caches();
+    // The first ones are shared: a small database has few.
+    let nodes_take = (nodes.len() * (16 << 10)).div_ceil(EXTENT_BYTES);
+    assert!(
+        pool.extents() <= 3 + nodes_take,
+        "{} of {all}",
+        pool.extents()
+    );
+    free_all(&pool, nodes);
+}
+
+/// A pool of runs only, full but for one hole.
+fn full_but_for_a_hole(budget: u64) -> (Arc<Pool>, Vec<Live>) {
+    let pool = Pool::new(Ledger::new(budget));
+    let (mut live, _) = fill(&pool, 1 << 20);
+    live.swap_remove(5).free(&pool);
+    (pool, live)
+}
+
+#[test]
+fn any_hole_will_do_before_a_request_is_refused_or_takes_from_the_reserve() {
+    let (pool, mut live) = full_but_for_a_hole(16 << 20);
+    assert_eq!((pool.extents(), live.len()), (7, 13));
+    let rescue = pool.allocate_emergency(Owner::Transaction, 5000).unwrap();
+    assert_eq!(pool.extents(), 7, "the reserve is untouched");
+    live.push(Live::new(&pool, Owner::Table, 5000, 1).unwrap());
+    // SAFETY: allocated above with this owner and size, never used.
+    unsafe { pool.free(Owner::Transaction, rescue, 5000) };
+    free_all(&pool, live);
+}
+
+#[test]
+fn any_hole_will_do_where_the_system_has_no_more_memory() {
+    let (pool, mut live) = full_but_for_a_hole(16 << 20);
+    pool.ledger().set_budget(64 << 20).unwrap();
+    let extents = pool.extents();
+    system::while_exhausted(|| {
+        live.push(Live::new(&pool, Owner::Index, 5000, 1).unwrap());
+        live.push(Live::new(&pool, Owner::Table, 1 << 19, 2).unwrap());
+        let refused = pool.allocate_emergency(Owner::Table, 1 << 20).unwrap_err();
+        assert_eq!(refused.sqlstate(), "53200");
+    });
+    assert_eq!(pool.extents(), extents);
+    live.push(Live::new(&pool, Owner::Table, 1 << 20, 3).unwrap());
+    free_all(&pool, live);
 }
 
 #[test]

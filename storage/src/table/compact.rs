@@ -5,6 +5,7 @@ use crate::block::Rebuild;
 use crate::error::Result;
 use crate::ids::{BlockNo, Timestamp};
 use crate::mvcc::{Garbage, Registration};
+use crate::pool::Claim;
 use std::sync::Arc;
 
 /// What compaction needs to know of a block to choose it.
@@ -71,6 +72,7 @@ impl Table {
         &self,
         number: BlockNo,
         into: Rebuild,
+        claim: Claim,
         horizon: Timestamp,
         proof: &Registration,
         retire: impl FnMut(Garbage),
@@ -81,7 +83,7 @@ impl Table {
         let Some(old) = entry.get(proof) else {
             return Ok(None);
         };
-        let Some(new) = old.rebuild(into, horizon, proof, retire)? else {
+        let Some(new) = old.rebuild(into, claim, horizon, proof, retire)? else {
             return Ok(None);
         };
         let rows = new.capacity() - new.dead_slots();

@@ -7,14 +7,12 @@ use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
 use crate::mvcc::Registration;
-use crate::pool::Reservation;
+use crate::pool::{Claim, Reservation};
 use crate::wal::FrameBuilder;
 use arc_swap::Guard;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Writes that may wait for the collector without being reserved for: a megabyte or so.
-const QUEUED_FREE: usize = 1024;
 /// What a commit that made the database larger waits where memory is nearly used up, so that
 /// clearing away keeps up.
 const SLOW_PAUSE: Duration = Duration::from_millis(1);
@@ -45,8 +43,10 @@ impl Transaction {
                 lsn: None,
             });
         }
-        if self.core.garbage.len() >= QUEUED_FREE {
-            self.set.reserve_to_wait(self.core.ledger())?;
+        if self.core.has_to_wait() {
+            // Nearly all of it has been reserved since the first write.
+            let ledger = self.core.ledger();
+            self.set.reserve_to_wait(ledger, Claim::Emergency)?;
         }
         let mut frame = None;
         let memory = self.set.take_frame();

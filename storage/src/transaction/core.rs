@@ -17,6 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Writes that a round of the background thread collects before it lets go of the lock.
 const ROUND_WRITES: usize = 4096;
+/// Writes that may wait for the collector without being reserved for: a megabyte or so.
+const QUEUED_FREE: usize = 1024;
 /// Writes that wait before a commit collects some.
 const COOPERATE_FROM: usize = 64;
 
@@ -228,6 +230,11 @@ impl Core {
     /// Queues a committed write set.
     pub(super) fn hand_over(&self, timestamp: Timestamp, set: WriteSet) {
         self.garbage.push(timestamp, set);
+    }
+
+    /// Whether so much waits for the collector that a write set has to reserve what it takes there.
+    pub(super) fn has_to_wait(&self) -> bool {
+        self.garbage.len() >= QUEUED_FREE
     }
 
     /// Whether a commit should collect some.

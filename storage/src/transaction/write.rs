@@ -8,6 +8,7 @@ use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Stamp;
+use crate::pool::Claim;
 use crate::value::ValueRef;
 use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
 use std::sync::Arc;
@@ -27,6 +28,10 @@ impl Transaction {
         logged: impl FnOnce() -> usize,
     ) -> Result<u32> {
         let ledger = self.core.ledger();
+        if self.set.writes().is_empty() && self.core.has_to_wait() {
+            self.set
+                .reserve_to_wait(ledger, Claim::of_change(shrinks))?;
+        }
         self.set.reserve(ledger, shrinks)?;
         if self.core.log().is_some() {
             self.set.reserve_frame(ledger, logged(), shrinks)?;

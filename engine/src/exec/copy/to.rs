@@ -27,7 +27,7 @@ pub fn copy_to(
     let CopyDirection::To(query) = &plan.direction else {
         return Err(wrong_direction());
     };
-    let mut cursor = Cursor::new(query, arrow_schema(&query.schema), view, context.clone())?;
+    let mut cursor = Cursor::new(query, arrow_schema(&query.schema), view, context)?;
     let mut lines = Lines::new(&plan.format, query.schema.len());
     if plan.format.header {
         let names = query.schema.iter().map(|field| Some(field.name.as_str()));

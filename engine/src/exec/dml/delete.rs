@@ -36,8 +36,9 @@ fn delete_scan(
 ) -> Result<u64> {
     let mut held = Held::for_emergency();
     let mut ids: Vec<RowId> = Vec::new();
-    let mut pipeline = compile(scan, &tx.view(), context)?;
-    while let Some(batch) = pipeline.next(context)? {
+    let reading = context.reading();
+    let mut pipeline = compile(scan, &tx.view(), &reading)?;
+    while let Some(batch) = pipeline.next(&reading)? {
         let wanted = ids.len() + batch.rows;
         if wanted > ids.capacity() {
             let room = wanted.max(2 * ids.capacity());

@@ -12,7 +12,7 @@ use super::values::Values;
 use crate::error::Result;
 use crate::function::{EvalContext, resolve};
 use crate::plan::{Expr, ExprKind, Field, Schema};
-use remora_storage::pool::Ledger;
+use remora_storage::pool::{Claim, Ledger};
 use remora_storage::value::value_at;
 use remora_storage::{DataType, Value};
 
@@ -24,6 +24,7 @@ pub(super) fn context() -> ExecContext {
         eval: EvalContext::default(),
         parameters: Vec::new().into(),
         ledger: Ledger::new(1 << 30),
+        claim: Claim::Ordinary,
     }
 }
 

@@ -129,7 +129,7 @@ impl World {
 
     fn query(&self, plan: &PhysicalPlan) -> Vec<Vec<Value>> {
         let (schema, view) = (arrow_schema(&plan.schema), self.tx.view());
-        let mut cursor = Cursor::new(plan, schema, view, self.context.clone()).expect("a plan");
+        let mut cursor = Cursor::new(plan, schema, view, &self.context).expect("a plan");
         let mut rows = Vec::new();
         while let Some(batch) = cursor.next().expect("a batch") {
             for row in 0..batch.num_rows() {

@@ -345,3 +345,53 @@ fn what_an_old_snapshot_holds_back_is_within_the_budget() {
         assert_eq!(number(&bob, "SELECT v FROM t"), updates + 1);
     });
 }
+
+/// A hundred readers have begun to read a full database, and stopped. Some were refused; none of them
+/// keeps anybody from deleting.
+#[test]
+fn queries_that_are_left_half_read_do_not_stand_in_the_way_of_a_delete() {
+    let shape = &SHAPES[0];
+    let db = Database::in_memory_with(Options::new().max_memory(shape.budget)).unwrap();
+    watched(&db, || {
+        let conn = start(&db, shape);
+        let end = fill(&conn, shape, 0);
+        let readers: Vec<_> = (0..100).map(|_| db.connect().unwrap()).collect();
+        let mut queries = Vec::new();
+        for (number, reader) in readers.iter().enumerate() {
+            let sql = [
+                "SELECT k FROM t",
+                "SELECT DISTINCT v % 7 FROM t WHERE k > 0",
+            ];
+            queries.push(reader.prepare(sql[number % 2]).unwrap());
+        }
+        let mut half_read = Vec::new();
+        for query in &mut queries {
+            let Ok(mut rows) = query.query([]) else {
+                continue;
+            };
+            match rows.next().map(|row| row.is_some()) {
+                Ok(found) => assert!(found),
+                Err(error) => {
+                    assert_eq!(error.sqlstate(), "53200");
+                    continue;
+                }
+            }
+            half_read.push(rows);
+        }
+        assert!(
+            half_read.len() >= 4,
+            "small queries work: {}",
+            half_read.len()
+        );
+        assert!(half_read.len() < readers.len(), "but only so many");
+        conn.execute_batch("BEGIN").unwrap();
+        let deleted = conn
+            .execute("DELETE FROM t WHERE k + 0 < $1", [DELETED])
+            .unwrap();
+        assert_eq!(deleted as i64, DELETED);
+        conn.execute_batch("COMMIT").unwrap();
+        drop(half_read);
+        let count = number(&conn, "SELECT count(*) FROM t");
+        assert_eq!(count, end - DELETED);
+    });
+}

@@ -142,3 +142,28 @@ fn the_budget_is_a_setting_of_the_database() {
         "42704"
     );
 }
+
+/// What the program gave at opening is what RESET returns to, and not a share of the machine.
+#[test]
+fn a_budget_is_reset_to_what_the_database_was_opened_with() {
+    let (db, conn) = database();
+    for reset in ["RESET max_memory", "SET max_memory = DEFAULT"] {
+        conn.execute("SET max_memory = '96MB'", []).unwrap();
+        assert_eq!(db.memory().budget, 96 << 20);
+        conn.execute(reset, []).unwrap();
+        assert_eq!(db.memory().budget, 64 << 20, "{reset}");
+    }
+}
+
+/// A budget of exactly what is used would leave nobody the memory to delete.
+#[test]
+fn a_budget_that_leaves_no_reserve_is_refused() {
+    let (db, conn) = database();
+    grow(&conn, 1).unwrap();
+    let used = db.memory().used;
+    let set = |bytes: u64| conn.execute(&format!("SET max_memory = '{bytes}B'"), []);
+    assert_eq!(state(set(used)), "53200");
+    assert_eq!(db.memory().budget, 64 << 20);
+    set(used / 7 * 8 + (1 << 20)).unwrap();
+    conn.execute("DELETE FROM t", []).unwrap();
+}

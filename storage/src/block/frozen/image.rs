@@ -1,7 +1,7 @@
 //! The bytes of a frozen block: one allocation of the pool that holds all of its columns.
 
 use crate::error::Result;
-use crate::pool::{Owner, Pool};
+use crate::pool::{Claim, Owner, Pool};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ unsafe impl Send for Image {}
 unsafe impl Sync for Image {}
 
 impl Image {
-    /// A copy of `bytes`. It may dip into the emergency reserve: freezing makes a database smaller.
-    pub(super) fn copy_of(pool: &Arc<Pool>, bytes: &[u8]) -> Result<Self> {
-        let pointer = pool.allocate_emergency(Owner::Table, bytes.len().max(1))?;
+    /// A copy of `bytes`.
+    pub(super) fn copy_of(pool: &Arc<Pool>, claim: Claim, bytes: &[u8]) -> Result<Self> {
+        let pointer = pool.allocate_for(claim, Owner::Table, bytes.len().max(1))?;
         // SAFETY: the allocation is new, so it does not overlap, and has room for all bytes.
         unsafe {
             pointer

@@ -52,7 +52,7 @@ use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::error::{Error, Result};
 use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
 use crate::limits::COLUMNS_MAX;
-use crate::pool::{Owner, Pool, Reservation, rounded_bytes};
+use crate::pool::{Claim, Owner, Pool, Reservation, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::value::{DataType, ValueRef};
 use arrow_array::ArrayRef;
@@ -80,7 +80,7 @@ pub struct Frozen {
 
 impl Frozen {
     /// Encodes columns: arrays of the rows of the live slots, in order, each of its type's
-    /// `arrow()`. What it takes may come from the emergency reserve: freezing makes tables smaller.
+    /// `arrow()`.
     ///
     /// # Panics
     /// When an array is not of its type or has more or fewer rows than slots are live; when there
@@ -90,7 +90,17 @@ impl Frozen {
         live: &BitVector,
         columns: &[(ColumnId, DataType, ArrayRef)],
     ) -> Result<Self> {
-        let _scratch = reserve_scratch(pool, columns)?;
+        Self::build_for(Claim::Ordinary, pool, live, columns)
+    }
+
+    /// The same with memory that a claim reaches: freezing makes tables smaller.
+    pub fn build_for(
+        claim: Claim,
+        pool: &Arc<Pool>,
+        live: &BitVector,
+        columns: &[(ColumnId, DataType, ArrayRef)],
+    ) -> Result<Self> {
+        let _scratch = reserve_scratch(pool, claim, columns)?;
         let mut bytes = vec![VERSION];
         put_live(live, &mut bytes);
         put_varint(&mut bytes, columns.len() as u64);
@@ -101,7 +111,7 @@ impl Frozen {
             Column::encode(*id, &Source::new(*data_type, array), &mut bytes);
         }
         let parsed = Parsed::read(&bytes).expect("what was encoded can be read");
-        parsed.load(pool, &bytes)
+        parsed.load(pool, claim, &bytes)
     }
 
     /// Appends what [`Frozen::decode`] reads.
@@ -113,7 +123,7 @@ impl Frozen {
     /// to begin at `offset` of the file at `path` if they are damaged.
     pub fn decode(pool: &Arc<Pool>, bytes: &[u8], path: &Path, offset: u64) -> Result<Self> {
         let parsed = Parsed::read(bytes).map_err(|error| error.in_file(path, offset))?;
-        parsed.load(pool, bytes)
+        parsed.load(pool, Claim::Ordinary, bytes)
     }
 
     /// How many rows there are.
@@ -244,7 +254,7 @@ impl Parsed {
         Ok(Self { live, columns })
     }
 
-    fn load(self, pool: &Arc<Pool>, bytes: &[u8]) -> Result<Frozen> {
+    fn load(self, pool: &Arc<Pool>, claim: Claim, bytes: &[u8]) -> Result<Frozen> {
         let rows = self.live.ones();
         let columns = self.columns.into_boxed_slice();
         let of_columns: usize = columns.iter().map(|column| column.heap_bytes(rows)).sum();
@@ -252,9 +262,9 @@ impl Parsed {
         let ledger = pool.ledger();
         Ok(Frozen {
             live: self.live,
-            image: Image::copy_of(pool, bytes)?,
+            image: Image::copy_of(pool, claim, bytes)?,
             columns,
-            _reservation: ledger.reserve_emergency(Owner::Table, heap as u64)?,
+            _reservation: ledger.reserve_for(claim, Owner::Table, heap as u64)?,
         })
     }
 }
@@ -304,6 +314,7 @@ fn damage(offset: usize, expected: &'static str, found: impl fmt::Display) -> De
 /// encodings, at most.
 fn reserve_scratch(
     pool: &Arc<Pool>,
+    claim: Claim,
     columns: &[(ColumnId, DataType, ArrayRef)],
 ) -> Result<Reservation, Error> {
     let bytes = |array: &ArrayRef| array.get_array_memory_size() + array.len() * 64;
@@ -313,5 +324,6 @@ fn reserve_scratch(
         .sum();
     let most = columns.iter().map(|(.., array)| bytes(array)).max();
     let wanted = all + 3 * most.unwrap_or(0);
-    pool.ledger().reserve_emergency(Owner::Table, wanted as u64)
+    let ledger = pool.ledger();
+    ledger.reserve_for(claim, Owner::Table, wanted as u64)
 }

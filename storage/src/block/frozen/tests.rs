@@ -1,7 +1,7 @@
 //! Frozen columns against the plain values they were made of.
 
 use super::*;
-use crate::pool::Ledger;
+use crate::pool::{Claim, Ledger};
 use crate::value::{
     ColumnBounds, ColumnBuilder, Numeric, NumericModifier, TYPES, Value, any_value_of,
 };
@@ -357,8 +357,8 @@ fn a_column_that_the_block_does_not_have_is_null() {
     assert!(!frozen.may_match(&[any]), "NULL is within no bounds");
 }
 
-/// The machine's memory is full: freezing still works from the emergency reserve, and beyond that
-/// it fails without a trace.
+/// The machine's memory is full: freezing still works where it is to make room, from the emergency
+/// reserve. Otherwise, and beyond that, it fails without a trace.
 #[test]
 fn memory_is_reserved_before_it_is_taken() {
     let model = Model {
@@ -372,11 +372,14 @@ fn memory_is_reserved_before_it_is_taken() {
     let ledger = Ledger::new(64 << 20);
     let pool = Pool::new(Arc::clone(&ledger));
     let full = ledger.reserve(Owner::Query, 56 << 20).unwrap();
-    let frozen = Frozen::build(&pool, &live, &columns).unwrap();
+    let refused = Frozen::build(&pool, &live, &columns).unwrap_err();
+    assert_eq!(refused.sqlstate(), "53200");
+    assert_eq!(ledger.used(), full.bytes());
+    let frozen = Frozen::build_for(Claim::Emergency, &pool, &live, &columns).unwrap();
     assert_eq!(ledger.used(), full.bytes() + frozen_bytes(&pool, &frozen));
     drop(frozen);
     let _more = ledger.reserve_emergency(Owner::Query, 8 << 20).unwrap();
-    let refused = Frozen::build(&pool, &live, &columns).unwrap_err();
+    let refused = Frozen::build_for(Claim::Emergency, &pool, &live, &columns).unwrap_err();
     assert_eq!(refused.sqlstate(), "53200");
     assert_eq!(ledger.used(), 64 << 20);
 }

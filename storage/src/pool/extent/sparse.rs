@@ -1,6 +1,9 @@
 //! Which extents are worth emptying, and how they are set apart meanwhile.
+//!
+//! An extent is emptied only if what it holds finds room in others as the pool hands out room. If
+//! a new extent had to come for it, nothing would be won, and the same be done again, for ever.
 
-use super::super::class::slot_bytes;
+use super::super::class::{CLASSES, slot_bytes};
 use super::super::map::ExtentMap;
 use super::super::slab::{SLAB_BYTES, Slab};
 use super::{Extent, Extents, Memory, SLABS, slab_at};
@@ -14,12 +17,59 @@ pub(in super::super) struct Pinned {
     pub(in super::super) slabs: Vec<(usize, *mut Slab)>,
 }
 
+/// Where records could go: slots in slabs that serve their class, and slabs of extents that slots
+/// are taken from. Room among runs is none, as nothing but runs is put there (`Extents::take`).
+#[derive(Clone)]
+struct Room {
+    slots: [usize; CLASSES],
+    slabs: usize,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self {
+            slots: [0; CLASSES],
+            slabs: 0,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.slabs += other.slabs;
+        for (sum, slots) in self.slots.iter_mut().zip(other.slots) {
+            *sum += slots;
+        }
+    }
+
+    /// What is left when so many slots of each class are taken, and what `gone` has is gone, too;
+    /// `None` where they do not fit.
+    fn without(&self, used: &[usize; CLASSES], gone: &Self) -> Option<Self> {
+        let mut left = self.clone();
+        left.slabs = left.slabs.checked_sub(gone.slabs)?;
+        for (class, used) in used.iter().enumerate() {
+            let slots = left.slots[class].checked_sub(gone.slots[class])?;
+            let capacity = Slab::capacity(class) as usize;
+            let slabs = used.saturating_sub(slots).div_ceil(capacity);
+            left.slabs = left.slabs.checked_sub(slabs)?;
+            left.slots[class] = slots + slabs * capacity - used;
+        }
+        Some(left)
+    }
+}
+
+/// What is in an extent; rough figures, since slots come and go meanwhile.
+struct Content {
+    room: Room,
+    /// Slots in use by class, and the bytes of all of them.
+    used: [usize; CLASSES],
+    used_bytes: usize,
+}
+
 impl Extents {
     /// Sets apart up to `most` extents, the emptiest first, in each of which at most `percent`
-    /// of the memory is used, and none of it by runs; as long as what they hold fits into what
-    /// the others have left. Until [`Self::unpin`] they stay.
+    /// of the memory is used, and none of it by runs; as long as what they hold finds room in the
+    /// others without a new extent. Until [`Self::unpin`] they stay.
     pub(in super::super) fn pin_sparse(&mut self, most: usize, percent: usize) -> Vec<Pinned> {
-        let mut room = 0;
+        let mut room = Room::new();
         let mut sparse = Vec::new();
         for extent in self.mapped() {
             // SAFETY: the extent is alive; these fields are guarded by the latch.
@@ -27,23 +77,25 @@ impl Extents {
             if apart {
                 continue;
             }
-            let used = used_bytes(extent);
-            let free = super::EXTENT_BYTES - used;
-            room += free;
+            let content = self.content(extent);
+            room.add(&content.room);
+            let used = content.used_bytes;
             let is_sparse = used * 100 <= super::EXTENT_BYTES * percent;
             if is_sparse && used > 0 && runs == 0 {
                 // SAFETY: as above.
                 let stubborn = unsafe { (*extent).stubborn };
-                sparse.push((stubborn, used, extent));
+                sparse.push((stubborn, extent, content));
             }
         }
         // Those that could not be emptied before come last.
-        sparse.sort_unstable_by_key(|(stubborn, used, _)| (*stubborn, *used));
+        sparse.sort_unstable_by_key(|(stubborn, _, content)| (*stubborn, content.used_bytes));
         let mut chosen = Vec::new();
-        for (_, used, extent) in sparse.into_iter().take(most) {
-            // What moves takes room elsewhere, and its own extent is no room any more.
-            let Some(left) = room.checked_sub(super::EXTENT_BYTES) else {
+        for (_, extent, content) in sparse {
+            if chosen.len() == most {
                 break;
+            }
+            let Some(left) = room.without(&content.used, &content.room) else {
+                continue;
             };
             room = left;
             // SAFETY: an extent of this value, which the caller holds exclusively.
@@ -52,10 +104,33 @@ impl Extents {
                 (*extent).evacuating.store(true, Relaxed);
             }
             self.evacuating += 1;
-            debug_assert!(used > 0, "an empty extent goes anyway");
             chosen.push(self.pin(extent));
         }
         chosen
+    }
+
+    fn content(&self, extent: *mut Extent) -> Content {
+        // SAFETY: the extent is alive, and these fields are guarded by the latch, which is held.
+        let (free, runs) = unsafe { ((*extent).free, (*extent).runs) };
+        let mut content = Content {
+            room: Room::new(),
+            used: [0; CLASSES],
+            used_bytes: runs.count_ones() as usize * SLAB_BYTES,
+        };
+        if self.serves_slots(extent) {
+            content.room.slabs = free.count_ones() as usize;
+        }
+        for index in (0..SLABS).filter(|index| (free | runs) >> index & 1 == 0) {
+            // SAFETY: the slab serves a class. Of what others change only the atomic is read.
+            let (class, used) = unsafe {
+                let slab = slab_at(extent, index);
+                (class_of(slab), Slab::used_of(slab) as usize)
+            };
+            content.used[class] += used;
+            content.used_bytes += used * slot_bytes(class);
+            content.room.slots[class] += Slab::capacity(class) as usize - used;
+        }
+        content
     }
 
     /// All extents that are being evacuated.
@@ -116,20 +191,4 @@ impl Extents {
 unsafe fn class_of(slab: *mut Slab) -> usize {
     // SAFETY: the class does not change while the slab is in use, and was set under the latch.
     unsafe { (*slab).class() }
-}
-
-/// Bytes of slots and runs; a rough figure, since slots come and go meanwhile.
-fn used_bytes(extent: *mut Extent) -> usize {
-    // SAFETY: the extent is alive, and these fields are guarded by the latch, which is held.
-    let (free, runs) = unsafe { ((*extent).free, (*extent).runs) };
-    let used = |index: usize| match (free >> index & 1, runs >> index & 1) {
-        (1, _) => 0,
-        (_, 1) => SLAB_BYTES,
-        // SAFETY: the slab serves a class. Of what others change only the atomic is read.
-        _ => unsafe {
-            let slab = slab_at(extent, index);
-            Slab::used_of(slab) as usize * slot_bytes(class_of(slab))
-        },
-    };
-    (0..SLABS).map(used).sum()
 }

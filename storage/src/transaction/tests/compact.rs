@@ -3,6 +3,7 @@
 use super::*;
 use crate::block::Block;
 use crate::error::Error;
+use crate::ids::Timestamp;
 use crate::maintenance::Wish;
 use crate::pool::Owner;
 
@@ -395,4 +396,25 @@ fn the_dead_do_not_unsettle_the_living() {
         .map(|k| (k, k))
         .collect();
     assert_eq!(all(&mut core.begin().unwrap()), live);
+}
+
+/// Memory is full. What is merely due waits: it would take what a DELETE needs.
+#[test]
+fn only_who_is_to_make_room_freezes_with_the_emergency_reserve() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 10).unwrap();
+    tx.commit().unwrap();
+    close(&core);
+    let ledger = core.ledger();
+    let left = ledger.budget() - ledger.used() - ledger.emergency();
+    let _full = ledger.reserve(Owner::Query, left).unwrap();
+    let used = ledger.used();
+    let due = Wish::Due {
+        quiet: Timestamp(0),
+        cold: Some(Timestamp(u64::MAX)),
+    };
+    let refused = core.compact_all(None, due).unwrap_err();
+    assert_eq!((refused.sqlstate(), ledger.used()), ("53200", used));
+    assert_eq!(core.compact(None).unwrap().rows, 1);
 }
