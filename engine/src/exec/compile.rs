@@ -3,6 +3,7 @@
 use super::aggregate::Aggregation;
 use super::distinct::Distinct;
 use super::filter::Filter;
+use super::fold::{Fold, FoldScan};
 use super::index_scan::IndexScan;
 use super::join::JoinProbe;
 use super::join_table::JoinBuild;
@@ -17,7 +18,8 @@ use super::union_all::UnionAll;
 use super::values::Values;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::plan::physical::{Join, Node, PhysicalPlan};
+use crate::plan::Expr;
+use crate::plan::physical::{AggregateCall, Join, Node, PhysicalPlan};
 use remora_storage::ReadView;
 
 /// The last pipeline of a plan, which holds those that feed it.
@@ -64,10 +66,7 @@ impl Compiler<'_> {
                 input,
                 groups,
                 aggregates,
-            } => Pipeline::new(Breaker::new(
-                self.node(input, BATCH_ROWS)?,
-                Aggregation::new(groups, aggregates),
-            )),
+            } => self.aggregate(input, groups, aggregates)?,
             Node::Sort { input, keys } => {
                 Pipeline::new(Breaker::new(self.node(input, BATCH_ROWS)?, Sort::new(keys)))
             }
@@ -105,6 +104,24 @@ impl Compiler<'_> {
                     .collect::<Result<_>>()?,
             )),
         })
+    }
+
+    fn aggregate(
+        &self,
+        input: &PhysicalPlan,
+        groups: &[Expr],
+        calls: &[AggregateCall],
+    ) -> Result<Pipeline> {
+        if groups.is_empty()
+            && let Some(fold) = Fold::new(&input.node, calls)
+        {
+            return Ok(Pipeline::new(FoldScan::new(fold, self.view)));
+        }
+        let input = self.node(input, BATCH_ROWS)?;
+        Ok(Pipeline::new(Breaker::new(
+            input,
+            Aggregation::new(groups, calls),
+        )))
     }
 
     fn limit(&self, input: &PhysicalPlan, stretch: Stretch) -> Result<Pipeline> {

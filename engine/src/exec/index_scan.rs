@@ -63,7 +63,14 @@ impl IndexScan {
     fn open(&self, context: &ExecContext) -> Result<Rows> {
         match &self.plan.keys {
             IndexKeys::Points(keys) => self.points(keys, context),
-            IndexKeys::Range { low, high } => self.range(low.as_ref(), high.as_ref(), context),
+            IndexKeys::Range { low, high } => {
+                let (low, high) = (low.as_ref(), high.as_ref());
+                let range = open_range(&self.plan, low, high, &self.view, context)?;
+                Ok(match range {
+                    Some(range) => Rows::Range(Box::new(range)),
+                    None => Rows::Found(Vec::new().into_iter()),
+                })
+            }
         }
     }
 
@@ -84,33 +91,34 @@ impl IndexScan {
         }
         Ok(Rows::Found(found.into_iter()))
     }
+}
 
-    fn range(
-        &self,
-        low: Bound<&Vec<Expr>>,
-        high: Bound<&Vec<Expr>>,
-        context: &ExecContext,
-    ) -> Result<Rows> {
-        let (low, high) = (bound(low, context)?, bound(high, context)?);
-        let (Some(low), Some(high)) = (low, high) else {
-            return Ok(Rows::Found(Vec::new().into_iter()));
-        };
-        let low = low.as_ref().map(|values| borrow(values));
-        let high = high.as_ref().map(|values| borrow(values));
-        let range = self.view.range(
-            &self.plan.scan.table,
-            &self.plan.index,
-            &self.plan.scan.columns,
-            low.as_ref().map(Vec::as_slice),
-            high.as_ref().map(Vec::as_slice),
-            self.plan.reverse,
-        )?;
-        let range = match self.plan.scan.row_id {
-            true => range.with_ids(),
-            false => range,
-        };
-        Ok(Rows::Range(Box::new(range)))
-    }
+/// The range of a plan whose keys are between these bounds; `None` where one is NULL.
+pub(super) fn open_range(
+    plan: &physical::IndexScan,
+    low: Bound<&Vec<Expr>>,
+    high: Bound<&Vec<Expr>>,
+    view: &ReadView,
+    context: &ExecContext,
+) -> Result<Option<Range>> {
+    let (low, high) = (bound(low, context)?, bound(high, context)?);
+    let (Some(low), Some(high)) = (low, high) else {
+        return Ok(None);
+    };
+    let low = low.as_ref().map(|values| borrow(values));
+    let high = high.as_ref().map(|values| borrow(values));
+    let range = view.range(
+        &plan.scan.table,
+        &plan.index,
+        &plan.scan.columns,
+        low.as_ref().map(Vec::as_slice),
+        high.as_ref().map(Vec::as_slice),
+        plan.reverse,
+    )?;
+    Ok(Some(match plan.scan.row_id {
+        true => range.with_ids(),
+        false => range,
+    }))
 }
 
 fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {

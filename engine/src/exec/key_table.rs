@@ -19,6 +19,9 @@ pub(super) const MISSING: u32 = u32::MAX;
 /// Bytes that an entry may take while its table doubles: 17 in each of up to 16/7 places.
 const GROWTH_BYTES: usize = 40;
 
+/// Keys that the smallest hash table has room for.
+const TABLE_KEYS_MIN: usize = 4;
+
 /// Keys in the window.
 const WINDOW_KEYS: usize = 4096;
 
@@ -117,11 +120,15 @@ impl KeyTable {
         };
         let entries = self.len() + keys.len();
         let table = match entries > capacity {
-            true => GROWTH_BYTES * entries,
+            // Even a single key gets a table of some size.
+            true => GROWTH_BYTES * entries.max(TABLE_KEYS_MIN),
             false => 0,
         };
-        let window = match self.count {
-            0 => WINDOW_KEYS * size_of::<u32>(),
+        let window = match &self.kind {
+            // It is opened by the first key that is not NULL.
+            Kind::Integers { window, .. } if window.numbers.is_empty() => {
+                WINDOW_KEYS * size_of::<u32>()
+            }
             _ => 0,
         };
         table + window + arena
@@ -234,4 +241,27 @@ fn mixed() -> Error {
         state::INTERNAL_ERROR,
         "internal error: keys of two types were compared",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_buffer::NullBuffer;
+
+    /// A NULL counts as a key and opens no window: what the window takes is still to be reserved.
+    #[test]
+    fn the_window_is_reserved_before_the_first_key_that_opens_it() {
+        let mut table = KeyTable::new(&[DataType::BigInt]);
+        let keys = |present: bool| Keys::Integers {
+            values: vec![7_i64].into(),
+            nulls: Some(NullBuffer::from(vec![present])),
+        };
+        let mut numbers = Vec::new();
+        for present in [false, true, true] {
+            let most = table.bytes() + table.growth(&keys(present));
+            table.insert(&keys(present), &mut numbers).unwrap();
+            assert!(table.bytes() <= most, "{} and not {most}", table.bytes());
+        }
+        assert_eq!(table.len(), 2);
+    }
 }

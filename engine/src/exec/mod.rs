@@ -17,6 +17,8 @@
 //! 3. Expressions are evaluated over whole batches (`eval`); NULLs, errors and laziness are
 //!    those of PostgreSQL, row for row the same as in the scalar evaluator.
 //! 4. The point path (`point`, `dml`) never makes a batch: key, row and result are scalars.
+//! 5. Nor do aggregates of plain columns over all rows of a scan (`fold`): storage shows them its rows
+//!    where they are, encoded columns included.
 //!
 //! **Towards morsel-driven parallelism.** What workers would share is apart from what each would
 //! own. Shared, and immutable once its pipeline has ended: the join table (`Arc<JoinTable>`),
@@ -42,6 +44,7 @@ mod distinct;
 mod dml;
 mod eval;
 mod filter;
+mod fold;
 mod index_scan;
 mod join;
 mod join_table;
@@ -66,6 +69,7 @@ mod tests;
 pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
 pub use dml::{delete, insert, update};
+pub use fold::fold_row;
 pub use point::{PointRows, point_select};
 
 use crate::error::{Error, Result, state};

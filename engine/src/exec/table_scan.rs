@@ -66,7 +66,10 @@ impl TableScan {
 }
 
 /// Bounds as storage wants them; `None` where one is NULL.
-fn bounds(ranges: &[ColumnRange], context: &ExecContext) -> Result<Option<Vec<ColumnBounds>>> {
+pub(super) fn bounds(
+    ranges: &[ColumnRange],
+    context: &ExecContext,
+) -> Result<Option<Vec<ColumnBounds>>> {
     let end = |bound: &Bound<Expr>| -> Result<Bound<_>> {
         let value = |expr| eval_constant(expr, context).map(super::eval::Datum::into_value);
         Ok(match bound {

@@ -1,7 +1,8 @@
 //! Projection pruning: columns that nobody asks for are not read, kept or computed.
 //!
 //! Every node is asked for a set of columns and asks its inputs for what it needs itself. A scan may
-//! be left with none: its rows are still counted. Elsewhere at least one column remains.
+//! be left with none: its rows are still counted. So may what only passes on its input's columns; rows
+//! written out, and aggregates without groups, keep one.
 
 use crate::plan::logical::{Columns, Join, Logical, Scan};
 use crate::plan::{Expr, SortKey};

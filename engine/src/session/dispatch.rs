@@ -88,7 +88,10 @@ pub(super) fn run(
         Ok(Done::output(Output::Cursor(Box::new(cursor))))
     };
     match &plan.planned.statement {
-        Statement::Query(query) => cursor(query, tx),
+        Statement::Query(query) => match exec::fold_row(query, tx, context, &mut call.row)? {
+            true => Ok(Done::output(Output::Point(true))),
+            false => cursor(query, tx),
+        },
         Statement::PointSelect(point) => {
             match (
                 exec::point_select(point, tx, context, &mut call.row)?,

@@ -22,6 +22,7 @@ mod pool;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
 #[path = "../../../tests/src/random.rs"]
 mod random;
+mod range;
 mod resident;
 mod rows;
 mod scan;
@@ -79,6 +80,11 @@ const BENCHES: &[Bench] = &[
         "scan",
         "sum of a column, filtered on another, over a whole table",
         scan::run,
+    ),
+    (
+        "range",
+        "100 rows by primary key from a random one on",
+        range::run,
     ),
 ];
 

@@ -21,7 +21,6 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, BinaryViewArray, PrimitiveArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer};
 use std::mem::take;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of long strings after which an array gets another buffer: a view has 32 bits for the
@@ -180,9 +179,9 @@ impl Column {
             _ => return false,
         }
         let present = frozen.present(id, vector);
-        let words = present.words();
-        let any = chosen.words.iter().zip(words).any(|(w, p)| w & !p != 0);
-        let nulls = chosen.iter().map(|at| words[at / 64] >> (at % 64) & 1 == 0);
+        let both = chosen.mask.words().iter().zip(present.words());
+        let any = both.into_iter().any(|(word, present)| word & !present != 0);
+        let nulls = chosen.iter().map(|at| !present.contains(at));
         self.nulls.append(chosen.rows, nulls, any);
         true
     }
@@ -257,34 +256,14 @@ impl Column {
 /// Rows of a vector of a frozen block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chosen {
-    /// A bit for each.
-    words: [u64; Frozen::VECTOR_ROWS / 64],
+    mask: Mask,
     rows: usize,
 }
 
 impl Chosen {
-    /// Those of a mask that are among `within` and not among `dead`, all counted from the vector's
-    /// first row.
-    pub(super) fn new(
-        mask: &Mask,
-        within: Range<usize>,
-        dead: impl Iterator<Item = usize>,
-    ) -> Self {
-        let mut words = *mask.words();
-        for (n, word) in words.iter_mut().enumerate() {
-            let first = n * 64;
-            // Bits from a place within the word on; none where it begins beyond.
-            let from = |at: usize| match at.saturating_sub(first) {
-                inside @ 0..64 => u64::MAX << inside,
-                _ => 0,
-            };
-            *word &= from(within.start) & !from(within.end);
-        }
-        for at in dead {
-            words[at / 64] &= !(1 << (at % 64));
-        }
-        let rows = words.iter().map(|word| word.count_ones() as usize).sum();
-        Self { words, rows }
+    pub(super) fn new(mask: Mask) -> Self {
+        let rows = mask.count();
+        Self { mask, rows }
     }
 
     /// How many.
@@ -294,8 +273,7 @@ impl Chosen {
 
     /// Where they are in the vector, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        let words = self.words.into_iter().enumerate();
-        words.flat_map(|(n, word)| Bits(word).map(move |bit| n * 64 + bit))
+        self.mask.iter()
     }
 
     /// Appends their values.
@@ -307,7 +285,7 @@ impl Chosen {
     ) {
         let mut end = out.len();
         out.resize(end + self.rows, T::default());
-        for (word, values) in self.words.iter().zip(values.as_chunks::<64>().0) {
+        for (word, values) in self.mask.words().iter().zip(values.as_chunks::<64>().0) {
             for bit in Bits(*word) {
                 out[end] = cast(values[bit]);
                 end += 1;
@@ -317,7 +295,7 @@ impl Chosen {
 }
 
 /// The bits that are set, ascending.
-struct Bits(u64);
+pub(super) struct Bits(pub(super) u64);
 
 impl Iterator for Bits {
     type Item = usize;

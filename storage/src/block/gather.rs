@@ -18,7 +18,7 @@
 use super::RANGE_SLOTS;
 use super::column::{Chosen, Column};
 use super::frozen::Frozen;
-use super::images::{Choice, Images, Run, Stretch, Versions};
+use super::images::{Choice, Images, Run, Stretch, Take, Versions};
 use super::layout::Layout;
 use super::row::RowRef;
 use super::test::Test;
@@ -65,11 +65,6 @@ impl Gatherer {
         self
     }
 
-    /// How many rows were gathered.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Whether neither values nor ids are wanted, of any row.
     pub fn only_counts(&self) -> bool {
         self.columns.is_empty() && self.bounds.is_empty() && self.ids.is_none()
@@ -85,33 +80,6 @@ impl Gatherer {
     pub fn piece(layout: &Layout) -> usize {
         let rows = (PIECE_BYTES / layout.stride()).clamp(PIECE_ROWS_MIN, RANGE_SLOTS);
         1 << rows.ilog2()
-    }
-
-    /// Adds those rows of a hot block that pass.
-    pub fn add_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>) {
-        let id = |at: usize| RowId::new(number, Slot((rows.slot + at) as u16));
-        self.add(rows, rows.live.as_deref(), id);
-    }
-
-    /// Adds those rows that pass, at most 65,536. Their ids may be left out where nobody wants
-    /// them.
-    pub fn add_rows(&mut self, ids: &[RowId], rows: &[RowRef<'_>]) {
-        if let Some(images) = Versions::of(rows) {
-            self.add(&images, None, |at| ids[at]);
-        } else if self.bounds.is_empty()
-            && let Some((frozen, positions)) = all_frozen(rows)
-        {
-            for column in &mut self.columns {
-                let array = frozen.array_of(column.id(), column.data_type(), &positions);
-                column.append_array(array);
-            }
-            self.rows += rows.len();
-            if let Some(own) = &mut self.ids {
-                own.extend_from_slice(ids);
-            }
-        } else {
-            (0..rows.len()).for_each(|at| self.add_row(|| ids[at], &rows[at]));
-        }
     }
 
     fn add_row(&mut self, id: impl FnOnce() -> RowId, row: &RowRef<'_>) {
@@ -165,8 +133,56 @@ impl Gatherer {
         }
     }
 
-    /// Adds those rows of a frozen block that pass.
-    pub fn add_run(&mut self, number: BlockNo, run: &Run<'_>) {
+    /// The rows of a run that pass, by vector.
+    fn choose(&self, run: &Run<'_>) -> Vec<(usize, Chosen)> {
+        let vectors = run.positions.len().div_ceil(Frozen::VECTOR_ROWS);
+        let mut chosen = Vec::with_capacity(vectors + 1);
+        run.each_vector(&self.bounds, |vector, mask| {
+            chosen.push((vector, Chosen::new(mask)));
+        });
+        chosen
+    }
+
+    /// One array a column, of the rows added since the last call, and their ids, if they are
+    /// wanted.
+    pub fn finish(&mut self) -> (Vec<ArrayRef>, Vec<RowId>) {
+        self.rows = 0;
+        let ids = self.ids.as_mut().map(std::mem::take);
+        let columns = self.columns.iter_mut().map(Column::finish);
+        (columns.collect(), ids.unwrap_or_default())
+    }
+}
+
+impl Take for Gatherer {
+    fn held(&self) -> usize {
+        self.rows
+    }
+
+    fn take_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>) {
+        let id = |at: usize| RowId::new(number, Slot((rows.slot + at) as u16));
+        self.add(rows, rows.live.as_deref(), id);
+    }
+
+    fn take_rows(&mut self, ids: &[RowId], rows: &[RowRef<'_>]) {
+        if let Some(images) = Versions::of(rows) {
+            self.add(&images, None, |at| ids[at]);
+        } else if self.bounds.is_empty()
+            && let Some((frozen, positions)) = all_frozen(rows)
+        {
+            for column in &mut self.columns {
+                let array = frozen.array_of(column.id(), column.data_type(), &positions);
+                column.append_array(array);
+            }
+            self.rows += rows.len();
+            if let Some(own) = &mut self.ids {
+                own.extend_from_slice(ids);
+            }
+        } else {
+            (0..rows.len()).for_each(|at| self.add_row(|| ids[at], &rows[at]));
+        }
+    }
+
+    fn take_run(&mut self, number: BlockNo, run: &Run<'_>) {
         let (frozen, all) = (run.frozen, run.positions.clone());
         if self.bounds.is_empty() && run.dead.is_empty() {
             for column in &mut self.columns {
@@ -208,36 +224,6 @@ impl Gatherer {
         if let Some(ids) = &mut self.ids {
             ids.extend(positions().map(|at| RowId::new(number, frozen.slot_at(at))));
         }
-    }
-
-    /// The rows of a run that pass, by vector; no vector without any.
-    fn choose(&self, run: &Run<'_>) -> Vec<(usize, Chosen)> {
-        const ROWS: usize = Frozen::VECTOR_ROWS;
-        let Some(filter) = run.frozen.filter(&self.bounds) else {
-            return Vec::new();
-        };
-        let (start, end) = (run.positions.start as usize, run.positions.end as usize);
-        let mut dead = run.dead.iter().map(|at| *at as usize).peekable();
-        let mut vectors = Vec::with_capacity(end.div_ceil(ROWS) - start / ROWS);
-        for vector in start / ROWS..end.div_ceil(ROWS) {
-            let first = vector * ROWS;
-            let within = start.max(first) - first..end.min(first + ROWS) - first;
-            let of_vector = std::iter::from_fn(|| dead.next_if(|at| *at < first + ROWS));
-            let chosen = Chosen::new(&filter.mask(vector), within, of_vector.map(|at| at - first));
-            if chosen.rows() > 0 {
-                vectors.push((vector, chosen));
-            }
-        }
-        vectors
-    }
-
-    /// One array a column, of the rows added since the last call, and their ids, if they are
-    /// wanted.
-    pub fn finish(&mut self) -> (Vec<ArrayRef>, Vec<RowId>) {
-        self.rows = 0;
-        let ids = self.ids.as_mut().map(std::mem::take);
-        let columns = self.columns.iter_mut().map(Column::finish);
-        (columns.collect(), ids.unwrap_or_default())
     }
 }
 

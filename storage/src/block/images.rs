@@ -9,13 +9,15 @@
 //! A [`Choice`] is all rows of one of the first two, or some. Loops over it read the same few bytes
 //! of each row; what they check once before the loop is that those bytes are within an image.
 
-use super::frozen::Frozen;
+use super::column::Bits;
+use super::frozen::{Frozen, Mask};
 use super::heap::Heap;
 use super::layout::{Field, Layout, ROW_HEADER_BYTES};
 use super::row::{Image, RowRef};
 use super::slots::{Base, Block, RANGE_SLOTS};
-use crate::ids::Slot;
+use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Registration;
+use crate::value::ColumnBounds;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -37,9 +39,15 @@ pub(super) trait Images {
 
     /// The row at a position below [`Self::len`].
     fn image(&self, at: usize) -> Image<'_>;
+
+    /// Has the processor fetch a row that will be wanted soon after the one at a position, if it is
+    /// known where that is.
+    #[inline(always)]
+    fn fetch_after(&self, _at: usize) {}
 }
 
 /// Rows as bytes, one by one.
+#[derive(Debug)]
 pub(super) struct Versions<'a> {
     layout: Option<&'a Layout>,
     images: Vec<Image<'a>>,
@@ -83,6 +91,7 @@ impl Images for Versions<'_> {
 pub struct Stretch<'a> {
     /// The body of the first row; the others follow a stride apart.
     first: NonNull<u8>,
+    stride: usize,
     rows: usize,
     layout: &'a Layout,
     heap: Option<&'a Heap>,
@@ -100,6 +109,21 @@ pub struct Run<'a> {
     pub(super) positions: Range<u32>,
     /// Positions whose rows died since, ascending.
     pub(super) dead: Vec<u32>,
+}
+
+/// What a scan does with the rows it finds.
+pub trait Take {
+    /// Rows that it holds until they are handed on.
+    fn held(&self) -> usize;
+
+    /// Takes those rows of a hot block that pass.
+    fn take_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>);
+
+    /// Takes those rows of a frozen block that pass.
+    fn take_run(&mut self, number: BlockNo, run: &Run<'_>);
+
+    /// Takes those rows that pass, at most 65,536.
+    fn take_rows(&mut self, ids: &[RowId], rows: &[RowRef<'_>]);
 }
 
 /// What a scan finds in some slots of a block.
@@ -131,6 +155,7 @@ impl Block {
             Base::Hot(rows) => Part::Hot(Stretch {
                 // SAFETY: a row has a header and a body.
                 first: unsafe { rows.start(Slot(slots.start as u16)).add(ROW_HEADER_BYTES) },
+                stride: self.layout.stride(),
                 rows: slots.len(),
                 layout: &self.layout,
                 heap: self.heap.get().map(AsRef::as_ref),
@@ -154,13 +179,17 @@ impl Block {
 
     fn run<'a>(&self, frozen: &'a Frozen, slots: Range<usize>) -> Run<'a> {
         let live = frozen.live();
-        let positions = live.rank(slots.start) as u32..live.rank(slots.end) as u32;
-        let died = slots.filter(|slot| self.is_dead_slot(*slot));
-        let dead = died.filter_map(|slot| frozen.position(Slot(slot as u16)));
+        let mut dead = Vec::new();
+        // Of most words no slot is dead.
+        for word in (slots.start / 64 * 64..slots.end).step_by(64) {
+            let died = Bits(self.dead_bits(word)).map(|bit| word + bit);
+            let died = died.filter(|slot| slots.contains(slot));
+            dead.extend(died.filter_map(|slot| frozen.position(Slot(slot as u16))));
+        }
         Run {
-            dead: dead.collect(),
+            positions: live.rank(slots.start) as u32..live.rank(slots.end) as u32,
+            dead,
             frozen,
-            positions,
         }
     }
 
@@ -184,6 +213,27 @@ impl<'a> Run<'a> {
             frozen,
             positions,
             dead: Vec::new(),
+        }
+    }
+
+    /// Gives the rows within all bounds, vector by vector; no vector without any.
+    pub(super) fn each_vector(&self, bounds: &[ColumnBounds], mut each: impl FnMut(usize, Mask)) {
+        const ROWS: usize = Frozen::VECTOR_ROWS;
+        let Some(filter) = self.frozen.filter(bounds) else {
+            return;
+        };
+        let (start, end) = (self.positions.start as usize, self.positions.end as usize);
+        let mut dead = self.dead.iter().map(|at| *at as usize).peekable();
+        for vector in start / ROWS..end.div_ceil(ROWS) {
+            let first = vector * ROWS;
+            let mut chosen = filter.mask(vector);
+            chosen.keep_within(&(start.max(first) - first..end.min(first + ROWS) - first));
+            while let Some(at) = dead.next_if(|at| *at < first + ROWS) {
+                chosen.remove(at - first);
+            }
+            if !chosen.is_empty() {
+                each(vector, chosen);
+            }
         }
     }
 
@@ -211,9 +261,30 @@ impl Images for Stretch<'_> {
         // that what is chained since is not folded before the snapshot is gone. Of a dead slot the
         // bytes are whatever was left there, and nobody chooses them.
         unsafe {
-            let body = self.first.add(at * self.layout.stride());
+            let body = self.first.add(at * self.stride);
             let bytes = body.add(offset).cast::<[u8; N]>().read();
             (bytes, body.add(null).read())
+        }
+    }
+
+    /// The rows of the next stretch follow those of this one, and are first looked at when all work
+    /// on this one is done: without this, memory would be idle meanwhile.
+    #[inline(always)]
+    fn fetch_after(&self, at: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let row = self
+                .first
+                .as_ptr()
+                .wrapping_add((at + self.rows) * self.stride);
+            // SAFETY: fetching into the cache is no access: any address will do.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(row.cast());
+                _mm_prefetch::<_MM_HINT_T0>(
+                    row.wrapping_add(self.stride - ROW_HEADER_BYTES).cast(),
+                );
+            }
         }
     }
 
@@ -221,7 +292,7 @@ impl Images for Stretch<'_> {
         assert!(at < self.rows, "a row of the stretch");
         // SAFETY: as in `bytes`: a row of the stretch, whose body is this long.
         let bytes = unsafe {
-            let body = self.first.add(at * self.layout.stride());
+            let body = self.first.add(at * self.stride);
             slice::from_raw_parts(body.as_ptr(), self.layout.body_bytes())
         };
         Image {

@@ -48,6 +48,7 @@ mod row;
 mod slots;
 mod switch;
 mod test;
+mod vector;
 
 #[cfg(test)]
 mod tests;
@@ -56,8 +57,9 @@ pub use chain::{Chain, Link};
 pub use change::Written;
 pub use frozen::Frozen;
 pub use gather::Gatherer;
-pub use images::{Part, Run, Stretch};
+pub use images::{Part, Run, Stretch, Take};
 pub use layout::Layout;
 pub use row::RowRef;
 pub use slots::{Block, Claimed, RANGE_SLOTS};
 pub use switch::Rebuild;
+pub use vector::{Choice, Sum, Vector, VectorColumn, Visitor};

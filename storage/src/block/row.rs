@@ -29,7 +29,7 @@ enum Source<'a> {
 }
 
 /// A row as bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Image<'a> {
     /// The columns; in a version, its own long strings after them.
     pub(super) bytes: &'a [u8],

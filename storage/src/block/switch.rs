@@ -54,6 +54,7 @@ use super::gather::Gatherer;
 use super::heads::{Heads, Spare};
 use super::hot::Rows;
 use super::image;
+use super::images::Take;
 use super::row::RowRef;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
@@ -203,7 +204,7 @@ impl Block {
         let typed = fields.map(|field| (field.column, field.data_type));
         let typed: Vec<_> = typed.collect();
         let mut gatherer = Gatherer::new(&typed, &[]);
-        gatherer.add_rows(&[], &states.rows);
+        gatherer.take_rows(&[], &states.rows);
         let (arrays, _) = gatherer.finish();
         let columns = typed.into_iter().zip(arrays);
         Ok(columns.map(|((id, ty), array)| (id, ty, array)).collect())

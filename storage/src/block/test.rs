@@ -4,7 +4,9 @@
 //! bounds are one comparison: `low <= word <= high`. What has no such word (strings, numerics,
 //! intervals, UUIDs) is compared as a value. A NULL passes no test.
 
+use super::frozen::{Frozen, Mask, key};
 use super::images::{Images, Reader, Spot};
+use super::layout::{Field, Layout};
 use crate::ids::ColumnId;
 use crate::value::{ColumnBounds, DataType, Value, ValueRef};
 use std::ops::Bound;
@@ -38,17 +40,18 @@ impl Test {
 
     /// Leaves those of the `chosen` positions whose rows pass.
     pub(super) fn narrow<I: Images + ?Sized>(&self, images: &I, chosen: &mut Vec<u16>) {
-        let layout = images.layout();
-        let field = layout.and_then(|layout| Some((layout, layout.field(self.column)?)));
-        let Some((layout, field)) = field else {
-            // A column that the rows are without is NULL in all of them.
+        let Some((layout, field, spot)) = self.place(images) else {
             return chosen.clear();
         };
-        let spot = Spot::new(layout, field);
         match &self.kind {
             Kind::Nothing => chosen.clear(),
             Kind::Words { low, high } => {
-                words(images, spot, field.data_type, (*low, *high), chosen);
+                let mut narrower = Narrower {
+                    images,
+                    spot,
+                    chosen,
+                };
+                words(field.data_type, spot, (*low, *high), &mut narrower);
             }
             Kind::Values(bounds) => {
                 chosen.retain(|at| {
@@ -58,58 +61,112 @@ impl Test {
             }
         }
     }
+
+    /// Leaves those rows of a mask that pass.
+    pub(super) fn keep<I: Images + ?Sized>(&self, images: &I, mask: &mut Mask) {
+        let Some((layout, field, spot)) = self.place(images) else {
+            return *mask = Mask::first(0);
+        };
+        match &self.kind {
+            Kind::Nothing => *mask = Mask::first(0),
+            Kind::Words { low, high } => {
+                let mut flags = [0; Frozen::VECTOR_ROWS];
+                let flags = &mut flags[..images.len().next_multiple_of(64)];
+                let mut flagger = Flagger {
+                    images,
+                    spot,
+                    flags,
+                };
+                words(field.data_type, spot, (*low, *high), &mut flagger);
+                mask.keep_flagged(flags);
+            }
+            Kind::Values(bounds) => {
+                let chosen = *mask;
+                for at in chosen.iter() {
+                    if !bounds.admits(images.image(at).read(layout, field)) {
+                        mask.remove(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the column is; `None` where the rows are without it, so that it is NULL in all of them.
+    fn place<'i, I: Images + ?Sized>(
+        &self,
+        images: &'i I,
+    ) -> Option<(&'i Layout, &'i Field, Spot)> {
+        let layout = images.layout()?;
+        let field = layout.field(self.column)?;
+        Some((layout, field, Spot::new(layout, field)))
+    }
 }
 
-/// Leaves those rows whose word lies between both ends.
-fn words<I: Images + ?Sized>(
-    images: &I,
-    spot: Spot,
-    data_type: DataType,
-    ends: (i64, i64),
-    chosen: &mut Vec<u16>,
-) {
+/// What is done with a comparison of words, once the type says how to read them.
+trait Compare {
+    fn compare<const N: usize>(&mut self, passes: impl Fn([u8; N], u8) -> bool);
+}
+
+/// Has rows compared whose word lies between both ends.
+fn words(data_type: DataType, spot: Spot, (low, high): (i64, i64), with: &mut impl Compare) {
     use DataType as T;
+    let span = high.wrapping_sub(low) as u64;
+    let is_between =
+        |word: i64, null: u8| (word.wrapping_sub(low) as u64 <= span) & !spot.is_null(null);
     match data_type {
-        T::Boolean => keep(images, spot, ends, chosen, |[byte]: [u8; 1]| {
-            i64::from(byte)
-        }),
-        T::SmallInt => keep(images, spot, ends, chosen, |b| i16::from_le_bytes(b).into()),
-        T::Integer | T::Date => keep(images, spot, ends, chosen, |b| i32::from_le_bytes(b).into()),
-        T::Real => keep(images, spot, ends, chosen, |b| {
-            ordered(f32::from_le_bytes(b).into())
-        }),
-        T::Double => keep(images, spot, ends, chosen, |b| {
-            ordered(f64::from_le_bytes(b))
-        }),
+        T::Boolean => with.compare(|[b]: [u8; 1], null| is_between(b.into(), null)),
+        T::SmallInt => with.compare(|b, null| is_between(i16::from_le_bytes(b).into(), null)),
+        T::Integer | T::Date => {
+            with.compare(|b, null| is_between(i32::from_le_bytes(b).into(), null));
+        }
+        T::Real => with.compare(|b, null| is_between(key(f32::from_le_bytes(b).into()), null)),
+        T::Double => with.compare(|b, null| is_between(key(f64::from_le_bytes(b)), null)),
         T::BigInt | T::Time | T::Timestamp | T::TimestampTz => {
-            keep(images, spot, ends, chosen, i64::from_le_bytes);
+            with.compare(|b, null| is_between(i64::from_le_bytes(b), null));
         }
         other => panic!("bounds of a {other} column are no words"),
     }
 }
 
-/// Without a branch on what was read: which rows pass is what nobody can predict.
-fn keep<I: Images + ?Sized, const N: usize>(
-    images: &I,
+/// Leaves those of some positions that pass.
+struct Narrower<'n, I: ?Sized> {
+    images: &'n I,
     spot: Spot,
-    (low, high): (i64, i64),
-    chosen: &mut Vec<u16>,
-    word: impl Fn([u8; N]) -> i64,
-) {
-    let span = high.wrapping_sub(low) as u64;
-    let passes = |bytes: [u8; N], null: u8| {
-        let is_between = word(bytes).wrapping_sub(low) as u64 <= span;
-        is_between & !spot.is_null(null)
-    };
-    let reader = Reader::new(images, spot);
-    let mut kept = 0;
-    for n in 0..chosen.len() {
-        let at = chosen[n];
-        let (bytes, null) = reader.at(usize::from(at));
-        chosen[kept] = at;
-        kept += usize::from(passes(bytes, null));
+    chosen: &'n mut Vec<u16>,
+}
+
+impl<I: Images + ?Sized> Compare for Narrower<'_, I> {
+    /// Without a branch on what was read: which rows pass is what nobody can predict.
+    fn compare<const N: usize>(&mut self, passes: impl Fn([u8; N], u8) -> bool) {
+        let reader = Reader::new(self.images, self.spot);
+        let mut kept = 0;
+        for n in 0..self.chosen.len() {
+            let at = self.chosen[n];
+            let (bytes, null) = reader.at(usize::from(at));
+            self.chosen[kept] = at;
+            kept += usize::from(passes(bytes, null));
+        }
+        self.chosen.truncate(kept);
     }
-    chosen.truncate(kept);
+}
+
+/// Sets the flags of all rows that pass.
+struct Flagger<'f, I: ?Sized> {
+    images: &'f I,
+    spot: Spot,
+    flags: &'f mut [u8],
+}
+
+impl<I: Images + ?Sized> Compare for Flagger<'_, I> {
+    fn compare<const N: usize>(&mut self, passes: impl Fn([u8; N], u8) -> bool) {
+        let reader = Reader::new(self.images, self.spot);
+        let rows = self.images.len();
+        for (at, flag) in self.flags[..rows].iter_mut().enumerate() {
+            self.images.fetch_after(at);
+            let (bytes, null) = reader.at(at);
+            *flag = u8::from(passes(bytes, null));
+        }
+    }
 }
 
 fn kind(bounds: &ColumnBounds) -> Kind {
@@ -158,19 +215,8 @@ fn word(value: ValueRef<'_>) -> Option<i64> {
         | ValueRef::Time(v)
         | ValueRef::Timestamp(v)
         | ValueRef::TimestampTz(v) => Some(v),
-        ValueRef::Real(v) => Some(ordered(v.into())),
-        ValueRef::Double(v) => Some(ordered(v)),
+        ValueRef::Real(v) => Some(key(v.into())),
+        ValueRef::Double(v) => Some(key(v)),
         _ => None,
     }
-}
-
-/// A float's bits, turned so that they ascend with the value: one zero, and one NaN above all.
-#[inline(always)]
-fn ordered(value: f64) -> i64 {
-    if value.is_nan() {
-        return i64::MAX;
-    }
-    // -0 + 0 is 0.
-    let bits = (value + 0.0).to_bits() as i64;
-    bits ^ ((bits >> 63) as u64 >> 1) as i64
 }

@@ -27,8 +27,8 @@ fn fill(block: &Block, values: &[ValueRef<'_>]) -> Option<Slot> {
 /// One column of rows.
 fn gather(rows: &[RowRef<'_>], column: ColumnId, data_type: DataType) -> ArrayRef {
     let mut gatherer = Gatherer::new(&[(column, data_type)], &[]);
-    gatherer.add_rows(&[], rows);
-    assert_eq!(gatherer.rows(), rows.len(), "there are no bounds");
+    gatherer.take_rows(&[], rows);
+    assert_eq!(gatherer.held(), rows.len(), "there are no bounds");
     gatherer.finish().0.remove(0)
 }
 

@@ -26,7 +26,7 @@ mod stats;
 
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
-pub use scan::{Found, Gathering};
+pub use scan::{Found, Taking};
 pub use stats::TableStats;
 
 use crate::block::{Block, Layout, RowRef, Written};

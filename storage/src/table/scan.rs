@@ -1,12 +1,12 @@
 //! Walking the rows of a table in order of their ids.
 //!
-//! Rows become columns ([`Table::gather`]) or are handed out one by one ([`Table::collect`]). Both
+//! Rows are taken by many ([`Table::gather`]), to become columns or to be folded, or are handed out one by one ([`Table::collect`]). Both
 //! look at one range of slots after the other: where it is settled, all its rows are visible as
 //! they stand in the block, but for slots that are dead; elsewhere each row's versions are asked,
 //! and of a frozen block what nothing is chained over is still taken as columns.
 
 use super::Table;
-use crate::block::{Block, Frozen, Gatherer, Part, RANGE_SLOTS, RowRef, Run};
+use crate::block::{Block, Frozen, Gatherer, Part, RANGE_SLOTS, RowRef, Run, Take};
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Viewpoint;
 use std::ops::Range;
@@ -24,19 +24,19 @@ pub struct Found<'a> {
     pub rows: Vec<RowRef<'a>>,
 }
 
-/// A scan's next batch, being gathered.
+/// Whoever takes the rows of a scan's next step.
 #[derive(Debug)]
-pub struct Gathering {
-    /// The columns.
-    pub columns: Gatherer,
-    /// Rows that it takes.
+pub struct Taking<T> {
+    /// Who.
+    pub taker: T,
+    /// Rows that it takes, beside those that it does not hold.
     pub capacity: usize,
 }
 
-impl Gathering {
-    /// Whether another step of so many rows is too much.
-    fn is_full(&self, step: usize) -> bool {
-        self.columns.rows() + step > self.capacity
+impl<T: Take> Taking<T> {
+    /// Rows that it takes still.
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.taker.held())
     }
 
     /// Adds what is visible in some slots of a range that is not settled.
@@ -72,12 +72,12 @@ impl Gathering {
     fn add_bare(&mut self, number: BlockNo, run: Option<(&Frozen, Range<u32>)>) {
         if let Some((frozen, positions)) = run {
             let run = Run::of_bare(frozen, positions);
-            self.columns.add_run(number, &run);
+            self.taker.take_run(number, &run);
         }
     }
 
     fn add_found(&mut self, found: &mut Found<'_>) {
-        self.columns.add_rows(&found.ids, &found.rows);
+        self.taker.take_rows(&found.ids, &found.rows);
         found.ids.clear();
         found.rows.clear();
     }
@@ -91,11 +91,11 @@ impl Table {
         viewpoint: &Viewpoint<'a>,
         from: RowId,
         end: RowId,
-        batch: &mut Gathering,
+        batch: &mut Taking<impl Take>,
     ) -> RowId {
         let piece = Gatherer::piece(&self.layout).min(batch.capacity);
         let (mut at, mut passed) = (from, 0);
-        while at < end && !batch.is_full(piece) && passed < PASSED_MAX {
+        while at < end && batch.room() >= piece && passed < PASSED_MAX {
             let (number, slot) = (at.block(), usize::from(at.slot().0));
             at = RowId::new(BlockNo(number.0 + 1), Slot(0)).min(end);
             let entry = self.directory.get(number);
@@ -108,7 +108,7 @@ impl Table {
             }
             let stop = gather_some(number, block, slot..claimed, piece, viewpoint, batch);
             passed += stop - slot;
-            if block.is_frozen() && batch.columns.rows() > batch.capacity / 4 {
+            if block.is_frozen() && batch.taker.held() > batch.capacity / 4 {
                 // What was decoded is handed on as it is, rather than copied behind more.
                 passed = PASSED_MAX;
             }
@@ -178,21 +178,21 @@ fn gather_some<'a>(
     slots: Range<usize>,
     piece: usize,
     viewpoint: &Viewpoint<'a>,
-    batch: &mut Gathering,
+    batch: &mut Taking<impl Take>,
 ) -> usize {
     let range_end = |slot: usize| ((slot / RANGE_SLOTS + 1) * RANGE_SLOTS).min(slots.end);
     let proof = viewpoint.registration();
     let end = range_end(slots.start);
     let stop = match block.is_frozen() {
-        true => end.min(slots.start + batch.capacity - batch.columns.rows()),
+        true => end.min(slots.start + batch.room()),
         false => end.min(slots.start + piece),
     };
     match block.part(slots.start..stop, proof) {
-        Part::Hot(rows) => batch.columns.add_stretch(number, &rows),
+        Part::Hot(rows) => batch.taker.take_stretch(number, &rows),
         Part::Unsettled => batch.add_unsettled(number, block, slots.start..stop, viewpoint),
         Part::Frozen(mut run) => {
             let mut at = stop;
-            let most = slots.start + batch.capacity - batch.columns.rows();
+            let most = slots.start + batch.room();
             while at < slots.end.min(most)
                 && let next = range_end(at).min(most)
                 && let Part::Frozen(more) = block.part(at..next, proof)
@@ -200,7 +200,7 @@ fn gather_some<'a>(
                 run.join(more);
                 at = next;
             }
-            batch.columns.add_run(number, &run);
+            batch.taker.take_run(number, &run);
             return at;
         }
     }

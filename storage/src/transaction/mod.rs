@@ -42,8 +42,9 @@ mod tests;
 
 pub use self::core::Core;
 pub use crate::block::RowRef;
+pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
-pub use scan::{IndexScan, ScanBatch, TableScan};
+pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
 
 use self::ddl::DdlStep;

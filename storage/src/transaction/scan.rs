@@ -1,12 +1,13 @@
 //! Scans of tables and indexes.
 
-use super::ReadView;
-use crate::block::Gatherer;
+use super::{ReadView, RowRef};
+use crate::block::{Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
-use crate::ids::{BlockNo, ColumnId, RowId, Slot};
+use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
 use crate::index::{Cursor, Entries};
-use crate::table::{Found, Gathering};
+use crate::mvcc::Viewpoint;
+use crate::table::{Found, Table, Taking};
 use crate::value::{ColumnBounds, DataType};
 use arrow_array::ArrayRef;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub struct ScanBatch {
 
 impl ScanBatch {
     fn of(batch: &mut Gatherer) -> Self {
-        let rows = batch.rows();
+        let rows = batch.held();
         let (columns, ids) = batch.finish();
         Self { columns, rows, ids }
     }
@@ -38,7 +39,7 @@ impl ScanBatch {
 pub struct TableScan {
     view: ReadView,
     table: Arc<TableEntry>,
-    batch: Gathering,
+    batch: Taking<Gatherer>,
     at: RowId,
     end: RowId,
 }
@@ -61,8 +62,8 @@ impl TableScan {
         batch_rows: usize,
     ) -> Self {
         Self {
-            batch: Gathering {
-                columns: Gatherer::new(&typed(table, columns), bounds),
+            batch: Taking {
+                taker: Gatherer::new(&typed(table, columns), bounds),
                 capacity: batch_rows.max(1),
             },
             at: RowId::new(BlockNo(0), Slot(0)),
@@ -76,7 +77,7 @@ impl TableScan {
     /// The same with the ids of the rows.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
-        self.batch.columns = self.batch.columns.with_ids();
+        self.batch.taker = self.batch.taker.with_ids();
         self
     }
 
@@ -93,7 +94,45 @@ impl TableScan {
         let viewpoint = self.view.viewpoint();
         let rows = &self.table.rows;
         self.at = rows.gather(&viewpoint, self.at, self.end, &mut self.batch);
-        Ok(Some(ScanBatch::of(&mut self.batch.columns)))
+        Ok(Some(ScanBatch::of(&mut self.batch.taker)))
+    }
+}
+
+/// A scan in progress that shows rows where they are, instead of making columns of them.
+#[derive(Debug)]
+pub struct VectorScan {
+    view: ReadView,
+    table: Arc<TableEntry>,
+    choice: Choice,
+    at: RowId,
+    end: RowId,
+}
+
+impl VectorScan {
+    pub(super) fn new(view: ReadView, table: &Arc<TableEntry>, bounds: &[ColumnBounds]) -> Self {
+        Self {
+            choice: Choice::new(bounds),
+            at: RowId::new(BlockNo(0), Slot(0)),
+            // Rows that come from now on are invisible to the view.
+            end: table.rows.next_row(),
+            table: Arc::clone(table),
+            view,
+        }
+    }
+
+    /// Shows the rows of the next stretch of the table; `false` at the end.
+    pub fn next(&mut self, visit: impl FnMut(&Vector<'_>)) -> bool {
+        if self.at >= self.end {
+            return false;
+        }
+        let mut taking = Taking {
+            taker: Visitor::new(&self.choice, visit),
+            capacity: BLOCK_SLOTS,
+        };
+        let viewpoint = self.view.viewpoint();
+        let rows = &self.table.rows;
+        self.at = rows.gather(&viewpoint, self.at, self.end, &mut taking);
+        true
     }
 }
 
@@ -113,7 +152,7 @@ pub(super) fn fetch(
         }
     }
     let mut batch = Gatherer::new(&typed(table, columns), &[]);
-    batch.add_rows(&found.ids, &found.rows);
+    batch.take_rows(&found.ids, &found.rows);
     ScanBatch {
         ids: found.ids,
         ..ScanBatch::of(&mut batch)
@@ -125,10 +164,39 @@ pub(super) fn fetch(
 pub struct IndexScan {
     view: ReadView,
     table: Arc<TableEntry>,
-    index: Arc<IndexEntry>,
+    walk: Walk,
     batch: Gatherer,
+}
+
+/// The entries of an index range, and the rows that have their keys.
+#[derive(Debug)]
+struct Walk {
+    index: Arc<IndexEntry>,
     cursor: Cursor,
     entries: Entries,
+}
+
+impl Walk {
+    /// Gives the rows of the next entries, at most `limit`. A row is looked at once: to see whether its
+    /// entry is its key still, and to read it.
+    fn step<'a>(
+        &mut self,
+        rows: &'a Table,
+        viewpoint: &Viewpoint<'a>,
+        limit: usize,
+        mut take: impl FnMut(RowId, RowRef<'a>),
+    ) {
+        let index = &self.index;
+        index.index.scan(&mut self.cursor, limit, &mut self.entries);
+        let mut near = None;
+        for (key, id) in self.entries.iter() {
+            if let Some(row) = rows.visible_near(id, viewpoint, &mut near)
+                && index.has_key(&row, key)
+            {
+                take(id, row);
+            }
+        }
+    }
 }
 
 impl IndexScan {
@@ -143,9 +211,11 @@ impl IndexScan {
             batch: Gatherer::new(&typed(table, columns), &[]),
             view,
             table: Arc::clone(table),
-            index: Arc::clone(index),
-            cursor,
-            entries: Entries::new(),
+            walk: Walk {
+                index: Arc::clone(index),
+                cursor,
+                entries: Entries::new(),
+            },
         }
     }
 
@@ -157,43 +227,54 @@ impl IndexScan {
     }
 
     /// The next batch of at most `limit` rows in order, never empty; `None` at the end.
-    ///
-    /// A row is looked at once: to see whether its entry is its key still, and to read it.
     #[allow(
         clippy::should_implement_trait,
         reason = "fallible, and named as in rusqlite"
     )]
     pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
         let viewpoint = self.view.viewpoint();
+        let (mut found, mut rows) = (Found::default(), 0);
         let counts = self.batch.only_counts();
-        let (mut found, mut rows, mut near) = (Found::default(), 0, None);
-        while rows < limit && !self.cursor.is_done() {
+        while rows < limit && !self.walk.cursor.is_done() {
             // Not more than are wanted: the cursor has passed what it gave out.
             let step = INDEX_STEP.min(limit - rows);
-            self.index
-                .index
-                .scan(&mut self.cursor, step, &mut self.entries);
-            if !counts {
-                found.ids.reserve(self.entries.len());
-                found.rows.reserve(self.entries.len());
-            }
-            for (key, id) in self.entries.iter() {
-                if let Some(row) = self.table.rows.visible_near(id, &viewpoint, &mut near)
-                    && self.index.has_key(&row, key)
-                {
+            self.walk
+                .step(&self.table.rows, &viewpoint, step, |id, row| {
                     rows += 1;
                     if !counts {
                         found.ids.push(id);
                         found.rows.push(row);
                     }
-                }
-            }
+                });
         }
         match (rows, counts) {
             (0, _) => return Ok(None),
             (_, true) => self.batch.add_count(rows),
-            (_, false) => self.batch.add_rows(&found.ids, &found.rows),
+            (_, false) => self.batch.take_rows(&found.ids, &found.rows),
         }
         Ok(Some(ScanBatch::of(&mut self.batch)))
+    }
+
+    /// Shows the next rows in order, where they are; `false` at the end.
+    pub fn visit(&mut self, mut visit: impl FnMut(&Vector<'_>)) -> bool {
+        if self.walk.cursor.is_done() {
+            return false;
+        }
+        let viewpoint = self.view.viewpoint();
+        let table = &self.table.rows;
+        if self.batch.only_counts() {
+            let mut count = 0;
+            self.walk
+                .step(table, &viewpoint, INDEX_STEP, |_, _| count += 1);
+            if count > 0 {
+                visit(&Vector::of_count(count));
+            }
+            return true;
+        }
+        let mut rows = Vec::new();
+        self.walk
+            .step(table, &viewpoint, INDEX_STEP, |_, row| rows.push(row));
+        Visitor::new(&Choice::new(&[]), visit).take_rows(&[], &rows);
+        true
     }
 }

@@ -1,6 +1,6 @@
 //! What one statement sees.
 
-use super::scan::{self, IndexScan, ScanBatch, TableScan};
+use super::scan::{self, IndexScan, ScanBatch, TableScan, VectorScan};
 use super::{Core, RowRef};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
@@ -56,6 +56,14 @@ impl ReadView {
         batch_rows: usize,
     ) -> TableScan {
         TableScan::new(self.clone(), table, columns, bounds, batch_rows)
+    }
+
+    /// The same rows, shown a vector at a time where they are: for who folds them into a few values.
+    ///
+    /// # Panics
+    /// When a bound is not of its column's type.
+    pub fn vectors(&self, table: &Arc<TableEntry>, bounds: &[ColumnBounds]) -> VectorScan {
+        VectorScan::new(self.clone(), table, bounds)
     }
 
     /// Calls `visit` with every visible row of a table, in RowId order, until it fails.

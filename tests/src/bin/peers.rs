@@ -11,6 +11,10 @@
 //! ```text
 //! cargo run --release -p remora-tests --bin peers [-- --rows 1000000 --rounds 7]
 //! ```
+//!
+//! `--only TEXT` runs the tasks that have it in their names, on a table that the others have not
+//! changed then; `--idle SECONDS` waits after loading, as an application may, so that what the engine does
+//! with a table that is left alone (after 10 seconds it freezes blocks) is done.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -184,6 +188,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let rows = option("--rows", 1_000_000)?;
     let rounds = option("--rounds", 7)?.max(1) as usize;
+    let only = text("--only")?.unwrap_or_default();
     let database = remora::Database::in_memory()?;
     let mut ours = Remora(database.connect()?);
     let mut theirs = Sqlite(rusqlite::Connection::open_in_memory()?);
@@ -192,17 +197,19 @@ fn run() -> Result<()> {
     let users: Vec<User> = (0..rows).map(user).collect();
     ours.insert(&users)?;
     theirs.insert(&users)?;
+    std::thread::sleep(Duration::from_secs(option("--idle", 0)?.try_into()?));
 
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut report = Vec::new();
     let mut next_row = rows;
-    for tasks in [TASKS, INDEXED_TASKS] {
+    for (phase, tasks) in [TASKS, INDEXED_TASKS].into_iter().enumerate() {
         let from = report.len();
+        let tasks: Vec<&Task> = tasks.iter().filter(|task| task.0.contains(&only)).collect();
         report.extend(tasks.iter().map(|(name, _)| Line::new(name)));
         for _ in 0..rounds {
             let round = Round::new(&mut random, rows, next_row);
             next_row += round.fresh.len() as i64;
-            for (line, (name, task)) in report[from..].iter_mut().zip(tasks) {
+            for (line, (name, task)) in report[from..].iter_mut().zip(&tasks) {
                 let (mine, my_answer) = timed(|| task(&mut ours, &round))?;
                 let (peer, peer_answer) = timed(|| task(&mut theirs, &round))?;
                 if (my_answer - peer_answer).abs() > 1e-6 * peer_answer.abs() {
@@ -215,7 +222,7 @@ fn run() -> Result<()> {
             }
         }
         // For the tasks that come next.
-        if from == 0 {
+        if phase == 0 {
             ours.0.execute(INDEX_EMAIL, [])?;
             theirs.0.execute(INDEX_EMAIL, [])?;
         }
@@ -289,12 +296,17 @@ fn next(state: &mut u64) -> u64 {
 
 /// The value of `--name N` on the command line.
 fn option(name: &str, default: i64) -> Result<i64> {
-    let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().position(|argument| argument == name) {
-        Some(at) => Ok(arguments
-            .get(at + 1)
-            .ok_or("a number is missing")?
-            .parse()?),
+    match text(name)? {
+        Some(value) => Ok(value.parse()?),
         None => Ok(default),
+    }
+}
+
+/// What follows `--name` on the command line.
+fn text(name: &str) -> Result<Option<String>> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    match (arguments.next(), arguments.next()) {
+        (Some(_), None) => Err(format!("{name}: a value is missing").into()),
+        (_, value) => Ok(value),
     }
 }

@@ -1,12 +1,13 @@
 //! Statements over a store in memory: scans, look-ups, INSERT, UPDATE, DELETE, COPY.
 
+use super::super::fold::Fold;
 use super::super::{
-    Cursor, PointRows, arrow_schema, copy_from, copy_to, delete as run_delete,
+    Cursor, PointRows, arrow_schema, copy_from, copy_to, delete as run_delete, fold_row,
     insert as run_insert, point_select, update as run_update,
 };
 use super::*;
 use crate::error::{Error, state};
-use crate::plan::physical::{IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
+use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
 use crate::plan::statement::{
     Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, Target,
     Update,
@@ -461,4 +462,72 @@ fn a_bad_record_names_its_line_and_nothing_is_loaded() {
         )
     );
     assert!(world.rows().is_empty());
+}
+
+/// What wants nothing of the rows but a few numbers of plain columns is folded in storage.
+#[test]
+fn aggregates_of_columns_are_folded_and_others_are_not() {
+    let world = World::peopled();
+    let call = |name: &str, types: &[Option<DataType>], arguments: Vec<Expr>| {
+        let found = crate::function::aggregate::resolve(name, types).expect("its types");
+        let aggregate = found.expect("an aggregate");
+        AggregateCall {
+            aggregate,
+            arguments,
+            distinct: false,
+            filter: None,
+            data_type: aggregate.returns,
+        }
+    };
+    let sum = || call("sum", &[Some(BIGINT)], vec![column(0)]);
+    let folds =
+        |input: &PhysicalPlan, calls: &[AggregateCall]| Fold::new(&input.node, calls).is_some();
+    let all = world.scan(false, None);
+    assert!(folds(&all, &[]) && folds(&all, &[call("count", &[], vec![]), sum()]));
+    let distinct = AggregateCall {
+        distinct: true,
+        ..sum()
+    };
+    let filtered = AggregateCall {
+        filter: Some(Expr::literal(Value::Boolean(true), DataType::Boolean)),
+        ..sum()
+    };
+    let computed = vec![super::call("+", vec![column(0), number(1)])];
+    let of_expression = call("sum", &[Some(BIGINT)], computed);
+    for call in [distinct, filtered, of_expression] {
+        assert!(!folds(&all, &[call]));
+    }
+    let row_ids = world.scan(true, None);
+    assert!(!folds(
+        &row_ids,
+        &[call("sum", &[Some(BIGINT)], vec![column(3)])]
+    ));
+    let some = world.scan(
+        false,
+        Some(Expr::literal(Value::Boolean(true), DataType::Boolean)),
+    );
+    assert!(!folds(&some, &[sum()]));
+
+    let plan = PhysicalPlan {
+        node: Node::Aggregate {
+            input: Box::new(all),
+            groups: vec![],
+            aggregates: vec![call("count", &[], vec![]), sum()],
+        },
+        schema: schema(&[BIGINT, DataType::Numeric(None)]),
+    };
+    let rows = world.rows();
+    let ids = rows.iter().map(|row| match row[0] {
+        Value::BigInt(id) => i128::from(id),
+        _ => panic!("an id"),
+    });
+    let sum = remora_storage::Numeric::new(ids.sum(), 0).expect("a small sum");
+    let expected = [big(rows.len() as i64), Value::Numeric(sum)];
+    let of_batches = world.query(&plan);
+    assert_eq!(of_batches.concat(), expected, "as a source of batches");
+    let mut row = Vec::new();
+    assert!(fold_row(&plan, &world.tx, &world.context, &mut row).unwrap());
+    assert_eq!(row, expected, "as a row");
+    let all = world.scan(false, None);
+    assert!(!fold_row(&all, &world.tx, &world.context, &mut row).unwrap());
 }

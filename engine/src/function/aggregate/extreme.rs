@@ -5,6 +5,7 @@ use super::state::{Fold, folding};
 use crate::error::Result;
 use crate::function::comparison::Compare;
 use crate::function::native::{self, SqlType};
+use remora_storage::transaction::VectorColumn;
 
 /// What is kept of the best value: itself, owned.
 trait Keep: Compare {
@@ -62,7 +63,7 @@ macro_rules! kept_as_string {
 kept_as_string!(Text, Char);
 
 macro_rules! extremes {
-    ($fold:ident, |$value:ident, $best:ident| $better:expr) => {
+    ($fold:ident, $side:tt, |$value:ident, $best:ident| $better:expr) => {
         struct $fold<T>(std::marker::PhantomData<T>);
 
         impl<T: Keep + Send> Fold for $fold<T> {
@@ -83,6 +84,12 @@ macro_rules! extremes {
                 }
                 Ok(())
             }
+            fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
+                match column.extremes() {
+                    Some(extremes) => Self::step(state, T::of(extremes.$side)),
+                    None => column.each(|value| Self::step(state, T::of(value))),
+                }
+            }
             fn result(state: &Self::State) -> Result<Option<T::Owned>> {
                 Ok(state.as_ref().map(T::give))
             }
@@ -93,8 +100,8 @@ macro_rules! extremes {
     };
 }
 
-extremes!(Min, |value, best| T::less(value, best));
-extremes!(Max, |value, best| T::less(best, value));
+extremes!(Min, 0, |value, best| T::less(value, best));
+extremes!(Max, 1, |value, best| T::less(best, value));
 
 macro_rules! table {
     ($($name:ident),*) => {

@@ -1,12 +1,13 @@
 //! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `string_agg`.
 
 use super::state::{Fold, collect, folding};
-use super::{Accumulator, Aggregate};
+use super::{Accumulator, Aggregate, Folder};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::{self, SqlType};
 use arrow_array::{Array, ArrayRef};
-use remora_storage::DataType;
+use remora_storage::transaction::{Vector, VectorColumn};
+use remora_storage::{DataType, Value};
 
 /// `count(*)` and `count(x)`: only the null mask of `x` matters.
 #[derive(Default)]
@@ -43,6 +44,10 @@ impl Accumulator for Count {
         Ok(())
     }
 
+    fn folder(&mut self) -> Option<&mut dyn Folder> {
+        Some(self)
+    }
+
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
         self.counts.resize(group_count.max(self.counts.len()), 0);
         collect::<native::BigInt, _>(&self.counts[..group_count], |count| Ok(Some(*count)))
@@ -50,6 +55,22 @@ impl Accumulator for Count {
 
     fn bytes(&self) -> usize {
         self.counts.capacity() * size_of::<i64>()
+    }
+}
+
+impl Folder for Count {
+    fn fold(&mut self, vector: &Vector<'_>, argument: Option<VectorColumn<'_>>) -> Result<()> {
+        let rows = match argument {
+            Some(column) => column.count(),
+            None => vector.rows(),
+        };
+        self.counts.resize(self.counts.len().max(1), 0);
+        self.counts[0] += rows as i64;
+        Ok(())
+    }
+
+    fn value(&self) -> Result<Value> {
+        Ok(Value::BigInt(self.counts.first().copied().unwrap_or(0)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Aggregate functions over groups.
 //!
 //! An [`Accumulator`] keeps the state of all groups of one operator in typed vectors, indexed by
-//! group number, and takes a batch of rows at once. One file a family: `sum` (sum, avg),
+//! group number, and takes a batch of rows at once. Where there is one group, most of them also take
+//! rows where storage has them ([`Folder`]), which makes no arrays. One file a family: `sum` (sum, avg),
 //! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
 //! `string_agg` in `fold`. NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
@@ -18,7 +19,8 @@ use super::resolve::{Choice, Signature, base, choose, describe};
 use super::{ArgumentType, EvalContext};
 use crate::error::{Error, Result, state as sqlstate};
 use arrow_array::ArrayRef;
-use remora_storage::DataType;
+use remora_storage::transaction::{Vector, VectorColumn};
+use remora_storage::{DataType, Value};
 use std::fmt;
 
 /// One aggregate for one list of argument types.
@@ -51,10 +53,22 @@ pub trait Accumulator: Send {
         arguments: &[ArrayRef],
         context: &EvalContext,
     ) -> Result<()>;
+    /// Itself, if it can take rows where storage has them.
+    fn folder(&mut self) -> Option<&mut dyn Folder> {
+        None
+    }
     /// One result a group, in order.
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef>;
     /// Bytes held, for the ledger.
     fn bytes(&self) -> usize;
+}
+
+/// An accumulator of one group that takes rows from storage without arrays of them.
+pub trait Folder {
+    /// Adds the rows of a vector; `argument` is the column that the aggregate is of, if it is of one.
+    fn fold(&mut self, vector: &Vector<'_>, argument: Option<VectorColumn<'_>>) -> Result<()>;
+    /// The result of all rows so far.
+    fn value(&self) -> Result<Value>;
 }
 
 /// All aggregates.

@@ -1,11 +1,13 @@
 //! The one shape that most accumulators have: a state per group, a step per value, a result.
 
-use super::Accumulator;
+use super::{Accumulator, Folder};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::SqlType;
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
+use remora_storage::Value;
+use remora_storage::transaction::{Vector, VectorColumn};
 use std::marker::PhantomData;
 
 /// An aggregate of one argument: what it keeps for a group and what it does with a value.
@@ -19,6 +21,10 @@ pub(super) trait Fold: Send + 'static {
 
     /// Takes one value in.
     fn step(state: &mut Self::State, value: <Self::Input as SqlType>::Ref<'_>) -> Result<()>;
+    /// Takes in a column of rows that are still in storage.
+    fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
+        column.each(|value| Self::step(state, Self::Input::of(value)))
+    }
     /// The group's result, `None` for NULL.
     fn result(state: &Self::State) -> Result<Option<<Self::Output as SqlType>::Owned>>;
     /// Bytes that a state holds beside itself.
@@ -72,6 +78,10 @@ impl<F: Fold> Accumulator for Folding<F> {
         }
     }
 
+    fn folder(&mut self) -> Option<&mut dyn Folder> {
+        Some(self)
+    }
+
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
         self.states
             .resize_with(group_count.max(self.states.len()), F::State::default);
@@ -81,6 +91,26 @@ impl<F: Fold> Accumulator for Folding<F> {
     fn bytes(&self) -> usize {
         self.states.capacity() * size_of::<F::State>()
             + self.states.iter().map(F::heap).sum::<usize>()
+    }
+}
+
+impl<F: Fold> Folder for Folding<F> {
+    fn fold(&mut self, _: &Vector<'_>, argument: Option<VectorColumn<'_>>) -> Result<()> {
+        if self.states.is_empty() {
+            self.states.push(F::State::default());
+        }
+        match argument {
+            Some(column) => F::fold(&mut self.states[0], column),
+            None => unreachable!("a fold is of one argument"),
+        }
+    }
+
+    fn value(&self) -> Result<Value> {
+        let result = match self.states.first() {
+            Some(state) => F::result(state)?,
+            None => F::result(&F::State::default())?,
+        };
+        Ok(result.map_or(Value::Null, F::Output::value))
     }
 }
 

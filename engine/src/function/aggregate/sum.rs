@@ -5,7 +5,9 @@ use super::Aggregate;
 use super::state::{Fold, folding};
 use crate::error::Result;
 use crate::function::calendar;
-use crate::function::{arithmetic, decimal, native};
+use crate::function::native::{self, SqlType};
+use crate::function::{arithmetic, decimal};
+use remora_storage::transaction::VectorColumn;
 use remora_storage::{Interval, Numeric};
 
 /// A sum and the number of its values.
@@ -42,6 +44,14 @@ macro_rules! integer_folds {
                 state.count += 1;
                 Ok(())
             }
+            fn fold(state: &mut Total<i128>, column: VectorColumn<'_>) -> Result<()> {
+                let Some(part) = column.sum_i64() else {
+                    return column.each(|value| Self::step(state, Self::Input::of(value)));
+                };
+                state.sum += part.sum;
+                state.count += part.count as i64;
+                Ok(())
+            }
             fn result(
                 state: &Total<i128>,
             ) -> Result<Option<<native::$output as native::SqlType>::Owned>> {
@@ -61,6 +71,9 @@ macro_rules! integer_folds {
             ) -> Result<()> {
                 $sum::step(state, value)
             }
+            fn fold(state: &mut Total<i128>, column: VectorColumn<'_>) -> Result<()> {
+                $sum::fold(state, column)
+            }
             fn result(state: &Total<i128>) -> Result<Option<Numeric>> {
                 average(whole(state.sum)?, state.count)
             }
@@ -77,7 +90,7 @@ integer_folds!(SumInteger, AvgInteger, Integer, BigInt, bigint);
 integer_folds!(SumBigInt, AvgBigInt, BigInt, Numeric, whole);
 
 macro_rules! checked_folds {
-    ($sum:ident, $avg:ident, $input:ident, $average:ident, $native:ty, $widened:ty, $add:expr, $divide:expr) => {
+    ($sum:ident, $avg:ident, $input:ident, $average:ident, $native:ty, $widened:ty, $add:expr, $part:expr, $divide:expr) => {
         struct $sum;
         impl Fold for $sum {
             type Input = native::$input;
@@ -91,6 +104,13 @@ macro_rules! checked_folds {
                     None => value,
                 });
                 Ok(())
+            }
+            fn fold(state: &mut Option<$native>, column: VectorColumn<'_>) -> Result<()> {
+                match $part(&column) {
+                    Some((_, 0)) => Ok(()),
+                    Some((part, _)) => Self::step(state, part),
+                    None => column.each(|value| Self::step(state, Self::Input::of(value))),
+                }
             }
             fn result(state: &Option<$native>) -> Result<Option<$native>> {
                 Ok(*state)
@@ -112,6 +132,17 @@ macro_rules! checked_folds {
                 state.1 += 1;
                 Ok(())
             }
+            fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
+                match $part(&column) {
+                    Some((_, 0)) => Ok(()),
+                    Some((part, count)) => {
+                        Self::step(state, part)?;
+                        state.1 += count - 1;
+                        Ok(())
+                    }
+                    None => column.each(|value| Self::step(state, Self::Input::of(value))),
+                }
+            }
             fn result(state: &Self::State) -> Result<Option<$widened>> {
                 state.0.map(|sum| $divide(sum, state.1)).transpose()
             }
@@ -127,6 +158,7 @@ checked_folds!(
     Numeric,
     Numeric,
     decimal::add,
+    numeric_part,
     |sum, count| decimal::divide(sum, Numeric::from(count))
 );
 checked_folds!(
@@ -137,6 +169,7 @@ checked_folds!(
     f32,
     f64,
     arithmetic::float::add,
+    |_: &VectorColumn<'_>| None,
     |sum: f64, count: i64| Ok(sum / count as f64)
 );
 checked_folds!(
@@ -147,6 +180,7 @@ checked_folds!(
     f64,
     f64,
     arithmetic::float::add,
+    double_part,
     |sum: f64, count: i64| Ok(sum / count as f64)
 );
 checked_folds!(
@@ -157,8 +191,21 @@ checked_folds!(
     Interval,
     Interval,
     add_intervals,
+    |_: &VectorColumn<'_>| None,
     |sum, count: i64| crate::function::interval::divide(sum, count as f64)
 );
+
+/// The sum of a vector and how many values it is of; `None` where they have to be added one by one.
+fn numeric_part(column: &VectorColumn<'_>) -> Option<(Numeric, i64)> {
+    let part = column.sum_i64()?;
+    Some((Numeric::new(part.sum, part.scale)?, part.count as i64))
+}
+
+/// The same. What is not finite may be so because the values were not added in order.
+fn double_part(column: &VectorColumn<'_>) -> Option<(f64, i64)> {
+    let part = column.sum_f64().filter(|part| part.sum.is_finite())?;
+    Some((part.sum, part.count as i64))
+}
 
 fn add_intervals(a: Interval, b: Interval) -> Result<Interval> {
     let sum = |a: i32, b: i32| i64::from(a) + i64::from(b);

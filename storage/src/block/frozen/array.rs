@@ -78,7 +78,7 @@ impl Frozen {
     /// the block does not have.
     ///
     /// # Panics
-    /// When there are fewer rows.
+    /// When there are fewer rows, or the column has values of another type.
     pub fn array(&self, column: ColumnId, data_type: DataType, positions: Range<u32>) -> ArrayRef {
         assert!(positions.end as usize <= self.rows(), "rows of this block");
         let run = positions.start as usize..positions.end as usize;
@@ -88,8 +88,13 @@ impl Frozen {
     /// The rows at some positions of a column, as [`Frozen::array`].
     ///
     /// # Panics
-    /// When there is no such position.
+    /// When there is no such position, or the column has values of another type.
     pub fn array_of(&self, column: ColumnId, data_type: DataType, positions: &[u32]) -> ArrayRef {
+        let last = positions.iter().max();
+        assert!(
+            last.is_none_or(|last| (*last as usize) < self.rows()),
+            "rows of this block"
+        );
         self.decode_rows(column, data_type, &Rows::List(positions))
     }
 
@@ -97,6 +102,13 @@ impl Frozen {
         match self.column(column) {
             None => ColumnBuilder::repeat(data_type, &Value::Null, rows.len()),
             Some(column) => {
+                // What was checked when the block was read holds for its own type only.
+                let is_text = column.data_type.is_string() && data_type.is_string();
+                let frozen = column.data_type;
+                assert!(
+                    is_text || frozen == data_type,
+                    "a column of {frozen} is none of {data_type}"
+                );
                 let nulls = nulls(&self.image, column, rows);
                 let decoded = decode(&self.image, &column.data, rows);
                 array(decoded, data_type, nulls, rows.len())

@@ -369,4 +369,27 @@ mod tests {
             }
         }
     }
+
+    /// Damaged bytes may name a base that is far beyond what a float holds exactly, with numbers that
+    /// lead back from it: a value is the same whichever way it is read.
+    #[test]
+    fn a_base_beyond_exact_floats_is_no_other_value() {
+        let (base, width) = (-(1_i64 << 60), 61_usize);
+        let mut bytes = vec![0];
+        crate::codec::put_signed(&mut bytes, base);
+        crate::codec::put_signed(&mut bytes, 0);
+        bytes.push(width as u8);
+        super::super::pack::pack(width, &[(1 << 60) + 5; 100], &mut bytes);
+        let ints = Ints::parse(&mut Decoder::new(&bytes), 100).unwrap();
+        assert!(ints.is_within(&bytes, &(-INTEGER_MAX..=INTEGER_MAX)));
+        let scale = Scale {
+            exponent: 0,
+            factor: 0,
+            is_real: false,
+        };
+        let mut floats = [0.0; 100];
+        ints.unpack_scaled(&bytes, 0, scale, &mut floats);
+        assert_eq!(ints.get(&bytes, 7), 5);
+        assert_eq!(floats, [5.0; 100]);
+    }
 }

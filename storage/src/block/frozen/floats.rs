@@ -75,7 +75,7 @@ fn key_of(value: &Value) -> Option<i64> {
 
 /// The key of a float.
 #[inline(always)]
-pub(super) fn key(value: f64) -> i64 {
+pub(in crate::block) fn key(value: f64) -> i64 {
     // Adding zero makes -0 zero.
     let bits = (value + 0.0).to_bits() as i64;
     let ordered = bits ^ ((bits >> 63) as u64 >> 1) as i64;

@@ -9,7 +9,7 @@
 //! strings) as narrow as its unevenness: a sequence takes no bits at all. A constant is a base.
 //! Which form a column gets is decided by the bytes it takes.
 
-use super::decimal::Scale;
+use super::decimal::{INTEGER_MAX, Scale};
 use super::pack::{self, Plus, Scaled, VECTOR, Within};
 use crate::codec::{DecodeError, Decoder, put_signed, put_varint};
 use std::ops::{Range, RangeInclusive};
@@ -315,7 +315,8 @@ impl Ints {
     /// Unpacks a vector as the floats that the integers are, into `out`, as long as the vector.
     pub(super) fn unpack_scaled(&self, image: &[u8], vector: usize, scale: Scale, out: &mut [f64]) {
         match self {
-            Self::Packed(packed) if packed.step == 0 => {
+            // Of a base beyond that, which damaged bytes may have, a float would not be exact.
+            Self::Packed(packed) if packed.step == 0 && is_exact(packed.base) => {
                 let (bytes, _) = packed.vector(image, vector);
                 let scaled = Scaled {
                     base: packed.base as f64,
@@ -358,6 +359,11 @@ impl Ints {
             }
         }
     }
+}
+
+/// Whether sums of the integer and another one of a decimal are exact as floats.
+fn is_exact(base: i64) -> bool {
+    (-INTEGER_MAX..=INTEGER_MAX).contains(&base)
 }
 
 fn are_ends(image: &[u8], ends: &Packed, len: usize) -> bool {

@@ -45,7 +45,9 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
-pub use mask::{Mask, sum_f64, sum_i64};
+pub(super) use floats::key;
+pub use mask::{Mask, extremes_i64, sum_f64, sum_i64};
+pub(super) use plain::int_value;
 pub use select::Filter;
 
 use crate::codec::{DecodeError, Decoder, put_varint};

@@ -97,7 +97,7 @@ fn fixed<'a>(bytes: &[u8]) -> Plain<'a> {
 }
 
 /// The value that an integer of [`int_range`] is.
-pub(super) fn int_value(data_type: DataType, n: i64) -> ValueRef<'static> {
+pub(in crate::block) fn int_value(data_type: DataType, n: i64) -> ValueRef<'static> {
     match data_type {
         DataType::Boolean => ValueRef::Boolean(n != 0),
         DataType::SmallInt => ValueRef::SmallInt(n as i16),

@@ -297,6 +297,27 @@ proptest! {
     }
 }
 
+/// Bytes that were never checked to be text are not given out as such.
+#[test]
+#[should_panic(expected = "a column of bytea is none of text")]
+fn a_column_is_read_as_what_it_is() {
+    let model = Model {
+        data_type: DataType::Bytea,
+        values: vec![Value::Bytea(vec![0xFF, 0xFE])],
+    };
+    frozen(&BitVector::ones_only(1), &model).array(COLUMN, DataType::Text, 0..1);
+}
+
+#[test]
+#[should_panic(expected = "rows of this block")]
+fn rows_that_are_not_there_are_not_read() {
+    let model = Model {
+        data_type: DataType::Text,
+        values: vec![Value::Text("a".to_owned())],
+    };
+    frozen(&BitVector::ones_only(1), &model).array_of(COLUMN, DataType::Text, &[0, 1]);
+}
+
 /// Reads everything there is in bytes that may be anything.
 fn read_all(bytes: &[u8]) {
     match Frozen::decode(&pool(), bytes, Path::new("f"), 0) {

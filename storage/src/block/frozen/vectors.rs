@@ -47,6 +47,11 @@ impl Frozen {
         (self.rows() - vector * VECTOR).min(VECTOR)
     }
 
+    /// The type that a column was frozen with; `None` where the block does not have it.
+    pub fn data_type(&self, column: ColumnId) -> Option<DataType> {
+        Some(self.column(column)?.data_type)
+    }
+
     /// The rows of a vector whose column is not NULL.
     pub fn present(&self, column: ColumnId, vector: usize) -> Mask {
         match self.column(column) {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::index::{KeyColumn, encode_key};
+use crate::transaction::Vector;
 use crate::value::{ColumnBounds, NumericModifier, TYPES, any_value_of, value_at};
 use proptest::prelude::*;
 use std::ops::Bound;
@@ -233,7 +234,170 @@ proptest! {
                 found.push((*id, k, v));
             }
         }
-        prop_assert_eq!(found, expected);
+        prop_assert_eq!(&found, &expected);
+
+        let mut folded = Folded::default();
+        let mut scan = view.vectors(&table, &bounds);
+        while scan.next(|vector| folded.add(vector)) {}
+        prop_assert_eq!(&folded, &Folded::of(&expected));
+    }
+}
+
+/// What vectors say of the rows of a scan.
+#[derive(Debug, Default, PartialEq)]
+struct Folded {
+    rows: usize,
+    sum_of_keys: i128,
+    values: Vec<Value>,
+    /// Of integers and mantissas, or of floats.
+    sum: (i128, f64),
+    extremes: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Folded {
+    fn of(rows: &[(RowId, i32, Value)]) -> Self {
+        let mut folded = Self::default();
+        for (_, k, v) in rows {
+            folded.rows += 1;
+            folded.sum_of_keys += i128::from(*k);
+            if !v.is_null() {
+                folded.add_value(v.as_ref());
+                folded.values.push(v.clone());
+            }
+        }
+        folded
+    }
+
+    fn add_value(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::SmallInt(n) => self.sum.0 += i128::from(n),
+            ValueRef::Integer(n) => self.sum.0 += i128::from(n),
+            ValueRef::BigInt(n) => self.sum.0 += i128::from(n),
+            ValueRef::Double(x) => self.add_float(x),
+            ValueRef::Numeric(n) if n.is_finite() && n.mantissa().abs() < 1 << 40 => {
+                self.sum.0 += n.mantissa() * 10_i128.pow(2_u32.saturating_sub(n.scale().into()));
+            }
+            _ => {}
+        }
+        self.add_extremes(value, value);
+    }
+
+    /// Of floats, only those that are added exactly in any order are added.
+    fn add_float(&mut self, x: f64) {
+        if x.fract() == 0.0 && x.abs() < 1e9 {
+            self.sum.1 += x;
+        }
+    }
+
+    fn add_extremes(&mut self, low: ValueRef<'_>, high: ValueRef<'_>) {
+        let (low, high) = (key(low), key(high));
+        let (least, greatest) = self.extremes.get_or_insert((low.clone(), high.clone()));
+        if low < *least {
+            *least = low;
+        }
+        if high > *greatest {
+            *greatest = high;
+        }
+    }
+
+    fn add(&mut self, vector: &Vector<'_>) {
+        let (keys, values) = (vector.column(K), vector.column(V));
+        self.rows += vector.rows();
+        let mut all = Vec::new();
+        let each = |value: ValueRef<'_>| {
+            all.push(value.to_owned());
+            Ok::<(), ()>(())
+        };
+        values.each(each).unwrap();
+        assert_eq!(values.count(), all.len());
+        match keys.sum_i64() {
+            Some(sum) => {
+                assert_eq!(sum.count, vector.rows());
+                self.sum_of_keys += sum.sum;
+            }
+            None => keys
+                .each(|k| {
+                    self.sum_of_keys += i128::from(int(k));
+                    Ok::<(), ()>(())
+                })
+                .unwrap(),
+        }
+        let mut one = Self::default();
+        all.iter().for_each(|value| one.add_value(value.as_ref()));
+        if let Some(sum) = values.sum_i64() {
+            assert_eq!((sum.sum, sum.count), (one.sum.0, all.len()));
+        }
+        let exact = |value: &Value| match value {
+            Value::Double(x) => x.fract() == 0.0 && x.abs() < 1e9,
+            _ => false,
+        };
+        if all.iter().all(exact)
+            && let Some(sum) = values.sum_f64()
+        {
+            assert_eq!((sum.sum, sum.count), (one.sum.1, all.len()));
+        }
+        if let Some((low, high)) = values.extremes() {
+            assert_eq!(Some((key(low), key(high))), one.extremes);
+        }
+        if let Some((low, high)) = &one.extremes {
+            let (least, greatest) = self.extremes.get_or_insert((low.clone(), high.clone()));
+            *least = low.min(least).clone();
+            *greatest = high.max(greatest).clone();
+        }
+        self.sum.0 += one.sum.0;
+        self.sum.1 += one.sum.1;
+        self.values.extend(all);
+    }
+}
+
+/// Numbers that are settled are folded as such, hot and frozen, without going value by value.
+#[test]
+fn numbers_are_folded_where_they_are() {
+    let core = core();
+    create(&core, DataType::Double);
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    for k in 0..3000 {
+        let v = match k % 10 {
+            0 => ValueRef::Null,
+            _ => ValueRef::Double(f64::from(k)),
+        };
+        tx.insert(&t(&tx), &[ValueRef::Integer(k), v]).unwrap();
+    }
+    tx.commit().unwrap();
+    core.collect_garbage();
+    for frozen in [false, true] {
+        if frozen {
+            compact::close(&core);
+            core.compact(None).unwrap();
+        }
+        let mut tx = core.begin().unwrap();
+        tx.begin_command();
+        let bounds = ColumnBounds {
+            column: K,
+            low: Bound::Included(Value::Integer(5)),
+            high: Bound::Excluded(Value::Integer(2500)),
+        };
+        let mut scan = tx.view().vectors(&t(&tx), &[bounds]);
+        let (mut keys, mut values, mut most) = ((0, 0), (0.0, 0), 0.0);
+        let visit = |vector: &Vector<'_>| {
+            let sum = vector.column(K).sum_i64().expect("integers");
+            keys = (keys.0 + sum.sum, keys.1 + sum.count);
+            let sum = vector.column(V).sum_f64().expect("floats");
+            values = (values.0 + sum.sum, values.1 + sum.count);
+            let Some((_, ValueRef::Double(greatest))) = vector.column(V).extremes() else {
+                panic!("floats");
+            };
+            most = greatest;
+        };
+        scan.next(visit);
+        assert_eq!(keys, ((5..2500).sum(), 2495));
+        let present = || (5..2500).filter(|k| k % 10 != 0);
+        assert_eq!(
+            values,
+            (f64::from(present().sum::<i32>()), present().count())
+        );
+        assert_eq!(most, 2499.0);
     }
 }
 
