@@ -6,7 +6,6 @@ use crate::options::Options;
 use crate::resident::resident;
 use crate::table::{ID, load, store, users};
 use remora_storage::{Error, Store, StoreOptions, ValueRef};
-
 use std::time::{Duration, Instant};
 
 /// Rows of one deletion: what a full database promises.
@@ -70,7 +69,7 @@ fn fill(store: &Store, from: i64) -> Result<i64> {
     let mut next = from;
     loop {
         let added = load(store, next, next + ADDED);
-        if store.ledger().used() > store.ledger().budget() {
+        if store.mapped_bytes() > store.ledger().budget() {
             return Err("the budget was passed".into());
         }
         match added {

@@ -8,7 +8,6 @@ use hashbrown::HashMap;
 use remora_storage::index::{Cursor, Entries, Index, KeyColumn, encode_key};
 use remora_storage::pool::{Ledger, Pool};
 use remora_storage::{RowId, ValueRef};
-
 use std::hash::Hash;
 use std::hint::black_box;
 use std::ops::Bound;

@@ -4,8 +4,10 @@
 //! free and one zeroed allocation of 64 to 256 bytes, of which a byte in each line is written. So
 //! does its peer.
 //!
-//! Two threads are compared with one by the time that they were on a processor: what they wait for,
-//! and do to each other's lines, shows there, and what else the machine is doing does not.
+//! Two threads are compared with one by the wall clock, which is what counts, and by the time that
+//! they were on a processor. That clock stands still while a thread sleeps on a latch, so it shows
+//! what threads do to each other's cache lines but not what they wait for; on a machine that does
+//! something else meanwhile the wall clock shows that, too. The median by the wall clock is judged.
 
 use crate::Result;
 use crate::options::Options;
@@ -13,7 +15,7 @@ use crate::random::Random;
 use crate::spread::Spread;
 use remora_storage::mvcc::{NewVersion, Stamp};
 use remora_storage::pool::{Ledger, Pool};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Pieces that a thread holds.
 const LIVE: usize = 1024;
@@ -60,6 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut one = names.map(|_| Spread::default());
     let mut two = names.map(|_| Spread::default());
     let mut scaling = names.map(|_| Spread::default());
+    let mut by_wall = names.map(|_| Spread::default());
     for _ in 0..rounds {
         let pool = Pool::new(Ledger::new(1 << 30));
         let peers: [Replace; 2] = [
@@ -69,9 +72,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for (at, replace) in peers.into_iter().enumerate() {
             let alone = millions(replace, &pool, pairs, 1)?;
             let both = millions(replace, &pool, pairs, 2)?;
-            one[at].add(alone);
-            two[at].add(both);
-            scaling[at].add(both / alone);
+            one[at].add(alone.on_processor);
+            two[at].add(both.on_processor);
+            scaling[at].add(both.on_processor / alone.on_processor);
+            by_wall[at].add(both.by_wall / alone.by_wall);
         }
         if pool.stats().bytes_used() > 0 {
             return Err("something was not given back".into());
@@ -82,19 +86,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     );
     for (at, name) in names.iter().enumerate() {
         println!(
-            "| {name} | one thread {} | two {} | ratio {} |",
-            one[at], two[at], scaling[at]
+            "| {name} | one thread {} | two {} | ratio {} | by the wall {} |",
+            one[at], two[at], scaling[at], by_wall[at]
         );
     }
-    match scaling[0].greatest() >= SCALING {
+    match by_wall[0].median() >= SCALING {
         true => Ok(()),
         false => Err(format!("two threads are not {SCALING} times one").into()),
     }
 }
 
-/// Million pairs a second, if each thread has a processor to itself.
-fn millions(replace: Replace, pool: &Pool, pairs: u64, threads: u64) -> Result<f64> {
+/// Million pairs a second of all threads.
+struct Speed {
+    /// As if each had a processor to itself and waited for nobody.
+    on_processor: f64,
+    /// As they were done.
+    by_wall: f64,
+}
+
+fn millions(replace: Replace, pool: &Pool, pairs: u64, threads: u64) -> Result<Speed> {
     let mut rate = 0.0;
+    let start = Instant::now();
     std::thread::scope(|scope| {
         let work = |seed| {
             move || {
@@ -111,7 +123,11 @@ fn millions(replace: Replace, pool: &Pool, pairs: u64, threads: u64) -> Result<f
         }
         Ok::<(), Box<dyn std::error::Error>>(())
     })?;
-    Ok(rate)
+    let done = (threads * pairs) as f64 / 1e6;
+    Ok(Speed {
+        on_processor: rate,
+        by_wall: done / start.elapsed().as_secs_f64(),
+    })
 }
 
 /// How long this thread has been on a processor.

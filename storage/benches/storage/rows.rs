@@ -5,7 +5,7 @@
 //! can overlap the next. *One a transaction* begins and commits for every row.
 //!
 //! For a profiler, `--only N` does the N-th of the works on one thread and nothing else but what it
-//! needs; with the number after the last one, only what two threads do.
+//! needs.
 
 use crate::Result;
 use crate::options::Options;
@@ -15,7 +15,6 @@ use crate::table::{CREATED_AT, SCORE, insert_all, store, users};
 use crate::users::{User, user};
 use remora_storage::catalog::TableEntry;
 use remora_storage::{Store, StoreOptions, Transaction, ValueRef};
-
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -82,13 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let only = options.number("only", 0) as usize;
     let users: Vec<User> = (0..rows as i64).map(user).collect();
     let mut report = Report::default();
-    if only == WORKS.len() + 1 {
-        for seed in 0..rounds {
-            pairs(&users, seed, &mut report)?;
-        }
-        report.print();
-        return Ok(());
-    }
     if let Some(at) = only.checked_sub(1).filter(|at| *at < WORKS.len()) {
         let (name, work) = &WORKS[at];
         let mut round = Round::new(&users, 0)?;

@@ -17,11 +17,6 @@ impl Spread {
     pub(crate) fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }
-
-    /// The greatest figure; not a number without rounds.
-    pub(crate) fn greatest(&self) -> f64 {
-        self.0.last().copied().unwrap_or(f64::NAN)
-    }
 }
 
 impl fmt::Display for Spread {

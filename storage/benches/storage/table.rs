@@ -4,7 +4,6 @@ use crate::Result;
 use crate::users::{User, user};
 use remora_storage::catalog::{ColumnDef, IndexDef, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, Store, StoreOptions, Transaction, ValueRef};
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -83,10 +82,6 @@ pub(crate) fn values(user: &User) -> [ValueRef<'_>; 6] {
 }
 
 /// Inserts rows number `from` to `end`.
-#[allow(
-    dead_code,
-    reason = "for benchmarks of what is done with a loaded table"
-)]
 pub(crate) fn load(store: &Store, from: i64, end: i64) -> Result<()> {
     let mut at = from;
     while at < end {
