@@ -175,6 +175,7 @@ impl Database {
         MemoryReport {
             budget: ledger.budget(),
             used: ledger.used(),
+            mapped: self.store.mapped_bytes(),
             pressure: ledger.pressure().level(),
             lines: ledger.entries().into_iter().map(line).collect(),
         }
@@ -229,6 +230,9 @@ pub struct MemoryReport {
     pub budget: u64,
     /// What it has taken.
     pub used: u64,
+    /// What the system has given of it for rows, strings, versions and index nodes, counted apart
+    /// from the account.
+    pub mapped: u64,
     /// How near the budget that is.
     pub pressure: PressureLevel,
     /// By whom.

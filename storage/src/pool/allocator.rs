@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | up to 2 KiB | a slot that the thread keeps (`cache.rs`), else a batch of them from the class | none, else as below |
 //! | up to 64 KiB | a slot of its class (`class.rs`), in a slab (`slab.rs`) | the class's |
-//! | up to 2 MiB | a run of slabs in an extent (`extent.rs`) | the extents' |
+//! | up to 2 MiB | a run of slabs (`run.rs`) in an extent (`extent.rs`) | the extents' |
 //! | more | a *span*: memory of its own from the system (`span.rs`) | none |
 //!
 //! Every byte taken from the system is reserved in the ledger before it is taken: extents under
@@ -207,6 +207,13 @@ impl Pool {
         }
     }
 
+    /// Bytes that the system has given and has not got back, counted where that is done and not in
+    /// the ledger: at every moment they are reserved there.
+    pub fn bytes(&self) -> u64 {
+        let extents = self.extents() * EXTENT_BYTES;
+        extents as u64 + self.spans.bytes.load(Relaxed)
+    }
+
     /// How many extents of [`super::EXTENT_BYTES`] the pool has from the system now.
     pub fn extents(&self) -> usize {
         self.space.0.lock().extents.count()
@@ -345,15 +352,17 @@ impl Pool {
             let slab = place.slab();
             // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
             unsafe {
-                if (*slab).closed || held.open.first().is_some() {
-                    // Its extent was chosen for evacuation meanwhile, or another thread was first:
-                    // then this slab would be listed empty.
-                    self.give_slabs(place);
-                    continue;
+                if !(*slab).closed && held.open.first().is_none() {
+                    held.slabs += 1;
+                    held.open.push(slab);
+                    break;
                 }
-                held.slabs += 1;
-                held.open.push(slab);
             }
+            // Its extent was chosen for evacuation meanwhile, or another thread was first: then
+            // this slab would be listed empty.
+            drop(held);
+            self.give_slabs(place);
+            held = self.classes[class].0.lock();
         }
         for _ in 0..wanted {
             let Some(slab) = held.open.first().map(NonNull::as_ptr) else {
@@ -375,7 +384,12 @@ impl Pool {
     /// Slabs in a row: from extents of their kind, else from a new one, else wherever there is a
     /// hole; and only then from a new one that the emergency reserve pays. No latch of the extents
     /// may be held, and none should be of a class.
-    fn take_slabs(&self, count: usize, claim: Claim, class: Option<usize>) -> Result<Place> {
+    pub(super) fn take_slabs(
+        &self,
+        count: usize,
+        claim: Claim,
+        class: Option<usize>,
+    ) -> Result<Place> {
         let run = class.is_none();
         // Under the latch: whoever looks for sparse extents finds the class of each slab in use.
         let begin = |place: Place| {
@@ -415,7 +429,7 @@ impl Pool {
         memory.ok_or_else(|| self.ledger.refused_by_system(bytes))
     }
 
-    fn give_slabs(&self, place: Place) {
+    pub(super) fn give_slabs(&self, place: Place) {
         // SAFETY: the callers took it with `take_slabs` and give it up.
         let memory = unsafe { self.give_place(place) };
         // The latch is not held any more.
@@ -496,38 +510,6 @@ impl Pool {
         drop(held);
         // Back to the system, without a latch.
         drop(emptied);
-    }
-
-    fn allocate_run(
-        &self,
-        owner: Owner,
-        bytes: usize,
-        claim: Claim,
-    ) -> Result<(NonNull<u8>, bool)> {
-        let count = bytes.div_ceil(SLAB_BYTES);
-        let place = self.take_slabs(count, claim, None)?;
-        self.note_run(owner, bytes, 1);
-        Ok((place.start(), place.fresh))
-    }
-
-    /// # Safety
-    /// As for [`Self::free`], for a run.
-    unsafe fn free_run(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
-        self.note_run(owner, bytes, -1);
-        let count = bytes.div_ceil(SLAB_BYTES);
-        self.give_slabs(Extents::place_of(&self.map, pointer, count));
-    }
-
-    fn note_run(&self, owner: Owner, bytes: usize, sign: i64) {
-        let taken = bytes.next_multiple_of(SLAB_BYTES);
-        self.ledger
-            .slots()
-            .shared()
-            .note(owner, sign * taken as i64);
-        let runs = &mut self.space.0.lock().runs;
-        runs.count = runs.count.wrapping_add_signed(sign);
-        runs.bytes_asked = runs.bytes_asked.wrapping_add_signed(sign * bytes as i64);
-        runs.bytes = runs.bytes.wrapping_add_signed(sign * taken as i64);
     }
 
     fn empty(&self, entered: &mut Entered<'_>) {

@@ -1,7 +1,7 @@
 //! Slots that a thread keeps for its next requests, so that most of them touch no shared line.
 //!
 //! ```text
-//!   thread --> its caches, one a pool        ThreadCache:  state | class 0 | class 1 | ..
+//!   thread --> its caches, one a pool        ThreadCache: entered | class 0 | class 1 | ..
 //!                                                                   |
 //!                                             slots: f-f-f-f        spare: f-f-f-f-f-f-f-f
 //! ```
@@ -14,7 +14,7 @@
 //! 3. Slots of more than 2 KiB are not kept: clearing them costs more than the latch. What a thread
 //!    keeps is thereby bounded, by 256 KiB a pool.
 //!
-//! A cache is entered by one exchange of its `state`, on a line that no other thread touches
+//! A cache is entered by one exchange of `entered`, on a line that no other thread touches
 //! unless it empties the cache: when memory is short, or when an extent is evacuated, the slots of
 //! idle threads must come back, too. Who finds the cache entered does without it.
 //!

@@ -164,16 +164,6 @@ pub struct ExtentStats {
     pub extents: u64,
     /// Of them, those in which nothing is used.
     pub empty: u64,
-    /// Of them, those that are being evacuated.
-    pub evacuating: u64,
-    /// Slabs that serve a size class.
-    pub class_slabs: u64,
-    /// Slabs that are parts of runs.
-    pub run_slabs: u64,
-    /// Slabs that nobody has.
-    pub free_slabs: u64,
-    /// Bytes of a slab.
-    pub slab_bytes: u64,
 }
 
 /// All extents of a pool.
@@ -342,21 +332,10 @@ impl Extents {
     }
 
     pub(super) fn stats(&self) -> ExtentStats {
-        let mut stats = ExtentStats {
+        ExtentStats {
             extents: self.count as u64,
             empty: self.empty() as u64,
-            evacuating: self.evacuating as u64,
-            slab_bytes: SLAB_BYTES as u64,
-            ..ExtentStats::default()
-        };
-        for extent in self.mapped() {
-            // SAFETY: bookkeeping is alive, and these fields are guarded by the latch.
-            let (free, runs) = unsafe { ((*extent).free, (*extent).runs) };
-            stats.free_slabs += u64::from(free.count_ones());
-            stats.run_slabs += u64::from(runs.count_ones());
-            stats.class_slabs += u64::from((!free & !runs).count_ones());
         }
-        stats
     }
 
     fn mapped(&self) -> impl Iterator<Item = *mut Extent> {

@@ -22,6 +22,7 @@ mod extent;
 mod ledger;
 mod map;
 mod pressure;
+mod run;
 mod slab;
 mod span;
 mod stats;

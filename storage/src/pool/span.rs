@@ -55,9 +55,10 @@ impl Pool {
         // SAFETY: `allocate_span` kept a mapping of these bytes there, and by contract it is freed
         // once and nobody uses it.
         drop(unsafe { Mapping::kept(pointer, taken, SPAN_UNIT) });
-        self.ledger.give(owner, taken as u64);
         self.spans.count.fetch_sub(1, Relaxed);
         self.spans.asked.fetch_sub(bytes as u64, Relaxed);
         self.spans.bytes.fetch_sub(taken as u64, Relaxed);
+        // Last, so that no more is counted than is reserved.
+        self.ledger.give(owner, taken as u64);
     }
 }

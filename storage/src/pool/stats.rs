@@ -29,11 +29,6 @@ pub struct ClassStats {
 }
 
 impl ClassStats {
-    /// Slots that nobody has.
-    pub fn slots_free(&self) -> u64 {
-        self.slots - self.slots_used - self.slots_cached
-    }
-
     /// Bytes of the slots handed out.
     pub fn bytes_used(&self) -> u64 {
         self.slots_used * self.slot_bytes

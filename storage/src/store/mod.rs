@@ -180,6 +180,12 @@ impl Store {
         &self.inner.ledger
     }
 
+    /// Bytes that the system has given for rows, strings, versions and index nodes. They are counted
+    /// apart from the account, which has to have them reserved.
+    pub fn mapped_bytes(&self) -> u64 {
+        self.inner.core.pool().bytes()
+    }
+
     /// From now on `listener` is called with every change of memory pressure, soon after it: by a
     /// thread of the store, outside of all its locks. What panics in it is contained.
     pub fn on_pressure(&self, listener: impl Fn(&PressureChange) + Send + Sync + 'static) {
