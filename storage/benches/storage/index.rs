@@ -4,14 +4,14 @@ use crate::Result;
 use crate::options::Options;
 use crate::random::Random;
 use crate::spread::Spread;
+use crate::timer::Timer;
 use hashbrown::HashMap;
-use remora_storage::index::{Cursor, Entries, Index, KeyColumn, encode_key};
+use remora_storage::index::{Cursor, Entries, Index, KeyColumn, encode_column};
 use remora_storage::pool::{Ledger, Pool};
 use remora_storage::{RowId, ValueRef};
 use std::hash::Hash;
 use std::hint::black_box;
 use std::ops::Bound;
-use std::time::Instant;
 
 /// Entries of one scan.
 const SCANNED: usize = 100;
@@ -77,7 +77,7 @@ fn measure<K: Key>(name: &str, keys: Vec<K>, rounds: u64) -> Result<()> {
         (Figures::default(), [Figures::default(), Figures::default()]);
     for round in 0..rounds {
         // A structure of its own each round: where memory lies is part of the spread.
-        let start = Instant::now();
+        let start = Timer::start();
         let mut map = HashMap::new();
         for (row, key) in keys.iter().enumerate() {
             map.insert(key.clone(), row as u64);
@@ -117,19 +117,19 @@ fn hash() -> Result<Index> {
     Ok(Index::hash(&Pool::new(Ledger::new(8 << 30)))?)
 }
 
-/// Nanoseconds for each of `count` things done since `start`.
-fn each(start: Instant, count: usize) -> f64 {
-    start.elapsed().as_nanos() as f64 / count as f64
+/// Nanoseconds of this thread for each of `count` things done since `start`.
+fn each(start: Timer, count: usize) -> f64 {
+    start.seconds() * 1e9 / count as f64
 }
 
 fn put_key<K: Key>(out: &mut Vec<u8>, key: &K) {
     out.clear();
-    encode_key(out, &[KeyColumn::default()], [key.value()]);
+    encode_column(out, KeyColumn::default(), &key.value());
 }
 
 fn fill<K: Key>(index: &Index, keys: &[K]) -> Result<f64> {
     let mut bytes = Vec::new();
-    let start = Instant::now();
+    let start = Timer::start();
     for (row, key) in keys.iter().enumerate() {
         put_key(&mut bytes, key);
         index.insert(&bytes, RowId(row as u64))?;
@@ -138,7 +138,7 @@ fn fill<K: Key>(index: &Index, keys: &[K]) -> Result<f64> {
 }
 
 fn probe_map<K: Key>(map: &HashMap<K, u64>, wanted: &[&K]) -> f64 {
-    let start = Instant::now();
+    let start = Timer::start();
     let rows = wanted.iter().filter_map(|key| map.get(*key));
     black_box(rows.fold(0, |sum: u64, row| sum.wrapping_add(*row)));
     each(start, wanted.len())
@@ -147,7 +147,7 @@ fn probe_map<K: Key>(map: &HashMap<K, u64>, wanted: &[&K]) -> f64 {
 fn probe<K: Key>(index: &Index, wanted: &[&K]) -> Result<f64> {
     let mut bytes = Vec::new();
     let mut sum = 0_u64;
-    let start = Instant::now();
+    let start = Timer::start();
     for key in wanted {
         put_key(&mut bytes, *key);
         let row = index.find_map(&bytes, Some).ok_or("a key is missing")?;
@@ -162,7 +162,7 @@ fn scan<K: Key>(index: &Index, wanted: &[&K]) -> Result<f64> {
     let mut bytes = Vec::new();
     let mut entries = Entries::new();
     let mut seen = 0;
-    let start = Instant::now();
+    let start = Timer::start();
     for key in wanted.iter().step_by(SCANNED) {
         put_key(&mut bytes, *key);
         let mut cursor = Cursor::new(Bound::Included(&bytes), Bound::Unbounded, false);

@@ -28,6 +28,7 @@ mod rows;
 mod scan;
 mod spread;
 mod table;
+mod timer;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
 #[path = "../../../tests/src/users.rs"]
 mod users;

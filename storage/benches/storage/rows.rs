@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::random::Random;
 use crate::spread::Spread;
 use crate::table::{CREATED_AT, SCORE, insert_all, store, users};
+use crate::timer::Timer;
 use crate::users::{User, user};
 use remora_storage::catalog::TableEntry;
 use remora_storage::{Store, StoreOptions, Transaction, ValueRef};
@@ -149,23 +150,11 @@ fn pairs(users: &[User], seed: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Million rows a second of this thread's time on its core: what others do on a busy machine is not
-/// counted, except for what they push out of the caches.
+/// Million rows a second of this thread's time on its core.
 fn speed(work: impl FnOnce() -> Result<usize>) -> Result<f64> {
-    let (start, core) = (Instant::now(), core_seconds());
+    let timer = Timer::start();
     let rows = work()?;
-    let seconds = match (core, core_seconds()) {
-        (Some(before), Some(after)) => after - before,
-        _ => start.elapsed().as_secs_f64(),
-    };
-    Ok(rows as f64 / 1e6 / seconds)
-}
-
-/// How long this thread has run, where the system says so.
-fn core_seconds() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos: u64 = text.split(' ').next()?.parse().ok()?;
-    Some(nanos as f64 / 1e9)
+    Ok(rows as f64 / 1e6 / timer.seconds())
 }
 
 impl<'a> Round<'a> {

@@ -163,7 +163,7 @@ impl IndexEntry {
 
     /// Appends the key, or its prefix, made of these values.
     pub fn encode(&self, out: &mut impl KeyBuffer, key: &[ValueRef<'_>]) {
-        encode_key(out, &self.columns, key.iter().copied());
+        encode_key(out, &self.columns, key);
     }
 
     /// Appends the key of a row; says whether there is a NULL in it.
@@ -191,7 +191,7 @@ impl IndexEntry {
                 .position(|column| column.id == key.column);
             let value = at.map_or(ValueRef::Null, |at| row[at]);
             has_null |= value.is_null();
-            encode_column(out, *order, value);
+            encode_column(out, *order, &value);
         }
         has_null
     }

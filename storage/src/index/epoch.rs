@@ -26,6 +26,7 @@
 
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, compiler_fence, fence};
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::OnceLock;
@@ -54,13 +55,24 @@ struct Registered(&'static Participant);
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        // Release: what this thread read comes before what the next owner does.
-        self.0.taken.store(false, Release);
+        MINE.set(ptr::null());
+        self.0.give_back();
     }
 }
 
 thread_local! {
-    static MINE: Registered = Registered(claim());
+    /// What `REGISTERED` has, or null before the first use, after the last, and always where the
+    /// light fence is not light. It is constant at the start and has no destructor, so that a look
+    /// at it is a load.
+    static MINE: Cell<*const Participant> = const { Cell::new(ptr::null()) };
+    static REGISTERED: Registered = Registered(claim());
+}
+
+impl Participant {
+    fn give_back(&self) {
+        // Release: what this thread read comes before what the next owner does.
+        self.taken.store(false, Release);
+    }
 }
 
 /// The right to look at nodes; what is unlinked from now on stays until the guard is gone.
@@ -68,8 +80,8 @@ pub(super) struct Guard {
     participant: &'static Participant,
     /// A guard within the life of another one of its thread changes nothing.
     outermost: bool,
-    /// Held where the thread's own participant is gone, because the thread is ending.
-    _borrowed: Option<Registered>,
+    /// The thread is ending and its own participant is gone: this one is the guard's.
+    borrowed: bool,
     /// A guard stays on its thread.
     _here: PhantomData<*const ()>,
 }
@@ -82,35 +94,62 @@ impl Guard {
 }
 
 /// Announces that this thread looks at nodes.
-#[inline]
+#[inline(always)]
 pub(super) fn pin() -> Guard {
-    let (participant, borrowed) = match MINE.try_with(|mine| mine.0) {
-        Ok(participant) => (participant, None),
-        Err(_) => {
-            let participant = claim();
-            (participant, Some(Registered(participant)))
+    // SAFETY: participants are never freed, and changed through atomics only.
+    match unsafe { MINE.get().as_ref() } {
+        Some(participant) => {
+            let guard = announce(participant, false);
+            // The reader's half of the asymmetric fence.
+            compiler_fence(SeqCst);
+            guard
         }
-    };
+        None => pin_first(),
+    }
+}
+
+#[inline(always)]
+fn announce(participant: &'static Participant, borrowed: bool) -> Guard {
     let outermost = participant.pinned.load(Relaxed) == 0;
     if outermost {
-        // Acquire: see the second invariant. The fence below orders the store before the loads.
-        participant.pinned.store(EPOCH.load(Acquire), Relaxed);
-        light_fence();
+        // Acquire: see the second invariant. Release: a reclaimer that sees this announcement and not
+        // the zero before it must come after the reads before that zero, too. A fence after it orders
+        // the store before the loads to come.
+        participant.pinned.store(EPOCH.load(Acquire), Release);
     }
     Guard {
         participant,
         outermost,
-        _borrowed: borrowed,
+        borrowed,
         _here: PhantomData,
     }
 }
 
+/// [`pin`] for a thread that has no participant at hand.
+#[cold]
+fn pin_first() -> Guard {
+    let guard = match REGISTERED.try_with(|registered| registered.0) {
+        Ok(participant) => {
+            if ASYMMETRIC.load(Relaxed) {
+                MINE.set(participant);
+            }
+            announce(participant, false)
+        }
+        Err(_) => announce(claim(), true),
+    };
+    fence(SeqCst);
+    guard
+}
+
 impl Drop for Guard {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.outermost {
             // Release: the reads come before it, and so before a reclaimer that sees the zero.
             self.participant.pinned.store(0, Release);
+        }
+        if self.borrowed {
+            self.participant.give_back();
         }
     }
 }
@@ -172,16 +211,6 @@ fn claim() -> &'static Participant {
             Ok(_) => return unsafe { &*new },
             Err(other) => first = other,
         }
-    }
-}
-
-/// The reader's half.
-#[inline]
-fn light_fence() {
-    if ASYMMETRIC.load(Relaxed) {
-        compiler_fence(SeqCst);
-    } else {
-        fence(SeqCst);
     }
 }
 

@@ -34,17 +34,48 @@ mod tests;
 
 use crate::value::{Interval, Numeric, NumericKind, ValueRef};
 use smallvec::SmallVec;
+use std::borrow::Borrow;
 use std::ops::DerefMut;
 
 /// Where the bytes of keys are put: a vector, or a [`Key`] on the stack.
 pub trait KeyBuffer: DerefMut<Target = [u8]> {
     /// Appends bytes.
     fn put(&mut self, bytes: &[u8]);
+
+    /// Appends a byte and a word, each by one store: whoever reads the word again at once, or a
+    /// part of it, has it from the processor's store buffer. A load that spans two stores would
+    /// wait until both have left that buffer, and so until every load before them has come back:
+    /// no two look-ups would ever wait for memory at the same time.
+    fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]);
 }
 
 impl KeyBuffer for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]) {
+        self.reserve(1 + N);
+        let len = self.len();
+        // SAFETY: there is room for so many bytes more, and all of them are written here.
+        unsafe {
+            put_word(self.as_mut_ptr().add(len), mark, word);
+            self.set_len(len + 1 + N);
+        }
+    }
+}
+
+/// Writes a byte and a word behind it.
+///
+/// # Safety
+/// So many bytes may be written there.
+#[inline]
+unsafe fn put_word<const N: usize>(at: *mut u8, mark: u8, word: [u8; N]) {
+    // SAFETY: by contract; an array of bytes may stand anywhere.
+    unsafe {
+        at.write(mark);
+        at.add(1).cast::<[u8; N]>().write(word);
     }
 }
 
@@ -57,6 +88,17 @@ const KEY_INLINE_BYTES: usize = 64;
 impl KeyBuffer for Key {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]) {
+        self.reserve(1 + N);
+        let len = self.len();
+        // SAFETY: there is room for so many bytes more, and all of them are written here.
+        unsafe {
+            put_word(self.as_mut_ptr().add(len), mark, word);
+            self.set_len(len + 1 + N);
+        }
     }
 }
 
@@ -75,7 +117,9 @@ const NULL_LAST: u8 = 2;
 
 /// Appends the key of `values`, one for each of the first `columns`, to `out`.
 ///
-/// Fewer values than columns give the common prefix of all keys that begin with them.
+/// Fewer values than columns give the common prefix of all keys that begin with them. Values that
+/// were made just now had better be given by reference: to copy one is to read what was written in
+/// parts ([`KeyBuffer::put_word`]).
 ///
 /// ```
 /// use remora_storage::index::{KeyColumn, encode_key};
@@ -89,13 +133,14 @@ const NULL_LAST: u8 = 2;
 /// assert!(key(-1, "x") < key(1, "b"));
 /// assert!(key(1, "b") < key(1, "a"));
 /// ```
+#[inline]
 pub fn encode_key<'a>(
     out: &mut impl KeyBuffer,
     columns: &[KeyColumn],
-    values: impl IntoIterator<Item = ValueRef<'a>>,
+    values: impl IntoIterator<Item = impl Borrow<ValueRef<'a>>>,
 ) {
     for (column, value) in columns.iter().zip(values) {
-        encode_column(out, *column, value);
+        encode_column(out, *column, value.borrow());
     }
 }
 
@@ -116,7 +161,41 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Appends one column of a key to `out`.
-pub fn encode_column(out: &mut impl KeyBuffer, column: KeyColumn, value: ValueRef<'_>) {
+#[inline]
+pub fn encode_column(out: &mut impl KeyBuffer, column: KeyColumn, value: &ValueRef<'_>) {
+    match word_of(column, value) {
+        Some(Word::Four(word)) => out.put_word(NOT_NULL, word),
+        Some(Word::Eight(word)) => out.put_word(NOT_NULL, word),
+        None => encode_other(out, column, value),
+    }
+}
+
+/// The payload of a plain integer.
+enum Word {
+    Four([u8; 4]),
+    Eight([u8; 8]),
+}
+
+/// The payload of a value, if it is a plain integer.
+#[inline]
+fn word_of(column: KeyColumn, value: &ValueRef<'_>) -> Option<Word> {
+    let turn = if column.descending { -1_i64 } else { 0 };
+    match *value {
+        ValueRef::Integer(v) | ValueRef::Date(v) => {
+            Some(Word::Four((v ^ turn as i32 ^ i32::MIN).to_be_bytes()))
+        }
+        ValueRef::BigInt(v)
+        | ValueRef::Time(v)
+        | ValueRef::Timestamp(v)
+        | ValueRef::TimestampTz(v) => Some(Word::Eight((v ^ turn ^ i64::MIN).to_be_bytes())),
+        _ => None,
+    }
+}
+
+/// [`encode_column`] for what is no plain integer; apart, so that an integer costs a few
+/// instructions.
+#[inline(never)]
+fn encode_other(out: &mut impl KeyBuffer, column: KeyColumn, value: &ValueRef<'_>) {
     if value.is_null() {
         let mark = if column.nulls_first {
             NULL_FIRST
@@ -139,50 +218,33 @@ pub fn is_key_of_word(key: &[u8], column: KeyColumn, value: ValueRef<'_>) -> Opt
         .split_first()
         .filter(|(mark, _)| **mark == NOT_NULL)
         .map(|(_, payload)| payload);
-    match value {
-        ValueRef::Integer(v) | ValueRef::Date(v) => {
-            let word = if column.descending { !v } else { v } ^ i32::MIN;
-            Some(payload == Some(&word.to_be_bytes()))
-        }
-        ValueRef::BigInt(v)
-        | ValueRef::Time(v)
-        | ValueRef::Timestamp(v)
-        | ValueRef::TimestampTz(v) => {
-            let word = if column.descending { !v } else { v } ^ i64::MIN;
-            Some(payload == Some(&word.to_be_bytes()))
-        }
-        _ => None,
-    }
+    let is = match word_of(column, &value)? {
+        Word::Four(word) => payload == Some(&word),
+        Word::Eight(word) => payload == Some(&word),
+    };
+    Some(is)
 }
 
-/// The mark and the payload, which for numbers are put in one go.
-fn encode_payload(out: &mut impl KeyBuffer, value: ValueRef<'_>) {
-    match value {
-        ValueRef::Null => {}
-        ValueRef::Boolean(v) => out.put(&[NOT_NULL, u8::from(v)]),
-        ValueRef::SmallInt(v) => out.put(&marked::<2, 3>((v ^ i16::MIN).to_be_bytes())),
-        ValueRef::Integer(v) | ValueRef::Date(v) => {
-            out.put(&marked::<4, 5>((v ^ i32::MIN).to_be_bytes()));
-        }
-        ValueRef::BigInt(v)
-        | ValueRef::Time(v)
-        | ValueRef::Timestamp(v)
-        | ValueRef::TimestampTz(v) => out.put(&marked::<8, 9>((v ^ i64::MIN).to_be_bytes())),
-        ValueRef::Real(v) => out.put(&marked::<4, 5>(real_bytes(v))),
-        ValueRef::Double(v) => out.put(&marked::<8, 9>(double_bytes(v))),
+/// The mark and the payload.
+fn encode_payload(out: &mut impl KeyBuffer, value: &ValueRef<'_>) {
+    match *value {
+        ValueRef::Boolean(v) => out.put_word(NOT_NULL, [u8::from(v)]),
+        ValueRef::SmallInt(v) => out.put_word(NOT_NULL, (v ^ i16::MIN).to_be_bytes()),
+        ValueRef::Null
+        | ValueRef::Integer(_)
+        | ValueRef::Date(_)
+        | ValueRef::BigInt(_)
+        | ValueRef::Time(_)
+        | ValueRef::Timestamp(_)
+        | ValueRef::TimestampTz(_) => unreachable!("encoded before"),
+        ValueRef::Real(v) => out.put_word(NOT_NULL, real_bytes(v)),
+        ValueRef::Double(v) => out.put_word(NOT_NULL, double_bytes(v)),
         ValueRef::Numeric(v) => encode_numeric(out, v),
         ValueRef::Text(v) => encode_escaped(out, v.as_bytes()),
         ValueRef::Bytea(v) => encode_escaped(out, v),
-        ValueRef::Interval(v) => out.put(&marked::<10, 11>(interval_bytes(v))),
-        ValueRef::Uuid(v) => out.put(&marked::<16, 17>(v)),
+        ValueRef::Interval(v) => out.put_word(NOT_NULL, interval_bytes(v)),
+        ValueRef::Uuid(v) => out.put_word(NOT_NULL, v),
     }
-}
-
-/// A payload behind its mark; `M` is `N` and one.
-fn marked<const N: usize, const M: usize>(payload: [u8; N]) -> [u8; M] {
-    let mut bytes = [NOT_NULL; M];
-    bytes[1..].copy_from_slice(&payload);
-    bytes
 }
 
 fn real_bytes(v: f32) -> [u8; 4] {
@@ -216,6 +278,8 @@ mod class {
     pub(super) const NAN: u8 = 6;
 }
 
+/// Apart, because its long divisions would otherwise be done beforehand for values of any type.
+#[inline(never)]
 fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
     let class = match v.kind() {
         NumericKind::NegativeInfinity => class::NEGATIVE_INFINITY,
@@ -246,7 +310,7 @@ fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
 }
 
 fn encode_escaped(out: &mut impl KeyBuffer, bytes: &[u8]) {
-    out.put(&[NOT_NULL]);
+    out.put_word(NOT_NULL, []);
     let mut rest = bytes;
     // `contains` looks at a word at a time, and zeros are rare.
     while rest.contains(&0)

@@ -1,11 +1,14 @@
 //! The entries of one bucket, under its latch.
 
 use super::identity::{Entry, Identity, Target};
-use super::line::{LINE_BYTES, LINK, Latch, Line, SLOTS};
+use super::line::{LINE_BYTES, LINK, Latch, Line, Root, SLOTS};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::memory::Memory;
 use std::ptr::NonNull;
+
+/// Lines of a bucket that are not chained by a link.
+const ROOT_LINES: usize = 2;
 
 /// A slot of a line.
 #[derive(Clone, Copy)]
@@ -41,11 +44,11 @@ pub(super) fn new_line<'g>(memory: &Memory, shrinks: bool) -> Result<&'g Line> {
 }
 
 /// Gives back the lines of a bucket beyond its root; nobody else has the index any more.
-pub(super) fn free_links(root: &Line, memory: &Memory) {
+pub(super) fn free_links(root: &Root, memory: &Memory) {
     let chain = Chain {
         latch: Latch::take(root),
     };
-    let lines: Vec<_> = chain.lines().skip(1).collect();
+    let lines: Vec<_> = chain.lines().skip(ROOT_LINES).collect();
     for line in lines {
         // SAFETY: `new_line` gave it, it is in this chain only, and nobody reads any more.
         unsafe { memory.free(NonNull::from(line).cast(), LINE_BYTES) }
@@ -54,16 +57,17 @@ pub(super) fn free_links(root: &Line, memory: &Memory) {
 
 impl<'g> Chain<'g> {
     fn next(&self, line: &'g Line) -> Option<&'g Line> {
+        if std::ptr::eq(line, &self.latch.root.first) {
+            return Some(&self.latch.root.second);
+        }
         // SAFETY: the bucket is latched and the line is chained, so its link slot has the address
         // of a line that goes back to the pool only through the epoch, and the line's borrow says
         // that this thread is pinned or alone.
-        self.latch
-            .is_chained(line)
-            .then(|| unsafe { &*line.link() })
+        line.is_chained().then(|| unsafe { &*line.link() })
     }
 
     fn lines(&self) -> impl Iterator<Item = &'g Line> {
-        std::iter::successors(Some(self.latch.root), |line| self.next(line))
+        std::iter::successors(Some(&self.latch.root.first), |line| self.next(line))
     }
 
     fn last(&self) -> &'g Line {
@@ -71,16 +75,15 @@ impl<'g> Chain<'g> {
     }
 
     fn slots(&self, line: &Line) -> usize {
-        if self.latch.is_chained(line) {
-            LINK
-        } else {
-            SLOTS
+        match std::ptr::eq(line, &self.latch.root.first) {
+            true => SLOTS,
+            false => line.slots(),
         }
     }
 
     fn places(&self) -> impl Iterator<Item = Place<'g>> {
         self.lines()
-            .flat_map(|line| (0..self.slots(line)).map(move |slot| Place { line, slot }))
+            .flat_map(|line| places_of(line).take(self.slots(line)))
     }
 
     /// Appends all entries to `out`.
@@ -90,7 +93,7 @@ impl<'g> Chain<'g> {
 
     /// Appends all lines beyond the root to `out`.
     pub(super) fn links_to(&self, out: &mut Vec<&'g Line>) {
-        out.extend(self.lines().skip(1));
+        out.extend(self.lines().skip(ROOT_LINES));
     }
 
     /// Looks for an entry.
@@ -122,26 +125,36 @@ impl<'g> Chain<'g> {
 
     /// Adds an entry that is not there. On error nothing changed.
     pub(super) fn add(&mut self, entry: Entry, memory: &Memory) -> Result<()> {
-        let last = self.last();
-        // Slots before the last line's are full.
-        if let Some(slot) = (0..SLOTS).find(|slot| last.entry(*slot).is_none()) {
-            self.latch.put(last, slot, entry);
+        if let Some(Place { line, slot }) = self.free() {
+            self.latch.put(line, slot, entry);
             return Ok(());
         }
+        let last = self.last();
         let new = new_line(memory, false)?;
         self.latch.put(new, 1, entry);
         if let Some(moved) = last.entry(LINK) {
             self.latch.put(new, 0, moved);
         }
         self.latch.change();
-        self.latch.set_chained(last, true);
+        last.set_chained(true);
         last.set_link(new);
         Ok(())
     }
 
+    /// A slot that an entry may be put in; those before a chain's last line are full.
+    fn free(&self) -> Option<Place<'g>> {
+        let root = self.latch.root;
+        let lines = match root.second.is_chained() {
+            true => [self.last(); ROOT_LINES],
+            false => [&root.first, &root.second],
+        };
+        let mut places = lines.into_iter().flat_map(places_of);
+        places.find(|place| place.entry().is_none())
+    }
+
     /// Takes an entry out; returns the line that the chain no longer needs.
     pub(super) fn take(&mut self, place: Place<'g>) -> Option<&'g Line> {
-        if !self.latch.is_chained(self.latch.root) {
+        if !self.latch.root.second.is_chained() {
             place.line.clear(place.slot);
             return None;
         }
@@ -162,10 +175,11 @@ impl<'g> Chain<'g> {
         // One is left: it goes where the link was.
         let before = self
             .lines()
+            .skip(1)
             .find(|line| self.next(line).is_some_and(|next| std::ptr::eq(next, tail)))
             .expect("the last line of a chain has one before it");
         let left = tail.entry(0).expect("one is left");
-        self.latch.set_chained(before, false);
+        before.set_chained(false);
         self.latch.put(before, LINK, left);
         Some(tail)
     }
@@ -178,17 +192,14 @@ impl<'g> Chain<'g> {
     /// Makes `entries` all that the bucket has; within a change. Takes lines from `spare`, in which
     /// there are enough.
     pub(super) fn rewrite(&mut self, entries: &[Entry], spare: &mut Vec<&'g Line>) {
-        let (mut line, mut left) = (self.latch.root, entries);
+        let (first, mut left) = entries.split_at(entries.len().min(SLOTS));
+        self.rewrite_line(&self.latch.root.first, first);
+        let mut line = &self.latch.root.second;
         loop {
             let is_last = left.len() <= SLOTS;
             let (here, rest) = left.split_at(if is_last { left.len() } else { LINK });
-            for slot in 0..SLOTS {
-                match here.get(slot) {
-                    Some(entry) => self.latch.put(line, slot, *entry),
-                    None => line.clear(slot),
-                }
-            }
-            self.latch.set_chained(line, !is_last);
+            self.rewrite_line(line, here);
+            line.set_chained(!is_last);
             if is_last {
                 return;
             }
@@ -197,6 +208,20 @@ impl<'g> Chain<'g> {
             (line, left) = (next, rest);
         }
     }
+
+    /// Makes `entries` all that a line has.
+    fn rewrite_line(&mut self, line: &Line, entries: &[Entry]) {
+        for slot in 0..SLOTS {
+            match entries.get(slot) {
+                Some(entry) => self.latch.put(line, slot, *entry),
+                None => line.clear(slot),
+            }
+        }
+    }
+}
+
+fn places_of(line: &Line) -> impl Iterator<Item = Place<'_>> {
+    (0..SLOTS).map(move |slot| Place { line, slot })
 }
 
 impl Place<'_> {
@@ -207,5 +232,5 @@ impl Place<'_> {
 
 /// Lines beyond the root that a bucket of so many entries has.
 pub(super) fn links_of(entries: usize) -> usize {
-    entries.saturating_sub(SLOTS).div_ceil(LINK)
+    entries.saturating_sub(ROOT_LINES * SLOTS).div_ceil(LINK)
 }

@@ -1,9 +1,9 @@
-//! Where the buckets are: chunks of lines that come and go at the end.
+//! Where the buckets are: chunks of roots that come and go at the end.
 //!
 //! ```text
-//!   small    [ 0 - 15 | 16 - 31 | 32 - 63 | .. | 512 - 1023 ]     chunks of the first 1024 buckets
-//!   chunks   [ - | 1024 - 2047 | 2048 - 3071 | .. ]               1024 buckets in each
-//!                    `-> 1024 lines
+//!   small    [ 0 - 7 | 8 - 15 | 16 - 31 | .. | 256 - 511 ]     chunks of the first 512 buckets
+//!   chunks   [ - | 512 - 1023 | 1024 - 1535 | .. ]             512 buckets in each
+//!                    `-> 512 roots
 //! ```
 //!
 //! The array `chunks` is replaced by one of twice the length when it is full.
@@ -20,7 +20,7 @@
 
 use super::chain::free_links;
 use super::identity::Identity;
-use super::line::{LINE_BYTES, Line};
+use super::line::{ROOT_BYTES, Root};
 use crate::error::Result;
 use crate::index::epoch::{Guard, pin};
 use crate::index::memory::Memory;
@@ -37,14 +37,14 @@ pub(super) const BUCKETS_MIN: usize = 1 << FIRST_BITS;
 pub(super) const BUCKETS_MAX: usize = 1 << 36;
 
 /// Models grow from fewer, so that they are short.
-const FIRST_BITS: u32 = if cfg!(feature = "shuttle") { 1 } else { 4 };
+const FIRST_BITS: u32 = if cfg!(feature = "shuttle") { 1 } else { 3 };
 /// Buckets of a chunk, small ones aside.
-const CHUNK_BITS: u32 = 10;
+const CHUNK_BITS: u32 = 9;
 const SMALL_CHUNKS: usize = (CHUNK_BITS - FIRST_BITS + 1) as usize;
 const CHUNKS_MIN: usize = 16;
 
 /// A link to a chunk.
-type Link = AtomicPtr<Line>;
+type Link = AtomicPtr<Root>;
 
 /// The buckets of an index.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ pub(super) struct Directory {
 }
 
 /// The bucket of an identity, of so many buckets.
+#[inline(always)]
 pub(super) fn bucket_of(identity: Identity, buckets: usize) -> usize {
     let mask = usize::MAX >> buckets.leading_zeros();
     let (low, high) = (mask >> 1, mask);
@@ -109,6 +110,7 @@ impl Directory {
     }
 
     /// How many buckets there are.
+    #[inline(always)]
     pub(super) fn buckets(&self) -> usize {
         // Acquire: who sees a number finds the chunks below it.
         self.buckets.load(Acquire)
@@ -121,7 +123,8 @@ impl Directory {
 
     /// The root of a bucket below a number that [`Self::buckets`] gave, if its chunk was not closed
     /// since. It stays readable under the guard.
-    pub(super) fn bucket<'g>(&self, number: usize, guard: &'g Guard) -> Option<&'g Line> {
+    #[inline(always)]
+    pub(super) fn bucket<'g>(&self, number: usize, guard: &'g Guard) -> Option<&'g Root> {
         let (link, at) = match number >> CHUNK_BITS {
             0 => {
                 let (chunk, at) = small_place(number);
@@ -129,13 +132,14 @@ impl Directory {
             }
             chunk => (self.link(chunk, guard), number & ((1 << CHUNK_BITS) - 1)),
         };
-        let lines = NonNull::new(link.load(Acquire))?;
-        // SAFETY: a chunk has the lines that are counted in it, zeroed or used as lines since. It
+        let roots = NonNull::new(link.load(Acquire))?;
+        // SAFETY: a chunk has the roots that are counted in it, zeroed or used as roots since. It
         // is freed through the epoch after it was unlinked (`close`), so not under the guard.
-        Some(unsafe { lines.add(at).as_ref() })
+        Some(unsafe { roots.add(at).as_ref() })
     }
 
     /// The link to a chunk of a bucket that is open, or was when the guard's holder looked.
+    #[inline(always)]
     fn link<'g>(&self, chunk: usize, _guard: &'g Guard) -> &'g Link {
         let links = self.chunks.load(Acquire);
         debug_assert!(chunk < self.length.load(Acquire), "it was opened");
@@ -156,8 +160,8 @@ impl Directory {
             _ => self.link(chunk, guard),
         };
         if link.load(Relaxed).is_null() {
-            let lines = self.memory.allocate(chunk_of(number).len() * LINE_BYTES)?;
-            link.store(lines.as_ptr().cast(), Release);
+            let roots = self.memory.allocate(chunk_of(number).len() * ROOT_BYTES)?;
+            link.store(roots.as_ptr().cast(), Release);
         }
         Ok(())
     }
@@ -170,9 +174,9 @@ impl Directory {
         let new = self.memory.allocate(bytes)?;
         let new: NonNull<Link> = new.cast();
         for chunk in 0..length {
-            let lines = self.link(chunk, guard).load(Relaxed);
+            let roots = self.link(chunk, guard).load(Relaxed);
             // SAFETY: the new array is longer than `length`, zeroed, and this thread's alone.
-            unsafe { new.add(chunk).as_ref().store(lines, Relaxed) };
+            unsafe { new.add(chunk).as_ref().store(roots, Relaxed) };
         }
         let old = self.chunks.swap(new.as_ptr(), AcqRel);
         self.length.store(longer, Release);
@@ -198,12 +202,12 @@ impl Directory {
             0 => &self.small[small_place(number).0],
             chunk => self.link(chunk, guard),
         };
-        if let Some(lines) = NonNull::new(link.swap(ptr::null_mut(), Relaxed)) {
+        if let Some(roots) = NonNull::new(link.swap(ptr::null_mut(), Relaxed)) {
             // SAFETY: `open` allocated it with these bytes; it is unlinked just now, and its
             // buckets are not live: who pins from here on does not find it.
             unsafe {
-                let bytes = buckets.len() * LINE_BYTES;
-                self.memory.retire(lines.cast(), bytes);
+                let bytes = buckets.len() * ROOT_BYTES;
+                self.memory.retire(roots.cast(), bytes);
             }
         }
     }
@@ -228,10 +232,10 @@ impl Drop for Directory {
         let small = self.small.iter().enumerate();
         let small = small.map(|(chunk, link)| (first(chunk), link));
         for (bucket, link) in small.chain(chunks) {
-            if let Some(lines) = NonNull::new(link.load(Relaxed)) {
-                let bytes = chunk_of(bucket).len() * LINE_BYTES;
+            if let Some(roots) = NonNull::new(link.load(Relaxed)) {
+                let bytes = chunk_of(bucket).len() * ROOT_BYTES;
                 // SAFETY: allocated by `open` with these bytes; nobody else has the index.
-                unsafe { self.memory.free(lines.cast(), bytes) }
+                unsafe { self.memory.free(roots.cast(), bytes) }
             }
         }
         if let Some(links) = NonNull::new(self.chunks.load(Relaxed)) {

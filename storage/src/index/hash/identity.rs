@@ -22,15 +22,20 @@ pub const ROWS_MAX: u64 = HEAVY - 1;
 pub(super) struct Identity(u64);
 
 impl Identity {
+    #[inline(always)]
     pub(super) fn of(hasher: &DefaultHashBuilder, key: &[u8]) -> Self {
         Self(hash(hasher, key) >> (64 - IDENTITY_BITS))
     }
 
+    /// An identity of fewer bits: half of them choose the bucket, half are in the tag.
     #[cfg(test)]
     pub(super) fn weakened(self, bits: u32) -> Self {
-        Self(self.0 & ((1 << bits) - 1))
+        let low = bits - (bits / 2).min(u16::BITS);
+        let high = (self.0 >> low) & ((1 << (bits - low)) - 1);
+        Self(self.0 & ((1 << low) - 1) | high << WORD_BITS)
     }
 
+    #[inline]
     pub(super) fn bits(self) -> u64 {
         self.0
     }
@@ -41,7 +46,17 @@ impl Identity {
         target(word).filter(|_| differ == 0)
     }
 
+    /// The row that a word with the tag of this identity leads to.
+    #[inline]
+    pub(super) fn row_of(self, word: u64) -> Option<RowId> {
+        let differ = (word >> ROW_BITS ^ self.0) & ((1 << WORD_BITS) - 1);
+        // Zero, of an empty slot, becomes too large as well.
+        let row = (word & ROW_MASK).wrapping_sub(1);
+        (differ == 0 && row < ROWS_MAX).then_some(RowId(row))
+    }
+
     /// The bits that tell it from others of its bucket at a glance.
+    #[inline]
     pub(super) fn tag(self) -> u16 {
         (self.0 >> WORD_BITS) as u16
     }
@@ -59,6 +74,7 @@ fn target(word: u64) -> Option<Target> {
 /// A key's hash. Mark and payload of a key are written apart ([`crate::index::key`]), and read
 /// apart here: a load that spans two stores waits until both have left the store buffer, and all
 /// loads of the look-up before it have come back.
+#[inline(always)]
 fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
     let mut hasher = hasher.build_hasher();
     if let Some((mark, payload)) = key.split_first() {

@@ -1,33 +1,39 @@
-//! A line: six entries on one cache line, and the word that controls a bucket.
+//! A bucket: twelve entries on two cache lines that are next to each other, and more on lines
+//! chained behind them.
 //!
 //! ```text
-//!  0        8                          48           56                    64
-//!  | word 0 | word 1 | .. | word 5     | tags 0 - 3 | control | tags 4, 5 |
-//!                           or: link to the next line of the chain
-//!
-//!  control   version (28 bits) | CHAINED | LIVE | CHANGING | LATCHED
+//!  0        4        6        8                16                              64
+//!  | low 32 | tag 0  | tag 1  | tags 2 .. 5    | word 0 | word 1 | .. | word 5 |
+//!                                                            or: link to the next line
+//!  low 32   of a bucket's first line: version (29 bits) | LIVE | CHANGING | LATCHED
+//!           of all others: CHAINED
 //! ```
 //!
-//! The first line of a bucket is its *root*, in the directory; a bucket with more than six entries
-//! is a chain of lines. The root's control word speaks for the chain. The six tags are compared at
-//! once, four in a word; the word of a slot then tells whether it is the entry.
+//! The first two lines are the bucket's *root*, in the directory. A look-up loads both at once,
+//! compares their tags in one go ([`matching`]), and the word of a slot whose tag is equal then
+//! tells whether it is the entry. Tags stand where the number of an equal one gives the place of
+//! its word at once; the processor foresees every branch of that, unless an entry is further down
+//! the chain, so that it goes on to the next look-up while this one's lines are on their way.
 //!
 //! - Writers take LATCHED, one at a time. To fill or empty a slot of an unchained bucket is one
 //!   store of a word, and no reader needs to know: it sees the entry or does not.
 //! - Whatever *moves* an entry sets CHANGING first and counts the version up at the end. A reader
-//!   that saw CHANGING, or another version after reading than before, reads again.
+//!   that wants to know that there is nothing, or nothing else, and that saw CHANGING, or another
+//!   version after reading than before, reads again.
 //! - A slot that is emptied and filled again under a reader's eyes may give it the word of one entry
 //!   with the tag of the other: an entry that is going or coming is missed, or a row is named that
 //!   has another key, and readers look at the row anyway.
 //!
 //! Invariants
-//! - Of a chain, all lines but the last have five entries and a link, the last has two to six at
-//!   its front. A bucket of one line may have empty slots anywhere.
+//! - The first line is always followed by the second. Of a chain longer than the root, all lines
+//!   but the last are full, the last has two to six entries at its front. A bucket that is a root
+//!   only may have empty slots anywhere.
 //! - A line taken out of a chain may be put into another at once: its readers validate the version
 //!   of the root they came from, which has changed, before they follow a link and at the end. It
 //!   goes back to the pool only after the epoch.
 
 use super::identity::{Entry, Identity, Target};
+use crate::ids::RowId;
 use crate::sync::Backoff;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, fence};
@@ -39,69 +45,96 @@ pub(super) const SLOTS: usize = 6;
 pub(super) const LINK: usize = SLOTS - 1;
 /// Bytes of a line.
 pub(super) const LINE_BYTES: usize = size_of::<Line>();
+/// Bytes of a bucket but for what is chained.
+pub(super) const ROOT_BYTES: usize = size_of::<Root>();
 
 const LATCHED: u64 = 1;
 const CHANGING: u64 = 2;
 /// The bucket is part of the index; memory that is not, or no longer, lacks it.
 const LIVE: u64 = 4;
-/// The last slot is a link.
-const CHAINED: u64 = 8;
-const VERSION: u64 = 16;
+const VERSION: u64 = 8;
 /// The control word proper, without the two tags beside it.
 const CONTROL_MASK: u64 = u32::MAX as u64;
+/// The last slot is a link; never in a bucket's first line.
+const CHAINED: u64 = 1;
 
-/// Slots whose tags stand together.
-const TAGGED: usize = 4;
-const TAG_LANES: u64 = 0x0001_0001_0001_0001;
+/// Tags that stand together in 64 bits.
+const LANES: usize = 4;
+/// Lanes before the first tag; as many as words before the first slot's.
+const LANES_BEFORE: usize = 2;
+/// Of eight lanes, a bit each, those that are tags.
+const TAGS: u32 = 0b1111_1100;
+const ROOT_TAGS: u32 = TAGS << 8 | TAGS;
+/// The bit of the last slot of a root.
+const ROOT_LINK: u32 = 1 << 15;
 
 const _: () = assert!(LINE_BYTES == 64, "a line is a cache line");
+const _: () = assert!(LANES_BEFORE * size_of::<u64>() == std::mem::offset_of!(Line, words));
 
 /// Six entries. All bytes zero: empty and not part of the index.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Line {
+    /// Control word and two tags; four tags.
+    lanes: [AtomicU64; 2],
     words: [AtomicU64; SLOTS],
-    tags: AtomicU64,
-    control: AtomicU64,
 }
 
-/// The highest bits of the 16-bit lanes that are equal to `tag`, and perhaps of others above those.
-fn equal_lanes(lanes: u64, tag: u16) -> u64 {
-    let differ = lanes ^ (u64::from(tag) * TAG_LANES);
-    differ.wrapping_sub(TAG_LANES) & !differ & (TAG_LANES << 15)
+/// The first two lines of a bucket.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Root {
+    pub(super) first: Line,
+    pub(super) second: Line,
 }
 
-/// `lanes` with another tag in one lane.
-fn with_lane(lanes: u64, lane: usize, tag: u16) -> u64 {
-    let shift = 16 * lane;
+/// The 16-bit lanes of four words that are equal to `tag`, a bit each.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn matching(lanes: [u64; 4], tag: u16) -> u32 {
+    use std::arch::x86_64::{
+        _mm_cmpeq_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_set_epi64x, _mm_set1_epi16,
+    };
+    let [a, b, c, d] = lanes.map(u64::cast_signed);
+    // SAFETY: every processor of this architecture has these instructions.
+    let equal = unsafe {
+        let tags = _mm_set1_epi16(tag.cast_signed());
+        let first = _mm_cmpeq_epi16(_mm_set_epi64x(b, a), tags);
+        let second = _mm_cmpeq_epi16(_mm_set_epi64x(d, c), tags);
+        _mm_movemask_epi8(_mm_packs_epi16(first, second))
+    };
+    equal.cast_unsigned()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn matching(lanes: [u64; 4], tag: u16) -> u32 {
+    matching_one_by_one(lanes, tag)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn matching_one_by_one(lanes: [u64; 4], tag: u16) -> u32 {
+    let lane = |at: usize| (lanes[at / LANES] >> (16 * (at % LANES))) as u16;
+    (0..16).fold(0, |bits, at| bits | u32::from(lane(at) == tag) << at)
+}
+
+/// The word of lanes that has a slot's tag, and how far up.
+fn lane_of(slot: usize) -> (usize, u32) {
+    let lane = slot + LANES_BEFORE;
+    (lane / LANES, 16 * (lane % LANES) as u32)
+}
+
+/// `lanes` with another tag at `shift`.
+fn with_lane(lanes: u64, shift: u32, tag: u16) -> u64 {
     lanes & !(0xFFFF << shift) | u64::from(tag) << shift
 }
 
-/// Slots that may hold an identity, a bit each.
-#[derive(Clone, Copy)]
-struct Candidates(u64);
-
-impl Candidates {
-    fn new(tags: u64, control: u64, identity: Identity) -> Self {
-        let tag = identity.tag();
-        // Slots 4 and 5 are the upper lanes beside the control word; their bits go below those of
-        // the upper lanes of the others.
-        let beside = equal_lanes(control, tag) & !CONTROL_MASK;
-        Self(equal_lanes(tags, tag) | beside >> 1)
-    }
-}
-
-impl Iterator for Candidates {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let bit = self.0.trailing_zeros() as usize;
-        self.0 &= self.0 - 1;
-        Some(bit / 16 + 2 * (!bit & 1))
-    }
+/// Numbers of bits that are set, ascending.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (set != 0).then(|| set.trailing_zeros() as usize);
+        set &= set.wrapping_sub(1);
+        bit
+    })
 }
 
 impl Line {
@@ -112,8 +145,9 @@ impl Line {
         slots: usize,
         mut visit: impl FnMut(usize, Target),
     ) {
-        let (tags, control) = (self.tags.load(Acquire), self.control.load(Acquire));
-        for slot in Candidates::new(tags, control, identity) {
+        let [low, high] = self.lanes();
+        let equal = matching([low, high, 0, 0], identity.tag()) & TAGS;
+        for slot in bits(equal >> LANES_BEFORE) {
             let word = self.words[slot].load(Acquire);
             if slot < slots
                 && let Some(target) = identity.target_of(word)
@@ -123,15 +157,17 @@ impl Line {
         }
     }
 
+    #[inline]
+    fn lanes(&self) -> [u64; 2] {
+        [self.lanes[0].load(Acquire), self.lanes[1].load(Acquire)]
+    }
+
     /// The entry in a slot; under the bucket's latch.
     pub(super) fn entry(&self, slot: usize) -> Option<Entry> {
-        let (lanes, lane) = match slot < TAGGED {
-            true => (&self.tags, slot),
-            false => (&self.control, slot - 2),
-        };
+        let (lanes, shift) = lane_of(slot);
         let entry = Entry {
             word: self.words[slot].load(Relaxed),
-            tag: (lanes.load(Relaxed) >> (16 * lane)) as u16,
+            tag: (self.lanes[lanes].load(Relaxed) >> shift) as u16,
         };
         (entry.word != 0).then_some(entry)
     }
@@ -151,22 +187,58 @@ impl Line {
         self.words[LINK].store(next.expose_provenance() as u64, Release);
     }
 
-    /// Whether a line that is not a root is chained further.
+    /// Whether a line that is not a bucket's first is chained further.
     pub(super) fn is_chained(&self) -> bool {
-        self.control.load(Acquire) & CHAINED != 0
+        self.lanes[0].load(Acquire) & CHAINED != 0
     }
 
-    /// Says whether a line that is not a root is chained further.
+    /// Says whether a line that is not a bucket's first is chained further.
     pub(super) fn set_chained(&self, chained: bool) {
-        let control = self.control.load(Relaxed) & !CHAINED;
-        let control = control | if chained { CHAINED } else { 0 };
-        self.control.store(control, Release);
+        let lanes = self.lanes[0].load(Relaxed) & !CHAINED;
+        self.lanes[0].store(lanes | u64::from(chained), Release);
+    }
+
+    /// How many of its slots are for entries; of a line that is not a bucket's first.
+    pub(super) fn slots(&self) -> usize {
+        SLOTS - usize::from(self.is_chained())
+    }
+}
+
+impl Root {
+    /// A row of an identity, if the root has one. No more is known of it than that it was there.
+    #[inline(always)]
+    pub(super) fn glance(&self, identity: Identity) -> Option<RowId> {
+        let ([a, b], [c, d]) = (self.first.lanes(), self.second.lanes());
+        let link = (c & CHAINED) as u32 * ROOT_LINK;
+        let equal = matching([a, b, c, d], identity.tag()) & ROOT_TAGS & !link;
+        bits(equal).find_map(|bit| identity.row_of(self.word_at(bit).load(Acquire)))
+    }
+
+    /// The word of the slot whose tag is that lane of both lines: as many words from the front.
+    #[inline]
+    fn word_at(&self, lane: usize) -> &AtomicU64 {
+        // SAFETY: a root is its two lines, and a line is eight words, all of them atomics.
+        let words: &[AtomicU64; 16] = unsafe { &*ptr::from_ref(self).cast() };
+        // Of sixteen lanes; said so that it need not be asked.
+        &words[lane % 16]
+    }
+
+    /// Asks for both lines, which are changed soon.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        #[cfg(target_arch = "x86_64")]
+        for line in [&self.first, &self.second] {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a prefetch reads nothing as far as the program can tell, and any address may
+            // be given.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(line).cast()) };
+        }
     }
 
     /// Begins to read a bucket; `None` where it is not in a state to be read.
     pub(super) fn begin_reading(&self) -> Option<Reading<'_>> {
         // Acquire: pairs with the release of the latch after the last move.
-        let control = self.control.load(Acquire);
+        let control = self.first.lanes[0].load(Acquire);
         (control & (CHANGING | LIVE) == LIVE).then_some(Reading {
             root: self,
             control,
@@ -177,56 +249,38 @@ impl Line {
 /// A root being read, and its version.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
-    pub(super) root: &'a Line,
+    pub(super) root: &'a Root,
     control: u64,
 }
 
 impl Reading<'_> {
-    /// What the first entry of an identity in the root leads to, and whether there may be more.
-    pub(super) fn first(&self, identity: Identity) -> (Option<Target>, bool) {
-        let slots = if self.is_chained() { LINK } else { SLOTS };
-        // The tags beside the control word may be older than those of entries added since: then
-        // these came after the reading began.
-        let tags = self.root.tags.load(Acquire);
-        let mut candidates = Candidates::new(tags, self.control, identity);
-        let first = candidates.find_map(|slot| {
-            let word = self.root.words[slot].load(Acquire);
-            identity.target_of(word).filter(|_| slot < slots)
-        });
-        (first, candidates.0 != 0 || self.is_chained())
-    }
-
-    pub(super) fn is_chained(&self) -> bool {
-        self.control & CHAINED != 0
-    }
-
     /// Whether nothing was moved in the bucket since the reading began.
     pub(super) fn is_valid(&self) -> bool {
         // The loads before stay before the load below; pairs with the fence in `change`: who saw
         // anything stored after that sees CHANGING here, or a later version.
         fence(Acquire);
-        let now = self.root.control.load(Relaxed);
+        let now = self.root.first.lanes[0].load(Relaxed);
         (now ^ self.control) & CONTROL_MASK & !LATCHED == 0
     }
 }
 
 /// The right to change a bucket; released on drop.
 pub(super) struct Latch<'a> {
-    pub(super) root: &'a Line,
+    pub(super) root: &'a Root,
     /// The control word as it will be after the release, but for version and CHANGING.
     control: u64,
 }
 
 impl<'a> Latch<'a> {
     /// Waits for the latch of a bucket and takes it.
-    pub(super) fn take(root: &'a Line) -> Self {
+    pub(super) fn take(root: &'a Root) -> Self {
+        let control_of = &root.first.lanes[0];
         let mut backoff = Backoff::default();
         loop {
-            let control = root.control.load(Relaxed);
+            let control = control_of.load(Relaxed);
             // Acquire: pairs with the release by the last holder.
             if control & LATCHED == 0
-                && root
-                    .control
+                && control_of
                     .compare_exchange_weak(control, control | LATCHED, Acquire, Relaxed)
                     .is_ok()
             {
@@ -239,22 +293,24 @@ impl<'a> Latch<'a> {
     /// Readers wait from here to the release: entries move.
     pub(super) fn change(&mut self) {
         self.control |= CHANGING;
-        self.root.control.store(self.control | LATCHED, Relaxed);
+        self.control_of().store(self.control | LATCHED, Relaxed);
         // The stores of the change stay behind the store above; see `Reading::is_valid`.
         fence(Release);
     }
 
+    fn control_of(&self) -> &'a AtomicU64 {
+        &self.root.first.lanes[0]
+    }
+
     /// Fills a slot of a line of the bucket, or of one that is to become so.
     pub(super) fn put(&mut self, line: &Line, slot: usize, entry: Entry) {
-        if slot < TAGGED {
-            let tags = with_lane(line.tags.load(Relaxed), slot, entry.tag);
-            line.tags.store(tags, Release);
-        } else if ptr::eq(line, self.root) {
-            self.control = with_lane(self.control, slot - 2, entry.tag);
-            line.control.store(self.control | LATCHED, Release);
+        let (at, shift) = lane_of(slot);
+        let lanes = &line.lanes[at];
+        if ptr::eq(lanes, self.control_of()) {
+            self.control = with_lane(self.control, shift, entry.tag);
+            lanes.store(self.control | LATCHED, Release);
         } else {
-            let control = with_lane(line.control.load(Relaxed), slot - 2, entry.tag);
-            line.control.store(control, Release);
+            lanes.store(with_lane(lanes.load(Relaxed), shift, entry.tag), Release);
         }
         line.words[slot].store(entry.word, Release);
     }
@@ -265,30 +321,10 @@ impl<'a> Latch<'a> {
 
     /// Says whether the bucket is part of the index; within a change.
     pub(super) fn set_live(&mut self, live: bool) {
-        self.set(LIVE, live);
-    }
-
-    /// Whether a line of the bucket is chained further.
-    pub(super) fn is_chained(&self, line: &Line) -> bool {
-        match ptr::eq(line, self.root) {
-            true => self.control & CHAINED != 0,
-            false => line.is_chained(),
-        }
-    }
-
-    /// Says so; within a change.
-    pub(super) fn set_chained(&mut self, line: &Line, chained: bool) {
-        match ptr::eq(line, self.root) {
-            true => self.set(CHAINED, chained),
-            false => line.set_chained(chained),
-        }
-    }
-
-    fn set(&mut self, flag: u64, on: bool) {
         debug_assert!(self.control & CHANGING != 0, "readers wait");
-        match on {
-            true => self.control |= flag,
-            false => self.control &= !flag,
+        match live {
+            true => self.control |= LIVE,
+            false => self.control &= !LIVE,
         }
     }
 }
@@ -300,6 +336,27 @@ impl Drop for Latch<'_> {
             let next = (control & !CHANGING).wrapping_add(VERSION);
             control = control & !CONTROL_MASK | next & CONTROL_MASK;
         }
-        self.root.control.store(control, Release);
+        self.control_of().store(control, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lanes_are_found_at_once_as_one_by_one() {
+        let mut state = 1_u64;
+        let mut next = move || {
+            state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+            state >> 17
+        };
+        for _ in 0..10_000 {
+            // Few values, so that many are equal, among them some that differ in the highest bit.
+            let word = |n: u64| (n & 0x8003_8003_8003_8003) ^ ((n & 1) * 0x7FFF);
+            let lanes = [next(), next(), next(), next()].map(word);
+            let tag = word(next()) as u16;
+            assert_eq!(matching(lanes, tag), matching_one_by_one(lanes, tag));
+        }
     }
 }

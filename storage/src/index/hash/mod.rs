@@ -1,23 +1,24 @@
 //! The hash index: points only.
 //!
 //! Keys are not kept. An entry is an [`Identity`](identity), 39 bits of the key's hash, and the
-//! row, ten bytes in all; six of them and a control word fill a cache line.
+//! row, ten bytes in all; six of them and a control word fill a cache line, two lines a bucket.
 //!
 //! ```text
-//!  key --hash--> identity --low bits--> bucket: | 6 words | 6 tags | control |
-//!                                                      \ more than six: link
-//!                                                       `-> | 6 words | 6 tags | control |
+//!  key --hash--> identity --low bits--> bucket: | control | 6 tags | 6 words |
+//!                                               | chained | 6 tags | 6 words |
+//!                                                  more than twelve: link \
+//!                      | chained | 6 tags | 6 words | <-------------------'
 //! ```
 //!
-//! 1. A look-up hashes, loads one line (a seventh of them two), and compares identities. It takes
-//!    no lock and writes nothing but its epoch; if something moved under it, it looks again
-//!    ([`line`]).
+//! 1. A look-up hashes, loads two lines at a time (one in ten a third after them), and compares
+//!    identities. It takes no lock and writes nothing but its epoch; if it finds nothing and
+//!    something moved under it, it looks again ([`line`]).
 //! 2. The number of buckets is any number, and grows and shrinks by one ([`directory`], [`resize`]).
 //!    Which bucket an entry goes to is in its identity: keys are not needed.
 //! 3. An identity of many rows is kept in an ordered index ([`heavy`]).
 //!
-//! With five entries a bucket on average, 83 % of its slots, a fourth of the buckets have a second
-//! line: 16 bytes an entry.
+//! With nine entries a bucket on average, three quarters of its slots, a tenth of the entries are in
+//! chained lines: 16 bytes an entry.
 //!
 //! What follows from not keeping keys
 //! - A look-up may name rows that have another key: once in 2^39 times the number of entries, and
@@ -62,7 +63,6 @@ use hashbrown::DefaultHashBuilder;
 use heavy::{Heavy, LIGHT_ROWS_MAX};
 use identity::{Entry, Identity};
 use line::Latch;
-use read::Glance;
 use resize::Scratch;
 use std::fmt;
 use std::sync::Arc;
@@ -115,6 +115,7 @@ impl HashIndex {
         self.directory.set_buckets(BUCKETS_MIN);
     }
 
+    #[inline(always)]
     fn identity(&self, key: &[u8]) -> Identity {
         let identity = Identity::of(&self.hasher, key);
         #[cfg(test)]
@@ -206,6 +207,7 @@ impl HashIndex {
         loop {
             let number = bucket_of(identity, self.directory.buckets());
             if let Some(root) = self.directory.bucket(number, guard) {
+                root.prefetch();
                 let latch = Latch::take(root);
                 // It may have been split or merged before; it cannot be now.
                 if latch.is_live() && bucket_of(identity, self.directory.buckets()) == number {
@@ -216,6 +218,7 @@ impl HashIndex {
         }
     }
 
+    #[inline(always)]
     pub(super) fn find_map<T>(
         &self,
         key: &[u8],
@@ -223,29 +226,28 @@ impl HashIndex {
     ) -> Option<T> {
         // No longer pinned where it is visited: what is called may take its time.
         let identity = self.identity(key);
-        let first = match self.glance(identity) {
-            Glance::Nothing => return None,
-            Glance::Only(row) => return visit(row),
-            Glance::Unknown => None,
-            Glance::First(row) => match visit(row) {
-                None => Some(row),
-                found => return found,
-            },
-        };
-        let mut rest = self.read(identity);
-        let mut rest = rest.sorted().iter().filter(|row| Some(**row) != first);
-        rest.find_map(|row| visit(*row))
+        let row = self.glance(identity);
+        match row.and_then(&mut visit) {
+            None => self.find_other(identity, row, visit),
+            found => found,
+        }
+    }
+
+    /// [`Self::find_map`] without what was visited before.
+    #[cold]
+    fn find_other<T>(
+        &self,
+        identity: Identity,
+        visited: Option<RowId>,
+        mut visit: impl FnMut(RowId) -> Option<T>,
+    ) -> Option<T> {
+        let mut rows = self.read(identity);
+        let mut others = rows.sorted().iter().filter(|row| Some(**row) != visited);
+        others.find_map(|row| visit(*row))
     }
 
     pub(super) fn get(&self, key: &[u8], out: &mut Vec<RowId>) {
-        let identity = self.identity(key);
-        match self.glance(identity) {
-            Glance::Nothing => {}
-            Glance::Only(row) => out.push(row),
-            Glance::First(_) | Glance::Unknown => {
-                out.extend_from_slice(self.read(identity).sorted());
-            }
-        }
+        out.extend_from_slice(self.read(self.identity(key)).sorted());
     }
 
     pub(super) fn len(&self) -> usize {

@@ -78,7 +78,7 @@ fn entries_are_found_while_buckets_split_and_merge() {
 
 #[test]
 fn entries_are_found_while_they_move_along_chains() {
-    check(SCHEDULES, || growing_and_shrinking(2, 1));
+    check(SCHEDULES / 2, || growing_and_shrinking(2, 2));
 }
 
 /// Five rows a key, and few identities: they become heavy, and light again.

@@ -3,7 +3,7 @@
 use super::HashIndex;
 use super::directory::bucket_of;
 use super::identity::{Identity, Target};
-use super::line::{LINK, Line, SLOTS};
+use super::line::{LINK, SLOTS};
 use crate::ids::RowId;
 use crate::index::epoch::{Guard, pin};
 use crate::sync::{Backoff, Fault, is_left_out};
@@ -74,38 +74,14 @@ impl Matches {
     }
 }
 
-/// What one look at the first line of a bucket gave.
-pub(super) enum Glance {
-    /// There are no rows.
-    Nothing,
-    /// There is this row.
-    Only(RowId),
-    /// There is this row, and there may be others.
-    First(RowId),
-    /// There may be rows.
-    Unknown,
-}
-
 impl HashIndex {
-    /// Looks at the first line of an identity's bucket: mostly that is all.
-    pub(super) fn glance(&self, identity: Identity) -> Glance {
+    /// A row of an identity, if one look at its bucket finds one: mostly all that is wanted. No
+    /// more is known of it than that it was there, and of none, nothing.
+    #[inline(always)]
+    pub(super) fn glance(&self, identity: Identity) -> Option<RowId> {
         let guard = pin();
-        let buckets = self.directory.buckets();
-        let number = bucket_of(identity, buckets);
-        let root = self.directory.bucket(number, &guard);
-        let Some(reading) = root.and_then(Line::begin_reading) else {
-            return Glance::Unknown;
-        };
-        let (first, mut has_more) = reading.first(identity);
-        // It is the right bucket if the number did not change; see `try_read`.
-        let is_right = self.directory.buckets() == buckets || is_left_out(Fault::BucketNotChecked);
-        has_more |= !is_right || !reading.is_valid();
-        match (first, has_more) {
-            (Some(Target::Row(row)), true) => Glance::First(row),
-            (Some(Target::Row(row)), false) => Glance::Only(row),
-            (None, false) => Glance::Nothing,
-            _ => Glance::Unknown,
-        }
+        let number = bucket_of(identity, self.directory.buckets());
+        self.directory.bucket(number, &guard)?.glance(identity)
     }
 
     /// Finds the rows of an identity.
@@ -136,9 +112,15 @@ impl HashIndex {
             Target::Row(row) => found.push(row),
             Target::Heavy => is_heavy = true,
         };
-        let (mut line, mut is_chained) = (reading.root, reading.is_chained());
-        while is_chained {
-            line.for_each(identity, LINK, &mut visit);
+        reading.root.first.for_each(identity, SLOTS, &mut visit);
+        let mut line = &reading.root.second;
+        loop {
+            let is_chained = line.is_chained();
+            let slots = if is_chained { LINK } else { SLOTS };
+            line.for_each(identity, slots, &mut visit);
+            if !is_chained {
+                break;
+            }
             let next = line.link();
             if !reading.is_valid() {
                 return None;
@@ -147,9 +129,7 @@ impl HashIndex {
             // when it was loaded; that line goes back to the pool only through the epoch, after
             // the guard was taken.
             line = unsafe { &*next };
-            is_chained = line.is_chained();
         }
-        line.for_each(identity, SLOTS, &mut visit);
         if is_heavy {
             self.heavy.copy_to(identity, found.all());
         }

@@ -10,7 +10,7 @@
 //!   bucket n       | latched |  entries with bit l go there; number = n + 1; released
 //! ```
 //!
-//! Growth that finds no memory is left for later: chains grow longer. Shrinking may need two lines
+//! Growth that finds no memory is left for later: chains grow longer. Shrinking may need lines
 //! for the chain that two buckets make together; it takes them from the emergency reserve.
 
 use super::HashIndex;
@@ -23,9 +23,9 @@ use crate::index::epoch::{Guard, pin};
 use std::ptr::NonNull;
 
 /// With more entries a bucket than this on average, a bucket is split.
-const FILL_MAX: usize = 5;
+const FILL_MAX: usize = 9;
 /// With fewer than this, two are merged.
-const FILL_MIN: usize = 4;
+const FILL_MIN: usize = 7;
 /// Buckets that one caller splits or merges at most.
 const STEPS_MAX: usize = 8;
 
@@ -119,7 +119,7 @@ impl HashIndex {
         Ok(())
     }
 
-    /// Lines for the chain that two buckets make together: the root that goes is one line less.
+    /// Lines for the chain that two buckets make together: the root that goes is two lines less.
     fn lines_to_merge<'g>(&self, wanted: usize, _guard: &'g Guard) -> Result<Vec<&'g Line>> {
         let mut lines = Vec::new();
         while lines.len() < wanted {
