@@ -1,5 +1,6 @@
 //! A scan in progress, and what it returned last.
 
+use super::key::Key;
 use crate::ids::RowId;
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -8,7 +9,7 @@ use std::ops::Bound;
 /// below `rows`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Cut {
-    pub(super) key: Vec<u8>,
+    pub(super) key: Key,
     /// Beyond any row's number: after all of them.
     pub(super) rows: u128,
 }
@@ -17,7 +18,7 @@ impl Cut {
     /// Before all entries of a key.
     pub(super) fn below(key: &[u8]) -> Self {
         Self {
-            key: key.to_vec(),
+            key: Key::from_slice(key),
             rows: 0,
         }
     }
@@ -25,7 +26,7 @@ impl Cut {
     /// After all entries of a key.
     pub(super) fn above(key: &[u8]) -> Self {
         Self {
-            key: key.to_vec(),
+            key: Key::from_slice(key),
             rows: u128::from(u64::MAX) + 1,
         }
     }
@@ -114,10 +115,24 @@ pub(super) const COPIED: usize = 32;
 /// Entries that a scan returned. Keeping one for a whole scan saves allocations.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
-    /// Keys, one after the other.
+    /// Keys, one after the other, and room for more.
     keys: Vec<u8>,
+    /// Bytes that the keys take.
+    used: usize,
     /// Where in `keys` the key ends, and the row.
     entries: Vec<(usize, RowId)>,
+}
+
+/// A key in three parts, which are only put together where it is to stay.
+pub(super) struct Parts<'a> {
+    /// Begins with the first part, and has [`COPIED`] bytes at least.
+    pub(super) start: &'a [u8],
+    /// How long the first part is.
+    pub(super) start_len: usize,
+    pub(super) middle: [u8; 8],
+    pub(super) end: &'a [u8],
+    /// The key is the first so many bytes of all parts.
+    pub(super) len: usize,
 }
 
 impl Entries {
@@ -159,29 +174,33 @@ impl Entries {
     /// Forgets all but the first `len` entries.
     pub(super) fn truncate(&mut self, len: usize) {
         self.entries.truncate(len);
-        self.keys
-            .truncate(self.entries.last().map_or(0, |entry| entry.0));
+        self.used = self.entries.last().map_or(0, |entry| entry.0);
     }
 
-    /// Makes room for so many entries of that key length.
-    #[inline]
-    pub(super) fn reserve(&mut self, entries: usize, key_len: usize) {
-        self.keys.reserve(entries * key_len + COPIED);
-        self.entries.reserve(entries);
+    /// Adds an entry. What is written is not read again: the parts that change from key to key go
+    /// where the key stays at once, over what was copied of the part that does not.
+    #[inline(always)]
+    pub(super) fn push(&mut self, key: &Parts<'_>, row: RowId) {
+        let at = key.start_len;
+        let wanted = self.used + at.max(COPIED) + key.middle.len() + key.end.len();
+        if self.keys.len() < wanted {
+            self.lengthen(wanted);
+        }
+        let to = &mut self.keys[self.used..];
+        match (to.first_chunk_mut(), key.start.first_chunk::<COPIED>()) {
+            (Some(to), Some(start)) if at <= COPIED => *to = *start,
+            _ => to[..at].copy_from_slice(&key.start[..at]),
+        }
+        to[at..at + key.middle.len()].copy_from_slice(&key.middle);
+        if !key.end.is_empty() {
+            to[at + key.middle.len()..][..key.end.len()].copy_from_slice(key.end);
+        }
+        self.used += key.len;
+        self.entries.push((self.used, row));
     }
 
-    /// Adds an entry whose key is the first `len` bytes, at most all.
-    #[inline]
-    pub(super) fn push_short(&mut self, key: &[u8; COPIED], len: usize, row: RowId) {
-        let end = self.keys.len() + len;
-        self.keys.extend_from_slice(key);
-        self.keys.truncate(end);
-        self.entries.push((end, row));
-    }
-
-    /// Adds an entry.
-    pub(super) fn push(&mut self, key: &[u8], row: RowId) {
-        self.keys.extend_from_slice(key);
-        self.entries.push((self.keys.len(), row));
+    #[cold]
+    fn lengthen(&mut self, wanted: usize) {
+        self.keys.resize(wanted.max(2 * self.keys.len()), 0);
     }
 }

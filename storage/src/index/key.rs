@@ -312,8 +312,7 @@ fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
 fn encode_escaped(out: &mut impl KeyBuffer, bytes: &[u8]) {
     out.put_word(NOT_NULL, []);
     let mut rest = bytes;
-    // `contains` looks at a word at a time, and zeros are rare.
-    while rest.contains(&0)
+    while has_zero(rest)
         && let Some(zero) = rest.iter().position(|&byte| byte == 0)
     {
         out.put(&rest[..=zero]);
@@ -321,7 +320,25 @@ fn encode_escaped(out: &mut impl KeyBuffer, bytes: &[u8]) {
         rest = &rest[zero + 1..];
     }
     out.put(rest);
-    out.put(&[0, 0]);
+    out.put_word(0, [0]);
+}
+
+/// Whether a byte is zero; in steps that only the length decides on, because zeros are rare and
+/// where the bytes lie is hard to foresee.
+fn has_zero(bytes: &[u8]) -> bool {
+    const LOW: u64 = u64::from_ne_bytes([1; 8]);
+    // The highest bit of each zero byte, and perhaps of others above one.
+    let zeros = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        word.wrapping_sub(LOW) & !word & (LOW << 7)
+    };
+    let (words, rest) = bytes.as_chunks();
+    let found = words.iter().fold(0, |found, word| found | zeros(word));
+    let found = match bytes.last_chunk() {
+        Some(last) => found | zeros(last),
+        None => found | u64::from(rest.contains(&0)),
+    };
+    found != 0
 }
 
 /// An interval's compared length needs 73 bits and a sign: months count 30 days of 86.4e9

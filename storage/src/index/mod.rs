@@ -91,9 +91,9 @@ impl Index {
         }
     }
 
-    /// Puts the entries of a sorted batch into the index, which is built over them by all cores if
-    /// it is ordered and empty. On error, entries may be left in an index that was not empty or is
-    /// a hash index; the caller drops it.
+    /// Puts the entries of a sorted batch into the index, which is empty and which nobody else
+    /// changes; an ordered one is built by all cores. On error, entries may be left in a hash
+    /// index; the caller drops it.
     pub fn fill(&self, batch: Batch) -> Result<()> {
         match self {
             Self::Ordered(index) => index.fill_from(&batch),

@@ -9,7 +9,7 @@
 
 use super::*;
 use crate::pool::Ledger;
-use crate::sync::check;
+use crate::sync::{Fault, check, with_fault};
 use shuttle::thread;
 use std::ops::Bound;
 
@@ -69,4 +69,10 @@ fn model() {
 #[test]
 fn entries_are_found_while_nodes_are_replaced() {
     check(SCHEDULES, model);
+}
+
+#[test]
+#[should_panic = "missed"]
+fn the_model_notices_that_versions_are_not_checked() {
+    with_fault(Fault::NodeNotChecked, || check(10 * SCHEDULES, model));
 }

@@ -48,6 +48,8 @@ pub enum Fault {
     ClockBeforeState,
     /// A look-up in a hash index does not ask whether its bucket is still the right one.
     BucketNotChecked,
+    /// A reader of an ordered index does not ask whether a node changed while it looked.
+    NodeNotChecked,
 }
 
 /// Whether a model leaves that step out; never outside models.

@@ -21,6 +21,7 @@
 //!   again while the bucket lives: who loads a tail (acquire) may read them without a check.
 
 use super::node::{Header, Node, prefix_bytes};
+use super::rest::Rest;
 use super::word::{Kind, Word};
 use crate::error::Result;
 use crate::ids::RowId;
@@ -29,6 +30,7 @@ use crate::pool::rounded_bytes;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 use std::ptr::NonNull;
 
 const HEADER: usize = size_of::<Header>();
@@ -110,44 +112,45 @@ impl std::ops::Deref for Bucket {
     }
 }
 
-/// The first bytes of a rest.
-#[inline]
-pub(super) fn head_of(rest: &[u8]) -> u64 {
-    match rest.first_chunk() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            // Byte by byte: the key was written just now, and a load across two of those stores
-            // would wait for the first to reach the cache, and so for all before it.
-            let head = rest
-                .iter()
-                .fold(0, |head, byte| head << 8 | u64::from(*byte));
-            head.checked_shl(64 - 8 * rest.len() as u32).unwrap_or(0)
-        }
-    }
-}
-
 /// How many of ascending words are below one. Up to [`WORDS_FEW`] words take the same steps
 /// whatever they are, without a branch that depends on them: the processor goes on with what comes
 /// after while the words are on their way.
-#[inline]
+#[inline(always)]
 fn count_below(words: &[AtomicU64], goal: u64) -> usize {
     let len = words.len();
     if len == 0 {
         return 0;
     }
-    let mut step = match len <= WORDS_FEW {
-        true => WORDS_FEW.div_ceil(2),
-        false => 1 << len.ilog2(),
-    };
+    if len > WORDS_FEW {
+        return count_below_many(words, goal);
+    }
     let mut below = 0;
+    let mut step = WORDS_FEW.div_ceil(2);
     while step > 0 {
-        let next = below + step;
-        let word = words[next.min(len) - 1].load(Relaxed);
-        let is_below = (next <= len) & (word < goal);
-        below += step & 0_usize.wrapping_sub(usize::from(is_below));
+        below = step_up(words, goal, below, step);
         step /= 2;
     }
     below
+}
+
+/// As [`count_below`], in steps that only the number of words decides on.
+fn count_below_many(words: &[AtomicU64], goal: u64) -> usize {
+    let mut below = 0;
+    let mut step = 1 << words.len().ilog2();
+    while step > 0 {
+        below = step_up(words, goal, below, step);
+        step /= 2;
+    }
+    below
+}
+
+/// `below + step`, if so many words are below the goal, else `below`.
+#[inline(always)]
+fn step_up(words: &[AtomicU64], goal: u64, below: usize, step: usize) -> usize {
+    let next = below + step;
+    let word = words[next.min(words.len()) - 1].load(Relaxed);
+    let is_below = (next <= words.len()) & (word < goal);
+    select_unpredictable(is_below, next, below)
 }
 
 impl Bucket {
@@ -280,7 +283,7 @@ impl Bucket {
                 _ => len,
             };
         }
-        let head = head_of(goal.rest);
+        let head = goal.rest.head();
         let heads = &self.heads()[..len];
         let low = count_below(heads, head);
         let equal = &heads[low..];
@@ -328,11 +331,11 @@ impl Bucket {
         match self.form() {
             Form::Rows => rest.is_empty(),
             Form::Words(len) => {
-                usize::from(len) == rest.len() && self.heads()[at].load(Relaxed) == head_of(rest)
+                usize::from(len) == rest.len() && self.heads()[at].load(Relaxed) == rest.head()
             }
             Form::Tails => {
                 let (len, tail) = self.tail(at);
-                self.heads()[at].load(Relaxed) == head_of(rest)
+                self.heads()[at].load(Relaxed) == rest.head()
                     && len == rest.len()
                     && tail
                         .iter()
@@ -342,19 +345,18 @@ impl Bucket {
         }
     }
 
-    /// The rows of a key, of which `depth` bytes led here.
-    #[inline]
-    pub(super) fn find(self, key: &[u8], depth: usize) -> Found {
-        if !self.leads(key, depth) {
+    /// The rows of a key with this rest.
+    #[inline(always)]
+    pub(super) fn find(self, rest: impl Rest) -> Found {
+        if !self.leads(rest) {
             return Found::Nothing;
         }
-        let depth = depth + self.prefix_len();
+        let rest = rest.skip(self.prefix_len());
         match self.form() {
-            Form::Words(bytes) if depth + usize::from(bytes) == key.len() => {
-                let room = self.room();
-                let (heads, rows) = self.words(room);
-                let len = self.count().min(room);
-                let head = head_of(&key[depth..]);
+            Form::Words(bytes) if usize::from(bytes) == rest.len() => {
+                let (heads, rows) = self.words();
+                let len = self.count().min(heads.len());
+                let head = rest.head();
                 let at = count_below(&heads[..len], head);
                 let is = |at: usize| at < len && heads[at].load(Relaxed) == head;
                 match (is(at), is(at + 1)) {
@@ -364,7 +366,7 @@ impl Bucket {
                 }
             }
             Form::Words(_) => Found::Nothing,
-            _ => self.find_rest(&key[depth..]),
+            _ => rest.with_bytes(|rest| self.find_rest(rest)),
         }
     }
 
@@ -373,7 +375,7 @@ impl Bucket {
         let at = match self.form() {
             // Where no other key has the same head, the search ends there.
             Form::Tails => {
-                let head = head_of(rest);
+                let head = rest.head();
                 let heads = &self.heads()[..len];
                 let at = count_below(heads, head);
                 match heads.get(at + 1).map(|next| next.load(Relaxed)) == Some(head) {
@@ -392,8 +394,9 @@ impl Bucket {
     }
 
     /// Heads and rows of a bucket of words.
-    #[inline]
-    fn words<'g>(self, room: usize) -> (&'g [AtomicU64], &'g [AtomicU64]) {
+    #[inline(always)]
+    fn words<'g>(self) -> (&'g [AtomicU64], &'g [AtomicU64]) {
+        let room = (self.bytes() - HEADER - prefix_bytes(self.prefix_len())) / (2 * WORD);
         let words: &[AtomicU64] = self.array(HEADER, 2 * room);
         words.split_at(room)
     }
@@ -455,7 +458,7 @@ impl Bucket {
         if form != Form::Rows {
             let heads = self.heads();
             shift_up(heads, at, count);
-            heads[at].store(head_of(rest), Relaxed);
+            heads[at].store(rest.head(), Relaxed);
         }
         if let Some(tail) = tail {
             let tails = self.tails();

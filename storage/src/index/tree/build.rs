@@ -17,12 +17,14 @@ use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
 use std::ops::Range;
 
+/// In models buckets are small, so that there are inner nodes.
+pub(super) const MODELLED: bool = cfg!(feature = "shuttle");
 /// Entries of a bucket before it is split.
-const ENTRIES_MAX: usize = 256;
+const ENTRIES_MAX: usize = if MODELLED { 8 } else { 256 };
 /// .. where branching leaves nothing but rows.
-const LAST_BYTE_MAX: usize = 128;
+const LAST_BYTE_MAX: usize = if MODELLED { 8 } else { 128 };
 /// .. where there is nothing but rows, of one key.
-const ROWS_MAX: usize = 512;
+const ROWS_MAX: usize = if MODELLED { 8 } else { 512 };
 /// Bytes of a bucket with several entries.
 pub(super) const BUCKET_BYTES_MAX: usize = 16 << 10;
 /// Entries that are worth another thread.

@@ -19,7 +19,7 @@
 
 use super::OrderedIndex;
 use super::bucket::{Bucket, Fit, Form};
-use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, free};
+use super::build::{BUCKET_BYTES_MAX, Item, MODELLED, build, common, entries_max, free};
 use super::gather::Gathered;
 use super::node::Inner;
 use super::version::{Again, Held, Version};
@@ -29,7 +29,7 @@ use crate::index::epoch::Guard;
 
 /// Entries that are gathered into one bucket when they are all that a node has below it. Less than
 /// what a bucket is split at, so that one is not split and gathered in turn.
-const GATHER_MAX: usize = 48;
+const GATHER_MAX: usize = if MODELLED { 3 } else { 48 };
 /// Entries in a bucket that is smaller than all its slots from here on.
 const ROOM_MIN: usize = 4;
 

@@ -44,6 +44,7 @@ mod build;
 mod change;
 mod gather;
 mod node;
+mod rest;
 mod scan;
 mod version;
 mod word;
@@ -62,6 +63,7 @@ use crate::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use bucket::Found;
 use build::Item;
 use change::{Insertion, Removal, Stop};
+use rest::{Rest, Short};
 use scan::Rows;
 use std::ptr;
 use std::sync::Arc;
@@ -187,6 +189,14 @@ impl OrderedIndex {
     #[inline]
     fn find(&self, key: &[u8]) -> Found {
         let _guard = epoch::pin();
+        match Short::new(key) {
+            Some(key) => self.find_rest(key),
+            None => self.find_rest(key),
+        }
+    }
+
+    #[inline(always)]
+    fn find_rest(&self, key: impl Rest) -> Found {
         loop {
             if let Ok(found) = self.try_find(key) {
                 return found;
@@ -195,30 +205,30 @@ impl OrderedIndex {
     }
 
     /// Looks for a key under a guard.
-    #[inline]
-    fn try_find(&self, key: &[u8]) -> Result<Found, Again> {
-        // The root's slot is a single word: it stands for the moment it was read.
+    ///
+    /// A word is read from a slot that was the key's place when the look-up came to it. If its node
+    /// went out of the tree since, it stands as it was then: so the word was in the tree at that
+    /// moment, within this call. That is why a slot that is read alone asks for no version.
+    #[inline(always)]
+    fn try_find<R: Rest>(&self, key: R) -> Result<Found, Again> {
         let mut word = Word::load(&self.root);
-        let mut depth = 0;
+        let mut rest = key;
         loop {
             // Dense keys go through nothing else, from here to the row.
             while let Some(inner) = word.as_plain_256() {
-                // A slot is a single word: the node only has to be in use after the look.
-                let next = key.get(depth).map(|byte| inner.word_256(*byte));
-                inner.header().version.check_in_use()?;
-                match next {
-                    Some(next) => word = next,
-                    None => return Ok(found_beside(key, inner, depth)),
-                }
-                depth += 1;
+                let Some(byte) = rest.first() else {
+                    return Ok(found_beside(rest, inner));
+                };
+                word = inner.word_256(byte);
+                rest = rest.skip(1);
             }
             let inner = match word.child() {
-                Child::Row(row) if depth == key.len() => return Ok(Found::Row(row)),
+                Child::Row(row) if rest.len() == 0 => return Ok(Found::Row(row)),
                 Child::Nothing | Child::Row(_) => return Ok(Found::Nothing),
                 Child::Bucket(bucket) => {
                     word.prefetch();
                     let seen = bucket.header().version.read()?;
-                    let found = bucket.find(key, depth);
+                    let found = bucket.find(rest);
                     bucket.header().version.check(seen)?;
                     return Ok(found);
                 }
@@ -226,13 +236,15 @@ impl OrderedIndex {
             };
             let version = &inner.header().version;
             let seen = version.read()?;
-            let branch = depth + inner.prefix_len();
-            let Some(byte) = key.get(branch).filter(|_| inner.leads(key, depth)) else {
-                return Ok(found_beside(key, inner, depth));
-            };
-            word = inner.find(*byte).map_or(Word::NOTHING, Word::load);
+            let prefix = inner.prefix_len();
+            if rest.len() <= prefix || !inner.leads(rest) {
+                return Ok(found_beside(rest, inner));
+            }
+            let below = rest.skip(prefix);
+            let byte = below.first().expect("it is longer than the prefix");
+            word = inner.find(byte).map_or(Word::NOTHING, Word::load);
             version.check(seen)?;
-            depth = branch + 1;
+            rest = below.skip(1);
         }
     }
 
@@ -268,9 +280,9 @@ impl OrderedIndex {
         self.fill(&items, threads())
     }
 
-    /// Puts sorted entries without duplicates into the tree, built by several threads if it is
-    /// empty. Fails before anything is built where the ledger could not grant it, and leaves the
-    /// tree as it was.
+    /// Puts sorted entries without duplicates into the tree, which is empty and which nobody else
+    /// changes, built by several threads. Fails before anything is built where the ledger could
+    /// not grant it.
     fn fill(&self, items: &[Item<'_>], threads: usize) -> Result<()> {
         if items.is_empty() {
             return Ok(());
@@ -278,37 +290,23 @@ impl OrderedIndex {
         let ledger = self.memory.pool().ledger();
         drop(ledger.reserve(Owner::Index, build::estimate(items))?);
         let word = build::build_parallel(&self.memory, items, threads)?;
-        let guard = epoch::pin();
-        if self.plant(word).is_err() {
-            // SAFETY: the tree was just built, and no slot leads to it.
-            unsafe { build::free(&self.memory, word) };
-            let insert = |item: &Item<'_>| self.insert(item.key, RowId(item.row));
-            return items.iter().try_for_each(insert);
-        }
-        self.count(&guard, items.len() as i64);
-        Ok(())
-    }
-
-    /// Makes a whole tree the content of an empty one.
-    fn plant(&self, word: Word) -> Result<(), Again> {
-        let seen = self.version.read()?;
-        let _held = self.version.lock(seen)?;
-        if !Word::load(&self.root).is_nothing() {
-            return Err(Again);
-        }
+        let is_empty = Word::load(&self.root).is_nothing();
+        assert!(is_empty, "only an empty index is filled at once");
         word.store(&self.root);
+        self.count(&epoch::pin(), items.len() as i64);
         Ok(())
     }
 }
 
-/// What there is of a key that ends before a node branches, or goes on differently.
+/// What there is of a key of which this is left, and which ends before a node branches, or goes on
+/// differently.
 #[cold]
-fn found_beside(key: &[u8], inner: node::Inner, depth: usize) -> Found {
+fn found_beside(rest: impl Rest, inner: node::Inner) -> Found {
     let prefix = inner.prefix();
     // All entries below begin with the whole key, or none: they are its rows, or else the key is
     // the beginning of a key only.
-    let ends = depth + prefix.len() + 1 - usize::from(inner.row_bytes());
-    match ends == key.len() && prefix.starts_with(&key[depth..]) {
+    let is_end = rest.len() + usize::from(inner.row_bytes()) == prefix.len() + 1;
+    match is_end && rest.with_bytes(|rest| prefix.starts_with(rest)) {
         true => Found::Rows,
         false => Found::Nothing,
     }

@@ -19,6 +19,7 @@
 //!   are atomics. The rest is written before the node is put in the tree and constant from then on.
 //! - Key bytes of Node4 and Node16 ascend; `count` of them count, each with its slot.
 
+use super::rest::Rest;
 use super::version::Version;
 use super::word::{Kind, Slot, Word};
 use crate::error::Result;
@@ -137,21 +138,18 @@ impl Node {
         self.array(self.bytes() - len, len)
     }
 
-    /// Whether a key goes on with the prefix at that depth.
-    #[inline]
-    pub(super) fn leads(self, key: &[u8], depth: usize) -> bool {
+    /// Whether the rest of a key goes on with the prefix.
+    #[inline(always)]
+    pub(super) fn leads(self, rest: impl Rest) -> bool {
         let header = self.header();
         let len = usize::from(header.prefix_len);
         if len == 0 {
             return true;
         }
-        let rest = key.get(depth..).unwrap_or_default();
         if len <= PREFIX_INLINE && len <= rest.len() {
-            // Byte by byte: the key was written just now, and a load across two of those stores
-            // would wait for the first to reach the cache, and so for all before it.
-            return header.prefix[..len].iter().zip(rest).all(|(a, b)| a == b);
+            return rest.begins_with(header.prefix, len);
         }
-        rest.starts_with(self.prefix())
+        rest.with_bytes(|rest| rest.starts_with(self.prefix()))
     }
 
     /// `count` values at an offset: atomics, or what is not written any more.
@@ -340,15 +338,21 @@ impl Inner {
         self.array(HEADER, 256)
     }
 
+    /// The slots of a Node256.
+    #[inline(always)]
+    pub(super) fn slots_256<'g>(self) -> &'g [Slot; 256] {
+        let slots = self.array(HEADER, 256);
+        slots.first_chunk().expect("so many were asked for")
+    }
+
     /// The child of a byte, or nothing, as one word of a Node256.
-    #[inline]
+    #[inline(always)]
     pub(super) fn word_256(self, byte: u8) -> Word {
-        let slots: &[Slot] = self.array(HEADER, 256);
-        Word::load(&slots[usize::from(byte)])
+        Word::load(&self.slots_256()[usize::from(byte)])
     }
 
     /// The slot of a byte, if it has a child.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<'g>(self, byte: u8) -> Option<&'g Slot> {
         let at = match self.kind {
             Kind::Node4 => position(self.key_words()[0].load(Relaxed), byte),

@@ -15,17 +15,20 @@
 //! ```
 
 use super::OrderedIndex;
-use super::bucket::{Bucket, Form, Goal, HEAD_BYTES};
+use super::bucket::{Bucket, Form, Goal};
 use super::build::common;
 use super::node::Inner;
 use super::version::Again;
 use super::word::{Child, Word};
 use crate::ids::RowId;
-use crate::index::cursor::{COPIED, Cut, Entries};
+use crate::index::cursor::{COPIED, Cut, Entries, Parts};
 use crate::index::epoch;
 use crate::sync::atomic::Ordering::Relaxed;
+use smallvec::SmallVec;
 use std::ops::Range;
 
+/// Inner nodes on a walk's way that need no heap.
+const FRAMES: usize = 4;
 /// Children that a walk is ahead of itself in asking for memory.
 const PREFETCH_AHEAD: u8 = 2;
 
@@ -35,10 +38,8 @@ pub(super) trait Sink {
     fn len(&self) -> usize;
     /// Takes back all but the first `len`.
     fn truncate(&mut self, len: usize);
-    /// Announces so many entries of that key length.
-    fn reserve(&mut self, entries: usize, key_len: usize);
-    /// Takes an entry whose key is the first `len` bytes of the path.
-    fn push(&mut self, path: &Path, len: usize, row: RowId);
+    /// Takes an entry.
+    fn push(&mut self, key: &Parts<'_>, row: RowId);
     /// The last one.
     fn last(&self) -> Option<(&[u8], RowId)>;
 }
@@ -52,16 +53,9 @@ impl Sink for Entries {
         self.truncate(len);
     }
 
-    fn reserve(&mut self, entries: usize, key_len: usize) {
-        self.reserve(entries, key_len);
-    }
-
-    #[inline]
-    fn push(&mut self, path: &Path, len: usize, row: RowId) {
-        match path.bytes.first_chunk() {
-            Some(first) if len <= COPIED => self.push_short(first, len, row),
-            _ => self.push(&path.bytes[..len], row),
-        }
+    #[inline(always)]
+    fn push(&mut self, key: &Parts<'_>, row: RowId) {
+        self.push(key, row);
     }
 
     fn last(&self) -> Option<(&[u8], RowId)> {
@@ -92,11 +86,8 @@ impl Sink for Rows<'_> {
         self.out.truncate(self.had + len);
     }
 
-    fn reserve(&mut self, entries: usize, _key_len: usize) {
-        self.out.reserve(entries);
-    }
-
-    fn push(&mut self, _path: &Path, _len: usize, row: RowId) {
+    #[inline(always)]
+    fn push(&mut self, _key: &Parts<'_>, row: RowId) {
         self.out.push(row);
     }
 
@@ -107,15 +98,15 @@ impl Sink for Rows<'_> {
 }
 
 /// The bytes that lead to where a walk is, always with [`COPIED`] bytes more behind them.
-pub(super) struct Path {
-    bytes: Vec<u8>,
+struct Path {
+    bytes: SmallVec<[u8; 2 * COPIED]>,
     used: usize,
 }
 
 impl Path {
     fn new() -> Self {
         Self {
-            bytes: vec![0; 2 * COPIED],
+            bytes: SmallVec::from_buf([0; 2 * COPIED]),
             used: 0,
         }
     }
@@ -133,11 +124,16 @@ impl Path {
         self.used = end;
     }
 
-    /// Writes a head behind the path, without making the path longer.
-    #[inline]
-    fn put_head(&mut self, head: u64) {
-        let room = &mut self.bytes[self.used..self.used + HEAD_BYTES];
-        room.copy_from_slice(&head.to_be_bytes());
+    /// A key of so many bytes that begins with the first `start_len` of the path.
+    #[inline(always)]
+    fn key<'a>(&'a self, start_len: usize, middle: u64, end: &'a [u8], len: usize) -> Parts<'a> {
+        Parts {
+            start: &self.bytes,
+            start_len,
+            middle: middle.to_be_bytes(),
+            end,
+            len,
+        }
     }
 }
 
@@ -175,19 +171,12 @@ struct Next {
 
 impl Frame {
     #[inline]
-    fn next_256(&self) -> Option<(u8, Word)> {
-        let mut words = (self.from..=self.to).map(|byte| (byte, self.inner.word_256(byte)));
-        words.find(|(_, word)| !word.is_nothing())
-    }
-
-    #[inline]
     fn next<const REVERSE: bool>(&mut self) -> Option<Next> {
         if self.is_done {
             return None;
         }
         let found = match REVERSE {
             true => self.inner.previous(self.to),
-            false if self.inner.is_256() => self.next_256(),
             false => self.inner.next(self.from),
         };
         let found = found.filter(|(byte, _)| (self.from..=self.to).contains(byte));
@@ -240,7 +229,8 @@ struct Walk<'a, S> {
     high: Option<&'a Cut>,
     limit: usize,
     sink: &'a mut S,
-    frames: Vec<Frame>,
+    /// The inner nodes on the way that have children left.
+    frames: SmallVec<[Frame; FRAMES]>,
     path: Path,
 }
 
@@ -262,7 +252,7 @@ impl OrderedIndex {
                 high: high_moved.as_ref().or(high),
                 limit,
                 sink,
-                frames: Vec::with_capacity(8),
+                frames: SmallVec::new(),
                 path: Path::new(),
             };
             let ended = match reverse {
@@ -329,21 +319,64 @@ impl<S: Sink> Walk<'_, S> {
     /// Gives out rows in the slots of a node, up to the next child that is a node.
     #[inline]
     fn rows<const REVERSE: bool>(&mut self, frame: &mut Frame) -> Option<Next> {
-        // The byte stands behind the path, where each child's replaces the one before.
+        // The byte stands behind the path.
         let len = frame.key_end.unwrap_or(frame.path + 1);
-        while let Some(next) = frame.next::<REVERSE>() {
+        loop {
+            if frame.inner.is_256() {
+                self.rows_256::<REVERSE>(frame, len);
+            }
+            if self.sink.len() >= self.limit {
+                return None;
+            }
+            let next = frame.next::<REVERSE>()?;
             let Some(row) = next.word.as_row() else {
                 return Some(next);
             };
             self.path.bytes[frame.path] = next.byte;
             if self.is_within(len, row, next.low, next.high) {
-                self.sink.push(&self.path, len, row);
-                if self.sink.len() >= self.limit {
-                    break;
-                }
+                let middle = u64::from(next.byte) << 56;
+                self.sink
+                    .push(&self.path.key(frame.path, middle, &[], len), row);
             }
         }
-        None
+    }
+
+    /// Gives out rows in the slots of a Node256, up to the next child that is a node or lies across
+    /// a cut.
+    #[inline(always)]
+    fn rows_256<const REVERSE: bool>(&mut self, frame: &mut Frame, len: usize) {
+        let (from, to) = (usize::from(frame.from), usize::from(frame.to) + 1);
+        let (mut at, end, is_cut) = match REVERSE {
+            true => (to, from + usize::from(frame.low), frame.high),
+            false => (from, to - usize::from(frame.high), frame.low),
+        };
+        if frame.is_done || is_cut {
+            return;
+        }
+        let slots = frame.inner.slots_256();
+        let mut left = self.limit - self.sink.len();
+        while if REVERSE { at > end } else { at < end } {
+            let byte = if REVERSE { at - 1 } else { at };
+            let word = Word::load(&slots[byte % slots.len()]);
+            if let Some(row) = word.as_row() {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+                let middle = (byte as u64) << 56;
+                self.sink
+                    .push(&self.path.key(frame.path, middle, &[], len), row);
+            } else if !word.is_nothing() {
+                break;
+            }
+            at = if REVERSE { at - 1 } else { at + 1 };
+        }
+        match REVERSE {
+            true if at == from => frame.is_done = true,
+            true => frame.to = (at - 1) as u8,
+            false if at == to => frame.is_done = true,
+            false => frame.from = at as u8,
+        }
     }
 
     /// Whether a lone row, whose key is so many bytes of the path, lies between the cuts.
@@ -351,7 +384,7 @@ impl<S: Sink> Walk<'_, S> {
     fn is_within(&self, len: usize, row: RowId, low: bool, high: bool) -> bool {
         let is_below = |cut: &Cut| {
             let key = &self.path.bytes[..len];
-            key < cut.key.as_slice() || key == cut.key && u128::from(row.0) < cut.rows
+            key < &cut.key[..] || key == &cut.key[..] && u128::from(row.0) < cut.rows
         };
         let is_out = low && is_below(self.low);
         !is_out && (!high || self.high.is_none_or(is_below))
@@ -371,7 +404,8 @@ impl<S: Sink> Walk<'_, S> {
             Child::Row(row) => {
                 let len = key_end.unwrap_or(self.path.used);
                 if self.is_within(len, row, low, high) {
-                    self.sink.push(&self.path, len, row);
+                    let used = self.path.used;
+                    self.sink.push(&self.path.key(used, 0, &[], len), row);
                 }
                 Ok(())
             }
@@ -492,29 +526,34 @@ impl<S: Sink> Walk<'_, S> {
             Form::Words(len) => own + usize::from(len),
             _ => key_end.unwrap_or(own),
         };
-        self.sink.reserve(count, len);
-        let (heads, rows) = (bucket.heads(), bucket.rows());
-        for turn in 0..count {
-            let at = if REVERSE {
-                end - 1 - turn
-            } else {
-                start + turn
-            };
-            let row = RowId(rows[at].load(Relaxed));
-            match form {
-                Form::Rows => self.sink.push(&self.path, len, row),
-                Form::Words(_) => {
-                    let head = heads[at].load(Relaxed);
-                    self.path.put_head(head);
-                    self.sink.push(&self.path, len, row);
+        let within = match REVERSE {
+            true => end - count..end,
+            false => start..start + count,
+        };
+        let at = |turn: usize| if REVERSE { count - 1 - turn } else { turn };
+        let rows = &bucket.rows()[within.clone()];
+        let row = |turn: usize| RowId(rows[at(turn)].load(Relaxed));
+        match form {
+            Form::Rows => {
+                for turn in 0..count {
+                    self.sink.push(&self.path.key(own, 0, &[], len), row(turn));
                 }
-                Form::Tails => {
-                    let head = heads[at].load(Relaxed);
-                    let (len, tail) = bucket.tail(at);
-                    self.path.used = own;
-                    self.path.extend(&head.to_be_bytes()[..len.min(HEAD_BYTES)]);
-                    self.path.extend(tail);
-                    self.sink.push(&self.path, own + len, row);
+            }
+            Form::Words(_) => {
+                let heads = &bucket.heads()[within];
+                for turn in 0..count {
+                    let head = heads[at(turn)].load(Relaxed);
+                    self.sink
+                        .push(&self.path.key(own, head, &[], len), row(turn));
+                }
+            }
+            Form::Tails => {
+                let heads = &bucket.heads()[within.clone()];
+                for turn in 0..count {
+                    let head = heads[at(turn)].load(Relaxed);
+                    let (len, tail) = bucket.tail(within.start + at(turn));
+                    self.sink
+                        .push(&self.path.key(own, head, tail, own + len), row(turn));
                 }
             }
         }

@@ -24,8 +24,8 @@ const PREFETCHED_LINES: usize = 5;
 
 const ROW: usize = 1;
 const KIND: usize = 0b1110;
-/// The tag of a Node256 without a prefix: which slot to read of it follows from the key alone, so
-/// that a look-up waits for the slot and the header at the same time.
+/// The tag of a Node256 without a prefix: which slot to read of it follows from the key alone, and a
+/// look-up reads nothing else of it.
 const PLAIN_256: usize = 0b1110;
 
 const _: () = assert!(usize::BITS == 64, "a slot holds a row id and a bit");
@@ -78,31 +78,31 @@ impl Word {
         Self(at.as_ptr().map_addr(|address| address | kind.tag()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn load(slot: &Slot) -> Self {
         // Acquire: a node's first content comes before the word that leads to it.
         Self(slot.load(Ordering::Acquire))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn store(self, slot: &Slot) {
         slot.store(self.0, Ordering::Release);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_nothing(self) -> bool {
         self.0.is_null()
     }
 
     /// The row, if it is one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn as_row(self) -> Option<RowId> {
         let address = self.0.addr();
         (address & ROW != 0).then_some(RowId((address >> 1) as u64))
     }
 
     /// The node, if it is a Node256 without a prefix.
-    #[inline]
+    #[inline(always)]
     pub(super) fn as_plain_256(self) -> Option<Inner> {
         let address = self.0.map_addr(|address| address.wrapping_sub(PLAIN_256));
         let at = NonNull::new(address.cast::<Header>())?;
@@ -111,7 +111,7 @@ impl Word {
 
     /// Asks for the first lines of a node that will be looked at soon, all at once: a bucket is
     /// searched in the time of one miss of the cache, not of one a line.
-    #[inline]
+    #[inline(always)]
     pub(super) fn prefetch(self) {
         #[cfg(target_arch = "x86_64")]
         for line in 0..PREFETCHED_LINES {
@@ -123,7 +123,7 @@ impl Word {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn child(self) -> Child {
         if let Some(row) = self.as_row() {
             return Child::Row(row);
