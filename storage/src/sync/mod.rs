@@ -7,13 +7,19 @@
 
 #[cfg(feature = "shuttle")]
 mod checked;
+#[cfg(all(tsan, not(feature = "shuttle")))]
+mod watched;
 
 #[cfg(feature = "shuttle")]
 pub use checked::{Mutex, MutexGuard, RwLock, atomic, yield_now};
 #[cfg(not(feature = "shuttle"))]
 pub use parking_lot::{Mutex, MutexGuard, RwLock};
+#[cfg(not(any(feature = "shuttle", tsan)))]
+pub use std::sync::atomic;
 #[cfg(not(feature = "shuttle"))]
-pub use std::{sync::atomic, thread::yield_now};
+pub use std::thread::yield_now;
+#[cfg(all(tsan, not(feature = "shuttle")))]
+pub use watched::atomic;
 
 #[cfg(all(test, feature = "shuttle"))]
 pub(crate) use checked::{check, with_fault};
