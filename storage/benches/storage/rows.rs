@@ -5,7 +5,7 @@
 //! can overlap the next. *One a transaction* begins and commits for every row.
 //!
 //! For a profiler, `--only N` does the N-th of the works on one thread and nothing else but what it
-//! needs.
+//! needs; with the number after the last one, only what two threads do.
 
 use crate::Result;
 use crate::options::Options;
@@ -82,6 +82,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let only = options.number("only", 0) as usize;
     let users: Vec<User> = (0..rows as i64).map(user).collect();
     let mut report = Report::default();
+    if only == WORKS.len() + 1 {
+        for seed in 0..rounds {
+            pairs(&users, seed, &mut report)?;
+        }
+        report.print();
+        return Ok(());
+    }
     if let Some(at) = only.checked_sub(1).filter(|at| *at < WORKS.len()) {
         let (name, work) = &WORKS[at];
         let mut round = Round::new(&users, 0)?;

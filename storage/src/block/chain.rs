@@ -23,6 +23,7 @@ enum At<'a> {
 }
 
 impl<'a> Link<'a> {
+    #[inline]
     fn new(block: &'a Block, slot: Slot, proof: &'a Registration, head: Head<'a>) -> Self {
         let at = match head {
             Head::Empty => At::Base,
@@ -39,6 +40,7 @@ impl<'a> Link<'a> {
     }
 
     /// When this state begins to count, read anew at each call.
+    #[inline]
     pub fn stamp(&self) -> Stamp {
         match self.at {
             At::Deletion(stamp) if is_committed(stamp) => stamp,
@@ -50,6 +52,7 @@ impl<'a> Link<'a> {
 
     /// The row in this state; `None` if it is deleted. Only to be asked of a state that is not
     /// older than what some registered snapshot, or the collector, may see (the module's rules).
+    #[inline]
     pub fn image(&self) -> Option<RowRef<'a>> {
         match self.at {
             At::Deletion(_) => None,

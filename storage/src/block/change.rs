@@ -95,13 +95,12 @@ impl Block {
             let link = self.link(slot, proof, seen);
             let resolved = viewpoint.resolve(|| link.stamp());
             if viewpoint.sees_resolved(resolved) {
-                let Some(old) = link.image() else {
-                    return Ok(Some(Written::Skipped));
-                };
-                if chain(self, seen, &old)? {
-                    return Ok(Some(Written::Done));
+                // Looked at where it is: to move it costs more than to make it.
+                match &link.image() {
+                    None => return Ok(Some(Written::Skipped)),
+                    Some(old) if chain(self, seen, old)? => return Ok(Some(Written::Done)),
+                    Some(_) => continue,
                 }
-                continue;
             }
             match resolved {
                 // A rival is taking its change back: look again.

@@ -223,6 +223,7 @@ impl Block {
     }
 
     /// The base row of a slot that holds one.
+    #[inline]
     pub(super) fn base(&self, slot: Slot) -> RowRef<'_> {
         match &self.base {
             Base::Hot(rows) => self.row(rows.body(slot)),

@@ -197,6 +197,7 @@ impl IndexEntry {
     }
 
     /// Whether a row's key is exactly this one, given as values without NULL.
+    #[inline]
     pub fn matches(&self, row: &RowRef<'_>, key: &[ValueRef<'_>]) -> bool {
         let columns = self.def.columns.iter().zip(key);
         columns

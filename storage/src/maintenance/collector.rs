@@ -1,59 +1,18 @@
 //! The collector: folds rows and removes what only the past had.
 
 use super::evacuation::Evacuation;
-use super::write_set::{Write, WriteKind, WriteSet};
+use super::queue::{GarbageQueue, Waiting};
+use super::write_set::{Write, WriteKind};
 use crate::block::{Block, Link, RANGE_SLOTS, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
 use crate::index::Key;
 use crate::mvcc::{Garbage, Registration, RetireQueue, Stamp, StampKind, Timeline};
 use crate::pool::Pool;
-use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::{Fault, Mutex, is_left_out};
+use crate::sync::{Fault, is_left_out};
 use arc_swap::ArcSwap;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// A write set that waits for the horizon.
-#[derive(Debug)]
-struct Waiting {
-    timestamp: Timestamp,
-    writes: WriteSet,
-    /// Writes before this one were collected.
-    done: usize,
-}
-
-/// Committed write sets, handed over by their transactions.
-#[derive(Debug, Default)]
-pub struct GarbageQueue {
-    incoming: Mutex<VecDeque<Waiting>>,
-    /// Writes in all write sets that wait.
-    writes: AtomicUsize,
-}
-
-impl GarbageQueue {
-    /// Hands over a committed write set. Called before the transaction's snapshot is given up, so
-    /// that the horizon cannot pass it unnoticed.
-    pub fn push(&self, timestamp: Timestamp, writes: WriteSet) {
-        self.writes.fetch_add(writes.writes().len(), Relaxed);
-        self.incoming.lock().push_back(Waiting {
-            timestamp,
-            writes,
-            done: 0,
-        });
-    }
-
-    /// How many writes wait.
-    pub fn len(&self) -> usize {
-        self.writes.load(Relaxed)
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// What the one who collects works with.
 #[derive(Debug)]
@@ -95,6 +54,26 @@ impl Collector {
         left == 0
     }
 
+    /// Collects up to `limit` writes: those of this thread, and what was taken over before.
+    pub fn collect_own(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>, limit: usize) {
+        if let Ok(proof) = self.timeline.register() {
+            let horizon = self.timeline.horizon();
+            // Loaded after the horizon, as in `collect_below`.
+            let catalog = catalog.load();
+            let mut left = limit;
+            while left > 0
+                && let Some(set) = queue.pop_own(horizon)
+            {
+                if let Some(rest) = self.collect_part(set, &mut left, &catalog, horizon, &proof) {
+                    queue.push_back_own(rest);
+                }
+            }
+            left = self.collect_waiting(horizon, &catalog, &proof, left);
+            queue.forget(limit - left);
+        }
+        self.free();
+    }
+
     /// Collects up to `limit` writes at or below a horizon that holds; returns how many of the limit
     /// are left.
     pub(super) fn collect_below(
@@ -108,26 +87,51 @@ impl Collector {
         // Taken after the horizon: a set at or below it was handed over before it was passed.
         self.take_over(queue);
         // Loaded after the horizon, too: it has every index that a write set below it kept up.
-        let catalog = catalog.load();
+        let left = self.collect_waiting(horizon, &catalog.load(), proof, limit);
+        queue.forget(limit - left);
+        left
+    }
+
+    /// The same for what was taken over.
+    fn collect_waiting(
+        &mut self,
+        horizon: Timestamp,
+        catalog: &Catalog,
+        proof: &Registration,
+        limit: usize,
+    ) -> usize {
         let mut left = limit;
         while left > 0
-            && let Some(mut set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
+            && let Some(set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
         {
-            let end = set.writes.writes().len().min(set.done + left);
-            self.collect_set(&set, end, &catalog, horizon, proof);
-            left -= end - set.done;
-            set.done = end;
-            if end < set.writes.writes().len() {
-                self.waiting.push_front(set);
-                break;
-            }
-            let touched = set.writes.touched().iter();
-            for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
-                self.retired.retire(garbage);
+            if let Some(rest) = self.collect_part(set, &mut left, catalog, horizon, proof) {
+                self.waiting.push_front(rest);
             }
         }
-        queue.writes.fetch_sub(limit - left, Relaxed);
         left
+    }
+
+    /// Collects up to `left` writes of a set; returns it if there are more.
+    fn collect_part(
+        &mut self,
+        mut set: Waiting,
+        left: &mut usize,
+        catalog: &Catalog,
+        horizon: Timestamp,
+        proof: &Registration,
+    ) -> Option<Waiting> {
+        let end = set.writes.writes().len().min(set.done + *left);
+        self.collect_set(&set, end, catalog, horizon, proof);
+        *left -= end - set.done;
+        set.done = end;
+        if end < set.writes.writes().len() {
+            return Some(set);
+        }
+        let touched = set.writes.touched().iter();
+        for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
+            self.retired.retire(garbage);
+        }
+        None
     }
 
     /// Collects everything at or below a horizon that holds; says whether that was possible within
@@ -140,8 +144,7 @@ impl Collector {
         proof: &Registration,
         limit: usize,
     ) -> bool {
-        // Two commits may be handed over in another order than that of their timestamps. Sorting
-        // what is nearly sorted takes one pass.
+        // What was taken over later may be older. Sorting what is nearly sorted takes one pass.
         self.take_over(queue);
         let waiting = self.waiting.make_contiguous();
         waiting.sort_by_key(|set| set.timestamp);
@@ -149,9 +152,9 @@ impl Collector {
     }
 
     fn take_over(&mut self, queue: &GarbageQueue) {
-        let mut incoming = queue.incoming.lock();
+        let mut incoming = queue.take_all();
         if self.waiting.is_empty() {
-            std::mem::swap(&mut self.waiting, &mut incoming);
+            self.waiting = incoming;
         } else {
             self.waiting.append(&mut incoming);
         }

@@ -27,7 +27,8 @@
 //! nothing while a snapshot is older than the quiet period: memory would not come back but be taken
 //! twice, out of the emergency reserve if need be; and whether a block was changed since is not known.
 
-use super::collector::{Collector, GarbageQueue};
+use super::collector::Collector;
+use super::queue::GarbageQueue;
 use crate::block::Rebuild;
 use crate::catalog::Catalog;
 use crate::error::Result;

@@ -14,8 +14,8 @@
 //! 4. Where much of the pool is unused, version records are moved out of its sparse extents.
 //!
 //! One thread collects at a time, behind one lock: folding and moving rely on it. The work is cooperative
-//! (each commit does a little, if the lock is free), and a background thread does the rest, unless
-//! maintenance is manual.
+//! (each commit does a little, first of what its thread wrote, if the lock is free), and a background
+//! thread does the rest, unless maintenance is manual.
 //!
 //! Under memory pressure (see [`crate::pool::Pressure`]) the background thread does more at a time, and
 //! tells who wants to know ([`PressureListeners`]).
@@ -30,11 +30,15 @@ mod collector;
 mod compact;
 mod evacuation;
 mod listeners;
+mod pace;
+mod queue;
 mod undo;
 mod write_set;
 
 pub use background::spawn;
-pub use collector::{Collector, GarbageQueue};
+pub use collector::Collector;
 pub use compact::{Age, Compacted, Wish};
 pub use listeners::PressureListeners;
+pub use pace::Pace;
+pub use queue::GarbageQueue;
 pub use write_set::{Touched, Write, WriteKind, WriteSet};

@@ -5,7 +5,7 @@ use super::{ReadView, Transaction};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};
-use crate::maintenance::{self, Collector, GarbageQueue, PressureListeners, WriteSet};
+use crate::maintenance::{self, Collector, GarbageQueue, Pace, PressureListeners, WriteSet};
 use crate::mvcc::{HeldSnapshot, Timeline};
 use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
 use crate::sync::atomic::AtomicU32;
@@ -34,6 +34,8 @@ pub struct Core {
     collector: Mutex<Collector>,
     /// Locked before the collector.
     pub(super) compactor: Mutex<Compactor>,
+    /// Of the background thread.
+    pace: Mutex<Pace>,
     listeners: PressureListeners,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
@@ -67,6 +69,7 @@ impl Core {
             catalog: ArcSwap::default(),
             commit: Mutex::new(()),
             garbage: GarbageQueue::default(),
+            pace: Mutex::default(),
             listeners: PressureListeners::default(),
             log: OnceLock::new(),
             tables: AtomicU32::new(0),
@@ -156,7 +159,9 @@ impl Core {
     /// A round of the background thread; returns whether there is more to do at once.
     fn maintain(&self) -> bool {
         self.ease();
-        self.collect_round()
+        let latest = self.timeline.latest();
+        let leaves_out = self.pace.lock().leaves_out(latest, self.garbage.len());
+        !leaves_out && self.collect_round()
             || self.compact_round()
             || self.collector().evacuate(&self.catalog.load())
     }
@@ -242,15 +247,15 @@ impl Core {
         !self.manual_maintenance && self.garbage.len() >= COOPERATE_FROM
     }
 
-    /// The share of collecting that a commit takes on: as much as it brought, and a little more,
-    /// unless somebody else is at it.
+    /// The share of collecting that a commit takes on: twice as much as it brought, so that it keeps
+    /// up also where it was not its turn before, and a little more; unless somebody else is at it.
     pub(super) fn cooperate(&self, writes: usize) {
         if !self.is_behind() {
             return;
         }
         if let Some(mut collector) = self.collector.try_lock() {
-            let limit = writes + COOPERATE_FROM;
-            collector.collect(&self.garbage, &self.catalog, limit);
+            let limit = 2 * writes + COOPERATE_FROM;
+            collector.collect_own(&self.garbage, &self.catalog, limit);
         }
     }
 

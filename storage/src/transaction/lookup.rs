@@ -91,14 +91,14 @@ fn find<T>(
 ) -> Option<T> {
     let mut read = Some(read);
     // Read where it is found: to carry the row out costs more than to read a column.
-    find_candidate(index, key, |id| {
-        let row = row_with_key(viewpoint, table, index, key, id)?;
-        read.take().map(|read| read(id, &row))
+    // And looked at where it is, not moved.
+    find_candidate(index, key, |id| match &table.rows.visible(id, viewpoint) {
+        Some(row) if index.matches(row, key) => read.take().map(|read| read(id, row)),
+        _ => None,
     })
 }
 
 /// The row as the viewpoint sees it, if it sees it with this key.
-#[inline]
 fn row_with_key<'a>(
     viewpoint: &Viewpoint<'a>,
     table: &'a TableEntry,

@@ -1,0 +1,56 @@
+//! How much of collecting the background thread leaves to those who commit.
+
+use crate::ids::Timestamp;
+
+/// Commits between two rounds from which on those who commit are taken to keep up.
+const BUSY_COMMITS: u64 = 8;
+/// Writes that may wait then.
+const WAITING_MAX: usize = 16 << 10;
+/// Rounds that are left out one after the other, half a second: then there is a look at what threads
+/// that are gone have left behind.
+const LEFT_OUT_MAX: u32 = 25;
+
+/// What the background thread saw when it came last.
+#[derive(Debug, Default)]
+pub struct Pace {
+    latest: Timestamp,
+    left_out: u32,
+}
+
+impl Pace {
+    /// Whether to leave a round of collecting out: there are commits all the time, and they keep up
+    /// with what they leave. Whoever wrote a row has it in the cache of its core, and this thread
+    /// has not. `waiting` is how many writes wait.
+    pub fn leaves_out(&mut self, latest: Timestamp, waiting: usize) -> bool {
+        let commits = latest.0 - self.latest.0;
+        self.latest = latest;
+        let leaves =
+            commits >= BUSY_COMMITS && waiting <= WAITING_MAX && self.left_out < LEFT_OUT_MAX;
+        self.left_out = if leaves { self.left_out + 1 } else { 0 };
+        leaves
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_are_left_out_while_commits_keep_up() {
+        let mut pace = Pace::default();
+        assert!(!pace.leaves_out(Timestamp(0), 100), "nobody commits");
+        assert!(!pace.leaves_out(Timestamp(7), 100), "hardly anybody does");
+        assert!(pace.leaves_out(Timestamp(100), 100));
+        assert!(
+            !pace.leaves_out(Timestamp(200), 1 << 20),
+            "they do not keep up"
+        );
+        let rounds = (1..=40).map(|round| pace.leaves_out(Timestamp(200 + 100 * round), 100));
+        assert_eq!(
+            rounds.filter(|left_out| !left_out).count(),
+            1,
+            "now and then"
+        );
+        assert!(!pace.leaves_out(Timestamp(4200), 100), "they have stopped");
+    }
+}
