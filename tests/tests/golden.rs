@@ -37,6 +37,7 @@ stories! {
     literals,
     lost_update,
     nulls,
+    old_snapshots,
     repeatable_read,
     transaction_block,
     transactional_ddl,

@@ -100,15 +100,19 @@ fn rows(table: SystemTable, view: &ReadView) -> Vec<Vec<Value>> {
         }
         SystemTable::Snapshots => {
             let latest = core.latest().0;
-            let snapshot = |held: &remora_storage::mvcc::HeldSnapshot| {
+            let snapshot = |one: &remora_storage::maintenance::SnapshotUse| {
                 vec![
-                    count(held.transaction.0),
-                    count(held.snapshot.0),
-                    count(latest.saturating_sub(held.snapshot.0)),
-                    count(held.holders.into()),
+                    count(one.held.transaction.0),
+                    count(one.held.snapshot.0),
+                    count(latest.saturating_sub(one.held.snapshot.0)),
+                    count(one.held.holders.into()),
+                    Value::Double(one.age.as_secs_f64()),
+                    count(one.rows_held),
+                    count(one.rows_pinned),
+                    count(one.bytes_pinned),
                 ]
             };
-            core.snapshots().iter().map(snapshot).collect()
+            view.snapshots().iter().map(snapshot).collect()
         }
     }
 }

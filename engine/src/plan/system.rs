@@ -110,6 +110,10 @@ impl SystemTable {
                 ("snapshot", BigInt),
                 ("commits_since", BigInt),
                 ("holders", BigInt),
+                ("age_seconds", Double),
+                ("rows_held", BigInt),
+                ("rows_pinned", BigInt),
+                ("bytes_pinned", BigInt),
             ],
         }
     }

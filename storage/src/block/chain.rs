@@ -3,14 +3,14 @@
 use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::ids::Slot;
-use crate::mvcc::{Head, Registration, Stamp, StampKind, Version, Viewpoint};
+use crate::mvcc::{Head, Operation, Stamp, StampKind, Version, Viewpoint};
 
 /// One state of a row.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
     block: &'a Block,
     slot: Slot,
-    proof: &'a Registration,
+    proof: &'a Operation<'a>,
     at: At<'a>,
 }
 
@@ -24,7 +24,7 @@ enum At<'a> {
 
 impl<'a> Link<'a> {
     #[inline]
-    fn new(block: &'a Block, slot: Slot, proof: &'a Registration, head: Head<'a>) -> Self {
+    fn new(block: &'a Block, slot: Slot, proof: &'a Operation<'a>, head: Head<'a>) -> Self {
         let at = match head {
             Head::Empty => At::Base,
             Head::Version(version) => At::Version(version),
@@ -101,12 +101,12 @@ impl<'a> Iterator for Chain<'a> {
 
 impl Block {
     /// The states of a row.
-    pub fn chain<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Chain<'a> {
+    pub fn chain<'a>(&'a self, slot: Slot, proof: &'a Operation<'a>) -> Chain<'a> {
         Chain(Some(self.newest(slot, proof)))
     }
 
     /// The newest state of a row.
-    pub fn newest<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Link<'a> {
+    pub fn newest<'a>(&'a self, slot: Slot, proof: &'a Operation<'a>) -> Link<'a> {
         match self.head(slot, proof) {
             Head::Moved => self.moved_to().newest(slot, proof),
             head => self.link(slot, proof, head),
@@ -116,14 +116,14 @@ impl Block {
     pub(super) fn link<'a>(
         &'a self,
         slot: Slot,
-        proof: &'a Registration,
+        proof: &'a Operation<'a>,
         head: Head<'a>,
     ) -> Link<'a> {
         Link::new(self, slot, proof, head)
     }
 
     /// The stamp of a row's deletion that was found uncommitted a while ago.
-    fn deletion(&self, slot: Slot, proof: &Registration) -> Stamp {
+    fn deletion(&self, slot: Slot, proof: &Operation<'_>) -> Stamp {
         match self.head(slot, proof) {
             Head::Deleted(stamp) => stamp,
             Head::Moved => self.moved_to().deletion(slot, proof),
@@ -154,7 +154,7 @@ impl Block {
     #[inline(never)]
     fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         let link = self
-            .chain(slot, viewpoint.registration())
+            .chain(slot, viewpoint.operation())
             .find(|link| viewpoint.sees(|| link.stamp()))?;
         link.image()
     }

@@ -11,7 +11,7 @@ use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp, TransactionId};
-use crate::mvcc::{Garbage, Head, NewVersion, Registration, Resolved, Stamp, StampKind, Viewpoint};
+use crate::mvcc::{Garbage, Head, NewVersion, Operation, Resolved, Stamp, StampKind, Viewpoint};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::yield_now;
 use crate::value::ValueRef;
@@ -86,7 +86,7 @@ impl Block {
         viewpoint: &Viewpoint<'_>,
         chain: impl Fn(&Self, Head<'_>, &RowRef<'_>) -> Result<bool>,
     ) -> Result<Option<Written>> {
-        let proof = viewpoint.registration();
+        let proof = viewpoint.operation();
         loop {
             let seen = self.head(slot, proof);
             if matches!(seen, Head::Moved) {
@@ -112,7 +112,7 @@ impl Block {
     }
 
     /// Gives everything that the transaction wrote to the row its commit timestamp.
-    pub fn stamp(&self, slot: Slot, proof: &Registration, timestamp: Timestamp) {
+    pub fn stamp(&self, slot: Slot, proof: &Operation<'_>, timestamp: Timestamp) {
         let stamp = Stamp::committed(timestamp);
         let is_own = |stamp: Stamp| match stamp.kind() {
             StampKind::Uncommitted { owner, .. } => owner == proof.owner(),
@@ -153,7 +153,7 @@ impl Block {
     }
 
     /// Takes back the newest change of a row, which is the caller's own.
-    pub fn undo_change(&self, slot: Slot, proof: &Registration) -> Option<Garbage> {
+    pub fn undo_change(&self, slot: Slot, proof: &Operation<'_>) -> Option<Garbage> {
         let head = self.used_head(slot);
         let garbage = match head.load(proof) {
             Head::Version(newest) => Some(head.undo_version(newest)),
@@ -175,7 +175,7 @@ impl Block {
     }
 
     /// When the only version over a row began to count, if there is one and no more.
-    pub fn lone_version(&self, slot: Slot, proof: &Registration) -> Option<Stamp> {
+    pub fn lone_version(&self, slot: Slot, proof: &Operation<'_>) -> Option<Stamp> {
         match self.head(slot, proof) {
             Head::Version(version) if version.older().is_empty() => Some(version.begin().load()),
             _ => None,
@@ -185,13 +185,13 @@ impl Block {
     /// Lets go of what is below a state that everybody sees: cuts the chain there, and folds the
     /// state into the base or the head word if it is the newest and can be.
     ///
-    /// The caller is the collector (one at a time), and the state is committed at or below the
-    /// horizon.
+    /// The caller is the collector (one at a time); the state is committed, and no snapshot sees an
+    /// older one, now or later. Nor does anybody read the base for another reason.
     pub fn fold(
         &self,
         slot: Slot,
         cut: &Link<'_>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         mut retire: impl FnMut(Garbage),
     ) {
         let Some(version) = cut.version() else {
@@ -230,6 +230,15 @@ impl Block {
             Some(_) => {}
         }
         self.settled(slot, unlinked);
+    }
+
+    /// Unlinks a version that no snapshot sees from below the next `newer` one; `None` where the state
+    /// is no version. The caller is the collector.
+    pub fn unlink(&self, slot: Slot, newer: &Link<'_>, gone: &Link<'_>) -> Option<Garbage> {
+        let (newer, gone) = (newer.version()?, gone.version()?);
+        let garbage = newer.unlink_older(gone);
+        self.settled(slot, 1);
+        Some(garbage)
     }
 
     /// Notes that so much less of the range of a slot is not settled.

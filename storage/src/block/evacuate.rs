@@ -10,15 +10,15 @@
 //! 2. The link that led to the old record is swung by compare-and-exchange. Writers chain over the
 //!    head by compare-and-exchange, too: one that expected the old record looks again.
 //! 3. The old record is retired. Who has a reference to it reads on: its link still leads to the
-//!    states below. Those cannot be freed before the reader is gone, because they are unlinked
-//!    later than the old record was, and the reader is older than that.
+//!    states below. Those cannot be freed before the reader's operation ends, because they are
+//!    unlinked later than the old record was, and the operation began before that.
 //!
 //! Records that are not committed stay where they are: their owner stamps them in place.
 
 use super::slots::Block;
 use crate::error::Result;
 use crate::ids::Slot;
-use crate::mvcc::{Garbage, Head, Registration, StampKind};
+use crate::mvcc::{Garbage, Head, Operation, StampKind};
 use std::ops::Range;
 
 impl Block {
@@ -27,7 +27,7 @@ impl Block {
     pub fn leave_evacuated(
         &self,
         slots: Range<usize>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: &mut impl FnMut(Garbage),
     ) -> Result<usize> {
         let mut moved = 0;

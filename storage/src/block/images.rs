@@ -16,7 +16,7 @@ use super::layout::{Field, Layout, ROW_HEADER_BYTES};
 use super::row::{Image, RowRef};
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::ids::{BlockNo, RowId, Slot};
-use crate::mvcc::Registration;
+use crate::mvcc::Operation;
 use crate::value::ColumnBounds;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -99,7 +99,7 @@ pub struct Stretch<'a> {
     pub(super) live: Option<Vec<u16>>,
     pub(super) slot: usize,
     /// Bodies are read, and the registration keeps them as they are.
-    of: PhantomData<&'a Registration>,
+    of: PhantomData<&'a Operation<'a>>,
 }
 
 /// Rows of neighbouring slots of settled ranges of a frozen block.
@@ -139,7 +139,7 @@ pub enum Part<'a> {
 
 impl Block {
     /// The rows of these slots, which are claimed and of one range.
-    pub fn part<'a>(&'a self, slots: Range<usize>, _proof: &'a Registration) -> Part<'a> {
+    pub fn part<'a>(&'a self, slots: Range<usize>, _proof: &'a Operation<'a>) -> Part<'a> {
         assert!(
             slots.start < slots.end && slots.end <= self.claimed(),
             "claimed"

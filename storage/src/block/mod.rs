@@ -16,8 +16,10 @@
 //! - *before the begin stamp is set*: the one who claimed the slot, and nobody reads;
 //! - *afterwards*: everybody reads, nobody writes, except that
 //! - *folding* (garbage collection, one thread at a time) overwrites a base row while its `head`
-//!   leads to a version committed at or below the horizon: every registered snapshot and every
-//!   later one stops at that version, so nobody reads the base until `head` is cleared.
+//!   leads to a committed version, and no snapshot, registered or to come, sees an older state:
+//!   because the version is at or below the horizon, or because the states were missed (`prune`, in
+//!   maintenance, which tells who else might have looked). So nobody reads the base until `head` is
+//!   cleared.
 //!
 //! A frozen base does not change. A version over it stays until the block is built anew.
 //!
@@ -43,6 +45,7 @@ mod hot;
 mod image;
 mod images;
 mod layout;
+mod pinned;
 mod restore;
 mod row;
 mod slots;
@@ -59,6 +62,7 @@ pub use frozen::Frozen;
 pub use gather::Gatherer;
 pub use images::{Part, Run, Stretch, Take};
 pub use layout::Layout;
+pub use pinned::Pinned;
 pub use row::RowRef;
 pub use slots::{Block, Claimed, RANGE_SLOTS};
 pub use switch::Rebuild;

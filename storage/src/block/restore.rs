@@ -4,7 +4,7 @@ use super::image;
 use super::slots::Block;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot};
-use crate::mvcc::{Head, Registration, Stamp};
+use crate::mvcc::{Head, Operation, Stamp};
 use crate::value::ValueRef;
 use std::borrow::Borrow;
 
@@ -39,7 +39,7 @@ impl Block {
     }
 
     /// Buries the slots, of those claimed, that hold no row: holes are dead from now on.
-    pub fn count_dead(&self, proof: &Registration) {
+    pub fn count_dead(&self, proof: &Operation<'_>) {
         for slot in (0..self.claimed()).map(|slot| Slot(slot as u16)) {
             let is_hole = self.begin(slot) == Stamp::NEVER;
             if is_hole {

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::row::RowRef;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
-use crate::mvcc::{Head, HeadWord, Registration, Stamp};
+use crate::mvcc::{Head, HeadWord, Operation, Stamp};
 use crate::pool::{Claim, Owner, Pool, Reservation};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
@@ -176,7 +176,7 @@ impl Block {
     }
 
     #[inline]
-    pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Registration) -> Head<'a> {
+    pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Operation<'a>) -> Head<'a> {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.load(proof),
             Base::Frozen(columns) => match columns.heads.get(slot) {
@@ -276,7 +276,7 @@ impl Block {
     pub fn settled_rows<'a>(
         &'a self,
         slots: Range<usize>,
-        _proof: &'a Registration,
+        _proof: &'a Operation<'a>,
     ) -> impl Iterator<Item = (Slot, RowRef<'a>)> {
         let live = slots.filter(|slot| !self.is_dead_slot(*slot));
         live.map(|slot| {

@@ -33,7 +33,7 @@
 //! Why each of those who hold on to the old block is right:
 //! - *A reader that has read an empty head* goes on to the old base. Its snapshot is registered, so
 //!   it sees what the base says, or something older than the base that does not exist; and neither
-//!   the base nor the block is freed before it leaves.
+//!   the base nor the block is freed before its operation ends.
 //! - *A reader that walks a chain* finds records that both blocks lead to, or that were dropped from
 //!   the new one: these are retired like all garbage, and still linked as they were. Nothing is cut
 //!   in this switch: where a newer version is carried over, what it leads to comes along, though
@@ -59,7 +59,7 @@ use super::row::RowRef;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
-use crate::mvcc::{Garbage, Head, Registration, Stamp, StampKind};
+use crate::mvcc::{Garbage, Head, Operation, Stamp, StampKind};
 use crate::pool::{Claim, Owner, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -129,7 +129,7 @@ impl Block {
         into: Rebuild,
         claim: Claim,
         horizon: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: impl FnMut(Garbage),
     ) -> Result<Option<Arc<Self>>> {
         let keeps_heap = self.is_frozen() && self.heap.get().is_some();
@@ -158,7 +158,7 @@ impl Block {
     }
 
     /// What the horizon sees; `None` where some slot's insertion is still under way.
-    fn states<'a>(&'a self, horizon: Timestamp, proof: &'a Registration) -> Option<States<'a>> {
+    fn states<'a>(&'a self, horizon: Timestamp, proof: &'a Operation<'a>) -> Option<States<'a>> {
         let mut states = States::default();
         for slot in (0..self.capacity()).map(|slot| Slot(slot as u16)) {
             let begin = self.begin(slot);
@@ -256,7 +256,7 @@ impl Block {
         to: &Self,
         horizon: Timestamp,
         spares: &mut Vec<Spare>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         mut retire: impl FnMut(Garbage),
     ) {
         let ranges = (0..self.capacity()).step_by(RANGE_SLOTS);
@@ -282,7 +282,7 @@ impl Block {
         slot: Slot,
         horizon: Timestamp,
         spares: &mut Vec<Spare>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: impl FnMut(Garbage),
     ) {
         let unsettled = to.unsettled(usize::from(slot.0));
@@ -314,7 +314,7 @@ impl Block {
     }
 
     /// Counts what is chained over a row, and hands over the heap if strings in it are named there.
-    fn carry(&self, to: &Self, slot: Slot, head: Head<'_>, proof: &Registration) -> u32 {
+    fn carry(&self, to: &Self, slot: Slot, head: Head<'_>, proof: &Operation<'_>) -> u32 {
         let mut links = 0;
         let mut link = Some(self.link(slot, proof, head));
         while let Some(at) = link.filter(|at| !at.is_base()) {

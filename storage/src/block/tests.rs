@@ -78,7 +78,8 @@ fn every_type_is_read_as_it_was_written() {
 
     let timeline = Timeline::new();
     timeline.start_at(Timestamp(1));
-    let proof = timeline.register().unwrap();
+    let registration = timeline.register().unwrap();
+    let proof = registration.enter();
     let viewpoint = proof.viewpoint(0);
     let rows: Vec<RowRef<'_>> = slots
         .iter()
@@ -118,7 +119,8 @@ fn a_block_whose_heap_is_full_takes_short_rows_only() {
     assert!(fill(&block, &[ValueRef::Bytea(&[1, 2])]).is_some());
     let timeline = Timeline::new();
     timeline.start_at(Timestamp(1));
-    let proof = timeline.register().unwrap();
+    let registration = timeline.register().unwrap();
+    let proof = registration.enter();
     let refused = Slot(taken as u16);
     assert!(block.visible(refused, &proof.viewpoint(0)).is_none());
 }

@@ -1,7 +1,7 @@
 //! The memory of one index: what it holds, and what waits until no reader can be at it.
 
 use crate::error::Result;
-use crate::index::epoch;
+use crate::mvcc::epoch;
 use crate::pool::{Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};

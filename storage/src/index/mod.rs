@@ -23,7 +23,6 @@
 
 mod batch;
 mod cursor;
-mod epoch;
 mod hash;
 pub mod key;
 mod latch;

@@ -1,25 +1,32 @@
 //! The collector: folds rows and removes what only the past had.
 
+use super::backlog::Backlog;
 use super::evacuation::Evacuation;
+use super::prune::Noticed;
 use super::queue::{GarbageQueue, Waiting};
 use super::write_set::{Write, WriteKind};
 use crate::block::{Block, Link, RANGE_SLOTS, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
 use crate::index::Key;
-use crate::mvcc::{Garbage, Registration, RetireQueue, Stamp, StampKind, Timeline};
+use crate::mvcc::{Garbage, Operation, RetireQueue, Stamp, StampKind, Timeline};
 use crate::pool::Pool;
 use crate::sync::{Fault, is_left_out};
 use arc_swap::ArcSwap;
-use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// How many unlinked things wait for a stamp, which costs all threads a fence.
+const STAMPED_AT_ONCE: usize = 512;
 
 /// What the one who collects works with.
 #[derive(Debug)]
 pub struct Collector {
     pub(super) timeline: Arc<Timeline>,
     pub(super) retired: RetireQueue,
-    waiting: VecDeque<Waiting>,
+    pub(super) backlog: Backlog,
+    pub(super) noticed: Noticed,
+    /// States that began later have below them what they were chained over.
+    pub(super) pruned_until: Timestamp,
     pub(super) evacuation: Evacuation,
 }
 
@@ -29,7 +36,9 @@ impl Collector {
         Self {
             timeline: Arc::clone(timeline),
             retired: RetireQueue::new(Arc::clone(pool)),
-            waiting: VecDeque::new(),
+            backlog: Backlog::default(),
+            noticed: Noticed::default(),
+            pruned_until: Timestamp(0),
             evacuation: Evacuation::new(pool),
         }
     }
@@ -45,10 +54,15 @@ impl Collector {
         let mut left = limit;
         if !queue.is_empty()
             // Without a free slot it is done another time.
-            && let Ok(proof) = self.timeline.register()
+            && let Ok(registration) = self.timeline.register()
         {
             let horizon = self.timeline.horizon();
-            left = self.collect_below(horizon, queue, catalog, &proof, limit);
+            left = self.collect_below(horizon, queue, catalog, &registration.enter(), limit);
+            if left > 0 && self.is_prune_due(queue) {
+                // Loaded after the horizon, as for collecting.
+                let catalog = catalog.load();
+                left = self.prune(queue, &catalog, &registration.enter(), left);
+            }
         }
         self.free();
         left == 0
@@ -56,7 +70,8 @@ impl Collector {
 
     /// Collects up to `limit` writes: those of this thread, and what was taken over before.
     pub fn collect_own(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>, limit: usize) {
-        if let Ok(proof) = self.timeline.register() {
+        if let Ok(registration) = self.timeline.register() {
+            let proof = registration.enter();
             let horizon = self.timeline.horizon();
             // Loaded after the horizon, as in `collect_below`.
             let catalog = catalog.load();
@@ -81,7 +96,7 @@ impl Collector {
         horizon: Timestamp,
         queue: &GarbageQueue,
         catalog: &ArcSwap<Catalog>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         limit: usize,
     ) -> usize {
         // Taken after the horizon: a set at or below it was handed over before it was passed.
@@ -97,15 +112,15 @@ impl Collector {
         &mut self,
         horizon: Timestamp,
         catalog: &Catalog,
-        proof: &Registration,
+        proof: &Operation<'_>,
         limit: usize,
     ) -> usize {
         let mut left = limit;
         while left > 0
-            && let Some(set) = self.waiting.pop_front_if(|set| set.timestamp <= horizon)
+            && let Some(set) = self.backlog.pop_below(horizon)
         {
             if let Some(rest) = self.collect_part(set, &mut left, catalog, horizon, proof) {
-                self.waiting.push_front(rest);
+                self.backlog.push_front(rest);
             }
         }
         left
@@ -118,7 +133,7 @@ impl Collector {
         left: &mut usize,
         catalog: &Catalog,
         horizon: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
     ) -> Option<Waiting> {
         let end = set.writes.writes().len().min(set.done + *left);
         self.collect_set(&set, end, catalog, horizon, proof);
@@ -127,10 +142,7 @@ impl Collector {
         if end < set.writes.writes().len() {
             return Some(set);
         }
-        let touched = set.writes.touched().iter();
-        for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
-            self.retired.retire(garbage);
-        }
+        self.finish(&set);
         None
     }
 
@@ -141,31 +153,39 @@ impl Collector {
         horizon: Timestamp,
         queue: &GarbageQueue,
         catalog: &ArcSwap<Catalog>,
-        proof: &Registration,
+        proof: &Operation<'_>,
         limit: usize,
     ) -> bool {
         // What was taken over later may be older. Sorting what is nearly sorted takes one pass.
         self.take_over(queue);
-        let waiting = self.waiting.make_contiguous();
-        waiting.sort_by_key(|set| set.timestamp);
+        self.backlog.sort();
         self.collect_below(horizon, queue, catalog, proof, limit) > 0
     }
 
     fn take_over(&mut self, queue: &GarbageQueue) {
-        let mut incoming = queue.take_all();
-        if self.waiting.is_empty() {
-            self.waiting = incoming;
-        } else {
-            self.waiting.append(&mut incoming);
+        self.backlog.append(queue.take_all());
+    }
+
+    /// Retires what the tables of a set that is done with have given up on their own.
+    pub(super) fn finish(&mut self, set: &Waiting) {
+        let touched = set.writes.touched().iter();
+        for garbage in touched.flat_map(|touched| touched.entry.rows.take_orphans()) {
+            self.retired.retire(garbage);
         }
     }
 
-    /// Frees what no snapshot can reach.
+    /// Frees what no operation can reach. What was unlinked last waits until it is much.
     pub fn free(&mut self) {
-        if !self.retired.is_empty() {
-            self.retired.date(&self.timeline);
-            self.retired.free(self.timeline.oldest());
+        if self.retired.unstamped() >= STAMPED_AT_ONCE {
+            self.retired.stamp();
         }
+        self.retired.free();
+    }
+
+    /// The same with all that was unlinked.
+    pub fn free_all(&mut self) {
+        self.retired.stamp();
+        self.retired.free();
     }
 
     /// How many things are unlinked and not freed.
@@ -179,7 +199,7 @@ impl Collector {
         end: usize,
         catalog: &Catalog,
         horizon: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
     ) {
         let mut target: Option<Target<'_>> = None;
         let mut inserts = Inserts::default();
@@ -206,7 +226,8 @@ impl Collector {
                 proof,
             };
             if !block.is_bare(slot) {
-                self.settle(&row, target.indexes_of(&row, set.timestamp));
+                let is_direct = set.timestamp > self.pruned_until;
+                self.settle(&row, target.indexes_of(&row, set.timestamp, is_direct));
             }
             if write.kind == WriteKind::Delete
                 && let Some(garbage) = target.entry.rows.bury(write.row, proof)
@@ -276,10 +297,17 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The indexes that may lose a key of the row.
-    fn indexes_of(&self, row: &Row<'_>, timestamp: Timestamp) -> &'a [Arc<IndexEntry>] {
+    /// The indexes that may lose a key of the row. It `is_direct` where nothing was pruned from below
+    /// the states of that commit.
+    fn indexes_of(
+        &self,
+        row: &Row<'_>,
+        timestamp: Timestamp,
+        is_direct: bool,
+    ) -> &'a [Arc<IndexEntry>] {
         // A version that is alone, and of this commit, is this write's, which has changed no key.
-        let is_same = !self.changes_keys
+        let is_same = is_direct
+            && !self.changes_keys
             && row.block.lone_version(row.slot, row.proof) == Some(Stamp::committed(timestamp));
         if is_same { &[] } else { self.indexes }
     }
@@ -319,16 +347,7 @@ fn remove_keys(row: &Row<'_>, cut: &Link<'_>, indexes: &[Arc<IndexEntry>]) {
     let mut older = cut.older();
     while let Some(link) = older {
         if let Some(image) = link.image() {
-            for index in indexes {
-                // A key that the next newer state has as well is still wanted, or was dealt
-                // with there: the common update changes no key, and writes none here.
-                if !newer
-                    .as_ref()
-                    .is_some_and(|newer| index.is_same_key(newer, &image))
-                {
-                    row.remove_key(index, &image);
-                }
-            }
+            row.remove_keys(indexes, &image, newer.as_ref());
             newer = Some(image);
         }
         older = link.older();
@@ -342,7 +361,7 @@ pub(super) struct Row<'a> {
     pub(super) block: &'a Block,
     pub(super) slot: Slot,
     pub(super) horizon: Timestamp,
-    pub(super) proof: &'a Registration,
+    pub(super) proof: &'a Operation<'a>,
 }
 
 impl<'a> Row<'a> {
@@ -363,6 +382,22 @@ impl<'a> Row<'a> {
             done = row.is_seen_by_all(&link);
             Some(link)
         })
+    }
+
+    /// Removes the entries for the keys of an unreachable state. A key that the next `newer` state has
+    /// as well is still wanted, or was dealt with there: the common update changes no key, and writes
+    /// none here.
+    pub(super) fn remove_keys(
+        &self,
+        indexes: &[Arc<IndexEntry>],
+        image: &RowRef<'_>,
+        newer: Option<&RowRef<'_>>,
+    ) {
+        for index in indexes {
+            if !newer.is_some_and(|newer| index.is_same_key(newer, image)) {
+                self.remove_key(index, image);
+            }
+        }
     }
 
     /// Removes the entry for the key of an unreachable state, unless a reachable one has that key,

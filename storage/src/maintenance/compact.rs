@@ -182,14 +182,15 @@ impl Collector {
         catalog: &ArcSwap<Catalog>,
         sum: &mut Compacted,
     ) -> (Option<BlockNo>, Result<()>) {
-        let proof = match self.timeline.register() {
-            Ok(proof) => proof,
+        let registration = match self.timeline.register() {
+            Ok(registration) => registration,
             Err(error) => return (None, Err(error)),
         };
         let horizon = self.timeline.horizon();
         if wish.is_held_back(horizon) {
             return (None, Ok(()));
         }
+        let proof = registration.enter();
         let mut blocks = table.full_blocks(from, &proof);
         let found = blocks.find_map(|block| Some((block.number, wish.of(&block)?)));
         let Some((number, into)) = found else {

@@ -149,9 +149,10 @@ impl Collector {
             return false;
         };
         // Without a free slot it is done another time.
-        let Ok(proof) = self.timeline.register() else {
+        let Ok(registration) = self.timeline.register() else {
             return false;
         };
+        let proof = registration.enter();
         let id = entry.def.id;
         let from = if id == table { from } else { RowId(0) };
         let retired = &mut self.retired;
@@ -159,7 +160,7 @@ impl Collector {
         let moved = entry
             .rows
             .leave_evacuated(from, ROUND_SLOTS, &proof, &mut retire);
-        self.retired.date(&self.timeline);
+        self.retired.stamp();
         match moved {
             Ok(Some(next)) => self.evacuation.phase = Phase::Moving(id, next),
             Ok(None) => {

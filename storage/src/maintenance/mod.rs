@@ -2,16 +2,17 @@
 //!
 //! ```text
 //!   commit ----> queue of write sets ----> unlink ----> retire queue ----> memory
-//!                waits for the horizon                  waits for the oldest snapshot
+//!                waits for the horizon                  waits for operations
 //! ```
 //!
 //! 1. A committed write set waits until the horizon has passed its timestamp. Then, for each row in
 //!    it: states older than the newest one that everybody sees are unlinked, index entries of keys
 //!    that only they had are removed, the row is folded into its base.
-//! 2. What was unlinked waits in the retire queue until every snapshot registered at that time is
-//!    gone.
+//! 2. What was unlinked waits in the retire queue until every operation that was under way is over.
 //! 3. What a rollback takes back goes to the same retire queue.
-//! 4. Where much of the pool is unused, version records are moved out of its sparse extents.
+//! 4. While an old snapshot holds the horizon back, states that no snapshot sees are unlinked
+//!    (`prune`).
+//! 5. Where much of the pool is unused, version records are moved out of its sparse extents.
 //!
 //! One thread collects at a time, behind one lock: folding and moving rely on it. The work is cooperative
 //! (each commit does a little, first of what its thread wrote, if the lock is free), and a background
@@ -26,12 +27,15 @@
 //! version, or the writer adds the entry anew.
 
 mod background;
+mod backlog;
 mod collector;
 mod compact;
 mod evacuation;
 mod listeners;
 mod pace;
+mod prune;
 mod queue;
+mod snapshots;
 mod undo;
 mod write_set;
 
@@ -41,4 +45,5 @@ pub use compact::{Age, Compacted, Wish};
 pub use listeners::PressureListeners;
 pub use pace::Pace;
 pub use queue::GarbageQueue;
+pub use snapshots::{Sightings, SnapshotUse, snapshot_uses};
 pub use write_set::{Touched, Write, WriteKind, WriteSet};

@@ -5,14 +5,22 @@
 
 use super::collector::{Collector, Row};
 use super::write_set::{Write, WriteKind};
-use crate::catalog::TableEntry;
+use crate::catalog::{IndexEntry, TableEntry};
 use crate::index::Key;
-use crate::mvcc::Registration;
+use crate::mvcc::Operation;
+use std::sync::Arc;
 
 impl Collector {
     /// Takes back the newest change of a row, which is that of `proof`'s owner. `entry` has all
-    /// indexes that the change may have entries in.
-    pub fn undo(&mut self, entry: &TableEntry, write: &Write, proof: &Registration) {
+    /// indexes that the change may have entries in; `committed` those that older states may have
+    /// some in: the owner may have dropped one of them, and take that back later.
+    pub fn undo(
+        &mut self,
+        entry: &TableEntry,
+        committed: &[Arc<IndexEntry>],
+        write: &Write,
+        proof: &Operation<'_>,
+    ) {
         let Some((block, slot)) = entry.rows.place(write.row, proof) else {
             unreachable!("a row with an uncommitted change is in its block");
         };
@@ -46,7 +54,7 @@ impl Collector {
             }
         }
         // What is the newest now was not folded while the change was above it.
-        self.settle(&row, &entry.indexes);
+        self.settle(&row, committed);
         if write.kind == WriteKind::Insert
             && let Some(garbage) = entry.rows.bury(write.row, proof)
         {

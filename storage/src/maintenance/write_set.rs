@@ -119,6 +119,12 @@ impl WriteSet {
         reservation.resize_for(claim, bytes)
     }
 
+    fn waiting_bytes(&self) -> u64 {
+        let touched = self.touched.capacity() * size_of::<Touched>();
+        let writes = self.writes.capacity() * size_of::<Write>();
+        (QUEUED_BYTES + touched + writes) as u64
+    }
+
     /// Whether anything but deletions is in it.
     pub fn grows(&self) -> bool {
         self.grows
@@ -132,6 +138,18 @@ impl WriteSet {
     /// Adds a write.
     pub fn push(&mut self, write: Write) {
         self.writes.push(write);
+    }
+
+    /// Forgets writes that are not to be kept, once the set waits to be collected.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Write) -> bool) {
+        self.writes.retain(|write| keep(write));
+        self.writes.shrink_to_fit();
+        let bytes = self.waiting_bytes();
+        if let Some(reservation) = &mut self.reservation
+            && reservation.bytes() > bytes
+        {
+            reservation.shrink(bytes);
+        }
     }
 
     /// Takes the last write out.

@@ -13,29 +13,36 @@
 //! 2. A [`Stamp`] tells when a row or a deletion begins to count: a committed timestamp, or a
 //!    marker that names the owner's slot, which is resolved through that slot.
 //! 3. A [`Viewpoint`] (snapshot, owner, command) says which stamps it sees.
-//! 4. What is unlinked goes to the [`RetireQueue`] with the time of unlinking, and is freed when
-//!    every registered snapshot is younger than that. [`Protected`] is a pointer under that rule.
+//! 4. Rows are looked at in an [`Operation`]. What is unlinked goes to the [`RetireQueue`], and is
+//!    freed when every operation that was under way then is over (`epoch`). [`Protected`] is a
+//!    pointer under that rule.
 //!
 //! Invariants
 //! - A snapshot is registered before the first row is read through it, and stays so for as long as
-//!   a borrow from it lives: the borrow of a [`Registration`] is the proof.
+//!   an operation for it lives. The borrow of an operation is the proof that a link may be followed.
+//! - Nothing is unlinked that a registered snapshot sees, or one that is registered later may see.
 //! - Stamping precedes the release of a slot: a word that still holds a marker names a slot whose
 //!   owner has not left.
 //! - The horizon never overtakes a registered snapshot.
 
+pub(crate) mod epoch;
 #[cfg(all(test, feature = "shuttle"))]
 mod models;
+mod operation;
 mod protected;
 mod registration;
 mod retire;
+mod snapshots;
 mod stamp;
 mod timeline;
 mod version;
 mod viewpoint;
 
+pub use operation::{Grace, Operation};
 pub use protected::Protected;
 pub use registration::Registration;
 pub use retire::{Garbage, RetireQueue};
+pub use snapshots::Snapshots;
 pub use stamp::{OwnerId, Stamp, StampKind};
 pub use timeline::{HeldSnapshot, Timeline};
 pub use version::{Head, HeadWord, NewVersion, StampWord, Version};

@@ -1,13 +1,16 @@
-//! Models of snapshots: against commits, the horizon and the retire queue.
+//! Models of snapshots and operations: against commits, the horizon and the retire queue.
 //!
 //! ```text
 //!   reader                          writer                        collector
 //!   claims a slot
 //!   reads the clock: 4
-//!                                   replaces what is protected
 //!                                   commits 5                     horizon: nobody registered, so 5
-//!                                                                 frees what was replaced before 5
-//!   publishes 4 .. and must look again, or it reads what is freed
+//!   publishes 4 .. and must look again, or the horizon has overtaken it
+//!   announces the epoch
+//!   follows the link
+//!                                   replaces what is protected
+//!                                                                 stamps it, sees the announcement
+//!   reads
 //! ```
 
 use super::*;
@@ -30,6 +33,8 @@ struct World {
     retired: Mutex<RetireQueue>,
     /// The greatest horizon that anybody computed.
     horizon: AtomicU64,
+    /// A bit for each commit whose state, up to the next one, was said to be missed by all.
+    missed: AtomicU64,
 }
 
 impl World {
@@ -43,6 +48,7 @@ impl World {
             numbers,
             retired: Mutex::new(RetireQueue::new(Pool::new(Ledger::new(1 << 30)))),
             horizon: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
         })
     }
 
@@ -51,6 +57,7 @@ impl World {
         let old = self.protected.take().unwrap();
         self.protected
             .set(Arc::clone(&self.numbers[number as usize]));
+        // Unlinked before the clock moves, and under the latch after it: in order.
         self.retired.lock().retire(old);
         self.timeline.commit(&registration, Timestamp(number));
     }
@@ -58,20 +65,32 @@ impl World {
     fn collect(&self) {
         let horizon = self.timeline.horizon();
         self.horizon.fetch_max(horizon.0, SeqCst);
+        let snapshots = self.timeline.snapshots();
+        for at in 0..COMMITS {
+            if snapshots.miss(Timestamp(at), Timestamp(at + 1)) {
+                self.missed.fetch_or(1 << at, SeqCst);
+            }
+        }
         let mut retired = self.retired.lock();
-        retired.date(&self.timeline);
-        retired.free(self.timeline.oldest());
+        retired.stamp();
+        retired.free();
     }
 
     fn read(&self) {
         let registration = self.timeline.register().unwrap();
         let snapshot = registration.snapshot().0;
-        if let Some(found) = self.protected.get(&registration) {
+        let operation = registration.enter();
+        if let Some(found) = self.protected.get(&operation) {
             let number = &self.numbers[*found as usize];
             for _ in 0..3 {
                 assert!(Arc::strong_count(number) > 1, "freed under its reader");
                 let horizon = self.horizon.load(SeqCst);
-                assert!(horizon <= snapshot, "{horizon} overtook {snapshot}");
+                assert!(
+                    horizon <= snapshot,
+                    "{snapshot} is seen, and {horizon} overtook it"
+                );
+                let missed = self.missed.load(SeqCst) >> snapshot & 1 != 0;
+                assert!(!missed, "{snapshot} is seen, and was missed");
             }
         }
     }
@@ -97,12 +116,24 @@ fn model() {
 }
 
 #[test]
-fn nothing_is_freed_that_a_snapshot_can_reach() {
+fn nothing_is_freed_that_an_operation_can_reach() {
     check(SCHEDULES, model);
 }
 
 #[test]
-#[should_panic = "overtook"]
+#[should_panic = "freed under its reader"]
+fn the_model_notices_readers_that_are_not_waited_for() {
+    with_fault(Fault::NotPinned, || check(SCHEDULES, model));
+}
+
+#[test]
+#[should_panic = "was missed"]
+fn the_model_notices_snapshots_that_are_looked_for_too_early() {
+    with_fault(Fault::SnapshotsBeforeClock, || check(SCHEDULES, model));
+}
+
+#[test]
+#[should_panic = "is seen, and"]
 fn the_model_notices_a_clock_read_once() {
     with_fault(Fault::ClockReadOnce, || check(SCHEDULES, model));
 }
@@ -117,7 +148,8 @@ fn commits() {
         let timeline = Arc::clone(&timeline);
         thread::spawn(move || {
             let registration = timeline.register().unwrap();
-            let viewpoint = registration.viewpoint(1);
+            let operation = registration.enter();
+            let viewpoint = operation.viewpoint(1);
             let is_included = registration.snapshot() >= Timestamp(1);
             for _ in 0..2 {
                 assert_eq!(

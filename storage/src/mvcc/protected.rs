@@ -1,12 +1,12 @@
-//! A shared pointer that readers follow under a registered snapshot.
+//! A shared pointer that readers follow in an operation.
 
-use super::registration::Registration;
+use super::operation::Operation;
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::ptr;
 use std::sync::Arc;
 
-/// Holds an `Arc<T>` or nothing. Reading costs one load, because the borrow of a registration
+/// Holds an `Arc<T>` or nothing. Reading costs one load, because the borrow of an operation
 /// proves that what was taken out meanwhile has not been freed yet: [`Self::take`] gives the `Arc`
 /// to be put in the [`super::RetireQueue`].
 #[derive(Debug)]
@@ -21,16 +21,16 @@ impl<T> Default for Protected<T> {
 impl<T> Protected<T> {
     /// What it points to.
     #[inline]
-    pub fn get<'a>(&'a self, _proof: &'a Registration) -> Option<&'a T> {
+    pub fn get<'a>(&'a self, _proof: &'a Operation<'a>) -> Option<&'a T> {
         // SAFETY: the pointer came from `Arc::into_raw`, and its count is given up only through
-        // the retire queue, which waits until every snapshot registered at the time of `take` is
-        // gone; `_proof` is such a snapshot for as long as 'a, or younger than the `take`, in
-        // which case it no longer finds the pointer. Acquire pairs with `set`.
+        // the retire queue, which waits until every operation that was under way at the time of
+        // `take` is over; `_proof` is such an operation for as long as 'a, or began after the
+        // `take`, in which case it no longer finds the pointer. Acquire pairs with `set`.
         unsafe { self.0.load(Acquire).as_ref() }
     }
 
-    /// What it points to, shared: to be held beyond the snapshot.
-    pub fn get_arc(&self, proof: &Registration) -> Option<Arc<T>> {
+    /// What it points to, shared: to be held beyond the operation.
+    pub fn get_arc(&self, proof: &Operation<'_>) -> Option<Arc<T>> {
         self.get(proof).map(|value| {
             // SAFETY: `value` came from `Arc::into_raw`, and is alive as argued in `get`.
             unsafe {

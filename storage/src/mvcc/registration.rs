@@ -2,12 +2,11 @@
 
 use super::stamp::{OwnerId, Stamp};
 use super::timeline::Timeline;
-use super::viewpoint::Viewpoint;
 use crate::ids::{Timestamp, TransactionId};
 use std::sync::Arc;
 
-/// A share in a slot of the [`Timeline`]. While one of its clones lives, nothing that its snapshot
-/// can reach is freed.
+/// A share in a slot of the [`Timeline`]. While one of its clones lives, whatever its snapshot sees
+/// stays where it is; rows are looked at in an [`super::Operation`].
 #[derive(Debug)]
 pub struct Registration {
     timeline: Arc<Timeline>,
@@ -55,11 +54,6 @@ impl Registration {
     /// The marker of what this owner's `command` writes.
     pub fn marker(&self, command: u64) -> Stamp {
         Stamp::uncommitted(self.owner, command)
-    }
-
-    /// What `command` of this owner sees.
-    pub fn viewpoint(&self, command: u64) -> Viewpoint<'_> {
-        Viewpoint::new(self, command)
     }
 }
 

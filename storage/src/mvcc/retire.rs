@@ -1,12 +1,9 @@
 //! What was unlinked and waits until nobody can reach it any more.
 
+use super::epoch;
 use super::protected::Retirable;
-use super::timeline::Timeline;
 use super::version::VersionPointer;
-use crate::ids::Timestamp;
 use crate::pool::{Owner, Pool, Reservation};
-use crate::sync::atomic::Ordering::SeqCst;
-use crate::sync::atomic::fence;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
@@ -38,13 +35,13 @@ impl<T: Any + Send + Sync> From<Retirable<T>> for Garbage {
     }
 }
 
-/// Garbage in order of unlinking, each with the clock's value right after it was unlinked.
+/// Garbage in order of unlinking, each with the epoch (`epoch`) at the end of which it was unlinked.
 #[derive(Debug)]
 pub struct RetireQueue {
     pool: Arc<Pool>,
-    /// Not dated yet.
+    /// Not stamped yet.
     fresh: Vec<Garbage>,
-    waiting: VecDeque<(Timestamp, Garbage)>,
+    waiting: VecDeque<(u64, Garbage)>,
     /// For the queue itself, once it is longer than usual.
     memory: Option<Reservation>,
 }
@@ -60,23 +57,25 @@ impl RetireQueue {
         }
     }
 
-    /// Takes over what was unlinked. It waits at least until [`Self::date`] is called.
+    /// Takes over what was unlinked. It waits at least until [`Self::stamp`] is called.
     pub fn retire(&mut self, garbage: impl Into<Garbage>) {
         self.fresh.push(garbage.into());
     }
 
-    /// Notes the time at or after which all that was handed over until now was unlinked: once for
-    /// many, because it takes a fence.
-    pub fn date(&mut self, timeline: &Timeline) {
+    /// How many are not stamped yet.
+    pub fn unstamped(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Stamps what was handed over until now: whoever begins an operation from here on does not find
+    /// it. Once for many, because all threads take a fence.
+    pub fn stamp(&mut self) {
         if self.fresh.is_empty() {
             return;
         }
-        // Whoever registers a snapshot above this clock no longer finds it; pairs with the fence
-        // of `Timeline::register`.
-        fence(SeqCst);
-        let now = timeline.latest();
-        let dated = self.fresh.drain(..).map(|garbage| (now, garbage));
-        self.waiting.extend(dated);
+        let stamp = epoch::stamp();
+        let stamped = self.fresh.drain(..).map(|garbage| (stamp, garbage));
+        self.waiting.extend(stamped);
         self.fresh.shrink_to(QUEUE_KEPT);
         self.account();
     }
@@ -84,7 +83,7 @@ impl RetireQueue {
     /// Has the ledger know how long the queue is. What was unlinked must be kept in any case: where
     /// even the emergency reserve is used up, this is not accounted for until there is room.
     fn account(&mut self) {
-        let bytes = self.waiting.capacity() * size_of::<(Timestamp, Garbage)>();
+        let bytes = self.waiting.capacity() * size_of::<(u64, Garbage)>();
         let bytes = if self.waiting.capacity() > 4 * QUEUE_KEPT {
             bytes as u64
         } else {
@@ -112,15 +111,16 @@ impl RetireQueue {
         self.len() == 0
     }
 
-    /// Frees what no registered snapshot can reach: all that was unlinked before the oldest of
-    /// them. (A snapshot taken at the very timestamp of the unlinking may be older than it.)
-    pub fn free(&mut self, oldest: Option<Timestamp>) {
-        while let Some((unlinked, _)) = self.waiting.front()
-            && oldest.is_none_or(|oldest| *unlinked < oldest)
-        {
-            if let Some((_, garbage)) = self.waiting.pop_front() {
-                self.release(garbage);
-            }
+    /// Frees what no operation can reach: all that was unlinked before the oldest of them began.
+    pub fn free(&mut self) {
+        if !self.waiting.is_empty() {
+            self.free_below(epoch::bound());
+        }
+    }
+
+    fn free_below(&mut self, bound: u64) {
+        while let Some((_, garbage)) = self.waiting.pop_front_if(|(stamp, _)| *stamp < bound) {
+            self.release(garbage);
         }
         // A burst of garbage must not keep its queue for ever.
         if self.waiting.len().max(QUEUE_KEPT) * 4 < self.waiting.capacity() {
@@ -132,8 +132,8 @@ impl RetireQueue {
     fn release(&self, garbage: Garbage) {
         match garbage {
             Garbage::Version(version) => {
-                // SAFETY: it was unlinked before it was retired, and every snapshot that was
-                // registered at that time is gone (`free`): nobody holds or finds the pointer.
+                // SAFETY: it was unlinked before it was retired, and every operation that was under
+                // way at that time is over (`free_below`): nobody holds or finds the pointer.
                 unsafe { version.free(&self.pool) }
             }
             Garbage::Shared(value) => drop(value),
@@ -144,8 +144,8 @@ impl RetireQueue {
 impl Drop for RetireQueue {
     /// The queue goes with its database, when no transaction and no view is left.
     fn drop(&mut self) {
-        let rest = self.fresh.drain(..).map(|garbage| (Timestamp(0), garbage));
+        let rest = self.fresh.drain(..).map(|garbage| (0, garbage));
         self.waiting.extend(rest);
-        self.free(None);
+        self.free_below(u64::MAX);
     }
 }

@@ -20,6 +20,7 @@
 //! its own, and both mean: not visible.
 
 use super::registration::Registration;
+use super::snapshots::Snapshots;
 use super::stamp::{OwnerId, SLOTS_MAX};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, TransactionId};
@@ -135,7 +136,7 @@ impl Timeline {
             // Release: whoever sees it, and not the last owner's, knows that that one is done.
             slot.snapshot.store(now.0, Release);
             // Between publishing and reading the clock again, and before the first read of a row;
-            // pairs with the fences of `oldest` and `RetireQueue::retire`.
+            // pairs with the fence of `registered`.
             fence(SeqCst);
             match self.latest() {
                 same if same == now || is_left_out(Fault::ClockReadOnce) => break,
@@ -234,20 +235,29 @@ impl Timeline {
         TransactionId(if recent { id } else { 0 })
     }
 
-    /// The oldest registered snapshot. What was unlinked below it, or at any time if there is
-    /// none, is out of every reader's reach.
-    pub fn oldest(&self) -> Option<Timestamp> {
-        // Between reading the clock and looking at the slots; and what was unlinked before this
-        // call is unlinked for whoever registers after it. Pairs with the fence of `register`.
+    /// The registered snapshots, and a bound that is read before: whoever is missing here because he
+    /// came meanwhile, or changes his snapshot yet, ends up with one at or above the bound.
+    fn registered(&self) -> (Timestamp, impl Iterator<Item = Timestamp>) {
+        let latest = self.latest();
+        // Between reading the clock and looking at the slots. Pairs with the fence of `register`.
         fence(SeqCst);
         let high = self.high.load(Relaxed);
-        let oldest = self.slots[..high]
+        let snapshots = self.slots[..high]
             .iter()
             // Acquire: what a snapshot that is given up has read, it has read before this.
             .map(|slot| slot.snapshot.load(Acquire))
-            .min()
-            .filter(|oldest| *oldest != IDLE);
-        oldest.map(Timestamp)
+            .filter(|snapshot| *snapshot != IDLE);
+        (latest, snapshots.map(Timestamp))
+    }
+
+    /// All snapshots that are registered.
+    pub fn snapshots(&self) -> Snapshots {
+        if is_left_out(Fault::SnapshotsBeforeClock) {
+            let early: Vec<_> = self.registered().1.collect();
+            return Snapshots::new(self.latest(), early);
+        }
+        let (latest, snapshots) = self.registered();
+        Snapshots::new(latest, snapshots.collect())
     }
 
     /// The registered snapshots. They come and go meanwhile: each line is true for itself.
@@ -266,7 +276,7 @@ impl Timeline {
 
     /// The timestamp at or above which all present and future snapshots are.
     pub fn horizon(&self) -> Timestamp {
-        let latest = self.latest();
-        self.oldest().map_or(latest, |oldest| oldest.min(latest))
+        let (latest, snapshots) = self.registered();
+        snapshots.fold(latest, Timestamp::min)
     }
 }

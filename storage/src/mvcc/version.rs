@@ -10,16 +10,17 @@
 //! ```
 //!
 //! A record is filled before it is published (Release) and its image never changes afterwards;
-//! `begin` goes from marker to timestamp or to *aborted*, and `older` from a link to empty (cut),
-//! once each. So whoever loads a link with Acquire reads the image without further care.
+//! `begin` goes from marker to timestamp or to *aborted*, once; `older` to what is older still, or to
+//! empty (cut). So whoever loads a link with Acquire reads the image without further care.
 //!
 //! A head that says *moved* says so for ever. Therefore every change of a head is a compare and
 //! exchange against the word that was seen: none can be lost in a block that is being replaced.
 //!
 //! The memory is freed only by the [`super::RetireQueue`], or with the whole block. The borrow of a
-//! [`Registration`] therefore proves that a link followed under it leads to a living record.
+//! [`Operation`] therefore proves that a link followed under it leads to a living record: it began
+//! before the record was unlinked, and then the queue waits for it, or it does not find the record.
 
-use super::registration::Registration;
+use super::operation::Operation;
 use super::retire::Garbage;
 use super::stamp::Stamp;
 use crate::error::{Error, Result};
@@ -119,10 +120,24 @@ impl Version {
     }
 
     /// Unlinks everything older than this version, and hands it out.
-    pub fn cut_older(&self, proof: &Registration, retire: impl FnMut(Garbage)) {
+    pub fn cut_older(&self, proof: &Operation<'_>, retire: impl FnMut(Garbage)) {
         let older = self.older.load(proof);
         self.older.0.store(0, Release);
         older.retire_chain(proof, retire);
+    }
+
+    /// Unlinks the next older version, which leads on as before for whoever is there. Only the
+    /// collector may.
+    pub fn unlink_older(&self, older: &Self) -> Garbage {
+        debug_assert!(self.older.leads_to(older), "it is the next one");
+        // Release: what it leads to was published before.
+        self.older.0.store(older.older.0.load(Acquire), Release);
+        older.garbage()
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 
     fn garbage(&self) -> Garbage {
@@ -233,7 +248,7 @@ pub enum Head<'a> {
 
 impl Head<'_> {
     /// Hands out every record of the chain, which nothing leads to any more.
-    pub fn retire_chain(self, proof: &Registration, mut retire: impl FnMut(Garbage)) {
+    pub fn retire_chain(self, proof: &Operation<'_>, mut retire: impl FnMut(Garbage)) {
         let mut link = self;
         while let Head::Version(version) = link {
             link = version.older.load(proof);
@@ -275,7 +290,7 @@ impl HeadWord {
 
     /// Follows the word.
     #[inline]
-    pub fn load<'a>(&'a self, _proof: &'a Registration) -> Head<'a> {
+    pub fn load<'a>(&'a self, _proof: &'a Operation<'a>) -> Head<'a> {
         let word = self.0.load(Acquire);
         match word & TAG_MASK {
             TAG_VERSION => {

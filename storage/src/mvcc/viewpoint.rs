@@ -1,6 +1,6 @@
 //! What one command sees.
 
-use super::registration::Registration;
+use super::operation::Operation;
 use super::stamp::{OwnerId, Stamp, StampKind};
 use super::timeline::State;
 use crate::ids::{Timestamp, TransactionId};
@@ -8,7 +8,7 @@ use crate::ids::{Timestamp, TransactionId};
 /// A snapshot together with the owner's own command: the point from which rows are looked at.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewpoint<'r> {
-    registration: &'r Registration,
+    operation: &'r Operation<'r>,
     command: u64,
 }
 
@@ -26,17 +26,14 @@ pub enum Resolved {
 }
 
 impl<'r> Viewpoint<'r> {
-    pub(super) fn new(registration: &'r Registration, command: u64) -> Self {
-        Self {
-            registration,
-            command,
-        }
+    pub(super) fn new(operation: &'r Operation<'r>, command: u64) -> Self {
+        Self { operation, command }
     }
 
-    /// The registration whose borrow protects what is read.
+    /// The operation whose borrow protects what is read.
     #[inline]
-    pub fn registration(&self) -> &'r Registration {
-        self.registration
+    pub fn operation(&self) -> &'r Operation<'r> {
+        self.operation
     }
 
     /// Resolves the stamp that `read` loads (with Acquire); a marker is resolved through its
@@ -52,10 +49,10 @@ impl<'r> Viewpoint<'r> {
                 StampKind::Never | StampKind::Aborted => return Resolved::Nothing,
                 StampKind::Committed(timestamp) => return Resolved::Committed(timestamp),
                 StampKind::Uncommitted { owner, command } => {
-                    if owner == self.registration.owner() {
+                    if owner == self.operation.owner() {
                         return Resolved::Own(command);
                     }
-                    let state = self.registration.timeline().state(owner);
+                    let state = self.operation.timeline().state(owner);
                     let again = read();
                     if again == stamp {
                         return match state {
@@ -73,14 +70,13 @@ impl<'r> Viewpoint<'r> {
     #[inline]
     pub fn sees(&self, read: impl Fn() -> Stamp) -> bool {
         // Mostly it was committed long ago, and there is nobody to be asked.
-        read().is_committed_by(self.registration.snapshot())
-            || self.sees_resolved(self.resolve(read))
+        read().is_committed_by(self.operation.snapshot()) || self.sees_resolved(self.resolve(read))
     }
 
     /// Whether the command sees what resolved so.
     pub fn sees_resolved(&self, resolved: Resolved) -> bool {
         match resolved {
-            Resolved::Committed(timestamp) => timestamp <= self.registration.snapshot(),
+            Resolved::Committed(timestamp) => timestamp <= self.operation.snapshot(),
             Resolved::Own(command) => command < self.command,
             Resolved::Nothing | Resolved::Rival(_) => false,
         }
@@ -88,11 +84,11 @@ impl<'r> Viewpoint<'r> {
 
     /// The transaction behind a stamp that is in the way, to be named in a conflict.
     pub fn rival(&self, resolved: Resolved) -> TransactionId {
-        let timeline = self.registration.timeline();
+        let timeline = self.operation.timeline();
         match resolved {
             Resolved::Committed(timestamp) => timeline.transaction_at(timestamp),
             Resolved::Rival(owner) => timeline.transaction_of(owner),
-            Resolved::Own(_) => self.registration.transaction(),
+            Resolved::Own(_) => self.operation.transaction(),
             Resolved::Nothing => TransactionId(0),
         }
     }

@@ -19,6 +19,8 @@ thread_local! {
     /// Tasks of a model all run on the thread that checks it.
     static IS_CHECKING: Cell<bool> = const { Cell::new(false) };
     static FAULT: Cell<Option<Fault>> = const { Cell::new(None) };
+    /// The run of a model that is under way.
+    static MODEL: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Whatever was set is so again when this goes, also in a panic.
@@ -39,7 +41,12 @@ pub(crate) fn check(schedules: usize, model: fn()) {
         config.max_steps = MaxSteps::FailAfter(200_000);
         config.silence_warnings = true;
         let _reset = Reset(&IS_CHECKING, IS_CHECKING.replace(true));
-        Runner::new(scheduler, config).run(model);
+        let _model = Reset(&MODEL, MODEL.get());
+        Runner::new(scheduler, config).run(move || {
+            static RUNS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+            MODEL.set(RUNS.fetch_add(1, atomic::Ordering::Relaxed) + 1);
+            model();
+        });
     };
     run(Box::new(RandomScheduler::new(schedules)));
     run(Box::new(PctScheduler::new(3, schedules)));
@@ -53,6 +60,10 @@ pub(crate) fn with_fault<T>(fault: Fault, run: impl FnOnce() -> T) -> T {
 
 pub(super) fn is_left_out(fault: Fault) -> bool {
     FAULT.get() == Some(fault)
+}
+
+pub(super) fn model() -> u64 {
+    MODEL.get()
 }
 
 /// Lets the checker choose who goes on.

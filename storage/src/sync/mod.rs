@@ -52,6 +52,10 @@ pub enum Fault {
     ClockReadOnce,
     /// The clock moves before the state says *committed*.
     ClockBeforeState,
+    /// A reader does not announce that it follows links.
+    NotPinned,
+    /// Registered snapshots are looked for before the clock is read.
+    SnapshotsBeforeClock,
     /// A look-up in a hash index does not ask whether its bucket is still the right one.
     BucketNotChecked,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
@@ -65,4 +69,13 @@ pub fn is_left_out(_fault: Fault) -> bool {
     return checked::is_left_out(_fault);
     #[cfg(not(feature = "shuttle"))]
     false
+}
+
+/// A number of the run of a model that this thread is in; zero outside of models.
+#[inline]
+pub fn model() -> u64 {
+    #[cfg(feature = "shuttle")]
+    return checked::model();
+    #[cfg(not(feature = "shuttle"))]
+    0
 }

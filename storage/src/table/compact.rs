@@ -4,7 +4,7 @@ use super::{Table, Tail};
 use crate::block::Rebuild;
 use crate::error::Result;
 use crate::ids::{BlockNo, Timestamp};
-use crate::mvcc::{Garbage, Registration};
+use crate::mvcc::{Garbage, Operation};
 use crate::pool::Claim;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Table {
     pub fn full_blocks(
         &self,
         from: BlockNo,
-        proof: &Registration,
+        proof: &Operation<'_>,
     ) -> impl Iterator<Item = BlockState> {
         let end = self.tail.load().next;
         (from.0..end).map(BlockNo).filter_map(|number| {
@@ -74,7 +74,7 @@ impl Table {
         into: Rebuild,
         claim: Claim,
         horizon: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: impl FnMut(Garbage),
     ) -> Result<Option<Rebuilt>> {
         let Some(entry) = self.directory.get(number) else {

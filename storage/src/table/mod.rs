@@ -32,7 +32,7 @@ pub use stats::TableStats;
 use crate::block::{Block, Layout, RowRef, Written};
 use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
-use crate::mvcc::{Garbage, Registration, Stamp, Viewpoint};
+use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
 use crate::pool::Pool;
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{Acquire, Release};
@@ -118,21 +118,21 @@ impl Table {
     }
 
     #[inline]
-    fn block<'a>(&'a self, row: RowId, proof: &'a Registration) -> Option<&'a Block> {
+    fn block<'a>(&'a self, row: RowId, proof: &'a Operation<'a>) -> Option<&'a Block> {
         let block = self.directory.get(row.block())?.get(proof)?;
         (usize::from(row.slot().0) < block.claimed()).then_some(block)
     }
 
     /// The block that holds a row, and its slot there; `None` if the row is long gone.
     #[inline]
-    pub fn place<'a>(&'a self, row: RowId, proof: &'a Registration) -> Option<(&'a Block, Slot)> {
+    pub fn place<'a>(&'a self, row: RowId, proof: &'a Operation<'a>) -> Option<(&'a Block, Slot)> {
         Some((self.block(row, proof)?, row.slot()))
     }
 
     /// The row as the viewpoint sees it.
     #[inline]
     pub fn visible<'a>(&'a self, row: RowId, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
-        self.block(row, viewpoint.registration())?
+        self.block(row, viewpoint.operation())?
             .visible(row.slot(), viewpoint)
     }
 
@@ -147,7 +147,7 @@ impl Table {
             Some((number, block)) if number == row.block() => block,
             _ => {
                 let entry = self.directory.get(row.block())?;
-                let block = entry.get(viewpoint.registration())?;
+                let block = entry.get(viewpoint.operation())?;
                 *near = Some((row.block(), block));
                 block
             }
@@ -236,7 +236,7 @@ impl Table {
         marker: Stamp,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<Written> {
-        match self.place(row, viewpoint.registration()) {
+        match self.place(row, viewpoint.operation()) {
             Some((block, slot)) => block.update(slot, viewpoint, marker, changes),
             None => Ok(Written::Skipped),
         }
@@ -244,7 +244,7 @@ impl Table {
 
     /// Chains a deletion over a row.
     pub fn delete(&self, row: RowId, viewpoint: &Viewpoint<'_>, marker: Stamp) -> Result<Written> {
-        match self.place(row, viewpoint.registration()) {
+        match self.place(row, viewpoint.operation()) {
             Some((block, slot)) => block.delete(slot, viewpoint, marker),
             None => Ok(Written::Skipped),
         }
@@ -252,7 +252,7 @@ impl Table {
 
     /// Notes that a row is dead and in no index; takes its block out of the directory if that
     /// was the last one that lived.
-    pub fn bury(&self, row: RowId, proof: &Registration) -> Option<Garbage> {
+    pub fn bury(&self, row: RowId, proof: &Operation<'_>) -> Option<Garbage> {
         let (block, slot) = self.place(row, proof)?;
         let number = row.block();
         if block.bury(slot) {

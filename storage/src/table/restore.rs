@@ -10,7 +10,7 @@ use super::{Table, Tail};
 use crate::block::{Block, Written};
 use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
-use crate::mvcc::{Garbage, Registration, Stamp};
+use crate::mvcc::{Garbage, Operation, Stamp};
 use crate::value::ValueRef;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Table {
         row: RowId,
         values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
         begin: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
     ) -> Result<()> {
         let block = self.restore_block(row.block(), row.slot(), proof)?;
         if block.is_filled(row.slot()) {
@@ -36,7 +36,7 @@ impl Table {
         row: RowId,
         changes: &[(ColumnId, ValueRef<'_>)],
         begin: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: impl FnMut(Garbage),
     ) -> Result<bool> {
         let Some((block, slot)) = self.place(row, proof) else {
@@ -53,7 +53,7 @@ impl Table {
         &self,
         row: RowId,
         begin: Timestamp,
-        proof: &Registration,
+        proof: &Operation<'_>,
         retire: impl FnMut(Garbage),
     ) -> Result<bool> {
         let Some((block, slot)) = self.place(row, proof) else {
@@ -66,7 +66,7 @@ impl Table {
     }
 
     /// Gives no row an id below `next` any more.
-    pub fn restore_next_row(&self, next: RowId, proof: &Registration) -> Result<()> {
+    pub fn restore_next_row(&self, next: RowId, proof: &Operation<'_>) -> Result<()> {
         if next <= self.next_row() {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl Table {
     }
 
     /// Ends the restoring: what is dead is counted as such, and blocks of dead rows only go.
-    pub fn finish_restore(&self, proof: &Registration) {
+    pub fn finish_restore(&self, proof: &Operation<'_>) {
         let blocks = self.tail.load().next;
         for number in 0..blocks {
             let number = BlockNo(number);
@@ -118,7 +118,7 @@ impl Table {
         &self,
         number: BlockNo,
         slot: Slot,
-        proof: &Registration,
+        proof: &Operation<'_>,
     ) -> Result<Arc<Block>> {
         let capacity = self.layout.capacity(number.0);
         if usize::from(slot.0) >= capacity {
@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// Lets the next block be number `next`.
-    fn restore_tail(&self, next: u32, proof: &Registration) {
+    fn restore_tail(&self, next: u32, proof: &Operation<'_>) {
         let last = next.checked_sub(1).map(BlockNo);
         let last = last.and_then(|number| self.directory.get(number)?.get_arc(proof));
         if let Some(block) = &last {

@@ -99,7 +99,7 @@ impl Table {
             let (number, slot) = (at.block(), usize::from(at.slot().0));
             at = RowId::new(BlockNo(number.0 + 1), Slot(0)).min(end);
             let entry = self.directory.get(number);
-            let Some(block) = entry.and_then(|entry| entry.get(viewpoint.registration())) else {
+            let Some(block) = entry.and_then(|entry| entry.get(viewpoint.operation())) else {
                 continue;
             };
             let claimed = block.claimed();
@@ -132,7 +132,7 @@ impl Table {
         let number = from.block();
         let next_block = RowId::new(BlockNo(number.0 + 1), Slot(0));
         let entry = self.directory.get(number);
-        let Some(block) = entry.and_then(|entry| entry.get(viewpoint.registration())) else {
+        let Some(block) = entry.and_then(|entry| entry.get(viewpoint.operation())) else {
             return next_block.min(end);
         };
         let claimed = block.claimed();
@@ -146,7 +146,7 @@ impl Table {
             if block.is_settled(slot) {
                 let room = (limit - found.ids.len()).min(RANGE_SLOTS);
                 let stop = range_end.min(slot + room);
-                for (slot, row) in block.settled_rows(slot..stop, viewpoint.registration()) {
+                for (slot, row) in block.settled_rows(slot..stop, viewpoint.operation()) {
                     found.ids.push(RowId::new(number, slot));
                     found.rows.push(row);
                 }
@@ -181,7 +181,7 @@ fn gather_some<'a>(
     batch: &mut Taking<impl Take>,
 ) -> usize {
     let range_end = |slot: usize| ((slot / RANGE_SLOTS + 1) * RANGE_SLOTS).min(slots.end);
-    let proof = viewpoint.registration();
+    let proof = viewpoint.operation();
     let end = range_end(slots.start);
     let stop = match block.is_frozen() {
         true => end.min(slots.start + batch.room()),

@@ -3,7 +3,7 @@
 use super::Table;
 use super::directory::BLOCKS_MAX;
 use crate::ids::BlockNo;
-use crate::mvcc::Registration;
+use crate::mvcc::Operation;
 
 /// What a table consists of, apart from the versions over its rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -24,7 +24,7 @@ pub struct TableStats {
 impl Table {
     /// What it consists of now. Blocks are looked at one after the other: while others write, the
     /// numbers are of slightly different moments.
-    pub fn stats(&self, proof: &Registration) -> TableStats {
+    pub fn stats(&self, proof: &Operation<'_>) -> TableStats {
         let mut stats = TableStats::default();
         let blocks = self.tail.load().next.min(BLOCKS_MAX);
         for number in 0..blocks {

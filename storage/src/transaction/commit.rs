@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, same};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
-use crate::mvcc::Registration;
+use crate::mvcc::{Operation, Registration};
 use crate::pool::{Claim, Reservation};
 use crate::wal::FrameBuilder;
 use arc_swap::Guard;
@@ -107,15 +107,7 @@ impl Transaction {
 
     /// Stamps what was written, hands it to the collector, leaves, and waits for the log.
     fn finish(mut self, (timestamp, lsn): (Timestamp, Option<Lsn>)) -> Result<Committed> {
-        for write in self.set.writes() {
-            if matches!(write.kind, WriteKind::Ddl(_)) {
-                continue;
-            }
-            let rows = &self.set.entry(write).rows;
-            if let Some((block, slot)) = rows.place(write.row, &self.registration) {
-                block.stamp(slot, &self.registration, timestamp);
-            }
-        }
+        self.stamp(timestamp);
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
         let (writes, grows) = (set.writes().len(), set.grows());
@@ -142,11 +134,26 @@ impl Transaction {
         })
     }
 
+    fn stamp(&self, timestamp: Timestamp) {
+        // Others may have chained versions over ours by now, which may go at any time.
+        let operation = self.registration.enter();
+        for write in self.set.writes() {
+            if matches!(write.kind, WriteKind::Ddl(_)) {
+                continue;
+            }
+            let rows = &self.set.entry(write).rows;
+            if let Some((block, slot)) = rows.place(write.row, &operation) {
+                block.stamp(slot, &operation, timestamp);
+            }
+        }
+    }
+
     /// The write set as a log frame.
     ///
     /// A row that was changed several times is logged as often, each time with the last values of
     /// the columns that changed then: replayed in order they come to the same.
     fn encode(&self, (memory, bytes): (Option<Reservation>, usize)) -> FrameBuilder {
+        let operation = self.registration.enter();
         let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.writes() {
             let entry = self.set.entry(write);
@@ -155,13 +162,15 @@ impl Transaction {
                 WriteKind::Ddl(step) => frame.catalog(self.ddl[step as usize].change()),
                 WriteKind::Delete => frame.delete(table, write.row),
                 WriteKind::Insert => {
-                    let image = self.image(write, |chain| chain.last()?.image());
+                    let image = self.image(&operation, write, |chain| chain.last()?.image());
                     let columns = entry.def.columns.iter();
                     let values = columns.map(|column| (column.id, image.get(column.id)));
                     frame.insert(table, write.row, values);
                 }
                 WriteKind::Update(columns) => {
-                    let image = self.image(write, |mut chain| chain.find_map(|link| link.image()));
+                    let image = self.image(&operation, write, |mut chain| {
+                        chain.find_map(|link| link.image())
+                    });
                     let columns = self.set.columns(columns).iter();
                     let values = columns.map(|column| (*column, image.get(*column)));
                     frame.update(table, write.row, values);
@@ -171,15 +180,16 @@ impl Transaction {
         frame
     }
 
-    fn image(
-        &self,
+    fn image<'a>(
+        &'a self,
+        operation: &'a Operation<'a>,
         write: &Write,
-        pick: impl for<'a> FnOnce(Chain<'a>) -> Option<RowRef<'a>>,
-    ) -> RowRef<'_> {
+        pick: impl FnOnce(Chain<'a>) -> Option<RowRef<'a>>,
+    ) -> RowRef<'a> {
         let rows = &self.set.entry(write).rows;
-        let place = rows.place(write.row, &self.registration);
+        let place = rows.place(write.row, operation);
         place
-            .and_then(|(block, slot)| pick(block.chain(slot, &self.registration)))
+            .and_then(|(block, slot)| pick(block.chain(slot, operation)))
             .expect("a row that was written has an image")
     }
 }

@@ -5,8 +5,10 @@ use super::{ReadView, Transaction};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};
-use crate::maintenance::{self, Collector, GarbageQueue, Pace, PressureListeners, WriteSet};
-use crate::mvcc::{HeldSnapshot, Timeline};
+use crate::maintenance::{
+    self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse, WriteSet,
+};
+use crate::mvcc::{Operation, Registration, Snapshots, Timeline};
 use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -14,6 +16,7 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::wal::Log;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Writes that a round of the background thread collects before it lets go of the lock.
 const ROUND_WRITES: usize = 4096;
@@ -21,6 +24,18 @@ const ROUND_WRITES: usize = 4096;
 const QUEUED_FREE: usize = 1024;
 /// Writes that wait before a commit collects some.
 const COOPERATE_FROM: usize = 64;
+
+/// How often operations are waited for, for a while each time.
+const GRACE_ROUNDS: u32 = 1000;
+
+/// Lets others go on for a while: at first as long as they want to, later half a millisecond.
+fn pause(rounds_left: u32) {
+    if rounds_left > GRACE_ROUNDS / 2 || cfg!(feature = "shuttle") {
+        crate::sync::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
 
 /// What transactions share: clock, snapshots, catalog, memory, log.
 #[derive(Debug)]
@@ -36,6 +51,7 @@ pub struct Core {
     pub(super) compactor: Mutex<Compactor>,
     /// Of the background thread.
     pace: Mutex<Pace>,
+    sightings: Mutex<Sightings>,
     listeners: PressureListeners,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
@@ -64,6 +80,7 @@ impl Core {
         let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
             compactor: Mutex::default(),
+            sightings: Mutex::default(),
             timeline,
             pool,
             catalog: ArcSwap::default(),
@@ -134,9 +151,14 @@ impl Core {
         self.timeline.latest()
     }
 
-    /// The snapshots that are registered now: who keeps old states of rows from being freed.
-    pub fn snapshots(&self) -> Vec<HeldSnapshot> {
-        self.timeline.held()
+    pub(super) fn snapshots(&self, registration: &Registration) -> Vec<SnapshotUse> {
+        let held = self.timeline.held();
+        let each = held.iter().map(|held| held.snapshot).collect();
+        let snapshots = Snapshots::new(self.timeline.latest(), each);
+        let mut sightings = self.sightings.lock();
+        sightings.look(&held);
+        let catalog = self.catalog.load();
+        maintenance::snapshot_uses(&catalog, &snapshots, &held, &sightings, registration)
     }
 
     /// Runs `f` with the latest committed timestamp while no commit can happen.
@@ -151,14 +173,32 @@ impl Core {
 
     /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
-        let mut collector = self.collector();
-        while collector.collect(&self.garbage, &self.catalog, ROUND_WRITES) {}
-        self.garbage.len() + collector.retired()
+        while self.collect_round() {}
+        // Operations of now end soon; unless one of them is the caller's own.
+        let mut rounds = GRACE_ROUNDS;
+        while self.collector().retired() > 0 && rounds > 0 && !Operation::is_under_way() {
+            rounds -= 1;
+            pause(rounds);
+            self.collector().free_all();
+        }
+        self.garbage.len() + self.collector().retired()
+    }
+
+    /// Does what garbage collection can do while old snapshots stay, however little it is.
+    #[cfg(test)]
+    pub(super) fn prune_all(&self) {
+        self.collector().prune_all(&self.garbage, &self.catalog);
+        self.collect_garbage();
     }
 
     /// A round of the background thread; returns whether there is more to do at once.
     fn maintain(&self) -> bool {
         self.ease();
+        let mut sightings = self.sightings.lock();
+        if sightings.is_due() {
+            sightings.look(&self.timeline.held());
+        }
+        drop(sightings);
         let latest = self.timeline.latest();
         let leaves_out = self.pace.lock().leaves_out(latest, self.garbage.len());
         !leaves_out && self.collect_round()
@@ -168,7 +208,9 @@ impl Core {
 
     fn collect_round(&self) -> bool {
         let mut collector = self.collector();
-        collector.collect(&self.garbage, &self.catalog, ROUND_WRITES)
+        let more = collector.collect(&self.garbage, &self.catalog, ROUND_WRITES);
+        collector.free_all();
+        more
     }
 
     /// Gives up all that can be given up, as it is done at high pressure.

@@ -151,7 +151,8 @@ impl Transaction {
     /// Adds the entries of all live rows. No rival has changes here, so the latest state of each
     /// row is this transaction's or in its snapshot.
     fn fill(&self, table: &TableEntry, index: &IndexEntry) -> Result<()> {
-        let viewpoint = self.registration.viewpoint(u64::MAX);
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(u64::MAX);
         let mut batch = table.gather_keys(index, &viewpoint, self.core.ledger())?;
         batch.sort();
         if index.def.unique

@@ -19,7 +19,8 @@ impl Transaction {
         key: &[ValueRef<'_>],
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<T> {
-        let viewpoint = self.registration.viewpoint(self.command);
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
         find(&viewpoint, table, index, key, read)
     }
 
@@ -41,7 +42,8 @@ impl Transaction {
         if too_many.is_some() {
             return Ok(false);
         }
-        let viewpoint = self.registration.viewpoint(self.command);
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
         for id in few {
             if let Some(row) = row_with_key(&viewpoint, table, index, key, id) {
                 read(id, &row)?;
@@ -60,7 +62,8 @@ impl ReadView {
         index: &IndexEntry,
         key: &[ValueRef<'_>],
     ) -> Result<Vec<RowId>> {
-        let viewpoint = self.viewpoint();
+        let operation = self.enter();
+        let viewpoint = self.viewpoint(&operation);
         let mut rows = Vec::new();
         let _: Option<()> = find_candidate(index, key, |id| {
             rows.extend(row_with_key(&viewpoint, table, index, key, id).map(|_| id));
@@ -78,7 +81,8 @@ impl ReadView {
         key: &[ValueRef<'_>],
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<T> {
-        find(&self.viewpoint(), table, index, key, read)
+        let operation = self.enter();
+        find(&self.viewpoint(&operation), table, index, key, read)
     }
 }
 

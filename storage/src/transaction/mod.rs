@@ -23,8 +23,9 @@
 //!
 //! Isolation is snapshot isolation: write skew is possible.
 //!
-//! Garbage collection waits for the oldest snapshot: a transaction or a view that is kept open keeps
-//! everything that was replaced since.
+//! A transaction or a view that is kept open keeps what it sees. Rows are looked at in operations
+//! ([`crate::mvcc::Operation`]), each no longer than a look-up or a batch, so that what is unlinked is
+//! freed soon, however old a snapshot is.
 
 mod commit;
 mod compact;
@@ -140,7 +141,10 @@ impl Transaction {
                 .catalog()
                 .table_by_id(written.def.id)
                 .unwrap_or(written);
-            collector.undo(entry, &write, &self.registration);
+            let committed = core.catalog.load();
+            let committed = committed.table_by_id(entry.def.id).unwrap_or(entry);
+            let operation = self.registration.enter();
+            collector.undo(entry, &committed.indexes, &write, &operation);
         }
     }
 

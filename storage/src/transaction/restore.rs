@@ -74,7 +74,8 @@ impl Core {
         begin: Timestamp,
     ) -> Result<()> {
         let table = self.restore_table(table)?;
-        let proof = self.restoring()?;
+        let registration = self.restoring()?;
+        let proof = registration.enter();
         let values = values.iter().map(|(column, v)| (*column, v.as_ref()));
         table.rows.restore_insert(row, values, begin, &proof)
     }
@@ -96,7 +97,8 @@ impl Core {
             .map(|(column, v)| (*column, v.as_ref()))
             .collect();
         let mut collector = self.collector();
-        let proof = self.restoring()?;
+        let registration = self.restoring()?;
+        let proof = registration.enter();
         let retire = |garbage| collector.retire(garbage);
         let found = table
             .rows
@@ -113,7 +115,8 @@ impl Core {
     pub fn restore_delete(&self, table: TableId, row: RowId, begin: Timestamp) -> Result<()> {
         let table = self.restore_table(table)?;
         let mut collector = self.collector();
-        let proof = self.restoring()?;
+        let registration = self.restoring()?;
+        let proof = registration.enter();
         let retire = |garbage| collector.retire(garbage);
         let found = table.rows.restore_delete(row, begin, &proof, retire)?;
         drop(proof);
@@ -125,7 +128,8 @@ impl Core {
     /// [`crate::table::Table::next_row`]).
     pub fn restore_next_row(&self, table: TableId, next: RowId) -> Result<()> {
         let table = self.restore_table(table)?;
-        let proof = self.restoring()?;
+        let registration = self.restoring()?;
+        let proof = registration.enter();
         table.rows.restore_next_row(next, &proof)
     }
 
@@ -133,7 +137,8 @@ impl Core {
     pub fn finish_recovery(&self, clock: Timestamp) -> Result<()> {
         let catalog = self.catalog.load_full();
         for table in catalog.tables() {
-            let proof = self.restoring()?;
+            let registration = self.restoring()?;
+            let proof = registration.enter();
             table.rows.finish_restore(&proof);
             let viewpoint = proof.viewpoint(0);
             for index in &table.indexes {

@@ -91,7 +91,8 @@ impl TableScan {
         if self.at >= self.end {
             return Ok(None);
         }
-        let viewpoint = self.view.viewpoint();
+        let operation = self.view.enter();
+        let viewpoint = self.view.viewpoint(&operation);
         let rows = &self.table.rows;
         self.at = rows.gather(&viewpoint, self.at, self.end, &mut self.batch);
         Ok(Some(ScanBatch::of(&mut self.batch.taker)))
@@ -129,7 +130,8 @@ impl VectorScan {
             taker: Visitor::new(&self.choice, visit),
             capacity: BLOCK_SLOTS,
         };
-        let viewpoint = self.view.viewpoint();
+        let operation = self.view.enter();
+        let viewpoint = self.view.viewpoint(&operation);
         let rows = &self.table.rows;
         self.at = rows.gather(&viewpoint, self.at, self.end, &mut taking);
         true
@@ -143,7 +145,8 @@ pub(super) fn fetch(
     columns: &[ColumnId],
     rows: &[RowId],
 ) -> ScanBatch {
-    let viewpoint = view.viewpoint();
+    let operation = view.enter();
+    let viewpoint = view.viewpoint(&operation);
     let mut found = Found::default();
     for id in rows {
         if let Some(row) = table.rows.visible(*id, &viewpoint) {
@@ -232,7 +235,8 @@ impl IndexScan {
         reason = "fallible, and named as in rusqlite"
     )]
     pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
-        let viewpoint = self.view.viewpoint();
+        let operation = self.view.enter();
+        let viewpoint = self.view.viewpoint(&operation);
         let (mut found, mut rows) = (Found::default(), 0);
         let counts = self.batch.only_counts();
         while rows < limit && !self.walk.cursor.is_done() {
@@ -260,7 +264,8 @@ impl IndexScan {
         if self.walk.cursor.is_done() {
             return false;
         }
-        let viewpoint = self.view.viewpoint();
+        let operation = self.view.enter();
+        let viewpoint = self.view.viewpoint(&operation);
         let table = &self.table.rows;
         if self.batch.only_counts() {
             let mut count = 0;

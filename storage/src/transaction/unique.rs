@@ -7,6 +7,9 @@
 //!                                                                                the key, else fine
 //! ```
 //!
+//! States between the newest committed one and the one in the snapshot do not count: some of them may
+//! have been collected, and none of them can come back.
+//!
 //! A rival that deleted the key may roll back, or has freed it after the snapshot: both ways this
 //! transaction must not decide on what it sees. It is done only where the index has an entry of the
 //! key: adding the first one and finding that it is the first are one step. So of two concurrent
@@ -42,13 +45,15 @@ impl Transaction {
         key: &[u8],
         row: RowId,
     ) -> Result<()> {
-        let Some((block, slot)) = table.rows.place(row, &self.registration) else {
+        let operation = self.registration.enter();
+        let Some((block, slot)) = table.rows.place(row, &operation) else {
             return Ok(());
         };
         // To the unique check, this command's own rows count as well.
-        let viewpoint = self.registration.viewpoint(u64::MAX);
+        let viewpoint = operation.viewpoint(u64::MAX);
         let mut rival = None;
-        for link in block.chain(slot, &self.registration) {
+        let mut has_committed = false;
+        for link in block.chain(slot, &operation) {
             let resolved = viewpoint.resolve(|| link.stamp());
             let is_seen = viewpoint.sees_resolved(resolved);
             if !is_seen && resolved == Resolved::Nothing {
@@ -57,6 +62,13 @@ impl Transaction {
             }
             if !is_seen && rival.is_none() {
                 rival = Some(viewpoint.rival(resolved));
+            }
+            let is_past = has_committed && !is_seen;
+            has_committed |= matches!(resolved, Resolved::Committed(_));
+            if is_past {
+                // Neither what the row is nor what this transaction sees of it. That may go at any
+                // time, and a base row may be overwritten.
+                continue;
             }
             if let Some(image) = link.image()
                 && index.has_key(&image, key)

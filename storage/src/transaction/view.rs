@@ -6,7 +6,8 @@ use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::index::{Cursor, prefix_end};
-use crate::mvcc::{Registration, Viewpoint};
+use crate::maintenance::SnapshotUse;
+use crate::mvcc::{Operation, Registration, Viewpoint};
 use crate::table::{Found, TableStats};
 use crate::value::{ColumnBounds, ValueRef};
 use std::ops::Bound;
@@ -34,8 +35,14 @@ impl ReadView {
         }
     }
 
-    pub(super) fn viewpoint(&self) -> Viewpoint<'_> {
-        self.registration.viewpoint(self.command)
+    /// An operation on rows, for this view.
+    pub(super) fn enter(&self) -> Operation<'_> {
+        self.registration.enter()
+    }
+
+    /// What the view sees in an operation.
+    pub(super) fn viewpoint<'a>(&self, operation: &'a Operation<'a>) -> Viewpoint<'a> {
+        operation.viewpoint(self.command)
     }
 
     /// The timestamp of its snapshot.
@@ -72,13 +79,12 @@ impl ReadView {
         table: &Arc<TableEntry>,
         mut visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let viewpoint = self.viewpoint();
         let end = table.rows.next_row();
         let mut at = RowId::new(BlockNo(0), Slot(0));
-        let mut found = Found::default();
         while at < end {
-            found.ids.clear();
-            found.rows.clear();
+            let operation = self.enter();
+            let viewpoint = self.viewpoint(&operation);
+            let mut found = Found::default();
             at = table
                 .rows
                 .collect(&viewpoint, at, end, WALK_ROWS, &mut found);
@@ -106,7 +112,13 @@ impl ReadView {
 
     /// What a table consists of now, whatever the view sees of it.
     pub fn table_stats(&self, table: &TableEntry) -> TableStats {
-        table.rows.stats(&self.registration)
+        table.rows.stats(&self.enter())
+    }
+
+    /// The snapshots that are registered now, with what they keep from being freed. Looks at every
+    /// row that is not settled.
+    pub fn snapshots(&self) -> Vec<SnapshotUse> {
+        self.core.snapshots(&self.registration)
     }
 
     /// Calls `read` with the row if it is visible.
@@ -116,7 +128,8 @@ impl ReadView {
         row: RowId,
         read: impl FnOnce(&RowRef<'_>) -> T,
     ) -> Option<T> {
-        let row = table.rows.visible(row, &self.viewpoint())?;
+        let operation = self.enter();
+        let row = table.rows.visible(row, &self.viewpoint(&operation))?;
         Some(read(&row))
     }
 

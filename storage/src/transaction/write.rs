@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
-use crate::mvcc::Stamp;
+use crate::mvcc::{Operation, Stamp};
 use crate::pool::Claim;
 use crate::value::ValueRef;
 use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
@@ -86,8 +86,13 @@ impl Transaction {
     ) -> Result<bool> {
         let logged = || row_bytes_max(changes.iter().map(|(_, value)| *value));
         let number = self.enter(table, false, logged)?;
-        let viewpoint = self.registration.viewpoint(self.command);
-        match table.rows.update(row, &viewpoint, self.marker(), changes)? {
+        let written = {
+            let operation = self.registration.enter();
+            let viewpoint = operation.viewpoint(self.command);
+            let rows = &table.rows;
+            rows.update(row, &viewpoint, self.marker(), changes)?
+        };
+        match written {
             Written::Skipped => return Ok(false),
             Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
             Written::Done => {}
@@ -108,8 +113,12 @@ impl Transaction {
     /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
     pub fn delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
         let number = self.enter(table, true, || TARGET_BYTES_MAX)?;
-        let viewpoint = self.registration.viewpoint(self.command);
-        match table.rows.delete(row, &viewpoint, self.marker())? {
+        let written = {
+            let operation = self.registration.enter();
+            let viewpoint = operation.viewpoint(self.command);
+            table.rows.delete(row, &viewpoint, self.marker())?
+        };
+        match written {
             Written::Skipped => return Ok(false),
             Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
             Written::Done => {}
@@ -123,7 +132,8 @@ impl Transaction {
     }
 
     fn conflict(&self, table: &TableEntry, row: RowId, rival: TransactionId) -> Error {
-        let viewpoint = self.registration.viewpoint(self.command);
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
         let seen = table.rows.visible(row, &viewpoint);
         Error::Conflict {
             table: table.def.name.clone(),
@@ -164,7 +174,8 @@ impl Transaction {
         if indexes.peek().is_none() {
             return Ok(());
         }
-        let (new, old) = self.newest_two(table, row);
+        let operation = self.registration.enter();
+        let (new, old) = newest_two(&operation, table, row);
         for index in indexes {
             if old.as_ref().is_some_and(|old| index.is_same_key(old, &new)) {
                 continue;
@@ -196,18 +207,18 @@ impl Transaction {
         self.check_unique(table, index, key, row)?;
         index.index.insert(key, row)
     }
+}
 
-    /// The state that this transaction just made, and the one before it.
-    fn newest_two<'a>(
-        &'a self,
-        table: &'a TableEntry,
-        id: RowId,
-    ) -> (RowRef<'a>, Option<RowRef<'a>>) {
-        let place = table.rows.place(id, &self.registration);
-        let (block, slot) = place.expect("the row was just written");
-        let mut chain = block.chain(slot, &self.registration);
-        let newest = chain.next().and_then(|link| link.image());
-        let newest = newest.expect("the row was just written");
-        (newest, chain.next().and_then(|link| link.image()))
-    }
+/// The state that the owner of the operation just made, and the one before it.
+fn newest_two<'a>(
+    operation: &'a Operation<'a>,
+    table: &'a TableEntry,
+    id: RowId,
+) -> (RowRef<'a>, Option<RowRef<'a>>) {
+    let place = table.rows.place(id, operation);
+    let (block, slot) = place.expect("the row was just written");
+    let mut chain = block.chain(slot, operation);
+    let newest = chain.next().and_then(|link| link.image());
+    let newest = newest.expect("the row was just written");
+    (newest, chain.next().and_then(|link| link.image()))
 }

@@ -50,10 +50,10 @@ pub(crate) mod tests;
 
 pub use identity::ROWS_MAX;
 
-use super::epoch::{Guard, pin};
 use super::memory::Memory;
 use crate::error::Result;
 use crate::ids::RowId;
+use crate::mvcc::epoch::{Guard, pin};
 use crate::pool::{Owner, Pool, Reservation};
 use crate::sync::{Backoff, Mutex};
 use chain::{Chain, Search};

@@ -5,7 +5,7 @@ use super::directory::bucket_of;
 use super::identity::{Identity, Target};
 use super::line::{LINK, SLOTS};
 use crate::ids::RowId;
-use crate::index::epoch::{Guard, pin};
+use crate::mvcc::epoch::{Guard, pin};
 use crate::sync::{Backoff, Fault, is_left_out};
 
 /// Rows of one key that need no allocation.

@@ -19,7 +19,7 @@ use super::directory::{BUCKETS_MAX, BUCKETS_MIN, bucket_of, origin_of};
 use super::identity::Entry;
 use super::line::{LINE_BYTES, Latch, Line};
 use crate::error::Result;
-use crate::index::epoch::{Guard, pin};
+use crate::mvcc::epoch::{Guard, pin};
 use std::ptr::NonNull;
 
 /// With more entries a bucket than this on average, a bucket is split.

@@ -25,7 +25,7 @@ use super::node::Inner;
 use super::version::{Again, Held, Version};
 use super::word::{Child, Slot, Word};
 use crate::error::Error;
-use crate::index::epoch::Guard;
+use crate::mvcc::epoch::Guard;
 
 /// Entries that are gathered into one bucket when they are all that a node has below it. Less than
 /// what a bucket is split at, so that one is not split and gathered in turn.

@@ -25,7 +25,7 @@
 //! - *Concurrency* by optimistic lock coupling (Leis, Scheibner, Kemper, Neumann, "The ART of
 //!   Practical Synchronization", DaMoN 2016): `version.rs`. Readers write nothing to the tree.
 //!   Changes: `change.rs`. What is replaced is freed once its readers are gone: `memory.rs`,
-//!   [`super::epoch`].
+//!   [`crate::mvcc::epoch`].
 //!
 //! What is worse than elsewhere: a bucket is split by one whole byte, not in two. Where that gives
 //! many small parts (random keys just above 256 times a power of 256, or a few rows each under
@@ -54,10 +54,10 @@ mod tests;
 
 use super::batch::{Batch, threads};
 use super::cursor::{Cursor, Cut, Entries};
-use super::epoch;
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::memory::Memory;
+use crate::mvcc::epoch;
 use crate::pool::{Owner, Pool};
 use crate::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use bucket::Found;

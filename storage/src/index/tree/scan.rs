@@ -22,7 +22,7 @@ use super::version::Again;
 use super::word::{Child, Word};
 use crate::ids::RowId;
 use crate::index::cursor::{COPIED, Cut, Entries, Parts};
-use crate::index::epoch;
+use crate::mvcc::epoch;
 use crate::sync::atomic::Ordering::Relaxed;
 use smallvec::SmallVec;
 use std::ops::Range;

@@ -19,7 +19,7 @@ pub(super) fn close(core: &Arc<Core>) {
     }
     let last = RowId::new(next.block(), crate::ids::Slot(next.slot().0 - 1));
     let view = tx.view();
-    if let Some((block, _)) = table.rows.place(last, view.viewpoint().registration()) {
+    if let Some((block, _)) = table.rows.place(last, &view.enter()) {
         block.skip_to(block.capacity());
     }
 }
@@ -38,7 +38,8 @@ fn with_block<T>(core: &Arc<Core>, row: RowId, read: impl FnOnce(&Block) -> T) -
     let tx = core.begin().unwrap();
     let view = tx.view();
     let table = t(&tx);
-    let place = table.rows.place(row, view.viewpoint().registration());
+    let operation = view.enter();
+    let place = table.rows.place(row, &operation);
     read(place.expect("a block").0)
 }
 
@@ -369,8 +370,7 @@ fn a_frozen_block_whose_rows_all_die_goes() {
     assert_eq!(core.collect_garbage(), 0);
     let tx = core.begin().unwrap();
     let view = tx.view();
-    let proof = view.viewpoint();
-    assert!(t(&tx).rows.place(rows[0], proof.registration()).is_none());
+    assert!(t(&tx).rows.place(rows[0], &view.enter()).is_none());
     assert_eq!(all(&mut core.begin().unwrap()), []);
 }
 

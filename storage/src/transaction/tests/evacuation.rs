@@ -99,9 +99,9 @@ fn readers_and_writers_of_a_row_do_not_notice_that_its_record_moves() {
     let mut writer = core.begin().unwrap();
     assert!(change(&mut writer, 0, &[(V, ValueRef::Text("new"))]).unwrap());
     assert!(delete(&mut writer, LEFT).unwrap());
-    // The old records wait for the reader, so that nothing is won yet.
+    // The old records wait for whoever looks at them just now, and not for the reader's end.
     let before = core.pool().extents();
-    assert_eq!(core.evacuate(), 0);
+    assert!(core.evacuate() > 0);
     check(&mut reader);
     check(&mut core.begin().unwrap());
     writer.rollback();

@@ -162,7 +162,8 @@ fn a_settled_table_stays_settled_through_updates() {
         let tx = core.begin().unwrap();
         let view = tx.view();
         let table = t(&tx);
-        let place = table.rows.place(rows[0], view.viewpoint().registration());
+        let operation = view.enter();
+        let place = table.rows.place(rows[0], &operation);
         place.is_some_and(|(block, slot)| block.is_settled(slot.0.into()))
     };
     assert!(!is_settled(&core));
@@ -216,4 +217,246 @@ fn a_dropped_table_gives_everything_back() {
         assert_eq!(core.collect_garbage(), 0);
         assert_eq!(all(), baseline, "round {round}");
     }
+}
+
+fn entries(core: &Arc<Core>) -> Vec<usize> {
+    let table = t(&core.begin().unwrap());
+    let indexes = table.indexes.iter();
+    indexes.map(|index| index.index.len()).collect()
+}
+
+/// A report runs for hours while the rows it has read change all the time. It holds back what it sees,
+/// one state of each row, and not what came and went since.
+#[test]
+fn an_old_snapshot_holds_back_only_what_it_sees() {
+    const ROWS: i32 = 100;
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    for k in 0..ROWS {
+        insert(&mut tx, k, 0).unwrap();
+    }
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let baseline = used(&core);
+    let mut report = core.begin().unwrap();
+    let before: Vec<(i32, i32)> = (0..ROWS).map(|k| (k, 0)).collect();
+    let round = |round: i32| {
+        let mut tx = core.begin().unwrap();
+        for k in 0..ROWS {
+            assert!(update(&mut tx, k, round).unwrap());
+        }
+        tx.commit().unwrap();
+        core.collect_garbage();
+    };
+    (1..4).for_each(round);
+    core.prune_all();
+    let after_some = used(&core);
+    let mut second = core.begin().unwrap();
+    (4..60).for_each(round);
+    let after_many = used(&core);
+    // Of 59 versions of each row the two snapshots and the future want two; some more have come since
+    // they were looked at last.
+    let (some, many) = (after_some - baseline, after_many - baseline);
+    assert!(many <= 5 * some, "{many} bytes, where {some} are seen");
+    core.prune_all();
+    assert!(used(&core) - baseline <= 3 * some);
+    // The keys that the report, the second and the future see.
+    assert_eq!(entries(&core), [ROWS as usize, 3 * ROWS as usize]);
+    assert_eq!(all(&mut report), before);
+    assert!(all(&mut second).iter().all(|(_, v)| *v == 3));
+    drop(report);
+    core.collect_garbage();
+    assert!(all(&mut second).iter().all(|(_, v)| *v == 3));
+    drop(second);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(used(&core), baseline);
+    assert!(
+        all(&mut core.begin().unwrap())
+            .iter()
+            .all(|(_, v)| *v == 59)
+    );
+    assert_eq!(entries(&core), [ROWS as usize; 2]);
+}
+
+/// Jobs come, change and are done while a report runs that was begun before. It sees none of them,
+/// so nothing of them stays.
+#[test]
+fn rows_that_an_old_snapshot_does_not_see_leave_nothing() {
+    const ROWS: i32 = 5440;
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, -1, 0).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let mut report = core.begin().unwrap();
+    let jobs = |first: i32| {
+        let each = |work: &dyn Fn(&mut Transaction, i32)| {
+            let mut tx = core.begin().unwrap();
+            (first..first + ROWS).for_each(|k| work(&mut tx, k));
+            tx.commit().unwrap();
+            core.collect_garbage();
+        };
+        each(&|tx, k| assert!(insert(tx, k, 0).is_ok()));
+        each(&|tx, k| assert!(update(tx, k, 1).unwrap()));
+        each(&|tx, k| assert!(update(tx, k, 2).unwrap()));
+        core.prune_all();
+        let versions = core.ledger().entries()[Owner::Version as usize].bytes;
+        assert_eq!(versions, 0, "the newest state of each is in its block");
+        each(&|tx, k| assert!(delete(tx, k).unwrap()));
+        core.prune_all();
+    };
+    // Blocks reach their full size.
+    (0..4).for_each(|round| jobs(round * ROWS));
+    let baseline = used(&core);
+    (4..8).for_each(|round| jobs(round * ROWS));
+    assert!(used(&core) <= baseline, "{} {baseline}", used(&core));
+    assert_eq!(entries(&core), [1, 1]);
+    assert_eq!(all(&mut report), [(-1, 0)]);
+    assert_eq!(all(&mut core.begin().unwrap()), [(-1, 0)]);
+    drop(report);
+    assert_eq!(core.collect_garbage(), 0);
+}
+
+/// What is rolled back while a report runs is nothing that it sees.
+#[test]
+fn what_is_rolled_back_does_not_wait_for_an_old_snapshot() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 0).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let baseline = used(&core);
+    let mut report = core.begin().unwrap();
+    for round in 0..100 {
+        let mut tx = core.begin().unwrap();
+        assert!(update(&mut tx, 1, round).unwrap());
+        tx.rollback();
+    }
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(used(&core), baseline);
+    assert_eq!(all(&mut report), [(1, 0)]);
+}
+
+/// A transaction drops an index, changes a row, and takes both back. Taking the change back settles
+/// the row: the old key must go from the index that is dropped at that moment, and comes back after.
+#[test]
+fn an_index_that_is_not_dropped_after_all_has_no_stale_entries() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 10).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 1, 11).unwrap());
+    tx.commit().unwrap();
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let index = t(&tx).indexes[1].def.id;
+    tx.drop_index(index).unwrap();
+    assert!(update(&mut tx, 1, 12).unwrap());
+    tx.rollback();
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(entries(&core), [1, 1]);
+    assert_eq!(all(&mut core.begin().unwrap()), [(1, 11)]);
+}
+
+/// Two reports run, and people want to know which of them to stop.
+#[test]
+fn each_snapshot_is_told_what_it_alone_keeps() {
+    const ROWS: i32 = 100;
+    let core = with_table();
+    let round = |value: i32| {
+        let mut tx = core.begin().unwrap();
+        for k in 0..ROWS {
+            match value {
+                0 => assert!(insert(&mut tx, k, 0).is_ok()),
+                _ => assert!(update(&mut tx, k, value).unwrap()),
+            }
+        }
+        tx.commit().unwrap();
+        core.prune_all();
+    };
+    let uses = |tx: &Transaction| {
+        let uses = tx.view().snapshots();
+        let found = uses.into_iter().find(|one| one.held.transaction == tx.id());
+        let found = found.expect("it is registered");
+        (found.rows_held, found.rows_pinned, found.bytes_pinned)
+    };
+    round(0);
+    let first = core.begin().unwrap();
+    assert_eq!(uses(&first), (0, 0, 0), "it sees what everybody sees");
+    round(1);
+    let record = core.ledger().entries()[Owner::Version as usize].bytes / ROWS as u64;
+    // The base rows are no records; but the newest versions would be folded into them.
+    assert_eq!(uses(&first), (100, 100, 100 * record));
+    let second = core.begin().unwrap();
+    round(2);
+    assert_eq!(uses(&first), (100, 100, 0), "the second keeps the versions");
+    assert_eq!(uses(&second), (100, 100, 100 * record));
+    let third = core.begin().unwrap();
+    let twin = core.begin().unwrap();
+    round(3);
+    assert_eq!(uses(&third), (100, 0, 0), "its twin holds the same");
+    assert_eq!(uses(&twin), (100, 0, 0));
+    // What is said comes true.
+    let used = || core.ledger().entries()[Owner::Version as usize].bytes;
+    let before = used();
+    drop(second);
+    core.prune_all();
+    assert_eq!(before - used(), 100 * record);
+    drop(third);
+    core.prune_all();
+    assert_eq!(before - used(), 100 * record);
+    assert_eq!(uses(&twin), (100, 100, 100 * record));
+    drop(twin);
+    core.prune_all();
+    assert_eq!(before - used(), 200 * record);
+    assert_eq!(uses(&first), (100, 100, 100 * record));
+    let mut tx = core.begin().unwrap();
+    for k in 0..ROWS {
+        assert!(delete(&mut tx, k).unwrap());
+    }
+    tx.commit().unwrap();
+    core.prune_all();
+    let (held, pinned, bytes) = uses(&first);
+    assert_eq!((held, pinned), (100, 100));
+    assert!(
+        bytes > 100 * record,
+        "deleted rows have slots, too: {bytes}"
+    );
+    drop(first);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(used(), 0);
+}
+
+/// A commit changes a key, another one a note beside it. The first one's state is pruned; then what
+/// the second one is over has another key, though it changed none.
+#[test]
+fn a_key_that_was_changed_by_a_pruned_state_goes() {
+    const NOTE: ColumnId = ColumnId(3);
+    let core = core();
+    let mut def = table_def("t", DataType::Integer);
+    def.columns
+        .push(ColumnDef::new(NOTE, "note", DataType::Integer));
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let id = tx.create_table(def).unwrap();
+    tx.create_index(index_def(id, "t_pkey", K, true)).unwrap();
+    tx.create_index(index_def(id, "t_v", V, false)).unwrap();
+    tx.begin_command();
+    tx.insert(&t(&tx), &[1, 10, 100].map(ValueRef::Integer))
+        .unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let report = core.begin().unwrap();
+    for (column, value) in [(V, 11), (NOTE, 101), (NOTE, 102)] {
+        let mut tx = core.begin().unwrap();
+        assert!(change(&mut tx, 1, &[(column, ValueRef::Integer(value))]).unwrap());
+        tx.commit().unwrap();
+    }
+    core.prune_all();
+    assert_eq!(entries(&core), [1, 2], "the report has the old value");
+    drop(report);
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(entries(&core), [1, 1]);
 }

@@ -6,6 +6,7 @@ mod conflict;
 mod evacuation;
 mod garbage;
 mod hashed;
+mod histories;
 mod model;
 #[cfg(feature = "shuttle")]
 mod models;

@@ -14,6 +14,7 @@
 
 use super::compact::{close, thaw};
 use super::*;
+use crate::pool::{Pool, PoolOptions};
 use crate::sync::{Fault, check, with_fault};
 use shuttle::thread;
 
@@ -125,6 +126,61 @@ fn a_snapshot_is_one_moment_while_chains_grow_and_are_folded() {
 #[test]
 fn a_snapshot_is_one_moment_while_its_block_is_replaced() {
     check(SCHEDULES, switches);
+}
+
+/// Old snapshots stay, each with a state between those of others, while rows change and what nobody
+/// sees is unlinked and freed; freed memory is zeroed.
+///
+/// ```text
+///   states    0       1        2 .. written by the model
+///   seen by   oldest  middle   those who begin meanwhile
+/// ```
+fn pruned() {
+    let options = PoolOptions {
+        secure_delete: true,
+    };
+    let pool = Pool::with_options(Ledger::new(256 << 20), options);
+    let core = Core::with_pool(pool, true).unwrap();
+    create(&core, DataType::Integer);
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 0, 0).unwrap();
+    insert(&mut tx, 1, 0).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let rows = rows_of(&core);
+    let oldest = core.begin().unwrap();
+    set_both(&core, rows, 1, true);
+    let middle = core.begin().unwrap();
+    set_both(&core, rows, 2, true);
+    let spawn = |work: fn(&Arc<Core>, [RowId; 2])| {
+        let core = Arc::clone(&core);
+        thread::spawn(move || work(&core, rows))
+    };
+    let tasks = [
+        spawn(|core, rows| (3..5).for_each(|value| set_both(core, rows, value, true))),
+        spawn(read_both),
+        spawn(|core, _| (0..2).for_each(|_| core.prune_all())),
+        thread::spawn(move || {
+            for (tx, expected) in [(middle, 1), (oldest, 0)] {
+                for _ in 0..2 {
+                    for row in rows {
+                        assert_eq!(value(&tx, row), expected, "a snapshot does not change");
+                    }
+                }
+            }
+        }),
+    ];
+    for task in tasks {
+        task.join().unwrap();
+    }
+    read_both(&core, rows);
+    assert_eq!(core.collect_garbage(), 0, "all of the past goes");
+    read_both(&core, rows);
+}
+
+#[test]
+fn snapshots_keep_what_they_see_while_the_rest_is_pruned() {
+    check(SCHEDULES, pruned);
 }
 
 #[test]

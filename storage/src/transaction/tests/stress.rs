@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::BLOCK_SLOTS;
+use crate::pool::{Pool, PoolOptions};
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::transaction::RowRef;
@@ -123,6 +124,67 @@ fn money_is_neither_made_nor_lost() {
     core.collect_garbage();
     let mut tx = core.begin().unwrap();
     assert_eq!(all(&mut tx).len(), ACCOUNTS as usize);
+    assert_no_entry_is_left_over(&core);
+}
+
+/// Reports of very different lengths read the accounts again and again while money moves, and find
+/// each time what they found at first; meanwhile what none of them sees is collected all the time.
+#[test]
+fn reports_read_the_same_for_as_long_as_they_run() {
+    // Freed memory is zeroed, so that who still reads it notices.
+    let options = PoolOptions {
+        secure_delete: true,
+    };
+    let pool = Pool::with_options(Ledger::new(256 << 20), options);
+    let core = Core::with_pool(pool, false).unwrap();
+    create(&core, DataType::Integer);
+    let mut tx = core.begin().unwrap();
+    for k in 0..ACCOUNTS {
+        insert(&mut tx, k, BALANCE).unwrap();
+    }
+    tx.commit().unwrap();
+    let longest = core.begin().unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writers: Vec<_> = (1..=2_u64)
+            .map(|seed| {
+                let core = &core;
+                scope.spawn(move || keep_on(seed, 3000, |numbers| transfer(core, numbers)))
+            })
+            .collect();
+        for length in [2, 20, 200] {
+            let (core, done) = (&core, &done);
+            scope.spawn(move || {
+                while !done.load(Relaxed) {
+                    let mut tx = core.begin().unwrap();
+                    let first = all(&mut tx);
+                    assert_eq!(
+                        first.iter().map(|(_, v)| v).sum::<i32>(),
+                        ACCOUNTS * BALANCE
+                    );
+                    for _ in 0..length {
+                        assert_eq!(all(&mut tx), first);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                core.prune_all();
+            }
+        });
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        done.store(true, Relaxed);
+    });
+    core.prune_all();
+    let mut longest = longest;
+    let first: Vec<_> = (0..ACCOUNTS).map(|k| (k, BALANCE)).collect();
+    assert_eq!(all(&mut longest), first);
+    drop(longest);
+    assert_eq!(core.collect_garbage(), 0);
+    audit(&core, |_| ());
     assert_no_entry_is_left_over(&core);
 }
 
@@ -295,7 +357,8 @@ fn rows_added_by_many_threads_are_all_there_and_fill_the_blocks() {
     for block in blocks {
         let last = fresh.iter().rev().find(|row| row.block() == block);
         let table = t(&tx);
-        let place = table.rows.place(*last.unwrap(), &tx.registration);
+        let operation = tx.registration.enter();
+        let place = table.rows.place(*last.unwrap(), &operation);
         let full = place.map(|(block, _)| block.claimed() == block.capacity());
         assert_eq!(full, Some(true), "block {block}");
     }

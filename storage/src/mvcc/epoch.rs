@@ -1,21 +1,22 @@
-//! Epochs: when a node that was taken out of an index may be freed.
+//! Epochs: when memory that was unlinked may be freed.
 //!
 //! ```text
-//!  reader      pinned = EPOCH | light fence |  reads nodes ..        | pinned = 0
-//!  reclaimer   unlink node .. | EPOCH += 1  |  heavy fence  | oldest pinned epoch -> free what is older
+//!  reader      pinned = EPOCH | light fence |  follows links ..      | pinned = 0
+//!  reclaimer   unlink ..      | EPOCH += 1  |  heavy fence  | oldest pinned epoch -> free what is older
 //! ```
 //!
-//! 1. A reader announces the epoch that it began in, in a slot of its thread, and clears it when it
-//!    is done. It looks at nodes only in between.
+//! 1. Who follows links that others may unlink announces the epoch that it began in, in a slot of
+//!    its thread, and clears it when it is done: with an operation on rows, with a look-up in an
+//!    index. References end there, however long the snapshot is that they are read for.
 //! 2. A reclaimer stamps what was unlinked with the epoch and then raises the epoch. What carries a
 //!    stamp below every announced epoch is freed.
 //!
 //! Why not `crossbeam-epoch`: there each reader executes a full memory fence. A fence waits for all
 //! loads before it, so the cache misses of two look-ups never overlap, which costs more than the
 //! look-up itself. Here the reader's fence is one for the compiler only; the reclaimer, who comes
-//! once in some hundred unlinked nodes, makes all running threads execute the real one
+//! once in some hundred unlinked things, makes all running threads execute the real one
 //! (`membarrier(2)`). Where the system cannot, both sides use a full fence. And what is unlinked
-//! stays with its index, so that dropping an index frees all it had, at once.
+//! stays with whoever unlinked it, so that dropping an index frees all it had, at once.
 //!
 //! Invariants
 //! - *Either the reclaimer sees the announcement, or the reader sees the unlinking.* The reader
@@ -25,7 +26,8 @@
 //! - An announced epoch may be older than the current one; that only delays freeing.
 
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, compiler_fence, fence};
+use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, compiler_fence, fence};
+use crate::sync::{Fault, is_left_out, model};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr;
@@ -36,14 +38,19 @@ static EPOCH: AtomicU64 = AtomicU64::new(1);
 /// All participants there ever were. They are used again, never freed: as many as there were
 /// threads at one time.
 static PARTICIPANTS: AtomicPtr<Participant> = AtomicPtr::new(ptr::null_mut());
-/// Whether the heavy fence of reclaimers makes up for the light one of readers. Set before the
-/// first reader is pinned and constant from then on.
-static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
+
+/// Whether the heavy fence of reclaimers makes up for the light one of readers: found out once.
+fn is_asymmetric() -> bool {
+    static ASYMMETRIC: OnceLock<bool> = OnceLock::new();
+    *ASYMMETRIC.get_or_init(system::register)
+}
 
 /// The place where a thread announces its epoch, alone on its cache lines.
 #[repr(align(128))]
 struct Participant {
     pinned: AtomicU64,
+    /// Guards that live; only the thread that has taken the participant changes it.
+    guards: AtomicU32,
     taken: AtomicBool,
     /// Constant once the participant is in the list.
     next: *const Participant,
@@ -75,27 +82,35 @@ impl Participant {
     }
 }
 
-/// The right to look at nodes; what is unlinked from now on stays until the guard is gone.
-pub(super) struct Guard {
+/// The right to follow links; what is unlinked from now on stays until the guard is gone.
+pub(crate) struct Guard {
     participant: &'static Participant,
-    /// A guard within the life of another one of its thread changes nothing.
-    outermost: bool,
-    /// The thread is ending and its own participant is gone: this one is the guard's.
+    /// The thread is ending and its own participant is gone, or it is a task of a model: this one is
+    /// the guard's.
     borrowed: bool,
     /// A guard stays on its thread.
     _here: PhantomData<*const ()>,
 }
 
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Guard").field(&self.thread()).finish()
+    }
+}
+
 impl Guard {
     /// A number that differs between threads that run at the same time.
-    pub(super) fn thread(&self) -> usize {
+    pub(crate) fn thread(&self) -> usize {
         self.participant.number
     }
 }
 
-/// Announces that this thread looks at nodes.
+/// Announces that this thread follows links.
 #[inline(always)]
-pub(super) fn pin() -> Guard {
+pub(crate) fn pin() -> Guard {
+    if model() != 0 {
+        return announce(claim(), true);
+    }
     // SAFETY: participants are never freed, and changed through atomics only.
     match unsafe { MINE.get().as_ref() } {
         Some(participant) => {
@@ -110,8 +125,10 @@ pub(super) fn pin() -> Guard {
 
 #[inline(always)]
 fn announce(participant: &'static Participant, borrowed: bool) -> Guard {
-    let outermost = participant.pinned.load(Relaxed) == 0;
-    if outermost {
+    // Relaxed: a number of this thread's own.
+    let guards = participant.guards.load(Relaxed);
+    participant.guards.store(guards + 1, Relaxed);
+    if guards == 0 && !is_left_out(Fault::NotPinned) {
         // Acquire: see the second invariant. Release: a reclaimer that sees this announcement and not
         // the zero before it must come after the reads before that zero, too. A fence after it orders
         // the store before the loads to come.
@@ -119,7 +136,6 @@ fn announce(participant: &'static Participant, borrowed: bool) -> Guard {
     }
     Guard {
         participant,
-        outermost,
         borrowed,
         _here: PhantomData,
     }
@@ -130,7 +146,7 @@ fn announce(participant: &'static Participant, borrowed: bool) -> Guard {
 fn pin_first() -> Guard {
     let guard = match REGISTERED.try_with(|registered| registered.0) {
         Ok(participant) => {
-            if ASYMMETRIC.load(Relaxed) {
+            if is_asymmetric() {
                 MINE.set(participant);
             }
             announce(participant, false)
@@ -144,7 +160,9 @@ fn pin_first() -> Guard {
 impl Drop for Guard {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.outermost {
+        let guards = self.participant.guards.load(Relaxed) - 1;
+        self.participant.guards.store(guards, Relaxed);
+        if guards == 0 {
             // Release: the reads come before it, and so before a reclaimer that sees the zero.
             self.participant.pinned.store(0, Release);
         }
@@ -154,49 +172,83 @@ impl Drop for Guard {
     }
 }
 
-/// A stamp for all that the caller has unlinked so far, and the bound: whatever is stamped below
-/// the bound may be freed.
-pub(super) fn advance() -> (u64, u64) {
+/// Whether this thread follows links at the moment: then it cannot wait for all who do.
+pub(crate) fn is_pinned() -> bool {
+    let is_pinned = |registered: &Registered| registered.0.guards.load(Relaxed) > 0;
+    model() == 0 && REGISTERED.try_with(is_pinned).unwrap_or(true)
+}
+
+/// A stamp for all that the caller has unlinked so far.
+pub(crate) fn stamp() -> u64 {
     // Release: the unlinking comes before the new epoch. An increment, so that the stamp is the
     // latest epoch and not one seen late.
     let stamp = EPOCH.fetch_add(1, AcqRel);
     heavy_fence();
+    stamp
+}
+
+/// Whatever was stamped below this before may be freed. It takes no further fence: after the one of
+/// the stamp, who is not seen to be pinned sees the unlinking.
+pub(crate) fn bound() -> u64 {
     let mut oldest = u64::MAX;
-    let mut next: *const Participant = PARTICIPANTS.load(Acquire);
-    // SAFETY: participants are never freed, and `next` is constant once they are in the list.
-    while let Some(participant) = unsafe { next.as_ref() } {
+    find_participant(|participant| {
         // Acquire pairs with the guard's drop.
         let pinned = participant.pinned.load(Acquire);
         if pinned != 0 {
             oldest = oldest.min(pinned);
         }
-        next = participant.next;
-    }
-    (stamp, oldest)
+        false
+    });
+    oldest
 }
 
-fn claim() -> &'static Participant {
-    static SET: OnceLock<()> = OnceLock::new();
-    SET.get_or_init(|| ASYMMETRIC.store(system::register(), Relaxed));
+/// A stamp for all that the caller has unlinked so far, and the bound.
+pub(crate) fn advance() -> (u64, u64) {
+    let stamp = stamp();
+    (stamp, bound())
+}
+
+fn find_participant(
+    mut is_wanted: impl FnMut(&'static Participant) -> bool,
+) -> Option<&'static Participant> {
+    #[cfg(feature = "shuttle")]
+    if model() != 0 {
+        return modelled::all().into_iter().find(|each| is_wanted(each));
+    }
     let mut next: *const Participant = PARTICIPANTS.load(Acquire);
     // SAFETY: participants are never freed, and `next` is constant once they are in the list.
     while let Some(participant) = unsafe { next.as_ref() } {
-        let taken = &participant.taken;
-        if !taken.load(Relaxed)
-            && taken
-                .compare_exchange(false, true, Acquire, Relaxed)
-                .is_ok()
-        {
-            return participant;
+        if is_wanted(participant) {
+            return Some(participant);
         }
         next = participant.next;
     }
+    None
+}
+
+fn claim() -> &'static Participant {
+    let left = find_participant(|participant| {
+        let taken = &participant.taken;
+        !taken.load(Relaxed)
+            && taken
+                .compare_exchange(false, true, Acquire, Relaxed)
+                .is_ok()
+    });
+    left.unwrap_or_else(add_participant)
+}
+
+fn add_participant() -> &'static Participant {
     let new = Box::leak(Box::new(Participant {
         pinned: AtomicU64::new(0),
+        guards: AtomicU32::new(0),
         taken: AtomicBool::new(true),
         next: ptr::null(),
         number: 0,
     }));
+    #[cfg(feature = "shuttle")]
+    if model() != 0 {
+        return modelled::add(new);
+    }
     let new: *mut Participant = new;
     let mut first = PARTICIPANTS.load(Acquire);
     loop {
@@ -214,10 +266,44 @@ fn claim() -> &'static Participant {
     }
 }
 
+/// The participants of one run of a model: its tasks share a thread, and when it fails, some of them
+/// never come to an end.
+#[cfg(feature = "shuttle")]
+mod modelled {
+    use super::{Participant, model};
+    use std::cell::RefCell;
+
+    thread_local! {
+        static RUN: RefCell<(u64, Vec<&'static Participant>)> = const { RefCell::new((0, Vec::new())) };
+    }
+
+    pub(super) fn all() -> Vec<&'static Participant> {
+        RUN.with_borrow(|(run, all)| {
+            if *run == model() {
+                all.clone()
+            } else {
+                Vec::new()
+            }
+        })
+    }
+
+    pub(super) fn add(new: &'static mut Participant) -> &'static Participant {
+        new.number = all().len();
+        let new: &'static Participant = new;
+        RUN.with_borrow_mut(|(run, all)| {
+            if *run != model() {
+                (*run, *all) = (model(), Vec::new());
+            }
+            all.push(new);
+        });
+        new
+    }
+}
+
 /// The reclaimer's half: after it, every thread has executed a full fence.
 fn heavy_fence() {
     fence(SeqCst);
-    if ASYMMETRIC.load(Relaxed) {
+    if is_asymmetric() && model() == 0 {
         system::fence_all_threads();
     }
 }
@@ -260,9 +346,12 @@ mod tests {
         let inner = pin();
         let (stamp, bound) = advance();
         assert!(bound <= stamp, "a reader of that epoch is pinned");
-        drop(inner);
-        assert!(advance().1 <= stamp, "the outer guard is still there");
         drop(outer);
+        assert!(
+            is_pinned() && advance().1 <= stamp,
+            "the inner guard is there"
+        );
+        drop(inner);
         // Other tests of this process may be pinned, but not for ever.
         while advance().1 <= stamp {
             std::thread::yield_now();

@@ -1,0 +1,272 @@
+//! Pruning: what no snapshot sees goes, though an older one holds the horizon back.
+//!
+//! ```text
+//!   snapshots            10                                 90
+//!   states of a row   5 .... 20 .... 30 .... 40 .... 80 ....      kept: 5 (seen at 10), 80 (at 90)
+//!                            x       x       x                    pruned
+//!   states of another    15 .... 25 .... 60 (deleted)             all of it: 10 is before, 90 after
+//! ```
+//!
+//! While an old snapshot holds the horizon back, write sets wait. When enough of them do, the rows of
+//! each are looked at. Let the *lowest* state be the oldest one that a registered snapshot sees, or
+//! the newest committed one. Then
+//! 1. states above the lowest that no snapshot sees are unlinked, one by one;
+//! 2. the row is settled as if the horizon were at the lowest: what is older is cut off, and the
+//!    lowest is folded into the base if it is the newest. Nobody sees the base then; but who checks
+//!    whether a key is unique looks at the newest committed state, seen or not. So that the base is
+//!    not the newest to anybody, all operations must have begun after the commit of the lowest
+//!    ([`Noticed`]);
+//! 3. a row whose lowest state is a deletion is buried;
+//! 4. the entries of keys that only unlinked states had are removed;
+//! 5. writes are forgotten whose states are gone.
+//!
+//! So an old snapshot holds back about one state and one write for each row that has changed since,
+//! and nothing of rows that it does not see, apart from the last write. What is kept is looked at
+//! again when it has doubled, so that looking stays cheap.
+
+use super::collector::{Collector, Row};
+use super::queue::{GarbageQueue, Waiting};
+use super::write_set::{Write, WriteKind};
+use crate::block::Link;
+use crate::catalog::{Catalog, IndexEntry};
+use crate::ids::Timestamp;
+use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
+use std::sync::Arc;
+#[cfg(test)]
+use {
+    arc_swap::ArcSwap,
+    std::time::{Duration, Instant},
+};
+
+/// Up to when everybody has noticed what was committed.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// Every operation under way began when the clock was there already.
+    by_all: Timestamp,
+    /// The clock when that grace period began.
+    next: Option<(Timestamp, Grace)>,
+}
+
+impl Noticed {
+    /// Looks whether operations have ended. Not to be called within one.
+    fn look(&mut self, timeline: &Timeline) {
+        // Twice: the second may be over at once.
+        for _ in 0..2 {
+            if let Some((clock, grace)) = &self.next {
+                if !grace.is_over() {
+                    return;
+                }
+                self.by_all = *clock;
+            }
+            // The clock first: what it includes came before the grace period.
+            self.next = Some((timeline.latest(), Grace::begin()));
+        }
+    }
+}
+
+/// What pruning looks with.
+struct Look<'a> {
+    catalog: &'a Catalog,
+    snapshots: Snapshots,
+    proof: &'a Operation<'a>,
+}
+
+impl Collector {
+    /// Whether pruning is due. Not to be called in an operation.
+    pub(super) fn is_prune_due(&mut self, queue: &GarbageQueue) -> bool {
+        let is_due = self.backlog.is_look_due(queue.len());
+        if is_due {
+            self.noticed.look(&self.timeline);
+        }
+        is_due
+    }
+
+    /// Prunes the rows of waiting write sets; looks at about `limit` writes, and
+    /// returns how many of them are left. All that can be collected
+    /// was collected before.
+    pub(super) fn prune(
+        &mut self,
+        queue: &GarbageQueue,
+        catalog: &Catalog,
+        proof: &Operation<'_>,
+        limit: usize,
+    ) -> usize {
+        let look = Look {
+            catalog,
+            snapshots: self.timeline.snapshots(),
+            proof,
+        };
+        self.pruned_until = look.snapshots.latest();
+        let mut left = limit;
+        while left > 0
+            && let Some(mut set) = self.backlog.pop_fresh()
+        {
+            let writes = set.writes.writes().len();
+            left = left.saturating_sub(writes);
+            // Of a set that is being collected some writes are done with.
+            if set.done == 0 {
+                self.prune_set(&mut set, &look);
+                queue.forget(writes - set.writes.writes().len());
+            }
+            if set.writes.writes().is_empty() {
+                self.finish(&set);
+            } else {
+                self.backlog.push_looked_at(set);
+            }
+        }
+        left
+    }
+
+    /// Prunes all that waits, however little is new.
+    #[cfg(test)]
+    pub fn prune_all(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>) {
+        while self.collect(queue, catalog, usize::MAX) {}
+        let latest = self.timeline.latest();
+        let until = Instant::now() + Duration::from_secs(1);
+        while self.noticed.by_all < latest && Instant::now() < until {
+            self.noticed.look(&self.timeline);
+            crate::sync::yield_now();
+        }
+        self.backlog.look_again();
+        let registration = self.timeline.register().expect("a slot");
+        let catalog = catalog.load();
+        self.prune(queue, &catalog, &registration.enter(), usize::MAX);
+        drop(registration);
+        self.free_all();
+    }
+
+    fn prune_set(&mut self, set: &mut Waiting, look: &Look<'_>) {
+        let writes = set.writes.writes().iter();
+        let kept: Vec<bool> = writes
+            .map(|write| self.prune_write(set, write, look))
+            .collect();
+        let mut kept = kept.into_iter();
+        set.writes.retain(|_| kept.next().unwrap_or(true));
+    }
+
+    /// Prunes the row of a write; whether the write has to be looked at again.
+    fn prune_write(&mut self, set: &Waiting, write: &Write, look: &Look<'_>) -> bool {
+        if matches!(write.kind, WriteKind::Ddl(_)) {
+            return true;
+        }
+        let entry = set.writes.entry(write);
+        let indexes = look.catalog.table_by_id(entry.def.id);
+        let indexes = indexes.map_or(&[][..], |entry| &entry.indexes);
+        let Some((block, slot)) = entry.rows.place(write.row, look.proof) else {
+            return false;
+        };
+        block.note_change(set.timestamp);
+        let row = Row {
+            id: write.row,
+            block,
+            slot,
+            horizon: set.timestamp,
+            proof: look.proof,
+        };
+        let lives = self.prune_row(&row, indexes, &look.snapshots);
+        match write.kind {
+            WriteKind::Insert if block.is_dead_slot(slot.0.into()) => {
+                block.settle_inserts(slot, 1);
+                false
+            }
+            WriteKind::Delete if !lives => {
+                let garbage = entry.rows.bury(write.row, look.proof);
+                garbage.into_iter().for_each(|block| self.retire(block));
+                false
+            }
+            WriteKind::Update(_) => lives && row.has_version_of(set.timestamp),
+            _ => true,
+        }
+    }
+
+    /// Lets go of the states of a row that nobody sees. Whether anybody sees the row, now or later.
+    fn prune_row(
+        &mut self,
+        row: &Row<'_>,
+        indexes: &[Arc<IndexEntry>],
+        snapshots: &Snapshots,
+    ) -> bool {
+        let Some(lowest) = row.lowest(snapshots) else {
+            return true;
+        };
+        let row = Row {
+            horizon: lowest,
+            ..*row
+        };
+        self.unlink_missed(&row, indexes, snapshots);
+        let is_base_at_rest = lowest <= self.noticed.by_all || row.newest().image().is_none();
+        if is_base_at_rest {
+            self.settle(&row, indexes);
+        }
+        let newest = row.newest();
+        newest.image().is_some() || newest.stamp().kind() != StampKind::Committed(lowest)
+    }
+
+    /// Unlinks what nobody sees above the lowest state.
+    fn unlink_missed(&mut self, row: &Row<'_>, indexes: &[Arc<IndexEntry>], snapshots: &Snapshots) {
+        let mut above: Option<(Link<'_>, Timestamp)> = None;
+        let mut next = Some(row.newest());
+        while let Some(link) = next {
+            // Read before it is unlinked.
+            next = link.older();
+            let Some(begin) = committed(&link) else {
+                above = None;
+                continue;
+            };
+            if begin <= row.horizon {
+                return;
+            }
+            let Some((newer, end)) = &above else {
+                above = Some((link, begin));
+                continue;
+            };
+            if !snapshots.miss(begin, *end) {
+                above = Some((link, begin));
+            } else if let Some(garbage) = row.block.unlink(row.slot, newer, &link) {
+                self.retire(garbage);
+                if let Some(image) = link.image() {
+                    row.remove_keys(indexes, &image, newer.image().as_ref());
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    fn newest(&self) -> Link<'a> {
+        self.block.newest(self.slot, self.proof)
+    }
+
+    /// When the lowest state began; `None` where none is committed, or some commit is still being
+    /// stamped.
+    fn lowest(&self, snapshots: &Snapshots) -> Option<Timestamp> {
+        let mut lowest: Option<Timestamp> = None;
+        let mut end = None;
+        for link in self.block.chain(self.slot, self.proof) {
+            match committed(&link) {
+                Some(begin) => {
+                    if end.is_none_or(|end| !snapshots.miss(begin, end)) {
+                        lowest = Some(begin);
+                    }
+                    end = Some(begin);
+                }
+                None if end.is_none() => {}
+                None => return None,
+            }
+        }
+        lowest
+    }
+
+    /// Whether the commit of that timestamp has left something over the base.
+    fn has_version_of(&self, timestamp: Timestamp) -> bool {
+        let mut chain = self.block.chain(self.slot, self.proof);
+        chain.any(|link| !link.is_base() && committed(&link) == Some(timestamp))
+    }
+}
+
+fn committed(link: &Link<'_>) -> Option<Timestamp> {
+    match link.stamp().kind() {
+        StampKind::Committed(at) => Some(at),
+        _ => None,
+    }
+}
