@@ -60,6 +60,8 @@ pub enum Fault {
     BucketNotChecked,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
     NodeNotChecked,
+    /// A block is given up without a look at what was added while its empty slots were taken.
+    GivenUpUnseen,
 }
 
 /// Whether a model leaves that step out; never outside models.

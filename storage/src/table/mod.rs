@@ -34,9 +34,9 @@ use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
 use crate::pool::Pool;
-use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{Acquire, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::{Fault, Mutex, is_left_out};
 use crate::value::{DataType, ValueRef};
 use arc_swap::ArcSwap;
 use directory::Directory;
@@ -269,7 +269,8 @@ impl Table {
     fn forsake(&self, number: BlockNo, block: &Block) -> Option<Garbage> {
         self.open.close(number);
         block.skip_to(block.capacity());
-        block.is_dead().then(|| self.remove_block(number)).flatten()
+        let is_dead = block.is_dead() || is_left_out(Fault::GivenUpUnseen);
+        is_dead.then(|| self.remove_block(number)).flatten()
     }
 
     /// Takes a block of dead slots only out of the directory. It waits for the next collection to

@@ -188,3 +188,55 @@ fn snapshots_keep_what_they_see_while_the_rest_is_pruned() {
 fn the_model_notices_a_fold_above_the_horizon() {
     with_fault(Fault::FoldAboveHorizon, || check(20 * SCHEDULES, chains));
 }
+
+/// A block whose rows have all died is given up, while one row is added and another one taken back.
+fn emptied() {
+    const GONE: i32 = 8;
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    for k in 0..GONE {
+        insert(&mut tx, k, 0).unwrap();
+    }
+    tx.commit().unwrap();
+    let mut tx = core.begin().unwrap();
+    for k in 0..GONE {
+        assert!(delete(&mut tx, k).unwrap());
+    }
+    tx.commit().unwrap();
+    let spawn = |work: fn(&Arc<Core>)| {
+        let core = Arc::clone(&core);
+        thread::spawn(move || work(&core))
+    };
+    fn add(core: &Arc<Core>, k: i32) -> Transaction {
+        let mut tx = core.begin().unwrap();
+        insert(&mut tx, k, k).unwrap();
+        tx
+    }
+    let tasks = [
+        spawn(|core| drop(add(core, GONE).commit().unwrap())),
+        spawn(|core| add(core, GONE + 1).rollback()),
+        spawn(|core| drop(core.collect_garbage())),
+    ];
+    for task in tasks {
+        task.join().unwrap();
+    }
+    for _ in 0..2 {
+        let mut tx = core.begin().unwrap();
+        let (by_key, rows) = (find(&tx, GONE), all(&mut tx));
+        assert!(by_key.is_some(), "what was added is there");
+        assert_eq!(rows, [(GONE, GONE)]);
+        drop(tx);
+        assert_eq!(core.collect_garbage(), 0);
+    }
+}
+
+#[test]
+fn a_row_that_comes_while_its_block_is_given_up_stays() {
+    check(SCHEDULES, emptied);
+}
+
+#[test]
+#[should_panic = "what was added is there"]
+fn the_model_notices_a_block_given_up_unseen() {
+    with_fault(Fault::GivenUpUnseen, || check(20 * SCHEDULES, emptied));
+}
