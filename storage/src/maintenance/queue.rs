@@ -14,9 +14,9 @@
 
 use super::write_set::WriteSet;
 use crate::ids::Timestamp;
-use crate::sync::Mutex;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{Mutex, per_thread};
 use std::collections::VecDeque;
 
 /// Lists there are.
@@ -47,7 +47,7 @@ struct Stripe(Mutex<VecDeque<Waiting>>);
 /// The list of this thread.
 fn own_stripe() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
+    per_thread! {
         static STRIPE: usize = THREADS.fetch_add(1, Relaxed) % STRIPES;
     }
     // Where the thread is ending, any list will do.

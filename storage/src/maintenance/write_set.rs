@@ -110,8 +110,7 @@ impl WriteSet {
     }
 
     fn reserve_all(&mut self, ledger: &Arc<Ledger>, writes: usize, claim: Claim) -> Result<()> {
-        let touched = self.touched.capacity() * size_of::<Touched>();
-        let bytes = (QUEUED_BYTES + touched + writes * size_of::<Write>()) as u64;
+        let bytes = self.waiting_bytes(writes);
         let reservation = match &mut self.reservation {
             Some(reservation) => reservation,
             none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
@@ -119,10 +118,10 @@ impl WriteSet {
         reservation.resize_for(claim, bytes)
     }
 
-    fn waiting_bytes(&self) -> u64 {
+    /// What a set with room for so many writes takes while it waits.
+    fn waiting_bytes(&self, writes: usize) -> u64 {
         let touched = self.touched.capacity() * size_of::<Touched>();
-        let writes = self.writes.capacity() * size_of::<Write>();
-        (QUEUED_BYTES + touched + writes) as u64
+        (QUEUED_BYTES + touched + writes * size_of::<Write>()) as u64
     }
 
     /// Whether anything but deletions is in it.
@@ -144,7 +143,7 @@ impl WriteSet {
     pub fn retain(&mut self, mut keep: impl FnMut(&Write) -> bool) {
         self.writes.retain(|write| keep(write));
         self.writes.shrink_to_fit();
-        let bytes = self.waiting_bytes();
+        let bytes = self.waiting_bytes(self.writes.capacity());
         if let Some(reservation) = &mut self.reservation
             && reservation.bytes() > bytes
         {

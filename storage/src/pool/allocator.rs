@@ -40,8 +40,8 @@ use super::slab::{SLAB_BYTES, SlabList};
 use super::span::{SPAN_UNIT, Spans};
 use super::stats::LargeStats;
 use crate::error::{Error, Result};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Fault, Mutex, is_left_out};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
@@ -352,7 +352,8 @@ impl Pool {
             let slab = place.slab();
             // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
             unsafe {
-                if !(*slab).closed && held.open.first().is_none() {
+                let serves = !(*slab).closed || is_left_out(Fault::ClosedSlabListed);
+                if serves && held.open.first().is_none() {
                     held.slabs += 1;
                     held.open.push(slab);
                     break;

@@ -30,7 +30,7 @@ use super::slab::FreeSlot;
 use super::tally::Tally;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::{Acquire, Release};
-use crate::sync::yield_now;
+use crate::sync::{per_thread, yield_now};
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -254,7 +254,7 @@ struct Caches {
     all: RefCell<Vec<Arc<ThreadCache>>>,
 }
 
-thread_local! {
+per_thread! {
     static CACHES: Caches = const {
         Caches {
             last: Cell::new((ptr::null(), ptr::null())),

@@ -1,10 +1,20 @@
-//! A model of slots that go from thread to thread: through caches, batches, slabs and extents.
+//! Models of slots that go from thread to thread, and of an extent that is set apart meanwhile.
 //!
 //! A slot has one holder at a time. Each task writes its number into what it gets, lets others run,
 //! and must find its number there; slots are then given back by whoever comes, and caches emptied.
+//!
+//! Once an extent is set apart nothing is taken from it any more, also of a slab that somebody took
+//! just before and has not listed yet:
+//!
+//! ```text
+//!   task                          who evacuates
+//!   takes slab 3 of the extent
+//!                                 sets the extent apart, closes slabs 1 to 3
+//!   lists slab 3?                 takes a slot: from where?
+//! ```
 
 use super::*;
-use crate::sync::{Mutex, check, yield_now};
+use crate::sync::{Fault, Mutex, check, with_fault, yield_now};
 use shuttle::thread;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -70,4 +80,73 @@ fn model() {
 #[test]
 fn a_slot_has_one_holder() {
     check(SCHEDULES, model);
+}
+
+/// Two slots a slab; threads keep none of them.
+const LARGE: usize = SLOT_BYTES_MAX;
+
+/// A pool of two extents, one slot used in each.
+fn sparse() -> (Arc<Pool>, Vec<NonNull<u8>>) {
+    let pool = Pool::new(Ledger::new(1 << 30));
+    let of_extent = 2 * EXTENT_BYTES / (128 << 10);
+    let slot = |_| pool.allocate(Owner::Index, LARGE).unwrap();
+    let slots: Vec<_> = (0..=of_extent).map(slot).collect();
+    assert_eq!(pool.extents(), 2);
+    let (first, between) = (slots[0], &slots[1..of_extent]);
+    for slot in between {
+        // SAFETY: allocated above with this owner and size, and used by nobody.
+        unsafe { pool.free(Owner::Index, *slot, LARGE) };
+    }
+    let last = slots[of_extent];
+    (pool, vec![first, last])
+}
+
+fn evacuation() {
+    let (pool, mut slots) = sparse();
+    let others = (0..2).map(|_| {
+        let pool = Arc::clone(&pool);
+        thread::spawn(move || {
+            for _ in 0..3 {
+                let slot = pool.allocate(Owner::Index, LARGE).unwrap();
+                let more = pool.allocate(Owner::Index, LARGE).unwrap();
+                yield_now();
+                for slot in [slot, more] {
+                    // SAFETY: allocated here with this owner and size, and used by nobody.
+                    unsafe { pool.free(Owner::Index, slot, LARGE) };
+                }
+            }
+        })
+    });
+    let others: Vec<_> = others.collect();
+    for _ in 0..3 {
+        pool.begin_evacuation(1, 50);
+        for _ in 0..2 {
+            let new = pool.allocate(Owner::Index, LARGE).unwrap();
+            assert!(!pool.is_evacuating(new), "nothing is taken from there");
+            slots.push(new);
+        }
+        pool.end_evacuation();
+    }
+    for task in others {
+        task.join().unwrap();
+    }
+    for slot in slots {
+        // SAFETY: allocated above with this owner and size, and used by nobody.
+        unsafe { pool.free(Owner::Index, slot, LARGE) };
+    }
+    pool.shed_caches();
+    assert_eq!(pool.ledger().used(), 0, "all is given back");
+}
+
+#[test]
+fn nothing_is_taken_from_an_extent_that_is_set_apart() {
+    check(SCHEDULES, evacuation);
+}
+
+#[test]
+#[should_panic = "nothing is taken from there"]
+fn the_model_notices_that_a_closed_slab_serves() {
+    with_fault(Fault::ClosedSlabListed, || {
+        check(10 * SCHEDULES, evacuation);
+    });
 }

@@ -81,6 +81,48 @@ pub fn yield_now() {
     }
 }
 
+/// `std::thread_local!`, but that within a model each task has its own.
+macro_rules! per_thread {
+    ($(#[$attribute:meta])* static $name:ident: $type:ty = $init:expr;) => {
+        $(#[$attribute])*
+        static $name: $crate::sync::PerThread<$type> = {
+            std::thread_local! { static REAL: $type = $init; }
+            shuttle::thread_local! { static MODELLED: $type = $init; }
+            $crate::sync::PerThread::new(&REAL, &MODELLED)
+        };
+    };
+}
+pub(crate) use per_thread;
+
+/// A thread's own value; in a model, a task's.
+#[derive(Debug)]
+pub struct PerThread<T: 'static> {
+    real: &'static std::thread::LocalKey<T>,
+    modelled: &'static shuttle::thread::LocalKey<T>,
+}
+
+/// The thread is ending, and its value is gone.
+#[derive(Debug)]
+pub struct Ended;
+
+impl<T> PerThread<T> {
+    /// The values of threads and those of tasks.
+    pub const fn new(
+        real: &'static std::thread::LocalKey<T>,
+        modelled: &'static shuttle::thread::LocalKey<T>,
+    ) -> Self {
+        Self { real, modelled }
+    }
+
+    /// Does something with the value.
+    pub fn try_with<R>(&self, f: impl FnOnce(&T) -> R) -> Result<R, Ended> {
+        match IS_CHECKING.get() {
+            true => self.modelled.try_with(f).map_err(|_| Ended),
+            false => self.real.try_with(f).map_err(|_| Ended),
+        }
+    }
+}
+
 /// `parking_lot`'s mutex.
 #[derive(Default)]
 pub struct Mutex<T: ?Sized>(parking_lot::Mutex<T>);

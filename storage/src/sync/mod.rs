@@ -1,7 +1,7 @@
-//! Atomics and latches, through one door.
+//! Atomics, latches, and what a thread has for itself, through one door.
 //!
-//! Whatever takes part in the protocols of pool, versions, blocks and indexes takes its atomics
-//! and latches from here and not from the libraries, so that a model checker can be put in their
+//! Whatever takes part in the protocols of pool, versions, blocks and indexes takes these from
+//! here and not from the libraries, so that a model checker can be put in their
 //! place and try the interleavings: with the feature `shuttle`, which only the models of
 //! `crate::model` are built with, every access lets the checker choose who goes on.
 
@@ -11,13 +11,17 @@ mod checked;
 mod watched;
 
 #[cfg(feature = "shuttle")]
-pub use checked::{Mutex, MutexGuard, RwLock, atomic, yield_now};
+pub(crate) use checked::per_thread;
+#[cfg(feature = "shuttle")]
+pub use checked::{Mutex, MutexGuard, PerThread, RwLock, atomic, yield_now};
 #[cfg(not(feature = "shuttle"))]
 pub use parking_lot::{Mutex, MutexGuard, RwLock};
 #[cfg(not(any(feature = "shuttle", tsan)))]
 pub use std::sync::atomic;
 #[cfg(not(feature = "shuttle"))]
 pub use std::thread::yield_now;
+#[cfg(not(feature = "shuttle"))]
+pub(crate) use std::thread_local as per_thread;
 #[cfg(all(tsan, not(feature = "shuttle")))]
 pub use watched::atomic;
 
@@ -58,6 +62,8 @@ pub enum Fault {
     SnapshotsBeforeClock,
     /// A look-up in a hash index does not ask whether its bucket is still the right one.
     BucketNotChecked,
+    /// A slab serves though its extent was set apart between the taking of the slab and its listing.
+    ClosedSlabListed,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
     NodeNotChecked,
     /// A block is given up without a look at what was added while its empty slots were taken.
