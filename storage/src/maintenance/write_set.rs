@@ -66,11 +66,17 @@ pub struct WriteSet {
 impl WriteSet {
     /// Makes room for one more write, so that [`Self::push`] cannot fail. A write that makes the
     /// database smaller (`shrinks`) may dip into the emergency reserve.
+    #[inline]
     pub fn reserve(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
         self.grows |= !shrinks;
         if self.writes.len() < self.writes.capacity() {
             return Ok(());
         }
+        self.grow(ledger, shrinks)
+    }
+
+    #[cold]
+    fn grow(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
         let wanted = (self.writes.capacity() * 2).max(16);
         if wanted * size_of::<Write>() > FREE_BYTES || self.reservation.is_some() {
             self.reserve_all(ledger, wanted, Claim::of_change(shrinks))?;

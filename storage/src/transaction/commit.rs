@@ -55,8 +55,18 @@ impl Transaction {
             attached.log.reserve(&mut encoded)?;
             frame = Some(encoded);
         }
-        let committed = self.enter_order(frame)?;
-        self.finish(committed)
+        let (timestamp, lsn) = self.enter_order(frame)?;
+        let rest = self.finish(timestamp);
+        // Gives up the snapshot, if no view is left. Not given to another function: a transaction
+        // is some hundred bytes, and to move it takes as long as to begin one.
+        drop(self);
+        if let Some(rest) = rest {
+            rest.run(lsn)?;
+        }
+        Ok(Committed {
+            timestamp: Some(timestamp),
+            lsn,
+        })
     }
 
     /// The commit section.
@@ -105,8 +115,9 @@ impl Transaction {
         Catalog::merge(&self.base, self.catalog(), &latest, &changed).map(Some)
     }
 
-    /// Stamps what was written, hands it to the collector, leaves, and waits for the log.
-    fn finish(mut self, (timestamp, lsn): (Timestamp, Option<Lsn>)) -> Result<Committed> {
+    /// Stamps what was written, hands it to the collector, and leaves. What is left to do waits for
+    /// others, and is done without the snapshot.
+    fn finish(&mut self, timestamp: Timestamp) -> Option<Rest> {
         self.stamp(timestamp);
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
@@ -114,23 +125,10 @@ impl Transaction {
         self.core.hand_over(timestamp, set);
         let waits = self.core.log().is_some_and(|log| log.wait_durable);
         let pauses = grows && self.core.is_nearly_full();
-        let rest = (waits || pauses || self.core.is_behind()).then(|| Arc::clone(&self.core));
-        // Gives up the snapshot, if no view is left.
-        drop(self);
-        if let Some(core) = rest {
-            core.cooperate(writes);
-            if pauses {
-                std::thread::sleep(SLOW_PAUSE);
-            }
-            if let (Some(attached), Some(lsn)) = (core.log(), lsn)
-                && attached.wait_durable
-            {
-                attached.log.wait_durable(lsn)?;
-            }
-        }
-        Ok(Committed {
-            timestamp: Some(timestamp),
-            lsn,
+        (waits || pauses || self.core.is_behind()).then(|| Rest {
+            core: Arc::clone(&self.core),
+            writes,
+            pauses,
         })
     }
 
@@ -191,5 +189,25 @@ impl Transaction {
         place
             .and_then(|(block, slot)| pick(block.chain(slot, operation)))
             .expect("a row that was written has an image")
+    }
+}
+
+/// What a commit does when its transaction is gone.
+struct Rest {
+    core: Arc<Core>,
+    writes: usize,
+    pauses: bool,
+}
+
+impl Rest {
+    fn run(self, lsn: Option<Lsn>) -> Result<()> {
+        self.core.cooperate(self.writes);
+        if self.pauses {
+            std::thread::sleep(SLOW_PAUSE);
+        }
+        match (self.core.log(), lsn) {
+            (Some(attached), Some(lsn)) if attached.wait_durable => attached.log.wait_durable(lsn),
+            _ => Ok(()),
+        }
     }
 }

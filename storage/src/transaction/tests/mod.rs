@@ -14,6 +14,8 @@ mod recovery;
 mod scan;
 mod stress;
 mod unique;
+#[cfg(feature = "shuttle")]
+mod unique_models;
 mod visibility;
 
 use super::{Core, Transaction};
