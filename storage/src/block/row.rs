@@ -131,6 +131,25 @@ impl<'a> RowRef<'a> {
         }
     }
 
+    /// Whether a column has this value, if that takes no more than comparing a few bytes.
+    #[inline]
+    pub(crate) fn has_word(&self, column: ColumnId, value: &ValueRef<'_>) -> Option<bool> {
+        let (Source::Image(image), Some(field)) = (&self.source, self.layout.field(column)) else {
+            return None;
+        };
+        let bytes = image.bytes.get(field.offset..)?;
+        let same = match (value, field.data_type) {
+            (ValueRef::BigInt(word), DataType::BigInt) => {
+                *bytes.first_chunk()? == word.to_le_bytes()
+            }
+            (ValueRef::Integer(word), DataType::Integer) => {
+                *bytes.first_chunk()? == word.to_le_bytes()
+            }
+            _ => return None,
+        };
+        Some(same && !image.is_null(self.layout, field))
+    }
+
     /// Whether both rows certainly have one value in a column, found without decoding it.
     #[inline]
     pub(crate) fn has_same_bytes(&self, other: &RowRef<'_>, column: ColumnId) -> bool {

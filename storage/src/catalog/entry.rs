@@ -199,10 +199,11 @@ impl IndexEntry {
     /// Whether a row's key is exactly this one, given as values without NULL.
     #[inline]
     pub fn matches(&self, row: &RowRef<'_>, key: &[ValueRef<'_>]) -> bool {
-        let columns = self.def.columns.iter().zip(key);
-        columns
-            .into_iter()
-            .all(|(column, value)| row.get(column.column) == *value)
+        let mut columns = self.def.columns.iter().zip(key);
+        columns.all(|(part, value)| match row.has_word(part.column, value) {
+            Some(same) => same,
+            None => row.get(part.column) == *value,
+        })
     }
 
     /// Whether two rows have one key, found without writing it.
