@@ -60,7 +60,8 @@ pub struct Block {
     reserved: Reservation,
 }
 
-/// A block is given up when all of its rows are dead, from one row in so many slots on. With fewer,
+/// A block is given up when all of its rows are dead, or closed when many are, from one row in so many
+/// slots on. With fewer,
 /// a table that never holds more than a few rows would use up a block for each of them.
 const FORSAKEN_SHARE: usize = 8;
 
@@ -348,8 +349,12 @@ impl Block {
     /// Whether all rows that came so far are dead, and they were not few: then it is cheaper to give
     /// up the slots that are left than to keep the memory for them.
     pub fn is_forsaken(&self) -> bool {
-        let claimed = self.claimed();
-        self.dead_slots() == claimed && claimed >= self.capacity() / FORSAKEN_SHARE
+        self.dead_slots() == self.claimed() && !self.has_few_rows()
+    }
+
+    /// Whether so few rows came so far that its empty slots are not to be given up.
+    pub fn has_few_rows(&self) -> bool {
+        self.claimed() < self.capacity() / FORSAKEN_SHARE
     }
 
     /// Bytes of the block itself.

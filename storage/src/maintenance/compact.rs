@@ -18,6 +18,9 @@
 //!   memory when hot, so that one stays frozen, and is frozen again without the versions as soon as
 //!   it is left alone for a while.
 //!
+//! A block that takes rows and has lost that share of those that came is closed, so that it is full and
+//! can be frozen; what comes next goes to another one.
+//!
 //! Each step deals with one block under the collector's lock, which is let go of between two. Readers
 //! and writers go on (`block::switch`).
 //!
@@ -33,6 +36,7 @@ use crate::block::Rebuild;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::ids::{BlockNo, Timestamp};
+use crate::mvcc::Operation;
 use crate::pool::Claim;
 use crate::table::{BlockState, Table};
 use arc_swap::ArcSwap;
@@ -96,9 +100,19 @@ impl Wish {
         }
     }
 
+    /// Whether a block that takes rows should take no more.
+    fn closes(self, block: &BlockState) -> bool {
+        let is_quiet = match self {
+            Self::Due { quiet, .. } => block.last_change <= quiet,
+            Self::Scarce { .. } | Self::All => true,
+            #[cfg(test)]
+            Self::Thaw => false,
+        };
+        is_quiet && is_much(block.slots - block.live, block.slots)
+    }
+
     /// What a block should become.
     pub(super) fn of(self, block: &BlockState) -> Option<Rebuild> {
-        let is_much = |part: usize, of: usize| part * 100 > of * FRAGMENTED;
         let is_fragment = |rows: usize| is_much(rows, block.room);
         let lost = block.room.saturating_sub(block.live);
         match self {
@@ -128,6 +142,11 @@ impl Wish {
             }
         }
     }
+}
+
+/// Whether a part is worth a rebuild.
+fn is_much(part: usize, of: usize) -> bool {
+    part * 100 > of * FRAGMENTED
 }
 
 /// Tells what the clock said a certain time ago, roughly.
@@ -191,6 +210,9 @@ impl Collector {
             return (None, Ok(()));
         }
         let proof = registration.enter();
+        if from == BlockNo(0) {
+            self.close_sparse(table, wish, &proof);
+        }
         let mut blocks = table.full_blocks(from, &proof);
         let found = blocks.find_map(|block| Some((block.number, wish.of(&block)?)));
         let Some((number, into)) = found else {
@@ -212,6 +234,18 @@ impl Collector {
                 sum.bytes += rebuilt.bytes;
                 self.retire(rebuilt.old);
                 (next, Ok(()))
+            }
+        }
+    }
+}
+
+impl Collector {
+    /// Has blocks that have lost many of their rows take no more, so that they can be replaced.
+    fn close_sparse(&mut self, table: &Table, wish: Wish, proof: &Operation<'_>) {
+        let sparse = table.open_blocks(proof);
+        for block in sparse.filter(|block| wish.closes(block)) {
+            if let Some(garbage) = table.close(block.number, proof) {
+                self.retire(garbage);
             }
         }
     }

@@ -6,8 +6,8 @@
 //!      +-- looked at now and then                                    +-- all emptied, or too long
 //! ```
 //!
-//! 1. *Resting*: now and then the pool's statistics are looked at. Where much is unused, the
-//!    sparsest extents are set apart.
+//! 1. *Resting*: now and then the pool's statistics are looked at. Where much is unused, threads give
+//!    up the free slots that they keep; if it is much still, the sparsest extents are set apart.
 //! 2. *Moving*: the rows that are not settled are walked through, and committed records that lie in
 //!    such an extent are copied elsewhere (`block`).
 //! 3. *Draining*: the old records wait for their readers, as all that was unlinked does. An extent
@@ -32,8 +32,8 @@ const EXTENTS_MAX: usize = 32;
 /// Slots looked at in a round, for which the collector is held: about a millisecond.
 const ROUND_SLOTS: usize = 16 << 10;
 /// How long it rests, after it has won something and at most.
-const PAUSE: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long readers are waited for.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -71,17 +71,13 @@ impl Evacuation {
 
     /// Sets sparse extents apart, if there is much to win.
     fn begin(&mut self) -> bool {
-        let stats = self.pool.stats();
-        let extents = stats.extents.extents - stats.extents.empty;
-        let bytes = extents * EXTENT_BYTES as u64;
-        let used = stats.bytes_used() - stats.spans.bytes;
-        let unused = bytes.saturating_sub(used);
         // Somebody else may have begun.
         self.begun = self.pool.evacuating();
-        if self.begun == 0
-            && unused >= UNUSED_EXTENTS_MIN * EXTENT_BYTES as u64
-            && unused * 100 >= bytes * UNUSED_PERCENT
-        {
+        if self.begun == 0 && self.is_sparse() {
+            // A few slots that a thread keeps for later can hold as many extents.
+            self.pool.shed_caches();
+        }
+        if self.begun == 0 && self.is_sparse() {
             self.begun = self.pool.begin_evacuation(EXTENTS_MAX, SPARSE_PERCENT);
         }
         match self.begun {
@@ -89,6 +85,16 @@ impl Evacuation {
             _ => self.phase = Phase::Moving(TableId(0), RowId(0)),
         }
         self.begun > 0
+    }
+
+    /// Whether much of the pool is unused.
+    fn is_sparse(&self) -> bool {
+        let stats = self.pool.stats();
+        let extents = stats.extents.extents - stats.extents.empty;
+        let bytes = extents * EXTENT_BYTES as u64;
+        let used = stats.bytes_used() - stats.spans.bytes;
+        let unused = bytes.saturating_sub(used);
+        unused >= UNUSED_EXTENTS_MIN * EXTENT_BYTES as u64 && unused * 100 >= bytes * UNUSED_PERCENT
     }
 
     /// What is not empty serves again.

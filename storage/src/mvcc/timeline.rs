@@ -34,7 +34,8 @@ const FREE: u64 = 0;
 const ACTIVE: u64 = 1;
 const COMMITTED: u64 = 2;
 const STATE_BITS: u32 = 2;
-const IDLE: u64 = u64::MAX;
+/// What zeroed memory says: slots that were never claimed take no memory.
+const IDLE: u64 = 0;
 
 /// Commits whose transaction is remembered, to name the rival in a conflict.
 const RECENT: usize = 4096;
@@ -47,6 +48,7 @@ const ID_RUN: u64 = 64;
 #[derive(Debug)]
 struct Slot {
     state: AtomicU64,
+    /// One above the registered timestamp, or IDLE.
     snapshot: AtomicU64,
     /// The id of its owner, or of the last one.
     transaction: AtomicU64,
@@ -91,20 +93,22 @@ thread_local! {
     static LAST_SLOT: Cell<usize> = const { Cell::new(0) };
 }
 
+fn free_slots() -> Box<[Slot]> {
+    let zeroed = Box::new_zeroed_slice(SLOTS_MAX);
+    // SAFETY: a slot is atomics only, for which zeroed memory is valid; it says FREE and IDLE.
+    unsafe { zeroed.assume_init() }
+}
+
+const _: () = assert!(FREE == 0 && IDLE == 0, "zeroed slots are free");
+
 impl Timeline {
     /// A timeline at timestamp 0.
     pub fn new() -> Arc<Self> {
-        let slot = |_| Slot {
-            state: AtomicU64::new(FREE),
-            snapshot: AtomicU64::new(IDLE),
-            transaction: AtomicU64::new(0),
-            holders: AtomicU32::new(0),
-        };
         Arc::new(Self {
             clock: AtomicU64::new(0),
             high: AtomicUsize::new(0),
             ids: AtomicU64::new(0),
-            slots: (0..SLOTS_MAX).map(slot).collect(),
+            slots: free_slots(),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
         })
     }
@@ -134,7 +138,7 @@ impl Timeline {
         let mut now = self.latest();
         loop {
             // Release: whoever sees it, and not the last owner's, knows that that one is done.
-            slot.snapshot.store(now.0, Release);
+            slot.snapshot.store(now.0 + 1, Release);
             // Between publishing and reading the clock again, and before the first read of a row;
             // pairs with the fence of `registered`.
             fence(SeqCst);
@@ -247,7 +251,7 @@ impl Timeline {
             // Acquire: what a snapshot that is given up has read, it has read before this.
             .map(|slot| slot.snapshot.load(Acquire))
             .filter(|snapshot| *snapshot != IDLE);
-        (latest, snapshots.map(Timestamp))
+        (latest, snapshots.map(|snapshot| Timestamp(snapshot - 1)))
     }
 
     /// All snapshots that are registered.
@@ -267,7 +271,7 @@ impl Timeline {
             let snapshot = slot.snapshot.load(SeqCst);
             (snapshot != IDLE).then(|| HeldSnapshot {
                 transaction: TransactionId(slot.transaction.load(Relaxed)),
-                snapshot: Timestamp(snapshot),
+                snapshot: Timestamp(snapshot - 1),
                 holders: slot.holders.load(Relaxed),
             })
         });

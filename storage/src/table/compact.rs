@@ -1,7 +1,7 @@
 //! Replacing blocks by smaller ones, or by ones that can be changed in place.
 
 use super::{Table, Tail};
-use crate::block::Rebuild;
+use crate::block::{Block, Rebuild};
 use crate::error::Result;
 use crate::ids::{BlockNo, Timestamp};
 use crate::mvcc::{Garbage, Operation};
@@ -42,25 +42,53 @@ pub struct Rebuilt {
 
 impl Table {
     /// The full blocks from `from` on: only such can be replaced.
-    pub fn full_blocks(
-        &self,
+    pub fn full_blocks<'a>(
+        &'a self,
         from: BlockNo,
-        proof: &Operation<'_>,
-    ) -> impl Iterator<Item = BlockState> {
+        proof: &'a Operation<'a>,
+    ) -> impl Iterator<Item = BlockState> + use<'a> {
+        let is_full = |block: &Block| block.claimed() == block.capacity();
+        self.states(from, proof)
+            .filter_map(move |(block, state)| is_full(block).then_some(state))
+    }
+
+    /// The blocks that take rows and have taken more than a few, as if they were full.
+    pub fn open_blocks<'a>(
+        &'a self,
+        proof: &'a Operation<'a>,
+    ) -> impl Iterator<Item = BlockState> + use<'a> {
+        let is_open = |block: &Block| block.claimed() < block.capacity() && !block.has_few_rows();
+        self.states(BlockNo(0), proof)
+            .filter_map(move |(block, state)| is_open(block).then_some(state))
+    }
+
+    fn states<'a>(
+        &'a self,
+        from: BlockNo,
+        proof: &'a Operation<'a>,
+    ) -> impl Iterator<Item = (&'a Block, BlockState)> {
         let end = self.tail.load().next;
-        (from.0..end).map(BlockNo).filter_map(|number| {
+        (from.0..end).map(BlockNo).filter_map(move |number| {
             let block = self.directory.get(number)?.get(proof)?;
-            (block.claimed() == block.capacity()).then(|| BlockState {
+            let claimed = block.claimed();
+            let state = BlockState {
                 number,
                 frozen: block.is_frozen(),
-                slots: block.capacity(),
-                room: block.room(),
-                live: block.capacity() - block.dead_slots(),
+                slots: claimed,
+                room: block.room().min(claimed),
+                live: claimed.saturating_sub(block.dead_slots()),
                 unsettled: block.unsettled_rows(),
                 last_change: block.last_change(),
                 has_old_heap: block.has_old_heap(),
-            })
+            };
+            Some((block, state))
         })
+    }
+
+    /// Has a block take no more rows, so that it can be replaced. What nothing lives in goes at once.
+    pub fn close(&self, number: BlockNo, proof: &Operation<'_>) -> Option<Garbage> {
+        let block = self.directory.get(number)?.get(proof)?;
+        self.forsake(number, block)
     }
 
     /// Replaces a block by one built as of `horizon`; `None` where that cannot be done now. The

@@ -264,8 +264,8 @@ impl Table {
             .flatten()
     }
 
-    /// Gives up the empty slots of a block that nothing lives in, so that its memory can go. What
-    /// is added meanwhile keeps it.
+    /// Gives up the empty slots of a block. If nothing lives in it, its memory can go; what is added
+    /// meanwhile keeps it.
     fn forsake(&self, number: BlockNo, block: &Block) -> Option<Garbage> {
         self.open.close(number);
         block.skip_to(block.capacity());

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::maintenance::Wish;
 use crate::pool::Owner;
+use crate::transaction::Compacted;
 
 const LONG: &str = "a string that is longer than its view";
 
@@ -417,4 +418,40 @@ fn only_who_is_to_make_room_freezes_with_the_emergency_reserve() {
     let refused = core.compact_all(None, due).unwrap_err();
     assert_eq!((refused.sqlstate(), ledger.used()), ("53200", used));
     assert_eq!(core.compact(None).unwrap().rows, 1);
+}
+
+/// A table of a thousand rows never fills its last block. When most of it is deleted, COMPACT must not
+/// leave the rest where it is.
+#[test]
+fn a_sparse_block_that_takes_rows_is_closed_and_frozen() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let rows: Vec<RowId> = (0..1200).map(|k| insert(&mut tx, k, k).unwrap()).collect();
+    tx.commit().unwrap();
+    let last = rows[1199];
+    assert!(core.compact(None).unwrap().rows > 0);
+    assert!(
+        !is_frozen(&core, last),
+        "it is open, and nothing in it is dead"
+    );
+    let mut tx = core.begin().unwrap();
+    for k in (320..1200).filter(|k| k % 10 != 9) {
+        assert!(delete(&mut tx, k).unwrap());
+    }
+    tx.commit().unwrap();
+    let bytes = core.compact(None).unwrap().bytes;
+    assert!(is_frozen(&core, last));
+    // 880 rows of 1,024 slots were there, of 32 bytes each.
+    assert!(bytes > 20_000, "{bytes}");
+    let mut tx = core.begin().unwrap();
+    let kept = (0..1200).filter(|k| *k < 320 || k % 10 == 9);
+    assert_eq!(all(&mut tx), kept.map(|k| (k, k)).collect::<Vec<_>>());
+    let next = insert(&mut tx, 2000, 0).unwrap();
+    assert!(next.block() > last.block());
+    tx.commit().unwrap();
+    assert_eq!(
+        core.compact(None).unwrap(),
+        Compacted::default(),
+        "once is enough"
+    );
 }
