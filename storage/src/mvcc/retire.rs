@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-/// Places that the queue keeps when it is empty.
-const QUEUE_KEPT: usize = 4096;
+/// Bytes of the queue that are not accounted for.
+const FREE_BYTES: usize = 64 << 10;
 
 /// Something unlinked.
 pub enum Garbage {
@@ -35,13 +35,16 @@ impl<T: Any + Send + Sync> From<Retirable<T>> for Garbage {
     }
 }
 
-/// Garbage in order of unlinking, each with the epoch (`epoch`) at the end of which it was unlinked.
+/// Garbage in order of unlinking, with the epoch (`epoch`) at the end of which it was unlinked. What was
+/// stamped together is kept together, so that its list goes with it.
 #[derive(Debug)]
 pub struct RetireQueue {
     pool: Arc<Pool>,
     /// Not stamped yet.
     fresh: Vec<Garbage>,
-    waiting: VecDeque<(u64, Garbage)>,
+    waiting: VecDeque<(u64, Vec<Garbage>)>,
+    /// How many are stamped.
+    stamped: usize,
     /// For the queue itself, once it is longer than usual.
     memory: Option<Reservation>,
 }
@@ -53,6 +56,7 @@ impl RetireQueue {
             pool,
             fresh: Vec::new(),
             waiting: VecDeque::new(),
+            stamped: 0,
             memory: None,
         }
     }
@@ -73,22 +77,17 @@ impl RetireQueue {
         if self.fresh.is_empty() {
             return;
         }
-        let stamp = epoch::stamp();
-        let stamped = self.fresh.drain(..).map(|garbage| (stamp, garbage));
-        self.waiting.extend(stamped);
-        self.fresh.shrink_to(QUEUE_KEPT);
+        let fresh = std::mem::take(&mut self.fresh);
+        self.stamped += fresh.len();
+        self.waiting.push_back((epoch::stamp(), fresh));
         self.account();
     }
 
     /// Has the ledger know how long the queue is. What was unlinked must be kept in any case: where
     /// even the emergency reserve is used up, this is not accounted for until there is room.
     fn account(&mut self) {
-        let bytes = self.waiting.capacity() * size_of::<(u64, Garbage)>();
-        let bytes = if self.waiting.capacity() > 4 * QUEUE_KEPT {
-            bytes as u64
-        } else {
-            0
-        };
+        let bytes = self.stamped * size_of::<Garbage>();
+        let bytes = if bytes > FREE_BYTES { bytes as u64 } else { 0 };
         if self.memory.as_ref().map_or(0, Reservation::bytes) == bytes {
             return;
         }
@@ -103,7 +102,7 @@ impl RetireQueue {
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.waiting.len() + self.fresh.len()
+        self.stamped + self.fresh.len()
     }
 
     /// Whether none waits.
@@ -119,12 +118,14 @@ impl RetireQueue {
     }
 
     fn free_below(&mut self, bound: u64) {
+        let before = self.stamped;
         while let Some((_, garbage)) = self.waiting.pop_front_if(|(stamp, _)| *stamp < bound) {
-            self.release(garbage);
+            self.stamped -= garbage.len();
+            garbage
+                .into_iter()
+                .for_each(|garbage| self.release(garbage));
         }
-        // A burst of garbage must not keep its queue for ever.
-        if self.waiting.len().max(QUEUE_KEPT) * 4 < self.waiting.capacity() {
-            self.waiting.shrink_to(self.waiting.len() * 2);
+        if self.stamped < before {
             self.account();
         }
     }
@@ -144,8 +145,9 @@ impl RetireQueue {
 impl Drop for RetireQueue {
     /// The queue goes with its database, when no transaction and no view is left.
     fn drop(&mut self) {
-        let rest = self.fresh.drain(..).map(|garbage| (0, garbage));
-        self.waiting.extend(rest);
+        let fresh = std::mem::take(&mut self.fresh);
+        self.stamped += fresh.len();
+        self.waiting.push_back((0, fresh));
         self.free_below(u64::MAX);
     }
 }
