@@ -122,6 +122,7 @@ impl Index {
 
     /// The first result that `visit` gives for a row that [`Self::get`] gives, in any order. No lock
     /// is held meanwhile, and a key with one row costs no allocation.
+    #[inline(always)]
     pub fn find_map<T>(&self, key: &[u8], visit: impl FnMut(RowId) -> Option<T>) -> Option<T> {
         match self {
             Self::Ordered(index) => index.find_map(key, visit),

@@ -60,7 +60,8 @@ pub(super) struct Directory {
 /// The bucket of an identity, of so many buckets.
 #[inline(always)]
 pub(super) fn bucket_of(identity: Identity, buckets: usize) -> usize {
-    let mask = usize::MAX >> buckets.leading_zeros();
+    // There is one bucket at least; said so that it need not be asked.
+    let mask = usize::MAX >> (buckets | 1).leading_zeros();
     let (low, high) = (mask >> 1, mask);
     let bits = identity.bits() as usize;
     if bits & high < buckets {

@@ -78,7 +78,6 @@ fn target(word: u64) -> Option<Target> {
 fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
     let mut hasher = hasher.build_hasher();
     if let Some((mark, payload)) = key.split_first() {
-        hasher.write_u32(key.len() as u32 | u32::from(*mark) << 24);
         match *payload {
             [a, b, c, d] => hasher.write_u32(u32::from_ne_bytes([a, b, c, d])),
             [a, b, c, d, e, f, g, h] => {
@@ -86,6 +85,7 @@ fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u64 {
             }
             _ => hasher.write(payload),
         }
+        hasher.write_u32(key.len() as u32 | u32::from(*mark) << 24);
     }
     hasher.finish()
 }

@@ -22,10 +22,11 @@ use crate::error::Result;
 use crate::mvcc::epoch::{Guard, pin};
 use std::ptr::NonNull;
 
-/// With more entries a bucket than this on average, a bucket is split.
-const FILL_MAX: usize = 9;
+/// With more entries a bucket than this on average, a bucket is split. In models sooner, so that
+/// few entries do it often.
+const FILL_MAX: usize = if cfg!(feature = "shuttle") { 5 } else { 9 };
 /// With fewer than this, two are merged.
-const FILL_MIN: usize = 7;
+const FILL_MIN: usize = if cfg!(feature = "shuttle") { 4 } else { 7 };
 /// Buckets that one caller splits or merges at most.
 const STEPS_MAX: usize = 8;
 

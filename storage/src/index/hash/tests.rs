@@ -242,10 +242,13 @@ fn readers_find_what_stays_while_the_index_grows_and_shrinks() {
         let reads = AtomicU64::new(0);
         std::thread::scope(|scope| {
             let writers = [1_u64, 2].map(|writer| {
-                let index = &index;
+                let (index, reads) = (&index, &reads);
                 scope.spawn(move || {
                     let own = |n: u64| writer << 32 | n;
-                    for _ in 0..4 {
+                    let mut rounds = 0;
+                    // On a busy machine readers may come late.
+                    while rounds < 4 || reads.load(Relaxed) == 0 {
+                        rounds += 1;
                         let entries = if bits == IDENTITY_BITS { 20_000 } else { 1_500 };
                         for n in 0..entries {
                             index.insert(&key(own(n)), RowId(own(n))).unwrap();

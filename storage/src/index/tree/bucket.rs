@@ -355,10 +355,14 @@ impl Bucket {
         match self.form() {
             Form::Words(bytes) if usize::from(bytes) == rest.len() => {
                 let (heads, rows) = self.words();
-                let len = self.count().min(heads.len());
+                let heads = &heads[..self.count().min(heads.len())];
+                let Some(last) = heads.len().checked_sub(1) else {
+                    return Found::Nothing;
+                };
                 let head = rest.head();
-                let at = count_below(&heads[..len], head);
-                let is = |at: usize| at < len && heads[at].load(Relaxed) == head;
+                let at = count_below(heads, head);
+                // Looked at whether it is there or not: a branch could not be foreseen.
+                let is = |at: usize| (at <= last) & (heads[at.min(last)].load(Relaxed) == head);
                 match (is(at), is(at + 1)) {
                     (false, _) => Found::Nothing,
                     (true, false) => Found::Row(RowId(rows[at].load(Relaxed))),
@@ -377,6 +381,7 @@ impl Bucket {
             Form::Tails => {
                 let head = rest.head();
                 let heads = &self.heads()[..len];
+                self.word().prefetch_beyond(size_of_val(heads));
                 let at = count_below(heads, head);
                 match heads.get(at + 1).map(|next| next.load(Relaxed)) == Some(head) {
                     true => self.rank(&Goal { rest, rows: 0 }),

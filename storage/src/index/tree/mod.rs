@@ -170,6 +170,7 @@ impl OrderedIndex {
 
     /// The first result that `visit` gives for a row of exactly this key, ascending. A key with
     /// one row costs no allocation.
+    #[inline(always)]
     pub(super) fn find_map<T>(
         &self,
         key: &[u8],
@@ -186,7 +187,7 @@ impl OrderedIndex {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: &[u8]) -> Found {
         let _guard = epoch::pin();
         match Short::new(key) {

@@ -19,8 +19,8 @@ use std::ptr::{self, NonNull};
 pub(super) type Slot = AtomicPtr<u8>;
 
 /// What holds all of a bucket of usual size.
-#[cfg(target_arch = "x86_64")]
 const PREFETCHED_LINES: usize = 5;
+const LINE_BYTES: usize = 64;
 
 const ROW: usize = 1;
 const KIND: usize = 0b1110;
@@ -113,14 +113,32 @@ impl Word {
     /// searched in the time of one miss of the cache, not of one a line.
     #[inline(always)]
     pub(super) fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
         for line in 0..PREFETCHED_LINES {
+            self.prefetch_line(line);
+        }
+    }
+
+    /// Asks for the lines after those, up to so many bytes: of a large bucket, whose search would
+    /// wait for one after the other.
+    #[inline(always)]
+    pub(super) fn prefetch_beyond(self, bytes: usize) {
+        for line in PREFETCHED_LINES..=bytes / LINE_BYTES {
+            self.prefetch_line(line);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch_line(self, line: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.0.wrapping_add(line * 64);
+            let at = self.0.wrapping_add(line * LINE_BYTES);
             // SAFETY: a prefetch reads nothing as far as the program can tell, and any address may
             // be given.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
     }
 
     #[inline(always)]
