@@ -9,7 +9,7 @@ use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
     is_key_of_word,
 };
-use crate::mvcc::Viewpoint;
+use crate::mvcc::Registration;
 use crate::pool::{Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
 use crate::value::ValueRef;
@@ -76,11 +76,11 @@ impl TableEntry {
         std::iter::once((self.def.name.as_str(), None)).chain(indexes)
     }
 
-    /// The entries that an index is to have for all rows that the viewpoint sees.
+    /// The entries that an index is to have for all rows that its owner sees.
     pub fn gather_keys(
         &self,
         index: &IndexEntry,
-        viewpoint: &Viewpoint<'_>,
+        registration: &Registration,
         ledger: &Arc<Ledger>,
     ) -> Result<Batch> {
         let mut batch = Batch::new(ledger)?;
@@ -88,10 +88,13 @@ impl TableEntry {
         let mut at = RowId::default();
         let end = self.rows.next_row();
         while at < end {
+            // An operation for each block, so that what others unlink meanwhile is freed.
+            let operation = registration.enter();
+            let viewpoint = operation.viewpoint(u64::MAX);
             let mut found = Found::default();
             at = self
                 .rows
-                .collect(viewpoint, at, end, usize::MAX, &mut found);
+                .collect(&viewpoint, at, end, usize::MAX, &mut found);
             for (id, row) in found.ids.iter().zip(&found.rows) {
                 key.clear();
                 let has_null = index.encode_row(&mut key, row);

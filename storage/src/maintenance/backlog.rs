@@ -12,7 +12,7 @@ use crate::ids::Timestamp;
 use std::collections::VecDeque;
 
 /// Writes that must have come since the last look; few in tests, so that stories get there.
-const FRESH_WRITES: usize = if cfg!(test) { 8 } else { 1024 };
+const FRESH_WRITES: usize = if cfg!(test) { 64 } else { 1024 };
 
 /// The write sets, in order of their timestamps but for neighbours.
 #[derive(Debug)]
@@ -62,31 +62,50 @@ impl Backlog {
         self.looked_at.push_front(set);
     }
 
-    /// Sorts them by timestamp. Of what is nearly sorted this takes one pass.
-    pub(super) fn sort(&mut self) {
-        self.looked_at.append(&mut self.fresh);
-        std::mem::swap(&mut self.looked_at, &mut self.fresh);
-        self.looked_at_writes = 0;
-        self.left = Some(0);
-        let all = self.fresh.make_contiguous();
-        all.sort_by_key(|set| set.timestamp);
+    /// Brings all sets at or below the horizon to the front, sorted by timestamp.
+    pub(super) fn sort_below(&mut self, horizon: Timestamp) {
+        let is_below = |set: &Waiting| set.timestamp <= horizon;
+        if !self.looked_at.iter().chain(&self.fresh).any(is_below) {
+            return;
+        }
+        let mut below = Vec::new();
+        for sets in [&mut self.looked_at, &mut self.fresh] {
+            let (found, rest) = std::mem::take(sets).into_iter().partition(is_below);
+            *sets = rest;
+            below.extend::<VecDeque<Waiting>>(found);
+        }
+        below.sort_by_key(|set| set.timestamp);
+        for set in below.into_iter().rev() {
+            self.looked_at.push_front(set);
+        }
+        let writes = self.looked_at.iter().map(|set| set.writes.writes().len());
+        self.looked_at_writes = writes.sum();
     }
 
-    /// Whether it is time to look, when so many writes wait in all.
-    pub(super) fn is_look_due(&mut self, writes: usize) -> bool {
+    /// Whether it is time to look, when so many writes wait in all: where memory `is_scarce`, as
+    /// soon as there is one.
+    pub(super) fn is_look_due(&mut self, writes: usize, is_scarce: bool) -> bool {
         // Also a part of what was looked at before, so that all looks together are few.
-        let wanted = FRESH_WRITES.max(self.looked_at_writes / 4);
+        let wanted = match is_scarce {
+            true => 1,
+            false => FRESH_WRITES.max(self.looked_at_writes / 4),
+        };
         if writes.saturating_sub(self.looked_at_writes) < wanted {
             return false;
         }
         let is_much = |left: usize| self.looked_at_writes > 2 * left.max(FRESH_WRITES);
         if self.left.is_some_and(is_much) {
-            self.looked_at.append(&mut self.fresh);
-            std::mem::swap(&mut self.looked_at, &mut self.fresh);
-            self.looked_at_writes = 0;
-            self.left = None;
+            self.look_again();
         }
         true
+    }
+
+    /// Has all of them looked at, however few are new.
+    pub(super) fn look_again(&mut self) {
+        self.looked_at.append(&mut self.fresh);
+        std::mem::swap(&mut self.looked_at, &mut self.fresh);
+        self.looked_at_writes = 0;
+        self.left = None;
     }
 
     /// The next set to look at.
@@ -98,10 +117,9 @@ impl Backlog {
         set
     }
 
-    /// Has all of them looked at, however few are new.
-    #[cfg(test)]
-    pub(super) fn look_again(&mut self) {
-        self.sort();
+    /// Puts back a set that is to be looked at further.
+    pub(super) fn push_fresh(&mut self, set: Waiting) {
+        self.fresh.push_front(set);
     }
 
     /// Puts back what is left of a set.

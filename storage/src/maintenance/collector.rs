@@ -22,6 +22,7 @@ const STAMPED_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct Collector {
     pub(super) timeline: Arc<Timeline>,
+    pub(super) pool: Arc<Pool>,
     pub(super) retired: RetireQueue,
     pub(super) backlog: Backlog,
     pub(super) noticed: Noticed,
@@ -35,6 +36,7 @@ impl Collector {
     pub fn new(timeline: &Arc<Timeline>, pool: &Arc<Pool>) -> Self {
         Self {
             timeline: Arc::clone(timeline),
+            pool: Arc::clone(pool),
             retired: RetireQueue::new(Arc::clone(pool)),
             backlog: Backlog::default(),
             noticed: Noticed::default(),
@@ -59,9 +61,7 @@ impl Collector {
             let horizon = self.timeline.horizon();
             left = self.collect_below(horizon, queue, catalog, &registration.enter(), limit);
             if left > 0 && self.is_prune_due(queue) {
-                // Loaded after the horizon, as for collecting.
-                let catalog = catalog.load();
-                left = self.prune(queue, &catalog, &registration.enter(), left);
+                left = self.prune(queue, catalog, &registration.enter(), left);
             }
         }
         self.free();
@@ -156,9 +156,9 @@ impl Collector {
         proof: &Operation<'_>,
         limit: usize,
     ) -> bool {
-        // What was taken over later may be older. Sorting what is nearly sorted takes one pass.
+        // What was taken over later may be older.
         self.take_over(queue);
-        self.backlog.sort();
+        self.backlog.sort_below(horizon);
         self.collect_below(horizon, queue, catalog, proof, limit) > 0
     }
 

@@ -26,9 +26,8 @@
 //!
 //! Under pressure and by COMPACT every full block that can get smaller is frozen, quiet or not.
 //!
-//! What was replaced is freed when no snapshot from before is left. So the engine by itself replaces
-//! nothing while a snapshot is older than the quiet period: memory would not come back but be taken
-//! twice, out of the emergency reserve if need be; and whether a block was changed since is not known.
+//! Whether a block was changed since the horizon is not known. So nothing is *due* while a snapshot is
+//! older than the quiet period: the same blocks would be built again and again, as of one horizon.
 
 use super::collector::Collector;
 use super::queue::GarbageQueue;
@@ -68,10 +67,7 @@ pub enum Wish {
         cold: Option<Timestamp>,
     },
     /// Those with many dead rows, because memory is scarce.
-    Scarce {
-        /// The clock when the quiet period began; `None` where nobody looked then.
-        quiet: Option<Timestamp>,
-    },
+    Scarce,
     /// All that can get smaller.
     All,
     /// All that are frozen, to see that nobody notices.
@@ -84,7 +80,6 @@ impl Wish {
     fn is_held_back(self, horizon: Timestamp) -> bool {
         match self {
             Self::Due { quiet, .. } => horizon < quiet,
-            Self::Scarce { quiet } => quiet.is_some_and(|quiet| horizon < quiet),
             _ => false,
         }
     }
@@ -123,7 +118,7 @@ impl Wish {
             }
             #[cfg(test)]
             Self::Thaw => block.frozen.then_some(Rebuild::Hot),
-            Self::Scarce { .. } => is_fragment(lost).then_some(Rebuild::Frozen),
+            Self::Scarce => is_fragment(lost).then_some(Rebuild::Frozen),
             Self::Due { quiet, .. } if block.frozen => {
                 // Deletions are counted as changes until they are collected.
                 let is_changed = is_fragment(block.unsettled);

@@ -14,18 +14,21 @@ const LEFT_OUT_MAX: u32 = 25;
 #[derive(Debug, Default)]
 pub struct Pace {
     latest: Timestamp,
+    horizon: Timestamp,
     left_out: u32,
 }
 
 impl Pace {
     /// Whether to leave a round of collecting out: there are commits all the time, and they keep up
     /// with what they leave. Whoever wrote a row has it in the cache of its core, and this thread
-    /// has not. `waiting` is how many writes wait.
-    pub fn leaves_out(&mut self, latest: Timestamp, waiting: usize) -> bool {
+    /// has not. Where the horizon stands still, they can do nothing. `waiting` is how many writes
+    /// wait.
+    pub fn leaves_out(&mut self, latest: Timestamp, horizon: Timestamp, waiting: usize) -> bool {
         let commits = latest.0 - self.latest.0;
-        self.latest = latest;
-        let leaves =
-            commits >= BUSY_COMMITS && waiting <= WAITING_MAX && self.left_out < LEFT_OUT_MAX;
+        let moves = horizon > self.horizon;
+        (self.latest, self.horizon) = (latest, horizon);
+        let keep_up = commits >= BUSY_COMMITS && moves && waiting <= WAITING_MAX;
+        let leaves = keep_up && self.left_out < LEFT_OUT_MAX;
         self.left_out = if leaves { self.left_out + 1 } else { 0 };
         leaves
     }
@@ -38,19 +41,23 @@ mod tests {
     #[test]
     fn rounds_are_left_out_while_commits_keep_up() {
         let mut pace = Pace::default();
-        assert!(!pace.leaves_out(Timestamp(0), 100), "nobody commits");
-        assert!(!pace.leaves_out(Timestamp(7), 100), "hardly anybody does");
-        assert!(pace.leaves_out(Timestamp(100), 100));
-        assert!(
-            !pace.leaves_out(Timestamp(200), 1 << 20),
-            "they do not keep up"
-        );
-        let rounds = (1..=40).map(|round| pace.leaves_out(Timestamp(200 + 100 * round), 100));
+        let mut leaves_out =
+            |clock, waiting| pace.leaves_out(Timestamp(clock), Timestamp(clock), waiting);
+        assert!(!leaves_out(0, 100), "nobody commits");
+        assert!(!leaves_out(7, 100), "hardly anybody does");
+        assert!(leaves_out(100, 100));
+        assert!(!leaves_out(200, 1 << 20), "they do not keep up");
+        let rounds = (1..=40).map(|round| leaves_out(200 + 100 * round, 100));
         assert_eq!(
             rounds.filter(|left_out| !left_out).count(),
             1,
             "now and then"
         );
-        assert!(!pace.leaves_out(Timestamp(4200), 100), "they have stopped");
+        assert!(!leaves_out(4200, 100), "they have stopped");
+        let old = Timestamp(4200);
+        assert!(
+            !pace.leaves_out(Timestamp(5000), old, 100),
+            "an old snapshot holds them back"
+        );
     }
 }

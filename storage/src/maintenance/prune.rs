@@ -7,8 +7,8 @@
 //!   states of another    15 .... 25 .... 60 (deleted)             all of it: 10 is before, 90 after
 //! ```
 //!
-//! While an old snapshot holds the horizon back, write sets wait. When enough of them do, the rows of
-//! each are looked at. Let the *lowest* state be the oldest one that a registered snapshot sees, or
+//! While an old snapshot holds the horizon back, write sets wait. When enough of them do, or memory is
+//! scarce, the rows of each are looked at. Let the *lowest* state be the oldest one that a registered snapshot sees, or
 //! the newest committed one. Then
 //! 1. states above the lowest that no snapshot sees are unlinked, one by one;
 //! 2. the row is settled as if the horizon were at the lowest: what is older is cut off, and the
@@ -31,12 +31,15 @@ use crate::block::Link;
 use crate::catalog::{Catalog, IndexEntry};
 use crate::ids::Timestamp;
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
+use crate::pool::PressureLevel;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 #[cfg(test)]
-use {
-    arc_swap::ArcSwap,
-    std::time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+/// Writes of a set that are looked at in one go, at least: forgetting some moves all that are behind. Few in
+/// tests.
+const PART_WRITES: usize = if cfg!(test) { 4 } else { 1 << 16 };
 
 /// Up to when everybody has noticed what was committed.
 #[derive(Debug, Default)]
@@ -74,11 +77,17 @@ struct Look<'a> {
 impl Collector {
     /// Whether pruning is due. Not to be called in an operation.
     pub(super) fn is_prune_due(&mut self, queue: &GarbageQueue) -> bool {
-        let is_due = self.backlog.is_look_due(queue.len());
+        let is_scarce = self.pool.ledger().pressure().level() >= PressureLevel::Collect;
+        let is_due = self.backlog.is_look_due(queue.len(), is_scarce);
         if is_due {
             self.noticed.look(&self.timeline);
         }
         is_due
+    }
+
+    /// Has all write sets that wait looked at, however few are new.
+    pub fn look_again(&mut self) {
+        self.backlog.look_again();
     }
 
     /// Prunes the rows of waiting write sets; looks at about `limit` writes, and
@@ -87,13 +96,17 @@ impl Collector {
     pub(super) fn prune(
         &mut self,
         queue: &GarbageQueue,
-        catalog: &Catalog,
+        catalog: &ArcSwap<Catalog>,
         proof: &Operation<'_>,
         limit: usize,
     ) -> usize {
+        let snapshots = self.timeline.snapshots();
+        // Loaded after the latest commit was asked for: an index that comes later has no entries of
+        // states that were replaced up to then.
+        let catalog = catalog.load();
         let look = Look {
-            catalog,
-            snapshots: self.timeline.snapshots(),
+            catalog: &catalog,
+            snapshots,
             proof,
         };
         self.pruned_until = look.snapshots.latest();
@@ -102,15 +115,23 @@ impl Collector {
             && let Some(mut set) = self.backlog.pop_fresh()
         {
             let writes = set.writes.writes().len();
-            left = left.saturating_sub(writes);
+            let from = set.looked;
             // Of a set that is being collected some writes are done with.
-            if set.done == 0 {
-                self.prune_set(&mut set, &look);
-                queue.forget(writes - set.writes.writes().len());
-            }
-            if set.writes.writes().is_empty() {
-                self.finish(&set);
+            if set.done > 0 {
+                set.looked = writes;
             } else {
+                let end = writes.min(from + left.max(PART_WRITES));
+                self.prune_part(&mut set, end, &look);
+                left = left.saturating_sub(end - from);
+            }
+            let kept = set.writes.writes().len();
+            queue.forget(writes - kept);
+            if kept == 0 {
+                self.finish(&set);
+            } else if set.looked < kept {
+                self.backlog.push_fresh(set);
+            } else {
+                set.looked = 0;
                 self.backlog.push_looked_at(set);
             }
         }
@@ -129,18 +150,24 @@ impl Collector {
         }
         self.backlog.look_again();
         let registration = self.timeline.register().expect("a slot");
-        let catalog = catalog.load();
-        self.prune(queue, &catalog, &registration.enter(), usize::MAX);
+        self.prune(queue, catalog, &registration.enter(), usize::MAX);
         drop(registration);
         self.free_all();
     }
 
-    fn prune_set(&mut self, set: &mut Waiting, look: &Look<'_>) {
-        let writes = set.writes.writes().iter();
-        let kept: Vec<bool> = writes
+    /// Looks at the next writes of a set, up to `end`.
+    fn prune_part(&mut self, set: &mut Waiting, end: usize, look: &Look<'_>) {
+        let from = set.looked;
+        let part = set.writes.writes()[from..end].iter();
+        let kept: Vec<bool> = part
             .map(|write| self.prune_write(set, write, look))
             .collect();
-        let mut kept = kept.into_iter();
+        set.looked += kept.iter().filter(|kept| **kept).count();
+        if set.looked == end {
+            return;
+        }
+        let before = std::iter::repeat_n(true, from);
+        let mut kept = before.chain(kept);
         set.writes.retain(|_| kept.next().unwrap_or(true));
     }
 

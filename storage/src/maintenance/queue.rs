@@ -29,6 +29,8 @@ pub(super) struct Waiting {
     pub(super) writes: WriteSet,
     /// Writes before this one were collected.
     pub(super) done: usize,
+    /// Writes before this one were looked at in vain ([`super::prune`]), as far as that has come.
+    pub(super) looked: usize,
 }
 
 /// Committed write sets, handed over by their transactions.
@@ -63,6 +65,7 @@ impl GarbageQueue {
             timestamp,
             writes,
             done: 0,
+            looked: 0,
         });
     }
 

@@ -52,6 +52,12 @@ impl Collector {
                     row.remove_key(index, &gone);
                 }
             }
+            // An older state that was cut off may have had that key as well.
+            let is_own =
+                |index: &IndexEntry| entry.indexes.iter().any(|own| own.def.id == index.def.id);
+            for index in committed.iter().filter(|index| !is_own(index)) {
+                row.remove_key(index, &gone);
+            }
         }
         // What is the newest now was not folded while the change was above it.
         self.settle(&row, committed);

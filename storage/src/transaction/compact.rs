@@ -60,9 +60,7 @@ impl Core {
     /// Rebuilds blocks with many dead rows, however lately they were changed. Without memory for
     /// that they stay as they are.
     pub(super) fn compact_scarce(&self) {
-        let clock = self.timeline.latest();
-        let quiet = self.compactor.lock().quiet.look(Instant::now(), clock);
-        let _ = self.compact_all(None, Wish::Scarce { quiet });
+        let _ = self.compact_all(None, Wish::Scarce);
     }
 
     /// The same for the background, which looks at all blocks now and then only.

@@ -200,7 +200,8 @@ impl Core {
         }
         drop(sightings);
         let latest = self.timeline.latest();
-        let leaves_out = self.pace.lock().leaves_out(latest, self.garbage.len());
+        let (horizon, waiting) = (self.timeline.horizon(), self.garbage.len());
+        let leaves_out = self.pace.lock().leaves_out(latest, horizon, waiting);
         !leaves_out && self.collect_round()
             || self.compact_round()
             || self.collector().evacuate(&self.catalog.load())
@@ -216,6 +217,7 @@ impl Core {
     /// Gives up all that can be given up, as it is done at high pressure.
     pub fn relieve(&self) {
         self.retire_orphans();
+        self.collector().look_again();
         while self.collect_round() {}
         self.compact_scarce();
         self.evacuate();

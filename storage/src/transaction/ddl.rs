@@ -151,13 +151,13 @@ impl Transaction {
     /// Adds the entries of all live rows. No rival has changes here, so the latest state of each
     /// row is this transaction's or in its snapshot.
     fn fill(&self, table: &TableEntry, index: &IndexEntry) -> Result<()> {
-        let operation = self.registration.enter();
-        let viewpoint = operation.viewpoint(u64::MAX);
-        let mut batch = table.gather_keys(index, &viewpoint, self.core.ledger())?;
+        let mut batch = table.gather_keys(index, &self.registration, self.core.ledger())?;
         batch.sort();
         if index.def.unique
             && let Some(row) = batch.repeated()
         {
+            let operation = self.registration.enter();
+            let viewpoint = operation.viewpoint(u64::MAX);
             let row = table.rows.visible(row, &viewpoint);
             let key = row.map(|row| table.describe_key(index, &row));
             let key = key.expect("the row was just read");

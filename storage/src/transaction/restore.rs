@@ -138,11 +138,9 @@ impl Core {
         let catalog = self.catalog.load_full();
         for table in catalog.tables() {
             let registration = self.restoring()?;
-            let proof = registration.enter();
-            table.rows.finish_restore(&proof);
-            let viewpoint = proof.viewpoint(0);
+            table.rows.finish_restore(&registration.enter());
             for index in &table.indexes {
-                let mut batch = table.gather_keys(index, &viewpoint, self.ledger())?;
+                let mut batch = table.gather_keys(index, &registration, self.ledger())?;
                 batch.sort();
                 index.index.fill(batch)?;
             }

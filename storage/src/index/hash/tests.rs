@@ -147,11 +147,6 @@ fn memory_follows_the_entries() {
         if n > 100_000 && n % 20_000 == 0 {
             // 16 on average, more or less by where it stands between two powers of two and by the
             // seed of the hash, which is another one each time: up to 17.7 were seen.
-            eprintln!(
-                "{n} {} {}",
-                index.bytes() as f64 / n as f64,
-                index.directory.buckets()
-            );
             shrinks_to(&index, n * 18);
         }
     }

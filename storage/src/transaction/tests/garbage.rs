@@ -360,6 +360,54 @@ fn an_index_that_is_not_dropped_after_all_has_no_stale_entries() {
     assert_eq!(all(&mut core.begin().unwrap()), [(1, 11)]);
 }
 
+/// The same with a key that an older state has as well, which is collected meanwhile: its entry is
+/// wanted by the change that is taken back.
+#[test]
+fn a_key_that_was_to_come_back_leaves_no_entry() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 10).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    for value in [11, 12] {
+        let mut tx = core.begin().unwrap();
+        assert!(update(&mut tx, 1, value).unwrap());
+        tx.commit().unwrap();
+    }
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let index = t(&tx).indexes[1].def.id;
+    tx.drop_index(index).unwrap();
+    assert!(update(&mut tx, 1, 11).unwrap());
+    core.collect_garbage();
+    tx.rollback();
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(entries(&core), [1, 1]);
+    assert_eq!(all(&mut core.begin().unwrap()), [(1, 12)]);
+}
+
+/// A report runs, and somebody replaces one long text again and again. A few of them fill the memory,
+/// and nobody sees any but the last.
+#[test]
+fn few_large_versions_that_nobody_sees_go_when_memory_is_scarce() {
+    let core = with_texts(64 << 20);
+    let text = "x".repeat(4 << 20);
+    let mut tx = core.begin().unwrap();
+    let values = [ValueRef::Integer(1), ValueRef::Null, ValueRef::Null];
+    tx.insert(&t(&tx), &values).unwrap();
+    tx.commit().unwrap();
+    let report = core.begin().unwrap();
+    for _ in 0..100 {
+        let mut tx = core.begin().unwrap();
+        if change(&mut tx, 1, &[(V, ValueRef::Text(&text))]).is_err() {
+            core.relieve();
+            assert!(change(&mut tx, 1, &[(V, ValueRef::Text(&text))]).unwrap());
+        }
+        tx.commit().unwrap();
+    }
+    drop(report);
+}
+
 /// Two reports run, and people want to know which of them to stop.
 #[test]
 fn each_snapshot_is_told_what_it_alone_keeps() {
