@@ -143,7 +143,7 @@ impl Collector {
     pub fn prune_all(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>) {
         while self.collect(queue, catalog, usize::MAX) {}
         let latest = self.timeline.latest();
-        let until = Instant::now() + Duration::from_secs(1);
+        let until = Instant::now() + Duration::from_secs(20);
         while self.noticed.by_all < latest && Instant::now() < until {
             self.noticed.look(&self.timeline);
             crate::sync::yield_now();
