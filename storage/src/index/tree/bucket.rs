@@ -117,26 +117,21 @@ impl std::ops::Deref for Bucket {
 /// after while the words are on their way.
 #[inline(always)]
 fn count_below(words: &[AtomicU64], goal: u64) -> usize {
-    let len = words.len();
-    if len == 0 {
-        return 0;
+    match words.len() {
+        0 => 0,
+        1..=WORDS_FEW => count_in_steps(words, goal, WORDS_FEW.div_ceil(2)),
+        _ => count_below_many(words, goal),
     }
-    if len > WORDS_FEW {
-        return count_below_many(words, goal);
-    }
-    let mut below = 0;
-    let mut step = WORDS_FEW.div_ceil(2);
-    while step > 0 {
-        below = step_up(words, goal, below, step);
-        step /= 2;
-    }
-    below
 }
 
 /// As [`count_below`], in steps that only the number of words decides on.
 fn count_below_many(words: &[AtomicU64], goal: u64) -> usize {
-    let mut below = 0;
-    let mut step = 1 << words.len().ilog2();
+    count_in_steps(words, goal, 1 << words.len().ilog2())
+}
+
+#[inline(always)]
+fn count_in_steps(words: &[AtomicU64], goal: u64, first: usize) -> usize {
+    let (mut below, mut step) = (0, first);
     while step > 0 {
         below = step_up(words, goal, below, step);
         step /= 2;
