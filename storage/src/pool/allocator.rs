@@ -33,7 +33,7 @@ use super::cache::{
 };
 use super::claim::Claim;
 use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
-use super::extent::{EXTENT_BYTES, Extents, Memory, Place, is_evacuating, slab_of};
+use super::extent::{EXTENT_BYTES, Extents, Memory, Place, Purpose, is_evacuating, slab_of};
 use super::ledger::{Ledger, Owner};
 use super::map::ExtentMap;
 use super::slab::{SLAB_BYTES, SlabList};
@@ -391,7 +391,7 @@ impl Pool {
         claim: Claim,
         class: Option<usize>,
     ) -> Result<Place> {
-        let run = class.is_none();
+        let purpose = Purpose::of(class);
         // Under the latch: whoever looks for sparse extents finds the class of each slab in use.
         let begin = |place: Place| {
             if let Some(class) = class {
@@ -402,7 +402,7 @@ impl Pool {
         };
         loop {
             let mut space = self.space.0.lock();
-            if let Some(place) = space.extents.take(count, run) {
+            if let Some(place) = space.extents.take(count, purpose) {
                 return Ok(begin(place));
             }
             let huge = space.extents.want_huge();
@@ -410,7 +410,7 @@ impl Pool {
             let memory = match self.new_extent(Claim::Ordinary, huge) {
                 Ok(memory) => memory,
                 Err(refusal) => {
-                    if let Some(place) = self.space.0.lock().extents.take_any(count, run) {
+                    if let Some(place) = self.space.0.lock().extents.take_any(count, purpose) {
                         return Ok(begin(place));
                     }
                     match claim {

@@ -13,10 +13,10 @@
 //! 2. Extents are listed by their longest hole, and whoever wants n slabs gets the smallest hole
 //!    that has them. So small holes fill first, and large ones stay.
 //!
-//!    Once a pool has four extents, runs and slots are kept apart. Runs are blocks of rows and
-//!    their strings, which go by the block when it is compacted; slots are index nodes and the
-//!    like, which stay. Mixed, a slab of nodes in each extent would keep all of them. Before a
-//!    request is refused, any hole will do.
+//!    Once a pool has four extents, large pieces and small ones are kept apart: runs, and slots of
+//!    more than 16 KiB, are blocks of rows and their strings, which go by the block when it is
+//!    compacted; small slots are index nodes and the like, which stay. Mixed, a slab of nodes in
+//!    each extent would keep all of them. Before a request is refused, any hole will do.
 //! 3. An extent without a used slab goes back to the system. One of them is kept while the pool
 //!    has several, so that a load that swings around a limit does not map and unmap; it goes when
 //!    [`super::Pool::shed_caches`] is called.
@@ -39,6 +39,7 @@ mod sparse;
 
 pub(super) use sparse::Pinned;
 
+use super::class::slot_bytes;
 use super::ledger::Reservation;
 use super::map::ExtentMap;
 use super::slab::{SLAB_BYTES, Slab};
@@ -52,8 +53,11 @@ pub const EXTENT_BYTES: usize = 2 << 20;
 pub(super) const SLABS: usize = EXTENT_BYTES / SLAB_BYTES;
 /// Extents that a pool has without asking for huge pages.
 const SMALL_PAGE_EXTENTS: usize = 4;
-/// Extents that a pool has before runs and slots are kept apart.
+/// Extents that a pool has before large pieces and small ones are kept apart.
 const SHARED_EXTENTS: usize = 4;
+/// Slots up to this size are small: index nodes and versions. Blocks have larger ones, for strings and
+/// columns.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 /// Extents that a pool has before it keeps an empty one.
 const KEEP_FROM: usize = 4;
 
@@ -68,9 +72,9 @@ pub(super) struct Extent {
     runs: u16,
     /// Which nobody ever had: they are zero.
     fresh: u16,
-    /// Whether it was taken for runs, and not for slots.
-    for_runs: bool,
-    /// The list it is in: for runs or not, and the longest hole.
+    /// Whether it was taken for large pieces, and not for small ones.
+    for_large: bool,
+    /// The list it is in: for large pieces or not, and the longest hole.
     listed: Option<(usize, usize)>,
     /// Whether somebody goes through its slabs, so that it must stay.
     pinned: bool,
@@ -99,6 +103,33 @@ impl Memory {
             mapping,
             _reservation: reservation,
         })
+    }
+}
+
+/// What slabs are wanted for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    Run,
+    LargeSlots,
+    SmallSlots,
+}
+
+impl Purpose {
+    /// For slots of a class, or for a run.
+    pub(super) fn of(class: Option<usize>) -> Self {
+        match class {
+            None => Self::Run,
+            Some(class) if slot_bytes(class) > SMALL_BYTES_MAX => Self::LargeSlots,
+            Some(_) => Self::SmallSlots,
+        }
+    }
+
+    fn is_large(self) -> bool {
+        !matches!(self, Self::SmallSlots)
+    }
+
+    fn kind(self) -> usize {
+        usize::from(self.is_large())
     }
 }
 
@@ -168,7 +199,7 @@ pub struct ExtentStats {
 
 /// All extents of a pool.
 pub(super) struct Extents {
-    /// Those for slots and those for runs, by the longest hole in slabs. Empty ones are for either,
+    /// Those for small pieces and those for large ones, by the longest hole in slabs. Empty ones are for either,
     /// and in the first.
     lists: [[*mut Extent; SLABS + 1]; 2],
     /// All bookkeeping there is, of extents that are gone, too.
@@ -210,31 +241,32 @@ impl Extents {
 
     /// Takes so many slabs in a row, for one class or a run; `None` where no hole is long enough, or
     /// only among extents of the other kind and the pool is not small.
-    pub(super) fn take(&mut self, count: usize, run: bool) -> Option<Place> {
+    pub(super) fn take(&mut self, count: usize, purpose: Purpose) -> Option<Place> {
         if self.is_small() {
-            return self.take_any(count, run);
+            return self.take_any(count, purpose);
         }
-        let extent = self.tightest(count, usize::from(run))?;
-        Some(self.take_of(extent, count, run))
+        let extent = self.tightest(count, purpose.kind())?;
+        Some(self.take_of(extent, count, purpose))
     }
 
     /// The same from any extent, for want of another.
-    pub(super) fn take_any(&mut self, count: usize, run: bool) -> Option<Place> {
-        let kind = usize::from(run);
+    pub(super) fn take_any(&mut self, count: usize, purpose: Purpose) -> Option<Place> {
+        let kind = purpose.kind();
         let extent = self.tightest(count, kind);
         let extent = extent.or_else(|| self.tightest(count, 1 - kind))?;
-        Some(self.take_of(extent, count, run))
+        Some(self.take_of(extent, count, purpose))
     }
 
-    /// Whether runs and slots share extents.
+    /// Whether large pieces and small ones share extents.
     fn is_small(&self) -> bool {
         self.count < SHARED_EXTENTS
     }
 
-    /// Whether [`Self::take`] takes slabs for slots from that extent.
-    fn serves_slots(&self, extent: *mut Extent) -> bool {
+    /// Whether [`Self::take`] takes slabs of that kind from that extent.
+    fn serves(&self, kind: usize, extent: *mut Extent) -> bool {
         // SAFETY: an extent of this value, whose latch is held.
-        self.is_small() || unsafe { !(*extent).for_runs || (*extent).free == u16::MAX }
+        let (large, free) = unsafe { ((*extent).for_large, (*extent).free) };
+        self.is_small() || usize::from(large) == kind || free == u16::MAX
     }
 
     /// An extent of the kind with a hole that is long enough, but hardly longer.
@@ -244,7 +276,7 @@ impl Extents {
         lists.copied().chain([empty]).find(|first| !first.is_null())
     }
 
-    fn take_of(&mut self, extent: *mut Extent, count: usize, run: bool) -> Place {
+    fn take_of(&mut self, extent: *mut Extent, count: usize, purpose: Purpose) -> Place {
         // SAFETY: the extent is in a list of this value, which the caller holds exclusively.
         unsafe {
             let first =
@@ -257,12 +289,12 @@ impl Extents {
             };
             let mask = place.mask();
             if (*extent).free == u16::MAX {
-                (*extent).for_runs = run;
+                (*extent).for_large = purpose.is_large();
             }
             place.fresh = (*extent).fresh & mask == mask;
             (*extent).fresh &= !mask;
             (*extent).free &= !mask;
-            if run {
+            if matches!(purpose, Purpose::Run) {
                 (*extent).runs |= mask;
             }
             self.list(extent);
@@ -372,7 +404,7 @@ impl Extents {
             free: 0,
             runs: 0,
             fresh: 0,
-            for_runs: false,
+            for_large: false,
             listed: None,
             pinned: false,
             evacuating: AtomicBool::new(false),
@@ -425,7 +457,7 @@ impl Extents {
                 return;
             }
             let hole = longest_hole((*extent).free);
-            let kind = usize::from((*extent).for_runs && hole < SLABS);
+            let kind = usize::from((*extent).for_large && hole < SLABS);
             if (*extent).listed == Some((kind, hole)) {
                 return;
             }

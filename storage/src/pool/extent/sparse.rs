@@ -6,7 +6,7 @@
 use super::super::class::{CLASSES, slot_bytes};
 use super::super::map::ExtentMap;
 use super::super::slab::{SLAB_BYTES, Slab};
-use super::{Extent, Extents, Memory, SLABS, slab_at};
+use super::{Extent, Extents, Memory, Purpose, SLABS, slab_at};
 use crate::sync::atomic::Ordering::Relaxed;
 
 /// An extent that stays while somebody goes through its slabs.
@@ -17,24 +17,28 @@ pub(in super::super) struct Pinned {
     pub(in super::super) slabs: Vec<(usize, *mut Slab)>,
 }
 
-/// Where records could go: slots in slabs that serve their class, and slabs of extents that slots
-/// are taken from. Room among runs is none, as nothing but runs is put there (`Extents::take`).
+/// Where records could go: slots in slabs that serve their class, and slabs of extents that such are
+/// taken from. For small records there is no room among large ones, nor the other way round
+/// (`Extents::take`).
 #[derive(Clone)]
 struct Room {
     slots: [usize; CLASSES],
-    slabs: usize,
+    /// By kind.
+    slabs: [usize; 2],
 }
 
 impl Room {
     fn new() -> Self {
         Self {
             slots: [0; CLASSES],
-            slabs: 0,
+            slabs: [0; 2],
         }
     }
 
     fn add(&mut self, other: &Self) {
-        self.slabs += other.slabs;
+        for (sum, slabs) in self.slabs.iter_mut().zip(other.slabs) {
+            *sum += slabs;
+        }
         for (sum, slots) in self.slots.iter_mut().zip(other.slots) {
             *sum += slots;
         }
@@ -44,12 +48,15 @@ impl Room {
     /// `None` where they do not fit.
     fn without(&self, used: &[usize; CLASSES], gone: &Self) -> Option<Self> {
         let mut left = self.clone();
-        left.slabs = left.slabs.checked_sub(gone.slabs)?;
+        for (slabs, gone) in left.slabs.iter_mut().zip(gone.slabs) {
+            *slabs = slabs.checked_sub(gone)?;
+        }
         for (class, used) in used.iter().enumerate() {
             let slots = left.slots[class].checked_sub(gone.slots[class])?;
             let capacity = Slab::capacity(class) as usize;
             let slabs = used.saturating_sub(slots).div_ceil(capacity);
-            left.slabs = left.slabs.checked_sub(slabs)?;
+            let kind = Purpose::of(Some(class)).kind();
+            left.slabs[kind] = left.slabs[kind].checked_sub(slabs)?;
             left.slots[class] = slots + slabs * capacity - used;
         }
         Some(left)
@@ -117,8 +124,10 @@ impl Extents {
             used: [0; CLASSES],
             used_bytes: runs.count_ones() as usize * SLAB_BYTES,
         };
-        if self.serves_slots(extent) {
-            content.room.slabs = free.count_ones() as usize;
+        for (kind, slabs) in content.room.slabs.iter_mut().enumerate() {
+            if self.serves(kind, extent) {
+                *slabs = free.count_ones() as usize;
+            }
         }
         for index in (0..SLABS).filter(|index| (free | runs) >> index & 1 == 0) {
             // SAFETY: the slab serves a class. Of what others change only the atomic is read.

@@ -177,11 +177,19 @@ fn blocks_leave_no_extents_behind_for_the_nodes_that_came_with_them() {
 #[test]
 fn blocks_do_not_fill_the_holes_of_nodes() {
     let pool = Pool::new(Ledger::new(256 << 20));
-    let nodes = (0..129).map(|n| Live::new(&pool, Owner::Index, 64 << 10, n).unwrap());
-    let mut live: Vec<_> = nodes.collect();
+    let node = |n: usize| Live::new(&pool, Owner::Index, 16 << 10, n as u8).unwrap();
+    let mut live: Vec<_> = (0..4 * 128 + 1).map(node).collect();
     assert_eq!(pool.extents(), 5, "the last is nearly empty");
     live.push(Live::new(&pool, Owner::Table, 3 << 19, 1).unwrap());
     assert_eq!(pool.extents(), 6);
+    // Pieces of strings go with their blocks.
+    live.push(Live::new(&pool, Owner::Table, 64 << 10, 2).unwrap());
+    let block = live.len() - 2;
+    for one in live.drain(block..) {
+        one.free(&pool);
+    }
+    pool.shed_caches();
+    assert_eq!(pool.extents(), 5, "nothing of them is among the nodes");
     free_all(&pool, live);
 }
 
