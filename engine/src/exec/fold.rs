@@ -11,7 +11,8 @@
 //! source like any other ([`FoldScan`]).
 //!
 //! The answers are those of `Aggregation` over batches, but for the last digits of sums of floats,
-//! which depend on the order of adding there, too.
+//! which depend on the order of adding there, too, and of sums of NUMERIC that need more than 38 digits
+//! on the way: here they are rounded, or overflow, less often.
 
 use super::ExecContext;
 use super::batch::Batch;

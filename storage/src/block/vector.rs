@@ -231,8 +231,9 @@ impl<'v> VectorColumn<'v> {
     }
 
     /// The sum of a column of DOUBLE PRECISION, -0 of no values. They are not added in order, so that
-    /// the last digits may differ from those of adding them so, and a sum that is not finite may be
-    /// so for that reason alone. `None` where the values are of another type.
+    /// the last digits may differ from those of adding them so. NaN also where there are values so
+    /// large that the order may decide whether they overflow. `None` where the values are of another
+    /// type.
     pub fn sum_f64(&self) -> Option<Sum<f64>> {
         let mut numbers = Numbers::of(self.vector.chosen);
         self.read_floats(&mut numbers)?;

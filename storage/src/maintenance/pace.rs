@@ -24,7 +24,8 @@ impl Pace {
     /// has not. Where the horizon stands still, they can do nothing. `waiting` is how many writes
     /// wait.
     pub fn leaves_out(&mut self, latest: Timestamp, horizon: Timestamp, waiting: usize) -> bool {
-        let commits = latest.0 - self.latest.0;
+        // Recovery sets the clock back, to where the log begins.
+        let commits = latest.0.saturating_sub(self.latest.0);
         let moves = horizon > self.horizon;
         (self.latest, self.horizon) = (latest, horizon);
         let keep_up = commits >= BUSY_COMMITS && moves && waiting <= WAITING_MAX;
@@ -59,5 +60,7 @@ mod tests {
             !pace.leaves_out(Timestamp(5000), old, 100),
             "an old snapshot holds them back"
         );
+        let early = Timestamp(7);
+        assert!(!pace.leaves_out(early, early, 0), "the clock was set back");
     }
 }

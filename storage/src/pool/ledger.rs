@@ -242,7 +242,7 @@ impl Ledger {
     /// use remora_storage::pool::{Ledger, Owner};
     /// let ledger = Ledger::new(8000);
     /// let _most = ledger.reserve(Owner::Table, 6300)?;
-    /// assert!(ledger.set_budget(7199).is_err());
+    /// assert!(ledger.set_budget(7198).is_err());
     /// ledger.set_budget(7200)?;
     /// assert_eq!(ledger.emergency(), 900);
     /// ledger.set_budget(16000)?;

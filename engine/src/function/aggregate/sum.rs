@@ -201,7 +201,7 @@ fn numeric_part(column: &VectorColumn<'_>) -> Option<(Numeric, i64)> {
     Some((Numeric::new(part.sum, part.scale)?, part.count as i64))
 }
 
-/// The same. What is not finite may be so because the values were not added in order.
+/// The same. What is not finite may be so because the order of adding matters.
 fn double_part(column: &VectorColumn<'_>) -> Option<(f64, i64)> {
     let part = column.sum_f64().filter(|part| part.sum.is_finite())?;
     Some((part.sum, part.count as i64))

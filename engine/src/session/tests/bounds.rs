@@ -121,7 +121,8 @@ fn is_taken_over(conn: &Connection, condition: &str) -> bool {
 #[test]
 fn bounds_are_exactly_the_comparisons_they_stand_for() {
     for (data_type, values) in COLUMNS {
-        let conn = connect();
+        let db = Database::in_memory().unwrap();
+        let (conn, report) = (db.connect().unwrap(), db.connect().unwrap());
         let create = format!("CREATE TABLE t (id BIGINT, v {data_type})");
         conn.execute(&create, []).expect(&create);
         let values_and_null: Vec<&str> = values.iter().chain(&["NULL"]).copied().collect();
@@ -131,15 +132,22 @@ fn bounds_are_exactly_the_comparisons_they_stand_for() {
             let insert = format!("INSERT INTO t VALUES ({id}, {value})");
             conn.execute(&insert, []).expect(&insert);
         }
-        for frozen in [false, true] {
-            if frozen {
+        for state in ["hot", "frozen", "frozen and changed"] {
+            if state == "frozen" {
                 let (rows, _) = compact(&conn);
                 assert!(rows >= 64, "a block is frozen");
+            }
+            if state == "frozen and changed" {
+                report
+                    .execute_batch("BEGIN; SELECT count(*) FROM t")
+                    .unwrap();
+                let changed = conn.execute("UPDATE t SET id = id WHERE id % 3 = 0", []);
+                assert_eq!(changed.unwrap(), 34);
             }
             let mut taken_over = 0;
             for condition in conditions(values) {
                 let evaluated = format!("coalesce({condition}, false)");
-                let place = format!("{data_type}, frozen {frozen}: {condition}");
+                let place = format!("{data_type}, {state}: {condition}");
                 assert_eq!(ids(&conn, &condition), ids(&conn, &evaluated), "{place}");
                 assert_eq!(
                     folds(&conn, data_type, &condition),
@@ -196,6 +204,31 @@ fn folds(conn: &Connection, data_type: &str, condition: &str) -> Vec<Option<Stri
         }
     };
     lists.map(one).collect()
+}
+
+/// In order these overflow, as they do in PostgreSQL. Added up in another order they would not.
+#[test]
+fn a_sum_overflows_wherever_its_rows_lie() {
+    let conn = connect();
+    conn.execute_batch("CREATE TABLE t (id BIGINT, v DOUBLE PRECISION)")
+        .unwrap();
+    for id in 0..64 {
+        let value = match id {
+            0 | 1 => "1e308",
+            8 | 9 => "-1e308",
+            _ => "0",
+        };
+        let insert = format!("INSERT INTO t VALUES ({id}, {value})");
+        conn.execute(&insert, []).expect(&insert);
+    }
+    for _ in 0..2 {
+        for condition in ["v < 1.5e308", "coalesce(v < 1.5e308, false)"] {
+            let sql = format!("SELECT sum(v) FROM t WHERE {condition}");
+            let sum = conn.query_row(&sql, [], |row| row.get::<_, f64>(0));
+            assert_eq!(sum.unwrap_err().sqlstate(), "22003", "{sql}");
+        }
+        compact(&conn);
+    }
 }
 
 #[test]

@@ -367,11 +367,12 @@ fn what_old_snapshots_hold_back_is_within_the_budget() {
         let bob = db.connect().unwrap();
         bob.execute_batch("CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT)")
             .unwrap();
-        bob.execute(
-            "INSERT INTO t SELECT k, 0 FROM generate_series(1, $1) AS s (k)",
-            [ROWS],
-        )
-        .unwrap();
+        bob.execute_batch("BEGIN").unwrap();
+        let mut insert = bob.prepare("INSERT INTO t VALUES ($1, 0)").unwrap();
+        for k in 0..ROWS {
+            insert.execute([k]).unwrap();
+        }
+        bob.execute_batch("COMMIT").unwrap();
         let mut update = bob.prepare("UPDATE t SET v = v + 1").unwrap();
         let mut readers = Vec::new();
         let refused = loop {

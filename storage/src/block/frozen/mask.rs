@@ -114,26 +114,42 @@ fn keep_flagged_any(words: &mut [u64; VECTOR / 64], flags: &[u8]) {
 kernel! {
     /// The sum of the values of the rows that are chosen, -0 of none, which is what adds nothing to
     /// any float. Values are added up in eight sums, so that the last digits may differ from those
-    /// of adding them in order. There are values for all rows that are chosen, and for a multiple of
-    /// 64.
+    /// of adding them in order; but not whether the sum overflows: NaN where one of them is so large
+    /// that the order may decide it. There are values for all rows that are chosen, and for a
+    /// multiple of 64.
     pub fn sum_f64(values: &[f64], chosen: &Mask) -> f64 = sum_f64_any;
 }
+
+/// 2^959. A vector of values below it adds up to less than half of the last place of the greatest
+/// float: whatever finite sum it is added to stays finite, in any order.
+const LARGE: f64 = f64::from_bits((1023 + 959) << 52);
 
 #[inline(always)]
 fn sum_f64_any(values: &[f64], chosen: &Mask) -> f64 {
     let nothing = (-0.0_f64).to_bits();
     let mut sums = [-0.0; 8];
+    let mut greatest = [0.0; 8];
     for (word, values) in chosen.0.iter().zip(values.as_chunks::<64>().0) {
         for (at, eight) in values.as_chunks::<8>().0.iter().enumerate() {
             let byte = word >> (at * 8);
-            for (bit, (sum, value)) in sums.iter_mut().zip(eight).enumerate() {
+            for bit in 0..8 {
                 // All ones or all zeros: what is not chosen is -0, whatever it was.
                 let keep = (byte >> bit & 1).wrapping_neg();
-                *sum += f64::from_bits(value.to_bits() & keep | nothing & !keep);
+                let value = f64::from_bits(eight[bit].to_bits() & keep | nothing & !keep);
+                sums[bit] += value;
+                let size = value.abs();
+                greatest[bit] = if size > greatest[bit] {
+                    size
+                } else {
+                    greatest[bit]
+                };
             }
         }
     }
-    sums.iter().fold(-0.0, |sum, part| sum + part)
+    match greatest.iter().all(|size| *size < LARGE) {
+        true => sums.iter().fold(-0.0, |sum, part| sum + part),
+        false => f64::NAN,
+    }
 }
 
 kernel! {
@@ -225,6 +241,17 @@ mod tests {
             "values of few rows"
         );
         assert_eq!(sum_i64(&[7; 64], &Mask::first(2)), 14);
+    }
+
+    /// In order these overflow; in eight sums they would not.
+    #[test]
+    fn large_values_are_left_to_be_added_in_order() {
+        let mut values = [0.0; 64];
+        for at in [0, 1] {
+            (values[at], values[at + 8]) = (1e308, -1e308);
+        }
+        assert!(sum_f64(&values, &Mask::first(64)).is_nan());
+        assert_eq!(sum_f64(&[1e288; 64], &Mask::first(1)), 1e288);
     }
 
     #[test]
