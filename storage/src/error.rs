@@ -188,6 +188,15 @@ impl Error {
         }
     }
 
+    /// The system refused to start a thread for `work`.
+    pub(crate) fn no_thread(work: &str, source: std::io::Error) -> Self {
+        Self::Io {
+            operation: "start thread",
+            path: PathBuf::from(work),
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether the same transaction may succeed if it is run again from its start.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate() == "40001"

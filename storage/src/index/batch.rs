@@ -13,6 +13,7 @@
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::sync::Mutex;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -169,9 +170,19 @@ fn sort_on(entries: &mut [Entry], keys: &[u8], threads: usize) {
     let at = entries.len() / threads * lower;
     entries.select_nth_unstable_by(at, |a, b| a.compare(b, keys));
     let (low, high) = entries.split_at_mut(at);
+    let low = Mutex::new(Some(low));
+    let sort_low = || {
+        if let Some(low) = low.lock().take() {
+            sort_on(low, keys, lower);
+        }
+    };
     std::thread::scope(|scope| {
-        scope.spawn(|| sort_on(low, keys, lower));
+        let started = std::thread::Builder::new().spawn_scoped(scope, sort_low);
         sort_on(high, keys, threads - lower);
+        if started.is_err() {
+            // The system has no thread to spare: then it takes longer.
+            sort_low();
+        }
     });
 }
 

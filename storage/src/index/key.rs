@@ -49,23 +49,6 @@ pub trait KeyBuffer: DerefMut<Target = [u8]> {
     fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]);
 }
 
-impl KeyBuffer for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]) {
-        self.reserve(1 + N);
-        let len = self.len();
-        // SAFETY: there is room for so many bytes more, and all of them are written here.
-        unsafe {
-            put_word(self.as_mut_ptr().add(len), mark, word);
-            self.set_len(len + 1 + N);
-        }
-    }
-}
-
 /// Writes a byte and a word behind it.
 ///
 /// # Safety
@@ -85,22 +68,29 @@ pub type Key = SmallVec<[u8; KEY_INLINE_BYTES]>;
 /// Longest key that needs no heap: an e-mail address fits, and so do most composite keys.
 const KEY_INLINE_BYTES: usize = 64;
 
-impl KeyBuffer for Key {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
+/// A vector and one that may be on the stack have the same methods, and no trait for them.
+macro_rules! key_buffers {
+    ($($buffer:ty),*) => {$(
+        impl KeyBuffer for $buffer {
+            fn put(&mut self, bytes: &[u8]) {
+                self.extend_from_slice(bytes);
+            }
 
-    #[inline]
-    fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]) {
-        self.reserve(1 + N);
-        let len = self.len();
-        // SAFETY: there is room for so many bytes more, and all of them are written here.
-        unsafe {
-            put_word(self.as_mut_ptr().add(len), mark, word);
-            self.set_len(len + 1 + N);
+            #[inline]
+            fn put_word<const N: usize>(&mut self, mark: u8, word: [u8; N]) {
+                self.reserve(1 + N);
+                let len = self.len();
+                // SAFETY: there is room for so many bytes more, and all of them are written here.
+                unsafe {
+                    put_word(self.as_mut_ptr().add(len), mark, word);
+                    self.set_len(len + 1 + N);
+                }
+            }
         }
-    }
+    )*};
 }
+
+key_buffers!(Vec<u8>, Key);
 
 /// How one column of a key is ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

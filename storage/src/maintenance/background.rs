@@ -1,7 +1,6 @@
 //! The background thread: collects what commits leave over, until its database goes.
 
 use crate::error::{Error, Result};
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -26,9 +25,5 @@ pub fn spawn<T: Send + Sync + 'static>(owner: Weak<T>, round: fn(&Arc<T>) -> boo
         .name("remora-maintenance".to_owned())
         .spawn(body)
         .map(drop)
-        .map_err(|source| Error::Io {
-            operation: "start thread",
-            path: PathBuf::from("remora-maintenance"),
-            source: Arc::new(source),
-        })
+        .map_err(|source| Error::no_thread("remora-maintenance", source))
 }

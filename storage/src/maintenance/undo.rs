@@ -6,6 +6,7 @@
 use super::collector::{Collector, Row};
 use super::write_set::{Write, WriteKind};
 use crate::catalog::{IndexEntry, TableEntry};
+use crate::ids::Timestamp;
 use crate::index::Key;
 use crate::mvcc::Operation;
 use std::sync::Arc;
@@ -31,6 +32,12 @@ impl Collector {
             horizon: self.timeline.horizon(),
             proof,
         };
+        // What the owner sees through an index of its own: that has no entries of states which were
+        // older than the newest committed one when it was made, and nobody takes one out for them.
+        let newest = Row {
+            horizon: Timestamp(u64::MAX),
+            ..row
+        };
         let gone = block.newest(slot, proof).image();
         match write.kind {
             WriteKind::Insert => block.undo_insert(slot),
@@ -48,8 +55,10 @@ impl Collector {
                     index.encode_row(&mut key, &gone);
                     let _latch = index.latch(&key);
                     index.index.remove(&key, write.row);
-                } else {
+                } else if committed.iter().any(|other| other.def.id == index.def.id) {
                     row.remove_key(index, &gone);
+                } else {
+                    newest.remove_key(index, &gone);
                 }
             }
             // An older state that was cut off may have had that key as well.

@@ -12,10 +12,12 @@
 use super::bucket::{Bucket, Form, HEAD_BYTES};
 use super::node::{Inner, Node};
 use super::word::{Child, Word};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
+use std::io;
 use std::ops::Range;
+use std::thread::{Builder, ScopedJoinHandle};
 
 /// In models buckets are small, so that there are inner nodes.
 pub(super) const MODELLED: bool = cfg!(feature = "shuttle");
@@ -190,8 +192,9 @@ fn build_on(
         // Keys may be nested as deep as they are long: a thread has a stack of its own.
         std::thread::scope(|scope| {
             let build = || children(memory, items, &groups, threads, level, &mut words);
-            let built = scope.spawn(build).join();
-            built.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            let started = Builder::new().spawn_scoped(scope, build);
+            let thread = started.map_err(|source| Error::no_thread("index build", source))?;
+            joined(thread)
         })
     } else {
         children(memory, items, &groups, threads, level, &mut words)
@@ -237,6 +240,12 @@ impl Groups {
     }
 }
 
+/// What a thread came to, its panic included.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    let result = thread.join();
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Builds the children of a node, by several threads if all of them have something to do.
 fn children(
     memory: &Memory,
@@ -272,14 +281,14 @@ fn children(
     };
     let build = &build;
     let results: Vec<(Vec<Word>, Result<()>)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = shares
-            .map(|parts| scope.spawn(move || build(parts)))
-            .collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            let result = thread.join();
-            result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let start = |parts| Builder::new().spawn_scoped(scope, move || build(parts));
+        let threads: Vec<_> = shares.map(|parts| (parts, start(parts))).collect();
+        let result = |(parts, thread): (_, io::Result<_>)| match thread {
+            Ok(thread) => joined(thread),
+            // The system has no thread to spare: then it takes longer.
+            Err(_) => build(parts),
         };
-        threads.into_iter().map(join).collect()
+        threads.into_iter().map(result).collect()
     });
     let mut outcome = Ok(());
     for (built, result) in results {

@@ -386,6 +386,38 @@ fn a_key_that_was_to_come_back_leaves_no_entry() {
     assert_eq!(all(&mut core.begin().unwrap()), [(1, 12)]);
 }
 
+/// An index that a transaction has made knows only the newest state of a row. A key that the transaction
+/// takes back is not one of it, though an older snapshot still sees a state with that key.
+#[test]
+fn a_key_taken_back_leaves_no_entry_in_an_index_of_the_transaction() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 10).unwrap();
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let old = core.begin().unwrap();
+    let mut tx = core.begin().unwrap();
+    assert!(update(&mut tx, 1, 11).unwrap());
+    tx.commit().unwrap();
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let table = t(&tx).def.id;
+    tx.create_index(index_def(table, "t_v_too", V, false))
+        .unwrap();
+    let mark = tx.begin_command();
+    let row = find(&tx, 1).unwrap();
+    assert!(
+        tx.update(&t(&tx), row, &[(V, ValueRef::Integer(10))])
+            .unwrap()
+    );
+    tx.rollback_to(mark);
+    drop(old);
+    core.collect_garbage();
+    tx.commit().unwrap();
+    assert_eq!(core.collect_garbage(), 0);
+    assert_eq!(entries(&core), [1, 1, 1]);
+}
+
 /// A report runs, and somebody replaces one long text again and again. A few of them fill the memory,
 /// and nobody sees any but the last.
 #[test]
