@@ -54,6 +54,9 @@ pub enum Error {
     /// No such table or index.
     #[error("relation \"{0}\" does not exist")]
     UndefinedRelation(String),
+    /// A transaction that was begun to read only is to write.
+    #[error("a read-only transaction cannot write")]
+    ReadOnly,
     /// A limit of [`crate::limits`] would be passed.
     #[error("{what} of {found} is above the limit of {limit}")]
     LimitExceeded {
@@ -174,6 +177,7 @@ impl Error {
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",
+            Self::ReadOnly => "25006",
             Self::LimitExceeded { .. } => "54000",
             Self::OutOfMemory { .. } => "53200",
             Self::TooManyTransactions { .. } => "53300",

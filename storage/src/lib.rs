@@ -43,5 +43,5 @@ pub mod wal;
 pub use error::{Error, Result};
 pub use ids::{BlockNo, ColumnId, IndexId, Lsn, RowId, Slot, TableId, Timestamp, TransactionId};
 pub use store::{Durability, Store, StoreOptions};
-pub use transaction::{ReadView, Transaction};
+pub use transaction::{Isolation, ReadView, Transaction, TransactionOptions};
 pub use value::{DataType, Interval, Numeric, Value, ValueRef};

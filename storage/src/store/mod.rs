@@ -43,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Lsn, TableId, Timestamp};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery::{self, RecoveryOptions};
-use crate::transaction::{Core, Transaction};
+use crate::transaction::{Core, Transaction, TransactionOptions};
 use durable::Durable;
 use std::path::Path;
 use std::sync::Arc;
@@ -154,15 +154,34 @@ impl Store {
         }
     }
 
-    /// Starts a transaction on the latest committed state.
+    /// Starts a transaction on the latest committed state, with the options that are the default.
     ///
     /// # Errors
-    /// `Closed`, and `OutOfMemory`.
+    /// `Closed`, and `TooManyTransactions`.
     pub fn begin(&self) -> Result<Transaction> {
+        self.begin_with(TransactionOptions::default())
+    }
+
+    /// Starts a transaction on the latest committed state.
+    ///
+    /// ```
+    /// use remora_storage::{Isolation, Store, StoreOptions, TransactionOptions};
+    /// let store = Store::in_memory(StoreOptions::default())?;
+    /// let transaction = store.begin_with(TransactionOptions {
+    ///     isolation: Isolation::Snapshot,
+    ///     read_only: true,
+    /// })?;
+    /// assert!(transaction.commit()?.timestamp.is_none());
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Self::begin`].
+    pub fn begin_with(&self, options: TransactionOptions) -> Result<Transaction> {
         if self.inner.is_closed() {
             return Err(Error::Closed);
         }
-        self.inner.core.begin()
+        self.inner.core.begin_with(options)
     }
 
     /// The latest committed catalog.

@@ -1,6 +1,6 @@
 //! Commit.
 
-use super::{Committed, Core, RowRef, Transaction};
+use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
 use crate::catalog::{Catalog, same};
 use crate::error::{Error, Result};
@@ -21,11 +21,13 @@ impl Transaction {
     pub(super) fn new(
         core: Arc<Core>,
         registration: Registration,
+        options: TransactionOptions,
         base: Guard<Arc<Catalog>>,
     ) -> Self {
         Self {
             core,
             registration,
+            options,
             command: 0,
             base,
             own: None,

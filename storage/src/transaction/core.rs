@@ -1,7 +1,7 @@
 //! The core: everything that transactions share.
 
 use super::compact::Compactor;
-use super::{ReadView, Transaction};
+use super::{ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};
@@ -125,15 +125,21 @@ impl Core {
         &self.pool
     }
 
-    /// Starts a transaction on the latest committed state.
+    /// Starts a transaction on the latest committed state, with the options that are the default.
     pub fn begin(self: &Arc<Self>) -> Result<Transaction> {
+        self.begin_with(TransactionOptions::default())
+    }
+
+    /// Starts a transaction on the latest committed state.
+    pub fn begin_with(self: &Arc<Self>, options: TransactionOptions) -> Result<Transaction> {
         loop {
             let registration = self.timeline.register()?;
             let catalog = self.catalog.load();
             // A commit installs its catalog before it moves the clock: between the two, rows and
             // structure would not belong together.
             if catalog.since() <= registration.snapshot() {
-                return Ok(Transaction::new(Arc::clone(self), registration, catalog));
+                let core = Arc::clone(self);
+                return Ok(Transaction::new(core, registration, options, catalog));
             }
             // It takes the committer a few instructions, unless it was put to sleep.
             crate::sync::yield_now();

@@ -117,6 +117,9 @@ impl Transaction {
         becomes: Option<Arc<TableEntry>>,
         change: CatalogChange,
     ) -> Result<()> {
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
         self.set.reserve(self.core.ledger(), false)?;
         let id = touched.def.id;
         let mut catalog = Catalog::clone(self.catalog());

@@ -32,6 +32,7 @@ mod compact;
 mod core;
 mod ddl;
 mod lookup;
+mod options;
 mod restore;
 mod scan;
 mod unique;
@@ -45,6 +46,7 @@ pub use self::core::Core;
 pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
+pub use options::{Isolation, TransactionOptions};
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
 
@@ -61,6 +63,7 @@ use std::sync::Arc;
 pub struct Transaction {
     core: Arc<Core>,
     registration: Registration,
+    options: TransactionOptions,
     command: u64,
     /// The catalog of the snapshot.
     base: Guard<Arc<Catalog>>,
@@ -92,6 +95,11 @@ impl Transaction {
     /// The timestamp of its snapshot.
     pub fn snapshot(&self) -> Timestamp {
         self.registration.snapshot()
+    }
+
+    /// What it was begun as.
+    pub fn options(&self) -> TransactionOptions {
+        self.options
     }
 
     /// Whether it has changed anything.

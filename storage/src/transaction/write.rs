@@ -28,6 +28,9 @@ impl Transaction {
         shrinks: bool,
         logged: impl FnOnce() -> usize,
     ) -> Result<u32> {
+        if self.options.read_only {
+            return Err(Error::ReadOnly);
+        }
         let ledger = self.core.ledger();
         if self.set.writes().is_empty() && self.core.has_to_wait() {
             self.set

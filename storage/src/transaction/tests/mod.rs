@@ -7,6 +7,7 @@ mod evacuation;
 mod garbage;
 mod hashed;
 mod histories;
+mod levels;
 mod model;
 #[cfg(feature = "shuttle")]
 mod models;

@@ -1,0 +1,20 @@
+//! What a transaction is begun as.
+
+/// How far concurrent transactions are kept apart. (So far both levels are the second.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Isolation {
+    /// As if the transactions that commit had run one after the other, in the order of their commits.
+    #[default]
+    Serializable,
+    /// Each reads the state at its beginning, and no two write one row: write skew is possible.
+    Snapshot,
+}
+
+/// What a transaction is begun as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TransactionOptions {
+    /// How far it is kept apart from others.
+    pub isolation: Isolation,
+    /// Whether it is not to write: then it costs least, and its commit never fails.
+    pub read_only: bool,
+}
