@@ -110,7 +110,7 @@ fn measure<K: Key>(name: &str, keys: Vec<K>, rounds: u64) -> Result<()> {
 }
 
 fn ordered() -> Result<Index> {
-    Ok(Index::ordered(&Pool::new(Ledger::new(8 << 30))))
+    Ok(Index::ordered(&Pool::new(Ledger::new(8 << 30)))?)
 }
 
 fn hash() -> Result<Index> {

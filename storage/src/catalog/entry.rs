@@ -124,7 +124,7 @@ impl IndexEntry {
     pub fn new(def: IndexDef, pool: &Arc<Pool>) -> Result<Self> {
         let memory = pool.ledger().reserve(Owner::Index, KeyLatches::BYTES)?;
         let index = match def.kind {
-            IndexKind::Ordered => Index::ordered(pool),
+            IndexKind::Ordered => Index::ordered(pool)?,
             IndexKind::Hash => Index::hash(pool)?,
         };
         let columns = def.columns.iter().map(|column| KeyColumn {

@@ -4,6 +4,8 @@ use crate::error::Result;
 use crate::mvcc::epoch;
 use crate::pool::{Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
+#[cfg(test)]
+use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::collections::VecDeque;
 use std::fmt;
@@ -42,6 +44,9 @@ pub(super) struct Memory {
     /// Allocations to grant before all are refused.
     #[cfg(test)]
     pub(super) granted: AtomicU64,
+    /// Whether all that is held is taken for evacuated.
+    #[cfg(test)]
+    pub(super) all_leaves: AtomicBool,
 }
 
 impl Memory {
@@ -52,6 +57,8 @@ impl Memory {
             limbo: Mutex::default(),
             #[cfg(test)]
             granted: AtomicU64::new(u64::MAX),
+            #[cfg(test)]
+            all_leaves: AtomicBool::new(false),
         }
     }
 
@@ -150,7 +157,19 @@ impl Memory {
 
     /// Frees what waits, as far as readers allow.
     pub(super) fn flush(&self) {
-        self.reclaim(&mut self.limbo.lock());
+        let mut limbo = self.limbo.lock();
+        if !limbo.waiting.is_empty() {
+            self.reclaim(&mut limbo);
+        }
+    }
+
+    /// Whether memory that was allocated here lies in an extent that is evacuated.
+    pub(super) fn is_evacuating(&self, at: NonNull<u8>) -> bool {
+        #[cfg(test)]
+        if self.all_leaves.load(Relaxed) {
+            return true;
+        }
+        self.pool.is_evacuating(at)
     }
 }
 

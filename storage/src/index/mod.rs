@@ -22,7 +22,9 @@
 //! - An insert that fails changed nothing; a removal never fails and never needs memory.
 
 mod batch;
+mod counter;
 mod cursor;
+mod evacuate;
 mod hash;
 pub mod key;
 mod latch;
@@ -39,6 +41,7 @@ pub(crate) use hash::tests::with_identity_bits;
 
 pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
+pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
 pub use key::{Key, KeyBuffer, KeyColumn, encode_column, encode_key, is_key_of_word, prefix_end};
 pub use latch::{KeyGuard, KeyLatches};
@@ -61,8 +64,8 @@ pub enum Index {
 
 impl Index {
     /// An empty ordered index.
-    pub fn ordered(pool: &Arc<Pool>) -> Self {
-        Self::Ordered(OrderedIndex::new(pool))
+    pub fn ordered(pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self::Ordered(OrderedIndex::new(pool)?))
     }
 
     /// An empty hash index.

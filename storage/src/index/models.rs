@@ -1,4 +1,4 @@
-//! A model of the ordered index: nodes and buckets split, grow, shrink and merge under its readers.
+//! A model of the ordered index: nodes and buckets split, grow, shrink, merge and move under its readers.
 //!
 //! ```text
 //!   reader                              writer
@@ -24,12 +24,20 @@ fn key(n: u32) -> [u8; 8] {
     key
 }
 
-fn model() {
-    let index = Arc::new(Index::ordered(&Pool::new(Ledger::new(1 << 30))));
+fn model(moved: bool) {
+    let index = Arc::new(Index::ordered(&Pool::new(Ledger::new(1 << 30))).unwrap());
     for n in 0..STAY {
         index.insert(&key(1000 * n), RowId(u64::from(n))).unwrap();
     }
     let mut tasks = Vec::new();
+    if moved {
+        index.let_all_leave(true);
+        let index = Arc::clone(&index);
+        tasks.push(thread::spawn(move || {
+            let mut pass = Pass::default();
+            while index.leave_evacuated(&mut pass, 4).unwrap() {}
+        }));
+    }
     for writer in 1..3 {
         let index = Arc::clone(&index);
         tasks.push(thread::spawn(move || {
@@ -68,11 +76,18 @@ fn model() {
 
 #[test]
 fn entries_are_found_while_nodes_are_replaced() {
-    check(SCHEDULES, model);
+    check(SCHEDULES, || model(false));
+}
+
+#[test]
+fn entries_are_found_while_nodes_move() {
+    check(SCHEDULES, || model(true));
 }
 
 #[test]
 #[should_panic = "missed"]
 fn the_model_notices_that_versions_are_not_checked() {
-    with_fault(Fault::NodeNotChecked, || check(10 * SCHEDULES, model));
+    with_fault(Fault::NodeNotChecked, || {
+        check(10 * SCHEDULES, || model(false))
+    });
 }

@@ -1,5 +1,7 @@
 //! Both indexes against a plain set of pairs, alone and among threads.
 
+mod evacuation;
+
 use super::*;
 use crate::pool::{Ledger, Owner};
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -11,7 +13,7 @@ type Model = BTreeSet<(Vec<u8>, RowId)>;
 
 fn both() -> [(Arc<Ledger>, Index); 2] {
     let (one, two) = (Ledger::new(1 << 30), Ledger::new(1 << 30));
-    let ordered = Index::ordered(&Pool::new(Arc::clone(&one)));
+    let ordered = Index::ordered(&Pool::new(Arc::clone(&one))).unwrap();
     let hash = Index::hash(&Pool::new(Arc::clone(&two))).unwrap();
     [(one, ordered), (two, hash)]
 }
@@ -51,6 +53,7 @@ enum Step {
     Insert(u32, u64),
     InsertNew(u32, u64),
     Remove(u32, u64),
+    MoveAll,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -59,6 +62,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => pair().prop_map(|(k, r)| Step::Insert(k, r)),
         1 => pair().prop_map(|(k, r)| Step::InsertNew(k, r)),
         2 => pair().prop_map(|(k, r)| Step::Remove(k, r)),
+        1 => Just(Step::MoveAll),
     ];
     prop::collection::vec(step, 0..300)
 }
@@ -98,6 +102,7 @@ proptest! {
                         let was = model.remove(&(key(k), RowId(r)));
                         prop_assert_eq!(index.remove(&key(k), RowId(r)), was);
                     }
+                    Step::MoveAll => index.move_all(3).unwrap(),
                 }
                 prop_assert_eq!(index.len(), model.len());
                 prop_assert_eq!(index.bytes(), charged(&ledger));
@@ -225,7 +230,10 @@ fn a_full_ledger_refuses_entries_and_changes_nothing() {
     let pool = || Pool::new(Ledger::new(8 << 20));
     // A row each: to the hash index, two keys of one row may be one, once in 2^39 pairs.
     let row = |n: u32| RowId(u64::from(n));
-    for index in [Index::ordered(&pool()), Index::hash(&pool()).unwrap()] {
+    for index in [
+        Index::ordered(&pool()).unwrap(),
+        Index::hash(&pool()).unwrap(),
+    ] {
         let mut held = 0;
         let error = loop {
             match index.insert(&key(held), row(held)) {
@@ -246,7 +254,7 @@ fn a_full_ledger_refuses_entries_and_changes_nothing() {
 #[test]
 fn a_scan_survives_changes_between_its_steps() {
     let ledger = Ledger::new(1 << 30);
-    let index = Index::ordered(&Pool::new(ledger));
+    let index = Index::ordered(&Pool::new(ledger)).unwrap();
     let stays = |n: u32| n.is_multiple_of(3);
     for n in 0..9000_u32 {
         index.insert(&n.to_be_bytes(), RowId(1)).unwrap();
@@ -272,7 +280,8 @@ fn a_scan_survives_changes_between_its_steps() {
     assert!(kept.into_iter().eq((0..9000).filter(|&n| stays(n))));
 }
 
-/// Writers own a part of the keys each; readers always find the keys that stay.
+/// Writers own a part of the keys each, and nodes are moved all the time; readers always find the
+/// keys that stay.
 #[test]
 fn threads_read_and_write_at_once() {
     const KEYS: u32 = 6000;
@@ -313,6 +322,11 @@ fn threads_read_and_write_at_once() {
                     }
                 });
             }
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    index.move_all(100).unwrap();
+                }
+            });
             writers.into_iter().for_each(|w| w.join().unwrap());
             done.store(true, Relaxed);
         });

@@ -1,22 +1,26 @@
-//! Making the pool smaller: version records are moved out of its sparse extents.
+//! Making the pool smaller: version records and nodes of indexes are moved out of its sparse extents.
 //!
 //! ```text
-//!   resting --> moving: through all tables, some rows a round --> draining --> resting
-//!      |  much of the pool is unused                                 |
-//!      +-- looked at now and then                                    +-- all emptied, or too long
+//!   resting --> moving: all tables, then all indexes, some a round --> draining --> resting
+//!      |  much of the pool is unused                                      |
+//!      +-- looked at now and then                                         +-- emptied, or in vain
 //! ```
 //!
-//! 1. *Resting*: now and then the pool's statistics are looked at. Where much is unused, threads give
+//! 1. *Resting*: now and then the nodes that wait in indexes for their readers are freed, as far as
+//!    these are gone, and the pool's statistics are looked at. Where much is unused, threads give
 //!    up the free slots that they keep; if it is much still, the sparsest extents are set apart.
 //! 2. *Moving*: the rows that are not settled are walked through, and committed records that lie in
-//!    such an extent are copied elsewhere (`block`).
-//! 3. *Draining*: the old records wait for their readers, as all that was unlinked does. An extent
-//!    that is not empty after that holds what cannot be moved here: blocks, strings, nodes. It
-//!    serves again. Where nothing was won the next attempt waits twice as long.
+//!    such an extent are copied elsewhere (`block`). Then the indexes are, and their nodes
+//!    (`index::evacuate`).
+//! 3. *Draining*: the old records and nodes wait for their readers, as all that was unlinked does. An
+//!    extent that is not empty when nothing waits any more holds what cannot be moved here: blocks,
+//!    strings, heads. It serves again. Where nothing was won the next attempt waits twice as long.
 
 use super::collector::Collector;
 use crate::catalog::Catalog;
-use crate::ids::{RowId, TableId};
+use crate::ids::{IndexId, RowId, TableId};
+use crate::index::Pass;
+use crate::mvcc::epoch;
 use crate::pool::{EXTENT_BYTES, Pool};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +35,8 @@ const SPARSE_PERCENT: usize = 50;
 const EXTENTS_MAX: usize = 32;
 /// Slots looked at in a round, for which the collector is held: about a millisecond.
 const ROUND_SLOTS: usize = 16 << 10;
+/// Nodes of an index with others below them, or buckets, that are looked at in a round: as long.
+const ROUND_NODES: usize = 1 << 10;
 /// How long it rests, after it has won something and at most.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -44,8 +50,10 @@ enum Phase {
     Resting(Instant),
     /// All tables and rows before this one were walked through.
     Moving(TableId, RowId),
-    /// Until then readers are waited for.
-    Draining(Instant),
+    /// All indexes before this one were walked through, and this one so far.
+    MovingNodes(IndexId, Pass),
+    /// Whoever follows links since before this stamp is waited for, until then at most.
+    Draining(u64, Instant),
 }
 
 /// How far evacuation is.
@@ -118,17 +126,22 @@ impl Collector {
     pub fn evacuate(&mut self, catalog: &Catalog) -> bool {
         match self.evacuation.phase {
             Phase::Resting(until) if Instant::now() < until => false,
-            Phase::Resting(_) => self.evacuation.begin(),
+            Phase::Resting(_) => {
+                free_nodes(catalog);
+                self.evacuation.begin()
+            }
             // All was emptied, or was needed for something else.
             _ if self.evacuation.pool.evacuating() == 0 => {
                 self.evacuation.rest(true);
                 false
             }
             Phase::Moving(table, from) => self.move_versions(catalog, table, from),
-            Phase::Draining(until) => {
-                if Instant::now() >= until {
-                    self.evacuation.end();
-                }
+            Phase::MovingNodes(index, ref pass) => {
+                let pass = pass.clone();
+                self.move_nodes(catalog, index, pass)
+            }
+            Phase::Draining(stamp, until) => {
+                self.drain_evacuated(catalog, stamp, until);
                 false
             }
         }
@@ -148,11 +161,27 @@ impl Collector {
         }
     }
 
+    fn begin_draining(&mut self, catalog: &Catalog) {
+        free_nodes(catalog);
+        self.retired.stamp();
+        self.evacuation.phase = Phase::Draining(epoch::stamp(), Instant::now() + DRAIN);
+    }
+
+    fn drain_evacuated(&mut self, catalog: &Catalog, stamp: u64, until: Instant) {
+        let is_over = stamp < epoch::bound();
+        self.retired.free();
+        free_nodes(catalog);
+        // All that was moved is freed: what holds an extent yet will hold it on.
+        if is_over || Instant::now() >= until {
+            self.evacuation.end();
+        }
+    }
+
     fn move_versions(&mut self, catalog: &Catalog, table: TableId, from: RowId) -> bool {
         let next = catalog.tables().filter(|entry| entry.def.id >= table);
         let Some(entry) = next.min_by_key(|entry| entry.def.id) else {
-            self.evacuation.phase = Phase::Draining(Instant::now() + DRAIN);
-            return false;
+            self.evacuation.phase = Phase::MovingNodes(IndexId(0), Pass::default());
+            return true;
         };
         // Without a free slot it is done another time.
         let Ok(registration) = self.timeline.register() else {
@@ -170,14 +199,46 @@ impl Collector {
         match moved {
             Ok(Some(next)) => self.evacuation.phase = Phase::Moving(id, next),
             Ok(None) => {
-                let after = id.0.checked_add(1).map(TableId);
-                let draining = || Phase::Draining(Instant::now() + DRAIN);
-                self.evacuation.phase =
-                    after.map_or_else(draining, |id| Phase::Moving(id, RowId(0)));
+                self.evacuation.phase = match id.0.checked_add(1) {
+                    Some(after) => Phase::Moving(TableId(after), RowId(0)),
+                    None => Phase::MovingNodes(IndexId(0), Pass::default()),
+                };
             }
             // There is no room for copies: then what is set apart is needed as it is.
             Err(_) => self.evacuation.end(),
         }
         true
+    }
+
+    fn move_nodes(&mut self, catalog: &Catalog, index: IndexId, mut pass: Pass) -> bool {
+        let indexes = catalog.tables().flat_map(|entry| &entry.indexes);
+        let next = indexes.filter(|entry| entry.def.id >= index);
+        let Some(entry) = next.min_by_key(|entry| entry.def.id) else {
+            self.begin_draining(catalog);
+            return false;
+        };
+        let id = entry.def.id;
+        if id != index {
+            pass = Pass::default();
+        }
+        match entry.index.leave_evacuated(&mut pass, ROUND_NODES) {
+            Ok(true) => self.evacuation.phase = Phase::MovingNodes(id, pass),
+            Ok(false) => match id.0.checked_add(1) {
+                Some(after) => {
+                    self.evacuation.phase = Phase::MovingNodes(IndexId(after), Pass::default());
+                }
+                None => self.begin_draining(catalog),
+            },
+            Err(_) => self.evacuation.end(),
+        }
+        true
+    }
+}
+
+/// Frees the nodes that went out of indexes, as far as readers allow.
+fn free_nodes(catalog: &Catalog) {
+    let indexes = catalog.tables().flat_map(|entry| &entry.indexes);
+    for entry in indexes {
+        entry.index.free_retired();
     }
 }

@@ -39,7 +39,7 @@ impl Heavy {
     ) -> Result<()> {
         if self.0.get().is_none() {
             // Where two do so at once, one of the two is dropped.
-            let _ = self.0.set(Box::new(Index::ordered(pool)));
+            let _ = self.0.set(Box::new(Index::ordered(pool)?));
         }
         let index = self.index();
         for (at, row) in rows.iter().enumerate() {
@@ -79,6 +79,11 @@ impl Heavy {
     /// Appends the rows of an identity to `out`.
     pub(super) fn copy_to(&self, identity: Identity, out: &mut Vec<RowId>) {
         self.index().get(&key(identity), out);
+    }
+
+    /// The index, if there ever was a heavy identity.
+    pub(super) fn rows(&self) -> Option<&Index> {
+        self.0.get().map(Box::as_ref)
     }
 
     /// How many rows there are, of all heavy identities.

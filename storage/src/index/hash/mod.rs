@@ -35,8 +35,8 @@
 //!   lower bucket's latch before the higher's.
 
 mod chain;
-mod counter;
 mod directory;
+mod evacuate;
 mod heavy;
 mod identity;
 mod line;
@@ -50,6 +50,7 @@ pub(crate) mod tests;
 
 pub use identity::ROWS_MAX;
 
+use super::counter::Counter;
 use super::memory::Memory;
 use crate::error::Result;
 use crate::ids::RowId;
@@ -57,7 +58,6 @@ use crate::mvcc::epoch::{Guard, pin};
 use crate::pool::{Owner, Pool, Reservation};
 use crate::sync::{Backoff, Mutex};
 use chain::{Chain, Search};
-use counter::Counter;
 use directory::{BUCKETS_MIN, Directory, bucket_of};
 use hashbrown::DefaultHashBuilder;
 use heavy::{Heavy, LIGHT_ROWS_MAX};

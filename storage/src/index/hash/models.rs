@@ -10,6 +10,7 @@
 
 use super::tests::{self, with_identity_bits};
 use super::*;
+use crate::index::Pass;
 use crate::pool::Ledger;
 use crate::sync::{Fault, check, with_fault};
 use shuttle::thread;
@@ -27,6 +28,11 @@ fn rows_of(index: &HashIndex, n: u64) -> Vec<RowId> {
 /// Two writers add entries and take them out again, with rows far from those that stay; two readers
 /// look for those.
 fn growing_and_shrinking(bits: u32, rows_each: u64) {
+    changing(bits, rows_each, false);
+}
+
+/// The same; `moved` beside a pass that writes all chains anew.
+fn changing(bits: u32, rows_each: u64, moved: bool) {
     let pool = Pool::new(Ledger::new(1 << 30));
     let index = with_identity_bits(bits, || HashIndex::new(&pool));
     let index = Arc::new(index.unwrap());
@@ -34,6 +40,14 @@ fn growing_and_shrinking(bits: u32, rows_each: u64) {
         index.insert(&tests::key(n), RowId(n)).unwrap();
     }
     let mut tasks = Vec::new();
+    if moved {
+        index.let_all_leave(true);
+        let index = Arc::clone(&index);
+        tasks.push(thread::spawn(move || {
+            let mut pass = Pass::default();
+            while index.leave_evacuated(&mut pass, 2).unwrap() {}
+        }));
+    }
     for writer in 1..3 {
         let index = Arc::clone(&index);
         tasks.push(thread::spawn(move || {
@@ -79,6 +93,11 @@ fn entries_are_found_while_buckets_split_and_merge() {
 #[test]
 fn entries_are_found_while_they_move_along_chains() {
     check(SCHEDULES / 2, || growing_and_shrinking(2, 2));
+}
+
+#[test]
+fn entries_are_found_while_chains_are_written_anew() {
+    check(SCHEDULES / 2, || changing(2, 2, true));
 }
 
 /// Five rows a key, and few identities: they become heavy, and light again.

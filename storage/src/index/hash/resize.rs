@@ -19,6 +19,7 @@ use super::directory::{BUCKETS_MAX, BUCKETS_MIN, bucket_of, origin_of};
 use super::identity::Entry;
 use super::line::{LINE_BYTES, Latch, Line};
 use crate::error::Result;
+use crate::index::memory::Memory;
 use crate::mvcc::epoch::{Guard, pin};
 use std::ptr::NonNull;
 
@@ -35,6 +36,14 @@ const STEPS_MAX: usize = 8;
 pub(super) struct Scratch {
     moving: Vec<Entry>,
     staying: Vec<Entry>,
+}
+
+impl Scratch {
+    /// An empty list for the entries of a bucket.
+    pub(super) fn entries(&mut self) -> &mut Vec<Entry> {
+        self.staying.clear();
+        &mut self.staying
+    }
 }
 
 impl HashIndex {
@@ -59,7 +68,7 @@ impl HashIndex {
         }
     }
 
-    fn latch_bucket<'g>(&self, number: usize, guard: &'g Guard) -> Chain<'g> {
+    pub(super) fn latch_bucket<'g>(&self, number: usize, guard: &'g Guard) -> Chain<'g> {
         let root = self.directory.bucket(number, guard);
         Chain {
             latch: Latch::take(root.expect("the bucket is open")),
@@ -99,15 +108,14 @@ impl HashIndex {
         let mut kept = self.latch_bucket(origin_of(gone), &guard);
         let mut last = self.latch_bucket(gone, &guard);
         let mut lines = Vec::new();
-        let entries = &mut scratch.staying;
-        entries.clear();
+        let entries = scratch.entries();
         for chain in [&kept, &last] {
             chain.links_to(&mut lines);
             chain.copy_to(entries);
         }
         let missing = links_of(entries.len()).saturating_sub(lines.len());
-        let more = self.lines_to_merge(missing, &guard)?;
-        lines.extend(more);
+        // The root that goes is two lines less.
+        lines.extend(self.lines(missing, |memory| new_line(memory, true), &guard)?);
         kept.latch.change();
         last.latch.change();
         kept.rewrite(entries, &mut lines);
@@ -120,11 +128,16 @@ impl HashIndex {
         Ok(())
     }
 
-    /// Lines for the chain that two buckets make together: the root that goes is two lines less.
-    fn lines_to_merge<'g>(&self, wanted: usize, _guard: &'g Guard) -> Result<Vec<&'g Line>> {
+    /// So many new lines, or none.
+    pub(super) fn lines<'g>(
+        &self,
+        wanted: usize,
+        take: impl Fn(&Memory) -> Result<&'g Line>,
+        _guard: &'g Guard,
+    ) -> Result<Vec<&'g Line>> {
         let mut lines = Vec::new();
         while lines.len() < wanted {
-            match new_line(&self.memory, true) {
+            match take(&self.memory) {
                 Ok(line) => lines.push(line),
                 Err(error) => {
                     self.retire_lines(lines);

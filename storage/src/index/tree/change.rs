@@ -71,14 +71,24 @@ impl<'g> Place<'g> {
         })
     }
 
+    /// The slot of a node's byte, as of a version that the caller checks.
+    pub(super) fn below(inner: Inner, byte: u8, seen: u64) -> Option<Self> {
+        Some(Self {
+            node: Some((inner, byte)),
+            version: &inner.header().version,
+            seen,
+            slot: inner.find(byte)?,
+        })
+    }
+
     /// The slot's content, as of the version noted.
-    fn word(&self) -> Result<Word, Again> {
+    pub(super) fn word(&self) -> Result<Word, Again> {
         let word = Word::load(self.slot);
         self.version.check(self.seen)?;
         Ok(word)
     }
 
-    fn lock(&self) -> Result<Held<'g>, Again> {
+    pub(super) fn lock(&self) -> Result<Held<'g>, Again> {
         self.version.lock(self.seen)
     }
 
@@ -140,18 +150,13 @@ impl OrderedIndex {
                 return Ok((End::Differs(step, agreeing), last, depth));
             }
             let byte = item.byte(depth + agreeing);
-            let Some(slot) = inner.find(byte) else {
+            let Some(below) = Place::below(inner, byte, seen) else {
                 inner.header().version.check(seen)?;
                 return Ok((End::NoChild(step, byte), Some(step), depth));
             };
             last = Some(step);
             depth += agreeing + 1;
-            place = Place {
-                node: Some((inner, byte)),
-                version: &inner.header().version,
-                seen,
-                slot,
-            };
+            place = below;
         }
     }
 
@@ -217,13 +222,13 @@ impl OrderedIndex {
     }
 
     /// A copy of a locked node, with room for so many children.
-    fn copy_of(&self, inner: Inner, room: usize, prefix: &[u8]) -> Result<Inner, Error> {
+    pub(super) fn copy_of(&self, inner: Inner, room: usize, prefix: &[u8]) -> Result<Inner, Error> {
         let row_bytes = inner.row_bytes();
         Inner::make(&self.memory, room, prefix, row_bytes, inner.children())
     }
 
     /// Puts `new` in the locked slot that leads to a locked inner node, which goes.
-    fn replace(&self, place: Place<'_>, new: Word, old: Inner, held: Held<'_>) {
+    pub(super) fn replace(&self, place: Place<'_>, new: Word, old: Inner, held: Held<'_>) {
         new.store(place.slot);
         held.retire();
         // SAFETY: the slot led to it, and does not any more.
@@ -312,7 +317,7 @@ impl OrderedIndex {
     }
 
     /// As [`Self::replace`], for a bucket.
-    fn replace_bucket(&self, place: Place<'_>, new: Word, old: Bucket, held: Held<'_>) {
+    pub(super) fn replace_bucket(&self, place: Place<'_>, new: Word, old: Bucket, held: Held<'_>) {
         new.store(place.slot);
         held.retire();
         // SAFETY: the slot led to it, and does not any more.

@@ -42,6 +42,7 @@
 mod bucket;
 mod build;
 mod change;
+mod evacuate;
 mod gather;
 mod node;
 mod rest;
@@ -53,13 +54,15 @@ mod word;
 mod tests;
 
 use super::batch::{Batch, threads};
+use super::counter::Counter;
 use super::cursor::{Cursor, Cut, Entries};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::memory::Memory;
 use crate::mvcc::epoch;
-use crate::pool::{Owner, Pool};
-use crate::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use crate::pool::{Owner, Pool, Reservation};
+#[cfg(test)]
+use crate::sync::atomic::Ordering::Relaxed;
 use bucket::Found;
 use build::Item;
 use change::{Insertion, Removal, Stop};
@@ -70,31 +73,28 @@ use std::sync::Arc;
 use version::{Again, Version};
 use word::{Child, Slot, Word};
 
-/// Parts of the count of entries, so that threads do not wait for one cache line.
-const COUNTS: usize = 8;
-
 /// Entries in key order.
 #[derive(Debug)]
 pub struct OrderedIndex {
     version: Version,
     root: Slot,
     memory: Memory,
-    counts: Box<[Count; COUNTS]>,
+    entries: Box<Counter>,
+    /// For this struct itself.
+    own: Reservation,
 }
 
-/// Entries added less those removed by some of the threads; relaxed, because it guards nothing.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-struct Count(AtomicI64);
-
 impl OrderedIndex {
-    pub(super) fn new(pool: &Arc<Pool>) -> Self {
-        Self {
+    pub(super) fn new(pool: &Arc<Pool>) -> Result<Self> {
+        let bytes = size_of::<Self>() + size_of::<Counter>();
+        let own = pool.ledger().reserve(Owner::Index, bytes as u64)?;
+        Ok(Self {
             version: Version::default(),
             root: Slot::new(ptr::null_mut()),
             memory: Memory::new(pool),
-            counts: Box::default(),
-        }
+            entries: Box::default(),
+            own,
+        })
     }
 
     pub(super) fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
@@ -113,7 +113,7 @@ impl OrderedIndex {
             match self.try_insert(&guard, item, only_new) {
                 Ok(insertion) => {
                     if insertion == Insertion::Added {
-                        self.count(&guard, 1);
+                        self.entries.add(1);
                     }
                     return Ok(insertion);
                 }
@@ -134,21 +134,11 @@ impl OrderedIndex {
         if removal == Removal::Nothing {
             return false;
         }
-        self.count(&guard, -1);
+        self.entries.add(-1);
         if removal == Removal::Tidy {
             while self.try_tidy(&guard, &item).unwrap_or(true) {}
         }
-        drop(guard);
-        if removal == Removal::Tidy && Word::load(&self.root).is_nothing() {
-            self.memory.flush();
-        }
         true
-    }
-
-    fn count(&self, guard: &epoch::Guard, more: i64) {
-        self.counts[guard.thread() % COUNTS]
-            .0
-            .fetch_add(more, Relaxed);
     }
 
     pub(super) fn get(&self, key: &[u8], out: &mut Vec<RowId>) {
@@ -263,12 +253,22 @@ impl OrderedIndex {
     }
 
     pub(super) fn len(&self) -> usize {
-        let counts = self.counts.iter().map(|count| count.0.load(Relaxed));
-        counts.sum::<i64>().max(0) as usize
+        self.entries.total()
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.memory.bytes()
+        self.own.bytes() + self.memory.bytes()
+    }
+
+    /// Frees nodes that went out of the tree, as far as readers allow.
+    pub(super) fn free_retired(&self) {
+        self.memory.flush();
+    }
+
+    /// Whether a pass takes all nodes for evacuated.
+    #[cfg(test)]
+    pub(super) fn let_all_leave(&self, leave: bool) {
+        self.memory.all_leaves.store(leave, Relaxed);
     }
 
     /// As [`Self::fill`], of a batch that is sorted.
@@ -294,7 +294,7 @@ impl OrderedIndex {
         let is_empty = Word::load(&self.root).is_nothing();
         assert!(is_empty, "only an empty index is filled at once");
         word.store(&self.root);
-        self.count(&epoch::pin(), items.len() as i64);
+        self.entries.add(items.len() as isize);
         Ok(())
     }
 }

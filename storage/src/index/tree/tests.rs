@@ -3,7 +3,7 @@
 use super::node::Inner;
 use super::*;
 use crate::pool::Ledger;
-use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::{Bound, RangeBounds};
@@ -11,7 +11,14 @@ use std::ops::{Bound, RangeBounds};
 type Model = BTreeSet<(Vec<u8>, u64)>;
 
 fn tree() -> OrderedIndex {
-    OrderedIndex::new(&Pool::new(Ledger::new(1 << 30)))
+    OrderedIndex::new(&Pool::new(Ledger::new(1 << 30))).unwrap()
+}
+
+fn move_all(tree: &OrderedIndex) {
+    tree.let_all_leave(true);
+    let mut done = None;
+    while tree.leave_evacuated(&mut done, 5).unwrap() {}
+    tree.let_all_leave(false);
 }
 
 fn scanned(tree: &OrderedIndex, mut cursor: Cursor, limit: usize) -> Vec<(Vec<u8>, u64)> {
@@ -90,6 +97,8 @@ proptest! {
             }
         }
         compare(&tree, &model);
+        move_all(&tree);
+        compare(&tree, &model);
         for (low, low_kind, high, high_kind, cut) in bounds {
             // Some bounds are only the first bytes of keys.
             let low = &low[..low.len() - cut.min(low.len()) / 2];
@@ -123,7 +132,7 @@ proptest! {
         let tree = tree();
         let items: Vec<_> = entries.iter().map(|(key, row)| Item { key, row: *row }).collect();
         tree.fill(&items, threads).unwrap();
-        prop_assert!(tree.bytes() <= build::estimate(&items), "no more than was estimated");
+        prop_assert!(tree.memory.bytes() <= build::estimate(&items), "no more than was estimated");
         compare(&tree, &entries);
         for (key, row) in &entries {
             prop_assert!(tree.remove(key, RowId(*row)));
@@ -187,6 +196,7 @@ fn trees_step_through_all_kinds_of_nodes_and_back() {
             model.insert((key(byte, n), n));
         }
         if n < 60 || n.is_multiple_of(16) {
+            move_all(&tree);
             compare(&tree, &model);
         }
     }
@@ -199,7 +209,7 @@ fn trees_step_through_all_kinds_of_nodes_and_back() {
     }
     assert!(full > 0 && Word::load(&tree.root).is_nothing());
     // Readers of other trees may hold it back for a moment.
-    while tree.bytes() > 0 {
+    while tree.memory.bytes() > 0 {
         tree.memory.flush();
         std::thread::yield_now();
     }
@@ -254,11 +264,12 @@ fn a_refused_insertion_changes_nothing() {
 #[test]
 fn a_build_that_cannot_fit_is_refused() {
     let ledger = Ledger::new(8 << 20);
-    let tree = OrderedIndex::new(&Pool::new(Arc::clone(&ledger)));
+    let tree = OrderedIndex::new(&Pool::new(Arc::clone(&ledger))).unwrap();
     let keys: Vec<_> = (0..1_000_000_u64).map(u64::to_be_bytes).collect();
     let items: Vec<_> = keys.iter().map(|key| Item { key, row: 1 }).collect();
     assert_eq!(tree.fill(&items, 2).unwrap_err().sqlstate(), "53200");
-    assert_eq!((tree.len(), tree.bytes(), ledger.used()), (0, 0, 0));
+    assert_eq!((tree.len(), tree.memory.bytes()), (0, 0));
+    assert_eq!(ledger.used(), tree.bytes());
     tree.fill(&items[..100_000], 2).unwrap();
     assert_eq!(tree.len(), 100_000);
     assert!(tree.bytes() <= 11 * 100_000, "{} bytes", tree.bytes());
@@ -296,7 +307,7 @@ fn keys_may_be_nested_deeply() {
     });
 }
 
-/// Two writers add and remove keys around those that stay. Readers find every key that stays, at
+/// Two writers add and remove keys around those that stay, and all nodes are moved again and again. Readers find every key that stays, at
 /// every moment, by itself and in scans either way, in order and none twice.
 #[test]
 fn readers_among_writers_miss_nothing() {
@@ -331,6 +342,11 @@ fn readers_among_writers_miss_nothing() {
                 writing.fetch_sub(1, Relaxed);
             });
         }
+        scope.spawn(|| {
+            while writing.load(Relaxed) > 0 || !seen_all.load(Relaxed) {
+                move_all(&tree);
+            }
+        });
         scope.spawn(|| {
             while writing.load(Relaxed) > 0 || !seen_all.load(Relaxed) {
                 for n in (0..KEYS).filter(|n| stays(*n)) {
