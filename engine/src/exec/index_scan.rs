@@ -8,14 +8,14 @@
 
 use super::ExecContext;
 use super::batch::Batch;
-use super::eval::{Datum, eval_constant, with_refs};
+use super::eval::{Datum, eval_constant, with_refs, with_values};
 use super::pipeline::Source;
 use super::table_scan::Shape;
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::{self, IndexKeys};
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
-use remora_storage::{ReadView, RowId};
+use remora_storage::{ReadView, RowId, ValueRef};
 use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -101,24 +101,19 @@ pub(super) fn open_range(
     view: &ReadView,
     context: &ExecContext,
 ) -> Result<Option<Range>> {
-    let (low, high) = (bound(low, context)?, bound(high, context)?);
-    let (Some(low), Some(high)) = (low, high) else {
-        return Ok(None);
-    };
-    let low = low.as_ref().map(|values| borrow(values));
-    let high = high.as_ref().map(|values| borrow(values));
-    let range = view.range(
-        &plan.scan.table,
-        &plan.index,
-        &plan.scan.columns,
-        low.as_ref().map(Vec::as_slice),
-        high.as_ref().map(Vec::as_slice),
-        plan.reverse,
-    )?;
-    Ok(Some(match plan.scan.row_id {
-        true => range.with_ids(),
-        false => range,
-    }))
+    with_bound(low, context, |low| {
+        with_bound(high, context, |high| {
+            let (Some(low), Some(high)) = (low, high) else {
+                return Ok(None);
+            };
+            let (scan, index) = (&plan.scan, &plan.index);
+            let range = view.range(&scan.table, index, &scan.columns, low, high, plan.reverse)?;
+            Ok(Some(match scan.row_id {
+                true => range.with_ids(),
+                false => range,
+            }))
+        })
+    })
 }
 
 fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
@@ -127,25 +122,21 @@ fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'
         .collect()
 }
 
-/// A bound's values; `None` where one is NULL.
-fn bound<'a>(
-    bound: Bound<&'a Vec<Expr>>,
-    context: &'a ExecContext,
-) -> Result<Option<Bound<Vec<Datum<'a>>>>> {
-    let evaluated = match bound {
-        Bound::Unbounded => return Ok(Some(Bound::Unbounded)),
-        Bound::Included(exprs) => Bound::Included(evaluate(exprs, context)?),
-        Bound::Excluded(exprs) => Bound::Excluded(evaluate(exprs, context)?),
+/// Calls `f` with a bound's values, or with none where one is NULL.
+fn with_bound<T>(
+    bound: Bound<&Vec<Expr>>,
+    context: &ExecContext,
+    f: impl FnOnce(Option<Bound<&[ValueRef<'_>]>>) -> Result<T>,
+) -> Result<T> {
+    let (Bound::Included(exprs) | Bound::Excluded(exprs)) = bound else {
+        return f(Some(Bound::Unbounded));
     };
-    let (Bound::Included(values) | Bound::Excluded(values)) = &evaluated else {
-        return Ok(Some(evaluated));
-    };
-    let null = values.iter().any(|value| value.as_ref().is_null());
-    Ok((!null).then_some(evaluated))
-}
-
-fn borrow<'a>(values: &'a [Datum<'_>]) -> Vec<remora_storage::ValueRef<'a>> {
-    values.iter().map(Datum::as_ref).collect()
+    with_values(exprs, context, |values| {
+        with_refs(values, |values| {
+            let is_null = values.iter().any(|value| value.is_null());
+            f((!is_null).then(|| bound.map(|_| values)))
+        })
+    })
 }
 
 impl Source for IndexScan {

@@ -1,5 +1,5 @@
 //! Ranges by index: 100 rows from a random key on, counted, folded and as columns, each range in a
-//! transaction of its own.
+//! transaction of its own, over hot rows or, with `--frozen 1`, over frozen ones.
 
 use crate::Result;
 use crate::options::Options;
@@ -35,6 +35,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let store = store(StoreOptions::default())?;
     load(&store, 0, rows as i64)?;
     settle(&store);
+    if options.number("frozen", 0) > 0 {
+        store.compact(None)?;
+    }
     let mut random = Random::new(7);
     let mut spreads = WORKS.map(|_| Spread::default());
     for _ in 0..rounds {

@@ -1,7 +1,7 @@
 //! The states of one row, newest first.
 
 use super::row::RowRef;
-use super::slots::{Base, Block};
+use super::slots::Block;
 use crate::ids::Slot;
 use crate::mvcc::{Head, Operation, Stamp, StampKind, Version, Viewpoint};
 
@@ -139,20 +139,15 @@ impl Block {
     /// The row as the viewpoint sees it, if it sees it.
     #[inline]
     pub fn visible<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
-        if let Base::Hot(rows) = &self.base {
-            let header = rows.header(slot);
-            if header.head.is_empty() && viewpoint.sees(|| header.begin.load()) {
-                // Nothing was chained over the base when we looked; what is chained now is
-                // invisible to a snapshot registered before.
-                return Some(self.row(rows.body(slot)));
-            }
+        match self.bare_row(slot, viewpoint) {
+            Some(bare) => Some(bare.row()),
+            None => self.visible_link(slot, viewpoint),
         }
-        self.visible_link(slot, viewpoint)
     }
 
-    /// The same for any row.
+    /// The same, of which [`Self::bare_row`] is the short way.
     #[inline(never)]
-    fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
+    pub fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         let link = self
             .chain(slot, viewpoint.operation())
             .find(|link| viewpoint.sees(|| link.stamp()))?;

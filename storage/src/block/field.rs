@@ -127,7 +127,7 @@ fn put<const N: usize>(target: &mut [u8], bytes: [u8; N]) {
 }
 
 #[inline]
-fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut taken = [0; N];
     taken.copy_from_slice(&bytes[..N]);
     taken

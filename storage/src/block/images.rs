@@ -12,6 +12,7 @@
 use super::column::Bits;
 use super::frozen::{Frozen, Mask};
 use super::heap::Heap;
+use super::hot::fetch;
 use super::layout::{Field, Layout, ROW_HEADER_BYTES};
 use super::row::{Image, RowRef};
 use super::slots::{Base, Block, RANGE_SLOTS};
@@ -271,21 +272,10 @@ impl Images for Stretch<'_> {
     /// on this one is done: without this, memory would be idle meanwhile.
     #[inline(always)]
     fn fetch_after(&self, at: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let row = self
-                .first
-                .as_ptr()
-                .wrapping_add((at + self.rows) * self.stride);
-            // SAFETY: fetching into the cache is no access: any address will do.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(row.cast());
-                _mm_prefetch::<_MM_HINT_T0>(
-                    row.wrapping_add(self.stride - ROW_HEADER_BYTES).cast(),
-                );
-            }
-        }
+        let first = self.first.as_ptr();
+        let row = first.wrapping_add((at + self.rows) * self.stride);
+        fetch(row);
+        fetch(row.wrapping_add(self.stride - ROW_HEADER_BYTES));
     }
 
     fn image(&self, at: usize) -> Image<'_> {

@@ -31,6 +31,7 @@
 //!
 //! A column that a block's layout does not have reads as NULL: blocks outlive ALTER TABLE.
 
+mod bare;
 mod chain;
 mod change;
 mod column;
@@ -56,6 +57,7 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
+pub use bare::{Bare, IntColumn};
 pub use chain::{Chain, Link};
 pub use change::Written;
 pub use frozen::Frozen;

@@ -2,12 +2,12 @@
 
 use super::definition::{IndexDef, IndexKind, TableDef};
 use super::describe;
-use crate::block::RowRef;
+use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
-    is_key_of_word,
+    int_of_key, is_key_of_word,
 };
 use crate::mvcc::Registration;
 use crate::pool::{Ledger, Owner, Pool, Reservation};
@@ -37,6 +37,22 @@ pub struct IndexEntry {
     columns: Vec<KeyColumn>,
     /// For the latches.
     memory: Reservation,
+}
+
+/// A key that is one integer, in rows and in an index.
+#[derive(Clone, Copy, Debug)]
+pub struct IntKey {
+    /// In rows.
+    pub column: IntColumn,
+    order: KeyColumn,
+}
+
+impl IntKey {
+    /// The value that a key of the index is of; `None` for NULL.
+    #[inline(always)]
+    pub fn value(&self, key: &[u8]) -> Option<i64> {
+        int_of_key(key, self.order)
+    }
 }
 
 impl TableEntry {
@@ -206,6 +222,17 @@ impl IndexEntry {
         columns.all(|(part, value)| match row.has_word(part.column, value) {
             Some(same) => same,
             None => row.get(part.column) == *value,
+        })
+    }
+
+    /// How rows of its table are compared with its keys, if those are of one integer.
+    pub fn int_key(&self, rows: &Table) -> Option<IntKey> {
+        let ([part], [order]) = (self.def.columns.as_slice(), self.columns.as_slice()) else {
+            return None;
+        };
+        Some(IntKey {
+            column: rows.layout().int_column(part.column)?,
+            order: *order,
         })
     }
 

@@ -15,7 +15,7 @@ mod entry;
 pub use definition::{
     CatalogChange, CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
 };
-pub use entry::{IndexEntry, TableEntry};
+pub use entry::{IndexEntry, IntKey, TableEntry};
 
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};

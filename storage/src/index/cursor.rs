@@ -112,6 +112,10 @@ fn is_empty(low: Bound<&[u8]>, high: Bound<&[u8]>) -> bool {
 /// instructions, one of any length a call.
 pub(super) const COPIED: usize = 32;
 
+/// Entries that room is made for at most before they are there, and bytes of each one's key.
+const RESERVED_MAX: usize = 256;
+const KEY_BYTES_RESERVED: usize = 9;
+
 /// Entries that a scan returned. Keeping one for a whole scan saves allocations.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
@@ -167,8 +171,14 @@ impl Entries {
         self.iter().next_back()
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Forgets all entries, and makes room for so many.
+    pub(super) fn begin(&mut self, entries: usize) {
         self.truncate(0);
+        let entries = entries.min(RESERVED_MAX);
+        self.entries.reserve(entries);
+        if self.keys.len() < entries * KEY_BYTES_RESERVED {
+            self.lengthen(entries * KEY_BYTES_RESERVED);
+        }
     }
 
     /// Forgets all but the first `len` entries.

@@ -139,13 +139,13 @@ pub fn encode_key<'a>(
 ///
 /// ```
 /// use remora_storage::index::prefix_end;
-/// assert_eq!(prefix_end(b"ab"), Some(b"ac".to_vec()));
-/// assert_eq!(prefix_end(b"a\xFF"), Some(b"b".to_vec()));
+/// assert_eq!(prefix_end(b"ab").as_deref(), Some(&b"ac"[..]));
+/// assert_eq!(prefix_end(b"a\xFF").as_deref(), Some(&b"b"[..]));
 /// assert_eq!(prefix_end(b"\xFF"), None);
 /// ```
-pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+pub fn prefix_end(prefix: &[u8]) -> Option<Key> {
     let last = prefix.iter().rposition(|&byte| byte != 0xFF)?;
-    let mut end = prefix[..=last].to_vec();
+    let mut end = Key::from_slice(&prefix[..=last]);
     end[last] += 1;
     Some(end)
 }
@@ -213,6 +213,22 @@ pub fn is_key_of_word(key: &[u8], column: KeyColumn, value: ValueRef<'_>) -> Opt
         Word::Eight(word) => payload == Some(&word),
     };
     Some(is)
+}
+
+/// The value that a key of one column is of, if the column holds plain integers and it is not NULL.
+#[inline(always)]
+pub fn int_of_key(key: &[u8], column: KeyColumn) -> Option<i64> {
+    let turn = if column.descending { -1_i64 } else { 0 };
+    let (mark, payload) = key.split_first()?;
+    if *mark != NOT_NULL {
+        return None;
+    }
+    let sign_inverted = match payload.len() {
+        8 => i64::from_be_bytes(*payload.first_chunk()?) ^ i64::MIN,
+        4 => (i32::from_be_bytes(*payload.first_chunk()?) ^ i32::MIN).into(),
+        _ => return None,
+    };
+    Some(sign_inverted ^ turn)
 }
 
 /// The mark and the payload.

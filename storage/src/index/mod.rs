@@ -43,7 +43,9 @@ pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
-pub use key::{Key, KeyBuffer, KeyColumn, encode_column, encode_key, is_key_of_word, prefix_end};
+pub use key::{
+    Key, KeyBuffer, KeyColumn, encode_column, encode_key, int_of_key, is_key_of_word, prefix_end,
+};
 pub use latch::{KeyGuard, KeyLatches};
 pub use tree::OrderedIndex;
 

@@ -90,6 +90,11 @@ impl Table {
         }
     }
 
+    /// Where the columns are in its rows.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Who may write.
     pub fn gate(&self) -> &Gate {
         &self.gate
@@ -136,26 +141,23 @@ impl Table {
             .visible(row.slot(), viewpoint)
     }
 
-    /// As [`Self::visible`], for rows that mostly are in one block: `near` remembers which.
-    pub fn visible_near<'a>(
+    /// As [`Self::place`], for rows that mostly are in one block: `near` remembers which.
+    #[inline(always)]
+    pub fn place_near<'a>(
         &'a self,
         row: RowId,
-        viewpoint: &Viewpoint<'a>,
+        proof: &'a Operation<'a>,
         near: &mut Option<(BlockNo, &'a Block)>,
-    ) -> Option<RowRef<'a>> {
+    ) -> Option<(&'a Block, Slot)> {
         let block = match *near {
             Some((number, block)) if number == row.block() => block,
             _ => {
-                let entry = self.directory.get(row.block())?;
-                let block = entry.get(viewpoint.operation())?;
+                let block = self.directory.get(row.block())?.get(proof)?;
                 *near = Some((row.block(), block));
                 block
             }
         };
-        let claimed = usize::from(row.slot().0) < block.claimed();
-        claimed
-            .then(|| block.visible(row.slot(), viewpoint))
-            .flatten()
+        (usize::from(row.slot().0) < block.claimed()).then(|| (block, row.slot()))
     }
 
     /// Adds a row that begins to count with `begin`.

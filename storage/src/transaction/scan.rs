@@ -1,8 +1,8 @@
 //! Scans of tables and indexes.
 
 use super::{ReadView, RowRef};
-use crate::block::{Choice, Gatherer, Take, Vector, Visitor};
-use crate::catalog::{IndexEntry, TableEntry};
+use crate::block::{Block, Choice, Gatherer, Take, Vector, Visitor};
+use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
 use crate::index::{Cursor, Entries};
@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Entries that an index scan looks at in one step.
 const INDEX_STEP: usize = 256;
+/// Entries that an index scan is ahead of itself in asking for rows.
+const ROWS_AHEAD: usize = 12;
 
 /// Rows as columns.
 #[derive(Clone, Debug)]
@@ -175,29 +177,69 @@ pub struct IndexScan {
 #[derive(Debug)]
 struct Walk {
     index: Arc<IndexEntry>,
+    /// How rows are compared with its keys, where a key is an integer.
+    int: Option<IntKey>,
     cursor: Cursor,
     entries: Entries,
 }
 
 impl Walk {
-    /// Gives the rows of the next entries, at most `limit`. A row is looked at once: to see whether its
-    /// entry is its key still, and to read it.
-    fn step<'a>(
-        &mut self,
+    /// Reads the next entries, at most `limit`; says how many there are.
+    fn advance(&mut self, limit: usize) -> usize {
+        let index = &self.index.index;
+        index.scan(&mut self.cursor, limit, &mut self.entries);
+        self.entries.len()
+    }
+
+    /// Gives the rows of these entries. A row is looked at once: to see whether its entry is its key
+    /// still, and to read it.
+    #[inline(always)]
+    fn each_row<'a>(
+        &self,
         rows: &'a Table,
         viewpoint: &Viewpoint<'a>,
-        limit: usize,
         mut take: impl FnMut(RowId, RowRef<'a>),
     ) {
-        let index = &self.index;
-        index.index.scan(&mut self.cursor, limit, &mut self.entries);
         let mut near = None;
+        let mut ahead = self.entries.iter().skip(ROWS_AHEAD);
         for (key, id) in self.entries.iter() {
-            if let Some(row) = rows.visible_near(id, viewpoint, &mut near)
-                && index.has_key(&row, key)
+            let place = rows.place_near(id, viewpoint.operation(), &mut near);
+            let Some((block, slot)) = place else {
+                continue;
+            };
+            if let Some((_, next)) = ahead.next()
+                && next.block() == id.block()
             {
-                take(id, row);
+                block.fetch(next.slot());
             }
+            if let Some(int) = self.int
+                && let Some(value) = int.value(key)
+                && let Some(bare) = block.bare_row(slot, viewpoint)
+            {
+                if bare.has_int(int.column, value) {
+                    take(id, bare.row());
+                }
+            } else {
+                self.any_row(block, viewpoint, key, id, &mut take);
+            }
+        }
+    }
+
+    /// The same of one entry. Apart, so that the common row is not put together with this one, in
+    /// memory, before it is taken.
+    #[inline(never)]
+    fn any_row<'a>(
+        &self,
+        block: &'a Block,
+        viewpoint: &Viewpoint<'a>,
+        key: &[u8],
+        id: RowId,
+        take: &mut impl FnMut(RowId, RowRef<'a>),
+    ) {
+        if let Some(row) = block.visible(id.slot(), viewpoint)
+            && self.index.has_key(&row, key)
+        {
+            take(id, row);
         }
     }
 }
@@ -216,6 +258,7 @@ impl IndexScan {
             table: Arc::clone(table),
             walk: Walk {
                 index: Arc::clone(index),
+                int: index.int_key(&table.rows),
                 cursor,
                 entries: Entries::new(),
             },
@@ -242,14 +285,19 @@ impl IndexScan {
         while rows < limit && !self.walk.cursor.is_done() {
             // Not more than are wanted: the cursor has passed what it gave out.
             let step = INDEX_STEP.min(limit - rows);
-            self.walk
-                .step(&self.table.rows, &viewpoint, step, |id, row| {
-                    rows += 1;
-                    if !counts {
-                        found.ids.push(id);
-                        found.rows.push(row);
-                    }
-                });
+            let entries = self.walk.advance(step);
+            let table = &self.table.rows;
+            if counts {
+                self.walk.each_row(table, &viewpoint, |_, _| rows += 1);
+                continue;
+            }
+            found.ids.reserve(entries);
+            found.rows.reserve(entries);
+            self.walk.each_row(table, &viewpoint, |id, row| {
+                found.ids.push(id);
+                found.rows.push(row);
+            });
+            rows = found.ids.len();
         }
         match (rows, counts) {
             (0, _) => return Ok(None),
@@ -269,16 +317,16 @@ impl IndexScan {
         let table = &self.table.rows;
         if self.batch.only_counts() {
             let mut count = 0;
-            self.walk
-                .step(table, &viewpoint, INDEX_STEP, |_, _| count += 1);
+            self.walk.advance(INDEX_STEP);
+            self.walk.each_row(table, &viewpoint, |_, _| count += 1);
             if count > 0 {
                 visit(&Vector::of_count(count));
             }
             return true;
         }
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(self.walk.advance(INDEX_STEP));
         self.walk
-            .step(table, &viewpoint, INDEX_STEP, |_, row| rows.push(row));
+            .each_row(table, &viewpoint, |_, row| rows.push(row));
         Visitor::new(&Choice::new(&[]), visit).take_rows(&[], &rows);
         true
     }

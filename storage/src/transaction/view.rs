@@ -5,7 +5,7 @@ use super::{Core, RowRef};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
-use crate::index::{Cursor, prefix_end};
+use crate::index::{Cursor, Key, prefix_end};
 use crate::maintenance::SnapshotUse;
 use crate::mvcc::{Operation, Registration, Viewpoint};
 use crate::table::{Found, TableStats};
@@ -146,7 +146,7 @@ impl ReadView {
         reverse: bool,
     ) -> Result<IndexScan> {
         let prefix = |values: &[ValueRef<'_>]| {
-            let mut bytes = Vec::new();
+            let mut bytes = Key::new();
             index.encode(&mut bytes, values);
             bytes
         };
@@ -163,8 +163,8 @@ impl ReadView {
             Bound::Unbounded => Bound::Unbounded,
         };
         let cursor = Cursor::new(
-            low.as_ref().map(Vec::as_slice),
-            high.as_ref().map(Vec::as_slice),
+            low.as_ref().map(|key| &**key),
+            high.as_ref().map(|key| &**key),
             reverse,
         );
         Ok(IndexScan::new(self.clone(), table, index, columns, cursor))

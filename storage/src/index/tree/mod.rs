@@ -240,7 +240,7 @@ impl OrderedIndex {
     }
 
     pub(super) fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut Entries) {
-        out.clear();
+        out.begin(limit);
         if cursor.is_done() || limit == 0 {
             return;
         }

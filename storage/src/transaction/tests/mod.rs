@@ -11,6 +11,7 @@ mod levels;
 mod model;
 #[cfg(feature = "shuttle")]
 mod models;
+mod ranges;
 mod recovery;
 mod scan;
 mod stress;
@@ -164,8 +165,8 @@ pub(super) fn int(value: ValueRef<'_>) -> i32 {
     }
 }
 
-/// One statement: `SELECT k, v FROM t ORDER BY k`, read four ways that must agree: by walking, by
-/// scanning, by either index.
+/// One statement: `SELECT k, v FROM t ORDER BY k`, read in ways that must agree: by walking, by
+/// scanning, and by each index as columns, as a count, and folded.
 pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
     tx.begin_command();
     let table = t(tx);
@@ -208,6 +209,21 @@ pub(super) fn all(tx: &mut Transaction) -> Vec<(i32, i32)> {
         }
         found.sort_unstable();
         assert_eq!(rows, found, "table and index {} agree", index.def.name);
+        let (mut counted, mut folded, mut sum) = (0, 0, 0);
+        let mut scan = view.range(&table, index, &[], low, high, true).unwrap();
+        while scan.visit(|vector| counted += vector.rows()) {}
+        let mut scan = view.range(&table, index, &[V], low, high, true).unwrap();
+        while scan.visit(|vector| {
+            folded += vector.rows();
+            let values = vector.column(V).each(|value| {
+                sum += i64::from(int(value));
+                Ok::<(), ()>(())
+            });
+            values.unwrap();
+        }) {}
+        let values = rows.iter().map(|(_, v)| i64::from(*v));
+        assert_eq!((counted, folded), (rows.len(), rows.len()));
+        assert_eq!(sum, values.sum::<i64>());
     }
     rows
 }

@@ -13,10 +13,10 @@ const ACCOUNTS: i32 = 50;
 const BALANCE: i32 = 100;
 
 /// A small generator of numbers, so that a failure can be repeated.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn below(&mut self, end: i32) -> i32 {
+    pub(super) fn below(&mut self, end: i32) -> i32 {
         // Xorshift (Marsaglia 2003).
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

@@ -1,0 +1,108 @@
+//! Bare rows of hot blocks: looked at, and compared with keys, where they lie.
+//!
+//! ```text
+//!   key in an index    01 | 80 00 00 00 00 00 00 2A      a mark, the integer with its sign bit inverted
+//!   row                [ begin | head | .. | 2A 00 00 00 00 00 00 00 | .. | null bits ]
+//! ```
+//!
+//! A range of an index looks at the row of each of its entries, to see whether the row has the entry's
+//! key still. Mostly the key is an integer, and the row is bare and was committed long ago: then the
+//! look is a few instructions over header and column. What matters is that none of them waits for
+//! another row. So nothing larger than two registers is passed on: a [`RowRef`] is written to memory
+//! in parts and read across them when it is moved, which makes the processor wait for all loads before.
+
+use super::field::take;
+use super::hot::fetch;
+use super::layout::{Field, Layout};
+use super::row::RowRef;
+use super::slots::{Base, Block};
+use crate::ids::{ColumnId, Slot};
+use crate::mvcc::Viewpoint;
+use crate::value::DataType;
+
+/// The base row of a hot block that a viewpoint sees, with nothing chained over it when it was looked
+/// at.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare<'a> {
+    block: &'a Block,
+    body: &'a [u8],
+}
+
+/// A column of plain integers in rows of one layout.
+#[derive(Clone, Copy, Debug)]
+pub struct IntColumn {
+    offset: usize,
+    null_byte: usize,
+    null_mask: u8,
+    is_wide: bool,
+}
+
+impl Layout {
+    /// Where a column is whose values are integers of 32 or 64 bits, or stored as such.
+    pub fn int_column(&self, column: ColumnId) -> Option<IntColumn> {
+        use DataType as T;
+        let field: &Field = self.field(column)?;
+        let is_wide = match field.data_type {
+            T::Integer | T::Date => false,
+            T::BigInt | T::Time | T::Timestamp | T::TimestampTz => true,
+            _ => return None,
+        };
+        let (null_byte, null_mask) = self.null_bit(field);
+        Some(IntColumn {
+            offset: field.offset,
+            null_byte,
+            null_mask,
+            is_wide,
+        })
+    }
+}
+
+impl Block {
+    /// The row of a slot, if the block is hot, nothing is chained over the row, and the viewpoint sees
+    /// it.
+    #[inline]
+    pub fn bare_row<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<Bare<'a>> {
+        let Base::Hot(rows) = &self.base else {
+            return None;
+        };
+        let header = rows.header(slot);
+        // Nothing was chained over the base when we looked; what is chained now is invisible to a
+        // snapshot registered before.
+        let is_seen = header.head.is_empty() && viewpoint.sees(|| header.begin.load());
+        is_seen.then(|| Bare {
+            block: self,
+            body: rows.body(slot),
+        })
+    }
+}
+
+impl Block {
+    /// Has the processor fetch the beginning of a row that will be wanted soon.
+    #[inline(always)]
+    pub fn fetch(&self, slot: Slot) {
+        if let Base::Hot(rows) = &self.base
+            && usize::from(slot.0) < self.capacity()
+        {
+            fetch(rows.start(slot).as_ptr());
+        }
+    }
+}
+
+impl<'a> Bare<'a> {
+    /// The row.
+    #[inline(always)]
+    pub fn row(self) -> RowRef<'a> {
+        self.block.row(self.body)
+    }
+
+    /// Whether a column, which is one of the row's layout, has this value.
+    #[inline(always)]
+    pub fn has_int(self, column: IntColumn, value: i64) -> bool {
+        let bytes = &self.body[column.offset..];
+        let found = match column.is_wide {
+            true => i64::from_le_bytes(take(bytes)),
+            false => i32::from_le_bytes(take(bytes)).into(),
+        };
+        found == value && self.body[column.null_byte] & column.null_mask == 0
+    }
+}
