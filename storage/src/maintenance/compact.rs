@@ -209,14 +209,19 @@ impl Collector {
             self.close_sparse(table, wish, &proof);
         }
         let mut blocks = table.full_blocks(from, &proof);
-        let found = blocks.find_map(|block| Some((block.number, wish.of(&block)?)));
-        let Some((number, into)) = found else {
+        let Some(number) = blocks.find_map(|block| wish.of(&block).map(|_| block.number)) else {
             return (None, Ok(()));
         };
         let next = Some(BlockNo(number.0 + 1));
         if !self.drain(horizon, queue, catalog, &proof, DRAIN_WRITES) {
             return (next, Ok(()));
         }
+        // When it was changed last is known only now that its changes are collected.
+        let now = table.full_blocks(number, &proof).next();
+        let now = now.filter(|block| block.number == number);
+        let Some(into) = now.and_then(|block| wish.of(&block)) else {
+            return (next, Ok(()));
+        };
         let retired = &mut self.retired;
         let rebuilt = table.rebuild(number, into, wish.claim(), horizon, &proof, |unlinked| {
             retired.retire(unlinked);

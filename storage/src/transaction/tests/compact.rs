@@ -453,3 +453,37 @@ fn a_sparse_block_that_takes_rows_is_closed_and_frozen() {
         "once is enough"
     );
 }
+
+/// When a block was changed last is only known once its changes are collected, which happens on the way
+/// to replacing it. A block that turns out to be changed is left alone.
+#[test]
+fn a_block_whose_changes_were_not_collected_yet_is_not_cold() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    let row = insert(&mut tx, 1, 10).unwrap();
+    tx.commit().unwrap();
+    close(&core);
+    core.collect_garbage();
+    let before = core.latest();
+    let mut tx = core.begin().unwrap();
+    update(&mut tx, 1, 11).unwrap();
+    tx.commit().unwrap();
+    let table = core.catalog().table("t").cloned().unwrap();
+    let compact = |since| {
+        let wish = Wish::Due {
+            quiet: since,
+            cold: Some(since),
+        };
+        let mut sum = Compacted::default();
+        let (rows, from) = (&table.rows, crate::ids::BlockNo(0));
+        let mut collector = core.collector();
+        let (_, result) =
+            collector.compact_next(rows, from, wish, &core.garbage, &core.catalog, &mut sum);
+        result.unwrap();
+        sum.rows
+    };
+    assert_eq!(compact(before), 0);
+    assert!(!is_frozen(&core, row));
+    assert_eq!(compact(core.latest()), 1);
+    assert!(is_frozen(&core, row));
+}
