@@ -1,4 +1,4 @@
-//! Bare rows of hot blocks: looked at, and compared with keys, where they lie.
+//! Bare rows: looked at, and compared with keys, where they lie.
 //!
 //! ```text
 //!   key in an index    01 | 80 00 00 00 00 00 00 2A      a mark, the integer with its sign bit inverted
@@ -10,8 +10,11 @@
 //! look is a few instructions over header and column. What matters is that none of them waits for
 //! another row. So nothing larger than two registers is passed on: a [`RowRef`] is written to memory
 //! in parts and read across them when it is moved, which makes the processor wait for all loads before.
+//!
+//! Of a frozen block the one integer is decoded.
 
 use super::field::take;
+use super::frozen::Frozen;
 use super::hot::fetch;
 use super::layout::{Field, Layout};
 use super::row::RowRef;
@@ -77,6 +80,12 @@ impl Block {
 }
 
 impl Block {
+    /// The row at a position of the frozen columns of this block.
+    #[inline]
+    pub fn frozen_row<'a>(&'a self, frozen: &'a Frozen, position: u32) -> RowRef<'a> {
+        RowRef::frozen(&self.layout, frozen, position)
+    }
+
     /// Has the processor fetch the beginning of a row that will be wanted soon.
     #[inline(always)]
     pub fn fetch(&self, slot: Slot) {

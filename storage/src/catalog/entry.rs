@@ -42,7 +42,9 @@ pub struct IndexEntry {
 /// A key that is one integer, in rows and in an index.
 #[derive(Clone, Copy, Debug)]
 pub struct IntKey {
-    /// In rows.
+    /// The column.
+    pub id: ColumnId,
+    /// Where it is in rows.
     pub column: IntColumn,
     order: KeyColumn,
 }
@@ -231,6 +233,7 @@ impl IndexEntry {
             return None;
         };
         Some(IntKey {
+            id: part.column,
             column: rows.layout().int_column(part.column)?,
             order: *order,
         })

@@ -109,6 +109,9 @@ impl BitVector {
     /// When there are fewer bits.
     pub fn rank(&self, at: usize) -> usize {
         assert!(at <= self.len, "bit {at} of {}", self.len);
+        if self.ones() == self.len {
+            return at;
+        }
         let group = at / GROUP_BITS;
         let whole = &self.words[group * GROUP_WORDS..at / 64];
         let mut ones = self.before[group] + whole.iter().map(|w| w.count_ones()).sum::<u32>();

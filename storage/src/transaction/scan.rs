@@ -220,15 +220,15 @@ impl Walk {
                     take(id, bare.row());
                 }
             } else {
-                self.any_row(block, viewpoint, key, id, &mut take);
+                self.other_row(block, viewpoint, key, id, &mut take);
             }
         }
     }
 
-    /// The same of one entry. Apart, so that the common row is not put together with this one, in
-    /// memory, before it is taken.
+    /// The same of one entry, whatever its row is. Apart, so that a bare row of a hot block is not put
+    /// together with this one, in memory, before it is taken.
     #[inline(never)]
-    fn any_row<'a>(
+    fn other_row<'a>(
         &self,
         block: &'a Block,
         viewpoint: &Viewpoint<'a>,
@@ -236,7 +236,14 @@ impl Walk {
         id: RowId,
         take: &mut impl FnMut(RowId, RowRef<'a>),
     ) {
-        if let Some(row) = block.visible(id.slot(), viewpoint)
+        if let Some(int) = self.int
+            && let Some((frozen, position)) = block.bare(id.slot())
+            && let Some(found) = frozen.int(int.id, position)
+        {
+            if int.value(key) == Some(found) {
+                take(id, block.frozen_row(frozen, position));
+            }
+        } else if let Some(row) = block.visible(id.slot(), viewpoint)
             && self.index.has_key(&row, key)
         {
             take(id, row);

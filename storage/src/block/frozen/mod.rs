@@ -59,6 +59,7 @@ use crate::succinct::BitVector;
 use crate::value::{DataType, ValueRef};
 use arrow_array::ArrayRef;
 use column::Column;
+use data::Data;
 use image::Image;
 use source::Source;
 use std::fmt;
@@ -177,6 +178,21 @@ impl Frozen {
         match self.column(column) {
             Some(column) => column.value(&self.image, position as usize, scratch),
             None => ValueRef::Null,
+        }
+    }
+
+    /// The value of a row in a column that is held as integers, if it is not NULL; `None` also where the
+    /// column is held in another way, or the block does not have it.
+    ///
+    /// # Panics
+    /// When there are fewer rows.
+    pub fn int(&self, column: ColumnId, position: u32) -> Option<i64> {
+        let column = self.column(column)?;
+        match &column.data {
+            Data::Ints(ints) if column.is_valid(&self.image, position as usize) => {
+                Some(ints.get(&self.image, position as usize))
+            }
+            _ => None,
         }
     }
 

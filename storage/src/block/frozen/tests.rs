@@ -161,6 +161,10 @@ fn check_values(frozen: &Frozen, model: &Model) -> Result<(), TestCaseError> {
             value,
             read
         );
+        if let Some(int) = frozen.int(COLUMN, at as u32) {
+            let read = int_value(model.data_type, int);
+            prop_assert!(same(read, value.as_ref()), "{}: {}", at, int);
+        }
     }
     Ok(())
 }
