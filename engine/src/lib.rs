@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  0  error config
+//!  1  activity     who runs what; interrupts
 //!  1  function     types, casts, scalar and aggregate kernels
 //!  2  plan         expressions, logical and physical plans: data only
 //!  3  parse bind optimize
@@ -13,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod activity;
 mod bind;
 pub mod database;
 pub mod error;

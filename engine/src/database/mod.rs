@@ -4,6 +4,7 @@ mod options;
 
 pub use options::Options;
 
+use crate::activity::Activity;
 use crate::error::{Error, Result, state};
 use crate::session::Connection;
 use remora_storage::pool::{PressureChange, PressureLevel};
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub struct Database {
     store: Store,
     origin: Arc<Origin>,
+    activity: Arc<Activity>,
 }
 
 /// Where a database came from.
@@ -63,6 +65,7 @@ impl Database {
                     ..RecoveryReport::default()
                 },
             }),
+            activity: Activity::new(),
         })
     }
 
@@ -90,6 +93,7 @@ impl Database {
                 directory: Some(directory.to_owned()),
                 recovery,
             }),
+            activity: Activity::new(),
         })
     }
 
@@ -98,7 +102,7 @@ impl Database {
     /// # Errors
     /// 57P01 where the database was closed.
     pub fn connect(&self) -> Result<Connection> {
-        Ok(Connection::new(self.store.clone()))
+        Ok(Connection::new(self.store.clone(), &self.activity))
     }
 
     /// Writes an image of all tables, so that the log before it can go and opening is quick.

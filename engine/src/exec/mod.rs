@@ -72,12 +72,11 @@ pub use dml::{delete, insert, update};
 pub use fold::fold_row;
 pub use point::{PointRows, point_select};
 
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::EvalContext;
 use remora_storage::Value;
 use remora_storage::pool::{Claim, Ledger};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Rows of a batch as sources cut them: enough to amortise a kernel call, few enough that a
 /// batch of some columns stays in the second-level cache.
@@ -86,7 +85,7 @@ pub(crate) const BATCH_ROWS: usize = 4096;
 /// What a running statement needs beside its plan.
 #[derive(Clone, Debug)]
 pub struct ExecContext {
-    /// For functions; carries the interrupt flag, checked once a batch.
+    /// For functions; knows whether the statement is to stop.
     pub eval: EvalContext,
     /// Parameter values, of the inferred types.
     pub parameters: Arc<[Value]>,
@@ -105,15 +104,9 @@ impl ExecContext {
         }
     }
 
-    /// Fails with 57014 where the statement was asked to stop.
+    /// Fails where the statement was asked to stop, with 57014 mostly.
+    #[inline]
     pub(crate) fn check(&self) -> Result<()> {
-        // Relaxed: the flag orders nothing; that it is seen at one of the next checks is enough.
-        if self.eval.interrupted.load(Ordering::Relaxed) {
-            return Err(Error::new(
-                state::QUERY_CANCELED,
-                "canceling statement due to user request",
-            ));
-        }
-        Ok(())
+        self.eval.check()
     }
 }

@@ -47,20 +47,35 @@ pub use resolve::resolve;
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 
+use crate::activity::SessionRecord;
 use crate::error::Result;
 use arrow_array::ArrayRef;
 use remora_storage::{DataType, Value, ValueRef};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// What functions may ask beside their arguments. One a statement.
 #[derive(Clone, Debug, Default)]
 pub struct EvalContext {
     /// When the statement and its transaction began: `now()`.
     pub clock: StatementClock,
-    /// Set to make the statement end with 57014 at its next check.
-    pub interrupted: Arc<AtomicBool>,
+    /// The session that runs the statement, by which it is asked to stop; `None` where no session
+    /// does, as while a plan is made.
+    pub session: Option<Arc<SessionRecord>>,
+}
+
+impl EvalContext {
+    /// Fails where the statement was asked to stop.
+    ///
+    /// # Errors
+    /// 57014, 25P04, 57P01.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        match &self.session {
+            Some(session) => session.interrupt().check(),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An argument of a kernel: a column, or one value for all rows.

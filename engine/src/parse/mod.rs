@@ -11,6 +11,7 @@
 
 mod depth;
 mod error;
+mod extent;
 mod token;
 
 pub(crate) use depth::too_complex;
@@ -22,6 +23,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::sync::Arc;
 
 /// One statement, parsed.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Parsed {
     pub(crate) syntax: Syntax,
     /// How many parameters it has (`?` are numbered from left to right; `$n` as written).
     pub parameters: usize,
+    /// Its text, or the beginning of a long one.
+    pub text: Arc<str>,
 }
 
 /// A statement's syntax tree.
@@ -58,9 +62,10 @@ impl Parsed {
 pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
     let tokens = token::tokenize(sql)?;
     let mut parsed = Vec::new();
+    let mut extents = extent::Extents::new(sql);
     for statement in tokens.split(|token| token.token == Token::SemiColon) {
         if statement.iter().any(|token| !is_space(token)) {
-            parsed.push(parse_statement(sql, statement)?);
+            parsed.push(parse_statement(sql, statement, extents.of(statement))?);
         }
     }
     Ok(parsed)
@@ -80,7 +85,7 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
     found.map_err(|error| error::from_parser(error, sql, &tokens))
 }
 
-fn parse_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Parsed> {
+fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
     let (tokens, parameters) = token::number_placeholders(tokens)?;
     let mut parser = parser(tokens.clone());
@@ -90,7 +95,11 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan]) -> Result<Parsed> {
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         })
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
-    Ok(Parsed { syntax, parameters })
+    Ok(Parsed {
+        syntax,
+        parameters,
+        text: text.into(),
+    })
 }
 
 fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {

@@ -157,3 +157,17 @@ proptest! {
         let _ = parse(&sql);
     }
 }
+
+#[test]
+fn each_statement_of_a_text_keeps_its_own() {
+    let texts = |sql: &str| -> Vec<String> {
+        let parsed = parse(sql).unwrap();
+        parsed.iter().map(|one| one.text.to_string()).collect()
+    };
+    assert_eq!(
+        texts("-- first\nSELECT 'é;' ; \n\n /* and */ SELECT\n  2 -- end\n; ;VALUES (3)"),
+        ["SELECT 'é;'", "SELECT\n  2", "VALUES (3)"]
+    );
+    let long = format!("SELECT '{}'", "x".repeat(5000));
+    assert_eq!(texts(&long)[0], long[..1024]);
+}

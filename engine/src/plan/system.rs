@@ -21,8 +21,8 @@ pub enum SystemTable {
     Pressure,
     /// How that has changed.
     PressureHistory,
-    /// Who keeps old states of rows from being freed.
-    Snapshots,
+    /// Who runs what, and keeps which old states of rows from being freed.
+    Transactions,
 }
 
 /// Name and type of a column.
@@ -38,8 +38,8 @@ impl SystemTable {
         Self::Pool,
         Self::Pressure,
         Self::PressureHistory,
-        Self::Snapshots,
         Self::Tables,
+        Self::Transactions,
     ];
 
     /// The one of that name.
@@ -56,7 +56,7 @@ impl SystemTable {
             Self::Pool => "remora_pool",
             Self::Pressure => "remora_pressure",
             Self::PressureHistory => "remora_pressure_history",
-            Self::Snapshots => "remora_snapshots",
+            Self::Transactions => "remora_transactions",
         }
     }
 
@@ -105,15 +105,22 @@ impl SystemTable {
                 ("used", BigInt),
                 ("limit_bytes", BigInt),
             ],
-            Self::Snapshots => &[
+            Self::Transactions => &[
                 ("transaction_id", BigInt),
+                ("session_id", BigInt),
+                ("state", Text),
+                ("read_only", Boolean),
+                ("started", TimestampTz),
+                ("age_seconds", Double),
                 ("snapshot", BigInt),
                 ("commits_since", BigInt),
                 ("holders", BigInt),
-                ("age_seconds", Double),
+                ("statements", BigInt),
+                ("rows_written", BigInt),
                 ("rows_held", BigInt),
                 ("rows_pinned", BigInt),
                 ("bytes_pinned", BigInt),
+                ("statement", Text),
             ],
         }
     }

@@ -3,9 +3,9 @@
 //! The pause doubles from try to try and is drawn at random below its limit, so that rivals that
 //! met once do not meet again in step. After the last try the conflict is the caller's.
 
+use crate::activity::Interrupt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Tries after the first.
 const RETRIES_MAX: u32 = 40;
@@ -13,6 +13,8 @@ const RETRIES_MAX: u32 = 40;
 const PAUSE_FIRST: Duration = Duration::from_micros(8);
 /// Above this no pause is drawn.
 const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// Longer pauses are interrupted to look whether somebody wants it to end.
+const SLICE: Duration = Duration::from_millis(1);
 
 /// The pauses of one statement.
 #[derive(Default)]
@@ -22,8 +24,8 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Pauses and returns true, or returns false when it is time to give up.
-    pub(super) fn pause(&mut self, interrupted: &AtomicBool) -> bool {
-        if self.retries == RETRIES_MAX || interrupted.load(Ordering::Relaxed) {
+    pub(super) fn pause(&mut self, interrupt: &Interrupt) -> bool {
+        if self.retries == RETRIES_MAX || interrupt.is_set() {
             return false;
         }
         let limit = PAUSE_MAX.min(PAUSE_FIRST * (1 << self.retries.min(16)));
@@ -35,24 +37,36 @@ impl Backoff {
         if self.retries <= 3 {
             std::thread::yield_now();
         } else {
-            std::thread::sleep(Duration::from_nanos(nanos));
+            sleep(Duration::from_nanos(nanos), interrupt);
         }
         true
+    }
+}
+
+fn sleep(pause: Duration, interrupt: &Interrupt) {
+    let end = Instant::now() + pause;
+    while let Some(left) = end.checked_duration_since(Instant::now())
+        && !interrupt.is_set()
+    {
+        std::thread::sleep(left.min(SLICE));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::Request;
 
     #[test]
     fn it_gives_up_after_the_last_try_and_when_interrupted() {
-        let calm = AtomicBool::new(false);
+        let calm = Interrupt::default();
+        let asked = Interrupt::default();
+        asked.request(Request::Cancel);
         let mut backoff = Backoff {
             retries: RETRIES_MAX - 1,
         };
         assert!(backoff.pause(&calm));
         assert!(!backoff.pause(&calm));
-        assert!(!Backoff::default().pause(&AtomicBool::new(true)));
+        assert!(!Backoff::default().pause(&asked));
     }
 }

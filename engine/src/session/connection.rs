@@ -7,6 +7,7 @@ use super::prepared::Prepared;
 use super::rows::Row;
 use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, export, script};
+use crate::activity::{Activity, SessionRecord};
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, parse};
 use arrow_array::RecordBatch;
@@ -14,7 +15,6 @@ use remora_storage::Store;
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// A connection to a database, made by [`Database::connect`](crate::Database::connect): cheap, and
 /// used by one thread at a time (it can be sent to another). Each has its own transaction.
@@ -39,16 +39,16 @@ pub struct Connection {
     session: RefCell<Session>,
     /// As it was when the session was last at rest.
     status: Cell<TransactionStatus>,
-    interrupted: Arc<AtomicBool>,
+    record: Arc<SessionRecord>,
 }
 
 impl Connection {
-    pub(crate) fn new(store: Store) -> Self {
-        let interrupted = Arc::new(AtomicBool::new(false));
+    pub(crate) fn new(store: Store, activity: &Arc<Activity>) -> Self {
+        let record = activity.join();
         Self {
-            session: RefCell::new(Session::new(store, Arc::clone(&interrupted))),
+            session: RefCell::new(Session::new(store, Arc::clone(&record))),
             status: Cell::new(TransactionStatus::Idle),
-            interrupted,
+            record,
         }
     }
 
@@ -238,7 +238,7 @@ impl Connection {
 
     /// A handle by which other threads stop what this connection runs.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle::new(Arc::clone(&self.interrupted))
+        InterruptHandle::new(Arc::clone(&self.record))
     }
 
     /// The session, for the length of one call.
@@ -258,6 +258,14 @@ impl Connection {
         let result = f(&mut session).map_err(|error| session.with_holders(error));
         session.settle(result.is_err());
         self.status.set(session.status());
+        result
+    }
+
+    /// Goes on with a query that was handed out by a call that is over.
+    pub(super) fn fetch<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.record.resume();
+        let result = f();
+        self.record.pause();
         result
     }
 

@@ -16,6 +16,7 @@ use super::prepared::{Call, Prepared};
 use super::settings::Settings;
 use super::size;
 use super::transaction_block::TransactionBlock;
+use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::function::StatementClock;
 use crate::parse::Parsed;
@@ -24,7 +25,6 @@ use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::{Durability, Store, TableId, Value};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The setting that is the database's memory budget.
 const MAX_MEMORY: &str = "max_memory";
@@ -36,7 +36,10 @@ pub(super) struct Session {
     pub(super) block: TransactionBlock,
     pub(super) settings: Settings,
     cache: PlanCache,
-    pub(super) interrupted: Arc<AtomicBool>,
+    /// What others see of it.
+    pub(super) record: Arc<SessionRecord>,
+    /// The number of the statement that was planned last.
+    planned: u32,
     ledger: Arc<Ledger>,
     /// Whether results wait for the log.
     sync: bool,
@@ -44,7 +47,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(store: Store, interrupted: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(store: Store, record: Arc<SessionRecord>) -> Self {
         Self {
             ledger: Arc::clone(store.ledger()),
             sync: store.durability() == Durability::Sync,
@@ -52,13 +55,14 @@ impl Session {
             block: TransactionBlock::Idle,
             settings: Settings::default(),
             cache: PlanCache::new(),
-            interrupted,
+            record,
+            planned: 0,
             notices: Vec::new(),
         }
     }
 
     pub(super) fn new_call(&self) -> Call {
-        Call::new(&self.interrupted, &self.ledger)
+        Call::new(&self.record, &self.ledger)
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {
@@ -81,7 +85,8 @@ impl Session {
     /// Plans a statement for the catalog it would see now.
     pub(super) fn prepare(&mut self, parsed: Parsed) -> Result<Prepared> {
         self.check_not_failed(parsed.ends_transaction())?;
-        Prepared::new(parsed, &self.catalog())
+        self.planned = SessionRecord::number_after(self.planned);
+        Prepared::new(parsed, &self.catalog(), self.planned)
     }
 
     /// The plan that an earlier run of the same text has left, if it is still good.
@@ -108,7 +113,9 @@ impl Session {
         let statement = &prepared.plan.planned.statement;
         let ends = matches!(statement, Statement::Commit | Statement::Rollback);
         self.check_not_failed(ends)?;
-        self.check_interrupt()?;
+        // Statements by key look at it nowhere else.
+        self.record.interrupt().check()?;
+        prepared.begin(&self.record);
         if let Some(done) = self.control(prepared, call) {
             return done;
         }
@@ -116,17 +123,6 @@ impl Session {
             TransactionBlock::Idle => self.autocommit(prepared, call, pipe),
             _ => self.in_block(prepared, call, pipe),
         }
-    }
-
-    /// Statements by key look at the interrupt flag nowhere else.
-    fn check_interrupt(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return Err(Error::new(
-                state::QUERY_CANCELED,
-                "canceling statement due to user request",
-            ));
-        }
-        Ok(())
     }
 
     /// Statements about the transaction, the session or the store; `None` for all others.
@@ -174,7 +170,7 @@ impl Session {
                 Err(error)
                     if error.is_retryable()
                         && matches!(pipe, Pipe::None)
-                        && backoff.pause(&self.interrupted) => {}
+                        && backoff.pause(self.record.interrupt()) => {}
                 _ => return result,
             }
         }
@@ -195,6 +191,7 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let mut tx = self.store.begin()?;
+        self.record.runs_in(tx.id().0);
         if prepared.refresh(tx.catalog())? {
             self.cache.clear();
         }
@@ -233,9 +230,11 @@ impl Session {
         }
         call.bind(&planned.parameters)?;
         open.used = true;
+        self.record.runs_in_block(open.tx.id().0, open.read_only);
         call.context.eval.clock = StatementClock::starting(Some(open.start_micros));
         open.tx.begin_command();
         let done = dispatch::run(&prepared.plan, &mut open.tx, call, pipe)?;
+        self.record.wrote_in_block(done.changes);
         if self.sync {
             self.store.wait_durable(open.tx.snapshot())?;
         }

@@ -1,7 +1,8 @@
 //! Stopping a statement from another thread.
 
+use crate::activity::{Request, SessionRecord};
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Stops what a connection runs; from any thread, without a lock, also from a signal handler.
 ///
@@ -12,26 +13,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// std::thread::spawn(move || handle.interrupt()).join().expect("no panic");
 /// # Ok::<(), remora::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct InterruptHandle {
-    flag: Arc<AtomicBool>,
+    session: Arc<SessionRecord>,
+}
+
+impl fmt::Debug for InterruptHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterruptHandle").finish_non_exhaustive()
+    }
 }
 
 impl InterruptHandle {
-    pub(super) fn new(flag: Arc<AtomicBool>) -> Self {
-        Self { flag }
+    pub(super) fn new(session: Arc<SessionRecord>) -> Self {
+        Self { session }
     }
 
     /// Makes the running statement end with 57014 (query_canceled) at its next check. The end of
     /// any statement, cancelled or not, takes the request back; one that comes while nothing runs
     /// meets the next statement, unless [`InterruptHandle::clear`] is called before that.
     pub fn interrupt(&self) {
-        // Relaxed: the flag guards no other data; that it is seen soon is all that matters.
-        self.flag.store(true, Ordering::Relaxed);
+        self.session.interrupt().request(Request::Cancel);
     }
 
     /// Takes an interrupt back that no statement has met yet.
     pub fn clear(&self) {
-        self.flag.store(false, Ordering::Relaxed);
+        self.session.interrupt().withdraw_one(Request::Cancel);
     }
 }

@@ -3,9 +3,10 @@
 //! A plan is good for one catalog, and a catalog is immutable: whether a plan is still good is one
 //! comparison of pointers. (The plan keeps its catalog alive, so the address cannot come again.)
 
+use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::{ExecContext, arrow_schema};
-use crate::function::{EvalContext, cast, text};
+use crate::function::{EvalContext, StatementClock, cast, text};
 use crate::optimize;
 use crate::parse::Parsed;
 use crate::plan::Field;
@@ -15,7 +16,6 @@ use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::{DataType, Value};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// A plan and the catalog it is good for.
 #[derive(Debug)]
@@ -33,16 +33,25 @@ pub(super) struct Plan {
 pub(super) struct Prepared {
     parsed: Arc<Parsed>,
     pub(super) plan: Arc<Plan>,
+    /// Its number within the session.
+    number: u32,
 }
 
 impl Prepared {
-    /// Plans a parsed statement.
-    pub(super) fn new(parsed: Parsed, catalog: &Arc<Catalog>) -> Result<Self> {
+    /// Plans a parsed statement, the session's `number`th.
+    pub(super) fn new(parsed: Parsed, catalog: &Arc<Catalog>, number: u32) -> Result<Self> {
         let plan = plan(&parsed, catalog)?;
         Ok(Self {
             parsed: Arc::new(parsed),
             plan,
+            number,
         })
+    }
+
+    /// Tells others that it runs.
+    #[inline]
+    pub(super) fn begin(&self, record: &SessionRecord) {
+        record.begin_statement(self.number, &self.parsed.text);
     }
 
     /// Makes the plan good for `catalog`; returns whether it had to be made anew.
@@ -77,7 +86,7 @@ fn plan(parsed: &Parsed, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
 /// that a call by key allocates nothing but its strings.
 #[derive(Debug)]
 pub(super) struct Call {
-    /// Parameters (as given, then as cast), clock, interrupt flag, ledger.
+    /// Parameters (as given, then as cast), clock, session, ledger.
     pub(super) context: ExecContext,
     /// The row of a point select.
     pub(super) row: Vec<Value>,
@@ -86,12 +95,12 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(interrupted: &Arc<AtomicBool>, ledger: &Arc<Ledger>) -> Self {
+    pub(super) fn new(session: &Arc<SessionRecord>, ledger: &Arc<Ledger>) -> Self {
         Self {
             context: ExecContext {
                 eval: EvalContext {
-                    interrupted: Arc::clone(interrupted),
-                    ..EvalContext::default()
+                    clock: StatementClock::default(),
+                    session: Some(Arc::clone(session)),
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),

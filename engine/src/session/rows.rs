@@ -118,7 +118,7 @@ impl<'stmt> Rows<'stmt> {
         if let Source::Cursor { cursor, batch, at } = &mut self.source {
             *at += 1;
             if batch.as_ref().is_none_or(|batch| *at >= batch.num_rows()) {
-                (*batch, *at) = (cursor.next()?, 0);
+                (*batch, *at) = (self.connection.fetch(|| cursor.next())?, 0);
             }
         }
         Ok(())

@@ -20,7 +20,6 @@ use super::settings::Settings;
 use crate::error::{Error, Result, state};
 use crate::function::now_micros;
 use remora_storage::Transaction;
-use std::sync::atomic::Ordering;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,8 +71,10 @@ impl Session {
         if failed && matches!(self.block, TransactionBlock::Open(_)) {
             self.fail_block();
         }
-        if self.interrupted.load(Ordering::Relaxed) {
-            self.interrupted.store(false, Ordering::Relaxed);
+        self.record
+            .rest(matches!(self.block, TransactionBlock::Open(_)));
+        if self.record.interrupt().is_set() {
+            self.record.interrupt().withdraw();
         }
     }
 
@@ -112,12 +113,16 @@ impl Session {
     }
 
     fn open_block(&mut self, implicit: bool, read_only: Option<bool>) -> Result<()> {
+        let tx = self.store.begin()?;
+        let read_only = read_only.unwrap_or(self.settings.read_only());
+        let start_micros = now_micros();
+        self.record.begin_block(tx.id().0, start_micros, read_only);
         self.block = TransactionBlock::Open(Box::new(Open {
-            tx: self.store.begin()?,
+            tx,
             implicit,
-            read_only: read_only.unwrap_or(self.settings.read_only()),
+            read_only,
             used: false,
-            start_micros: now_micros(),
+            start_micros,
             settings: None,
         }));
         Ok(())

@@ -6,6 +6,7 @@ use super::super::limit::{Limit, Stretch};
 use super::super::pipeline::{Breaker, Pipeline, Source};
 use super::super::sort::Sort;
 use super::*;
+use crate::activity::{Activity, Request};
 use crate::error::state;
 use crate::plan::SortKey;
 use arrow_array::Int64Array;
@@ -91,8 +92,10 @@ fn a_set_of_distinct_rows_beyond_the_budget_fails() {
 
 #[test]
 fn an_interrupt_ends_a_query_that_gives_no_rows() {
-    let context = context();
-    context.eval.interrupted.store(true, Ordering::Relaxed);
+    let mut context = context();
+    let session = Activity::new().join();
+    session.interrupt().request(Request::Cancel);
+    context.eval.session = Some(session);
     let endless = Pipeline::new(Endless::default());
     let sort = Pipeline::new(Breaker::new(endless, Sort::new(&[by_first()])));
     let error = run(sort, &context).unwrap_err();

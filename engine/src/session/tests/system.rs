@@ -111,7 +111,7 @@ fn nobody_writes_them_or_takes_their_names() {
     for sql in [
         "INSERT INTO remora_memory VALUES ('me', 1, 1)",
         "UPDATE remora_tables SET bytes = 0",
-        "DELETE FROM remora_snapshots",
+        "DELETE FROM remora_transactions",
         "CREATE INDEX i ON remora_indexes (name)",
     ] {
         assert_eq!(state(conn.execute(sql, [])), "42809", "{sql}");
@@ -138,8 +138,54 @@ fn an_open_snapshot_is_seen_by_all() {
     for n in 0..5 {
         bob.execute("INSERT INTO t VALUES ($1)", [n]).unwrap();
     }
-    let since = "SELECT max(commits_since) FROM remora_snapshots";
+    let since = "SELECT max(commits_since) FROM remora_transactions";
     assert_eq!(number(&bob, since), 5);
     alice.execute_batch("COMMIT").unwrap();
     assert_eq!(number(&bob, since), 0);
+}
+
+/// Everybody can see who does what: Alice thinks about her transaction, Bob reads, Carol looks.
+#[test]
+fn transactions_say_who_runs_what() {
+    let db = Database::in_memory().unwrap();
+    let connect = || db.connect().unwrap();
+    let (alice, bob, carol) = (connect(), connect(), connect());
+    alice
+        .execute_batch("CREATE TABLE t (k INT PRIMARY KEY); INSERT INTO t VALUES (1), (2)")
+        .unwrap();
+    alice.execute("BEGIN", []).unwrap();
+    alice.execute("INSERT INTO t VALUES (3), (4)", []).unwrap();
+    alice.execute("DELETE FROM t WHERE k = 1", []).unwrap();
+    let mut all = bob.prepare("SELECT k FROM t").unwrap();
+    let mut rows = all.query([]).unwrap();
+    rows.next().unwrap();
+    let mut look = carol
+        .prepare(
+            "SELECT state, read_only, started BETWEEN now() - interval '1 minute' AND now(), \
+             statements, rows_written, statement FROM remora_transactions ORDER BY state DESC",
+        )
+        .unwrap();
+    let mut seen = look.query([]).unwrap();
+    let mut next = || {
+        let row = seen.next().unwrap()?;
+        let values = row.values().map(|value| format!("{value:?}"));
+        Some(values.collect::<Vec<_>>().join(" "))
+    };
+    let line = next().unwrap();
+    assert_eq!(
+        line,
+        "Text(\"idle in transaction\") Boolean(false) Boolean(true) BigInt(2) BigInt(3) \
+         Text(\"DELETE FROM t WHERE k = 1\")"
+    );
+    assert!(next().unwrap().contains("fetching"));
+    let line = next().unwrap();
+    assert!(
+        line.contains("active") && line.contains("SELECT state"),
+        "{line}"
+    );
+    assert_eq!(next(), None);
+    drop(rows);
+    alice.execute("COMMIT", []).unwrap();
+    let others = "SELECT count(*) FROM remora_transactions WHERE state <> 'active'";
+    assert_eq!(number(&carol, others), 0);
 }

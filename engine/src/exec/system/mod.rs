@@ -1,5 +1,7 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
+mod activity;
+
 use super::batch::Batch;
 use super::pipeline::Source;
 use super::{BATCH_ROWS, ExecContext};
@@ -35,11 +37,11 @@ impl SystemScan {
 }
 
 impl Source for SystemScan {
-    fn next(&mut self, _: &ExecContext) -> Result<Option<Batch>> {
+    fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         let (table, view) = (self.table, &self.view);
         let rows = self
             .rows
-            .get_or_insert_with(|| rows(table, view).into_iter());
+            .get_or_insert_with(|| rows(table, view, context).into_iter());
         let rows: Vec<_> = rows.take(BATCH_ROWS).collect();
         if rows.is_empty() {
             return Ok(None);
@@ -57,7 +59,7 @@ impl Source for SystemScan {
 }
 
 /// All rows of a system table, as of now.
-fn rows(table: SystemTable, view: &ReadView) -> Vec<Vec<Value>> {
+fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<Value>> {
     let core = view.core();
     let ledger = core.ledger();
     match table {
@@ -98,21 +100,9 @@ fn rows(table: SystemTable, view: &ReadView) -> Vec<Vec<Value>> {
             let history = ledger.pressure().history();
             history.iter().map(one_change).collect()
         }
-        SystemTable::Snapshots => {
-            let latest = core.latest().0;
-            let snapshot = |one: &remora_storage::maintenance::SnapshotUse| {
-                vec![
-                    count(one.held.transaction.0),
-                    count(one.held.snapshot.0),
-                    count(latest.saturating_sub(one.held.snapshot.0)),
-                    count(one.held.holders.into()),
-                    Value::Double(one.age.as_secs_f64()),
-                    count(one.rows_held),
-                    count(one.rows_pinned),
-                    count(one.bytes_pinned),
-                ]
-            };
-            view.snapshots().iter().map(snapshot).collect()
+        SystemTable::Transactions => {
+            let session = context.eval.session.as_ref();
+            activity::transactions(view, session.map(|session| &**session.activity()))
         }
     }
 }

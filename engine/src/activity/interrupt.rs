@@ -1,0 +1,96 @@
+//! The word by which a session is asked to stop.
+//!
+//! Anybody sets bits in it, at any time and without a lock, also from a signal handler. Whatever takes
+//! long looks at it at least once a millisecond; the end of a statement takes requests back that were
+//! meant for it.
+//!
+//! | request | meant for | error |
+//! |---|---|---|
+//! | `Cancel` | the running statement | 57014 canceling statement due to user request |
+//! | `StatementTimeout` | the running statement | 57014 canceling statement due to statement timeout |
+//! | `TransactionTimeout` | the running transaction | 25P04 |
+//! | `Shutdown` | all that runs, for good | 57P01 |
+
+use crate::error::{Error, Result, state};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Why a session shall stop what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Request {
+    /// Somebody asked for it.
+    Cancel = 1,
+    /// `statement_timeout` is over.
+    StatementTimeout = 2,
+    /// `transaction_timeout` is over.
+    TransactionTimeout = 4,
+    /// The database is closed. Stays.
+    Shutdown = 8,
+}
+
+/// The requests that a session has not met yet.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicU8);
+
+// Relaxed everywhere: the word guards no other data; that it is seen soon is all that matters.
+impl Interrupt {
+    /// Asks.
+    pub fn request(&self, request: Request) {
+        self.0.fetch_or(request as u8, Ordering::Relaxed);
+    }
+
+    /// Takes back what was asked of one statement.
+    pub fn withdraw(&self) {
+        self.0.fetch_and(Request::Shutdown as u8, Ordering::Relaxed);
+    }
+
+    /// Takes one request back.
+    pub fn withdraw_one(&self, request: Request) {
+        self.0.fetch_and(!(request as u8), Ordering::Relaxed);
+    }
+
+    /// Whether anything was asked.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Fails where something was asked.
+    ///
+    /// # Errors
+    /// 57014, 25P04, 57P01.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            asked => Err(error(asked)),
+        }
+    }
+}
+
+/// The error of what weighs most.
+#[cold]
+fn error(asked: u8) -> Error {
+    let is = |request: Request| asked & request as u8 != 0;
+    if is(Request::Shutdown) {
+        return Error::new(
+            state::ADMIN_SHUTDOWN,
+            "terminating connection due to administrator command",
+        )
+        .with_detail("The database is being closed.");
+    }
+    if is(Request::TransactionTimeout) {
+        return Error::new(
+            state::TRANSACTION_TIMEOUT,
+            "terminating connection due to transaction timeout",
+        );
+    }
+    let why = match is(Request::StatementTimeout) {
+        true => "statement timeout",
+        false => "user request",
+    };
+    Error::new(
+        state::QUERY_CANCELED,
+        format!("canceling statement due to {why}"),
+    )
+}

@@ -1,0 +1,192 @@
+//! What others may know of a session, and ask of it.
+
+use super::interrupt::Interrupt;
+use super::texts::{PLACES, Texts, place};
+use super::{Activity, NUMBER_MASK};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+
+/// A session as others see it. Only the session itself writes to it, except for the interrupt and
+/// with atomics only: others read while it runs.
+#[derive(Debug)]
+pub struct SessionRecord {
+    number: u32,
+    interrupt: Interrupt,
+    activity: Arc<Activity>,
+    /// The number of the statement that runs, or 0.
+    running: AtomicU32,
+    /// The number of the last one.
+    last: AtomicU32,
+    /// Which texts are known to others.
+    published: [AtomicU32; PLACES],
+    texts: Texts,
+    /// The transaction block that is open, or the last one.
+    transaction: AtomicU64,
+    is_open: AtomicBool,
+    read_only: AtomicBool,
+    started: AtomicI64,
+    statements: AtomicU64,
+    rows_written: AtomicU64,
+}
+
+/// A transaction block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Its transaction.
+    pub transaction: u64,
+    /// Whether it is still open.
+    pub is_open: bool,
+    /// Whether it can only read.
+    pub read_only: bool,
+    /// When it began, in microseconds since 1970.
+    pub started: i64,
+    /// Statements that were run in it.
+    pub statements: u64,
+    /// Rows that those of them wrote that are done.
+    pub rows_written: u64,
+}
+
+// Relaxed everywhere: each word is true for itself, and none guards another.
+impl SessionRecord {
+    pub(super) fn new(number: u32, activity: Arc<Activity>) -> Self {
+        Self {
+            number,
+            interrupt: Interrupt::default(),
+            activity,
+            running: AtomicU32::new(0),
+            last: AtomicU32::new(0),
+            published: Default::default(),
+            texts: Texts::default(),
+            transaction: AtomicU64::new(0),
+            is_open: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
+            started: AtomicI64::new(0),
+            statements: AtomicU64::new(0),
+            rows_written: AtomicU64::new(0),
+        }
+    }
+
+    /// Its number: no two sessions have the same at a time.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// By which it is asked to stop.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// The database's activity.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// The session begins a statement, which has a number of its own that is not 0.
+    #[inline]
+    pub fn begin_statement(&self, number: u32, text: &Arc<str>) {
+        if self.published[place(number)].load(Relaxed) != number {
+            self.publish(number, text);
+        }
+        self.running.store(number, Relaxed);
+        self.last.store(number, Relaxed);
+    }
+
+    #[cold]
+    fn publish(&self, number: u32, text: &Arc<str>) {
+        self.published[place(number)].store(number, Relaxed);
+        self.texts.put(number, text);
+    }
+
+    /// Its statement runs in a transaction, of its own or of the block.
+    #[inline]
+    pub fn runs_in(&self, transaction: u64) {
+        let statement = self.last.load(Relaxed);
+        self.activity.note(transaction, self.number, statement);
+    }
+
+    /// The session begins a transaction block.
+    pub fn begin_block(&self, transaction: u64, started: i64, read_only: bool) {
+        self.started.store(started, Relaxed);
+        self.read_only.store(read_only, Relaxed);
+        self.statements.store(0, Relaxed);
+        self.rows_written.store(0, Relaxed);
+        self.transaction.store(transaction, Relaxed);
+        self.is_open.store(true, Relaxed);
+        self.runs_in(transaction);
+    }
+
+    /// Its statement runs in the block.
+    #[inline]
+    pub fn runs_in_block(&self, transaction: u64, read_only: bool) {
+        self.read_only.store(read_only, Relaxed);
+        // Nobody else writes it.
+        self.statements
+            .store(self.statements.load(Relaxed) + 1, Relaxed);
+        self.runs_in(transaction);
+    }
+
+    /// Its statement in the block is done.
+    #[inline]
+    pub fn wrote_in_block(&self, rows: u64) {
+        self.rows_written
+            .store(self.rows_written.load(Relaxed) + rows, Relaxed);
+    }
+
+    /// The session comes to rest, with or without an open block.
+    #[inline]
+    pub fn rest(&self, in_block: bool) {
+        self.running.store(0, Relaxed);
+        self.is_open.store(in_block, Relaxed);
+    }
+
+    /// It goes on with a statement whose rows are being handed out.
+    #[inline]
+    pub fn resume(&self) {
+        self.running.store(self.last.load(Relaxed), Relaxed);
+    }
+
+    /// It waits until more rows are asked for.
+    #[inline]
+    pub fn pause(&self) {
+        self.running.store(0, Relaxed);
+    }
+
+    /// Whether a statement runs.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Relaxed) != 0
+    }
+
+    /// The transaction block that is open, or the last one.
+    pub fn block(&self) -> Option<Block> {
+        let transaction = self.transaction.load(Relaxed);
+        (transaction != 0).then(|| Block {
+            transaction,
+            is_open: self.is_open.load(Relaxed),
+            read_only: self.read_only.load(Relaxed),
+            started: self.started.load(Relaxed),
+            statements: self.statements.load(Relaxed),
+            rows_written: self.rows_written.load(Relaxed),
+        })
+    }
+
+    /// The text of its last statement, if that is still known.
+    pub fn last_statement(&self) -> Option<Arc<str>> {
+        self.text(self.last.load(Relaxed))
+    }
+
+    pub(super) fn text(&self, number: u32) -> Option<Arc<str>> {
+        self.texts.get(number)
+    }
+
+    /// The number of the statement after another.
+    pub fn number_after(last: u32) -> u32 {
+        last % NUMBER_MASK as u32 + 1
+    }
+}
+
+impl Drop for SessionRecord {
+    fn drop(&mut self) {
+        self.activity.leave(self.number);
+    }
+}

@@ -1,0 +1,62 @@
+//! Who runs what: the registered snapshots, and what the sessions say of those who hold them.
+
+use super::{count, text};
+use crate::activity::{Activity, Runner};
+use remora_storage::maintenance::SnapshotUse;
+use remora_storage::{ReadView, Value};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A row for each transaction, and for each snapshot that the engine holds for itself.
+pub(super) fn transactions(view: &ReadView, activity: Option<&Activity>) -> Vec<Vec<Value>> {
+    let latest = view.core().latest().0;
+    let uses = view.snapshots();
+    let row = |used: &SnapshotUse| {
+        let runner = activity.and_then(|activity| activity.runner(used.held.transaction.0));
+        one_transaction(used, runner.as_ref(), latest)
+    };
+    uses.iter().map(row).collect()
+}
+
+fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {
+    let block = runner.and_then(|runner| runner.block);
+    let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
+    // A statement of its own notes no time when it begins.
+    let started = block.map_or_else(|| since(used), |block| block.started);
+    let statements = block.map_or(1, |block| block.statements);
+    let statement = runner.and_then(|runner| runner.statement.as_deref());
+    vec![
+        count(used.held.transaction.0),
+        or_null(runner.map(|runner| count(runner.session.number().into()))),
+        or_null(runner.map(|runner| text(state(runner)))),
+        or_null(runner.map(|_| Value::Boolean(block.is_some_and(|block| block.read_only)))),
+        Value::TimestampTz(started),
+        Value::Double(used.age.as_secs_f64()),
+        count(used.held.snapshot.0),
+        count(latest.saturating_sub(used.held.snapshot.0)),
+        count(used.held.holders.into()),
+        or_null(runner.map(|_| count(statements))),
+        or_null(block.map(|block| count(block.rows_written))),
+        count(used.rows_held),
+        count(used.rows_pinned),
+        count(used.bytes_pinned),
+        or_null(statement.map(text)),
+    ]
+}
+
+fn state(runner: &Runner) -> &'static str {
+    match (runner.session.is_running(), &runner.block) {
+        (true, _) => "active",
+        (false, Some(_)) => "idle in transaction",
+        // Its rows are handed out, and not all were fetched.
+        (false, None) => "fetching",
+    }
+}
+
+/// When a snapshot was first noticed, in microseconds since 1970.
+fn since(used: &SnapshotUse) -> i64 {
+    let began = SystemTime::now().checked_sub(used.age);
+    let since = began.and_then(|began| began.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
+}
