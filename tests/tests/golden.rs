@@ -34,6 +34,7 @@ stories! {
     dirty_read,
     durable,
     failed_statement,
+    index_beside_writers,
     literals,
     lost_update,
     nulls,

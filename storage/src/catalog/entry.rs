@@ -2,6 +2,8 @@
 
 use super::definition::{IndexDef, IndexKind, TableDef};
 use super::describe;
+use super::late::LateIndexes;
+use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId};
@@ -13,6 +15,7 @@ use crate::mvcc::Registration;
 use crate::pool::{Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
 use crate::value::ValueRef;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A table in the catalog.
@@ -24,6 +27,8 @@ pub struct TableEntry {
     pub rows: Arc<Table>,
     /// Its indexes, in order of creation; the primary key's is first.
     pub indexes: Vec<Arc<IndexEntry>>,
+    /// Those that others may not have among theirs.
+    pub late: Arc<LateIndexes>,
 }
 
 /// An index in the catalog.
@@ -35,6 +40,7 @@ pub struct IndexEntry {
     pub index: Arc<Index>,
     latches: KeyLatches,
     columns: Vec<KeyColumn>,
+    notes: Notes,
     /// For the latches.
     memory: Reservation,
 }
@@ -66,6 +72,7 @@ impl TableEntry {
             def,
             rows,
             indexes: Vec::new(),
+            late: Arc::default(),
         }
     }
 
@@ -76,7 +83,14 @@ impl TableEntry {
             def: self.def.clone(),
             rows: Arc::clone(&self.rows),
             indexes,
+            late: Arc::clone(&self.late),
         }
+    }
+
+    /// Its indexes and those that came late: where the keys of its rows are to be.
+    #[inline]
+    pub fn all_indexes(&self) -> Cow<'_, [Arc<IndexEntry>]> {
+        self.late.with(&self.indexes)
     }
 
     pub(super) fn with_index(
@@ -153,9 +167,27 @@ impl IndexEntry {
             columns: columns.collect(),
             index: Arc::new(index),
             latches: KeyLatches::new(),
+            notes: Notes::default(),
             memory,
             def,
         })
+    }
+
+    /// From now on, until [`Self::end_filling`], the index is its builder's alone.
+    pub fn begin_filling(&self, ledger: &Arc<Ledger>) -> Result<()> {
+        self.notes.open(ledger)
+    }
+
+    /// Leaves a key that came to a row, or went, to be looked at when the index is filled; `false`
+    /// where it is, and the entry is to be added or removed at once. `may_repeat` as in [`Batch`].
+    #[inline]
+    pub fn note(&self, key: &[u8], row: RowId, may_repeat: bool) -> bool {
+        self.notes.add(key, row, may_repeat)
+    }
+
+    /// Opens the index to everybody; what was noted is to be looked at. Fails where not all could be.
+    pub fn end_filling(&self) -> Result<Batch> {
+        self.notes.close()
     }
 
     /// Waits for the latch of a key, and of all keys of its entries ([`Index::same_entry`]). Whoever

@@ -6,16 +6,20 @@
 //!
 //! A table's entry is replaced whenever its structure changes, indexes included. So two snapshots
 //! agree on a table's structure exactly if they hold the same entry: that is how commits find out
-//! that they wrote to a table that is no longer what it was ([`Catalog::merge`]).
+//! that they wrote to a table that is no longer what it was ([`Catalog::merge`]). Who changed rows only
+//! does not mind other indexes ([`same_rows`]): those that came were kept up ([`LateIndexes`]).
 
 mod definition;
 mod describe;
 mod entry;
+mod late;
+mod notes;
 
 pub use definition::{
     CatalogChange, CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
 };
 pub use entry::{IndexEntry, IntKey, TableEntry};
+pub use late::LateIndexes;
 
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, TableId, Timestamp};
@@ -165,6 +169,16 @@ pub fn same(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> b
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         _ => false,
+    }
+}
+
+/// Whether a table in two catalogs differs in its indexes at most.
+pub fn same_rows(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) if !Arc::ptr_eq(one, other) => {
+            Arc::ptr_eq(&one.rows, &other.rows) && one.def == other.def
+        }
+        _ => same(one, other),
     }
 }
 

@@ -4,7 +4,8 @@
 //! 2. They are sorted on all cores: the entries are parted at their median, the parts likewise, one
 //!    a core, and each is sorted by itself. Most comparisons are of a *head*: the 8 bytes after
 //!    what all keys begin with, as an integer.
-//! 3. Equal keys are then neighbours, so a unique index is checked in one pass.
+//! 3. What was gathered twice goes. Equal keys are then neighbours, so that those which repeat in a
+//!    unique index are found in one pass.
 //! 4. The index is built over the sorted entries, bottom up and full.
 //!
 //! What this takes is reserved before; it is about 64 bytes an entry and twice its key, for the
@@ -112,7 +113,7 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Sorts the entries by key, then row.
+    /// Sorts the entries by key, then row, and leaves one of those that are equal.
     pub fn sort(&mut self) {
         let keys = &self.keys;
         let Some((first, others)) = self.entries.split_first() else {
@@ -130,22 +131,20 @@ impl Batch {
             entry.head = u64::from_be_bytes(head);
         }
         sort_on(&mut self.entries, keys, threads());
+        self.entries.dedup_by(|a, b| a.compare(b, keys).is_eq());
     }
 
-    /// The later one of two rows that have a key twice though it may not repeat, if there are any;
-    /// once the entries are sorted.
-    pub fn repeated(&self) -> Option<RowId> {
-        let mut pairs = self.entries.windows(2);
-        let pair = pairs.find(|pair| {
-            pair[0].head == pair[1].head
-                && !pair[1].may_repeat
-                && pair[0].key(&self.keys) == pair[1].key(&self.keys)
-        })?;
-        Some(pair[1].row)
+    /// Keys that may not repeat, with how many rows have each; once the entries are sorted.
+    pub fn singular_keys(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        let keys = &self.keys;
+        let same = |a: &Entry, b: &Entry| a.head == b.head && a.key(keys) == b.key(keys);
+        let groups = self.entries.chunk_by(same);
+        let singular = groups.filter(|group| !group[0].may_repeat);
+        singular.map(|group| (group[0].key(keys), group.len()))
     }
 
     /// Keys and rows, in their order.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], RowId)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], RowId)> {
         self.entries
             .iter()
             .map(|entry| (entry.key(&self.keys), entry.row))
@@ -203,10 +202,17 @@ mod tests {
         assert!(ledger.used() >= batch.bytes(), "it is reserved");
         batch.sort();
         assert!(batch.iter().is_sorted_by(|a, b| a < b));
-        assert_eq!((batch.len(), batch.repeated()), (100_002, None));
+        let repeated = |batch: &Batch| -> Vec<Vec<u8>> {
+            let keys = batch.singular_keys().filter(|(_, rows)| *rows > 1);
+            keys.map(|(key, _)| key.to_vec()).collect()
+        };
+        assert_eq!((batch.len(), repeated(&batch)), (100_002, vec![]));
+        assert_eq!(batch.singular_keys().count(), 100_000);
         batch.push(&key(7), RowId(1 << 40), false).unwrap();
+        batch.push(&key(8), RowId(8), false).unwrap();
         batch.sort();
-        assert_eq!(batch.repeated(), Some(RowId(1 << 40)));
+        assert_eq!(repeated(&batch), [key(7)]);
+        assert_eq!(batch.len(), 100_003, "an entry is there once");
         drop(batch);
         assert_eq!(ledger.used(), 0);
     }

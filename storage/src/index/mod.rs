@@ -95,16 +95,13 @@ impl Index {
         }
     }
 
-    /// Puts the entries of a sorted batch into the index, which is empty and which nobody else
-    /// changes; an ordered one is built by all cores. On error, entries may be left in a hash
+    /// Puts the entries of a batch into the index, which is empty and which nobody else changes. An
+    /// ordered one is built by all cores, of a sorted batch. On error, entries may be left in a hash
     /// index; the caller drops it.
-    pub fn fill(&self, batch: Batch) -> Result<()> {
+    pub fn fill(&self, batch: &Batch) -> Result<()> {
         match self {
-            Self::Ordered(index) => index.fill_from(&batch),
-            Self::Hash(index) => {
-                let mut entries = batch.iter();
-                entries.try_for_each(|(key, row)| index.insert(key, row))
-            }
+            Self::Ordered(index) => index.fill_from(batch),
+            Self::Hash(index) => index.fill_from(batch),
         }
     }
 

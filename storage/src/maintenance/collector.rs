@@ -13,6 +13,7 @@ use crate::mvcc::{Garbage, Operation, RetireQueue, Stamp, StampKind, Timeline};
 use crate::pool::Pool;
 use crate::sync::{Fault, is_left_out};
 use arc_swap::ArcSwap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How many unlinked things wait for a stamp, which costs all threads a fence.
@@ -201,15 +202,17 @@ impl Collector {
         horizon: Timestamp,
         proof: &Operation<'_>,
     ) {
-        let mut target: Option<Target<'_>> = None;
+        let mut target: Option<Target> = None;
         let mut inserts = Inserts::default();
         for write in &set.writes.writes()[set.done..end] {
             if matches!(write.kind, WriteKind::Ddl(_)) {
+                // Whoever writes from now on knows the indexes of that commit.
+                set.writes.entry(write).late.forget(horizon);
                 continue;
             }
-            let target = match target {
+            let target = match &mut target {
                 Some(same) if same.table == write.table && same.kind == write.kind => same,
-                _ => *target.insert(Target::of(set, write, catalog)),
+                other => other.insert(Target::of(set, write, catalog)),
             };
             let Some((block, slot)) = target.entry.rows.place(write.row, proof) else {
                 continue;
@@ -266,13 +269,12 @@ impl Collector {
 }
 
 /// What many writes of a set have in common.
-#[derive(Clone, Copy)]
 struct Target<'a> {
     table: u32,
     kind: WriteKind,
     entry: &'a TableEntry,
     /// Those of now: indexes that came since are kept up, too; those of a dropped table go with it.
-    indexes: &'a [Arc<IndexEntry>],
+    indexes: Cow<'a, [Arc<IndexEntry>]>,
     changes_keys: bool,
 }
 
@@ -280,7 +282,7 @@ impl<'a> Target<'a> {
     fn of(set: &'a Waiting, write: &Write, catalog: &'a Catalog) -> Self {
         let entry: &TableEntry = set.writes.entry(write);
         let now = catalog.table_by_id(entry.def.id);
-        let indexes = now.map_or(&[][..], |entry| &entry.indexes);
+        let indexes = now.map_or(Cow::Borrowed(&[][..]), |entry| entry.all_indexes());
         let changes_keys = match write.kind {
             WriteKind::Update(columns) => {
                 let mut columns = set.writes.columns(columns).iter();
@@ -304,12 +306,12 @@ impl<'a> Target<'a> {
         row: &Row<'_>,
         timestamp: Timestamp,
         is_direct: bool,
-    ) -> &'a [Arc<IndexEntry>] {
+    ) -> &[Arc<IndexEntry>] {
         // A version that is alone, and of this commit, is this write's, which has changed no key.
         let is_same = is_direct
             && !self.changes_keys
             && row.block.lone_version(row.slot, row.proof) == Some(Stamp::committed(timestamp));
-        if is_same { &[] } else { self.indexes }
+        if is_same { &[] } else { &self.indexes }
     }
 }
 
@@ -372,7 +374,7 @@ impl<'a> Row<'a> {
         matches!(link.stamp().kind(), StampKind::Committed(at) if is_below(at))
     }
 
-    /// The states that somebody may still see: down to the first that all do.
+    /// The states that somebody may still see, or may come to see: down to the first that all do.
     pub(super) fn reachable(&self) -> impl Iterator<Item = Link<'a>> {
         let row = *self;
         let mut chain = row.block.chain(row.slot, row.proof);
@@ -381,6 +383,10 @@ impl<'a> Row<'a> {
             let link = if done { None } else { chain.next() }?;
             done = row.is_seen_by_all(&link);
             Some(link)
+        })
+        .filter(|link| {
+            let kind = link.stamp().kind();
+            !matches!(kind, StampKind::Never | StampKind::Aborted)
         })
     }
 
@@ -404,14 +410,19 @@ impl<'a> Row<'a> {
     /// or one that the index takes for the same.
     pub(super) fn remove_key(&self, index: &IndexEntry, image: &RowRef<'_>) {
         let mut key = Key::new();
-        index.encode_row(&mut key, image);
+        let has_null = index.encode_row(&mut key, image);
+        if index.note(&key, self.id, has_null) {
+            return;
+        }
         let _latch = index.latch(&key);
-        let is_wanted = self
-            .reachable()
-            .filter_map(|link| link.image())
-            .any(|image| index.shares_entry(&image, &key));
-        if !is_wanted {
+        if !self.has_key(index, &key) {
             index.index.remove(&key, self.id);
         }
+    }
+
+    /// Whether a reachable state has a key, or one that the index takes for the same.
+    pub(super) fn has_key(&self, index: &IndexEntry, key: &[u8]) -> bool {
+        let mut images = self.reachable().filter_map(|link| link.image());
+        images.any(|image| index.shares_entry(&image, key))
     }
 }

@@ -24,13 +24,15 @@
 //! Index entries. An entry may go when no state of the row that anybody can still reach has its
 //! key. That is checked under the key's latch; a writer who gives the row this key again chains
 //! its version first and adds the entry, under the latch, afterwards. So either the check sees the
-//! version, or the writer adds the entry anew.
+//! version, or the writer adds the entry anew. An index that is being filled is not touched: what came
+//! and went is noted, and looked at when it is filled (`fill`).
 
 mod background;
 mod backlog;
 mod collector;
 mod compact;
 mod evacuation;
+mod fill;
 mod listeners;
 mod pace;
 mod prune;

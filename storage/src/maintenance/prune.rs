@@ -33,6 +33,7 @@ use crate::ids::Timestamp;
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
 use crate::pool::PressureLevel;
 use arc_swap::ArcSwap;
+use std::borrow::Cow;
 use std::sync::Arc;
 #[cfg(test)]
 use std::time::{Duration, Instant};
@@ -101,8 +102,6 @@ impl Collector {
         limit: usize,
     ) -> usize {
         let snapshots = self.timeline.snapshots();
-        // Loaded after the latest commit was asked for: an index that comes later has no entries of
-        // states that were replaced up to then.
         let catalog = catalog.load();
         let look = Look {
             catalog: &catalog,
@@ -177,8 +176,8 @@ impl Collector {
             return true;
         }
         let entry = set.writes.entry(write);
-        let indexes = look.catalog.table_by_id(entry.def.id);
-        let indexes = indexes.map_or(&[][..], |entry| &entry.indexes);
+        let now = look.catalog.table_by_id(entry.def.id);
+        let indexes = now.map_or(Cow::Borrowed(&[][..]), |entry| entry.all_indexes());
         let Some((block, slot)) = entry.rows.place(write.row, look.proof) else {
             return false;
         };
@@ -190,7 +189,7 @@ impl Collector {
             horizon: set.timestamp,
             proof: look.proof,
         };
-        let lives = self.prune_row(&row, indexes, &look.snapshots);
+        let lives = self.prune_row(&row, &indexes, &look.snapshots);
         match write.kind {
             WriteKind::Insert if block.is_dead_slot(slot.0.into()) => {
                 block.settle_inserts(slot, 1);

@@ -6,15 +6,15 @@
 use super::collector::{Collector, Row};
 use super::write_set::{Write, WriteKind};
 use crate::catalog::{IndexEntry, TableEntry};
-use crate::ids::Timestamp;
-use crate::index::Key;
+use crate::ids::IndexId;
 use crate::mvcc::Operation;
 use std::sync::Arc;
 
 impl Collector {
     /// Takes back the newest change of a row, which is that of `proof`'s owner. `entry` has all
-    /// indexes that the change may have entries in; `committed` those that older states may have
-    /// some in: the owner may have dropped one of them, and take that back later.
+    /// indexes that the change may have entries in, but for those that came late; `committed` those
+    /// that older states may have some in: the owner may have dropped one of them, and take that back
+    /// later.
     pub fn undo(
         &mut self,
         entry: &TableEntry,
@@ -32,12 +32,7 @@ impl Collector {
             horizon: self.timeline.horizon(),
             proof,
         };
-        // What the owner sees through an index of its own: that has no entries of states which were
-        // older than the newest committed one when it was made, and nobody takes one out for them.
-        let newest = Row {
-            horizon: Timestamp(u64::MAX),
-            ..row
-        };
+        let indexes = entry.all_indexes();
         let gone = block.newest(slot, proof).image();
         match write.kind {
             WriteKind::Insert => block.undo_insert(slot),
@@ -49,27 +44,16 @@ impl Collector {
             WriteKind::Ddl(_) => return,
         }
         if let Some(gone) = gone {
-            for index in &entry.indexes {
-                if write.kind == WriteKind::Insert {
-                    let mut key = Key::new();
-                    index.encode_row(&mut key, &gone);
-                    let _latch = index.latch(&key);
-                    index.index.remove(&key, write.row);
-                } else if committed.iter().any(|other| other.def.id == index.def.id) {
-                    row.remove_key(index, &gone);
-                } else {
-                    newest.remove_key(index, &gone);
-                }
-            }
-            // An older state that was cut off may have had that key as well.
-            let is_own =
-                |index: &IndexEntry| entry.indexes.iter().any(|own| own.def.id == index.def.id);
-            for index in committed.iter().filter(|index| !is_own(index)) {
+            // An older state that was cut off may have had that key as well: so it is not only the
+            // indexes that the owner had.
+            let is_own = |id: IndexId| indexes.iter().any(|own| own.def.id == id);
+            let dropped = committed.iter().filter(|index| !is_own(index.def.id));
+            for index in indexes.iter().chain(dropped) {
                 row.remove_key(index, &gone);
             }
         }
         // What is the newest now was not folded while the change was above it.
-        self.settle(&row, committed);
+        self.settle(&row, &entry.late.with(committed));
         if write.kind == WriteKind::Insert
             && let Some(garbage) = entry.rows.bury(write.row, proof)
         {

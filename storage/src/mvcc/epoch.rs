@@ -300,8 +300,17 @@ mod modelled {
     }
 }
 
+/// The reader's half of the asymmetric fence, for others who store, fence and load.
+#[inline]
+pub(crate) fn light_fence() {
+    match is_asymmetric() {
+        true => compiler_fence(SeqCst),
+        false => fence(SeqCst),
+    }
+}
+
 /// The reclaimer's half: after it, every thread has executed a full fence.
-fn heavy_fence() {
+pub(crate) fn heavy_fence() {
     fence(SeqCst);
     if is_asymmetric() && model() == 0 {
         system::fence_all_threads();

@@ -70,6 +70,12 @@ pub enum Fault {
     NodeNotChecked,
     /// A block is given up without a look at what was added while its empty slots were taken.
     GivenUpUnseen,
+    /// The keys of an index are gathered before writers can find it.
+    GatheredBeforeListed,
+    /// A key that went from a row while its index was filled is left there.
+    NotedKeyStays,
+    /// Nobody looks whether rows have a key of a new unique index twice.
+    RepeatedNotSought,
 }
 
 /// Whether a model leaves that step out; never outside models.

@@ -1,8 +1,9 @@
-//! Many writers of rows, or one changer of structure.
+//! Many writers of rows, or one who drops the table; and one at a time who changes its structure.
 //!
-//! A transaction passes the gate before its first write to a table and leaves it when it ends.
-//! CREATE INDEX and DROP shut it: they meet no writer under way and let none in until they commit,
-//! so that a new index misses nothing. Nobody waits: whoever finds the gate taken conflicts.
+//! A transaction passes the gate before its first write to a table and leaves it when it ends. Who
+//! changes the structure *claims* it, so that nobody else does: CREATE INDEX and DROP INDEX let
+//! writers go on. DROP TABLE *shuts* it besides: it meets no writer under way and lets none in until
+//! it commits. Nobody waits: whoever finds the gate taken conflicts.
 
 use crate::ids::TransactionId;
 use crate::sync::atomic::AtomicU64;
@@ -10,6 +11,8 @@ use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// Set in the state while the gate is shut; below it stands how many writers have passed.
 const SHUT: u64 = 1 << 63;
+/// No transaction has this id.
+const NOBODY: u64 = 0;
 
 /// The gate of one table.
 ///
@@ -18,8 +21,8 @@ const SHUT: u64 = 1 << 63;
 #[derive(Debug, Default)]
 pub struct Gate {
     state: AtomicU64,
-    /// Who has shut the gate last.
-    shut_by: AtomicU64,
+    /// Who has claimed it. Only who has may shut it.
+    claimed_by: AtomicU64,
 }
 
 impl Gate {
@@ -27,35 +30,48 @@ impl Gate {
     #[must_use]
     pub fn pass(&self, writer: TransactionId) -> bool {
         let before = self.state.fetch_add(1, Acquire);
-        // Where the one who shut it has not left their name yet, it is another one's.
-        if before & SHUT == 0 || self.shut_by.load(Relaxed) == writer.0 {
+        if before & SHUT == 0 || self.is_claimed_by(writer) {
             return true;
         }
         self.state.fetch_sub(1, Release);
         false
     }
 
-    /// Shuts the gate, for a transaction that may have passed it; fails if another has passed or
-    /// shut it.
+    /// Claims the gate; fails if another transaction has.
+    #[must_use]
+    pub fn claim(&self, by: TransactionId) -> bool {
+        let claim = &self.claimed_by;
+        claim
+            .compare_exchange(NOBODY, by.0, Acquire, Relaxed)
+            .is_ok()
+            || self.is_claimed_by(by)
+    }
+
+    /// Claims and shuts the gate, for a transaction that may have passed it; fails if another has
+    /// passed or claimed it.
     #[must_use]
     pub fn shut(&self, by: TransactionId, has_passed: bool) -> bool {
-        let alone = u64::from(has_passed);
-        if self
-            .state
-            .compare_exchange(alone, alone | SHUT, AcqRel, Relaxed)
-            .is_ok()
-        {
-            self.shut_by.store(by.0, Relaxed);
-            return true;
+        let had_claimed = self.is_claimed_by(by);
+        if !self.claim(by) {
+            return false;
         }
-        self.is_shut_by(by)
+        let alone = u64::from(has_passed);
+        let shut = self
+            .state
+            .compare_exchange(alone, alone | SHUT, AcqRel, Relaxed);
+        // Where it is shut already, it was by whose claim it is.
+        let is_shut = shut.map_or_else(|state| state & SHUT != 0, |_| true);
+        if !is_shut && !had_claimed {
+            self.claimed_by.store(NOBODY, Release);
+        }
+        is_shut
     }
 
     /// Ends whatever the transaction did at the gate.
     pub fn leave(&self, transaction: TransactionId, has_passed: bool) {
-        if self.is_shut_by(transaction) {
-            self.shut_by.store(0, Relaxed);
+        if self.is_claimed_by(transaction) {
             self.state.fetch_and(!SHUT, Release);
+            self.claimed_by.store(NOBODY, Release);
         }
         if has_passed {
             self.state.fetch_sub(1, Release);
@@ -63,8 +79,8 @@ impl Gate {
     }
 
     /// To be asked by that transaction only: it knows what it has stored.
-    fn is_shut_by(&self, transaction: TransactionId) -> bool {
-        self.shut_by.load(Relaxed) == transaction.0
+    fn is_claimed_by(&self, transaction: TransactionId) -> bool {
+        self.claimed_by.load(Relaxed) == transaction.0
     }
 }
 
@@ -84,6 +100,7 @@ mod tests {
         assert!(gate.shut(alice, true), "again");
         assert!(!gate.pass(bob));
         assert!(!gate.shut(bob, false));
+        assert!(!gate.claim(bob));
         gate.leave(alice, true);
         assert!(gate.pass(bob));
         gate.leave(bob, true);
@@ -91,6 +108,21 @@ mod tests {
         assert!(gate.pass(bob), "the one who has shut it passes");
         gate.leave(bob, true);
         assert!(gate.pass(alice));
+    }
+
+    #[test]
+    fn who_claims_it_lets_writers_pass_but_no_other_changer() {
+        let (alice, bob) = (TransactionId(1), TransactionId(2));
+        let gate = Gate::default();
+        assert!(gate.claim(alice) && gate.claim(alice));
+        assert!(gate.pass(bob));
+        assert!(!gate.claim(bob) && !gate.shut(bob, true));
+        assert!(!gate.shut(alice, false), "bob is inside");
+        gate.leave(bob, true);
+        assert!(gate.shut(alice, false));
+        assert!(!gate.pass(bob));
+        gate.leave(alice, false);
+        assert!(gate.claim(bob) && gate.pass(alice));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use super::Table;
 use crate::block::{Block, Frozen, Gatherer, Part, RANGE_SLOTS, RowRef, Run, Take};
 use crate::ids::{BlockNo, RowId, Slot};
-use crate::mvcc::Viewpoint;
+use crate::mvcc::{Operation, Viewpoint};
 use std::ops::Range;
 
 /// Slots that one call of [`Table::gather`] passes at most, so that a scan that finds nothing can
@@ -84,6 +84,39 @@ impl<T: Take> Taking<T> {
 }
 
 impl Table {
+    /// Calls `visit` with about `limit` slots, from the start of `rows` on and before its end, that
+    /// are not known to be dead, until it fails. Returns where to go on.
+    pub fn visit_slots<E>(
+        &self,
+        rows: Range<RowId>,
+        limit: usize,
+        proof: &Operation<'_>,
+        mut visit: impl FnMut(RowId, &Block, Slot) -> Result<(), E>,
+    ) -> Result<RowId, E> {
+        let (mut at, mut left) = (rows.start, limit);
+        while at < rows.end && left > 0 {
+            let number = at.block();
+            let first = usize::from(at.slot().0);
+            at = RowId::new(BlockNo(number.0 + 1), Slot(0)).min(rows.end);
+            let entry = self.directory.get(number);
+            let Some(block) = entry.and_then(|entry| entry.get(proof)) else {
+                continue;
+            };
+            let stop = block.claimed().min(first + left);
+            for slot in first..stop {
+                let (slot, is_dead) = (Slot(slot as u16), block.is_dead_slot(slot));
+                if !is_dead {
+                    visit(RowId::new(number, slot), block, slot)?;
+                }
+            }
+            left = left.saturating_sub(stop.saturating_sub(first));
+            if stop < block.claimed() {
+                at = RowId::new(number, Slot(stop as u16)).min(rows.end);
+            }
+        }
+        Ok(at)
+    }
+
     /// Gathers visible rows from `from` on and before `end`, until there are enough of them or
     /// many were passed. Returns where to go on.
     pub fn gather<'a>(

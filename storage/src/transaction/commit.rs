@@ -2,7 +2,7 @@
 
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
-use crate::catalog::{Catalog, same};
+use crate::catalog::{Catalog, same_rows};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
@@ -93,7 +93,8 @@ impl Transaction {
         Ok((timestamp, lsn))
     }
 
-    /// Whether the tables written to are still what they were; and the catalog to be installed, if
+    /// Whether the tables written to are still what they were, but for their indexes: those that came
+    /// have the keys of what was written ([`crate::catalog::LateIndexes`]). And the catalog to be installed, if
     /// this transaction changed it. Called inside the commit section.
     fn check_structure(&self) -> Result<Option<Catalog>> {
         let latest = self.core.catalog.load();
@@ -101,7 +102,7 @@ impl Transaction {
             for touched in self.set.touched() {
                 let id = touched.entry.def.id;
                 let own = self.restructured().any(|changed| changed == id);
-                if !own && !same(self.base.table_by_id(id), latest.table_by_id(id)) {
+                if !own && !same_rows(self.base.table_by_id(id), latest.table_by_id(id)) {
                     return Err(Error::SchemaConflict {
                         table: touched.entry.def.name.clone(),
                     });
@@ -121,6 +122,7 @@ impl Transaction {
     /// others, and is done without the snapshot.
     fn finish(&mut self, timestamp: Timestamp) -> Option<Rest> {
         self.stamp(timestamp);
+        self.publish_indexes(timestamp);
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
         let (writes, grows) = (set.writes().len(), set.grows());

@@ -1,9 +1,9 @@
 //! Changing the structure: on the transaction's own copy of the catalog, until it commits.
 
 use super::Transaction;
-use crate::catalog::{Catalog, CatalogChange, IndexDef, IndexEntry, TableDef, TableEntry};
+use crate::catalog::{Catalog, CatalogChange, IndexDef, IndexEntry, TableDef, TableEntry, same};
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, RowId, TableId};
+use crate::ids::{IndexId, RowId, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
 use crate::maintenance::{Write, WriteKind};
 use std::sync::Arc;
@@ -57,57 +57,75 @@ impl Transaction {
 
     /// Creates an index and fills it; `def.id` is ignored and given anew.
     ///
-    /// From here to the end of the transaction nobody else writes to the table: who tries gets
-    /// `SchemaConflict`. Fails likewise while others are writing, and where the table was changed
-    /// since the snapshot, because an index has no entries for what was before it.
+    /// Others write to the table meanwhile, and keep the index up (`build`). Fails with
+    /// `SchemaConflict` where the structure of the table was changed since the snapshot, or is being
+    /// changed by another transaction; with `DuplicateKeys` where two rows have a key that is to be
+    /// unique, and with `Conflict` where they may come to have it.
     pub fn create_index(&mut self, mut def: IndexDef) -> Result<IndexId> {
         let entry = self.catalog().table_by_id(def.table).cloned();
         let entry = entry.ok_or_else(|| Error::UndefinedRelation(def.table.to_string()))?;
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
-        self.shut(&entry)?;
+        self.claim(&entry)?;
         def.id = self.core.next_index()?;
         let id = def.id;
         let change = CatalogChange::CreateIndex(def.clone());
         let index = Arc::new(IndexEntry::new(def, &self.core.pool)?);
-        self.fill(&entry, &index)?;
+        self.build(&entry, &index)?;
         let mut indexes = entry.indexes.clone();
         indexes.push(index);
         let changed = Arc::new(entry.with_indexes(indexes));
-        self.change(&changed, Some(Arc::clone(&changed)), change)?;
-        Ok(id)
+        let made = self.change(&changed, Some(Arc::clone(&changed)), change);
+        if made.is_err() {
+            entry.late.remove(id);
+        }
+        made.map(|()| id)
     }
 
-    /// Drops an index.
+    /// Drops an index. Others write to the table meanwhile, and to the index as long as it is in their
+    /// catalog. Fails as [`Self::create_index`] does where the structure changes otherwise.
     pub fn drop_index(&mut self, id: IndexId) -> Result<()> {
         let found = self.catalog().index_by_id(id);
         let found = found.map(|(table, _)| Arc::clone(table));
         let entry = found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
-        self.shut(&entry)?;
+        self.claim(&entry)?;
         let kept = entry.indexes.iter().filter(|index| index.def.id != id);
         let changed = Arc::new(entry.with_indexes(kept.cloned().collect()));
         let change = CatalogChange::DropIndex(id);
         self.change(&changed, Some(Arc::clone(&changed)), change)
     }
 
+    /// Keeps others from changing the structure of the table until this transaction ends.
+    fn claim(&mut self, entry: &Arc<TableEntry>) -> Result<()> {
+        self.touch(entry);
+        let id = entry.def.id;
+        let is_free = entry.rows.gate().claim(self.id());
+        // Nobody publishes another structure from here on.
+        let latest = self.core.catalog.load();
+        match is_free && same(self.base.table_by_id(id), latest.table_by_id(id)) {
+            true => Ok(()),
+            false => Err(schema_conflict(entry)),
+        }
+    }
+
+    /// The number of a table in the write set.
+    fn touch(&mut self, entry: &Arc<TableEntry>) -> u32 {
+        match self.set.find(entry) {
+            Some(number) => number,
+            None => self.set.touch(entry),
+        }
+    }
+
     /// Keeps writers away from the table until this transaction ends.
     fn shut(&mut self, entry: &Arc<TableEntry>) -> Result<()> {
-        let conflict = || Error::SchemaConflict {
-            table: entry.def.name.clone(),
-        };
-        let table = match self.set.find(entry) {
-            Some(table) => table,
-            None => self.set.touch(entry),
-        };
+        let table = self.touch(entry);
         let has_passed = self.set.touched()[table as usize].rows;
-        if !entry.rows.gate().shut(self.id(), has_passed) {
-            return Err(conflict());
+        let is_shut = entry.rows.gate().shut(self.id(), has_passed);
+        match is_shut && entry.rows.last_commit() <= self.registration.snapshot() {
+            true => Ok(()),
+            false => Err(schema_conflict(entry)),
         }
-        if entry.rows.last_commit() > self.registration.snapshot() {
-            return Err(conflict());
-        }
-        Ok(())
     }
 
     /// Sets what the table of `touched` is, as one undoable step.
@@ -126,10 +144,7 @@ impl Transaction {
         catalog.set_table(id, becomes)?;
         let before = Arc::clone(self.catalog());
         self.own = Some(Arc::new(catalog));
-        let table = match self.set.find(touched) {
-            Some(number) => number,
-            None => self.set.touch(touched),
-        };
+        let table = self.touch(touched);
         let step = self.ddl.len() as u32;
         self.ddl.push(DdlStep {
             change,
@@ -147,28 +162,39 @@ impl Transaction {
     pub(super) fn undo_ddl(&mut self, step: u32) {
         debug_assert_eq!(step as usize + 1, self.ddl.len(), "undone in reverse order");
         if let Some(step) = self.ddl.pop() {
+            if let CatalogChange::CreateIndex(def) = &step.change
+                && let Some(entry) = step.before.table_by_id(step.table)
+            {
+                entry.late.remove(def.id);
+            }
             self.own = Some(step.before);
         }
     }
 
-    /// Adds the entries of all live rows. No rival has changes here, so the latest state of each
-    /// row is this transaction's or in its snapshot.
-    fn fill(&self, table: &TableEntry, index: &IndexEntry) -> Result<()> {
-        let mut batch = table.gather_keys(index, &self.registration, self.core.ledger())?;
-        batch.sort();
-        if index.def.unique
-            && let Some(row) = batch.repeated()
-        {
-            let operation = self.registration.enter();
-            let viewpoint = operation.viewpoint(u64::MAX);
-            let row = table.rows.visible(row, &viewpoint);
-            let key = row.map(|row| table.describe_key(index, &row));
-            let key = key.expect("the row was just read");
-            return Err(Error::DuplicateKeys {
-                index: index.def.name.clone(),
-                detail: format!("Key {key} is duplicated."),
-            });
+    /// Whether this transaction has dropped an index.
+    pub(super) fn has_dropped(&self, id: IndexId) -> bool {
+        let dropped = |step: &DdlStep| matches!(&step.change, CatalogChange::DropIndex(dropped) if *dropped == id);
+        self.ddl.iter().any(dropped)
+    }
+
+    /// Tells those who found its new indexes in the list only that they are published, and takes those
+    /// off that it dropped.
+    pub(super) fn publish_indexes(&self, timestamp: Timestamp) {
+        for step in &self.ddl {
+            let Some(entry) = step.before.table_by_id(step.table) else {
+                continue;
+            };
+            match &step.change {
+                CatalogChange::CreateIndex(def) => entry.late.publish(def.id, timestamp),
+                CatalogChange::DropIndex(id) => entry.late.remove(*id),
+                _ => {}
+            }
         }
-        index.index.fill(batch)
+    }
+}
+
+fn schema_conflict(entry: &TableEntry) -> Error {
+    Error::SchemaConflict {
+        table: entry.def.name.clone(),
     }
 }

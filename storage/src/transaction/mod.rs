@@ -27,6 +27,7 @@
 //! ([`crate::mvcc::Operation`]), each no longer than a look-up or a batch, so that what is unlinked is
 //! freed soon, however old a snapshot is.
 
+mod build;
 mod commit;
 mod compact;
 mod core;

@@ -141,8 +141,10 @@ impl Core {
             table.rows.finish_restore(&registration.enter());
             for index in &table.indexes {
                 let mut batch = table.gather_keys(index, &registration, self.ledger())?;
-                batch.sort();
-                index.index.fill(batch)?;
+                if index.index.is_ordered() {
+                    batch.sort();
+                }
+                index.index.fill(&batch)?;
             }
         }
         self.timeline.start_at(clock);

@@ -19,7 +19,7 @@
 use super::{RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Error, Result};
-use crate::ids::RowId;
+use crate::ids::{RowId, TransactionId};
 use crate::mvcc::Resolved;
 
 impl Transaction {
@@ -88,6 +88,94 @@ impl Transaction {
             }
         }
         Ok(())
+    }
+}
+
+/// What is known of a row and a key.
+#[derive(Default)]
+struct Holding {
+    /// The row has the key, or may come to have it.
+    is_latest: bool,
+    /// The transaction sees it with this key.
+    is_seen: bool,
+    /// Who has changed the row, without committing that.
+    rival: Option<TransactionId>,
+    /// Who has changed it last, if the transaction does not see that.
+    changed_by: Option<TransactionId>,
+    /// The key, where the row has it, as errors name it.
+    key: Option<String>,
+}
+
+impl Transaction {
+    /// Fails if two rows have the key of a unique index that is being made, may come to have it, or
+    /// have it in the snapshot.
+    ///
+    /// # Errors
+    /// `DuplicateKeys` where two rows have it for sure, else `Conflict`.
+    pub(super) fn check_singular(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[u8],
+    ) -> Result<()> {
+        let _latch = index.latch(key);
+        let mut holding = Vec::new();
+        let _: Option<()> = index.index.find_map(key, |row| {
+            holding.push((row, self.holding(table, index, key, row)));
+            None
+        });
+        let count = |is: fn(&Holding) -> bool| holding.iter().filter(|(_, row)| is(row)).count();
+        if count(|row| row.is_latest && row.rival.is_none()) > 1 {
+            let key = holding.iter().find_map(|(_, row)| row.key.as_deref());
+            return Err(Error::DuplicateKeys {
+                index: index.def.name.clone(),
+                detail: format!("Key {} is duplicated.", key.expect("rows have it")),
+            });
+        }
+        if count(|row| row.is_latest) < 2 && count(|row| row.is_seen) < 2 {
+            return Ok(());
+        }
+        let mut rivals = holding.iter().filter_map(|(row, holding)| {
+            let rival = holding.rival.or(holding.changed_by)?;
+            Some((*row, rival))
+        });
+        let (row, rival) = rivals.next().expect("somebody has changed one of them");
+        Err(self.conflict(table, row, rival))
+    }
+
+    fn holding(&self, table: &TableEntry, index: &IndexEntry, key: &[u8], row: RowId) -> Holding {
+        let mut holding = Holding::default();
+        let operation = self.registration.enter();
+        let Some((block, slot)) = table.rows.place(row, &operation) else {
+            return holding;
+        };
+        let viewpoint = operation.viewpoint(u64::MAX);
+        let mut has_committed = false;
+        for link in block.chain(slot, &operation) {
+            let resolved = viewpoint.resolve(|| link.stamp());
+            let is_seen = viewpoint.sees_resolved(resolved);
+            // As in `check_other`: what is past is not looked at.
+            if !is_seen && (resolved == Resolved::Nothing || has_committed) {
+                continue;
+            }
+            let image = link.image().filter(|image| index.has_key(image, key));
+            let has_key = image.is_some();
+            holding.is_latest |= has_key && !has_committed;
+            holding.key = holding
+                .key
+                .or(image.map(|image| table.describe_key(index, &image)));
+            if is_seen {
+                holding.is_seen = has_key;
+                break;
+            }
+            let rival = viewpoint.rival(resolved);
+            holding.changed_by.get_or_insert(rival);
+            match resolved {
+                Resolved::Committed(_) => has_committed = true,
+                _ => holding.rival = Some(rival),
+            }
+        }
+        holding
     }
 }
 

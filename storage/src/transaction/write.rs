@@ -73,7 +73,10 @@ impl Transaction {
             table: number,
             kind: WriteKind::Insert,
         });
-        match self.add_new_keys(table, row, values) {
+        let added = self
+            .add_new_keys(table, row, values)
+            .and_then(|()| self.add_late_keys(table, row));
+        match added {
             Ok(()) => Ok(row),
             Err(failure) => self.undo_last(failure),
         }
@@ -108,7 +111,10 @@ impl Transaction {
             table: number,
             kind: WriteKind::Update(columns),
         });
-        match self.add_changed_keys(table, row, changes) {
+        let added = self
+            .add_changed_keys(table, row, changes)
+            .and_then(|()| self.add_late_keys(table, row));
+        match added {
             Ok(()) => Ok(true),
             Err(failure) => self.undo_last(failure),
         }
@@ -135,7 +141,7 @@ impl Transaction {
         Ok(true)
     }
 
-    fn conflict(&self, table: &TableEntry, row: RowId, rival: TransactionId) -> Error {
+    pub(super) fn conflict(&self, table: &TableEntry, row: RowId, rival: TransactionId) -> Error {
         let operation = self.registration.enter();
         let viewpoint = operation.viewpoint(self.command);
         let seen = table.rows.visible(row, &viewpoint);
@@ -192,6 +198,48 @@ impl Transaction {
             } else {
                 index.index.insert(&key, row)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Adds the entries that the newest state of a row needs in indexes that this transaction does not
+    /// have in its catalog, if there are any.
+    #[inline]
+    fn add_late_keys(&self, table: &TableEntry, row: RowId) -> Result<()> {
+        match table.late.is_any() {
+            true => self.add_keys_to(&table.late.beside(&table.indexes), table, row),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn add_keys_to(&self, late: &[Arc<IndexEntry>], table: &TableEntry, row: RowId) -> Result<()> {
+        let operation = self.registration.enter();
+        let (new, old) = newest_two(&operation, table, row);
+        for index in late {
+            if self.has_dropped(index.def.id) {
+                continue;
+            }
+            // The key of the state before was gathered, or added by who made that.
+            if old.as_ref().is_some_and(|old| index.is_same_key(old, &new)) {
+                continue;
+            }
+            let mut key = Key::new();
+            let has_null = index.encode_row(&mut key, &new);
+            if index.note(&key, row, has_null) {
+                continue;
+            }
+            let _latch = index.latch(&key);
+            if has_null || !index.def.unique {
+                index.index.insert(&key, row)?;
+                continue;
+            }
+            let added = self.add_unique(table, index, &key, row);
+            added.map_err(|error| match error {
+                // What it violates may be taken back yet, and is not in its catalog.
+                Error::UniqueViolation { table, .. } => Error::SchemaConflict { table },
+                other => other,
+            })?;
         }
         Ok(())
     }

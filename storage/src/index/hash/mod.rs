@@ -50,6 +50,7 @@ pub(crate) mod tests;
 
 pub use identity::ROWS_MAX;
 
+use super::batch::Batch;
 use super::counter::Counter;
 use super::memory::Memory;
 use crate::error::Result;
@@ -66,6 +67,9 @@ use line::Latch;
 use resize::Scratch;
 use std::fmt;
 use std::sync::Arc;
+
+/// What an entry takes on average, with the slots that are free.
+const ENTRY_BYTES: u64 = 16;
 
 /// Entries by hash.
 pub struct HashIndex {
@@ -130,6 +134,14 @@ impl HashIndex {
 
     pub(super) fn insert(&self, key: &[u8], row: RowId) -> Result<()> {
         self.add(key, row, false).map(drop)
+    }
+
+    /// Adds the entries of a batch, unless the ledger could not grant them.
+    pub(super) fn fill_from(&self, batch: &Batch) -> Result<()> {
+        let ledger = self.memory.pool().ledger();
+        drop(ledger.reserve(Owner::Index, ENTRY_BYTES * batch.len() as u64)?);
+        let mut entries = batch.iter();
+        entries.try_for_each(|(key, row)| self.insert(key, row))
     }
 
     /// Adds the entry if no entry has its identity; whether it did.

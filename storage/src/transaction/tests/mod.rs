@@ -1,5 +1,8 @@
 //! Stories of transactions, on a core in memory with manual maintenance.
 
+mod building;
+#[cfg(feature = "shuttle")]
+mod building_models;
 mod catalog;
 mod compact;
 mod conflict;
