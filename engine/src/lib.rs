@@ -28,11 +28,13 @@ pub mod session;
 pub use database::{Database, MemoryLine, MemoryReport, Options};
 pub use error::{Error, Position, Result};
 pub use plan::Field;
+pub use plan::statement::TransactionOptions;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
-pub use remora_storage::{DataType, Durability, Interval, Numeric, Value, ValueRef};
+pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{
     Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult, IndexInfo, InterruptHandle,
-    MappedRows, OptionalExtension, Outcome, Params, ParamsFromIter, Row, RowIndex, RowSet, Rows,
-    Statement, ToSql, ToSqlOutput, Transaction, TransactionStatus, params_from_iter,
+    MappedRows, OptionalExtension, Outcome, Params, ParamsFromIter, RetryLimit, Row, RowIndex,
+    RowSet, Rows, Savepoint, Statement, ToSql, ToSqlOutput, Transaction, TransactionStatus,
+    params_from_iter,
 };

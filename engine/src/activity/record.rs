@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
+/// No moment that a clock gives.
+const UNKNOWN: i64 = i64::MIN;
+
 /// A session as others see it. Only the session itself writes to it, except for the interrupt and
 /// with atomics only: others read while it runs.
 #[derive(Debug)]
@@ -39,8 +42,8 @@ pub struct Block {
     pub is_open: bool,
     /// Whether it can only read.
     pub read_only: bool,
-    /// When it began, in microseconds since 1970.
-    pub started: i64,
+    /// When it began, in microseconds since 1970, if anybody has looked at the clock.
+    pub started: Option<i64>,
     /// Statements that were run in it.
     pub statements: u64,
     /// Rows that those of them wrote that are done.
@@ -105,9 +108,9 @@ impl SessionRecord {
         self.activity.note(transaction, self.number, statement);
     }
 
-    /// The session begins a transaction block.
-    pub fn begin_block(&self, transaction: u64, started: i64, read_only: bool) {
-        self.started.store(started, Relaxed);
+    /// The session begins a transaction block; `started` where the time is known.
+    pub fn begin_block(&self, transaction: u64, started: Option<i64>, read_only: bool) {
+        self.started.store(started.unwrap_or(UNKNOWN), Relaxed);
         self.read_only.store(read_only, Relaxed);
         self.statements.store(0, Relaxed);
         self.rows_written.store(0, Relaxed);
@@ -164,7 +167,7 @@ impl SessionRecord {
             transaction,
             is_open: self.is_open.load(Relaxed),
             read_only: self.read_only.load(Relaxed),
-            started: self.started.load(Relaxed),
+            started: Some(self.started.load(Relaxed)).filter(|micros| *micros != UNKNOWN),
             statements: self.statements.load(Relaxed),
             rows_written: self.rows_written.load(Relaxed),
         })

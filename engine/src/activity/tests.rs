@@ -23,10 +23,10 @@ fn an_open_block_is_known_however_old_it_is() {
     let activity = Activity::new();
     let (alice, bob) = (activity.join(), activity.join());
     alice.begin_statement(1, &Arc::from("BEGIN"));
-    alice.begin_block(7, 1_000_000, true);
+    alice.begin_block(7, Some(1_000_000), true);
     bob.runs_in(7 + REMEMBERED as u64);
     let block = activity.runner(7).unwrap().block.unwrap();
-    assert_eq!((block.started, block.read_only), (1_000_000, true));
+    assert_eq!((block.started, block.read_only), (Some(1_000_000), true));
 }
 
 #[test]

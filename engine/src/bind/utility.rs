@@ -4,12 +4,15 @@ use super::literal::string;
 use super::name;
 use super::statement::Tagged;
 use super::{Binder, expr::start};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::parse::refuse;
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
+use crate::plan::statement::TransactionOptions;
+use remora_storage::Isolation;
 use sqlparser::ast::{
-    self, Reset, Set, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
+    self, ContextModifier, Reset, Set, TransactionAccessMode, TransactionIsolationLevel,
+    TransactionMode,
 };
 
 impl Binder<'_> {
@@ -26,8 +29,7 @@ impl Binder<'_> {
                 ..
             } if statements.is_empty() => {
                 let tag = if *begin { "BEGIN" } else { "START TRANSACTION" };
-                let read_only = read_only(modes)?;
-                (Statement::Begin { read_only }, tag)
+                (Statement::Begin(options(modes)), tag)
             }
             S::Commit {
                 chain: false,
@@ -39,10 +41,13 @@ impl Binder<'_> {
                 savepoint: None,
             } => (Statement::Rollback, "ROLLBACK"),
             S::Rollback {
-                savepoint: Some(_), ..
+                chain: false,
+                savepoint: Some(name),
+            } => (Statement::RollbackTo(name::fold_label(name)?), "ROLLBACK"),
+            S::Savepoint { name } => (Statement::Savepoint(name::fold_label(name)?), "SAVEPOINT"),
+            S::ReleaseSavepoint { name } => {
+                (Statement::Release(name::fold_label(name)?), "RELEASE")
             }
-            | S::Savepoint { .. }
-            | S::ReleaseSavepoint { .. } => return refuse("SAVEPOINT", None),
             S::Set(set) => (setting(set)?, "SET"),
             S::Reset(reset) => {
                 let name = match &reset.reset {
@@ -52,7 +57,12 @@ impl Binder<'_> {
                         return refuse("RESET SESSION AUTHORIZATION", None);
                     }
                 };
-                (Statement::Set { name, value: None }, "RESET")
+                let set = Statement::Set {
+                    name,
+                    value: None,
+                    local: false,
+                };
+                (set, "RESET")
             }
             S::ShowVariable { variable } => {
                 let words: Vec<String> = variable
@@ -81,51 +91,57 @@ impl Binder<'_> {
     }
 }
 
-/// READ ONLY, READ WRITE or neither; the levels that snapshot isolation satisfies are accepted.
-fn read_only(modes: &[TransactionMode]) -> Result<Option<bool>> {
-    let mut read_only = None;
+/// What was said of a transaction; of two words about one thing the last counts. A level that there is
+/// not becomes the next stronger one.
+fn options(modes: &[TransactionMode]) -> TransactionOptions {
+    use TransactionIsolationLevel as Level;
+    let mut options = TransactionOptions::new();
     for mode in modes {
-        match mode {
+        options = match mode {
             TransactionMode::AccessMode(mode) => {
-                read_only = Some(*mode == TransactionAccessMode::ReadOnly);
+                options.read_only(*mode == TransactionAccessMode::ReadOnly)
             }
-            TransactionMode::IsolationLevel(TransactionIsolationLevel::Serializable) => {
-                return Err(
-                    Error::unsupported("isolation level SERIALIZABLE").with_hint(
-                        "This release has snapshot isolation: say REPEATABLE READ, or nothing.",
-                    ),
-                );
+            TransactionMode::IsolationLevel(Level::Serializable) => {
+                options.isolation(Isolation::Serializable)
             }
-            TransactionMode::IsolationLevel(_) => {}
-        }
+            TransactionMode::IsolationLevel(
+                Level::ReadUncommitted
+                | Level::ReadCommitted
+                | Level::RepeatableRead
+                | Level::Snapshot,
+            ) => options.isolation(Isolation::Snapshot),
+        };
     }
-    Ok(read_only)
+    options
 }
 
 fn setting(set: &Set) -> Result<Statement> {
     match set {
         Set::SingleAssignment {
             hivevar: false,
+            scope,
             variable,
             values,
-            ..
         } => match values.as_slice() {
             [value] => Ok(Statement::Set {
                 name: setting_name(variable)?,
                 value: setting_value(value)?,
+                local: matches!(scope, Some(ContextModifier::Local)),
             }),
             _ => refuse("a list as a setting", name::object_place(variable)),
         },
-        Set::SetTimeZone { value, .. } => Ok(Statement::Set {
+        Set::SetTimeZone { value, local } => Ok(Statement::Set {
             name: "timezone".to_owned(),
             value: setting_value(value)?,
+            local: *local,
         }),
         Set::SetTransaction {
             modes,
             snapshot: None,
-            session: false,
-        } => Ok(Statement::SetTransaction {
-            read_only: read_only(modes)?,
+            session,
+        } => Ok(match session {
+            true => Statement::SetCharacteristics(options(modes)),
+            false => Statement::SetTransaction(options(modes)),
         }),
         _ => refuse("this form of SET", None),
     }

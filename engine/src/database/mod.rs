@@ -6,7 +6,7 @@ pub use options::Options;
 
 use crate::activity::Activity;
 use crate::error::{Error, Result, state};
-use crate::session::Connection;
+use crate::session::{Connection, Transaction};
 use remora_storage::pool::{PressureChange, PressureLevel};
 use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
 use remora_storage::{Durability, Store};
@@ -103,6 +103,26 @@ impl Database {
     /// 57P01 where the database was closed.
     pub fn connect(&self) -> Result<Connection> {
         Ok(Connection::new(self.store.clone(), &self.activity))
+    }
+
+    /// Runs `f` in a transaction on a connection of its own, again where it loses a conflict: see
+    /// [`Connection::transact`], which is quicker for whoever does it often.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # db.connect()?.execute_batch("CREATE TABLE counter (n BIGINT); INSERT INTO counter VALUES (0)")?;
+    /// let n: i64 = db.transact(|tx| {
+    ///     tx.execute("UPDATE counter SET n = n + 1", [])?;
+    ///     tx.query_row("SELECT n FROM counter", [], |row| row.get(0))
+    /// })?;
+    /// assert_eq!(n, 1);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Connection::transact`]; 57P01 where the database was closed.
+    pub fn transact<T>(&self, f: impl FnMut(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.connect()?.transact(f)
     }
 
     /// Writes an image of all tables, so that the log before it can go and opening is quick.

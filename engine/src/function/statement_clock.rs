@@ -15,13 +15,13 @@ const UNREAD: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct StatementClock {
     statement: AtomicI64,
-    /// `None` for a statement that is a transaction of its own.
+    /// `None` for a statement that is a transaction of its own, or the first in its transaction to ask.
     transaction: Option<i64>,
 }
 
 impl StatementClock {
-    /// The clock of a statement that begins now, in a transaction that began at `transaction`, or
-    /// alone.
+    /// The clock of a statement that begins now, in a transaction that began at `transaction`; `None`
+    /// makes the transaction's start its own.
     pub fn starting(transaction: Option<i64>) -> Self {
         Self {
             statement: AtomicI64::new(UNREAD),
@@ -50,6 +50,11 @@ impl StatementClock {
             }
             micros => micros,
         }
+    }
+
+    /// The statement's start, if it has asked.
+    pub(crate) fn read_at(&self) -> Option<i64> {
+        Some(self.statement.load(Relaxed)).filter(|micros| *micros != UNREAD)
     }
 
     /// The transaction's start: `now()`.

@@ -4,7 +4,8 @@
 //!    placeholder, so that the rest of the engine knows `$n` only.
 //! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
-//! 3. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
+//! 3. `transaction` takes out what the grammar does not know of the words about a transaction.
+//! 4. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
 //! Nothing here looks at a catalog: names are not resolved, types are not known.
@@ -13,6 +14,7 @@ mod depth;
 mod error;
 mod extent;
 mod token;
+mod transaction;
 
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
@@ -48,8 +50,8 @@ pub(crate) enum Syntax {
 }
 
 impl Parsed {
-    /// Whether this is COMMIT, END, ROLLBACK or ABORT: what a failed transaction still accepts.
-    pub fn ends_transaction(&self) -> bool {
+    /// Whether this is COMMIT, END, ROLLBACK (also TO) or ABORT: what a failed transaction accepts.
+    pub fn gets_out_of_failure(&self) -> bool {
         matches!(&self.syntax, Syntax::Statement(statement)
             if matches!(**statement, ast::Statement::Commit { .. } | ast::Statement::Rollback { .. }))
     }
@@ -87,7 +89,8 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
-    let (tokens, parameters) = token::number_placeholders(tokens)?;
+    let (mut tokens, parameters) = token::number_placeholders(tokens)?;
+    transaction::take_deferrable(&mut tokens);
     let mut parser = parser(tokens.clone());
     let syntax = parse_syntax(&mut parser)
         .and_then(|syntax| match &parser.peek_token_ref().token {

@@ -3,7 +3,7 @@
 use super::physical::PhysicalPlan;
 use super::{Expr, Schema};
 use remora_storage::catalog::{IndexDef, IndexEntry, TableDef, TableEntry};
-use remora_storage::{ColumnId, DataType, IndexId, TableId};
+use remora_storage::{ColumnId, DataType, IndexId, Isolation, TableId};
 use std::sync::Arc;
 
 /// A statement, ready to run.
@@ -38,20 +38,22 @@ pub enum Statement {
     Explain(Vec<String>),
     /// COPY .. FROM / TO
     Copy(Copy),
-    /// BEGIN, with READ ONLY or READ WRITE or neither.
-    Begin {
-        /// Whether changes are refused; `None` for the session's default.
-        read_only: Option<bool>,
-    },
-    /// SET TRANSACTION, with READ ONLY or READ WRITE or neither.
-    SetTransaction {
-        /// Whether changes are refused from now on; `None` to leave it.
-        read_only: Option<bool>,
-    },
+    /// BEGIN
+    Begin(TransactionOptions),
+    /// SET TRANSACTION, of the transaction under way.
+    SetTransaction(TransactionOptions),
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION, of those to come.
+    SetCharacteristics(TransactionOptions),
     /// COMMIT
     Commit,
     /// ROLLBACK
     Rollback,
+    /// SAVEPOINT, by name.
+    Savepoint(String),
+    /// RELEASE SAVEPOINT, by name.
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT, by name.
+    RollbackTo(String),
     /// CHECKPOINT
     Checkpoint,
     /// COMPACT of a table, or of all.
@@ -62,9 +64,52 @@ pub enum Statement {
         name: String,
         /// To what; `None` for the default.
         value: Option<String>,
+        /// Until the end of the transaction only.
+        local: bool,
     },
     /// SHOW of a setting.
     Show(String),
+}
+
+/// How a transaction is to run, for [`Connection::transaction_with`](crate::Connection::transaction_with)
+/// and BEGIN. What is not said is as the connection's settings have it: serializable, reading and
+/// writing, unless they were changed.
+///
+/// ```
+/// use remora::{Isolation, TransactionOptions};
+/// # let db = remora::Database::in_memory()?;
+/// # let mut conn = db.connect()?;
+/// let options = TransactionOptions::new().isolation(Isolation::Snapshot).read_only(true);
+/// let tx = conn.transaction_with(options)?;
+/// assert_eq!(tx.execute("CREATE TABLE t (k INT)", []).unwrap_err().sqlstate(), "25006");
+/// # Ok::<(), remora::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TransactionOptions {
+    pub(crate) isolation: Option<Isolation>,
+    pub(crate) read_only: Option<bool>,
+}
+
+impl TransactionOptions {
+    /// Nothing said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How far it is kept apart from other transactions.
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = Some(isolation);
+        self
+    }
+
+    /// Whether what would change the database is refused. A transaction that only reads costs
+    /// least, and never fails by what others do.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = Some(read_only);
+        self
+    }
 }
 
 /// SELECT by a full unique key: the point path. Expressions of `key` have no columns; those of
@@ -202,6 +247,26 @@ pub struct Planned {
 }
 
 impl Statement {
+    /// Whether it changes the database.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Insert(_)
+            | Self::Update(_)
+            | Self::Delete(_)
+            | Self::CreateTable { .. }
+            | Self::DropTable(_)
+            | Self::CreateIndex(_)
+            | Self::DropIndex(_) => true,
+            Self::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether a failed transaction accepts it.
+    pub fn gets_out_of_failure(&self) -> bool {
+        matches!(self, Self::Commit | Self::Rollback | Self::RollbackTo(_))
+    }
+
     /// The columns it gives; `None` where it gives no rows.
     pub fn schema(&self) -> Option<Schema> {
         let text = |name: &str| {

@@ -5,11 +5,13 @@ use super::dispatch::{Output, Pipe};
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::rows::Row;
+use super::settings::ON_ERROR_ROLLBACK;
 use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, export, script};
-use crate::activity::{Activity, SessionRecord};
+use crate::activity::{Activity, Interrupt, SessionRecord};
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, parse};
+use crate::plan::statement::TransactionOptions;
 use arrow_array::RecordBatch;
 use remora_storage::Store;
 use std::cell::{Cell, RefCell};
@@ -215,15 +217,76 @@ impl Connection {
     ///
     /// # Errors
     /// 25001 where SQL has begun one already.
+    #[inline]
     pub fn transaction(&mut self) -> Result<Transaction<'_>> {
+        self.transaction_with(TransactionOptions::new())
+    }
+
+    /// As [`Connection::transaction`], with a level of isolation, or read only.
+    ///
+    /// # Errors
+    /// As for [`Connection::transaction`].
+    pub fn transaction_with(&mut self, options: TransactionOptions) -> Result<Transaction<'_>> {
+        self.unchecked_transaction(options)
+    }
+
+    /// As [`Connection::transaction_with`], where prepared statements of the connection are to be used
+    /// in the transaction: that transactions are not nested is checked when it runs, and not before.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # let conn = db.connect()?;
+    /// let mut statement = conn.prepare("SELECT 1")?;
+    /// let tx = conn.unchecked_transaction(remora::TransactionOptions::new())?;
+    /// assert_eq!(statement.query_row([], |row| row.get::<_, i32>(0))?, 1);
+    /// assert!(conn.unchecked_transaction(remora::TransactionOptions::new()).is_err());
+    /// tx.commit()?;
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Connection::transaction`].
+    pub fn unchecked_transaction(&self, options: TransactionOptions) -> Result<Transaction<'_>> {
         if self.is_in_transaction() {
             return Err(Error::new(
                 state::ACTIVE_SQL_TRANSACTION,
                 "there is already a transaction in progress",
             ));
         }
-        self.with_session(|session| session.begin_block(None))?;
+        self.at_rest(|session| session.begin_block(options))?;
         Ok(Transaction::new(self))
+    }
+
+    /// Whether a statement that fails in a transaction undoes itself and nothing else.
+    ///
+    /// # Errors
+    /// 55006 where a call on the connection is under way.
+    pub fn on_error_rollback(&self) -> Result<bool> {
+        Ok(self.session()?.settings.on_error_rollback())
+    }
+
+    /// With `on`, a statement that fails in a transaction undoes itself, and the transaction stays
+    /// open; otherwise, as at first, it fails the transaction. The same as `SET on_error_rollback`:
+    /// in a transaction, ROLLBACK takes it back.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # let mut conn = db.connect()?;
+    /// conn.execute("CREATE TABLE t (n BIGINT PRIMARY KEY)", [])?;
+    /// conn.set_on_error_rollback(true)?;
+    /// let tx = conn.transaction()?;
+    /// tx.execute("INSERT INTO t VALUES (1)", [])?;
+    /// assert!(tx.execute("INSERT INTO t VALUES (2), (1)", []).is_err());
+    /// tx.commit()?;
+    /// assert_eq!(conn.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))?, 1);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 55006 where a call on the connection is under way.
+    pub fn set_on_error_rollback(&self, on: bool) -> Result<()> {
+        let value = if on { "on" } else { "off" };
+        self.at_rest(|session| session.set(ON_ERROR_ROLLBACK, Some(value), false))
     }
 
     /// Whether a transaction is open, failed or not.
@@ -239,6 +302,10 @@ impl Connection {
     /// A handle by which other threads stop what this connection runs.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(Arc::clone(&self.record))
+    }
+
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        self.record.interrupt()
     }
 
     /// The session, for the length of one call.
@@ -266,6 +333,15 @@ impl Connection {
         self.record.resume();
         let result = f();
         self.record.pause();
+        result
+    }
+
+    /// As [`Self::with_session`], for what gets out of a failure: an error of it fails nothing.
+    pub(super) fn at_rest<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let mut session = self.session()?;
+        let result = f(&mut session);
+        session.rest();
+        self.status.set(session.status());
         result
     }
 

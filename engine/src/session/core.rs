@@ -13,17 +13,20 @@ use super::backoff::Backoff;
 use super::dispatch::{self, Done, Pipe};
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
-use super::settings::Settings;
+use super::settings::{
+    DEFAULT_ISOLATION, DEFAULT_READ_ONLY, Settings, SettingsHistory, isolation_name,
+};
 use super::size;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
-use crate::function::StatementClock;
+use crate::function::{StatementClock, now_micros};
 use crate::parse::Parsed;
 use crate::plan::Statement;
+use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::{Durability, Store, TableId, Value};
+use remora_storage::{Durability, Store, TableId, TransactionOptions, Value};
 use std::sync::Arc;
 
 /// The setting that is the database's memory budget.
@@ -40,7 +43,7 @@ pub(super) struct Session {
     pub(super) record: Arc<SessionRecord>,
     /// The number of the statement that was planned last.
     planned: u32,
-    ledger: Arc<Ledger>,
+    pub(super) ledger: Arc<Ledger>,
     /// Whether results wait for the log.
     sync: bool,
     pub(super) notices: Vec<String>,
@@ -52,7 +55,7 @@ impl Session {
             ledger: Arc::clone(store.ledger()),
             sync: store.durability() == Durability::Sync,
             store,
-            block: TransactionBlock::Idle,
+            block: TransactionBlock::default(),
             settings: Settings::default(),
             cache: PlanCache::new(),
             record,
@@ -71,9 +74,9 @@ impl Session {
 
     /// The catalog that the next statement sees.
     pub(super) fn catalog(&self) -> Arc<Catalog> {
-        match &self.block {
-            TransactionBlock::Open(open) => Arc::clone(open.tx.catalog()),
-            _ => self.store.catalog(),
+        match &self.block.tx {
+            Some(tx) => Arc::clone(tx.catalog()),
+            None => self.store.catalog(),
         }
     }
 
@@ -84,16 +87,16 @@ impl Session {
 
     /// Plans a statement for the catalog it would see now.
     pub(super) fn prepare(&mut self, parsed: Parsed) -> Result<Prepared> {
-        self.check_not_failed(parsed.ends_transaction())?;
+        self.check_not_failed(parsed.gets_out_of_failure())?;
         self.planned = SessionRecord::number_after(self.planned);
         Prepared::new(parsed, &self.catalog(), self.planned)
     }
 
     /// The plan that an earlier run of the same text has left, if it is still good.
     pub(super) fn cached(&mut self, sql: &str) -> Option<Prepared> {
-        let catalog = match &self.block {
-            TransactionBlock::Open(open) => open.tx.catalog(),
-            _ => &self.store.catalog(),
+        let catalog = match &self.block.tx {
+            Some(tx) => tx.catalog(),
+            None => &self.store.catalog(),
         };
         self.cache.get(sql, catalog, &self.ledger)
     }
@@ -111,17 +114,16 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let statement = &prepared.plan.planned.statement;
-        let ends = matches!(statement, Statement::Commit | Statement::Rollback);
-        self.check_not_failed(ends)?;
+        self.check_not_failed(statement.gets_out_of_failure())?;
         // Statements by key look at it nowhere else.
         self.record.interrupt().check()?;
         prepared.begin(&self.record);
         if let Some(done) = self.control(prepared, call) {
             return done;
         }
-        match self.block {
-            TransactionBlock::Idle => self.autocommit(prepared, call, pipe),
-            _ => self.in_block(prepared, call, pipe),
+        match self.is_idle() {
+            true => self.autocommit(prepared, call, pipe),
+            false => self.in_block(prepared, call, pipe),
         }
     }
 
@@ -130,18 +132,29 @@ impl Session {
         let planned = &prepared.plan.planned;
         let nothing = |()| Done::default();
         let result = match &planned.statement {
-            Statement::Begin { read_only } => self.begin_block(*read_only).map(nothing),
-            Statement::SetTransaction { read_only } => {
-                self.set_transaction(*read_only).map(nothing)
+            Statement::Begin(options) => {
+                let begun = self.begin_block(*options).map(nothing);
+                let start = &mut self.block.start_micros;
+                start.get_or_insert_with(now_micros);
+                begun
+            }
+            Statement::SetTransaction(options) => self.set_transaction(*options).map(nothing),
+            Statement::SetCharacteristics(options) => {
+                self.set_characteristics(*options).map(nothing)
             }
             Statement::Commit => self.commit_block().map(Done::tagged),
             Statement::Rollback => {
                 self.rollback_block();
                 Ok(Done::default())
             }
+            Statement::Savepoint(name) => self.savepoint(name).map(|_| Done::default()),
+            Statement::Release(name) => self.release(name).map(nothing),
+            Statement::RollbackTo(name) => self.rollback_to(name).map(nothing),
             Statement::Checkpoint => self.checkpoint().map(nothing),
             Statement::Compact(table) => self.compact(*table),
-            Statement::Set { name, value } => self.set(name, value.as_deref()).map(nothing),
+            Statement::Set { name, value, local } => {
+                self.set(name, value.as_deref(), *local).map(nothing)
+            }
             Statement::Show(name) => self
                 .show(name)
                 .map(|value| Done::list(vec![vec![Value::Text(value)]])),
@@ -190,7 +203,10 @@ impl Session {
         call: &mut Call,
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
-        let mut tx = self.store.begin()?;
+        let mut tx = self.store.begin_with(TransactionOptions {
+            isolation: self.settings.isolation(),
+            read_only: !prepared.plan.planned.statement.changes(),
+        })?;
         self.record.runs_in(tx.id().0);
         if prepared.refresh(tx.catalog())? {
             self.cache.clear();
@@ -218,27 +234,31 @@ impl Session {
         call: &mut Call,
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
-        let TransactionBlock::Open(open) = &mut self.block else {
-            unreachable!("a statement runs in an open block")
-        };
-        if prepared.refresh(open.tx.catalog())? {
+        let (read_only, start) = (self.block.read_only, self.block.start_micros);
+        let tx = self.block.begun(&self.store, &self.record)?;
+        if prepared.refresh(tx.catalog())? {
             self.cache.clear();
         }
         let planned = &prepared.plan.planned;
-        if open.read_only {
+        if read_only {
             dispatch::refuse_change(&planned.statement, planned.tag)?;
         }
         call.bind(&planned.parameters)?;
-        open.used = true;
-        self.record.runs_in_block(open.tx.id().0, open.read_only);
-        call.context.eval.clock = StatementClock::starting(Some(open.start_micros));
-        open.tx.begin_command();
-        let done = dispatch::run(&prepared.plan, &mut open.tx, call, pipe)?;
-        self.record.wrote_in_block(done.changes);
-        if self.sync {
-            self.store.wait_durable(open.tx.snapshot())?;
+        self.record.runs_in_block(tx.id().0, read_only);
+        call.context.eval.clock = StatementClock::starting(start);
+        let before = tx.begin_command();
+        let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
+        if self.sync && done.is_ok() {
+            let durable = self.store.wait_durable(tx.snapshot());
+            done = durable.map_err(Error::from).and(done);
         }
-        Ok(done)
+        match &done {
+            Ok(done) => self.record.wrote_in_block(done.changes),
+            Err(_) => tx.rollback_to(before),
+        }
+        // The first who asks for the time fixes it for all.
+        self.block.start_micros = start.or_else(|| call.context.eval.clock.read_at());
+        done
     }
 
     fn checkpoint(&mut self) -> Result<()> {
@@ -258,7 +278,7 @@ impl Session {
     }
 
     fn refuse_in_block(&self, statement: &str) -> Result<()> {
-        if matches!(self.block, TransactionBlock::Idle) {
+        if self.is_idle() {
             return Ok(());
         }
         Err(Error::new(
@@ -267,14 +287,56 @@ impl Session {
         ))
     }
 
-    fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {
+    /// SET, SET LOCAL, RESET.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
         if name.eq_ignore_ascii_case(MAX_MEMORY) {
             return self.set_max_memory(value);
         }
-        if let TransactionBlock::Open(open) = &mut self.block {
-            open.settings.get_or_insert_with(|| self.settings.clone());
+        if let Some(options) = self.of_transaction(name, value)? {
+            return match self.is_idle() {
+                // Of the transaction that this statement is.
+                true => Ok(()),
+                false => self.set_transaction(options),
+            };
         }
-        self.settings.set(name, value)
+        if self.is_idle() && !local {
+            return self.settings.set(name, value);
+        }
+        // On the side, so that a value that is refused changes nothing.
+        let mut settings = self.settings.clone();
+        settings.set(name, value)?;
+        if self.is_idle() {
+            let notice = "SET LOCAL can only be used in transaction blocks";
+            self.notices.push(notice.to_owned());
+            return Ok(());
+        }
+        let history = &mut self.block.settings;
+        let history = history.get_or_insert_with(|| Box::new(SettingsHistory::new(&self.settings)));
+        if !local {
+            history.lasting.set(name, value)?;
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// What a setting says about the transaction under way, if it is one of those.
+    fn of_transaction(&self, name: &str, value: Option<&str>) -> Result<Option<Characteristics>> {
+        let name = name.to_ascii_lowercase();
+        let default = match name.as_str() {
+            "transaction_isolation" => DEFAULT_ISOLATION,
+            "transaction_read_only" => DEFAULT_READ_ONLY,
+            _ => return Ok(None),
+        };
+        // As if it were the default, whose values are the same.
+        let mut settings = self.settings.clone();
+        if value.is_some() {
+            settings.set(default, value)?;
+        }
+        let options = Characteristics::new();
+        Ok(Some(match default {
+            DEFAULT_ISOLATION => options.isolation(settings.isolation()),
+            _ => options.read_only(settings.read_only()),
+        }))
     }
 
     /// The budget is the database's and not the session's: ROLLBACK does not take it back.
@@ -288,9 +350,9 @@ impl Session {
     }
 
     fn show(&self, name: &str) -> Result<String> {
-        let read_only = match &self.block {
-            TransactionBlock::Open(open) => open.read_only,
-            _ => self.settings.read_only(),
+        let read_only = match self.is_idle() {
+            true => self.settings.read_only(),
+            false => self.block.read_only,
         };
         Ok(match name.to_ascii_lowercase().as_str() {
             MAX_MEMORY => size::format(self.ledger.budget()),
@@ -300,7 +362,10 @@ impl Session {
                 let percent = self.ledger.pressure().thresholds().percent();
                 percent.map(|percent| percent.to_string()).join(", ")
             }
-            "transaction_isolation" => "repeatable read".to_owned(),
+            "transaction_isolation" if self.is_idle() => {
+                isolation_name(self.settings.isolation()).to_owned()
+            }
+            "transaction_isolation" => isolation_name(self.block.isolation).to_owned(),
             "transaction_read_only" if read_only => "on".to_owned(),
             "transaction_read_only" => "off".to_owned(),
             name => self.settings.get(name)?.to_owned(),

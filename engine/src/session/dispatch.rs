@@ -130,10 +130,14 @@ pub(super) fn run(
             indexes.iter().try_for_each(|id| tx.drop_index(*id))?;
             Ok(Done::default())
         }
-        Statement::Begin { .. }
-        | Statement::SetTransaction { .. }
+        Statement::Begin(_)
+        | Statement::SetTransaction(_)
+        | Statement::SetCharacteristics(_)
         | Statement::Commit
         | Statement::Rollback
+        | Statement::Savepoint(_)
+        | Statement::Release(_)
+        | Statement::RollbackTo(_)
         | Statement::Checkpoint
         | Statement::Compact(_)
         | Statement::Set { .. }
@@ -162,19 +166,7 @@ fn create_table(
 
 /// Refuses a statement that changes the database, in a transaction that is read only.
 pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
-    use crate::plan::statement::CopyDirection;
-    let changes = match statement {
-        Statement::Insert(_)
-        | Statement::Update(_)
-        | Statement::Delete(_)
-        | Statement::CreateTable { .. }
-        | Statement::DropTable(_)
-        | Statement::CreateIndex(_)
-        | Statement::DropIndex(_) => true,
-        Statement::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
-        _ => false,
-    };
-    if !changes {
+    if !statement.changes() {
         return Ok(());
     }
     let what = if tag == "COPY" { "COPY FROM" } else { tag };

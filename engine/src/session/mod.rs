@@ -3,7 +3,7 @@
 //! ```text
 //!  Connection --- prepare ---> Statement --- query ---> Rows ---> Row ---> FromSql
 //!      |  |                        ^  parameters: Params, ToSql
-//!      |  +--- transaction ---> Transaction (a guard: rolls back on drop)
+//!      |  +--- transaction ---> Transaction ---> Savepoint (guards: they roll back on drop)
 //!      v
 //!   Session (core): transaction block, settings, plan cache
 //!      |  prepared    a statement and its plan; planned again when the catalog changed
@@ -19,8 +19,9 @@
 //! Invariants
 //! - Whatever is shown is as durable as the database's level asks.
 //! - A statement that fails leaves no trace, and an explicit transaction in which one has failed
-//!   does nothing more.
-//! - Settings made in a transaction are undone with it.
+//!   does nothing more until it is rolled back, as a whole or to a savepoint; unless the connection
+//!   was told otherwise (`on_error_rollback`).
+//! - Settings made in a transaction, or since a savepoint, are undone with it.
 
 mod backoff;
 
@@ -38,6 +39,8 @@ mod params;
 mod plan_cache;
 mod prepared;
 mod rows;
+mod savepoint;
+mod savepoints;
 mod script;
 mod settings;
 mod size;
@@ -45,9 +48,11 @@ mod statement;
 #[cfg(test)]
 mod tests;
 mod to_sql;
+mod transact;
 mod transaction;
 mod transaction_block;
 
+pub use backoff::RetryLimit;
 pub use connection::Connection;
 pub use transaction_block::TransactionStatus;
 
@@ -57,6 +62,7 @@ pub use introspect::IndexInfo;
 pub use outcome::{Outcome, RowSet};
 pub use params::{Params, ParamsFromIter, params_from_iter};
 pub use rows::{MappedRows, Row, RowIndex, Rows};
+pub use savepoint::Savepoint;
 pub use statement::{OptionalExtension, Statement};
 pub use to_sql::{ToSql, ToSqlOutput};
 pub use transaction::{DropBehavior, Transaction};

@@ -39,7 +39,7 @@ fn several(session: &mut Session, parsed: Vec<Parsed>, call: &mut Call) -> Resul
     }
     let mut outcome = Outcome::default();
     for parsed in parsed {
-        session.ensure_block()?;
+        session.ensure_block();
         let mut prepared = session.prepare(parsed)?;
         outcome = one(session, &mut prepared, call)?;
     }

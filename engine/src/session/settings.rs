@@ -5,6 +5,7 @@
 //! setting that reads back has an effect.
 
 use crate::error::{Error, Result, state};
+use remora_storage::Isolation;
 
 /// How one setting may be changed.
 #[derive(Clone, Copy)]
@@ -35,6 +36,25 @@ const MESSAGE_LEVELS: &[&str] = &[
     "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error",
 ];
 
+/// What an isolation level may be called. There are two; the others get the next stronger one.
+const LEVELS: &[&str] = &[
+    "serializable",
+    "snapshot",
+    "repeatable read",
+    "read committed",
+    "read uncommitted",
+];
+
+/// The setting that is the isolation level of transactions that say nothing about it.
+pub(super) const DEFAULT_ISOLATION: &str = "default_transaction_isolation";
+/// The setting by which transactions that say nothing about it only read.
+pub(super) const DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
+
+const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
+
+/// The setting by which a statement that fails in a transaction undoes itself and nothing else.
+pub(super) const ON_ERROR_ROLLBACK: &str = "on_error_rollback";
+
 /// All settings, by name. `transaction_*` are answered by the transaction itself.
 const SETTINGS: &[Setting] = &[
     setting("application_name", "", Rule::Free),
@@ -46,19 +66,12 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("client_min_messages", "notice", Rule::OneOf(MESSAGE_LEVELS)),
     setting("datestyle", "ISO, MDY", Rule::OneOf(&["iso", "iso, mdy"])),
-    setting(
-        "default_transaction_isolation",
-        "repeatable read",
-        Rule::OneOf(&["repeatable read"]),
-    ),
-    setting(
-        "default_transaction_read_only",
-        "off",
-        Rule::OneOf(&["on", "off", "true", "false", "yes", "no", "1", "0"]),
-    ),
+    setting(DEFAULT_ISOLATION, "serializable", Rule::OneOf(LEVELS)),
+    setting(DEFAULT_READ_ONLY, "off", Rule::OneOf(SWITCH)),
     setting("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"])),
     setting("integer_datetimes", "on", Rule::Fixed),
     setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
+    setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
     setting("server_encoding", "UTF8", Rule::Fixed),
     setting("server_version", "15.0 (Remora)", Rule::Fixed),
     setting(
@@ -73,14 +86,38 @@ const SETTINGS: &[Setting] = &[
     ),
 ];
 
-/// The settings of one session. Cloned at the start of a transaction that changes one, because
-/// ROLLBACK also takes settings back.
+/// The settings of one session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     /// Those that differ from their defaults.
     changed: Vec<(&'static str, String)>,
     /// `default_transaction_read_only`, which every statement asks for.
     read_only: bool,
+    isolation: Isolation,
+    on_error_rollback: bool,
+}
+
+/// What a transaction in which SET has changed something needs at its end.
+#[derive(Clone, Debug)]
+pub(super) struct SettingsHistory {
+    /// The settings as they were when it began, for ROLLBACK.
+    pub(super) before: Settings,
+    /// As they are without SET LOCAL, for COMMIT.
+    pub(super) lasting: Settings,
+}
+
+impl SettingsHistory {
+    pub(super) fn new(before: &Settings) -> Self {
+        Self {
+            before: before.clone(),
+            lasting: before.clone(),
+        }
+    }
+
+    /// About how many bytes it takes beside itself.
+    pub(super) fn bytes(&self) -> u64 {
+        self.before.bytes() + self.lasting.bytes()
+    }
 }
 
 fn find(name: &str) -> Result<&'static Setting> {
@@ -106,9 +143,25 @@ impl Settings {
         Ok(changed.map_or(setting.default, |(_, value)| value))
     }
 
+    /// About how many bytes they take beside themselves.
+    pub(super) fn bytes(&self) -> u64 {
+        let texts = self.changed.iter().map(|(_, value)| value.capacity());
+        (self.changed.capacity() * size_of::<(&str, String)>() + texts.sum::<usize>()) as u64
+    }
+
+    /// Whether a statement that fails in a transaction undoes itself and nothing else.
+    pub(super) fn on_error_rollback(&self) -> bool {
+        self.on_error_rollback
+    }
+
     /// Whether transactions are read only unless they say otherwise.
     pub(super) fn read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// How far transactions are kept apart unless they say otherwise.
+    pub(super) fn isolation(&self) -> Isolation {
+        self.isolation
     }
 
     /// Changes a setting; `None` gives it its default back.
@@ -136,8 +189,26 @@ impl Settings {
         self.changed.retain(|(name, _)| *name != setting.name);
         self.changed
             .extend(normal.map(|normal| (setting.name, normal)));
-        self.read_only = self.get("default_transaction_read_only")? == "on";
+        self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
+        self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
+        self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";
         Ok(())
+    }
+}
+
+/// The level that a name of [`LEVELS`] stands for.
+fn isolation_of(name: &str) -> Isolation {
+    match name {
+        "serializable" => Isolation::Serializable,
+        _ => Isolation::Snapshot,
+    }
+}
+
+/// What a level is called.
+pub(super) fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::Serializable => "serializable",
+        Isolation::Snapshot => "snapshot",
     }
 }
 
@@ -155,8 +226,10 @@ fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     }
     let lower = value.to_ascii_lowercase();
     Ok(match (setting.name, lower.as_str()) {
-        ("default_transaction_read_only", "true" | "yes" | "1") => "on".to_owned(),
-        ("default_transaction_read_only", "false" | "no" | "0") => "off".to_owned(),
+        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "true" | "yes" | "1") => "on".to_owned(),
+        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "false" | "no" | "0") => "off".to_owned(),
+        // What is shown is what it gets.
+        (DEFAULT_ISOLATION, level) => isolation_name(isolation_of(level)).to_owned(),
         // Spellings of what cannot be otherwise read back as the default.
         ("timezone" | "client_encoding" | "datestyle" | "standard_conforming_strings", _) => {
             setting.default.to_owned()

@@ -13,6 +13,7 @@ mod bounds;
 mod conversion;
 mod full;
 mod pressure;
+mod savepoints;
 mod system;
 
 fn connect() -> Connection {
@@ -194,7 +195,7 @@ fn settings_are_part_of_the_transaction() {
     let isolation = conn.query_row("SHOW transaction_isolation", [], |row| {
         row.get::<_, String>(0)
     });
-    assert_eq!(isolation.unwrap(), "repeatable read");
+    assert_eq!(isolation.unwrap(), "serializable");
     assert_eq!(state(conn.execute("SET nonsense = 1", [])), "42704");
     assert_eq!(state(conn.execute("SHOW nonsense", [])), "42704");
 }

@@ -1,11 +1,12 @@
 //! A transaction as a value: it ends when the value does.
 
+use super::Savepoint;
 use super::connection::Connection;
 use super::transaction_block::TransactionStatus;
 use crate::error::{Error, Result, state};
 use std::ops::Deref;
 
-/// What becomes of a [`Transaction`] that is dropped unfinished.
+/// What becomes of a [`Transaction`] or a [`Savepoint`] that is dropped unfinished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum DropBehavior {
     /// It is rolled back.
@@ -54,6 +55,25 @@ impl<'conn> Transaction<'conn> {
     /// Changes what becomes of it if it is dropped unfinished.
     pub fn set_drop_behavior(&mut self, drop_behavior: DropBehavior) {
         self.drop_behavior = drop_behavior;
+    }
+
+    /// A savepoint: a part of it that can be undone by itself. `&mut` keeps the transaction from being
+    /// used otherwise meanwhile.
+    ///
+    /// # Errors
+    /// 25P02 where a statement has failed, 53200 where memory is full, 25P01 where SQL has ended the
+    /// transaction.
+    pub fn savepoint(&mut self) -> Result<Savepoint<'_>> {
+        Savepoint::new(self.connection, None)
+    }
+
+    /// As [`Transaction::savepoint`], with a name by which SQL can go back to it: as it is, upper and
+    /// lower case differ.
+    ///
+    /// # Errors
+    /// As for [`Transaction::savepoint`].
+    pub fn savepoint_with_name(&mut self, name: impl AsRef<str>) -> Result<Savepoint<'_>> {
+        Savepoint::new(self.connection, Some(name.as_ref()))
     }
 
     /// Makes its changes visible to others, all at once, and returns when they are as durable as

@@ -3,107 +3,145 @@
 //! ```text
 //!                 BEGIN                     a statement fails
 //!        Idle ---------------> Open ----------------------------> Failed
-//!         ^  \                  |  COMMIT, ROLLBACK                  |  COMMIT, ROLLBACK
-//!         |   one statement     |                                    |  (nothing is committed)
-//!         +---------------------+------------------------------------+
+//!         ^  \                  |  ^        ROLLBACK TO savepoint    |
+//!         |   one statement     |  +---------------------------------+
+//!         |                     |                                    |  COMMIT, ROLLBACK
+//!         +---------------------+------------------------------------+  (nothing is committed)
+//!                                  COMMIT, ROLLBACK
 //! ```
 //!
 //! - **Idle**: each statement is a transaction of its own (autocommit).
-//! - **Open**: statements share a transaction. The first that fails ends it: its changes are undone
-//!   at once, so that nobody loses a conflict against a transaction that can only roll back, and
-//!   the block is *failed* until the client says that it has noticed.
+//! - **Open**: statements share a transaction. It gets its snapshot from the first of them that needs
+//!   one: to begin costs nothing, holds nothing back, and whoever waits between BEGIN and the first
+//!   query reads what is there when he does query.
+//! - **Failed**: what a failure makes impossible to keep is undone at once, so that nobody loses a
+//!   conflict against a transaction that can only roll back: everything since the innermost savepoint,
+//!   or everything. The block is *failed* until the client says that it has noticed. With the setting
+//!   `on_error_rollback` a statement that fails undoes itself and the block stays open.
 //! - A text of several statements is an *implicit* block of its own unless it says BEGIN: all or
 //!   nothing, as in PostgreSQL's simple query protocol.
 
 use super::core::Session;
-use super::settings::Settings;
+use super::savepoints::Savepoints;
+use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory, isolation_name};
+use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
-use crate::function::now_micros;
-use remora_storage::Transaction;
+use crate::plan::statement::TransactionOptions;
+use remora_storage::{Isolation, Store, Transaction};
 
 /// Where a connection stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum TransactionStatus {
     /// No transaction is open; each statement is its own.
+    #[default]
     Idle,
     /// A transaction is open.
     Open,
-    /// A transaction is open and a statement in it has failed: it can only be rolled back.
+    /// A transaction is open and a statement in it has failed: it can only be rolled back, as a whole
+    /// or to a savepoint.
     Failed,
 }
 
-/// The transaction block, if any.
-#[derive(Debug)]
-pub(super) enum TransactionBlock {
-    Idle,
-    Open(Box<Open>),
-    /// Settings to return to at its end.
-    Failed(Option<Settings>),
+/// The transaction block. It stays in its session and is filled anew: to begin allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct TransactionBlock {
+    pub(super) status: TransactionStatus,
+    /// From the first statement that needs it. None in an idle block, nor in a failed one without
+    /// savepoints.
+    pub(super) tx: Option<Transaction>,
+    /// Not begun by BEGIN but by a text of several statements.
+    pub(super) implicit: bool,
+    pub(super) read_only: bool,
+    pub(super) isolation: Isolation,
+    /// When it began; `None` for as long as nobody has asked for the time.
+    pub(super) start_micros: Option<i64>,
+    pub(super) savepoints: Savepoints,
+    /// Where SET has changed settings.
+    pub(super) settings: Option<Box<SettingsHistory>>,
 }
 
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) tx: Transaction,
-    /// Not begun by BEGIN but by a text of several statements.
-    implicit: bool,
-    pub(super) read_only: bool,
-    /// Whether a statement has run in it.
-    pub(super) used: bool,
-    pub(super) start_micros: i64,
-    /// The settings as they were, where SET has changed them.
-    pub(super) settings: Option<Settings>,
+impl TransactionBlock {
+    /// The storage transaction, which begins here if it has not yet.
+    #[inline]
+    pub(super) fn begun(
+        &mut self,
+        store: &Store,
+        record: &SessionRecord,
+    ) -> Result<&mut Transaction> {
+        Ok(match &mut self.tx {
+            Some(tx) => tx,
+            none => {
+                let tx = store.begin_with(remora_storage::TransactionOptions {
+                    isolation: self.isolation,
+                    // Also after ROLLBACK TO.
+                    read_only: self.read_only && self.savepoints.only_read(),
+                })?;
+                record.begin_block(tx.id().0, self.start_micros, self.read_only);
+                none.insert(tx)
+            }
+        })
+    }
 }
 
 const NO_TRANSACTION: &str = "there is no transaction in progress";
 
 impl Session {
     pub(super) fn status(&self) -> TransactionStatus {
-        match self.block {
-            TransactionBlock::Idle => TransactionStatus::Idle,
-            TransactionBlock::Open(_) => TransactionStatus::Open,
-            TransactionBlock::Failed(_) => TransactionStatus::Failed,
-        }
+        self.block.status
     }
 
-    /// To be called when a call from outside ends: a failure ends an open transaction, and an
+    pub(super) fn is_idle(&self) -> bool {
+        self.block.status == TransactionStatus::Idle
+    }
+
+    /// To be called when a call from outside ends: a failure fails an open transaction, and an
     /// interrupt that was meant for this call does not meet the next one.
     pub(super) fn settle(&mut self, failed: bool) {
-        if failed && matches!(self.block, TransactionBlock::Open(_)) {
+        if failed && self.block.status == TransactionStatus::Open {
             self.fail_block();
         }
-        self.record
-            .rest(matches!(self.block, TransactionBlock::Open(_)));
+        self.rest();
         if self.record.interrupt().is_set() {
             self.record.interrupt().withdraw();
         }
     }
 
+    /// Lets others know that no statement runs.
+    pub(super) fn rest(&self) {
+        self.record.rest(self.block.tx.is_some());
+    }
+
+    #[cold]
     fn fail_block(&mut self) {
-        let block = std::mem::replace(&mut self.block, TransactionBlock::Idle);
-        if let TransactionBlock::Open(open) = block {
-            let Open {
-                tx,
-                implicit,
-                settings,
-                ..
-            } = *open;
-            tx.rollback();
-            if implicit {
-                self.restore(settings);
-            } else {
-                self.block = TransactionBlock::Failed(settings);
+        let block = &mut self.block;
+        if block.implicit {
+            self.end_block(false);
+        } else if !self.settings.on_error_rollback() {
+            block.status = TransactionStatus::Failed;
+            match (block.savepoints.innermost(), &mut block.tx) {
+                (Some(mark), Some(tx)) => tx.rollback_to(mark),
+                _ => block.tx = None,
             }
         }
     }
 
-    fn restore(&mut self, settings: Option<Settings>) {
-        if let Some(settings) = settings {
-            self.settings = settings;
+    /// Leaves the block, undoing what was not committed before. Settings stay with what was kept.
+    fn end_block(&mut self, kept: bool) {
+        let block = &mut self.block;
+        block.tx = None;
+        block.status = TransactionStatus::Idle;
+        block.savepoints.clear();
+        if let Some(history) = block.settings.take() {
+            self.settings = if kept {
+                history.lasting
+            } else {
+                history.before
+            };
         }
     }
 
-    pub(super) fn check_not_failed(&self, ends_block: bool) -> Result<()> {
-        if matches!(self.block, TransactionBlock::Failed(_)) && !ends_block {
+    pub(super) fn check_not_failed(&self, gets_out: bool) -> Result<()> {
+        if self.block.status == TransactionStatus::Failed && !gets_out {
             return Err(Error::new(
                 state::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
@@ -112,83 +150,112 @@ impl Session {
         Ok(())
     }
 
-    fn open_block(&mut self, implicit: bool, read_only: Option<bool>) -> Result<()> {
-        let tx = self.store.begin()?;
-        let read_only = read_only.unwrap_or(self.settings.read_only());
-        let start_micros = now_micros();
-        self.record.begin_block(tx.id().0, start_micros, read_only);
-        self.block = TransactionBlock::Open(Box::new(Open {
-            tx,
-            implicit,
-            read_only,
-            used: false,
-            start_micros,
-            settings: None,
-        }));
-        Ok(())
+    fn open_block(&mut self, implicit: bool, options: TransactionOptions) {
+        let block = &mut self.block;
+        block.status = TransactionStatus::Open;
+        block.implicit = implicit;
+        block.read_only = options.read_only.unwrap_or(self.settings.read_only());
+        block.isolation = options.isolation.unwrap_or(self.settings.isolation());
+        block.start_micros = None;
     }
 
     /// BEGIN.
-    pub(super) fn begin_block(&mut self, read_only: Option<bool>) -> Result<()> {
-        match &mut self.block {
-            TransactionBlock::Open(open) if open.implicit => {
-                // The statements before BEGIN in the same text become part of the transaction.
-                open.implicit = false;
-                open.read_only = read_only.unwrap_or(open.read_only);
-            }
-            TransactionBlock::Open(_) => self
-                .notices
-                .push("there is already a transaction in progress".to_owned()),
-            _ => self.open_block(false, read_only)?,
+    pub(super) fn begin_block(&mut self, options: TransactionOptions) -> Result<()> {
+        if self.is_idle() {
+            self.open_block(false, options);
+            return Ok(());
+        }
+        // The statements before BEGIN in the same text become part of the transaction.
+        if !std::mem::take(&mut self.block.implicit) {
+            let notice = "there is already a transaction in progress";
+            self.notices.push(notice.to_owned());
+        }
+        self.set_transaction(options)
+    }
+
+    /// SET TRANSACTION.
+    pub(super) fn set_transaction(&mut self, options: TransactionOptions) -> Result<()> {
+        if self.is_idle() {
+            let notice = "SET TRANSACTION can only be used in transaction blocks";
+            self.notices.push(notice.to_owned());
+            return Ok(());
+        }
+        if let Some(isolation) = options.isolation {
+            self.set_isolation(isolation)?;
+        }
+        match options.read_only {
+            Some(read_only) => self.set_read_only(read_only),
+            None => Ok(()),
+        }
+    }
+
+    fn set_isolation(&mut self, isolation: Isolation) -> Result<()> {
+        let block = &mut self.block;
+        if block.isolation == isolation {
+            return Ok(());
+        }
+        let refused = if block.tx.is_some() {
+            "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+        } else if !block.savepoints.is_empty() {
+            "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction"
+        } else {
+            block.isolation = isolation;
+            return Ok(());
+        };
+        Err(Error::new(state::ACTIVE_SQL_TRANSACTION, refused))
+    }
+
+    /// SET SESSION CHARACTERISTICS.
+    pub(super) fn set_characteristics(&mut self, options: TransactionOptions) -> Result<()> {
+        if let Some(isolation) = options.isolation {
+            self.set(DEFAULT_ISOLATION, Some(isolation_name(isolation)), false)?;
+        }
+        if let Some(read_only) = options.read_only {
+            let value = if read_only { "on" } else { "off" };
+            self.set(DEFAULT_READ_ONLY, Some(value), false)?;
         }
         Ok(())
     }
 
-    /// SET TRANSACTION.
-    pub(super) fn set_transaction(&mut self, read_only: Option<bool>) -> Result<()> {
-        match (&mut self.block, read_only) {
-            (TransactionBlock::Open(open), Some(false)) if open.read_only && open.used => {
-                Err(Error::new(
-                    state::ACTIVE_SQL_TRANSACTION,
-                    "transaction read-write mode must be set before any query",
-                ))
-            }
-            (TransactionBlock::Open(open), _) => {
-                open.read_only = read_only.unwrap_or(open.read_only);
-                Ok(())
-            }
-            _ => {
-                let notice = "SET TRANSACTION can only be used in transaction blocks";
-                self.notices.push(notice.to_owned());
-                Ok(())
+    fn set_read_only(&mut self, read_only: bool) -> Result<()> {
+        let block = &mut self.block;
+        if block.read_only && !read_only {
+            let refused = if !block.savepoints.is_empty() {
+                Some("cannot set transaction read-write mode inside a read-only transaction")
+            } else if block.tx.is_some() {
+                Some("transaction read-write mode must be set before any query")
+            } else {
+                None
+            };
+            if let Some(refused) = refused {
+                return Err(Error::new(state::ACTIVE_SQL_TRANSACTION, refused));
             }
         }
+        block.read_only = read_only;
+        Ok(())
     }
 
     /// COMMIT; returns the tag of what was done. Of a failed transaction it is ROLLBACK.
     pub(super) fn commit_block(&mut self) -> Result<&'static str> {
-        match std::mem::replace(&mut self.block, TransactionBlock::Idle) {
-            TransactionBlock::Open(open) => {
-                let Open {
-                    tx,
-                    implicit,
-                    settings,
-                    ..
-                } = *open;
-                if implicit {
-                    self.notices.push(NO_TRANSACTION.to_owned());
-                }
-                tx.commit()
-                    .map(|_| "COMMIT")
-                    .inspect_err(|_| self.restore(settings))
-                    .map_err(Error::from)
+        match self.block.status {
+            TransactionStatus::Idle => {
+                self.notices.push(NO_TRANSACTION.to_owned());
+                Ok("COMMIT")
             }
-            TransactionBlock::Failed(settings) => {
-                self.restore(settings);
+            TransactionStatus::Failed => {
+                self.end_block(false);
                 Ok("ROLLBACK")
             }
-            TransactionBlock::Idle => {
-                self.notices.push(NO_TRANSACTION.to_owned());
+            TransactionStatus::Open => {
+                if self.block.implicit {
+                    self.notices.push(NO_TRANSACTION.to_owned());
+                }
+                let committed = match self.block.tx.take() {
+                    Some(tx) => tx.commit().map(drop),
+                    None => Ok(()),
+                };
+                self.end_block(committed.is_ok());
+                committed?;
                 Ok("COMMIT")
             }
         }
@@ -196,39 +263,22 @@ impl Session {
 
     /// ROLLBACK.
     pub(super) fn rollback_block(&mut self) {
-        match std::mem::replace(&mut self.block, TransactionBlock::Idle) {
-            TransactionBlock::Open(open) => {
-                let Open {
-                    tx,
-                    implicit,
-                    settings,
-                    ..
-                } = *open;
-                if implicit {
-                    self.notices.push(NO_TRANSACTION.to_owned());
-                }
-                tx.rollback();
-                self.restore(settings);
-            }
-            TransactionBlock::Failed(settings) => self.restore(settings),
-            TransactionBlock::Idle => self.notices.push(NO_TRANSACTION.to_owned()),
+        if self.is_idle() || self.block.implicit {
+            self.notices.push(NO_TRANSACTION.to_owned());
         }
+        self.end_block(false);
     }
 
     /// Makes the statements of one text one transaction, until one of them says otherwise.
-    pub(super) fn ensure_block(&mut self) -> Result<()> {
-        match self.block {
-            TransactionBlock::Idle => self.open_block(true, None),
-            _ => Ok(()),
+    pub(super) fn ensure_block(&mut self) {
+        if self.is_idle() {
+            self.open_block(true, TransactionOptions::new());
         }
     }
 
     /// Commits what [`Self::ensure_block`] began, at the end of the text.
     pub(super) fn end_implicit(&mut self) -> Result<()> {
-        let TransactionBlock::Open(open) = &mut self.block else {
-            return Ok(());
-        };
-        if !std::mem::take(&mut open.implicit) {
+        if self.is_idle() || !std::mem::take(&mut self.block.implicit) {
             return Ok(());
         }
         self.commit_block().map(drop)

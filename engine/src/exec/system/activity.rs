@@ -20,8 +20,9 @@ pub(super) fn transactions(view: &ReadView, activity: Option<&Activity>) -> Vec<
 fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {
     let block = runner.and_then(|runner| runner.block);
     let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
-    // A statement of its own notes no time when it begins.
-    let started = block.map_or_else(|| since(used), |block| block.started);
+    // A statement of its own notes no time when it begins, nor does a transaction of the library.
+    let started = block.and_then(|block| block.started);
+    let started = started.unwrap_or_else(|| since(used));
     let statements = block.map_or(1, |block| block.statements);
     let statement = runner.and_then(|runner| runner.statement.as_deref());
     vec![
