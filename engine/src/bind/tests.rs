@@ -432,11 +432,6 @@ fn inserts_and_definitions_are_checked() {
             "REFERENCES is not supported",
         ),
         (
-            "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            "0A000",
-            "isolation level SERIALIZABLE is not supported",
-        ),
-        (
             "SELECT (SELECT 1)",
             "0A000",
             "a subquery as a value is not supported",
