@@ -12,6 +12,7 @@
     reason = "a command reports to its terminal"
 )]
 
+mod build;
 mod churn;
 mod compact;
 mod frozen;
@@ -81,6 +82,11 @@ const BENCHES: &[Bench] = &[
         "scan",
         "sum of a column, filtered on another, over a whole table",
         scan::run,
+    ),
+    (
+        "build",
+        "making an index, alone and beside a writer of its table",
+        build::run,
     ),
     (
         "range",
