@@ -188,12 +188,12 @@ fn plain_sum(tables: &Tables) -> f64 {
 }
 
 fn selected(tables: &Tables, bounds: &[ColumnBounds]) -> f64 {
-    let mut positions = Vec::new();
     let mut count = 0;
     for block in &tables.frozen {
-        positions.clear();
-        block.select(bounds, 0..block.rows() as u32, &mut positions);
-        count += positions.len();
+        if let Some(filter) = block.filter(bounds) {
+            let of_vector = |vector| filter.mask(vector).count();
+            count += (0..block.vectors()).map(of_vector).sum::<usize>();
+        }
     }
     count as f64
 }

@@ -10,6 +10,7 @@
 
 use super::data::Data;
 use super::derive::Derived;
+use super::floats::key;
 use super::mask::Mask;
 use super::pack::VECTOR;
 use super::plain;
@@ -156,8 +157,8 @@ impl Column {
 pub(super) fn hash(value: ValueRef<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
     match value {
-        ValueRef::Real(v) => float_bits(v.into()).hash(&mut hasher),
-        ValueRef::Double(v) => float_bits(v).hash(&mut hasher),
+        ValueRef::Real(v) => key(v.into()).hash(&mut hasher),
+        ValueRef::Double(v) => key(v).hash(&mut hasher),
         ValueRef::Numeric(v) => v.hash(&mut hasher),
         ValueRef::Interval(v) => v.hash(&mut hasher),
         ValueRef::Text(v) => v.as_bytes().hash(&mut hasher),
@@ -173,14 +174,6 @@ pub(super) fn hash(value: ValueRef<'_>) -> u64 {
         ValueRef::Null => {}
     }
     hasher.finish()
-}
-
-fn float_bits(v: f64) -> u64 {
-    match v {
-        v if v.is_nan() => f64::NAN.to_bits(),
-        0.0 => 0,
-        v => v.to_bits(),
-    }
 }
 
 fn wrong(offset: usize, expected: &'static str, found: u64) -> DecodeError {

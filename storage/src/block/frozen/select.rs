@@ -14,7 +14,7 @@ use super::mask::Mask;
 use super::pack::VECTOR;
 use super::{Frozen, floats, plain};
 use crate::value::{ColumnBounds, DataType, Value, ValueRef};
-use std::ops::{Bound, Range, RangeInclusive};
+use std::ops::{Bound, RangeInclusive};
 
 /// What bounds ask of one column, in the terms of its encoding.
 #[derive(Debug)]
@@ -57,18 +57,6 @@ impl Frozen {
             tests,
         })
     }
-
-    /// Whether a row may pass the bounds; `false` is certain.
-    pub fn may_match(&self, bounds: &[ColumnBounds]) -> bool {
-        self.rows() > 0 && self.filter(bounds).is_some()
-    }
-
-    /// Appends the positions within the range whose rows pass all bounds, in order.
-    pub fn select(&self, bounds: &[ColumnBounds], positions: Range<u32>, out: &mut Vec<u32>) {
-        if let Some(filter) = self.filter(bounds) {
-            filter.select(positions, out);
-        }
-    }
 }
 
 impl Filter<'_> {
@@ -107,19 +95,6 @@ impl Filter<'_> {
             }
         }
         mask
-    }
-
-    /// Appends the positions within the range whose rows pass, in order.
-    pub fn select(&self, positions: Range<u32>, out: &mut Vec<u32>) {
-        let end = (positions.end as usize).min(self.frozen.rows());
-        let start = positions.start as usize;
-        for vector in start / VECTOR..end.div_ceil(VECTOR) {
-            let first = vector * VECTOR;
-            let chosen = self.mask(vector);
-            let within = chosen.iter().map(|at| first + at);
-            let within = within.filter(|at| (start..end).contains(at));
-            out.extend(within.map(|at| at as u32));
-        }
     }
 }
 

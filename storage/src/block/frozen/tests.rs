@@ -243,18 +243,21 @@ proptest! {
     #[test]
     fn what_is_selected_is_what_a_filter_of_values_leaves(
         (live, model, bounds) in block_and_bounds(),
-        cut in any::<(prop::sample::Index, prop::sample::Index)>(),
     ) {
         let frozen = frozen(&live, &model);
         let rows = model.values.len();
         let admits = |at: &usize| bounds.iter().all(|b| b.admits(model.values[*at].as_ref()));
-        let (one, two) = (cut.0.index(rows + 1), cut.1.index(rows + 1));
-        let run = one.min(two)..one.max(two);
-        let expected: Vec<u32> = run.clone().filter(admits).map(|at| at as u32).collect();
-        let mut selected = Vec::new();
-        frozen.select(&bounds, run.start as u32..run.end as u32, &mut selected);
+        let expected: Vec<usize> = (0..rows).filter(admits).collect();
+        let filter = frozen.filter(&bounds);
+        prop_assert!(expected.is_empty() || filter.is_some(), "{:?}", bounds);
+        let of_vector = |(vector, filter): (usize, &Filter<'_>)| {
+            let first = vector * Frozen::VECTOR_ROWS;
+            let mask = filter.mask(vector);
+            mask.iter().map(|at| first + at).collect::<Vec<_>>()
+        };
+        let vectors = (0..frozen.vectors()).filter_map(|vector| Some((vector, filter.as_ref()?)));
+        let selected: Vec<usize> = vectors.flat_map(of_vector).collect();
         prop_assert_eq!(&selected, &expected);
-        prop_assert!(expected.is_empty() || frozen.may_match(&bounds), "{:?}", bounds);
     }
 
     #[test]
@@ -379,7 +382,7 @@ fn a_column_that_the_block_does_not_have_is_null() {
         low: Bound::Unbounded,
         high: Bound::Unbounded,
     };
-    assert!(!frozen.may_match(&[any]), "NULL is within no bounds");
+    assert!(frozen.filter(&[any]).is_none(), "NULL is within no bounds");
 }
 
 /// The machine's memory is full: freezing still works where it is to make room, from the emergency
