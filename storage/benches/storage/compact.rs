@@ -19,6 +19,8 @@ const KEPT: i64 = 10;
 const WANTED: f64 = 80.0;
 /// How long the reader and the writer are kept running for the memory to come back.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long what is left in sparse extents is given to move.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// Rows deleted in one transaction.
 const DELETE_ROWS: i64 = 10_000;
 
@@ -65,6 +67,8 @@ fn memory(rows: i64) -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     settle(&store);
     line("frozen");
+    std::thread::sleep(SETTLED_AFTER);
+    line("frozen, when sparse extents were emptied");
     println!(
         "| freezing | {:.2} million rows a second |",
         compacted.rows as f64 / 1e6 / seconds
@@ -122,6 +126,8 @@ fn give_back(rows: i64) -> Result<()> {
     settle(&store);
     store.compact(None)?;
     settle(&store);
+    // What is left in sparse extents moves now and then, and not at once.
+    std::thread::sleep(SETTLED_AFTER);
     let (settled, rows_settled) = (store.ledger().used(), row_bytes(&store));
     if live_rows(&store, rows)? != ids {
         return Err("row ids have changed".into());

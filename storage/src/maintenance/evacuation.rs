@@ -13,8 +13,8 @@
 //!    such an extent are copied elsewhere (`block`). Then the indexes are, and their nodes
 //!    (`index::evacuate`).
 //! 3. *Draining*: the old records and nodes wait for their readers, as all that was unlinked does. An
-//!    extent that is not empty when nothing waits any more holds what cannot be moved here: blocks,
-//!    strings, heads. It serves again. Where nothing was won the next attempt waits twice as long.
+//!    extent that is not empty a second later holds what cannot be moved here: blocks, strings, heads.
+//!    It serves again. Where nothing was won the next attempt waits twice as long.
 
 use super::collector::Collector;
 use crate::catalog::Catalog;
@@ -42,6 +42,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long readers are waited for.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long what was not moved is waited for when they are gone: uncommitted records, and what was
+/// unlinked since.
+const DRAIN_REST: Duration = Duration::from_secs(1);
 
 /// What the collector is at.
 #[derive(Debug)]
@@ -168,12 +171,15 @@ impl Collector {
     }
 
     fn drain_evacuated(&mut self, catalog: &Catalog, stamp: u64, until: Instant) {
-        let is_over = stamp < epoch::bound();
-        self.retired.free();
+        let now = Instant::now();
+        let moved_is_freed = stamp < epoch::bound();
+        self.free_all();
         free_nodes(catalog);
-        // All that was moved is freed: what holds an extent yet will hold it on.
-        if is_over || Instant::now() >= until {
+        if now >= until {
             self.evacuation.end();
+        } else if moved_is_freed {
+            // What holds an extent much longer will hold it on. From here all stamps are passed.
+            self.evacuation.phase = Phase::Draining(u64::MAX, until.min(now + DRAIN_REST));
         }
     }
 

@@ -36,7 +36,7 @@ use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
 use super::extent::{EXTENT_BYTES, Extents, Memory, Place, Purpose, is_evacuating, slab_of};
 use super::ledger::{Ledger, Owner};
 use super::map::ExtentMap;
-use super::slab::{SLAB_BYTES, SlabList};
+use super::slab::{OpenSlabs, SLAB_BYTES};
 use super::span::{SPAN_UNIT, Spans};
 use super::stats::LargeStats;
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ pub(super) struct Class(pub(super) Mutex<ClassState>);
 /// What the latch of a class guards.
 pub(super) struct ClassState {
     /// Slabs with room.
-    pub(super) open: SlabList,
+    pub(super) open: OpenSlabs,
     pub(super) slabs: u64,
     /// Slots in use or kept by threads.
     pub(super) used: u64,
@@ -132,7 +132,7 @@ impl Pool {
     pub fn with_options(ledger: Arc<Ledger>, options: PoolOptions) -> Arc<Self> {
         let class = |_| {
             Class(Mutex::new(ClassState {
-                open: SlabList::new(),
+                open: OpenSlabs::new(),
                 slabs: 0,
                 used: 0,
                 counts: Counts::new(),
@@ -345,7 +345,7 @@ impl Pool {
         mut take: impl FnMut(NonNull<u8>),
     ) -> Result<()> {
         let mut held = self.classes[class].0.lock();
-        while held.open.first().is_none() {
+        while held.open.fullest().is_none() {
             drop(held);
             let place = self.take_slabs(1, claim, Some(class))?;
             held = self.classes[class].0.lock();
@@ -353,7 +353,7 @@ impl Pool {
             // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
             unsafe {
                 let serves = !(*slab).closed || is_left_out(Fault::ClosedSlabListed);
-                if serves && held.open.first().is_none() {
+                if serves && held.open.fullest().is_none() {
                     held.slabs += 1;
                     held.open.push(slab);
                     break;
@@ -365,17 +365,22 @@ impl Pool {
             self.give_slabs(place);
             held = self.classes[class].0.lock();
         }
-        for _ in 0..wanted {
-            let Some(slab) = held.open.first().map(NonNull::as_ptr) else {
+        let mut left = u64::from(wanted);
+        while left > 0 {
+            let Some(slab) = held.open.fullest().map(NonNull::as_ptr) else {
                 break;
             };
-            held.used += 1;
-            // SAFETY: the slab is in this class's list, whose latch is held: nobody else reaches
-            // it, and it has room.
+            // SAFETY: the slab is among this class's, whose latch is held: nobody else reaches it,
+            // and it has room.
             unsafe {
-                take((*slab).take());
-                if !(*slab).has_room() {
-                    held.open.unlink(slab);
+                while left > 0 && (*slab).has_room() {
+                    take((*slab).take());
+                    held.used += 1;
+                    left -= 1;
+                }
+                match (*slab).has_room() {
+                    true => held.open.relist(slab),
+                    false => held.open.unlink(slab),
                 }
             }
         }
@@ -503,7 +508,9 @@ impl Pool {
                     held.slabs -= 1;
                     let place = Extents::place_of(&self.map, slot, 1);
                     emptied.extend(self.give_place(place));
-                } else if !(*slab).open && !(*slab).closed {
+                } else if (*slab).open {
+                    held.open.relist(slab);
+                } else if !(*slab).closed {
                     held.open.push(slab);
                 }
             }

@@ -13,8 +13,9 @@
 //!   end_evacuation      what could not be emptied serves again
 //! ```
 //!
-//! Extents that hold runs are not chosen: row blocks and chunks of strings move when their block
-//! is compacted, and not one by one.
+//! Extents that hold runs, or slots of more than 16 KiB, are not chosen: row blocks and their pieces move
+//! when their block is compacted, and not one by one. Set apart meanwhile, such an extent could not
+//! take the pieces of the next block, which would lie in one more.
 //!
 //! Evacuation never costs memory that is needed: before a request is refused, what is set apart
 //! serves again.
@@ -25,7 +26,7 @@ use crate::sync::atomic::Ordering::Relaxed;
 
 impl Pool {
     /// Sets apart up to `most` extents of which at most `percent` is used, if what they hold finds
-    /// room in others, and none but runs is where runs are. Returns how many.
+    /// room in others, and none holds runs or large slots. Returns how many.
     pub fn begin_evacuation(&self, most: usize, percent: usize) -> usize {
         let deciding = self.evacuation.lock();
         // What threads keep would count as used.

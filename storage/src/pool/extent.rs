@@ -79,8 +79,8 @@ pub(super) struct Extent {
     /// Whether somebody goes through its slabs, so that it must stay.
     pinned: bool,
     evacuating: AtomicBool,
-    /// Whether it was evacuated in vain.
-    stubborn: bool,
+    /// How often it is passed over when extents are chosen to be evacuated, after that was in vain.
+    rests: u8,
     slabs: [Slab; SLABS],
 }
 
@@ -348,7 +348,7 @@ impl Extents {
             (*extent).runs = 0;
             (*extent).fresh = u16::MAX;
             (*extent).evacuating.store(false, Relaxed);
-            (*extent).stubborn = false;
+            (*extent).rests = 0;
             self.list(extent);
         }
         self.count += 1;
@@ -408,7 +408,7 @@ impl Extents {
             listed: None,
             pinned: false,
             evacuating: AtomicBool::new(false),
-            stubborn: false,
+            rests: 0,
             slabs: std::array::from_fn(|_| Slab::new()),
         }));
         self.all.push(NonNull::new(extent).expect("a box"));

@@ -14,7 +14,7 @@
 //! - A slab is reached by one party at a time: the latch over the extents while it is free, the
 //!   latch of its class while it is in use. Its `class` and `base` are constant meanwhile. Only
 //!   `used` may be read by anybody, as a rough figure.
-//! - A slab is in its class's list of open slabs exactly while `open` is set.
+//! - A slab is among its class's open slabs exactly while `open` is set, in the list of its `level`.
 
 use super::class::slot_bytes;
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -22,6 +22,11 @@ use std::ptr::{self, NonNull};
 
 /// What a size class takes from an extent at a time.
 pub(super) const SLAB_BYTES: usize = 128 << 10;
+
+/// Lists of open slabs, by how full they are.
+const LEVELS: usize = 8;
+/// Slabs with so many slots are told apart by how full they are.
+const SLOTS_MANY: usize = 64;
 
 /// A freed slot: its first bytes name the next one.
 pub(super) struct FreeSlot {
@@ -40,8 +45,10 @@ pub(super) struct Slab {
     touched: u32,
     /// Slots in use. Written under the latch, read by anybody.
     used: AtomicU32,
-    /// Whether it is in its class's list of slabs with room.
+    /// Whether it is among its class's slabs with room.
     pub(super) open: bool,
+    /// In which of their lists it is, while it is open.
+    level: u8,
     /// Whether it hands out nothing more: its extent is being evacuated.
     pub(super) closed: bool,
 }
@@ -57,6 +64,7 @@ impl Slab {
             touched: 0,
             used: AtomicU32::new(0),
             open: false,
+            level: 0,
             closed: false,
         }
     }
@@ -94,6 +102,16 @@ impl Slab {
     /// Whether a slot is left.
     pub(super) fn has_room(&self) -> bool {
         self.used() < Self::capacity(self.class())
+    }
+
+    /// How full it is: the list that it belongs to while it is open. Slabs of large slots are in one
+    /// list: pieces of blocks come and go by age, and among the oldest the new ones would stay alone.
+    fn fullness(&self) -> u8 {
+        let capacity = Self::capacity(self.class()) as usize;
+        match capacity < SLOTS_MANY {
+            true => 0,
+            false => (self.used() as usize * LEVELS / capacity).min(LEVELS - 1) as u8,
+        }
     }
 
     /// Whether no slot is in use.
@@ -139,8 +157,68 @@ impl Slab {
     }
 }
 
+/// The slabs of a class that have room, in lists by how full they are, so that slots are taken where
+/// most are used already, and the last ones elsewhere can go.
+pub(super) struct OpenSlabs {
+    lists: [SlabList; LEVELS],
+}
+
+impl OpenSlabs {
+    pub(super) const fn new() -> Self {
+        Self {
+            lists: [const { SlabList::new() }; LEVELS],
+        }
+    }
+
+    /// One of the fullest: the one of these that was listed last.
+    pub(super) fn fullest(&self) -> Option<NonNull<Slab>> {
+        let mut lists = self.lists.iter().rev();
+        lists.find_map(|list| NonNull::new(list.first))
+    }
+
+    /// Adds a slab.
+    ///
+    /// # Safety
+    /// The slab is alive, in no list, and the caller may reach it.
+    pub(super) unsafe fn push(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract.
+        unsafe {
+            debug_assert!(!(*slab).open, "a slab is in one list");
+            (*slab).open = true;
+            (*slab).level = (*slab).fullness();
+            self.lists[usize::from((*slab).level)].push(slab);
+        }
+    }
+
+    /// Takes a slab out.
+    ///
+    /// # Safety
+    /// The slab is one of these.
+    pub(super) unsafe fn unlink(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract.
+        unsafe {
+            (*slab).open = false;
+            self.lists[usize::from((*slab).level)].unlink(slab);
+        }
+    }
+
+    /// Puts a slab in the list that it belongs to by now.
+    ///
+    /// # Safety
+    /// The slab is one of these.
+    pub(super) unsafe fn relist(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract.
+        unsafe {
+            if (*slab).level != (*slab).fullness() {
+                self.unlink(slab);
+                self.push(slab);
+            }
+        }
+    }
+}
+
 /// A list of slabs, linked through the slabs themselves.
-pub(super) struct SlabList {
+struct SlabList {
     first: *mut Slab,
 }
 
@@ -149,26 +227,19 @@ pub(super) struct SlabList {
 unsafe impl Send for SlabList {}
 
 impl SlabList {
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         Self {
             first: ptr::null_mut(),
         }
-    }
-
-    /// Any slab of the list: the one that was added last.
-    pub(super) fn first(&self) -> Option<NonNull<Slab>> {
-        NonNull::new(self.first)
     }
 
     /// Adds a slab that is in no list.
     ///
     /// # Safety
     /// The slab is alive, in no list, and the caller may reach it.
-    pub(super) unsafe fn push(&mut self, slab: *mut Slab) {
+    unsafe fn push(&mut self, slab: *mut Slab) {
         // SAFETY: by contract the slab may be reached, and so may the slabs of this list.
         unsafe {
-            debug_assert!(!(*slab).open, "a slab is in one list");
-            (*slab).open = true;
             (*slab).previous = ptr::null_mut();
             (*slab).next = self.first;
             if !self.first.is_null() {
@@ -182,11 +253,10 @@ impl SlabList {
     ///
     /// # Safety
     /// The slab is in this list.
-    pub(super) unsafe fn unlink(&mut self, slab: *mut Slab) {
+    unsafe fn unlink(&mut self, slab: *mut Slab) {
         // SAFETY: by contract the slab and so its neighbours are in this list, whose slabs may be
         // reached.
         unsafe {
-            (*slab).open = false;
             let (previous, next) = ((*slab).previous, (*slab).next);
             if previous.is_null() {
                 self.first = next;

@@ -2,12 +2,18 @@
 //!
 //! An extent is emptied only if what it holds finds room in others as the pool hands out room. If
 //! a new extent had to come for it, nothing would be won, and the same be done again, for ever.
+//!
+//! An extent that was evacuated in vain holds what does not move. It is passed over for a while: set
+//! apart again at once it would serve nobody, and what it could have held would spread further.
 
 use super::super::class::{CLASSES, slot_bytes};
 use super::super::map::ExtentMap;
 use super::super::slab::{SLAB_BYTES, Slab};
 use super::{Extent, Extents, Memory, Purpose, SLABS, slab_at};
 use crate::sync::atomic::Ordering::Relaxed;
+
+/// How often an extent is passed over that was evacuated in vain.
+const RESTS: u8 = 16;
 
 /// An extent that stays while somebody goes through its slabs.
 pub(in super::super) struct Pinned {
@@ -71,9 +77,17 @@ struct Content {
     used_bytes: usize,
 }
 
+impl Content {
+    /// Whether there are large slots in use: pieces of blocks, most likely, which do not move.
+    fn has_large(&self) -> bool {
+        let mut used = self.used.iter().enumerate();
+        used.any(|(class, used)| *used > 0 && Purpose::of(Some(class)).is_large())
+    }
+}
+
 impl Extents {
     /// Sets apart up to `most` extents, the emptiest first, in each of which at most `percent`
-    /// of the memory is used, and none of it by runs; as long as what they hold finds room in the
+    /// of the memory is used, and none of it by runs or large slots; as long as what they hold finds room in the
     /// others without a new extent. Until [`Self::unpin`] they stay.
     pub(in super::super) fn pin_sparse(&mut self, most: usize, percent: usize) -> Vec<Pinned> {
         let mut room = Room::new();
@@ -88,16 +102,19 @@ impl Extents {
             room.add(&content.room);
             let used = content.used_bytes;
             let is_sparse = used * 100 <= super::EXTENT_BYTES * percent;
-            if is_sparse && used > 0 && runs == 0 {
-                // SAFETY: as above.
-                let stubborn = unsafe { (*extent).stubborn };
-                sparse.push((stubborn, extent, content));
+            let may_move = runs == 0 && !content.has_large();
+            if is_sparse && used > 0 && may_move {
+                // SAFETY: as above; the caller holds this value exclusively.
+                let rests = unsafe { &mut (*extent).rests };
+                match rests.checked_sub(1) {
+                    Some(left) => *rests = left,
+                    None => sparse.push((extent, content)),
+                }
             }
         }
-        // Those that could not be emptied before come last.
-        sparse.sort_unstable_by_key(|(stubborn, _, content)| (*stubborn, content.used_bytes));
+        sparse.sort_unstable_by_key(|(_, content)| content.used_bytes);
         let mut chosen = Vec::new();
-        for (_, extent, content) in sparse {
+        for (extent, content) in sparse {
             if chosen.len() == most {
                 break;
             }
@@ -171,7 +188,7 @@ impl Extents {
             }
             if serve {
                 (*extent).evacuating.store(false, Relaxed);
-                (*extent).stubborn = true;
+                (*extent).rests = RESTS;
                 self.evacuating -= 1;
                 self.list(extent);
             }
