@@ -147,7 +147,7 @@ impl Block {
 
     /// The same, of which [`Self::bare_row`] is the short way.
     #[inline(never)]
-    pub fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
+    fn visible_link<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<RowRef<'a>> {
         let link = self
             .chain(slot, viewpoint.operation())
             .find(|link| viewpoint.sees(|| link.stamp()))?;

@@ -259,7 +259,8 @@ impl IndexEntry {
         })
     }
 
-    /// How rows of its table are compared with its keys, if those are of one integer.
+    /// How rows of its table are compared with its keys, if those are of one integer. All hot blocks of
+    /// a table have one layout.
     pub fn int_key(&self, rows: &Table) -> Option<IntKey> {
         let ([part], [order]) = (self.def.columns.as_slice(), self.columns.as_slice()) else {
             return None;

@@ -8,8 +8,10 @@
 //!
 //! Readers and writers go on: a node moves as one that grows does. A pass goes a few nodes at a
 //! time and notes how far it is by the way to the last node, which stays what it is whatever
-//! happens to the tree in between. Nodes that come behind it meanwhile are not in such an extent,
-//! because nothing is taken from there any more.
+//! happens to the tree in between. New nodes are not in such an extent, because nothing is taken from
+//! there any more. A few old ones can get behind the pass where an index shrinks meanwhile: lines of
+//! a bucket that go to another one, buckets of a node that is put together with the one above.
+//! They keep their extent until the next pass.
 //!
 //! What a hash index has in chunks of buckets stays where it is: a chunk is half a slab, and goes
 //! when the index shrinks.

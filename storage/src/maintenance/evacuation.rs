@@ -20,7 +20,7 @@ use super::collector::Collector;
 use crate::catalog::Catalog;
 use crate::ids::{IndexId, RowId, TableId};
 use crate::index::Pass;
-use crate::mvcc::epoch;
+use crate::mvcc::Grace;
 use crate::pool::{EXTENT_BYTES, Pool};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -55,8 +55,9 @@ enum Phase {
     Moving(TableId, RowId),
     /// All indexes before this one were walked through, and this one so far.
     MovingNodes(IndexId, Pass),
-    /// Whoever follows links since before this stamp is waited for, until then at most.
-    Draining(u64, Instant),
+    /// Whoever may look at what was moved is waited for, unless they are gone already, and then
+    /// what holds an extent yet; until then at most.
+    Draining(Option<Grace>, Instant),
 }
 
 /// How far evacuation is.
@@ -143,8 +144,9 @@ impl Collector {
                 let pass = pass.clone();
                 self.move_nodes(catalog, index, pass)
             }
-            Phase::Draining(stamp, until) => {
-                self.drain_evacuated(catalog, stamp, until);
+            Phase::Draining(ref readers, until) => {
+                let is_freed = readers.as_ref().is_some_and(Grace::is_over);
+                self.drain_evacuated(catalog, is_freed, until);
                 false
             }
         }
@@ -157,6 +159,11 @@ impl Collector {
         }
     }
 
+    /// Whether readers keep what was moved from being freed.
+    pub fn is_waiting_for_readers(&self) -> bool {
+        matches!(self.evacuation.phase, Phase::Draining(Some(_), _))
+    }
+
     /// Gives up on what could not be emptied so far.
     pub fn end_evacuation(&mut self) {
         if !matches!(self.evacuation.phase, Phase::Resting(_)) {
@@ -167,19 +174,19 @@ impl Collector {
     fn begin_draining(&mut self, catalog: &Catalog) {
         free_nodes(catalog);
         self.retired.stamp();
-        self.evacuation.phase = Phase::Draining(epoch::stamp(), Instant::now() + DRAIN);
+        self.evacuation.phase = Phase::Draining(Some(Grace::begin()), Instant::now() + DRAIN);
     }
 
-    fn drain_evacuated(&mut self, catalog: &Catalog, stamp: u64, until: Instant) {
+    /// `is_freed` says that the readers went since it was asked last.
+    fn drain_evacuated(&mut self, catalog: &Catalog, is_freed: bool, until: Instant) {
         let now = Instant::now();
-        let moved_is_freed = stamp < epoch::bound();
         self.free_all();
         free_nodes(catalog);
         if now >= until {
             self.evacuation.end();
-        } else if moved_is_freed {
-            // What holds an extent much longer will hold it on. From here all stamps are passed.
-            self.evacuation.phase = Phase::Draining(u64::MAX, until.min(now + DRAIN_REST));
+        } else if is_freed {
+            // What holds an extent much longer will hold it on.
+            self.evacuation.phase = Phase::Draining(None, until.min(now + DRAIN_REST));
         }
     }
 

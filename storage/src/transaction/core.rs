@@ -185,14 +185,22 @@ impl Core {
     /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
         while self.collect_round() {}
-        // Operations of now end soon; unless one of them is the caller's own.
+        self.wait_for_readers(|| {
+            let mut collector = self.collector();
+            collector.free_all();
+            collector.retired() > 0
+        });
+        self.garbage.len() + self.collector().retired()
+    }
+
+    /// Calls `is_waiting` again and again while it says that operations of others hold something up:
+    /// these end soon. Not if one of them is the caller's own, and not for ever.
+    fn wait_for_readers(&self, is_waiting: impl Fn() -> bool) {
         let mut rounds = GRACE_ROUNDS;
-        while self.collector().retired() > 0 && rounds > 0 && !Operation::is_under_way() {
+        while is_waiting() && rounds > 0 && !Operation::is_under_way() {
             rounds -= 1;
             pause(rounds);
-            self.collector().free_all();
         }
-        self.garbage.len() + self.collector().retired()
     }
 
     /// Does what garbage collection can do while old snapshots stay, however little it is.
@@ -282,6 +290,11 @@ impl Core {
         // The collector is let go between rounds, so that commits and rollbacks get to it.
         while self.collector().evacuate(&self.catalog.load()) {}
         self.collect_garbage();
+        self.wait_for_readers(|| {
+            let mut collector = self.collector();
+            collector.evacuate(&self.catalog.load());
+            collector.is_waiting_for_readers()
+        });
         self.collector().end_evacuation();
         self.pool.shed_caches();
         before.saturating_sub(self.pool.extents())

@@ -204,10 +204,11 @@ impl Walk {
         let mut ahead = self.entries.iter().skip(ROWS_AHEAD);
         for (key, id) in self.entries.iter() {
             let place = rows.place_near(id, viewpoint.operation(), &mut near);
+            let next = ahead.next();
             let Some((block, slot)) = place else {
                 continue;
             };
-            if let Some((_, next)) = ahead.next()
+            if let Some((_, next)) = next
                 && next.block() == id.block()
             {
                 block.fetch(next.slot());

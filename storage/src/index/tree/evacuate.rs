@@ -30,25 +30,30 @@ impl OrderedIndex {
         done: &mut Option<Vec<u8>>,
         nodes: usize,
     ) -> Result<bool> {
-        for _ in 0..nodes {
+        let mut left = nodes;
+        while left > 0 {
             let guard = epoch::pin();
-            match self.leave_next(&guard, done.as_deref()) {
-                Ok(Some(path)) => *done = Some(path),
+            let looked_at = match self.leave_next(&guard, done.as_deref()) {
+                Ok(Some((path, children))) => {
+                    *done = Some(path);
+                    children
+                }
                 Ok(None) => return Ok(false),
-                Err(Stop::Again) => {}
+                Err(Stop::Again) => 0,
                 Err(Stop::Failed(error)) => return Err(error),
-            }
+            };
+            left = left.saturating_sub(1 + looked_at);
         }
         Ok(true)
     }
 
     /// Moves the inner node that comes after `done`, and buckets right below it, if they are to
-    /// leave. Returns the bytes that lead to it, if there is one.
+    /// leave. Returns the bytes that lead to it, and how many children it has, if there is one.
     fn leave_next<'g>(
         &'g self,
         guard: &'g Guard,
         done: Option<&[u8]>,
-    ) -> Result<Option<Vec<u8>>, Stop> {
+    ) -> Result<Option<(Vec<u8>, usize)>, Stop> {
         let root = Place::root(&self.version, &self.root)?;
         match root.word()?.child() {
             Child::Inner(_) => {}
@@ -61,27 +66,30 @@ impl OrderedIndex {
         let Some((place, inner, path)) = next_inner(guard, root, done)? else {
             return Ok(None);
         };
-        self.move_buckets_below(inner)?;
+        let children = self.move_buckets_below(inner)?;
         self.move_inner(place, inner)?;
-        Ok(Some(path))
+        Ok(Some((path, children)))
     }
 
-    fn move_buckets_below(&self, inner: Inner) -> Result<(), Stop> {
+    /// Returns how many children there are.
+    fn move_buckets_below(&self, inner: Inner) -> Result<usize, Stop> {
         let version = &inner.header().version;
+        let mut children = 0;
         let mut from = Some(0);
         while let Some(at) = from {
             let seen = version.read()?;
             let Some((byte, _)) = inner.next(at) else {
                 version.check(seen)?;
-                return Ok(());
+                return Ok(children);
             };
+            children += 1;
             let place = Place::below(inner, byte, seen).ok_or(Again)?;
             if let Child::Bucket(bucket) = place.word()?.child() {
                 self.move_bucket(place, bucket)?;
             }
             from = byte.checked_add(1);
         }
-        Ok(())
+        Ok(children)
     }
 
     fn move_bucket(&self, place: Place<'_>, bucket: Bucket) -> Result<(), Stop> {
