@@ -67,12 +67,17 @@ impl Gate {
         is_shut
     }
 
-    /// Ends whatever the transaction did at the gate.
-    pub fn leave(&self, transaction: TransactionId, has_passed: bool) {
+    /// Gives up the transaction's claim, if it has one.
+    pub fn unclaim(&self, transaction: TransactionId) {
         if self.is_claimed_by(transaction) {
             self.state.fetch_and(!SHUT, Release);
             self.claimed_by.store(NOBODY, Release);
         }
+    }
+
+    /// Ends whatever the transaction did at the gate.
+    pub fn leave(&self, transaction: TransactionId, has_passed: bool) {
+        self.unclaim(transaction);
         if has_passed {
             self.state.fetch_sub(1, Release);
         }

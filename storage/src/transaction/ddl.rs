@@ -51,8 +51,12 @@ impl Transaction {
     pub fn drop_table(&mut self, id: TableId) -> Result<()> {
         let entry = self.catalog().table_by_id(id).cloned();
         let entry = entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
-        self.shut(&entry)?;
-        self.change(&entry, None, CatalogChange::DropTable(id))
+        let shut = self.shut(&entry);
+        let dropped = shut.and_then(|()| self.change(&entry, None, CatalogChange::DropTable(id)));
+        if dropped.is_err() {
+            self.unclaim(&entry);
+        }
+        dropped
     }
 
     /// Creates an index and fills it; `def.id` is ignored and given anew.
@@ -67,12 +71,15 @@ impl Transaction {
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
-        self.claim(&entry)?;
         def.id = self.core.next_index()?;
+        self.with_claim(&entry, |tx| tx.make_index(&entry, def))
+    }
+
+    fn make_index(&mut self, entry: &Arc<TableEntry>, def: IndexDef) -> Result<IndexId> {
         let id = def.id;
         let change = CatalogChange::CreateIndex(def.clone());
         let index = Arc::new(IndexEntry::new(def, &self.core.pool)?);
-        self.build(&entry, &index)?;
+        self.build(entry, &index)?;
         let mut indexes = entry.indexes.clone();
         indexes.push(index);
         let changed = Arc::new(entry.with_indexes(indexes));
@@ -89,11 +96,32 @@ impl Transaction {
         let found = self.catalog().index_by_id(id);
         let found = found.map(|(table, _)| Arc::clone(table));
         let entry = found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
-        self.claim(&entry)?;
         let kept = entry.indexes.iter().filter(|index| index.def.id != id);
         let changed = Arc::new(entry.with_indexes(kept.cloned().collect()));
         let change = CatalogChange::DropIndex(id);
-        self.change(&changed, Some(Arc::clone(&changed)), change)
+        self.with_claim(&entry, |tx| {
+            tx.change(&changed, Some(Arc::clone(&changed)), change)
+        })
+    }
+
+    /// Changes the structure of a table that nobody else does that to.
+    fn with_claim<T>(
+        &mut self,
+        entry: &Arc<TableEntry>,
+        change: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let changed = self.claim(entry).and_then(|()| change(self));
+        if changed.is_err() {
+            self.unclaim(entry);
+        }
+        changed
+    }
+
+    /// Lets others change the structure of a table, unless this transaction has.
+    fn unclaim(&self, entry: &TableEntry) {
+        if !self.restructured().any(|id| id == entry.def.id) {
+            entry.rows.gate().unclaim(self.id());
+        }
     }
 
     /// Keeps others from changing the structure of the table until this transaction ends.
@@ -162,10 +190,11 @@ impl Transaction {
     pub(super) fn undo_ddl(&mut self, step: u32) {
         debug_assert_eq!(step as usize + 1, self.ddl.len(), "undone in reverse order");
         if let Some(step) = self.ddl.pop() {
-            if let CatalogChange::CreateIndex(def) = &step.change
-                && let Some(entry) = step.before.table_by_id(step.table)
-            {
-                entry.late.remove(def.id);
+            if let Some(entry) = step.before.table_by_id(step.table) {
+                if let CatalogChange::CreateIndex(def) = &step.change {
+                    entry.late.remove(def.id);
+                }
+                self.unclaim(entry);
             }
             self.own = Some(step.before);
         }

@@ -313,6 +313,28 @@ fn one_changes_the_structure_at_a_time() {
 }
 
 #[test]
+fn who_has_changed_nothing_after_all_is_in_nobodys_way() {
+    let core = rows(&[(1, 10), (2, 10)]);
+    let id = t(&core.begin().unwrap()).def.id;
+    let mut alice = core.begin().unwrap();
+    assert!(create_index(&mut alice, "a", true).is_err());
+    let mark = alice.begin_command();
+    create_index(&mut alice, "a", false).unwrap();
+    let mut bob = core.begin().unwrap();
+    assert!(create_index(&mut bob, "b", false).is_err());
+    alice.rollback_to(mark);
+    let mark = bob.begin_command();
+    bob.drop_table(id).unwrap();
+    assert!(insert(&mut alice, 3, 30).is_err() && create_index(&mut alice, "a", false).is_err());
+    bob.rollback_to(mark);
+    insert(&mut alice, 3, 30).unwrap();
+    create_index(&mut bob, "b", false).unwrap();
+    bob.commit().unwrap();
+    alice.commit().unwrap();
+    assert_eq!(is_exact(&core), [(1, 10), (2, 10), (3, 30)]);
+}
+
+#[test]
 fn a_unique_index_that_came_and_went_refuses_nobody() {
     let core = rows(&[(1, 10)]);
     let mut old = core.begin().unwrap();
