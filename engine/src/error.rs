@@ -132,6 +132,9 @@ impl From<remora_storage::Error> for Error {
         if matches!(source, remora_storage::Error::OutOfMemory { .. }) {
             error.0.hint = Some(MEMORY_HINT.to_owned());
         }
+        if let remora_storage::Error::Conflict(conflict) = &source {
+            error.0.detail = Some(conflict.detail());
+        }
         if source.is_retryable() {
             error.0.hint = Some("Retry the transaction.".to_owned());
         }

@@ -12,16 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     // --- retry the transaction -------------------------------------------------------------
-    /// Another transaction changed the same row or key first.
-    #[error("write conflict on {table}({key}) with transaction {rival}")]
-    Conflict {
-        /// The table's name.
-        table: String,
-        /// The row's key as text, e.g. `k=1`, or its row id where it has no key.
-        key: String,
-        /// The transaction that won.
-        rival: TransactionId,
-    },
+    /// Another transaction was first.
+    #[error("{0}")]
+    Conflict(Box<Conflict>),
     /// The structure of a table changed since the transaction began.
     #[error("table \"{table}\" was altered or dropped by a concurrent transaction")]
     SchemaConflict {
@@ -169,11 +162,86 @@ pub enum Error {
     Closed,
 }
 
+/// How two transactions met.
+#[derive(Clone, Debug)]
+pub struct Conflict {
+    /// The table's name.
+    pub table: String,
+    /// The row's key as text, e.g. `k=1`, or its row id where it has no key; or what was read.
+    pub key: String,
+    /// What is not allowed.
+    pub rule: Rule,
+    /// The transaction that was first; 0 where that is long ago.
+    pub rival: TransactionId,
+    /// Whether it has committed; else it may yet roll back.
+    pub has_committed: bool,
+}
+
+/// What transactions must not do beside each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Change one row.
+    Write,
+    /// Decide on whether a unique key is free.
+    UniqueKey,
+    /// Change what the other one has read, and then written by.
+    Read,
+    /// Read, and write much later: nobody remembers what was changed meanwhile.
+    TooOld,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let due = match self.rule {
+            Rule::Write | Rule::UniqueKey => "due to concurrent update",
+            Rule::Read => "due to read/write dependencies among transactions",
+            Rule::TooOld => "because the transaction is too old",
+        };
+        write!(f, "could not serialize access {due}")
+    }
+}
+
+impl Conflict {
+    /// As an error.
+    pub(crate) fn error(self) -> Error {
+        Error::Conflict(Box::new(self))
+    }
+
+    /// The facts in a sentence.
+    pub fn detail(&self) -> String {
+        let Self {
+            table, key, rival, ..
+        } = self;
+        let rival = match rival.0 {
+            0 => "a transaction".to_owned(),
+            rival => format!("transaction {rival}"),
+        };
+        let state = match self.has_committed {
+            true => "has committed",
+            false => "is still running",
+        };
+        match self.rule {
+            Rule::Write => {
+                format!("Row {key} of table \"{table}\" was changed by {rival}, which {state}.")
+            }
+            Rule::UniqueKey => {
+                format!(
+                    "The key of row {key} of table \"{table}\" was written by {rival}, which {state}."
+                )
+            }
+            Rule::Read => format!("What was read was changed by {rival} since: {key}."),
+            Rule::TooOld => format!(
+                "What was changed in table \"{table}\" since this transaction began is more than is remembered."
+            ),
+        }
+    }
+}
+
 impl Error {
     /// The five-character SQLSTATE, PostgreSQL's where it has one for the case.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } | Self::SchemaConflict { .. } => "40001",
+            Self::Conflict(_) | Self::SchemaConflict { .. } => "40001",
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",

@@ -40,7 +40,7 @@ pub mod transaction;
 pub mod value;
 pub mod wal;
 
-pub use error::{Error, Result};
+pub use error::{Conflict, Error, Result};
 pub use ids::{BlockNo, ColumnId, IndexId, Lsn, RowId, Slot, TableId, Timestamp, TransactionId};
 pub use store::{Durability, Store, StoreOptions};
 pub use transaction::{Isolation, ReadView, Transaction, TransactionOptions};

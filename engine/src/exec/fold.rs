@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::function::aggregate::{Accumulator, Folder};
 use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
 use crate::plan::{Expr, ExprKind};
-use remora_storage::transaction::Vector;
+use remora_storage::transaction::{Columns, Vector};
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ColumnId, DataType, ReadView, Transaction, Value, ValueRef};
 use std::fmt;
@@ -111,7 +111,8 @@ impl Fold {
         match &self.rows {
             Rows::Table(scan) => {
                 if let Some(bounds) = bounds(&scan.bounds, context)? {
-                    let mut rows = view.vectors(&scan.table, &bounds);
+                    let read = Columns::of(calls.iter().filter_map(|call| call.column));
+                    let mut rows = view.vectors(&scan.table, read, &bounds);
                     fold_all(calls, held, context, |visit| rows.next(visit))?;
                 }
             }

@@ -10,6 +10,7 @@ use super::ExecContext;
 use super::batch::Batch;
 use super::eval::{Datum, eval_constant, with_refs, with_values};
 use super::pipeline::Source;
+use super::row_test::{Scan, row_test};
 use super::table_scan::Shape;
 use crate::error::Result;
 use crate::plan::Expr;
@@ -66,6 +67,12 @@ impl IndexScan {
             IndexKeys::Range { low, high } => {
                 let (low, high) = (low.as_ref(), high.as_ref());
                 let range = open_range(&self.plan, low, high, &self.view, context)?;
+                let test = || row_test(Scan::Index(Arc::clone(&self.plan)), context);
+                let test = self.view.is_recording().then(test).flatten();
+                let range = match (range, test) {
+                    (Some(range), Some(test)) => Some(range.passing(test)),
+                    (range, _) => range,
+                };
                 Ok(match range {
                     Some(range) => Rows::Range(Box::new(range)),
                     None => Rows::Found(Vec::new().into_iter()),

@@ -55,6 +55,7 @@ mod memory;
 mod pipeline;
 mod point;
 mod project;
+mod row_test;
 mod sort;
 mod sort_buffer;
 mod system;

@@ -35,8 +35,8 @@ impl Row for TableRow<'_> {
 }
 
 /// Calls `read` with the row that the look-up finds; `None` if there is none, or its filter is not
-/// true.
-pub(super) fn find<T>(
+/// true. The caller changes the row at once.
+pub(super) fn find_to_change<T>(
     lookup: &Lookup,
     tx: &Transaction,
     context: &ExecContext,
@@ -51,8 +51,30 @@ pub(super) fn find<T>(
         }
     };
     with_values(&lookup.key, context, |key| {
-        let found = with_refs(key, |key| tx.find(table, &lookup.index, key, read));
-        found.unwrap_or(Ok(None))
+        with_refs(key, |key| {
+            tx.find_to_change(table, &lookup.index, key, read)
+        })
+    })
+}
+
+/// Calls `read` with the row that the look-up finds, if its filter is true; returns whether that is so.
+fn find(
+    lookup: &Lookup,
+    tx: &Transaction,
+    context: &ExecContext,
+    read: impl FnOnce(&TableRow<'_>) -> Result<()>,
+) -> Result<bool> {
+    let (table, index) = (&lookup.table, &lookup.index);
+    let read = |_: RowId, row: &RowRef<'_>| {
+        let row = TableRow::new(lookup, row);
+        match passes(lookup, &row, context)? {
+            true => read(&row).map(|()| true),
+            false => Ok(false),
+        }
+    };
+    with_values(&lookup.key, context, |key| {
+        let found = with_refs(key, |key| tx.find(table, index, key, lookup.columns, read));
+        found.unwrap_or(Ok(false))
     })
 }
 
@@ -72,7 +94,10 @@ fn find_few(
         }
     };
     with_values(&lookup.key, context, |key| {
-        with_refs(key, |key| tx.find_few(table, index, key, FEW_ROWS, read))
+        let columns = lookup.columns;
+        with_refs(key, |key| {
+            tx.find_few(table, index, key, columns, FEW_ROWS, read)
+        })
     })
 }
 
@@ -113,10 +138,10 @@ pub fn point_select(
     if plan.otherwise.is_some() {
         return select_few(plan, tx, context, row);
     }
-    let found = find(&plan.lookup, tx, context, |_, stored| {
+    let found = find(&plan.lookup, tx, context, |stored| {
         show(plan, stored, context, row)
     })?;
-    Ok(PointRows::One(found.is_some()))
+    Ok(PointRows::One(found))
 }
 
 fn select_few(

@@ -9,6 +9,7 @@ use super::batch::Batch;
 use super::eval::eval_constant;
 use super::filter::Filter;
 use super::pipeline::Source;
+use super::row_test::{Scan, row_test};
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::{self, ColumnRange};
@@ -58,7 +59,12 @@ impl TableScan {
         } = std::mem::replace(&mut self.stage, Stage::Ended)
             && let Some(bounds) = bounds(&plan.bounds, context)?
         {
-            let rows = view.scan(&plan.table, &plan.columns, &bounds, batch_rows);
+            let mut rows = view.scan(&plan.table, &plan.columns, &bounds, batch_rows);
+            if view.is_recording()
+                && let Some(test) = row_test(Scan::Table(Arc::clone(&plan)), context)
+            {
+                rows = rows.passing(test);
+            }
             self.stage = Stage::Reading(if plan.row_id { rows.with_ids() } else { rows });
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::plan::logical::{Access, Columns, Logical, Query, Scan};
 use crate::plan::physical::IndexKeys;
 use crate::plan::statement::{Lookup, PointSelect};
 use crate::plan::{Expr, Field};
+use remora_storage::transaction::Columns as Read;
 use std::sync::Arc;
 
 /// The point path of a query, if it has one: a projection of one row of a table.
@@ -77,6 +78,7 @@ fn lookup_of(scan: &Scan) -> Option<Lookup> {
         index: Arc::clone(index),
         key: key.clone(),
         filter: Expr::conjunction(filter.collect()),
+        columns: Read::of(scan.columns.iter().map(|(_, id)| *id)),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::physical::PhysicalPlan;
 use super::{Expr, Schema};
 use remora_storage::catalog::{IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::transaction::Columns;
 use remora_storage::{ColumnId, DataType, IndexId, Isolation, TableId};
 use std::sync::Arc;
 
@@ -137,6 +138,8 @@ pub struct Lookup {
     pub key: Vec<Expr>,
     /// What else must be true of the row.
     pub filter: Option<Expr>,
+    /// What is read of the row.
+    pub columns: Columns,
 }
 
 /// INSERT

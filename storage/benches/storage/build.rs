@@ -11,6 +11,7 @@ use crate::spread::Spread;
 use crate::table::{SCORE, load, settle, store, users};
 use crate::timer::Timer;
 use remora_storage::catalog::{IndexDef, IndexKind};
+use remora_storage::transaction::Columns;
 use remora_storage::{Store, StoreOptions, ValueRef};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -114,7 +115,7 @@ fn write(store: &Store, rows: i64, seed: u64, goes_on: impl Fn() -> bool) -> Res
         transaction.begin_command();
         let table = users(&transaction)?;
         let key = [ValueRef::BigInt(id)];
-        let row = transaction.find(&table, &table.indexes[0], &key, |row, _| row);
+        let row = transaction.find(&table, &table.indexes[0], &key, Columns::ALL, |row, _| row);
         let changes = [(SCORE, ValueRef::Double(random.below(1 << 40) as f64))];
         let changed = transaction.update(&table, row.ok_or("a row is gone")?, &changes);
         match changed.and_then(|_| transaction.commit()) {

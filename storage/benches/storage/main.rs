@@ -18,6 +18,7 @@ mod compact;
 mod frozen;
 mod full;
 mod index;
+mod levels;
 mod options;
 mod pool;
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests crate")]
@@ -52,6 +53,11 @@ const BENCHES: &[Bench] = &[
         "rows",
         "insert, point read and update by primary key, one thread and two",
         rows::run,
+    ),
+    (
+        "levels",
+        "what serializability costs beside snapshot isolation",
+        levels::run,
     ),
     (
         "pool",

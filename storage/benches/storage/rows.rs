@@ -15,6 +15,7 @@ use crate::table::{CREATED_AT, SCORE, insert_all, store, users};
 use crate::timer::Timer;
 use crate::users::{User, user};
 use remora_storage::catalog::TableEntry;
+use remora_storage::transaction::Columns;
 use remora_storage::{Store, StoreOptions, Transaction, ValueRef};
 use std::sync::Arc;
 use std::thread;
@@ -208,9 +209,13 @@ fn read(round: &Round<'_>, batch: usize) -> Result<usize> {
         let mut sum = 0.0;
         for key in keys {
             let key = [ValueRef::BigInt(*key)];
-            let found = transaction.find(table, &table.indexes[0], &key, |_, row| {
-                double(row.get(SCORE))
-            });
+            let found = transaction.find(
+                table,
+                &table.indexes[0],
+                &key,
+                Columns::of([SCORE]),
+                |_, row| double(row.get(SCORE)),
+            );
             sum += found.ok_or("a row is missing")?;
         }
         std::hint::black_box(sum);
@@ -225,9 +230,13 @@ fn dependent_read(round: &Round<'_>) -> Result<usize> {
     round.in_batches(BATCH, |transaction, table, keys| {
         for key in keys {
             let key = [ValueRef::BigInt((*key + last) % rows)];
-            let found = transaction.find(table, &table.indexes[0], &key, |_, row| {
-                double(row.get(CREATED_AT))
-            });
+            let found = transaction.find(
+                table,
+                &table.indexes[0],
+                &key,
+                Columns::of([CREATED_AT]),
+                |_, row| double(row.get(CREATED_AT)),
+            );
             last = found.ok_or("a row is missing")? as i64;
         }
         Ok(())
@@ -238,10 +247,10 @@ fn update(round: &Round<'_>, batch: usize) -> Result<usize> {
     round.in_batches(batch, |transaction, table, keys| {
         for key in keys {
             let key = [ValueRef::BigInt(*key)];
-            let found = transaction.find(table, &table.indexes[0], &key, |id, row| {
-                (id, double(row.get(SCORE)))
+            let found = transaction.find_to_change(table, &table.indexes[0], &key, |id, row| {
+                Ok::<_, remora_storage::Error>(Some((id, double(row.get(SCORE)))))
             });
-            let (row, score) = found.ok_or("a row is missing")?;
+            let (row, score) = found?.ok_or("a row is missing")?;
             let changes = [(SCORE, ValueRef::Double(score + 1.0))];
             transaction.update(table, row, &changes)?;
         }

@@ -9,6 +9,7 @@ use crate::Result;
 use crate::options::Options;
 use crate::spread::Spread;
 use crate::table::{AGE, SCORE, load, store, users};
+use remora_storage::transaction::Columns;
 use remora_storage::value::ColumnBounds;
 use remora_storage::{ColumnId, Store, StoreOptions, Value};
 
@@ -101,7 +102,9 @@ fn folded(store: &Store) -> Result<f64> {
     transaction.begin_command();
     let table = users(&transaction)?;
     let mut sum = 0.0;
-    let mut scan = transaction.view().vectors(&table, &[below()]);
+    let mut scan = transaction
+        .view()
+        .vectors(&table, Columns::of([SCORE]), &[below()]);
     while scan.next(|vector| {
         let scores = vector.column(SCORE).sum_f64();
         sum += scores.map_or(0.0, |scores| scores.sum);

@@ -23,8 +23,8 @@ pub enum Written {
     Done,
     /// The command does not see the row, or has changed it already.
     Skipped,
-    /// Another transaction was first.
-    Conflict(TransactionId),
+    /// Another transaction was first; whether it has committed.
+    Conflict(TransactionId, bool),
 }
 
 impl Block {
@@ -106,7 +106,11 @@ impl Block {
                 // A rival is taking its change back: look again.
                 Resolved::Nothing if !link.is_base() => yield_now(),
                 Resolved::Nothing | Resolved::Own(_) => return Ok(Some(Written::Skipped)),
-                other => return Ok(Some(Written::Conflict(viewpoint.rival(other)))),
+                other => {
+                    let has_committed = matches!(other, Resolved::Committed(_));
+                    let rival = viewpoint.rival(other);
+                    return Ok(Some(Written::Conflict(rival, has_committed)));
+                }
             }
         }
     }

@@ -58,11 +58,9 @@ impl Gatherer {
         }
     }
 
-    /// The same with the ids of the rows.
-    #[must_use]
-    pub fn with_ids(mut self) -> Self {
+    /// From now on the ids of the rows are wanted, too.
+    pub fn want_ids(&mut self) {
         self.ids = Some(Vec::new());
-        self
     }
 
     /// Whether neither values nor ids are wanted, of any row.

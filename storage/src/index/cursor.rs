@@ -73,8 +73,18 @@ impl Cursor {
         self.done
     }
 
-    pub(super) fn is_reverse(&self) -> bool {
+    /// Whether keys come against their order.
+    pub fn is_backward(&self) -> bool {
         self.reverse
+    }
+
+    /// No key beyond this one was given out so far; `None` where that is not known.
+    pub fn edge(&self) -> Option<&[u8]> {
+        let here = match self.reverse {
+            true => self.high.as_ref(),
+            false => Some(&self.low),
+        };
+        here.map(|cut| &*cut.key)
     }
 
     /// What is left lies between these.

@@ -288,6 +288,7 @@ impl<'a> Target<'a> {
                 let mut columns = set.writes.columns(columns).iter();
                 columns.any(|column| indexes.iter().any(|index| index.covers(*column)))
             }
+            WriteKind::Lock => false,
             _ => true,
         };
         Self {

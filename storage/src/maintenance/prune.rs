@@ -200,7 +200,7 @@ impl Collector {
                 garbage.into_iter().for_each(|block| self.retire(block));
                 false
             }
-            WriteKind::Update(_) => lives && row.has_version_of(set.timestamp),
+            WriteKind::Update(_) | WriteKind::Lock => lives && row.has_version_of(set.timestamp),
             _ => true,
         }
     }

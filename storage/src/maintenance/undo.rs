@@ -33,10 +33,12 @@ impl Collector {
             proof,
         };
         let indexes = entry.all_indexes();
-        let gone = block.newest(slot, proof).image();
+        // Whoever locks a row gives it no key.
+        let changes = write.kind != WriteKind::Lock;
+        let gone = block.newest(slot, proof).image().filter(|_| changes);
         match write.kind {
             WriteKind::Insert => block.undo_insert(slot),
-            WriteKind::Update(_) | WriteKind::Delete => {
+            WriteKind::Update(_) | WriteKind::Delete | WriteKind::Lock => {
                 if let Some(garbage) = block.undo_change(slot, proof) {
                     self.retire(garbage);
                 }

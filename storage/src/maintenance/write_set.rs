@@ -24,6 +24,8 @@ pub enum WriteKind {
     Update(u32),
     /// It went.
     Delete,
+    /// It stays as it is, but nobody else may change it.
+    Lock,
     /// No row: a step of DDL, a number that its transaction understands.
     Ddl(u32),
 }

@@ -48,7 +48,8 @@ const ID_RUN: u64 = 64;
 #[derive(Debug)]
 struct Slot {
     state: AtomicU64,
-    /// One above the registered timestamp, or IDLE.
+    /// Twice what is one above the registered timestamp, and one more where its owner may validate what
+    /// it has read; or IDLE.
     snapshot: AtomicU64,
     /// The id of its owner, or of the last one.
     transaction: AtomicU64,
@@ -86,6 +87,9 @@ pub struct Timeline {
     slots: Box<[Slot]>,
     /// Which transaction committed at a timestamp, the last [`RECENT`] of them.
     recent: Box<[AtomicU64]>,
+    /// No snapshot whose owner may validate, now or later, was below this when somebody asked for the
+    /// horizon last.
+    validating: AtomicU64,
 }
 
 thread_local! {
@@ -101,6 +105,11 @@ fn free_slots() -> Box<[Slot]> {
 
 const _: () = assert!(FREE == 0 && IDLE == 0, "zeroed slots are free");
 
+/// A registered timestamp, and whether its owner may validate.
+fn unpacked(snapshot: u64) -> (Timestamp, bool) {
+    (Timestamp((snapshot >> 1) - 1), snapshot & 1 != 0)
+}
+
 impl Timeline {
     /// A timeline at timestamp 0.
     pub fn new() -> Arc<Self> {
@@ -110,6 +119,7 @@ impl Timeline {
             ids: AtomicU64::new(0),
             slots: free_slots(),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
+            validating: AtomicU64::new(0),
         })
     }
 
@@ -129,6 +139,11 @@ impl Timeline {
     /// # Errors
     /// `TooManyTransactions` when all slots are taken.
     pub fn register(self: &Arc<Self>) -> Result<Registration> {
+        self.register_as(false)
+    }
+
+    /// The same, for an owner that may ask what was committed since.
+    pub fn register_as(self: &Arc<Self>, validates: bool) -> Result<Registration> {
         let index = self.claim().ok_or(Error::TooManyTransactions {
             limit: SLOTS_MAX as u64,
         })?;
@@ -138,7 +153,8 @@ impl Timeline {
         let mut now = self.latest();
         loop {
             // Release: whoever sees it, and not the last owner's, knows that that one is done.
-            slot.snapshot.store(now.0 + 1, Release);
+            let snapshot = (now.0 + 1) << 1 | u64::from(validates);
+            slot.snapshot.store(snapshot, Release);
             // Between publishing and reading the clock again, and before the first read of a row;
             // pairs with the fence of `registered`.
             fence(SeqCst);
@@ -241,7 +257,7 @@ impl Timeline {
 
     /// The registered snapshots, and a bound that is read before: whoever is missing here because he
     /// came meanwhile, or changes his snapshot yet, ends up with one at or above the bound.
-    fn registered(&self) -> (Timestamp, impl Iterator<Item = Timestamp>) {
+    fn registered(&self) -> (Timestamp, impl Iterator<Item = (Timestamp, bool)>) {
         let latest = self.latest();
         // Between reading the clock and looking at the slots. Pairs with the fence of `register`.
         fence(SeqCst);
@@ -251,17 +267,17 @@ impl Timeline {
             // Acquire: what a snapshot that is given up has read, it has read before this.
             .map(|slot| slot.snapshot.load(Acquire))
             .filter(|snapshot| *snapshot != IDLE);
-        (latest, snapshots.map(|snapshot| Timestamp(snapshot - 1)))
+        (latest, snapshots.map(unpacked))
     }
 
     /// All snapshots that are registered.
     pub fn snapshots(&self) -> Snapshots {
         if is_left_out(Fault::SnapshotsBeforeClock) {
-            let early: Vec<_> = self.registered().1.collect();
+            let early = self.registered().1.map(|(at, _)| at).collect();
             return Snapshots::new(self.latest(), early);
         }
         let (latest, snapshots) = self.registered();
-        Snapshots::new(latest, snapshots.collect())
+        Snapshots::new(latest, snapshots.map(|(at, _)| at).collect())
     }
 
     /// The registered snapshots. They come and go meanwhile: each line is true for itself.
@@ -271,16 +287,35 @@ impl Timeline {
             let snapshot = slot.snapshot.load(SeqCst);
             (snapshot != IDLE).then(|| HeldSnapshot {
                 transaction: TransactionId(slot.transaction.load(Relaxed)),
-                snapshot: Timestamp(snapshot - 1),
+                snapshot: unpacked(snapshot).0,
                 holders: slot.holders.load(Relaxed),
             })
         });
         held.collect()
     }
 
-    /// The timestamp at or above which all present and future snapshots are.
+    /// The timestamp at or above which all present and future snapshots are. Remembers the same of
+    /// those whose owners may validate.
     pub fn horizon(&self) -> Timestamp {
         let (latest, snapshots) = self.registered();
-        snapshots.fold(latest, Timestamp::min)
+        let (mut horizon, mut validating) = (latest, latest);
+        for (snapshot, validates) in snapshots {
+            horizon = horizon.min(snapshot);
+            if validates {
+                validating = validating.min(snapshot);
+            }
+        }
+        // Relaxed: what it says is true for ever, whoever reads it and when. Threads that ask at once may
+        // leave the lower value.
+        if self.validating.load(Relaxed) != validating.0 {
+            self.validating.store(validating.0, Relaxed);
+        }
+        horizon
+    }
+
+    /// A timestamp at or above which the snapshots of all are who may validate, now or later: as of when
+    /// somebody asked for the [horizon](Self::horizon).
+    pub fn validation_horizon(&self) -> Timestamp {
+        Timestamp(self.validating.load(Relaxed))
     }
 }

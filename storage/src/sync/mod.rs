@@ -68,6 +68,8 @@ pub enum Fault {
     ClosedSlabListed,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
     NodeNotChecked,
+    /// A commit does not ask what was committed since it has validated what it read.
+    RestNotValidated,
     /// A block is given up without a look at what was added while its empty slots were taken.
     GivenUpUnseen,
     /// The keys of an index are gathered before writers can find it.

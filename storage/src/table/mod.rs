@@ -11,6 +11,7 @@
 //!   can look at it any more. Its number is not used again, since row ids are not reused. One that
 //!   still has empty slots, but has lost all of its rows, and they were not few, is given up: its
 //!   empty slots die.
+//! - Rows that were changed since the oldest snapshot are remembered ([`RecentChanges`]).
 //! - The [`Gate`] lets any number of transactions write, or one change the table's structure.
 //!
 //! The table knows rows, not keys: whoever changes rows keeps the indexes (`transaction`).
@@ -20,12 +21,14 @@ mod directory;
 mod evacuate;
 mod gate;
 mod open;
+mod recent;
 mod restore;
 mod scan;
 mod stats;
 
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
+pub use recent::{Change, ChangedRows, Forgotten, RecentChanges};
 pub use scan::{Found, Taking};
 pub use stats::TableStats;
 
@@ -59,6 +62,7 @@ pub struct Table {
     /// Whether there are orphans: asked far more often than there are.
     has_orphans: AtomicBool,
     last_commit: AtomicU64,
+    recent: RecentChanges,
 }
 
 /// The end of the directory.
@@ -87,6 +91,7 @@ impl Table {
             orphans: Mutex::default(),
             has_orphans: AtomicBool::new(false),
             last_commit: AtomicU64::new(0),
+            recent: RecentChanges::default(),
         }
     }
 
@@ -118,8 +123,16 @@ impl Table {
     }
 
     /// Notes a commit that changed rows here; called inside the commit section.
-    pub fn note_commit(&self, timestamp: Timestamp) {
+    /// Nobody will ask for what was changed up to the `horizon`.
+    pub fn note_commit(&self, timestamp: Timestamp, change: &Change, horizon: Timestamp) {
+        let ledger = self.pool.ledger();
+        self.recent.add(timestamp, change, horizon, ledger);
         self.last_commit.store(timestamp.0, Release);
+    }
+
+    /// The rows that were changed lately.
+    pub fn recent(&self) -> &RecentChanges {
+        &self.recent
     }
 
     #[inline]

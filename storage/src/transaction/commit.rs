@@ -1,5 +1,6 @@
 //! Commit.
 
+use super::validate::Validation;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
 use crate::catalog::{Catalog, same_rows};
@@ -8,8 +9,11 @@ use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
 use crate::mvcc::{Operation, Registration};
 use crate::pool::{Claim, Reservation};
+use crate::table::Change;
 use crate::wal::FrameBuilder;
 use arc_swap::Guard;
+use smallvec::SmallVec;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +37,8 @@ impl Transaction {
             own: None,
             ddl: Vec::new(),
             set: WriteSet::default(),
+            reads: RefCell::default(),
+            shared: OnceCell::new(),
         }
     }
 
@@ -40,6 +46,7 @@ impl Transaction {
     /// as the store's level asks. On error nothing has happened, except for `OutcomeUnknown`.
     pub fn commit(mut self) -> Result<Committed> {
         if !self.has_writes() {
+            // Locks are rolled back.
             return Ok(Committed {
                 timestamp: None,
                 lsn: None,
@@ -50,6 +57,11 @@ impl Transaction {
             let ledger = self.core.ledger();
             self.set.reserve_to_wait(ledger, Claim::Emergency)?;
         }
+        let mut validation = Validation::of(&mut self);
+        if let Some(validation) = &mut validation {
+            validation.look_ahead(&self)?;
+        }
+        let changes = self.changes();
         let mut frame = None;
         let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
@@ -57,7 +69,10 @@ impl Transaction {
             attached.log.reserve(&mut encoded)?;
             frame = Some(encoded);
         }
-        let (timestamp, lsn) = self.enter_order(frame)?;
+        if let Some(validation) = &mut validation {
+            validation.look_ahead(&self)?;
+        }
+        let (timestamp, lsn) = self.enter_order(frame, validation, &changes)?;
         let rest = self.finish(timestamp);
         // Gives up the snapshot, if no view is left. Not given to another function: a transaction
         // is some hundred bytes, and to move it takes as long as to begin one.
@@ -72,9 +87,17 @@ impl Transaction {
     }
 
     /// The commit section.
-    fn enter_order(&self, frame: Option<FrameBuilder>) -> Result<(Timestamp, Option<Lsn>)> {
+    fn enter_order(
+        &self,
+        frame: Option<FrameBuilder>,
+        validation: Option<Validation>,
+        changes: &[(u32, Change)],
+    ) -> Result<(Timestamp, Option<Lsn>)> {
         let core = &*self.core;
         let _section = core.commit.lock();
+        if let Some(mut validation) = validation {
+            validation.look_at_rest(self, &core.catalog.load())?;
+        }
         let catalog = self.check_structure()?;
         let timestamp = Timestamp(core.timeline.latest().0 + 1);
         // From here on nothing fails.
@@ -86,11 +109,30 @@ impl Transaction {
             catalog.set_since(timestamp);
             core.catalog.store(Arc::new(catalog));
         }
-        for touched in self.set.touched().iter().filter(|touched| touched.rows) {
-            touched.entry.rows.note_commit(timestamp);
+        let horizon = core.timeline.validation_horizon();
+        for (table, change) in changes {
+            let touched = &self.set.touched()[*table as usize];
+            let rows = &touched.entry.rows;
+            rows.note_commit(timestamp, change, horizon);
         }
         core.timeline.commit(&self.registration, timestamp);
         Ok((timestamp, lsn))
+    }
+
+    /// What others who validate have to know of, by table. Locks change nothing.
+    fn changes(&self) -> SmallVec<[(u32, Change); 1]> {
+        let tables = self.set.touched().iter().enumerate();
+        let tables = tables.filter(|(_, touched)| touched.rows);
+        let writes = self.set.writes().iter();
+        let changes = writes.filter(|write| write.kind != WriteKind::Lock);
+        let of_table = |table: u32| {
+            let rows = changes.clone().filter(move |write| write.table == table);
+            let rows = rows.filter(|write| !matches!(write.kind, WriteKind::Ddl(_)));
+            Change::new(rows.map(|write| write.row), self.core.ledger())
+        };
+        tables
+            .map(|(table, _)| (table as u32, of_table(table as u32)))
+            .collect()
     }
 
     /// Whether the tables written to are still what they were, but for their indexes: those that came
@@ -162,6 +204,7 @@ impl Transaction {
             let table = entry.def.id;
             match write.kind {
                 WriteKind::Ddl(step) => frame.catalog(self.ddl[step as usize].change()),
+                WriteKind::Lock => {}
                 WriteKind::Delete => frame.delete(table, write.row),
                 WriteKind::Insert => {
                     let image = self.image(&operation, write, |chain| chain.last()?.image());

@@ -133,7 +133,7 @@ impl Core {
     /// Starts a transaction on the latest committed state.
     pub fn begin_with(self: &Arc<Self>, options: TransactionOptions) -> Result<Transaction> {
         loop {
-            let registration = self.timeline.register()?;
+            let registration = self.timeline.register_as(!options.read_only)?;
             let catalog = self.catalog.load();
             // A commit installs its catalog before it moves the clock: between the two, rows and
             // structure would not belong together.
@@ -149,7 +149,7 @@ impl Core {
     /// A view of the latest committed state, outside any transaction.
     pub fn view_latest(self: &Arc<Self>) -> Result<ReadView> {
         let registration = self.timeline.register()?;
-        Ok(ReadView::new(Arc::clone(self), registration, 0))
+        Ok(ReadView::new(Arc::clone(self), registration, 0, None))
     }
 
     /// The latest committed catalog.
@@ -190,6 +190,8 @@ impl Core {
             collector.free_all();
             collector.retired() > 0
         });
+        self.timeline.horizon();
+        self.forget_changes();
         self.garbage.len() + self.collector().retired()
     }
 
@@ -221,9 +223,21 @@ impl Core {
         let latest = self.timeline.latest();
         let (horizon, waiting) = (self.timeline.horizon(), self.garbage.len());
         let leaves_out = self.pace.lock().leaves_out(latest, horizon, waiting);
-        !leaves_out && self.collect_round()
+        let more = !leaves_out && self.collect_round()
             || self.compact_round()
-            || self.collector().evacuate(&self.catalog.load())
+            || self.collector().evacuate(&self.catalog.load());
+        if !more {
+            self.forget_changes();
+        }
+        more
+    }
+
+    /// Gives back the memory of changes that nobody will ask for. Where there are commits, they do it.
+    fn forget_changes(&self) {
+        let horizon = self.timeline.validation_horizon();
+        for entry in self.catalog.load().tables() {
+            entry.rows.recent().trim(horizon);
+        }
     }
 
     fn collect_round(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Rows by key: the entries of an index, each accepted only if the version seen has the key.
 
+use super::reads::Columns;
 use super::{ReadView, RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
@@ -17,20 +18,54 @@ impl Transaction {
         table: &Arc<TableEntry>,
         index: &IndexEntry,
         key: &[ValueRef<'_>],
+        columns: Columns,
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<T> {
         let operation = self.registration.enter();
         let viewpoint = operation.viewpoint(self.command);
-        find(&viewpoint, table, index, key, read)
+        let mut found = None;
+        let result = find(&viewpoint, table, index, key, |row, image| {
+            found = Some(row);
+            read(row, image)
+        });
+        self.note_key(table, index, key, columns, found);
+        result
     }
 
-    /// Calls `read` with each visible row whose key in `index` is exactly `key`, until it fails;
+    /// The same for a row that is to be changed at once, where `read` gives something: then the change
+    /// keeps rivals from the row, and nothing is recorded. The index is a unique one.
+    ///
+    /// # Errors
+    /// What `read` returns.
+    pub fn find_to_change<T, E>(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        read: impl FnOnce(RowId, &RowRef<'_>) -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
+        let mut found = None;
+        let result = find(&viewpoint, table, index, key, |row, image| {
+            found = Some(row);
+            read(row, image)
+        });
+        if !matches!(result, Some(Ok(Some(_)))) {
+            self.note_key(table, index, key, Columns::ALL, found);
+        }
+        result.unwrap_or(Ok(None))
+    }
+
+    /// Calls `read` with each visible row whose key in `index` is exactly `key`, until it fails. It looks at
+    /// these columns;
     /// returns `false`, and has not called it, where the index has more than `max` rows to look at.
     pub fn find_few<E>(
         &self,
         table: &Arc<TableEntry>,
         index: &IndexEntry,
         key: &[ValueRef<'_>],
+        columns: Columns,
         max: usize,
         mut read: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
@@ -42,6 +77,7 @@ impl Transaction {
         if too_many.is_some() {
             return Ok(false);
         }
+        self.note_key(table, index, key, columns, None);
         let operation = self.registration.enter();
         let viewpoint = operation.viewpoint(self.command);
         for id in few {
@@ -69,6 +105,7 @@ impl ReadView {
             rows.extend(row_with_key(&viewpoint, table, index, key, id).map(|_| id));
             None
         });
+        self.note_key(table, index, key, Columns::NONE, rows.first().copied());
         Ok(rows)
     }
 
@@ -82,7 +119,19 @@ impl ReadView {
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<T> {
         let operation = self.enter();
-        find(&self.viewpoint(&operation), table, index, key, read)
+        let mut found = None;
+        let result = find(
+            &self.viewpoint(&operation),
+            table,
+            index,
+            key,
+            |row, image| {
+                found = Some(row);
+                read(row, image)
+            },
+        );
+        self.note_key(table, index, key, Columns::ALL, found);
+        result
     }
 }
 

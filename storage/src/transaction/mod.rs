@@ -21,7 +21,9 @@
 //! [`Transaction::rollback_to`], a failed or dropped transaction as a whole: the write set is the
 //! undo log, read backwards.
 //!
-//! Isolation is snapshot isolation: write skew is possible.
+//! That is snapshot isolation: write skew is possible. A serializable transaction records what it reads
+//! besides (`reads`), and its commit fails where that is not so any more (`validate`). Rows can be held
+//! without being changed (`lock`).
 //!
 //! A transaction or a view that is kept open keeps what it sees. Rows are looked at in operations
 //! ([`crate::mvcc::Operation`]), each no longer than a look-up or a batch, so that what is unlinked is
@@ -32,11 +34,15 @@ mod commit;
 mod compact;
 mod core;
 mod ddl;
+mod lock;
 mod lookup;
 mod options;
+mod reads;
+mod record;
 mod restore;
 mod scan;
 mod unique;
+mod validate;
 mod view;
 mod write;
 
@@ -48,15 +54,18 @@ pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use options::{Isolation, TransactionOptions};
+pub use reads::{Columns, RowTest};
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
 
 use self::ddl::DdlStep;
+use self::reads::{ReadList, SharedReads};
 use crate::catalog::Catalog;
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::maintenance::{WriteKind, WriteSet};
 use crate::mvcc::Registration;
 use arc_swap::Guard;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 /// A running transaction; dropped without commit, it is rolled back.
@@ -72,6 +81,10 @@ pub struct Transaction {
     own: Option<Arc<Catalog>>,
     ddl: Vec<DdlStep>,
     set: WriteSet,
+    /// What it read itself.
+    reads: RefCell<ReadList>,
+    /// What its views read.
+    shared: OnceCell<Arc<SharedReads>>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.
@@ -105,7 +118,8 @@ impl Transaction {
 
     /// Whether it has changed anything.
     pub fn has_writes(&self) -> bool {
-        !self.set.writes().is_empty()
+        let mut writes = self.set.writes().iter();
+        writes.any(|write| write.kind != WriteKind::Lock)
     }
 
     /// The catalog it sees: the one of its snapshot plus its own DDL.
@@ -126,11 +140,17 @@ impl Transaction {
             Arc::clone(&self.core),
             self.registration.clone(),
             self.command,
+            self.shared_reads().cloned(),
         )
     }
 
     /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
     pub fn rollback_to(&mut self, mark: Mark) {
+        self.undo_to(mark, self.records());
+    }
+
+    /// The same; where the transaction `goes_on`, it has seen what it changed.
+    fn undo_to(&mut self, mark: Mark, goes_on: bool) {
         let end = mark.0 as usize;
         if self.set.writes().len() <= end {
             return;
@@ -153,6 +173,9 @@ impl Transaction {
             let committed = core.catalog.load();
             let committed = committed.table_by_id(entry.def.id).unwrap_or(entry);
             let operation = self.registration.enter();
+            if goes_on {
+                self.note_undone(entry, &write, &operation);
+            }
             collector.undo(entry, &committed.indexes, &write, &operation);
         }
     }
@@ -177,7 +200,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        self.rollback_to(Mark(0));
+        self.undo_to(Mark(0), false);
         self.leave_gates();
     }
 }

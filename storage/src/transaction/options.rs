@@ -1,6 +1,6 @@
 //! What a transaction is begun as.
 
-/// How far concurrent transactions are kept apart. (So far both levels are the second.)
+/// How far concurrent transactions are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {
     /// As if the transactions that commit had run one after the other, in the order of their commits.

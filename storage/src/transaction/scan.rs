@@ -1,5 +1,6 @@
 //! Scans of tables and indexes.
 
+use super::reads::{Columns, Recorded, RowTest};
 use super::{ReadView, RowRef};
 use crate::block::{Block, Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
@@ -44,6 +45,7 @@ pub struct TableScan {
     batch: Taking<Gatherer>,
     at: RowId,
     end: RowId,
+    recorded: Option<Recorded>,
 }
 
 fn typed(table: &TableEntry, columns: &[ColumnId]) -> Vec<(ColumnId, DataType)> {
@@ -63,7 +65,9 @@ impl TableScan {
         bounds: &[ColumnBounds],
         batch_rows: usize,
     ) -> Self {
+        let read = Columns::of(columns.iter().copied());
         Self {
+            recorded: view.note_scan(table, read, bounds),
             batch: Taking {
                 taker: Gatherer::new(&typed(table, columns), bounds),
                 capacity: batch_rows.max(1),
@@ -79,7 +83,16 @@ impl TableScan {
     /// The same with the ids of the rows.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
-        self.batch.taker = self.batch.taker.with_ids();
+        self.batch.taker.want_ids();
+        self
+    }
+
+    /// Says that rows which fail the test are of no use: whoever changes them is no rival.
+    #[must_use]
+    pub fn passing(self, test: Arc<dyn RowTest>) -> Self {
+        if let Some(recorded) = &self.recorded {
+            recorded.set_test(test);
+        }
         self
     }
 
@@ -98,6 +111,17 @@ impl TableScan {
         let rows = &self.table.rows;
         self.at = rows.gather(&viewpoint, self.at, self.end, &mut self.batch);
         Ok(Some(ScanBatch::of(&mut self.batch.taker)))
+    }
+}
+
+impl Drop for TableScan {
+    /// Rows that were not looked at were not read.
+    fn drop(&mut self) {
+        if self.at < self.end
+            && let Some(recorded) = &self.recorded
+        {
+            recorded.stop_before(self.at);
+        }
     }
 }
 
@@ -150,7 +174,9 @@ pub(super) fn fetch(
     let operation = view.enter();
     let viewpoint = view.viewpoint(&operation);
     let mut found = Found::default();
+    let read = Columns::of(columns.iter().copied());
     for id in rows {
+        view.note_row(table, *id, read);
         if let Some(row) = table.rows.visible(*id, &viewpoint) {
             found.ids.push(*id);
             found.rows.push(row);
@@ -171,6 +197,7 @@ pub struct IndexScan {
     table: Arc<TableEntry>,
     walk: Walk,
     batch: Gatherer,
+    recorded: Option<Recorded>,
 }
 
 /// The entries of an index range, and the rows that have their keys.
@@ -270,13 +297,28 @@ impl IndexScan {
                 cursor,
                 entries: Entries::new(),
             },
+            recorded: None,
         }
+    }
+
+    pub(super) fn recorded_as(mut self, recorded: Option<Recorded>) -> Self {
+        self.recorded = recorded;
+        self
+    }
+
+    /// Says that rows which fail the test are of no use: whoever changes them is no rival.
+    #[must_use]
+    pub fn passing(self, test: Arc<dyn RowTest>) -> Self {
+        if let Some(recorded) = &self.recorded {
+            recorded.set_test(test);
+        }
+        self
     }
 
     /// The same with the ids of the rows.
     #[must_use]
     pub fn with_ids(mut self) -> Self {
-        self.batch = self.batch.with_ids();
+        self.batch.want_ids();
         self
     }
 
@@ -337,5 +379,17 @@ impl IndexScan {
             .each_row(table, &viewpoint, |_, row| rows.push(row));
         Visitor::new(&Choice::new(&[]), visit).take_rows(&[], &rows);
         true
+    }
+}
+
+impl Drop for IndexScan {
+    /// Keys that were not looked at were not read.
+    fn drop(&mut self) {
+        let cursor = &self.walk.cursor;
+        if !cursor.is_done()
+            && let (Some(recorded), Some(key)) = (&self.recorded, cursor.edge())
+        {
+            recorded.stop_at(key, cursor.is_backward());
+        }
     }
 }

@@ -18,7 +18,7 @@
 
 use super::{RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result, Rule};
 use crate::ids::{RowId, TransactionId};
 use crate::mvcc::Resolved;
 
@@ -61,7 +61,8 @@ impl Transaction {
                 continue;
             }
             if !is_seen && rival.is_none() {
-                rival = Some(viewpoint.rival(resolved));
+                let has_committed = matches!(resolved, Resolved::Committed(_));
+                rival = Some((viewpoint.rival(resolved), has_committed));
             }
             let is_past = has_committed && !is_seen;
             has_committed |= matches!(resolved, Resolved::Committed(_));
@@ -75,11 +76,14 @@ impl Transaction {
             {
                 return Err(match rival {
                     None => duplicate(table, index, &image),
-                    Some(rival) => Error::Conflict {
+                    Some((rival, has_committed)) => Conflict {
                         table: table.def.name.clone(),
                         key: table.describe_row(row, Some(&image)),
+                        rule: Rule::UniqueKey,
                         rival,
-                    },
+                        has_committed,
+                    }
+                    .error(),
                 });
             }
             if is_seen {
@@ -137,7 +141,7 @@ impl Transaction {
         }
         let mut rivals = holding.iter().filter_map(|(row, holding)| {
             let rival = holding.rival.or(holding.changed_by)?;
-            Some((*row, rival))
+            Some((*row, (rival, holding.rival.is_none())))
         });
         let (row, rival) = rivals.next().expect("somebody has changed one of them");
         Err(self.conflict(table, row, rival))

@@ -1,5 +1,6 @@
 //! What one statement sees.
 
+use super::reads::{Columns, SharedReads};
 use super::scan::{self, IndexScan, ScanBatch, TableScan, VectorScan};
 use super::{Core, RowRef};
 use crate::catalog::{IndexEntry, TableEntry};
@@ -21,18 +22,40 @@ const WALK_ROWS: usize = 1024;
 pub struct ReadView {
     registration: Registration,
     command: u64,
+    /// Where what is read is recorded, if it is.
+    pub(super) reads: Option<Arc<SharedReads>>,
     /// The queue of what may be freed must not go while the view can reach it. Declared after the
     /// registration, so that it is dropped after it.
     core: Arc<Core>,
 }
 
 impl ReadView {
-    pub(super) fn new(core: Arc<Core>, registration: Registration, command: u64) -> Self {
+    pub(super) fn new(
+        core: Arc<Core>,
+        registration: Registration,
+        command: u64,
+        reads: Option<Arc<SharedReads>>,
+    ) -> Self {
         Self {
             registration,
             command,
+            reads,
             core,
         }
+    }
+
+    /// The same, but what is read through it is not recorded: for whoever knows which of the rows count,
+    /// and records those ([`Transaction::share`](super::Transaction::share),
+    /// [`Transaction::lock`](super::Transaction::lock)).
+    #[must_use]
+    pub fn unrecorded(mut self) -> Self {
+        self.reads = None;
+        self
+    }
+
+    /// Whether what is read is recorded, so that it is of use to say what counts.
+    pub fn is_recording(&self) -> bool {
+        self.reads.is_some()
     }
 
     /// An operation on rows, for this view.
@@ -65,11 +88,18 @@ impl ReadView {
         TableScan::new(self.clone(), table, columns, bounds, batch_rows)
     }
 
-    /// The same rows, shown a vector at a time where they are: for who folds them into a few values.
+    /// The same rows, shown a vector at a time where they are: for who folds them into a few values, made
+    /// of these columns.
     ///
     /// # Panics
     /// When a bound is not of its column's type.
-    pub fn vectors(&self, table: &Arc<TableEntry>, bounds: &[ColumnBounds]) -> VectorScan {
+    pub fn vectors(
+        &self,
+        table: &Arc<TableEntry>,
+        columns: Columns,
+        bounds: &[ColumnBounds],
+    ) -> VectorScan {
+        self.note_scan(table, columns, bounds);
         VectorScan::new(self.clone(), table, bounds)
     }
 
@@ -79,6 +109,7 @@ impl ReadView {
         table: &Arc<TableEntry>,
         mut visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.note_scan(table, Columns::ALL, &[]);
         let end = table.rows.next_row();
         let mut at = RowId::new(BlockNo(0), Slot(0));
         while at < end {
@@ -128,6 +159,7 @@ impl ReadView {
         row: RowId,
         read: impl FnOnce(&RowRef<'_>) -> T,
     ) -> Option<T> {
+        self.note_row(table, row, Columns::ALL);
         let operation = self.enter();
         let row = table.rows.visible(row, &self.viewpoint(&operation))?;
         Some(read(&row))
@@ -162,11 +194,11 @@ impl ReadView {
             Bound::Excluded(values) => Bound::Excluded(prefix(values)),
             Bound::Unbounded => Bound::Unbounded,
         };
-        let cursor = Cursor::new(
-            low.as_ref().map(|key| &**key),
-            high.as_ref().map(|key| &**key),
-            reverse,
-        );
-        Ok(IndexScan::new(self.clone(), table, index, columns, cursor))
+        let low = low.as_ref().map(|key| &**key);
+        let high = high.as_ref().map(|key| &**key);
+        let recorded = self.note_range(table, index, columns, low, high);
+        let cursor = Cursor::new(low, high, reverse);
+        let scan = IndexScan::new(self.clone(), table, index, columns, cursor);
+        Ok(scan.recorded_as(recorded))
     }
 }

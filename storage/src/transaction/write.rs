@@ -1,9 +1,10 @@
 //! Changing rows.
 
+use super::reads::Columns;
 use super::{Mark, Transaction};
 use crate::block::{RowRef, Written};
 use crate::catalog::{IndexEntry, TableEntry};
-use crate::error::{Error, Result};
+use crate::error::{Conflict, Error, Result, Rule};
 use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
@@ -15,14 +16,14 @@ use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
 use std::sync::Arc;
 
 impl Transaction {
-    fn marker(&self) -> Stamp {
+    pub(super) fn marker(&self) -> Stamp {
         self.registration.marker(self.command)
     }
 
     /// The number of a table in the write set; from its first write on the transaction is inside
     /// the table's gate. `logged` is how many bytes the write takes in a log at most. A write that
     /// `shrinks` the table finds room also where memory is full.
-    fn enter(
+    pub(super) fn enter(
         &mut self,
         table: &Arc<TableEntry>,
         shrinks: bool,
@@ -91,6 +92,20 @@ impl Transaction {
         row: RowId,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<bool> {
+        let updated = self.try_update(table, row, changes);
+        if !matches!(updated, Ok(true)) {
+            // Its own change would have kept rivals from what it has seen of the row.
+            self.note_row(table, row, Columns::ALL);
+        }
+        updated
+    }
+
+    fn try_update(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+    ) -> Result<bool> {
         let logged = || row_bytes_max(changes.iter().map(|(_, value)| *value));
         let number = self.enter(table, false, logged)?;
         let written = {
@@ -101,7 +116,9 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
-            Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
+            Written::Conflict(rival, has_committed) => {
+                return Err(self.conflict(table, row, (rival, has_committed)));
+            }
             Written::Done => {}
         }
         let columns = changes.iter().map(|(column, _)| *column);
@@ -122,6 +139,14 @@ impl Transaction {
 
     /// Removes a row that the view shows; errors and `Ok(false)` as for [`Self::update`].
     pub fn delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
+        let deleted = self.try_delete(table, row);
+        if !matches!(deleted, Ok(true)) {
+            self.note_row(table, row, Columns::ALL);
+        }
+        deleted
+    }
+
+    fn try_delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
         let number = self.enter(table, true, || TARGET_BYTES_MAX)?;
         let written = {
             let operation = self.registration.enter();
@@ -130,7 +155,9 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
-            Written::Conflict(rival) => return Err(self.conflict(table, row, rival)),
+            Written::Conflict(rival, has_committed) => {
+                return Err(self.conflict(table, row, (rival, has_committed)));
+            }
             Written::Done => {}
         }
         self.set.push(Write {
@@ -141,15 +168,23 @@ impl Transaction {
         Ok(true)
     }
 
-    pub(super) fn conflict(&self, table: &TableEntry, row: RowId, rival: TransactionId) -> Error {
+    pub(super) fn conflict(
+        &self,
+        table: &TableEntry,
+        row: RowId,
+        (rival, has_committed): (TransactionId, bool),
+    ) -> Error {
         let operation = self.registration.enter();
         let viewpoint = operation.viewpoint(self.command);
         let seen = table.rows.visible(row, &viewpoint);
-        Error::Conflict {
+        Conflict {
             table: table.def.name.clone(),
             key: table.describe_row(row, seen.as_ref()),
+            rule: Rule::Write,
             rival,
+            has_committed,
         }
+        .error()
     }
 
     /// Adds the entries of a new row. It needs no latch, except where its key is not the first of

@@ -124,6 +124,21 @@ impl ValueRef<'_> {
         matches!(self, Self::Null)
     }
 
+    /// Whether nobody can tell the two apart, which can be where they are equal: `-0` and `0`, `1.0` and
+    /// `1.00`, a month and 30 days.
+    pub fn is_identical(self, other: ValueRef<'_>) -> bool {
+        use ValueRef as V;
+        match (self, other) {
+            (V::Real(a), V::Real(b)) => a.to_bits() == b.to_bits(),
+            (V::Double(a), V::Double(b)) => a.to_bits() == b.to_bits(),
+            (V::Numeric(a), V::Numeric(b)) => a == b && a.scale() == b.scale(),
+            (V::Interval(a), V::Interval(b)) => {
+                (a.months, a.days, a.micros) == (b.months, b.days, b.micros)
+            }
+            _ => self == other,
+        }
+    }
+
     /// The order of two values of one type, NULL above everything (PostgreSQL's default).
     /// `None` where the types differ.
     pub fn compare(self, other: ValueRef<'_>) -> Option<Ordering> {

@@ -3,7 +3,7 @@
 use super::super::ExecContext;
 use super::super::compile::compile;
 use super::super::memory::Held;
-use super::super::point::find;
+use super::super::point::find_to_change;
 use super::{is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
@@ -18,7 +18,7 @@ pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Res
     context.check()?;
     match &plan.target {
         Target::Point(lookup) => {
-            let target = find(lookup, tx, context, |id, _| Ok(id))?;
+            let target = find_to_change(lookup, tx, context, |id, _| Ok(id))?;
             match target {
                 Some(id) => Ok(u64::from(tx.delete(&plan.table, id)?)),
                 None => Ok(0),

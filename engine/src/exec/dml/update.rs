@@ -5,7 +5,7 @@ use super::super::batch::Batch;
 use super::super::compile::compile;
 use super::super::eval::{Evaluator, Row, eval_scalar};
 use super::super::memory::Held;
-use super::super::point::find;
+use super::super::point::find_to_change;
 use super::{Constraints, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
@@ -52,7 +52,7 @@ fn update_point(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_update(plan);
-    let target = find(lookup, tx, context, |id, old| {
+    let target = find_to_change(lookup, tx, context, |id, old| {
         let new = plan.assignments.iter();
         let new = new.map(|(_, expr)| Ok(eval_scalar(expr, old, context)?.into_value()));
         let new = new.collect::<Result<Vec<_>>>()?;

@@ -13,6 +13,7 @@ use crate::plan::statement::{
     Update,
 };
 use remora_storage::catalog::{ColumnDef, IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::transaction::Columns;
 use remora_storage::{ColumnId, Store, StoreOptions, Transaction};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -153,6 +154,7 @@ impl World {
             index: self.index(),
             key: vec![number(id)],
             filter,
+            columns: Columns::ALL,
         }
     }
 

@@ -245,7 +245,7 @@ impl OrderedIndex {
             return;
         }
         let (low, high) = cursor.cuts();
-        let ended = self.walk_between(low, high, cursor.is_reverse(), limit, out);
+        let ended = self.walk_between(low, high, cursor.is_backward(), limit, out);
         match out.last() {
             Some((key, row)) if !ended => cursor.stand_at(key, row),
             _ => cursor.finish(),

@@ -123,11 +123,11 @@ fn a_writer_and_the_maker_of_an_index_do_not_mind_each_other() {
 #[test]
 fn an_old_snapshot_writes_on_long_after_the_index_was_published() {
     let core = rows(&[(1, 10), (2, 20)]);
-    let mut old = core.begin().unwrap();
-    let mut maker = core.begin().unwrap();
+    let mut old = core.begin_with(SNAPSHOT).unwrap();
+    let mut maker = core.begin_with(SNAPSHOT).unwrap();
     create_index(&mut maker, "t_v", false).unwrap();
     maker.commit().unwrap();
-    let mut newer = core.begin().unwrap();
+    let mut newer = core.begin_with(SNAPSHOT).unwrap();
     update(&mut newer, 2, 22).unwrap();
     newer.commit().unwrap();
     core.collect_garbage();
@@ -137,7 +137,10 @@ fn an_old_snapshot_writes_on_long_after_the_index_was_published() {
     update(&mut old, 1, 11).unwrap();
     insert(&mut old, 3, 30).unwrap();
     old.commit().unwrap();
-    assert_eq!(all(&mut core.begin().unwrap()), [(1, 11), (2, 22), (3, 30)]);
+    assert_eq!(
+        all(&mut core.begin_with(SNAPSHOT).unwrap()),
+        [(1, 11), (2, 22), (3, 30)]
+    );
     is_exact(&core);
 }
 
@@ -278,10 +281,10 @@ fn a_unique_index_is_kept_unique_by_those_who_do_not_know_it() {
 #[test]
 fn one_changes_the_structure_at_a_time() {
     let core = rows(&[(1, 10)]);
-    let id = t(&core.begin().unwrap()).def.id;
-    let mut alice = core.begin().unwrap();
-    let mut bob = core.begin().unwrap();
-    let mut carol = core.begin().unwrap();
+    let id = t(&core.begin_with(SNAPSHOT).unwrap()).def.id;
+    let mut alice = core.begin_with(SNAPSHOT).unwrap();
+    let mut bob = core.begin_with(SNAPSHOT).unwrap();
+    let mut carol = core.begin_with(SNAPSHOT).unwrap();
     let index = create_index(&mut alice, "a", false).unwrap();
     for refused in [
         create_index(&mut bob, "b", false).map(drop),
@@ -295,8 +298,8 @@ fn one_changes_the_structure_at_a_time() {
     assert_eq!(late.unwrap_err().sqlstate(), "40001");
     drop(bob);
     // Dropping an index keeps nobody from writing, either; nor those who know it still.
-    let mut dave = core.begin().unwrap();
-    let mut eve = core.begin().unwrap();
+    let mut dave = core.begin_with(SNAPSHOT).unwrap();
+    let mut eve = core.begin_with(SNAPSHOT).unwrap();
     insert(&mut dave, 2, 20).unwrap();
     eve.drop_index(index).unwrap();
     insert(&mut eve, 3, 30).unwrap();
@@ -308,7 +311,7 @@ fn one_changes_the_structure_at_a_time() {
     insert(&mut carol, 6, 60).unwrap();
     carol.commit().unwrap();
     let rows = [(1, 10), (2, 20), (3, 30), (4, 40), (5, 50), (6, 60)];
-    assert_eq!(all(&mut core.begin().unwrap()), rows);
+    assert_eq!(all(&mut core.begin_with(SNAPSHOT).unwrap()), rows);
     assert_eq!(is_exact(&core), rows);
 }
 

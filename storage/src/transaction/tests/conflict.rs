@@ -1,7 +1,7 @@
 //! Two writers meet.
 
 use super::*;
-use crate::error::Error;
+use crate::error::{Error, Rule};
 
 #[test]
 fn the_second_writer_of_a_row_loses() {
@@ -14,13 +14,23 @@ fn the_second_writer_of_a_row_loses() {
     let mut bob = core.begin().unwrap();
     assert!(update(&mut alice, 1, 11).unwrap());
     let conflict = update(&mut bob, 1, 15).unwrap_err();
-    let expected = format!("write conflict on t(k=1) with transaction {}", alice.id());
-    assert_eq!(conflict.to_string(), expected);
+    let id = alice.id();
+    let told = |error: &Error, state: &str| {
+        let expected = "could not serialize access due to concurrent update";
+        assert_eq!(error.to_string(), expected);
+        let Error::Conflict(conflict) = error else {
+            panic!("a conflict, not {error:?}")
+        };
+        assert_eq!((conflict.rule, conflict.rival), (Rule::Write, id));
+        let detail =
+            format!("Row k=1 of table \"t\" was changed by transaction {id}, which {state}.");
+        assert_eq!(conflict.detail(), detail);
+    };
+    told(&conflict, "is still running");
     assert!(conflict.is_retryable());
     alice.commit().unwrap();
-    let again = update(&mut bob, 1, 15).unwrap_err();
-    assert_eq!(again.to_string(), expected);
-    assert!(matches!(delete(&mut bob, 1), Err(Error::Conflict { .. })));
+    told(&update(&mut bob, 1, 15).unwrap_err(), "has committed");
+    assert!(matches!(delete(&mut bob, 1), Err(Error::Conflict(_))));
     drop(bob);
     let mut carol = core.begin().unwrap();
     assert!(update(&mut carol, 1, 16).unwrap());
@@ -58,15 +68,9 @@ fn a_deleted_row_conflicts_with_an_update() {
     let mut alice = core.begin().unwrap();
     let mut bob = core.begin().unwrap();
     assert!(delete(&mut alice, 1).unwrap());
-    assert!(matches!(
-        update(&mut bob, 1, 2),
-        Err(Error::Conflict { .. })
-    ));
+    assert!(matches!(update(&mut bob, 1, 2), Err(Error::Conflict(_))));
     alice.commit().unwrap();
     core.collect_garbage();
-    assert!(matches!(
-        update(&mut bob, 1, 2),
-        Err(Error::Conflict { .. })
-    ));
+    assert!(matches!(update(&mut bob, 1, 2), Err(Error::Conflict(_))));
     assert_eq!(get(&mut bob, 1), Some(10));
 }

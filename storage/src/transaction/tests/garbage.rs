@@ -238,7 +238,7 @@ fn an_old_snapshot_holds_back_only_what_it_sees() {
     tx.commit().unwrap();
     core.collect_garbage();
     let baseline = used(&core);
-    let mut report = core.begin().unwrap();
+    let mut report = core.begin_with(READ_ONLY).unwrap();
     let before: Vec<(i32, i32)> = (0..ROWS).map(|k| (k, 0)).collect();
     let round = |round: i32| {
         let mut tx = core.begin().unwrap();
@@ -251,7 +251,7 @@ fn an_old_snapshot_holds_back_only_what_it_sees() {
     (1..4).for_each(round);
     core.prune_all();
     let after_some = used(&core);
-    let mut second = core.begin().unwrap();
+    let mut second = core.begin_with(READ_ONLY).unwrap();
     (4..60).for_each(round);
     let after_many = used(&core);
     // Of 59 versions of each row the two snapshots and the future want two; some more have come since
@@ -288,7 +288,7 @@ fn rows_that_an_old_snapshot_does_not_see_leave_nothing() {
     insert(&mut tx, -1, 0).unwrap();
     tx.commit().unwrap();
     core.collect_garbage();
-    let mut report = core.begin().unwrap();
+    let mut report = core.begin_with(READ_ONLY).unwrap();
     let jobs = |first: i32| {
         let each = |work: &dyn Fn(&mut Transaction, i32)| {
             let mut tx = core.begin().unwrap();
@@ -326,7 +326,7 @@ fn what_is_rolled_back_does_not_wait_for_an_old_snapshot() {
     tx.commit().unwrap();
     core.collect_garbage();
     let baseline = used(&core);
-    let mut report = core.begin().unwrap();
+    let mut report = core.begin_with(READ_ONLY).unwrap();
     for round in 0..100 {
         let mut tx = core.begin().unwrap();
         assert!(update(&mut tx, 1, round).unwrap());

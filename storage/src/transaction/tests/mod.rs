@@ -10,6 +10,7 @@ mod evacuation;
 mod garbage;
 mod hashed;
 mod histories;
+mod holds;
 mod levels;
 mod model;
 #[cfg(feature = "shuttle")]
@@ -17,13 +18,17 @@ mod models;
 mod ranges;
 mod recovery;
 mod scan;
+mod serial;
+mod serial_model;
+#[cfg(feature = "shuttle")]
+mod serial_models;
 mod stress;
 mod unique;
 #[cfg(feature = "shuttle")]
 mod unique_models;
 mod visibility;
 
-use super::{Core, Transaction};
+use super::{Core, Isolation, Transaction, TransactionOptions};
 use crate::catalog::{ColumnDef, IndexDef, IndexKind, TableDef, TableEntry};
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
 use crate::pool::Ledger;
@@ -33,6 +38,16 @@ use std::sync::Arc;
 pub(super) const K: ColumnId = ColumnId(1);
 pub(super) const V: ColumnId = ColumnId(2);
 pub(super) const W: ColumnId = ColumnId(3);
+
+pub(super) const SNAPSHOT: TransactionOptions = TransactionOptions {
+    isolation: Isolation::Snapshot,
+    read_only: false,
+};
+
+pub(super) const READ_ONLY: TransactionOptions = TransactionOptions {
+    isolation: Isolation::Serializable,
+    read_only: true,
+};
 
 pub(super) fn core() -> Arc<Core> {
     core_with(256 << 20)

@@ -77,7 +77,7 @@ fn run(steps: Vec<Step>) {
         let at = |t: usize| (count > 0).then(|| t % count);
         match step {
             Step::Begin if count < 4 => open.push(Open {
-                tx: core.begin().unwrap(),
+                tx: core.begin_with(SNAPSHOT).unwrap(),
                 rows: committed.clone(),
                 mark: None,
             }),
@@ -169,7 +169,7 @@ fn run(steps: Vec<Step>) {
     }
     drop(open);
     assert_eq!(core.collect_garbage(), 0);
-    let mut tx = core.begin().unwrap();
+    let mut tx = core.begin_with(SNAPSHOT).unwrap();
     assert_eq!(
         all(&mut tx),
         committed.clone().into_iter().collect::<Vec<_>>()
@@ -193,7 +193,9 @@ fn commit(core: &Arc<Core>, done: Open, committed: &mut Rows) {
     let result = done.tx.commit().unwrap();
     assert_eq!(result.timestamp.is_some(), writes);
     if writes {
-        *committed = all(&mut core.begin().unwrap()).into_iter().collect();
+        *committed = all(&mut core.begin_with(SNAPSHOT).unwrap())
+            .into_iter()
+            .collect();
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::index::{KeyColumn, encode_key};
-use crate::transaction::Vector;
+use crate::transaction::{Columns, Vector};
 use crate::value::{ColumnBounds, NumericModifier, TYPES, any_value_of, value_at};
 use proptest::prelude::*;
 use std::ops::Bound;
@@ -237,7 +237,7 @@ proptest! {
         prop_assert_eq!(&found, &expected);
 
         let mut folded = Folded::default();
-        let mut scan = view.vectors(&table, &bounds);
+        let mut scan = view.vectors(&table, Columns::ALL, &bounds);
         while scan.next(|vector| folded.add(vector)) {}
         prop_assert_eq!(&folded, &Folded::of(&expected));
     }
@@ -378,7 +378,7 @@ fn numbers_are_folded_where_they_are() {
             low: Bound::Included(Value::Integer(5)),
             high: Bound::Excluded(Value::Integer(2500)),
         };
-        let mut scan = tx.view().vectors(&t(&tx), &[bounds]);
+        let mut scan = tx.view().vectors(&t(&tx), Columns::ALL, &[bounds]);
         let (mut keys, mut values, mut most) = ((0, 0), (0.0, 0), 0.0);
         let visit = |vector: &Vector<'_>| {
             let sum = vector.column(K).sum_i64().expect("integers");

@@ -1,0 +1,192 @@
+//! How a transaction and its views record what they read ([`super::reads`]).
+
+use super::reads::{Columns, KeyRange, Read, ReadList, Recorded, RowScan, SharedReads, What};
+use super::{Isolation, ReadView, Transaction};
+use crate::catalog::{IndexEntry, TableEntry};
+use crate::ids::{ColumnId, RowId, TableId};
+use crate::index::Key;
+use crate::maintenance::{Write, WriteKind};
+use crate::mvcc::Operation;
+use crate::value::{ColumnBounds, ValueRef};
+use std::ops::Bound;
+use std::sync::Arc;
+
+impl Transaction {
+    /// Whether what it reads is recorded.
+    #[inline]
+    pub(super) fn records(&self) -> bool {
+        self.options.isolation == Isolation::Serializable && !self.options.read_only
+    }
+
+    /// Records something, whatever the level.
+    pub(super) fn record(&self, read: Read) {
+        self.reads.borrow_mut().push(read, self.core.ledger());
+    }
+
+    /// Records a row that was read, or was to be changed and is not.
+    pub(super) fn note_row(&self, table: &TableEntry, row: RowId, columns: Columns) {
+        if self.records() {
+            self.record(Read::row(table.def.id, row, columns));
+        }
+    }
+
+    /// Records what a look-up has come to.
+    #[inline]
+    pub(super) fn note_key(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        columns: Columns,
+        found: Option<RowId>,
+    ) {
+        if self.records()
+            && let Some(read) = Read::of_key(table.def.id, index, key, columns, found)
+        {
+            self.record(read);
+        }
+    }
+
+    /// What views record into.
+    pub(super) fn shared_reads(&self) -> Option<&Arc<SharedReads>> {
+        self.records()
+            .then(|| self.shared.get_or_init(Arc::default))
+    }
+
+    /// Whether anything was recorded.
+    pub(super) fn has_read(&self) -> bool {
+        let shared = self.shared.get();
+        !self.reads.borrow().is_empty() || shared.is_some_and(|reads| !reads.is_empty())
+    }
+
+    /// All that was recorded.
+    pub(super) fn take_reads(&mut self) -> [ReadList; 2] {
+        let shared = self.shared.get().map(|reads| reads.take());
+        [self.reads.take(), shared.unwrap_or_default()]
+    }
+
+    /// Makes a read of a change that is about to be undone: while it stood, it said that the row was as it
+    /// was, and its keys were free.
+    pub(super) fn note_undone(&self, table: &TableEntry, write: &Write, operation: &Operation<'_>) {
+        if write.kind != WriteKind::Insert {
+            self.note_row(table, write.row, Columns::ALL);
+        }
+        if !matches!(write.kind, WriteKind::Insert | WriteKind::Update(_)) {
+            return;
+        }
+        let place = table.rows.place(write.row, operation);
+        let newest = place.and_then(|(block, slot)| block.newest(slot, operation).image());
+        let Some(image) = newest else {
+            return;
+        };
+        for index in table.indexes.iter().filter(|index| index.def.unique) {
+            let mut key = Key::new();
+            if !index.encode_row(&mut key, &image) {
+                self.record(Read::key(table.def.id, index, &key, Columns::NONE));
+            }
+        }
+    }
+}
+
+fn key_columns(index: &IndexEntry) -> Columns {
+    Columns::of(index.def.columns.iter().map(|key| key.column))
+}
+
+impl Read {
+    fn key(table: TableId, index: &IndexEntry, key: &[u8], columns: Columns) -> Self {
+        Self {
+            table,
+            columns: columns.with(key_columns(index)),
+            what: What::Key(index.def.id, Box::from(key)),
+        }
+    }
+
+    /// Of a look-up by a full key; a key with a NULL in it is that of no row.
+    fn of_key(
+        table: TableId,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        columns: Columns,
+        found: Option<RowId>,
+    ) -> Option<Self> {
+        if let Some(row) = found.filter(|_| index.def.unique) {
+            return Some(Self::row(table, row, columns.with(key_columns(index))));
+        }
+        if key.iter().any(|value| value.is_null()) {
+            return None;
+        }
+        let mut bytes = Key::new();
+        index.encode(&mut bytes, key);
+        Some(Self::key(table, index, &bytes, columns))
+    }
+}
+
+impl ReadView {
+    /// Records something, if the transaction's reads are recorded.
+    #[inline]
+    fn record(&self, read: impl FnOnce() -> Option<Read>) -> Option<Recorded> {
+        let reads = self.reads.as_ref()?;
+        let handle = reads.push(read()?, self.core().ledger())?;
+        let reads = Arc::clone(reads);
+        Some(Recorded { reads, handle })
+    }
+
+    pub(super) fn note_row(&self, table: &TableEntry, row: RowId, columns: Columns) {
+        self.record(|| Some(Read::row(table.def.id, row, columns)));
+    }
+
+    pub(super) fn note_key(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        columns: Columns,
+        found: Option<RowId>,
+    ) {
+        self.record(|| Read::of_key(table.def.id, index, key, columns, found));
+    }
+
+    pub(super) fn note_scan(
+        &self,
+        table: &TableEntry,
+        columns: Columns,
+        bounds: &[ColumnBounds],
+    ) -> Option<Recorded> {
+        let scan = || RowScan {
+            end: RowId(u64::MAX),
+            bounds: Box::from(bounds),
+            test: None,
+        };
+        self.record(|| {
+            Some(Read {
+                table: table.def.id,
+                columns,
+                what: What::Scan(Box::new(scan())),
+            })
+        })
+    }
+
+    pub(super) fn note_range(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        columns: &[ColumnId],
+        low: Bound<&[u8]>,
+        high: Bound<&[u8]>,
+    ) -> Option<Recorded> {
+        let range = || KeyRange {
+            index: index.def.id,
+            low: low.map(Box::from),
+            high: high.map(Box::from),
+            test: None,
+        };
+        let columns = || Columns::of(columns.iter().copied()).with(key_columns(index));
+        self.record(|| {
+            Some(Read {
+                table: table.def.id,
+                columns: columns(),
+                what: What::Range(Box::new(range())),
+            })
+        })
+    }
+}
