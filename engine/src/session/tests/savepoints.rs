@@ -1,7 +1,9 @@
 //! Savepoints and failures in transactions, from the library.
 
 use super::{connect, number, state};
-use crate::{Database, DropBehavior, Options, TransactionStatus};
+use crate::{Database, DropBehavior, OptionalExtension, Options, TransactionStatus};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn with_table() -> crate::Connection {
     let conn = connect();
@@ -207,4 +209,151 @@ fn a_transaction_that_waits_before_its_first_query_sees_what_came_meanwhile() {
     assert_eq!(count(&alice), 1);
     alice.execute("ROLLBACK TO s", []).unwrap();
     assert_eq!(count(&alice), 1);
+}
+
+/// One step of a transaction, over a few keys and three names of savepoints.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert(i64, i64),
+    Update(i64, i64),
+    Move(i64, i64),
+    Delete(i64),
+    Savepoint(u8),
+    RollbackTo(u8),
+    Release(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = || 0..6_i64;
+    prop_oneof![
+        4 => (key(), 0..4_i64).prop_map(|(k, v)| Step::Insert(k, v)),
+        3 => (key(), 0..4_i64).prop_map(|(k, v)| Step::Update(k, v)),
+        2 => (key(), key()).prop_map(|(k, to)| Step::Move(k, to)),
+        3 => key().prop_map(Step::Delete),
+        3 => (0..3_u8).prop_map(Step::Savepoint),
+        2 => (0..3_u8).prop_map(Step::RollbackTo),
+        1 => (0..3_u8).prop_map(Step::Release),
+    ]
+}
+
+type Rows = BTreeMap<i64, i64>;
+
+/// What a transaction should come to: its rows, and its savepoints with theirs.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    rows: Rows,
+    savepoints: Vec<(u8, Rows)>,
+}
+
+impl Model {
+    /// Does the step; `false` where it has to fail, and nothing is done then.
+    fn run(&mut self, step: &Step) -> bool {
+        let named = |name: u8| self.savepoints.iter().rposition(|one| one.0 == name);
+        match *step {
+            Step::Insert(k, _) if self.rows.contains_key(&k) => return false,
+            Step::Insert(k, v) => drop(self.rows.insert(k, v)),
+            Step::Update(k, v) => {
+                self.rows.entry(k).and_modify(|old| *old = v);
+            }
+            Step::Move(k, to) => match self.rows.get(&k).copied() {
+                Some(_) if k != to && self.rows.contains_key(&to) => return false,
+                Some(v) => {
+                    self.rows.remove(&k);
+                    self.rows.insert(to, v);
+                }
+                None => {}
+            },
+            Step::Delete(k) => drop(self.rows.remove(&k)),
+            Step::Savepoint(name) => self.savepoints.push((name, self.rows.clone())),
+            Step::RollbackTo(name) => match named(name) {
+                Some(at) => {
+                    self.savepoints.truncate(at + 1);
+                    self.rows = self.savepoints[at].1.clone();
+                }
+                None => return false,
+            },
+            Step::Release(name) => match named(name) {
+                Some(at) => self.savepoints.truncate(at),
+                None => return false,
+            },
+        }
+        true
+    }
+}
+
+fn sql(step: &Step) -> String {
+    match step {
+        Step::Insert(k, v) => format!("INSERT INTO t VALUES ({k}, {v})"),
+        Step::Update(k, v) => format!("UPDATE t SET v = {v} WHERE k = {k}"),
+        Step::Move(k, to) => format!("UPDATE t SET k = {to} WHERE k = {k}"),
+        Step::Delete(k) => format!("DELETE FROM t WHERE k = {k}"),
+        Step::Savepoint(name) => format!("SAVEPOINT s{name}"),
+        Step::RollbackTo(name) => format!("ROLLBACK TO s{name}"),
+        Step::Release(name) => format!("RELEASE s{name}"),
+    }
+}
+
+/// The rows, by a scan and by each of the indexes.
+fn rows(conn: &crate::Connection) -> Rows {
+    let mut scan = conn.prepare("SELECT k, v FROM t").unwrap();
+    let rows: Rows = scan
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<crate::Result<_>>()
+        .unwrap();
+    let mut by_key = conn.prepare("SELECT v FROM t WHERE k = ?").unwrap();
+    for k in 0..6_i64 {
+        let found = by_key.query_row([k], |row| row.get(0)).optional().unwrap();
+        assert_eq!(found, rows.get(&k).copied(), "key {k}");
+    }
+    let mut by_value = conn.prepare("SELECT count(*) FROM t WHERE v = ?").unwrap();
+    for v in 0..4_i64 {
+        let found: i64 = by_value.query_row([v], |row| row.get(0)).unwrap();
+        let count = rows.values().filter(|value| **value == v).count();
+        assert_eq!(found, count as i64, "value {v}");
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Whatever is done and taken back, the rows are those of the model: within the transaction, and
+    /// for others after its end.
+    #[test]
+    fn any_order_of_savepoints_is_as_the_model_says(
+        steps in prop::collection::vec(step(), 1..60),
+        forgiving: bool,
+        commits: bool,
+    ) {
+        let db = Database::in_memory().unwrap();
+        let (conn, other) = (db.connect().unwrap(), db.connect().unwrap());
+        conn.execute_batch(
+            "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT); CREATE INDEX t_v ON t (v);
+             INSERT INTO t VALUES (0, 0), (1, 1)",
+        )
+        .unwrap();
+        let before = rows(&other);
+        conn.set_on_error_rollback(forgiving).unwrap();
+        conn.execute("BEGIN", []).unwrap();
+        let mut model = Model { rows: before.clone(), savepoints: Vec::new() };
+        for step in &steps {
+            let done = model.run(step);
+            prop_assert_eq!(conn.execute(&sql(step), []).is_ok(), done, "{:?}", step);
+            if !done && !forgiving {
+                prop_assert_eq!(conn.transaction_status(), TransactionStatus::Failed);
+                let Some((name, then)) = model.savepoints.last().cloned() else {
+                    // Nothing to go back to.
+                    prop_assert_eq!(rows(&other), before.clone());
+                    return Ok(());
+                };
+                conn.execute(&sql(&Step::RollbackTo(name)), []).unwrap();
+                model.rows = then;
+            }
+            prop_assert_eq!(rows(&conn), model.rows.clone(), "{:?}", step);
+            prop_assert_eq!(rows(&other), before.clone());
+        }
+        conn.execute(if commits { "COMMIT" } else { "ROLLBACK" }, []).unwrap();
+        prop_assert_eq!(rows(&other), if commits { model.rows } else { before });
+    }
 }
