@@ -294,6 +294,37 @@ impl Connection {
         self.transaction_status() != TransactionStatus::Idle
     }
 
+    /// The last commit that the open transaction sees, by its place among all commits of the database;
+    /// `None` where no transaction is open, or no statement in it has needed one.
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn snapshot(&self) -> Result<Option<u64>> {
+        let session = self.session()?;
+        Ok(session.block.tx.as_ref().map(|tx| tx.snapshot().0))
+    }
+
+    /// What this connection committed last, by its place among all commits of the database; `None` where
+    /// that changed nothing. Whose snapshot is at or above it sees it.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// let mut conn = db.connect()?;
+    /// conn.execute("CREATE TABLE t (n BIGINT)", [])?;
+    /// let created = conn.last_commit()?;
+    /// let tx = conn.transaction()?;
+    /// tx.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))?;
+    /// assert_eq!(tx.snapshot()?, created);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn last_commit(&self) -> Result<Option<u64>> {
+        let session = self.session()?;
+        Ok(session.last_commit.map(|commit| commit.0))
+    }
+
     /// Where the connection stands.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.status.get()

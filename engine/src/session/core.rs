@@ -26,7 +26,7 @@ use crate::plan::Statement;
 use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::{Durability, Store, TableId, TransactionOptions, Value};
+use remora_storage::{Durability, Store, TableId, Timestamp, TransactionOptions, Value};
 use std::sync::Arc;
 
 /// The setting that is the database's memory budget.
@@ -47,6 +47,8 @@ pub(super) struct Session {
     /// Whether results wait for the log.
     sync: bool,
     pub(super) notices: Vec<String>,
+    /// Where the last commit stands among all; `None` where it changed nothing.
+    pub(super) last_commit: Option<Timestamp>,
 }
 
 impl Session {
@@ -61,6 +63,7 @@ impl Session {
             record,
             planned: 0,
             notices: Vec::new(),
+            last_commit: None,
         }
     }
 
@@ -221,7 +224,7 @@ impl Session {
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
         if tx.has_writes() {
-            tx.commit()?;
+            self.last_commit = tx.commit()?.timestamp;
         } else if self.sync {
             self.store.wait_durable(tx.snapshot())?;
         }

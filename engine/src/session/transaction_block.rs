@@ -251,11 +251,11 @@ impl Session {
                     self.notices.push(NO_TRANSACTION.to_owned());
                 }
                 let committed = match self.block.tx.take() {
-                    Some(tx) => tx.commit().map(drop),
-                    None => Ok(()),
+                    Some(tx) => tx.commit().map(|committed| committed.timestamp),
+                    None => Ok(None),
                 };
                 self.end_block(committed.is_ok());
-                committed?;
+                self.last_commit = committed?;
                 Ok("COMMIT")
             }
         }
