@@ -157,6 +157,9 @@ pub enum Error {
         /// What failed.
         cause: String,
     },
+    /// The caller has asked for a long operation to stop.
+    #[error("canceling statement due to user request")]
+    Interrupted,
     /// The store was closed.
     #[error("the database is closed")]
     Closed,
@@ -256,6 +259,7 @@ impl Error {
             Self::Corrupt { .. } => "XX001",
             Self::LogFailed { .. } => "25006",
             Self::OutcomeUnknown { .. } => "08007",
+            Self::Interrupted => "57014",
             Self::Closed => "57P01",
         }
     }

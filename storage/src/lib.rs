@@ -6,7 +6,7 @@
 //! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //!
 //! ```text
-//!  0  ids error limits sync value codec disk
+//!  0  ids error limits stop sort sync value codec disk
 //!  1  pool  format
 //!  2  succinct
 //!  3  mvcc
@@ -32,6 +32,8 @@ pub mod maintenance;
 pub mod mvcc;
 pub mod pool;
 pub mod recovery;
+pub mod sort;
+pub mod stop;
 pub mod store;
 pub mod succinct;
 pub mod sync;
@@ -42,6 +44,7 @@ pub mod wal;
 
 pub use error::{Conflict, Error, Result};
 pub use ids::{BlockNo, ColumnId, IndexId, Lsn, RowId, Slot, TableId, Timestamp, TransactionId};
+pub use stop::Stop;
 pub use store::{Durability, Store, StoreOptions};
 pub use transaction::{Isolation, ReadView, Transaction, TransactionOptions};
 pub use value::{DataType, Interval, Numeric, Value, ValueRef};

@@ -9,6 +9,7 @@
 //! | `Cancel` | the running statement | 57014 canceling statement due to user request |
 //! | `StatementTimeout` | the running statement | 57014 canceling statement due to statement timeout |
 //! | `TransactionTimeout` | the running transaction | 25P04 |
+//! | `Refuse` | what has not begun yet, for good | 57P01 |
 //! | `Shutdown` | all that runs, for good | 57P01 |
 
 use crate::error::{Error, Result, state};
@@ -26,7 +27,14 @@ pub enum Request {
     TransactionTimeout = 4,
     /// The database is closed. Stays.
     Shutdown = 8,
+    /// The database is being closed: what runs may end, nothing new begins. Stays.
+    Refuse = 16,
 }
+
+/// What ends a statement that runs.
+const RUNNING: u8 = !(Request::Refuse as u8);
+/// What no end of a statement takes back.
+const STAYS: u8 = Request::Shutdown as u8 | Request::Refuse as u8;
 
 /// The requests that a session has not met yet.
 #[derive(Debug, Default)]
@@ -41,7 +49,7 @@ impl Interrupt {
 
     /// Takes back what was asked of one statement.
     pub fn withdraw(&self) {
-        self.0.fetch_and(Request::Shutdown as u8, Ordering::Relaxed);
+        self.0.fetch_and(STAYS, Ordering::Relaxed);
     }
 
     /// Takes one request back.
@@ -49,19 +57,31 @@ impl Interrupt {
         self.0.fetch_and(!(request as u8), Ordering::Relaxed);
     }
 
-    /// Whether anything was asked.
+    /// Whether anything was asked of what runs.
     #[inline]
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.0.load(Ordering::Relaxed) & RUNNING != 0
     }
 
-    /// Fails where something was asked.
+    /// Fails where a statement that is about to begin shall not.
+    ///
+    /// # Errors
+    /// As for [`Self::check`].
+    #[inline]
+    pub fn check_new(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            asked => Err(error(asked)),
+        }
+    }
+
+    /// Fails where something was asked of what runs.
     ///
     /// # Errors
     /// 57014, 25P04, 57P01.
     #[inline]
     pub fn check(&self) -> Result<()> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.load(Ordering::Relaxed) & RUNNING {
             0 => Ok(()),
             asked => Err(error(asked)),
         }
@@ -72,7 +92,7 @@ impl Interrupt {
 #[cold]
 fn error(asked: u8) -> Error {
     let is = |request: Request| asked & request as u8 != 0;
-    if is(Request::Shutdown) {
+    if is(Request::Shutdown) || is(Request::Refuse) {
         return Error::new(
             state::ADMIN_SHUTDOWN,
             "terminating connection due to administrator command",

@@ -28,6 +28,8 @@ pub struct SessionRecord {
     transaction: AtomicU64,
     is_open: AtomicBool,
     read_only: AtomicBool,
+    /// Whether its statement waits for its turn.
+    waits: AtomicBool,
     started: AtomicI64,
     statements: AtomicU64,
     rows_written: AtomicU64,
@@ -64,6 +66,7 @@ impl SessionRecord {
             transaction: AtomicU64::new(0),
             is_open: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
             started: AtomicI64::new(0),
             statements: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
@@ -153,6 +156,16 @@ impl SessionRecord {
     #[inline]
     pub fn pause(&self) {
         self.running.store(0, Relaxed);
+    }
+
+    /// Its statement begins, or ends, to wait for its turn.
+    pub fn wait_for_turn(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
+    }
+
+    /// Whether its statement waits for its turn.
+    pub fn waits_for_turn(&self) -> bool {
+        self.waits.load(Relaxed)
     }
 
     /// Whether a statement runs.

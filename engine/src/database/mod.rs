@@ -4,14 +4,14 @@ mod options;
 
 pub use options::Options;
 
-use crate::activity::Activity;
 use crate::error::{Error, Result, state};
-use crate::session::{Connection, Transaction};
+use crate::session::{Connection, Sessions, Transaction};
 use remora_storage::pool::{PressureChange, PressureLevel};
 use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
 use remora_storage::{Durability, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A database. Clones are the same database; it can be used from any thread. When the last clone
 /// and the last connection are gone it is closed.
@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub struct Database {
     store: Store,
     origin: Arc<Origin>,
-    activity: Arc<Activity>,
+    sessions: Arc<Sessions>,
 }
 
 /// Where a database came from.
@@ -56,6 +56,7 @@ impl Database {
     /// # Errors
     /// As for [`Database::in_memory`].
     pub fn in_memory_with(options: Options) -> Result<Self> {
+        let sessions = Sessions::new(&options.limits);
         Ok(Self {
             store: Store::in_memory(options.durability(Durability::Memory).into())?,
             origin: Arc::new(Origin {
@@ -65,7 +66,7 @@ impl Database {
                     ..RecoveryReport::default()
                 },
             }),
-            activity: Activity::new(),
+            sessions,
         })
     }
 
@@ -86,6 +87,7 @@ impl Database {
     /// As for [`Database::open`].
     pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<Self> {
         let directory = directory.as_ref();
+        let sessions = Sessions::new(&options.limits);
         let (store, recovery) = Store::open(directory, options.into())?;
         Ok(Self {
             store,
@@ -93,16 +95,17 @@ impl Database {
                 directory: Some(directory.to_owned()),
                 recovery,
             }),
-            activity: Activity::new(),
+            sessions,
         })
     }
 
     /// A new connection. Connections are cheap; give each thread its own.
     ///
     /// # Errors
-    /// 57P01 where the database was closed.
+    /// 57P03 where the database is being closed, 58030 where its time limits need a thread and the system
+    /// has none.
     pub fn connect(&self) -> Result<Connection> {
-        Ok(Connection::new(self.store.clone(), &self.activity))
+        self.sessions.connect(&self.store)
     }
 
     /// Runs `f` in a transaction on a connection of its own, again where it loses a conflict: see
@@ -172,6 +175,35 @@ impl Database {
     /// 58030 where the log cannot be synced.
     pub fn close(&self) -> Result<()> {
         Ok(self.store.close()?)
+    }
+
+    /// Closes the database in an orderly way: from now on there are no new connections (57P03) and
+    /// statements (57P01), but what runs may end, for as long as `patience` lasts. What runs then is
+    /// stopped (57P01) and undone, and the database is closed. Transactions that are open are rolled
+    /// back.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let db = remora::Database::in_memory()?;
+    /// let conn = db.connect()?;
+    /// db.close_within(Duration::from_secs(5))?;
+    /// assert_eq!(conn.execute("SELECT 1", []).unwrap_err().sqlstate(), "57P01");
+    /// assert_eq!(db.connect().unwrap_err().sqlstate(), "57P03");
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Database::close`].
+    pub fn close_within(&self, patience: Duration) -> Result<()> {
+        self.sessions.end(patience);
+        self.close()
+    }
+
+    /// How many statements run, or wait for their turn.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        self.sessions.running()
     }
 
     /// The directory; `None` in memory.

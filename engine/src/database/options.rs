@@ -1,5 +1,6 @@
 //! How a database is opened.
 
+use crate::session::Limits;
 use remora_storage::pool::PressureThresholds;
 use remora_storage::{Durability, StoreOptions};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     store: StoreOptions,
+    pub(super) limits: Limits,
 }
 
 impl Options {
@@ -80,6 +82,65 @@ impl Options {
     #[must_use]
     pub fn pressure_thresholds(mut self, thresholds: PressureThresholds) -> Self {
         self.store.pressure_thresholds = thresholds;
+        self
+    }
+}
+
+/// Bounds on what runs. Those on time are what the settings of their names have to begin with.
+///
+/// ```
+/// use remora::{Database, Options};
+/// use std::time::Duration;
+///
+/// let options = Options::new()
+///     .max_transactions(100)
+///     .max_active_statements(8)
+///     .statement_timeout(Duration::from_secs(30))
+///     .idle_in_transaction_session_timeout(Duration::from_secs(60));
+/// let conn = Database::in_memory_with(options)?.connect()?;
+/// let show = |name: &str| conn.query_row(name, [], |row| row.get::<_, String>(0));
+/// assert_eq!(show("SHOW statement_timeout")?, "30s");
+/// assert_eq!(show("SHOW max_transactions")?, "100");
+/// # Ok::<(), remora::Error>(())
+/// ```
+impl Options {
+    /// How many transactions there can be at a time, with results that are still being read; one more
+    /// fails with 53300. 4,096 unless said otherwise, and at most.
+    #[must_use]
+    pub fn max_transactions(mut self, count: usize) -> Self {
+        self.store.max_transactions = Some(count);
+        self
+    }
+
+    /// How many statements run at a time; others wait for their turn, in the order in which they came. No
+    /// limit unless there is one. `COMMIT`, `ROLLBACK` and settings do not wait.
+    #[must_use]
+    pub fn max_active_statements(mut self, count: usize) -> Self {
+        self.limits.active_statements = Some(count);
+        self
+    }
+
+    /// How long a statement may take, its waiting included; then it fails with 57014. No limit unless
+    /// there is one.
+    #[must_use]
+    pub fn statement_timeout(mut self, limit: Duration) -> Self {
+        self.limits.statement_timeout = Some(limit);
+        self
+    }
+
+    /// How long a transaction may be open; then it is rolled back, and its next statement fails with
+    /// 25P04. No limit unless there is one.
+    #[must_use]
+    pub fn transaction_timeout(mut self, limit: Duration) -> Self {
+        self.limits.transaction_timeout = Some(limit);
+        self
+    }
+
+    /// How long a transaction may be open without a statement; then it is rolled back at once, and its
+    /// next statement fails with 25P03. No limit unless there is one.
+    #[must_use]
+    pub fn idle_in_transaction_session_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle_in_transaction_session_timeout = Some(limit);
         self
     }
 }

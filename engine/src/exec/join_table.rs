@@ -91,7 +91,10 @@ impl Sink for JoinBuild {
             batches => Batch::concat(batches, self.types.len())?.columns,
         };
         self.batches.clear();
-        let lookup = (!self.keys.is_empty()).then(|| Lookup::new(self.table, &self.numbers));
+        let lookup = match self.keys.is_empty() {
+            true => None,
+            false => Some(Lookup::new(self.table, &self.numbers, context)?),
+        };
         let table = lookup.as_ref().map_or(0, Lookup::bytes);
         self.held.shrink(self.batch_bytes + table);
         Ok(Arc::new(JoinTable {
@@ -112,6 +115,9 @@ pub(super) struct JoinTable {
     _held: Held,
 }
 
+/// Rows between interrupt checks.
+const CHECK_ROWS: usize = 1 << 15;
+
 /// Right rows by key.
 #[derive(Debug)]
 pub(super) struct Lookup {
@@ -125,29 +131,36 @@ pub(super) struct Lookup {
 
 impl Lookup {
     /// Arranges rows by key number: counts them, then places each.
-    fn new(table: KeyTable, numbers: &[u32]) -> Self {
+    fn new(table: KeyTable, numbers: &[u32], context: &ExecContext) -> Result<Self> {
         let mut starts = vec![0_u32; table.len() + 1];
-        let known = || numbers.iter().filter(|number| **number != MISSING);
-        for number in known() {
-            starts[*number as usize + 1] += 1;
+        let mut known = 0;
+        for numbers in numbers.chunks(CHECK_ROWS) {
+            context.check()?;
+            for number in numbers.iter().filter(|number| **number != MISSING) {
+                starts[*number as usize + 1] += 1;
+                known += 1;
+            }
         }
         for key in 1..starts.len() {
             starts[key] += starts[key - 1];
         }
-        let mut rows = vec![0; known().count()];
+        let mut rows = vec![0; known];
         let mut next = starts.clone();
         for (row, number) in numbers.iter().enumerate() {
+            if row.is_multiple_of(CHECK_ROWS) {
+                context.check()?;
+            }
             if *number != MISSING {
                 let place = &mut next[*number as usize];
                 rows[*place as usize] = row as u32;
                 *place += 1;
             }
         }
-        Self {
+        Ok(Self {
             table,
             starts,
             rows,
-        }
+        })
     }
 
     fn bytes(&self) -> usize {

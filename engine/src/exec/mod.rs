@@ -73,7 +73,7 @@ pub use dml::{delete, insert, update};
 pub use fold::fold_row;
 pub use point::{PointRows, point_select};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::EvalContext;
 use remora_storage::Value;
 use remora_storage::pool::{Claim, Ledger};
@@ -102,6 +102,14 @@ impl ExecContext {
         Self {
             claim: Claim::Small,
             ..self.clone()
+        }
+    }
+
+    /// The error of storage's, or what the statement was asked to stop with.
+    pub fn stopped(&self, error: remora_storage::Error) -> Error {
+        match (&error, self.check()) {
+            (remora_storage::Error::Interrupted, Err(asked)) => asked,
+            _ => error.into(),
         }
     }
 

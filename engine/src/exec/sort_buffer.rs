@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Most comparisons are decided by the nine bytes beside the row number (a mark for NULL and eight
-//! bytes of value: all of a BIGINT), without touching the keys. Equal keys are ordered by row number, so the sort is stable. Sorting goes in runs that are
-//! then merged, with an interrupt check between: a sort of many millions of rows can be cancelled.
+//! bytes of value: all of a BIGINT), without touching the keys. Equal keys are ordered by row number, so the sort is stable. Sorting asks for
+//! interrupts on its way: a sort of many millions of rows can be cancelled.
 
 use super::batch::{Batch, internal};
 use super::eval::Evaluator;
@@ -21,10 +21,10 @@ use crate::plan::SortKey;
 use arrow_array::Array;
 use remora_storage::DataType;
 use remora_storage::index::KeyColumn;
-use std::cmp::Ordering;
+use remora_storage::sort::sort_by;
 
-/// Rows sorted at once, between interrupt checks.
-const RUN_ROWS: usize = 1 << 16;
+/// Rows between interrupt checks.
+const CHECK_ROWS: usize = 1 << 14;
 
 /// What sorting moves: the key's first bytes and the row's number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -117,7 +117,7 @@ impl SortBuffer {
         }
         let batch = batch.compact();
         self.batch_bytes += batch.bytes();
-        let order = 2 * size_of::<Item>() * (self.rows + batch.rows);
+        let order = size_of::<Item>() * (self.rows + batch.rows);
         let growth = self.keys.bytes() + self.keys.growth(keys);
         self.held
             .reach(self.batch_bytes + order + growth, context)?;
@@ -132,19 +132,20 @@ impl SortBuffer {
 
     /// The row numbers in order.
     pub(super) fn sorted(&self, context: &ExecContext) -> Result<Vec<u32>> {
-        let item = |row| Item::new(self.key(row), row);
-        let mut items: Vec<Item> = (0..self.rows as u32).map(item).collect();
+        let mut items: Vec<Item> = Vec::with_capacity(self.rows);
+        let rows = self.rows as u32;
+        for from in (0..rows).step_by(CHECK_ROWS) {
+            context.check()?;
+            let to = from.saturating_add(CHECK_ROWS as u32).min(rows);
+            items.extend((from..to).map(|row| Item::new(self.key(row), row)));
+        }
         let order = |a: &Item, b: &Item| {
             (a.mark, a.prefix)
                 .cmp(&(b.mark, b.prefix))
                 .then_with(|| self.key(a.row).cmp(self.key(b.row)))
                 .then(a.row.cmp(&b.row))
         };
-        for run in items.chunks_mut(RUN_ROWS) {
-            context.check()?;
-            run.sort_unstable_by(order);
-        }
-        let items = merge_runs(items, order, context)?;
+        sort_by(&mut items, &order, &mut || context.check())?;
         Ok(items.into_iter().map(|item| item.row).collect())
     }
 
@@ -186,7 +187,7 @@ impl SortBuffer {
         self.rows = rows.len();
         self.batch_bytes = kept.iter().map(Batch::bytes).sum();
         self.batches = kept;
-        let order = 2 * size_of::<Item>() * self.rows;
+        let order = size_of::<Item>() * self.rows;
         self.held
             .shrink(self.batch_bytes + order + self.keys.bytes());
         Ok(())
@@ -198,49 +199,4 @@ impl SortBuffer {
         self.held
             .shrink(self.batch_bytes + size_of::<u32>() * self.rows);
     }
-}
-
-/// Merges sorted runs of [`RUN_ROWS`] items, two by two, until one is left.
-fn merge_runs(
-    mut items: Vec<Item>,
-    order: impl Fn(&Item, &Item) -> Ordering,
-    context: &ExecContext,
-) -> Result<Vec<Item>> {
-    let mut run = RUN_ROWS;
-    let mut merged = Vec::new();
-    while run < items.len() {
-        merged.clear();
-        merged.reserve(items.len());
-        for pair in items.chunks(2 * run) {
-            let (left, right) = pair.split_at(run.min(pair.len()));
-            merge(left, right, &mut merged, &order, context)?;
-        }
-        std::mem::swap(&mut items, &mut merged);
-        run *= 2;
-    }
-    Ok(items)
-}
-
-fn merge(
-    mut left: &[Item],
-    mut right: &[Item],
-    out: &mut Vec<Item>,
-    order: impl Fn(&Item, &Item) -> Ordering,
-    context: &ExecContext,
-) -> Result<()> {
-    while let ([first, rest_left @ ..], [second, rest_right @ ..]) = (left, right) {
-        if out.len().is_multiple_of(RUN_ROWS) {
-            context.check()?;
-        }
-        if order(second, first).is_lt() {
-            out.push(*second);
-            right = rest_right;
-        } else {
-            out.push(*first);
-            left = rest_left;
-        }
-    }
-    out.extend_from_slice(left);
-    out.extend_from_slice(right);
-    Ok(())
 }

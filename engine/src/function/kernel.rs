@@ -9,6 +9,10 @@
 //!   that are valid, so what lies under a NULL can raise no error. A constant argument is read once
 //!   and never spread over an array.
 //!
+//! Where arguments or results can be long, or are NUMERIC, the array form asks for interrupts at each
+//! row: thousands of rows may take seconds. A function that can take as long over one value is
+//! `patient`: it is given the context, and asks on its way.
+//!
 //! Functions of three and more arguments and those that see NULLs go row by row through their
 //! scalar form ([`rowwise`]): they are never what a query spends its time on.
 
@@ -29,9 +33,9 @@ macro_rules! function {
             |arguments, _| $crate::function::kernel::scalar1::<
                 $crate::function::native::$a, $crate::function::native::$r
             >(arguments, $f),
-            |operands, rows, _| $crate::function::kernel::vector1::<
+            |operands, rows, context| $crate::function::kernel::vector1::<
                 $crate::function::native::$a, $crate::function::native::$r
-            >(operands, rows, $f))
+            >(operands, rows, context, $f))
     };
     ($name:literal ($a:ident, $b:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b], $r, $doc,
@@ -39,10 +43,10 @@ macro_rules! function {
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
             >(arguments, $f),
-            |operands, rows, _| $crate::function::kernel::vector2::<
+            |operands, rows, context| $crate::function::kernel::vector2::<
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
-            >(operands, rows, $f))
+            >(operands, rows, context, $f))
     };
     ($name:literal ($a:ident, $b:ident, $c:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b, $c], $r, $doc,
@@ -58,6 +62,33 @@ macro_rules! function {
                     |arguments, _| $crate::function::kernel::scalar3::<
                         native::$a, native::$b, native::$c, native::$r
                     >(arguments, $f))
+            })
+    };
+    (patient $name:literal ($a:ident, $b:ident) -> $r:ident, $doc:literal, $f:expr) => {
+        $crate::function::kernel::overload!($name, [$a, $b], $r, $doc,
+            |arguments, context| $crate::function::kernel::scalar2::<
+                $crate::function::native::$a, $crate::function::native::$b,
+                $crate::function::native::$r
+            >(arguments, |a, b| $f(context, a, b)),
+            |operands, rows, context| $crate::function::kernel::vector2::<
+                $crate::function::native::$a, $crate::function::native::$b,
+                $crate::function::native::$r
+            >(operands, rows, context, |a, b| $f(context, a, b)))
+    };
+    (patient $name:literal ($a:ident, $b:ident, $c:ident) -> $r:ident, $doc:literal, $f:expr) => {
+        $crate::function::kernel::overload!($name, [$a, $b, $c], $r, $doc,
+            |arguments, context| $crate::function::kernel::scalar3::<
+                $crate::function::native::$a, $crate::function::native::$b,
+                $crate::function::native::$c, $crate::function::native::$r
+            >(arguments, |a, b, c| $f(context, a, b, c)),
+            |operands, rows, context| {
+                use $crate::function::native::{self, SqlType};
+                $crate::function::kernel::rowwise(
+                    operands, &[native::$a::TYPE, native::$b::TYPE, native::$c::TYPE],
+                    native::$r::TYPE, true, rows, context,
+                    |arguments, context| $crate::function::kernel::scalar3::<
+                        native::$a, native::$b, native::$c, native::$r
+                    >(arguments, |a, b, c| $f(context, a, b, c)))
             })
     };
     (context $name:literal () -> $r:ident, $doc:literal, $f:expr) => {
@@ -150,8 +181,17 @@ pub(crate) fn vector0<R: SqlType>(
 pub(crate) fn vector1<A: SqlType, R: SqlType>(
     operands: &[Operand],
     rows: usize,
+    context: &EvalContext,
     f: impl for<'a> Fn(A::Ref<'a>) -> Result<R::Owned>,
 ) -> Result<ArrayRef> {
+    let check = || match A::IS_LONG || R::IS_LONG {
+        true => context.check(),
+        false => Ok(()),
+    };
+    let f = |a: A::Ref<'_>| {
+        check()?;
+        f(a)
+    };
     match &operands[0] {
         Operand::Array(array) => {
             let column = A::column(array.as_ref());
@@ -168,9 +208,18 @@ pub(crate) fn vector1<A: SqlType, R: SqlType>(
 pub(crate) fn vector2<A: SqlType, B: SqlType, R: SqlType>(
     operands: &[Operand],
     rows: usize,
+    context: &EvalContext,
     f: impl for<'a, 'b> Fn(A::Ref<'a>, B::Ref<'b>) -> Result<R::Owned>,
 ) -> Result<ArrayRef> {
     use Operand::{Array, Scalar};
+    let check = || match A::IS_LONG || B::IS_LONG || R::IS_LONG {
+        true => context.check(),
+        false => Ok(()),
+    };
+    let f = |a: A::Ref<'_>, b: B::Ref<'_>| {
+        check()?;
+        f(a, b)
+    };
     match (&operands[0], &operands[1]) {
         (Scalar(Value::Null), _) | (_, Scalar(Value::Null)) => Ok(all_null::<R>(rows)),
         (Array(a), Array(b)) => {
@@ -222,6 +271,7 @@ pub(crate) fn rowwise(
         if strict && arguments.iter().any(|value| value.is_null()) {
             out.push(ValueRef::Null);
         } else {
+            context.check()?;
             out.push(scalar(&arguments, context)?.as_ref());
         }
     }

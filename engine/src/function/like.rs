@@ -1,9 +1,12 @@
 //! LIKE and ILIKE: `%` stands for any text, `_` for one character, the backslash takes what follows it
 //! literally. A pattern with another escape character is rewritten first (`like_escape`).
 
-use super::Overload;
 use super::kernel::function;
+use super::{EvalContext, Overload};
 use crate::error::{Error, Result, state};
+
+/// Bytes of a pattern that are compared in vain between two looks at the interrupt.
+const CHECK_STEPS: usize = 1 << 16;
 
 fn dangling() -> Error {
     Error::new(
@@ -29,9 +32,10 @@ fn width(first: u8) -> usize {
 ///
 /// # Errors
 /// 22025 where the match comes to an escape character that nothing follows.
-fn matches(text: &str, pattern: &str) -> Result<bool> {
+fn matches(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
     let (mut t, mut p) = (0, 0);
+    let mut lost = 0;
     let mut retry: Option<(usize, usize)> = None;
     loop {
         let rest = &pattern[p..];
@@ -62,6 +66,12 @@ fn matches(text: &str, pattern: &str) -> Result<bool> {
         }
         match &mut retry {
             Some((from, after)) => {
+                // What is tried again for each character of a long text may take hours.
+                lost += p - *after;
+                if lost > CHECK_STEPS {
+                    lost = 0;
+                    context.check()?;
+                }
                 *from += width(text[*from]);
                 (t, p) = (*from, *after);
             }
@@ -70,12 +80,20 @@ fn matches(text: &str, pattern: &str) -> Result<bool> {
     }
 }
 
-fn like(text: &str, pattern: &str) -> Result<bool> {
-    matches(text, pattern)
+fn like(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
+    matches(context, text, pattern)
 }
 
-fn ilike(text: &str, pattern: &str) -> Result<bool> {
-    matches(&text.to_lowercase(), &pattern.to_lowercase())
+fn ilike(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
+    matches(context, &text.to_lowercase(), &pattern.to_lowercase())
+}
+
+fn not_like(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
+    like(context, text, pattern).map(|matches| !matches)
+}
+
+fn not_ilike(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
+    ilike(context, text, pattern).map(|matches| !matches)
 }
 
 /// The one character of an ESCAPE clause; none where it is empty.
@@ -111,10 +129,10 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
 }
 
 static LIKE: &[Overload] = &[
-    function!("~~"(Text, Text) -> Boolean, "LIKE.", like),
-    function!("!~~"(Text, Text) -> Boolean, "NOT LIKE.", |t, p| Ok(!like(t, p)?)),
-    function!("~~*"(Text, Text) -> Boolean, "ILIKE.", ilike),
-    function!("!~~*"(Text, Text) -> Boolean, "NOT ILIKE.", |t, p| Ok(!ilike(t, p)?)),
+    function!(patient "~~"(Text, Text) -> Boolean, "LIKE.", like),
+    function!(patient "!~~"(Text, Text) -> Boolean, "NOT LIKE.", not_like),
+    function!(patient "~~*"(Text, Text) -> Boolean, "ILIKE.", ilike),
+    function!(patient "!~~*"(Text, Text) -> Boolean, "NOT ILIKE.", not_ilike),
     function!("like_escape"(Text, Text) -> Text,
         "A LIKE pattern with this escape character, rewritten for the backslash.", like_escape),
 ];
@@ -125,6 +143,10 @@ pub(super) static FUNCTIONS: &[&[Overload]] = &[LIKE];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn like(text: &str, pattern: &str) -> Result<bool> {
+        super::like(&EvalContext::default(), text, pattern)
+    }
 
     #[test]
     fn wildcards_match_what_they_stand_for() {

@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub(crate) trait SqlType: 'static {
     /// Its name in signatures, without modifier.
     const TYPE: DataType;
+    /// Whether a function over a value may take a microsecond and more.
+    const IS_LONG: bool = false;
     /// A value, borrowed.
     type Ref<'a>: Copy;
     /// A column, ready for reading by row.
@@ -238,6 +240,7 @@ macro_rules! viewed {
 
         impl SqlType for $name {
             const TYPE: DataType = $type;
+            const IS_LONG: bool = true;
             type Ref<'a> = &'a $native;
             type Column<'a> = &'a $array;
             type Owned = $owned;
@@ -314,6 +317,7 @@ macro_rules! fixed_bytes {
 
         impl SqlType for $name {
             const TYPE: DataType = $type;
+            const IS_LONG: bool = matches!($type, DataType::Numeric(_));
             type Ref<'a> = $native;
             type Column<'a> = &'a FixedSizeBinaryArray;
             type Owned = $native;

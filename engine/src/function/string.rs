@@ -8,6 +8,11 @@ use remora_storage::{Value, ValueRef};
 /// What one value may grow to: 1 GiB, as in PostgreSQL.
 const BYTES_MAX: usize = (1 << 30) - 1;
 
+/// Steps between two looks at the interrupt.
+const CHECK_STEPS: usize = 1 << 16;
+/// Bytes that are copied between two looks.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// 54000 where a result would be longer than a value may be.
 fn check_size(bytes: Option<usize>) -> Result<usize> {
     bytes
@@ -92,7 +97,7 @@ fn right(text: &str, count: i32) -> Result<String> {
 }
 
 /// The text at `width` characters: cut, or filled up before or behind.
-fn pad(text: &str, width: i32, fill: &str, before: bool) -> Result<String> {
+fn pad(context: &EvalContext, text: &str, width: i32, fill: &str, before: bool) -> Result<String> {
     let width = width.max(0) as usize;
     let missing = width.saturating_sub(text.chars().count());
     if missing == 0 || fill.is_empty() {
@@ -104,21 +109,56 @@ fn pad(text: &str, width: i32, fill: &str, before: bool) -> Result<String> {
             .checked_mul(longest)
             .and_then(|n| n.checked_add(text.len())),
     )?;
-    let filling = fill.chars().cycle().take(missing);
-    Ok(if before {
-        filling.chain(text.chars()).collect()
-    } else {
-        text.chars().chain(filling).collect()
-    })
+    let mut out = String::with_capacity(text.len() + missing);
+    if !before {
+        out.push_str(text);
+    }
+    for (number, c) in fill.chars().cycle().take(missing).enumerate() {
+        if number.is_multiple_of(CHECK_STEPS) {
+            context.check()?;
+        }
+        out.push(c);
+    }
+    if before {
+        out.push_str(text);
+    }
+    Ok(out)
 }
 
-fn repeat(text: &str, count: i32) -> Result<String> {
+fn lpad(context: &EvalContext, text: &str, width: i32, fill: &str) -> Result<String> {
+    pad(context, text, width, fill, true)
+}
+
+fn lpad_blank(context: &EvalContext, text: &str, width: i32) -> Result<String> {
+    lpad(context, text, width, " ")
+}
+
+fn rpad(context: &EvalContext, text: &str, width: i32, fill: &str) -> Result<String> {
+    pad(context, text, width, fill, false)
+}
+
+fn rpad_blank(context: &EvalContext, text: &str, width: i32) -> Result<String> {
+    rpad(context, text, width, " ")
+}
+
+fn repeat(context: &EvalContext, text: &str, count: i32) -> Result<String> {
     let count = count.max(0) as usize;
-    check_size(text.len().checked_mul(count))?;
-    Ok(text.repeat(count))
+    let size = check_size(text.len().checked_mul(count))?;
+    if size <= PIECE_BYTES {
+        return Ok(text.repeat(count));
+    }
+    let in_piece = (PIECE_BYTES / text.len()).max(1);
+    let piece = text.repeat(in_piece);
+    let mut out = String::with_capacity(size);
+    for _ in 0..count / in_piece {
+        context.check()?;
+        out.push_str(&piece);
+    }
+    out.push_str(&piece[..size - out.len()]);
+    Ok(out)
 }
 
-fn replace(text: &str, from: &str, to: &str) -> Result<String> {
+fn replace(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<String> {
     if from.is_empty() {
         return Ok(text.to_owned());
     }
@@ -128,7 +168,18 @@ fn replace(text: &str, from: &str, to: &str) -> Result<String> {
             .checked_mul(to.len())
             .and_then(|n| n.checked_add(text.len())),
     )?;
-    Ok(text.replace(from, to))
+    let mut out = String::with_capacity(text.len());
+    let mut end = 0;
+    for (number, (at, _)) in text.match_indices(from).enumerate() {
+        if number.is_multiple_of(CHECK_STEPS) {
+            context.check()?;
+        }
+        out.push_str(&text[end..at]);
+        out.push_str(to);
+        end = at + from.len();
+    }
+    out.push_str(&text[end..]);
+    Ok(out)
 }
 
 /// The first letter of each word in upper case, the others in lower case.
@@ -147,13 +198,21 @@ fn initcap(text: &str) -> Result<String> {
 }
 
 /// Each character of `from` becomes the one at its place in `to`, or nothing if there is none.
-fn translate(text: &str, from: &str, to: &str) -> Result<String> {
+fn translate(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<String> {
     let to: Vec<char> = to.chars().collect();
     let change = |c: char| match from.chars().position(|f| f == c) {
         Some(at) => to.get(at).copied(),
         None => Some(c),
     };
-    Ok(text.chars().filter_map(change).collect())
+    let between = (CHECK_STEPS / (from.len() + 1)).max(1);
+    let mut out = String::with_capacity(text.len());
+    for (number, c) in text.chars().enumerate() {
+        if number.is_multiple_of(between) {
+            context.check()?;
+        }
+        out.extend(change(c));
+    }
+    Ok(out)
 }
 
 fn split_part(text: &str, delimiter: &str, field: i32) -> Result<String> {
@@ -275,9 +334,9 @@ static CHANGES: &[Overload] = &[
     function!("upper"(Text) -> Text, "In upper case.", |s: &str| Ok(s.to_uppercase())),
     function!("initcap"(Text) -> Text, "Words with a capital.", initcap),
     function!("reverse"(Text) -> Text, "Back to front.", |s: &str| Ok(s.chars().rev().collect())),
-    function!("repeat"(Text, Integer) -> Text, "So many times.", repeat),
-    function!("replace"(Text, Text, Text) -> Text, "All occurrences replaced.", replace),
-    function!("translate"(Text, Text, Text) -> Text, "Character by character.", translate),
+    function!(patient "repeat"(Text, Integer) -> Text, "So many times.", repeat),
+    function!(patient "replace"(Text, Text, Text) -> Text, "All occurrences replaced.", replace),
+    function!(patient "translate"(Text, Text, Text) -> Text, "Character by character.", translate),
     function!("chr"(Integer) -> Text, "The character of a code point.", chr),
     function!("overlay"(Text, Text, Integer) -> Text, "A part replaced.",
         |s, new, start| overlay(s, new, start, length(new))),
@@ -318,14 +377,10 @@ static PARTS: &[Overload] = &[
         |b, start, count| substr_bytes(b, start, Some(count))),
     function!("left"(Text, Integer) -> Text, "The first so many.", left),
     function!("right"(Text, Integer) -> Text, "The last so many.", right),
-    function!("lpad"(Text, Integer) -> Text, "Filled up at the start.",
-        |s, n| pad(s, n, " ", true)),
-    function!("lpad"(Text, Integer, Text) -> Text, "Filled up at the start.",
-        |s, n, fill| pad(s, n, fill, true)),
-    function!("rpad"(Text, Integer) -> Text, "Filled up at the end.",
-        |s, n| pad(s, n, " ", false)),
-    function!("rpad"(Text, Integer, Text) -> Text, "Filled up at the end.",
-        |s, n, fill| pad(s, n, fill, false)),
+    function!(patient "lpad"(Text, Integer) -> Text, "Filled up at the start.", lpad_blank),
+    function!(patient "lpad"(Text, Integer, Text) -> Text, "Filled up at the start.", lpad),
+    function!(patient "rpad"(Text, Integer) -> Text, "Filled up at the end.", rpad_blank),
+    function!(patient "rpad"(Text, Integer, Text) -> Text, "Filled up at the end.", rpad),
     function!("split_part"(Text, Text, Integer) -> Text, "One field of several.", split_part),
     function!(row "concat"(Text) -> Text, "All joined, NULLs as empty.", concat).variadic(),
     function!(row "concat_ws"(Text) -> Text, "All but the first, joined by the first.", concat_ws)

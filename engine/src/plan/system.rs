@@ -120,6 +120,7 @@ impl SystemTable {
                 ("rows_held", BigInt),
                 ("rows_pinned", BigInt),
                 ("bytes_pinned", BigInt),
+                ("waits_for", Text),
                 ("statement", Text),
             ],
         }

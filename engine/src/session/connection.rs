@@ -5,10 +5,11 @@ use super::dispatch::{Output, Pipe};
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::rows::Row;
+use super::sessions::Sessions;
 use super::settings::ON_ERROR_ROLLBACK;
 use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, export, script};
-use crate::activity::{Activity, Interrupt, SessionRecord};
+use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, parse};
 use crate::plan::statement::TransactionOptions;
@@ -16,6 +17,7 @@ use arrow_array::RecordBatch;
 use remora_storage::Store;
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A connection to a database, made by [`Database::connect`](crate::Database::connect): cheap, and
@@ -45,13 +47,17 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(store: Store, activity: &Arc<Activity>) -> Self {
-        let record = activity.join();
-        Self {
-            session: RefCell::new(Session::new(store, Arc::clone(&record))),
+    pub(super) fn new(
+        store: Store,
+        sessions: &Arc<Sessions>,
+        record: Arc<SessionRecord>,
+    ) -> Result<Self> {
+        let session = Session::new(store, sessions, Arc::clone(&record))?;
+        Ok(Self {
+            session: RefCell::new(session),
             status: Cell::new(TransactionStatus::Idle),
             record,
-        }
+        })
     }
 
     /// Runs one statement and returns the number of rows it changed.
@@ -340,9 +346,9 @@ impl Connection {
     }
 
     /// The session, for the length of one call.
-    fn session(&self) -> Result<std::cell::RefMut<'_, Session>> {
+    fn session(&self) -> Result<InUse<'_>> {
         // Only code that a call itself calls (a reader of COPY, say) can find it in use.
-        self.session.try_borrow_mut().map_err(|_| {
+        self.session.try_borrow_mut().map(InUse::new).map_err(|_| {
             Error::new(
                 state::OBJECT_IN_USE,
                 "the connection is in use by the call that called this one",
@@ -361,9 +367,17 @@ impl Connection {
 
     /// Goes on with a query that was handed out by a call that is over.
     pub(super) fn fetch<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        // It is in use where a call has called back.
+        let mut session = self.session().ok();
+        if let Some(session) = &mut session {
+            session.begin_fetch()?;
+        }
         self.record.resume();
         let result = f();
         self.record.pause();
+        if let Some(session) = &mut session {
+            session.end_fetch();
+        }
         result
     }
 
@@ -388,7 +402,7 @@ impl Connection {
 
     /// Ends a query that was handed out by a call that is over.
     pub(super) fn settle(&self, failed: bool) {
-        if let Ok(mut session) = self.session.try_borrow_mut() {
+        if let Ok(mut session) = self.session() {
             session.settle(failed);
             self.status.set(session.status());
         }
@@ -397,6 +411,36 @@ impl Connection {
     /// The definitions as the next statement sees them.
     pub(super) fn catalog(&self) -> Result<Arc<remora_storage::catalog::Catalog>> {
         Ok(self.session()?.catalog())
+    }
+}
+
+/// The session in the hands of a call.
+struct InUse<'c>(std::cell::RefMut<'c, Session>);
+
+impl<'c> InUse<'c> {
+    fn new(mut session: std::cell::RefMut<'c, Session>) -> Self {
+        session.enter();
+        Self(session)
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl DerefMut for InUse<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.0
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 

@@ -9,10 +9,13 @@
 //! A statement of its own (autocommit) that loses a write conflict is run again, with a pause, a
 //! limited number of times: nothing of it was shown.
 
+use super::admission::Permit;
 use super::backoff::Backoff;
 use super::dispatch::{self, Done, Pipe};
+use super::housekeeper::{Limit, Watch};
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
+use super::sessions::Sessions;
 use super::settings::{
     DEFAULT_ISOLATION, DEFAULT_READ_ONLY, Settings, SettingsHistory, isolation_name,
 };
@@ -20,14 +23,16 @@ use super::size;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
+use crate::exec::ExecContext;
 use crate::function::{StatementClock, now_micros};
 use crate::parse::Parsed;
 use crate::plan::Statement;
 use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::{Durability, Store, TableId, Timestamp, TransactionOptions, Value};
+use remora_storage::{Durability, Stop, Store, TableId, Timestamp, TransactionOptions, Value};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The setting that is the database's memory budget.
 const MAX_MEMORY: &str = "max_memory";
@@ -43,6 +48,15 @@ pub(super) struct Session {
     pub(super) record: Arc<SessionRecord>,
     /// The number of the statement that was planned last.
     planned: u32,
+    pub(super) sessions: Arc<Sessions>,
+    /// Its time limits, once there were any.
+    pub(super) watch: Option<Arc<Watch>>,
+    /// The turn that its statement has.
+    pub(super) permit: Option<Permit>,
+    /// When the block began, if there are limits.
+    pub(super) block_began: Option<Instant>,
+    /// What the block was ended by, until the client knows.
+    pub(super) ended_by: Option<Limit>,
     pub(super) ledger: Arc<Ledger>,
     /// Whether results wait for the log.
     sync: bool,
@@ -52,19 +66,30 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(store: Store, record: Arc<SessionRecord>) -> Self {
-        Self {
+    pub(super) fn new(
+        store: Store,
+        sessions: &Arc<Sessions>,
+        record: Arc<SessionRecord>,
+    ) -> Result<Self> {
+        let mut session = Self {
             ledger: Arc::clone(store.ledger()),
             sync: store.durability() == Durability::Sync,
             store,
             block: TransactionBlock::default(),
-            settings: Settings::default(),
+            settings: Settings::new(Arc::clone(&sessions.presets))?,
             cache: PlanCache::new(),
             record,
             planned: 0,
+            sessions: Arc::clone(sessions),
+            watch: None,
+            permit: None,
+            block_began: None,
+            ended_by: None,
             notices: Vec::new(),
             last_commit: None,
-        }
+        };
+        session.watch_limits()?;
+        Ok(session)
     }
 
     pub(super) fn new_call(&self) -> Call {
@@ -119,11 +144,13 @@ impl Session {
         let statement = &prepared.plan.planned.statement;
         self.check_not_failed(statement.gets_out_of_failure())?;
         // Statements by key look at it nowhere else.
-        self.record.interrupt().check()?;
+        self.record.interrupt().check_new()?;
         prepared.begin(&self.record);
+        self.begin_limits();
         if let Some(done) = self.control(prepared, call) {
             return done;
         }
+        self.admit()?;
         match self.is_idle() {
             true => self.autocommit(prepared, call, pipe),
             false => self.in_block(prepared, call, pipe),
@@ -154,7 +181,7 @@ impl Session {
             Statement::Release(name) => self.release(name).map(nothing),
             Statement::RollbackTo(name) => self.rollback_to(name).map(nothing),
             Statement::Checkpoint => self.checkpoint().map(nothing),
-            Statement::Compact(table) => self.compact(*table),
+            Statement::Compact(table) => self.compact(*table, &call.context),
             Statement::Set { name, value, local } => {
                 self.set(name, value.as_deref(), *local).map(nothing)
             }
@@ -224,6 +251,8 @@ impl Session {
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
         if tx.has_writes() {
+            // The last moment: what is committed cannot be taken back.
+            call.context.check()?;
             self.last_commit = tx.commit()?.timestamp;
         } else if self.sync {
             self.store.wait_durable(tx.snapshot())?;
@@ -272,9 +301,11 @@ impl Session {
 
     /// One row: rows moved, bytes freed. A transaction's own snapshot would hold back what it is to
     /// give back.
-    fn compact(&mut self, table: Option<TableId>) -> Result<Done> {
+    fn compact(&mut self, table: Option<TableId>, context: &ExecContext) -> Result<Done> {
         self.refuse_in_block("COMPACT")?;
-        let compacted = self.store.compact(table)?;
+        let is_asked = || context.check().is_err();
+        let compacted = self.store.compact_unless(table, Stop::when(&is_asked));
+        let compacted = compacted.map_err(|error| context.stopped(error))?;
         let count = |count: u64| Value::BigInt(i64::try_from(count).unwrap_or(i64::MAX));
         let row = vec![count(compacted.rows), count(compacted.bytes)];
         Ok(Done::list(vec![row]))
@@ -303,7 +334,8 @@ impl Session {
             };
         }
         if self.is_idle() && !local {
-            return self.settings.set(name, value);
+            self.settings.set(name, value)?;
+            return self.watch_limits();
         }
         // On the side, so that a value that is refused changes nothing.
         let mut settings = self.settings.clone();
@@ -319,7 +351,7 @@ impl Session {
             history.lasting.set(name, value)?;
         }
         self.settings = settings;
-        Ok(())
+        self.watch_limits()
     }
 
     /// What a setting says about the transaction under way, if it is one of those.
@@ -359,6 +391,15 @@ impl Session {
         };
         Ok(match name.to_ascii_lowercase().as_str() {
             MAX_MEMORY => size::format(self.ledger.budget()),
+            "max_active_statements" => {
+                let places = self
+                    .sessions
+                    .admission
+                    .as_ref()
+                    .map(|admission| admission.places());
+                places.unwrap_or(0).to_string()
+            }
+            "max_transactions" => self.store.max_transactions().to_string(),
             "secure_delete" if self.store.secure_delete() => "on".to_owned(),
             "secure_delete" => "off".to_owned(),
             "pressure_thresholds" => {

@@ -23,17 +23,21 @@
 //!   was told otherwise (`on_error_rollback`).
 //! - Settings made in a transaction, or since a savepoint, are undone with it.
 
+mod admission;
 mod backoff;
 
 mod connection;
 mod copy;
 mod core;
 mod dispatch;
+mod duration;
 mod export;
 mod from_sql;
 mod holders;
+mod housekeeper;
 mod interrupt;
 mod introspect;
+mod limits;
 mod outcome;
 mod params;
 mod plan_cache;
@@ -42,6 +46,7 @@ mod rows;
 mod savepoint;
 mod savepoints;
 mod script;
+mod sessions;
 mod settings;
 mod size;
 mod statement;
@@ -54,6 +59,7 @@ mod transaction_block;
 
 pub use backoff::RetryLimit;
 pub use connection::Connection;
+pub(crate) use sessions::{Limits, Sessions};
 pub use transaction_block::TransactionStatus;
 
 pub use from_sql::{FromSql, FromSqlError, FromSqlResult};

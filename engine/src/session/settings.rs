@@ -4,8 +4,11 @@
 //! would change behaviour in a way this engine does not offer is refused rather than ignored: a
 //! setting that reads back has an effect.
 
+use super::duration;
+use super::limits::Timeouts;
 use crate::error::{Error, Result, state};
 use remora_storage::Isolation;
+use std::sync::Arc;
 
 /// How one setting may be changed.
 #[derive(Clone, Copy)]
@@ -14,6 +17,8 @@ enum Rule {
     Free,
     /// To one of these, upper or lower case.
     OneOf(&'static [&'static str]),
+    /// To a length of time.
+    Duration,
     /// Not at all.
     Fixed,
 }
@@ -50,6 +55,14 @@ pub(super) const DEFAULT_ISOLATION: &str = "default_transaction_isolation";
 /// The setting by which transactions that say nothing about it only read.
 pub(super) const DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
 
+/// The settings that are limits of time.
+pub(super) const STATEMENT_TIMEOUT: &str = "statement_timeout";
+pub(super) const TRANSACTION_TIMEOUT: &str = "transaction_timeout";
+pub(super) const IDLE_TIMEOUT: &str = "idle_in_transaction_session_timeout";
+
+/// Values that settings of a database have to begin with.
+pub(super) type Presets = Arc<[(&'static str, String)]>;
+
 const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
 
 /// The setting by which a statement that fails in a transaction undoes itself and nothing else.
@@ -69,6 +82,7 @@ const SETTINGS: &[Setting] = &[
     setting(DEFAULT_ISOLATION, "serializable", Rule::OneOf(LEVELS)),
     setting(DEFAULT_READ_ONLY, "off", Rule::OneOf(SWITCH)),
     setting("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"])),
+    setting(IDLE_TIMEOUT, "0", Rule::Duration),
     setting("integer_datetimes", "on", Rule::Fixed),
     setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
@@ -79,11 +93,13 @@ const SETTINGS: &[Setting] = &[
         "on",
         Rule::OneOf(&["on", "true", "1"]),
     ),
+    setting(STATEMENT_TIMEOUT, "0", Rule::Duration),
     setting(
         "timezone",
         "UTC",
         Rule::OneOf(&["utc", "gmt", "etc/utc", "zulu", "0"]),
     ),
+    setting(TRANSACTION_TIMEOUT, "0", Rule::Duration),
 ];
 
 /// The settings of one session.
@@ -91,6 +107,9 @@ const SETTINGS: &[Setting] = &[
 pub(super) struct Settings {
     /// Those that differ from their defaults.
     changed: Vec<(&'static str, String)>,
+    /// What their defaults are, where that is the database's choice.
+    presets: Presets,
+    timeouts: Timeouts,
     /// `default_transaction_read_only`, which every statement asks for.
     read_only: bool,
     isolation: Isolation,
@@ -133,14 +152,25 @@ fn find(name: &str) -> Result<&'static Setting> {
 }
 
 impl Settings {
+    /// The settings of a session of a database that has these defaults.
+    pub(super) fn new(presets: Presets) -> Result<Self> {
+        let mut settings = Self {
+            presets,
+            ..Self::default()
+        };
+        settings.derive()?;
+        Ok(settings)
+    }
+
     /// The value of a setting.
     ///
     /// # Errors
     /// 42704 where there is none of the name.
     pub(super) fn get(&self, name: &str) -> Result<&str> {
         let setting = find(name)?;
-        let changed = self.changed.iter().find(|(name, _)| *name == setting.name);
-        Ok(changed.map_or(setting.default, |(_, value)| value))
+        let mut known = self.changed.iter().chain(self.presets.iter());
+        let known = known.find(|(name, _)| *name == setting.name);
+        Ok(known.map_or(setting.default, |(_, value)| value))
     }
 
     /// About how many bytes they take beside themselves.
@@ -152,6 +182,12 @@ impl Settings {
     /// Whether a statement that fails in a transaction undoes itself and nothing else.
     pub(super) fn on_error_rollback(&self) -> bool {
         self.on_error_rollback
+    }
+
+    /// How long things may take.
+    #[inline]
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// Whether transactions are read only unless they say otherwise.
@@ -170,7 +206,7 @@ impl Settings {
     /// 42704, 22023 for a value it cannot have, 55P02 where it cannot be changed.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> Result<()> {
         if value.is_none() && name.eq_ignore_ascii_case("all") {
-            *self = Self::default();
+            *self = Self::new(Arc::clone(&self.presets))?;
             return Ok(());
         }
         let setting = find(name)?;
@@ -178,6 +214,9 @@ impl Settings {
         let normal = match (value, setting.rule) {
             (None, _) => None,
             (Some(value), Rule::Free) => Some(value.to_owned()),
+            (Some(value), Rule::Duration) => {
+                Some(duration::format(duration::parse(setting.name, value)?))
+            }
             (Some(value), Rule::OneOf(allowed)) => Some(allow(setting, value, allowed)?),
             (Some(_), Rule::Fixed) => {
                 return Err(Error::new(
@@ -189,6 +228,17 @@ impl Settings {
         self.changed.retain(|(name, _)| *name != setting.name);
         self.changed
             .extend(normal.map(|normal| (setting.name, normal)));
+        self.derive()
+    }
+
+    /// Reads what is asked for often.
+    fn derive(&mut self) -> Result<()> {
+        let timeout = |name| duration::parse(name, self.get(name)?);
+        self.timeouts = Timeouts {
+            statement: timeout(STATEMENT_TIMEOUT)?,
+            transaction: timeout(TRANSACTION_TIMEOUT)?,
+            idle: timeout(IDLE_TIMEOUT)?,
+        };
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";

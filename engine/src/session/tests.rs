@@ -12,6 +12,8 @@ use std::io::Read;
 mod bounds;
 mod conversion;
 mod full;
+mod interrupts;
+mod limits;
 mod pressure;
 mod savepoints;
 mod system;

@@ -107,6 +107,7 @@ fn commit(connection: &Connection) -> Result<()> {
     let status = connection.transaction_status();
     connection.with_session(|session| match status {
         TransactionStatus::Idle => Err(ended()),
+        // A limit may have ended it meanwhile.
         TransactionStatus::Open => session.commit_block().map(drop),
         TransactionStatus::Failed => {
             session.rollback_block();

@@ -100,15 +100,7 @@ impl Session {
         if failed && self.block.status == TransactionStatus::Open {
             self.fail_block();
         }
-        self.rest();
-        if self.record.interrupt().is_set() {
-            self.record.interrupt().withdraw();
-        }
-    }
-
-    /// Lets others know that no statement runs.
-    pub(super) fn rest(&self) {
-        self.record.rest(self.block.tx.is_some());
+        self.come_to_rest();
     }
 
     #[cold]
@@ -142,10 +134,13 @@ impl Session {
 
     pub(super) fn check_not_failed(&self, gets_out: bool) -> Result<()> {
         if self.block.status == TransactionStatus::Failed && !gets_out {
-            return Err(Error::new(
-                state::IN_FAILED_SQL_TRANSACTION,
-                "current transaction is aborted, commands ignored until end of transaction block",
-            ));
+            let ended = self.limit_error();
+            return Err(ended.unwrap_or_else(|| {
+                Error::new(
+                    state::IN_FAILED_SQL_TRANSACTION,
+                    "current transaction is aborted, commands ignored until end of transaction block",
+                )
+            }));
         }
         Ok(())
     }
@@ -244,7 +239,8 @@ impl Session {
             }
             TransactionStatus::Failed => {
                 self.end_block(false);
-                Ok("ROLLBACK")
+                // Who commits does not know that the transaction is gone.
+                self.limit_error().map_or(Ok("ROLLBACK"), Err)
             }
             TransactionStatus::Open => {
                 if self.block.implicit {

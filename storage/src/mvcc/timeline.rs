@@ -28,6 +28,7 @@ use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
 use crate::sync::{Fault, is_left_out};
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 const FREE: u64 = 0;
@@ -85,6 +86,9 @@ pub struct Timeline {
     /// Ids that slots have taken.
     ids: AtomicU64,
     slots: Box<[Slot]>,
+    /// How many transactions there can be; 0 for as many as there are slots. Where there is a limit, the
+    /// first [`OWN_SLOTS`] are for the engine's own snapshots, and those behind them for transactions.
+    transactions_max: AtomicUsize,
     /// Which transaction committed at a timestamp, the last [`RECENT`] of them.
     recent: Box<[AtomicU64]>,
     /// No snapshot whose owner may validate, now or later, was below this when somebody asked for the
@@ -103,6 +107,9 @@ fn free_slots() -> Box<[Slot]> {
     unsafe { zeroed.assume_init() }
 }
 
+/// Slots for the engine itself where transactions are limited.
+const OWN_SLOTS: usize = 16;
+
 const _: () = assert!(FREE == 0 && IDLE == 0, "zeroed slots are free");
 
 /// A registered timestamp, and whether its owner may validate.
@@ -118,6 +125,7 @@ impl Timeline {
             high: AtomicUsize::new(0),
             ids: AtomicU64::new(0),
             slots: free_slots(),
+            transactions_max: AtomicUsize::new(0),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
             validating: AtomicU64::new(0),
         })
@@ -139,14 +147,48 @@ impl Timeline {
     /// # Errors
     /// `TooManyTransactions` when all slots are taken.
     pub fn register(self: &Arc<Self>) -> Result<Registration> {
-        self.register_as(false)
+        let slots = match self.transactions_max.load(Relaxed) {
+            0 => 0..SLOTS_MAX,
+            _ => 0..OWN_SLOTS,
+        };
+        self.register_among(slots, false)
     }
 
-    /// The same, for an owner that may ask what was committed since.
-    pub fn register_as(self: &Arc<Self>, validates: bool) -> Result<Registration> {
-        let index = self.claim().ok_or(Error::TooManyTransactions {
-            limit: SLOTS_MAX as u64,
-        })?;
+    /// The same for a transaction, of which there can be [`Self::max_transactions`], and which may ask
+    /// what was committed since.
+    ///
+    /// # Errors
+    /// `TooManyTransactions`.
+    pub fn register_transaction(self: &Arc<Self>, validates: bool) -> Result<Registration> {
+        let slots = match self.transactions_max.load(Relaxed) {
+            0 => 0..SLOTS_MAX,
+            limit => OWN_SLOTS..OWN_SLOTS + limit,
+        };
+        self.register_among(slots, validates)
+    }
+
+    /// How many transactions there can be.
+    pub fn max_transactions(&self) -> usize {
+        match self.transactions_max.load(Relaxed) {
+            0 => SLOTS_MAX,
+            limit => limit,
+        }
+    }
+
+    /// Limits how many transactions there can be, before the first one.
+    pub fn limit_transactions(&self, count: usize) {
+        let count = count.clamp(1, SLOTS_MAX - OWN_SLOTS);
+        self.transactions_max.store(count, Relaxed);
+    }
+
+    fn register_among(
+        self: &Arc<Self>,
+        slots: Range<usize>,
+        validates: bool,
+    ) -> Result<Registration> {
+        let limit = slots.len() as u64;
+        let index = self.claim(slots);
+        let index = index.ok_or(Error::TooManyTransactions { limit })?;
         let slot = &self.slots[index];
         let id = self.next_id(slot);
         slot.holders.store(1, Relaxed);
@@ -178,12 +220,12 @@ impl Timeline {
         TransactionId(id)
     }
 
-    fn claim(&self) -> Option<usize> {
+    fn claim(&self, slots: Range<usize>) -> Option<usize> {
         let hint = LAST_SLOT.get();
-        let index = if self.try_claim(hint) {
+        let index = if slots.contains(&hint) && self.try_claim(hint) {
             hint
         } else {
-            (0..self.slots.len()).find(|index| self.try_claim(*index))?
+            slots.into_iter().find(|index| self.try_claim(*index))?
         };
         LAST_SLOT.set(index);
         // Before the snapshot is published behind a fence, so that the horizon looks that far.

@@ -43,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Lsn, TableId, Timestamp};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery::{self, RecoveryOptions};
+use crate::stop::Stop;
 use crate::transaction::{Core, Transaction, TransactionOptions};
 use durable::Durable;
 use std::path::Path;
@@ -82,7 +83,7 @@ impl Store {
         let pool = pool(&options);
         let ledger = pool.ledger().clone();
         let core = Core::with_pool(pool, options.manual_maintenance)?;
-        freeze_in_background(&core, &options);
+        apply(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }
 
@@ -131,7 +132,7 @@ impl Store {
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
         core.attach_log(recovered.log.clone(), durability == Durability::Sync);
-        freeze_in_background(&core, &options);
+        apply(&core, &options);
         let durable = Durable::start(disk, recovered, &options)?;
         Ok((Self::new(core, ledger, durability, Some(durable)), report))
     }
@@ -192,6 +193,11 @@ impl Store {
     /// Whether memory is cleared as soon as it is freed.
     pub fn secure_delete(&self) -> bool {
         self.inner.core.pool().options().secure_delete
+    }
+
+    /// How many transactions there can be at a time.
+    pub fn max_transactions(&self) -> usize {
+        self.inner.core.max_transactions()
     }
 
     /// The memory account.
@@ -275,6 +281,14 @@ impl Store {
     /// # Errors
     /// `Closed`, `UndefinedRelation`; `OutOfMemory` where not one block could be encoded.
     pub fn compact(&self, table: Option<TableId>) -> Result<Compacted> {
+        self.compact_unless(table, Stop::NEVER)
+    }
+
+    /// As [`Self::compact`], as long as nobody wants it to stop.
+    ///
+    /// # Errors
+    /// `Interrupted` besides: what was encoded stays so.
+    pub fn compact_unless(&self, table: Option<TableId>, stop: Stop<'_>) -> Result<Compacted> {
         if self.inner.is_closed() {
             return Err(Error::Closed);
         }
@@ -283,7 +297,7 @@ impl Store {
         let entry = table
             .map(|id| catalog.table_by_id(id).ok_or_else(|| undefined(id)))
             .transpose()?;
-        self.inner.core.compact(entry.map(Arc::as_ref))
+        self.inner.core.compact_unless(entry.map(Arc::as_ref), stop)
     }
 
     /// Syncs the log, writes the closing mark and refuses further transactions. Running ones fail
@@ -319,7 +333,10 @@ impl Drop for Inner {
     }
 }
 
-fn freeze_in_background(core: &Core, options: &StoreOptions) {
+fn apply(core: &Core, options: &StoreOptions) {
+    if let Some(count) = options.max_transactions {
+        core.limit_transactions(count);
+    }
     if let Some(after) = options.freeze_after() {
         core.set_freeze_after(after);
     }

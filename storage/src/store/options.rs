@@ -35,6 +35,9 @@ pub struct StoreOptions {
     /// Whether memory of rows, strings and versions is cleared as soon as it is free, so that no
     /// deleted value stays there. It does not reach indexes, buffers and files.
     pub secure_delete: bool,
+    /// How many transactions, and unfinished reads of theirs, there can be at a time; `None` for 4,096, which
+    /// is the most.
+    pub max_transactions: Option<usize>,
     /// Whether nothing runs in the background, so that tests are deterministic.
     pub manual_maintenance: bool,
     /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.

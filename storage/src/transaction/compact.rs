@@ -5,6 +5,7 @@ use crate::catalog::TableEntry;
 use crate::error::Result;
 use crate::ids::{BlockNo, TableId};
 use crate::maintenance::{Age, Compacted, Wish};
+use crate::stop::Stop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,13 +55,21 @@ impl Core {
     /// `OutOfMemory` where not a single block could be rebuilt for lack of memory, and
     /// `TooManyTransactions` where none could be for lack of a place to register.
     pub fn compact(&self, table: Option<&TableEntry>) -> Result<Compacted> {
-        self.compact_all(table, Wish::All)
+        self.compact_unless(table, Stop::NEVER)
+    }
+
+    /// As [`Self::compact`], as long as nobody wants it to stop.
+    ///
+    /// # Errors
+    /// `Interrupted` besides: the blocks that were rebuilt stay so.
+    pub fn compact_unless(&self, table: Option<&TableEntry>, stop: Stop<'_>) -> Result<Compacted> {
+        self.compact_all(table, Wish::All, stop)
     }
 
     /// Rebuilds blocks with many dead rows, however lately they were changed. Without memory for
     /// that they stay as they are.
     pub(super) fn compact_scarce(&self) {
-        let _ = self.compact_all(None, Wish::Scarce);
+        let _ = self.compact_all(None, Wish::Scarce, Stop::NEVER);
     }
 
     /// The same for the background, which looks at all blocks now and then only.
@@ -76,7 +85,12 @@ impl Core {
         self.compact_scarce();
     }
 
-    pub(super) fn compact_all(&self, table: Option<&TableEntry>, wish: Wish) -> Result<Compacted> {
+    pub(super) fn compact_all(
+        &self,
+        table: Option<&TableEntry>,
+        wish: Wish,
+        stop: Stop<'_>,
+    ) -> Result<Compacted> {
         // Rows whose deletion nobody has collected would be carried along.
         self.collect_garbage();
         let mut sum = Compacted::default();
@@ -86,6 +100,7 @@ impl Core {
         for entry in tables.filter(|entry| table.is_none_or(|t| t.def.id == entry.def.id)) {
             let mut at = Some(BlockNo(0));
             while let Some(from) = at {
+                stop.check()?;
                 let mut collector = self.collector();
                 let (next, result) = collector.compact_next(
                     &entry.rows,

@@ -133,7 +133,7 @@ impl Core {
     /// Starts a transaction on the latest committed state.
     pub fn begin_with(self: &Arc<Self>, options: TransactionOptions) -> Result<Transaction> {
         loop {
-            let registration = self.timeline.register_as(!options.read_only)?;
+            let registration = self.timeline.register_transaction(!options.read_only)?;
             let catalog = self.catalog.load();
             // A commit installs its catalog before it moves the clock: between the two, rows and
             // structure would not belong together.
@@ -144,6 +144,16 @@ impl Core {
             // It takes the committer a few instructions, unless it was put to sleep.
             crate::sync::yield_now();
         }
+    }
+
+    /// How many transactions there can be.
+    pub fn max_transactions(&self) -> usize {
+        self.timeline.max_transactions()
+    }
+
+    /// Limits how many transactions there can be, before the first one.
+    pub fn limit_transactions(&self, count: usize) {
+        self.timeline.limit_transactions(count);
     }
 
     /// A view of the latest committed state, outside any transaction.

@@ -17,7 +17,7 @@ use remora_storage::{Transaction, Value, ValueRef};
 use std::io::Read;
 
 /// Records between interrupt checks.
-const CHECK_RECORDS: u64 = 256;
+const CHECK_RECORDS: u64 = 64;
 
 /// Runs a COPY against `reader`; returns the number of rows.
 ///

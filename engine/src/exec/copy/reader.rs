@@ -97,6 +97,8 @@ impl<'a> Reader<'a> {
         self.line += 1;
         let mut empty = true;
         loop {
+            // Once a record mostly, and once a buffer of a long one.
+            self.context.check()?;
             let buffer = self.input.fill_buf().map_err(|e| io_error("read", &e))?;
             if buffer.is_empty() {
                 return Ok(!empty && self.record.end()? && !self.record.is_end_mark());

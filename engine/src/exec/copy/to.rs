@@ -35,7 +35,7 @@ pub fn copy_to(
     }
     let mut count = 0;
     while let Some(batch) = cursor.next()? {
-        lines.batch(&batch, query, writer)?;
+        lines.batch(&batch, query, writer, context)?;
         count += batch.num_rows() as u64;
     }
     lines.flush(writer)?;
@@ -69,9 +69,11 @@ impl<'a> Lines<'a> {
         batch: &RecordBatch,
         query: &PhysicalPlan,
         writer: &mut dyn Write,
+        context: &ExecContext,
     ) -> Result<()> {
         let mut field = String::new();
         for row in 0..batch.num_rows() {
+            context.check()?;
             for (position, (array, column)) in batch.columns().iter().zip(&query.schema).enumerate()
             {
                 if position > 0 {

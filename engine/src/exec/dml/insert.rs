@@ -56,16 +56,24 @@ fn insert_query(
     let mut count = 0;
     while let Some(batch) = pipeline.next(context)? {
         constraints.test_batch(&batch, context)?;
-        insert_batch(plan, &batch, tx)?;
+        insert_batch(plan, &batch, tx, context)?;
         count += batch.rows as u64;
     }
     Ok(count)
 }
 
-fn insert_batch(plan: &Insert, batch: &Batch, tx: &mut Transaction) -> Result<()> {
+fn insert_batch(
+    plan: &Insert,
+    batch: &Batch,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
     let columns = &plan.table.def.columns;
     let mut values = vec![ValueRef::Null; columns.len()];
     for row in 0..batch.rows {
+        if is_checkpoint(row) {
+            context.check()?;
+        }
         for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
             *value = value_at(array, column.data_type, row);
         }

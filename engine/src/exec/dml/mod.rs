@@ -20,7 +20,6 @@ pub use delete::delete;
 pub use insert::insert;
 pub use update::update;
 
-use super::BATCH_ROWS;
 use super::batch::Batch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -35,7 +34,10 @@ fn row_ids(batch: &Batch) -> Vec<RowId> {
     ids.iter().map(|id| RowId(*id as u64)).collect()
 }
 
+/// Rows between two looks at the interrupt: each may take some microseconds.
+const CHECK_ROWS: usize = 128;
+
 /// Whether a loop over rows should ask for interrupts at this one.
 fn is_checkpoint(row: usize) -> bool {
-    row.is_multiple_of(BATCH_ROWS)
+    row.is_multiple_of(CHECK_ROWS)
 }

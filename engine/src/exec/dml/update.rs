@@ -6,7 +6,7 @@ use super::super::compile::compile;
 use super::super::eval::{Evaluator, Row, eval_scalar};
 use super::super::memory::Held;
 use super::super::point::find_to_change;
-use super::{Constraints, row_ids};
+use super::{Constraints, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Lookup, Target, Update};
@@ -101,8 +101,10 @@ fn update_scan(
     let mut count = 0;
     let mut changes = Vec::with_capacity(plan.assignments.len());
     for targets in &all {
-        context.check()?;
         for (row, id) in targets.ids.iter().enumerate() {
+            if is_checkpoint(row) {
+                context.check()?;
+            }
             let columns = plan.assignments.iter().zip(&targets.new);
             changes.clear();
             changes

@@ -1,9 +1,11 @@
 //! Who runs what: the registered snapshots, and what the sessions say of those who hold them.
 
 use super::{count, text};
-use crate::activity::{Activity, Runner};
+use crate::activity::{Activity, Runner, SessionRecord};
+use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;
 use remora_storage::{ReadView, Value};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A row for each transaction, and for each snapshot that the engine holds for itself.
@@ -14,7 +16,36 @@ pub(super) fn transactions(view: &ReadView, activity: Option<&Activity>) -> Vec<
         let runner = activity.and_then(|activity| activity.runner(used.held.transaction.0));
         one_transaction(used, runner.as_ref(), latest)
     };
-    uses.iter().map(row).collect()
+    let mut rows: Vec<_> = uses.iter().map(row).collect();
+    rows.extend(activity.into_iter().flat_map(queue));
+    rows
+}
+
+/// Sessions whose statement waits before it has a transaction.
+fn queue(activity: &Activity) -> Vec<Vec<Value>> {
+    let outside = |session: &Arc<SessionRecord>| {
+        let in_block = session.block().is_some_and(|block| block.is_open);
+        session.waits_for_turn() && !in_block
+    };
+    let row = |session: Arc<SessionRecord>| {
+        let mut row = vec![Value::Null; SystemTable::Transactions.columns().len()];
+        row[1] = count(session.number().into());
+        row[2] = text("active");
+        let last = row.len();
+        row[last - 2] = waits_for(&session).unwrap_or(Value::Null);
+        row[last - 1] = session
+            .last_statement()
+            .map_or(Value::Null, |last| text(&last));
+        row
+    };
+    let sessions = activity.sessions().into_iter();
+    sessions.filter(outside).map(row).collect()
+}
+
+fn waits_for(session: &SessionRecord) -> Option<Value> {
+    session
+        .waits_for_turn()
+        .then(|| text("max_active_statements"))
 }
 
 fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {
@@ -40,6 +71,7 @@ fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> 
         count(used.rows_held),
         count(used.rows_pinned),
         count(used.bytes_pinned),
+        or_null(runner.and_then(|runner| waits_for(&runner.session))),
         or_null(statement.map(text)),
     ]
 }

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use crate::maintenance::Wish;
 use crate::pool::Owner;
+use crate::stop::Stop;
 use crate::transaction::Compacted;
 
 const LONG: &str = "a string that is longer than its view";
@@ -27,7 +28,7 @@ pub(super) fn close(core: &Arc<Core>) {
 
 /// Makes every frozen block hot again.
 pub(super) fn thaw(core: &Arc<Core>) {
-    core.compact_all(None, Wish::Thaw).unwrap();
+    core.compact_all(None, Wish::Thaw, Stop::NEVER).unwrap();
 }
 
 fn freeze(core: &Arc<Core>) {
@@ -260,7 +261,7 @@ fn a_block_that_is_changed_all_the_time_thaws() {
         core.collect_garbage();
         let quiet = core.latest();
         let wish = Wish::Due { quiet, cold: None };
-        core.compact_all(None, wish).unwrap();
+        core.compact_all(None, wish, Stop::NEVER).unwrap();
         assert_eq!(
             is_frozen(&core, rows[0]),
             is_still_frozen,
@@ -294,11 +295,11 @@ fn blocks_are_left_alone_while_a_snapshot_is_old() {
         cold: Some(quiet),
     };
     for _ in 0..2 {
-        assert_eq!(core.compact_all(None, due).unwrap().rows, 0);
+        assert_eq!(core.compact_all(None, due, Stop::NEVER).unwrap().rows, 0);
     }
     assert!(is_frozen(&core, rows[0]));
     drop(old);
-    assert_eq!(core.compact_all(None, due).unwrap().rows, 10);
+    assert_eq!(core.compact_all(None, due, Stop::NEVER).unwrap().rows, 10);
     assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
 }
 
@@ -413,7 +414,7 @@ fn only_who_is_to_make_room_freezes_with_the_emergency_reserve() {
         quiet: Timestamp(0),
         cold: Some(Timestamp(u64::MAX)),
     };
-    let refused = core.compact_all(None, due).unwrap_err();
+    let refused = core.compact_all(None, due, Stop::NEVER).unwrap_err();
     assert_eq!((refused.sqlstate(), ledger.used()), ("53200", used));
     assert_eq!(core.compact(None).unwrap().rows, 1);
 }

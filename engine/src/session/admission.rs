@@ -1,0 +1,98 @@
+//! Admission: so many statements run at a time, and the others wait for their turn.
+//!
+//! Turns are given in the order in which they were asked for; who leaves hands his place to the first
+//! in the queue, so that nobody overtakes. A statement that waits looks at its interrupt once a
+//! millisecond: whoever interrupts it, a signal handler for one, can wake nobody up. COMMIT, ROLLBACK
+//! and settings do not wait: they let others go on.
+
+use crate::activity::SessionRecord;
+use crate::error::Result;
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks at the interrupt.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The places of a database, and who waits for one.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    places: usize,
+    turns: Mutex<Turns>,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    taken: usize,
+    /// The last number that was given to somebody who waits.
+    last: u64,
+    waiting: VecDeque<(u64, Arc<Condvar>)>,
+}
+
+/// A place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit(Arc<Admission>);
+
+impl Admission {
+    pub(crate) fn new(places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            places: places.max(1),
+            turns: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Takes a place; waits for one where all are taken.
+    ///
+    /// # Errors
+    /// What the session is asked to stop with.
+    pub(super) fn enter(self: &Arc<Self>, record: &SessionRecord) -> Result<Permit> {
+        let mut turns = self.turns.lock();
+        if turns.taken < self.places {
+            turns.taken += 1;
+            return Ok(Permit(Arc::clone(self)));
+        }
+        turns.last += 1;
+        let number = turns.last;
+        let called = Arc::new(Condvar::new());
+        turns.waiting.push_back((number, Arc::clone(&called)));
+        record.wait_for_turn(true);
+        let result = loop {
+            called.wait_for(&mut turns, LOOK);
+            let place = turns
+                .waiting
+                .iter()
+                .position(|(waiting, _)| *waiting == number);
+            let Some(place) = place else {
+                // Somebody has handed his place over.
+                break Ok(());
+            };
+            if let Err(error) = record.interrupt().check() {
+                turns.waiting.remove(place);
+                break Err(error);
+            }
+        };
+        record.wait_for_turn(false);
+        result.map(|()| Permit(Arc::clone(self)))
+    }
+
+    fn leave(&self) {
+        let mut turns = self.turns.lock();
+        match turns.waiting.pop_front() {
+            Some((_, called)) => {
+                called.notify_one();
+            }
+            None => turns.taken -= 1,
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
