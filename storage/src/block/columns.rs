@@ -4,8 +4,9 @@ use super::frozen::Frozen;
 use super::heads::Heads;
 use super::layout::Layout;
 use super::row::RowRef;
+use crate::error::Result;
 use crate::ids::{Slot, Timestamp};
-use crate::mvcc::Stamp;
+use crate::mvcc::{HeadWord, Stamp};
 
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -17,6 +18,19 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// The head of a slot; `None` where it holds no row, or none of its chunk was ever changed.
+    #[inline]
+    pub(super) fn head(&self, slot: Slot) -> Option<&HeadWord> {
+        self.heads.get(self.frozen.position(slot)?)
+    }
+
+    /// The head of a slot that holds a row, to be changed.
+    pub(super) fn head_to_change(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
+        let position = self.frozen.position(slot);
+        let position = position.expect("nothing is chained where no row is");
+        self.heads.get_or_add(position, shrinks)
+    }
+
     /// When the row of a slot began, as far as anybody can tell.
     pub(super) fn begin(&self, slot: Slot) -> Stamp {
         match self.frozen.position(slot) {

@@ -1,32 +1,36 @@
 //! The heads of a frozen block: sparse, since few of its rows change.
 //!
 //! ```text
-//!   chunks   [ none ][ * ][ none ][ * ]          one for every range of 1,024 slots
+//!   chunks   [ none ][ * ][ none ][ * ]          one for every 1,024 rows
 //!                      |            |
 //!                      v            +--> MOVED, one chunk for all blocks: every head says moved
 //!                 [ head ] x 1,024
 //! ```
 //!
-//! A chunk comes with the first change in its range and stays for as long as the block. Sealing a
-//! range in which nothing changed takes one exchange: its missing chunk becomes the one that says
+//! Heads are found by the position of their row among those of the block, so that a block that has
+//! lost most of its rows has few. A slot without a row needs none: nothing is ever chained there.
+//!
+//! A chunk comes with the first change of one of its rows and stays for as long as the block. Sealing
+//! rows of which none changed takes one exchange: their missing chunk becomes the one that says
 //! *moved* everywhere.
 
-use super::slots::RANGE_SLOTS;
 use crate::error::Result;
-use crate::ids::Slot;
 use crate::mvcc::HeadWord;
 use crate::pool::{Claim, Owner, Pool};
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-const CHUNK_BYTES: usize = RANGE_SLOTS * size_of::<HeadWord>();
+/// Heads of a chunk.
+const CHUNK_ROWS: usize = 1024;
+const CHUNK_BYTES: usize = CHUNK_ROWS * size_of::<HeadWord>();
 
-type Chunk = [HeadWord; RANGE_SLOTS];
+type Chunk = [HeadWord; CHUNK_ROWS];
 
 /// Nobody changes a head that says *moved*, so one chunk serves all.
-static MOVED: Chunk = [const { HeadWord::moved() }; RANGE_SLOTS];
+static MOVED: Chunk = [const { HeadWord::moved() }; CHUNK_ROWS];
 
 /// The heads of one frozen block.
 #[derive(Debug)]
@@ -63,48 +67,60 @@ impl Drop for Spare {
 }
 
 impl Heads {
-    pub(super) fn new(pool: &Arc<Pool>, slots: usize) -> Self {
-        let chunks = slots.div_ceil(RANGE_SLOTS);
+    pub(super) fn new(pool: &Arc<Pool>, rows: usize) -> Self {
+        let chunks = Self::chunks_of(rows);
         Self {
             pool: Arc::clone(pool),
             chunks: (0..chunks).map(|_| AtomicPtr::default()).collect(),
         }
     }
 
-    /// The head of a slot; `None` where none in its range was ever used.
-    pub(super) fn get(&self, slot: Slot) -> Option<&HeadWord> {
-        let slot = usize::from(slot.0);
+    /// How many chunks so many rows may need.
+    pub(super) fn chunks_of(rows: usize) -> usize {
+        rows.div_ceil(CHUNK_ROWS)
+    }
+
+    /// The positions of each chunk, if there are so many rows.
+    pub(super) fn ranges(rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let start = |chunk| chunk * CHUNK_ROWS;
+        (0..Self::chunks_of(rows)).map(move |chunk| start(chunk)..rows.min(start(chunk + 1)))
+    }
+
+    /// The head of the row at a position; `None` where none of its chunk was ever used.
+    pub(super) fn get(&self, position: u32) -> Option<&HeadWord> {
+        let position = position as usize;
         // Acquire: pairs with `add`; a chunk is zeroed before it is shown.
-        let chunk = self.chunks[slot / RANGE_SLOTS].load(Acquire);
+        let chunk = self.chunks[position / CHUNK_ROWS].load(Acquire);
         // SAFETY: chunks are added once and freed with `self`; they are atomics only, for which
         // zeroed memory is valid. The static one lives for ever.
         let chunk = unsafe { chunk.as_ref()? };
-        Some(&chunk[slot % RANGE_SLOTS])
+        Some(&chunk[position % CHUNK_ROWS])
     }
 
-    /// The head of a slot, to be changed.
-    pub(super) fn get_or_add(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
-        if let Some(head) = self.get(slot) {
+    /// The head of a row, to be changed.
+    pub(super) fn get_or_add(&self, position: u32, shrinks: bool) -> Result<&HeadWord> {
+        if let Some(head) = self.get(position) {
             return Ok(head);
         }
-        self.add(slot, Spare::new(&self.pool, Claim::of_change(shrinks))?);
-        Ok(self.get(slot).expect("there is a chunk by now"))
+        let spare = Spare::new(&self.pool, Claim::of_change(shrinks))?;
+        Ok(self.add(position, spare))
     }
 
-    /// Lends a chunk to a slot's range, unless it has one.
-    pub(super) fn add(&self, slot: Slot, mut spare: Spare) {
-        let chunk = &self.chunks[usize::from(slot.0) / RANGE_SLOTS];
+    /// The head of a row, for which a chunk is lent, unless it has one.
+    pub(super) fn add(&self, position: u32, mut spare: Spare) -> &HeadWord {
+        let chunk = &self.chunks[position as usize / CHUNK_ROWS];
         let lent = spare.chunk.map_or(ptr::null_mut(), NonNull::as_ptr);
         let exchanged = chunk.compare_exchange(ptr::null_mut(), lent, AcqRel, Acquire);
         if exchanged.is_ok() {
             spare.chunk = None;
         }
+        self.get(position).expect("there is a chunk by now")
     }
 
-    /// Seals the range of a slot at once if nothing was ever chained there. What was written to the
+    /// Seals the chunk of a position at once if nothing was ever chained there. What was written to the
     /// successor before is readable for whoever finds it through these heads.
-    pub(super) fn seal_range(&self, slot: Slot) -> bool {
-        let chunk = &self.chunks[usize::from(slot.0) / RANGE_SLOTS];
+    pub(super) fn seal_chunk(&self, position: usize) -> bool {
+        let chunk = &self.chunks[position / CHUNK_ROWS];
         let moved = ptr::from_ref(&MOVED).cast_mut();
         chunk
             .compare_exchange(ptr::null_mut(), moved, AcqRel, Acquire)

@@ -200,10 +200,10 @@ impl Block {
         let Base::Frozen(columns) = &self.base else {
             return None;
         };
-        let head = columns.heads.get(slot);
+        let position = columns.frozen.position(slot)?;
+        let head = columns.heads.get(position);
         let is_bare = head.is_none_or(|head| head.is_empty());
-        let position = is_bare.then(|| columns.frozen.position(slot))??;
-        Some((&columns.frozen, position))
+        is_bare.then_some((&columns.frozen, position))
     }
 }
 

@@ -180,7 +180,7 @@ impl Block {
     pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Operation<'a>) -> Head<'a> {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.load(proof),
-            Base::Frozen(columns) => match columns.heads.get(slot) {
+            Base::Frozen(columns) => match columns.head(slot) {
                 Some(head) => head.load(proof),
                 None => Head::Empty,
             },
@@ -192,7 +192,7 @@ impl Block {
     pub(super) fn head_word(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
         match &self.base {
             Base::Hot(rows) => Ok(&rows.header(slot).head),
-            Base::Frozen(columns) => columns.heads.get_or_add(slot, shrinks),
+            Base::Frozen(columns) => columns.head_to_change(slot, shrinks),
         }
     }
 
@@ -200,7 +200,7 @@ impl Block {
     pub(super) fn any_head(&self, slot: Slot) -> Option<&HeadWord> {
         match &self.base {
             Base::Hot(rows) => Some(&rows.header(slot).head),
-            Base::Frozen(columns) => columns.heads.get(slot),
+            Base::Frozen(columns) => columns.head(slot),
         }
     }
 
@@ -209,7 +209,7 @@ impl Block {
     pub fn is_bare(&self, slot: Slot) -> bool {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.is_empty(),
-            Base::Frozen(columns) => columns.heads.get(slot).is_none_or(HeadWord::is_empty),
+            Base::Frozen(columns) => columns.head(slot).is_none_or(HeadWord::is_empty),
         }
     }
 

@@ -182,8 +182,8 @@ impl Block {
         let live = live.expect("a bit for each slot");
         let frozen = Frozen::build_for(claim, &self.pool, &live, &columns)?;
         let base = Base::Frozen(Columns {
+            heads: Heads::new(&self.pool, frozen.rows()),
             frozen,
-            heads: Heads::new(&self.pool, self.capacity()),
             at: horizon,
         });
         self.built(claim, base, states, horizon)
@@ -243,11 +243,14 @@ impl Block {
         Ok(block)
     }
 
-    /// A chunk of heads for every range: changes may have to be carried over to any of them, and
-    /// then there is no way back.
+    /// All chunks of heads that the rows may need: changes may have to be carried over to any of them,
+    /// and then there is no way back.
     fn spares(&self, claim: Claim) -> Result<Vec<Spare>> {
-        let ranges = self.capacity().div_ceil(RANGE_SLOTS);
-        (0..ranges).map(|_| Spare::new(&self.pool, claim)).collect()
+        let chunks = match &self.base {
+            Base::Hot(_) => 0,
+            Base::Frozen(columns) => Heads::chunks_of(columns.frozen.rows()),
+        };
+        (0..chunks).map(|_| Spare::new(&self.pool, claim)).collect()
     }
 
     /// Steps 3 and 4 of the module's header.
@@ -259,20 +262,19 @@ impl Block {
         proof: &Operation<'_>,
         mut retire: impl FnMut(Garbage),
     ) {
-        let ranges = (0..self.capacity()).step_by(RANGE_SLOTS);
-        for slot in ranges.clone() {
+        for slot in (0..self.capacity()).step_by(RANGE_SLOTS) {
             // Relaxed: the exchange that seals a head publishes it.
             self.unsettled(slot).fetch_add(1, Relaxed);
         }
-        for range in ranges {
-            if let Base::Frozen(columns) = &self.base
-                && columns.heads.seal_range(Slot(range as u16))
-            {
-                continue;
-            }
-            for slot in range..self.capacity().min(range + RANGE_SLOTS) {
-                self.seal_slot(to, Slot(slot as u16), horizon, spares, proof, &mut retire);
-            }
+        let mut seal_slot = |slot| self.seal_slot(to, slot, horizon, spares, proof, &mut retire);
+        let Base::Frozen(columns) = &self.base else {
+            (0..self.capacity()).for_each(|slot| seal_slot(Slot(slot as u16)));
+            return;
+        };
+        let changed = Heads::ranges(columns.frozen.rows())
+            .filter(|positions| !columns.heads.seal_chunk(positions.start));
+        for position in changed.flatten() {
+            seal_slot(columns.frozen.slot_at(position as u32));
         }
     }
 
@@ -334,16 +336,16 @@ impl Block {
     fn put_head(&self, slot: Slot, head: Head<'_>, spares: &mut Vec<Spare>) {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.carry(head),
-            Base::Frozen(columns) => {
-                let heads = &columns.heads;
-                if heads.get(slot).is_none() {
-                    if matches!(head, Head::Empty) {
-                        return;
-                    }
-                    heads.add(slot, spares.pop().expect("a spare chunk for every range"));
+            Base::Frozen(columns) => match (columns.head(slot), head) {
+                (Some(word), head) => word.carry(head),
+                (None, Head::Empty) => {}
+                (None, head) => {
+                    let position = columns.frozen.position(slot);
+                    let position = position.expect("what is carried over is over a row");
+                    let spare = spares.pop().expect("a spare for every chunk");
+                    columns.heads.add(position, spare).carry(head);
                 }
-                heads.get(slot).expect("added above").carry(head);
-            }
+            },
         }
     }
 
