@@ -154,13 +154,15 @@ impl Connection {
         call.give(params)?;
         let mut prepared = self.prepare_cached(sql)?.into_prepared();
         self.with_session(|session| {
-            let done = session.step(&mut prepared, &mut call, &mut Pipe::None)?;
-            let Some(columns) = &prepared.plan.columns else {
+            // Before it does anything.
+            if prepared.plan.columns.is_none() {
                 return Err(Error::new(
                     state::SYNTAX_ERROR,
                     format!("{} gives no rows", prepared.plan.planned.tag),
                 ));
-            };
+            }
+            let done = session.step(&mut prepared, &mut call, &mut Pipe::None)?;
+            let columns = prepared.plan.columns.as_deref().unwrap_or_default();
             let schema = export::schema(columns);
             let mut batches = Vec::new();
             match done.output {

@@ -210,10 +210,14 @@ impl Session {
                         && !std::mem::replace(&mut relieved, true)
                         && self.relieve() => {}
                 // What a pipe has given or taken cannot be had again.
-                Err(error)
-                    if error.is_retryable()
-                        && matches!(pipe, Pipe::None)
-                        && backoff.pause(self.record.interrupt()) => {}
+                Err(error) if error.is_retryable() && matches!(pipe, Pipe::None) => {
+                    let again = backoff.pause(self.record.interrupt());
+                    // Whoever asked it to stop hears that it did.
+                    self.record.interrupt().check()?;
+                    if !again {
+                        return result;
+                    }
+                }
                 _ => return result,
             }
         }

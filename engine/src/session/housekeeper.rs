@@ -274,8 +274,9 @@ impl Watch {
         match std::mem::take(&mut state.parked) {
             Parked::Open(transaction) => {
                 state.parked = Parked::Ended(limit);
-                drop(state);
+                // While the session cannot take note of it and begin something else.
                 self.record.rest(false);
+                drop(state);
                 // May take a while: without the lock.
                 transaction.rollback();
             }

@@ -2,7 +2,7 @@
 
 use super::backoff::{Backoff, RetryLimit};
 use super::connection::Connection;
-use super::transaction::Transaction;
+use super::transaction::{DropBehavior, Transaction};
 use crate::error::Result;
 use crate::plan::statement::TransactionOptions;
 
@@ -49,8 +49,9 @@ impl Connection {
             let mut tx = self.transaction_with(options)?;
             let done = match f(&mut tx) {
                 Ok(value) => tx.commit().map(|()| value),
-                // Dropping it rolls back, also where SQL has ended it already.
+                // Rolled back also where SQL has ended it already, and whatever `f` wanted of a drop.
                 Err(error) => {
+                    tx.set_drop_behavior(DropBehavior::Rollback);
                     drop(tx);
                     Err(error)
                 }

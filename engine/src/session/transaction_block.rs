@@ -123,6 +123,8 @@ impl Session {
         block.tx = None;
         block.status = TransactionStatus::Idle;
         block.savepoints.clear();
+        self.block_began = None;
+        self.ended_by = None;
         if let Some(history) = block.settings.take() {
             self.settings = if kept {
                 history.lasting
@@ -160,12 +162,14 @@ impl Session {
             self.open_block(false, options);
             return Ok(());
         }
-        // The statements before BEGIN in the same text become part of the transaction.
-        if !std::mem::take(&mut self.block.implicit) {
+        if !self.block.implicit {
             let notice = "there is already a transaction in progress";
             self.notices.push(notice.to_owned());
         }
-        self.set_transaction(options)
+        self.set_transaction(options)?;
+        // The statements before BEGIN in the same text become part of the transaction.
+        self.block.implicit = false;
+        Ok(())
     }
 
     /// SET TRANSACTION.
@@ -238,9 +242,10 @@ impl Session {
                 Ok("COMMIT")
             }
             TransactionStatus::Failed => {
-                self.end_block(false);
                 // Who commits does not know that the transaction is gone.
-                self.limit_error().map_or(Ok("ROLLBACK"), Err)
+                let ended = self.limit_error();
+                self.end_block(false);
+                ended.map_or(Ok("ROLLBACK"), Err)
             }
             TransactionStatus::Open => {
                 if self.block.implicit {

@@ -239,3 +239,41 @@ fn closing_does_not_wait_for_ever() {
         assert!(begin.elapsed() < 5 * SECOND);
     });
 }
+
+/// A conflict that is tried again and again does not hide that somebody wants it to stop.
+#[test]
+fn whoever_waits_for_a_rival_can_be_stopped() {
+    let db = filled(Options::new());
+    let rival = db.connect().unwrap();
+    rival
+        .execute_batch("BEGIN; DELETE FROM t WHERE k = 1")
+        .unwrap();
+    let conn = db.connect().unwrap();
+    conn.execute("SET statement_timeout = '20ms'", []).unwrap();
+    let error = conn.execute("DELETE FROM t WHERE k = 1", []).unwrap_err();
+    assert_eq!(error.sqlstate(), "57014", "{error}");
+}
+
+/// Each block of a text has its own time.
+#[test]
+fn a_limit_counts_from_the_block_that_it_is_for() {
+    let conn = filled(Options::new()).connect().unwrap();
+    conn.execute("SET transaction_timeout = '5s'", []).unwrap();
+    conn.execute_batch("BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 1; COMMIT")
+        .unwrap();
+    conn.execute("SET transaction_timeout = 0", []).unwrap();
+    conn.execute("SET idle_in_transaction_session_timeout = '20ms'", [])
+        .unwrap();
+    conn.execute_batch("BEGIN; SELECT 1").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(
+        state(conn.execute_batch("ROLLBACK; BEGIN; SELECT 1 / 0")),
+        "22012"
+    );
+    assert_eq!(
+        state(conn.execute("SELECT 1", [])),
+        "25P02",
+        "and not of the block before"
+    );
+    conn.execute("COMMIT", []).unwrap();
+}

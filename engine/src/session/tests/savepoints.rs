@@ -357,3 +357,34 @@ proptest! {
         prop_assert_eq!(rows(&other), if commits { model.rows } else { before });
     }
 }
+
+/// A text is all or nothing, also where what fails in it is BEGIN.
+#[test]
+fn a_begin_that_fails_leaves_no_block_behind() {
+    for on_error_rollback in [false, true] {
+        let conn = with_table();
+        conn.set_on_error_rollback(on_error_rollback).unwrap();
+        let text = "INSERT INTO t VALUES (1); BEGIN ISOLATION LEVEL SNAPSHOT";
+        assert_eq!(state(conn.execute_batch(text)), "25001");
+        assert_eq!(conn.transaction_status(), TransactionStatus::Idle);
+        assert_eq!(count(&conn), 0);
+    }
+}
+
+/// What was undone is not committed by a drop, whatever the closure has asked for.
+#[test]
+fn a_closure_that_fails_leaves_nothing() {
+    let mut conn = with_table();
+    let failed = conn.transact(|tx| {
+        tx.set_drop_behavior(DropBehavior::Commit);
+        tx.execute("INSERT INTO t VALUES (1)", [])?;
+        tx.execute("SELECT 1 / 0", [])
+    });
+    assert_eq!(state(failed), "22012");
+    assert_eq!(count(&conn), 0);
+    assert_eq!(
+        state(conn.query_arrow("INSERT INTO t VALUES (1)", [])),
+        "42601"
+    );
+    assert_eq!(count(&conn), 0);
+}
