@@ -12,7 +12,6 @@ use std::io::Read;
 mod bounds;
 mod conversion;
 mod full;
-mod interrupts;
 mod limits;
 mod pressure;
 mod savepoints;
