@@ -26,6 +26,8 @@ macro_rules! stories {
 }
 
 stories! {
+    anomalies_serializable,
+    anomalies_snapshot,
     arithmetic,
     bad_statements,
     chinook,
