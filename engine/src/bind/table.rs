@@ -52,6 +52,7 @@ impl<'a> Binder<'a> {
                 name: table_name,
                 columns: Vec::new(),
                 checks: Vec::new(),
+                foreign_keys: Vec::new(),
             },
             primary: None,
             unique: Vec::new(),

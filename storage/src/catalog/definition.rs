@@ -1,5 +1,6 @@
 //! Definitions of tables and indexes: plain data, as logged and as checkpointed.
 
+use super::foreign::ForeignKeyDef;
 use crate::ids::{ColumnId, IndexId, TableId};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct TableDef {
     pub columns: Vec<ColumnDef>,
     /// Conditions every row satisfies.
     pub checks: Vec<CheckDef>,
+    /// Rows of other tables that every row refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign_keys: Vec<ForeignKeyDef>,
 }
 
 /// A column.
@@ -100,6 +104,10 @@ pub enum CatalogChange {
     CreateIndex(IndexDef),
     /// An index went.
     DropIndex(IndexId),
+    /// A foreign key came, to a table that refers by it.
+    AddForeignKey(TableId, ForeignKeyDef),
+    /// A foreign key of that name went.
+    DropForeignKey(TableId, String),
 }
 
 impl ColumnDef {
@@ -168,6 +176,7 @@ impl TableDef {
             name: name.into(),
             columns,
             checks: Vec::new(),
+            foreign_keys: Vec::new(),
         }
     }
 

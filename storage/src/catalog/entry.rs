@@ -2,11 +2,12 @@
 
 use super::definition::{IndexDef, IndexKind, TableDef};
 use super::describe;
+use super::foreign::Reference;
 use super::late::LateIndexes;
 use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
-use crate::ids::{ColumnId, IndexId, RowId};
+use crate::ids::{ColumnId, IndexId, RowId, TableId};
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
     int_of_key, is_key_of_word,
@@ -27,6 +28,8 @@ pub struct TableEntry {
     pub rows: Arc<Table>,
     /// Its indexes, in order of creation; the primary key's is first.
     pub indexes: Vec<Arc<IndexEntry>>,
+    /// The foreign keys that refer to it, by table; the catalog's affair ([`super::Catalog::set_table`]).
+    pub references: Vec<Reference>,
     /// Those that others may not have among theirs.
     pub late: Arc<LateIndexes>,
 }
@@ -72,6 +75,7 @@ impl TableEntry {
             def,
             rows,
             indexes: Vec::new(),
+            references: Vec::new(),
             late: Arc::default(),
         }
     }
@@ -80,11 +84,26 @@ impl TableEntry {
     #[must_use]
     pub fn with_indexes(&self, indexes: Vec<Arc<IndexEntry>>) -> Self {
         Self {
-            def: self.def.clone(),
-            rows: Arc::clone(&self.rows),
             indexes,
+            ..self.with_def(self.def.clone())
+        }
+    }
+
+    /// The same rows and indexes under another definition.
+    #[must_use]
+    pub fn with_def(&self, def: TableDef) -> Self {
+        Self {
+            def,
+            rows: Arc::clone(&self.rows),
+            indexes: self.indexes.clone(),
+            references: self.references.clone(),
             late: Arc::clone(&self.late),
         }
+    }
+
+    /// The tables that its foreign keys refer to.
+    pub fn parents(&self) -> impl Iterator<Item = TableId> {
+        self.def.foreign_keys.iter().map(|key| key.parent)
     }
 
     /// Its indexes and those that came late: where the keys of its rows are to be.

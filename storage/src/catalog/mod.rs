@@ -12,6 +12,7 @@
 mod definition;
 mod describe;
 mod entry;
+mod foreign;
 mod late;
 mod notes;
 
@@ -19,6 +20,7 @@ pub use definition::{
     CatalogChange, CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
 };
 pub use entry::{IndexEntry, IntKey, TableEntry};
+pub use foreign::{ForeignAction, ForeignKeyDef, Reference};
 pub use late::LateIndexes;
 
 use crate::error::{Error, Result};
@@ -102,7 +104,10 @@ impl Catalog {
                 return Err(Error::DuplicateRelation(name.to_owned()));
             }
         }
-        if let Some(old) = self.tables.remove(&id) {
+        let old = self.tables.remove(&id);
+        let parents = [old.as_ref(), entry.as_ref()].into_iter().flatten();
+        let parents: Vec<TableId> = parents.flat_map(|entry| entry.parents()).collect();
+        if let Some(old) = &old {
             for (name, _) in old.relations() {
                 self.names.remove(name);
             }
@@ -118,6 +123,12 @@ impl Catalog {
                 self.indexes.extend(index.map(|index| (index, id)));
             }
             self.tables.insert(id, entry);
+        }
+        for parent in parents {
+            self.refer(parent, id);
+        }
+        if old.is_none() {
+            self.refer_to_new(id);
         }
         Ok(())
     }
@@ -172,11 +183,14 @@ pub fn same(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> b
     }
 }
 
-/// Whether a table in two catalogs differs in its indexes at most.
+/// Whether a table in two catalogs differs in its indexes at most. Its foreign keys, and those that
+/// refer to it, are the same.
 pub fn same_rows(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) if !Arc::ptr_eq(one, other) => {
-            Arc::ptr_eq(&one.rows, &other.rows) && one.def == other.def
+            Arc::ptr_eq(&one.rows, &other.rows)
+                && one.def == other.def
+                && one.references == other.references
         }
         _ => same(one, other),
     }

@@ -9,6 +9,7 @@ fn entry(pool: &Arc<Pool>, id: u32, name: &str) -> Arc<TableEntry> {
         name: name.to_owned(),
         columns: Vec::new(),
         checks: Vec::new(),
+        foreign_keys: Vec::new(),
     };
     Arc::new(TableEntry::new(def, pool))
 }

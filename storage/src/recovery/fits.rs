@@ -3,7 +3,7 @@
 //! A checksum proves that bytes are what was written, not who wrote them. The floors below take
 //! definitions and values on trust and would panic on impossible ones; so recovery looks first.
 
-use crate::catalog::{Catalog, CatalogChange, IndexDef, TableDef};
+use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexDef, TableDef};
 use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, TableId};
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
 use crate::value::{DataType, NumericKind, Value};
@@ -74,7 +74,52 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
         CatalogChange::DropIndex(id) if catalog.index_by_id(*id).is_none() => {
             Err(format!("the end of index {id}, which does not exist"))
         }
-        CatalogChange::DropTable(_) | CatalogChange::DropIndex(_) => Ok(()),
+        CatalogChange::DropTable(id) => no_reference(catalog, *id, |_| true),
+        CatalogChange::DropIndex(id) => match catalog.index_by_id(*id) {
+            Some((table, _)) => no_reference(catalog, table.def.id, |key| key.index == *id),
+            None => Ok(()),
+        },
+        CatalogChange::AddForeignKey(id, key) => new_foreign_key(catalog, *id, key),
+        CatalogChange::DropForeignKey(id, name) => {
+            let table = catalog.table_by_id(*id);
+            let mut keys = table.iter().flat_map(|table| &table.def.foreign_keys);
+            match keys.any(|key| key.name == *name) {
+                true => Ok(()),
+                false => Err(format!(
+                    "the end of foreign key {name}, which does not exist"
+                )),
+            }
+        }
+    }
+}
+
+/// Whether nothing refers to a table by such a key: foreign keys go before what they refer to.
+fn no_reference(
+    catalog: &Catalog,
+    id: TableId,
+    by: impl Fn(&ForeignKeyDef) -> bool,
+) -> Result<(), Misfit> {
+    let entry = catalog.table_by_id(id);
+    let mut references = entry.iter().flat_map(|entry| &entry.references);
+    match references.find(|reference| by(&reference.key)) {
+        Some(reference) => Err(format!(
+            "the end of what foreign key {} refers to",
+            reference.key.name
+        )),
+        None => Ok(()),
+    }
+}
+
+fn new_foreign_key(catalog: &Catalog, id: TableId, key: &ForeignKeyDef) -> Result<(), Misfit> {
+    let table = catalog.table_by_id(id);
+    let table = table.ok_or_else(|| format!("a foreign key of table {id}"))?;
+    let mut others = table.def.foreign_keys.iter();
+    if others.any(|other| other.name == key.name) {
+        return Err(format!("foreign key {} a second time", key.name));
+    }
+    match catalog.is_fit(table, key) {
+        true => Ok(()),
+        false => Err(format!("foreign key {} of {}", key.name, table.def.name)),
     }
 }
 

@@ -34,6 +34,9 @@ pub(super) fn manifest(
         let change = CatalogChange::CreateIndex(index.clone());
         apply(core, &Operation::Catalog(change), begin, &place)?;
     }
+    if let Some(misfit) = core.catalog().unfit_foreign_key() {
+        return Err(place.error(misfit));
+    }
     core.restore_next_ids(manifest.next_table, manifest.next_index);
     let mut rows = 0;
     if let Some(file) = &manifest.image {

@@ -2,6 +2,7 @@
 
 use super::testing::{commit, contents, create_table, model, open, options, put};
 use super::{Durability, Store, StoreOptions};
+use crate::catalog::{ForeignAction, ForeignKeyDef};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Error;
 use crate::ids::Timestamp;
@@ -245,4 +246,58 @@ fn frozen_rows_are_logged_checkpointed_and_recovered_like_any() {
     assert_eq!(contents(&store), expected);
     assert!(store.compact(None).unwrap().rows > 0);
     assert_eq!(contents(&store), expected);
+}
+
+#[test]
+fn foreign_keys_come_back_from_the_log_and_from_a_checkpoint() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    let mut tx = store.begin().unwrap();
+    let parent = Arc::clone(tx.catalog().table("t").unwrap());
+    let column = parent.indexes[0].def.columns[0].column;
+    let mut def = parent.def.clone();
+    def.name = "c".to_owned();
+    let child = tx.create_table(def).unwrap();
+    let key = ForeignKeyDef {
+        name: "c_fkey".to_owned(),
+        columns: vec![column],
+        parent: parent.def.id,
+        referenced: vec![column],
+        index: parent.indexes[0].def.id,
+        full: true,
+        on_delete: ForeignAction::SetNull,
+        on_update: ForeignAction::Restrict,
+    };
+    tx.add_foreign_key(child, key.clone()).unwrap();
+    let own = ForeignKeyDef {
+        name: "own".to_owned(),
+        ..key.clone()
+    };
+    tx.add_foreign_key(parent.def.id, own.clone()).unwrap();
+    tx.commit().unwrap();
+    drop(store);
+    for round in 0..3 {
+        let (store, _) = open(medium.clone()).unwrap();
+        let catalog = store.catalog();
+        let [parent, child] = ["t", "c"].map(|name| catalog.table(name).unwrap());
+        assert_eq!(child.def.foreign_keys, std::slice::from_ref(&key));
+        assert_eq!(parent.def.foreign_keys, std::slice::from_ref(&own));
+        let references = parent.references.iter().map(|reference| &reference.key);
+        assert_eq!(
+            references.collect::<Vec<_>>(),
+            [&own, &key],
+            "round {round}"
+        );
+        store.checkpoint().unwrap();
+    }
+    let (store, _) = open(medium.clone()).unwrap();
+    let mut tx = store.begin().unwrap();
+    tx.drop_table(parent.def.id).unwrap();
+    tx.commit().unwrap();
+    drop(store);
+    let (store, _) = open(medium).unwrap();
+    assert!(store.catalog().table("t").is_none());
+    let catalog = store.catalog();
+    assert!(catalog.table("c").unwrap().def.foreign_keys.is_empty());
 }

@@ -203,7 +203,11 @@ impl Transaction {
             let entry = self.set.entry(write);
             let table = entry.def.id;
             match write.kind {
-                WriteKind::Ddl(step) => frame.catalog(self.ddl[step as usize].change()),
+                WriteKind::Ddl(step) => {
+                    if let Some(change) = self.ddl[step as usize].change() {
+                        frame.catalog(change);
+                    }
+                }
                 WriteKind::Lock => {}
                 WriteKind::Delete => frame.delete(table, write.row),
                 WriteKind::Insert => {

@@ -11,14 +11,15 @@ use std::sync::Arc;
 /// One step of DDL, with the way back.
 #[derive(Debug)]
 pub(super) struct DdlStep {
-    change: CatalogChange,
+    /// What is logged of it; nothing of what follows from another step.
+    change: Option<CatalogChange>,
     table: TableId,
     before: Arc<Catalog>,
 }
 
 impl DdlStep {
-    pub(super) fn change(&self) -> &CatalogChange {
-        &self.change
+    pub(super) fn change(&self) -> Option<&CatalogChange> {
+        self.change.as_ref()
     }
 
     pub(super) fn table(&self) -> TableId {
@@ -43,16 +44,20 @@ impl Transaction {
         let id = def.id;
         let change = CatalogChange::CreateTable(def.clone());
         let entry = Arc::new(TableEntry::new(def, &self.core.pool));
-        self.change(&entry, Some(Arc::clone(&entry)), change)?;
+        self.change(&entry, Some(Arc::clone(&entry)), Some(change))?;
         Ok(id)
     }
 
-    /// Drops a table with its indexes. Fails with `SchemaConflict` while others write to it.
+    /// Drops a table with its indexes and foreign keys, its own and those that refer to it. Fails with `SchemaConflict` while others write to it.
     pub fn drop_table(&mut self, id: TableId) -> Result<()> {
-        let entry = self.catalog().table_by_id(id).cloned();
-        let entry = entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
+        self.drop_references(id, |_| true)?;
+        for key in &self.entry_of(id)?.def.foreign_keys {
+            self.drop_foreign_key(id, &key.name)?;
+        }
+        let entry = self.entry_of(id)?;
         let shut = self.shut(&entry);
-        let dropped = shut.and_then(|()| self.change(&entry, None, CatalogChange::DropTable(id)));
+        let change = CatalogChange::DropTable(id);
+        let dropped = shut.and_then(|()| self.change(&entry, None, Some(change)));
         if dropped.is_err() {
             self.unclaim(&entry);
         }
@@ -66,8 +71,7 @@ impl Transaction {
     /// changed by another transaction; with `DuplicateKeys` where two rows have a key that is to be
     /// unique, and with `Conflict` where they may come to have it.
     pub fn create_index(&mut self, mut def: IndexDef) -> Result<IndexId> {
-        let entry = self.catalog().table_by_id(def.table).cloned();
-        let entry = entry.ok_or_else(|| Error::UndefinedRelation(def.table.to_string()))?;
+        let entry = self.entry_of(def.table)?;
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
@@ -83,29 +87,37 @@ impl Transaction {
         let mut indexes = entry.indexes.clone();
         indexes.push(index);
         let changed = Arc::new(entry.with_indexes(indexes));
-        let made = self.change(&changed, Some(Arc::clone(&changed)), change);
+        let made = self.change(&changed, Some(Arc::clone(&changed)), Some(change));
         if made.is_err() {
             entry.late.remove(id);
         }
         made.map(|()| id)
     }
 
-    /// Drops an index. Others write to the table meanwhile, and to the index as long as it is in their
+    /// Drops an index, and the foreign keys that refer by it. Others write to the table meanwhile, and to the index as long as it is in their
     /// catalog. Fails as [`Self::create_index`] does where the structure changes otherwise.
     pub fn drop_index(&mut self, id: IndexId) -> Result<()> {
         let found = self.catalog().index_by_id(id);
-        let found = found.map(|(table, _)| Arc::clone(table));
-        let entry = found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
+        let table = found.map(|(table, _)| table.def.id);
+        let table = table.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
+        self.drop_references(table, |reference| reference.key.index == id)?;
+        let entry = self.entry_of(table)?;
         let kept = entry.indexes.iter().filter(|index| index.def.id != id);
         let changed = Arc::new(entry.with_indexes(kept.cloned().collect()));
         let change = CatalogChange::DropIndex(id);
         self.with_claim(&entry, |tx| {
-            tx.change(&changed, Some(Arc::clone(&changed)), change)
+            tx.change(&changed, Some(Arc::clone(&changed)), Some(change))
         })
     }
 
+    /// A table that it sees.
+    pub(super) fn entry_of(&self, id: TableId) -> Result<Arc<TableEntry>> {
+        let entry = self.catalog().table_by_id(id).cloned();
+        entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))
+    }
+
     /// Changes the structure of a table that nobody else does that to.
-    fn with_claim<T>(
+    pub(super) fn with_claim<T>(
         &mut self,
         entry: &Arc<TableEntry>,
         change: impl FnOnce(&mut Self) -> Result<T>,
@@ -157,11 +169,11 @@ impl Transaction {
     }
 
     /// Sets what the table of `touched` is, as one undoable step.
-    fn change(
+    pub(super) fn change(
         &mut self,
         touched: &Arc<TableEntry>,
         becomes: Option<Arc<TableEntry>>,
-        change: CatalogChange,
+        change: Option<CatalogChange>,
     ) -> Result<()> {
         if self.options.read_only {
             return Err(Error::ReadOnly);
@@ -191,7 +203,7 @@ impl Transaction {
         debug_assert_eq!(step as usize + 1, self.ddl.len(), "undone in reverse order");
         if let Some(step) = self.ddl.pop() {
             if let Some(entry) = step.before.table_by_id(step.table) {
-                if let CatalogChange::CreateIndex(def) = &step.change {
+                if let Some(CatalogChange::CreateIndex(def)) = &step.change {
                     entry.late.remove(def.id);
                 }
                 self.unclaim(entry);
@@ -202,7 +214,7 @@ impl Transaction {
 
     /// Whether this transaction has dropped an index.
     pub(super) fn has_dropped(&self, id: IndexId) -> bool {
-        let dropped = |step: &DdlStep| matches!(&step.change, CatalogChange::DropIndex(dropped) if *dropped == id);
+        let dropped = |step: &DdlStep| matches!(&step.change, Some(CatalogChange::DropIndex(dropped)) if *dropped == id);
         self.ddl.iter().any(dropped)
     }
 
@@ -214,8 +226,8 @@ impl Transaction {
                 continue;
             };
             match &step.change {
-                CatalogChange::CreateIndex(def) => entry.late.publish(def.id, timestamp),
-                CatalogChange::DropIndex(id) => entry.late.remove(*id),
+                Some(CatalogChange::CreateIndex(def)) => entry.late.publish(def.id, timestamp),
+                Some(CatalogChange::DropIndex(id)) => entry.late.remove(*id),
                 _ => {}
             }
         }

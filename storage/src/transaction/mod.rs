@@ -34,6 +34,7 @@ mod commit;
 mod compact;
 mod core;
 mod ddl;
+mod foreign;
 mod lock;
 mod lookup;
 mod options;

@@ -88,7 +88,7 @@ impl Transaction {
     }
 }
 
-fn key_columns(index: &IndexEntry) -> Columns {
+pub(super) fn key_columns(index: &IndexEntry) -> Columns {
     Columns::of(index.def.columns.iter().map(|key| key.column))
 }
 

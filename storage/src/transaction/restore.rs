@@ -5,7 +5,7 @@
 //! filled from the rows that live.
 
 use super::Core;
-use crate::catalog::{Catalog, CatalogChange, IndexEntry, TableEntry};
+use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::mvcc::Registration;
@@ -51,6 +51,14 @@ impl Core {
                 let kept = table.indexes.iter().filter(|index| index.def.id != *id);
                 let changed = table.with_indexes(kept.cloned().collect());
                 catalog.set_table(changed.def.id, Some(Arc::new(changed)))?;
+            }
+            CatalogChange::AddForeignKey(id, key) => {
+                let keys = |keys: &mut Vec<_>| keys.push(key.clone());
+                catalog.change_foreign_keys(*id, keys)?;
+            }
+            CatalogChange::DropForeignKey(id, name) => {
+                let keys = |keys: &mut Vec<ForeignKeyDef>| keys.retain(|key| key.name != *name);
+                catalog.change_foreign_keys(*id, keys)?;
             }
         }
         self.catalog.store(Arc::new(catalog));

@@ -174,6 +174,7 @@ mod tests {
                     default: None,
                 }],
                 checks: vec![],
+                foreign_keys: vec![],
             }),
         );
         out

@@ -7,6 +7,7 @@ mod catalog;
 mod compact;
 mod conflict;
 mod evacuation;
+mod foreign;
 mod garbage;
 mod hashed;
 mod histories;
