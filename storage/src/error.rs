@@ -47,6 +47,19 @@ pub enum Error {
     /// No such table or index.
     #[error("relation \"{0}\" does not exist")]
     UndefinedRelation(String),
+    /// A sequence has no further number.
+    #[error(
+        "nextval: reached {} value of sequence \"{name}\" ({end})",
+        if *is_maximum { "maximum" } else { "minimum" }
+    )]
+    SequenceEnds {
+        /// The sequence.
+        name: String,
+        /// Its last number.
+        end: i64,
+        /// Whether that is the greatest one.
+        is_maximum: bool,
+    },
     /// A transaction that was begun to read only is to write.
     #[error("a read-only transaction cannot write")]
     ReadOnly,
@@ -248,6 +261,7 @@ impl Error {
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",
+            Self::SequenceEnds { .. } => "2200H",
             Self::ReadOnly => "25006",
             Self::LimitExceeded { .. } => "54000",
             Self::OutOfMemory { .. } => "53200",

@@ -27,6 +27,10 @@ id!(
     IndexId(u32)
 );
 id!(
+    /// A sequence, for the life of the database; never reused.
+    SequenceId(u32)
+);
+id!(
     /// A column within its table, for the life of the table; never reused, never a position.
     ColumnId(u32)
 );

@@ -43,7 +43,9 @@ pub mod value;
 pub mod wal;
 
 pub use error::{Conflict, Error, Result};
-pub use ids::{BlockNo, ColumnId, IndexId, Lsn, RowId, Slot, TableId, Timestamp, TransactionId};
+pub use ids::{
+    BlockNo, ColumnId, IndexId, Lsn, RowId, SequenceId, Slot, TableId, Timestamp, TransactionId,
+};
 pub use stop::Stop;
 pub use store::{Durability, Store, StoreOptions};
 pub use transaction::{Isolation, ReadView, Transaction, TransactionOptions};

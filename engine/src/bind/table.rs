@@ -261,13 +261,9 @@ impl Draft<'_> {
         }
         // Ids are handed out in order; a table has far fewer columns than there are ids.
         let id = ColumnId(self.table.columns.len() as u32);
-        self.table.columns.push(ColumnDef {
-            id,
-            name,
-            data_type: data_type::data_type(&column.data_type, at)?,
-            not_null: false,
-            default: None,
-        });
+        let data_type = data_type::data_type(&column.data_type, at)?;
+        let column = ColumnDef::new(id, name, data_type);
+        self.table.columns.push(column);
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! Definitions of tables and indexes: plain data, as logged and as checkpointed.
 
 use super::foreign::ForeignKeyDef;
-use crate::ids::{ColumnId, IndexId, TableId};
+use super::sequence::SequenceDef;
+use crate::ids::{ColumnId, IndexId, SequenceId, TableId};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,21 @@ pub struct ColumnDef {
     pub not_null: bool,
     /// The default as SQL text; storage does not read it.
     pub default: Option<String>,
+    /// The sequences that the default takes numbers from: they cannot go before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<SequenceId>,
+    /// Whether its numbers are its own sequence's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// `GENERATED .. AS IDENTITY`: when a column takes its sequence's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Identity {
+    /// Always, unless an INSERT overrides that.
+    Always,
+    /// Where nothing else is given.
+    ByDefault,
 }
 
 /// A CHECK constraint.
@@ -108,6 +124,23 @@ pub enum CatalogChange {
     AddForeignKey(TableId, ForeignKeyDef),
     /// A foreign key of that name went.
     DropForeignKey(TableId, String),
+    /// A sequence came, at its beginning.
+    CreateSequence(SequenceDef),
+    /// A sequence became another one of the same id; where it stands is logged apart.
+    AlterSequence(SequenceDef),
+    /// A sequence went.
+    DropSequence(SequenceId),
+    /// The default of a column became another one.
+    SetDefault(TableId, ColumnId, ColumnDefault),
+}
+
+/// What a column is when nothing is given for it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ColumnDefault {
+    /// As SQL text; `None` for NULL.
+    pub text: Option<String>,
+    /// The sequences that it takes numbers from.
+    pub sequences: Vec<SequenceId>,
 }
 
 impl ColumnDef {
@@ -119,6 +152,8 @@ impl ColumnDef {
             data_type,
             not_null: false,
             default: None,
+            sequences: Vec::new(),
+            identity: None,
         }
     }
 }
@@ -188,8 +223,33 @@ impl TableDef {
             .find(|(_, column)| column.name == name)
     }
 
+    /// The same table with another default of a column.
+    #[must_use]
+    pub fn with_default(mut self, column: ColumnId, default: ColumnDefault) -> Self {
+        if let Some(position) = self.position(column) {
+            let column = &mut self.columns[position];
+            column.default = default.text;
+            column.sequences = default.sequences;
+        }
+        self
+    }
+
     /// The position of the column of that id.
     pub fn position(&self, id: ColumnId) -> Option<usize> {
         self.columns.iter().position(|column| column.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories from before there were sequences are read, and stay readable for who made them.
+    #[test]
+    fn a_column_without_a_sequence_is_written_as_it_always_was() {
+        let before = r#"{"id":1,"name":"k","data_type":"BigInt","not_null":true,"default":"7"}"#;
+        let column: ColumnDef = serde_json::from_str(before).expect("a column of old");
+        assert_eq!((column.sequences.len(), column.identity), (0, None));
+        assert_eq!(serde_json::to_string(&column).expect("plain data"), before);
     }
 }

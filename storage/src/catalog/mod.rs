@@ -1,4 +1,4 @@
-//! The catalog: what tables and indexes there are, as an immutable value.
+//! The catalog: what tables, indexes and sequences there are, as an immutable value.
 //!
 //! A catalog is never changed: a transaction that runs DDL makes its own copy and installs it at
 //! commit. Definitions are plain data (they are what the log and the manifest carry); beside each
@@ -15,33 +15,58 @@ mod entry;
 mod foreign;
 mod late;
 mod notes;
+mod sequence;
 
 pub use definition::{
-    CatalogChange, CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
+    CatalogChange, CheckDef, ColumnDef, ColumnDefault, Constraint, Identity, IndexColumn, IndexDef,
+    IndexKind, TableDef,
 };
 pub use entry::{IndexEntry, IntKey, TableEntry};
 pub use foreign::{ForeignAction, ForeignKeyDef, Reference};
 pub use late::LateIndexes;
+pub use sequence::{
+    Counter, CounterState, LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition, SequenceRule,
+};
 
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, TableId, Timestamp};
+use crate::ids::{ColumnId, IndexId, SequenceId, TableId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a name stands for; tables and indexes share one name space, as in PostgreSQL.
+/// What a name stands for; tables, indexes and sequences share one name space, as in PostgreSQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Relation {
     Table(TableId),
     Index(TableId, IndexId),
+    Sequence(SequenceId),
 }
 
-/// All tables and indexes at one moment.
+/// What is set in the catalog as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum CatalogObject {
+    /// A table, with its indexes.
+    Table(TableId),
+    /// A sequence.
+    Sequence(SequenceId),
+}
+
+impl Relation {
+    fn object(self) -> CatalogObject {
+        match self {
+            Self::Table(id) | Self::Index(id, _) => CatalogObject::Table(id),
+            Self::Sequence(id) => CatalogObject::Sequence(id),
+        }
+    }
+}
+
+/// All tables, indexes and sequences at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     tables: BTreeMap<TableId, Arc<TableEntry>>,
     names: BTreeMap<String, Relation>,
     /// Which table an index is on.
     indexes: BTreeMap<IndexId, TableId>,
+    sequences: BTreeMap<SequenceId, Arc<SequenceEntry>>,
     since: Timestamp,
 }
 
@@ -50,7 +75,7 @@ impl Catalog {
     pub fn table(&self, name: &str) -> Option<&Arc<TableEntry>> {
         match self.names.get(name)? {
             Relation::Table(id) => self.tables.get(id),
-            Relation::Index(..) => None,
+            Relation::Index(..) | Relation::Sequence(_) => None,
         }
     }
 
@@ -62,7 +87,7 @@ impl Catalog {
     /// The index of that name, with its table.
     pub fn index(&self, name: &str) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
         match self.names.get(name)? {
-            Relation::Table(_) => None,
+            Relation::Table(_) | Relation::Sequence(_) => None,
             Relation::Index(table, index) => self.tables.get(table)?.with_index(*index),
         }
     }
@@ -76,8 +101,52 @@ impl Catalog {
     pub fn tables(&self) -> Box<dyn Iterator<Item = &Arc<TableEntry>> + '_> {
         Box::new(self.names.values().filter_map(|relation| match relation {
             Relation::Table(id) => self.tables.get(id),
-            Relation::Index(..) => None,
+            Relation::Index(..) | Relation::Sequence(_) => None,
         }))
+    }
+
+    /// The sequence of that name.
+    pub fn sequence(&self, name: &str) -> Option<&Arc<SequenceEntry>> {
+        match self.names.get(name)? {
+            Relation::Sequence(id) => self.sequences.get(id),
+            Relation::Table(_) | Relation::Index(..) => None,
+        }
+    }
+
+    /// The sequence of that id.
+    pub fn sequence_by_id(&self, id: SequenceId) -> Option<&Arc<SequenceEntry>> {
+        self.sequences.get(&id)
+    }
+
+    /// All sequences, by name.
+    pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceEntry>> {
+        self.names.values().filter_map(|relation| match relation {
+            Relation::Sequence(id) => self.sequences.get(id),
+            Relation::Table(_) | Relation::Index(..) => None,
+        })
+    }
+
+    /// The sequences that go with a table.
+    pub fn sequences_of(&self, table: TableId) -> impl Iterator<Item = &Arc<SequenceEntry>> {
+        let is_of = move |owner: (TableId, ColumnId)| owner.0 == table;
+        let sequences = self.sequences.values();
+        sequences.filter(move |sequence| sequence.def.owner.is_some_and(is_of))
+    }
+
+    /// The columns whose defaults take numbers from a sequence.
+    pub fn users_of(
+        &self,
+        sequence: SequenceId,
+    ) -> impl Iterator<Item = (&Arc<TableEntry>, &ColumnDef)> {
+        let uses = move |column: &&ColumnDef| column.sequences.contains(&sequence);
+        self.tables.values().flat_map(move |table| {
+            table
+                .def
+                .columns
+                .iter()
+                .filter(uses)
+                .map(move |column| (table, column))
+        })
     }
 
     /// The commit that installed it.
@@ -99,7 +168,7 @@ impl Catalog {
         if let Some(entry) = &entry {
             let taken = entry
                 .relations()
-                .find(|(name, _)| self.owner_of(name).is_some_and(|owner| owner != id));
+                .find(|(name, _)| self.is_others(name, CatalogObject::Table(id)));
             if let Some((name, _)) = taken {
                 return Err(Error::DuplicateRelation(name.to_owned()));
             }
@@ -133,10 +202,35 @@ impl Catalog {
         Ok(())
     }
 
-    fn owner_of(&self, name: &str) -> Option<TableId> {
-        self.names.get(name).map(|relation| match relation {
-            Relation::Table(id) | Relation::Index(id, _) => *id,
-        })
+    /// Sets what a sequence is: a new or changed entry, or none any more. On error nothing has changed.
+    ///
+    /// # Errors
+    /// `DuplicateRelation` where the name is taken.
+    pub fn set_sequence(
+        &mut self,
+        id: SequenceId,
+        entry: Option<Arc<SequenceEntry>>,
+    ) -> Result<()> {
+        if let Some(entry) = &entry
+            && self.is_others(&entry.def.name, CatalogObject::Sequence(id))
+        {
+            return Err(Error::DuplicateRelation(entry.def.name.clone()));
+        }
+        if let Some(old) = self.sequences.remove(&id) {
+            self.names.remove(&old.def.name);
+        }
+        if let Some(entry) = entry {
+            let name = entry.def.name.clone();
+            self.names.insert(name, Relation::Sequence(id));
+            self.sequences.insert(id, entry);
+        }
+        Ok(())
+    }
+
+    /// Whether a name is taken by something else than this.
+    fn is_others(&self, name: &str, object: CatalogObject) -> bool {
+        let taken = self.names.get(name);
+        taken.is_some_and(|relation| relation.object() != object)
     }
 
     /// Whether a name is taken.
@@ -144,38 +238,98 @@ impl Catalog {
         self.names.contains_key(name)
     }
 
-    /// Brings what a transaction did to the tables `changed` in its own copy of `base` into
+    /// Brings what a transaction did to the objects `changed` in its own copy of `base` into
     /// `latest`.
     ///
     /// # Errors
-    /// `SchemaConflict` where another commit changed one of these tables, or took one of their
-    /// names.
-    pub fn merge(base: &Self, own: &Self, latest: &Self, changed: &[TableId]) -> Result<Self> {
+    /// `SchemaConflict` where another commit changed one of these, or took one of their names, or where
+    /// a default would take numbers from a sequence that is gone.
+    pub fn merge(
+        base: &Self,
+        own: &Self,
+        latest: &Self,
+        changed: &[CatalogObject],
+    ) -> Result<Self> {
         let mut merged = latest.clone();
-        // Tables that went come first: their names may be those of tables that came.
-        let (came, went): (Vec<TableId>, Vec<TableId>) = changed
-            .iter()
-            .partition(|id| own.table_by_id(**id).is_some());
-        for id in went.into_iter().chain(came) {
-            let entry = own.table_by_id(id);
+        // What went comes first: its names may be those of what came.
+        let (came, went): (Vec<CatalogObject>, Vec<CatalogObject>) =
+            changed.iter().partition(|object| own.has(**object));
+        for object in went.into_iter().chain(came) {
             let conflict = || Error::SchemaConflict {
-                table: entry
-                    .or_else(|| base.table_by_id(id))
-                    .map_or_else(|| id.to_string(), |entry| entry.def.name.clone()),
+                table: own
+                    .name_of(object)
+                    .or_else(|| base.name_of(object))
+                    .unwrap_or_default(),
             };
-            if !same(base.table_by_id(id), latest.table_by_id(id)) {
+            let (is_same, set) = match object {
+                CatalogObject::Table(id) => (
+                    same(base.table_by_id(id), latest.table_by_id(id)),
+                    merged.set_table(id, own.table_by_id(id).cloned()),
+                ),
+                CatalogObject::Sequence(id) => (
+                    same_entry(base.sequence_by_id(id), latest.sequence_by_id(id)),
+                    merged.set_sequence(id, own.sequence_by_id(id).cloned()),
+                ),
+            };
+            if !is_same || set.is_err() {
                 return Err(conflict());
             }
-            merged
-                .set_table(id, entry.cloned())
-                .map_err(|_| conflict())?;
         }
+        merged.check_sequences(changed)?;
         Ok(merged)
+    }
+
+    fn has(&self, object: CatalogObject) -> bool {
+        match object {
+            CatalogObject::Table(id) => self.tables.contains_key(&id),
+            CatalogObject::Sequence(id) => self.sequences.contains_key(&id),
+        }
+    }
+
+    fn name_of(&self, object: CatalogObject) -> Option<String> {
+        match object {
+            CatalogObject::Table(id) => self.tables.get(&id).map(|entry| entry.def.name.clone()),
+            CatalogObject::Sequence(id) => {
+                self.sequences.get(&id).map(|entry| entry.def.name.clone())
+            }
+        }
+    }
+
+    /// Whether the defaults of changed tables have their sequences, and sequences that went were those
+    /// of no default.
+    fn check_sequences(&self, changed: &[CatalogObject]) -> Result<()> {
+        let conflict = |table: &TableEntry| Error::SchemaConflict {
+            table: table.def.name.clone(),
+        };
+        for object in changed {
+            match object {
+                CatalogObject::Table(id) => {
+                    let Some(table) = self.tables.get(id) else {
+                        continue;
+                    };
+                    let mut used = table.def.columns.iter().flat_map(|c| &c.sequences);
+                    if used.any(|used| !self.sequences.contains_key(used)) {
+                        return Err(conflict(table));
+                    }
+                }
+                CatalogObject::Sequence(id) if self.sequences.contains_key(id) => {}
+                CatalogObject::Sequence(id) => {
+                    if let Some((table, _)) = self.users_of(*id).next() {
+                        return Err(conflict(table));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 /// Whether two catalogs hold the same entry for a table.
 pub fn same(one: Option<&Arc<TableEntry>>, other: Option<&Arc<TableEntry>>) -> bool {
+    same_entry(one, other)
+}
+
+fn same_entry<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::pool::{Ledger, Pool};
+use crate::value::DataType;
 
 fn entry(pool: &Arc<Pool>, id: u32, name: &str) -> Arc<TableEntry> {
     let def = TableDef {
@@ -28,7 +29,7 @@ fn a_name_that_moves_from_one_table_to_another_merges() {
     latest
         .set_table(TableId(3), Some(entry(&pool, 3, "u")))
         .unwrap();
-    let changed = [TableId(1), TableId(2)];
+    let changed = [TableId(1), TableId(2)].map(CatalogObject::Table);
     let merged = Catalog::merge(&base, &own, &latest, &changed).unwrap();
     assert_eq!(merged.table("t").map(|t| t.def.id), Some(TableId(2)));
     assert_eq!(merged.table("u").map(|t| t.def.id), Some(TableId(3)));
@@ -42,4 +43,63 @@ fn a_name_that_moves_from_one_table_to_another_merges() {
     rival.set_table(TableId(1), None).unwrap();
     let merged = Catalog::merge(&base, &own, &rival, &changed);
     assert!(matches!(merged, Err(Error::SchemaConflict { .. })));
+}
+
+fn sequence(id: u32, name: &str) -> Arc<SequenceEntry> {
+    Arc::new(SequenceEntry::new(SequenceDef {
+        id: SequenceId(id),
+        ..SequenceDef::new(name)
+    }))
+}
+
+/// One makes a default of a sequence while the other one drops it: whoever commits last is refused.
+#[test]
+fn a_default_and_its_sequence_cannot_part_in_two_transactions() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let (s, t) = (SequenceId(7), TableId(1));
+    let mut base = Catalog::default();
+    base.set_sequence(s, Some(sequence(7, "s"))).unwrap();
+    let mut user = base.clone();
+    let mut def = TableDef::new(
+        "t",
+        vec![ColumnDef::new(ColumnId(1), "k", DataType::BigInt)],
+    );
+    (def.id, def.columns[0].sequences) = (t, vec![s]);
+    user.set_table(t, Some(Arc::new(TableEntry::new(def, &pool))))
+        .unwrap();
+    let mut dropper = base.clone();
+    dropper.set_sequence(s, None).unwrap();
+    let refused = |merged: Result<Catalog>| {
+        assert!(matches!(merged, Err(Error::SchemaConflict { table }) if table == "t"));
+    };
+    refused(Catalog::merge(
+        &base,
+        &user,
+        &dropper,
+        &[CatalogObject::Table(t)],
+    ));
+    refused(Catalog::merge(
+        &base,
+        &dropper,
+        &user,
+        &[CatalogObject::Sequence(s)],
+    ));
+    assert_eq!(user.users_of(s).count(), 1);
+}
+
+#[test]
+fn sequences_share_the_name_space_and_are_found_by_it() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let mut catalog = Catalog::default();
+    let (s, t) = (SequenceId(1), TableId(1));
+    catalog.set_sequence(s, Some(sequence(1, "s"))).unwrap();
+    let taken = catalog.set_table(t, Some(entry(&pool, 1, "s")));
+    assert!(matches!(taken, Err(Error::DuplicateRelation(name)) if name == "s"));
+    catalog.set_table(t, Some(entry(&pool, 1, "t"))).unwrap();
+    let taken = catalog.set_sequence(SequenceId(2), Some(sequence(2, "t")));
+    assert!(matches!(taken, Err(Error::DuplicateRelation(name)) if name == "t"));
+    assert!(catalog.table("s").is_none() && catalog.sequence("t").is_none());
+    // Under another name it is gone from the old one.
+    catalog.set_sequence(s, Some(sequence(1, "r"))).unwrap();
+    assert!(catalog.sequence("r").is_some() && !catalog.has_name("s"));
 }

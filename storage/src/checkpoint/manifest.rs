@@ -13,14 +13,14 @@
 //! rename, then the new one becomes `MANIFEST`, by rename. `MANIFEST` exists at every moment; at
 //! worst both name the same checkpoint.
 
-use crate::catalog::{IndexDef, TableDef};
+use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{
     DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_prologue, corrupt, encode_prologue,
     install, read_file, u32_at,
 };
-use crate::ids::{IndexId, Lsn, RowId, TableId, Timestamp};
+use crate::ids::{IndexId, Lsn, RowId, SequenceId, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The path of the manifest.
@@ -54,6 +54,22 @@ pub struct Manifest {
     pub next_index: IndexId,
     /// The rows; nothing where the database is new.
     pub image: Option<ImageFile>,
+    /// The sequences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<SequenceManifest>,
+    /// The id of the next sequence; nothing where there was none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_sequence: Option<SequenceId>,
+}
+
+/// A sequence in a manifest.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SequenceManifest {
+    /// What it is.
+    pub def: SequenceDef,
+    /// Where it goes on.
+    pub position: SequencePosition,
 }
 
 /// A table in a manifest.
@@ -93,6 +109,8 @@ impl Manifest {
             next_table: TableId(0),
             next_index: IndexId(0),
             image: None,
+            sequences: Vec::new(),
+            next_sequence: None,
         }
     }
 
@@ -167,6 +185,16 @@ fn summed(bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Directories from before there were sequences are read, and stay readable for who made them.
+    #[test]
+    fn a_manifest_without_sequences_is_written_as_it_always_was() {
+        let before = r#"{"timeline":1,"timestamp":0,"lsn":0,"segment":1,"tables":[],"indexes":[],"next_table":0,"next_index":0,"image":null}"#;
+        let manifest: Manifest = serde_json::from_str(before).expect("a manifest of old");
+        assert_eq!(manifest, Manifest::new_database(1));
+        let written = serde_json::to_string(&manifest).expect("plain data");
+        assert_eq!(written, before);
+    }
 
     #[test]
     fn every_flip_and_every_cut_is_an_error_with_a_place() {

@@ -28,15 +28,15 @@ mod sweep;
 
 pub use sweep::{KeptFiles, sweep};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SequenceEntry};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::DatabaseId;
-use crate::ids::{ColumnId, IndexId, Lsn, TableId, Timestamp};
+use crate::ids::{ColumnId, IndexId, Lsn, SequenceId, TableId, Timestamp};
 use crate::transaction::{Core, ReadView};
 use crate::wal::Log;
 use image::ImageWriter;
-use manifest::{ImageFile, MANIFEST, Manifest, TableManifest};
+use manifest::{ImageFile, MANIFEST, Manifest, SequenceManifest, TableManifest};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -75,6 +75,8 @@ struct Moment {
     lsn: Lsn,
     catalog: Arc<Catalog>,
     next_ids: (TableId, IndexId),
+    sequences: Vec<SequenceManifest>,
+    next_sequence: SequenceId,
     view: ReadView,
 }
 
@@ -121,10 +123,14 @@ impl Checkpointer {
             return Err(Error::Closed);
         }
         let moment = self.core.commit_section(|timestamp| {
+            let catalog = self.core.catalog();
             Ok(Moment {
                 timestamp,
                 lsn: self.log.rotate(),
-                catalog: self.core.catalog(),
+                // Numbers that the log is told of later are in the log from there on.
+                sequences: sequences(&catalog),
+                next_sequence: self.core.next_sequence_id(),
+                catalog,
                 next_ids: self.core.next_ids(),
                 view: self.core.view_latest()?,
             })
@@ -167,6 +173,15 @@ impl Checkpointer {
     }
 }
 
+/// All sequences, and where recovery is to go on with them.
+fn sequences(catalog: &Catalog) -> Vec<SequenceManifest> {
+    let sequence = |entry: &Arc<SequenceEntry>| SequenceManifest {
+        def: entry.def.clone(),
+        position: entry.counter.logged(),
+    };
+    catalog.sequences().map(sequence).collect()
+}
+
 impl Moment {
     fn manifest(&self, timeline: u32, segment: u64, image: ImageFile) -> Manifest {
         let tables = self.catalog.tables();
@@ -191,6 +206,8 @@ impl Moment {
             next_table: self.next_ids.0,
             next_index: self.next_ids.1,
             image: Some(image),
+            sequences: self.sequences.clone(),
+            next_sequence: Some(self.next_sequence).filter(|next| next.0 > 1),
         }
     }
 }

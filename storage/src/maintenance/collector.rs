@@ -207,7 +207,9 @@ impl Collector {
         for write in &set.writes.writes()[set.done..end] {
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 // Whoever writes from now on knows the indexes of that commit.
-                set.writes.entry(write).late.forget(horizon);
+                if let Some(entry) = set.writes.entry_of_step(write) {
+                    entry.late.forget(horizon);
+                }
                 continue;
             }
             let target = match &mut target {

@@ -48,4 +48,4 @@ pub use listeners::PressureListeners;
 pub use pace::Pace;
 pub use queue::GarbageQueue;
 pub use snapshots::{Sightings, SnapshotUse, snapshot_uses};
-pub use write_set::{Touched, Write, WriteKind, WriteSet};
+pub use write_set::{NO_TABLE, Touched, Write, WriteKind, WriteSet};

@@ -15,6 +15,9 @@ const QUEUED_BYTES: usize = 2 * size_of::<WriteSet>();
 /// What is reserved for the log frame grows by this much.
 const FRAME_STEP: u64 = 64 << 10;
 
+/// The table of a step of DDL that is about none.
+pub const NO_TABLE: u32 = u32::MAX;
+
 /// What was done to a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteKind {
@@ -26,7 +29,8 @@ pub enum WriteKind {
     Delete,
     /// It stays as it is, but nobody else may change it.
     Lock,
-    /// No row: a step of DDL, a number that its transaction understands.
+    /// No row, and perhaps no table ([`NO_TABLE`]): a step of DDL, a number that its transaction
+    /// understands.
     Ddl(u32),
 }
 
@@ -177,6 +181,12 @@ impl WriteSet {
     /// The table of a write.
     pub fn entry(&self, write: &Write) -> &Arc<TableEntry> {
         &self.touched[write.table as usize].entry
+    }
+
+    /// The table of a step of DDL, if it is about one.
+    pub fn entry_of_step(&self, step: &Write) -> Option<&Arc<TableEntry>> {
+        let touched = self.touched.get(step.table as usize);
+        touched.map(|touched| &touched.entry)
     }
 
     /// The number of a table that was touched before; its entry becomes this one.

@@ -3,7 +3,7 @@
 //! A checksum proves that bytes are what was written, not who wrote them. The floors below take
 //! definitions and values on trust and would panic on impossible ones; so recovery looks first.
 
-use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexDef, TableDef};
+use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, TableDef};
 use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, TableId};
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
 use crate::value::{DataType, NumericKind, Value};
@@ -90,6 +90,23 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
                 )),
             }
         }
+        CatalogChange::CreateSequence(def) if catalog.sequence_by_id(def.id).is_some() => {
+            Err(format!("sequence {} a second time", def.id))
+        }
+        CatalogChange::CreateSequence(def) => sequence(def),
+        CatalogChange::AlterSequence(SequenceDef { id, .. }) | CatalogChange::DropSequence(id)
+            if catalog.sequence_by_id(*id).is_none() =>
+        {
+            Err(format!("a change of sequence {id}, which does not exist"))
+        }
+        CatalogChange::AlterSequence(def) => sequence(def),
+        CatalogChange::DropSequence(_) => Ok(()),
+        CatalogChange::SetDefault(id, column, _) => {
+            let table = catalog.table_by_id(*id);
+            let position = table.and_then(|table| table.def.position(*column));
+            let missing = || format!("a default of column {column} of table {id}");
+            position.map(drop).ok_or_else(missing)
+        }
     }
 }
 
@@ -121,6 +138,18 @@ fn new_foreign_key(catalog: &Catalog, id: TableId, key: &ForeignKeyDef) -> Resul
         true => Ok(()),
         false => Err(format!("foreign key {} of {}", key.name, table.def.name)),
     }
+}
+
+fn sequence(def: &SequenceDef) -> Result<(), Misfit> {
+    let rule = &def.rule;
+    let fits = rule.increment != 0 && (rule.min..=rule.max).contains(&def.start);
+    fits.then_some(()).ok_or_else(|| {
+        let (min, max, by) = (rule.min, rule.max, rule.increment);
+        format!(
+            "a sequence from {min} to {max} by {by} that starts with {}",
+            def.start
+        )
+    })
 }
 
 fn new_table(catalog: &Catalog, def: &TableDef) -> Result<(), Misfit> {

@@ -37,7 +37,16 @@ pub(super) fn manifest(
     if let Some(misfit) = core.catalog().unfit_foreign_key() {
         return Err(place.error(misfit));
     }
+    for sequence in &manifest.sequences {
+        let (id, position) = (sequence.def.id, sequence.position);
+        let change = CatalogChange::CreateSequence(sequence.def.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
+        apply(core, &Operation::Sequence(id, position), begin, &place)?;
+    }
     core.restore_next_ids(manifest.next_table, manifest.next_index);
+    if let Some(next) = manifest.next_sequence {
+        core.restore_next_sequence(next);
+    }
     let mut rows = 0;
     if let Some(file) = &manifest.image {
         let path = image::path(file.number);
@@ -109,6 +118,7 @@ fn apply(core: &Core, operation: &Operation, begin: Timestamp, place: &Place<'_>
         Operation::Update(table, row, values) => core.restore_update(*table, *row, values, begin),
         Operation::Delete(table, row) => core.restore_delete(*table, *row, begin),
         Operation::Catalog(change) => core.restore_catalog(change),
+        Operation::Sequence(id, position) => core.restore_sequence(*id, *position),
     };
     applied.map_err(|error| place.refused(error))
 }
@@ -121,5 +131,9 @@ fn check(core: &Core, operation: &Operation) -> Result<(), Misfit> {
         }
         Operation::Delete(table, row) => fits::table(&catalog, *table, *row).map(drop),
         Operation::Catalog(change) => fits::change(&catalog, change),
+        Operation::Sequence(id, _) => match catalog.sequence_by_id(*id) {
+            Some(_) => Ok(()),
+            None => Err(format!("a number of sequence {id}, which does not exist")),
+        },
     }
 }

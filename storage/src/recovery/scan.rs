@@ -268,8 +268,9 @@ fn check_order(path: &str, offset: u64, header: &FrameHeader, before: Timestamp)
             header.durable.to_string(),
         ));
     }
-    if header.timestamp <= before {
-        let expected = format!("a timestamp above {before}");
+    // What tells of sequences is no commit, and has the timestamp of the one before.
+    if header.timestamp < before {
+        let expected = format!("a timestamp of {before} or above");
         return Err(corrupt(
             path,
             offset + 24,

@@ -28,6 +28,8 @@ mod damage_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod sequence_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

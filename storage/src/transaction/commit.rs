@@ -1,5 +1,6 @@
 //! Commit.
 
+use super::ddl::DdlStep;
 use super::validate::Validation;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
@@ -107,6 +108,7 @@ impl Transaction {
         };
         if let Some(mut catalog) = catalog {
             catalog.set_since(timestamp);
+            self.hand_over_counters(&catalog);
             core.catalog.store(Arc::new(catalog));
         }
         let horizon = core.timeline.validation_horizon();
@@ -154,7 +156,7 @@ impl Transaction {
         if self.ddl.is_empty() {
             return Ok(None);
         }
-        let mut changed: Vec<_> = self.restructured().collect();
+        let mut changed: Vec<_> = self.ddl.iter().map(DdlStep::object).collect();
         changed.sort_unstable();
         changed.dedup();
         Catalog::merge(&self.base, self.catalog(), &latest, &changed).map(Some)
@@ -200,15 +202,14 @@ impl Transaction {
         let operation = self.registration.enter();
         let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.writes() {
+            if let WriteKind::Ddl(step) = write.kind {
+                self.encode_step(&mut frame, &self.ddl[step as usize]);
+                continue;
+            }
             let entry = self.set.entry(write);
             let table = entry.def.id;
             match write.kind {
-                WriteKind::Ddl(step) => {
-                    if let Some(change) = self.ddl[step as usize].change() {
-                        frame.catalog(change);
-                    }
-                }
-                WriteKind::Lock => {}
+                WriteKind::Ddl(_) | WriteKind::Lock => {}
                 WriteKind::Delete => frame.delete(table, write.row),
                 WriteKind::Insert => {
                     let image = self.image(&operation, write, |chain| chain.last()?.image());

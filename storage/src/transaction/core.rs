@@ -4,7 +4,7 @@ use super::compact::Compactor;
 use super::{ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, TableId, Timestamp};
+use crate::ids::{IndexId, SequenceId, TableId, Timestamp};
 use crate::maintenance::{
     self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse, WriteSet,
 };
@@ -62,6 +62,7 @@ pub struct Core {
     /// The ids given last.
     tables: AtomicU32,
     indexes: AtomicU32,
+    sequences: AtomicU32,
     manual_maintenance: bool,
 }
 
@@ -96,6 +97,7 @@ impl Core {
             log: OnceLock::new(),
             tables: AtomicU32::new(0),
             indexes: AtomicU32::new(0),
+            sequences: AtomicU32::new(0),
             manual_maintenance,
         });
         if !manual_maintenance {
@@ -357,6 +359,20 @@ impl Core {
 
     pub(super) fn next_index(&self) -> Result<IndexId> {
         next(&self.indexes, "number of indexes ever created").map(IndexId)
+    }
+
+    pub(super) fn next_sequence(&self) -> Result<SequenceId> {
+        next(&self.sequences, "number of sequences ever created").map(SequenceId)
+    }
+
+    /// The id that the next sequence is given.
+    pub fn next_sequence_id(&self) -> SequenceId {
+        SequenceId(self.sequences.load(Relaxed).saturating_add(1))
+    }
+
+    /// No sequence is given an id below this one any more.
+    pub fn restore_next_sequence(&self, id: SequenceId) {
+        self.sequences.fetch_max(id.0.saturating_sub(1), Relaxed);
     }
 
     /// The ids that the next table and the next index are given.

@@ -1,11 +1,14 @@
 //! Changing the structure: on the transaction's own copy of the catalog, until it commits.
 
 use super::Transaction;
-use crate::catalog::{Catalog, CatalogChange, IndexDef, IndexEntry, TableDef, TableEntry, same};
+use crate::catalog::{
+    Catalog, CatalogChange, CatalogObject, ColumnDefault, IndexDef, IndexEntry, TableDef,
+    TableEntry, same,
+};
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, RowId, TableId, Timestamp};
+use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
-use crate::maintenance::{Write, WriteKind};
+use crate::maintenance::{NO_TABLE, Write, WriteKind};
 use std::sync::Arc;
 
 /// One step of DDL, with the way back.
@@ -13,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct DdlStep {
     /// What is logged of it; nothing of what follows from another step.
     change: Option<CatalogChange>,
-    table: TableId,
+    object: CatalogObject,
     before: Arc<Catalog>,
 }
 
@@ -22,8 +25,20 @@ impl DdlStep {
         self.change.as_ref()
     }
 
-    pub(super) fn table(&self) -> TableId {
-        self.table
+    pub(super) fn object(&self) -> CatalogObject {
+        self.object
+    }
+
+    pub(super) fn before(&self) -> &Catalog {
+        &self.before
+    }
+
+    /// The table it was about, as it was before.
+    fn table_before(&self) -> Option<&Arc<TableEntry>> {
+        match self.object {
+            CatalogObject::Table(id) => self.before.table_by_id(id),
+            CatalogObject::Sequence(_) => None,
+        }
     }
 }
 
@@ -116,6 +131,23 @@ impl Transaction {
         entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))
     }
 
+    /// Gives a column another default, which rows to come take. Others write to the table meanwhile, and
+    /// fail at their commit. Fails as [`Self::create_index`] does where the structure changes otherwise.
+    pub fn set_default(
+        &mut self,
+        table: TableId,
+        column: ColumnId,
+        default: ColumnDefault,
+    ) -> Result<()> {
+        let entry = self.entry_of(table)?;
+        let def = entry.def.clone().with_default(column, default.clone());
+        let changed = Arc::new(entry.with_def(def));
+        let change = CatalogChange::SetDefault(table, column, default);
+        self.with_claim(&entry, |tx| {
+            tx.change(&changed, Some(Arc::clone(&changed)), Some(change))
+        })
+    }
+
     /// Changes the structure of a table that nobody else does that to.
     pub(super) fn with_claim<T>(
         &mut self,
@@ -175,20 +207,34 @@ impl Transaction {
         becomes: Option<Arc<TableEntry>>,
         change: Option<CatalogChange>,
     ) -> Result<()> {
+        let id = touched.def.id;
+        let object = CatalogObject::Table(id);
+        self.step(object, Some(touched), change, |catalog| {
+            catalog.set_table(id, becomes)
+        })
+    }
+
+    /// One undoable step of DDL: what `set` does to the catalog.
+    pub(super) fn step(
+        &mut self,
+        object: CatalogObject,
+        touched: Option<&Arc<TableEntry>>,
+        change: Option<CatalogChange>,
+        set: impl FnOnce(&mut Catalog) -> Result<()>,
+    ) -> Result<()> {
         if self.options.read_only {
             return Err(Error::ReadOnly);
         }
         self.set.reserve(self.core.ledger(), false)?;
-        let id = touched.def.id;
         let mut catalog = Catalog::clone(self.catalog());
-        catalog.set_table(id, becomes)?;
+        set(&mut catalog)?;
         let before = Arc::clone(self.catalog());
         self.own = Some(Arc::new(catalog));
-        let table = self.touch(touched);
+        let table = touched.map_or(NO_TABLE, |touched| self.touch(touched));
         let step = self.ddl.len() as u32;
         self.ddl.push(DdlStep {
             change,
-            table: id,
+            object,
             before,
         });
         self.set.push(Write {
@@ -202,7 +248,7 @@ impl Transaction {
     pub(super) fn undo_ddl(&mut self, step: u32) {
         debug_assert_eq!(step as usize + 1, self.ddl.len(), "undone in reverse order");
         if let Some(step) = self.ddl.pop() {
-            if let Some(entry) = step.before.table_by_id(step.table) {
+            if let Some(entry) = step.table_before() {
                 if let Some(CatalogChange::CreateIndex(def)) = &step.change {
                     entry.late.remove(def.id);
                 }
@@ -222,7 +268,7 @@ impl Transaction {
     /// off that it dropped.
     pub(super) fn publish_indexes(&self, timestamp: Timestamp) {
         for step in &self.ddl {
-            let Some(entry) = step.before.table_by_id(step.table) else {
+            let Some(entry) = step.table_before() else {
                 continue;
             };
             match &step.change {

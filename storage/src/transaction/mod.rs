@@ -42,6 +42,7 @@ mod reads;
 mod record;
 mod restore;
 mod scan;
+mod sequence;
 mod unique;
 mod validate;
 mod view;
@@ -61,7 +62,7 @@ pub use view::ReadView;
 
 use self::ddl::DdlStep;
 use self::reads::{ReadList, SharedReads};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogObject};
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::maintenance::{WriteKind, WriteSet};
 use crate::mvcc::Registration;
@@ -195,7 +196,10 @@ impl Transaction {
 
     /// The tables whose structure it changed.
     fn restructured(&self) -> impl Iterator<Item = TableId> {
-        self.ddl.iter().map(DdlStep::table)
+        self.ddl.iter().filter_map(|step| match step.object() {
+            CatalogObject::Table(id) => Some(id),
+            CatalogObject::Sequence(_) => None,
+        })
     }
 }
 

@@ -5,9 +5,11 @@
 //! filled from the rows that live.
 
 use super::Core;
-use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexEntry, TableEntry};
+use crate::catalog::{
+    Catalog, CatalogChange, ForeignKeyDef, IndexEntry, SequenceEntry, SequencePosition, TableEntry,
+};
 use crate::error::{Error, Result};
-use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
+use crate::ids::{ColumnId, IndexId, RowId, SequenceId, TableId, Timestamp};
 use crate::mvcc::Registration;
 use crate::value::{Value, ValueRef};
 use std::sync::Arc;
@@ -60,8 +62,39 @@ impl Core {
                 let keys = |keys: &mut Vec<ForeignKeyDef>| keys.retain(|key| key.name != *name);
                 catalog.change_foreign_keys(*id, keys)?;
             }
+            CatalogChange::CreateSequence(def) => {
+                self.restore_next_sequence(SequenceId(def.id.0.saturating_add(1)));
+                let entry = SequenceEntry::new(def.clone());
+                entry.counter.share();
+                catalog.set_sequence(def.id, Some(Arc::new(entry)))?;
+            }
+            CatalogChange::AlterSequence(def) => {
+                let found = catalog.sequence_by_id(def.id);
+                let found = found.ok_or_else(|| undefined(def.id.to_string()))?;
+                let altered = found.with_def(def.clone());
+                catalog.set_sequence(def.id, Some(Arc::new(altered)))?;
+            }
+            CatalogChange::DropSequence(id) => catalog.set_sequence(*id, None)?,
+            CatalogChange::SetDefault(id, column, default) => {
+                let found = catalog.table_by_id(*id);
+                let found = found.ok_or_else(|| undefined(id.to_string()))?;
+                let def = found.def.clone().with_default(*column, default.clone());
+                catalog.set_table(*id, Some(Arc::new(found.with_def(def))))?;
+            }
         }
         self.catalog.store(Arc::new(catalog));
+        Ok(())
+    }
+
+    /// Puts a sequence where it goes on.
+    ///
+    /// # Errors
+    /// `UndefinedRelation` if there is no such sequence.
+    pub fn restore_sequence(&self, id: SequenceId, position: SequencePosition) -> Result<()> {
+        let catalog = self.catalog.load();
+        let found = catalog.sequence_by_id(id);
+        let found = found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
+        found.counter.restore(position);
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use super::frame::{FRAME_HEADER_LEN, seal};
 use super::log::Space;
-use super::operation::{Kind, put_catalog, put_row, put_target};
-use crate::catalog::CatalogChange;
-use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
+use super::operation::{Kind, put_catalog, put_row, put_sequence, put_target};
+use crate::catalog::{CatalogChange, SequencePosition};
+use crate::ids::{ColumnId, Lsn, RowId, SequenceId, TableId, Timestamp};
 use crate::pool::Reservation;
 use crate::value::ValueRef;
 
@@ -75,6 +75,12 @@ impl FrameBuilder {
     /// A step of DDL, in its place between the other operations.
     pub fn catalog(&mut self, change: &CatalogChange) {
         put_catalog(&mut self.bytes, change);
+        self.operations += 1;
+    }
+
+    /// Where recovery is to go on with a sequence.
+    pub fn sequence(&mut self, id: SequenceId, position: SequencePosition) {
+        put_sequence(&mut self.bytes, id, position);
         self.operations += 1;
     }
 

@@ -10,7 +10,8 @@
 //!   pass for one.
 //! - `durable lsn` is how far the log was known to be durable when the frame was written: it bears
 //!   witness that everything below was once whole (see `recovery`).
-//! - `timestamp` is the commit's; timestamps rise from frame to frame.
+//! - `timestamp` is the commit's; timestamps rise from commit to commit. A frame that only tells where
+//!   sequences go on is no commit, and has the timestamp of the one before it.
 
 use crate::format::{u32_at, u64_at};
 use crate::ids::{Lsn, Timestamp};

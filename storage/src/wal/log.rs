@@ -188,7 +188,10 @@ impl Log {
         // Declared before the queue's lock and so dropped after it: the locks never nest.
         let _pass = frame.space.as_mut().and_then(|space| space.pass.take());
         let mut queue = self.queue.lock();
-        debug_assert!(timestamp > queue.timestamp, "timestamps rise along the log");
+        debug_assert!(
+            timestamp >= queue.timestamp,
+            "timestamps never fall along the log"
+        );
         let (lsn, length) = (queue.end, frame.len() as u64);
         queue.end.0 += length;
         queue.timestamp = timestamp;

@@ -4,14 +4,15 @@
 //!   insert 1, update 2   | kind | table | row | (column + 1, value) ... | 0 |
 //!   delete 3             | kind | table | row |
 //!   catalog 4            | kind | length | a `CatalogChange` as JSON |
+//!   sequence 5           | kind | sequence | last, zigzag | 1 if that was taken |
 //! ```
 //!
 //! The kind is a byte, values are as in [`crate::codec`], all else are varints. Columns go by
 //! id, so a frame stays readable whatever is done to the table later.
 
-use crate::catalog::CatalogChange;
+use crate::catalog::{CatalogChange, SequencePosition};
 use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint, value_bytes_max};
-use crate::ids::{ColumnId, RowId, TableId};
+use crate::ids::{ColumnId, RowId, SequenceId, TableId};
 use crate::value::{Value, ValueRef};
 
 /// What an operation does; the numbers are those on disk and keep their meaning.
@@ -22,6 +23,7 @@ pub(super) enum Kind {
     Update = 2,
     Delete = 3,
     Catalog = 4,
+    Sequence = 5,
 }
 
 /// An operation, as read back.
@@ -35,6 +37,8 @@ pub enum Operation {
     Delete(TableId, RowId),
     /// A step of DDL.
     Catalog(CatalogChange),
+    /// Where a sequence goes on from.
+    Sequence(SequenceId, SequencePosition),
 }
 
 pub(super) fn put_row<'v>(
@@ -73,6 +77,22 @@ pub(super) fn put_catalog(out: &mut Vec<u8>, change: &CatalogChange) {
     put_bytes(out, &json);
 }
 
+pub(super) fn put_sequence(out: &mut Vec<u8>, id: SequenceId, position: SequencePosition) {
+    out.push(Kind::Sequence as u8);
+    put_varint(out, id.0.into());
+    put_varint(out, zigzag(position.last));
+    out.push(position.is_called.into());
+}
+
+/// Small numbers of either sign as small numbers.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
 impl Operation {
     /// Reads the next operation.
     ///
@@ -101,6 +121,14 @@ impl Operation {
                     found: error.to_string(),
                 })?;
                 Ok(Self::Catalog(change))
+            }
+            5 => {
+                let sequence = SequenceId(id(decoder, "a sequence's id")?);
+                let position = SequencePosition {
+                    last: unzigzag(decoder.varint()?),
+                    is_called: decoder.u8()? != 0,
+                };
+                Ok(Self::Sequence(sequence, position))
             }
             kind => Err(DecodeError {
                 offset,
@@ -172,12 +200,29 @@ mod tests {
                     data_type: DataType::BigInt,
                     not_null: true,
                     default: None,
+                    sequences: vec![],
+                    identity: None,
                 }],
                 checks: vec![],
                 foreign_keys: vec![],
             }),
         );
+        put_sequence(&mut out, SequenceId(9), position(i64::MIN));
         out
+    }
+
+    fn position(last: i64) -> SequencePosition {
+        SequencePosition {
+            last,
+            is_called: true,
+        }
+    }
+
+    #[test]
+    fn numbers_of_either_sign_keep_it() {
+        for number in [0, 1, -1, 63, -64, i64::MAX, i64::MIN] {
+            assert_eq!(unzigzag(zigzag(number)), number);
+        }
     }
 
     #[test]
@@ -201,6 +246,10 @@ mod tests {
             next(),
             Operation::Catalog(CatalogChange::CreateTable(_))
         ));
+        assert_eq!(
+            next(),
+            Operation::Sequence(SequenceId(9), position(i64::MIN))
+        );
         decoder.finish().expect("nothing is left");
     }
 

@@ -19,6 +19,7 @@ mod models;
 mod ranges;
 mod recovery;
 mod scan;
+mod sequence;
 mod serial;
 mod serial_model;
 #[cfg(feature = "shuttle")]
