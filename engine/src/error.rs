@@ -96,6 +96,11 @@ impl Error {
         self.0.position
     }
 
+    /// What went wrong below SQL, if it did there.
+    pub(crate) fn storage(&self) -> Option<&Arc<remora_storage::Error>> {
+        self.0.source.as_ref()
+    }
+
     /// Whether the transaction may succeed if it is run again from its start.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate() == state::SERIALIZATION_FAILURE
@@ -134,8 +139,8 @@ impl From<remora_storage::Error> for Error {
         }
         if let remora_storage::Error::Conflict(conflict) = &source {
             error.0.detail = Some(conflict.detail());
-        }
-        if source.is_retryable() {
+            error.0.hint = Some(conflict.hint());
+        } else if source.is_retryable() {
             error.0.hint = Some("Retry the transaction.".to_owned());
         }
         error.0.source = Some(Arc::new(source));

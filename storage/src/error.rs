@@ -178,12 +178,16 @@ pub enum Error {
     Closed,
 }
 
+/// Bytes that a conflict says of a key.
+pub const KEY_BYTES_MAX: usize = 256;
+
 /// How two transactions met.
 #[derive(Clone, Debug)]
 pub struct Conflict {
     /// The table's name.
     pub table: String,
-    /// The row's key as text, e.g. `k=1`, or its row id where it has no key; or what was read.
+    /// The row's key as text, e.g. `k=1`, or its row id where it has no key; or what was read. The
+    /// first [`KEY_BYTES_MAX`] bytes.
     pub key: String,
     /// What is not allowed.
     pub rule: Rule,
@@ -206,6 +210,18 @@ pub enum Rule {
     TooOld,
 }
 
+impl Rule {
+    /// What conflicts of the kind are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write-write",
+            Self::UniqueKey => "unique key",
+            Self::Read => "read-write",
+            Self::TooOld => "too old",
+        }
+    }
+}
+
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let due = match self.rule {
@@ -219,8 +235,30 @@ impl std::fmt::Display for Conflict {
 
 impl Conflict {
     /// As an error.
-    pub(crate) fn error(self) -> Error {
+    pub(crate) fn error(mut self) -> Error {
+        // Conflicts are remembered, and keys may be of any length.
+        if self.key.len() > KEY_BYTES_MAX {
+            self.key
+                .truncate(self.key.floor_char_boundary(KEY_BYTES_MAX));
+            self.key.push_str("..");
+        }
         Error::Conflict(Box::new(self))
+    }
+
+    /// What can be done about it.
+    pub fn hint(&self) -> String {
+        let retry = "Retry the transaction";
+        match (self.rule, self.has_committed) {
+            (Rule::Write | Rule::UniqueKey, false) => {
+                format!("{retry} when transaction {} has ended.", self.rival)
+            }
+            (Rule::TooOld, _) => {
+                format!(
+                    "{retry}. One that is begun READ ONLY does not fail, however long it takes."
+                )
+            }
+            _ => format!("{retry}: it will see what the other one has changed."),
+        }
     }
 
     /// The facts in a sentence.

@@ -31,6 +31,7 @@ stories! {
     arithmetic,
     bad_statements,
     chinook,
+    conflicts,
     constraints,
     copy_csv,
     delete_then_insert,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Activity ---- sessions      a SessionRecord each: block, statement, rows, interrupts
-//!       |   \---- who           transaction id -> session and statement, the last 4,096
+//!       |   |---- who           transaction id -> session, statement, start, the last 4,096
+//!       |   \---- conflicts     the last 1,024
 //!       |
 //!   remora_transactions, the detail of a conflict, interrupts and limits
 //! ```
@@ -17,10 +18,14 @@
 //! - What is read of a session that goes on meanwhile is true word by word, not as a whole.
 //! - A statement's text is copied once, when it is prepared, and clipped.
 
+mod clock;
+mod conflicts;
 mod interrupt;
 mod record;
 mod texts;
 
+pub use clock::about_now;
+pub use conflicts::{Conflicts, Raised, Rival};
 pub use interrupt::{Interrupt, Request};
 pub use record::{Block, SessionRecord};
 pub use texts::TEXT_BYTES_MAX;
@@ -35,13 +40,26 @@ const REMEMBERED: usize = 1 << 12;
 /// Bits of a session's number, and of a statement's, in an entry of `who`.
 const NUMBER_BITS: u32 = 24;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+/// Bits of a moment, which lasts until the year 2112.
+const MOMENT_BITS: u32 = 52;
+const MOMENT_MASK: u64 = (1 << MOMENT_BITS) - 1;
 
 /// What goes on in one database.
 #[derive(Debug)]
 pub struct Activity {
     sessions: Mutex<Sessions>,
-    /// By transaction id: the bits of the id above the place, session, statement.
-    who: Box<[AtomicU64]>,
+    /// By transaction id.
+    who: Box<[Who]>,
+    conflicts: Conflicts,
+}
+
+/// A transaction. Both words begin with the bits of the id above the place.
+#[derive(Debug, Default)]
+struct Who {
+    /// Session, statement.
+    runs: AtomicU64,
+    /// When it began, in microseconds since 1970.
+    began: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +75,8 @@ pub struct Runner {
     pub session: Arc<SessionRecord>,
     /// Its last statement in the transaction, if that is still known.
     pub statement: Option<Arc<str>>,
+    /// When the transaction began, in microseconds since 1970, if that is still known.
+    pub started: Option<i64>,
     /// The transaction block that it is, or was; `None` for a statement of its own.
     pub block: Option<Block>,
 }
@@ -66,7 +86,8 @@ impl Activity {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             sessions: Mutex::default(),
-            who: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
+            who: (0..REMEMBERED).map(|_| Who::default()).collect(),
+            conflicts: Conflicts::default(),
         })
     }
 
@@ -100,6 +121,15 @@ impl Activity {
         sessions.live.get(&number).and_then(Weak::upgrade)
     }
 
+    /// The last conflicts.
+    pub fn conflicts(&self) -> &Conflicts {
+        &self.conflicts
+    }
+
+    fn who(&self, transaction: u64) -> &Who {
+        &self.who[transaction as usize % REMEMBERED]
+    }
+
     /// Notes what runs in a transaction now.
     #[inline]
     fn note(&self, transaction: u64, session: u32, statement: u32) {
@@ -107,17 +137,26 @@ impl Activity {
             | u64::from(session) << NUMBER_BITS
             | u64::from(statement) & NUMBER_MASK;
         // Relaxed: an entry is a single word, and orders nothing.
-        self.who[transaction as usize % REMEMBERED].store(entry, Ordering::Relaxed);
+        self.who(transaction).runs.store(entry, Ordering::Relaxed);
+    }
+
+    /// Notes when a transaction began. Those that only read need not: nobody loses against them.
+    #[inline]
+    fn note_start(&self, transaction: u64, micros: i64) {
+        let entry = tag(transaction) << MOMENT_BITS | micros as u64 & MOMENT_MASK;
+        // Relaxed: as above.
+        self.who(transaction).began.store(entry, Ordering::Relaxed);
     }
 
     /// Who ran a transaction, unless that is long ago.
     pub fn runner(&self, transaction: u64) -> Option<Runner> {
-        let entry = self.who[transaction as usize % REMEMBERED].load(Ordering::Relaxed);
+        let entry = self.who(transaction).runs.load(Ordering::Relaxed);
         let number = (entry >> NUMBER_BITS & NUMBER_MASK) as u32;
         if entry >> (2 * NUMBER_BITS) == tag(transaction) && number != 0 {
             let session = self.session(number)?;
             return Some(Runner {
                 statement: session.text((entry & NUMBER_MASK) as u32),
+                started: self.started(transaction),
                 block: session
                     .block()
                     .filter(|block| block.transaction == transaction),
@@ -129,10 +168,32 @@ impl Activity {
             let block = session.block()?;
             (block.transaction == transaction).then(|| Runner {
                 statement: session.last_statement(),
+                started: Some(block.started),
                 block: Some(block),
                 session,
             })
         })
+    }
+
+    /// When a transaction began, unless that is long ago; of one that changes something.
+    fn started(&self, transaction: u64) -> Option<i64> {
+        let entry = self.who(transaction).began.load(Ordering::Relaxed);
+        let is_known = entry >> MOMENT_BITS == tag(transaction) & (u64::MAX >> MOMENT_BITS);
+        let micros = entry & MOMENT_MASK;
+        (is_known && micros != 0).then_some(micros as i64)
+    }
+
+    /// What is still known of a transaction that another one has met.
+    pub fn rival(&self, transaction: u64) -> Rival {
+        let runner = self.runner(transaction);
+        Rival {
+            // Known also where the session is gone.
+            started: match &runner {
+                Some(runner) => runner.started,
+                None => self.started(transaction),
+            },
+            statement: runner.and_then(|runner| runner.statement),
+        }
     }
 }
 

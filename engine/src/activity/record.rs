@@ -2,13 +2,11 @@
 
 use super::interrupt::Interrupt;
 use super::texts::{PLACES, Texts, place};
-use super::{Activity, NUMBER_MASK};
+use super::{Activity, NUMBER_MASK, about_now};
+use remora_storage::Isolation;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
-
-/// No moment that a clock gives.
-const UNKNOWN: i64 = i64::MIN;
 
 /// A session as others see it. Only the session itself writes to it, except for the interrupt and
 /// with atomics only: others read while it runs.
@@ -28,6 +26,10 @@ pub struct SessionRecord {
     transaction: AtomicU64,
     is_open: AtomicBool,
     read_only: AtomicBool,
+    /// Whether the block's level is snapshot.
+    is_snapshot: AtomicBool,
+    /// Whether that of its last statement of its own was.
+    is_snapshot_alone: AtomicBool,
     /// Whether its statement waits for its turn.
     waits: AtomicBool,
     started: AtomicI64,
@@ -44,8 +46,10 @@ pub struct Block {
     pub is_open: bool,
     /// Whether it can only read.
     pub read_only: bool,
-    /// When it began, in microseconds since 1970, if anybody has looked at the clock.
-    pub started: Option<i64>,
+    /// Its level.
+    pub isolation: Isolation,
+    /// When it began, in microseconds since 1970.
+    pub started: i64,
     /// Statements that were run in it.
     pub statements: u64,
     /// Rows that those of them wrote that are done.
@@ -66,6 +70,8 @@ impl SessionRecord {
             transaction: AtomicU64::new(0),
             is_open: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
+            is_snapshot: AtomicBool::new(false),
+            is_snapshot_alone: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             started: AtomicI64::new(0),
             statements: AtomicU64::new(0),
@@ -111,9 +117,35 @@ impl SessionRecord {
         self.activity.note(transaction, self.number, statement);
     }
 
+    /// Its statement runs in a transaction of its own, which changes something or only reads.
+    #[inline]
+    pub fn runs_alone(&self, transaction: u64, isolation: Isolation, changes: bool) {
+        let is_snapshot = isolation == Isolation::Snapshot;
+        self.is_snapshot_alone.store(is_snapshot, Relaxed);
+        self.runs_in(transaction);
+        if changes {
+            self.activity.note_start(transaction, about_now());
+        }
+    }
+
+    /// The level of its last statement with a transaction of its own.
+    pub fn isolation_alone(&self) -> Isolation {
+        level(&self.is_snapshot_alone)
+    }
+
     /// The session begins a transaction block; `started` where the time is known.
-    pub fn begin_block(&self, transaction: u64, started: Option<i64>, read_only: bool) {
-        self.started.store(started.unwrap_or(UNKNOWN), Relaxed);
+    pub fn begin_block(
+        &self,
+        transaction: u64,
+        started: Option<i64>,
+        isolation: Isolation,
+        read_only: bool,
+    ) {
+        let started = started.unwrap_or_else(about_now);
+        self.activity.note_start(transaction, started);
+        self.started.store(started, Relaxed);
+        let is_snapshot = isolation == Isolation::Snapshot;
+        self.is_snapshot.store(is_snapshot, Relaxed);
         self.read_only.store(read_only, Relaxed);
         self.statements.store(0, Relaxed);
         self.rows_written.store(0, Relaxed);
@@ -180,7 +212,8 @@ impl SessionRecord {
             transaction,
             is_open: self.is_open.load(Relaxed),
             read_only: self.read_only.load(Relaxed),
-            started: Some(self.started.load(Relaxed)).filter(|micros| *micros != UNKNOWN),
+            isolation: level(&self.is_snapshot),
+            started: self.started.load(Relaxed),
             statements: self.statements.load(Relaxed),
             rows_written: self.rows_written.load(Relaxed),
         })
@@ -198,6 +231,13 @@ impl SessionRecord {
     /// The number of the statement after another.
     pub fn number_after(last: u32) -> u32 {
         last % NUMBER_MASK as u32 + 1
+    }
+}
+
+fn level(is_snapshot: &AtomicBool) -> Isolation {
+    match is_snapshot.load(Relaxed) {
+        true => Isolation::Snapshot,
+        false => Isolation::Serializable,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use remora_storage::Isolation;
 
 #[test]
 fn a_transaction_leads_to_its_session_and_statement() {
@@ -23,10 +24,11 @@ fn an_open_block_is_known_however_old_it_is() {
     let activity = Activity::new();
     let (alice, bob) = (activity.join(), activity.join());
     alice.begin_statement(1, &Arc::from("BEGIN"));
-    alice.begin_block(7, Some(1_000_000), true);
+    alice.begin_block(7, Some(1_000_000), Isolation::Snapshot, true);
     bob.runs_in(7 + REMEMBERED as u64);
     let block = activity.runner(7).unwrap().block.unwrap();
-    assert_eq!((block.started, block.read_only), (Some(1_000_000), true));
+    assert_eq!((block.started, block.read_only), (1_000_000, true));
+    assert_eq!(block.isolation, Isolation::Snapshot);
 }
 
 #[test]
@@ -52,4 +54,28 @@ fn a_session_that_is_gone_is_gone() {
     drop(alice);
     assert!(activity.sessions().is_empty());
     assert!(activity.runner(3).is_none());
+}
+
+/// Whoever has lost against Alice hears of her when she is gone.
+#[test]
+fn when_a_transaction_began_is_known_for_a_while() {
+    let activity = Activity::new();
+    let (alice, bob) = (activity.join(), activity.join());
+    let update = Arc::from("UPDATE t SET v = 1");
+    alice.begin_statement(1, &update);
+    alice.begin_block(7, Some(1_000_000), Isolation::Serializable, false);
+    alice.runs_in_block(7, false);
+    alice.begin_block(8, Some(2_000_000), Isolation::Serializable, false);
+    let rival = activity.rival(7);
+    assert_eq!(rival.started, Some(1_000_000));
+    assert_eq!(rival.statement.as_deref(), Some("UPDATE t SET v = 1"));
+    drop(alice);
+    let rival = activity.rival(7);
+    assert_eq!((rival.started, rival.statement), (Some(1_000_000), None));
+    let later = 7 + REMEMBERED as u64;
+    bob.runs_alone(later, Isolation::Serializable, true);
+    assert_eq!(activity.rival(7).started, None);
+    let now = chrono::Utc::now().timestamp_micros();
+    let began = activity.rival(later).started.unwrap();
+    assert!((now - 1_000_000..=now).contains(&began), "{began} {now}");
 }

@@ -32,14 +32,14 @@ impl Binder<'_> {
                 (Statement::Begin(options(modes)), tag)
             }
             S::Commit {
-                chain: false,
+                chain,
                 modifier: None,
                 ..
-            } => (Statement::Commit, "COMMIT"),
+            } => (Statement::Commit { chain: *chain }, "COMMIT"),
             S::Rollback {
-                chain: false,
+                chain,
                 savepoint: None,
-            } => (Statement::Rollback, "ROLLBACK"),
+            } => (Statement::Rollback { chain: *chain }, "ROLLBACK"),
             S::Rollback {
                 chain: false,
                 savepoint: Some(name),

@@ -46,9 +46,15 @@ pub enum Statement {
     /// SET SESSION CHARACTERISTICS AS TRANSACTION, of those to come.
     SetCharacteristics(TransactionOptions),
     /// COMMIT
-    Commit,
+    Commit {
+        /// Whether another transaction like it begins.
+        chain: bool,
+    },
     /// ROLLBACK
-    Rollback,
+    Rollback {
+        /// Whether another transaction like it begins.
+        chain: bool,
+    },
     /// SAVEPOINT, by name.
     Savepoint(String),
     /// RELEASE SAVEPOINT, by name.
@@ -267,7 +273,10 @@ impl Statement {
 
     /// Whether a failed transaction accepts it.
     pub fn gets_out_of_failure(&self) -> bool {
-        matches!(self, Self::Commit | Self::Rollback | Self::RollbackTo(_))
+        matches!(
+            self,
+            Self::Commit { .. } | Self::Rollback { .. } | Self::RollbackTo(_)
+        )
     }
 
     /// The columns it gives; `None` where it gives no rows.

@@ -23,6 +23,8 @@ pub enum SystemTable {
     PressureHistory,
     /// Who runs what, and keeps which old states of rows from being freed.
     Transactions,
+    /// Who stood in whose way.
+    Conflicts,
 }
 
 /// Name and type of a column.
@@ -32,7 +34,8 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::Conflicts,
         Self::Indexes,
         Self::Memory,
         Self::Pool,
@@ -57,6 +60,7 @@ impl SystemTable {
             Self::Pressure => "remora_pressure",
             Self::PressureHistory => "remora_pressure_history",
             Self::Transactions => "remora_transactions",
+            Self::Conflicts => "remora_conflicts",
         }
     }
 
@@ -109,6 +113,7 @@ impl SystemTable {
                 ("transaction_id", BigInt),
                 ("session_id", BigInt),
                 ("state", Text),
+                ("level", Text),
                 ("read_only", Boolean),
                 ("started", TimestampTz),
                 ("age_seconds", Double),
@@ -122,6 +127,21 @@ impl SystemTable {
                 ("bytes_pinned", BigInt),
                 ("waits_for", Text),
                 ("statement", Text),
+            ],
+            Self::Conflicts => &[
+                ("at", TimestampTz),
+                ("transaction_id", BigInt),
+                ("session_id", BigInt),
+                ("statement", Text),
+                ("level", Text),
+                ("rule", Text),
+                ("table_name", Text),
+                ("key", Text),
+                ("rival_id", BigInt),
+                ("rival_started", TimestampTz),
+                ("rival_statement", Text),
+                ("rival_has_committed", Boolean),
+                ("is_retried", Boolean),
             ],
         }
     }

@@ -361,7 +361,7 @@ impl Connection {
     /// Runs a call on the session, and settles what it leaves.
     pub(super) fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let mut session = self.session()?;
-        let result = f(&mut session).map_err(|error| session.with_holders(error));
+        let result = f(&mut session).map_err(|error| session.told(error));
         session.settle(result.is_err());
         self.status.set(session.status());
         result
@@ -394,8 +394,8 @@ impl Connection {
 
     /// Ends a query that was handed out by a call that is over, and failed.
     pub(super) fn fail(&self, error: Error) -> Error {
-        let error = match self.session.try_borrow() {
-            Ok(session) => session.with_holders(error),
+        let error = match self.session.try_borrow_mut() {
+            Ok(mut session) => session.told(error),
             Err(_) => error,
         };
         self.settle(true);
@@ -407,6 +407,13 @@ impl Connection {
         if let Ok(mut session) = self.session() {
             session.settle(failed);
             self.status.set(session.status());
+        }
+    }
+
+    /// Something about the session that runs nothing; not done where a call is under way.
+    pub(super) fn quietly(&self, f: impl FnOnce(&mut Session)) {
+        if let Ok(mut session) = self.session.try_borrow_mut() {
+            f(&mut session);
         }
     }
 

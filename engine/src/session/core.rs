@@ -11,14 +11,13 @@
 
 use super::admission::Permit;
 use super::backoff::Backoff;
+use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
 use super::housekeeper::{Limit, Watch};
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
 use super::sessions::Sessions;
-use super::settings::{
-    DEFAULT_ISOLATION, DEFAULT_READ_ONLY, Settings, SettingsHistory, isolation_name,
-};
+use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, Settings, SettingsHistory};
 use super::size;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
@@ -61,6 +60,7 @@ pub(super) struct Session {
     /// Whether results wait for the log.
     sync: bool,
     pub(super) notices: Vec<String>,
+    pub(super) conflicts: SessionConflicts,
     /// Where the last commit stands among all; `None` where it changed nothing.
     pub(super) last_commit: Option<Timestamp>,
 }
@@ -86,6 +86,7 @@ impl Session {
             block_began: None,
             ended_by: None,
             notices: Vec::new(),
+            conflicts: SessionConflicts::default(),
             last_commit: None,
         };
         session.watch_limits()?;
@@ -172,11 +173,20 @@ impl Session {
             Statement::SetCharacteristics(options) => {
                 self.set_characteristics(*options).map(nothing)
             }
-            Statement::Commit => self.commit_block().map(Done::tagged),
-            Statement::Rollback => {
+            Statement::Commit { chain: false } => self.commit_block().map(Done::tagged),
+            Statement::Commit { chain: true } => {
+                self.chain("COMMIT", Self::commit_block).map(Done::tagged)
+            }
+            Statement::Rollback { chain: false } => {
                 self.rollback_block();
                 Ok(Done::default())
             }
+            Statement::Rollback { chain: true } => self
+                .chain("ROLLBACK", |session| {
+                    session.rollback_block();
+                    Ok(())
+                })
+                .map(nothing),
             Statement::Savepoint(name) => self.savepoint(name).map(|_| Done::default()),
             Statement::Release(name) => self.release(name).map(nothing),
             Statement::RollbackTo(name) => self.rollback_to(name).map(nothing),
@@ -211,12 +221,14 @@ impl Session {
                         && self.relieve() => {}
                 // What a pipe has given or taken cannot be had again.
                 Err(error) if error.is_retryable() && matches!(pipe, Pipe::None) => {
+                    self.note_conflict(error);
                     let again = backoff.pause(self.record.interrupt());
                     // Whoever asked it to stop hears that it did.
                     self.record.interrupt().check()?;
                     if !again {
                         return result;
                     }
+                    self.forget_conflict();
                 }
                 _ => return result,
             }
@@ -237,11 +249,14 @@ impl Session {
         call: &mut Call,
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
+        let isolation = self.settings.isolation();
+        let changes = prepared.plan.planned.statement.changes();
         let mut tx = self.store.begin_with(TransactionOptions {
-            isolation: self.settings.isolation(),
-            read_only: !prepared.plan.planned.statement.changes(),
+            isolation,
+            read_only: !changes,
         })?;
-        self.record.runs_in(tx.id().0);
+        self.record.runs_alone(tx.id().0, isolation, changes);
+        self.conflicts.ran_in = (tx.id(), isolation);
         if prepared.refresh(tx.catalog())? {
             self.cache.clear();
         }
@@ -281,6 +296,7 @@ impl Session {
         }
         call.bind(&planned.parameters)?;
         self.record.runs_in_block(tx.id().0, read_only);
+        self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
@@ -411,9 +427,9 @@ impl Session {
                 percent.map(|percent| percent.to_string()).join(", ")
             }
             "transaction_isolation" if self.is_idle() => {
-                isolation_name(self.settings.isolation()).to_owned()
+                self.settings.isolation().name().to_owned()
             }
-            "transaction_isolation" => isolation_name(self.block.isolation).to_owned(),
+            "transaction_isolation" => self.block.isolation.name().to_owned(),
             "transaction_read_only" if read_only => "on".to_owned(),
             "transaction_read_only" => "off".to_owned(),
             name => self.settings.get(name)?.to_owned(),

@@ -133,8 +133,8 @@ pub(super) fn run(
         Statement::Begin(_)
         | Statement::SetTransaction(_)
         | Statement::SetCharacteristics(_)
-        | Statement::Commit
-        | Statement::Rollback
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
         | Statement::Savepoint(_)
         | Statement::Release(_)
         | Statement::RollbackTo(_)

@@ -25,7 +25,7 @@
 
 mod admission;
 mod backoff;
-
+mod conflict;
 mod connection;
 mod copy;
 mod core;

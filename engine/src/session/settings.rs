@@ -254,14 +254,6 @@ fn isolation_of(name: &str) -> Isolation {
     }
 }
 
-/// What a level is called.
-pub(super) fn isolation_name(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::Serializable => "serializable",
-        Isolation::Snapshot => "snapshot",
-    }
-}
-
 /// The value as it reads back.
 fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     if !allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
@@ -279,7 +271,7 @@ fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
         (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "true" | "yes" | "1") => "on".to_owned(),
         (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "false" | "no" | "0") => "off".to_owned(),
         // What is shown is what it gets.
-        (DEFAULT_ISOLATION, level) => isolation_name(isolation_of(level)).to_owned(),
+        (DEFAULT_ISOLATION, level) => isolation_of(level).name().to_owned(),
         // Spellings of what cannot be otherwise read back as the default.
         ("timezone" | "client_encoding" | "datestyle" | "standard_conforming_strings", _) => {
             setting.default.to_owned()

@@ -10,6 +10,8 @@ use arrow_array::cast::AsArray;
 use std::io::Read;
 
 mod bounds;
+mod chain;
+mod conflicts;
 mod conversion;
 mod full;
 mod limits;

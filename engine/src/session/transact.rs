@@ -1,6 +1,7 @@
 //! Transactions that are run again when they lose a conflict.
 
 use super::backoff::{Backoff, RetryLimit};
+use super::conflict::Retrying;
 use super::connection::Connection;
 use super::transaction::{DropBehavior, Transaction};
 use crate::error::Result;
@@ -44,9 +45,11 @@ impl Connection {
         limit: RetryLimit,
         mut f: impl FnMut(&mut Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
+        let connection: &Self = self;
         let mut backoff = Backoff::new(limit);
+        let retrying = Retrying::new(connection);
         loop {
-            let mut tx = self.transaction_with(options)?;
+            let mut tx = connection.unchecked_transaction(options)?;
             let done = match f(&mut tx) {
                 Ok(value) => tx.commit().map(|()| value),
                 // Rolled back also where SQL has ended it already, and whatever `f` wanted of a drop.
@@ -58,12 +61,13 @@ impl Connection {
             };
             match done {
                 Err(error) if error.is_retryable() => {
-                    let again = backoff.pause(self.interrupt());
+                    let again = backoff.pause(connection.interrupt());
                     // Whoever asked it to stop hears that it did.
-                    self.with_session(|session| session.record.interrupt().check())?;
+                    connection.with_session(|session| session.record.interrupt().check())?;
                     if !again {
-                        return Err(error);
+                        return Err(retrying.give_up(error));
                     }
+                    retrying.again();
                 }
                 done => return done,
             }

@@ -23,9 +23,10 @@
 
 use super::core::Session;
 use super::savepoints::Savepoints;
-use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory, isolation_name};
+use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
+use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
 use remora_storage::{Isolation, Store, Transaction};
 
@@ -76,7 +77,8 @@ impl TransactionBlock {
                     // Also after ROLLBACK TO.
                     read_only: self.read_only && self.savepoints.only_read(),
                 })?;
-                record.begin_block(tx.id().0, self.start_micros, self.read_only);
+                let id = tx.id().0;
+                record.begin_block(id, self.start_micros, self.isolation, self.read_only);
                 none.insert(tx)
             }
         })
@@ -207,7 +209,7 @@ impl Session {
     /// SET SESSION CHARACTERISTICS.
     pub(super) fn set_characteristics(&mut self, options: TransactionOptions) -> Result<()> {
         if let Some(isolation) = options.isolation {
-            self.set(DEFAULT_ISOLATION, Some(isolation_name(isolation)), false)?;
+            self.set(DEFAULT_ISOLATION, Some(isolation.name()), false)?;
         }
         if let Some(read_only) = options.read_only {
             let value = if read_only { "on" } else { "off" };
@@ -268,6 +270,27 @@ impl Session {
             self.notices.push(NO_TRANSACTION.to_owned());
         }
         self.end_block(false);
+    }
+
+    /// AND CHAIN: ends the block, and begins one with the same characteristics.
+    pub(super) fn chain<T>(
+        &mut self,
+        what: &str,
+        end: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        if self.is_idle() || self.block.implicit {
+            return Err(Error::new(
+                state::NO_ACTIVE_SQL_TRANSACTION,
+                format!("{what} AND CHAIN can only be used in transaction blocks"),
+            ));
+        }
+        let options = TransactionOptions::new()
+            .isolation(self.block.isolation)
+            .read_only(self.block.read_only);
+        let ended = end(self)?;
+        self.open_block(false, options);
+        self.block.start_micros = Some(now_micros());
+        Ok(ended)
     }
 
     /// Makes the statements of one text one transaction, until one of them says otherwise.

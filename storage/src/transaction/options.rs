@@ -10,6 +10,16 @@ pub enum Isolation {
     Snapshot,
 }
 
+impl Isolation {
+    /// What the level is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Serializable => "serializable",
+            Self::Snapshot => "snapshot",
+        }
+    }
+}
+
 /// What a transaction is begun as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TransactionOptions {

@@ -1,10 +1,11 @@
-//! Who runs what: the registered snapshots, and what the sessions say of those who hold them.
+//! Who runs what, and who met whom: the registered snapshots, what the sessions say of those who hold
+//! them, and the last conflicts.
 
 use super::{count, text};
-use crate::activity::{Activity, Runner, SessionRecord};
+use crate::activity::{Activity, Raised, Rival, Runner, SessionRecord};
 use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;
-use remora_storage::{ReadView, Value};
+use remora_storage::{Error, ReadView, Value};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -51,8 +52,8 @@ fn waits_for(session: &SessionRecord) -> Option<Value> {
 fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {
     let block = runner.and_then(|runner| runner.block);
     let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
-    // A statement of its own notes no time when it begins, nor does a transaction of the library.
-    let started = block.and_then(|block| block.started);
+    // A statement of its own that only reads notes no time when it begins.
+    let started = runner.and_then(|runner| runner.started);
     let started = started.unwrap_or_else(|| since(used));
     let statements = block.map_or(1, |block| block.statements);
     let statement = runner.and_then(|runner| runner.statement.as_deref());
@@ -60,6 +61,7 @@ fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> 
         count(used.held.transaction.0),
         or_null(runner.map(|runner| count(runner.session.number().into()))),
         or_null(runner.map(|runner| text(state(runner)))),
+        or_null(runner.map(|runner| text(level(runner)))),
         or_null(runner.map(|_| Value::Boolean(block.is_some_and(|block| block.read_only)))),
         Value::TimestampTz(started),
         Value::Double(used.age.as_secs_f64()),
@@ -83,6 +85,51 @@ fn state(runner: &Runner) -> &'static str {
         // Its rows are handed out, and not all were fetched.
         (false, None) => "fetching",
     }
+}
+
+fn level(runner: &Runner) -> &'static str {
+    let alone = || runner.session.isolation_alone();
+    let level = runner.block.map_or_else(alone, |block| block.isolation);
+    level.name()
+}
+
+/// A row for each of the last conflicts, the oldest first.
+pub(super) fn conflicts(activity: &Activity) -> Vec<Vec<Value>> {
+    let raised = activity.conflicts().all();
+    let row = |raised: &Raised| one_conflict(raised, activity);
+    raised.iter().map(row).collect()
+}
+
+fn one_conflict(raised: &Raised, activity: &Activity) -> Vec<Value> {
+    let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
+    let statement = |statement: &Option<Arc<str>>| or_null(statement.as_deref().map(text));
+    let conflict = raised.conflict();
+    let (rule, table) = match &*raised.what {
+        Error::Conflict(conflict) => (conflict.rule.name(), Some(&conflict.table)),
+        Error::SchemaConflict { table } => ("structure", Some(table)),
+        _ => ("other", None),
+    };
+    let key = conflict.filter(|conflict| !conflict.key.is_empty());
+    let named = conflict.filter(|conflict| conflict.rival.0 != 0);
+    // Whoever was run again has not asked.
+    let rival = raised.rival.clone().unwrap_or_else(|| {
+        named.map_or_else(Rival::default, |conflict| activity.rival(conflict.rival.0))
+    });
+    vec![
+        Value::TimestampTz(raised.at),
+        count(raised.transaction),
+        count(raised.session.into()),
+        statement(&raised.statement),
+        text(raised.isolation.name()),
+        text(rule),
+        or_null(table.map(|table| text(table))),
+        or_null(key.map(|conflict| text(&conflict.key))),
+        or_null(named.map(|conflict| count(conflict.rival.0))),
+        or_null(rival.started.map(Value::TimestampTz)),
+        statement(&rival.statement),
+        or_null(conflict.map(|conflict| Value::Boolean(conflict.has_committed))),
+        Value::Boolean(raised.is_retried),
+    ]
 }
 
 /// When a snapshot was first noticed, in microseconds since 1970.

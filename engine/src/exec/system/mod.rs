@@ -104,6 +104,10 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
             let session = context.eval.session.as_ref();
             activity::transactions(view, session.map(|session| &**session.activity()))
         }
+        SystemTable::Conflicts => {
+            let session = context.eval.session.as_ref();
+            session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))
+        }
     }
 }
 
