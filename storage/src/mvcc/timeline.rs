@@ -140,6 +140,8 @@ impl Timeline {
     /// Sets the clock, before the first transaction.
     pub fn start_at(&self, timestamp: Timestamp) {
         self.clock.store(timestamp.0, Release);
+        // Relaxed: nobody else is there yet.
+        self.validating.store(timestamp.0, Relaxed);
     }
 
     /// Claims a slot and registers a snapshot of the latest committed state.

@@ -67,10 +67,17 @@ impl Gate {
         is_shut
     }
 
-    /// Gives up the transaction's claim, if it has one.
-    pub fn unclaim(&self, transaction: TransactionId) {
+    /// Lets writers in again whom the transaction kept out, if it has; its claim it keeps.
+    pub fn open(&self, transaction: TransactionId) {
         if self.is_claimed_by(transaction) {
             self.state.fetch_and(!SHUT, Release);
+        }
+    }
+
+    /// Gives up the transaction's claim, if it has one.
+    pub fn unclaim(&self, transaction: TransactionId) {
+        self.open(transaction);
+        if self.is_claimed_by(transaction) {
             self.claimed_by.store(NOBODY, Release);
         }
     }

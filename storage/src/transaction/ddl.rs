@@ -161,10 +161,13 @@ impl Transaction {
         changed
     }
 
-    /// Lets others change the structure of a table, unless this transaction has.
+    /// Lets others write to a table, and change its structure unless this transaction has.
     fn unclaim(&self, entry: &TableEntry) {
-        if !self.restructured().any(|id| id == entry.def.id) {
-            entry.rows.gate().unclaim(self.id());
+        let gate = entry.rows.gate();
+        // Whatever else it has changed of a table that is still there, writers may be beside it.
+        match self.restructured().any(|id| id == entry.def.id) {
+            true => gate.open(self.id()),
+            false => gate.unclaim(self.id()),
         }
     }
 
@@ -252,6 +255,8 @@ impl Transaction {
                 if let Some(CatalogChange::CreateIndex(def)) = &step.change {
                     entry.late.remove(def.id);
                 }
+                // The write set holds the table as it is again, without the index and its memory.
+                self.set.find(entry);
                 self.unclaim(entry);
             }
             self.own = Some(step.before);

@@ -193,6 +193,30 @@ fn an_index_that_is_taken_back_is_gone() {
 }
 
 #[test]
+fn the_memory_of_an_index_that_is_taken_back_is_free_before_its_maker_ends() {
+    let core = core();
+    create(&core, DataType::Integer);
+    let mut tx = core.begin().unwrap();
+    for k in 0..5_000 {
+        insert(&mut tx, k, k).unwrap();
+    }
+    tx.commit().unwrap();
+    core.collect_garbage();
+    let mut maker = core.begin().unwrap();
+    core.pool().shed_caches();
+    let used = core.ledger().used();
+    let mark = maker.begin_command();
+    create_index(&mut maker, "another", false).unwrap();
+    core.pool().shed_caches();
+    let index = core.ledger().used() - used;
+    maker.rollback_to(mark);
+    core.pool().shed_caches();
+    let left = core.ledger().used().saturating_sub(used);
+    assert!(left < index / 4, "{left} of {index} bytes");
+    maker.commit().unwrap();
+}
+
+#[test]
 fn without_memory_no_index_is_made_and_writers_go_on() {
     const BUDGET: u64 = 16 << 20;
     let core = core_with(BUDGET);

@@ -126,6 +126,35 @@ fn a_table_is_dropped_among_no_writers() {
 }
 
 #[test]
+fn a_table_that_is_not_dropped_after_all_keeps_nobody_from_writing() {
+    let core = with_table();
+    let id = t(&core.begin().unwrap()).def.id;
+    let mut changer = core.begin().unwrap();
+    changer
+        .create_index(index_def(id, "t_v2", V, false))
+        .unwrap();
+    // It drops the table, and takes that back.
+    let mark = changer.begin_command();
+    changer.drop_table(id).unwrap();
+    let mut writer = core.begin().unwrap();
+    assert_eq!(insert(&mut writer, 1, 10).unwrap_err().sqlstate(), "40001");
+    changer.rollback_to(mark);
+    insert(&mut writer, 1, 10).unwrap();
+    // It fails to drop it.
+    assert_eq!(changer.drop_table(id).unwrap_err().sqlstate(), "40001");
+    insert(&mut writer, 2, 20).unwrap();
+    let mut another = core.begin().unwrap();
+    insert(&mut another, 3, 30).unwrap();
+    another.commit().unwrap();
+    // The index that it has made is still its own to make.
+    let index = writer.create_index(index_def(id, "t_v3", V, false));
+    assert_eq!(index.unwrap_err().sqlstate(), "40001");
+    writer.commit().unwrap();
+    changer.commit().unwrap();
+    assert_eq!(all(&mut core.begin().unwrap()), [(1, 10), (2, 20), (3, 30)]);
+}
+
+#[test]
 fn a_unique_index_refuses_rows_that_collide() {
     let core = with_table();
     let mut tx = core.begin().unwrap();

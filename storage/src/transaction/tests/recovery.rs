@@ -75,6 +75,29 @@ fn rows_come_back_to_their_places() {
 }
 
 #[test]
+fn what_was_true_while_recovering_makes_nobody_too_old() {
+    let core = core();
+    let table = restored(&core);
+    for k in 1..=2 {
+        let row = RowId::new(BlockNo(0), Slot(k as u16));
+        let values = [(K, Value::Integer(k)), (V, text("v"))];
+        core.restore_insert(table, row, &values, Timestamp(5))
+            .unwrap();
+    }
+    // Maintenance may look while the clock stands beyond all that will be.
+    core.timeline.horizon();
+    core.finish_recovery(Timestamp(7)).unwrap();
+    let mut tx = core.begin().unwrap();
+    assert!(find(&tx, 1).is_some());
+    let mut rival = core.begin().unwrap();
+    assert!(delete(&mut rival, 2).unwrap());
+    rival.commit().unwrap();
+    let new = [ValueRef::Integer(3), ValueRef::Null];
+    tx.insert(&t(&tx), &new).unwrap();
+    tx.commit().unwrap();
+}
+
+#[test]
 fn an_empty_table_remembers_how_far_it_had_come() {
     let core = core();
     let table = restored(&core);
