@@ -1,6 +1,7 @@
 //! COPY: its options in both spellings, and what it copies.
 
 use super::check::checks_of;
+use super::expr::query_start;
 use super::insert::target_idents;
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
@@ -68,7 +69,11 @@ impl<'a> Binder<'a> {
                 })
             }
             (CopySource::Query(query), true) => {
+                let at = query_start(query);
                 let query = self.query(query, &[])?.into();
+                if self.locks.is_some() {
+                    return refuse("COPY of a query that locks rows", at);
+                }
                 Ok(LogicalStatement::CopyTo {
                     query,
                     path,

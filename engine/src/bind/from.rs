@@ -1,12 +1,14 @@
 //! FROM: tables, subqueries and joins.
 
 use super::expr::query_start;
+use super::locking::{Wanted, check_nullable};
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Clause, Context, coerce, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
+use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
 use crate::plan::system::SystemTable;
@@ -22,6 +24,8 @@ const FROM_ITEMS_MAX: usize = 1_000;
 pub(super) struct Source {
     pub plan: Logical,
     pub scope: Scope,
+    /// What is to be locked of its rows.
+    pub rows: Vec<RowLock>,
 }
 
 impl<'a> Binder<'a> {
@@ -44,6 +48,7 @@ impl<'a> Binder<'a> {
                     rows: vec![vec![row]],
                 },
                 scope: Scope::default(),
+                rows: Vec::new(),
             }
         }))
     }
@@ -87,7 +92,13 @@ impl<'a> Binder<'a> {
                     .with_hint("For example, FROM (SELECT ...) [AS] foo.")
                     .at(at));
                 };
-                self.subquery(subquery, &name::fold(&alias.name)?, Some(alias))
+                let shown = name::fold(&alias.name)?;
+                self.requests = self
+                    .wanted_lock(&shown)
+                    .iter()
+                    .map(Wanted::within)
+                    .collect();
+                self.subquery(subquery, &shown, Some(alias))
             }
             TableFactor::NestedJoin {
                 table_with_joins,
@@ -116,7 +127,11 @@ impl<'a> Binder<'a> {
             1 => self.with.iter().rposition(|(found, ..)| *found == table),
             _ => None,
         };
+        let wanted = self.wanted_lock(&shown);
         if let Some(index) = with {
+            if let Some(wanted) = &wanted {
+                wanted.refuse_named("a WITH query")?;
+            }
             let (_, cte, visible) = self.with[index];
             // The query sees those WITH queries that came before it, whatever came after.
             let mut inner = self.with[..visible].to_vec();
@@ -129,16 +144,22 @@ impl<'a> Binder<'a> {
         }
         let system = SystemTable::named(&table).filter(|_| self.catalog.table(&table).is_none());
         if let Some(system) = system {
+            if let Some(wanted) = &wanted {
+                wanted.refuse_named("a system table")?;
+            }
             return self.system(system, alias, &shown);
         }
         let entry = self.table(&table, at)?;
-        let scan = self.scan(&entry, false);
+        let mut scan = self.scan(&entry, wanted.is_some());
+        scan.skips_locked = wanted.as_ref().is_some_and(Wanted::skips);
+        let lock = (wanted.as_ref().zip(scan.row_id)).map(|(wanted, row)| wanted.lock(&entry, row));
         let hides = (shown != table).then_some(table);
         let mut scope = table_scope(&scan, shown.clone(), hides);
         rename(&mut scope, alias, &shown)?;
         Ok(Source {
             plan: Logical::Scan(scan),
             scope,
+            rows: lock.into_iter().collect(),
         })
     }
 
@@ -167,6 +188,7 @@ impl<'a> Binder<'a> {
         Ok(Source {
             plan: Logical::System { table, columns },
             scope,
+            rows: Vec::new(),
         })
     }
 
@@ -207,6 +229,7 @@ impl<'a> Binder<'a> {
             columns,
             row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
             filter: Vec::new(),
+            skips_locked: false,
             access: Access::Table { bounds: Vec::new() },
         }
     }
@@ -234,6 +257,7 @@ impl<'a> Binder<'a> {
         Ok(Source {
             plan: relation.plan,
             scope,
+            rows: relation.rows,
         })
     }
 
@@ -248,6 +272,10 @@ impl<'a> Binder<'a> {
             J::FullOuter(_) => return refuse("FULL JOIN", at),
             _ => return refuse("this kind of join", at),
         };
+        if kind == JoinKind::Left {
+            let nullable = if swapped { &left } else { &right };
+            check_nullable(&nullable.rows)?;
+        }
         let shared = match constraint {
             JoinConstraint::On(condition) => {
                 let mut scope = left.scope;
@@ -255,7 +283,8 @@ impl<'a> Binder<'a> {
                 let mut cx = Context::new(&scope, Clause::On);
                 let on = self.condition_of(condition, "JOIN/ON", &mut cx)?;
                 let plan = join_plan(left.plan, right.plan, kind, swapped, on.conjuncts());
-                return Ok(Source { plan, scope });
+                let rows = [left.rows, right.rows].concat();
+                return Ok(Source { plan, scope, rows });
             }
             JoinConstraint::Using(names) => names
                 .iter()
@@ -303,7 +332,8 @@ impl<'a> Binder<'a> {
         let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
         let columns = self.merged_columns(&mut plan, merged);
         scope.columns.splice(0..0, columns);
-        Ok(Source { plan, scope })
+        let rows = [left.rows, right.rows].concat();
+        Ok(Source { plan, scope, rows })
     }
 
     /// The columns of merged values; those that are no plain columns are computed above the plan.
@@ -390,7 +420,8 @@ fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
     let mut scope = left.scope;
     scope.append(right.scope, at)?;
     let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
-    Ok(Source { plan, scope })
+    let rows = [left.rows, right.rows].concat();
+    Ok(Source { plan, scope, rows })
 }
 
 /// A RIGHT JOIN is a LEFT JOIN of the sides swapped.

@@ -100,6 +100,7 @@ impl<'a> Binder<'a> {
         let Relation {
             plan: rows,
             outputs,
+            ..
         } = self.query(query, &hints)?;
         targets.check_width(outputs.len(), |_| query_start(query))?;
         let mut exprs = self.defaults(&plan.table)?;

@@ -6,7 +6,8 @@
 //!    or a parameter has no type of its own until its surroundings give it one: that is
 //!    `Bound::Unknown`, and `Binder::coerce` is where it ends.
 //! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
-//! 4. `insert`, `change`, `table`, `index`, `copy`, `utility` bind the other statements.
+//! 4. `locking` says which rows a query locks.
+//! 5. `insert`, `change`, `table`, `index`, `copy`, `utility` bind the other statements.
 //!
 //! Errors have PostgreSQL's SQLSTATEs and words, and the place of the name or expression they are
 //! about. PostgreSQL points at operators; here the place is where the expression begins.
@@ -26,6 +27,7 @@ mod index;
 mod insert;
 mod label;
 mod literal;
+mod locking;
 mod name;
 mod operator;
 mod order;
@@ -38,6 +40,7 @@ mod utility;
 
 use crate::error::{Position, Result};
 use crate::parse::{Parsed, Syntax};
+use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, Statement};
@@ -98,6 +101,12 @@ struct Binder<'a> {
     /// WITH queries that can be named here, innermost last; each with the number of those that
     /// it can name itself.
     with: Vec<(String, &'a ast::Cte, usize)>,
+    /// The strongest lock that the statement asks for.
+    locks: Option<LockStrength>,
+    /// What is asked of the SELECT that is bound next.
+    requests: Vec<locking::Request>,
+    /// What is asked of the tables of the FROM that is being bound.
+    locking: Vec<locking::Request>,
     /// How deep the expression or query being bound is nested.
     depth: usize,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
@@ -111,6 +120,9 @@ impl<'a> Binder<'a> {
             columns: Columns::default(),
             parameters: Vec::new(),
             with: Vec::new(),
+            locks: None,
+            requests: Vec::new(),
+            locking: Vec::new(),
             depth: 0,
             from_items: 0,
         }

@@ -58,6 +58,7 @@ impl<'a> Binder<'a> {
                 keys,
             },
             outputs: relation.outputs,
+            rows: relation.rows,
         })
     }
 }

@@ -1,12 +1,14 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around a SELECT.
 
 use super::expr::{query_start, start};
+use super::locking::{Request, lock_rows};
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, name};
 use crate::error::{Error, Result, state};
 use crate::function::cast::{CastContext, cast_context, common_type};
 use crate::parse::refuse;
 use crate::plan::Expr;
+use crate::plan::lock::RowLock;
 use crate::plan::logical::{Logical, Query};
 use remora_storage::DataType;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
@@ -15,6 +17,8 @@ use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 pub(super) struct Relation {
     pub plan: Logical,
     pub outputs: Vec<Output>,
+    /// What is still to be locked; the plan has the columns.
+    pub rows: Vec<RowLock>,
 }
 
 /// One thing that a query shows.
@@ -41,9 +45,6 @@ impl<'a> Binder<'a> {
     /// Binds a query. `hints` are the types that untyped literals in its select list take.
     pub(super) fn query(&mut self, query: &'a ast::Query, hints: &[DataType]) -> Result<Relation> {
         let at = query_start(query);
-        if !query.locks.is_empty() {
-            return refuse("FOR UPDATE and FOR SHARE", at);
-        }
         let odd = query.for_clause.is_some()
             || query.settings.is_some()
             || query.format_clause.is_some()
@@ -51,9 +52,12 @@ impl<'a> Binder<'a> {
         if odd {
             return refuse("this clause of a query", at);
         }
+        // From around a subquery, and its own.
+        let mut requests = std::mem::take(&mut self.requests);
+        requests.append(&mut self.requests(query)?);
         let outer = self.with.len();
         self.with_queries(query)?;
-        let relation = self.query_body(query, hints);
+        let relation = self.query_body(query, requests, hints);
         self.with.truncate(outer);
         relation
     }
@@ -79,8 +83,25 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    fn query_body(&mut self, query: &'a ast::Query, hints: &[DataType]) -> Result<Relation> {
+    fn query_body(
+        &mut self,
+        query: &'a ast::Query,
+        requests: Vec<Request>,
+        hints: &[DataType],
+    ) -> Result<Relation> {
         let order = self.order_by(query)?;
+        if let Some(request) = requests.first() {
+            match &*query.body {
+                SetExpr::Values(_) if !query.locks.is_empty() => {
+                    return Err(request.refused("cannot be applied to VALUES"));
+                }
+                SetExpr::SetOperation { .. } => {
+                    return Err(request.refused("is not allowed with UNION/INTERSECT/EXCEPT"));
+                }
+                SetExpr::Select(_) | SetExpr::Query(_) => self.requests = requests,
+                _ => {}
+            }
+        }
         let mut relation = match &*query.body {
             SetExpr::Select(select) => self.select(select, order, hints)?,
             other => {
@@ -89,7 +110,11 @@ impl<'a> Binder<'a> {
             }
         };
         let (limit, offset) = self.limits(query)?;
-        if limit.is_some() || offset.is_some() {
+        let is_limited = limit.is_some() || offset.is_some();
+        if is_limited || !query.locks.is_empty() {
+            lock_rows(&mut relation);
+        }
+        if is_limited {
             relation.plan = Logical::Limit {
                 input: Box::new(relation.plan),
                 limit,
@@ -190,6 +215,7 @@ impl<'a> Binder<'a> {
                 columns: outputs.iter().map(|output| output.column).collect(),
             },
             outputs,
+            rows: Vec::new(),
         })
     }
 
@@ -222,6 +248,7 @@ impl<'a> Binder<'a> {
                 exprs,
             },
             outputs,
+            rows: Vec::new(),
         })
     }
 
@@ -276,6 +303,7 @@ impl<'a> Binder<'a> {
                 rows,
             },
             outputs,
+            rows: Vec::new(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 use super::expr::start;
 use super::group::Grouping;
+use super::locking::check_select;
 use super::query::{Output, Relation};
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, label, name, order};
 use crate::error::{Error, Result, state};
@@ -37,7 +38,11 @@ impl<'a> Binder<'a> {
         hints: &[DataType],
     ) -> Result<Relation> {
         refuse_clauses(select)?;
+        let requests = std::mem::take(&mut self.requests);
+        let outer = std::mem::replace(&mut self.locking, requests);
         let source = self.from(&select.from)?;
+        self.check_named(&source.scope)?;
+        let requests = std::mem::replace(&mut self.locking, outer);
         let (mut plan, scope) = (source.plan, source.scope);
         if let Some(condition) = &select.selection {
             let mut cx = Context::new(&scope, Clause::Where);
@@ -69,8 +74,18 @@ impl<'a> Binder<'a> {
                 },
             );
         }
+        let aggregates = cx
+            .aggregates
+            .as_ref()
+            .is_some_and(|found| !found.is_empty());
+        check_select(&requests, select, aggregates)?;
         plan = self.grouped(select, plan, cx, &mut items, &mut keys, having)?;
-        self.project(select, plan, items, keys, order)
+        let relation = Relation {
+            plan,
+            outputs: items.outputs,
+            rows: source.rows,
+        };
+        self.project(select, relation, items.exprs, keys, order)
     }
 
     /// One item of the select list, which a star makes several.
@@ -204,12 +219,16 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// The select list, DISTINCT and ORDER BY.
+    /// The select list, DISTINCT and ORDER BY of a relation whose outputs are shown.
     fn project(
         &mut self,
         select: &'a ast::Select,
-        plan: Logical,
-        items: Items,
+        Relation {
+            plan,
+            outputs,
+            rows,
+        }: Relation,
+        shown: Vec<Expr>,
         keys: Vec<Key>,
         order: &'a [ast::OrderByExpr],
     ) -> Result<Relation> {
@@ -220,8 +239,8 @@ impl<'a> Binder<'a> {
                 return refuse("DISTINCT ON", place(select.select_token.0.span));
             }
         };
-        let columns = items.outputs.iter().map(|output| output.column);
-        let mut exprs: Vec<(usize, Expr)> = columns.zip(items.exprs).collect();
+        let columns = outputs.iter().map(|output| output.column);
+        let mut exprs: Vec<(usize, Expr)> = columns.zip(shown).collect();
         let mut sort: Vec<SortKey> = Vec::with_capacity(keys.len());
         for (key, syntax) in keys.into_iter().zip(order) {
             let column = match key {
@@ -244,6 +263,9 @@ impl<'a> Binder<'a> {
             };
             sort.push(order::sort_key(syntax, self.columns.expr(column))?);
         }
+        for lock in &rows {
+            exprs.push((lock.row, self.columns.expr(lock.row)));
+        }
         let mut plan = Logical::Project {
             input: Box::new(plan),
             exprs,
@@ -259,7 +281,8 @@ impl<'a> Binder<'a> {
         }
         Ok(Relation {
             plan,
-            outputs: items.outputs,
+            outputs,
+            rows,
         })
     }
 }

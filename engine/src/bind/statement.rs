@@ -17,7 +17,11 @@ impl<'a> Binder<'a> {
         match syntax {
             S::Query(query) => {
                 let query: Query = self.query(query, &[])?.into();
-                Ok((LogicalStatement::Query(query), "SELECT"))
+                let statement = match self.locks {
+                    Some(strength) => LogicalStatement::Locking(query, strength),
+                    None => LogicalStatement::Query(query),
+                };
+                Ok((statement, "SELECT"))
             }
             S::Insert(insert) => Ok((self.insert(insert)?, "INSERT")),
             S::Update(update) => Ok((self.update(update)?, "UPDATE")),

@@ -8,6 +8,7 @@ use super::index_scan::IndexScan;
 use super::join::JoinProbe;
 use super::join_table::JoinBuild;
 use super::limit::{Limit, Stretch};
+use super::lock_rows::{LockRows, RowLocker};
 use super::pipeline::{Breaker, Pipeline};
 use super::project::Project;
 use super::sort::Sort;
@@ -17,40 +18,63 @@ use super::top_n::TopN;
 use super::union_all::UnionAll;
 use super::values::Values;
 use super::{BATCH_ROWS, ExecContext};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::Expr;
-use crate::plan::physical::{AggregateCall, Join, Node, PhysicalPlan};
+use crate::plan::lock::{LockWait, RowLock};
+use crate::plan::physical::{self, AggregateCall, Join, Node, PhysicalPlan};
 use remora_storage::ReadView;
 
-/// The last pipeline of a plan, which holds those that feed it.
+/// The last pipeline of a plan, which holds those that feed it. The plan locks no rows.
 pub(super) fn compile(
     plan: &PhysicalPlan,
     view: &ReadView,
     context: &ExecContext,
-) -> Result<Pipeline> {
-    Compiler { view, context }.node(plan, BATCH_ROWS)
+) -> Result<Pipeline<'static>> {
+    let compiler = Compiler {
+        view,
+        context,
+        locker: None,
+    };
+    compiler.node(plan, BATCH_ROWS)
 }
 
-struct Compiler<'a> {
+/// The same for a plan that may lock rows.
+pub(super) fn compile_locking<'t>(
+    plan: &PhysicalPlan,
+    view: &ReadView,
+    context: &ExecContext,
+    locker: &'t dyn RowLocker,
+) -> Result<Pipeline<'t>> {
+    let compiler = Compiler {
+        view,
+        context,
+        locker: Some(locker),
+    };
+    compiler.node(plan, BATCH_ROWS)
+}
+
+struct Compiler<'a, 't> {
     view: &'a ReadView,
     context: &'a ExecContext,
+    /// Who locks rows, where that can be asked for.
+    locker: Option<&'t dyn RowLocker>,
 }
 
-impl Compiler<'_> {
+impl<'t> Compiler<'_, 't> {
     /// `rows` is how many rows a source should cut at most: less than usual only where a LIMIT
     /// above will take no more and nothing between drops any.
-    fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline> {
+    fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline<'t>> {
         Ok(match &plan.node {
             Node::Values(values) => Pipeline::new(Values::new(values.clone(), plan.schema.clone())),
             Node::TableScan(scan) => {
                 let filtered = scan.filter.is_some() || !scan.bounds.is_empty();
                 let rows = if filtered { BATCH_ROWS } else { rows };
-                Pipeline::new(TableScan::new(scan, self.view, rows))
+                Pipeline::new(TableScan::new(scan, self.view_of(scan), rows))
             }
             Node::IndexScan(scan) => {
                 let filtered = scan.scan.filter.is_some();
                 let rows = if filtered { BATCH_ROWS } else { rows };
-                Pipeline::new(IndexScan::new(scan, self.view, rows))
+                Pipeline::new(IndexScan::new(scan, self.view_of(&scan.scan), rows))
             }
             Node::System { table, columns } => {
                 Pipeline::new(SystemScan::new(*table, columns, self.view))
@@ -94,6 +118,7 @@ impl Compiler<'_> {
                 let stretch = Stretch::new(limit.as_ref(), offset.as_ref(), self.context)?;
                 self.limit(input, stretch)?
             }
+            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, None)?,
             Node::Distinct(input) => self
                 .node(input, BATCH_ROWS)?
                 .with(Distinct::new(&input.schema)),
@@ -111,7 +136,7 @@ impl Compiler<'_> {
         input: &PhysicalPlan,
         groups: &[Expr],
         calls: &[AggregateCall],
-    ) -> Result<Pipeline> {
+    ) -> Result<Pipeline<'t>> {
         if groups.is_empty()
             && let Some(fold) = Fold::new(&input.node, calls)
         {
@@ -124,16 +149,48 @@ impl Compiler<'_> {
         )))
     }
 
-    fn limit(&self, input: &PhysicalPlan, stretch: Stretch) -> Result<Pipeline> {
+    fn limit(&self, input: &PhysicalPlan, stretch: Stretch) -> Result<Pipeline<'t>> {
         if stretch.limit == Some(0) {
             return Ok(nothing());
         }
         let end = stretch.end().unwrap_or(u64::MAX);
         let rows = end.clamp(1, BATCH_ROWS as u64) as usize;
-        Ok(self.node(input, rows)?.with(Limit::new(stretch)))
+        let input = match &input.node {
+            // Not more rows are locked than come out, or are passed over.
+            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, stretch.end())?,
+            _ => self.node(input, rows)?,
+        };
+        Ok(input.with(Limit::new(stretch)))
     }
 
-    fn join(&self, join: &Join) -> Result<Pipeline> {
+    /// Rows that are locked, at most `wanted` of them. Where some may be left out, no more is known of how
+    /// many have to be read.
+    fn lock_rows(
+        &self,
+        input: &PhysicalPlan,
+        locks: &[RowLock],
+        rows: usize,
+        wanted: Option<u64>,
+    ) -> Result<Pipeline<'t>> {
+        let Some(locker) = self.locker else {
+            return Err(Error::unsupported("locking rows in this statement"));
+        };
+        let skips = locks.iter().any(|lock| lock.wait == LockWait::Skip);
+        let rows = if skips { BATCH_ROWS } else { rows };
+        let input = self.node(input, rows)?;
+        Ok(input.with(LockRows::new(locks, locker, wanted)))
+    }
+
+    /// What a scan reads through.
+    fn view_of(&self, scan: &physical::TableScan) -> ReadView {
+        let view = self.view.clone();
+        match scan.skips_locked {
+            true => view.unrecorded(),
+            false => view,
+        }
+    }
+
+    fn join(&self, join: &Join) -> Result<Pipeline<'t>> {
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
         let build = Breaker::new(
             self.node(&join.right, BATCH_ROWS)?,
@@ -145,6 +202,6 @@ impl Compiler<'_> {
 }
 
 /// LIMIT 0: not even the first batch of the input is made.
-fn nothing() -> Pipeline {
+fn nothing() -> Pipeline<'static> {
     Pipeline::new(UnionAll::new(Vec::new()))
 }

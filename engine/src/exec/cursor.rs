@@ -1,6 +1,7 @@
 //! Cursor: a query in progress. Each call drives the last pipeline by one morsel.
 
-use super::compile::compile;
+use super::compile::{compile, compile_locking};
+use super::lock_rows::{Kept, Locker};
 use super::memory::Held;
 use super::pipeline::Pipeline;
 use super::{ExecContext, batch};
@@ -8,7 +9,7 @@ use crate::error::Result;
 use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema, SchemaRef};
-use remora_storage::ReadView;
+use remora_storage::{ReadView, Transaction};
 use std::sync::Arc;
 
 /// The columns of a result, as Arrow has them.
@@ -23,7 +24,7 @@ pub fn arrow_schema(columns: &[plan::Field]) -> SchemaRef {
 /// A query in progress; owns what it needs. Batches come as they are made.
 #[derive(Debug)]
 pub struct Cursor {
-    pipeline: Pipeline,
+    pipeline: Pipeline<'static>,
     context: ExecContext,
     schema: SchemaRef,
     /// The batch that was given last: its reader is likely to hold it still.
@@ -47,6 +48,32 @@ impl Cursor {
             pipeline: compile(plan, &view, &context)?,
             schema,
             context,
+            held: Held::default(),
+        })
+    }
+
+    /// The rows of a query that locks them, all of which has been run: no transaction is as patient as the
+    /// readers of its rows.
+    ///
+    /// # Errors
+    /// 40001, 55P03, 53200, and those of the query's functions. The caller rolls back to its mark.
+    pub fn locking(
+        plan: &PhysicalPlan,
+        schema: SchemaRef,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let view = tx.view();
+        let locker = Locker::new(tx);
+        let mut rows = compile_locking(plan, &view, context, &locker)?;
+        let mut kept = Kept::default();
+        while let Some(batch) = rows.next(context)? {
+            kept.push(batch, context)?;
+        }
+        Ok(Self {
+            pipeline: Pipeline::new(kept),
+            schema,
+            context: context.reading(),
             held: Held::default(),
         })
     }

@@ -42,11 +42,11 @@ enum Rows {
 }
 
 impl IndexScan {
-    pub(super) fn new(plan: &Arc<physical::IndexScan>, view: &ReadView, batch_rows: usize) -> Self {
+    pub(super) fn new(plan: &Arc<physical::IndexScan>, view: ReadView, batch_rows: usize) -> Self {
         Self {
             shape: Shape::new(&plan.scan),
             plan: Arc::clone(plan),
-            view: view.clone(),
+            view,
             batch_rows,
             rows: None,
         }

@@ -26,9 +26,9 @@ use std::ops::Range;
 
 /// Gives the pairs of left rows.
 #[derive(Debug)]
-pub(super) struct JoinProbe {
+pub(super) struct JoinProbe<'t> {
     keys: Vec<Evaluator>,
-    build: Breaker<JoinBuild>,
+    build: Breaker<'t, JoinBuild>,
     kind: JoinKind,
     filter: Option<Filter>,
     progress: Option<Progress>,
@@ -47,10 +47,10 @@ struct Progress {
     matched: Vec<bool>,
 }
 
-impl JoinProbe {
+impl<'t> JoinProbe<'t> {
     pub(super) fn new(
         keys: Vec<Expr>,
-        build: Breaker<JoinBuild>,
+        build: Breaker<'t, JoinBuild>,
         kind: JoinKind,
         filter: Option<Expr>,
     ) -> Self {
@@ -163,7 +163,7 @@ fn unmatched(input: &Batch, table: &JoinTable, matched: &[bool]) -> Result<Batch
     Ok(rows)
 }
 
-impl Operator for JoinProbe {
+impl Operator for JoinProbe<'_> {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
         let Some(table) = self.build.output(context)?.cloned() else {
             return Ok(Step::Last(input.slice(0, 0)));

@@ -51,6 +51,7 @@ mod join_table;
 mod key_table;
 mod keys;
 mod limit;
+mod lock_rows;
 mod memory;
 mod pipeline;
 mod point;

@@ -56,20 +56,21 @@ pub(crate) trait Sink: Debug + Send {
     fn finish(self, context: &ExecContext) -> Result<Self::Output>;
 }
 
-/// A source and its operators.
+/// A source and its operators. It can borrow the transaction for `'t`, to lock rows; mostly it owns all
+/// that it needs.
 #[derive(Debug)]
-pub(crate) struct Pipeline {
-    source: Box<dyn Source>,
-    operators: Vec<Box<dyn Operator>>,
+pub(crate) struct Pipeline<'t> {
+    source: Box<dyn Source + 't>,
+    operators: Vec<Box<dyn Operator + 't>>,
     /// One an operator: the batch of which it has more to give.
     pending: Vec<Option<Batch>>,
     /// Whether the source is at its end or no longer wanted.
     ended: bool,
 }
 
-impl Pipeline {
+impl<'t> Pipeline<'t> {
     /// A pipeline that begins with `source`.
-    pub(crate) fn new(source: impl Source + 'static) -> Self {
+    pub(crate) fn new(source: impl Source + 't) -> Self {
         Self {
             source: Box::new(source),
             operators: Vec::new(),
@@ -80,7 +81,7 @@ impl Pipeline {
 
     /// The same with one more operator at its end.
     #[must_use]
-    pub(crate) fn with(mut self, operator: impl Operator + 'static) -> Self {
+    pub(crate) fn with(mut self, operator: impl Operator + 't) -> Self {
         self.operators.push(Box::new(operator));
         self.pending.push(None);
         self
@@ -130,7 +131,7 @@ impl Pipeline {
     }
 }
 
-impl Source for Pipeline {
+impl Source for Pipeline<'_> {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         Pipeline::next(self, context)
     }
@@ -138,18 +139,18 @@ impl Source for Pipeline {
 
 /// The end of one pipeline and the beginning of the next.
 #[derive(Debug)]
-pub(crate) enum Breaker<S: Sink> {
+pub(crate) enum Breaker<'t, S: Sink> {
     /// Not asked yet. Boxed: a pipeline is large and is dropped when it has run.
-    Waiting(Box<(Pipeline, S)>),
+    Waiting(Box<(Pipeline<'t>, S)>),
     /// Being run, or failed while it was.
     Running,
     /// What the sink became.
     Done(S::Output),
 }
 
-impl<S: Sink> Breaker<S> {
+impl<'t, S: Sink> Breaker<'t, S> {
     /// Will run `pipeline` into `sink`.
-    pub(crate) fn new(pipeline: Pipeline, sink: S) -> Self {
+    pub(crate) fn new(pipeline: Pipeline<'t>, sink: S) -> Self {
         Self::Waiting(Box::new((pipeline, sink)))
     }
 
@@ -172,7 +173,7 @@ impl<S: Sink> Breaker<S> {
     }
 }
 
-impl<S: Sink> Source for Breaker<S>
+impl<S: Sink> Source for Breaker<'_, S>
 where
     S::Output: Source,
 {

@@ -40,12 +40,12 @@ enum Stage {
 
 impl TableScan {
     /// Batches have at most `batch_rows` rows.
-    pub(super) fn new(plan: &Arc<physical::TableScan>, view: &ReadView, batch_rows: usize) -> Self {
+    pub(super) fn new(plan: &Arc<physical::TableScan>, view: ReadView, batch_rows: usize) -> Self {
         Self {
             shape: Shape::new(plan),
             stage: Stage::Waiting {
                 plan: Arc::clone(plan),
-                view: view.clone(),
+                view,
                 batch_rows,
             },
         }

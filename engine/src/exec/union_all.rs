@@ -7,19 +7,19 @@ use crate::error::Result;
 
 /// Runs pipelines in turn; each is dropped, with all it holds, when it is at its end.
 #[derive(Debug)]
-pub(super) struct UnionAll {
+pub(super) struct UnionAll<'t> {
     /// The last is the one that runs.
-    inputs: Vec<Pipeline>,
+    inputs: Vec<Pipeline<'t>>,
 }
 
-impl UnionAll {
-    pub(super) fn new(mut inputs: Vec<Pipeline>) -> Self {
+impl<'t> UnionAll<'t> {
+    pub(super) fn new(mut inputs: Vec<Pipeline<'t>>) -> Self {
         inputs.reverse();
         Self { inputs }
     }
 }
 
-impl Source for UnionAll {
+impl Source for UnionAll<'_> {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         while let Some(input) = self.inputs.last_mut() {
             if let Some(batch) = input.next(context)? {

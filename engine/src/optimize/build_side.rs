@@ -49,7 +49,7 @@ fn rows(plan: &Logical) -> u64 {
             ExprKind::Literal(Value::BigInt(limit)) => rows(input).min(limit.unsigned_abs()),
             _ => rows(input),
         },
-        Logical::Limit { input, .. } => rows(input),
+        Logical::Limit { input, .. } | Logical::Lock { input, .. } => rows(input),
         Logical::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| rows(input)).sum(),
     }
 }

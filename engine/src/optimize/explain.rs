@@ -1,6 +1,7 @@
 //! EXPLAIN: a plan as indented lines, after PostgreSQL's.
 
 use super::show::show;
+use crate::plan::lock::RowLock;
 use crate::plan::physical::{
     AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
 };
@@ -13,7 +14,7 @@ use std::ops::Bound;
 pub(super) fn explain(statement: &Statement) -> Vec<String> {
     let mut lines = Lines::default();
     match statement {
-        Statement::Query(plan) => lines.plan(plan, 0),
+        Statement::Query(plan) | Statement::Locking(plan, _) => lines.plan(plan, 0),
         Statement::PointSelect(point) => match &point.otherwise {
             Some(plan) => lines.plan(plan, 0),
             None => lines.lookup(&point.lookup, 0),
@@ -131,6 +132,12 @@ impl Lines {
             } => {
                 self.node(level, "Limit".to_owned());
                 self.limits(limit.as_ref(), offset.as_ref(), level);
+                self.plan(input, level + 1);
+            }
+            Node::LockRows { input, locks } => {
+                self.node(level, "LockRows".to_owned());
+                let rows: Vec<String> = locks.iter().map(RowLock::to_string).collect();
+                self.fact(level, "Rows", rows.join(", "));
                 self.plan(input, level + 1);
             }
             Node::Distinct(input) => {

@@ -4,6 +4,7 @@
 //! output positions stand for.
 
 use super::join_order::links;
+use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
 use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
 use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
@@ -91,6 +92,14 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             limit,
             offset,
         }),
+        Logical::Lock { input, locks } => lower(*input, columns).wrap(|input, at| {
+            let row = |lock: RowLock| RowLock {
+                row: at.position(lock.row),
+                ..lock
+            };
+            let locks = locks.into_iter().map(row).collect();
+            Node::LockRows { input, locks }
+        }),
         Logical::Distinct(input) => lower(*input, columns).wrap(|input, _| Node::Distinct(input)),
         Logical::UnionAll {
             inputs,
@@ -157,6 +166,7 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
         row_id: scan.row_id.is_some(),
         bounds,
         filter: Expr::conjunction(filter),
+        skips_locked: scan.skips_locked,
     };
     let node = match scan.access {
         Access::Table { bounds } => Node::TableScan(table_scan(bounds).into()),
@@ -274,13 +284,14 @@ impl Positions<'_> {
     /// Where a column is missing: rules keep what is named.
     pub(super) fn expr(self, expr: Expr) -> Expr {
         expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(number) => {
-                let position = self.0.iter().position(|found| *found == number);
-                let position = position.expect("a rule keeps every column that is named above it");
-                Some(Expr::column(position, part.data_type))
-            }
+            ExprKind::Column(number) => Some(Expr::column(self.position(number), part.data_type)),
             _ => None,
         })
+    }
+
+    fn position(self, number: usize) -> usize {
+        let position = self.0.iter().position(|found| *found == number);
+        position.expect("a rule keeps every column that is named above it")
     }
 
     fn keys(self, keys: Vec<SortKey>) -> Vec<SortKey> {

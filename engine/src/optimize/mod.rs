@@ -127,6 +127,9 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
                 None => Statement::Query(lower::query(query, columns)),
             }
         }
+        LogicalStatement::Locking(query, strength) => {
+            Statement::Locking(lower::query(optimize(query, columns), columns), strength)
+        }
         LogicalStatement::InsertQuery(insert, query) => {
             let rows = lower::query(optimize(query, columns), columns);
             Statement::Insert(Insert {

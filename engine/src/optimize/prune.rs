@@ -97,6 +97,14 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             limit,
             offset,
         },
+        Logical::Lock { input, locks } => {
+            let mut wanted = needed.clone();
+            wanted.extend(locks.iter().map(|lock| lock.row));
+            Logical::Lock {
+                input: below(input, &wanted),
+                locks,
+            }
+        }
         Logical::Distinct(input) => {
             let all = input.column_set();
             Logical::Distinct(below(input, &all))

@@ -11,6 +11,7 @@
 //!  Aggregate  what concerns groups only
 //!  UnionAll   into each input
 //!  Limit      nothing: fewer rows before it would be other rows after it
+//!  Lock       nothing: what is locked is what the query says that locks it
 //! ```
 //!
 //! A volatile part (`random() < 0.1`) stays where it was written.
@@ -101,7 +102,7 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             Logical::Scan(scan)
         }
         leaf @ (Logical::Values { .. } | Logical::System { .. }) => filter(leaf, parts),
-        other @ (Logical::Limit { .. } | Logical::TopN { .. }) => {
+        other @ (Logical::Limit { .. } | Logical::TopN { .. } | Logical::Lock { .. }) => {
             filter(other.map_inputs(&mut push_down), parts)
         }
     }

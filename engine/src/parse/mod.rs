@@ -4,7 +4,8 @@
 //!    placeholder, so that the rest of the engine knows `$n` only.
 //! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
-//! 3. `transaction` takes out what the grammar does not know of the words about a transaction.
+//! 3. `transaction` takes out what the grammar does not know of the words about a transaction, and `locking`
+//!    writes clauses that lock rows as it knows them.
 //! 4. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
@@ -13,11 +14,13 @@
 mod depth;
 mod error;
 mod extent;
+mod locking;
 mod token;
 mod transaction;
 
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
+pub(crate) use locking::request;
 
 use crate::error::Result;
 use sqlparser::ast;
@@ -91,6 +94,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     depth::check(tokens)?;
     let (mut tokens, parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
+    locking::rewrite(&mut tokens)?;
     let mut parser = parser(tokens.clone());
     let syntax = parse_syntax(&mut parser)
         .and_then(|syntax| match &parser.peek_token_ref().token {

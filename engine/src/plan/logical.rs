@@ -8,6 +8,7 @@
 //! - No two nodes produce the same number, except by passing it on.
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
+use super::lock::{LockStrength, RowLock};
 use super::statement::{CsvFormat, Insert, Statement};
 use super::system::SystemTable;
 use super::{Expr, Field, SortKey};
@@ -113,6 +114,13 @@ pub enum Logical {
         /// After how many.
         offset: Option<Expr>,
     },
+    /// Those rows that could be locked.
+    Lock {
+        /// Of what.
+        input: Box<Logical>,
+        /// Which tables' rows; their RowIds are columns of the input.
+        locks: Vec<RowLock>,
+    },
     /// Each row once; all columns of the input count.
     Distinct(Box<Logical>),
     /// All rows of all inputs.
@@ -135,6 +143,8 @@ pub struct Scan {
     pub row_id: Option<usize>,
     /// Which rows: all of these are true.
     pub filter: Vec<Expr>,
+    /// As in [`physical::TableScan`](crate::plan::physical::TableScan::skips_locked).
+    pub skips_locked: bool,
     /// How they are found.
     pub access: Access,
 }
@@ -185,6 +195,8 @@ pub struct Query {
 pub enum LogicalStatement {
     /// SELECT, VALUES
     Query(Query),
+    /// SELECT that locks rows, and the strongest of its locks.
+    Locking(Query, LockStrength),
     /// INSERT from a query that gives all columns of the table in order. The insert's own source is
     /// a placeholder.
     InsertQuery(Insert, Query),
@@ -217,6 +229,7 @@ impl Logical {
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }
             | Self::Limit { input, .. }
+            | Self::Lock { input, .. }
             | Self::Distinct(input) => input.columns(),
             Self::Project { exprs, .. } => exprs.iter().map(|(column, _)| *column).collect(),
             Self::Join(join) => {
@@ -291,6 +304,10 @@ impl Logical {
                 limit,
                 offset,
             },
+            Self::Lock { input, locks } => Self::Lock {
+                input: apply(input),
+                locks,
+            },
             Self::Distinct(input) => Self::Distinct(apply(input)),
             Self::UnionAll { inputs, columns } => Self::UnionAll {
                 inputs: inputs
@@ -337,7 +354,8 @@ impl Logical {
             Self::Limit { limit, offset, .. } => {
                 limit.iter_mut().chain(offset).for_each(apply);
             }
-            Self::Distinct(_) | Self::UnionAll { .. } | Self::System { .. } => {}
+            Self::Lock { .. } | Self::Distinct(_) | Self::UnionAll { .. } | Self::System { .. } => {
+            }
         }
         self
     }

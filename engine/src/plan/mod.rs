@@ -1,6 +1,7 @@
 //! Plans: data only. The binder makes them, the optimizer rewrites them, `exec` runs them.
 
 mod expr;
+pub mod lock;
 pub mod logical;
 pub mod physical;
 pub mod statement;

@@ -3,6 +3,7 @@
 //! Expressions of a node refer by position to the columns of its input (of a join: the left
 //! input's columns, then the right's). A scan's `filter` refers to the scan's own output columns.
 
+use super::lock::RowLock;
 use super::system::SystemTable;
 use super::{Expr, Field, Schema, SortKey};
 use crate::function::aggregate::Aggregate;
@@ -90,6 +91,13 @@ pub enum Node {
         /// A BIGINT without columns.
         offset: Option<Expr>,
     },
+    /// Those rows that could be locked, in order.
+    LockRows {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which tables' rows.
+        locks: Vec<RowLock>,
+    },
     /// Each distinct row once, NULLs alike.
     Distinct(Box<PhysicalPlan>),
     /// All rows of all inputs, in order; columns are of the same types.
@@ -109,6 +117,9 @@ pub struct TableScan {
     pub bounds: Vec<ColumnRange>,
     /// Which rows of those.
     pub filter: Option<Expr>,
+    /// Rows that rivals have are left out further up. Whoever keeps one records it then, so the scan
+    /// records nothing.
+    pub skips_locked: bool,
 }
 
 /// Rows whose column is not NULL and lies between two ends, by the order of index keys.

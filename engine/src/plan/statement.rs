@@ -1,5 +1,6 @@
 //! Statements, bound and planned.
 
+use super::lock::LockStrength;
 use super::physical::PhysicalPlan;
 use super::{Expr, Schema};
 use remora_storage::catalog::{IndexDef, IndexEntry, TableDef, TableEntry};
@@ -14,6 +15,8 @@ pub enum Statement {
     Query(PhysicalPlan),
     /// SELECT of at most one row by a unique key.
     PointSelect(PointSelect),
+    /// SELECT that locks rows, and the strongest of its locks.
+    Locking(PhysicalPlan, LockStrength),
     /// INSERT
     Insert(Insert),
     /// UPDATE
@@ -256,10 +259,11 @@ pub struct Planned {
 }
 
 impl Statement {
-    /// Whether it changes the database.
+    /// Whether it changes the database, or locks rows of it.
     pub fn changes(&self) -> bool {
         match self {
-            Self::Insert(_)
+            Self::Locking(..)
+            | Self::Insert(_)
             | Self::Update(_)
             | Self::Delete(_)
             | Self::CreateTable { .. }
@@ -288,7 +292,7 @@ impl Statement {
             }]
         };
         match self {
-            Self::Query(plan) => Some(plan.schema.clone()),
+            Self::Query(plan) | Self::Locking(plan, _) => Some(plan.schema.clone()),
             Self::PointSelect(point) => Some(point.schema.clone()),
             Self::Explain(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),

@@ -103,6 +103,10 @@ pub(super) fn run(
                 (PointRows::Many, None) => unreachable!("a unique key names one row"),
             }
         }
+        Statement::Locking(query, _) => {
+            let cursor = Cursor::locking(query, plan.arrow.clone(), tx, context)?;
+            Ok(Done::output(Output::Cursor(Box::new(cursor))))
+        }
         Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
         Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),
         Statement::Delete(delete) => exec::delete(delete, tx, context).map(Done::changed),
@@ -169,7 +173,11 @@ pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
     if !statement.changes() {
         return Ok(());
     }
-    let what = if tag == "COPY" { "COPY FROM" } else { tag };
+    let what = match statement {
+        Statement::Locking(_, strength) => format!("{tag} {strength}"),
+        Statement::Copy(_) => "COPY FROM".to_owned(),
+        _ => tag.to_owned(),
+    };
     Err(Error::new(
         state::READ_ONLY_SQL_TRANSACTION,
         format!("cannot execute {what} in a read-only transaction"),

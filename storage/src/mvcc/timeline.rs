@@ -287,6 +287,17 @@ impl Timeline {
         self.clock.store(timestamp.0, Release);
     }
 
+    /// Whether a transaction may still commit: it runs, or is being read through after it was rolled back.
+    pub fn is_running(&self, transaction: TransactionId) -> bool {
+        let high = self.high.load(Relaxed);
+        // Acquire: who finds it committed finds what it has changed, too. A slot's owner writes its number
+        // after it has claimed it, so one that was claimed anew may be taken for the last owner's for a
+        // moment.
+        self.slots[..high].iter().any(|slot| {
+            slot.transaction.load(Relaxed) == transaction.0 && slot.state.load(Acquire) == ACTIVE
+        })
+    }
+
     /// The transaction that holds a slot now.
     pub fn transaction_of(&self, owner: OwnerId) -> TransactionId {
         TransactionId(self.slots[usize::from(owner.0)].transaction.load(Relaxed))

@@ -42,15 +42,16 @@ pub use options::{Durability, StoreOptions};
 use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
-use crate::ids::{Lsn, TableId, Timestamp};
+use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery::{self, RecoveryOptions};
 use crate::stop::Stop;
-use crate::transaction::{Core, Transaction, TransactionOptions};
+use crate::transaction::{Core, Transaction, TransactionOptions, Waited};
 use durable::Durable;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// A database without SQL. Clones share it; the last one closes it.
 ///
@@ -195,6 +196,17 @@ impl Store {
     /// Whether memory is cleared as soon as it is freed.
     pub fn secure_delete(&self) -> bool {
         self.inner.core.pool().options().secure_delete
+    }
+
+    /// Waits for what becomes of a rival ([`Core::wait_for`]).
+    pub fn wait_for(
+        &self,
+        rival: TransactionId,
+        own: Option<TransactionId>,
+        until: Instant,
+        is_wanted: impl Fn() -> bool,
+    ) -> Waited {
+        self.inner.core.wait_for(rival, own, until, is_wanted)
     }
 
     /// How many transactions there can be at a time.

@@ -1,6 +1,7 @@
 //! The core: everything that transactions share.
 
 use super::compact::Compactor;
+use super::waiting::Waiting;
 use super::{ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
@@ -58,6 +59,7 @@ pub struct Core {
     pace: Mutex<Pace>,
     sightings: Mutex<Sightings>,
     listeners: PressureListeners,
+    pub(super) waiting: Waiting,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
     tables: AtomicU32,
@@ -94,6 +96,7 @@ impl Core {
             garbage: GarbageQueue::default(),
             pace: Mutex::default(),
             listeners: PressureListeners::default(),
+            waiting: Waiting::default(),
             log: OnceLock::new(),
             tables: AtomicU32::new(0),
             indexes: AtomicU32::new(0),

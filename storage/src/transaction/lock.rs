@@ -6,17 +6,21 @@
 //! - A *share* keeps others from nothing. It is a read that is validated at every level of isolation: who
 //!   commits something that relies on the row fails if the row was changed meanwhile. So those who share a
 //!   row do not meet.
+//!
+//! Either comes in a form for those who would rather have another row: it records nothing of a row that
+//! somebody else has, so that nothing depends on what becomes of it.
 
-use super::Transaction;
 use super::reads::{Columns, Read, What};
+use super::{RowRef, Transaction};
 use crate::block::Written;
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
-use crate::ids::RowId;
+use crate::ids::{RowId, TransactionId};
 use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Resolved;
 use crate::value::ValueRef;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Transaction {
@@ -26,8 +30,31 @@ impl Transaction {
     /// # Errors
     /// `Conflict` where another transaction has changed or locked it since the snapshot; `OutOfMemory`.
     pub fn lock(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
+        match self.try_lock(table, row)? {
+            Written::Done => Ok(true),
+            Written::Skipped => Ok(false),
+            Written::Conflict(rival, has_committed) => {
+                self.note_row(table, row, Columns::ALL);
+                Err(self.conflict(table, row, (rival, has_committed)))
+            }
+        }
+    }
+
+    /// The same, but where another transaction was first it says `false`, too, and nothing of the row is
+    /// recorded.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn lock_if_free(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
+        Ok(self.try_lock(table, row)? == Written::Done)
+    }
+
+    fn try_lock(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<Written> {
         if let Some(is_there) = self.holds(table, row) {
-            return Ok(is_there);
+            return Ok(match is_there {
+                true => Written::Done,
+                false => Written::Skipped,
+            });
         }
         let number = self.enter(table, false, || 0)?;
         let written = {
@@ -35,19 +62,11 @@ impl Transaction {
             let viewpoint = operation.viewpoint(self.command);
             table.rows.update(row, &viewpoint, self.marker(), &[])?
         };
-        match written {
-            Written::Done => {
-                let kind = WriteKind::Lock;
-                let table = number;
-                self.set.push(Write { row, table, kind });
-                Ok(true)
-            }
-            Written::Skipped => Ok(false),
-            Written::Conflict(rival, has_committed) => {
-                self.note_row(table, row, Columns::ALL);
-                Err(self.conflict(table, row, (rival, has_committed)))
-            }
+        if written == Written::Done {
+            let (table, kind) = (number, WriteKind::Lock);
+            self.set.push(Write { row, table, kind });
         }
+        Ok(written)
     }
 
     /// Whether the row is there, if its newest state is this transaction's.
@@ -64,6 +83,70 @@ impl Transaction {
     /// transaction has deleted the row, or changed one of them, since its snapshot. At every level.
     pub fn share(&self, table: &TableEntry, row: RowId, columns: Columns) {
         self.record(Read::row(table.def.id, row, columns));
+    }
+
+    /// As [`Self::share`], for who is told at once: it fails where another transaction has deleted the row
+    /// or changed one of the columns since the snapshot, or may yet have. Who relies on all columns fails
+    /// where it has only locked the row, too.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub fn share_seen(&self, table: &TableEntry, row: RowId, columns: Columns) -> Result<()> {
+        let rival = self.rival_of(table, row, columns);
+        self.share(table, row, columns);
+        match rival {
+            Some(rival) => Err(self.conflict(table, row, rival)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, but where another transaction was first it says `false`, and nothing of the row is
+    /// recorded.
+    pub fn share_if_free(&self, table: &TableEntry, row: RowId, columns: Columns) -> bool {
+        let is_free = self.rival_of(table, row, columns).is_none();
+        if is_free {
+            self.share(table, row, columns);
+        }
+        is_free
+    }
+
+    /// Who has changed these columns of a row that this transaction sees, and whether he has committed.
+    fn rival_of(
+        &self,
+        table: &TableEntry,
+        row: RowId,
+        columns: Columns,
+    ) -> Option<(TransactionId, bool)> {
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
+        let (block, slot) = table.rows.place(row, &operation)?;
+        let mut others = SmallVec::<[_; 2]>::new();
+        for link in block.chain(slot, &operation) {
+            let resolved = viewpoint.resolve(|| link.stamp());
+            if let Resolved::Own(_) = resolved {
+                // Nobody else could come after that.
+                return None;
+            }
+            if viewpoint.sees_resolved(resolved) {
+                let seen = link.image()?;
+                let is_change = |(_, is_lock, image): &(_, bool, Option<RowRef<'_>>)| {
+                    let same = |now| columns.agree(&table.def, &seen, now);
+                    *is_lock || !image.as_ref().is_some_and(same)
+                };
+                let rival = others.iter().find(|other| is_change(other));
+                return rival.map(|(rival, ..)| *rival);
+            }
+            // The newest states: what may become of the row, and what it is. Older ones are past, and may
+            // be gone.
+            let has_committed = matches!(resolved, Resolved::Committed(_));
+            let is_past = others.last().is_some_and(|((_, past), ..)| *past);
+            if resolved != Resolved::Nothing && !is_past {
+                let rival = (viewpoint.rival(resolved), has_committed);
+                let is_lock = !has_committed && columns == Columns::ALL;
+                others.push((rival, is_lock, link.image()));
+            }
+        }
+        None
     }
 
     /// Relies on which rows have a key: if it writes anything, its commit fails where one has come to have

@@ -23,7 +23,8 @@
 //!
 //! That is snapshot isolation: write skew is possible. A serializable transaction records what it reads
 //! besides (`reads`), and its commit fails where that is not so any more (`validate`). Rows can be held
-//! without being changed (`lock`).
+//! without being changed (`lock`). Who has lost against somebody who is still running may wait for what
+//! becomes of him (`waiting`).
 //!
 //! A transaction or a view that is kept open keeps what it sees. Rows are looked at in operations
 //! ([`crate::mvcc::Operation`]), each no longer than a look-up or a batch, so that what is unlinked is
@@ -46,6 +47,7 @@ mod sequence;
 mod unique;
 mod validate;
 mod view;
+mod waiting;
 mod write;
 
 #[cfg(test)]
@@ -59,6 +61,7 @@ pub use options::{Isolation, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
+pub use waiting::Waited;
 
 use self::ddl::DdlStep;
 use self::reads::{ReadList, SharedReads};
@@ -149,6 +152,7 @@ impl Transaction {
     /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
     pub fn rollback_to(&mut self, mark: Mark) {
         self.undo_to(mark, self.records());
+        self.core.waiting.call(self.id());
     }
 
     /// The same; where the transaction `goes_on`, it has seen what it changed.
@@ -207,5 +211,6 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         self.undo_to(Mark(0), false);
         self.leave_gates();
+        self.core.waiting.call(self.id());
     }
 }

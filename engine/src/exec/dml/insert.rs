@@ -2,8 +2,9 @@
 
 use super::super::ExecContext;
 use super::super::batch::Batch;
-use super::super::compile::compile;
+use super::super::compile::compile_locking;
 use super::super::eval::{Datum, with_refs, with_values};
+use super::super::lock_rows::Locker;
 use super::{Constraints, is_checkpoint};
 use crate::error::Result;
 use crate::plan::Expr;
@@ -52,11 +53,14 @@ fn insert_query(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_insert(plan).for_batches();
-    let mut pipeline = compile(query, &tx.view(), context)?;
+    let view = tx.view();
+    // The query may lock rows: both use the transaction, in turn.
+    let locker = Locker::new(tx);
+    let mut pipeline = compile_locking(query, &view, context, &locker)?;
     let mut count = 0;
     while let Some(batch) = pipeline.next(context)? {
         constraints.test_batch(&batch, context)?;
-        insert_batch(plan, &batch, tx, context)?;
+        insert_batch(plan, &batch, &mut locker.transaction(), context)?;
         count += batch.rows as u64;
     }
     Ok(count)

@@ -71,14 +71,14 @@ pub(super) fn boolean(kind: ExprKind) -> Expr {
 pub(super) type Numbers = Vec<Vec<Option<i64>>>;
 
 /// A pipeline that begins with these rows.
-pub(super) fn numbers(width: usize, rows: &Numbers) -> Pipeline {
+pub(super) fn numbers(width: usize, rows: &Numbers) -> Pipeline<'static> {
     let row = |row: &Vec<Option<i64>>| row.iter().map(|value| number(*value)).collect();
     let rows = rows.iter().map(row).collect();
     Pipeline::new(Values::new(rows, schema(&vec![BIGINT; width])))
 }
 
 /// All rows that come out; every column is a BIGINT.
-pub(super) fn run(pipeline: Pipeline, context: &ExecContext) -> Result<Numbers> {
+pub(super) fn run(pipeline: Pipeline<'_>, context: &ExecContext) -> Result<Numbers> {
     let rows = run_typed(pipeline, context)?;
     let plain = |value: Value| match value {
         Value::BigInt(number) => Some(number),
@@ -89,7 +89,10 @@ pub(super) fn run(pipeline: Pipeline, context: &ExecContext) -> Result<Numbers> 
 }
 
 /// All rows that come out, by the types of their arrays.
-pub(super) fn run_typed(mut pipeline: Pipeline, context: &ExecContext) -> Result<Vec<Vec<Value>>> {
+pub(super) fn run_typed(
+    mut pipeline: Pipeline<'_>,
+    context: &ExecContext,
+) -> Result<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
     while let Some(batch) = pipeline.next(context)? {
         assert!(batch.rows > 0, "no batch is empty");
@@ -108,6 +111,9 @@ pub(super) fn run_typed(mut pipeline: Pipeline, context: &ExecContext) -> Result
     Ok(rows)
 }
 
-pub(super) fn boxed(source: impl Source + 'static, operator: impl Operator + 'static) -> Pipeline {
+pub(super) fn boxed(
+    source: impl Source + 'static,
+    operator: impl Operator + 'static,
+) -> Pipeline<'static> {
     Pipeline::new(source).with(operator)
 }

@@ -118,6 +118,7 @@ impl World {
             row_id,
             bounds: Vec::new(),
             filter,
+            skips_locked: false,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::function::aggregate;
 use crate::plan::SortKey;
 use crate::plan::physical::{AggregateCall, JoinKind};
 
-fn pairs(rows: &[(i64, i64)]) -> Pipeline {
+fn pairs(rows: &[(i64, i64)]) -> Pipeline<'static> {
     let rows = rows.iter().map(|(a, b)| vec![Some(*a), Some(*b)]).collect();
     numbers(2, &rows)
 }

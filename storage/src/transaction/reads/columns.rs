@@ -33,7 +33,12 @@ impl Columns {
     }
 
     /// Whether nobody can tell two rows apart by these columns.
-    pub(super) fn agree(self, table: &TableDef, one: &RowRef<'_>, other: &RowRef<'_>) -> bool {
+    pub(in crate::transaction) fn agree(
+        self,
+        table: &TableDef,
+        one: &RowRef<'_>,
+        other: &RowRef<'_>,
+    ) -> bool {
         let columns = table.columns.iter().map(|column| column.id);
         let mut columns = columns.filter(|column| self.has(*column));
         columns.all(|column| {

@@ -106,3 +106,72 @@ fn who_relies_on_a_key_that_no_row_has_is_told() {
     alone(&core, |rival| drop(insert(rival, 2, 77)));
     assert_eq!(refused(tx), "key (v)=(77) of table \"t\"");
 }
+
+/// Workers who take any row that nobody else has: whom they passed over is no business of theirs.
+#[test]
+fn who_takes_any_row_relies_on_those_that_he_took() {
+    let core = holding(&[(1, 10), (2, 20), (3, 30)]);
+    let rows = {
+        let mut tx = core.begin().unwrap();
+        tx.begin_command();
+        [1, 2, 3].map(|k| find(&tx, k).unwrap())
+    };
+    for shares in [false, true] {
+        let take = |tx: &mut Transaction, row: RowId| {
+            tx.begin_command();
+            match shares {
+                true => tx.share_if_free(&t(tx), row, Columns::ALL),
+                false => tx.lock_if_free(&t(tx), row).unwrap(),
+            }
+        };
+        let mut alice = core.begin().unwrap();
+        let mut bob = core.begin().unwrap();
+        alice.begin_command();
+        assert!(alice.lock_if_free(&t(&alice), rows[0]).unwrap());
+        assert!(!take(&mut bob, rows[0]));
+        let changed = 21 + i32::from(shares);
+        alone(&core, |carol| drop(update(carol, 2, changed)));
+        assert!(!take(&mut bob, rows[1]), "changed since");
+        assert!(take(&mut bob, rows[2]));
+        update(&mut alice, 1, 11).unwrap();
+        alice.commit().unwrap();
+        insert(&mut bob, 4, 40).unwrap();
+        bob.commit().unwrap();
+        alone(&core, |tx| assert!(delete(tx, 4).unwrap()));
+    }
+}
+
+#[test]
+fn who_shares_a_row_that_a_rival_has_is_told_at_once() {
+    let core = holding(&[(1, 10), (2, 20), (3, 30)]);
+    let share = |tx: &mut Transaction, k: i32, columns: Columns| {
+        tx.begin_command();
+        let row = find(tx, k).unwrap();
+        tx.share_seen(&t(tx), row, columns)
+    };
+    let key = Columns::of([K]);
+    let mut bob = core.begin_with(SNAPSHOT).unwrap();
+    let mut carol = core.begin_with(SNAPSHOT).unwrap();
+    let mut alice = core.begin_with(SNAPSHOT).unwrap();
+    assert!(lock(&mut alice, 1).unwrap());
+    assert!(update(&mut alice, 2, 21).unwrap());
+    share(&mut bob, 1, key).expect("a lock changes no key");
+    share(&mut bob, 2, key).expect("nor does the update");
+    let told = |tx: &mut Transaction, k| match share(tx, k, Columns::ALL).unwrap_err() {
+        crate::Error::Conflict(conflict) => (conflict.rival, conflict.has_committed),
+        other => panic!("{other}"),
+    };
+    assert_eq!(told(&mut carol, 1), (alice.id(), false));
+    assert_eq!(told(&mut carol, 2), (alice.id(), false));
+    let id = alice.id();
+    alice.commit().unwrap();
+    assert_eq!(told(&mut carol, 2), (id, true));
+    share(&mut carol, 1, Columns::ALL).expect("it is as it was");
+    let mut dave = core.begin_with(SNAPSHOT).unwrap();
+    assert!(delete(&mut dave, 1).unwrap());
+    share(&mut bob, 1, key).expect_err("a deleted row has no key");
+    drop(dave);
+    share(&mut bob, 1, key).expect("it was not deleted");
+    assert!(update(&mut bob, 3, 31).unwrap());
+    share(&mut bob, 3, Columns::ALL).expect("one's own change");
+}

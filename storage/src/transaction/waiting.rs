@@ -1,0 +1,230 @@
+//! Waiting for what becomes of a rival.
+//!
+//! Nobody has to: who comes second has lost at once. But whoever has lost against a transaction that is still
+//! running, and has undone his statement, may want to know whether it rolls back before he gives up.
+//!
+//! ```text
+//!   alice   UPDATE .. conflict with 7 .. undone .. waits for 7 ............ called: runs again
+//!   7       holds the row ................................. COMMIT or ROLLBACK (TO): calls
+//! ```
+//!
+//! 1. The waiter puts himself in a list, with his rival's number, and sleeps.
+//! 2. Whoever ends a transaction, or undoes a part of it, looks at how many wait. If anybody does, he wakes
+//!    up those in the list who wait for him.
+//! 3. A call can be missed: the number is looked at without a fence, and the rival may have let go of the row
+//!    before the waiter was in the list. So the waiter looks up once a [`LOOK`] whether his rival still runs
+//!    and whether he is to go on waiting; and after [`TRY_AGAIN`] he is sent to see for himself.
+//! 4. Whoever would close a circle of waiters does not begin to wait.
+//!
+//! Invariant: a waiter is in the list exactly as long as he waits.
+
+use super::Core;
+use crate::ids::TransactionId;
+use crate::sync::Mutex;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::Arc;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// Between two looks of a waiter at what he waits for: a signal handler can wake nobody up.
+const LOOK: Duration = Duration::from_millis(1);
+/// After so long a waiter tries again, whatever he has heard.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// What came of waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// What was in the way may be gone.
+    TryAgain,
+    /// The time is over, or waiting was no longer wanted.
+    Over,
+    /// The rival waits, maybe by way of others, for the one who was about to wait.
+    Circle,
+}
+
+/// Those who wait in one database.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// How many wait. Whoever ends a transaction looks at nothing else mostly.
+    count: AtomicUsize,
+    waiters: Mutex<Vec<Waiter>>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    /// What the waiter holds on to meanwhile, if he does.
+    own: Option<TransactionId>,
+    rival: TransactionId,
+    thread: Thread,
+    called: Arc<AtomicBool>,
+}
+
+impl Waiting {
+    /// Wakes up those who wait for a transaction.
+    #[inline]
+    pub(super) fn call(&self, transaction: TransactionId) {
+        // Relaxed: who is missed looks up by himself.
+        if self.count.load(Relaxed) > 0 {
+            self.call_out(transaction);
+        }
+    }
+
+    #[cold]
+    fn call_out(&self, transaction: TransactionId) {
+        for waiter in self.waiters.lock().iter() {
+            if waiter.rival == transaction {
+                // Relaxed: it says no more than that there may be something to see.
+                waiter.called.store(true, Relaxed);
+                waiter.thread.unpark();
+            }
+        }
+    }
+
+    /// A place in the list; `None` where that would close a circle.
+    fn enter(&self, own: Option<TransactionId>, rival: TransactionId) -> Option<Place<'_>> {
+        let called = Arc::new(AtomicBool::new(false));
+        let mut waiters = self.waiters.lock();
+        if own.is_some() && leads_to(&waiters, rival, own) {
+            return None;
+        }
+        waiters.push(Waiter {
+            own,
+            rival,
+            thread: thread::current(),
+            called: Arc::clone(&called),
+        });
+        self.count.store(waiters.len(), Relaxed);
+        Some(Place {
+            waiting: self,
+            called,
+        })
+    }
+}
+
+/// Whether somebody waits, maybe by way of others, for `end`. There is no circle yet.
+fn leads_to(waiters: &[Waiter], from: TransactionId, end: Option<TransactionId>) -> bool {
+    let mut at = Some(from);
+    while at.is_some() && at != end {
+        let next = waiters.iter().find(|waiter| waiter.own == at);
+        at = next.map(|waiter| waiter.rival);
+    }
+    at.is_some()
+}
+
+/// A waiter's place in the list, until it is dropped.
+struct Place<'w> {
+    waiting: &'w Waiting,
+    called: Arc<AtomicBool>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiters = self.waiting.waiters.lock();
+        waiters.retain(|waiter| !Arc::ptr_eq(&waiter.called, &self.called));
+        self.waiting.count.store(waiters.len(), Relaxed);
+    }
+}
+
+impl Core {
+    /// Waits until `rival` has ended, or has undone something, or may have; `until` then at the latest, and
+    /// only as long as `is_wanted` says so, who is asked once a millisecond. `own` is the transaction that
+    /// the caller keeps open meanwhile.
+    pub fn wait_for(
+        &self,
+        rival: TransactionId,
+        own: Option<TransactionId>,
+        until: Instant,
+        is_wanted: impl Fn() -> bool,
+    ) -> Waited {
+        let Some(place) = self.waiting.enter(own, rival) else {
+            return Waited::Circle;
+        };
+        let begin = Instant::now();
+        loop {
+            let now = Instant::now();
+            let is_free = place.called.load(Relaxed) || !self.timeline.is_running(rival);
+            if is_free {
+                return Waited::TryAgain;
+            }
+            if now >= until || !is_wanted() {
+                return Waited::Over;
+            }
+            if now >= begin + TRY_AGAIN {
+                return Waited::TryAgain;
+            }
+            thread::park_timeout(LOOK.min(until - now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{delete, insert, with_table};
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn who_waits_is_called_when_his_rival_ends_or_lets_go() {
+        let core = with_table();
+        for keeps in [true, false] {
+            let mut rival = core.begin().unwrap();
+            let mark = rival.begin_command();
+            insert(&mut rival, 1, 1).unwrap();
+            let id = rival.id();
+            let waiter = {
+                let core = Arc::clone(&core);
+                thread::spawn(move || core.wait_for(id, None, Instant::now() + LONG, || true))
+            };
+            while core.waiting.count.load(Relaxed) == 0 {
+                thread::yield_now();
+            }
+            match keeps {
+                true => drop(rival.commit().unwrap()),
+                false => rival.rollback_to(mark),
+            }
+            assert_eq!(waiter.join().unwrap(), Waited::TryAgain);
+            assert_eq!(core.waiting.count.load(Relaxed), 0);
+            let mut tx = core.begin().unwrap();
+            assert_eq!(delete(&mut tx, 1).unwrap(), keeps);
+            tx.commit().unwrap();
+        }
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_he_wants() {
+        let core = with_table();
+        let rival = core.begin().unwrap();
+        let wait = |time, is_wanted: bool| {
+            core.wait_for(rival.id(), None, Instant::now() + time, || is_wanted)
+        };
+        assert_eq!(wait(Duration::from_millis(5), true), Waited::Over);
+        assert_eq!(wait(LONG, false), Waited::Over);
+        let begin = Instant::now();
+        assert_eq!(wait(LONG, true), Waited::TryAgain, "to see for himself");
+        assert!((TRY_AGAIN..LONG).contains(&begin.elapsed()));
+        let gone = rival.id();
+        drop(rival);
+        let until = Instant::now() + LONG;
+        assert_eq!(
+            core.wait_for(gone, None, until, || true),
+            Waited::TryAgain,
+            "it has ended before"
+        );
+    }
+
+    #[test]
+    fn nobody_closes_a_circle() {
+        let waiting = Waiting::default();
+        let [a, b, c, d] = [1, 2, 3, 4].map(TransactionId);
+        let _first = waiting.enter(Some(a), b).unwrap();
+        let second = waiting.enter(Some(b), c).unwrap();
+        assert!(waiting.enter(Some(c), a).is_none());
+        assert!(waiting.enter(Some(c), c).is_none(), "nor waits for himself");
+        assert!(waiting.enter(Some(c), d).is_some());
+        assert!(waiting.enter(None, a).is_some(), "who holds nothing");
+        drop(second);
+        assert!(waiting.enter(Some(c), a).is_some());
+    }
+}
