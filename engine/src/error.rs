@@ -1,5 +1,6 @@
 //! The one error type that users see: SQLSTATE, message, detail, hint, place.
 
+use remora_storage::TransactionId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -99,6 +100,16 @@ impl Error {
     /// What went wrong below SQL, if it did there.
     pub(crate) fn storage(&self) -> Option<&Arc<remora_storage::Error>> {
         self.0.source.as_ref()
+    }
+
+    /// The transaction against which it was lost, if that may roll back yet.
+    pub(crate) fn running_rival(&self) -> Option<TransactionId> {
+        match self.0.source.as_deref() {
+            Some(remora_storage::Error::Conflict(conflict)) if !conflict.has_committed => {
+                Some(conflict.rival)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the transaction may succeed if it is run again from its start.

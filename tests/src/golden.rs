@@ -17,7 +17,9 @@
 //! 3. A row is shown as its values in text form with ` | ` between (NULL as `NULL`), an empty
 //!    result as `(no rows)`, an error as `ERROR sqlstate: message` and a `DETAIL:` line. Statements
 //!    that give no rows show nothing.
-//! 4. `!directory` in the first lines asks for a database in a (temporary) directory; `!reopen`
+//! 4. An input that waits for another connection's transaction shows `(waits)`, and the story goes on. What comes
+//!    of it is shown before the connection's next input, or at the end of the block.
+//! 5. `!directory` in the first lines asks for a database in a (temporary) directory; `!reopen`
 //!    closes it and opens it again; `!file NAME` followed by indented lines writes a file, `{dir}`
 //!    in a statement stands for the folder it is in, and `{data}` for `tests/data`.
 //!
@@ -32,6 +34,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A step of a script.
@@ -170,7 +174,12 @@ struct Stage {
     directory: bool,
     database: Option<Database>,
     connections: BTreeMap<String, Connection>,
+    /// Those whose input waits for somebody.
+    waiting: BTreeMap<String, Running>,
 }
+
+/// An input that is being run, and what it shows.
+type Running = JoinHandle<(Connection, Vec<String>)>;
 
 impl Stage {
     fn new(directory: bool) -> Self {
@@ -179,6 +188,7 @@ impl Stage {
             directory,
             database: None,
             connections: BTreeMap::new(),
+            waiting: BTreeMap::new(),
         };
         stage.open();
         stage
@@ -213,30 +223,83 @@ impl Stage {
                 Step::Sql { label, text } => self.run_sql(label, text, &mut shown),
             }
         }
+        while let Some(label) = self.waiting.keys().next().cloned() {
+            self.end_waiting(&label, &mut shown);
+        }
         shown
     }
 
-    fn run_sql(&mut self, label: &str, text: &str, shown: &mut Vec<String>) {
-        let folder = self.folder.path().to_string_lossy().into_owned();
-        let database = self.database.as_ref().expect("open between steps");
-        let connection = self
-            .connections
-            .entry(label.to_owned())
-            .or_insert_with(|| database.connect().expect("a connection can be had"));
-        let data = root().join("tests/data");
-        let text = text.replace("{data}", &data.to_string_lossy());
-        for statement in statements(&text.replace("{dir}", &folder)) {
-            let outcome = run(connection, statement);
-            let failed = outcome.is_err();
-            for line in lines(outcome) {
-                let line = steady(&line.replace(&folder, "{dir}"));
-                shown.push(format!("{label}: {line}"));
-            }
-            if failed {
-                break;
-            }
+    fn end_waiting(&mut self, label: &str, shown: &mut Vec<String>) {
+        if let Some(running) = self.waiting.remove(label) {
+            self.end(label, running, shown);
         }
     }
+
+    fn end(&mut self, label: &str, running: Running, shown: &mut Vec<String>) {
+        let (connection, lines) = running.join().expect("an input does not panic");
+        self.connections.insert(label.to_owned(), connection);
+        shown.extend(lines.into_iter().map(|line| format!("{label}: {line}")));
+    }
+
+    /// Whether one more input waits for a transaction than is known.
+    fn is_waiting(&self) -> bool {
+        let database = self.database.as_ref().expect("open between steps");
+        let watch = database.connect().expect("a connection can be had");
+        let sql = "SELECT count(*) FROM remora_transactions WHERE waits_for LIKE 'transaction %'";
+        let known = self.waiting.values().filter(|one| !one.is_finished());
+        let known = known.count() as i64;
+        watch
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .expect("a count")
+            > known
+    }
+
+    fn run_sql(&mut self, label: &str, text: &str, shown: &mut Vec<String>) {
+        self.end_waiting(label, shown);
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let database = self.database.as_ref().expect("open between steps");
+        let connection = self.connections.remove(label);
+        let connection =
+            connection.unwrap_or_else(|| database.connect().expect("a connection can be had"));
+        let data = root().join("tests/data");
+        let text = text.replace("{data}", &data.to_string_lossy());
+        let text = text.replace("{dir}", &folder);
+        let running = thread::spawn(move || {
+            let lines = run_all(&connection, &text, &folder);
+            (connection, lines)
+        });
+        let begin = Instant::now();
+        while !running.is_finished() {
+            if begin.elapsed() < QUICK {
+                thread::sleep(QUICK / 100);
+            } else if self.is_waiting() {
+                shown.push(format!("{label}: (waits)"));
+                self.waiting.insert(label.to_owned(), running);
+                return;
+            } else {
+                thread::sleep(QUICK / 5);
+            }
+        }
+        self.end(label, running, shown);
+    }
+}
+
+/// Most inputs are done by then, and nobody need ask whether they wait.
+const QUICK: Duration = Duration::from_millis(5);
+
+/// What the statements of an input show, up to the first that fails.
+fn run_all(connection: &Connection, text: &str, folder: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    for statement in statements(text) {
+        let outcome = run(connection, statement);
+        let failed = outcome.is_err();
+        let lines = lines(outcome).into_iter();
+        shown.extend(lines.map(|line| steady(&line.replace(folder, "{dir}"))));
+        if failed {
+            break;
+        }
+    }
+    shown
 }
 
 /// The statements of an input: cut at semicolons outside quotes.

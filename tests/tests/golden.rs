@@ -40,6 +40,7 @@ stories! {
     failed_statement,
     index_beside_writers,
     job_queue,
+    lock_timeout,
     levels,
     literals,
     lost_update,

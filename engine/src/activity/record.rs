@@ -32,6 +32,8 @@ pub struct SessionRecord {
     is_snapshot_alone: AtomicBool,
     /// Whether its statement waits for its turn.
     waits: AtomicBool,
+    /// The transaction that its statement waits for, or 0.
+    rival: AtomicU64,
     started: AtomicI64,
     statements: AtomicU64,
     rows_written: AtomicU64,
@@ -73,6 +75,7 @@ impl SessionRecord {
             is_snapshot: AtomicBool::new(false),
             is_snapshot_alone: AtomicBool::new(false),
             waits: AtomicBool::new(false),
+            rival: AtomicU64::new(0),
             started: AtomicI64::new(0),
             statements: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
@@ -198,6 +201,19 @@ impl SessionRecord {
     /// Whether its statement waits for its turn.
     pub fn waits_for_turn(&self) -> bool {
         self.waits.load(Relaxed)
+    }
+
+    /// Its statement begins to wait for a transaction, or ends to wait: 0.
+    pub fn wait_for_rival(&self, transaction: u64) {
+        self.rival.store(transaction, Relaxed);
+    }
+
+    /// The transaction that its statement waits for.
+    pub fn rival(&self) -> Option<u64> {
+        match self.rival.load(Relaxed) {
+            0 => None,
+            rival => Some(rival),
+        }
     }
 
     /// Whether a statement runs.

@@ -136,6 +136,14 @@ impl Options {
         self
     }
 
+    /// How long a statement waits for a transaction that has changed or locked what it wants to change, too,
+    /// before it fails with 55P03. It does not wait unless there is a limit: it fails with 40001.
+    #[must_use]
+    pub fn lock_timeout(mut self, limit: Duration) -> Self {
+        self.limits.lock_timeout = Some(limit);
+        self
+    }
+
     /// How long a transaction may be open without a statement; then it is rolled back at once, and its
     /// next statement fails with 25P03. No limit unless there is one.
     #[must_use]

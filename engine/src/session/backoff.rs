@@ -1,7 +1,7 @@
 //! How long whoever lost a conflict waits before he tries again.
 //!
-//! Nobody waits for a row: who comes second has lost, and what he did is undone before he is told. So
-//! there is always one who goes on, and there is no deadlock; what is left to avoid is that losers
+//! Nobody waits for a row (unless he was told to: [`super::lock_wait`]): who comes second has lost, and what
+//! he did is undone before he is told. So there is always one who goes on, and there is no deadlock; what is left to avoid is that losers
 //! take the processor from the winner.
 //!
 //! 1. At first only the processor is offered to others: most rivals are done in microseconds.

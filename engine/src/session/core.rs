@@ -14,6 +14,7 @@ use super::backoff::Backoff;
 use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
 use super::housekeeper::{Limit, Watch};
+use super::lock_wait::Patience;
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
 use super::sessions::Sessions;
@@ -210,10 +211,16 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let mut backoff = Backoff::default();
+        let mut patience = Patience::default();
         let mut relieved = false;
         loop {
             let result = self.attempt(prepared, call, pipe);
             match &result {
+                Err(error) if matches!(pipe, Pipe::None) && self.may_wait(error) => {
+                    if !self.wait_for_rival(error, None, &mut patience)? {
+                        return result;
+                    }
+                }
                 Err(error)
                     if error.sqlstate() == state::OUT_OF_MEMORY
                         && matches!(pipe, Pipe::None)
@@ -280,6 +287,32 @@ impl Session {
     }
 
     fn in_block(
+        &mut self,
+        prepared: &mut Prepared,
+        call: &mut Call,
+        pipe: &mut Pipe<'_>,
+    ) -> Result<Done> {
+        let mut patience = Patience::default();
+        loop {
+            let is_first = self.block.tx.is_none() && self.block.savepoints.is_empty();
+            let result = self.attempt_in_block(prepared, call, pipe);
+            match &result {
+                Err(error) if matches!(pipe, Pipe::None) && self.may_wait(error) => {
+                    if is_first {
+                        // Nobody has used its snapshot.
+                        self.block.tx = None;
+                    }
+                    let own = self.block.tx.as_ref().map(|tx| tx.id());
+                    if !self.wait_for_rival(error, own, &mut patience)? {
+                        return result;
+                    }
+                }
+                _ => return result,
+            }
+        }
+    }
+
+    fn attempt_in_block(
         &mut self,
         prepared: &mut Prepared,
         call: &mut Call,

@@ -38,6 +38,7 @@ mod housekeeper;
 mod interrupt;
 mod introspect;
 mod limits;
+mod lock_wait;
 mod outcome;
 mod params;
 mod plan_cache;

@@ -12,7 +12,9 @@ use super::Connection;
 use super::admission::Admission;
 use super::duration;
 use super::housekeeper::Housekeeper;
-use super::settings::{IDLE_TIMEOUT, Presets, STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT};
+use super::settings::{
+    IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT,
+};
 use crate::activity::{Activity, Request};
 use crate::error::{Error, Result, state};
 use remora_storage::Store;
@@ -31,6 +33,7 @@ pub(crate) struct Limits {
     pub(crate) active_statements: Option<usize>,
     pub(crate) statement_timeout: Option<Duration>,
     pub(crate) transaction_timeout: Option<Duration>,
+    pub(crate) lock_timeout: Option<Duration>,
     pub(crate) idle_in_transaction_session_timeout: Option<Duration>,
 }
 
@@ -55,6 +58,7 @@ impl Sessions {
         };
         preset(STATEMENT_TIMEOUT, limits.statement_timeout);
         preset(TRANSACTION_TIMEOUT, limits.transaction_timeout);
+        preset(LOCK_TIMEOUT, limits.lock_timeout);
         preset(IDLE_TIMEOUT, limits.idle_in_transaction_session_timeout);
         Arc::new(Self {
             activity: Activity::new(),

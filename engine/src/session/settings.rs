@@ -9,6 +9,7 @@ use super::limits::Timeouts;
 use crate::error::{Error, Result, state};
 use remora_storage::Isolation;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How one setting may be changed.
 #[derive(Clone, Copy)]
@@ -58,6 +59,7 @@ pub(super) const DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
 /// The settings that are limits of time.
 pub(super) const STATEMENT_TIMEOUT: &str = "statement_timeout";
 pub(super) const TRANSACTION_TIMEOUT: &str = "transaction_timeout";
+pub(super) const LOCK_TIMEOUT: &str = "lock_timeout";
 pub(super) const IDLE_TIMEOUT: &str = "idle_in_transaction_session_timeout";
 
 /// Values that settings of a database have to begin with.
@@ -85,6 +87,7 @@ const SETTINGS: &[Setting] = &[
     setting(IDLE_TIMEOUT, "0", Rule::Duration),
     setting("integer_datetimes", "on", Rule::Fixed),
     setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
+    setting(LOCK_TIMEOUT, "0", Rule::Duration),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
     setting("server_encoding", "UTF8", Rule::Fixed),
     setting("server_version", "15.0 (Remora)", Rule::Fixed),
@@ -110,6 +113,8 @@ pub(super) struct Settings {
     /// What their defaults are, where that is the database's choice.
     presets: Presets,
     timeouts: Timeouts,
+    /// How long a rival is waited for; not at all if that is not said.
+    lock_timeout: Option<Duration>,
     /// `default_transaction_read_only`, which every statement asks for.
     read_only: bool,
     isolation: Isolation,
@@ -190,6 +195,12 @@ impl Settings {
         self.timeouts
     }
 
+    /// How long a rival is waited for; not at all if that is not said.
+    #[inline]
+    pub(super) fn lock_timeout(&self) -> Option<Duration> {
+        self.lock_timeout
+    }
+
     /// Whether transactions are read only unless they say otherwise.
     pub(super) fn read_only(&self) -> bool {
         self.read_only
@@ -239,6 +250,7 @@ impl Settings {
             transaction: timeout(TRANSACTION_TIMEOUT)?,
             idle: timeout(IDLE_TIMEOUT)?,
         };
+        self.lock_timeout = duration::parse(LOCK_TIMEOUT, self.get(LOCK_TIMEOUT)?)?;
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";

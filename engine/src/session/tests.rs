@@ -15,6 +15,7 @@ mod conflicts;
 mod conversion;
 mod full;
 mod limits;
+mod lock_waits;
 mod pressure;
 mod savepoints;
 mod system;

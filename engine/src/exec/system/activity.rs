@@ -18,15 +18,19 @@ pub(super) fn transactions(view: &ReadView, activity: Option<&Activity>) -> Vec<
         one_transaction(used, runner.as_ref(), latest)
     };
     let mut rows: Vec<_> = uses.iter().map(row).collect();
-    rows.extend(activity.into_iter().flat_map(queue));
+    let queued = activity
+        .into_iter()
+        .flat_map(|activity| queue(activity, &uses));
+    rows.extend(queued);
     rows
 }
 
 /// Sessions whose statement waits before it has a transaction.
-fn queue(activity: &Activity) -> Vec<Vec<Value>> {
+fn queue(activity: &Activity, uses: &[SnapshotUse]) -> Vec<Vec<Value>> {
     let outside = |session: &Arc<SessionRecord>| {
-        let in_block = session.block().is_some_and(|block| block.is_open);
-        session.waits_for_turn() && !in_block
+        let is_shown = |id| uses.iter().any(|used| used.held.transaction.0 == id);
+        let block = session.block().filter(|block| block.is_open);
+        waits_for(session).is_some() && !block.is_some_and(|block| is_shown(block.transaction))
     };
     let row = |session: Arc<SessionRecord>| {
         let mut row = vec![Value::Null; SystemTable::Transactions.columns().len()];
@@ -44,9 +48,12 @@ fn queue(activity: &Activity) -> Vec<Vec<Value>> {
 }
 
 fn waits_for(session: &SessionRecord) -> Option<Value> {
-    session
-        .waits_for_turn()
-        .then(|| text("max_active_statements"))
+    match session.rival() {
+        Some(rival) => Some(text(&format!("transaction {rival}"))),
+        None => session
+            .waits_for_turn()
+            .then(|| text("max_active_statements")),
+    }
 }
 
 fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {

@@ -1,0 +1,85 @@
+//! Waiting for a rival before a conflict is the caller's (`lock_timeout`).
+//!
+//! Who comes second has lost: his statement fails and is undone. But where the one who was first is still
+//! running, he may roll back. So with a `lock_timeout` the statement waits for what becomes of him, having let
+//! go of all that it had taken itself, and is run again:
+//!
+//! | the rival | a statement of its own, the first of a transaction | a later one |
+//! |---|---|---|
+//! | rolls back | goes on | goes on |
+//! | commits | goes on with a new snapshot | 40001: the transaction has used the old one |
+//! | is not done in time | 55P03 | 55P03 |
+//!
+//! A transaction keeps what its earlier statements have taken while it waits. Whoever would wait for somebody
+//! who waits for him has his conflict at once, so there is no deadlock; and the time is that of the statement
+//! as a whole, however many rivals it meets. While it waits its turn is somebody else's.
+
+use super::core::Session;
+use crate::error::{Error, Result, state};
+use remora_storage::TransactionId;
+use remora_storage::transaction::Waited;
+use std::time::Instant;
+
+/// How a statement waits.
+#[derive(Default)]
+pub(super) struct Patience {
+    /// Until when; not known before it does.
+    until: Option<Instant>,
+    /// The rival it has waited for last.
+    rival: Option<TransactionId>,
+}
+
+impl Session {
+    /// Whether a statement that has failed is to wait for somebody.
+    #[inline]
+    pub(super) fn may_wait(&self, error: &Error) -> bool {
+        self.settings.lock_timeout().is_some() && error.running_rival().is_some()
+    }
+
+    /// Waits for the rival against whom a statement was lost, if there is one; returns whether to run it
+    /// again. `own` is the transaction that is open meanwhile.
+    ///
+    /// # Errors
+    /// 55P03 when the time is over; what the session is asked to stop with.
+    pub(super) fn wait_for_rival(
+        &mut self,
+        error: &Error,
+        own: Option<TransactionId>,
+        patience: &mut Patience,
+    ) -> Result<bool> {
+        let (Some(limit), Some(rival)) = (self.settings.lock_timeout(), error.running_rival())
+        else {
+            return Ok(false);
+        };
+        let until = *patience.until.get_or_insert_with(|| Instant::now() + limit);
+        // Once, however often it is run again.
+        if patience.rival.replace(rival) != Some(rival) {
+            self.note_conflict(error);
+        }
+        self.permit = None;
+        self.record.wait_for_rival(rival.0);
+        let interrupt = self.record.interrupt();
+        let waited = self
+            .store
+            .wait_for(rival, own, until, || !interrupt.is_set());
+        self.record.wait_for_rival(0);
+        self.record.interrupt().check()?;
+        match waited {
+            Waited::Circle => Ok(false),
+            Waited::Over => Err(timed_out(error)),
+            Waited::TryAgain => {
+                self.forget_conflict();
+                self.admit().map(|()| true)
+            }
+        }
+    }
+}
+
+fn timed_out(error: &Error) -> Error {
+    let message = "canceling statement due to lock timeout";
+    let timed_out = Error::new(state::LOCK_NOT_AVAILABLE, message);
+    match error.detail() {
+        Some(detail) => timed_out.with_detail(detail),
+        None => timed_out,
+    }
+}
