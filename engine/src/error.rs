@@ -185,6 +185,7 @@ pub mod state {
     pub const INVALID_BINARY_REPRESENTATION: &str = "22P03";
     pub const BAD_COPY_FILE_FORMAT: &str = "22P04";
     pub const NOT_NULL_VIOLATION: &str = "23502";
+    pub const FOREIGN_KEY_VIOLATION: &str = "23503";
     pub const UNIQUE_VIOLATION: &str = "23505";
     pub const CHECK_VIOLATION: &str = "23514";
     pub const INVALID_TRANSACTION_STATE: &str = "25000";
@@ -196,6 +197,7 @@ pub mod state {
     pub const TRANSACTION_TIMEOUT: &str = "25P04";
     pub const INVALID_SAVEPOINT_SPECIFICATION: &str = "3B001";
     pub const SERIALIZATION_FAILURE: &str = "40001";
+    pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
     pub const SYNTAX_ERROR: &str = "42601";
     pub const DUPLICATE_COLUMN: &str = "42701";
     pub const AMBIGUOUS_COLUMN: &str = "42702";
@@ -216,6 +218,7 @@ pub mod state {
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INVALID_TABLE_DEFINITION: &str = "42P16";
     pub const INVALID_COLUMN_DEFINITION: &str = "42611";
+    pub const INVALID_FOREIGN_KEY: &str = "42830";
     pub const INDETERMINATE_DATATYPE: &str = "42P18";
     pub const NAME_TOO_LONG: &str = "42622";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";

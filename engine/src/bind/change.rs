@@ -12,7 +12,6 @@ use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement};
-use crate::plan::physical::{Node, PhysicalPlan};
 use crate::plan::statement::{Delete, Statement, Target, Update};
 use remora_storage::catalog::TableEntry;
 use sqlparser::ast::{self, AssignmentTarget, TableFactor};
@@ -61,7 +60,7 @@ impl<'a> Binder<'a> {
                 .map(|(position, value)| (table.def.columns[position].id, value))
                 .collect(),
             table,
-            target: unplanned(),
+            target: Target::nothing(),
         };
         Ok(LogicalStatement::Change(Statement::Update(update), plan))
     }
@@ -91,7 +90,7 @@ impl<'a> Binder<'a> {
         let plan = self.wanted(plan, delete.selection.as_ref(), &scope)?;
         let delete = Delete {
             table,
-            target: unplanned(),
+            target: Target::nothing(),
         };
         Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
@@ -111,10 +110,21 @@ impl<'a> Binder<'a> {
             return refuse("this form of TRUNCATE", at);
         }
         let table = self.table(&name::relation(&target.name)?, at)?;
+        let mut references = table.references.iter();
+        if let Some(other) = references.find(|reference| reference.child != table.def.id) {
+            let child = self.catalog.table_by_id(other.child);
+            let child = child.map_or("", |child| child.def.name.as_str());
+            let message = "cannot truncate a table referenced in a foreign key constraint";
+            let detail = format!("Table \"{child}\" references \"{}\".", table.def.name);
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
+                .with_detail(detail)
+                .with_hint("DELETE the rows instead.")
+                .at(at));
+        }
         let plan = Logical::Scan(self.scan(&table, true));
         let delete = Delete {
             table,
-            target: unplanned(),
+            target: Target::nothing(),
         };
         Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
@@ -201,12 +211,4 @@ fn refuse_first(clauses: &[(bool, &str)], at: Option<Position>) -> Result<()> {
         Some((_, what)) => refuse(what, at),
         None => Ok(()),
     }
-}
-
-/// Stands where the optimizer will put the plan of the rows.
-fn unplanned() -> Target {
-    Target::Scan(Box::new(PhysicalPlan {
-        node: Node::Values(Vec::new()),
-        schema: Vec::new(),
-    }))
 }

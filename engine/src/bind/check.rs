@@ -32,7 +32,7 @@ pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
 }
 
 /// What a column is when nothing is given for it.
-pub(super) fn default_of(catalog: &Catalog, column: &ColumnDef) -> Result<Expr> {
+pub(crate) fn default_of(catalog: &Catalog, column: &ColumnDef) -> Result<Expr> {
     match &column.default {
         None => Ok(Expr::literal(Value::Null, column.data_type)),
         Some(text) => bind_default(catalog, &parse_expression(text)?, column),
@@ -72,7 +72,7 @@ pub(super) fn bind_check(catalog: &Catalog, syntax: &ast::Expr, scope: &Scope) -
 }
 
 /// The CHECKs of a table; of an UPDATE only those that name an assigned column.
-pub(super) fn checks_of(
+pub(crate) fn checks_of(
     catalog: &Catalog,
     table: &TableDef,
     assigned: Option<&BTreeSet<usize>>,

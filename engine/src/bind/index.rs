@@ -1,5 +1,6 @@
 //! CREATE INDEX and DROP INDEX, and the names that PostgreSQL makes up.
 
+use super::foreign::depended_on;
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
@@ -62,6 +63,21 @@ impl<'c> Names<'c> {
     /// `t_a_check`, `t_check`: unlike an index's it need only differ from the table's others.
     pub(super) fn check(&self, column: Option<&str>, taken: &[&str]) -> String {
         self.free(column, "check", |_, name| taken.contains(&name))
+    }
+
+    /// `t_a_b_fkey`, like a CHECK's.
+    pub(super) fn foreign_key(
+        &self,
+        columns: &[remora_storage::ColumnId],
+        taken: &[&str],
+    ) -> String {
+        let name = |id| self.columns.iter().find(move |(column, _)| column == id);
+        let names: Vec<&str> = columns
+            .iter()
+            .filter_map(|id| name(id).map(|(_, name)| name.as_str()))
+            .collect();
+        let middle = names.join("_");
+        self.free(Some(&middle), "fkey", |_, name| taken.contains(&name))
     }
 
     fn free(
@@ -162,7 +178,10 @@ impl<'a> Binder<'a> {
     /// Binds a DROP INDEX.
     pub(super) fn drop_indexes(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
         let ast::Statement::Drop {
-            names, if_exists, ..
+            names,
+            if_exists,
+            cascade,
+            ..
         } = syntax
         else {
             return refuse("this statement", None);
@@ -186,6 +205,15 @@ impl<'a> Binder<'a> {
                     ),
                 )
                 .at(at));
+            }
+            let references = table.references.iter();
+            let by: Vec<String> = references
+                .filter(|reference| reference.key.index == entry.def.id)
+                .map(|reference| self.dependence(reference, &format!("index {index}")))
+                .collect();
+            if !by.is_empty() && !cascade {
+                let what = format!("index {index} because other objects depend on it");
+                return Err(depended_on(&what, &by, at));
             }
             if !ids.contains(&entry.def.id) {
                 ids.push(entry.def.id);

@@ -20,6 +20,7 @@ mod coerce;
 mod copy;
 mod data_type;
 mod expr;
+mod foreign;
 mod from;
 mod function;
 mod group;
@@ -37,6 +38,8 @@ mod select;
 mod statement;
 mod table;
 mod utility;
+
+pub(crate) use check::{checks_of, default_of};
 
 use crate::error::{Position, Result};
 use crate::parse::{Parsed, Syntax};

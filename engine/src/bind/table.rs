@@ -1,6 +1,7 @@
 //! CREATE TABLE and DROP TABLE.
 
 use super::check::{bind_check, bind_default, positions};
+use super::foreign::{WrittenKey, depended_on};
 use super::index::{Names, index_column};
 use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
@@ -21,6 +22,7 @@ struct Draft<'n> {
     unique: Vec<IndexDef>,
     /// CHECKs with the column they stand beside; bound when all columns are known.
     checks: Vec<(Option<String>, Option<String>, &'n ast::Expr)>,
+    foreign_keys: Vec<WrittenKey<'n>>,
     /// Columns said to be NULL.
     nullable: Vec<usize>,
 }
@@ -57,6 +59,7 @@ impl<'a> Binder<'a> {
             primary: None,
             unique: Vec::new(),
             checks: Vec::new(),
+            foreign_keys: Vec::new(),
             nullable: Vec::new(),
         };
         for column in &create.columns {
@@ -64,7 +67,7 @@ impl<'a> Binder<'a> {
         }
         for (position, column) in create.columns.iter().enumerate() {
             for option in &column.options {
-                self.column_option(&mut draft, position, option)?;
+                self.column_option(&mut draft, (position, &column.name), option)?;
             }
         }
         for constraint in &create.constraints {
@@ -76,7 +79,7 @@ impl<'a> Binder<'a> {
     fn column_option(
         &mut self,
         draft: &mut Draft<'a>,
-        position: usize,
+        (position, ident): (usize, &'a ast::Ident),
         option: &'a ast::ColumnOptionDef,
     ) -> Result<()> {
         let at = option.name.as_ref().and_then(|ident| place(ident.span));
@@ -106,7 +109,11 @@ impl<'a> Binder<'a> {
                 "C" | "POSIX" | "ucs_basic" | "default" => {}
                 other => return refuse(&format!("collation \"{other}\""), at),
             },
-            ColumnOption::ForeignKey(_) => return refuse("REFERENCES", at),
+            ColumnOption::ForeignKey(syntax) => draft.foreign_keys.push(WrittenKey {
+                name: name.or(syntax.name.as_ref().map(name::fold).transpose()?),
+                columns: vec![ident],
+                syntax,
+            }),
             ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
                 return refuse("a generated column", at);
             }
@@ -141,7 +148,14 @@ impl<'a> Binder<'a> {
                 draft.checks.push((name, None, &check.expr));
                 Ok(())
             }
-            TableConstraint::ForeignKey(_) => refuse("FOREIGN KEY", at),
+            TableConstraint::ForeignKey(syntax) => {
+                draft.foreign_keys.push(WrittenKey {
+                    name: syntax.name.as_ref().map(name::fold).transpose()?,
+                    columns: syntax.columns.iter().collect(),
+                    syntax,
+                });
+                Ok(())
+            }
             _ => refuse("this kind of constraint", at),
         }
     }
@@ -201,9 +215,16 @@ impl<'a> Binder<'a> {
             });
         }
         draft.table.checks = checks;
+        // Where the table is there, nobody asks what this one would refer to.
+        let is_there = if_not_exists && self.catalog.table(&draft.table.name).is_some();
+        let foreign_keys = match is_there {
+            true => Vec::new(),
+            false => self.foreign_keys(&draft.table, &indexes, draft.foreign_keys)?,
+        };
         Ok(Statement::CreateTable {
             table: draft.table,
             indexes,
+            foreign_keys,
             if_not_exists,
         })
     }
@@ -218,12 +239,16 @@ impl<'a> Binder<'a> {
     /// Binds a DROP TABLE.
     pub(super) fn drop_tables(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
         let ast::Statement::Drop {
-            names, if_exists, ..
+            names,
+            if_exists,
+            cascade,
+            ..
         } = syntax
         else {
             return refuse("this statement", None);
         };
         let mut ids = Vec::new();
+        let at = names.first().and_then(name::object_place);
         for name in names {
             let (table, at) = (name::relation(name)?, name::object_place(name));
             match self.catalog.table(&table) {
@@ -247,7 +272,36 @@ impl<'a> Binder<'a> {
                 }
             }
         }
+        if !cascade {
+            self.refuse_referenced(&ids, at)?;
+        }
         Ok(Statement::DropTable(ids))
+    }
+}
+
+impl Binder<'_> {
+    /// Fails where other tables refer to those that are to be dropped.
+    fn refuse_referenced(&self, dropped: &[TableId], at: Option<Position>) -> Result<()> {
+        let mut by = Vec::new();
+        for entry in dropped
+            .iter()
+            .filter_map(|id| self.catalog.table_by_id(*id))
+        {
+            let on = format!("table {}", entry.def.name);
+            let others = entry.references.iter();
+            let others = others.filter(|reference| !dropped.contains(&reference.child));
+            by.extend(others.map(|reference| self.dependence(reference, &on)));
+        }
+        let what = match dropped {
+            _ if by.is_empty() => return Ok(()),
+            [one] => {
+                let name = self.catalog.table_by_id(*one);
+                let name = name.map_or("", |entry| entry.def.name.as_str());
+                format!("table {name} because other objects depend on it")
+            }
+            _ => "desired object(s) because other objects depend on them".to_owned(),
+        };
+        Err(depended_on(&what, &by, at))
     }
 }
 

@@ -427,9 +427,9 @@ fn inserts_and_definitions_are_checked() {
             "type serial is not supported",
         ),
         (
-            "CREATE TABLE x (a int REFERENCES customer)",
+            "CREATE TABLE x (a int REFERENCES customer DEFERRABLE)",
             "0A000",
-            "REFERENCES is not supported",
+            "a DEFERRABLE foreign key is not supported",
         ),
         (
             "SELECT (SELECT 1)",

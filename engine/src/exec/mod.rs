@@ -45,6 +45,7 @@ mod dml;
 mod eval;
 mod filter;
 mod fold;
+mod foreign;
 mod index_scan;
 mod join;
 mod join_table;

@@ -21,10 +21,12 @@ pub(super) struct TableRow<'a> {
 
 impl<'a> TableRow<'a> {
     fn new(lookup: &'a Lookup, row: &'a RowRef<'a>) -> Self {
-        Self {
-            def: &lookup.table.def,
-            row,
-        }
+        Self::of(&lookup.table.def, row)
+    }
+
+    /// A row of a table.
+    pub(super) fn of(def: &'a TableDef, row: &'a RowRef<'a>) -> Self {
+        Self { def, row }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Statements, bound and planned.
 
 use super::lock::LockStrength;
-use super::physical::PhysicalPlan;
+use super::physical::{Node, PhysicalPlan};
 use super::{Expr, Schema};
-use remora_storage::catalog::{IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::catalog::{ForeignKeyDef, IndexDef, IndexEntry, TableDef, TableEntry};
 use remora_storage::transaction::Columns;
 use remora_storage::{ColumnId, DataType, IndexId, Isolation, TableId};
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub enum Statement {
         table: TableDef,
         /// PRIMARY KEY first, then UNIQUE.
         indexes: Vec<IndexDef>,
+        /// To other tables and to itself.
+        foreign_keys: Vec<NewForeignKey>,
         /// Whether an existing table of the name is left alone.
         if_not_exists: bool,
     },
@@ -185,6 +187,16 @@ pub struct Update {
     pub checks: Vec<(String, Expr)>,
 }
 
+/// A foreign key that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewForeignKey {
+    /// What it is.
+    pub def: ForeignKeyDef,
+    /// Where the table comes with the key and refers to itself: by which of its indexes. Table and index
+    /// have no ids yet.
+    pub own_index: Option<usize>,
+}
+
 /// DELETE
 #[derive(Clone, Debug)]
 pub struct Delete {
@@ -201,6 +213,16 @@ pub enum Target {
     Point(Lookup),
     /// Those of a plan whose output is all columns of the table in order, then the RowId.
     Scan(Box<PhysicalPlan>),
+}
+
+impl Target {
+    /// No row.
+    pub fn nothing() -> Self {
+        Self::Scan(Box::new(PhysicalPlan {
+            node: Node::Values(Vec::new()),
+            schema: Vec::new(),
+        }))
+    }
 }
 
 /// COPY

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, state};
 use crate::exec::{self, Cursor, PointRows};
 use crate::plan::Statement;
 use crate::plan::physical::PhysicalPlan;
+use crate::plan::statement::NewForeignKey;
 use remora_storage::catalog::{IndexDef, TableDef};
 use remora_storage::{Transaction, Value};
 use std::io::{Read, Write};
@@ -118,8 +119,15 @@ pub(super) fn run(
         Statement::CreateTable {
             table,
             indexes,
+            foreign_keys,
             if_not_exists,
-        } => create_table(tx, table, indexes, *if_not_exists).map(|()| Done::default()),
+        } => {
+            let is_there = *if_not_exists && tx.catalog().table(&table.name).is_some();
+            if !is_there {
+                create_table(tx, table, indexes, foreign_keys)?;
+            }
+            Ok(Done::default())
+        }
         Statement::DropTable(tables) => {
             tables.iter().try_for_each(|id| tx.drop_table(*id))?;
             Ok(Done::default())
@@ -153,17 +161,22 @@ fn create_table(
     tx: &mut Transaction,
     table: &TableDef,
     indexes: &[IndexDef],
-    if_not_exists: bool,
+    foreign_keys: &[NewForeignKey],
 ) -> Result<()> {
-    if if_not_exists && tx.catalog().table(&table.name).is_some() {
-        return Ok(());
-    }
     let id = tx.create_table(table.clone())?;
+    let mut made = Vec::with_capacity(indexes.len());
     for index in indexes {
-        tx.create_index(IndexDef {
+        made.push(tx.create_index(IndexDef {
             table: id,
             ..index.clone()
-        })?;
+        })?);
+    }
+    for NewForeignKey { def, own_index } in foreign_keys {
+        let mut def = def.clone();
+        if let Some(index) = own_index {
+            (def.parent, def.index) = (id, made[*index]);
+        }
+        tx.add_foreign_key(id, def)?;
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use super::connection::Connection;
 use crate::error::{Error, Result, state};
 use crate::plan::Field;
+use remora_storage::ColumnId;
 use remora_storage::catalog::{
-    ColumnDef, Constraint, IndexColumn, IndexDef, IndexEntry, IndexKind, TableDef, TableEntry,
+    Catalog, ColumnDef, Constraint, ForeignAction, ForeignKeyDef, IndexColumn, IndexDef,
+    IndexEntry, IndexKind, TableDef, TableEntry,
 };
 use sqlparser::keywords::{self, Keyword};
 use std::fmt::Write;
@@ -70,7 +72,8 @@ impl Connection {
         Ok(indexes.collect())
     }
 
-    /// The statements that make a table, or all tables, with their indexes.
+    /// The statements that make a table, or all tables, with their indexes; those that others refer to come
+    /// first.
     ///
     /// ```
     /// # let db = remora::Database::in_memory()?;
@@ -91,8 +94,9 @@ impl Connection {
     /// 42P01 where there is no such table.
     pub fn schema(&self, table: Option<&str>) -> Result<Vec<String>> {
         let mut statements = Vec::new();
-        for entry in self.entries(table)? {
-            statements.push(table_sql(&entry));
+        let catalog = self.catalog()?;
+        for entry in parents_first(self.entries(table)?) {
+            statements.push(table_sql(&catalog, &entry));
             let free = entry.indexes.iter().filter(|i| i.def.constraint.is_none());
             statements.extend(free.map(|index| index_sql(&entry.def, &index.def)));
         }
@@ -114,7 +118,27 @@ impl Connection {
     }
 }
 
-fn table_sql(entry: &TableEntry) -> String {
+/// Tables in the order given, but none before those that it refers to.
+fn parents_first(entries: Vec<Arc<TableEntry>>) -> Vec<Arc<TableEntry>> {
+    let mut left = entries;
+    let mut ordered: Vec<Arc<TableEntry>> = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let waits = |entry: &Arc<TableEntry>| {
+            let mut parents = entry.parents().filter(|parent| *parent != entry.def.id);
+            parents.any(|parent| left.iter().any(|other| other.def.id == parent))
+        };
+        // Where they refer to each other in a circle, one has to be the first.
+        let (now, later): (Vec<_>, Vec<_>) = match left.iter().all(waits) {
+            true => (vec![left.remove(0)], left),
+            false => left.iter().cloned().partition(|entry| !waits(entry)),
+        };
+        ordered.extend(now);
+        left = later;
+    }
+    ordered
+}
+
+fn table_sql(catalog: &Catalog, entry: &TableEntry) -> String {
     let def = &entry.def;
     let mut parts: Vec<String> = def.columns.iter().map(column_sql).collect();
     let constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
@@ -126,6 +150,8 @@ fn table_sql(entry: &TableEntry) -> String {
             check.expression
         )
     }));
+    let keys = def.foreign_keys.iter();
+    parts.extend(keys.map(|key| foreign_key_sql(catalog, def, key)));
     let body = parts.join(",\n    ");
     let gap = if body.is_empty() { "" } else { "\n    " };
     format!("CREATE TABLE {} ({gap}{body}\n);", quoted(&def.name))
@@ -154,6 +180,41 @@ fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
         quoted(&index.name),
         columns.collect::<Vec<_>>().join(", ")
     )
+}
+
+fn foreign_key_sql(catalog: &Catalog, table: &TableDef, key: &ForeignKeyDef) -> String {
+    let names = |table: &TableDef, columns: &[ColumnId]| {
+        let columns = columns.iter().filter_map(|id| table.position(*id));
+        let names = columns.map(|position| quoted(&table.columns[position].name));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let mut sql = format!(
+        "CONSTRAINT {} FOREIGN KEY ({})",
+        quoted(&key.name),
+        names(table, &key.columns)
+    );
+    // Writing to a String cannot fail.
+    if let Some(parent) = catalog.table_by_id(key.parent) {
+        let (name, columns) = (
+            quoted(&parent.def.name),
+            names(&parent.def, &key.referenced),
+        );
+        let _ = write!(sql, " REFERENCES {name} ({columns})");
+    }
+    if key.full {
+        sql.push_str(" MATCH FULL");
+    }
+    for (event, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
+        let action = match action {
+            ForeignAction::NoAction => continue,
+            ForeignAction::Restrict => "RESTRICT",
+            ForeignAction::Cascade => "CASCADE",
+            ForeignAction::SetNull => "SET NULL",
+            ForeignAction::SetDefault => "SET DEFAULT",
+        };
+        let _ = write!(sql, " ON {event} {action}");
+    }
+    sql
 }
 
 fn index_sql(table: &TableDef, index: &IndexDef) -> String {

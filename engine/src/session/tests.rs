@@ -13,6 +13,7 @@ mod bounds;
 mod chain;
 mod conflicts;
 mod conversion;
+mod foreign;
 mod full;
 mod limits;
 mod lock_waits;

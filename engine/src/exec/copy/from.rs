@@ -6,6 +6,7 @@
 use super::super::ExecContext;
 use super::super::dml::Constraints;
 use super::super::eval::{Datum, eval_constant};
+use super::super::foreign::Writer;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result, state};
@@ -47,6 +48,7 @@ pub fn copy_from(
     };
     let mut reader = Reader::new(reader, &plan.format, context);
     let mut row = Vec::new();
+    let mut writer = Writer::of_insert(&insert.table, tx);
     let mut count = 0;
     if plan.format.header && !load.advance(&mut reader)? {
         return Ok(0);
@@ -55,10 +57,11 @@ pub fn copy_from(
         if count % CHECK_RECORDS == 0 {
             context.check()?;
         }
-        load.record(&reader, &mut row, tx, context)
+        load.record(&reader, &mut row, (&mut writer, tx), context)
             .map_err(|error| load.locate(error, &reader, None))?;
         count += 1;
     }
+    writer.finish(tx, context)?;
     Ok(count)
 }
 
@@ -81,7 +84,7 @@ impl<'a> Load<'a> {
         &self,
         reader: &Reader<'_>,
         row: &mut Vec<Datum<'a>>,
-        tx: &mut Transaction,
+        (writer, tx): (&mut Writer<'_>, &mut Transaction),
         context: &'a ExecContext,
     ) -> Result<()> {
         let mut fields = reader.fields();
@@ -115,8 +118,7 @@ impl<'a> Load<'a> {
         }
         self.constraints.test_row(row.as_slice(), context)?;
         let values: Vec<ValueRef<'_>> = row.iter().map(Datum::as_ref).collect();
-        tx.insert(&self.insert.table, &values)?;
-        Ok(())
+        writer.insert(tx, &values, context)
     }
 
     fn field(&self, field: Field<'_>, column: &ColumnDef) -> Result<Value> {

@@ -2,6 +2,7 @@
 
 use super::super::ExecContext;
 use super::super::compile::compile;
+use super::super::foreign::Writer;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
 use super::{is_checkpoint, row_ids};
@@ -20,7 +21,12 @@ pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Res
         Target::Point(lookup) => {
             let target = find_to_change(lookup, tx, context, |id, _| Ok(id))?;
             match target {
-                Some(id) => Ok(u64::from(tx.delete(&plan.table, id)?)),
+                Some(id) => {
+                    let mut writer = Writer::of_delete(&plan.table, tx);
+                    let deleted = writer.delete(tx, id, context)?;
+                    writer.finish(tx, context)?;
+                    Ok(u64::from(deleted))
+                }
                 None => Ok(0),
             }
         }
@@ -49,12 +55,14 @@ fn delete_scan(
         ids.extend(row_ids(&batch));
     }
     drop(pipeline);
+    let mut writer = Writer::of_delete(&plan.table, tx);
     let mut count = 0;
     for (number, id) in ids.into_iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        count += u64::from(tx.delete(&plan.table, id)?);
+        count += u64::from(writer.delete(tx, id, context)?);
     }
+    writer.finish(tx, context)?;
     Ok(count)
 }

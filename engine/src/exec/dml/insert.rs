@@ -4,6 +4,7 @@ use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::compile::compile_locking;
 use super::super::eval::{Datum, with_refs, with_values};
+use super::super::foreign::Writer;
 use super::super::lock_rows::Locker;
 use super::{Constraints, is_checkpoint};
 use crate::error::Result;
@@ -33,16 +34,17 @@ fn insert_values(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_insert(plan);
+    let mut writer = Writer::of_insert(&plan.table, tx);
     for (number, row) in rows.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
         with_values(row, context, |values: &[Datum<'_>]| {
             constraints.test_row(values, context)?;
-            with_refs(values, |values| tx.insert(&plan.table, values))?;
-            Ok(())
+            with_refs(values, |values| writer.insert(tx, values, context))
         })?;
     }
+    writer.finish(tx, context)?;
     Ok(rows.len() as u64)
 }
 
@@ -53,6 +55,7 @@ fn insert_query(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_insert(plan).for_batches();
+    let mut writer = Writer::of_insert(&plan.table, tx);
     let view = tx.view();
     // The query may lock rows: both use the transaction, in turn.
     let locker = Locker::new(tx);
@@ -60,15 +63,24 @@ fn insert_query(
     let mut count = 0;
     while let Some(batch) = pipeline.next(context)? {
         constraints.test_batch(&batch, context)?;
-        insert_batch(plan, &batch, &mut locker.transaction(), context)?;
+        insert_batch(
+            plan,
+            &batch,
+            &mut writer,
+            &mut locker.transaction(),
+            context,
+        )?;
         count += batch.rows as u64;
     }
+    drop(pipeline);
+    writer.finish(&mut locker.transaction(), context)?;
     Ok(count)
 }
 
 fn insert_batch(
     plan: &Insert,
     batch: &Batch,
+    writer: &mut Writer<'_>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<()> {
@@ -81,7 +93,7 @@ fn insert_batch(
         for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
             *value = value_at(array, column.data_type, row);
         }
-        tx.insert(&plan.table, &values)?;
+        writer.insert(tx, &values, context)?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@
 //! 3. UPDATE and DELETE collect RowIds and new values of all their rows, and only then touch the
 //!    first. INSERT needs not: the rows it adds belong to its own command, which its view does not
 //!    show, so a query that reads the table it fills comes to an end.
-//! 4. Storage is handed one row at a time; unique keys and conflicts are its affair.
+//! 4. Storage is handed one row at a time, by a [`Writer`](super::foreign::Writer), which sees to foreign keys;
+//!    unique keys and conflicts are storage's affair.
 //!
 //! An error anywhere leaves rows of this statement behind: the caller, who marked the transaction
 //! before, rolls back to its mark.
@@ -18,6 +19,7 @@ mod update;
 pub(super) use constraint::Constraints;
 pub use delete::delete;
 pub use insert::insert;
+pub(super) use update::Changed;
 pub use update::update;
 
 use super::batch::Batch;

@@ -4,6 +4,7 @@ use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::compile::compile;
 use super::super::eval::{Evaluator, Row, eval_scalar};
+use super::super::foreign::Writer;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
 use super::{Constraints, is_checkpoint, row_ids};
@@ -28,10 +29,11 @@ pub fn update(plan: &Update, tx: &mut Transaction, context: &ExecContext) -> Res
 }
 
 /// A row as it will be: new values over an old row.
-struct Changed<'a, R> {
-    plan: &'a Update,
-    old: &'a R,
-    new: &'a [Value],
+#[derive(Debug)]
+pub(crate) struct Changed<'a, R> {
+    pub(crate) plan: &'a Update,
+    pub(crate) old: &'a R,
+    pub(crate) new: &'a [Value],
 }
 
 impl<R: Row> Row for Changed<'_, R> {
@@ -69,16 +71,23 @@ fn update_point(
     };
     let changes = plan.assignments.iter().zip(&new);
     let changes = changes.map(|((column, _), value)| (*column, value.as_ref()));
+    let mut writer = writer(plan, tx);
     let changed = if new.len() <= INLINE {
         let mut inline = [(ColumnId::default(), ValueRef::Null); INLINE];
         for (slot, change) in inline.iter_mut().zip(changes) {
             *slot = change;
         }
-        tx.update(&plan.table, id, &inline[..new.len()])?
+        writer.update(tx, id, &inline[..new.len()], context)?
     } else {
-        tx.update(&plan.table, id, &changes.collect::<Vec<_>>())?
+        writer.update(tx, id, &changes.collect::<Vec<_>>(), context)?
     };
+    writer.finish(tx, context)?;
     Ok(u64::from(changed))
+}
+
+fn writer<'p>(plan: &'p Update, tx: &Transaction) -> Writer<'p> {
+    let columns = plan.assignments.iter().map(|(column, _)| *column);
+    Writer::of_update(&plan.table, columns, tx)
 }
 
 /// Changes of one row that are held on the stack.
@@ -99,6 +108,7 @@ fn update_scan(
     let mut held = Held::default();
     let all = collect(plan, scan, tx, &mut held, context)?;
     let mut count = 0;
+    let mut writer = writer(plan, tx);
     let mut changes = Vec::with_capacity(plan.assignments.len());
     for targets in &all {
         for (row, id) in targets.ids.iter().enumerate() {
@@ -111,9 +121,10 @@ fn update_scan(
                 .extend(columns.map(|((column, expr), array)| {
                     (*column, value_at(array, expr.data_type, row))
                 }));
-            count += u64::from(tx.update(&plan.table, *id, &changes)?);
+            count += u64::from(writer.update(tx, *id, &changes, context)?);
         }
     }
+    writer.finish(tx, context)?;
     Ok(count)
 }
 

@@ -5,12 +5,14 @@
 //! (`vector.rs`), with loops of its own for the casts that queries are full of.
 
 mod convert;
+mod key;
 #[cfg(test)]
 mod tests;
 mod vector;
 
 pub use convert::cast_value;
 pub(crate) use convert::{date_to_timestamp, fit_string};
+pub use key::KeyCast;
 pub use vector::cast_array;
 
 use super::ArgumentType;

@@ -1,0 +1,115 @@
+//! A foreign key with its two tables: what its keys look like on either side.
+
+use super::super::ExecContext;
+use super::key_set::Key;
+use crate::function::cast::KeyCast;
+use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};
+use remora_storage::{ColumnId, DataType, TableId, Transaction, Value, ValueRef};
+use std::sync::Arc;
+
+/// A foreign key, ready to be checked.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) key: ForeignKeyDef,
+    pub(super) child: Arc<TableEntry>,
+    pub(super) parent: Arc<TableEntry>,
+    /// The unique index that is referred to.
+    index: Arc<IndexEntry>,
+    /// For each column of that index, its place in the key.
+    order: Vec<usize>,
+    casts: Vec<KeyCast>,
+    /// Types of the key's columns on either side.
+    child_types: Vec<DataType>,
+    parent_types: Vec<DataType>,
+}
+
+impl Link {
+    /// A foreign key of a catalog; the catalog has all that it names.
+    pub(super) fn new(catalog: &Catalog, child: TableId, key: &ForeignKeyDef) -> Self {
+        let table = |id| {
+            catalog
+                .table_by_id(id)
+                .expect("a foreign key's table is there")
+        };
+        let (child, parent) = (table(child), table(key.parent));
+        let mut indexes = parent.indexes.iter();
+        let index = indexes.find(|index| index.def.id == key.index);
+        let index = index.expect("a foreign key's index is there");
+        let places = index.def.columns.iter().map(|part| {
+            let place = key.referenced.iter().position(|id| *id == part.column);
+            place.expect("the index is over the columns that are referred to")
+        });
+        let child_types = types(child, &key.columns);
+        let parent_types = types(parent, &key.referenced);
+        let casts = child_types.iter().zip(&parent_types);
+        let casts = casts.map(|(child, parent)| {
+            KeyCast::between(*child, *parent).expect("the columns can be compared")
+        });
+        Self {
+            order: places.collect(),
+            casts: casts.collect(),
+            child_types,
+            parent_types,
+            key: key.clone(),
+            child: Arc::clone(child),
+            parent: Arc::clone(parent),
+            index: Arc::clone(index),
+        }
+    }
+
+    /// Whether a table refers to itself by it.
+    pub(super) fn is_own(&self) -> bool {
+        self.child.def.id == self.parent.def.id
+    }
+
+    /// The values that those of a row that refers stand for; `None` where that is nothing.
+    pub(super) fn to_parent<'v>(
+        &self,
+        values: impl Iterator<Item = ValueRef<'v>>,
+        context: &ExecContext,
+    ) -> Option<Key> {
+        let parts = values.zip(&self.casts).zip(&self.parent_types);
+        let parts = parts.map(|((value, cast), to)| cast.to_parent(value, *to, &context.eval));
+        parts.collect()
+    }
+
+    /// Whether each key has just one that refers to it.
+    pub(super) fn has_counterparts(&self) -> bool {
+        self.casts.iter().all(|cast| cast.has_counterparts())
+    }
+
+    /// The key of rows that refer to this one; `None` where there can be none.
+    pub(super) fn to_child(&self, key: &[Value]) -> Option<Key> {
+        let parts = key.iter().zip(&self.casts).zip(&self.child_types);
+        let parts = parts.map(|((value, cast), to)| cast.to_child(value.as_ref(), *to));
+        parts.collect()
+    }
+
+    /// A key that is referred to, as its index writes it. There is no NULL in it.
+    pub(super) fn encode(&self, key: &[Value]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.index.encode(&mut bytes, &self.in_order(key));
+        bytes
+    }
+
+    /// Whether a row has a key; relies on that row.
+    pub(super) fn share(&self, tx: &Transaction, key: &[Value]) -> bool {
+        tx.share_found(&self.parent, &self.index, &self.in_order(key))
+    }
+
+    fn in_order<'v>(&self, key: &'v [Value]) -> Vec<ValueRef<'v>> {
+        self.order
+            .iter()
+            .map(|place| key[*place].as_ref())
+            .collect()
+    }
+}
+
+/// The types of columns.
+fn types(table: &TableEntry, columns: &[ColumnId]) -> Vec<DataType> {
+    let type_of = |id: &ColumnId| {
+        let position = table.def.position(*id);
+        table.def.columns[position.expect("the column is there")].data_type
+    };
+    columns.iter().map(type_of).collect()
+}
