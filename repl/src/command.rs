@@ -56,6 +56,7 @@ const COMMANDS: &[Command] = &[
         "list the indexes of the table, or all of them",
         indexes,
     ),
+    command(".sequences", "", (0, 0), "list the sequences", sequences),
     command(
         ".mode",
         "[FORMAT]",
@@ -271,6 +272,13 @@ fn open(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
 fn tables(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
     for table in shell.connection.tables()? {
         writeln!(shell.out, "{table}")?;
+    }
+    Ok(())
+}
+
+fn sequences(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
+    for sequence in shell.connection.sequences()? {
+        writeln!(shell.out, "{sequence}")?;
     }
     Ok(())
 }

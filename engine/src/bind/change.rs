@@ -3,10 +3,11 @@
 //! The table's scan is the first thing bound, so the numbers of its columns are their positions in
 //! the table, and what is assigned is bound over positions already.
 
-use super::check::{checks_of, column_position};
+use super::check::{checks_of, column_position, is_default};
 use super::from::table_scope;
 use super::scope::Scope;
 use super::select::filter;
+use super::sequence::refuse_update;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
@@ -46,6 +47,9 @@ impl<'a> Binder<'a> {
                     return Err(
                         Error::new(state::SYNTAX_ERROR, message).at(super::expr::start(value))
                     );
+                }
+                if !is_default(value) {
+                    refuse_update(column)?;
                 }
                 let value = self.column_value(value, column, &mut cx)?;
                 assignments.push((position, value));

@@ -4,6 +4,7 @@
 //! table, which is what inserts and updates evaluate them over.
 
 use super::scope::{Scope, ScopeColumn};
+use super::sequence::{named_sequences, with_names};
 use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Result, state};
 use crate::parse::parse_expression;
@@ -35,7 +36,10 @@ pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
 pub(crate) fn default_of(catalog: &Catalog, column: &ColumnDef) -> Result<Expr> {
     match &column.default {
         None => Ok(Expr::literal(Value::Null, column.data_type)),
-        Some(text) => bind_default(catalog, &parse_expression(text)?, column),
+        Some(text) => {
+            let bound = bind_default(catalog, &parse_expression(text)?, column)?;
+            Ok(with_names(bound, catalog, &column.sequences))
+        }
     }
 }
 
@@ -63,6 +67,18 @@ pub(super) fn bind_default(
         column.data_type,
         super::expr::start(syntax),
     )
+}
+
+/// Makes an expression the default of a column.
+pub(super) fn set_default(
+    catalog: &Catalog,
+    syntax: &ast::Expr,
+    column: &mut ColumnDef,
+) -> Result<()> {
+    let bound = bind_default(catalog, syntax, column)?;
+    column.sequences = named_sequences(&bound, catalog)?;
+    column.default = Some(syntax.to_string());
+    Ok(())
 }
 
 /// A CHECK over a table's columns.
@@ -103,7 +119,9 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         if is_default(syntax) {
-            return default_of(self.catalog, column);
+            let default = default_of(self.catalog, column)?;
+            self.note_numbers(&default);
+            return Ok(default);
         }
         let bound: Bound = self.expr(syntax, cx)?;
         self.assign(

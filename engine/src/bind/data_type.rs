@@ -86,11 +86,6 @@ fn custom(name: &ast::ObjectName, modifiers: &[String], at: Option<Position>) ->
         "date" => DataType::Date,
         "uuid" => DataType::Uuid,
         "bytea" => DataType::Bytea,
-        "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8" => {
-            return Err(Error::unsupported(format!("type {name}"))
-                .with_hint("Use INTEGER or BIGINT and give the keys.")
-                .at(at));
-        }
         _ => return Err(unknown(&name).at(at)),
     })
 }

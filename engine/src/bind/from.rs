@@ -142,6 +142,15 @@ impl<'a> Binder<'a> {
             rename(&mut source.scope, alias, &shown)?;
             return Ok(source);
         }
+        if let Some(entry) = self.catalog.sequence(&table) {
+            self.uses_sequences = true;
+            let sequence = SystemTable::Sequence(entry.def.id);
+            let mut source = self.system(sequence, alias, &shown)?;
+            // Its name is not that of its kind.
+            let hides = (shown != table).then_some(table);
+            source.scope.tables = vec![(shown, hides)];
+            return Ok(source);
+        }
         let system = SystemTable::named(&table).filter(|_| self.catalog.table(&table).is_none());
         if let Some(system) = system {
             if let Some(wanted) = &wanted {
@@ -199,6 +208,10 @@ impl<'a> Binder<'a> {
     pub(super) fn table(&self, name: &str, at: Option<Position>) -> Result<Arc<TableEntry>> {
         if let Some(entry) = self.catalog.table(name) {
             return Ok(Arc::clone(entry));
+        }
+        if self.catalog.sequence(name).is_some() {
+            let message = format!("cannot change sequence \"{name}\"");
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
         if SystemTable::named(name).is_some() {
             let message = format!("\"{name}\" is a system table: it can only be read");

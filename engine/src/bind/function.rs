@@ -2,6 +2,7 @@
 
 use super::expr::start;
 use super::operator::no_subquery;
+use super::sequence::without_regclass;
 use super::{Binder, Bound, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{self, ArgumentType};
@@ -23,6 +24,7 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
         let found = function::resolve(name, &types).map_err(|error| error.at(at))?;
+        self.uses_sequences |= function::is_of_sequences(found.overload.name);
         let wanted = found.overload.arguments;
         let mut exprs = Vec::with_capacity(arguments.len());
         for (position, argument) in arguments.into_iter().enumerate() {
@@ -100,7 +102,9 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
         match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expr(expr, cx),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                self.expr(without_regclass(expr), cx)
+            }
             FunctionArg::Unnamed(_) => Err(name::syntax_error("*", at)),
             _ => refuse("a named argument", at),
         }

@@ -60,6 +60,13 @@ impl<'c> Names<'c> {
         name
     }
 
+    /// `t_a_seq`
+    pub(super) fn sequence(&mut self, column: &str) -> String {
+        let name = self.free(Some(column), "seq", |names, name| names.is_taken(name));
+        self.taken.push(name.clone());
+        name
+    }
+
     /// `t_a_check`, `t_check`: unlike an index's it need only differ from the table's others.
     pub(super) fn check(&self, column: Option<&str>, taken: &[&str]) -> String {
         self.free(column, "check", |_, name| taken.contains(&name))
@@ -96,9 +103,7 @@ impl<'c> Names<'c> {
     }
 
     fn is_taken(&self, name: &str) -> bool {
-        self.taken.iter().any(|taken| taken == name)
-            || self.catalog.table(name).is_some()
-            || self.catalog.index(name).is_some()
+        self.taken.iter().any(|taken| taken == name) || self.catalog.has_name(name)
     }
 }
 

@@ -1,6 +1,6 @@
 //! INSERT: every row gets a value for every column, in the table's order and types.
 
-use super::check::{checks_of, column_position, column_type, default_of};
+use super::check::{checks_of, column_position, column_type, default_of, is_default};
 use super::expr::{query_start, start};
 use super::query::Relation;
 use super::scope::Scope;
@@ -47,10 +47,14 @@ impl<'a> Binder<'a> {
     }
 
     /// The default of every column.
-    pub(super) fn defaults(&self, entry: &TableEntry) -> Result<Vec<Expr>> {
+    pub(super) fn defaults(&mut self, entry: &TableEntry) -> Result<Vec<Expr>> {
         let columns = entry.def.columns.iter();
         columns
-            .map(|column| default_of(self.catalog, column))
+            .map(|column| {
+                let default = default_of(self.catalog, column)?;
+                self.note_numbers(&default);
+                Ok(default)
+            })
             .collect()
     }
 
@@ -78,7 +82,10 @@ impl<'a> Binder<'a> {
             let mut values = defaults.clone();
             for (position, item) in targets.positions.iter().zip(items) {
                 let column = &entry.def.columns[*position];
-                values[*position] = self.column_value(item, column, &mut cx)?;
+                let value = self.column_value(item, column, &mut cx)?;
+                if !self.overrides(column, is_default(item))? {
+                    values[*position] = value;
+                }
             }
             bound.push(values);
         }
@@ -110,8 +117,10 @@ impl<'a> Binder<'a> {
                 Some(unknown) => Bound::Unknown(unknown),
                 None => Bound::Typed(Expr::column(output.column, output.data_type)),
             };
-            exprs[*position] =
-                self.assign(bound, &column.name, column.data_type, query_start(query))?;
+            let value = self.assign(bound, &column.name, column.data_type, query_start(query))?;
+            if !self.overrides(column, false)? {
+                exprs[*position] = value;
+            }
         }
         let named = exprs.into_iter().zip(&table.columns);
         let exprs: Vec<_> = named

@@ -35,6 +35,7 @@ mod order;
 mod query;
 mod scope;
 mod select;
+mod sequence;
 mod statement;
 mod table;
 mod utility;
@@ -42,7 +43,7 @@ mod utility;
 pub(crate) use check::{checks_of, default_of};
 
 use crate::error::{Position, Result};
-use crate::parse::{Parsed, Syntax};
+use crate::parse::{Aside, Parsed, Syntax};
 use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
@@ -64,6 +65,8 @@ pub(crate) struct BoundStatement {
     pub parameters: Vec<DataType>,
     /// PostgreSQL's command tag.
     pub tag: &'static str,
+    /// Whether it asks for sequences.
+    pub uses_sequences: bool,
 }
 
 /// Binds a statement against a catalog.
@@ -78,15 +81,21 @@ pub(crate) fn bind(
     let mut binder = Binder::new(catalog);
     binder.parameters = parameters.to_vec();
     binder.parameters.resize(parsed.parameters, None);
+    binder.aside = &parsed.aside;
     let (statement, tag) = match &parsed.syntax {
         Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
         Syntax::Compact(table) => (binder.compact(table.as_ref())?, "COMPACT"),
+        Syntax::Sequence(syntax) => {
+            let (statement, tag) = binder.sequence(syntax)?;
+            (LogicalStatement::Done(statement), tag)
+        }
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
     let resolved = binder.parameters.into_iter();
     Ok(BoundStatement {
         statement,
         columns: binder.columns,
+        uses_sequences: binder.uses_sequences,
         // What nothing gave a type is text, as in PostgreSQL.
         parameters: resolved
             .map(|found| found.unwrap_or(DataType::Text))
@@ -112,9 +121,19 @@ struct Binder<'a> {
     locking: Vec<locking::Request>,
     /// How deep the expression or query being bound is nested.
     depth: usize,
+    /// What was taken out of the statement's text.
+    aside: &'a Aside,
+    /// Whether anything asks for sequences.
+    uses_sequences: bool,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
     from_items: usize,
 }
+
+/// Of a statement out of which nothing was taken.
+static NOTHING_ASIDE: Aside = Aside {
+    overriding: None,
+    identities: Vec::new(),
+};
 
 impl<'a> Binder<'a> {
     fn new(catalog: &'a Catalog) -> Self {
@@ -127,6 +146,8 @@ impl<'a> Binder<'a> {
             requests: Vec::new(),
             locking: Vec::new(),
             depth: 0,
+            aside: &NOTHING_ASIDE,
+            uses_sequences: false,
             from_items: 0,
         }
     }

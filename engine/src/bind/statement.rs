@@ -37,6 +37,10 @@ impl<'a> Binder<'a> {
                 object_type: ObjectType::Index,
                 ..
             } => done(self.drop_indexes(syntax)?, "DROP INDEX"),
+            S::Drop {
+                object_type: ObjectType::Sequence,
+                ..
+            } => done(self.drop_sequences(syntax)?, "DROP SEQUENCE"),
             S::Copy { .. } => Ok((self.copy(syntax)?, "COPY")),
             S::Explain { .. } => Ok((self.explain(syntax)?, "EXPLAIN")),
             _ => self.utility(syntax),

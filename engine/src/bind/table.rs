@@ -1,15 +1,16 @@
 //! CREATE TABLE and DROP TABLE.
 
-use super::check::{bind_check, bind_default, positions};
+use super::check::{bind_check, positions, set_default};
 use super::foreign::{WrittenKey, depended_on};
 use super::index::{Names, index_column};
+use super::sequence::{Numbered, is_integer, serial};
 use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{place, refuse};
+use crate::parse::{SequenceOptions, place, refuse};
 use crate::plan::Statement;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{
-    CheckDef, ColumnDef, Constraint, IndexColumn, IndexDef, IndexKind, TableDef,
+    CheckDef, ColumnDef, Constraint, Identity, IndexColumn, IndexDef, IndexKind, TableDef,
 };
 use remora_storage::limits::COLUMNS_MAX;
 use remora_storage::{ColumnId, IndexId, TableId};
@@ -25,6 +26,8 @@ struct Draft<'n> {
     foreign_keys: Vec<WrittenKey<'n>>,
     /// Columns said to be NULL.
     nullable: Vec<usize>,
+    /// Columns with a sequence of their own, by position.
+    numbered: Vec<(usize, Numbered<'n>)>,
 }
 
 impl<'a> Binder<'a> {
@@ -61,13 +64,16 @@ impl<'a> Binder<'a> {
             checks: Vec::new(),
             foreign_keys: Vec::new(),
             nullable: Vec::new(),
+            numbered: Vec::new(),
         };
+        let mut identities = self.aside.identities.iter();
         for column in &create.columns {
             draft.add_column(column)?;
         }
         for (position, column) in create.columns.iter().enumerate() {
             for option in &column.options {
-                self.column_option(&mut draft, (position, &column.name), option)?;
+                let at = (position, &column.name);
+                self.column_option(&mut draft, at, option, &mut identities)?;
             }
         }
         for constraint in &create.constraints {
@@ -81,6 +87,7 @@ impl<'a> Binder<'a> {
         draft: &mut Draft<'a>,
         (position, ident): (usize, &'a ast::Ident),
         option: &'a ast::ColumnOptionDef,
+        identities: &mut std::slice::Iter<'a, SequenceOptions>,
     ) -> Result<()> {
         let at = option.name.as_ref().and_then(|ident| place(ident.span));
         let name = option.name.as_ref().map(name::fold).transpose()?;
@@ -89,8 +96,8 @@ impl<'a> Binder<'a> {
             ColumnOption::Null => draft.nullable.push(position),
             ColumnOption::NotNull => column.not_null = true,
             ColumnOption::Default(expr) => {
-                bind_default(self.catalog, expr, column)?;
-                column.default = Some(expr.to_string());
+                set_default(self.catalog, expr, column)?;
+                draft.check_one_source(position, at)?;
             }
             ColumnOption::PrimaryKey(_) => {
                 let key = vec![IndexColumn::ascending(column.id)];
@@ -114,6 +121,21 @@ impl<'a> Binder<'a> {
                 columns: vec![ident],
                 syntax,
             }),
+            ColumnOption::Generated {
+                generated_as,
+                generation_expr: None,
+                ..
+            } => {
+                let kind = match generated_as {
+                    ast::GeneratedAs::Always => Identity::Always,
+                    ast::GeneratedAs::ByDefault => Identity::ByDefault,
+                    ast::GeneratedAs::ExpStored => return refuse("a generated column", at),
+                };
+                let Some(options) = identities.next() else {
+                    return refuse("an identity column here", at);
+                };
+                draft.add_identity(position, kind, options, at)?;
+            }
             ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
                 return refuse("a generated column", at);
             }
@@ -185,6 +207,10 @@ impl<'a> Binder<'a> {
                 index.name = names.index(index);
             }
         }
+        let mut sequences = Vec::new();
+        for (position, numbered) in &draft.numbered {
+            sequences.push(self.column_sequence(&mut names, &draft.table, *position, numbered)?);
+        }
         let scope = positions(&draft.table.name, &draft.table.columns);
         let mut checks: Vec<CheckDef> = Vec::new();
         for (name, beside, syntax) in draft.checks {
@@ -225,15 +251,14 @@ impl<'a> Binder<'a> {
             table: draft.table,
             indexes,
             foreign_keys,
+            sequences,
             if_not_exists,
         })
     }
 
     /// Whether a table or an index of the name exists.
     pub(super) fn relation_exists(&self, name: &str) -> bool {
-        self.catalog.table(name).is_some()
-            || self.catalog.index(name).is_some()
-            || SystemTable::named(name).is_some()
+        self.catalog.has_name(name) || SystemTable::named(name).is_some()
     }
 
     /// Binds a DROP TABLE.
@@ -254,12 +279,16 @@ impl<'a> Binder<'a> {
             match self.catalog.table(&table) {
                 Some(entry) if !ids.contains(&entry.def.id) => ids.push(entry.def.id),
                 Some(_) => {}
-                None if self.catalog.index(&table).is_some() => {
+                None if self.catalog.has_name(&table) => {
+                    let hint = match self.catalog.sequence(&table) {
+                        Some(_) => "Use DROP SEQUENCE to remove a sequence.",
+                        None => "Use DROP INDEX to remove an index.",
+                    };
                     return Err(Error::new(
                         state::WRONG_OBJECT_TYPE,
                         format!("\"{table}\" is not a table"),
                     )
-                    .with_hint("Use DROP INDEX to remove an index.")
+                    .with_hint(hint)
                     .at(at));
                 }
                 None if *if_exists => {}
@@ -305,7 +334,7 @@ impl Binder<'_> {
     }
 }
 
-impl Draft<'_> {
+impl<'n> Draft<'n> {
     fn add_column(&mut self, column: &ast::ColumnDef) -> Result<()> {
         let at = place(column.name.span);
         let name = name::fold(&column.name)?;
@@ -315,10 +344,61 @@ impl Draft<'_> {
         }
         // Ids are handed out in order; a table has far fewer columns than there are ids.
         let id = ColumnId(self.table.columns.len() as u32);
-        let data_type = data_type::data_type(&column.data_type, at)?;
-        let column = ColumnDef::new(id, name, data_type);
-        self.table.columns.push(column);
+        let serial = serial(&column.data_type);
+        let data_type = match serial {
+            Some(data_type) => data_type,
+            None => data_type::data_type(&column.data_type, at)?,
+        };
+        if serial.is_some() {
+            let position = self.table.columns.len();
+            self.numbered.push((position, Numbered::Serial));
+        }
+        self.table.columns.push(ColumnDef {
+            not_null: serial.is_some(),
+            ..ColumnDef::new(id, name, data_type)
+        });
         Ok(())
+    }
+
+    fn add_identity(
+        &mut self,
+        position: usize,
+        kind: Identity,
+        options: &'n SequenceOptions,
+        at: Option<Position>,
+    ) -> Result<()> {
+        let column = &mut self.table.columns[position];
+        column.not_null = true;
+        if !is_integer(column.data_type) {
+            return Err(Error::new(
+                state::INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint",
+            )
+            .at(at));
+        }
+        self.numbered
+            .push((position, Numbered::Identity(kind, options)));
+        self.check_one_source(position, at)
+    }
+
+    /// Whether a column has at most one of default, SERIAL and IDENTITY.
+    fn check_one_source(&self, position: usize, at: Option<Position>) -> Result<()> {
+        let column = &self.table.columns[position];
+        let mut numbered = self.numbered.iter().filter(|(other, _)| *other == position);
+        let complaint = match (numbered.next(), numbered.next()) {
+            (Some((_, Numbered::Identity(..))), None) if column.default.is_some() => {
+                "both default and identity specified"
+            }
+            (Some((_, Numbered::Serial)), None) if column.default.is_some() => {
+                "multiple default values specified"
+            }
+            (Some((_, Numbered::Serial)), Some(_)) => "both default and identity specified",
+            (Some(_), Some(_)) => "multiple identity specifications",
+            _ => return Ok(()),
+        };
+        let (column, table) = (&column.name, &self.table.name);
+        let message = format!("{complaint} for column \"{column}\" of table \"{table}\"");
+        Err(Error::new(state::SYNTAX_ERROR, message).at(at))
     }
 
     fn key_columns(&self, columns: &[ast::IndexColumn], what: &str) -> Result<Vec<IndexColumn>> {

@@ -422,9 +422,9 @@ fn inserts_and_definitions_are_checked() {
             "column \"b\" does not exist",
         ),
         (
-            "CREATE TABLE x (a serial)",
-            "0A000",
-            "type serial is not supported",
+            "CREATE TABLE x (a serial DEFAULT 1)",
+            "42601",
+            "multiple default values specified for column \"a\" of table \"x\"",
         ),
         (
             "CREATE TABLE x (a int REFERENCES customer DEFERRABLE)",

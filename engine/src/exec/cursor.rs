@@ -66,16 +66,22 @@ impl Cursor {
         let view = tx.view();
         let locker = Locker::new(tx);
         let mut rows = compile_locking(plan, &view, context, &locker)?;
-        let mut kept = Kept::default();
-        while let Some(batch) = rows.next(context)? {
-            kept.push(batch, context)?;
-        }
         Ok(Self {
-            pipeline: Pipeline::new(kept),
+            pipeline: kept(&mut rows, context)?,
             schema,
             context: context.reading(),
             held: Held::default(),
         })
+    }
+
+    /// Runs the query to its end and keeps what it gives: what it does beside that is done then, however
+    /// many of its rows are asked for.
+    ///
+    /// # Errors
+    /// As for [`Self::next`].
+    pub fn run_ahead(&mut self) -> Result<()> {
+        self.pipeline = kept(&mut self.pipeline, &self.context)?;
+        Ok(())
     }
 
     /// The next batch, never empty; `None` at the end.
@@ -98,4 +104,13 @@ impl Cursor {
             .map(Some)
             .map_err(batch::internal)
     }
+}
+
+/// All that a pipeline gives, to be given again.
+fn kept(rows: &mut Pipeline<'_>, context: &ExecContext) -> Result<Pipeline<'static>> {
+    let mut kept = Kept::default();
+    while let Some(batch) = rows.next(context)? {
+        kept.push(batch, context)?;
+    }
+    Ok(Pipeline::new(kept))
 }

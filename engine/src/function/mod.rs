@@ -12,6 +12,7 @@
 //!  decimal, calendar,        what they compute with
 //!  interval
 //!  statement_clock           when the statement began
+//!  sequence, sequence_name   numbers that are given away once
 //!  text, cast, aggregate     values as text, casts, accumulators
 //! ```
 //!
@@ -37,6 +38,8 @@ mod part;
 mod quote;
 mod registry;
 mod resolve;
+mod sequence;
+mod sequence_name;
 mod statement_clock;
 mod string;
 mod system;
@@ -44,6 +47,9 @@ mod system;
 mod tests;
 
 pub use resolve::resolve;
+pub use sequence::{SequenceScope, SessionSequences};
+pub(crate) use sequence::{find as find_sequence, is_of_sequences};
+pub(crate) use sequence_name::SequenceName;
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 
@@ -62,6 +68,8 @@ pub struct EvalContext {
     /// The session that runs the statement, by which it is asked to stop; `None` where no session
     /// does, as while a plan is made.
     pub session: Option<Arc<SessionRecord>>,
+    /// For a statement that takes numbers from sequences.
+    pub sequences: Option<Arc<SequenceScope>>,
 }
 
 impl EvalContext {

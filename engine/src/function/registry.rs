@@ -1,7 +1,8 @@
 //! All overloads by name.
 
 use super::{
-    Overload, arithmetic, clock, comparison, like, math, moment, part, quote, string, system,
+    Overload, arithmetic, clock, comparison, like, math, moment, part, quote, sequence, string,
+    system,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         clock::FUNCTIONS,
         string::FUNCTIONS,
         quote::FUNCTIONS,
+        sequence::FUNCTIONS,
         system::FUNCTIONS,
     ];
     families

@@ -105,11 +105,13 @@ pub fn plan(
         columns,
         parameters,
         tag,
+        uses_sequences,
     } = bound;
     Ok(Planned {
         statement: plan_statement(statement, &columns),
         parameters,
         tag,
+        uses_sequences,
     })
 }
 

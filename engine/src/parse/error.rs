@@ -1,5 +1,6 @@
 //! What the grammar's crate says, in PostgreSQL's words: `syntax error at or near "x"`.
 
+use super::sequence::REDUNDANT;
 use super::token::position;
 use crate::error::{Error, Position, Result, state};
 use sqlparser::parser::ParserError;
@@ -11,6 +12,9 @@ pub(super) fn from_parser(error: ParserError, sql: &str, tokens: &[TokenWithSpan
         ParserError::RecursionLimitExceeded => return super::depth::too_complex(None),
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
     };
+    if message == REDUNDANT {
+        return Error::new(state::SYNTAX_ERROR, REDUNDANT);
+    }
     let (what, place) = split_place(&message);
     let detail = what
         .split_once(", found: ")

@@ -4,8 +4,8 @@
 //!    placeholder, so that the rest of the engine knows `$n` only.
 //! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
-//! 3. `transaction` takes out what the grammar does not know of the words about a transaction, and `locking`
-//!    writes clauses that lock rows as it knows them.
+//! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
+//!    transaction and about numbers, and `locking` writes clauses that lock rows as it knows them.
 //! 4. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
@@ -15,12 +15,14 @@ mod depth;
 mod error;
 mod extent;
 mod locking;
+mod sequence;
 mod token;
 mod transaction;
 
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use locking::request;
+pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 
 use crate::error::Result;
 use sqlparser::ast;
@@ -35,6 +37,8 @@ use std::sync::Arc;
 pub struct Parsed {
     /// The statement's syntax tree.
     pub(crate) syntax: Syntax,
+    /// What was taken out of the text before.
+    pub(crate) aside: Aside,
     /// How many parameters it has (`?` are numbered from left to right; `$n` as written).
     pub parameters: usize,
     /// Its text, or the beginning of a long one.
@@ -50,6 +54,8 @@ pub(crate) enum Syntax {
     Checkpoint,
     /// COMPACT, of one table or of all, likewise.
     Compact(Option<ast::ObjectName>),
+    /// CREATE SEQUENCE and ALTER SEQUENCE, of which it knows a part.
+    Sequence(SequenceSyntax),
 }
 
 impl Parsed {
@@ -95,6 +101,8 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     let (mut tokens, parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
     locking::rewrite(&mut tokens)?;
+    let aside = sequence::take_aside(&mut tokens)
+        .map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());
     let syntax = parse_syntax(&mut parser)
         .and_then(|syntax| match &parser.peek_token_ref().token {
@@ -104,6 +112,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
     Ok(Parsed {
         syntax,
+        aside,
         parameters,
         text: text.into(),
     })
@@ -119,6 +128,9 @@ fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
             false => None,
         };
         return Ok(Syntax::Compact(table));
+    }
+    if let Some(syntax) = sequence::parse(parser)? {
+        return Ok(Syntax::Sequence(syntax));
     }
     let statement = parser.parse_statement()?;
     Ok(Syntax::Statement(Box::new(statement)))

@@ -4,6 +4,7 @@ mod expr;
 pub mod lock;
 pub mod logical;
 pub mod physical;
+pub mod sequence;
 pub mod statement;
 pub mod system;
 mod walk;

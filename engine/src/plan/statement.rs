@@ -2,10 +2,13 @@
 
 use super::lock::LockStrength;
 use super::physical::{Node, PhysicalPlan};
+use super::sequence::{ColumnSequence, SequenceChange};
 use super::{Expr, Schema};
-use remora_storage::catalog::{ForeignKeyDef, IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::catalog::{
+    ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
+};
 use remora_storage::transaction::Columns;
-use remora_storage::{ColumnId, DataType, IndexId, Isolation, TableId};
+use remora_storage::{ColumnId, DataType, IndexId, Isolation, SequenceId, TableId};
 use std::sync::Arc;
 
 /// A statement, ready to run.
@@ -31,6 +34,8 @@ pub enum Statement {
         indexes: Vec<IndexDef>,
         /// To other tables and to itself.
         foreign_keys: Vec<NewForeignKey>,
+        /// Those of its SERIAL and IDENTITY columns.
+        sequences: Vec<ColumnSequence>,
         /// Whether an existing table of the name is left alone.
         if_not_exists: bool,
     },
@@ -40,6 +45,24 @@ pub enum Statement {
     CreateIndex(Option<IndexDef>),
     /// DROP INDEX
     DropIndex(Vec<IndexId>),
+    /// CREATE SEQUENCE
+    CreateSequence {
+        /// What.
+        def: SequenceDef,
+        /// Whether an existing relation of the name is left alone.
+        if_not_exists: bool,
+    },
+    /// ALTER SEQUENCE; `None` where it is missing and IF EXISTS was given.
+    AlterSequence(Option<(SequenceId, SequenceChange)>),
+    /// ALTER SEQUENCE .. RENAME TO, likewise.
+    RenameSequence(Option<(SequenceId, String)>),
+    /// DROP SEQUENCE
+    DropSequence {
+        /// Which.
+        sequences: Vec<SequenceId>,
+        /// Whether defaults that take numbers from them go with them.
+        cascade: bool,
+    },
     /// EXPLAIN: the lines to show.
     Explain(Vec<String>),
     /// COPY .. FROM / TO
@@ -278,6 +301,8 @@ pub struct Planned {
     pub parameters: Vec<DataType>,
     /// PostgreSQL's command tag without counts, e.g. `SELECT`, `CREATE TABLE`.
     pub tag: &'static str,
+    /// Whether it asks for sequences: then it runs to its end at once, and nothing of it is left out.
+    pub uses_sequences: bool,
 }
 
 impl Statement {
@@ -291,7 +316,11 @@ impl Statement {
             | Self::CreateTable { .. }
             | Self::DropTable(_)
             | Self::CreateIndex(_)
-            | Self::DropIndex(_) => true,
+            | Self::DropIndex(_)
+            | Self::CreateSequence { .. }
+            | Self::AlterSequence(_)
+            | Self::RenameSequence(_)
+            | Self::DropSequence { .. } => true,
             Self::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
             _ => false,
         }

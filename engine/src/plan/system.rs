@@ -4,7 +4,7 @@
 //! then and not of what the statement's snapshot shows. A name is looked for in the catalog first.
 //! Their names cannot be given to new tables.
 
-use remora_storage::DataType;
+use remora_storage::{DataType, SequenceId};
 
 /// A table that only the engine writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,10 @@ pub enum SystemTable {
     Pressure,
     /// How that has changed.
     PressureHistory,
+    /// Sequences and where they stand.
+    Sequences,
+    /// One sequence, as a table of one row.
+    Sequence(SequenceId),
     /// Who runs what, and keeps which old states of rows from being freed.
     Transactions,
     /// Who stood in whose way.
@@ -34,7 +38,8 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
+        Self::Sequences,
         Self::Conflicts,
         Self::Indexes,
         Self::Memory,
@@ -59,6 +64,8 @@ impl SystemTable {
             Self::Pool => "remora_pool",
             Self::Pressure => "remora_pressure",
             Self::PressureHistory => "remora_pressure_history",
+            Self::Sequences => "pg_sequences",
+            Self::Sequence(_) => "sequence",
             Self::Transactions => "remora_transactions",
             Self::Conflicts => "remora_conflicts",
         }
@@ -108,6 +115,24 @@ impl SystemTable {
                 ("to_level", Text),
                 ("used", BigInt),
                 ("limit_bytes", BigInt),
+            ],
+            Self::Sequences => &[
+                ("schemaname", Text),
+                ("sequencename", Text),
+                ("sequenceowner", Text),
+                ("data_type", Text),
+                ("start_value", BigInt),
+                ("min_value", BigInt),
+                ("max_value", BigInt),
+                ("increment_by", BigInt),
+                ("cycle", Boolean),
+                ("cache_size", BigInt),
+                ("last_value", BigInt),
+            ],
+            Self::Sequence(_) => &[
+                ("last_value", BigInt),
+                ("log_cnt", BigInt),
+                ("is_called", Boolean),
             ],
             Self::Transactions => &[
                 ("transaction_id", BigInt),

@@ -24,7 +24,7 @@ use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
-use crate::function::{StatementClock, now_micros};
+use crate::function::{SessionSequences, StatementClock, now_micros};
 use crate::parse::Parsed;
 use crate::plan::Statement;
 use crate::plan::statement::TransactionOptions as Characteristics;
@@ -62,6 +62,8 @@ pub(super) struct Session {
     sync: bool,
     pub(super) notices: Vec<String>,
     pub(super) conflicts: SessionConflicts,
+    /// What it has taken from sequences.
+    sequences: Arc<SessionSequences>,
     /// Where the last commit stands among all; `None` where it changed nothing.
     pub(super) last_commit: Option<Timestamp>,
 }
@@ -88,6 +90,7 @@ impl Session {
             ended_by: None,
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
+            sequences: Arc::default(),
             last_commit: None,
         };
         session.watch_limits()?;
@@ -273,6 +276,9 @@ impl Session {
         }
         call.bind(&planned.parameters)?;
         call.context.eval.clock = StatementClock::starting(None);
+        if planned.uses_sequences {
+            call.use_sequences(&tx, self.settings.read_only(), &self.sequences);
+        }
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
@@ -280,6 +286,9 @@ impl Session {
             // The last moment: what is committed cannot be taken back.
             call.context.check()?;
             self.last_commit = tx.commit()?.timestamp;
+        } else if self.sync && planned.uses_sequences {
+            // What was taken is shown, and must not be given to another one after a crash.
+            self.store.wait_logged()?;
         } else if self.sync {
             self.store.wait_durable(tx.snapshot())?;
         }
@@ -331,10 +340,17 @@ impl Session {
         self.record.runs_in_block(tx.id().0, read_only);
         self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);
+        if planned.uses_sequences {
+            call.use_sequences(tx, read_only, &self.sequences);
+        }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
         if self.sync && done.is_ok() {
-            let durable = self.store.wait_durable(tx.snapshot());
+            let takes_numbers = planned.uses_sequences && !planned.statement.changes();
+            let durable = match takes_numbers {
+                true => self.store.wait_logged(),
+                false => self.store.wait_durable(tx.snapshot()),
+            };
             done = durable.map_err(Error::from).and(done);
         }
         match &done {

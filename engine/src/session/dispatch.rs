@@ -2,10 +2,12 @@
 
 use super::copy;
 use super::prepared::{Call, Plan};
+use super::sequences;
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Cursor, PointRows};
 use crate::plan::Statement;
 use crate::plan::physical::PhysicalPlan;
+use crate::plan::sequence::ColumnSequence;
 use crate::plan::statement::NewForeignKey;
 use remora_storage::catalog::{IndexDef, TableDef};
 use remora_storage::{Transaction, Value};
@@ -85,7 +87,10 @@ pub(super) fn run(
     let context = &call.context;
     let cursor = |query: &PhysicalPlan, tx: &Transaction| {
         let schema = plan.arrow.clone();
-        let cursor = Cursor::new(query, schema, tx.view(), context)?;
+        let mut cursor = Cursor::new(query, schema, tx.view(), context)?;
+        if plan.planned.uses_sequences {
+            cursor.run_ahead()?;
+        }
         Ok(Done::output(Output::Cursor(Box::new(cursor))))
     };
     match &plan.planned.statement {
@@ -120,15 +125,17 @@ pub(super) fn run(
             table,
             indexes,
             foreign_keys,
+            sequences,
             if_not_exists,
         } => {
             let is_there = *if_not_exists && tx.catalog().table(&table.name).is_some();
             if !is_there {
-                create_table(tx, table, indexes, foreign_keys)?;
+                create_table(tx, table, sequences, indexes, foreign_keys)?;
             }
             Ok(Done::default())
         }
         Statement::DropTable(tables) => {
+            sequences::drop_owned(tx, tables)?;
             tables.iter().try_for_each(|id| tx.drop_table(*id))?;
             Ok(Done::default())
         }
@@ -141,6 +148,27 @@ pub(super) fn run(
         Statement::DropIndex(indexes) => {
             indexes.iter().try_for_each(|id| tx.drop_index(*id))?;
             Ok(Done::default())
+        }
+        Statement::CreateSequence { def, if_not_exists } => {
+            if !(*if_not_exists && tx.catalog().has_name(&def.name)) {
+                tx.create_sequence(def.clone())?;
+            }
+            Ok(Done::default())
+        }
+        Statement::AlterSequence(change) => {
+            if let Some((id, change)) = change {
+                sequences::alter(tx, *id, change)?;
+            }
+            Ok(Done::default())
+        }
+        Statement::RenameSequence(change) => {
+            if let Some((id, to)) = change {
+                sequences::rename(tx, *id, to)?;
+            }
+            Ok(Done::default())
+        }
+        Statement::DropSequence { sequences, cascade } => {
+            sequences::drop(tx, sequences, *cascade).map(|()| Done::default())
         }
         Statement::Begin(_)
         | Statement::SetTransaction(_)
@@ -160,10 +188,11 @@ pub(super) fn run(
 fn create_table(
     tx: &mut Transaction,
     table: &TableDef,
+    sequences: &[ColumnSequence],
     indexes: &[IndexDef],
     foreign_keys: &[NewForeignKey],
 ) -> Result<()> {
-    let id = tx.create_table(table.clone())?;
+    let id = sequences::create_table(tx, table, sequences)?;
     let mut made = Vec::with_capacity(indexes.len());
     for index in indexes {
         made.push(tx.create_index(IndexDef {

@@ -1,12 +1,13 @@
-//! What tables and indexes there are, as names and as SQL that makes them again.
+//! What tables, indexes and sequences there are, as names and as SQL that makes them again.
 
 use super::connection::Connection;
 use crate::error::{Error, Result, state};
 use crate::plan::Field;
+use crate::plan::sequence::default_text;
 use remora_storage::ColumnId;
 use remora_storage::catalog::{
-    Catalog, ColumnDef, Constraint, ForeignAction, ForeignKeyDef, IndexColumn, IndexDef,
-    IndexEntry, IndexKind, TableDef, TableEntry,
+    Catalog, ColumnDef, Constraint, ForeignAction, ForeignKeyDef, Identity, IndexColumn, IndexDef,
+    IndexEntry, IndexKind, SequenceDef, SequenceEntry, TableDef, TableEntry,
 };
 use sqlparser::keywords::{self, Keyword};
 use std::fmt::Write;
@@ -35,6 +36,15 @@ impl Connection {
     pub fn tables(&self) -> Result<Vec<String>> {
         let catalog = self.catalog()?;
         Ok(catalog.tables().map(|t| t.def.name.clone()).collect())
+    }
+
+    /// The names of all sequences, in order.
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn sequences(&self) -> Result<Vec<String>> {
+        let catalog = self.catalog()?;
+        Ok(catalog.sequences().map(|s| s.def.name.clone()).collect())
     }
 
     /// Names and types of a table's columns.
@@ -72,8 +82,9 @@ impl Connection {
         Ok(indexes.collect())
     }
 
-    /// The statements that make a table, or all tables, with their indexes; those that others refer to come
-    /// first.
+    /// The statements that make a table, or all tables, with their indexes and the sequences that they take
+    /// numbers from; of all tables, with all sequences. Tables that others refer to come first, and sequences
+    /// go on where they stand.
     ///
     /// ```
     /// # let db = remora::Database::in_memory()?;
@@ -93,13 +104,15 @@ impl Connection {
     /// # Errors
     /// 42P01 where there is no such table.
     pub fn schema(&self, table: Option<&str>) -> Result<Vec<String>> {
-        let mut statements = Vec::new();
         let catalog = self.catalog()?;
-        for entry in parents_first(self.entries(table)?) {
+        let entries = self.entries(table)?;
+        let (mut statements, mut behind) = sequence_sql(&catalog, &entries, table.is_none());
+        for entry in parents_first(entries) {
             statements.push(table_sql(&catalog, &entry));
             let free = entry.indexes.iter().filter(|i| i.def.constraint.is_none());
             statements.extend(free.map(|index| index_sql(&entry.def, &index.def)));
         }
+        statements.append(&mut behind);
         Ok(statements)
     }
 
@@ -140,7 +153,7 @@ fn parents_first(entries: Vec<Arc<TableEntry>>) -> Vec<Arc<TableEntry>> {
 
 fn table_sql(catalog: &Catalog, entry: &TableEntry) -> String {
     let def = &entry.def;
-    let mut parts: Vec<String> = def.columns.iter().map(column_sql).collect();
+    let mut parts: Vec<String> = def.columns.iter().map(|c| column_sql(catalog, c)).collect();
     let constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
     parts.extend(constraints.map(|index| constraint_sql(def, &index.def)));
     parts.extend(def.checks.iter().map(|check| {
@@ -157,16 +170,102 @@ fn table_sql(catalog: &Catalog, entry: &TableEntry) -> String {
     format!("CREATE TABLE {} ({gap}{body}\n);", quoted(&def.name))
 }
 
-fn column_sql(column: &ColumnDef) -> String {
+fn column_sql(catalog: &Catalog, column: &ColumnDef) -> String {
     let mut sql = format!("{} {}", quoted(&column.name), column.data_type);
-    if let Some(default) = &column.default {
-        // Writing to a String cannot fail.
-        let _ = write!(sql, " DEFAULT {default}");
-    }
+    let own = column.sequences.first();
+    let own = own.and_then(|id| catalog.sequence_by_id(*id));
+    // Writing to a String cannot fail.
+    let _ = match (&column.default, column.identity, own) {
+        (_, Some(identity), Some(own)) => {
+            let when = match identity {
+                Identity::Always => "ALWAYS",
+                Identity::ByDefault => "BY DEFAULT",
+            };
+            let options = sequence_options(&own.def, false);
+            write!(sql, " GENERATED {when} AS IDENTITY ({options})")
+        }
+        // Under the name that it has now.
+        (Some(default), _, Some(own)) if is_call(default) => {
+            write!(sql, " DEFAULT {}", default_text(&own.def.name))
+        }
+        (Some(default), ..) => write!(sql, " DEFAULT {default}"),
+        (None, ..) => Ok(()),
+    };
     if column.not_null {
         sql.push_str(" NOT NULL");
     }
     sql
+}
+
+/// Whether a default is nothing but the next number of a sequence.
+fn is_call(default: &str) -> bool {
+    let name = default
+        .strip_prefix("nextval('")
+        .and_then(|rest| rest.strip_suffix("')"));
+    name.is_some_and(|name| !name.contains('\''))
+}
+
+/// What makes sequences: before the tables that take numbers from them, and behind.
+fn sequence_sql(
+    catalog: &Catalog,
+    tables: &[Arc<TableEntry>],
+    all: bool,
+) -> (Vec<String>, Vec<String>) {
+    let is_used = |entry: &SequenceEntry| {
+        let mut columns = tables.iter().flat_map(|table| &table.def.columns);
+        columns.any(|column| column.sequences.contains(&entry.def.id))
+    };
+    let (mut before, mut behind) = (Vec::new(), Vec::new());
+    for entry in catalog.sequences().filter(|entry| all || is_used(entry)) {
+        let (def, name) = (&entry.def, quoted(&entry.def.name));
+        let owner = def.owner.and_then(|(table, column)| {
+            let table = &catalog.table_by_id(table)?.def;
+            let column = &table.columns[table.position(column)?];
+            Some((table, column))
+        });
+        let identity = owner.is_some_and(|(_, column)| column.identity.is_some());
+        if !identity {
+            before.push(format!(
+                "CREATE SEQUENCE {name} {};",
+                sequence_options(def, true)
+            ));
+        }
+        let (position, has_moved) = {
+            let position = entry.counter.state().position;
+            (position, position != def.beginning())
+        };
+        let text = default_text(&def.name);
+        let text = text.trim_start_matches("nextval(").trim_end_matches(')');
+        // An identity's sequence may have been given another name than it gets again.
+        let made_up = owner.filter(|_| identity).map(|(table, column)| {
+            let part = |name: &str| format!("'{}'", name.replace('\'', "''"));
+            let table = part(&quoted(&table.name));
+            format!("pg_get_serial_sequence({table}, {})", part(&column.name))
+        });
+        if let Some((table, column)) = owner.filter(|_| !identity) {
+            let (table, column) = (quoted(&table.name), quoted(&column.name));
+            behind.push(format!("ALTER SEQUENCE {name} OWNED BY {table}.{column};"));
+        }
+        if has_moved {
+            let (last, called) = (position.last, position.is_called);
+            let target = made_up.as_deref().unwrap_or(text);
+            behind.push(format!("SELECT setval({target}, {last}, {called});"));
+        }
+    }
+    (before, behind)
+}
+
+fn sequence_options(def: &SequenceDef, with_type: bool) -> String {
+    let rule = &def.rule;
+    let data_type = match with_type {
+        true => format!("AS {} ", def.data_type),
+        false => String::new(),
+    };
+    let cycle = if rule.cycle { " CYCLE" } else { "" };
+    format!(
+        "{data_type}START WITH {} INCREMENT BY {} MINVALUE {} MAXVALUE {} CACHE {}{cycle}",
+        def.start, rule.increment, rule.min, rule.max, def.cache
+    )
 }
 
 fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {

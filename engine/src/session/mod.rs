@@ -47,6 +47,7 @@ mod rows;
 mod savepoint;
 mod savepoints;
 mod script;
+mod sequences;
 mod sessions;
 mod settings;
 mod size;

@@ -6,7 +6,7 @@
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::{ExecContext, arrow_schema};
-use crate::function::{EvalContext, StatementClock, cast, text};
+use crate::function::{EvalContext, SequenceScope, SessionSequences, StatementClock, cast, text};
 use crate::optimize;
 use crate::parse::Parsed;
 use crate::plan::Field;
@@ -14,7 +14,7 @@ use crate::plan::statement::Planned;
 use arrow_schema::SchemaRef;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Claim, Ledger};
-use remora_storage::{DataType, Value};
+use remora_storage::{DataType, Transaction, Value};
 use std::sync::Arc;
 
 /// A plan and the catalog it is good for.
@@ -101,6 +101,7 @@ impl Call {
                 eval: EvalContext {
                     clock: StatementClock::default(),
                     session: Some(Arc::clone(session)),
+                    sequences: None,
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),
@@ -109,6 +110,19 @@ impl Call {
             row: Vec::new(),
             given: Vec::new(),
         }
+    }
+
+    /// Lets the statement take numbers from the sequences that its transaction sees.
+    #[cold]
+    pub(super) fn use_sequences(
+        &mut self,
+        tx: &Transaction,
+        read_only: bool,
+        session: &Arc<SessionSequences>,
+    ) {
+        let (catalog, core) = (Arc::clone(tx.catalog()), Arc::clone(tx.core()));
+        let scope = SequenceScope::new(catalog, core, read_only, session);
+        self.context.eval.sequences = Some(scope);
     }
 
     /// Takes the parameters of the next call.

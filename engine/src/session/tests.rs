@@ -19,6 +19,7 @@ mod limits;
 mod lock_waits;
 mod pressure;
 mod savepoints;
+mod sequences;
 mod system;
 
 fn connect() -> Connection {

@@ -209,7 +209,7 @@ impl SequenceEntry {
     /// # Errors
     /// `SchemaConflict` where it is retired.
     pub fn state(&self) -> Result<CounterState> {
-        let state = *self.counter.state.lock();
+        let state = self.counter.state();
         match state.is_retired {
             true => Err(self.retired()),
             false => Ok(state),
@@ -278,6 +278,11 @@ impl Counter {
     pub fn restore(&self, position: SequencePosition) {
         let mut state = self.state.lock();
         *state = state.moved_to(position);
+    }
+
+    /// What it holds.
+    pub fn state(&self) -> CounterState {
+        *self.state.lock()
     }
 
     /// Where recovery would go on.

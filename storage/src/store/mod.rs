@@ -257,6 +257,18 @@ impl Store {
         }
     }
 
+    /// Waits until everything that was logged so far is durable, numbers of sequences too; returns at once
+    /// at levels other than [`Durability::Sync`].
+    ///
+    /// # Errors
+    /// `LogFailed` where that can no longer be.
+    pub fn wait_logged(&self) -> Result<()> {
+        match &self.inner.durable {
+            Some(durable) if self.inner.durability == Durability::Sync => durable.log().flush(),
+            _ => Ok(()),
+        }
+    }
+
     /// The end of the log; nothing is logged in memory.
     pub fn log_end(&self) -> Lsn {
         let durable = self.inner.durable.as_ref();

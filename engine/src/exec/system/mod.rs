@@ -1,6 +1,7 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
 mod activity;
+mod sequences;
 
 use super::batch::Batch;
 use super::pipeline::Source;
@@ -100,6 +101,8 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
             let history = ledger.pressure().history();
             history.iter().map(one_change).collect()
         }
+        SystemTable::Sequences => sequences::all(&core.catalog()),
+        SystemTable::Sequence(id) => sequences::one(id, context),
         SystemTable::Transactions => {
             let session = context.eval.session.as_ref();
             activity::transactions(view, session.map(|session| &**session.activity()))

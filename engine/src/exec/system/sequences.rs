@@ -1,0 +1,45 @@
+//! Where sequences stand.
+
+use super::{count, text};
+use crate::exec::ExecContext;
+use remora_storage::catalog::{Catalog, SequenceEntry};
+use remora_storage::{SequenceId, Value};
+use std::sync::Arc;
+
+/// A row for each sequence.
+pub(super) fn all(catalog: &Catalog) -> Vec<Vec<Value>> {
+    let row = |entry: &Arc<SequenceEntry>| {
+        let (def, rule) = (&entry.def, &entry.def.rule);
+        let position = entry.counter.state().position;
+        let last = Some(position.last).filter(|_| position.is_called);
+        vec![
+            text("public"),
+            text(&def.name),
+            text("remora"),
+            text(&def.data_type.to_string()),
+            Value::BigInt(def.start),
+            Value::BigInt(rule.min),
+            Value::BigInt(rule.max),
+            Value::BigInt(rule.increment),
+            Value::Boolean(rule.cycle),
+            Value::BigInt(def.cache),
+            last.map_or(Value::Null, Value::BigInt),
+        ]
+    };
+    catalog.sequences().map(row).collect()
+}
+
+/// The row of one that the statement sees.
+pub(super) fn one(id: SequenceId, context: &ExecContext) -> Vec<Vec<Value>> {
+    let scope = context.eval.sequences.as_ref();
+    let entry = scope.and_then(|scope| scope.catalog().sequence_by_id(id));
+    let row = entry.map(|entry| {
+        let state = entry.counter.state();
+        vec![
+            Value::BigInt(state.position.last),
+            count(state.ahead.into()),
+            Value::Boolean(state.position.is_called),
+        ]
+    });
+    row.into_iter().collect()
+}

@@ -1,0 +1,227 @@
+//! Sequences' functions: `nextval`, `currval`, `lastval`, `setval`.
+//!
+//! They ask for what no argument says: what sequences there are, and what the session has taken
+//! ([`SequenceScope`]). A statement gets that only if it calls one of them, so that others pay nothing.
+//! Numbers are taken beside transactions ([`remora_storage::transaction::Core::next_value`]).
+
+use super::Overload;
+use super::Volatility::Volatile;
+use super::kernel::function;
+use super::{EvalContext, sequence_name::SequenceName};
+use crate::error::{Error, Result, state};
+use parking_lot::Mutex;
+use remora_storage::catalog::{Catalog, SequenceEntry, SequencePosition};
+use remora_storage::transaction::Core;
+use remora_storage::{SequenceId, Value, ValueRef};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a session has taken from sequences.
+#[derive(Debug, Default)]
+pub struct SessionSequences(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// The number that it took last, of each.
+    numbers: HashMap<SequenceId, i64>,
+    /// Which it took from last.
+    last: Option<SequenceId>,
+}
+
+/// What the functions of one statement may use.
+#[derive(Debug)]
+pub struct SequenceScope {
+    catalog: Arc<Catalog>,
+    core: Arc<Core>,
+    /// Whether the transaction was begun to read only.
+    read_only: bool,
+    session: Arc<SessionSequences>,
+}
+
+impl SequenceScope {
+    /// The scope of a statement that sees `catalog`.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        core: Arc<Core>,
+        read_only: bool,
+        session: &Arc<SessionSequences>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            catalog,
+            core,
+            read_only,
+            session: Arc::clone(session),
+        })
+    }
+
+    /// The catalog that the statement sees.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn refuse_to_change(&self, function: &str) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        let message = format!("cannot execute {function}() in a read-only transaction");
+        Err(Error::new(state::READ_ONLY_SQL_TRANSACTION, message))
+    }
+
+    fn next(&self, name: &str) -> Result<i64> {
+        let entry = find(&self.catalog, name)?;
+        self.refuse_to_change("nextval")?;
+        let number = self.core.next_value(entry)?;
+        let mut taken = self.session.0.lock();
+        taken.numbers.insert(entry.def.id, number);
+        taken.last = Some(entry.def.id);
+        Ok(number)
+    }
+
+    fn current(&self, name: &str) -> Result<i64> {
+        let entry = find(&self.catalog, name)?;
+        let taken = self.session.0.lock();
+        taken
+            .numbers
+            .get(&entry.def.id)
+            .copied()
+            .ok_or_else(|| not_yet(&format!("currval of sequence \"{}\"", entry.def.name)))
+    }
+
+    fn last(&self) -> Result<i64> {
+        let taken = self.session.0.lock();
+        let last = taken
+            .last
+            .filter(|id| self.catalog.sequence_by_id(*id).is_some());
+        let number = last.and_then(|id| taken.numbers.get(&id));
+        number.copied().ok_or_else(|| not_yet("lastval"))
+    }
+
+    fn set(&self, name: &str, number: i64, is_called: bool) -> Result<i64> {
+        let entry = find(&self.catalog, name)?;
+        self.refuse_to_change("setval")?;
+        let rule = &entry.def.rule;
+        if !(rule.min..=rule.max).contains(&number) {
+            return Err(Error::new(
+                state::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!(
+                    "setval: value {number} is out of bounds for sequence \"{}\" ({}..{})",
+                    entry.def.name, rule.min, rule.max
+                ),
+            ));
+        }
+        let position = SequencePosition {
+            last: number,
+            is_called,
+        };
+        self.core.set_value(entry, position)?;
+        if is_called {
+            self.session.0.lock().numbers.insert(entry.def.id, number);
+        }
+        Ok(number)
+    }
+
+    /// The sequence that goes with a column, as a name that can be read back.
+    fn of_column(&self, table: &str, column: &str) -> Result<Value> {
+        let name = SequenceName::parse(table)?.0;
+        let Some(entry) = self.catalog.table(&name) else {
+            return Err(undefined(&name));
+        };
+        let Some((_, def)) = entry.def.column(column) else {
+            return Err(Error::new(
+                state::UNDEFINED_COLUMN,
+                format!("column \"{column}\" of relation \"{name}\" does not exist"),
+            ));
+        };
+        let mut owned = self.catalog.sequences_of(entry.def.id);
+        let found = owned.find(|sequence| sequence.def.owner == Some((entry.def.id, def.id)));
+        Ok(found.map_or(Value::Null, |found| {
+            let name = SequenceName(found.def.name.clone());
+            Value::Text(format!("public.{name}"))
+        }))
+    }
+}
+
+/// The sequence that a text names.
+///
+/// # Errors
+/// 42P01, 42809, 42602, 3F000
+pub(crate) fn find<'c>(catalog: &'c Catalog, text: &str) -> Result<&'c Arc<SequenceEntry>> {
+    let name = SequenceName::parse(text)?.0;
+    match catalog.sequence(&name) {
+        Some(entry) => Ok(entry),
+        None if catalog.has_name(&name) => Err(Error::new(
+            state::WRONG_OBJECT_TYPE,
+            format!("\"{name}\" is not a sequence"),
+        )),
+        None => Err(undefined(&name)),
+    }
+}
+
+fn undefined(name: &str) -> Error {
+    let message = format!("relation \"{name}\" does not exist");
+    Error::new(state::UNDEFINED_TABLE, message)
+}
+
+fn not_yet(what: &str) -> Error {
+    Error::new(
+        state::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{what} is not yet defined in this session"),
+    )
+}
+
+/// Whether a function needs a [`SequenceScope`].
+pub(crate) fn is_of_sequences(name: &str) -> bool {
+    SEQUENCES.iter().any(|overload| overload.name == name)
+}
+
+fn scope(context: &EvalContext) -> Result<&SequenceScope> {
+    let scope = context.sequences.as_deref();
+    scope.ok_or_else(|| Error::unsupported("a sequence in this place"))
+}
+
+fn text<'a>(arguments: &[ValueRef<'a>], at: usize) -> &'a str {
+    match arguments[at] {
+        ValueRef::Text(text) => text,
+        _ => "",
+    }
+}
+
+fn number(arguments: &[ValueRef<'_>]) -> i64 {
+    match arguments[1] {
+        ValueRef::BigInt(number) => number,
+        _ => 0,
+    }
+}
+
+static SEQUENCES: &[Overload] = &[
+    function!(strict row "nextval"(Text) -> BigInt, "The next number of a sequence.",
+        |arguments, cx| scope(cx)?.next(text(arguments, 0)).map(Value::BigInt))
+    .volatility(Volatile),
+    function!(strict row "currval"(Text) -> BigInt, "The number that the session took last.",
+        |arguments, cx| scope(cx)?.current(text(arguments, 0)).map(Value::BigInt))
+    .volatility(Volatile),
+    function!(context "lastval"() -> BigInt, "The number that the session took last, of any.",
+        |cx| scope(cx)?.last())
+    .volatility(Volatile),
+    function!(strict row "setval"(Text, BigInt) -> BigInt, "Makes a number the one taken last.",
+    |arguments, cx| {
+        let set = scope(cx)?.set(text(arguments, 0), number(arguments), true);
+        set.map(Value::BigInt)
+    })
+    .volatility(Volatile),
+    function!(strict row "setval"(Text, BigInt, Boolean) -> BigInt,
+    "Makes a number the one taken last, or the next.",
+    |arguments, cx| {
+        let is_called = matches!(arguments[2], ValueRef::Boolean(true));
+        let set = scope(cx)?.set(text(arguments, 0), number(arguments), is_called);
+        set.map(Value::BigInt)
+    })
+    .volatility(Volatile),
+    function!(strict row "pg_get_serial_sequence"(Text, Text) -> Text,
+        "The sequence that goes with a column of a table.",
+        |arguments, cx| scope(cx)?.of_column(text(arguments, 0), text(arguments, 1)))
+    .volatility(Volatile),
+];
+
+/// All overloads of this file.
+pub(super) static FUNCTIONS: &[&[Overload]] = &[SEQUENCES];

@@ -1,0 +1,114 @@
+//! What DDL does to sequences, and to what goes with them.
+
+use crate::error::{Error, Result, state};
+use crate::plan::sequence::{ColumnSequence, SequenceChange, default_text};
+use remora_storage::catalog::{
+    Catalog, ColumnDef, ColumnDefault, SequenceDef, SequenceEntry, TableDef, TableEntry,
+};
+use remora_storage::{SequenceId, TableId, Transaction};
+use std::sync::Arc;
+
+/// Creates a table with the sequences of its columns.
+pub(super) fn create_table(
+    tx: &mut Transaction,
+    table: &TableDef,
+    sequences: &[ColumnSequence],
+) -> Result<TableId> {
+    let mut table = table.clone();
+    let mut made = Vec::with_capacity(sequences.len());
+    for sequence in sequences {
+        let id = tx.create_sequence(sequence.def.clone())?;
+        let column = &mut table.columns[sequence.position];
+        column.default = Some(default_text(&sequence.def.name));
+        column.sequences = vec![id];
+        column.identity = sequence.identity;
+        made.push((id, column.id, &sequence.def));
+    }
+    let table = tx.create_table(table)?;
+    for (id, column, def) in made {
+        let owned = SequenceDef {
+            id,
+            owner: Some((table, column)),
+            ..def.clone()
+        };
+        tx.alter_sequence(owned, None)?;
+    }
+    Ok(table)
+}
+
+fn entry(tx: &Transaction, id: SequenceId) -> Result<Arc<SequenceEntry>> {
+    let entry = tx.catalog().sequence_by_id(id).cloned();
+    entry.ok_or_else(|| remora_storage::Error::UndefinedRelation(id.to_string()).into())
+}
+
+/// ALTER SEQUENCE
+pub(super) fn alter(tx: &mut Transaction, id: SequenceId, change: &SequenceChange) -> Result<()> {
+    let entry = entry(tx, id)?;
+    let position = entry.state()?.position;
+    let (def, restart) = change.alter(&entry.def, position)?;
+    Ok(tx.alter_sequence(def, restart)?)
+}
+
+/// ALTER SEQUENCE .. RENAME TO
+pub(super) fn rename(tx: &mut Transaction, id: SequenceId, to: &str) -> Result<()> {
+    let renamed = SequenceDef {
+        name: to.to_owned(),
+        ..entry(tx, id)?.def.clone()
+    };
+    Ok(tx.alter_sequence(renamed, None)?)
+}
+
+/// DROP SEQUENCE; where it cascades, defaults go with it.
+pub(super) fn drop(tx: &mut Transaction, ids: &[SequenceId], cascade: bool) -> Result<()> {
+    for id in ids {
+        let catalog = Arc::clone(tx.catalog());
+        let name = &entry(tx, *id)?.def.name;
+        if !cascade {
+            refuse_users(&catalog, *id, &format!("sequence {name}"), |_| true)?;
+        }
+        for (table, column) in catalog.users_of(*id) {
+            tx.set_default(table.def.id, column.id, ColumnDefault::default())?;
+        }
+        tx.drop_sequence(*id)?;
+    }
+    Ok(())
+}
+
+/// Drops the sequences that go with tables, which are dropped next.
+pub(super) fn drop_owned(tx: &mut Transaction, tables: &[TableId]) -> Result<()> {
+    for table in tables {
+        let catalog = Arc::clone(tx.catalog());
+        for sequence in catalog.sequences_of(*table) {
+            let name = catalog.table_by_id(*table).map_or("", |t| &t.def.name);
+            let stays = |user: &TableEntry| !tables.contains(&user.def.id);
+            refuse_users(&catalog, sequence.def.id, &format!("table {name}"), stays)?;
+            tx.drop_sequence(sequence.def.id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to drop `what` while defaults of such tables take numbers from a sequence.
+fn refuse_users(
+    catalog: &Catalog,
+    id: SequenceId,
+    what: &str,
+    counts: impl Fn(&TableEntry) -> bool,
+) -> Result<()> {
+    let name = catalog.sequence_by_id(id).map_or("", |s| &s.def.name);
+    let line = |(table, column): (&Arc<TableEntry>, &ColumnDef)| {
+        let (table, column) = (&table.def.name, &column.name);
+        format!("default value for column {column} of table {table} depends on sequence {name}")
+    };
+    let users = catalog.users_of(id).filter(|(table, _)| counts(table));
+    let lines: Vec<String> = users.map(line).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        state::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("cannot drop {what} because other objects depend on it"),
+    )
+    .with_detail(lines.join("\n"))
+    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
+}
