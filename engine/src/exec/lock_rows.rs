@@ -55,31 +55,35 @@ impl<'t> Locker<'t> {
 
 impl RowLocker for Locker<'_> {
     fn hold(&self, lock: &RowLock, row: RowId) -> Result<bool> {
-        let mut tx = self.transaction();
-        let table = &lock.table;
-        let columns = match lock.strength {
-            LockStrength::KeyShare => keys(table),
-            _ => Columns::ALL,
-        };
-        let held = match (lock.strength, lock.wait) {
-            (LockStrength::KeyShare | LockStrength::Share, LockWait::Skip) => {
-                return Ok(tx.share_if_free(table, row, columns));
-            }
-            (LockStrength::KeyShare | LockStrength::Share, _) => {
-                tx.share_seen(table, row, columns).map(|()| true)
-            }
-            (_, LockWait::Skip) => return Ok(tx.lock_if_free(table, row)?),
-            (_, _) => tx.lock(table, row),
-        };
-        held.map_err(|error| match &error {
-            remora_storage::Error::Conflict(conflict)
-                if lock.wait == LockWait::NoWait && !conflict.has_committed =>
-            {
-                not_available(table, conflict.detail())
-            }
-            _ => error.into(),
-        })
+        hold(&mut self.transaction(), lock, row)
     }
+}
+
+/// Locks or shares a row; whether it passes.
+pub(super) fn hold(tx: &mut Transaction, lock: &RowLock, row: RowId) -> Result<bool> {
+    let table = &lock.table;
+    let columns = match lock.strength {
+        LockStrength::KeyShare => keys(table),
+        _ => Columns::ALL,
+    };
+    let held = match (lock.strength, lock.wait) {
+        (LockStrength::KeyShare | LockStrength::Share, LockWait::Skip) => {
+            return Ok(tx.share_if_free(table, row, columns));
+        }
+        (LockStrength::KeyShare | LockStrength::Share, _) => {
+            tx.share_seen(table, row, columns).map(|()| true)
+        }
+        (_, LockWait::Skip) => return Ok(tx.lock_if_free(table, row)?),
+        (_, _) => tx.lock(table, row),
+    };
+    held.map_err(|error| match &error {
+        remora_storage::Error::Conflict(conflict)
+            if lock.wait == LockWait::NoWait && !conflict.has_committed =>
+        {
+            not_available(table, conflict.detail())
+        }
+        _ => error.into(),
+    })
 }
 
 /// The columns that others can refer to.

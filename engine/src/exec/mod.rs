@@ -73,7 +73,7 @@ pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
 pub use dml::{delete, insert, update};
 pub use fold::fold_row;
-pub use point::{PointRows, point_select};
+pub use point::{PointRows, lock_point, point_select};
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;

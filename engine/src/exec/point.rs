@@ -6,7 +6,9 @@
 
 use super::ExecContext;
 use super::eval::{Datum, Row, eval_scalar, is_true, with_refs, with_values};
+use super::lock_rows::hold;
 use crate::error::Result;
+use crate::plan::lock::RowLock;
 use crate::plan::statement::{Lookup, PointSelect};
 use remora_storage::catalog::TableDef;
 use remora_storage::transaction::RowRef;
@@ -37,7 +39,7 @@ impl Row for TableRow<'_> {
 }
 
 /// Calls `read` with the row that the look-up finds; `None` if there is none, or its filter is not
-/// true. The caller changes the row at once.
+/// true. The caller changes or locks the row at once.
 pub(super) fn find_to_change<T>(
     lookup: &Lookup,
     tx: &Transaction,
@@ -144,6 +146,28 @@ pub fn point_select(
         show(plan, stored, context, row)
     })?;
     Ok(PointRows::One(found))
+}
+
+/// Runs the point path's SELECT that locks its row, whose values are left in `row`; whether there is one.
+///
+/// # Errors
+/// 40001, 55P03, and those of the statement's functions.
+pub fn lock_point(
+    plan: &PointSelect,
+    lock: &RowLock,
+    tx: &mut Transaction,
+    context: &ExecContext,
+    row: &mut Vec<Value>,
+) -> Result<bool> {
+    context.check()?;
+    row.resize(plan.exprs.len(), Value::Null);
+    let found = find_to_change(&plan.lookup, tx, context, |id, stored| {
+        show(plan, stored, context, row).map(|()| id)
+    })?;
+    match found {
+        Some(id) => hold(tx, lock, id),
+        None => Ok(false),
+    }
 }
 
 fn select_few(

@@ -19,6 +19,10 @@ pub(super) fn explain(statement: &Statement) -> Vec<String> {
             Some(plan) => lines.plan(plan, 0),
             None => lines.lookup(&point.lookup, 0),
         },
+        Statement::LockPoint(point, lock) => {
+            lines.lock_rows(std::slice::from_ref(lock), 0);
+            lines.lookup(&point.lookup, 1);
+        }
         Statement::Insert(insert) => {
             lines.node(0, format!("Insert on {}", insert.table.def.name));
             match &insert.source {
@@ -135,9 +139,7 @@ impl Lines {
                 self.plan(input, level + 1);
             }
             Node::LockRows { input, locks } => {
-                self.node(level, "LockRows".to_owned());
-                let rows: Vec<String> = locks.iter().map(RowLock::to_string).collect();
-                self.fact(level, "Rows", rows.join(", "));
+                self.lock_rows(locks, level);
                 self.plan(input, level + 1);
             }
             Node::Distinct(input) => {
@@ -149,6 +151,12 @@ impl Lines {
                 inputs.iter().for_each(|input| self.plan(input, level + 1));
             }
         }
+    }
+
+    fn lock_rows(&mut self, locks: &[RowLock], level: usize) {
+        self.node(level, "LockRows".to_owned());
+        let rows: Vec<String> = locks.iter().map(RowLock::to_string).collect();
+        self.fact(level, "Rows", rows.join(", "));
     }
 
     fn index_scan(&mut self, index_scan: &IndexScan, level: usize) {

@@ -130,7 +130,11 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
             }
         }
         LogicalStatement::Locking(query, strength) => {
-            Statement::Locking(lower::query(optimize(query, columns), columns), strength)
+            let query = optimize(query, columns);
+            match point::lock_point(&query, columns) {
+                Some((point, lock)) => Statement::LockPoint(point, lock),
+                None => Statement::Locking(lower::query(query, columns), strength),
+            }
         }
         LogicalStatement::InsertQuery(insert, query) => {
             let rows = lower::query(optimize(query, columns), columns);

@@ -5,6 +5,7 @@
 //! most such keys have few rows; it has its other plan beside it, for those that have many.
 
 use super::lower::{self, Positions};
+use crate::plan::lock::{LockStrength, LockWait, RowLock};
 use crate::plan::logical::{Access, Columns, Logical, Query, Scan};
 use crate::plan::physical::IndexKeys;
 use crate::plan::statement::{Lookup, PointSelect};
@@ -46,6 +47,26 @@ pub(super) fn point_select(query: &Query, columns: &Columns) -> Option<PointSele
         schema,
         otherwise,
     })
+}
+
+/// The point path of a query that locks its row, if it has one. Whatever it shows of the row must be
+/// covered by the lock.
+pub(super) fn lock_point(query: &Query, columns: &Columns) -> Option<(PointSelect, RowLock)> {
+    let Logical::Lock { input, locks } = &query.plan else {
+        return None;
+    };
+    let [lock] = locks.as_slice() else {
+        return None;
+    };
+    if lock.strength == LockStrength::KeyShare || lock.wait == LockWait::Skip {
+        return None;
+    }
+    let query = Query {
+        plan: (**input).clone(),
+        output: query.output.clone(),
+    };
+    let point = point_select(&query, columns)?;
+    (point.otherwise.is_none()).then(|| (point, lock.clone()))
 }
 
 /// The one row that a plan is about, if it is.

@@ -1,6 +1,6 @@
 //! Statements, bound and planned.
 
-use super::lock::LockStrength;
+use super::lock::{LockStrength, RowLock};
 use super::physical::{Node, PhysicalPlan};
 use super::sequence::{ColumnSequence, SequenceChange};
 use super::{Expr, Schema};
@@ -20,6 +20,8 @@ pub enum Statement {
     PointSelect(PointSelect),
     /// SELECT that locks rows, and the strongest of its locks.
     Locking(PhysicalPlan, LockStrength),
+    /// SELECT of at most one row by a unique key, which it locks. The lock's column is not used.
+    LockPoint(PointSelect, RowLock),
     /// INSERT
     Insert(Insert),
     /// UPDATE
@@ -310,6 +312,7 @@ impl Statement {
     pub fn changes(&self) -> bool {
         match self {
             Self::Locking(..)
+            | Self::LockPoint(..)
             | Self::Insert(_)
             | Self::Update(_)
             | Self::Delete(_)
@@ -344,7 +347,7 @@ impl Statement {
         };
         match self {
             Self::Query(plan) | Self::Locking(plan, _) => Some(plan.schema.clone()),
-            Self::PointSelect(point) => Some(point.schema.clone()),
+            Self::PointSelect(point) | Self::LockPoint(point, _) => Some(point.schema.clone()),
             Self::Explain(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),
             Self::Compact(_) => {

@@ -6,6 +6,7 @@ use super::sequences;
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Cursor, PointRows};
 use crate::plan::Statement;
+use crate::plan::lock::RowLock;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::sequence::ColumnSequence;
 use crate::plan::statement::NewForeignKey;
@@ -113,6 +114,10 @@ pub(super) fn run(
             let cursor = Cursor::locking(query, plan.arrow.clone(), tx, context)?;
             Ok(Done::output(Output::Cursor(Box::new(cursor))))
         }
+        Statement::LockPoint(point, lock) => {
+            let found = exec::lock_point(point, lock, tx, context, &mut call.row)?;
+            Ok(Done::output(Output::Point(found)))
+        }
         Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
         Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),
         Statement::Delete(delete) => exec::delete(delete, tx, context).map(Done::changed),
@@ -216,7 +221,9 @@ pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
         return Ok(());
     }
     let what = match statement {
-        Statement::Locking(_, strength) => format!("{tag} {strength}"),
+        Statement::Locking(_, strength) | Statement::LockPoint(_, RowLock { strength, .. }) => {
+            format!("{tag} {strength}")
+        }
         Statement::Copy(_) => "COPY FROM".to_owned(),
         _ => tag.to_owned(),
     };

@@ -15,6 +15,15 @@ use std::time::Duration;
 const STATEMENTS: u64 = 7;
 /// Savepoints within each other at most.
 const SAVEPOINTS: u64 = 4;
+/// Reads may lock or share what they find: the answer is the same.
+const LOCKS: [&str; 4] = [
+    " FOR UPDATE",
+    " FOR SHARE",
+    " FOR KEY SHARE",
+    " FOR NO KEY UPDATE NOWAIT",
+];
+/// Of four threads one waits for rivals, so long.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '2ms'";
 /// Values that one statement may write: above all keys.
 const VALUES: i64 = 1 << 6;
 
@@ -41,7 +50,8 @@ pub fn run(
         let workers: Vec<_> = (0..threads as u64)
             .map(|thread| {
                 let (given, random) = (&given, Random::new(seed ^ (thread + 1) << 32));
-                scope.spawn(move || work(database, level, random, given, transactions))
+                let waits = thread % 4 == 3;
+                scope.spawn(move || work(database, level, waits, random, given, transactions))
             })
             .collect();
         let results: Vec<_> = workers
@@ -89,11 +99,15 @@ fn change_structure(database: &Database, done: &AtomicBool, seed: u64) -> Result
 fn work(
     database: &Database,
     level: Level,
+    waits: bool,
     random: Random,
     given: &AtomicU64,
     transactions: u64,
 ) -> Result<(Vec<Committed>, Tally), Failure> {
     let connection = database.connect()?;
+    if waits {
+        connection.execute(LOCK_TIMEOUT, [])?;
+    }
     let mut worker = Worker {
         connection: &connection,
         statements: HashMap::new(),
@@ -117,7 +131,7 @@ fn work(
                 history.push(committed);
             }
             Ok(None) => tally.rolled_back += 1,
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.is_retryable() || is_held(&error) => {
                 tally.aborted += 1;
                 if connection.is_in_transaction() {
                     connection.execute("ROLLBACK", [])?;
@@ -160,7 +174,11 @@ impl<'conn> Worker<'conn> {
                 Operation::Release => depth -= 1,
                 _ => {}
             }
-            let answer = self.run(table, &operation, depth)?;
+            let lock = match reads_only || self.random.below(4) > 0 {
+                true => "",
+                false => LOCKS[self.random.below(LOCKS.len() as u64) as usize],
+            };
+            let answer = self.run(table, &operation, lock, depth)?;
             snapshot = snapshot.or(self.connection.snapshot()?);
             events.push(Event {
                 table,
@@ -221,7 +239,14 @@ impl<'conn> Worker<'conn> {
         }
     }
 
-    fn run(&mut self, table: usize, operation: &Operation, depth: u64) -> Result<Answer> {
+    /// Runs a statement; one that reads with a clause that locks.
+    fn run(
+        &mut self,
+        table: usize,
+        operation: &Operation,
+        lock: &str,
+        depth: u64,
+    ) -> Result<Answer> {
         let name = TABLES[table];
         let (condition, mut params) = match operation {
             Operation::Read(filter)
@@ -233,11 +258,13 @@ impl<'conn> Worker<'conn> {
         let next = params.len() + 1;
         match operation {
             Operation::Read(_) => self.rows(
-                format!("SELECT k, g, v, list FROM {name}{condition}"),
+                format!("SELECT k, g, v, list FROM {name}{condition}{lock}"),
                 &params,
             ),
             Operation::First(low, limit) => self.rows(
-                format!("SELECT k, g, v, list FROM {name} WHERE k >= $1 ORDER BY k LIMIT {limit}"),
+                format!(
+                    "SELECT k, g, v, list FROM {name} WHERE k >= $1 ORDER BY k LIMIT {limit}{lock}"
+                ),
                 &[Value::BigInt(*low)],
             ),
             Operation::Sum => {
@@ -319,6 +346,11 @@ impl<'conn> Worker<'conn> {
         self.change(format!("RELEASE {name}"), &[])?;
         Ok(answer)
     }
+}
+
+/// A row was a rival's, who did not end in time.
+fn is_held(error: &Error) -> bool {
+    error.sqlstate() == "55P03"
 }
 
 fn is_duplicate(error: &Error) -> bool {
