@@ -86,7 +86,7 @@ impl Aftermath {
             let keys = Arc::new(gone);
             let gone = Gone { link, keys, action };
             match action {
-                ForeignAction::Restrict => gone.refuse(tx, context)?,
+                ForeignAction::Restrict => gone.refuse(|_| false, tx, context)?,
                 ForeignAction::NoAction => self.unreferenced.push(gone),
                 ForeignAction::SetDefault => {
                     // The defaults may be one of the keys.
@@ -102,14 +102,8 @@ impl Aftermath {
     /// Sees that nothing is broken at the end of the statement.
     fn check(self, tx: &Transaction, context: &ExecContext) -> Result<()> {
         for gone in self.unreferenced {
-            let mut left = KeySet::default();
-            for entry in gone.keys.entries() {
-                if !gone.link.share(tx, &entry.key) {
-                    left.add(&gone.link.encode(&entry.key), entry.clone(), context)?;
-                }
-            }
-            let keys = Arc::new(left);
-            Gone { keys, ..gone }.refuse(tx, context)?;
+            // Another row may have got the key.
+            gone.refuse(|key| gone.link.share(tx, key), tx, context)?;
         }
         for referring in self.missing {
             let is_first = self.rounds == 0;
@@ -158,23 +152,23 @@ fn check_missing(
 }
 
 impl Gone {
-    /// Fails where a row refers to one of the keys.
-    fn refuse(&self, tx: &Transaction, context: &ExecContext) -> Result<()> {
-        if self.keys.is_empty() {
-            return Ok(());
-        }
-        let mut first: Option<usize> = None;
+    /// Fails where a row refers to one of the keys that is not back.
+    fn refuse(
+        &self,
+        is_back: impl Fn(&[Value]) -> bool,
+        tx: &Transaction,
+        context: &ExecContext,
+    ) -> Result<()> {
+        let mut back = None;
         children::each(&self.link, &self.keys, tx, context, |_, place| {
-            first = Some(place);
-            Ok(false)
-        })?;
-        match first {
-            Some(place) => {
-                let key = &self.keys.entries()[place].key;
-                Err(error::referenced(&self.link, key))
+            let key = &self.keys.entries()[place].key;
+            // Rows that refer to one key mostly come one after the other.
+            if back == Some(place) || is_back(key) {
+                back = Some(place);
+                return Ok(true);
             }
-            None => Ok(()),
-        }
+            Err(error::referenced(&self.link, key))
+        })
     }
 
     /// The rows that refer to the keys, and to which.
