@@ -43,7 +43,9 @@ pub enum Waited {
     Circle,
 }
 
-/// Those who wait in one database.
+/// Those who wait in one database. In cache lines of its own: whoever ends a transaction looks at it, and
+/// what lies beside it changes with every commit.
+#[repr(align(128))]
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// How many wait. Whoever ends a transaction looks at nothing else mostly.
