@@ -153,6 +153,7 @@ impl<'a> Binder<'a> {
         }
         let relation = name::relation(name)?;
         let entry = self.table(&relation, name::object_place(name))?;
+        self.note_numbers_of_children(&entry);
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
             None => relation.clone(),

@@ -7,7 +7,7 @@ use crate::function::{SequenceName, find_sequence, is_of_sequences};
 use crate::parse::{Overriding, SequenceOptions, SequenceSyntax, place, refuse};
 use crate::plan::sequence::{ColumnSequence, SequenceChange};
 use crate::plan::{Expr, ExprKind, Statement};
-use remora_storage::catalog::{Catalog, ColumnDef, Identity, TableDef};
+use remora_storage::catalog::{Catalog, ColumnDef, ForeignAction, Identity, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, SequenceId, TableId, Value};
 use sqlparser::ast;
 
@@ -281,6 +281,20 @@ impl<'a> Binder<'a> {
             .with_hint("Use OVERRIDING SYSTEM VALUE to override.")),
             _ => Ok(false),
         }
+    }
+
+    /// Notes whether foreign keys may set columns to defaults that take numbers from sequences, where rows
+    /// of a table change that others refer to.
+    pub(super) fn note_numbers_of_children(&mut self, table: &TableEntry) {
+        let sets_default = |table: &TableDef| {
+            let mut keys = table.foreign_keys.iter();
+            let is = |action| action == ForeignAction::SetDefault;
+            keys.any(|key| is(key.on_delete) || is(key.on_update))
+        };
+        let numbered = |table: &TableDef| table.columns.iter().any(|c| !c.sequences.is_empty());
+        // Others may follow those that refer to it.
+        self.uses_sequences |= !table.references.is_empty()
+            && (self.catalog.tables()).any(|t| sets_default(&t.def) && numbered(&t.def));
     }
 
     /// Notes whether an expression takes numbers from sequences.
