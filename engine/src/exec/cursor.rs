@@ -5,7 +5,7 @@ use super::lock_rows::{Kept, Locker};
 use super::memory::Held;
 use super::pipeline::Pipeline;
 use super::{ExecContext, batch};
-use crate::error::Result;
+use crate::error::{Error, Result, state};
 use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -29,6 +29,8 @@ pub struct Cursor {
     schema: SchemaRef,
     /// The batch that was given last: its reader is likely to hold it still.
     held: Held,
+    /// Where it is recorded what is read, so that a commit can ask whether that is still so.
+    recording: Option<ReadView>,
 }
 
 impl Cursor {
@@ -45,6 +47,7 @@ impl Cursor {
     ) -> Result<Self> {
         let context = context.reading();
         Ok(Self {
+            recording: view.is_recording().then(|| view.clone()),
             pipeline: compile(plan, &view, &context)?,
             schema,
             context,
@@ -87,14 +90,21 @@ impl Cursor {
     /// The next batch, never empty; `None` at the end.
     ///
     /// # Errors
-    /// Those of the query's functions, 53200, 57014. The cursor is of no use after an error.
+    /// Those of the query's functions, 53200, 57014; 24000 where its transaction has committed changes, and
+    /// the next rows take a look at something that the commit could not ask about. The cursor is of no
+    /// use after an error.
     #[allow(
         clippy::should_implement_trait,
         reason = "fallible, and named as in rusqlite"
     )]
     pub fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(rows) = self.pipeline.next(&self.context)? else {
+        let rows = self.pipeline.next(&self.context)?;
+        if self.recording.as_ref().is_some_and(ReadView::has_read_late) {
+            return Err(too_late());
+        }
+        let Some(rows) = rows else {
             self.held.shrink(0);
+            self.recording = None;
             return Ok(None);
         };
         self.held.reach(rows.bytes(), &self.context)?;
@@ -113,4 +123,17 @@ fn kept(rows: &mut Pipeline<'_>, context: &ExecContext) -> Result<Pipeline<'stat
         kept.push(batch, context)?;
     }
     Ok(Pipeline::new(kept))
+}
+
+/// Rows that were read after the commit might not go with what the commit has asked about.
+#[cold]
+fn too_late() -> Error {
+    Error::new(
+        state::INVALID_CURSOR_STATE,
+        "the rest of the result cannot be read: its transaction has committed",
+    )
+    .with_detail("Whether rows that are read now were still so at the commit has not been checked.")
+    .with_hint(
+        "Read all rows before COMMIT, or in a transaction that is READ ONLY or at level SNAPSHOT.",
+    )
 }

@@ -6,7 +6,7 @@ use super::eval::{Row, eval_scalar, is_true};
 use crate::plan::Expr;
 use crate::plan::physical::{IndexScan, TableScan};
 use remora_storage::transaction::{RowRef, RowTest};
-use remora_storage::{ColumnId, ValueRef};
+use remora_storage::{ColumnId, Value, ValueRef};
 use std::sync::Arc;
 
 /// Whose filter it is.
@@ -63,7 +63,22 @@ impl FilterTest {
     }
 }
 
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.capacity(),
+        Value::Bytea(bytes) => bytes.capacity(),
+        _ => 0,
+    }
+}
+
 impl RowTest for FilterTest {
+    /// The parameters: the plan is shared with the statement.
+    fn bytes(&self) -> usize {
+        let parameters = &self.context.parameters;
+        let values: usize = parameters.iter().map(value_bytes).sum();
+        size_of::<Self>() + size_of_val(&**parameters) + values
+    }
+
     /// A row that the filter fails on was part of the answer: the error.
     fn may_match(&self, row: &RowRef<'_>) -> bool {
         let columns = &self.scan.plan().columns;

@@ -329,6 +329,25 @@ impl Statement {
         }
     }
 
+    /// Whether it is about the transaction, the session or the store, and runs in no transaction.
+    pub fn is_control(&self) -> bool {
+        matches!(
+            self,
+            Self::Begin(_)
+                | Self::SetTransaction(_)
+                | Self::SetCharacteristics(_)
+                | Self::Commit { .. }
+                | Self::Rollback { .. }
+                | Self::Savepoint(_)
+                | Self::Release(_)
+                | Self::RollbackTo(_)
+                | Self::Checkpoint
+                | Self::Compact(_)
+                | Self::Set { .. }
+                | Self::Show(_)
+        )
+    }
+
     /// Whether a failed transaction accepts it.
     pub fn gets_out_of_failure(&self) -> bool {
         matches!(

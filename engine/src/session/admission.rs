@@ -4,11 +4,15 @@
 //! in the queue, so that nobody overtakes. A statement that waits looks at its interrupt once a
 //! millisecond: whoever interrupts it, a signal handler for one, can wake nobody up. COMMIT, ROLLBACK
 //! and settings do not wait: they let others go on.
+//!
+//! Who waits for something else than the processor gives his place back for that time: a statement that
+//! pauses before it is tried again, and a COPY that waits for the caller's reader or writer.
 
 use crate::activity::SessionRecord;
 use crate::error::Result;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,5 +98,59 @@ impl Admission {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+/// The place of a statement that now and then waits for somebody else.
+#[derive(Debug)]
+pub(super) struct Place {
+    admission: Arc<Admission>,
+    record: Arc<SessionRecord>,
+    /// `None` while it waits, and where it was asked to stop meanwhile: then it ends at its next look.
+    permit: Option<Permit>,
+}
+
+impl Place {
+    pub(super) fn new(permit: Permit, record: &Arc<SessionRecord>) -> Self {
+        Self {
+            admission: Arc::clone(&permit.0),
+            record: Arc::clone(record),
+            permit: Some(permit),
+        }
+    }
+
+    fn without<T>(&mut self, wait: impl FnOnce() -> T) -> T {
+        self.permit = None;
+        let result = wait();
+        self.permit = self.admission.enter(&self.record).ok();
+        result
+    }
+}
+
+/// A reader or writer of the caller's; while it is waited for, others have the place.
+pub(super) struct Waiting<'a, P: ?Sized> {
+    pipe: &'a mut P,
+    place: Place,
+}
+
+impl<'a, P: ?Sized> Waiting<'a, P> {
+    pub(super) fn new(pipe: &'a mut P, place: Place) -> Self {
+        Self { pipe, place }
+    }
+}
+
+impl<P: Read + ?Sized> Read for Waiting<'_, P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.place.without(|| self.pipe.read(buffer))
+    }
+}
+
+impl<P: Write + ?Sized> Write for Waiting<'_, P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.place.without(|| self.pipe.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.place.without(|| self.pipe.flush())
     }
 }

@@ -360,25 +360,33 @@ impl Connection {
 
     /// Runs a call on the session, and settles what it leaves.
     pub(super) fn with_session<T>(&self, f: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
-        let mut session = self.session()?;
-        let result = f(&mut session).map_err(|error| session.told(error));
-        session.settle(result.is_err());
-        self.status.set(session.status());
+        let mut call = self.begin_call()?;
+        let result = f(&mut call.session).map_err(|error| call.session.told(error));
+        call.end(result.is_err());
         result
+    }
+
+    fn begin_call(&self) -> Result<CallUnderWay<'_>> {
+        Ok(CallUnderWay {
+            session: self.session()?,
+            status: &self.status,
+            is_over: false,
+        })
     }
 
     /// Goes on with a query that was handed out by a call that is over.
     pub(super) fn fetch<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
         // It is in use where a call has called back.
-        let mut session = self.session().ok();
-        if let Some(session) = &mut session {
-            session.begin_fetch()?;
+        let mut call = self.begin_call().ok();
+        if let Some(call) = &mut call {
+            call.session.begin_fetch()?;
         }
         self.record.resume();
         let result = f();
         self.record.pause();
-        if let Some(session) = &mut session {
-            session.end_fetch();
+        if let Some(mut call) = call {
+            call.session.end_fetch();
+            call.is_over = true;
         }
         result
     }
@@ -420,6 +428,31 @@ impl Connection {
     /// The definitions as the next statement sees them.
     pub(super) fn catalog(&self) -> Result<Arc<remora_storage::catalog::Catalog>> {
         Ok(self.session()?.catalog())
+    }
+}
+
+/// A call on the session. Where it ends by a panic (of a reader of COPY, say), it has failed: what it held is
+/// given back, and an open transaction is a failed one.
+struct CallUnderWay<'c> {
+    session: InUse<'c>,
+    status: &'c Cell<TransactionStatus>,
+    is_over: bool,
+}
+
+impl CallUnderWay<'_> {
+    /// Settles what it leaves.
+    fn end(&mut self, failed: bool) {
+        self.session.settle(failed);
+        self.status.set(self.session.status());
+        self.is_over = true;
+    }
+}
+
+impl Drop for CallUnderWay<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end(true);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! A statement of its own (autocommit) that loses a write conflict is run again, with a pause, a
 //! limited number of times: nothing of it was shown.
 
-use super::admission::Permit;
+use super::admission::{Permit, Waiting};
 use super::backoff::Backoff;
 use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
@@ -148,25 +148,52 @@ impl Session {
     ) -> Result<Done> {
         let statement = &prepared.plan.planned.statement;
         self.check_not_failed(statement.gets_out_of_failure())?;
+        let is_control = statement.is_control();
+        // From here on no limit of the statement before can be reached.
+        self.end_limits();
         // Statements by key look at it nowhere else.
         self.record.interrupt().check_new()?;
         prepared.begin(&self.record);
         self.begin_limits();
-        if let Some(done) = self.control(prepared, call) {
-            return done;
+        if is_control {
+            // What it does cannot be undone by an error.
+            call.bind(&prepared.plan.planned.parameters)?;
+            return self.control(prepared, call);
         }
         self.admit()?;
+        let place = match pipe {
+            Pipe::None => None,
+            _ => self.lend_place(),
+        };
+        match (place, pipe) {
+            (Some(place), Pipe::Reader(reader)) => {
+                let mut reader = Waiting::new(&mut **reader, place);
+                self.run(prepared, call, &mut Pipe::Reader(&mut reader))
+            }
+            (Some(place), Pipe::Writer(writer)) => {
+                let mut writer = Waiting::new(&mut **writer, place);
+                self.run(prepared, call, &mut Pipe::Writer(&mut writer))
+            }
+            (_, pipe) => self.run(prepared, call, pipe),
+        }
+    }
+
+    fn run(
+        &mut self,
+        prepared: &mut Prepared,
+        call: &mut Call,
+        pipe: &mut Pipe<'_>,
+    ) -> Result<Done> {
         match self.is_idle() {
             true => self.autocommit(prepared, call, pipe),
             false => self.in_block(prepared, call, pipe),
         }
     }
 
-    /// Statements about the transaction, the session or the store; `None` for all others.
-    fn control(&mut self, prepared: &Prepared, call: &mut Call) -> Option<Result<Done>> {
-        let planned = &prepared.plan.planned;
+    /// Statements about the transaction, the session or the store.
+    fn control(&mut self, prepared: &Prepared, call: &mut Call) -> Result<Done> {
         let nothing = |()| Done::default();
-        let result = match &planned.statement {
+        match &prepared.plan.planned.statement {
             Statement::Begin(options) => {
                 let begun = self.begin_block(*options).map(nothing);
                 let start = &mut self.block.start_micros;
@@ -202,9 +229,8 @@ impl Session {
             Statement::Show(name) => self
                 .show(name)
                 .map(|value| Done::list(vec![vec![Value::Text(value)]])),
-            _ => return None,
-        };
-        Some(call.bind(&planned.parameters).and(result))
+            _ => unreachable!("all others run in a transaction"),
+        }
     }
 
     fn autocommit(
@@ -232,6 +258,8 @@ impl Session {
                 // What a pipe has given or taken cannot be had again.
                 Err(error) if error.is_retryable() && matches!(pipe, Pipe::None) => {
                     self.note_conflict(error);
+                    // Others may run meanwhile, the rival for one.
+                    self.permit = None;
                     let again = backoff.pause(self.record.interrupt());
                     // Whoever asked it to stop hears that it did.
                     self.record.interrupt().check()?;
@@ -239,6 +267,7 @@ impl Session {
                         return result;
                     }
                     self.forget_conflict();
+                    self.admit()?;
                 }
                 _ => return result,
             }

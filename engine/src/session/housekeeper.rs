@@ -16,8 +16,8 @@
 //! the time of a limit.
 //!
 //! Invariants
-//! - An interrupt is requested under the watch's lock, while the deadline stands: it never meets the
-//!   statement after the one it was meant for.
+//! - An interrupt is requested under the watch's lock, while the deadline stands; who sets another deadline,
+//!   or none, takes it back under the lock. So it never meets the statement after the one it was meant for.
 //! - A deadline is seen: it is set before the thread's next waking is looked at, and the thread gives
 //!   that up before it looks at deadlines.
 
@@ -231,15 +231,24 @@ impl Shared {
 impl Watch {
     /// Says until when the statement may run that begins now.
     pub(super) fn begin(&self, deadline: Option<(Instant, Limit)>) {
-        self.state.lock().deadline = deadline;
+        self.set(deadline);
         if let Some((at, _)) = deadline {
             self.shared.wake_at(at);
         }
     }
 
+    fn set(&self, deadline: Option<(Instant, Limit)>) {
+        let mut state = self.state.lock();
+        state.deadline = deadline;
+        // The one before may have been reached at the last moment.
+        for limit in [Limit::Statement, Limit::Transaction] {
+            self.record.interrupt().withdraw_one(limit.request());
+        }
+    }
+
     /// The statement is done: no limit meets the next one.
     pub(super) fn end(&self) {
-        self.state.lock().deadline = None;
+        self.set(None);
     }
 
     /// Leaves a transaction here until the next call.
@@ -286,5 +295,37 @@ impl Watch {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activity::Activity;
+
+    /// Alice's first statement ends just as its time does. Her second has its own time.
+    #[test]
+    fn a_limit_that_is_reached_at_the_last_moment_does_not_meet_the_next_statement() {
+        let housekeeper = Housekeeper::default();
+        let record = Activity::new().join();
+        let watch = housekeeper.watch(&record).unwrap();
+        let later = || Instant::now() + Duration::from_secs(3600);
+        for limit in [Limit::Statement, Limit::Transaction] {
+            watch.begin(Some((Instant::now(), limit)));
+            // By the thread, or here.
+            watch.look(later());
+            assert!(record.interrupt().is_set());
+            watch.begin(Some((later(), limit)));
+            assert!(!record.interrupt().is_set());
+            watch.look(later() + Duration::from_secs(1));
+            assert!(record.interrupt().is_set());
+            watch.end();
+            assert!(!record.interrupt().is_set());
+        }
+        // What a person asks for is not taken back.
+        record.interrupt().request(Request::Cancel);
+        watch.end();
+        watch.begin(None);
+        assert!(record.interrupt().is_set());
     }
 }

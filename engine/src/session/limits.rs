@@ -1,5 +1,6 @@
 //! The time limits of a session, where a call begins and ends and where a statement does.
 
+use super::admission::Place;
 use super::core::Session;
 use super::housekeeper::{Limit, Parked};
 use super::transaction_block::TransactionStatus;
@@ -91,9 +92,7 @@ impl Session {
     /// No statement runs any more.
     #[inline]
     pub(super) fn rest(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.end();
-        }
+        self.end_limits();
         let in_block = self.block.tx.is_some();
         self.record.rest(in_block);
         if self.is_idle() {
@@ -129,10 +128,22 @@ impl Session {
 
     /// The rows that were asked for are there.
     pub(super) fn end_fetch(&mut self) {
+        self.end_limits();
+        self.permit = None;
+    }
+
+    /// What was done until now is over, as far as limits are concerned.
+    #[inline]
+    pub(super) fn end_limits(&self) {
         if let Some(watch) = &self.watch {
             watch.end();
         }
-        self.permit = None;
+    }
+
+    /// The place of the statement under way, for a statement that gives it back now and then.
+    pub(super) fn lend_place(&mut self) -> Option<Place> {
+        let permit = self.permit.take()?;
+        Some(Place::new(permit, &self.record))
     }
 
     /// Waits for its turn, where not all statements run at once.

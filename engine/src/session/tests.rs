@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use std::io::Read;
 
 mod bounds;
+mod calls;
 mod chain;
 mod conflicts;
 mod conversion;

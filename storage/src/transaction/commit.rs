@@ -58,6 +58,9 @@ impl Transaction {
             let ledger = self.core.ledger();
             self.set.reserve_to_wait(ledger, Claim::Emergency)?;
         }
+        if let Some(shared) = self.shared.get() {
+            shared.end();
+        }
         let mut validation = Validation::of(&mut self);
         if let Some(validation) = &mut validation {
             validation.look_ahead(&self)?;

@@ -91,7 +91,7 @@ impl TableScan {
     #[must_use]
     pub fn passing(self, test: Arc<dyn RowTest>) -> Self {
         if let Some(recorded) = &self.recorded {
-            recorded.set_test(test);
+            recorded.set_test(test, self.view.core().ledger());
         }
         self
     }
@@ -310,7 +310,7 @@ impl IndexScan {
     #[must_use]
     pub fn passing(self, test: Arc<dyn RowTest>) -> Self {
         if let Some(recorded) = &self.recorded {
-            recorded.set_test(test);
+            recorded.set_test(test, self.view.core().ledger());
         }
         self
     }

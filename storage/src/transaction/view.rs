@@ -58,6 +58,12 @@ impl ReadView {
         self.reads.is_some()
     }
 
+    /// Whether something was read through it, or another view of its transaction, after that had committed a
+    /// change: whether that was still so at the commit nobody has asked.
+    pub fn has_read_late(&self) -> bool {
+        self.reads.as_ref().is_some_and(|reads| reads.is_late())
+    }
+
     /// An operation on rows, for this view.
     pub(super) fn enter(&self) -> Operation<'_> {
         self.registration.enter()

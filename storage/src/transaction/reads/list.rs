@@ -93,6 +93,20 @@ impl ReadList {
         Some(self.put(read))
     }
 
+    /// Makes room for what a read comes to keep besides.
+    pub(in crate::transaction) fn reserve_more(
+        &mut self,
+        bytes: u64,
+        ledger: &Arc<Ledger>,
+    ) -> bool {
+        let all = self.bytes + bytes;
+        let is_granted = bytes == 0 || self.reserve(self.reads.capacity(), all, ledger);
+        if is_granted {
+            self.bytes = all;
+        }
+        is_granted
+    }
+
     fn reserve(&mut self, places: usize, bytes: u64, ledger: &Arc<Ledger>) -> bool {
         let wanted = (places * size_of::<Read>()) as u64 + bytes;
         let held = self.memory.as_ref().map_or(FREE_BYTES, Reservation::bytes);

@@ -48,6 +48,9 @@ use std::sync::Arc;
 pub trait RowTest: Send + Sync + Debug {
     /// Whether the row may pass. Who cannot say says yes.
     fn may_match(&self, row: &RowRef<'_>) -> bool;
+
+    /// Bytes that it keeps on the heap.
+    fn bytes(&self) -> usize;
 }
 
 /// Something that was read.
@@ -110,12 +113,16 @@ impl Read {
         match &self.what {
             What::Row(_) | What::Table => 0,
             What::Key(_, key) => key.len(),
-            What::Range(range) => size_of::<KeyRange>() + end(&range.low) + end(&range.high),
+            What::Range(range) => {
+                let ends = end(&range.low) + end(&range.high);
+                size_of::<KeyRange>() + ends + test_bytes(range.test.as_ref())
+            }
             What::Scan(scan) => {
                 let bounds = scan.bounds.iter();
                 let bounds =
                     bounds.map(|bounds| value_bytes(&bounds.low) + value_bytes(&bounds.high));
-                size_of::<RowScan>() + size_of_val(&*scan.bounds) + bounds.sum::<usize>()
+                let bounds = size_of_val(&*scan.bounds) + bounds.sum::<usize>();
+                size_of::<RowScan>() + bounds + test_bytes(scan.test.as_ref())
             }
         }
     }
@@ -129,6 +136,10 @@ impl Read {
     }
 }
 
+fn test_bytes(test: Option<&Arc<dyn RowTest>>) -> usize {
+    test.map_or(0, |test| test.bytes())
+}
+
 fn value_bytes(bound: &Bound<Value>) -> usize {
     match bound {
         Bound::Included(Value::Text(text)) | Bound::Excluded(Value::Text(text)) => text.len(),
@@ -139,20 +150,44 @@ fn value_bytes(bound: &Bound<Value>) -> usize {
 
 /// The reads of all views of one transaction.
 #[derive(Debug, Default)]
-pub(super) struct SharedReads(Mutex<ReadList>);
+pub(super) struct SharedReads(Mutex<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    list: ReadList,
+    /// Whether the transaction has asked which of them are still so: nobody asks about later ones.
+    is_over: bool,
+    /// Whether there were later ones.
+    is_late: bool,
+}
 
 impl SharedReads {
     pub(super) fn push(&self, read: Read, ledger: &Arc<Ledger>) -> Option<Handle> {
-        self.0.lock().push(read, ledger)
+        let mut shared = self.0.lock();
+        if shared.is_over {
+            shared.is_late = true;
+            return None;
+        }
+        shared.list.push(read, ledger)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.lock().is_empty()
+        self.0.lock().list.is_empty()
     }
 
     /// Takes them out.
     pub(super) fn take(&self) -> ReadList {
-        std::mem::take(&mut self.0.lock())
+        std::mem::take(&mut self.0.lock().list)
+    }
+
+    /// The transaction, which has changed something, is about to commit.
+    pub(super) fn end(&self) {
+        self.0.lock().is_over = true;
+    }
+
+    /// Whether something was read that the commit had no occasion to ask about.
+    pub(super) fn is_late(&self) -> bool {
+        self.0.lock().is_late
     }
 }
 
@@ -165,14 +200,21 @@ pub(super) struct Recorded {
 
 impl Recorded {
     fn change(&self, change: impl FnOnce(&mut Read)) {
-        if let Some(read) = self.reads.0.lock().get_mut(self.handle) {
+        if let Some(read) = self.reads.0.lock().list.get_mut(self.handle) {
             change(read);
         }
     }
 
-    /// Rows that fail the test are no part of the answer.
-    pub(super) fn set_test(&self, test: Arc<dyn RowTest>) {
-        self.change(|read| read.set_test(test));
+    /// Rows that fail the test are no part of the answer. Without memory for the test they count as part
+    /// of it.
+    pub(super) fn set_test(&self, test: Arc<dyn RowTest>, ledger: &Arc<Ledger>) {
+        let list = &mut self.reads.0.lock().list;
+        if list.get_mut(self.handle).is_some()
+            && list.reserve_more(test.bytes() as u64, ledger)
+            && let Some(read) = list.get_mut(self.handle)
+        {
+            read.set_test(test);
+        }
     }
 
     /// Only rows before this one were looked at.

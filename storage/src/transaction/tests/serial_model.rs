@@ -96,6 +96,10 @@ impl RowTest for IsOdd {
     fn may_match(&self, row: &RowRef<'_>) -> bool {
         int(row.get(V)) % 2 != 0
     }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// A transaction with what it did and was told.
