@@ -96,6 +96,12 @@ const LONG: &[&str] = &[
     "INSERT INTO u SELECT a.k * 1000 + b.k, a.v, a.w FROM t a, t b WHERE b.k < 1000",
     "UPDATE t SET v = v + 1, w = repeat(w, 3)",
     "DELETE FROM t WHERE length(repeat(w, 3)) > 0",
+    // What is the same for all rows is not made when the plan is.
+    "SELECT length(lpad('', 900000000, 'xyz'))",
+    "SELECT count(*) FROM t WHERE w = repeat('xyz', 300000000)",
+    "CREATE INDEX i ON t (w, v)",
+    "CREATE UNIQUE INDEX i ON t (v, k)",
+    "CREATE INDEX i ON t USING HASH (w)",
     "COPY (SELECT a.* FROM t a, t b) TO '/dev/null' WITH (FORMAT csv)",
 ];
 

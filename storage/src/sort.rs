@@ -73,6 +73,39 @@ fn parted<T: Copy, E>(
     Ok(())
 }
 
+/// Moves the items that come before those from `at` on in order to the places before it, unless `check` fails,
+/// which is asked as in [`sort_by`].
+///
+/// # Errors
+/// What `check` fails with.
+pub(crate) fn select_by<T: Copy, E>(
+    mut items: &mut [T],
+    mut at: usize,
+    compare: &impl Fn(&T, &T) -> Ordering,
+    check: &mut impl FnMut() -> Result<(), E>,
+) -> Result<(), E> {
+    let mut passes = 2 * (items.len().max(1).ilog2() + 1);
+    while items.len() > SMALL && passes > 0 {
+        passes -= 1;
+        let pivot = part(items, compare, check)?;
+        if at == pivot {
+            return Ok(());
+        }
+        items = match at < pivot {
+            true => &mut items[..pivot],
+            false => {
+                at -= pivot + 1;
+                &mut items[pivot + 1..]
+            }
+        };
+    }
+    check()?;
+    if at < items.len() {
+        items.select_nth_unstable_by(at, compare);
+    }
+    Ok(())
+}
+
 /// Parts the items around one of them; returns its place.
 fn part<T: Copy, E>(
     items: &mut [T],
@@ -156,6 +189,25 @@ mod tests {
             expected.sort_unstable();
             prop_assert_eq!(sorted(items), expected);
         }
+    }
+
+    #[test]
+    fn items_are_parted_wherever_is_wanted() {
+        for (count, values) in [(100_000_u32, u32::MAX), (100_000, 3), (10, 10)] {
+            let items: Vec<u32> = (0..count)
+                .map(|n| n.wrapping_mul(2_654_435_761) % values)
+                .collect();
+            for at in [0, 1, count / 3, count / 2, count - 1, count] {
+                let (at, mut parted) = (at as usize, items.clone());
+                select_by(&mut parted, at, &u32::cmp, &mut || Ok::<(), ()>(())).unwrap();
+                let (low, high) = parted.split_at(at);
+                assert!(low.iter().max() <= high.iter().min() || high.is_empty() || low.is_empty());
+                parted.sort_unstable();
+                assert_eq!(parted, sorted(items.clone()));
+            }
+        }
+        let mut items: Vec<u32> = (0..100_000).rev().collect();
+        assert_eq!(select_by(&mut items, 9, &u32::cmp, &mut || Err(7)), Err(7));
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl Cursor {
             schema,
             context: context.reading(),
             held: Held::default(),
+            // All has been read.
+            recording: None,
         })
     }
 
@@ -84,6 +86,7 @@ impl Cursor {
     /// As for [`Self::next`].
     pub fn run_ahead(&mut self) -> Result<()> {
         self.pipeline = kept(&mut self.pipeline, &self.context)?;
+        self.recording = None;
         Ok(())
     }
 

@@ -54,11 +54,12 @@ pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 
 use crate::activity::SessionRecord;
-use crate::error::Result;
+use crate::error::{Error, Result, state};
 use arrow_array::ArrayRef;
 use remora_storage::{DataType, Value, ValueRef};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What functions may ask beside their arguments. One a statement.
 #[derive(Clone, Debug, Default)]
@@ -70,9 +71,52 @@ pub struct EvalContext {
     pub session: Option<Arc<SessionRecord>>,
     /// For a statement that takes numbers from sequences.
     pub sequences: Option<Arc<SequenceScope>>,
+    /// What is evaluated is given up where it takes long.
+    pub patience: Patience,
+}
+
+/// How often a function may ask whether to go on, which it does after every tenth of a millisecond or so.
+#[derive(Debug)]
+pub struct Patience(AtomicU32);
+
+impl Patience {
+    /// For what is not needed: whoever has asked twice takes too long.
+    pub fn short() -> Self {
+        Self(AtomicU32::new(2))
+    }
+
+    fn is_over(&self) -> bool {
+        let left = self.0.load(Relaxed);
+        if left < u32::MAX {
+            self.0.store(left.saturating_sub(1), Relaxed);
+        }
+        left == 0
+    }
+}
+
+impl Default for Patience {
+    /// For ever.
+    fn default() -> Self {
+        Self(AtomicU32::new(u32::MAX))
+    }
+}
+
+impl Clone for Patience {
+    fn clone(&self) -> Self {
+        Self(AtomicU32::new(self.0.load(Relaxed)))
+    }
 }
 
 impl EvalContext {
+    /// Of a function that is evaluated while a plan is made, which nothing interrupts: what takes long is left
+    /// for the time when the statement runs.
+    pub fn of_planning() -> Self {
+        Self {
+            patience: Patience::short(),
+            ..Self::default()
+        }
+    }
+
     /// Fails where the statement was asked to stop.
     ///
     /// # Errors
@@ -81,6 +125,10 @@ impl EvalContext {
     pub fn check(&self) -> Result<()> {
         match &self.session {
             Some(session) => session.interrupt().check(),
+            None if self.patience.is_over() => Err(Error::new(
+                state::QUERY_CANCELED,
+                "evaluation takes too long to be done in advance",
+            )),
             None => Ok(()),
         }
     }

@@ -148,6 +148,8 @@ fn repeat(context: &EvalContext, text: &str, count: i32) -> Result<String> {
         return Ok(text.repeat(count));
     }
     let in_piece = (PIECE_BYTES / text.len()).max(1);
+    // Before the piece is made, and before each is copied.
+    context.check()?;
     let piece = text.repeat(in_piece);
     let mut out = String::with_capacity(size);
     for _ in 0..count / in_piece {

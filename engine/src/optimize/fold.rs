@@ -2,7 +2,8 @@
 //!
 //! Never is an error raised early: an expression whose evaluation fails is left as it is and fails
 //! when, and only if, a row reaches it. `CASE WHEN a = 0 THEN 0 ELSE 1/0 END` thus plans. Only
-//! IMMUTABLE functions are folded: a plan may be kept and run again. A strict function with a NULL
+//! IMMUTABLE functions are folded: a plan may be kept and run again. What takes long, as `lpad('x', 100000000)`, is left
+//! as well: planning cannot be interrupted, and a plan is no place for long values. A strict function with a NULL
 //! written among its arguments is NULL whatever the others are, and, as in PostgreSQL, they are not
 //! evaluated: `NULL > a / 0` is no error.
 
@@ -76,7 +77,7 @@ pub(super) fn fold(expr: Expr) -> Expr {
             let Some(values) = literals(arguments) else {
                 return expr;
             };
-            match (overload.scalar)(&values, &EvalContext::default()) {
+            match (overload.scalar)(&values, &EvalContext::of_planning()) {
                 Ok(value) => Expr::literal(value, data_type),
                 Err(_) => expr,
             }
@@ -87,7 +88,12 @@ pub(super) fn fold(expr: Expr) -> Expr {
         } => match &input.kind {
             ExprKind::Literal(Value::Null) => Expr::literal(Value::Null, data_type),
             ExprKind::Literal(value) if !depends_on_clock(value) => {
-                match cast_value(value.as_ref(), data_type, explicit, &EvalContext::default()) {
+                match cast_value(
+                    value.as_ref(),
+                    data_type,
+                    explicit,
+                    &EvalContext::of_planning(),
+                ) {
                     Ok(value) => Expr::literal(value, data_type),
                     Err(_) => expr,
                 }

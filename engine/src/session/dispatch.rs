@@ -11,7 +11,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::plan::sequence::ColumnSequence;
 use crate::plan::statement::NewForeignKey;
 use remora_storage::catalog::{IndexDef, TableDef};
-use remora_storage::{Transaction, Value};
+use remora_storage::{Stop, Transaction, Value};
 use std::io::{Read, Write};
 
 /// What a statement gave.
@@ -146,7 +146,9 @@ pub(super) fn run(
         }
         Statement::CreateIndex(def) => {
             if let Some(def) = def {
-                tx.create_index(def.clone())?;
+                let is_asked = || context.check().is_err();
+                tx.create_index_unless(def.clone(), Stop::when(&is_asked))
+                    .map_err(|error| context.stopped(error))?;
             }
             Ok(Done::default())
         }

@@ -6,7 +6,9 @@
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::{ExecContext, arrow_schema};
-use crate::function::{EvalContext, SequenceScope, SessionSequences, StatementClock, cast, text};
+use crate::function::{
+    EvalContext, Patience, SequenceScope, SessionSequences, StatementClock, cast, text,
+};
 use crate::optimize;
 use crate::parse::Parsed;
 use crate::plan::Field;
@@ -102,6 +104,7 @@ impl Call {
                     clock: StatementClock::default(),
                     session: Some(Arc::clone(session)),
                     sequences: None,
+                    patience: Patience::default(),
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),

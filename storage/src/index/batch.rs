@@ -14,12 +14,16 @@
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::sort::{select_by, sort_by};
+use crate::stop::Stop;
 use crate::sync::Mutex;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Entries that are worth another thread.
 const SHARE_MIN: usize = 1 << 15;
+/// Entries between two questions whether to stop.
+pub(super) const STRETCH: usize = 1 << 13;
 /// Bytes of the smallest reservation.
 const BYTES_MIN: usize = 4096;
 
@@ -114,24 +118,48 @@ impl Batch {
     }
 
     /// Sorts the entries by key, then row, and leaves one of those that are equal.
-    pub fn sort(&mut self) {
+    ///
+    /// # Errors
+    /// `Interrupted`, where it is to stop.
+    pub fn sort(&mut self, stop: Stop<'_>) -> Result<()> {
         let keys = &self.keys;
-        let Some((first, others)) = self.entries.split_first() else {
-            return;
+        let Some(first) = self.entries.first() else {
+            return Ok(());
         };
         let first = first.key(keys);
         let same = |key: &[u8]| first.iter().zip(key).take_while(|(a, b)| a == b).count();
-        let common = others.iter().map(|entry| same(entry.key(keys))).min();
-        let common = common.unwrap_or(0);
-        for entry in &mut self.entries {
-            let mut head = [0; 8];
-            let rest = &entry.key(keys)[common..];
-            let len = rest.len().min(head.len());
-            head[..len].copy_from_slice(&rest[..len]);
-            entry.head = u64::from_be_bytes(head);
+        let mut common = first.len();
+        for stretch in self.entries.chunks(STRETCH) {
+            stop.check()?;
+            let shortest = stretch.iter().map(|entry| same(entry.key(keys))).min();
+            common = common.min(shortest.unwrap_or(0));
         }
-        sort_on(&mut self.entries, keys, threads());
-        self.entries.dedup_by(|a, b| a.compare(b, keys).is_eq());
+        for stretch in self.entries.chunks_mut(STRETCH) {
+            stop.check()?;
+            for entry in stretch {
+                entry.head = head(&entry.key(keys)[common..]);
+            }
+        }
+        sort_on(&mut self.entries, keys, threads(), stop)?;
+        self.leave_one_of_each(stop)
+    }
+
+    fn leave_one_of_each(&mut self, stop: Stop<'_>) -> Result<()> {
+        let mut kept = 0;
+        for at in 1..self.entries.len() {
+            if at % STRETCH == 0 {
+                stop.check()?;
+            }
+            if self.entries[at]
+                .compare(&self.entries[kept], &self.keys)
+                .is_ne()
+            {
+                kept += 1;
+                self.entries[kept] = self.entries[at];
+            }
+        }
+        self.entries.truncate(kept + 1);
+        Ok(())
     }
 
     /// Keys that may not repeat, with how many rows have each; once the entries are sorted.
@@ -160,29 +188,41 @@ pub(super) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn sort_on(entries: &mut [Entry], keys: &[u8], threads: usize) {
+/// The first bytes as an integer of the same order.
+fn head(rest: &[u8]) -> u64 {
+    let mut head = [0; 8];
+    let len = rest.len().min(head.len());
+    head[..len].copy_from_slice(&rest[..len]);
+    u64::from_be_bytes(head)
+}
+
+fn sort_on(entries: &mut [Entry], keys: &[u8], threads: usize, stop: Stop<'_>) -> Result<()> {
+    let order = |a: &Entry, b: &Entry| a.compare(b, keys);
     if threads < 2 || entries.len() < 2 * SHARE_MIN {
-        entries.sort_unstable_by(|a, b| a.compare(b, keys));
-        return;
+        return sort_by(entries, &order, &mut || stop.check());
     }
     let lower = threads / 2;
     let at = entries.len() / threads * lower;
-    entries.select_nth_unstable_by(at, |a, b| a.compare(b, keys));
+    select_by(entries, at, &order, &mut || stop.check())?;
     let (low, high) = entries.split_at_mut(at);
     let low = Mutex::new(Some(low));
-    let sort_low = || {
-        if let Some(low) = low.lock().take() {
-            sort_on(low, keys, lower);
-        }
+    let sort_low = || match low.lock().take() {
+        Some(low) => sort_on(low, keys, lower, stop),
+        None => Ok(()),
     };
     std::thread::scope(|scope| {
         let started = std::thread::Builder::new().spawn_scoped(scope, sort_low);
-        sort_on(high, keys, threads - lower);
-        if started.is_err() {
+        let sorted = sort_on(high, keys, threads - lower, stop);
+        let other = match started {
+            Ok(thread) => {
+                let result = thread.join();
+                result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
             // The system has no thread to spare: then it takes longer.
-            sort_low();
-        }
-    });
+            Err(_) => sort_low(),
+        };
+        sorted.and(other)
+    })
 }
 
 #[cfg(test)]
@@ -200,7 +240,7 @@ mod tests {
         batch.push(b"null", RowId(1), true).unwrap();
         batch.push(b"null", RowId(0), true).unwrap();
         assert!(ledger.used() >= batch.bytes(), "it is reserved");
-        batch.sort();
+        batch.sort(Stop::NEVER).unwrap();
         assert!(batch.iter().is_sorted_by(|a, b| a < b));
         let repeated = |batch: &Batch| -> Vec<Vec<u8>> {
             let keys = batch.singular_keys().filter(|(_, rows)| *rows > 1);
@@ -210,7 +250,7 @@ mod tests {
         assert_eq!(batch.singular_keys().count(), 100_000);
         batch.push(&key(7), RowId(1 << 40), false).unwrap();
         batch.push(&key(8), RowId(8), false).unwrap();
-        batch.sort();
+        batch.sort(Stop::NEVER).unwrap();
         assert_eq!(repeated(&batch), [key(7)]);
         assert_eq!(batch.len(), 100_003, "an entry is there once");
         drop(batch);

@@ -53,6 +53,7 @@ use crate::error::{Error, Result};
 use crate::ids::RowId;
 use crate::limits::KEY_BYTES_MAX;
 use crate::pool::Pool;
+use crate::stop::Stop;
 use std::sync::Arc;
 
 /// The entries of an index, in either structure.
@@ -98,10 +99,10 @@ impl Index {
     /// Puts the entries of a batch into the index, which is empty and which nobody else changes. An
     /// ordered one is built by all cores, of a sorted batch. On error, entries may be left in a hash
     /// index; the caller drops it.
-    pub fn fill(&self, batch: &Batch) -> Result<()> {
+    pub fn fill(&self, batch: &Batch, stop: Stop<'_>) -> Result<()> {
         match self {
-            Self::Ordered(index) => index.fill_from(batch),
-            Self::Hash(index) => index.fill_from(batch),
+            Self::Ordered(index) => index.fill_from(batch, stop),
+            Self::Hash(index) => index.fill_from(batch, stop),
         }
     }
 

@@ -40,54 +40,73 @@ use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::Batch;
+use crate::stop::Stop;
 use crate::sync::{Fault, is_left_out};
 use std::sync::Arc;
 
 /// Noted keys that are settled in one go.
 const STEP_KEYS: usize = if cfg!(test) { 4 } else { 512 };
+/// Keys between two questions whether to stop.
+const CHECK_KEYS: usize = 1 << 13;
 
 impl Transaction {
     /// Fills an index with the keys of all rows, while all writers of the table keep it up. On error
     /// they do not any more.
-    pub(super) fn build(&self, table: &TableEntry, index: &Arc<IndexEntry>) -> Result<()> {
+    pub(super) fn build(
+        &self,
+        table: &TableEntry,
+        index: &Arc<IndexEntry>,
+        stop: Stop<'_>,
+    ) -> Result<()> {
         index.begin_filling(self.core.ledger())?;
         // A table of this transaction's own has nobody who does not know its indexes.
         let is_shared = self.base.table_by_id(table.def.id).is_some();
         if is_shared && !is_left_out(Fault::GatheredBeforeListed) {
             table.late.add(index);
         }
-        let filled = self.fill(table, index);
+        let filled = self.fill(table, index, stop);
         if filled.is_err() {
             table.late.remove(index.def.id);
         }
         filled
     }
 
-    fn fill(&self, table: &TableEntry, index: &Arc<IndexEntry>) -> Result<()> {
-        let mut gathered = self.gather(table, index)?;
+    fn fill(&self, table: &TableEntry, index: &Arc<IndexEntry>, stop: Stop<'_>) -> Result<()> {
+        let mut gathered = self.gather(table, index, stop)?;
         if is_left_out(Fault::GatheredBeforeListed) {
             table.late.add(index);
         }
         if index.index.is_ordered() || index.def.unique {
-            gathered.sort();
+            gathered.sort(stop)?;
         }
-        index.index.fill(&gathered)?;
+        index.index.fill(&gathered, stop)?;
         let mut noted = index.end_filling()?;
-        noted.sort();
-        self.settle(table, index, &noted)?;
+        noted.sort(stop)?;
+        self.settle(table, index, &noted, stop)?;
         if !index.def.unique || is_left_out(Fault::RepeatedNotSought) {
             return Ok(());
         }
-        let repeated = gathered.singular_keys().filter(|(_, rows)| *rows > 1);
-        let mut keys = repeated.chain(noted.singular_keys());
-        keys.try_for_each(|(key, _)| self.check_singular(table, index, key))
+        for (number, (key, rows)) in gathered.singular_keys().enumerate() {
+            if number % CHECK_KEYS == 0 {
+                stop.check()?;
+            }
+            if rows > 1 {
+                self.check_singular(table, index, key)?;
+            }
+        }
+        let mut noted = noted.singular_keys();
+        noted.try_for_each(|(key, _)| {
+            stop.check()?;
+            self.check_singular(table, index, key)
+        })
     }
 
-    fn gather(&self, table: &TableEntry, index: &IndexEntry) -> Result<Batch> {
+    fn gather(&self, table: &TableEntry, index: &IndexEntry, stop: Stop<'_>) -> Result<Batch> {
         let mut batch = Batch::new(self.core.ledger())?;
         let end = table.rows.next_row();
         let mut at = RowId::default();
         while at < end {
+            stop.check()?;
             let collector = self.core.collector();
             let operation = self.registration.enter();
             at = collector.gather_keys(table, index, at..end, &operation, &mut batch)?;
@@ -95,9 +114,16 @@ impl Transaction {
         Ok(batch)
     }
 
-    fn settle(&self, table: &TableEntry, index: &IndexEntry, noted: &Batch) -> Result<()> {
+    fn settle(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        noted: &Batch,
+        stop: Stop<'_>,
+    ) -> Result<()> {
         let mut left = noted.iter();
         while left.len() > 0 {
+            stop.check()?;
             let collector = self.core.collector();
             let operation = self.registration.enter();
             let step = left.by_ref().take(STEP_KEYS);

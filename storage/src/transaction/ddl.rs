@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
 use crate::maintenance::{NO_TABLE, Write, WriteKind};
+use crate::stop::Stop;
 use std::sync::Arc;
 
 /// One step of DDL, with the way back.
@@ -85,20 +86,30 @@ impl Transaction {
     /// `SchemaConflict` where the structure of the table was changed since the snapshot, or is being
     /// changed by another transaction; with `DuplicateKeys` where two rows have a key that is to be
     /// unique, and with `Conflict` where they may come to have it.
-    pub fn create_index(&mut self, mut def: IndexDef) -> Result<IndexId> {
+    pub fn create_index(&mut self, def: IndexDef) -> Result<IndexId> {
+        self.create_index_unless(def, Stop::NEVER)
+    }
+
+    /// As [`Self::create_index`]; fails with `Interrupted` where it is to stop before it is filled.
+    pub fn create_index_unless(&mut self, mut def: IndexDef, stop: Stop<'_>) -> Result<IndexId> {
         let entry = self.entry_of(def.table)?;
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
         def.id = self.core.next_index()?;
-        self.with_claim(&entry, |tx| tx.make_index(&entry, def))
+        self.with_claim(&entry, |tx| tx.make_index(&entry, def, stop))
     }
 
-    fn make_index(&mut self, entry: &Arc<TableEntry>, def: IndexDef) -> Result<IndexId> {
+    fn make_index(
+        &mut self,
+        entry: &Arc<TableEntry>,
+        def: IndexDef,
+        stop: Stop<'_>,
+    ) -> Result<IndexId> {
         let id = def.id;
         let change = CatalogChange::CreateIndex(def.clone());
         let index = Arc::new(IndexEntry::new(def, &self.core.pool)?);
-        self.build(entry, &index)?;
+        self.build(entry, &index, stop)?;
         let mut indexes = entry.indexes.clone();
         indexes.push(index);
         let changed = Arc::new(entry.with_indexes(indexes));

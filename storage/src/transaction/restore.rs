@@ -11,6 +11,7 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, SequenceId, TableId, Timestamp};
 use crate::mvcc::Registration;
+use crate::stop::Stop;
 use crate::value::{Value, ValueRef};
 use std::sync::Arc;
 
@@ -183,9 +184,9 @@ impl Core {
             for index in &table.indexes {
                 let mut batch = table.gather_keys(index, &registration, self.ledger())?;
                 if index.index.is_ordered() {
-                    batch.sort();
+                    batch.sort(Stop::NEVER)?;
                 }
-                index.index.fill(&batch)?;
+                index.index.fill(&batch, Stop::NEVER)?;
             }
         }
         self.timeline.start_at(clock);

@@ -48,6 +48,11 @@ impl RowTest for RefersTo {
     fn may_match(&self, row: &RowRef<'_>) -> bool {
         self.find(row).is_some()
     }
+
+    /// What the set of keys takes is the set's own business.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
 }
 
 /// Calls `visit` with each row that the transaction sees refer to a key of the set, and the key's place,

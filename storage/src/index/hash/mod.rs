@@ -50,13 +50,14 @@ pub(crate) mod tests;
 
 pub use identity::ROWS_MAX;
 
-use super::batch::Batch;
+use super::batch::{Batch, STRETCH};
 use super::counter::Counter;
 use super::memory::Memory;
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::mvcc::epoch::{Guard, pin};
 use crate::pool::{Owner, Pool, Reservation};
+use crate::stop::Stop;
 use crate::sync::{Backoff, Mutex};
 use chain::{Chain, Search};
 use directory::{BUCKETS_MIN, Directory, bucket_of};
@@ -137,11 +138,16 @@ impl HashIndex {
     }
 
     /// Adds the entries of a batch, unless the ledger could not grant them.
-    pub(super) fn fill_from(&self, batch: &Batch) -> Result<()> {
+    pub(super) fn fill_from(&self, batch: &Batch, stop: Stop<'_>) -> Result<()> {
         let ledger = self.memory.pool().ledger();
         drop(ledger.reserve(Owner::Index, ENTRY_BYTES * batch.len() as u64)?);
-        let mut entries = batch.iter();
-        entries.try_for_each(|(key, row)| self.insert(key, row))
+        for (number, (key, row)) in batch.iter().enumerate() {
+            if number % (STRETCH / 8) == 0 {
+                stop.check()?;
+            }
+            self.insert(key, row)?;
+        }
+        Ok(())
     }
 
     /// Adds the entry if no entry has its identity; whether it did.

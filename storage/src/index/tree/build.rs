@@ -15,6 +15,7 @@ use super::word::{Child, Word};
 use crate::error::{Error, Result};
 use crate::index::memory::Memory;
 use crate::pool::rounded_bytes;
+use crate::stop::Stop;
 use std::io;
 use std::ops::Range;
 use std::thread::{Builder, ScopedJoinHandle};
@@ -160,16 +161,29 @@ pub(super) fn fit_a_bucket(items: &[Item<'_>], depth: usize) -> bool {
 /// A tree over sorted entries without duplicates, at least one, that agree up to `depth`.
 /// On error nothing is left.
 pub(super) fn build(memory: &Memory, items: &[Item<'_>], depth: usize) -> Result<Word> {
-    build_on(memory, items, depth, 1, 1)
+    let stop = Stop::NEVER;
+    build_on(Work { memory, stop }, items, depth, 1, 1)
+}
+
+/// What all that is built has in common.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    memory: &'a Memory,
+    stop: Stop<'a>,
 }
 
 /// [`build`], by several threads where it is worth it.
-pub(super) fn build_parallel(memory: &Memory, items: &[Item<'_>], threads: usize) -> Result<Word> {
-    build_on(memory, items, 0, threads, 1)
+pub(super) fn build_parallel(
+    memory: &Memory,
+    items: &[Item<'_>],
+    threads: usize,
+    stop: Stop<'_>,
+) -> Result<Word> {
+    build_on(Work { memory, stop }, items, 0, threads, 1)
 }
 
 fn build_on(
-    memory: &Memory,
+    work: Work<'_>,
     items: &[Item<'_>],
     depth: usize,
     threads: usize,
@@ -181,23 +195,26 @@ fn build_on(
     {
         return Ok(word);
     }
+    let memory = work.memory;
     let plan = Plan::new(items, depth);
     if plan.fits(items.len()) {
         return fill(memory, &plan, items, depth).map(Bucket::word);
     }
+    // Once a node of some ten thousand entries at most.
+    work.stop.check()?;
     let groups = Groups::new(items, depth);
     let branch = groups.branch;
     let mut words = Vec::with_capacity(groups.parts.len());
     let built = if level.is_multiple_of(LEVELS_A_STACK) {
         // Keys may be nested as deep as they are long: a thread has a stack of its own.
         std::thread::scope(|scope| {
-            let build = || children(memory, items, &groups, threads, level, &mut words);
+            let build = || children(work, items, &groups, threads, level, &mut words);
             let started = Builder::new().spawn_scoped(scope, build);
             let thread = started.map_err(|source| Error::no_thread("index build", source))?;
             joined(thread)
         })
     } else {
-        children(memory, items, &groups, threads, level, &mut words)
+        children(work, items, &groups, threads, level, &mut words)
     };
     let first = items[0];
     let made = built.and_then(|()| {
@@ -248,7 +265,7 @@ fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 
 /// Builds the children of a node, by several threads if all of them have something to do.
 fn children(
-    memory: &Memory,
+    work: Work<'_>,
     items: &[Item<'_>],
     groups: &Groups,
     threads: usize,
@@ -259,7 +276,7 @@ fn children(
     let is_shared = threads > 1 && items.len() >= 2 * SHARE_MIN && largest <= items.len() / 2;
     let one = |part: &Range<usize>, threads: usize| {
         let depth = groups.branch + 1;
-        build_on(memory, &items[part.clone()], depth, threads, level + 1)
+        build_on(work, &items[part.clone()], depth, threads, level + 1)
     };
     if !is_shared {
         for part in &groups.parts {
@@ -313,7 +330,7 @@ fn fill(memory: &Memory, plan: &Plan<'_>, items: &[Item<'_>], depth: usize) -> R
 }
 
 /// Bytes that [`build`] takes for these entries.
-pub(super) fn estimate(items: &[Item<'_>]) -> u64 {
+pub(super) fn estimate(items: &[Item<'_>], stop: Stop<'_>) -> Result<u64> {
     let mut bytes = 0;
     // Not by recursion: see `LEVELS_A_STACK`.
     let mut open = vec![(0..items.len(), 0)];
@@ -330,6 +347,7 @@ pub(super) fn estimate(items: &[Item<'_>]) -> u64 {
             bytes += rounded_bytes(plan.bytes(items.len())) as u64;
             continue;
         }
+        stop.check()?;
         let groups = Groups::new(items, depth);
         let node = Inner::bytes_for(groups.parts.len(), groups.branch - depth);
         bytes += rounded_bytes(node) as u64;
@@ -337,7 +355,7 @@ pub(super) fn estimate(items: &[Item<'_>]) -> u64 {
         let below = |part: Range<usize>| range.start + part.start..range.start + part.end;
         open.extend(parts.map(|part| (below(part), groups.branch + 1)));
     }
-    bytes
+    Ok(bytes)
 }
 
 /// Frees a tree, without recursion.

@@ -53,7 +53,7 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-use super::batch::{Batch, threads};
+use super::batch::{Batch, STRETCH, threads};
 use super::counter::Counter;
 use super::cursor::{Cursor, Cut, Entries};
 use crate::error::Result;
@@ -272,25 +272,30 @@ impl OrderedIndex {
     }
 
     /// As [`Self::fill`], of a batch that is sorted.
-    pub(super) fn fill_from(&self, batch: &Batch) -> Result<()> {
+    pub(super) fn fill_from(&self, batch: &Batch, stop: crate::Stop<'_>) -> Result<()> {
         let ledger = self.memory.pool().ledger();
         let bytes = batch.len() * size_of::<Item<'_>>();
         let _reservation = ledger.reserve(Owner::Index, bytes as u64)?;
         let item = |(key, row): (_, RowId)| Item { key, row: row.0 };
-        let items: Vec<_> = batch.iter().map(item).collect();
-        self.fill(&items, threads())
+        let mut items = Vec::with_capacity(batch.len());
+        let mut left = batch.iter();
+        while left.len() > 0 {
+            stop.check()?;
+            items.extend(left.by_ref().take(STRETCH).map(item));
+        }
+        self.fill(&items, threads(), stop)
     }
 
     /// Puts sorted entries without duplicates into the tree, which is empty and which nobody else
     /// changes, built by several threads. Fails before anything is built where the ledger could
     /// not grant it.
-    fn fill(&self, items: &[Item<'_>], threads: usize) -> Result<()> {
+    fn fill(&self, items: &[Item<'_>], threads: usize, stop: crate::Stop<'_>) -> Result<()> {
         if items.is_empty() {
             return Ok(());
         }
         let ledger = self.memory.pool().ledger();
-        drop(ledger.reserve(Owner::Index, build::estimate(items))?);
-        let word = build::build_parallel(&self.memory, items, threads)?;
+        drop(ledger.reserve(Owner::Index, build::estimate(items, stop)?)?);
+        let word = build::build_parallel(&self.memory, items, threads, stop)?;
         let is_empty = Word::load(&self.root).is_nothing();
         assert!(is_empty, "only an empty index is filled at once");
         word.store(&self.root);

@@ -131,8 +131,8 @@ proptest! {
     ) {
         let tree = tree();
         let items: Vec<_> = entries.iter().map(|(key, row)| Item { key, row: *row }).collect();
-        tree.fill(&items, threads).unwrap();
-        prop_assert!(tree.memory.bytes() <= build::estimate(&items), "no more than was estimated");
+        tree.fill(&items, threads, crate::Stop::NEVER).unwrap();
+        prop_assert!(tree.memory.bytes() <= build::estimate(&items, crate::Stop::NEVER).unwrap(), "no more than was estimated");
         compare(&tree, &entries);
         for (key, row) in &entries {
             prop_assert!(tree.remove(key, RowId(*row)));
@@ -267,10 +267,15 @@ fn a_build_that_cannot_fit_is_refused() {
     let tree = OrderedIndex::new(&Pool::new(Arc::clone(&ledger))).unwrap();
     let keys: Vec<_> = (0..1_000_000_u64).map(u64::to_be_bytes).collect();
     let items: Vec<_> = keys.iter().map(|key| Item { key, row: 1 }).collect();
-    assert_eq!(tree.fill(&items, 2).unwrap_err().sqlstate(), "53200");
+    assert_eq!(
+        tree.fill(&items, 2, crate::Stop::NEVER)
+            .unwrap_err()
+            .sqlstate(),
+        "53200"
+    );
     assert_eq!((tree.len(), tree.memory.bytes()), (0, 0));
     assert_eq!(ledger.used(), tree.bytes());
-    tree.fill(&items[..100_000], 2).unwrap();
+    tree.fill(&items[..100_000], 2, crate::Stop::NEVER).unwrap();
     assert_eq!(tree.len(), 100_000);
     assert!(tree.bytes() <= 11 * 100_000, "{} bytes", tree.bytes());
 }
@@ -284,7 +289,7 @@ fn keys_may_be_nested_deeply() {
     items.sort_unstable();
     let work = move || {
         let (one, two) = (tree(), tree());
-        one.fill(&items, 2).unwrap();
+        one.fill(&items, 2, crate::Stop::NEVER).unwrap();
         for item in &items {
             two.insert(item.key, RowId(3)).unwrap();
         }
