@@ -21,6 +21,7 @@ mod recovery;
 mod scan;
 mod sequence;
 mod serial;
+mod serial_memory;
 mod serial_model;
 #[cfg(feature = "shuttle")]
 mod serial_models;
