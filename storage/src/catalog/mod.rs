@@ -295,16 +295,21 @@ impl Catalog {
         }
     }
 
-    /// Whether the defaults of changed tables have their sequences, and sequences that went were those
-    /// of no default.
+    /// Whether the defaults of changed tables have their sequences, sequences that went were those of no
+    /// default, and none goes with a table that went.
     fn check_sequences(&self, changed: &[CatalogObject]) -> Result<()> {
         let conflict = |table: &TableEntry| Error::SchemaConflict {
             table: table.def.name.clone(),
+        };
+        let owned = |sequence: &SequenceEntry| match sequence.def.owner {
+            Some((table, _)) if !self.tables.contains_key(&table) => Err(sequence.retired()),
+            _ => Ok(()),
         };
         for object in changed {
             match object {
                 CatalogObject::Table(id) => {
                     let Some(table) = self.tables.get(id) else {
+                        self.sequences_of(*id).try_for_each(|s| owned(s))?;
                         continue;
                     };
                     let mut used = table.def.columns.iter().flat_map(|c| &c.sequences);
@@ -312,9 +317,10 @@ impl Catalog {
                         return Err(conflict(table));
                     }
                 }
-                CatalogObject::Sequence(id) if self.sequences.contains_key(id) => {}
                 CatalogObject::Sequence(id) => {
-                    if let Some((table, _)) = self.users_of(*id).next() {
+                    if let Some(sequence) = self.sequences.get(id) {
+                        owned(sequence)?;
+                    } else if let Some((table, _)) = self.users_of(*id).next() {
                         return Err(conflict(table));
                     }
                 }

@@ -6,25 +6,33 @@
 //!
 //! ```text
 //!   entry (catalog of the snapshot) --> def      1, 2, 3 .. 9, cycles
-//!                                   --> counter  latch [ position | logged, by which rule | ahead ]
+//!                                   --> counter  latch [ position | logged | ahead ]
 //! ```
 //!
 //! The log need not have each number, but one that is far enough: before the first of [`LOG_AHEAD`]
 //! numbers is given away, the log is told the last of them, and recovery goes on behind it
 //! ([`crate::transaction`]). `ahead` counts those that are left.
 //!
-//! Who changes where a sequence stands by DDL (RESTART, DROP) gives the catalog another counter, or
-//! none, and *retires* the old one at its commit. Transactions that still have the old one in their
-//! catalog are refused from then on: two counters never give numbers away at a time. The new one is the
-//! transaction's own until then, and the log is told where it stands with the commit.
+//! Who changes by DDL where a sequence stands or how it goes on (RESTART, INCREMENT, limits, DROP) gives
+//! the catalog another counter, or none, and *retires* the old one at its commit. Transactions that still
+//! have the old one in their catalog are refused from then on: two counters never give numbers away at a
+//! time. The new one is the transaction's own until then, and the log is told where it stands with the
+//! commit. A new one that *continues* an old one gives numbers away from where that one stood: its
+//! transaction is refused at the commit if others have moved the old one meanwhile.
+//!
+//! ```text
+//!   s: 1 by 1    old: 41 42 ............ 42   unmoved: retired       old: 41 42 .... 43   refused
+//!   BEGIN; ALTER .. INCREMENT 10;  new: 52 62   COMMIT; 72                 52       COMMIT
+//! ```
 //!
 //! Invariants
 //! - No number that was taken is given away again by a counter, unless it cycles or is set back.
+//! - All entries that share a counter have one rule; it stands, and is logged, within its limits.
 //! - Where there is a log, `logged` is in it before a number that it covers is given away.
 
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, SequenceId, TableId};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,6 +42,7 @@ pub const LOG_AHEAD: u32 = 32;
 
 /// A sequence.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SequenceDef {
     /// Its id.
     pub id: SequenceId,
@@ -53,6 +62,7 @@ pub struct SequenceDef {
 
 /// How a sequence goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SequenceRule {
     /// What is added; not 0.
     pub increment: i64,
@@ -66,6 +76,7 @@ pub struct SequenceRule {
 
 /// Where a sequence stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SequencePosition {
     /// The number taken last, or the first one.
     pub last: i64,
@@ -86,6 +97,9 @@ pub struct SequenceEntry {
 #[derive(Debug)]
 pub struct Counter {
     state: Mutex<CounterState>,
+    /// Where the one before must still stand when this one takes its place; nothing where that may
+    /// stand anywhere.
+    continues: Option<SequencePosition>,
 }
 
 /// What a counter holds.
@@ -95,9 +109,7 @@ pub struct CounterState {
     pub position: SequencePosition,
     /// Where recovery would go on.
     pub logged: SequencePosition,
-    /// By what rule `logged` was reached.
-    rule: Option<SequenceRule>,
-    /// How many numbers may be taken by that rule up to `logged`.
+    /// How many numbers may be taken up to `logged`.
     pub ahead: u32,
     /// Whether others can have it in their catalog: then the log is told of what is taken.
     pub is_shared: bool,
@@ -119,6 +131,11 @@ impl SequenceRule {
             (_, false) if self.cycle => Some(self.max),
             _ => None,
         }
+    }
+
+    /// Whether a sequence that goes on by it can stand there.
+    pub fn admits(&self, position: SequencePosition) -> bool {
+        (self.min..=self.max).contains(&position.last)
     }
 
     /// The number at which it ends, unless it cycles.
@@ -165,7 +182,7 @@ impl SequenceEntry {
         Self { def, counter }
     }
 
-    /// The same numbers under another definition.
+    /// The same numbers under another definition; of another rule only where it is set next where it stands.
     #[must_use]
     pub fn with_def(&self, def: SequenceDef) -> Self {
         Self {
@@ -174,7 +191,8 @@ impl SequenceEntry {
         }
     }
 
-    fn retired(&self) -> Error {
+    /// What those are told who come with a counter of before.
+    pub fn retired(&self) -> Error {
         Error::SchemaConflict {
             table: self.def.name.clone(),
         }
@@ -190,7 +208,7 @@ impl SequenceEntry {
         if state.is_retired {
             return Err(self.retired());
         }
-        if state.ahead == 0 || state.rule != Some(self.def.rule) {
+        if state.ahead == 0 {
             return Ok(None);
         }
         let Some(next) = self.def.rule.next(state.position) else {
@@ -241,7 +259,6 @@ impl SequenceEntry {
         Ok(CounterState {
             position: position(next),
             logged: position(logged),
-            rule: Some(rule),
             ahead,
             ..state
         })
@@ -254,13 +271,21 @@ impl Counter {
         let state = CounterState {
             position,
             logged: position,
-            rule: None,
             ahead: 0,
             is_shared: false,
             is_retired: false,
         };
         Self {
             state: Mutex::new(state),
+            continues: None,
+        }
+    }
+
+    /// A counter that only its transaction has, and that goes on where another one stands.
+    pub fn continuing(position: SequencePosition) -> Self {
+        Self {
+            continues: Some(position),
+            ..Self::at(position)
         }
     }
 
@@ -303,20 +328,28 @@ impl Counter {
         is_so
     }
 
-    /// From now on nobody takes numbers from it.
-    pub fn retire(&self) {
-        self.state.lock().is_retired = true;
+    /// Keeps it where it stands, to be retired, for another one or none that takes its place. `None` where it
+    /// has moved and should not have.
+    pub fn hold_for(&self, other: Option<&Self>) -> Option<MutexGuard<'_, CounterState>> {
+        let state = self.state.lock();
+        let expected = other.and_then(|other| other.continues);
+        let is_there = expected.is_none_or(|position| position == state.position);
+        is_there.then_some(state)
     }
 }
 
 impl CounterState {
+    /// From now on nobody takes numbers from it.
+    pub fn retire(&mut self) {
+        self.is_retired = true;
+    }
+
     /// The same at another position, behind which nothing is logged.
     #[must_use]
     pub fn moved_to(self, position: SequencePosition) -> Self {
         Self {
             position,
             logged: position,
-            rule: None,
             ahead: 0,
             ..self
         }
@@ -374,22 +407,23 @@ mod tests {
     }
 
     #[test]
-    fn numbers_by_another_rule_are_not_covered_by_what_was_logged() {
-        let slow = SequenceEntry::new(SequenceDef::new("s"));
-        assert_eq!(take(&slow).unwrap(), 1);
-        let mut def = slow.def.clone();
-        def.rule.increment = 100;
-        let fast = slow.with_def(def);
-        assert_eq!(take(&fast).unwrap(), 101);
-        assert!(fast.counter.logged().last >= 101);
-        assert_eq!(take(&slow).unwrap(), 102);
+    fn one_that_has_moved_is_not_held_for_one_that_continues_it() {
+        let entry = SequenceEntry::new(SequenceDef::new("s"));
+        assert_eq!(take(&entry).unwrap(), 1);
+        let next = Counter::continuing(entry.counter.state().position);
+        assert!(entry.counter.hold_for(Some(&next)).is_some());
+        assert_eq!(take(&entry).unwrap(), 2);
+        assert!(entry.counter.hold_for(Some(&next)).is_none());
+        let elsewhere = Counter::at(entry.def.beginning());
+        assert!(entry.counter.hold_for(Some(&elsewhere)).is_some());
+        assert!(entry.counter.hold_for(None).is_some());
     }
 
     #[test]
     fn a_retired_counter_gives_nothing_away() {
         let entry = SequenceEntry::new(SequenceDef::new("s"));
         take(&entry).unwrap();
-        entry.counter.retire();
+        entry.counter.hold_for(None).expect("held").retire();
         assert!(matches!(take(&entry), Err(Error::SchemaConflict { table }) if table == "s"));
     }
 

@@ -3,8 +3,10 @@
 //! A checksum proves that bytes are what was written, not who wrote them. The floors below take
 //! definitions and values on trust and would panic on impossible ones; so recovery looks first.
 
-use crate::catalog::{Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, TableDef};
-use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, TableId};
+use crate::catalog::{
+    Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, SequencePosition, TableDef,
+};
+use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, SequenceId, TableId};
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
 use crate::value::{DataType, NumericKind, Value};
 use std::collections::HashSet;
@@ -141,15 +143,54 @@ fn new_foreign_key(catalog: &Catalog, id: TableId, key: &ForeignKeyDef) -> Resul
 }
 
 fn sequence(def: &SequenceDef) -> Result<(), Misfit> {
-    let rule = &def.rule;
-    let fits = rule.increment != 0 && (rule.min..=rule.max).contains(&def.start);
+    let (rule, data_type) = (&def.rule, def.data_type);
+    let (least, greatest) = match data_type {
+        DataType::SmallInt => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Integer => (i32::MIN.into(), i32::MAX.into()),
+        DataType::BigInt => (i64::MIN, i64::MAX),
+        _ => return Err(format!("a sequence of type {data_type}")),
+    };
+    let fits = rule.increment != 0
+        && def.cache > 0
+        && rule.admits(def.beginning())
+        && least <= rule.min
+        && rule.max <= greatest;
     fits.then_some(()).ok_or_else(|| {
         let (min, max, by) = (rule.min, rule.max, rule.increment);
         format!(
-            "a sequence from {min} to {max} by {by} that starts with {}",
-            def.start
+            "a sequence of type {data_type} from {min} to {max} by {by} that starts with {}, {} at a time",
+            def.start, def.cache
         )
     })
+}
+
+/// Whether a sequence can stand there.
+pub(super) fn position(
+    catalog: &Catalog,
+    id: SequenceId,
+    position: SequencePosition,
+) -> Result<(), Misfit> {
+    let entry = catalog.sequence_by_id(id);
+    let entry = entry.ok_or_else(|| format!("a number of sequence {id}, which does not exist"))?;
+    match entry.def.rule.admits(position) {
+        true => Ok(()),
+        false => Err(format!(
+            "number {} of sequence {}, which is outside its limits",
+            position.last, entry.def.name
+        )),
+    }
+}
+
+/// Whether what a sequence goes with is there. Of a checkpoint only: between the steps of one commit it may
+/// go with a table that another commit has dropped.
+pub(super) fn owner(catalog: &Catalog, def: &SequenceDef) -> Result<(), Misfit> {
+    match def.owner {
+        Some((table, _)) if catalog.table_by_id(table).is_none() => Err(format!(
+            "sequence {} of table {table}, which does not exist",
+            def.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn new_table(catalog: &Catalog, def: &TableDef) -> Result<(), Misfit> {
@@ -190,6 +231,7 @@ fn new_index(catalog: &Catalog, def: &IndexDef) -> Result<(), Misfit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::{SequenceEntry, SequenceRule};
     use crate::value::{Numeric, NumericModifier};
 
     #[test]
@@ -212,5 +254,55 @@ mod tests {
         ));
         assert!(!is_of(&Value::Text("1".into()), DataType::BigInt));
         assert!(is_of(&Value::Null, DataType::BigInt));
+    }
+
+    #[test]
+    fn a_sequence_fits_only_within_its_type_and_its_limits() {
+        let good = SequenceDef {
+            data_type: DataType::SmallInt,
+            rule: SequenceRule {
+                increment: 1,
+                min: 1,
+                max: 100,
+                cycle: false,
+            },
+            ..SequenceDef::new("s")
+        };
+        assert_eq!(sequence(&good), Ok(()));
+        type Spoil = fn(&mut SequenceDef);
+        let bad: [(&str, Spoil); 8] = [
+            ("type", |def| def.data_type = DataType::Text),
+            ("max", |def| def.rule.max = 40_000),
+            ("min", |def| def.rule.min = -40_000),
+            ("order", |def| (def.rule.min, def.rule.max) = (9, 1)),
+            ("increment", |def| def.rule.increment = 0),
+            ("cache", |def| def.cache = 0),
+            ("start below", |def| def.start = 0),
+            ("start above", |def| def.start = 101),
+        ];
+        for (what, spoil) in bad {
+            let mut def = good.clone();
+            spoil(&mut def);
+            assert!(sequence(&def).is_err(), "{what}");
+        }
+        let mut catalog = Catalog::default();
+        let id = good.id;
+        let entry = SequenceEntry::new(good);
+        catalog.set_sequence(id, Some(entry.into())).expect("set");
+        for (last, fits) in [(0, false), (1, true), (100, true), (101, false)] {
+            let at = SequencePosition {
+                last,
+                is_called: true,
+            };
+            assert_eq!(position(&catalog, id, at).is_ok(), fits, "{last}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_of_a_table_that_is_not_there_does_not_fit() {
+        let mut def = SequenceDef::new("s");
+        assert_eq!(owner(&Catalog::default(), &def), Ok(()));
+        def.owner = Some((TableId(7), ColumnId(0)));
+        assert!(owner(&Catalog::default(), &def).is_err());
     }
 }

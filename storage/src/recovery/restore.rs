@@ -40,6 +40,7 @@ pub(super) fn manifest(
     for sequence in &manifest.sequences {
         let (id, position) = (sequence.def.id, sequence.position);
         let change = CatalogChange::CreateSequence(sequence.def.clone());
+        fits::owner(&core.catalog(), &sequence.def).map_err(|misfit| place.error(misfit))?;
         apply(core, &Operation::Catalog(change), begin, &place)?;
         apply(core, &Operation::Sequence(id, position), begin, &place)?;
     }
@@ -131,9 +132,6 @@ fn check(core: &Core, operation: &Operation) -> Result<(), Misfit> {
         }
         Operation::Delete(table, row) => fits::table(&catalog, *table, *row).map(drop),
         Operation::Catalog(change) => fits::change(&catalog, change),
-        Operation::Sequence(id, _) => match catalog.sequence_by_id(*id) {
-            Some(_) => Ok(()),
-            None => Err(format!("a number of sequence {id}, which does not exist")),
-        },
+        Operation::Sequence(id, position) => fits::position(&catalog, *id, *position),
     }
 }

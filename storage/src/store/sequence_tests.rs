@@ -141,6 +141,40 @@ fn what_is_done_to_a_sequence_survives_and_what_was_rolled_back_does_not() {
     assert!(taken(&store) < -2);
 }
 
+/// Each step of one commit is logged with where the sequence stood after it, within its limits then.
+#[test]
+fn limits_that_change_within_a_commit_are_recovered() {
+    let disk = MemDisk::new();
+    let store = open(disk.clone()).unwrap().0;
+    let mut tx = store.begin().unwrap();
+    let mut def = SequenceDef::new("s");
+    def.rule.max = 10;
+    def.id = tx.create_sequence(def.clone()).unwrap();
+    assert_eq!(take(&tx).unwrap(), 1);
+    def.rule.max = 100;
+    let position = SequencePosition {
+        last: 50,
+        is_called: true,
+    };
+    tx.alter_sequence(def.clone(), Some(position)).unwrap();
+    assert_eq!(take(&tx).unwrap(), 51);
+    tx.commit().unwrap();
+    // Far less than what was logged ahead.
+    let mut tx = store.begin().unwrap();
+    def.rule.max = 54;
+    tx.alter_sequence(def.clone(), None).unwrap();
+    assert_eq!(take(&tx).unwrap(), 52);
+    tx.commit().unwrap();
+    let left = disk.after_crash();
+    drop(store);
+    let store = open(left.clone()).expect("recovery").0;
+    assert_eq!(store.catalog().sequence("s").unwrap().def, def);
+    store.checkpoint().unwrap();
+    drop(store);
+    let store = open(left).expect("from the checkpoint").0;
+    assert!(take(&store.begin().unwrap()).is_err(), "54 was logged");
+}
+
 #[test]
 fn a_sequence_that_was_set_stands_there_after_a_crash() {
     let disk = MemDisk::new();

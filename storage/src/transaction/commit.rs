@@ -104,6 +104,7 @@ impl Transaction {
         }
         let catalog = self.check_structure()?;
         let timestamp = Timestamp(core.timeline.latest().0 + 1);
+        self.retire_counters()?;
         // From here on nothing fails.
         let lsn = match (core.log(), frame) {
             (Some(attached), Some(frame)) => Some(attached.log.append(frame, timestamp)),
@@ -111,7 +112,7 @@ impl Transaction {
         };
         if let Some(mut catalog) = catalog {
             catalog.set_since(timestamp);
-            self.hand_over_counters(&catalog);
+            self.share_counters(&catalog);
             core.catalog.store(Arc::new(catalog));
         }
         let horizon = core.timeline.validation_horizon();
@@ -206,7 +207,7 @@ impl Transaction {
         let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.writes() {
             if let WriteKind::Ddl(step) = write.kind {
-                self.encode_step(&mut frame, &self.ddl[step as usize]);
+                self.encode_step(&mut frame, step as usize);
                 continue;
             }
             let entry = self.set.entry(write);

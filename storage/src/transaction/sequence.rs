@@ -17,7 +17,6 @@
 //!
 //! If we crash: numbers between the last one taken and the last one logged are never given away.
 
-use super::ddl::DdlStep;
 use super::{Core, Transaction};
 use crate::catalog::{
     Catalog, CatalogChange, CatalogObject, Counter, CounterState, SequenceDef, SequenceEntry,
@@ -109,10 +108,12 @@ impl Transaction {
     }
 
     /// Makes a sequence what `def` says, whose id tells which one is meant. It goes on where it stands,
-    /// or, from this transaction's commit on, for others at `restart`.
+    /// or, from this transaction's commit on, for others at `restart`. Where it goes on by another rule, the
+    /// commit fails with `SchemaConflict` if others take numbers until then.
     ///
     /// # Errors
-    /// `UndefinedRelation`, `DuplicateRelation`, `ReadOnly`.
+    /// `UndefinedRelation`, `DuplicateRelation`, `ReadOnly`; `SchemaConflict` where it is retired, or stands
+    /// outside the new limits.
     pub fn alter_sequence(
         &mut self,
         def: SequenceDef,
@@ -124,6 +125,14 @@ impl Transaction {
         let mut altered = entry.with_def(def.clone());
         if let Some(position) = restart {
             altered.counter = Arc::new(Counter::at(position));
+        } else if def.rule != entry.def.rule {
+            // Of its own: by another rule the shared one would give numbers away that others have had,
+            // and would not go back when this is rolled back.
+            let position = entry.state()?.position;
+            if !def.rule.admits(position) {
+                return Err(entry.retired());
+            }
+            altered.counter = Arc::new(Counter::continuing(position));
         }
         self.set_sequence(id, Some(altered), CatalogChange::AlterSequence(def))
     }
@@ -150,38 +159,67 @@ impl Transaction {
         })
     }
 
+    /// The catalog as a step of DDL left it.
+    fn after_step(&self, step: usize) -> &Catalog {
+        match self.ddl.get(step + 1) {
+            Some(next) => next.before(),
+            None => self.catalog(),
+        }
+    }
+
     /// A step as it is logged. With a counter that others do not have yet comes where it stands; of one
     /// that they have, the log knows.
-    pub(super) fn encode_step(&self, frame: &mut FrameBuilder, step: &DdlStep) {
+    pub(super) fn encode_step(&self, frame: &mut FrameBuilder, number: usize) {
+        let step = &self.ddl[number];
         if let Some(change) = step.change() {
             frame.catalog(change);
         }
         let CatalogObject::Sequence(id) = step.object() else {
             return;
         };
-        if let Some(now) = self.catalog().sequence_by_id(id)
-            && !now.counter.is_shared()
+        // The counter that it had then: that of a later step may stand outside these limits.
+        if let Some(entry) = self.after_step(number).sequence_by_id(id)
+            && !entry.counter.is_shared()
         {
-            frame.sequence(id, now.counter.logged());
+            frame.sequence(id, entry.counter.logged());
         }
     }
 
-    /// Numbers are taken from the counters of the catalog to be installed, and from no others of its
-    /// sequences any more. Called in the commit section, when the frame is in the log.
-    pub(super) fn hand_over_counters(&self, installed: &Catalog) {
-        for step in &self.ddl {
+    /// Retires the counters whose place others take, or none. Called in the commit section, as the last
+    /// thing that can fail: no number is taken between a look at where they stand and their end.
+    ///
+    /// # Errors
+    /// `SchemaConflict` where one has moved that another one continues; then nothing has happened.
+    pub(super) fn retire_counters(&self) -> Result<()> {
+        // Nobody else holds two of these latches, or waits for the section under one.
+        let mut held = Vec::new();
+        for (number, step) in self.ddl.iter().enumerate() {
             let CatalogObject::Sequence(id) = step.object() else {
                 continue;
             };
-            let now = installed.sequence_by_id(id);
+            let Some(before) = step.before().sequence_by_id(id) else {
+                continue;
+            };
+            let now = self.after_step(number).sequence_by_id(id);
             let now = now.map(|entry| &entry.counter);
-            if let Some(counter) = now {
-                counter.share();
+            if now.is_some_and(|now| Arc::ptr_eq(now, &before.counter)) {
+                continue;
             }
-            if let Some(before) = step.before().sequence_by_id(id)
-                && !now.is_some_and(|now| Arc::ptr_eq(now, &before.counter))
+            let state = before.counter.hold_for(now.map(|now| &**now));
+            held.push(state.ok_or_else(|| before.retired())?);
+        }
+        held.iter_mut().for_each(|state| state.retire());
+        Ok(())
+    }
+
+    /// Others take numbers from the counters of the catalog to be installed. Called in the commit section,
+    /// when the frame is in the log.
+    pub(super) fn share_counters(&self, installed: &Catalog) {
+        for step in &self.ddl {
+            if let CatalogObject::Sequence(id) = step.object()
+                && let Some(entry) = installed.sequence_by_id(id)
             {
-                before.counter.retire();
+                entry.counter.share();
             }
         }
     }

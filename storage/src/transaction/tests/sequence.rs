@@ -1,8 +1,9 @@
 //! Numbers are taken beside transactions; sequences come and go within them.
 
 use super::core;
-use crate::catalog::{SequenceDef, SequenceEntry, SequencePosition};
-use crate::error::Error;
+use crate::catalog::{SequenceDef, SequenceEntry, SequencePosition, SequenceRule, TableDef};
+use crate::error::{Error, Result};
+use crate::ids::ColumnId;
 use crate::transaction::{Core, Transaction};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -102,19 +103,175 @@ fn a_restart_is_seen_at_its_commit_and_then_nobody_takes_numbers_from_before() {
     assert!(refused.is_retryable());
 }
 
+/// Has a transaction go on by another rule.
+fn alter(tx: &mut Transaction, change: impl FnOnce(&mut SequenceRule)) -> Result<()> {
+    let mut def = entry(tx, "s").def.clone();
+    change(&mut def.rule);
+    tx.alter_sequence(def, None)
+}
+
 #[test]
-fn other_limits_go_on_where_the_sequence_stands() {
+fn another_rule_goes_on_where_the_sequence_stands() {
     let core = core();
     create(&core, "s");
     let old = core.begin().unwrap();
     assert_eq!(take(&old), 1);
     let mut tx = core.begin().unwrap();
-    let mut def = entry(&tx, "s").def.clone();
-    def.rule.increment = 10;
-    tx.alter_sequence(def, None).unwrap();
-    assert_eq!((take(&tx), take(&old), take(&tx)), (11, 12, 22));
+    alter(&mut tx, |rule| rule.increment = 10).unwrap();
+    assert_eq!((take(&tx), take(&tx)), (11, 21));
+    alter(&mut tx, |rule| rule.increment = 100).unwrap();
+    assert_eq!(take(&tx), 121);
     tx.commit().unwrap();
-    assert_eq!(take(&core.begin().unwrap()), 32);
+    assert_eq!(take(&core.begin().unwrap()), 221);
+    let refused = core.next_value(&entry(&old, "s")).unwrap_err();
+    assert!(matches!(refused, Error::SchemaConflict { .. }));
+}
+
+#[test]
+fn a_rule_that_is_rolled_back_has_moved_nothing_for_others() {
+    let core = core();
+    create(&core, "s");
+    let other = core.begin().unwrap();
+    (1..=100).for_each(|number| assert_eq!(take(&other), number));
+    let changes: [fn(&mut SequenceRule); 3] = [
+        |rule| rule.increment = -1,
+        |rule| (rule.max, rule.cycle) = (100, true),
+        |rule| rule.increment = i64::MAX / 2,
+    ];
+    for (change, taken) in changes.into_iter().zip([99, 1, 100 + i64::MAX / 2]) {
+        let mut tx = core.begin().unwrap();
+        let before = tx.begin_command();
+        alter(&mut tx, change).unwrap();
+        assert_eq!(take(&tx), taken);
+        tx.rollback_to(before);
+        alter(&mut tx, change).unwrap();
+        assert_eq!(take(&tx), taken);
+        drop(tx);
+    }
+    assert_eq!(take(&core.begin().unwrap()), 101);
+}
+
+/// Else both would have it: the one by the old rule, and those to come by the new one.
+#[test]
+fn another_rule_is_refused_where_others_took_numbers_meanwhile() {
+    let core = core();
+    create(&core, "s");
+    let other = core.begin().unwrap();
+    assert_eq!(take(&other), 1);
+    let mut tx = core.begin().unwrap();
+    alter(&mut tx, |rule| rule.increment = 2).unwrap();
+    assert_eq!(take(&tx), 3);
+    assert_eq!((take(&other), take(&other)), (2, 3));
+    let refused = tx.commit().unwrap_err();
+    assert!(matches!(&refused, Error::SchemaConflict { table } if table == "s"));
+    assert!(refused.is_retryable());
+    // Nothing has happened: neither to the rule, nor to who takes numbers.
+    assert_eq!((take(&other), take(&core.begin().unwrap())), (4, 5));
+}
+
+#[test]
+fn of_two_sequences_none_is_retired_where_one_has_moved() {
+    let core = core();
+    create(&core, "other");
+    create(&core, "s");
+    let old = core.begin().unwrap();
+    let mut tx = core.begin().unwrap();
+    let def = entry(&tx, "other").def.clone();
+    let beginning = def.beginning();
+    tx.alter_sequence(def, Some(beginning)).unwrap();
+    alter(&mut tx, |rule| rule.increment = 2).unwrap();
+    assert_eq!(take(&old), 1);
+    assert!(tx.commit().is_err());
+    assert_eq!(core.next_value(&entry(&old, "other")).unwrap(), 1);
+}
+
+#[test]
+fn limits_that_the_sequence_has_left_behind_are_refused() {
+    let core = core();
+    create(&core, "s");
+    let mut tx = core.begin().unwrap();
+    (1..=5).for_each(|number| assert_eq!(take(&tx), number));
+    let refused = alter(&mut tx, |rule| rule.max = 4).unwrap_err();
+    assert!(matches!(refused, Error::SchemaConflict { .. }));
+    alter(&mut tx, |rule| rule.max = 5).unwrap();
+    assert!(core.next_value(&entry(&tx, "s")).is_err());
+}
+
+#[test]
+fn another_name_shares_the_numbers() {
+    let core = core();
+    create(&core, "s");
+    let old = core.begin().unwrap();
+    let mut tx = core.begin().unwrap();
+    let mut def = entry(&tx, "s").def.clone();
+    def.cache = 20;
+    tx.alter_sequence(def, None).unwrap();
+    assert_eq!((take(&tx), take(&old)), (1, 2));
+    tx.commit().unwrap();
+    assert_eq!((take(&old), take(&core.begin().unwrap())), (3, 4));
+}
+
+/// Threads take numbers while another one changes the rule again and again: none comes twice.
+#[test]
+fn no_number_comes_twice_while_the_rule_changes() {
+    const NUMBERS: usize = 3_000;
+    let core = core();
+    create(&core, "s");
+    let takers: Vec<_> = (0..3)
+        .map(|_| {
+            let core = Arc::clone(&core);
+            std::thread::spawn(move || {
+                let mut numbers = Vec::new();
+                while numbers.len() < NUMBERS {
+                    let tx = core.begin().unwrap();
+                    match core.next_value(&entry(&tx, "s")) {
+                        Ok(number) => numbers.push(number),
+                        Err(error) => assert!(error.is_retryable(), "{error}"),
+                    }
+                    if numbers.len() % 16 == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+                numbers
+            })
+        })
+        .collect();
+    let (mut all, mut count) = (BTreeSet::new(), 0);
+    while !takers.iter().all(std::thread::JoinHandle::is_finished) {
+        let mut tx = core.begin().unwrap();
+        let by = count as i64 % 3 + 1;
+        let altered = alter(&mut tx, |rule| rule.increment = by);
+        let number = altered.and_then(|()| core.next_value(&entry(&tx, "s")));
+        if let Ok(number) = number
+            && tx.commit().is_ok()
+        {
+            assert!(all.insert(number), "{number} twice");
+            count += 1;
+        }
+    }
+    for taker in takers {
+        for number in taker.join().expect("a thread") {
+            assert!(all.insert(number), "{number} twice");
+        }
+    }
+    assert_eq!(all.len(), 3 * NUMBERS + count);
+}
+
+#[test]
+fn a_sequence_does_not_go_with_a_table_that_went_meanwhile() {
+    let core = core();
+    create(&core, "s");
+    let mut tx = core.begin().unwrap();
+    let table = tx.create_table(TableDef::new("t", Vec::new())).unwrap();
+    tx.commit().unwrap();
+    let (mut one, mut two) = (core.begin().unwrap(), core.begin().unwrap());
+    let mut def = entry(&one, "s").def.clone();
+    def.owner = Some((table, ColumnId(0)));
+    one.alter_sequence(def.clone(), None).unwrap();
+    two.drop_table(table).unwrap();
+    two.commit().unwrap();
+    let refused = one.commit().unwrap_err();
+    assert!(matches!(refused, Error::SchemaConflict { table } if table == "s"));
 }
 
 #[test]
