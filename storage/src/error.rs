@@ -142,6 +142,16 @@ pub enum Error {
         /// Version this build reads.
         supported: u32,
     },
+    /// The files may hold what this version does not know.
+    #[error("{path} has feature bits {found:#x}, this build knows {known:#x}: a newer build has written it", path = path.display())]
+    UnsupportedFeatures {
+        /// The file.
+        path: PathBuf,
+        /// Feature bits found.
+        found: u32,
+        /// Feature bits this build knows.
+        known: u32,
+    },
     /// Bytes that were once durable are no longer what was written.
     #[error("{path} is damaged at byte {offset}: expected {expected}, found {found}", path = path.display())]
     Corrupt {
@@ -307,7 +317,9 @@ impl Error {
             Self::DiskFull { .. } => "53100",
             Self::Io { .. } => "58030",
             Self::Locked { .. } => "55006",
-            Self::NotADatabase { .. } | Self::UnsupportedFormat { .. } => "58P01",
+            Self::NotADatabase { .. }
+            | Self::UnsupportedFormat { .. }
+            | Self::UnsupportedFeatures { .. } => "58P01",
             Self::Corrupt { .. } => "XX001",
             Self::LogFailed { .. } => "25006",
             Self::OutcomeUnknown { .. } => "08007",

@@ -19,8 +19,10 @@ use std::fmt;
 
 /// The version of all files that this build writes, and the only one it reads.
 pub const FORMAT_VERSION: u32 = 1;
-/// The feature bits that this build knows.
-pub const FEATURES_KNOWN: u32 = 0;
+/// Sequences, foreign keys, views and altered tables may be in it.
+pub const FEATURE_RICH_CATALOG: u32 = 1;
+/// The feature bits that this build knows, and sets in all files that it writes.
+pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 
@@ -97,7 +99,8 @@ pub fn encode_prologue(kind: FileKind, database: DatabaseId) -> [u8; PROLOGUE_LE
 /// Checks the prologue at the start of `bytes` and returns the database's name.
 ///
 /// # Errors
-/// `Corrupt` where it is short or damaged, `UnsupportedFormat` where it is of another version.
+/// `Corrupt` where it is short or damaged, `UnsupportedFormat` where it is of another version,
+/// `UnsupportedFeatures` where it has a feature bit that this build does not know.
 pub fn check_prologue(kind: FileKind, path: &str, bytes: &[u8]) -> Result<DatabaseId> {
     let Some(bytes) = bytes.first_chunk::<PROLOGUE_LEN>() else {
         let expected = format!("a prologue of {PROLOGUE_LEN} bytes");
@@ -114,7 +117,7 @@ pub fn check_prologue(kind: FileKind, path: &str, bytes: &[u8]) -> Result<Databa
         &bytes[..PROLOGUE_SUMMED],
         u32_at(bytes, PROLOGUE_SUMMED),
     )?;
-    let (version, features) = (u32_at(bytes, 8), u32_at(bytes, 12));
+    let (version, features) = (u32_at(bytes, 8), features(bytes));
     if version != FORMAT_VERSION {
         return Err(Error::UnsupportedFormat {
             path: path.into(),
@@ -123,12 +126,20 @@ pub fn check_prologue(kind: FileKind, path: &str, bytes: &[u8]) -> Result<Databa
         });
     }
     if features & !FEATURES_KNOWN != 0 {
-        let expected = format!("feature bits within {FEATURES_KNOWN:#x}");
-        return Err(corrupt(path, 12, expected, format!("{features:#x}")));
+        return Err(Error::UnsupportedFeatures {
+            path: path.into(),
+            found: features,
+            known: FEATURES_KNOWN,
+        });
     }
     let mut id = [0; 16];
     id.copy_from_slice(&bytes[16..32]);
     Ok(DatabaseId(id))
+}
+
+/// The feature bits in a prologue.
+pub fn features(prologue: &[u8; PROLOGUE_LEN]) -> u32 {
+    u32_at(prologue, 12)
 }
 
 /// Checks that a file belongs to `database`.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A table.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TableDef {
     /// Its id.
     pub id: TableId,
@@ -24,6 +25,7 @@ pub struct TableDef {
 
 /// A column.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ColumnDef {
     /// Its id, never reused within the table.
     pub id: ColumnId,
@@ -54,6 +56,7 @@ pub enum Identity {
 
 /// A CHECK constraint.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CheckDef {
     /// Its name.
     pub name: String,
@@ -63,6 +66,7 @@ pub struct CheckDef {
 
 /// An index.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IndexDef {
     /// Its id.
     pub id: IndexId,
@@ -82,6 +86,7 @@ pub struct IndexDef {
 
 /// One column of an index.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IndexColumn {
     /// The column.
     pub column: ColumnId,
@@ -136,6 +141,7 @@ pub enum CatalogChange {
 
 /// What a column is when nothing is given for it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ColumnDefault {
     /// As SQL text; `None` for NULL.
     pub text: Option<String>,
@@ -251,5 +257,12 @@ mod tests {
         let column: ColumnDef = serde_json::from_str(before).expect("a column of old");
         assert_eq!((column.sequences.len(), column.identity), (0, None));
         assert_eq!(serde_json::to_string(&column).expect("plain data"), before);
+    }
+
+    #[test]
+    fn what_a_newer_build_says_of_a_column_is_not_dropped_silently() {
+        let newer = r#"{"id":1,"name":"k","data_type":"BigInt","not_null":true,"default":null,"collation":"C"}"#;
+        let error = serde_json::from_str::<ColumnDef>(newer).expect_err("an unknown field");
+        assert!(error.to_string().contains("collation"), "{error}");
     }
 }

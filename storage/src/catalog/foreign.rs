@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 /// A foreign key.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ForeignKeyDef {
     /// Its name.
     pub name: String,

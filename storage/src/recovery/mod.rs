@@ -4,8 +4,9 @@
 //! 2. Read the manifest, restore its tables, and load the rows of its image.
 //! 3. Walk the log from the manifest's position and apply each frame's operations in order.
 //! 4. Fill the indexes and set the clock.
-//! 5. Only now, when everything was read and found whole: cut the torn tail off, sync what the walk
-//!    found, remove what no manifest needs, and open the log for writing.
+//! 5. Only now, when everything was read and found whole: mark a directory that a build with fewer
+//!    features wrote, cut the torn tail off, sync what the walk found, remove what no manifest needs, and
+//!    open the log for writing.
 //!
 //! ```text
 //!   MANIFEST --> data/0000000003.img --> rows as of C
@@ -36,7 +37,7 @@ use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::sweep;
 use crate::disk::Disk;
 use crate::error::Result;
-use crate::format::{DatabaseId, ROOT};
+use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
 use crate::ids::Lsn;
 use crate::pool::Pool;
 use crate::transaction::Core;
@@ -95,6 +96,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
     };
     let end = load(&**disk, &core, &manifest, database, closed_at, &mut report)?;
     report.clean = is_new || (closed_at == Some(end.end) && end.tail.is_none());
+    mark_features(&**disk, &manifest, database)?;
     let segments = tidy(&**disk, &manifest, &end)?;
     let start = LogStart {
         database,
@@ -150,6 +152,19 @@ fn load(
     report.dropped_because = end.tail.as_ref().map(|tail| tail.because.clone());
     report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
     Ok(end)
+}
+
+/// Has builds that do not know what this one may write refuse the directory, before it is written. They
+/// read the manifest first; segments that they have begun may stay as they are.
+///
+/// If we crash: the old manifest or the new one is there, and they say the same.
+fn mark_features(disk: &dyn Disk, manifest: &Manifest, database: DatabaseId) -> Result<()> {
+    let bytes = read_file(disk, MANIFEST, PROLOGUE_LEN as u64)?;
+    let known = bytes.first_chunk().map(features);
+    if known == Some(FEATURES_KNOWN) {
+        return Ok(());
+    }
+    install(disk, MANIFEST, &manifest.encode(database))
 }
 
 /// Step 5: makes the files what was read from them. Returns the segments that remain.

@@ -26,6 +26,8 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod feature_tests;
+#[cfg(test)]
 mod format_tests;
 #[cfg(test)]
 mod sequence_tests;
@@ -383,7 +385,8 @@ fn pool(options: &StoreOptions) -> Arc<Pool> {
 fn located(mut error: Error, directory: &Path) -> Error {
     if let Error::NotADatabase { path, .. }
     | Error::Corrupt { path, .. }
-    | Error::UnsupportedFormat { path, .. } = &mut error
+    | Error::UnsupportedFormat { path, .. }
+    | Error::UnsupportedFeatures { path, .. } = &mut error
     {
         // Joining the empty path would end in a separator.
         *path = match path.as_os_str().is_empty() {
