@@ -166,7 +166,8 @@ impl Activity {
         // Others have come since. It may still be open.
         self.sessions().into_iter().find_map(|session| {
             let block = session.block()?;
-            (block.transaction == transaction).then(|| Runner {
+            let runs_it = block.is_open && block.transaction == transaction;
+            runs_it.then(|| Runner {
                 statement: session.last_statement(),
                 started: Some(block.started),
                 block: Some(block),

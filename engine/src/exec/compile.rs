@@ -155,12 +155,25 @@ impl<'t> Compiler<'_, 't> {
         }
         let end = stretch.end().unwrap_or(u64::MAX);
         let rows = end.clamp(1, BATCH_ROWS as u64) as usize;
-        let input = match &input.node {
-            // Not more rows are locked than come out, or are passed over.
-            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, stretch.end())?,
-            _ => self.node(input, rows)?,
-        };
+        let input = self.first(input, rows, stretch.end())?;
         Ok(input.with(Limit::new(stretch)))
+    }
+
+    /// What only so many rows are `wanted` of: not more are locked than come out, or are passed over.
+    fn first(
+        &self,
+        input: &PhysicalPlan,
+        rows: usize,
+        wanted: Option<u64>,
+    ) -> Result<Pipeline<'t>> {
+        match &input.node {
+            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, wanted),
+            Node::Project { input, exprs } => {
+                let input = self.first(input, rows, wanted)?;
+                Ok(input.with(Project::new(exprs.clone())))
+            }
+            _ => self.node(input, rows),
+        }
     }
 
     /// Rows that are locked, at most `wanted` of them. Where some may be left out, no more is known of how

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, state};
 use crate::plan::lock::{LockStrength, LockWait};
 use sqlparser::ast::{Ident, LockClause, LockType, NonBlock, ObjectNamePart};
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
 
 /// A locking clause of a query.
 pub(crate) struct Request<'a> {
@@ -180,6 +180,10 @@ impl Clause {
         clause.append(&mut names);
         let tail = self.of.map_or(self.last + 1, |(_, end)| end);
         clause.extend_from_slice(&tokens[tail..self.end]);
+        // It gets no longer, and no shorter either: what comes behind stays in its place.
+        let space = Token::Whitespace(Whitespace::Space);
+        let length = clause.len().max(self.end - self.start);
+        clause.resize(length, TokenWithSpan::new(space, place));
         let moved = tokens[self.end..rest].to_vec();
         tokens.splice(self.start..rest, moved.into_iter().chain(clause));
         Ok(())

@@ -35,9 +35,14 @@ impl Session {
         self.conflicts.noted = self.keep_conflict(error, None);
     }
 
-    /// What was lost is run again.
-    pub(super) fn forget_conflict(&mut self) {
-        self.conflicts.noted = None;
+    /// What was lost is run again: the conflict's number.
+    pub(super) fn forget_conflict(&mut self) -> Option<u64> {
+        self.conflicts.noted.take()
+    }
+
+    /// What was run again was lost for the same reason.
+    pub(super) fn resume_conflict(&mut self, number: Option<u64>) {
+        self.conflicts.noted = number;
     }
 
     /// The error as the caller shall have it: it says who holds the memory, or who was first.
@@ -126,7 +131,9 @@ impl<'conn> Retrying<'conn> {
 
     /// It is run again.
     pub(super) fn again(&self) {
-        self.0.quietly(Session::forget_conflict);
+        self.0.quietly(|session| {
+            session.forget_conflict();
+        });
     }
 
     /// It is not run any more: the conflict is the caller's.

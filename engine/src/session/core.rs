@@ -331,21 +331,32 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let mut patience = Patience::default();
+        let waits = self.settings.lock_timeout().is_some() && matches!(pipe, Pipe::None);
         loop {
             let is_first = self.block.tx.is_none() && self.block.savepoints.is_empty();
+            let before = self.block.tx.as_ref().filter(|_| waits);
+            let before = before.map(|tx| tx.read_mark());
             let result = self.attempt_in_block(prepared, call, pipe);
-            match &result {
-                Err(error) if matches!(pipe, Pipe::None) && self.may_wait(error) => {
-                    if is_first {
-                        // Nobody has used its snapshot.
-                        self.block.tx = None;
-                    }
-                    let own = self.block.tx.as_ref().map(|tx| tx.id());
-                    if !self.wait_for_rival(error, own, &mut patience)? {
-                        return result;
-                    }
-                }
+            let error = match &result {
+                Err(error) if waits && error.is_retryable() => error,
                 _ => return result,
+            };
+            if is_first {
+                // Nobody has used its snapshot.
+                self.block.tx = None;
+            }
+            let own = self.block.tx.as_ref().map(|tx| tx.id());
+            let again = match error.running_rival() {
+                Some(_) => self.wait_for_rival(error, own, &mut patience)?,
+                None if is_first => self.wait_for_snapshot(error, &mut patience)?,
+                None => false,
+            };
+            if !again {
+                return result;
+            }
+            // Nobody was shown what this attempt has read.
+            if let (Some(tx), Some(before)) = (&self.block.tx, before) {
+                tx.forget_reads(before);
             }
         }
     }

@@ -14,19 +14,60 @@
 //! who waits for him has his conflict at once, so there is no deadlock; and the time is that of the statement
 //! as a whole, however many rivals it meets. While it waits its turn is somebody else's.
 
+use super::backoff::{Backoff, RetryLimit};
 use super::core::Session;
 use crate::error::{Error, Result, state};
 use remora_storage::TransactionId;
 use remora_storage::transaction::Waited;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// After so long a waiter tries again at first, whatever he has heard.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+/// And at last, having waited twice as long from try to try.
+const TRY_AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// How a statement waits.
-#[derive(Default)]
 pub(super) struct Patience {
     /// Until when; not known before it does.
     until: Option<Instant>,
     /// The rival it has waited for last.
     rival: Option<TransactionId>,
+    /// The number of the conflict with him, while the statement runs again.
+    noted: Option<u64>,
+    /// After how long it tries again.
+    pause: Duration,
+    /// When it was run again last.
+    resumed: Option<Instant>,
+    /// For those who meet again and again; the time ends it.
+    backoff: Backoff,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            until: None,
+            rival: None,
+            noted: None,
+            pause: TRY_AGAIN,
+            resumed: None,
+            backoff: Backoff::new(RetryLimit::new().attempts(u32::MAX)),
+        }
+    }
+}
+
+impl Patience {
+    /// Until when to wait, from the first time on that it is asked.
+    fn until(&mut self, limit: Duration) -> Instant {
+        *self.until.get_or_insert_with(|| Instant::now() + limit)
+    }
+
+    /// For how long to wait at a time: not shorter than the statement takes to try.
+    fn pause(&mut self) -> Duration {
+        let took = self.resumed.map_or(Duration::ZERO, |at| at.elapsed());
+        let pause = self.pause.max(took.min(TRY_AGAIN_MAX));
+        self.pause = TRY_AGAIN_MAX.min(pause * 2);
+        pause
+    }
 }
 
 impl Session {
@@ -51,27 +92,59 @@ impl Session {
         else {
             return Ok(false);
         };
-        let until = *patience.until.get_or_insert_with(|| Instant::now() + limit);
-        // Once, however often it is run again.
+        let until = patience.until(limit);
         if patience.rival.replace(rival) != Some(rival) {
             self.note_conflict(error);
+            patience.pause = TRY_AGAIN;
+        } else {
+            // Once, however often it is run again.
+            self.resume_conflict(patience.noted.take());
         }
         self.permit = None;
         self.record.wait_for_rival(rival.0);
         let interrupt = self.record.interrupt();
         let waited = self
             .store
-            .wait_for(rival, own, until, || !interrupt.is_set());
+            .wait_for(rival, own, until, patience.pause(), || !interrupt.is_set());
         self.record.wait_for_rival(0);
+        if waited == Waited::Gone {
+            patience.backoff.pause(self.record.interrupt());
+        }
         self.record.interrupt().check()?;
         match waited {
             Waited::Circle => Ok(false),
             Waited::Over => Err(timed_out(error)),
-            Waited::TryAgain => {
-                self.forget_conflict();
+            Waited::TryAgain | Waited::Gone => {
+                patience.noted = self.forget_conflict();
+                patience.resumed = Some(Instant::now());
                 self.admit().map(|()| true)
             }
         }
+    }
+
+    /// The first statement of a block has lost against somebody who has committed: it may have a newer
+    /// snapshot, as nobody has used this one. Returns whether to run it again, until the time is over.
+    ///
+    /// # Errors
+    /// What the session is asked to stop with.
+    pub(super) fn wait_for_snapshot(
+        &mut self,
+        error: &Error,
+        patience: &mut Patience,
+    ) -> Result<bool> {
+        let Some(limit) = self.settings.lock_timeout() else {
+            return Ok(false);
+        };
+        if Instant::now() >= patience.until(limit) {
+            return Ok(false);
+        }
+        self.note_conflict(error);
+        // Others may run meanwhile.
+        self.permit = None;
+        patience.backoff.pause(self.record.interrupt());
+        self.record.interrupt().check()?;
+        self.forget_conflict();
+        self.admit().map(|()| true)
     }
 }
 

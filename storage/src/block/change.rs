@@ -106,13 +106,25 @@ impl Block {
                 // A rival is taking its change back: look again.
                 Resolved::Nothing if !link.is_base() => yield_now(),
                 Resolved::Nothing | Resolved::Own(_) => return Ok(Some(Written::Skipped)),
-                other => {
-                    let has_committed = matches!(other, Resolved::Committed(_));
-                    let rival = viewpoint.rival(other);
+                newest => {
+                    let first = self.winner(slot, viewpoint, newest);
+                    let has_committed = matches!(first, Resolved::Committed(_));
+                    let rival = viewpoint.rival(first);
                     return Ok(Some(Written::Conflict(rival, has_committed)));
                 }
             }
         }
+    }
+
+    /// Who was first where the newest state is a rival's: one who has committed, if there is one. Against
+    /// him it is lost whatever becomes of the newest.
+    #[cold]
+    fn winner(&self, slot: Slot, viewpoint: &Viewpoint<'_>, newest: Resolved) -> Resolved {
+        let chain = self.chain(slot, viewpoint.operation());
+        let mut states = chain.map(|link| viewpoint.resolve(|| link.stamp()));
+        let committed = states.find(|resolved| matches!(resolved, Resolved::Committed(_)));
+        let committed = committed.filter(|resolved| !viewpoint.sees_resolved(*resolved));
+        committed.unwrap_or(newest)
     }
 
     /// Gives everything that the transaction wrote to the row its commit timestamp.

@@ -53,7 +53,7 @@ use durable::Durable;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A database without SQL. Clones share it; the last one closes it.
 ///
@@ -206,9 +206,11 @@ impl Store {
         rival: TransactionId,
         own: Option<TransactionId>,
         until: Instant,
+        patience: Duration,
         is_wanted: impl Fn() -> bool,
     ) -> Waited {
-        self.inner.core.wait_for(rival, own, until, is_wanted)
+        let core = &self.inner.core;
+        core.wait_for(rival, own, until, patience, is_wanted)
     }
 
     /// How many transactions there can be at a time.

@@ -20,7 +20,6 @@ use crate::index::Key;
 use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Resolved;
 use crate::value::ValueRef;
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Transaction {
@@ -92,25 +91,36 @@ impl Transaction {
     /// # Errors
     /// `Conflict`.
     pub fn share_seen(&self, table: &TableEntry, row: RowId, columns: Columns) -> Result<()> {
-        let rival = self.rival_of(table, row, columns);
-        self.share(table, row, columns);
-        match rival {
-            Some(rival) => Err(self.conflict(table, row, rival)),
-            None => Ok(()),
+        match self.rival_of(table, row, columns) {
+            Some(rival) => {
+                self.note_row(table, row, columns);
+                Err(self.conflict(table, row, rival))
+            }
+            None => {
+                self.share(table, row, columns);
+                Ok(())
+            }
         }
     }
 
     /// The same, but where another transaction was first it says `false`, and nothing of the row is
-    /// recorded.
+    /// recorded. Who is told what he has read is not asked beforehand: at the level where reads count, he
+    /// relies on all columns.
     pub fn share_if_free(&self, table: &TableEntry, row: RowId, columns: Columns) -> bool {
         let is_free = self.rival_of(table, row, columns).is_none();
         if is_free {
-            self.share(table, row, columns);
+            let relied_on = if self.records() {
+                Columns::ALL
+            } else {
+                columns
+            };
+            self.share(table, row, relied_on);
         }
         is_free
     }
 
-    /// Who has changed these columns of a row that this transaction sees, and whether he has committed.
+    /// Who has changed these columns of a row that this transaction sees, and whether he has committed: who
+    /// has, if anybody.
     fn rival_of(
         &self,
         table: &TableEntry,
@@ -120,33 +130,37 @@ impl Transaction {
         let operation = self.registration.enter();
         let viewpoint = operation.viewpoint(self.command);
         let (block, slot) = table.rows.place(row, &operation)?;
-        let mut others = SmallVec::<[_; 2]>::new();
-        for link in block.chain(slot, &operation) {
-            let resolved = viewpoint.resolve(|| link.stamp());
-            if let Resolved::Own(_) = resolved {
-                // Nobody else could come after that.
-                return None;
-            }
-            if viewpoint.sees_resolved(resolved) {
-                let seen = link.image()?;
-                let is_change = |(_, is_lock, image): &(_, bool, Option<RowRef<'_>>)| {
-                    let same = |now| columns.agree(&table.def, &seen, now);
-                    *is_lock || !image.as_ref().is_some_and(same)
-                };
-                let rival = others.iter().find(|other| is_change(other));
-                return rival.map(|(rival, ..)| *rival);
-            }
-            // The newest states: what may become of the row, and what it is. Older ones are past, and may
-            // be gone.
-            let has_committed = matches!(resolved, Resolved::Committed(_));
-            let is_past = others.last().is_some_and(|((_, past), ..)| *past);
-            if resolved != Resolved::Nothing && !is_past {
-                let rival = (viewpoint.rival(resolved), has_committed);
-                let is_lock = !has_committed && columns == Columns::ALL;
-                others.push((rival, is_lock, link.image()));
+        let states = || {
+            let chain = block.chain(slot, &operation);
+            chain.map(|link| (viewpoint.resolve(|| link.stamp()), link.image()))
+        };
+        let is_over = |resolved| {
+            // Nobody else could come after an own change.
+            matches!(resolved, Resolved::Own(_)) || viewpoint.sees_resolved(resolved)
+        };
+        let (resolved, seen) = states().find(|(resolved, _)| is_over(*resolved))?;
+        let seen = seen.filter(|_| !matches!(resolved, Resolved::Own(_)))?;
+        let is_change = |image: &Option<RowRef<'_>>| {
+            let same = |now| columns.agree(&table.def, &seen, now);
+            !image.as_ref().is_some_and(same)
+        };
+        let mut running = None;
+        for (resolved, image) in states().take_while(|(resolved, _)| !is_over(*resolved)) {
+            match resolved {
+                // What the row is. Older states are past, and may be gone.
+                Resolved::Committed(_) if is_change(&image) => {
+                    return Some((viewpoint.rival(resolved), true));
+                }
+                Resolved::Committed(_) => break,
+                // What may become of it. A lock is a change to who relies on everything.
+                Resolved::Rival(_) if running.is_none() => {
+                    let is_rival = columns == Columns::ALL || is_change(&image);
+                    running = is_rival.then(|| (viewpoint.rival(resolved), false));
+                }
+                _ => {}
             }
         }
-        None
+        running
     }
 
     /// Relies on which rows have a key: if it writes anything, its commit fails where one has come to have

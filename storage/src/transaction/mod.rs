@@ -59,6 +59,7 @@ pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use options::{Isolation, TransactionOptions};
 pub use reads::{Columns, RowTest};
+pub use record::ReadMark;
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
 pub use waiting::Waited;

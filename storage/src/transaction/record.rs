@@ -1,6 +1,8 @@
 //! How a transaction and its views record what they read ([`super::reads`]).
 
-use super::reads::{Columns, KeyRange, Read, ReadList, Recorded, RowScan, SharedReads, What};
+use super::reads::{
+    Columns, KeyRange, ListMark, Read, ReadList, Recorded, RowScan, SharedReads, What,
+};
 use super::{Isolation, ReadView, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::ids::{ColumnId, RowId, TableId};
@@ -11,7 +13,35 @@ use crate::value::{ColumnBounds, ValueRef};
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// How much a transaction had read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadMark {
+    own: ListMark,
+    /// None where others read on meanwhile.
+    shared: Option<ListMark>,
+}
+
 impl Transaction {
+    /// How much it has read by now.
+    pub fn read_mark(&self) -> ReadMark {
+        let shared = match self.shared.get() {
+            None => Some(ListMark::default()),
+            // Without the views that are still read through.
+            Some(reads) => (Arc::strong_count(reads) == 1).then(|| reads.mark()),
+        };
+        let own = self.reads.borrow().mark();
+        ReadMark { own, shared }
+    }
+
+    /// Relies no more on what was read since; a mark is good for once. To be called where nothing that came of it was shown to
+    /// anybody, and the views of that time are gone.
+    pub fn forget_reads(&self, since: ReadMark) {
+        self.reads.borrow_mut().cut(since.own);
+        if let (Some(reads), Some(mark)) = (self.shared.get(), since.shared) {
+            reads.cut(mark);
+        }
+    }
+
     /// Whether what it reads is recorded.
     #[inline]
     pub(super) fn records(&self) -> bool {

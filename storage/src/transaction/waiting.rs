@@ -13,7 +13,7 @@
 //!    up those in the list who wait for him.
 //! 3. A call can be missed: the number is looked at without a fence, and the rival may have let go of the row
 //!    before the waiter was in the list. So the waiter looks up once a [`LOOK`] whether his rival still runs
-//!    and whether he is to go on waiting; and after [`TRY_AGAIN`] he is sent to see for himself.
+//!    and whether he is to go on waiting; and after a while, which he says, he is sent to see for himself.
 //! 4. Whoever would close a circle of waiters does not begin to wait.
 //!
 //! Invariant: a waiter is in the list exactly as long as he waits.
@@ -29,14 +29,14 @@ use std::time::{Duration, Instant};
 
 /// Between two looks of a waiter at what he waits for: a signal handler can wake nobody up.
 const LOOK: Duration = Duration::from_millis(1);
-/// After so long a waiter tries again, whatever he has heard.
-const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 /// What came of waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {
     /// What was in the way may be gone.
     TryAgain,
+    /// It was gone before anybody had waited: whoever tries again at once may meet the next one in step.
+    Gone,
     /// The time is over, or waiting was no longer wanted.
     Over,
     /// The rival waits, maybe by way of others, for the one who was about to wait.
@@ -129,33 +129,36 @@ impl Drop for Place<'_> {
 }
 
 impl Core {
-    /// Waits until `rival` has ended, or has undone something, or may have; `until` then at the latest, and
-    /// only as long as `is_wanted` says so, who is asked once a millisecond. `own` is the transaction that
-    /// the caller keeps open meanwhile.
+    /// Waits until `rival` has ended, or has undone something, or may have, which is after `patience`;
+    /// `until` then at the latest, and only as long as `is_wanted` says so, who is asked once a millisecond.
+    /// `own` is the transaction that the caller keeps open meanwhile.
     pub fn wait_for(
         &self,
         rival: TransactionId,
         own: Option<TransactionId>,
         until: Instant,
+        patience: Duration,
         is_wanted: impl Fn() -> bool,
     ) -> Waited {
         let Some(place) = self.waiting.enter(own, rival) else {
             return Waited::Circle;
         };
         let begin = Instant::now();
+        let mut free = Waited::Gone;
         loop {
             let now = Instant::now();
-            let is_free = place.called.load(Relaxed) || !self.timeline.is_running(rival);
-            if is_free {
-                return Waited::TryAgain;
-            }
+            // First: there may always be a next rival who is gone.
             if now >= until || !is_wanted() {
                 return Waited::Over;
             }
-            if now >= begin + TRY_AGAIN {
+            if place.called.load(Relaxed) || !self.timeline.is_running(rival) {
+                return free;
+            }
+            if now - begin >= patience {
                 return Waited::TryAgain;
             }
             thread::park_timeout(LOOK.min(until - now));
+            free = Waited::TryAgain;
         }
     }
 }
@@ -166,6 +169,7 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
+    const SHORT: Duration = Duration::from_millis(50);
 
     #[test]
     fn who_waits_is_called_when_his_rival_ends_or_lets_go() {
@@ -177,7 +181,7 @@ mod tests {
             let id = rival.id();
             let waiter = {
                 let core = Arc::clone(&core);
-                thread::spawn(move || core.wait_for(id, None, Instant::now() + LONG, || true))
+                thread::spawn(move || core.wait_for(id, None, Instant::now() + LONG, LONG, || true))
             };
             while core.waiting.count.load(Relaxed) == 0 {
                 thread::yield_now();
@@ -199,21 +203,23 @@ mod tests {
         let core = with_table();
         let rival = core.begin().unwrap();
         let wait = |time, is_wanted: bool| {
-            core.wait_for(rival.id(), None, Instant::now() + time, || is_wanted)
+            core.wait_for(rival.id(), None, Instant::now() + time, SHORT, || is_wanted)
         };
         assert_eq!(wait(Duration::from_millis(5), true), Waited::Over);
         assert_eq!(wait(LONG, false), Waited::Over);
         let begin = Instant::now();
         assert_eq!(wait(LONG, true), Waited::TryAgain, "to see for himself");
-        assert!((TRY_AGAIN..LONG).contains(&begin.elapsed()));
+        assert!((SHORT..LONG).contains(&begin.elapsed()));
         let gone = rival.id();
         drop(rival);
         let until = Instant::now() + LONG;
         assert_eq!(
-            core.wait_for(gone, None, until, || true),
-            Waited::TryAgain,
+            core.wait_for(gone, None, until, SHORT, || true),
+            Waited::Gone,
             "it has ended before"
         );
+        let over = core.wait_for(gone, None, Instant::now(), SHORT, || true);
+        assert_eq!(over, Waited::Over, "whatever has become of the rival");
     }
 
     #[test]

@@ -270,3 +270,59 @@ fn a_queue_is_drained_by_many() {
     assert!(all.windows(2).all(|two| two[0] < two[1]));
     assert_eq!(number(&boss, "SELECT count(*) FROM done"), i64::from(JOBS));
 }
+
+/// Many blocks of one change each: whoever comes too late has shown nobody his snapshot, and gets another.
+#[test]
+fn the_first_statement_of_a_block_never_comes_too_late() {
+    const ROUNDS: i64 = 200;
+    let db = filled(Options::new().lock_timeout(LONG));
+    let work = || {
+        let conn = db.connect().unwrap();
+        for _ in 0..ROUNDS {
+            run(&conn, "BEGIN");
+            run(&conn, "UPDATE t SET v = v + 1 WHERE k = 1");
+            run(&conn, "COMMIT");
+        }
+    };
+    scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(work);
+        }
+    });
+    let conn = db.connect().unwrap();
+    let sum = number(&conn, "SELECT v FROM t WHERE k = 1");
+    assert_eq!(sum, 10 + 4 * ROUNDS);
+}
+
+#[test]
+fn a_conflict_that_ends_by_waiting_too_long_was_not_run_again() {
+    let (db, rival, bob) = patient();
+    run(&rival, "BEGIN; DELETE FROM t WHERE k = 1");
+    run(&bob, "SET lock_timeout = '200ms'");
+    assert_eq!(state(bob.execute("UPDATE t SET v = 0", [])), "55P03");
+    let watch = db.connect().unwrap();
+    for (retried, count) in [(true, 0), (false, 1)] {
+        let sql = format!("SELECT count(*) FROM remora_conflicts WHERE is_retried = {retried}");
+        assert_eq!(number(&watch, &sql), count);
+    }
+}
+
+#[test]
+fn rows_that_a_limit_further_up_cuts_off_are_not_locked() {
+    let db = filled(Options::new());
+    let (alice, bob) = (db.connect().unwrap(), db.connect().unwrap());
+    for lock in ["FOR UPDATE", "FOR UPDATE SKIP LOCKED"] {
+        run(&alice, "BEGIN");
+        let sql = format!("SELECT s.k + 0 FROM (SELECT k FROM t {lock}) s LIMIT 1");
+        assert_eq!(number(&alice, &sql), 1);
+        assert_eq!(
+            bob.execute("UPDATE t SET v = 0 WHERE k = 2", []).unwrap(),
+            1
+        );
+        assert_eq!(
+            state(bob.execute("UPDATE t SET v = 0 WHERE k = 1", [])),
+            "40001"
+        );
+        run(&alice, "ROLLBACK");
+    }
+}

@@ -21,7 +21,7 @@ pub(in crate::transaction) struct ReadList {
     /// What the reads take beside their places here.
     bytes: u64,
     memory: Option<Reservation>,
-    /// How often reads were put together: numbers from before mean nothing any more.
+    /// How often reads were put together or taken back: numbers from before mean nothing any more.
     generation: u32,
 }
 
@@ -32,7 +32,30 @@ pub(in crate::transaction) struct Handle {
     at: u32,
 }
 
+/// How far a list had come.
+#[derive(Clone, Copy, Default, Debug)]
+pub(in crate::transaction) struct ListMark {
+    generation: u32,
+    len: usize,
+}
+
 impl ReadList {
+    pub(in crate::transaction) fn mark(&self) -> ListMark {
+        ListMark {
+            generation: self.generation,
+            len: self.reads.len(),
+        }
+    }
+
+    /// Takes back what has come since, unless it was put together with what was there.
+    pub(in crate::transaction) fn cut(&mut self, mark: ListMark) {
+        if self.generation == mark.generation && self.reads.len() > mark.len {
+            self.generation += 1;
+            self.reads.truncate(mark.len);
+            self.shrink();
+        }
+    }
+
     pub(in crate::transaction) fn is_empty(&self) -> bool {
         self.reads.is_empty()
     }

@@ -32,7 +32,7 @@ mod list;
 pub use columns::Columns;
 
 pub(super) use check::Check;
-pub(super) use list::{Handle, ReadList};
+pub(super) use list::{Handle, ListMark, ReadList};
 
 use crate::block::RowRef;
 use crate::ids::{IndexId, RowId, TableId};
@@ -173,6 +173,14 @@ impl SharedReads {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.lock().list.is_empty()
+    }
+
+    pub(super) fn mark(&self) -> ListMark {
+        self.0.lock().list.mark()
+    }
+
+    pub(super) fn cut(&self, mark: ListMark) {
+        self.0.lock().list.cut(mark);
     }
 
     /// Takes them out.

@@ -175,3 +175,94 @@ fn who_shares_a_row_that_a_rival_has_is_told_at_once() {
     assert!(update(&mut bob, 3, 31).unwrap());
     share(&mut bob, 3, Columns::ALL).expect("one's own change");
 }
+
+/// Each takes what nobody else has, and changes the other one: one of them has read what was not so.
+#[test]
+fn what_was_taken_for_being_free_was_read() {
+    let core = holding(&[(1, 10), (2, 20)]);
+    let mut alice = core.begin().unwrap();
+    alice.begin_command();
+    let row = find(&alice, 1).unwrap();
+    // As a scan that leaves out what others have: it records nothing.
+    let mut carol = core.begin().unwrap();
+    carol.begin_command();
+    assert!(carol.share_if_free(&t(&carol), row, Columns::of([K])));
+    alone(&core, |bob| {
+        assert_eq!(get(bob, 2), Some(20));
+        assert!(update(bob, 1, 0).unwrap());
+    });
+    assert!(update(&mut carol, 2, 0).unwrap());
+    refused(carol);
+}
+
+/// Rivals come and go, and come again.
+#[test]
+fn who_can_only_lose_hears_of_him_who_has_won() {
+    let core = holding(&[(1, 10)]);
+    let mut late = core.begin_with(SNAPSHOT).unwrap();
+    let mut winner = core.begin().unwrap();
+    let won = winner.id();
+    assert!(update(&mut winner, 1, 11).unwrap());
+    winner.commit().unwrap();
+    let mut next = core.begin().unwrap();
+    assert!(lock(&mut next, 1).unwrap());
+    for _ in 0..2 {
+        late.begin_command();
+        let row = find(&late, 1).unwrap();
+        let shared = late.share_seen(&t(&late), row, Columns::ALL);
+        for result in [
+            update(&mut late, 1, 12).map(drop),
+            lock(&mut late, 1).map(drop),
+            shared,
+        ] {
+            match result.unwrap_err() {
+                crate::Error::Conflict(conflict) => {
+                    assert_eq!((conflict.rival, conflict.has_committed), (won, true));
+                }
+                other => panic!("{other}"),
+            }
+        }
+        update(&mut next, 1, 13).unwrap();
+    }
+}
+
+#[test]
+fn what_could_not_be_shared_is_not_relied_on() {
+    let core = holding(&[(1, 10)]);
+    let mut alice = core.begin().unwrap();
+    assert!(update(&mut alice, 1, 11).unwrap());
+    let mut bob = core.begin_with(SNAPSHOT).unwrap();
+    bob.begin_command();
+    let row = find(&bob, 1).unwrap();
+    bob.share_seen(&t(&bob), row, Columns::ALL).unwrap_err();
+    alice.commit().unwrap();
+    insert(&mut bob, 2, 20).unwrap();
+    bob.commit().unwrap();
+}
+
+/// A statement that is run again and again has read what its last run has.
+#[test]
+fn reads_of_which_nothing_was_shown_can_be_taken_back() {
+    let core = holding(&[(1, 10), (2, 20)]);
+    for relies in [false, true] {
+        let mut tx = core.begin().unwrap();
+        if relies {
+            all(&mut tx);
+        }
+        for _ in 0..3 {
+            let before = tx.read_mark();
+            all(&mut tx);
+            look_at(&mut tx, 1, Columns::ALL);
+            tx.forget_reads(before);
+        }
+        alone(&core, |rival| {
+            assert!(update(rival, 1, 30 + i32::from(relies)).unwrap());
+        });
+        insert(&mut tx, 3, 40).unwrap();
+        match relies {
+            true => drop(refused(tx)),
+            false => drop(tx.commit().unwrap()),
+        }
+        alone(&core, |tx| drop(delete(tx, 3)));
+    }
+}
