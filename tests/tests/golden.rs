@@ -42,6 +42,7 @@ stories! {
     foreign_durable,
     foreign_keys,
     foreign_rivals,
+    foreign_traps,
     identity,
     index_beside_writers,
     job_queue,

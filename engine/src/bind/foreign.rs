@@ -207,10 +207,11 @@ fn unique_index(
         return invalid("foreign key referenced-columns list must not contain duplicates");
     }
     let is_over = |index: &&IndexDef| {
-        let mut parts = index.columns.iter();
+        let is_part = |column| index.columns.iter().any(|part| part.column == column);
+        // As many, and none of those named is there twice: so none of the index is.
         index.unique
             && index.columns.len() == referenced.len()
-            && parts.all(|part| referenced.contains(&part.column))
+            && referenced.iter().all(|column| is_part(*column))
     };
     match parent.indexes.iter().position(is_over) {
         Some(_) if columns.len() != referenced.len() => {

@@ -135,8 +135,10 @@ impl Catalog {
         let has_all = |table: &TableEntry, columns: &[ColumnId]| {
             columns.iter().all(|id| table.def.position(*id).is_some())
         };
+        let is_twice = |at: usize| key.referenced[..at].contains(&key.referenced[at]);
         index.is_some_and(|index| {
             index.def.columns.len() == key.referenced.len()
+                && !(0..key.referenced.len()).any(is_twice)
                 && key.referenced.iter().all(|column| index.covers(*column))
         }) && key.columns.len() == key.referenced.len()
             && has_all(child, &key.columns)

@@ -211,7 +211,13 @@ fn new_table(catalog: &Catalog, def: &TableDef) -> Result<(), Misfit> {
             return Err(format!("a column of type {}", column.data_type));
         }
     }
-    Ok(())
+    // What they refer to may come later: that is looked at when all is there.
+    let mut names = HashSet::new();
+    let mut keys = def.foreign_keys.iter();
+    match keys.find(|key| !names.insert(&key.name)) {
+        Some(key) => Err(format!("foreign key {} a second time", key.name)),
+        None => Ok(()),
+    }
 }
 
 fn new_index(catalog: &Catalog, def: &IndexDef) -> Result<(), Misfit> {

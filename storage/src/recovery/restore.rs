@@ -34,9 +34,7 @@ pub(super) fn manifest(
         let change = CatalogChange::CreateIndex(index.clone());
         apply(core, &Operation::Catalog(change), begin, &place)?;
     }
-    if let Some(misfit) = core.catalog().unfit_foreign_key() {
-        return Err(place.error(misfit));
-    }
+    check_foreign_keys(core, &place)?;
     for sequence in &manifest.sequences {
         let (id, position) = (sequence.def.id, sequence.position);
         let change = CatalogChange::CreateSequence(sequence.def.clone());
@@ -81,6 +79,7 @@ pub(super) fn manifest(
 pub(super) fn frame(core: &Core, found: &Found<'_>) -> Result<()> {
     let damaged = |error: DecodeError| error.in_file(Path::new(found.path), found.body_offset);
     let mut decoder = Decoder::new(found.body);
+    let mut is_catalog_changed = false;
     for _ in 0..found.header.operations {
         let place = Place {
             path: found.path,
@@ -88,8 +87,24 @@ pub(super) fn frame(core: &Core, found: &Found<'_>) -> Result<()> {
         };
         let operation = Operation::decode(&mut decoder).map_err(damaged)?;
         apply(core, &operation, found.header.timestamp, &place)?;
+        is_catalog_changed |= matches!(operation, Operation::Catalog(_));
+    }
+    if is_catalog_changed {
+        let place = Place {
+            path: found.path,
+            offset: found.body_offset,
+        };
+        check_foreign_keys(core, &place)?;
     }
     decoder.finish().map_err(damaged)
+}
+
+/// Tables may come with foreign keys before what these refer to has come.
+fn check_foreign_keys(core: &Core, place: &Place<'_>) -> Result<()> {
+    match core.catalog().unfit_foreign_key() {
+        Some(misfit) => Err(place.error(misfit)),
+        None => Ok(()),
+    }
 }
 
 /// Where what is applied was read.

@@ -259,6 +259,27 @@ fn copy_all(disk: &MemDisk) -> MemDisk {
     copy(disk)
 }
 
+/// A table with foreign keys to an index of its own that it has not.
+fn refers_to_nothing(keys: usize) -> crate::catalog::CatalogChange {
+    use crate::catalog::{CatalogChange, ColumnDef, ForeignAction, ForeignKeyDef, TableDef};
+    use crate::ids::{ColumnId, IndexId, TableId};
+    let column = ColumnDef::new(ColumnId(0), "k", crate::value::DataType::Integer);
+    let mut def = TableDef::new("forged", vec![column]);
+    def.id = TableId(50);
+    let key = ForeignKeyDef {
+        name: "forged_k_fkey".to_owned(),
+        columns: vec![ColumnId(0)],
+        parent: def.id,
+        referenced: vec![ColumnId(0)],
+        index: IndexId(50),
+        full: false,
+        on_delete: ForeignAction::NoAction,
+        on_update: ForeignAction::NoAction,
+    };
+    def.foreign_keys = vec![key; keys];
+    CatalogChange::CreateTable(def)
+}
+
 #[test]
 fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
     // The checksums are right, what they cover is impossible.
@@ -266,7 +287,7 @@ fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
     use crate::value::ValueRef;
     use crate::wal::FrameBuilder;
     type Forge = fn(&mut FrameBuilder, TableId);
-    let forgeries: [Forge; 8] = [
+    let forgeries: [Forge; 10] = [
         |frame, _| frame.insert(TableId(99), RowId(0), []),
         |frame, table| frame.insert(table, RowId(u64::MAX), []),
         |frame, table| frame.insert(table, RowId(9), [(ColumnId(0), ValueRef::Text("one"))]),
@@ -275,6 +296,8 @@ fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
         |frame, table| frame.delete(table, RowId(1 << 40)),
         |frame, _| frame.catalog(&crate::catalog::CatalogChange::DropIndex(IndexId(88))),
         |frame, _| frame.catalog(&crate::catalog::CatalogChange::DropTable(TableId(99))),
+        |frame, _| frame.catalog(&refers_to_nothing(1)),
+        |frame, _| frame.catalog(&refers_to_nothing(2)),
     ];
     for (at, forge) in forgeries.into_iter().enumerate() {
         let medium = database(false);

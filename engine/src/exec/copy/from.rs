@@ -48,7 +48,7 @@ pub fn copy_from(
     };
     let mut reader = Reader::new(reader, &plan.format, context);
     let mut row = Vec::new();
-    let mut writer = Writer::of_insert(&insert.table, tx);
+    let mut writer = Writer::of_insert(&insert.table, tx)?;
     let mut count = 0;
     if plan.format.header && !load.advance(&mut reader)? {
         return Ok(0);

@@ -22,7 +22,7 @@ pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Res
             let target = find_to_change(lookup, tx, context, |id, _| Ok(id))?;
             match target {
                 Some(id) => {
-                    let mut writer = Writer::of_delete(&plan.table, tx);
+                    let mut writer = Writer::of_delete(&plan.table, tx)?;
                     let deleted = writer.delete(tx, id, context)?;
                     writer.finish(tx, context)?;
                     Ok(u64::from(deleted))
@@ -55,7 +55,7 @@ fn delete_scan(
         ids.extend(row_ids(&batch));
     }
     drop(pipeline);
-    let mut writer = Writer::of_delete(&plan.table, tx);
+    let mut writer = Writer::of_delete(&plan.table, tx)?;
     let mut count = 0;
     for (number, id) in ids.into_iter().enumerate() {
         if is_checkpoint(number) {

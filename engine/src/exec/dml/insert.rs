@@ -34,7 +34,7 @@ fn insert_values(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_insert(plan);
-    let mut writer = Writer::of_insert(&plan.table, tx);
+    let mut writer = Writer::of_insert(&plan.table, tx)?;
     for (number, row) in rows.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
@@ -55,7 +55,7 @@ fn insert_query(
     context: &ExecContext,
 ) -> Result<u64> {
     let constraints = Constraints::of_insert(plan).for_batches();
-    let mut writer = Writer::of_insert(&plan.table, tx);
+    let mut writer = Writer::of_insert(&plan.table, tx)?;
     let view = tx.view();
     // The query may lock rows: both use the transaction, in turn.
     let locker = Locker::new(tx);

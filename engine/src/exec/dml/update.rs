@@ -71,7 +71,7 @@ fn update_point(
     };
     let changes = plan.assignments.iter().zip(&new);
     let changes = changes.map(|((column, _), value)| (*column, value.as_ref()));
-    let mut writer = writer(plan, tx);
+    let mut writer = writer(plan, tx)?;
     let changed = if new.len() <= INLINE {
         let mut inline = [(ColumnId::default(), ValueRef::Null); INLINE];
         for (slot, change) in inline.iter_mut().zip(changes) {
@@ -85,7 +85,7 @@ fn update_point(
     Ok(u64::from(changed))
 }
 
-fn writer<'p>(plan: &'p Update, tx: &Transaction) -> Writer<'p> {
+fn writer<'p>(plan: &'p Update, tx: &Transaction) -> Result<Writer<'p>> {
     let columns = plan.assignments.iter().map(|(column, _)| *column);
     Writer::of_update(&plan.table, columns, tx)
 }
@@ -108,7 +108,7 @@ fn update_scan(
     let mut held = Held::default();
     let all = collect(plan, scan, tx, &mut held, context)?;
     let mut count = 0;
-    let mut writer = writer(plan, tx);
+    let mut writer = writer(plan, tx)?;
     let mut changes = Vec::with_capacity(plan.assignments.len());
     for targets in &all {
         for (row, id) in targets.ids.iter().enumerate() {

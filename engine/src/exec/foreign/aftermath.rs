@@ -48,7 +48,7 @@ pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) 
     let mut aftermath = Aftermath::default();
     // What was changed is seen from here on.
     tx.begin_command();
-    aftermath.take(noted, tx, context)?;
+    aftermath.take(noted);
     while let Some(gone) = aftermath.actions.pop_front() {
         context.check()?;
         aftermath.rounds += 1;
@@ -64,7 +64,7 @@ pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) 
         let noted = act(&gone, tx, context)?;
         tx.begin_command();
         if let Some(noted) = noted {
-            aftermath.take(*noted, tx, context)?;
+            aftermath.take(*noted);
         }
     }
     aftermath.check(tx, context)
@@ -72,7 +72,7 @@ pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) 
 
 impl Aftermath {
     /// Sorts what a round has noted by when it is due.
-    fn take(&mut self, noted: Noted, tx: &Transaction, context: &ExecContext) -> Result<()> {
+    fn take(&mut self, noted: Noted) {
         let missing = noted.referring.into_iter();
         self.missing
             .extend(missing.filter(|key| !key.missing.is_empty()));
@@ -86,7 +86,6 @@ impl Aftermath {
             let keys = Arc::new(gone);
             let gone = Gone { link, keys, action };
             match action {
-                ForeignAction::Restrict => gone.refuse(|_| false, tx, context)?,
                 ForeignAction::NoAction => self.unreferenced.push(gone),
                 ForeignAction::SetDefault => {
                     // The defaults may be one of the keys.
@@ -96,7 +95,6 @@ impl Aftermath {
                 _ => self.actions.push_back(gone),
             }
         }
-        Ok(())
     }
 
     /// Sees that nothing is broken at the end of the statement.
@@ -193,7 +191,7 @@ impl Gone {
     }
 }
 
-/// Changes the rows that refer to keys that are gone; returns what that leads to.
+/// Changes the rows that refer to keys that are gone, or fails where there are any; returns what that leads to.
 fn act(gone: &Gone, tx: &mut Transaction, context: &ExecContext) -> Result<Option<Box<Noted>>> {
     let deletes = gone.action == ForeignAction::Cascade
         && gone
@@ -201,6 +199,10 @@ fn act(gone: &Gone, tx: &mut Transaction, context: &ExecContext) -> Result<Optio
             .entries()
             .iter()
             .all(|entry| entry.becomes.is_none());
+    if gone.action == ForeignAction::Restrict {
+        gone.refuse(|_| false, tx, context)?;
+        return Ok(None);
+    }
     let mut held = match deletes {
         true => Held::for_emergency(),
         false => Held::default(),
@@ -221,7 +223,7 @@ fn delete(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Option<Box<Noted>>> {
-    let mut writer = Writer::of_delete(&gone.link.child, tx);
+    let mut writer = Writer::of_delete(&gone.link.child, tx)?;
     for (number, (row, _)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
@@ -241,7 +243,7 @@ fn update(
     let plan = plan(gone, tx)?;
     let constraints = Constraints::of_update(&plan);
     let columns = plan.assignments.iter().map(|(column, _)| *column);
-    let mut writer = Writer::of_update(table, columns, tx);
+    let mut writer = Writer::of_update(table, columns, tx)?;
     for (number, (row, place)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;

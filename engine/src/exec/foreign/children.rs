@@ -108,7 +108,11 @@ fn access(link: &Link) -> Option<Access> {
         let place = |part: &remora_storage::catalog::IndexColumn| {
             columns.iter().position(|column| *column == part.column)
         };
-        parts.iter().map(place).collect()
+        let order: Vec<usize> = parts.iter().map(place).collect::<Option<_>>()?;
+        // An index may have a column twice: then it does not have all.
+        (0..columns.len())
+            .all(|place| order.contains(&place))
+            .then_some(order)
     };
     let usable = link.child.indexes.iter().filter_map(|index| {
         order(index).map(|order| Access {

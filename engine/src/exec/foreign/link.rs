@@ -2,6 +2,7 @@
 
 use super::super::ExecContext;
 use super::key_set::Key;
+use crate::error::{Error, Result, state};
 use crate::function::cast::KeyCast;
 use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};
 use remora_storage::{ColumnId, DataType, TableId, Transaction, Value, ValueRef};
@@ -24,37 +25,41 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A foreign key of a catalog; the catalog has all that it names.
-    pub(super) fn new(catalog: &Catalog, child: TableId, key: &ForeignKeyDef) -> Self {
-        let table = |id| {
-            catalog
-                .table_by_id(id)
-                .expect("a foreign key's table is there")
-        };
-        let (child, parent) = (table(child), table(key.parent));
+    /// A foreign key of a catalog.
+    ///
+    /// # Errors
+    /// XX000 where the catalog, which may have been read from a file, has not all that the key names, or
+    /// has it of types that cannot be compared.
+    pub(super) fn new(catalog: &Catalog, child: TableId, key: &ForeignKeyDef) -> Result<Self> {
+        Self::find(catalog, child, key).ok_or_else(|| {
+            let message = format!("foreign key \"{}\" does not fit its tables", key.name);
+            Error::new(state::INTERNAL_ERROR, message)
+        })
+    }
+
+    fn find(catalog: &Catalog, child: TableId, key: &ForeignKeyDef) -> Option<Self> {
+        let child = catalog.table_by_id(child)?;
+        let parent = catalog.table_by_id(key.parent)?;
         let mut indexes = parent.indexes.iter();
-        let index = indexes.find(|index| index.def.id == key.index);
-        let index = index.expect("a foreign key's index is there");
+        let index = indexes.find(|index| index.def.id == key.index)?;
         let places = index.def.columns.iter().map(|part| {
-            let place = key.referenced.iter().position(|id| *id == part.column);
-            place.expect("the index is over the columns that are referred to")
+            let mut referenced = key.referenced.iter();
+            referenced.position(|id| *id == part.column)
         });
-        let child_types = types(child, &key.columns);
-        let parent_types = types(parent, &key.referenced);
+        let child_types = types(child, &key.columns)?;
+        let parent_types = types(parent, &key.referenced)?;
         let casts = child_types.iter().zip(&parent_types);
-        let casts = casts.map(|(child, parent)| {
-            KeyCast::between(*child, *parent).expect("the columns can be compared")
-        });
-        Self {
-            order: places.collect(),
-            casts: casts.collect(),
+        let casts = casts.map(|(child, parent)| KeyCast::between(*child, *parent));
+        Some(Self {
+            order: places.collect::<Option<_>>()?,
+            casts: casts.collect::<Option<_>>()?,
             child_types,
             parent_types,
             key: key.clone(),
             child: Arc::clone(child),
             parent: Arc::clone(parent),
             index: Arc::clone(index),
-        }
+        })
     }
 
     /// Whether a table refers to itself by it.
@@ -105,11 +110,11 @@ impl Link {
     }
 }
 
-/// The types of columns.
-fn types(table: &TableEntry, columns: &[ColumnId]) -> Vec<DataType> {
+/// The types of columns; `None` where one is not there.
+fn types(table: &TableEntry, columns: &[ColumnId]) -> Option<Vec<DataType>> {
     let type_of = |id: &ColumnId| {
-        let position = table.def.position(*id);
-        table.def.columns[position.expect("the column is there")].data_type
+        let position = table.def.position(*id)?;
+        Some(table.def.columns[position].data_type)
     };
     columns.iter().map(type_of).collect()
 }

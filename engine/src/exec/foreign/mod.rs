@@ -16,7 +16,8 @@
 //!    for all keys that are gone by one foreign key, by index where there is one (`children`). Each round is
 //!    a command of its own, so that it sees what the rounds before have changed. The rounds are a queue:
 //!    chains of any length need no stack.
-//! 3. RESTRICT looks before the actions of its round. NO ACTION looks at the very end, so rows that an
+//! 3. RESTRICT waits for its turn among the actions: rows that those before it have taken away are no harm,
+//!    those that later ones would take are. NO ACTION looks at the very end, so rows that an
 //!    action takes away, or a key that another row has got, are no harm.
 //! 4. An error anywhere leaves changes behind: the caller rolls back to the mark before the statement.
 //!
@@ -28,7 +29,7 @@
 //!
 //! Invariants
 //! - No row that was written refers to a key that the transaction does not see at the end of the statement.
-//! - What decides about it is shared before it is looked at.
+//! - What decides about it is shared in the command that looks at it.
 //! - Memory that grows with the number of rows is reserved.
 
 mod aftermath;

@@ -36,6 +36,8 @@ pub(super) struct Noted {
 pub(super) struct Referring {
     pub(super) link: Arc<Link>,
     pub(super) missing: KeySet,
+    /// Whether nothing that the statement does yet can bring what is missing.
+    fails_early: bool,
     /// Keys that were looked up and are there.
     found: HashSet<Box<[u8]>>,
     found_bytes: usize,
@@ -58,7 +60,7 @@ enum Change<'c> {
 
 impl<'t> Writer<'t> {
     /// Of a statement that adds rows.
-    pub(in crate::exec) fn of_insert(table: &'t Arc<TableEntry>, tx: &Transaction) -> Self {
+    pub(in crate::exec) fn of_insert(table: &'t Arc<TableEntry>, tx: &Transaction) -> Result<Self> {
         Self::new(table, Change::Insert, tx.catalog())
     }
 
@@ -67,25 +69,25 @@ impl<'t> Writer<'t> {
         table: &'t Arc<TableEntry>,
         columns: impl Iterator<Item = ColumnId>,
         tx: &Transaction,
-    ) -> Self {
+    ) -> Result<Self> {
         if has_none(table) {
-            return Self { table, noted: None };
+            return Ok(Self { table, noted: None });
         }
         let columns: Vec<ColumnId> = columns.collect();
         Self::new(table, Change::Update(&columns), tx.catalog())
     }
 
     /// Of one that removes rows.
-    pub(in crate::exec) fn of_delete(table: &'t Arc<TableEntry>, tx: &Transaction) -> Self {
+    pub(in crate::exec) fn of_delete(table: &'t Arc<TableEntry>, tx: &Transaction) -> Result<Self> {
         Self::new(table, Change::Delete, tx.catalog())
     }
 
-    fn new(table: &'t Arc<TableEntry>, change: Change<'_>, catalog: &Catalog) -> Self {
+    fn new(table: &'t Arc<TableEntry>, change: Change<'_>, catalog: &Catalog) -> Result<Self> {
         let noted = match has_none(table) {
             true => None,
-            false => Noted::new(table, change, catalog).map(Box::new),
+            false => Noted::new(table, change, catalog)?.map(Box::new),
         };
-        Self { table, noted }
+        Ok(Self { table, noted })
     }
 
     /// Adds a row.
@@ -156,33 +158,42 @@ fn has_none(table: &TableEntry) -> bool {
 
 impl Noted {
     /// `None` where the change breaks no foreign key, whatever the rows are.
-    fn new(table: &TableEntry, change: Change<'_>, catalog: &Catalog) -> Option<Self> {
+    fn new(table: &TableEntry, change: Change<'_>, catalog: &Catalog) -> Result<Option<Self>> {
         let is_set = |columns: &[ColumnId]| match change {
             Change::Insert | Change::Delete => true,
             Change::Update(set) => columns.iter().any(|column| set.contains(column)),
         };
         let shrinks = matches!(change, Change::Delete);
+        let adds = matches!(change, Change::Insert);
         let keys = table.def.foreign_keys.iter();
         let keys = keys.filter(|key| !shrinks && is_set(&key.columns));
-        let referring = keys.map(|key| Referring {
-            link: Arc::new(Link::new(catalog, table.def.id, key)),
-            missing: KeySet::default(),
-            found: HashSet::new(),
-            found_bytes: 0,
+        let referring = keys.map(|key| {
+            let link = Link::new(catalog, table.def.id, key)?;
+            // The key of another row may come by the same statement, or by what follows from it.
+            let fails_early = adds && !link.is_own();
+            Ok(Referring {
+                link: Arc::new(link),
+                fails_early,
+                missing: KeySet::default(),
+                found: HashSet::new(),
+                found_bytes: 0,
+            })
         });
         let references = table.references.iter();
-        let references = references.filter(|reference| {
-            !matches!(change, Change::Insert) && is_set(&reference.key.referenced)
-        });
-        let referred = references.map(|reference| Referred {
-            link: Arc::new(Link::new(catalog, reference.child, &reference.key)),
-            gone: KeySet::new(shrinks),
+        let references = references.filter(|reference| !adds && is_set(&reference.key.referenced));
+        let referred = references.map(|reference| {
+            let link = Link::new(catalog, reference.child, &reference.key)?;
+            Ok(Referred {
+                link: Arc::new(link),
+                gone: KeySet::new(shrinks),
+            })
         });
         let noted = Self {
-            referring: referring.collect(),
-            referred: referred.collect(),
+            referring: referring.collect::<Result<_>>()?,
+            referred: referred.collect::<Result<_>>()?,
         };
-        (!noted.referring.is_empty() || !noted.referred.is_empty()).then_some(noted)
+        let is_concerned = !noted.referring.is_empty() || !noted.referred.is_empty();
+        Ok(is_concerned.then_some(noted))
     }
 
     fn inserted(
@@ -289,8 +300,7 @@ impl Referring {
             self.note_found(bytes);
             return Ok(());
         }
-        let is_enough = self.missing.entries().len() >= MISSING_MAX;
-        if is_enough && !self.link.is_own() {
+        if self.fails_early && self.missing.entries().len() >= MISSING_MAX {
             return Err(error::missing(&self.link, &key));
         }
         let becomes = None;

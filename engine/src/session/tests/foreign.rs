@@ -254,6 +254,33 @@ fn a_statement_that_has_no_room_changes_nothing() {
     assert_eq!(conn.execute("DELETE FROM t", []).unwrap(), 8192);
 }
 
+/// A key that an action has not brought yet may come by a later one, however many there are.
+#[test]
+fn two_ways_to_one_row_agree_in_the_end() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE top (x INT PRIMARY KEY); INSERT INTO top VALUES (0);
+         CREATE TABLE m (x INT PRIMARY KEY REFERENCES top ON UPDATE CASCADE);
+         CREATE TABLE z (x INT PRIMARY KEY REFERENCES m ON UPDATE CASCADE);
+         CREATE TABLE c (x INT REFERENCES top ON UPDATE CASCADE, FOREIGN KEY (x) REFERENCES z)",
+    )
+    .unwrap();
+    for rows in (0..11).map(|power| 1_i64 << power) {
+        conn.execute("INSERT INTO top SELECT x + $1 FROM top", [rows])
+            .unwrap();
+    }
+    conn.execute_batch(
+        "INSERT INTO m SELECT x FROM top; INSERT INTO z SELECT x FROM m; INSERT INTO c SELECT x FROM z",
+    )
+    .unwrap();
+    let changed = conn.execute("UPDATE top SET x = x + 10000", []);
+    assert_eq!(changed.unwrap(), 2048);
+    assert_eq!(
+        number(&conn, "SELECT count(*) FROM c WHERE x >= 10000"),
+        2048
+    );
+}
+
 /// What the schema shows makes the same tables again, parents first.
 #[test]
 fn a_schema_with_foreign_keys_is_made_again() {

@@ -187,3 +187,32 @@ fn who_refers_to_one_row_or_changes_the_rest_of_it_does_not_meet() {
         assert_eq!(tx.commit().unwrap_err().sqlstate(), "40001");
     }
 }
+
+#[test]
+fn a_key_that_names_a_column_twice_or_what_is_not_there_does_not_fit() {
+    let core = with_child();
+    let mut tx = core.begin().unwrap();
+    tx.begin_command();
+    let mut twice = index_def(t(&tx).def.id, "t_kk", K, true);
+    let part = twice.columns[0];
+    twice.columns.push(part);
+    let index = tx.create_index(twice).unwrap();
+    let fits = |change: fn(&mut ForeignKeyDef)| {
+        let mut changed = key(&t(&tx));
+        change(&mut changed);
+        tx.catalog().is_fit(&c(&tx), &changed)
+    };
+    assert!(fits(|_| ()));
+    assert!(!fits(|key| key.parent = TableId(77)));
+    assert!(!fits(|key| key.referenced = vec![V]));
+    assert!(!fits(|key| key.columns = vec![K, V]));
+    for referenced in [vec![K, K], vec![K, V]] {
+        let twice = ForeignKeyDef {
+            columns: vec![K, V],
+            index,
+            referenced,
+            ..key(&t(&tx))
+        };
+        assert!(!tx.catalog().is_fit(&c(&tx), &twice));
+    }
+}
