@@ -7,7 +7,7 @@ use super::super::memory::Held;
 use super::super::point::TableRow;
 use super::children;
 use super::error;
-use super::key_set::KeySet;
+use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
 use super::writer::{Noted, Referred, Referring, Writer};
 use crate::bind::{checks_of, default_of};
@@ -26,29 +26,33 @@ const ROUNDS_MAX: usize = 1 << 20;
 /// Rows between two looks at the interrupt.
 const CHECK_ROWS: usize = 128;
 
+/// Actions that may wait before memory is asked for what they are in.
+const ACTIONS_FREE: usize = 8;
+
 /// Keys that are gone, of one foreign key.
-#[derive(Clone)]
 struct Gone {
     link: Arc<Link>,
-    keys: Arc<KeySet>,
+    keys: KeySet,
     action: ForeignAction,
 }
 
 /// What is to be done yet.
-#[derive(Default)]
 struct Aftermath {
     actions: VecDeque<Gone>,
+    /// One for each foreign key, as are those that are not referred to.
     missing: Vec<Referring>,
     unreferenced: Vec<Gone>,
     rounds: usize,
+    /// For actions that wait.
+    held: Held,
 }
 
 /// Does what follows from what a statement has noted.
 pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-    let mut aftermath = Aftermath::default();
+    let mut aftermath = Aftermath::new(noted.shrinks);
     // What was changed is seen from here on.
     tx.begin_command();
-    aftermath.take(noted);
+    aftermath.take(noted, context)?;
     while let Some(gone) = aftermath.actions.pop_front() {
         context.check()?;
         aftermath.rounds += 1;
@@ -64,18 +68,33 @@ pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) 
         let noted = act(&gone, tx, context)?;
         tx.begin_command();
         if let Some(noted) = noted {
-            aftermath.take(*noted);
+            aftermath.take(*noted, context)?;
         }
     }
     aftermath.check(tx, context)
 }
 
 impl Aftermath {
+    /// Of a statement that makes the database smaller, where `shrinks`.
+    fn new(shrinks: bool) -> Self {
+        Self {
+            actions: VecDeque::new(),
+            missing: Vec::new(),
+            unreferenced: Vec::new(),
+            rounds: 0,
+            held: match shrinks {
+                true => Held::for_emergency(),
+                false => Held::default(),
+            },
+        }
+    }
+
     /// Sorts what a round has noted by when it is due.
-    fn take(&mut self, noted: Noted) {
+    fn take(&mut self, noted: Noted, context: &ExecContext) -> Result<()> {
         let missing = noted.referring.into_iter();
-        self.missing
-            .extend(missing.filter(|key| !key.missing.is_empty()));
+        for key in missing.filter(|key| !key.missing.is_empty()) {
+            self.find_later(key, context)?;
+        }
         let referred = noted.referred.into_iter();
         for Referred { link, gone } in referred.filter(|key| !key.gone.is_empty()) {
             let is_update = gone.entries().iter().any(|entry| entry.becomes.is_some());
@@ -83,16 +102,46 @@ impl Aftermath {
                 true => link.key.on_update,
                 false => link.key.on_delete,
             };
-            let keys = Arc::new(gone);
-            let gone = Gone { link, keys, action };
+            let gone = Gone {
+                link,
+                keys: gone,
+                action,
+            };
             match action {
-                ForeignAction::NoAction => self.unreferenced.push(gone),
+                ForeignAction::NoAction => self.refuse_later(gone, context)?,
                 ForeignAction::SetDefault => {
                     // The defaults may be one of the keys.
-                    self.unreferenced.push(gone.clone());
+                    self.refuse_later(gone.copy(context)?, context)?;
                     self.actions.push_back(gone);
                 }
                 _ => self.actions.push_back(gone),
+            }
+        }
+        let waiting = self.actions.len().saturating_sub(ACTIONS_FREE);
+        let each = size_of::<Gone>() + size_of::<Link>() + FREE_BYTES;
+        self.held.reach(waiting * each, context)
+    }
+
+    /// Keys that are to be there in the end.
+    fn find_later(&mut self, key: Referring, context: &ExecContext) -> Result<()> {
+        let mut others = self.missing.iter_mut();
+        match others.find(|other| other.link.is_same(&key.link)) {
+            Some(other) => other.missing.merge(&key.missing, context),
+            None => {
+                self.missing.push(key);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keys that nothing may refer to in the end.
+    fn refuse_later(&mut self, gone: Gone, context: &ExecContext) -> Result<()> {
+        let mut others = self.unreferenced.iter_mut();
+        match others.find(|other| other.link.is_same(&gone.link)) {
+            Some(other) => other.keys.merge(&gone.keys, context),
+            None => {
+                self.unreferenced.push(gone);
+                Ok(())
             }
         }
     }
@@ -119,37 +168,44 @@ fn check_missing(
     tx: &Transaction,
     context: &ExecContext,
 ) -> Result<()> {
-    let link = &referring.link;
-    for entry in referring.missing.entries() {
+    let (link, missing) = (&referring.link, &referring.missing);
+    let mut left = KeySet::default();
+    for entry in missing.entries() {
         let values = entry.key.iter().map(Value::as_ref);
-        let Some(parent) = link.to_parent(values, context) else {
+        let Some(parent) = link.to_parent(values, &context.eval) else {
             return Err(error::missing(link, &entry.key));
         };
         if link.share(tx, &parent) {
             continue;
         }
-        let mut is_there = is_first;
-        if !is_first {
-            let mut key = KeySet::default();
-            let bytes = link.encode(&parent);
-            let sought = super::key_set::Entry {
-                key: parent,
-                becomes: None,
-            };
-            key.add(&bytes, sought, context)?;
-            children::each(link, &Arc::new(key), tx, context, |_, _| {
-                is_there = true;
-                Ok(false)
-            })?;
-        }
-        if is_there {
+        if is_first {
             return Err(error::missing(link, &entry.key));
         }
+        left.add(&entry.bytes, parent, None, context)?;
     }
-    Ok(())
+    if left.is_empty() {
+        return Ok(());
+    }
+    children::each(link, left.keys(), tx, context, |_, place| {
+        let parent = &left.entries()[place];
+        let at = missing.keys().find(&parent.bytes);
+        let key = at.map_or(&parent.key, |at| &missing.entries()[at].key);
+        Err(error::missing(link, key))
+    })
 }
 
 impl Gone {
+    /// The same once more.
+    fn copy(&self, context: &ExecContext) -> Result<Self> {
+        let mut keys = KeySet::default();
+        keys.merge(&self.keys, context)?;
+        Ok(Self {
+            link: Arc::clone(&self.link),
+            keys,
+            action: self.action,
+        })
+    }
+
     /// Fails where a row refers to one of the keys that is not back.
     fn refuse(
         &self,
@@ -158,7 +214,7 @@ impl Gone {
         context: &ExecContext,
     ) -> Result<()> {
         let mut back = None;
-        children::each(&self.link, &self.keys, tx, context, |_, place| {
+        children::each(&self.link, self.keys.keys(), tx, context, |_, place| {
             let key = &self.keys.entries()[place].key;
             // Rows that refer to one key mostly come one after the other.
             if back == Some(place) || is_back(key) {
@@ -177,7 +233,7 @@ impl Gone {
         context: &ExecContext,
     ) -> Result<Vec<(RowId, usize)>> {
         let mut rows: Vec<(RowId, usize)> = Vec::new();
-        children::each(&self.link, &self.keys, tx, context, |row, place| {
+        children::each(&self.link, self.keys.keys(), tx, context, |row, place| {
             if rows.len() == rows.capacity() {
                 let room = (2 * rows.capacity()).max(16);
                 // They move: for a moment they are there twice.

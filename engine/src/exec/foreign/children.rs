@@ -1,9 +1,10 @@
 //! Rows that refer to keys of a set: by an index over the columns that refer, or by one scan.
 
 use super::super::{BATCH_ROWS, ExecContext};
-use super::key_set::KeySet;
+use super::key_set::Keys;
 use super::link::Link;
 use crate::error::{Error, Result};
+use crate::function::EvalContext;
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::transaction::{Columns, ReadView, RowRef, RowTest};
 use remora_storage::{RowId, Transaction, Value, ValueRef};
@@ -27,8 +28,8 @@ struct Access {
 #[derive(Debug)]
 struct RefersTo {
     link: Arc<Link>,
-    keys: Arc<KeySet>,
-    context: ExecContext,
+    keys: Arc<Keys>,
+    eval: EvalContext,
 }
 
 impl RefersTo {
@@ -39,7 +40,7 @@ impl RefersTo {
         if values.clone().any(|value| value.is_null()) {
             return None;
         }
-        let key = self.link.to_parent(values, &self.context)?;
+        let key = self.link.to_parent(values, &self.eval)?;
         self.keys.find(&self.link.encode(&key))
     }
 }
@@ -49,9 +50,9 @@ impl RowTest for RefersTo {
         self.find(row).is_some()
     }
 
-    /// What the set of keys takes is the set's own business.
+    /// It outlives the statement, and what that has reserved for the keys.
     fn bytes(&self) -> usize {
-        size_of::<Self>()
+        size_of::<Self>() + self.link.bytes() + self.keys.bytes()
     }
 }
 
@@ -62,7 +63,7 @@ impl RowTest for RefersTo {
 /// 57014 and its like, and those of `visit`.
 pub(super) fn each(
     link: &Arc<Link>,
-    keys: &Arc<KeySet>,
+    keys: &Arc<Keys>,
     tx: &Transaction,
     context: &ExecContext,
     mut visit: impl FnMut(RowId, usize) -> Result<bool>,
@@ -70,7 +71,7 @@ pub(super) fn each(
     let refers = RefersTo {
         link: Arc::clone(link),
         keys: Arc::clone(keys),
-        context: context.clone(),
+        eval: context.eval.clone(),
     };
     let access = access(link);
     let few = keys.entries().len() <= SHARED_KEYS_MAX;
@@ -125,7 +126,7 @@ fn access(link: &Link) -> Option<Access> {
 
 fn by_index(
     link: &Link,
-    keys: &KeySet,
+    keys: &Keys,
     access: &Access,
     (view, shared_by): (&ReadView, Option<&Transaction>),
     context: &ExecContext,

@@ -1,8 +1,8 @@
 //! A foreign key with its two tables: what its keys look like on either side.
 
-use super::super::ExecContext;
 use super::key_set::Key;
 use crate::error::{Error, Result, state};
+use crate::function::EvalContext;
 use crate::function::cast::KeyCast;
 use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};
 use remora_storage::{ColumnId, DataType, TableId, Transaction, Value, ValueRef};
@@ -62,6 +62,18 @@ impl Link {
         })
     }
 
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let ids = 2 * size_of::<ColumnId>() + size_of::<usize>();
+        let part = ids + size_of::<KeyCast>() + 2 * size_of::<DataType>();
+        size_of::<Self>() + self.key.name.len() + self.key.columns.len() * part
+    }
+
+    /// Whether it is the same foreign key.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.child.def.id == other.child.def.id && self.key.name == other.key.name
+    }
+
     /// Whether a table refers to itself by it.
     pub(super) fn is_own(&self) -> bool {
         self.child.def.id == self.parent.def.id
@@ -71,10 +83,10 @@ impl Link {
     pub(super) fn to_parent<'v>(
         &self,
         values: impl Iterator<Item = ValueRef<'v>>,
-        context: &ExecContext,
+        eval: &EvalContext,
     ) -> Option<Key> {
         let parts = values.zip(&self.casts).zip(&self.parent_types);
-        let parts = parts.map(|((value, cast), to)| cast.to_parent(value, *to, &context.eval));
+        let parts = parts.map(|((value, cast), to)| cast.to_parent(value, *to, eval));
         parts.collect()
     }
 

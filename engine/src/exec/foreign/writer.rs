@@ -4,7 +4,7 @@ use super::super::ExecContext;
 use super::aftermath;
 use super::children::values;
 use super::error;
-use super::key_set::{Entry, Key, KeySet};
+use super::key_set::{Key, KeySet};
 use super::link::Link;
 use crate::error::Result;
 use hashbrown::HashSet;
@@ -27,6 +27,8 @@ pub(in crate::exec) struct Writer<'t> {
 /// What a statement has come to, as far as foreign keys are concerned.
 #[derive(Debug)]
 pub(super) struct Noted {
+    /// Whether it makes the database smaller.
+    pub(super) shrinks: bool,
     pub(super) referring: Vec<Referring>,
     pub(super) referred: Vec<Referred>,
 }
@@ -189,6 +191,7 @@ impl Noted {
             })
         });
         let noted = Self {
+            shrinks,
             referring: referring.collect::<Result<_>>()?,
             referred: referred.collect::<Result<_>>()?,
         };
@@ -289,7 +292,7 @@ impl Referring {
             };
         }
         let values = key.iter().map(|value| value.as_ref());
-        let Some(parent) = self.link.to_parent(values, context) else {
+        let Some(parent) = self.link.to_parent(values, &context.eval) else {
             return Err(error::missing(&self.link, &key));
         };
         let bytes = self.link.encode(&parent);
@@ -303,8 +306,7 @@ impl Referring {
         if self.fails_early && self.missing.entries().len() >= MISSING_MAX {
             return Err(error::missing(&self.link, &key));
         }
-        let becomes = None;
-        self.missing.add(&bytes, Entry { key, becomes }, context)
+        self.missing.add(&bytes, key, None, context)
     }
 
     fn note_found(&mut self, key: Vec<u8>) {
@@ -330,6 +332,6 @@ impl Referred {
         {
             return Ok(());
         }
-        self.gone.add(&bytes, Entry { key, becomes }, context)
+        self.gone.add(&bytes, key, becomes, context)
     }
 }

@@ -281,6 +281,55 @@ fn two_ways_to_one_row_agree_in_the_end() {
     );
 }
 
+/// What a transaction relies on is counted as what it is: many statements with one key each are no more
+/// than one with many.
+#[test]
+fn parents_go_one_by_one_in_one_transaction() {
+    let db = Database::in_memory_with(Options::new().max_memory(32 << 20)).unwrap();
+    let mut conn = db.connect().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (0);
+         CREATE TABLE held (p INT REFERENCES p); CREATE TABLE c (p INT REFERENCES p ON DELETE CASCADE)",
+    )
+    .unwrap();
+    for rows in (0..11).map(|power| 1_i64 << power) {
+        conn.execute("INSERT INTO p SELECT id + $1 FROM p", [rows])
+            .unwrap();
+    }
+    let tx = conn.transaction().unwrap();
+    for id in 0..2000 {
+        let deleted = tx.execute("DELETE FROM p WHERE id = $1", [id]);
+        assert_eq!(deleted.unwrap(), 1);
+    }
+    tx.commit().unwrap();
+    assert_eq!(number(&conn, "SELECT count(*) FROM p"), 48);
+}
+
+/// A full database can be made smaller, where nothing refers to what goes and where what does goes too.
+#[test]
+fn parents_go_from_a_full_database() {
+    let db = Database::in_memory_with(Options::new().max_memory(32 << 20)).unwrap();
+    let conn = db.connect().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE p (id INT PRIMARY KEY); INSERT INTO p VALUES (0); CREATE TABLE filler (t TEXT);
+         CREATE TABLE held (p INT REFERENCES p); CREATE TABLE c (p INT REFERENCES p ON DELETE CASCADE)",
+    )
+    .unwrap();
+    for rows in (0..11).map(|power| 1_i64 << power) {
+        conn.execute("INSERT INTO p SELECT id + $1 FROM p", [rows])
+            .unwrap();
+    }
+    conn.execute("INSERT INTO c SELECT id FROM p", []).unwrap();
+    let text = "x".repeat(5000);
+    let full =
+        std::iter::repeat_with(|| conn.execute("INSERT INTO filler VALUES ($1)", [text.as_str()]));
+    let refused = full.take(1 << 16).find_map(Result::err);
+    assert_eq!(refused.expect("it is full").sqlstate(), "53200");
+    let deleted = conn.execute("DELETE FROM p WHERE id >= 1000", []);
+    assert_eq!(deleted.unwrap(), 1048);
+    assert_eq!(number(&conn, "SELECT count(*) FROM c"), 1000);
+}
+
 /// What the schema shows makes the same tables again, parents first.
 #[test]
 fn a_schema_with_foreign_keys_is_made_again() {
