@@ -220,6 +220,7 @@ pub mod state {
     pub const DUPLICATE_TABLE: &str = "42P07";
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INVALID_TABLE_DEFINITION: &str = "42P16";
+    pub const INVALID_OBJECT_DEFINITION: &str = "42P17";
     pub const INVALID_COLUMN_DEFINITION: &str = "42611";
     pub const INVALID_FOREIGN_KEY: &str = "42830";
     pub const INDETERMINATE_DATATYPE: &str = "42P18";

@@ -41,7 +41,7 @@ const COMMANDS: &[Command] = &[
         "open or make the database in DIR; without DIR a new one in memory",
         open,
     ),
-    command(".tables", "", (0, 0), "list the tables", tables),
+    command(".tables", "", (0, 0), "list tables and views", tables),
     command(
         ".schema",
         "[TABLE]",
@@ -226,7 +226,7 @@ fn wrong(text: impl Display) -> Failure {
 
 /// A name as the engine keeps it: folded, where no table is called exactly so.
 fn table_name(shell: &Shell, word: &str) -> Result<String, Failure> {
-    let exact = shell.connection.tables()?.iter().any(|table| table == word);
+    let exact = relations(shell)?.iter().any(|relation| relation == word);
     Ok(if exact {
         word.to_owned()
     } else {
@@ -270,8 +270,8 @@ fn open(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn tables(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
-    for table in shell.connection.tables()? {
-        writeln!(shell.out, "{table}")?;
+    for relation in relations(shell)? {
+        writeln!(shell.out, "{relation}")?;
     }
     Ok(())
 }
@@ -281,6 +281,14 @@ fn sequences(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
         writeln!(shell.out, "{sequence}")?;
     }
     Ok(())
+}
+
+/// The names of all tables and views, in order.
+fn relations(shell: &Shell) -> Result<Vec<String>, Failure> {
+    let mut names = shell.connection.tables()?;
+    names.extend(shell.connection.views()?);
+    names.sort();
+    Ok(names)
 }
 
 fn schema(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {

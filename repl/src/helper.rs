@@ -124,7 +124,8 @@ impl SqlHelper {
     /// Takes in the names that the connection's next statement could use.
     pub(crate) fn learn(&mut self, connection: &Connection) {
         self.names.clear();
-        let tables = connection.tables().unwrap_or_default();
+        let mut tables = connection.tables().unwrap_or_default();
+        tables.extend(connection.views().unwrap_or_default());
         for table in tables.into_iter().take(TABLES_LEARNT_MAX) {
             let columns = connection.columns(&table).unwrap_or_default();
             self.names

@@ -26,6 +26,9 @@ macro_rules! stories {
 }
 
 stories! {
+    alter_durable,
+    alter_table,
+    alter_transactions,
     anomalies_serializable,
     anomalies_snapshot,
     arithmetic,
@@ -61,4 +64,5 @@ stories! {
     transaction_block,
     transactional_ddl,
     unique_rivals,
+    views,
 }

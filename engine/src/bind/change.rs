@@ -35,7 +35,7 @@ impl<'a> Binder<'a> {
             ),
         ];
         refuse_first(&clauses, at)?;
-        let (table, mut plan, scope) = self.changed_table(&update.table, at)?;
+        let (table, mut plan, scope) = self.changed_table(&update.table, "update", at)?;
         let mut cx = Context::new(&scope, Clause::Update);
         let mut assignments: Vec<(usize, Expr)> = Vec::new();
         for assignment in &update.assignments {
@@ -90,7 +90,7 @@ impl<'a> Binder<'a> {
         let [table] = tables.as_slice() else {
             return refuse("DELETE from several tables", at);
         };
-        let (table, plan, scope) = self.changed_table(table, at)?;
+        let (table, plan, scope) = self.changed_table(table, "delete from", at)?;
         let plan = self.wanted(plan, delete.selection.as_ref(), &scope)?;
         let delete = Delete {
             table,
@@ -137,6 +137,7 @@ impl<'a> Binder<'a> {
     fn changed_table(
         &mut self,
         table: &'a ast::TableWithJoins,
+        action: &str,
         at: Option<Position>,
     ) -> Result<(Arc<TableEntry>, Logical, Scope)> {
         let TableFactor::Table {
@@ -152,6 +153,7 @@ impl<'a> Binder<'a> {
             return refuse("changing a join", at);
         }
         let relation = name::relation(name)?;
+        self.refuse_view(name, action)?;
         let entry = self.table(&relation, name::object_place(name))?;
         self.note_numbers_of_children(&entry);
         let shown = match alias {

@@ -91,6 +91,7 @@ impl<'a> Binder<'a> {
         path: Option<String>,
         format: CsvFormat,
     ) -> Result<LogicalStatement> {
+        self.refuse_view_in_copy(table, "to", None)?;
         let entry = self.table(&name::relation(table)?, name::object_place(table))?;
         let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
         let defaults = self.defaults(&entry)?;
@@ -111,6 +112,7 @@ impl<'a> Binder<'a> {
     }
 
     fn whole_table(&mut self, table: &ast::ObjectName, columns: &[ast::Ident]) -> Result<Query> {
+        self.refuse_view_in_copy(table, "from", Some("Try the COPY (SELECT ...) TO variant."))?;
         let entry = self.table(&name::relation(table)?, name::object_place(table))?;
         let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
         let scan = self.scan(&entry, false);
@@ -121,6 +123,26 @@ impl<'a> Binder<'a> {
         Ok(Query {
             output: output.collect(),
             plan: Logical::Scan(scan),
+        })
+    }
+}
+
+impl Binder<'_> {
+    fn refuse_view_in_copy(
+        &self,
+        table: &ast::ObjectName,
+        way: &str,
+        hint: Option<&str>,
+    ) -> Result<()> {
+        let name = name::relation(table)?;
+        if self.catalog.view(&name).is_none() {
+            return Ok(());
+        }
+        let message = format!("cannot copy {way} view \"{name}\"");
+        let error = Error::new(state::WRONG_OBJECT_TYPE, message).at(name::object_place(table));
+        Err(match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
         })
     }
 }

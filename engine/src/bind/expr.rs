@@ -111,6 +111,7 @@ impl<'a> Binder<'a> {
             }
             _ => return refuse("a name of this many parts", at),
         };
+        self.note_use(found.column);
         if !cx.in_aggregate {
             cx.places.entry(found.column).or_insert(at);
         }

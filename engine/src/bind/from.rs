@@ -13,7 +13,7 @@ use crate::plan::logical::{Access, Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::TableEntry;
-use remora_storage::{DataType, Value};
+use remora_storage::{ColumnId, DataType, Value};
 use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 use std::sync::Arc;
 
@@ -151,6 +151,25 @@ impl<'a> Binder<'a> {
             source.scope.tables = vec![(shown, hides)];
             return Ok(source);
         }
+        let stored = self.stored(&table);
+        if wanted.is_some() && (stored.is_some() || self.catalog.view(&table).is_some()) {
+            return refuse("locking the rows of a view, or within one", at);
+        }
+        if let Some(source) = stored {
+            let mut source = self.stored_source(&source, &shown, at)?;
+            rename(&mut source.scope, alias, &shown)?;
+            return Ok(source);
+        }
+        if let Some(view) = self.catalog.view(&table) {
+            let mut source = self.view(view, &shown, at)?;
+            let numbers = source.scope.columns.iter().enumerate();
+            let numbers = numbers.map(|(at, column)| (column.column, ColumnId(at as u32)));
+            let numbers: Vec<_> = numbers.collect();
+            self.note_source(&table, view.id, numbers.into_iter());
+            source.scope.tables[0].1 = (shown != table).then_some(table);
+            rename(&mut source.scope, alias, &shown)?;
+            return Ok(source);
+        }
         let system = SystemTable::named(&table).filter(|_| self.catalog.table(&table).is_none());
         if let Some(system) = system {
             if let Some(wanted) = &wanted {
@@ -162,6 +181,7 @@ impl<'a> Binder<'a> {
         let mut scan = self.scan(&entry, wanted.is_some());
         scan.skips_locked = wanted.as_ref().is_some_and(Wanted::skips);
         let lock = (wanted.as_ref().zip(scan.row_id)).map(|(wanted, row)| wanted.lock(&entry, row));
+        self.note_source(&table, entry.def.id, scan.columns.iter().copied());
         let hides = (shown != table).then_some(table);
         let mut scope = table_scope(&scan, shown.clone(), hides);
         rename(&mut scope, alias, &shown)?;
@@ -213,6 +233,10 @@ impl<'a> Binder<'a> {
             let message = format!("cannot change sequence \"{name}\"");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
+        if self.catalog.view(name).is_some() {
+            let message = format!("\"{name}\" is not a table");
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+        }
         if SystemTable::named(name).is_some() {
             let message = format!("\"{name}\" is a system table: it can only be read");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
@@ -222,6 +246,8 @@ impl<'a> Binder<'a> {
             format!("relation \"{name}\" does not exist"),
         );
         let names = self.catalog.tables().map(|entry| entry.def.name.as_str());
+        let views = self.catalog.views().map(|view| view.name.as_str());
+        let names = names.chain(views);
         let names = names.chain(SystemTable::ALL.map(SystemTable::name));
         let error = match name::nearest(name, names) {
             Some(near) => error.with_hint(format!(
@@ -326,6 +352,8 @@ impl<'a> Binder<'a> {
         for name in names {
             let one = using_column(&left.scope, name, "left", at)?;
             let two = using_column(&right.scope, name, "right", at)?;
+            self.note_use(one.column);
+            self.note_use(two.column);
             let sides = [one, two]
                 .map(|side| super::Bound::Typed(Expr::column(side.column, side.data_type)));
             let equal = self.call("=", sides.to_vec(), at)?;

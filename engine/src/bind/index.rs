@@ -16,6 +16,8 @@ pub(super) struct Names<'c> {
     table: String,
     columns: Vec<(remora_storage::ColumnId, String)>,
     taken: Vec<String>,
+    /// In the catalog, but not for long.
+    released: Vec<String>,
 }
 
 impl<'c> Names<'c> {
@@ -28,7 +30,13 @@ impl<'c> Names<'c> {
                 .map(|column| (column.id, column.name.clone()))
                 .collect(),
             taken: vec![table.name.clone()],
+            released: Vec::new(),
         }
+    }
+
+    /// Gives a name free that goes with the same statement.
+    pub(super) fn release(&mut self, name: &str) {
+        self.released.push(name.to_owned());
     }
 
     /// Takes a name that the user gave.
@@ -67,6 +75,20 @@ impl<'c> Names<'c> {
         name
     }
 
+    /// Names those of the indexes that have no name yet.
+    pub(super) fn name_all(&mut self, indexes: &mut [IndexDef]) -> Result<()> {
+        // Names that were given come first, so that made-up ones can step aside.
+        for index in indexes.iter().filter(|index| !index.name.is_empty()) {
+            self.claim(&index.name)?;
+        }
+        for index in indexes {
+            if index.name.is_empty() {
+                index.name = self.index(index);
+            }
+        }
+        Ok(())
+    }
+
     /// `t_a_check`, `t_check`: unlike an index's it need only differ from the table's others.
     pub(super) fn check(&self, column: Option<&str>, taken: &[&str]) -> String {
         self.free(column, "check", |_, name| taken.contains(&name))
@@ -103,7 +125,8 @@ impl<'c> Names<'c> {
     }
 
     fn is_taken(&self, name: &str) -> bool {
-        self.taken.iter().any(|taken| taken == name) || self.catalog.has_name(name)
+        self.taken.iter().any(|taken| taken == name)
+            || self.catalog.has_name(name) && !self.released.iter().any(|free| free == name)
     }
 }
 
@@ -147,7 +170,14 @@ impl<'a> Binder<'a> {
             Some(ast::IndexType::Hash) => IndexKind::Hash,
             Some(other) => return refuse(&format!("access method {other}"), at),
         };
-        let entry = self.table(&name::relation(&create.table_name)?, at)?;
+        let table = name::relation(&create.table_name)?;
+        if self.catalog.view(&table).is_some() {
+            let message = format!("cannot create index on relation \"{table}\"");
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message)
+                .with_detail("This operation is not supported for views.")
+                .at(at));
+        }
+        let entry = self.table(&table, at)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         for column in &create.columns {
             columns.push(index_column(&entry.def, column, "")?.1);
@@ -195,6 +225,13 @@ impl<'a> Binder<'a> {
         for name in names {
             let (index, at) = (name::relation(name)?, name::object_place(name));
             let Some((table, entry)) = self.catalog.index(&index) else {
+                if self.catalog.has_name(&index) {
+                    let kind = self.kind_of(&index);
+                    let message = format!("\"{index}\" is not an index");
+                    let hint = format!("Use DROP {kind} to remove a {}.", kind.to_lowercase());
+                    let error = Error::new(state::WRONG_OBJECT_TYPE, message);
+                    return Err(error.with_hint(hint).at(at));
+                }
                 if *if_exists {
                     continue;
                 }

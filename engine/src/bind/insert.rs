@@ -23,6 +23,7 @@ impl<'a> Binder<'a> {
         let ast::TableObject::TableName(table) = &insert.table else {
             return refuse("INSERT into something other than a table", at);
         };
+        self.refuse_view(table, "insert into")?;
         let entry = self.table(&name::relation(table)?, name::object_place(table))?;
         let targets = targets(&entry.def, &insert.columns)?;
         let plan = Insert {

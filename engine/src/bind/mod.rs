@@ -7,18 +7,21 @@
 //!    `Bound::Unknown`, and `Binder::coerce` is where it ends.
 //! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
 //! 4. `locking` says which rows a query locks.
-//! 5. `insert`, `change`, `table`, `index`, `copy`, `utility` bind the other statements.
+//! 5. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `utility` bind the other
+//!    statements.
 //!
 //! Errors have PostgreSQL's SQLSTATEs and words, and the place of the name or expression they are
 //! about. PostgreSQL points at operators; here the place is where the expression begins.
 
 mod aggregate;
+mod alter;
 mod case;
 mod change;
 mod check;
 mod coerce;
 mod copy;
 mod data_type;
+mod dependents;
 mod expr;
 mod foreign;
 mod from;
@@ -33,12 +36,14 @@ mod name;
 mod operator;
 mod order;
 mod query;
+mod rename;
 mod scope;
 mod select;
 mod sequence;
 mod statement;
 mod table;
 mod utility;
+mod view;
 
 pub(crate) use check::{checks_of, default_of};
 
@@ -49,10 +54,11 @@ use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, Statement};
 use remora_storage::DataType;
-use remora_storage::catalog::Catalog;
+use remora_storage::catalog::{Catalog, ViewSource};
 use scope::Scope;
 use sqlparser::ast;
 use std::collections::HashMap;
+use view::Record;
 
 /// A bound statement and what belongs to it.
 #[derive(Debug)]
@@ -89,6 +95,7 @@ pub(crate) fn bind(
             let (statement, tag) = binder.sequence(syntax)?;
             (LogicalStatement::Done(statement), tag)
         }
+        Syntax::AlterView(alter) => (binder.alter_view(alter)?, "ALTER VIEW"),
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
     let resolved = binder.parameters.into_iter();
@@ -127,6 +134,10 @@ struct Binder<'a> {
     uses_sequences: bool,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
     from_items: usize,
+    /// What names stand for in the query of a view.
+    names: Option<&'a [ViewSource]>,
+    /// Where it is noted what names stand for in a query that becomes a view.
+    record: Option<Record>,
 }
 
 /// Of a statement out of which nothing was taken.
@@ -149,6 +160,8 @@ impl<'a> Binder<'a> {
             aside: &NOTHING_ASIDE,
             uses_sequences: false,
             from_items: 0,
+            names: None,
+            record: None,
         }
     }
 }
@@ -182,6 +195,7 @@ enum Clause {
     Update,
     Default,
     Check,
+    Using,
 }
 
 impl Clause {
@@ -199,6 +213,7 @@ impl Clause {
             Self::Update => "UPDATE",
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
+            Self::Using => "transform expressions",
         }
     }
 }

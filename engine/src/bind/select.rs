@@ -117,6 +117,7 @@ impl<'a> Binder<'a> {
                 }
                 for column in cx.scope.star() {
                     cx.places.entry(column.column).or_insert(at);
+                    self.note_use(column.column);
                     self.column_item(&column.name, column.column, items);
                 }
                 Ok(())
@@ -132,6 +133,7 @@ impl<'a> Binder<'a> {
                 }
                 for column in cx.scope.table_star(&table) {
                     cx.places.entry(column.column).or_insert(at);
+                    self.note_use(column.column);
                     self.column_item(&column.name, column.column, items);
                 }
                 Ok(())

@@ -29,10 +29,19 @@ impl<'a> Binder<'a> {
             S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),
             S::CreateTable(table) => done(self.create_table(table)?, "CREATE TABLE"),
             S::CreateIndex(index) => done(self.create_index(index)?, "CREATE INDEX"),
+            S::AlterTable(alter) => Ok((self.alter_table(alter)?, "ALTER TABLE")),
+            S::AlterIndex { name, operation } => {
+                done(self.alter_index(name, operation)?, "ALTER INDEX")
+            }
             S::Drop {
                 object_type: ObjectType::Table,
                 ..
             } => done(self.drop_tables(syntax)?, "DROP TABLE"),
+            S::CreateView(view) => done(self.create_view(view)?, "CREATE VIEW"),
+            S::Drop {
+                object_type: ObjectType::View,
+                ..
+            } => done(self.drop_views(syntax)?, "DROP VIEW"),
             S::Drop {
                 object_type: ObjectType::Index,
                 ..

@@ -1,7 +1,7 @@
 //! CREATE TABLE and DROP TABLE.
 
 use super::check::{bind_check, positions, set_default};
-use super::foreign::{WrittenKey, depended_on};
+use super::foreign::WrittenKey;
 use super::index::{Names, index_column};
 use super::sequence::{Numbered, is_integer, serial};
 use super::{Binder, data_type, name};
@@ -10,24 +10,24 @@ use crate::parse::{SequenceOptions, place, refuse};
 use crate::plan::Statement;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{
-    CheckDef, ColumnDef, Constraint, Identity, IndexColumn, IndexDef, IndexKind, TableDef,
+    Catalog, CheckDef, ColumnDef, Constraint, Identity, IndexColumn, IndexDef, IndexKind, TableDef,
 };
 use remora_storage::limits::COLUMNS_MAX;
 use remora_storage::{ColumnId, IndexId, TableId};
 use sqlparser::ast::{self, ColumnOption, TableConstraint};
 
 /// A table, while it is being put together.
-struct Draft<'n> {
-    table: TableDef,
-    primary: Option<IndexDef>,
+pub(super) struct Draft<'n> {
+    pub(super) table: TableDef,
+    pub(super) primary: Option<IndexDef>,
     unique: Vec<IndexDef>,
     /// CHECKs with the column they stand beside; bound when all columns are known.
     checks: Vec<(Option<String>, Option<String>, &'n ast::Expr)>,
-    foreign_keys: Vec<WrittenKey<'n>>,
+    pub(super) foreign_keys: Vec<WrittenKey<'n>>,
     /// Columns said to be NULL.
     nullable: Vec<usize>,
     /// Columns with a sequence of their own, by position.
-    numbered: Vec<(usize, Numbered<'n>)>,
+    pub(super) numbered: Vec<(usize, Numbered<'n>)>,
 }
 
 impl<'a> Binder<'a> {
@@ -51,21 +51,7 @@ impl<'a> Binder<'a> {
         if create.columns.is_empty() {
             return refuse("a table without columns", at);
         }
-        let mut draft = Draft {
-            table: TableDef {
-                id: TableId::default(),
-                name: table_name,
-                columns: Vec::new(),
-                checks: Vec::new(),
-                foreign_keys: Vec::new(),
-            },
-            primary: None,
-            unique: Vec::new(),
-            checks: Vec::new(),
-            foreign_keys: Vec::new(),
-            nullable: Vec::new(),
-            numbered: Vec::new(),
-        };
+        let mut draft = Draft::new(TableDef::new(table_name, Vec::new()));
         let mut identities = self.aside.identities.iter();
         for column in &create.columns {
             draft.add_column(column)?;
@@ -82,7 +68,7 @@ impl<'a> Binder<'a> {
         self.finish(draft, create.if_not_exists)
     }
 
-    fn column_option(
+    pub(super) fn column_option(
         &mut self,
         draft: &mut Draft<'a>,
         (position, ident): (usize, &'a ast::Ident),
@@ -144,7 +130,7 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    fn table_constraint(
+    pub(super) fn table_constraint(
         &mut self,
         draft: &mut Draft<'a>,
         constraint: &'a TableConstraint,
@@ -184,63 +170,12 @@ impl<'a> Binder<'a> {
 
     /// Names what has no name, and validates what needs all columns.
     fn finish(&mut self, mut draft: Draft<'a>, if_not_exists: bool) -> Result<Statement> {
-        for position in &draft.nullable {
-            let column = &draft.table.columns[*position];
-            if column.not_null {
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    format!(
-                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
-                        column.name, draft.table.name
-                    ),
-                ));
-            }
-        }
         let mut names = Names::new(self.catalog, &draft.table);
-        let mut indexes: Vec<IndexDef> = draft.primary.into_iter().chain(draft.unique).collect();
-        // Names that were given come first, so that made-up ones can step aside.
-        for index in indexes.iter().filter(|index| !index.name.is_empty()) {
-            names.claim(&index.name)?;
-        }
-        for index in &mut indexes {
-            if index.name.is_empty() {
-                index.name = names.index(index);
-            }
-        }
+        let indexes = self.complete(&mut draft, &mut names, &[])?;
         let mut sequences = Vec::new();
         for (position, numbered) in &draft.numbered {
             sequences.push(self.column_sequence(&mut names, &draft.table, *position, numbered)?);
         }
-        let scope = positions(&draft.table.name, &draft.table.columns);
-        let mut checks: Vec<CheckDef> = Vec::new();
-        for (name, beside, syntax) in draft.checks {
-            let bound = bind_check(self.catalog, syntax, &scope)?;
-            let mut named = bound.columns().into_iter();
-            let only = match (beside, named.next(), named.next()) {
-                (Some(beside), ..) => Some(beside),
-                (None, Some(one), None) => Some(draft.table.columns[one].name.clone()),
-                _ => None,
-            };
-            let taken: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
-            let name = match name {
-                Some(name) if taken.contains(&name.as_str()) => {
-                    return Err(Error::new(
-                        state::DUPLICATE_OBJECT,
-                        format!(
-                            "constraint \"{name}\" for relation \"{}\" already exists",
-                            draft.table.name
-                        ),
-                    ));
-                }
-                Some(name) => name,
-                None => names.check(only.as_deref(), &taken),
-            };
-            checks.push(CheckDef {
-                name,
-                expression: syntax.to_string(),
-            });
-        }
-        draft.table.checks = checks;
         // Where the table is there, nobody asks what this one would refer to.
         let is_there = if_not_exists && self.catalog.table(&draft.table.name).is_some();
         let foreign_keys = match is_there {
@@ -256,94 +191,158 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// Whether a table or an index of the name exists.
+    /// Gives the table its new checks, and returns the indexes of its new constraints. The constraints in
+    /// `taken` it has already.
+    pub(super) fn complete(
+        &mut self,
+        draft: &mut Draft<'a>,
+        names: &mut Names<'_>,
+        taken: &[&str],
+    ) -> Result<Vec<IndexDef>> {
+        for position in &draft.nullable {
+            let column = &draft.table.columns[*position];
+            if column.not_null {
+                return Err(Error::new(
+                    state::SYNTAX_ERROR,
+                    format!(
+                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
+                        column.name, draft.table.name
+                    ),
+                ));
+            }
+        }
+        let primary = draft.primary.take().into_iter();
+        let mut indexes: Vec<IndexDef> = primary.chain(draft.unique.drain(..)).collect();
+        names.name_all(&mut indexes)?;
+        let scope = positions(&draft.table.name, &draft.table.columns);
+        for (name, beside, syntax) in std::mem::take(&mut draft.checks) {
+            let bound = bind_check(self.catalog, syntax, &scope)?;
+            let mut named = bound.columns().into_iter();
+            let only = match (beside, named.next(), named.next()) {
+                (Some(beside), ..) => Some(beside),
+                (None, Some(one), None) => Some(draft.table.columns[one].name.clone()),
+                _ => None,
+            };
+            let checks = draft.table.checks.iter().map(|check| check.name.as_str());
+            let taken: Vec<&str> = checks.chain(taken.iter().copied()).collect();
+            let name = match name {
+                Some(name) if taken.contains(&name.as_str()) => {
+                    return Err(taken_constraint(&name, &draft.table));
+                }
+                Some(name) => name,
+                None => names.check(only.as_deref(), &taken),
+            };
+            draft.table.checks.push(CheckDef {
+                name,
+                expression: syntax.to_string(),
+            });
+        }
+        Ok(indexes)
+    }
+
+    /// Whether a relation of the name exists.
     pub(super) fn relation_exists(&self, name: &str) -> bool {
         self.catalog.has_name(name) || SystemTable::named(name).is_some()
     }
 
     /// Binds a DROP TABLE.
     pub(super) fn drop_tables(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
+        let going = self.relations_to_drop(syntax, "table", |catalog, name| {
+            catalog.table(name).map(|entry| entry.def.id)
+        })?;
+        let before = self.without("table", &going, is_cascade(syntax))?;
+        let tables = going.into_iter().map(|(id, _)| id).collect();
+        Ok(Statement::DropTable(before, tables))
+    }
+
+    /// The relations that a DROP names, each once: ids and names.
+    pub(super) fn relations_to_drop(
+        &self,
+        syntax: &ast::Statement,
+        kind: &str,
+        find: impl Fn(&Catalog, &str) -> Option<TableId>,
+    ) -> Result<Vec<(TableId, String)>> {
         let ast::Statement::Drop {
-            names,
-            if_exists,
-            cascade,
-            ..
+            names, if_exists, ..
         } = syntax
         else {
             return refuse("this statement", None);
         };
-        let mut ids = Vec::new();
-        let at = names.first().and_then(name::object_place);
+        let mut going: Vec<(TableId, String)> = Vec::new();
         for name in names {
-            let (table, at) = (name::relation(name)?, name::object_place(name));
-            match self.catalog.table(&table) {
-                Some(entry) if !ids.contains(&entry.def.id) => ids.push(entry.def.id),
-                Some(_) => {}
-                None if self.catalog.has_name(&table) => {
-                    let hint = match self.catalog.sequence(&table) {
-                        Some(_) => "Use DROP SEQUENCE to remove a sequence.",
-                        None => "Use DROP INDEX to remove an index.",
-                    };
-                    return Err(Error::new(
-                        state::WRONG_OBJECT_TYPE,
-                        format!("\"{table}\" is not a table"),
-                    )
-                    .with_hint(hint)
-                    .at(at));
+            let (relation, at) = (name::relation(name)?, name::object_place(name));
+            match find(self.catalog, &relation) {
+                Some(id) if going.iter().any(|(other, _)| *other == id) => {}
+                Some(id) => going.push((id, relation)),
+                None if self.catalog.has_name(&relation) => {
+                    let other = self.kind_of(&relation);
+                    let message = format!("\"{relation}\" is not a {kind}");
+                    let article = if other == "INDEX" { "an" } else { "a" };
+                    let lower = other.to_lowercase();
+                    return Err(Error::new(state::WRONG_OBJECT_TYPE, message)
+                        .with_hint(format!("Use DROP {other} to remove {article} {lower}."))
+                        .at(at));
                 }
                 None if *if_exists => {}
                 None => {
-                    return Err(Error::new(
-                        state::UNDEFINED_TABLE,
-                        format!("table \"{table}\" does not exist"),
-                    )
-                    .at(at));
+                    let message = format!("{kind} \"{relation}\" does not exist");
+                    return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
                 }
             }
         }
-        if !cascade {
-            self.refuse_referenced(&ids, at)?;
+        Ok(going)
+    }
+
+    /// What a relation is, as DROP calls it.
+    pub(super) fn kind_of(&self, relation: &str) -> &'static str {
+        if self.catalog.table(relation).is_some() {
+            "TABLE"
+        } else if self.catalog.view(relation).is_some() {
+            "VIEW"
+        } else if self.catalog.sequence(relation).is_some() {
+            "SEQUENCE"
+        } else {
+            "INDEX"
         }
-        Ok(Statement::DropTable(ids))
     }
 }
 
-impl Binder<'_> {
-    /// Fails where other tables refer to those that are to be dropped.
-    fn refuse_referenced(&self, dropped: &[TableId], at: Option<Position>) -> Result<()> {
-        let mut by = Vec::new();
-        for entry in dropped
-            .iter()
-            .filter_map(|id| self.catalog.table_by_id(*id))
-        {
-            let on = format!("table {}", entry.def.name);
-            let others = entry.references.iter();
-            let others = others.filter(|reference| !dropped.contains(&reference.child));
-            by.extend(others.map(|reference| self.dependence(reference, &on)));
-        }
-        let what = match dropped {
-            _ if by.is_empty() => return Ok(()),
-            [one] => {
-                let name = self.catalog.table_by_id(*one);
-                let name = name.map_or("", |entry| entry.def.name.as_str());
-                format!("table {name} because other objects depend on it")
-            }
-            _ => "desired object(s) because other objects depend on them".to_owned(),
-        };
-        Err(depended_on(&what, &by, at))
-    }
+/// Whether a DROP takes along what depends on what it names.
+pub(super) fn is_cascade(syntax: &ast::Statement) -> bool {
+    matches!(syntax, ast::Statement::Drop { cascade: true, .. })
+}
+
+/// The complaint about a constraint whose name the table has for another one.
+pub(super) fn taken_constraint(name: &str, table: &TableDef) -> Error {
+    let table = &table.name;
+    let message = format!("constraint \"{name}\" for relation \"{table}\" already exists");
+    Error::new(state::DUPLICATE_OBJECT, message)
 }
 
 impl<'n> Draft<'n> {
-    fn add_column(&mut self, column: &ast::ColumnDef) -> Result<()> {
+    /// What is to be added to a table.
+    pub(super) fn new(table: TableDef) -> Self {
+        Self {
+            table,
+            primary: None,
+            unique: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            nullable: Vec::new(),
+            numbered: Vec::new(),
+        }
+    }
+
+    pub(super) fn add_column(&mut self, column: &ast::ColumnDef) -> Result<()> {
         let at = place(column.name.span);
         let name = name::fold(&column.name)?;
         if self.table.column(&name).is_some() {
             let message = format!("column \"{name}\" specified more than once");
             return Err(Error::new(state::DUPLICATE_COLUMN, message).at(at));
         }
-        // Ids are handed out in order; a table has far fewer columns than there are ids.
-        let id = ColumnId(self.table.columns.len() as u32);
+        // Ids are handed out in order; nobody adds as many columns as there are ids.
+        let ids = self.table.columns.iter().map(|column| column.id.0);
+        let id = ColumnId(ids.max().map_or(0, |last| last + 1));
         let serial = serial(&column.data_type);
         let data_type = match serial {
             Some(data_type) => data_type,

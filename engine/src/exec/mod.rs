@@ -36,6 +36,7 @@
 //! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows.
 
 mod aggregate;
+mod alter;
 mod batch;
 mod compile;
 mod copy;
@@ -69,6 +70,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use alter::{alter_table, structure};
 pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
 pub use dml::{delete, insert, update};

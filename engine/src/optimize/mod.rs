@@ -37,6 +37,7 @@ use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::{
     Copy, CopyDirection, Insert, InsertSource, Planned, Statement, Target,
 };
+use crate::plan::structure::AlteredRows;
 use remora_storage::DataType;
 use remora_storage::catalog::Catalog;
 use std::collections::BTreeSet;
@@ -155,6 +156,12 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
                 path,
                 format,
             })
+        }
+        LogicalStatement::AlterTable(mut alter, query) => {
+            if let AlteredRows::Tested(rows) | AlteredRows::Rewritten(rows, _) = &mut alter.rows {
+                **rows = lower::query(optimize(query, columns), columns);
+            }
+            Statement::AlterTable(alter)
         }
         LogicalStatement::Explain(inner) => {
             Statement::Explain(explain::explain(&plan_statement(*inner, columns)))

@@ -15,6 +15,7 @@ mod depth;
 mod error;
 mod extent;
 mod locking;
+mod rename;
 mod sequence;
 mod token;
 mod transaction;
@@ -22,6 +23,7 @@ mod transaction;
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use locking::request;
+pub(crate) use rename::{Named, rename};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 
 use crate::error::Result;
@@ -52,6 +54,8 @@ pub(crate) enum Syntax {
     Statement(Box<ast::Statement>),
     /// CHECKPOINT, which it does not.
     Checkpoint,
+    /// ALTER VIEW, whose grammar is that of ALTER TABLE.
+    AlterView(Box<ast::AlterTable>),
     /// COMPACT, of one table or of all, likewise.
     Compact(Option<ast::ObjectName>),
     /// CREATE SEQUENCE and ALTER SEQUENCE, of which it knows a part.
@@ -96,6 +100,20 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
     found.map_err(|error| error::from_parser(error, sql, &tokens))
 }
 
+/// Parses a query that a catalog holds as text.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
+    let tokens = token::tokenize(sql)?;
+    depth::check(&tokens)?;
+    let mut parser = parser(tokens.clone());
+    let found = parser
+        .parse_query()
+        .and_then(|query| parser.expect_token(&Token::EOF).map(|_| query));
+    found.map_err(|error| error::from_parser(error, sql, &tokens))
+}
+
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
     let (mut tokens, parameters) = token::number_placeholders(tokens)?;
@@ -131,6 +149,12 @@ fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
     }
     if let Some(syntax) = sequence::parse(parser)? {
         return Ok(Syntax::Sequence(syntax));
+    }
+    if parser.parse_keywords(&[Keyword::ALTER, Keyword::VIEW]) {
+        return match parser.parse_alter_table(false)? {
+            ast::Statement::AlterTable(alter) => Ok(Syntax::AlterView(Box::new(alter))),
+            _ => parser.expected_ref("an action of ALTER VIEW", parser.peek_token_ref()),
+        };
     }
     let statement = parser.parse_statement()?;
     Ok(Syntax::Statement(Box::new(statement)))

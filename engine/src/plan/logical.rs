@@ -10,6 +10,7 @@
 
 use super::lock::{LockStrength, RowLock};
 use super::statement::{CsvFormat, Insert, Statement};
+use super::structure::AlterTable;
 use super::system::SystemTable;
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
@@ -212,6 +213,9 @@ pub enum LogicalStatement {
         /// How.
         format: CsvFormat,
     },
+    /// ALTER TABLE, whose rows are a placeholder, and the query that gives all columns of the altered table
+    /// in order.
+    AlterTable(Box<AlterTable>, Query),
     /// EXPLAIN, with the statement explained.
     Explain(Box<LogicalStatement>),
     /// What needs no planning.

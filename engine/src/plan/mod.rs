@@ -6,6 +6,7 @@ pub mod logical;
 pub mod physical;
 pub mod sequence;
 pub mod statement;
+pub mod structure;
 pub mod system;
 mod walk;
 

@@ -3,6 +3,7 @@
 use super::lock::{LockStrength, RowLock};
 use super::physical::{Node, PhysicalPlan};
 use super::sequence::{ColumnSequence, SequenceChange};
+use super::structure::{AlterTable, Step};
 use super::{Expr, Schema};
 use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
@@ -41,8 +42,8 @@ pub enum Statement {
         /// Whether an existing table of the name is left alone.
         if_not_exists: bool,
     },
-    /// DROP TABLE
-    DropTable(Vec<TableId>),
+    /// DROP TABLE, with what goes before.
+    DropTable(Vec<Step>, Vec<TableId>),
     /// CREATE INDEX; `None` where it exists and IF NOT EXISTS was given.
     CreateIndex(Option<IndexDef>),
     /// DROP INDEX
@@ -65,6 +66,10 @@ pub enum Statement {
         /// Whether defaults that take numbers from them go with them.
         cascade: bool,
     },
+    /// ALTER TABLE of more than names.
+    AlterTable(Box<AlterTable>),
+    /// Other changes of the structure, one after the other.
+    Structure(Vec<Step>),
     /// EXPLAIN: the lines to show.
     Explain(Vec<String>),
     /// COPY .. FROM / TO
@@ -317,13 +322,15 @@ impl Statement {
             | Self::Update(_)
             | Self::Delete(_)
             | Self::CreateTable { .. }
-            | Self::DropTable(_)
             | Self::CreateIndex(_)
+            | Self::DropTable(..)
             | Self::DropIndex(_)
             | Self::CreateSequence { .. }
             | Self::AlterSequence(_)
             | Self::RenameSequence(_)
-            | Self::DropSequence { .. } => true,
+            | Self::DropSequence { .. }
+            | Self::AlterTable(_)
+            | Self::Structure(_) => true,
             Self::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
             _ => false,
         }

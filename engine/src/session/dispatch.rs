@@ -139,7 +139,8 @@ pub(super) fn run(
             }
             Ok(Done::default())
         }
-        Statement::DropTable(tables) => {
+        Statement::DropTable(before, tables) => {
+            exec::structure(before, tx)?;
             sequences::drop_owned(tx, tables)?;
             tables.iter().try_for_each(|id| tx.drop_table(*id))?;
             Ok(Done::default())
@@ -177,6 +178,10 @@ pub(super) fn run(
         Statement::DropSequence { sequences, cascade } => {
             sequences::drop(tx, sequences, *cascade).map(|()| Done::default())
         }
+        Statement::AlterTable(plan) => {
+            exec::alter_table(plan, tx, context).map(|()| Done::default())
+        }
+        Statement::Structure(steps) => exec::structure(steps, tx).map(|()| Done::default()),
         Statement::Begin(_)
         | Statement::SetTransaction(_)
         | Statement::SetCharacteristics(_)

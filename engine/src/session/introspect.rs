@@ -1,13 +1,14 @@
 //! What tables, indexes and sequences there are, as names and as SQL that makes them again.
 
 use super::connection::Connection;
+use super::view_sql::{in_order, view_sql};
 use crate::error::{Error, Result, state};
 use crate::plan::Field;
 use crate::plan::sequence::default_text;
 use remora_storage::ColumnId;
 use remora_storage::catalog::{
     Catalog, ColumnDef, Constraint, ForeignAction, ForeignKeyDef, Identity, IndexColumn, IndexDef,
-    IndexEntry, IndexKind, SequenceDef, SequenceEntry, TableDef, TableEntry,
+    IndexEntry, IndexKind, SequenceDef, SequenceEntry, TableDef, TableEntry, ViewColumn,
 };
 use sqlparser::keywords::{self, Keyword};
 use std::fmt::Write;
@@ -47,11 +48,30 @@ impl Connection {
         Ok(catalog.sequences().map(|s| s.def.name.clone()).collect())
     }
 
-    /// Names and types of a table's columns.
+    /// The names of all views, in order.
     ///
     /// # Errors
-    /// 42P01 where there is no such table.
+    /// 55006 when called from within a call of the same connection.
+    pub fn views(&self) -> Result<Vec<String>> {
+        let catalog = self.catalog()?;
+        let mut names: Vec<String> = catalog.views().map(|view| view.name.clone()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Names and types of the columns of a table or view.
+    ///
+    /// # Errors
+    /// 42P01 where there is neither.
     pub fn columns(&self, table: &str) -> Result<Vec<Field>> {
+        if let Some(view) = self.catalog()?.view(table) {
+            let columns = view.columns.iter();
+            let field = |column: &ViewColumn| Field {
+                name: column.name.clone(),
+                data_type: column.data_type,
+            };
+            return Ok(columns.map(field).collect());
+        }
         let entries = self.entries(Some(table))?;
         let columns = entries.iter().flat_map(|entry| &entry.def.columns);
         let field = |column: &ColumnDef| Field {
@@ -82,8 +102,8 @@ impl Connection {
         Ok(indexes.collect())
     }
 
-    /// The statements that make a table, or all tables, with their indexes and the sequences that they take
-    /// numbers from; of all tables, with all sequences. Tables that others refer to come first, and sequences
+    /// The statements that make a table or view, or all of them, with indexes and the sequences that tables
+    /// take numbers from; of all, with all sequences. What others refer to or name comes first, and sequences
     /// go on where they stand.
     ///
     /// ```
@@ -105,6 +125,9 @@ impl Connection {
     /// 42P01 where there is no such table.
     pub fn schema(&self, table: Option<&str>) -> Result<Vec<String>> {
         let catalog = self.catalog()?;
+        if let Some(view) = table.and_then(|name| catalog.view(name)) {
+            return Ok(vec![view_sql(view, &catalog)?]);
+        }
         let entries = self.entries(table)?;
         let (mut statements, mut behind) = sequence_sql(&catalog, &entries, table.is_none());
         for entry in parents_first(entries) {
@@ -113,6 +136,11 @@ impl Connection {
             statements.extend(free.map(|index| index_sql(&entry.def, &index.def)));
         }
         statements.append(&mut behind);
+        if table.is_none() {
+            for view in in_order(&catalog) {
+                statements.push(view_sql(view, &catalog)?);
+            }
+        }
         Ok(statements)
     }
 
@@ -346,7 +374,7 @@ fn column_name(table: &TableDef, column: &IndexColumn) -> String {
 }
 
 /// An identifier as it must be written to be read back.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     if starts_well && name.chars().all(plain) && !is_reserved(name) {

@@ -58,6 +58,7 @@ mod to_sql;
 mod transact;
 mod transaction;
 mod transaction_block;
+mod view_sql;
 
 pub use backoff::RetryLimit;
 pub use connection::Connection;

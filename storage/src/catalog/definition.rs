@@ -2,6 +2,7 @@
 
 use super::foreign::ForeignKeyDef;
 use super::sequence::SequenceDef;
+use super::view::ViewDef;
 use crate::ids::{ColumnId, IndexId, SequenceId, TableId};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,7 @@ pub struct TableDef {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnDef {
-    /// Its id, never reused within the table.
+    /// Its id, which no other column of the table has.
     pub id: ColumnId,
     /// Its name.
     pub name: String,
@@ -137,6 +138,16 @@ pub enum CatalogChange {
     DropSequence(SequenceId),
     /// The default of a column became another one.
     SetDefault(TableId, ColumnId, ColumnDefault),
+    /// A table is defined otherwise; the layout of its rows is what it was.
+    AlterTable(TableDef),
+    /// A table is defined otherwise, and begins without rows and indexes: those that it shall have follow.
+    RewriteTable(TableDef),
+    /// An index has another name.
+    RenameIndex(IndexId, String),
+    /// A view came, or is another.
+    SetView(ViewDef),
+    /// A view went.
+    DropView(TableId),
 }
 
 /// What a column is when nothing is given for it.
@@ -238,6 +249,17 @@ impl TableDef {
             column.sequences = default.sequences;
         }
         self
+    }
+
+    /// Whether rows of the other definition can be rows of this one.
+    pub fn has_layout_of(&self, other: &Self) -> bool {
+        let layout = |def: &Self| -> Vec<(ColumnId, DataType)> {
+            let columns = def.columns.iter();
+            columns
+                .map(|column| (column.id, column.data_type))
+                .collect()
+        };
+        layout(self) == layout(other)
     }
 
     /// The position of the column of that id.

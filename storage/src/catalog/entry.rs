@@ -1,5 +1,6 @@
 //! A table and an index in the catalog: the definition and the thing itself.
 
+use super::Catalog;
 use super::definition::{IndexDef, IndexKind, TableDef};
 use super::describe;
 use super::foreign::Reference;
@@ -41,8 +42,14 @@ pub struct IndexEntry {
     pub def: IndexDef,
     /// Its entries.
     pub index: Arc<Index>,
-    latches: KeyLatches,
     columns: Vec<KeyColumn>,
+    shared: Arc<Shared>,
+}
+
+/// What an index has in common with itself under another name.
+#[derive(Debug)]
+struct Shared {
+    latches: KeyLatches,
     notes: Notes,
     /// For the latches.
     memory: Reservation,
@@ -89,9 +96,10 @@ impl TableEntry {
         }
     }
 
-    /// The same rows and indexes under another definition.
+    /// The same rows and indexes under another definition, of the same layout.
     #[must_use]
     pub fn with_def(&self, def: TableDef) -> Self {
+        debug_assert!(def.has_layout_of(&self.def), "rows stay as they are");
         Self {
             def,
             rows: Arc::clone(&self.rows),
@@ -104,6 +112,31 @@ impl TableEntry {
     /// The tables that its foreign keys refer to.
     pub fn parents(&self) -> impl Iterator<Item = TableId> {
         self.def.foreign_keys.iter().map(|key| key.parent)
+    }
+
+    /// The same table with another definition, and without rows and indexes.
+    #[must_use]
+    pub fn rewritten(&self, def: TableDef, pool: &Arc<Pool>) -> Self {
+        Self {
+            references: self.references.clone(),
+            ..Self::new(def, pool)
+        }
+    }
+
+    /// The same table with an index under another name.
+    #[must_use]
+    pub fn with_index_renamed(&self, id: IndexId, name: &str) -> Self {
+        let renamed = |index: &Arc<IndexEntry>| match index.def.id == id {
+            true => Arc::new(index.renamed(name)),
+            false => Arc::clone(index),
+        };
+        self.with_indexes(self.indexes.iter().map(renamed).collect())
+    }
+
+    /// The entry of the same rows in a catalog, if they are there still.
+    pub fn now_in<'c>(&self, catalog: &'c Catalog) -> Option<&'c Arc<Self>> {
+        let now = catalog.table_by_id(self.def.id)?;
+        Arc::ptr_eq(&now.rows, &self.rows).then_some(now)
     }
 
     /// Its indexes and those that came late: where the keys of its rows are to be.
@@ -185,42 +218,58 @@ impl IndexEntry {
         Ok(Self {
             columns: columns.collect(),
             index: Arc::new(index),
-            latches: KeyLatches::new(),
-            notes: Notes::default(),
-            memory,
+            shared: Arc::new(Shared {
+                latches: KeyLatches::new(),
+                notes: Notes::default(),
+                memory,
+            }),
             def,
         })
     }
 
+    /// The same index under another name.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        Self {
+            def: IndexDef {
+                name: name.to_owned(),
+                ..self.def.clone()
+            },
+            index: Arc::clone(&self.index),
+            columns: self.columns.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
     /// From now on, until [`Self::end_filling`], the index is its builder's alone.
     pub fn begin_filling(&self, ledger: &Arc<Ledger>) -> Result<()> {
-        self.notes.open(ledger)
+        self.shared.notes.open(ledger)
     }
 
     /// Leaves a key that came to a row, or went, to be looked at when the index is filled; `false`
     /// where it is, and the entry is to be added or removed at once. `may_repeat` as in [`Batch`].
     #[inline]
     pub fn note(&self, key: &[u8], row: RowId, may_repeat: bool) -> bool {
-        self.notes.add(key, row, may_repeat)
+        self.shared.notes.add(key, row, may_repeat)
     }
 
     /// Opens the index to everybody; what was noted is to be looked at. Fails where not all could be.
     pub fn end_filling(&self) -> Result<Batch> {
-        self.notes.close()
+        self.shared.notes.close()
     }
 
     /// Waits for the latch of a key, and of all keys of its entries ([`Index::same_entry`]). Whoever
     /// adds, removes or checks entries of a key holds it.
     pub fn latch(&self, key: &[u8]) -> KeyGuard<'_> {
         match self.index.identity_of(key) {
-            Some(identity) => self.latches.lock(&identity.to_ne_bytes()),
-            None => self.latches.lock(key),
+            Some(identity) => self.shared.latches.lock(&identity.to_ne_bytes()),
+            None => self.shared.latches.lock(key),
         }
     }
 
     /// Bytes of its entries and latches, as the ledger counts them.
     pub fn bytes(&self) -> u64 {
-        self.index.bytes() + self.memory.bytes()
+        self.index.bytes() + self.shared.memory.bytes()
     }
 
     /// Whether it stands for the primary key.

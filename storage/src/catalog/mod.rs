@@ -1,4 +1,4 @@
-//! The catalog: what tables, indexes and sequences there are, as an immutable value.
+//! The catalog: what tables, indexes, sequences and views there are, as an immutable value.
 //!
 //! A catalog is never changed: a transaction that runs DDL makes its own copy and installs it at
 //! commit. Definitions are plain data (they are what the log and the manifest carry); beside each
@@ -16,6 +16,7 @@ mod foreign;
 mod late;
 mod notes;
 mod sequence;
+mod view;
 
 pub use definition::{
     CatalogChange, CheckDef, ColumnDef, ColumnDefault, Constraint, Identity, IndexColumn, IndexDef,
@@ -28,17 +29,20 @@ pub use sequence::{
     Counter, CounterState, LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition, SequenceRule,
 };
 
+pub use view::{SourceColumn, ViewColumn, ViewDef, ViewSource};
+
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, SequenceId, TableId, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a name stands for; tables, indexes and sequences share one name space, as in PostgreSQL.
+/// What a name stands for; tables, indexes, sequences and views share one name space, as in PostgreSQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Relation {
     Table(TableId),
     Index(TableId, IndexId),
     Sequence(SequenceId),
+    View(TableId),
 }
 
 /// What is set in the catalog as a whole.
@@ -48,6 +52,8 @@ pub enum CatalogObject {
     Table(TableId),
     /// A sequence.
     Sequence(SequenceId),
+    /// A view.
+    View(TableId),
 }
 
 impl Relation {
@@ -55,11 +61,12 @@ impl Relation {
         match self {
             Self::Table(id) | Self::Index(id, _) => CatalogObject::Table(id),
             Self::Sequence(id) => CatalogObject::Sequence(id),
+            Self::View(id) => CatalogObject::View(id),
         }
     }
 }
 
-/// All tables, indexes and sequences at one moment.
+/// All tables, indexes, sequences and views at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     tables: BTreeMap<TableId, Arc<TableEntry>>,
@@ -67,6 +74,7 @@ pub struct Catalog {
     /// Which table an index is on.
     indexes: BTreeMap<IndexId, TableId>,
     sequences: BTreeMap<SequenceId, Arc<SequenceEntry>>,
+    views: BTreeMap<TableId, Arc<ViewDef>>,
     since: Timestamp,
 }
 
@@ -75,7 +83,7 @@ impl Catalog {
     pub fn table(&self, name: &str) -> Option<&Arc<TableEntry>> {
         match self.names.get(name)? {
             Relation::Table(id) => self.tables.get(id),
-            Relation::Index(..) | Relation::Sequence(_) => None,
+            _ => None,
         }
     }
 
@@ -87,8 +95,8 @@ impl Catalog {
     /// The index of that name, with its table.
     pub fn index(&self, name: &str) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
         match self.names.get(name)? {
-            Relation::Table(_) | Relation::Sequence(_) => None,
             Relation::Index(table, index) => self.tables.get(table)?.with_index(*index),
+            _ => None,
         }
     }
 
@@ -101,7 +109,7 @@ impl Catalog {
     pub fn tables(&self) -> Box<dyn Iterator<Item = &Arc<TableEntry>> + '_> {
         Box::new(self.names.values().filter_map(|relation| match relation {
             Relation::Table(id) => self.tables.get(id),
-            Relation::Index(..) | Relation::Sequence(_) => None,
+            _ => None,
         }))
     }
 
@@ -109,7 +117,7 @@ impl Catalog {
     pub fn sequence(&self, name: &str) -> Option<&Arc<SequenceEntry>> {
         match self.names.get(name)? {
             Relation::Sequence(id) => self.sequences.get(id),
-            Relation::Table(_) | Relation::Index(..) => None,
+            _ => None,
         }
     }
 
@@ -122,7 +130,7 @@ impl Catalog {
     pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceEntry>> {
         self.names.values().filter_map(|relation| match relation {
             Relation::Sequence(id) => self.sequences.get(id),
-            Relation::Table(_) | Relation::Index(..) => None,
+            _ => None,
         })
     }
 
@@ -147,6 +155,30 @@ impl Catalog {
                 .filter(uses)
                 .map(move |column| (table, column))
         })
+    }
+
+    /// The view of that name.
+    pub fn view(&self, name: &str) -> Option<&Arc<ViewDef>> {
+        match self.names.get(name)? {
+            Relation::View(id) => self.views.get(id),
+            _ => None,
+        }
+    }
+
+    /// The view of that id.
+    pub fn view_by_id(&self, id: TableId) -> Option<&Arc<ViewDef>> {
+        self.views.get(&id)
+    }
+
+    /// All views, in order of creation.
+    pub fn views(&self) -> impl Iterator<Item = &Arc<ViewDef>> {
+        self.views.values()
+    }
+
+    /// The views that name a table or view, in order of creation.
+    pub fn views_of(&self, relation: TableId) -> impl Iterator<Item = &Arc<ViewDef>> {
+        let names = move |view: &&Arc<ViewDef>| view.sources_of(relation).next().is_some();
+        self.views.values().filter(names)
     }
 
     /// The commit that installed it.
@@ -227,6 +259,26 @@ impl Catalog {
         Ok(())
     }
 
+    /// Sets what a view is, as [`Self::set_table`] does for tables.
+    ///
+    /// # Errors
+    /// `DuplicateRelation` where its name is taken.
+    pub fn set_view(&mut self, id: TableId, view: Option<Arc<ViewDef>>) -> Result<()> {
+        if let Some(view) = &view
+            && self.is_others(&view.name, CatalogObject::View(id))
+        {
+            return Err(Error::DuplicateRelation(view.name.clone()));
+        }
+        if let Some(old) = self.views.remove(&id) {
+            self.names.remove(&old.name);
+        }
+        if let Some(view) = view {
+            self.names.insert(view.name.clone(), Relation::View(id));
+            self.views.insert(id, view);
+        }
+        Ok(())
+    }
+
     /// Whether a name is taken by something else than this.
     fn is_others(&self, name: &str, object: CatalogObject) -> bool {
         let taken = self.names.get(name);
@@ -243,7 +295,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `SchemaConflict` where another commit changed one of these, or took one of their names, or where
-    /// a default would take numbers from a sequence that is gone.
+    /// a default would take numbers from a sequence that is gone, or a view would name what is.
     pub fn merge(
         base: &Self,
         own: &Self,
@@ -251,38 +303,49 @@ impl Catalog {
         changed: &[CatalogObject],
     ) -> Result<Self> {
         let mut merged = latest.clone();
-        // What went comes first: its names may be those of what came.
-        let (came, went): (Vec<CatalogObject>, Vec<CatalogObject>) =
-            changed.iter().partition(|object| own.has(**object));
-        for object in went.into_iter().chain(came) {
-            let conflict = || Error::SchemaConflict {
-                table: own
-                    .name_of(object)
-                    .or_else(|| base.name_of(object))
-                    .unwrap_or_default(),
-            };
-            let (is_same, set) = match object {
-                CatalogObject::Table(id) => (
-                    same(base.table_by_id(id), latest.table_by_id(id)),
-                    merged.set_table(id, own.table_by_id(id).cloned()),
-                ),
-                CatalogObject::Sequence(id) => (
-                    same_entry(base.sequence_by_id(id), latest.sequence_by_id(id)),
-                    merged.set_sequence(id, own.sequence_by_id(id).cloned()),
-                ),
-            };
-            if !is_same || set.is_err() {
-                return Err(conflict());
+        let conflict = |object: CatalogObject| {
+            let name = own.name_of(object).or_else(|| base.name_of(object));
+            Error::SchemaConflict {
+                table: name.unwrap_or_default(),
             }
+        };
+        if let Some(object) = changed.iter().find(|o| !base.agrees_on(latest, **o)) {
+            return Err(conflict(*object));
+        }
+        // What went comes first, and what is called otherwise: its name may be that of what came.
+        let leaves = |object: &&CatalogObject| own.name_of(**object) != base.name_of(**object);
+        for object in changed.iter().filter(leaves) {
+            merged.copy(*object, &Self::default())?;
+        }
+        for object in changed {
+            let copied = merged.copy(*object, own);
+            copied.map_err(|_| conflict(*object))?;
         }
         merged.check_sequences(changed)?;
-        Ok(merged)
+        let hangs = merged.views().find(|view| !view.stands_in(&merged));
+        match hangs.map(|view| view.name.clone()) {
+            Some(table) => Err(Error::SchemaConflict { table }),
+            None => Ok(merged),
+        }
     }
 
-    fn has(&self, object: CatalogObject) -> bool {
+    /// Whether something is the same in both, or in neither.
+    fn agrees_on(&self, other: &Self, object: CatalogObject) -> bool {
         match object {
-            CatalogObject::Table(id) => self.tables.contains_key(&id),
-            CatalogObject::Sequence(id) => self.sequences.contains_key(&id),
+            CatalogObject::Table(id) => same(self.table_by_id(id), other.table_by_id(id)),
+            CatalogObject::Sequence(id) => {
+                same_entry(self.sequence_by_id(id), other.sequence_by_id(id))
+            }
+            CatalogObject::View(id) => same_entry(self.view_by_id(id), other.view_by_id(id)),
+        }
+    }
+
+    /// Makes something what it is in another catalog.
+    fn copy(&mut self, object: CatalogObject, from: &Self) -> Result<()> {
+        match object {
+            CatalogObject::Table(id) => self.set_table(id, from.table_by_id(id).cloned()),
+            CatalogObject::Sequence(id) => self.set_sequence(id, from.sequence_by_id(id).cloned()),
+            CatalogObject::View(id) => self.set_view(id, from.view_by_id(id).cloned()),
         }
     }
 
@@ -292,6 +355,7 @@ impl Catalog {
             CatalogObject::Sequence(id) => {
                 self.sequences.get(&id).map(|entry| entry.def.name.clone())
             }
+            CatalogObject::View(id) => self.views.get(&id).map(|view| view.name.clone()),
         }
     }
 
@@ -317,6 +381,7 @@ impl Catalog {
                         return Err(conflict(table));
                     }
                 }
+                CatalogObject::View(_) => {}
                 CatalogObject::Sequence(id) => {
                     if let Some(sequence) = self.sequences.get(id) {
                         owned(sequence)?;

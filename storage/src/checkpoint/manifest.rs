@@ -13,7 +13,7 @@
 //! rename, then the new one becomes `MANIFEST`, by rename. `MANIFEST` exists at every moment; at
 //! worst both name the same checkpoint.
 
-use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef};
+use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef, ViewDef};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{
@@ -48,7 +48,10 @@ pub struct Manifest {
     pub tables: Vec<TableManifest>,
     /// The indexes, in order of creation.
     pub indexes: Vec<IndexDef>,
-    /// The id of the next table.
+    /// The views; not written where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub views: Vec<ViewDef>,
+    /// The id of the next table or view.
     pub next_table: TableId,
     /// The id of the next index.
     pub next_index: IndexId,
@@ -106,6 +109,7 @@ impl Manifest {
             segment: 1,
             tables: Vec::new(),
             indexes: Vec::new(),
+            views: Vec::new(),
             next_table: TableId(0),
             next_index: IndexId(0),
             image: None,

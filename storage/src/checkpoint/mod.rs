@@ -203,6 +203,7 @@ impl Moment {
                 })
                 .collect(),
             indexes: indexes.iter().map(|index| index.def.clone()).collect(),
+            views: self.catalog.views().map(|view| (**view).clone()).collect(),
             next_table: self.next_ids.0,
             next_index: self.next_ids.1,
             image: Some(image),

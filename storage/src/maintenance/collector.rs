@@ -275,7 +275,7 @@ struct Target<'a> {
     table: u32,
     kind: WriteKind,
     entry: &'a TableEntry,
-    /// Those of now: indexes that came since are kept up, too; those of a dropped table go with it.
+    /// Those of now: indexes that came since are kept up, too; those of rows that were dropped go with them.
     indexes: Cow<'a, [Arc<IndexEntry>]>,
     changes_keys: bool,
 }
@@ -283,7 +283,7 @@ struct Target<'a> {
 impl<'a> Target<'a> {
     fn of(set: &'a Waiting, write: &Write, catalog: &'a Catalog) -> Self {
         let entry: &TableEntry = set.writes.entry(write);
-        let now = catalog.table_by_id(entry.def.id);
+        let now = entry.now_in(catalog);
         let indexes = now.map_or(Cow::Borrowed(&[][..]), |entry| entry.all_indexes());
         let changes_keys = match write.kind {
             WriteKind::Update(columns) => {

@@ -176,7 +176,7 @@ impl Collector {
             return true;
         }
         let entry = set.writes.entry(write);
-        let now = look.catalog.table_by_id(entry.def.id);
+        let now = entry.now_in(look.catalog);
         let indexes = now.map_or(Cow::Borrowed(&[][..]), |entry| entry.all_indexes());
         let Some((block, slot)) = entry.rows.place(write.row, look.proof) else {
             return false;

@@ -109,6 +109,33 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
             let missing = || format!("a default of column {column} of table {id}");
             position.map(drop).ok_or_else(missing)
         }
+        CatalogChange::AlterTable(def) => match catalog.table_by_id(def.id) {
+            Some(table) if def.has_layout_of(&table.def) => Ok(()),
+            Some(_) => Err(format!("another layout of table {}", def.id)),
+            None => Err(format!(
+                "a change of table {}, which does not exist",
+                def.id
+            )),
+        },
+        CatalogChange::RewriteTable(def) => match catalog.table_by_id(def.id) {
+            Some(_) => columns(def),
+            None => Err(format!(
+                "new rows of table {}, which does not exist",
+                def.id
+            )),
+        },
+        CatalogChange::RenameIndex(id, _) => match catalog.index_by_id(*id) {
+            Some(_) => Ok(()),
+            None => Err(format!("a name of index {id}, which does not exist")),
+        },
+        CatalogChange::SetView(def) => match catalog.table_by_id(def.id) {
+            Some(_) => Err(format!("view {} with the id of a table", def.id)),
+            None => Ok(()),
+        },
+        CatalogChange::DropView(id) => match catalog.view_by_id(*id) {
+            Some(_) => Ok(()),
+            None => Err(format!("the end of view {id}, which does not exist")),
+        },
     }
 }
 
@@ -194,9 +221,14 @@ pub(super) fn owner(catalog: &Catalog, def: &SequenceDef) -> Result<(), Misfit> 
 }
 
 fn new_table(catalog: &Catalog, def: &TableDef) -> Result<(), Misfit> {
-    if catalog.table_by_id(def.id).is_some() {
+    if catalog.table_by_id(def.id).is_some() || catalog.view_by_id(def.id).is_some() {
         return Err(format!("table {} a second time", def.id));
     }
+    columns(def)
+}
+
+/// Whether a table can have these columns.
+fn columns(def: &TableDef) -> Result<(), Misfit> {
     if def.columns.len() > COLUMNS_MAX {
         return Err(format!("a table of {} columns", def.columns.len()));
     }

@@ -42,6 +42,10 @@ pub(super) fn manifest(
         apply(core, &Operation::Catalog(change), begin, &place)?;
         apply(core, &Operation::Sequence(id, position), begin, &place)?;
     }
+    for view in &manifest.views {
+        let change = CatalogChange::SetView(view.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
+    }
     core.restore_next_ids(manifest.next_table, manifest.next_index);
     if let Some(next) = manifest.next_sequence {
         core.restore_next_sequence(next);

@@ -1,6 +1,6 @@
 //! The power fails, or the process is killed, at every operation on the medium in turn.
 
-use super::testing::{commit, contents, create_table, model, open, prefix_of};
+use super::testing::{commit, contents, create_table, model, open, prefix_of, rewrite};
 use crate::checkpoint::image;
 use crate::disk::{Disk, Fault, FaultDisk, MemDisk, Unsynced};
 use crate::error::{Error, Result};
@@ -23,6 +23,9 @@ fn story(disk: &FaultDisk) -> (Option<i64>, Result<()>) {
             }
             commit(&store, n)?;
             acknowledged = Some(n + 1);
+            if n % 2 == 0 {
+                rewrite(&store)?;
+            }
         }
         store.close()
     };

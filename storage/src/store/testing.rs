@@ -1,11 +1,12 @@
 //! What the tests of the store share: a table, a script of commits, and how to look at both.
 
 use super::{Store, StoreOptions};
-use crate::catalog::{ColumnDef, IndexDef, TableDef, TableEntry};
+use crate::catalog::{CheckDef, ColumnDef, IndexDef, TableDef, TableEntry};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId};
 use crate::recovery::RecoveryReport;
+use crate::stop::Stop;
 use crate::transaction::Transaction;
 use crate::value::{DataType, Value, ValueRef, value_at};
 use std::collections::BTreeMap;
@@ -102,6 +103,32 @@ pub(super) fn commit(store: &Store, n: i64) -> Result<()> {
     let mut transaction = store.begin()?;
     for (key, text) in changes(n) {
         put(&mut transaction, key, text.as_deref())?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Writes the table anew, as ALTER TABLE does: the same rows in another place, under another check.
+pub(super) fn rewrite(store: &Store) -> Result<()> {
+    let mut transaction = store.begin()?;
+    transaction.begin_command();
+    let (old, view) = (table_of(&transaction), transaction.view());
+    let mut def = old.def.clone();
+    def.checks.push(CheckDef {
+        name: format!("check{}", def.checks.len()),
+        expression: "k > 0".to_owned(),
+    });
+    let new = transaction.rewrite_table(def)?;
+    let mut rows = Vec::new();
+    view.for_each_row(&old, |_, row| {
+        rows.push([ColumnId(0), ColumnId(1)].map(|column| row.get(column).to_owned()));
+        Ok::<(), crate::Error>(())
+    })?;
+    for row in &rows {
+        transaction.insert(&new, &row.each_ref().map(Value::as_ref))?;
+    }
+    for index in &old.indexes {
+        transaction.create_index_as(index.def.clone(), Stop::NEVER)?;
     }
     transaction.commit()?;
     Ok(())

@@ -1,11 +1,11 @@
 //! Stories of a store in a directory: opened, closed, shared, checkpointed.
 
-use super::testing::{commit, contents, create_table, model, open, options, put};
+use super::testing::{commit, contents, create_table, model, open, options, put, rewrite};
 use super::{Durability, Store, StoreOptions};
-use crate::catalog::{ForeignAction, ForeignKeyDef};
+use crate::catalog::{ForeignAction, ForeignKeyDef, ViewDef};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Error;
-use crate::ids::Timestamp;
+use crate::ids::{TableId, Timestamp};
 use std::sync::Arc;
 
 #[test]
@@ -300,4 +300,57 @@ fn foreign_keys_come_back_from_the_log_and_from_a_checkpoint() {
     assert!(store.catalog().table("t").is_none());
     let catalog = store.catalog();
     assert!(catalog.table("c").unwrap().def.foreign_keys.is_empty());
+}
+
+#[test]
+fn an_altered_table_and_views_come_back_as_they_were_committed() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).unwrap();
+    create_table(&store).unwrap();
+    commit(&store, 0).unwrap();
+    rewrite(&store).unwrap();
+    commit(&store, 1).unwrap();
+    let table = store.catalog().table("t").unwrap().clone();
+    let mut transaction = store.begin().unwrap();
+    let mut def = table.def.clone();
+    def.columns[1].name = "text".to_owned();
+    transaction.alter_table(def).unwrap();
+    let index = table.indexes[0].def.id;
+    transaction.rename_index(index, "key").unwrap();
+    let view = |name: &str| ViewDef {
+        id: TableId::default(),
+        name: name.to_owned(),
+        columns: Vec::new(),
+        query: "SELECT FROM t".to_owned(),
+        sources: Vec::new(),
+    };
+    transaction.create_view(view("kept")).unwrap();
+    let gone = transaction.create_view(view("gone")).unwrap();
+    transaction.commit().unwrap();
+    let check = |store: &Store, n: i64| {
+        let catalog = store.catalog();
+        let now = catalog.table("t").unwrap();
+        assert_eq!(now.def.id, table.def.id);
+        assert_eq!(now.def.columns[1].name, "text");
+        assert_eq!(now.def.checks.len(), 1);
+        assert_eq!(catalog.index("key").unwrap().1.def.id, index);
+        assert_eq!(catalog.view("kept").unwrap().query, "SELECT FROM t");
+        assert_eq!(contents(store), model(n));
+    };
+    check(&store, 2);
+    drop(store);
+    let (store, _) = open(medium.clone()).unwrap();
+    check(&store, 2);
+    store.checkpoint().unwrap();
+    let mut transaction = store.begin().unwrap();
+    transaction.drop_view(gone).unwrap();
+    transaction.commit().unwrap();
+    commit(&store, 2).unwrap();
+    drop(store);
+    let (store, _) = open(medium).unwrap();
+    check(&store, 3);
+    assert!(store.catalog().view("gone").is_none());
+    // Ids of views are not given again.
+    let mut transaction = store.begin().unwrap();
+    assert!(transaction.create_view(view("new")).unwrap() > gone);
 }

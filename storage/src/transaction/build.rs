@@ -60,7 +60,7 @@ impl Transaction {
     ) -> Result<()> {
         index.begin_filling(self.core.ledger())?;
         // A table of this transaction's own has nobody who does not know its indexes.
-        let is_shared = self.base.table_by_id(table.def.id).is_some();
+        let is_shared = table.now_in(&self.base).is_some();
         if is_shared && !is_left_out(Fault::GatheredBeforeListed) {
             table.late.add(index);
         }

@@ -34,11 +34,17 @@ impl DdlStep {
         &self.before
     }
 
+    /// Whether nobody else may write to the table from it on.
+    fn shuts(&self) -> bool {
+        use CatalogChange as C;
+        matches!(&self.change, Some(C::AlterTable(_) | C::RewriteTable(_)))
+    }
+
     /// The table it was about, as it was before.
     fn table_before(&self) -> Option<&Arc<TableEntry>> {
         match self.object {
             CatalogObject::Table(id) => self.before.table_by_id(id),
-            CatalogObject::Sequence(_) => None,
+            CatalogObject::Sequence(_) | CatalogObject::View(_) => None,
         }
     }
 }
@@ -46,13 +52,7 @@ impl DdlStep {
 impl Transaction {
     /// Creates a table; `def.id` is ignored and given anew, column ids are taken as they are.
     pub fn create_table(&mut self, mut def: TableDef) -> Result<TableId> {
-        if def.columns.len() > COLUMNS_MAX {
-            return Err(Error::LimitExceeded {
-                what: "number of columns",
-                found: def.columns.len() as u64,
-                limit: COLUMNS_MAX as u64,
-            });
-        }
+        columns_fit(&def)?;
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
@@ -71,13 +71,9 @@ impl Transaction {
             self.drop_foreign_key(id, &key.name)?;
         }
         let entry = self.entry_of(id)?;
-        let shut = self.shut(&entry);
-        let change = CatalogChange::DropTable(id);
-        let dropped = shut.and_then(|()| self.change(&entry, None, Some(change)));
-        if dropped.is_err() {
-            self.unclaim(&entry);
-        }
-        dropped
+        self.with_shut(&entry, |tx| {
+            tx.change(&entry, None, Some(CatalogChange::DropTable(id)))
+        })
     }
 
     /// Creates an index and fills it; `def.id` is ignored and given anew.
@@ -92,11 +88,16 @@ impl Transaction {
 
     /// As [`Self::create_index`]; fails with `Interrupted` where it is to stop before it is filled.
     pub fn create_index_unless(&mut self, mut def: IndexDef, stop: Stop<'_>) -> Result<IndexId> {
+        def.id = self.core.next_index()?;
+        self.create_index_as(def, stop)
+    }
+
+    /// The same with the id that it says, which no index of the transaction's catalog has.
+    pub fn create_index_as(&mut self, def: IndexDef, stop: Stop<'_>) -> Result<IndexId> {
         let entry = self.entry_of(def.table)?;
         if self.catalog().has_name(&def.name) {
             return Err(Error::DuplicateRelation(def.name));
         }
-        def.id = self.core.next_index()?;
         self.with_claim(&entry, |tx| tx.make_index(&entry, def, stop))
     }
 
@@ -159,6 +160,19 @@ impl Transaction {
         })
     }
 
+    /// Changes a table that nobody else writes to.
+    pub(super) fn with_shut<T>(
+        &mut self,
+        entry: &Arc<TableEntry>,
+        change: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let changed = self.shut(entry).and_then(|()| change(self));
+        if changed.is_err() {
+            self.unclaim(entry);
+        }
+        changed
+    }
+
     /// Changes the structure of a table that nobody else does that to.
     pub(super) fn with_claim<T>(
         &mut self,
@@ -172,11 +186,17 @@ impl Transaction {
         changed
     }
 
-    /// Lets others write to a table, and change its structure unless this transaction has.
+    /// Lets others write to a table, and change its structure; unless this transaction has changed it in a
+    /// way that keeps them out.
     fn unclaim(&self, entry: &TableEntry) {
         let gate = entry.rows.gate();
-        // Whatever else it has changed of a table that is still there, writers may be beside it.
-        match self.restructured().any(|id| id == entry.def.id) {
+        let object = CatalogObject::Table(entry.def.id);
+        let mut steps = self.ddl.iter().filter(|step| step.object == object);
+        let left = steps.clone().next().is_some();
+        if steps.any(DdlStep::shuts) {
+            return;
+        }
+        match left {
             true => gate.open(self.id()),
             false => gate.unclaim(self.id()),
         }
@@ -293,6 +313,18 @@ impl Transaction {
                 _ => {}
             }
         }
+    }
+}
+
+/// Fails where a table has more columns than there can be.
+pub(super) fn columns_fit(def: &TableDef) -> Result<()> {
+    match def.columns.len() <= COLUMNS_MAX {
+        true => Ok(()),
+        false => Err(Error::LimitExceeded {
+            what: "number of columns",
+            found: def.columns.len() as u64,
+            limit: COLUMNS_MAX as u64,
+        }),
     }
 }
 

@@ -30,6 +30,7 @@
 //! ([`crate::mvcc::Operation`]), each no longer than a look-up or a batch, so that what is unlinked is
 //! freed soon, however old a snapshot is.
 
+mod alter;
 mod build;
 mod commit;
 mod compact;
@@ -173,12 +174,9 @@ impl Transaction {
             }
             let written = self.set.entry(&write);
             // Indexes that this transaction created since have entries of the row as well.
-            let entry = self
-                .catalog()
-                .table_by_id(written.def.id)
-                .unwrap_or(written);
+            let entry = written.now_in(self.catalog()).unwrap_or(written);
             let committed = core.catalog.load();
-            let committed = committed.table_by_id(entry.def.id).unwrap_or(entry);
+            let committed = entry.now_in(&committed).unwrap_or(entry);
             let operation = self.registration.enter();
             if goes_on {
                 self.note_undone(entry, &write, &operation);
@@ -203,7 +201,7 @@ impl Transaction {
     fn restructured(&self) -> impl Iterator<Item = TableId> {
         self.ddl.iter().filter_map(|step| match step.object() {
             CatalogObject::Table(id) => Some(id),
-            CatalogObject::Sequence(_) => None,
+            CatalogObject::Sequence(_) | CatalogObject::View(_) => None,
         })
     }
 }

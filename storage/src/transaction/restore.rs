@@ -82,6 +82,30 @@ impl Core {
                 let def = found.def.clone().with_default(*column, default.clone());
                 catalog.set_table(*id, Some(Arc::new(found.with_def(def))))?;
             }
+            CatalogChange::AlterTable(def) => {
+                let table = catalog.table_by_id(def.id);
+                let table = table.ok_or_else(|| undefined(def.id.to_string()))?;
+                let changed = table.with_def(def.clone());
+                catalog.set_table(def.id, Some(Arc::new(changed)))?;
+            }
+            CatalogChange::RewriteTable(def) => {
+                let table = catalog.table_by_id(def.id);
+                let table = table.ok_or_else(|| undefined(def.id.to_string()))?;
+                let entry = table.rewritten(def.clone(), &self.pool);
+                catalog.set_table(def.id, Some(Arc::new(entry)))?;
+            }
+            CatalogChange::RenameIndex(id, name) => {
+                let found = catalog.index_by_id(*id);
+                let (table, _) = found.ok_or_else(|| undefined(id.to_string()))?;
+                let changed = table.with_index_renamed(*id, name);
+                catalog.set_table(changed.def.id, Some(Arc::new(changed)))?;
+            }
+            CatalogChange::SetView(def) => {
+                let next = TableId(def.id.0.saturating_add(1));
+                self.restore_next_ids(next, IndexId(0));
+                catalog.set_view(def.id, Some(Arc::new(def.clone())))?;
+            }
+            CatalogChange::DropView(id) => catalog.set_view(*id, None)?,
         }
         self.catalog.store(Arc::new(catalog));
         Ok(())

@@ -7,6 +7,7 @@ use crate::error::{Error, Result, state};
 use crate::function::text;
 use crate::plan::Expr;
 use crate::plan::statement::{Insert, Update};
+use crate::plan::structure::Tests;
 use arrow_array::Array;
 use remora_storage::catalog::{ColumnDef, TableDef};
 use remora_storage::value::value_at;
@@ -20,10 +21,20 @@ const SHOWN_BYTES_MAX: usize = 64;
 pub(crate) struct Constraints<'a> {
     table: &'a TableDef,
     checks: &'a [(String, Expr)],
-    /// The columns that an UPDATE assigns; the others were tested when they were written.
-    written: Option<&'a [(ColumnId, Expr)]>,
+    subject: Subject<'a>,
     /// The checks, for batches.
     evaluators: Vec<Evaluator>,
+}
+
+/// Whose rows are tested.
+#[derive(Clone, Copy, Debug)]
+enum Subject<'a> {
+    /// Those of an INSERT.
+    New,
+    /// Those of an UPDATE, which assigns these columns; the others were tested when they were written.
+    Assigned(&'a [(ColumnId, Expr)]),
+    /// All rows of a table, of which only these columns, by position, are not known to be not NULL.
+    All(&'a [usize]),
 }
 
 impl<'a> Constraints<'a> {
@@ -32,7 +43,7 @@ impl<'a> Constraints<'a> {
         Self {
             table: &plan.table.def,
             checks: &plan.checks,
-            written: None,
+            subject: Subject::New,
             evaluators: Vec::new(),
         }
     }
@@ -42,7 +53,17 @@ impl<'a> Constraints<'a> {
         Self {
             table: &plan.table.def,
             checks: &plan.checks,
-            written: Some(&plan.assignments),
+            subject: Subject::Assigned(&plan.assignments),
+            evaluators: Vec::new(),
+        }
+    }
+
+    /// Of an ALTER TABLE that makes the table this.
+    pub(crate) fn of_alter(table: &'a TableDef, tests: &'a Tests) -> Self {
+        Self {
+            table,
+            checks: &tests.checks,
+            subject: Subject::All(&tests.not_null),
             evaluators: Vec::new(),
         }
     }
@@ -59,12 +80,13 @@ impl<'a> Constraints<'a> {
 
     /// Positions of NOT NULL columns that are written.
     fn not_null(&self) -> impl Iterator<Item = usize> {
-        let written = |column: &ColumnDef| {
-            self.written
-                .is_none_or(|written| written.iter().any(|(id, _)| *id == column.id))
+        let concerned = |position: usize, column: &ColumnDef| match self.subject {
+            Subject::New => true,
+            Subject::Assigned(written) => written.iter().any(|(id, _)| *id == column.id),
+            Subject::All(columns) => columns.contains(&position),
         };
         let columns = self.table.columns.iter().enumerate();
-        let columns = columns.filter(move |(_, column)| column.not_null && written(column));
+        let columns = columns.filter(move |(at, column)| column.not_null && concerned(*at, column));
         columns.map(|(position, _)| position)
     }
 
@@ -122,6 +144,11 @@ impl<'a> Constraints<'a> {
 
     fn null_error<'v>(&self, position: usize, value: impl Fn(usize) -> ValueRef<'v>) -> Error {
         let (table, column) = (&self.table.name, &self.table.columns[position].name);
+        if matches!(self.subject, Subject::All(_)) {
+            let message =
+                format!("column \"{column}\" of relation \"{table}\" contains null values");
+            return Error::new(state::NOT_NULL_VIOLATION, message);
+        }
         Error::new(
             state::NOT_NULL_VIOLATION,
             format!(
@@ -134,6 +161,12 @@ impl<'a> Constraints<'a> {
 
     fn check_error<'v>(&self, number: usize, value: impl Fn(usize) -> ValueRef<'v>) -> Error {
         let (table, check) = (&self.table.name, &self.checks[number].0);
+        if matches!(self.subject, Subject::All(_)) {
+            let message = format!(
+                "check constraint \"{check}\" of relation \"{table}\" is violated by some row"
+            );
+            return Error::new(state::CHECK_VIOLATION, message);
+        }
         Error::new(
             state::CHECK_VIOLATION,
             format!("new row for relation \"{table}\" violates check constraint \"{check}\""),

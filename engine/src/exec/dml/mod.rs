@@ -40,6 +40,6 @@ fn row_ids(batch: &Batch) -> Vec<RowId> {
 const CHECK_ROWS: usize = 128;
 
 /// Whether a loop over rows should ask for interrupts at this one.
-fn is_checkpoint(row: usize) -> bool {
+pub(super) fn is_checkpoint(row: usize) -> bool {
     row.is_multiple_of(CHECK_ROWS)
 }

@@ -126,9 +126,9 @@ impl Check {
         Ok(rows)
     }
 
-    /// Fails where a table that was read is gone.
+    /// Fails where a table that was read is gone, or has rows of another layout now.
     pub(in crate::transaction) fn look_for_tables(&self, latest: &Catalog) -> Result<()> {
-        let gone = |table: &&TableCheck| latest.table_by_id(table.entry.def.id).is_none();
+        let gone = |table: &&TableCheck| table.entry.now_in(latest).is_none();
         match self.tables.iter().find(gone) {
             Some(table) => Err(Error::SchemaConflict {
                 table: table.entry.def.name.clone(),

@@ -1,5 +1,6 @@
 //! Stories of transactions, on a core in memory with manual maintenance.
 
+mod altering;
 mod building;
 #[cfg(feature = "shuttle")]
 mod building_models;

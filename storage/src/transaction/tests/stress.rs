@@ -9,8 +9,8 @@ use crate::transaction::RowRef;
 use std::collections::BTreeSet;
 use std::thread;
 
-const ACCOUNTS: i32 = 50;
-const BALANCE: i32 = 100;
+pub(super) const ACCOUNTS: i32 = 50;
+pub(super) const BALANCE: i32 = 100;
 
 /// A small generator of numbers, so that a failure can be repeated.
 pub(super) struct Numbers(pub(super) u64);
@@ -26,7 +26,7 @@ impl Numbers {
 }
 
 /// Moves an amount, now and then by way of a new account number, or deletes and inserts anew.
-fn transfer(core: &Arc<Core>, numbers: &mut Numbers) -> crate::Result<()> {
+pub(super) fn transfer(core: &Arc<Core>, numbers: &mut Numbers) -> crate::Result<()> {
     let mut tx = core.begin()?;
     let (from, to) = (numbers.below(ACCOUNTS), numbers.below(ACCOUNTS));
     let (Some(had), Some(has)) = (get(&mut tx, from), get(&mut tx, to)) else {
@@ -51,7 +51,11 @@ fn transfer(core: &Arc<Core>, numbers: &mut Numbers) -> crate::Result<()> {
 }
 
 /// Transfers until so many have been committed; those that lost to a rival are tried again.
-fn keep_on(seed: u64, wanted: u32, transfer: impl Fn(&mut Numbers) -> crate::Result<()>) {
+pub(super) fn keep_on(
+    seed: u64,
+    wanted: u32,
+    transfer: impl Fn(&mut Numbers) -> crate::Result<()>,
+) {
     let mut numbers = Numbers(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let mut committed = 0;
     while committed < wanted {
@@ -63,7 +67,7 @@ fn keep_on(seed: u64, wanted: u32, transfer: impl Fn(&mut Numbers) -> crate::Res
 }
 
 /// All the money is there, by the table and by the index; `check` looks at each row besides.
-fn audit(core: &Arc<Core>, check: impl Fn(&RowRef<'_>)) {
+pub(super) fn audit(core: &Arc<Core>, check: impl Fn(&RowRef<'_>)) {
     let mut tx = core.begin().unwrap();
     tx.begin_command();
     let (mut count, mut sum) = (0, 0);
@@ -80,7 +84,7 @@ fn audit(core: &Arc<Core>, check: impl Fn(&RowRef<'_>)) {
     assert_eq!(balances.sum::<i32>(), ACCOUNTS * BALANCE, "by the index");
 }
 
-fn assert_no_entry_is_left_over(core: &Arc<Core>) {
+pub(super) fn assert_no_entry_is_left_over(core: &Arc<Core>) {
     for index in &t(&core.begin().unwrap()).indexes {
         assert_eq!(
             index.index.len(),

@@ -1,0 +1,398 @@
+//! Views: made with what the names in their queries stand for, and read by binding their queries.
+//!
+//! 1. CREATE VIEW binds the query and notes which tables and views it names, which columns these have, and
+//!    which of them it uses (`Record`). The text stays as it was written.
+//! 2. Whoever names the view has its text bound in his own statement, as a query in FROM: the optimizer does
+//!    not know that there was a view. Names in it are looked up in what was noted ([`Binder::stored`]), so
+//!    they mean what they meant, whatever things are called by now, and `*` is what it was.
+//!
+//! A view names only what was there before it, or what its own replacement does not lead back to. So the
+//! nesting ends; how deep it may be and how many tables may come together is limited as for all queries.
+
+use super::from::Source;
+use super::query::Relation;
+use super::scope::{Scope, ScopeColumn};
+use super::table::is_cascade;
+use super::{Binder, name};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::{parse_query, place, refuse};
+use crate::plan::Statement;
+use crate::plan::logical::{Logical, LogicalStatement};
+use crate::plan::structure::Step;
+use remora_storage::catalog::{Catalog, SourceColumn, ViewColumn, ViewDef, ViewSource};
+use remora_storage::{ColumnId, DataType, TableId};
+use sqlparser::ast::{self, AlterTableOperation};
+use std::collections::HashMap;
+
+/// What the query of a view that is being made names.
+#[derive(Default)]
+pub(super) struct Record {
+    sources: Vec<ViewSource>,
+    /// Numbers of columns: which source, and which of its columns.
+    numbers: HashMap<usize, (usize, usize)>,
+}
+
+impl Record {
+    fn add(&mut self, name: &str, relation: TableId, columns: &[(usize, SourceColumn)]) {
+        let known = self.sources.iter().position(|source| source.name == name);
+        let source = known.unwrap_or_else(|| {
+            let columns = columns.iter().map(|(_, column)| column.clone());
+            self.sources.push(ViewSource {
+                name: name.to_owned(),
+                relation,
+                columns: columns.collect(),
+            });
+            self.sources.len() - 1
+        });
+        let numbers = columns.iter().enumerate();
+        self.numbers
+            .extend(numbers.map(|(at, (number, _))| (*number, (source, at))));
+    }
+
+    fn use_column(&mut self, number: usize) {
+        if let Some((source, column)) = self.numbers.get(&number) {
+            self.sources[*source].columns[*column].used = true;
+        }
+    }
+}
+
+impl<'a> Binder<'a> {
+    /// Notes that a query names a column.
+    pub(super) fn note_use(&mut self, number: usize) {
+        if let Some(record) = &mut self.record {
+            record.use_column(number);
+        }
+    }
+
+    /// Notes that a query names a table or view, whose columns have these numbers, in order.
+    pub(super) fn note_source(
+        &mut self,
+        name: &str,
+        relation: TableId,
+        columns: impl Iterator<Item = (usize, ColumnId)>,
+    ) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        let column = |(number, id): (usize, ColumnId)| {
+            let field = self.columns.field(number);
+            let column = SourceColumn {
+                id,
+                name: field.name.clone(),
+                data_type: field.data_type,
+                used: false,
+            };
+            (number, column)
+        };
+        record.add(name, relation, &columns.map(column).collect::<Vec<_>>());
+    }
+
+    /// What a view shows, under its own names.
+    pub(super) fn view(
+        &mut self,
+        view: &ViewDef,
+        shown: &str,
+        at: Option<Position>,
+    ) -> Result<Source> {
+        let relation = self.deeper(at, |binder| {
+            let query = parse_query(&view.query)?;
+            let mut inner = Binder::new(binder.catalog);
+            inner.names = Some(&view.sources);
+            inner.depth = binder.depth;
+            inner.from_items = binder.from_items;
+            inner.columns = std::mem::take(&mut binder.columns);
+            let bound = inner.query(&query, &[]);
+            binder.columns = inner.columns;
+            binder.from_items = inner.from_items;
+            bound
+        })?;
+        Ok(self.shown_view(view, relation, shown))
+    }
+
+    fn shown_view(&mut self, view: &ViewDef, relation: Relation, shown: &str) -> Source {
+        let outputs = relation.outputs.into_iter().zip(&view.columns);
+        // New numbers, since those of the query are called otherwise.
+        let exprs = outputs.map(|(output, column)| {
+            let number = self.columns.add(&column.name, output.data_type);
+            (number, self.columns.expr(output.column))
+        });
+        let exprs: Vec<_> = exprs.collect();
+        let columns = exprs.iter().zip(&view.columns);
+        let columns = columns.map(|((number, expr), column)| ScopeColumn {
+            table: Some(shown.to_owned()),
+            name: column.name.clone(),
+            column: *number,
+            data_type: expr.data_type,
+            bare: true,
+        });
+        Source {
+            scope: Scope {
+                columns: columns.collect(),
+                tables: vec![(shown.to_owned(), None)],
+            },
+            plan: Logical::Project {
+                input: Box::new(relation.plan),
+                exprs,
+            },
+            rows: Vec::new(),
+        }
+    }
+
+    /// What a name in the view that is being bound stands for.
+    pub(super) fn stored(&self, name: &str) -> Option<ViewSource> {
+        let mut sources = self.names?.iter();
+        sources.find(|source| source.name == name).cloned()
+    }
+
+    /// The table or view that a name stands for, with the columns and names of then.
+    pub(super) fn stored_source(
+        &mut self,
+        source: &ViewSource,
+        shown: &str,
+        at: Option<Position>,
+    ) -> Result<Source> {
+        let (plan, numbers) = if let Some(table) = self.catalog.table_by_id(source.relation) {
+            let scan = self.scan(table, false);
+            let numbers: Vec<_> = scan
+                .columns
+                .iter()
+                .map(|(number, id)| (*id, *number))
+                .collect();
+            (Logical::Scan(scan), numbers)
+        } else if let Some(view) = self.catalog.view_by_id(source.relation) {
+            let inner = self.view(view, shown, at)?;
+            let numbers = inner.scope.columns.iter().enumerate();
+            let numbers = numbers.map(|(at, column)| (ColumnId(at as u32), column.column));
+            (inner.plan, numbers.collect())
+        } else {
+            let message = format!("relation \"{}\" does not exist", source.name);
+            return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
+        };
+        let column = |column: &SourceColumn| {
+            let (_, number) = numbers.iter().find(|(id, _)| *id == column.id)?;
+            Some(ScopeColumn {
+                table: Some(shown.to_owned()),
+                name: column.name.clone(),
+                column: *number,
+                data_type: self.columns.field(*number).data_type,
+                bare: true,
+            })
+        };
+        let hides = (shown != source.name).then(|| source.name.clone());
+        Ok(Source {
+            plan,
+            scope: Scope {
+                columns: source.columns.iter().filter_map(column).collect(),
+                tables: vec![(shown.to_owned(), hides)],
+            },
+            rows: Vec::new(),
+        })
+    }
+
+    /// Complains where what is to be changed is a view.
+    pub(super) fn refuse_view(&self, relation: &ast::ObjectName, action: &str) -> Result<()> {
+        let name = name::relation(relation)?;
+        if self.catalog.view(&name).is_none() {
+            return Ok(());
+        }
+        let message = format!("cannot {action} view \"{name}\"");
+        Err(Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+            .with_detail("Views are not updatable.")
+            .with_hint("Change the tables that the view is made of.")
+            .at(name::object_place(relation)))
+    }
+
+    /// Binds a CREATE VIEW.
+    pub(super) fn create_view(&mut self, create: &'a ast::CreateView) -> Result<Statement> {
+        let at = name::object_place(&create.name);
+        refuse_clauses(create, at)?;
+        let view_name = name::relation(&create.name)?;
+        let replaced = self.catalog.view(&view_name).filter(|_| create.or_replace);
+        if replaced.is_none() && self.relation_exists(&view_name) {
+            return Err(match create.or_replace {
+                true => not_a_view(&view_name),
+                false => {
+                    let message = format!("relation \"{view_name}\" already exists");
+                    Error::new(state::DUPLICATE_TABLE, message)
+                }
+            }
+            .at(at));
+        }
+        if !self.parameters.is_empty() {
+            let message = "there is no parameter $1";
+            return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
+        }
+        // As it was written, for the sake of the places in complaints; then as it will be read.
+        self.query(&create.query, &[])?;
+        let text = create.query.to_string();
+        let (outputs, sources) = self.record(&text)?;
+        let def = ViewDef {
+            id: replaced.map_or_else(TableId::default, |view| view.id),
+            columns: named_columns(&create.columns, outputs, at)?,
+            name: view_name,
+            query: text,
+            sources,
+        };
+        let Some(replaced) = replaced else {
+            return Ok(Statement::Structure(vec![Step::CreateView(def)]));
+        };
+        check_replacement(replaced, &def).map_err(|error| error.at(at))?;
+        if leads_to(self.catalog, &def, def.id) {
+            let name = &def.name;
+            let message = format!("infinite recursion detected in rules for relation \"{name}\"");
+            return Err(Error::new(state::INVALID_OBJECT_DEFINITION, message).at(at));
+        }
+        Ok(Statement::Structure(vec![Step::AlterView(def)]))
+    }
+
+    /// Names and types of what a query shows, and what it names.
+    fn record(&self, text: &str) -> Result<(Vec<(String, DataType)>, Vec<ViewSource>)> {
+        let query = parse_query(text)?;
+        let mut binder = Binder::new(self.catalog);
+        binder.record = Some(Record::default());
+        let relation = binder.query(&query, &[])?;
+        if !relation.rows.is_empty() {
+            return refuse("FOR UPDATE or FOR SHARE in a view", None);
+        }
+        let outputs = relation.outputs.into_iter();
+        let outputs = outputs.map(|output| (output.name, output.data_type));
+        let sources = binder.record.map_or_else(Vec::new, |record| record.sources);
+        Ok((outputs.collect(), sources))
+    }
+
+    /// Binds a DROP VIEW.
+    pub(super) fn drop_views(&mut self, syntax: &ast::Statement) -> Result<Statement> {
+        let going = self.relations_to_drop(syntax, "view", |catalog, name| {
+            catalog.view(name).map(|view| view.id)
+        })?;
+        let mut steps = self.without("view", &going, is_cascade(syntax))?;
+        steps.extend(going.into_iter().map(|(id, _)| Step::DropView(id)));
+        Ok(Statement::Structure(steps))
+    }
+
+    /// Binds an ALTER VIEW, which has the grammar of ALTER TABLE.
+    pub(super) fn alter_view(&mut self, alter: &'a ast::AlterTable) -> Result<LogicalStatement> {
+        let at = name::object_place(&alter.name);
+        let relation = name::relation(&alter.name)?;
+        if self.catalog.view(&relation).is_none() && self.relation_exists(&relation) {
+            return Err(not_a_view(&relation).at(at));
+        }
+        let renames = |operation: &AlterTableOperation| {
+            use AlterTableOperation as O;
+            matches!(operation, O::RenameTable { .. } | O::RenameColumn { .. })
+        };
+        match alter.operations.iter().all(renames) {
+            true => self.alter_table(alter),
+            false => refuse("this action of ALTER VIEW", at),
+        }
+    }
+}
+
+fn not_a_view(name: &str) -> Error {
+    Error::new(
+        state::WRONG_OBJECT_TYPE,
+        format!("\"{name}\" is not a view"),
+    )
+}
+
+/// The view's columns: called as it says, or else as the query does.
+fn named_columns(
+    given: &[ast::ViewColumnDef],
+    outputs: Vec<(String, DataType)>,
+    at: Option<Position>,
+) -> Result<Vec<ViewColumn>> {
+    if given.len() > outputs.len() {
+        let message = "CREATE VIEW specifies more column names than columns";
+        return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+    }
+    let mut columns: Vec<ViewColumn> = Vec::with_capacity(outputs.len());
+    for (position, (name, data_type)) in outputs.into_iter().enumerate() {
+        let (name, at) = match given.get(position) {
+            Some(column) => (name::fold(&column.name)?, place(column.name.span)),
+            None => (name, at),
+        };
+        if columns.iter().any(|column| column.name == name) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(Error::new(state::DUPLICATE_COLUMN, message).at(at));
+        }
+        columns.push(ViewColumn { name, data_type });
+    }
+    Ok(columns)
+}
+
+/// What others may rely on of a view stays: its columns, with their names and types.
+fn check_replacement(old: &ViewDef, new: &ViewDef) -> Result<()> {
+    let refused = |message: String| Error::new(state::INVALID_TABLE_DEFINITION, message);
+    if new.columns.len() < old.columns.len() {
+        return Err(refused("cannot drop columns from view".to_owned()));
+    }
+    for (old, new) in old.columns.iter().zip(&new.columns) {
+        if old.name != new.name {
+            let (old, new) = (&old.name, &new.name);
+            return Err(refused(format!(
+                "cannot change name of view column \"{old}\" to \"{new}\""
+            ))
+            .with_hint(
+                "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.",
+            ));
+        }
+        if old.data_type != new.data_type {
+            let (name, from, to) = (&old.name, old.data_type, new.data_type);
+            return Err(refused(format!(
+                "cannot change data type of view column \"{name}\" from {from} to {to}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what a view names is, or leads to, a certain view.
+fn leads_to(catalog: &Catalog, view: &ViewDef, target: TableId) -> bool {
+    let mut seen: Vec<TableId> = view.sources.iter().map(|source| source.relation).collect();
+    let mut at = 0;
+    while let Some(id) = seen.get(at).copied() {
+        if id == target {
+            return true;
+        }
+        let view = catalog.view_by_id(id);
+        for source in view.iter().flat_map(|view| &view.sources) {
+            if !seen.contains(&source.relation) {
+                seen.push(source.relation);
+            }
+        }
+        at += 1;
+    }
+    false
+}
+
+fn refuse_clauses(create: &ast::CreateView, at: Option<Position>) -> Result<()> {
+    let typed =
+        |column: &ast::ViewColumnDef| column.data_type.is_some() || column.options.is_some();
+    if create.if_not_exists {
+        return Err(name::syntax_error("NOT", at));
+    }
+    let clauses = [
+        (create.materialized, "a materialized view"),
+        (create.temporary, "a temporary view"),
+        (
+            create.options != ast::CreateTableOptions::None,
+            "an option of CREATE VIEW",
+        ),
+        (
+            create.or_alter
+                || create.secure
+                || create.with_no_schema_binding
+                || create.copy_grants
+                || !create.cluster_by.is_empty()
+                || create.comment.is_some()
+                || create.to.is_some()
+                || create.params.is_some()
+                || create.columns.iter().any(typed),
+            "this form of CREATE VIEW",
+        ),
+    ];
+    match clauses.into_iter().find(|(there, _)| *there) {
+        Some((_, what)) => refuse(what, at),
+        None => Ok(()),
+    }
+}

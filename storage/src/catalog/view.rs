@@ -1,0 +1,107 @@
+//! Views: a query with a name, as text.
+//!
+//! Storage does not read the text. It keeps beside it what each name in it stood for when the view was made:
+//!
+//! ```text
+//!   SELECT a, u.b FROM t JOIN u ..     "t" -> table 7: a = column 0 (used), c = column 2
+//!                                      "u" -> view 9:  a = column 0, b = column 1 (used)
+//! ```
+//!
+//! So a view means the same whatever its tables and their columns are called later, and `*` in it stays what it
+//! was when columns come. Tables and views have ids of one row of numbers: a source can be either.
+//!
+//! Invariant: what a view uses exists, with the type that it had. Who commits a catalog sees to that
+//! ([`super::Catalog::merge`]); who takes something away asks for its views first
+//! ([`super::Catalog::views_of`]).
+
+use super::Catalog;
+use crate::ids::{ColumnId, TableId};
+use crate::value::DataType;
+use serde::{Deserialize, Serialize};
+
+/// A view.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ViewDef {
+    /// Its id; no table has it.
+    pub id: TableId,
+    /// Its name.
+    pub name: String,
+    /// What it shows, in order. Columns never go, so that their positions are their ids.
+    pub columns: Vec<ViewColumn>,
+    /// The query as SQL text.
+    pub query: String,
+    /// What the names in the query stand for.
+    pub sources: Vec<ViewSource>,
+}
+
+/// A column of a view.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ViewColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+/// A table or view that a view's query names.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ViewSource {
+    /// As which name.
+    pub name: String,
+    /// Which one.
+    pub relation: TableId,
+    /// The columns that it had when the view was made.
+    pub columns: Vec<SourceColumn>,
+}
+
+/// A column that a view's query could name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SourceColumn {
+    /// Which one; of a view, its position.
+    pub id: ColumnId,
+    /// As which name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Whether the query names it: then it cannot go, or change its type.
+    pub used: bool,
+}
+
+impl ViewDef {
+    /// The sources that are this table or view.
+    pub fn sources_of(&self, relation: TableId) -> impl Iterator<Item = &ViewSource> {
+        let sources = self.sources.iter();
+        sources.filter(move |source| source.relation == relation)
+    }
+
+    /// Whether the query names a column of a table or view.
+    pub fn uses(&self, relation: TableId, column: ColumnId) -> bool {
+        let mut columns = self.sources_of(relation).flat_map(|source| &source.columns);
+        columns.any(|found| found.id == column && found.used)
+    }
+
+    /// Whether all that the query names exists in a catalog.
+    pub(super) fn stands_in(&self, catalog: &Catalog) -> bool {
+        self.sources.iter().all(|source| source.stands_in(catalog))
+    }
+}
+
+impl ViewSource {
+    fn stands_in(&self, catalog: &Catalog) -> bool {
+        let mut used = self.columns.iter().filter(|column| column.used);
+        if let Some(table) = catalog.table_by_id(self.relation) {
+            let columns = &table.def.columns;
+            used.all(|used| {
+                let mut found = columns.iter();
+                found.any(|column| column.id == used.id && column.data_type == used.data_type)
+            })
+        } else if let Some(view) = catalog.view_by_id(self.relation) {
+            used.all(|used| {
+                let found = view.columns.get(used.id.0 as usize);
+                found.is_some_and(|column| column.data_type == used.data_type)
+            })
+        } else {
+            false
+        }
+    }
+}
