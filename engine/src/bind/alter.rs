@@ -12,6 +12,7 @@ use super::check::{bind_check, column_position, default_of, positions, set_defau
 use super::from::table_scope;
 use super::index::Names;
 use super::scope::Scope;
+use super::sequence::refuse_users;
 use super::table::Draft;
 use super::{Binder, Bound, Clause, Context, coerce, data_type, name};
 use crate::error::{Error, Position, Result, state};
@@ -220,11 +221,16 @@ impl<'a> Binder<'a> {
         let covering: Vec<IndexId> = covering.map(|index| index.def.id).collect();
         covering.into_iter().for_each(|id| altered.drop_index(id));
         // So do the sequences that belong to it.
-        let sequences = self.catalog.sequences_of(altered.entry.def.id);
-        let own = sequences.filter(|sequence| sequence.def.owner.is_some_and(|(_, of)| of == id));
-        altered
-            .after
-            .extend(own.map(|sequence| Step::DropSequence(sequence.def.id)));
+        let owner = (altered.entry.def.id, id);
+        let what = format!("column {column_name} of table {}", altered.draft.table.name);
+        for sequence in self.catalog.sequences_of(owner.0) {
+            if sequence.def.owner == Some(owner) {
+                let stays =
+                    |table: &TableEntry, column: &ColumnDef| (table.def.id, column.id) != owner;
+                refuse_users(self.catalog, sequence.def.id, &what, stays)?;
+                altered.after.push(Step::DropSequence(sequence.def.id));
+            }
+        }
         altered.draft.table.columns.remove(position);
         altered.values.remove(position);
         Ok(())
@@ -290,6 +296,12 @@ impl<'a> Binder<'a> {
                 return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
             }
             O::DropNotNull => column.not_null = false,
+            O::SetDefault { .. } | O::DropDefault if column.identity.is_some() => {
+                let (column, table) = (&column.name, &altered.draft.table.name);
+                let message =
+                    format!("column \"{column}\" of relation \"{table}\" is an identity column");
+                return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            }
             O::SetDefault { value } => {
                 set_default(self.catalog, value, column)?;
             }

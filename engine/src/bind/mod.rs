@@ -46,6 +46,7 @@ mod utility;
 mod view;
 
 pub(crate) use check::{checks_of, default_of};
+pub(crate) use sequence::refuse_users;
 
 use crate::error::{Position, Result};
 use crate::parse::{Aside, Parsed, Syntax};

@@ -10,6 +10,7 @@ use crate::plan::{Expr, ExprKind, Statement};
 use remora_storage::catalog::{Catalog, ColumnDef, ForeignAction, Identity, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, SequenceId, TableId, Value};
 use sqlparser::ast;
+use std::sync::Arc;
 
 /// How a column of a new table gets its sequence.
 pub(super) enum Numbered<'a> {
@@ -406,4 +407,31 @@ pub(super) fn without_regclass(argument: &ast::Expr) -> &ast::Expr {
 fn not_a_sequence(name: &str) -> Error {
     let message = format!("\"{name}\" is not a sequence");
     Error::new(state::WRONG_OBJECT_TYPE, message)
+}
+
+/// Refuses to drop `what` while defaults that count take numbers from a sequence.
+pub(crate) fn refuse_users(
+    catalog: &Catalog,
+    id: SequenceId,
+    what: &str,
+    counts: impl Fn(&TableEntry, &ColumnDef) -> bool,
+) -> Result<()> {
+    let name = catalog.sequence_by_id(id).map_or("", |s| &s.def.name);
+    let line = |(table, column): (&Arc<TableEntry>, &ColumnDef)| {
+        let (table, column) = (&table.def.name, &column.name);
+        format!("default value for column {column} of table {table} depends on sequence {name}")
+    };
+    let users = catalog
+        .users_of(id)
+        .filter(|(table, column)| counts(table, column));
+    let lines: Vec<String> = users.map(line).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        state::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("cannot drop {what} because other objects depend on it"),
+    )
+    .with_detail(lines.join("\n"))
+    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
 }

@@ -19,7 +19,7 @@ use crate::parse::{parse_query, place, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::{Logical, LogicalStatement};
 use crate::plan::structure::Step;
-use remora_storage::catalog::{Catalog, SourceColumn, ViewColumn, ViewDef, ViewSource};
+use remora_storage::catalog::{SourceColumn, ViewColumn, ViewDef, ViewSource};
 use remora_storage::{ColumnId, DataType, TableId};
 use sqlparser::ast::{self, AlterTableOperation};
 use std::collections::HashMap;
@@ -237,7 +237,7 @@ impl<'a> Binder<'a> {
             return Ok(Statement::Structure(vec![Step::CreateView(def)]));
         };
         check_replacement(replaced, &def).map_err(|error| error.at(at))?;
-        if leads_to(self.catalog, &def, def.id) {
+        if def.leads_to(def.id, self.catalog) {
             let name = &def.name;
             let message = format!("infinite recursion detected in rules for relation \"{name}\"");
             return Err(Error::new(state::INVALID_OBJECT_DEFINITION, message).at(at));
@@ -246,7 +246,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Names and types of what a query shows, and what it names.
-    fn record(&self, text: &str) -> Result<(Vec<(String, DataType)>, Vec<ViewSource>)> {
+    fn record(&self, text: &str) -> Result<(Vec<Shown>, Vec<ViewSource>)> {
         let query = parse_query(text)?;
         let mut binder = Binder::new(self.catalog);
         binder.record = Some(Record::default());
@@ -295,10 +295,13 @@ fn not_a_view(name: &str) -> Error {
     )
 }
 
+/// Name and type of a column that a query shows.
+type Shown = (String, DataType);
+
 /// The view's columns: called as it says, or else as the query does.
 fn named_columns(
     given: &[ast::ViewColumnDef],
-    outputs: Vec<(String, DataType)>,
+    outputs: Vec<Shown>,
     at: Option<Position>,
 ) -> Result<Vec<ViewColumn>> {
     if given.len() > outputs.len() {
@@ -344,25 +347,6 @@ fn check_replacement(old: &ViewDef, new: &ViewDef) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether what a view names is, or leads to, a certain view.
-fn leads_to(catalog: &Catalog, view: &ViewDef, target: TableId) -> bool {
-    let mut seen: Vec<TableId> = view.sources.iter().map(|source| source.relation).collect();
-    let mut at = 0;
-    while let Some(id) = seen.get(at).copied() {
-        if id == target {
-            return true;
-        }
-        let view = catalog.view_by_id(id);
-        for source in view.iter().flat_map(|view| &view.sources) {
-            if !seen.contains(&source.relation) {
-                seen.push(source.relation);
-            }
-        }
-        at += 1;
-    }
-    false
 }
 
 fn refuse_clauses(create: &ast::CreateView, at: Option<Position>) -> Result<()> {

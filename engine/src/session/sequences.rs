@@ -1,9 +1,10 @@
 //! What DDL does to sequences, and to what goes with them.
 
-use crate::error::{Error, Result, state};
+use crate::bind::refuse_users;
+use crate::error::Result;
 use crate::plan::sequence::{ColumnSequence, SequenceChange, default_text};
 use remora_storage::catalog::{
-    Catalog, ColumnDef, ColumnDefault, SequenceDef, SequenceEntry, TableDef, TableEntry,
+    ColumnDef, ColumnDefault, SequenceDef, SequenceEntry, TableDef, TableEntry,
 };
 use remora_storage::{SequenceId, TableId, Transaction};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ pub(super) fn drop(tx: &mut Transaction, ids: &[SequenceId], cascade: bool) -> R
         let catalog = Arc::clone(tx.catalog());
         let name = &entry(tx, *id)?.def.name;
         if !cascade {
-            refuse_users(&catalog, *id, &format!("sequence {name}"), |_| true)?;
+            refuse_users(&catalog, *id, &format!("sequence {name}"), |_, _| true)?;
         }
         for (table, column) in catalog.users_of(*id) {
             tx.set_default(table.def.id, column.id, ColumnDefault::default())?;
@@ -80,35 +81,10 @@ pub(super) fn drop_owned(tx: &mut Transaction, tables: &[TableId]) -> Result<()>
         let catalog = Arc::clone(tx.catalog());
         for sequence in catalog.sequences_of(*table) {
             let name = catalog.table_by_id(*table).map_or("", |t| &t.def.name);
-            let stays = |user: &TableEntry| !tables.contains(&user.def.id);
+            let stays = |user: &TableEntry, _: &ColumnDef| !tables.contains(&user.def.id);
             refuse_users(&catalog, sequence.def.id, &format!("table {name}"), stays)?;
             tx.drop_sequence(sequence.def.id)?;
         }
     }
     Ok(())
-}
-
-/// Refuses to drop `what` while defaults of such tables take numbers from a sequence.
-fn refuse_users(
-    catalog: &Catalog,
-    id: SequenceId,
-    what: &str,
-    counts: impl Fn(&TableEntry) -> bool,
-) -> Result<()> {
-    let name = catalog.sequence_by_id(id).map_or("", |s| &s.def.name);
-    let line = |(table, column): (&Arc<TableEntry>, &ColumnDef)| {
-        let (table, column) = (&table.def.name, &column.name);
-        format!("default value for column {column} of table {table} depends on sequence {name}")
-    };
-    let users = catalog.users_of(id).filter(|(table, _)| counts(table));
-    let lines: Vec<String> = users.map(line).collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        state::DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot drop {what} because other objects depend on it"),
-    )
-    .with_detail(lines.join("\n"))
-    .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
 }

@@ -290,40 +290,35 @@ impl Catalog {
         self.names.contains_key(name)
     }
 
-    /// Brings what a transaction did to the objects `changed` in its own copy of `base` into
-    /// `latest`.
+    /// Takes the steps of a transaction, each of them what it was about and the catalog after it, from `base`
+    /// over to `latest`. One after the other, as they are replayed from the log: a name that was needed
+    /// on the way only must be free, too.
     ///
     /// # Errors
-    /// `SchemaConflict` where another commit changed one of these, or took one of their names, or where
-    /// a default would take numbers from a sequence that is gone, or a view would name what is.
-    pub fn merge(
-        base: &Self,
-        own: &Self,
-        latest: &Self,
-        changed: &[CatalogObject],
-    ) -> Result<Self> {
+    /// `SchemaConflict` where another commit changed what a step is about, or took a name, or where
+    /// a default would take numbers from a sequence that is gone, or a view would name what is, or itself.
+    pub fn merge(base: &Self, latest: &Self, steps: &[(CatalogObject, &Self)]) -> Result<Self> {
         let mut merged = latest.clone();
-        let conflict = |object: CatalogObject| {
-            let name = own.name_of(object).or_else(|| base.name_of(object));
-            Error::SchemaConflict {
-                table: name.unwrap_or_default(),
+        for (object, after) in steps {
+            let is_free = base.agrees_on(latest, *object);
+            let taken_over = is_free && merged.copy(*object, after).is_ok();
+            if !taken_over {
+                let name = after.name_of(*object).or_else(|| base.name_of(*object));
+                return Err(Error::SchemaConflict {
+                    table: name.unwrap_or_default(),
+                });
             }
+        }
+        merged.check_sequences(steps.iter().map(|(object, _)| *object))?;
+        let is_new = |view: &ViewDef| {
+            let object = CatalogObject::View(view.id);
+            steps.iter().any(|(changed, _)| *changed == object)
         };
-        if let Some(object) = changed.iter().find(|o| !base.agrees_on(latest, **o)) {
-            return Err(conflict(*object));
-        }
-        // What went comes first, and what is called otherwise: its name may be that of what came.
-        let leaves = |object: &&CatalogObject| own.name_of(**object) != base.name_of(**object);
-        for object in changed.iter().filter(leaves) {
-            merged.copy(*object, &Self::default())?;
-        }
-        for object in changed {
-            let copied = merged.copy(*object, own);
-            copied.map_err(|_| conflict(*object))?;
-        }
-        merged.check_sequences(changed)?;
-        let hangs = merged.views().find(|view| !view.stands_in(&merged));
-        match hangs.map(|view| view.name.clone()) {
+        // Two views may each have come to name the other.
+        let turns = |view: &ViewDef| is_new(view) && view.leads_to(view.id, &merged);
+        let hangs = |view: &&Arc<ViewDef>| !view.stands_in(&merged) || turns(view);
+        let hanging = merged.views().find(hangs).map(|view| view.name.clone());
+        match hanging {
             Some(table) => Err(Error::SchemaConflict { table }),
             None => Ok(merged),
         }
@@ -361,7 +356,7 @@ impl Catalog {
 
     /// Whether the defaults of changed tables have their sequences, sequences that went were those of no
     /// default, and none goes with a table that went.
-    fn check_sequences(&self, changed: &[CatalogObject]) -> Result<()> {
+    fn check_sequences(&self, changed: impl Iterator<Item = CatalogObject>) -> Result<()> {
         let conflict = |table: &TableEntry| Error::SchemaConflict {
             table: table.def.name.clone(),
         };
@@ -372,8 +367,8 @@ impl Catalog {
         for object in changed {
             match object {
                 CatalogObject::Table(id) => {
-                    let Some(table) = self.tables.get(id) else {
-                        self.sequences_of(*id).try_for_each(|s| owned(s))?;
+                    let Some(table) = self.tables.get(&id) else {
+                        self.sequences_of(id).try_for_each(|s| owned(s))?;
                         continue;
                     };
                     let mut used = table.def.columns.iter().flat_map(|c| &c.sequences);
@@ -383,9 +378,9 @@ impl Catalog {
                 }
                 CatalogObject::View(_) => {}
                 CatalogObject::Sequence(id) => {
-                    if let Some(sequence) = self.sequences.get(id) {
+                    if let Some(sequence) = self.sequences.get(&id) {
                         owned(sequence)?;
-                    } else if let Some((table, _)) = self.users_of(*id).next() {
+                    } else if let Some((table, _)) = self.users_of(id).next() {
                         return Err(conflict(table));
                     }
                 }

@@ -23,26 +23,49 @@ fn a_name_that_moves_from_one_table_to_another_merges() {
     base.set_table(TableId(1), Some(old)).unwrap();
     let mut own = base.clone();
     own.set_table(TableId(1), None).unwrap();
+    let dropped = own.clone();
     own.set_table(TableId(2), Some(entry(&pool, 2, "t")))
         .unwrap();
     let mut latest = base.clone();
     latest
         .set_table(TableId(3), Some(entry(&pool, 3, "u")))
         .unwrap();
-    let changed = [TableId(1), TableId(2)].map(CatalogObject::Table);
-    let merged = Catalog::merge(&base, &own, &latest, &changed).unwrap();
+    let [one, two] = [TableId(1), TableId(2)].map(CatalogObject::Table);
+    let steps = [(one, &dropped), (two, &own)];
+    let merged = Catalog::merge(&base, &latest, &steps).unwrap();
     assert_eq!(merged.table("t").map(|t| t.def.id), Some(TableId(2)));
     assert_eq!(merged.table("u").map(|t| t.def.id), Some(TableId(3)));
     assert!(merged.table_by_id(TableId(1)).is_none());
     // The name is free again, for whoever has it now.
     assert!(merged.has_name("t"));
-    let taken = own.set_table(TableId(4), Some(entry(&pool, 4, "t")));
+    let mut more = own.clone();
+    let taken = more.set_table(TableId(4), Some(entry(&pool, 4, "t")));
     assert!(matches!(taken, Err(Error::DuplicateRelation(name)) if name == "t"));
-    assert!(own.table_by_id(TableId(4)).is_none());
+    assert!(more.table_by_id(TableId(4)).is_none());
     let mut rival = latest.clone();
     rival.set_table(TableId(1), None).unwrap();
-    let merged = Catalog::merge(&base, &own, &rival, &changed);
+    let merged = Catalog::merge(&base, &rival, &steps);
     assert!(matches!(merged, Err(Error::SchemaConflict { .. })));
+}
+
+/// A replay of the log would find the name taken: so must the commit.
+#[test]
+fn a_name_that_was_needed_for_a_while_has_to_be_free() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let base = Catalog::default();
+    let mut created = base.clone();
+    let table = CatalogObject::Table(TableId(1));
+    created
+        .set_table(TableId(1), Some(entry(&pool, 1, "t")))
+        .unwrap();
+    let steps = [(table, &created), (table, &base)];
+    assert!(Catalog::merge(&base, &base, &steps).is_ok());
+    let mut rival = base.clone();
+    rival
+        .set_table(TableId(2), Some(entry(&pool, 2, "t")))
+        .unwrap();
+    let merged = Catalog::merge(&base, &rival, &steps);
+    assert!(matches!(merged, Err(Error::SchemaConflict { table }) if table == "t"));
 }
 
 fn sequence(id: u32, name: &str) -> Arc<SequenceEntry> {
@@ -72,18 +95,10 @@ fn a_default_and_its_sequence_cannot_part_in_two_transactions() {
     let refused = |merged: Result<Catalog>| {
         assert!(matches!(merged, Err(Error::SchemaConflict { table }) if table == "t"));
     };
-    refused(Catalog::merge(
-        &base,
-        &user,
-        &dropper,
-        &[CatalogObject::Table(t)],
-    ));
-    refused(Catalog::merge(
-        &base,
-        &dropper,
-        &user,
-        &[CatalogObject::Sequence(s)],
-    ));
+    let uses = [(CatalogObject::Table(t), &user)];
+    refused(Catalog::merge(&base, &dropper, &uses));
+    let drops = [(CatalogObject::Sequence(s), &dropper)];
+    refused(Catalog::merge(&base, &user, &drops));
     assert_eq!(user.users_of(s).count(), 1);
 }
 

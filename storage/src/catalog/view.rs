@@ -10,8 +10,8 @@
 //! So a view means the same whatever its tables and their columns are called later, and `*` in it stays what it
 //! was when columns come. Tables and views have ids of one row of numbers: a source can be either.
 //!
-//! Invariant: what a view uses exists, with the type that it had. Who commits a catalog sees to that
-//! ([`super::Catalog::merge`]); who takes something away asks for its views first
+//! Invariant: what a view uses exists, with the type that it had, and no view leads to itself. Who commits a
+//! catalog sees to that ([`super::Catalog::merge`]); who takes something away asks for its views first
 //! ([`super::Catalog::views_of`]).
 
 use super::Catalog;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 /// A view.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ViewDef {
     /// Its id; no table has it.
     pub id: TableId,
@@ -78,6 +79,25 @@ impl ViewDef {
     pub fn uses(&self, relation: TableId, column: ColumnId) -> bool {
         let mut columns = self.sources_of(relation).flat_map(|source| &source.columns);
         columns.any(|found| found.id == column && found.used)
+    }
+
+    /// Whether what the query names is, or leads to, a certain view.
+    pub fn leads_to(&self, target: TableId, catalog: &Catalog) -> bool {
+        let mut seen: Vec<TableId> = self.sources.iter().map(|source| source.relation).collect();
+        let mut at = 0;
+        while let Some(id) = seen.get(at).copied() {
+            if id == target {
+                return true;
+            }
+            let view = catalog.view_by_id(id);
+            for source in view.iter().flat_map(|view| &view.sources) {
+                if !seen.contains(&source.relation) {
+                    seen.push(source.relation);
+                }
+            }
+            at += 1;
+        }
+        false
     }
 
     /// Whether all that the query names exists in a catalog.

@@ -4,7 +4,7 @@ use super::ddl::DdlStep;
 use super::validate::Validation;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
-use crate::catalog::{Catalog, same_rows};
+use crate::catalog::{Catalog, CatalogObject, same_rows};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
@@ -160,10 +160,14 @@ impl Transaction {
         if self.ddl.is_empty() {
             return Ok(None);
         }
-        let mut changed: Vec<_> = self.ddl.iter().map(DdlStep::object).collect();
-        changed.sort_unstable();
-        changed.dedup();
-        Catalog::merge(&self.base, self.catalog(), &latest, &changed).map(Some)
+        Catalog::merge(&self.base, &latest, &self.steps()).map(Some)
+    }
+
+    /// What each step of DDL was about, and the catalog after it.
+    fn steps(&self) -> Vec<(CatalogObject, &Catalog)> {
+        let after = self.ddl.iter().skip(1).map(DdlStep::before);
+        let after = after.chain(std::iter::once(&**self.catalog()));
+        self.ddl.iter().map(DdlStep::object).zip(after).collect()
     }
 
     /// Stamps what was written, hands it to the collector, and leaves. What is left to do waits for

@@ -37,7 +37,11 @@ impl DdlStep {
     /// Whether nobody else may write to the table from it on.
     fn shuts(&self) -> bool {
         use CatalogChange as C;
-        matches!(&self.change, Some(C::AlterTable(_) | C::RewriteTable(_)))
+        let change = self.change.as_ref();
+        matches!(
+            change,
+            Some(C::AlterTable(_) | C::RewriteTable(_) | C::DropTable(_))
+        )
     }
 
     /// The table it was about, as it was before.
@@ -64,7 +68,8 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Drops a table with its indexes and foreign keys, its own and those that refer to it. Fails with `SchemaConflict` while others write to it.
+    /// Drops a table with its indexes and foreign keys, its own and those that refer to it. Fails with
+    /// `SchemaConflict` while others write to it.
     pub fn drop_table(&mut self, id: TableId) -> Result<()> {
         self.drop_references(id, |_| true)?;
         for key in &self.entry_of(id)?.def.foreign_keys {
@@ -121,8 +126,9 @@ impl Transaction {
         made.map(|()| id)
     }
 
-    /// Drops an index, and the foreign keys that refer by it. Others write to the table meanwhile, and to the index as long as it is in their
-    /// catalog. Fails as [`Self::create_index`] does where the structure changes otherwise.
+    /// Drops an index, and the foreign keys that refer by it. Others write to the table meanwhile, and to
+    /// the index as long as it is in their catalog. Fails as [`Self::create_index`] does where the
+    /// structure changes otherwise.
     pub fn drop_index(&mut self, id: IndexId) -> Result<()> {
         let found = self.catalog().index_by_id(id);
         let table = found.map(|(table, _)| table.def.id);
@@ -228,7 +234,10 @@ impl Transaction {
         let table = self.touch(entry);
         let has_passed = self.set.touched()[table as usize].rows;
         let is_shut = entry.rows.gate().shut(self.id(), has_passed);
-        match is_shut && entry.rows.last_commit() <= self.registration.snapshot() {
+        let is_seen = entry.rows.last_commit() <= self.registration.snapshot();
+        let (id, latest) = (entry.def.id, self.core.catalog.load());
+        let is_latest = same(self.base.table_by_id(id), latest.table_by_id(id));
+        match is_shut && is_seen && is_latest {
             true => Ok(()),
             false => Err(schema_conflict(entry)),
         }
