@@ -15,6 +15,7 @@
 
 mod aggregate;
 mod alter;
+mod alter_action;
 mod case;
 mod change;
 mod check;
