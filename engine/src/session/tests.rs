@@ -15,7 +15,6 @@ mod chain;
 mod conflicts;
 mod conversion;
 mod foreign;
-mod full;
 mod limits;
 mod lock_waits;
 mod pressure;
