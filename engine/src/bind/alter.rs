@@ -22,7 +22,7 @@ use crate::plan::logical::{Logical, LogicalStatement, Query, Scan};
 use crate::plan::physical::{Node, PhysicalPlan};
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
 use crate::plan::{Expr, ExprKind, Statement};
-use remora_storage::catalog::{CheckDef, ColumnDef, Constraint, IndexDef, TableEntry};
+use remora_storage::catalog::{ColumnDef, Constraint, IndexDef, TableEntry};
 use remora_storage::{DataType, IndexId};
 use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
 use std::sync::Arc;
@@ -176,7 +176,7 @@ impl<'a> Binder<'a> {
             )?;
         }
         let column = &altered.draft.table.columns[position];
-        altered.values.push(default_of(self.catalog, column)?);
+        altered.values.push(self.default_value(column)?);
         Ok(())
     }
 
@@ -416,17 +416,14 @@ impl<'a> Binder<'a> {
     }
 
     /// The checks from number `first` on, over the columns of the altered table.
-    fn checks_to_test(&self, altered: &Altered<'a>, first: usize) -> Result<Vec<(String, Expr)>> {
-        let table = &altered.draft.table;
-        let scope = positions(&table.name, &table.columns);
-        let bind = |check: &CheckDef| {
-            let syntax = parse_expression(&check.expression)?;
-            Ok((
-                check.name.clone(),
-                bind_check(self.catalog, &syntax, &scope)?,
-            ))
-        };
-        table.checks[first..].iter().map(bind).collect()
+    fn checks_to_test(
+        &mut self,
+        altered: &Altered<'a>,
+        first: usize,
+    ) -> Result<Vec<(String, Expr)>> {
+        let mut table = altered.draft.table.clone();
+        table.checks.drain(..first);
+        self.checks(&table, None)
     }
 }
 

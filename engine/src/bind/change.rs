@@ -3,7 +3,7 @@
 //! The table's scan is the first thing bound, so the numbers of its columns are their positions in
 //! the table, and what is assigned is bound over positions already.
 
-use super::check::{checks_of, column_position, is_default};
+use super::check::{column_position, is_default};
 use super::from::table_scope;
 use super::scope::Scope;
 use super::select::filter;
@@ -58,7 +58,7 @@ impl<'a> Binder<'a> {
         plan = self.wanted(plan, update.selection.as_ref(), &scope)?;
         let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
         let update = Update {
-            checks: checks_of(self.catalog, &table.def, Some(&assigned))?,
+            checks: self.checks(&table.def, Some(&assigned))?,
             assignments: assignments
                 .into_iter()
                 .map(|(position, value)| (table.def.columns[position].id, value))

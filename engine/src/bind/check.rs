@@ -43,6 +43,28 @@ pub(crate) fn default_of(catalog: &Catalog, column: &ColumnDef) -> Result<Expr> 
     }
 }
 
+impl Binder<'_> {
+    /// [`default_of`], in a statement that evaluates it.
+    pub(super) fn default_value(&mut self, column: &ColumnDef) -> Result<Expr> {
+        let default = default_of(self.catalog, column)?;
+        self.note_numbers(&default);
+        Ok(default)
+    }
+
+    /// [`checks_of`], in a statement that evaluates them.
+    pub(super) fn checks(
+        &mut self,
+        table: &TableDef,
+        assigned: Option<&BTreeSet<usize>>,
+    ) -> Result<Vec<(String, Expr)>> {
+        let checks = checks_of(self.catalog, table, assigned)?;
+        checks
+            .iter()
+            .for_each(|(_, check)| self.note_numbers(check));
+        Ok(checks)
+    }
+}
+
 /// A DEFAULT over no columns, cast to its column's type.
 pub(super) fn bind_default(
     catalog: &Catalog,

@@ -1,6 +1,5 @@
 //! COPY: its options in both spellings, and what it copies.
 
-use super::check::checks_of;
 use super::expr::query_start;
 use super::insert::target_idents;
 use super::{Binder, name};
@@ -96,7 +95,7 @@ impl<'a> Binder<'a> {
         let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
         let defaults = self.defaults(&entry)?;
         let insert = Insert {
-            checks: checks_of(self.catalog, &entry.def, None)?,
+            checks: self.checks(&entry.def, None)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
         };

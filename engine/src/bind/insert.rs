@@ -1,6 +1,6 @@
 //! INSERT: every row gets a value for every column, in the table's order and types.
 
-use super::check::{checks_of, column_position, column_type, default_of, is_default};
+use super::check::{column_position, column_type, is_default};
 use super::expr::{query_start, start};
 use super::query::Relation;
 use super::scope::Scope;
@@ -27,7 +27,7 @@ impl<'a> Binder<'a> {
         let entry = self.table(&name::relation(table)?, name::object_place(table))?;
         let targets = targets(&entry.def, &insert.columns)?;
         let plan = Insert {
-            checks: checks_of(self.catalog, &entry.def, None)?,
+            checks: self.checks(&entry.def, None)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
         };
@@ -50,13 +50,7 @@ impl<'a> Binder<'a> {
     /// The default of every column.
     pub(super) fn defaults(&mut self, entry: &TableEntry) -> Result<Vec<Expr>> {
         let columns = entry.def.columns.iter();
-        columns
-            .map(|column| {
-                let default = default_of(self.catalog, column)?;
-                self.note_numbers(&default);
-                Ok(default)
-            })
-            .collect()
+        columns.map(|column| self.default_value(column)).collect()
     }
 
     fn value_rows(

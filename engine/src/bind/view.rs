@@ -104,6 +104,7 @@ impl<'a> Binder<'a> {
             let bound = inner.query(&query, &[]);
             binder.columns = inner.columns;
             binder.from_items = inner.from_items;
+            binder.uses_sequences |= inner.uses_sequences;
             bound
         })?;
         Ok(self.shown_view(view, relation, shown))
