@@ -6,7 +6,7 @@
 //! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //!
 //! ```text
-//!  0  ids error limits stop sort sync value codec disk
+//!  0  ids error limits stop sort parallel sync value codec disk
 //!  1  pool  format
 //!  2  succinct
 //!  3  mvcc
@@ -30,6 +30,7 @@ pub mod index;
 pub mod limits;
 pub mod maintenance;
 pub mod mvcc;
+pub mod parallel;
 pub mod pool;
 pub mod recovery;
 pub mod sort;

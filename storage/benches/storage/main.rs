@@ -25,6 +25,7 @@ mod pool;
 #[path = "../../../tests/src/random.rs"]
 mod random;
 mod range;
+mod recovery;
 mod resident;
 mod rows;
 mod scan;
@@ -98,6 +99,11 @@ const BENCHES: &[Bench] = &[
         "range",
         "100 rows by primary key from a random one on",
         range::run,
+    ),
+    (
+        "recovery",
+        "replaying the log, kind by kind; with --open 1 opening from images",
+        recovery::run,
     ),
 ];
 

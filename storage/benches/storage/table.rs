@@ -43,6 +43,22 @@ pub(crate) fn store_of(
     options: StoreOptions,
 ) -> Result<Store> {
     let store = Store::in_memory(options)?;
+    make(&store, name, columns, None)?;
+    Ok(store)
+}
+
+/// Makes the users table with its primary key, and an index of e-mail addresses if asked to.
+pub(crate) fn make_users(store: &Store, with_emails: bool) -> Result<()> {
+    make(store, "users", &COLUMNS, with_emails.then_some(EMAIL))
+}
+
+/// Makes a table whose first column is its primary key, and an index of another one.
+fn make(
+    store: &Store,
+    name: &str,
+    columns: &[(&str, DataType)],
+    indexed: Option<ColumnId>,
+) -> Result<()> {
     let mut transaction = store.begin()?;
     transaction.begin_command();
     let columns = columns.iter().enumerate();
@@ -54,8 +70,11 @@ pub(crate) fn store_of(
         table,
         [ColumnId(0)],
     ))?;
+    if let Some(column) = indexed {
+        transaction.create_index(IndexDef::new(format!("{name}_index"), table, [column]))?;
+    }
     transaction.commit()?;
-    Ok(store)
+    Ok(())
 }
 
 /// The users table as the transaction sees it.

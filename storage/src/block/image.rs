@@ -53,6 +53,19 @@ pub(super) fn write_base<'v, V: Borrow<ValueRef<'v>>>(
     Ok(true)
 }
 
+/// Whether one of these values is a string that has no room in its view.
+pub(super) fn needs_room(changes: &[(ColumnId, ValueRef<'_>)]) -> bool {
+    let mut strings = changes.iter().filter_map(|(_, value)| string_of(value));
+    strings.any(|string| string.len() > INLINE_BYTES)
+}
+
+/// Changes columns of a base row; no string needs room beside it.
+pub(super) fn write_short(layout: &Layout, body: &mut [u8], changes: &[(ColumnId, ValueRef<'_>)]) {
+    for (column, value) in changes {
+        put(layout, body, field_of(layout, *column), value);
+    }
+}
+
 /// The view of a string in a base row; `None` when the heap is full.
 #[inline]
 fn base_view(heap: &Heap, field: &Field, value: &ValueRef<'_>, must: bool) -> Result<Option<View>> {

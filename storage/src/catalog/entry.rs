@@ -18,6 +18,7 @@ use crate::pool::{Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
 use crate::value::ValueRef;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A table in the catalog.
@@ -160,30 +161,33 @@ impl TableEntry {
         std::iter::once((self.def.name.as_str(), None)).chain(indexes)
     }
 
-    /// The entries that an index is to have for all rows that its owner sees.
+    /// The entries that an index is to have for those of the rows that the registration's owner sees;
+    /// `gathered` is told of so many more of them, again and again.
     pub fn gather_keys(
         &self,
         index: &IndexEntry,
+        rows: Range<RowId>,
         registration: &Registration,
         ledger: &Arc<Ledger>,
+        gathered: impl Fn(u64),
     ) -> Result<Batch> {
         let mut batch = Batch::new(ledger)?;
         let mut key = Vec::new();
-        let mut at = RowId::default();
-        let end = self.rows.next_row();
-        while at < end {
+        let mut at = rows.start;
+        while at < rows.end {
             // An operation for each block, so that what others unlink meanwhile is freed.
             let operation = registration.enter();
             let viewpoint = operation.viewpoint(u64::MAX);
             let mut found = Found::default();
             at = self
                 .rows
-                .collect(&viewpoint, at, end, usize::MAX, &mut found);
+                .collect(&viewpoint, at, rows.end, usize::MAX, &mut found);
             for (id, row) in found.ids.iter().zip(&found.rows) {
                 key.clear();
                 let has_null = index.encode_row(&mut key, row);
                 batch.push(&key, *id, has_null)?;
             }
+            gathered(found.ids.len() as u64);
         }
         Ok(batch)
     }

@@ -13,6 +13,7 @@
 
 use crate::error::Result;
 use crate::ids::RowId;
+use crate::parallel::threads;
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::sort::{select_by, sort_by};
 use crate::stop::Stop;
@@ -44,6 +45,9 @@ struct Entry {
     may_repeat: bool,
     row: RowId,
 }
+
+/// An entry as it is compared with those of other batches: head, key, row.
+pub(super) type Ranked<'a> = (u64, &'a [u8], RowId);
 
 impl Entry {
     fn key<'a>(&self, keys: &'a [u8]) -> &'a [u8] {
@@ -122,26 +126,59 @@ impl Batch {
     /// # Errors
     /// `Interrupted`, where it is to stop.
     pub fn sort(&mut self, stop: Stop<'_>) -> Result<()> {
-        let keys = &self.keys;
-        let Some(first) = self.entries.first() else {
+        let Some(first) = self.first_key() else {
             return Ok(());
         };
-        let first = first.key(keys);
+        let common = self.common_with(first, stop)?;
+        self.sort_after(common, threads(), stop)?;
+        self.leave_one_of_each(stop)
+    }
+
+    /// The key that was added first.
+    pub(super) fn first_key(&self) -> Option<&[u8]> {
+        self.entries.first().map(|entry| entry.key(&self.keys))
+    }
+
+    /// How many first bytes all keys have in common with this one.
+    pub(super) fn common_with(&self, first: &[u8], stop: Stop<'_>) -> Result<usize> {
         let same = |key: &[u8]| first.iter().zip(key).take_while(|(a, b)| a == b).count();
         let mut common = first.len();
         for stretch in self.entries.chunks(STRETCH) {
             stop.check()?;
-            let shortest = stretch.iter().map(|entry| same(entry.key(keys))).min();
-            common = common.min(shortest.unwrap_or(0));
+            let keys = stretch.iter().map(|entry| entry.key(&self.keys));
+            common = common.min(keys.map(same).min().unwrap_or(common));
         }
+        Ok(common)
+    }
+
+    /// Sorts the entries by key, then row, where all keys begin with the same `common` bytes; heads are
+    /// of what follows them.
+    pub(super) fn sort_after(
+        &mut self,
+        common: usize,
+        threads: usize,
+        stop: Stop<'_>,
+    ) -> Result<()> {
+        let keys = &self.keys;
         for stretch in self.entries.chunks_mut(STRETCH) {
             stop.check()?;
             for entry in stretch {
                 entry.head = head(&entry.key(keys)[common..]);
             }
         }
-        sort_on(&mut self.entries, keys, threads(), stop)?;
-        self.leave_one_of_each(stop)
+        sort_on(&mut self.entries, keys, threads, stop)
+    }
+
+    /// Entry number `at`, with its head, which is in the same order as what follows it.
+    pub(super) fn ranked(&self, at: usize) -> Ranked<'_> {
+        let entry = &self.entries[at];
+        (entry.head, entry.key(&self.keys), entry.row)
+    }
+
+    /// How many entries come before one of any batch, once both are sorted and have heads of the same.
+    pub(super) fn before(&self, other: Ranked<'_>) -> usize {
+        let rank = |entry: &Entry| (entry.head, entry.key(&self.keys), entry.row);
+        self.entries.partition_point(|entry| rank(entry) < other)
     }
 
     fn leave_one_of_each(&mut self, stop: Stop<'_>) -> Result<()> {
@@ -181,11 +218,6 @@ impl Batch {
 
 fn bytes_of(keys: usize, entries: usize) -> u64 {
     (keys + entries * size_of::<Entry>()) as u64
-}
-
-/// How many threads build.
-pub(super) fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The first bytes as an integer of the same order.

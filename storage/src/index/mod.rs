@@ -29,6 +29,7 @@ mod hash;
 pub mod key;
 mod latch;
 mod memory;
+mod merge;
 mod tree;
 
 #[cfg(all(test, feature = "shuttle"))]
@@ -103,6 +104,20 @@ impl Index {
         match self {
             Self::Ordered(index) => index.fill_from(batch, stop),
             Self::Hash(index) => index.fill_from(batch, stop),
+        }
+    }
+
+    /// The same with batches that were gathered by several threads, which nobody has sorted yet and which
+    /// have no entry twice: each is sorted by a thread of its own, and a hash index filled by all of
+    /// them. The ledger is asked as it is built, and not before: whoever is alone with the database
+    /// takes nothing from anybody.
+    pub fn fill_together(&self, batches: Vec<Batch>) -> Result<()> {
+        match self {
+            Self::Ordered(index) => index.fill_together(batches),
+            Self::Hash(index) => {
+                let fill = |batch: Batch| index.fill_from(&batch, Stop::NEVER);
+                crate::parallel::map(batches, fill).into_iter().collect()
+            }
         }
     }
 

@@ -5,58 +5,72 @@
 
 use crate::catalog::{
     Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, SequencePosition, TableDef,
+    TableEntry,
 };
 use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, SequenceId, TableId};
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
-use crate::value::{DataType, NumericKind, Value};
+use crate::value::{DataType, NumericKind, Value, ValueRef};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Why something does not fit.
 pub(super) type Misfit = String;
 
 /// The table, for a row that may be in it.
 pub(super) fn table(catalog: &Catalog, id: TableId, row: RowId) -> Result<&TableDef, Misfit> {
+    self::row(catalog.table_by_id(id), id, row)
+}
+
+/// The same where somebody has looked for the table.
+pub(super) fn row(
+    table: Option<&Arc<TableEntry>>,
+    id: TableId,
+    row: RowId,
+) -> Result<&TableDef, Misfit> {
     if row.0 / BLOCK_SLOTS as u64 > u64::from(u32::MAX) {
         return Err(format!("a row of number {}", row.0));
     }
-    let table = catalog.table_by_id(id);
     let table = table.ok_or_else(|| format!("a row of table {id}, which does not exist"))?;
     Ok(&table.def)
 }
 
 /// Whether these are values of the table's columns.
 pub(super) fn values(table: &TableDef, values: &[(ColumnId, Value)]) -> Result<(), Misfit> {
-    for (id, value) in values {
-        let at = table.position(*id);
-        let at = at.ok_or_else(|| format!("a value of column {id} of {}", table.name))?;
-        let column = &table.columns[at];
-        if !is_of(value, column.data_type) {
-            let (name, data_type) = (&column.name, column.data_type);
-            return Err(format!("{value:?} in column {name} of type {data_type}"));
-        }
-    }
-    Ok(())
+    let mut values = values.iter();
+    values.try_for_each(|(id, value)| self::value(table, *id, &value.as_ref()))
 }
 
-fn is_of(value: &Value, data_type: DataType) -> bool {
+/// Whether this is a value of the table's column.
+pub(super) fn value(table: &TableDef, id: ColumnId, value: &ValueRef<'_>) -> Result<(), Misfit> {
+    let at = table.position(id);
+    let at = at.ok_or_else(|| format!("a value of column {id} of {}", table.name))?;
+    let column = &table.columns[at];
+    if is_of(value, column.data_type) {
+        return Ok(());
+    }
+    let (name, data_type) = (&column.name, column.data_type);
+    Err(format!("{value:?} in column {name} of type {data_type}"))
+}
+
+fn is_of(value: &ValueRef<'_>, data_type: DataType) -> bool {
     match (value, data_type) {
-        (Value::Null, _)
-        | (Value::Boolean(_), DataType::Boolean)
-        | (Value::SmallInt(_), DataType::SmallInt)
-        | (Value::Integer(_), DataType::Integer)
-        | (Value::BigInt(_), DataType::BigInt)
-        | (Value::Real(_), DataType::Real)
-        | (Value::Double(_), DataType::Double)
-        | (Value::Numeric(_), DataType::Numeric(None))
-        | (Value::Text(_), DataType::Text | DataType::Varchar(_) | DataType::Char(_))
-        | (Value::Bytea(_), DataType::Bytea)
-        | (Value::Date(_), DataType::Date)
-        | (Value::Time(_), DataType::Time)
-        | (Value::Timestamp(_), DataType::Timestamp)
-        | (Value::TimestampTz(_), DataType::TimestampTz)
-        | (Value::Interval(_), DataType::Interval)
-        | (Value::Uuid(_), DataType::Uuid) => true,
-        (Value::Numeric(value), DataType::Numeric(Some(modifier))) => match value.kind() {
+        (ValueRef::Null, _)
+        | (ValueRef::Boolean(_), DataType::Boolean)
+        | (ValueRef::SmallInt(_), DataType::SmallInt)
+        | (ValueRef::Integer(_), DataType::Integer)
+        | (ValueRef::BigInt(_), DataType::BigInt)
+        | (ValueRef::Real(_), DataType::Real)
+        | (ValueRef::Double(_), DataType::Double)
+        | (ValueRef::Numeric(_), DataType::Numeric(None))
+        | (ValueRef::Text(_), DataType::Text | DataType::Varchar(_) | DataType::Char(_))
+        | (ValueRef::Bytea(_), DataType::Bytea)
+        | (ValueRef::Date(_), DataType::Date)
+        | (ValueRef::Time(_), DataType::Time)
+        | (ValueRef::Timestamp(_), DataType::Timestamp)
+        | (ValueRef::TimestampTz(_), DataType::TimestampTz)
+        | (ValueRef::Interval(_), DataType::Interval)
+        | (ValueRef::Uuid(_), DataType::Uuid) => true,
+        (ValueRef::Numeric(value), DataType::Numeric(Some(modifier))) => match value.kind() {
             NumericKind::NaN => true,
             NumericKind::Finite => value.scale() == modifier.scale,
             NumericKind::Infinity | NumericKind::NegativeInfinity => false,
@@ -278,20 +292,21 @@ mod tests {
             precision: 5,
             scale: 2,
         });
-        let value = |mantissa, scale| Value::Numeric(Numeric::new(mantissa, scale).expect("fits"));
+        let value =
+            |mantissa, scale| ValueRef::Numeric(Numeric::new(mantissa, scale).expect("fits"));
         assert!(is_of(&value(125, 2), DataType::Numeric(modifier)));
         assert!(!is_of(&value(125, 1), DataType::Numeric(modifier)));
         assert!(is_of(&value(125, 1), DataType::Numeric(None)));
         assert!(is_of(
-            &Value::Numeric(Numeric::NAN),
+            &ValueRef::Numeric(Numeric::NAN),
             DataType::Numeric(modifier)
         ));
         assert!(!is_of(
-            &Value::Numeric(Numeric::INFINITY),
+            &ValueRef::Numeric(Numeric::INFINITY),
             DataType::Numeric(modifier)
         ));
-        assert!(!is_of(&Value::Text("1".into()), DataType::BigInt));
-        assert!(is_of(&Value::Null, DataType::BigInt));
+        assert!(!is_of(&ValueRef::Text("1"), DataType::BigInt));
+        assert!(is_of(&ValueRef::Null, DataType::BigInt));
     }
 
     #[test]

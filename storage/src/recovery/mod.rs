@@ -27,10 +27,13 @@
 mod decision;
 mod directory;
 mod fits;
+mod progress;
+mod replay;
 mod report;
 mod restore;
 mod scan;
 
+pub use progress::{RecoveryListener, RecoveryPhase, RecoveryProgress};
 pub use report::RecoveryReport;
 
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
@@ -43,6 +46,8 @@ use crate::pool::Pool;
 use crate::transaction::Core;
 use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing, segment};
 use directory::Directory;
+use progress::Progress;
+use replay::Replay;
 use scan::{LogEnd, Scan};
 use std::sync::Arc;
 use std::time::Instant;
@@ -76,6 +81,8 @@ pub struct RecoveryOptions {
     pub manual_maintenance: bool,
     /// The length beyond which a segment of the log gets no further batch.
     pub segment_bytes_max: u64,
+    /// Who is told how far it is.
+    pub listener: Option<RecoveryListener>,
 }
 
 /// Opens or makes the database of a directory.
@@ -89,12 +96,18 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;
-    let core = Core::with_pool(options.pool.clone(), options.manual_maintenance)?;
+    let core = Core::recovering(options.pool.clone(), options.manual_maintenance);
     let mut report = RecoveryReport {
         created: is_new,
         ..RecoveryReport::default()
     };
-    let end = load(&**disk, &core, &manifest, database, closed_at, &mut report)?;
+    let directory = Contents {
+        disk: &**disk,
+        manifest: &manifest,
+        database,
+        closed_at,
+    };
+    let end = load(&directory, &core, options.listener.as_ref(), &mut report)?;
     report.clean = is_new || (closed_at == Some(end.end) && end.tail.is_none());
     mark_features(&**disk, &manifest, database)?;
     let segments = tidy(&**disk, &manifest, &end)?;
@@ -130,26 +143,50 @@ fn take_directory(disk: &dyn Disk) -> Result<(Box<dyn Send + Sync>, bool)> {
     Ok((lock, is_new))
 }
 
-/// Steps 2 to 4: reads everything and writes nothing.
-fn load(
-    disk: &dyn Disk,
-    core: &Core,
-    manifest: &Manifest,
+/// What is read.
+struct Contents<'d> {
+    disk: &'d dyn Disk,
+    manifest: &'d Manifest,
     database: DatabaseId,
     closed_at: Option<Lsn>,
+}
+
+/// Steps 2 to 4: reads everything and writes nothing.
+fn load(
+    directory: &Contents<'_>,
+    core: &Arc<Core>,
+    listener: Option<&RecoveryListener>,
     report: &mut RecoveryReport,
 ) -> Result<LogEnd> {
+    let (disk, manifest) = (directory.disk, directory.manifest);
     let started = Instant::now();
     report.checkpoint = manifest.image.map(|_| manifest.timestamp);
-    report.rows_loaded = restore::manifest(disk, core, manifest, database)?;
+    report.image_bytes = manifest.image.map_or(0, |image| image.bytes);
+    let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
+    report.rows_loaded = restore::manifest(disk, core, manifest, directory.database)?;
+    progress.end();
+
     let loaded = Instant::now();
-    let scan = Scan::open(disk, database, manifest, closed_at)?;
-    let end = scan.run(|found| restore::frame(core, &found))?;
-    let replayed = Instant::now();
-    core.finish_recovery(end.timestamp)?;
+    let scan = Scan::open(disk, directory.database, manifest, directory.closed_at)?;
+    let progress = Progress::begin(listener, RecoveryPhase::Log, scan.bytes());
+    let mut replay = Replay::new(core)?;
+    let end = scan.run(|found| {
+        progress.add(found.header.length.into());
+        replay.frame(&found)
+    })?;
     report.frames_replayed = end.frames;
+    report.changes_replayed = replay.changes;
+    report.bytes_replayed = end.end.0 - manifest.lsn.0;
     report.bytes_dropped = end.tail.as_ref().map_or(0, |tail| tail.bytes);
     report.dropped_because = end.tail.as_ref().map(|tail| tail.because.clone());
+    drop(replay);
+    progress.end();
+
+    let replayed = Instant::now();
+    let progress = Progress::begin(listener, RecoveryPhase::Indexes, core.finish_rows()?);
+    let gathered = |keys| progress.add(keys);
+    report.index_entries = core.finish_recovery(end.timestamp, &gathered)?;
+    progress.end();
     report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
     Ok(end)
 }

@@ -110,6 +110,12 @@ impl<'a> Scan<'a> {
         Ok(scan)
     }
 
+    /// Bytes that may be frames.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes = |reader: &SegmentReader| reader.length() - reader.offset();
+        self.readers.iter().map(bytes).sum()
+    }
+
     /// Opens a segment; `None` where its header was never completed, so that it holds nothing.
     fn open_segment(&mut self, number: u64, may_be_unmade: bool) -> Result<Option<SegmentReader>> {
         let error = match SegmentReader::open(self.disk, number) {

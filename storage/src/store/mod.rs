@@ -37,7 +37,7 @@ mod testing;
 mod tests;
 
 pub use crate::checkpoint::CheckpointReport;
-pub use crate::recovery::RecoveryReport;
+pub use crate::recovery::{RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport};
 pub use crate::transaction::Compacted;
 pub use options::{Durability, StoreOptions};
 
@@ -133,6 +133,7 @@ impl Store {
                 pool,
                 manual_maintenance: options.manual_maintenance,
                 segment_bytes_max: options.segment_bytes_max(),
+                listener: options.on_recovery.clone(),
             },
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());

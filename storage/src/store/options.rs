@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use crate::pool::PressureThresholds;
+use crate::recovery::RecoveryListener;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct StoreOptions {
     /// How long nobody must have changed a block of rows for the background to encode it; `None`
     /// for 10 seconds.
     pub freeze_after: Option<Duration>,
+    /// Who is told how far recovery is.
+    pub on_recovery: Option<RecoveryListener>,
 }
 
 impl StoreOptions {

@@ -12,19 +12,28 @@ use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Operation, Stamp};
 use crate::value::ValueRef;
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 impl Table {
     /// Puts a row in its place, where there must be none.
-    pub fn restore_insert<'v>(
+    pub fn restore_insert<'v, V: Borrow<ValueRef<'v>>>(
         &self,
         row: RowId,
-        values: impl Iterator<Item = (ColumnId, ValueRef<'v>)>,
+        values: impl Iterator<Item = (ColumnId, V)>,
         begin: Timestamp,
         proof: &Operation<'_>,
     ) -> Result<()> {
-        let block = self.restore_block(row.block(), row.slot(), proof)?;
-        if block.is_filled(row.slot()) {
+        let there = self.directory.get(row.block());
+        let added;
+        let block = match there.and_then(|entry| entry.get(proof)) {
+            Some(block) if usize::from(row.slot().0) < block.capacity() => block,
+            _ => {
+                added = self.restore_block(row.block(), row.slot(), proof)?;
+                &*added
+            }
+        };
+        if block.is_frozen() || block.is_filled(row.slot()) {
             return Err(Error::DuplicateRelation(format!("row {row}")));
         }
         block.restore(row.slot(), values, committed(begin))
@@ -42,6 +51,9 @@ impl Table {
         let Some((block, slot)) = self.place(row, proof) else {
             return Ok(false);
         };
+        if block.restore_in_place(slot, changes, committed(begin)) {
+            return Ok(true);
+        }
         let viewpoint = proof.viewpoint(0);
         let written = block.update(slot, &viewpoint, committed(begin), changes)?;
         block.fold(slot, &block.newest(slot, proof), proof, retire);
@@ -78,6 +90,11 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// How many of its slots hold a row, or did when somebody looked last.
+    pub fn filled_slots(&self, proof: &Operation<'_>) -> u64 {
+        self.stats(proof).rows
     }
 
     /// Ends the restoring: what is dead is counted as such, and blocks of dead rows only go.

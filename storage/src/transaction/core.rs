@@ -84,8 +84,16 @@ impl Core {
 
     /// The same, with a pool of the caller's choice.
     pub fn with_pool(pool: Arc<Pool>, manual_maintenance: bool) -> Result<Arc<Self>> {
+        let core = Self::recovering(pool, manual_maintenance);
+        core.start_maintenance()?;
+        Ok(core)
+    }
+
+    /// The same for who will restore what was there ([`Self::finish_recovery`]): until then nothing runs in
+    /// the background, since rows are restored without the care that others would ask for.
+    pub fn recovering(pool: Arc<Pool>, manual_maintenance: bool) -> Arc<Self> {
         let timeline = Timeline::new();
-        let core = Arc::new(Self {
+        Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
             compactor: Mutex::default(),
             sightings: Mutex::default(),
@@ -102,11 +110,14 @@ impl Core {
             indexes: AtomicU32::new(0),
             sequences: AtomicU32::new(0),
             manual_maintenance,
-        });
-        if !manual_maintenance {
-            maintenance::spawn(Arc::downgrade(&core), |core| core.maintain())?;
+        })
+    }
+
+    pub(super) fn start_maintenance(self: &Arc<Self>) -> Result<()> {
+        match self.manual_maintenance {
+            true => Ok(()),
+            false => maintenance::spawn(Arc::downgrade(self), |core| core.maintain()),
         }
-        Ok(core)
     }
 
     /// From now on commits go to `log`, and wait for it if asked to. Called once, after recovery.

@@ -1,8 +1,8 @@
 //! Recovery's side of the core: single-threaded, before the first transaction.
 //!
-//! Rows are put in their places by id; the clock stands at its end meanwhile, so that every restored
-//! state is in the snapshot of the restoring calls. Indexes stay empty until the end, and are then
-//! filled from the rows that live.
+//! Rows are put in their places by id, and changed there ([`super::RowReplay`]); the clock stands at its end
+//! meanwhile, so that every restored state is in the snapshot of the restoring calls. Indexes stay empty
+//! until the end, and are then filled from the rows that live (`reindex`).
 
 use super::Core;
 use crate::catalog::{
@@ -11,15 +11,14 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, SequenceId, TableId, Timestamp};
 use crate::mvcc::Registration;
-use crate::stop::Stop;
-use crate::value::{Value, ValueRef};
+use crate::value::Value;
 use std::sync::Arc;
 
 /// A clock above every timestamp to be restored.
 const RECOVERING: Timestamp = Timestamp(1 << 59);
 
 impl Core {
-    fn restoring(&self) -> Result<Registration> {
+    pub(super) fn restoring(&self) -> Result<Registration> {
         self.timeline.start_at(RECOVERING);
         self.timeline.register()
     }
@@ -123,7 +122,7 @@ impl Core {
         Ok(())
     }
 
-    fn restore_table(&self, id: TableId) -> Result<Arc<TableEntry>> {
+    pub(super) fn restore_table(&self, id: TableId) -> Result<Arc<TableEntry>> {
         let catalog = self.catalog.load();
         let table = catalog.table_by_id(id);
         table
@@ -146,50 +145,6 @@ impl Core {
         table.rows.restore_insert(row, values, begin, &proof)
     }
 
-    /// Changes columns of a restored row.
-    ///
-    /// # Errors
-    /// `UndefinedRelation` if there is no such row.
-    pub fn restore_update(
-        &self,
-        table: TableId,
-        row: RowId,
-        changes: &[(ColumnId, Value)],
-        begin: Timestamp,
-    ) -> Result<()> {
-        let table = self.restore_table(table)?;
-        let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
-            .iter()
-            .map(|(column, v)| (*column, v.as_ref()))
-            .collect();
-        let mut collector = self.collector();
-        let registration = self.restoring()?;
-        let proof = registration.enter();
-        let retire = |garbage| collector.retire(garbage);
-        let found = table
-            .rows
-            .restore_update(row, &changes, begin, &proof, retire)?;
-        drop(proof);
-        collector.free();
-        existed(found, &table, row)
-    }
-
-    /// Removes a restored row.
-    ///
-    /// # Errors
-    /// `UndefinedRelation` if there is no such row.
-    pub fn restore_delete(&self, table: TableId, row: RowId, begin: Timestamp) -> Result<()> {
-        let table = self.restore_table(table)?;
-        let mut collector = self.collector();
-        let registration = self.restoring()?;
-        let proof = registration.enter();
-        let retire = |garbage| collector.retire(garbage);
-        let found = table.rows.restore_delete(row, begin, &proof, retire)?;
-        drop(proof);
-        collector.free();
-        existed(found, &table, row)
-    }
-
     /// No row of the table is given an id below `next` any more (see
     /// [`crate::table::Table::next_row`]).
     pub fn restore_next_row(&self, table: TableId, next: RowId) -> Result<()> {
@@ -198,30 +153,4 @@ impl Core {
         let proof = registration.enter();
         table.rows.restore_next_row(next, &proof)
     }
-
-    /// Ends recovery: fills the indexes from the rows and sets the clock.
-    pub fn finish_recovery(&self, clock: Timestamp) -> Result<()> {
-        let catalog = self.catalog.load_full();
-        for table in catalog.tables() {
-            let registration = self.restoring()?;
-            table.rows.finish_restore(&registration.enter());
-            for index in &table.indexes {
-                let mut batch = table.gather_keys(index, &registration, self.ledger())?;
-                if index.index.is_ordered() {
-                    batch.sort(Stop::NEVER)?;
-                }
-                index.index.fill(&batch, Stop::NEVER)?;
-            }
-        }
-        self.timeline.start_at(clock);
-        Ok(())
-    }
-}
-
-/// What was changed must have been there.
-fn existed(found: bool, table: &TableEntry, row: RowId) -> Result<()> {
-    let name = || format!("row {row} of {}", table.def.name);
-    found
-        .then_some(())
-        .ok_or_else(|| Error::UndefinedRelation(name()))
 }

@@ -29,6 +29,6 @@ mod tests;
 
 pub use builder::FrameBuilder;
 pub use log::Log;
-pub use operation::{Operation, TARGET_BYTES_MAX, row_bytes_max};
+pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, row_bytes_max};
 pub use reader::{Next, SegmentReader};
 pub use writer::{LogStart, SegmentStart, create_segment};

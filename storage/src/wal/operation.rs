@@ -13,7 +13,7 @@
 use crate::catalog::{CatalogChange, SequencePosition};
 use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint, value_bytes_max};
 use crate::ids::{ColumnId, RowId, SequenceId, TableId};
-use crate::value::{Value, ValueRef};
+use crate::value::ValueRef;
 
 /// What an operation does; the numbers are those on disk and keep their meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +26,16 @@ pub(super) enum Kind {
     Sequence = 5,
 }
 
+/// Columns of a row and their values.
+pub type RowValues<'v> = [(ColumnId, ValueRef<'v>)];
+
 /// An operation, as read back.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Operation {
+pub enum Operation<'v> {
     /// A row came, with its values.
-    Insert(TableId, RowId, Vec<(ColumnId, Value)>),
+    Insert(TableId, RowId, &'v RowValues<'v>),
     /// These columns of a row changed.
-    Update(TableId, RowId, Vec<(ColumnId, Value)>),
+    Update(TableId, RowId, &'v RowValues<'v>),
     /// A row went.
     Delete(TableId, RowId),
     /// A step of DDL.
@@ -93,21 +96,27 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
-impl Operation {
-    /// Reads the next operation.
+impl<'v> Operation<'v> {
+    /// Reads the next operation. Its values, if it has any, take the place of those that `values` holds: so
+    /// one list is enough for many operations.
     ///
     /// # Errors
     /// Where the bytes are none.
-    pub fn decode(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    pub fn decode<'b: 'v>(
+        decoder: &mut Decoder<'b>,
+        values: &'v mut Vec<(ColumnId, ValueRef<'b>)>,
+    ) -> Result<Self, DecodeError> {
         let offset = decoder.offset();
         match decoder.u8()? {
             1 => {
                 let (table, row) = target(decoder)?;
-                Ok(Self::Insert(table, row, values(decoder)?))
+                read_values(decoder, values)?;
+                Ok(Self::Insert(table, row, values))
             }
             2 => {
                 let (table, row) = target(decoder)?;
-                Ok(Self::Update(table, row, values(decoder)?))
+                read_values(decoder, values)?;
+                Ok(Self::Update(table, row, values))
             }
             3 => {
                 let (table, row) = target(decoder)?;
@@ -144,14 +153,17 @@ fn target(decoder: &mut Decoder<'_>) -> Result<(TableId, RowId), DecodeError> {
     Ok((TableId(table), RowId(decoder.varint()?)))
 }
 
-fn values(decoder: &mut Decoder<'_>) -> Result<Vec<(ColumnId, Value)>, DecodeError> {
-    let mut values = Vec::new();
+fn read_values<'b>(
+    decoder: &mut Decoder<'b>,
+    values: &mut Vec<(ColumnId, ValueRef<'b>)>,
+) -> Result<(), DecodeError> {
+    values.clear();
     loop {
         let column = id(decoder, "a column's id")?;
         let Some(column) = column.checked_sub(1) else {
-            return Ok(values);
+            return Ok(());
         };
-        values.push((ColumnId(column), decoder.value()?.to_owned()));
+        values.push((ColumnId(column), decoder.value()?));
     }
 }
 
@@ -229,28 +241,27 @@ mod tests {
     fn operations_are_read_as_they_were_written() {
         let bytes = encoded();
         let mut decoder = Decoder::new(&bytes);
-        let mut next = || Operation::decode(&mut decoder).expect("an operation");
-        let Operation::Insert(table, row, values) = next() else {
-            panic!("the insert comes first");
+        let mut values = Vec::new();
+        let mut next = |check: &dyn Fn(Operation<'_>) -> bool| {
+            let operation = Operation::decode(&mut decoder, &mut values).expect("an operation");
+            assert!(check(operation.clone()), "{operation:?}");
         };
-        assert_eq!((table, row), (TableId(3), RowId(1 << 40)));
-        assert_eq!(values[0], (ColumnId(0), Value::BigInt(-5)));
-        assert_eq!(
-            values[1],
-            (ColumnId(u32::MAX - 1), Value::Text("väl".into()))
-        );
-        assert_eq!(values[2], (ColumnId(7), Value::Null));
-        assert!(matches!(next(), Operation::Update(_, _, values) if values.len() == 1));
-        assert!(matches!(next(), Operation::Delete(..)));
-        assert!(matches!(
-            next(),
-            Operation::Catalog(CatalogChange::CreateTable(_))
-        ));
-        assert_eq!(
-            next(),
-            Operation::Sequence(SequenceId(9), position(i64::MIN))
-        );
+        let expected = [
+            (ColumnId(0), ValueRef::BigInt(-5)),
+            (ColumnId(u32::MAX - 1), ValueRef::Text("väl")),
+            (ColumnId(7), ValueRef::Null),
+        ];
+        next(&|o| o == Operation::Insert(TableId(3), RowId(1 << 40), &expected));
+        next(&|o| matches!(o, Operation::Update(_, _, values) if values.len() == 1));
+        next(&|o| matches!(o, Operation::Delete(..)));
+        next(&|o| matches!(o, Operation::Catalog(CatalogChange::CreateTable(_))));
+        next(&|o| o == Operation::Sequence(SequenceId(9), position(i64::MIN)));
         decoder.finish().expect("nothing is left");
+    }
+
+    fn read_all(bytes: &[u8]) {
+        let (mut decoder, mut values) = (Decoder::new(bytes), Vec::new());
+        while decoder.remaining() > 0 && Operation::decode(&mut decoder, &mut values).is_ok() {}
     }
 
     #[test]
@@ -260,11 +271,9 @@ mod tests {
             for flip in [1, 0x80, 0xFF] {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
-                let mut decoder = Decoder::new(&bad[..]);
-                while decoder.remaining() > 0 && Operation::decode(&mut decoder).is_ok() {}
+                read_all(&bad);
             }
-            let mut decoder = Decoder::new(&good[..at]);
-            while decoder.remaining() > 0 && Operation::decode(&mut decoder).is_ok() {}
+            read_all(&good[..at]);
         }
     }
 }

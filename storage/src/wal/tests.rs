@@ -137,7 +137,8 @@ fn frames_of(disk: &dyn Disk, number: u64) -> (Vec<u64>, u64) {
         match reader.advance().unwrap() {
             Next::Frame(header, body) => {
                 let mut decoder = Decoder::new(body);
-                let operation = Operation::decode(&mut decoder).unwrap();
+                let mut values = Vec::new();
+                let operation = Operation::decode(&mut decoder, &mut values).unwrap();
                 assert!(matches!(operation, Operation::Insert(..)));
                 decoder.finish().unwrap();
                 timestamps.push(header.timestamp.0);

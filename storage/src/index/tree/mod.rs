@@ -53,13 +53,15 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-use super::batch::{Batch, STRETCH, threads};
+use super::batch::{Batch, Ranked, STRETCH};
 use super::counter::Counter;
 use super::cursor::{Cursor, Cut, Entries};
+use super::merge::Merged;
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::memory::Memory;
 use crate::mvcc::epoch;
+use crate::parallel::threads;
 use crate::pool::{Owner, Pool, Reservation};
 #[cfg(test)]
 use crate::sync::atomic::Ordering::Relaxed;
@@ -286,6 +288,15 @@ impl OrderedIndex {
         self.fill(&items, threads(), stop)
     }
 
+    /// As [`Self::fill_from`], of batches that are not sorted, without asking the ledger beforehand.
+    pub(super) fn fill_together(&self, batches: Vec<Batch>) -> Result<()> {
+        let merged = Merged::new(batches)?;
+        let ledger = self.memory.pool().ledger();
+        let none = item_of((0, &[], RowId(0)));
+        let (items, _memory) = merged.collect(ledger, none, item_of)?;
+        self.build(&items, threads(), crate::Stop::NEVER)
+    }
+
     /// Puts sorted entries without duplicates into the tree, which is empty and which nobody else
     /// changes, built by several threads. Fails before anything is built where the ledger could
     /// not grant it.
@@ -295,6 +306,13 @@ impl OrderedIndex {
         }
         let ledger = self.memory.pool().ledger();
         drop(ledger.reserve(Owner::Index, build::estimate(items, stop)?)?);
+        self.build(items, threads, stop)
+    }
+
+    fn build(&self, items: &[Item<'_>], threads: usize, stop: crate::Stop<'_>) -> Result<()> {
+        if items.is_empty() {
+            return Ok(());
+        }
         let word = build::build_parallel(&self.memory, items, threads, stop)?;
         let is_empty = Word::load(&self.root).is_nothing();
         assert!(is_empty, "only an empty index is filled at once");
@@ -302,6 +320,10 @@ impl OrderedIndex {
         self.entries.add(items.len() as isize);
         Ok(())
     }
+}
+
+fn item_of<'a>((_, key, row): Ranked<'a>) -> Item<'a> {
+    Item { key, row: row.0 }
 }
 
 /// What there is of a key of which this is left, and which ends before a node branches, or goes on

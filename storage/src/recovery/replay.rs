@@ -1,0 +1,100 @@
+//! Applies the log to the core, frame by frame.
+
+use super::fits::{self, Misfit};
+use super::restore::{Place, check_foreign_keys};
+use super::scan::Found;
+use crate::codec::{DecodeError, Decoder};
+use crate::error::Result;
+use crate::ids::Timestamp;
+use crate::transaction::{Core, RowReplay};
+use crate::wal::Operation;
+use std::path::Path;
+
+/// What is applied, and how much of it there was.
+pub(super) struct Replay<'c> {
+    core: &'c Core,
+    rows: RowReplay<'c>,
+    /// Rows that came, changed or went.
+    pub(super) changes: u64,
+}
+
+impl<'c> Replay<'c> {
+    pub(super) fn new(core: &'c Core) -> Result<Self> {
+        Ok(Self {
+            core,
+            rows: core.replay_rows()?,
+            changes: 0,
+        })
+    }
+
+    /// Applies the operations of one commit.
+    pub(super) fn frame(&mut self, found: &Found<'_>) -> Result<()> {
+        let damaged = |error: DecodeError| error.in_file(Path::new(found.path), found.body_offset);
+        let (mut decoder, mut values) = (Decoder::new(found.body), Vec::new());
+        let mut is_catalog_changed = false;
+        for _ in 0..found.header.operations {
+            let place = Place {
+                path: found.path,
+                offset: found.body_offset + decoder.offset() as u64,
+            };
+            let operation = Operation::decode(&mut decoder, &mut values).map_err(damaged)?;
+            self.apply(&operation, found.header.timestamp, &place)?;
+            is_catalog_changed |= matches!(operation, Operation::Catalog(_));
+        }
+        if is_catalog_changed {
+            let place = Place {
+                path: found.path,
+                offset: found.body_offset,
+            };
+            check_foreign_keys(self.core, &place)?;
+        }
+        decoder.finish().map_err(damaged)
+    }
+
+    /// Applies one operation, if it fits the state before.
+    pub(super) fn apply(
+        &mut self,
+        operation: &Operation<'_>,
+        begin: Timestamp,
+        place: &Place<'_>,
+    ) -> Result<()> {
+        let checked = self.check(operation);
+        checked.map_err(|misfit| place.error(misfit))?;
+        let applied = match operation {
+            Operation::Insert(table, row, values) => self.rows.insert(*table, *row, values, begin),
+            Operation::Update(table, row, values) => self.rows.update(*table, *row, values, begin),
+            Operation::Delete(table, row) => self.rows.delete(*table, *row, begin),
+            Operation::Catalog(change) => {
+                self.rows.forget_table();
+                self.core.restore_catalog(change)
+            }
+            Operation::Sequence(id, position) => self.core.restore_sequence(*id, *position),
+        };
+        self.changes += u64::from(is_of_a_row(operation));
+        applied.map_err(|error| place.refused(error))
+    }
+
+    fn check(&mut self, operation: &Operation<'_>) -> Result<(), Misfit> {
+        match operation {
+            Operation::Insert(table, row, values) | Operation::Update(table, row, values) => {
+                let def = fits::row(self.rows.table(*table), *table, *row)?;
+                let mut values = values.iter();
+                values.try_for_each(|(id, value)| fits::value(def, *id, value))
+            }
+            Operation::Delete(table, row) => {
+                fits::row(self.rows.table(*table), *table, *row).map(drop)
+            }
+            Operation::Catalog(change) => fits::change(&self.core.catalog(), change),
+            Operation::Sequence(id, position) => {
+                fits::position(&self.core.catalog(), *id, *position)
+            }
+        }
+    }
+}
+
+fn is_of_a_row(operation: &Operation<'_>) -> bool {
+    match operation {
+        Operation::Insert(..) | Operation::Update(..) | Operation::Delete(..) => true,
+        Operation::Catalog(_) | Operation::Sequence(..) => false,
+    }
+}
