@@ -169,7 +169,7 @@ impl Activity {
             let runs_it = block.is_open && block.transaction == transaction;
             runs_it.then(|| Runner {
                 statement: session.last_statement(),
-                started: Some(block.started),
+                started: block.started,
                 block: Some(block),
                 session,
             })

@@ -34,6 +34,7 @@ pub struct SessionRecord {
     waits: AtomicBool,
     /// The transaction that its statement waits for, or 0.
     rival: AtomicU64,
+    /// When the block began, or 0.
     started: AtomicI64,
     statements: AtomicU64,
     rows_written: AtomicU64,
@@ -50,8 +51,8 @@ pub struct Block {
     pub read_only: bool,
     /// Its level.
     pub isolation: Isolation,
-    /// When it began, in microseconds since 1970.
-    pub started: i64,
+    /// When it began, in microseconds since 1970, if that was noted.
+    pub started: Option<i64>,
     /// Statements that were run in it.
     pub statements: u64,
     /// Rows that those of them wrote that are done.
@@ -136,7 +137,8 @@ impl SessionRecord {
         level(&self.is_snapshot_alone)
     }
 
-    /// The session begins a transaction block; `started` where the time is known.
+    /// The session begins a transaction block; `started` where the time is known. One that only reads
+    /// need not look at the clock: nobody loses against it.
     pub fn begin_block(
         &self,
         transaction: u64,
@@ -144,9 +146,11 @@ impl SessionRecord {
         isolation: Isolation,
         read_only: bool,
     ) {
-        let started = started.unwrap_or_else(about_now);
-        self.activity.note_start(transaction, started);
-        self.started.store(started, Relaxed);
+        let started = started.or_else(|| (!read_only).then(about_now));
+        if let Some(started) = started {
+            self.activity.note_start(transaction, started);
+        }
+        self.started.store(started.unwrap_or(0), Relaxed);
         let is_snapshot = isolation == Isolation::Snapshot;
         self.is_snapshot.store(is_snapshot, Relaxed);
         self.read_only.store(read_only, Relaxed);
@@ -229,7 +233,7 @@ impl SessionRecord {
             is_open: self.is_open.load(Relaxed),
             read_only: self.read_only.load(Relaxed),
             isolation: level(&self.is_snapshot),
-            started: self.started.load(Relaxed),
+            started: Some(self.started.load(Relaxed)).filter(|started| *started != 0),
             statements: self.statements.load(Relaxed),
             rows_written: self.rows_written.load(Relaxed),
         })

@@ -27,7 +27,7 @@ fn an_open_block_is_known_however_old_it_is() {
     alice.begin_block(7, Some(1_000_000), Isolation::Snapshot, true);
     bob.runs_in(7 + REMEMBERED as u64);
     let block = activity.runner(7).unwrap().block.unwrap();
-    assert_eq!((block.started, block.read_only), (1_000_000, true));
+    assert_eq!((block.started, block.read_only), (Some(1_000_000), true));
     assert_eq!(block.isolation, Isolation::Snapshot);
 }
 
@@ -54,6 +54,17 @@ fn a_session_that_is_gone_is_gone() {
     drop(alice);
     assert!(activity.sessions().is_empty());
     assert!(activity.runner(3).is_none());
+}
+
+/// Others see by its snapshot how old it is.
+#[test]
+fn a_block_that_only_reads_does_not_look_at_the_clock() {
+    let activity = Activity::new();
+    let alice = activity.join();
+    alice.begin_block(7, None, Isolation::Serializable, true);
+    assert_eq!(activity.runner(7).unwrap().started, None);
+    alice.begin_block(8, None, Isolation::Serializable, false);
+    assert!(activity.runner(8).unwrap().started.is_some());
 }
 
 /// Whoever has lost against Alice hears of her when she is gone.

@@ -72,13 +72,13 @@ impl TransactionBlock {
         Ok(match &mut self.tx {
             Some(tx) => tx,
             none => {
+                // Also after ROLLBACK TO.
+                let read_only = self.read_only && self.savepoints.only_read();
                 let tx = store.begin_with(remora_storage::TransactionOptions {
                     isolation: self.isolation,
-                    // Also after ROLLBACK TO.
-                    read_only: self.read_only && self.savepoints.only_read(),
+                    read_only,
                 })?;
-                let id = tx.id().0;
-                record.begin_block(id, self.start_micros, self.isolation, self.read_only);
+                record.begin_block(tx.id().0, self.start_micros, self.isolation, read_only);
                 none.insert(tx)
             }
         })
@@ -253,7 +253,9 @@ impl Session {
                 if self.block.implicit {
                     self.notices.push(NO_TRANSACTION.to_owned());
                 }
-                let committed = match self.block.tx.take() {
+                // One that has written nothing ends where it is: to move it takes as long as to begin it.
+                let writer = self.block.tx.take_if(|tx| tx.has_writes());
+                let committed = match writer {
                     Some(tx) => tx.commit().map(|committed| committed.timestamp),
                     None => Ok(None),
                 };

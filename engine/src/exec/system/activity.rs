@@ -59,7 +59,7 @@ fn waits_for(session: &SessionRecord) -> Option<Value> {
 fn one_transaction(used: &SnapshotUse, runner: Option<&Runner>, latest: u64) -> Vec<Value> {
     let block = runner.and_then(|runner| runner.block);
     let or_null = |value: Option<Value>| value.unwrap_or(Value::Null);
-    // A statement of its own that only reads notes no time when it begins.
+    // Who only reads notes no time when it begins.
     let started = runner.and_then(|runner| runner.started);
     let started = started.unwrap_or_else(|| since(used));
     let statements = block.map_or(1, |block| block.statements);
