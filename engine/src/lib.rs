@@ -25,12 +25,15 @@ pub mod parse;
 pub mod plan;
 pub mod session;
 
-pub use database::{Database, MemoryLine, MemoryReport, Options};
+pub use database::{Checkpoints, Database, MemoryLine, MemoryReport, Options};
 pub use error::{Error, Position, Result};
 pub use plan::Field;
 pub use plan::statement::TransactionOptions;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
-pub use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
+pub use remora_storage::store::{
+    CheckpointInfo, CheckpointReason, CheckpointReport, Compacted, KeptCheckpoint, Newer,
+    RecoveryReport, RestoreReport,
+};
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{
     Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult, IndexInfo, InterruptHandle,

@@ -1,13 +1,23 @@
 //! The command line, and opening the database that it names.
 
-use clap::{Parser, ValueEnum};
+use crate::checkpoints;
+use clap::{Parser, Subcommand, ValueEnum};
 use remora::{Database, Durability, Options, Result};
 use std::path::PathBuf;
 
 /// An SQL database in memory, kept on disk where a directory is given.
 #[derive(Parser, Debug)]
-#[command(name = "remora", version, max_term_width = 100)]
+#[command(
+    name = "remora",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Args {
+    /// What to do with a directory instead of opening it.
+    #[command(subcommand)]
+    pub(crate) action: Option<Action>,
+
     /// Directory of the database, made if it is missing; without it the database lives in memory
     /// and ends with the program
     #[arg(value_name = "DIR")]
@@ -32,6 +42,25 @@ pub(crate) struct Args {
     /// Speak newline-delimited JSON on standard input and output (docs/machine_mode.md)
     #[arg(long, conflicts_with_all = ["commands", "files", "format"])]
     pub(crate) ndjson: bool,
+}
+
+/// What is done with a directory without opening it. (A directory of such a name is `./checkpoints`.)
+#[derive(Subcommand, Debug)]
+pub(crate) enum Action {
+    /// List the checkpoints that are kept in DIR
+    Checkpoints(checkpoints::List),
+    /// Make an older checkpoint of DIR its current one
+    Restore(checkpoints::Restore),
+}
+
+impl Action {
+    /// Does it.
+    pub(crate) fn run(&self) -> Exit {
+        match self {
+            Self::Checkpoints(list) => list.run(),
+            Self::Restore(restore) => restore.run(),
+        }
+    }
 }
 
 /// How results are shown.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  args     the command line, and opening the database it names
+//!  checkpoints  `remora checkpoints` and `remora restore`: work on a directory that is not opened
 //!  machine  `--ndjson`: one JSON object a line in, one out
 //!  shell    everything else: runs scripts; with it prompt and helper (the line editor), command
 //!           and import (what begins with a dot), interrupt (Ctrl-C), caret (errors), scan (where
@@ -10,6 +11,7 @@
 
 mod args;
 mod caret;
+mod checkpoints;
 mod command;
 mod helper;
 mod import;
@@ -27,10 +29,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let exit = if args.ndjson {
-        machine::run(&args)
-    } else {
-        shell::run(&args)
+    let exit = match &args.action {
+        Some(action) => action.run(),
+        None if args.ndjson => machine::run(&args),
+        None => shell::run(&args),
     };
     ExitCode::from(exit as u8)
 }

@@ -47,6 +47,12 @@ pub enum Error {
     /// No such table or index.
     #[error("relation \"{0}\" does not exist")]
     UndefinedRelation(String),
+    /// No checkpoint of that number is kept.
+    #[error("checkpoint {number} does not exist")]
+    UndefinedCheckpoint {
+        /// The number.
+        number: u64,
+    },
     /// A sequence has no further number.
     #[error(
         "nextval: reached {} value of sequence \"{name}\" ({end})",
@@ -309,6 +315,7 @@ impl Error {
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",
+            Self::UndefinedCheckpoint { .. } => "42704",
             Self::SequenceEnds { .. } => "2200H",
             Self::ReadOnly => "25006",
             Self::LimitExceeded { .. } => "54000",

@@ -21,8 +21,10 @@ use std::fmt;
 pub const FORMAT_VERSION: u32 = 1;
 /// Sequences, foreign keys, views and altered tables may be in it.
 pub const FEATURE_RICH_CATALOG: u32 = 1;
+/// Images by block, kept checkpoints, compressed frames and runs of frames may be in it.
+pub const FEATURE_BLOCK_IMAGES: u32 = 2;
 /// The feature bits that this build knows, and sets in all files that it writes.
-pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG;
+pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG | FEATURE_BLOCK_IMAGES;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

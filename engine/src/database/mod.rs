@@ -1,7 +1,9 @@
 //! The database: what a program opens, shares between its threads and connects to.
 
+mod checkpoints;
 mod options;
 
+pub use checkpoints::Checkpoints;
 pub use options::Options;
 
 use crate::error::{Error, Result, state};

@@ -42,6 +42,14 @@ impl Options {
         self
     }
 
+    /// How many checkpoints before the current one are kept, with all that they need; 2 unless said
+    /// otherwise. [`crate::Database::restore_checkpoint`] goes back to one of them.
+    #[must_use]
+    pub fn keep_checkpoints(mut self, count: usize) -> Self {
+        self.store.keep_checkpoints = Some(count);
+        self
+    }
+
     /// How long nobody must have changed a block of rows for the background to encode it, so that it
     /// takes less memory; 10 seconds by default, `Duration::MAX` for never.
     #[must_use]

@@ -6,27 +6,22 @@
 //!   | prologue | length | crc32 | a `Manifest` as JSON, `length` bytes |
 //! ```
 //!
-//! `crc32` covers everything else in the file. The manifest is replaced by rename as a whole; the
-//! one before it is kept as `MANIFEST.1`, together with all that it needs.
-//!
-//! If we crash while it is replaced: first a copy of the current manifest becomes `MANIFEST.1`, by
-//! rename, then the new one becomes `MANIFEST`, by rename. `MANIFEST` exists at every moment; at
-//! worst both name the same checkpoint.
+//! `crc32` covers everything else in the file. The manifest is replaced by rename as a whole; those
+//! before it are kept, see `kept`.
 
+use super::info::CheckpointInfo;
 use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef, ViewDef};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{
     DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_prologue, corrupt, encode_prologue,
-    install, read_file, u32_at,
+    read_file, u32_at,
 };
 use crate::ids::{IndexId, Lsn, RowId, SequenceId, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The path of the manifest.
 pub const MANIFEST: &str = "MANIFEST";
-/// The path of the one before.
-pub const MANIFEST_BEFORE: &str = "MANIFEST.1";
 /// Bytes before the JSON.
 pub const MANIFEST_HEADER_LEN: usize = PROLOGUE_LEN + 8;
 /// The longest manifest that is read.
@@ -63,6 +58,10 @@ pub struct Manifest {
     /// The id of the next sequence; nothing where there was none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_sequence: Option<SequenceId>,
+    /// What is known of the checkpoint; nothing where an older build wrote it, or where the database is
+    /// new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<CheckpointInfo>,
 }
 
 /// A sequence in a manifest.
@@ -115,6 +114,7 @@ impl Manifest {
             image: None,
             sequences: Vec::new(),
             next_sequence: None,
+            info: None,
         }
     }
 
@@ -166,18 +166,6 @@ impl Manifest {
     /// `Corrupt`, `UnsupportedFormat`, `Io`.
     pub fn read(disk: &dyn Disk, path: &str) -> Result<(Self, DatabaseId)> {
         Self::decode(path, &read_file(disk, path, MANIFEST_BYTES_MAX)?)
-    }
-
-    /// Makes this the current manifest and the current one the one before.
-    ///
-    /// # Errors
-    /// `Io`, `DiskFull`: which of the two is current then, the next reading tells.
-    pub fn install(&self, disk: &dyn Disk, database: DatabaseId) -> Result<()> {
-        if disk.exists(MANIFEST)? {
-            let current = read_file(disk, MANIFEST, MANIFEST_BYTES_MAX)?;
-            install(disk, MANIFEST_BEFORE, &current)?;
-        }
-        install(disk, MANIFEST, &self.encode(database))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! 1. In one commit section, take timestamp C, a view of it, and have the log rotated.
 //! 2. Write all rows that the view shows to a new image file, and sync it.
-//! 3. Install the manifest by rename; the one before is kept, with all that it needs.
-//! 4. Delete the segments and images that neither of the two needs.
+//! 3. Install the manifest by rename; some of those before are kept, with all that they need.
+//! 4. Delete the segments and images that none of them needs.
 //!
 //! ```text
 //!   log   [ seg 7 ][ seg 8 ]|[ seg 9 ...
@@ -23,10 +23,14 @@
 //! are left over, which the next opening or the next checkpoint removes.
 
 pub mod image;
+mod info;
+pub mod kept;
 pub mod manifest;
 mod sweep;
 
-pub use sweep::{KeptFiles, sweep};
+pub(crate) use info::micros;
+pub use info::{CheckpointInfo, CheckpointReason};
+pub use sweep::{KeptFiles, is_replaced, sweep};
 
 use crate::catalog::{Catalog, SequenceEntry};
 use crate::disk::Disk;
@@ -43,6 +47,8 @@ use std::sync::Arc;
 /// What a checkpoint wrote.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CheckpointReport {
+    /// What it is called.
+    pub number: u64,
     /// Everything committed up to here is in it.
     pub timestamp: Timestamp,
     /// Rows written.
@@ -58,6 +64,8 @@ pub struct Checkpointer {
     database: DatabaseId,
     core: Arc<Core>,
     log: Arc<Log>,
+    /// How many checkpoints before the current one are kept.
+    keep: usize,
     /// Held while a checkpoint is written.
     state: Mutex<State>,
 }
@@ -88,12 +96,14 @@ impl Checkpointer {
         core: Arc<Core>,
         log: Arc<Log>,
         last: Lsn,
+        keep: usize,
     ) -> Self {
         Self {
             disk,
             database,
             core,
             log,
+            keep,
             state: Mutex::new(State {
                 last,
                 closed: false,
@@ -117,7 +127,7 @@ impl Checkpointer {
     /// # Errors
     /// `Io`, `DiskFull`, `LogFailed`, `OutOfMemory`, `Closed`: the checkpoint before stays the current one
     /// (or, where the very last step failed, the new one may be; both are whole).
-    pub fn run(&self) -> Result<CheckpointReport> {
+    pub fn run(&self, reason: CheckpointReason) -> Result<CheckpointReport> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Error::Closed);
@@ -145,12 +155,24 @@ impl Checkpointer {
             // The error matters more than the leftover, which the next opening removes.
             let _ = self.disk.remove(&image::path(number));
         })?;
-        let manifest = moment.manifest(current.timeline, start.number, image);
-        manifest.install(&*self.disk, self.database)?;
+        let mut manifest = moment.manifest(current.timeline, start.number, image);
+        let number = current.number() + 1;
+        manifest.info = Some(CheckpointInfo {
+            number,
+            micros: micros(self.disk.now()),
+            reason,
+            rows: image.rows,
+            bytes: image.bytes,
+            restored_from: None,
+        });
+        kept::install_manifest(&*self.disk, &manifest, self.database)?;
         state.last = moment.lsn;
         // The checkpoint stands; what cannot be removed now is removed next time.
-        let _ = sweep(&*self.disk).map(|kept| self.log.remove_before(kept.lsn));
+        let _ = kept::forget(&*self.disk, self.keep)
+            .and_then(|()| sweep(&*self.disk))
+            .map(|kept| self.log.remove_before(kept.lsn));
         Ok(CheckpointReport {
+            number,
             timestamp: moment.timestamp,
             rows: image.rows,
             bytes: image.bytes,
@@ -209,6 +231,7 @@ impl Moment {
             image: Some(image),
             sequences: self.sequences.clone(),
             next_sequence: Some(self.next_sequence).filter(|next| next.0 > 1),
+            info: None,
         }
     }
 }

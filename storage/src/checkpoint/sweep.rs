@@ -1,10 +1,10 @@
 //! What the kept manifests need, and the removal of what they do not.
 
-use super::image;
-use super::manifest::{MANIFEST, MANIFEST_BEFORE, Manifest};
+use super::manifest::{MANIFEST, Manifest};
+use super::{image, kept};
 use crate::disk::Disk;
 use crate::error::Result;
-use crate::format::TEMPORARY_SUFFIX;
+use crate::format::{ROOT, TEMPORARY_SUFFIX};
 use crate::ids::Lsn;
 
 /// What the kept manifests need.
@@ -19,15 +19,15 @@ pub struct KeptFiles {
 }
 
 impl KeptFiles {
-    /// Reads both manifests.
+    /// Reads all manifests.
     ///
     /// # Errors
-    /// Where either cannot be read: then nothing may be removed.
+    /// Where one cannot be read: then nothing may be removed.
     pub fn read(disk: &dyn Disk) -> Result<Self> {
         let (current, _) = Manifest::read(disk, MANIFEST)?;
         let mut manifests = vec![current];
-        if disk.exists(MANIFEST_BEFORE)? {
-            manifests.push(Manifest::read(disk, MANIFEST_BEFORE)?.0);
+        for path in kept::paths(disk)? {
+            manifests.push(Manifest::read(disk, &path)?.0);
         }
         let oldest = manifests.iter().min_by_key(|manifest| manifest.lsn);
         let oldest = oldest.expect("the current manifest is among them");
@@ -54,13 +54,17 @@ pub fn sweep(disk: &dyn Disk) -> Result<KeptFiles> {
             disk.remove(&format!("{}/{name}", image::FOLDER))?;
         }
     }
-    for path in [MANIFEST, MANIFEST_BEFORE, crate::wal::closing::CLOSING_MARK] {
-        let temporary = format!("{path}{TEMPORARY_SUFFIX}");
-        if disk.exists(&temporary)? {
-            disk.remove(&temporary)?;
+    for name in disk.list(ROOT)? {
+        if name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(is_replaced) {
+            disk.remove(&name)?;
         }
     }
     Ok(kept)
+}
+
+/// Whether a file of that name, in the directory itself, is ever replaced by a new one.
+pub fn is_replaced(name: &str) -> bool {
+    [MANIFEST, crate::wal::closing::CLOSING_MARK].contains(&name) || kept::number_of(name).is_some()
 }
 
 /// A number that no image file has.

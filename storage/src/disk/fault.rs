@@ -34,6 +34,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
 /// How the chosen operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -212,6 +213,10 @@ impl Disk for FaultDisk {
 
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>> {
         self.plan.read("lock", path, || self.medium.lock(path))
+    }
+
+    fn now(&self) -> SystemTime {
+        self.medium.now()
     }
 }
 

@@ -27,6 +27,7 @@ use std::fmt::Debug;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Component, Path};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// An open file.
 #[allow(
@@ -68,6 +69,10 @@ pub trait Disk: Send + Sync + Debug {
     /// Takes the exclusive right to the directory, held until the result is dropped; a second
     /// taker gets [`crate::Error::Locked`].
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>>;
+    /// The time of day, as it gets into files: where a medium is simulated, so is the time.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 /// The path, if it stays within the database directory.

@@ -7,8 +7,8 @@
 //! most a lock, empty folders, and a first segment without frames. Such a directory is as good as
 //! empty, and the making begins anew.
 
-use crate::checkpoint::image;
-use crate::checkpoint::manifest::{MANIFEST, MANIFEST_BEFORE, Manifest};
+use crate::checkpoint::manifest::{MANIFEST, Manifest};
+use crate::checkpoint::{image, is_replaced, kept};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, FileKind, ROOT, TEMPORARY_SUFFIX, corrupt, read_file};
@@ -61,7 +61,7 @@ pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
 
 /// Whether there is anything that only a finished database has.
 fn has_data(disk: &dyn Disk) -> Result<bool> {
-    if disk.exists(MANIFEST_BEFORE)? || disk.exists(CLOSING_MARK)? {
+    if !kept::paths(disk)?.is_empty() || disk.exists(CLOSING_MARK)? {
         return Ok(true);
     }
     let segments = disk.list(segment::FOLDER)?;
@@ -87,7 +87,7 @@ pub(super) fn create(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
         timeline: manifest.timeline,
     };
     create_segment(disk, &header)?;
-    manifest.install(disk, database)?;
+    kept::install_manifest(disk, &manifest, database)?;
     Ok((manifest, database))
 }
 
@@ -105,9 +105,7 @@ fn inspect_manifest(disk: &dyn Disk) -> Result<Directory> {
 
 fn is_ours(name: &str) -> bool {
     let complete = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name);
-    name == LOCK
-        || [segment::FOLDER, image::FOLDER].contains(&name)
-        || [MANIFEST, MANIFEST_BEFORE, CLOSING_MARK].contains(&complete)
+    name == LOCK || [segment::FOLDER, image::FOLDER].contains(&name) || is_replaced(complete)
 }
 
 /// The path is filled in by who knows where the disk is.

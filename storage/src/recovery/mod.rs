@@ -32,9 +32,11 @@ mod replay;
 mod report;
 mod restore;
 mod scan;
+mod timeline;
 
 pub use progress::{RecoveryListener, RecoveryPhase, RecoveryProgress};
 pub use report::RecoveryReport;
+pub use timeline::{Newer, RestoreReport, rewind};
 
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::sweep;

@@ -91,7 +91,8 @@ impl<'a> Scan<'a> {
                 return Err(corrupt(&path, 0, "a segment of the log", "no file"));
             }
             let may_be_unmade = number == last && number != manifest.segment;
-            if let Some(reader) = scan.open_segment(number, may_be_unmade)? {
+            let unmade_after = may_be_unmade.then_some(manifest.timeline);
+            if let Some(reader) = scan.open_segment(number, unmade_after)? {
                 check_header(&reader, database, number, manifest.timeline)?;
                 scan.floor = scan.floor.max(reader.header().first);
                 scan.readers.push(reader);
@@ -116,11 +117,23 @@ impl<'a> Scan<'a> {
         self.readers.iter().map(bytes).sum()
     }
 
-    /// Opens a segment; `None` where its header was never completed, so that it holds nothing.
-    fn open_segment(&mut self, number: u64, may_be_unmade: bool) -> Result<Option<SegmentReader>> {
+    /// Opens a segment; `None` where its header was never completed, or where it is the beginning of a
+    /// history that never began: it holds nothing then. Neither can be without a timeline in `unmade_after`.
+    fn open_segment(
+        &mut self,
+        number: u64,
+        unmade_after: Option<u32>,
+    ) -> Result<Option<SegmentReader>> {
         let error = match SegmentReader::open(self.disk, number) {
-            Ok(reader) => return Ok(Some(reader)),
-            Err(error @ crate::Error::Corrupt { .. }) if may_be_unmade => error,
+            Ok(mut reader) => {
+                let is_later = |timeline| reader.header().timeline > timeline;
+                if !unmade_after.is_some_and(is_later) || reader.has_frames()? {
+                    return Ok(Some(reader));
+                }
+                self.unmade_segment = Some((number, reader.length()));
+                return Ok(None);
+            }
+            Err(error @ crate::Error::Corrupt { .. }) if unmade_after.is_some() => error,
             Err(error) => return Err(error),
         };
         let length = self.disk.open(&segment::path(number))?.len()?;

@@ -2,7 +2,7 @@
 
 use super::background::Background;
 use super::options::{CHECKPOINT_LOG_BYTES, Durability, StoreOptions};
-use crate::checkpoint::{CheckpointReport, Checkpointer};
+use crate::checkpoint::{CheckpointReason, CheckpointReport, Checkpointer};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::DatabaseId;
@@ -45,6 +45,7 @@ impl Durable {
             recovered.core,
             log.clone(),
             recovered.checkpoint_end,
+            options.keep_checkpoints(),
         ));
         let background = match options.manual_maintenance {
             true => Vec::new(),
@@ -66,8 +67,16 @@ impl Durable {
         &self.log
     }
 
-    pub(super) fn checkpoint(&self) -> Result<CheckpointReport> {
-        self.checkpointer.run()
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(super) fn checkpoint(&self, reason: CheckpointReason) -> Result<CheckpointReport> {
+        self.checkpointer.run(reason)
+    }
+
+    pub(super) fn logged_since(&self) -> u64 {
+        self.checkpointer.logged_since()
     }
 
     /// Ends all writing in an order in which nothing comes after the closing mark. The lock goes
@@ -112,7 +121,7 @@ fn start_background(
     let checkpoint = move || {
         if checkpointer.logged_since() >= most {
             // Without it the log only grows on; the next period tries again.
-            drop(checkpointer.run());
+            drop(checkpointer.run(CheckpointReason::Size));
         }
     };
     let period = CHECKPOINT_PERIOD;

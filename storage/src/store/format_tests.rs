@@ -1,7 +1,8 @@
 //! `docs/file_format.md` says what the code says.
 
 use crate::checkpoint::image::{self, IMAGE_BYTES_MAX, IMAGE_HEADER_LEN};
-use crate::checkpoint::manifest::{MANIFEST, MANIFEST_BEFORE, MANIFEST_HEADER_LEN};
+use crate::checkpoint::kept;
+use crate::checkpoint::manifest::{MANIFEST, MANIFEST_HEADER_LEN};
 use crate::format::{FEATURES_KNOWN, FORMAT_VERSION, FileKind, PROLOGUE_LEN, TEMPORARY_SUFFIX};
 use crate::wal::closing::{CLOSING_MARK, CLOSING_MARK_LEN};
 use crate::wal::frame::{FRAME_BYTES_MAX, FRAME_HEADER_LEN};
@@ -39,7 +40,7 @@ fn the_document_has_the_codes_names() {
     }
     for name in [
         MANIFEST,
-        MANIFEST_BEFORE,
+        &kept::path(6),
         CLOSING_MARK,
         &segment::path(7),
         &image::path(3),

@@ -19,6 +19,7 @@
 
 mod background;
 mod durable;
+mod kept;
 mod options;
 
 #[cfg(test)]
@@ -30,14 +31,19 @@ mod feature_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod sequence_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use crate::checkpoint::CheckpointReport;
-pub use crate::recovery::{RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport};
+pub use crate::checkpoint::kept::{KeptCheckpoint, KeptCheckpoints};
+pub use crate::checkpoint::{CheckpointInfo, CheckpointReason, CheckpointReport};
+pub use crate::recovery::{
+    Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
+};
 pub use crate::transaction::Compacted;
 pub use options::{Durability, StoreOptions};
 
@@ -290,7 +296,7 @@ impl Store {
             return Err(Error::Closed);
         }
         match &self.inner.durable {
-            Some(durable) => durable.checkpoint(),
+            Some(durable) => durable.checkpoint(CheckpointReason::Command),
             None => Ok(CheckpointReport {
                 timestamp: self.inner.core.latest(),
                 ..CheckpointReport::default()
@@ -396,6 +402,11 @@ fn located(mut error: Error, directory: &Path) -> Error {
             true => directory.to_owned(),
             false => directory.join(&*path),
         };
+    }
+    if let Error::Locked { path } = &mut error
+        && path.as_os_str().is_empty()
+    {
+        *path = directory.to_owned();
     }
     error
 }

@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use crate::checkpoint::kept::KEEP_DEFAULT;
 use crate::pool::PressureThresholds;
 use crate::recovery::RecoveryListener;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
@@ -43,6 +44,8 @@ pub struct StoreOptions {
     pub manual_maintenance: bool,
     /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.
     pub checkpoint_log_bytes: Option<u64>,
+    /// How many checkpoints before the current one are kept; `None` for 2.
+    pub keep_checkpoints: Option<usize>,
     /// The length beyond which a segment of the log gets no further batch; `None` for 64 MiB.
     pub segment_bytes: Option<u64>,
     /// How long nobody must have changed a block of rows for the background to encode it; `None`
@@ -64,6 +67,10 @@ impl StoreOptions {
     pub(super) fn freeze_after(&self) -> Option<Duration> {
         let after = self.freeze_after.unwrap_or(FREEZE_AFTER);
         (!self.manual_maintenance).then_some(after)
+    }
+
+    pub(super) fn keep_checkpoints(&self) -> usize {
+        self.keep_checkpoints.unwrap_or(KEEP_DEFAULT)
     }
 
     pub(super) fn segment_bytes_max(&self) -> u64 {

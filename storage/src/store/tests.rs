@@ -117,7 +117,7 @@ fn writers_go_on_during_a_checkpoint() {
 }
 
 #[test]
-fn two_checkpoints_are_kept_and_the_rest_goes() {
+fn three_checkpoints_are_kept_and_the_rest_goes() {
     let medium = MemDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
@@ -125,11 +125,11 @@ fn two_checkpoints_are_kept_and_the_rest_goes() {
         commit(&store, n).unwrap();
         store.checkpoint().unwrap();
     }
-    assert_eq!(medium.list("data").unwrap().len(), 2);
-    assert_eq!(medium.list("wal").unwrap().len(), 2);
+    assert_eq!(medium.list("data").unwrap().len(), 3);
+    assert_eq!(medium.list("wal").unwrap().len(), 3);
     // The one before is whole: with it in place of the current one, nothing is lost.
     let crashed = medium.after_crash();
-    crashed.rename("MANIFEST.1", "MANIFEST").unwrap();
+    crashed.rename("MANIFEST.4", "MANIFEST").unwrap();
     let (recovered, _) = open(crashed).unwrap();
     assert_eq!(contents(&recovered), model(5));
 }

@@ -138,6 +138,16 @@ impl SegmentReader {
         Ok(highest)
     }
 
+    /// Whether there is any whole frame, wherever it stands. The position stays.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn has_frames(&mut self) -> Result<bool> {
+        let start = SEGMENT_HEADER_LEN as u64;
+        let is_frame = start < self.length && self.frame_at(start)?.is_ok();
+        Ok(is_frame || self.witness_behind(start)?.is_some())
+    }
+
     /// Checks the frame at `offset`, which is below the file's length.
     fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<FrameHeader, Flaw>> {
         let (remaining, timeline) = (self.length - offset, self.header.timeline);

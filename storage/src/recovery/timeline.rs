@@ -1,0 +1,172 @@
+//! An older checkpoint becomes the current one, and a new history begins with it.
+//!
+//! ```text
+//!   timeline 1   [ seg 7 ]   [ seg 8 ][ seg 9 ]
+//!                5           6                 |
+//!                |                             | positions and segments go on, timestamps go back
+//!   timeline 2   +---------------------------->[ seg 10 ..
+//! ```
+//!
+//! 1. Read the checkpoint as opening would, to see that it is whole.
+//! 2. Make a segment of a timeline that never was, behind everything that was ever logged.
+//! 3. Install a manifest that names the checkpoint's tables and images, and that segment. The manifest
+//!    that it replaces is kept, and so are all others: the next checkpoints forget them.
+//! 4. Write a closing mark, for nothing is missing.
+//!
+//! Invariants
+//! - No two histories have a timeline, a segment or a position in common: frames, closing marks and
+//!   segments of the one never pass for those of the other.
+//! - A segment whose timeline is later than the manifest's holds no frame.
+//!
+//! If we crash: before 3 the old manifest is there, and perhaps the segment, which the next opening
+//! removes; in 3 see [`crate::checkpoint::kept`]; after 3 a mark of the old timeline, which is no mark of the
+//! new one.
+
+use super::directory::{self, Directory};
+use super::restore;
+use super::scan::Scan;
+use crate::checkpoint::manifest::{MANIFEST, Manifest};
+use crate::checkpoint::{CheckpointInfo, CheckpointReason, kept, micros};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::format::{DatabaseId, ROOT};
+use crate::ids::{Lsn, Timestamp};
+use crate::pool::Pool;
+use crate::transaction::Core;
+use crate::wal::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::wal::{SegmentReader, closing, create_segment};
+use std::sync::Arc;
+
+/// What becomes of what was committed after the newest checkpoint, when an older one is restored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Newer {
+    /// It is in a checkpoint of its own, and stays until that is forgotten.
+    #[default]
+    Keep,
+    /// It is given up; needed where it is damaged.
+    Abandon,
+}
+
+/// What restoring a checkpoint did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RestoreReport {
+    /// The checkpoint that was restored.
+    pub from: u64,
+    /// What it is called as the current one.
+    pub number: u64,
+    /// The history that begins with it.
+    pub timeline: u32,
+    /// Everything committed up to here is in it.
+    pub timestamp: Timestamp,
+    /// Rows in it.
+    pub rows: u64,
+    /// The checkpoint that holds everything that was there before; nothing where what followed on the
+    /// newest one was given up.
+    pub before: Option<u64>,
+}
+
+/// Makes the checkpoint of that number the current one. Nothing must have been logged since the current
+/// one, unless it is to be abandoned.
+///
+/// # Errors
+/// `NotADatabase`, `Locked`, `UndefinedCheckpoint`; `Corrupt` where the checkpoint cannot be read;
+/// `OutOfMemory` where it does not fit into the pool; `Io`, `DiskFull`. What was current is current still,
+/// unless the very last step failed.
+pub fn rewind(
+    disk: &dyn Disk,
+    number: u64,
+    newer: Newer,
+    pool: Arc<Pool>,
+) -> Result<RestoreReport> {
+    if directory::inspect(disk)? == Directory::New {
+        return Err(Error::NotADatabase {
+            path: ROOT.into(),
+            reason: "it is empty".to_owned(),
+        });
+    }
+    let _lock = disk.lock(directory::LOCK)?;
+    let before = match newer {
+        Newer::Keep => Some(check_that_nothing_follows(disk)?),
+        Newer::Abandon => None,
+    };
+    let (checkpoint, database) = kept::find(disk, number)?;
+    let core = Core::recovering(pool, true);
+    let rows = restore::manifest(disk, &core, &checkpoint, database)?;
+    drop(core);
+
+    let header = beginning(disk, database)?;
+    let manifest = Manifest {
+        timeline: header.timeline,
+        lsn: header.first,
+        segment: header.number,
+        info: Some(CheckpointInfo {
+            number: kept::free_number(disk)?,
+            micros: micros(disk.now()),
+            reason: CheckpointReason::Restore,
+            rows,
+            bytes: checkpoint.bytes(),
+            restored_from: Some(number),
+        }),
+        ..checkpoint
+    };
+    create_segment(disk, &header)?;
+    kept::install_manifest(disk, &manifest, database)?;
+    closing::write(disk, database, header.timeline, header.first)?;
+    Ok(RestoreReport {
+        from: number,
+        number: manifest.number(),
+        timeline: header.timeline,
+        timestamp: manifest.timestamp,
+        rows,
+        before,
+    })
+}
+
+/// The number of the current checkpoint, in which everything must be.
+fn check_that_nothing_follows(disk: &dyn Disk) -> Result<u64> {
+    let (current, database) = Manifest::read(disk, MANIFEST)?;
+    let closed_at = closing::read(disk, database, current.timeline)?;
+    let end = Scan::open(disk, database, &current, closed_at)?.run(|_| Ok(()))?;
+    if end.end != current.lsn || end.tail.is_some() {
+        // Whoever called has had all of it put into a checkpoint: someone else was here meanwhile.
+        return Err(Error::Locked { path: ROOT.into() });
+    }
+    Ok(current.number())
+}
+
+/// The segment with which a history begins that follows on everything that was ever logged.
+fn beginning(disk: &dyn Disk, database: DatabaseId) -> Result<SegmentHeader> {
+    let (mut number, mut end, mut timeline) = (0, 0_u64, 0);
+    for name in disk.list(segment::FOLDER)? {
+        let Some(found) = segment::number_of(&name) else {
+            continue;
+        };
+        number = found;
+        let mut first = end;
+        if let Ok(reader) = SegmentReader::open(disk, found) {
+            first = reader.header().first.0;
+            timeline = timeline.max(reader.header().timeline);
+        }
+        // No segment has more frames than bytes, and one whose header is damaged begins where the
+        // one before it ends, at most.
+        let length = disk.open(&segment::path(found))?.len()?;
+        end = first.saturating_add(length.saturating_sub(SEGMENT_HEADER_LEN as u64));
+    }
+    for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
+        if let Ok((manifest, _)) = Manifest::read(disk, &path) {
+            number = number.max(manifest.segment);
+            end = end.max(manifest.lsn.0);
+            timeline = timeline.max(manifest.timeline);
+        }
+    }
+    Ok(SegmentHeader {
+        database,
+        number: number + 1,
+        first: Lsn(end),
+        timeline: timeline.checked_add(1).ok_or(Error::LimitExceeded {
+            what: "the number of timelines",
+            found: u64::from(timeline) + 1,
+            limit: u32::MAX.into(),
+        })?,
+    })
+}

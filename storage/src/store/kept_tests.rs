@@ -1,0 +1,336 @@
+//! Stories of checkpoints that are kept, and of histories that part.
+
+use super::testing::{commit, contents, copy, create_table, model, open, options, prefix_of};
+use super::{CheckpointReason, Newer, RestoreReport, Store};
+use crate::disk::{Disk, Fault, FaultDisk, MemDisk, Unsynced};
+use crate::error::{Error, Result};
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// Checkpoints are as many as commits: number `n` is written after commit `n - 1`.
+fn database(commits: i64) -> MemDisk {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).expect("a store");
+    create_table(&store).expect("a table");
+    for n in 0..commits {
+        commit(&store, n).expect("a commit");
+        let report = store.checkpoint().expect("a checkpoint");
+        assert_eq!(report.number as i64, n + 1);
+    }
+    store.close().expect("closed");
+    drop(store);
+    copy(&medium)
+}
+
+fn restore(disk: impl Disk + 'static, number: u64, newer: Newer) -> Result<RestoreReport> {
+    Store::restore_on(Arc::new(disk), number, options(), newer)
+}
+
+fn numbers(disk: &MemDisk) -> Vec<u64> {
+    let list = crate::checkpoint::kept::list(disk).expect("a list");
+    assert!(list.damaged.is_empty(), "{list:?}");
+    list.checkpoints.iter().map(|one| one.number).collect()
+}
+
+/// How many commits are there.
+fn commits(disk: &MemDisk) -> i64 {
+    let (store, _) = open(disk.clone()).expect("a store");
+    prefix_of(&contents(&store), 20)
+}
+
+/// Half of each unsynced write, and everything else.
+fn half(unsynced: Unsynced<'_>) -> usize {
+    match unsynced {
+        Unsynced::Write { bytes, .. } => bytes / 2,
+        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
+    }
+}
+
+fn bytes_of(disk: &MemDisk, path: &str) -> Vec<u8> {
+    let file = disk.open(path).expect("a file");
+    let mut bytes = vec![0; file.len().expect("a length") as usize];
+    file.read_at(0, &mut bytes).expect("bytes");
+    bytes
+}
+
+fn put(disk: &MemDisk, path: &str, bytes: &[u8]) {
+    let file = disk.create(path).expect("a file");
+    file.write_at(0, bytes).expect("written");
+    file.sync().expect("synced");
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    disk.sync_dir(folder).expect("synced");
+}
+
+/// Alice has made a mistake in commit 3. She goes back to what was before it, sees that the mistake is
+/// gone, and changes her mind: nothing is lost.
+#[test]
+fn an_older_checkpoint_becomes_the_current_one_and_the_newer_ones_stay() {
+    let disk = database(4);
+    let store = open(disk.clone()).expect("a store").0;
+    commit(&store, 4).expect("a commit after the last checkpoint");
+    let list = store.checkpoints().expect("a list").checkpoints;
+    drop(store);
+    assert_eq!(numbers(&disk), [4, 3, 2]);
+    assert!(list[0].is_current && !list[1].is_current);
+    assert_eq!(list[1].rows, model(3).len() as u64);
+    let reason = |at: usize| list[at].info.as_ref().map(|info| info.reason);
+    assert_eq!(reason(0), Some(CheckpointReason::Command));
+
+    let report = restore(disk.clone(), 3, Newer::Keep).expect("restored");
+    assert_eq!((report.from, report.number, report.timeline), (3, 6, 2));
+    assert_eq!(report.before, Some(5), "the last commit, too, is in one");
+    assert_eq!(numbers(&disk), [6, 5, 4, 3, 2]);
+    let (store, opened) = open(disk.clone()).expect("a store");
+    assert!(opened.clean);
+    assert_eq!(contents(&store), model(3));
+    let list = store.checkpoints().expect("a list").checkpoints;
+    let info = list[0].info.as_ref().expect("what is known of it");
+    assert_eq!(info.restored_from, Some(3));
+    drop(store);
+
+    let report = restore(disk.clone(), 5, Newer::Keep).expect("restored");
+    assert_eq!(
+        (report.number, report.timeline, report.before),
+        (7, 3, Some(6))
+    );
+    let store = open(disk.clone()).expect("a store").0;
+    assert_eq!(contents(&store), model(5));
+    // The next checkpoint forgets all but the two before it.
+    commit(&store, 5).expect("a commit");
+    store.checkpoint().expect("a checkpoint");
+    assert_eq!(numbers(&disk), [8, 7, 6]);
+    drop(store);
+    assert_eq!(commits(&disk), 6);
+    let report = restore(disk.clone(), 6, Newer::Keep).expect("restored");
+    assert_eq!(report.timeline, 4);
+    assert_eq!(commits(&disk), 3);
+}
+
+#[test]
+fn what_is_not_there_is_not_restored() {
+    let disk = database(3);
+    let before = numbers(&disk);
+    let error = restore(disk.clone(), 0, Newer::Keep).expect_err("forgotten");
+    assert!(
+        matches!(error, Error::UndefinedCheckpoint { number: 0 }),
+        "{error}"
+    );
+    assert_eq!(error.sqlstate(), "42704");
+    let error = restore(MemDisk::new(), 1, Newer::Keep).expect_err("nothing");
+    assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
+    let open = open(disk.clone()).expect("a store").0;
+    let error = restore(disk.clone(), 2, Newer::Keep).expect_err("open");
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    drop(open);
+    assert_eq!(numbers(&disk), before);
+    assert_eq!(commits(&disk), 3);
+}
+
+/// The image of the checkpoint has gone bad: what is current stays current.
+#[test]
+fn a_damaged_checkpoint_is_not_restored() {
+    let disk = database(3);
+    let images = disk.list("data").expect("a list");
+    let path = format!("data/{}", images[0]);
+    let mut bytes = bytes_of(&disk, &path);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    put(&disk, &path, &bytes);
+    let error = restore(disk.clone(), 1, Newer::Keep).expect_err("damaged");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert_eq!(commits(&disk), 3);
+}
+
+/// The log after the newest checkpoint is damaged: nothing can be opened, but gone back to.
+#[test]
+fn what_is_damaged_is_abandoned_only_where_somebody_says_so() {
+    let disk = database(3);
+    let store = open(disk.clone()).expect("a store").0;
+    commit(&store, 3).expect("a commit");
+    store.close().expect("closed");
+    drop(store);
+    let segments = disk.list("wal").expect("a list");
+    let path = format!("wal/{}", segments.last().expect("a segment"));
+    let mut bytes = bytes_of(&disk, &path);
+    bytes[70] ^= 1;
+    put(&disk, &path, &bytes);
+    for newer in [Newer::Keep, Newer::Abandon] {
+        let restored = restore(disk.clone(), 3, newer);
+        match newer {
+            Newer::Keep => assert!(matches!(restored, Err(Error::Corrupt { .. }))),
+            Newer::Abandon => assert_eq!(restored.expect("restored").before, None),
+        }
+    }
+    assert_eq!(commits(&disk), 3);
+    let store = open(disk.clone()).expect("a store").0;
+    commit(&store, 3).expect("a commit");
+    drop(store);
+    assert_eq!(commits(&disk), 4);
+}
+
+/// Files of the history that was left come back in place of those of the new one.
+#[test]
+fn no_file_of_one_history_passes_for_one_of_another() {
+    let disk = database(3);
+    let old = copy(&disk);
+    restore(disk.clone(), 2, Newer::Keep).expect("restored");
+    let (store, _) = open(disk.clone()).expect("a store");
+    commit(&store, 2).expect("a commit");
+    store.close().expect("closed");
+    drop(store);
+    let last = |disk: &MemDisk| {
+        let segments = disk.list("wal").expect("a list");
+        format!("wal/{}", segments.last().expect("a segment"))
+    };
+    assert_ne!(last(&disk), last(&old), "segments are not used again");
+    // The old current segment under the name of the new one.
+    let mixed = copy(&disk);
+    put(&mixed, &last(&disk), &bytes_of(&old, &last(&old)));
+    let error = open(mixed).expect_err("another segment");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    // The old manifest, behind whose history there is now the new one's.
+    let mixed = copy(&disk);
+    put(&mixed, "MANIFEST", &bytes_of(&old, "MANIFEST"));
+    let error = open(mixed).expect_err("frames of a later history");
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    // The old closing mark bears no witness about the new history.
+    let mixed = copy(&disk);
+    put(&mixed, "CLOSED", &bytes_of(&old, "CLOSED"));
+    let (store, report) = open(mixed).expect("a store");
+    assert!(!report.clean);
+    assert_eq!(contents(&store), model(3));
+}
+
+/// Every checkpoint that is listed can be restored, and is what it was.
+fn check_all_kept(disk: &MemDisk) {
+    for number in numbers(disk) {
+        let disk = copy(disk);
+        restore(disk.clone(), number, Newer::Keep).expect("restored");
+        match number {
+            0 => assert!(
+                open(disk)
+                    .expect("a store")
+                    .0
+                    .catalog()
+                    .table("t")
+                    .is_none()
+            ),
+            number => assert_eq!(commits(&disk), number as i64, "checkpoint {number}"),
+        }
+    }
+}
+
+/// Whether the operation at which the disk fails was asked for.
+fn has_failed(disk: &FaultDisk, at: u64) -> bool {
+    disk.operations() > at
+}
+
+#[test]
+fn wherever_a_checkpoint_is_cut_short_all_that_are_listed_are_whole() {
+    for at in 0.. {
+        let medium = database(4);
+        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let run = || -> Result<()> {
+            let (store, _) = open(disk.clone())?;
+            commit(&store, 4)?;
+            store.checkpoint()?;
+            store.close()
+        };
+        let ran = run();
+        for left in [
+            medium.after_crash(),
+            medium.after_crash_keeping(half),
+            copy(&medium),
+        ] {
+            assert!(numbers(&left).len() >= 3, "at {at}");
+            check_all_kept(&left);
+            assert!([4, 5].contains(&commits(&left)), "at {at}");
+        }
+        if !has_failed(&disk, at) {
+            ran.expect("nothing failed");
+            return;
+        }
+    }
+}
+
+#[test]
+fn wherever_a_restoring_is_cut_short_it_has_happened_or_not() {
+    let before = database(4);
+    let store = open(before.clone()).expect("a store").0;
+    commit(&store, 4).expect("a commit");
+    drop(store);
+    let before = copy(&before);
+    for at in 0.. {
+        let medium = copy(&before);
+        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let restored = restore(disk.clone(), 2, Newer::Keep).map(drop);
+        for left in [
+            medium.after_crash(),
+            medium.after_crash_keeping(half),
+            copy(&medium),
+        ] {
+            let found = commits(&left);
+            assert!([2, 5].contains(&found), "{found} at {at}");
+            assert!(restored.is_err() || found == 2, "at {at}");
+            // It goes on from there, and can be done again.
+            let store = open(left.clone()).expect("a store").0;
+            commit(&store, found).expect("a commit");
+            drop(store);
+            assert_eq!(commits(&left), found + 1, "at {at}");
+            restore(left.clone(), 3, Newer::Keep).expect("restored");
+            assert_eq!(commits(&left), 3, "at {at}");
+            let store = open(left.clone()).expect("a store").0;
+            commit(&store, 3).expect("a commit");
+            store.checkpoint().expect("a checkpoint");
+            drop(store);
+            assert_eq!(commits(&left), 4, "at {at}");
+        }
+        if !has_failed(&disk, at) {
+            restored.expect("nothing failed");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_crash_in_the_recovery_from_a_crash_in_a_restoring() {
+    let before = database(3);
+    for at in 0.. {
+        let medium = copy(&before);
+        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let restored = restore(disk.clone(), 2, Newer::Keep).is_ok();
+        let left = medium.after_crash_keeping(half);
+        for more in 0.. {
+            let again = copy(&left);
+            let dying = FaultDisk::over(again.clone(), more, Fault::PowerLoss);
+            let opened = open(dying.clone()).is_ok();
+            let found = commits(&again.after_crash());
+            assert!([2, 3].contains(&found), "{found} at {at}, {more}");
+            if opened && !has_failed(&dying, more) {
+                break;
+            }
+        }
+        if restored && !has_failed(&disk, at) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_single_failure_in_a_restoring_leaves_what_was_or_what_is_to_be() {
+    let before = database(3);
+    for at in 0.. {
+        let medium = copy(&before);
+        let disk = FaultDisk::over(medium.clone(), at, Fault::Once(ErrorKind::StorageFull));
+        let restored = restore(disk.clone(), 2, Newer::Keep).is_ok();
+        let found = commits(&medium);
+        assert!([2, 3].contains(&found), "{found} at {at}");
+        assert!(!restored || found == 2, "at {at}");
+        restore(medium.clone(), 2, Newer::Keep).expect("on a disk that is well");
+        assert_eq!(commits(&medium), 2);
+        if !has_failed(&disk, at) {
+            assert!(restored, "nothing failed");
+            return;
+        }
+    }
+}
