@@ -32,7 +32,7 @@ pub use plan::statement::TransactionOptions;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{
     CheckpointInfo, CheckpointReason, CheckpointReport, Compacted, KeptCheckpoint, Newer,
-    RecoveryReport, RestoreReport,
+    RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
 };
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{

@@ -1,8 +1,9 @@
 //! The command line, and opening the database that it names.
 
-use crate::checkpoints;
+use crate::{checkpoints, progress};
 use clap::{Parser, Subcommand, ValueEnum};
 use remora::{Database, Durability, Options, Result};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 /// An SQL database in memory, kept on disk where a directory is given.
@@ -123,7 +124,11 @@ impl Args {
             Some(DurabilityArg::Buffered) => Durability::Buffered,
             Some(DurabilityArg::Sync) | None => Durability::Sync,
         };
-        Options::new().durability(durability)
+        let options = Options::new().durability(durability);
+        match self.directory.is_some() && io::stderr().is_terminal() {
+            true => options.on_recovery(progress::shown()),
+            false => options,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `remora` program: a shell for people, and a machine mode for programs.
 //!
 //! ```text
-//!  args     the command line, and opening the database it names
+//!  args     the command line, and opening the database it names; progress shows how far that is
 //!  checkpoints  `remora checkpoints` and `remora restore`: work on a directory that is not opened
 //!  machine  `--ndjson`: one JSON object a line in, one out
 //!  shell    everything else: runs scripts; with it prompt and helper (the line editor), command
@@ -17,6 +17,7 @@ mod helper;
 mod import;
 mod interrupt;
 mod machine;
+mod progress;
 mod prompt;
 mod render;
 mod result;

@@ -12,7 +12,7 @@
 use crate::helper::{EditAll, SqlHelper};
 use crate::scan;
 use crate::shell::{OnError, Shell, Stop};
-use remora::TransactionStatus;
+use remora::{RecoveryReport, TransactionStatus};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Cmd, CompletionType, Config, Editor, EventHandler, KeyCode, KeyEvent, Modifiers};
@@ -20,7 +20,10 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
+/// What took less is not worth a word.
+const NOTICEABLE: Duration = Duration::from_millis(100);
 /// Statements that the history keeps.
 const HISTORY_ENTRIES_MAX: usize = 5_000;
 /// The prompt of a line that goes on with a statement.
@@ -145,15 +148,11 @@ pub(crate) fn origin(shell: &Shell) -> String {
     if report.created {
         return format!("New database in {directory}.");
     }
-    let how = if report.clean {
-        "closed cleanly"
-    } else {
-        "not closed; recovered"
+    let how = match report.clean {
+        true => "closed cleanly",
+        false => "not closed; recovered",
     };
-    let mut text = format!(
-        "Database in {directory} ({how}: {} rows from images, {} log frames replayed).",
-        report.rows_loaded, report.frames_replayed
-    );
+    let mut text = format!("Database in {directory} ({how}: {}).", work(report));
     if report.bytes_dropped > 0 {
         let why = report
             .dropped_because
@@ -165,6 +164,32 @@ pub(crate) fn origin(shell: &Shell) -> String {
         ));
     }
     text
+}
+
+/// What opening did, with the time of what took long enough to be noticed.
+fn work(report: &RecoveryReport) -> String {
+    let took = |phase: usize| {
+        let took = report.elapsed[phase];
+        match took < NOTICEABLE {
+            true => String::new(),
+            false => format!(" in {:.1} s", took.as_secs_f64()),
+        }
+    };
+    let mut work = format!(
+        "{} rows from images{}, {} log frames replayed{}",
+        report.rows_loaded,
+        took(0),
+        report.frames_replayed,
+        took(1)
+    );
+    if report.elapsed[2] >= NOTICEABLE {
+        work.push_str(&format!(
+            ", {} index entries{}",
+            report.index_entries,
+            took(2)
+        ));
+    }
+    work
 }
 
 /// `$XDG_STATE_HOME/remora/history`, by default below `~/.local/state`.

@@ -31,9 +31,10 @@ pub use record::{Block, SessionRecord};
 pub use texts::TEXT_BYTES_MAX;
 
 use parking_lot::Mutex;
+use remora_storage::store::RecoveryReport;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// Transactions that are remembered.
 const REMEMBERED: usize = 1 << 12;
@@ -51,6 +52,7 @@ pub struct Activity {
     /// By transaction id.
     who: Box<[Who]>,
     conflicts: Conflicts,
+    opening: OnceLock<RecoveryReport>,
 }
 
 /// A transaction. Both words begin with the bits of the id above the place.
@@ -88,7 +90,19 @@ impl Activity {
             sessions: Mutex::default(),
             who: (0..REMEMBERED).map(|_| Who::default()).collect(),
             conflicts: Conflicts::default(),
+            opening: OnceLock::new(),
         })
+    }
+
+    /// Notes what opening the database found and did, once.
+    pub fn note_opening(&self, report: RecoveryReport) {
+        // A second one would be of another database.
+        let _ = self.opening.set(report);
+    }
+
+    /// What opening the database found and did, if it was noted.
+    pub fn opening(&self) -> Option<&RecoveryReport> {
+        self.opening.get()
     }
 
     /// A new session.

@@ -59,17 +59,12 @@ impl Database {
     /// As for [`Database::in_memory`].
     pub fn in_memory_with(options: Options) -> Result<Self> {
         let sessions = Sessions::new(&options.limits);
-        Ok(Self {
-            store: Store::in_memory(options.durability(Durability::Memory).into())?,
-            origin: Arc::new(Origin {
-                directory: None,
-                recovery: RecoveryReport {
-                    created: true,
-                    ..RecoveryReport::default()
-                },
-            }),
-            sessions,
-        })
+        let store = Store::in_memory(options.durability(Durability::Memory).into())?;
+        let recovery = RecoveryReport {
+            created: true,
+            ..RecoveryReport::default()
+        };
+        Ok(Self::new(store, None, recovery, sessions))
     }
 
     /// Opens the database in a directory; makes both if they are missing. What a crash has left is
@@ -91,14 +86,25 @@ impl Database {
         let directory = directory.as_ref();
         let sessions = Sessions::new(&options.limits);
         let (store, recovery) = Store::open(directory, options.into())?;
-        Ok(Self {
+        let directory = Some(directory.to_owned());
+        Ok(Self::new(store, directory, recovery, sessions))
+    }
+
+    fn new(
+        store: Store,
+        directory: Option<PathBuf>,
+        recovery: RecoveryReport,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        sessions.note_opening(&recovery);
+        Self {
             store,
             origin: Arc::new(Origin {
-                directory: Some(directory.to_owned()),
+                directory,
                 recovery,
             }),
             sessions,
-        })
+        }
     }
 
     /// A new connection. Connections are cheap; give each thread its own.

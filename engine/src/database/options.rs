@@ -2,6 +2,7 @@
 
 use crate::session::Limits;
 use remora_storage::pool::PressureThresholds;
+use remora_storage::store::{RecoveryListener, RecoveryProgress};
 use remora_storage::{Durability, StoreOptions};
 use std::time::Duration;
 
@@ -90,6 +91,38 @@ impl Options {
     #[must_use]
     pub fn pressure_thresholds(mut self, thresholds: PressureThresholds) -> Self {
         self.store.pressure_thresholds = thresholds;
+        self
+    }
+}
+
+/// Opening a directory.
+impl Options {
+    /// Calls `listener` while a directory is being opened: as loading the images of the last checkpoint,
+    /// replaying the log and building the indexes each begin and end, and some 50 times a second
+    /// meanwhile. It is called by whichever thread is at work, should not take long, and what panics in it is
+    /// contained.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use remora::{Database, Options};
+    /// use std::sync::mpsc;
+    ///
+    /// drop(Database::open(directory.path())?);
+    /// let (sender, receiver) = mpsc::channel();
+    /// let options = Options::new().on_recovery(move |progress| {
+    ///     let _ = sender.send((progress.phase.name(), progress.done == progress.total));
+    /// });
+    /// let db = Database::open_with(directory.path(), options)?;
+    /// let last = receiver.into_iter().take_while(|(phase, _)| *phase != "indexes");
+    /// assert_eq!(last.last(), Some(("log", true)));
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_recovery(
+        mut self,
+        listener: impl Fn(RecoveryProgress) + Send + Sync + 'static,
+    ) -> Self {
+        self.store.on_recovery = Some(RecoveryListener::new(listener));
         self
     }
 }

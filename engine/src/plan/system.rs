@@ -29,6 +29,8 @@ pub enum SystemTable {
     Transactions,
     /// Who stood in whose way.
     Conflicts,
+    /// What opening the database found and did.
+    Recovery,
 }
 
 /// Name and type of a column.
@@ -38,7 +40,7 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sequences,
         Self::Conflicts,
         Self::Indexes,
@@ -46,6 +48,7 @@ impl SystemTable {
         Self::Pool,
         Self::Pressure,
         Self::PressureHistory,
+        Self::Recovery,
         Self::Tables,
         Self::Transactions,
     ];
@@ -68,6 +71,7 @@ impl SystemTable {
             Self::Sequence(_) => "sequence",
             Self::Transactions => "remora_transactions",
             Self::Conflicts => "remora_conflicts",
+            Self::Recovery => "remora_recovery",
         }
     }
 
@@ -167,6 +171,22 @@ impl SystemTable {
                 ("rival_statement", Text),
                 ("rival_has_committed", Boolean),
                 ("is_retried", Boolean),
+            ],
+            Self::Recovery => &[
+                ("created", Boolean),
+                ("clean", Boolean),
+                ("checkpoint", BigInt),
+                ("image_bytes", BigInt),
+                ("rows_loaded", BigInt),
+                ("images_ms", Double),
+                ("frames_replayed", BigInt),
+                ("changes_replayed", BigInt),
+                ("bytes_replayed", BigInt),
+                ("log_ms", Double),
+                ("index_entries", BigInt),
+                ("indexes_ms", Double),
+                ("bytes_dropped", BigInt),
+                ("dropped_because", Text),
             ],
         }
     }

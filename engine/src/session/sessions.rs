@@ -18,6 +18,7 @@ use super::settings::{
 use crate::activity::{Activity, Request};
 use crate::error::{Error, Result, state};
 use remora_storage::Store;
+use remora_storage::store::RecoveryReport;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -83,6 +84,11 @@ impl Sessions {
             ));
         }
         Connection::new(store.clone(), self, record)
+    }
+
+    /// Lets sessions ask what opening the database found and did.
+    pub(crate) fn note_opening(&self, report: &RecoveryReport) {
+        self.activity.note_opening(report.clone());
     }
 
     /// Refuses new work, gives what runs the time to end, and stops what then still runs.

@@ -1,6 +1,7 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
 mod activity;
+mod recovery;
 mod sequences;
 
 use super::batch::Batch;
@@ -10,6 +11,7 @@ use crate::error::Result;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
+use remora_storage::store::RecoveryReport;
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ReadView, Value};
 use std::sync::Arc;
@@ -111,7 +113,14 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
             let session = context.eval.session.as_ref();
             session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))
         }
+        SystemTable::Recovery => opening(context).map(recovery::row).into_iter().collect(),
     }
+}
+
+/// What opening the database found; nothing where no session asks.
+fn opening(context: &ExecContext) -> Option<&RecoveryReport> {
+    let session = context.eval.session.as_ref()?;
+    session.activity().opening()
 }
 
 fn memory(ledger: &Ledger) -> Vec<Vec<Value>> {

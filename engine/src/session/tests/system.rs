@@ -189,3 +189,40 @@ fn transactions_say_who_runs_what() {
     let others = "SELECT count(*) FROM remora_transactions WHERE state <> 'active'";
     assert_eq!(number(&carol, others), 0);
 }
+
+#[test]
+fn what_opening_found_and_did_is_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Database::open(directory.path()).unwrap();
+    let conn = db.connect().unwrap();
+    assert_eq!(
+        number(&conn, "SELECT count(*) FROM remora_recovery WHERE created"),
+        1
+    );
+    conn.execute_batch(
+        "CREATE TABLE t (k BIGINT PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+    )
+    .unwrap();
+    db.checkpoint().unwrap();
+    for change in [
+        "UPDATE t SET v = 'c' WHERE k = 1",
+        "DELETE FROM t WHERE k = 2",
+    ] {
+        conn.execute(change, []).unwrap();
+    }
+    drop(conn);
+    db.close().unwrap();
+    let db = Database::open(directory.path()).unwrap();
+    let conn = db.connect().unwrap();
+    let of = |column: &str| number(&conn, &format!("SELECT {column} FROM remora_recovery"));
+    assert_eq!(of("rows_loaded"), 2);
+    assert_eq!(of("frames_replayed"), 2);
+    assert_eq!(of("changes_replayed"), 2);
+    assert_eq!(of("index_entries"), 1);
+    let said = "clean AND NOT created AND image_bytes > 0 AND bytes_replayed > 0
+        AND log_ms > 0 AND dropped_because IS NULL";
+    let found = format!("SELECT count(*) FROM remora_recovery WHERE {said}");
+    assert_eq!(number(&conn, &found), 1);
+    let report = db.recovery_report();
+    assert_eq!((report.changes_replayed, report.index_entries), (2, 1));
+}
