@@ -74,6 +74,11 @@ impl<'a> Link<'a> {
         matches!(self.at, At::Base)
     }
 
+    /// Whether this state is the base row of that block, and not of one that took its place.
+    pub(super) fn is_base_of(&self, block: &Block) -> bool {
+        self.is_base() && std::ptr::eq(self.block, block)
+    }
+
     /// The state before this one.
     pub fn older(&self) -> Option<Self> {
         let at = match self.at {

@@ -32,6 +32,7 @@
 //! A column that a block's layout does not have reads as NULL: blocks outlive ALTER TABLE.
 
 mod bare;
+mod capture;
 mod chain;
 mod change;
 mod column;
@@ -58,6 +59,7 @@ mod vector;
 mod tests;
 
 pub use bare::{Bare, IntColumn};
+pub use capture::Captured;
 pub use chain::{Chain, Link};
 pub use change::Written;
 pub use frozen::Frozen;

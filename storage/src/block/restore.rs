@@ -1,14 +1,41 @@
 //! Filling a block in recovery: any slot at any time, by one thread, before anybody reads.
 
+use super::columns::Columns;
+use super::frozen::Frozen;
+use super::heads::Heads;
 use super::image;
+use super::layout::Layout;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
-use crate::ids::{ColumnId, Slot};
+use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Head, Operation, Stamp, StampKind};
+use crate::pool::{Claim, Pool};
 use crate::value::ValueRef;
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 impl Block {
+    /// A block of encoded columns, all of whose rows began at or before `at`. It has as many slots as they
+    /// have.
+    pub fn restored(
+        layout: &Arc<Layout>,
+        pool: &Arc<Pool>,
+        frozen: Frozen,
+        at: Timestamp,
+    ) -> Result<Self> {
+        let at = at.max(Timestamp(1));
+        let (slots, rows) = (frozen.slots(), frozen.rows());
+        let heads = Heads::new(pool, rows);
+        let base = Base::Frozen(Columns { frozen, heads, at });
+        let block = Self::with_base(Claim::Ordinary, base, layout, pool, slots, at)?;
+        if let Some(frozen) = block.frozen() {
+            let live = frozen.live();
+            let dead = (0..slots).filter(|slot| rows < slots && !live.get(*slot));
+            dead.for_each(|slot| block.bury_unborn(slot));
+        }
+        Ok(block)
+    }
+
     /// Claims all slots up to and including this one. They are holes until they are restored.
     pub fn restore_claim(&self, slot: Slot) {
         while self.claimed() <= usize::from(slot.0) {

@@ -163,8 +163,9 @@ impl Block {
             .expect("it is there before the first head says moved")
     }
 
-    /// The horizon as of which the block was built from another one.
-    pub(super) fn built_at(&self) -> Option<Timestamp> {
+    /// The horizon as of which the block was built from another one: of older changes it does not know
+    /// when they were made.
+    pub fn built_at(&self) -> Option<Timestamp> {
         (self.built_at.0 > 0).then_some(self.built_at)
     }
 

@@ -1,321 +1,355 @@
-//! An image file: the rows of all tables at one moment.
+//! Images: what blocks hold, in data files that later checkpoints go on referring to.
 //!
 //! ```text
 //!   data/0000000003.img
 //!   0          36
-//!   | prologue | image | image | ...
+//!   | prologue | image | image | ...           back to back, of any tables and blocks
 //!
-//!   an image: rows of one block
-//!   0        4       8       12      16     20
-//!   | length | crc32 | table | block | rows | column ids and rows, `length` - 20 bytes |
-//!
-//!   then: a varint of the number of columns, a varint for each one's id, and for each row the
-//!   slot as a varint and a value for each column
+//!   an image
+//!   0        8       12     13       14  16      20      24     28          36     44    52
+//!   | length | crc32 | kind | packed | 0 | table | block | rows | timestamp | base | raw | body
 //! ```
 //!
-//! `length` counts the whole image, `crc32` covers all of it but itself. A block of much data is
-//! written as several images. The manifest holds the file's length and checksum besides, so that a
-//! file that lacks an image is no whole file.
+//! `length` counts the whole image, `crc32` covers all of it but itself. `rows` are those in the body,
+//! `timestamp` is that of the checkpoint that wrote it. `raw` is the length of the body when it is
+//! unpacked (lz4, where `packed` is 1).
+//!
+//! What a block holds is its images, one applied after the other:
+//! - *frozen*: the encoded columns of the block, as they are in memory ([`Frozen::encoded`]). Always
+//!   the first one.
+//! - *rows*: rows by slot. Each takes the place of what is in its slot.
+//! - *delta*: rows as well, and besides which slots of the block are live: all others are not. The last
+//!   image of a set that leaves out what an earlier image has: `base` is the timestamp of the first image
+//!   of the block.
+//!
+//! ```text
+//!   body of rows    columns | id .. | slot values .. | slot values .. |
+//!   body of a delta the same, then the live slots as in frozen blocks
+//! ```
+//!
+//! Columns, ids and slots are varints. A block of much data has several images of rows.
 
-use crate::codec::{DecodeError, Decoder, encode_value, put_varint, value_bytes_max};
-use crate::disk::{Disk, DiskFile};
+use crate::block::frozen::{Frozen, read_live};
+use crate::codec::{DecodeError, Decoder};
 use crate::error::Result;
-use crate::format::{
-    DatabaseId, FileKind, PROLOGUE_LEN, check_database, check_prologue, corrupt, encode_prologue,
-    u32_at,
-};
-use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot, TableId};
+use crate::format::{corrupt, u32_at, u64_at};
+use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, Slot, TableId, Timestamp};
 use crate::pool::{Ledger, Owner, Reservation};
-use crate::value::{Value, ValueRef};
+use crate::succinct::BitVector;
+use crate::value::ValueRef;
+use crate::wal::RowValues;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::manifest::ImageFile;
-
 /// The folder of the images.
 pub const FOLDER: &str = "data";
-/// Bytes of an image before its columns and rows.
-pub const IMAGE_HEADER_LEN: usize = 20;
-/// An image that has reached this length is closed and another one of the same block begun.
+/// Bytes of an image before its body.
+pub const IMAGE_HEADER_LEN: usize = 52;
+/// An image of rows that has reached this length is closed and another one of the same block begun.
 pub const IMAGE_BYTES_MAX: usize = 1 << 20;
-/// Bytes that an image is given room for at first.
-const IMAGE_ROOM_MIN: usize = 64 << 10;
+/// Bodies that are longer are not packed: this is far below what lz4 can do.
+pub(super) const PACKED_FROM_MAX: usize = 1 << 30;
+/// No body becomes so many times shorter.
+const PACKED_TIMES_MAX: u64 = 256;
 
-/// The path of the image file with that number.
+/// The path of the data file with that number.
 pub fn path(number: u64) -> String {
     format!("{FOLDER}/{number:010}.img")
 }
 
-/// The number of the image file with that name; `None` where no image file is called so.
+/// The number of the data file with that name; `None` where no data file is called so.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".img")?;
     let number = digits.parse().ok()?;
     (format!("{number:010}") == digits).then_some(number)
 }
 
-/// Writes an image file, row by row.
-#[derive(Debug)]
-pub struct ImageWriter {
-    number: u64,
-    file: Arc<dyn DiskFile>,
-    offset: u64,
-    hasher: crc32fast::Hasher,
-    rows: u64,
-    /// The image being built: its block, its bytes with the header's place kept free, its rows.
-    target: Option<(TableId, BlockNo)>,
-    image: Vec<u8>,
-    image_rows: u32,
-    /// For the image's bytes.
-    memory: Reservation,
+/// What an image is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImageKind {
+    /// Rows by slot.
+    Rows = 1,
+    /// Encoded columns.
+    Frozen = 2,
+    /// Rows by slot, and which slots are live.
+    Delta = 3,
 }
 
-impl ImageWriter {
-    /// Begins the image file with that number. Memory is taken from the emergency reserve, if need
-    /// be: a full database must be able to write a checkpoint.
+impl ImageKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Rows, Self::Frozen, Self::Delta];
+
+    /// The kind of that number.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// What stands before the body of an image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ImageHeader {
+    /// Bytes of the image.
+    pub length: u64,
+    /// What it is.
+    pub kind: ImageKind,
+    /// Whether its body is packed.
+    pub packed: bool,
+    /// The table.
+    pub table: TableId,
+    /// The block.
+    pub block: BlockNo,
+    /// Rows in it.
+    pub rows: u32,
+    /// When it was written: all its rows were committed by then.
+    pub timestamp: Timestamp,
+    /// The same of the block's first image.
+    pub base: Timestamp,
+    /// Bytes of the body, unpacked.
+    pub raw: u64,
+}
+
+impl ImageHeader {
+    /// Its bytes; the place of the checksum is left zero.
+    pub fn encode(&self) -> [u8; IMAGE_HEADER_LEN] {
+        let mut bytes = [0; IMAGE_HEADER_LEN];
+        bytes[0..8].copy_from_slice(&self.length.to_le_bytes());
+        bytes[12] = self.kind as u8;
+        bytes[13] = self.packed.into();
+        bytes[16..20].copy_from_slice(&self.table.0.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.block.0.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.rows.to_le_bytes());
+        bytes[28..36].copy_from_slice(&self.timestamp.0.to_le_bytes());
+        bytes[36..44].copy_from_slice(&self.base.0.to_le_bytes());
+        bytes[44..52].copy_from_slice(&self.raw.to_le_bytes());
+        bytes
+    }
+
+    /// Reads it from the beginning of an image that stands at `offset` of a file.
     ///
     /// # Errors
-    /// `Io`, `DiskFull`, `OutOfMemory`.
-    pub fn create(
-        disk: &dyn Disk,
-        ledger: &Arc<Ledger>,
-        database: DatabaseId,
-        number: u64,
-    ) -> Result<Self> {
-        let mut writer = Self {
-            number,
-            file: disk.create(&path(number))?,
-            offset: 0,
-            hasher: crc32fast::Hasher::new(),
-            rows: 0,
-            target: None,
-            image: Vec::new(),
-            image_rows: 0,
-            memory: ledger.reserve(Owner::Log, 0)?,
+    /// `Corrupt`.
+    pub fn decode(path: &str, offset: u64, bytes: &[u8; IMAGE_HEADER_LEN]) -> Result<Self> {
+        let kind = ImageKind::from_byte(bytes[12]).ok_or_else(|| {
+            let found = bytes[12].to_string();
+            corrupt(path, offset + 12, "a kind of image", found)
+        })?;
+        if bytes[13] > 1 || bytes[14..16] != [0, 0] {
+            let found = bytes[13..16].escape_ascii().to_string();
+            return Err(corrupt(path, offset + 13, "whether it is packed", found));
+        }
+        Ok(Self {
+            length: u64_at(bytes, 0),
+            kind,
+            packed: bytes[13] == 1,
+            table: TableId(u32_at(bytes, 16)),
+            block: BlockNo(u32_at(bytes, 20)),
+            rows: u32_at(bytes, 24),
+            timestamp: Timestamp(u64_at(bytes, 28)),
+            base: Timestamp(u64_at(bytes, 36)),
+            raw: u64_at(bytes, 44),
+        })
+    }
+}
+
+/// The checksum over everything but its own four bytes.
+pub fn checksum(header: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[..8]);
+    hasher.update(&header[12..]);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+/// The bytes of an image, which match their checksum, and their memory.
+#[derive(Debug)]
+pub struct Image {
+    /// What stands before the body.
+    pub header: ImageHeader,
+    /// All of it.
+    pub bytes: Vec<u8>,
+    unpacked: Option<Vec<u8>>,
+    place: (String, u64),
+    _memory: Reservation,
+}
+
+impl Image {
+    /// Checks the bytes of an image that stand at `offset` of a file, and unpacks its body. `memory` is
+    /// that of the bytes.
+    ///
+    /// # Errors
+    /// `Corrupt`, `OutOfMemory`.
+    pub fn check(path: &str, offset: u64, bytes: Vec<u8>, mut memory: Reservation) -> Result<Self> {
+        let Some(first) = bytes.first_chunk::<IMAGE_HEADER_LEN>() else {
+            let expected = format!("an image of at least {IMAGE_HEADER_LEN} bytes");
+            return Err(corrupt(
+                path,
+                offset,
+                expected,
+                format!("{} bytes", bytes.len()),
+            ));
         };
-        writer.write(&encode_prologue(FileKind::Image, database))?;
-        Ok(writer)
-    }
-
-    /// Adds a row; rows come table by table, in order of their ids, always with the same columns.
-    ///
-    /// # Errors
-    /// `Io`, `DiskFull`, `OutOfMemory`.
-    pub fn push<'v>(
-        &mut self,
-        table: TableId,
-        columns: &[ColumnId],
-        row: RowId,
-        values: impl IntoIterator<Item = ValueRef<'v>, IntoIter: Clone>,
-    ) -> Result<()> {
-        let values = values.into_iter();
-        let target = Some((table, row.block()));
-        if self.target != target || self.image.len() >= IMAGE_BYTES_MAX {
-            self.end_image()?;
-            self.target = target;
-            self.make_room(IMAGE_HEADER_LEN + 10 + 10 * columns.len())?;
-            self.image.resize(IMAGE_HEADER_LEN, 0);
-            put_varint(&mut self.image, columns.len() as u64);
-            for column in columns {
-                put_varint(&mut self.image, column.0.into());
+        let (computed, stored) = (
+            checksum(first, &bytes[IMAGE_HEADER_LEN..]),
+            u32_at(first, 8),
+        );
+        if computed != stored {
+            let (expected, found) = (format!("crc32 {computed:08x}"), format!("{stored:08x}"));
+            return Err(corrupt(path, offset + 8, expected, found));
+        }
+        let header = ImageHeader::decode(path, offset, first)?;
+        if header.length != bytes.len() as u64 {
+            let expected = format!("a length of {}", bytes.len());
+            return Err(corrupt(path, offset, expected, header.length.to_string()));
+        }
+        let packed = &bytes[IMAGE_HEADER_LEN..];
+        let unpacked = match header.packed {
+            true => Some(unpack(path, offset, packed, header.raw, &mut memory)?),
+            false if header.raw == packed.len() as u64 => None,
+            false => {
+                let expected = format!("a body of {} bytes", packed.len());
+                return Err(corrupt(path, offset + 44, expected, header.raw.to_string()));
             }
-        }
-        let bytes = values.clone().map(value_bytes_max).sum::<usize>();
-        self.make_room(10 + bytes)?;
-        put_varint(&mut self.image, row.slot().0.into());
-        for value in values {
-            encode_value(&mut self.image, value);
-        }
-        self.image_rows += 1;
-        Ok(())
-    }
-
-    /// Makes sure that `more` bytes fit into the image, and that they are reserved.
-    fn make_room(&mut self, more: usize) -> Result<()> {
-        let wanted = self.image.len() + more;
-        if wanted > self.image.capacity() {
-            let room = wanted.max(2 * self.image.capacity()).max(IMAGE_ROOM_MIN);
-            self.memory.resize_emergency(room as u64)?;
-            self.image.reserve_exact(room - self.image.len());
-        }
-        Ok(())
-    }
-
-    /// Ends the file; it is durable on return, and its name too.
-    ///
-    /// # Errors
-    /// `Io`, `DiskFull`.
-    pub fn finish(mut self, disk: &dyn Disk) -> Result<ImageFile> {
-        self.end_image()?;
-        self.file.sync()?;
-        disk.sync_dir(FOLDER)?;
-        Ok(ImageFile {
-            number: self.number,
-            bytes: self.offset,
-            crc: self.hasher.finalize(),
-            rows: self.rows,
+        };
+        Ok(Self {
+            header,
+            bytes,
+            unpacked,
+            place: (path.to_owned(), offset),
+            _memory: memory,
         })
     }
 
-    fn end_image(&mut self) -> Result<()> {
-        let Some((table, block)) = self.target.take() else {
-            return Ok(());
-        };
-        let mut image = std::mem::take(&mut self.image);
-        let length = u32::try_from(image.len()).expect("an image of some values at most");
-        image[0..4].copy_from_slice(&length.to_le_bytes());
-        image[8..12].copy_from_slice(&table.0.to_le_bytes());
-        image[12..16].copy_from_slice(&block.0.to_le_bytes());
-        image[16..20].copy_from_slice(&self.image_rows.to_le_bytes());
-        let crc = checksum(&image);
-        image[4..8].copy_from_slice(&crc.to_le_bytes());
-        self.rows += u64::from(self.image_rows);
-        self.image_rows = 0;
-        self.write(&image)?;
-        // A single row may have been of any size.
-        if image.capacity() <= 2 * IMAGE_BYTES_MAX {
-            image.clear();
-            self.image = image;
-        } else {
-            drop(image);
-            self.memory.shrink(0);
+    /// Reserves the memory of an image of so many bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn reserve(ledger: &Arc<Ledger>, length: u64) -> Result<Reservation> {
+        ledger.reserve(Owner::Log, length)
+    }
+
+    /// Its body, unpacked.
+    pub fn body(&self) -> &[u8] {
+        match &self.unpacked {
+            Some(body) => body,
+            None => &self.bytes[IMAGE_HEADER_LEN..],
         }
-        Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_at(self.offset, bytes)?;
-        self.hasher.update(bytes);
-        self.offset += bytes.len() as u64;
-        Ok(())
+    /// What is wrong in the body, as damage of the file. Offsets in a packed body are those of its image.
+    pub fn damaged(&self, error: DecodeError) -> crate::Error {
+        let (path, offset) = &self.place;
+        let within = match self.unpacked {
+            Some(_) => DecodeError { offset: 0, ..error },
+            None => error,
+        };
+        within.in_file(Path::new(path), offset + IMAGE_HEADER_LEN as u64)
+    }
+
+    /// Its rows, if it is of these.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn rows(&self) -> Result<RowReader<'_>> {
+        let damaged = |error| self.damaged(error);
+        let mut decoder = Decoder::new(self.body());
+        let count = decoder.count(1).map_err(damaged)?;
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = number(&mut decoder, u32::MAX.into(), "a column's id").map_err(damaged)?;
+            values.push((ColumnId(id as u32), ValueRef::Null));
+        }
+        Ok(RowReader {
+            image: self,
+            decoder,
+            values,
+            left: self.header.rows,
+        })
+    }
+
+    /// The encoded columns of a frozen block.
+    ///
+    /// # Errors
+    /// `Corrupt`, `OutOfMemory`.
+    pub fn frozen(&self, pool: &Arc<crate::pool::Pool>) -> Result<Frozen> {
+        let (path, offset) = &self.place;
+        let base = offset + IMAGE_HEADER_LEN as u64;
+        Frozen::decode(pool, self.body(), Path::new(path), base)
     }
 }
 
-/// What is done with a row that was read: its table, its id, its values, and where its image begins
-/// in the file.
-type Each<'e> = dyn FnMut(TableId, RowId, &[(ColumnId, Value)], u64) -> Result<()> + 'e;
-
-/// Reads the image file of a manifest and gives `each` row to the caller.
-///
-/// # Errors
-/// `Corrupt`, `UnsupportedFormat`, `Io`, and those of `each`.
-pub fn read(
-    disk: &dyn Disk,
-    database: DatabaseId,
-    manifest: &ImageFile,
-    mut each: impl FnMut(TableId, RowId, &[(ColumnId, Value)], u64) -> Result<()>,
-) -> Result<()> {
-    let path = path(manifest.number);
-    if !disk.exists(&path)? {
-        return Err(corrupt(&path, 0, "an image file", "no file"));
-    }
-    let file = disk.open(&path)?;
-    let length = file.len()?;
-    if length != manifest.bytes {
-        let at = length.min(manifest.bytes);
-        let expected = format!("{} bytes", manifest.bytes);
-        return Err(corrupt(&path, at, expected, format!("{length} bytes")));
-    }
-    let mut reader = ImageReader {
-        path: &path,
-        file: &*file,
-        offset: 0,
-        length,
-        hasher: crc32fast::Hasher::new(),
-    };
-    let mut bytes = Vec::new();
-    reader.fill(&mut bytes, PROLOGUE_LEN as u64)?;
-    let found = check_prologue(FileKind::Image, &path, &bytes)?;
-    check_database(&path, found, database)?;
-    while reader.offset < length {
-        let start = reader.offset;
-        reader.next_image(&mut bytes)?;
-        rows_of(&path, start, &bytes, &mut each)?;
-    }
-    let crc = reader.hasher.finalize();
-    if crc != manifest.crc {
-        let (expected, found) = (
-            format!("a file of crc32 {:08x}", manifest.crc),
-            format!("{crc:08x}"),
-        );
-        return Err(corrupt(&path, 0, expected, found));
-    }
-    Ok(())
+/// Reads the rows of an image one after the other.
+#[derive(Debug)]
+pub struct RowReader<'i> {
+    image: &'i Image,
+    decoder: Decoder<'i>,
+    /// Of the row that was read last.
+    values: Vec<(ColumnId, ValueRef<'i>)>,
+    left: u32,
 }
 
-struct ImageReader<'f> {
-    path: &'f str,
-    file: &'f dyn DiskFile,
+impl<'i> RowReader<'i> {
+    /// The columns that each row has a value of, in this order.
+    pub fn columns(&self) -> impl Iterator<Item = ColumnId> {
+        self.values.iter().map(|(column, _)| *column)
+    }
+
+    /// The next row: its slot and its values.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn next_row(&mut self) -> Result<Option<(Slot, &RowValues<'i>)>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let slot = self.read_row().map_err(|error| self.image.damaged(error))?;
+        Ok(Some((slot, &self.values)))
+    }
+
+    fn read_row(&mut self) -> std::result::Result<Slot, DecodeError> {
+        let slot = number(&mut self.decoder, BLOCK_SLOTS as u64 - 1, "a slot")?;
+        for (_, value) in &mut self.values {
+            *value = self.decoder.value()?;
+        }
+        Ok(Slot(slot as u16))
+    }
+
+    /// The slots that are live, if the image says so. To be called behind the last row.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn finish(mut self) -> Result<Option<BitVector>> {
+        let damaged = |error| self.image.damaged(error);
+        let live = match self.image.header.kind {
+            ImageKind::Delta => Some(read_live(&mut self.decoder).map_err(damaged)?),
+            ImageKind::Rows | ImageKind::Frozen => None,
+        };
+        self.decoder.finish().map_err(damaged)?;
+        Ok(live)
+    }
+}
+
+fn unpack(
+    path: &str,
     offset: u64,
-    length: u64,
-    hasher: crc32fast::Hasher,
-}
-
-impl ImageReader<'_> {
-    /// Reads the next `count` bytes to the end of `bytes`; they must be within the file.
-    fn fill(&mut self, bytes: &mut Vec<u8>, count: u64) -> Result<()> {
-        let remaining = self.length - self.offset;
-        if count > remaining {
-            let expected = format!("{count} bytes");
-            return Err(corrupt(
-                self.path,
-                self.offset,
-                expected,
-                format!("{remaining} bytes up to the end of the file"),
-            ));
-        }
-        let start = bytes.len();
-        bytes.resize(start + count as usize, 0);
-        self.file.read_at(self.offset, &mut bytes[start..])?;
-        self.hasher.update(&bytes[start..]);
-        self.offset += count;
-        Ok(())
+    packed: &[u8],
+    raw: u64,
+    memory: &mut Reservation,
+) -> Result<Vec<u8>> {
+    let wrong = |found: String| {
+        let expected = format!("{raw} packed bytes");
+        corrupt(path, offset + IMAGE_HEADER_LEN as u64, expected, found)
+    };
+    if raw > PACKED_TIMES_MAX * packed.len() as u64 {
+        return Err(wrong(format!("{} bytes", packed.len())));
     }
-
-    /// Reads a whole image and checks its sum.
-    fn next_image(&mut self, bytes: &mut Vec<u8>) -> Result<()> {
-        let start = self.offset;
-        bytes.clear();
-        self.fill(bytes, IMAGE_HEADER_LEN as u64)?;
-        let length = u64::from(u32_at(bytes, 0));
-        let Some(rest) = length.checked_sub(IMAGE_HEADER_LEN as u64) else {
-            let expected = format!("an image of at least {IMAGE_HEADER_LEN} bytes");
-            return Err(corrupt(
-                self.path,
-                start,
-                expected,
-                format!("a length of {length}"),
-            ));
-        };
-        self.fill(bytes, rest)?;
-        let (computed, stored) = (checksum(bytes), u32_at(bytes, 4));
-        if computed != stored {
-            let (expected, found) = (format!("crc32 {computed:08x}"), format!("{stored:08x}"));
-            return Err(corrupt(self.path, start + 4, expected, found));
-        }
-        Ok(())
+    memory.resize(memory.bytes() + raw)?;
+    let mut body = vec![0; raw as usize];
+    match lz4_flex::block::decompress_into(packed, &mut body) {
+        Ok(length) if length as u64 == raw => Ok(body),
+        Ok(length) => Err(wrong(format!("{length}"))),
+        Err(error) => Err(wrong(error.to_string())),
     }
-}
-
-/// Gives the rows of one image to `each`.
-fn rows_of(path: &str, start: u64, image: &[u8], each: &mut Each<'_>) -> Result<()> {
-    let base = start + IMAGE_HEADER_LEN as u64;
-    let damaged = |error: DecodeError| error.in_file(Path::new(path), base);
-    let (table, block) = (TableId(u32_at(image, 8)), BlockNo(u32_at(image, 12)));
-    let mut decoder = Decoder::new(&image[IMAGE_HEADER_LEN..]);
-    let columns = decoder.count(1).map_err(damaged)?;
-    let mut values = Vec::with_capacity(columns);
-    for _ in 0..columns {
-        let id = number(&mut decoder, u32::MAX.into(), "a column's id").map_err(damaged)?;
-        values.push((ColumnId(id as u32), Value::Null));
-    }
-    for _ in 0..u32_at(image, 16) {
-        let slot = number(&mut decoder, BLOCK_SLOTS as u64 - 1, "a slot").map_err(damaged)?;
-        for (_, value) in &mut values {
-            *value = decoder.value().map_err(damaged)?.to_owned();
-        }
-        each(table, RowId::new(block, Slot(slot as u16)), &values, start)?;
-    }
-    decoder.finish().map_err(damaged)
 }
 
 fn number(
@@ -332,12 +366,4 @@ fn number(
             found: number.to_string(),
         }),
     }
-}
-
-/// The checksum over everything but its own four bytes.
-fn checksum(image: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&image[..4]);
-    hasher.update(&image[8..]);
-    hasher.finalize()
 }

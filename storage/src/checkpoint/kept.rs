@@ -6,7 +6,7 @@
 //!   MANIFEST.5
 //! ```
 //!
-//! A kept manifest is a copy of what `MANIFEST` was, with all that it needs: its images, and the log from
+//! A kept manifest is a copy of what `MANIFEST` was, with all that it needs: the data files of its images, and the log from
 //! its position on. It is made just before `MANIFEST` is replaced, and never changed. Its name need not
 //! tell its number (older builds called the one before `MANIFEST.1`); what it says does.
 //!
@@ -20,6 +20,7 @@
 //! the current one are the same checkpoint.
 
 use super::info::CheckpointInfo;
+use super::list::rows_of;
 use super::manifest::{MANIFEST, MANIFEST_BYTES_MAX, Manifest};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -198,19 +199,24 @@ impl Manifest {
 
     /// Bytes of all that it consists of.
     pub fn bytes(&self) -> u64 {
-        self.image.map_or(0, |image| image.bytes)
+        let old = self.image.map_or(0, |image| image.bytes);
+        old + self.images.iter().map(|image| image.length).sum::<u64>()
+    }
+
+    /// Rows in it.
+    pub fn rows(&self) -> u64 {
+        self.image.map_or(0, |image| image.rows) + rows_of(&self.images)
     }
 
     fn kept(&self, is_current: bool) -> KeptCheckpoint {
-        let (rows, bytes) = (self.image.map_or(0, |image| image.rows), self.bytes());
         KeptCheckpoint {
             number: self.number(),
             info: self.info.clone(),
             timestamp: self.timestamp,
             timeline: self.timeline,
             tables: self.tables.len() as u64,
-            rows,
-            bytes,
+            rows: self.rows(),
+            bytes: self.bytes(),
             is_current,
         }
     }

@@ -3,13 +3,14 @@
 //! ```text
 //!   MANIFEST
 //!   0          36       40      44
-//!   | prologue | length | crc32 | a `Manifest` as JSON, `length` bytes |
+//!   | prologue | length | crc32 | a `Manifest` as JSON, `length` bytes | list of images (`list`) |
 //! ```
 //!
 //! `crc32` covers everything else in the file. The manifest is replaced by rename as a whole; those
 //! before it are kept, see `kept`.
 
 use super::info::CheckpointInfo;
+use super::list::{self, ImageRef};
 use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef, ViewDef};
 use crate::disk::Disk;
 use crate::error::Result;
@@ -19,6 +20,8 @@ use crate::format::{
 };
 use crate::ids::{IndexId, Lsn, RowId, SequenceId, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The path of the manifest.
 pub const MANIFEST: &str = "MANIFEST";
@@ -50,7 +53,7 @@ pub struct Manifest {
     pub next_table: TableId,
     /// The id of the next index.
     pub next_index: IndexId,
-    /// The rows; nothing where the database is new.
+    /// The rows, where a build before images by block wrote them.
     pub image: Option<ImageFile>,
     /// The sequences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -62,6 +65,23 @@ pub struct Manifest {
     /// new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<CheckpointInfo>,
+    /// The root over definitions and images, in hexadecimal ([`list::root`]), as it was read: what is
+    /// written has its own. Nothing where the database is new, or was written before there were images by
+    /// block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// The images of all blocks. They follow the JSON.
+    #[serde(skip)]
+    pub images: Vec<ImageRef>,
+}
+
+/// What of a manifest is under its root beside the images.
+#[derive(Serialize)]
+struct Definitions<'m> {
+    tables: &'m [TableManifest],
+    indexes: &'m [IndexDef],
+    views: &'m [ViewDef],
+    sequences: &'m [SequenceManifest],
 }
 
 /// A sequence in a manifest.
@@ -84,7 +104,7 @@ pub struct TableManifest {
     pub next_row: RowId,
 }
 
-/// The file that holds the rows.
+/// The file that holds the rows, as builds before images by block wrote it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageFile {
@@ -115,15 +135,46 @@ impl Manifest {
             sequences: Vec::new(),
             next_sequence: None,
             info: None,
+            root: None,
+            images: Vec::new(),
         }
+    }
+
+    /// Whether it is that of a checkpoint, and not of a database that was just made.
+    pub fn is_checkpoint(&self) -> bool {
+        self.image.is_some() || self.root.is_some()
+    }
+
+    /// The numbers of the data files that it needs.
+    pub fn files(&self) -> BTreeSet<u64> {
+        let old = self.image.iter().map(|file| file.number);
+        let images = self.images.iter().map(|image| image.file);
+        old.chain(images).collect()
+    }
+
+    /// The root over what it says and names.
+    pub fn computed_root(&self) -> String {
+        let definitions = Definitions {
+            tables: &self.tables,
+            indexes: &self.indexes,
+            views: &self.views,
+            sequences: &self.sequences,
+        };
+        let definitions = serde_json::to_vec(&definitions).expect("definitions are plain data");
+        blake3::Hash::from_bytes(list::root(&definitions, &self.images)).to_string()
     }
 
     /// The file's bytes.
     pub fn encode(&self, database: DatabaseId) -> Vec<u8> {
         let mut bytes = encode_prologue(FileKind::Manifest, database).to_vec();
         bytes.resize(MANIFEST_HEADER_LEN, 0);
-        serde_json::to_writer(&mut bytes, self).expect("a manifest is plain data");
+        let sealed = Self {
+            root: self.root.as_ref().map(|_| self.computed_root()),
+            ..self.clone()
+        };
+        serde_json::to_writer(&mut bytes, &sealed).expect("a manifest is plain data");
         let length = (bytes.len() - MANIFEST_HEADER_LEN) as u32;
+        list::encode(&self.images, &mut bytes);
         bytes[36..40].copy_from_slice(&length.to_le_bytes());
         let crc = crc32fast::hash(&summed(&bytes));
         bytes[40..44].copy_from_slice(&crc.to_le_bytes());
@@ -141,23 +192,37 @@ impl Manifest {
             let expected = format!("a header of {MANIFEST_HEADER_LEN} bytes");
             return Err(corrupt(path, end, expected, "end of file"));
         }
-        let length = u64::from(u32_at(bytes, 36));
-        let expected_end = MANIFEST_HEADER_LEN as u64 + length;
-        if end != expected_end {
-            let expected = format!("the end of the file at {expected_end}");
-            return Err(corrupt(
-                path,
-                end.min(expected_end),
-                expected,
-                format!("{end} bytes"),
-            ));
+        let json_end = MANIFEST_HEADER_LEN as u64 + u64::from(u32_at(bytes, 36));
+        if end < json_end {
+            let expected = format!("{json_end} bytes at least");
+            return Err(corrupt(path, end, expected, format!("{end} bytes")));
         }
         check_crc(path, 40, &summed(bytes), u32_at(bytes, 40))?;
-        let manifest = serde_json::from_slice(&bytes[MANIFEST_HEADER_LEN..]).map_err(|error| {
+        let (json, listed) =
+            bytes[MANIFEST_HEADER_LEN..].split_at(json_end as usize - MANIFEST_HEADER_LEN);
+        let mut manifest: Self = serde_json::from_slice(json).map_err(|error| {
             let at = MANIFEST_HEADER_LEN as u64 + error.column() as u64;
             corrupt(path, at, "a manifest", error.to_string())
         })?;
+        let listed = list::decode(listed);
+        manifest.images = listed.map_err(|error| error.in_file(Path::new(path), json_end))?;
+        manifest.check_root(path)?;
         Ok((manifest, database))
+    }
+
+    fn check_root(&self, path: &str) -> Result<()> {
+        if self.root.is_none() && self.images.is_empty() {
+            return Ok(());
+        }
+        let computed = self.computed_root();
+        match &self.root {
+            Some(root) if *root == computed => Ok(()),
+            other => {
+                let found = other.clone().unwrap_or_else(|| "none".to_owned());
+                let expected = format!("root {computed}");
+                Err(corrupt(path, MANIFEST_HEADER_LEN as u64, expected, found))
+            }
+        }
     }
 
     /// Reads a manifest file.

@@ -1,46 +1,59 @@
 //! Checkpoint: writes a consistent image of all tables, so that the log before it can go.
 //!
 //! 1. In one commit section, take timestamp C, a view of it, and have the log rotated.
-//! 2. Write all rows that the view shows to a new image file, and sync it.
+//! 2. For each block that no commit has written to since the last checkpoint, refer to the images that
+//!    one has; write images of all others, as the view shows them, to a new data file, and sync it.
 //! 3. Install the manifest by rename; some of those before are kept, with all that they need.
-//! 4. Delete the segments and images that none of them needs.
+//! 4. Delete the segments and data files that none of them needs.
 //!
 //! ```text
-//!   log   [ seg 7 ][ seg 8 ]|[ seg 9 ...
-//!                           C      commits after C replay from segment 9
+//!   log    [ seg 7 ][ seg 8 ]|[ seg 9 ...
+//!                            C      commits after C replay from segment 9
+//!
+//!   data   3.img [ block 0 ][ block 1 ][ block 2 ]      the manifest of C: 0 and 2 in 3.img,
+//!          4.img [ block 1 ]                            1 in 4.img
 //! ```
 //!
 //! Readers and writers go on meanwhile: what a view shows never changes.
 //!
 //! Invariants
-//! - A manifest that can be read names only an image that is synced.
-//! - Every commit is in the image (timestamp <= C) or in the log from the manifest's position on.
+//! - A manifest that can be read names only images that are synced.
+//! - Every commit is in the images (timestamp <= C) or in the log from the manifest's position on.
+//! - What is referred to is what the block holds at C: `table::changed` says why, and what is known of
+//!   the last checkpoint is forgotten where it is not certain which one is installed.
 //! - One checkpoint runs at a time.
-//! - While an image is written there are, beside it, only those that a manifest names.
+//! - While a data file is written there are, beside it, only those that a manifest names.
 //!
-//! If we crash: before 3 the old manifest and all it needs remain, and a part of an image that
+//! If we crash: before 3 the old manifest and all it needs remain, and a part of a data file that
 //! nobody names, which the next opening removes; in 3 see `manifest`; between 3 and 4 stale files
 //! are left over, which the next opening or the next checkpoint removes.
 
+mod capture;
+pub mod files;
 pub mod image;
 mod info;
 pub mod kept;
+mod last;
+pub mod list;
 pub mod manifest;
+pub mod rows_file;
 mod sweep;
+mod writer;
 
 pub(crate) use info::micros;
 pub use info::{CheckpointInfo, CheckpointReason};
+pub use last::LastCheckpoint;
 pub use sweep::{KeptFiles, is_replaced, sweep};
 
 use crate::catalog::{Catalog, SequenceEntry};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::DatabaseId;
-use crate::ids::{ColumnId, IndexId, Lsn, SequenceId, TableId, Timestamp};
+use crate::ids::{IndexId, Lsn, SequenceId, TableId, Timestamp};
 use crate::transaction::{Core, ReadView};
 use crate::wal::Log;
-use image::ImageWriter;
-use manifest::{ImageFile, MANIFEST, Manifest, SequenceManifest, TableManifest};
+use list::ImageRef;
+use manifest::{MANIFEST, Manifest, SequenceManifest, TableManifest};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -51,10 +64,14 @@ pub struct CheckpointReport {
     pub number: u64,
     /// Everything committed up to here is in it.
     pub timestamp: Timestamp,
-    /// Rows written.
+    /// Rows that it holds.
     pub rows: u64,
     /// Bytes written.
     pub bytes: u64,
+    /// Blocks that were written, wholly or what was changed of them.
+    pub blocks_written: u64,
+    /// Blocks that an earlier checkpoint had written and that are referred to.
+    pub blocks_kept: u64,
 }
 
 /// Writes the checkpoints of one database.
@@ -74,6 +91,8 @@ pub struct Checkpointer {
 struct State {
     /// Where the log goes on from the last checkpoint.
     last: Lsn,
+    /// What it has of each block.
+    images: LastCheckpoint,
     closed: bool,
 }
 
@@ -89,7 +108,7 @@ struct Moment {
 }
 
 impl Checkpointer {
-    /// For a database whose current checkpoint ends where `last` says.
+    /// For a database whose current checkpoint ends where `last` says, and has these images.
     pub fn new(
         disk: Arc<dyn Disk>,
         database: DatabaseId,
@@ -97,6 +116,7 @@ impl Checkpointer {
         log: Arc<Log>,
         last: Lsn,
         keep: usize,
+        images: LastCheckpoint,
     ) -> Self {
         Self {
             disk,
@@ -106,6 +126,7 @@ impl Checkpointer {
             keep,
             state: Mutex::new(State {
                 last,
+                images,
                 closed: false,
             }),
         }
@@ -147,26 +168,30 @@ impl Checkpointer {
         })?;
         let start = self.log.segment_of(moment.lsn)?;
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
-        // One that failed as its manifest was installed has left an image that nobody names: tried
+        // One that failed as its manifest was installed has left a data file that nobody names: tried
         // again and again, checkpoints would fill the medium. What is not removed here is later.
         let _ = sweep(&*self.disk);
-        let number = sweep::next_image_number(&*self.disk)?;
-        let image = self.write_image(&moment, number).inspect_err(|_| {
+        let file = sweep::next_image_number(&*self.disk)?;
+        let written = self.write_images(&moment, file, &state.images);
+        let written = written.inspect_err(|_| {
             // The error matters more than the leftover, which the next opening removes.
-            let _ = self.disk.remove(&image::path(number));
+            let _ = self.disk.remove(&image::path(file));
         })?;
-        let mut manifest = moment.manifest(current.timeline, start.number, image);
+        let mut manifest = moment.manifest(current.timeline, start.number, written.images);
         let number = current.number() + 1;
         manifest.info = Some(CheckpointInfo {
             number,
             micros: micros(self.disk.now()),
             reason,
-            rows: image.rows,
-            bytes: image.bytes,
+            rows: manifest.rows(),
+            bytes: manifest.bytes(),
             restored_from: None,
         });
+        // Where this fails, nobody knows which of the two is installed: the next one refers to neither.
+        state.images = LastCheckpoint::default();
         kept::install_manifest(&*self.disk, &manifest, self.database)?;
         state.last = moment.lsn;
+        state.images = LastCheckpoint::of(&manifest, &moment.catalog);
         // The checkpoint stands; what cannot be removed now is removed next time.
         let _ = kept::forget(&*self.disk, self.keep)
             .and_then(|()| sweep(&*self.disk))
@@ -174,24 +199,9 @@ impl Checkpointer {
         Ok(CheckpointReport {
             number,
             timestamp: moment.timestamp,
-            rows: image.rows,
-            bytes: image.bytes,
+            rows: manifest.rows(),
+            ..written.report
         })
-    }
-
-    fn write_image(&self, moment: &Moment, number: u64) -> Result<ImageFile> {
-        let ledger = self.core.ledger();
-        let mut writer = ImageWriter::create(&*self.disk, ledger, self.database, number)?;
-        for table in moment.catalog.tables() {
-            let columns = &table.def.columns;
-            let ids: Vec<ColumnId> = columns.iter().map(|column| column.id).collect();
-            // Row by row: columns of a batch of wide rows would be copies that nobody reserved.
-            moment.view.for_each_row(table, |id, row| {
-                let values = ids.iter().map(|column| row.get(*column));
-                writer.push(table.def.id, &ids, id, values)
-            })?;
-        }
-        writer.finish(&*self.disk)
     }
 }
 
@@ -205,7 +215,7 @@ fn sequences(catalog: &Catalog) -> Vec<SequenceManifest> {
 }
 
 impl Moment {
-    fn manifest(&self, timeline: u32, segment: u64, image: ImageFile) -> Manifest {
+    fn manifest(&self, timeline: u32, segment: u64, images: Vec<ImageRef>) -> Manifest {
         let tables = self.catalog.tables();
         let mut indexes: Vec<_> = self
             .catalog
@@ -213,7 +223,7 @@ impl Moment {
             .flat_map(|table| &table.indexes)
             .collect();
         indexes.sort_by_key(|index| index.def.id);
-        Manifest {
+        let mut manifest = Manifest {
             timeline,
             timestamp: self.timestamp,
             lsn: self.lsn,
@@ -228,10 +238,14 @@ impl Moment {
             views: self.catalog.views().map(|view| (**view).clone()).collect(),
             next_table: self.next_ids.0,
             next_index: self.next_ids.1,
-            image: Some(image),
+            image: None,
             sequences: self.sequences.clone(),
             next_sequence: Some(self.next_sequence).filter(|next| next.0 > 1),
             info: None,
-        }
+            root: None,
+            images,
+        };
+        manifest.root = Some(manifest.computed_root());
+        manifest
     }
 }

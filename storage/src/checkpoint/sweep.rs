@@ -6,6 +6,7 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{ROOT, TEMPORARY_SUFFIX};
 use crate::ids::Lsn;
+use std::collections::BTreeSet;
 
 /// What the kept manifests need.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,8 +15,8 @@ pub struct KeptFiles {
     pub lsn: Lsn,
     /// Which is in this segment and those after it.
     pub segment: u64,
-    /// The images with these numbers.
-    pub images: Vec<u64>,
+    /// The data files with these numbers.
+    pub images: BTreeSet<u64>,
 }
 
 impl KeptFiles {
@@ -34,15 +35,12 @@ impl KeptFiles {
         Ok(Self {
             lsn: oldest.lsn,
             segment: oldest.segment,
-            images: manifests
-                .iter()
-                .filter_map(|m| Some(m.image?.number))
-                .collect(),
+            images: manifests.iter().flat_map(Manifest::files).collect(),
         })
     }
 }
 
-/// Removes images that no kept manifest names, and files that were never completed. Returns what
+/// Removes data files that no kept manifest names, and files that were never completed. Returns what
 /// is kept; segments are for the caller, who may be writing one.
 ///
 /// # Errors
@@ -67,7 +65,7 @@ pub fn is_replaced(name: &str) -> bool {
     [MANIFEST, crate::wal::closing::CLOSING_MARK].contains(&name) || kept::number_of(name).is_some()
 }
 
-/// A number that no image file has.
+/// A number that no data file has.
 pub(super) fn next_image_number(disk: &dyn Disk) -> Result<u64> {
     let names = disk.list(image::FOLDER)?;
     let highest = names.iter().filter_map(|name| image::number_of(name)).max();

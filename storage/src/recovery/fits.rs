@@ -52,6 +52,17 @@ pub(super) fn value(table: &TableDef, id: ColumnId, value: &ValueRef<'_>) -> Res
     Err(format!("{value:?} in column {name} of type {data_type}"))
 }
 
+/// Whether these are values of these types.
+pub(super) fn types(values: &[(ColumnId, ValueRef<'_>)], types: &[DataType]) -> Result<(), Misfit> {
+    let mut pairs = values.iter().zip(types);
+    match pairs.find(|((_, value), data_type)| !is_of(value, **data_type)) {
+        Some(((id, value), data_type)) => {
+            Err(format!("{value:?} in column {id} of type {data_type}"))
+        }
+        None => Ok(()),
+    }
+}
+
 fn is_of(value: &ValueRef<'_>, data_type: DataType) -> bool {
     match (value, data_type) {
         (ValueRef::Null, _)

@@ -1,7 +1,7 @@
 //! Recovery: from the files of a directory to a running database.
 //!
 //! 1. Look at the directory; make a database where there is none; lock it.
-//! 2. Read the manifest, restore its tables, and load the rows of its image.
+//! 2. Read the manifest, restore its tables, and load its images.
 //! 3. Walk the log from the manifest's position and apply each frame's operations in order.
 //! 4. Fill the indexes and set the clock.
 //! 5. Only now, when everything was read and found whole: mark a directory that a build with fewer
@@ -9,7 +9,7 @@
 //!    open the log for writing.
 //!
 //! ```text
-//!   MANIFEST --> data/0000000003.img --> rows as of C
+//!   MANIFEST --> data/0000000003.img ..  rows as of C
 //!       |
 //!       +------> wal/0000000009.log -> 10 -> 11 | torn tail
 //!                frames above C, in order      ^ cut, then new frames
@@ -27,6 +27,7 @@
 mod decision;
 mod directory;
 mod fits;
+mod images;
 mod progress;
 mod replay;
 mod report;
@@ -39,7 +40,7 @@ pub use report::RecoveryReport;
 pub use timeline::{Newer, RestoreReport, rewind};
 
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::checkpoint::sweep;
+use crate::checkpoint::{LastCheckpoint, sweep};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
@@ -66,6 +67,8 @@ pub struct Recovered {
     pub timeline: u32,
     /// Where the log goes on from the last checkpoint.
     pub checkpoint_end: Lsn,
+    /// What the last checkpoint has of each block.
+    pub images: LastCheckpoint,
     /// Where the log was last closed.
     pub closed_at: Option<Lsn>,
     /// The right to the directory, as long as it is kept.
@@ -109,7 +112,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         database,
         closed_at,
     };
-    let end = load(&directory, &core, options.listener.as_ref(), &mut report)?;
+    let (end, images) = load(&directory, &core, options.listener.as_ref(), &mut report)?;
     report.clean = is_new || (closed_at == Some(end.end) && end.tail.is_none());
     mark_features(&**disk, &manifest, database)?;
     let segments = tidy(&**disk, &manifest, &end)?;
@@ -128,6 +131,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         database,
         timeline: manifest.timeline,
         checkpoint_end: manifest.lsn,
+        images,
         closed_at,
         lock,
         report,
@@ -159,13 +163,15 @@ fn load(
     core: &Arc<Core>,
     listener: Option<&RecoveryListener>,
     report: &mut RecoveryReport,
-) -> Result<LogEnd> {
+) -> Result<(LogEnd, LastCheckpoint)> {
     let (disk, manifest) = (directory.disk, directory.manifest);
     let started = Instant::now();
-    report.checkpoint = manifest.image.map(|_| manifest.timestamp);
-    report.image_bytes = manifest.image.map_or(0, |image| image.bytes);
+    report.checkpoint = manifest.is_checkpoint().then_some(manifest.timestamp);
+    report.image_bytes = manifest.bytes();
     let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
-    report.rows_loaded = restore::manifest(disk, core, manifest, directory.database)?;
+    report.rows_loaded = restore::manifest(disk, core, manifest, directory.database, &progress)?;
+    // Before the log may say that tables have other rows.
+    let images = LastCheckpoint::of(manifest, &core.catalog());
     progress.end();
 
     let loaded = Instant::now();
@@ -190,7 +196,7 @@ fn load(
     report.index_entries = core.finish_recovery(end.timestamp, &gathered)?;
     progress.end();
     report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
-    Ok(end)
+    Ok((end, images))
 }
 
 /// Has builds that do not know what this one may write refuse the directory, before it is written. They

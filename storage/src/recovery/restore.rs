@@ -1,10 +1,12 @@
 //! Brings a checkpoint into the core: what its manifest says, and its images.
 
 use super::fits::{self, Misfit};
+use super::images;
+use super::progress::Progress;
 use super::replay::Replay;
 use crate::catalog::CatalogChange;
-use crate::checkpoint::image;
-use crate::checkpoint::manifest::{MANIFEST, Manifest};
+use crate::checkpoint::manifest::{ImageFile, MANIFEST, Manifest};
+use crate::checkpoint::{image, rows_file};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, corrupt};
@@ -18,6 +20,7 @@ pub(super) fn manifest(
     core: &Core,
     manifest: &Manifest,
     database: DatabaseId,
+    progress: &Progress<'_>,
 ) -> Result<u64> {
     let place = Place {
         path: MANIFEST,
@@ -48,31 +51,44 @@ pub(super) fn manifest(
     if let Some(next) = manifest.next_sequence {
         core.restore_next_sequence(next);
     }
-    let mut rows = 0;
-    if let Some(file) = &manifest.image {
-        let path = image::path(file.number);
-        image::read(disk, database, file, |table, row, values, offset| {
-            rows += 1;
-            let place = Place {
-                path: &path,
-                offset,
-            };
-            let catalog = core.catalog();
-            let def = fits::table(&catalog, table, row).map_err(|misfit| place.error(misfit))?;
-            fits::values(def, values).map_err(|misfit| place.error(misfit))?;
-            let restored = core.restore_insert(table, row, values, begin);
-            restored.map_err(|error| place.refused(error))
-        })?;
-        if rows != file.rows {
-            let expected = format!("{} rows", file.rows);
-            return Err(corrupt(&path, 0, expected, format!("{rows} rows")));
-        }
-    }
+    let rows = match &manifest.image {
+        Some(file) => old_rows(disk, core, file, database, begin)?,
+        None => images::load(disk, core, manifest, database, progress)?,
+    };
     for table in &manifest.tables {
         fits::table(&core.catalog(), table.def.id, table.next_row)
             .map_err(|misfit| place.error(misfit))?;
         let restored = core.restore_next_row(table.def.id, table.next_row);
         restored.map_err(|error| place.refused(error))?;
+    }
+    Ok(rows)
+}
+
+/// Loads the rows that a build before images by block wrote.
+fn old_rows(
+    disk: &dyn Disk,
+    core: &Core,
+    file: &ImageFile,
+    database: DatabaseId,
+    begin: Timestamp,
+) -> Result<u64> {
+    let path = image::path(file.number);
+    let mut rows = 0;
+    rows_file::read(disk, database, file, |table, row, values, offset| {
+        rows += 1;
+        let place = Place {
+            path: &path,
+            offset,
+        };
+        let catalog = core.catalog();
+        let def = fits::table(&catalog, table, row).map_err(|misfit| place.error(misfit))?;
+        fits::values(def, values).map_err(|misfit| place.error(misfit))?;
+        let restored = core.restore_insert(table, row, values, begin);
+        restored.map_err(|error| place.refused(error))
+    })?;
+    if rows != file.rows {
+        let expected = format!("{} rows", file.rows);
+        return Err(corrupt(&path, 0, expected, format!("{rows} rows")));
     }
     Ok(rows)
 }

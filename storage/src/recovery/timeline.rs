@@ -23,6 +23,7 @@
 //! new one.
 
 use super::directory::{self, Directory};
+use super::progress::{Progress, RecoveryPhase};
 use super::restore;
 use super::scan::Scan;
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
@@ -91,7 +92,8 @@ pub fn rewind(
     };
     let (checkpoint, database) = kept::find(disk, number)?;
     let core = Core::recovering(pool, true);
-    let rows = restore::manifest(disk, &core, &checkpoint, database)?;
+    let progress = Progress::begin(None, RecoveryPhase::Images, checkpoint.bytes());
+    let rows = restore::manifest(disk, &core, &checkpoint, database, &progress)?;
     drop(core);
 
     let header = beginning(disk, database)?;

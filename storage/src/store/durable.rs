@@ -46,6 +46,7 @@ impl Durable {
             log.clone(),
             recovered.checkpoint_end,
             options.keep_checkpoints(),
+            recovered.images,
         ));
         let background = match options.manual_maintenance {
             true => Vec::new(),

@@ -1,8 +1,9 @@
 //! `docs/file_format.md` says what the code says.
 
-use crate::checkpoint::image::{self, IMAGE_BYTES_MAX, IMAGE_HEADER_LEN};
+use crate::checkpoint::image::{self, IMAGE_BYTES_MAX, IMAGE_HEADER_LEN, ImageKind};
 use crate::checkpoint::kept;
 use crate::checkpoint::manifest::{MANIFEST, MANIFEST_HEADER_LEN};
+use crate::checkpoint::rows_file::ROWS_HEADER_LEN;
 use crate::format::{FEATURES_KNOWN, FORMAT_VERSION, FileKind, PROLOGUE_LEN, TEMPORARY_SUFFIX};
 use crate::wal::closing::{CLOSING_MARK, CLOSING_MARK_LEN};
 use crate::wal::frame::{FRAME_BYTES_MAX, FRAME_HEADER_LEN};
@@ -25,6 +26,10 @@ fn the_document_has_the_codes_numbers() {
         format!("Longest frame: {FRAME_BYTES_MAX} bytes."),
         format!("Closing mark: {CLOSING_MARK_LEN} bytes."),
         format!("Image header: {IMAGE_HEADER_LEN} bytes."),
+        format!("Image header of old: {ROWS_HEADER_LEN} bytes."),
+        format!("| {} | rows |", ImageKind::Rows as u8),
+        format!("| {} | frozen |", ImageKind::Frozen as u8),
+        format!("| {} | delta |", ImageKind::Delta as u8),
         format!("more than {IMAGE_BYTES_MAX} bytes is written as several"),
         format!("Manifest header: {MANIFEST_HEADER_LEN} bytes."),
     ] {

@@ -31,6 +31,8 @@ mod feature_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod incremental_tests;
+#[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
 mod sequence_tests;

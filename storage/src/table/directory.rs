@@ -1,12 +1,14 @@
 //! Block numbers to blocks, growing without moving.
 //!
 //! Segments of doubling length, each allocated when its first block comes; so an entry never moves,
-//! and finding one takes two loads and no lock.
+//! and finding one takes two loads and no lock. What is noted of a block by its number stands beside the
+//! pointers and not among them: commits write there, and everybody reads these.
 
 use crate::block::Block;
 use crate::ids::{BlockNo, SLOT_BITS};
 use crate::index::ROWS_MAX;
 use crate::mvcc::Protected;
+use crate::sync::atomic::AtomicU64;
 use std::sync::OnceLock;
 
 const FIRST_SEGMENT: u32 = 8;
@@ -19,7 +21,12 @@ const _: () = assert!(
     "an index holds any row"
 );
 
-type Segment = Box<[Protected<Block>]>;
+#[derive(Debug)]
+struct Segment {
+    blocks: Box<[Protected<Block>]>,
+    /// The last commit that changed a row of each.
+    changed: Box<[AtomicU64]>,
+}
 
 /// The blocks of a table by number.
 #[derive(Debug, Default)]
@@ -41,15 +48,25 @@ impl Directory {
     #[inline]
     pub(super) fn get(&self, number: BlockNo) -> Option<&Protected<Block>> {
         let (segment, at) = locate(number);
-        self.segments.get(segment)?.get()?.get(at)
+        self.segments.get(segment)?.get()?.blocks.get(at)
+    }
+
+    /// Where the last commit is noted that changed a block which has come before.
+    pub(super) fn changed(&self, number: BlockNo) -> Option<&AtomicU64> {
+        let (segment, at) = locate(number);
+        self.segments.get(segment)?.get()?.changed.get(at)
     }
 
     /// The entry of a block that comes now; `None` above [`BLOCKS_MAX`].
     pub(super) fn entry(&self, number: BlockNo) -> Option<&Protected<Block>> {
         let (segment, at) = locate(number);
         let length = (FIRST_SEGMENT as usize) << segment;
-        let entries = || (0..length).map(|_| Protected::default()).collect();
-        self.segments.get(segment)?.get_or_init(entries).get(at)
+        let entries = || Segment {
+            blocks: (0..length).map(|_| Protected::default()).collect(),
+            changed: (0..length).map(|_| AtomicU64::new(0)).collect(),
+        };
+        let segment = self.segments.get(segment)?.get_or_init(entries);
+        segment.blocks.get(at)
     }
 }
 

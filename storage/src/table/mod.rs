@@ -16,6 +16,7 @@
 //!
 //! The table knows rows, not keys: whoever changes rows keeps the indexes (`transaction`).
 
+mod changed;
 mod compact;
 mod directory;
 mod evacuate;
@@ -26,6 +27,7 @@ mod restore;
 mod scan;
 mod stats;
 
+pub use changed::ChangedBlocks;
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
 pub use recent::{Change, ChangedRows, Forgotten, RecentChanges};
@@ -139,6 +141,11 @@ impl Table {
     fn block<'a>(&'a self, row: RowId, proof: &'a Operation<'a>) -> Option<&'a Block> {
         let block = self.directory.get(row.block())?.get(proof)?;
         (usize::from(row.slot().0) < block.claimed()).then_some(block)
+    }
+
+    /// The block of that number, to be held beyond the operation.
+    pub fn block_now(&self, number: BlockNo, proof: &Operation<'_>) -> Option<Arc<Block>> {
+        self.directory.get(number)?.get_arc(proof)
     }
 
     /// The block that holds a row, and its slot there; `None` if the row is long gone.

@@ -1,13 +1,14 @@
 //! Putting rows back in their places, before the first transaction.
 //!
-//! Recovery is alone with the table, and visits blocks in any order. A block's capacity follows from
+//! Recovery is alone with the table, and visits blocks in any order, one thread a block. A block's capacity follows from
 //! its number and the table's columns, so a row id that does not fit its block is damage. Slots that it claims but does
 //! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
 //! holes are dead, so that a block of holes only is freed.
 
+use super::directory::BLOCKS_MAX;
 use super::open::OpenBlock;
 use super::{Table, Tail};
-use crate::block::{Block, Written};
+use crate::block::{Block, Frozen, Written};
 use crate::error::{Error, Result};
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Operation, Stamp};
@@ -36,7 +37,56 @@ impl Table {
         if block.is_frozen() || block.is_filled(row.slot()) {
             return Err(Error::DuplicateRelation(format!("row {row}")));
         }
-        block.restore(row.slot(), values, committed(begin))
+        block.restore(row.slot(), values, committed(begin))?;
+        self.note_restored(row.block(), begin);
+        Ok(())
+    }
+
+    /// Puts a block of encoded columns in its place, where there must be none, with rows of commits up to
+    /// `at`.
+    pub fn restore_frozen(
+        &self,
+        number: BlockNo,
+        frozen: Frozen,
+        at: Timestamp,
+        proof: &Operation<'_>,
+    ) -> Result<()> {
+        let capacity = self.layout.capacity(number.0);
+        if frozen.slots() != capacity {
+            return Err(Error::LimitExceeded {
+                what: "slots of a restored block",
+                found: frozen.slots() as u64,
+                limit: capacity as u64,
+            });
+        }
+        let entry = self.directory.get(number);
+        if entry.and_then(|entry| entry.get(proof)).is_some() {
+            return Err(Error::DuplicateRelation(format!("block {number}")));
+        }
+        let block = Block::restored(&self.layout, &self.pool, frozen, at)?;
+        self.attach(number, Arc::new(block))?;
+        self.note_restored(number, at);
+        Ok(())
+    }
+
+    /// Puts a block in the directory, whatever its number.
+    fn attach(&self, number: BlockNo, block: Arc<Block>) -> Result<()> {
+        let entry = self.directory.entry(number);
+        let entry = entry.ok_or(Error::LimitExceeded {
+            what: "number of a table's blocks",
+            found: u64::from(number.0),
+            limit: u64::from(BLOCKS_MAX),
+        })?;
+        // Blocks are restored by several threads.
+        let _growing = self.growing.lock();
+        entry.set(Arc::clone(&block));
+        if self.tail.load().next <= number.0 {
+            self.tail.store(Arc::new(Tail {
+                next: number.0 + 1,
+                block: Some(block),
+            }));
+        }
+        Ok(())
     }
 
     /// Changes columns of a restored row; `false` if there is no such row.
@@ -51,6 +101,8 @@ impl Table {
         let Some((block, slot)) = self.place(row, proof) else {
             return Ok(false);
         };
+        // First: whatever way the change takes, the block is not what the last checkpoint has of it.
+        self.note_restored(row.block(), begin);
         if block.restore_in_place(slot, changes, committed(begin)) {
             return Ok(true);
         }
@@ -73,6 +125,7 @@ impl Table {
         };
         let viewpoint = proof.viewpoint(0);
         let written = block.delete(slot, &viewpoint, committed(begin))?;
+        self.note_restored(row.block(), begin);
         block.fold(slot, &block.newest(slot, proof), proof, retire);
         Ok(written == Written::Done)
     }
@@ -149,11 +202,8 @@ impl Table {
         if let Some(block) = entry.and_then(|entry| entry.get_arc(proof)) {
             return Ok(block);
         }
-        let tail = self.tail.load_full();
-        let block = self.add_block(number.0)?;
-        if number.0 < tail.next {
-            self.tail.store(tail);
-        }
+        let block = Arc::new(Block::new(&self.layout, &self.pool, number.0)?);
+        self.attach(number, Arc::clone(&block))?;
         Ok(block)
     }
 

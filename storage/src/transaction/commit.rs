@@ -10,7 +10,7 @@ use crate::ids::{Lsn, Timestamp};
 use crate::maintenance::{Write, WriteKind, WriteSet};
 use crate::mvcc::{Operation, Registration};
 use crate::pool::{Claim, Reservation};
-use crate::table::Change;
+use crate::table::{Change, ChangedBlocks};
 use crate::wal::FrameBuilder;
 use arc_swap::Guard;
 use smallvec::SmallVec;
@@ -95,7 +95,7 @@ impl Transaction {
         &self,
         frame: Option<FrameBuilder>,
         validation: Option<Validation>,
-        changes: &[(u32, Change)],
+        changes: &[(u32, Change, ChangedBlocks)],
     ) -> Result<(Timestamp, Option<Lsn>)> {
         let core = &*self.core;
         let _section = core.commit.lock();
@@ -116,29 +116,36 @@ impl Transaction {
             core.catalog.store(Arc::new(catalog));
         }
         let horizon = core.timeline.validation_horizon();
-        for (table, change) in changes {
+        for (table, change, blocks) in changes {
             let touched = &self.set.touched()[*table as usize];
             let rows = &touched.entry.rows;
             rows.note_commit(timestamp, change, horizon);
+            rows.note_blocks(timestamp, blocks);
         }
         core.timeline.commit(&self.registration, timestamp);
         Ok((timestamp, lsn))
     }
 
-    /// What others who validate have to know of, by table. Locks change nothing.
-    fn changes(&self) -> SmallVec<[(u32, Change); 1]> {
+    /// What others who validate have to know of, by table, and checkpoints, if there are any. Locks change
+    /// nothing.
+    fn changes(&self) -> SmallVec<[(u32, Change, ChangedBlocks); 1]> {
         let tables = self.set.touched().iter().enumerate();
         let tables = tables.filter(|(_, touched)| touched.rows);
         let writes = self.set.writes().iter();
         let changes = writes.filter(|write| write.kind != WriteKind::Lock);
-        let of_table = |table: u32| {
+        let is_logged = self.core.log().is_some();
+        let of_table = |(table, _)| {
+            let table = table as u32;
             let rows = changes.clone().filter(move |write| write.table == table);
             let rows = rows.filter(|write| !matches!(write.kind, WriteKind::Ddl(_)));
-            Change::new(rows.map(|write| write.row), self.core.ledger())
+            let rows = rows.map(|write| write.row);
+            let blocks = match is_logged {
+                true => ChangedBlocks::of(rows.clone()),
+                false => ChangedBlocks::default(),
+            };
+            (table, Change::new(rows, self.core.ledger()), blocks)
         };
-        tables
-            .map(|(table, _)| (table as u32, of_table(table as u32)))
-            .collect()
+        tables.map(of_table).collect()
     }
 
     /// Whether the tables written to are still what they were, but for their indexes: those that came

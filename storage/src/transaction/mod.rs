@@ -32,6 +32,7 @@
 
 mod alter;
 mod build;
+mod capture;
 mod commit;
 mod compact;
 mod core;
@@ -60,6 +61,7 @@ pub use self::core::Core;
 pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
+pub use capture::BlockCapture;
 pub use options::{Isolation, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use record::ReadMark;

@@ -10,7 +10,7 @@ use crate::catalog::{
 };
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, SequenceId, TableId, Timestamp};
-use crate::mvcc::Registration;
+use crate::mvcc::{Garbage, Registration};
 use crate::value::Value;
 use std::sync::Arc;
 
@@ -18,7 +18,11 @@ use std::sync::Arc;
 const RECOVERING: Timestamp = Timestamp(1 << 59);
 
 impl Core {
-    pub(super) fn restoring(&self) -> Result<Registration> {
+    /// A registration that sees all that is restored; each thread has its own.
+    ///
+    /// # Errors
+    /// `TooManyTransactions`.
+    pub fn restoring(&self) -> Result<Registration> {
         self.timeline.start_at(RECOVERING);
         self.timeline.register()
     }
@@ -143,6 +147,15 @@ impl Core {
         let proof = registration.enter();
         let values = values.iter().map(|(column, v)| (*column, v.as_ref()));
         table.rows.restore_insert(row, values, begin, &proof)
+    }
+
+    /// Frees what was unlinked while blocks were restored.
+    pub fn retire_restored(&self, garbage: Vec<Garbage>) {
+        let mut collector = self.collector();
+        garbage
+            .into_iter()
+            .for_each(|garbage| collector.retire(garbage));
+        collector.free();
     }
 
     /// No row of the table is given an id below `next` any more (see

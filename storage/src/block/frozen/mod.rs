@@ -119,7 +119,12 @@ impl Frozen {
 
     /// Appends what [`Frozen::decode`] reads.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.image);
+        out.extend_from_slice(self.encoded());
+    }
+
+    /// What [`Frozen::decode`] reads.
+    pub fn encoded(&self) -> &[u8] {
+        &self.image
     }
 
     /// Reads a frozen block from bytes that may be anything, and checks every value. They are said
@@ -287,7 +292,8 @@ impl Parsed {
     }
 }
 
-fn put_live(live: &BitVector, out: &mut Vec<u8>) {
+/// Appends which slots are live, in a byte or two where all of them are.
+pub fn put_live(live: &BitVector, out: &mut Vec<u8>) {
     assert!(live.len() <= BLOCK_SLOTS, "slots of one block");
     put_varint(out, live.len() as u64);
     if live.ones() == live.len() {
@@ -300,7 +306,11 @@ fn put_live(live: &BitVector, out: &mut Vec<u8>) {
     }
 }
 
-fn read_live(decoder: &mut Decoder<'_>) -> Result<BitVector, DecodeError> {
+/// Reads what [`put_live`] wrote: at most as many slots as a block can have.
+///
+/// # Errors
+/// Where it is something else.
+pub fn read_live(decoder: &mut Decoder<'_>) -> Result<BitVector, DecodeError> {
     let offset = decoder.offset();
     let slots = decoder.varint()?;
     if slots > BLOCK_SLOTS as u64 {

@@ -1,0 +1,78 @@
+//! What the last checkpoint has of each table, for the next one to refer to.
+
+use super::list::{ImageRef, by_block};
+use super::manifest::Manifest;
+use crate::catalog::{Catalog, TableEntry};
+use crate::ids::{BlockNo, TableId, Timestamp};
+use crate::table::Table;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// What the last checkpoint has. By default it has nothing, so that the next one is a full one.
+#[derive(Debug, Default)]
+pub struct LastCheckpoint {
+    timestamp: Timestamp,
+    tables: HashMap<TableId, LastTable>,
+}
+
+/// What it has of a table.
+#[derive(Debug)]
+pub struct LastTable {
+    /// Whose rows they are: a table that was rewritten since has the same id and other rows. As long as
+    /// this is kept no other table can be taken for it.
+    rows: Weak<Table>,
+    timestamp: Timestamp,
+    images: Vec<ImageRef>,
+}
+
+impl LastCheckpoint {
+    /// The checkpoint of a manifest, whose tables are those of the catalog.
+    pub fn of(manifest: &Manifest, catalog: &Catalog) -> Self {
+        if !manifest.is_checkpoint() || manifest.image.is_some() {
+            return Self::default();
+        }
+        let mut tables: HashMap<TableId, LastTable> = HashMap::new();
+        for table in catalog.tables() {
+            let images = manifest.images.iter();
+            let images = images.filter(|image| image.table == table.def.id).copied();
+            let last = LastTable {
+                rows: Arc::downgrade(&table.rows),
+                timestamp: manifest.timestamp,
+                images: images.collect(),
+            };
+            tables.insert(table.def.id, last);
+        }
+        Self {
+            timestamp: manifest.timestamp,
+            tables,
+        }
+    }
+
+    /// What it has of a table, if that still has the rows it had.
+    pub fn table(&self, table: &TableEntry) -> Option<&LastTable> {
+        let last = self.tables.get(&table.def.id)?;
+        std::ptr::eq(last.rows.as_ptr(), Arc::as_ptr(&table.rows)).then_some(last)
+    }
+
+    /// Everything committed up to here is in it.
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+}
+
+impl LastTable {
+    /// The images of a block; none where it had no row.
+    pub fn images(&self, block: BlockNo) -> &[ImageRef] {
+        let start = self.images.partition_point(|image| image.block < block);
+        let mut from = by_block(&self.images[start..]);
+        from.next()
+            .filter(|images| images[0].block == block)
+            .unwrap_or(&[])
+    }
+
+    /// The images of a block if these are what it holds still.
+    pub fn unchanged(&self, rows: &Table, block: BlockNo) -> Option<&[ImageRef]> {
+        // `table::changed` says why.
+        (rows.changed(block) <= self.timestamp).then(|| self.images(block))
+    }
+}
