@@ -13,6 +13,7 @@
 )]
 
 mod build;
+mod checkpoint;
 mod churn;
 mod compact;
 mod frozen;
@@ -94,6 +95,11 @@ const BENCHES: &[Bench] = &[
         "build",
         "making an index, alone and beside a writer of its table",
         build::run,
+    ),
+    (
+        "checkpoint",
+        "bytes of checkpoints after few changes, and how fast images load",
+        checkpoint::run,
     ),
     (
         "range",

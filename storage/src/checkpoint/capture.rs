@@ -1,15 +1,41 @@
 //! The images of a checkpoint: what is written of each block, and what is referred to.
+//!
+//! ```text
+//!   what a commit has written to      no: refer to all images that the block has
+//!   since the last checkpoint?        a little: refer to the first ones, and write a delta over them
+//!                                     else: write the whole block
+//! ```
+//!
+//! A *delta* holds the rows that were changed after the first images were written, and which slots are
+//! live. Each one is made anew over the first images, so that a block has one at most. A whole block is
+//! written instead where the delta passes a quarter of the first images, and where the block was built
+//! anew since: then it is not known any more when its rows were changed.
+//!
+//! Why a delta has all that was changed since the timestamp B of the first images: a row that is visible at
+//! the checkpoint's timestamp C was made what it is by a commit, of which its state bears the timestamp, or a
+//! later one; so a row that was not the same at B bears a later one than B. Who gives states other
+//! timestamps: building a block anew, which is asked for, and folding, which takes the timestamp along. A
+//! row that was visible at B and is not at C is among the slots that are not live.
+//!
+//! Data files of which less than half is needed by the new checkpoint are given up: what is still
+//! needed of them is written anew, from memory. So is what cannot be found where it should be.
 
-use super::last::LastCheckpoint;
+use super::image::path;
+use super::last::{LastCheckpoint, first_images};
 use super::list::ImageRef;
 use super::writer::ImageWriter;
 use super::{CheckpointReport, Checkpointer, Moment};
 use crate::block::Frozen;
-use crate::catalog::TableEntry;
-use crate::error::Result;
-use crate::ids::{BlockNo, ColumnId};
+use crate::error::{Error, Result};
+use crate::ids::{BlockNo, ColumnId, TableId};
 use crate::succinct::BitVector;
 use crate::transaction::BlockCapture;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A delta takes at most one in so many bytes of the first images.
+const DELTA_SHARE: u64 = 4;
+/// Rows of a delta become this much shorter at most, as is supposed when it is given up early.
+const PACKED_TIMES: u64 = 4;
 
 /// The images of a checkpoint.
 pub(super) struct Written {
@@ -37,6 +63,10 @@ impl Live {
         self.words[slot / 64] |= 1 << (slot % 64);
     }
 
+    fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
     fn into_bits(self) -> BitVector {
         BitVector::from_words(self.words, self.slots).expect("a bit for each slot")
     }
@@ -54,6 +84,8 @@ impl Checkpointer {
         let timestamp = moment.timestamp;
         let mut writer = ImageWriter::new(&*self.disk, ledger, self.database, number, timestamp)?;
         let (mut images, mut report) = (Vec::new(), CheckpointReport::default());
+        let sparse = self.sparse_files(moment, last);
+        let is_sparse = |image: &ImageRef| sparse.contains(&image.file);
         // The list of images is in this order.
         let mut tables: Vec<_> = moment.catalog.tables().collect();
         tables.sort_unstable_by_key(|table| table.def.id);
@@ -61,14 +93,32 @@ impl Checkpointer {
             let before = last.table(table);
             for block in table.rows.blocks() {
                 let kept = before.and_then(|before| before.unchanged(&table.rows, block));
-                if let Some(kept) = kept {
+                if let Some(kept) = kept.filter(|kept| !kept.iter().any(is_sparse)) {
                     images.extend_from_slice(kept);
                     report.blocks_kept += u64::from(!kept.is_empty());
                     continue;
                 }
+                let Some(capture) = moment.view.capture(&table.rows, block) else {
+                    continue;
+                };
+                let first = before.map_or(&[][..], |before| first_images(before.images(block)));
+                let first = if first.iter().any(is_sparse) {
+                    &[]
+                } else {
+                    first
+                };
                 let written = writer.images().len();
-                if let Some(capture) = moment.view.capture(&table.rows, block) {
-                    write_block(&mut writer, table, block, &capture)?;
+                let columns = table.def.columns.iter().map(|column| column.id);
+                let source = Source {
+                    table: table.def.id,
+                    columns: columns.collect(),
+                    block,
+                    capture,
+                };
+                match source.write_delta(&mut writer, first)? {
+                    Delta::Nothing => {}
+                    Delta::Over => images.extend_from_slice(first),
+                    Delta::None => source.write(&mut writer)?,
                 }
                 images.extend_from_slice(&writer.images()[written..]);
                 report.blocks_written += u64::from(writer.images().len() > written);
@@ -79,57 +129,151 @@ impl Checkpointer {
         writer.finish()?;
         Ok(Written { images, report })
     }
+
+    /// The data files that are to be given up.
+    fn sparse_files(&self, moment: &Moment, last: &LastCheckpoint) -> BTreeSet<u64> {
+        // Bytes that are needed, and where the last of them end.
+        let mut needed: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        for table in moment.catalog.tables() {
+            let Some(before) = last.table(table) else {
+                continue;
+            };
+            for block in table.rows.blocks() {
+                let unchanged = before.unchanged(&table.rows, block);
+                let stays = unchanged.unwrap_or_else(|| first_images(before.images(block)));
+                for image in stays {
+                    let (bytes, end) = needed.entry(image.file).or_default();
+                    *bytes += image.length;
+                    *end = (*end).max(image.offset + image.length);
+                }
+            }
+        }
+        let length = |file: u64| self.disk.open(&path(file)).and_then(|file| file.len());
+        let is_sparse = |(file, (bytes, end)): &(u64, (u64, u64))| match length(*file) {
+            Ok(length) => 2 * bytes < length || length < *end,
+            Err(_) => true,
+        };
+        let sparse = needed.into_iter().filter(is_sparse);
+        sparse.map(|(file, _)| file).collect()
+    }
 }
 
-/// Writes all that a block holds.
-fn write_block(
-    writer: &mut ImageWriter<'_>,
-    table: &TableEntry,
+/// What became of a delta.
+#[derive(PartialEq, Eq)]
+enum Delta {
+    /// The block has no row any more.
+    Nothing,
+    /// The block is what its first images say and what was written, if anything.
+    Over,
+    /// There is none: the whole block is to be written.
+    None,
+}
+
+/// Why a delta is not gone on with.
+enum Stop {
+    TooLong,
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A block to be written.
+struct Source<'v> {
+    table: TableId,
+    columns: Vec<ColumnId>,
     block: BlockNo,
-    capture: &BlockCapture<'_>,
-) -> Result<()> {
-    let columns: Vec<ColumnId> = table.def.columns.iter().map(|column| column.id).collect();
-    writer.begin(table.def.id, block, None);
-    match capture.frozen() {
-        Some(frozen) => write_frozen(writer, &columns, frozen, capture),
-        None => write_rows(writer, &columns, capture),
-    }
+    capture: BlockCapture<'v>,
 }
 
-/// The encoded columns as they are, and behind them what is no longer so.
-fn write_frozen(
-    writer: &mut ImageWriter<'_>,
-    columns: &[ColumnId],
-    frozen: &Frozen,
-    capture: &BlockCapture<'_>,
-) -> Result<()> {
-    if capture.is_as_frozen() {
-        return writer.frozen(frozen);
+impl Source<'_> {
+    /// Writes what was changed since the first images were written.
+    fn write_delta(&self, writer: &mut ImageWriter<'_>, first: &[ImageRef]) -> Result<Delta> {
+        let (Some(base), Some(last)) = (first.first(), first.last()) else {
+            return Ok(Delta::None);
+        };
+        let built_at = self.capture.built_at();
+        if built_at.is_some_and(|built| built > base.timestamp) {
+            return Ok(Delta::None);
+        }
+        let most = first.iter().map(|image| image.length).sum::<u64>() / DELTA_SHARE;
+        let mark = writer.mark();
+        writer.begin(self.table, self.block, Some(base.timestamp));
+        let (mut live, mut rows) = (Live::none(self.capture.slots()), 0);
+        let walked = self.capture.for_each(|seen| {
+            live.set(usize::from(seen.slot.0));
+            if seen.since.is_some_and(|since| since <= base.timestamp) {
+                return Ok(());
+            }
+            rows += 1;
+            let values = self.columns.iter().map(|column| seen.row.get(*column));
+            writer.row(&self.columns, seen.slot, values)?;
+            match writer.bytes_since(mark) > PACKED_TIMES * most {
+                true => Err(Stop::TooLong),
+                false => Ok(()),
+            }
+        });
+        match walked {
+            Ok(()) => {}
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::TooLong) => {
+                writer.rewind(mark);
+                return Ok(Delta::None);
+            }
+        }
+        if live.count() == 0 {
+            return Ok(Delta::Nothing);
+        }
+        if rows == 0 && live.count() == last.rows {
+            // No row came, so as many as there were are the same ones.
+            return Ok(Delta::Over);
+        }
+        writer.end_delta(&self.columns, &live.into_bits())?;
+        if writer.bytes_since(mark) > most {
+            writer.rewind(mark);
+            return Ok(Delta::None);
+        }
+        Ok(Delta::Over)
     }
-    writer.frozen(frozen)?;
-    let mut live = Live::none(capture.slots());
-    capture.for_each(|seen| {
-        live.set(usize::from(seen.slot.0));
-        if seen.is_base {
+
+    /// Writes all that the block holds.
+    fn write(&self, writer: &mut ImageWriter<'_>) -> Result<()> {
+        writer.begin(self.table, self.block, None);
+        match self.capture.frozen() {
+            Some(frozen) => self.write_frozen(writer, frozen),
+            None => self.write_rows(writer),
+        }
+    }
+
+    /// The encoded columns as they are, and behind them what is no longer so.
+    fn write_frozen(&self, writer: &mut ImageWriter<'_>, frozen: &Frozen) -> Result<()> {
+        writer.frozen(frozen)?;
+        if self.capture.is_as_frozen() {
             return Ok(());
         }
-        let values = columns.iter().map(|column| seen.row.get(*column));
-        writer.row(columns, seen.slot, values)
-    })?;
-    writer.end_delta(columns, &live.into_bits())
-}
+        let mut live = Live::none(self.capture.slots());
+        self.capture.for_each(|seen| {
+            live.set(usize::from(seen.slot.0));
+            if seen.is_base {
+                return Ok(());
+            }
+            let values = self.columns.iter().map(|column| seen.row.get(*column));
+            writer.row(&self.columns, seen.slot, values)
+        })?;
+        writer.end_delta(&self.columns, &live.into_bits())
+    }
 
-/// Row by row: columns of a batch of wide rows would be copies that nobody reserved.
-fn write_rows(
-    writer: &mut ImageWriter<'_>,
-    columns: &[ColumnId],
-    capture: &BlockCapture<'_>,
-) -> Result<()> {
-    let mut rows = 0;
-    capture.for_each(|seen| {
-        rows += 1;
-        let values = columns.iter().map(|column| seen.row.get(*column));
-        writer.row(columns, seen.slot, values)
-    })?;
-    writer.end_rows(rows)
+    /// Row by row: columns of a batch of wide rows would be copies that nobody reserved.
+    fn write_rows(&self, writer: &mut ImageWriter<'_>) -> Result<()> {
+        let mut rows = 0;
+        self.capture.for_each(|seen| {
+            rows += 1;
+            let values = self.columns.iter().map(|column| seen.row.get(*column));
+            writer.row(&self.columns, seen.slot, values)
+        })?;
+        writer.end_rows(rows)
+    }
 }

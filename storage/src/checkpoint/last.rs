@@ -33,14 +33,18 @@ impl LastCheckpoint {
         }
         let mut tables: HashMap<TableId, LastTable> = HashMap::new();
         for table in catalog.tables() {
-            let images = manifest.images.iter();
-            let images = images.filter(|image| image.table == table.def.id).copied();
+            let id = table.def.id;
+            let start = manifest.images.partition_point(|image| image.table < id);
+            let images = manifest.images[start..].iter();
             let last = LastTable {
                 rows: Arc::downgrade(&table.rows),
                 timestamp: manifest.timestamp,
-                images: images.collect(),
+                images: images
+                    .take_while(|image| image.table == id)
+                    .copied()
+                    .collect(),
             };
-            tables.insert(table.def.id, last);
+            tables.insert(id, last);
         }
         Self {
             timestamp: manifest.timestamp,
@@ -75,4 +79,10 @@ impl LastTable {
         // `table::changed` says why.
         (rows.changed(block) <= self.timestamp).then(|| self.images(block))
     }
+}
+
+/// Of the images of a block those that were written at once, when the block was written as a whole.
+pub(super) fn first_images(images: &[ImageRef]) -> &[ImageRef] {
+    let mut sets = images.chunk_by(|one, next| one.timestamp == next.timestamp);
+    sets.next().unwrap_or(&[])
 }

@@ -13,7 +13,7 @@ use crate::block::frozen::put_live;
 use crate::codec::{encode_value, put_varint, value_bytes_max};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
-use crate::format::{DatabaseId, FileKind, encode_prologue};
+use crate::format::{DatabaseId, FileKind, PROLOGUE_LEN, encode_prologue};
 use crate::ids::{BlockNo, ColumnId, Slot, TableId, Timestamp};
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::succinct::BitVector;
@@ -36,6 +36,13 @@ struct Target {
     base: Timestamp,
 }
 
+/// A moment in the writing, to which it can go back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    offset: u64,
+    images: usize,
+}
+
 /// Writes the data file of one checkpoint.
 #[derive(Debug)]
 pub(super) struct ImageWriter<'d> {
@@ -45,6 +52,8 @@ pub(super) struct ImageWriter<'d> {
     timestamp: Timestamp,
     file: Option<Arc<dyn DiskFile>>,
     offset: u64,
+    /// Where the file ends: further on, where the writer has gone back.
+    end: u64,
     target: Option<Target>,
     /// The image being built: its bytes with the header's place kept free, and its rows.
     image: Vec<u8>,
@@ -76,6 +85,7 @@ impl<'d> ImageWriter<'d> {
             timestamp,
             file: None,
             offset: 0,
+            end: 0,
             target: None,
             image: Vec::new(),
             image_rows: 0,
@@ -90,9 +100,35 @@ impl<'d> ImageWriter<'d> {
         &self.images
     }
 
-    /// Bytes that were written so far.
+    /// Bytes that were written so far, and are not forgotten.
     pub(super) fn bytes(&self) -> u64 {
-        self.offset
+        if self.images.is_empty() {
+            0
+        } else {
+            self.offset
+        }
+    }
+
+    /// This moment. No image is being built.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            offset: self.offset,
+            images: self.images.len(),
+        }
+    }
+
+    /// Bytes that were written since a moment, or wait to be.
+    pub(super) fn bytes_since(&self, mark: Mark) -> u64 {
+        self.offset - mark.offset + self.image.len() as u64
+    }
+
+    /// Forgets what was written since a moment.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        // A file that was begun keeps its prologue.
+        self.offset = mark.offset.max(self.offset.min(PROLOGUE_LEN as u64));
+        self.images.truncate(mark.images);
+        self.image.clear();
+        self.image_rows = 0;
     }
 
     /// From now on the images are of that block. `base` is when its first image was written, if that is
@@ -269,7 +305,7 @@ impl<'d> ImageWriter<'d> {
             kind: header.kind,
             file: self.number,
             // An empty file gets its prologue first.
-            offset: self.offset.max(crate::format::PROLOGUE_LEN as u64),
+            offset: self.offset.max(PROLOGUE_LEN as u64),
             length: header.length,
             rows,
             timestamp: header.timestamp,
@@ -305,6 +341,7 @@ impl<'d> ImageWriter<'d> {
         };
         file.write_at(self.offset, bytes)?;
         self.offset += bytes.len() as u64;
+        self.end = self.end.max(self.offset);
         Ok(())
     }
 
@@ -313,9 +350,16 @@ impl<'d> ImageWriter<'d> {
     /// # Errors
     /// `Io`, `DiskFull`.
     pub(super) fn finish(self) -> Result<Vec<ImageRef>> {
-        if let Some(file) = self.file {
-            file.sync()?;
-            self.disk.sync_dir(FOLDER)?;
+        match self.file {
+            Some(_) if self.images.is_empty() => self.disk.remove(&path(self.number))?,
+            Some(file) => {
+                if self.end > self.offset {
+                    file.truncate(self.offset)?;
+                }
+                file.sync()?;
+                self.disk.sync_dir(FOLDER)?;
+            }
+            None => {}
         }
         Ok(self.images)
     }
