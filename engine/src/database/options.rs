@@ -51,6 +51,53 @@ impl Options {
         self
     }
 
+    /// How long after a checkpoint the next one is written, if anything was logged meanwhile; 5 minutes
+    /// unless said otherwise, `Duration::MAX` for never. What the setting `checkpoint_timeout` has to begin with.
+    #[must_use]
+    pub fn checkpoint_timeout(mut self, timeout: Duration) -> Self {
+        self.store.checkpoint_timeout = Some(timeout);
+        self
+    }
+
+    /// How long the replay of the log may take after a crash: checkpoints are written often enough for that,
+    /// judged by what the last recovery replayed a second. Loading the checkpoint and filling the indexes
+    /// come on top. Any time unless there is a target. What the setting `recovery_target` has to begin with.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// use remora::{Database, Options};
+    /// use std::time::Duration;
+    ///
+    /// let options = Options::new().recovery_target(Duration::from_millis(500));
+    /// let conn = Database::open_with(directory.path(), options)?.connect()?;
+    /// conn.execute("SET recovery_target = '2s'", [])?;
+    /// conn.execute("RESET recovery_target", [])?;
+    /// let shown: String = conn.query_row("SHOW recovery_target", [], |row| row.get(0))?;
+    /// assert_eq!(shown, "500ms");
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn recovery_target(mut self, target: Duration) -> Self {
+        self.store.recovery_target = Some(target);
+        self
+    }
+
+    /// How many bytes a second are written to a checkpoint that nobody waits for, so that commits stay quick
+    /// meanwhile; 64 MiB unless said otherwise, `u64::MAX` for no limit.
+    #[must_use]
+    pub fn checkpoint_rate(mut self, bytes: u64) -> Self {
+        self.store.checkpoint_rate = Some(bytes);
+        self
+    }
+
+    /// Whether closing writes a checkpoint, so that the next opening has no log to replay; off unless asked
+    /// for.
+    #[must_use]
+    pub fn checkpoint_on_close(mut self, wished: bool) -> Self {
+        self.store.checkpoint_on_close = wished;
+        self
+    }
+
     /// How long nobody must have changed a block of rows for the background to encode it, so that it
     /// takes less memory; 10 seconds by default, `Duration::MAX` for never.
     #[must_use]

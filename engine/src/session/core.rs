@@ -11,6 +11,7 @@
 
 use super::admission::{Permit, Waiting};
 use super::backoff::Backoff;
+use super::checkpoint_settings;
 use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
 use super::housekeeper::{Limit, Watch};
@@ -435,6 +436,10 @@ impl Session {
         if name.eq_ignore_ascii_case(MAX_MEMORY) {
             return self.set_max_memory(value);
         }
+        if checkpoint_settings::are(name) {
+            self.refuse_in_block(&format!("SET {}", name.to_ascii_lowercase()))?;
+            return checkpoint_settings::set(&self.store, name, value);
+        }
         if let Some(options) = self.of_transaction(name, value)? {
             return match self.is_idle() {
                 // Of the transaction that this statement is.
@@ -521,7 +526,10 @@ impl Session {
             "transaction_isolation" => self.block.isolation.name().to_owned(),
             "transaction_read_only" if read_only => "on".to_owned(),
             "transaction_read_only" => "off".to_owned(),
-            name => self.settings.get(name)?.to_owned(),
+            name => match checkpoint_settings::show(&self.store, name) {
+                Some(shown) => shown,
+                None => self.settings.get(name)?.to_owned(),
+            },
         })
     }
 }

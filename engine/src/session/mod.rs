@@ -25,6 +25,7 @@
 
 mod admission;
 mod backoff;
+mod checkpoint_settings;
 mod conflict;
 mod connection;
 mod copy;

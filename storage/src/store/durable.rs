@@ -1,8 +1,9 @@
 //! What a store in a directory has besides the core.
 
 use super::background::Background;
-use super::options::{CHECKPOINT_LOG_BYTES, Durability, StoreOptions};
-use crate::checkpoint::{CheckpointReason, CheckpointReport, Checkpointer};
+use super::options::{Durability, StoreOptions};
+use super::schedule::Schedule;
+use crate::checkpoint::{CheckpointReason, CheckpointReport};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::DatabaseId;
@@ -16,8 +17,8 @@ use std::time::Duration;
 
 /// Buffered commits are durable within 100 ms: half of it for the wait, half for the sync.
 const FLUSH_PERIOD: Duration = Duration::from_millis(50);
-/// How often the length of the log is looked at.
-const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
+/// How often it is asked whether a checkpoint is due.
+const CHECKPOINT_PERIOD: Duration = Duration::from_millis(250);
 
 /// Log, checkpoints and the right to the directory.
 pub(super) struct Durable {
@@ -25,7 +26,7 @@ pub(super) struct Durable {
     database: DatabaseId,
     timeline: u32,
     log: Arc<Log>,
-    checkpointer: Arc<Checkpointer>,
+    schedule: Arc<Schedule>,
     closed_at: Option<Lsn>,
     background: Mutex<Vec<Background>>,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
@@ -35,29 +36,22 @@ impl Durable {
     /// Takes over what recovery opened, and starts the background.
     pub(super) fn start(
         disk: Arc<dyn Disk>,
-        recovered: Recovered,
+        mut recovered: Recovered,
         options: &StoreOptions,
     ) -> Result<Self> {
+        let schedule = Schedule::new(disk.clone(), &mut recovered, options);
         let (log, database) = (recovered.log, recovered.database);
-        let checkpointer = Arc::new(Checkpointer::new(
-            disk.clone(),
-            database,
-            recovered.core,
-            log.clone(),
-            recovered.checkpoint_end,
-            options.keep_checkpoints(),
-            recovered.images,
-        ));
+        let schedule = Arc::new(schedule);
         let background = match options.manual_maintenance {
             true => Vec::new(),
-            false => start_background(&log, &checkpointer, options)?,
+            false => start_background(&log, &schedule, options)?,
         };
         Ok(Self {
             disk,
             database,
             timeline: recovered.timeline,
             log,
-            checkpointer,
+            schedule,
             closed_at: recovered.closed_at,
             background: Mutex::new(background),
             lock: Mutex::new(Some(recovered.lock)),
@@ -73,18 +67,19 @@ impl Durable {
     }
 
     pub(super) fn checkpoint(&self, reason: CheckpointReason) -> Result<CheckpointReport> {
-        self.checkpointer.run(reason)
+        self.schedule.run_now(reason)
     }
 
-    pub(super) fn logged_since(&self) -> u64 {
-        self.checkpointer.logged_since()
+    pub(super) fn schedule(&self) -> &Schedule {
+        &self.schedule
     }
 
     /// Ends all writing in an order in which nothing comes after the closing mark. The lock goes
     /// last, and whatever happened.
     pub(super) fn close(&self) -> Result<()> {
+        let _hurry = self.schedule.hurry();
         self.background.lock().clear();
-        self.checkpointer.close();
+        let checkpoint = self.schedule.close();
         let closed = self.log.close().and_then(|end| {
             if self.closed_at == Some(end) {
                 return Ok(());
@@ -92,7 +87,7 @@ impl Durable {
             closing::write(&*self.disk, self.database, self.timeline, end)
         });
         self.lock.lock().take();
-        closed
+        checkpoint.and(closed)
     }
 }
 
@@ -107,7 +102,7 @@ impl fmt::Debug for Durable {
 
 fn start_background(
     log: &Arc<Log>,
-    checkpointer: &Arc<Checkpointer>,
+    schedule: &Arc<Schedule>,
     options: &StoreOptions,
 ) -> Result<Vec<Background>> {
     let mut background = Vec::new();
@@ -117,14 +112,8 @@ fn start_background(
         let flush = move || drop(log.flush());
         background.push(Background::every(FLUSH_PERIOD, "remora-log", flush)?);
     }
-    let checkpointer = checkpointer.clone();
-    let most = options.checkpoint_log_bytes.unwrap_or(CHECKPOINT_LOG_BYTES);
-    let checkpoint = move || {
-        if checkpointer.logged_since() >= most {
-            // Without it the log only grows on; the next period tries again.
-            drop(checkpointer.run(CheckpointReason::Size));
-        }
-    };
+    let schedule = schedule.clone();
+    let checkpoint = move || schedule.run_if_due();
     let period = CHECKPOINT_PERIOD;
     background.push(Background::every(period, "remora-checkpoint", checkpoint)?);
     Ok(background)

@@ -95,7 +95,7 @@ fn keep_everything(disk: &Arc<dyn Disk>, options: &StoreOptions) -> Result<()> {
     };
     let (store, _) = Store::open_on(Arc::clone(disk), options)?;
     if let Some(durable) = &store.inner.durable
-        && durable.logged_since() > 0
+        && durable.schedule().logged_since() > 0
     {
         durable.checkpoint(CheckpointReason::Restore)?;
     }

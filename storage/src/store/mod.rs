@@ -3,7 +3,7 @@
 //! ```text
 //!   Store --> Core          tables, transactions             both kinds
 //!         --> Durable       log, checkpoints, lock, mark     only where there is a directory
-//!         --> Background    log flusher, checkpointer        unless maintenance is manual
+//!         --> Background    log flusher, checkpoints (`schedule`)   unless maintenance is manual
 //! ```
 //!
 //! 1. Opening recovers the directory, attaches the log to the core and starts the background.
@@ -21,6 +21,8 @@ mod background;
 mod durable;
 mod kept;
 mod options;
+mod pace;
+mod schedule;
 
 #[cfg(test)]
 mod crash_tests;
@@ -35,6 +37,8 @@ mod incremental_tests;
 #[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
+mod schedule_tests;
+#[cfg(test)]
 mod sequence_tests;
 #[cfg(test)]
 mod testing;
@@ -48,6 +52,7 @@ pub use crate::recovery::{
 };
 pub use crate::transaction::Compacted;
 pub use options::{Durability, StoreOptions};
+pub use schedule::{CheckpointSettings, Schedule};
 
 use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
@@ -304,6 +309,11 @@ impl Store {
                 ..CheckpointReport::default()
             }),
         }
+    }
+
+    /// When checkpoints are written by themselves; never in memory.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.inner.durable.as_ref().map(Durable::schedule)
     }
 
     /// Encodes every full block of a table, or of all tables, without the rows that are dead: what

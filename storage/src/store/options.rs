@@ -1,5 +1,6 @@
 //! How a store is opened.
 
+use super::schedule::CheckpointSettings;
 use crate::checkpoint::kept::KEEP_DEFAULT;
 use crate::pool::PressureThresholds;
 use crate::recovery::RecoveryListener;
@@ -20,7 +21,13 @@ pub enum Durability {
 }
 
 /// Bytes of log after which a checkpoint is written.
-pub(super) const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
+
+/// How long after a checkpoint the next one comes, if anything is logged.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Bytes a second for checkpoints that nobody waits for.
+const CHECKPOINT_RATE: u64 = 64 << 20;
 
 /// How long a block must not have been changed to be frozen.
 const FREEZE_AFTER: Duration = Duration::from_secs(10);
@@ -44,6 +51,17 @@ pub struct StoreOptions {
     pub manual_maintenance: bool,
     /// Bytes of log after which the background writes a checkpoint; `None` for 64 MiB.
     pub checkpoint_log_bytes: Option<u64>,
+    /// How long after a checkpoint the background writes the next one, if anything was logged; `None` for
+    /// 5 minutes, `Duration::MAX` for never.
+    pub checkpoint_timeout: Option<Duration>,
+    /// How long the replay of the log may take after a crash: the background writes checkpoints often enough
+    /// for that. `None` for any time.
+    pub recovery_target: Option<Duration>,
+    /// Bytes a second that the background writes to a checkpoint, so that commits stay quick; `None` for
+    /// 64 MiB, `u64::MAX` for no limit.
+    pub checkpoint_rate: Option<u64>,
+    /// Whether closing writes a checkpoint, so that opening has nothing to replay.
+    pub checkpoint_on_close: bool,
     /// How many checkpoints before the current one are kept; `None` for 2.
     pub keep_checkpoints: Option<usize>,
     /// The length beyond which a segment of the log gets no further batch; `None` for 64 MiB.
@@ -67,6 +85,24 @@ impl StoreOptions {
     pub(super) fn freeze_after(&self) -> Option<Duration> {
         let after = self.freeze_after.unwrap_or(FREEZE_AFTER);
         (!self.manual_maintenance).then_some(after)
+    }
+
+    pub(super) fn checkpoint_log_bytes(&self) -> u64 {
+        self.checkpoint_log_bytes.unwrap_or(CHECKPOINT_LOG_BYTES)
+    }
+
+    /// Bytes a second; `None` for no limit.
+    pub(super) fn checkpoint_rate(&self) -> Option<u64> {
+        let rate = self.checkpoint_rate.unwrap_or(CHECKPOINT_RATE);
+        (rate < u64::MAX).then_some(rate)
+    }
+
+    pub(super) fn checkpoint_settings(&self) -> CheckpointSettings {
+        let timeout = self.checkpoint_timeout.unwrap_or(CHECKPOINT_TIMEOUT);
+        CheckpointSettings {
+            timeout: (timeout < Duration::MAX).then_some(timeout),
+            recovery_target: self.recovery_target,
+        }
     }
 
     pub(super) fn keep_checkpoints(&self) -> usize {

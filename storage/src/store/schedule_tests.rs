@@ -1,0 +1,141 @@
+//! Stories of checkpoints that come by themselves, soon enough and not too fast.
+
+use super::testing::{commit, contents, create_table, model, open, options};
+use super::{CheckpointReason, Store, StoreOptions};
+use crate::disk::{Disk, MemDisk};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+fn start(medium: &MemDisk, change: impl FnOnce(&mut StoreOptions)) -> Store {
+    let mut options = StoreOptions {
+        manual_maintenance: false,
+        ..options()
+    };
+    change(&mut options);
+    let opened = Store::open_on(Arc::new(medium.clone()), options);
+    opened.expect("a store").0
+}
+
+/// Why the checkpoints were written that are there, the newest first.
+fn reasons(medium: &MemDisk) -> Vec<CheckpointReason> {
+    let list = crate::checkpoint::kept::list(medium).expect("a list");
+    let infos = list.checkpoints.into_iter().filter_map(|one| one.info);
+    infos.map(|info| info.reason).collect()
+}
+
+fn wait_for_checkpoint(medium: &MemDisk) -> CheckpointReason {
+    let began = Instant::now();
+    loop {
+        if let Some(reason) = reasons(medium).first() {
+            return *reason;
+        }
+        assert!(began.elapsed() < LONG, "no checkpoint came");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn one_comes_some_time_after_something_was_logged() {
+    let medium = MemDisk::new();
+    let store = start(&medium, |options| {
+        options.checkpoint_timeout = Some(Duration::from_millis(50));
+    });
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(reasons(&medium), [], "nothing was logged");
+    create_table(&store).expect("a table");
+    assert_eq!(wait_for_checkpoint(&medium), CheckpointReason::Time);
+}
+
+#[test]
+fn one_comes_before_recovery_takes_longer_than_it_may() {
+    let medium = MemDisk::new();
+    let store = start(&medium, |_| {});
+    create_table(&store).expect("a table");
+    commit(&store, 0).expect("a commit");
+    let schedule = store.schedule().expect("a directory");
+    let logged = schedule.logged_since();
+    let target = |time| {
+        let mut settings = schedule.settings();
+        settings.recovery_target = Some(time);
+        schedule.set(settings);
+    };
+    target(schedule.replay_time(logged) * 1000);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(reasons(&medium), [], "recovery is quick enough");
+    target(schedule.replay_time(logged) / 2);
+    assert_eq!(
+        wait_for_checkpoint(&medium),
+        CheckpointReason::RecoveryTarget
+    );
+    assert_eq!(schedule.initial_settings().recovery_target, None);
+}
+
+#[test]
+fn one_comes_at_the_close_where_that_is_wished() {
+    for wished in [false, true] {
+        let medium = MemDisk::new();
+        let store = start(&medium, |options| options.checkpoint_on_close = wished);
+        create_table(&store).expect("a table");
+        commit(&store, 0).expect("a commit");
+        store.close().expect("closed");
+        drop(store);
+        assert_eq!(
+            reasons(&medium).first() == Some(&CheckpointReason::Close),
+            wished
+        );
+        let (store, report) = open(medium).expect("a store");
+        assert!(report.clean);
+        assert_eq!(report.frames_replayed == 0, wished);
+        assert_eq!(contents(&store), model(1));
+    }
+}
+
+/// The background writes so slowly that it would take hours. Alice asks for a checkpoint, and then closes.
+#[test]
+fn nobody_waits_for_a_checkpoint_that_is_written_slowly() {
+    let medium = MemDisk::new();
+    let slow = |options: &mut StoreOptions| {
+        options.checkpoint_log_bytes = Some(1 << 10);
+        options.checkpoint_rate = Some(1);
+    };
+    let store = start(&medium, slow);
+    create_table(&store).expect("a table");
+    let began = Instant::now();
+    let mut commits = 0;
+    // The log has reached its length, and a checkpoint has begun.
+    while medium.list("data").expect("a list").is_empty() {
+        if store.schedule().expect("a directory").logged_since() < 1 << 10 {
+            commit(&store, commits).expect("a commit");
+            commits += 1;
+        }
+        assert!(began.elapsed() < LONG, "no checkpoint began");
+    }
+    assert_eq!(reasons(&medium), [], "it is slow");
+    store.checkpoint().expect("a checkpoint");
+    let reasons_now = reasons(&medium);
+    assert_eq!(reasons_now[0], CheckpointReason::Command);
+    store.close().expect("closed");
+    assert!(began.elapsed() < LONG, "it was waited for");
+    let (store, _) = open(medium).expect("a store");
+    assert_eq!(contents(&store), model(commits));
+}
+
+/// A limit must not let the log grow without end.
+#[test]
+fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
+    let medium = MemDisk::new();
+    let store = start(&medium, |options| {
+        options.checkpoint_log_bytes = Some(1 << 10);
+        options.checkpoint_rate = Some(1);
+    });
+    create_table(&store).expect("a table");
+    let (began, mut commits) = (Instant::now(), 0);
+    while reasons(&medium).is_empty() {
+        commit(&store, commits).expect("a commit");
+        commits = (commits + 1) % 10;
+        assert!(began.elapsed() < LONG, "the checkpoint never ends");
+    }
+}
