@@ -29,10 +29,11 @@ pub use database::{Checkpoints, Database, MemoryLine, MemoryReport, Options};
 pub use error::{Error, Position, Result};
 pub use plan::Field;
 pub use plan::statement::TransactionOptions;
+pub use remora_storage::disk;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{
-    CheckpointInfo, CheckpointReason, CheckpointReport, Compacted, KeptCheckpoint, Newer,
-    RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
+    CheckReport, CheckpointInfo, CheckpointReason, CheckpointReport, Compacted, KeptCheckpoint,
+    Newer, RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
 };
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{

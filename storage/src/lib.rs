@@ -6,7 +6,7 @@
 //! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //!
 //! ```text
-//!  0  ids error limits stop sort parallel sync value codec disk
+//!  0  ids error limits stop sort parallel sync value codec disk sabotage
 //!  1  pool  format
 //!  2  succinct
 //!  3  mvcc
@@ -33,6 +33,8 @@ pub mod mvcc;
 pub mod parallel;
 pub mod pool;
 pub mod recovery;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 pub mod sort;
 pub mod stop;
 pub mod store;

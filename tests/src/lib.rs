@@ -1,5 +1,6 @@
 //! Harnesses of Remora's tests: what the integration tests and the tools here share.
 
+pub mod crashlab;
 pub mod golden;
 pub mod history;
 pub mod kill;

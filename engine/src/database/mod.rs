@@ -8,8 +8,9 @@ pub use options::Options;
 
 use crate::error::{Error, Result, state};
 use crate::session::{Connection, Sessions, Transaction};
+use remora_storage::disk::Disk;
 use remora_storage::pool::{PressureChange, PressureLevel};
-use remora_storage::store::{CheckpointReport, Compacted, RecoveryReport};
+use remora_storage::store::{CheckReport, CheckpointReport, Compacted, RecoveryReport};
 use remora_storage::{Durability, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,6 +108,41 @@ impl Database {
         }
     }
 
+    /// Opens or makes the database on any disk; on a [`remora_storage::disk::SimDisk`] a program can be
+    /// crashed at each of its steps.
+    ///
+    /// ```
+    /// use remora::disk::SimDisk;
+    /// use remora::{Database, Options};
+    /// use std::sync::Arc;
+    ///
+    /// let disk = SimDisk::new();
+    /// let options = Options::new().manual_maintenance(true);
+    /// let db = Database::open_on(Arc::new(disk.clone()), options.clone())?;
+    /// db.connect()?.execute_batch("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")?;
+    ///
+    /// let left = SimDisk::with(&disk.after_crash());
+    /// let db = Database::open_on(Arc::new(left), options)?;
+    /// let n: i32 = db.connect()?.query_row("SELECT n FROM t", [], |row| row.get(0))?;
+    /// assert_eq!(n, 1);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Database::open`]; paths in errors are relative to the disk.
+    pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self> {
+        let sessions = Sessions::new(&options.limits);
+        let (store, recovery) = Store::open_on(disk, options.into())?;
+        Ok(Self {
+            store,
+            origin: Arc::new(Origin {
+                directory: None,
+                recovery,
+            }),
+            sessions,
+        })
+    }
+
     /// A new connection. Connections are cheap; give each thread its own.
     ///
     /// # Errors
@@ -177,6 +213,15 @@ impl Database {
         Ok(self.store.compact(id)?)
     }
 
+    /// Reads all tables and indexes and compares them, and recounts the memory: for tests, and for who has
+    /// a doubt. To be called while nothing else runs.
+    ///
+    /// # Errors
+    /// 57P01 where the database was closed.
+    pub fn check(&self) -> Result<CheckReport> {
+        Ok(self.store.check()?)
+    }
+
     /// Closes the database for all its clones and connections. Open transactions are lost.
     ///
     /// # Errors
@@ -214,7 +259,7 @@ impl Database {
         self.sessions.running()
     }
 
-    /// The directory; `None` in memory.
+    /// The directory; `None` in memory, and on a disk of the caller's.
     pub fn directory(&self) -> Option<&Path> {
         self.origin.directory.as_deref()
     }

@@ -123,6 +123,33 @@ impl Options {
     }
 }
 
+/// For tests that must be repeatable.
+impl Options {
+    /// Whether nothing runs in the background: no thread collects, freezes, writes checkpoints or makes
+    /// `buffered` commits durable. Off unless asked for.
+    #[must_use]
+    pub fn manual_maintenance(mut self, manual: bool) -> Self {
+        self.store.manual_maintenance = manual;
+        self
+    }
+
+    /// The length in bytes beyond which a segment of the log gets no further commits; 64 MiB unless said
+    /// otherwise.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.store.segment_bytes = Some(bytes);
+        self
+    }
+
+    /// The name that a new database gets in its files, instead of a random one. Two databases of one name
+    /// may be taken for each other.
+    #[must_use]
+    pub fn database_id(mut self, name: [u8; 16]) -> Self {
+        self.store.database_id = Some(name);
+        self
+    }
+}
+
 impl Options {
     /// Where the levels of memory pressure begin, in percent of what ordinary statements may take:
     /// caches are given up, garbage is collected without pause, blocks are compacted, commits that

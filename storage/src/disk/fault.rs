@@ -43,6 +43,10 @@ pub enum Fault {
     PowerLoss,
     /// It alone fails, with this error, and does nothing.
     Once(ErrorKind),
+    /// It and everything after it fails with this error; what is there can be read.
+    Onwards(ErrorKind),
+    /// It alone fails, with this error: a write when half of it was done.
+    InPart(ErrorKind),
 }
 
 /// A [`MemDisk`] that fails at a chosen operation.
@@ -120,7 +124,8 @@ impl Plan {
         match self.fault {
             Fault::PowerLoss if number == self.at => Verdict::Lost,
             Fault::PowerLoss if number > self.at => Verdict::Fails(ErrorKind::BrokenPipe),
-            Fault::Once(kind) if number == self.at => Verdict::Fails(kind),
+            Fault::Once(kind) | Fault::InPart(kind) if number == self.at => Verdict::Fails(kind),
+            Fault::Onwards(kind) if number >= self.at => Verdict::Fails(kind),
             _ => Verdict::Works,
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Paths are relative to the database directory, with `/` between folders; the empty path is the
 //! directory itself. A path that would lead out of it is refused: names may come from a damaged
-//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, and [`FaultDisk`] fails
-//! at a chosen operation. Errors name the operation and the path; a full medium is
+//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, [`FaultDisk`] fails
+//! at a chosen operation, and [`SimDisk`] tells all that a crash may leave. Errors name the operation and the path; a full medium is
 //! [`crate::Error::DiskFull`], everything else that the system refuses is [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
@@ -15,12 +15,14 @@
 mod fault;
 mod mem;
 mod real;
+mod sim;
 #[cfg(test)]
 mod tests;
 
 pub use fault::{Fault, FaultDisk};
 pub use mem::{MemDisk, Unsynced};
 pub use real::RealDisk;
+pub use sim::{Decay, Event, FileId, Image, Loose, Medium, SimDisk, Tear};
 
 use crate::error::{Error, Result};
 use std::fmt::Debug;

@@ -75,8 +75,8 @@ fn has_data(disk: &dyn Disk) -> Result<bool> {
 }
 
 /// Makes a new database; it exists once the manifest does.
-pub(super) fn create(disk: &dyn Disk) -> Result<(Manifest, DatabaseId)> {
-    let database = DatabaseId::random();
+pub(super) fn create(disk: &dyn Disk, name: Option<[u8; 16]>) -> Result<(Manifest, DatabaseId)> {
+    let database = name.map_or_else(DatabaseId::random, DatabaseId);
     let manifest = Manifest::new_database(FIRST_TIMELINE);
     disk.create_folder(segment::FOLDER)?;
     disk.create_folder(image::FOLDER)?;

@@ -88,6 +88,8 @@ pub struct RecoveryOptions {
     pub segment_bytes_max: u64,
     /// Who is told how far it is.
     pub listener: Option<RecoveryListener>,
+    /// The name of a new database; `None` for a random one.
+    pub database_id: Option<[u8; 16]>,
 }
 
 /// Opens or makes the database of a directory.
@@ -97,7 +99,7 @@ pub struct RecoveryOptions {
 pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered> {
     let (lock, is_new) = take_directory(&**disk)?;
     let (manifest, database) = match is_new {
-        true => directory::create(&**disk)?,
+        true => directory::create(&**disk, options.database_id)?,
         false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;

@@ -18,6 +18,7 @@
 //! If we crash: at the next opening `recovery` restores every commit that was durable.
 
 mod background;
+mod check;
 mod durable;
 mod kept;
 mod options;
@@ -51,6 +52,7 @@ pub use crate::recovery::{
     Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
 };
 pub use crate::transaction::Compacted;
+pub use check::CheckReport;
 pub use options::{Durability, StoreOptions};
 pub use schedule::{CheckpointSettings, Schedule};
 
@@ -147,6 +149,7 @@ impl Store {
                 manual_maintenance: options.manual_maintenance,
                 segment_bytes_max: options.segment_bytes_max(),
                 listener: options.on_recovery.clone(),
+                database_id: options.database_id,
             },
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());

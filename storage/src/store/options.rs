@@ -66,6 +66,9 @@ pub struct StoreOptions {
     pub keep_checkpoints: Option<usize>,
     /// The length beyond which a segment of the log gets no further batch; `None` for 64 MiB.
     pub segment_bytes: Option<u64>,
+    /// The name that a new database in a directory gets; `None` for a random one. Only for who simulates, and
+    /// wants the same bytes in every run: two databases of one name may be taken for each other.
+    pub database_id: Option<[u8; 16]>,
     /// How long nobody must have changed a block of rows for the background to encode it; `None`
     /// for 10 seconds.
     pub freeze_after: Option<Duration>,

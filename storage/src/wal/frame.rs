@@ -131,6 +131,11 @@ pub(super) fn seal(
 fn checksum(frame: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&frame[..4]);
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is_made(crate::sabotage::Mistake::ShortChecksum) {
+        hasher.update(&frame[8..FRAME_HEADER_LEN]);
+        return hasher.finalize();
+    }
     hasher.update(&frame[8..]);
     hasher.finalize()
 }

@@ -222,6 +222,10 @@ impl Log {
     /// `OutcomeUnknown` where the log failed before that was known.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
         debug_assert!(lsn <= self.end(), "nobody waits for what was not appended");
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_made(crate::sabotage::Mistake::AcknowledgeBeforeLog) {
+            return Ok(());
+        }
         let mut progress = self.progress.lock();
         loop {
             if progress.durable >= lsn {

@@ -1,0 +1,246 @@
+//! Crashes databases on a simulated disk; see [`remora_tests::crashlab`].
+//!
+//! ```text
+//! cargo run --release -p remora-tests --bin crashlab -- --exhaustive [--workload NAME]
+//! cargo run --release -p remora-tests --bin crashlab -- --seeds 10000 [--from SEED]
+//! cargo run --release -p remora-tests --bin crashlab -- --replay SEED
+//! cargo run --release -p remora-tests --bin crashlab -- --mutations
+//! cargo run --release -p remora-tests --bin crashlab -- --slice
+//! ```
+//!
+//! All take `--threads`, 2 unless said otherwise. `--slice` is a little of everything.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command reports to its terminal"
+)]
+
+use remora_tests::crashlab::choice::Bounds;
+use remora_tests::crashlab::explore::{Effort, explore};
+use remora_tests::crashlab::saboteur::Mutation;
+use remora_tests::crashlab::shrink::shrink;
+use remora_tests::crashlab::trial::{Count, Failure, trial};
+use remora_tests::crashlab::workloads;
+use remora_tests::random::Random;
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// How long a failure is made shorter.
+const SHRINK_TIME: Duration = Duration::from_secs(120);
+/// Seeds of a slice.
+const SLICE_SEEDS: u64 = 200;
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+enum Task {
+    Exhaustive,
+    Seeds(u64),
+    Replay(u64),
+    Mutations,
+    Slice,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("crashlab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome {
+    let (mut task, mut workload, mut from, mut threads) = (None, None, Random::seed(), 2);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let mut value = || {
+            let missing = format!("{name} needs a value");
+            arguments.next().ok_or(missing)
+        };
+        match name.as_str() {
+            "--exhaustive" => task = Some(Task::Exhaustive),
+            "--mutations" => task = Some(Task::Mutations),
+            "--slice" => task = Some(Task::Slice),
+            "--seeds" => task = Some(Task::Seeds(value()?.parse()?)),
+            "--replay" => task = Some(Task::Replay(value()?.parse()?)),
+            "--workload" => workload = Some(value()?),
+            "--from" => from = value()?.parse()?,
+            "--threads" => threads = value()?.parse()?,
+            _ => return Err(format!("unknown option {name}").into()),
+        }
+    }
+    println!("commit {}", commit());
+    // What is wrong with an image is told with its place, not as it happens.
+    std::panic::set_hook(Box::new(|_| {}));
+    let only = workload.as_deref();
+    let thorough = Effort {
+        script: Bounds::THOROUGH,
+        recovery: Bounds::THOROUGH_AGAIN,
+        threads,
+    };
+    let quick = Effort {
+        script: Bounds::QUICK,
+        recovery: Bounds::LEAST,
+        threads,
+    };
+    match task
+        .ok_or("what to do? --exhaustive, --seeds N, --replay SEED, --mutations or --slice")?
+    {
+        Task::Exhaustive => exhaustive(only, thorough),
+        Task::Seeds(count) => seeds(from, count, threads),
+        Task::Replay(seed) => replay(seed),
+        Task::Mutations => mutations(only, quick),
+        Task::Slice => {
+            exhaustive(only, quick)?;
+            seeds(from, SLICE_SEEDS, threads)?;
+            mutations(only, quick)
+        }
+    }
+}
+
+/// What is tested, as far as git knows.
+fn commit() -> String {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let git = Command::new("git")
+        .args(["-C", folder, "describe", "--always", "--dirty"])
+        .output();
+    let text = git.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    text.unwrap_or_default()
+}
+
+fn exhaustive(only: Option<&str>, effort: Effort) -> Outcome {
+    let began = Instant::now();
+    let (mut states, mut violations) = (0, 0);
+    for script in workloads::all() {
+        if only.is_some_and(|only| only != script.name) {
+            continue;
+        }
+        let since = Instant::now();
+        let tally = explore(&script, effort);
+        println!(
+            "{}: {} crash points, {} states, {} more of recoveries, {:.1} s",
+            script.name,
+            tally.points,
+            tally.images,
+            tally.recovery_images,
+            since.elapsed().as_secs_f64()
+        );
+        for violation in &tally.violations {
+            println!("  VIOLATION {violation}");
+        }
+        states += tally.images + tally.recovery_images;
+        violations += tally.violations.len();
+    }
+    println!(
+        "{states} distinct crash states in {:.0} s, {violations} violations",
+        began.elapsed().as_secs_f64()
+    );
+    match violations {
+        0 => Ok(()),
+        _ => Err("a promise was broken".into()),
+    }
+}
+
+fn seeds(from: u64, count: u64, threads: usize) -> Outcome {
+    let began = Instant::now();
+    println!("seeds from {from}");
+    let next = AtomicU64::new(0);
+    let sum = Mutex::new(Count::default());
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Relaxed);
+                    let is_enough = failures
+                        .lock()
+                        .is_ok_and(|f: std::sync::MutexGuard<'_, Vec<Failure>>| !f.is_empty());
+                    if at >= count || is_enough {
+                        return;
+                    }
+                    match trial(from.wrapping_add(at)) {
+                        Ok(count) => sum.lock().expect("no panic under it").add(count),
+                        Err(failure) => failures.lock().expect("no panic under it").push(*failure),
+                    }
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner()?;
+    println!(
+        "{count} seeds, {} steps, {} runs with a fault, {} crash states, {} decayed databases, {:.0} s",
+        sum.steps,
+        sum.faults,
+        sum.images,
+        sum.decayed,
+        began.elapsed().as_secs_f64()
+    );
+    match failures.into_inner()?.first() {
+        Some(failure) => tell(failure),
+        None => Ok(()),
+    }
+}
+
+fn replay(seed: u64) -> Outcome {
+    match trial(seed) {
+        Ok(_) => {
+            println!("seed {seed}: no violation");
+            Ok(())
+        }
+        Err(failure) => tell(&failure),
+    }
+}
+
+/// Shows a failure, made as short as time allows.
+fn tell(failure: &Failure) -> Outcome {
+    let seed = failure.seed;
+    println!("VIOLATION {}", failure.text);
+    println!("fault: {:?}", failure.fault);
+    let fault = failure.fault.map(|(_, fault)| fault);
+    let script = match shrink(&failure.script, fault, SHRINK_TIME) {
+        Some((script, text)) => {
+            println!("shorter: {text}");
+            script
+        }
+        None => failure.script.clone(),
+    };
+    println!(
+        "{:?}, segments of {} bytes",
+        script.durability, script.segment_bytes
+    );
+    for step in &script.steps {
+        println!("  {step}");
+    }
+    println!("again: crashlab -- --replay {seed}");
+    Err(format!("seed {seed}: a promise was broken").into())
+}
+
+/// Each mistake must be noticed in at least one workload.
+fn mutations(only: Option<&str>, effort: Effort) -> Outcome {
+    let mut missed = Vec::new();
+    if cfg!(not(feature = "sabotage")) {
+        println!("without the engine's own mistakes: these need --features sabotage");
+    }
+    for mutation in Mutation::ALL.iter().copied() {
+        let mut caught = Vec::new();
+        for mut script in workloads::all() {
+            if only.is_none_or(|only| only == script.name) {
+                script.mutation = Some(mutation);
+                let tally = mutation.made_by_engine(|| explore(&script, effort));
+                if !tally.violations.is_empty() {
+                    caught.push(script.name);
+                }
+            }
+        }
+        println!("{mutation:?}: caught by {}", caught.join(", "));
+        if caught.is_empty() {
+            missed.push(mutation);
+        }
+    }
+    match missed.is_empty() {
+        true => Ok(()),
+        false => Err(format!("not noticed: {missed:?}").into()),
+    }
+}

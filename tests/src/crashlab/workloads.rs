@@ -1,0 +1,264 @@
+//! The scripts that are explored exhaustively: small, each about one thing that could go wrong.
+
+use super::script::{Script, Step};
+use remora::Durability;
+
+/// A table that most scripts begin with.
+const TABLE: &str = "CREATE TABLE t (k BIGINT PRIMARY KEY, u BIGINT UNIQUE, v TEXT)";
+
+/// All of them.
+pub fn all() -> Vec<Script> {
+    vec![
+        changes(),
+        structure(),
+        checkpoints(),
+        compaction(),
+        segments(),
+        large_transaction(),
+        sequences(),
+        buffered(),
+        sessions(),
+        reopening(),
+        rewriting(),
+    ]
+}
+
+/// Rows come, change and go; some in transactions of several statements, some undone.
+fn changes() -> Script {
+    Script::new(
+        "changes",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two'), (3, NULL, NULL)",
+            "UPDATE t SET v = 'a text that is longer than what lies in a row' WHERE k = 2",
+            "BEGIN; DELETE FROM t WHERE k = 1; INSERT INTO t VALUES (1, 11, 'again'); COMMIT",
+            "BEGIN; INSERT INTO t VALUES (9, 90, 'never'); ROLLBACK",
+            "UPDATE t SET u = u + 1, v = NULL",
+            "DELETE FROM t WHERE k = 3",
+        ],
+    )
+}
+
+/// Tables, indexes, views and foreign keys come, change and go.
+fn structure() -> Script {
+    let mut script = Script::new(
+        "structure",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')",
+            "CREATE INDEX t_v ON t (v)",
+            "CREATE TABLE c (n INTEGER PRIMARY KEY, t BIGINT REFERENCES t ON DELETE CASCADE)",
+            "INSERT INTO c VALUES (1, 1), (2, 2)",
+            "CREATE VIEW w AS SELECT k, n FROM t JOIN c ON c.t = t.k",
+            "ALTER TABLE t ADD COLUMN extra INTEGER DEFAULT 7",
+            "DELETE FROM t WHERE k = 1",
+            "checkpoint",
+            "ALTER TABLE t RENAME COLUMN v TO text",
+            "DROP VIEW w",
+            "DROP TABLE c",
+            "DROP INDEX t_v",
+        ],
+    );
+    script.probes = vec!["SELECT * FROM w ORDER BY 1, 2".to_owned()];
+    script
+}
+
+/// Checkpoints between commits, more than are kept, one of an empty table.
+fn checkpoints() -> Script {
+    Script::new(
+        "checkpoints",
+        &[
+            TABLE,
+            "checkpoint",
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')",
+            "checkpoint",
+            "UPDATE t SET v = 'changed' WHERE k = 1",
+            "checkpoint",
+            "DELETE FROM t WHERE k = 2",
+            "checkpoint",
+            "checkpoint",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+        ],
+    )
+}
+
+/// Rows `from` to `to` of the table, as one statement.
+fn insert(from: u64, to: u64, text: &str) -> String {
+    let row = |k: u64| format!("({k}, {}, '{text} number {k}')", k * 10);
+    let rows: Vec<String> = (from..to).map(row).collect();
+    format!("INSERT INTO t VALUES {}", rows.join(", "))
+}
+
+/// Blocks are frozen, changed, and written as images.
+fn compaction() -> Script {
+    let fill = insert(0, 150, "a row");
+    Script::new(
+        "compaction",
+        &[
+            TABLE,
+            &fill,
+            "compact",
+            "UPDATE t SET v = 'changed after it was frozen' WHERE k = 3",
+            "checkpoint",
+            "DELETE FROM t WHERE k BETWEEN 10 AND 120",
+            "compact",
+            "INSERT INTO t VALUES (1000, 1, 'after')",
+            "checkpoint",
+            "UPDATE t SET u = u + 1 WHERE k = 5",
+        ],
+    )
+}
+
+/// Every few commits begin a new segment of the log.
+fn segments() -> Script {
+    let mut script = Script::new(
+        "segments",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "INSERT INTO t VALUES (2, 20, 'two')",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "UPDATE t SET v = 'changed' WHERE k = 2",
+            "checkpoint",
+            "DELETE FROM t WHERE k = 1",
+            "INSERT INTO t VALUES (4, 40, 'four')",
+            "INSERT INTO t VALUES (5, 50, 'five')",
+            "checkpoint",
+            "INSERT INTO t VALUES (6, 60, 'six')",
+            "INSERT INTO t VALUES (7, 70, 'seven')",
+        ],
+    );
+    script.segment_bytes = 250;
+    script
+}
+
+/// A transaction of many sectors, and one beside it.
+fn large_transaction() -> Script {
+    let many = insert(
+        0,
+        400,
+        "a text that takes some room so that it is many sectors long",
+    );
+    let mut script = Script::new(
+        "large transaction",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1000, 1, 'before')",
+            &many,
+            "UPDATE t SET v = v || ' and more', u = u + 1 WHERE k < 300",
+            "INSERT INTO t VALUES (1001, 2, 'after')",
+        ],
+    );
+    script.segment_bytes = 16 << 10;
+    script
+}
+
+/// Numbers of sequences are never given twice.
+fn sequences() -> Script {
+    let mut script = Script::new(
+        "sequences",
+        &[
+            "CREATE TABLE t (k SERIAL PRIMARY KEY, v TEXT)",
+            "INSERT INTO t (v) VALUES ('one'), ('two')",
+            "INSERT INTO t (v) SELECT 'many' FROM t AS a, t AS b, t AS c, t AS d, t AS e",
+            "checkpoint",
+            "INSERT INTO t (v) VALUES ('after')",
+            "INSERT INTO t (v) SELECT 'more' FROM t AS a, t AS b WHERE a.k < 7 AND b.k < 7",
+            "CREATE SEQUENCE s START 5 INCREMENT BY -1",
+            "INSERT INTO t (k, v) VALUES (-100, 'by hand')",
+            "ALTER SEQUENCE s RESTART 50",
+            "DROP SEQUENCE s",
+        ],
+    );
+    // The key would be there already.
+    script.afterwards = Some("INSERT INTO t (v) VALUES ('one more')".to_owned());
+    script
+}
+
+/// Commits that nobody waits for: what is left is a prefix.
+fn buffered() -> Script {
+    let mut script = Script::new(
+        "buffered",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "INSERT INTO t VALUES (2, 20, 'two')",
+            "checkpoint",
+            "UPDATE t SET v = 'changed' WHERE k = 1",
+            "DELETE FROM t WHERE k = 2",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "reopen",
+            "INSERT INTO t VALUES (4, 40, 'four')",
+            "UPDATE t SET u = u + 1",
+        ],
+    );
+    script.durability = Durability::Buffered;
+    script.segment_bytes = 300;
+    script
+}
+
+/// Transactions of three sessions, one in the other.
+fn sessions() -> Script {
+    Script::new(
+        "sessions",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three')",
+            "0> BEGIN",
+            "1> BEGIN",
+            "2> BEGIN",
+            "0> UPDATE t SET v = 'of 0' WHERE k = 1",
+            "1> UPDATE t SET v = 'of 1' WHERE k = 2",
+            "0> SAVEPOINT a",
+            "0> INSERT INTO t VALUES (4, 40, 'undone')",
+            "2> UPDATE t SET v = 'of 2' WHERE k = 1",
+            "0> ROLLBACK TO a",
+            "1> INSERT INTO t VALUES (5, 50, 'of 1')",
+            "checkpoint",
+            "1> COMMIT",
+            "0> INSERT INTO t VALUES (4, 41, 'of 0')",
+            "0> COMMIT",
+            "2> ROLLBACK",
+        ],
+    )
+}
+
+/// Closed and opened again and again, with and without work in between.
+fn reopening() -> Script {
+    Script::new(
+        "reopening",
+        &[
+            "reopen",
+            TABLE,
+            "reopen",
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "checkpoint",
+            "reopen",
+            "INSERT INTO t VALUES (2, 20, 'two')",
+            "reopen",
+            "reopen",
+        ],
+    )
+}
+
+/// A table is written anew as a whole, and an index is built over what is there.
+fn rewriting() -> Script {
+    let fill = insert(0, 60, "a row");
+    let mut script = Script::new(
+        "rewriting",
+        &[
+            TABLE,
+            &fill,
+            "ALTER TABLE t ALTER COLUMN u TYPE TEXT",
+            "UPDATE t SET v = 'changed' WHERE k = 7",
+            "checkpoint",
+            "CREATE UNIQUE INDEX t_vk ON t (v, k)",
+            "ALTER TABLE t DROP COLUMN u",
+            "DELETE FROM t WHERE k < 30",
+            "TRUNCATE t",
+            "INSERT INTO t VALUES (1, 'new')",
+        ],
+    );
+    script.steps.push(Step::Checkpoint);
+    script
+}
