@@ -388,10 +388,15 @@ fn checkpoint(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
 }
 
 fn stats(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
-    let durability = match shell.database.durability() {
-        Durability::Memory => "memory (nothing is logged)",
-        Durability::Buffered => "buffered (durable within 100 ms)",
-        Durability::Sync => "sync (durable when acknowledged)",
+    let status = shell.database.durability_status();
+    let window = status.log.and_then(|log| log.loss_window);
+    let durability = match status.level {
+        Durability::Memory => "memory (nothing is logged)".to_owned(),
+        Durability::Buffered => {
+            let window = window.unwrap_or_default().as_millis();
+            format!("buffered (durable within {window} ms)")
+        }
+        Durability::Sync => "sync (durable when acknowledged)".to_owned(),
     };
     let origin = prompt::origin(shell);
     let memory = shell.database.memory();

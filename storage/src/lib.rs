@@ -50,6 +50,6 @@ pub use ids::{
     BlockNo, ColumnId, IndexId, Lsn, RowId, SequenceId, Slot, TableId, Timestamp, TransactionId,
 };
 pub use stop::Stop;
-pub use store::{Durability, Store, StoreOptions};
-pub use transaction::{Isolation, ReadView, Transaction, TransactionOptions};
+pub use store::{Store, StoreOptions};
+pub use transaction::{Durability, Isolation, ReadView, Transaction, TransactionOptions};
 pub use value::{DataType, Interval, Numeric, Value, ValueRef};

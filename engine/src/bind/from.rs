@@ -198,6 +198,8 @@ impl<'a> Binder<'a> {
         alias: Option<&ast::TableAlias>,
         shown: &str,
     ) -> Result<Source> {
+        // Whoever looks what is at risk must not make it durable by looking.
+        self.shows_commits |= table != SystemTable::Durability;
         let mut scope = Scope::default();
         let mut columns = Vec::new();
         for (position, (name, data_type)) in table.columns().iter().enumerate() {
@@ -260,6 +262,7 @@ impl<'a> Binder<'a> {
 
     /// A scan of all columns of a table, each with a new number.
     pub(super) fn scan(&mut self, entry: &Arc<TableEntry>, row_id: bool) -> Scan {
+        self.shows_commits = true;
         let columns = entry.def.columns.iter();
         let columns = columns.map(|c| (self.columns.add(&c.name, c.data_type), c.id));
         let columns = columns.collect();

@@ -75,6 +75,8 @@ pub(crate) struct BoundStatement {
     pub tag: &'static str,
     /// Whether it asks for sequences.
     pub uses_sequences: bool,
+    /// Whether it can show what others have committed.
+    pub shows_commits: bool,
 }
 
 /// Binds a statement against a catalog.
@@ -105,6 +107,7 @@ pub(crate) fn bind(
         statement,
         columns: binder.columns,
         uses_sequences: binder.uses_sequences,
+        shows_commits: binder.shows_commits,
         // What nothing gave a type is text, as in PostgreSQL.
         parameters: resolved
             .map(|found| found.unwrap_or(DataType::Text))
@@ -134,6 +137,8 @@ struct Binder<'a> {
     aside: &'a Aside,
     /// Whether anything asks for sequences.
     uses_sequences: bool,
+    /// Whether anything can show what others have committed.
+    shows_commits: bool,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
     from_items: usize,
     /// What names stand for in the query of a view.
@@ -161,6 +166,7 @@ impl<'a> Binder<'a> {
             depth: 0,
             aside: &NOTHING_ASIDE,
             uses_sequences: false,
+            shows_commits: false,
             from_items: 0,
             names: None,
             record: None,

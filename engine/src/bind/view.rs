@@ -105,6 +105,7 @@ impl<'a> Binder<'a> {
             binder.columns = inner.columns;
             binder.from_items = inner.from_items;
             binder.uses_sequences |= inner.uses_sequences;
+            binder.shows_commits |= inner.shows_commits;
             bound
         })?;
         Ok(self.shown_view(view, relation, shown))

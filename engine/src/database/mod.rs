@@ -10,8 +10,10 @@ use crate::error::{Error, Result, state};
 use crate::session::{Connection, Sessions, Transaction};
 use remora_storage::disk::Disk;
 use remora_storage::pool::{PressureChange, PressureLevel};
-use remora_storage::store::{CheckReport, CheckpointReport, Compacted, RecoveryReport};
-use remora_storage::{Durability, Store};
+use remora_storage::store::{
+    CheckReport, CheckpointReport, Compacted, DurabilityStatus, RecoveryReport,
+};
+use remora_storage::{Durability, Lsn, Store};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +61,7 @@ impl Database {
     /// # Errors
     /// As for [`Database::in_memory`].
     pub fn in_memory_with(options: Options) -> Result<Self> {
-        let sessions = Sessions::new(&options.limits);
+        let sessions = Sessions::new(&options.limits, Durability::Memory);
         let store = Store::in_memory(options.durability(Durability::Memory).into())?;
         let recovery = RecoveryReport {
             created: true,
@@ -85,8 +87,9 @@ impl Database {
     /// As for [`Database::open`].
     pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<Self> {
         let directory = directory.as_ref();
-        let sessions = Sessions::new(&options.limits);
+        let limits = options.limits.clone();
         let (store, recovery) = Store::open(directory, options.into())?;
+        let sessions = Sessions::new(&limits, store.durability());
         let directory = Some(directory.to_owned());
         Ok(Self::new(store, directory, recovery, sessions))
     }
@@ -131,16 +134,10 @@ impl Database {
     /// # Errors
     /// As for [`Database::open`]; paths in errors are relative to the disk.
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self> {
-        let sessions = Sessions::new(&options.limits);
+        let limits = options.limits.clone();
         let (store, recovery) = Store::open_on(disk, options.into())?;
-        Ok(Self {
-            store,
-            origin: Arc::new(Origin {
-                directory: None,
-                recovery,
-            }),
-            sessions,
-        })
+        let sessions = Sessions::new(&limits, store.durability());
+        Ok(Self::new(store, None, recovery, sessions))
     }
 
     /// A new connection. Connections are cheap; give each thread its own.
@@ -269,9 +266,33 @@ impl Database {
         &self.origin.recovery
     }
 
-    /// When a commit returns.
+    /// When a commit returns that says nothing about it.
     pub fn durability(&self) -> Durability {
         self.store.durability()
+    }
+
+    /// How durable commits are, and what a crash could take now: what `remora_durability` shows.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// let db = remora::Database::open(directory.path())?;
+    /// db.connect()?.execute("CREATE TABLE t (n BIGINT)", [])?;
+    /// let log = db.durability_status().log.expect("it is in a directory");
+    /// assert_eq!(log.transactions_at_risk(), 0);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    pub fn durability_status(&self) -> DurabilityStatus {
+        self.store.durability_status()
+    }
+
+    /// Waits until everything before `lsn` is durable, a position in the log that
+    /// [`Connection::last_commit_lsn`] gave: that commit, and all before it.
+    ///
+    /// # Errors
+    /// 08007 where the log failed before that was known: the commit may be lost or not. 54000 where the log
+    /// does not go as far.
+    pub fn wait_durable(&self, lsn: u64) -> Result<()> {
+        Ok(self.store.wait_durable(Lsn(lsn))?)
     }
 
     /// Who holds how much memory now.

@@ -28,10 +28,23 @@ impl Options {
         Self::default()
     }
 
-    /// When a commit returns.
+    /// When a commit returns, unless its session (`SET synchronous_commit`) or its transaction
+    /// ([`TransactionOptions::durability`](crate::TransactionOptions::durability)) has chosen between `buffered`
+    /// and `sync` itself. A directory that is opened with `memory` is opened with `buffered`: a change that is
+    /// logged must never stand on one that is not.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.store.durability = durability;
+        self
+    }
+
+    /// How long after its return a commit at [`Durability::Buffered`] may still be lost by a crash; 100 ms
+    /// unless said otherwise. Syncs that take longer than half of it can make it longer; then commits are
+    /// held up, so that all that a crash takes had returned within one such window. `remora_durability` shows how
+    /// long it was at most.
+    #[must_use]
+    pub fn loss_window(mut self, window: Duration) -> Self {
+        self.store.loss_window = Some(window);
         self
     }
 

@@ -107,12 +107,14 @@ pub fn plan(
         parameters,
         tag,
         uses_sequences,
+        shows_commits,
     } = bound;
     Ok(Planned {
         statement: plan_statement(statement, &columns),
         parameters,
         tag,
         uses_sequences,
+        shows_commits,
     })
 }
 

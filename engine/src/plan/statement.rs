@@ -9,7 +9,7 @@ use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
 };
 use remora_storage::transaction::Columns;
-use remora_storage::{ColumnId, DataType, IndexId, Isolation, SequenceId, TableId};
+use remora_storage::{ColumnId, DataType, Durability, IndexId, Isolation, SequenceId, TableId};
 use std::sync::Arc;
 
 /// A statement, ready to run.
@@ -130,6 +130,7 @@ pub enum Statement {
 pub struct TransactionOptions {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) read_only: Option<bool>,
+    pub(crate) durability: Option<Durability>,
 }
 
 impl TransactionOptions {
@@ -150,6 +151,30 @@ impl TransactionOptions {
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = Some(read_only);
+        self
+    }
+
+    /// When its commit returns, and whether it is shown what is not durable: [`Durability::Sync`] or
+    /// [`Durability::Buffered`], whatever `synchronous_commit` says. In memory it makes no difference.
+    ///
+    /// ```
+    /// use remora::{Durability, TransactionOptions};
+    /// # let directory = tempfile::tempdir().expect("a temporary directory");
+    /// # let db = remora::Database::open(directory.path())?;
+    /// # let mut conn = db.connect()?;
+    /// # conn.execute("CREATE TABLE clicks (n BIGINT)", [])?;
+    /// let buffered = TransactionOptions::new().durability(Durability::Buffered);
+    /// let tx = conn.transaction_with(buffered)?;
+    /// tx.execute("INSERT INTO clicks VALUES (1)", [])?;
+    /// tx.commit()?;
+    /// // It returned at once. Where it has to be certain later on:
+    /// let commit = conn.last_commit_lsn()?.expect("it was logged");
+    /// db.wait_durable(commit)?;
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn durability(mut self, level: Durability) -> Self {
+        self.durability = Some(level);
         self
     }
 }
@@ -310,6 +335,8 @@ pub struct Planned {
     pub tag: &'static str,
     /// Whether it asks for sequences: then it runs to its end at once, and nothing of it is left out.
     pub uses_sequences: bool,
+    /// Whether it can show what others have committed.
+    pub shows_commits: bool,
 }
 
 impl Statement {

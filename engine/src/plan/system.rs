@@ -13,6 +13,8 @@ pub enum SystemTable {
     Memory,
     /// What tables consist of.
     Tables,
+    /// How durable commits are, and what is at risk.
+    Durability,
     /// What indexes consist of.
     Indexes,
     /// What the size classes of the pool hold.
@@ -40,9 +42,10 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sequences,
         Self::Conflicts,
+        Self::Durability,
         Self::Indexes,
         Self::Memory,
         Self::Pool,
@@ -63,6 +66,7 @@ impl SystemTable {
         match self {
             Self::Memory => "remora_memory",
             Self::Tables => "remora_tables",
+            Self::Durability => "remora_durability",
             Self::Indexes => "remora_indexes",
             Self::Pool => "remora_pool",
             Self::Pressure => "remora_pressure",
@@ -86,6 +90,21 @@ impl SystemTable {
                 ("hot_blocks", BigInt),
                 ("frozen_blocks", BigInt),
                 ("bytes", BigInt),
+            ],
+            Self::Durability => &[
+                ("level", Text),
+                ("loss_window_ms", Double),
+                ("committed_timestamp", BigInt),
+                ("committed_lsn", BigInt),
+                ("durable_timestamp", BigInt),
+                ("durable_lsn", BigInt),
+                ("transactions_at_risk", BigInt),
+                ("bytes_at_risk", BigInt),
+                ("ms_at_risk", Double),
+                ("ms_at_risk_max", Double),
+                ("syncs", BigInt),
+                ("sync_ms", Double),
+                ("failure", Text),
             ],
             Self::Indexes => &[
                 ("name", Text),

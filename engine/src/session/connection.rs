@@ -330,7 +330,17 @@ impl Connection {
     /// 55006 when called from within a call of the same connection.
     pub fn last_commit(&self) -> Result<Option<u64>> {
         let session = self.session()?;
-        Ok(session.last_commit.map(|commit| commit.0))
+        Ok(session.last_commit.timestamp.map(|commit| commit.0))
+    }
+
+    /// Where the log stood behind what this connection committed last, for
+    /// [`Database::wait_durable`](crate::Database::wait_durable); `None` where that changed nothing, and in memory.
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn last_commit_lsn(&self) -> Result<Option<u64>> {
+        let session = self.session()?;
+        Ok(session.last_commit.lsn.map(|lsn| lsn.0))
     }
 
     /// Where the connection stands.

@@ -4,7 +4,8 @@
 //! 2. All others get a storage transaction: that of the open block, or one of their own.
 //! 3. The plan is made good for the catalog that this transaction sees, parameters are cast to the
 //!    types it wants, the clock is read, and the statement runs as one command of the transaction.
-//! 4. Whatever it shows is durable first: at `sync` it waits until its snapshot is.
+//! 4. Whatever it shows is durable first, unless `synchronous_commit` is off: it waits until its snapshot
+//!    is, whoever has made it and at whatever level.
 //!
 //! A statement of its own (autocommit) that loses a write conflict is run again, with a pause, a
 //! limited number of times: nothing of it was shown.
@@ -14,6 +15,7 @@ use super::backoff::Backoff;
 use super::checkpoint_settings;
 use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
+use super::duration;
 use super::housekeeper::{Limit, Watch};
 use super::lock_wait::Patience;
 use super::plan_cache::PlanCache;
@@ -31,7 +33,8 @@ use crate::plan::Statement;
 use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::{Durability, Stop, Store, TableId, Timestamp, TransactionOptions, Value};
+use remora_storage::transaction::Committed;
+use remora_storage::{Durability, Stop, Store, TableId, TransactionOptions, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -59,14 +62,12 @@ pub(super) struct Session {
     /// What the block was ended by, until the client knows.
     pub(super) ended_by: Option<Limit>,
     pub(super) ledger: Arc<Ledger>,
-    /// Whether results wait for the log.
-    sync: bool,
     pub(super) notices: Vec<String>,
     pub(super) conflicts: SessionConflicts,
     /// What it has taken from sequences.
     sequences: Arc<SessionSequences>,
-    /// Where the last commit stands among all; `None` where it changed nothing.
-    pub(super) last_commit: Option<Timestamp>,
+    /// Where the last commit stands among all, and in the log.
+    pub(super) last_commit: Committed,
 }
 
 impl Session {
@@ -77,7 +78,6 @@ impl Session {
     ) -> Result<Self> {
         let mut session = Self {
             ledger: Arc::clone(store.ledger()),
-            sync: store.durability() == Durability::Sync,
             store,
             block: TransactionBlock::default(),
             settings: Settings::new(Arc::clone(&sessions.presets))?,
@@ -92,7 +92,7 @@ impl Session {
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
             sequences: Arc::default(),
-            last_commit: None,
+            last_commit: Committed::default(),
         };
         session.watch_limits()?;
         Ok(session)
@@ -294,6 +294,7 @@ impl Session {
         let mut tx = self.store.begin_with(TransactionOptions {
             isolation,
             read_only: !changes,
+            durability: Some(self.durability()),
         })?;
         self.record.runs_alone(tx.id().0, isolation, changes);
         self.conflicts.ran_in = (tx.id(), isolation);
@@ -315,12 +316,14 @@ impl Session {
         if tx.has_writes() {
             // The last moment: what is committed cannot be taken back.
             call.context.check()?;
-            self.last_commit = tx.commit()?.timestamp;
-        } else if self.sync && planned.uses_sequences {
+            self.last_commit = tx.commit()?;
+        } else if !self.settings.synchronous() {
+            // What it shows may be lost, and whoever asked for that knows.
+        } else if planned.uses_sequences {
             // What was taken is shown, and must not be given to another one after a crash.
             self.store.wait_logged()?;
-        } else if self.sync {
-            self.store.wait_durable(tx.snapshot())?;
+        } else if planned.shows_commits {
+            self.store.wait_shown(tx.snapshot())?;
         }
         Ok(done)
     }
@@ -369,6 +372,7 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let (read_only, start) = (self.block.read_only, self.block.start_micros);
+        let synchronous = self.durability() == Durability::Sync;
         let tx = self.block.begun(&self.store, &self.record)?;
         if prepared.refresh(tx.catalog())? {
             self.cache.clear();
@@ -386,11 +390,15 @@ impl Session {
         }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
-        if self.sync && done.is_ok() {
-            let takes_numbers = planned.uses_sequences && !planned.statement.changes();
+        let changes = planned.statement.changes();
+        if synchronous
+            && done.is_ok()
+            && (changes || planned.shows_commits || planned.uses_sequences)
+        {
+            let takes_numbers = planned.uses_sequences && !changes;
             let durable = match takes_numbers {
                 true => self.store.wait_logged(),
-                false => self.store.wait_durable(tx.snapshot()),
+                false => self.store.wait_shown(tx.snapshot()),
             };
             done = durable.map_err(Error::from).and(done);
         }
@@ -401,6 +409,15 @@ impl Session {
         // The first who asks for the time fixes it for all.
         self.block.start_micros = start.or_else(|| call.context.eval.clock.read_at());
         done
+    }
+
+    /// How durable what is committed now shall be.
+    pub(super) fn durability(&self) -> Durability {
+        let setting = match self.settings.synchronous() {
+            true => Durability::Sync,
+            false => Durability::Buffered,
+        };
+        self.block.durability.unwrap_or(setting)
     }
 
     fn checkpoint(&mut self) -> Result<()> {
@@ -498,6 +515,12 @@ impl Session {
         Ok(self.ledger.set_budget(bytes)?)
     }
 
+    /// `0` where nothing is logged, or nobody sees to it.
+    fn loss_window(&self) -> String {
+        let log = self.store.durability_status().log;
+        duration::format(log.and_then(|log| log.loss_window))
+    }
+
     fn show(&self, name: &str) -> Result<String> {
         let read_only = match self.is_idle() {
             true => self.settings.read_only(),
@@ -513,6 +536,7 @@ impl Session {
                     .map(|admission| admission.places());
                 places.unwrap_or(0).to_string()
             }
+            "loss_window" => self.loss_window(),
             "max_transactions" => self.store.max_transactions().to_string(),
             "secure_delete" if self.store.secure_delete() => "on".to_owned(),
             "secure_delete" => "off".to_owned(),

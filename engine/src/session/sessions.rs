@@ -13,12 +13,12 @@ use super::admission::Admission;
 use super::duration;
 use super::housekeeper::Housekeeper;
 use super::settings::{
-    IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT,
+    IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
 use crate::activity::{Activity, Request};
 use crate::error::{Error, Result, state};
-use remora_storage::Store;
 use remora_storage::store::RecoveryReport;
+use remora_storage::{Durability, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -50,8 +50,13 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+    /// Sessions of a database with these limits, whose commits are so durable unless they ask for
+    /// another level.
+    pub(crate) fn new(limits: &Limits, level: Durability) -> Arc<Self> {
         let mut presets = Vec::new();
+        if level != Durability::Sync {
+            presets.push((SYNCHRONOUS_COMMIT, "off".to_owned()));
+        }
         let mut preset = |name: &'static str, length: Option<Duration>| {
             if length.is_some() {
                 presets.push((name, duration::format(length)));

@@ -65,6 +65,23 @@ pub(super) const IDLE_TIMEOUT: &str = "idle_in_transaction_session_timeout";
 /// Values that settings of a database have to begin with.
 pub(super) type Presets = Arc<[(&'static str, String)]>;
 
+/// The setting that says whether commits wait until they are durable, and whether what is not is shown.
+pub(super) const SYNCHRONOUS_COMMIT: &str = "synchronous_commit";
+/// PostgreSQL's names; there is nothing but this machine, so all but one mean the same.
+const SYNCHRONOUS: &[&str] = &[
+    "local",
+    "remote_write",
+    "remote_apply",
+    "on",
+    "off",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "1",
+    "0",
+];
+
 const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
 
 /// The setting by which a statement that fails in a transaction undoes itself and nothing else.
@@ -97,6 +114,7 @@ const SETTINGS: &[Setting] = &[
         Rule::OneOf(&["on", "true", "1"]),
     ),
     setting(STATEMENT_TIMEOUT, "0", Rule::Duration),
+    setting(SYNCHRONOUS_COMMIT, "on", Rule::OneOf(SYNCHRONOUS)),
     setting(
         "timezone",
         "UTC",
@@ -119,6 +137,7 @@ pub(super) struct Settings {
     read_only: bool,
     isolation: Isolation,
     on_error_rollback: bool,
+    synchronous: bool,
 }
 
 /// What a transaction in which SET has changed something needs at its end.
@@ -201,6 +220,12 @@ impl Settings {
         self.lock_timeout
     }
 
+    /// Whether commits wait until they are durable, and nothing else is shown.
+    #[inline]
+    pub(super) fn synchronous(&self) -> bool {
+        self.synchronous
+    }
+
     /// Whether transactions are read only unless they say otherwise.
     pub(super) fn read_only(&self) -> bool {
         self.read_only
@@ -254,6 +279,7 @@ impl Settings {
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";
+        self.synchronous = self.get(SYNCHRONOUS_COMMIT)? != "off";
         Ok(())
     }
 }
@@ -266,6 +292,14 @@ fn isolation_of(name: &str) -> Isolation {
     }
 }
 
+/// The values that a hint names: other spellings of on and off come last and go without saying.
+fn advertised<'a>(allowed: &'a [&'a str]) -> &'a [&'a str] {
+    let end = allowed.iter().position(|one| *one == "true");
+    &allowed[..end
+        .filter(|_| allowed == SYNCHRONOUS)
+        .unwrap_or(allowed.len())]
+}
+
 /// The value as it reads back.
 fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     if !allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
@@ -276,12 +310,19 @@ fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
                 setting.name
             ),
         )
-        .with_hint(format!("Available values: {}.", allowed.join(", "))));
+        .with_hint(format!(
+            "Available values: {}.",
+            advertised(allowed).join(", ")
+        )));
     }
     let lower = value.to_ascii_lowercase();
     Ok(match (setting.name, lower.as_str()) {
-        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "true" | "yes" | "1") => "on".to_owned(),
-        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK, "false" | "no" | "0") => "off".to_owned(),
+        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | SYNCHRONOUS_COMMIT, "true" | "yes" | "1") => {
+            "on".to_owned()
+        }
+        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | SYNCHRONOUS_COMMIT, "false" | "no" | "0") => {
+            "off".to_owned()
+        }
         // What is shown is what it gets.
         (DEFAULT_ISOLATION, level) => isolation_of(level).name().to_owned(),
         // Spellings of what cannot be otherwise read back as the default.

@@ -15,6 +15,7 @@ mod chain;
 mod checkpoints;
 mod conflicts;
 mod conversion;
+mod durability;
 mod foreign;
 mod limits;
 mod lock_waits;

@@ -28,7 +28,8 @@ use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
-use remora_storage::{Isolation, Store, Transaction};
+use remora_storage::transaction::Committed;
+use remora_storage::{Durability, Isolation, Store, Transaction};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,6 +55,8 @@ pub(super) struct TransactionBlock {
     pub(super) implicit: bool,
     pub(super) read_only: bool,
     pub(super) isolation: Isolation,
+    /// What was asked for when it began; `None` where the setting decides, as it is when it matters.
+    pub(super) durability: Option<Durability>,
     /// When it began; `None` for as long as nobody has asked for the time.
     pub(super) start_micros: Option<i64>,
     pub(super) savepoints: Savepoints,
@@ -77,6 +80,8 @@ impl TransactionBlock {
                 let tx = store.begin_with(remora_storage::TransactionOptions {
                     isolation: self.isolation,
                     read_only,
+                    // It is only known when it commits.
+                    durability: None,
                 })?;
                 record.begin_block(tx.id().0, self.start_micros, self.isolation, read_only);
                 none.insert(tx)
@@ -155,6 +160,7 @@ impl Session {
         block.implicit = implicit;
         block.read_only = options.read_only.unwrap_or(self.settings.read_only());
         block.isolation = options.isolation.unwrap_or(self.settings.isolation());
+        block.durability = options.durability;
         block.start_micros = None;
     }
 
@@ -184,10 +190,12 @@ impl Session {
         if let Some(isolation) = options.isolation {
             self.set_isolation(isolation)?;
         }
-        match options.read_only {
-            Some(read_only) => self.set_read_only(read_only),
-            None => Ok(()),
+        if let Some(read_only) = options.read_only {
+            self.set_read_only(read_only)?;
         }
+        let block = &mut self.block;
+        block.durability = options.durability.or(block.durability);
+        Ok(())
     }
 
     fn set_isolation(&mut self, isolation: Isolation) -> Result<()> {
@@ -255,9 +263,13 @@ impl Session {
                 }
                 // One that has written nothing ends where it is: to move it takes as long as to begin it.
                 let writer = self.block.tx.take_if(|tx| tx.has_writes());
+                let durability = self.durability();
                 let committed = match writer {
-                    Some(tx) => tx.commit().map(|committed| committed.timestamp),
-                    None => Ok(None),
+                    Some(mut tx) => {
+                        tx.set_durability(Some(durability));
+                        tx.commit()
+                    }
+                    None => Ok(Committed::default()),
                 };
                 self.end_block(committed.is_ok());
                 self.last_commit = committed?;
@@ -286,9 +298,10 @@ impl Session {
                 format!("{what} AND CHAIN can only be used in transaction blocks"),
             ));
         }
-        let options = TransactionOptions::new()
+        let mut options = TransactionOptions::new()
             .isolation(self.block.isolation)
             .read_only(self.block.read_only);
+        options.durability = self.block.durability;
         let ended = end(self)?;
         self.open_block(false, options);
         self.block.start_micros = Some(now_micros());

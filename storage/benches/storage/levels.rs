@@ -127,7 +127,7 @@ impl Work {
     ) -> Result<()> {
         let options = TransactionOptions {
             isolation,
-            read_only: false,
+            ..TransactionOptions::default()
         };
         loop {
             let mut transaction = self.store.begin_with(options)?;

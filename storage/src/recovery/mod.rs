@@ -53,7 +53,7 @@ use progress::Progress;
 use replay::Replay;
 use scan::{LogEnd, Scan};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A database that was opened.
 pub struct Recovered {
@@ -90,6 +90,9 @@ pub struct RecoveryOptions {
     pub listener: Option<RecoveryListener>,
     /// The name of a new database; `None` for a random one.
     pub database_id: Option<[u8; 16]>,
+    /// How long a commit that nobody waits for may be at risk; `None` where nothing runs in the
+    /// background.
+    pub loss_window: Option<Duration>,
 }
 
 /// Opens or makes the database of a directory.
@@ -125,6 +128,7 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         end: end.end,
         timestamp: end.timestamp,
         segment_bytes_max: options.segment_bytes_max,
+        loss_window: options.loss_window,
     };
     let log = Log::open(disk.clone(), options.pool.ledger().clone(), start)?;
     Ok(Recovered {

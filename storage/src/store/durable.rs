@@ -1,7 +1,7 @@
 //! What a store in a directory has besides the core.
 
 use super::background::Background;
-use super::options::{Durability, StoreOptions};
+use super::options::StoreOptions;
 use super::schedule::Schedule;
 use crate::checkpoint::{CheckpointReason, CheckpointReport};
 use crate::disk::Disk;
@@ -9,14 +9,12 @@ use crate::error::Result;
 use crate::format::DatabaseId;
 use crate::ids::Lsn;
 use crate::recovery::Recovered;
-use crate::wal::{Log, closing};
+use crate::wal::{Flusher, Log, closing};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Buffered commits are durable within 100 ms: half of it for the wait, half for the sync.
-const FLUSH_PERIOD: Duration = Duration::from_millis(50);
 /// How often it is asked whether a checkpoint is due.
 const CHECKPOINT_PERIOD: Duration = Duration::from_millis(250);
 
@@ -29,6 +27,7 @@ pub(super) struct Durable {
     schedule: Arc<Schedule>,
     closed_at: Option<Lsn>,
     background: Mutex<Vec<Background>>,
+    flusher: Mutex<Option<Flusher>>,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
@@ -42,9 +41,9 @@ impl Durable {
         let schedule = Schedule::new(disk.clone(), &mut recovered, options);
         let (log, database) = (recovered.log, recovered.database);
         let schedule = Arc::new(schedule);
-        let background = match options.manual_maintenance {
-            true => Vec::new(),
-            false => start_background(&log, &schedule, options)?,
+        let (background, flusher) = match options.manual_maintenance {
+            true => (Vec::new(), None),
+            false => (start_background(&schedule)?, Some(Flusher::start(&log)?)),
         };
         Ok(Self {
             disk,
@@ -54,6 +53,7 @@ impl Durable {
             schedule,
             closed_at: recovered.closed_at,
             background: Mutex::new(background),
+            flusher: Mutex::new(flusher),
             lock: Mutex::new(Some(recovered.lock)),
         })
     }
@@ -79,6 +79,7 @@ impl Durable {
     pub(super) fn close(&self) -> Result<()> {
         let _hurry = self.schedule.hurry();
         self.background.lock().clear();
+        self.flusher.lock().take();
         let checkpoint = self.schedule.close();
         let closed = self.log.close().and_then(|end| {
             if self.closed_at == Some(end) {
@@ -100,21 +101,10 @@ impl fmt::Debug for Durable {
     }
 }
 
-fn start_background(
-    log: &Arc<Log>,
-    schedule: &Arc<Schedule>,
-    options: &StoreOptions,
-) -> Result<Vec<Background>> {
-    let mut background = Vec::new();
-    if options.durability_on_disk() == Durability::Buffered {
-        let log = log.clone();
-        // A failure stays with the log, which tells everybody who asks it for anything.
-        let flush = move || drop(log.flush());
-        background.push(Background::every(FLUSH_PERIOD, "remora-log", flush)?);
-    }
+fn start_background(schedule: &Arc<Schedule>) -> Result<Vec<Background>> {
     let schedule = schedule.clone();
     let checkpoint = move || schedule.run_if_due();
     let period = CHECKPOINT_PERIOD;
-    background.push(Background::every(period, "remora-checkpoint", checkpoint)?);
-    Ok(background)
+    let checkpoints = Background::every(period, "remora-checkpoint", checkpoint)?;
+    Ok(vec![checkpoints])
 }

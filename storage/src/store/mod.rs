@@ -12,8 +12,10 @@
 //!
 //! Invariants
 //! - The lock is given back only when nothing writes to the directory any more.
-//! - At `Durability::Sync` nobody is told of a commit that a crash could take back: commits and
-//!   readers wait until the log is durable up to what they saw.
+//! - Nobody who asks for `Durability::Sync` is told of a commit that a crash could take back, whoever
+//!   made it: commits and readers wait until the log is durable up to what they saw.
+//! - A crash takes back the last commits, all from some one on; those that it takes had returned within one
+//!   loss window ([`crate::wal::Flusher`]).
 //!
 //! If we crash: at the next opening `recovery` restores every commit that was durable.
 
@@ -29,6 +31,8 @@ mod schedule;
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod durability_tests;
 #[cfg(test)]
 mod feature_tests;
 #[cfg(test)]
@@ -51,9 +55,10 @@ pub use crate::checkpoint::{CheckpointInfo, CheckpointReason, CheckpointReport};
 pub use crate::recovery::{
     Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
 };
-pub use crate::transaction::Compacted;
+pub use crate::transaction::{Compacted, Durability, DurabilityStatus};
+pub use crate::wal::LogStatus;
 pub use check::CheckReport;
-pub use options::{Durability, StoreOptions};
+pub use options::StoreOptions;
 pub use schedule::{CheckpointSettings, Schedule};
 
 use crate::catalog::Catalog;
@@ -150,6 +155,7 @@ impl Store {
                 segment_bytes_max: options.segment_bytes_max(),
                 listener: options.on_recovery.clone(),
                 database_id: options.database_id,
+                loss_window: options.loss_window(),
             },
         )?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
@@ -193,6 +199,7 @@ impl Store {
     /// let transaction = store.begin_with(TransactionOptions {
     ///     isolation: Isolation::Snapshot,
     ///     read_only: true,
+    ///     ..TransactionOptions::default()
     /// })?;
     /// assert!(transaction.commit()?.timestamp.is_none());
     /// # Ok::<(), remora_storage::Error>(())
@@ -259,35 +266,55 @@ impl Store {
         self.inner.ledger.used() < before
     }
 
-    /// When commits return.
+    /// When commits return that say nothing about it.
     pub fn durability(&self) -> Durability {
         self.inner.durability
     }
 
-    /// Waits until everything that a snapshot of `timestamp` shows is durable; returns at once at
-    /// levels other than [`Durability::Sync`].
+    /// How durable commits are, and what is at risk now.
+    pub fn durability_status(&self) -> DurabilityStatus {
+        self.inner.core.durability_status()
+    }
+
+    /// Waits until everything before `lsn` is durable: a commit ([`crate::transaction::Committed::lsn`])
+    /// and all before it. Who committed at [`Durability::Buffered`] learns so that nothing can take
+    /// it back any more.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown` where the log failed before that was known, `LimitExceeded` where the log
+    /// does not go as far.
+    pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
+        let end = self.log_end();
+        if lsn > end {
+            return Err(Error::LimitExceeded {
+                what: "a position in the log",
+                found: lsn.0,
+                limit: end.0,
+            });
+        }
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Ok(()), |durable| durable.log().wait_durable(lsn))
+    }
+
+    /// Waits until everything that a snapshot of `timestamp` shows is durable. In memory nothing is,
+    /// and nobody waits.
     ///
     /// # Errors
     /// `LogFailed` where that can no longer be.
-    pub fn wait_durable(&self, timestamp: Timestamp) -> Result<()> {
-        match &self.inner.durable {
-            Some(durable) if self.inner.durability == Durability::Sync => {
-                durable.log().wait_durable_timestamp(timestamp)
-            }
-            _ => Ok(()),
-        }
+    pub fn wait_shown(&self, timestamp: Timestamp) -> Result<()> {
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Ok(()), |durable| {
+            durable.log().wait_durable_timestamp(timestamp)
+        })
     }
 
-    /// Waits until everything that was logged so far is durable, numbers of sequences too; returns at once
-    /// at levels other than [`Durability::Sync`].
+    /// Waits until everything that was logged so far is durable, numbers of sequences too.
     ///
     /// # Errors
     /// `LogFailed` where that can no longer be.
     pub fn wait_logged(&self) -> Result<()> {
-        match &self.inner.durable {
-            Some(durable) if self.inner.durability == Durability::Sync => durable.log().flush(),
-            _ => Ok(()),
-        }
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Ok(()), |durable| durable.log().flush())
     }
 
     /// The end of the log; nothing is logged in memory.

@@ -4,21 +4,9 @@ use super::schedule::CheckpointSettings;
 use crate::checkpoint::kept::KEEP_DEFAULT;
 use crate::pool::PressureThresholds;
 use crate::recovery::RecoveryListener;
+use crate::transaction::Durability;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
 use std::time::Duration;
-
-/// When a commit returns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Durability {
-    /// Nothing is logged; the database lives as long as its handle. Only for a store in memory: in
-    /// a directory this is taken as [`Self::Buffered`].
-    Memory,
-    /// When the frame is handed over; it is durable within 100 ms, unless maintenance is manual.
-    Buffered,
-    /// When the frame is durable.
-    #[default]
-    Sync,
-}
 
 /// Bytes of log after which a checkpoint is written.
 const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
@@ -29,6 +17,11 @@ const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Bytes a second for checkpoints that nobody waits for.
 const CHECKPOINT_RATE: u64 = 64 << 20;
 
+/// How long a commit that nobody waited for may be at risk.
+const LOSS_WINDOW: Duration = Duration::from_millis(100);
+/// Longer is as good as for ever, and a moment so far from now can be told.
+const LOSS_WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// How long a block must not have been changed to be frozen.
 const FREEZE_AFTER: Duration = Duration::from_secs(10);
 
@@ -37,6 +30,9 @@ const FREEZE_AFTER: Duration = Duration::from_secs(10);
 pub struct StoreOptions {
     /// When a commit returns. A store in memory is always [`Durability::Memory`].
     pub durability: Durability,
+    /// How long after its return a commit at [`Durability::Buffered`] may still be lost; `None` for
+    /// 100 ms. What the store does about it stands with [`crate::wal::Flusher`].
+    pub loss_window: Option<Duration>,
     /// The memory budget in bytes; `None` for 80 % of what the machine or its cgroup grants.
     pub max_memory: Option<u64>,
     /// Where the levels of memory pressure begin.
@@ -82,6 +78,12 @@ impl StoreOptions {
             Durability::Memory => Durability::Buffered,
             level => level,
         }
+    }
+
+    /// Within which time commits become durable; `None` where there is no background.
+    pub(super) fn loss_window(&self) -> Option<Duration> {
+        let window = self.loss_window.unwrap_or(LOSS_WINDOW);
+        (!self.manual_maintenance).then_some(window.min(LOSS_WINDOW_MAX))
     }
 
     /// When the background freezes a block; `None` where there is no background.

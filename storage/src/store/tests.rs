@@ -5,7 +5,7 @@ use super::{Durability, Store, StoreOptions};
 use crate::catalog::{ForeignAction, ForeignKeyDef, ViewDef};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Error;
-use crate::ids::{TableId, Timestamp};
+use crate::ids::{Lsn, TableId, Timestamp};
 use std::sync::Arc;
 
 #[test]
@@ -166,9 +166,6 @@ fn buffered_commits_become_durable_by_themselves() {
     let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
-    store
-        .wait_durable(Timestamp(u64::MAX))
-        .expect("nobody waits at this level");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let (recovered, _) = open(medium.after_crash()).unwrap();
@@ -205,7 +202,11 @@ fn in_memory_nothing_is_logged() {
     assert_eq!(store.durability(), Durability::Memory);
     assert_eq!(store.log_end().0, 0);
     assert_eq!(store.checkpoint().unwrap().bytes, 0);
-    store.wait_durable(Timestamp(1)).unwrap();
+    store.wait_shown(Timestamp(1)).unwrap();
+    store.wait_durable(Lsn(0)).unwrap();
+    let beyond = store.wait_durable(Lsn(1)).unwrap_err();
+    assert!(matches!(beyond, Error::LimitExceeded { .. }));
+    assert!(store.durability_status().log.is_none());
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Transaction {
     }
 
     /// Makes all changes visible to later snapshots, at once, and waits until they are as durable
-    /// as the store's level asks. On error nothing has happened, except for `OutcomeUnknown`.
+    /// as its options ask. On error nothing has happened, except for `OutcomeUnknown`.
     pub fn commit(mut self) -> Result<Committed> {
         if !self.has_writes() {
             // Locks are rolled back.
@@ -70,6 +70,9 @@ impl Transaction {
         let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
             let mut encoded = self.encode(memory);
+            if !attached.waits(self.options.durability) {
+                attached.log.keep_window()?;
+            }
             attached.log.reserve(&mut encoded)?;
             frame = Some(encoded);
         }
@@ -186,12 +189,14 @@ impl Transaction {
         let set = std::mem::take(&mut self.set);
         let (writes, grows) = (set.writes().len(), set.grows());
         self.core.hand_over(timestamp, set);
-        let waits = self.core.log().is_some_and(|log| log.wait_durable);
+        let asked = self.options.durability;
+        let waits = self.core.log().is_some_and(|log| log.waits(asked));
         let pauses = grows && self.core.is_nearly_full();
         (waits || pauses || self.core.is_behind()).then(|| Rest {
             core: Arc::clone(&self.core),
             writes,
             pauses,
+            waits,
         })
     }
 
@@ -264,6 +269,7 @@ struct Rest {
     core: Arc<Core>,
     writes: usize,
     pauses: bool,
+    waits: bool,
 }
 
 impl Rest {
@@ -273,7 +279,7 @@ impl Rest {
             std::thread::sleep(SLOW_PAUSE);
         }
         match (self.core.log(), lsn) {
-            (Some(attached), Some(lsn)) if attached.wait_durable => attached.log.wait_durable(lsn),
+            (Some(attached), Some(lsn)) if self.waits => attached.log.wait_durable(lsn),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::compact::Compactor;
 use super::waiting::Waiting;
-use super::{ReadView, Transaction, TransactionOptions};
+use super::{Durability, ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, SequenceId, TableId, Timestamp};
@@ -14,7 +14,7 @@ use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
 use crate::sync::atomic::AtomicU32;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard};
-use crate::wal::Log;
+use crate::wal::{Log, LogStatus};
 use arc_swap::ArcSwap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -71,8 +71,26 @@ pub struct Core {
 #[derive(Debug)]
 pub(super) struct AttachedLog {
     pub(super) log: Arc<Log>,
-    /// Whether commits wait until they are durable.
-    pub(super) wait_durable: bool,
+    /// Whether commits that say nothing about it wait until they are durable.
+    wait_durable: bool,
+}
+
+impl AttachedLog {
+    /// Whether a commit waits that was asked to be so durable.
+    pub(super) fn waits(&self, asked: Option<Durability>) -> bool {
+        asked.map_or(self.wait_durable, |level| level == Durability::Sync)
+    }
+}
+
+/// How durable commits are.
+#[derive(Clone, Debug)]
+pub struct DurabilityStatus {
+    /// The level of commits that say nothing about it.
+    pub level: Durability,
+    /// The last commit.
+    pub committed: Timestamp,
+    /// Where the log stands; `None` in memory.
+    pub log: Option<LogStatus>,
 }
 
 impl Core {
@@ -125,6 +143,21 @@ impl Core {
         let attached = AttachedLog { log, wait_durable };
         let first = self.log.set(attached).is_ok();
         assert!(first, "a core has one log");
+    }
+
+    /// How durable commits are, and what is at risk now.
+    pub fn durability_status(&self) -> DurabilityStatus {
+        let attached = self.log();
+        let level = attached.map(|attached| match attached.wait_durable {
+            true => Durability::Sync,
+            false => Durability::Buffered,
+        });
+        let log = attached.map(|attached| attached.log.status());
+        DurabilityStatus {
+            level: level.unwrap_or(Durability::Memory),
+            committed: log.as_ref().map_or(self.latest(), |log| log.committed.0),
+            log,
+        }
     }
 
     pub(super) fn log(&self) -> Option<&AttachedLog> {

@@ -57,12 +57,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use self::core::Core;
+pub use self::core::{Core, DurabilityStatus};
 pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
-pub use options::{Isolation, TransactionOptions};
+pub use options::{Durability, Isolation, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use record::ReadMark;
 pub use reindex::Gathered;
@@ -105,7 +105,7 @@ pub struct Transaction {
 pub struct Mark(pub u64);
 
 /// What a commit came to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Committed {
     /// Its place in commit order; `None` where it had changed nothing.
     pub timestamp: Option<Timestamp>,
@@ -127,6 +127,11 @@ impl Transaction {
     /// What it was begun as.
     pub fn options(&self) -> TransactionOptions {
         self.options
+    }
+
+    /// Says when its commit is to return; `None` for the database's level.
+    pub fn set_durability(&mut self, durability: Option<Durability>) {
+        self.options.durability = durability;
     }
 
     /// Whether it has changed anything.

@@ -1,4 +1,4 @@
-//! What a transaction is begun as.
+//! What a transaction is begun as, and how durable it is when it has committed.
 
 /// How far concurrent transactions are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -20,6 +20,32 @@ impl Isolation {
     }
 }
 
+/// When a commit returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// Nothing is logged; the database lives as long as its handle. Only for a database in memory: in
+    /// a directory this is taken as [`Self::Buffered`], because a change that is logged must never
+    /// stand on one that is not.
+    Memory,
+    /// When the frame is handed over; it is durable within the loss window, unless maintenance is
+    /// manual. A crash may take the commit back, with all after it, and nothing else.
+    Buffered,
+    /// When the frame is durable, and with it all before it.
+    #[default]
+    Sync,
+}
+
+impl Durability {
+    /// What the level is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Buffered => "buffered",
+            Self::Sync => "sync",
+        }
+    }
+}
+
 /// What a transaction is begun as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TransactionOptions {
@@ -27,4 +53,6 @@ pub struct TransactionOptions {
     pub isolation: Isolation,
     /// Whether it is not to write: then it costs least, and its commit never fails.
     pub read_only: bool,
+    /// When its commit returns; `None` for the database's level. In memory it says nothing.
+    pub durability: Option<Durability>,
 }

@@ -10,6 +10,7 @@
 //! 1. [`Log::reserve`] does all that can fail. [`Log::append`] gives the frame its position.
 //! 2. A waiter whose position is not durable leads if nobody does, else sleeps. So while one sync
 //!    runs, all commits that come meanwhile gather for the next: syncs are fewer than commits.
+//!    Whoever does not wait leaves it to the [`super::Flusher`].
 //! 3. When a write or a sync fails the log is *failed* for good, because nothing is known about the
 //!    bytes on the way, even if a later sync succeeds: every frame that is not known to be durable
 //!    has an unknown outcome, and no frame is taken any more until the database is reopened.
@@ -25,6 +26,7 @@
 use super::builder::FrameBuilder;
 use super::frame::FRAME_BYTES_MAX;
 use super::segment;
+use super::status::{LogStatus, Meter};
 use super::writer::{Entry, LogStart, SegmentStart, Writer};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -33,9 +35,12 @@ use crate::pool::{Ledger, Owner, Reservation};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Queued bytes beyond which whoever reserves room for a commit first helps to write.
 const QUEUE_BYTES_MAX: u64 = 8 << 20;
+/// Frames that are queued between two looks at the clock, where nothing else is a reason for one.
+const FRAMES_PER_LOOK: usize = 64;
 
 /// The log, shared by all transactions.
 #[derive(Debug)]
@@ -49,6 +54,10 @@ pub struct Log {
     writer: Mutex<Writer>,
     /// A copy of `progress.timestamp` that is read without its lock.
     durable_timestamp: AtomicU64,
+    /// Where the flusher sleeps.
+    arrived: Condvar,
+    /// How long a commit that nobody waits for may be at risk, if somebody sees to it.
+    loss_window: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -59,6 +68,44 @@ struct Queue {
     timestamp: Timestamp,
     /// Set with `Progress::failure`: nobody will write what is queued.
     failed: bool,
+    /// When the first of the frames came.
+    since: Option<Instant>,
+    /// What the leader is writing; after a failure, what it has lost.
+    on_its_way: Option<OnItsWay>,
+    flusher: FlusherState,
+    /// Whether syncs take so long that the flusher writes without pause.
+    is_slow: bool,
+}
+
+impl Queue {
+    /// The end of what has been at risk for too long, if anything has. The clock is not looked at for each
+    /// commit, but where one can expect it.
+    fn late(&self, window: Duration) -> Option<Lsn> {
+        let looks = self.is_slow || self.entries.len() % FRAMES_PER_LOOK == FRAMES_PER_LOOK - 1;
+        let since = self.since.filter(|_| looks);
+        let end = self.end;
+        let queued = since.map(|since| OnItsWay { since, end });
+        let oldest = self.on_its_way.or(queued)?;
+        (oldest.since.elapsed() > window).then_some(oldest.end)
+    }
+}
+
+/// Frames that left the queue and are not durable yet.
+#[derive(Clone, Copy, Debug)]
+struct OnItsWay {
+    since: Instant,
+    end: Lsn,
+}
+
+/// What the flusher does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum FlusherState {
+    /// It looks by itself, or there is none.
+    Looks,
+    /// It sleeps until a frame comes.
+    Sleeps,
+    /// It is to end.
+    Ends,
 }
 
 #[derive(Debug)]
@@ -67,6 +114,7 @@ struct Progress {
     timestamp: Timestamp,
     leading: bool,
     failure: Option<String>,
+    meter: Meter,
 }
 
 /// Counts the frames between reservation and queue, so that closing waits for them.
@@ -93,6 +141,21 @@ pub(super) struct Space {
 #[derive(Debug)]
 struct Pass(Arc<Gate>);
 
+/// Dropped where the leader panics: those who wait for it must not wait for ever.
+struct Unwinding<'l>(&'l Log);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        let mut progress = self.0.progress.lock();
+        progress.leading = false;
+        self.0.fail(
+            &mut progress,
+            "the thread that wrote it panicked".to_owned(),
+        );
+        self.0.progressed.notify_all();
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         self.0.state.lock().inside -= 1;
@@ -107,6 +170,7 @@ impl Log {
     /// `Io` where the last segment cannot be opened.
     pub fn open(disk: Arc<dyn Disk>, ledger: Arc<Ledger>, start: LogStart) -> Result<Self> {
         let (end, timestamp) = (start.end, start.timestamp);
+        let loss_window = start.loss_window;
         let writer = Writer::resume(disk.clone(), start)?;
         Ok(Self {
             disk,
@@ -118,16 +182,23 @@ impl Log {
                 end,
                 timestamp,
                 failed: false,
+                since: None,
+                on_its_way: None,
+                flusher: FlusherState::Looks,
+                is_slow: false,
             }),
             progress: Mutex::new(Progress {
                 durable: end,
                 timestamp,
                 leading: false,
                 failure: None,
+                meter: Meter::default(),
             }),
             progressed: Condvar::new(),
             writer: Mutex::new(writer),
             durable_timestamp: AtomicU64::new(timestamp.0),
+            arrived: Condvar::new(),
+            loss_window,
         })
     }
 
@@ -203,7 +274,17 @@ impl Log {
                 timestamp,
             });
         }
-        queue.end
+        let end = queue.end;
+        if queue.since.is_none() {
+            // Once a batch: commits behind the first one read no clock and wake nobody.
+            queue.since = Some(Instant::now());
+            if queue.flusher == FlusherState::Sleeps {
+                queue.flusher = FlusherState::Looks;
+                drop(queue);
+                self.arrived.notify_all();
+            }
+        }
+        end
     }
 
     /// Has the next frame begin a new segment, and returns its position. Called inside the commit
@@ -216,12 +297,11 @@ impl Log {
         queue.end
     }
 
-    /// Returns once everything before `lsn` is durable.
+    /// Returns once everything before `lsn` is durable; `lsn` is not beyond [`Self::end`].
     ///
     /// # Errors
     /// `OutcomeUnknown` where the log failed before that was known.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
-        debug_assert!(lsn <= self.end(), "nobody waits for what was not appended");
         #[cfg(feature = "sabotage")]
         if crate::sabotage::is_made(crate::sabotage::Mistake::AcknowledgeBeforeLog) {
             return Ok(());
@@ -259,7 +339,12 @@ impl Log {
     /// # Errors
     /// `LogFailed` where that can no longer be.
     pub fn flush(&self) -> Result<()> {
-        self.wait_durable(self.end()).map_err(|error| match error {
+        self.wait_written(self.end())
+    }
+
+    /// As [`Self::wait_durable`], for those who have nothing at stake.
+    fn wait_written(&self, lsn: Lsn) -> Result<()> {
+        self.wait_durable(lsn).map_err(|error| match error {
             Error::OutcomeUnknown { cause, .. } => Error::LogFailed { cause },
             other => other,
         })
@@ -306,7 +391,13 @@ impl Log {
     fn lead(&self, progress: &mut MutexGuard<'_, Progress>) {
         progress.leading = true;
         let durable = progress.durable;
-        let result = MutexGuard::unlocked(progress, || self.write_queued(durable));
+        let began = Instant::now();
+        let result = MutexGuard::unlocked(progress, || {
+            let unwinding = Unwinding(self);
+            let result = self.write_queued(durable);
+            std::mem::forget(unwinding);
+            result
+        });
         progress.leading = false;
         match result {
             Ok((end, timestamp)) => {
@@ -314,6 +405,11 @@ impl Log {
                 progress.timestamp = progress.timestamp.max(timestamp);
                 let durable = progress.timestamp.0;
                 self.durable_timestamp.store(durable, Ordering::Release);
+                let mut queue = self.queue.lock();
+                let written = queue.on_its_way.take();
+                progress.meter.note(began, written.map(|batch| batch.since));
+                let window = self.loss_window.unwrap_or(Duration::MAX);
+                queue.is_slow = progress.meter.patience(window).is_zero();
             }
             Err(error) => self.fail(progress, error.to_string()),
         }
@@ -325,6 +421,8 @@ impl Log {
         let (mut batch, timestamp) = {
             let mut queue = self.queue.lock();
             queue.bytes = 0;
+            let end = queue.end;
+            queue.on_its_way = queue.since.take().map(|since| OnItsWay { since, end });
             (std::mem::take(&mut queue.entries), queue.timestamp)
         };
         let end = writer.write(&mut batch, durable)?;
@@ -338,6 +436,73 @@ impl Log {
         queue.failed = true;
         queue.bytes = 0;
         queue.entries.clear();
+        // The flusher has nothing left to do.
+        self.arrived.notify_all();
+    }
+
+    /// Where the log stands, and what is at risk: all of it of one moment.
+    pub fn status(&self) -> LogStatus {
+        let progress = self.progress.lock();
+        let queue = self.queue.lock();
+        let oldest = queue.on_its_way.map(|batch| batch.since).or(queue.since);
+        LogStatus {
+            committed: (queue.timestamp, queue.end),
+            durable: (progress.timestamp, progress.durable),
+            oldest: oldest.map(|since| since.elapsed()),
+            longest: progress.meter.longest(),
+            syncs: progress.meter.batches(),
+            sync_time: progress.meter.sync_time(),
+            loss_window: self.loss_window,
+            failure: progress.failure.clone(),
+        }
+    }
+
+    /// To be called by who will not wait for its commit, before it reserves room. Where what is not durable has
+    /// been so for longer than the loss window, it waits until that is: so all that a crash takes
+    /// had returned within one window, however slow the medium is.
+    ///
+    /// # Errors
+    /// `LogFailed`.
+    pub fn keep_window(&self) -> Result<()> {
+        let Some(window) = self.loss_window else {
+            return Ok(());
+        };
+        loop {
+            // The lock is not kept while it waits.
+            let late = self.queue.lock().late(window);
+            match late {
+                Some(late) => self.wait_written(late)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Sleeps until it is time to write what is queued; `false` where the flusher is to end.
+    pub(super) fn sleep_until_due(&self) -> bool {
+        let window = self.loss_window.unwrap_or_default();
+        loop {
+            let patience = self.progress.lock().meter.patience(window);
+            let mut queue = self.queue.lock();
+            if queue.failed || queue.flusher == FlusherState::Ends {
+                return false;
+            }
+            match queue.since.map(|since| since + patience) {
+                None => {
+                    queue.flusher = FlusherState::Sleeps;
+                    self.arrived.wait(&mut queue);
+                }
+                Some(due) if Instant::now() < due => {
+                    self.arrived.wait_until(&mut queue, due);
+                }
+                Some(_) => return true,
+            }
+        }
+    }
+
+    /// Has the flusher end.
+    pub(super) fn end_flusher(&self) {
+        self.queue.lock().flusher = FlusherState::Ends;
+        self.arrived.notify_all();
     }
 
     /// The segment that holds the frame at `lsn`; everything before it is durable on return.

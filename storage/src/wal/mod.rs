@@ -17,18 +17,22 @@
 
 mod builder;
 pub mod closing;
+mod flusher;
 pub mod frame;
 mod log;
 mod operation;
 mod reader;
 pub mod segment;
+mod status;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use builder::FrameBuilder;
+pub use flusher::Flusher;
 pub use log::Log;
 pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, row_bytes_max};
 pub use reader::{Next, SegmentReader};
+pub use status::LogStatus;
 pub use writer::{LogStart, SegmentStart, create_segment};

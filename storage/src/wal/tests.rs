@@ -26,6 +26,9 @@ struct SlowDisk {
 struct Control {
     syncs: AtomicU64,
     broken: AtomicBool,
+    panics: AtomicBool,
+    /// How long a sync takes; 2 ms at least.
+    millis: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -45,7 +48,8 @@ impl DiskFile for SlowFile {
         self.0.truncate(len)
     }
     fn sync(&self) -> Result<()> {
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(self.1.millis.load(Relaxed).max(2)));
+        assert!(!self.1.panics.load(Relaxed), "the medium panics");
         self.1.syncs.fetch_add(1, Relaxed);
         if self.1.broken.load(Relaxed) {
             return Err(Error::DiskFull {
@@ -90,6 +94,14 @@ impl Disk for SlowDisk {
 
 /// A log with one empty segment.
 fn new_log(disk: Arc<dyn Disk>, segment_bytes_max: u64) -> (Log, Arc<Ledger>) {
+    new_log_with(disk, segment_bytes_max, None)
+}
+
+fn new_log_with(
+    disk: Arc<dyn Disk>,
+    segment_bytes_max: u64,
+    loss_window: Option<Duration>,
+) -> (Log, Arc<Ledger>) {
     disk.create_folder(segment::FOLDER).unwrap();
     let header = SegmentHeader {
         database: DATABASE,
@@ -109,6 +121,7 @@ fn new_log(disk: Arc<dyn Disk>, segment_bytes_max: u64) -> (Log, Arc<Ledger>) {
         end: Lsn(0),
         timestamp: Timestamp(0),
         segment_bytes_max,
+        loss_window,
     };
     (Log::open(disk, ledger.clone(), start).unwrap(), ledger)
 }
@@ -297,4 +310,93 @@ fn a_hostile_length_takes_no_memory_and_is_a_flaw() {
             "{length}"
         );
     }
+}
+
+/// What nobody waits for is durable within the window, and between two batches commits gather.
+#[test]
+fn the_flusher_keeps_the_loss_window() {
+    let disk = Arc::new(SlowDisk::default());
+    let control = disk.control.clone();
+    // Wide, because other tests run beside it.
+    let window = Duration::from_millis(800);
+    let (log, _) = new_log_with(disk, 1 << 30, Some(window));
+    let log = Arc::new(log);
+    let flusher = Flusher::start(&log).unwrap();
+    let before = control.syncs.load(Relaxed);
+    let end = (1..=100).map(|timestamp| {
+        std::thread::sleep(Duration::from_millis(1));
+        commit(&log, timestamp, "nobody waits")
+    });
+    let end = end.last().unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while log.durable() < end {
+        assert!(std::time::Instant::now() < deadline, "{:?}", log.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let status = log.status();
+    assert!(status.longest <= window, "{status:?}");
+    assert!(control.syncs.load(Relaxed) - before < 20, "{status:?}");
+    assert_eq!((status.transactions_at_risk(), status.oldest), (0, None));
+    // While nothing is committed it sleeps, and it ends at once.
+    drop(flusher);
+    commit(&log, 101, "left to closing");
+    log.close().unwrap();
+    assert_eq!(log.durable_timestamp(), Timestamp(101));
+}
+
+/// A medium that is slower than the window: who commits then is held up, so that not more and more is at risk.
+#[test]
+fn what_is_at_risk_came_within_one_window() {
+    let disk = Arc::new(SlowDisk::default());
+    let control = disk.control.clone();
+    let window = Duration::from_millis(50);
+    let (log, _) = new_log_with(disk, 1 << 30, Some(window));
+    let log = Arc::new(log);
+    let _flusher = Flusher::start(&log).unwrap();
+    control.millis.store(600, Relaxed);
+    let begin = std::time::Instant::now();
+    for timestamp in 1.. {
+        log.keep_window().unwrap();
+        commit(&log, timestamp, "x");
+        let oldest = log.status().oldest.unwrap_or_default();
+        assert!(oldest < window + Duration::from_millis(300), "{oldest:?}");
+        if begin.elapsed() > Duration::from_millis(1500) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(
+        log.status().longest > window,
+        "the medium was too slow for it"
+    );
+}
+
+#[test]
+fn a_leader_that_panics_leaves_nobody_waiting() {
+    let disk = Arc::new(SlowDisk::default());
+    let control = disk.control.clone();
+    let (log, _) = new_log(disk, 1 << 30);
+    control.panics.store(true, Relaxed);
+    control.millis.store(100, Relaxed);
+    let lsn = commit(&log, 1, "unlucky");
+    let outcomes = std::thread::scope(|scope| {
+        let waiters: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| log.wait_durable(lsn)))
+            .collect();
+        waiters
+            .into_iter()
+            .map(|waiter| waiter.join())
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(
+        outcomes.iter().filter(|outcome| outcome.is_err()).count(),
+        1
+    );
+    for outcome in outcomes.into_iter().flatten() {
+        assert!(matches!(outcome, Err(Error::OutcomeUnknown { .. })));
+    }
+    assert!(
+        log.failure()
+            .is_some_and(|cause| cause.contains("panicked"))
+    );
 }

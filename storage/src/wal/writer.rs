@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::format::DatabaseId;
 use crate::ids::{Lsn, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A segment that exists, and where it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +45,8 @@ pub struct LogStart {
     pub timestamp: Timestamp,
     /// The length beyond which a segment gets no further batch.
     pub segment_bytes_max: u64,
+    /// How long a commit that nobody waits for may be at risk; `None` where nobody sees to it.
+    pub loss_window: Option<Duration>,
 }
 
 /// What waits to be written.

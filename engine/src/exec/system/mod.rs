@@ -1,6 +1,7 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
 mod activity;
+mod durability;
 mod recovery;
 mod sequences;
 
@@ -74,6 +75,7 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
                 .map(|entry| one_table(entry, view))
                 .collect()
         }
+        SystemTable::Durability => vec![durability::row(&core.durability_status())],
         SystemTable::Indexes => {
             let catalog = core.catalog();
             let rows = catalog.tables().flat_map(|table| {

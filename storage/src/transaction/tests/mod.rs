@@ -46,11 +46,13 @@ pub(super) const W: ColumnId = ColumnId(3);
 pub(super) const SNAPSHOT: TransactionOptions = TransactionOptions {
     isolation: Isolation::Snapshot,
     read_only: false,
+    durability: None,
 };
 
 pub(super) const READ_ONLY: TransactionOptions = TransactionOptions {
     isolation: Isolation::Serializable,
     read_only: true,
+    durability: None,
 };
 
 pub(super) fn core() -> Arc<Core> {
