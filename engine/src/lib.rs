@@ -25,7 +25,7 @@ pub mod parse;
 pub mod plan;
 pub mod session;
 
-pub use database::{Checkpoints, Database, MemoryLine, MemoryReport, Options};
+pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};
 pub use error::{Error, Position, Result};
 pub use plan::Field;
 pub use plan::statement::TransactionOptions;

@@ -1,6 +1,6 @@
 //! The command line, and opening the database that it names.
 
-use crate::{checkpoints, progress};
+use crate::{checkpoints, progress, verify};
 use clap::{Parser, Subcommand, ValueEnum};
 use remora::{Database, Durability, Options, Result};
 use std::io::{self, IsTerminal};
@@ -52,6 +52,8 @@ pub(crate) enum Action {
     Checkpoints(checkpoints::List),
     /// Make an older checkpoint of DIR its current one
     Restore(checkpoints::Restore),
+    /// Read everything in DIR and tell what is damaged
+    Verify(verify::Verify),
 }
 
 impl Action {
@@ -60,6 +62,7 @@ impl Action {
         match self {
             Self::Checkpoints(list) => list.run(),
             Self::Restore(restore) => restore.run(),
+            Self::Verify(verify) => verify.run(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!  args     the command line, and opening the database it names; progress shows how far that is
 //!  checkpoints  `remora checkpoints` and `remora restore`: work on a directory that is not opened
+//!  verify   `remora verify`: the same
 //!  machine  `--ndjson`: one JSON object a line in, one out
 //!  shell    everything else: runs scripts; with it prompt and helper (the line editor), command
 //!           and import (what begins with a dot), interrupt (Ctrl-C), caret (errors), scan (where
@@ -23,6 +24,7 @@ mod render;
 mod result;
 mod scan;
 mod shell;
+mod verify;
 
 use args::Args;
 use clap::Parser;

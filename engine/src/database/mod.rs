@@ -2,9 +2,11 @@
 
 mod checkpoints;
 mod options;
+mod verify;
 
 pub use checkpoints::Checkpoints;
 pub use options::Options;
+pub use verify::{Damage, Verified};
 
 use crate::error::{Error, Result, state};
 use crate::session::{Connection, Sessions, Transaction};

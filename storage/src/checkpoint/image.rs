@@ -245,6 +245,12 @@ impl Image {
         within.in_file(Path::new(path), offset + IMAGE_HEADER_LEN as u64)
     }
 
+    /// What is in it does not fit what it is said to be of.
+    pub fn misfit(&self, found: String) -> crate::Error {
+        let (path, offset) = &self.place;
+        corrupt(path, *offset, "what fits the table", found)
+    }
+
     /// Its rows, if it is of these.
     ///
     /// # Errors

@@ -101,7 +101,23 @@ impl<'a> Decoder<'a> {
     }
 
     /// What [`super::put_varint`] wrote.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64> {
+        let mut n = 0;
+        // Nine bytes have 63 bits, which nearly all numbers fit.
+        for (at, byte) in self.bytes[self.offset..].iter().take(9).enumerate() {
+            n |= u64::from(byte & 0x7F) << (7 * at);
+            if byte & 0x80 == 0 {
+                self.offset += at + 1;
+                return Ok(n);
+            }
+        }
+        self.long_varint()
+    }
+
+    /// A number of more bytes, or one that is cut off.
+    #[cold]
+    fn long_varint(&mut self) -> Result<u64> {
         let start = self.offset;
         let n = self.varint_wide()?;
         u64::try_from(n).map_err(|_| error_at(start, "a number of 64 bits", n.to_string()))

@@ -52,6 +52,33 @@ pub(super) fn value(table: &TableDef, id: ColumnId, value: &ValueRef<'_>) -> Res
     Err(format!("{value:?} in column {name} of type {data_type}"))
 }
 
+/// Whether a column is of that type.
+pub(super) fn column(table: &TableDef, id: ColumnId, data_type: DataType) -> Result<(), Misfit> {
+    let position = table.position(id);
+    let at = position.ok_or_else(|| format!("a value of column {id} of {}", table.name))?;
+    let column = &table.columns[at];
+    match column.data_type == data_type {
+        true => Ok(()),
+        false => {
+            let (name, expected) = (&column.name, column.data_type);
+            Err(format!("{data_type} in column {name} of type {expected}"))
+        }
+    }
+}
+
+/// The types of columns.
+pub(super) fn column_types(
+    table: &TableDef,
+    ids: impl Iterator<Item = ColumnId>,
+) -> Result<Vec<DataType>, Misfit> {
+    let data_type = |id: ColumnId| {
+        let at = table.position(id);
+        let at = at.ok_or_else(|| format!("a value of column {id} of {}", table.name))?;
+        Ok(table.columns[at].data_type)
+    };
+    ids.map(data_type).collect()
+}
+
 /// Whether these are values of these types.
 pub(super) fn types(values: &[(ColumnId, ValueRef<'_>)], types: &[DataType]) -> Result<(), Misfit> {
     let mut pairs = values.iter().zip(types);

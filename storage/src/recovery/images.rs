@@ -13,17 +13,16 @@ use super::progress::Progress;
 use super::restore::Place;
 use crate::catalog::{Catalog, TableEntry};
 use crate::checkpoint::files::DataFiles;
-use crate::checkpoint::image::{Image, ImageKind, RowReader};
+use crate::checkpoint::image::{Image, ImageKind};
 use crate::checkpoint::list::{ImageRef, by_block};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{DatabaseId, corrupt};
-use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot, Timestamp};
+use crate::ids::{BLOCK_SLOTS, BlockNo, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration};
 use crate::parallel;
 use crate::transaction::Core;
-use crate::value::DataType;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,6 +45,7 @@ pub(super) fn load(
         files,
         catalog: core.catalog(),
         blocks,
+        timestamp: manifest.timestamp,
         next: AtomicUsize::new(0),
         progress,
     };
@@ -69,6 +69,8 @@ struct Loading<'a> {
     files: DataFiles,
     catalog: Arc<Catalog>,
     blocks: Vec<&'a [ImageRef]>,
+    /// That of the checkpoint.
+    timestamp: Timestamp,
     /// The block that is taken next.
     next: AtomicUsize,
     progress: &'a Progress<'a>,
@@ -124,6 +126,11 @@ impl Loading<'_> {
             rows: 0,
             garbage,
         };
+        if let Some(later) = images.iter().find(|image| image.timestamp > self.timestamp) {
+            let found = format!("an image of {}", later.timestamp);
+            let expected = format!("images up to {}", self.timestamp);
+            return Err(corrupt(MANIFEST, 0, expected, found));
+        }
         let read = |image: &ImageRef| self.files.read(self.core.ledger(), image);
         if first.kind == ImageKind::Frozen {
             block.attach(&read(first)?, self.place(first))?;
@@ -170,7 +177,8 @@ impl LoadedBlock<'_> {
     fn attach(&mut self, image: &Image, place: Place<'_>) -> Result<()> {
         let frozen = image.frozen(self.core.pool())?;
         for (id, data_type) in frozen.columns() {
-            check_type(self.table, id, data_type, &place)?;
+            let fits = fits::column(&self.table.def, id, data_type);
+            fits.map_err(|misfit| place.error(misfit))?;
         }
         self.rows = frozen.rows() as u32;
         self.done[..frozen.live().words().len()].copy_from_slice(frozen.live().words());
@@ -185,10 +193,14 @@ impl LoadedBlock<'_> {
 
     /// Changes rows over encoded columns.
     fn overlay(&mut self, image: &Image, place: &Place<'_>) -> Result<()> {
+        if image.header.kind == ImageKind::Frozen {
+            return Err(place.error("encoded columns over others".to_owned()));
+        }
         let proof = self.registration.enter();
         let (rows, begin) = (&self.table.rows, image.header.timestamp);
         let mut reader = image.rows()?;
-        let types = types_of(self.table, &reader, place)?;
+        let types = fits::column_types(&self.table.def, reader.columns());
+        let types = types.map_err(|misfit| place.error(misfit))?;
         while let Some((slot, values)) = reader.next_row()? {
             fits::types(values, &types).map_err(|misfit| place.error(misfit))?;
             let row = RowId::new(self.number, slot);
@@ -226,7 +238,8 @@ impl LoadedBlock<'_> {
         let proof = self.registration.enter();
         let (rows, begin) = (&self.table.rows, image.header.timestamp);
         let mut reader = image.rows()?;
-        let types = types_of(self.table, &reader, place)?;
+        let types = fits::column_types(&self.table.def, reader.columns());
+        let types = types.map_err(|misfit| place.error(misfit))?;
         while let Some((slot, values)) = reader.next_row()? {
             let (at, bit) = (usize::from(slot.0) / 64, 1 << (slot.0 % 64));
             if self.done[at] & bit != 0 {
@@ -246,31 +259,4 @@ impl LoadedBlock<'_> {
         }
         Ok(())
     }
-}
-
-/// The types of the columns of an image.
-fn types_of(table: &TableEntry, rows: &RowReader<'_>, place: &Place<'_>) -> Result<Vec<DataType>> {
-    let data_type = |id: ColumnId| {
-        let at = table.def.position(id);
-        let at = at.ok_or_else(|| unknown_column(table, id, place))?;
-        Ok(table.def.columns[at].data_type)
-    };
-    rows.columns().map(data_type).collect()
-}
-
-fn check_type(table: &TableEntry, id: ColumnId, found: DataType, place: &Place<'_>) -> Result<()> {
-    let at = table.def.position(id);
-    let at = at.ok_or_else(|| unknown_column(table, id, place))?;
-    let column = &table.def.columns[at];
-    match column.data_type == found {
-        true => Ok(()),
-        false => {
-            let (name, data_type) = (&column.name, column.data_type);
-            Err(place.error(format!("{found} in column {name} of type {data_type}")))
-        }
-    }
-}
-
-fn unknown_column(table: &TableEntry, id: ColumnId, place: &Place<'_>) -> crate::Error {
-    place.error(format!("a value of column {id} of {}", table.def.name))
 }

@@ -34,10 +34,12 @@ mod report;
 mod restore;
 mod scan;
 mod timeline;
+mod verify;
 
 pub use progress::{RecoveryListener, RecoveryPhase, RecoveryProgress};
 pub use report::RecoveryReport;
 pub use timeline::{Newer, RestoreReport, rewind};
+pub use verify::{Damage, Verification, verify};
 
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{LastCheckpoint, sweep};

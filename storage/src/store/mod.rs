@@ -26,6 +26,7 @@ mod kept;
 mod options;
 mod pace;
 mod schedule;
+mod verify;
 
 #[cfg(test)]
 mod crash_tests;
@@ -49,11 +50,14 @@ mod sequence_tests;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verify_tests;
 
 pub use crate::checkpoint::kept::{KeptCheckpoint, KeptCheckpoints};
 pub use crate::checkpoint::{CheckpointInfo, CheckpointReason, CheckpointReport};
 pub use crate::recovery::{
-    Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport, RestoreReport,
+    Damage, Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport,
+    RestoreReport, Verification,
 };
 pub use crate::transaction::{Compacted, Durability, DurabilityStatus};
 pub use crate::wal::LogStatus;

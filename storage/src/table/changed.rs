@@ -79,7 +79,9 @@ impl Table {
 
     /// Notes a change in recovery, where blocks are restored by several threads in any order.
     pub(super) fn note_restored(&self, block: BlockNo, timestamp: Timestamp) {
-        if let Some(changed) = self.directory.changed(block) {
+        if let Some(changed) = self.directory.changed(block)
+            && changed.load(Relaxed) < timestamp.0
+        {
             changed.fetch_max(timestamp.0, Relaxed);
         }
     }

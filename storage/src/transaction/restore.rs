@@ -15,7 +15,7 @@ use crate::value::Value;
 use std::sync::Arc;
 
 /// A clock above every timestamp to be restored.
-const RECOVERING: Timestamp = Timestamp(1 << 59);
+pub const RECOVERING: Timestamp = Timestamp(1 << 59);
 
 impl Core {
     /// A registration that sees all that is restored; each thread has its own.

@@ -1,0 +1,53 @@
+//! `remora verify`, as people and programs run it.
+
+mod common;
+
+use common::{prepare, remora};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn verify(directory: &Path, json: bool) -> (i32, String) {
+    let directory = directory.to_str().expect("a plain path");
+    let run = match json {
+        true => remora(["verify", directory, "--json"]),
+        false => remora(["verify", directory]),
+    };
+    (run.code, run.out)
+}
+
+#[test]
+fn a_directory_is_verified_and_its_damage_named() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let directory = folder.path().join("db");
+    prepare(
+        &directory,
+        "CREATE TABLE fish (n INT); INSERT INTO fish VALUES (1), (2); CHECKPOINT;\n\
+         INSERT INTO fish VALUES (3);\n",
+    );
+    let (code, text) = verify(&directory, false);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("Checkpoint 1: 2 rows."), "{text}");
+    assert!(text.contains("Everything is what was written."), "{text}");
+    let (code, whole) = verify(&directory, true);
+    assert_eq!(code, 0, "{whole}");
+    let whole: serde_json::Value = serde_json::from_str(&whole).expect("JSON");
+    assert_eq!(whole["ok"], true);
+    assert_eq!(whole["root"].as_str().map(str::len), Some(64));
+
+    let data = directory.join("data/0000000001.img");
+    let mut bytes = fs::read(&data).expect("a data file");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    fs::write(&data, bytes).expect("damage");
+    let (code, text) = verify(&directory, false);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("block 0 of table fish, 2 rows"), "{text}");
+    let (code, damaged) = verify(&directory, true);
+    assert_eq!(code, 1, "{damaged}");
+    let damaged: serde_json::Value = serde_json::from_str(&damaged).expect("JSON");
+    assert_eq!(damaged["ok"], false);
+    assert_eq!(damaged["damages"][0]["table"], "fish");
+    assert_eq!(damaged["root"], whole["root"]);
+
+    assert_eq!(verify(&folder.path().join("none"), false).0, 3);
+}

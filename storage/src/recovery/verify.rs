@@ -1,0 +1,253 @@
+//! Verifying a directory: everything in it is read, and what is not what was written is named.
+//!
+//! Opening stops at the first damage. This goes on: through the current manifest and those that are kept,
+//! each image that one of them names (its bytes against the strong hash in the manifest, then what is in it
+//! against the table's definition), and the log. Nothing is written but the lock.
+//!
+//! What is proved: that a manifest is whole, and its root is that of the definitions and hashes in it; that
+//! each image has the bytes that its hash is of, and the rows that the manifest says; that the log is an
+//! unbroken run of frames up to all that is known to have been durable. So two directories whose current
+//! checkpoints have the same root, and which were verified, hold the same as of these checkpoints.
+
+use super::directory::{self, Directory};
+use super::fits;
+use super::scan::{Found, Scan};
+use crate::catalog::TableDef;
+use crate::checkpoint::files::DataFiles;
+use crate::checkpoint::image::{Image, ImageKind};
+use crate::checkpoint::list::{ImageRef, by_block};
+use crate::checkpoint::manifest::{MANIFEST, Manifest};
+use crate::checkpoint::{kept, rows_file};
+use crate::codec::{DecodeError, Decoder};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::format::{DatabaseId, ROOT, corrupt};
+use crate::ids::{BLOCK_SLOTS, BlockNo, Lsn};
+use crate::pool::Pool;
+use crate::wal::{Operation, closing};
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What verifying a directory found.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// The number of the current checkpoint; nothing where its manifest is damaged.
+    pub checkpoint: Option<u64>,
+    /// Its root, by which two databases can be compared; nothing before the first checkpoint.
+    pub root: Option<String>,
+    /// Rows in it.
+    pub rows: u64,
+    /// Manifests that were read: the current one and the kept ones.
+    pub manifests: u64,
+    /// Images that were read.
+    pub images: u64,
+    /// Their bytes.
+    pub image_bytes: u64,
+    /// Frames of the log that were read.
+    pub frames: u64,
+    /// Their bytes.
+    pub log_bytes: u64,
+    /// What follows on the last whole frame, which a crash can leave: opening drops it.
+    pub torn_tail: Option<String>,
+    /// Everything that is not what was written.
+    pub damages: Vec<Damage>,
+}
+
+/// Something that is not what was written.
+#[derive(Clone, Debug)]
+pub struct Damage {
+    /// What is wrong, with file and offset.
+    pub error: Error,
+    /// The table that it is of.
+    pub table: Option<String>,
+    /// The block of that table.
+    pub block: Option<BlockNo>,
+    /// How many rows the block had.
+    pub rows: Option<u64>,
+}
+
+/// Reads everything in a directory. Memory for one block at a time comes from the pool.
+///
+/// # Errors
+/// `NotADatabase`, `Locked` where somebody has it open, `Io` where the directory cannot be looked at.
+/// Damage is no error but what is reported.
+pub fn verify(disk: &dyn Disk, pool: &Arc<Pool>) -> Result<Verification> {
+    if directory::inspect(disk)? == Directory::New {
+        return Err(Error::NotADatabase {
+            path: ROOT.into(),
+            reason: "it is empty".to_owned(),
+        });
+    }
+    let _lock = disk.lock(directory::LOCK)?;
+    let mut verifier = Verifier {
+        disk,
+        pool,
+        seen: HashSet::new(),
+        found: Verification::default(),
+    };
+    let current = verifier.manifest(MANIFEST);
+    for path in kept::paths(disk)? {
+        verifier.manifest(&path);
+    }
+    if let Some((manifest, database)) = current {
+        let found = &mut verifier.found;
+        found.checkpoint = Some(manifest.number());
+        found.rows = manifest.rows();
+        if let Err(error) = verifier.log(&manifest, database) {
+            verifier.damaged(error);
+        }
+        verifier.found.root = manifest.root;
+    }
+    Ok(verifier.found)
+}
+
+struct Verifier<'v> {
+    disk: &'v dyn Disk,
+    pool: &'v Arc<Pool>,
+    /// Images that were read already, for another manifest: the first one of a block and how many.
+    seen: HashSet<(u64, u64, usize)>,
+    found: Verification,
+}
+
+impl Verifier<'_> {
+    fn damaged(&mut self, error: Error) {
+        self.found.damages.push(Damage {
+            error,
+            table: None,
+            block: None,
+            rows: None,
+        });
+    }
+
+    /// Reads a manifest and all images that it names.
+    fn manifest(&mut self, path: &str) -> Option<(Manifest, DatabaseId)> {
+        self.found.manifests += 1;
+        let (manifest, database) = match Manifest::read(self.disk, path) {
+            Ok(read) => read,
+            Err(error) => {
+                self.damaged(error);
+                return None;
+            }
+        };
+        if let Some(file) = &manifest.image {
+            self.found.images += 1;
+            self.found.image_bytes += file.bytes;
+            let read = rows_file::read(self.disk, database, file, |_, _, _, _| Ok(()));
+            if let Err(error) = read {
+                self.damaged(error);
+            }
+        }
+        for images in by_block(&manifest.images) {
+            if !self.is_new(images) {
+                continue;
+            }
+            if let Err(error) = self.block(&manifest, database, images) {
+                let tables = manifest.tables.iter();
+                let mut names = tables.filter(|table| table.def.id == images[0].table);
+                self.found.damages.push(Damage {
+                    error,
+                    table: names.next().map(|table| table.def.name.clone()),
+                    block: Some(images[0].block),
+                    rows: images.last().map(|image| image.rows.into()),
+                });
+            }
+        }
+        Some((manifest, database))
+    }
+
+    /// Whether no manifest before had the same images of a block.
+    fn is_new(&mut self, images: &[ImageRef]) -> bool {
+        let last = &images[images.len() - 1];
+        self.seen.insert((last.file, last.offset, images.len()))
+    }
+
+    /// Reads the images of a block, and counts the rows that it has.
+    fn block(
+        &mut self,
+        manifest: &Manifest,
+        database: DatabaseId,
+        images: &[ImageRef],
+    ) -> Result<()> {
+        let mut tables = manifest.tables.iter();
+        let table = tables.find(|table| table.def.id == images[0].table);
+        let table = table.ok_or_else(|| {
+            let found = format!("an image of table {}", images[0].table);
+            corrupt(MANIFEST, 0, "images of tables that there are", found)
+        })?;
+        let numbers: BTreeSet<u64> = images.iter().map(|image| image.file).collect();
+        let files = DataFiles::open(self.disk, database, &numbers)?;
+        let mut live = vec![0_u64; BLOCK_SLOTS / 64];
+        for image in images {
+            let read = files.read(self.pool.ledger(), image)?;
+            self.found.images += 1;
+            self.found.image_bytes += image.length;
+            let hash: [u8; 32] = blake3::hash(&read.bytes).into();
+            if hash != image.hash {
+                let path = files.path(image);
+                let hex = |hash| blake3::Hash::from_bytes(hash).to_string();
+                return Err(corrupt(path, image.offset, hex(image.hash), hex(hash)));
+            }
+            self.contents(&table.def, &read, &mut live)?;
+        }
+        let last = &images[images.len() - 1];
+        let rows: u32 = live.iter().map(|word| word.count_ones()).sum();
+        if rows != last.rows {
+            let (expected, found) = (format!("{} rows", last.rows), format!("{rows} rows"));
+            return Err(corrupt(files.path(last), last.offset, expected, found));
+        }
+        Ok(())
+    }
+
+    /// Reads what is in an image, and notes which slots have a row with it.
+    fn contents(&self, def: &TableDef, image: &Image, live: &mut [u64]) -> Result<()> {
+        let misfit = |misfit: String| image.misfit(misfit);
+        if image.header.kind == ImageKind::Frozen {
+            let frozen = image.frozen(self.pool)?;
+            for (id, data_type) in frozen.columns() {
+                fits::column(def, id, data_type).map_err(misfit)?;
+            }
+            let words = frozen.live().words();
+            live[..words.len()].copy_from_slice(words);
+            return Ok(());
+        }
+        let mut reader = image.rows()?;
+        let types = fits::column_types(def, reader.columns()).map_err(misfit)?;
+        while let Some((slot, values)) = reader.next_row()? {
+            fits::types(values, &types).map_err(misfit)?;
+            live[usize::from(slot.0) / 64] |= 1 << (slot.0 % 64);
+        }
+        if let Some(left) = reader.finish()? {
+            for (at, word) in live.iter_mut().enumerate() {
+                *word &= left.words().get(at).copied().unwrap_or(0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the log from a manifest's position on.
+    fn log(&mut self, manifest: &Manifest, database: DatabaseId) -> Result<()> {
+        let closed_at: Option<Lsn> = closing::read(self.disk, database, manifest.timeline)?;
+        let scan = Scan::open(self.disk, database, manifest, closed_at)?;
+        let found = &mut self.found;
+        let end = scan.run(|frame| {
+            found.frames += 1;
+            decode_all(&frame).map_err(|error| {
+                let path = Path::new(frame.path);
+                error.in_file(path, frame.body_offset)
+            })
+        })?;
+        found.log_bytes = end.end.0 - manifest.lsn.0;
+        found.torn_tail = end.tail.map(|tail| tail.because);
+        Ok(())
+    }
+}
+
+/// Reads the operations of a frame.
+fn decode_all(frame: &Found<'_>) -> std::result::Result<(), DecodeError> {
+    let (mut decoder, mut values) = (Decoder::new(frame.body), Vec::new());
+    for _ in 0..frame.header.operations {
+        Operation::decode(&mut decoder, &mut values)?;
+    }
+    decoder.finish()
+}

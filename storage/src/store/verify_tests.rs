@@ -1,0 +1,127 @@
+//! Verifying finds every byte that is not what was written, and says what it belonged to.
+
+use super::Store;
+use super::testing::{commit, copy, create_table, files, open, options};
+use crate::disk::{Disk, MemDisk};
+use crate::error::Error;
+use crate::recovery::Verification;
+
+/// A database with two checkpoints and commits behind them, closed.
+fn database() -> MemDisk {
+    let medium = MemDisk::new();
+    let store = open(medium.clone()).expect("a new database").0;
+    create_table(&store).expect("a table");
+    for n in 0..40 {
+        commit(&store, n).expect("a commit");
+        if n == 20 || n == 35 {
+            store.checkpoint().expect("a checkpoint");
+        }
+    }
+    store.close().expect("closed");
+    copy(&medium)
+}
+
+fn verify(disk: &MemDisk) -> Verification {
+    Store::verify_on(disk, options()).expect("verified")
+}
+
+/// What must be whole for the current checkpoint and the log behind it.
+fn needed(disk: &MemDisk) -> Vec<String> {
+    let last = disk
+        .list("wal")
+        .expect("a folder")
+        .pop()
+        .expect("a segment");
+    let old = |path: &String| path.starts_with("wal/") && !path.ends_with(&last);
+    let is_lock = |path: &String| path == "LOCK";
+    let files = files(disk).into_iter();
+    files.filter(|path| !old(path) && !is_lock(path)).collect()
+}
+
+#[test]
+fn what_was_written_is_verified_and_nothing_is_changed() {
+    let disk = database();
+    let bytes = |disk: &MemDisk| -> Vec<Vec<u8>> {
+        let read = |path: String| crate::format::read_file(disk, &path, 1 << 30).expect("bytes");
+        needed(disk).into_iter().map(read).collect()
+    };
+    let before = bytes(&disk);
+    let found = verify(&disk);
+    assert!(found.damages.is_empty(), "{found:?}");
+    assert!(found.root.is_some() && found.images > 1 && found.frames > 0);
+    assert_eq!(found.checkpoint, Some(2));
+    assert!(bytes(&disk) == before);
+    // The same after another process was here and changed nothing.
+    drop(open(disk.clone()).expect("opened"));
+    assert_eq!(verify(&disk).root, found.root);
+    let store = open(disk.clone()).expect("opened").0;
+    commit(&store, 40).expect("a commit");
+    store.checkpoint().expect("a checkpoint");
+    store.close().expect("closed");
+    assert_ne!(verify(&disk).root, found.root);
+}
+
+#[test]
+fn every_flip_is_found_and_an_images_flip_names_block_and_table() {
+    let disk = database();
+    for path in needed(&disk) {
+        let length = disk.open(&path).expect("a file").len().expect("a length");
+        for at in (0..length).step_by(3) {
+            let damaged = copy(&disk);
+            let file = damaged.open(&path).expect("a file");
+            let mut byte = [0];
+            file.read_at(at, &mut byte).expect("a byte");
+            file.write_at(at, &[byte[0] ^ 1 << (at % 8)])
+                .expect("a write");
+            file.sync().expect("synced");
+            let found = verify(&damaged);
+            let [damage, ..] = &found.damages[..] else {
+                panic!("a flip in {path} at {at} was not found");
+            };
+            let Error::Corrupt { path: named, .. } = &damage.error else {
+                panic!("a flip in {path} at {at}: {}", damage.error);
+            };
+            assert_eq!(named.to_str(), Some(path.as_str()), "at {at}");
+            if path.starts_with("data/") {
+                assert_eq!(damage.table.as_deref(), Some("t"), "at {at}");
+                assert!(damage.block.is_some() && damage.rows > Some(0), "at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_are_gone_or_cut_are_named_and_the_rest_is_read() {
+    let disk = database();
+    let whole = verify(&disk);
+    for path in needed(&disk)
+        .into_iter()
+        .filter(|path| path.starts_with("data/"))
+    {
+        for cut in [None, Some(0), Some(40), Some(200)] {
+            let damaged = copy(&disk);
+            match cut {
+                None => damaged.remove(&path).expect("gone"),
+                Some(length) => {
+                    let file = damaged.open(&path).expect("a file");
+                    file.truncate(length).expect("cut");
+                    file.sync().expect("synced");
+                }
+            }
+            let found = verify(&damaged);
+            assert!(!found.damages.is_empty(), "{path} {cut:?}");
+            assert_eq!(found.frames, whole.frames);
+            assert_eq!(found.root, whole.root);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_database_or_is_open_is_refused() {
+    let error = Store::verify_on(&MemDisk::new(), options()).expect_err("empty");
+    assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
+    let disk = MemDisk::new();
+    let _store = open(disk.clone()).expect("a new database").0;
+    let error = Store::verify_on(&disk, options()).expect_err("open");
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+}
