@@ -51,9 +51,9 @@ impl Database {
     /// use remora::Database;
     ///
     /// let db = Database::open(directory.path())?;
-    /// db.connect()?.execute_batch("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (42); CHECKPOINT")?;
+    /// db.connect()?.execute_batch("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (42)")?;
+    /// let before = db.checkpoint()?.number;
     /// db.connect()?.execute("DELETE FROM t", [])?;
-    /// let before = db.checkpoints()?.list[0].number;
     /// db.close()?;
     ///
     /// let report = Database::restore_checkpoint(directory.path(), before)?;

@@ -57,8 +57,9 @@ fn a_checkpoint_knows_why_it_was_written() {
     let options = Options::new().checkpoint_on_close(true);
     let db = Database::open_with(directory.path(), options).unwrap();
     let conn = db.connect().unwrap();
-    conn.execute_batch("CREATE TABLE t (k BIGINT); INSERT INTO t VALUES (1); CHECKPOINT")
+    conn.execute_batch("CREATE TABLE t (k BIGINT); INSERT INTO t VALUES (1)")
         .unwrap();
+    conn.execute("CHECKPOINT", []).unwrap();
     conn.execute("INSERT INTO t VALUES (2)", []).unwrap();
     db.close().unwrap();
     let list = Database::checkpoints_in(directory.path()).unwrap().list;
