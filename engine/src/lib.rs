@@ -32,9 +32,9 @@ pub use plan::statement::TransactionOptions;
 pub use remora_storage::disk;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{
-    CheckReport, CheckpointInfo, CheckpointReason, CheckpointReport, Compacted, DurabilityStatus,
-    KeptCheckpoint, LogStatus, Newer, RecoveryPhase, RecoveryProgress, RecoveryReport,
-    RestoreReport,
+    BackupReport, CheckReport, CheckpointInfo, CheckpointReason, CheckpointReport, Compacted,
+    DurabilityStatus, KeptCheckpoint, LogStatus, Newer, RecoveryPhase, RecoveryProgress,
+    RecoveryReport, RestoreReport,
 };
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{

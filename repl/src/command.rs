@@ -93,6 +93,20 @@ const COMMANDS: &[Command] = &[
         checkpoint,
     ),
     command(
+        ".backup",
+        "DIR",
+        (1, 1),
+        "copy the database as it is now into DIR, which is made or must be empty",
+        backup,
+    ),
+    command(
+        ".restore",
+        "DIR",
+        (1, 1),
+        "load the database in DIR into memory, in place of the one in memory",
+        restore,
+    ),
+    command(
         ".stats",
         "",
         (0, 0),
@@ -259,6 +273,32 @@ fn open(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
         Some(directory) => Database::open(directory)?,
         None => Database::in_memory()?,
     };
+    change_to(shell, database)
+}
+
+fn backup(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
+    let report = shell.database.backup_to(&arguments[0])?;
+    writeln!(
+        shell.out,
+        "{} rows in {} bytes of images",
+        report.rows, report.bytes
+    )?;
+    Ok(())
+}
+
+fn restore(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
+    if shell.database.directory().is_some() {
+        return Err(wrong(
+            "this database is in a directory, and stays as it is: .open a new one in memory first, \
+             or .open a backup",
+        ));
+    }
+    let database = Database::load(&arguments[0])?;
+    change_to(shell, database)
+}
+
+/// Goes on with another database, and closes the one before.
+fn change_to(shell: &mut Shell, database: Database) -> Result<(), Failure> {
     let connection = database.connect()?;
     shell.interrupt.follow(connection.interrupt_handle());
     shell.connection = connection;

@@ -47,6 +47,12 @@ pub enum Error {
     /// No such table or index.
     #[error("relation \"{0}\" does not exist")]
     UndefinedRelation(String),
+    /// A copy is to be made where there is something already.
+    #[error("directory {path} exists but is not empty", path = path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
     /// No checkpoint of that number is kept.
     #[error("checkpoint {number} does not exist")]
     UndefinedCheckpoint {
@@ -315,6 +321,7 @@ impl Error {
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",
+            Self::NotEmpty { .. } => "58P02",
             Self::UndefinedCheckpoint { .. } => "42704",
             Self::SequenceEnds { .. } => "2200H",
             Self::ReadOnly => "25006",

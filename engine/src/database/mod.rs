@@ -1,6 +1,7 @@
 //! The database: what a program opens, shares between its threads and connects to.
 
 mod checkpoints;
+mod copies;
 mod options;
 mod verify;
 

@@ -24,12 +24,14 @@ use super::image::path;
 use super::last::{LastCheckpoint, first_images};
 use super::list::ImageRef;
 use super::writer::ImageWriter;
-use super::{CheckpointReport, Checkpointer, Moment};
+use super::{CheckpointReport, Moment};
 use crate::block::Frozen;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
+use crate::format::DatabaseId;
 use crate::ids::{BlockNo, ColumnId, TableId};
 use crate::succinct::BitVector;
-use crate::transaction::BlockCapture;
+use crate::transaction::{BlockCapture, Core};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A delta takes at most one in so many bytes of the first images.
@@ -72,7 +74,14 @@ impl Live {
     }
 }
 
-impl Checkpointer {
+/// Where images are written, and of what.
+pub(super) struct Destination<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) core: &'a Core,
+    pub(super) database: DatabaseId,
+}
+
+impl Destination<'_> {
     /// Writes the images of all blocks that are not what `last` has of them.
     pub(super) fn write_images(
         &self,
@@ -82,7 +91,7 @@ impl Checkpointer {
     ) -> Result<Written> {
         let ledger = self.core.ledger();
         let timestamp = moment.timestamp;
-        let mut writer = ImageWriter::new(&*self.disk, ledger, self.database, number, timestamp)?;
+        let mut writer = ImageWriter::new(self.disk, ledger, self.database, number, timestamp)?;
         let (mut images, mut report) = (Vec::new(), CheckpointReport::default());
         let sparse = self.sparse_files(moment, last);
         let is_sparse = |image: &ImageRef| sparse.contains(&image.file);

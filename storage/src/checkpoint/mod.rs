@@ -28,6 +28,7 @@
 //! nobody names, which the next opening removes; in 3 see `manifest`; between 3 and 4 stale files
 //! are left over, which the next opening or the next checkpoint removes.
 
+pub mod backup;
 mod capture;
 pub mod files;
 pub mod image;
@@ -52,6 +53,7 @@ use crate::format::DatabaseId;
 use crate::ids::{IndexId, Lsn, SequenceId, TableId, Timestamp};
 use crate::transaction::{Core, ReadView};
 use crate::wal::Log;
+use capture::Destination;
 use list::ImageRef;
 use manifest::{MANIFEST, Manifest, SequenceManifest, TableManifest};
 use parking_lot::Mutex;
@@ -153,26 +155,16 @@ impl Checkpointer {
         if state.closed {
             return Err(Error::Closed);
         }
-        let moment = self.core.commit_section(|timestamp| {
-            let catalog = self.core.catalog();
-            Ok(Moment {
-                timestamp,
-                lsn: self.log.rotate(),
-                // Numbers that the log is told of later are in the log from there on.
-                sequences: sequences(&catalog),
-                next_sequence: self.core.next_sequence_id(),
-                catalog,
-                next_ids: self.core.next_ids(),
-                view: self.core.view_latest()?,
-            })
-        })?;
+        let moment = Moment::take(&self.core, || self.log.rotate())?;
         let start = self.log.segment_of(moment.lsn)?;
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
         // One that failed as its manifest was installed has left a data file that nobody names: tried
         // again and again, checkpoints would fill the medium. What is not removed here is later.
         let _ = sweep(&*self.disk);
         let file = sweep::next_image_number(&*self.disk)?;
-        let written = self.write_images(&moment, file, &state.images);
+        let written = self
+            .destination()
+            .write_images(&moment, file, &state.images);
         let written = written.inspect_err(|_| {
             // The error matters more than the leftover, which the next opening removes.
             let _ = self.disk.remove(&image::path(file));
@@ -205,6 +197,16 @@ impl Checkpointer {
     }
 }
 
+impl Checkpointer {
+    fn destination(&self) -> Destination<'_> {
+        Destination {
+            disk: &*self.disk,
+            core: &self.core,
+            database: self.database,
+        }
+    }
+}
+
 /// All sequences, and where recovery is to go on with them.
 fn sequences(catalog: &Catalog) -> Vec<SequenceManifest> {
     let sequence = |entry: &Arc<SequenceEntry>| SequenceManifest {
@@ -215,6 +217,23 @@ fn sequences(catalog: &Catalog) -> Vec<SequenceManifest> {
 }
 
 impl Moment {
+    /// Fixes it in a commit section, in which `lsn` says where the log goes on.
+    fn take(core: &Arc<Core>, lsn: impl FnOnce() -> Lsn) -> Result<Self> {
+        core.commit_section(|timestamp| {
+            let catalog = core.catalog();
+            Ok(Self {
+                timestamp,
+                lsn: lsn(),
+                // Numbers that the log is told of later are in the log from there on.
+                sequences: sequences(&catalog),
+                next_sequence: core.next_sequence_id(),
+                catalog,
+                next_ids: core.next_ids(),
+                view: core.view_latest()?,
+            })
+        })
+    }
+
     fn manifest(&self, timeline: u32, segment: u64, images: Vec<ImageRef>) -> Manifest {
         let tables = self.catalog.tables();
         let mut indexes: Vec<_> = self

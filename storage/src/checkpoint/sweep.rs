@@ -1,5 +1,6 @@
 //! What the kept manifests need, and the removal of what they do not.
 
+use super::backup::COPYING;
 use super::manifest::{MANIFEST, Manifest};
 use super::{image, kept};
 use crate::disk::Disk;
@@ -53,7 +54,8 @@ pub fn sweep(disk: &dyn Disk) -> Result<KeptFiles> {
         }
     }
     for name in disk.list(ROOT)? {
-        if name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(is_replaced) {
+        // Of a copy that had its manifest already when its making was cut short.
+        if name == COPYING || name.strip_suffix(TEMPORARY_SUFFIX).is_some_and(is_replaced) {
             disk.remove(&name)?;
         }
     }
@@ -62,7 +64,8 @@ pub fn sweep(disk: &dyn Disk) -> Result<KeptFiles> {
 
 /// Whether a file of that name, in the directory itself, is ever replaced by a new one.
 pub fn is_replaced(name: &str) -> bool {
-    [MANIFEST, crate::wal::closing::CLOSING_MARK].contains(&name) || kept::number_of(name).is_some()
+    [MANIFEST, crate::wal::closing::CLOSING_MARK, COPYING].contains(&name)
+        || kept::number_of(name).is_some()
 }
 
 /// A number that no data file has.

@@ -7,6 +7,7 @@
 //! most a lock, empty folders, and a first segment without frames. Such a directory is as good as
 //! empty, and the making begins anew.
 
+use crate::checkpoint::backup::{COPYING, FIRST_TIMELINE};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{image, is_replaced, kept};
 use crate::disk::Disk;
@@ -19,8 +20,6 @@ use crate::wal::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 
 /// The path of the lock.
 pub(super) const LOCK: &str = "LOCK";
-/// The history that a new database begins with.
-pub(super) const FIRST_TIMELINE: u32 = 1;
 
 /// What a directory is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +34,10 @@ pub(super) enum Directory {
 pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
     if disk.exists(MANIFEST)? {
         return inspect_manifest(disk);
+    }
+    if disk.exists(COPYING)? {
+        let reason = "a copying into it was cut short; copy again".to_owned();
+        return Err(not_a_database(reason));
     }
     if let Some(name) = disk.list(ROOT)?.into_iter().find(|name| !is_ours(name)) {
         return Err(not_a_database(format!(
@@ -57,6 +60,18 @@ pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
         return Err(corrupt(MANIFEST, 0, "a manifest", "no file"));
     }
     Ok(Directory::New)
+}
+
+/// Finds that a directory has nothing in it but what an unfinished copying has left.
+pub(super) fn check_free(disk: &dyn Disk) -> Result<()> {
+    if disk.exists(COPYING)? && !disk.exists(MANIFEST)? {
+        return Ok(());
+    }
+    match inspect(disk) {
+        Ok(Directory::New) => Ok(()),
+        Err(error @ Error::Io { .. }) => Err(error),
+        _ => Err(Error::NotEmpty { path: ROOT.into() }),
+    }
 }
 
 /// Whether there is anything that only a finished database has.

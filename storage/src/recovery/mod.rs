@@ -44,7 +44,7 @@ pub use verify::{Damage, Verification, verify};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{LastCheckpoint, sweep};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
 use crate::ids::Lsn;
 use crate::pool::Pool;
@@ -108,19 +108,13 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         false => Manifest::read(&**disk, MANIFEST)?,
     };
     let closed_at = closing::read(&**disk, database, manifest.timeline)?;
-    let core = Core::recovering(options.pool.clone(), options.manual_maintenance);
-    let mut report = RecoveryReport {
-        created: is_new,
-        ..RecoveryReport::default()
-    };
     let directory = Contents {
         disk: &**disk,
         manifest: &manifest,
         database,
         closed_at,
     };
-    let (end, images) = load(&directory, &core, options.listener.as_ref(), &mut report)?;
-    report.clean = is_new || (closed_at == Some(end.end) && end.tail.is_none());
+    let (core, end, images, report) = read(&directory, options, is_new)?;
     mark_features(&**disk, &manifest, database)?;
     let segments = tidy(&**disk, &manifest, &end)?;
     let start = LogStart {
@@ -144,6 +138,61 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
         lock,
         report,
     })
+}
+
+/// Reads the database of a directory, without its log to go on with: nothing is written.
+///
+/// # Errors
+/// As for [`open`]; `NotADatabase` where the directory is empty, too.
+pub fn load_copy(
+    disk: &dyn Disk,
+    options: &RecoveryOptions,
+) -> Result<(Arc<Core>, RecoveryReport)> {
+    if directory::inspect(disk)? == Directory::New {
+        return Err(Error::NotADatabase {
+            path: ROOT.into(),
+            reason: "it is empty".to_owned(),
+        });
+    }
+    let _lock = disk.lock(directory::LOCK)?;
+    let (manifest, database) = Manifest::read(disk, MANIFEST)?;
+    let directory = Contents {
+        disk,
+        manifest: &manifest,
+        database,
+        closed_at: closing::read(disk, database, manifest.timeline)?,
+    };
+    let (core, _, _, report) = read(&directory, options, false)?;
+    Ok((core, report))
+}
+
+/// Takes a directory for a copy: one that is missing or empty, but for what an unfinished copying has left.
+///
+/// # Errors
+/// `NotEmpty`, `Locked`, `Io`.
+pub fn take_for_copy(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>> {
+    directory::check_free(disk)?;
+    disk.create_folder(ROOT)?;
+    let lock = disk.lock(directory::LOCK)?;
+    // Again, because another process may have been faster with the lock and gone since.
+    directory::check_free(disk)?;
+    Ok(lock)
+}
+
+/// Makes a core of what a directory holds.
+fn read(
+    directory: &Contents<'_>,
+    options: &RecoveryOptions,
+    is_new: bool,
+) -> Result<(Arc<Core>, LogEnd, LastCheckpoint, RecoveryReport)> {
+    let core = Core::recovering(options.pool.clone(), options.manual_maintenance);
+    let mut report = RecoveryReport {
+        created: is_new,
+        ..RecoveryReport::default()
+    };
+    let (end, images) = load(directory, &core, options.listener.as_ref(), &mut report)?;
+    report.clean = is_new || (directory.closed_at == Some(end.end) && end.tail.is_none());
+    Ok((core, end, images, report))
 }
 
 /// Locks the directory, which is made where it is missing; whether it is to become a database.

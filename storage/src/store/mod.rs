@@ -19,8 +19,10 @@
 //!
 //! If we crash: at the next opening `recovery` restores every commit that was durable.
 
+mod archive;
 mod background;
 mod check;
+mod copy;
 mod durable;
 mod kept;
 mod options;
@@ -28,6 +30,8 @@ mod pace;
 mod schedule;
 mod verify;
 
+#[cfg(test)]
+mod copy_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
@@ -53,6 +57,7 @@ mod tests;
 #[cfg(test)]
 mod verify_tests;
 
+pub use crate::checkpoint::backup::BackupReport;
 pub use crate::checkpoint::kept::{KeptCheckpoint, KeptCheckpoints};
 pub use crate::checkpoint::{CheckpointInfo, CheckpointReason, CheckpointReport};
 pub use crate::recovery::{
@@ -70,7 +75,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
-use crate::recovery::{self, RecoveryOptions};
+use crate::recovery;
 use crate::stop::Stop;
 use crate::transaction::{Core, Transaction, TransactionOptions, Waited};
 use durable::Durable;
@@ -151,17 +156,7 @@ impl Store {
         let pool = pool(&options);
         let ledger = pool.ledger().clone();
         let durability = options.durability_on_disk();
-        let recovered = recovery::open(
-            &disk,
-            &RecoveryOptions {
-                pool,
-                manual_maintenance: options.manual_maintenance,
-                segment_bytes_max: options.segment_bytes_max(),
-                listener: options.on_recovery.clone(),
-                database_id: options.database_id,
-                loss_window: options.loss_window(),
-            },
-        )?;
+        let recovered = recovery::open(&disk, &options.recovery(pool))?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
         core.attach_log(recovered.log.clone(), durability == Durability::Sync);
         apply(&core, &options);
@@ -441,7 +436,8 @@ fn located(mut error: Error, directory: &Path) -> Error {
     if let Error::NotADatabase { path, .. }
     | Error::Corrupt { path, .. }
     | Error::UnsupportedFormat { path, .. }
-    | Error::UnsupportedFeatures { path, .. } = &mut error
+    | Error::UnsupportedFeatures { path, .. }
+    | Error::NotEmpty { path } = &mut error
     {
         // Joining the empty path would end in a separator.
         *path = match path.as_os_str().is_empty() {

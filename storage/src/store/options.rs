@@ -2,10 +2,11 @@
 
 use super::schedule::CheckpointSettings;
 use crate::checkpoint::kept::KEEP_DEFAULT;
-use crate::pool::PressureThresholds;
-use crate::recovery::RecoveryListener;
+use crate::pool::{Pool, PressureThresholds};
+use crate::recovery::{RecoveryListener, RecoveryOptions};
 use crate::transaction::Durability;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bytes of log after which a checkpoint is written.
@@ -73,6 +74,17 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    pub(super) fn recovery(&self, pool: Arc<Pool>) -> RecoveryOptions {
+        RecoveryOptions {
+            pool,
+            manual_maintenance: self.manual_maintenance,
+            segment_bytes_max: self.segment_bytes_max(),
+            listener: self.on_recovery.clone(),
+            database_id: self.database_id,
+            loss_window: self.loss_window(),
+        }
+    }
+
     pub(super) fn durability_on_disk(&self) -> Durability {
         match self.durability {
             Durability::Memory => Durability::Buffered,
