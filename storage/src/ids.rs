@@ -46,6 +46,11 @@ id!(
     /// A point in commit order. `Timestamp(0)` is before every commit.
     Timestamp(u64)
 );
+impl Timestamp {
+    /// Above those of all commits that there will ever be.
+    pub const END: Self = Self(1 << 59);
+}
+
 id!(
     /// A transaction, as named in errors and statistics; counted from the opening of the store.
     TransactionId(u64)

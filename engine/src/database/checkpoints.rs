@@ -44,7 +44,7 @@ impl Database {
 
     /// Makes an older checkpoint of a database, which must not be open, its current one: the database is
     /// what it was then. What was there before is put into a checkpoint, too, and stays as long as that is
-    /// kept: with [`Options::keep_checkpoints`] at 2, until the third checkpoint from then on.
+    /// kept: with [`Options::keep_checkpoints`] at 2, until the second checkpoint from then on.
     ///
     /// ```
     /// # let directory = tempfile::tempdir().expect("a temporary directory");

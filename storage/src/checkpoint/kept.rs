@@ -12,8 +12,8 @@
 //!
 //! Invariants
 //! - Nothing that a kept manifest needs is removed before the manifest is, durably.
-//! - Positions in the log and numbers of segments rise from each checkpoint to the next, whatever history
-//!   it belongs to.
+//! - Positions in the log and numbers of segments never fall from one checkpoint to the next, whatever
+//!   history it belongs to.
 //!
 //! If we crash while the current manifest is replaced: a copy of it becomes a kept one, by rename, then
 //! the new one becomes `MANIFEST`, by rename. `MANIFEST` exists at every moment; at worst a kept one and
@@ -81,7 +81,18 @@ pub fn free_number(disk: &dyn Disk) -> Result<u64> {
         let said = Manifest::read(disk, &path).map_or(0, |(manifest, _)| manifest.number());
         highest = highest.max(named).max(said);
     }
-    Ok(highest + 1)
+    // Saturating: numbers come from files.
+    Ok(u64::saturating_add(highest, 1))
+}
+
+/// A number for a checkpoint to come that is not the next after the current one. Where that cannot be read,
+/// it is kept under the first free number, as what it may have been.
+///
+/// # Errors
+/// `Io`.
+pub fn next_number(disk: &dyn Disk) -> Result<u64> {
+    let is_unreadable = disk.exists(MANIFEST)? && Manifest::read(disk, MANIFEST).is_err();
+    Ok(free_number(disk)?.saturating_add(is_unreadable.into()))
 }
 
 /// Forgets all kept manifests but the `keep` newest; what only they need may be removed then.

@@ -170,7 +170,7 @@ impl Checkpointer {
             let _ = self.disk.remove(&image::path(file));
         })?;
         let mut manifest = moment.manifest(current.timeline, start.number, written.images);
-        let number = current.number() + 1;
+        let number = current.number().saturating_add(1);
         manifest.info = Some(CheckpointInfo {
             number,
             micros: micros(self.disk.now()),

@@ -72,5 +72,5 @@ pub fn is_replaced(name: &str) -> bool {
 pub(super) fn next_image_number(disk: &dyn Disk) -> Result<u64> {
     let names = disk.list(image::FOLDER)?;
     let highest = names.iter().filter_map(|name| image::number_of(name)).max();
-    Ok(highest.unwrap_or(0) + 1)
+    Ok(highest.unwrap_or(0).saturating_add(1))
 }

@@ -270,7 +270,12 @@ fn mark_features(disk: &dyn Disk, manifest: &Manifest, database: DatabaseId) -> 
 }
 
 /// Step 5: makes the files what was read from them. Returns the segments that remain.
+///
+/// Names come first: a process that died may have given or removed them without waiting until that was
+/// durable. Nothing may be built on a manifest that could become the one before again, and nothing removed
+/// that one needs which could come back.
 fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<SegmentStart>> {
+    disk.sync_dir(ROOT)?;
     if let Some(number) = end.unmade_segment {
         disk.remove(&segment::path(number))?;
     }
@@ -285,7 +290,7 @@ fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<Segmen
     disk.sync_dir(segment::FOLDER)?;
 
     let Ok(kept) = sweep(disk) else {
-        // The manifest before cannot be read: who knows what it needs. Nothing is removed.
+        // A kept manifest cannot be read: who knows what it needs. Nothing is removed.
         return Ok(end.segments.clone());
     };
     let mut segments = Vec::new();
@@ -296,7 +301,7 @@ fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<Segmen
         if number < kept.segment {
             disk.remove(&segment::path(number))?;
         } else if let Ok(reader) = SegmentReader::open(disk, number) {
-            // Kept for the manifest before; one that is damaged is of no use to anybody.
+            // For a kept manifest; one that is damaged is of no use to anybody.
             let first = reader.header().first;
             segments.push(SegmentStart { number, first });
         }

@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, corrupt};
 use crate::ids::Timestamp;
-use crate::transaction::{Core, RECOVERING};
+use crate::transaction::Core;
 use crate::wal::Operation;
 
 /// Restores the tables and rows of a checkpoint; returns how many rows.
@@ -27,7 +27,7 @@ pub(super) fn manifest(
         offset: 0,
     };
     let begin = manifest.timestamp;
-    if begin >= RECOVERING {
+    if begin >= Timestamp::END {
         return Err(place.error(format!("a checkpoint of {begin}")));
     }
     for table in &manifest.tables {

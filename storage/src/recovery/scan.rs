@@ -12,7 +12,7 @@
 use super::decision::{Case, Standing, decide};
 use crate::checkpoint::manifest::Manifest;
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{DatabaseId, check_database, corrupt};
 use crate::ids::{Lsn, Timestamp};
 use crate::wal::frame::{Flaw, FrameHeader};
@@ -54,8 +54,7 @@ pub(super) struct Found<'r> {
 }
 
 /// The log to be walked.
-pub(super) struct Scan<'a> {
-    disk: &'a dyn Disk,
+pub(super) struct Scan {
     readers: Vec<SegmentReader>,
     floor: Lsn,
     position: Lsn,
@@ -64,16 +63,15 @@ pub(super) struct Scan<'a> {
     unmade_segment: Option<(u64, u64)>,
 }
 
-impl<'a> Scan<'a> {
+impl Scan {
     /// Opens all segments from the manifest's on.
     pub(super) fn open(
-        disk: &'a dyn Disk,
+        disk: &dyn Disk,
         database: DatabaseId,
         manifest: &Manifest,
         closed_at: Option<Lsn>,
     ) -> Result<Self> {
         let mut scan = Self {
-            disk,
             readers: Vec::new(),
             floor: manifest.lsn.max(closed_at.unwrap_or_default()),
             position: manifest.lsn,
@@ -91,12 +89,15 @@ impl<'a> Scan<'a> {
                 return Err(corrupt(&path, 0, "a segment of the log", "no file"));
             }
             let may_be_unmade = number == last && number != manifest.segment;
-            let unmade_after = may_be_unmade.then_some(manifest.timeline);
-            if let Some(reader) = scan.open_segment(number, unmade_after)? {
-                check_header(&reader, database, number, manifest.timeline)?;
-                scan.floor = scan.floor.max(reader.header().first);
-                scan.readers.push(reader);
+            if may_be_unmade && is_unmade(disk, number, manifest.timeline)? {
+                let length = disk.open(&path)?.len()?;
+                scan.unmade_segment = Some((number, length));
+                continue;
             }
+            let reader = SegmentReader::open(disk, number)?;
+            check_header(&reader, database, number, manifest.timeline)?;
+            scan.floor = scan.floor.max(reader.header().first);
+            scan.readers.push(reader);
         }
         let first = &mut scan.readers[0];
         if !first.seek(manifest.lsn) {
@@ -115,33 +116,6 @@ impl<'a> Scan<'a> {
     pub(super) fn bytes(&self) -> u64 {
         let bytes = |reader: &SegmentReader| reader.length() - reader.offset();
         self.readers.iter().map(bytes).sum()
-    }
-
-    /// Opens a segment; `None` where its header was never completed, or where it is the beginning of a
-    /// history that never began: it holds nothing then. Neither can be without a timeline in `unmade_after`.
-    fn open_segment(
-        &mut self,
-        number: u64,
-        unmade_after: Option<u32>,
-    ) -> Result<Option<SegmentReader>> {
-        let error = match SegmentReader::open(self.disk, number) {
-            Ok(mut reader) => {
-                let is_later = |timeline| reader.header().timeline > timeline;
-                if !unmade_after.is_some_and(is_later) || reader.has_frames()? {
-                    return Ok(Some(reader));
-                }
-                self.unmade_segment = Some((number, reader.length()));
-                return Ok(None);
-            }
-            Err(error @ crate::Error::Corrupt { .. }) if unmade_after.is_some() => error,
-            Err(error) => return Err(error),
-        };
-        let length = self.disk.open(&segment::path(number))?.len()?;
-        if length > SEGMENT_HEADER_LEN as u64 {
-            return Err(error);
-        }
-        self.unmade_segment = Some((number, length));
-        Ok(None)
     }
 
     /// Walks all frames; `each` sees those that are later than the manifest.
@@ -240,6 +214,19 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Whether a segment behind all others holds nothing: its header was never completed, or it is the
+/// beginning of a history later than `timeline` that never began.
+pub(super) fn is_unmade(disk: &dyn Disk, number: u64, timeline: u32) -> Result<bool> {
+    match SegmentReader::open(disk, number) {
+        Ok(mut reader) => Ok(reader.header().timeline > timeline && !reader.has_frames()?),
+        Err(Error::Corrupt { .. }) => {
+            let length = disk.open(&segment::path(number))?.len()?;
+            Ok(length <= SEGMENT_HEADER_LEN as u64)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn start_of(reader: &SegmentReader) -> SegmentStart {
     SegmentStart {
         number: reader.header().number,
@@ -288,12 +275,11 @@ fn check_order(path: &str, offset: u64, header: &FrameHeader, before: Timestamp)
         ));
     }
     // What tells of sequences is no commit, and has the timestamp of the one before.
-    if header.timestamp < before {
-        let expected = format!("a timestamp of {before} or above");
+    if header.timestamp < before || header.timestamp >= Timestamp::END {
         return Err(corrupt(
             path,
             offset + 24,
-            expected,
+            format!("a timestamp from {before} to {}", Timestamp::END),
             header.timestamp.to_string(),
         ));
     }

@@ -25,7 +25,7 @@
 use super::directory::{self, Directory};
 use super::progress::{Progress, RecoveryPhase};
 use super::restore;
-use super::scan::Scan;
+use super::scan::{Scan, is_unmade};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{CheckpointInfo, CheckpointReason, kept, micros};
 use crate::disk::Disk;
@@ -102,7 +102,7 @@ pub fn rewind(
         lsn: header.first,
         segment: header.number,
         info: Some(CheckpointInfo {
-            number: kept::free_number(disk)?,
+            number: kept::next_number(disk)?,
             micros: micros(disk.now()),
             reason: CheckpointReason::Restore,
             rows,
@@ -136,39 +136,74 @@ fn check_that_nothing_follows(disk: &dyn Disk) -> Result<u64> {
     Ok(current.number())
 }
 
-/// The segment with which a history begins that follows on everything that was ever logged.
+/// The segment with which a history begins that follows on everything that was ever logged. What others
+/// that were to begin have left behind the log is removed.
 fn beginning(disk: &dyn Disk, database: DatabaseId) -> Result<SegmentHeader> {
-    let (mut number, mut end, mut timeline) = (0, 0_u64, 0);
-    for name in disk.list(segment::FOLDER)? {
-        let Some(found) = segment::number_of(&name) else {
-            continue;
-        };
-        number = found;
-        let mut first = end;
-        if let Ok(reader) = SegmentReader::open(disk, found) {
-            first = reader.header().first.0;
-            timeline = timeline.max(reader.header().timeline);
-        }
-        // No segment has more frames than bytes, and one whose header is damaged begins where the
-        // one before it ends, at most.
-        let length = disk.open(&segment::path(found))?.len()?;
-        end = first.saturating_add(length.saturating_sub(SEGMENT_HEADER_LEN as u64));
-    }
+    let mut manifests = Highest::default();
     for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
         if let Ok((manifest, _)) = Manifest::read(disk, &path) {
-            number = number.max(manifest.segment);
-            end = end.max(manifest.lsn.0);
-            timeline = timeline.max(manifest.timeline);
+            manifests.raise(manifest.segment, manifest.lsn.0, manifest.timeline);
         }
     }
+    let mut timeline = manifests.timeline;
+    let mut highest = manifests;
+    for number in segments(disk)? {
+        // No segment has more frames than bytes, and one whose header is damaged begins where the
+        // one before it ends, at most.
+        let length = disk.open(&segment::path(number))?.len()?;
+        let frames = length.saturating_sub(SEGMENT_HEADER_LEN as u64);
+        let is_left_over =
+            number > manifests.segment && is_unmade(disk, number, manifests.timeline)?;
+        let header = SegmentReader::open(disk, number).map(|reader| *reader.header());
+        let begun = header.as_ref().map_or(0, |header| header.timeline);
+        timeline = timeline.max(begun);
+        if !is_left_over {
+            let first = header.map_or(highest.end, |header| header.first.0);
+            highest.raise(number, first.saturating_add(frames), begun);
+        }
+    }
+    // Whoever fails from here on leaves a log without gaps.
+    for number in segments(disk)? {
+        if number > highest.segment {
+            disk.remove(&segment::path(number))?;
+        }
+    }
+    let timelines = timeline.checked_add(1).ok_or(Error::LimitExceeded {
+        what: "the number of timelines",
+        found: u64::from(timeline) + 1,
+        limit: u32::MAX.into(),
+    })?;
     Ok(SegmentHeader {
         database,
-        number: number + 1,
-        first: Lsn(end),
-        timeline: timeline.checked_add(1).ok_or(Error::LimitExceeded {
-            what: "the number of timelines",
-            found: u64::from(timeline) + 1,
-            limit: u32::MAX.into(),
-        })?,
+        number: highest.segment.saturating_add(1),
+        first: Lsn(highest.end),
+        timeline: timelines,
     })
+}
+
+/// The highest that there is of each.
+#[derive(Clone, Copy, Default)]
+struct Highest {
+    segment: u64,
+    end: u64,
+    timeline: u32,
+}
+
+impl Highest {
+    fn raise(&mut self, segment: u64, end: u64, timeline: u32) {
+        self.segment = self.segment.max(segment);
+        self.end = self.end.max(end);
+        self.timeline = self.timeline.max(timeline);
+    }
+}
+
+/// The numbers of all segments, in order.
+fn segments(disk: &dyn Disk) -> Result<Vec<u64>> {
+    let names = disk.list(segment::FOLDER)?;
+    let mut numbers: Vec<u64> = names
+        .iter()
+        .filter_map(|name| segment::number_of(name))
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }

@@ -80,6 +80,24 @@ fn at_every_operation(mut test: impl FnMut(u64, &MemDisk, Option<i64>)) {
     }
 }
 
+/// The process dies, and the next one finds what the system had, synced or not. What it commits stays also
+/// if the power fails then.
+#[test]
+fn what_is_built_on_what_a_dead_process_left_stays() {
+    at_every_operation(|operations, left, acknowledged| {
+        // To close a store would make names durable.
+        let (store, _) = open(left.clone()).expect("a store");
+        let found = prefix_of(&contents(&store), acknowledged.unwrap_or(0) + 1);
+        if store.catalog().table("t").is_none() {
+            create_table(&store).expect("a table");
+        }
+        commit(&store, found).expect("a commit");
+        let after = left.after_crash();
+        drop(store);
+        assert_eq!(check(&after, Some(found + 1)), found + 1, "at {operations}");
+    });
+}
+
 #[test]
 fn no_crash_loses_an_acknowledged_commit() {
     at_every_operation(|operations, medium, acknowledged| {

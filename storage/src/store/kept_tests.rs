@@ -334,3 +334,74 @@ fn a_single_failure_in_a_restoring_leaves_what_was_or_what_is_to_be() {
         }
     }
 }
+
+/// The process dies in the restoring, and whoever opens the database next finds all that it had done. He
+/// commits; the power fails: it must not be the old manifest that is there then, behind which his log is
+/// that of a later history.
+#[test]
+fn what_was_built_on_a_restoring_that_was_cut_short_stays() {
+    for newer in [Newer::Keep, Newer::Abandon] {
+        for at in 0.. {
+            let medium = database(3);
+            let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+            let restored = restore(disk.clone(), 2, newer).is_ok();
+            // To close a store would make names durable.
+            let (store, _) = open(medium.clone()).expect("a store");
+            let found = prefix_of(&contents(&store), 20);
+            commit(&store, found).expect("a commit");
+            let left = medium.after_crash();
+            drop(store);
+            assert_eq!(commits(&left), found + 1, "at {at}");
+            for number in numbers(&left) {
+                restore(copy(&left), number, Newer::Keep).expect("restored");
+            }
+            if restored && !has_failed(&disk, at) {
+                break;
+            }
+        }
+    }
+}
+
+/// Bob abandons what is damaged, again and again, and each time the disk fails him. What was current stays
+/// so, and in the end he gets through.
+#[test]
+fn a_restoring_that_fails_several_times_leaves_a_log_without_gaps() {
+    for at in 0.. {
+        let medium = database(3);
+        let mut failed = false;
+        for _ in 0..3 {
+            let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+            let restored = restore(disk.clone(), 2, Newer::Abandon).is_ok();
+            failed |= has_failed(&disk, at);
+            assert!(restored || has_failed(&disk, at), "at {at}");
+        }
+        let found = commits(&copy(&medium));
+        assert!([2, 3].contains(&found), "{found} at {at}");
+        restore(medium.clone(), 1, Newer::Abandon).expect("on a disk that is well");
+        assert_eq!(commits(&medium), 1);
+        if !failed {
+            return;
+        }
+    }
+}
+
+/// A manifest that cannot be read is kept as it is, whatever checkpoints are written after it.
+#[test]
+fn a_damaged_manifest_is_kept_beside_what_replaces_it() {
+    let disk = database(3);
+    let mut bytes = bytes_of(&disk, "MANIFEST");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    put(&disk, "MANIFEST", &bytes);
+    restore(disk.clone(), 2, Newer::Abandon).expect("restored");
+    let store = open(disk.clone()).expect("a store").0;
+    commit(&store, 2).expect("a commit");
+    store.checkpoint().expect("a checkpoint");
+    drop(store);
+    let kept = crate::checkpoint::kept::paths(&disk).expect("a list");
+    assert!(
+        kept.iter().any(|path| bytes_of(&disk, path) == bytes),
+        "{kept:?}"
+    );
+    assert_eq!(commits(&disk), 3);
+}

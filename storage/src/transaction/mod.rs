@@ -67,7 +67,6 @@ pub use reads::{Columns, RowTest};
 pub use record::ReadMark;
 pub use reindex::Gathered;
 pub use replay::RowReplay;
-pub use restore::RECOVERING;
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use view::ReadView;
 pub use waiting::Waited;

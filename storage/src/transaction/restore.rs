@@ -14,16 +14,14 @@ use crate::mvcc::{Garbage, Registration};
 use crate::value::Value;
 use std::sync::Arc;
 
-/// A clock above every timestamp to be restored.
-pub const RECOVERING: Timestamp = Timestamp(1 << 59);
-
 impl Core {
     /// A registration that sees all that is restored; each thread has its own.
     ///
     /// # Errors
     /// `TooManyTransactions`.
     pub fn restoring(&self) -> Result<Registration> {
-        self.timeline.start_at(RECOVERING);
+        // Above every timestamp to be restored.
+        self.timeline.start_at(Timestamp::END);
         self.timeline.register()
     }
 
