@@ -129,6 +129,8 @@ impl Session {
         let block = &mut self.block;
         block.tx = None;
         block.status = TransactionStatus::Idle;
+        // What comes next is not of this transaction.
+        block.durability = None;
         block.savepoints.clear();
         self.block_began = None;
         self.ended_by = None;
