@@ -3,6 +3,8 @@
 use super::saboteur::{Mutation, Saboteur};
 use remora::disk::{Disk, Event, SimDisk};
 use remora::{Connection, Database, Durability, Error, Options};
+use remora_storage::Store;
+use remora_storage::store::Newer;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +24,9 @@ pub enum Step {
     Compact,
     /// The database is closed and opened again; all sessions begin anew.
     Reopen,
+    /// The database is closed, the checkpoint that the script wrote as its first, second.. (0, 1..) is made
+    /// current, with the newer ones kept, and it is opened again.
+    Restore(usize),
 }
 
 /// A story for a database.
@@ -52,6 +57,7 @@ impl fmt::Display for Step {
             Self::Checkpoint => write!(f, "checkpoint"),
             Self::Compact => write!(f, "compact"),
             Self::Reopen => write!(f, "close and open"),
+            Self::Restore(number) => write!(f, "restore checkpoint {number}"),
         }
     }
 }
@@ -63,6 +69,7 @@ impl Script {
             "checkpoint" => Step::Checkpoint,
             "compact" => Step::Compact,
             "reopen" => Step::Reopen,
+            "restore first" => Step::Restore(0),
             sql => match sql.split_once("> ") {
                 Some((session, sql)) if session.len() == 1 => {
                     Step::Sql(session.parse().unwrap_or(0), sql.to_owned())
@@ -97,13 +104,17 @@ impl Script {
             .database_id(DATABASE_ID)
     }
 
-    /// Opens a database on a disk, through whoever is between them.
+    /// Opens a database on a disk.
     pub(super) fn open(&self, disk: &SimDisk) -> Result<Database, Error> {
-        let disk: Arc<dyn Disk> = match self.mutation {
+        Database::open_on(self.disk(disk), self.options())
+    }
+
+    /// The disk, through whoever is before it.
+    fn disk(&self, disk: &SimDisk) -> Arc<dyn Disk> {
+        match self.mutation {
             Some(mutation) => Arc::new(Saboteur::over(disk, mutation)),
             None => Arc::new(disk.clone()),
-        };
-        Database::open_on(disk, self.options())
+        }
     }
 }
 
@@ -113,6 +124,8 @@ pub(super) struct Stage<'s> {
     /// `None` where it is in memory.
     disk: Option<SimDisk>,
     sessions: Vec<Connection>,
+    /// The numbers of the checkpoints that the script wrote.
+    checkpoints: Vec<u64>,
     pub(super) database: Database,
 }
 
@@ -134,6 +147,7 @@ impl<'s> Stage<'s> {
             script,
             disk,
             sessions: sessions.collect::<Result<_, _>>()?,
+            checkpoints: Vec::new(),
             database,
         })
     }
@@ -142,16 +156,25 @@ impl<'s> Stage<'s> {
     pub(super) fn run(&mut self, step: &Step) -> Result<(), Error> {
         match step {
             Step::Sql(session, sql) => self.sessions[*session].execute_batch(sql),
-            Step::Checkpoint => self.database.checkpoint().map(drop),
+            Step::Checkpoint => {
+                let report = self.database.checkpoint()?;
+                self.checkpoints.push(report.number);
+                Ok(())
+            }
             Step::Compact => self.database.compact(None).map(drop),
-            Step::Reopen => self.reopen(),
+            Step::Reopen => self.reopen(None),
+            Step::Restore(checkpoint) => self.reopen(self.checkpoints.get(*checkpoint).copied()),
         }
     }
 
-    fn reopen(&mut self) -> Result<(), Error> {
+    fn reopen(&mut self, restored: Option<u64>) -> Result<(), Error> {
         self.sessions.clear();
         if let Some(disk) = &self.disk {
             self.database.close()?;
+            if let Some(number) = restored {
+                let (disk, options) = (self.script.disk(disk), self.script.options().into());
+                Store::restore_on(disk, number, options, Newer::Keep)?;
+            }
             self.database = self.script.open(disk)?;
         }
         self.begin_anew()

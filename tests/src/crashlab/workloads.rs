@@ -20,6 +20,7 @@ pub fn all() -> Vec<Script> {
         sessions(),
         reopening(),
         rewriting(),
+        restoring(),
     ]
 }
 
@@ -261,4 +262,21 @@ fn rewriting() -> Script {
     );
     script.steps.push(Step::Checkpoint);
     script
+}
+
+/// An older checkpoint is made current.
+fn restoring() -> Script {
+    Script::new(
+        "restoring",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')",
+            "checkpoint",
+            "UPDATE t SET v = 'changed' WHERE k = 1",
+            "checkpoint",
+            "DELETE FROM t WHERE k = 2",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "restore first",
+        ],
+    )
 }
