@@ -13,7 +13,7 @@ fn verify(directory: &Path, json: bool) -> (i32, String) {
         true => remora(["verify", directory, "--json"]),
         false => remora(["verify", directory]),
     };
-    (run.code, run.out)
+    (run.code, run.out + &run.err)
 }
 
 #[test]
