@@ -323,11 +323,11 @@ fn the_flusher_keeps_the_loss_window() {
     let log = Arc::new(log);
     let flusher = Flusher::start(&log).unwrap();
     let before = control.syncs.load(Relaxed);
-    let end = (1..=100).map(|timestamp| {
+    let mut end = Lsn(0);
+    for timestamp in 1..=100 {
         std::thread::sleep(Duration::from_millis(1));
-        commit(&log, timestamp, "nobody waits")
-    });
-    let end = end.last().unwrap();
+        end = commit(&log, timestamp, "nobody waits");
+    }
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while log.durable() < end {
         assert!(std::time::Instant::now() < deadline, "{:?}", log.status());
