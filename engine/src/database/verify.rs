@@ -69,7 +69,8 @@ impl Database {
     /// use remora::Database;
     ///
     /// let db = Database::open(directory.path())?;
-    /// db.connect()?.execute_batch("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (42); CHECKPOINT")?;
+    /// db.connect()?.execute_batch("CREATE TABLE t (n BIGINT); INSERT INTO t VALUES (42)")?;
+    /// db.checkpoint()?;
     /// db.close()?;
     /// let verified = Database::verify(directory.path())?;
     /// assert!(verified.damages.is_empty());
