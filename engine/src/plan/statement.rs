@@ -340,6 +340,11 @@ pub struct Planned {
 }
 
 impl Statement {
+    /// Whether it hands out what it has read while it runs, not when it is done.
+    pub fn shows_at_once(&self) -> bool {
+        matches!(self, Self::Copy(copy) if matches!(copy.direction, CopyDirection::To(_)))
+    }
+
     /// Whether it changes the database, or locks rows of it.
     pub fn changes(&self) -> bool {
         match self {

@@ -310,6 +310,9 @@ impl Session {
         if planned.uses_sequences {
             call.use_sequences(&tx, self.settings.read_only(), &self.sequences);
         }
+        if planned.statement.shows_at_once() && self.settings.synchronous() {
+            self.store.wait_shown(tx.snapshot())?;
+        }
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
@@ -322,7 +325,8 @@ impl Session {
         } else if planned.uses_sequences {
             // What was taken is shown, and must not be given to another one after a crash.
             self.store.wait_logged()?;
-        } else if planned.shows_commits {
+        } else if planned.shows_commits || changes {
+            // Also that there was nothing to change.
             self.store.wait_shown(tx.snapshot())?;
         }
         Ok(done)
@@ -387,6 +391,9 @@ impl Session {
         call.context.eval.clock = StatementClock::starting(start);
         if planned.uses_sequences {
             call.use_sequences(tx, read_only, &self.sequences);
+        }
+        if planned.statement.shows_at_once() && synchronous {
+            self.store.wait_shown(tx.snapshot())?;
         }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe);

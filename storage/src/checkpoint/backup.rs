@@ -1,7 +1,7 @@
 //! A copy of a database as it is at one moment, which is a database of its own.
 //!
 //! ```text
-//!   COPYING  ->  data/0000000001.img  ->  wal/0000000001.log, CLOSED  ->  MANIFEST  ->  COPYING goes
+//!   COPYING.remora  ->  data/0000000001.img  ->  wal/0000000001.log, CLOSED  ->  MANIFEST  ->  COPYING.remora goes
 //! ```
 //!
 //! 1. In one commit section, take timestamp C and a view of it. Readers and writers go on meanwhile.
@@ -14,10 +14,10 @@
 //! timestamp C with timeline 1.
 //!
 //! Invariants
-//! - The manifest comes last; before it, `COPYING` says that what is there is no database.
+//! - The manifest comes last; before it, `COPYING.remora` says that what is there is no database.
 //!
 //! If we crash: before the manifest is installed opening refuses the directory, and copying into it begins
-//! anew; after that the next opening removes `COPYING`.
+//! anew; after that the next opening removes `COPYING.remora`.
 
 use super::capture::Destination;
 use super::last::LastCheckpoint;
@@ -31,8 +31,9 @@ use crate::wal::segment::{self, SegmentHeader};
 use crate::wal::{closing, create_segment};
 use std::sync::Arc;
 
-/// The path of the file that says that a directory is being made a copy.
-pub const COPYING: &str = "COPYING";
+/// The path of the file that says that a directory is being made a copy. Nobody else calls a file so: it says
+/// that what is there may be written over.
+pub const COPYING: &str = "COPYING.remora";
 /// The history that a new database begins with.
 pub const FIRST_TIMELINE: u32 = 1;
 

@@ -34,6 +34,7 @@ use crate::codec::{DecodeError, Decoder};
 use crate::error::Result;
 use crate::format::{corrupt, u32_at, u64_at};
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, Slot, TableId, Timestamp};
+use crate::limits::COLUMNS_MAX;
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::succinct::BitVector;
 use crate::value::ValueRef;
@@ -258,7 +259,7 @@ impl Image {
     pub fn rows(&self) -> Result<RowReader<'_>> {
         let damaged = |error| self.damaged(error);
         let mut decoder = Decoder::new(self.body());
-        let count = decoder.count(1).map_err(damaged)?;
+        let count = columns_of(&mut decoder).map_err(damaged)?;
         let mut values = Vec::with_capacity(count);
         for _ in 0..count {
             let id = number(&mut decoder, u32::MAX.into(), "a column's id").map_err(damaged)?;
@@ -358,7 +359,13 @@ fn unpack(
     }
 }
 
-fn number(
+/// How many columns the rows of an image have.
+pub(super) fn columns_of(decoder: &mut Decoder<'_>) -> std::result::Result<usize, DecodeError> {
+    let columns = number(decoder, COLUMNS_MAX as u64, "columns of a table")?;
+    Ok(columns as usize)
+}
+
+pub(super) fn number(
     decoder: &mut Decoder<'_>,
     most: u64,
     expected: &'static str,

@@ -211,12 +211,15 @@ impl Manifest {
     /// Bytes of all that it consists of.
     pub fn bytes(&self) -> u64 {
         let old = self.image.map_or(0, |image| image.bytes);
-        old + self.images.iter().map(|image| image.length).sum::<u64>()
+        let lengths = self.images.iter().map(|image| image.length);
+        // Saturating: nobody has compared them with files yet.
+        lengths.fold(old, u64::saturating_add)
     }
 
     /// Rows in it.
     pub fn rows(&self) -> u64 {
-        self.image.map_or(0, |image| image.rows) + rows_of(&self.images)
+        let old = self.image.map_or(0, |image| image.rows);
+        old.saturating_add(rows_of(&self.images))
     }
 
     fn kept(&self, is_current: bool) -> KeptCheckpoint {

@@ -160,8 +160,8 @@ impl Checkpointer {
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
         // One that failed as its manifest was installed has left a data file that nobody names: tried
         // again and again, checkpoints would fill the medium. What is not removed here is later.
-        let _ = sweep(&*self.disk);
-        let file = sweep::next_image_number(&*self.disk)?;
+        let kept = sweep(&*self.disk).ok();
+        let file = sweep::next_image_number(&*self.disk, kept.as_ref())?;
         let written = self
             .destination()
             .write_images(&moment, file, &state.images);

@@ -17,7 +17,7 @@
 //! itself. The manifest holds the file's length and checksum besides, so that a file that lacks an image
 //! is no whole file.
 
-use super::image::path;
+use super::image::{columns_of, number, path};
 use super::manifest::ImageFile;
 use crate::codec::{DecodeError, Decoder};
 use crate::disk::{Disk, DiskFile};
@@ -144,7 +144,7 @@ fn rows_of(path: &str, start: u64, image: &[u8], each: &mut Each<'_>) -> Result<
     let damaged = |error: DecodeError| error.in_file(Path::new(path), base);
     let (table, block) = (TableId(u32_at(image, 8)), BlockNo(u32_at(image, 12)));
     let mut decoder = Decoder::new(&image[ROWS_HEADER_LEN..]);
-    let columns = decoder.count(1).map_err(damaged)?;
+    let columns = columns_of(&mut decoder).map_err(damaged)?;
     let mut values = Vec::with_capacity(columns);
     for _ in 0..columns {
         let id = number(&mut decoder, u32::MAX.into(), "a column's id").map_err(damaged)?;
@@ -158,22 +158,6 @@ fn rows_of(path: &str, start: u64, image: &[u8], each: &mut Each<'_>) -> Result<
         each(table, RowId::new(block, Slot(slot as u16)), &values, start)?;
     }
     decoder.finish().map_err(damaged)
-}
-
-fn number(
-    decoder: &mut Decoder<'_>,
-    most: u64,
-    expected: &'static str,
-) -> std::result::Result<u64, DecodeError> {
-    let offset = decoder.offset();
-    match decoder.varint()? {
-        number if number <= most => Ok(number),
-        number => Err(DecodeError {
-            offset,
-            expected,
-            found: number.to_string(),
-        }),
-    }
 }
 
 /// The checksum over everything but its own four bytes.

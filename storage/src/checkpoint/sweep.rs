@@ -68,9 +68,13 @@ pub fn is_replaced(name: &str) -> bool {
         || kept::number_of(name).is_some()
 }
 
-/// A number that no data file has.
-pub(super) fn next_image_number(disk: &dyn Disk) -> Result<u64> {
+/// A number that no data file has, nor one that is kept and was lost: who names that one would take the new
+/// one for it.
+pub(super) fn next_image_number(disk: &dyn Disk, kept: Option<&KeptFiles>) -> Result<u64> {
     let names = disk.list(image::FOLDER)?;
-    let highest = names.iter().filter_map(|name| image::number_of(name)).max();
-    Ok(highest.unwrap_or(0).saturating_add(1))
+    let there = names.iter().filter_map(|name| image::number_of(name));
+    let named = kept
+        .into_iter()
+        .flat_map(|kept| kept.images.iter().copied());
+    Ok(there.chain(named).max().unwrap_or(0).saturating_add(1))
 }

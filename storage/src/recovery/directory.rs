@@ -65,7 +65,10 @@ pub(super) fn inspect(disk: &dyn Disk) -> Result<Directory> {
 /// Finds that a directory has nothing in it but what an unfinished copying has left.
 pub(super) fn check_free(disk: &dyn Disk) -> Result<()> {
     if disk.exists(COPYING)? && !disk.exists(MANIFEST)? {
-        return Ok(());
+        return match disk.list(ROOT)?.iter().all(|name| is_ours(name)) {
+            true => Ok(()),
+            false => Err(Error::NotEmpty { path: ROOT.into() }),
+        };
     }
     match inspect(disk) {
         Ok(Directory::New) => Ok(()),

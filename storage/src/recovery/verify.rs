@@ -15,7 +15,7 @@ use super::scan::{Found, Scan};
 use crate::catalog::TableDef;
 use crate::checkpoint::files::DataFiles;
 use crate::checkpoint::image::{Image, ImageKind};
-use crate::checkpoint::list::{ImageRef, by_block};
+use crate::checkpoint::list::{HASH_LEN, ImageRef, by_block};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{kept, rows_file};
 use crate::codec::{DecodeError, Decoder};
@@ -106,7 +106,7 @@ struct Verifier<'v> {
     disk: &'v dyn Disk,
     pool: &'v Arc<Pool>,
     /// Images that were read already, for another manifest: the first one of a block and how many.
-    seen: HashSet<(u64, u64, usize)>,
+    seen: HashSet<(u64, u64, [u8; HASH_LEN])>,
     found: Verification,
 }
 
@@ -132,7 +132,7 @@ impl Verifier<'_> {
         };
         if let Some(file) = &manifest.image {
             self.found.images += 1;
-            self.found.image_bytes += file.bytes;
+            self.found.image_bytes = self.found.image_bytes.saturating_add(file.bytes);
             let read = rows_file::read(self.disk, database, file, |_, _, _, _| Ok(()));
             if let Err(error) = read {
                 self.damaged(error);
@@ -159,7 +159,7 @@ impl Verifier<'_> {
     /// Whether no manifest before had the same images of a block.
     fn is_new(&mut self, images: &[ImageRef]) -> bool {
         let last = &images[images.len() - 1];
-        self.seen.insert((last.file, last.offset, images.len()))
+        self.seen.insert((last.file, last.offset, last.hash))
     }
 
     /// Reads the images of a block, and counts the rows that it has.
@@ -181,7 +181,7 @@ impl Verifier<'_> {
         for image in images {
             let read = files.read(self.pool.ledger(), image)?;
             self.found.images += 1;
-            self.found.image_bytes += image.length;
+            self.found.image_bytes = self.found.image_bytes.saturating_add(image.length);
             let hash: [u8; 32] = blake3::hash(&read.bytes).into();
             if hash != image.hash {
                 let path = files.path(image);

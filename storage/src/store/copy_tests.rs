@@ -59,7 +59,25 @@ fn a_copy_is_a_database_of_its_own() {
         let (copied, _) = open(disk.clone()).expect("a database");
         assert_eq!(contents(&copied), model(COMMITS + 1));
         drop(copied);
-        assert!(!files(&disk).contains(&"COPYING".to_owned()));
+        assert!(!files(&disk).contains(&"COPYING.remora".to_owned()));
+    }
+}
+
+/// A folder of somebody else's, whose files are called like those of an unfinished copy.
+#[test]
+fn what_is_not_ours_is_not_written_over() {
+    let store = in_memory();
+    for names in [&["COPYING"][..], &["COPYING.remora", "README"]] {
+        let disk = MemDisk::new();
+        for name in names {
+            let file = disk.create(name).expect("a file");
+            file.write_at(0, b"mine").expect("written");
+        }
+        let error = backup(&store, &disk).expect_err("not empty");
+        assert!(matches!(error, Error::NotEmpty { .. }), "{error}");
+        for name in names {
+            assert_eq!(bytes_of(&disk, name), b"mine");
+        }
     }
 }
 

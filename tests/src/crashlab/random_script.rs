@@ -129,10 +129,7 @@ fn insert(random: &mut Random, table: u64) -> String {
         format!("({key}, {}, '{text}')", random.below(10_000))
     };
     let rows: Vec<String> = (0..count).map(row).collect();
-    format!(
-        "INSERT INTO t{table} (k, u, v) VALUES {} ON CONFLICT DO NOTHING",
-        rows.join(", ")
-    )
+    format!("INSERT INTO t{table} (k, u, v) VALUES {}", rows.join(", "))
 }
 
 /// Enough rows for blocks to be full and frames to be long.

@@ -174,3 +174,46 @@ fn in_memory_nothing_is_durable_and_nobody_waits() {
     assert_eq!(state(db.wait_durable(1)), "54000");
     db.wait_durable(0).unwrap();
 }
+
+/// Notes, when it is first written to, how many transactions are at risk.
+struct Witness<'d>(&'d Database, Option<u64>);
+
+impl std::io::Write for Witness<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let log = self.0.durability_status().log;
+        self.1 = self.1.or(log.map(|log| log.transactions_at_risk()));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is copied out cannot be taken back, nor that something is there already.
+#[test]
+fn what_shows_commits_before_it_ends_waits_before_it_begins() {
+    let (_directory, db) = database(Durability::Sync);
+    let (alice, carol) = (db.connect().unwrap(), db.connect().unwrap());
+    alice.execute("SET synchronous_commit = off", []).unwrap();
+    for block in [false, true] {
+        alice
+            .execute("INSERT INTO t VALUES ($1)", [i64::from(block)])
+            .unwrap();
+        let mut witness = Witness(&db, None);
+        if block {
+            carol.execute("BEGIN", []).unwrap();
+        }
+        carol
+            .copy_to("COPY t TO STDOUT (FORMAT csv)", &mut witness)
+            .unwrap();
+        assert_eq!(witness.1, Some(0), "in a block: {block}");
+    }
+    carol.execute("COMMIT", []).unwrap();
+    alice.execute("CREATE TABLE u (n BIGINT)", []).unwrap();
+    assert_eq!(at_risk(&alice).0, 1);
+    carol
+        .execute("CREATE TABLE IF NOT EXISTS u (n BIGINT)", [])
+        .unwrap();
+    assert_eq!(at_risk(&alice).0, 0);
+}
