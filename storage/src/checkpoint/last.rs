@@ -11,7 +11,6 @@ use std::sync::{Arc, Weak};
 /// What the last checkpoint has. By default it has nothing, so that the next one is a full one.
 #[derive(Debug, Default)]
 pub struct LastCheckpoint {
-    timestamp: Timestamp,
     tables: HashMap<TableId, LastTable>,
 }
 
@@ -46,21 +45,13 @@ impl LastCheckpoint {
             };
             tables.insert(id, last);
         }
-        Self {
-            timestamp: manifest.timestamp,
-            tables,
-        }
+        Self { tables }
     }
 
     /// What it has of a table, if that still has the rows it had.
     pub fn table(&self, table: &TableEntry) -> Option<&LastTable> {
         let last = self.tables.get(&table.def.id)?;
         std::ptr::eq(last.rows.as_ptr(), Arc::as_ptr(&table.rows)).then_some(last)
-    }
-
-    /// Everything committed up to here is in it.
-    pub fn timestamp(&self) -> Timestamp {
-        self.timestamp
     }
 }
 

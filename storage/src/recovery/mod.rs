@@ -43,19 +43,24 @@ pub use verify::{Damage, Verification, verify};
 
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{LastCheckpoint, sweep};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
 use crate::ids::Lsn;
 use crate::pool::Pool;
 use crate::transaction::Core;
-use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing, segment};
+use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
+use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing};
 use directory::Directory;
 use progress::Progress;
 use replay::Replay;
 use scan::{LogEnd, Scan};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Bytes of the log that are written again at a time.
+const REWRITTEN_AT_ONCE: u64 = 1 << 20;
 
 /// A database that was opened.
 pub struct Recovered {
@@ -284,8 +289,10 @@ fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<Segmen
     if file.len()? > end.offset {
         file.truncate(end.offset)?;
     }
-    // Frames that only the system had when the process died are shown from now on: they must not
-    // be lost later.
+    // Frames that only the system had when the process died are shown from now on: they must not be lost
+    // later. If it was a sync that failed, no sync makes them durable that does not find them written anew.
+    write_again(&*file, 0..SEGMENT_HEADER_LEN as u64)?;
+    write_again(&*file, end.doubtful..end.offset)?;
     file.sync()?;
     disk.sync_dir(segment::FOLDER)?;
 
@@ -308,4 +315,19 @@ fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<Segmen
     }
     segments.extend(&end.segments);
     Ok(segments)
+}
+
+/// Writes what stands in a part of a file to where it stands.
+///
+/// If we crash: whatever part arrived, it is what was there.
+fn write_again(file: &dyn DiskFile, part: Range<u64>) -> Result<()> {
+    let mut bytes = vec![0; REWRITTEN_AT_ONCE.min(part.end - part.start) as usize];
+    let mut at = part.start;
+    while at < part.end {
+        let length = (part.end - at).min(bytes.len() as u64) as usize;
+        let read = file.read_at(at, &mut bytes[..length])?;
+        file.write_at(at, &bytes[..read])?;
+        at += read.max(1) as u64;
+    }
+    Ok(())
 }

@@ -28,6 +28,8 @@ pub(super) struct LogEnd {
     pub(super) end: Lsn,
     /// Its place in the last segment.
     pub(super) offset: u64,
+    /// Where frames begin, in the last segment, that nothing bears witness to as durable.
+    pub(super) doubtful: u64,
     /// The timestamp of the last commit.
     pub(super) timestamp: Timestamp,
     /// Frames given to the caller.
@@ -202,10 +204,15 @@ impl Scan {
                 because: format!("{} was still being made", segment::path(number)),
             });
         }
+        // Whose floor is below the segment knows nothing of its frames.
+        let doubtful = last
+            .offset_of(self.floor)
+            .unwrap_or(SEGMENT_HEADER_LEN as u64);
         LogEnd {
             segments: self.readers.iter().map(start_of).collect(),
             end: self.position,
             offset: last.offset(),
+            doubtful: doubtful.min(last.offset()),
             timestamp: self.timestamp,
             frames: self.frames,
             tail,

@@ -2,7 +2,7 @@
 
 use super::testing::{commit, contents, create_table, model, open, prefix_of, rewrite};
 use crate::checkpoint::image;
-use crate::disk::{Disk, Fault, FaultDisk, MemDisk, Unsynced};
+use crate::disk::{Disk, Fault, FaultDisk, MemDisk, SimDisk, Unsynced};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use std::io::ErrorKind;
@@ -75,6 +75,39 @@ fn at_every_operation(mut test: impl FnMut(u64, &MemDisk, Option<i64>)) {
         test(operations, &medium, acknowledged);
         if !has_failed(&disk, operations) {
             result.expect("the whole story");
+            return;
+        }
+    }
+}
+
+/// A sync fails: the system drops what it should have written, and says so once. Whoever opens the database
+/// then, without a reboot, reads it still; what he commits behind it must not hang in the air when the power
+/// fails.
+#[test]
+fn what_is_built_on_a_failed_sync_stays() {
+    for at in 0.. {
+        let disk = SimDisk::new();
+        let (store, _) = open(disk.clone()).expect("a store");
+        create_table(&store).expect("a table");
+        disk.fail(disk.operations() + at, Fault::Once(ErrorKind::Other));
+        let story = || -> Result<()> {
+            commit(&store, 0)?;
+            store.checkpoint()?;
+            commit(&store, 1)?;
+            commit(&store, 2)
+        };
+        let told = story();
+        let all = told.is_ok();
+        drop(store);
+        disk.mend();
+        let (store, _) = open(disk.clone()).expect("a store");
+        let found = prefix_of(&contents(&store), 3);
+        commit(&store, found).expect("a commit");
+        let left = SimDisk::with(&disk.after_crash());
+        drop(store);
+        let (store, _) = open(left).expect("after the power failure");
+        assert_eq!(contents(&store), model(found + 1), "at {at}");
+        if all {
             return;
         }
     }
@@ -197,7 +230,7 @@ fn run_on(store: &Store, outcome_unknown: &mut bool) -> i64 {
     COMMITS
 }
 
-/// The manifest cannot be installed, and the background tries again every second. If each try left
+/// The manifest cannot be installed, and the background tries again and again. If each try left
 /// its image behind, they would fill the medium until the log itself finds no room.
 #[test]
 fn a_checkpoint_that_fails_leaves_no_image_for_the_next_to_pile_upon() {

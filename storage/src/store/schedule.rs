@@ -8,7 +8,8 @@
 //! 3. When anything was logged and the last one is some time ago.
 //! 4. When the database is closed, if that is wished or the target says so.
 //!
-//! A checkpoint that nobody waits for is written at a limited pace ([`super::pace`]).
+//! A checkpoint that nobody waits for is written at a limited pace ([`super::pace`]). One that fails is tried
+//! again after a while that doubles each time: on a full disk each try takes the room that the log needs.
 
 use super::options::StoreOptions;
 use super::pace::{Hurry, Limit, Pace, PacedDisk};
@@ -27,6 +28,10 @@ use std::time::{Duration, Instant};
 const REPLAY_RATE_ASSUMED: f64 = (32 << 20) as f64;
 /// A recovery that has replayed less says little of the rate.
 const REPLAY_BYTES_TELLING: u64 = 1 << 20;
+
+/// How long after a checkpoint that failed the next one is tried, at first and at most.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// What can be changed while the database is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,6 +58,25 @@ pub struct Schedule {
     initial: CheckpointSettings,
     settings: Mutex<CheckpointSettings>,
     last: Mutex<Last>,
+    /// After a checkpoint that failed.
+    retry: Mutex<Option<Retry>>,
+}
+
+/// When a checkpoint that failed may be tried again, and how long that is after it failed.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    fn after(failed: Option<Self>) -> Self {
+        let pause = failed.map_or(RETRY_MIN, |before| RETRY_MAX.min(before.pause * 2));
+        Self {
+            at: Instant::now() + pause,
+            pause,
+        }
+    }
 }
 
 /// The last checkpoint.
@@ -95,6 +119,7 @@ impl Schedule {
                 ended: Instant::now(),
                 took: Duration::ZERO,
             }),
+            retry: Mutex::new(None),
         }
     }
 
@@ -135,12 +160,18 @@ impl Schedule {
         let Some(reason) = self.due(logged) else {
             return;
         };
+        let failed = *self.retry.lock();
+        if failed.is_some_and(|failed| Instant::now() < failed.at) {
+            return;
+        }
         self.pace.limit(self.rate.map(|rate| Limit {
             rate,
             until: self.patience(logged),
         }));
-        // Without it the log only grows on; the next look tries again.
-        drop(self.run(reason));
+        if self.run(reason).is_err() {
+            // Without it the log only grows on.
+            *self.retry.lock() = Some(Retry::after(failed));
+        }
         self.pace.limit(None);
     }
 
@@ -168,6 +199,7 @@ impl Schedule {
             ended: Instant::now(),
             took: began.elapsed(),
         };
+        *self.retry.lock() = None;
         Ok(report)
     }
 

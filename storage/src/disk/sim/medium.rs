@@ -347,6 +347,11 @@ impl File {
                         self.put_back(thing, at, &mut bytes);
                     }
                 }
+                // What was synced later is surely there, whatever had been forgotten before.
+                let later = self.changes[at + 1..].iter();
+                for change in later.filter(|change| change.state == State::Durable) {
+                    change.what.apply(&mut bytes);
+                }
             }
         }
         if let Some(Loose::Length(_)) = kept.last() {
