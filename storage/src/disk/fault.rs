@@ -245,6 +245,11 @@ impl DiskFile for FaultFile {
         self.plan.change("truncate", &self.path, truncate)
     }
 
+    fn allocate(&self, len: u64) -> Result<()> {
+        let allocate = || self.file.allocate(len);
+        self.plan.change("allocate", &self.path, allocate)
+    }
+
     fn sync(&self) -> Result<()> {
         self.plan.sync(&self.path, || self.file.sync())
     }

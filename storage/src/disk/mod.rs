@@ -45,6 +45,15 @@ pub trait DiskFile: Send + Sync + Debug {
     fn len(&self) -> Result<u64>;
     /// Cuts or extends the file to `len` bytes; new bytes are zero.
     fn truncate(&self, len: u64) -> Result<()>;
+    /// Makes the file at least `len` bytes long, and has the medium find room for them if it can; new bytes
+    /// are zero, and as durable as any until the next sync. Writing there changes neither the file's length
+    /// nor where it lies, so that a sync has less to do.
+    fn allocate(&self, len: u64) -> Result<()> {
+        match self.len()? < len {
+            true => self.truncate(len),
+            false => Ok(()),
+        }
+    }
     /// Returns once all bytes written are durable.
     fn sync(&self) -> Result<()>;
 }

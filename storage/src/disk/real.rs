@@ -186,6 +186,14 @@ impl DiskFile for RealFile {
         on("truncate", &self.path, || self.file.set_len(len))
     }
 
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, len: u64) -> Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        on("allocate", &self.path, || {
+            Ok(fallocate(&self.file, FallocateFlags::empty(), 0, len)?)
+        })
+    }
+
     fn sync(&self) -> Result<()> {
         on("sync", &self.path, || self.file.sync_data())
     }

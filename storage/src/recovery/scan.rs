@@ -127,12 +127,14 @@ impl Scan {
         for at in 0..count {
             let later = self.readers.get(at + 1).map(|next| next.header().first);
             let (case, flaw) = self.walk_segment(at, later, &mut each)?;
-            let reader = &self.readers[at];
+            let reader = &mut self.readers[at];
             match case {
                 Case::Replay | Case::NextSegment | Case::End => {}
                 Case::TornTail => {
+                    // Room behind it is no part of it.
+                    let offset = reader.offset();
                     tail = Some(Tail {
-                        bytes: reader.length() - reader.offset(),
+                        bytes: reader.written_end(offset)? - offset,
                         because: describe(reader, &flaw),
                     });
                 }
@@ -191,7 +193,7 @@ impl Scan {
             let below = position < later.unwrap_or(self.floor);
             let case = decide(standing, later.is_some(), below);
             let expected = format!("the frame at position {position} of {}", self.floor);
-            let flaw = flaw.unwrap_or_else(|| Flaw::new(0, expected, "end of file"));
+            let flaw = flaw.unwrap_or_else(|| Flaw::new(0, expected, "nothing more"));
             return Ok((case, flaw));
         }
     }

@@ -5,6 +5,7 @@ use crate::checkpoint::image;
 use crate::disk::{Disk, Fault, FaultDisk, MemDisk, SimDisk, Unsynced};
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
 use std::io::ErrorKind;
 
 const COMMITS: i64 = 5;
@@ -261,4 +262,44 @@ fn a_checkpoint_that_fails_leaves_no_image_for_the_next_to_pile_upon() {
             break;
         }
     }
+}
+
+/// Room ahead of the last frame, as a crash leaves it, is no part of the log; what stands in it is looked at all
+/// the same.
+#[test]
+fn room_ahead_is_neither_a_torn_tail_nor_damage() {
+    let medium = MemDisk::new();
+    let (store, _) = open(medium.clone()).expect("a store");
+    create_table(&store).expect("a table");
+    for n in 0..COMMITS {
+        commit(&store, n).expect("a commit");
+    }
+    let path = segment::path(1);
+    let length = |disk: &MemDisk| disk.open(&path).unwrap().len().unwrap();
+    let end = SEGMENT_HEADER_LEN as u64 + store.log_end().0;
+    let crashed = medium.after_crash();
+    assert!(length(&crashed) > end + 100, "there is room");
+    let (reopened, report) = open(crashed.clone()).expect("recovery");
+    assert_eq!(contents(&reopened), model(COMMITS));
+    assert_eq!((report.bytes_dropped, report.clean), (0, false));
+    assert_eq!(length(&crashed), end, "given back until it is needed");
+
+    // Garbage in it is what a torn batch may leave: dropped, and told as long as it is.
+    let torn = medium.after_crash();
+    let write = |disk: &MemDisk, at, bytes| disk.open(&path).unwrap().write_at(at, bytes).unwrap();
+    write(&torn, end + 7, b"garbage");
+    let (reopened, report) = open(torn).expect("recovery");
+    assert_eq!(contents(&reopened), model(COMMITS));
+    assert_eq!(report.bytes_dropped, 14);
+
+    // Zeros instead of the last frames are damage where something knows of them; more zeros are not.
+    store.close().expect("closed");
+    assert_eq!(length(&medium), end, "closing gives the room back");
+    let zeroed = medium.after_crash();
+    write(&zeroed, end - 200, &[0; 1000]);
+    assert!(matches!(open(zeroed), Err(Error::Corrupt { .. })));
+    let longer = medium.after_crash();
+    write(&longer, end, &[0; 1000]);
+    let (_, report) = open(longer).expect("room behind what was closed");
+    assert!(report.clean);
 }

@@ -211,6 +211,10 @@ impl DiskFile for PacedFile {
         self.file.truncate(len)
     }
 
+    fn allocate(&self, len: u64) -> Result<()> {
+        self.file.allocate(len)
+    }
+
     fn sync(&self) -> Result<()> {
         self.unsynced.store(0, Relaxed);
         self.file.sync()

@@ -539,6 +539,7 @@ impl Log {
         }
         drop(gate);
         self.flush()?;
+        self.writer.lock().finish();
         Ok(self.end())
     }
 }

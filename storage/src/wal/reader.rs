@@ -7,18 +7,22 @@ use super::frame::{FRAME_HEADER_LEN, Flaw, FrameHeader};
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
+use crate::format::u64_at;
 use crate::ids::Lsn;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes read at once where frames are shorter.
 const WINDOW_BYTES: u64 = 1 << 20;
+/// Bytes that are looked at together where one that is not zero is sought.
+const PIECE_BYTES: usize = 4 << 10;
 
 /// What stands at the reader's position.
 #[derive(Debug)]
 pub enum Next<'r> {
     /// A whole frame, and its operations as bytes.
     Frame(FrameHeader, &'r [u8]),
-    /// The end of the file.
+    /// The end of the file, or of what was written to it.
     End,
     /// Something else.
     Flaw(Flaw),
@@ -100,7 +104,8 @@ impl SegmentReader {
         within
     }
 
-    /// Reads the frame at the position and goes behind it. A flaw leaves the position as it is.
+    /// Reads the frame at the position and goes behind it. A flaw leaves the position as it is. Where nothing
+    /// but zeros follow, the file may as well end: they are room for what was not written.
     ///
     /// # Errors
     /// `Io`.
@@ -111,11 +116,28 @@ impl SegmentReader {
         }
         let header = match self.frame_at(offset)? {
             Ok(header) => header,
+            Err(_) if self.written_end(offset)? == offset => return Ok(Next::End),
             Err(flaw) => return Ok(Next::Flaw(flaw)),
         };
         self.position.0 += u64::from(header.length);
         let body = &self.bytes(offset, u64::from(header.length))?[FRAME_HEADER_LEN..];
         Ok(Next::Frame(header, body))
+    }
+
+    /// The end of what is not zero, from `offset` on; `offset` where there is nothing.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn written_end(&mut self, offset: u64) -> Result<u64> {
+        let (mut at, mut end) = (offset, offset);
+        while at < self.length {
+            let bytes = self.bytes(at, WINDOW_BYTES.min(self.length - at))?;
+            if let Some(last) = last_written(bytes) {
+                end = at + last as u64 + 1;
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(end)
     }
 
     /// The highest durable position that any whole frame behind `offset` bears witness to, wherever
@@ -125,17 +147,29 @@ impl SegmentReader {
     /// `Io`.
     pub fn witness_behind(&mut self, offset: u64) -> Result<Option<Lsn>> {
         let mut highest = None;
-        let mut at = offset + 1;
-        while at + FRAME_HEADER_LEN as u64 <= self.length {
-            match self.frame_at(at)? {
-                Ok(header) => {
-                    highest = highest.max(Some(header.durable));
-                    at += u64::from(header.length);
-                }
-                Err(_) => at += 1,
-            }
+        let end = self.written_end(offset)?;
+        let mut from = offset + 1;
+        while let Some((at, header)) = self.whole_frame(from..end)? {
+            highest = highest.max(Some(header.durable));
+            from = at + u64::from(header.length);
         }
         Ok(highest)
+    }
+
+    /// The first whole frame that begins in a part of the file, wherever it stands there.
+    fn whole_frame(&mut self, part: Range<u64>) -> Result<Option<(u64, FrameHeader)>> {
+        for at in part {
+            if at + FRAME_HEADER_LEN as u64 > self.length {
+                break;
+            }
+            // There are many offsets, and this tells nearly all of them.
+            let lsn = self.lsn_at(at);
+            let may_be = u64_at(self.bytes(at, FRAME_HEADER_LEN as u64)?, 8) == lsn.0;
+            if let (true, Ok(header)) = (may_be, self.frame_at(at)?) {
+                return Ok(Some((at, header)));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether there is any whole frame, wherever it stands. The position stays.
@@ -144,14 +178,14 @@ impl SegmentReader {
     /// `Io`.
     pub fn has_frames(&mut self) -> Result<bool> {
         let start = SEGMENT_HEADER_LEN as u64;
-        let is_frame = start < self.length && self.frame_at(start)?.is_ok();
-        Ok(is_frame || self.witness_behind(start)?.is_some())
+        let end = self.written_end(start)?;
+        Ok(self.whole_frame(start..end)?.is_some())
     }
 
     /// Checks the frame at `offset`, which is below the file's length.
     fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<FrameHeader, Flaw>> {
         let (remaining, timeline) = (self.length - offset, self.header.timeline);
-        let lsn = Lsn(self.header.first.0 + (offset - SEGMENT_HEADER_LEN as u64));
+        let lsn = self.lsn_at(offset);
         if remaining < FRAME_HEADER_LEN as u64 {
             let expected = format!("a frame header of {FRAME_HEADER_LEN} bytes");
             return Ok(Err(Flaw::new(remaining, expected, "end of file")));
@@ -164,6 +198,11 @@ impl SegmentReader {
         }
         let frame = self.bytes(offset, u64::from(header.length))?;
         Ok(header.check_sum(frame).map(|()| header))
+    }
+
+    /// The position of the byte at `offset`.
+    fn lsn_at(&self, offset: u64) -> Lsn {
+        Lsn(self.header.first.0 + (offset - SEGMENT_HEADER_LEN as u64))
     }
 
     /// Bytes of the file, all of which are within its length.
@@ -180,4 +219,14 @@ impl SegmentReader {
         let from = (offset - self.window_at) as usize;
         Ok(&self.window[from..from + count as usize])
     }
+}
+
+/// Where the last byte stands that is not zero.
+fn last_written(bytes: &[u8]) -> Option<usize> {
+    // Piece by piece, because whether there is any such byte is found out much quicker than where.
+    let pieces = bytes.chunks(PIECE_BYTES).enumerate();
+    let is_blank = |piece: &[u8]| piece.iter().fold(0, |all, byte| all | byte) == 0;
+    let (number, piece) = pieces.rev().find(|(_, piece)| !is_blank(piece))?;
+    let last = piece.iter().rposition(|byte| *byte != 0)?;
+    Some(number * PIECE_BYTES + last)
 }

@@ -29,6 +29,11 @@ struct Control {
     panics: AtomicBool,
     /// How long a sync takes; 2 ms at least.
     millis: AtomicU64,
+    /// The longest that a file can be made before it is written to; nothing where the medium knows of no such
+    /// thing.
+    room: Option<u64>,
+    /// The lengths that were asked for.
+    asked: parking_lot::Mutex<Vec<u64>>,
 }
 
 #[derive(Debug)]
@@ -46,6 +51,23 @@ impl DiskFile for SlowFile {
     }
     fn truncate(&self, len: u64) -> Result<()> {
         self.0.truncate(len)
+    }
+    fn allocate(&self, len: u64) -> Result<()> {
+        self.1.asked.lock().push(len);
+        let Some(room) = self.1.room else {
+            return Err(Error::Io {
+                operation: "allocate",
+                path: "medium".into(),
+                source: Arc::new(std::io::ErrorKind::Unsupported.into()),
+            });
+        };
+        self.0.allocate(len.min(room))?;
+        match len > room {
+            true => Err(Error::DiskFull {
+                path: "medium".into(),
+            }),
+            false => Ok(()),
+        }
     }
     fn sync(&self) -> Result<()> {
         std::thread::sleep(Duration::from_millis(self.1.millis.load(Relaxed).max(2)));
@@ -242,6 +264,42 @@ fn a_failed_sync_ends_the_log() {
     assert!(log.close().is_err());
     drop(log);
     assert_eq!(ledger.used(), 0);
+}
+
+/// A medium that gives no room ahead, or not as much as asked for, is written to all the same, is not asked at
+/// every commit, and keeps none of it for bytes that may never come.
+#[test]
+fn who_is_given_no_room_goes_on_without() {
+    for room in [None, Some(0), Some(9000), Some(u64::MAX)] {
+        let control = Control {
+            room,
+            ..Control::default()
+        };
+        let disk = SlowDisk {
+            control: Arc::new(control),
+            ..SlowDisk::default()
+        };
+        let (medium, control) = (disk.inner.clone(), disk.control.clone());
+        let (log, _) = new_log(Arc::new(disk), 100_000);
+        let mut timestamps = Vec::new();
+        for timestamp in 1..=200 {
+            let end = commit(&log, timestamp, &"some text ".repeat(10));
+            log.wait_durable(end).unwrap();
+            timestamps.push(timestamp);
+        }
+        let end = SEGMENT_HEADER_LEN as u64 + log.end().0;
+        let asked = control.asked.lock().clone();
+        assert!(asked.len() <= 12, "{room:?}: {asked:?}");
+        assert!(asked.iter().all(|length| *length <= 100_000), "{asked:?}");
+        let length = || medium.open(&segment::path(1)).unwrap().len().unwrap();
+        match room {
+            Some(u64::MAX) => assert!(length() > end, "{asked:?}"),
+            _ => assert_eq!(length(), end, "{room:?}"),
+        }
+        assert_eq!(frames_of(&medium.after_crash(), 1).0, timestamps);
+        log.close().unwrap();
+        assert_eq!(length(), end);
+    }
 }
 
 #[test]

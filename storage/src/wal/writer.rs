@@ -1,21 +1,29 @@
 //! Puts batches of frames into segment files. Only the leader of a group commit writes.
 //!
 //! 1. A batch goes into the current segment with few writes and one sync.
-//! 2. A new segment begins where a checkpoint asked for one, or when the current one is full. Its
+//! 2. Ahead of the frames the medium is asked for room: for as much again as there is, up to the length of a
+//!    segment. So nearly all writes change bytes in place, and a sync need not write down a new length. A short
+//!    log takes little room, and what is left of it is given back when the segment is finished or the log
+//!    is closed. What stands there is zero, and to readers the same as the end of the file.
+//! 3. A new segment begins where a checkpoint asked for one, or when the current one is full. Its
 //!    header and its name are durable before a frame is written to it, and everything in the
 //!    segment before is durable by then.
 //!
 //! Invariants
 //! - Segments are numbered without gaps and their frames join without gaps.
 //! - Only the last segment can have bytes that are not durable.
+//! - Behind the last frame stands what was never acknowledged, and else nothing but zeros. Files are not used
+//!   again for other parts of the log, although that would spare finding room: it is no quicker than writing to
+//!   room that was found in time, and frames of the past would stand where others are to come.
 //!
-//! If we crash: in the middle of a batch the segment ends in a torn tail, none of which had been
+//! If we crash: with room ahead, with a part of it, or without it although frames were written there,
+//! the log ends where its frames do; in the middle of a batch the segment ends in a torn tail, none of which had been
 //! acknowledged; in the making of a segment, see `segment`.
 
 use super::builder::FrameBuilder;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::disk::{Disk, DiskFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::DatabaseId;
 use crate::ids::{Lsn, Timestamp};
 use std::sync::Arc;
@@ -74,12 +82,16 @@ pub(super) struct Writer {
     file: Arc<dyn DiskFile>,
     /// Where the next frame goes.
     end: Lsn,
+    /// The length up to which the current segment is not asked for room any more.
+    room: u64,
     /// Short frames on their way to the file; they end at `end`.
     buffer: Vec<u8>,
 }
 
 /// Frames up to this length share a write.
 const BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Room is asked for in multiples of this.
+const ROOM_BYTES: u64 = 4 << 10;
 
 impl Writer {
     /// Continues the last segment of `start` where its frames end.
@@ -87,6 +99,7 @@ impl Writer {
         let last = start.segments.last();
         let last = last.expect("a log has at least one segment");
         let file = disk.open(&segment::path(last.number))?;
+        let room = file.len()?;
         Ok(Self {
             disk,
             database: start.database,
@@ -95,6 +108,7 @@ impl Writer {
             segments: start.segments,
             file,
             end: start.end,
+            room,
             buffer: Vec::new(),
         })
     }
@@ -156,7 +170,9 @@ impl Writer {
             self.write_out()?;
         }
         if frame.len() > BUFFER_BYTES_MAX {
-            self.file.write_at(self.offset(self.end), frame)?;
+            let offset = self.offset(self.end);
+            self.make_room(offset, offset + frame.len() as u64);
+            self.file.write_at(offset, frame)?;
         } else {
             self.buffer.extend_from_slice(frame);
         }
@@ -166,11 +182,67 @@ impl Writer {
 
     fn write_out(&mut self) -> Result<()> {
         if !self.buffer.is_empty() {
-            let at = Lsn(self.end.0 - self.buffer.len() as u64);
-            self.file.write_at(self.offset(at), &self.buffer)?;
+            let end = self.offset(self.end);
+            let offset = end - self.buffer.len() as u64;
+            self.make_room(offset, end);
+            self.file.write_at(offset, &self.buffer)?;
             self.buffer.clear();
         }
         Ok(())
+    }
+
+    /// Sees to it that there is room ahead, if it can be had, where bytes from `from` to `end` are about to be
+    /// written behind all others.
+    fn make_room(&mut self, from: u64, end: u64) {
+        if end > self.room {
+            self.ask_for_room(from, end);
+        }
+    }
+
+    /// Without room it is only slower: whether the medium is full, or well, writing tells. Who is refused
+    /// asks again when the segment has become twice as long.
+    #[cold]
+    fn ask_for_room(&mut self, from: u64, end: u64) {
+        let longest = |length: u64| {
+            let length = length.next_multiple_of(ROOM_BYTES);
+            length.min(self.segment_bytes_max).max(end)
+        };
+        self.room = longest(2 * end);
+        for length in [self.room, longest(end + ROOM_BYTES)] {
+            if length == end {
+                return;
+            }
+            match self.file.allocate(length) {
+                Ok(()) => {
+                    self.room = length;
+                    return;
+                }
+                Err(Error::DiskFull { .. }) => {
+                    // Some of it may have been given. Others need it more.
+                    let _ = self.file.truncate(from);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// To be called when the log is closed and everything is durable.
+    pub(super) fn finish(&mut self) {
+        if self.trim() {
+            // What was acknowledged does not depend on it.
+            let _ = self.file.sync();
+        }
+    }
+
+    /// Gives back the room behind the last frame, because no other will come. Everything is written by then. If
+    /// it cannot be given back, or the power fails, it is still there, and nothing is wrong.
+    fn trim(&mut self) -> bool {
+        let end = self.offset(self.end);
+        let is_trimmed = self.room > end && self.file.truncate(end).is_ok();
+        if is_trimmed {
+            self.room = end;
+        }
+        is_trimmed
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -184,7 +256,9 @@ impl Writer {
         if last.first == self.end {
             return Ok(());
         }
-        self.sync()?;
+        self.write_out()?;
+        self.trim();
+        self.file.sync()?;
         let next = SegmentStart {
             number: last.number + 1,
             first: self.end,
@@ -196,6 +270,7 @@ impl Writer {
             timeline: self.timeline,
         };
         self.file = create_segment(&*self.disk, &header)?;
+        self.room = SEGMENT_HEADER_LEN as u64;
         self.segments.push(next);
         Ok(())
     }

@@ -189,6 +189,11 @@ impl DiskFile for File {
         self.file.truncate(len)
     }
 
+    fn allocate(&self, len: u64) -> Result<()> {
+        self.owed.pay()?;
+        self.file.allocate(len)
+    }
+
     fn sync(&self) -> Result<()> {
         let (is_log, is_data) = (
             self.path.starts_with("wal/"),
