@@ -33,8 +33,8 @@ pub use remora_storage::disk;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
 pub use remora_storage::store::{
     BackupReport, CheckReport, CheckpointInfo, CheckpointReason, CheckpointReport, Compacted,
-    DurabilityStatus, KeptCheckpoint, LogStatus, Newer, RecoveryPhase, RecoveryProgress,
-    RecoveryReport, RestoreReport,
+    DurabilityStatus, KeptCheckpoint, LogStatus, Loss, Lost, Newer, RecoveryMode, RecoveryPhase,
+    RecoveryProgress, RecoveryReport, RestoreReport,
 };
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{

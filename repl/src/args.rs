@@ -2,7 +2,7 @@
 
 use crate::{checkpoints, progress, verify};
 use clap::{Parser, Subcommand, ValueEnum};
-use remora::{Database, Durability, Options, Result};
+use remora::{Database, Durability, Options, RecoveryMode, Result};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
@@ -39,6 +39,11 @@ pub(crate) struct Args {
     /// When a change counts as done [default: sync with a DIR, memory without]
     #[arg(long, value_enum)]
     pub(crate) durability: Option<DurabilityArg>,
+
+    /// Keep what can be kept of a damaged DIR, report each loss, and move what was there into
+    /// DIR/quarantine; without it damage is an error, and nothing is written
+    #[arg(long, requires = "directory")]
+    pub(crate) salvage: bool,
 
     /// Speak newline-delimited JSON on standard input and output (docs/machine_mode.md)
     #[arg(long, conflicts_with_all = ["commands", "files", "format"])]
@@ -127,7 +132,11 @@ impl Args {
             Some(DurabilityArg::Buffered) => Durability::Buffered,
             Some(DurabilityArg::Sync) | None => Durability::Sync,
         };
-        let options = Options::new().durability(durability);
+        let mode = match self.salvage {
+            true => RecoveryMode::Salvage,
+            false => RecoveryMode::Strict,
+        };
+        let options = Options::new().durability(durability).recovery(mode);
         match self.directory.is_some() && io::stderr().is_terminal() {
             true => options.on_recovery(progress::shown()),
             false => options,

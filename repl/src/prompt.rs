@@ -12,7 +12,7 @@
 use crate::helper::{EditAll, SqlHelper};
 use crate::scan;
 use crate::shell::{OnError, Shell, Stop};
-use remora::{RecoveryReport, TransactionStatus};
+use remora::{RecoveryMode, RecoveryReport, TransactionStatus};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{Cmd, CompletionType, Config, Editor, EventHandler, KeyCode, KeyEvent, Modifiers};
@@ -22,6 +22,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Losses that the banner names.
+const LOSSES_SHOWN: usize = 10;
 /// What took less is not worth a word.
 const NOTICEABLE: Duration = Duration::from_millis(100);
 /// Statements that the history keeps.
@@ -148,9 +150,10 @@ pub(crate) fn origin(shell: &Shell) -> String {
     if report.created {
         return format!("New database in {directory}.");
     }
-    let how = match report.clean {
-        true => "closed cleanly",
-        false => "not closed; recovered",
+    let how = match (report.mode, report.clean) {
+        (RecoveryMode::Salvage, _) if report.quarantine.is_some() => "damaged; salvaged",
+        (_, true) => "closed cleanly",
+        (_, false) => "not closed; recovered",
     };
     let mut text = format!("Database in {directory} ({how}: {}).", work(report));
     if report.bytes_dropped > 0 {
@@ -162,6 +165,18 @@ pub(crate) fn origin(shell: &Shell) -> String {
             "\n{} bytes at the end of the log dropped: {why}",
             report.bytes_dropped
         ));
+    }
+    for loss in report.losses.iter().take(LOSSES_SHOWN) {
+        text.push_str(&format!("\n{loss}"));
+    }
+    let more = report.losses.len().saturating_sub(LOSSES_SHOWN);
+    if more > 0 {
+        text.push_str(&format!(
+            "\n.. and {more} more: SELECT * FROM remora_recovery_losses"
+        ));
+    }
+    if let Some(folder) = &report.quarantine {
+        text.push_str(&format!("\nWhat was there is in {directory}/{folder}."));
     }
     text
 }

@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         depth: 0,
     };
     let report = shell.database.recovery_report();
-    if report.bytes_dropped > 0 && !interactive {
+    if (report.bytes_dropped > 0 || !report.losses.is_empty()) && !interactive {
         // At the prompt the banner says it.
         let _ = writeln!(io::stderr().lock(), "remora: {}", prompt::origin(&shell));
     }

@@ -1,6 +1,7 @@
 //! Harnesses of Remora's tests: what the integration tests and the tools here share.
 
 pub mod crashlab;
+pub mod faults;
 pub mod golden;
 pub mod history;
 pub mod kill;

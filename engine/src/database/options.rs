@@ -2,7 +2,7 @@
 
 use crate::session::Limits;
 use remora_storage::pool::PressureThresholds;
-use remora_storage::store::{RecoveryListener, RecoveryProgress};
+use remora_storage::store::{RecoveryListener, RecoveryMode, RecoveryProgress};
 use remora_storage::{Durability, StoreOptions};
 use std::time::Duration;
 
@@ -184,6 +184,15 @@ impl Options {
 
 /// Opening a directory.
 impl Options {
+    /// What is done where the directory is damaged: it is an error that names file and byte
+    /// ([`RecoveryMode::Strict`], the default), or what verifies is kept and each loss reported
+    /// ([`RecoveryMode::Salvage`]; see [`RecoveryReport::losses`](crate::RecoveryReport::losses)).
+    #[must_use]
+    pub fn recovery(mut self, mode: RecoveryMode) -> Self {
+        self.store.recovery = mode;
+        self
+    }
+
     /// Calls `listener` while a directory is being opened: as loading the images of the last checkpoint,
     /// replaying the log and building the indexes each begin and end, and some 50 times a second
     /// meanwhile. It is called by whichever thread is at work, should not take long, and what panics in it is

@@ -33,6 +33,8 @@ pub enum SystemTable {
     Conflicts,
     /// What opening the database found and did.
     Recovery,
+    /// What it found damaged.
+    RecoveryLosses,
 }
 
 /// Name and type of a column.
@@ -42,7 +44,7 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Sequences,
         Self::Conflicts,
         Self::Durability,
@@ -52,6 +54,7 @@ impl SystemTable {
         Self::Pressure,
         Self::PressureHistory,
         Self::Recovery,
+        Self::RecoveryLosses,
         Self::Tables,
         Self::Transactions,
     ];
@@ -76,6 +79,7 @@ impl SystemTable {
             Self::Transactions => "remora_transactions",
             Self::Conflicts => "remora_conflicts",
             Self::Recovery => "remora_recovery",
+            Self::RecoveryLosses => "remora_recovery_losses",
         }
     }
 
@@ -194,6 +198,7 @@ impl SystemTable {
             Self::Recovery => &[
                 ("created", Boolean),
                 ("clean", Boolean),
+                ("mode", Text),
                 ("checkpoint", BigInt),
                 ("image_bytes", BigInt),
                 ("rows_loaded", BigInt),
@@ -206,6 +211,19 @@ impl SystemTable {
                 ("indexes_ms", Double),
                 ("bytes_dropped", BigInt),
                 ("dropped_because", Text),
+                ("losses", BigInt),
+                ("quarantine", Text),
+            ],
+            Self::RecoveryLosses => &[
+                ("file", Text),
+                ("offset", BigInt),
+                ("table_name", Text),
+                ("block", BigInt),
+                ("rows", BigInt),
+                ("from_position", BigInt),
+                ("to_position", BigInt),
+                ("changes", BigInt),
+                ("because", Text),
             ],
         }
     }

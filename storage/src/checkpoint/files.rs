@@ -3,7 +3,7 @@
 use super::image::{Image, path};
 use super::list::ImageRef;
 use crate::disk::{Disk, DiskFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{
     DatabaseId, FileKind, PROLOGUE_LEN, check_database, check_prologue, corrupt, read_file,
 };
@@ -35,9 +35,30 @@ impl DataFiles {
         opened.collect::<Result<_>>().map(Self)
     }
 
+    /// Opens those with these numbers whose beginning can be read, whatever it says: every image is checked by
+    /// itself. `note` is given what is wrong with the others.
+    ///
+    /// # Errors
+    /// Those of `note`.
+    pub fn open_readable(
+        disk: &dyn Disk,
+        numbers: &BTreeSet<u64>,
+        mut note: impl FnMut(Error) -> Result<()>,
+    ) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for number in numbers {
+            match DataFile::open_unchecked(disk, path(*number)) {
+                Ok(file) => drop(files.insert(*number, file)),
+                Err(error) => note(error)?,
+            }
+        }
+        Ok(Self(files))
+    }
+
     /// The path of the file that an image is in.
     pub fn path(&self, image: &ImageRef) -> &str {
-        &self.file(image).path
+        let file = self.0.get(&image.file);
+        &file.expect("an image that was read").path
     }
 
     /// Bytes of a file.
@@ -45,18 +66,15 @@ impl DataFiles {
         self.0.get(&number).map(|file| file.length)
     }
 
-    fn file(&self, image: &ImageRef) -> &DataFile {
-        self.0
-            .get(&image.file)
-            .expect("all files of the images were opened")
-    }
-
     /// Reads an image and finds that it is the one that was written.
     ///
     /// # Errors
     /// `Corrupt`, `OutOfMemory`, `Io`.
     pub fn read(&self, ledger: &Arc<Ledger>, image: &ImageRef) -> Result<Image> {
-        let file = self.file(image);
+        let Some(file) = self.0.get(&image.file) else {
+            let path = path(image.file);
+            return Err(corrupt(&path, image.offset, "a data file", "no file"));
+        };
         let (path, offset) = (file.path.as_str(), image.offset);
         let end = offset.checked_add(image.length);
         if end.is_none_or(|end| end > file.length) {
@@ -87,12 +105,17 @@ impl DataFiles {
 
 impl DataFile {
     fn open(disk: &dyn Disk, database: DatabaseId, path: String) -> Result<Self> {
-        if !disk.exists(&path)? {
-            return Err(corrupt(&path, 0, "a data file", "no file"));
-        }
+        let opened = Self::open_unchecked(disk, path.clone())?;
         let prologue = read_file(disk, &path, PROLOGUE_LEN as u64)?;
         let found = check_prologue(FileKind::Image, &path, &prologue)?;
         check_database(&path, found, database)?;
+        Ok(opened)
+    }
+
+    fn open_unchecked(disk: &dyn Disk, path: String) -> Result<Self> {
+        if !disk.exists(&path)? {
+            return Err(corrupt(&path, 0, "a data file", "no file"));
+        }
         let file = disk.open(&path)?;
         let length = file.len()?;
         Ok(Self { path, file, length })

@@ -21,6 +21,8 @@ pub enum CheckpointReason {
     Restore,
     /// It is a copy of another database.
     Backup,
+    /// It is what could be kept of a damaged directory.
+    Salvage,
 }
 
 impl CheckpointReason {
@@ -34,6 +36,7 @@ impl CheckpointReason {
             Self::Close => "close",
             Self::Restore => "restore",
             Self::Backup => "backup",
+            Self::Salvage => "salvage",
         }
     }
 }

@@ -29,6 +29,7 @@
 //! are left over, which the next opening or the next checkpoint removes.
 
 pub mod backup;
+mod begin;
 mod capture;
 pub mod files;
 pub mod image;
@@ -41,6 +42,7 @@ pub mod rows_file;
 mod sweep;
 mod writer;
 
+pub(crate) use begin::begin_history;
 pub(crate) use info::micros;
 pub use info::{CheckpointInfo, CheckpointReason};
 pub use last::LastCheckpoint;

@@ -7,6 +7,7 @@
 //! most a lock, empty folders, and a first segment without frames. Such a directory is as good as
 //! empty, and the making begins anew.
 
+use super::quarantine::QUARANTINE;
 use crate::checkpoint::backup::{COPYING, FIRST_TIMELINE};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{image, is_replaced, kept};
@@ -79,7 +80,8 @@ pub(super) fn check_free(disk: &dyn Disk) -> Result<()> {
 
 /// Whether there is anything that only a finished database has.
 fn has_data(disk: &dyn Disk) -> Result<bool> {
-    if !kept::paths(disk)?.is_empty() || disk.exists(CLOSING_MARK)? {
+    let is_salvaged = disk.list(ROOT)?.iter().any(|name| name == QUARANTINE);
+    if is_salvaged || !kept::paths(disk)?.is_empty() || disk.exists(CLOSING_MARK)? {
         return Ok(true);
     }
     let segments = disk.list(segment::FOLDER)?;
@@ -123,7 +125,8 @@ fn inspect_manifest(disk: &dyn Disk) -> Result<Directory> {
 
 fn is_ours(name: &str) -> bool {
     let complete = name.strip_suffix(TEMPORARY_SUFFIX).unwrap_or(name);
-    name == LOCK || [segment::FOLDER, image::FOLDER].contains(&name) || is_replaced(complete)
+    let folders = [segment::FOLDER, image::FOLDER, QUARANTINE];
+    name == LOCK || folders.contains(&name) || is_replaced(complete)
 }
 
 /// The path is filled in by who knows where the disk is.

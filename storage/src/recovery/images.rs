@@ -9,7 +9,9 @@
 //!   the newest that there is of it, and a slot that is not live is not filled.
 
 use super::fits;
+use super::losses::Losses;
 use super::progress::Progress;
+use super::report::Lost;
 use super::restore::Place;
 use crate::catalog::{Catalog, TableEntry};
 use crate::checkpoint::files::DataFiles;
@@ -17,7 +19,7 @@ use crate::checkpoint::image::{Image, ImageKind};
 use crate::checkpoint::list::{ImageRef, by_block};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{DatabaseId, corrupt};
 use crate::ids::{BLOCK_SLOTS, BlockNo, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Registration};
@@ -37,8 +39,15 @@ pub(super) fn load(
     manifest: &Manifest,
     database: DatabaseId,
     progress: &Progress<'_>,
+    losses: Option<&Losses>,
 ) -> Result<u64> {
-    let files = DataFiles::open(disk, database, &manifest.files())?;
+    let numbers = manifest.files();
+    let files = match losses {
+        Some(losses) => {
+            DataFiles::open_readable(disk, &numbers, |error| losses.note(error, Lost::Nothing))?
+        }
+        None => DataFiles::open(disk, database, &numbers)?,
+    };
     let blocks: Vec<&[ImageRef]> = by_block(&manifest.images).collect();
     let loading = Loading {
         core,
@@ -48,6 +57,7 @@ pub(super) fn load(
         timestamp: manifest.timestamp,
         next: AtomicUsize::new(0),
         progress,
+        losses,
     };
     let enough = (manifest.bytes() / THREAD_BYTES) as usize;
     let threads = parallel::threads()
@@ -74,13 +84,15 @@ struct Loading<'a> {
     /// The block that is taken next.
     next: AtomicUsize,
     progress: &'a Progress<'a>,
+    /// Where damage is noted instead of being an error.
+    losses: Option<&'a Losses>,
 }
 
 /// What one thread has done.
 #[derive(Default)]
 struct Loaded {
     rows: u64,
-    failed: Option<(usize, crate::Error)>,
+    failed: Option<(usize, Error)>,
 }
 
 impl Loading<'_> {
@@ -94,7 +106,11 @@ impl Loading<'_> {
             let Some(images) = self.blocks.get(at) else {
                 break;
             };
-            match self.load_block(images, &mut garbage) {
+            let loaded_block = match self.losses {
+                Some(losses) => self.salvage_block(images, &mut garbage, losses),
+                None => self.load_block(images, &mut garbage),
+            };
+            match loaded_block {
                 Ok(rows) => {
                     loaded.rows += u64::from(rows);
                     let bytes = images.iter().map(|image| image.length);
@@ -117,15 +133,7 @@ impl Loading<'_> {
             let found = format!("an image of table {}", first.table);
             corrupt(MANIFEST, 0, "images of tables that there are", found)
         })?;
-        let mut block = LoadedBlock {
-            core: self.core,
-            table,
-            number: first.block,
-            registration: self.core.restoring()?,
-            done: vec![0; BLOCK_SLOTS / 64],
-            rows: 0,
-            garbage,
-        };
+        let mut block = LoadedBlock::new(self.core, table, first.block, garbage)?;
         if let Some(later) = images.iter().find(|image| image.timestamp > self.timestamp) {
             let found = format!("an image of {}", later.timestamp);
             let expected = format!("images up to {}", self.timestamp);
@@ -151,6 +159,63 @@ impl Loading<'_> {
         Ok(block.rows)
     }
 
+    /// Loads what verifies of a block: all that can be applied of the images that are whole. Where rows are
+    /// lost that were written later than others of the block, these others may be older than they should.
+    fn salvage_block(
+        &self,
+        images: &[ImageRef],
+        garbage: &mut Vec<Garbage>,
+        losses: &Losses,
+    ) -> Result<u32> {
+        let (first, last) = (&images[0], &images[images.len() - 1]);
+        let Some(table) = self.catalog.table_by_id(first.table) else {
+            return Ok(0);
+        };
+        let mut block = LoadedBlock::new(self.core, table, first.block, garbage)?;
+        let (mut whole, mut damage) = (Vec::new(), Vec::new());
+        for image in images {
+            match self.files.read(self.core.ledger(), image) {
+                Ok(read) => whole.push((image, read)),
+                Err(error) => damage.push(error),
+            }
+        }
+        let mut applied = |image: &ImageRef, result: Result<()>| match result {
+            Err(error @ Error::Corrupt { .. }) => {
+                damage.push(error);
+                Ok(image.length)
+            }
+            other => other.map(|()| image.length),
+        };
+        match whole.first() {
+            Some((base, _)) if base.kind == ImageKind::Frozen => {
+                for (at, (image, read)) in whole.iter().enumerate() {
+                    let place = self.place(image);
+                    applied(
+                        image,
+                        match at {
+                            0 => block.attach(read, place),
+                            _ => block.overlay(read, &place),
+                        },
+                    )?;
+                }
+            }
+            _ => {
+                for (image, read) in whole.iter().rev() {
+                    applied(image, block.fill(read, &self.place(image)))?;
+                }
+            }
+        }
+        for error in damage {
+            let what = Lost::Rows {
+                table: table.def.name.clone(),
+                block: first.block,
+                rows: u64::from(last.rows.saturating_sub(block.rows)),
+            };
+            losses.note(error, what)?;
+        }
+        Ok(block.rows)
+    }
+
     fn place(&self, image: &ImageRef) -> Place<'_> {
         Place {
             path: self.files.path(image),
@@ -172,7 +237,24 @@ struct LoadedBlock<'a> {
     garbage: &'a mut Vec<Garbage>,
 }
 
-impl LoadedBlock<'_> {
+impl<'a> LoadedBlock<'a> {
+    fn new(
+        core: &'a Core,
+        table: &'a TableEntry,
+        number: BlockNo,
+        garbage: &'a mut Vec<Garbage>,
+    ) -> Result<Self> {
+        Ok(Self {
+            core,
+            table,
+            number,
+            registration: core.restoring()?,
+            done: vec![0; BLOCK_SLOTS / 64],
+            rows: 0,
+            garbage,
+        })
+    }
+
     /// Gives the block encoded columns for its base.
     fn attach(&mut self, image: &Image, place: Place<'_>) -> Result<()> {
         let frozen = image.frozen(self.core.pool())?;

@@ -28,16 +28,20 @@ mod decision;
 mod directory;
 mod fits;
 mod images;
+mod losses;
 mod progress;
+mod quarantine;
 mod replay;
 mod report;
 mod restore;
+mod salvage;
+mod salvage_log;
 mod scan;
 mod timeline;
 mod verify;
 
 pub use progress::{RecoveryListener, RecoveryPhase, RecoveryProgress};
-pub use report::RecoveryReport;
+pub use report::{Loss, Lost, RecoveryMode, RecoveryReport};
 pub use timeline::{Newer, RestoreReport, rewind};
 pub use verify::{Damage, Verification, verify};
 
@@ -93,6 +97,8 @@ pub struct RecoveryOptions {
     pub manual_maintenance: bool,
     /// The length beyond which a segment of the log gets no further batch.
     pub segment_bytes_max: u64,
+    /// What is done about damage.
+    pub mode: RecoveryMode,
     /// Who is told how far it is.
     pub listener: Option<RecoveryListener>,
     /// The name of a new database; `None` for a random one.
@@ -107,21 +113,78 @@ pub struct RecoveryOptions {
 /// # Errors
 /// `Locked`, `NotADatabase`, `UnsupportedFormat`, `Corrupt`, `OutOfMemory`, `Io`, `DiskFull`.
 pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered> {
-    let (lock, is_new) = take_directory(&**disk)?;
-    let (manifest, database) = match is_new {
-        true => directory::create(&**disk, options.database_id)?,
-        false => Manifest::read(&**disk, MANIFEST)?,
+    let salvages = options.mode == RecoveryMode::Salvage;
+    let (lock, is_new) = match take_directory(&**disk) {
+        // There is a database, and no manifest.
+        Err(error @ Error::Corrupt { .. }) if salvages => {
+            let lock = disk.lock(directory::LOCK)?;
+            return salvage::open(disk, options, lock, error);
+        }
+        taken => taken?,
     };
-    let closed_at = closing::read(&**disk, database, manifest.timeline)?;
+    let proved = match prove(&**disk, options, is_new) {
+        Err(error @ (Error::Corrupt { .. } | Error::Io { .. })) if salvages && !is_new => {
+            return salvage::open(disk, options, lock, error);
+        }
+        proved => proved?,
+    };
+    go_on(disk, options, lock, proved)
+}
+
+/// A database that was read and found whole.
+struct Proved {
+    manifest: Manifest,
+    database: DatabaseId,
+    closed_at: Option<Lsn>,
+    core: Arc<Core>,
+    end: LogEnd,
+    images: LastCheckpoint,
+    report: RecoveryReport,
+}
+
+/// Steps 2 to 4, after a database was made where there is none.
+fn prove(disk: &dyn Disk, options: &RecoveryOptions, is_new: bool) -> Result<Proved> {
+    let (manifest, database) = match is_new {
+        true => directory::create(disk, options.database_id)?,
+        false => Manifest::read(disk, MANIFEST)?,
+    };
+    let closed_at = closing::read(disk, database, manifest.timeline)?;
     let directory = Contents {
-        disk: &**disk,
+        disk,
         manifest: &manifest,
         database,
         closed_at,
     };
     let (core, end, images, report) = read(&directory, options, is_new)?;
+    Ok(Proved {
+        manifest,
+        database,
+        closed_at,
+        core,
+        end,
+        images,
+        report,
+    })
+}
+
+/// Step 5; the first that writes where a database was.
+fn go_on(
+    disk: &Arc<dyn Disk>,
+    options: &RecoveryOptions,
+    lock: Box<dyn Send + Sync>,
+    proved: Proved,
+) -> Result<Recovered> {
+    let Proved {
+        manifest,
+        database,
+        closed_at,
+        core,
+        end,
+        images,
+        report,
+    } = proved;
     mark_features(&**disk, &manifest, database)?;
-    let segments = tidy(&**disk, &manifest, &end)?;
+    let segments = tidy(&**disk, &manifest, database, &end)?;
     let start = LogStart {
         database,
         timeline: manifest.timeline,
@@ -145,7 +208,8 @@ pub fn open(disk: &Arc<dyn Disk>, options: &RecoveryOptions) -> Result<Recovered
     })
 }
 
-/// Reads the database of a directory, without its log to go on with: nothing is written.
+/// Reads the database of a directory, without its log to go on with: nothing is written. Damage is an error in
+/// every mode.
 ///
 /// # Errors
 /// As for [`open`]; `NotADatabase` where the directory is empty, too.
@@ -167,7 +231,11 @@ pub fn load_copy(
         database,
         closed_at: closing::read(disk, database, manifest.timeline)?,
     };
-    let (core, _, _, report) = read(&directory, options, false)?;
+    let options = RecoveryOptions {
+        mode: RecoveryMode::Strict,
+        ..options.clone()
+    };
+    let (core, _, _, report) = read(&directory, &options, false)?;
     Ok((core, report))
 }
 
@@ -193,6 +261,7 @@ fn read(
     let core = Core::recovering(options.pool.clone(), options.manual_maintenance);
     let mut report = RecoveryReport {
         created: is_new,
+        mode: options.mode,
         ..RecoveryReport::default()
     };
     let (end, images) = load(directory, &core, options.listener.as_ref(), &mut report)?;
@@ -231,7 +300,8 @@ fn load(
     report.checkpoint = manifest.is_checkpoint().then_some(manifest.timestamp);
     report.image_bytes = manifest.bytes();
     let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
-    report.rows_loaded = restore::manifest(disk, core, manifest, directory.database, &progress)?;
+    report.rows_loaded =
+        restore::manifest(disk, core, manifest, directory.database, &progress, None)?;
     // Before the log may say that tables have other rows.
     let images = LastCheckpoint::of(manifest, &core.catalog());
     progress.end();
@@ -279,8 +349,16 @@ fn mark_features(disk: &dyn Disk, manifest: &Manifest, database: DatabaseId) -> 
 /// Names come first: a process that died may have given or removed them without waiting until that was
 /// durable. Nothing may be built on a manifest that could become the one before again, and nothing removed
 /// that one needs which could come back.
-fn tidy(disk: &dyn Disk, manifest: &Manifest, end: &LogEnd) -> Result<Vec<SegmentStart>> {
+fn tidy(
+    disk: &dyn Disk,
+    manifest: &Manifest,
+    database: DatabaseId,
+    end: &LogEnd,
+) -> Result<Vec<SegmentStart>> {
     disk.sync_dir(ROOT)?;
+    if quarantine::is_due(manifest) {
+        quarantine::move_away(disk, manifest, database)?;
+    }
     if let Some(number) = end.unmade_segment {
         disk.remove(&segment::path(number))?;
     }

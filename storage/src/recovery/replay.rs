@@ -3,8 +3,10 @@
 use super::fits::{self, Misfit};
 use super::restore::{Place, check_foreign_keys};
 use super::scan::Found;
+use crate::catalog::CatalogChange;
+use crate::checkpoint::manifest::MANIFEST;
 use crate::codec::{DecodeError, Decoder};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use crate::transaction::{Core, RowReplay};
 use crate::wal::Operation;
@@ -51,6 +53,52 @@ impl<'c> Replay<'c> {
         decoder.finish().map_err(damaged)
     }
 
+    /// Applies what fits of a commit behind a loss; returns how much does not, and why the first does not. An
+    /// insertion needs its table, a change or deletion its row.
+    pub(super) fn frame_as_far_as_it_fits(&mut self, found: &Found<'_>) -> Result<Misfits> {
+        let (mut decoder, mut values) = (Decoder::new(found.body), Vec::new());
+        let mut misfits = Misfits::default();
+        for left in (0..u64::from(found.header.operations)).rev() {
+            let place = Place {
+                path: found.path,
+                offset: found.body_offset + decoder.offset() as u64,
+            };
+            match Operation::decode(&mut decoder, &mut values) {
+                Ok(operation) => {
+                    let applied = self.apply(&operation, found.header.timestamp, &place);
+                    misfits.count(1, applied)?;
+                }
+                Err(error) => {
+                    let error = error.in_file(Path::new(found.path), found.body_offset);
+                    misfits.count(left + 1, Err(error))?;
+                    break;
+                }
+            }
+        }
+        self.drop_unfit_foreign_keys(&mut misfits)?;
+        Ok(misfits)
+    }
+
+    /// Drops the foreign keys that refer to what is lost.
+    fn drop_unfit_foreign_keys(&mut self, misfits: &mut Misfits) -> Result<()> {
+        let catalog = self.core.catalog();
+        for table in catalog.tables() {
+            let keys = table.def.foreign_keys.iter();
+            for key in keys.filter(|key| !catalog.is_fit(table, key)) {
+                self.rows.forget_table();
+                let change = CatalogChange::DropForeignKey(table.def.id, key.name.clone());
+                self.core.restore_catalog(&change)?;
+                let name = format!("foreign key {} of {}", key.name, table.def.name);
+                let place = Place {
+                    path: MANIFEST,
+                    offset: 0,
+                };
+                misfits.count(1, Err(place.error(name)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Applies one operation, if it fits the state before.
     pub(super) fn apply(
         &mut self,
@@ -89,6 +137,33 @@ impl<'c> Replay<'c> {
                 fits::position(&self.core.catalog(), *id, *position)
             }
         }
+    }
+}
+
+/// What of a commit does not fit the state before it.
+#[derive(Default)]
+pub(super) struct Misfits {
+    pub(super) count: u64,
+    pub(super) first: Option<Error>,
+}
+
+impl Misfits {
+    /// Counts what a result says; returns errors of another kind.
+    fn count(&mut self, more: u64, result: Result<()>) -> Result<()> {
+        match result {
+            Err(error @ Error::Corrupt { .. }) => {
+                self.count += more;
+                self.first.get_or_insert(error);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Adds those of another commit.
+    pub(super) fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = self.first.take().or(other.first);
     }
 }
 

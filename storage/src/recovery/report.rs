@@ -1,7 +1,86 @@
 //! What recovery found and did, as data.
 
-use crate::ids::Timestamp;
+use crate::ids::{BlockNo, Lsn, Timestamp};
+use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
+
+/// What recovery does where it finds damage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RecoveryMode {
+    /// It is an error that names file and byte, and nothing is written.
+    #[default]
+    Strict,
+    /// What verifies is kept, and each loss reported; what was there is moved out of the way, into `quarantine/`.
+    Salvage,
+}
+
+impl RecoveryMode {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Salvage => "salvage",
+        }
+    }
+}
+
+/// What a salvage found damaged, and what is lost with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loss {
+    /// Which file, in the database's directory.
+    pub file: String,
+    /// Where in it.
+    pub offset: u64,
+    /// What is lost.
+    pub what: Lost,
+    /// What should be there, and what is.
+    pub because: String,
+}
+
+/// What is lost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// Nothing: what the file says is known from elsewhere.
+    Nothing,
+    /// Rows of a block of a table, as they were at the checkpoint.
+    Rows {
+        /// The table's name.
+        table: String,
+        /// Which of its blocks.
+        block: BlockNo,
+        /// How many rows.
+        rows: u64,
+    },
+    /// The part of the log between two positions.
+    Log(Range<Lsn>),
+    /// Changes behind a loss that do not fit what is left: of rows, tables or sequences that are lost.
+    Changes(u64),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, .. } = self;
+        match &self.what {
+            Lost::Nothing => write!(f, "nothing is lost with {file}, byte {offset}")?,
+            Lost::Rows { table, block, rows } => write!(
+                f,
+                "{rows} rows of block {block} of {table} are lost with {file}, byte {offset}"
+            )?,
+            Lost::Log(Range { start, end }) => write!(
+                f,
+                "the log from position {start} to {end} is lost with {file}, byte {offset}"
+            )?,
+            Lost::Changes(count) => {
+                write!(
+                    f,
+                    "{count} changes do not fit what is left, the first in {file}, byte {offset}"
+                )?;
+            }
+        }
+        write!(f, ": {}", self.because)
+    }
+}
 
 /// What recovery found and did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -10,6 +89,8 @@ pub struct RecoveryReport {
     pub created: bool,
     /// Whether the last close was clean.
     pub clean: bool,
+    /// What was done about damage.
+    pub mode: RecoveryMode,
     /// Timestamp of the checkpoint that was loaded.
     pub checkpoint: Option<Timestamp>,
     /// Bytes of its images.
@@ -28,6 +109,10 @@ pub struct RecoveryReport {
     pub bytes_dropped: u64,
     /// Why they were, with file and offset.
     pub dropped_because: Option<String>,
+    /// What was damaged, and what is lost with it; nothing unless it was a salvage.
+    pub losses: Vec<Loss>,
+    /// Where a salvage has moved what was there; nothing where nothing was damaged.
+    pub quarantine: Option<String>,
     /// Time of loading images, replaying, building indexes.
     pub elapsed: [Duration; 3],
 }

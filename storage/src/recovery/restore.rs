@@ -2,15 +2,17 @@
 
 use super::fits::{self, Misfit};
 use super::images;
+use super::losses::Losses;
 use super::progress::Progress;
 use super::replay::Replay;
+use super::report::Lost;
 use crate::catalog::CatalogChange;
 use crate::checkpoint::manifest::{ImageFile, MANIFEST, Manifest};
 use crate::checkpoint::{image, rows_file};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, corrupt};
-use crate::ids::Timestamp;
+use crate::ids::{BlockNo, Timestamp};
 use crate::transaction::Core;
 use crate::wal::Operation;
 
@@ -21,6 +23,7 @@ pub(super) fn manifest(
     manifest: &Manifest,
     database: DatabaseId,
     progress: &Progress<'_>,
+    losses: Option<&Losses>,
 ) -> Result<u64> {
     let place = Place {
         path: MANIFEST,
@@ -55,8 +58,8 @@ pub(super) fn manifest(
         core.restore_next_sequence(next);
     }
     let rows = match &manifest.image {
-        Some(file) => old_rows(disk, core, file, database, begin)?,
-        None => images::load(disk, core, manifest, database, progress)?,
+        Some(file) => old_rows(disk, core, file, database, begin, losses)?,
+        None => images::load(disk, core, manifest, database, progress, losses)?,
     };
     for table in &manifest.tables {
         fits::table(&core.catalog(), table.def.id, table.next_row)
@@ -74,10 +77,11 @@ fn old_rows(
     file: &ImageFile,
     database: DatabaseId,
     begin: Timestamp,
+    losses: Option<&Losses>,
 ) -> Result<u64> {
     let path = image::path(file.number);
     let mut rows = 0;
-    rows_file::read(disk, database, file, |table, row, values, offset| {
+    let read = rows_file::read(disk, database, file, |table, row, values, offset| {
         rows += 1;
         let place = Place {
             path: &path,
@@ -88,7 +92,20 @@ fn old_rows(
         fits::values(def, values).map_err(|misfit| place.error(misfit))?;
         let restored = core.restore_insert(table, row, values, begin);
         restored.map_err(|error| place.refused(error))
-    })?;
+    });
+    match (read, losses) {
+        // Where the next image begins is not known then.
+        (Err(error), Some(losses)) => {
+            let what = Lost::Rows {
+                table: "any table".to_owned(),
+                block: BlockNo(0),
+                rows: file.rows.saturating_sub(rows),
+            };
+            losses.note(error, what)?;
+            return Ok(rows);
+        }
+        (read, _) => read?,
+    }
     if rows != file.rows {
         let expected = format!("{} rows", file.rows);
         return Err(corrupt(&path, 0, expected, format!("{rows} rows")));

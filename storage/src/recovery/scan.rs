@@ -273,7 +273,12 @@ fn check_header(
 }
 
 /// A frame whose checksum is right and which is yet impossible.
-fn check_order(path: &str, offset: u64, header: &FrameHeader, before: Timestamp) -> Result<()> {
+pub(super) fn check_order(
+    path: &str,
+    offset: u64,
+    header: &FrameHeader,
+    before: Timestamp,
+) -> Result<()> {
     if header.durable > header.lsn {
         let expected = format!("a durable position up to {}", header.lsn);
         return Err(corrupt(

@@ -93,10 +93,12 @@ pub fn rewind(
     let (checkpoint, database) = kept::find(disk, number)?;
     let core = Core::recovering(pool, true);
     let progress = Progress::begin(None, RecoveryPhase::Images, checkpoint.bytes());
-    let rows = restore::manifest(disk, &core, &checkpoint, database, &progress)?;
+    let rows = restore::manifest(disk, &core, &checkpoint, database, &progress, None)?;
     drop(core);
 
-    let header = beginning(disk, database)?;
+    let mut past = Past::read(disk)?;
+    past.remove_leftovers(disk)?;
+    let header = past.beginning(database)?;
     let manifest = Manifest {
         timeline: header.timeline,
         lsn: header.first,
@@ -136,49 +138,83 @@ fn check_that_nothing_follows(disk: &dyn Disk) -> Result<u64> {
     Ok(current.number())
 }
 
-/// The segment with which a history begins that follows on everything that was ever logged. What others
-/// that were to begin have left behind the log is removed.
-fn beginning(disk: &dyn Disk, database: DatabaseId) -> Result<SegmentHeader> {
-    let mut manifests = Highest::default();
-    for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
-        if let Ok((manifest, _)) = Manifest::read(disk, &path) {
-            manifests.raise(manifest.segment, manifest.lsn.0, manifest.timeline);
+/// All that was ever logged, as far as it can be read.
+pub(super) struct Past {
+    /// Of manifests, of the closing mark, and of segments that are not left over.
+    highest: Highest,
+    /// The latest history, be it one that was to begin and never did.
+    timeline: u32,
+    /// The last segment, be it one that such a history has left behind the log.
+    segment: u64,
+}
+
+impl Past {
+    /// Looks at what is there, whole or not. Nothing is written.
+    pub(super) fn read(disk: &dyn Disk) -> Result<Self> {
+        let mut named = Highest::default();
+        for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
+            if let Ok((manifest, _)) = Manifest::read(disk, &path) {
+                named.raise(manifest.segment, manifest.lsn.0, manifest.timeline);
+            }
         }
-    }
-    let mut timeline = manifests.timeline;
-    let mut highest = manifests;
-    for number in segments(disk)? {
-        // No segment has more frames than bytes, and one whose header is damaged begins where the
-        // one before it ends, at most.
-        let length = disk.open(&segment::path(number))?.len()?;
-        let frames = length.saturating_sub(SEGMENT_HEADER_LEN as u64);
-        let is_left_over =
-            number > manifests.segment && is_unmade(disk, number, manifests.timeline)?;
-        let header = SegmentReader::open(disk, number).map(|reader| *reader.header());
-        let begun = header.as_ref().map_or(0, |header| header.timeline);
-        timeline = timeline.max(begun);
-        if !is_left_over {
-            let first = header.map_or(highest.end, |header| header.first.0);
-            highest.raise(number, first.saturating_add(frames), begun);
+        if let Ok(Some((_, timeline, lsn))) = closing::read_any(disk) {
+            named.raise(0, lsn.0, timeline);
         }
-    }
-    // Whoever fails from here on leaves a log without gaps.
-    for number in segments(disk)? {
-        if number > highest.segment {
-            disk.remove(&segment::path(number))?;
+        let mut past = Self {
+            highest: named,
+            timeline: named.timeline,
+            segment: named.segment,
+        };
+        for number in segments(disk)? {
+            // No segment has more frames than bytes, and one whose header is damaged begins where the
+            // one before it ends, at most.
+            let length = disk.open(&segment::path(number))?.len()?;
+            let frames = length.saturating_sub(SEGMENT_HEADER_LEN as u64);
+            let is_left_over = number > named.segment && is_unmade(disk, number, named.timeline)?;
+            let header = SegmentReader::open(disk, number).map(|reader| *reader.header());
+            let begun = header.as_ref().map_or(0, |header| header.timeline);
+            past.timeline = past.timeline.max(begun);
+            past.segment = past.segment.max(number);
+            if !is_left_over {
+                let first = header.map_or(past.highest.end, |header| header.first.0);
+                let end = first.saturating_add(frames);
+                past.highest.raise(number, end, begun);
+            }
         }
+        Ok(past)
     }
-    let timelines = timeline.checked_add(1).ok_or(Error::LimitExceeded {
-        what: "the number of timelines",
-        found: u64::from(timeline) + 1,
-        limit: u32::MAX.into(),
-    })?;
-    Ok(SegmentHeader {
-        database,
-        number: highest.segment.saturating_add(1),
-        first: Lsn(highest.end),
-        timeline: timelines,
-    })
+
+    /// The latest history that anything belongs to.
+    pub(super) fn latest(&self) -> u32 {
+        self.highest.timeline
+    }
+
+    /// Removes what others that were to begin have left behind the log. Whoever fails from here on leaves a log
+    /// without gaps.
+    fn remove_leftovers(&mut self, disk: &dyn Disk) -> Result<()> {
+        for number in segments(disk)? {
+            if number > self.highest.segment {
+                disk.remove(&segment::path(number))?;
+            }
+        }
+        self.segment = self.highest.segment;
+        Ok(())
+    }
+
+    /// The segment with which a history begins that follows on all of it.
+    pub(super) fn beginning(&self, database: DatabaseId) -> Result<SegmentHeader> {
+        let timeline = self.timeline.checked_add(1).ok_or(Error::LimitExceeded {
+            what: "the number of timelines",
+            found: u64::from(self.timeline) + 1,
+            limit: u32::MAX.into(),
+        })?;
+        Ok(SegmentHeader {
+            database,
+            number: self.segment.saturating_add(1),
+            first: Lsn(self.highest.end),
+            timeline,
+        })
+    }
 }
 
 /// The highest that there is of each.

@@ -5,7 +5,7 @@ use super::{CheckpointReason, Store, located};
 use crate::checkpoint::kept::{self, KeptCheckpoints};
 use crate::disk::{Disk, RealDisk};
 use crate::error::Result;
-use crate::recovery::{self, Newer, RestoreReport};
+use crate::recovery::{self, Newer, RecoveryMode, RestoreReport};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,7 @@ impl Store {
 fn keep_everything(disk: &Arc<dyn Disk>, options: &StoreOptions) -> Result<()> {
     let options = StoreOptions {
         manual_maintenance: true,
+        recovery: RecoveryMode::Strict,
         keep_checkpoints: Some(usize::MAX),
         ..options.clone()
     };

@@ -47,6 +47,10 @@ mod incremental_tests;
 #[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
+mod salvage_crash_tests;
+#[cfg(test)]
+mod salvage_tests;
+#[cfg(test)]
 mod schedule_tests;
 #[cfg(test)]
 mod sequence_tests;
@@ -61,8 +65,8 @@ pub use crate::checkpoint::backup::BackupReport;
 pub use crate::checkpoint::kept::{KeptCheckpoint, KeptCheckpoints};
 pub use crate::checkpoint::{CheckpointInfo, CheckpointReason, CheckpointReport};
 pub use crate::recovery::{
-    Damage, Newer, RecoveryListener, RecoveryPhase, RecoveryProgress, RecoveryReport,
-    RestoreReport, Verification,
+    Damage, Loss, Lost, Newer, RecoveryListener, RecoveryMode, RecoveryPhase, RecoveryProgress,
+    RecoveryReport, RestoreReport, Verification,
 };
 pub use crate::transaction::{Compacted, Durability, DurabilityStatus};
 pub use crate::wal::LogStatus;

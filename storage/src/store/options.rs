@@ -3,7 +3,7 @@
 use super::schedule::CheckpointSettings;
 use crate::checkpoint::kept::KEEP_DEFAULT;
 use crate::pool::{Pool, PressureThresholds};
-use crate::recovery::{RecoveryListener, RecoveryOptions};
+use crate::recovery::{RecoveryListener, RecoveryMode, RecoveryOptions};
 use crate::transaction::Durability;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
 use std::sync::Arc;
@@ -69,6 +69,8 @@ pub struct StoreOptions {
     /// How long nobody must have changed a block of rows for the background to encode it; `None`
     /// for 10 seconds.
     pub freeze_after: Option<Duration>,
+    /// What is done about damage when a directory is opened.
+    pub recovery: RecoveryMode,
     /// Who is told how far recovery is.
     pub on_recovery: Option<RecoveryListener>,
 }
@@ -79,6 +81,7 @@ impl StoreOptions {
             pool,
             manual_maintenance: self.manual_maintenance,
             segment_bytes_max: self.segment_bytes_max(),
+            mode: self.recovery,
             listener: self.on_recovery.clone(),
             database_id: self.database_id,
             loss_window: self.loss_window(),

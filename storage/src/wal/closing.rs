@@ -48,12 +48,23 @@ pub fn write(disk: &dyn Disk, database: DatabaseId, timeline: u32, lsn: Lsn) -> 
 /// # Errors
 /// `Corrupt`, `UnsupportedFormat`, `Io`.
 pub fn read(disk: &dyn Disk, database: DatabaseId, timeline: u32) -> Result<Option<Lsn>> {
+    let Some((of, closed, lsn)) = read_any(disk)? else {
+        return Ok(None);
+    };
+    check_database(CLOSING_MARK, of, database)?;
+    Ok((closed == timeline).then_some(lsn))
+}
+
+/// Reads the mark, whatever history it is of: the database, the history and the position.
+///
+/// # Errors
+/// `Corrupt`, `UnsupportedFormat`, `Io`.
+pub fn read_any(disk: &dyn Disk) -> Result<Option<(DatabaseId, u32, Lsn)>> {
     if !disk.exists(CLOSING_MARK)? {
         return Ok(None);
     }
     let bytes = read_file(disk, CLOSING_MARK, CLOSING_MARK_LEN as u64)?;
-    let found = check_prologue(FileKind::ClosingMark, CLOSING_MARK, &bytes)?;
-    check_database(CLOSING_MARK, found, database)?;
+    let database = check_prologue(FileKind::ClosingMark, CLOSING_MARK, &bytes)?;
     if bytes.len() != CLOSING_MARK_LEN {
         let expected = format!("{CLOSING_MARK_LEN} bytes");
         let (at, found) = (bytes.len() as u64, format!("{} bytes", bytes.len()));
@@ -61,5 +72,9 @@ pub fn read(disk: &dyn Disk, database: DatabaseId, timeline: u32) -> Result<Opti
     }
     let stored = u32_at(&bytes, SUMMED);
     check_crc(CLOSING_MARK, SUMMED as u64, &bytes[..SUMMED], stored)?;
-    Ok((u32_at(&bytes, 44) == timeline).then(|| Lsn(u64_at(&bytes, 36))))
+    Ok(Some((
+        database,
+        u32_at(&bytes, 44),
+        Lsn(u64_at(&bytes, 36)),
+    )))
 }

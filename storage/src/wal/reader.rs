@@ -41,6 +41,9 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
+    /// Where frames begin in the file.
+    pub const BEGIN: u64 = SEGMENT_HEADER_LEN as u64;
+
     /// Opens a segment and checks its header.
     ///
     /// # Errors
@@ -52,7 +55,28 @@ impl SegmentReader {
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         let read = file.read_at(0, &mut bytes)?;
         let header = SegmentHeader::decode(&path, &bytes[..read])?;
-        Ok(Self {
+        Ok(Self::with_header(path, file, length, header))
+    }
+
+    /// Opens a segment whose header cannot be read, as if it said this.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn open_as(disk: &dyn Disk, header: SegmentHeader) -> Result<Self> {
+        let path = segment::path(header.number);
+        let file = disk.open(&path)?;
+        // One that is shorter than a header has no frames.
+        let length = file.len()?.max(Self::BEGIN);
+        Ok(Self::with_header(path, file, length, header))
+    }
+
+    fn with_header(
+        path: String,
+        file: Arc<dyn DiskFile>,
+        length: u64,
+        header: SegmentHeader,
+    ) -> Self {
+        Self {
             path,
             file,
             length,
@@ -60,7 +84,7 @@ impl SegmentReader {
             position: header.first,
             window: Vec::new(),
             window_at: 0,
-        })
+        }
     }
 
     /// The segment's header.
@@ -180,6 +204,31 @@ impl SegmentReader {
         let start = SEGMENT_HEADER_LEN as u64;
         let end = self.written_end(start)?;
         Ok(self.whole_frame(start..end)?.is_some())
+    }
+
+    /// The position of the first whole frame behind the reader's, wherever it stands.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn whole_behind(&mut self) -> Result<Option<Lsn>> {
+        let offset = self.offset();
+        let end = self.written_end(offset)?;
+        let found = self.whole_frame(offset + 1..end)?;
+        Ok(found.map(|(at, _)| self.lsn_at(at)))
+    }
+
+    /// The position that the first frame says it has, whole or not; nothing where there is no room for one, or it
+    /// is none that a segment can begin with.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn claimed_first(&mut self) -> Result<Option<Lsn>> {
+        if self.length < Self::BEGIN + FRAME_HEADER_LEN as u64 {
+            return Ok(None);
+        }
+        let first = u64_at(self.bytes(Self::BEGIN, FRAME_HEADER_LEN as u64)?, 8);
+        let is_possible = first.checked_add(self.length).is_some();
+        Ok(is_possible.then_some(Lsn(first)))
     }
 
     /// Checks the frame at `offset`, which is below the file's length.

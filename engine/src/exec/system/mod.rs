@@ -116,6 +116,10 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
             session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))
         }
         SystemTable::Recovery => opening(context).map(recovery::row).into_iter().collect(),
+        SystemTable::RecoveryLosses => {
+            let losses = opening(context).map(|report| &report.losses);
+            losses.into_iter().flatten().map(recovery::loss).collect()
+        }
     }
 }
 

@@ -219,8 +219,10 @@ fn what_opening_found_and_did_is_a_table() {
     assert_eq!(of("frames_replayed"), 2);
     assert_eq!(of("changes_replayed"), 2);
     assert_eq!(of("index_entries"), 1);
-    let said = "clean AND NOT created AND image_bytes > 0 AND bytes_replayed > 0
-        AND log_ms > 0 AND dropped_because IS NULL";
+    assert_eq!(of("losses"), 0);
+    let said =
+        "clean AND NOT created AND mode = 'strict' AND image_bytes > 0 AND bytes_replayed > 0
+        AND log_ms > 0 AND dropped_because IS NULL AND quarantine IS NULL";
     let found = format!("SELECT count(*) FROM remora_recovery WHERE {said}");
     assert_eq!(number(&conn, &found), 1);
     let report = db.recovery_report();
