@@ -14,7 +14,7 @@
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::parallel::threads;
-use crate::pool::{Ledger, Owner, Reservation};
+use crate::pool::{Ledger, Owner, Reservation, reserve_huge};
 use crate::sort::{select_by, sort_by};
 use crate::stop::Stop;
 use crate::sync::Mutex;
@@ -101,8 +101,8 @@ impl Batch {
         let entries = double(self.entries.capacity(), self.entries.len() + 1);
         self.reservation
             .resize(self.bytes() + bytes_of(keys, entries))?;
-        self.keys.reserve_exact(keys - self.keys.len());
-        self.entries.reserve_exact(entries - self.entries.len());
+        reserve_huge(&mut self.keys, keys);
+        reserve_huge(&mut self.entries, entries);
         self.reservation.shrink(self.bytes());
         Ok(())
     }

@@ -13,7 +13,7 @@
 use super::batch::{Batch, Ranked};
 use crate::error::Result;
 use crate::parallel;
-use crate::pool::{Ledger, Owner, Reservation};
+use crate::pool::{Ledger, Owner, Reservation, reserve_huge};
 use crate::stop::Stop;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -73,7 +73,9 @@ impl Merged {
     ) -> Result<(Vec<T>, Reservation)> {
         let bytes = self.len() * size_of::<T>();
         let memory = ledger.reserve(Owner::Index, bytes as u64)?;
-        let mut all = vec![empty; self.len()];
+        let mut all = Vec::new();
+        reserve_huge(&mut all, self.len());
+        all.resize(self.len(), empty);
         let (mut left, mut parts) = (&mut all[..], Vec::new());
         for cuts in self.cuts() {
             let len = cuts.iter().map(Range::len).sum();

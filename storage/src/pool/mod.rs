@@ -42,3 +42,4 @@ pub use extent::{EXTENT_BYTES, ExtentStats};
 pub use ledger::{Ledger, LedgerEntry, Owner, Reservation};
 pub use pressure::{Pressure, PressureChange, PressureLevel, PressureThresholds};
 pub use stats::{ClassStats, LargeStats, PoolStats};
+pub use system::reserve_huge;

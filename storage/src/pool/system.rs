@@ -84,6 +84,22 @@ impl Drop for Mapping {
     }
 }
 
+/// Bytes of a huge page where it matters: nowhere is anything wrong where they are others.
+const HUGE_BYTES: usize = 2 << 20;
+
+/// Has a vector hold that many elements without growing; where that is much, they come into huge pages. Memory
+/// that is filled once and read once costs more to be made resident, page by page, than what is done with it.
+pub fn reserve_huge<T>(vector: &mut Vec<T>, capacity: usize) {
+    vector.reserve_exact(capacity.saturating_sub(vector.len()));
+    let spare = vector.spare_capacity_mut();
+    let start: *mut u8 = spare.as_mut_ptr().cast();
+    let before = start.align_offset(HUGE_BYTES);
+    let whole = size_of_val(spare).saturating_sub(before) / HUGE_BYTES * HUGE_BYTES;
+    if let Some(first) = NonNull::new(start.wrapping_add(before)).filter(|_| whole > 0) {
+        imp::advise_huge(first, whole);
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
@@ -181,6 +197,19 @@ mod tests {
                 assert!(all.iter().step_by(512).all(|byte| *byte == 0));
                 all[bytes - 1] = 1;
             }
+        }
+    }
+
+    #[test]
+    fn a_vector_of_huge_pages_is_one_like_any_other() {
+        for wanted in [0, 1, 300_000, 3_000_000] {
+            let mut vector: Vec<u64> = vec![7];
+            reserve_huge(&mut vector, wanted);
+            assert!(vector.capacity() >= wanted);
+            let room = vector.as_ptr();
+            vector.extend(1..wanted as u64);
+            assert_eq!(vector.as_ptr(), room);
+            assert!(vector.iter().skip(1).copied().eq(1..wanted as u64));
         }
     }
 

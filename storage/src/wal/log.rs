@@ -9,7 +9,8 @@
 //!
 //! 1. [`Log::reserve`] does all that can fail. [`Log::append`] gives the frame its position.
 //! 2. A waiter whose position is not durable leads if nobody does, else sleeps. So while one sync
-//!    runs, all commits that come meanwhile gather for the next: syncs are fewer than commits.
+//!    runs, all commits that come meanwhile gather for the next: syncs are fewer than commits. A leader
+//!    waits a little for those who are about to come ([`super::crowd`]).
 //!    Whoever does not wait leaves it to the [`super::Flusher`].
 //! 3. When a write or a sync fails the log is *failed* for good, because nothing is known about the
 //!    bytes on the way, even if a later sync succeeds: every frame that is not known to be durable
@@ -24,6 +25,7 @@
 //! gone as a whole, or ends in a torn tail that recovery drops.
 
 use super::builder::FrameBuilder;
+use super::crowd::Crowd;
 use super::frame::FRAME_BYTES_MAX;
 use super::segment;
 use super::status::{LogStatus, Meter};
@@ -51,6 +53,8 @@ pub struct Log {
     queue: Mutex<Queue>,
     progress: Mutex<Progress>,
     progressed: Condvar,
+    /// Where a leader waits for others to come.
+    gathered: Condvar,
     writer: Mutex<Writer>,
     /// A copy of `progress.timestamp` that is read without its lock.
     durable_timestamp: AtomicU64,
@@ -115,6 +119,7 @@ struct Progress {
     leading: bool,
     failure: Option<String>,
     meter: Meter,
+    crowd: Crowd,
 }
 
 /// Counts the frames between reservation and queue, so that closing waits for them.
@@ -193,8 +198,10 @@ impl Log {
                 leading: false,
                 failure: None,
                 meter: Meter::default(),
+                crowd: Crowd::default(),
             }),
             progressed: Condvar::new(),
+            gathered: Condvar::new(),
             writer: Mutex::new(writer),
             durable_timestamp: AtomicU64::new(timestamp.0),
             arrived: Condvar::new(),
@@ -315,6 +322,9 @@ impl Log {
                 return Err(Error::OutcomeUnknown { lsn, cause });
             }
             if progress.leading {
+                if progress.crowd.join() {
+                    self.gathered.notify_one();
+                }
                 self.progressed.wait(&mut progress);
             } else {
                 self.lead(&mut progress);
@@ -390,6 +400,7 @@ impl Log {
     /// Writes what is queued, as the leader. The lock is open meanwhile.
     fn lead(&self, progress: &mut MutexGuard<'_, Progress>) {
         progress.leading = true;
+        self.gather(progress);
         let durable = progress.durable;
         let began = Instant::now();
         let result = MutexGuard::unlocked(progress, || {
@@ -413,7 +424,20 @@ impl Log {
             }
             Err(error) => self.fail(progress, error.to_string()),
         }
+        progress.crowd.wake();
         self.progressed.notify_all();
+    }
+
+    /// Waits for those who are about to come with their commits, so that one sync serves them all.
+    fn gather(&self, progress: &mut MutexGuard<'_, Progress>) {
+        let sync_time = progress.meter.sync_time();
+        if let Some(patience) = progress.crowd.gather(sync_time) {
+            let until = Instant::now() + patience;
+            let crowd = |progress: &mut Progress| !progress.crowd.is_complete();
+            self.gathered.wait_while_until(progress, crowd, until);
+            progress.crowd.gathered();
+        }
+        progress.crowd.depart();
     }
 
     fn write_queued(&self, durable: Lsn) -> Result<(Lsn, Timestamp)> {

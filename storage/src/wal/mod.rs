@@ -11,12 +11,13 @@
 //! 2. Inside the commit section [`Log::append`] only queues the frame, so that the order of log
 //!    positions is the order of timestamps.
 //! 3. Outside of it [`Log::wait_durable`] elects one waiter as leader, who writes all that is
-//!    queued and syncs once for all (group commit).
+//!    queued and syncs once for all (group commit, [`crowd`]).
 //!
 //! The bytes are drawn in `docs/file_format.md`; what recovery makes of them is in `recovery`.
 
 mod builder;
 pub mod closing;
+mod crowd;
 mod flusher;
 pub mod frame;
 mod log;
