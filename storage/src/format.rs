@@ -28,6 +28,10 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG | FEATURE_BLOCK_IMAGES;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 
+/// Positions in the log and numbers of files and checkpoints stay below: nobody gets there by going on, and
+/// from what is below one can go on.
+pub const NUMBERS_END: u64 = 1 << 62;
+
 /// What is appended to the name of a file that is not complete yet.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
 /// The database's folder itself, for [`Disk::sync_dir`] and [`Disk::list`].
@@ -175,6 +179,18 @@ pub fn check_crc(path: &str, offset: u64, bytes: &[u8], stored: u32) -> Result<(
         format!("crc32 {computed:08x}"),
         format!("{stored:08x}"),
     ))
+}
+
+/// Checks that a number at `offset` is one that somebody may have got to ([`NUMBERS_END`]).
+///
+/// # Errors
+/// `Corrupt` where it is not.
+pub fn check_number(path: &str, offset: u64, what: &str, number: u64) -> Result<()> {
+    if number < NUMBERS_END {
+        return Ok(());
+    }
+    let expected = format!("{what} below {NUMBERS_END}");
+    Err(corrupt(path, offset, expected, number.to_string()))
 }
 
 /// The error that names the place where bytes are not what was written.

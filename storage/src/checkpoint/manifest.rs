@@ -15,8 +15,8 @@ use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef, ViewDef}
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{
-    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_prologue, corrupt, encode_prologue,
-    read_file, u32_at,
+    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_number, check_prologue, corrupt,
+    encode_prologue, read_file, u32_at,
 };
 use crate::ids::{IndexId, Lsn, RowId, SequenceId, TableId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -207,7 +207,24 @@ impl Manifest {
         let listed = list::decode(listed);
         manifest.images = listed.map_err(|error| error.in_file(Path::new(path), json_end))?;
         manifest.check_root(path)?;
+        manifest.check_numbers(path)?;
         Ok((manifest, database))
+    }
+
+    /// Whether one can go on from its numbers.
+    fn check_numbers(&self, path: &str) -> Result<()> {
+        let at = MANIFEST_HEADER_LEN as u64;
+        let files = self
+            .files()
+            .into_iter()
+            .map(|file| ("a data file's number", file));
+        let own = [
+            ("a position in the log", self.lsn.0),
+            ("a segment's number", self.segment),
+            ("a checkpoint's number", self.number()),
+        ];
+        let mut numbers = own.into_iter().chain(files);
+        numbers.try_for_each(|(what, number)| check_number(path, at, what, number))
     }
 
     fn check_root(&self, path: &str) -> Result<()> {
@@ -251,6 +268,32 @@ mod tests {
         assert_eq!(manifest, Manifest::new_database(1));
         let written = serde_json::to_string(&manifest).expect("plain data");
         assert_eq!(written, before);
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_for_the_next_are_refused() {
+        type Change = fn(&mut Manifest);
+        let changes: [Change; 3] = [
+            |manifest| manifest.segment = u64::MAX,
+            |manifest| manifest.lsn = Lsn(u64::MAX - 1000),
+            |manifest| {
+                manifest.image = Some(ImageFile {
+                    number: u64::MAX,
+                    bytes: 0,
+                    crc: 0,
+                    rows: 0,
+                })
+            },
+        ];
+        for change in changes {
+            let mut manifest = Manifest::new_database(1);
+            change(&mut manifest);
+            let read = Manifest::decode(MANIFEST, &manifest.encode(DatabaseId([9; 16])));
+            assert!(
+                matches!(read, Err(crate::Error::Corrupt { .. })),
+                "{read:?}"
+            );
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@
 
 use crate::error::Result;
 use crate::format::{
-    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_prologue, corrupt, encode_prologue,
-    u32_at, u64_at,
+    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_number, check_prologue, corrupt,
+    encode_prologue, u32_at, u64_at,
 };
 use crate::ids::Lsn;
 
@@ -66,12 +66,15 @@ impl SegmentHeader {
             return Err(corrupt(path, bytes.len() as u64, expected, "end of file"));
         };
         check_crc(path, SUMMED as u64, &bytes[..SUMMED], u32_at(bytes, SUMMED))?;
-        Ok(Self {
+        let header = Self {
             database,
             number: u64_at(bytes, 36),
             first: Lsn(u64_at(bytes, 44)),
             timeline: u32_at(bytes, 52),
-        })
+        };
+        check_number(path, 36, "a segment's number", header.number)?;
+        check_number(path, 44, "a position in the log", header.first.0)?;
+        Ok(header)
     }
 }
 
@@ -103,6 +106,23 @@ mod tests {
             ".log",
         ] {
             assert_eq!(number_of(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_for_the_next_are_refused() {
+        for (number, first) in [(u64::MAX, 0), (1, u64::MAX - 1000)] {
+            let header = SegmentHeader {
+                database: DatabaseId([3; 16]),
+                number,
+                first: Lsn(first),
+                timeline: 1,
+            };
+            let read = SegmentHeader::decode("f", &header.encode());
+            assert!(
+                matches!(read, Err(crate::Error::Corrupt { .. })),
+                "{read:?}"
+            );
         }
     }
 

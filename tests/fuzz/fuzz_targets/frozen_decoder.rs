@@ -3,11 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use remora_storage::ValueRef;
 use remora_storage::block::Frozen;
+use remora_storage::block::frozen::VECTOR;
 use remora_storage::codec::encode_value;
 use remora_storage::pool::{Ledger, Pool};
 use remora_storage::value::{ColumnBounds, value_at};
-use remora_storage::ValueRef;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -31,18 +32,18 @@ fuzz_target!(|bytes: &[u8]| {
         for row in 0..rows {
             let one = frozen.value(column, row, &mut scratch);
             assert_eq!(bits(one), bits(value_at(&array, data_type, row as usize)));
-            last = (!one.is_null()).then(|| one.to_owned()).or(last);
+            last = (!one.is_null()).then(|| (row, one.to_owned())).or(last);
         }
         // What is there is found.
-        let Some(value) = last else { continue };
-        let point = ColumnBounds {
+        let Some((row, value)) = last else { continue };
+        let point = [ColumnBounds {
             column,
             low: Bound::Included(value.clone()),
             high: Bound::Included(value),
-        };
-        let mut found = Vec::new();
-        frozen.select(&[point], 0..rows, &mut found);
-        assert!(!found.is_empty(), "{column}");
+        }];
+        let filter = frozen.filter(&point).expect("a block that holds the value");
+        let (vector, row) = (row as usize / VECTOR, row as usize % VECTOR);
+        assert!(filter.mask(vector).contains(row), "{column}");
     }
 });
 

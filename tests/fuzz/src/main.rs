@@ -1,17 +1,31 @@
-//! Writes what the fuzz targets begin with: frozen blocks of every type and shape, and values.
+//! Writes what the fuzz targets begin with: frozen blocks of every type and shape, values, and the databases
+//! of every format, whole and in parts.
 //!
 //!     cargo run --bin seeds
 #![allow(clippy::print_stdout, reason = "a command reports to its terminal")]
 
+use remora_fuzz::parts;
 use remora_storage::block::Frozen;
+use remora_storage::catalog::{ColumnDef, IndexDef, TableDef};
+use remora_storage::checkpoint::image::{self, IMAGE_HEADER_LEN, ImageHeader, ImageKind};
+use remora_storage::checkpoint::kept;
+use remora_storage::checkpoint::manifest::{MANIFEST, Manifest};
 use remora_storage::codec::encode_value;
+use remora_storage::disk::{Disk, MemDisk, RealDisk};
+use remora_storage::format::read_file;
+use remora_storage::ids::BLOCK_SLOTS;
 use remora_storage::pool::{Ledger, Pool};
 use remora_storage::succinct::BitVector;
 use remora_storage::value::{ColumnBuilder, NumericModifier};
-use remora_storage::{ColumnId, DataType, Interval, Numeric, Value};
+use remora_storage::wal::segment::{self, SEGMENT_HEADER_LEN};
+use remora_storage::{
+    BlockNo, ColumnId, DataType, Interval, Numeric, RowId, Store, StoreOptions, TableId, Timestamp,
+    Value, ValueRef,
+};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 const MONEY: DataType = DataType::Numeric(Some(NumericModifier {
     precision: 38,
@@ -49,9 +63,148 @@ const SHAPES: [Shape; 6] = [
     |row| (row % 4 > 0).then_some(row % 11),
 ];
 
+/// Databases of every format.
+const DATABASES: &str = "../data/format";
+
 fn main() -> Result<(), Box<dyn Error>> {
+    for target in ["images", "log_frames", "manifests", "directory"] {
+        fs::create_dir_all(Path::new("corpus").join(target))?;
+    }
+    values()?;
+    for folder in fs::read_dir(DATABASES)? {
+        let path = folder?.path();
+        if path.is_dir() {
+            let name = path.file_name().ok_or("a folder has a name")?;
+            database(&name.display().to_string(), &RealDisk::new(&path))?;
+        }
+    }
+    let changed = changed()?;
+    database("changed", &changed)?;
+    extremes(&parts::of(&changed)?)?;
+    Ok(())
+}
+
+/// A directory as a whole, and what is in it for the targets that read such things.
+fn database(name: &str, disk: &dyn Disk) -> Result<(), Box<dyn Error>> {
+    let corpus = |target: &str, what: &str| {
+        Path::new("corpus")
+            .join(target)
+            .join(format!("{name}{what}"))
+    };
+    fs::write(corpus("directory", ""), parts::of(disk)?)?;
+    let manifests = [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat();
+    for (at, path) in manifests.iter().enumerate() {
+        let manifest = read_file(disk, path, u64::from(u32::MAX))?;
+        fs::write(corpus("manifests", &format!("-{at}")), manifest)?;
+    }
+    for (at, image) in Manifest::read(disk, MANIFEST)?.0.images.iter().enumerate() {
+        let mut bytes = vec![0; image.length as usize];
+        disk.open(&image::path(image.file))?
+            .read_at(image.offset, &mut bytes)?;
+        fs::write(corpus("images", &format!("-{at}")), bytes)?;
+    }
+    for file in disk.list(segment::FOLDER)? {
+        let path = format!("{}/{file}", segment::FOLDER);
+        let segment = read_file(disk, &path, u64::from(u32::MAX))?;
+        fs::write(
+            corpus("log_frames", &format!("-{file}")),
+            &segment[SEGMENT_HEADER_LEN..],
+        )?;
+    }
+    Ok(())
+}
+
+/// The same directory where numbers are as large as they can be.
+fn extremes(parts: &[u8]) -> Result<(), Box<dyn Error>> {
+    type Change = fn(&mut Manifest);
+    const FAR: u64 = u64::MAX - 1000;
+    const LAST_ROW: u64 = (u32::MAX as u64 + 1) * BLOCK_SLOTS as u64 - 1;
+    let manifests: [Change; 5] = [
+        |manifest| manifest.lsn.0 = FAR,
+        |manifest| manifest.timestamp = Timestamp(Timestamp::END.0 - 1),
+        |manifest| manifest.segment = u64::MAX,
+        |manifest| {
+            manifest
+                .tables
+                .iter_mut()
+                .for_each(|table| table.next_row.0 = LAST_ROW)
+        },
+        |manifest| {
+            (
+                manifest.next_table.0,
+                manifest.next_index.0,
+                manifest.timeline,
+            ) = (u32::MAX, u32::MAX, u32::MAX)
+        },
+    ];
+    for (at, change) in manifests.into_iter().enumerate() {
+        let changed = parts::changed(parts, change, |segment| match at {
+            0 => segment.first.0 = FAR,
+            2 => segment.number = u64::MAX,
+            4 => segment.timeline = u32::MAX,
+            _ => {}
+        });
+        fs::write(format!("corpus/directory/extreme-{at}"), changed)?;
+    }
+    Ok(())
+}
+
+/// A table with a full block that is encoded and one that is not, both changed since the checkpoint that
+/// wrote them first, and again in the log.
+fn changed() -> Result<MemDisk, Box<dyn Error>> {
+    let disk = MemDisk::new();
+    let options = StoreOptions {
+        manual_maintenance: true,
+        keep_checkpoints: Some(0),
+        max_memory: Some(256 << 20),
+        ..StoreOptions::default()
+    };
+    let (store, _) = Store::open_on(Arc::new(disk.clone()), options)?;
+    let mut transaction = store.begin()?;
+    let columns = vec![
+        ColumnDef::new(ColumnId(0), "k", DataType::BigInt),
+        ColumnDef::new(ColumnId(1), "v", DataType::Text),
+    ];
+    let id = transaction.create_table(TableDef::new("t", columns))?;
+    transaction.create_index(IndexDef::primary_key("t_pkey", id, [ColumnId(0)]))?;
+    let table = transaction
+        .catalog()
+        .table_by_id(id)
+        .ok_or("the table")?
+        .clone();
+    let mut rows = Vec::new();
+    for k in 0..BLOCK_SLOTS as i64 + 200 {
+        rows.push(transaction.insert(&table, &[ValueRef::BigInt(k), ValueRef::Text("row")])?);
+    }
+    transaction.commit()?;
+    let mut transaction = store.begin()?;
+    // What is left is as little as a seed should be.
+    let is_wanted = |row: &RowId| row.0 % 64 < 2;
+    for row in rows.iter().filter(|row| !is_wanted(row)) {
+        transaction.delete(&table, *row)?;
+    }
+    transaction.commit()?;
+    rows.retain(is_wanted);
+    store.compact(None)?;
+    for round in ["first", "second", "in the log"] {
+        store.checkpoint()?;
+        let mut transaction = store.begin()?;
+        for row in [rows[1], rows[2], rows[rows.len() - 1]] {
+            transaction.update(&table, row, &[(ColumnId(1), ValueRef::Text(round))])?;
+        }
+        transaction.delete(&table, rows.swap_remove(round.len()))?;
+        transaction.commit()?;
+    }
+    store.close()?;
+    Ok(disk)
+}
+
+fn values() -> Result<(), Box<dyn Error>> {
     let pool = Pool::new(Ledger::new(1 << 30));
-    let (blocks, rows) = (Path::new("corpus/frozen_decoder"), Path::new("corpus/row_codec"));
+    let (blocks, rows) = (
+        Path::new("corpus/frozen_decoder"),
+        Path::new("corpus/row_codec"),
+    );
     fs::create_dir_all(blocks)?;
     fs::create_dir_all(rows)?;
     let mut count = 0;
@@ -70,6 +223,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let mut bytes = Vec::new();
                 Frozen::build(&pool, &live, &columns)?.encode(&mut bytes);
                 let name = format!("{data_type}-{shape_no}-{slots}").replace(' ', "-");
+                let image = [&frozen_header(&bytes, live.ones()), &bytes[..]].concat();
+                fs::write(Path::new("corpus/images").join(&name), image)?;
                 fs::write(blocks.join(&name), bytes)?;
                 values.truncate(400);
                 fs::write(rows.join(&name), values)?;
@@ -79,6 +234,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{count} seeds for each target");
     Ok(())
+}
+
+fn frozen_header(body: &[u8], rows: usize) -> [u8; IMAGE_HEADER_LEN] {
+    let header = ImageHeader {
+        length: (IMAGE_HEADER_LEN + body.len()) as u64,
+        kind: ImageKind::Frozen,
+        packed: false,
+        table: TableId(1),
+        block: BlockNo(0),
+        rows: rows as u32,
+        timestamp: Timestamp(1),
+        base: Timestamp(1),
+        raw: body.len() as u64,
+    };
+    header.encode()
 }
 
 fn value(data_type: DataType, n: i64) -> Value {
