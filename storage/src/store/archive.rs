@@ -102,11 +102,11 @@ impl Archive {
         }
     }
 
-    /// All files in one piece. It is the caller's from here on, and not in the account.
+    /// All files in one piece, and the memory of it.
     ///
     /// # Errors
     /// `OutOfMemory` where there is no room for the small files beside the large one.
-    pub(super) fn into_bytes(self) -> Result<Vec<u8>> {
+    pub(super) fn into_bytes(self) -> Result<(Vec<u8>, Reservation)> {
         let mut files: Vec<_> = self.files.into_inner().into_iter().collect();
         // The longest one stays where it is.
         let length = |file: &ArchiveFile| file.contents.lock().bytes.len();
@@ -116,15 +116,16 @@ impl Archive {
             .map(|(path, file)| (path, length(file)))
             .collect();
         let index = serde_json::to_vec(&index).expect("plain data");
-        let small: usize = files.iter().skip(1).map(|(_, file)| length(file)).sum();
-        let more = small + index.len() + TRAILER_LEN;
-        let _memory = self.ledger.reserve(Owner::Log, more as u64)?;
         let mut files = files.into_iter().map(|(_, file)| file);
-        let first = files
-            .next()
-            .map(|file| std::mem::take(&mut file.contents.lock().bytes));
-        let mut bytes = first.unwrap_or_default();
-        bytes.reserve_exact(more);
+        let (mut bytes, mut memory) = match files.next() {
+            Some(longest) => longest.contents.lock().take(),
+            None => (Vec::new(), self.ledger.reserve(Owner::Log, 0)?),
+        };
+        let small: usize = files.clone().map(|file| length(&file)).sum();
+        let end = bytes.len() + small + index.len() + TRAILER_LEN;
+        // A piece as large as this grows by being mapped elsewhere, not by being copied.
+        memory.resize(end.max(bytes.capacity()) as u64)?;
+        bytes.reserve_exact(end - bytes.len());
         for file in files {
             bytes.extend_from_slice(&file.contents.lock().bytes);
         }
@@ -132,7 +133,7 @@ impl Archive {
         bytes.extend_from_slice(&(index.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&index).to_le_bytes());
         bytes.extend_from_slice(MAGIC);
-        Ok(bytes)
+        Ok((bytes, memory))
     }
 
     fn find(&self, operation: &'static str, path: &str) -> Result<Arc<ArchiveFile>> {
@@ -158,6 +159,12 @@ impl fmt::Debug for ArchiveFile {
 }
 
 impl Contents {
+    /// The bytes with their memory; nothing is left.
+    fn take(&mut self) -> (Vec<u8>, Reservation) {
+        let memory = self.memory.split(self.memory.bytes());
+        (std::mem::take(&mut self.bytes), memory)
+    }
+
     /// Makes sure that `length` bytes fit, and that they are reserved.
     fn make_room(&mut self, length: usize) -> Result<()> {
         if length > self.bytes.capacity() {
@@ -263,5 +270,47 @@ impl DiskFile for ArchiveFile {
 
     fn sync(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_piece_that_files_become_is_reserved_as_long_as_it_is_the_stores() {
+        let ledger = Ledger::new(64 << 20);
+        let before = ledger.used();
+        let archive = Archive::empty(&ledger);
+        for (path, length) in [("small", 300_000), ("large", 2_000_000), ("less", 10)] {
+            let file = archive.create(path).expect("a file");
+            file.write_at(0, &vec![7; length]).expect("room");
+        }
+        let (bytes, memory) = archive.into_bytes().expect("room");
+        assert!(bytes.len() > 2_300_010);
+        assert_eq!(memory.bytes(), bytes.capacity() as u64);
+        assert_eq!(ledger.used() - before, memory.bytes());
+        drop(memory);
+        assert_eq!(ledger.used(), before);
+        let again = Archive::of(&bytes, &ledger).expect("the same files");
+        assert_eq!(
+            again
+                .open("small")
+                .and_then(|file| file.len())
+                .expect("a file"),
+            300_000
+        );
+    }
+
+    #[test]
+    fn without_room_to_join_them_files_stay_files() {
+        let ledger = Ledger::new(4 << 20);
+        let archive = Archive::empty(&ledger);
+        for path in ["one", "other"] {
+            let file = archive.create(path).expect("a file");
+            file.write_at(0, &vec![7; 1_500_000]).expect("room");
+        }
+        let error = archive.into_bytes().expect_err("no room for a third");
+        assert!(matches!(error, Error::OutOfMemory { .. }), "{error:?}");
     }
 }

@@ -84,7 +84,8 @@ impl Store {
     pub fn serialize(&self) -> Result<Vec<u8>> {
         let archive = Archive::empty(self.ledger());
         self.backup_on(&archive)?;
-        archive.into_bytes()
+        // The caller's from here on, and not in the account.
+        archive.into_bytes().map(|(bytes, _)| bytes)
     }
 
     /// A store in memory that holds what [`Self::serialize`] was called on.
