@@ -107,6 +107,8 @@ impl Destination<'_> {
                     report.blocks_kept += u64::from(!kept.is_empty());
                     continue;
                 }
+                // While nothing is held but the view: who captures a block holds up what frees memory.
+                writer.breathe()?;
                 let Some(capture) = moment.view.capture(&table.rows, block) else {
                     continue;
                 };
@@ -135,6 +137,7 @@ impl Destination<'_> {
         }
         report.timestamp = timestamp;
         report.bytes = writer.bytes();
+        writer.breathe()?;
         writer.finish()?;
         Ok(Written { images, report })
     }

@@ -131,6 +131,14 @@ impl<'d> ImageWriter<'d> {
         self.image_rows = 0;
     }
 
+    /// Lets others go on. To be called between blocks, while nothing of one is held.
+    ///
+    /// # Errors
+    /// `Io`, `DiskFull`.
+    pub(super) fn breathe(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.breathe())
+    }
+
     /// From now on the images are of that block. `base` is when its first image was written, if that is
     /// an earlier one that stays.
     pub(super) fn begin(&mut self, table: TableId, block: BlockNo, base: Option<Timestamp>) {

@@ -56,6 +56,11 @@ pub trait DiskFile: Send + Sync + Debug {
     }
     /// Returns once all bytes written are durable.
     fn sync(&self) -> Result<()>;
+    /// Called again and again by who writes much that nobody waits for, when it holds nothing that others
+    /// need: a medium with a limit sleeps here, and not while it writes.
+    fn breathe(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A directory of files on some medium.

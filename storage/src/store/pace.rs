@@ -1,11 +1,13 @@
 //! How fast a checkpoint is written: not so fast that commits wait for the medium.
 //!
 //! ```text
-//!   Checkpointer --> PacedDisk --spend--> Pace: sleep until the bytes are due
-//!                        |
-//!                        +--write--> the disk; a sync after each 8 MiB, so that the commit that
-//!                                    syncs the log next does not wait for all that was written
+//!   Checkpointer --write---> PacedDisk --> the disk
+//!                --breathe-> PacedDisk: sleep until what was written is due, and sync after each 8 MiB,
+//!                            so that the commit that syncs the log next does not wait for all of it
 //! ```
+//!
+//! A checkpoint breathes between blocks, where it holds up nobody: within one it is in an operation, which
+//! keeps from being freed whatever is unlinked meanwhile.
 //!
 //! The background has a limit in bytes a second. It is lifted as soon as somebody waits for the
 //! checkpoint ([`Pace::hurry`]), or when the log has grown so long meanwhile that the checkpoint would
@@ -20,8 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Bytes that are written at once.
-const PIECE_BYTES: usize = 1 << 20;
 /// Bytes after which those written are synced.
 const SYNC_BYTES: u64 = 8 << 20;
 /// How often the length of the log is looked at.
@@ -91,7 +91,7 @@ impl Pace {
     }
 
     /// Returns when so many more bytes are due; whether there is a limit.
-    fn spend(&self, bytes: usize) -> bool {
+    fn spend(&self, bytes: u64) -> bool {
         let mut state = self.state.lock();
         let Some(limit) = self.holds(&state) else {
             return false;
@@ -128,7 +128,9 @@ pub(super) struct PacedDisk {
 struct PacedFile {
     file: Arc<dyn DiskFile>,
     pace: Arc<Pace>,
-    /// Bytes written since the last sync. Relaxed: it guards nothing, and files have one writer.
+    /// Bytes written since the last breath, and since the last sync. Relaxed: they guard nothing, and files
+    /// have one writer.
+    unspent: AtomicU64,
     unsynced: AtomicU64,
 }
 
@@ -147,6 +149,7 @@ impl Disk for PacedDisk {
         Ok(Arc::new(PacedFile {
             file: self.disk.create(path)?,
             pace: Arc::clone(&self.pace),
+            unspent: AtomicU64::new(0),
             unsynced: AtomicU64::new(0),
         }))
     }
@@ -190,16 +193,9 @@ impl DiskFile for PacedFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let mut at = offset;
-        for piece in bytes.chunks(PIECE_BYTES) {
-            let is_limited = self.pace.spend(piece.len());
-            self.file.write_at(at, piece)?;
-            at += piece.len() as u64;
-            let unsynced = self.unsynced.fetch_add(piece.len() as u64, Relaxed);
-            if is_limited && unsynced + piece.len() as u64 >= SYNC_BYTES {
-                self.sync()?;
-            }
-        }
+        self.file.write_at(offset, bytes)?;
+        self.unspent.fetch_add(bytes.len() as u64, Relaxed);
+        self.unsynced.fetch_add(bytes.len() as u64, Relaxed);
         Ok(())
     }
 
@@ -218,5 +214,13 @@ impl DiskFile for PacedFile {
     fn sync(&self) -> Result<()> {
         self.unsynced.store(0, Relaxed);
         self.file.sync()
+    }
+
+    fn breathe(&self) -> Result<()> {
+        let is_limited = self.pace.spend(self.unspent.swap(0, Relaxed));
+        match is_limited && self.unsynced.load(Relaxed) >= SYNC_BYTES {
+            true => self.sync(),
+            false => Ok(()),
+        }
     }
 }

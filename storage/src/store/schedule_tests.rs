@@ -2,7 +2,9 @@
 
 use super::testing::{commit, contents, create_table, model, open, options};
 use super::{CheckpointReason, Store, StoreOptions};
+use crate::checkpoint::image::IMAGE_HEADER_LEN;
 use crate::disk::{Disk, MemDisk};
+use crate::format::{PROLOGUE_LEN, read_file, u64_at};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -141,4 +143,44 @@ fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
         commits = (commits + 1) % 10;
         assert!(began.elapsed() < LONG, "the checkpoint never ends");
     }
+}
+
+/// Who sleeps within a block keeps from being freed what everybody else unlinks.
+#[test]
+fn a_slow_checkpoint_sleeps_between_blocks() {
+    let medium = MemDisk::new();
+    let store = start(&medium, |options| {
+        options.checkpoint_log_bytes = Some(1 << 10);
+        options.checkpoint_rate = Some(1);
+    });
+    create_table(&store).expect("a table");
+    let (began, mut commits) = (Instant::now(), 0);
+    let data = loop {
+        if store.log_end().0 < 1 << 10 {
+            commit(&store, commits).expect("a commit");
+            commits += 1;
+        }
+        if let Some(name) = medium.list("data").expect("a list").first() {
+            break format!("data/{name}");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(began.elapsed() < LONG, "no checkpoint began");
+    };
+    // The first block is there, though for years to come no byte of it is due.
+    let written = || read_file(&medium, &data, u64::MAX).expect("a data file");
+    while written().len() < PROLOGUE_LEN + IMAGE_HEADER_LEN {
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(
+            began.elapsed() < LONG,
+            "it sleeps before the block is written"
+        );
+    }
+    let mut images = &written()[PROLOGUE_LEN..];
+    while !images.is_empty() {
+        let length = u64_at(images, 0) as usize;
+        images = images.get(length..).expect("whole images");
+    }
+    assert_eq!(reasons(&medium), [], "it is slow");
+    store.checkpoint().expect("a checkpoint");
+    assert!(began.elapsed() < LONG, "it was waited for");
 }
