@@ -35,6 +35,8 @@ pub struct SequenceScope {
     core: Arc<Core>,
     /// Whether the transaction was begun to read only.
     read_only: bool,
+    /// Whether nobody may see what it takes before that is durable.
+    is_synchronous: bool,
     session: Arc<SessionSequences>,
 }
 
@@ -44,14 +46,28 @@ impl SequenceScope {
         catalog: Arc<Catalog>,
         core: Arc<Core>,
         read_only: bool,
+        is_synchronous: bool,
         session: &Arc<SessionSequences>,
     ) -> Arc<Self> {
         Arc::new(Self {
             catalog,
             core,
             read_only,
+            is_synchronous,
             session: Arc::clone(session),
         })
+    }
+
+    /// Waits until what was taken so far may be seen: for a statement that hands out its result while it
+    /// runs.
+    ///
+    /// # Errors
+    /// 58030 where that can no longer be.
+    pub fn before_shown(&self) -> Result<()> {
+        match self.is_synchronous {
+            true => Ok(self.core.wait_logged()?),
+            false => Ok(()),
+        }
     }
 
     /// The catalog that the statement sees.

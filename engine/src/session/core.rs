@@ -308,7 +308,8 @@ impl Session {
         call.bind(&planned.parameters)?;
         call.context.eval.clock = StatementClock::starting(None);
         if planned.uses_sequences {
-            call.use_sequences(&tx, self.settings.read_only(), &self.sequences);
+            let read_only = self.settings.read_only();
+            call.use_sequences(&tx, read_only, self.settings.synchronous(), &self.sequences);
         }
         if planned.statement.shows_at_once() && self.settings.synchronous() {
             self.store.wait_shown(tx.snapshot())?;
@@ -390,7 +391,7 @@ impl Session {
         self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);
         if planned.uses_sequences {
-            call.use_sequences(tx, read_only, &self.sequences);
+            call.use_sequences(tx, read_only, synchronous, &self.sequences);
         }
         if planned.statement.shows_at_once() && synchronous {
             self.store.wait_shown(tx.snapshot())?;

@@ -121,10 +121,11 @@ impl Call {
         &mut self,
         tx: &Transaction,
         read_only: bool,
+        is_synchronous: bool,
         session: &Arc<SessionSequences>,
     ) {
         let (catalog, core) = (Arc::clone(tx.catalog()), Arc::clone(tx.core()));
-        let scope = SequenceScope::new(catalog, core, read_only, session);
+        let scope = SequenceScope::new(catalog, core, read_only, is_synchronous, session);
         self.context.eval.sequences = Some(scope);
     }
 

@@ -316,8 +316,7 @@ impl Store {
     /// # Errors
     /// `LogFailed` where that can no longer be.
     pub fn wait_logged(&self) -> Result<()> {
-        let durable = self.inner.durable.as_ref();
-        durable.map_or(Ok(()), |durable| durable.log().flush())
+        self.inner.core.wait_logged()
     }
 
     /// The end of the log; nothing is logged in memory.

@@ -160,6 +160,15 @@ impl Core {
         }
     }
 
+    /// Waits until everything that was logged so far is durable, numbers of sequences too. In memory nothing
+    /// is, and nobody waits.
+    ///
+    /// # Errors
+    /// `LogFailed` where that can no longer be.
+    pub fn wait_logged(&self) -> Result<()> {
+        self.log().map_or(Ok(()), |attached| attached.log.flush())
+    }
+
     pub(super) fn log(&self) -> Option<&AttachedLog> {
         self.log.get()
     }

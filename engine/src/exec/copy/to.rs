@@ -38,7 +38,7 @@ pub fn copy_to(
         lines.batch(&batch, query, writer, context)?;
         count += batch.num_rows() as u64;
     }
-    lines.flush(writer)?;
+    lines.show(writer, context)?;
     writer.flush().map_err(|error| io_error("write", &error))?;
     Ok(count)
 }
@@ -86,7 +86,7 @@ impl<'a> Lines<'a> {
             }
             self.out.push(b'\n');
             if self.out.len() >= FLUSH_BYTES {
-                self.flush(writer)?;
+                self.show(writer, context)?;
             }
         }
         Ok(())
@@ -101,6 +101,14 @@ impl<'a> Lines<'a> {
             self.field(field);
         }
         self.out.push(b'\n');
+    }
+
+    /// Hands the lines on, once all numbers in them may be seen.
+    fn show(&mut self, writer: &mut dyn Write, context: &ExecContext) -> Result<()> {
+        if let Some(sequences) = &context.eval.sequences {
+            sequences.before_shown()?;
+        }
+        self.flush(writer)
     }
 
     fn field(&mut self, field: Option<&str>) {

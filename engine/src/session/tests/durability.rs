@@ -2,6 +2,8 @@
 
 use super::state;
 use crate::{Connection, Database, Durability, Options, TransactionOptions};
+use remora_storage::disk::MemDisk;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A database in a directory whose flusher does not come before the test is over.
@@ -216,4 +218,54 @@ fn what_shows_commits_before_it_ends_waits_before_it_begins() {
         .execute("CREATE TABLE IF NOT EXISTS u (n BIGINT)", [])
         .unwrap();
     assert_eq!(at_risk(&alice).0, 0);
+}
+
+/// Hands on nothing, but looks at each piece what would be left if the power failed now.
+struct Crashes {
+    disk: MemDisk,
+    options: Options,
+    pieces: usize,
+}
+
+impl std::io::Write for Crashes {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.pieces += 1;
+        let shown = String::from_utf8_lossy(bytes);
+        let last: i64 = shown.lines().last().unwrap().parse().unwrap();
+        let left = Database::open_on(Arc::new(self.disk.after_crash()), self.options.clone());
+        let next = left.unwrap().connect().unwrap();
+        let next: i64 = next
+            .query_row("SELECT nextval('tickets')", [], |row| row.get(0))
+            .unwrap();
+        assert!(next > last, "{last} was shown, and {next} is given again");
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn numbers_that_a_copy_shows_are_not_given_again_after_a_crash() {
+    let (disk, options) = (MemDisk::new(), Options::new().manual_maintenance(true));
+    let db = Database::open_on(Arc::new(disk.clone()), options.clone()).unwrap();
+    let conn = db.connect().unwrap();
+    let rows: Vec<String> = (0..150).map(|n| format!("({n})")).collect();
+    conn.execute_batch(&format!(
+        "CREATE SEQUENCE tickets; CREATE TABLE t (n BIGINT); INSERT INTO t VALUES {}",
+        rows.join(", ")
+    ))
+    .unwrap();
+    let mut crashes = Crashes {
+        disk,
+        options,
+        pieces: 0,
+    };
+    let copy = "COPY (SELECT nextval('tickets') FROM t a, t b)
+        TO STDOUT WITH (FORMAT csv)";
+    assert_eq!(conn.copy_to(copy, &mut crashes).unwrap(), 22_500);
+    conn.execute("BEGIN", []).unwrap();
+    assert_eq!(conn.copy_to(copy, &mut crashes).unwrap(), 22_500);
+    assert!(crashes.pieces > 2, "{}", crashes.pieces);
 }
