@@ -31,6 +31,7 @@ pub use record::{Block, SessionRecord};
 pub use texts::TEXT_BYTES_MAX;
 
 use parking_lot::Mutex;
+use remora_storage::disk::Disk;
 use remora_storage::store::RecoveryReport;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +53,16 @@ pub struct Activity {
     /// By transaction id.
     who: Box<[Who]>,
     conflicts: Conflicts,
-    opening: OnceLock<RecoveryReport>,
+    opening: OnceLock<Opening>,
+}
+
+/// How the database was opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// What that found and did.
+    pub report: RecoveryReport,
+    /// Where the database is; nothing in memory.
+    pub disk: Option<Arc<dyn Disk>>,
 }
 
 /// A transaction. Both words begin with the bits of the id above the place.
@@ -94,14 +104,14 @@ impl Activity {
         })
     }
 
-    /// Notes what opening the database found and did, once.
-    pub fn note_opening(&self, report: RecoveryReport) {
+    /// Notes how the database was opened, once.
+    pub fn note_opening(&self, opening: Opening) {
         // A second one would be of another database.
-        let _ = self.opening.set(report);
+        let _ = self.opening.set(opening);
     }
 
-    /// What opening the database found and did, if it was noted.
-    pub fn opening(&self) -> Option<&RecoveryReport> {
+    /// How the database was opened, if it was noted.
+    pub fn opening(&self) -> Option<&Opening> {
         self.opening.get()
     }
 

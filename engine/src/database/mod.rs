@@ -9,6 +9,7 @@ pub use checkpoints::Checkpoints;
 pub use options::Options;
 pub use verify::{Damage, Verified};
 
+use crate::activity::Opening;
 use crate::error::{Error, Result, state};
 use crate::session::{Connection, Sessions, Transaction};
 use remora_storage::disk::Disk;
@@ -103,7 +104,10 @@ impl Database {
         recovery: RecoveryReport,
         sessions: Arc<Sessions>,
     ) -> Self {
-        sessions.note_opening(&recovery);
+        sessions.note_opening(Opening {
+            report: recovery.clone(),
+            disk: store.disk().cloned(),
+        });
         Self {
             store,
             origin: Arc::new(Origin {

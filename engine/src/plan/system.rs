@@ -35,6 +35,8 @@ pub enum SystemTable {
     Recovery,
     /// What it found damaged.
     RecoveryLosses,
+    /// The checkpoints that are kept.
+    Checkpoints,
 }
 
 /// Name and type of a column.
@@ -44,8 +46,9 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them, by name.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sequences,
+        Self::Checkpoints,
         Self::Conflicts,
         Self::Durability,
         Self::Indexes,
@@ -80,6 +83,7 @@ impl SystemTable {
             Self::Conflicts => "remora_conflicts",
             Self::Recovery => "remora_recovery",
             Self::RecoveryLosses => "remora_recovery_losses",
+            Self::Checkpoints => "remora_checkpoints",
         }
     }
 
@@ -224,6 +228,19 @@ impl SystemTable {
                 ("to_position", BigInt),
                 ("changes", BigInt),
                 ("because", Text),
+            ],
+            Self::Checkpoints => &[
+                ("number", BigInt),
+                ("time", TimestampTz),
+                ("reason", Text),
+                ("tables", BigInt),
+                ("rows", BigInt),
+                ("bytes", BigInt),
+                ("timestamp", BigInt),
+                ("timeline", BigInt),
+                ("restored_from", BigInt),
+                ("is_current", Boolean),
+                ("damage", Text),
             ],
         }
     }

@@ -15,9 +15,8 @@ use super::housekeeper::Housekeeper;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
-use crate::activity::{Activity, Request};
+use crate::activity::{Activity, Opening, Request};
 use crate::error::{Error, Result, state};
-use remora_storage::store::RecoveryReport;
 use remora_storage::{Durability, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,9 +90,9 @@ impl Sessions {
         Connection::new(store.clone(), self, record)
     }
 
-    /// Lets sessions ask what opening the database found and did.
-    pub(crate) fn note_opening(&self, report: &RecoveryReport) {
-        self.activity.note_opening(report.clone());
+    /// Lets sessions ask how the database was opened.
+    pub(crate) fn note_opening(&self, opening: Opening) {
+        self.activity.note_opening(opening);
     }
 
     /// Refuses new work, gives what runs the time to end, and stops what then still runs.

@@ -62,8 +62,8 @@ impl Durable {
         &self.log
     }
 
-    pub(super) fn disk(&self) -> &dyn Disk {
-        &*self.disk
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     pub(super) fn checkpoint(&self, reason: CheckpointReason) -> Result<CheckpointReport> {

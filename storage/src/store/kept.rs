@@ -1,5 +1,6 @@
 //! A store and its checkpoints of earlier: which there are, and the return to one of them.
 
+use super::durable::Durable;
 use super::options::StoreOptions;
 use super::{CheckpointReason, Store, located};
 use crate::checkpoint::kept::{self, KeptCheckpoints};
@@ -16,9 +17,14 @@ impl Store {
     /// `Io`.
     pub fn checkpoints(&self) -> Result<KeptCheckpoints> {
         match &self.inner.durable {
-            Some(durable) => kept::list(durable.disk()),
+            Some(durable) => kept::list(&**durable.disk()),
             None => Ok(KeptCheckpoints::default()),
         }
+    }
+
+    /// Where the files are; nothing in memory. To have it gives no right to the directory.
+    pub fn disk(&self) -> Option<&Arc<dyn Disk>> {
+        self.inner.durable.as_ref().map(Durable::disk)
     }
 
     /// The checkpoints of a database that need not be open, and may be.

@@ -1,6 +1,7 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
 mod activity;
+mod checkpoints;
 mod durability;
 mod recovery;
 mod sequences;
@@ -8,11 +9,11 @@ mod sequences;
 use super::batch::Batch;
 use super::pipeline::Source;
 use super::{BATCH_ROWS, ExecContext};
+use crate::activity::Opening;
 use crate::error::Result;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
-use remora_storage::store::RecoveryReport;
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ReadView, Value};
 use std::sync::Arc;
@@ -43,9 +44,10 @@ impl SystemScan {
 impl Source for SystemScan {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         let (table, view) = (self.table, &self.view);
-        let rows = self
-            .rows
-            .get_or_insert_with(|| rows(table, view, context).into_iter());
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            none => none.insert(rows(table, view, context)?.into_iter()),
+        };
         let rows: Vec<_> = rows.take(BATCH_ROWS).collect();
         if rows.is_empty() {
             return Ok(None);
@@ -63,10 +65,10 @@ impl Source for SystemScan {
 }
 
 /// All rows of a system table, as of now.
-fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<Value>> {
+fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Vec<Vec<Value>>> {
     let core = view.core();
     let ledger = core.ledger();
-    match table {
+    let rows = match table {
         SystemTable::Memory => memory(ledger),
         SystemTable::Tables => {
             let catalog = core.catalog();
@@ -115,16 +117,24 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Vec<Vec<V
             let session = context.eval.session.as_ref();
             session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))
         }
-        SystemTable::Recovery => opening(context).map(recovery::row).into_iter().collect(),
+        SystemTable::Recovery => {
+            let report = opening(context).map(|opening| &opening.report);
+            report.map(recovery::row).into_iter().collect()
+        }
         SystemTable::RecoveryLosses => {
-            let losses = opening(context).map(|report| &report.losses);
+            let losses = opening(context).map(|opening| &opening.report.losses);
             losses.into_iter().flatten().map(recovery::loss).collect()
         }
-    }
+        SystemTable::Checkpoints => {
+            let disk = opening(context).and_then(|opening| opening.disk.as_deref());
+            disk.map_or_else(|| Ok(Vec::new()), checkpoints::rows)?
+        }
+    };
+    Ok(rows)
 }
 
-/// What opening the database found; nothing where no session asks.
-fn opening(context: &ExecContext) -> Option<&RecoveryReport> {
+/// How the database was opened; nothing where no session asks.
+fn opening(context: &ExecContext) -> Option<&Opening> {
     let session = context.eval.session.as_ref()?;
     session.activity().opening()
 }

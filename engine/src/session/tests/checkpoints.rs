@@ -72,3 +72,49 @@ fn a_checkpoint_knows_why_it_was_written() {
     );
     assert_eq!(list[0].rows, 2);
 }
+
+#[test]
+fn the_checkpoints_that_are_kept_are_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = Database::open(directory.path()).unwrap();
+    let conn = db.connect().unwrap();
+    let kept = |conn: &Connection| -> Vec<(i64, String, i64, bool)> {
+        let sql =
+            "SELECT number, coalesce(reason, 'new'), rows, is_current FROM remora_checkpoints";
+        let mut statement = conn.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(kept(&conn), [(0, "new".to_owned(), 0, true)]);
+    conn.execute("CREATE TABLE t (k BIGINT)", []).unwrap();
+    for values in ["(1)", "(2), (3)"] {
+        conn.execute(&format!("INSERT INTO t VALUES {values}"), [])
+            .unwrap();
+        conn.execute("CHECKPOINT", []).unwrap();
+    }
+    let command = || "command".to_owned();
+    let of_two = [
+        (2, command(), 3, true),
+        (1, command(), 1, false),
+        (0, "new".to_owned(), 0, false),
+    ];
+    assert_eq!(kept(&conn), of_two);
+    let said = "SELECT bool_and(time <= now() AND tables = 1 AND bytes > 0 AND timestamp > 0
+        AND timeline = 1 AND restored_from IS NULL AND damage IS NULL)
+        FROM remora_checkpoints WHERE number > 0";
+    assert!(
+        conn.query_row(said, [], |row| row.get::<_, bool>(0))
+            .unwrap()
+    );
+
+    // What cannot be read is not passed over.
+    std::fs::write(directory.path().join("MANIFEST.1"), "nonsense").unwrap();
+    let damaged = "SELECT damage FROM remora_checkpoints WHERE number IS NULL";
+    let damage: String = conn.query_row(damaged, [], |row| row.get(0)).unwrap();
+    assert!(damage.contains("MANIFEST.1"), "{damage}");
+
+    let memory = connect();
+    assert_eq!(kept(&memory), []);
+}
