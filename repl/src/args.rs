@@ -1,10 +1,12 @@
 //! The command line, and opening the database that it names.
 
-use crate::{checkpoints, progress, verify};
+use crate::progress::Line;
+use crate::{checkpoints, verify};
 use clap::{Parser, Subcommand, ValueEnum};
 use remora::{Database, Durability, Options, RecoveryMode, Result};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// An SQL database in memory, kept on disk where a directory is given.
 #[derive(Parser, Debug)]
@@ -121,6 +123,14 @@ impl Args {
     /// Opens the database that the arguments name.
     pub(crate) fn open(&self) -> Result<Database> {
         match &self.directory {
+            Some(directory) if io::stderr().is_terminal() => {
+                let line = Arc::new(Line::new(io::stderr()));
+                let shown = Arc::clone(&line);
+                let options = self.options().on_recovery(move |at| shown.show(at));
+                let opened = Database::open_with(directory, options);
+                line.clear();
+                opened
+            }
             Some(directory) => Database::open_with(directory, self.options()),
             None => Database::in_memory_with(self.options()),
         }
@@ -136,11 +146,7 @@ impl Args {
             true => RecoveryMode::Salvage,
             false => RecoveryMode::Strict,
         };
-        let options = Options::new().durability(durability).recovery(mode);
-        match self.directory.is_some() && io::stderr().is_terminal() {
-            true => options.on_recovery(progress::shown()),
-            false => options,
-        }
+        Options::new().durability(durability).recovery(mode)
     }
 }
 
