@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::format::{
     DatabaseId, FileKind, PROLOGUE_LEN, check_database, check_prologue, corrupt, read_file,
 };
+use crate::ids::Timestamp;
 use crate::pool::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -66,11 +67,12 @@ impl DataFiles {
         self.0.get(&number).map(|file| file.length)
     }
 
-    /// Reads an image and finds that it is the one that was written.
+    /// Reads an image and finds that it is the one that was written; `base` is the timestamp of the block's first
+    /// image.
     ///
     /// # Errors
     /// `Corrupt`, `OutOfMemory`, `Io`.
-    pub fn read(&self, ledger: &Arc<Ledger>, image: &ImageRef) -> Result<Image> {
+    pub fn read(&self, ledger: &Arc<Ledger>, image: &ImageRef, base: Timestamp) -> Result<Image> {
         let Some(file) = self.0.get(&image.file) else {
             let path = path(image.file);
             return Err(corrupt(&path, image.offset, "a data file", "no file"));
@@ -98,6 +100,15 @@ impl DataFiles {
             let expected = what(image.table, image.block, image.crc);
             let found = what(header.table, header.block, crc);
             return Err(corrupt(path, offset, expected, found));
+        }
+        if header.base != base {
+            let expected = format!("an image over that of {base}");
+            return Err(corrupt(
+                path,
+                offset + 36,
+                expected,
+                header.base.to_string(),
+            ));
         }
         Ok(found)
     }

@@ -182,15 +182,15 @@ pub fn list(disk: &dyn Disk) -> Result<KeptCheckpoints> {
     Ok(list)
 }
 
-/// The manifest of that number, the current one or a kept one.
+/// The manifest of that number, the current one or a kept one, and its path.
 ///
 /// # Errors
 /// `UndefinedCheckpoint` where there is none, or where it cannot be read.
-pub fn find(disk: &dyn Disk, number: u64) -> Result<(Manifest, DatabaseId)> {
+pub fn find(disk: &dyn Disk, number: u64) -> Result<(String, Manifest, DatabaseId)> {
     for path in [vec![MANIFEST.to_owned()], paths(disk)?].concat() {
         match Manifest::read(disk, &path) {
             Ok((manifest, database)) if manifest.number() == number => {
-                return Ok((manifest, database));
+                return Ok((path, manifest, database));
             }
             // It would have been that one.
             Err(error) if number_of(&path) == Some(number) => return Err(error),
@@ -289,7 +289,8 @@ mod tests {
         assert_eq!(numbers(&disk), [14, 13, 12, 11, 10, 9]);
         forget(&disk, 2).expect("forgotten");
         assert_eq!(numbers(&disk), [14, 13, 12]);
-        assert_eq!(find(&disk, 12).expect("kept").0.number(), 12);
+        let (path, manifest, _) = find(&disk, 12).expect("kept");
+        assert_eq!((path.as_str(), manifest.number()), ("MANIFEST.12", 12));
         assert!(matches!(
             find(&disk, 9),
             Err(Error::UndefinedCheckpoint { number: 9 })

@@ -7,7 +7,8 @@ use crate::catalog::{
     Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, SequencePosition, TableDef,
     TableEntry,
 };
-use crate::ids::{BLOCK_SLOTS, ColumnId, RowId, SequenceId, TableId};
+use crate::ids::{BlockNo, ColumnId, RowId, SequenceId, Slot, TableId};
+use crate::index::ROWS_MAX;
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
 use crate::value::{DataType, NumericKind, Value, ValueRef};
 use std::collections::HashSet;
@@ -27,11 +28,19 @@ pub(super) fn row(
     id: TableId,
     row: RowId,
 ) -> Result<&TableDef, Misfit> {
-    if row.0 / BLOCK_SLOTS as u64 > u64::from(u32::MAX) {
+    if row.0 >= ROWS_MAX {
         return Err(format!("a row of number {}", row.0));
     }
     let table = table.ok_or_else(|| format!("a row of table {id}, which does not exist"))?;
     Ok(&table.def)
+}
+
+/// Whether a table whose rows end there can have that block.
+pub(super) fn block(end: RowId, block: BlockNo) -> Result<(), Misfit> {
+    match RowId::new(block, Slot(0)) < end {
+        true => Ok(()),
+        false => Err(format!("block {block} of a table whose rows end at {end}")),
+    }
 }
 
 /// Whether these are values of the table's columns.

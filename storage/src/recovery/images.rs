@@ -8,6 +8,7 @@
 //! - Everything else is read from the last image to the first one, so that each slot is filled once, with
 //!   the newest that there is of it, and a slot that is not live is not filled.
 
+use super::Contents;
 use super::fits;
 use super::losses::Losses;
 use super::progress::Progress;
@@ -17,14 +18,14 @@ use crate::catalog::{Catalog, TableEntry};
 use crate::checkpoint::files::DataFiles;
 use crate::checkpoint::image::{Image, ImageKind};
 use crate::checkpoint::list::{ImageRef, by_block};
-use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::disk::Disk;
+use crate::checkpoint::manifest::Manifest;
 use crate::error::{Error, Result};
-use crate::format::{DatabaseId, corrupt};
-use crate::ids::{BLOCK_SLOTS, BlockNo, RowId, Slot, Timestamp};
+use crate::format::corrupt;
+use crate::ids::{BLOCK_SLOTS, BlockNo, RowId, Slot, TableId, Timestamp};
 use crate::mvcc::{Garbage, Registration};
 use crate::parallel;
 use crate::transaction::Core;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,13 +35,12 @@ const THREAD_BYTES: u64 = 4 << 20;
 
 /// Loads all images that a manifest names; returns how many rows they have.
 pub(super) fn load(
-    disk: &dyn Disk,
+    from: &Contents<'_>,
     core: &Core,
-    manifest: &Manifest,
-    database: DatabaseId,
     progress: &Progress<'_>,
     losses: Option<&Losses>,
 ) -> Result<u64> {
+    let (disk, manifest, database) = (from.disk, from.manifest, from.database);
     let numbers = manifest.files();
     let files = match losses {
         Some(losses) => {
@@ -54,7 +54,9 @@ pub(super) fn load(
         files,
         catalog: core.catalog(),
         blocks,
+        path: from.path,
         timestamp: manifest.timestamp,
+        ends: ends(manifest),
         next: AtomicUsize::new(0),
         progress,
         losses,
@@ -73,14 +75,23 @@ pub(super) fn load(
     Ok(loaded.iter().map(|loaded| loaded.rows).sum())
 }
 
+/// Where the rows of each table end.
+pub(super) fn ends(manifest: &Manifest) -> HashMap<TableId, RowId> {
+    let tables = manifest.tables.iter();
+    tables.map(|table| (table.def.id, table.next_row)).collect()
+}
+
 /// What all threads share.
 struct Loading<'a> {
     core: &'a Core,
     files: DataFiles,
     catalog: Arc<Catalog>,
     blocks: Vec<&'a [ImageRef]>,
+    /// That of the manifest.
+    path: &'a str,
     /// That of the checkpoint.
     timestamp: Timestamp,
+    ends: HashMap<TableId, RowId>,
     /// The block that is taken next.
     next: AtomicUsize,
     progress: &'a Progress<'a>,
@@ -131,15 +142,16 @@ impl Loading<'_> {
         let (first, last) = (&images[0], &images[images.len() - 1]);
         let table = self.catalog.table_by_id(first.table).ok_or_else(|| {
             let found = format!("an image of table {}", first.table);
-            corrupt(MANIFEST, 0, "images of tables that there are", found)
+            corrupt(self.path, 0, "images of tables that there are", found)
         })?;
+        self.check_block(first)?;
         let mut block = LoadedBlock::new(self.core, table, first.block, garbage)?;
         if let Some(later) = images.iter().find(|image| image.timestamp > self.timestamp) {
             let found = format!("an image of {}", later.timestamp);
             let expected = format!("images up to {}", self.timestamp);
-            return Err(corrupt(MANIFEST, 0, expected, found));
+            return Err(corrupt(self.path, 0, expected, found));
         }
-        let read = |image: &ImageRef| self.files.read(self.core.ledger(), image);
+        let read = |image: &ImageRef| self.files.read(self.core.ledger(), image, first.timestamp);
         if first.kind == ImageKind::Frozen {
             block.attach(&read(first)?, self.place(first))?;
             for image in &images[1..] {
@@ -171,10 +183,19 @@ impl Loading<'_> {
         let Some(table) = self.catalog.table_by_id(first.table) else {
             return Ok(0);
         };
+        if let Err(error) = self.check_block(first) {
+            let what = Lost::Rows {
+                table: table.def.name.clone(),
+                block: first.block,
+                rows: last.rows.into(),
+            };
+            losses.note(error, what)?;
+            return Ok(0);
+        }
         let mut block = LoadedBlock::new(self.core, table, first.block, garbage)?;
         let (mut whole, mut damage) = (Vec::new(), Vec::new());
         for image in images {
-            match self.files.read(self.core.ledger(), image) {
+            match self.files.read(self.core.ledger(), image, first.timestamp) {
                 Ok(read) => whole.push((image, read)),
                 Err(error) => damage.push(error),
             }
@@ -214,6 +235,13 @@ impl Loading<'_> {
             losses.note(error, what)?;
         }
         Ok(block.rows)
+    }
+
+    /// A number behind the table's end would take memory for all blocks up to it.
+    fn check_block(&self, image: &ImageRef) -> Result<()> {
+        let end = self.ends.get(&image.table).copied().unwrap_or_default();
+        let misfit = |misfit| corrupt(self.path, 0, "images of blocks that there are", misfit);
+        fits::block(end, image.block).map_err(misfit)
     }
 
     fn place(&self, image: &ImageRef) -> Place<'_> {

@@ -58,7 +58,7 @@ use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing};
 use directory::Directory;
 use progress::Progress;
 use replay::Replay;
-use scan::{LogEnd, Scan};
+use scan::{LogEnd, Scan, Until};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -151,6 +151,7 @@ fn prove(disk: &dyn Disk, options: &RecoveryOptions, is_new: bool) -> Result<Pro
     let closed_at = closing::read(disk, database, manifest.timeline)?;
     let directory = Contents {
         disk,
+        path: MANIFEST,
         manifest: &manifest,
         database,
         closed_at,
@@ -227,6 +228,7 @@ pub fn load_copy(
     let (manifest, database) = Manifest::read(disk, MANIFEST)?;
     let directory = Contents {
         disk,
+        path: MANIFEST,
         manifest: &manifest,
         database,
         closed_at: closing::read(disk, database, manifest.timeline)?,
@@ -283,6 +285,8 @@ fn take_directory(disk: &dyn Disk) -> Result<(Box<dyn Send + Sync>, bool)> {
 /// What is read.
 struct Contents<'d> {
     disk: &'d dyn Disk,
+    /// That of the manifest.
+    path: &'d str,
     manifest: &'d Manifest,
     database: DatabaseId,
     closed_at: Option<Lsn>,
@@ -300,14 +304,14 @@ fn load(
     report.checkpoint = manifest.is_checkpoint().then_some(manifest.timestamp);
     report.image_bytes = manifest.bytes();
     let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
-    report.rows_loaded =
-        restore::manifest(disk, core, manifest, directory.database, &progress, None)?;
+    report.rows_loaded = restore::manifest(directory, core, &progress, None)?;
     // Before the log may say that tables have other rows.
     let images = LastCheckpoint::of(manifest, &core.catalog());
     progress.end();
 
     let loaded = Instant::now();
-    let scan = Scan::open(disk, directory.database, manifest, directory.closed_at)?;
+    let (database, closed_at) = (directory.database, directory.closed_at);
+    let scan = Scan::open(disk, database, manifest, closed_at, Until::End)?;
     let progress = Progress::begin(listener, RecoveryPhase::Log, scan.bytes());
     let mut replay = Replay::new(core)?;
     let end = scan.run(|found| {

@@ -1,5 +1,6 @@
 //! Brings a checkpoint into the core: what its manifest says, and its images.
 
+use super::Contents;
 use super::fits::{self, Misfit};
 use super::images;
 use super::losses::Losses;
@@ -7,7 +8,7 @@ use super::progress::Progress;
 use super::replay::Replay;
 use super::report::Lost;
 use crate::catalog::CatalogChange;
-use crate::checkpoint::manifest::{ImageFile, MANIFEST, Manifest};
+use crate::checkpoint::manifest::{ImageFile, Manifest};
 use crate::checkpoint::{image, rows_file};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -18,17 +19,31 @@ use crate::wal::Operation;
 
 /// Restores the tables and rows of a checkpoint; returns how many rows.
 pub(super) fn manifest(
-    disk: &dyn Disk,
+    from: &Contents<'_>,
     core: &Core,
-    manifest: &Manifest,
-    database: DatabaseId,
     progress: &Progress<'_>,
     losses: Option<&Losses>,
 ) -> Result<u64> {
+    let (manifest, begin) = (from.manifest, from.manifest.timestamp);
+    definitions(core, manifest, from.path)?;
+    let rows = match &manifest.image {
+        Some(file) => old_rows(from.disk, core, file, from.database, begin, losses)?,
+        None => images::load(from, core, progress, losses)?,
+    };
     let place = Place {
-        path: MANIFEST,
+        path: from.path,
         offset: 0,
     };
+    for table in &manifest.tables {
+        let restored = core.restore_next_row(table.def.id, table.next_row);
+        restored.map_err(|error| place.refused(error))?;
+    }
+    Ok(rows)
+}
+
+/// Restores what a manifest says of tables, indexes, views and sequences, if it fits.
+pub(super) fn definitions(core: &Core, manifest: &Manifest, path: &str) -> Result<()> {
+    let place = Place { path, offset: 0 };
     let begin = manifest.timestamp;
     if begin >= Timestamp::END {
         return Err(place.error(format!("a checkpoint of {begin}")));
@@ -57,17 +72,11 @@ pub(super) fn manifest(
     if let Some(next) = manifest.next_sequence {
         core.restore_next_sequence(next);
     }
-    let rows = match &manifest.image {
-        Some(file) => old_rows(disk, core, file, database, begin, losses)?,
-        None => images::load(disk, core, manifest, database, progress, losses)?,
-    };
     for table in &manifest.tables {
         fits::table(&core.catalog(), table.def.id, table.next_row)
             .map_err(|misfit| place.error(misfit))?;
-        let restored = core.restore_next_row(table.def.id, table.next_row);
-        restored.map_err(|error| place.refused(error))?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Loads the rows that a build before images by block wrote.

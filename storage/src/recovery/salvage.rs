@@ -95,6 +95,25 @@ struct Salvage<'a> {
     options: &'a RecoveryOptions,
 }
 
+/// A manifest that can be read.
+struct Whole {
+    path: String,
+    manifest: Manifest,
+    database: DatabaseId,
+}
+
+impl Whole {
+    fn contents<'d>(&'d self, disk: &'d dyn Disk, closed_at: Option<Lsn>) -> Contents<'d> {
+        Contents {
+            disk,
+            path: &self.path,
+            manifest: &self.manifest,
+            database: self.database,
+            closed_at,
+        }
+    }
+}
+
 /// What can be kept.
 struct Kept {
     core: Arc<Core>,
@@ -107,7 +126,7 @@ struct Kept {
 impl Salvage<'_> {
     /// The manifests that can be read, the newest first; that of a new database where there is none, and the
     /// log is there from its beginning.
-    fn whole_manifests(&self, losses: &Losses) -> Result<Vec<(Manifest, DatabaseId)>> {
+    fn whole_manifests(&self, losses: &Losses) -> Result<Vec<Whole>> {
         let disk = &**self.disk;
         let mut whole = Vec::new();
         for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
@@ -115,7 +134,11 @@ impl Salvage<'_> {
                 continue;
             }
             match Manifest::read(disk, &path) {
-                Ok(read) => whole.push(read),
+                Ok((manifest, database)) => whole.push(Whole {
+                    path,
+                    manifest,
+                    database,
+                }),
                 Err(error) => losses.note(error, Lost::Nothing)?,
             }
         }
@@ -124,10 +147,14 @@ impl Salvage<'_> {
             && first.header().first == Lsn(0)
         {
             let header = first.header();
-            whole.push((Manifest::new_database(header.timeline), header.database));
+            whole.push(Whole {
+                path: MANIFEST.to_owned(),
+                manifest: Manifest::new_database(header.timeline),
+                database: header.database,
+            });
         }
         // Of those that say the same the current one comes first.
-        whole.sort_by_key(|(manifest, _)| Reverse((manifest.timeline, manifest.lsn)));
+        whole.sort_by_key(|one| Reverse((one.manifest.timeline, one.manifest.lsn)));
         Ok(whole)
     }
 
@@ -137,20 +164,12 @@ impl Salvage<'_> {
 
     /// Step 1 where nothing is lost: a checkpoint that is whole, with a log that is whole from there on to
     /// the end of the latest history.
-    fn load_whole(
-        &self,
-        manifests: &[(Manifest, DatabaseId)],
-        past: &Past,
-    ) -> Result<Option<Kept>> {
-        let of_now = |(manifest, _): &&(Manifest, _)| manifest.timeline == past.latest();
-        for (manifest, database) in manifests.iter().filter(of_now) {
-            let (disk, database) = (&**self.disk, *database);
-            let contents = Contents {
-                disk,
-                manifest,
-                database,
-                closed_at: closing::read(disk, database, manifest.timeline).unwrap_or_default(),
-            };
+    fn load_whole(&self, manifests: &[Whole], past: &Past) -> Result<Option<Kept>> {
+        let of_now = |one: &&Whole| one.manifest.timeline == past.latest();
+        for one in manifests.iter().filter(of_now) {
+            let (disk, database) = (&**self.disk, one.database);
+            let closed_at = closing::read(disk, database, one.manifest.timeline);
+            let contents = one.contents(disk, closed_at.unwrap_or_default());
             let (core, mut report) = (self.new_core(), RecoveryReport::default());
             let listener = self.options.listener.as_ref();
             match super::load(&contents, &core, listener, &mut report) {
@@ -172,13 +191,13 @@ impl Salvage<'_> {
     /// Step 1 where something is: the newest manifest whose definitions fit each other.
     fn load_damaged(
         &self,
-        manifests: &[(Manifest, DatabaseId)],
+        manifests: &[Whole],
         losses: &Losses,
         mut because: Error,
     ) -> Result<Kept> {
-        for (manifest, database) in manifests {
+        for one in manifests {
             let attempt = Losses::default();
-            match self.load(manifest, *database, &attempt) {
+            match self.load(one, &attempt) {
                 Ok(kept) => {
                     losses.append(attempt);
                     return Ok(kept);
@@ -193,15 +212,16 @@ impl Salvage<'_> {
         Err(because)
     }
 
-    fn load(&self, manifest: &Manifest, database: DatabaseId, losses: &Losses) -> Result<Kept> {
+    fn load(&self, one: &Whole, losses: &Losses) -> Result<Kept> {
+        let (manifest, database) = (&one.manifest, one.database);
         let (disk, listener) = (&**self.disk, self.options.listener.as_ref());
         let (core, mut report) = (self.new_core(), RecoveryReport::default());
         let started = Instant::now();
         report.checkpoint = manifest.is_checkpoint().then_some(manifest.timestamp);
         report.image_bytes = manifest.bytes();
         let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
-        report.rows_loaded =
-            restore::manifest(disk, &core, manifest, database, &progress, Some(losses))?;
+        let contents = one.contents(disk, None);
+        report.rows_loaded = restore::manifest(&contents, &core, &progress, Some(losses))?;
         progress.end();
 
         let loaded = Instant::now();

@@ -55,6 +55,15 @@ pub(super) struct Found<'r> {
     pub(super) body_offset: u64,
 }
 
+/// How far a log is walked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Until {
+    /// To its end, which is that of the manifest's history.
+    End,
+    /// To where a later history begins, if one does.
+    NextHistory,
+}
+
 /// The log to be walked.
 pub(super) struct Scan {
     readers: Vec<SegmentReader>,
@@ -72,6 +81,7 @@ impl Scan {
         database: DatabaseId,
         manifest: &Manifest,
         closed_at: Option<Lsn>,
+        until: Until,
     ) -> Result<Self> {
         let mut scan = Self {
             readers: Vec::new(),
@@ -97,6 +107,10 @@ impl Scan {
                 continue;
             }
             let reader = SegmentReader::open(disk, number)?;
+            let is_later = reader.header().timeline > manifest.timeline;
+            if until == Until::NextHistory && is_later && number != manifest.segment {
+                break;
+            }
             check_header(&reader, database, number, manifest.timeline)?;
             scan.floor = scan.floor.max(reader.header().first);
             scan.readers.push(reader);

@@ -22,10 +22,11 @@
 //! removes; in 3 see [`crate::checkpoint::kept`]; after 3 a mark of the old timeline, which is no mark of the
 //! new one.
 
+use super::Contents;
 use super::directory::{self, Directory};
 use super::progress::{Progress, RecoveryPhase};
 use super::restore;
-use super::scan::{Scan, is_unmade};
+use super::scan::{Scan, Until, is_unmade};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::checkpoint::{CheckpointInfo, CheckpointReason, kept, micros};
 use crate::disk::Disk;
@@ -90,10 +91,17 @@ pub fn rewind(
         Newer::Keep => Some(check_that_nothing_follows(disk)?),
         Newer::Abandon => None,
     };
-    let (checkpoint, database) = kept::find(disk, number)?;
+    let (path, checkpoint, database) = kept::find(disk, number)?;
     let core = Core::recovering(pool, true);
     let progress = Progress::begin(None, RecoveryPhase::Images, checkpoint.bytes());
-    let rows = restore::manifest(disk, &core, &checkpoint, database, &progress, None)?;
+    let contents = Contents {
+        disk,
+        path: &path,
+        manifest: &checkpoint,
+        database,
+        closed_at: None,
+    };
+    let rows = restore::manifest(&contents, &core, &progress, None)?;
     drop(core);
 
     let mut past = Past::read(disk)?;
@@ -130,7 +138,7 @@ pub fn rewind(
 fn check_that_nothing_follows(disk: &dyn Disk) -> Result<u64> {
     let (current, database) = Manifest::read(disk, MANIFEST)?;
     let closed_at = closing::read(disk, database, current.timeline)?;
-    let end = Scan::open(disk, database, &current, closed_at)?.run(|_| Ok(()))?;
+    let end = Scan::open(disk, database, &current, closed_at, Until::End)?.run(|_| Ok(()))?;
     if end.end != current.lsn || end.tail.is_some() {
         // Whoever called has had all of it put into a checkpoint: someone else was here meanwhile.
         return Err(Error::Locked { path: ROOT.into() });

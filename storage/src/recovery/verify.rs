@@ -2,16 +2,19 @@
 //!
 //! Opening stops at the first damage. This goes on: through the current manifest and those that are kept,
 //! each image that one of them names (its bytes against the strong hash in the manifest, then what is in it
-//! against the table's definition), and the log. Nothing is written but the lock.
+//! against the table's definition), and the log from the oldest of them on, that of histories that ended, too.
+//! Nothing is written but the lock.
 //!
-//! What is proved: that a manifest is whole, and its root is that of the definitions and hashes in it; that
-//! each image has the bytes that its hash is of, and the rows that the manifest says; that the log is an
-//! unbroken run of frames up to all that is known to have been durable. So two directories whose current
+//! What is proved: that a manifest is whole, its root is that of the definitions and hashes in it, and these
+//! definitions fit each other; that each image has the bytes that its hash is of, and the rows that the manifest
+//! says; that the log is an unbroken run of frames up to all that is known to have been durable. So two directories whose current
 //! checkpoints have the same root, and which were verified, hold the same as of these checkpoints.
 
 use super::directory::{self, Directory};
 use super::fits;
-use super::scan::{Found, Scan};
+use super::images::ends;
+use super::restore;
+use super::scan::{Found, Scan, Until};
 use crate::catalog::TableDef;
 use crate::checkpoint::files::DataFiles;
 use crate::checkpoint::image::{Image, ImageKind};
@@ -22,10 +25,11 @@ use crate::codec::{DecodeError, Decoder};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, ROOT, corrupt};
-use crate::ids::{BLOCK_SLOTS, BlockNo, Lsn};
+use crate::ids::{BLOCK_SLOTS, BlockNo, Lsn, RowId};
 use crate::pool::Pool;
+use crate::transaction::Core;
 use crate::wal::{Operation, closing};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -86,18 +90,18 @@ pub fn verify(disk: &dyn Disk, pool: &Arc<Pool>) -> Result<Verification> {
         seen: HashSet::new(),
         found: Verification::default(),
     };
-    let current = verifier.manifest(MANIFEST);
-    for path in kept::paths(disk)? {
-        verifier.manifest(&path);
+    let mut read = Vec::new();
+    for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
+        let whole = verifier.manifest(&path);
+        read.extend(whole.map(|(manifest, database)| (path, manifest, database)));
     }
-    if let Some((manifest, database)) = current {
+    verifier.logs(&read);
+    let current = read.into_iter().find(|(path, ..)| path == MANIFEST);
+    if let Some((_, manifest, _)) = current {
         let found = &mut verifier.found;
         found.checkpoint = Some(manifest.number());
         found.rows = manifest.rows();
-        if let Err(error) = verifier.log(&manifest, database) {
-            verifier.damaged(error);
-        }
-        verifier.found.root = manifest.root;
+        found.root = manifest.root;
     }
     Ok(verifier.found)
 }
@@ -130,6 +134,15 @@ impl Verifier<'_> {
                 return None;
             }
         };
+        // What opening would refuse, although its bytes are what somebody wrote.
+        let fits = restore::definitions(
+            &Core::recovering(Arc::clone(self.pool), true),
+            &manifest,
+            path,
+        );
+        if let Err(error) = fits {
+            self.damaged(error);
+        }
         if let Some(file) = &manifest.image {
             self.found.images += 1;
             self.found.image_bytes = self.found.image_bytes.saturating_add(file.bytes);
@@ -138,11 +151,15 @@ impl Verifier<'_> {
                 self.damaged(error);
             }
         }
+        let ends = ends(&manifest);
         for images in by_block(&manifest.images) {
             if !self.is_new(images) {
                 continue;
             }
-            if let Err(error) = self.block(&manifest, database, images) {
+            let end = ends.get(&images[0].table).copied().unwrap_or_default();
+            let read = check_refs(path, &manifest, end, images)
+                .and_then(|()| self.block(path, &manifest, database, images));
+            if let Err(error) = read {
                 let tables = manifest.tables.iter();
                 let mut names = tables.filter(|table| table.def.id == images[0].table);
                 self.found.damages.push(Damage {
@@ -165,6 +182,7 @@ impl Verifier<'_> {
     /// Reads the images of a block, and counts the rows that it has.
     fn block(
         &mut self,
+        path: &str,
         manifest: &Manifest,
         database: DatabaseId,
         images: &[ImageRef],
@@ -173,13 +191,13 @@ impl Verifier<'_> {
         let table = tables.find(|table| table.def.id == images[0].table);
         let table = table.ok_or_else(|| {
             let found = format!("an image of table {}", images[0].table);
-            corrupt(MANIFEST, 0, "images of tables that there are", found)
+            corrupt(path, 0, "images of tables that there are", found)
         })?;
         let numbers: BTreeSet<u64> = images.iter().map(|image| image.file).collect();
         let files = DataFiles::open(self.disk, database, &numbers)?;
         let mut live = vec![0_u64; BLOCK_SLOTS / 64];
         for image in images {
-            let read = files.read(self.pool.ledger(), image)?;
+            let read = files.read(self.pool.ledger(), image, images[0].timestamp)?;
             self.found.images += 1;
             self.found.image_bytes = self.found.image_bytes.saturating_add(image.length);
             let hash: [u8; 32] = blake3::hash(&read.bytes).into();
@@ -225,10 +243,44 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Reads the log of each history from the oldest manifest on that belongs to it, and where that fails that
+    /// of the current manifest by itself.
+    fn logs(&mut self, manifests: &[(String, Manifest, DatabaseId)]) {
+        let is_current = |path: &str| path == MANIFEST;
+        let mut oldest: BTreeMap<u32, &(String, Manifest, DatabaseId)> = BTreeMap::new();
+        for one in manifests {
+            let first = oldest.entry(one.1.timeline).or_insert(one);
+            if one.1.lsn < first.1.lsn {
+                *first = one;
+            }
+        }
+        let current = manifests.iter().find(|(path, ..)| is_current(path));
+        let now = current.map(|(_, manifest, _)| manifest.timeline);
+        for (timeline, (path, manifest, database)) in oldest {
+            let until = match now == Some(timeline) {
+                true => Until::End,
+                false => Until::NextHistory,
+            };
+            let read = self.log(manifest, *database, until);
+            let Err(error) = read else {
+                continue;
+            };
+            let said = error.to_string();
+            self.damaged(error);
+            if let (Until::End, false, Some((_, manifest, database))) =
+                (until, is_current(path), current)
+                && let Err(error) = self.log(manifest, *database, until)
+                && error.to_string() != said
+            {
+                self.damaged(error);
+            }
+        }
+    }
+
     /// Reads the log from a manifest's position on.
-    fn log(&mut self, manifest: &Manifest, database: DatabaseId) -> Result<()> {
+    fn log(&mut self, manifest: &Manifest, database: DatabaseId, until: Until) -> Result<()> {
         let closed_at: Option<Lsn> = closing::read(self.disk, database, manifest.timeline)?;
-        let scan = Scan::open(self.disk, database, manifest, closed_at)?;
+        let scan = Scan::open(self.disk, database, manifest, closed_at, until)?;
         let found = &mut self.found;
         let end = scan.run(|frame| {
             found.frames += 1;
@@ -237,9 +289,25 @@ impl Verifier<'_> {
                 error.in_file(path, frame.body_offset)
             })
         })?;
-        found.log_bytes = end.end.0 - manifest.lsn.0;
-        found.torn_tail = end.tail.map(|tail| tail.because);
+        found.log_bytes += end.end.0 - manifest.lsn.0;
+        if until == Until::End {
+            found.torn_tail = end.tail.map(|tail| tail.because);
+        }
         Ok(())
+    }
+}
+
+/// What opening would refuse of what a manifest says of images.
+fn check_refs(path: &str, manifest: &Manifest, end: RowId, images: &[ImageRef]) -> Result<()> {
+    let expected = "images of blocks that there are, up to its own timestamp";
+    let misfit = |found| corrupt(path, 0, expected, found);
+    fits::block(end, images[0].block).map_err(misfit)?;
+    match images
+        .iter()
+        .find(|image| image.timestamp > manifest.timestamp)
+    {
+        Some(later) => Err(misfit(format!("an image of {}", later.timestamp))),
+        None => Ok(()),
     }
 }
 

@@ -41,6 +41,8 @@ mod durability_tests;
 #[cfg(test)]
 mod feature_tests;
 #[cfg(test)]
+mod forged_tests;
+#[cfg(test)]
 mod format_tests;
 #[cfg(test)]
 mod incremental_tests;

@@ -1,10 +1,11 @@
 //! Verifying finds every byte that is not what was written, and says what it belonged to.
 
-use super::Store;
 use super::testing::{commit, copy, create_table, files, open, options};
+use super::{Newer, Store};
 use crate::disk::{Disk, MemDisk};
 use crate::error::Error;
 use crate::recovery::Verification;
+use std::sync::Arc;
 
 /// A database with two checkpoints and commits behind them, closed.
 fn database() -> MemDisk {
@@ -25,17 +26,10 @@ fn verify(disk: &MemDisk) -> Verification {
     Store::verify_on(disk, options()).expect("verified")
 }
 
-/// What must be whole for the current checkpoint and the log behind it.
+/// What must be whole for the current checkpoint and the kept ones, and for the log behind them.
 fn needed(disk: &MemDisk) -> Vec<String> {
-    let last = disk
-        .list("wal")
-        .expect("a folder")
-        .pop()
-        .expect("a segment");
-    let old = |path: &String| path.starts_with("wal/") && !path.ends_with(&last);
-    let is_lock = |path: &String| path == "LOCK";
     let files = files(disk).into_iter();
-    files.filter(|path| !old(path) && !is_lock(path)).collect()
+    files.filter(|path| path != "LOCK").collect()
 }
 
 #[test]
@@ -87,6 +81,36 @@ fn every_flip_is_found_and_an_images_flip_names_block_and_table() {
                 assert!(damage.block.is_some() && damage.rows > Some(0), "at {at}");
             }
         }
+    }
+}
+
+/// An older checkpoint was restored: the log of the history that ended is read up to where the new one begins.
+#[test]
+fn the_log_of_a_history_that_ended_is_read() {
+    let disk = database();
+    let newer = Newer::Keep;
+    Store::restore_on(Arc::new(disk.clone()), 1, options(), newer).expect("restored");
+    let store = open(disk.clone()).expect("opened").0;
+    commit(&store, 21).expect("a commit");
+    store.close().expect("closed");
+    let found = verify(&disk);
+    assert!(found.damages.is_empty(), "{:?}", found.damages);
+    let last = |path: &String| path.starts_with("wal/");
+    let segments: Vec<String> = files(&disk).into_iter().filter(last).collect();
+    let (own, before) = segments.split_last().expect("segments");
+    for path in [own, &before[0]] {
+        let damaged = copy(&disk);
+        let file = damaged.open(path).expect("a file");
+        file.write_at(70, &[0xAA]).expect("a write");
+        file.sync().expect("synced");
+        let found = verify(&damaged);
+        let [damage] = &found.damages[..] else {
+            panic!("{path}: {:?}", found.damages);
+        };
+        let Error::Corrupt { path: named, .. } = &damage.error else {
+            panic!("{}", damage.error);
+        };
+        assert_eq!(named.to_str(), Some(path.as_str()));
     }
 }
 

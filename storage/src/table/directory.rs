@@ -5,11 +5,13 @@
 //! pointers and not among them: commits write there, and everybody reads these.
 
 use crate::block::Block;
+use crate::error::{Error, Result};
 use crate::ids::{BlockNo, SLOT_BITS};
 use crate::index::ROWS_MAX;
 use crate::mvcc::Protected;
+use crate::pool::{Ledger, Owner, Reservation};
 use crate::sync::atomic::AtomicU64;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 const FIRST_SEGMENT: u32 = 8;
 const SEGMENTS: usize = 24;
@@ -21,11 +23,28 @@ const _: () = assert!(
     "an index holds any row"
 );
 
+/// A segment that takes fewer bytes is not worth an entry in the account.
+const COUNTED_BYTES_MIN: u64 = 64 << 10;
+
 #[derive(Debug)]
 struct Segment {
     blocks: Box<[Protected<Block>]>,
     /// The last commit that changed a row of each.
     changed: Box<[AtomicU64]>,
+    _memory: Option<Reservation>,
+}
+
+impl Segment {
+    fn of(length: usize, ledger: &Arc<Ledger>) -> Result<Self> {
+        let bytes = (length * (size_of::<Protected<Block>>() + size_of::<AtomicU64>())) as u64;
+        let is_counted = bytes >= COUNTED_BYTES_MIN;
+        let memory = is_counted.then(|| ledger.reserve(Owner::Table, bytes));
+        Ok(Self {
+            _memory: memory.transpose()?,
+            blocks: (0..length).map(|_| Protected::default()).collect(),
+            changed: (0..length).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
 }
 
 /// The blocks of a table by number.
@@ -57,16 +76,25 @@ impl Directory {
         self.segments.get(segment)?.get()?.changed.get(at)
     }
 
-    /// The entry of a block that comes now; `None` above [`BLOCKS_MAX`].
-    pub(super) fn entry(&self, number: BlockNo) -> Option<&Protected<Block>> {
-        let (segment, at) = locate(number);
-        let length = (FIRST_SEGMENT as usize) << segment;
-        let entries = || Segment {
-            blocks: (0..length).map(|_| Protected::default()).collect(),
-            changed: (0..length).map(|_| AtomicU64::new(0)).collect(),
+    /// The entry of a block that comes now. One caller at a time.
+    ///
+    /// # Errors
+    /// `LimitExceeded` above [`BLOCKS_MAX`], `OutOfMemory`.
+    pub(super) fn entry(&self, number: BlockNo, ledger: &Arc<Ledger>) -> Result<&Protected<Block>> {
+        let (segment, _) = locate(number);
+        let Some(there) = self.segments.get(segment) else {
+            return Err(Error::LimitExceeded {
+                what: "number of a table's blocks",
+                found: u64::from(number.0),
+                limit: u64::from(BLOCKS_MAX),
+            });
         };
-        let segment = self.segments.get(segment)?.get_or_init(entries);
-        segment.blocks.get(at)
+        if there.get().is_none() {
+            let made = Segment::of((FIRST_SEGMENT as usize) << segment, ledger)?;
+            there.get_or_init(|| made);
+        }
+        let entry = self.get(number);
+        Ok(entry.expect("its segment is there, and has room for it"))
     }
 }
 
@@ -84,6 +112,20 @@ mod tests {
         let (segment, at) = locate(BlockNo(BLOCKS_MAX - 1));
         assert_eq!(segment, SEGMENTS - 1);
         assert_eq!(at + 1, (FIRST_SEGMENT as usize) << segment);
-        assert!(Directory::default().entry(BlockNo(u32::MAX)).is_none());
+        let (directory, ledger) = (Directory::default(), Ledger::new(1 << 20));
+        let beyond = directory.entry(BlockNo(u32::MAX), &ledger).map(drop);
+        assert!(matches!(beyond, Err(Error::LimitExceeded { .. })));
+    }
+
+    /// A number that was never given, as a forged file may have it.
+    #[test]
+    fn a_far_away_block_takes_no_memory_that_is_not_reserved() {
+        let (directory, ledger) = (Directory::default(), Ledger::new(1 << 20));
+        let far = directory.entry(BlockNo(BLOCKS_MAX - 1), &ledger).map(drop);
+        assert!(matches!(far, Err(Error::OutOfMemory { .. })), "{far:?}");
+        assert!(directory.entry(BlockNo(5000), &ledger).is_ok());
+        assert!(ledger.used() >= COUNTED_BYTES_MIN);
+        drop(directory);
+        assert_eq!(ledger.used(), 0);
     }
 }

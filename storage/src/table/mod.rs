@@ -35,7 +35,7 @@ pub use scan::{Found, Taking};
 pub use stats::TableStats;
 
 use crate::block::{Block, Layout, RowRef, Written};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
 use crate::pool::Pool;
@@ -235,12 +235,7 @@ impl Table {
     /// Adds a block at the end; the caller holds `growing` or is alone.
     fn add_block(&self, number: u32) -> Result<Arc<Block>> {
         let block = Block::new(&self.layout, &self.pool, number)?;
-        let entry = self.directory.entry(BlockNo(number));
-        let entry = entry.ok_or(Error::LimitExceeded {
-            what: "number of a table's blocks",
-            found: u64::from(number),
-            limit: u64::from(directory::BLOCKS_MAX),
-        })?;
+        let entry = self.directory.entry(BlockNo(number), self.pool.ledger())?;
         let block = Arc::new(block);
         entry.set(Arc::clone(&block));
         self.tail.store(Arc::new(Tail {

@@ -5,7 +5,6 @@
 //! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
 //! holes are dead, so that a block of holes only is freed.
 
-use super::directory::BLOCKS_MAX;
 use super::open::OpenBlock;
 use super::{Table, Tail};
 use crate::block::{Block, Frozen, Written};
@@ -71,14 +70,9 @@ impl Table {
 
     /// Puts a block in the directory, whatever its number.
     fn attach(&self, number: BlockNo, block: Arc<Block>) -> Result<()> {
-        let entry = self.directory.entry(number);
-        let entry = entry.ok_or(Error::LimitExceeded {
-            what: "number of a table's blocks",
-            found: u64::from(number.0),
-            limit: u64::from(BLOCKS_MAX),
-        })?;
         // Blocks are restored by several threads.
         let _growing = self.growing.lock();
+        let entry = self.directory.entry(number, self.pool.ledger())?;
         entry.set(Arc::clone(&block));
         if self.tail.load().next <= number.0 {
             self.tail.store(Arc::new(Tail {

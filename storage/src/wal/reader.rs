@@ -7,7 +7,7 @@ use super::frame::{FRAME_HEADER_LEN, Flaw, FrameHeader};
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
-use crate::format::u64_at;
+use crate::format::{corrupt, u32_at, u64_at};
 use crate::ids::Lsn;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 const WINDOW_BYTES: u64 = 1 << 20;
 /// Bytes that are looked at together where one that is not zero is sought.
 const PIECE_BYTES: usize = 4 << 10;
+/// How many times its own length is read of a segment for frames that are none.
+const WASTED_TIMES_MAX: u64 = 64;
 
 /// What stands at the reader's position.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct SegmentReader {
     position: Lsn,
     window: Vec<u8>,
     window_at: u64,
+    /// Bytes that were read for what looked like frames and was none.
+    wasted: u64,
 }
 
 impl SegmentReader {
@@ -84,6 +88,7 @@ impl SegmentReader {
             position: header.first,
             window: Vec::new(),
             window_at: 0,
+            wasted: 0,
         }
     }
 
@@ -189,11 +194,28 @@ impl SegmentReader {
             // There are many offsets, and this tells nearly all of them.
             let lsn = self.lsn_at(at);
             let may_be = u64_at(self.bytes(at, FRAME_HEADER_LEN as u64)?, 8) == lsn.0;
-            if let (true, Ok(header)) = (may_be, self.frame_at(at)?) {
+            if !may_be {
+                continue;
+            }
+            if let Ok(header) = self.frame_at(at)? {
                 return Ok(Some((at, header)));
             }
+            self.waste(at)?;
         }
         Ok(None)
+    }
+
+    /// Counts the bytes that were read for what looked like a frame at `at` and was none. What was written here
+    /// once comes to little of it, however damaged; what was made for it would have us read for days.
+    fn waste(&mut self, at: u64) -> Result<()> {
+        let start = self.bytes(at, FRAME_HEADER_LEN as u64)?;
+        let length = u64::from(u32_at(start, 0));
+        self.wasted += length.min(self.length - at);
+        if self.wasted <= WASTED_TIMES_MAX * self.length {
+            return Ok(());
+        }
+        let found = "the beginnings of many frames, none of which is whole";
+        Err(corrupt(&self.path, at, "frames", found))
     }
 
     /// Whether there is any whole frame, wherever it stands. The position stays.

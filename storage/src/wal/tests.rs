@@ -458,3 +458,31 @@ fn a_leader_that_panics_leaves_nobody_waiting() {
             .is_some_and(|cause| cause.contains("panicked"))
     );
 }
+
+/// What looks like a frame at every sixteenth byte, and is as long as a megabyte: read to its end each time it
+/// would take minutes.
+#[test]
+fn beginnings_of_frames_without_end_are_not_read_for_ever() {
+    const LONG: u32 = 1 << 20;
+    let disk = MemDisk::new();
+    disk.create_folder(segment::FOLDER).unwrap();
+    let header = SegmentHeader {
+        database: DATABASE,
+        number: 1,
+        first: Lsn(0),
+        // It is where others have their length.
+        timeline: LONG,
+    };
+    let mut bytes = Vec::new();
+    while bytes.len() < 4 << 20 {
+        let lsn = bytes.len() as u64;
+        bytes.extend_from_slice(&LONG.to_le_bytes());
+        bytes.extend_from_slice(&[7; 4]);
+        bytes.extend_from_slice(&lsn.to_le_bytes());
+    }
+    let file = create_segment(&disk, &header).unwrap();
+    file.write_at(SEGMENT_HEADER_LEN as u64, &bytes).unwrap();
+    let mut reader = SegmentReader::open(&disk, 1).unwrap();
+    let witness = reader.witness_behind(SEGMENT_HEADER_LEN as u64);
+    assert!(matches!(witness, Err(Error::Corrupt { .. })), "{witness:?}");
+}
