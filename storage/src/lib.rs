@@ -33,7 +33,7 @@ pub mod mvcc;
 pub mod parallel;
 pub mod pool;
 pub mod recovery;
-#[cfg(feature = "sabotage")]
+#[cfg(any(test, feature = "sabotage"))]
 pub mod sabotage;
 pub mod sort;
 pub mod stop;

@@ -1,29 +1,38 @@
 //! Mistakes that the storage floor makes when it is told to: the crash lab must notice each of them.
 //!
-//! Only with the feature `sabotage`, which nothing but that test enables; without it, nothing of this is
-//! compiled.
+//! Only with the feature `sabotage`, which nothing but that lab enables, and in this crate's own tests, which see
+//! to it that the mistakes are noticed whenever the tests run. Without it, nothing of this is compiled.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::cell::Cell;
 
 /// A mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
 pub enum Mistake {
     /// The checksum of a frame covers its header only.
-    ShortChecksum = 1,
+    ShortChecksum,
     /// A commit returns before its frame is written.
     AcknowledgeBeforeLog,
 }
 
-/// What is done wrongly now, in the whole process; relaxed, because it is set while nothing runs.
-static CURRENT: AtomicU8 = AtomicU8::new(0);
+thread_local! {
+    /// What is done wrongly on this thread.
+    static CURRENT: Cell<Option<Mistake>> = const { Cell::new(None) };
+}
 
-/// From now on this mistake is made, or none.
-pub fn make(mistake: Option<Mistake>) {
-    CURRENT.store(mistake.map_or(0, |mistake| mistake as u8), Relaxed);
+/// Makes a mistake on this thread for as long as `call` takes.
+pub fn making<T>(mistake: Mistake, call: impl FnOnce() -> T) -> T {
+    /// Also where the call panics.
+    struct Before(Option<Mistake>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _before = Before(CURRENT.replace(Some(mistake)));
+    call()
 }
 
 /// Whether a mistake is to be made.
 pub(crate) fn is_made(mistake: Mistake) -> bool {
-    CURRENT.load(Relaxed) == mistake as u8
+    CURRENT.get() == Some(mistake)
 }

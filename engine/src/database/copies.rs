@@ -3,6 +3,7 @@
 use super::{Database, Options};
 use crate::error::Result;
 use crate::session::Sessions;
+use remora_storage::disk::Disk;
 use remora_storage::store::{BackupReport, RecoveryReport};
 use remora_storage::{Durability, Store};
 use std::path::Path;
@@ -32,6 +33,14 @@ impl Database {
     /// can be made again.
     pub fn backup_to(&self, directory: impl AsRef<Path>) -> Result<BackupReport> {
         Ok(self.store.backup_to(directory.as_ref())?)
+    }
+
+    /// As [`Database::backup_to`], on any disk.
+    ///
+    /// # Errors
+    /// As for [`Database::backup_to`].
+    pub fn backup_on(&self, disk: &dyn Disk) -> Result<BackupReport> {
+        Ok(self.store.backup_on(disk)?)
     }
 
     /// Loads the database of a directory into memory. The directory stays as it is; nobody may have it open

@@ -278,6 +278,38 @@ impl Database {
         self.store.durability()
     }
 
+    /// Does what the engine's threads would do now about durability, for a database that has none
+    /// ([`Options::manual_maintenance`]): makes commits durable that nobody waits for, if
+    /// [`Options::loss_window`] was set and half of it is over, and writes a checkpoint if one is due.
+    /// Whoever simulates a disk and its clock calls it as time passes.
+    ///
+    /// ```
+    /// use remora::disk::SimDisk;
+    /// use remora::{Database, Durability, Options};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let disk = SimDisk::new();
+    /// let options = Options::new()
+    ///     .durability(Durability::Buffered)
+    ///     .loss_window(Duration::from_millis(100))
+    ///     .manual_maintenance(true);
+    /// let db = Database::open_on(Arc::new(disk.clone()), options)?;
+    /// db.connect()?.execute("CREATE TABLE t (n BIGINT)", [])?;
+    /// let at_risk = || db.durability_status().log.map(|log| log.transactions_at_risk());
+    /// db.run_background()?;
+    /// assert_eq!(at_risk(), Some(1));
+    /// disk.advance(Duration::from_millis(50));
+    /// db.run_background()?;
+    /// assert_eq!(at_risk(), Some(0));
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 25006 where the log has failed.
+    pub fn run_background(&self) -> Result<()> {
+        Ok(self.store.run_background()?)
+    }
+
     /// How durable commits are, and what a crash could take now: what `remora_durability` shows.
     ///
     /// ```

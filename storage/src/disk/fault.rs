@@ -34,7 +34,7 @@ use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// How the chosen operation fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -222,6 +222,10 @@ impl Disk for FaultDisk {
 
     fn now(&self) -> SystemTime {
         self.medium.now()
+    }
+
+    fn instant(&self) -> Instant {
+        self.medium.instant()
     }
 }
 

@@ -22,14 +22,14 @@ mod tests;
 pub use fault::{Fault, FaultDisk};
 pub use mem::{MemDisk, Unsynced};
 pub use real::RealDisk;
-pub use sim::{Decay, Event, FileId, Image, Loose, Medium, SimDisk, Tear};
+pub use sim::{Decay, Event, FileId, Image, Loose, Medium, OPERATION_TIME, SimDisk, Tear};
 
 use crate::error::{Error, Result};
 use std::fmt::Debug;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Component, Path};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// An open file.
 #[allow(
@@ -88,6 +88,11 @@ pub trait Disk: Send + Sync + Debug {
     /// The time of day, as it gets into files: where a medium is simulated, so is the time.
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+    /// A clock that never goes back, by which it is measured how long something took: where a medium is
+    /// simulated, so is what it takes.
+    fn instant(&self) -> Instant {
+        Instant::now()
     }
 }
 

@@ -74,6 +74,13 @@ impl Durable {
         &self.schedule
     }
 
+    /// Does what the background would do now.
+    pub(super) fn run_background(&self) -> Result<()> {
+        let flushed = self.log.flush_if_due();
+        self.schedule.run_if_due();
+        flushed
+    }
+
     /// Ends all writing in an order in which nothing comes after the closing mark. The lock goes
     /// last, and whatever happened.
     pub(super) fn close(&self) -> Result<()> {

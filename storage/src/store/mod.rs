@@ -49,6 +49,8 @@ mod incremental_tests;
 #[cfg(test)]
 mod kept_tests;
 #[cfg(test)]
+mod sabotage_tests;
+#[cfg(test)]
 mod salvage_crash_tests;
 #[cfg(test)]
 mod salvage_tests;
@@ -319,6 +321,17 @@ impl Store {
     /// `LogFailed` where that can no longer be.
     pub fn wait_logged(&self) -> Result<()> {
         self.inner.core.wait_logged()
+    }
+
+    /// Does what the background would do now to the log and about checkpoints, for a store that has none
+    /// ([`StoreOptions::manual_maintenance`]): writes what has waited for half of the loss window, if
+    /// that was set (by the clock of its disk), and a checkpoint if one is due.
+    ///
+    /// # Errors
+    /// `LogFailed`.
+    pub fn run_background(&self) -> Result<()> {
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Ok(()), Durable::run_background)
     }
 
     /// The end of the log; nothing is logged in memory.

@@ -95,10 +95,12 @@ impl StoreOptions {
         }
     }
 
-    /// Within which time commits become durable; `None` where there is no background.
+    /// Within which time commits become durable; `None` where there is no background, and nobody has said that he
+    /// will do what it does.
     pub(super) fn loss_window(&self) -> Option<Duration> {
         let window = self.loss_window.unwrap_or(LOSS_WINDOW);
-        (!self.manual_maintenance).then_some(window.min(LOSS_WINDOW_MAX))
+        let is_kept = self.loss_window.is_some() || !self.manual_maintenance;
+        is_kept.then_some(window.min(LOSS_WINDOW_MAX))
     }
 
     /// When the background freezes a block; `None` where there is no background.

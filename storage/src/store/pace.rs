@@ -185,6 +185,10 @@ impl Disk for PacedDisk {
     fn now(&self) -> SystemTime {
         self.disk.now()
     }
+
+    fn instant(&self) -> Instant {
+        self.disk.instant()
+    }
 }
 
 impl DiskFile for PacedFile {

@@ -84,13 +84,13 @@ struct Queue {
 impl Queue {
     /// The end of what has been at risk for too long, if anything has. The clock is not looked at for each
     /// commit, but where one can expect it.
-    fn late(&self, window: Duration) -> Option<Lsn> {
+    fn late(&self, window: Duration, now: impl FnOnce() -> Instant) -> Option<Lsn> {
         let looks = self.is_slow || self.entries.len() % FRAMES_PER_LOOK == FRAMES_PER_LOOK - 1;
         let since = self.since.filter(|_| looks);
         let end = self.end;
         let queued = since.map(|since| OnItsWay { since, end });
         let oldest = self.on_its_way.or(queued)?;
-        (oldest.since.elapsed() > window).then_some(oldest.end)
+        (now().saturating_duration_since(oldest.since) > window).then_some(oldest.end)
     }
 }
 
@@ -284,7 +284,7 @@ impl Log {
         let end = queue.end;
         if queue.since.is_none() {
             // Once a batch: commits behind the first one read no clock and wake nobody.
-            queue.since = Some(Instant::now());
+            queue.since = Some(self.disk.instant());
             if queue.flusher == FlusherState::Sleeps {
                 queue.flusher = FlusherState::Looks;
                 drop(queue);
@@ -309,7 +309,7 @@ impl Log {
     /// # Errors
     /// `OutcomeUnknown` where the log failed before that was known.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
-        #[cfg(feature = "sabotage")]
+        #[cfg(any(test, feature = "sabotage"))]
         if crate::sabotage::is_made(crate::sabotage::Mistake::AcknowledgeBeforeLog) {
             return Ok(());
         }
@@ -402,7 +402,7 @@ impl Log {
         progress.leading = true;
         self.gather(progress);
         let durable = progress.durable;
-        let began = Instant::now();
+        let began = self.disk.instant();
         let result = MutexGuard::unlocked(progress, || {
             let unwinding = Unwinding(self);
             let result = self.write_queued(durable);
@@ -418,7 +418,8 @@ impl Log {
                 self.durable_timestamp.store(durable, Ordering::Release);
                 let mut queue = self.queue.lock();
                 let written = queue.on_its_way.take();
-                progress.meter.note(began, written.map(|batch| batch.since));
+                let since = written.map(|batch| batch.since);
+                progress.meter.note(began, since, self.disk.instant());
                 let window = self.loss_window.unwrap_or(Duration::MAX);
                 queue.is_slow = progress.meter.patience(window).is_zero();
             }
@@ -472,7 +473,7 @@ impl Log {
         LogStatus {
             committed: (queue.timestamp, queue.end),
             durable: (progress.timestamp, progress.durable),
-            oldest: oldest.map(|since| since.elapsed()),
+            oldest: oldest.map(|since| self.disk.instant().saturating_duration_since(since)),
             longest: progress.meter.longest(),
             syncs: progress.meter.batches(),
             sync_time: progress.meter.sync_time(),
@@ -493,7 +494,7 @@ impl Log {
         };
         loop {
             // The lock is not kept while it waits.
-            let late = self.queue.lock().late(window);
+            let late = self.queue.lock().late(window, || self.disk.instant());
             match late {
                 Some(late) => self.wait_written(late)?,
                 None => return Ok(()),
@@ -520,6 +521,22 @@ impl Log {
                 }
                 Some(_) => return true,
             }
+        }
+    }
+
+    /// Does what the flusher would do now, for who does without its thread.
+    ///
+    /// # Errors
+    /// `LogFailed`.
+    pub fn flush_if_due(&self) -> Result<()> {
+        let Some(window) = self.loss_window else {
+            return Ok(());
+        };
+        let patience = self.progress.lock().meter.patience(window);
+        let due = self.queue.lock().since.map(|since| since + patience);
+        match due.is_some_and(|due| due <= self.disk.instant()) {
+            true => self.flush(),
+            false => Ok(()),
         }
     }
 

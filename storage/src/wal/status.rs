@@ -45,14 +45,14 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// A batch is durable: its writing began at `began`, its first commit came at `since`.
-    pub(super) fn note(&mut self, began: Instant, since: Option<Instant>) {
+    /// A batch is durable now: its writing began at `began`, its first commit came at `since`.
+    pub(super) fn note(&mut self, began: Instant, since: Option<Instant>, now: Instant) {
         // The greatest of late, so that one quick sync among slow ones promises nothing.
         let forgotten = self.sync_time - self.sync_time / 8;
-        self.sync_time = began.elapsed().max(forgotten);
+        self.sync_time = now.saturating_duration_since(began).max(forgotten);
         self.batches += 1;
         if let Some(since) = since {
-            self.longest = self.longest.max(since.elapsed());
+            self.longest = self.longest.max(now.saturating_duration_since(since));
         }
     }
 
@@ -84,17 +84,18 @@ mod tests {
         let window = Duration::from_millis(100);
         let mut meter = Meter::default();
         assert_eq!(meter.patience(window), window / 2);
-        let ago = |millis| Instant::now() - Duration::from_millis(millis);
-        meter.note(ago(30), Some(ago(70)));
+        let now = Instant::now() + window;
+        let ago = |millis| now - Duration::from_millis(millis);
+        meter.note(ago(30), Some(ago(70)), now);
         assert!(meter.patience(window) <= Duration::from_millis(20));
         assert!(meter.longest() >= Duration::from_millis(70));
         // One that is quick is not believed at once.
-        meter.note(ago(0), None);
+        meter.note(ago(0), None, now);
         assert!(meter.sync_time() >= Duration::from_millis(26));
-        meter.note(ago(500), None);
+        meter.note(ago(50), None, now);
         assert_eq!(meter.patience(window), Duration::ZERO);
         for _ in 0..100 {
-            meter.note(ago(0), None);
+            meter.note(ago(0), None, now);
         }
         assert!(meter.patience(window) > Duration::from_millis(45));
         assert_eq!(meter.batches(), 103);

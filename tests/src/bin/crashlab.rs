@@ -15,13 +15,13 @@
     reason = "a command reports to its terminal"
 )]
 
-use remora_tests::crashlab::choice::Bounds;
-use remora_tests::crashlab::explore::{Effort, explore};
+use remora_tests::crashlab::explore::{Effort, Seen, explore};
 use remora_tests::crashlab::saboteur::Mutation;
 use remora_tests::crashlab::shrink::shrink;
 use remora_tests::crashlab::trial::{Count, Failure, trial};
 use remora_tests::crashlab::workloads;
 use remora_tests::random::Random;
+use std::collections::BTreeSet;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 const SHRINK_TIME: Duration = Duration::from_secs(120);
 /// Seeds of a slice.
 const SLICE_SEEDS: u64 = 200;
+/// Of all interruptions, every so manieth is in a slice: of each way some, at each operation one or none.
+const SLICE_INTERRUPTIONS: u64 = 29;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 enum Task {
@@ -75,27 +77,22 @@ fn run() -> Outcome {
     // What is wrong with an image is told with its place, not as it happens.
     std::panic::set_hook(Box::new(|_| {}));
     let only = workload.as_deref();
-    let thorough = Effort {
-        script: Bounds::THOROUGH,
-        recovery: Bounds::THOROUGH_AGAIN,
-        threads,
-    };
-    let quick = Effort {
-        script: Bounds::QUICK,
-        recovery: Bounds::LEAST,
-        threads,
-    };
+    let (thorough, quick) = (Effort::thorough(threads), Effort::quick(threads));
     match task
         .ok_or("what to do? --exhaustive, --seeds N, --replay SEED, --mutations or --slice")?
     {
         Task::Exhaustive => exhaustive(only, thorough),
         Task::Seeds(count) => seeds(from, count, threads),
         Task::Replay(seed) => replay(seed),
-        Task::Mutations => mutations(only, quick),
+        Task::Mutations => mutations(only, quick, false),
         Task::Slice => {
-            exhaustive(only, quick)?;
+            let slice = Effort {
+                interruptions: SLICE_INTERRUPTIONS,
+                ..quick
+            };
+            exhaustive(only, slice)?;
             seeds(from, SLICE_SEEDS, threads)?;
-            mutations(only, quick)
+            mutations(only, quick, true)
         }
     }
 }
@@ -112,25 +109,28 @@ fn commit() -> String {
 
 fn exhaustive(only: Option<&str>, effort: Effort) -> Outcome {
     let began = Instant::now();
+    let seen = Seen::default();
     let (mut states, mut violations) = (0, 0);
     for script in workloads::all() {
         if only.is_some_and(|only| only != script.name) {
             continue;
         }
         let since = Instant::now();
-        let tally = explore(&script, effort);
+        let tally = explore(&script, effort, &seen);
         println!(
-            "{}: {} crash points, {} states, {} more of recoveries, {:.1} s",
+            "{}: {} crash points, {} states, {} more of recoveries, {} more of {} interrupted runs, {:.1} s",
             script.name,
             tally.points,
             tally.images,
             tally.recovery_images,
+            tally.interrupted_images,
+            tally.interruptions,
             since.elapsed().as_secs_f64()
         );
         for violation in &tally.violations {
-            println!("  VIOLATION {violation}");
+            println!("  VIOLATION {:?}: {}", violation.promise, violation.text);
         }
-        states += tally.images + tally.recovery_images;
+        states += tally.states();
         violations += tally.violations.len();
     }
     println!(
@@ -170,11 +170,12 @@ fn seeds(from: u64, count: u64, threads: usize) -> Outcome {
     });
     let sum = sum.into_inner()?;
     println!(
-        "{count} seeds, {} steps, {} runs with a fault, {} crash states, {} decayed databases, {:.0} s",
+        "{count} seeds, {} steps, {} interrupted runs, {} crash states, {} decayed databases, trace {:016x}, {:.0} s",
         sum.steps,
-        sum.faults,
+        sum.interruptions,
         sum.images,
         sum.decayed,
+        sum.trace,
         began.elapsed().as_secs_f64()
     );
     match failures.into_inner()?.first() {
@@ -185,8 +186,8 @@ fn seeds(from: u64, count: u64, threads: usize) -> Outcome {
 
 fn replay(seed: u64) -> Outcome {
     match trial(seed) {
-        Ok(_) => {
-            println!("seed {seed}: no violation");
+        Ok(count) => {
+            println!("seed {seed}: no violation, trace {:016x}", count.trace);
             Ok(())
         }
         Err(failure) => tell(&failure),
@@ -197,9 +198,9 @@ fn replay(seed: u64) -> Outcome {
 fn tell(failure: &Failure) -> Outcome {
     let seed = failure.seed;
     println!("VIOLATION {}", failure.text);
-    println!("fault: {:?}", failure.fault);
-    let fault = failure.fault.map(|(_, fault)| fault);
-    let script = match shrink(&failure.script, fault, SHRINK_TIME) {
+    println!("interruption: {:?}", failure.interruption);
+    let kind = failure.interruption.map(|one| one.kind);
+    let script = match shrink(&failure.script, kind, SHRINK_TIME) {
         Some((script, text)) => {
             println!("shorter: {text}");
             script
@@ -217,8 +218,8 @@ fn tell(failure: &Failure) -> Outcome {
     Err(format!("seed {seed}: a promise was broken").into())
 }
 
-/// Each mistake must be noticed in at least one workload.
-fn mutations(only: Option<&str>, effort: Effort) -> Outcome {
+/// Each mistake must be noticed in at least one workload, by what is lost or made up.
+fn mutations(only: Option<&str>, effort: Effort, is_once_enough: bool) -> Outcome {
     let mut missed = Vec::new();
     if cfg!(not(feature = "sabotage")) {
         println!("without the engine's own mistakes: these need --features sabotage");
@@ -226,11 +227,13 @@ fn mutations(only: Option<&str>, effort: Effort) -> Outcome {
     for mutation in Mutation::ALL.iter().copied() {
         let mut caught = Vec::new();
         for mut script in workloads::all() {
-            if only.is_none_or(|only| only == script.name) {
+            let is_enough = is_once_enough && !caught.is_empty();
+            if !is_enough && only.is_none_or(|only| only == script.name) {
                 script.mutation = Some(mutation);
-                let tally = mutation.made_by_engine(|| explore(&script, effort));
-                if !tally.violations.is_empty() {
-                    caught.push(script.name);
+                let tally = explore(&script, effort, &Seen::default());
+                let broken: BTreeSet<_> = tally.violations.iter().map(|one| one.promise).collect();
+                if broken.iter().any(|promise| promise.is_of_data()) {
+                    caught.push(format!("{} {broken:?}", script.name));
                 }
             }
         }

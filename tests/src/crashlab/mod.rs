@@ -4,7 +4,7 @@
 //! ```text
 //!   script ----> twin in memory      what is there after each step
 //!          ----> SimDisk             events, and which steps were acknowledged before which event
-//!                   |
+//!                   |                (a process may die, a disk fail: the next process goes on)
 //!                   v
 //!   explore:  crash --> images --> examine --> recovery's own events --> crash --> images --> examine
 //! ```
@@ -23,6 +23,7 @@
 //! are followed afterwards.
 
 pub mod choice;
+pub mod course;
 pub mod examine;
 pub mod explore;
 pub mod oracle;

@@ -1,9 +1,10 @@
 //! Random scripts: several sessions, transactions in each other, structure that changes, checkpoints,
-//! compaction, closing and opening; all from a seed.
+//! compaction, closing, killing and opening; all from a seed.
 
 use super::script::{Script, Step};
 use crate::random::Random;
 use remora::Durability;
+use std::time::Duration;
 
 /// Keys that rows have.
 const KEYS: u64 = 24;
@@ -47,10 +48,14 @@ pub fn script(seed: u64) -> Script {
             0 => Durability::Buffered,
             _ => Durability::Sync,
         },
+        loss_window: None,
+        sync_time: Duration::ZERO,
         segment_bytes,
         steps,
         probes: vec!["SELECT * FROM w".to_owned()],
         afterwards: None,
+        may_fail: true,
+        leaves_out: false,
         mutation: None,
     }
 }
@@ -62,6 +67,10 @@ fn step(random: &mut Random, blocks: &mut [Block]) -> Step {
         7 => {
             blocks.fill(Block::None);
             return Step::Reopen;
+        }
+        8 => {
+            blocks.fill(Block::None);
+            return Step::Kill;
         }
         _ => {}
     }

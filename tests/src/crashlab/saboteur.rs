@@ -4,12 +4,17 @@
 //! What the engine sees is the same as ever; what is on the medium is what an engine would leave that had
 //! forgotten the call. The others are made by the engine itself, where it was built for that (feature
 //! `sabotage`).
+//!
+//! Whoever looks at what a crash has left makes no mistake, so that it is the promises that are found broken and not
+//! the recovery; but for a checksum that is wrong where it is written and where it is read, as it would be.
 
 use remora::disk::{Disk, DiskFile, SimDisk};
 use remora_storage::Result;
 #[cfg(feature = "sabotage")]
 use remora_storage::sabotage::{self, Mistake};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Instant, SystemTime};
 
 /// Something that is done wrongly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +33,12 @@ pub enum Mutation {
     RenameBeforeSync,
     /// A commit returns, and then its frame is made durable.
     AcknowledgeBeforeSync,
+    /// What recovery finds after a kill is shown without being made durable.
+    RecoverWithoutSync,
+    /// What recovery finds after a failed sync is synced without being written again.
+    RecoverWithoutRewriting,
+    /// What is due in the background is not done.
+    BackgroundSleeps,
     /// The engine itself makes a mistake.
     #[cfg(feature = "sabotage")]
     Engine(Mistake),
@@ -43,29 +54,25 @@ impl Mutation {
         Self::SkipDataFolderSync,
         Self::RenameBeforeSync,
         Self::AcknowledgeBeforeSync,
+        Self::RecoverWithoutSync,
+        Self::RecoverWithoutRewriting,
+        Self::BackgroundSleeps,
         #[cfg(feature = "sabotage")]
         Self::Engine(Mistake::ShortChecksum),
         #[cfg(feature = "sabotage")]
         Self::Engine(Mistake::AcknowledgeBeforeLog),
     ];
 
-    /// Whether the engine makes it, in the whole process.
-    pub fn is_of_engine(self) -> bool {
+    /// Has the engine make its mistake on this thread, if this is one of the engine's, for as long as `call`
+    /// takes: running a script, or (`is_looking`) looking at what it has left.
+    pub fn made_by_engine<T>(self, is_looking: bool, call: impl FnOnce() -> T) -> T {
         #[cfg(feature = "sabotage")]
-        return matches!(self, Self::Engine(_));
-        #[cfg(not(feature = "sabotage"))]
-        false
-    }
-
-    /// Has the engine make its mistake, if this is one of the engine's, for as long as `call` takes.
-    pub fn made_by_engine<T>(self, call: impl FnOnce() -> T) -> T {
-        #[cfg(feature = "sabotage")]
-        if let Self::Engine(mistake) = self {
-            sabotage::make(Some(mistake));
-            let result = call();
-            sabotage::make(None);
-            return result;
+        if let Self::Engine(mistake) = self
+            && (!is_looking || mistake == Mistake::ShortChecksum)
+        {
+            return sabotage::making(mistake, call);
         }
+        let _ = is_looking;
         call()
     }
 }
@@ -75,6 +82,8 @@ impl Mutation {
 pub struct Saboteur {
     disk: SimDisk,
     mutation: Mutation,
+    /// Whether it is being recovered from.
+    recovering: Arc<AtomicBool>,
     /// A sync that was said to be done.
     owed: Arc<Owed>,
 }
@@ -87,6 +96,7 @@ struct File {
     file: Arc<dyn DiskFile>,
     path: String,
     mutation: Mutation,
+    recovering: Arc<AtomicBool>,
     owed: Arc<Owed>,
 }
 
@@ -102,13 +112,23 @@ impl Owed {
 }
 
 impl Saboteur {
-    /// Between an engine and its disk.
-    pub fn over(disk: &SimDisk, mutation: Mutation) -> Self {
+    /// Between an engine and its disk, which is to be recovered from or not.
+    pub fn over(disk: &SimDisk, mutation: Mutation, recovering: bool) -> Self {
         Self {
             disk: disk.clone(),
             mutation,
+            recovering: Arc::new(recovering.into()),
             owed: Arc::default(),
         }
+    }
+
+    /// From now on the database is open.
+    pub fn has_recovered(&self) {
+        self.recovering.store(false, Relaxed);
+    }
+
+    fn makes(&self, mutation: Mutation) -> bool {
+        self.mutation == mutation && self.recovering.load(Relaxed)
     }
 
     fn wrap(&self, path: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
@@ -116,6 +136,7 @@ impl Saboteur {
             file,
             path: path.to_owned(),
             mutation: self.mutation,
+            recovering: Arc::clone(&self.recovering),
             owed: Arc::clone(&self.owed),
         })
     }
@@ -157,6 +178,9 @@ impl Disk for Saboteur {
     }
 
     fn sync_dir(&self, folder: &str) -> Result<()> {
+        if self.makes(Mutation::RecoverWithoutSync) {
+            return Ok(());
+        }
         match (self.mutation, folder) {
             (Mutation::SkipRootSync, "")
             | (Mutation::SkipLogFolderSync, "wal")
@@ -168,6 +192,27 @@ impl Disk for Saboteur {
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>> {
         self.disk.lock(path)
     }
+
+    fn now(&self) -> SystemTime {
+        self.disk.now()
+    }
+
+    fn instant(&self) -> Instant {
+        self.disk.instant()
+    }
+}
+
+impl File {
+    fn makes(&self, mutation: Mutation) -> bool {
+        self.mutation == mutation && self.recovering.load(Relaxed)
+    }
+
+    /// Whether these bytes are there already.
+    fn has(&self, offset: u64, bytes: &[u8]) -> Result<bool> {
+        let mut there = vec![0; bytes.len()];
+        let read = self.file.read_at(offset, &mut there)?;
+        Ok(there[..read] == *bytes)
+    }
 }
 
 impl DiskFile for File {
@@ -177,6 +222,9 @@ impl DiskFile for File {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.owed.pay()?;
+        if self.makes(Mutation::RecoverWithoutRewriting) && self.has(offset, bytes)? {
+            return Ok(());
+        }
         self.file.write_at(offset, bytes)
     }
 
@@ -208,6 +256,7 @@ impl DiskFile for File {
                 *self.owed.file() = Some(Arc::clone(&self.file));
                 Ok(())
             }
+            Mutation::RecoverWithoutSync if self.makes(self.mutation) => Ok(()),
             _ => self.file.sync(),
         }
     }

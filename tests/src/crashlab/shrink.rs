@@ -1,26 +1,23 @@
 //! Makes a script that fails shorter, as long as it fails.
 
-use super::choice::Bounds;
-use super::explore::{Effort, explore, explore_run};
-use super::oracle::Expected;
+use super::course::{Interruption, Kind, Run};
+use super::explore::{Effort, Seen, explore, explore_run};
 use super::script::{Script, Step};
-use remora::disk::{Fault, SimDisk};
+use remora::disk::SimDisk;
 use std::time::{Duration, Instant};
 
-/// How much of each candidate is tried.
-const EFFORT: Effort = Effort {
-    script: Bounds::QUICK,
-    recovery: Bounds::LEAST,
-    threads: 2,
-};
+/// Threads that look.
+const THREADS: usize = 2;
 
-/// The shortest script found in time that still fails somewhere, with a fault of that kind at any
+/// The shortest script found in time that still fails somewhere, with such a thing in its way at any
 /// operation, or without one; and how it fails. `None` where even the whole script does not, with the
 /// little that is tried of it.
-pub fn shrink(script: &Script, fault: Option<Fault>, time: Duration) -> Option<(Script, String)> {
+pub fn shrink(script: &Script, kind: Option<Kind>, time: Duration) -> Option<(Script, String)> {
     let end = Instant::now() + time;
     let mut best = script.clone();
-    let mut text = failure(&best, fault)?;
+    // What is left out was the reason for others to succeed.
+    best.may_fail = true;
+    let mut text = failure(&best, kind)?;
     let mut chunk = best.steps.len().div_ceil(2);
     while chunk > 0 {
         let mut at = 0;
@@ -29,7 +26,7 @@ pub fn shrink(script: &Script, fault: Option<Fault>, time: Duration) -> Option<(
                 steps: without(&best.steps, at, chunk),
                 ..best.clone()
             };
-            match failure(&without, fault) {
+            match failure(&without, kind) {
                 Some(found) => (best, text) = (without, found),
                 None => at += chunk,
             }
@@ -48,25 +45,32 @@ fn without(steps: &[Step], at: usize, count: usize) -> Vec<Step> {
 }
 
 /// How a script fails, if it does.
-fn failure(script: &Script, fault: Option<Fault>) -> Option<String> {
-    let Some(fault) = fault else {
-        return explore(script, EFFORT).violations.into_iter().next();
+fn failure(script: &Script, kind: Option<Kind>) -> Option<String> {
+    let effort = Effort {
+        interruptions: 0,
+        ..Effort::quick(THREADS)
     };
-    let expected = Expected::of(script).ok()?;
+    let Some(kind) = kind else {
+        let tally = explore(script, effort, &Seen::default());
+        return tally.violations.into_iter().next().map(|one| one.text);
+    };
     let disk = SimDisk::recording();
-    if let Err(text) = expected.run(script, &disk, false) {
+    if let Err(text) = Run::of(script, &disk, None) {
         return Some(text);
     }
     (0..disk.operations()).find_map(|at| {
-        let disk = SimDisk::recording();
-        disk.fail(at, fault);
-        let run = match expected.run(script, &disk, true) {
-            Ok(run) => run,
-            Err(text) => return Some(text),
+        let interruption = Interruption {
+            at,
+            kind,
+            steps_after: usize::MAX,
         };
-        let tally = explore_run(script, &expected, &run, EFFORT);
+        let run = match Run::of(script, &SimDisk::recording(), Some(interruption)) {
+            Ok(run) => run,
+            Err(text) => return Some(format!("{kind:?} at operation {at}: {text}")),
+        };
+        let tally = explore_run(script, &run, effort);
         let violation = tally.violations.into_iter().next()?;
-        Some(format!("{fault:?} at operation {at}, {violation}"))
+        Some(format!("{kind:?} at operation {at}, {}", violation.text))
     })
 }
 

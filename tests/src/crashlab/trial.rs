@@ -1,12 +1,13 @@
 //! One seed: a random script, perhaps a fault of its disk, some crashes, and crashes of the recoveries.
 
-use super::examine::{Depth, Found, examine};
+use super::course::{Interruption, Kind, Mark, Run, States};
+use super::examine::{Depth, Found, Promise, examine};
 use super::explore::TEARS;
-use super::oracle::Expected;
 use super::random_script;
-use super::script::{Mark, Run, Script};
+use super::script::Script;
 use crate::random::Random;
-use remora::disk::{Decay, Fault, Image, Medium, SimDisk};
+use remora::disk::{Decay, Event, Fault, Image, Medium, SimDisk};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 
 /// Crashes of one run.
@@ -21,12 +22,14 @@ const DECAYS: usize = 3;
 pub struct Count {
     /// Steps of scripts.
     pub steps: usize,
-    /// Runs in which the disk failed.
-    pub faults: usize,
+    /// Runs in which the disk failed, or a process was killed.
+    pub interruptions: usize,
     /// Images that were opened after a crash.
     pub images: usize,
     /// Images that were opened after bytes went bad.
     pub decayed: usize,
+    /// A hash of all that happened to disks and was found on them, the same whenever the same seeds are tried.
+    pub trace: u64,
 }
 
 /// Something was lost, or more.
@@ -36,8 +39,8 @@ pub struct Failure {
     pub seed: u64,
     /// Its script.
     pub script: Script,
-    /// The disk's fault, if it had one.
-    pub fault: Option<(u64, Fault)>,
+    /// What was in its way, if anything.
+    pub interruption: Option<Interruption>,
     /// What was wrong.
     pub text: String,
 }
@@ -46,9 +49,11 @@ impl Count {
     /// Adds another count.
     pub fn add(&mut self, other: Self) {
         self.steps += other.steps;
-        self.faults += other.faults;
+        self.interruptions += other.interruptions;
         self.images += other.images;
         self.decayed += other.decayed;
+        // In whatever order seeds are done.
+        self.trace = self.trace.wrapping_add(other.trace);
     }
 }
 
@@ -58,61 +63,78 @@ impl Count {
 /// What was wrong.
 pub fn trial(seed: u64) -> Result<Count, Box<Failure>> {
     let script = random_script::script(seed);
-    let mut fault = None;
-    attempt(seed, &script, &mut fault).map_err(|text| {
+    let mut interruption = None;
+    attempt(seed, &script, &mut interruption).map_err(|text| {
         Box::new(Failure {
             seed,
             script,
-            fault,
+            interruption,
             text,
         })
     })
 }
 
-fn attempt(seed: u64, script: &Script, fault: &mut Option<(u64, Fault)>) -> Result<Count, String> {
+fn attempt(
+    seed: u64,
+    script: &Script,
+    interruption: &mut Option<Interruption>,
+) -> Result<Count, String> {
     // Another sequence than that of the script.
     let mut random = Random::new(!seed);
-    let expected = Expected::of(script).map_err(|error| error.to_string())?;
+    let mut trace = DefaultHasher::new();
     let disk = SimDisk::recording();
-    let mut run = expected.run(script, &disk, false)?;
+    let mut run = Run::of(script, &disk, None)?;
+    note(&run.events, &mut trace);
     let mut count = Count {
         steps: script.steps.len(),
         ..Count::default()
     };
     if random.below(2) == 0 {
-        let at = random.below(disk.operations());
-        let kind = any_fault(&mut random);
-        *fault = Some((at, kind));
-        let disk = SimDisk::recording();
-        disk.fail(at, kind);
-        run = expected.run(script, &disk, true)?;
-        count.faults = 1;
+        *interruption = Some(Interruption {
+            at: random.below(disk.operations()),
+            kind: any_kind(&mut random),
+            steps_after: usize::MAX,
+        });
+        run = Run::of(script, &SimDisk::recording(), *interruption)?;
+        note(&run.events, &mut trace);
+        count.interruptions = 1;
     } else {
-        count.decayed = decays(script, &expected, &disk.image(), &mut random)?;
+        count.decayed = decays(script, &run.states, &disk.image(), &mut random)?;
     }
-    count.images = crashes(script, &expected, &run, &mut random)?;
+    count.images = crashes(script, &run, &mut random, &mut trace)?;
+    count.trace = trace.finish();
     Ok(count)
 }
 
-/// A fault of some kind.
-fn any_fault(random: &mut Random) -> Fault {
-    let kind = match random.below(2) {
+/// What happened to a disk is a part of the trace.
+fn note(events: &[Event], trace: &mut DefaultHasher) {
+    (events.len(), format!("{events:?}")).hash(trace);
+}
+
+/// Something that gets in the way.
+fn any_kind(random: &mut Random) -> Kind {
+    let error = match random.below(2) {
         0 => ErrorKind::Other,
         _ => ErrorKind::StorageFull,
     };
+    let fault = match random.below(3) {
+        0 => Fault::Once(error),
+        1 => Fault::Onwards(error),
+        _ => Fault::InPart(error),
+    };
     match random.below(3) {
-        0 => Fault::Once(kind),
-        1 => Fault::Onwards(kind),
-        _ => Fault::InPart(kind),
+        0 => Kind::Kill,
+        1 => Kind::FaultThenKill(fault),
+        _ => Kind::FaultThenClose(fault),
     }
 }
 
 /// Crashes at some moments of a run, the last one among them.
 fn crashes(
     script: &Script,
-    expected: &Expected,
     run: &Run,
     random: &mut Random,
+    trace: &mut DefaultHasher,
 ) -> Result<usize, String> {
     let all = run.events.len() as u64 + 1;
     let mut points: Vec<usize> = (1..CRASHES).map(|_| random.below(all) as usize).collect();
@@ -127,7 +149,8 @@ fn crashes(
             .for_each(|event| medium.apply(event));
         followed = point;
         let image = any_image(&medium, random);
-        images += crash(script, expected, &image, run.mark(point), random)
+        image.digest().hash(trace);
+        images += crash(script, &run.states, &image, run.mark(point), random, trace)
             .map_err(|text| format!("a crash after {point} events: {text}"))?;
     }
     Ok(images)
@@ -145,29 +168,32 @@ fn any_image(medium: &Medium, random: &mut Random) -> Image {
 /// Looks at what a crash left, and crashes its recovery.
 fn crash(
     script: &Script,
-    expected: &Expected,
+    states: &States,
     image: &Image,
     mark: Mark,
     random: &mut Random,
+    trace: &mut DefaultHasher,
 ) -> Result<usize, String> {
-    let first = examine(script, image, Depth::All)?;
-    if !expected.is_between(first.digest, mark.acknowledged, mark.begun) {
+    let first = examine(script, image, Depth::All).map_err(|breach| breach.text)?;
+    if !states.is_between(first.digest, mark.acknowledged, mark.begun) {
         return Err(format!(
             "neither what is there after {} steps nor any up to {}: {}\n\
              after {0} steps there is: {}",
             mark.acknowledged,
             mark.begun,
             first.contents,
-            expected.contents(mark.acknowledged)
+            states.contents(mark.acknowledged)
         ));
     }
+    first.digest.hash(trace);
     let (mut image, mut events) = (image.clone(), first.events);
     for depth in 1..DEPTH_MAX {
         let mut medium = Medium::new(&image);
         let point = random.below(events.len() as u64 + 1) as usize;
         events[..point].iter().for_each(|event| medium.apply(event));
         image = any_image(&medium, random);
-        let again: Found = examine(script, &image, Depth::Contents)?;
+        let again = examine(script, &image, Depth::Contents);
+        let again: Found = again.map_err(|breach| breach.text)?;
         if again.digest != first.digest {
             return Err(format!(
                 "after {depth} crashes of recovery, the last after {point} events, there is {}\n\
@@ -183,7 +209,7 @@ fn crash(
 /// Lets bytes of a closed database go bad: it is refused, or nothing that counts was hit.
 fn decays(
     script: &Script,
-    expected: &Expected,
+    states: &States,
     closed: &Image,
     random: &mut Random,
 ) -> Result<usize, String> {
@@ -212,7 +238,7 @@ fn decays(
         image.decay(path, decay);
         let end = script.steps.len();
         match examine(script, &image, Depth::Contents) {
-            Ok(found) if expected.is_between(found.digest, end, end) => {}
+            Ok(found) if states.is_between(found.digest, end, end) => {}
             Ok(found) => {
                 let text = format!(
                     "{path} with {decay:?} is taken for healthy: {}",
@@ -220,9 +246,26 @@ fn decays(
                 );
                 return Err(text);
             }
-            Err(text) if text.starts_with("recovery: ") => {}
-            Err(text) => return Err(format!("{path} with {decay:?}: {text}")),
+            Err(breach) if breach.promise == Promise::Opens => {}
+            Err(breach) => return Err(format!("{path} with {decay:?}: {}", breach.text)),
         }
     }
     Ok(DECAYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has the seed has the run: each byte that is written, each that is found.
+    #[test]
+    fn a_seed_gives_the_same_run_again() {
+        for seed in 0..12 {
+            let [one, other] = [(); 2].map(|()| match trial(seed) {
+                Ok(count) => (count.trace, count.images),
+                Err(failure) => panic!("seed {seed}: {}", failure.text),
+            });
+            assert_eq!(one, other, "seed {seed}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::script::{Script, Step};
 use remora::Durability;
+use std::time::Duration;
 
 /// A table that most scripts begin with.
 const TABLE: &str = "CREATE TABLE t (k BIGINT PRIMARY KEY, u BIGINT UNIQUE, v TEXT)";
@@ -21,6 +22,13 @@ pub fn all() -> Vec<Script> {
         reopening(),
         rewriting(),
         restoring(),
+        killed(),
+        killed_while_buffered(),
+        backups(),
+        cleaning(),
+        chosen_durability(),
+        windows("loss window", 5),
+        windows("loss window, slow disk", 80),
     ]
 }
 
@@ -144,10 +152,10 @@ fn large_transaction() -> Script {
         "large transaction",
         &[
             TABLE,
-            "INSERT INTO t VALUES (1000, 1, 'before')",
+            "INSERT INTO t VALUES (1000, 5, 'before')",
             &many,
             "UPDATE t SET v = v || ' and more', u = u + 1 WHERE k < 300",
-            "INSERT INTO t VALUES (1001, 2, 'after')",
+            "INSERT INTO t VALUES (1001, 7, 'after')",
         ],
     );
     script.segment_bytes = 16 << 10;
@@ -171,6 +179,7 @@ fn sequences() -> Script {
             "DROP SEQUENCE s",
         ],
     );
+    script.leaves_out = true;
     // The key would be there already.
     script.afterwards = Some("INSERT INTO t (v) VALUES ('one more')".to_owned());
     script
@@ -212,7 +221,7 @@ fn sessions() -> Script {
             "1> UPDATE t SET v = 'of 1' WHERE k = 2",
             "0> SAVEPOINT a",
             "0> INSERT INTO t VALUES (4, 40, 'undone')",
-            "2> UPDATE t SET v = 'of 2' WHERE k = 1",
+            "refused: 2> UPDATE t SET v = 'of 2' WHERE k = 1",
             "0> ROLLBACK TO a",
             "1> INSERT INTO t VALUES (5, 50, 'of 1')",
             "checkpoint",
@@ -279,4 +288,129 @@ fn restoring() -> Script {
             "restore first",
         ],
     )
+}
+
+/// Processes die, one after the other; what the next one builds on is what the system had.
+fn killed() -> Script {
+    let mut script = Script::new(
+        "killed",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "kill",
+            "INSERT INTO t VALUES (2, 20, 'two')",
+            "checkpoint",
+            "kill",
+            "BEGIN; UPDATE t SET v = 'changed' WHERE k = 1",
+            "kill",
+            "UPDATE t SET u = u + 1",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "kill",
+            "kill",
+            "checkpoint",
+        ],
+    );
+    script.segment_bytes = 300;
+    script
+}
+
+/// What nobody waited for goes with the process, and what is shown afterwards stays.
+fn killed_while_buffered() -> Script {
+    let mut script = Script::new(
+        "killed while buffered",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "checkpoint",
+            "INSERT INTO t VALUES (2, 20, 'two')",
+            "kill",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "checkpoint",
+            "DELETE FROM t WHERE k = 1",
+            "kill",
+            "UPDATE t SET v = 'changed'",
+        ],
+    );
+    script.durability = Durability::Buffered;
+    script
+}
+
+/// The database is copied while it is in use.
+fn backups() -> Script {
+    Script::new(
+        "backups",
+        &[
+            "backup",
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')",
+            "0> BEGIN",
+            "0> UPDATE t SET v = 'not committed' WHERE k = 1",
+            "1> INSERT INTO t VALUES (3, 30, 'three')",
+            "backup",
+            "0> COMMIT",
+            "checkpoint",
+            "1> DELETE FROM t WHERE k = 2",
+            "backup",
+        ],
+    )
+}
+
+/// Most of what a data file holds changes, so that the next checkpoints give it up and carry over the rest.
+fn cleaning() -> Script {
+    Script::new(
+        "cleaning",
+        &[
+            "CREATE TABLE a (k BIGINT PRIMARY KEY, v TEXT); CREATE TABLE b (k BIGINT PRIMARY KEY, v TEXT); \
+             CREATE TABLE c (k BIGINT PRIMARY KEY, v TEXT)",
+            "INSERT INTO a VALUES (1, 'stays'); INSERT INTO b VALUES (1, 'one'); \
+             INSERT INTO c VALUES (1, 'one')",
+            "checkpoint",
+            "DELETE FROM b; INSERT INTO b VALUES (2, 'two'); DELETE FROM c; INSERT INTO c VALUES (2, 'two')",
+            "checkpoint",
+            "INSERT INTO b VALUES (3, 'three')",
+            "checkpoint",
+            "DELETE FROM c",
+            "checkpoint",
+            "INSERT INTO c VALUES (4, 'four')",
+            "checkpoint",
+        ],
+    )
+}
+
+/// Transactions choose by themselves whether they wait, and wait later for what they did not wait for.
+fn chosen_durability() -> Script {
+    let mut script = Script::new(
+        "chosen durability",
+        &[
+            TABLE,
+            "INSERT INTO t VALUES (1, 10, 'one')",
+            "durable: BEGIN; SET LOCAL synchronous_commit = on; INSERT INTO t VALUES (2, 20, 'two'); COMMIT",
+            "INSERT INTO t VALUES (3, 30, 'three')",
+            "wait",
+            "1> SET synchronous_commit = on",
+            "durable: 1> UPDATE t SET v = 'changed' WHERE k = 1",
+            "DELETE FROM t WHERE k = 2",
+            "buffered: 1> BEGIN; SET LOCAL synchronous_commit = off; DELETE FROM t WHERE k = 3; COMMIT",
+            "kill",
+            "INSERT INTO t VALUES (4, 40, 'four')",
+            "wait",
+        ],
+    );
+    script.durability = Durability::Buffered;
+    script
+}
+
+/// Commits that nobody waits for, while time passes: what a crash takes is not older than promised.
+fn windows(name: &str, sync_millis: u64) -> Script {
+    let mut statements = vec![TABLE.to_owned()];
+    for k in 0..14 {
+        statements.push(format!("INSERT INTO t VALUES ({k}, {k}, 'row {k}')"));
+        statements.push(format!("pause {}", [3, 10, 20, 7][k % 4]));
+    }
+    let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+    let mut script = Script::new(name, &statements);
+    script.durability = Durability::Buffered;
+    script.loss_window = Some(Duration::from_millis(60));
+    script.sync_time = Duration::from_millis(sync_millis);
+    script
 }

@@ -32,7 +32,7 @@ impl SimFile {
     }
 
     fn read(&self, operation: &'static str) -> Result<MutexGuard<'_, State>> {
-        let state = self.disk.state.lock();
+        let state = self.disk.state(operation, &self.path)?;
         state.check_power(operation, &self.path)?;
         Ok(state)
     }
@@ -96,7 +96,7 @@ impl DiskFile for SimFile {
             let kind = ErrorKind::InvalidInput;
             return Err(io_error("write", Path::new(&self.path), kind.into()));
         };
-        let state = &mut *self.disk.state.lock();
+        let state = &mut *self.disk.state("write", &self.path)?;
         match state.next() {
             Verdict::Works => self.write(state, start, bytes),
             Verdict::Fails(kind) => Err(failed("write", &self.path, kind)),
@@ -119,7 +119,7 @@ impl DiskFile for SimFile {
         let Ok(len) = usize::try_from(len) else {
             return Err(self.full());
         };
-        let state = &mut *self.disk.state.lock();
+        let state = &mut *self.disk.state("truncate", &self.path)?;
         match state.next() {
             Verdict::Works => self.resize(state, len),
             Verdict::Fails(kind) | Verdict::InPart(kind) => {
@@ -133,8 +133,8 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> Result<()> {
-        let state = &mut *self.disk.state.lock();
-        match state.next() {
+        let state = &mut *self.disk.state("sync", &self.path)?;
+        match state.next_sync() {
             Verdict::Works => {
                 state.note(Event::Sync(self.id));
                 Ok(())

@@ -11,7 +11,10 @@
 //!    which one fails, and how; a capacity makes the disk full.
 //! 2. With [`SimDisk::record`] the events are kept. [`Medium`] follows them one by one, so that one run
 //!    of a program is enough to look at a crash at each of its operations.
-//! 3. A program that was crashed goes on from an [`Image`], on [`SimDisk::with`].
+//! 3. A program that was crashed goes on from an [`Image`], on [`SimDisk::with`]. One that was only killed goes on
+//!    from the cache, with all that is loose in it, on what [`SimDisk::restart`] returns.
+//! 4. Time is simulated, too: it goes on by [`OPERATION_TIME`] with each operation, by what a sync is said to
+//!    take, and where somebody says so.
 //!
 //! ```
 //! use remora_storage::disk::{Disk, Image, Medium, SimDisk, Tear};
@@ -36,7 +39,7 @@
 //! # Ok::<(), remora_storage::Error>(())
 //! ```
 //!
-//! Clones are the same disk. It is as deterministic as the program above it.
+//! Clones are the same disk, used by the same process. It is as deterministic as the program above it.
 
 mod event;
 mod file;
@@ -60,15 +63,30 @@ use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A simulated disk.
+/// How long an operation takes that changes something.
+pub const OPERATION_TIME: Duration = Duration::from_micros(1);
+/// When simulated time begins: some moment of the year 2000.
+const BEGINNING: Duration = Duration::from_secs(950_000_000);
+
+/// A simulated disk, as one process sees it.
 #[derive(Clone, Default)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    /// Which of the processes that have used it one after the other.
+    process: u64,
 }
 
 #[derive(Default)]
 struct State {
+    /// The process that lives.
+    process: u64,
+    origin: Origin,
+    /// Time since the beginning.
+    elapsed: Duration,
+    /// How much of it a sync takes.
+    sync_time: Duration,
     names: BTreeMap<String, FileId>,
     /// The files as the program sees them, also those that have no name any more.
     files: Vec<Arc<Vec<u8>>>,
@@ -79,6 +97,16 @@ struct State {
     operations: u64,
     fault: Option<(u64, Fault)>,
     capacity: Option<u64>,
+}
+
+/// What instants are counted from: they can only be made from one of the system's, and only what lies between two of
+/// them tells anything.
+struct Origin(Instant);
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
 }
 
 /// Holds the lock; dropping it lets go.
@@ -129,7 +157,48 @@ impl SimDisk {
         };
         Self {
             state: Arc::new(Mutex::new(state)),
+            process: 0,
         }
+    }
+
+    /// The process ends as it is, and lets go of its locks; what it wrote stays in the cache. The result is
+    /// the same disk for the next process: by this one, its clones and its files nothing can be done any more.
+    ///
+    /// ```
+    /// use remora_storage::disk::{Disk, SimDisk};
+    /// let disk = SimDisk::new();
+    /// let file = disk.create("a")?;
+    /// file.write_at(0, b"cached")?;
+    /// let next = disk.restart();
+    /// assert!(file.write_at(0, b"by the dead").is_err());
+    /// assert_eq!(next.open("a")?.len()?, 6);
+    /// assert!(next.after_crash().files.is_empty(), "the power has not failed yet");
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    #[must_use = "who is left without it has a dead process's disk"]
+    pub fn restart(&self) -> Self {
+        let mut state = self.state.lock();
+        state.process += 1;
+        state.locked.clear();
+        Self {
+            state: Arc::clone(&self.state),
+            process: state.process,
+        }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        self.state.lock().elapsed += time;
+    }
+
+    /// How long each sync takes from now on, of files and of names.
+    pub fn set_sync_time(&self, time: Duration) {
+        self.state.lock().sync_time = time;
+    }
+
+    /// Simulated time since its beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.state.lock().elapsed
     }
 
     /// From now on events are kept.
@@ -213,6 +282,7 @@ impl State {
     fn next(&mut self) -> Verdict {
         let number = self.operations;
         self.operations += 1;
+        self.elapsed += OPERATION_TIME;
         match self.fault {
             Some((at, fault)) if number == at => match fault {
                 Fault::PowerLoss => Verdict::Lost,
@@ -226,6 +296,11 @@ impl State {
             },
             _ => Verdict::Works,
         }
+    }
+
+    fn next_sync(&mut self) -> Verdict {
+        self.elapsed += self.sync_time;
+        self.next()
     }
 
     /// Reading is not counted, but needs power.
@@ -271,10 +346,19 @@ fn failed(operation: &'static str, path: &str, kind: ErrorKind) -> Error {
 }
 
 impl SimDisk {
+    /// The state, for a process that lives.
+    fn state(&self, operation: &'static str, path: &str) -> Result<MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        match state.process == self.process {
+            true => Ok(state),
+            false => Err(failed(operation, path, ErrorKind::BrokenPipe)),
+        }
+    }
+
     /// The state, for an operation that reads.
     fn read(&self, operation: &'static str, path: &str) -> Result<MutexGuard<'_, State>> {
         relative(operation, path)?;
-        let state = self.state.lock();
+        let state = self.state(operation, path)?;
         state.check_power(operation, path)?;
         Ok(state)
     }
@@ -287,7 +371,7 @@ impl SimDisk {
         call: impl FnOnce(&mut State) -> Result<T>,
     ) -> Result<T> {
         relative(operation, path)?;
-        let mut state = self.state.lock();
+        let mut state = self.state(operation, path)?;
         match state.next() {
             Verdict::Works => call(&mut state),
             Verdict::Fails(kind) | Verdict::InPart(kind) => Err(failed(operation, path, kind)),
@@ -372,11 +456,11 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, folder: &str) -> Result<()> {
         relative("sync", folder)?;
-        let mut state = self.state.lock();
+        let mut state = self.state("sync", folder)?;
         if !folder.is_empty() && !state.folders.contains(folder) {
             return Err(failed("sync", folder, ErrorKind::NotFound));
         }
-        match state.next() {
+        match state.next_sync() {
             Verdict::Works => {
                 state.note(Event::SyncNames(folder.to_owned()));
                 Ok(())
@@ -399,11 +483,23 @@ impl Disk for SimDisk {
             path: path.to_owned(),
         }))
     }
+
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + BEGINNING + self.elapsed()
+    }
+
+    fn instant(&self) -> Instant {
+        let state = self.state.lock();
+        state.origin.0 + state.elapsed
+    }
 }
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.disk.state.lock().locked.remove(&self.path);
+        // What a dead process had is somebody else's now.
+        if let Ok(mut state) = self.disk.state("unlock", &self.path) {
+            state.locked.remove(&self.path);
+        }
     }
 }
 

@@ -173,3 +173,46 @@ fn bytes_decay() {
     assert_eq!(decayed(swap), b"decabf");
     assert_eq!(decayed(Decay::Cut { len: 2 }), b"ab");
 }
+
+/// The process dies, the system goes on: the next one finds everything, and nothing of it more durable.
+#[test]
+fn the_next_process_finds_what_the_cache_has() {
+    let (disk, file) = disk_with(b"old");
+    let lock = disk.lock("LOCK").unwrap();
+    file.write_at(0, b"new").unwrap();
+    let next = disk.restart();
+    let held = next.lock("LOCK").unwrap();
+    drop(lock);
+    assert!(next.lock("LOCK").is_err(), "the dead let go of nothing");
+    drop(held);
+    for refused in [
+        file.sync(),
+        file.write_at(0, b"bad"),
+        file.truncate(0),
+        disk.sync_dir(""),
+        disk.remove("a"),
+        disk.open("a").map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().sqlstate(), "58030");
+    }
+    assert_eq!(**next.image().files["a"], *b"new");
+    let either = found(&["old", "new"]);
+    assert_eq!(fates(&next, "a", Tear::Sector(8)), either);
+    next.open("a").unwrap().sync().unwrap();
+    assert_eq!(fates(&next, "a", Tear::Sector(8)), found(&["new"]));
+}
+
+#[test]
+fn time_is_what_the_run_makes_of_it() {
+    let took = |disk: &SimDisk| disk.now().duration_since(UNIX_EPOCH).unwrap() - BEGINNING;
+    let (disk, file) = disk_with(b"a");
+    assert_eq!(took(&disk), OPERATION_TIME * 4);
+    let then = disk.instant();
+    disk.advance(Duration::from_secs(1));
+    disk.set_sync_time(Duration::from_millis(7));
+    file.sync().unwrap();
+    file.len().unwrap();
+    let expected = Duration::from_millis(1007) + OPERATION_TIME * 5;
+    assert_eq!((took(&disk), disk.elapsed()), (expected, expected));
+    assert_eq!(disk.instant() - then, expected - OPERATION_TIME * 4);
+}
