@@ -21,10 +21,13 @@ use std::fmt;
 pub const FORMAT_VERSION: u32 = 1;
 /// Sequences, foreign keys, views and altered tables may be in it.
 pub const FEATURE_RICH_CATALOG: u32 = 1;
-/// Images by block, kept checkpoints, compressed frames and runs of frames may be in it.
+/// Images by block and kept checkpoints may be in it.
 pub const FEATURE_BLOCK_IMAGES: u32 = 2;
+/// Compressed frames, runs of frames, and room ahead of frames may be in it.
+pub const FEATURE_RUNS_OF_FRAMES: u32 = 4;
 /// The feature bits that this build knows, and sets in all files that it writes.
-pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG | FEATURE_BLOCK_IMAGES;
+pub const FEATURES_KNOWN: u32 =
+    FEATURE_RICH_CATALOG | FEATURE_BLOCK_IMAGES | FEATURE_RUNS_OF_FRAMES;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -2,6 +2,7 @@
 
 use remora::{Connection, Database};
 use remora_tests::session::run;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,28 @@ const EXPECTED: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// What is there besides where files have feature 4: the rows of a large transaction, in a run of frames.
+const EXPECTED_OF_RUNS: [(&str, &[&str]); 2] = [
+    (
+        "SELECT count(*), sum(id), sum(length(note)) FROM shoal",
+        &["1444|3008992|288800"],
+    ),
+    (
+        "SELECT id, left(note, 23) FROM shoal WHERE note LIKE '%fish 3 and%' AND id IN (302, 303, 304)",
+        &[
+            "302|fish 3 and fish 2, fish",
+            "303|fish 3 and fish 3, fish",
+            "304|fish 3 and fish 4, fish",
+        ],
+    ),
+];
+
+fn has_runs(folder: &Path) -> bool {
+    let name = folder.to_string_lossy();
+    let bits = name.rsplit('-').next().expect("feature bits");
+    bits.parse::<u32>().expect("a number") & 4 != 0
+}
+
 fn folders() -> Vec<PathBuf> {
     let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/format");
     let entries = fs::read_dir(formats).expect("the folder of formats");
@@ -61,10 +84,11 @@ fn rows(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 fn check(connection: &Connection, folder: &Path) {
-    for (sql, expected) in EXPECTED {
+    let of_runs = EXPECTED_OF_RUNS.iter().filter(|_| has_runs(folder));
+    for (sql, expected) in EXPECTED.iter().chain(of_runs) {
         assert_eq!(
             rows(connection, sql),
-            expected,
+            *expected,
             "{}: {sql}",
             folder.display()
         );
@@ -99,5 +123,35 @@ fn every_format_is_opened_and_goes_on() {
         }
         let database = Database::open(&directory).expect("a database");
         check(&database.connect().expect("a connection"), &folder);
+    }
+}
+
+/// The bits beside the number of operations, in the last segment's frames.
+fn kinds_of_frames(folder: &Path) -> BTreeSet<u32> {
+    let bytes = fs::read(folder.join("wal/0000000002.log")).expect("a segment");
+    let number = |at: usize| u32::from_le_bytes(*bytes[at..].first_chunk().expect("a number"));
+    let (mut kinds, mut at) = (BTreeSet::new(), 60);
+    while at < bytes.len() {
+        kinds.insert(number(at + 36) >> 30);
+        at += number(at) as usize;
+    }
+    kinds
+}
+
+/// A folder without what it is there for would prove nothing.
+#[test]
+fn the_folders_have_frames_of_each_kind() {
+    for folder in folders() {
+        let expected = match has_runs(&folder) {
+            // Short ones, compressed ones, and compressed ones that are followed by more of their run.
+            true => vec![0b00, 0b10, 0b11],
+            false => vec![0b00],
+        };
+        let kinds = kinds_of_frames(&folder);
+        assert!(
+            kinds.iter().eq(&expected),
+            "{}: {kinds:?}",
+            folder.display()
+        );
     }
 }

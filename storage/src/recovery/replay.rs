@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use crate::transaction::{Core, RowReplay};
 use crate::wal::Operation;
-use std::path::Path;
 
 /// What is applied, and how much of it there was.
 pub(super) struct Replay<'c> {
@@ -18,6 +17,8 @@ pub(super) struct Replay<'c> {
     rows: RowReplay<'c>,
     /// Rows that came, changed or went.
     pub(super) changes: u64,
+    /// Whether the commit that is being applied changes the catalog.
+    is_catalog_changed: bool,
 }
 
 impl<'c> Replay<'c> {
@@ -26,24 +27,25 @@ impl<'c> Replay<'c> {
             core,
             rows: core.replay_rows()?,
             changes: 0,
+            is_catalog_changed: false,
         })
     }
 
-    /// Applies the operations of one commit.
+    /// Applies the operations of one commit, or of a part of one.
     pub(super) fn frame(&mut self, found: &Found<'_>) -> Result<()> {
-        let damaged = |error: DecodeError| error.in_file(Path::new(found.path), found.body_offset);
+        let damaged = |error: DecodeError| found.damaged(error);
         let (mut decoder, mut values) = (Decoder::new(found.body), Vec::new());
-        let mut is_catalog_changed = false;
         for _ in 0..found.header.operations {
             let place = Place {
                 path: found.path,
-                offset: found.body_offset + decoder.offset() as u64,
+                offset: found.offset_of(decoder.offset()),
             };
             let operation = Operation::decode(&mut decoder, &mut values).map_err(damaged)?;
             self.apply(&operation, found.header.timestamp, &place)?;
-            is_catalog_changed |= matches!(operation, Operation::Catalog(_));
+            self.is_catalog_changed |= matches!(operation, Operation::Catalog(_));
         }
-        if is_catalog_changed {
+        if self.is_catalog_changed && !found.header.goes_on {
+            self.is_catalog_changed = false;
             let place = Place {
                 path: found.path,
                 offset: found.body_offset,
@@ -61,7 +63,7 @@ impl<'c> Replay<'c> {
         for left in (0..u64::from(found.header.operations)).rev() {
             let place = Place {
                 path: found.path,
-                offset: found.body_offset + decoder.offset() as u64,
+                offset: found.offset_of(decoder.offset()),
             };
             match Operation::decode(&mut decoder, &mut values) {
                 Ok(operation) => {
@@ -69,8 +71,7 @@ impl<'c> Replay<'c> {
                     misfits.count(1, applied)?;
                 }
                 Err(error) => {
-                    let error = error.in_file(Path::new(found.path), found.body_offset);
-                    misfits.count(left + 1, Err(error))?;
+                    misfits.count(left + 1, Err(found.damaged(error)))?;
                     break;
                 }
             }

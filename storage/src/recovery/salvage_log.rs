@@ -197,6 +197,10 @@ impl<'a> LogSalvage<'a> {
                 });
                 return Ok(());
             }
+            if reader.take_run_apart() {
+                // A part of a transaction that was durable once is better than nothing of it.
+                continue;
+            }
             let (at, expected) = (offset + flaw.at, flaw.expected);
             self.damage = Some(corrupt(&path, at, expected, flaw.found));
             let Some(next) = reader.whole_behind()? else {

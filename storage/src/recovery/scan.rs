@@ -11,6 +11,7 @@
 
 use super::decision::{Case, Standing, decide};
 use crate::checkpoint::manifest::Manifest;
+use crate::codec::DecodeError;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, check_database, corrupt};
@@ -53,6 +54,23 @@ pub(super) struct Found<'r> {
     pub(super) body: &'r [u8],
     pub(super) path: &'r str,
     pub(super) body_offset: u64,
+}
+
+impl Found<'_> {
+    /// Where in the file that is which stands at `at` of the operations. Where they are compressed, that is
+    /// not known so well.
+    pub(super) fn offset_of(&self, at: usize) -> u64 {
+        match self.header.is_packed {
+            true => self.body_offset,
+            false => self.body_offset + at as u64,
+        }
+    }
+
+    /// The error that operations do not decode.
+    pub(super) fn damaged(&self, error: DecodeError) -> Error {
+        let at = self.offset_of(error.offset);
+        corrupt(self.path, at, error.expected, error.found)
+    }
 }
 
 /// How far a log is walked.

@@ -30,7 +30,6 @@ use crate::pool::Pool;
 use crate::transaction::Core;
 use crate::wal::{Operation, closing};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 /// What verifying a directory found.
@@ -284,10 +283,7 @@ impl Verifier<'_> {
         let found = &mut self.found;
         let end = scan.run(|frame| {
             found.frames += 1;
-            decode_all(&frame).map_err(|error| {
-                let path = Path::new(frame.path);
-                error.in_file(path, frame.body_offset)
-            })
+            decode_all(&frame).map_err(|error| frame.damaged(error))
         })?;
         found.log_bytes += end.end.0 - manifest.lsn.0;
         if until == Until::End {

@@ -299,6 +299,7 @@ fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
     use crate::ids::{ColumnId, IndexId, Lsn, RowId, TableId, Timestamp};
     use crate::value::ValueRef;
     use crate::wal::FrameBuilder;
+    use crate::wal::frame::Stamp;
     type Forge = fn(&mut FrameBuilder, TableId);
     let forgeries: [Forge; 10] = [
         |frame, _| frame.insert(TableId(99), RowId(0), []),
@@ -325,7 +326,12 @@ fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
         let mut frame = FrameBuilder::new();
         forge(&mut frame, table);
         let lsn = Lsn(header.first.0 + (bytes.len() - SEGMENT_HEADER_LEN) as u64);
-        let sealed = frame.seal(lsn, lsn, Timestamp(timestamp), header.timeline);
+        let stamp = Stamp {
+            durable: lsn,
+            timestamp: Timestamp(timestamp),
+            timeline: header.timeline,
+        };
+        let sealed = frame.seal(lsn, stamp);
         let file = medium.open(&path).unwrap();
         file.write_at(bytes.len() as u64, sealed).unwrap();
         let error = reopen(&medium).expect_err("a forgery");

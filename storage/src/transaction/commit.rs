@@ -69,7 +69,7 @@ impl Transaction {
         let mut frame = None;
         let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
-            let mut encoded = self.encode(memory);
+            let mut encoded = self.encode(memory, attached.log.part_bytes());
             if !attached.waits(self.options.durability) {
                 attached.log.keep_window()?;
             }
@@ -214,14 +214,21 @@ impl Transaction {
         }
     }
 
-    /// The write set as a log frame.
+    /// The write set as a log frame, or several, of about `part_bytes` each.
     ///
     /// A row that was changed several times is logged as often, each time with the last values of
     /// the columns that changed then: replayed in order they come to the same.
-    fn encode(&self, (memory, bytes): (Option<Reservation>, usize)) -> FrameBuilder {
+    fn encode(
+        &self,
+        (memory, bytes): (Option<Reservation>, usize),
+        part_bytes: usize,
+    ) -> FrameBuilder {
         let operation = self.registration.enter();
+        // A part is put aside once it is so long, which the last operation may pass.
+        let bytes = bytes.min(part_bytes + part_bytes / 8);
         let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.writes() {
+            frame.cut_if_long(part_bytes, self.core.ledger());
             if let WriteKind::Ddl(step) = write.kind {
                 self.encode_step(&mut frame, step as usize);
                 continue;

@@ -1,23 +1,72 @@
 //! Collects what a transaction did, in the form in which it is logged.
+//!
+//! ```text
+//!   operations --> [ open frame ] --long--> compressed --> run: [part][part][part]
+//!                        \--------------------- at the end ----------------------> its last frame
+//! ```
+//!
+//! Most transactions are one frame. Of a large one, what is done is put aside as a part, compressed where that
+//! pays, and its place used again: so it takes the memory of the compressed parts and of one that is not,
+//! and no long piece of it at once. The parts go to the log together, as one run of frames.
 
-use super::frame::{FRAME_HEADER_LEN, seal};
+use super::frame::{FRAME_HEADER_LEN, GOES_ON, PACKED, Stamp, seal};
 use super::log::Space;
 use super::operation::{Kind, put_catalog, put_row, put_sequence, put_target};
+use super::packing::{PACKED_FROM, pack};
 use crate::catalog::{CatalogChange, SequencePosition};
-use crate::ids::{ColumnId, Lsn, RowId, SequenceId, TableId, Timestamp};
-use crate::pool::Reservation;
+use crate::ids::{ColumnId, Lsn, RowId, SequenceId, TableId};
+use crate::pool::{Ledger, Reservation};
 use crate::value::ValueRef;
+use std::sync::Arc;
+
+/// A frame that has come to this length is put aside as a part of a run, where segments are as long as ever.
+const PART_BYTES_MAX: u64 = 256 << 10;
+/// And this, where they are short.
+const PART_BYTES_MIN: u64 = 4 << 10;
+/// A part is such a share of a segment.
+const PARTS_PER_SEGMENT: u64 = 256;
+
+/// The length at which frames are put aside as parts of a run, with segments of that length.
+pub(super) fn part_bytes(segment_bytes_max: u64) -> usize {
+    (segment_bytes_max / PARTS_PER_SEGMENT).clamp(PART_BYTES_MIN, PART_BYTES_MAX) as usize
+}
 
 /// The operations of one transaction, encoded as they are given; the header's place is kept free
 /// and filled when the frame is written.
 #[derive(Debug)]
 pub struct FrameBuilder {
     bytes: Vec<u8>,
+    /// Their number, and the bits beside it.
     operations: u32,
+    /// The frames before this one. In a box, because hardly any transaction has them.
+    run: Option<Box<Run>>,
     /// Memory that was reserved for the frame while its operations were done.
     pub(super) memory: Option<Reservation>,
     /// The memory that the log reserved for the frame, given back when it is written or dropped.
     pub(super) space: Option<Space>,
+}
+
+/// Frames that were put aside.
+#[derive(Debug, Default)]
+struct Run {
+    parts: Vec<Part>,
+    bytes: usize,
+    longest: usize,
+}
+
+/// A frame of a run, but its last one.
+#[derive(Debug)]
+pub(super) struct Part {
+    bytes: Vec<u8>,
+    operations: u32,
+}
+
+impl Part {
+    /// The finished frame.
+    pub(super) fn seal(&mut self, lsn: Lsn, stamp: Stamp) -> &[u8] {
+        seal(&mut self.bytes, lsn, stamp, self.operations);
+        &self.bytes
+    }
 }
 
 impl Default for FrameBuilder {
@@ -39,6 +88,7 @@ impl FrameBuilder {
         Self {
             bytes: header,
             operations: 0,
+            run: None,
             memory,
             space: None,
         }
@@ -84,28 +134,72 @@ impl FrameBuilder {
         self.operations += 1;
     }
 
+    /// To be called between two operations: puts aside what has come to `part_bytes`.
+    #[inline]
+    pub fn cut_if_long(&mut self, part_bytes: usize, ledger: &Arc<Ledger>) {
+        if self.bytes.len() >= part_bytes {
+            self.cut(ledger);
+        }
+    }
+
+    #[cold]
+    fn cut(&mut self, ledger: &Arc<Ledger>) {
+        let mut operations = std::mem::take(&mut self.operations) | GOES_ON;
+        let bytes = match pack(&self.bytes, ledger) {
+            Some(packed) => {
+                operations |= PACKED;
+                self.bytes.truncate(FRAME_HEADER_LEN);
+                packed
+            }
+            None => {
+                let next = Vec::with_capacity(self.bytes.len());
+                let mut bytes = std::mem::replace(&mut self.bytes, next);
+                self.bytes.resize(FRAME_HEADER_LEN, 0);
+                bytes.shrink_to_fit();
+                bytes
+            }
+        };
+        let run = self.run.get_or_insert_default();
+        run.bytes += bytes.len();
+        run.longest = run.longest.max(bytes.len());
+        run.parts.push(Part { bytes, operations });
+    }
+
+    /// Makes a long frame shorter where that pays. No operation may come after.
+    #[inline]
+    pub(super) fn pack(&mut self, ledger: &Arc<Ledger>) {
+        if self.bytes.len() >= PACKED_FROM
+            && let Some(packed) = pack(&self.bytes, ledger)
+        {
+            self.bytes = packed;
+            self.operations |= PACKED;
+        }
+    }
+
     /// Whether there are no operations.
     pub fn is_empty(&self) -> bool {
-        self.operations == 0
+        self.operations == 0 && self.run.is_none()
     }
 
-    /// The bytes that the frame takes in the log.
+    /// The bytes that it takes in the log.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.run.as_ref().map_or(0, |run| run.bytes)
     }
 
-    /// The finished frame.
-    pub(crate) fn seal(
-        &mut self,
-        lsn: Lsn,
-        durable: Lsn,
-        timestamp: Timestamp,
-        timeline: u32,
-    ) -> &[u8] {
-        let Self {
-            bytes, operations, ..
-        } = self;
-        seal(bytes, lsn, durable, timestamp, timeline, *operations);
-        bytes
+    /// The length of the longest of its frames.
+    pub(super) fn longest(&self) -> usize {
+        let before = self.run.as_ref().map_or(0, |run| run.longest);
+        before.max(self.bytes.len())
+    }
+
+    /// Takes the frames that come before the last one.
+    pub(super) fn take_parts(&mut self) -> Vec<Part> {
+        self.run.take().map(|run| run.parts).unwrap_or_default()
+    }
+
+    /// The finished frame: the only one, or the last one of a run.
+    pub(crate) fn seal(&mut self, lsn: Lsn, stamp: Stamp) -> &[u8] {
+        seal(&mut self.bytes, lsn, stamp, self.operations);
+        &self.bytes
     }
 }

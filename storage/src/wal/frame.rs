@@ -1,4 +1,4 @@
-//! One commit in the log: a header, then its operations.
+//! A frame: one commit in the log, or a part of one. A header, then operations.
 //!
 //! ```text
 //!   0        4       8     16            24          32         36           40
@@ -10,7 +10,11 @@
 //!   pass for one.
 //! - `durable lsn` is how far the log was known to be durable when the frame was written: it bears
 //!   witness that everything below was once whole (see `recovery`).
-//! - `timestamp` is the commit's; timestamps rise from commit to commit. A frame that only tells where
+//! - The two highest bits of `operations` are none of the number. The highest one says that the operations are
+//!   compressed (see `packing`). The next one says that the transaction goes on in the next frame: a large
+//!   one is a *run* of frames, one behind the other in one segment, of which the last one, without the bit,
+//!   is the commit. A run without its last frame is worth nothing: its frames were written together.
+//! - `timestamp` is the commit's, in all frames of a run; timestamps rise from commit to commit. A frame that only tells where
 //!   sequences go on is no commit, and has the timestamp of the one before it.
 
 use crate::format::{u32_at, u64_at};
@@ -20,6 +24,11 @@ use crate::ids::{Lsn, Timestamp};
 pub const FRAME_HEADER_LEN: usize = 40;
 /// The longest frame, header included.
 pub const FRAME_BYTES_MAX: usize = 1 << 31;
+/// The bit of `operations` that says that they are compressed.
+pub(super) const PACKED: u32 = 1 << 31;
+/// The bit of `operations` that says that the transaction goes on in the next frame. No frame is long enough
+/// for so many operations.
+pub(super) const GOES_ON: u32 = 1 << 30;
 
 /// What stands before the operations of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +47,10 @@ pub struct FrameHeader {
     pub timeline: u32,
     /// How many operations follow.
     pub operations: u32,
+    /// Whether they are compressed.
+    pub is_packed: bool,
+    /// Whether the transaction goes on in the next frame.
+    pub goes_on: bool,
 }
 
 /// Why bytes are not the frame that should be there.
@@ -72,7 +85,9 @@ impl FrameHeader {
             durable: Lsn(u64_at(bytes, 16)),
             timestamp: Timestamp(u64_at(bytes, 24)),
             timeline: u32_at(bytes, 32),
-            operations: u32_at(bytes, 36),
+            operations: u32_at(bytes, 36) & !(PACKED | GOES_ON),
+            is_packed: u32_at(bytes, 36) & PACKED != 0,
+            goes_on: u32_at(bytes, 36) & GOES_ON != 0,
         }
     }
 
@@ -107,21 +122,22 @@ impl FrameHeader {
     }
 }
 
+/// What is known of a commit when it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) durable: Lsn,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) timeline: u32,
+}
+
 /// Completes a frame whose first [`FRAME_HEADER_LEN`] bytes are reserved for the header.
-pub(super) fn seal(
-    frame: &mut [u8],
-    lsn: Lsn,
-    durable: Lsn,
-    timestamp: Timestamp,
-    timeline: u32,
-    operations: u32,
-) {
+pub(super) fn seal(frame: &mut [u8], lsn: Lsn, stamp: Stamp, operations: u32) {
     let length = u32::try_from(frame.len()).expect("the log reserves room for no longer frame");
     frame[0..4].copy_from_slice(&length.to_le_bytes());
     frame[8..16].copy_from_slice(&lsn.0.to_le_bytes());
-    frame[16..24].copy_from_slice(&durable.0.to_le_bytes());
-    frame[24..32].copy_from_slice(&timestamp.0.to_le_bytes());
-    frame[32..36].copy_from_slice(&timeline.to_le_bytes());
+    frame[16..24].copy_from_slice(&stamp.durable.0.to_le_bytes());
+    frame[24..32].copy_from_slice(&stamp.timestamp.0.to_le_bytes());
+    frame[32..36].copy_from_slice(&stamp.timeline.to_le_bytes());
     frame[36..40].copy_from_slice(&operations.to_le_bytes());
     let crc = checksum(frame);
     frame[4..8].copy_from_slice(&crc.to_le_bytes());

@@ -24,7 +24,7 @@
 //! If we crash: what was acknowledged at `Durability::Sync` is durable; what was only queued is
 //! gone as a whole, or ends in a torn tail that recovery drops.
 
-use super::builder::FrameBuilder;
+use super::builder::{FrameBuilder, part_bytes};
 use super::crowd::Crowd;
 use super::frame::FRAME_BYTES_MAX;
 use super::segment;
@@ -62,6 +62,7 @@ pub struct Log {
     arrived: Condvar,
     /// How long a commit that nobody waits for may be at risk, if somebody sees to it.
     loss_window: Option<Duration>,
+    part_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -176,6 +177,7 @@ impl Log {
     pub fn open(disk: Arc<dyn Disk>, ledger: Arc<Ledger>, start: LogStart) -> Result<Self> {
         let (end, timestamp) = (start.end, start.timestamp);
         let loss_window = start.loss_window;
+        let part_bytes = part_bytes(start.segment_bytes_max);
         let writer = Writer::resume(disk.clone(), start)?;
         Ok(Self {
             disk,
@@ -206,27 +208,34 @@ impl Log {
             durable_timestamp: AtomicU64::new(timestamp.0),
             arrived: Condvar::new(),
             loss_window,
+            part_bytes,
         })
+    }
+
+    /// The length at which a frame that is being built is put aside, to become a part of a run.
+    pub fn part_bytes(&self) -> usize {
+        self.part_bytes
     }
 
     /// Makes the memory that the frame brings as much as it needs ([`Owner::Log`], if need be from
     /// the emergency reserve: a full database must be able to commit) and checks that the log takes
-    /// it. Called before the commit section; the frame keeps the reservation until it is written
+    /// it. A long frame becomes shorter here, where that pays. Called before the commit section; the frame keeps the reservation until it is written
     /// or dropped. Helps to write when much is queued.
     ///
     /// # Errors
     /// `OutOfMemory`, `LimitExceeded`, `LogFailed` after an earlier failure, `Closed`.
     pub fn reserve(&self, frame: &mut FrameBuilder) -> Result<()> {
-        if frame.len() > FRAME_BYTES_MAX {
+        if frame.longest() > FRAME_BYTES_MAX {
             return Err(Error::LimitExceeded {
-                what: "the logged size of a transaction",
-                found: frame.len() as u64,
+                what: "the logged size of a change",
+                found: frame.longest() as u64,
                 limit: FRAME_BYTES_MAX as u64,
             });
         }
         if self.queue.lock().bytes > QUEUE_BYTES_MAX {
             self.flush()?;
         }
+        frame.pack(&self.ledger);
         let memory = self.memory(frame)?;
         if let Some(cause) = self.failure() {
             return Err(Error::LogFailed { cause });

@@ -22,11 +22,14 @@ mod flusher;
 pub mod frame;
 mod log;
 mod operation;
+mod packing;
 mod reader;
 pub mod segment;
 mod status;
 mod writer;
 
+#[cfg(test)]
+mod run_tests;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@
 //! bytes, and a frame that is out of place is none.
 
 use super::frame::{FRAME_HEADER_LEN, Flaw, FrameHeader};
+use super::packing::unpack;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
@@ -42,6 +43,12 @@ pub struct SegmentReader {
     window_at: u64,
     /// Bytes that were read for what looked like frames and was none.
     wasted: u64,
+    /// The end of the run that is being read, all of which is whole.
+    run_end: Lsn,
+    /// Where the last one that was not whole is broken.
+    broken_at: Lsn,
+    /// The operations of a frame that has them compressed.
+    unpacked: Vec<u8>,
 }
 
 impl SegmentReader {
@@ -89,6 +96,9 @@ impl SegmentReader {
             window: Vec::new(),
             window_at: 0,
             wasted: 0,
+            run_end: Lsn(0),
+            broken_at: Lsn(0),
+            unpacked: Vec::new(),
         }
     }
 
@@ -133,11 +143,12 @@ impl SegmentReader {
         within
     }
 
-    /// Reads the frame at the position and goes behind it. A flaw leaves the position as it is. Where nothing
+    /// Reads the frame at the position and goes behind it. A flaw leaves the position as it is, and of a run
+    /// that is not whole no frame is given. Where nothing
     /// but zeros follow, the file may as well end: they are room for what was not written.
     ///
     /// # Errors
-    /// `Io`.
+    /// `Io`; `Corrupt` where what is compressed is not, although its checksum is right.
     pub fn advance(&mut self) -> Result<Next<'_>> {
         let offset = self.offset();
         if offset == self.length {
@@ -148,9 +159,66 @@ impl SegmentReader {
             Err(_) if self.written_end(offset)? == offset => return Ok(Next::End),
             Err(flaw) => return Ok(Next::Flaw(flaw)),
         };
+        if header.goes_on && self.position >= self.run_end {
+            match self.end_of_run(&header, offset)? {
+                Ok(end) => self.run_end = end,
+                Err(flaw) => return Ok(Next::Flaw(flaw)),
+            }
+        }
+        if header.is_packed {
+            self.unpack(&header, offset)?;
+        }
         self.position.0 += u64::from(header.length);
-        let body = &self.bytes(offset, u64::from(header.length))?[FRAME_HEADER_LEN..];
+        let body = match header.is_packed {
+            true => &self.unpacked,
+            false => &self.bytes(offset, u64::from(header.length))?[FRAME_HEADER_LEN..],
+        };
         Ok(Next::Frame(header, body))
+    }
+
+    /// The end of the run that begins with the frame at `offset`, if all its frames are whole.
+    fn end_of_run(
+        &mut self,
+        first: &FrameHeader,
+        offset: u64,
+    ) -> Result<std::result::Result<Lsn, Flaw>> {
+        let mut at = offset + u64::from(first.length);
+        loop {
+            let flaw = match self.frame_at(at)? {
+                Ok(next) if next.timestamp != first.timestamp => {
+                    let expected = format!("timestamp {}, as before", first.timestamp);
+                    Flaw::new(24, expected, next.timestamp.to_string())
+                }
+                Ok(next) => {
+                    at += u64::from(next.length);
+                    if next.goes_on {
+                        continue;
+                    }
+                    return Ok(Ok(self.lsn_at(at)));
+                }
+                Err(flaw) => flaw,
+            };
+            self.broken_at = self.lsn_at(at);
+            // Told from the run's first byte on.
+            let at = flaw.at + (at - offset);
+            return Ok(Err(Flaw { at, ..flaw }));
+        }
+    }
+
+    /// Where a run at the position is not whole: has what is whole at its beginning given all the same, from now
+    /// on; `false` where there is nothing.
+    pub fn take_run_apart(&mut self) -> bool {
+        let has_begun = self.broken_at > self.position;
+        self.run_end = self.run_end.max(self.broken_at);
+        has_begun
+    }
+
+    fn unpack(&mut self, header: &FrameHeader, offset: u64) -> Result<()> {
+        let mut unpacked = std::mem::take(&mut self.unpacked);
+        let body = &self.bytes(offset, u64::from(header.length))?[FRAME_HEADER_LEN..];
+        let done = unpack(body, &mut unpacked);
+        self.unpacked = unpacked;
+        done.map_err(|flaw| corrupt(&self.path, offset + flaw.at, flaw.expected, flaw.found))
     }
 
     /// The end of what is not zero, from `offset` on; `offset` where there is nothing.
@@ -253,7 +321,7 @@ impl SegmentReader {
         Ok(is_possible.then_some(Lsn(first)))
     }
 
-    /// Checks the frame at `offset`, which is below the file's length.
+    /// Checks the frame at `offset`, which is within the file's length.
     fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<FrameHeader, Flaw>> {
         let (remaining, timeline) = (self.length - offset, self.header.timeline);
         let lsn = self.lsn_at(offset);

@@ -115,7 +115,7 @@ impl Disk for SlowDisk {
 }
 
 /// A log with one empty segment.
-fn new_log(disk: Arc<dyn Disk>, segment_bytes_max: u64) -> (Log, Arc<Ledger>) {
+pub(super) fn new_log(disk: Arc<dyn Disk>, segment_bytes_max: u64) -> (Log, Arc<Ledger>) {
     new_log_with(disk, segment_bytes_max, None)
 }
 
@@ -158,7 +158,7 @@ fn frame_of(row: u64, text: &str) -> FrameBuilder {
     frame
 }
 
-fn commit(log: &Log, timestamp: u64, text: &str) -> Lsn {
+pub(super) fn commit(log: &Log, timestamp: u64, text: &str) -> Lsn {
     let mut frame = frame_of(timestamp, text);
     log.reserve(&mut frame).unwrap();
     log.append(frame, Timestamp(timestamp))

@@ -10,7 +10,7 @@
 //!    segment before is durable by then.
 //!
 //! Invariants
-//! - Segments are numbered without gaps and their frames join without gaps.
+//! - Segments are numbered without gaps and their frames join without gaps. A run of frames is within one.
 //! - Only the last segment can have bytes that are not durable.
 //! - Behind the last frame stands what was never acknowledged, and else nothing but zeros. Files are not used
 //!   again for other parts of the log, although that would spare finding room: it is no quicker than writing to
@@ -21,6 +21,7 @@
 //! acknowledged; in the making of a segment, see `segment`.
 
 use super::builder::FrameBuilder;
+use super::frame::Stamp;
 use super::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
@@ -127,7 +128,15 @@ impl Writer {
                         self.rotate()?;
                     }
                     debug_assert_eq!(*lsn, self.end, "frames join without gaps");
-                    self.put(frame.seal(*lsn, durable, *timestamp, self.timeline))?;
+                    let stamp = Stamp {
+                        durable,
+                        timestamp: *timestamp,
+                        timeline: self.timeline,
+                    };
+                    for mut part in frame.take_parts() {
+                        self.put(part.seal(self.end, stamp))?;
+                    }
+                    self.put(frame.seal(self.end, stamp))?;
                 }
             }
         }

@@ -55,3 +55,5 @@ UPDATE fish SET name = 'the last fish', price = 99.99 WHERE id = 40;
 DELETE FROM fish WHERE id IN (1, 35);
 ALTER TABLE keeper ADD wing TEXT DEFAULT 'north';
 INSERT INTO keeper (name, wing) VALUES ('Dee', 'south');
+CREATE TABLE shoal (id BIGINT PRIMARY KEY, note TEXT);
+INSERT INTO shoal SELECT a.id * 100 + b.id, lpad('', 200, a.name || ' and ' || b.name || ', ') FROM fish AS a, fish AS b;
