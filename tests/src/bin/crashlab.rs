@@ -32,7 +32,7 @@ const SHRINK_TIME: Duration = Duration::from_secs(120);
 /// Seeds of a slice.
 const SLICE_SEEDS: u64 = 200;
 /// Of all interruptions, every so manieth is in a slice: of each way some, at each operation one or none.
-const SLICE_INTERRUPTIONS: u64 = 29;
+const SLICE_INTERRUPTIONS: u64 = 101;
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 enum Task {

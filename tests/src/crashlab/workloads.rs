@@ -7,10 +7,13 @@ use std::time::Duration;
 /// A table that most scripts begin with.
 const TABLE: &str = "CREATE TABLE t (k BIGINT PRIMARY KEY, u BIGINT UNIQUE, v TEXT)";
 
-/// All of them.
+/// All of them, those first that take little time and in which mistakes are noticed that are not elsewhere.
 pub fn all() -> Vec<Script> {
     vec![
         changes(),
+        windows("loss window", 5),
+        windows("loss window, slow disk", 80),
+        chosen_durability(),
         structure(),
         checkpoints(),
         compaction(),
@@ -25,10 +28,6 @@ pub fn all() -> Vec<Script> {
         killed(),
         killed_while_buffered(),
         backups(),
-        cleaning(),
-        chosen_durability(),
-        windows("loss window", 5),
-        windows("loss window, slow disk", 80),
     ]
 }
 
@@ -351,28 +350,6 @@ fn backups() -> Script {
             "checkpoint",
             "1> DELETE FROM t WHERE k = 2",
             "backup",
-        ],
-    )
-}
-
-/// Most of what a data file holds changes, so that the next checkpoints give it up and carry over the rest.
-fn cleaning() -> Script {
-    Script::new(
-        "cleaning",
-        &[
-            "CREATE TABLE a (k BIGINT PRIMARY KEY, v TEXT); CREATE TABLE b (k BIGINT PRIMARY KEY, v TEXT); \
-             CREATE TABLE c (k BIGINT PRIMARY KEY, v TEXT)",
-            "INSERT INTO a VALUES (1, 'stays'); INSERT INTO b VALUES (1, 'one'); \
-             INSERT INTO c VALUES (1, 'one')",
-            "checkpoint",
-            "DELETE FROM b; INSERT INTO b VALUES (2, 'two'); DELETE FROM c; INSERT INTO c VALUES (2, 'two')",
-            "checkpoint",
-            "INSERT INTO b VALUES (3, 'three')",
-            "checkpoint",
-            "DELETE FROM c",
-            "checkpoint",
-            "INSERT INTO c VALUES (4, 'four')",
-            "checkpoint",
         ],
     )
 }
