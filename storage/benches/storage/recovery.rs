@@ -1,7 +1,9 @@
 //! Opening a database: how fast its log is replayed, and how long all of it takes.
 //!
 //! A round makes a directory and opens it again after each kind of change, all rows having been written
-//! to a checkpoint before; the last opening replays nothing. `--one 1` makes each change a transaction.
+//! to a checkpoint before. `--one 1` makes each change a transaction. `--open 1` replays nothing; with `--encoded 1`
+//! blocks are encoded before the checkpoint, as those are that nobody has changed for a while. What the system takes
+//! to hand out memory bounds the opening of a large database, so it is measured beside it.
 
 use crate::Result;
 use crate::options::Options;
@@ -15,7 +17,7 @@ use remora_storage::transaction::Columns;
 use remora_storage::{Durability, RowId, Store, StoreOptions, Transaction, ValueRef};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Changes in one transaction, unless it has one only.
 const BATCH: usize = 1000;
@@ -47,12 +49,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let rows = options.number("rows", 1_000_000) as usize;
     let rounds = options.number("rounds", 3);
     let only_open = options.number("open", 0) > 0;
+    let is_encoded = options.number("encoded", 0) > 0;
     let batch = match options.number("one", 0) {
         0 => BATCH,
         _ => 1,
     };
     let mut speeds = vec![Spread::default(); WORKS.len() + 1];
     let mut phases = vec![Spread::default(); 4];
+    let mut fresh = Spread::default();
     for round in 0..rounds {
         let directory = tempfile::tempdir()?;
         let path = directory.path();
@@ -70,8 +74,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             continue;
         }
         let (store, _) = open(path)?;
+        if is_encoded {
+            store.compact(None)?;
+        }
         store.checkpoint()?;
         store.close()?;
+        drop(store);
+        fresh.add(fresh_memory());
         let (_, report) = open(path)?;
         let total: Duration = report.elapsed.iter().sum();
         for (phase, took) in phases.iter_mut().zip(report.elapsed.iter().chain([&total])) {
@@ -83,6 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for (name, phase) in ["images", "log", "indexes", "all"].iter().zip(&phases) {
             println!("| {name}, ms | {phase} |");
         }
+        println!("| memory written to for the first time, GB/s | {fresh} |");
         return Ok(());
     }
     println!("replayed, million changes a second, {batch} a transaction");
@@ -103,6 +113,14 @@ fn open(path: &Path) -> Result<(Store, RecoveryReport)> {
         ..StoreOptions::default()
     };
     Ok(Store::open(path, options)?)
+}
+
+/// How fast memory can be written to that the process did not have.
+fn fresh_memory() -> f64 {
+    const BYTES: usize = 1 << 30;
+    let begun = Instant::now();
+    std::hint::black_box(vec![1_u8; BYTES]);
+    BYTES as f64 / 1e9 / begun.elapsed().as_secs_f64()
 }
 
 /// Opens and closes.
