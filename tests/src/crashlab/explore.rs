@@ -72,7 +72,7 @@ impl Effort {
             script: Bounds::THOROUGH,
             recovery: Bounds::THOROUGH_AGAIN,
             interrupted: Bounds::LEAST,
-            interruptions: 3,
+            interruptions: 1,
             threads,
         }
     }

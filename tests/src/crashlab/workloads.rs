@@ -28,6 +28,7 @@ pub fn all() -> Vec<Script> {
         killed(),
         killed_while_buffered(),
         backups(),
+        cleaning(),
     ]
 }
 
@@ -354,6 +355,24 @@ fn backups() -> Script {
     )
 }
 
+/// Most of what a data file holds changes, so that the next checkpoint gives it up and carries over the rest.
+fn cleaning() -> Script {
+    Script::new(
+        "cleaning",
+        &[
+            "CREATE TABLE a (k BIGINT PRIMARY KEY, v TEXT); CREATE TABLE b (k BIGINT PRIMARY KEY, v TEXT); \
+             CREATE TABLE c (k BIGINT PRIMARY KEY, v TEXT)",
+            "INSERT INTO a VALUES (1, 'stays'); INSERT INTO b VALUES (1, 'one'); \
+             INSERT INTO c VALUES (1, 'one')",
+            "checkpoint",
+            "DELETE FROM b; INSERT INTO b VALUES (2, 'two'); DELETE FROM c; INSERT INTO c VALUES (2, 'two')",
+            "checkpoint",
+            "INSERT INTO b VALUES (3, 'three')",
+            "checkpoint",
+        ],
+    )
+}
+
 /// Transactions choose by themselves whether they wait, and wait later for what they did not wait for.
 fn chosen_durability() -> Script {
     let mut script = Script::new(
@@ -390,4 +409,31 @@ fn windows(name: &str, sync_millis: u64) -> Script {
     script.loss_window = Some(Duration::from_millis(60));
     script.sync_time = Duration::from_millis(sync_millis);
     script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crashlab::course::Run;
+    use remora::disk::SimDisk;
+
+    /// A data file goes though a block in it never changed.
+    #[test]
+    fn cleaning_cleans() {
+        let disk = SimDisk::recording();
+        Run::of(&cleaning(), &disk, None).expect("it runs");
+        let files = disk.image().files;
+        assert!(files.contains_key("MANIFEST"));
+        assert!(!files.contains_key("data/0000000001.img"), "{files:?}");
+    }
+
+    /// What time passes in is written before the end.
+    #[test]
+    fn windows_end() {
+        for script in [windows("quick", 5), windows("slow", 80)] {
+            let run = Run::of(&script, &SimDisk::recording(), None).expect("it runs");
+            let before_closing = run.marks[run.marks.len() - 2];
+            assert!(before_closing.acknowledged > 10, "{before_closing:?}");
+        }
+    }
 }
