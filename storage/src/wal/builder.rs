@@ -149,10 +149,12 @@ impl FrameBuilder {
             Some(packed) => {
                 operations |= PACKED;
                 self.bytes.truncate(FRAME_HEADER_LEN);
+                self.bytes.shrink_to(PART_BYTES_MAX as usize);
                 packed
             }
             None => {
-                let next = Vec::with_capacity(self.bytes.len());
+                let room = self.bytes.len().min(PART_BYTES_MAX as usize);
+                let next = Vec::with_capacity(room);
                 let mut bytes = std::mem::replace(&mut self.bytes, next);
                 self.bytes.resize(FRAME_HEADER_LEN, 0);
                 bytes.shrink_to_fit();
@@ -173,6 +175,10 @@ impl FrameBuilder {
         {
             self.bytes = packed;
             self.operations |= PACKED;
+        }
+        if self.run.is_some() {
+            // While it waits for the log it holds what is reserved for it and no more.
+            self.bytes.shrink_to_fit();
         }
     }
 

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// What a leader waits at most, as a part of what a sync takes.
 const PART_OF_SYNC: u32 = 4;
+/// And in any case: after a sync that took very long, the next ones hardly will.
+const PATIENCE_MAX: Duration = Duration::from_millis(2);
 /// To sleep for less takes longer than that.
 const PATIENCE_MIN: Duration = Duration::from_micros(10);
 /// Batches that go at once after waiting was in vain again and again.
@@ -53,7 +55,7 @@ impl Crowd {
     /// The leader is there: how long it shall wait for others, if at all.
     pub(super) fn gather(&mut self, sync_time: Duration) -> Option<Duration> {
         self.here = 1;
-        let patience = sync_time / PART_OF_SYNC;
+        let patience = PATIENCE_MAX.min(sync_time / PART_OF_SYNC);
         if self.is_complete() || patience < PATIENCE_MIN {
             return None;
         }
@@ -137,6 +139,13 @@ mod tests {
         let mut crowd = Crowd::default();
         batch(&mut crowd, 3);
         assert_eq!(crowd.gather(PATIENCE_MIN), None);
+    }
+
+    #[test]
+    fn nobody_waits_long_after_a_sync_that_took_long() {
+        let mut crowd = Crowd::default();
+        batch(&mut crowd, 3);
+        assert_eq!(crowd.gather(Duration::from_secs(10)), Some(PATIENCE_MAX));
     }
 
     /// Two threads, of which the other one always comes while the first one's sync runs.
