@@ -32,7 +32,7 @@
 use crate::block::frozen::{Frozen, read_live};
 use crate::codec::{DecodeError, Decoder};
 use crate::error::Result;
-use crate::format::{corrupt, u32_at, u64_at};
+use crate::format::{NUMBERS_END, corrupt, u32_at, u64_at};
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, Slot, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
 use crate::pool::{Ledger, Owner, Reservation};
@@ -61,7 +61,7 @@ pub fn path(number: u64) -> String {
 /// The number of the data file with that name; `None` where no data file is called so.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".img")?;
-    let number = digits.parse().ok()?;
+    let number = digits.parse().ok().filter(|number| *number < NUMBERS_END)?;
     (format!("{number:010}") == digits).then_some(number)
 }
 

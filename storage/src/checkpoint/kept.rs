@@ -24,7 +24,7 @@ use super::list::rows_of;
 use super::manifest::{MANIFEST, MANIFEST_BYTES_MAX, Manifest};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::format::{DatabaseId, ROOT, install, read_file};
+use crate::format::{DatabaseId, NUMBERS_END, ROOT, install, read_file};
 use crate::ids::Timestamp;
 
 /// How many checkpoints before the current one are kept where nobody says otherwise.
@@ -38,7 +38,8 @@ pub fn path(number: u64) -> String {
 /// The number in the name of a kept manifest; `None` where none is called so.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(MANIFEST)?.strip_prefix('.')?;
-    let number: u64 = digits.parse().ok()?;
+    let number = digits.parse().ok();
+    let number = number.filter(|number: &u64| *number < NUMBERS_END)?;
     (number.to_string() == digits).then_some(number)
 }
 

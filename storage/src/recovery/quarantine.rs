@@ -76,7 +76,11 @@ fn move_from(
             ROOT => name.clone(),
             folder => format!("{folder}/{name}"),
         };
-        disk.rename(&from, &format!("{target}/{name}"))?;
+        let to = format!("{target}/{name}");
+        // What has its name there was moved before; this is of later, and nobody needs it.
+        if !disk.exists(&to)? {
+            disk.rename(&from, &to)?;
+        }
     }
     disk.sync_dir(&target)?;
     disk.sync_dir(folder)

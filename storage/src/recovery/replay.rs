@@ -76,12 +76,14 @@ impl<'c> Replay<'c> {
                 }
             }
         }
-        self.drop_unfit_foreign_keys(&mut misfits)?;
+        if !found.header.goes_on {
+            self.drop_unfit_foreign_keys(&mut misfits)?;
+        }
         Ok(misfits)
     }
 
-    /// Drops the foreign keys that refer to what is lost.
-    fn drop_unfit_foreign_keys(&mut self, misfits: &mut Misfits) -> Result<()> {
+    /// Drops the foreign keys that refer to what is lost. Within a transaction what they refer to may be to come.
+    pub(super) fn drop_unfit_foreign_keys(&mut self, misfits: &mut Misfits) -> Result<()> {
         let catalog = self.core.catalog();
         for table in catalog.tables() {
             let keys = table.def.foreign_keys.iter();

@@ -165,11 +165,21 @@ impl Salvage<'_> {
     /// Step 1 where nothing is lost: a checkpoint that is whole, with a log that is whole from there on to
     /// the end of the latest history.
     fn load_whole(&self, manifests: &[Whole], past: &Past) -> Result<Option<Kept>> {
+        let disk = &**self.disk;
         let of_now = |one: &&Whole| one.manifest.timeline == past.latest();
+        // However damaged the rest is, the newest manifest bears witness to how far the log went, and that there
+        // is more of it from there on.
+        let Some(newest) = manifests.iter().find(of_now) else {
+            return Ok(None);
+        };
+        if SegmentReader::open(disk, newest.manifest.segment).is_err() {
+            return Ok(None);
+        }
         for one in manifests.iter().filter(of_now) {
-            let (disk, database) = (&**self.disk, one.database);
+            let database = one.database;
             let closed_at = closing::read(disk, database, one.manifest.timeline);
-            let contents = one.contents(disk, closed_at.unwrap_or_default());
+            let closed_at = closed_at.unwrap_or_default();
+            let contents = one.contents(disk, closed_at.max(Some(newest.manifest.lsn)));
             let (core, mut report) = (self.new_core(), RecoveryReport::default());
             let listener = self.options.listener.as_ref();
             match super::load(&contents, &core, listener, &mut report) {
@@ -292,6 +302,10 @@ fn replay(
         misfits.add(replay.frame_as_far_as_it_fits(&found)?);
         Ok(())
     })?;
+    // The last transaction may have lost its end.
+    let mut unfit = Misfits::default();
+    replay.drop_unfit_foreign_keys(&mut unfit)?;
+    misfits.add(unfit);
     if let Some(first) = misfits.first {
         losses.note(first, Lost::Changes(misfits.count))?;
     }

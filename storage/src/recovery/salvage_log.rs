@@ -129,12 +129,9 @@ impl<'a> LogSalvage<'a> {
         };
         self.losses.note(error, Lost::Nothing)?;
         // No header: it begins where the one before ends. Where that is not known its first frame tells.
-        let end = match before {
-            Some(before) => {
-                let frames = before.written_end(SegmentReader::BEGIN)? - SegmentReader::BEGIN;
-                Lsn(before.header().first.0 + frames)
-            }
-            None => self.position,
+        let ends = match before {
+            Some(before) => before.possible_ends(),
+            None => [self.position; 2],
         };
         let assumed = |first| SegmentHeader {
             database: self.database,
@@ -142,11 +139,15 @@ impl<'a> LogSalvage<'a> {
             first,
             timeline: self.timeline,
         };
-        let mut reader = SegmentReader::open_as(self.disk, assumed(end))?;
-        if reader.has_frames()? {
-            return Ok(Some(reader));
+        for end in ends {
+            let mut reader = SegmentReader::open_as(self.disk, assumed(end))?;
+            if reader.has_frames()? {
+                return Ok(Some(reader));
+            }
         }
-        let Some(first) = reader.claimed_first()? else {
+        let Some(first) =
+            SegmentReader::open_as(self.disk, assumed(self.position))?.claimed_first()?
+        else {
             return Ok(None);
         };
         let mut reader = SegmentReader::open_as(self.disk, assumed(first))?;
@@ -213,6 +214,9 @@ impl<'a> LogSalvage<'a> {
 
     /// Whether what is no frame in the last segment was one once.
     fn is_lost(&mut self, reader: &mut SegmentReader, position: Lsn, offset: u64) -> Result<bool> {
+        if position < self.floor {
+            return Ok(true);
+        }
         let witness = reader.witness_behind(offset)?;
         self.floor = self.floor.max(witness.unwrap_or_default());
         Ok(position < self.floor)

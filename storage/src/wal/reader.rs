@@ -49,6 +49,8 @@ pub struct SegmentReader {
     broken_at: Lsn,
     /// The operations of a frame that has them compressed.
     unpacked: Vec<u8>,
+    /// The end of what is not zero in the file, once somebody has asked.
+    written: Option<u64>,
 }
 
 impl SegmentReader {
@@ -99,6 +101,7 @@ impl SegmentReader {
             run_end: Lsn(0),
             broken_at: Lsn(0),
             unpacked: Vec::new(),
+            written: None,
         }
     }
 
@@ -226,7 +229,14 @@ impl SegmentReader {
     /// # Errors
     /// `Io`.
     pub fn written_end(&mut self, offset: u64) -> Result<u64> {
-        let (mut at, mut end) = (offset, offset);
+        if self.written.is_none() {
+            self.written = Some(self.find_written_end()?);
+        }
+        Ok(self.written.unwrap_or_default().max(offset))
+    }
+
+    fn find_written_end(&mut self) -> Result<u64> {
+        let (mut at, mut end) = (0, 0);
         while at < self.length {
             let bytes = self.bytes(at, WINDOW_BYTES.min(self.length - at))?;
             if let Some(last) = last_written(bytes) {
@@ -235,6 +245,17 @@ impl SegmentReader {
             at += bytes.len() as u64;
         }
         Ok(end)
+    }
+
+    /// Where its last frame may end, so that the next segment begins there: at the end of the file, from which unused
+    /// room was cut, or, where that did not come about, behind the last one that can be read on from the first.
+    /// The position stays.
+    pub fn possible_ends(&mut self) -> [Lsn; 2] {
+        let position = self.position;
+        self.position = self.header.first;
+        while let Ok(Next::Frame(..)) = self.advance() {}
+        let behind_last = std::mem::replace(&mut self.position, position);
+        [self.lsn_at(self.length), behind_last]
     }
 
     /// The highest durable position that any whole frame behind `offset` bears witness to, wherever

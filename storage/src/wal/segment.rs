@@ -14,8 +14,8 @@
 
 use crate::error::Result;
 use crate::format::{
-    DatabaseId, FileKind, PROLOGUE_LEN, check_crc, check_number, check_prologue, corrupt,
-    encode_prologue, u32_at, u64_at,
+    DatabaseId, FileKind, NUMBERS_END, PROLOGUE_LEN, check_crc, check_number, check_prologue,
+    corrupt, encode_prologue, u32_at, u64_at,
 };
 use crate::ids::Lsn;
 
@@ -86,7 +86,7 @@ pub fn path(number: u64) -> String {
 /// The number of the segment with that file name; `None` where no segment is called so.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log")?;
-    let number = digits.parse().ok()?;
+    let number = digits.parse().ok().filter(|number| *number < NUMBERS_END)?;
     (format!("{number:010}") == digits).then_some(number)
 }
 

@@ -222,10 +222,7 @@ impl Writer {
                 return;
             }
             match self.file.allocate(length) {
-                Ok(()) => {
-                    self.room = length;
-                    return;
-                }
+                Ok(()) => return,
                 Err(Error::DiskFull { .. }) => {
                     // Some of it may have been given. Others need it more.
                     let _ = self.file.truncate(from);
