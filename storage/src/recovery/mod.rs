@@ -225,20 +225,12 @@ pub fn load_copy(
         });
     }
     let _lock = disk.lock(directory::LOCK)?;
-    let (manifest, database) = Manifest::read(disk, MANIFEST)?;
-    let directory = Contents {
-        disk,
-        path: MANIFEST,
-        manifest: &manifest,
-        database,
-        closed_at: closing::read(disk, database, manifest.timeline)?,
-    };
     let options = RecoveryOptions {
         mode: RecoveryMode::Strict,
         ..options.clone()
     };
-    let (core, _, _, report) = read(&directory, &options, false)?;
-    Ok((core, report))
+    let proved = prove(disk, &options, false)?;
+    Ok((proved.core, proved.report))
 }
 
 /// Takes a directory for a copy: one that is missing or empty, but for what an unfinished copying has left.

@@ -128,15 +128,21 @@ fn nobody_waits_for_a_checkpoint_that_is_written_slowly() {
     assert_eq!(contents(&store), model(commits));
 }
 
-/// A limit must not let the log grow without end.
-#[test]
-fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
-    let medium = MemDisk::new();
-    let store = start(&medium, |options| {
+/// A store with a table, whose checkpoints are due early and written a byte a second.
+fn start_slowly(medium: &MemDisk) -> Store {
+    let store = start(medium, |options| {
         options.checkpoint_log_bytes = Some(1 << 10);
         options.checkpoint_rate = Some(1);
     });
     create_table(&store).expect("a table");
+    store
+}
+
+/// A limit must not let the log grow without end.
+#[test]
+fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
+    let medium = MemDisk::new();
+    let store = start_slowly(&medium);
     let (began, mut commits) = (Instant::now(), 0);
     while reasons(&medium).is_empty() {
         commit(&store, commits).expect("a commit");
@@ -149,11 +155,7 @@ fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
 #[test]
 fn a_slow_checkpoint_sleeps_between_blocks() {
     let medium = MemDisk::new();
-    let store = start(&medium, |options| {
-        options.checkpoint_log_bytes = Some(1 << 10);
-        options.checkpoint_rate = Some(1);
-    });
-    create_table(&store).expect("a table");
+    let store = start_slowly(&medium);
     let (began, mut commits) = (Instant::now(), 0);
     let data = loop {
         if store.log_end().0 < 1 << 10 {

@@ -3,7 +3,7 @@
 //! ```text
 //!   sync ends: all wake      they commit again, one after the other        sync
 //!        |--------------------1--2----3-4--...-------------n--|------------------------->
-//!                             leads, waits for n, at most a quarter of what a sync takes
+//!                             leads, waits for n, at most a quarter of what a sync takes, and 2 ms
 //! ```
 //!
 //! Those who waited for one sync come back at about the same time. Did the first of them sync at once, it would

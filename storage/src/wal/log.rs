@@ -219,8 +219,8 @@ impl Log {
 
     /// Makes the memory that the frame brings as much as it needs ([`Owner::Log`], if need be from
     /// the emergency reserve: a full database must be able to commit) and checks that the log takes
-    /// it. A long frame becomes shorter here, where that pays. Called before the commit section; the frame keeps the reservation until it is written
-    /// or dropped. Helps to write when much is queued.
+    /// it. A long frame becomes shorter here, where that pays. Called before the commit section; the
+    /// frame keeps the reservation until it is written or dropped. Helps to write when much is queued.
     ///
     /// # Errors
     /// `OutOfMemory`, `LimitExceeded`, `LogFailed` after an earlier failure, `Closed`.
