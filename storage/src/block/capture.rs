@@ -61,12 +61,12 @@ impl Block {
         &'a self,
         slots: Range<usize>,
         viewpoint: &Viewpoint<'a>,
-        mut visit: impl FnMut(&Captured<'a>) -> Result<(), E>,
+        mut visit: impl FnMut(Captured<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         let proof = viewpoint.operation();
         if self.is_settled(slots.start) {
             for (slot, row) in self.settled_rows(slots, proof) {
-                visit(&Captured {
+                visit(Captured {
                     slot,
                     row,
                     since: self.begun(slot),
@@ -86,7 +86,7 @@ impl Block {
                 Resolved::Nothing | Resolved::Own(_) | Resolved::Rival(_) => None,
             };
             let is_base = link.is_base_of(self);
-            visit(&Captured {
+            visit(Captured {
                 slot,
                 row,
                 since,

@@ -49,22 +49,17 @@
 //! it has its own.
 
 use super::columns::Columns;
-use super::frozen::Frozen;
-use super::gather::Gatherer;
+use super::encode::Gathering;
 use super::heads::{Heads, Spare};
 use super::hot::Rows;
 use super::image;
-use super::images::Take;
 use super::row::RowRef;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
-use crate::ids::{ColumnId, Slot, Timestamp};
-use crate::mvcc::{Garbage, Head, Operation, Stamp, StampKind};
-use crate::pool::{Claim, Owner, rounded_bytes};
-use crate::succinct::BitVector;
+use crate::ids::{Slot, Timestamp};
+use crate::mvcc::{Garbage, Head, Operation, Stamp};
+use crate::pool::{Claim, rounded_bytes};
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::value::DataType;
-use arrow_array::ArrayRef;
 use std::sync::Arc;
 
 /// What a block is to become.
@@ -97,16 +92,6 @@ impl<'a> States<'a> {
             self.slots.push(slot);
             self.rows.push(row);
         }
-    }
-
-    /// What their long strings take in arrays. Strings of frozen rows may be kept by these as well,
-    /// once they are read.
-    fn string_bytes(&self) -> usize {
-        let bytes = |row: &RowRef<'_>| match row.as_image() {
-            Some(_) => row.long_string_bytes(),
-            None => 2 * row.long_string_bytes(),
-        };
-        self.rows.iter().map(bytes).sum()
     }
 
     /// The slots without a row.
@@ -166,48 +151,26 @@ impl Block {
                 states.push(slot, None);
                 continue;
             }
-            if !is_below(begin, horizon) {
+            if !begin.is_committed_by(horizon) {
                 return None;
             }
             let mut chain = self.chain(slot, proof);
-            let state = chain.find(|link| is_below(link.stamp(), horizon));
+            let state = chain.find(|link| link.stamp().is_committed_by(horizon));
             states.push(slot, state.and_then(|link| link.image()));
         }
         Some(states)
     }
 
     fn freeze(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
-        let columns = self.gather_all(states, claim)?;
-        let live = BitVector::from_words(states.live.clone(), self.capacity());
-        let live = live.expect("a bit for each slot");
-        let frozen = Frozen::build_for(claim, &self.pool, &live, &columns)?;
+        let mut gathering = Gathering::new(self, claim, |_| true)?;
+        gathering.take(&states.slots, &states.rows)?;
+        let frozen = gathering.encode()?.load(&self.pool)?;
         let base = Base::Frozen(Columns {
             heads: Heads::new(&self.pool, frozen.rows()),
             frozen,
             at: horizon,
         });
         self.built(claim, base, states, horizon)
-    }
-
-    /// All columns as arrays. Their memory is reserved while they are made, and by the encoder from
-    /// then on.
-    fn gather_all(
-        &self,
-        states: &States<'_>,
-        claim: Claim,
-    ) -> Result<Vec<(ColumnId, DataType, ArrayRef)>> {
-        let bytes = states.rows.len() * (self.layout.stride() + size_of::<RowRef<'_>>());
-        let bytes = bytes + states.string_bytes();
-        let ledger = self.pool.ledger();
-        let _scratch = ledger.reserve_for(claim, Owner::Table, bytes as u64)?;
-        let fields = self.layout.fields().iter();
-        let typed = fields.map(|field| (field.column, field.data_type));
-        let typed: Vec<_> = typed.collect();
-        let mut gatherer = Gatherer::new(&typed, &[]);
-        gatherer.take_rows(&[], &states.rows);
-        let (arrays, _) = gatherer.finish();
-        let columns = typed.into_iter().zip(arrays);
-        Ok(columns.map(|((id, ty), array)| (id, ty, array)).collect())
     }
 
     fn thaw(&self, states: &mut States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
@@ -292,8 +255,8 @@ impl Block {
             let seen = self.head(slot, proof);
             let is_base = match seen {
                 Head::Empty => true,
-                Head::Deleted(stamp) => is_below(stamp, horizon),
-                Head::Version(version) => is_below(version.begin().load(), horizon),
+                Head::Deleted(stamp) => stamp.is_committed_by(horizon),
+                Head::Version(version) => version.begin().load().is_committed_by(horizon),
                 Head::Moved => unreachable!("one thread at a time replaces blocks"),
             };
             let carried = if is_base { Head::Empty } else { seen };
@@ -363,8 +326,4 @@ impl Block {
     pub fn has_old_heap(&self) -> bool {
         self.is_frozen() && self.heap.get().is_some()
     }
-}
-
-fn is_below(stamp: Stamp, horizon: Timestamp) -> bool {
-    matches!(stamp.kind(), StampKind::Committed(at) if at <= horizon)
 }

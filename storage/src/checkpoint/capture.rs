@@ -6,6 +6,11 @@
 //!                                     else: write the whole block
 //! ```
 //!
+//! A whole block is encoded, whatever it is in memory: it is a fraction of its rows then, and is attached as it
+//! is when the database is opened. Over encoded columns a row can be changed, but none can come; so the rows of
+//! a block into which one may come still are written one by one. So are those of a block that is too large to
+//! be copied.
+//!
 //! A *delta* holds the rows that were changed after the first images were written, and which slots are
 //! live. Each one is made anew over the first images, so that a block has one at most. A whole block is
 //! written instead where the delta passes a quarter of the first images, and where the block was built
@@ -38,6 +43,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const DELTA_SHARE: u64 = 4;
 /// Rows of a delta become this much shorter at most, as is supposed when it is given up early.
 const PACKED_TIMES: u64 = 4;
+
+/// Bytes of rows that are copied at most, to encode them.
+const GATHERED_BYTES_MAX: u64 = 64 << 20;
 
 /// The images of a checkpoint.
 pub(super) struct Written {
@@ -251,21 +259,28 @@ impl Source<'_> {
         Ok(Delta::Over)
     }
 
-    /// Writes all that the block holds.
+    /// Writes all that the block holds: as encoded columns, if that can be.
     fn write(&self, writer: &mut ImageWriter<'_>) -> Result<()> {
         writer.begin(self.table, self.block, None);
-        match self.capture.frozen() {
-            Some(frozen) => self.write_frozen(writer, frozen),
+        let frozen = self.capture.frozen();
+        if let Some(frozen) = frozen.filter(|_| self.capture.is_as_frozen()) {
+            return writer.encoded(frozen.encoded(), frozen.rows());
+        }
+        match self.capture.encode(&self.columns, GATHERED_BYTES_MAX) {
+            Ok(Some(encoded)) => return writer.encoded(encoded.bytes(), encoded.rows()),
+            // A full database must be able to write a checkpoint.
+            Ok(None) | Err(Error::OutOfMemory { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match frozen {
+            Some(frozen) => self.write_changed(writer, frozen),
             None => self.write_rows(writer),
         }
     }
 
     /// The encoded columns as they are, and behind them what is no longer so.
-    fn write_frozen(&self, writer: &mut ImageWriter<'_>, frozen: &Frozen) -> Result<()> {
-        writer.frozen(frozen)?;
-        if self.capture.is_as_frozen() {
-            return Ok(());
-        }
+    fn write_changed(&self, writer: &mut ImageWriter<'_>, frozen: &Frozen) -> Result<()> {
+        writer.encoded(frozen.encoded(), frozen.rows())?;
         let mut live = Live::none(self.capture.slots());
         self.capture.for_each(|seen| {
             live.set(usize::from(seen.slot.0));

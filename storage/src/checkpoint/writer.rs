@@ -8,7 +8,6 @@ use super::image::{
     path,
 };
 use super::list::ImageRef;
-use crate::block::Frozen;
 use crate::block::frozen::put_live;
 use crate::codec::{encode_value, put_varint, value_bytes_max};
 use crate::disk::{Disk, DiskFile};
@@ -150,12 +149,12 @@ impl<'d> ImageWriter<'d> {
         });
     }
 
-    /// Writes the encoded columns of the block.
+    /// Writes the encoded columns of the block, of so many rows.
     ///
     /// # Errors
     /// `Io`, `DiskFull`.
-    pub(super) fn frozen(&mut self, frozen: &Frozen) -> Result<()> {
-        let (body, rows) = (frozen.encoded(), frozen.rows() as u32);
+    pub(super) fn encoded(&mut self, body: &[u8], rows: usize) -> Result<()> {
+        let rows = rows as u32;
         let mut header = self.header(ImageKind::Frozen, body.len(), rows);
         header.length = (IMAGE_HEADER_LEN + body.len()) as u64;
         self.emit(&header, &mut header.encode(), body, rows)

@@ -1,10 +1,14 @@
 //! A block as a view sees it, for checkpoints.
 
 use super::ReadView;
-use crate::block::{Block, Captured, Frozen, RANGE_SLOTS};
-use crate::ids::{BlockNo, Timestamp};
+use crate::block::{Block, Captured, Encoded, Frozen, Gathering, RANGE_SLOTS};
+use crate::error::Result;
+use crate::ids::{BlockNo, ColumnId, Timestamp};
 use crate::mvcc::Operation;
+use crate::pool::Claim;
 use crate::table::Table;
+use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A block that a view looks at. It stays what it is, also when it is replaced meanwhile.
@@ -53,13 +57,50 @@ impl BlockCapture<'_> {
         &self,
         mut visit: impl FnMut(&Captured<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let slots = self.slots();
-        for start in (0..slots).step_by(RANGE_SLOTS) {
+        for range in self.ranges() {
             let operation = self.view.enter();
             let viewpoint = self.view.viewpoint(&operation);
-            let range = start..slots.min(start + RANGE_SLOTS);
-            self.block.capture(range, &viewpoint, &mut visit)?;
+            self.block.capture(range, &viewpoint, |seen| visit(&seen))?;
         }
         Ok(())
+    }
+
+    /// The wanted columns of all rows, encoded; `None` where another row may come into the block, which could
+    /// not be chained over encoded columns, where there is no row, and where the rows take more than `most`
+    /// bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn encode(&self, wanted: &[ColumnId], most: u64) -> Result<Option<Encoded>> {
+        if !self.block.is_complete(self.view.snapshot()) {
+            return Ok(None);
+        }
+        let wants = |column| wanted.contains(&column);
+        let mut gathering = Gathering::new(&self.block, Claim::Ordinary, wants)?;
+        for range in self.ranges() {
+            let operation = self.view.enter();
+            let viewpoint = self.view.viewpoint(&operation);
+            let (mut slots, mut rows) = (Vec::new(), Vec::new());
+            let Ok(()) = self.block.capture(range, &viewpoint, |seen| {
+                slots.push(seen.slot);
+                rows.push(seen.row);
+                Ok::<(), Infallible>(())
+            });
+            gathering.take(&slots, &rows)?;
+            if gathering.bytes() > most {
+                return Ok(None);
+            }
+        }
+        match gathering.is_empty() {
+            true => Ok(None),
+            false => gathering.encode().map(Some),
+        }
+    }
+
+    /// Its slots, as many at a time as one operation is to look at.
+    fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let slots = self.slots();
+        let starts = (0..slots).step_by(RANGE_SLOTS);
+        starts.map(move |start| start..slots.min(start + RANGE_SLOTS))
     }
 }

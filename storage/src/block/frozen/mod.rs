@@ -54,7 +54,7 @@ use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::error::{Error, Result};
 use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
 use crate::limits::COLUMNS_MAX;
-use crate::pool::{Claim, Owner, Pool, Reservation, rounded_bytes};
+use crate::pool::{Claim, Ledger, Owner, Pool, Reservation, rounded_bytes};
 use crate::succinct::BitVector;
 use crate::value::{DataType, ValueRef};
 use arrow_array::ArrayRef;
@@ -85,6 +85,9 @@ impl Frozen {
     /// Encodes columns: arrays of the rows of the live slots, in order, each of its type's
     /// `arrow()`.
     ///
+    /// # Errors
+    /// `OutOfMemory`.
+    ///
     /// # Panics
     /// When an array is not of its type or has more or fewer rows than slots are live; when there
     /// are more slots than a block can have.
@@ -93,28 +96,7 @@ impl Frozen {
         live: &BitVector,
         columns: &[(ColumnId, DataType, ArrayRef)],
     ) -> Result<Self> {
-        Self::build_for(Claim::Ordinary, pool, live, columns)
-    }
-
-    /// The same with memory that a claim reaches: freezing makes tables smaller.
-    pub fn build_for(
-        claim: Claim,
-        pool: &Arc<Pool>,
-        live: &BitVector,
-        columns: &[(ColumnId, DataType, ArrayRef)],
-    ) -> Result<Self> {
-        let _scratch = reserve_scratch(pool, claim, columns)?;
-        let mut bytes = vec![VERSION];
-        put_live(live, &mut bytes);
-        put_varint(&mut bytes, columns.len() as u64);
-        let mut by_id: Vec<_> = columns.iter().collect();
-        by_id.sort_by_key(|(id, ..)| *id);
-        for (id, data_type, array) in by_id {
-            assert_eq!(array.len(), live.ones(), "a value for each live slot");
-            Column::encode(*id, &Source::new(*data_type, array), &mut bytes);
-        }
-        let parsed = Parsed::read(&bytes).expect("what was encoded can be read");
-        parsed.load(pool, claim, &bytes)
+        Encoded::new(pool.ledger(), Claim::Ordinary, live, columns)?.load(pool)
     }
 
     /// Appends what [`Frozen::decode`] reads.
@@ -233,6 +215,69 @@ impl fmt::Debug for Frozen {
     }
 }
 
+/// The bytes of encoded columns, in memory of the moment.
+#[derive(Debug)]
+pub struct Encoded {
+    bytes: Vec<u8>,
+    rows: usize,
+    claim: Claim,
+    /// Of what encoding took, and of the bytes.
+    _scratch: Reservation,
+}
+
+impl Encoded {
+    /// Encodes columns, as [`Frozen::build`] says, with memory as far as a claim reaches: freezing makes
+    /// tables smaller.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    ///
+    /// # Panics
+    /// As [`Frozen::build`].
+    pub fn new(
+        ledger: &Arc<Ledger>,
+        claim: Claim,
+        live: &BitVector,
+        columns: &[(ColumnId, DataType, ArrayRef)],
+    ) -> Result<Self> {
+        let scratch = reserve_scratch(ledger, claim, columns)?;
+        let mut bytes = vec![VERSION];
+        put_live(live, &mut bytes);
+        put_varint(&mut bytes, columns.len() as u64);
+        let mut by_id: Vec<_> = columns.iter().collect();
+        by_id.sort_by_key(|(id, ..)| *id);
+        for (id, data_type, array) in by_id {
+            assert_eq!(array.len(), live.ones(), "a value for each live slot");
+            Column::encode(*id, &Source::new(*data_type, array), &mut bytes);
+        }
+        Ok(Self {
+            bytes,
+            rows: live.ones(),
+            claim,
+            _scratch: scratch,
+        })
+    }
+
+    /// What [`Frozen::decode`] reads.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The same in memory of the pool.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn load(self, pool: &Arc<Pool>) -> Result<Frozen> {
+        let parsed = Parsed::read(&self.bytes).expect("what was encoded can be read");
+        parsed.load(pool, self.claim, &self.bytes)
+    }
+}
+
 /// Bytes that were understood and checked, before they are given memory of their own.
 struct Parsed {
     live: BitVector,
@@ -341,7 +386,7 @@ fn damage(offset: usize, expected: &'static str, found: impl fmt::Display) -> De
 /// Of what building takes for a while beside the result: each column's plain values and two of its
 /// encodings, at most.
 fn reserve_scratch(
-    pool: &Arc<Pool>,
+    ledger: &Arc<Ledger>,
     claim: Claim,
     columns: &[(ColumnId, DataType, ArrayRef)],
 ) -> Result<Reservation, Error> {
@@ -352,6 +397,5 @@ fn reserve_scratch(
         .sum();
     let most = columns.iter().map(|(.., array)| bytes(array)).max();
     let wanted = all + 3 * most.unwrap_or(0);
-    let ledger = pool.ledger();
     ledger.reserve_for(claim, Owner::Table, wanted as u64)
 }

@@ -403,11 +403,12 @@ fn memory_is_reserved_before_it_is_taken() {
     let refused = Frozen::build(&pool, &live, &columns).unwrap_err();
     assert_eq!(refused.sqlstate(), "53200");
     assert_eq!(ledger.used(), full.bytes());
-    let frozen = Frozen::build_for(Claim::Emergency, &pool, &live, &columns).unwrap();
+    let encode = || Encoded::new(pool.ledger(), Claim::Emergency, &live, &columns);
+    let frozen = encode().unwrap().load(&pool).unwrap();
     assert_eq!(ledger.used(), full.bytes() + frozen_bytes(&pool, &frozen));
     drop(frozen);
     let _more = ledger.reserve_emergency(Owner::Query, 8 << 20).unwrap();
-    let refused = Frozen::build_for(Claim::Emergency, &pool, &live, &columns).unwrap_err();
+    let refused = encode().unwrap_err();
     assert_eq!(refused.sqlstate(), "53200");
     assert_eq!(ledger.used(), 64 << 20);
 }
