@@ -15,7 +15,7 @@
 //! unpacked (lz4, where `packed` is 1).
 //!
 //! What a block holds is its images, one applied after the other:
-//! - *frozen*: the encoded columns of the block, as they are in memory ([`Frozen::encoded`]). Always
+//! - *frozen*: the rows of the block as encoded columns, as in a frozen block ([`Frozen::encoded`]). Always
 //!   the first one.
 //! - *rows*: rows by slot. Each takes the place of what is in its slot.
 //! - *delta*: rows as well, and besides which slots of the block are live: all others are not. The last
