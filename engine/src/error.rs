@@ -181,6 +181,12 @@ pub mod state {
     pub const INVALID_ROW_COUNT_IN_OFFSET: &str = "2201X";
     pub const INVALID_ARGUMENT_FOR_LOGARITHM: &str = "2201E";
     pub const INVALID_ARGUMENT_FOR_POWER: &str = "2201F";
+    pub const INVALID_ARGUMENT_FOR_WIDTH_BUCKET: &str = "2201G";
+    pub const INVALID_REGULAR_EXPRESSION: &str = "2201B";
+    pub const INVALID_TIME_ZONE_DISPLACEMENT: &str = "22009";
+    pub const INVALID_ESCAPE_CHARACTER: &str = "22019";
+    pub const ARRAY_SUBSCRIPT_ERROR: &str = "2202E";
+    pub const UNTRANSLATABLE_CHARACTER: &str = "22P05";
     pub const INVALID_TEXT_REPRESENTATION: &str = "22P02";
     pub const INVALID_BINARY_REPRESENTATION: &str = "22P03";
     pub const BAD_COPY_FILE_FORMAT: &str = "22P04";

@@ -34,6 +34,7 @@ stories! {
     arithmetic,
     bad_statements,
     chinook,
+    client_settings,
     conflicts,
     constraints,
     copy_csv,

@@ -10,6 +10,9 @@ use sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
 /// Characters of a CHAR or VARCHAR, as in PostgreSQL.
 const CHARACTERS_MAX: u64 = 10_485_760;
 
+/// The type NAME is a string of so many.
+const NAME_CHARACTERS_MAX: u32 = 63;
+
 /// The type that a syntax tree names.
 ///
 /// # Errors
@@ -70,7 +73,12 @@ fn custom(name: &ast::ObjectName, modifiers: &[String], at: Option<Position>) ->
     if !modifiers.is_empty() {
         return Err(unknown(&name).at(at));
     }
-    Ok(match name.as_str() {
+    named(&name).ok_or_else(|| unknown(&name).at(at))
+}
+
+/// The type of a name that is one word, by PostgreSQL's own names.
+pub(super) fn named(name: &str) -> Option<DataType> {
+    Some(match name {
         "bool" => DataType::Boolean,
         "int2" => DataType::SmallInt,
         "int4" => DataType::Integer,
@@ -80,13 +88,17 @@ fn custom(name: &ast::ObjectName, modifiers: &[String], at: Option<Position>) ->
         "numeric" => DataType::Numeric(None),
         "text" => DataType::Text,
         "varchar" => DataType::Varchar(None),
+        // What a name in the catalog may be long.
+        "name" => DataType::Varchar(Some(NAME_CHARACTERS_MAX)),
         "bpchar" => DataType::Char(1),
         "timestamptz" => DataType::TimestampTz,
         "timestamp" => DataType::Timestamp,
+        "time" => DataType::Time,
+        "interval" => DataType::Interval,
         "date" => DataType::Date,
         "uuid" => DataType::Uuid,
         "bytea" => DataType::Bytea,
-        _ => return Err(unknown(&name).at(at)),
+        _ => return None,
     })
 }
 

@@ -3,7 +3,7 @@
 use super::expr::start;
 use super::operator::no_subquery;
 use super::sequence::without_regclass;
-use super::{Binder, Bound, Context, name};
+use super::{Binder, Bound, Context, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{self, ArgumentType};
 use crate::parse::refuse;
@@ -90,6 +90,14 @@ impl<'a> Binder<'a> {
         match (name.as_str(), arguments.len()) {
             ("coalesce", 1..) => self.coalesce(arguments, at),
             ("nullif", 2) => self.null_if(arguments, at),
+            (_, 1) if !function::exists(&name) => match data_type::named(&name) {
+                // `int4(x)` is `x::int4`.
+                Some(to) => {
+                    let argument = arguments.remove(0);
+                    Ok(Bound::Typed(self.cast_explicitly(argument, to, at)?))
+                }
+                None => self.call(&name, arguments, at),
+            },
             _ => self.call(&name, arguments, at),
         }
     }

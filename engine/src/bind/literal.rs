@@ -159,8 +159,8 @@ fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
     use DateTimeField as F;
     let bare = literal.parse::<f64>().is_ok();
     match (&interval.leading_field, &interval.last_field) {
-        (Some(F::Minute), Some(_)) if literal.contains(':') => {
-            Err(Error::unsupported("INTERVAL 'm:s' MINUTE TO SECOND"))
+        (Some(F::Minute), Some(_)) if literal.matches(':').count() == 1 => {
+            Ok(minutes_first(literal))
         }
         (Some(first), last) if bare => {
             let unit = last.as_ref().unwrap_or(first);
@@ -168,6 +168,15 @@ fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
         }
         _ => Ok(literal.to_owned()),
     }
+}
+
+/// `1 2:03` as minutes and seconds, which would be hours and minutes.
+fn minutes_first(literal: &str) -> String {
+    let start = literal.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let (before, time) = literal.split_at(start);
+    let digits = time.trim_start_matches(['+', '-']);
+    let sign = &time[..time.len() - digits.len()];
+    format!("{before}{sign}00:{digits}")
 }
 
 /// An interval with so many digits of its seconds behind the point, rounded half away from zero.

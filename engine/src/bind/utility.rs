@@ -53,9 +53,7 @@ impl Binder<'_> {
                 let name = match &reset.reset {
                     Reset::ALL => "all".to_owned(),
                     Reset::ConfigurationParameter(name) => setting_name(name)?,
-                    Reset::SessionAuthorization => {
-                        return refuse("RESET SESSION AUTHORIZATION", None);
-                    }
+                    Reset::SessionAuthorization => "session_authorization".to_owned(),
                 };
                 let set = Statement::Set {
                     name,
@@ -128,8 +126,36 @@ fn setting(set: &Set) -> Result<Statement> {
                 value: setting_value(value)?,
                 local: matches!(scope, Some(ContextModifier::Local)),
             }),
-            _ => refuse("a list as a setting", name::object_place(variable)),
+            values => Ok(Statement::Set {
+                name: setting_name(variable)?,
+                value: Some(setting_list(values)?),
+                local: matches!(scope, Some(ContextModifier::Local)),
+            }),
         },
+        Set::SetRole {
+            context_modifier,
+            role_name,
+        } => Ok(Statement::Set {
+            name: "role".to_owned(),
+            value: Some(
+                role_name
+                    .as_ref()
+                    .map_or("none", |name| &name.value)
+                    .to_owned(),
+            ),
+            local: matches!(context_modifier, Some(ContextModifier::Local)),
+        }),
+        Set::SetSessionAuthorization(ast::SetSessionAuthorizationParam { kind, scope }) => {
+            use ast::SetSessionAuthorizationParamKind as Kind;
+            Ok(Statement::Set {
+                name: "session_authorization".to_owned(),
+                value: match kind {
+                    Kind::Default => None,
+                    Kind::User(name) => Some(name.value.clone()),
+                },
+                local: matches!(scope, ContextModifier::Local),
+            })
+        }
         Set::SetTimeZone { value, local } => Ok(Statement::Set {
             name: "timezone".to_owned(),
             value: setting_value(value)?,
@@ -154,6 +180,18 @@ fn setting_name(name: &ast::ObjectName) -> Result<String> {
         .map(|ident| ident.value.to_lowercase())
         .collect();
     Ok(parts.join("."))
+}
+
+/// A list, as PostgreSQL shows it: quoted where a name would be.
+fn setting_list(values: &[ast::Expr]) -> Result<String> {
+    let mut shown = Vec::with_capacity(values.len());
+    for value in values {
+        let Some(text) = setting_value(value)? else {
+            return Err(name::syntax_error("DEFAULT", start(value)));
+        };
+        shown.push(crate::function::quote_ident(&text)?);
+    }
+    Ok(shown.join(", "))
 }
 
 /// The value as text; `None` for DEFAULT.

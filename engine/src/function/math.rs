@@ -21,7 +21,8 @@ fn finite(result: f64, argument: f64) -> Result<f64> {
     }
 }
 
-fn domain() -> Error {
+/// 22003 for an argument that a function has no value for.
+pub(super) fn domain() -> Error {
     Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
 }
 
@@ -42,7 +43,7 @@ fn logarithm_domain(order: Option<Ordering>) -> Result<()> {
     Err(Error::new(state::INVALID_ARGUMENT_FOR_LOGARITHM, what))
 }
 
-fn sqrt(x: f64) -> Result<f64> {
+pub(super) fn sqrt(x: f64) -> Result<f64> {
     if x < 0.0 {
         Err(negative_root())
     } else {

@@ -28,12 +28,14 @@ pub(crate) mod calendar;
 mod clock;
 mod comparison;
 mod decimal;
+mod digest;
 mod interval;
 mod kernel;
 mod like;
 mod math;
 mod moment;
 mod native;
+mod numbers;
 mod part;
 mod quote;
 mod registry;
@@ -45,7 +47,10 @@ mod string;
 mod system;
 #[cfg(test)]
 mod tests;
+mod trigonometry;
 
+pub(crate) use quote::quote_ident;
+pub(crate) use registry::exists;
 pub use resolve::resolve;
 pub use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, is_of_sequences};

@@ -29,7 +29,8 @@ fn quote_nullable(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> 
     }
 }
 
-fn quote_ident(name: &str) -> Result<String> {
+/// A name as SQL writes it.
+pub(crate) fn quote_ident(name: &str) -> Result<String> {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
             .chars()

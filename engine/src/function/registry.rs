@@ -1,8 +1,8 @@
 //! All overloads by name.
 
 use super::{
-    Overload, arithmetic, clock, comparison, like, math, moment, part, quote, sequence, string,
-    system,
+    Overload, arithmetic, clock, comparison, digest, like, math, moment, numbers, part, quote,
+    sequence, string, system, trigonometry,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -24,6 +24,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         comparison::FUNCTIONS,
         like::FUNCTIONS,
         math::FUNCTIONS,
+        numbers::FUNCTIONS,
+        trigonometry::FUNCTIONS,
+        digest::FUNCTIONS,
         moment::FUNCTIONS,
         part::FUNCTIONS,
         clock::FUNCTIONS,
@@ -41,6 +44,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
 /// The overloads of a name; none where nothing has it.
 pub(super) fn overloads(name: &str) -> &'static [&'static Overload] {
     TABLE.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// Whether any function has the name.
+pub(crate) fn exists(name: &str) -> bool {
+    TABLE.contains_key(name)
 }
 
 /// The function whose name is at most two typing errors away.

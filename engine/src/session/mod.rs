@@ -24,6 +24,7 @@
 //! - Settings made in a transaction, or since a savepoint, are undone with it.
 
 mod admission;
+mod advice;
 mod backoff;
 mod checkpoint_settings;
 mod conflict;

@@ -1,9 +1,10 @@
 //! Settings of a session: `SET`, `SHOW`, `RESET`.
 //!
-//! A small table. What can be set is what clients of PostgreSQL set on connecting. A value that
-//! would change behaviour in a way this engine does not offer is refused rather than ignored: a
-//! setting that reads back has an effect.
+//! A table of those that mean something here, `advice` with those of PostgreSQL that do not, and what a
+//! session calls its own (`SET app.user = ..`: any name with a dot in it). A value that would change
+//! what statements mean in a way this engine does not offer is refused rather than ignored.
 
+use super::advice::{self, ADVICE, Kind};
 use super::duration;
 use super::limits::Timeouts;
 use crate::error::{Error, Result, state};
@@ -20,14 +21,45 @@ enum Rule {
     OneOf(&'static [&'static str]),
     /// To a length of time.
     Duration,
+    /// As in PostgreSQL, to no effect.
+    Advice(Kind),
+    /// To a list of schemas, `public` among them: there is no other.
+    Path,
     /// Not at all.
     Fixed,
 }
 
-struct Setting {
+/// One setting.
+#[derive(Clone, Copy)]
+pub(super) struct Setting {
     name: &'static str,
     default: &'static str,
     rule: Rule,
+}
+
+impl Setting {
+    /// One that is taken to no effect.
+    pub(super) const fn advice(name: &'static str, default: &'static str, kind: Kind) -> Self {
+        setting(name, default, Rule::Advice(kind))
+    }
+}
+
+#[cfg(test)]
+impl Setting {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(super) fn default(&self) -> &'static str {
+        self.default
+    }
+
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self.rule {
+            Rule::Advice(kind) => Some(kind),
+            _ => None,
+        }
+    }
 }
 
 const fn setting(name: &'static str, default: &'static str, rule: Rule) -> Setting {
@@ -87,9 +119,15 @@ const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
 /// The setting by which a statement that fails in a transaction undoes itself and nothing else.
 pub(super) const ON_ERROR_ROLLBACK: &str = "on_error_rollback";
 
-/// All settings, by name. `transaction_*` are answered by the transaction itself.
+/// Settings with names of their own that a session may have.
+const CUSTOM_MAX: usize = 256;
+const CUSTOM_NAME_BYTES_MAX: usize = 63;
+
+/// All settings that mean something, by name. `transaction_*` are answered by the transaction itself.
 const SETTINGS: &[Setting] = &[
     setting("application_name", "", Rule::Free),
+    setting("array_nulls", "on", Rule::OneOf(&["on"])),
+    setting("block_size", "8192", Rule::Fixed),
     setting("bytea_output", "hex", Rule::OneOf(&["hex"])),
     setting(
         "client_encoding",
@@ -98,16 +136,39 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("client_min_messages", "notice", Rule::OneOf(MESSAGE_LEVELS)),
     setting("datestyle", "ISO, MDY", Rule::OneOf(&["iso", "iso, mdy"])),
+    setting(
+        "default_table_access_method",
+        "heap",
+        Rule::OneOf(&["heap"]),
+    ),
     setting(DEFAULT_ISOLATION, "serializable", Rule::OneOf(LEVELS)),
     setting(DEFAULT_READ_ONLY, "off", Rule::OneOf(SWITCH)),
     setting("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"])),
     setting(IDLE_TIMEOUT, "0", Rule::Duration),
+    setting("in_hot_standby", "off", Rule::Fixed),
     setting("integer_datetimes", "on", Rule::Fixed),
     setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
+    setting("is_superuser", "on", Rule::Fixed),
+    setting("lc_collate", "C", Rule::Fixed),
+    setting("lc_ctype", "C", Rule::Fixed),
+    setting("lc_messages", "C", Rule::OneOf(LOCALES)),
+    setting("lc_monetary", "C", Rule::OneOf(LOCALES)),
+    setting("lc_numeric", "C", Rule::OneOf(LOCALES)),
+    setting("lc_time", "C", Rule::OneOf(LOCALES)),
     setting(LOCK_TIMEOUT, "0", Rule::Duration),
+    setting("max_identifier_length", "63", Rule::Fixed),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
+    setting("role", "none", Rule::OneOf(&["none"])),
+    setting("search_path", "\"$user\", public", Rule::Path),
     setting("server_encoding", "UTF8", Rule::Fixed),
     setting("server_version", "15.0 (Remora)", Rule::Fixed),
+    setting("server_version_num", "150000", Rule::Fixed),
+    setting("session_authorization", "remora", Rule::OneOf(&["remora"])),
+    setting(
+        "session_replication_role",
+        "origin",
+        Rule::OneOf(&["origin"]),
+    ),
     setting(
         "standard_conforming_strings",
         "on",
@@ -121,13 +182,20 @@ const SETTINGS: &[Setting] = &[
         Rule::OneOf(&["utc", "gmt", "etc/utc", "zulu", "0"]),
     ),
     setting(TRANSACTION_TIMEOUT, "0", Rule::Duration),
+    setting("transform_null_equals", "off", Rule::OneOf(&["off"])),
+    setting("xmloption", "content", Rule::OneOf(&["content"])),
 ];
+
+/// Strings are compared by their bytes and told apart in UTF-8, which all of these can mean.
+const LOCALES: &[&str] = &["C", "POSIX", "C.UTF-8", "en_US.UTF-8", ""];
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     /// Those that differ from their defaults.
     changed: Vec<(&'static str, String)>,
+    /// Those that have names of the session's own.
+    custom: Vec<(String, String)>,
     /// What their defaults are, where that is the database's choice.
     presets: Presets,
     timeouts: Timeouts,
@@ -166,13 +234,28 @@ impl SettingsHistory {
 fn find(name: &str) -> Result<&'static Setting> {
     SETTINGS
         .iter()
+        .chain(ADVICE)
         .find(|setting| setting.name.eq_ignore_ascii_case(name))
-        .ok_or_else(|| {
-            Error::new(
-                state::UNDEFINED_OBJECT,
-                format!("unrecognized configuration parameter \"{name}\""),
-            )
-        })
+        .ok_or_else(|| unrecognized(name))
+}
+
+fn unrecognized(name: &str) -> Error {
+    Error::new(
+        state::UNDEFINED_OBJECT,
+        format!("unrecognized configuration parameter \"{name}\""),
+    )
+}
+
+/// 22023.
+pub(super) fn invalid(message: String) -> Error {
+    Error::new(state::INVALID_PARAMETER_VALUE, message)
+}
+
+/// 22023 for a value.
+pub(super) fn refuse(name: &str, value: &str) -> Error {
+    invalid(format!(
+        "invalid value for parameter \"{name}\": \"{value}\""
+    ))
 }
 
 impl Settings {
@@ -191,6 +274,12 @@ impl Settings {
     /// # Errors
     /// 42704 where there is none of the name.
     pub(super) fn get(&self, name: &str) -> Result<&str> {
+        if name.contains('.') {
+            let found = self.custom.iter().find(|(known, _)| known == name);
+            return found
+                .map(|(_, value)| value.as_str())
+                .ok_or_else(|| unrecognized(name));
+        }
         let setting = find(name)?;
         let mut known = self.changed.iter().chain(self.presets.iter());
         let known = known.find(|(name, _)| *name == setting.name);
@@ -200,7 +289,11 @@ impl Settings {
     /// About how many bytes they take beside themselves.
     pub(super) fn bytes(&self) -> u64 {
         let texts = self.changed.iter().map(|(_, value)| value.capacity());
-        (self.changed.capacity() * size_of::<(&str, String)>() + texts.sum::<usize>()) as u64
+        let own = self.custom.iter().map(|(name, value)| {
+            size_of::<(String, String)>() + name.capacity() + value.capacity()
+        });
+        let changed = self.changed.capacity() * size_of::<(&str, String)>();
+        (changed + texts.sum::<usize>() + own.sum::<usize>()) as u64
     }
 
     /// Whether a statement that fails in a transaction undoes itself and nothing else.
@@ -245,6 +338,9 @@ impl Settings {
             *self = Self::new(Arc::clone(&self.presets))?;
             return Ok(());
         }
+        if name.contains('.') {
+            return self.set_custom(name, value.unwrap_or(""));
+        }
         let setting = find(name)?;
         let value = value.filter(|value| !value.eq_ignore_ascii_case("default"));
         let normal = match (value, setting.rule) {
@@ -254,6 +350,8 @@ impl Settings {
                 Some(duration::format(duration::parse(setting.name, value)?))
             }
             (Some(value), Rule::OneOf(allowed)) => Some(allow(setting, value, allowed)?),
+            (Some(value), Rule::Advice(kind)) => Some(advice::normal(setting.name, value, kind)?),
+            (Some(value), Rule::Path) => Some(path(value)?),
             (Some(_), Rule::Fixed) => {
                 return Err(Error::new(
                     state::CANT_CHANGE_RUNTIME_PARAM,
@@ -265,6 +363,36 @@ impl Settings {
         self.changed
             .extend(normal.map(|normal| (setting.name, normal)));
         self.derive()
+    }
+
+    fn set_custom(&mut self, name: &str, value: &str) -> Result<()> {
+        let is_word = |part: &str| {
+            part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && part
+                    .chars()
+                    .all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+        };
+        if !name.split('.').all(is_word) || name.len() > CUSTOM_NAME_BYTES_MAX {
+            return Err(Error::new(
+                state::INVALID_NAME,
+                format!("invalid configuration parameter name \"{name}\""),
+            )
+            .with_detail(
+                "Custom parameter names must be two or more simple identifiers separated by dots.",
+            ));
+        }
+        let known = self.custom.iter().position(|(known, _)| known == name);
+        match known {
+            Some(at) => value.clone_into(&mut self.custom[at].1),
+            None if self.custom.len() >= CUSTOM_MAX => {
+                return Err(Error::new(
+                    state::PROGRAM_LIMIT_EXCEEDED,
+                    format!("a session has at most {CUSTOM_MAX} settings of its own"),
+                ));
+            }
+            None => self.custom.push((name.to_owned(), value.to_owned())),
+        }
+        Ok(())
     }
 
     /// Reads what is asked for often.
@@ -300,17 +428,21 @@ fn advertised<'a>(allowed: &'a [&'a str]) -> &'a [&'a str] {
         .unwrap_or(allowed.len())]
 }
 
+/// A list of schemas, if names are found there as they are without it.
+fn path(value: &str) -> Result<String> {
+    let mut schemas = value
+        .split(',')
+        .map(|schema| schema.trim().trim_matches('"'));
+    match schemas.any(|schema| schema == "public") {
+        true => Ok(value.to_owned()),
+        false => Err(Error::unsupported("a search_path without public")),
+    }
+}
+
 /// The value as it reads back.
 fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     if !allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
-        return Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!(
-                "invalid value for parameter \"{}\": \"{value}\"",
-                setting.name
-            ),
-        )
-        .with_hint(format!(
+        return Err(refuse(setting.name, value).with_hint(format!(
             "Available values: {}.",
             advertised(allowed).join(", ")
         )));
@@ -352,6 +484,9 @@ mod tests {
         let state = |result: Result<()>| result.unwrap_err().sqlstate();
         assert_eq!(state(settings.set("timezone", Some("CET"))), "22023");
         assert_eq!(state(settings.set("no_such", Some("1"))), "42704");
+        assert_eq!(state(settings.set("search_path", Some("mine"))), "0A000");
+        assert_eq!(state(settings.set("my.bad-name", Some("1"))), "42602");
+        assert_eq!(state(settings.get("my.own").map(|_| ())), "42704");
         assert_eq!(state(settings.set("server_version", Some("9"))), "55P02");
         settings.set("timezone", Some("utc")).unwrap();
         assert_eq!(settings.get("TimeZone").unwrap(), "UTC");

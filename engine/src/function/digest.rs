@@ -1,0 +1,196 @@
+//! Digests, and bytes looked at one by one: `md5`, `sha256`, `get_byte`, `set_bit`, `convert_from`, ..
+
+use super::kernel::function;
+use super::native::{BigInt, Bytea, Integer, SqlType};
+use super::{EvalContext, Overload, text};
+use crate::error::{Error, Result, state};
+use md5::{Digest, Md5};
+use remora_storage::{Value, ValueRef};
+use sha2::{Sha224, Sha256, Sha384, Sha512};
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    text::write_hex(&mut out, bytes);
+    out
+}
+
+/// The place of a byte or bit, if there is one.
+fn place(index: i64, count: usize) -> Result<usize> {
+    usize::try_from(index)
+        .ok()
+        .filter(|index| *index < count)
+        .ok_or_else(|| {
+            let last = count as i64 - 1;
+            Error::new(
+                state::ARRAY_SUBSCRIPT_ERROR,
+                format!("index {index} out of valid range, 0..{last}"),
+            )
+        })
+}
+
+fn get_byte(bytes: &[u8], index: i32) -> Result<i32> {
+    Ok(bytes[place(index.into(), bytes.len())?].into())
+}
+
+fn get_bit(bytes: &[u8], index: i64) -> Result<i32> {
+    let at = place(index, bytes.len().saturating_mul(8))?;
+    Ok((bytes[at / 8] >> (at % 8) & 1).into())
+}
+
+fn set_byte(bytes: &[u8], index: i32, new: i32) -> Result<Vec<u8>> {
+    let at = place(index.into(), bytes.len())?;
+    let mut out = bytes.to_vec();
+    // Of a larger number the lowest byte counts, as in PostgreSQL.
+    out[at] = new as u8;
+    Ok(out)
+}
+
+fn set_bit(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let bytes = Bytea::of(arguments[0]);
+    let at = place(BigInt::of(arguments[1]), bytes.len().saturating_mul(8))?;
+    let mask = 1 << (at % 8);
+    let mut out = bytes.to_vec();
+    match Integer::of(arguments[2]) {
+        0 => out[at / 8] &= !mask,
+        1 => out[at / 8] |= mask,
+        _ => {
+            return Err(Error::new(
+                state::INVALID_PARAMETER_VALUE,
+                "new bit must be 0 or 1",
+            ));
+        }
+    }
+    Ok(Value::Bytea(out))
+}
+
+/// An encoding that there is.
+enum Encoding {
+    Utf8,
+    Latin1,
+}
+
+fn encoding(name: &str, role: &str) -> Result<Encoding> {
+    let plain: String = name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    match plain.as_str() {
+        "utf8" | "unicode" => Ok(Encoding::Utf8),
+        "latin1" | "iso88591" => Ok(Encoding::Latin1),
+        _ => Err(Error::new(
+            state::INVALID_PARAMETER_VALUE,
+            format!("invalid {role} encoding name \"{name}\""),
+        )),
+    }
+}
+
+fn convert_from(bytes: &[u8], name: &str) -> Result<String> {
+    let invalid = |at: usize| {
+        let end = bytes.len().min(at + 4);
+        let shown: Vec<String> = bytes[at..end]
+            .iter()
+            .take(1)
+            .map(|b| format!("0x{b:02x}"))
+            .collect();
+        Error::new(
+            state::CHARACTER_NOT_IN_REPERTOIRE,
+            format!(
+                "invalid byte sequence for encoding \"UTF8\": {}",
+                shown.join(" ")
+            ),
+        )
+    };
+    if let Some(at) = bytes.iter().position(|b| *b == 0) {
+        return Err(invalid(at));
+    }
+    match encoding(name, "source")? {
+        Encoding::Utf8 => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(invalid(error.valid_up_to())),
+        },
+        Encoding::Latin1 => Ok(bytes.iter().map(|b| char::from(*b)).collect()),
+    }
+}
+
+fn convert_to(text: &str, name: &str) -> Result<Vec<u8>> {
+    match encoding(name, "destination")? {
+        Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
+        Encoding::Latin1 => text
+            .chars()
+            .map(|c| {
+                u8::try_from(u32::from(c)).map_err(|_| {
+                    Error::new(
+                        state::UNTRANSLATABLE_CHARACTER,
+                        format!(
+                            "character with byte sequence {} in encoding \"UTF8\" has no equivalent \
+                             in encoding \"LATIN1\"",
+                            c.to_string()
+                                .bytes()
+                                .map(|b| format!("0x{b:02x}"))
+                                .collect::<Vec<_>>()
+                                .join(" ")
+                        ),
+                    )
+                })
+            })
+            .collect(),
+    }
+}
+
+fn byte_position(whole: &[u8], part: &[u8]) -> Result<i32> {
+    if part.is_empty() {
+        return Ok(1);
+    }
+    let found = whole.windows(part.len()).position(|window| window == part);
+    Ok(found.map_or(0, |at| at as i32 + 1))
+}
+
+fn byte_trim<'a>(bytes: &'a [u8], set: &[u8], start: bool, end: bool) -> &'a [u8] {
+    let mut left = bytes;
+    while let [first, rest @ ..] = left
+        && start
+        && set.contains(first)
+    {
+        left = rest;
+    }
+    while let [rest @ .., last] = left
+        && end
+        && set.contains(last)
+    {
+        left = rest;
+    }
+    left
+}
+
+static DIGESTS: &[Overload] = &[
+    function!("md5"(Text) -> Text, "The MD5 digest in hexadecimal.", |s: &str| Ok(hex(&Md5::digest(s)))),
+    function!("md5"(Bytea) -> Text, "The MD5 digest in hexadecimal.", |b: &[u8]| Ok(hex(&Md5::digest(b)))),
+    function!("sha224"(Bytea) -> Bytea, "The SHA-224 digest.", |b: &[u8]| Ok(Sha224::digest(b).to_vec())),
+    function!("sha256"(Bytea) -> Bytea, "The SHA-256 digest.", |b: &[u8]| Ok(Sha256::digest(b).to_vec())),
+    function!("sha384"(Bytea) -> Bytea, "The SHA-384 digest.", |b: &[u8]| Ok(Sha384::digest(b).to_vec())),
+    function!("sha512"(Bytea) -> Bytea, "The SHA-512 digest.", |b: &[u8]| Ok(Sha512::digest(b).to_vec())),
+];
+
+static BYTES: &[Overload] = &[
+    function!("get_byte"(Bytea, Integer) -> Integer, "The byte at a place, from 0.", get_byte),
+    function!("set_byte"(Bytea, Integer, Integer) -> Bytea, "With another byte at a place.", set_byte),
+    function!("get_bit"(Bytea, BigInt) -> Integer, "The bit at a place, from 0.", get_bit),
+    function!(strict row "set_bit"(Bytea, BigInt, Integer) -> Bytea, "With another bit at a place.",
+        set_bit),
+    function!("bit_count"(Bytea) -> BigInt, "How many bits are 1.",
+        |b: &[u8]| Ok(b.iter().map(|byte| i64::from(byte.count_ones())).sum())),
+    function!("position"(Bytea, Bytea) -> Integer, "Where the second begins in the first.",
+        byte_position),
+    function!("btrim"(Bytea, Bytea) -> Bytea, "Without these bytes at both ends.",
+        |b, set| Ok(byte_trim(b, set, true, true).to_vec())),
+    function!("ltrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the start.",
+        |b, set| Ok(byte_trim(b, set, true, false).to_vec())),
+    function!("rtrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the end.",
+        |b, set| Ok(byte_trim(b, set, false, true).to_vec())),
+    function!("convert_from"(Bytea, Text) -> Text, "Bytes in an encoding as text.", convert_from),
+    function!("convert_to"(Text, Text) -> Bytea, "Text as bytes in an encoding.", convert_to),
+];
+
+/// All overloads of this file.
+pub(super) static FUNCTIONS: &[&[Overload]] = &[DIGESTS, BYTES];
