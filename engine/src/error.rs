@@ -175,6 +175,9 @@ pub mod state {
     pub const INTERVAL_FIELD_OVERFLOW: &str = "22015";
     pub const SUBSTRING_ERROR: &str = "22011";
     pub const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
+    pub const INVALID_PRECEDING_OR_FOLLOWING_SIZE: &str = "22013";
+    pub const INVALID_ARGUMENT_FOR_NTILE: &str = "22014";
+    pub const INVALID_ARGUMENT_FOR_NTH_VALUE: &str = "22016";
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
     pub const INVALID_ESCAPE_SEQUENCE: &str = "22025";
     pub const INVALID_ROW_COUNT_IN_LIMIT: &str = "2201W";
@@ -228,6 +231,7 @@ pub mod state {
     pub const INVALID_TABLE_DEFINITION: &str = "42P16";
     pub const INVALID_OBJECT_DEFINITION: &str = "42P17";
     pub const INVALID_COLUMN_DEFINITION: &str = "42611";
+    pub const WINDOWING_ERROR: &str = "42P20";
     pub const INVALID_FOREIGN_KEY: &str = "42830";
     pub const INDETERMINATE_DATATYPE: &str = "42P18";
     pub const NAME_TOO_LONG: &str = "42622";

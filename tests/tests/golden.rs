@@ -66,4 +66,5 @@ stories! {
     transactional_ddl,
     unique_rivals,
     views,
+    windows,
 }

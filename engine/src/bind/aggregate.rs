@@ -38,7 +38,7 @@ impl<'a> Binder<'a> {
         Ok(Some(Bound::Typed(Expr::column(column, data_type))))
     }
 
-    fn aggregate_call(
+    pub(super) fn aggregate_call(
         &mut self,
         name: &str,
         syntax: &'a ast::Function,
@@ -108,7 +108,7 @@ impl<'a> Binder<'a> {
 
 /// Whether an aggregate has the name: asked with no argument, a name that fits is either found or
 /// complained about.
-fn is_aggregate(name: &str) -> bool {
+pub(super) fn is_aggregate(name: &str) -> bool {
     !matches!(aggregate::resolve(name, &[None]), Ok(None))
 }
 

@@ -5,6 +5,7 @@ use super::operator::no_subquery;
 use super::sequence::without_regclass;
 use super::{Binder, Bound, Context, data_type, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::window::WindowFunction;
 use crate::function::{self, ArgumentType};
 use crate::parse::refuse;
 use crate::plan::{Expr, ExprKind};
@@ -49,9 +50,6 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         let at = name::object_place(&syntax.name);
         let name = name::function(&syntax.name)?;
-        if syntax.over.is_some() {
-            return refuse("a window function", at);
-        }
         if !syntax.within_group.is_empty() {
             return refuse("WITHIN GROUP", at);
         }
@@ -66,8 +64,18 @@ impl<'a> Binder<'a> {
             FunctionArguments::List(list) => Some(list),
             FunctionArguments::Subquery(_) => return no_subquery("a subquery as argument", at),
         };
+        if let Some(over) = &syntax.over {
+            return self.window_call(&name, syntax, over, list, cx);
+        }
         if let Some(bound) = self.aggregate(&name, syntax, list, cx)? {
             return Ok(bound);
+        }
+        if WindowFunction::named(&name).is_some() {
+            return Err(Error::new(
+                state::WRONG_OBJECT_TYPE,
+                format!("window function {name} requires an OVER clause"),
+            )
+            .at(at));
         }
         if syntax.filter.is_some() {
             return Err(Error::new(

@@ -22,6 +22,8 @@ use std::collections::HashMap;
 pub(super) struct Grouping<'s> {
     groups: Vec<(usize, Expr)>,
     aggregates: Vec<(usize, AggregateCall)>,
+    /// The columns of what is called over windows, which come later.
+    windows: Vec<usize>,
     scope: &'s Scope,
     places: HashMap<usize, Option<Position>>,
     /// For each scanned table with a primary key: the key's columns, and all columns.
@@ -83,7 +85,7 @@ impl<'a> Binder<'a> {
 impl<'s> Grouping<'s> {
     pub(super) fn new(
         groups: Vec<Expr>,
-        cx: Context<'s>,
+        cx: &mut Context<'s>,
         plan: &Logical,
         columns: &mut Columns,
     ) -> Self {
@@ -94,9 +96,14 @@ impl<'s> Grouping<'s> {
         collect_keys(plan, &mut keyed);
         Self {
             groups: groups.collect(),
-            aggregates: cx.aggregates.unwrap_or_default(),
+            windows: cx
+                .windows
+                .iter()
+                .flat_map(|found| found.columns())
+                .collect(),
+            aggregates: cx.aggregates.take().unwrap_or_default(),
             scope: cx.scope,
-            places: cx.places,
+            places: std::mem::take(&mut cx.places),
             keyed,
         }
     }
@@ -115,7 +122,9 @@ impl<'s> Grouping<'s> {
             let ExprKind::Column(column) = part.kind else {
                 return None;
             };
-            if self.aggregates.iter().any(|(found, _)| *found == column) {
+            if self.aggregates.iter().any(|(found, _)| *found == column)
+                || self.windows.contains(&column)
+            {
                 return Some(part.clone());
             }
             if self.is_determined(column) {

@@ -144,6 +144,7 @@ pub(super) fn check_select(
     requests: &[Request],
     select: &ast::Select,
     aggregates: bool,
+    windows: bool,
 ) -> Result<()> {
     let Some(first) = requests.first() else {
         return Ok(());
@@ -158,6 +159,7 @@ pub(super) fn check_select(
         (groups, "GROUP BY clause"),
         (select.having.is_some(), "HAVING clause"),
         (aggregates, "aggregate functions"),
+        (windows, "window functions"),
     ];
     match refusals.into_iter().find(|(there, _)| *there) {
         Some((_, what)) => Err(first.refused(&format!("is not allowed with {what}"))),

@@ -6,8 +6,9 @@
 //!    or a parameter has no type of its own until its surroundings give it one: that is
 //!    `Bound::Unknown`, and `Binder::coerce` is where it ends.
 //! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
-//! 4. `locking` says which rows a query locks.
-//! 5. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `utility` bind the other
+//! 4. `window` collects what is called over windows.
+//! 5. `locking` says which rows a query locks.
+//! 6. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `utility` bind the other
 //!    statements.
 //!
 //! Errors have PostgreSQL's SQLSTATEs and words, and the place of the name or expression they are
@@ -45,6 +46,8 @@ mod statement;
 mod table;
 mod utility;
 mod view;
+mod window;
+mod window_frame;
 
 pub(crate) use check::{checks_of, default_of};
 pub(crate) use sequence::refuse_users;
@@ -184,6 +187,10 @@ struct Context<'s> {
     aggregates: Option<Vec<(usize, AggregateCall)>>,
     /// Whether the expression is an aggregate's argument.
     in_aggregate: bool,
+    /// Windows and their calls found so far; `None` where none may be.
+    windows: Option<window::Windows>,
+    /// Where the expression stands among windows.
+    in_window: Option<window::InWindow>,
     /// Where each column outside of aggregates was first named.
     places: HashMap<usize, Option<Position>>,
 }
@@ -199,6 +206,9 @@ enum Clause {
     OrderBy,
     Limit,
     Offset,
+    FrameRows,
+    FrameRange,
+    FrameGroups,
     Values,
     Update,
     Default,
@@ -217,6 +227,9 @@ impl Clause {
             Self::OrderBy => "ORDER BY",
             Self::Limit => "LIMIT",
             Self::Offset => "OFFSET",
+            Self::FrameRows => "window ROWS",
+            Self::FrameRange => "window RANGE",
+            Self::FrameGroups => "window GROUPS",
             Self::Values => "VALUES",
             Self::Update => "UPDATE",
             Self::Default => "DEFAULT expressions",
@@ -234,6 +247,8 @@ impl<'s> Context<'s> {
             clause,
             aggregates: None,
             in_aggregate: false,
+            windows: None,
+            in_window: None,
             places: HashMap::new(),
         }
     }

@@ -347,17 +347,26 @@ impl<'a> Binder<'a> {
         Ok((limit, offset))
     }
 
-    fn row_count(&mut self, syntax: &'a ast::Expr, clause: Clause) -> Result<Expr> {
+    /// An expression that is the same for all rows.
+    pub(super) fn without_variables(
+        &mut self,
+        syntax: &'a ast::Expr,
+        clause: Clause,
+    ) -> Result<Bound> {
         let scope = Scope::default();
         let bound = self.expr(syntax, &mut Context::new(&scope, clause));
-        let bound = bound.map_err(|error| match error.sqlstate() {
+        bound.map_err(|error| match error.sqlstate() {
             state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE => Error::new(
                 state::INVALID_COLUMN_REFERENCE,
-                format!("argument of {} must not contain variables", clause.name()),
+                format!("argument of {} must not contain variables", counted(clause)),
             )
             .at(error.position()),
             _ => error,
-        })?;
+        })
+    }
+
+    pub(super) fn row_count(&mut self, syntax: &'a ast::Expr, clause: Clause) -> Result<Expr> {
+        let bound = self.without_variables(syntax, clause)?;
         if let Some(from) = bound.data_type() {
             let castable = from == DataType::BigInt
                 || cast_context(from, DataType::BigInt)
@@ -365,7 +374,7 @@ impl<'a> Binder<'a> {
             if !castable {
                 let message = format!(
                     "argument of {} must be type bigint, not type {}",
-                    clause.name(),
+                    counted(clause),
                     coerce::plain(from)
                 );
                 return Err(Error::new(state::DATATYPE_MISMATCH, message).at(start(syntax)));
@@ -373,6 +382,11 @@ impl<'a> Binder<'a> {
         }
         self.coerce(bound, DataType::BigInt)
     }
+}
+
+/// What a clause that counts rows is called in complaints about the number.
+fn counted(clause: Clause) -> &'static str {
+    clause.name().trim_start_matches("window ")
 }
 
 /// A scope of a query's outputs.

@@ -7,6 +7,7 @@ use super::expr::start;
 use super::group::Grouping;
 use super::locking::check_select;
 use super::query::{Output, Relation};
+use super::window::{Windows, windowing};
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, label, name, order};
 use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
@@ -50,6 +51,7 @@ impl<'a> Binder<'a> {
             plan = filter(plan, predicate);
         }
         let mut cx = Context::with_aggregates(&scope, Clause::Select);
+        self.named_windows(select, &mut cx)?;
         let mut items = Items::default();
         for item in &select.projection {
             self.item(item, &mut items, hints, &mut cx)?;
@@ -78,7 +80,11 @@ impl<'a> Binder<'a> {
             .aggregates
             .as_ref()
             .is_some_and(|found| !found.is_empty());
-        check_select(&requests, select, aggregates)?;
+        let windows = cx
+            .windows
+            .iter()
+            .any(|found| found.columns().next().is_some());
+        check_select(&requests, select, aggregates, windows)?;
         plan = self.grouped(select, plan, cx, &mut items, &mut keys, having)?;
         let relation = Relation {
             plan,
@@ -186,12 +192,12 @@ impl<'a> Binder<'a> {
         items.exprs.push(expr);
     }
 
-    /// Puts the Aggregate node in, if there is something to aggregate, and HAVING on top.
+    /// Puts the Aggregate node in, if there is something to aggregate, HAVING on top, and windows above.
     fn grouped(
         &mut self,
         select: &'a ast::Select,
         mut plan: Logical,
-        cx: Context<'_>,
+        mut cx: Context<'_>,
         items: &mut Items,
         keys: &mut [Key],
         having: Option<Expr>,
@@ -199,13 +205,17 @@ impl<'a> Binder<'a> {
         let aggregates = cx.aggregates.as_deref().unwrap_or_default();
         let groups = self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
         if groups.is_empty() && aggregates.is_empty() && having.is_none() {
-            return Ok(plan);
+            let windows = cx.windows.take().unwrap_or_default();
+            return Ok(windows.plan(plan, sorted_by(keys, items), &mut self.columns));
         }
-        let mut grouping = Grouping::new(groups, cx, &plan, &mut self.columns);
+        refuse_windows(&groups, cx.windows.as_ref())?;
+        let mut grouping = Grouping::new(groups, &mut cx, &plan, &mut self.columns);
+        let mut windows = cx.windows.take().unwrap_or_default();
+        windows.rewrite(&mut |expr| grouping.rewrite(expr, &mut self.columns))?;
         for expr in &mut items.exprs {
             *expr = grouping.rewrite(expr.clone(), &mut self.columns)?;
         }
-        for key in keys {
+        for key in &mut *keys {
             if let Key::Expr(expr) = key {
                 *expr = grouping.rewrite(expr.clone(), &mut self.columns)?;
             }
@@ -215,10 +225,10 @@ impl<'a> Binder<'a> {
             None => None,
         };
         plan = grouping.plan(plan);
-        Ok(match having {
-            Some(predicate) => filter(plan, predicate),
-            None => plan,
-        })
+        if let Some(predicate) = having {
+            plan = filter(plan, predicate);
+        }
+        Ok(windows.plan(plan, sorted_by(keys, items), &mut self.columns))
     }
 
     /// The select list, DISTINCT and ORDER BY of a relation whose outputs are shown.
@@ -289,6 +299,29 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// What a query is ordered by.
+fn sorted_by(keys: &[Key], items: &Items) -> Vec<Expr> {
+    let key = |key: &Key| match key {
+        Key::Output(index) => items.exprs[*index].clone(),
+        Key::Expr(expr) => expr.clone(),
+    };
+    keys.iter().map(key).collect()
+}
+
+/// Fails where a group is an output that is computed over a window.
+fn refuse_windows(groups: &[Expr], windows: Option<&Windows>) -> Result<()> {
+    let windows: Vec<usize> = windows.iter().flat_map(|found| found.columns()).collect();
+    match groups.iter().any(|group| {
+        group
+            .columns()
+            .iter()
+            .any(|column| windows.contains(column))
+    }) {
+        true => Err(windowing("window functions are not allowed in GROUP BY")),
+        false => Ok(()),
+    }
+}
+
 /// The rows of a plan for which the predicate is true.
 pub(super) fn filter(input: Logical, predicate: Expr) -> Logical {
     Logical::Filter {
@@ -301,7 +334,6 @@ fn refuse_clauses(select: &ast::Select) -> Result<()> {
     let at = place(select.select_token.0.span);
     let clauses = [
         (select.into.is_some(), "SELECT INTO"),
-        (!select.named_window.is_empty(), "WINDOW"),
         (select.qualify.is_some(), "QUALIFY"),
         (select.top.is_some(), "TOP"),
         (!select.lateral_views.is_empty(), "LATERAL VIEW"),

@@ -17,6 +17,7 @@ use super::table_scan::TableScan;
 use super::top_n::TopN;
 use super::union_all::UnionAll;
 use super::values::Values;
+use super::window::Windowed;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::{Error, Result};
 use crate::plan::Expr;
@@ -91,6 +92,9 @@ impl<'t> Compiler<'_, 't> {
                 groups,
                 aggregates,
             } => self.aggregate(input, groups, aggregates)?,
+            Node::Window { input, window } => {
+                Pipeline::new(Windowed::new(self.node(input, BATCH_ROWS)?, window))
+            }
             Node::Sort { input, keys } => {
                 Pipeline::new(Breaker::new(self.node(input, BATCH_ROWS)?, Sort::new(keys)))
             }

@@ -144,6 +144,37 @@ impl Keys {
         Ok(Self::of(&columns, &types, batch.rows))
     }
 
+    /// The same where there may be no expressions: all keys are alike then.
+    pub(super) fn evaluate_any(
+        exprs: &[Evaluator],
+        batch: &Batch,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        match exprs {
+            [] => Ok(Self::Integers {
+                values: vec![0; batch.rows].into(),
+                nulls: None,
+            }),
+            exprs => Self::evaluate(exprs, batch, context),
+        }
+    }
+
+    /// Whether two rows' keys are equal, NULLs being alike.
+    pub(super) fn same(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        match (self, other) {
+            (Self::Integers { values, .. }, Self::Integers { values: others, .. }) => {
+                match (self.has_null(row), other.has_null(other_row)) {
+                    (false, false) => values[row] == others[other_row],
+                    (one, two) => one == two,
+                }
+            }
+            (Self::Bytes { bytes, .. }, Self::Bytes { bytes: others, .. }) => {
+                bytes.get(row) == others.get(other_row)
+            }
+            _ => false,
+        }
+    }
+
     /// How many.
     pub(super) fn len(&self) -> usize {
         match self {

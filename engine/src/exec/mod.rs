@@ -66,6 +66,7 @@ mod table_scan;
 mod top_n;
 mod union_all;
 mod values;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@
 //!  statement_clock           when the statement began
 //!  sequence, sequence_name   numbers that are given away once
 //!  text, cast, aggregate     values as text, casts, accumulators
+//!  window                    what windows have beside the aggregates
 //! ```
 //!
 //! A test runs every overload over random rows in both forms and compares; another holds several
@@ -22,12 +23,13 @@
 pub mod aggregate;
 pub mod cast;
 pub mod text;
+pub mod window;
 
 mod arithmetic;
 pub(crate) mod calendar;
 mod clock;
 mod comparison;
-mod decimal;
+pub(crate) mod decimal;
 mod digest;
 mod interval;
 mod kernel;

@@ -37,9 +37,10 @@ fn rows(plan: &Logical) -> u64 {
         Logical::Scan(scan) => scan_rows(scan),
         Logical::System { .. } => SYSTEM_ROWS,
         Logical::Filter { input, .. } => rows(input) / SELECTIVITY,
-        Logical::Project { input, .. } | Logical::Sort { input, .. } | Logical::Distinct(input) => {
-            rows(input)
-        }
+        Logical::Project { input, .. }
+        | Logical::Window { input, .. }
+        | Logical::Sort { input, .. }
+        | Logical::Distinct(input) => rows(input),
         Logical::Join(join) => rows(&join.left).max(rows(&join.right)),
         Logical::Aggregate { input, groups, .. } => match groups.is_empty() {
             true => 1,

@@ -113,6 +113,20 @@ impl Lines {
                 groups,
                 aggregates,
             } => self.aggregate(input, groups, aggregates, level),
+            Node::Window { input, window } => {
+                self.node(level, "WindowAgg".to_owned());
+                if !window.partition.is_empty() {
+                    self.fact(
+                        level,
+                        "Partition Key",
+                        list(&window.partition, &input.schema),
+                    );
+                }
+                if !window.order.is_empty() {
+                    self.fact(level, "Order Key", sort_keys(&window.order, &input.schema));
+                }
+                self.plan(input, level + 1);
+            }
             Node::Sort { input, keys } => {
                 self.node(level, "Sort".to_owned());
                 self.fact(level, "Sort Key", sort_keys(keys, &input.schema));

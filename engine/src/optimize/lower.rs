@@ -4,6 +4,7 @@
 //! output positions stand for.
 
 use super::join_order::links;
+use super::window::window_node;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
 use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
@@ -11,9 +12,9 @@ use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
 use std::sync::Arc;
 
 /// A plan and the column number of each of its output positions.
-struct Lowered {
-    plan: PhysicalPlan,
-    numbers: Vec<usize>,
+pub(super) struct Lowered {
+    pub(super) plan: PhysicalPlan,
+    pub(super) numbers: Vec<usize>,
 }
 
 /// The plan of a query whose output columns are those shown, in order, under their names.
@@ -65,6 +66,7 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             groups,
             aggregates,
         } => aggregate_node(lower(*input, columns), groups, aggregates, columns),
+        Logical::Window { input, window } => window_node(lower(*input, columns), *window, columns),
         Logical::Sort { input, keys } => lower(*input, columns).wrap(|input, at| {
             let keys = at.keys(keys);
             Node::Sort { input, keys }
@@ -245,7 +247,7 @@ fn aggregate_node(
 }
 
 impl Lowered {
-    fn new(node: Node, numbers: Vec<usize>, columns: &Columns) -> Self {
+    pub(super) fn new(node: Node, numbers: Vec<usize>, columns: &Columns) -> Self {
         let schema = schema(&numbers, columns);
         Self {
             plan: PhysicalPlan { node, schema },
@@ -294,7 +296,7 @@ impl Positions<'_> {
         position.expect("a rule keeps every column that is named above it")
     }
 
-    fn keys(self, keys: Vec<SortKey>) -> Vec<SortKey> {
+    pub(super) fn keys(self, keys: Vec<SortKey>) -> Vec<SortKey> {
         let key = |key: SortKey| SortKey {
             expr: self.expr(key.expr),
             ..key

@@ -29,6 +29,7 @@ mod prune;
 mod pushdown;
 mod show;
 mod top_n;
+mod window;
 
 use crate::bind::{BoundStatement, bind};
 use crate::error::Result;

@@ -4,6 +4,7 @@
 //! be left with none: its rows are still counted. So may what only passes on its input's columns; rows
 //! written out, and aggregates without groups, keep one.
 
+use super::window::prune_window;
 use crate::plan::logical::{Columns, Join, Logical, Scan};
 use crate::plan::{Expr, SortKey};
 use std::collections::BTreeSet;
@@ -73,6 +74,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 aggregates,
             }
         }
+        Logical::Window { input, window } => prune_window(*input, *window, columns, needed),
         Logical::Sort { input, keys } => Logical::Sort {
             input: below(input, &keys_of(&keys)),
             keys,

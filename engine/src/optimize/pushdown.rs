@@ -9,6 +9,7 @@
 //!  Left join  only what concerns the left side; what stands in ON and concerns the right side
 //!             sinks to the right. A part that is never true of NULLs makes it an inner join.
 //!  Aggregate  what concerns groups only
+//!  Window     what concerns whole partitions only
 //!  UnionAll   into each input
 //!  Limit      nothing: fewer rows before it would be other rows after it
 //!  Lock       nothing: what is locked is what the query says that locks it
@@ -79,6 +80,16 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 aggregates,
             };
             filter(plan, stay)
+        }
+        Logical::Window { input, window } => {
+            // Whole partitions that nobody wants need not be there.
+            let partition = window.partition.iter().flat_map(Expr::columns).collect();
+            let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| {
+                let named = part.columns();
+                !named.is_empty() && named.is_subset(&partition)
+            });
+            let input = Box::new(push(*input, down));
+            filter(Logical::Window { input, window }, stay)
         }
         Logical::Sort { input, keys } => Logical::Sort {
             input: Box::new(push(*input, parts)),

@@ -19,12 +19,14 @@ mod rename;
 mod sequence;
 mod token;
 mod transaction;
+mod window;
 
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use locking::request;
 pub(crate) use rename::{Named, rename};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
+pub(crate) use window::exclusion;
 
 use crate::error::Result;
 use sqlparser::ast;
@@ -107,6 +109,8 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
     let tokens = token::tokenize(sql)?;
     depth::check(&tokens)?;
+    let mut tokens = tokens;
+    window::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
     let found = parser
         .parse_query()
@@ -119,6 +123,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     let (mut tokens, parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
     locking::rewrite(&mut tokens)?;
+    window::rewrite(&mut tokens);
     let aside = sequence::take_aside(&mut tokens)
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());

@@ -12,6 +12,7 @@ use super::lock::{LockStrength, RowLock};
 use super::statement::{CsvFormat, Insert, Statement};
 use super::structure::AlterTable;
 use super::system::SystemTable;
+use super::window::{Window, WindowCall};
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -87,6 +88,13 @@ pub enum Logical {
         groups: Vec<(usize, Expr)>,
         /// What of each.
         aggregates: Vec<(usize, AggregateCall)>,
+    },
+    /// Its input's rows and columns, and what functions of a window give for each.
+    Window {
+        /// Of what.
+        input: Box<Logical>,
+        /// Which.
+        window: Box<Window<Vec<(usize, WindowCall)>>>,
     },
     /// In order.
     Sort {
@@ -249,6 +257,11 @@ impl Logical {
                     .chain(aggregates.iter().map(|(column, _)| *column))
                     .collect()
             }
+            Self::Window { input, window } => {
+                let mut columns = input.columns();
+                columns.extend(window.calls.iter().map(|(column, _)| *column));
+                columns
+            }
         }
     }
 
@@ -283,6 +296,10 @@ impl Logical {
                 input: apply(input),
                 groups,
                 aggregates,
+            },
+            Self::Window { input, window } => Self::Window {
+                input: apply(input),
+                window,
             },
             Self::Sort { input, keys } => Self::Sort {
                 input: apply(input),
@@ -343,6 +360,10 @@ impl Logical {
                     call.arguments.iter_mut().for_each(&mut apply);
                     call.filter.iter_mut().for_each(&mut apply);
                 }
+            }
+            Self::Window { window, .. } => {
+                let calls = window.calls.iter_mut();
+                calls.for_each(|(_, call)| call.exprs_mut().for_each(&mut apply));
             }
             Self::Sort { keys, .. } => keys.iter_mut().for_each(|key| apply(&mut key.expr)),
             Self::TopN {

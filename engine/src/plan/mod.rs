@@ -9,6 +9,7 @@ pub mod statement;
 pub mod structure;
 pub mod system;
 mod walk;
+pub mod window;
 
 pub use expr::{Expr, ExprKind, SortKey};
 pub use statement::Statement;

@@ -5,6 +5,7 @@
 
 use super::lock::RowLock;
 use super::system::SystemTable;
+use super::window::{Window, WindowCall};
 use super::{Expr, Field, Schema, SortKey};
 use crate::function::aggregate::Aggregate;
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -63,6 +64,13 @@ pub enum Node {
         groups: Vec<Expr>,
         /// What of each.
         aggregates: Vec<AggregateCall>,
+    },
+    /// The input's columns, then what functions of a window give; the input is sorted as the window wants.
+    Window {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which.
+        window: Box<Window<Vec<WindowCall>>>,
     },
     /// All rows in order; rows with equal keys keep their order.
     Sort {

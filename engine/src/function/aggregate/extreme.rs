@@ -84,6 +84,12 @@ macro_rules! extremes {
                 }
                 Ok(())
             }
+            fn merge(state: &mut Self::State, later: &Self::State) -> Result<()> {
+                match later {
+                    Some(kept) => Self::step(state, T::view(kept)),
+                    None => Ok(()),
+                }
+            }
             fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
                 match column.extremes() {
                     Some(extremes) => Self::step(state, T::of(extremes.$side)),

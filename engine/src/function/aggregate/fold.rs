@@ -1,7 +1,7 @@
 //! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `string_agg`.
 
 use super::state::{Fold, collect, folding};
-use super::{Accumulator, Aggregate, Folder};
+use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::{self, SqlType};
@@ -48,6 +48,33 @@ impl Accumulator for Count {
         Some(self)
     }
 
+    fn over_frames(
+        &self,
+        frames: &[FrameRows],
+        arguments: &[ArrayRef],
+        context: &mut FrameContext<'_>,
+    ) -> Result<ArrayRef> {
+        let nulls = arguments.first().and_then(|array| array.nulls());
+        let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+            return collect::<native::BigInt, _>(frames, |frame| Ok(Some(frame.count() as i64)));
+        };
+        // How many values there are before each row.
+        (context.reserve)((nulls.len() + 1) * size_of::<i64>())?;
+        let mut before = Vec::with_capacity(nulls.len() + 1);
+        let mut count = 0_i64;
+        for is_valid in nulls.iter() {
+            before.push(count);
+            count += i64::from(is_valid);
+        }
+        before.push(count);
+        let of =
+            |rows: &std::ops::Range<u32>| before[rows.end as usize] - before[rows.start as usize];
+        collect::<native::BigInt, _>(frames, |frame| {
+            let own = frame.own.is_some_and(|row| nulls.is_valid(row as usize));
+            Ok(Some(of(&frame.before) + i64::from(own) + of(&frame.after)))
+        })
+    }
+
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
         self.counts.resize(group_count.max(self.counts.len()), 0);
         collect::<native::BigInt, _>(&self.counts[..group_count], |count| Ok(Some(*count)))
@@ -90,6 +117,9 @@ macro_rules! operator_fold {
                 });
                 Ok(())
             }
+            fn merge(state: &mut Option<$native>, later: &Option<$native>) -> Result<()> {
+                later.map_or(Ok(()), |value| Self::step(state, value))
+            }
             fn result(state: &Option<$native>) -> Result<Option<$native>> {
                 Ok(*state)
             }
@@ -116,6 +146,38 @@ fn joining() -> Box<dyn Accumulator> {
     Box::<StringAgg>::default()
 }
 
+/// The texts and delimiters of some rows.
+struct Rows<'a> {
+    texts: &'a ArrayRef,
+    delimiters: &'a ArrayRef,
+}
+
+impl<'a> Rows<'a> {
+    fn of(arguments: &'a [ArrayRef]) -> Self {
+        Self {
+            texts: &arguments[0],
+            delimiters: &arguments[1],
+        }
+    }
+
+    /// Takes a row in.
+    fn join(&self, joined: &mut Option<String>, row: usize) {
+        if self.texts.is_null(row) {
+            return;
+        }
+        let text = native::Text::column(self.texts.as_ref()).value(row);
+        match joined {
+            Some(joined) => {
+                if self.delimiters.is_valid(row) {
+                    joined.push_str(native::Text::column(self.delimiters.as_ref()).value(row));
+                }
+                joined.push_str(text);
+            }
+            first => *first = Some(text.to_owned()),
+        }
+    }
+}
+
 impl Accumulator for StringAgg {
     fn update(
         &mut self,
@@ -126,25 +188,44 @@ impl Accumulator for StringAgg {
     ) -> Result<()> {
         self.texts
             .resize_with(group_count.max(self.texts.len()), || None);
-        let (array, delimiters) = (&arguments[0], &arguments[1]);
-        let text = native::Text::column(array.as_ref());
-        let delimiter = native::Text::column(delimiters.as_ref());
-        for (row, group) in groups
-            .iter()
-            .enumerate()
-            .filter(|(row, _)| array.is_valid(*row))
-        {
-            match &mut self.texts[*group as usize] {
-                Some(joined) => {
-                    if delimiters.is_valid(row) {
-                        joined.push_str(delimiter.value(row));
-                    }
-                    joined.push_str(text.value(row));
-                }
-                first => *first = Some(text.value(row).to_owned()),
-            }
+        let rows = Rows::of(arguments);
+        for (row, group) in groups.iter().enumerate() {
+            rows.join(&mut self.texts[*group as usize], row);
         }
         Ok(())
+    }
+
+    /// Each result may be as long as all rows of its frame, so there is no shorter way than to join
+    /// them; only where a frame begins as the one before, that is gone on with.
+    fn over_frames(
+        &self,
+        frames: &[FrameRows],
+        arguments: &[ArrayRef],
+        context: &mut FrameContext<'_>,
+    ) -> Result<ArrayRef> {
+        let rows = Rows::of(arguments);
+        let mut results: Vec<Option<String>> = Vec::with_capacity(frames.len());
+        let mut joined: (std::ops::Range<u32>, Option<String>) = (0..0, None);
+        for frame in frames {
+            context.eval.check()?;
+            let (done, text) = &mut joined;
+            let goes_on = frame.before.start == done.start && frame.before.end >= done.end;
+            if !goes_on {
+                (*done, *text) = (frame.before.start..frame.before.start, None);
+            }
+            for row in done.end..frame.before.end {
+                rows.join(text, row as usize);
+            }
+            *done = frame.before.clone();
+            let mut result = text.clone();
+            for row in frame.own.into_iter().chain(frame.after.clone()) {
+                rows.join(&mut result, row as usize);
+            }
+            let bytes = result.as_ref().map_or(0, String::len);
+            (context.reserve)(2 * bytes + size_of::<Option<String>>())?;
+            results.push(result);
+        }
+        collect::<native::Text, _>(&results, |text| Ok(text.clone()))
     }
 
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {

@@ -2,18 +2,22 @@
 //!
 //! An [`Accumulator`] keeps the state of all groups of one operator in typed vectors, indexed by
 //! group number, and takes a batch of rows at once. Where there is one group, most of them also take
-//! rows where storage has them ([`Folder`]), which makes no arrays. One file a family: `sum` (sum, avg),
+//! rows where storage has them ([`Folder`]), which makes no arrays. Over the frames of a window they
+//! slide (`frames`). One file a family: `sum` (sum, avg),
 //! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
 //! `string_agg` in `fold`. NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
 
 mod extreme;
 mod fold;
+mod frames;
 mod spread;
 mod state;
 mod sum;
 #[cfg(test)]
 mod tests;
+
+pub use frames::{FrameContext, FrameRows};
 
 use super::resolve::{Choice, Signature, base, choose, describe};
 use super::{ArgumentType, EvalContext};
@@ -57,6 +61,14 @@ pub trait Accumulator: Send {
     fn folder(&mut self) -> Option<&mut dyn Folder> {
         None
     }
+    /// One result a frame over these arguments; neither end of a frame lies before that of the one
+    /// before. What was added to groups plays no part.
+    fn over_frames(
+        &self,
+        frames: &[FrameRows],
+        arguments: &[ArrayRef],
+        context: &mut FrameContext<'_>,
+    ) -> Result<ArrayRef>;
     /// One result a group, in order.
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef>;
     /// Bytes held, for the ledger.

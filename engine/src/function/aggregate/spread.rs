@@ -2,7 +2,7 @@
 //!
 //! Exact types keep the sum and the sum of squares as NUMERIC and finish with one division. Floats
 //! follow Youngs and Cramer, as PostgreSQL does: the sum of squared distances is updated value by
-//! value, so that nothing cancels out.
+//! value, so that nothing cancels out; so are two such sums when they are merged (Chan, Golub, LeVeque).
 
 use super::Aggregate;
 use super::state::{Fold, folding};
@@ -90,6 +90,13 @@ impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
         Ok(())
     }
 
+    fn merge(state: &mut Moments, later: &Moments) -> Result<()> {
+        state.count += later.count;
+        state.sum = decimal::add(state.sum, later.sum)?;
+        state.squares = decimal::add(state.squares, later.squares)?;
+        Ok(())
+    }
+
     fn result(state: &Moments) -> Result<Option<Numeric>> {
         let n = state.count;
         if n == 0 || (n == 1 && K::SAMPLE) {
@@ -149,6 +156,26 @@ where
                 return Err(float::overflow());
             }
             state.squares = f64::NAN;
+        }
+        Ok(())
+    }
+
+    fn merge(state: &mut Distances, later: &Distances) -> Result<()> {
+        if later.count == 0.0 {
+            return Ok(());
+        }
+        if state.count == 0.0 {
+            *state = *later;
+            return Ok(());
+        }
+        let finite = state.sum.is_finite() && later.sum.is_finite();
+        let count = state.count + later.count;
+        let apart = state.sum / state.count - later.sum / later.count;
+        state.squares += later.squares + state.count * later.count * apart * apart / count;
+        state.sum += later.sum;
+        state.count = count;
+        if finite && (state.sum.is_infinite() || state.squares.is_infinite()) {
+            return Err(float::overflow());
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The one shape that most accumulators have: a state per group, a step per value, a result.
 
-use super::{Accumulator, Folder};
+use super::frames::{Slide, slide};
+use super::{Accumulator, Folder, FrameContext, FrameRows};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::SqlType;
@@ -21,6 +22,8 @@ pub(super) trait Fold: Send + 'static {
 
     /// Takes one value in.
     fn step(state: &mut Self::State, value: <Self::Input as SqlType>::Ref<'_>) -> Result<()>;
+    /// Takes in the values of another state, which come later.
+    fn merge(state: &mut Self::State, later: &Self::State) -> Result<()>;
     /// Takes in a column of rows that are still in storage.
     fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
         column.each(|value| Self::step(state, Self::Input::of(value)))
@@ -82,6 +85,20 @@ impl<F: Fold> Accumulator for Folding<F> {
         Some(self)
     }
 
+    fn over_frames(
+        &self,
+        frames: &[FrameRows],
+        arguments: &[ArrayRef],
+        context: &mut FrameContext<'_>,
+    ) -> Result<ArrayRef> {
+        let values = Sliding::<F> {
+            column: F::Input::column(arguments[0].as_ref()),
+            nulls: arguments[0].nulls(),
+        };
+        let states = slide(&values, frames, context)?;
+        collect::<F::Output, _>(&states, F::result)
+    }
+
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
         self.states
             .resize_with(group_count.max(self.states.len()), F::State::default);
@@ -91,6 +108,31 @@ impl<F: Fold> Accumulator for Folding<F> {
     fn bytes(&self) -> usize {
         self.states.capacity() * size_of::<F::State>()
             + self.states.iter().map(F::heap).sum::<usize>()
+    }
+}
+
+/// A column that a fold slides over.
+struct Sliding<'a, F: Fold> {
+    column: <F::Input as SqlType>::Column<'a>,
+    nulls: Option<&'a NullBuffer>,
+}
+
+impl<F: Fold> Slide for Sliding<'_, F> {
+    type State = F::State;
+
+    fn empty(&self) -> F::State {
+        F::State::default()
+    }
+
+    fn step(&self, state: &mut F::State, row: usize) -> Result<()> {
+        match self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            true => Ok(()),
+            false => F::step(state, F::Input::at(self.column, row)),
+        }
+    }
+
+    fn merge(&self, state: &mut F::State, later: &F::State) -> Result<()> {
+        F::merge(state, later)
     }
 }
 

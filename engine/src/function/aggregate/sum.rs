@@ -44,6 +44,11 @@ macro_rules! integer_folds {
                 state.count += 1;
                 Ok(())
             }
+            fn merge(state: &mut Total<i128>, later: &Total<i128>) -> Result<()> {
+                state.sum += later.sum;
+                state.count += later.count;
+                Ok(())
+            }
             fn fold(state: &mut Total<i128>, column: VectorColumn<'_>) -> Result<()> {
                 let Some(part) = column.sum_i64() else {
                     return column.each(|value| Self::step(state, Self::Input::of(value)));
@@ -70,6 +75,9 @@ macro_rules! integer_folds {
                 value: <native::$input as native::SqlType>::Ref<'_>,
             ) -> Result<()> {
                 $sum::step(state, value)
+            }
+            fn merge(state: &mut Total<i128>, later: &Total<i128>) -> Result<()> {
+                $sum::merge(state, later)
             }
             fn fold(state: &mut Total<i128>, column: VectorColumn<'_>) -> Result<()> {
                 $sum::fold(state, column)
@@ -105,6 +113,9 @@ macro_rules! checked_folds {
                 });
                 Ok(())
             }
+            fn merge(state: &mut Option<$native>, later: &Option<$native>) -> Result<()> {
+                later.map_or(Ok(()), |value| Self::step(state, value))
+            }
             fn fold(state: &mut Option<$native>, column: VectorColumn<'_>) -> Result<()> {
                 match $part(&column) {
                     Some((_, 0)) => Ok(()),
@@ -130,6 +141,14 @@ macro_rules! checked_folds {
                     None => value,
                 });
                 state.1 += 1;
+                Ok(())
+            }
+            fn merge(state: &mut Self::State, later: &Self::State) -> Result<()> {
+                state.0 = match (state.0, later.0) {
+                    (Some(sum), Some(later)) => Some($add(sum, later)?),
+                    (sum, later) => sum.or(later),
+                };
+                state.1 += later.1;
                 Ok(())
             }
             fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {

@@ -1,0 +1,212 @@
+//! Window functions: each row as it came, and behind it what its window's functions give for it.
+//!
+//! The input comes sorted: partition after partition, each in its window's order (the plan has a sort
+//! below). It is cut into *sections* of whole partitions (`section`), a batch's worth or more, so that many
+//! small partitions cost no more than a few large ones, and a large one is all that is held:
+//!
+//! ```text
+//!   input     [ p1 p1 p2 p2 | p2 p3 p4 p4 | p4 .. ]      batches
+//!   section   [ p1 p1 p2 p2   p2 p3 ]                    cut where p4 begins
+//!   frames    one a row: where its frame begins and ends (`frame`, `range`)
+//!   results   a column a call: `rank` counts, `pick` takes values of other rows,
+//!             aggregates slide over the frames (`function::aggregate::frames`)
+//! ```
+//!
+//! Calls with the same frame share it, and rows in a row with the same frame are aggregated once.
+//!
+//! Invariants
+//! - A section's rows, frames and states are reserved before they are kept.
+//! - Nothing here is quadratic but what the answer is: `string_agg` over frames that grow.
+
+mod frame;
+mod pick;
+mod range;
+mod rank;
+mod section;
+
+use super::batch::{Batch, internal};
+use super::eval::Evaluator;
+use super::memory::Held;
+use super::pipeline::{Pipeline, Source};
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::function::aggregate::FrameContext;
+use crate::function::cast::cast_array;
+use crate::function::window::WindowFunction;
+use crate::plan::window::{Callee, Window, WindowCall};
+use arrow_array::{Array, ArrayRef, BooleanArray};
+use arrow_buffer::NullBuffer;
+use frame::{Frames, Framing};
+use remora_storage::DataType;
+use section::{Section, Sections};
+use std::sync::Arc;
+
+/// Rows with the results of their windows.
+#[derive(Debug)]
+pub(super) struct Windowed<'t> {
+    sections: Sections<'t>,
+    framings: Vec<Framing>,
+    calls: Vec<Call>,
+    /// The section that is being given out, and how many of its rows have been.
+    ready: Option<(Batch, usize)>,
+    /// What the results and the frames take.
+    held: Held,
+}
+
+impl<'t> Windowed<'t> {
+    /// The calls of a window over sorted rows.
+    pub(super) fn new(input: Pipeline<'t>, window: &Window<Vec<WindowCall>>) -> Self {
+        let mut distinct: Vec<&WindowCall> = Vec::new();
+        let mut calls = Vec::with_capacity(window.calls.len());
+        for call in &window.calls {
+            let alike = |found: &&WindowCall| found.frame.same(&call.frame);
+            let framing = distinct.iter().position(alike).unwrap_or_else(|| {
+                distinct.push(call);
+                distinct.len() - 1
+            });
+            calls.push(Call::new(call, framing));
+        }
+        let framing = |call: &WindowCall| Framing::new(&call.frame, window.order.first());
+        Self {
+            sections: Sections::new(input, window),
+            framings: distinct.into_iter().map(framing).collect(),
+            calls,
+            ready: None,
+            held: Held::default(),
+        }
+    }
+
+    /// A section with the results.
+    fn compute(&mut self, section: Section, context: &ExecContext) -> Result<Batch> {
+        self.held.shrink(0);
+        let mut frames: Vec<Option<Frames>> = self.framings.iter().map(|_| None).collect();
+        let mut results = Vec::with_capacity(self.calls.len());
+        for call in &self.calls {
+            if call.needs_frames() && frames[call.framing].is_none() {
+                let framing = &mut self.framings[call.framing];
+                frames[call.framing] = Some(framing.frames(&section, &mut self.held, context)?);
+            }
+            let frames = frames[call.framing].as_ref();
+            results.push(call.compute(&section, frames, &mut self.held, context)?);
+        }
+        let Batch { mut columns, rows } = section.batch;
+        columns.append(&mut results);
+        Ok(Batch::new(columns, rows))
+    }
+}
+
+impl Source for Windowed<'_> {
+    fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
+        loop {
+            if let Some((batch, given)) = &mut self.ready {
+                let rows = (batch.rows - *given).min(BATCH_ROWS);
+                if rows > 0 {
+                    let part = batch.slice(*given, rows);
+                    *given += rows;
+                    return Ok(Some(part));
+                }
+                self.ready = None;
+            }
+            let Some(section) = self.sections.next(context)? else {
+                return Ok(None);
+            };
+            self.ready = Some((self.compute(section, context)?, 0));
+        }
+    }
+}
+
+/// One function at work.
+#[derive(Debug)]
+struct Call {
+    callee: Callee,
+    arguments: Vec<Evaluator>,
+    filter: Option<Evaluator>,
+    /// Which of the window's frames it is over.
+    framing: usize,
+    data_type: DataType,
+}
+
+impl Call {
+    fn new(call: &WindowCall, framing: usize) -> Self {
+        Self {
+            callee: call.function,
+            arguments: call.arguments.iter().cloned().map(Evaluator::new).collect(),
+            filter: call.filter.clone().map(Evaluator::new),
+            framing,
+            data_type: call.data_type,
+        }
+    }
+
+    fn needs_frames(&self) -> bool {
+        use WindowFunction as W;
+        match self.callee {
+            Callee::Aggregate(_) => true,
+            Callee::Window(function) => {
+                matches!(function, W::FirstValue | W::LastValue | W::NthValue)
+            }
+        }
+    }
+
+    /// The result for each row of a section.
+    fn compute(
+        &self,
+        section: &Section,
+        frames: Option<&Frames>,
+        held: &mut Held,
+        context: &ExecContext,
+    ) -> Result<ArrayRef> {
+        let arguments = self.arguments.iter();
+        let arguments = arguments.map(|argument| argument.array(&section.batch, context));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        held.grow(RESULT_BYTES * section.batch.rows, context)?;
+        match (self.callee, frames) {
+            (Callee::Aggregate(aggregate), Some(frames)) => {
+                let arguments = self.filtered(arguments, section, context)?;
+                let accumulator = (aggregate.accumulator)();
+                let mut frame_context = FrameContext {
+                    eval: &context.eval,
+                    reserve: &mut |bytes| held.grow(bytes, context),
+                };
+                let results =
+                    accumulator.over_frames(&frames.distinct, &arguments, &mut frame_context)?;
+                self.fit(frames.spread(results)?, aggregate.returns, context)
+            }
+            (Callee::Window(function), frames) => match rank::ranking(function) {
+                Some(ranking) => ranking(section, &arguments),
+                None => pick::pick(function, &arguments, section, frames),
+            },
+            (Callee::Aggregate(_), None) => unreachable!("aggregates need frames"),
+        }
+    }
+
+    /// The arguments, NULL where the filter is not true: aggregates take no notice of NULL.
+    fn filtered(
+        &self,
+        mut arguments: Vec<ArrayRef>,
+        section: &Section,
+        context: &ExecContext,
+    ) -> Result<Vec<ArrayRef>> {
+        let Some(filter) = &self.filter else {
+            return Ok(arguments);
+        };
+        let keep = filter.truth(&section.batch, context)?.yes;
+        if arguments.is_empty() {
+            let nulls = Some(NullBuffer::new(keep.clone()));
+            return Ok(vec![Arc::new(BooleanArray::new(keep, nulls))]);
+        }
+        let drop = BooleanArray::new(!&keep, None);
+        arguments[0] = arrow_select::nullif::nullif(&arguments[0], &drop).map_err(internal)?;
+        Ok(arguments)
+    }
+
+    /// min and max keep the modifier of their argument, which the accumulator may not know.
+    fn fit(&self, results: ArrayRef, from: DataType, context: &ExecContext) -> Result<ArrayRef> {
+        match *results.data_type() == self.data_type.arrow() {
+            true => Ok(results),
+            false => cast_array(&results, from, self.data_type, false, &context.eval),
+        }
+    }
+}
+
+/// What a result takes at least, with an index that it may be taken by.
+const RESULT_BYTES: usize = 24;

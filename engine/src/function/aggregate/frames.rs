@@ -1,0 +1,209 @@
+//! Aggregates over frames: one result a frame, of frames that move forward only.
+//!
+//! Taking the rows of each frame anew would be quadratic. Instead a [`Queue`] takes each row in and out once.
+//! It is the queue made of two stacks: behind `middle` one state of all rows; before it, for each
+//! row, the state of all rows from there up to `middle`:
+//!
+//! ```text
+//!              start    middle       end
+//!   rows    ..  3  4  5 | 6  7  8  9 | ..
+//!   front       3-5                        result of the frame: front's last, then back
+//!                  4-5
+//!                     5
+//!   back                  6-9              a row comes in: one step
+//!                                          a row goes out: front loses its last
+//! ```
+//!
+//! Where the front runs out, the rows of the frame become the front. An aggregate has to be able to
+//! merge two states, not to undo a step: so minimum and sums of floats slide like the rest.
+//!
+//! What EXCLUDE leaves of a frame is at most two stretches and a row between, and either stretch moves
+//! forward only.
+
+use super::super::EvalContext;
+use crate::error::Result;
+use std::ops::Range;
+
+/// The rows of one frame, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FrameRows {
+    /// All of them, or those before what is left out.
+    pub before: Range<u32>,
+    /// The current row, where its neighbours are left out and it is not.
+    pub own: Option<u32>,
+    /// Those behind what is left out.
+    pub after: Range<u32>,
+}
+
+impl FrameRows {
+    /// A frame out of which nothing is left.
+    pub fn whole(rows: Range<u32>) -> Self {
+        Self {
+            before: rows,
+            own: None,
+            after: 0..0,
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.before.len() + usize::from(self.own.is_some()) + self.after.len()
+    }
+
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.before.clone())
+            .chain(self.own)
+            .chain(self.after.clone())
+            .map(|row| row as usize)
+    }
+
+    /// The row of this number, from 0.
+    pub fn nth(&self, number: usize) -> Option<u32> {
+        let number = u32::try_from(number).ok()?;
+        let before = self.before.len() as u32;
+        if number < before {
+            return Some(self.before.start + number);
+        }
+        let own = u32::from(self.own.is_some());
+        if number < before + own {
+            return self.own;
+        }
+        let row = self.after.start.checked_add(number - before - own)?;
+        (row < self.after.end).then_some(row)
+    }
+}
+
+/// What an aggregate over frames may ask for.
+pub struct FrameContext<'a> {
+    /// As of functions.
+    pub eval: &'a EvalContext,
+    /// Reserves this much memory beside what is reserved.
+    pub reserve: &'a mut dyn FnMut(usize) -> Result<()>,
+}
+
+/// An aggregate at work on columns.
+pub(super) trait Slide {
+    /// What it knows of some rows.
+    type State: Clone;
+    /// That of no rows.
+    fn empty(&self) -> Self::State;
+    /// Takes a row in.
+    fn step(&self, state: &mut Self::State, row: usize) -> Result<()>;
+    /// Takes in the rows of another state, which come later.
+    fn merge(&self, state: &mut Self::State, later: &Self::State) -> Result<()>;
+}
+
+/// Frames between two questions whether the statement was interrupted.
+const CHECK_FRAMES: u32 = 1 << 10;
+
+/// The state of each frame.
+pub(super) fn slide<S: Slide>(
+    aggregate: &S,
+    frames: &[FrameRows],
+    context: &mut FrameContext<'_>,
+) -> Result<Vec<S::State>> {
+    (context.reserve)(frames.len() * size_of::<S::State>())?;
+    let mut states = Vec::with_capacity(frames.len());
+    let (mut before, mut after) = (Queue::new(aggregate), Queue::new(aggregate));
+    for (number, frame) in frames.iter().enumerate() {
+        if number.is_multiple_of(CHECK_FRAMES as usize) {
+            context.eval.check()?;
+        }
+        before.slide(frame.before.clone(), aggregate, context)?;
+        let mut state = before.state(aggregate)?;
+        if let Some(row) = frame.own {
+            aggregate.step(&mut state, row as usize)?;
+        }
+        if !frame.after.is_empty() {
+            after.slide(frame.after.clone(), aggregate, context)?;
+            aggregate.merge(&mut state, &after.state(aggregate)?)?;
+        }
+        states.push(state);
+    }
+    Ok(states)
+}
+
+/// Rows that come in behind and go out in front.
+struct Queue<S: Slide> {
+    rows: Range<u32>,
+    middle: u32,
+    /// Of the rows from `rows.start` (the last), from the next on .. up to `middle`.
+    front: Vec<S::State>,
+    /// Of the rows from `middle` on.
+    back: S::State,
+    /// States that memory is reserved for.
+    reserved: usize,
+}
+
+impl<S: Slide> Queue<S> {
+    fn new(aggregate: &S) -> Self {
+        Self {
+            rows: 0..0,
+            middle: 0,
+            front: Vec::new(),
+            back: aggregate.empty(),
+            reserved: 0,
+        }
+    }
+
+    /// Becomes these rows, which neither begin nor end before those that it has.
+    fn slide(
+        &mut self,
+        to: Range<u32>,
+        aggregate: &S,
+        context: &mut FrameContext<'_>,
+    ) -> Result<()> {
+        if to.start >= self.rows.end {
+            self.front.clear();
+            self.back = aggregate.empty();
+            self.middle = to.start;
+            self.rows = to.start..to.start;
+        }
+        for row in self.rows.end..to.end {
+            if row.is_multiple_of(CHECK_FRAMES) {
+                context.eval.check()?;
+            }
+            aggregate.step(&mut self.back, row as usize)?;
+        }
+        self.rows = to;
+        match self.middle.checked_sub(self.rows.start) {
+            Some(left) => self.front.truncate(left as usize),
+            None => self.turn(aggregate, context)?,
+        }
+        Ok(())
+    }
+
+    /// Makes all rows the front.
+    fn turn(&mut self, aggregate: &S, context: &mut FrameContext<'_>) -> Result<()> {
+        let more = self.rows.len().saturating_sub(self.reserved);
+        (context.reserve)(more * size_of::<S::State>())?;
+        self.reserved += more;
+        self.front.clear();
+        for row in self.rows.clone().rev() {
+            if row.is_multiple_of(CHECK_FRAMES) {
+                context.eval.check()?;
+            }
+            let mut state = aggregate.empty();
+            aggregate.step(&mut state, row as usize)?;
+            if let Some(later) = self.front.last() {
+                aggregate.merge(&mut state, later)?;
+            }
+            self.front.push(state);
+        }
+        self.middle = self.rows.end;
+        self.back = aggregate.empty();
+        Ok(())
+    }
+
+    fn state(&self, aggregate: &S) -> Result<S::State> {
+        match self.front.last() {
+            None => Ok(self.back.clone()),
+            Some(front) => {
+                let mut state = front.clone();
+                aggregate.merge(&mut state, &self.back)?;
+                Ok(state)
+            }
+        }
+    }
+}
