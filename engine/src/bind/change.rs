@@ -1,61 +1,59 @@
-//! UPDATE, DELETE and TRUNCATE: which rows, and what becomes of them.
+//! UPDATE and DELETE: which rows, and what becomes of them.
 //!
 //! The table's scan is the first thing bound, so the numbers of its columns are their positions in
-//! the table, and what is assigned is bound over positions already.
+//! the table. What FROM or USING gives is joined to it, and numbered behind it.
 
-use super::check::{column_position, is_default};
-use super::from::table_scope;
+use super::from::{Source, cross, factor_place, table_scope};
 use super::scope::Scope;
 use super::select::filter;
-use super::sequence::refuse_update;
 use super::{Binder, Clause, Context, name};
-use crate::error::{Error, Position, Result, state};
+use crate::error::{Position, Result};
 use crate::parse::{place, refuse};
-use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement};
 use crate::plan::statement::{Delete, Statement, Target, Update};
 use remora_storage::catalog::TableEntry;
-use sqlparser::ast::{self, AssignmentTarget, TableFactor};
+use sqlparser::ast::{self, TableFactor, UpdateTableFromKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// A table that is changed, and its rows.
+struct Changed {
+    table: Arc<TableEntry>,
+    rows: Source,
+}
+
+/// The placeholder of the rows.
+fn target(others: Option<&[ast::TableWithJoins]>) -> Target {
+    match (others, Target::nothing()) {
+        (Some(_), Target::Scan(nothing)) => Target::Joined(nothing),
+        (_, nothing) => nothing,
+    }
+}
 
 impl<'a> Binder<'a> {
     /// Binds an UPDATE.
     pub(super) fn update(&mut self, update: &'a ast::Update) -> Result<LogicalStatement> {
         let at = place(update.update_token.0.span);
         let clauses = [
-            (update.from.is_some(), "UPDATE .. FROM"),
-            (
-                update.returning.is_some() || update.output.is_some(),
-                "RETURNING",
-            ),
+            (update.output.is_some(), "OUTPUT"),
             (
                 update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some(),
                 "this form of UPDATE",
             ),
         ];
         refuse_first(&clauses, at)?;
-        let (table, mut plan, scope) = self.changed_table(&update.table, "update", at)?;
-        let mut cx = Context::new(&scope, Clause::Update);
-        let mut assignments: Vec<(usize, Expr)> = Vec::new();
-        for assignment in &update.assignments {
-            for (position, value) in pairs(&table, assignment)? {
-                let column = &table.def.columns[position];
-                if assignments.iter().any(|(other, _)| *other == position) {
-                    let message =
-                        format!("multiple assignments to same column \"{}\"", column.name);
-                    return Err(
-                        Error::new(state::SYNTAX_ERROR, message).at(super::expr::start(value))
-                    );
-                }
-                if !is_default(value) {
-                    refuse_update(column)?;
-                }
-                let value = self.column_value(value, column, &mut cx)?;
-                assignments.push((position, value));
+        let from = match &update.from {
+            None => None,
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return refuse("this form of UPDATE", at);
             }
-        }
-        plan = self.wanted(plan, update.selection.as_ref(), &scope)?;
+            Some(UpdateTableFromKind::AfterSet(items)) => Some(items.as_slice()),
+        };
+        let changed = self.changed_table(&update.table, "update", at)?;
+        let Changed { table, rows } = self.beside(changed, from)?;
+        let mut cx = Context::new(&rows.scope, Clause::Update);
+        let assignments = self.assignments(&table, &update.assignments, &mut cx)?;
+        let plan = self.wanted(rows.plan, update.selection.as_ref(), &rows.scope)?;
         let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
         let update = Update {
             checks: self.checks(&table.def, Some(&assigned))?,
@@ -64,7 +62,8 @@ impl<'a> Binder<'a> {
                 .map(|(position, value)| (table.def.columns[position].id, value))
                 .collect(),
             table,
-            target: Target::nothing(),
+            target: target(from),
+            returning: self.returning(update.returning.as_ref(), &rows.scope)?,
         };
         Ok(LogicalStatement::Change(Statement::Update(update), plan))
     }
@@ -73,11 +72,7 @@ impl<'a> Binder<'a> {
     pub(super) fn delete(&mut self, delete: &'a ast::Delete) -> Result<LogicalStatement> {
         let at = place(delete.delete_token.0.span);
         let clauses = [
-            (delete.using.is_some(), "DELETE .. USING"),
-            (
-                delete.returning.is_some() || delete.output.is_some(),
-                "RETURNING",
-            ),
+            (delete.output.is_some(), "OUTPUT"),
             (
                 !delete.tables.is_empty() || !delete.order_by.is_empty() || delete.limit.is_some(),
                 "this form of DELETE",
@@ -90,45 +85,14 @@ impl<'a> Binder<'a> {
         let [table] = tables.as_slice() else {
             return refuse("DELETE from several tables", at);
         };
-        let (table, plan, scope) = self.changed_table(table, "delete from", at)?;
-        let plan = self.wanted(plan, delete.selection.as_ref(), &scope)?;
+        let using = delete.using.as_deref();
+        let changed = self.changed_table(table, "delete from", at)?;
+        let Changed { table, rows } = self.beside(changed, using)?;
+        let plan = self.wanted(rows.plan, delete.selection.as_ref(), &rows.scope)?;
         let delete = Delete {
             table,
-            target: Target::nothing(),
-        };
-        Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
-    }
-
-    /// TRUNCATE is a DELETE of all rows.
-    pub(super) fn truncate(&mut self, truncate: &'a ast::Truncate) -> Result<LogicalStatement> {
-        let [target] = truncate.table_names.as_slice() else {
-            return refuse("TRUNCATE of several tables", None);
-        };
-        let at = name::object_place(&target.name);
-        let odd = truncate.partitions.is_some()
-            || truncate.identity == Some(ast::TruncateIdentityOption::Restart)
-            || truncate.cascade == Some(ast::CascadeOption::Cascade)
-            || truncate.on_cluster.is_some()
-            || truncate.if_exists;
-        if odd {
-            return refuse("this form of TRUNCATE", at);
-        }
-        let table = self.table(&name::relation(&target.name)?, at)?;
-        let mut references = table.references.iter();
-        if let Some(other) = references.find(|reference| reference.child != table.def.id) {
-            let child = self.catalog.table_by_id(other.child);
-            let child = child.map_or("", |child| child.def.name.as_str());
-            let message = "cannot truncate a table referenced in a foreign key constraint";
-            let detail = format!("Table \"{child}\" references \"{}\".", table.def.name);
-            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
-                .with_detail(detail)
-                .with_hint("DELETE the rows instead.")
-                .at(at));
-        }
-        let plan = Logical::Scan(self.scan(&table, true));
-        let delete = Delete {
-            table,
-            target: Target::nothing(),
+            target: target(using),
+            returning: self.returning(delete.returning.as_ref(), &rows.scope)?,
         };
         Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
@@ -139,7 +103,7 @@ impl<'a> Binder<'a> {
         table: &'a ast::TableWithJoins,
         action: &str,
         at: Option<Position>,
-    ) -> Result<(Arc<TableEntry>, Logical, Scope)> {
+    ) -> Result<Changed> {
         let TableFactor::Table {
             name,
             alias,
@@ -167,7 +131,29 @@ impl<'a> Binder<'a> {
         );
         let hides = (shown != relation).then_some(relation);
         let scope = table_scope(&scan, shown, hides);
-        Ok((entry, Logical::Scan(scan), scope))
+        let rows = Source {
+            plan: Logical::Scan(scan),
+            scope,
+            rows: Vec::new(),
+        };
+        Ok(Changed { table: entry, rows })
+    }
+
+    /// The rows that are changed, each with those of FROM or USING that are beside it.
+    fn beside(
+        &mut self,
+        changed: Changed,
+        items: Option<&'a [ast::TableWithJoins]>,
+    ) -> Result<Changed> {
+        let Some(items) = items else {
+            return Ok(changed);
+        };
+        let others = self.from(items)?;
+        let at = items.first().and_then(|item| factor_place(&item.relation));
+        Ok(Changed {
+            rows: cross(changed.rows, others, at)?,
+            ..changed
+        })
     }
 
     fn wanted(
@@ -182,34 +168,6 @@ impl<'a> Binder<'a> {
         let mut cx = Context::new(scope, Clause::Where);
         let predicate = self.condition_of(condition, "WHERE", &mut cx)?;
         Ok(filter(plan, predicate))
-    }
-}
-
-/// The columns of one assignment with their values: `a = 1` or `(a, b) = (1, 2)`.
-fn pairs<'a>(
-    table: &TableEntry,
-    assignment: &'a ast::Assignment,
-) -> Result<Vec<(usize, &'a ast::Expr)>> {
-    let position = |name: &ast::ObjectName| match name::parts(name)?.as_slice() {
-        [ident, ..] => column_position(&table.def, ident),
-        [] => refuse("an empty name", None),
-    };
-    match &assignment.target {
-        AssignmentTarget::ColumnName(name) => Ok(vec![(position(name)?, &assignment.value)]),
-        AssignmentTarget::Tuple(names) => {
-            let values = match &assignment.value {
-                ast::Expr::Tuple(values) => values.as_slice(),
-                ast::Expr::Nested(value) => std::slice::from_ref(&**value),
-                other => return refuse("assigning a subquery", super::expr::start(other)),
-            };
-            if names.len() != values.len() {
-                let message = "number of columns does not match number of values";
-                return Err(Error::new(state::SYNTAX_ERROR, message)
-                    .at(super::expr::start(&assignment.value)));
-            }
-            let positions = names.iter().map(position).collect::<Result<Vec<_>>>()?;
-            Ok(positions.into_iter().zip(values).collect())
-        }
     }
 }
 

@@ -98,6 +98,8 @@ impl<'a> Binder<'a> {
             checks: self.checks(&entry.def, None)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
+            on_conflict: None,
+            returning: None,
         };
         Ok(LogicalStatement::Done(Statement::Copy(Copy {
             direction: CopyDirection::From {

@@ -460,7 +460,7 @@ fn rename(scope: &mut Scope, alias: Option<&ast::TableAlias>, shown: &str) -> Re
     Ok(())
 }
 
-fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
+pub(super) fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
     let mut scope = left.scope;
     scope.append(right.scope, at)?;
     let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
@@ -517,7 +517,7 @@ fn using_column<'s>(
     }
 }
 
-fn factor_place(factor: &TableFactor) -> Option<Position> {
+pub(super) fn factor_place(factor: &TableFactor) -> Option<Position> {
     match factor {
         TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => {
             name::object_place(name)

@@ -9,7 +9,7 @@ use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement, Query};
-use crate::plan::statement::{Insert, InsertSource, Statement};
+use crate::plan::statement::{Insert, InsertSource, OnConflict, Returning, Statement};
 use remora_storage::DataType;
 use remora_storage::catalog::{TableDef, TableEntry};
 use sqlparser::ast::{self, SetExpr};
@@ -26,10 +26,13 @@ impl<'a> Binder<'a> {
         self.refuse_view(table, "insert into")?;
         let entry = self.table(&name::relation(table)?, name::object_place(table))?;
         let targets = targets(&entry.def, &insert.columns)?;
+        let (on_conflict, returning) = self.insert_clauses(insert, table, &entry)?;
         let plan = Insert {
             checks: self.checks(&entry.def, None)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
+            on_conflict: on_conflict.map(Box::new),
+            returning,
         };
         let values = |rows| {
             let source = InsertSource::Values(rows);
@@ -45,6 +48,44 @@ impl<'a> Binder<'a> {
             Some(rows) => Ok(values(self.value_rows(&plan.table, &targets, rows)?)),
             None => self.insert_query(plan, &targets, query),
         }
+    }
+
+    /// ON CONFLICT and RETURNING, which name the table's columns by position.
+    fn insert_clauses(
+        &mut self,
+        insert: &'a ast::Insert,
+        table: &ast::ObjectName,
+        entry: &Arc<TableEntry>,
+    ) -> Result<(Option<OnConflict>, Option<Returning>)> {
+        if insert.on.is_none() && insert.returning.is_none() {
+            return Ok((None, None));
+        }
+        let relation = name::relation(table)?;
+        let shown = match &insert.table_alias {
+            Some(alias) => name::fold(&alias.alias)?,
+            None => relation.clone(),
+        };
+        let hides = (shown != relation).then_some(relation);
+        let scope = self.row_scope(entry, &shown, hides);
+        debug_assert!(
+            scope
+                .columns
+                .iter()
+                .map(|column| column.column)
+                .eq(0..entry.def.columns.len()),
+            "the table's columns are numbered first"
+        );
+        let at = place(insert.insert_token.0.span);
+        let on_conflict = match &insert.on {
+            Some(on) => Some(self.on_conflict(on, entry, &scope, at)?),
+            None => None,
+        };
+        let returning = self.returning(insert.returning.as_ref(), &scope);
+        let returning = returning.map_err(|error| match &on_conflict {
+            Some(_) => not_excluded(error),
+            None => error,
+        })?;
+        Ok((on_conflict, returning))
     }
 
     /// The default of every column.
@@ -214,14 +255,23 @@ fn bare_values(query: &ast::Query) -> Option<&[ast::Parens<Vec<ast::Expr>>]> {
     }
 }
 
+/// What RETURNING names of the row that was to be inserted is not to be had there.
+fn not_excluded(error: Error) -> Error {
+    if error.message() != "missing FROM-clause entry for table \"excluded\"" {
+        return error;
+    }
+    let message = "invalid reference to FROM-clause entry for table \"excluded\"";
+    Error::new(state::UNDEFINED_TABLE, message)
+        .with_hint(
+            "There is an entry for table \"excluded\", but it cannot be referenced from this \
+             part of the query.",
+        )
+        .at(error.position())
+}
+
 fn refuse_clauses(insert: &ast::Insert, at: Option<Position>) -> Result<()> {
     let clauses = [
-        (insert.on.is_some(), "ON CONFLICT"),
-        (
-            insert.returning.is_some() || insert.output.is_some(),
-            "RETURNING",
-        ),
-        (insert.table_alias.is_some(), "an alias of INSERT's table"),
+        (insert.output.is_some(), "OUTPUT"),
         (
             insert.or.is_some()
                 || insert.ignore

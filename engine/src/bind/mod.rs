@@ -17,10 +17,12 @@
 mod aggregate;
 mod alter;
 mod alter_action;
+mod assign;
 mod case;
 mod change;
 mod check;
 mod coerce;
+mod conflict;
 mod copy;
 mod data_type;
 mod dependents;
@@ -39,11 +41,13 @@ mod operator;
 mod order;
 mod query;
 mod rename;
+mod returning;
 mod scope;
 mod select;
 mod sequence;
 mod statement;
 mod table;
+mod truncate;
 mod utility;
 mod view;
 mod window;
@@ -211,6 +215,7 @@ enum Clause {
     FrameGroups,
     Values,
     Update,
+    Returning,
     Default,
     Check,
     Using,
@@ -232,6 +237,7 @@ impl Clause {
             Self::FrameGroups => "window GROUPS",
             Self::Values => "VALUES",
             Self::Update => "UPDATE",
+            Self::Returning => "RETURNING",
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
             Self::Using => "transform expressions",

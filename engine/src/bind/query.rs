@@ -62,7 +62,8 @@ impl<'a> Binder<'a> {
         relation
     }
 
-    fn with_queries(&mut self, query: &'a ast::Query) -> Result<()> {
+    /// Makes the WITH queries of a statement known.
+    pub(super) fn with_queries(&mut self, query: &'a ast::Query) -> Result<()> {
         let Some(with) = &query.with else {
             return Ok(());
         };

@@ -56,10 +56,7 @@ impl<'a> Binder<'a> {
         for item in &select.projection {
             self.item(item, &mut items, hints, &mut cx)?;
         }
-        if items.exprs.len() > COLUMNS_MAX {
-            let message = format!("target lists can have at most {COLUMNS_MAX} entries");
-            return Err(Error::new(state::TOO_MANY_COLUMNS, message));
-        }
+        check_width(&items)?;
         let mut having = None;
         if let Some(condition) = &select.having {
             cx.clause = Clause::Having;
@@ -92,6 +89,21 @@ impl<'a> Binder<'a> {
             rows: source.rows,
         };
         self.project(select, relation, items.exprs, keys, order)
+    }
+
+    /// The items of a list that is no SELECT's, with their names.
+    pub(super) fn item_list(
+        &mut self,
+        list: &'a [SelectItem],
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<(String, Expr)>> {
+        let mut items = Items::default();
+        for item in list {
+            self.item(item, &mut items, &[], cx)?;
+        }
+        check_width(&items)?;
+        let names = items.outputs.into_iter().map(|output| output.name);
+        Ok(names.zip(items.exprs).collect())
     }
 
     /// One item of the select list, which a star makes several.
@@ -328,6 +340,14 @@ pub(super) fn filter(input: Logical, predicate: Expr) -> Logical {
         input: Box::new(input),
         predicate: coerce::cast(predicate, DataType::Boolean, false),
     }
+}
+
+fn check_width(items: &Items) -> Result<()> {
+    if items.exprs.len() <= COLUMNS_MAX {
+        return Ok(());
+    }
+    let message = format!("target lists can have at most {COLUMNS_MAX} entries");
+    Err(Error::new(state::TOO_MANY_COLUMNS, message))
 }
 
 fn refuse_clauses(select: &ast::Select) -> Result<()> {

@@ -4,7 +4,7 @@ use super::Binder;
 use crate::error::Result;
 use crate::parse::refuse;
 use crate::plan::logical::{LogicalStatement, Query};
-use sqlparser::ast::{self, ObjectType};
+use sqlparser::ast::{self, ObjectType, SetExpr};
 
 /// A bound statement and PostgreSQL's command tag.
 pub(super) type Tagged = (LogicalStatement, &'static str);
@@ -15,6 +15,7 @@ impl<'a> Binder<'a> {
         use ast::Statement as S;
         let done = |statement, tag| Ok((LogicalStatement::Done(statement), tag));
         match syntax {
+            S::Query(query) if changes(query).is_some() => self.with_change(query),
             S::Query(query) => {
                 let query: Query = self.query(query, &[])?.into();
                 let statement = match self.locks {
@@ -56,6 +57,21 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// WITH before a change.
+    fn with_change(&mut self, query: &'a ast::Query) -> Result<Tagged> {
+        let is_bare = query.order_by.is_none()
+            && query.limit_clause.is_none()
+            && query.fetch.is_none()
+            && query.locks.is_empty();
+        match changes(query) {
+            Some(change) if is_bare => {
+                self.with_queries(query)?;
+                self.statement(change)
+            }
+            _ => refuse("this clause of a change", None),
+        }
+    }
+
     /// EXPLAIN of a query or a change.
     fn explain(&mut self, syntax: &'a ast::Statement) -> Result<LogicalStatement> {
         use ast::Statement as S;
@@ -79,5 +95,16 @@ impl<'a> Binder<'a> {
             }
             _ => refuse("EXPLAIN of this statement", None),
         }
+    }
+}
+
+/// The change that a query with WITH is, if it is one.
+fn changes(query: &ast::Query) -> Option<&ast::Statement> {
+    match &*query.body {
+        SetExpr::Insert(change)
+        | SetExpr::Update(change)
+        | SetExpr::Delete(change)
+        | SetExpr::Merge(change) => Some(change),
+        _ => None,
     }
 }

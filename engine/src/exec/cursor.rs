@@ -79,6 +79,17 @@ impl Cursor {
         })
     }
 
+    /// Rows that are there already.
+    pub(super) fn of_kept(rows: Kept, schema: SchemaRef, context: &ExecContext) -> Self {
+        Self {
+            pipeline: Pipeline::new(rows),
+            schema,
+            context: context.reading(),
+            held: Held::default(),
+            recording: None,
+        }
+    }
+
     /// Runs the query to its end and keeps what it gives: what it does beside that is done then, however
     /// many of its rows are asked for.
     ///

@@ -162,6 +162,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
     /// Keeps a batch.
     pub(super) fn push(&mut self, batch: Batch, context: &ExecContext) -> Result<()> {
         let batch = batch.compact();

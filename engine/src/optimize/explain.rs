@@ -5,7 +5,7 @@ use crate::plan::lock::RowLock;
 use crate::plan::physical::{
     AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
 };
-use crate::plan::statement::{InsertSource, Lookup, Statement, Target};
+use crate::plan::statement::{InsertSource, Lookup, OnConflict, Statement, Target};
 use crate::plan::{Expr, Field, Schema, SortKey};
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use std::ops::Bound;
@@ -25,6 +25,9 @@ pub(super) fn explain(statement: &Statement) -> Vec<String> {
         }
         Statement::Insert(insert) => {
             lines.node(0, format!("Insert on {}", insert.table.def.name));
+            if let Some(conflict) = &insert.on_conflict {
+                lines.conflict(conflict, &insert.table);
+            }
             match &insert.source {
                 InsertSource::Values(rows) => lines.node(1, rows_of(rows.len())),
                 InsertSource::Query(plan) => lines.plan(plan, 1),
@@ -61,10 +64,32 @@ impl Lines {
             .push(format!("{}{name}: {text}", " ".repeat(level * 6 + 2)));
     }
 
+    fn conflict(&mut self, conflict: &OnConflict, table: &TableEntry) {
+        let resolution = match conflict.update {
+            Some(_) => "UPDATE",
+            None => "NOTHING",
+        };
+        self.fact(0, "Conflict Resolution", resolution.to_owned());
+        let arbiters = conflict.arbiters.iter().map(|index| index.def.name.clone());
+        let arbiters: Vec<_> = arbiters.collect();
+        if !arbiters.is_empty() {
+            self.fact(0, "Conflict Arbiter Indexes", arbiters.join(", "));
+        }
+        if let Some(filter) = conflict.update.as_ref().and_then(|u| u.filter.as_ref()) {
+            let own = table_schema(table);
+            let excluded = own.iter().map(|field| Field {
+                name: format!("excluded.{}", field.name),
+                ..*field
+            });
+            let both: Schema = own.iter().cloned().chain(excluded).collect();
+            self.fact(0, "Conflict Filter", show(filter, &both));
+        }
+    }
+
     fn target(&mut self, target: &Target) {
         match target {
             Target::Point(lookup) => self.lookup(lookup, 1),
-            Target::Scan(plan) => self.plan(plan, 1),
+            Target::Scan(plan) | Target::Joined(plan) => self.plan(plan, 1),
         }
     }
 

@@ -10,7 +10,7 @@
 use crate::function::cast::cast_value;
 use crate::function::{EvalContext, Volatility};
 use crate::plan::logical::Logical;
-use crate::plan::statement::{CopyDirection, InsertSource, Statement};
+use crate::plan::statement::{CopyDirection, InsertSource, Returning, Statement, Update};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -26,21 +26,16 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
             if let InsertSource::Values(rows) = &mut insert.source {
                 rows.iter_mut().flatten().for_each(fold_in_place);
             }
-            insert
-                .checks
-                .iter_mut()
-                .for_each(|(_, check)| fold_in_place(check));
+            fold_checks(&mut insert.checks);
+            let update = insert.on_conflict.iter_mut();
+            for update in update.filter_map(|on| on.update.as_mut()) {
+                fold_update(&mut update.update);
+                update.filter.iter_mut().for_each(fold_in_place);
+            }
+            fold_returning(&mut insert.returning);
         }
-        Statement::Update(update) => {
-            update
-                .assignments
-                .iter_mut()
-                .for_each(|(_, value)| fold_in_place(value));
-            update
-                .checks
-                .iter_mut()
-                .for_each(|(_, check)| fold_in_place(check));
-        }
+        Statement::Update(update) => fold_update(update),
+        Statement::Delete(delete) => fold_returning(&mut delete.returning),
         Statement::Copy(copy) => {
             if let CopyDirection::From { defaults, .. } = &mut copy.direction {
                 defaults.iter_mut().for_each(fold_in_place);
@@ -49,6 +44,24 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
         _ => {}
     }
     statement
+}
+
+fn fold_update(update: &mut Update) {
+    let values = update.assignments.iter_mut();
+    values.for_each(|(_, value)| fold_in_place(value));
+    fold_checks(&mut update.checks);
+    fold_returning(&mut update.returning);
+}
+
+fn fold_checks(checks: &mut [(String, Expr)]) {
+    checks
+        .iter_mut()
+        .for_each(|(_, check)| fold_in_place(check));
+}
+
+fn fold_returning(returning: &mut Option<Returning>) {
+    let exprs = returning.iter_mut().flat_map(|shown| &mut shown.exprs);
+    exprs.for_each(fold_in_place);
 }
 
 fn fold_in_place(expr: &mut Expr) {

@@ -18,6 +18,7 @@
 
 mod bounds;
 mod build_side;
+mod change;
 mod explain;
 mod fold;
 mod index;
@@ -35,9 +36,7 @@ use crate::bind::{BoundStatement, bind};
 use crate::error::Result;
 use crate::parse::Parsed;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
-use crate::plan::statement::{
-    Copy, CopyDirection, Insert, InsertSource, Planned, Statement, Target,
-};
+use crate::plan::statement::{Copy, CopyDirection, Insert, InsertSource, Planned, Statement};
 use crate::plan::structure::AlteredRows;
 use remora_storage::DataType;
 use remora_storage::catalog::Catalog;
@@ -142,12 +141,13 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
         }
         LogicalStatement::InsertQuery(insert, query) => {
             let rows = lower::query(optimize(query, columns), columns);
-            Statement::Insert(Insert {
+            fold::fold_statement(Statement::Insert(Insert {
                 source: InsertSource::Query(Box::new(rows)),
                 ..insert
-            })
+            }))
         }
-        LogicalStatement::Change(statement, rows) => change(statement, rows, columns),
+        LogicalStatement::Change(statement, rows) => change::change(statement, rows, columns),
+        LogicalStatement::Truncate(tables, restarts) => change::truncate(tables, restarts, columns),
         LogicalStatement::CopyTo {
             query,
             path,
@@ -179,35 +179,6 @@ fn optimize(query: Query, columns: &Columns) -> Query {
         (rule.apply)(plan, columns, &needed)
     });
     Query { plan, ..query }
-}
-
-/// UPDATE and DELETE: the rows' plan gives all columns of the table, then the RowId.
-fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
-    let output = rows.columns();
-    let output = output.into_iter().map(|number| {
-        let name = columns.field(number).name.clone();
-        (name, number)
-    });
-    let query = optimize(
-        Query {
-            output: output.collect(),
-            plan: rows,
-        },
-        columns,
-    );
-    let target = match point::lookup(&query.plan) {
-        Some(lookup) => Target::Point(lookup),
-        None => Target::Scan(Box::new(lower::query(query, columns))),
-    };
-    match fold::fold_statement(statement) {
-        Statement::Update(update) => {
-            Statement::Update(crate::plan::statement::Update { target, ..update })
-        }
-        Statement::Delete(delete) => {
-            Statement::Delete(crate::plan::statement::Delete { target, ..delete })
-        }
-        other => other,
-    }
 }
 
 #[cfg(test)]

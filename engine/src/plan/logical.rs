@@ -16,7 +16,7 @@ use super::window::{Window, WindowCall};
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
 use remora_storage::catalog::{IndexEntry, TableEntry};
-use remora_storage::{ColumnId, DataType};
+use remora_storage::{ColumnId, DataType, SequenceId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -212,6 +212,8 @@ pub enum LogicalStatement {
     /// UPDATE and DELETE: the statement, whose target is a placeholder, and the plan of the rows.
     /// The plan's column numbers are the positions of the table's columns, then the RowId.
     Change(Statement, Logical),
+    /// TRUNCATE of tables, each with a scan of RowIds, and the sequences that begin again.
+    Truncate(Vec<(Arc<TableEntry>, Logical)>, Vec<SequenceId>),
     /// COPY .. TO
     CopyTo {
         /// What.

@@ -1,5 +1,6 @@
 //! Plans: data only. The binder makes them, the optimizer rewrites them, `exec` runs them.
 
+mod change;
 mod expr;
 pub mod lock;
 pub mod logical;

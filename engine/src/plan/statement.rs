@@ -1,7 +1,10 @@
 //! Statements, bound and planned.
 
+pub use super::change::{
+    Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, Target, Truncate, Update,
+};
 use super::lock::{LockStrength, RowLock};
-use super::physical::{Node, PhysicalPlan};
+use super::physical::PhysicalPlan;
 use super::sequence::{ColumnSequence, SequenceChange};
 use super::structure::{AlterTable, Step};
 use super::{Expr, Schema};
@@ -9,7 +12,7 @@ use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
 };
 use remora_storage::transaction::Columns;
-use remora_storage::{ColumnId, DataType, Durability, IndexId, Isolation, SequenceId, TableId};
+use remora_storage::{DataType, Durability, IndexId, Isolation, SequenceId, TableId};
 use std::sync::Arc;
 
 /// A statement, ready to run.
@@ -29,6 +32,8 @@ pub enum Statement {
     Update(Update),
     /// DELETE
     Delete(Delete),
+    /// TRUNCATE
+    Truncate(Truncate),
     /// CREATE TABLE, with the indexes of its constraints (whose `table` is filled in later).
     CreateTable {
         /// What.
@@ -208,40 +213,6 @@ pub struct Lookup {
     pub columns: Columns,
 }
 
-/// INSERT
-#[derive(Clone, Debug)]
-pub struct Insert {
-    /// Into what.
-    pub table: Arc<TableEntry>,
-    /// From where.
-    pub source: InsertSource,
-    /// CHECK constraints: name, and condition over the table's columns by position.
-    pub checks: Vec<(String, Expr)>,
-}
-
-/// Where inserted rows come from: all columns of the table, in order, cast to their types,
-/// defaults filled in.
-#[derive(Clone, Debug)]
-pub enum InsertSource {
-    /// VALUES: expressions without columns. The point path runs it.
-    Values(Vec<Vec<Expr>>),
-    /// A query.
-    Query(Box<PhysicalPlan>),
-}
-
-/// UPDATE
-#[derive(Clone, Debug)]
-pub struct Update {
-    /// Of what.
-    pub table: Arc<TableEntry>,
-    /// Which rows.
-    pub target: Target,
-    /// New values, over the table's columns by position, cast to the columns' types.
-    pub assignments: Vec<(ColumnId, Expr)>,
-    /// As in [`Insert::checks`]; only those that name an assigned column.
-    pub checks: Vec<(String, Expr)>,
-}
-
 /// A foreign key that is to be made.
 #[derive(Clone, Debug)]
 pub struct NewForeignKey {
@@ -250,34 +221,6 @@ pub struct NewForeignKey {
     /// Where the table comes with the key and refers to itself: by which of its indexes. Table and index
     /// have no ids yet.
     pub own_index: Option<usize>,
-}
-
-/// DELETE
-#[derive(Clone, Debug)]
-pub struct Delete {
-    /// Of what.
-    pub table: Arc<TableEntry>,
-    /// Which rows.
-    pub target: Target,
-}
-
-/// The rows that an UPDATE or a DELETE is about.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// At most one, by key: the point path.
-    Point(Lookup),
-    /// Those of a plan whose output is all columns of the table in order, then the RowId.
-    Scan(Box<PhysicalPlan>),
-}
-
-impl Target {
-    /// No row.
-    pub fn nothing() -> Self {
-        Self::Scan(Box::new(PhysicalPlan {
-            node: Node::Values(Vec::new()),
-            schema: Vec::new(),
-        }))
-    }
 }
 
 /// COPY
@@ -353,6 +296,7 @@ impl Statement {
             | Self::Insert(_)
             | Self::Update(_)
             | Self::Delete(_)
+            | Self::Truncate(_)
             | Self::CreateTable { .. }
             | Self::CreateIndex(_)
             | Self::DropTable(..)
@@ -406,6 +350,11 @@ impl Statement {
         match self {
             Self::Query(plan) | Self::Locking(plan, _) => Some(plan.schema.clone()),
             Self::PointSelect(point) | Self::LockPoint(point, _) => Some(point.schema.clone()),
+            Self::Insert(Insert { returning, .. })
+            | Self::Update(Update { returning, .. })
+            | Self::Delete(Delete { returning, .. }) => {
+                returning.as_ref().map(|shown| shown.schema.clone())
+            }
             Self::Explain(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),
             Self::Compact(_) => {

@@ -4,7 +4,7 @@ use super::copy;
 use super::prepared::{Call, Plan};
 use super::sequences;
 use crate::error::{Error, Result, state};
-use crate::exec::{self, Cursor, PointRows};
+use crate::exec::{self, Changes, Cursor, PointRows, Shown};
 use crate::plan::Statement;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::PhysicalPlan;
@@ -56,6 +56,23 @@ impl Done {
         Self {
             changes,
             ..Self::default()
+        }
+    }
+
+    /// What a change has come to; a lone row is left in `row`.
+    fn shown(changes: Changes, row: &mut Vec<Value>) -> Self {
+        let output = match changes.shown {
+            Shown::Nothing => Output::None,
+            Shown::Rows(rows) => Output::Cursor(rows),
+            Shown::Row(values) => {
+                *row = values;
+                Output::Point(true)
+            }
+        };
+        Self {
+            changes: changes.rows,
+            output,
+            tag: None,
         }
     }
 
@@ -118,9 +135,23 @@ pub(super) fn run(
             let found = exec::lock_point(point, lock, tx, context, &mut call.row)?;
             Ok(Done::output(Output::Point(found)))
         }
-        Statement::Insert(insert) => exec::insert(insert, tx, context).map(Done::changed),
-        Statement::Update(update) => exec::update(update, tx, context).map(Done::changed),
-        Statement::Delete(delete) => exec::delete(delete, tx, context).map(Done::changed),
+        Statement::Insert(insert) => {
+            let changes = exec::insert(insert, tx, context)?;
+            Ok(Done::shown(changes, &mut call.row))
+        }
+        Statement::Update(update) => {
+            let changes = exec::update(update, tx, context)?;
+            Ok(Done::shown(changes, &mut call.row))
+        }
+        Statement::Delete(delete) => {
+            let changes = exec::delete(delete, tx, context)?;
+            Ok(Done::shown(changes, &mut call.row))
+        }
+        Statement::Truncate(plan) => {
+            exec::truncate(plan, tx, context)?;
+            sequences::restart(tx, &plan.restarts)?;
+            Ok(Done::default())
+        }
         Statement::Copy(plan) => copy::run(plan, tx, context, pipe).map(Done::changed),
         Statement::Explain(lines) => {
             let row = |line: &String| vec![Value::Text(line.clone())];

@@ -50,6 +50,15 @@ pub(super) fn alter(tx: &mut Transaction, id: SequenceId, change: &SequenceChang
     Ok(tx.alter_sequence(def, restart)?)
 }
 
+/// Lets sequences begin again.
+pub(super) fn restart(tx: &mut Transaction, ids: &[SequenceId]) -> Result<()> {
+    let change = SequenceChange {
+        restart: Some(None),
+        ..SequenceChange::default()
+    };
+    ids.iter().try_for_each(|id| alter(tx, *id, &change))
+}
+
 /// ALTER SEQUENCE .. RENAME TO
 pub(super) fn rename(tx: &mut Transaction, id: SequenceId, to: &str) -> Result<()> {
     let renamed = SequenceDef {

@@ -12,6 +12,7 @@ use std::io::Read;
 mod bounds;
 mod calls;
 mod chain;
+mod changes;
 mod checkpoints;
 mod conflicts;
 mod conversion;

@@ -68,6 +68,7 @@ pub use record::ReadMark;
 pub use reindex::Gathered;
 pub use replay::RowReplay;
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
+pub use unique::KeyHolder;
 pub use view::ReadView;
 pub use waiting::Waited;
 

@@ -16,11 +16,14 @@
 //! inserts of one key the second finds the first's entry. Who finds one holds the key's latch, so
 //! that none of the entries goes before its own has come.
 
+use super::reads::Columns;
 use super::{RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Conflict, Error, Result, Rule};
 use crate::ids::{RowId, TransactionId};
+use crate::index::Key;
 use crate::mvcc::Resolved;
+use crate::value::ValueRef;
 
 impl Transaction {
     /// Fails if another row than `own` has the key, or may come to have it.
@@ -45,9 +48,27 @@ impl Transaction {
         key: &[u8],
         row: RowId,
     ) -> Result<()> {
+        let held = self.held(table, index, key, row, |image, _| {
+            duplicate(table, index, image)
+        })?;
+        held.map_or(Ok(()), Err)
+    }
+
+    /// What `read` makes of the row, if it has the key for sure; it is told who gave it that.
+    ///
+    /// # Errors
+    /// `Conflict` where the row may have the key.
+    fn held<T>(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[u8],
+        row: RowId,
+        read: impl FnOnce(&RowRef<'_>, Resolved) -> T,
+    ) -> Result<Option<T>> {
         let operation = self.registration.enter();
         let Some((block, slot)) = table.rows.place(row, &operation) else {
-            return Ok(());
+            return Ok(None);
         };
         // To the unique check, this command's own rows count as well.
         let viewpoint = operation.viewpoint(u64::MAX);
@@ -74,24 +95,72 @@ impl Transaction {
             if let Some(image) = link.image()
                 && index.has_key(&image, key)
             {
-                return Err(match rival {
-                    None => duplicate(table, index, &image),
-                    Some((rival, has_committed)) => Conflict {
+                return match rival {
+                    None => Ok(Some(read(&image, resolved))),
+                    Some((rival, has_committed)) => Err(Conflict {
                         table: table.def.name.clone(),
                         key: table.describe_row(row, Some(&image)),
                         rule: Rule::UniqueKey,
                         rival,
                         has_committed,
                     }
-                    .error(),
-                });
+                    .error()),
+                };
             }
             if is_seen {
                 // Older states are the past of what this transaction sees.
                 break;
             }
         }
-        Ok(())
+        Ok(None)
+    }
+}
+
+/// The row that has a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyHolder {
+    /// Which.
+    pub row: RowId,
+    /// Whether the command that asks has written it: it does not see it, or not like this.
+    pub is_of_command: bool,
+}
+
+impl Transaction {
+    /// The row whose key in a unique index is that of a row that might be inserted, `values`, in the order
+    /// of the table's columns. As for the unique check the latest state counts. Nothing is recorded: who
+    /// finds a row changes it, or [relies](Self::note_holder) on it; who finds none inserts his own, and
+    /// meets whoever comes between.
+    ///
+    /// # Errors
+    /// `Conflict` where another transaction that has not committed, or has since the snapshot, may have given the
+    /// key to a row, or may have taken it away.
+    pub fn key_holder(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        values: &[ValueRef<'_>],
+    ) -> Result<Option<KeyHolder>> {
+        let mut key = Key::new();
+        if index.encode_new(&mut key, &table.def, values) {
+            return Ok(None);
+        }
+        let found = index.index.find_map(&key, |row| {
+            let held = self.held(table, index, &key, row, |_, resolved| KeyHolder {
+                row,
+                is_of_command: resolved == Resolved::Own(self.command),
+            });
+            held.transpose()
+        });
+        found.transpose()
+    }
+
+    /// Records that a row has the key of an index, and what else was read of it.
+    pub fn note_holder(&self, table: &TableEntry, index: &IndexEntry, row: RowId, all: bool) {
+        let columns = match all {
+            true => Columns::ALL,
+            false => Columns::of(index.def.columns.iter().map(|key| key.column)),
+        };
+        self.note_row(table, row, columns);
     }
 }
 

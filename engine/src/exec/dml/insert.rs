@@ -4,8 +4,9 @@ use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::compile::compile_locking;
 use super::super::eval::{Datum, with_refs, with_values};
-use super::super::foreign::Writer;
 use super::super::lock_rows::Locker;
+use super::returned::Changes;
+use super::upsert::Inserter;
 use super::{Constraints, is_checkpoint};
 use crate::error::Result;
 use crate::plan::Expr;
@@ -14,12 +15,12 @@ use crate::plan::statement::{Insert, InsertSource};
 use remora_storage::value::value_at;
 use remora_storage::{Transaction, ValueRef};
 
-/// Runs an INSERT; returns the number of rows.
+/// Runs an INSERT.
 ///
 /// # Errors
 /// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions. The caller rolls
 /// back to its mark.
-pub fn insert(plan: &Insert, tx: &mut Transaction, context: &ExecContext) -> Result<u64> {
+pub fn insert(plan: &Insert, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
     match &plan.source {
         InsertSource::Values(rows) => insert_values(plan, rows, tx, context),
         InsertSource::Query(query) => insert_query(plan, query, tx, context),
@@ -32,20 +33,19 @@ fn insert_values(
     rows: &[Vec<Expr>],
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<u64> {
+) -> Result<Changes> {
     let constraints = Constraints::of_insert(plan);
-    let mut writer = Writer::of_insert(&plan.table, tx)?;
+    let mut inserter = Inserter::new(plan, tx)?;
     for (number, row) in rows.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
         with_values(row, context, |values: &[Datum<'_>]| {
             constraints.test_row(values, context)?;
-            with_refs(values, |values| writer.insert(tx, values, context))
+            with_refs(values, |values| inserter.row(tx, values, context))
         })?;
     }
-    writer.finish(tx, context)?;
-    Ok(rows.len() as u64)
+    inserter.finish(tx, context)
 }
 
 fn insert_query(
@@ -53,38 +53,36 @@ fn insert_query(
     query: &PhysicalPlan,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<u64> {
+) -> Result<Changes> {
     let constraints = Constraints::of_insert(plan).for_batches();
-    let mut writer = Writer::of_insert(&plan.table, tx)?;
+    let mut inserter = Inserter::new(plan, tx)?;
     let view = tx.view();
     // The query may lock rows: both use the transaction, in turn.
     let locker = Locker::new(tx);
     let mut pipeline = compile_locking(query, &view, context, &locker)?;
-    let mut count = 0;
     while let Some(batch) = pipeline.next(context)? {
         constraints.test_batch(&batch, context)?;
         insert_batch(
             plan,
             &batch,
-            &mut writer,
+            &mut inserter,
             &mut locker.transaction(),
             context,
         )?;
-        count += batch.rows as u64;
     }
     drop(pipeline);
-    writer.finish(&mut locker.transaction(), context)?;
-    Ok(count)
+    inserter.finish(&mut locker.transaction(), context)
 }
 
 fn insert_batch(
     plan: &Insert,
     batch: &Batch,
-    writer: &mut Writer<'_>,
+    inserter: &mut Inserter<'_>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<()> {
     let columns = &plan.table.def.columns;
+    let as_given = inserter.inserts_all();
     let mut values = vec![ValueRef::Null; columns.len()];
     for row in 0..batch.rows {
         if is_checkpoint(row) {
@@ -93,7 +91,13 @@ fn insert_batch(
         for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
             *value = value_at(array, column.data_type, row);
         }
-        writer.insert(tx, &values, context)?;
+        match as_given {
+            true => inserter.insert(tx, &values, context)?,
+            false => inserter.row(tx, &values, context)?,
+        }
     }
-    Ok(())
+    match &mut inserter.returned {
+        Some(returned) if as_given => returned.batch(batch, context),
+        _ => Ok(()),
+    }
 }

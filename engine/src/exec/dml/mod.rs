@@ -7,6 +7,8 @@
 //!    show, so a query that reads the table it fills comes to an end.
 //! 4. Storage is handed one row at a time, by a [`Writer`](super::foreign::Writer), which sees to foreign keys;
 //!    unique keys and conflicts are storage's affair.
+//! 5. ON CONFLICT looks for the row that has the key before a row is inserted ([`upsert`]).
+//! 6. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
 //!
 //! An error anywhere leaves rows of this statement behind: the caller, who marked the transaction
 //! before, rolls back to its mark.
@@ -14,26 +16,69 @@
 mod constraint;
 mod delete;
 mod insert;
+mod once;
+mod returned;
+mod truncate;
 mod update;
+mod upsert;
 
 pub(super) use constraint::Constraints;
 pub use delete::delete;
 pub use insert::insert;
+pub use returned::{Changes, Shown};
+pub use truncate::truncate;
 pub(super) use update::Changed;
 pub use update::update;
 
+use super::ExecContext;
 use super::batch::Batch;
+use super::memory::Held;
+use crate::error::Result;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use remora_storage::RowId;
+use remora_storage::catalog::TableEntry;
 
-/// The RowIds of a batch of targets: its last column.
-fn row_ids(batch: &Batch) -> Vec<RowId> {
-    let Some(ids) = batch.columns.last() else {
+/// The RowIds of a batch of targets: the column behind those of the table.
+fn row_ids(batch: &Batch, table: &TableEntry) -> Vec<RowId> {
+    ids_of(batch, table.def.columns.len())
+}
+
+/// The RowIds in a column of a batch.
+fn ids_of(batch: &Batch, column: usize) -> Vec<RowId> {
+    let Some(ids) = batch.columns.get(column) else {
         return Vec::new();
     };
     let ids = ids.as_primitive::<Int64Type>().values();
     ids.iter().map(|id| RowId(*id as u64)).collect()
+}
+
+/// Rows that are to go.
+#[derive(Debug, Default)]
+struct RowIds(Vec<RowId>);
+
+impl RowIds {
+    /// Adds some; `held` is what all lists of the statement take.
+    fn extend(&mut self, more: Vec<RowId>, held: &mut Held, context: &ExecContext) -> Result<()> {
+        let wanted = self.0.len() + more.len();
+        if wanted > self.0.capacity() {
+            let room = wanted.max(2 * self.0.capacity());
+            // They move: for a moment they are there twice. What was counted before makes up for that.
+            held.grow(size_of::<RowId>() * room, context)?;
+            self.0.reserve_exact(room - self.0.len());
+        }
+        self.0.extend(more);
+        Ok(())
+    }
+}
+
+impl IntoIterator for RowIds {
+    type Item = RowId;
+    type IntoIter = std::vec::IntoIter<RowId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 /// Rows between two looks at the interrupt: each may take some microseconds.

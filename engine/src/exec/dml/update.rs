@@ -7,6 +7,8 @@ use super::super::eval::{Evaluator, Row, eval_scalar};
 use super::super::foreign::Writer;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
+use super::once::Once;
+use super::returned::{Changes, Returned};
 use super::{Constraints, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
@@ -15,16 +17,20 @@ use arrow_array::ArrayRef;
 use remora_storage::value::value_at;
 use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 
-/// Runs an UPDATE; returns the number of rows.
+/// Runs an UPDATE.
 ///
 /// # Errors
 /// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions. The caller rolls
 /// back to its mark.
-pub fn update(plan: &Update, tx: &mut Transaction, context: &ExecContext) -> Result<u64> {
+pub fn update(plan: &Update, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
     context.check()?;
     match &plan.target {
         Target::Point(lookup) => update_point(plan, lookup, tx, context),
-        Target::Scan(scan) => update_scan(plan, scan, tx, context),
+        Target::Scan(scan) => update_scan(plan, scan, None, tx, context),
+        Target::Joined(scan) => {
+            let once = Once::new(Held::default());
+            update_scan(plan, scan, Some(once), tx, context)
+        }
     }
 }
 
@@ -52,8 +58,9 @@ fn update_point(
     lookup: &Lookup,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<u64> {
+) -> Result<Changes> {
     let constraints = Constraints::of_update(plan);
+    let mut returned = Returned::of(plan.returning.as_ref());
     let target = find_to_change(lookup, tx, context, |id, old| {
         let new = plan.assignments.iter();
         let new = new.map(|(_, expr)| Ok(eval_scalar(expr, old, context)?.into_value()));
@@ -64,10 +71,13 @@ fn update_point(
             new: &new,
         };
         constraints.test_row(&row, context)?;
+        if let Some(returned) = &mut returned {
+            returned.row(&row, context)?;
+        }
         Ok((id, new))
     })?;
     let Some((id, new)) = target else {
-        return Ok(0);
+        return Changes::new(0, returned, context);
     };
     let changes = plan.assignments.iter().zip(&new);
     let changes = changes.map(|((column, _), value)| (*column, value.as_ref()));
@@ -82,7 +92,7 @@ fn update_point(
         writer.update(tx, id, &changes.collect::<Vec<_>>(), context)?
     };
     writer.finish(tx, context)?;
-    Ok(u64::from(changed))
+    Changes::new(u64::from(changed), returned, context)
 }
 
 fn writer<'p>(plan: &'p Update, tx: &Transaction) -> Result<Writer<'p>> {
@@ -102,11 +112,13 @@ struct Targets {
 fn update_scan(
     plan: &Update,
     scan: &PhysicalPlan,
+    once: Option<Once>,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<u64> {
+) -> Result<Changes> {
     let mut held = Held::default();
-    let all = collect(plan, scan, tx, &mut held, context)?;
+    let mut returned = Returned::of(plan.returning.as_ref());
+    let all = collect(plan, (scan, once), tx, (&mut held, &mut returned), context)?;
     let mut count = 0;
     let mut writer = writer(plan, tx)?;
     let mut changes = Vec::with_capacity(plan.assignments.len());
@@ -125,14 +137,14 @@ fn update_scan(
         }
     }
     writer.finish(tx, context)?;
-    Ok(count)
+    Changes::new(count, returned, context)
 }
 
 fn collect(
     plan: &Update,
-    scan: &PhysicalPlan,
+    (scan, mut once): (&PhysicalPlan, Option<Once>),
     tx: &Transaction,
-    held: &mut Held,
+    (held, returned): (&mut Held, &mut Option<Returned<'_>>),
     context: &ExecContext,
 ) -> Result<Vec<Targets>> {
     let constraints = Constraints::of_update(plan).for_batches();
@@ -142,11 +154,18 @@ fn collect(
         .collect();
     let mut pipeline = compile(scan, &tx.view(), context)?;
     let mut all = Vec::new();
-    while let Some(batch) = pipeline.next(context)? {
+    while let Some(mut batch) = pipeline.next(context)? {
+        let mut ids = row_ids(&batch, &plan.table);
+        if let Some(once) = &mut once {
+            batch = once.first(batch, &ids, context)?;
+            ids = row_ids(&batch, &plan.table);
+        }
+        if batch.rows == 0 {
+            continue;
+        }
         let new = exprs.iter().map(|expr| expr.array(&batch, context));
         let new = Batch::new(new.collect::<Result<_>>()?, batch.rows).compact();
         held.grow(new.bytes() + size_of::<RowId>() * batch.rows, context)?;
-        let ids = row_ids(&batch);
         let mut changed = batch;
         for ((column, _), array) in plan.assignments.iter().zip(&new.columns) {
             if let Some(position) = plan.table.def.position(*column) {
@@ -154,6 +173,9 @@ fn collect(
             }
         }
         constraints.test_batch(&changed, context)?;
+        if let Some(returned) = returned {
+            returned.batch(&changed, context)?;
+        }
         all.push(Targets {
             ids,
             new: new.columns,

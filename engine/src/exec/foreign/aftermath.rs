@@ -48,11 +48,13 @@ struct Aftermath {
 }
 
 /// Does what follows from what a statement has noted.
-pub(super) fn follow(noted: Noted, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-    let mut aftermath = Aftermath::new(noted.shrinks);
+pub(super) fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+    let mut aftermath = Aftermath::new(noted.iter().all(|noted| noted.shrinks));
     // What was changed is seen from here on.
     tx.begin_command();
-    aftermath.take(noted, context)?;
+    for noted in noted {
+        aftermath.take(noted, context)?;
+    }
     while let Some(gone) = aftermath.actions.pop_front() {
         context.check()?;
         aftermath.rounds += 1;
@@ -349,6 +351,7 @@ fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
         checks: checks_of(catalog, &table.def, Some(&columns))?,
         table: Arc::clone(table),
         target: Target::nothing(),
+        returning: None,
     })
 }
 

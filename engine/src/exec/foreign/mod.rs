@@ -39,4 +39,4 @@ mod key_set;
 mod link;
 mod writer;
 
-pub(super) use writer::Writer;
+pub(super) use writer::{Writer, finish_all};

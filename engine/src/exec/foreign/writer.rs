@@ -149,8 +149,25 @@ impl<'t> Writer<'t> {
     pub(in crate::exec) fn finish(self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
         match self.noted {
             None => Ok(()),
-            Some(noted) => aftermath::follow(*noted, tx, context),
+            Some(noted) => aftermath::follow(vec![*noted], tx, context),
         }
+    }
+}
+
+/// Ends a statement that has changed rows in several ways.
+///
+/// # Errors
+/// As for [`Writer::finish`].
+pub(in crate::exec) fn finish_all<'t>(
+    writers: impl IntoIterator<Item = Writer<'t>>,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
+    let noted = writers.into_iter().filter_map(|writer| writer.noted);
+    let noted: Vec<Noted> = noted.map(|noted| *noted).collect();
+    match noted.is_empty() {
+        true => Ok(()),
+        false => aftermath::follow(noted, tx, context),
     }
 }
 

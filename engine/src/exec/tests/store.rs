@@ -87,6 +87,8 @@ impl World {
             table: self.table(),
             source,
             checks: checks(),
+            on_conflict: None,
+            returning: None,
         }
     }
 
@@ -94,7 +96,7 @@ impl World {
         let literal = |value: &Value| Expr::literal(value.clone(), TEXT);
         let rows = rows.iter().map(|row| row.iter().map(literal).collect());
         let plan = self.insert_plan(InsertSource::Values(rows.collect()));
-        self.command(|tx, context| run_insert(&plan, tx, context))
+        self.command(|tx, context| Ok(run_insert(&plan, tx, context)?.rows))
     }
 
     /// Runs a statement as a session does: at an error its traces are rolled back.
@@ -181,8 +183,9 @@ impl World {
             target,
             assignments,
             checks: checks(),
+            returning: None,
         };
-        self.command(|tx, context| run_update(&plan, tx, context))
+        self.command(|tx, context| Ok(run_update(&plan, tx, context)?.rows))
     }
 
     fn copy(&mut self, mut file: &[u8], columns: Vec<usize>) -> Result<u64> {
@@ -270,7 +273,7 @@ fn a_query_may_fill_the_table_that_it_reads() {
         schema: schema(&[BIGINT, TEXT, TEXT]),
     };
     let plan = world.insert_plan(InsertSource::Query(Box::new(query)));
-    let inserted = world.command(|tx, context| run_insert(&plan, tx, context));
+    let inserted = world.command(|tx, context| Ok(run_insert(&plan, tx, context)?.rows));
     assert_eq!(inserted.unwrap(), 2);
     assert_eq!(world.rows()[3], [big(12), text("Bob"), text("Bob")]);
 }
@@ -372,9 +375,10 @@ fn rows_are_deleted_by_key_and_by_scan() {
         let plan = Delete {
             table: world.table(),
             target: target(&world),
+            returning: None,
         };
         world
-            .command(|tx, context| run_delete(&plan, tx, context))
+            .command(|tx, context| Ok(run_delete(&plan, tx, context)?.rows))
             .unwrap()
     };
     assert_eq!(delete(&|world| Target::Point(world.lookup(9, None))), 0);

@@ -1,0 +1,53 @@
+//! RETURNING: a select list over the rows that a statement has changed.
+
+use super::scope::{Scope, ScopeColumn};
+use super::{Binder, Clause, Context};
+use crate::error::Result;
+use crate::plan::Field;
+use crate::plan::statement::Returning;
+use remora_storage::catalog::TableEntry;
+use sqlparser::ast::SelectItem;
+
+impl<'a> Binder<'a> {
+    /// What a change shows, if it shows anything.
+    pub(super) fn returning(
+        &mut self,
+        items: Option<&'a Vec<SelectItem>>,
+        scope: &Scope,
+    ) -> Result<Option<Returning>> {
+        let Some(items) = items else {
+            return Ok(None);
+        };
+        let mut cx = Context::new(scope, Clause::Returning);
+        let items = self.item_list(items, &mut cx)?;
+        let (schema, exprs) = items
+            .into_iter()
+            .map(|(name, expr)| {
+                let data_type = expr.data_type;
+                (Field { name, data_type }, expr)
+            })
+            .unzip();
+        Ok(Some(Returning { exprs, schema }))
+    }
+
+    /// New columns for those of a table, under a name. Those that a statement makes first are numbered by
+    /// position.
+    pub(super) fn row_scope(
+        &mut self,
+        entry: &TableEntry,
+        shown: &str,
+        hides: Option<String>,
+    ) -> Scope {
+        let columns = entry.def.columns.iter().map(|column| ScopeColumn {
+            table: Some(shown.to_owned()),
+            name: column.name.clone(),
+            column: self.columns.add(&column.name, column.data_type),
+            data_type: column.data_type,
+            bare: true,
+        });
+        Scope {
+            columns: columns.collect(),
+            tables: vec![(shown.to_owned(), hides)],
+        }
+    }
+}

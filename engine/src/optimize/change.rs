@@ -1,0 +1,91 @@
+//! UPDATE, DELETE, TRUNCATE: the plan of the rows, and what is evaluated over them.
+//!
+//! The plan gives all columns of the table in order, the RowId, and then what the statement names of the
+//! tables beside it; so what the statement evaluates gets positions of that.
+
+use super::lower::{self, Positions};
+use super::{fold, optimize, point};
+use crate::plan::Expr;
+use crate::plan::logical::{Columns, Logical, Query};
+use crate::plan::statement::{Delete, Returning, Statement, Target, Truncate, Update};
+use remora_storage::SequenceId;
+use remora_storage::catalog::TableEntry;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The statement with its rows.
+pub(super) fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
+    match fold::fold_statement(statement) {
+        Statement::Update(mut update) => {
+            let values = update.assignments.iter_mut().map(|(_, value)| value);
+            let exprs = values.chain(shown(&mut update.returning)).collect();
+            let target = target(&update.table, (rows, &update.target), exprs, columns);
+            Statement::Update(Update { target, ..update })
+        }
+        Statement::Delete(mut delete) => {
+            let exprs = shown(&mut delete.returning).collect();
+            let target = target(&delete.table, (rows, &delete.target), exprs, columns);
+            Statement::Delete(Delete { target, ..delete })
+        }
+        other => other,
+    }
+}
+
+/// TRUNCATE: of the rows nothing is read.
+pub(super) fn truncate(
+    tables: Vec<(Arc<TableEntry>, Logical)>,
+    restarts: Vec<SequenceId>,
+    columns: &Columns,
+) -> Statement {
+    let tables = tables.into_iter().map(|(table, plan)| {
+        let output = plan.columns().into_iter();
+        let output = output.map(|number| (columns.field(number).name.clone(), number));
+        let output = output.collect();
+        let query = optimize(Query { plan, output }, columns);
+        (table, lower::query(query, columns))
+    });
+    Statement::Truncate(Truncate {
+        tables: tables.collect(),
+        restarts,
+    })
+}
+
+fn shown(returning: &mut Option<Returning>) -> impl Iterator<Item = &mut Expr> {
+    returning.iter_mut().flat_map(|shown| &mut shown.exprs)
+}
+
+/// The rows, and the expressions over their positions.
+fn target(
+    table: &TableEntry,
+    (rows, placeholder): (Logical, &Target),
+    exprs: Vec<&mut Expr>,
+    columns: &Columns,
+) -> Target {
+    let own = table.def.columns.len();
+    let named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
+    let numbers: Vec<usize> = (0..=own)
+        .chain(named.into_iter().filter(|number| *number > own))
+        .collect();
+    for expr in exprs {
+        *expr = Positions(&numbers).expr(expr.clone());
+    }
+    let output = numbers.into_iter().map(|number| {
+        let name = columns.field(number).name.clone();
+        (name, number)
+    });
+    let query = Query {
+        output: output.collect(),
+        plan: rows,
+    };
+    let query = optimize(query, columns);
+    match point::lookup(&query.plan) {
+        Some(lookup) => Target::Point(lookup),
+        None => {
+            let plan = Box::new(lower::query(query, columns));
+            match placeholder {
+                Target::Joined(_) => Target::Joined(plan),
+                Target::Point(_) | Target::Scan(_) => Target::Scan(plan),
+            }
+        }
+    }
+}

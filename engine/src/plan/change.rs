@@ -1,0 +1,121 @@
+//! INSERT, UPDATE, DELETE, TRUNCATE: changes of one table's rows.
+//!
+//! Expressions of an INSERT name the table's columns by position. Those of an UPDATE or a DELETE name the
+//! columns that the plan of its rows gives: first those of the table in order, then the row's RowId, then
+//! what the tables beside it (FROM, USING) are asked for.
+
+use super::physical::{Node, PhysicalPlan};
+use super::statement::Lookup;
+use super::{Expr, Schema};
+use remora_storage::catalog::{IndexEntry, TableEntry};
+use remora_storage::{ColumnId, SequenceId};
+use std::sync::Arc;
+
+/// INSERT
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// Into what.
+    pub table: Arc<TableEntry>,
+    /// From where.
+    pub source: InsertSource,
+    /// CHECK constraints: name, and condition over the table's columns by position.
+    pub checks: Vec<(String, Expr)>,
+    /// What becomes of rows whose key is there already, where that is no error.
+    pub on_conflict: Option<Box<OnConflict>>,
+    /// What is shown of the rows as they are then.
+    pub returning: Option<Returning>,
+}
+
+/// Where inserted rows come from: all columns of the table, in order, cast to their types,
+/// defaults filled in.
+#[derive(Clone, Debug)]
+pub enum InsertSource {
+    /// VALUES: expressions without columns. The point path runs it.
+    Values(Vec<Vec<Expr>>),
+    /// A query.
+    Query(Box<PhysicalPlan>),
+}
+
+/// ON CONFLICT
+#[derive(Clone, Debug)]
+pub struct OnConflict {
+    /// The unique indexes whose keys are looked for; of others a key that is there is an error.
+    pub arbiters: Vec<Arc<IndexEntry>>,
+    /// DO UPDATE; `None` for DO NOTHING.
+    pub update: Option<DoUpdate>,
+}
+
+/// ON CONFLICT DO UPDATE: over the columns of the row that is there, by position, and then those of the
+/// row that was to be inserted.
+#[derive(Clone, Debug)]
+pub struct DoUpdate {
+    /// What is changed; its target is not used.
+    pub update: Update,
+    /// The row is changed only where this is true.
+    pub filter: Option<Expr>,
+}
+
+/// UPDATE
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Of what.
+    pub table: Arc<TableEntry>,
+    /// Which rows.
+    pub target: Target,
+    /// New values, cast to the columns' types.
+    pub assignments: Vec<(ColumnId, Expr)>,
+    /// As in [`Insert::checks`]; only those that name an assigned column.
+    pub checks: Vec<(String, Expr)>,
+    /// What is shown of the rows as they are then.
+    pub returning: Option<Returning>,
+}
+
+/// DELETE
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// Of what.
+    pub table: Arc<TableEntry>,
+    /// Which rows.
+    pub target: Target,
+    /// What is shown of the rows as they were.
+    pub returning: Option<Returning>,
+}
+
+/// RETURNING
+#[derive(Clone, Debug)]
+pub struct Returning {
+    /// What is shown of each row.
+    pub exprs: Vec<Expr>,
+    /// Names and types of that.
+    pub schema: Schema,
+}
+
+/// The rows that an UPDATE or a DELETE is about.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// At most one, by key: the point path.
+    Point(Lookup),
+    /// Those of a plan.
+    Scan(Box<PhysicalPlan>),
+    /// Those of a plan that may give a row several times: the first time counts.
+    Joined(Box<PhysicalPlan>),
+}
+
+impl Target {
+    /// No row.
+    pub fn nothing() -> Self {
+        Self::Scan(Box::new(PhysicalPlan {
+            node: Node::Values(Vec::new()),
+            schema: Vec::new(),
+        }))
+    }
+}
+
+/// TRUNCATE
+#[derive(Clone, Debug)]
+pub struct Truncate {
+    /// Of what, each with a plan that gives the RowIds of its rows.
+    pub tables: Vec<(Arc<TableEntry>, PhysicalPlan)>,
+    /// Sequences that begin again.
+    pub restarts: Vec<SequenceId>,
+}
