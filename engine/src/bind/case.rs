@@ -21,6 +21,7 @@ impl<'a> Binder<'a> {
             return refuse("this expression", start(syntax));
         };
         let at = start(syntax);
+        let before = cx.sets.len();
         let operand = match operand {
             Some(operand) => Some(self.expr(operand, cx)?),
             None => None,
@@ -40,6 +41,7 @@ impl<'a> Binder<'a> {
         if let Some(result) = else_result {
             results.insert(0, self.expr(result, cx)?);
         }
+        cx.refuse_sets(before, "CASE")?;
         let (mut results, data_type) = self.unify(results, "CASE", at)?;
         let otherwise = else_result.is_some().then(|| results.remove(0));
         Ok(Bound::Typed(Expr {

@@ -3,7 +3,8 @@
 //! The table's scan is the first thing bound, so the numbers of its columns are their positions in
 //! the table. What FROM or USING gives is joined to it, and numbered behind it.
 
-use super::from::{Source, cross, factor_place, table_scope};
+use super::from::{Source, factor_place, table_scope};
+use super::join::cross;
 use super::scope::Scope;
 use super::select::filter;
 use super::{Binder, Clause, Context, name};

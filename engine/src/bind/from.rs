@@ -1,20 +1,19 @@
-//! FROM: tables, subqueries and joins.
+//! FROM: tables and subqueries; joins are in `join`, functions in `table_function`.
 
 use super::expr::query_start;
-use super::locking::{Wanted, check_nullable};
+use super::join::cross;
+use super::locking::Wanted;
 use super::scope::{Scope, ScopeColumn};
-use super::{Binder, Clause, Context, coerce, name};
+use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::cast::common_type;
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
 use crate::plan::lock::RowLock;
-use crate::plan::logical::{Access, Join, Logical, Scan};
-use crate::plan::physical::JoinKind;
+use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::TableEntry;
 use remora_storage::{ColumnId, DataType, Value};
-use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
+use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
 
 /// Items of FROM in one statement, those of WITH queries counted each time they are named.
@@ -102,12 +101,37 @@ impl<'a> Binder<'a> {
             }
             TableFactor::NestedJoin {
                 table_with_joins,
-                alias: None,
-            } => self.deeper(at, |binder| binder.table_with_joins(table_with_joins)),
-            TableFactor::Derived { lateral: true, .. } => refuse("LATERAL", at),
-            TableFactor::Table { args: Some(_), .. } | TableFactor::Function { .. } => {
-                refuse("a function in FROM", at)
+                alias,
+            } => {
+                let mut source =
+                    self.deeper(at, |binder| binder.table_with_joins(table_with_joins))?;
+                if let Some(alias) = alias {
+                    let shown = name::fold(&alias.name)?;
+                    // What it is made of cannot be named any more.
+                    source.scope.columns.retain(|column| column.bare);
+                    source.scope.tables = vec![(shown.clone(), None)];
+                    rename(&mut source.scope, Some(alias), &shown)?;
+                }
+                Ok(source)
             }
+            TableFactor::Derived { lateral: true, .. } => refuse("LATERAL", at),
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(arguments),
+                with_ordinality,
+                sample: None,
+                ..
+            } if arguments.settings.is_none() => {
+                self.table_of_function(name, &arguments.args, *with_ordinality, alias.as_ref())
+            }
+            TableFactor::Function {
+                name,
+                args,
+                with_ordinality,
+                alias,
+                ..
+            } => self.table_of_function(name, args, *with_ordinality, alias.as_ref()),
             _ => refuse("this kind of item in FROM", at),
         }
     }
@@ -302,125 +326,6 @@ impl<'a> Binder<'a> {
             rows: relation.rows,
         })
     }
-
-    fn join(&mut self, left: Source, right: Source, join: &'a ast::Join) -> Result<Source> {
-        use JoinOperator as J;
-        let at = factor_place(&join.relation);
-        let (constraint, kind, swapped) = match &join.join_operator {
-            J::Join(constraint) | J::Inner(constraint) => (constraint, JoinKind::Inner, false),
-            J::Left(constraint) | J::LeftOuter(constraint) => (constraint, JoinKind::Left, false),
-            J::Right(constraint) | J::RightOuter(constraint) => (constraint, JoinKind::Left, true),
-            J::CrossJoin(JoinConstraint::None) => return cross(left, right, at),
-            J::FullOuter(_) => return refuse("FULL JOIN", at),
-            _ => return refuse("this kind of join", at),
-        };
-        if kind == JoinKind::Left {
-            let nullable = if swapped { &left } else { &right };
-            check_nullable(&nullable.rows)?;
-        }
-        let shared = match constraint {
-            JoinConstraint::On(condition) => {
-                let mut scope = left.scope;
-                scope.append(right.scope, at)?;
-                let mut cx = Context::new(&scope, Clause::On);
-                let on = self.condition_of(condition, "JOIN/ON", &mut cx)?;
-                let plan = join_plan(left.plan, right.plan, kind, swapped, on.conjuncts());
-                let rows = [left.rows, right.rows].concat();
-                return Ok(Source { plan, scope, rows });
-            }
-            JoinConstraint::Using(names) => names
-                .iter()
-                .map(|name| match name::parts(name)?.as_slice() {
-                    [ident] => name::fold(ident),
-                    _ => refuse("a qualified name in USING", name::object_place(name)),
-                })
-                .collect::<Result<Vec<_>>>()?,
-            JoinConstraint::Natural => shared_names(&left.scope, &right.scope),
-            JoinConstraint::None => return Err(name::syntax_error("JOIN", at)),
-        };
-        self.join_using(left, right, &shared, (kind, swapped), at)
-    }
-
-    /// JOIN .. USING: equality of each pair, and one merged column for both.
-    fn join_using(
-        &mut self,
-        left: Source,
-        right: Source,
-        names: &[String],
-        (kind, swapped): (JoinKind, bool),
-        at: Option<Position>,
-    ) -> Result<Source> {
-        let mut on = Vec::new();
-        let mut merged = Vec::new();
-        for name in names {
-            let one = using_column(&left.scope, name, "left", at)?;
-            let two = using_column(&right.scope, name, "right", at)?;
-            self.note_use(one.column);
-            self.note_use(two.column);
-            let sides = [one, two]
-                .map(|side| super::Bound::Typed(Expr::column(side.column, side.data_type)));
-            let equal = self.call("=", sides.to_vec(), at)?;
-            on.push(self.settle(equal)?);
-            // The side whose rows are all kept gives the merged value.
-            let kept = if swapped { two } else { one };
-            let common = common_type(&[Some(one.data_type), Some(two.data_type)], "JOIN/USING");
-            let common = common.map_err(|error| error.at(at))?;
-            let kept = Expr::column(kept.column, kept.data_type);
-            merged.push((name.clone(), coerce::cast(kept, common, false)));
-        }
-        let mut scope = left.scope;
-        scope.append(right.scope, at)?;
-        for column in &mut scope.columns {
-            column.bare &= !names.contains(&column.name);
-        }
-        let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
-        let columns = self.merged_columns(&mut plan, merged);
-        scope.columns.splice(0..0, columns);
-        let rows = [left.rows, right.rows].concat();
-        Ok(Source { plan, scope, rows })
-    }
-
-    /// The columns of merged values; those that are no plain columns are computed above the plan.
-    fn merged_columns(
-        &mut self,
-        plan: &mut Logical,
-        merged: Vec<(String, Expr)>,
-    ) -> Vec<ScopeColumn> {
-        let mut computed = Vec::new();
-        let mut columns = Vec::new();
-        for (name, expr) in merged {
-            let data_type = expr.data_type;
-            let column = match expr.kind {
-                crate::plan::ExprKind::Column(column) => column,
-                _ => {
-                    let column = self.columns.add(&name, data_type);
-                    computed.push((column, expr));
-                    column
-                }
-            };
-            columns.push(ScopeColumn {
-                table: None,
-                name,
-                column,
-                data_type,
-                bare: true,
-            });
-        }
-        if !computed.is_empty() {
-            let below = plan.columns();
-            let passed = below
-                .into_iter()
-                .map(|column| (column, self.columns.expr(column)));
-            let exprs = passed.chain(computed).collect();
-            let empty = Logical::Values {
-                columns: Vec::new(),
-                rows: Vec::new(),
-            };
-            let input = Box::new(std::mem::replace(plan, empty));
-            *plan = Logical::Project { input, exprs };
-        }
-        columns
-    }
 }
 
 /// What names mean in a scan.
@@ -440,7 +345,11 @@ pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> 
 }
 
 /// Applies `AS shown(a, b, ..)`.
-fn rename(scope: &mut Scope, alias: Option<&ast::TableAlias>, shown: &str) -> Result<()> {
+pub(super) fn rename(
+    scope: &mut Scope,
+    alias: Option<&ast::TableAlias>,
+    shown: &str,
+) -> Result<()> {
     for column in &mut scope.columns {
         column.table = Some(shown.to_owned());
     }
@@ -458,63 +367,6 @@ fn rename(scope: &mut Scope, alias: Option<&ast::TableAlias>, shown: &str) -> Re
         column.name = name::fold(&new.name)?;
     }
     Ok(())
-}
-
-pub(super) fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
-    let mut scope = left.scope;
-    scope.append(right.scope, at)?;
-    let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
-    let rows = [left.rows, right.rows].concat();
-    Ok(Source { plan, scope, rows })
-}
-
-/// A RIGHT JOIN is a LEFT JOIN of the sides swapped.
-fn join_plan(
-    left: Logical,
-    right: Logical,
-    kind: JoinKind,
-    swapped: bool,
-    on: Vec<Expr>,
-) -> Logical {
-    let (left, right) = if swapped {
-        (right, left)
-    } else {
-        (left, right)
-    };
-    Logical::Join(Join {
-        left: Box::new(left),
-        right: Box::new(right),
-        kind,
-        on,
-    })
-}
-
-fn shared_names(left: &Scope, right: &Scope) -> Vec<String> {
-    let there = |name: &str| right.star().any(|column| column.name == name);
-    let names = left.star().map(|column| column.name.clone());
-    names.filter(|name| there(name)).collect()
-}
-
-fn using_column<'s>(
-    scope: &'s Scope,
-    name: &str,
-    side: &str,
-    at: Option<Position>,
-) -> Result<&'s ScopeColumn> {
-    let found = scope.star().filter(|column| column.name == name);
-    match found.collect::<Vec<_>>().as_slice() {
-        [one] => Ok(one),
-        [] => Err(Error::new(
-            state::UNDEFINED_COLUMN,
-            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
-        )
-        .at(at)),
-        _ => Err(Error::new(
-            state::AMBIGUOUS_COLUMN,
-            format!("common column name \"{name}\" appears more than once in {side} table"),
-        )
-        .at(at)),
-    }
 }
 
 pub(super) fn factor_place(factor: &TableFactor) -> Option<Position> {

@@ -5,6 +5,7 @@ use super::operator::no_subquery;
 use super::sequence::without_regclass;
 use super::{Binder, Bound, Context, data_type, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::table::is_table_function;
 use crate::function::window::WindowFunction;
 use crate::function::{self, ArgumentType};
 use crate::parse::refuse;
@@ -91,22 +92,39 @@ impl<'a> Binder<'a> {
             )
             .at(at));
         }
+        let before = cx.sets.len();
         let mut arguments = Vec::new();
         for argument in list.map_or(&[][..], |list| &list.args) {
             arguments.push(self.argument(argument, at, cx)?);
         }
-        match (name.as_str(), arguments.len()) {
+        if name == "coalesce" {
+            cx.refuse_sets(before, "COALESCE")?;
+        }
+        match is_table_function(&name) {
+            true => self.set_call(&name, arguments, at, cx),
+            false => self.plain_call(&name, arguments, at),
+        }
+    }
+
+    /// A call that is no aggregate's.
+    pub(super) fn plain_call(
+        &mut self,
+        name: &str,
+        mut arguments: Vec<Bound>,
+        at: Option<Position>,
+    ) -> Result<Bound> {
+        match (name, arguments.len()) {
             ("coalesce", 1..) => self.coalesce(arguments, at),
             ("nullif", 2) => self.null_if(arguments, at),
-            (_, 1) if !function::exists(&name) => match data_type::named(&name) {
+            (_, 1) if !function::exists(name) => match data_type::named(name) {
                 // `int4(x)` is `x::int4`.
                 Some(to) => {
                     let argument = arguments.remove(0);
                     Ok(Bound::Typed(self.cast_explicitly(argument, to, at)?))
                 }
-                None => self.call(&name, arguments, at),
+                None => self.call(name, arguments, at),
             },
-            _ => self.call(&name, arguments, at),
+            _ => self.call(name, arguments, at),
         }
     }
 

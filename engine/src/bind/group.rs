@@ -22,8 +22,8 @@ use std::collections::HashMap;
 pub(super) struct Grouping<'s> {
     groups: Vec<(usize, Expr)>,
     aggregates: Vec<(usize, AggregateCall)>,
-    /// The columns of what is called over windows, which come later.
-    windows: Vec<usize>,
+    /// Columns that are computed from groups and aggregates: what is called over windows, and sets.
+    passed: Vec<usize>,
     scope: &'s Scope,
     places: HashMap<usize, Option<Position>>,
     /// For each scanned table with a primary key: the key's columns, and all columns.
@@ -96,11 +96,11 @@ impl<'s> Grouping<'s> {
         collect_keys(plan, &mut keyed);
         Self {
             groups: groups.collect(),
-            windows: cx
-                .windows
-                .iter()
-                .flat_map(|found| found.columns())
-                .collect(),
+            passed: {
+                let windows = cx.windows.iter().flat_map(|found| found.columns());
+                let sets = cx.sets.iter().map(|set| set.column);
+                windows.chain(sets).collect()
+            },
             aggregates: cx.aggregates.take().unwrap_or_default(),
             scope: cx.scope,
             places: std::mem::take(&mut cx.places),
@@ -122,9 +122,8 @@ impl<'s> Grouping<'s> {
             let ExprKind::Column(column) = part.kind else {
                 return None;
             };
-            if self.aggregates.iter().any(|(found, _)| *found == column)
-                || self.windows.contains(&column)
-            {
+            let aggregates = self.aggregates.iter().map(|(found, _)| found);
+            if aggregates.chain(&self.passed).any(|found| *found == column) {
                 return Some(part.clone());
             }
             if self.is_determined(column) {

@@ -33,6 +33,7 @@ mod function;
 mod group;
 mod index;
 mod insert;
+mod join;
 mod label;
 mod literal;
 mod locking;
@@ -45,8 +46,10 @@ mod returning;
 mod scope;
 mod select;
 mod sequence;
+mod set_operation;
 mod statement;
 mod table;
+mod table_function;
 mod truncate;
 mod utility;
 mod view;
@@ -197,6 +200,8 @@ struct Context<'s> {
     in_window: Option<window::InWindow>,
     /// Where each column outside of aggregates was first named.
     places: HashMap<usize, Option<Position>>,
+    /// Calls of table functions found so far.
+    sets: Vec<table_function::SetCall>,
 }
 
 /// The clauses that complaints name.
@@ -219,6 +224,7 @@ enum Clause {
     Default,
     Check,
     Using,
+    Functions,
 }
 
 impl Clause {
@@ -241,6 +247,7 @@ impl Clause {
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
             Self::Using => "transform expressions",
+            Self::Functions => "functions in FROM",
         }
     }
 }
@@ -256,6 +263,7 @@ impl<'s> Context<'s> {
             windows: None,
             in_window: None,
             places: HashMap::new(),
+            sets: Vec::new(),
         }
     }
 

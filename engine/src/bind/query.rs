@@ -1,17 +1,17 @@
-//! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT around a SELECT.
+//! Queries: WITH, VALUES, ORDER BY and LIMIT around a SELECT or a set operation.
 
 use super::expr::{query_start, start};
 use super::locking::{Request, lock_rows};
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, name};
 use crate::error::{Error, Result, state};
-use crate::function::cast::{CastContext, cast_context, common_type};
+use crate::function::cast::{CastContext, cast_context};
 use crate::parse::refuse;
 use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Logical, Query};
 use remora_storage::DataType;
-use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+use sqlparser::ast::{self, SetExpr};
 
 /// A bound query: a plan and what it shows, in order.
 pub(super) struct Relation {
@@ -125,7 +125,7 @@ impl<'a> Binder<'a> {
         Ok(relation)
     }
 
-    fn set_expr(&mut self, body: &'a SetExpr, hints: &[DataType]) -> Result<Relation> {
+    pub(super) fn set_expr(&mut self, body: &'a SetExpr, hints: &[DataType]) -> Result<Relation> {
         match body {
             SetExpr::Select(select) => self.select(select, &[], hints),
             SetExpr::Query(query) => {
@@ -135,122 +135,6 @@ impl<'a> Binder<'a> {
             SetExpr::SetOperation { .. } => self.set_operations(body),
             _ => refuse("this kind of query", None),
         }
-    }
-
-    /// A chain of UNIONs, from left to right; neighbouring UNION ALLs make one node.
-    fn set_operations(&mut self, body: &'a SetExpr) -> Result<Relation> {
-        let mut steps = Vec::new();
-        let mut rest = body;
-        while let SetExpr::SetOperation {
-            left,
-            op,
-            set_quantifier,
-            right,
-        } = rest
-        {
-            let all = match (op, set_quantifier) {
-                (SetOperator::Union, SetQuantifier::All) => true,
-                (SetOperator::Union, SetQuantifier::None | SetQuantifier::Distinct) => false,
-                (SetOperator::Union, _) => return refuse("UNION BY NAME", None),
-                (other, _) => return refuse(&other.to_string(), None),
-            };
-            steps.push((all, &**right));
-            rest = left;
-        }
-        let mut branches = vec![self.branch(rest)?];
-        for (all, right) in steps.into_iter().rev() {
-            branches.push(self.branch(right)?);
-            if !all {
-                let mut union = self.union_all(std::mem::take(&mut branches))?;
-                union.plan = Logical::Distinct(Box::new(union.plan));
-                branches.push(union);
-            }
-        }
-        match branches.len() {
-            1 => Ok(branches.remove(0)),
-            _ => self.union_all(branches),
-        }
-    }
-
-    fn branch(&mut self, body: &'a SetExpr) -> Result<Relation> {
-        self.deeper(None, |binder| binder.set_expr(body, &[]))
-    }
-
-    fn union_all(&mut self, branches: Vec<Relation>) -> Result<Relation> {
-        let width = branches[0].outputs.len();
-        if branches.iter().any(|branch| branch.outputs.len() != width) {
-            return Err(Error::new(
-                state::SYNTAX_ERROR,
-                "each UNION query must have the same number of columns",
-            ));
-        }
-        let mut types = Vec::with_capacity(width);
-        for position in 0..width {
-            let column: Vec<_> = branches
-                .iter()
-                .map(|branch| &branch.outputs[position])
-                .map(|output| output.unknown.is_none().then_some(output.data_type))
-                .collect();
-            types.push(common_type(&column, "UNION")?);
-        }
-        let outputs = branches[0]
-            .outputs
-            .iter()
-            .zip(&types)
-            .map(|(output, to)| Output {
-                name: output.name.clone(),
-                column: self.columns.add(&output.name, *to),
-                data_type: *to,
-                unknown: None,
-            });
-        let outputs: Vec<Output> = outputs.collect();
-        let mut inputs = Vec::with_capacity(branches.len());
-        for branch in branches {
-            let branch = self.with_types(branch, &types)?;
-            let source = branch.outputs.iter().map(|output| output.column).collect();
-            inputs.push((branch.plan, source));
-        }
-        Ok(Relation {
-            plan: Logical::UnionAll {
-                inputs,
-                columns: outputs.iter().map(|output| output.column).collect(),
-            },
-            outputs,
-            rows: Vec::new(),
-        })
-    }
-
-    /// The same query with outputs of these types.
-    fn with_types(&mut self, relation: Relation, types: &[DataType]) -> Result<Relation> {
-        let fits = (relation.outputs.iter().zip(types))
-            .all(|(output, to)| output.data_type == *to && output.unknown.is_none());
-        if fits {
-            return Ok(relation);
-        }
-        let mut exprs = Vec::new();
-        let mut outputs = Vec::new();
-        for (output, to) in relation.outputs.into_iter().zip(types) {
-            let expr = match output.unknown {
-                Some(unknown) => self.coerce(Bound::Unknown(unknown), *to)?,
-                None => coerce::cast(Expr::column(output.column, output.data_type), *to, false),
-            };
-            let column = self.columns.add(&output.name, *to);
-            exprs.push((column, expr));
-            outputs.push(Output {
-                name: output.name,
-                column,
-                data_type: *to,
-                unknown: None,
-            });
-        }
-        Ok(Relation {
-            plan: Logical::Project {
-                input: Box::new(relation.plan),
-                exprs,
-            },
-            outputs,
-            rows: Vec::new(),
-        })
     }
 
     /// VALUES lists.

@@ -7,6 +7,7 @@ use super::expr::start;
 use super::group::Grouping;
 use super::locking::check_select;
 use super::query::{Output, Relation};
+use super::table_function::{SetCall, project_sets};
 use super::window::{Windows, windowing};
 use super::{Binder, Bound, Clause, Context, Unknown, coerce, label, name, order};
 use crate::error::{Error, Result, state};
@@ -16,6 +17,7 @@ use crate::plan::{Expr, SortKey};
 use remora_storage::DataType;
 use remora_storage::limits::COLUMNS_MAX;
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
+use std::collections::BTreeSet;
 
 /// The select list, while it is being put together.
 #[derive(Default)]
@@ -82,6 +84,10 @@ impl<'a> Binder<'a> {
             .iter()
             .any(|found| found.columns().next().is_some());
         check_select(&requests, select, aggregates, windows)?;
+        if let Some(request) = requests.first().filter(|_| !cx.sets.is_empty()) {
+            let why = "is not allowed with set-returning functions in the target list";
+            return Err(request.refused(why));
+        }
         plan = self.grouped(select, plan, cx, &mut items, &mut keys, having)?;
         let relation = Relation {
             plan,
@@ -216,12 +222,17 @@ impl<'a> Binder<'a> {
     ) -> Result<Logical> {
         let aggregates = cx.aggregates.as_deref().unwrap_or_default();
         let groups = self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
-        if groups.is_empty() && aggregates.is_empty() && having.is_none() {
+        let is_plain = groups.is_empty() && aggregates.is_empty() && having.is_none();
+        if is_plain {
+            let sets = std::mem::take(&mut cx.sets);
             let windows = cx.windows.take().unwrap_or_default();
-            return Ok(windows.plan(plan, sorted_by(keys, items), &mut self.columns));
+            plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
+            return Ok(project_sets(plan, sets));
         }
         refuse_windows(&groups, cx.windows.as_ref())?;
+        refuse_sets(&groups, &cx.sets)?;
         let mut grouping = Grouping::new(groups, &mut cx, &plan, &mut self.columns);
+        let mut sets = std::mem::take(&mut cx.sets);
         let mut windows = cx.windows.take().unwrap_or_default();
         windows.rewrite(&mut |expr| grouping.rewrite(expr, &mut self.columns))?;
         for expr in &mut items.exprs {
@@ -236,11 +247,15 @@ impl<'a> Binder<'a> {
             Some(having) => Some(grouping.rewrite(having, &mut self.columns)?),
             None => None,
         };
+        for argument in sets.iter_mut().flat_map(SetCall::arguments) {
+            *argument = grouping.rewrite(argument.clone(), &mut self.columns)?;
+        }
         plan = grouping.plan(plan);
         if let Some(predicate) = having {
             plan = filter(plan, predicate);
         }
-        Ok(windows.plan(plan, sorted_by(keys, items), &mut self.columns))
+        plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
+        Ok(project_sets(plan, sets))
     }
 
     /// The select list, DISTINCT and ORDER BY of a relation whose outputs are shown.
@@ -331,6 +346,15 @@ fn refuse_windows(groups: &[Expr], windows: Option<&Windows>) -> Result<()> {
     }) {
         true => Err(windowing("window functions are not allowed in GROUP BY")),
         false => Ok(()),
+    }
+}
+
+/// Refuses a group that is an output of a set-returning function.
+fn refuse_sets(groups: &[Expr], sets: &[SetCall]) -> Result<()> {
+    let columns: BTreeSet<usize> = groups.iter().flat_map(Expr::columns).collect();
+    match sets.iter().find(|set| columns.contains(&set.column)) {
+        Some(set) => refuse("a set-returning function in GROUP BY", set.at),
+        None => Ok(()),
     }
 }
 

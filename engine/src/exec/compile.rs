@@ -4,6 +4,7 @@ use super::aggregate::Aggregation;
 use super::distinct::Distinct;
 use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
+use super::full_join::FullJoin;
 use super::index_scan::IndexScan;
 use super::join::JoinProbe;
 use super::join_table::JoinBuild;
@@ -11,6 +12,8 @@ use super::limit::{Limit, Stretch};
 use super::lock_rows::{LockRows, RowLocker};
 use super::pipeline::{Breaker, Pipeline};
 use super::project::Project;
+use super::project_set::ProjectSet;
+use super::set_operation::{RightRows, SetOperation};
 use super::sort::Sort;
 use super::system::SystemScan;
 use super::table_scan::TableScan;
@@ -22,7 +25,7 @@ use super::{BATCH_ROWS, ExecContext};
 use crate::error::{Error, Result};
 use crate::plan::Expr;
 use crate::plan::lock::{LockWait, RowLock};
-use crate::plan::physical::{self, AggregateCall, Join, Node, PhysicalPlan};
+use crate::plan::physical::{self, AggregateCall, Join, JoinKind, Node, PhysicalPlan};
 use remora_storage::ReadView;
 
 /// The last pipeline of a plan, which holds those that feed it. The plan locks no rows.
@@ -86,6 +89,13 @@ impl<'t> Compiler<'_, 't> {
             Node::Project { input, exprs } => {
                 self.node(input, rows)?.with(Project::new(exprs.clone()))
             }
+            Node::ProjectSet {
+                input,
+                calls,
+                ordinality,
+            } => self
+                .node(input, rows)?
+                .with(ProjectSet::new(calls, *ordinality)),
             Node::Join(join) => self.join(join)?,
             Node::Aggregate {
                 input,
@@ -132,6 +142,17 @@ impl<'t> Compiler<'_, 't> {
                     .map(|input| self.node(input, rows))
                     .collect::<Result<_>>()?,
             )),
+            Node::SetOperation {
+                operator,
+                all,
+                left,
+                right,
+            } => {
+                let rows = RightRows::new(&right.schema);
+                let right = Breaker::new(self.node(right, BATCH_ROWS)?, rows);
+                self.node(left, BATCH_ROWS)?
+                    .with(SetOperation::new(*operator, *all, right))
+            }
         })
     }
 
@@ -214,7 +235,11 @@ impl<'t> Compiler<'_, 't> {
             JoinBuild::new(right_keys, &join.right.schema),
         );
         let probe = JoinProbe::new(left_keys, build, join.kind, join.filter.clone());
-        Ok(self.node(&join.left, BATCH_ROWS)?.with(probe))
+        let left = self.node(&join.left, BATCH_ROWS)?;
+        Ok(match join.kind {
+            JoinKind::Full => Pipeline::new(FullJoin::new(left, &join.left.schema, probe)),
+            JoinKind::Inner | JoinKind::Left => left.with(probe),
+        })
     }
 }
 

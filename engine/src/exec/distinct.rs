@@ -54,15 +54,27 @@ impl Seen {
         }
     }
 
-    /// Adds the keys; a bit is set where the key had not been there.
-    pub(super) fn new_rows(&mut self, keys: &Keys, context: &ExecContext) -> Result<BooleanBuffer> {
+    /// Adds the keys; gives the number of each, in order of first appearance.
+    pub(super) fn numbers(&mut self, keys: &Keys, context: &ExecContext) -> Result<&[u32]> {
         let bytes = self.table.bytes() + self.table.growth(keys);
         self.held.reach(bytes, context)?;
-        let mut next = self.table.len() as u32;
         self.table.insert(keys, &mut self.numbers)?;
+        Ok(&self.numbers)
+    }
+
+    /// The number of each key; `MISSING` where it has not been added.
+    pub(super) fn find(&mut self, keys: &Keys) -> Result<&[u32]> {
+        self.table.find(keys, &mut self.numbers)?;
+        Ok(&self.numbers)
+    }
+
+    /// Adds the keys; a bit is set where the key had not been there.
+    pub(super) fn new_rows(&mut self, keys: &Keys, context: &ExecContext) -> Result<BooleanBuffer> {
+        let mut next = self.table.len() as u32;
+        let numbers = self.numbers(keys, context)?;
         Ok(BooleanBuffer::collect_bool(keys.len(), |row| {
             // New keys are numbered in order of appearance.
-            let new = self.numbers[row] == next;
+            let new = numbers[row] == next;
             next += u32::from(new);
             new
         }))

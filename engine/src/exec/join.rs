@@ -7,6 +7,8 @@
 //!    the rest of the condition filters them. The operator remembers where it was.
 //! 4. A left join remembers which left rows found a partner and gives the others, with
 //!    NULLs, after the last pair of their batch.
+//! 5. A full join is a left join that also remembers which right rows found a partner; what comes of the
+//!    others is the affair of [`super::full_join`].
 //!
 //! The finished table is immutable and behind an `Arc`: many probes can share it.
 
@@ -16,12 +18,14 @@ use super::filter::Filter;
 use super::join_table::{JoinBuild, JoinTable};
 use super::key_table::MISSING;
 use super::keys::Keys;
+use super::memory::Held;
 use super::pipeline::{Breaker, Operator, Step};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::JoinKind;
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_null_array};
+use arrow_buffer::BooleanBuffer;
 use std::ops::Range;
 
 /// Gives the pairs of left rows.
@@ -32,6 +36,9 @@ pub(super) struct JoinProbe<'t> {
     kind: JoinKind,
     filter: Option<Filter>,
     progress: Option<Progress>,
+    /// Of a full join: which right rows found a partner; empty before the first left batch.
+    met: Vec<bool>,
+    met_held: Held,
 }
 
 /// How far a left batch has come.
@@ -60,7 +67,15 @@ impl<'t> JoinProbe<'t> {
             kind,
             filter: filter.map(Filter::new),
             progress: None,
+            met: Vec::new(),
+            met_held: Held::default(),
         }
+    }
+
+    /// The right rows, and of a full join which of them found a partner. `None` only after an error.
+    pub(super) fn right(&mut self, context: &ExecContext) -> Result<Option<(&Batch, &[bool])>> {
+        let table = self.build.output(context)?;
+        Ok(table.map(|table| (&table.columns, self.met.as_slice())))
     }
 
     fn begin(&self, input: &Batch, table: &JoinTable, context: &ExecContext) -> Result<Progress> {
@@ -75,7 +90,7 @@ impl<'t> JoinProbe<'t> {
             }
         }
         let left_rows = match self.kind {
-            JoinKind::Left => input.rows,
+            JoinKind::Left | JoinKind::Full => input.rows,
             JoinKind::Inner => 0,
         };
         Ok(Progress {
@@ -88,7 +103,7 @@ impl<'t> JoinProbe<'t> {
 
     /// The columns of both sides for these pairs, as far as the condition is true of them.
     fn pairs(
-        &self,
+        &mut self,
         input: &Batch,
         table: &JoinTable,
         (left, right): (Vec<u32>, Vec<u32>),
@@ -97,21 +112,19 @@ impl<'t> JoinProbe<'t> {
     ) -> Result<Batch> {
         let left = UInt32Array::from(left);
         let mut columns = input.take(&left)?.columns;
-        columns.extend(table.columns.take(&UInt32Array::from(right))?.columns);
+        let right = UInt32Array::from(right);
+        columns.extend(table.columns.take(&right)?.columns);
         let mut pairs = Batch::new(columns, left.len());
-        let mut met = left.values().to_vec();
+        let mut kept = None;
         if let Some(filter) = &self.filter {
             let keep = filter.keep(&pairs, context)?;
-            met = keep.set_indices().map(|pair| met[pair]).collect();
             if keep.has_false() {
-                pairs = pairs.filter(&BooleanArray::new(keep, None))?;
+                pairs = pairs.filter(&BooleanArray::new(keep.clone(), None))?;
+                kept = Some(keep);
             }
         }
-        if !matched.is_empty() {
-            for row in met {
-                matched[row as usize] = true;
-            }
-        }
+        mark(matched, &left, kept.as_ref());
+        mark(&mut self.met, &right, kept.as_ref());
         Ok(pairs)
     }
 }
@@ -153,6 +166,21 @@ impl Progress {
     }
 }
 
+/// Marks the rows of the pairs that were kept; all if nothing is said, and none where nothing is remembered.
+fn mark(met: &mut [bool], rows: &UInt32Array, kept: Option<&BooleanBuffer>) {
+    if met.is_empty() {
+        return;
+    }
+    let rows = rows.values();
+    match kept {
+        None => rows.iter().for_each(|row| met[*row as usize] = true),
+        Some(kept) => {
+            let pairs = kept.set_indices();
+            pairs.for_each(|pair| met[rows[pair] as usize] = true);
+        }
+    }
+}
+
 /// The left rows without a partner, with NULLs for the right columns.
 fn unmatched(input: &Batch, table: &JoinTable, matched: &[bool]) -> Result<Batch> {
     let keep: BooleanArray = matched.iter().map(|matched| Some(!matched)).collect();
@@ -171,6 +199,10 @@ impl Operator for JoinProbe<'_> {
         if table.columns.rows == 0 && self.kind == JoinKind::Inner {
             return Ok(Step::Last(input.slice(0, 0)));
         }
+        if self.kind == JoinKind::Full && self.met.is_empty() {
+            self.met_held.reach(table.columns.rows, context)?;
+            self.met = vec![false; table.columns.rows];
+        }
         let mut progress = match self.progress.take() {
             Some(progress) => progress,
             None => self.begin(input, &table, context)?,
@@ -179,7 +211,7 @@ impl Operator for JoinProbe<'_> {
         if indices.0.is_empty() {
             return Ok(Step::Done(match self.kind {
                 JoinKind::Inner => input.slice(0, 0),
-                JoinKind::Left => unmatched(input, &table, &progress.matched)?,
+                JoinKind::Left | JoinKind::Full => unmatched(input, &table, &progress.matched)?,
             }));
         }
         let output = self.pairs(input, &table, indices, &mut progress.matched, context)?;

@@ -203,12 +203,18 @@ impl KeyTable {
         numbers.clear();
         numbers.reserve(keys.len());
         match (&self.kind, keys) {
-            (Kind::Integers { table, .. }, Keys::Integers { values, .. }) => {
+            (Kind::Integers { table, null, .. }, Keys::Integers { values, nulls }) => {
                 numbers.extend(values.iter().map(|value| {
                     table
                         .find(self.hasher.hash_one(value), |entry| entry.0 == *value)
                         .map_or(MISSING, |entry| entry.1)
                 }));
+                if let Some(nulls) = nulls {
+                    let null = null.unwrap_or(MISSING);
+                    let numbers = numbers.iter_mut().enumerate();
+                    let of_nulls = numbers.filter(|(row, _)| nulls.is_null(*row));
+                    of_nulls.for_each(|(_, number)| *number = null);
+                }
             }
             (Kind::Bytes { table, keys: own }, Keys::Bytes { bytes, .. }) => {
                 numbers.extend((0..bytes.len()).map(|row| {

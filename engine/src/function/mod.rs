@@ -14,6 +14,7 @@
 //!  statement_clock           when the statement began
 //!  sequence, sequence_name   numbers that are given away once
 //!  text, cast, aggregate     values as text, casts, accumulators
+//!  table                     functions that give rows
 //!  window                    what windows have beside the aggregates
 //! ```
 //!
@@ -22,6 +23,7 @@
 
 pub mod aggregate;
 pub mod cast;
+pub mod table;
 pub mod text;
 pub mod window;
 

@@ -280,7 +280,7 @@ pub(super) fn describe(name: &str, arguments: &[ArgumentType]) -> String {
     }
 }
 
-fn undefined(name: &str, arguments: &[ArgumentType]) -> Error {
+pub(super) fn undefined(name: &str, arguments: &[ArgumentType]) -> Error {
     let kind = if is_operator(name) {
         "operator"
     } else {
@@ -304,7 +304,7 @@ fn undefined(name: &str, arguments: &[ArgumentType]) -> Error {
     Error::new(state::UNDEFINED_FUNCTION, message).with_hint(hint)
 }
 
-fn ambiguous(name: &str, arguments: &[ArgumentType]) -> Error {
+pub(super) fn ambiguous(name: &str, arguments: &[ArgumentType]) -> Error {
     let call = describe(name, arguments);
     let (kind, message) = if is_operator(name) {
         ("operator", format!("operator is not unique: {call}"))

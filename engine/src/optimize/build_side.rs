@@ -11,6 +11,8 @@ use remora_storage::Value;
 
 /// One condition in so many lets a row through.
 const SELECTIVITY: u64 = 3;
+/// About how many rows a table function gives.
+const SET_ROWS: u64 = 1_000;
 /// About how many rows a system table has.
 const SYSTEM_ROWS: u64 = 64;
 
@@ -51,6 +53,8 @@ fn rows(plan: &Logical) -> u64 {
             _ => rows(input),
         },
         Logical::Limit { input, .. } | Logical::Lock { input, .. } => rows(input),
+        Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
+        Logical::SetOperation(operation) => rows(&operation.left.0),
         Logical::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| rows(input)).sum(),
     }
 }

@@ -5,6 +5,8 @@ use crate::plan::lock::RowLock;
 use crate::plan::physical::{
     AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
 };
+use crate::plan::project_set::TableCall;
+use crate::plan::set_operation::SetOperator;
 use crate::plan::statement::{InsertSource, Lookup, OnConflict, Statement, Target};
 use crate::plan::{Expr, Field, Schema, SortKey};
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -132,6 +134,16 @@ impl Lines {
                 self.fact(level, "Output", list(exprs, &input.schema));
                 self.plan(input, level + 1);
             }
+            Node::ProjectSet { input, calls, .. } => {
+                let call = |call: &TableCall| {
+                    let arguments = list(&call.arguments, &input.schema);
+                    format!("{}({arguments})", call.function.name)
+                };
+                let calls: Vec<_> = calls.iter().map(call).collect();
+                self.node(level, "ProjectSet".to_owned());
+                self.fact(level, "Function Call", calls.join(", "));
+                self.plan(input, level + 1);
+            }
             Node::Join(join) => self.join(join, level),
             Node::Aggregate {
                 input,
@@ -189,6 +201,21 @@ impl Lines {
                 self.node(level, "Append".to_owned());
                 inputs.iter().for_each(|input| self.plan(input, level + 1));
             }
+            Node::SetOperation {
+                operator,
+                all,
+                left,
+                right,
+            } => {
+                let name = match operator {
+                    SetOperator::Intersect => "Intersect",
+                    SetOperator::Except => "Except",
+                };
+                let all = if *all { " All" } else { "" };
+                self.node(level, format!("HashSetOp {name}{all}"));
+                self.plan(left, level + 1);
+                self.plan(right, level + 1);
+            }
         }
     }
 
@@ -234,8 +261,10 @@ impl Lines {
         let kind = match (join.keys.is_empty(), join.kind) {
             (true, JoinKind::Inner) => "Nested Loop",
             (true, JoinKind::Left) => "Nested Loop Left Join",
+            (true, JoinKind::Full) => "Nested Loop Full Join",
             (false, JoinKind::Inner) => "Hash Join",
             (false, JoinKind::Left) => "Hash Left Join",
+            (false, JoinKind::Full) => "Hash Full Join",
         };
         self.node(level, kind.to_owned());
         if !join.keys.is_empty() {

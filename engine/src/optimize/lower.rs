@@ -7,7 +7,9 @@ use super::join_order::links;
 use super::window::window_node;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
-use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
+use crate::plan::physical::{self, AggregateCall, IndexScan, Node, PhysicalPlan};
+use crate::plan::project_set::{ProjectSet, TableCall};
+use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
 use std::sync::Arc;
 
@@ -60,6 +62,7 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             Node::Filter { input, predicate }
         }),
         Logical::Project { input, exprs } => project(lower(*input, columns), exprs, columns),
+        Logical::ProjectSet(set) => project_set(set, columns),
         Logical::Join(join) => join_node(join, columns),
         Logical::Aggregate {
             input,
@@ -112,7 +115,41 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
                 inputs.map(|(input, source)| arrange(lower(input, columns), &source, columns).plan);
             Lowered::new(Node::UnionAll(plans.collect()), numbers, columns)
         }
+        Logical::SetOperation(operation) => set_operation(operation, columns),
     }
+}
+
+fn project_set(set: ProjectSet, columns: &Columns) -> Lowered {
+    let numbers = set.columns();
+    let input = lower(*set.input, columns);
+    let numbers = numbers
+        .into_iter()
+        .filter(|number| !input.numbers.contains(number));
+    let numbers = input.numbers.iter().copied().chain(numbers).collect();
+    let at = Positions(&input.numbers);
+    let call = |(_, call): (usize, TableCall)| TableCall {
+        arguments: call.arguments.into_iter().map(|a| at.expr(a)).collect(),
+        ..call
+    };
+    let node = Node::ProjectSet {
+        calls: set.calls.into_iter().map(call).collect(),
+        ordinality: set.ordinality.is_some(),
+        input: Box::new(input.plan),
+    };
+    Lowered::new(node, numbers, columns)
+}
+
+fn set_operation(operation: SetOperation, columns: &Columns) -> Lowered {
+    let side = |(input, source): (Box<Logical>, Vec<usize>)| {
+        Box::new(arrange(lower(*input, columns), &source, columns).plan)
+    };
+    let node = Node::SetOperation {
+        operator: operation.operator,
+        all: operation.all,
+        left: side(operation.left),
+        right: side(operation.right),
+    };
+    Lowered::new(node, operation.columns, columns)
 }
 
 fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowered {
@@ -212,7 +249,6 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
         keys,
         filter: Expr::conjunction(rest),
     });
-    debug_assert!(matches!(join.kind, JoinKind::Inner | JoinKind::Left));
     Lowered::new(node, both, columns)
 }
 

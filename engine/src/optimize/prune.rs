@@ -6,6 +6,8 @@
 
 use super::window::prune_window;
 use crate::plan::logical::{Columns, Join, Logical, Scan};
+use crate::plan::project_set::ProjectSet;
+use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, SortKey};
 use std::collections::BTreeSet;
 
@@ -46,6 +48,16 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 input: below(input, &wanted),
                 exprs,
             }
+        }
+        // How many rows come out is the affair of all calls.
+        Logical::ProjectSet(set) => {
+            let calls = set.calls.iter();
+            let wanted = also(&mut calls.flat_map(|(_, call)| &call.arguments));
+            Logical::ProjectSet(ProjectSet {
+                input: below(set.input, &wanted),
+                ordinality: set.ordinality.filter(|number| needed.contains(number)),
+                ..set
+            })
         }
         Logical::Join(join) => {
             let wanted = also(&mut join.on.iter());
@@ -115,6 +127,18 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             inputs,
             columns: numbers,
         } => prune_union(inputs, numbers, columns, needed),
+        // All columns are compared.
+        Logical::SetOperation(operation) => {
+            let side = |(input, source): (Box<Logical>, Vec<usize>)| {
+                let wanted = source.iter().copied().collect();
+                (below(input, &wanted), source)
+            };
+            Logical::SetOperation(SetOperation {
+                left: side(operation.left),
+                right: side(operation.right),
+                ..operation
+            })
+        }
     }
 }
 

@@ -4,13 +4,16 @@
 //!
 //! ```text
 //!  Project    always, rewritten in terms of what it projects
+//!  ProjectSet what concerns its input only
 //!  Join       a part over one side goes to that side; over both, it becomes a condition of an
 //!             inner join: this is what makes a join of `FROM a, b WHERE a.x = b.y`
 //!  Left join  only what concerns the left side; what stands in ON and concerns the right side
 //!             sinks to the right. A part that is never true of NULLs makes it an inner join.
+//!  Full join  nothing; but a part that is never true of a side's NULLs makes it a left join
 //!  Aggregate  what concerns groups only
 //!  Window     what concerns whole partitions only
 //!  UnionAll   into each input
+//!  INTERSECT, EXCEPT   to the left: what is equal on the right may be written otherwise (1.0, 1.00)
 //!  Limit      nothing: fewer rows before it would be other rows after it
 //!  Lock       nothing: what is locked is what the query says that locks it
 //! ```
@@ -20,6 +23,8 @@
 use super::fold::fold;
 use crate::plan::logical::{Join, Logical};
 use crate::plan::physical::JoinKind;
+use crate::plan::project_set::ProjectSet;
+use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::Value;
 use std::collections::BTreeSet;
@@ -57,6 +62,13 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 .collect();
             let input = Box::new(push(*input, down));
             filter(Logical::Project { input, exprs }, stay)
+        }
+        Logical::ProjectSet(set) => {
+            let below = set.input.column_set();
+            let (down, stay): (Vec<_>, Vec<_>) =
+                (parts.into_iter()).partition(|part| part.columns().is_subset(&below));
+            let input = Box::new(push(*set.input, down));
+            filter(Logical::ProjectSet(ProjectSet { input, ..set }), stay)
         }
         Logical::Join(join) => push_join(join, parts),
         Logical::Aggregate {
@@ -108,6 +120,19 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 columns: columns.clone(),
             }
         }
+        Logical::SetOperation(operation) => {
+            let (left, source) = operation.left;
+            let parts = parts
+                .into_iter()
+                .map(|part| renumber(part, &operation.columns, &source));
+            let left = push(*left, parts.collect());
+            let (right, compared) = operation.right;
+            Logical::SetOperation(SetOperation {
+                left: (Box::new(left), source),
+                right: (Box::new(push_down(*right)), compared),
+                ..operation
+            })
+        }
         Logical::Scan(mut scan) => {
             scan.filter.append(&mut parts);
             Logical::Scan(scan)
@@ -120,16 +145,14 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
 }
 
 fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
+    let join = without_nulls(join, &parts);
+    let kind = join.kind;
     let (left, right) = (join.left.column_set(), join.right.column_set());
-    let mut kind = join.kind;
-    if kind == JoinKind::Left && parts.iter().any(|part| rejects_nulls(part, &right)) {
-        kind = JoinKind::Inner;
-    }
     let (mut to_left, mut to_right) = (Vec::new(), Vec::new());
     let (mut on, mut above) = (Vec::new(), Vec::new());
     for part in join.on {
         let named = part.columns();
-        if !named.is_empty() && named.is_subset(&right) {
+        if kind != JoinKind::Full && !named.is_empty() && named.is_subset(&right) {
             to_right.push(part);
         } else if kind == JoinKind::Inner && named.is_subset(&left) && part.is_stable() {
             to_left.push(part);
@@ -139,7 +162,9 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
     }
     for part in parts {
         let named = part.columns();
-        if named.is_subset(&left) {
+        if kind == JoinKind::Full {
+            above.push(part);
+        } else if named.is_subset(&left) {
             to_left.push(part);
         } else if kind == JoinKind::Left {
             above.push(part);
@@ -156,6 +181,38 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         on,
     });
     filter(plan, above)
+}
+
+/// The join without those rows that it fills up with NULLs of which some part is never true.
+fn without_nulls(join: Join, parts: &[Expr]) -> Join {
+    let rejects = |side: &Logical| {
+        let columns = side.column_set();
+        parts.iter().any(|part| rejects_nulls(part, &columns))
+    };
+    match join.kind {
+        JoinKind::Left if rejects(&join.right) => Join {
+            kind: JoinKind::Inner,
+            ..join
+        },
+        JoinKind::Full => match (rejects(&join.left), rejects(&join.right)) {
+            (false, false) => join,
+            (true, true) => Join {
+                kind: JoinKind::Inner,
+                ..join
+            },
+            (true, false) => Join {
+                kind: JoinKind::Left,
+                ..join
+            },
+            (false, true) => Join {
+                left: join.right,
+                right: join.left,
+                kind: JoinKind::Left,
+                ..join
+            },
+        },
+        _ => join,
+    }
 }
 
 /// Whether a part is never true where all of `columns` are NULL: found by putting NULL there and

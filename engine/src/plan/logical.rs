@@ -9,6 +9,8 @@
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
 use super::lock::{LockStrength, RowLock};
+use super::project_set::ProjectSet;
+use super::set_operation::SetOperation;
 use super::statement::{CsvFormat, Insert, Statement};
 use super::structure::AlterTable;
 use super::system::SystemTable;
@@ -78,6 +80,8 @@ pub enum Logical {
         /// Each new column.
         exprs: Vec<(usize, Expr)>,
     },
+    /// Rows of table functions.
+    ProjectSet(ProjectSet),
     /// Pairs of rows.
     Join(Join),
     /// Groups.
@@ -139,6 +143,8 @@ pub enum Logical {
         /// The result's columns.
         columns: Vec<usize>,
     },
+    /// INTERSECT, EXCEPT
+    SetOperation(SetOperation),
 }
 
 /// Rows of a table.
@@ -237,6 +243,7 @@ impl Logical {
     pub fn columns(&self) -> Vec<usize> {
         match self {
             Self::Values { columns, .. } | Self::UnionAll { columns, .. } => columns.clone(),
+            Self::SetOperation(operation) => operation.columns.clone(),
             Self::Scan(scan) => scan.numbers().collect(),
             Self::System { columns, .. } => columns.iter().map(|(number, _)| *number).collect(),
             Self::Filter { input, .. }
@@ -246,6 +253,7 @@ impl Logical {
             | Self::Lock { input, .. }
             | Self::Distinct(input) => input.columns(),
             Self::Project { exprs, .. } => exprs.iter().map(|(column, _)| *column).collect(),
+            Self::ProjectSet(set) => set.columns(),
             Self::Join(join) => {
                 let mut columns = join.left.columns();
                 columns.extend(join.right.columns());
@@ -285,6 +293,10 @@ impl Logical {
                 input: apply(input),
                 exprs,
             },
+            Self::ProjectSet(set) => Self::ProjectSet(ProjectSet {
+                input: apply(set.input),
+                ..set
+            }),
             Self::Join(join) => Self::Join(Join {
                 left: apply(join.left),
                 right: apply(join.right),
@@ -339,6 +351,7 @@ impl Logical {
                     .collect(),
                 columns,
             },
+            Self::SetOperation(operation) => Self::SetOperation(operation.map_inputs(f)),
         }
     }
 
@@ -353,6 +366,12 @@ impl Logical {
             Self::Scan(scan) => scan.filter.iter_mut().for_each(apply),
             Self::Filter { predicate, .. } => apply(predicate),
             Self::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| apply(expr)),
+            Self::ProjectSet(set) => {
+                let calls = set.calls.iter_mut();
+                calls
+                    .flat_map(|(_, call)| &mut call.arguments)
+                    .for_each(apply);
+            }
             Self::Join(join) => join.on.iter_mut().for_each(apply),
             Self::Aggregate {
                 groups, aggregates, ..
@@ -381,8 +400,11 @@ impl Logical {
             Self::Limit { limit, offset, .. } => {
                 limit.iter_mut().chain(offset).for_each(apply);
             }
-            Self::Lock { .. } | Self::Distinct(_) | Self::UnionAll { .. } | Self::System { .. } => {
-            }
+            Self::Lock { .. }
+            | Self::Distinct(_)
+            | Self::UnionAll { .. }
+            | Self::SetOperation(_)
+            | Self::System { .. } => {}
         }
         self
     }

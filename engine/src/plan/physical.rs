@@ -4,6 +4,8 @@
 //! input's columns, then the right's). A scan's `filter` refers to the scan's own output columns.
 
 use super::lock::RowLock;
+use super::project_set::TableCall;
+use super::set_operation::SetOperator;
 use super::system::SystemTable;
 use super::window::{Window, WindowCall};
 use super::{Expr, Field, Schema, SortKey};
@@ -51,6 +53,16 @@ pub enum Node {
         input: Box<PhysicalPlan>,
         /// Which.
         exprs: Vec<Expr>,
+    },
+    /// Each row beside the rows of table functions. Output: the input's columns, the functions', and the
+    /// ordinality, BIGINT, if it is asked for.
+    ProjectSet {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which functions.
+        calls: Vec<TableCall>,
+        /// Whether the rows are numbered.
+        ordinality: bool,
     },
     /// A join. With equality keys a hash table is built of the right input; without, every pair is
     /// tried in blocks.
@@ -110,6 +122,17 @@ pub enum Node {
     Distinct(Box<PhysicalPlan>),
     /// All rows of all inputs, in order; columns are of the same types.
     UnionAll(Vec<PhysicalPlan>),
+    /// INTERSECT or EXCEPT; columns are of the same types, NULLs alike.
+    SetOperation {
+        /// Which.
+        operator: SetOperator,
+        /// As in [`SetOperation`](super::set_operation::SetOperation::all).
+        all: bool,
+        /// Whose rows come out.
+        left: Box<PhysicalPlan>,
+        /// What they are compared with.
+        right: Box<PhysicalPlan>,
+    },
 }
 
 /// Reads a whole table.
@@ -192,6 +215,8 @@ pub enum JoinKind {
     Inner,
     /// And left rows without a match, with NULLs.
     Left,
+    /// And rows of either side without a match, with NULLs.
+    Full,
 }
 
 /// One aggregate of an `Aggregate` node.

@@ -1,0 +1,244 @@
+//! Joins in FROM: ON, USING and NATURAL, and the columns that these merge.
+
+use super::from::{Source, factor_place};
+use super::locking::check_nullable;
+use super::scope::{Scope, ScopeColumn};
+use super::{Binder, Bound, Clause, Context, coerce, name};
+use crate::error::{Error, Position, Result, state};
+use crate::function::cast::common_type;
+use crate::parse::refuse;
+use crate::plan::logical::{Join, Logical};
+use crate::plan::physical::JoinKind;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::DataType;
+use sqlparser::ast::{self, JoinConstraint, JoinOperator};
+
+impl<'a> Binder<'a> {
+    /// Two items of FROM, joined as the second one says.
+    pub(super) fn join(
+        &mut self,
+        left: Source,
+        right: Source,
+        join: &'a ast::Join,
+    ) -> Result<Source> {
+        use JoinOperator as J;
+        let at = factor_place(&join.relation);
+        let (constraint, kind, swapped) = match &join.join_operator {
+            J::Join(constraint) | J::Inner(constraint) => (constraint, JoinKind::Inner, false),
+            J::Left(constraint) | J::LeftOuter(constraint) => (constraint, JoinKind::Left, false),
+            J::Right(constraint) | J::RightOuter(constraint) => (constraint, JoinKind::Left, true),
+            J::CrossJoin(JoinConstraint::None) => return cross(left, right, at),
+            J::FullOuter(constraint) => (constraint, JoinKind::Full, false),
+            _ => return refuse("this kind of join", at),
+        };
+        if kind != JoinKind::Inner {
+            let nullable = if swapped { &left } else { &right };
+            check_nullable(&nullable.rows)?;
+        }
+        if kind == JoinKind::Full {
+            check_nullable(&left.rows)?;
+        }
+        let shared = match constraint {
+            JoinConstraint::On(condition) => {
+                let mut scope = left.scope;
+                scope.append(right.scope, at)?;
+                let mut cx = Context::new(&scope, Clause::On);
+                let on = self.condition_of(condition, "JOIN/ON", &mut cx)?;
+                let on = on.conjuncts();
+                if kind == JoinKind::Full {
+                    check_hashable(&on, &left.plan, &right.plan)?;
+                }
+                let plan = join_plan(left.plan, right.plan, kind, swapped, on);
+                let rows = [left.rows, right.rows].concat();
+                return Ok(Source { plan, scope, rows });
+            }
+            JoinConstraint::Using(names) => names
+                .iter()
+                .map(|name| match name::parts(name)?.as_slice() {
+                    [ident] => name::fold(ident),
+                    _ => refuse("a qualified name in USING", name::object_place(name)),
+                })
+                .collect::<Result<Vec<_>>>()?,
+            JoinConstraint::Natural => shared_names(&left.scope, &right.scope),
+            JoinConstraint::None => return Err(name::syntax_error("JOIN", at)),
+        };
+        self.join_using(left, right, &shared, (kind, swapped), at)
+    }
+
+    /// JOIN .. USING: equality of each pair, and one merged column for both.
+    fn join_using(
+        &mut self,
+        left: Source,
+        right: Source,
+        names: &[String],
+        (kind, swapped): (JoinKind, bool),
+        at: Option<Position>,
+    ) -> Result<Source> {
+        let mut on = Vec::new();
+        let mut merged = Vec::new();
+        for name in names {
+            let one = using_column(&left.scope, name, "left", at)?;
+            let two = using_column(&right.scope, name, "right", at)?;
+            self.note_use(one.column);
+            self.note_use(two.column);
+            let sides =
+                [one, two].map(|side| Bound::Typed(Expr::column(side.column, side.data_type)));
+            let equal = self.call("=", sides.to_vec(), at)?;
+            on.push(self.settle(equal)?);
+            // The side whose rows are all kept gives the merged value; of a full join either does.
+            let kept = if swapped { two } else { one };
+            let common = common_type(&[Some(one.data_type), Some(two.data_type)], "JOIN/USING");
+            let common = common.map_err(|error| error.at(at))?;
+            let value = match kind {
+                JoinKind::Full => either(one, two, common),
+                _ => coerce::cast(Expr::column(kept.column, kept.data_type), common, false),
+            };
+            merged.push((name.clone(), value));
+        }
+        let mut scope = left.scope;
+        scope.append(right.scope, at)?;
+        for column in &mut scope.columns {
+            column.bare &= !names.contains(&column.name);
+        }
+        let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
+        let columns = self.merged_columns(&mut plan, merged);
+        scope.columns.splice(0..0, columns);
+        let rows = [left.rows, right.rows].concat();
+        Ok(Source { plan, scope, rows })
+    }
+
+    /// The columns of merged values; those that are no plain columns are computed above the plan.
+    fn merged_columns(
+        &mut self,
+        plan: &mut Logical,
+        merged: Vec<(String, Expr)>,
+    ) -> Vec<ScopeColumn> {
+        let mut computed = Vec::new();
+        let mut columns = Vec::new();
+        for (name, expr) in merged {
+            let data_type = expr.data_type;
+            let column = match expr.kind {
+                ExprKind::Column(column) => column,
+                _ => {
+                    let column = self.columns.add(&name, data_type);
+                    computed.push((column, expr));
+                    column
+                }
+            };
+            columns.push(ScopeColumn {
+                table: None,
+                name,
+                column,
+                data_type,
+                bare: true,
+            });
+        }
+        if !computed.is_empty() {
+            let below = plan.columns();
+            let passed = below
+                .into_iter()
+                .map(|column| (column, self.columns.expr(column)));
+            let exprs = passed.chain(computed).collect();
+            let empty = Logical::Values {
+                columns: Vec::new(),
+                rows: Vec::new(),
+            };
+            let input = Box::new(std::mem::replace(plan, empty));
+            *plan = Logical::Project { input, exprs };
+        }
+        columns
+    }
+}
+
+pub(super) fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
+    let mut scope = left.scope;
+    scope.append(right.scope, at)?;
+    let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
+    let rows = [left.rows, right.rows].concat();
+    Ok(Source { plan, scope, rows })
+}
+
+/// A RIGHT JOIN is a LEFT JOIN of the sides swapped.
+fn join_plan(
+    left: Logical,
+    right: Logical,
+    kind: JoinKind,
+    swapped: bool,
+    on: Vec<Expr>,
+) -> Logical {
+    let (left, right) = if swapped {
+        (right, left)
+    } else {
+        (left, right)
+    };
+    Logical::Join(Join {
+        left: Box::new(left),
+        right: Box::new(right),
+        kind,
+        on,
+    })
+}
+
+/// The value of one column, or of another where that is NULL.
+fn either(one: &ScopeColumn, two: &ScopeColumn, common: DataType) -> Expr {
+    let value = |column: &ScopeColumn| {
+        let value = Expr::column(column.column, column.data_type);
+        coerce::cast(value, common, false)
+    };
+    Expr {
+        kind: ExprKind::Coalesce(vec![value(one), value(two)]),
+        data_type: common,
+    }
+}
+
+/// Fails, as PostgreSQL does, where no condition of a full join is an equality of both sides and some is more
+/// than a constant.
+fn check_hashable(on: &[Expr], left: &Logical, right: &Logical) -> Result<()> {
+    let (left, right) = (left.column_set(), right.column_set());
+    let side = |expr: &Expr| {
+        let columns = expr.columns();
+        match (columns.is_subset(&left), columns.is_subset(&right)) {
+            (true, false) => Some(false),
+            (false, true) => Some(true),
+            _ => None,
+        }
+    };
+    let is_key = |condition: &Expr| match condition.as_equality() {
+        Some((a, b)) => matches!((side(a), side(b)), (Some(a), Some(b)) if a != b),
+        None => false,
+    };
+    if on.iter().any(is_key) || on.iter().all(Expr::is_column_free) {
+        return Ok(());
+    }
+    let message =
+        "FULL JOIN is only supported with merge-joinable or hash-joinable join conditions";
+    Err(Error::new(state::FEATURE_NOT_SUPPORTED, message))
+}
+
+fn shared_names(left: &Scope, right: &Scope) -> Vec<String> {
+    let there = |name: &str| right.star().any(|column| column.name == name);
+    let names = left.star().map(|column| column.name.clone());
+    names.filter(|name| there(name)).collect()
+}
+
+fn using_column<'s>(
+    scope: &'s Scope,
+    name: &str,
+    side: &str,
+    at: Option<Position>,
+) -> Result<&'s ScopeColumn> {
+    let found = scope.star().filter(|column| column.name == name);
+    match found.collect::<Vec<_>>().as_slice() {
+        [one] => Ok(one),
+        [] => Err(Error::new(
+            state::UNDEFINED_COLUMN,
+            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+        )
+        .at(at)),
+        _ => Err(Error::new(
+            state::AMBIGUOUS_COLUMN,
+            format!("common column name \"{name}\" appears more than once in {side} table"),
+        )
+        .at(at)),
+    }
+}
