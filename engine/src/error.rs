@@ -179,6 +179,7 @@ pub mod state {
     pub const INVALID_ARGUMENT_FOR_NTILE: &str = "22014";
     pub const INVALID_ARGUMENT_FOR_NTH_VALUE: &str = "22016";
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
+    pub const INVALID_USE_OF_ESCAPE_CHARACTER: &str = "2200C";
     pub const INVALID_ESCAPE_SEQUENCE: &str = "22025";
     pub const INVALID_ROW_COUNT_IN_LIMIT: &str = "2201W";
     pub const INVALID_ROW_COUNT_IN_OFFSET: &str = "2201X";

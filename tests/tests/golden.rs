@@ -60,6 +60,7 @@ stories! {
     old_snapshots,
     repeatable_read,
     returning,
+    regular_expressions,
     rivals,
     row_locks,
     savepoints,

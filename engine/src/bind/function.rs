@@ -205,7 +205,21 @@ impl<'a> Binder<'a> {
             E::AnyOp { .. } | E::AllOp { .. } => no_subquery("ANY and ALL", at),
             E::Tuple(_) => refuse("a row as a value", at),
             E::Array(_) => refuse("an array", at),
-            E::SimilarTo { .. } => refuse("SIMILAR TO", at),
+            E::SimilarTo {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+            } => {
+                let input = self.expr(expr, cx)?;
+                let mut pattern = vec![self.expr(pattern, cx)?];
+                if let Some(escape) = escape_char {
+                    pattern.push(self.expr(escape, cx)?);
+                }
+                let pattern = self.call("similar_to_escape", pattern, at)?;
+                let name = if *negated { "!~" } else { "~" };
+                self.call(name, vec![input, pattern], at)
+            }
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => refuse("GROUPING SETS", at),
             E::Wildcard(token) => Err(name::syntax_error("*", crate::parse::place(token.0.span))),
             _ => refuse("this expression", at),

@@ -42,6 +42,7 @@ mod native;
 mod numbers;
 mod part;
 mod quote;
+mod regex;
 mod registry;
 mod resolve;
 mod sequence;

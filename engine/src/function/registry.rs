@@ -2,7 +2,7 @@
 
 use super::{
     Overload, arithmetic, clock, comparison, digest, like, math, moment, numbers, part, quote,
-    sequence, string, system, trigonometry,
+    regex, sequence, string, system, trigonometry,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -32,6 +32,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         clock::FUNCTIONS,
         string::FUNCTIONS,
         quote::FUNCTIONS,
+        regex::FUNCTIONS,
         sequence::FUNCTIONS,
         system::FUNCTIONS,
     ];

@@ -14,7 +14,7 @@ const CHECK_STEPS: usize = 1 << 16;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// 54000 where a result would be longer than a value may be.
-fn check_size(bytes: Option<usize>) -> Result<usize> {
+pub(super) fn check_size(bytes: Option<usize>) -> Result<usize> {
     bytes
         .filter(|bytes| *bytes <= BYTES_MAX)
         .ok_or_else(|| Error::new(state::PROGRAM_LIMIT_EXCEEDED, "requested length too large"))

@@ -1,0 +1,392 @@
+//! The functions and operators over regular expressions. Positions count characters, from 1.
+
+use super::{Flags, Groups, Regex, compiled, similar};
+use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
+use crate::function::native::{Integer, SqlType, Text};
+use crate::function::{EvalContext, Overload, string};
+use remora_storage::{Value, ValueRef};
+use std::ops::Range;
+
+const PLAIN: Flags = Flags {
+    ignore_case: false,
+    lines_apart: false,
+    anchors_at_lines: false,
+    literal: false,
+    expanded: false,
+    global: false,
+};
+const ANY_CASE: Flags = Flags {
+    ignore_case: true,
+    ..PLAIN
+};
+
+fn matches(text: &str, pattern: &str, flags: Flags) -> Result<bool> {
+    Ok(compiled(pattern, flags)?.is_match(text))
+}
+
+/// Letters of a function that looks at one match only.
+fn single(letters: &str, function: &str) -> Result<Flags> {
+    let flags = Flags::parse(letters)?;
+    match flags.global {
+        false => Ok(flags),
+        true => {
+            let message = format!("{function}() does not support the \"global\" option");
+            Err(Error::new(state::INVALID_PARAMETER_VALUE, message))
+        }
+    }
+}
+
+/// A walk over the matches of a text.
+struct Matches<'a> {
+    regex: &'a Regex,
+    text: &'a str,
+    /// Where the next one is looked for; `None` behind the end.
+    from: Option<usize>,
+}
+
+impl<'a> Matches<'a> {
+    /// From a character on.
+    fn from(regex: &'a Regex, text: &'a str, start: i32) -> Self {
+        let from = match start {
+            1 => Some(0),
+            _ => text
+                .char_indices()
+                .map(|(at, _)| at)
+                .chain([text.len()])
+                .nth(start as usize - 1),
+        };
+        Self { regex, text, from }
+    }
+}
+
+impl Iterator for Matches<'_> {
+    type Item = Groups;
+
+    fn next(&mut self) -> Option<Groups> {
+        let groups = self.regex.find(self.text, self.from?);
+        self.from = groups.as_ref().and_then(whole).and_then(|found| {
+            let next = self.text[found.end..].chars().next();
+            match (found.is_empty(), next) {
+                (false, _) => Some(found.end),
+                (true, Some(c)) => Some(found.end + c.len_utf8()),
+                (true, None) => None,
+            }
+        });
+        groups
+    }
+}
+
+fn whole(groups: &Groups) -> Option<Range<usize>> {
+    groups.first().cloned().flatten()
+}
+
+fn check(name: &str, value: i32, least: i32) -> Result<()> {
+    match value >= least {
+        true => Ok(()),
+        false => Err(wrong(name, value)),
+    }
+}
+
+fn wrong(name: &str, value: i32) -> Error {
+    Error::new(
+        state::INVALID_PARAMETER_VALUE,
+        format!("invalid value for parameter \"{name}\": {value}"),
+    )
+}
+
+/// What a call gives beside text and pattern, as far as it is given.
+struct Call<'a> {
+    arguments: &'a [ValueRef<'a>],
+}
+
+impl<'a> Call<'a> {
+    fn text(&self, at: usize) -> &'a str {
+        self.arguments.get(at).map_or("", |value| Text::of(*value))
+    }
+
+    fn number(&self, at: usize, name: &str, least: i32, absent: i32) -> Result<i32> {
+        let number = self
+            .arguments
+            .get(at)
+            .map_or(absent, |value| Integer::of(*value));
+        check(name, number, least)?;
+        Ok(number)
+    }
+
+    /// The `n`th match from `start` on.
+    fn find(&self, n: i32, start: i32, flags: Flags) -> Result<Option<Groups>> {
+        let regex = compiled(self.text(1), flags)?;
+        let text = self.text(0);
+        Ok(Matches::from(&regex, text, start).nth(n as usize - 1))
+    }
+}
+
+/// What the group of a match is, if there is one of that number.
+fn part(groups: Option<Groups>, number: i32) -> Option<Range<usize>> {
+    groups?.get(number as usize)?.clone()
+}
+
+fn regexp_count(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    let start = call.number(2, "start", 1, 1)?;
+    let regex = compiled(call.text(1), single(call.text(3), "regexp_count")?)?;
+    let mut count = 0;
+    for _ in Matches::from(&regex, call.text(0), start) {
+        context.check()?;
+        count += 1;
+    }
+    Ok(Value::Integer(count))
+}
+
+/// `(text, pattern, start, n, endoption, flags, subexpr)`
+fn regexp_instr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    let start = call.number(2, "start", 1, 1)?;
+    let n = call.number(3, "n", 1, 1)?;
+    let at_end = call.number(4, "endoption", 0, 0)?;
+    if at_end > 1 {
+        return Err(wrong("endoption", at_end));
+    }
+    let flags = single(call.text(5), "regexp_instr")?;
+    let group = call.number(6, "subexpr", 0, 0)?;
+    let found = part(call.find(n, start, flags)?, group);
+    Ok(Value::Integer(found.map_or(0, |found| {
+        let place = if at_end == 1 { found.end } else { found.start };
+        call.text(0)[..place].chars().count() as i32 + 1
+    })))
+}
+
+/// `(text, pattern, start, n, flags, subexpr)`
+fn regexp_substr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    let start = call.number(2, "start", 1, 1)?;
+    let n = call.number(3, "n", 1, 1)?;
+    let flags = single(call.text(4), "regexp_substr")?;
+    let group = call.number(5, "subexpr", 0, 0)?;
+    let found = part(call.find(n, start, flags)?, group);
+    Ok(found.map_or(Value::Null, |found| {
+        Value::Text(call.text(0)[found].to_owned())
+    }))
+}
+
+/// The groups of the first match, or all of it where there are none, in the text form of an array.
+fn regexp_match(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    let flags = single(call.text(2), "regexp_match")
+        .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
+    let Some(groups) = call.find(1, 1, flags)? else {
+        return Ok(Value::Null);
+    };
+    let wanted = if groups.len() > 1 {
+        &groups[1..]
+    } else {
+        &groups[..]
+    };
+    let mut out = String::from("{");
+    for (number, group) in wanted.iter().enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        match group {
+            Some(group) => push_element(&mut out, &call.text(0)[group.clone()]),
+            None => out.push_str("NULL"),
+        }
+    }
+    out.push('}');
+    Ok(Value::Text(out))
+}
+
+/// An element as an array's text form has it.
+fn push_element(out: &mut String, element: &str) {
+    let is_plain = !element.is_empty()
+        && !element.eq_ignore_ascii_case("null")
+        && !element.contains(|c: char| "{},\"\\".contains(c) || c.is_ascii_whitespace());
+    if is_plain {
+        return out.push_str(element);
+    }
+    out.push('"');
+    for c in element.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+/// `substring(text FROM pattern)`: its first group, or all of the match.
+fn substring(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    first_part(call.text(0), call.text(1))
+}
+
+fn first_part(text: &str, pattern: &str) -> Result<Value> {
+    let regex = compiled(pattern, PLAIN)?;
+    let group = i32::from(regex.group_count() > 0);
+    let found = part(regex.find(text, 0), group);
+    Ok(found.map_or(Value::Null, |found| Value::Text(text[found].to_owned())))
+}
+
+/// `substring(text FROM pattern FOR escape)`, of SQL's patterns.
+fn substring_similar(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    let escape = similar::escape_character(call.text(2))?;
+    first_part(call.text(0), &similar::to_regex(call.text(1), escape)?)
+}
+
+/// `(text, pattern, replacement, flags)` and `(text, pattern, replacement, start, n, flags)`
+fn regexp_replace(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let call = Call { arguments };
+    if let [_, _, _, letters] = arguments
+        && let ValueRef::Text(letters) = letters
+    {
+        if letters.starts_with(|c: char| c.is_ascii_digit()) {
+            return Flags::parse(letters).map(|_| Value::Null).map_err(|error| {
+                error.with_hint(
+                    "If you meant to use regexp_replace() with a start parameter, cast the fourth \
+                     argument to integer explicitly.",
+                )
+            });
+        }
+        let flags = Flags::parse(letters)?;
+        return replace(&call, 1, i32::from(!flags.global), flags, context);
+    }
+    let start = call.number(3, "start", 1, 1)?;
+    let n = call.number(4, "n", 0, 1)?;
+    let flags = Flags::parse(call.text(5))?;
+    // Where the number is said, `g` says nothing.
+    let n = if arguments.len() < 5 && flags.global {
+        0
+    } else {
+        n
+    };
+    replace(&call, start, n, flags, context)
+}
+
+/// Replaces the `n`th match, or all for 0.
+fn replace(
+    call: &Call<'_>,
+    start: i32,
+    n: i32,
+    flags: Flags,
+    context: &EvalContext,
+) -> Result<Value> {
+    let (text, replacement) = (call.text(0), call.text(2));
+    let regex = compiled(call.text(1), flags)?;
+    let mut out = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (number, groups) in (1_i32..).zip(Matches::from(&regex, text, start)) {
+        context.check()?;
+        if n > 0 && number < n {
+            continue;
+        }
+        let Some(found) = whole(&groups) else { break };
+        out.push_str(&text[copied..found.start]);
+        push_replacement(&mut out, replacement, text, &groups);
+        string::check_size(Some(out.len()))?;
+        copied = found.end;
+        if n > 0 {
+            break;
+        }
+    }
+    out.push_str(&text[copied..]);
+    Ok(Value::Text(out))
+}
+
+/// `\1` is a group, `\&` the whole match, `\\` a backslash.
+fn push_replacement(out: &mut String, replacement: &str, text: &str, groups: &Groups) {
+    let mut rest = replacement;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let escaped = rest[at + 1..].chars().next();
+        let group = match escaped {
+            Some('&') => Some(0),
+            Some(c @ '1'..='9') => Some(c as usize - '0' as usize),
+            _ => None,
+        };
+        if let Some(number) = group {
+            if let Some(Some(range)) = groups.get(number) {
+                out.push_str(&text[range.clone()]);
+            }
+            rest = &rest[at + 2..];
+        } else {
+            out.push('\\');
+            rest = &rest[at + 1 + usize::from(escaped == Some('\\'))..];
+        }
+    }
+    out.push_str(rest);
+}
+
+fn similar_escape(pattern: &str, escape: &str) -> Result<String> {
+    similar::to_regex(pattern, similar::escape_character(escape)?)
+}
+
+static OPERATORS: &[Overload] = &[
+    function!("~"(Text, Text) -> Boolean, "Whether a regular expression matches.",
+        |s: &str, p: &str| matches(s, p, PLAIN)),
+    function!("~*"(Text, Text) -> Boolean, "Whether one matches, upper and lower case alike.",
+        |s: &str, p: &str| matches(s, p, ANY_CASE)),
+    function!("!~"(Text, Text) -> Boolean, "Whether no regular expression matches.",
+        |s: &str, p: &str| matches(s, p, PLAIN).map(|found| !found)),
+    function!("!~*"(Text, Text) -> Boolean, "Whether none matches, upper and lower case alike.",
+        |s: &str, p: &str| matches(s, p, ANY_CASE).map(|found| !found)),
+    function!("similar_to_escape"(Text) -> Text, "SQL's pattern as a regular expression.",
+        |pattern: &str| similar::to_regex(pattern, Some('\\'))),
+    function!("similar_to_escape"(Text, Text) -> Text, "SQL's pattern as a regular expression.",
+        similar_escape),
+];
+
+static SINGLE: &[Overload] = &[
+    function!("regexp_like"(Text, Text) -> Boolean, "Whether it matches.",
+        |s: &str, p: &str| matches(s, p, PLAIN)),
+    function!("regexp_like"(Text, Text, Text) -> Boolean, "Whether it matches.",
+        |s: &str, p: &str, letters: &str| matches(s, p, single(letters, "regexp_like")?)),
+    function!(strict row "regexp_match"(Text, Text) -> Text, "The groups of the first match.",
+        regexp_match),
+    function!(strict row "regexp_match"(Text, Text, Text) -> Text, "The groups of the first match.",
+        regexp_match),
+    function!(strict row "substring"(Text, Text) -> Text, "The part that matches.", substring),
+    function!(strict row "substring"(Text, Text, Text) -> Text, "The part that matches.",
+        substring_similar),
+];
+
+static MANY: &[Overload] = &[
+    function!(strict row "regexp_count"(Text, Text) -> Integer, "How often it matches.", regexp_count),
+    function!(strict row "regexp_count"(Text, Text, Integer) -> Integer, "How often it matches.",
+        regexp_count),
+    function!(strict row "regexp_count"(Text, Text, Integer, Text) -> Integer, "How often it matches.",
+        regexp_count),
+    function!(strict row "regexp_instr"(Text, Text) -> Integer, "Where it matches.", regexp_instr),
+    function!(strict row "regexp_instr"(Text, Text, Integer) -> Integer, "Where it matches.",
+        regexp_instr),
+    function!(strict row "regexp_instr"(Text, Text, Integer, Integer) -> Integer, "Where it matches.",
+        regexp_instr),
+    function!(strict row "regexp_instr"(Text, Text, Integer, Integer, Integer) -> Integer,
+        "Where it matches.", regexp_instr),
+    function!(strict row "regexp_instr"(Text, Text, Integer, Integer, Integer, Text) -> Integer,
+        "Where it matches.", regexp_instr),
+    function!(strict row "regexp_instr"(Text, Text, Integer, Integer, Integer, Text, Integer)
+        -> Integer, "Where it matches.", regexp_instr),
+    function!(strict row "regexp_substr"(Text, Text) -> Text, "What matches.", regexp_substr),
+    function!(strict row "regexp_substr"(Text, Text, Integer) -> Text, "What matches.", regexp_substr),
+    function!(strict row "regexp_substr"(Text, Text, Integer, Integer) -> Text, "What matches.",
+        regexp_substr),
+    function!(strict row "regexp_substr"(Text, Text, Integer, Integer, Text) -> Text,
+        "What matches.", regexp_substr),
+    function!(strict row "regexp_substr"(Text, Text, Integer, Integer, Text, Integer) -> Text,
+        "What matches.", regexp_substr),
+    function!(strict row "regexp_replace"(Text, Text, Text) -> Text, "With what matches replaced.",
+        regexp_replace),
+    function!(strict row "regexp_replace"(Text, Text, Text, Text) -> Text,
+        "With what matches replaced.", regexp_replace),
+    function!(strict row "regexp_replace"(Text, Text, Text, Integer) -> Text,
+        "With what matches replaced.", regexp_replace),
+    function!(strict row "regexp_replace"(Text, Text, Text, Integer, Integer) -> Text,
+        "With what matches replaced.", regexp_replace),
+    function!(strict row "regexp_replace"(Text, Text, Text, Integer, Integer, Text) -> Text,
+        "With what matches replaced.", regexp_replace),
+];
+
+/// All overloads of this file.
+pub(in crate::function) static FUNCTIONS: &[&[Overload]] = &[OPERATORS, SINGLE, MANY];
