@@ -206,6 +206,7 @@ pub mod state {
     pub const IN_FAILED_SQL_TRANSACTION: &str = "25P02";
     pub const IDLE_IN_TRANSACTION_SESSION_TIMEOUT: &str = "25P03";
     pub const TRANSACTION_TIMEOUT: &str = "25P04";
+    pub const UNDEFINED_PREPARED_STATEMENT: &str = "26000";
     pub const INVALID_SAVEPOINT_SPECIFICATION: &str = "3B001";
     pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
     pub const SERIALIZATION_FAILURE: &str = "40001";
@@ -227,6 +228,7 @@ pub mod state {
     pub const UNDEFINED_TABLE: &str = "42P01";
     pub const INVALID_SCHEMA_NAME: &str = "3F000";
     pub const UNDEFINED_PARAMETER: &str = "42P02";
+    pub const DUPLICATE_PREPARED_STATEMENT: &str = "42P05";
     pub const DUPLICATE_TABLE: &str = "42P07";
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
     pub const INVALID_TABLE_DEFINITION: &str = "42P16";

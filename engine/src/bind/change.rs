@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A table that is changed, and its rows.
-struct Changed {
-    table: Arc<TableEntry>,
-    rows: Source,
+pub(super) struct Changed {
+    pub(super) table: Arc<TableEntry>,
+    pub(super) rows: Source,
 }
 
 /// The placeholder of the rows.
@@ -105,18 +105,28 @@ impl<'a> Binder<'a> {
         action: &str,
         at: Option<Position>,
     ) -> Result<Changed> {
+        if !table.joins.is_empty() {
+            return refuse("changing a join", at);
+        }
+        self.changed_factor(&table.relation, action, at)
+    }
+
+    /// The same of a table that nothing is joined to.
+    pub(super) fn changed_factor(
+        &mut self,
+        table: &'a TableFactor,
+        action: &str,
+        at: Option<Position>,
+    ) -> Result<Changed> {
         let TableFactor::Table {
             name,
             alias,
             args: None,
             ..
-        } = &table.relation
+        } = table
         else {
             return refuse("changing something other than a table", at);
         };
-        if !table.joins.is_empty() {
-            return refuse("changing a join", at);
-        }
         let relation = name::relation(name)?;
         self.refuse_view(name, action)?;
         let entry = self.table(&relation, name::object_place(name))?;

@@ -61,7 +61,8 @@ impl<'a> Binder<'a> {
         Ok(source)
     }
 
-    fn factor(&mut self, factor: &'a TableFactor) -> Result<Source> {
+    /// One item, without what is joined to it.
+    pub(super) fn factor(&mut self, factor: &'a TableFactor) -> Result<Source> {
         let at = factor_place(factor);
         self.from_items += 1;
         if self.from_items > FROM_ITEMS_MAX {

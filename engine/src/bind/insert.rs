@@ -116,16 +116,44 @@ impl<'a> Binder<'a> {
             }
             targets.check_width(width, |extra| items.get(extra).and_then(start))?;
             let mut values = defaults.clone();
-            for (position, item) in targets.positions.iter().zip(items) {
-                let column = &entry.def.columns[*position];
-                let value = self.column_value(item, column, &mut cx)?;
-                if !self.overrides(column, is_default(item))? {
-                    values[*position] = value;
-                }
-            }
+            self.fill(entry, targets, items, &mut values, &mut cx)?;
             bound.push(values);
         }
         Ok(bound)
+    }
+
+    /// A row of expressions over a scope.
+    pub(super) fn one_row(
+        &mut self,
+        entry: &TableEntry,
+        targets: &Targets,
+        items: &'a [ast::Expr],
+        scope: &Scope,
+    ) -> Result<Vec<Expr>> {
+        targets.check_width(items.len(), |extra| items.get(extra).and_then(start))?;
+        let mut values = self.defaults(entry)?;
+        let mut cx = Context::new(scope, Clause::Values);
+        self.fill(entry, targets, items, &mut values, &mut cx)?;
+        Ok(values)
+    }
+
+    /// Puts what is given in the place of defaults.
+    fn fill(
+        &mut self,
+        entry: &TableEntry,
+        targets: &Targets,
+        items: &'a [ast::Expr],
+        values: &mut [Expr],
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        for (position, item) in targets.positions.iter().zip(items) {
+            let column = &entry.def.columns[*position];
+            let value = self.column_value(item, column, cx)?;
+            if !self.overrides(column, is_default(item))? {
+                values[*position] = value;
+            }
+        }
+        Ok(())
     }
 
     fn insert_query(

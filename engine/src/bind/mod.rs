@@ -24,6 +24,7 @@ mod check;
 mod coerce;
 mod conflict;
 mod copy;
+mod create_as;
 mod data_type;
 mod dependents;
 mod expr;
@@ -37,9 +38,11 @@ mod join;
 mod label;
 mod literal;
 mod locking;
+mod merge;
 mod name;
 mod operator;
 mod order;
+mod prepared;
 mod query;
 mod rename;
 mod returning;
@@ -57,6 +60,7 @@ mod window;
 mod window_frame;
 
 pub(crate) use check::{checks_of, default_of};
+pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
 pub(crate) use sequence::refuse_users;
 
 use crate::error::{Position, Result};
@@ -100,7 +104,9 @@ pub(crate) fn bind(
 ) -> Result<BoundStatement> {
     let mut binder = Binder::new(catalog);
     binder.parameters = parameters.to_vec();
-    binder.parameters.resize(parsed.parameters, None);
+    binder
+        .parameters
+        .resize(parsed.parameters.max(parameters.len()), None);
     binder.aside = &parsed.aside;
     let (statement, tag) = match &parsed.syntax {
         Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
@@ -109,6 +115,9 @@ pub(crate) fn bind(
             let (statement, tag) = binder.sequence(syntax)?;
             (LogicalStatement::Done(statement), tag)
         }
+        Syntax::CreateTableAs(create) => binder.create_table_as(create)?,
+        Syntax::Prepared(syntax) => binder.prepared(syntax)?,
+        Syntax::Upkeep(upkeep) => binder.upkeep(upkeep)?,
         Syntax::AlterView(alter) => (binder.alter_view(alter)?, "ALTER VIEW"),
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
@@ -221,10 +230,12 @@ enum Clause {
     Values,
     Update,
     Returning,
+    MergeWhen,
     Default,
     Check,
     Using,
     Functions,
+    Execute,
 }
 
 impl Clause {
@@ -244,10 +255,12 @@ impl Clause {
             Self::Values => "VALUES",
             Self::Update => "UPDATE",
             Self::Returning => "RETURNING",
+            Self::MergeWhen => "MERGE WHEN conditions",
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
             Self::Using => "transform expressions",
             Self::Functions => "functions in FROM",
+            Self::Execute => "EXECUTE parameters",
         }
     }
 }

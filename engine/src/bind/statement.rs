@@ -27,6 +27,7 @@ impl<'a> Binder<'a> {
             S::Insert(insert) => Ok((self.insert(insert)?, "INSERT")),
             S::Update(update) => Ok((self.update(update)?, "UPDATE")),
             S::Delete(delete) => Ok((self.delete(delete)?, "DELETE")),
+            S::Merge(merge) => Ok((self.merge(merge)?, "MERGE")),
             S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),
             S::CreateTable(table) => done(self.create_table(table)?, "CREATE TABLE"),
             S::CreateIndex(index) => done(self.create_index(index)?, "CREATE INDEX"),
@@ -89,7 +90,7 @@ impl<'a> Binder<'a> {
             return refuse("an option of EXPLAIN", None);
         };
         match &**statement {
-            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) => {
+            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_) => {
                 let (inner, _) = self.statement(statement)?;
                 Ok(LogicalStatement::Explain(Box::new(inner)))
             }

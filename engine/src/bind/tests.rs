@@ -436,11 +436,6 @@ fn inserts_and_definitions_are_checked() {
             "0A000",
             "a subquery as a value is not supported",
         ),
-        (
-            "SELECT sum(id) OVER () FROM orders",
-            "0A000",
-            "a window function is not supported",
-        ),
         ("DROP TABLE nope", "42P01", "table \"nope\" does not exist"),
         ("DROP INDEX nope", "42704", "index \"nope\" does not exist"),
         (

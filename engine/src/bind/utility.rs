@@ -1,11 +1,12 @@
 //! Transactions and settings, and the refusal of everything else.
 
+use super::check::column_position;
 use super::literal::string;
 use super::name;
 use super::statement::Tagged;
 use super::{Binder, expr::start};
 use crate::error::Result;
-use crate::parse::refuse;
+use crate::parse::{Upkeep, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::statement::TransactionOptions;
@@ -76,6 +77,20 @@ impl Binder<'_> {
             }
             other => return refuse(what(other), None),
         };
+        Ok((LogicalStatement::Done(statement), tag))
+    }
+
+    /// ANALYZE and VACUUM: the tables and columns that are named have to be there.
+    pub(super) fn upkeep(&self, upkeep: &Upkeep) -> Result<Tagged> {
+        for (table, columns) in &upkeep.tables {
+            let entry = self.table(&name::relation(table)?, name::object_place(table))?;
+            for column in columns {
+                column_position(&entry.def, column)?;
+            }
+        }
+        let vacuum = upkeep.vacuum;
+        let tag = if vacuum { "VACUUM" } else { "ANALYZE" };
+        let statement = Statement::Upkeep { vacuum };
         Ok((LogicalStatement::Done(statement), tag))
     }
 
@@ -229,11 +244,7 @@ fn what(statement: &ast::Statement) -> &'static str {
         S::CreateTrigger { .. } => "CREATE TRIGGER",
         S::CreateType { .. } => "CREATE TYPE",
         S::Drop { .. } => "DROP of this kind of object",
-        S::Merge { .. } => "MERGE",
-        S::Prepare { .. } => "PREPARE",
         S::Grant { .. } => "GRANT",
-        S::Analyze { .. } => "ANALYZE",
-        S::Vacuum { .. } => "VACUUM",
         _ => "this statement",
     }
 }

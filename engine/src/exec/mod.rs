@@ -77,9 +77,10 @@ mod tests;
 pub use alter::{alter_table, structure};
 pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
-pub use dml::{Changes, Shown, delete, insert, truncate, update};
+pub use dml::{Changes, Shown, delete, insert, merge, truncate, update};
 pub use fold::fold_row;
 pub use point::{PointRows, lock_point, point_select};
+pub use values::constants;
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;

@@ -6,7 +6,18 @@ use super::pipeline::Source;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::plan::{Expr, Schema};
+use remora_storage::Value;
 use remora_storage::value::ColumnBuilder;
+
+/// The values of expressions without columns.
+///
+/// # Errors
+/// Those of their functions.
+pub fn constants(exprs: &[Expr], context: &ExecContext) -> Result<Vec<Value>> {
+    let values = exprs.iter();
+    let values = values.map(|expr| Ok(eval_scalar(expr, &NoRow, context)?.into_value()));
+    values.collect()
+}
 
 /// Evaluates rows of expressions without columns, a batch at a time.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use super::lower::{self, Positions};
 use super::{fold, optimize, point};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
+use crate::plan::merge::Merge;
 use crate::plan::statement::{Delete, Returning, Statement, Target, Truncate, Update};
 use remora_storage::SequenceId;
 use remora_storage::catalog::TableEntry;
@@ -29,6 +30,18 @@ pub(super) fn change(statement: Statement, rows: Logical, columns: &Columns) -> 
         }
         other => other,
     }
+}
+
+/// MERGE with its rows.
+pub(super) fn merge(merge: Merge, rows: Logical, columns: &Columns) -> Statement {
+    let statement = fold::fold_statement(Statement::Merge(Box::new(merge)));
+    let Statement::Merge(mut merge) = statement else {
+        unreachable!("folding leaves a statement what it is");
+    };
+    let table = Arc::clone(&merge.table);
+    let query = query(&table, rows, merge.exprs().collect(), columns);
+    merge.rows = lower::query(query, columns);
+    Statement::Merge(merge)
 }
 
 /// TRUNCATE: of the rows nothing is read.
@@ -54,13 +67,27 @@ fn shown(returning: &mut Option<Returning>) -> impl Iterator<Item = &mut Expr> {
     returning.iter_mut().flat_map(|shown| &mut shown.exprs)
 }
 
-/// The rows, and the expressions over their positions.
 fn target(
     table: &TableEntry,
     (rows, placeholder): (Logical, &Target),
     exprs: Vec<&mut Expr>,
     columns: &Columns,
 ) -> Target {
+    let query = query(table, rows, exprs, columns);
+    match point::lookup(&query.plan) {
+        Some(lookup) => Target::Point(lookup),
+        None => {
+            let plan = Box::new(lower::query(query, columns));
+            match placeholder {
+                Target::Joined(_) => Target::Joined(plan),
+                Target::Point(_) | Target::Scan(_) => Target::Scan(plan),
+            }
+        }
+    }
+}
+
+/// The rows, and the expressions over their positions.
+fn query(table: &TableEntry, rows: Logical, exprs: Vec<&mut Expr>, columns: &Columns) -> Query {
     let own = table.def.columns.len();
     let named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
     let numbers: Vec<usize> = (0..=own)
@@ -77,15 +104,5 @@ fn target(
         output: output.collect(),
         plan: rows,
     };
-    let query = optimize(query, columns);
-    match point::lookup(&query.plan) {
-        Some(lookup) => Target::Point(lookup),
-        None => {
-            let plan = Box::new(lower::query(query, columns));
-            match placeholder {
-                Target::Joined(_) => Target::Joined(plan),
-                Target::Point(_) | Target::Scan(_) => Target::Scan(plan),
-            }
-        }
-    }
+    optimize(query, columns)
 }

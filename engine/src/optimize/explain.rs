@@ -43,6 +43,10 @@ pub(super) fn explain(statement: &Statement) -> Vec<String> {
             lines.node(0, format!("Delete on {}", delete.table.def.name));
             lines.target(&delete.target);
         }
+        Statement::Merge(merge) => {
+            lines.node(0, format!("Merge on {}", merge.table.def.name));
+            lines.plan(&merge.rows, 1);
+        }
         _ => lines.node(0, "Utility Statement".to_owned()),
     }
     lines.0

@@ -10,6 +10,7 @@
 use crate::function::cast::cast_value;
 use crate::function::{EvalContext, Volatility};
 use crate::plan::logical::Logical;
+use crate::plan::merge::MergeAction;
 use crate::plan::statement::{CopyDirection, InsertSource, Returning, Statement, Update};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value, ValueRef};
@@ -35,6 +36,18 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
             fold_returning(&mut insert.returning);
         }
         Statement::Update(update) => fold_update(update),
+        Statement::Merge(merge) => {
+            merge.exprs().for_each(fold_in_place);
+            let checks = merge
+                .clauses
+                .iter_mut()
+                .map(|clause| match &mut clause.action {
+                    MergeAction::Update(update) => update.checks.as_mut_slice(),
+                    MergeAction::Insert(insert, _) => &mut insert.checks,
+                    MergeAction::Nothing | MergeAction::Delete => &mut [],
+                });
+            checks.for_each(fold_checks);
+        }
         Statement::Delete(delete) => fold_returning(&mut delete.returning),
         Statement::Copy(copy) => {
             if let CopyDirection::From { defaults, .. } = &mut copy.direction {

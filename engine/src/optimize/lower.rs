@@ -175,7 +175,10 @@ fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowe
         };
     }
     let node = match input.plan.node {
-        Node::Values(rows) if exprs.iter().all(Expr::is_stable) => {
+        // What is written once and named twice is evaluated once.
+        Node::Values(rows)
+            if exprs.iter().all(Expr::is_stable) && rows.iter().flatten().all(Expr::is_stable) =>
+        {
             let row = |row: Vec<Expr>| exprs.iter().map(|expr| fill(expr.clone(), &row)).collect();
             Node::Values(rows.into_iter().map(row).collect())
         }

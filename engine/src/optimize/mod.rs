@@ -147,7 +147,12 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
             }))
         }
         LogicalStatement::Change(statement, rows) => change::change(statement, rows, columns),
+        LogicalStatement::Merge(merge, rows) => change::merge(*merge, rows, columns),
         LogicalStatement::Truncate(tables, restarts) => change::truncate(tables, restarts, columns),
+        LogicalStatement::CreateTableAs(table, query) => {
+            let rows = query.map(|query| lower::query(optimize(query, columns), columns));
+            Statement::CreateTableAs(Box::new((table, rows)))
+        }
         LogicalStatement::CopyTo {
             query,
             path,

@@ -6,27 +6,35 @@
 //!    deep cannot even be dropped without overflowing the stack.
 //! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
 //!    transaction and about numbers, and `locking` writes clauses that lock rows as it knows them.
-//! 4. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
+//! 4. `create_as` knows what is said of tables that are made of a query.
+//! 5. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
 //! Nothing here looks at a catalog: names are not resolved, types are not known.
 
+mod create_as;
 mod depth;
 mod error;
 mod extent;
 mod locking;
+mod prepared;
 mod rename;
 mod sequence;
 mod token;
 mod transaction;
+mod upkeep;
 mod window;
 
+pub(crate) use create_as::CreateTableAs;
 pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use locking::request;
+pub(crate) use prepared::PreparedSyntax;
 pub(crate) use rename::{Named, rename};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use window::exclusion;
+
+pub(crate) use upkeep::Upkeep;
 
 use crate::error::Result;
 use sqlparser::ast;
@@ -58,6 +66,12 @@ pub(crate) enum Syntax {
     Checkpoint,
     /// ALTER VIEW, whose grammar is that of ALTER TABLE.
     AlterView(Box<ast::AlterTable>),
+    /// CREATE TABLE .. AS and SELECT .. INTO.
+    CreateTableAs(Box<CreateTableAs>),
+    /// PREPARE, EXECUTE, DEALLOCATE.
+    Prepared(PreparedSyntax),
+    /// ANALYZE and VACUUM.
+    Upkeep(Upkeep),
     /// COMPACT, of one table or of all, likewise.
     Compact(Option<ast::ObjectName>),
     /// CREATE SEQUENCE and ALTER SEQUENCE, of which it knows a part.
@@ -120,11 +134,11 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
 
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
-    let (mut tokens, parameters) = token::number_placeholders(tokens)?;
+    let (mut tokens, mut parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
     locking::rewrite(&mut tokens)?;
     window::rewrite(&mut tokens);
-    let aside = sequence::take_aside(&mut tokens)
+    let mut aside = sequence::take_aside(&mut tokens)
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());
     let syntax = parse_syntax(&mut parser)
@@ -133,11 +147,18 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         })
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
+    let text = text.into();
+    let syntax = match syntax {
+        Syntax::Statement(statement) => {
+            prepared::syntax(*statement, &mut aside, &mut parameters, &text)
+        }
+        other => other,
+    };
     Ok(Parsed {
         syntax,
         aside,
         parameters,
-        text: text.into(),
+        text,
     })
 }
 
@@ -152,6 +173,12 @@ fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
         };
         return Ok(Syntax::Compact(table));
     }
+    if let Some(upkeep) = upkeep::parse(parser)? {
+        return Ok(Syntax::Upkeep(upkeep));
+    }
+    if let Some(create) = create_as::parse(parser)? {
+        return Ok(Syntax::CreateTableAs(Box::new(create)));
+    }
     if let Some(syntax) = sequence::parse(parser)? {
         return Ok(Syntax::Sequence(syntax));
     }
@@ -161,8 +188,11 @@ fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
             _ => parser.expected_ref("an action of ALTER VIEW", parser.peek_token_ref()),
         };
     }
-    let statement = parser.parse_statement()?;
-    Ok(Syntax::Statement(Box::new(statement)))
+    let mut statement = parser.parse_statement()?;
+    Ok(match create_as::of_select(&mut statement) {
+        Some(create) => Syntax::CreateTableAs(Box::new(create)),
+        None => Syntax::Statement(Box::new(statement)),
+    })
 }
 
 /// Steps over a word that the grammar's crate has no keyword for, if it comes next.

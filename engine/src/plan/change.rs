@@ -4,7 +4,7 @@
 //! columns that the plan of its rows gives: first those of the table in order, then the row's RowId, then
 //! what the tables beside it (FROM, USING) are asked for.
 
-use super::physical::{Node, PhysicalPlan};
+use super::physical::PhysicalPlan;
 use super::statement::Lookup;
 use super::{Expr, Schema};
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -104,10 +104,7 @@ pub enum Target {
 impl Target {
     /// No row.
     pub fn nothing() -> Self {
-        Self::Scan(Box::new(PhysicalPlan {
-            node: Node::Values(Vec::new()),
-            schema: Vec::new(),
-        }))
+        Self::Scan(Box::new(PhysicalPlan::nothing()))
     }
 }
 

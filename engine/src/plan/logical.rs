@@ -9,6 +9,7 @@
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
 use super::lock::{LockStrength, RowLock};
+use super::merge::Merge;
 use super::project_set::ProjectSet;
 use super::set_operation::SetOperation;
 use super::statement::{CsvFormat, Insert, Statement};
@@ -17,7 +18,7 @@ use super::system::SystemTable;
 use super::window::{Window, WindowCall};
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
-use remora_storage::catalog::{IndexEntry, TableEntry};
+use remora_storage::catalog::{IndexEntry, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, SequenceId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -218,8 +219,12 @@ pub enum LogicalStatement {
     /// UPDATE and DELETE: the statement, whose target is a placeholder, and the plan of the rows.
     /// The plan's column numbers are the positions of the table's columns, then the RowId.
     Change(Statement, Logical),
+    /// MERGE, whose rows are a placeholder, and the plan of the rows.
+    Merge(Box<Merge>, Logical),
     /// TRUNCATE of tables, each with a scan of RowIds, and the sequences that begin again.
     Truncate(Vec<(Arc<TableEntry>, Logical)>, Vec<SequenceId>),
+    /// CREATE TABLE .. AS, with the query that gives its rows, if it gets any.
+    CreateTableAs(TableDef, Option<Query>),
     /// COPY .. TO
     CopyTo {
         /// What.

@@ -4,6 +4,7 @@ mod change;
 mod expr;
 pub mod lock;
 pub mod logical;
+pub mod merge;
 pub mod physical;
 pub mod project_set;
 pub mod sequence;

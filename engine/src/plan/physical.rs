@@ -235,6 +235,14 @@ pub struct AggregateCall {
 }
 
 impl PhysicalPlan {
+    /// No row, and no column.
+    pub fn nothing() -> Self {
+        Self {
+            node: Node::Values(Vec::new()),
+            schema: Vec::new(),
+        }
+    }
+
     /// The type of the output column at `position`.
     pub fn column_type(&self, position: usize) -> DataType {
         let Field { data_type, .. } = &self.schema[position];

@@ -4,6 +4,7 @@ pub use super::change::{
     Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, Target, Truncate, Update,
 };
 use super::lock::{LockStrength, RowLock};
+use super::merge::Merge;
 use super::physical::PhysicalPlan;
 use super::sequence::{ColumnSequence, SequenceChange};
 use super::structure::{AlterTable, Step};
@@ -32,6 +33,8 @@ pub enum Statement {
     Update(Update),
     /// DELETE
     Delete(Delete),
+    /// MERGE
+    Merge(Box<Merge>),
     /// TRUNCATE
     Truncate(Truncate),
     /// CREATE TABLE, with the indexes of its constraints (whose `table` is filled in later).
@@ -47,6 +50,8 @@ pub enum Statement {
         /// Whether an existing table of the name is left alone.
         if_not_exists: bool,
     },
+    /// CREATE TABLE .. AS, with the plan of its rows, if it gets any.
+    CreateTableAs(Box<(TableDef, Option<PhysicalPlan>)>),
     /// DROP TABLE, with what goes before.
     DropTable(Vec<Step>, Vec<TableId>),
     /// CREATE INDEX; `None` where it exists and IF NOT EXISTS was given.
@@ -101,6 +106,15 @@ pub enum Statement {
     Release(String),
     /// ROLLBACK TO SAVEPOINT, by name.
     RollbackTo(String),
+    /// PREPARE, by name, with the types that its parameters are said to have.
+    Prepare(String, Vec<DataType>),
+    /// DEALLOCATE of one, or of all.
+    Deallocate(Option<String>),
+    /// ANALYZE and VACUUM
+    Upkeep {
+        /// Whether it is VACUUM.
+        vacuum: bool,
+    },
     /// CHECKPOINT
     Checkpoint,
     /// COMPACT of a table, or of all.
@@ -296,8 +310,10 @@ impl Statement {
             | Self::Insert(_)
             | Self::Update(_)
             | Self::Delete(_)
+            | Self::Merge(_)
             | Self::Truncate(_)
             | Self::CreateTable { .. }
+            | Self::CreateTableAs(_)
             | Self::CreateIndex(_)
             | Self::DropTable(..)
             | Self::DropIndex(_)
@@ -324,6 +340,9 @@ impl Statement {
                 | Self::Savepoint(_)
                 | Self::Release(_)
                 | Self::RollbackTo(_)
+                | Self::Prepare(..)
+                | Self::Deallocate(_)
+                | Self::Upkeep { .. }
                 | Self::Checkpoint
                 | Self::Compact(_)
                 | Self::Set { .. }

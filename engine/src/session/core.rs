@@ -18,6 +18,7 @@ use super::dispatch::{self, Done, Pipe};
 use super::duration;
 use super::housekeeper::{Limit, Watch};
 use super::lock_wait::Patience;
+use super::named::NamedStatements;
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Prepared};
 use super::sessions::Sessions;
@@ -28,7 +29,7 @@ use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
 use crate::function::{SessionSequences, StatementClock, now_micros};
-use crate::parse::Parsed;
+use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
 use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
@@ -48,6 +49,8 @@ pub(super) struct Session {
     pub(super) block: TransactionBlock,
     pub(super) settings: Settings,
     cache: PlanCache,
+    /// What PREPARE has named.
+    pub(super) named: NamedStatements,
     /// What others see of it.
     pub(super) record: Arc<SessionRecord>,
     /// The number of the statement that was planned last.
@@ -82,6 +85,7 @@ impl Session {
             block: TransactionBlock::default(),
             settings: Settings::new(Arc::clone(&sessions.presets))?,
             cache: PlanCache::new(),
+            named: NamedStatements::default(),
             record,
             planned: 0,
             sessions: Arc::clone(sessions),
@@ -122,6 +126,9 @@ impl Session {
     /// Plans a statement for the catalog it would see now.
     pub(super) fn prepare(&mut self, parsed: Parsed) -> Result<Prepared> {
         self.check_not_failed(parsed.gets_out_of_failure())?;
+        if let Syntax::Prepared(syntax @ PreparedSyntax::Execute { .. }) = &parsed.syntax {
+            return self.named_statement(syntax, parsed.parameters);
+        }
         self.planned = SessionRecord::number_after(self.planned);
         Prepared::new(parsed, &self.catalog(), self.planned)
     }
@@ -137,6 +144,10 @@ impl Session {
 
     /// Keeps a plan for the next run of the same text.
     pub(super) fn keep(&mut self, sql: &str, prepared: &Prepared) {
+        // A name may come to mean another statement.
+        if prepared.arguments.is_some() {
+            return;
+        }
         self.cache.offer(sql, prepared, &self.ledger);
     }
 
@@ -150,6 +161,9 @@ impl Session {
         let statement = &prepared.plan.planned.statement;
         self.check_not_failed(statement.gets_out_of_failure())?;
         let is_control = statement.is_control();
+        if let Some(arguments) = &prepared.arguments {
+            call.take_arguments(arguments)?;
+        }
         // From here on no limit of the statement before can be reached.
         self.end_limits();
         // Statements by key look at it nowhere else.
@@ -222,6 +236,12 @@ impl Session {
             Statement::Savepoint(name) => self.savepoint(name).map(|_| Done::default()),
             Statement::Release(name) => self.release(name).map(nothing),
             Statement::RollbackTo(name) => self.rollback_to(name).map(nothing),
+            Statement::Prepare(name, types) => {
+                self.name_statement(prepared, name, types).map(nothing)
+            }
+            Statement::Deallocate(name) => self.forget_statement(name.as_deref()).map(nothing),
+            Statement::Upkeep { vacuum: true } => self.refuse_in_block("VACUUM").map(nothing),
+            Statement::Upkeep { vacuum: false } => Ok(Done::default()),
             Statement::Checkpoint => self.checkpoint().map(nothing),
             Statement::Compact(table) => self.compact(*table, &call.context),
             Statement::Set { name, value, local } => {

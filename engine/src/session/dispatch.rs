@@ -1,8 +1,8 @@
 //! Running one planned statement within a storage transaction.
 
-use super::copy;
 use super::prepared::{Call, Plan};
 use super::sequences;
+use super::{copy, create_as};
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Changes, Cursor, PointRows, Shown};
 use crate::plan::Statement;
@@ -147,6 +147,10 @@ pub(super) fn run(
             let changes = exec::delete(delete, tx, context)?;
             Ok(Done::shown(changes, &mut call.row))
         }
+        Statement::Merge(merge) => {
+            let changes = exec::merge(merge, tx, context)?;
+            Ok(Done::shown(changes, &mut call.row))
+        }
         Statement::Truncate(plan) => {
             exec::truncate(plan, tx, context)?;
             sequences::restart(tx, &plan.restarts)?;
@@ -169,6 +173,11 @@ pub(super) fn run(
                 create_table(tx, table, sequences, indexes, foreign_keys)?;
             }
             Ok(Done::default())
+        }
+        Statement::CreateTableAs(create) => {
+            let (table, rows) = &**create;
+            let rows = create_as::create_table_as(table, rows.as_ref(), tx, context)?;
+            Ok(Done::changed(rows))
         }
         Statement::DropTable(before, tables) => {
             exec::structure(before, tx)?;
@@ -221,6 +230,9 @@ pub(super) fn run(
         | Statement::Savepoint(_)
         | Statement::Release(_)
         | Statement::RollbackTo(_)
+        | Statement::Prepare(..)
+        | Statement::Deallocate(_)
+        | Statement::Upkeep { .. }
         | Statement::Checkpoint
         | Statement::Compact(_)
         | Statement::Set { .. }
@@ -263,6 +275,7 @@ pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
             format!("{tag} {strength}")
         }
         Statement::Copy(_) => "COPY FROM".to_owned(),
+        Statement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
         _ => tag.to_owned(),
     };
     Err(Error::new(

@@ -4,13 +4,14 @@
 //! comparison of pointers. (The plan keeps its catalog alive, so the address cannot come again.)
 
 use crate::activity::SessionRecord;
+use crate::bind::Arguments;
 use crate::error::{Error, Result, state};
 use crate::exec::{ExecContext, arrow_schema};
 use crate::function::{
     EvalContext, Patience, SequenceScope, SessionSequences, StatementClock, cast, text,
 };
 use crate::optimize;
-use crate::parse::Parsed;
+use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Field;
 use crate::plan::statement::Planned;
 use arrow_schema::SchemaRef;
@@ -35,6 +36,10 @@ pub(super) struct Plan {
 pub(super) struct Prepared {
     parsed: Arc<Parsed>,
     pub(super) plan: Arc<Plan>,
+    /// The types that its parameters are said to have.
+    types: Option<Arc<[DataType]>>,
+    /// What they are, where an EXECUTE has said so.
+    pub(super) arguments: Option<Arc<Arguments>>,
     /// Its number within the session.
     number: u32,
 }
@@ -42,12 +47,46 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Plans a parsed statement, the session's `number`th.
     pub(super) fn new(parsed: Parsed, catalog: &Arc<Catalog>, number: u32) -> Result<Self> {
-        let plan = plan(&parsed, catalog)?;
+        let plan = plan(&parsed, catalog, &[])?;
         Ok(Self {
             parsed: Arc::new(parsed),
             plan,
+            types: None,
+            arguments: None,
             number,
         })
+    }
+
+    /// Plans a statement of PREPARE, whose first parameters are said to be of these types.
+    pub(super) fn of_types(
+        parsed: Arc<Parsed>,
+        catalog: &Arc<Catalog>,
+        types: &[DataType],
+    ) -> Result<Self> {
+        let plan = plan(&parsed, catalog, types)?;
+        Ok(Self {
+            types: Some(plan.planned.parameters.as_slice().into()),
+            parsed,
+            plan,
+            arguments: None,
+            number: 0,
+        })
+    }
+
+    /// The same for one run with these arguments.
+    pub(super) fn with_arguments(&self, arguments: Arguments) -> Self {
+        Self {
+            arguments: Some(Arc::new(arguments)),
+            ..self.clone()
+        }
+    }
+
+    /// What it was parsed to, if it is about statements with names.
+    pub(super) fn prepared_syntax(&self) -> Option<&PreparedSyntax> {
+        match &self.parsed.syntax {
+            Syntax::Prepared(syntax) => Some(syntax),
+            _ => None,
+        }
     }
 
     /// Tells others that it runs.
@@ -62,7 +101,8 @@ impl Prepared {
         if Arc::ptr_eq(&self.plan.catalog, catalog) {
             return Ok(false);
         }
-        self.plan = plan(&self.parsed, catalog)?;
+        let types = self.types.as_deref().unwrap_or_default();
+        self.plan = plan(&self.parsed, catalog, types)?;
         Ok(true)
     }
 
@@ -72,9 +112,11 @@ impl Prepared {
     }
 }
 
-fn plan(parsed: &Parsed, catalog: &Arc<Catalog>) -> Result<Arc<Plan>> {
-    let unknown = vec![None; parsed.parameters];
-    let planned = optimize::plan(parsed, catalog, &unknown)?;
+/// `types` are those of the first parameters, as far as they are known.
+fn plan(parsed: &Parsed, catalog: &Arc<Catalog>, types: &[DataType]) -> Result<Arc<Plan>> {
+    let mut known: Vec<Option<DataType>> = types.iter().copied().map(Some).collect();
+    known.resize(parsed.parameters.max(types.len()), None);
+    let planned = optimize::plan(parsed, catalog, &known)?;
     let columns: Option<Arc<[Field]>> = planned.statement.schema().map(Into::into);
     Ok(Arc::new(Plan {
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),

@@ -8,7 +8,8 @@
 //! 4. Storage is handed one row at a time, by a [`Writer`](super::foreign::Writer), which sees to foreign keys;
 //!    unique keys and conflicts are storage's affair.
 //! 5. ON CONFLICT looks for the row that has the key before a row is inserted ([`upsert`]).
-//! 6. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
+//! 6. MERGE finds out what is to be done with each row before it does anything ([`merge`]).
+//! 7. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
 //!
 //! An error anywhere leaves rows of this statement behind: the caller, who marked the transaction
 //! before, rolls back to its mark.
@@ -16,6 +17,7 @@
 mod constraint;
 mod delete;
 mod insert;
+mod merge;
 mod once;
 mod returned;
 mod truncate;
@@ -25,6 +27,7 @@ mod upsert;
 pub(super) use constraint::Constraints;
 pub use delete::delete;
 pub use insert::insert;
+pub use merge::merge;
 pub use returned::{Changes, Shown};
 pub use truncate::truncate;
 pub(super) use update::Changed;

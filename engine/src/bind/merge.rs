@@ -1,0 +1,174 @@
+//! MERGE: a table beside a source, and what is done with the rows that meet and with those that do not.
+
+use super::from::factor_place;
+use super::insert::targets;
+use super::join::cross;
+use super::scope::Scope;
+use super::{Binder, Clause, Context};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::{place, refuse};
+use crate::plan::Expr;
+use crate::plan::logical::{Join, Logical, LogicalStatement};
+use crate::plan::merge::{Merge, MergeAction, MergeClause};
+use crate::plan::physical::{JoinKind, PhysicalPlan};
+use crate::plan::statement::{Insert, InsertSource, Target, Update};
+use remora_storage::catalog::TableEntry;
+use sqlparser::ast::{self, MergeClauseKind, MergeInsertKind, MergeUpdateKind};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl<'a> Binder<'a> {
+    /// Binds a MERGE.
+    pub(super) fn merge(&mut self, merge: &'a ast::Merge) -> Result<LogicalStatement> {
+        let at = place(merge.merge_token.0.span);
+        if merge.output.is_some() {
+            return refuse("OUTPUT", at);
+        }
+        let changed = self.changed_factor(&merge.table, "merge into", at)?;
+        let table = changed.table;
+        let source = self.factor(&merge.source)?;
+        let not_matched = source.scope.clone();
+        let (target, rows) = (changed.rows.plan.clone(), source.plan.clone());
+        let both = cross(changed.rows, source, factor_place(&merge.source));
+        let both = both.map_err(|error| twice(&error))?.scope;
+        let mut cx = Context::new(&both, Clause::On);
+        let on = self.condition_of(&merge.on, "JOIN/ON", &mut cx)?;
+        let clauses = merge.clauses.iter();
+        let clauses = clauses.map(|clause| self.merge_clause(&table, clause, &both, &not_matched));
+        let clauses = clauses.collect::<Result<Vec<_>>>()?;
+        check_reachable(&clauses)?;
+        let keeps_all = clauses.iter().any(|clause| !clause.matched);
+        let plan = Logical::Join(Join {
+            left: Box::new(rows),
+            right: Box::new(target),
+            kind: if keeps_all {
+                JoinKind::Left
+            } else {
+                JoinKind::Inner
+            },
+            on: on.conjuncts(),
+        });
+        let merge = Merge {
+            table,
+            rows: PhysicalPlan::nothing(),
+            clauses,
+        };
+        Ok(LogicalStatement::Merge(Box::new(merge), plan))
+    }
+
+    fn merge_clause(
+        &mut self,
+        table: &Arc<TableEntry>,
+        clause: &'a ast::MergeClause,
+        both: &Scope,
+        source: &Scope,
+    ) -> Result<MergeClause> {
+        let at = place(clause.when_token.0.span);
+        let matched = match clause.clause_kind {
+            MergeClauseKind::Matched => true,
+            MergeClauseKind::NotMatched => false,
+            MergeClauseKind::NotMatchedByTarget | MergeClauseKind::NotMatchedBySource => {
+                return refuse("NOT MATCHED BY", at);
+            }
+        };
+        let scope = if matched { both } else { source };
+        let condition = match &clause.predicate {
+            Some(condition) => {
+                let mut cx = Context::new(scope, Clause::MergeWhen);
+                Some(self.condition_of(condition, "WHEN", &mut cx)?)
+            }
+            None => None,
+        };
+        let action = match &clause.action {
+            ast::MergeAction::DoNothing { .. } => MergeAction::Nothing,
+            ast::MergeAction::Delete { .. } if matched => MergeAction::Delete,
+            ast::MergeAction::Update(update) if matched => {
+                MergeAction::Update(self.merge_update(table, update, both, at)?)
+            }
+            ast::MergeAction::Insert(insert) if !matched => {
+                let row = self.merge_insert(table, insert, source, at)?;
+                let insert = Insert {
+                    checks: self.checks(&table.def, None)?,
+                    table: Arc::clone(table),
+                    source: InsertSource::Values(Vec::new()),
+                    on_conflict: None,
+                    returning: None,
+                };
+                MergeAction::Insert(insert, row)
+            }
+            _ => return Err(Error::new(state::SYNTAX_ERROR, "syntax error in MERGE").at(at)),
+        };
+        Ok(MergeClause {
+            matched,
+            condition,
+            action,
+        })
+    }
+
+    fn merge_update(
+        &mut self,
+        table: &Arc<TableEntry>,
+        update: &'a ast::MergeUpdateExpr,
+        both: &Scope,
+        at: Option<Position>,
+    ) -> Result<Update> {
+        if update.update_predicate.is_some() || update.delete_predicate.is_some() {
+            return refuse("this form of UPDATE", at);
+        }
+        let MergeUpdateKind::Set(assignments) = &update.kind else {
+            return refuse("this form of UPDATE", at);
+        };
+        let mut cx = Context::new(both, Clause::Update);
+        let assignments = self.assignments(table, assignments, &mut cx)?;
+        let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
+        Ok(Update {
+            checks: self.checks(&table.def, Some(&assigned))?,
+            assignments: assignments
+                .into_iter()
+                .map(|(position, value)| (table.def.columns[position].id, value))
+                .collect(),
+            table: Arc::clone(table),
+            target: Target::nothing(),
+            returning: None,
+        })
+    }
+
+    fn merge_insert(
+        &mut self,
+        table: &Arc<TableEntry>,
+        insert: &'a ast::MergeInsertExpr,
+        source: &Scope,
+        at: Option<Position>,
+    ) -> Result<Vec<Expr>> {
+        let MergeInsertKind::Values(values) = &insert.kind else {
+            return refuse("this form of INSERT", at);
+        };
+        let [row] = values.rows.as_slice() else {
+            return refuse("MERGE that inserts several rows", at);
+        };
+        let targets = targets(&table.def, &insert.columns)?;
+        self.one_row(table, &targets, &row.content, source)
+    }
+}
+
+/// A clause behind one that always applies never does.
+fn check_reachable(clauses: &[MergeClause]) -> Result<()> {
+    for matched in [true, false] {
+        let mut of_kind = clauses.iter().filter(|clause| clause.matched == matched);
+        let unconditional = of_kind.by_ref().any(|clause| clause.condition.is_none());
+        if unconditional && of_kind.next().is_some() {
+            return Err(Error::new(
+                state::SYNTAX_ERROR,
+                "unreachable WHEN clause specified after unconditional WHEN clause",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn twice(error: &Error) -> Error {
+    let message = error.message().replace("table name", "name");
+    Error::new(state::DUPLICATE_ALIAS, message)
+        .with_detail("The name is used both as MERGE target table and data source.")
+        .at(error.position())
+}

@@ -1,0 +1,103 @@
+//! Statements that a session knows by name: PREPARE, EXECUTE, DEALLOCATE.
+//!
+//! PREPARE plans a statement, EXECUTE runs it as if it had been written out there. So an EXECUTE is never
+//! planned itself: when it is prepared it becomes the statement of that name, with the arguments beside it that are
+//! evaluated first. Names do not belong to transactions; they last until they are given up.
+
+use super::core::Session;
+use super::prepared::{Call, Prepared};
+use crate::bind::{Arguments, bind_arguments, statement_name};
+use crate::error::{Error, Result, state};
+use crate::exec;
+use crate::parse::PreparedSyntax;
+use remora_storage::DataType;
+use remora_storage::pool::{Owner, Reservation};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a statement is taken to need, a byte of its text.
+const BYTES_PER_TEXT_BYTE: u64 = 64;
+
+/// The statements of a session.
+#[derive(Debug, Default)]
+pub(super) struct NamedStatements(HashMap<String, Named>);
+
+#[derive(Debug)]
+struct Named {
+    prepared: Prepared,
+    _memory: Reservation,
+}
+
+impl Session {
+    /// PREPARE: `outer` is that statement itself.
+    pub(super) fn name_statement(
+        &mut self,
+        outer: &Prepared,
+        name: &str,
+        types: &[DataType],
+    ) -> Result<()> {
+        let Some(PreparedSyntax::Prepare { statement, .. }) = outer.prepared_syntax() else {
+            unreachable!("only PREPARE is planned as one");
+        };
+        if self.named.0.contains_key(name) {
+            let message = format!("prepared statement \"{name}\" already exists");
+            return Err(Error::new(state::DUPLICATE_PREPARED_STATEMENT, message));
+        }
+        let bytes = statement.text.len() as u64 * BYTES_PER_TEXT_BYTE;
+        let memory = self.ledger.reserve(Owner::Cache, bytes)?;
+        let prepared = Prepared::of_types(Arc::clone(statement), &self.catalog(), types)?;
+        let named = Named {
+            prepared,
+            _memory: memory,
+        };
+        self.named.0.insert(name.to_owned(), named);
+        Ok(())
+    }
+
+    /// The statement that an EXECUTE means.
+    pub(super) fn named_statement(
+        &mut self,
+        syntax: &PreparedSyntax,
+        own: usize,
+    ) -> Result<Prepared> {
+        let PreparedSyntax::Execute { name, arguments } = syntax else {
+            unreachable!("others are planned");
+        };
+        let name = statement_name(name)?;
+        let catalog = self.catalog();
+        let Some(named) = self.named.0.get_mut(&name) else {
+            return Err(unknown(&name));
+        };
+        named.prepared.refresh(&catalog)?;
+        let types = &named.prepared.plan.planned.parameters;
+        let arguments = bind_arguments(arguments, (&name, types), own, &catalog)?;
+        Ok(named.prepared.with_arguments(arguments))
+    }
+
+    /// DEALLOCATE of one, or of all.
+    pub(super) fn forget_statement(&mut self, name: Option<&str>) -> Result<()> {
+        match name {
+            None => self.named.0.clear(),
+            Some(name) => {
+                let gone = self.named.0.remove(name);
+                gone.map(drop).ok_or_else(|| unknown(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let message = format!("prepared statement \"{name}\" does not exist");
+    Error::new(state::UNDEFINED_PREPARED_STATEMENT, message)
+}
+
+impl Call {
+    /// Puts the values of an EXECUTE's arguments in the place of its own parameters.
+    pub(super) fn take_arguments(&mut self, arguments: &Arguments) -> Result<()> {
+        self.bind(&arguments.parameters)?;
+        let values = exec::constants(&arguments.exprs, &self.context)?;
+        self.context.parameters = values.into();
+        Ok(())
+    }
+}
