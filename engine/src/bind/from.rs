@@ -3,6 +3,7 @@
 use super::expr::query_start;
 use super::join::cross;
 use super::locking::Wanted;
+use super::query::Relation;
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
@@ -149,7 +150,7 @@ impl<'a> Binder<'a> {
             None => table.clone(),
         };
         let with = match name.0.len() {
-            1 => self.with.iter().rposition(|(found, ..)| *found == table),
+            1 => self.with.iter().rposition(|(found, _)| *found == table),
             _ => None,
         };
         let wanted = self.wanted_lock(&shown);
@@ -157,13 +158,8 @@ impl<'a> Binder<'a> {
             if let Some(wanted) = &wanted {
                 wanted.refuse_named("a WITH query")?;
             }
-            let (_, cte, visible) = self.with[index];
-            // The query sees those WITH queries that came before it, whatever came after.
-            let mut inner = self.with[..visible].to_vec();
-            std::mem::swap(&mut self.with, &mut inner);
-            let source = self.subquery(&cte.query, &shown, Some(&cte.alias));
-            self.with = inner;
-            let mut source = source?;
+            let with = self.with[index].1;
+            let mut source = self.with_query(with, &shown, at)?;
             rename(&mut source.scope, alias, &shown)?;
             return Ok(source);
         }
@@ -309,6 +305,16 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         let at = query_start(query);
         let relation = self.deeper(at, |binder| binder.query(query, &[]))?;
+        self.derived(relation, shown, alias)
+    }
+
+    /// A query as a table.
+    pub(super) fn derived(
+        &mut self,
+        relation: Relation,
+        shown: &str,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Source> {
         let columns = relation.outputs.into_iter().map(|output| ScopeColumn {
             table: Some(shown.to_owned()),
             name: output.name,

@@ -68,6 +68,9 @@ impl<'a> Binder<'a> {
         if let Some(over) = &syntax.over {
             return self.window_call(&name, syntax, over, list, cx);
         }
+        if name == "grouping" {
+            return self.grouping_call(syntax, cx);
+        }
         if let Some(bound) = self.aggregate(&name, syntax, list, cx)? {
             return Ok(bound);
         }

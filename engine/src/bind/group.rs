@@ -6,11 +6,13 @@
 //! group, and becomes a group itself.
 
 use super::expr::start;
+use super::grouping_sets::Groups;
 use super::query::Output;
 use super::scope::Scope;
 use super::{Binder, Clause, Context, name, order};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::refuse;
+use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::logical::{Columns, Logical, Scan};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind};
@@ -21,6 +23,7 @@ use std::collections::HashMap;
 /// The groups and aggregates of a query.
 pub(super) struct Grouping<'s> {
     groups: Vec<(usize, Expr)>,
+    sets: Option<GroupingSets>,
     aggregates: Vec<(usize, AggregateCall)>,
     /// Columns that are computed from groups and aggregates: what is called over windows, and sets.
     passed: Vec<usize>,
@@ -39,57 +42,80 @@ impl<'a> Binder<'a> {
         outputs: &[Output],
         items: &[Expr],
         aggregates: &[(usize, AggregateCall)],
-    ) -> Result<Vec<Expr>> {
+    ) -> Result<Groups> {
         let ast::GroupByExpr::Expressions(syntaxes, modifiers) = &select.group_by else {
             return refuse("GROUP BY ALL", None);
         };
         if !modifiers.is_empty() {
             return refuse("this form of GROUP BY", None);
         }
-        let mut groups: Vec<Expr> = Vec::new();
-        for syntax in syntaxes {
-            let at = start(syntax);
-            let input = match syntax {
-                ast::Expr::Identifier(ident) => scope.find(&name::fold(ident)?, at)?,
-                _ => None,
-            };
-            let output = match input {
-                None => order::output_of(syntax, outputs, "GROUP BY", &|one, two| {
-                    items[one].same(&items[two])
-                })?,
-                Some(_) => None,
-            };
-            let group = match output {
-                Some(index) => items[index].clone(),
-                None => self.typed(syntax, &mut Context::new(scope, Clause::GroupBy))?,
-            };
-            let columns = group.columns();
-            if aggregates
-                .iter()
-                .any(|(column, _)| columns.contains(column))
-            {
-                return Err(Error::new(
-                    state::GROUPING_ERROR,
-                    "aggregate functions are not allowed in GROUP BY",
-                )
-                .at(at));
-            }
-            if !groups.iter().any(|found| found.same(&group)) {
-                groups.push(group);
-            }
+        let mut groups = Groups::default();
+        let mut bind = |binder: &mut Self, syntax: &'a ast::Expr| {
+            let group = binder.group(syntax, scope, outputs, items, aggregates)?;
+            Ok(groups.place(group))
+        };
+        let sets = self.grouping_sets(syntaxes, &mut bind)?;
+        let is_plain = match sets.as_slice() {
+            // GROUP BY () makes a group of nothing, too.
+            [set] => syntaxes.is_empty() || !set.is_empty(),
+            _ => false,
+        };
+        if !is_plain {
+            groups.sets = Some(GroupingSets {
+                sets,
+                groupings: Vec::new(),
+            });
         }
         Ok(groups)
+    }
+
+    /// An expression of GROUP BY.
+    fn group(
+        &mut self,
+        syntax: &'a ast::Expr,
+        scope: &Scope,
+        outputs: &[Output],
+        items: &[Expr],
+        aggregates: &[(usize, AggregateCall)],
+    ) -> Result<Expr> {
+        let at = start(syntax);
+        let input = match syntax {
+            ast::Expr::Identifier(ident) => scope.find(&name::fold(ident)?, at)?,
+            _ => None,
+        };
+        let output = match input {
+            None => order::output_of(syntax, outputs, "GROUP BY", &|one, two| {
+                items[one].same(&items[two])
+            })?,
+            Some(_) => None,
+        };
+        let group = match output {
+            Some(index) => items[index].clone(),
+            None => self.typed(syntax, &mut Context::new(scope, Clause::GroupBy))?,
+        };
+        let columns = group.columns();
+        let mut found = aggregates.iter().map(|(column, _)| column);
+        if found.any(|column| columns.contains(column)) {
+            return Err(Error::new(
+                state::GROUPING_ERROR,
+                "aggregate functions are not allowed in GROUP BY",
+            )
+            .at(at));
+        }
+        Ok(group)
     }
 }
 
 impl<'s> Grouping<'s> {
     pub(super) fn new(
-        groups: Vec<Expr>,
+        groups: Groups,
         cx: &mut Context<'s>,
         plan: &Logical,
         columns: &mut Columns,
     ) -> Self {
+        let sets = groups.sets;
         let groups = groups
+            .exprs
             .into_iter()
             .map(|group| (group_column(&group, columns), group));
         let mut keyed = Vec::new();
@@ -99,9 +125,11 @@ impl<'s> Grouping<'s> {
             passed: {
                 let windows = cx.windows.iter().flat_map(|found| found.columns());
                 let sets = cx.sets.iter().map(|set| set.column);
-                windows.chain(sets).collect()
+                let asked = cx.groupings.iter().map(|call| call.column);
+                windows.chain(sets).chain(asked).collect()
             },
             aggregates: cx.aggregates.take().unwrap_or_default(),
+            sets,
             scope: cx.scope,
             places: std::mem::take(&mut cx.places),
             keyed,
@@ -143,6 +171,7 @@ impl<'s> Grouping<'s> {
             input: Box::new(input),
             groups: self.groups,
             aggregates: self.aggregates,
+            sets: self.sets,
         }
     }
 
@@ -151,9 +180,9 @@ impl<'s> Grouping<'s> {
             let is_key = |group: &Expr| matches!(group.kind, ExprKind::Column(c) if c == *key);
             self.groups.iter().any(|(_, group)| is_key(group))
         };
-        self.keyed
-            .iter()
-            .any(|(key, all)| all.contains(&column) && key.iter().all(grouped))
+        // A group that is not in every set has NULLs where the column would have a value.
+        let mut keyed = self.keyed.iter().filter(|_| self.sets.is_none());
+        keyed.any(|(key, all)| all.contains(&column) && key.iter().all(grouped))
     }
 
     fn ungrouped(&self, column: usize) -> Error {

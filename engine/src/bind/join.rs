@@ -34,9 +34,11 @@ impl<'a> Binder<'a> {
         if kind != JoinKind::Inner {
             let nullable = if swapped { &left } else { &right };
             check_nullable(&nullable.rows)?;
+            self.refuse_own_name(&nullable.plan, "an outer join")?;
         }
         if kind == JoinKind::Full {
             check_nullable(&left.rows)?;
+            self.refuse_own_name(&left.plan, "an outer join")?;
         }
         let shared = match constraint {
             JoinConstraint::On(condition) => {

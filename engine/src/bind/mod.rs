@@ -32,6 +32,7 @@ mod foreign;
 mod from;
 mod function;
 mod group;
+mod grouping_sets;
 mod index;
 mod insert;
 mod join;
@@ -58,6 +59,7 @@ mod utility;
 mod view;
 mod window;
 mod window_frame;
+mod with;
 
 pub(crate) use check::{checks_of, default_of};
 pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
@@ -72,9 +74,9 @@ use crate::plan::{Expr, Statement};
 use remora_storage::DataType;
 use remora_storage::catalog::{Catalog, ViewSource};
 use scope::Scope;
-use sqlparser::ast;
 use std::collections::HashMap;
 use view::Record;
+use with::{Recursion, With};
 
 /// A bound statement and what belongs to it.
 #[derive(Debug)]
@@ -141,9 +143,14 @@ struct Binder<'a> {
     columns: Columns,
     /// The types of parameters, as far as they are known.
     parameters: Vec<Option<DataType>>,
-    /// WITH queries that can be named here, innermost last; each with the number of those that
-    /// it can name itself.
-    with: Vec<(String, &'a ast::Cte, usize)>,
+    /// WITH queries that can be named here, innermost last.
+    with: Vec<(String, With<'a>)>,
+    /// Those that have been named.
+    with_named: Vec<With<'a>>,
+    /// Queries of WITH RECURSIVE that are being bound, innermost last.
+    recursions: Vec<Recursion<'a>>,
+    /// Whether the FROM that is being bound names such a query.
+    names_itself: bool,
     /// The strongest lock that the statement asks for.
     locks: Option<LockStrength>,
     /// What is asked of the SELECT that is bound next.
@@ -179,6 +186,9 @@ impl<'a> Binder<'a> {
             columns: Columns::default(),
             parameters: Vec::new(),
             with: Vec::new(),
+            with_named: Vec::new(),
+            recursions: Vec::new(),
+            names_itself: false,
             locks: None,
             requests: Vec::new(),
             locking: Vec::new(),
@@ -211,6 +221,8 @@ struct Context<'s> {
     places: HashMap<usize, Option<Position>>,
     /// Calls of table functions found so far.
     sets: Vec<table_function::SetCall>,
+    /// Calls of `grouping` found so far.
+    groupings: Vec<grouping_sets::GroupingCall>,
 }
 
 /// The clauses that complaints name.
@@ -277,6 +289,7 @@ impl<'s> Context<'s> {
             in_window: None,
             places: HashMap::new(),
             sets: Vec::new(),
+            groupings: Vec::new(),
         }
     }
 

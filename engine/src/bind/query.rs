@@ -3,7 +3,7 @@
 use super::expr::{query_start, start};
 use super::locking::{Request, lock_rows};
 use super::scope::{Scope, ScopeColumn};
-use super::{Binder, Bound, Clause, Context, Unknown, coerce, name};
+use super::{Binder, Bound, Clause, Context, Unknown, coerce};
 use crate::error::{Error, Result, state};
 use crate::function::cast::{CastContext, cast_context};
 use crate::parse::refuse;
@@ -57,31 +57,10 @@ impl<'a> Binder<'a> {
         requests.append(&mut self.requests(query)?);
         let outer = self.with.len();
         self.with_queries(query)?;
-        let relation = self.query_body(query, requests, hints);
+        let relation = self.query_body(query, requests, hints)?;
+        self.check_unnamed(query)?;
         self.with.truncate(outer);
-        relation
-    }
-
-    /// Makes the WITH queries of a statement known.
-    pub(super) fn with_queries(&mut self, query: &'a ast::Query) -> Result<()> {
-        let Some(with) = &query.with else {
-            return Ok(());
-        };
-        if with.recursive {
-            return refuse("WITH RECURSIVE", query_start(query));
-        }
-        let first = self.with.len();
-        for cte in &with.cte_tables {
-            let name = name::fold(&cte.alias.name)?;
-            if self.with[first..].iter().any(|(found, ..)| *found == name) {
-                let message = format!("WITH query name \"{name}\" specified more than once");
-                return Err(Error::new(state::DUPLICATE_ALIAS, message)
-                    .at(crate::parse::place(cte.alias.name.span)));
-            }
-            let visible = self.with.len();
-            self.with.push((name, cte, visible));
-        }
-        Ok(())
+        Ok(relation)
     }
 
     fn query_body(
@@ -111,11 +90,20 @@ impl<'a> Binder<'a> {
             }
         };
         let (limit, offset) = self.limits(query)?;
+        let ties = query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties);
+        let ties = ties.then(|| order_of(&relation.plan)).flatten();
         let is_limited = limit.is_some() || offset.is_some();
         if is_limited || !query.locks.is_empty() {
             lock_rows(&mut relation);
         }
-        if is_limited {
+        if let (Some(keys), Some(limit)) = (ties, &limit) {
+            relation.plan = Logical::WithTies {
+                input: Box::new(relation.plan),
+                keys,
+                limit: limit.clone(),
+                offset,
+            };
+        } else if is_limited {
             relation.plan = Logical::Limit {
                 input: Box::new(relation.plan),
                 limit,
@@ -210,7 +198,11 @@ impl<'a> Binder<'a> {
         let mut one = None;
         match &query.fetch {
             None => {}
-            Some(fetch) if fetch.with_ties || fetch.percent || limit.is_some() => {
+            Some(fetch) if fetch.with_ties && query.order_by.is_none() => {
+                let message = "WITH TIES cannot be specified without ORDER BY clause";
+                return Err(Error::new(state::SYNTAX_ERROR, message));
+            }
+            Some(fetch) if fetch.percent || limit.is_some() => {
                 return refuse("this form of FETCH", query_start(query));
             }
             Some(fetch) => match &fetch.quantity {
@@ -272,6 +264,15 @@ impl<'a> Binder<'a> {
 /// What a clause that counts rows is called in complaints about the number.
 fn counted(clause: Clause) -> &'static str {
     clause.name().trim_start_matches("window ")
+}
+
+/// What the rows of a query that is ordered are ordered by.
+fn order_of(plan: &Logical) -> Option<Vec<Expr>> {
+    match plan {
+        Logical::Sort { keys, .. } => Some(keys.iter().map(|key| key.expr.clone()).collect()),
+        Logical::DistinctOn { input, .. } => order_of(input),
+        _ => None,
+    }
 }
 
 /// A scope of a query's outputs.

@@ -43,7 +43,9 @@ impl<'a> Binder<'a> {
         refuse_clauses(select)?;
         let requests = std::mem::take(&mut self.requests);
         let outer = std::mem::replace(&mut self.locking, requests);
+        let outside = std::mem::replace(&mut self.names_itself, false);
         let source = self.from(&select.from)?;
+        let names_itself = std::mem::replace(&mut self.names_itself, outside);
         self.check_named(&source.scope)?;
         let requests = std::mem::replace(&mut self.locking, outer);
         let (mut plan, scope) = (source.plan, source.scope);
@@ -75,10 +77,24 @@ impl<'a> Binder<'a> {
                 },
             );
         }
+        if let Some(ast::Distinct::On(on)) = &select.distinct {
+            for expr in on {
+                let output = order::output_of(expr, &items.outputs, "DISTINCT ON", &alike)?;
+                keys.push(match output {
+                    Some(index) => Key::Output(index),
+                    None => Key::Expr(self.typed(expr, &mut cx)?),
+                });
+            }
+        }
         let aggregates = cx
             .aggregates
             .as_ref()
             .is_some_and(|found| !found.is_empty());
+        if names_itself && aggregates {
+            let message =
+                "aggregate functions are not allowed in a recursive query's recursive term";
+            return Err(Error::new(state::INVALID_RECURSION, message));
+        }
         let windows = cx
             .windows
             .iter()
@@ -221,16 +237,21 @@ impl<'a> Binder<'a> {
         having: Option<Expr>,
     ) -> Result<Logical> {
         let aggregates = cx.aggregates.as_deref().unwrap_or_default();
-        let groups = self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
-        let is_plain = groups.is_empty() && aggregates.is_empty() && having.is_none();
+        let mut groups =
+            self.group_by(select, cx.scope, &items.outputs, &items.exprs, aggregates)?;
+        groups.ask(&cx.groupings)?;
+        let is_plain = groups.exprs.is_empty()
+            && groups.sets.is_none()
+            && aggregates.is_empty()
+            && having.is_none();
         if is_plain {
             let sets = std::mem::take(&mut cx.sets);
             let windows = cx.windows.take().unwrap_or_default();
             plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
             return Ok(project_sets(plan, sets));
         }
-        refuse_windows(&groups, cx.windows.as_ref())?;
-        refuse_sets(&groups, &cx.sets)?;
+        refuse_windows(&groups.exprs, cx.windows.as_ref())?;
+        refuse_sets(&groups.exprs, &cx.sets)?;
         let mut grouping = Grouping::new(groups, &mut cx, &plan, &mut self.columns);
         let mut sets = std::mem::take(&mut cx.sets);
         let mut windows = cx.windows.take().unwrap_or_default();
@@ -271,17 +292,16 @@ impl<'a> Binder<'a> {
         keys: Vec<Key>,
         order: &'a [ast::OrderByExpr],
     ) -> Result<Relation> {
-        let distinct = match &select.distinct {
-            None | Some(ast::Distinct::All) => false,
-            Some(ast::Distinct::Distinct) => true,
-            Some(ast::Distinct::On(_)) => {
-                return refuse("DISTINCT ON", place(select.select_token.0.span));
-            }
+        let distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));
+        let on = match &select.distinct {
+            Some(ast::Distinct::On(on)) => on.as_slice(),
+            _ => &[],
         };
         let columns = outputs.iter().map(|output| output.column);
         let mut exprs: Vec<(usize, Expr)> = columns.zip(shown).collect();
-        let mut sort: Vec<SortKey> = Vec::with_capacity(keys.len());
-        for (key, syntax) in keys.into_iter().zip(order) {
+        let mut sorted = Vec::with_capacity(keys.len());
+        let syntaxes = order.iter().map(|key| &key.expr).chain(on);
+        for (key, syntax) in keys.into_iter().zip(syntaxes) {
             let column = match key {
                 Key::Output(index) => exprs[index].0,
                 Key::Expr(expr) => match exprs.iter().find(|(_, found)| found.same(&expr)) {
@@ -291,7 +311,7 @@ impl<'a> Binder<'a> {
                             state::INVALID_COLUMN_REFERENCE,
                             "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
                         )
-                        .at(start(&syntax.expr)));
+                        .at(start(syntax)));
                     }
                     None => {
                         let column = self.columns.add("?column?", expr.data_type);
@@ -300,8 +320,13 @@ impl<'a> Binder<'a> {
                     }
                 },
             };
-            sort.push(order::sort_key(syntax, self.columns.expr(column))?);
+            sorted.push(column);
         }
+        let distinct_on = sorted.split_off(order.len());
+        check_distinct_on(&sorted, &distinct_on, on)?;
+        let sort = order.iter().zip(sorted);
+        let sort = sort.map(|(syntax, column)| order::sort_key(syntax, self.columns.expr(column)));
+        let sort: Vec<SortKey> = sort.collect::<Result<_>>()?;
         for lock in &rows {
             exprs.push((lock.row, self.columns.expr(lock.row)));
         }
@@ -316,6 +341,12 @@ impl<'a> Binder<'a> {
             plan = Logical::Sort {
                 input: Box::new(plan),
                 keys: sort,
+            };
+        }
+        if !distinct_on.is_empty() {
+            plan = Logical::DistinctOn {
+                input: Box::new(plan),
+                columns: distinct_on,
             };
         }
         Ok(Relation {
@@ -356,6 +387,28 @@ fn refuse_sets(groups: &[Expr], sets: &[SetCall]) -> Result<()> {
         Some(set) => refuse("a set-returning function in GROUP BY", set.at),
         None => Ok(()),
     }
+}
+
+/// Fails where the rows that DISTINCT ON has one of do not come one after the other in ORDER BY.
+fn check_distinct_on(sorted: &[usize], on: &[usize], syntaxes: &[ast::Expr]) -> Result<()> {
+    let mut other = false;
+    for column in sorted.iter().filter(|_| !on.is_empty()) {
+        match on.iter().position(|found| found == column) {
+            Some(at) if other => return Err(unordered(&syntaxes[at])),
+            Some(_) => {}
+            None => other = true,
+        }
+    }
+    let missing = on.iter().position(|column| !sorted.contains(column));
+    match missing {
+        Some(at) if other => Err(unordered(&syntaxes[at])),
+        _ => Ok(()),
+    }
+}
+
+fn unordered(syntax: &ast::Expr) -> Error {
+    let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+    Error::new(state::INVALID_COLUMN_REFERENCE, message).at(start(syntax))
 }
 
 /// The rows of a plan for which the predicate is true.

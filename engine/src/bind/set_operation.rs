@@ -75,6 +75,14 @@ impl<'a> Binder<'a> {
         left: Relation,
         right: Relation,
     ) -> Result<Relation> {
+        match operator {
+            SetOperator::Intersect if !all => {}
+            SetOperator::Except if !all => self.refuse_own_name(&right.plan, "EXCEPT")?,
+            _ => {
+                self.refuse_own_name(&left.plan, operator.name())?;
+                self.refuse_own_name(&right.plan, operator.name())?;
+            }
+        }
         let (branches, outputs) = self.alike(vec![left, right], operator.name())?;
         let mut inputs = branches.into_iter().map(|branch| {
             let source = branch.outputs.iter().map(|output| output.column).collect();

@@ -5,6 +5,7 @@ use super::distinct::Distinct;
 use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
 use super::full_join::FullJoin;
+use super::grouping_sets::GroupingSets;
 use super::index_scan::IndexScan;
 use super::join::JoinProbe;
 use super::join_table::JoinBuild;
@@ -13,6 +14,7 @@ use super::lock_rows::{LockRows, RowLocker};
 use super::pipeline::{Breaker, Pipeline};
 use super::project::Project;
 use super::project_set::ProjectSet;
+use super::recursive::{KeptTables, Recursive, WorkingScan, WorkingTable};
 use super::set_operation::{RightRows, SetOperation};
 use super::sort::Sort;
 use super::system::SystemScan;
@@ -21,12 +23,14 @@ use super::top_n::TopN;
 use super::union_all::UnionAll;
 use super::values::Values;
 use super::window::Windowed;
+use super::with_ties::WithTies;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::{Error, Result};
 use crate::plan::Expr;
 use crate::plan::lock::{LockWait, RowLock};
 use crate::plan::physical::{self, AggregateCall, Join, JoinKind, Node, PhysicalPlan};
 use remora_storage::ReadView;
+use std::sync::Arc;
 
 /// The last pipeline of a plan, which holds those that feed it. The plan locks no rows.
 pub(super) fn compile(
@@ -38,6 +42,8 @@ pub(super) fn compile(
         view,
         context,
         locker: None,
+        working: &[],
+        kept: None,
     };
     compiler.node(plan, BATCH_ROWS)
 }
@@ -53,6 +59,27 @@ pub(super) fn compile_locking<'t>(
         view,
         context,
         locker: Some(locker),
+        working: &[],
+        kept: None,
+    };
+    compiler.node(plan, BATCH_ROWS)
+}
+
+/// The same for a round of a recursion, which reads working tables, and may find tables of joins that the round
+/// before has made.
+pub(super) fn compile_round(
+    plan: &PhysicalPlan,
+    view: &ReadView,
+    context: &ExecContext,
+    working: &[(usize, Arc<WorkingTable>)],
+    kept: &KeptTables,
+) -> Result<Pipeline<'static>> {
+    let compiler = Compiler {
+        view,
+        context,
+        locker: None,
+        working,
+        kept: Some(kept),
     };
     compiler.node(plan, BATCH_ROWS)
 }
@@ -62,6 +89,10 @@ struct Compiler<'a, 't> {
     context: &'a ExecContext,
     /// Who locks rows, where that can be asked for.
     locker: Option<&'t dyn RowLocker>,
+    /// What rounds of recursions read.
+    working: &'a [(usize, Arc<WorkingTable>)],
+    /// Of a round: tables of joins that are the same in all.
+    kept: Option<&'a KeptTables>,
 }
 
 impl<'t> Compiler<'_, 't> {
@@ -101,10 +132,20 @@ impl<'t> Compiler<'_, 't> {
                 input,
                 groups,
                 aggregates,
+                sets: None,
             } => self.aggregate(input, groups, aggregates)?,
             Node::Window { input, window } => {
                 Pipeline::new(Windowed::new(self.node(input, BATCH_ROWS)?, window))
             }
+            Node::Aggregate {
+                input,
+                groups,
+                aggregates,
+                sets: Some(sets),
+            } => Pipeline::new(Breaker::new(
+                self.node(input, BATCH_ROWS)?,
+                GroupingSets::new(groups, aggregates, sets),
+            )),
             Node::Sort { input, keys } => {
                 Pipeline::new(Breaker::new(self.node(input, BATCH_ROWS)?, Sort::new(keys)))
             }
@@ -132,16 +173,51 @@ impl<'t> Compiler<'_, 't> {
                 let stretch = Stretch::new(limit.as_ref(), offset.as_ref(), self.context)?;
                 self.limit(input, stretch)?
             }
+            Node::WithTies {
+                input,
+                keys,
+                limit,
+                offset,
+            } => {
+                let stretch = Stretch::new(Some(limit), offset.as_ref(), self.context)?;
+                if stretch.limit == Some(0) {
+                    return Ok(nothing());
+                }
+                self.node(input, BATCH_ROWS)?
+                    .with(WithTies::new(keys.clone(), stretch))
+            }
             Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, None)?,
-            Node::Distinct(input) => self
+            Node::Distinct(input) => {
+                let all = (0..input.schema.len()).collect();
+                self.node(input, BATCH_ROWS)?
+                    .with(Distinct::new(&input.schema, all))
+            }
+            Node::DistinctOn { input, columns } => self
                 .node(input, BATCH_ROWS)?
-                .with(Distinct::new(&input.schema)),
+                .with(Distinct::new(&input.schema, columns.clone())),
             Node::UnionAll(inputs) => Pipeline::new(UnionAll::new(
                 inputs
                     .iter()
                     .map(|input| self.node(input, rows))
                     .collect::<Result<_>>()?,
             )),
+            Node::Recursive {
+                id,
+                base,
+                step,
+                distinct,
+            } => {
+                let base = self.node(base, BATCH_ROWS)?;
+                let recursive = Recursive::new(*id, base, step, *distinct, self.working, self.view);
+                Pipeline::new(recursive)
+            }
+            Node::WorkingTable { id, columns } => {
+                let mut working = self.working.iter();
+                let Some((_, table)) = working.find(|(found, _)| found == id) else {
+                    unreachable!("a working table is read by the steps of its recursion only");
+                };
+                Pipeline::new(WorkingScan::new(table.clone(), columns.clone()))
+            }
             Node::SetOperation {
                 operator,
                 all,
@@ -228,12 +304,24 @@ impl<'t> Compiler<'_, 't> {
         }
     }
 
+    /// The table of a join's right side: that of the round before, if there is one and it is the same.
+    fn build(&self, join: &Join, keys: Vec<Expr>) -> Result<Breaker<'t, JoinBuild>> {
+        let mut build = JoinBuild::new(keys, &join.right.schema);
+        if let Some(kept) = self.kept
+            && !join.right.reads_working_table()
+        {
+            let slot = kept.slot(join);
+            if let Some(table) = slot.get() {
+                return Ok(Breaker::Done(table.clone()));
+            }
+            build = build.kept_in(slot);
+        }
+        Ok(Breaker::new(self.node(&join.right, BATCH_ROWS)?, build))
+    }
+
     fn join(&self, join: &Join) -> Result<Pipeline<'t>> {
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
-        let build = Breaker::new(
-            self.node(&join.right, BATCH_ROWS)?,
-            JoinBuild::new(right_keys, &join.right.schema),
-        );
+        let build = self.build(join, right_keys)?;
         let probe = JoinProbe::new(left_keys, build, join.kind, join.filter.clone());
         let left = self.node(&join.left, BATCH_ROWS)?;
         Ok(match join.kind {

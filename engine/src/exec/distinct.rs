@@ -1,4 +1,5 @@
-//! Distinct: each row once, as it first appears. Streams: only keys are kept, not rows.
+//! Distinct: each row once, as it first appears, or the first row of each value of some columns. Streams: only
+//! keys are kept, not rows.
 
 use super::ExecContext;
 use super::batch::Batch;
@@ -15,15 +16,20 @@ use remora_storage::DataType;
 /// Lets a row through if it has not been seen.
 #[derive(Debug)]
 pub(super) struct Distinct {
+    /// The columns that count.
+    columns: Vec<usize>,
     types: Vec<DataType>,
     seen: Seen,
 }
 
 impl Distinct {
-    pub(super) fn new(schema: &[Field]) -> Self {
-        let types: Vec<_> = schema.iter().map(|field| field.data_type).collect();
+    /// `columns` are those that count.
+    pub(super) fn new(schema: &[Field], columns: Vec<usize>) -> Self {
+        let types = columns.iter().map(|column| schema[*column].data_type);
+        let types: Vec<_> = types.collect();
         Self {
             seen: Seen::new(&types),
+            columns,
             types,
         }
     }
@@ -31,7 +37,11 @@ impl Distinct {
 
 impl Operator for Distinct {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
-        let keys = Keys::of(&input.columns, &self.types, input.rows);
+        let columns = self.columns.iter();
+        let columns: Vec<_> = columns
+            .map(|column| input.columns[*column].clone())
+            .collect();
+        let keys = Keys::of(&columns, &self.types, input.rows);
         let new = self.seen.new_rows(&keys, context)?;
         input.filter(&BooleanArray::new(new, None)).map(Step::Done)
     }

@@ -183,6 +183,7 @@ pub fn fold_row(
         input,
         groups,
         aggregates,
+        sets: None,
     } = node
     else {
         return Ok(false);

@@ -16,6 +16,7 @@ use super::key_table::{KeyTable, MISSING, too_many};
 use super::keys::Keys;
 use super::memory::Held;
 use super::pipeline::Sink;
+use super::recursive::Slot;
 use crate::error::Result;
 use crate::plan::{Expr, Field};
 use arrow_array::new_empty_array;
@@ -34,6 +35,8 @@ pub(super) struct JoinBuild {
     numbers: Vec<u32>,
     rows: usize,
     held: Held,
+    /// Where the table is left for others, too.
+    slot: Option<Slot>,
 }
 
 impl JoinBuild {
@@ -49,7 +52,14 @@ impl JoinBuild {
             numbers: Vec::new(),
             rows: 0,
             held: Held::default(),
+            slot: None,
         }
+    }
+
+    /// The same, which also leaves the table in a slot.
+    pub(super) fn kept_in(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
     }
 }
 
@@ -97,11 +107,16 @@ impl Sink for JoinBuild {
         };
         let table = lookup.as_ref().map_or(0, Lookup::bytes);
         self.held.shrink(self.batch_bytes + table);
-        Ok(Arc::new(JoinTable {
+        let table = Arc::new(JoinTable {
             columns: Batch::new(columns, self.rows),
             lookup,
             _held: self.held,
-        }))
+        });
+        if let Some(slot) = self.slot {
+            // One that is there already is the same.
+            let _ = slot.set(table.clone());
+        }
+        Ok(table)
     }
 }
 

@@ -48,6 +48,7 @@ mod filter;
 mod fold;
 mod foreign;
 mod full_join;
+mod grouping_sets;
 mod index_scan;
 mod join;
 mod join_table;
@@ -60,6 +61,7 @@ mod pipeline;
 mod point;
 mod project;
 mod project_set;
+mod recursive;
 mod row_test;
 mod set_operation;
 mod sort;
@@ -70,6 +72,7 @@ mod top_n;
 mod union_all;
 mod values;
 mod window;
+mod with_ties;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@ use remora_storage::Value;
 const SELECTIVITY: u64 = 3;
 /// About how many rows a table function gives.
 const SET_ROWS: u64 = 1_000;
+/// About how many rounds a recursion has.
+const ROUNDS: u64 = 10;
 /// About how many rows a system table has.
 const SYSTEM_ROWS: u64 = 64;
 
@@ -52,10 +54,19 @@ fn rows(plan: &Logical) -> u64 {
             ExprKind::Literal(Value::BigInt(limit)) => rows(input).min(limit.unsigned_abs()),
             _ => rows(input),
         },
-        Logical::Limit { input, .. } | Logical::Lock { input, .. } => rows(input),
+        Logical::DistinctOn { input, .. } => rows(input) / SELECTIVITY,
+        Logical::WithTies { input, .. }
+        | Logical::Limit { input, .. }
+        | Logical::Lock { input, .. } => rows(input),
         Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
+        // What it is joined with is the same in all rounds, and is kept.
+        Logical::WorkingTable(_) => u64::MAX,
+        Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
         Logical::SetOperation(operation) => rows(&operation.left.0),
-        Logical::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| rows(input)).sum(),
+        Logical::UnionAll { inputs, .. } => {
+            let inputs = inputs.iter().map(|(input, _)| rows(input));
+            inputs.fold(0, u64::saturating_add)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! EXPLAIN: a plan as indented lines, after PostgreSQL's.
 
 use super::show::show;
+use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::{
     AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
@@ -153,7 +154,8 @@ impl Lines {
                 input,
                 groups,
                 aggregates,
-            } => self.aggregate(input, groups, aggregates, level),
+                sets,
+            } => self.aggregate(input, groups, aggregates, sets.as_ref(), level),
             Node::Window { input, window } => {
                 self.node(level, "WindowAgg".to_owned());
                 if !window.partition.is_empty() {
@@ -193,6 +195,16 @@ impl Lines {
                 self.limits(limit.as_ref(), offset.as_ref(), level);
                 self.plan(input, level + 1);
             }
+            Node::WithTies {
+                input,
+                limit,
+                offset,
+                ..
+            } => {
+                self.node(level, "Limit With Ties".to_owned());
+                self.limits(Some(limit), offset.as_ref(), level);
+                self.plan(input, level + 1);
+            }
             Node::LockRows { input, locks } => {
                 self.lock_rows(locks, level);
                 self.plan(input, level + 1);
@@ -201,10 +213,23 @@ impl Lines {
                 self.node(level, "Distinct".to_owned());
                 self.plan(input, level + 1);
             }
+            Node::DistinctOn { input, columns } => {
+                let name = |column: &usize| input.schema[*column].name.clone();
+                let names: Vec<_> = columns.iter().map(name).collect();
+                self.node(level, "Distinct".to_owned());
+                self.fact(level, "On", names.join(", "));
+                self.plan(input, level + 1);
+            }
             Node::UnionAll(inputs) => {
                 self.node(level, "Append".to_owned());
                 inputs.iter().for_each(|input| self.plan(input, level + 1));
             }
+            Node::Recursive { base, step, .. } => {
+                self.node(level, "Recursive Union".to_owned());
+                self.plan(base, level + 1);
+                self.plan(step, level + 1);
+            }
+            Node::WorkingTable { .. } => self.node(level, "WorkTable Scan".to_owned()),
             Node::SetOperation {
                 operator,
                 all,
@@ -295,6 +320,7 @@ impl Lines {
         input: &PhysicalPlan,
         groups: &[Expr],
         aggregates: &[AggregateCall],
+        sets: Option<&GroupingSets>,
         level: usize,
     ) {
         match groups.is_empty() {
@@ -303,6 +329,14 @@ impl Lines {
                 self.node(level, "HashAggregate".to_owned());
                 self.fact(level, "Group Key", list(groups, &input.schema));
             }
+        }
+        if let Some(sets) = sets {
+            let set = |set: &Vec<usize>| {
+                let groups: Vec<_> = set.iter().map(|group| groups[*group].clone()).collect();
+                format!("({})", list(&groups, &input.schema))
+            };
+            let sets: Vec<_> = sets.sets.iter().map(set).collect();
+            self.fact(level, "Grouping Sets", sets.join(", "));
         }
         if !aggregates.is_empty() {
             let calls = aggregates.iter().map(|call| show_call(call, &input.schema));

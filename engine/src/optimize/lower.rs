@@ -5,10 +5,12 @@
 
 use super::join_order::links;
 use super::window::window_node;
+use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
 use crate::plan::physical::{self, AggregateCall, IndexScan, Node, PhysicalPlan};
 use crate::plan::project_set::{ProjectSet, TableCall};
+use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
 use std::sync::Arc;
@@ -68,7 +70,8 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             input,
             groups,
             aggregates,
-        } => aggregate_node(lower(*input, columns), groups, aggregates, columns),
+            sets,
+        } => aggregate_node(lower(*input, columns), groups, aggregates, sets, columns),
         Logical::Window { input, window } => window_node(lower(*input, columns), *window, columns),
         Logical::Sort { input, keys } => lower(*input, columns).wrap(|input, at| {
             let keys = at.keys(keys);
@@ -97,6 +100,17 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             limit,
             offset,
         }),
+        Logical::WithTies {
+            input,
+            keys,
+            limit,
+            offset,
+        } => lower(*input, columns).wrap(|input, at| Node::WithTies {
+            input,
+            keys: keys.into_iter().map(|key| at.expr(key)).collect(),
+            limit,
+            offset,
+        }),
         Logical::Lock { input, locks } => lower(*input, columns).wrap(|input, at| {
             let row = |lock: RowLock| RowLock {
                 row: at.position(lock.row),
@@ -106,6 +120,10 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             Node::LockRows { input, locks }
         }),
         Logical::Distinct(input) => lower(*input, columns).wrap(|input, _| Node::Distinct(input)),
+        Logical::DistinctOn { input, columns: on } => lower(*input, columns).wrap(|input, at| {
+            let columns = on.into_iter().map(|number| at.position(number)).collect();
+            Node::DistinctOn { input, columns }
+        }),
         Logical::UnionAll {
             inputs,
             columns: numbers,
@@ -116,6 +134,15 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             Lowered::new(Node::UnionAll(plans.collect()), numbers, columns)
         }
         Logical::SetOperation(operation) => set_operation(operation, columns),
+        Logical::Recursive(recursive) => recursive_node(recursive, columns),
+        Logical::WorkingTable(table) => {
+            let (numbers, positions) = table.columns.into_iter().unzip();
+            let node = Node::WorkingTable {
+                id: table.id,
+                columns: positions,
+            };
+            Lowered::new(node, numbers, columns)
+        }
     }
 }
 
@@ -150,6 +177,19 @@ fn set_operation(operation: SetOperation, columns: &Columns) -> Lowered {
         right: side(operation.right),
     };
     Lowered::new(node, operation.columns, columns)
+}
+
+fn recursive_node(recursive: Recursive, columns: &Columns) -> Lowered {
+    let side = |(input, source): (Box<Logical>, Vec<usize>)| {
+        arrange(lower(*input, columns), &source, columns).plan
+    };
+    let node = Node::Recursive {
+        id: recursive.id,
+        base: Box::new(side(recursive.base)),
+        step: Arc::new(side(recursive.step)),
+        distinct: recursive.distinct,
+    };
+    Lowered::new(node, recursive.columns, columns)
 }
 
 fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowered {
@@ -259,6 +299,7 @@ fn aggregate_node(
     input: Lowered,
     groups: Vec<(usize, Expr)>,
     aggregates: Vec<(usize, AggregateCall)>,
+    sets: Option<GroupingSets>,
     columns: &Columns,
 ) -> Lowered {
     let at = Positions(&input.numbers);
@@ -277,10 +318,13 @@ fn aggregate_node(
             ..call
         });
     }
+    let groupings = sets.iter().flat_map(|sets| &sets.groupings);
+    numbers.extend(groupings.map(|(number, _)| *number));
     let node = Node::Aggregate {
         input: Box::new(input.plan),
         groups: keys,
         aggregates: calls,
+        sets,
     };
     Lowered::new(node, numbers, columns)
 }

@@ -7,6 +7,7 @@
 use super::window::prune_window;
 use crate::plan::logical::{Columns, Join, Logical, Scan};
 use crate::plan::project_set::ProjectSet;
+use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, SortKey};
 use std::collections::BTreeSet;
@@ -71,7 +72,11 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             input,
             groups,
             mut aggregates,
+            mut sets,
         } => {
+            if let Some(sets) = &mut sets {
+                sets.groupings.retain(|(number, _)| needed.contains(number));
+            }
             match groups.is_empty() {
                 true => keep(&mut aggregates, |(number, _)| needed.contains(number)),
                 false => aggregates.retain(|(number, _)| needed.contains(number)),
@@ -84,6 +89,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 input: below(input, &wanted),
                 groups,
                 aggregates,
+                sets,
             }
         }
         Logical::Window { input, window } => prune_window(*input, *window, columns, needed),
@@ -111,6 +117,17 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             limit,
             offset,
         },
+        Logical::WithTies {
+            input,
+            keys,
+            limit,
+            offset,
+        } => Logical::WithTies {
+            input: below(input, &also(&mut keys.iter())),
+            keys,
+            limit,
+            offset,
+        },
         Logical::Lock { input, locks } => {
             let mut wanted = needed.clone();
             wanted.extend(locks.iter().map(|lock| lock.row));
@@ -123,10 +140,34 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             let all = input.column_set();
             Logical::Distinct(below(input, &all))
         }
+        Logical::DistinctOn { input, columns: on } => {
+            let mut wanted = needed.clone();
+            wanted.extend(&on);
+            Logical::DistinctOn {
+                input: below(input, &wanted),
+                columns: on,
+            }
+        }
         Logical::UnionAll {
             inputs,
             columns: numbers,
         } => prune_union(inputs, numbers, columns, needed),
+        // The next round may need what is not shown.
+        Logical::Recursive(recursive) => {
+            let side = |(input, source): (Box<Logical>, Vec<usize>)| {
+                let wanted = source.iter().copied().collect();
+                (below(input, &wanted), source)
+            };
+            Logical::Recursive(Recursive {
+                base: side(recursive.base),
+                step: side(recursive.step),
+                ..recursive
+            })
+        }
+        Logical::WorkingTable(mut table) => {
+            keep(&mut table.columns, |(number, _)| needed.contains(number));
+            Logical::WorkingTable(table)
+        }
         // All columns are compared.
         Logical::SetOperation(operation) => {
             let side = |(input, source): (Box<Logical>, Vec<usize>)| {

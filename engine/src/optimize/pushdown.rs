@@ -10,11 +10,13 @@
 //!  Left join  only what concerns the left side; what stands in ON and concerns the right side
 //!             sinks to the right. A part that is never true of NULLs makes it an inner join.
 //!  Full join  nothing; but a part that is never true of a side's NULLs makes it a left join
-//!  Aggregate  what concerns groups only
+//!  Aggregate  what concerns groups only, and those that are in every grouping set
 //!  Window     what concerns whole partitions only
+//!  DistinctOn what concerns only the columns of which each value has one row
 //!  UnionAll   into each input
 //!  INTERSECT, EXCEPT   to the left: what is equal on the right may be written otherwise (1.0, 1.00)
 //!  Limit      nothing: fewer rows before it would be other rows after it
+//!  Recursive  nothing: a row that is not shown may lead to one that is
 //!  Lock       nothing: what is locked is what the query says that locks it
 //! ```
 //!
@@ -75,8 +77,15 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             input,
             groups,
             aggregates,
+            sets,
         } => {
-            let numbers: BTreeSet<usize> = groups.iter().map(|(column, _)| *column).collect();
+            let everywhere =
+                |group: usize| sets.as_ref().is_none_or(|sets| sets.has_everywhere(group));
+            let numbers = groups.iter().enumerate();
+            let numbers: BTreeSet<usize> = numbers
+                .filter(|(group, _)| everywhere(*group))
+                .map(|(_, (column, _))| *column)
+                .collect();
             let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| {
                 let named = part.columns();
                 !named.is_empty() && named.is_subset(&numbers)
@@ -90,6 +99,7 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 input,
                 groups,
                 aggregates,
+                sets,
             };
             filter(plan, stay)
         }
@@ -137,10 +147,21 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             scan.filter.append(&mut parts);
             Logical::Scan(scan)
         }
-        leaf @ (Logical::Values { .. } | Logical::System { .. }) => filter(leaf, parts),
-        other @ (Logical::Limit { .. } | Logical::TopN { .. } | Logical::Lock { .. }) => {
-            filter(other.map_inputs(&mut push_down), parts)
+        leaf @ (Logical::Values { .. } | Logical::System { .. } | Logical::WorkingTable(_)) => {
+            filter(leaf, parts)
         }
+        Logical::DistinctOn { input, columns } => {
+            let on: BTreeSet<usize> = columns.iter().copied().collect();
+            let (down, stay): (Vec<_>, Vec<_>) =
+                (parts.into_iter()).partition(|part| part.columns().is_subset(&on));
+            let input = Box::new(push(*input, down));
+            filter(Logical::DistinctOn { input, columns }, stay)
+        }
+        other @ (Logical::Limit { .. }
+        | Logical::TopN { .. }
+        | Logical::WithTies { .. }
+        | Logical::Recursive(_)
+        | Logical::Lock { .. }) => filter(other.map_inputs(&mut push_down), parts),
     }
 }
 

@@ -5,7 +5,8 @@
 //! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
 //! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
-//!    transaction and about numbers, and `locking` writes clauses that lock rows as it knows them.
+//!    transaction and about numbers; `locking` writes clauses that lock rows as it knows them, and
+//!    `table_command` writes `TABLE t` out.
 //! 4. `create_as` knows what is said of tables that are made of a query.
 //! 5. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
@@ -20,6 +21,7 @@ mod locking;
 mod prepared;
 mod rename;
 mod sequence;
+mod table_command;
 mod token;
 mod transaction;
 mod upkeep;
@@ -138,6 +140,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     transaction::take_deferrable(&mut tokens);
     locking::rewrite(&mut tokens)?;
     window::rewrite(&mut tokens);
+    table_command::write_out(&mut tokens);
     let mut aside = sequence::take_aside(&mut tokens)
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());

@@ -8,9 +8,11 @@
 //! - No two nodes produce the same number, except by passing it on.
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
+use super::grouping_sets::GroupingSets;
 use super::lock::{LockStrength, RowLock};
 use super::merge::Merge;
 use super::project_set::ProjectSet;
+use super::recursive::{Recursive, WorkingTable};
 use super::set_operation::SetOperation;
 use super::statement::{CsvFormat, Insert, Statement};
 use super::structure::AlterTable;
@@ -93,6 +95,8 @@ pub enum Logical {
         groups: Vec<(usize, Expr)>,
         /// What of each.
         aggregates: Vec<(usize, AggregateCall)>,
+        /// By which of the groups, if not by all.
+        sets: Option<GroupingSets>,
     },
     /// Its input's rows and columns, and what functions of a window give for each.
     Window {
@@ -128,6 +132,17 @@ pub enum Logical {
         /// After how many.
         offset: Option<Expr>,
     },
+    /// A stretch of rows, and those after it that are no different in the order of the input.
+    WithTies {
+        /// Of what: rows in the order of the keys.
+        input: Box<Logical>,
+        /// What is different.
+        keys: Vec<Expr>,
+        /// How many.
+        limit: Expr,
+        /// After how many.
+        offset: Option<Expr>,
+    },
     /// Those rows that could be locked.
     Lock {
         /// Of what.
@@ -137,6 +152,13 @@ pub enum Logical {
     },
     /// Each row once; all columns of the input count.
     Distinct(Box<Logical>),
+    /// The first row of each value of some columns.
+    DistinctOn {
+        /// Of what.
+        input: Box<Logical>,
+        /// Which columns.
+        columns: Vec<usize>,
+    },
     /// All rows of all inputs.
     UnionAll {
         /// Of what; beside each input which of its columns make the result's.
@@ -146,6 +168,10 @@ pub enum Logical {
     },
     /// INTERSECT, EXCEPT
     SetOperation(SetOperation),
+    /// WITH RECURSIVE
+    Recursive(Recursive),
+    /// What a round of it reads.
+    WorkingTable(WorkingTable),
 }
 
 /// Rows of a table.
@@ -249,13 +275,17 @@ impl Logical {
         match self {
             Self::Values { columns, .. } | Self::UnionAll { columns, .. } => columns.clone(),
             Self::SetOperation(operation) => operation.columns.clone(),
+            Self::Recursive(recursive) => recursive.columns.clone(),
+            Self::WorkingTable(table) => table.columns.iter().map(|(number, _)| *number).collect(),
             Self::Scan(scan) => scan.numbers().collect(),
             Self::System { columns, .. } => columns.iter().map(|(number, _)| *number).collect(),
             Self::Filter { input, .. }
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }
             | Self::Limit { input, .. }
+            | Self::WithTies { input, .. }
             | Self::Lock { input, .. }
+            | Self::DistinctOn { input, .. }
             | Self::Distinct(input) => input.columns(),
             Self::Project { exprs, .. } => exprs.iter().map(|(column, _)| *column).collect(),
             Self::ProjectSet(set) => set.columns(),
@@ -265,11 +295,16 @@ impl Logical {
                 columns
             }
             Self::Aggregate {
-                groups, aggregates, ..
+                groups,
+                aggregates,
+                sets,
+                ..
             } => {
                 let groups = groups.iter().map(|(column, _)| *column);
+                let groupings = sets.iter().flat_map(|sets| &sets.groupings);
                 groups
                     .chain(aggregates.iter().map(|(column, _)| *column))
+                    .chain(groupings.map(|(column, _)| *column))
                     .collect()
             }
             Self::Window { input, window } => {
@@ -285,11 +320,45 @@ impl Logical {
         self.columns().into_iter().collect()
     }
 
+    /// Whether `f` is true of any node.
+    pub fn any(&self, f: &mut dyn FnMut(&Logical) -> bool) -> bool {
+        f(self) || self.inputs().into_iter().any(|input| input.any(f))
+    }
+
+    /// Its inputs, from left to right.
+    pub fn inputs(&self) -> Vec<&Logical> {
+        match self {
+            Self::Values { .. } | Self::Scan(_) | Self::System { .. } | Self::WorkingTable(_) => {
+                Vec::new()
+            }
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::ProjectSet(ProjectSet { input, .. })
+            | Self::Aggregate { input, .. }
+            | Self::Window { input, .. }
+            | Self::Sort { input, .. }
+            | Self::TopN { input, .. }
+            | Self::Limit { input, .. }
+            | Self::WithTies { input, .. }
+            | Self::Lock { input, .. }
+            | Self::DistinctOn { input, .. }
+            | Self::Distinct(input) => vec![input],
+            Self::Join(join) => vec![&join.left, &join.right],
+            Self::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| input).collect(),
+            Self::SetOperation(operation) => vec![&operation.left.0, &operation.right.0],
+            Self::Recursive(recursive) => vec![&recursive.base.0, &recursive.step.0],
+        }
+    }
+
     /// The same node with each input replaced by what `f` makes of it.
     pub fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
         let mut apply = |input: Box<Logical>| Box::new(f(*input));
         match self {
-            leaf @ (Self::Values { .. } | Self::Scan(_) | Self::System { .. }) => leaf,
+            leaf @ (Self::Values { .. }
+            | Self::Scan(_)
+            | Self::System { .. }
+            | Self::WorkingTable(_)) => leaf,
+            Self::Recursive(recursive) => Self::Recursive(recursive.map_inputs(f)),
             Self::Filter { input, predicate } => Self::Filter {
                 input: apply(input),
                 predicate,
@@ -311,10 +380,12 @@ impl Logical {
                 input,
                 groups,
                 aggregates,
+                sets,
             } => Self::Aggregate {
                 input: apply(input),
                 groups,
                 aggregates,
+                sets,
             },
             Self::Window { input, window } => Self::Window {
                 input: apply(input),
@@ -344,11 +415,26 @@ impl Logical {
                 limit,
                 offset,
             },
+            Self::WithTies {
+                input,
+                keys,
+                limit,
+                offset,
+            } => Self::WithTies {
+                input: apply(input),
+                keys,
+                limit,
+                offset,
+            },
             Self::Lock { input, locks } => Self::Lock {
                 input: apply(input),
                 locks,
             },
             Self::Distinct(input) => Self::Distinct(apply(input)),
+            Self::DistinctOn { input, columns } => Self::DistinctOn {
+                input: apply(input),
+                columns,
+            },
             Self::UnionAll { inputs, columns } => Self::UnionAll {
                 inputs: inputs
                     .into_iter()
@@ -405,10 +491,23 @@ impl Logical {
             Self::Limit { limit, offset, .. } => {
                 limit.iter_mut().chain(offset).for_each(apply);
             }
+            Self::WithTies {
+                keys,
+                limit,
+                offset,
+                ..
+            } => {
+                keys.iter_mut().for_each(&mut apply);
+                apply(limit);
+                offset.iter_mut().for_each(apply);
+            }
             Self::Lock { .. }
             | Self::Distinct(_)
+            | Self::DistinctOn { .. }
             | Self::UnionAll { .. }
             | Self::SetOperation(_)
+            | Self::Recursive(_)
+            | Self::WorkingTable(_)
             | Self::System { .. } => {}
         }
         self

@@ -2,11 +2,13 @@
 
 mod change;
 mod expr;
+pub mod grouping_sets;
 pub mod lock;
 pub mod logical;
 pub mod merge;
 pub mod physical;
 pub mod project_set;
+pub mod recursive;
 pub mod sequence;
 pub mod set_operation;
 pub mod statement;

@@ -3,6 +3,7 @@
 //! Expressions of a node refer by position to the columns of its input (of a join: the left
 //! input's columns, then the right's). A scan's `filter` refers to the scan's own output columns.
 
+use super::grouping_sets::GroupingSets;
 use super::lock::RowLock;
 use super::project_set::TableCall;
 use super::set_operation::SetOperator;
@@ -68,7 +69,7 @@ pub enum Node {
     /// tried in blocks.
     Join(Join),
     /// Groups, in order of first appearance; one group of everything where `groups` is empty.
-    /// Output: the group keys, then the aggregates.
+    /// Output: the group keys, then the aggregates, then what `grouping` says.
     Aggregate {
         /// Of what.
         input: Box<PhysicalPlan>,
@@ -76,6 +77,8 @@ pub enum Node {
         groups: Vec<Expr>,
         /// What of each.
         aggregates: Vec<AggregateCall>,
+        /// By which of the groups, if not by all.
+        sets: Option<GroupingSets>,
     },
     /// The input's columns, then what functions of a window give; the input is sorted as the window wants.
     Window {
@@ -111,6 +114,17 @@ pub enum Node {
         /// A BIGINT without columns.
         offset: Option<Expr>,
     },
+    /// A stretch of the rows, which come in the order of the keys, and those after it with the last one's key.
+    WithTies {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// What rows are told apart by.
+        keys: Vec<Expr>,
+        /// A BIGINT without columns.
+        limit: Expr,
+        /// A BIGINT without columns.
+        offset: Option<Expr>,
+    },
     /// Those rows that could be locked, in order.
     LockRows {
         /// Of what.
@@ -120,8 +134,33 @@ pub enum Node {
     },
     /// Each distinct row once, NULLs alike.
     Distinct(Box<PhysicalPlan>),
+    /// The first row of each value of the columns at these positions, NULLs alike.
+    DistinctOn {
+        /// Of what.
+        input: Box<PhysicalPlan>,
+        /// Which columns.
+        columns: Vec<usize>,
+    },
     /// All rows of all inputs, in order; columns are of the same types.
     UnionAll(Vec<PhysicalPlan>),
+    /// All rows of the base, then those of round after round.
+    Recursive {
+        /// Its number.
+        id: usize,
+        /// What gives the first rows.
+        base: Box<PhysicalPlan>,
+        /// What makes rows of those of the round before, which it reads from the working table.
+        step: Arc<PhysicalPlan>,
+        /// Whether each row counts once only.
+        distinct: bool,
+    },
+    /// The rows of the last round.
+    WorkingTable {
+        /// Of which recursion.
+        id: usize,
+        /// Which of its columns, in output order.
+        columns: Vec<usize>,
+    },
     /// INTERSECT or EXCEPT; columns are of the same types, NULLs alike.
     SetOperation {
         /// Which.
@@ -241,6 +280,39 @@ impl PhysicalPlan {
             node: Node::Values(Vec::new()),
             schema: Vec::new(),
         }
+    }
+
+    /// The plans that it is fed by.
+    pub fn inputs(&self) -> Vec<&PhysicalPlan> {
+        match &self.node {
+            Node::Values(_)
+            | Node::TableScan(_)
+            | Node::IndexScan(_)
+            | Node::System { .. }
+            | Node::WorkingTable { .. } => Vec::new(),
+            Node::Filter { input, .. }
+            | Node::Project { input, .. }
+            | Node::ProjectSet { input, .. }
+            | Node::Aggregate { input, .. }
+            | Node::Window { input, .. }
+            | Node::Sort { input, .. }
+            | Node::TopN { input, .. }
+            | Node::Limit { input, .. }
+            | Node::WithTies { input, .. }
+            | Node::LockRows { input, .. }
+            | Node::DistinctOn { input, .. }
+            | Node::Distinct(input) => vec![input],
+            Node::Join(join) => vec![&join.left, &join.right],
+            Node::UnionAll(inputs) => inputs.iter().collect(),
+            Node::SetOperation { left, right, .. } => vec![left, right],
+            Node::Recursive { base, step, .. } => vec![base, step],
+        }
+    }
+
+    /// Whether it reads a working table that is filled outside of it or within.
+    pub fn reads_working_table(&self) -> bool {
+        matches!(self.node, Node::WorkingTable { .. })
+            || (self.inputs().into_iter()).any(PhysicalPlan::reads_working_table)
     }
 
     /// The type of the output column at `position`.

@@ -85,7 +85,10 @@ fn a_sort_beyond_the_budget_fails_and_gives_everything_back() {
 fn a_set_of_distinct_rows_beyond_the_budget_fails() {
     let mut context = context();
     context.ledger = Ledger::new(8 << 20);
-    let distinct = boxed(Endless::default(), Distinct::new(&schema(&[BIGINT])));
+    let distinct = boxed(
+        Endless::default(),
+        Distinct::new(&schema(&[BIGINT]), vec![0]),
+    );
     let error = run(distinct, &context).unwrap_err();
     assert_eq!(error.sqlstate(), state::OUT_OF_MEMORY);
 }

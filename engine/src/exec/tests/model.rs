@@ -111,7 +111,7 @@ proptest! {
 
     #[test]
     fn distinct_keeps_first_appearances(rows in table(200)) {
-        let pipeline = numbers(2, &rows).with(Distinct::new(&schema(&[BIGINT, BIGINT])));
+        let pipeline = numbers(2, &rows).with(Distinct::new(&schema(&[BIGINT, BIGINT]), vec![0, 1]));
         let mut expected = Numbers::new();
         for row in &rows {
             if !expected.contains(row) {

@@ -520,6 +520,7 @@ fn aggregates_of_columns_are_folded_and_others_are_not() {
             input: Box::new(all),
             groups: vec![],
             aggregates: vec![call("count", &[], vec![]), sum()],
+            sets: None,
         },
         schema: schema(&[BIGINT, DataType::Numeric(None)]),
     };

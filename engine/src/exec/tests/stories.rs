@@ -123,7 +123,7 @@ fn without_group_by_no_rows_make_one_group_and_with_it_none() {
 #[test]
 fn distinct_takes_nulls_alike() {
     let rows = vec![vec![None], vec![Some(1)], vec![None], vec![Some(1)]];
-    let pipeline = numbers(1, &rows).with(Distinct::new(&schema(&[BIGINT])));
+    let pipeline = numbers(1, &rows).with(Distinct::new(&schema(&[BIGINT]), vec![0]));
     assert_eq!(run(pipeline, &context()).unwrap(), [[None], [Some(1)]]);
 }
 

@@ -1,0 +1,386 @@
+//! WITH: queries with a name, and those that name themselves.
+//!
+//! A name stands for its query as often as it is named; each time the query is bound anew. A query of WITH
+//! RECURSIVE that names itself has the form `first UNION [ALL] next`: what `first` gives is bound once, and
+//! in `next` the name stands for a working table with the columns of `first`. What PostgreSQL refuses within
+//! `next` is refused: a second reference, aggregates beside it, the side of a join that may be filled up with
+//! NULLs, EXCEPT.
+
+use super::expr::query_start;
+use super::from::Source;
+use super::query::{Output, Relation};
+use super::scope::ScopeColumn;
+use super::{Binder, name};
+use crate::error::{Error, Position, Result, state};
+use crate::function::cast::common_type;
+use crate::parse::place;
+use crate::plan::logical::Logical;
+use crate::plan::recursive::{Recursive, WorkingTable};
+use remora_storage::DataType;
+use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
+
+/// A query that can be named.
+#[derive(Clone, Copy)]
+pub(super) struct With<'a> {
+    name_of: &'a ast::Ident,
+    cte: &'a ast::Cte,
+    /// The clause that it is in.
+    clause: &'a ast::With,
+    /// How many of the queries that can be named here it can name itself.
+    visible: usize,
+}
+
+/// A query that is being bound and may name itself.
+pub(super) struct Recursion<'a> {
+    with: With<'a>,
+    part: Part,
+    /// How often it has named itself.
+    references: usize,
+}
+
+/// Which part of it is being bound.
+enum Part {
+    /// What has no other part.
+    Whole,
+    First,
+    Next {
+        id: usize,
+        columns: Vec<(String, DataType)>,
+    },
+}
+
+impl With<'_> {
+    fn is(&self, other: &With<'_>) -> bool {
+        std::ptr::eq(self.cte, other.cte)
+    }
+
+    fn name(&self) -> Result<String> {
+        name::fold(self.name_of)
+    }
+
+    fn place(&self) -> Option<Position> {
+        place(self.name_of.span)
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(state::INVALID_RECURSION, message)
+}
+
+impl<'a> Binder<'a> {
+    /// Makes the names of a WITH known.
+    pub(super) fn with_queries(&mut self, query: &'a ast::Query) -> Result<()> {
+        let Some(clause) = &query.with else {
+            return Ok(());
+        };
+        let first = self.with.len();
+        for cte in &clause.cte_tables {
+            let with = With {
+                name_of: &cte.alias.name,
+                cte,
+                clause,
+                visible: match clause.recursive {
+                    true => first + clause.cte_tables.len(),
+                    false => self.with.len(),
+                },
+            };
+            let name = with.name()?;
+            if self.with[first..].iter().any(|(found, _)| *found == name) {
+                let message = format!("WITH query name \"{name}\" specified more than once");
+                return Err(Error::new(state::DUPLICATE_ALIAS, message).at(with.place()));
+            }
+            self.with.push((name, with));
+        }
+        Ok(())
+    }
+
+    /// Binds those queries of a WITH that nobody has named, so that what is wrong with them is told. Nothing runs
+    /// them.
+    pub(super) fn check_unnamed(&mut self, query: &'a ast::Query) -> Result<()> {
+        let Some(clause) = &query.with else {
+            return Ok(());
+        };
+        let first = self.with.len() - clause.cte_tables.len();
+        for index in first..self.with.len() {
+            let (name, with) = self.with[index].clone();
+            if !self.with_named.iter().any(|found| with.is(found)) {
+                self.with_query(with, &name, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a WITH query stands for.
+    pub(super) fn with_query(
+        &mut self,
+        with: With<'a>,
+        shown: &str,
+        at: Option<Position>,
+    ) -> Result<Source> {
+        if let Some(index) = self
+            .recursions
+            .iter()
+            .position(|found| found.with.is(&with))
+        {
+            return self.own_name(index, shown, at);
+        }
+        if !self.with_named.iter().any(|found| with.is(found)) {
+            self.with_named.push(with);
+        }
+        // The query sees those WITH queries that came before it, whatever came after.
+        let mut inner = self.with[..with.visible].to_vec();
+        std::mem::swap(&mut self.with, &mut inner);
+        let at = query_start(&with.cte.query);
+        let relation = self.deeper(at, |binder| match with.clause.recursive {
+            true => binder.maybe_recursive(with),
+            false => binder.query(&with.cte.query, &[]),
+        });
+        self.with = inner;
+        let relation = relation?;
+        check_names(with, relation.outputs.len())?;
+        self.derived(relation, shown, Some(&with.cte.alias))
+    }
+
+    /// A query that is named within itself.
+    fn own_name(&mut self, index: usize, shown: &str, at: Option<Position>) -> Result<Source> {
+        let with = self.recursions[index].with;
+        let mut later = self.recursions[index + 1..].iter();
+        if later.any(|other| std::ptr::eq(other.with.clause, with.clause)) {
+            let message = "mutual recursion between WITH items is not implemented";
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(with.place()));
+        }
+        let own = with.name()?;
+        let recursion = &mut self.recursions[index];
+        recursion.references += 1;
+        let (id, columns) = match &recursion.part {
+            Part::Whole => return Err(invalid(form(&own)).at(with.place())),
+            Part::First => {
+                let message = format!(
+                    "recursive reference to query \"{own}\" must not appear within its \
+                     non-recursive term"
+                );
+                return Err(invalid(message).at(at));
+            }
+            Part::Next { .. } if recursion.references > 1 => {
+                let message = format!(
+                    "recursive reference to query \"{own}\" must not appear more than once"
+                );
+                return Err(invalid(message).at(at));
+            }
+            Part::Next { id, columns } => (*id, columns.clone()),
+        };
+        self.names_itself = true;
+        let columns = columns.into_iter().map(|(name, data_type)| ScopeColumn {
+            table: Some(shown.to_owned()),
+            column: self.columns.add(&name, data_type),
+            name,
+            data_type,
+            bare: true,
+        });
+        let columns: Vec<_> = columns.collect();
+        let numbers = columns.iter().enumerate();
+        let plan = Logical::WorkingTable(WorkingTable {
+            id,
+            columns: numbers.map(|(at, column)| (column.column, at)).collect(),
+        });
+        Ok(Source {
+            plan,
+            scope: super::scope::Scope {
+                columns,
+                tables: vec![(shown.to_owned(), None)],
+            },
+            rows: Vec::new(),
+        })
+    }
+
+    fn maybe_recursive(&mut self, with: With<'a>) -> Result<Relation> {
+        let query = &*with.cte.query;
+        let (left, right, distinct) = match &*query.body {
+            SetExpr::SetOperation {
+                op: SetOperator::Union,
+                set_quantifier,
+                left,
+                right,
+            } => match set_quantifier {
+                SetQuantifier::All => (left, right, false),
+                _ => (left, right, true),
+            },
+            _ => {
+                return self
+                    .part(with, Part::Whole, |binder| binder.query(query, &[]))
+                    .map(|found| found.0);
+            }
+        };
+        let outer = self.with.len();
+        self.with_queries(query)?;
+        let first = self
+            .part(with, Part::First, |binder| binder.set_expr(left, &[]))?
+            .0;
+        let types: Vec<_> = first
+            .outputs
+            .iter()
+            .map(|output| output.data_type)
+            .collect();
+        let first = self.with_types(first, &types)?;
+        // Nobody has this column: only its number is of use.
+        let id = self.columns.add("", DataType::Boolean);
+        let next = Part::Next {
+            id,
+            columns: self.working_columns(with, &first.outputs)?,
+        };
+        let (next, references) = self.part(with, next, |binder| binder.set_expr(right, &[]))?;
+        self.with.truncate(outer);
+        if references == 0 {
+            return self.query(query, &[]);
+        }
+        refuse_clauses(query)?;
+        let next = self.fitting(with, next, &types)?;
+        Ok(self.rounds(id, first, next, distinct))
+    }
+
+    /// Binds a part of a query that may name itself, and tells how often it does.
+    fn part(
+        &mut self,
+        with: With<'a>,
+        part: Part,
+        bind: impl FnOnce(&mut Self) -> Result<Relation>,
+    ) -> Result<(Relation, usize)> {
+        self.recursions.push(Recursion {
+            with,
+            part,
+            references: 0,
+        });
+        let outside = std::mem::replace(&mut self.names_itself, false);
+        let bound = bind(self);
+        self.names_itself = outside;
+        let references = self.recursions.pop().map_or(0, |found| found.references);
+        Ok((bound?, references))
+    }
+
+    /// The columns of a working table.
+    fn working_columns(
+        &self,
+        with: With<'a>,
+        outputs: &[Output],
+    ) -> Result<Vec<(String, DataType)>> {
+        check_names(with, outputs.len())?;
+        let mut columns = Vec::with_capacity(outputs.len());
+        for (at, output) in outputs.iter().enumerate() {
+            let name = match with.cte.alias.columns.get(at) {
+                Some(column) => name::fold(&column.name)?,
+                None => output.name.clone(),
+            };
+            columns.push((name, output.data_type));
+        }
+        Ok(columns)
+    }
+
+    /// What the next rounds give, with the types of the first.
+    fn fitting(&mut self, with: With<'a>, next: Relation, types: &[DataType]) -> Result<Relation> {
+        if next.outputs.len() != types.len() {
+            let message = "each UNION query must have the same number of columns";
+            return Err(Error::new(state::SYNTAX_ERROR, message));
+        }
+        for (at, (output, first)) in next.outputs.iter().zip(types).enumerate() {
+            let given = output.unknown.is_none().then_some(output.data_type);
+            let overall = common_type(&[Some(*first), given], "UNION")?;
+            if overall != *first {
+                let (name, at) = (with.name()?, at + 1);
+                let message = format!(
+                    "recursive query \"{name}\" column {at} has type {first} in non-recursive term \
+                     but type {overall} overall"
+                );
+                return Err(Error::new(state::DATATYPE_MISMATCH, message)
+                    .with_hint("Cast the output of the non-recursive term to the correct type."));
+            }
+        }
+        self.with_types(next, types)
+    }
+
+    fn rounds(&mut self, id: usize, first: Relation, next: Relation, distinct: bool) -> Relation {
+        let source = |relation: &Relation| {
+            let outputs = relation.outputs.iter();
+            outputs.map(|output| output.column).collect::<Vec<_>>()
+        };
+        let (base, step) = (source(&first), source(&next));
+        let outputs = first.outputs.iter().map(|output| Output {
+            column: self.columns.add(&output.name, output.data_type),
+            ..output.clone()
+        });
+        let outputs: Vec<_> = outputs.collect();
+        Relation {
+            plan: Logical::Recursive(Recursive {
+                id,
+                base: (Box::new(first.plan), base),
+                step: (Box::new(next.plan), step),
+                distinct,
+                columns: outputs.iter().map(|output| output.column).collect(),
+            }),
+            outputs,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Refuses a plan that reads a working table of a query that is being bound.
+    pub(super) fn refuse_own_name(&self, plan: &Logical, place: &str) -> Result<()> {
+        for recursion in &self.recursions {
+            let Part::Next { id, .. } = &recursion.part else {
+                continue;
+            };
+            if reads(plan, *id) {
+                let name = recursion.with.name()?;
+                return Err(invalid(format!(
+                    "recursive reference to query \"{name}\" must not appear within {place}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fails where more columns are named than there are.
+fn check_names(with: With<'_>, there: usize) -> Result<()> {
+    let given = with.cte.alias.columns.len();
+    if given <= there {
+        return Ok(());
+    }
+    let name = with.name()?;
+    let message = format!(
+        "WITH query \"{name}\" has {there} columns available but {given} columns specified"
+    );
+    Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(with.place()))
+}
+
+fn form(name: &str) -> String {
+    format!(
+        "recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] \
+         recursive-term"
+    )
+}
+
+fn refuse_clauses(query: &ast::Query) -> Result<()> {
+    let (limit, offset) = match &query.limit_clause {
+        Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
+            (limit.is_some(), offset.is_some())
+        }
+        other => (other.is_some(), false),
+    };
+    let clauses = [
+        (query.order_by.is_some(), "ORDER BY"),
+        (offset, "OFFSET"),
+        (limit || query.fetch.is_some(), "LIMIT"),
+        (!query.locks.is_empty(), "FOR UPDATE/SHARE"),
+    ];
+    match clauses.into_iter().find(|(there, _)| *there) {
+        Some((_, clause)) => {
+            let message = format!("{clause} in a recursive query is not implemented");
+            Err(Error::new(state::FEATURE_NOT_SUPPORTED, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a plan reads the working table of a recursion.
+fn reads(plan: &Logical, id: usize) -> bool {
+    plan.any(&mut |node| matches!(node, Logical::WorkingTable(table) if table.id == id))
+}
