@@ -82,4 +82,5 @@ stories! {
     upsert_rivals,
     views,
     windows,
+    zones_and_templates,
 }

@@ -9,7 +9,7 @@ use super::calendar::{
 };
 use super::kernel::function;
 use super::native::{self, SqlType};
-use super::{EvalContext, Overload, text};
+use super::{EvalContext, Overload};
 use crate::error::{Error, Result, state};
 use remora_storage::{Interval, Value, ValueRef};
 
@@ -98,7 +98,7 @@ fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
 }
 
 /// Six arguments, of both timestamp types.
-fn make_moment(arguments: &[ValueRef<'_>]) -> Result<i64> {
+pub(super) fn make_moment(arguments: &[ValueRef<'_>]) -> Result<i64> {
     let part = |n: usize| native::Integer::of(arguments[n]);
     let day = make_day(part(0), part(1), part(2))?;
     let time = make_time(part(3), part(4), native::Double::of(arguments[5]))?;
@@ -168,16 +168,6 @@ fn age_today(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value>
     age(today * DAY, moment).map(Value::Interval)
 }
 
-/// A moment moved by a zone's displacement; infinite ones stay.
-fn shifted(moment: i64, micros: i64) -> Result<i64> {
-    match moment {
-        TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY => Ok(moment),
-        _ => moment
-            .checked_add(micros)
-            .ok_or_else(calendar::timestamp_out_of_range),
-    }
-}
-
 /// Seconds since 1970 as a moment.
 fn to_timestamp(seconds: f64) -> Result<i64> {
     if seconds.is_infinite() {
@@ -237,10 +227,6 @@ static SPANS: &[Overload] = &[
     function!(strict row "age"(TimestampTz) -> Interval, "Years, months and days up to today.",
         age_today)
     .volatility(Stable),
-    function!("timezone"(Text, Timestamp) -> TimestampTz, "The moment that a zone calls so.",
-        |zone, t| shifted(t, -text::zone_displacement(zone)?)),
-    function!("timezone"(Text, TimestampTz) -> Timestamp, "What a zone calls the moment.",
-        |zone, t| shifted(t, text::zone_displacement(zone)?)),
     function!("isfinite"(Date) -> Boolean, "Whether it is no infinity.",
         |d| Ok(!matches!(d, calendar::DATE_INFINITY | calendar::DATE_NEG_INFINITY))),
     function!("isfinite"(Timestamp) -> Boolean, "Whether it is no infinity.", |t| Ok(is_finite(t))),

@@ -28,11 +28,13 @@ pub mod text;
 pub mod window;
 
 mod arithmetic;
+mod bins;
 pub(crate) mod calendar;
 mod clock;
 mod comparison;
 pub(crate) mod decimal;
 mod digest;
+mod format_text;
 mod interval;
 mod kernel;
 mod like;
@@ -52,6 +54,7 @@ mod string;
 mod system;
 #[cfg(test)]
 mod tests;
+mod to_char;
 mod trigonometry;
 
 pub(crate) use quote::quote_ident;

@@ -119,7 +119,7 @@ fn counted(year: i64, length: i64) -> i64 {
 }
 
 /// The Thursday of a day's ISO week decides the week's year and number.
-fn iso_week(day: i64) -> (i64, i64) {
+pub(super) fn iso_week(day: i64) -> (i64, i64) {
     let thursday = day - (calendar::weekday(day) + 6) % 7 + 3;
     let year = calendar::civil_from_days(thursday).year;
     let first = calendar::days_from_civil(Civil {
@@ -293,7 +293,7 @@ fn is_number(unit: Unit) -> bool {
     )
 }
 
-fn truncate(name: &str, timestamp: i64, data_type: DataType) -> Result<i64> {
+pub(super) fn truncate(name: &str, timestamp: i64, data_type: DataType) -> Result<i64> {
     let unit = unit(name, data_type)?;
     if is_number(unit) {
         return Err(unrecognized(name, data_type));

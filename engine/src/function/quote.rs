@@ -5,7 +5,8 @@ use super::{EvalContext, Overload, text};
 use crate::error::{Error, Result, state};
 use remora_storage::{Value, ValueRef};
 
-fn quote_literal(value: &str) -> Result<String> {
+/// A text as SQL writes it.
+pub(super) fn quote_literal(value: &str) -> Result<String> {
     let mut out = String::with_capacity(value.len() + 2);
     // Backslashes are doubled and the literal marked, so that it reads the same everywhere.
     if value.contains('\\') {

@@ -1,8 +1,8 @@
 //! All overloads by name.
 
 use super::{
-    Overload, arithmetic, clock, comparison, digest, like, math, moment, numbers, part, quote,
-    regex, sequence, string, system, trigonometry,
+    Overload, arithmetic, bins, clock, comparison, digest, format_text, like, math, moment,
+    numbers, part, quote, regex, sequence, string, system, to_char, trigonometry,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -30,6 +30,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         moment::FUNCTIONS,
         part::FUNCTIONS,
         clock::FUNCTIONS,
+        bins::FUNCTIONS,
+        to_char::FUNCTIONS,
+        format_text::FUNCTIONS,
         string::FUNCTIONS,
         quote::FUNCTIONS,
         regex::FUNCTIONS,

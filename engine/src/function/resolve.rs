@@ -79,7 +79,7 @@ fn polymorphic(
         "pg_typeof" if types.len() == 1 => of_type(types[0].unwrap_or(DataType::Text)),
         // Everything can be written as text.
         "concat" => Some(overloads[0]),
-        "concat_ws" if !types.is_empty() => Some(overloads[0]),
+        "concat_ws" | "format" if !types.is_empty() => Some(overloads[0]),
         "||" => match types {
             [Some(DataType::Bytea), Some(DataType::Bytea) | None]
             | [None, Some(DataType::Bytea)] => of_type(DataType::Bytea),

@@ -1,10 +1,11 @@
 //! DATE, TIME, TIMESTAMP and TIMESTAMPTZ from text, in the forms that PostgreSQL reads with
-//! `DateStyle = ISO, MDY` and `TimeZone = UTC`.
+//! `DateStyle = ISO, MDY` and `TimeZone = UTC`; a zone in the text may have a name.
 //!
 //! A text that is no date at all is 22007; one with a field out of its range (month 13) 22008.
 
 use super::fields::{Field, cut};
 use super::invalid;
+use super::zone::{Zone, abbreviation};
 use crate::error::{Error, Result, state};
 use crate::function::calendar::{
     self, Civil, DATE_INFINITY, DATE_NEG_INFINITY, DAY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY,
@@ -45,12 +46,14 @@ enum Refusal {
     MonthDay,
     /// The zone's displacement is.
     Displacement,
+    /// It names a zone that there is not.
+    Zone(Error),
 }
 
 type Decoded<T> = Result<T, Refusal>;
 
 /// What a text says in all.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Moment {
     year: Option<i64>,
     /// How many digits the year was written with.
@@ -60,8 +63,7 @@ struct Moment {
     /// Days since 1970, where they were given at once.
     days: Option<i64>,
     micros: Option<i64>,
-    /// Microseconds east of UTC.
-    zone: Option<i64>,
+    zone: Option<Zone>,
     before_christ: bool,
     afternoon: Option<bool>,
     special: Option<Special>,
@@ -132,6 +134,9 @@ impl Moment {
                 Field::Date(parts) => moment.date(parts)?,
                 Field::Time(parts) => moment.time(parts)?,
                 Field::Zone(negative, body) => moment.zone(negative, body)?,
+                Field::ZoneName(name) => {
+                    moment.set_zone(Zone::named(name).map_err(Refusal::Zone)?)?;
+                }
             }
         }
         moment.settle()?;
@@ -151,7 +156,7 @@ impl Moment {
             }
             "allballs" => {
                 self.set_micros(0)?;
-                self.zone.get_or_insert(0);
+                self.zone.get_or_insert(Zone::Fixed(0));
             }
             "bc" => self.before_christ = true,
             "ad" => {}
@@ -166,8 +171,11 @@ impl Moment {
                         return Err(Refusal::Syntax);
                     }
                 } else if named(word, &WEEKDAYS).is_none() {
-                    let hours = zone_named(&lower).ok_or(Refusal::Syntax)?;
-                    self.zone = Some(hours * HOUR);
+                    let zone = match lower.as_str() {
+                        "z" | "zulu" | "utc" | "gmt" | "ut" | "uct" => Some(Zone::Fixed(0)),
+                        _ => abbreviation(&lower).or_else(|| Zone::named(word).ok()),
+                    };
+                    self.zone = Some(zone.ok_or(Refusal::Syntax)?);
                 }
             }
         }
@@ -295,9 +303,6 @@ impl Moment {
         if negative && matches!(body.to_ascii_lowercase().as_str(), "infinity" | "inf") {
             return self.special(Special::Infinity(false));
         }
-        if self.micros.is_none() && self.days.is_none() && self.day.is_none() {
-            return Err(Refusal::Syntax);
-        }
         let parts: Vec<&str> = body.split(':').collect();
         let (hour, minute, second) = match parts[..] {
             [h] if h.len() <= 2 => (h, "0", "0"),
@@ -309,6 +314,7 @@ impl Moment {
             ),
             [h, m] => (h, m, "0"),
             [h, m, s] => (h, m, s),
+            [h] if h.bytes().all(|b| b.is_ascii_digit()) => return Err(Refusal::Displacement),
             _ => return Err(Refusal::Syntax),
         };
         let field = |digits: &str| {
@@ -321,9 +327,18 @@ impl Moment {
         if hour > 15 || minute > 59 || second > 59 {
             return Err(Refusal::Displacement);
         }
+        if self.micros.is_none() && self.days.is_none() && self.day.is_none() {
+            return Err(Refusal::Syntax);
+        }
         let east = hour * HOUR + minute * MINUTE + second * SECOND;
-        self.zone = Some(if negative { -east } else { east });
-        Ok(())
+        self.set_zone(Zone::Fixed(if negative { -east } else { east }))
+    }
+
+    fn set_zone(&mut self, zone: Zone) -> Decoded<()> {
+        match self.zone.replace(zone) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Syntax),
+        }
     }
 
     fn set_days(&mut self, days: i64) -> Decoded<()> {
@@ -378,22 +393,6 @@ impl Moment {
     }
 }
 
-/// Hours east of UTC of the abbreviations in common use.
-fn zone_named(word: &str) -> Option<i64> {
-    Some(match word {
-        "utc" | "gmt" | "z" | "zulu" | "ut" | "uct" => 0,
-        "cet" | "bst" => 1,
-        "cest" | "eet" => 2,
-        "eest" | "msk" => 3,
-        "edt" => -4,
-        "est" | "cdt" => -5,
-        "cst" | "mdt" => -6,
-        "mst" | "pdt" => -7,
-        "pst" => -8,
-        _ => return None,
-    })
-}
-
 fn refused(refusal: Refusal, text: &str, type_name: &str) -> Error {
     let field = || {
         Error::new(
@@ -407,8 +406,9 @@ fn refused(refusal: Refusal, text: &str, type_name: &str) -> Error {
         Refusal::MonthDay => {
             field().with_hint("Perhaps you need a different \"datestyle\" setting.")
         }
+        Refusal::Zone(error) => error,
         Refusal::Displacement => Error::new(
-            "22009",
+            state::INVALID_TIME_ZONE_DISPLACEMENT,
             format!("time zone displacement out of range: \"{text}\""),
         ),
     }
@@ -475,13 +475,19 @@ fn parse_moment(text: &str, now: Option<i64>, type_name: &str, zoned: bool) -> R
     }
     let days = moment.days.ok_or_else(|| refuse(Refusal::Syntax))?;
     // TIMESTAMP without time zone reads over a zone.
-    let zone = if zoned { moment.zone.unwrap_or(0) } else { 0 };
-    calendar::join(days, moment.micros.unwrap_or(0) - zone).ok_or_else(|| {
+    let time = moment.micros.unwrap_or(0);
+    let out_of_range = || {
         Error::new(
             state::DATETIME_FIELD_OVERFLOW,
             format!("timestamp out of range: \"{text}\""),
         )
-    })
+    };
+    let ahead = match moment.zone.filter(|_| zoned) {
+        None => 0,
+        Some(Zone::Fixed(ahead)) => ahead,
+        Some(zone) => zone.ahead_when(calendar::join(days, time).ok_or_else(out_of_range)?),
+    };
+    calendar::join(days, time - ahead).ok_or_else(out_of_range)
 }
 
 /// Reads a TIMESTAMP.
@@ -492,39 +498,4 @@ pub(super) fn parse_timestamp(text: &str, now: Option<i64>) -> Result<i64> {
 /// Reads a TIMESTAMPTZ; without a zone the text is taken to be UTC.
 pub(super) fn parse_timestamptz(text: &str, now: Option<i64>) -> Result<i64> {
     parse_moment(text, now, "timestamp with time zone", true)
-}
-
-/// Microseconds east of UTC of a zone: an abbreviation, or a POSIX-like displacement whose sign
-/// counts westwards (`UTC+2` is two hours behind), as PostgreSQL has it for names.
-///
-/// # Errors
-/// 22023 for zones that are not known; the zone database is not built in.
-pub(crate) fn zone_displacement(zone: &str) -> Result<i64> {
-    let word = zone.trim().to_ascii_lowercase();
-    let unknown = || {
-        Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("time zone \"{zone}\" not recognized"),
-        )
-    };
-    if let Some(hours) = zone_named(&word) {
-        return Ok(hours * HOUR);
-    }
-    if matches!(word.as_str(), "etc/utc" | "etc/gmt") {
-        return Ok(0);
-    }
-    let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let (sign, body) = match digits.strip_prefix('-') {
-        Some(body) => (1, body),
-        None => (-1, digits.strip_prefix('+').unwrap_or(digits)),
-    };
-    let (hour, minute) = body.split_once(':').unwrap_or((body, "0"));
-    let field = |part: &str, limit: i64| {
-        part.parse::<u8>()
-            .ok()
-            .map(i64::from)
-            .filter(|n| *n < limit)
-            .ok_or_else(unknown)
-    };
-    Ok(sign * (field(hour, 16)? * HOUR + field(minute, 60)? * MINUTE))
 }

@@ -17,6 +17,8 @@ pub(super) enum Field<'a> {
     Time([&'a str; 4]),
     /// A sign and what follows it: a zone.
     Zone(bool, &'a str),
+    /// The name of a zone that is more than a word: `Europe/Berlin`, `GMT+2`.
+    ZoneName(&'a str),
 }
 
 /// A reader over the text.
@@ -59,7 +61,9 @@ pub(super) fn cut(text: &str) -> Option<Vec<Field<'_>>> {
     let mut fields = Vec::new();
     let mut date_seen = false;
     loop {
-        cursor.take(|b| b.is_ascii_whitespace() || b == b',' || b == 0x0B);
+        // Marks that no field has only divide, as in `(BC)`.
+        let divides = |b: u8| b.is_ascii_punctuation() && !b"+-.".contains(&b);
+        cursor.take(|b| b.is_ascii_whitespace() || b == 0x0B || divides(b));
         let Some(byte) = cursor.peek() else {
             return Some(fields);
         };
@@ -84,7 +88,12 @@ pub(super) fn cut(text: &str) -> Option<Vec<Field<'_>>> {
 
 /// A word, or a date that begins with a month's name.
 fn word<'a>(cursor: &mut Cursor<'a>) -> Option<Field<'a>> {
+    let start = cursor.at;
     let letters = cursor.take(|b| b.is_ascii_alphabetic());
+    if names_zone(letters, &cursor.text[cursor.at..]) {
+        cursor.take(|b| b.is_ascii_alphanumeric() || b"/_+-:".contains(&b));
+        return Some(Field::ZoneName(&cursor.text[start..cursor.at]));
+    }
     // Jan-05-2024
     let divided = matches!(cursor.peek(), Some(b'-' | b'/'))
         && cursor
@@ -99,6 +108,20 @@ fn word<'a>(cursor: &mut Cursor<'a>) -> Option<Field<'a>> {
     // The dot of an abbreviation.
     cursor.eat(b'.');
     Some(Field::Word(letters))
+}
+
+/// Whether letters and what follows them are the name of a zone.
+fn names_zone(letters: &str, rest: &str) -> bool {
+    let follows = |wanted: fn(&u8) -> bool| rest.as_bytes().get(1).is_some_and(wanted);
+    match rest.as_bytes().first() {
+        Some(b'/' | b'_') => follows(u8::is_ascii_alphabetic),
+        Some(b'+' | b'-') => {
+            letters.len() >= 3
+                && follows(u8::is_ascii_digit)
+                && super::datetime::month_named(letters).is_none()
+        }
+        _ => false,
+    }
 }
 
 fn number<'a>(cursor: &mut Cursor<'a>, date_seen: bool) -> Option<Field<'a>> {

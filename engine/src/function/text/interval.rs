@@ -246,10 +246,10 @@ fn millionths(text: &str) -> Option<i128> {
     if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
         return None;
     }
-    // Fifteen digits are far beyond every range, and products of theirs within i128.
+    // So many digits are far beyond every range, PostgreSQL's too, and products of theirs within i128.
     let whole: i128 = match whole.trim_start_matches('0') {
         "" => 0,
-        long if long.len() > 15 => 10_i128.pow(16),
+        long if long.len() > 21 => 10_i128.pow(22),
         short => short.parse().ok()?,
     };
     let mut micros = 0;

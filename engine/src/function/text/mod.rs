@@ -12,10 +12,11 @@ mod number;
 mod show;
 #[cfg(test)]
 mod tests;
+mod zone;
 
 pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
-pub(crate) use datetime::zone_displacement;
 pub(crate) use number::{parse_numeric, write_numeric};
+pub(crate) use zone::Zone;
 
 use super::cast;
 use crate::error::{Error, Result, state};
