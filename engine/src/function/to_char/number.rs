@@ -353,7 +353,7 @@ impl<'a> Writer<'a> {
         let mut sign = shape.sign;
         let brackets = shape.brackets && (is_negative || !shape.bare);
         let sign_is_written = if shape.plus || shape.minus {
-            !(shape.plus && !shape.minus)
+            !shape.plus || shape.minus
         } else {
             if sign == Sign::Before && shape.before == shape.sign_at {
                 sign = Sign::Behind;
