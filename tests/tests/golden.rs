@@ -64,6 +64,7 @@ stories! {
     old_snapshots,
     prepared,
     recursive,
+    ordered_aggregates,
     repeatable_read,
     returning,
     regular_expressions,

@@ -1,11 +1,13 @@
 //! Aggregates: each call becomes a column that an Aggregate node will give.
 
-use super::{Binder, Bound, Context, name};
+use super::expr::start;
+use super::window::same_keys;
+use super::{Binder, Bound, Context, name, order};
 use crate::error::{Error, Position, Result, state};
-use crate::function::aggregate::{self, Aggregate};
+use crate::function::aggregate::{self, Aggregate, RowOrder};
 use crate::parse::refuse;
-use crate::plan::Expr;
 use crate::plan::physical::AggregateCall;
+use crate::plan::{Expr, ExprKind, SortKey};
 use remora_storage::DataType;
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr};
 
@@ -26,9 +28,6 @@ impl<'a> Binder<'a> {
         let Some(list) = list else {
             return Ok(None);
         };
-        if !list.clauses.is_empty() {
-            return refuse("ORDER BY within an aggregate", at);
-        }
         let outside = std::mem::replace(&mut cx.in_aggregate, true);
         let call = self.aggregate_call(name, syntax, list, at, cx);
         cx.in_aggregate = outside;
@@ -68,6 +67,9 @@ impl<'a> Binder<'a> {
         let Some(found) = found else {
             return refuse(&format!("aggregate {name}"), at);
         };
+        if found.order == RowOrder::Set {
+            return Err(within_group_required(name).at(at));
+        }
         let data_type = result_type(found, &types);
         let mut arguments = Vec::with_capacity(bounds.len());
         for (position, bound) in bounds.into_iter().enumerate() {
@@ -81,17 +83,66 @@ impl<'a> Binder<'a> {
             Some(filter) => Some(self.condition_of(filter, "FILTER", cx)?),
             None => None,
         };
+        let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        let mut order = self.order_within(list, &arguments, distinct, at, cx)?;
+        if found.order == RowOrder::Any {
+            order.clear();
+        } else if distinct {
+            // As PostgreSQL sorts in order to find what is there twice.
+            order.extend(arguments.iter().cloned().map(ascending));
+        }
         Ok(AggregateCall {
             aggregate: found,
             arguments,
-            distinct: list.duplicate_treatment == Some(DuplicateTreatment::Distinct),
+            distinct,
             filter,
+            order,
             data_type,
         })
     }
 
+    /// ORDER BY among the arguments.
+    fn order_within(
+        &mut self,
+        list: &'a ast::FunctionArgumentList,
+        arguments: &[Expr],
+        distinct: bool,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<SortKey>> {
+        let keys = match list.clauses.as_slice() {
+            [] => return Ok(Vec::new()),
+            [ast::FunctionArgumentClause::OrderBy(keys)] => keys,
+            _ => return refuse("this clause within an aggregate", at),
+        };
+        let mut order = Vec::with_capacity(keys.len());
+        for key in keys {
+            let mut expr = self.typed(&key.expr, cx)?;
+            if distinct {
+                let found = arguments
+                    .iter()
+                    .find(|argument| uncast(argument).same(&expr));
+                let Some(found) = found else {
+                    let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear \
+                                   in argument list";
+                    return Err(
+                        Error::new(state::INVALID_COLUMN_REFERENCE, message).at(start(&key.expr))
+                    );
+                };
+                expr = found.clone();
+            }
+            order.push(order::sort_key(key, expr)?);
+        }
+        Ok(order)
+    }
+
     /// The column of a call; equal calls share one.
-    fn aggregate_column(&mut self, name: &str, call: AggregateCall, cx: &mut Context<'_>) -> usize {
+    pub(super) fn aggregate_column(
+        &mut self,
+        name: &str,
+        call: AggregateCall,
+        cx: &mut Context<'_>,
+    ) -> usize {
         let found = cx
             .aggregates
             .iter()
@@ -112,7 +163,7 @@ pub(super) fn is_aggregate(name: &str) -> bool {
     !matches!(aggregate::resolve(name, &[None]), Ok(None))
 }
 
-fn check_place(cx: &Context<'_>, at: Option<Position>) -> Result<()> {
+pub(super) fn check_place(cx: &Context<'_>, at: Option<Position>) -> Result<()> {
     let complaint = if cx.in_aggregate {
         "aggregate function calls cannot be nested".to_owned()
     } else if cx.aggregates.is_none() {
@@ -139,11 +190,37 @@ fn result_type(found: &Aggregate, arguments: &[Option<DataType>]) -> DataType {
     }
 }
 
+/// A key that NULLs come last of.
+pub(super) fn ascending(expr: Expr) -> SortKey {
+    SortKey {
+        expr,
+        descending: false,
+        nulls_first: false,
+    }
+}
+
+/// An argument as it was written, without the cast to the type that the aggregate takes.
+fn uncast(expr: &Expr) -> &Expr {
+    match &expr.kind {
+        ExprKind::Cast {
+            input,
+            explicit: false,
+        } => input,
+        _ => expr,
+    }
+}
+
+pub(super) fn within_group_required(name: &str) -> Error {
+    let message = format!("WITHIN GROUP is required for ordered-set aggregate {name}");
+    Error::new(state::WRONG_OBJECT_TYPE, message)
+}
+
 fn same(one: &AggregateCall, two: &AggregateCall) -> bool {
     let all =
         |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
     std::ptr::eq(one.aggregate, two.aggregate)
         && one.distinct == two.distinct
+        && same_keys(&one.order, &two.order)
         && all(&one.arguments, &two.arguments)
         && all(one.filter.as_slice(), two.filter.as_slice())
 }

@@ -1,5 +1,6 @@
 //! Calls: of functions, of operators, and of what SQL writes in its own ways.
 
+use super::aggregate::within_group_required;
 use super::expr::start;
 use super::operator::no_subquery;
 use super::sequence::without_regclass;
@@ -51,9 +52,6 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         let at = name::object_place(&syntax.name);
         let name = name::function(&syntax.name)?;
-        if !syntax.within_group.is_empty() {
-            return refuse("WITHIN GROUP", at);
-        }
         if syntax.null_treatment.is_some() || syntax.uses_odbc_syntax {
             return refuse("this form of a call", at);
         }
@@ -65,6 +63,9 @@ impl<'a> Binder<'a> {
             FunctionArguments::List(list) => Some(list),
             FunctionArguments::Subquery(_) => return no_subquery("a subquery as argument", at),
         };
+        if !syntax.within_group.is_empty() {
+            return self.ordered_set(&name, syntax, list, cx);
+        }
         if let Some(over) = &syntax.over {
             return self.window_call(&name, syntax, over, list, cx);
         }
@@ -74,7 +75,11 @@ impl<'a> Binder<'a> {
         if let Some(bound) = self.aggregate(&name, syntax, list, cx)? {
             return Ok(bound);
         }
-        if WindowFunction::named(&name).is_some() {
+        if let Some(function) = WindowFunction::named(&name) {
+            let has_arguments = list.is_some_and(|list| !list.args.is_empty());
+            if function.is_hypothetical() && has_arguments {
+                return Err(within_group_required(&name).at(at));
+            }
             return Err(Error::new(
                 state::WRONG_OBJECT_TYPE,
                 format!("window function {name} requires an OVER clause"),
@@ -88,10 +93,15 @@ impl<'a> Binder<'a> {
             )
             .at(at));
         }
-        if list.is_some_and(|l| l.duplicate_treatment.is_some() || !l.clauses.is_empty()) {
+        let odd = list.and_then(|list| match &list.duplicate_treatment {
+            Some(ast::DuplicateTreatment::Distinct) => Some("DISTINCT"),
+            _ if list.clauses.is_empty() => None,
+            _ => Some("ORDER BY"),
+        });
+        if let Some(odd) = odd {
             return Err(Error::new(
                 state::WRONG_OBJECT_TYPE,
-                format!("DISTINCT or ORDER BY specified, but {name} is not an aggregate function"),
+                format!("{odd} specified, but {name} is not an aggregate function"),
             )
             .at(at));
         }

@@ -43,6 +43,7 @@ mod merge;
 mod name;
 mod operator;
 mod order;
+mod ordered_set;
 mod prepared;
 mod query;
 mod rename;

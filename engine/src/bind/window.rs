@@ -6,7 +6,7 @@
 //! have the same partitions and order become one node. The nodes' order is PostgreSQL's, so that rows
 //! of which no order is asked come in the order in which they come there.
 
-use super::aggregate::is_aggregate;
+use super::aggregate::{is_aggregate, within_group_required};
 use super::{Binder, Bound, Clause, Context, name, order};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
@@ -197,11 +197,7 @@ impl<'a> Binder<'a> {
             bounds.push(self.argument(argument, at, cx)?);
         }
         if function.is_hypothetical() && !bounds.is_empty() {
-            let message = format!(
-                "WITHIN GROUP is required for ordered-set aggregate {}",
-                function.name()
-            );
-            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            return Err(within_group_required(function.name()).at(at));
         }
         let types: Vec<_> = bounds.iter().map(Bound::data_type).collect();
         let any = types.iter().enumerate();
@@ -473,7 +469,7 @@ fn same_exprs(one: &[Expr], two: &[Expr]) -> bool {
     one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.same(two))
 }
 
-fn same_keys(one: &[SortKey], two: &[SortKey]) -> bool {
+pub(super) fn same_keys(one: &[SortKey], two: &[SortKey]) -> bool {
     one.len() == two.len()
         && one.iter().zip(two).all(|(one, two)| {
             one.expr.same(&two.expr)

@@ -3,7 +3,8 @@
 //! 1. The group keys of a batch are numbered by a [`KeyTable`]: row -> group number.
 //! 2. The rows that bring new groups are kept as the groups' key columns; nothing is decoded.
 //! 3. Each aggregate's accumulator is given the group numbers and its argument columns, after
-//!    FILTER and DISTINCT have taken rows away.
+//!    FILTER and DISTINCT have taken rows away; one that wants its rows in order is given all at the end
+//!    (`ordered`).
 //! 4. At the end key columns and results are given out side by side, a batch at a time.
 //!
 //! Without GROUP BY there is one group, also of no rows.
@@ -14,10 +15,10 @@ use super::eval::Evaluator;
 use super::key_table::KeyTable;
 use super::keys::Keys;
 use super::memory::Held;
+use super::ordered::Ordered;
 use super::pipeline::{Sink, Source};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::function::EvalContext;
 use crate::function::aggregate::{Accumulator, Aggregate};
 use crate::function::cast::cast_array;
 use crate::plan::Expr;
@@ -107,7 +108,7 @@ impl Sink for Aggregation {
         let mut columns = Batch::concat(&self.firsts, self.groups.len())?.columns;
         if count > 0 {
             for call in &mut self.calls {
-                columns.push(call.finish(count, &context.eval)?);
+                columns.push(call.finish(count, context)?);
             }
         }
         self.firsts.clear();
@@ -144,6 +145,9 @@ struct Call {
     aggregate: &'static Aggregate,
     arguments: Vec<Evaluator>,
     filter: Option<Evaluator>,
+    /// What its rows are ordered by, and those that wait for that.
+    order: Vec<Evaluator>,
+    ordered: Option<Ordered>,
     /// Of DISTINCT: pairs of group and arguments that were counted.
     seen: Option<Seen>,
     data_type: DataType,
@@ -172,6 +176,11 @@ impl Call {
             aggregate: call.aggregate,
             seen: call.distinct.then(|| Seen::new(&types())),
             filter: call.filter.clone().map(Evaluator::new),
+            order: (call.order.iter())
+                .map(|key| Evaluator::new(key.expr.clone()))
+                .collect(),
+            ordered: (!call.order.is_empty())
+                .then(|| Ordered::new(call.arguments.len(), &call.order, GROUP_TYPE)),
             arguments,
             data_type: call.data_type,
             accumulator: (call.aggregate.accumulator)(),
@@ -201,44 +210,51 @@ impl Call {
         count: usize,
         context: &ExecContext,
     ) -> Result<()> {
-        let arguments = self
-            .arguments
-            .iter()
-            .map(|argument| argument.array(batch, context));
-        let arguments = arguments.collect::<Result<Vec<_>>>()?;
-        let Some(seen) = &mut self.seen else {
-            return self
+        let exprs = self.arguments.iter().chain(&self.order);
+        let columns = exprs.map(|expr| expr.array(batch, context));
+        let mut columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut fresh = Vec::new();
+        let mut groups = groups;
+        if let Some(seen) = &mut self.seen {
+            let mut keys = vec![numbers(groups)];
+            keys.extend(columns[..self.arguments.len()].iter().cloned());
+            let types: Vec<_> = std::iter::once(GROUP_TYPE)
+                .chain(self.arguments.iter().map(Evaluator::data_type))
+                .collect();
+            let new = seen.new_rows(&Keys::of(&keys, &types, batch.rows), context)?;
+            let rows = UInt32Array::from_iter_values(new.set_indices_u32());
+            let kept = rows.values().iter().map(|row| groups[*row as usize]);
+            fresh.extend(kept);
+            groups = &fresh;
+            columns = Batch::new(columns, batch.rows).take(&rows)?.columns;
+        }
+        match &mut self.ordered {
+            None => self
                 .accumulator
-                .update(groups, count, &arguments, &context.eval);
-        };
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(1 + arguments.len());
-        let numbers = groups.iter().map(|group| i64::from(*group));
-        columns.push(std::sync::Arc::new(
-            arrow_array::Int64Array::from_iter_values(numbers),
-        ));
-        columns.extend(arguments.iter().cloned());
-        let types: Vec<_> = std::iter::once(GROUP_TYPE)
-            .chain(self.arguments.iter().map(Evaluator::data_type))
-            .collect();
-        let new = seen.new_rows(&Keys::of(&columns, &types, batch.rows), context)?;
-        let rows = UInt32Array::from_iter_values(new.set_indices_u32());
-        let fresh: Vec<u32> = rows
-            .values()
-            .iter()
-            .map(|row| groups[*row as usize])
-            .collect();
-        let arguments = Batch::new(arguments, batch.rows).take(&rows)?.columns;
-        self.accumulator
-            .update(&fresh, count, &arguments, &context.eval)
+                .update(groups, count, &columns, &context.eval),
+            Some(ordered) => {
+                columns.insert(0, numbers(groups));
+                ordered.push(columns, groups.len(), context)
+            }
+        }
     }
 
-    fn finish(&mut self, count: usize, context: &EvalContext) -> Result<ArrayRef> {
+    fn finish(&mut self, count: usize, context: &ExecContext) -> Result<ArrayRef> {
+        if let Some(mut ordered) = self.ordered.take() {
+            ordered.drain(&mut *self.accumulator, count, context)?;
+        }
         let result = self.accumulator.finish(count)?;
         if *result.data_type() == self.data_type.arrow() {
             return Ok(result);
         }
         // min and max keep the modifier of their argument, which the accumulator may not know.
         let from = self.aggregate.returns;
-        cast_array(&result, from, self.data_type, false, context)
+        cast_array(&result, from, self.data_type, false, &context.eval)
     }
+}
+
+/// Group numbers as a column.
+fn numbers(groups: &[u32]) -> ArrayRef {
+    let numbers = groups.iter().map(|group| i64::from(*group));
+    std::sync::Arc::new(arrow_array::Int64Array::from_iter_values(numbers))
 }

@@ -61,7 +61,7 @@ impl fmt::Debug for Call {
 impl Call {
     /// `None` where the aggregate has to be given arrays.
     fn new(call: &AggregateCall, scan: &TableScan) -> Option<Self> {
-        if call.distinct || call.filter.is_some() {
+        if call.distinct || call.filter.is_some() || !call.order.is_empty() {
             return None;
         }
         let column = argument(call, scan)?;

@@ -57,6 +57,7 @@ mod keys;
 mod limit;
 mod lock_rows;
 mod memory;
+mod ordered;
 mod pipeline;
 mod point;
 mod project;

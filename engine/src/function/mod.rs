@@ -59,6 +59,7 @@ mod trigonometry;
 
 pub(crate) use quote::quote_ident;
 pub(crate) use registry::exists;
+pub(crate) use resolve::no_such_function;
 pub use resolve::resolve;
 pub use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, is_of_sequences};

@@ -280,6 +280,15 @@ pub(super) fn describe(name: &str, arguments: &[ArgumentType]) -> String {
     }
 }
 
+/// The complaint that no aggregate or window function of the name takes such arguments.
+pub(crate) fn no_such_function(name: &str, arguments: &[ArgumentType]) -> Error {
+    let message = format!("function {} does not exist", describe(name, arguments));
+    Error::new(state::UNDEFINED_FUNCTION, message).with_hint(
+        "No function matches the given name and argument types. You might need to add explicit type \
+         casts.",
+    )
+}
+
 pub(super) fn undefined(name: &str, arguments: &[ArgumentType]) -> Error {
     let kind = if is_operator(name) {
         "operator"

@@ -4,8 +4,8 @@
 //! argument is at some other row: of the partition (`lag`, `lead`) or of the frame.
 
 use super::ArgumentType;
-use super::resolve::{base, describe};
-use crate::error::{Error, Result, state};
+use super::resolve::{base, no_such_function};
+use crate::error::Result;
 use remora_storage::DataType;
 
 /// A function that only windows have.
@@ -106,16 +106,8 @@ impl WindowFunction {
         };
         let counts = number.copied().flatten().map(base);
         let counted = matches!(counts, None | Some(DataType::SmallInt | Integer));
-        fits.filter(|_| counted).ok_or_else(|| {
-            let message = format!(
-                "function {} does not exist",
-                describe(self.name(), arguments)
-            );
-            Error::new(state::UNDEFINED_FUNCTION, message).with_hint(
-                "No function matches the given name and argument types. You might need to add \
-                 explicit type casts.",
-            )
-        })
+        fits.filter(|_| counted)
+            .ok_or_else(|| no_such_function(self.name(), arguments))
     }
 
     /// Which of its arguments may be of any type.

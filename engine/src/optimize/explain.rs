@@ -375,8 +375,12 @@ fn show_call(call: &AggregateCall, schema: &Schema) -> String {
     let distinct = if call.distinct { "DISTINCT " } else { "" };
     let filter = call.filter.as_ref();
     let filter = filter.map(|filter| format!(" FILTER (WHERE {})", show(filter, schema)));
+    let order = match call.order.is_empty() {
+        true => String::new(),
+        false => format!(" ORDER BY {}", sort_keys(&call.order, schema)),
+    };
     format!(
-        "{}({distinct}{arguments}){}",
+        "{}({distinct}{arguments}{order}){}",
         call.aggregate.name,
         filter.unwrap_or_default()
     )

@@ -315,6 +315,7 @@ fn aggregate_node(
         calls.push(AggregateCall {
             arguments: call.arguments.into_iter().map(|a| at.expr(a)).collect(),
             filter: call.filter.map(|filter| at.expr(filter)),
+            order: at.keys(call.order),
             ..call
         });
     }

@@ -6,6 +6,7 @@
 
 use super::window::prune_window;
 use crate::plan::logical::{Columns, Join, Logical, Scan};
+use crate::plan::physical::AggregateCall;
 use crate::plan::project_set::ProjectSet;
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
@@ -82,7 +83,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 false => aggregates.retain(|(number, _)| needed.contains(number)),
             }
             let calls = aggregates.iter().map(|(_, call)| call);
-            let exprs = calls.flat_map(|call| call.arguments.iter().chain(&call.filter));
+            let exprs = calls.flat_map(AggregateCall::exprs);
             let exprs = exprs.chain(groups.iter().map(|(_, group)| group));
             let wanted = exprs.flat_map(Expr::columns).collect();
             Logical::Aggregate {

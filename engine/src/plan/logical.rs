@@ -471,6 +471,8 @@ impl Logical {
                 for (_, call) in aggregates {
                     call.arguments.iter_mut().for_each(&mut apply);
                     call.filter.iter_mut().for_each(&mut apply);
+                    let keys = call.order.iter_mut();
+                    keys.for_each(|key| apply(&mut key.expr));
                 }
             }
             Self::Window { window, .. } => {

@@ -269,6 +269,8 @@ pub struct AggregateCall {
     pub distinct: bool,
     /// FILTER (WHERE ..)
     pub filter: Option<Expr>,
+    /// In which order it is given the rows of a group; empty for any.
+    pub order: Vec<SortKey>,
     /// The type of the result: as the aggregate's, but min and max keep modifiers.
     pub data_type: DataType,
 }
@@ -319,5 +321,13 @@ impl PhysicalPlan {
     pub fn column_type(&self, position: usize) -> DataType {
         let Field { data_type, .. } = &self.schema[position];
         *data_type
+    }
+}
+
+impl AggregateCall {
+    /// Its expressions over the input's columns.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let order = self.order.iter().map(|key| &key.expr);
+        self.arguments.iter().chain(&self.filter).chain(order)
     }
 }

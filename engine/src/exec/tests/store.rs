@@ -483,6 +483,7 @@ fn aggregates_of_columns_are_folded_and_others_are_not() {
             arguments,
             distinct: false,
             filter: None,
+            order: Vec::new(),
             data_type: aggregate.returns,
         }
     };

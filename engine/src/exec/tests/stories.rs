@@ -88,6 +88,7 @@ fn aggregate(name: &str, distinct: bool, filter: Option<Expr>) -> AggregateCall 
         arguments: vec![column(1)],
         distinct,
         filter,
+        order: Vec::new(),
         data_type: aggregate.returns,
     }
 }
@@ -160,6 +161,7 @@ fn rows_without_columns_are_still_counted() {
         arguments: Vec::new(),
         distinct: false,
         filter: None,
+        order: Vec::new(),
         data_type: BIGINT,
     };
     let rows = vec![Vec::new(); 5000];

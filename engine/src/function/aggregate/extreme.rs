@@ -1,7 +1,7 @@
 //! `min` and `max` of every type that PostgreSQL orders and has them for.
 
-use super::Aggregate;
 use super::state::{Fold, folding};
+use super::{Aggregate, RowOrder};
 use crate::error::Result;
 use crate::function::comparison::Compare;
 use crate::function::native::{self, SqlType};
@@ -117,6 +117,7 @@ macro_rules! table {
                 arguments: &[native::$name::TYPE],
                 returns: native::$name::TYPE,
                 accumulator: folding::<Min<native::$name>>,
+                order: RowOrder::Any,
                 doc: "The least value.",
             },
             Aggregate {
@@ -124,6 +125,7 @@ macro_rules! table {
                 arguments: &[native::$name::TYPE],
                 returns: native::$name::TYPE,
                 accumulator: folding::<Max<native::$name>>,
+                order: RowOrder::Any,
                 doc: "The greatest value.",
             },
         )*]

@@ -1,7 +1,7 @@
-//! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `string_agg`.
+//! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `bit_xor`.
 
 use super::state::{Fold, collect, folding};
-use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows};
+use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows, RowOrder};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::{self, SqlType};
@@ -135,110 +135,9 @@ operator_fold!(AndBigInt, BigInt, i64, |a, b| a & b);
 operator_fold!(OrSmallInt, SmallInt, i16, |a, b| a | b);
 operator_fold!(OrInteger, Integer, i32, |a, b| a | b);
 operator_fold!(OrBigInt, BigInt, i64, |a, b| a | b);
-
-/// `string_agg(text, delimiter)`: the delimiter of a row stands before that row's text.
-#[derive(Default)]
-struct StringAgg {
-    texts: Vec<Option<String>>,
-}
-
-fn joining() -> Box<dyn Accumulator> {
-    Box::<StringAgg>::default()
-}
-
-/// The texts and delimiters of some rows.
-struct Rows<'a> {
-    texts: &'a ArrayRef,
-    delimiters: &'a ArrayRef,
-}
-
-impl<'a> Rows<'a> {
-    fn of(arguments: &'a [ArrayRef]) -> Self {
-        Self {
-            texts: &arguments[0],
-            delimiters: &arguments[1],
-        }
-    }
-
-    /// Takes a row in.
-    fn join(&self, joined: &mut Option<String>, row: usize) {
-        if self.texts.is_null(row) {
-            return;
-        }
-        let text = native::Text::column(self.texts.as_ref()).value(row);
-        match joined {
-            Some(joined) => {
-                if self.delimiters.is_valid(row) {
-                    joined.push_str(native::Text::column(self.delimiters.as_ref()).value(row));
-                }
-                joined.push_str(text);
-            }
-            first => *first = Some(text.to_owned()),
-        }
-    }
-}
-
-impl Accumulator for StringAgg {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        self.texts
-            .resize_with(group_count.max(self.texts.len()), || None);
-        let rows = Rows::of(arguments);
-        for (row, group) in groups.iter().enumerate() {
-            rows.join(&mut self.texts[*group as usize], row);
-        }
-        Ok(())
-    }
-
-    /// Each result may be as long as all rows of its frame, so there is no shorter way than to join
-    /// them; only where a frame begins as the one before, that is gone on with.
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        let rows = Rows::of(arguments);
-        let mut results: Vec<Option<String>> = Vec::with_capacity(frames.len());
-        let mut joined: (std::ops::Range<u32>, Option<String>) = (0..0, None);
-        for frame in frames {
-            context.eval.check()?;
-            let (done, text) = &mut joined;
-            let goes_on = frame.before.start == done.start && frame.before.end >= done.end;
-            if !goes_on {
-                (*done, *text) = (frame.before.start..frame.before.start, None);
-            }
-            for row in done.end..frame.before.end {
-                rows.join(text, row as usize);
-            }
-            *done = frame.before.clone();
-            let mut result = text.clone();
-            for row in frame.own.into_iter().chain(frame.after.clone()) {
-                rows.join(&mut result, row as usize);
-            }
-            let bytes = result.as_ref().map_or(0, String::len);
-            (context.reserve)(2 * bytes + size_of::<Option<String>>())?;
-            results.push(result);
-        }
-        collect::<native::Text, _>(&results, |text| Ok(text.clone()))
-    }
-
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.texts
-            .resize_with(group_count.max(self.texts.len()), || None);
-        collect::<native::Text, _>(&self.texts[..group_count], |text| Ok(text.clone()))
-    }
-
-    fn bytes(&self) -> usize {
-        let heap: usize = self.texts.iter().flatten().map(String::capacity).sum();
-        self.texts.capacity() * size_of::<Option<String>>() + heap
-    }
-}
+operator_fold!(XorSmallInt, SmallInt, i16, |a, b| a ^ b);
+operator_fold!(XorInteger, Integer, i32, |a, b| a ^ b);
+operator_fold!(XorBigInt, BigInt, i64, |a, b| a ^ b);
 
 /// PostgreSQL's `count("any")`: one entry a type, so that no argument is cast. VARCHAR counts as
 /// text.
@@ -249,6 +148,7 @@ macro_rules! count_of {
             arguments: &[native::$sql::TYPE],
             returns: DataType::BigInt,
             accumulator: counting,
+            order: RowOrder::Any,
             doc: "How many values are not NULL.",
         }),*]
     };
@@ -281,20 +181,15 @@ macro_rules! table {
                 arguments: &[],
                 returns: DataType::BigInt,
                 accumulator: counting,
+                order: RowOrder::Any,
                 doc: "How many rows there are.",
-            },
-            Aggregate {
-                name: "string_agg",
-                arguments: &[DataType::Text, DataType::Text],
-                returns: DataType::Text,
-                accumulator: joining,
-                doc: "The texts, joined with a delimiter.",
             },
             $(Aggregate {
                 name: $name,
                 arguments: &[native::$sql::TYPE],
                 returns: native::$sql::TYPE,
                 accumulator: folding::<$fold>,
+                order: RowOrder::Any,
                 doc: $doc,
             }),*
         ]
@@ -311,4 +206,7 @@ pub(super) static FOLDS: &[Aggregate] = table!(
     "bit_or" OrSmallInt SmallInt "Bits set in any.",
     "bit_or" OrInteger Integer "Bits set in any.",
     "bit_or" OrBigInt BigInt "Bits set in any.",
+    "bit_xor" XorSmallInt SmallInt "Bits set in an odd number.",
+    "bit_xor" XorInteger Integer "Bits set in an odd number.",
+    "bit_xor" XorBigInt BigInt "Bits set in an odd number.",
 );

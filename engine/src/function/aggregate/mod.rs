@@ -5,12 +5,16 @@
 //! rows where storage has them ([`Folder`]), which makes no arrays. Over the frames of a window they
 //! slide (`frames`). One file a family: `sum` (sum, avg),
 //! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
-//! `string_agg` in `fold`. NULLs take part in none of them, but for `count(*)`; a group without
+//! `join` (string_agg), `pairs` (correlation and
+//! regression), `ordered` (percentiles, mode). NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
 
 mod extreme;
 mod fold;
 mod frames;
+mod join;
+mod ordered;
+mod pairs;
 mod spread;
 mod state;
 mod sum;
@@ -19,7 +23,7 @@ mod tests;
 
 pub use frames::{FrameContext, FrameRows};
 
-use super::resolve::{Choice, Signature, base, choose, describe};
+use super::resolve::{Choice, Signature, base, choose, describe, no_such_function};
 use super::{ArgumentType, EvalContext};
 use crate::error::{Error, Result, state as sqlstate};
 use arrow_array::ArrayRef;
@@ -37,8 +41,22 @@ pub struct Aggregate {
     pub returns: DataType,
     /// Makes the state for all groups of one operator.
     pub accumulator: fn() -> Box<dyn Accumulator>,
+    /// What the order of its rows means to it.
+    pub order: RowOrder,
     /// One line for the manual.
     pub doc: &'static str,
+}
+
+/// What the order of rows means to an aggregate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RowOrder {
+    /// Nothing, but for the last digits of floats.
+    Any,
+    /// The result depends on it.
+    Matters,
+    /// It is of an ordered set: `WITHIN GROUP (ORDER BY ..)` gives its last arguments. It is given its rows in
+    /// order, a group after the other.
+    Set,
 }
 
 impl fmt::Debug for Aggregate {
@@ -91,6 +109,9 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
         fold::FOLDS,
         fold::COUNTS,
         spread::AGGREGATES,
+        pairs::AGGREGATES,
+        join::AGGREGATES,
+        ordered::AGGREGATES,
     ]
     .into_iter()
     .flatten()
@@ -124,14 +145,7 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<&'static
     let call = || describe(name, arguments);
     match choose(&types, &signatures) {
         Choice::One(index) => Ok(Some(named[index])),
-        Choice::None => Err(Error::new(
-            sqlstate::UNDEFINED_FUNCTION,
-            format!("function {} does not exist", call()),
-        )
-        .with_hint(
-            "No function matches the given name and argument types. You might need to add \
-             explicit type casts.",
-        )),
+        Choice::None => Err(no_such_function(name, arguments)),
         Choice::Several => Err(Error::new(
             sqlstate::AMBIGUOUS_FUNCTION,
             format!("function {} is not unique", call()),

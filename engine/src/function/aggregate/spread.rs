@@ -4,8 +4,8 @@
 //! follow Youngs and Cramer, as PostgreSQL does: the sum of squared distances is updated value by
 //! value, so that nothing cancels out; so are two such sums when they are merged (Chan, Golub, LeVeque).
 
-use super::Aggregate;
 use super::state::{Fold, folding};
+use super::{Aggregate, RowOrder};
 use crate::error::Result;
 use crate::function::arithmetic::float;
 use crate::function::decimal;
@@ -207,6 +207,7 @@ macro_rules! table {
             arguments: &[native::$input::TYPE],
             returns: native::$output::TYPE,
             accumulator: folding::<$fold>,
+            order: RowOrder::Any,
             doc: $doc,
         }
     };

@@ -1,8 +1,8 @@
 //! `sum` and `avg`, with PostgreSQL's result types: wider than the argument, so that the sum of a
 //! table's column does not overflow where a row's does not.
 
-use super::Aggregate;
 use super::state::{Fold, folding};
+use super::{Aggregate, RowOrder};
 use crate::error::Result;
 use crate::function::calendar;
 use crate::function::native::{self, SqlType};
@@ -239,6 +239,7 @@ macro_rules! table {
             arguments: &[<native::$input as native::SqlType>::TYPE],
             returns: <native::$output as native::SqlType>::TYPE,
             accumulator: folding::<$fold>,
+            order: RowOrder::Any,
             doc: $doc,
         }),*]
     };
