@@ -10,6 +10,7 @@ use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind, SortKey};
 use remora_storage::DataType;
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr};
+use std::collections::BTreeSet;
 
 impl<'a> Binder<'a> {
     /// Binds a call if it is one of an aggregate; `None` where no aggregate has the name.
@@ -78,6 +79,10 @@ impl<'a> Binder<'a> {
                 (Some(to), bound) => self.coerce(bound, to)?,
                 (None, bound) => self.settle(bound)?,
             });
+        }
+        let named: BTreeSet<usize> = arguments.iter().flat_map(Expr::columns).collect();
+        if !named.is_empty() && named.iter().all(|column| self.is_captured(*column)) {
+            return refuse("an aggregate of an outer query", at);
         }
         let filter = match &syntax.filter {
             Some(filter) => Some(self.condition_of(filter, "FILTER", cx)?),

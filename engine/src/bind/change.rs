@@ -162,7 +162,7 @@ impl<'a> Binder<'a> {
         let others = self.from(items)?;
         let at = items.first().and_then(|item| factor_place(&item.relation));
         Ok(Changed {
-            rows: cross(changed.rows, others, at)?,
+            rows: cross(changed.rows, others, Vec::new(), at)?,
             ..changed
         })
     }

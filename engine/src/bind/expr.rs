@@ -101,18 +101,20 @@ impl<'a> Binder<'a> {
         let found = match parts {
             [name] => match keyword_function(name) {
                 Some(function) => return self.call(function, Vec::new(), at),
-                None => cx.scope.resolve(&name::fold(name)?, at)?,
+                None => self.lookup(None, &name::fold(name)?, at, cx)?,
             },
             [table, column] => {
-                (cx.scope).resolve_qualified(&name::fold(table)?, &name::fold(column)?, at)?
+                self.lookup(Some(&name::fold(table)?), &name::fold(column)?, at, cx)?
             }
             [schema, table, column] if name::fold(schema)? == "public" => {
-                (cx.scope).resolve_qualified(&name::fold(table)?, &name::fold(column)?, at)?
+                self.lookup(Some(&name::fold(table)?), &name::fold(column)?, at, cx)?
             }
             _ => return refuse("a name of this many parts", at),
         };
-        self.note_use(found.column);
-        if !cx.in_aggregate {
+        if !found.is_outer {
+            self.note_use(found.column);
+        }
+        if !cx.in_aggregate && !found.is_outer {
             cx.places.entry(found.column).or_insert(at);
         }
         Ok(Bound::Typed(Expr::column(found.column, found.data_type)))

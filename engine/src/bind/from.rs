@@ -1,7 +1,7 @@
 //! FROM: tables and subqueries; joins are in `join`, functions in `table_function`.
 
 use super::expr::query_start;
-use super::join::cross;
+use super::join::{cross, has_lateral, is_lateral};
 use super::locking::Wanted;
 use super::query::Relation;
 use super::scope::{Scope, ScopeColumn};
@@ -32,15 +32,10 @@ impl<'a> Binder<'a> {
     /// The whole clause: comma-separated items make cross joins; nothing makes one row of a column
     /// that has no name.
     pub(super) fn from(&mut self, items: &'a [ast::TableWithJoins]) -> Result<Source> {
-        let mut whole: Option<Source> = None;
-        for item in items {
-            let source = self.table_with_joins(item)?;
-            whole = Some(match whole {
-                None => source,
-                Some(left) => cross(left, source, factor_place(&item.relation))?,
-            });
-        }
-        Ok(whole.unwrap_or_else(|| {
+        let lateral = self.lateral.take();
+        let whole = self.crossed_items(items);
+        self.lateral = lateral;
+        Ok(whole?.unwrap_or_else(|| {
             let row = Expr::literal(Value::Boolean(true), DataType::Boolean);
             Source {
                 plan: Logical::Values {
@@ -53,11 +48,30 @@ impl<'a> Binder<'a> {
         }))
     }
 
+    fn crossed_items(&mut self, items: &'a [ast::TableWithJoins]) -> Result<Option<Source>> {
+        let mut whole: Option<Source> = None;
+        for item in items {
+            let Some(left) = whole else {
+                whole = Some(self.table_with_joins(item)?);
+                continue;
+            };
+            let (right, outer) = match has_lateral(item) {
+                true => self.alongside(&left.scope, |binder| binder.table_with_joins(item))?,
+                false => (self.table_with_joins(item)?, Vec::new()),
+            };
+            whole = Some(cross(left, right, outer, factor_place(&item.relation))?);
+        }
+        Ok(whole)
+    }
+
     fn table_with_joins(&mut self, item: &'a ast::TableWithJoins) -> Result<Source> {
         let mut source = self.factor(&item.relation)?;
         for join in &item.joins {
-            let right = self.factor(&join.relation)?;
-            source = self.join(source, right, join)?;
+            let (right, outer) = match is_lateral(&join.relation) {
+                true => self.alongside(&source.scope, |binder| binder.factor(&join.relation))?,
+                false => (self.factor(&join.relation)?, Vec::new()),
+            };
+            source = self.join(source, right, join, outer)?;
         }
         Ok(source)
     }
@@ -80,7 +94,7 @@ impl<'a> Binder<'a> {
                 ..
             } => self.named(name, alias.as_ref(), at),
             TableFactor::Derived {
-                lateral: false,
+                lateral,
                 subquery,
                 alias,
                 sample: None,
@@ -99,7 +113,10 @@ impl<'a> Binder<'a> {
                     .iter()
                     .map(Wanted::within)
                     .collect();
-                self.subquery(subquery, &shown, Some(alias))
+                match lateral {
+                    true => self.laterally(|b| b.subquery(subquery, &shown, Some(alias))),
+                    false => self.subquery(subquery, &shown, Some(alias)),
+                }
             }
             TableFactor::NestedJoin {
                 table_with_joins,
@@ -116,7 +133,6 @@ impl<'a> Binder<'a> {
                 }
                 Ok(source)
             }
-            TableFactor::Derived { lateral: true, .. } => refuse("LATERAL", at),
             TableFactor::Table {
                 name,
                 alias,
@@ -124,16 +140,19 @@ impl<'a> Binder<'a> {
                 with_ordinality,
                 sample: None,
                 ..
-            } if arguments.settings.is_none() => {
-                self.table_of_function(name, &arguments.args, *with_ordinality, alias.as_ref())
-            }
+            } if arguments.settings.is_none() => self.laterally(|binder| {
+                let arguments = &arguments.args;
+                binder.table_of_function(name, arguments, *with_ordinality, alias.as_ref())
+            }),
             TableFactor::Function {
                 name,
                 args,
                 with_ordinality,
                 alias,
                 ..
-            } => self.table_of_function(name, args, *with_ordinality, alias.as_ref()),
+            } => self.laterally(|binder| {
+                binder.table_of_function(name, args, *with_ordinality, alias.as_ref())
+            }),
             _ => refuse("this kind of item in FROM", at),
         }
     }

@@ -2,7 +2,6 @@
 
 use super::aggregate::within_group_required;
 use super::expr::start;
-use super::operator::no_subquery;
 use super::sequence::without_regclass;
 use super::{Binder, Bound, Context, data_type, name};
 use crate::error::{Error, Position, Result, state};
@@ -61,7 +60,7 @@ impl<'a> Binder<'a> {
         let list = match &syntax.args {
             FunctionArguments::None => None,
             FunctionArguments::List(list) => Some(list),
-            FunctionArguments::Subquery(_) => return no_subquery("a subquery as argument", at),
+            FunctionArguments::Subquery(_) => return refuse("a subquery as argument", at),
         };
         if !syntax.within_group.is_empty() {
             return self.ordered_set(&name, syntax, list, cx);
@@ -212,10 +211,11 @@ impl<'a> Binder<'a> {
                 let zone = self.expr(time_zone, cx)?;
                 self.call("timezone", vec![zone, time], at)
             }
-            E::Subquery(_) => no_subquery("a subquery as a value", at),
-            E::InSubquery { .. } => no_subquery("IN (SELECT ..)", at),
-            E::Exists { .. } => no_subquery("EXISTS", at),
-            E::AnyOp { .. } | E::AllOp { .. } => no_subquery("ANY and ALL", at),
+            E::Subquery(_)
+            | E::InSubquery { .. }
+            | E::Exists { .. }
+            | E::AnyOp { .. }
+            | E::AllOp { .. } => self.subquery_value(syntax, cx),
             E::Tuple(_) => refuse("a row as a value", at),
             E::Array(_) => refuse("an array", at),
             E::SimilarTo {

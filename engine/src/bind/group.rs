@@ -18,7 +18,7 @@ use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::catalog::Constraint;
 use sqlparser::ast;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The groups and aggregates of a query.
 pub(super) struct Grouping<'s> {
@@ -142,7 +142,11 @@ impl<'s> Grouping<'s> {
     /// 42803 where it names a column that is not grouped by.
     pub(super) fn rewrite(&mut self, expr: Expr, columns: &mut Columns) -> Result<Expr> {
         let mut error = None;
+        let mut handed_on = BTreeSet::new();
         let expr = expr.replace(&mut |part| {
+            if let ExprKind::Subquery(subquery) = &part.kind {
+                handed_on.extend(subquery.outer.iter().flat_map(|(_, expr)| expr.columns()));
+            }
             let group = self.groups.iter().find(|(_, group)| group.same(part));
             if let Some((column, _)) = group {
                 return Some(Expr::column(*column, part.data_type));
@@ -154,12 +158,16 @@ impl<'s> Grouping<'s> {
             if aggregates.chain(&self.passed).any(|found| *found == column) {
                 return Some(part.clone());
             }
+            let is_outer = (self.scope.columns.iter()).all(|found| found.column != column);
+            if is_outer {
+                return Some(part.clone());
+            }
             if self.is_determined(column) {
                 let new = group_column(part, columns);
                 self.groups.push((new, part.clone()));
                 return Some(Expr::column(new, part.data_type));
             }
-            error.get_or_insert_with(|| self.ungrouped(column));
+            error.get_or_insert_with(|| self.ungrouped(column, handed_on.contains(&column)));
             Some(part.clone())
         });
         error.map_or(Ok(expr), Err)
@@ -185,7 +193,7 @@ impl<'s> Grouping<'s> {
         keyed.any(|(key, all)| all.contains(&column) && key.iter().all(grouped))
     }
 
-    fn ungrouped(&self, column: usize) -> Error {
+    fn ungrouped(&self, column: usize, in_subquery: bool) -> Error {
         let found = self
             .scope
             .columns
@@ -198,14 +206,14 @@ impl<'s> Grouping<'s> {
             },
             None => column.to_string(),
         };
-        Error::new(
-            state::GROUPING_ERROR,
-            format!(
+        let message = match in_subquery {
+            true => format!("subquery uses ungrouped column \"{name}\" from outer query"),
+            false => format!(
                 "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate \
                  function"
             ),
-        )
-        .at(self.places.get(&column).copied().flatten())
+        };
+        Error::new(state::GROUPING_ERROR, message).at(self.places.get(&column).copied().flatten())
     }
 }
 

@@ -45,7 +45,13 @@ impl<'a> Binder<'a> {
             return Ok(values(vec![self.defaults(&plan.table)?]));
         };
         match bare_values(query) {
-            Some(rows) => Ok(values(self.value_rows(&plan.table, &targets, rows)?)),
+            Some(rows) => {
+                let rows = self.value_rows(&plan.table, &targets, rows)?;
+                match rows.iter().flatten().any(Expr::has_subquery) {
+                    true => Ok(self.insert_rows(plan, rows)),
+                    false => Ok(values(rows)),
+                }
+            }
             None => self.insert_query(plan, &targets, query),
         }
     }
@@ -154,6 +160,21 @@ impl<'a> Binder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Rows that are written out, but ask queries.
+    fn insert_rows(&mut self, plan: Insert, rows: Vec<Vec<Expr>>) -> LogicalStatement {
+        let table = &plan.table.def;
+        let numbers: Vec<usize> = (table.columns.iter())
+            .map(|column| self.columns.add(&column.name, column.data_type))
+            .collect();
+        let names = table.columns.iter().map(|column| column.name.clone());
+        let output = names.zip(numbers.iter().copied()).collect();
+        let rows = Logical::Values {
+            columns: numbers,
+            rows,
+        };
+        LogicalStatement::InsertQuery(plan, Query { plan: rows, output })
     }
 
     fn insert_query(

@@ -11,7 +11,7 @@ use crate::plan::logical::{Join, Logical};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::DataType;
-use sqlparser::ast::{self, JoinConstraint, JoinOperator};
+use sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor};
 
 impl<'a> Binder<'a> {
     /// Two items of FROM, joined as the second one says.
@@ -20,6 +20,7 @@ impl<'a> Binder<'a> {
         left: Source,
         right: Source,
         join: &'a ast::Join,
+        outer: Vec<(usize, Expr)>,
     ) -> Result<Source> {
         use JoinOperator as J;
         let at = factor_place(&join.relation);
@@ -27,10 +28,16 @@ impl<'a> Binder<'a> {
             J::Join(constraint) | J::Inner(constraint) => (constraint, JoinKind::Inner, false),
             J::Left(constraint) | J::LeftOuter(constraint) => (constraint, JoinKind::Left, false),
             J::Right(constraint) | J::RightOuter(constraint) => (constraint, JoinKind::Left, true),
-            J::CrossJoin(JoinConstraint::None) => return cross(left, right, at),
+            J::CrossJoin(JoinConstraint::None) => return cross(left, right, outer, at),
             J::FullOuter(constraint) => (constraint, JoinKind::Full, false),
             _ => return refuse("this kind of join", at),
         };
+        if (swapped || kind == JoinKind::Full) && !outer.is_empty() {
+            let message = "invalid reference to an item of FROM that comes before";
+            let error = Error::new(state::INVALID_COLUMN_REFERENCE, message);
+            let detail = "The combining JOIN type must be INNER or LEFT for a LATERAL reference.";
+            return Err(error.with_detail(detail).at(at));
+        }
         if kind != JoinKind::Inner {
             let nullable = if swapped { &left } else { &right };
             check_nullable(&nullable.rows)?;
@@ -50,7 +57,8 @@ impl<'a> Binder<'a> {
                 if kind == JoinKind::Full {
                     check_hashable(&on, &left.plan, &right.plan)?;
                 }
-                let plan = join_plan(left.plan, right.plan, kind, swapped, on);
+                let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
+                depend(&mut plan, outer);
                 let rows = [left.rows, right.rows].concat();
                 return Ok(Source { plan, scope, rows });
             }
@@ -64,7 +72,7 @@ impl<'a> Binder<'a> {
             JoinConstraint::Natural => shared_names(&left.scope, &right.scope),
             JoinConstraint::None => return Err(name::syntax_error("JOIN", at)),
         };
-        self.join_using(left, right, &shared, (kind, swapped), at)
+        self.join_using(left, right, &shared, (kind, swapped), outer, at)
     }
 
     /// JOIN .. USING: equality of each pair, and one merged column for both.
@@ -74,6 +82,7 @@ impl<'a> Binder<'a> {
         right: Source,
         names: &[String],
         (kind, swapped): (JoinKind, bool),
+        outer: Vec<(usize, Expr)>,
         at: Option<Position>,
     ) -> Result<Source> {
         let mut on = Vec::new();
@@ -103,6 +112,7 @@ impl<'a> Binder<'a> {
             column.bare &= !names.contains(&column.name);
         }
         let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
+        depend(&mut plan, outer);
         let columns = self.merged_columns(&mut plan, merged);
         scope.columns.splice(0..0, columns);
         let rows = [left.rows, right.rows].concat();
@@ -152,12 +162,45 @@ impl<'a> Binder<'a> {
     }
 }
 
-pub(super) fn cross(left: Source, right: Source, at: Option<Position>) -> Result<Source> {
+/// All pairs of the rows of two items, the second of which may name the first one's by `outer`.
+pub(super) fn cross(
+    left: Source,
+    right: Source,
+    outer: Vec<(usize, Expr)>,
+    at: Option<Position>,
+) -> Result<Source> {
     let mut scope = left.scope;
     scope.append(right.scope, at)?;
-    let plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
+    let mut plan = join_plan(left.plan, right.plan, JoinKind::Inner, false, Vec::new());
+    depend(&mut plan, outer);
     let rows = [left.rows, right.rows].concat();
     Ok(Source { plan, scope, rows })
+}
+
+/// The right side of a join names the left row by these.
+fn depend(plan: &mut Logical, outer: Vec<(usize, Expr)>) {
+    if let Logical::Join(join) = plan {
+        join.outer = outer;
+    }
+}
+
+/// Whether an item may name those before it.
+pub(super) fn is_lateral(factor: &TableFactor) -> bool {
+    match factor {
+        TableFactor::Derived { lateral, .. } => *lateral,
+        TableFactor::Table { args, .. } => args.is_some(),
+        TableFactor::Function { .. } => true,
+        TableFactor::NestedJoin {
+            table_with_joins, ..
+        } => has_lateral(table_with_joins),
+        _ => false,
+    }
+}
+
+/// The same for an item with what is joined to it.
+pub(super) fn has_lateral(item: &ast::TableWithJoins) -> bool {
+    let joined = item.joins.iter().map(|join| &join.relation);
+    joined.chain([&item.relation]).any(is_lateral)
 }
 
 /// A RIGHT JOIN is a LEFT JOIN of the sides swapped.
@@ -173,12 +216,7 @@ fn join_plan(
     } else {
         (left, right)
     };
-    Logical::Join(Join {
-        left: Box::new(left),
-        right: Box::new(right),
-        kind,
-        on,
-    })
+    Logical::Join(Join::new(left, right, kind, on))
 }
 
 /// The value of one column, or of another where that is NULL.

@@ -57,7 +57,24 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
         E::Ceil { .. } => strong("ceil"),
         E::Floor { .. } => strong("floor"),
         E::AtTimeZone { .. } => strong("timezone"),
+        E::Exists { negated: false, .. } => strong("exists"),
+        E::Subquery(query) => match of_query(query) {
+            Some(name) => (Some(name), true),
+            None => (None, false),
+        },
         _ => (None, false),
+    }
+}
+
+/// What a query calls its first column.
+fn of_query(query: &ast::Query) -> Option<String> {
+    let ast::SetExpr::Select(select) = &*query.body else {
+        return None;
+    };
+    match select.projection.first()? {
+        ast::SelectItem::UnnamedExpr(expr) => find(expr).0,
+        ast::SelectItem::ExprWithAlias { alias, .. } => name_of(alias),
+        _ => None,
     }
 }
 

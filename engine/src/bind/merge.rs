@@ -29,7 +29,12 @@ impl<'a> Binder<'a> {
         let source = self.factor(&merge.source)?;
         let not_matched = source.scope.clone();
         let (target, rows) = (changed.rows.plan.clone(), source.plan.clone());
-        let both = cross(changed.rows, source, factor_place(&merge.source));
+        let both = cross(
+            changed.rows,
+            source,
+            Vec::new(),
+            factor_place(&merge.source),
+        );
         let both = both.map_err(|error| twice(&error))?.scope;
         let mut cx = Context::new(&both, Clause::On);
         let on = self.condition_of(&merge.on, "JOIN/ON", &mut cx)?;
@@ -38,16 +43,12 @@ impl<'a> Binder<'a> {
         let clauses = clauses.collect::<Result<Vec<_>>>()?;
         check_reachable(&clauses)?;
         let keeps_all = clauses.iter().any(|clause| !clause.matched);
-        let plan = Logical::Join(Join {
-            left: Box::new(rows),
-            right: Box::new(target),
-            kind: if keeps_all {
-                JoinKind::Left
-            } else {
-                JoinKind::Inner
-            },
-            on: on.conjuncts(),
-        });
+        let kind = if keeps_all {
+            JoinKind::Left
+        } else {
+            JoinKind::Inner
+        };
+        let plan = Logical::Join(Join::new(rows, target, kind, on.conjuncts()));
         let merge = Merge {
             table,
             rows: PhysicalPlan::nothing(),

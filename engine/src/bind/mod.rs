@@ -8,6 +8,7 @@
 //! 3. `select` puts the clauses of a query together, `group` replaces what is grouped by.
 //! 4. `window` collects what is called over windows.
 //! 5. `locking` says which rows a query locks.
+//! 6. `subquery` binds queries within expressions, `around` says what these can name of the queries around them.
 //! 6. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `utility` bind the other
 //!    statements.
 //!
@@ -17,6 +18,7 @@
 mod aggregate;
 mod alter;
 mod alter_action;
+mod around;
 mod assign;
 mod case;
 mod change;
@@ -48,11 +50,13 @@ mod prepared;
 mod query;
 mod rename;
 mod returning;
+mod row;
 mod scope;
 mod select;
 mod sequence;
 mod set_operation;
 mod statement;
+mod subquery;
 mod table;
 mod table_function;
 mod truncate;
@@ -72,6 +76,7 @@ use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, Statement};
+use around::Level;
 use remora_storage::DataType;
 use remora_storage::catalog::{Catalog, ViewSource};
 use scope::Scope;
@@ -111,6 +116,7 @@ pub(crate) fn bind(
         .parameters
         .resize(parsed.parameters.max(parameters.len()), None);
     binder.aside = &parsed.aside;
+    binder.columns.set_parameters(parsed.parameters);
     let (statement, tag) = match &parsed.syntax {
         Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
         Syntax::Compact(table) => (binder.compact(table.as_ref())?, "COMPACT"),
@@ -152,6 +158,12 @@ struct Binder<'a> {
     recursions: Vec<Recursion<'a>>,
     /// Whether the FROM that is being bound names such a query.
     names_itself: bool,
+    /// The queries around the one that is being bound, the outermost first.
+    around: Vec<Level>,
+    /// The innermost of these whose columns names can mean.
+    visible: Option<usize>,
+    /// The same for what stands after LATERAL in the FROM that is being bound.
+    lateral: Option<usize>,
     /// The strongest lock that the statement asks for.
     locks: Option<LockStrength>,
     /// What is asked of the SELECT that is bound next.
@@ -190,6 +202,9 @@ impl<'a> Binder<'a> {
             with_named: Vec::new(),
             recursions: Vec::new(),
             names_itself: false,
+            around: Vec::new(),
+            visible: None,
+            lateral: None,
             locks: None,
             requests: Vec::new(),
             locking: Vec::new(),

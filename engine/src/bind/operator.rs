@@ -2,7 +2,7 @@
 
 use super::expr::{not, start};
 use super::{Binder, Bound, Context, literal};
-use crate::error::{Error, Position, Result};
+use crate::error::Result;
 use crate::parse::refuse;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::DataType;
@@ -23,7 +23,7 @@ impl<'a> Binder<'a> {
         };
         let row = |side: &ast::Expr| matches!(side, ast::Expr::Tuple(_));
         if row(left) || row(right) {
-            return refuse("comparing rows", start(syntax));
+            return self.compare_rows(name, left, right, cx);
         }
         let arguments = vec![self.expr(left, cx)?, self.expr(right, cx)?];
         self.call(name, arguments, start(syntax))
@@ -148,7 +148,8 @@ impl<'a> Binder<'a> {
         let at = start(syntax);
         let is_row = |item: &ast::Expr| matches!(item, ast::Expr::Tuple(_));
         if is_row(expr) || list.iter().any(is_row) {
-            return refuse("IN over rows", at);
+            let found = self.row_in_list(expr, list, cx)?;
+            return Ok(Bound::Typed(if *negated { not(found) } else { found }));
         }
         let mut operands = vec![self.expr(expr, cx)?];
         for item in list {
@@ -217,7 +218,8 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn boolean(kind: ExprKind) -> Expr {
+/// A BOOLEAN expression.
+pub(super) fn boolean(kind: ExprKind) -> Expr {
     Expr {
         kind,
         data_type: DataType::Boolean,
@@ -225,7 +227,7 @@ fn boolean(kind: ExprKind) -> Expr {
 }
 
 /// PostgreSQL's name of an operator that is a function.
-fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
+pub(super) fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
     use BinaryOperator as B;
     Some(match op {
         B::Plus => "+",
@@ -256,11 +258,4 @@ fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
         B::PGNotILikeMatch => "!~~*",
         _ => return None,
     })
-}
-
-/// A subquery where a value is wanted.
-pub(super) fn no_subquery<T>(what: &str, at: Option<Position>) -> Result<T> {
-    Err(Error::unsupported(what)
-        .with_hint("A subquery in FROM is supported.")
-        .at(at))
 }

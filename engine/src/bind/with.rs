@@ -28,6 +28,8 @@ pub(super) struct With<'a> {
     clause: &'a ast::With,
     /// How many of the queries that can be named here it can name itself.
     visible: usize,
+    /// The query around whose columns can be named where it is written.
+    level: Option<usize>,
 }
 
 /// A query that is being bound and may name itself.
@@ -83,6 +85,7 @@ impl<'a> Binder<'a> {
                     true => first + clause.cte_tables.len(),
                     false => self.with.len(),
                 },
+                level: self.visible,
             };
             let name = with.name()?;
             if self.with[first..].iter().any(|(found, _)| *found == name) {
@@ -127,14 +130,17 @@ impl<'a> Binder<'a> {
         if !self.with_named.iter().any(|found| with.is(found)) {
             self.with_named.push(with);
         }
-        // The query sees those WITH queries that came before it, whatever came after.
+        // The query sees those WITH queries that came before it, whatever came after, and what could be named
+        // where it is written.
         let mut inner = self.with[..with.visible].to_vec();
         std::mem::swap(&mut self.with, &mut inner);
+        let around = std::mem::replace(&mut self.visible, with.level);
         let at = query_start(&with.cte.query);
         let relation = self.deeper(at, |binder| match with.clause.recursive {
             true => binder.maybe_recursive(with),
             false => binder.query(&with.cte.query, &[]),
         });
+        self.visible = around;
         self.with = inner;
         let relation = relation?;
         check_names(with, relation.outputs.len())?;

@@ -1,6 +1,7 @@
 //! From a plan to pipelines.
 
 use super::aggregate::Aggregation;
+use super::apply::Apply;
 use super::distinct::Distinct;
 use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
@@ -84,6 +85,23 @@ pub(super) fn compile_round(
     compiler.node(plan, BATCH_ROWS)
 }
 
+/// The same for what is run for each row of another plan, within such a round or elsewhere.
+pub(super) fn compile_applied(
+    plan: &PhysicalPlan,
+    view: &ReadView,
+    context: &ExecContext,
+    working: &[(usize, Arc<WorkingTable>)],
+) -> Result<Pipeline<'static>> {
+    let compiler = Compiler {
+        view,
+        context,
+        locker: None,
+        working,
+        kept: None,
+    };
+    compiler.node(plan, BATCH_ROWS)
+}
+
 struct Compiler<'a, 't> {
     view: &'a ReadView,
     context: &'a ExecContext,
@@ -128,6 +146,10 @@ impl<'t> Compiler<'_, 't> {
                 .node(input, rows)?
                 .with(ProjectSet::new(calls, *ordinality)),
             Node::Join(join) => self.join(join)?,
+            Node::Apply(join) => {
+                let apply = Apply::new(join, self.view.clone(), self.working.to_vec());
+                self.node(&join.left, BATCH_ROWS)?.with(apply)
+            }
             Node::Aggregate {
                 input,
                 groups,
@@ -323,10 +345,11 @@ impl<'t> Compiler<'_, 't> {
         let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
         let build = self.build(join, right_keys)?;
         let probe = JoinProbe::new(left_keys, build, join.kind, join.filter.clone());
+        let probe = probe.with_test(join.test.clone());
         let left = self.node(&join.left, BATCH_ROWS)?;
         Ok(match join.kind {
             JoinKind::Full => Pipeline::new(FullJoin::new(left, &join.left.schema, probe)),
-            JoinKind::Inner | JoinKind::Left => left.with(probe),
+            _ => left.with(probe),
         })
     }
 }

@@ -6,9 +6,11 @@
 //! 3. Pairs are made [`BATCH_ROWS`] at a time: the columns of both sides are taken by index, and
 //!    the rest of the condition filters them. The operator remembers where it was.
 //! 4. A left join remembers which left rows found a partner and gives the others, with
-//!    NULLs, after the last pair of their batch.
+//!    NULLs, after the last pair of their batch. A single join does not allow a second partner.
 //! 5. A full join is a left join that also remembers which right rows found a partner; what comes of the
 //!    others is the affair of [`super::full_join`].
+//! 6. Semi, anti and mark joins give left rows only, after the last pair; where the keys are the whole
+//!    condition no pair is made. A mark join may have to tell NULL from false ([`NullTest`]).
 //!
 //! The finished table is immutable and behind an `Arc`: many probes can share it.
 
@@ -18,23 +20,26 @@ use super::filter::Filter;
 use super::join_table::{JoinBuild, JoinTable};
 use super::key_table::MISSING;
 use super::keys::Keys;
+use super::mark::NullTest;
 use super::memory::Held;
 use super::pipeline::{Breaker, Operator, Step};
 use super::{BATCH_ROWS, ExecContext};
-use crate::error::Result;
+use crate::error::{Error, Result, state};
 use crate::plan::Expr;
-use crate::plan::physical::JoinKind;
+use crate::plan::physical::{JoinKind, MarkTest};
 use arrow_array::{ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use arrow_buffer::BooleanBuffer;
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Gives the pairs of left rows.
+/// Gives the pairs of left rows, or those rows themselves.
 #[derive(Debug)]
 pub(super) struct JoinProbe<'t> {
     keys: Vec<Evaluator>,
     build: Breaker<'t, JoinBuild>,
     kind: JoinKind,
     filter: Option<Filter>,
+    nulls: Option<NullTest>,
     progress: Option<Progress>,
     /// Of a full join: which right rows found a partner; empty before the first left batch.
     met: Vec<bool>,
@@ -46,11 +51,13 @@ pub(super) struct JoinProbe<'t> {
 struct Progress {
     /// The key number of each left row; empty without keys.
     numbers: Vec<u32>,
+    /// Where NULL is told from false: which left rows have a NULL in the key.
+    nulls: Vec<bool>,
     /// The left row whose pairs come next.
     row: usize,
     /// How many of its matches were given.
     given: usize,
-    /// Of a left join: which left rows found a partner.
+    /// Which left rows found a partner; empty where nobody asks.
     matched: Vec<bool>,
 }
 
@@ -66,6 +73,7 @@ impl<'t> JoinProbe<'t> {
             build,
             kind,
             filter: filter.map(Filter::new),
+            nulls: None,
             progress: None,
             met: Vec::new(),
             met_held: Held::default(),
@@ -78,8 +86,17 @@ impl<'t> JoinProbe<'t> {
         Ok(table.map(|table| (&table.columns, self.met.as_slice())))
     }
 
+    /// The same for a mark join that tells NULL from false.
+    pub(super) fn with_test(self, test: Option<MarkTest>) -> Self {
+        let has_rest = self.filter.is_some();
+        Self {
+            nulls: test.map(|test| NullTest::new(test, has_rest)),
+            ..self
+        }
+    }
+
     fn begin(&self, input: &Batch, table: &JoinTable, context: &ExecContext) -> Result<Progress> {
-        let mut numbers = Vec::new();
+        let (mut numbers, mut nulls) = (Vec::new(), Vec::new());
         if let Some(lookup) = &table.lookup {
             let keys = Keys::evaluate(&self.keys, input, context)?;
             lookup.table.find(&keys, &mut numbers)?;
@@ -88,17 +105,30 @@ impl<'t> JoinProbe<'t> {
                     *number = MISSING;
                 }
             }
+            if self.nulls.is_some() {
+                nulls = (0..input.rows).map(|row| keys.has_null(row)).collect();
+            }
         }
         let left_rows = match self.kind {
-            JoinKind::Left | JoinKind::Full => input.rows,
             JoinKind::Inner => 0,
+            _ => input.rows,
         };
-        Ok(Progress {
+        let mut progress = Progress {
             numbers,
+            nulls,
             row: 0,
             given: 0,
             matched: vec![false; left_rows],
-        })
+        };
+        if self.filter.is_none() && !self.kind.gives_right() {
+            // It is known without any pair.
+            for row in 0..left_rows {
+                progress.row = row;
+                progress.matched[row] = !progress.matches(table).is_empty();
+            }
+            progress.row = left_rows;
+        }
+        Ok(progress)
     }
 
     /// The columns of both sides for these pairs, as far as the condition is true of them.
@@ -123,10 +153,58 @@ impl<'t> JoinProbe<'t> {
                 kept = Some(keep);
             }
         }
+        if self.kind == JoinKind::Single {
+            mark_single(matched, &left, kept.as_ref())?;
+        }
         mark(matched, &left, kept.as_ref());
         mark(&mut self.met, &right, kept.as_ref());
         Ok(pairs)
     }
+
+    /// What comes of a left batch after its last pair.
+    fn end(
+        &self,
+        input: &Batch,
+        table: &JoinTable,
+        progress: &Progress,
+        context: &ExecContext,
+    ) -> Result<Batch> {
+        let matched = &progress.matched;
+        match self.kind {
+            JoinKind::Inner => Ok(input.slice(0, 0)),
+            JoinKind::Left | JoinKind::Full | JoinKind::Single => unmatched(input, table, matched),
+            JoinKind::Semi => input.filter(&matched.clone().into()),
+            JoinKind::Anti => {
+                let not: Vec<bool> = matched.iter().map(|matched| !matched).collect();
+                input.filter(&not.into())
+            }
+            JoinKind::Mark => {
+                let unknown = match &self.nulls {
+                    Some(nulls) => {
+                        let keys = (progress.numbers.as_slice(), progress.nulls.as_slice());
+                        nulls.unknown(input, table, keys, matched, context)?
+                    }
+                    None => vec![false; input.rows],
+                };
+                let marks = matched.iter().zip(unknown);
+                let marks = marks.map(|(matched, unknown)| (!unknown).then_some(*matched));
+                Ok(marked(input, marks.collect()))
+            }
+        }
+    }
+}
+
+/// Rows with a column more, of truth values.
+pub(super) fn marked(input: &Batch, marks: BooleanArray) -> Batch {
+    let mut columns = input.columns.clone();
+    columns.push(Arc::new(marks));
+    Batch::new(columns, input.rows)
+}
+
+/// A subquery that is a value has several.
+pub(super) fn more_than_one_row() -> Error {
+    let message = "more than one row returned by a subquery used as an expression";
+    Error::new(state::CARDINALITY_VIOLATION, message)
 }
 
 impl Progress {
@@ -136,10 +214,7 @@ impl Progress {
             None => 0..table.columns.rows,
             Some(lookup) => match self.numbers[self.row] {
                 MISSING => 0..0,
-                number => {
-                    let key = number as usize;
-                    lookup.starts[key] as usize..lookup.starts[key + 1] as usize
-                }
+                number => lookup.stretch_of(number),
             },
         }
     }
@@ -181,6 +256,21 @@ fn mark(met: &mut [bool], rows: &UInt32Array, kept: Option<&BooleanBuffer>) {
     }
 }
 
+/// Of a single join: that no left row finds a second partner. Marks those that found one.
+fn mark_single(
+    matched: &mut [bool],
+    left: &UInt32Array,
+    kept: Option<&BooleanBuffer>,
+) -> Result<()> {
+    let is_kept = |pair: &usize| kept.is_none_or(|kept| kept.value(*pair));
+    for pair in (0..left.len()).filter(is_kept) {
+        if std::mem::replace(&mut matched[left.value(pair) as usize], true) {
+            return Err(more_than_one_row());
+        }
+    }
+    Ok(())
+}
+
 /// The left rows without a partner, with NULLs for the right columns.
 fn unmatched(input: &Batch, table: &JoinTable, matched: &[bool]) -> Result<Batch> {
     let keep: BooleanArray = matched.iter().map(|matched| Some(!matched)).collect();
@@ -196,7 +286,7 @@ impl Operator for JoinProbe<'_> {
         let Some(table) = self.build.output(context)?.cloned() else {
             return Ok(Step::Last(input.slice(0, 0)));
         };
-        if table.columns.rows == 0 && self.kind == JoinKind::Inner {
+        if table.columns.rows == 0 && matches!(self.kind, JoinKind::Inner | JoinKind::Semi) {
             return Ok(Step::Last(input.slice(0, 0)));
         }
         if self.kind == JoinKind::Full && self.met.is_empty() {
@@ -209,14 +299,14 @@ impl Operator for JoinProbe<'_> {
         };
         let indices = progress.next_pairs(input.rows, &table);
         if indices.0.is_empty() {
-            return Ok(Step::Done(match self.kind {
-                JoinKind::Inner => input.slice(0, 0),
-                JoinKind::Left | JoinKind::Full => unmatched(input, &table, &progress.matched)?,
-            }));
+            return Ok(Step::Done(self.end(input, &table, &progress, context)?));
         }
-        let output = self.pairs(input, &table, indices, &mut progress.matched, context)?;
+        let mut output = self.pairs(input, &table, indices, &mut progress.matched, context)?;
         if self.kind == JoinKind::Inner && progress.row == input.rows {
             return Ok(Step::Done(output));
+        }
+        if !self.kind.gives_right() {
+            output = input.slice(0, 0);
         }
         self.progress = Some(progress);
         Ok(Step::More(output))

@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::plan::{Expr, Field};
 use arrow_array::new_empty_array;
 use remora_storage::DataType;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Collects the right input.
@@ -142,6 +143,8 @@ pub(super) struct Lookup {
     pub(super) starts: Vec<u32>,
     /// Right rows, by key number.
     pub(super) rows: Vec<u32>,
+    /// Right rows with a NULL in the key.
+    pub(super) nulls: Vec<u32>,
 }
 
 impl Lookup {
@@ -160,6 +163,7 @@ impl Lookup {
             starts[key] += starts[key - 1];
         }
         let mut rows = vec![0; known];
+        let mut nulls = Vec::with_capacity(numbers.len() - known);
         let mut next = starts.clone();
         for (row, number) in numbers.iter().enumerate() {
             if row.is_multiple_of(CHECK_ROWS) {
@@ -169,16 +173,31 @@ impl Lookup {
                 let place = &mut next[*number as usize];
                 rows[*place as usize] = row as u32;
                 *place += 1;
+            } else {
+                nulls.push(row as u32);
             }
         }
         Ok(Self {
             table,
             starts,
             rows,
+            nulls,
         })
     }
 
     fn bytes(&self) -> usize {
-        self.table.bytes() + size_of::<u32>() * (self.starts.len() + self.rows.len())
+        let numbers = self.starts.len() + self.rows.len() + self.nulls.len();
+        self.table.bytes() + size_of::<u32>() * numbers
+    }
+
+    /// Where the rows of a key are in `rows`.
+    pub(super) fn stretch_of(&self, number: u32) -> Range<usize> {
+        let key = number as usize;
+        self.starts[key] as usize..self.starts[key + 1] as usize
+    }
+
+    /// The right rows of a key.
+    pub(super) fn rows_of(&self, number: u32) -> &[u32] {
+        &self.rows[self.stretch_of(number)]
     }
 }

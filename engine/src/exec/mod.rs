@@ -37,6 +37,7 @@
 
 mod aggregate;
 mod alter;
+mod apply;
 mod batch;
 mod compile;
 mod copy;
@@ -56,6 +57,7 @@ mod key_table;
 mod keys;
 mod limit;
 mod lock_rows;
+mod mark;
 mod memory;
 mod ordered;
 mod pipeline;

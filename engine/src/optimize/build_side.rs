@@ -22,7 +22,9 @@ const SYSTEM_ROWS: u64 = 64;
 pub(super) fn choose_build_sides(plan: Logical) -> Logical {
     match plan.map_inputs(&mut choose_build_sides) {
         Logical::Join(join)
-            if join.kind == JoinKind::Inner && rows(&join.right) > rows(&join.left) =>
+            if join.kind == JoinKind::Inner
+                && join.outer.is_empty()
+                && rows(&join.right) > rows(&join.left) =>
         {
             Logical::Join(Join {
                 left: join.right,

@@ -4,7 +4,7 @@
 //! tables beside it; so what the statement evaluates gets positions of that.
 
 use super::lower::{self, Positions};
-use super::{fold, optimize, point};
+use super::{fold, optimize, point, unnest};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::merge::Merge;
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The statement with its rows.
-pub(super) fn change(statement: Statement, rows: Logical, columns: &Columns) -> Statement {
+pub(super) fn change(statement: Statement, rows: Logical, columns: &mut Columns) -> Statement {
     match fold::fold_statement(statement) {
         Statement::Update(mut update) => {
             let values = update.assignments.iter_mut().map(|(_, value)| value);
@@ -33,7 +33,7 @@ pub(super) fn change(statement: Statement, rows: Logical, columns: &Columns) -> 
 }
 
 /// MERGE with its rows.
-pub(super) fn merge(merge: Merge, rows: Logical, columns: &Columns) -> Statement {
+pub(super) fn merge(merge: Merge, rows: Logical, columns: &mut Columns) -> Statement {
     let statement = fold::fold_statement(Statement::Merge(Box::new(merge)));
     let Statement::Merge(mut merge) = statement else {
         unreachable!("folding leaves a statement what it is");
@@ -48,7 +48,7 @@ pub(super) fn merge(merge: Merge, rows: Logical, columns: &Columns) -> Statement
 pub(super) fn truncate(
     tables: Vec<(Arc<TableEntry>, Logical)>,
     restarts: Vec<SequenceId>,
-    columns: &Columns,
+    columns: &mut Columns,
 ) -> Statement {
     let tables = tables.into_iter().map(|(table, plan)| {
         let output = plan.columns().into_iter();
@@ -71,7 +71,7 @@ fn target(
     table: &TableEntry,
     (rows, placeholder): (Logical, &Target),
     exprs: Vec<&mut Expr>,
-    columns: &Columns,
+    columns: &mut Columns,
 ) -> Target {
     let query = query(table, rows, exprs, columns);
     match point::lookup(&query.plan) {
@@ -87,7 +87,13 @@ fn target(
 }
 
 /// The rows, and the expressions over their positions.
-fn query(table: &TableEntry, rows: Logical, exprs: Vec<&mut Expr>, columns: &Columns) -> Query {
+fn query(
+    table: &TableEntry,
+    rows: Logical,
+    mut exprs: Vec<&mut Expr>,
+    columns: &mut Columns,
+) -> Query {
+    let rows = unnest::lift_all(rows, exprs.iter_mut().map(|expr| &mut **expr), columns);
     let own = table.def.columns.len();
     let named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
     let numbers: Vec<usize> = (0..=own)

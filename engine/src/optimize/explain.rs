@@ -150,6 +150,15 @@ impl Lines {
                 self.plan(input, level + 1);
             }
             Node::Join(join) => self.join(join, level),
+            Node::Apply(apply) => {
+                self.node(level, join_name("Nested Loop", apply.kind));
+                let outer = apply.outer.iter().map(|(parameter, expr)| {
+                    format!("${} = {}", parameter + 1, show(expr, &apply.left.schema))
+                });
+                self.fact(level, "For Each", outer.collect::<Vec<_>>().join(", "));
+                self.plan(&apply.left, level + 1);
+                self.plan(&apply.right, level + 1);
+            }
             Node::Aggregate {
                 input,
                 groups,
@@ -287,15 +296,12 @@ impl Lines {
     }
 
     fn join(&mut self, join: &Join, level: usize) {
-        let kind = match (join.keys.is_empty(), join.kind) {
-            (true, JoinKind::Inner) => "Nested Loop",
-            (true, JoinKind::Left) => "Nested Loop Left Join",
-            (true, JoinKind::Full) => "Nested Loop Full Join",
-            (false, JoinKind::Inner) => "Hash Join",
-            (false, JoinKind::Left) => "Hash Left Join",
-            (false, JoinKind::Full) => "Hash Full Join",
+        let by = if join.keys.is_empty() {
+            "Nested Loop"
+        } else {
+            "Hash"
         };
-        self.node(level, kind.to_owned());
+        self.node(level, join_name(by, join.kind));
         if !join.keys.is_empty() {
             let pair = |(left, right): &(Expr, Expr)| {
                 let (left, right) = (
@@ -353,6 +359,21 @@ impl Lines {
             }
         }
     }
+}
+
+/// PostgreSQL's name of a join; what it has none for is called likewise.
+fn join_name(by: &str, kind: JoinKind) -> String {
+    let kind = match kind {
+        JoinKind::Inner if by == "Hash" => "Join",
+        JoinKind::Inner => return by.to_owned(),
+        JoinKind::Left => "Left Join",
+        JoinKind::Full => "Full Join",
+        JoinKind::Single => "Single Join",
+        JoinKind::Semi => "Semi Join",
+        JoinKind::Anti => "Anti Join",
+        JoinKind::Mark => "Mark Join",
+    };
+    format!("{by} {kind}")
 }
 
 fn rows_of(count: usize) -> String {

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 /// Applies the rule to a plan.
 pub(super) fn order_joins(plan: Logical) -> Logical {
     match plan {
-        Logical::Join(join) if join.kind == JoinKind::Inner => {
+        Logical::Join(join) if is_movable(&join) => {
             let (mut items, mut conditions) = (Vec::new(), Vec::new());
             flatten(Logical::Join(join), &mut items, &mut conditions);
             rebuild(items.into_iter().map(order_joins).collect(), conditions)
@@ -22,9 +22,14 @@ pub(super) fn order_joins(plan: Logical) -> Logical {
     }
 }
 
+/// What is run for each row of its left input has to stay where it is.
+fn is_movable(join: &Join) -> bool {
+    join.kind == JoinKind::Inner && join.outer.is_empty()
+}
+
 fn flatten(plan: Logical, items: &mut Vec<Logical>, conditions: &mut Vec<Expr>) {
     match plan {
-        Logical::Join(join) if join.kind == JoinKind::Inner => {
+        Logical::Join(join) if is_movable(&join) => {
             flatten(*join.left, items, conditions);
             flatten(*join.right, items, conditions);
             conditions.extend(join.on);
@@ -48,12 +53,7 @@ fn rebuild(mut items: Vec<Logical>, mut conditions: Vec<Expr>) -> Logical {
         let (on, later) =
             (conditions.into_iter()).partition(|condition| condition.columns().is_subset(&have));
         conditions = later;
-        plan = Logical::Join(Join {
-            left: Box::new(plan),
-            right: Box::new(next),
-            kind: JoinKind::Inner,
-            on,
-        });
+        plan = Logical::Join(Join::new(plan, next, JoinKind::Inner, on));
     }
     plan
 }

@@ -7,8 +7,8 @@ use super::join_order::links;
 use super::window::window_node;
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
-use crate::plan::logical::{Access, Columns, Join, Logical, Query, Scan};
-use crate::plan::physical::{self, AggregateCall, IndexScan, Node, PhysicalPlan};
+use crate::plan::logical::{Access, Columns, Join, Logical, Mark, Query, Scan};
+use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
 use crate::plan::project_set::{ProjectSet, TableCall};
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
@@ -266,33 +266,76 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
     Lowered::new(node, numbers, columns)
 }
 
+fn apply_node(join: Join, columns: &Columns) -> Lowered {
+    let (left, right) = (lower(*join.left, columns), lower(*join.right, columns));
+    let at = Positions(&left.numbers);
+    let outer = join.outer.into_iter();
+    let node = Node::Apply(physical::Apply {
+        outer: outer
+            .map(|(parameter, expr)| (parameter, at.expr(expr)))
+            .collect(),
+        kind: join.kind,
+        is_tested: join.mark.as_ref().is_some_and(|mark| !mark.test.is_empty()),
+        left: Box::new(left.plan),
+        right: Box::new(right.plan),
+    });
+    let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
+    Lowered::new(node, numbers, columns)
+}
+
+/// The columns that a join gives.
+fn shown(kind: JoinKind, mark: Option<&Mark>, mut left: Vec<usize>, right: &[usize]) -> Vec<usize> {
+    if kind.gives_right() {
+        left.extend(right);
+    }
+    left.extend(mark.map(|mark| mark.column));
+    left
+}
+
 fn join_node(join: Join, columns: &Columns) -> Lowered {
+    if !join.outer.is_empty() {
+        return apply_node(join, columns);
+    }
     let (left, right) = (lower(*join.left, columns), lower(*join.right, columns));
     let (left_set, right_set) = (left.set(), right.set());
     let mut both = left.numbers.clone();
     both.extend(&right.numbers);
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
-    for condition in join.on {
-        match condition.as_equality() {
-            Some((a, b)) if links(&condition, &left_set, &right_set) => {
-                let (a, b) = match a.columns().is_subset(&left_set) {
-                    true => (a, b),
-                    false => (b, a),
-                };
-                let a = Positions(&left.numbers).expr(a.clone());
-                keys.push((a, Positions(&right.numbers).expr(b.clone())));
+    let mut sort = |conditions: Vec<Expr>| {
+        for condition in conditions {
+            match condition.as_equality() {
+                Some((a, b)) if links(&condition, &left_set, &right_set) => {
+                    let (a, b) = match a.columns().is_subset(&left_set) {
+                        true => (a, b),
+                        false => (b, a),
+                    };
+                    let a = Positions(&left.numbers).expr(a.clone());
+                    keys.push((a, Positions(&right.numbers).expr(b.clone())));
+                }
+                _ => rest.push(Positions(&both).expr(condition)),
             }
-            _ => rest.push(Positions(&both).expr(condition)),
         }
-    }
+        keys.len()
+    };
+    let tested = join.mark.as_ref().map(|mark| mark.test.clone());
+    let tested = tested.and_then(|test| Some((Expr::conjunction(test.clone())?, test)));
+    let on = tested.is_some().then(|| Expr::conjunction(join.on.clone()));
+    let before = sort(join.on);
+    let test = tested.map(|(test, parts)| physical::MarkTest {
+        keys: sort(parts) - before,
+        test: Positions(&both).expr(test),
+        on: on.flatten().map(|on| Positions(&both).expr(on)),
+    });
     let node = Node::Join(physical::Join {
         left: Box::new(left.plan),
         right: Box::new(right.plan),
         kind: join.kind,
         keys,
         filter: Expr::conjunction(rest),
+        test,
     });
-    Lowered::new(node, both, columns)
+    let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
+    Lowered::new(node, numbers, columns)
 }
 
 fn aggregate_node(

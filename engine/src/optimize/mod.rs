@@ -3,15 +3,16 @@
 //! A rule is a function from a logical plan to one that means the same; each has its own file, which
 //! argues why. Their order matters and is `RULES`:
 //!
-//! 1. constants are folded first, so that later rules see values;
-//! 2. predicates sink towards the tables, and turn cross joins into joins by key;
-//! 3. chains of joins are ordered such that each has a key;
-//! 4. neighbouring projections become one;
-//! 5. predicates that have reached a table choose an index;
-//! 6. of each join the smaller side is the one kept in memory;
-//! 7. of the predicates left at a table, storage takes over what concerns single columns;
-//! 8. sorting for the sake of a few rows becomes a top-n;
-//! 9. what nobody asks for any more is left out.
+//! 1. subqueries become joins, as far as can be ones whose sides do not depend on each other;
+//! 2. constants are folded, so that later rules see values;
+//! 3. predicates sink towards the tables, and turn cross joins into joins by key;
+//! 4. chains of joins are ordered such that each has a key;
+//! 5. neighbouring projections become one;
+//! 6. predicates that have reached a table choose an index;
+//! 7. of each join the smaller side is the one kept in memory;
+//! 8. of the predicates left at a table, storage takes over what concerns single columns;
+//! 9. sorting for the sake of a few rows becomes a top-n;
+//! 10. what nobody asks for any more is left out.
 //!
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
@@ -19,6 +20,7 @@
 mod bounds;
 mod build_side;
 mod change;
+mod decorrelate;
 mod explain;
 mod fold;
 mod index;
@@ -30,6 +32,7 @@ mod prune;
 mod pushdown;
 mod show;
 mod top_n;
+mod unnest;
 mod window;
 
 use crate::bind::{BoundStatement, bind};
@@ -47,11 +50,15 @@ struct Rule {
     /// What it is called.
     name: &'static str,
     /// What it does. `needed` are the columns that are shown.
-    apply: fn(Logical, &Columns, &BTreeSet<usize>) -> Logical,
+    apply: fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
 }
 
 /// All rules, in order.
 const RULES: &[Rule] = &[
+    Rule {
+        name: "subquery_unnesting",
+        apply: |plan, columns, _| unnest::unnest(plan, columns),
+    },
     Rule {
         name: "constant_folding",
         apply: |plan, _, _| fold::fold_plan(plan),
@@ -103,14 +110,14 @@ pub fn plan(
     let bound = bind(statement, catalog, parameters)?;
     let BoundStatement {
         statement,
-        columns,
+        mut columns,
         parameters,
         tag,
         uses_sequences,
         shows_commits,
     } = bound;
     Ok(Planned {
-        statement: plan_statement(statement, &columns),
+        statement: plan_statement(statement, &mut columns),
         parameters,
         tag,
         uses_sequences,
@@ -123,7 +130,7 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.name)
 }
 
-fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
+fn plan_statement(statement: LogicalStatement, columns: &mut Columns) -> Statement {
     match statement {
         LogicalStatement::Query(query) => {
             let query = optimize(query, columns);
@@ -140,7 +147,8 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
             }
         }
         LogicalStatement::InsertQuery(insert, query) => {
-            let rows = lower::query(optimize(query, columns), columns);
+            let query = optimize(query, columns);
+            let rows = lower::query(query, columns);
             fold::fold_statement(Statement::Insert(Insert {
                 source: InsertSource::Query(Box::new(rows)),
                 ..insert
@@ -158,7 +166,8 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
             path,
             format,
         } => {
-            let rows = lower::query(optimize(query, columns), columns);
+            let query = optimize(query, columns);
+            let rows = lower::query(query, columns);
             Statement::Copy(Copy {
                 direction: CopyDirection::To(Box::new(rows)),
                 path,
@@ -167,7 +176,8 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
         }
         LogicalStatement::AlterTable(mut alter, query) => {
             if let AlteredRows::Tested(rows) | AlteredRows::Rewritten(rows, _) = &mut alter.rows {
-                **rows = lower::query(optimize(query, columns), columns);
+                let query = optimize(query, columns);
+                **rows = lower::query(query, columns);
             }
             Statement::AlterTable(alter)
         }
@@ -178,7 +188,7 @@ fn plan_statement(statement: LogicalStatement, columns: &Columns) -> Statement {
     }
 }
 
-fn optimize(query: Query, columns: &Columns) -> Query {
+fn optimize(query: Query, columns: &mut Columns) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
     let plan = RULES.iter().fold(query.plan, |plan, rule| {
         (rule.apply)(plan, columns, &needed)

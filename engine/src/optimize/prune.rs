@@ -62,7 +62,9 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             })
         }
         Logical::Join(join) => {
-            let wanted = also(&mut join.on.iter());
+            let tests = join.mark.iter().flat_map(|mark| &mark.test);
+            let outer = join.outer.iter().map(|(_, expr)| expr);
+            let wanted = also(&mut join.on.iter().chain(tests).chain(outer));
             Logical::Join(Join {
                 left: below(join.left, &wanted),
                 right: below(join.right, &wanted),

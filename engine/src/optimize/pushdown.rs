@@ -7,7 +7,8 @@
 //!  ProjectSet what concerns its input only
 //!  Join       a part over one side goes to that side; over both, it becomes a condition of an
 //!             inner join: this is what makes a join of `FROM a, b WHERE a.x = b.y`
-//!  Left join  only what concerns the left side; what stands in ON and concerns the right side
+//!  Semi join  what concerns the left side
+//!  Left join  (and single, anti and mark joins) only what concerns the left side; what stands in ON and concerns the right side
 //!             sinks to the right. A part that is never true of NULLs makes it an inner join.
 //!  Full join  nothing; but a part that is never true of a side's NULLs makes it a left join
 //!  Aggregate  what concerns groups only, and those that are in every grouping set
@@ -173,9 +174,10 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
     let (mut on, mut above) = (Vec::new(), Vec::new());
     for part in join.on {
         let named = part.columns();
+        let filters_left = matches!(kind, JoinKind::Inner | JoinKind::Semi);
         if kind != JoinKind::Full && !named.is_empty() && named.is_subset(&right) {
             to_right.push(part);
-        } else if kind == JoinKind::Inner && named.is_subset(&left) && part.is_stable() {
+        } else if filters_left && named.is_subset(&left) && part.is_stable() {
             to_left.push(part);
         } else {
             on.push(part);
@@ -187,12 +189,14 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
             above.push(part);
         } else if named.is_subset(&left) {
             to_left.push(part);
-        } else if kind == JoinKind::Left {
+        } else if kind != JoinKind::Inner {
             above.push(part);
         } else if named.is_subset(&right) {
             to_right.push(part);
-        } else {
+        } else if join.outer.is_empty() {
             on.push(part);
+        } else {
+            above.push(part);
         }
     }
     let plan = Logical::Join(Join {
@@ -200,6 +204,7 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         right: Box::new(push(*join.right, to_right)),
         kind,
         on,
+        ..join
     });
     filter(plan, above)
 }

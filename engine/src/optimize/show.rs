@@ -52,6 +52,7 @@ pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
         } => {
             format!("({} IN ({}))", inner(input), list(values, ", "))
         }
+        ExprKind::Subquery(_) => "(SELECT ..)".to_owned(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bound expressions: every name resolved, every type known, every cast written out.
 
+use super::Subquery;
 use crate::function::Overload;
 use remora_storage::{DataType, Value};
 
@@ -59,6 +60,8 @@ pub enum ExprKind {
         /// Where.
         list: Vec<Expr>,
     },
+    /// What the rows of a subquery say. No rule but the first finds any.
+    Subquery(Box<Subquery>),
 }
 
 /// One key of ORDER BY.

@@ -27,26 +27,41 @@ use std::sync::Arc;
 
 /// Every column of a statement, by its number.
 #[derive(Clone, Debug, Default)]
-pub struct Columns(Vec<Field>);
+pub struct Columns {
+    fields: Vec<Field>,
+    /// Parameters there are: the statement's, and then those of inputs that are run for each row.
+    parameters: usize,
+}
 
 impl Columns {
     /// A new column.
     pub fn add(&mut self, name: impl Into<String>, data_type: DataType) -> usize {
-        self.0.push(Field {
+        self.fields.push(Field {
             name: name.into(),
             data_type,
         });
-        self.0.len() - 1
+        self.fields.len() - 1
+    }
+
+    /// The statement has so many parameters.
+    pub fn set_parameters(&mut self, parameters: usize) {
+        self.parameters = parameters;
+    }
+
+    /// A parameter that is none of the statement's.
+    pub fn add_parameter(&mut self) -> usize {
+        self.parameters += 1;
+        self.parameters - 1
     }
 
     /// What a column is called, and its type.
     pub fn field(&self, column: usize) -> &Field {
-        &self.0[column]
+        &self.fields[column]
     }
 
     /// A column as an expression.
     pub fn expr(&self, column: usize) -> Expr {
-        Expr::column(column, self.0[column].data_type)
+        Expr::column(column, self.fields[column].data_type)
     }
 }
 
@@ -221,6 +236,35 @@ pub struct Join {
     pub kind: JoinKind,
     /// What makes a match: all of these.
     pub on: Vec<Expr>,
+    /// Of a `Mark`: the column it gives, and its test.
+    pub mark: Option<Mark>,
+    /// What the right input names of the left row: columns that stand for values over it, as the binder
+    /// makes them; parameters, where the optimizer has found that it has to be run for each row. Nothing then
+    /// is in `on`.
+    pub outer: Vec<(usize, Expr)>,
+}
+
+/// What a mark join gives.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The column that says whether there is a match.
+    pub column: usize,
+    /// What is tested; NULL is told from false.
+    pub test: Vec<Expr>,
+}
+
+impl Join {
+    /// A join of inputs that do not depend on each other.
+    pub fn new(left: Logical, right: Logical, kind: JoinKind, on: Vec<Expr>) -> Self {
+        Self {
+            left: Box::new(left),
+            right: Box::new(right),
+            kind,
+            on,
+            mark: None,
+            outer: Vec::new(),
+        }
+    }
 }
 
 /// A plan with the names and order of what it shows.
@@ -291,7 +335,10 @@ impl Logical {
             Self::ProjectSet(set) => set.columns(),
             Self::Join(join) => {
                 let mut columns = join.left.columns();
-                columns.extend(join.right.columns());
+                if join.kind.gives_right() {
+                    columns.extend(join.right.columns());
+                }
+                columns.extend(join.mark.as_ref().map(|mark| mark.column));
                 columns
             }
             Self::Aggregate {
@@ -323,196 +370,6 @@ impl Logical {
     /// Whether `f` is true of any node.
     pub fn any(&self, f: &mut dyn FnMut(&Logical) -> bool) -> bool {
         f(self) || self.inputs().into_iter().any(|input| input.any(f))
-    }
-
-    /// Its inputs, from left to right.
-    pub fn inputs(&self) -> Vec<&Logical> {
-        match self {
-            Self::Values { .. } | Self::Scan(_) | Self::System { .. } | Self::WorkingTable(_) => {
-                Vec::new()
-            }
-            Self::Filter { input, .. }
-            | Self::Project { input, .. }
-            | Self::ProjectSet(ProjectSet { input, .. })
-            | Self::Aggregate { input, .. }
-            | Self::Window { input, .. }
-            | Self::Sort { input, .. }
-            | Self::TopN { input, .. }
-            | Self::Limit { input, .. }
-            | Self::WithTies { input, .. }
-            | Self::Lock { input, .. }
-            | Self::DistinctOn { input, .. }
-            | Self::Distinct(input) => vec![input],
-            Self::Join(join) => vec![&join.left, &join.right],
-            Self::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| input).collect(),
-            Self::SetOperation(operation) => vec![&operation.left.0, &operation.right.0],
-            Self::Recursive(recursive) => vec![&recursive.base.0, &recursive.step.0],
-        }
-    }
-
-    /// The same node with each input replaced by what `f` makes of it.
-    pub fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
-        let mut apply = |input: Box<Logical>| Box::new(f(*input));
-        match self {
-            leaf @ (Self::Values { .. }
-            | Self::Scan(_)
-            | Self::System { .. }
-            | Self::WorkingTable(_)) => leaf,
-            Self::Recursive(recursive) => Self::Recursive(recursive.map_inputs(f)),
-            Self::Filter { input, predicate } => Self::Filter {
-                input: apply(input),
-                predicate,
-            },
-            Self::Project { input, exprs } => Self::Project {
-                input: apply(input),
-                exprs,
-            },
-            Self::ProjectSet(set) => Self::ProjectSet(ProjectSet {
-                input: apply(set.input),
-                ..set
-            }),
-            Self::Join(join) => Self::Join(Join {
-                left: apply(join.left),
-                right: apply(join.right),
-                ..join
-            }),
-            Self::Aggregate {
-                input,
-                groups,
-                aggregates,
-                sets,
-            } => Self::Aggregate {
-                input: apply(input),
-                groups,
-                aggregates,
-                sets,
-            },
-            Self::Window { input, window } => Self::Window {
-                input: apply(input),
-                window,
-            },
-            Self::Sort { input, keys } => Self::Sort {
-                input: apply(input),
-                keys,
-            },
-            Self::TopN {
-                input,
-                keys,
-                limit,
-                offset,
-            } => Self::TopN {
-                input: apply(input),
-                keys,
-                limit,
-                offset,
-            },
-            Self::Limit {
-                input,
-                limit,
-                offset,
-            } => Self::Limit {
-                input: apply(input),
-                limit,
-                offset,
-            },
-            Self::WithTies {
-                input,
-                keys,
-                limit,
-                offset,
-            } => Self::WithTies {
-                input: apply(input),
-                keys,
-                limit,
-                offset,
-            },
-            Self::Lock { input, locks } => Self::Lock {
-                input: apply(input),
-                locks,
-            },
-            Self::Distinct(input) => Self::Distinct(apply(input)),
-            Self::DistinctOn { input, columns } => Self::DistinctOn {
-                input: apply(input),
-                columns,
-            },
-            Self::UnionAll { inputs, columns } => Self::UnionAll {
-                inputs: inputs
-                    .into_iter()
-                    .map(|(input, source)| (f(input), source))
-                    .collect(),
-                columns,
-            },
-            Self::SetOperation(operation) => Self::SetOperation(operation.map_inputs(f)),
-        }
-    }
-
-    /// Replaces every expression of this node (not of its inputs) by what `f` makes of it.
-    pub fn map_exprs(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
-        let mut apply = |expr: &mut Expr| {
-            let hole = Expr::literal(remora_storage::Value::Null, expr.data_type);
-            *expr = f(std::mem::replace(expr, hole));
-        };
-        match &mut self {
-            Self::Values { rows, .. } => rows.iter_mut().flatten().for_each(apply),
-            Self::Scan(scan) => scan.filter.iter_mut().for_each(apply),
-            Self::Filter { predicate, .. } => apply(predicate),
-            Self::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| apply(expr)),
-            Self::ProjectSet(set) => {
-                let calls = set.calls.iter_mut();
-                calls
-                    .flat_map(|(_, call)| &mut call.arguments)
-                    .for_each(apply);
-            }
-            Self::Join(join) => join.on.iter_mut().for_each(apply),
-            Self::Aggregate {
-                groups, aggregates, ..
-            } => {
-                groups.iter_mut().for_each(|(_, expr)| apply(expr));
-                for (_, call) in aggregates {
-                    call.arguments.iter_mut().for_each(&mut apply);
-                    call.filter.iter_mut().for_each(&mut apply);
-                    let keys = call.order.iter_mut();
-                    keys.for_each(|key| apply(&mut key.expr));
-                }
-            }
-            Self::Window { window, .. } => {
-                let calls = window.calls.iter_mut();
-                calls.for_each(|(_, call)| call.exprs_mut().for_each(&mut apply));
-            }
-            Self::Sort { keys, .. } => keys.iter_mut().for_each(|key| apply(&mut key.expr)),
-            Self::TopN {
-                keys,
-                limit,
-                offset,
-                ..
-            } => {
-                keys.iter_mut().for_each(|key| apply(&mut key.expr));
-                apply(limit);
-                offset.iter_mut().for_each(apply);
-            }
-            Self::Limit { limit, offset, .. } => {
-                limit.iter_mut().chain(offset).for_each(apply);
-            }
-            Self::WithTies {
-                keys,
-                limit,
-                offset,
-                ..
-            } => {
-                keys.iter_mut().for_each(&mut apply);
-                apply(limit);
-                offset.iter_mut().for_each(apply);
-            }
-            Self::Lock { .. }
-            | Self::Distinct(_)
-            | Self::DistinctOn { .. }
-            | Self::UnionAll { .. }
-            | Self::SetOperation(_)
-            | Self::Recursive(_)
-            | Self::WorkingTable(_)
-            | Self::System { .. } => {}
-        }
-        self
     }
 }
 

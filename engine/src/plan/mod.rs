@@ -5,6 +5,7 @@ mod expr;
 pub mod grouping_sets;
 pub mod lock;
 pub mod logical;
+mod logical_walk;
 pub mod merge;
 pub mod physical;
 pub mod project_set;
@@ -13,12 +14,14 @@ pub mod sequence;
 pub mod set_operation;
 pub mod statement;
 pub mod structure;
+mod subquery;
 pub mod system;
 mod walk;
 pub mod window;
 
 pub use expr::{Expr, ExprKind, SortKey};
 pub use statement::Statement;
+pub use subquery::{Asks, Subquery};
 
 use remora_storage::DataType;
 

@@ -68,6 +68,8 @@ pub enum Node {
     /// A join. With equality keys a hash table is built of the right input; without, every pair is
     /// tried in blocks.
     Join(Join),
+    /// A join whose right input depends on the left row.
+    Apply(Apply),
     /// Groups, in order of first appearance; one group of everything where `groups` is empty.
     /// Output: the group keys, then the aggregates, then what `grouping` says.
     Aggregate {
@@ -245,6 +247,35 @@ pub struct Join {
     pub keys: Vec<(Expr, Expr)>,
     /// What else must be true, over left then right columns.
     pub filter: Option<Expr>,
+    /// The test of a [`JoinKind::Mark`], if it has one.
+    pub test: Option<MarkTest>,
+}
+
+/// What a mark join tests beside what makes a match, so that NULL is told from false.
+#[derive(Clone, Debug)]
+pub struct MarkTest {
+    /// The whole of it, over left then right columns.
+    pub test: Expr,
+    /// So many of the join's last keys are a part of it.
+    pub keys: usize,
+    /// All else that makes a match, keys included.
+    pub on: Option<Expr>,
+}
+
+/// Runs its right input for each row of the left one.
+#[derive(Clone, Debug)]
+pub struct Apply {
+    /// Its left input.
+    pub left: Box<PhysicalPlan>,
+    /// What is run: it names values of the left row as parameters.
+    pub right: Box<PhysicalPlan>,
+    /// Each such parameter, and its value over the left columns.
+    pub outer: Vec<(usize, Expr)>,
+    /// Which rows come out. The right rows of a `Mark` have one BOOLEAN column, its test; or none is asked
+    /// for and it counts that there is a row.
+    pub kind: JoinKind,
+    /// Of a `Mark`: whether there is a test.
+    pub is_tested: bool,
 }
 
 /// Which rows a join gives.
@@ -256,6 +287,22 @@ pub enum JoinKind {
     Left,
     /// And rows of either side without a match, with NULLs.
     Full,
+    /// As `Left`; more than one match is an error (21000).
+    Single,
+    /// Left rows that have a match, once each. There are no right columns.
+    Semi,
+    /// Left rows that have none. There are no right columns.
+    Anti,
+    /// Left rows, and for each whether it has a match, as a BOOLEAN column instead of the right ones. With a
+    /// test it is NULL where the test is NULL of a right row, and true of none.
+    Mark,
+}
+
+impl JoinKind {
+    /// Whether it gives the right columns.
+    pub fn gives_right(self) -> bool {
+        matches!(self, Self::Inner | Self::Left | Self::Full | Self::Single)
+    }
 }
 
 /// One aggregate of an `Aggregate` node.
@@ -305,6 +352,7 @@ impl PhysicalPlan {
             | Node::DistinctOn { input, .. }
             | Node::Distinct(input) => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],
+            Node::Apply(apply) => vec![&apply.left, &apply.right],
             Node::UnionAll(inputs) => inputs.iter().collect(),
             Node::SetOperation { left, right, .. } => vec![left, right],
             Node::Recursive { base, step, .. } => vec![base, step],
@@ -329,5 +377,13 @@ impl AggregateCall {
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
         let order = self.order.iter().map(|key| &key.expr);
         self.arguments.iter().chain(&self.filter).chain(order)
+    }
+
+    /// Every expression of it, to be changed.
+    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+        let order = self.order.iter_mut().map(|key| &mut key.expr);
+        (self.arguments.iter_mut())
+            .chain(&mut self.filter)
+            .chain(order)
     }
 }

@@ -31,6 +31,7 @@ impl Expr {
             ExprKind::InList { input, list } => {
                 std::iter::once(&**input).chain(list.iter()).collect()
             }
+            ExprKind::Subquery(subquery) => subquery.outer.iter().map(|(_, expr)| expr).collect(),
         }
     }
 
@@ -70,6 +71,12 @@ impl Expr {
                 replace(input, f);
                 each(list, f);
             }
+            ExprKind::Subquery(subquery) => {
+                subquery
+                    .outer
+                    .iter_mut()
+                    .for_each(|(_, expr)| replace(expr, f));
+            }
         }
         self
     }
@@ -108,6 +115,11 @@ impl Expr {
             false
         });
         columns
+    }
+
+    /// Whether there is a subquery in it.
+    pub fn has_subquery(&self) -> bool {
+        self.any(&mut |part| matches!(part.kind, ExprKind::Subquery(_)))
     }
 
     /// Whether it names no column (it may name parameters).
@@ -212,6 +224,7 @@ fn same_kind(one: &ExprKind, two: &ExprKind) -> bool {
         (K::InList { input: a, list: x }, K::InList { input: b, list: y }) => {
             a.same(b) && all(x, y)
         }
+        (K::Subquery(a), K::Subquery(b)) => a.same(b),
         _ => false,
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use truth::Truth;
 
 use super::ExecContext;
 use super::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::Operand;
 use crate::plan::Expr;
 use arrow_array::ArrayRef;
@@ -90,6 +90,11 @@ impl<'a> Scope<'a> {
     fn parameter(self, number: usize) -> ValueRef<'a> {
         scalar::parameter(self.context, number)
     }
+}
+
+/// A subquery in a place that has no plan whose rows it could be joined to.
+fn unplanned() -> Error {
+    Error::unsupported("a subquery in this place")
 }
 
 /// Evaluates an expression without columns.

@@ -4,6 +4,7 @@
 //! call lie on the stack. Only a result that is a new string is owned.
 
 use super::super::ExecContext;
+use super::unplanned;
 use crate::error::Result;
 use crate::function::{Overload, cast};
 use crate::plan::{Expr, ExprKind};
@@ -139,6 +140,7 @@ pub(crate) fn eval_scalar<'a, R: Row + ?Sized>(
             Ok(Datum::NULL)
         }
         ExprKind::InList { input, list } => in_list(input, list, row, context).map(Datum::from),
+        ExprKind::Subquery(_) => Err(unplanned()),
     }
 }
 

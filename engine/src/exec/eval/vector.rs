@@ -1,7 +1,7 @@
 //! Evaluation over rows of a batch.
 
 use super::super::batch::internal;
-use super::{Rows, Scope, Truth, in_list, lazy};
+use super::{Rows, Scope, Truth, in_list, lazy, unplanned};
 use crate::error::Result;
 use crate::function::{Operand, Overload, Volatility, cast};
 use crate::plan::{Expr, ExprKind};
@@ -50,6 +50,7 @@ pub(super) fn eval(expr: &Expr, rows: &Rows<'_>, scope: &Scope<'_>) -> Result<Op
             let truth = eval_truth(expr, rows, scope)?;
             Ok(Operand::Array(truth.into_array()))
         }
+        ExprKind::Subquery(_) => Err(unplanned()),
     }
 }
 
