@@ -74,6 +74,7 @@ stories! {
     sequences,
     set_operations,
     table_functions,
+    subqueries,
     transaction_block,
     transactional_ddl,
     truncate,

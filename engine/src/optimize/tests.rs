@@ -433,3 +433,40 @@ fn store_for_soup() -> &'static Store {
     static STORE: std::sync::OnceLock<Store> = std::sync::OnceLock::new();
     STORE.get_or_init(shop)
 }
+
+#[test]
+fn what_a_subquery_names_of_the_row_around_it_becomes_a_condition_of_a_join() {
+    assert_plan(
+        "SELECT s FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.y = a.x AND b.id > a.id)",
+        &[
+            "Project",
+            "  Output: s",
+            "  ->  Hash Semi Join",
+            "        Hash Cond: (x = y)",
+            "        Join Filter: (id > (id)::bigint)",
+            "        ->  Seq Scan on a",
+            "        ->  Seq Scan on b",
+        ],
+    );
+}
+
+#[test]
+fn counts_of_what_belongs_to_a_row_are_made_once_for_all_rows() {
+    let plan = explain(
+        &shop(),
+        "SELECT id, (SELECT count(*) FROM b WHERE b.y = a.x) FROM a",
+    );
+    assert!(plan.contains("Hash Left Join"), "{plan}");
+    assert!(plan.contains("COALESCE"), "{plan}");
+    assert!(!plan.contains("For Each"), "{plan}");
+}
+
+#[test]
+fn what_is_run_for_each_row_is_found_by_index() {
+    let plan = explain(
+        &shop(),
+        "SELECT id, (SELECT y FROM b WHERE b.id = a.x ORDER BY y LIMIT 1) FROM a",
+    );
+    assert!(plan.contains("For Each: $1 = x"), "{plan}");
+    assert!(plan.contains("Index Scan using b_pkey"), "{plan}");
+}

@@ -9,7 +9,7 @@ use super::super::sort::Sort;
 use super::super::top_n::TopN;
 use super::*;
 use crate::plan::SortKey;
-use crate::plan::physical::JoinKind;
+use crate::plan::physical::{JoinKind, MarkTest};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -57,7 +57,74 @@ fn join_model(left: &Numbers, right: &Numbers, kind: JoinKind, keys: usize) -> N
     rows
 }
 
+/// For each left row: true where some right row passes, NULL where the test of one is NULL.
+fn mark_model(left: &Numbers, right: &Numbers, is_keyed: bool, is_equality: bool) -> Vec<Value> {
+    let test = |l: Option<i64>, r: Option<i64>| match is_equality {
+        true => Some(l? == r?),
+        false => Some(l? <= r?),
+    };
+    let mark = |l: &Vec<Option<i64>>| {
+        let on = |r: &&Vec<Option<i64>>| !is_keyed || (l[0].is_some() && l[0] == r[0]);
+        let tests: Vec<_> = right.iter().filter(on).map(|r| test(l[1], r[1])).collect();
+        match tests.contains(&Some(true)) {
+            true => Value::Boolean(true),
+            false if tests.contains(&None) => Value::Null,
+            false => Value::Boolean(false),
+        }
+    };
+    left.iter().map(mark).collect()
+}
+
 proptest! {
+    #[test]
+    fn a_mark_join_tells_unknown_from_false(
+        left in table(40),
+        right in table(40),
+        is_keyed in any::<bool>(),
+        is_equality in any::<bool>(),
+    ) {
+        let mut keys: Vec<Expr> = Vec::new();
+        keys.extend(is_keyed.then(|| column(0)));
+        keys.extend(is_equality.then(|| column(1)));
+        let build = JoinBuild::new(keys.clone(), &schema(&[BIGINT, BIGINT]));
+        let build = Breaker::new(numbers(2, &right), build);
+        let operator = if is_equality { "=" } else { "<=" };
+        let test = call(operator, vec![column(1), column(3)]);
+        let rest = (!is_equality).then(|| test.clone());
+        let probe = JoinProbe::new(keys, build, JoinKind::Mark, rest).with_test(Some(MarkTest {
+            test,
+            keys: usize::from(is_equality),
+            on: is_keyed.then(|| call("=", vec![column(0), column(2)])),
+        }));
+        let found = run_typed(numbers(2, &left).with(probe), &context()).unwrap();
+        let found: Vec<Value> = found.into_iter().map(|mut row| row.remove(2)).collect();
+        prop_assert_eq!(found, mark_model(&left, &right, is_keyed, is_equality));
+    }
+
+    #[test]
+    fn semi_and_anti_joins_part_the_left_rows(
+        left in table(60),
+        right in table(60),
+        keys in 0..3_usize,
+        has_rest in any::<bool>(),
+    ) {
+        let half = |kind| {
+            let exprs: Vec<_> = (0..keys).map(column).collect();
+            let build = JoinBuild::new(exprs.clone(), &schema(&[BIGINT, BIGINT]));
+            let build = Breaker::new(numbers(2, &right), build);
+            let rest = has_rest.then(|| call("<=", vec![column(1), column(3)]));
+            let probe = JoinProbe::new(exprs, build, kind, rest);
+            run(numbers(2, &left).with(probe), &context()).unwrap()
+        };
+        let passes = |l: &&Vec<Option<i64>>| right.iter().any(|r| {
+            let equal = (0..keys).all(|key| l[key].is_some() && l[key] == r[key]);
+            equal && (!has_rest || matches!((l[1], r[1]), (Some(l), Some(r)) if l <= r))
+        });
+        let (with, without): (Numbers, Numbers) = left.iter().cloned().partition(|l| passes(&l));
+        prop_assert_eq!(half(JoinKind::Semi), with);
+        prop_assert_eq!(half(JoinKind::Anti), without);
+    }
+
     #[test]
     fn joins_are_as_nested_loops(
         left in table(60),
