@@ -432,9 +432,9 @@ fn inserts_and_definitions_are_checked() {
             "a DEFERRABLE foreign key is not supported",
         ),
         (
-            "SELECT (SELECT 1)",
-            "0A000",
-            "a subquery as a value is not supported",
+            "SELECT (SELECT 1, 2)",
+            "42601",
+            "subquery must return only one column",
         ),
         ("DROP TABLE nope", "42P01", "table \"nope\" does not exist"),
         ("DROP INDEX nope", "42704", "index \"nope\" does not exist"),

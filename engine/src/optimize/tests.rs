@@ -49,6 +49,7 @@ fn rules_have_names() {
     assert_eq!(
         names,
         [
+            "subquery_unnesting",
             "constant_folding",
             "predicate_pushdown",
             "join_order",
