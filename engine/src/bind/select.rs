@@ -429,8 +429,11 @@ fn check_width(items: &Items) -> Result<()> {
 
 fn refuse_clauses(select: &ast::Select) -> Result<()> {
     let at = place(select.select_token.0.span);
+    if select.into.is_some() {
+        let message = "SELECT ... INTO is not allowed here";
+        return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+    }
     let clauses = [
-        (select.into.is_some(), "SELECT INTO"),
         (select.qualify.is_some(), "QUALIFY"),
         (select.top.is_some(), "TOP"),
         (!select.lateral_views.is_empty(), "LATERAL VIEW"),
