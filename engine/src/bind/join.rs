@@ -243,6 +243,13 @@ fn check_hashable(on: &[Expr], left: &Logical, right: &Logical) -> Result<()> {
             _ => None,
         }
     };
+    let names_both = |condition: &Expr| {
+        let columns = condition.columns();
+        condition.has_subquery() && !columns.is_subset(&left) && !columns.is_subset(&right)
+    };
+    if on.iter().any(names_both) {
+        return refuse("a subquery about both sides of a FULL JOIN", None);
+    }
     let is_key = |condition: &Expr| match condition.as_equality() {
         Some((a, b)) => matches!((side(a), side(b)), (Some(a), Some(b)) if a != b),
         None => false,

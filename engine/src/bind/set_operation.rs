@@ -7,7 +7,7 @@ use super::query::{Output, Relation};
 use super::{Binder, Bound, coerce};
 use crate::error::{Error, Result, state};
 use crate::function::cast::common_type;
-use crate::parse::refuse;
+use crate::parse::{refuse, too_complex};
 use crate::plan::Expr;
 use crate::plan::logical::Logical;
 use crate::plan::set_operation::{SetOperation, SetOperator};
@@ -22,16 +22,33 @@ struct Step<'a> {
     right: &'a SetExpr,
 }
 
+impl Step<'_> {
+    /// Whether it makes one node with the step before it.
+    fn joins(&self, before: &Self) -> bool {
+        self.operator.is_none() && before.operator.is_none() && self.all == before.all
+    }
+}
+
+/// Operations of a chain that make a node each. Later walks recurse as deep.
+const NESTED_MAX: usize = 150;
+
 impl<'a> Binder<'a> {
     /// A chain of set operations, from left to right.
     pub(super) fn set_operations(&mut self, body: &'a SetExpr) -> Result<Relation> {
         let (first, steps) = chain(body)?;
+        let mut nested = steps.windows(2).filter(|pair| !pair[0].joins(&pair[1]));
+        if nested.nth(NESTED_MAX).is_some() {
+            return Err(too_complex(None));
+        }
         let mut branches = vec![self.branch(first)?];
-        for step in steps.into_iter().rev() {
+        let mut steps = steps.into_iter().rev().peekable();
+        while let Some(step) = steps.next() {
             let right = self.branch(step.right)?;
             let Some(operator) = step.operator else {
                 branches.push(right);
-                if !step.all {
+                // What is once in the end need not be once before.
+                let is_union = |next: &Step<'_>| next.operator.is_none() && !next.all;
+                if !step.all && !steps.peek().is_some_and(is_union) {
                     let mut union = self.union_all(std::mem::take(&mut branches))?;
                     union.plan = Logical::Distinct(Box::new(union.plan));
                     branches.push(union);

@@ -136,9 +136,12 @@ impl<'a> Binder<'a> {
         std::mem::swap(&mut self.with, &mut inner);
         let around = std::mem::replace(&mut self.visible, with.level);
         let at = query_start(&with.cte.query);
-        let relation = self.deeper(at, |binder| match with.clause.recursive {
-            true => binder.maybe_recursive(with),
-            false => binder.query(&with.cte.query, &[]),
+        // A query within a query weighs twice: much lies on the stack between them.
+        let relation = self.deeper(at, |binder| {
+            binder.deeper(at, |binder| match with.clause.recursive {
+                true => binder.maybe_recursive(with),
+                false => binder.query(&with.cte.query, &[]),
+            })
         });
         self.visible = around;
         self.with = inner;

@@ -11,6 +11,7 @@ use super::batch::Batch;
 use super::compile::compile_applied;
 use super::eval::Evaluator;
 use super::join::{marked, more_than_one_row};
+use super::memory::Held;
 use super::pipeline::{Operator, Pipeline, Step};
 use super::recursive::WorkingTables;
 use super::{BATCH_ROWS, ExecContext};
@@ -32,6 +33,8 @@ pub(super) struct Apply {
     /// What it may read of recursions around it.
     working: WorkingTables,
     progress: Option<Progress>,
+    /// For the right rows that are put together.
+    held: Held,
 }
 
 /// How far a left batch has come.
@@ -67,6 +70,7 @@ impl Apply {
             view,
             working,
             progress: None,
+            held: Held::default(),
         }
     }
 
@@ -124,12 +128,13 @@ impl Apply {
 
     /// The next left rows with what belongs to them.
     fn pairs(
-        &self,
+        &mut self,
         input: &Batch,
         progress: &mut Progress,
         context: &ExecContext,
     ) -> Result<Batch> {
-        let (mut left, mut right, mut rows) = (Vec::new(), Vec::new(), 0);
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let (mut rows, mut bytes) = (0, 0);
         while rows < BATCH_ROWS && (progress.row < input.rows || progress.running.is_some()) {
             let mut running = match progress.running.take() {
                 Some(running) => running,
@@ -153,6 +158,9 @@ impl Apply {
             };
             left.resize(left.len() + batch.rows, progress.row as u32 - 1);
             rows += batch.rows;
+            bytes += batch.bytes();
+            // Twice: they are put together.
+            self.held.reach(2 * bytes, context)?;
             right.push(batch);
         }
         let mut columns = input.take(&UInt32Array::from(left))?.columns;

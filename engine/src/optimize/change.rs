@@ -4,7 +4,7 @@
 //! tables beside it; so what the statement evaluates gets positions of that.
 
 use super::lower::{self, Positions};
-use super::{fold, optimize, point, unnest};
+use super::{fold, optimize, point};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::merge::Merge;
@@ -86,6 +86,24 @@ fn target(
     }
 }
 
+/// The rows, with a column more for each expression that asks a subquery, and names that instead.
+fn beside_subqueries(rows: Logical, exprs: &mut [&mut Expr], columns: &mut Columns) -> Logical {
+    if !exprs.iter().any(|expr| expr.has_subquery()) {
+        return rows;
+    }
+    let below = rows.columns().into_iter();
+    let mut shown: Vec<_> = below.map(|column| (column, columns.expr(column))).collect();
+    for expr in exprs.iter_mut().filter(|expr| expr.has_subquery()) {
+        let column = columns.add("?column?", expr.data_type);
+        let named = Expr::column(column, expr.data_type);
+        shown.push((column, std::mem::replace(&mut **expr, named)));
+    }
+    Logical::Project {
+        input: Box::new(rows),
+        exprs: shown,
+    }
+}
+
 /// The rows, and the expressions over their positions.
 fn query(
     table: &TableEntry,
@@ -93,7 +111,7 @@ fn query(
     mut exprs: Vec<&mut Expr>,
     columns: &mut Columns,
 ) -> Query {
-    let rows = unnest::lift_all(rows, exprs.iter_mut().map(|expr| &mut **expr), columns);
+    let rows = beside_subqueries(rows, &mut exprs, columns);
     let own = table.def.columns.len();
     let named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
     let numbers: Vec<usize> = (0..=own)

@@ -10,7 +10,7 @@
 //!  Join        of an inner join both sides, of others the left one
 //!  Aggregate   by `x = left row's`: x becomes a group more, so that there is a group for each left row that
 //!              has any. Conditions of another kind cannot leave it.
-//!  Distinct    the same; where it is only asked whether there is a row, it goes
+//!  Distinct    the same; where nobody counts its rows, it goes
 //!  Sort        goes: what is joined has no order
 //!  Limit       goes where it is only asked whether there is a row
 //! ```
@@ -22,6 +22,7 @@
 //!
 //! Whatever else there is stays dependent, and is run for each left row.
 
+use super::fold::fold;
 use super::pushdown::substitute;
 use super::unnest::{names_within, only};
 use crate::plan::logical::{Columns, Join, Logical};
@@ -48,10 +49,22 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
     {
         return Some(call_for_each(set.clone(), join));
     }
+    let mut volatile = false;
+    join.right
+        .for_each_expr(&mut |expr| volatile |= !expr.is_stable());
+    if volatile {
+        // It is another value for each left row.
+        return None;
+    }
     let only_asks = matches!(join.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::Mark);
+    let has_test = join.mark.as_ref().is_some_and(|mark| !mark.test.is_empty());
     let puller = Puller {
         variables: join.outer.iter().map(|(variable, _)| *variable).collect(),
-        only_asks,
+        matters: match only_asks {
+            true if join.on.is_empty() && !has_test => Matters::Existence,
+            true => Matters::Rows,
+            false => Matters::Counts,
+        },
     };
     let pulled = puller.pull(*join.right, columns)?;
     if !pulled.made.is_empty() && !only_asks && join.kind != JoinKind::Inner {
@@ -116,14 +129,36 @@ struct Pulled {
     made: Vec<(usize, Expr)>,
 }
 
+/// What matters of the rows of a node, to what is above it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Matters {
+    /// Whether there is one.
+    Existence,
+    /// Which there are, not how often.
+    Rows,
+    /// Which, and how often.
+    Counts,
+}
+
 struct Puller {
     /// Columns that stand for values of the left row.
     variables: BTreeSet<usize>,
-    /// Whether it is only asked if there is a row.
-    only_asks: bool,
+    matters: Matters,
 }
 
 impl Puller {
+    /// The same for the input of a node that looks at its rows.
+    fn below(&self, matters: Matters) -> Self {
+        let matters = match self.matters < matters {
+            true => matters,
+            false => self.matters,
+        };
+        Self {
+            variables: self.variables.clone(),
+            matters,
+        }
+    }
+
     fn pull(&self, plan: Logical, columns: &mut Columns) -> Option<Pulled> {
         if !self.is_named_within(&plan) {
             return Some(Pulled {
@@ -134,7 +169,7 @@ impl Puller {
         }
         match plan {
             Logical::Filter { input, predicate } => {
-                let mut pulled = self.pull(*input, columns)?;
+                let mut pulled = self.below(Matters::Rows).pull(*input, columns)?;
                 let predicate = substitute(predicate, &pulled.made);
                 let (up, stay) = self.part(predicate.conjuncts())?;
                 pulled.on.extend(up);
@@ -151,7 +186,7 @@ impl Puller {
             } if !groups.is_empty() => self.aggregate(*input, groups, aggregates, columns),
             Logical::Distinct(input) => {
                 let mut pulled = self.pull(*input, columns)?;
-                if !self.only_asks {
+                if self.matters == Matters::Counts {
                     let is_key = |part: &Expr| self.as_key(part).is_some();
                     if !pulled.made.is_empty() || !pulled.on.iter().all(is_key) {
                         return None;
@@ -165,7 +200,9 @@ impl Puller {
                 input,
                 limit: Some(limit),
                 offset: None,
-            } if self.only_asks && is_positive(&limit) => self.pull(*input, columns),
+            } if self.matters == Matters::Existence && is_positive(&limit) => {
+                self.pull(*input, columns)
+            }
             _ => None,
         }
     }
@@ -212,10 +249,12 @@ impl Puller {
         if !is_free {
             return None;
         }
-        let left = self.pull(*join.left, columns)?;
+        let inputs = self.below(Matters::Rows);
+        let left = inputs.pull(*join.left, columns)?;
         let (right, up, on) = match join.kind {
+            JoinKind::Full => return None,
             JoinKind::Inner => {
-                let right = self.pull(*join.right, columns)?;
+                let right = inputs.pull(*join.right, columns)?;
                 let made = [left.made.as_slice(), &right.made].concat();
                 let on = join.on.into_iter().map(|part| substitute(part, &made));
                 let (up, on) = self.part(on.collect())?;
@@ -224,7 +263,7 @@ impl Puller {
             _ if self.is_named_within(&join.right) || !left.made.is_empty() => return None,
             _ if join.on.iter().any(|part| self.names(part)) => return None,
             _ => {
-                let right = self.pull(*join.right, columns)?;
+                let right = inputs.pull(*join.right, columns)?;
                 (right, Vec::new(), join.on)
             }
         };
@@ -249,7 +288,7 @@ impl Puller {
         aggregates: Vec<(usize, AggregateCall)>,
         columns: &mut Columns,
     ) -> Option<Pulled> {
-        let pulled = self.pull(input, columns)?;
+        let pulled = self.below(Matters::Counts).pull(input, columns)?;
         let named = groups.iter().map(|(_, group)| group);
         let arguments = aggregates.iter().flat_map(|(_, call)| call.exprs());
         if !pulled.made.is_empty() || named.chain(arguments).any(|part| self.names(part)) {
@@ -388,7 +427,7 @@ fn join_groups(
 ) -> Option<Logical> {
     let puller = Puller {
         variables: outer.iter().map(|(variable, _)| *variable).collect(),
-        only_asks: false,
+        matters: Matters::Counts,
     };
     let pulled = puller.pull(input, columns)?;
     let named = |(_, call): &(usize, AggregateCall)| call.exprs().any(|part| puller.names(part));
@@ -443,5 +482,6 @@ fn also(input: Logical, made: Vec<(usize, Expr)>, columns: &Columns) -> Logical 
 }
 
 fn is_positive(limit: &Expr) -> bool {
+    let limit = fold(limit.clone());
     matches!(limit.kind, ExprKind::Literal(Value::BigInt(limit)) if limit > 0)
 }

@@ -7,6 +7,7 @@
 use super::window::prune_window;
 use crate::plan::logical::{Columns, Join, Logical, Scan};
 use crate::plan::physical::AggregateCall;
+use crate::plan::physical::JoinKind;
 use crate::plan::project_set::ProjectSet;
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
@@ -61,6 +62,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 ..set
             })
         }
+        Logical::Join(join) if is_unasked(&join, needed) => prune(*join.left, columns, needed),
         Logical::Join(join) => {
             let tests = join.mark.iter().flat_map(|mark| &mark.test);
             let outer = join.outer.iter().map(|(_, expr)| expr);
@@ -183,6 +185,14 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 ..operation
             })
         }
+    }
+}
+
+/// Whether a join gives each left row once, and beside it what nobody asks for.
+fn is_unasked(join: &Join, needed: &BTreeSet<usize>) -> bool {
+    match &join.mark {
+        Some(mark) => !needed.contains(&mark.column),
+        None => join.kind == JoinKind::Single && join.right.column_set().is_disjoint(needed),
     }
 }
 

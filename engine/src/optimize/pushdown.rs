@@ -175,7 +175,11 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
     for part in join.on {
         let named = part.columns();
         let filters_left = matches!(kind, JoinKind::Inner | JoinKind::Semi);
-        if kind != JoinKind::Full && !named.is_empty() && named.is_subset(&right) {
+        if kind != JoinKind::Full
+            && !named.is_empty()
+            && named.is_subset(&right)
+            && part.is_stable()
+        {
             to_right.push(part);
         } else if filters_left && named.is_subset(&left) && part.is_stable() {
             to_left.push(part);

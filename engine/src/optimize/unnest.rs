@@ -90,7 +90,7 @@ pub(super) fn unnest(plan: Logical, columns: &mut Columns) -> Logical {
 }
 
 /// The input with a join for each subquery of the expressions, which name their columns instead.
-pub(super) fn lift_all<'e>(
+fn lift_all<'e>(
     mut input: Logical,
     exprs: impl Iterator<Item = &'e mut Expr>,
     columns: &mut Columns,
@@ -224,6 +224,13 @@ fn of_join(mut join: Join, columns: &mut Columns) -> Logical {
             join.on.push(part);
             continue;
         }
+        if join.kind == JoinKind::Full {
+            // Rows of both sides come whatever it says. The binder has none that names both.
+            let input = std::mem::replace(&mut *join.right, no_rows());
+            *join.right = lift_all(input, std::iter::once(&mut part), columns);
+            join.on.push(part);
+            continue;
+        }
         // It is tested of right rows, which then depend on the left one if it names that.
         let mut of_left = Vec::new();
         for column in named.difference(&right) {
@@ -263,10 +270,29 @@ fn attach(mut join: Join, columns: &mut Columns) -> Logical {
     if join.outer.is_empty() {
         return independent(join);
     }
+    compute_volatile(&mut join, columns);
     match decorrelate(join.clone(), columns) {
         Some(plan) => plan,
         None => Logical::Join(for_each_row(join, columns)),
     }
+}
+
+/// What is another value each time is computed once for each left row, whatever becomes of the join.
+fn compute_volatile(join: &mut Join, columns: &mut Columns) {
+    if join.outer.iter().all(|(_, expr)| expr.is_stable()) {
+        return;
+    }
+    let below = join.left.columns().into_iter();
+    let mut exprs: Vec<_> = below.map(|column| (column, columns.expr(column))).collect();
+    for (_, expr) in &mut join.outer {
+        if !expr.is_stable() {
+            let column = columns.add("?column?", expr.data_type);
+            let named = Expr::column(column, expr.data_type);
+            exprs.push((column, std::mem::replace(expr, named)));
+        }
+    }
+    let input = Box::new(std::mem::replace(&mut *join.left, no_rows()));
+    *join.left = Logical::Project { input, exprs };
 }
 
 fn independent(mut join: Join) -> Logical {

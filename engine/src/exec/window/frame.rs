@@ -183,11 +183,11 @@ impl End {
             let rows = partition.rows.clone();
             match (&*self, units) {
                 (Self::Counted(_, count), Units::Rows) => {
-                    let count = count.unwrap_or(0) + i64::from(!is_start);
+                    let count = count.unwrap_or(0).saturating_add(i64::from(!is_start));
                     out.extend(rows.clone().map(|row| shift(row, count, &rows)));
                 }
                 (Self::Counted(_, count), _) => {
-                    let count = count.unwrap_or(0) + i64::from(!is_start);
+                    let count = count.unwrap_or(0).saturating_add(i64::from(!is_start));
                     groups_away(&partition, count, &mut out);
                 }
                 (Self::CurrentRow, Units::Rows) => {

@@ -86,7 +86,9 @@ impl<'t> Windowed<'t> {
                 let framing = &mut self.framings[call.framing];
                 frames[call.framing] = Some(framing.frames(&section, &mut self.held, context)?);
             }
+            // A call of the same frame may have needed it.
             let frames = frames[call.framing].as_ref();
+            let frames = frames.filter(|_| call.needs_frames());
             results.push(call.compute(&section, frames, &mut self.held, context)?);
         }
         let Batch { mut columns, rows } = section.batch;
