@@ -224,6 +224,12 @@ impl<'a> Binder<'a> {
             let message = "there is no parameter $1";
             return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
         }
+        if let ast::SetExpr::Select(select) = &*create.query.body
+            && select.into.is_some()
+        {
+            let message = "views must not contain SELECT INTO";
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(at));
+        }
         // As it was written, for the sake of the places in complaints; then as it will be read.
         self.query(&create.query, &[])?;
         let text = create.query.to_string();

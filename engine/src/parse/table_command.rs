@@ -1,6 +1,6 @@
 //! `TABLE t`, short for `SELECT * FROM t` wherever a query may stand.
 
-use sqlparser::keywords::Keyword;
+use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// Writes it out, for the grammar knows it only in part.
@@ -14,7 +14,8 @@ pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
             at += 1;
             continue;
         }
-        if keyword(&token) == Some(Keyword::TABLE) && begins_query(before.as_ref()) {
+        let is_table = keyword(&token) == Some(Keyword::TABLE);
+        if is_table && begins_query(before.as_ref()) && is_named(&tokens[at + 1..]) {
             let written = [
                 Token::make_keyword("SELECT"),
                 Token::Mul,
@@ -34,6 +35,17 @@ fn keyword(token: &Token) -> Option<Keyword> {
     match token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
         _ => None,
+    }
+}
+
+/// Whether a relation is named next: `1 AS table, ..` is a label.
+fn is_named(rest: &[TokenWithSpan]) -> bool {
+    let mut rest = rest.iter().map(|token| &token.token);
+    let next = rest.find(|token| !matches!(token, Token::Whitespace(_)));
+    match next {
+        Some(Token::Word(word)) if word.quote_style.is_some() => true,
+        Some(Token::Word(word)) => !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword),
+        _ => false,
     }
 }
 
