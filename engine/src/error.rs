@@ -72,6 +72,13 @@ impl Error {
         self
     }
 
+    /// The same error at another place: that of what led to the text in which it was found.
+    #[must_use]
+    pub(crate) fn moved(mut self, position: Option<Position>) -> Self {
+        self.0.position = position;
+        self
+    }
+
     /// Five characters, PostgreSQL's.
     pub fn sqlstate(&self) -> &'static str {
         self.0.sqlstate
@@ -181,6 +188,8 @@ pub mod state {
     pub const INVALID_PARAMETER_VALUE: &str = "22023";
     pub const INVALID_USE_OF_ESCAPE_CHARACTER: &str = "2200C";
     pub const INVALID_ESCAPE_SEQUENCE: &str = "22025";
+    pub const INVALID_TABLESAMPLE_REPEAT: &str = "2202G";
+    pub const INVALID_TABLESAMPLE_ARGUMENT: &str = "2202H";
     pub const INVALID_ROW_COUNT_IN_LIMIT: &str = "2201W";
     pub const INVALID_ROW_COUNT_IN_OFFSET: &str = "2201X";
     pub const INVALID_ARGUMENT_FOR_LOGARITHM: &str = "2201E";
@@ -188,18 +197,26 @@ pub mod state {
     pub const INVALID_ARGUMENT_FOR_WIDTH_BUCKET: &str = "2201G";
     pub const INVALID_REGULAR_EXPRESSION: &str = "2201B";
     pub const INVALID_TIME_ZONE_DISPLACEMENT: &str = "22009";
-    pub const INVALID_ESCAPE_CHARACTER: &str = "22019";
+    pub const DATA_EXCEPTION: &str = "22000";
+    /// Bits that are more or fewer than a type or an operator wants.
+    pub const STRING_DATA_LENGTH_MISMATCH: &str = "22026";
+    pub const INVALID_ARGUMENT_FOR_SQL_JSON_DATETIME: &str = "22031";
+    pub const INVALID_SQL_JSON_SUBSCRIPT: &str = "22033";
+    pub const NON_NUMERIC_SQL_JSON_ITEM: &str = "22036";
+    pub const SINGLETON_SQL_JSON_ITEM_REQUIRED: &str = "22038";
+    pub const SQL_JSON_ARRAY_NOT_FOUND: &str = "22039";
+    pub const SQL_JSON_MEMBER_NOT_FOUND: &str = "2203A";
+    pub const SQL_JSON_NUMBER_NOT_FOUND: &str = "2203B";
+    pub const SQL_JSON_OBJECT_NOT_FOUND: &str = "2203C";
     pub const ARRAY_SUBSCRIPT_ERROR: &str = "2202E";
     pub const UNTRANSLATABLE_CHARACTER: &str = "22P05";
     pub const INVALID_TEXT_REPRESENTATION: &str = "22P02";
-    pub const INVALID_BINARY_REPRESENTATION: &str = "22P03";
     pub const BAD_COPY_FILE_FORMAT: &str = "22P04";
     pub const NOT_NULL_VIOLATION: &str = "23502";
     pub const FOREIGN_KEY_VIOLATION: &str = "23503";
     pub const UNIQUE_VIOLATION: &str = "23505";
     pub const CHECK_VIOLATION: &str = "23514";
     pub const INVALID_CURSOR_STATE: &str = "24000";
-    pub const INVALID_TRANSACTION_STATE: &str = "25000";
     pub const ACTIVE_SQL_TRANSACTION: &str = "25001";
     pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     pub const NO_ACTIVE_SQL_TRANSACTION: &str = "25P01";
@@ -209,6 +226,7 @@ pub mod state {
     pub const UNDEFINED_PREPARED_STATEMENT: &str = "26000";
     pub const INVALID_SAVEPOINT_SPECIFICATION: &str = "3B001";
     pub const DEPENDENT_OBJECTS_STILL_EXIST: &str = "2BP01";
+    pub const EXTERNAL_ROUTINE_EXCEPTION: &str = "38000";
     pub const SERIALIZATION_FAILURE: &str = "40001";
     pub const GENERATED_ALWAYS: &str = "428C9";
     pub const SYNTAX_ERROR: &str = "42601";
@@ -220,6 +238,7 @@ pub mod state {
     pub const DUPLICATE_OBJECT: &str = "42710";
     pub const DUPLICATE_ALIAS: &str = "42712";
     pub const AMBIGUOUS_FUNCTION: &str = "42725";
+    pub const DUPLICATE_FUNCTION: &str = "42723";
     pub const GROUPING_ERROR: &str = "42803";
     pub const DATATYPE_MISMATCH: &str = "42804";
     pub const WRONG_OBJECT_TYPE: &str = "42809";
@@ -229,8 +248,12 @@ pub mod state {
     pub const INVALID_SCHEMA_NAME: &str = "3F000";
     pub const UNDEFINED_PARAMETER: &str = "42P02";
     pub const DUPLICATE_PREPARED_STATEMENT: &str = "42P05";
+    pub const DUPLICATE_SCHEMA: &str = "42P06";
+    pub const RESERVED_NAME: &str = "42939";
     pub const DUPLICATE_TABLE: &str = "42P07";
+    pub const WITH_CHECK_OPTION_VIOLATION: &str = "44000";
     pub const INVALID_COLUMN_REFERENCE: &str = "42P10";
+    pub const INVALID_FUNCTION_DEFINITION: &str = "42P13";
     pub const INVALID_TABLE_DEFINITION: &str = "42P16";
     pub const INVALID_OBJECT_DEFINITION: &str = "42P17";
     pub const INVALID_COLUMN_DEFINITION: &str = "42611";
@@ -238,8 +261,10 @@ pub mod state {
     pub const WINDOWING_ERROR: &str = "42P20";
     pub const INVALID_FOREIGN_KEY: &str = "42830";
     pub const INDETERMINATE_DATATYPE: &str = "42P18";
-    pub const NAME_TOO_LONG: &str = "42622";
     pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    pub const RAISE_EXCEPTION: &str = "P0001";
+    pub const TRIGGERED_DATA_CHANGE_VIOLATION: &str = "27000";
+    pub const DATA_CORRUPTED: &str = "XX001";
     pub const DISK_FULL: &str = "53100";
     pub const TOO_MANY_CONNECTIONS: &str = "53300";
     pub const OUT_OF_MEMORY: &str = "53200";

@@ -27,6 +27,9 @@ pub mod session;
 
 pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};
 pub use error::{Error, Position, Result};
+pub use function::host_table::{
+    ConstraintUsage, IndexConstraint, IndexConstraintOp, RowStream, VTab, VTabScan,
+};
 pub use plan::Field;
 pub use plan::statement::TransactionOptions;
 pub use remora_storage::disk;
@@ -38,8 +41,8 @@ pub use remora_storage::store::{
 };
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{
-    Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult, IndexInfo, InterruptHandle,
-    MappedRows, OptionalExtension, Outcome, Params, ParamsFromIter, RetryLimit, Row, RowIndex,
-    RowSet, Rows, Savepoint, Statement, ToSql, ToSqlOutput, Transaction, TransactionStatus,
-    params_from_iter,
+    AggregateFunction, Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult,
+    FunctionContext, FunctionFlags, IndexInfo, InterruptHandle, MappedRows, OptionalExtension,
+    Outcome, Params, ParamsFromIter, RetryLimit, Row, RowIndex, RowSet, Rows, Savepoint, Statement,
+    ToSql, ToSqlOutput, Transaction, TransactionStatus, params_from_iter,
 };

@@ -9,6 +9,7 @@ use crate::prompt;
 use crate::result::Failure;
 use crate::shell::{Shell, Stop};
 use clap::ValueEnum;
+use remora::function::manual::entries;
 use remora::{Database, Durability, Error};
 use std::fmt::Display;
 use std::io::Write;
@@ -57,6 +58,13 @@ const COMMANDS: &[Command] = &[
         indexes,
     ),
     command(".sequences", "", (0, 0), "list the sequences", sequences),
+    command(
+        ".functions",
+        "[PATTERN]",
+        (0, 1),
+        "list the functions whose name has PATTERN in it (* for anything)",
+        functions,
+    ),
     command(
         ".mode",
         "[FORMAT]",
@@ -319,6 +327,23 @@ fn tables(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
 fn sequences(shell: &mut Shell, _: &[String]) -> Result<(), Failure> {
     for sequence in shell.connection.sequences()? {
         writeln!(shell.out, "{sequence}")?;
+    }
+    Ok(())
+}
+
+fn functions(shell: &mut Shell, arguments: &[String]) -> Result<(), Failure> {
+    let pattern = arguments.first().map(|word| word.to_lowercase());
+    let pattern = pattern.unwrap_or_default();
+    let pieces: Vec<&str> = pattern.split('*').collect();
+    let is_meant = |name: &str| {
+        // Piece by piece, each behind the one before.
+        let rest = pieces.iter().try_fold(name, |rest, piece| {
+            rest.find(piece).map(|at| &rest[at + piece.len()..])
+        });
+        rest.is_some()
+    };
+    for entry in entries().into_iter().filter(|entry| is_meant(entry.name)) {
+        write!(shell.out, "{entry}")?;
     }
     Ok(())
 }

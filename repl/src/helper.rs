@@ -11,8 +11,8 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Cmd, ConditionalEventHandler, Context, Event, EventContext, Helper, RepeatCount};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// Words that are coloured and completed.
 const KEYWORDS: &[&str] = &[
@@ -112,6 +112,12 @@ const KEYWORDS: &[&str] = &[
 /// Tables whose columns are offered for completion; more would make the prompt slow.
 const TABLES_LEARNT_MAX: usize = 200;
 
+/// The names of functions.
+fn function_names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(remora::function::manual::names);
+    &NAMES
+}
+
 /// The editor's helper.
 #[derive(Default)]
 pub(crate) struct SqlHelper {
@@ -152,8 +158,14 @@ impl SqlHelper {
                 }
             })
             .filter(|word| word.to_lowercase().starts_with(&lower));
+        // With the bracket that a call has.
+        let functions = function_names()
+            .iter()
+            .filter(|name| name.starts_with(&lower))
+            .map(|name| format!("{name}("));
         names
             .chain(keywords)
+            .chain(functions)
             .map(|word| Pair {
                 display: word.clone(),
                 replacement: word,

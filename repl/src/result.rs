@@ -3,9 +3,10 @@
 use crate::args::Format;
 use crate::render::{Column, Renderer, renderer};
 use crate::scan::{TokenKind, tokens};
-use remora::function::text;
+use remora::function::text::{self, Style};
 use remora::{Error, Field, Row};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// Why a result was not shown to its end.
 #[derive(Debug)]
@@ -74,13 +75,19 @@ pub(crate) struct ResultWriter<'a> {
     renderer: Box<dyn Renderer>,
     out: &'a mut dyn Write,
     columns: Vec<Column>,
+    style: Arc<Style>,
     /// Whether the columns were shown. A query that fails before its first row shows nothing.
     begun: bool,
 }
 
 impl<'a> ResultWriter<'a> {
     /// A writer for a result of these columns.
-    pub(crate) fn new(format: Format, out: &'a mut dyn Write, fields: &[Field]) -> Self {
+    pub(crate) fn new(
+        format: Format,
+        out: &'a mut dyn Write,
+        fields: &[Field],
+        style: Arc<Style>,
+    ) -> Self {
         let column = |field: &Field| Column {
             name: field.name.clone(),
             data_type: field.data_type,
@@ -89,6 +96,7 @@ impl<'a> ResultWriter<'a> {
             renderer: renderer(format),
             out,
             columns: fields.iter().map(column).collect(),
+            style,
             begun: false,
         }
     }
@@ -106,7 +114,7 @@ impl<'a> ResultWriter<'a> {
         self.begin()?;
         let values = row.values().zip(&self.columns);
         let cells = values
-            .map(|(value, column)| text::format(value, column.data_type))
+            .map(|(value, column)| text::format_in(value, column.data_type, &self.style))
             .collect();
         Ok(self.renderer.row(self.out, cells)?)
     }

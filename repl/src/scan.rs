@@ -73,9 +73,12 @@ pub(crate) fn split(text: &str) -> Split<'_> {
     let mut statements = Vec::new();
     // Start of the current statement's first token that means something.
     let mut begin = None;
+    let mut block = Block::default();
     for token in tokens(text) {
+        block.note(&token);
         match token.kind {
-            TokenKind::Symbol if token.text == ";" => {
+            TokenKind::Symbol if token.text == ";" && !block.is_open() => {
+                block = Block::default();
                 if let Some(begin) = begin.take() {
                     statements.push(text[begin..token.start].trim_end());
                 }
@@ -92,6 +95,55 @@ pub(crate) fn split(text: &str) -> Split<'_> {
 /// Whether the text holds nothing that waits for more: no unfinished statement, quote or comment.
 pub(crate) fn is_complete(text: &str) -> bool {
     split(text).rest.is_empty()
+}
+
+/// Whether a statement has got into a block of others, whose semicolons do not end it: `CREATE FUNCTION ..
+/// BEGIN ATOMIC .. END`, `CREATE TRIGGER .. BEGIN .. END`.
+#[derive(Default)]
+struct Block {
+    head: Head,
+    /// BEGIN and CASE without their END.
+    depth: usize,
+}
+
+/// How far the words of a statement have told what it is.
+#[derive(Default, PartialEq, Eq)]
+enum Head {
+    #[default]
+    Start,
+    Create,
+    Or,
+    /// It can have a block.
+    Container,
+    /// It cannot.
+    Other,
+}
+
+impl Block {
+    fn is_open(&self) -> bool {
+        self.depth > 0
+    }
+
+    fn note(&mut self, token: &Token<'_>) {
+        if matches!(token.kind, TokenKind::Space | TokenKind::Comment) {
+            return;
+        }
+        let word = match token.kind {
+            TokenKind::Word if self.head != Head::Other => token.text.to_ascii_uppercase(),
+            _ => String::new(),
+        };
+        match (&self.head, word.as_str()) {
+            (Head::Start, "CREATE") | (Head::Or, "REPLACE") => self.head = Head::Create,
+            (Head::Create, "OR") => self.head = Head::Or,
+            (Head::Create, "CONSTRAINT" | "TEMP" | "TEMPORARY") => {}
+            (Head::Create, "FUNCTION" | "PROCEDURE" | "TRIGGER") => self.head = Head::Container,
+            (Head::Container, "BEGIN") if self.depth == 0 => self.depth = 1,
+            (Head::Container, "CASE") if self.depth > 0 => self.depth += 1,
+            (Head::Container, "END") => self.depth = self.depth.saturating_sub(1),
+            (Head::Container, _) => {}
+            _ => self.head = Head::Other,
+        }
+    }
 }
 
 fn token(rest: &str) -> Option<(TokenKind, usize, bool)> {
@@ -195,6 +247,19 @@ fn dollar_quote(rest: &str) -> Option<(TokenKind, usize, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_semicolon_within_a_block_ends_nothing() {
+        let function = "create or replace function f(x int) returns int begin atomic \
+                        select case when x > 1 then 2 end; end";
+        let script = format!("{function}; begin; select 1; end");
+        let found = split(&script).statements;
+        assert_eq!(found, [function, "begin", "select 1"]);
+        assert!(!is_complete(
+            "create function f() returns int begin atomic select 1;"
+        ));
+        assert!(is_complete("create table begin (a int);"));
+    }
 
     #[test]
     fn a_semicolon_in_quotes_and_comments_ends_nothing() {

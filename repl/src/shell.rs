@@ -297,8 +297,9 @@ impl Shell {
                 }
                 match &outcome.rows {
                     Some(rows) => {
-                        let columns = rows.columns();
-                        let mut writer = ResultWriter::new(self.format, &mut self.out, columns);
+                        let (columns, style) = (rows.columns(), self.connection.style()?);
+                        let mut writer =
+                            ResultWriter::new(self.format, &mut self.out, columns, style);
                         rows.iter().try_for_each(|row| writer.row(&row))?;
                         writer.end()
                     }
@@ -312,9 +313,9 @@ impl Shell {
     /// Shows a query's rows as they come.
     fn show_query(&mut self, sql: &str) -> Result<(), Failure> {
         let mut statement = self.connection.prepare(sql)?;
-        let columns = statement.columns().to_vec();
+        let (columns, style) = (statement.columns().to_vec(), self.connection.style()?);
         let mut rows = statement.query([])?;
-        let mut writer = ResultWriter::new(self.format, &mut self.out, &columns);
+        let mut writer = ResultWriter::new(self.format, &mut self.out, &columns, style);
         while let Some(row) = rows.next()? {
             writer.row(&row)?;
         }

@@ -25,9 +25,40 @@ pub const FEATURE_RICH_CATALOG: u32 = 1;
 pub const FEATURE_BLOCK_IMAGES: u32 = 2;
 /// Compressed frames, runs of frames, and room ahead of frames may be in it.
 pub const FEATURE_RUNS_OF_FRAMES: u32 = 4;
+/// Functions may be in it.
+pub const FEATURE_ROUTINES: u32 = 8;
+/// Values of packed types, and their types in definitions and columns.
+pub const FEATURE_PACKED_TYPES: u32 = 16;
+/// Columns that are computed from others may be in it, and what else definitions have come to say.
+pub const FEATURE_COMPUTED_COLUMNS: u32 = 32;
+/// Schemas beside `public` may be in it.
+pub const FEATURE_SCHEMAS: u32 = 64;
+/// Comments may be in it.
+pub const FEATURE_COMMENTS: u32 = 128;
+/// Hidden columns and partial indexes may be in it, and what else definitions say of keys.
+pub const FEATURE_COMPUTED_KEYS: u32 = 256;
+/// Triggers may be in it.
+pub const FEATURE_TRIGGERS: u32 = 1024;
+/// Types that somebody made may be in it, and their values.
+pub const FEATURE_MADE_TYPES: u32 = 1 << 12;
+/// Bit strings and times with their zone may be in it.
+pub const FEATURE_BITS_AND_ZONED_TIMES: u32 = 1 << 13;
+/// Numbers of 39 digits may be in it.
+pub const FEATURE_WIDE_NUMERICS: u32 = 1 << 14;
 /// The feature bits that this build knows, and sets in all files that it writes.
-pub const FEATURES_KNOWN: u32 =
-    FEATURE_RICH_CATALOG | FEATURE_BLOCK_IMAGES | FEATURE_RUNS_OF_FRAMES;
+pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
+    | FEATURE_BLOCK_IMAGES
+    | FEATURE_RUNS_OF_FRAMES
+    | FEATURE_ROUTINES
+    | FEATURE_PACKED_TYPES
+    | FEATURE_COMPUTED_COLUMNS
+    | FEATURE_SCHEMAS
+    | FEATURE_COMMENTS
+    | FEATURE_COMPUTED_KEYS
+    | FEATURE_TRIGGERS
+    | FEATURE_MADE_TYPES
+    | FEATURE_BITS_AND_ZONED_TIMES
+    | FEATURE_WIDE_NUMERICS;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -31,6 +31,38 @@ id!(
     SequenceId(u32)
 );
 id!(
+    /// A type that somebody made, of the same row of numbers as tables: a table's rows are a type, too.
+    TypeId(u32)
+);
+id!(
+    /// A schema, for the life of the database; never reused. Those of sessions are [`Self::temporary`].
+    SchemaId(u32)
+);
+impl SchemaId {
+    /// The one that is always there.
+    pub const PUBLIC: Self = Self(0);
+    /// Numbers of those that are made stay below.
+    pub const MADE_END: u32 = 1 << 30;
+    /// Set in those of sessions.
+    const TEMPORARY: u32 = 1 << 31;
+
+    /// That of the temporary tables of a session, which no other session has meanwhile.
+    pub fn temporary(session: u32) -> Self {
+        Self(Self::TEMPORARY | session)
+    }
+
+    /// Whether it is a session's: what is in it is in memory only.
+    pub fn is_temporary(self) -> bool {
+        self.0 & Self::TEMPORARY != 0
+    }
+
+    /// Whether it is [`Self::PUBLIC`], which definitions do not name on disk.
+    pub fn is_public(&self) -> bool {
+        *self == Self::PUBLIC
+    }
+}
+
+id!(
     /// A column within its table, for the life of the table; never reused, never a position.
     ColumnId(u32)
 );

@@ -47,7 +47,8 @@ pub mod wal;
 
 pub use error::{Conflict, Error, Result};
 pub use ids::{
-    BlockNo, ColumnId, IndexId, Lsn, RowId, SequenceId, Slot, TableId, Timestamp, TransactionId,
+    BlockNo, ColumnId, IndexId, Lsn, RowId, SchemaId, SequenceId, Slot, TableId, Timestamp,
+    TransactionId, TypeId,
 };
 pub use stop::Stop;
 pub use store::{Store, StoreOptions};

@@ -302,19 +302,36 @@ fn run_all(connection: &Connection, text: &str, folder: &str) -> Vec<String> {
     shown
 }
 
-/// The statements of an input: cut at semicolons outside quotes.
+/// The statements of an input: cut at semicolons outside quotes, and outside the bodies of triggers.
 fn statements(text: &str) -> Vec<&str> {
-    let mut quote = None;
-    let cut = |c: char| {
+    let (mut quote, mut begin) = (None, 0);
+    let mut found = Vec::new();
+    for (at, c) in text.char_indices() {
         match quote {
             None if c == '\'' || c == '"' => quote = Some(c),
             Some(open) if open == c => quote = None,
+            None if c == ';' && !is_open(&text[begin..at]) => {
+                found.push(&text[begin..at]);
+                begin = at + 1;
+            }
             _ => {}
         }
-        quote.is_none() && c == ';'
-    };
-    let pieces = text.split(cut).map(str::trim);
-    pieces.filter(|statement| !statement.is_empty()).collect()
+    }
+    found.push(&text[begin..]);
+    let found = found.into_iter().map(str::trim);
+    found.filter(|statement| !statement.is_empty()).collect()
+}
+
+/// Whether a statement makes a trigger or a function, whose body has not come to its end.
+fn is_open(statement: &str) -> bool {
+    let statement = statement.trim();
+    let can_have_one = ["TRIGGER ", "FUNCTION "]
+        .iter()
+        .any(|word| statement.contains(word));
+    statement.starts_with("CREATE")
+        && can_have_one
+        && statement.contains(" BEGIN ")
+        && !statement.ends_with("END")
 }
 
 fn lines(outcome: Outcome) -> Vec<String> {

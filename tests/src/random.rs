@@ -37,6 +37,11 @@ impl Random {
         self.bits() % bound
     }
 
+    /// Whether something that happens so many times in a hundred does.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
     /// One of them.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
         if from.is_empty() {

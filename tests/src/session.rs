@@ -27,11 +27,11 @@ pub fn run(connection: &Connection, sql: &str) -> Outcome {
             rows: None,
         });
     };
-    let columns = set.columns();
+    let (columns, style) = (set.columns(), connection.style()?);
     let row = |row: remora::Row<'_>| -> Vec<Option<String>> {
         row.values()
             .zip(columns)
-            .map(|(value, column)| text::format(value, column.data_type))
+            .map(|(value, column)| text::format_in(value, column.data_type, &style))
             .collect()
     };
     Ok(Output {

@@ -1,5 +1,5 @@
 //! What documents name exists, paths of this repository and constants of its code; and the examples
-//! of `docs/sql.md` give what they say.
+//! of `docs/sql` give what they say.
 //!
 //! A fact written twice drifts apart. Documents therefore *name* the place where a fact lives, and
 //! this test fails when the place has gone.
@@ -148,9 +148,10 @@ fn outcome(conn: &remora::Connection, sql: &str) -> Vec<String> {
     let Some(rows) = outcome.rows else {
         return Vec::new();
     };
+    let style = conn.style().expect("nothing runs");
     let line = |row: remora::Row<'_>| {
         let texts = row.values().zip(rows.columns()).map(|(value, column)| {
-            let text = remora::function::text::format(value, column.data_type);
+            let text = remora::function::text::format_in(value, column.data_type, &style);
             text.unwrap_or_else(|| "NULL".to_owned())
         });
         texts.collect::<Vec<_>>().join("|")
@@ -159,9 +160,10 @@ fn outcome(conn: &remora::Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_examples_of_the_sql_page_give_what_they_say() {
-    let page = read(&root().join("docs/sql.md"));
-    let blocks = page
+fn the_examples_of_the_sql_pages_give_what_they_say() {
+    let pages = files(&root().join("docs/sql"), "md");
+    let text: String = pages.iter().map(|page| read(page)).collect();
+    let blocks = text
         .split("```sql\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap_or(""));
@@ -179,5 +181,5 @@ fn the_examples_of_the_sql_page_give_what_they_say() {
             count += 1;
         }
     }
-    assert!(count > 30, "the page has examples");
+    assert!(count > 150, "the pages have examples");
 }

@@ -1,4 +1,4 @@
-//! A short slice of the history checker; `--bin history` runs as much as one likes.
+//! A short slice of the history checker; the lab's `history` runs as much as one likes.
 
 use remora::Database;
 use remora_tests::history::{Level, explain, run, workload};

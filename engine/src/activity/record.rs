@@ -38,6 +38,9 @@ pub struct SessionRecord {
     started: AtomicI64,
     statements: AtomicU64,
     rows_written: AtomicU64,
+    /// Where its random numbers have come to, and whether they follow from a seed.
+    random: AtomicU64,
+    is_seeded: AtomicBool,
 }
 
 /// A transaction block.
@@ -61,6 +64,24 @@ pub struct Block {
 
 // Relaxed everywhere: each word is true for itself, and none guards another.
 impl SessionRecord {
+    /// From here on its random numbers follow from this one. Only its own thread asks for them.
+    pub(crate) fn set_seed(&self, seed: u64) {
+        self.random.store(seed, Relaxed);
+        self.is_seeded.store(true, Relaxed);
+    }
+
+    /// The next random number, if there is a seed: SplitMix64.
+    pub(crate) fn next_random(&self) -> Option<u64> {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        if !self.is_seeded.load(Relaxed) {
+            return None;
+        }
+        let mut z = self.random.fetch_add(STEP, Relaxed).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(z ^ (z >> 31))
+    }
+
     pub(super) fn new(number: u32, activity: Arc<Activity>) -> Self {
         Self {
             number,
@@ -75,6 +96,8 @@ impl SessionRecord {
             read_only: AtomicBool::new(false),
             is_snapshot: AtomicBool::new(false),
             is_snapshot_alone: AtomicBool::new(false),
+            random: AtomicU64::new(0),
+            is_seeded: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             rival: AtomicU64::new(0),
             started: AtomicI64::new(0),

@@ -1,16 +1,19 @@
 //! Aggregates: each call becomes a column that an Aggregate node will give.
 
+use super::coerce::check_equality;
 use super::expr::start;
 use super::window::same_keys;
-use super::{Binder, Bound, Context, name, order};
+use super::{Binder, Bound, Clause, Context, json, name, order};
 use crate::error::{Error, Position, Result, state};
-use crate::function::aggregate::{self, Aggregate, RowOrder};
+use crate::function::aggregate::host::Callable;
+use crate::function::aggregate::{self, RowOrder};
+use crate::function::{ArgumentType, CallTypes};
 use crate::parse::refuse;
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind, SortKey};
 use remora_storage::DataType;
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArg, FunctionArgExpr};
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl<'a> Binder<'a> {
     /// Binds a call if it is one of an aggregate; `None` where no aggregate has the name.
@@ -22,20 +25,39 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Option<Bound>> {
         let at = name::object_place(&syntax.name);
-        if !is_aggregate(name) {
+        if !self.is_aggregate(name) {
             return Ok(None);
         }
-        check_place(cx, at)?;
         let Some(list) = list else {
             return Ok(None);
         };
+        let captured = self.captured_so_far();
         let outside = std::mem::replace(&mut cx.in_aggregate, true);
         let call = self.aggregate_call(name, syntax, list, at, cx);
         cx.in_aggregate = outside;
-        let call = call?;
+        let value = self.aggregate_value(name, call?, &captured, at, cx)?;
+        Ok(Some(Bound::Typed(value)))
+    }
+
+    /// The value of an aggregate, of this query or of the one around that it belongs to. `captured` is what was
+    /// captured before its arguments were bound.
+    pub(super) fn aggregate_value(
+        &mut self,
+        name: &str,
+        mut call: AggregateCall,
+        captured: &[usize],
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
         let data_type = call.data_type;
-        let column = self.aggregate_column(name, call, cx);
-        Ok(Some(Bound::Typed(Expr::column(column, data_type))))
+        let column = match self.outer_aggregate(name, &mut call, captured, at)? {
+            Some(column) => column,
+            None => {
+                check_place(cx, at)?;
+                self.aggregate_column(name, call, cx)
+            }
+        };
+        Ok(Expr::column(column, data_type))
     }
 
     pub(super) fn aggregate_call(
@@ -51,9 +73,16 @@ impl<'a> Binder<'a> {
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
         );
         let mut bounds = Vec::new();
+        let mut of_lines = false;
         if !star {
             for argument in &list.args {
-                bounds.push(self.argument(argument, at, cx)?);
+                let Some(target) = json::target(name) else {
+                    bounds.push(self.argument(argument, at, cx)?);
+                    continue;
+                };
+                let made = self.json_argument(name, target, argument, at, cx)?;
+                of_lines |= made.is_structured && name == "json_agg";
+                bounds.push(made.value);
             }
             if bounds.is_empty() && name == "count" {
                 return Err(Error::new(
@@ -64,33 +93,37 @@ impl<'a> Binder<'a> {
             }
         }
         let types: Vec<_> = bounds.iter().map(Bound::data_type).collect();
-        let found = aggregate::resolve(name, &types).map_err(|error| error.at(at))?;
+        let found = self
+            .resolve_aggregate(name, &types)
+            .map_err(|error| error.at(at))?;
         let Some(found) = found else {
             return refuse(&format!("aggregate {name}"), at);
         };
-        if found.order == RowOrder::Set {
+        let (found, call_types) = found;
+        let found = match of_lines {
+            true => Callable::System(aggregate::json_agg_of_lines()),
+            false => found,
+        };
+        if found.order() == RowOrder::Set {
             return Err(within_group_required(name).at(at));
         }
-        let data_type = result_type(found, &types);
+        let data_type = result_type(&found, &types, call_types.returns);
         let mut arguments = Vec::with_capacity(bounds.len());
-        for (position, bound) in bounds.into_iter().enumerate() {
-            let to = found.arguments.get(position).copied();
-            arguments.push(match (to, bound) {
-                (Some(to), bound) => self.coerce(bound, to)?,
-                (None, bound) => self.settle(bound)?,
-            });
-        }
-        let named: BTreeSet<usize> = arguments.iter().flat_map(Expr::columns).collect();
-        if !named.is_empty() && named.iter().all(|column| self.is_captured(*column)) {
-            return refuse("an aggregate of an outer query", at);
+        for (bound, to) in bounds.into_iter().zip(call_types.arguments) {
+            arguments.push(self.coerce(bound, to)?);
         }
         let filter = match &syntax.filter {
             Some(filter) => Some(self.condition_of(filter, "FILTER", cx)?),
             None => None,
         };
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+        if distinct {
+            for argument in &arguments {
+                check_equality(argument.data_type, at)?;
+            }
+        }
         let mut order = self.order_within(list, &arguments, distinct, at, cx)?;
-        if found.order == RowOrder::Any {
+        if found.order() == RowOrder::Any {
             order.clear();
         } else if distinct {
             // As PostgreSQL sorts in order to find what is there twice.
@@ -104,6 +137,28 @@ impl<'a> Binder<'a> {
             order,
             data_type,
         })
+    }
+
+    /// Whether an aggregate of the system or of the host has the name.
+    pub(super) fn is_aggregate(&self, name: &str) -> bool {
+        is_aggregate(name) || self.path.host().has_aggregate(name)
+    }
+
+    fn resolve_aggregate(
+        &self,
+        name: &str,
+        types: &[ArgumentType],
+    ) -> Result<Option<(Callable, CallTypes)>> {
+        if self.path.host().has_aggregate(name) {
+            let found = Callable::Host(Arc::clone(self.path.host().aggregate(name, types)?));
+            let types = CallTypes {
+                arguments: found.arguments().to_vec(),
+                returns: found.returns(),
+            };
+            return Ok(Some((found, types)));
+        }
+        let found = aggregate::resolve(name, types)?;
+        Ok(found.map(|found| (Callable::System(found.aggregate), found.types)))
     }
 
     /// ORDER BY among the arguments.
@@ -169,29 +224,31 @@ pub(super) fn is_aggregate(name: &str) -> bool {
 }
 
 pub(super) fn check_place(cx: &Context<'_>, at: Option<Position>) -> Result<()> {
-    let complaint = if cx.in_aggregate {
-        "aggregate function calls cannot be nested".to_owned()
-    } else if cx.aggregates.is_none() {
-        format!(
-            "aggregate functions are not allowed in {}",
-            cx.clause.name()
-        )
-    } else {
-        return Ok(());
+    match cx.in_aggregate || cx.aggregates.is_none() {
+        true => Err(refused(cx.clause, cx.in_aggregate).at(at)),
+        false => Ok(()),
+    }
+}
+
+/// Where there can be no aggregate.
+pub(super) fn refused(clause: Clause, in_aggregate: bool) -> Error {
+    let complaint = match in_aggregate {
+        true => "aggregate function calls cannot be nested".to_owned(),
+        false => format!("aggregate functions are not allowed in {}", clause.name()),
     };
-    Err(Error::new(state::GROUPING_ERROR, complaint).at(at))
+    Error::new(state::GROUPING_ERROR, complaint)
 }
 
 /// min and max give what they were given, modifier included.
-fn result_type(found: &Aggregate, arguments: &[Option<DataType>]) -> DataType {
-    match (found.name, arguments) {
+fn result_type(found: &Callable, arguments: &[Option<DataType>], returns: DataType) -> DataType {
+    match (found.name(), arguments) {
         ("min" | "max", [Some(data_type)])
-            if data_type.without_modifier() == found.returns.without_modifier()
-                && data_type.arrow() == found.returns.arrow() =>
+            if data_type.without_modifier() == returns.without_modifier()
+                && data_type.arrow() == returns.arrow() =>
         {
             *data_type
         }
-        _ => found.returns,
+        _ => returns,
     }
 }
 
@@ -220,10 +277,11 @@ pub(super) fn within_group_required(name: &str) -> Error {
     Error::new(state::WRONG_OBJECT_TYPE, message)
 }
 
-fn same(one: &AggregateCall, two: &AggregateCall) -> bool {
+/// Whether two calls are written alike.
+pub(super) fn same(one: &AggregateCall, two: &AggregateCall) -> bool {
     let all =
         |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b));
-    std::ptr::eq(one.aggregate, two.aggregate)
+    one.aggregate.same(&two.aggregate)
         && one.distinct == two.distinct
         && same_keys(&one.order, &two.order)
         && all(&one.arguments, &two.arguments)

@@ -9,37 +9,28 @@
 //! Renaming is a statement of its own (`rename`).
 
 use super::alter_action::{action_name, turn};
-use super::check::{bind_check, column_position, default_of, positions, set_default};
+use super::alter_constraint::Untested;
+use super::altered::Altered;
+use super::check::{bind_check, positions};
+use super::computed_key::hidden_from;
+use super::draft::Draft;
 use super::from::table_scope;
+use super::generated::{computed_from, generated_of};
 use super::index::Names;
-use super::scope::Scope;
 use super::sequence::refuse_users;
-use super::table::Draft;
-use super::{Binder, Bound, Clause, Context, coerce, data_type, name};
+use super::trigger::enable;
+use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::Located;
 use crate::parse::{parse_expression, place, refuse};
-use crate::plan::logical::{Logical, LogicalStatement, Query, Scan};
-use crate::plan::physical::{Node, PhysicalPlan};
-use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
-use crate::plan::{Expr, ExprKind, Statement};
-use remora_storage::catalog::{ColumnDef, Constraint, IndexDef, TableEntry};
-use remora_storage::{DataType, IndexId};
-use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
+use crate::plan::logical::LogicalStatement;
+use crate::plan::physical::PhysicalPlan;
+use crate::plan::structure::{AlterTable, AlteredRows, NumberedColumn, Step, Tests};
+use crate::plan::{ExprKind, Statement};
+use remora_storage::IndexId;
+use remora_storage::catalog::{ColumnDef, TableEntry};
+use sqlparser::ast::{self, AlterTableOperation};
 use std::sync::Arc;
-
-/// A table between what it is and what it will be.
-struct Altered<'n> {
-    entry: Arc<TableEntry>,
-    /// What it will be, with what is to be added.
-    draft: Draft<'n>,
-    /// The value of each of the draft's columns, over the columns of `scan`.
-    values: Vec<Expr>,
-    scan: Scan,
-    scope: Scope,
-    dropped: Vec<IndexId>,
-    before: Vec<Step>,
-    after: Vec<Step>,
-}
 
 impl<'a> Binder<'a> {
     /// Binds an ALTER TABLE.
@@ -48,7 +39,10 @@ impl<'a> Binder<'a> {
         if alter.location.is_some() || alter.on_cluster.is_some() || alter.table_type.is_some() {
             return refuse("this form of ALTER TABLE", at);
         }
-        let relation = name::relation(&alter.name)?;
+        let relation = match alter.if_exists {
+            true => self.relation(&alter.name)?,
+            false => self.relation_there(&alter.name)?,
+        };
         if alter.if_exists && !self.relation_exists(&relation) {
             return Ok(LogicalStatement::Done(Statement::Structure(Vec::new())));
         }
@@ -73,11 +67,12 @@ impl<'a> Binder<'a> {
     /// Complains where an action is about an index or a view.
     fn refuse_other_relation(
         &self,
-        relation: &str,
+        relation: &Located,
         operations: &[AlterTableOperation],
         at: Option<Position>,
     ) -> Result<()> {
         let kind = match self.catalog.table(relation) {
+            Some(table) if table.def.materialized.is_some() => "materialized views",
             Some(_) => return Ok(()),
             None if self.catalog.index(relation).is_some() => "indexes",
             None if self.catalog.view(relation).is_some() => "views",
@@ -92,23 +87,36 @@ impl<'a> Binder<'a> {
     }
 
     /// The table as it is.
-    fn altered_table(&mut self, relation: &str, at: Option<Position>) -> Result<Altered<'a>> {
+    pub(super) fn altered_table(
+        &mut self,
+        relation: &Located,
+        at: Option<Position>,
+    ) -> Result<Altered<'a>> {
         let entry = self.table(relation, at)?;
+        Ok(self.altered_entry(entry))
+    }
+
+    /// The same of a table that was found.
+    pub(super) fn altered_entry(&mut self, entry: Arc<TableEntry>) -> Altered<'a> {
         let scan = self.scan(&entry, false);
         let values = scan.columns.iter();
         let values = values
             .map(|(number, _)| self.columns.expr(*number))
             .collect();
-        Ok(Altered {
+        Altered {
             draft: Draft::new(entry.def.clone()),
-            scope: table_scope(&scan, relation.to_owned(), None),
+            scope: table_scope(&scan, entry.def.name.clone(), None),
             entry,
             values,
             scan,
             dropped: Vec::new(),
             before: Vec::new(),
             after: Vec::new(),
-        })
+            validated: Vec::new(),
+            redefined: Vec::new(),
+            retested: Vec::new(),
+            untested: Untested::default(),
+        }
     }
 
     fn action(
@@ -124,9 +132,31 @@ impl<'a> Binder<'a> {
                 column_def,
                 ..
             } => self.add_column(altered, column_def, *if_not_exists),
-            O::AddConstraint { constraint, .. } => {
-                self.table_constraint(&mut altered.draft, constraint, at)
+            O::AddConstraint {
+                constraint,
+                not_valid,
+            } => {
+                let using = match constraint {
+                    ast::TableConstraint::PrimaryKeyUsingIndex(using) => Some((using, true)),
+                    ast::TableConstraint::UniqueUsingIndex(using) => Some((using, false)),
+                    _ => None,
+                };
+                if let Some((using, is_primary)) = using {
+                    return self.constraint_using_index(altered, using, is_primary);
+                }
+                let counts = (altered.draft.checks.len(), altered.draft.foreign_keys.len());
+                self.table_constraint(&mut altered.draft, constraint, at)?;
+                if *not_valid {
+                    let (checks, keys) = counts;
+                    let draft = &mut altered.draft;
+                    let new = draft.foreign_keys[keys..].iter_mut();
+                    new.for_each(|key| key.not_valid = true);
+                    altered.untested.checks.extend(checks..draft.checks.len());
+                    altered.untested.keys.extend(keys..draft.foreign_keys.len());
+                }
+                Ok(())
             }
+            O::ValidateConstraint { name } => self.validate_constraint(altered, name),
             O::DropColumn {
                 column_names,
                 if_exists,
@@ -145,6 +175,8 @@ impl<'a> Binder<'a> {
                 let cascade = *drop_behavior == Some(ast::DropBehavior::Cascade);
                 self.drop_constraint(altered, name, *if_exists, cascade)
             }
+            O::EnableTrigger { name } => enable(&mut altered.draft.table, name, true),
+            O::DisableTrigger { name } => enable(&mut altered.draft.table, name, false),
             O::AlterColumn { column_name, op } => self.alter_column(altered, column_name, op),
             _ => refuse("this action of ALTER TABLE", at),
         }
@@ -164,7 +196,7 @@ impl<'a> Binder<'a> {
             }
             return Err(column_exists(&column_name, &table.name).at(at));
         }
-        altered.draft.add_column(column)?;
+        altered.draft.add_column(column, self)?;
         let position = altered.draft.table.columns.len() - 1;
         let mut identities = self.aside.identities.iter();
         for option in &column.options {
@@ -180,7 +212,7 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    fn drop_column(
+    pub(super) fn drop_column(
         &mut self,
         altered: &mut Altered<'a>,
         ident: &ast::Ident,
@@ -199,7 +231,16 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
         };
         let id = column.id;
-        let dependents = self.without_column(&altered.entry, id, cascade)?;
+        let computed = computed_from(self.catalog, table, id)?;
+        let dependents = self.without_column(&altered.entry, id, &computed, cascade)?;
+        if !computed.is_empty() {
+            for name in computed {
+                let computed = ast::Ident::with_quote('"', name);
+                self.drop_column(altered, &computed, false, cascade)?;
+            }
+            return self.drop_column(altered, ident, if_exists, cascade);
+        }
+        let table = &altered.draft.table;
         let own = table
             .foreign_keys
             .iter()
@@ -221,6 +262,7 @@ impl<'a> Binder<'a> {
         let covering = indexes.filter(|index| index.covers(id));
         let covering: Vec<IndexId> = covering.map(|index| index.def.id).collect();
         covering.into_iter().for_each(|id| altered.drop_index(id));
+        altered.drop_keys(&hidden_from(self.catalog, &altered.draft.table, id)?);
         // So do the sequences that belong to it.
         let owner = (altered.entry.def.id, id);
         let what = format!("column {column_name} of table {}", altered.draft.table.name);
@@ -232,153 +274,62 @@ impl<'a> Binder<'a> {
                 altered.after.push(Step::DropSequence(sequence.def.id));
             }
         }
+        altered
+            .draft
+            .table
+            .triggers
+            .retain(|trigger| !trigger.uses(id));
         altered.draft.table.columns.remove(position);
         altered.values.remove(position);
         Ok(())
     }
 
-    fn drop_constraint(
-        &mut self,
-        altered: &mut Altered<'a>,
-        ident: &ast::Ident,
-        if_exists: bool,
-        cascade: bool,
-    ) -> Result<()> {
-        let name = name::fold(ident)?;
-        let table = &mut altered.draft.table;
-        if let Some(at) = table.checks.iter().position(|check| check.name == name) {
-            table.checks.remove(at);
-            return Ok(());
-        }
-        if table.foreign_keys.iter().any(|key| key.name == name) {
-            altered.first(Step::DropForeignKey(altered.entry.def.id, name));
-            return Ok(());
-        }
-        let mut kept = altered.kept().into_iter();
-        let found = kept.find(|index| index.constraint.is_some() && index.name == name);
-        if let Some(index) = found {
-            let named = (index.id, index.name.as_str());
-            let first = self.without_index(&altered.entry, named, cascade)?;
-            first.into_iter().for_each(|step| altered.first(step));
-            altered.drop_index(index.id);
-            return Ok(());
-        }
-        if if_exists {
-            return Ok(());
-        }
-        let table = &altered.draft.table.name;
-        let message = format!("constraint \"{name}\" of relation \"{table}\" does not exist");
-        Err(Error::new(state::UNDEFINED_OBJECT, message).at(place(ident.span)))
-    }
-
-    fn alter_column(
-        &mut self,
-        altered: &mut Altered<'a>,
-        ident: &'a ast::Ident,
-        operation: &'a AlterColumnOperation,
-    ) -> Result<()> {
-        use AlterColumnOperation as O;
-        let position = column_position(&altered.draft.table, ident)?;
-        let at = place(ident.span);
-        if let O::SetDataType {
-            data_type, using, ..
-        } = operation
-        {
-            return self.alter_type(altered, position, (data_type, using.as_ref()), at);
-        }
-        let id = altered.draft.table.columns[position].id;
-        let primary = altered.primary();
-        let is_in_key = primary.is_some_and(|key| key.columns.iter().any(|part| part.column == id));
-        let column = &mut altered.draft.table.columns[position];
-        match operation {
-            O::SetNotNull => column.not_null = true,
-            O::DropNotNull if is_in_key => {
-                let message = format!("column \"{}\" is in a primary key", column.name);
-                return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
-            }
-            O::DropNotNull => column.not_null = false,
-            O::SetDefault { .. } | O::DropDefault if column.identity.is_some() => {
-                let (column, table) = (&column.name, &altered.draft.table.name);
-                let message =
-                    format!("column \"{column}\" of relation \"{table}\" is an identity column");
-                return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
-            }
-            O::SetDefault { value } => {
-                set_default(self.catalog, value, column)?;
-            }
-            O::DropDefault => {
-                column.default = None;
-                column.sequences.clear();
-            }
-            _ => return refuse("this action on a column", at),
-        }
-        Ok(())
-    }
-
-    fn alter_type(
-        &mut self,
-        altered: &mut Altered<'a>,
-        position: usize,
-        (syntax, using): (&ast::DataType, Option<&'a ast::Expr>),
-        at: Option<Position>,
-    ) -> Result<()> {
-        let to = data_type::data_type(syntax, at)?;
-        let column = &mut altered.draft.table.columns[position];
-        if column.data_type == to && using.is_none() {
-            return Ok(());
-        }
-        self.refuse_retyping(&altered.entry, column.id, &column.name, at)?;
-        let value = match using {
-            None => Bound::Typed(altered.values[position].clone()),
-            Some(using) => self.expr(using, &mut Context::new(&altered.scope, Clause::Using))?,
-        };
-        let assigned = self.assign(value, &column.name, to, at);
-        altered.values[position] =
-            assigned.map_err(|error| uncastable(error, column, to, using.is_some()))?;
-        column.data_type = to;
-        if column.default.is_some() {
-            default_of(self.catalog, column).map_err(|error| match error.sqlstate() {
-                state::DATATYPE_MISMATCH => {
-                    let (name, to) = (&column.name, coerce::plain(to));
-                    let message = format!(
-                        "default for column \"{name}\" cannot be cast automatically to type {to}"
-                    );
-                    Error::new(state::DATATYPE_MISMATCH, message).at(at)
-                }
-                _ => error,
-            })?;
-        }
-        Ok(())
-    }
-
     /// Compares what the table will be with what it is.
-    fn finish_alter(&mut self, mut altered: Altered<'a>) -> Result<LogicalStatement> {
-        if altered.draft.table.columns.is_empty() {
+    pub(super) fn finish_alter(&mut self, mut altered: Altered<'a>) -> Result<LogicalStatement> {
+        if altered.draft.table.shown().next().is_none() {
             return refuse("a table without columns", None);
         }
-        if !altered.draft.numbered.is_empty() {
-            return refuse("a new column with a sequence of its own", None);
-        }
-        if !altered.draft.foreign_keys.is_empty() {
-            return refuse("ALTER TABLE .. ADD FOREIGN KEY", None);
-        }
+        let numbered = self.new_sequences(&mut altered)?;
         let old_checks = altered.draft.table.checks.len();
+        let untested = std::mem::take(&mut altered.untested);
+        let written = std::mem::take(&mut altered.draft.foreign_keys);
         let mut after = self.added_indexes(&mut altered)?;
+        for number in &untested.checks {
+            altered.draft.table.checks[old_checks + number].not_valid = true;
+        }
+        self.compute(&mut altered)?;
+        altered.leave_out_hidden();
         after.append(&mut altered.after);
         let rewrites = altered.is_rewritten();
-        let first = if rewrites { 0 } else { old_checks };
         let tests = Tests {
             not_null: altered.not_null_to_test(),
-            checks: self.checks_to_test(&altered, first)?,
+            checks: self.checks_to_test(&altered, |number, name| {
+                let is_new = number >= old_checks;
+                let is_untested = is_new && untested.checks.contains(&(number - old_checks));
+                let is_asked = altered.validated.iter().any(|asked| asked == name);
+                (rewrites || is_new || is_asked) && !is_untested
+            })?,
         };
-        if !rewrites && altered.draft.table == altered.entry.def {
+        let mut foreign_keys = self.coming_keys(&altered, &after, written)?;
+        foreign_keys.append(&mut altered.redefined);
+        let keys = foreign_keys.iter().enumerate();
+        let tested = keys.filter(|(number, _)| !untested.keys.contains(number));
+        let id = altered.entry.def.id;
+        let tested = tested.filter(|(_, key)| !key.def.not_valid);
+        let tested = tested.map(|(_, key)| (id, key.def.name.clone()));
+        let validated: Vec<_> = tested
+            .chain(std::mem::take(&mut altered.retested))
+            .collect();
+        let is_same = altered.draft.table == altered.entry.def && tests.checks.is_empty();
+        let is_same = is_same && numbered.is_empty();
+        if !rewrites && is_same && foreign_keys.is_empty() && validated.is_empty() {
             let steps = altered.before.into_iter().chain(after).collect();
             return Ok(LogicalStatement::Done(Statement::Structure(steps)));
         }
         let has_tests = !tests.not_null.is_empty() || !tests.checks.is_empty();
         let rows = match (rewrites, has_tests) {
-            (true, _) => AlteredRows::Rewritten(unplanned(), altered.kept()),
-            (false, true) => AlteredRows::Tested(unplanned()),
+            (true, _) => AlteredRows::Rewritten(Box::new(PhysicalPlan::nothing()), altered.kept()),
+            (false, true) => AlteredRows::Tested(Box::new(PhysicalPlan::nothing())),
             (false, false) => AlteredRows::Left,
         };
         let query = altered.query(self);
@@ -388,132 +339,51 @@ impl<'a> Binder<'a> {
             rows,
             tests,
             after,
+            foreign_keys,
+            validated,
+            numbered,
         };
         Ok(LogicalStatement::AlterTable(Box::new(alter), query))
     }
 
-    /// The indexes of constraints that come, named.
-    fn added_indexes(&mut self, altered: &mut Altered<'a>) -> Result<Vec<Step>> {
-        if altered.draft.primary.is_some() && altered.primary().is_some() {
-            let table = &altered.entry.def.name;
-            let message = format!("multiple primary keys for table \"{table}\" are not allowed");
-            return Err(Error::new(state::INVALID_TABLE_DEFINITION, message));
-        }
-        let mut names = Names::new(self.catalog, &altered.draft.table);
-        let gone = altered.entry.indexes.iter();
-        for index in gone.filter(|index| altered.dropped.contains(&index.def.id)) {
-            names.release(&index.def.name);
-        }
-        let mut kept = altered.kept();
-        kept.retain(|index| index.constraint.is_some());
-        let taken: Vec<&str> = kept.iter().map(|index| index.name.as_str()).collect();
-        let added = self.complete(&mut altered.draft, &mut names, &taken)?;
-        let table = altered.entry.def.id;
-        let steps = added
-            .into_iter()
-            .map(|index| Step::CreateIndex(IndexDef { table, ..index }));
-        Ok(steps.collect())
-    }
-
-    /// The checks from number `first` on, over the columns of the altered table.
-    fn checks_to_test(
-        &mut self,
-        altered: &Altered<'a>,
-        first: usize,
-    ) -> Result<Vec<(String, Expr)>> {
-        let mut table = altered.draft.table.clone();
-        table.checks.drain(..first);
-        self.checks(&table, None)
-    }
-}
-
-impl Altered<'_> {
-    /// The indexes that do not go.
-    fn kept(&self) -> Vec<IndexDef> {
-        let indexes = self.entry.indexes.iter().map(|index| &index.def);
-        let kept = indexes.filter(|index| !self.dropped.contains(&index.id));
-        kept.cloned().collect()
-    }
-
-    /// The primary key's, if it does not.
-    fn primary(&self) -> Option<IndexDef> {
-        let is_primary = |index: &IndexDef| index.constraint == Some(Constraint::PrimaryKey);
-        self.kept().into_iter().find(is_primary)
-    }
-
-    /// Has something go before the table is another.
-    fn first(&mut self, step: Step) {
-        if let Step::DropForeignKey(table, name) = &step
-            && *table == self.entry.def.id
-        {
-            self.draft
-                .table
-                .foreign_keys
-                .retain(|key| key.name != *name);
-        }
-        if !self.before.contains(&step) {
-            self.before.push(step);
-        }
-    }
-
-    fn drop_index(&mut self, id: IndexId) {
-        if !self.dropped.contains(&id) {
-            self.dropped.push(id);
-            self.first(Step::DropIndex(id));
-        }
-    }
-
-    /// The position in the table as it is of a column whose value stays.
-    fn kept_from(&self, position: usize) -> Option<usize> {
-        let ExprKind::Column(number) = self.values[position].kind else {
-            return None;
-        };
-        self.scan.numbers().position(|found| found == number)
-    }
-
-    /// Whether rows have another layout, or other values.
-    fn is_rewritten(&self) -> bool {
-        let table = &self.draft.table;
-        let mut columns = table.columns.iter().enumerate();
-        let is_computed = columns.any(|(position, column)| {
-            let from = self.kept_from(position);
-            from.is_none_or(|from| self.entry.def.columns[from].id != column.id)
+    /// The sequences of columns that get one.
+    fn new_sequences(&mut self, altered: &mut Altered<'a>) -> Result<Vec<NumberedColumn>> {
+        let numbered = std::mem::take(&mut altered.draft.numbered);
+        let table = &altered.draft.table;
+        let mut names = Names::new(self.catalog, table);
+        let made = numbered.iter().map(|(position, numbered)| {
+            let column = table.columns[*position].id;
+            Ok(NumberedColumn {
+                column,
+                sequence: self.column_sequence(&mut names, table, *position, numbered)?,
+                fills: altered.entry.def.position(column).is_none(),
+            })
         });
-        is_computed || !table.has_layout_of(&self.entry.def)
+        made.collect()
     }
 
-    /// The columns, by position, that may be NULL by now and must not.
-    fn not_null_to_test(&self) -> Vec<usize> {
-        let is_known = |position: usize| {
-            let from = self.kept_from(position);
-            from.is_some_and(|from| self.entry.def.columns[from].not_null)
-        };
-        let columns = self.draft.table.columns.iter().enumerate();
-        let columns = columns.filter(|(at, column)| column.not_null && !is_known(*at));
-        columns.map(|(position, _)| position).collect()
-    }
-
-    /// All columns of the altered table.
-    fn query(&self, binder: &mut Binder<'_>) -> Query {
-        let columns = self.draft.table.columns.iter().zip(&self.values);
-        let exprs = columns.map(|(column, value)| {
-            let number = binder.columns.add(&column.name, column.data_type);
-            (column.name.clone(), number, value.clone())
-        });
-        let exprs: Vec<_> = exprs.collect();
-        let output = exprs
-            .iter()
-            .map(|(name, number, _)| (name.clone(), *number));
-        Query {
-            output: output.collect(),
-            plan: Logical::Project {
-                input: Box::new(Logical::Scan(self.scan.clone())),
-                exprs: exprs
-                    .into_iter()
-                    .map(|(_, number, value)| (number, value))
-                    .collect(),
-            },
+    /// Puts what generated columns that come, or change their type, are computed from in place of their values.
+    fn compute(&mut self, altered: &mut Altered<'a>) -> Result<()> {
+        for (position, expr) in generated_of(self.catalog, &altered.draft.table, None)? {
+            let column = &altered.draft.table.columns[position];
+            let is_kept = expr
+                .columns()
+                .into_iter()
+                .all(|at| altered.kept_from(at).is_some());
+            let is_same = |old: &ColumnDef| {
+                old.id == column.id
+                    && old.data_type == column.data_type
+                    && (is_kept || !column.is_hidden())
+            };
+            if !altered.entry.def.columns.iter().any(is_same) {
+                let values = &altered.values;
+                altered.values[position] = expr.replace(&mut |part| match part.kind {
+                    ExprKind::Column(at) => Some(values[at].clone()),
+                    _ => None,
+                });
+            }
         }
+        Ok(())
     }
 }
 
@@ -521,34 +391,4 @@ impl Altered<'_> {
 pub(super) fn column_exists(column: &str, table: &str) -> Error {
     let message = format!("column \"{column}\" of relation \"{table}\" already exists");
     Error::new(state::DUPLICATE_COLUMN, message)
-}
-
-/// What PostgreSQL says where a value cannot become one of the new type.
-fn uncastable(error: Error, column: &ColumnDef, to: DataType, using: bool) -> Error {
-    if error.sqlstate() != state::DATATYPE_MISMATCH {
-        return error;
-    }
-    let (name, plain) = (&column.name, coerce::plain(to));
-    let (what, hint) = match using {
-        true => (
-            "result of USING clause for column",
-            "You might need to add an explicit cast.".to_owned(),
-        ),
-        false => (
-            "column",
-            format!("You might need to specify \"USING {name}::{to}\"."),
-        ),
-    };
-    let message = format!("{what} \"{name}\" cannot be cast automatically to type {plain}");
-    Error::new(state::DATATYPE_MISMATCH, message)
-        .with_hint(hint)
-        .at(error.position())
-}
-
-/// Stands where the optimizer will put the plan of the rows.
-fn unplanned() -> Box<PhysicalPlan> {
-    Box::new(PhysicalPlan {
-        node: Node::Values(Vec::new()),
-        schema: Vec::new(),
-    })
 }

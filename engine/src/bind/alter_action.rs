@@ -1,8 +1,10 @@
 //! The actions of ALTER TABLE: in which order PostgreSQL takes them, and what it calls them.
 
-use super::name;
-use crate::error::{Position, Result};
-use crate::parse::refuse;
+use super::{coerce, name};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::{ColumnAction, column_action, refuse};
+use remora_storage::DataType;
+use remora_storage::catalog::ColumnDef;
 use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
 
 /// When it is an action's turn, as in PostgreSQL.
@@ -15,6 +17,7 @@ pub(super) fn turn(operation: &AlterTableOperation, at: Option<Position>) -> Res
             C::DropDefault | C::DropNotNull => 0,
             C::SetDataType { .. } => 1,
             C::SetNotNull => 3,
+            C::SetDefault { value } if drops_expression(value) => 0,
             C::SetDefault { .. } | C::AddGenerated { .. } => 5,
         },
         O::AddColumn {
@@ -22,18 +25,28 @@ pub(super) fn turn(operation: &AlterTableOperation, at: Option<Position>) -> Res
             ..
         } => 2,
         O::AddConstraint {
-            not_valid: true, ..
-        } => return refuse("NOT VALID", at),
-        O::AddConstraint {
-            constraint: ast::TableConstraint::PrimaryKey(_) | ast::TableConstraint::Unique(_),
+            constraint:
+                ast::TableConstraint::PrimaryKey(_)
+                | ast::TableConstraint::Unique(_)
+                | ast::TableConstraint::PrimaryKeyUsingIndex(_)
+                | ast::TableConstraint::UniqueUsingIndex(_),
             ..
         } => 4,
-        O::AddConstraint { .. } => 5,
+        O::AddConstraint { .. } | O::ValidateConstraint { .. } => 5,
+        O::EnableTrigger { .. } | O::DisableTrigger { .. } => 6,
         O::RenameColumn { .. } | O::RenameTable { .. } | O::RenameConstraint { .. } => {
             return Err(name::syntax_error("RENAME", at));
         }
         _ => return refuse("this action of ALTER TABLE", at),
     })
+}
+
+fn drops_expression(default: &ast::Expr) -> bool {
+    let action = column_action(default);
+    matches!(
+        action,
+        Some(ColumnAction::DropExpression { .. } | ColumnAction::DropIdentity { .. })
+    )
 }
 
 /// An action as PostgreSQL calls it.
@@ -43,8 +56,11 @@ pub(super) fn action_name(operation: &AlterTableOperation) -> &'static str {
     match operation {
         O::AddColumn { .. } => "ADD COLUMN",
         O::AddConstraint { .. } => "ADD CONSTRAINT",
+        O::ValidateConstraint { .. } => "VALIDATE CONSTRAINT",
         O::DropColumn { .. } => "DROP COLUMN",
         O::DropConstraint { .. } => "DROP CONSTRAINT",
+        O::EnableTrigger { .. } => "ENABLE TRIGGER",
+        O::DisableTrigger { .. } => "DISABLE TRIGGER",
         O::AlterColumn { op, .. } => match op {
             C::SetDataType { .. } => "ALTER COLUMN ... SET DATA TYPE",
             C::SetNotNull => "ALTER COLUMN ... SET NOT NULL",
@@ -55,4 +71,26 @@ pub(super) fn action_name(operation: &AlterTableOperation) -> &'static str {
         },
         _ => "",
     }
+}
+
+/// What PostgreSQL says where a value cannot become one of the new type.
+pub(super) fn uncastable(error: Error, column: &ColumnDef, to: DataType, using: bool) -> Error {
+    if error.sqlstate() != state::DATATYPE_MISMATCH {
+        return error;
+    }
+    let (name, plain) = (&column.name, coerce::plain(to));
+    let (what, hint) = match using {
+        true => (
+            "result of USING clause for column",
+            "You might need to add an explicit cast.".to_owned(),
+        ),
+        false => (
+            "column",
+            format!("You might need to specify \"USING {name}::{to}\"."),
+        ),
+    };
+    let message = format!("{what} \"{name}\" cannot be cast automatically to type {plain}");
+    Error::new(state::DATATYPE_MISMATCH, message)
+        .with_hint(hint)
+        .at(error.position())
 }

@@ -11,13 +11,19 @@
 //!
 //! An item of FROM after LATERAL has the items before it for a level of its own.
 //!
+//! An aggregate belongs to the nearest query whose columns its arguments name. If that is a query around, the call
+//! moves out there, level by level, its arguments written anew over what each level has; and its value is captured like
+//! that of a column.
+//!
 //! A WITH query is bound where it is named, but names what it could name where it is written. So the levels
 //! that a name can mean are a chain of their own, and what is captured goes through all levels.
 
+use super::aggregate::{refused, same};
 use super::scope::{Scope, ScopeColumn};
-use super::{Binder, Context};
+use super::{Binder, Clause, Context};
 use crate::error::{Position, Result};
-use crate::plan::Expr;
+use crate::plan::physical::AggregateCall;
+use crate::plan::{Expr, ExprKind};
 use remora_storage::DataType;
 
 /// A query around the one that is being bound.
@@ -28,6 +34,12 @@ pub(super) struct Level {
     around: Option<usize>,
     /// What is named further in.
     captured: Vec<Captured>,
+    /// As in [`Context::aggregates`]: they are here as long as the query within is being bound.
+    aggregates: Option<Vec<(usize, AggregateCall)>>,
+    /// The clause that the query within stands in.
+    clause: Clause,
+    /// Whether it is part of an aggregate's argument.
+    in_aggregate: bool,
 }
 
 /// A value of a level that is named further in.
@@ -49,23 +61,29 @@ pub(super) struct Found {
 }
 
 impl Binder<'_> {
-    /// Binds what is within a query whose names mean what `scope` says; gives what was captured beside it.
+    /// Binds what is within a query at a place in it; gives what was captured beside it.
     pub(super) fn within<T>(
         &mut self,
-        scope: &Scope,
+        cx: &mut Context<'_>,
         f: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<(T, Vec<Captured>)> {
         let around = self.visible;
         self.visible = Some(self.around.len());
         self.around.push(Level {
-            scope: scope.clone(),
+            scope: cx.scope.clone(),
             around,
             captured: Vec::new(),
+            aggregates: cx.aggregates.take(),
+            clause: cx.clause,
+            in_aggregate: cx.in_aggregate,
         });
         let result = f(self);
         self.visible = around;
-        let level = self.around.pop();
-        let captured = level.map_or_else(Vec::new, |level| level.captured);
+        let mut captured = Vec::new();
+        if let Some(level) = self.around.pop() {
+            cx.aggregates = level.aggregates;
+            captured = level.captured;
+        }
         Ok((result?, captured))
     }
 
@@ -81,6 +99,9 @@ impl Binder<'_> {
             scope: scope.clone(),
             around: before.or(self.visible),
             captured: Vec::new(),
+            aggregates: None,
+            clause: Clause::Lateral,
+            in_aggregate: false,
         });
         let result = f(self);
         self.lateral = before;
@@ -143,14 +164,95 @@ impl Binder<'_> {
         })
     }
 
-    /// Whether a column stands for a value of a query around.
-    pub(super) fn is_captured(&self, column: usize) -> bool {
-        let level = self.around.last();
-        level.is_some_and(|level| level.captured.iter().any(|c| c.variable == column))
+    /// Whether a query around has a table of that name.
+    pub(super) fn names_around(&self, table: &str) -> bool {
+        let mut visible = self.visible;
+        while let Some(level) = visible.and_then(|level| self.around.get(level)) {
+            if level.scope.has_table(table) {
+                return true;
+            }
+            visible = level.around;
+        }
+        false
+    }
+
+    /// How much is captured of each level by now.
+    pub(super) fn captured_so_far(&self) -> Vec<usize> {
+        let levels = self.around.iter();
+        levels.map(|level| level.captured.len()).collect()
+    }
+
+    /// The column that stands for an aggregate that belongs to a query around, if it does: nothing that it names
+    /// is of the query that is being bound. `before` is what was captured before its arguments were bound.
+    ///
+    /// # Errors
+    /// 42803 where that query can have none there.
+    pub(super) fn outer_aggregate(
+        &mut self,
+        name: &str,
+        call: &mut AggregateCall,
+        before: &[usize],
+        at: Option<Position>,
+    ) -> Result<Option<usize>> {
+        // Parameters of a function are no row.
+        let outermost = usize::from(self.body_parameters.is_some());
+        let mut level = self.around.len();
+        while level > outermost && self.is_of_outside(call, level - 1) {
+            level -= 1;
+            let captured = &self.around[level].captured;
+            for expr in call.exprs_mut() {
+                *expr = outward(expr.clone(), captured);
+            }
+        }
+        if level == self.around.len() {
+            return Ok(None);
+        }
+        // What only its arguments named is no longer named in here.
+        for (level, before) in self.around.iter_mut().zip(before).skip(level) {
+            level.captured.truncate(*before);
+        }
+        let (clause, in_aggregate) = (self.around[level].clause, self.around[level].in_aggregate);
+        let Some(found) = self.around[level]
+            .aggregates
+            .as_mut()
+            .filter(|_| !in_aggregate)
+        else {
+            return Err(refused(clause, in_aggregate).at(at));
+        };
+        let of_aggregate = |column| found.iter().any(|(known, _)| *known == column);
+        if call.exprs().flat_map(Expr::columns).any(of_aggregate) {
+            return Err(refused(clause, true).at(at));
+        }
+        let data_type = call.data_type;
+        let column = match found.iter().find(|(_, other)| same(call, other)) {
+            Some((column, _)) => *column,
+            None => {
+                let column = self.columns.add(name, data_type);
+                found.push((column, call.clone()));
+                column
+            }
+        };
+        let value = Expr::column(column, data_type);
+        Ok(Some(self.capture(level, name, value, at)))
+    }
+
+    /// Whether a call names columns, and all of them stand for values of a level.
+    fn is_of_outside(&self, call: &AggregateCall, level: usize) -> bool {
+        let captured = &self.around[level].captured;
+        let mut named = call.exprs().flat_map(Expr::columns).peekable();
+        named.peek().is_some()
+            && named.all(|column| captured.iter().any(|found| found.variable == column))
     }
 
     /// The column that stands, in the query being bound, for a value of a level.
-    fn capture(&mut self, level: usize, name: &str, value: Expr, at: Option<Position>) -> usize {
+    pub(super) fn capture(
+        &mut self,
+        level: usize,
+        name: &str,
+        value: Expr,
+        at: Option<Position>,
+    ) -> usize {
+        self.parts.names_level(level);
         let data_type = value.data_type;
         let mut value = value;
         let mut variable = 0;
@@ -172,6 +274,17 @@ impl Binder<'_> {
         }
         variable
     }
+}
+
+/// An expression of a query as one of the query around it.
+fn outward(expr: Expr, captured: &[Captured]) -> Expr {
+    expr.replace(&mut |part| match part.kind {
+        ExprKind::Column(column) => {
+            let found = captured.iter().find(|found| found.variable == column);
+            found.map(|found| found.expr.clone())
+        }
+        _ => None,
+    })
 }
 
 /// The column of a scope that a name means; an error only where it means several, or none of a table that is

@@ -4,23 +4,53 @@
 //! the table. What FROM or USING gives is joined to it, and numbered behind it.
 
 use super::from::{Source, factor_place, table_scope};
+use super::instead::stand_in;
 use super::join::cross;
-use super::scope::Scope;
+use super::materialized::refuse_change;
 use super::select::filter;
+use super::through::{Through, Written};
 use super::{Binder, Clause, Context, name};
 use crate::error::{Position, Result};
 use crate::parse::{place, refuse};
+use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement};
-use crate::plan::statement::{Delete, Statement, Target, Update};
-use remora_storage::catalog::TableEntry;
+use crate::plan::statement::{Delete, Returning, RowCheck, Statement, Target, Update};
+use remora_storage::catalog::{TableEntry, TriggerEvent};
 use sqlparser::ast::{self, TableFactor, UpdateTableFromKind};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A table that is changed, and its rows.
 pub(super) struct Changed {
     pub(super) table: Arc<TableEntry>,
     pub(super) rows: Source,
+    /// The view that was named in its place.
+    pub(super) through: Option<Box<Through>>,
+}
+
+impl Changed {
+    /// What is changed, as names of columns see it.
+    fn written(&self) -> Written<'_> {
+        Written {
+            table: &self.table.def,
+            through: self.through.as_deref(),
+        }
+    }
+
+    /// An expression over the table's columns, where the view's were named.
+    fn put_in(&self, expr: Expr) -> Expr {
+        match &self.through {
+            Some(through) => through.put_in(expr),
+            None => expr,
+        }
+    }
+
+    /// What must be true of rows because of the view.
+    fn view_checks(&self) -> Vec<RowCheck> {
+        let through = self.through.iter();
+        through
+            .flat_map(|through| through.checks.iter().cloned())
+            .collect()
+    }
 }
 
 /// The placeholder of the rows.
@@ -51,20 +81,23 @@ impl<'a> Binder<'a> {
             Some(UpdateTableFromKind::AfterSet(items)) => Some(items.as_slice()),
         };
         let changed = self.changed_table(&update.table, "update", at)?;
-        let Changed { table, rows } = self.beside(changed, from)?;
-        let mut cx = Context::new(&rows.scope, Clause::Update);
-        let assignments = self.assignments(&table, &update.assignments, &mut cx)?;
-        let plan = self.wanted(rows.plan, update.selection.as_ref(), &rows.scope)?;
-        let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
+        let changed = self.beside(changed, from)?;
+        let (table, scope) = (Arc::clone(&changed.table), &changed.rows.scope);
+        let mut cx = Context::new(scope, Clause::Update);
+        let mut assignments = self.assignments(changed.written(), &update.assignments, &mut cx)?;
+        let plan = self.wanted(&changed, update.selection.as_ref())?;
+        let (generated, mut checks) = self.follows(&table.def, &mut assignments)?;
+        checks.append(&mut changed.view_checks());
         let update = Update {
-            checks: self.checks(&table.def, Some(&assigned))?,
+            generated,
+            checks,
             assignments: assignments
                 .into_iter()
-                .map(|(position, value)| (table.def.columns[position].id, value))
+                .map(|(at, value)| (table.def.columns[at].id, changed.put_in(value)))
                 .collect(),
             table,
             target: target(from),
-            returning: self.returning(update.returning.as_ref(), &rows.scope)?,
+            returning: self.shown(update.returning.as_ref(), &changed)?,
         };
         Ok(LogicalStatement::Change(Statement::Update(update), plan))
     }
@@ -88,12 +121,12 @@ impl<'a> Binder<'a> {
         };
         let using = delete.using.as_deref();
         let changed = self.changed_table(table, "delete from", at)?;
-        let Changed { table, rows } = self.beside(changed, using)?;
-        let plan = self.wanted(rows.plan, delete.selection.as_ref(), &rows.scope)?;
+        let changed = self.beside(changed, using)?;
+        let plan = self.wanted(&changed, delete.selection.as_ref())?;
         let delete = Delete {
-            table,
+            table: Arc::clone(&changed.table),
             target: target(using),
-            returning: self.returning(delete.returning.as_ref(), &rows.scope)?,
+            returning: self.shown(delete.returning.as_ref(), &changed)?,
         };
         Ok(LogicalStatement::Change(Statement::Delete(delete), plan))
     }
@@ -127,27 +160,71 @@ impl<'a> Binder<'a> {
         else {
             return refuse("changing something other than a table", at);
         };
-        let relation = name::relation(name)?;
-        self.refuse_view(name, action)?;
-        let entry = self.table(&relation, name::object_place(name))?;
+        let relation = self.relation(name)?;
+        let name_at = name::object_place(name);
+        let view = self.catalog.view(&relation).map(Arc::clone);
+        let event = match action {
+            "update" => Some(TriggerEvent::Update),
+            "delete from" => Some(TriggerEvent::Delete),
+            _ => None,
+        };
+        if let (Some(view), Some(event)) = (&view, event)
+            && let Some(entry) = stand_in(view, event)
+        {
+            let shown = match alias {
+                Some(alias) => name::fold(&alias.name)?,
+                None => relation.name().to_owned(),
+            };
+            let hides = (shown != relation.name()).then(|| relation.name().to_owned());
+            let rows = self.rows_of_stand_in(view, &entry, (shown, hides), name_at)?;
+            return Ok(Changed {
+                table: entry,
+                rows,
+                through: None,
+            });
+        }
+        let entry = match &view {
+            Some(view) => self.base_of(view, action, name_at)?,
+            None => self.table(&relation, name_at)?,
+        };
+        refuse_change(&entry.def, name_at)?;
         self.note_numbers_of_children(&entry);
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
-            None => relation.clone(),
+            None => relation.name().to_owned(),
         };
         let scan = self.scan(&entry, true);
         debug_assert!(
             scan.numbers().eq(0..=entry.def.columns.len()),
             "the changed table's columns are numbered first"
         );
-        let hides = (shown != relation).then_some(relation);
-        let scope = table_scope(&scan, shown, hides);
+        let hides = (shown != relation.name()).then(|| relation.name().to_owned());
+        let Some(view) = view else {
+            let scope = table_scope(&scan, shown, hides);
+            let rows = Source {
+                plan: Logical::Scan(scan),
+                scope,
+                rows: Vec::new(),
+            };
+            return Ok(Changed {
+                table: entry,
+                rows,
+                through: None,
+            });
+        };
+        let mut through = self.through(&view, action, name_at)?;
+        let scope = through.scope(self, &entry.def, &shown, hides);
+        let conditions = through.conditions.iter().cloned();
         let rows = Source {
-            plan: Logical::Scan(scan),
+            plan: conditions.fold(Logical::Scan(scan), filter),
             scope,
             rows: Vec::new(),
         };
-        Ok(Changed { table: entry, rows })
+        Ok(Changed {
+            table: entry,
+            rows,
+            through: Some(Box::new(through)),
+        })
     }
 
     /// The rows that are changed, each with those of FROM or USING that are beside it.
@@ -167,18 +244,27 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn wanted(
-        &mut self,
-        plan: Logical,
-        condition: Option<&'a ast::Expr>,
-        scope: &Scope,
-    ) -> Result<Logical> {
+    fn wanted(&mut self, changed: &Changed, condition: Option<&'a ast::Expr>) -> Result<Logical> {
+        let plan = changed.rows.plan.clone();
         let Some(condition) = condition else {
             return Ok(plan);
         };
-        let mut cx = Context::new(scope, Clause::Where);
+        let mut cx = Context::new(&changed.rows.scope, Clause::Where);
         let predicate = self.condition_of(condition, "WHERE", &mut cx)?;
-        Ok(filter(plan, predicate))
+        Ok(filter(plan, changed.put_in(predicate)))
+    }
+
+    /// RETURNING
+    fn shown(
+        &mut self,
+        items: Option<&'a Vec<ast::SelectItem>>,
+        changed: &Changed,
+    ) -> Result<Option<Returning>> {
+        let mut returning = self.returning(items, &changed.rows.scope)?;
+        for expr in returning.iter_mut().flat_map(|shown| &mut shown.exprs) {
+            *expr = changed.put_in(expr.clone());
+        }
+        Ok(returning)
     }
 }
 

@@ -3,14 +3,17 @@
 //! They are bound anew for each statement that needs them. Columns are numbered by position in the
 //! table, which is what inserts and updates evaluate them over.
 
+use super::domain::{column_check, domain_default};
 use super::scope::{Scope, ScopeColumn};
 use super::sequence::{named_sequences, with_names};
 use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Result, state};
-use crate::parse::parse_expression;
+use crate::function::SearchPath;
+use crate::parse::{parse_expression, refuse};
 use crate::plan::Expr;
-use remora_storage::catalog::{Catalog, ColumnDef, TableDef};
-use remora_storage::{DataType, Value};
+use crate::plan::statement::RowCheck;
+use remora_storage::catalog::{Catalog, CatalogObject, ColumnDef, TableDef};
+use remora_storage::{DataType, SchemaId, SequenceId, Value};
 use sqlparser::ast;
 use std::collections::BTreeSet;
 
@@ -20,21 +23,23 @@ pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
         .iter()
         .enumerate()
         .map(|(position, column)| ScopeColumn {
-            table: Some(table.to_owned()),
+            table: (!column.is_hidden()).then(|| table.to_owned()),
             name: column.name.clone(),
             column: position,
             data_type: column.data_type,
-            bare: true,
+            bare: !column.is_hidden(),
         });
     Scope {
         columns: columns.collect(),
         tables: vec![(table.to_owned(), None)],
+        ..Scope::default()
     }
 }
 
 /// What a column is when nothing is given for it.
 pub(crate) fn default_of(catalog: &Catalog, column: &ColumnDef) -> Result<Expr> {
-    match &column.default {
+    let of_domain = || domain_default(catalog, column);
+    match &column.default.clone().or_else(of_domain) {
         None => Ok(Expr::literal(Value::Null, column.data_type)),
         Some(text) => {
             let bound = bind_default(catalog, &parse_expression(text)?, column)?;
@@ -56,11 +61,11 @@ impl Binder<'_> {
         &mut self,
         table: &TableDef,
         assigned: Option<&BTreeSet<usize>>,
-    ) -> Result<Vec<(String, Expr)>> {
+    ) -> Result<Vec<RowCheck>> {
         let checks = checks_of(self.catalog, table, assigned)?;
         checks
             .iter()
-            .for_each(|(_, check)| self.note_numbers(check));
+            .for_each(|check| self.note_numbers(&check.condition));
         Ok(checks)
     }
 }
@@ -83,22 +88,43 @@ pub(super) fn bind_default(
             .at(error.position()),
             _ => error,
         })?;
-    binder.assign(
-        bound,
-        &column.name,
-        column.data_type,
-        super::expr::start(syntax),
-    )
+    binder.assign_to(bound, column, super::expr::start(syntax))
 }
 
-/// Makes an expression the default of a column.
+/// A test is no default of a column's definition unless it stands in brackets: `DEFAULT 1 IN (1, 2)` is none.
+pub(super) fn refuse_test(syntax: &ast::Expr) -> Result<()> {
+    use ast::{BinaryOperator as B, Expr as E};
+    let word = match syntax {
+        E::InList { negated: true, .. }
+        | E::InSubquery { negated: true, .. }
+        | E::Between { negated: true, .. }
+        | E::Like { negated: true, .. }
+        | E::ILike { negated: true, .. } => "NOT",
+        E::InList { .. } | E::InSubquery { .. } => "IN",
+        E::Between { .. } => "BETWEEN",
+        E::Like { .. } => "LIKE",
+        E::ILike { .. } => "ILIKE",
+        E::BinaryOp { op: B::And, .. } => "AND",
+        E::BinaryOp { op: B::Or, .. } => "OR",
+        _ => return Ok(()),
+    };
+    Err(super::name::syntax_error(word, super::expr::start(syntax)))
+}
+
+/// Makes an expression the default of a column of a table in `schema`.
 pub(super) fn set_default(
     catalog: &Catalog,
     syntax: &ast::Expr,
-    column: &mut ColumnDef,
+    (column, schema): (&mut ColumnDef, SchemaId),
+    path: &SearchPath,
 ) -> Result<()> {
     let bound = bind_default(catalog, syntax, column)?;
-    column.sequences = named_sequences(&bound, catalog)?;
+    column.sequences = named_sequences(&bound, catalog, path)?;
+    let is_temporary = |id: &SequenceId| catalog.is_temporary(CatalogObject::Sequence(*id));
+    if !schema.is_temporary() && column.sequences.iter().any(is_temporary) {
+        let at = super::expr::start(syntax);
+        return refuse("a temporary sequence for a table that is not", at);
+    }
     column.default = Some(syntax.to_string());
     Ok(())
 }
@@ -114,13 +140,23 @@ pub(crate) fn checks_of(
     catalog: &Catalog,
     table: &TableDef,
     assigned: Option<&BTreeSet<usize>>,
-) -> Result<Vec<(String, Expr)>> {
+) -> Result<Vec<RowCheck>> {
     let scope = positions(&table.name, &table.columns);
     let mut checks = Vec::new();
+    for (position, column) in table.columns.iter().enumerate() {
+        if assigned.is_none_or(|assigned| assigned.contains(&position)) {
+            checks.extend(column_check(catalog, position, column)?);
+        }
+    }
     for check in &table.checks {
         let expr = bind_check(catalog, &parse_expression(&check.expression)?, &scope)?;
         if assigned.is_none_or(|assigned| !assigned.is_disjoint(&expr.columns())) {
-            checks.push((check.name.clone(), expr));
+            checks.push(RowCheck {
+                name: check.name.clone(),
+                of_view: false,
+                asked: None,
+                condition: expr,
+            });
         }
     }
     Ok(checks)
@@ -146,12 +182,7 @@ impl<'a> Binder<'a> {
             return Ok(default);
         }
         let bound: Bound = self.expr(syntax, cx)?;
-        self.assign(
-            bound,
-            &column.name,
-            column.data_type,
-            super::expr::start(syntax),
-        )
+        self.assign_to(bound, column, super::expr::start(syntax))
     }
 }
 

@@ -2,10 +2,14 @@
 
 use super::{Binder, Bound, Unknown};
 use crate::error::{Error, Position, Result, state};
-use crate::function::cast::{CastContext, cast_context, common_type};
-use crate::function::text;
+use crate::function::cast::{CastContext, cast_context, cast_value, common_type};
+pub(super) use crate::function::type_name as plain;
+use crate::function::{EvalContext, element_of, text};
 use crate::plan::{Expr, ExprKind};
-use remora_storage::{DataType, Value};
+use remora_storage::catalog::ColumnDef;
+use remora_storage::value::{ElementType, PackedType};
+use remora_storage::{DataType, Value, ValueRef};
+use std::sync::Arc;
 
 impl Binder<'_> {
     /// Gives `bound` exactly the type `to`, by a cast that the rules of its place have allowed.
@@ -17,7 +21,23 @@ impl Binder<'_> {
             Bound::Typed(expr) => Ok(cast(expr, to, false)),
             Bound::Unknown(Unknown::Null) => Ok(Expr::literal(Value::Null, to)),
             Bound::Unknown(Unknown::Text(literal, at)) => {
-                let value = text::parse(&literal, to).map_err(|error| error.at(at))?;
+                let reading = text::Reading::of(self.path.style());
+                let value = match to.made() {
+                    None => text::parse_in(&literal, to, reading),
+                    Some(_) => {
+                        let types = Some(Arc::clone(self.catalog.type_space()));
+                        let context = EvalContext {
+                            types,
+                            ..EvalContext::default()
+                        };
+                        cast_value(ValueRef::Text(&literal), to, false, &context)
+                    }
+                };
+                let value = value.map_err(|error| error.at(at))?;
+                if text::asks_clock(&literal, to) {
+                    let literal = Expr::literal(Value::Text(literal), DataType::Text);
+                    return Ok(cast(literal, to, false));
+                }
                 Ok(Expr::literal(value, to))
             }
             Bound::Unknown(Unknown::Parameter(number)) => Ok(self.parameter(number, to)),
@@ -56,6 +76,19 @@ impl Binder<'_> {
                 let whole = Expr::literal(Value::Text(literal), DataType::Text);
                 Ok(cast(whole, to, true))
             }
+            // B'101'::bit(2) cuts, and so does '101'::bit(2).
+            unknown @ Bound::Unknown(Unknown::Text(..))
+                if matches!(
+                    to,
+                    DataType::Packed(PackedType::Bit(_) | PackedType::VarBit(_))
+                ) =>
+            {
+                Ok(cast(self.coerce(unknown, to.without_modifier())?, to, true))
+            }
+            unknown if element_of(to).is_some_and(DataType::is_string) => {
+                let texts = ElementType::new(DataType::Text).map_or(to, ElementType::array);
+                Ok(cast(self.coerce(unknown, texts)?, to, true))
+            }
             unknown => self.coerce(unknown, to),
         }
     }
@@ -86,6 +119,23 @@ impl Binder<'_> {
             }
         }
         self.coerce(bound, to)
+    }
+
+    /// [`Binder::assign`] to a column, which may keep fewer digits than its type has.
+    ///
+    /// # Errors
+    /// As [`Binder::assign`].
+    pub(super) fn assign_to(
+        &mut self,
+        bound: Bound,
+        column: &ColumnDef,
+        at: Option<Position>,
+    ) -> Result<Expr> {
+        let value = self.assign(bound, &column.name, column.data_type, at)?;
+        match column.time_modifier {
+            None => Ok(value),
+            Some(modifier) => cut_to(value, modifier, at),
+        }
     }
 
     /// Gives BOOLEAN to a condition.
@@ -141,6 +191,27 @@ impl Binder<'_> {
     }
 }
 
+/// A time or span with as much of it as a modifier says: `timestamp(2)`.
+pub(super) fn cut_to(value: Expr, modifier: i32, at: Option<Position>) -> Result<Expr> {
+    if matches!(value.kind, ExprKind::Literal(Value::Null)) {
+        return Ok(value);
+    }
+    let name = super::data_type::internal_name(value.data_type);
+    let arguments = vec![
+        value,
+        Expr::literal(Value::Integer(modifier), DataType::Integer),
+    ];
+    let types: Vec<_> = arguments.iter().map(|one| Some(one.data_type)).collect();
+    let resolved = crate::function::resolve(name, &types).map_err(|error| error.at(at))?;
+    Ok(Expr {
+        data_type: resolved.types.returns,
+        kind: ExprKind::Call {
+            overload: resolved.overload,
+            arguments,
+        },
+    })
+}
+
 /// A cast where one is needed.
 pub(super) fn cast(expr: Expr, to: DataType, explicit: bool) -> Expr {
     match &expr.kind {
@@ -156,10 +227,39 @@ pub(super) fn cast(expr: Expr, to: DataType, explicit: bool) -> Expr {
     }
 }
 
-/// A type as complaints name it: without its modifier.
-pub(super) fn plain(data_type: DataType) -> String {
-    match data_type {
-        DataType::Char(_) => "character".to_owned(),
-        other => other.without_modifier().to_string(),
+/// Refuses to group values of a type that has no equality.
+///
+/// # Errors
+/// 42883
+pub(super) fn check_equality(found: DataType, at: Option<Position>) -> Result<()> {
+    match has_order(found) {
+        true => Ok(()),
+        false => {
+            let found = plain(found);
+            let message = format!("could not identify an equality operator for type {found}");
+            Err(Error::new(state::UNDEFINED_FUNCTION, message).at(at))
+        }
     }
+}
+
+/// Refuses to sort values of a type that has no order.
+///
+/// # Errors
+/// 42883
+pub(super) fn check_order(found: DataType, at: Option<Position>) -> Result<()> {
+    match has_order(found) {
+        true => Ok(()),
+        false => {
+            let found = plain(found);
+            let message = format!("could not identify an ordering operator for type {found}");
+            Err(Error::new(state::UNDEFINED_FUNCTION, message)
+                .with_hint("Use an explicit ordering operator or modify the query.")
+                .at(at))
+        }
+    }
+}
+
+/// Whether values of a type are compared with each other: all but JSON, whose texts say the same in many ways.
+pub(super) fn has_order(found: DataType) -> bool {
+    found != DataType::Json && element_of(found) != Some(DataType::Json)
 }

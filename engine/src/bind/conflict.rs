@@ -4,15 +4,17 @@
 //! `excluded`. Both are numbered before anything else of the statement: the first by position, the second
 //! behind it.
 
+use super::computed_key::{Inferred, no_arbiter};
 use super::scope::Scope;
+use super::through::{Through, Written};
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{place, refuse};
+use crate::parse::{inferred_condition, inferred_key, place, refuse};
+use crate::plan::Expr;
 use crate::plan::statement::{DoUpdate, OnConflict, Target, Update};
-use remora_storage::ColumnId;
-use remora_storage::catalog::{IndexEntry, TableDef, TableEntry};
+use remora_storage::Value;
+use remora_storage::catalog::{Catalog, IndexEntry, TableDef, TableEntry};
 use sqlparser::ast::{self, ConflictTarget, OnConflictAction};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<'a> Binder<'a> {
@@ -20,8 +22,8 @@ impl<'a> Binder<'a> {
     pub(super) fn on_conflict(
         &mut self,
         syntax: &'a ast::OnInsert,
-        table: &Arc<TableEntry>,
-        target: &Scope,
+        (table, through): (&Arc<TableEntry>, Option<&mut Through>),
+        (target, excluded): (&Scope, Scope),
         at: Option<Position>,
     ) -> Result<OnConflict> {
         let ast::OnInsert::OnConflict(clause) = syntax else {
@@ -36,10 +38,12 @@ impl<'a> Binder<'a> {
                     .with_hint("For example, ON CONFLICT (column_name).")
                     .at(at));
             }
-            OnConflictAction::DoUpdate(update) => Some(self.do_update(update, table, target)?),
+            OnConflictAction::DoUpdate(update) => {
+                Some(self.do_update(update, (table, through), (target, excluded))?)
+            }
         };
         Ok(OnConflict {
-            arbiters: arbiters(clause.conflict_target.as_ref(), table, target)?,
+            arbiters: arbiters(self.catalog, clause.conflict_target.as_ref(), table, target)?,
             update,
         })
     }
@@ -47,25 +51,46 @@ impl<'a> Binder<'a> {
     fn do_update(
         &mut self,
         syntax: &'a ast::DoUpdate,
-        table: &Arc<TableEntry>,
-        target: &Scope,
+        (table, mut through): (&Arc<TableEntry>, Option<&mut Through>),
+        (target, mut excluded): (&Scope, Scope),
     ) -> Result<DoUpdate> {
-        let excluded = self.row_scope(table, "excluded", None);
+        if let Some(through) = &mut through {
+            excluded = through.renamed(self, excluded);
+        }
+        let through = through.as_deref();
         let mut scope = target.clone();
         scope.append(excluded, None)?;
+        let written = Written {
+            table: &table.def,
+            through,
+        };
         let mut cx = Context::new(&scope, Clause::Update);
-        let assignments = self.assignments(table, &syntax.assignments, &mut cx)?;
+        let mut assignments = self.assignments(written, &syntax.assignments, &mut cx)?;
+        let put_in = |expr: Expr| match through {
+            Some(through) => through.put_in(expr),
+            None => expr,
+        };
+        for (_, value) in &mut assignments {
+            let hole = Expr::literal(Value::Null, value.data_type);
+            *value = put_in(std::mem::replace(value, hole));
+        }
         let filter = match &syntax.selection {
             Some(condition) => {
                 let mut cx = Context::new(&scope, Clause::Where);
-                Some(self.condition_of(condition, "WHERE", &mut cx)?)
+                Some(put_in(self.condition_of(condition, "WHERE", &mut cx)?))
             }
             None => None,
         };
         self.note_numbers_of_children(table);
-        let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
+        let (generated, mut checks) = self.follows(&table.def, &mut assignments)?;
+        checks.extend(
+            through
+                .iter()
+                .flat_map(|through| through.checks.iter().cloned()),
+        );
         let update = Update {
-            checks: self.checks(&table.def, Some(&assigned))?,
+            generated,
+            checks,
             assignments: assignments
                 .into_iter()
                 .map(|(position, value)| (table.def.columns[position].id, value))
@@ -74,12 +99,17 @@ impl<'a> Binder<'a> {
             target: Target::nothing(),
             returning: None,
         };
-        Ok(DoUpdate { update, filter })
+        Ok(DoUpdate {
+            update,
+            filter,
+            asked: None,
+        })
     }
 }
 
 /// The unique indexes that are meant: all where nothing is said.
 fn arbiters(
+    catalog: &Catalog,
     target: Option<&ConflictTarget>,
     table: &TableEntry,
     scope: &Scope,
@@ -88,37 +118,44 @@ fn arbiters(
     match target {
         None => Ok(unique.cloned().collect()),
         Some(ConflictTarget::Columns(idents)) => {
-            let mut wanted = BTreeSet::new();
+            let mut wanted = Inferred::default();
             for ident in idents {
-                let column = scope.resolve(&name::fold(ident)?, place(ident.span))?;
-                wanted.insert(table.def.columns[column.column].id);
+                if let Some(condition) = inferred_condition(ident) {
+                    wanted.condition(catalog, table, condition)?;
+                } else if let Some(expression) = inferred_key(ident) {
+                    let found = wanted.expression(catalog, table, expression)?;
+                    found.ok_or_else(|| no_arbiter(None))?;
+                } else {
+                    let column = scope.resolve(&name::fold(ident)?, place(ident.span))?;
+                    wanted.columns.insert(table.def.columns[column.column].id);
+                }
             }
-            let is_meant = |index: &&Arc<IndexEntry>| columns(index) == wanted;
-            let found: Vec<_> = unique.filter(is_meant).cloned().collect();
+            let found = wanted.arbiters(catalog, &table.def, unique)?;
+            let all = table.indexes.iter().filter(|index| index.def.is_unique());
             match found.is_empty() {
                 false => Ok(found),
-                true => Err(Error::new(
-                    state::INVALID_COLUMN_REFERENCE,
-                    "there is no unique or exclusion constraint matching the ON CONFLICT \
-                     specification",
-                )),
+                true if !wanted.arbiters(catalog, &table.def, all)?.is_empty() => Err(deferrable()),
+                true => Err(no_arbiter(None)),
             }
         }
         Some(ConflictTarget::OnConstraint(constraint)) => {
-            let name = name::relation(constraint)?;
+            let name = name::single(constraint)?;
             let is_meant =
                 |index: &&Arc<IndexEntry>| index.def.constraint.is_some() && index.def.name == name;
             let found: Vec<_> = unique.filter(is_meant).cloned().collect();
             match found.is_empty() {
                 false => Ok(found),
+                true if table.indexes.iter().any(|index| is_meant(&index)) => Err(deferrable()),
                 true => Err(no_index(&table.def, &name)),
             }
         }
     }
 }
 
-fn columns(index: &IndexEntry) -> BTreeSet<ColumnId> {
-    index.def.columns.iter().map(|key| key.column).collect()
+fn deferrable() -> Error {
+    let message = "ON CONFLICT does not support deferrable unique constraints/exclusion \
+                   constraints as arbiters";
+    Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }
 
 fn no_index(table: &TableDef, name: &str) -> Error {

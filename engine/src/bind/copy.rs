@@ -2,11 +2,14 @@
 
 use super::expr::query_start;
 use super::insert::target_idents;
+use super::materialized::refuse_change;
+use super::through::Written;
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
-use crate::parse::refuse;
+use crate::parse::{Aside, refuse};
 use crate::plan::logical::{Logical, LogicalStatement, Query};
 use crate::plan::statement::{Copy, CopyDirection, CsvFormat, Insert, InsertSource, Statement};
+use remora_storage::catalog::TableDef;
 use sqlparser::ast::{
     self, CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget,
 };
@@ -69,6 +72,7 @@ impl<'a> Binder<'a> {
             }
             (CopySource::Query(query), true) => {
                 let at = query_start(query);
+                self.outermost = Some(query);
                 let query = self.query(query, &[])?.into();
                 if self.locks.is_some() {
                     return refuse("COPY of a query that locks rows", at);
@@ -91,11 +95,13 @@ impl<'a> Binder<'a> {
         format: CsvFormat,
     ) -> Result<LogicalStatement> {
         self.refuse_view_in_copy(table, "to", None)?;
-        let entry = self.table(&name::relation(table)?, name::object_place(table))?;
-        let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
+        let entry = self.table(&self.relation(table)?, name::object_place(table))?;
+        refuse_change(&entry.def, name::object_place(table))?;
+        let columns = copied(&entry.def, columns)?;
         let defaults = self.defaults(&entry)?;
         let insert = Insert {
             checks: self.checks(&entry.def, None)?,
+            generated: self.generated(&entry.def)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
             on_conflict: None,
@@ -104,7 +110,7 @@ impl<'a> Binder<'a> {
         Ok(LogicalStatement::Done(Statement::Copy(Copy {
             direction: CopyDirection::From {
                 insert,
-                columns: columns.positions,
+                columns,
                 defaults,
             },
             path,
@@ -114,10 +120,10 @@ impl<'a> Binder<'a> {
 
     fn whole_table(&mut self, table: &ast::ObjectName, columns: &[ast::Ident]) -> Result<Query> {
         self.refuse_view_in_copy(table, "from", Some("Try the COPY (SELECT ...) TO variant."))?;
-        let entry = self.table(&name::relation(table)?, name::object_place(table))?;
-        let columns = target_idents(&entry.def, &columns.iter().collect::<Vec<_>>())?;
+        let entry = self.table(&self.relation(table)?, name::object_place(table))?;
+        let columns = copied(&entry.def, columns)?;
         let scan = self.scan(&entry, false);
-        let output = columns.positions.iter().map(|position| {
+        let output = columns.iter().map(|position| {
             let (number, _) = scan.columns[*position];
             (entry.def.columns[*position].name.clone(), number)
         });
@@ -128,6 +134,34 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// The columns that are named, by position, or all that are not computed.
+fn copied(table: &TableDef, columns: &[ast::Ident]) -> Result<Vec<usize>> {
+    let written = Written::of(table);
+    let named = target_idents(
+        written,
+        &columns.iter().collect::<Vec<_>>(),
+        &Aside::default(),
+    )?;
+    let mut positions = named.positions;
+    let column = |position: usize| &table.columns[position];
+    if columns.is_empty() {
+        positions.retain(|position| column(*position).generated.is_none());
+        return Ok(positions);
+    }
+    let computed = positions.iter().map(|position| column(*position));
+    match computed
+        .into_iter()
+        .find(|column| column.generated.is_some())
+    {
+        Some(column) => {
+            let message = format!("column \"{}\" is a generated column", column.name);
+            Err(Error::new(state::INVALID_COLUMN_REFERENCE, message)
+                .with_detail("Generated columns cannot be used in COPY."))
+        }
+        None => Ok(positions),
+    }
+}
+
 impl Binder<'_> {
     fn refuse_view_in_copy(
         &self,
@@ -135,7 +169,7 @@ impl Binder<'_> {
         way: &str,
         hint: Option<&str>,
     ) -> Result<()> {
-        let name = name::relation(table)?;
+        let name = self.relation(table)?;
         if self.catalog.view(&name).is_none() {
             return Ok(());
         }

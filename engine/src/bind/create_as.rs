@@ -1,6 +1,8 @@
 //! CREATE TABLE .. AS: the columns are those of a query.
 
 use super::statement::Tagged;
+use super::storage_parameter::test_of_table;
+use super::table::{new_table, on_commit};
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::{CreateTableAs, place, refuse};
@@ -9,27 +11,27 @@ use crate::plan::logical::{LogicalStatement, Query};
 use remora_storage::ColumnId;
 use remora_storage::catalog::{ColumnDef, TableDef};
 use remora_storage::limits::COLUMNS_MAX;
+use sqlparser::ast::CreateTableOptions;
 
 impl<'a> Binder<'a> {
     /// Binds the statement. Where it makes a table with rows it counts as the query that gives them.
     pub(super) fn create_table_as(&mut self, create: &'a CreateTableAs) -> Result<Tagged> {
         let at = name::object_place(&create.name);
-        if create.temporary {
-            return refuse("a temporary table", at);
-        }
         if create.unlogged {
             return refuse("an unlogged table", at);
         }
-        let table_name = name::relation(&create.name)?;
-        if self.relation_exists(&table_name) {
-            if create.if_not_exists && self.catalog.has_name(&table_name) {
+        let located = self.new_relation(&create.name, create.temporary)?;
+        if self.relation_exists(&located) {
+            if create.if_not_exists && self.catalog.has_name(&located) {
                 let nothing = LogicalStatement::Done(Statement::Structure(Vec::new()));
                 return Ok((nothing, "CREATE TABLE AS"));
             }
-            let message = format!("relation \"{table_name}\" already exists");
+            let message = format!("relation \"{}\" already exists", located.name());
             return Err(Error::new(state::DUPLICATE_TABLE, message).at(at));
         }
+        self.outermost = Some(&create.query);
         let query = self.query(&create.query, &[])?;
+        test_of_table(&CreateTableOptions::With(create.options.clone()), at)?;
         if create.columns.len() > query.outputs.len() {
             let message = "too many column names were specified";
             let extra = &create.columns[query.outputs.len()];
@@ -42,7 +44,10 @@ impl<'a> Binder<'a> {
             let message = format!("tables can have at most {COLUMNS_MAX} columns");
             return Err(Error::new(state::TOO_MANY_COLUMNS, message).at(at));
         }
-        let mut table = TableDef::new(table_name, Vec::new());
+        let mut table = TableDef {
+            on_commit: on_commit(create.on_commit, located.schema, at)?,
+            ..new_table(located)
+        };
         for (position, output) in query.outputs.iter().enumerate() {
             let column = match create.columns.get(position) {
                 Some(ident) => name::fold(ident)?,

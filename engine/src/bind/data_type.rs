@@ -1,14 +1,18 @@
 //! Type names: PostgreSQL's and their aliases.
 
-use super::name;
+use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use remora_storage::DataType;
+use remora_storage::catalog::{TypeDef, TypeKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
-use remora_storage::value::NumericModifier;
-use sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
+use remora_storage::value::{ElementType, NumericModifier, PackedType};
+use sqlparser::ast::{self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, TimezoneInfo};
 
 /// Characters of a CHAR or VARCHAR, as in PostgreSQL.
 const CHARACTERS_MAX: u64 = 10_485_760;
+
+/// Bits of a BIT or BIT VARYING, as in PostgreSQL.
+const BITS_MAX: u64 = 83_886_080;
 
 /// The type NAME is a string of so many.
 const NAME_CHARACTERS_MAX: u32 = 63;
@@ -41,7 +45,7 @@ pub(super) fn data_type(syntax: &ast::DataType, at: Option<Position>) -> Result<
             microseconds(*precision, at)?;
             match zone {
                 TimezoneInfo::None | TimezoneInfo::WithoutTimeZone => DataType::Time,
-                _ => return Err(Error::unsupported("type time with time zone").at(at)),
+                _ => DataType::Packed(PackedType::TimeTz),
             }
         }
         S::Timestamp(precision, zone) => {
@@ -59,12 +63,71 @@ pub(super) fn data_type(syntax: &ast::DataType, at: Option<Position>) -> Result<
             DataType::Interval
         }
         S::Uuid => DataType::Uuid,
+        S::JSON => DataType::Json,
+        S::JSONB => DataType::Packed(PackedType::Jsonb),
         S::Custom(name, modifiers) => custom(name, modifiers, at)?,
-        S::Array(_) | S::Interval { .. } | S::JSON | S::JSONB | S::Bit(_) | S::BitVarying(_) => {
+        S::Array(ArrayElemTypeDef::SquareBracket(element, _)) => array(element, at)?,
+        S::Bit(length) => DataType::Packed(PackedType::Bit(bits(*length, "bit", at)?.unwrap_or(1))),
+        S::BitVarying(limit) | S::VarBit(limit) => {
+            DataType::Packed(PackedType::VarBit(bits(*limit, "varbit", at)?.unwrap_or(0)))
+        }
+        S::Array(_) | S::Interval { .. } => {
             return Err(Error::unsupported(format!("type {}", lower(syntax))).at(at));
         }
         _ => return Err(unknown(&lower(syntax)).at(at)),
     })
+}
+
+impl Binder<'_> {
+    /// The type that a syntax tree names: one of the system's, or one that somebody made.
+    ///
+    /// # Errors
+    /// As [`data_type`].
+    pub(super) fn data_type(
+        &self,
+        syntax: &ast::DataType,
+        at: Option<Position>,
+    ) -> Result<DataType> {
+        use ast::DataType as S;
+        match syntax {
+            S::Custom(name, modifiers) if modifiers.is_empty() => match self.made_type(name)? {
+                Some(def) => Ok(type_of(&def)),
+                None => data_type(syntax, at),
+            },
+            S::Array(ArrayElemTypeDef::SquareBracket(element, _)) => {
+                if self.domain_of(element)?.is_some() {
+                    return Err(Error::unsupported("an array of a domain").at(at));
+                }
+                let element = self.data_type(element, at)?;
+                Ok(ElementType::new(element).map_or(element, ElementType::array))
+            }
+            other => data_type(other, at),
+        }
+    }
+}
+
+/// The type of the values of one that somebody made.
+pub(super) fn type_of(def: &TypeDef) -> DataType {
+    match def.kind {
+        TypeKind::Enum(_) => DataType::Packed(PackedType::Enum(def.id)),
+        TypeKind::Domain(ref domain) => domain.base,
+    }
+}
+
+/// `int[]`, and `int[3][3]`, which means the same: PostgreSQL does not hold an array to it either.
+fn array(element: &ast::DataType, at: Option<Position>) -> Result<DataType> {
+    let element = data_type(element, at)?;
+    Ok(ElementType::new(element).map_or(element, ElementType::array))
+}
+
+fn bits(length: Option<u64>, what: &str, at: Option<Position>) -> Result<Option<u32>> {
+    let complaint = match length {
+        None => return Ok(None),
+        Some(0) => format!("length for type {what} must be at least 1"),
+        Some(1..=BITS_MAX) => return Ok(length.and_then(|n| u32::try_from(n).ok())),
+        Some(_) => format!("length for type {what} cannot exceed {BITS_MAX}"),
+    };
+    Err(invalid(complaint).at(at))
 }
 
 /// Types whose names the grammar's crate has no word for.
@@ -78,6 +141,9 @@ fn custom(name: &ast::ObjectName, modifiers: &[String], at: Option<Position>) ->
 
 /// The type of a name that is one word, by PostgreSQL's own names.
 pub(super) fn named(name: &str) -> Option<DataType> {
+    if let Some(element) = name.strip_prefix('_') {
+        return ElementType::new(named(element)?).map(ElementType::array);
+    }
     Some(match name {
         "bool" => DataType::Boolean,
         "int2" => DataType::SmallInt,
@@ -92,12 +158,18 @@ pub(super) fn named(name: &str) -> Option<DataType> {
         "name" => DataType::Varchar(Some(NAME_CHARACTERS_MAX)),
         "bpchar" => DataType::Char(1),
         "timestamptz" => DataType::TimestampTz,
+        "timetz" => DataType::Packed(PackedType::TimeTz),
+        "varbit" => DataType::Packed(PackedType::VarBit(0)),
+        "bit" => DataType::Packed(PackedType::Bit(1)),
         "timestamp" => DataType::Timestamp,
         "time" => DataType::Time,
         "interval" => DataType::Interval,
         "date" => DataType::Date,
         "uuid" => DataType::Uuid,
         "bytea" => DataType::Bytea,
+        "json" => DataType::Json,
+        "jsonb" => DataType::Packed(PackedType::Jsonb),
+        "oid" => DataType::BigInt,
         _ => return None,
     })
 }
@@ -122,6 +194,13 @@ pub(super) fn internal_name(data_type: DataType) -> &'static str {
         DataType::TimestampTz => "timestamptz",
         DataType::Interval => "interval",
         DataType::Uuid => "uuid",
+        DataType::Json => "json",
+        DataType::Packed(PackedType::Jsonb) => "jsonb",
+        DataType::Packed(PackedType::TimeTz) => "timetz",
+        DataType::Packed(PackedType::Bit(_)) => "bit",
+        DataType::Packed(PackedType::VarBit(_)) => "varbit",
+        // That of the elements.
+        DataType::Packed(PackedType::Array(element)) => internal_name(element.data_type()),
         _ => "?column?",
     }
 }
@@ -177,6 +256,53 @@ fn characters(
         _ => format!("length for type {what} cannot exceed {CHARACTERS_MAX}"),
     };
     Err(invalid(complaint).at(at))
+}
+
+/// The type without how many digits of its seconds it has, and which fields of a span: what a value is cast to
+/// before it is cut to these.
+pub(super) fn without_precision(syntax: &ast::DataType) -> ast::DataType {
+    use ast::DataType as S;
+    match syntax {
+        S::Time(_, zone) => S::Time(None, *zone),
+        S::Timestamp(_, zone) => S::Timestamp(None, *zone),
+        S::Interval { .. } => S::Interval {
+            fields: None,
+            precision: None,
+        },
+        other => other.clone(),
+    }
+}
+
+/// What [`without_precision`] leaves out, as the functions take it that cut a value to it; `None` where that is
+/// nothing.
+pub(super) fn time_modifier(syntax: &ast::DataType) -> Option<i32> {
+    use ast::DataType as S;
+    let digits = |digits: u64| digits.min(6) as i32;
+    match syntax {
+        S::Time(precision, _) | S::Timestamp(precision, _) => precision.map(digits),
+        S::Interval { fields, precision } => {
+            let all = precision.map_or(6, digits);
+            match (fields, precision) {
+                (None, None) => None,
+                (None, Some(_)) => Some(all),
+                (Some(fields), _) => Some(all | least(fields) << 8),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The least field of a span that has only some, from 1 for years to 6 for seconds.
+fn least(fields: &ast::IntervalFields) -> i32 {
+    use ast::IntervalFields as F;
+    match fields {
+        F::Year => 1,
+        F::Month | F::YearToMonth => 2,
+        F::Day => 3,
+        F::Hour | F::DayToHour => 4,
+        F::Minute | F::DayToMinute | F::HourToMinute => 5,
+        F::Second | F::DayToSecond | F::HourToSecond | F::MinuteToSecond => 6,
+    }
 }
 
 /// Only the full precision is kept; a lower one would have to round.

@@ -1,8 +1,11 @@
 //! Expressions: names, and the way to each other kind.
 
-use super::{Binder, Bound, Context, data_type, name};
-use crate::error::{Position, Result};
-use crate::parse::{place, refuse, too_complex};
+use super::around::Found;
+use super::regclass::{is_class, is_jsonpath, is_oid, is_regtype};
+use super::{Binder, Bound, Context, coerce, data_type, name};
+use crate::error::{Error, Position, Result, state};
+use crate::function::element_of;
+use crate::parse::{place, refuse, too_complex, with_room_at, with_room_left};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value};
 use sqlparser::ast;
@@ -21,12 +24,25 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         f: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        if self.depth >= DEPTH_MAX {
+        self.deeper_by(1, at, f)
+    }
+
+    /// The same for what takes as much of the stack as so many expressions within each other.
+    pub(super) fn deeper_by<T>(
+        &mut self,
+        levels: usize,
+        at: Option<Position>,
+        f: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        if self.depth + levels > DEPTH_MAX {
             return Err(too_complex(at));
         }
-        self.depth += 1;
-        let result = f(self);
-        self.depth -= 1;
+        self.depth += levels;
+        let result = match levels {
+            1 => with_room_at(self.depth, || f(self)),
+            _ => with_room_left(|| f(self)),
+        };
+        self.depth -= levels;
         result
     }
 
@@ -40,7 +56,7 @@ impl<'a> Binder<'a> {
             return Err(too_complex(start(syntax)));
         }
         self.depth += 1;
-        let result = self.expr_here(syntax, cx);
+        let result = with_room_at(self.depth, || self.expr_here(syntax, cx));
         self.depth -= 1;
         result
     }
@@ -96,28 +112,84 @@ impl<'a> Binder<'a> {
         }
     }
 
-    fn column(&mut self, parts: &[&ast::Ident], cx: &mut Context<'_>) -> Result<Bound> {
+    pub(super) fn column(&mut self, parts: &[&ast::Ident], cx: &mut Context<'_>) -> Result<Bound> {
         let at = parts.first().and_then(|ident| place(ident.span));
         let found = match parts {
             [name] => match keyword_function(name) {
                 Some(function) => return self.call(function, Vec::new(), at),
-                None => self.lookup(None, &name::fold(name)?, at, cx)?,
+                None => self.lookup_bare(&name::fold(name)?, at, cx)?,
             },
             [table, column] => {
+                if let Some(value) = self.row_variable(table, column, cx)? {
+                    return Ok(value);
+                }
                 self.lookup(Some(&name::fold(table)?), &name::fold(column)?, at, cx)?
             }
-            [schema, table, column] if name::fold(schema)? == "public" => {
-                self.lookup(Some(&name::fold(table)?), &name::fold(column)?, at, cx)?
+            [schema, table, column]
+                if self
+                    .path
+                    .schema(self.catalog, &name::fold(schema)?)
+                    .is_some() =>
+            {
+                let table = name::fold(table)?;
+                if cx.scope.aliases.contains(&table) {
+                    let message =
+                        format!("invalid reference to FROM-clause entry for table \"{table}\"");
+                    return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
+                }
+                self.lookup(Some(&table), &name::fold(column)?, at, cx)?
+            }
+            [_, table, _] => {
+                let table = name::fold(table)?;
+                let how = match cx.scope.has_table(&table) {
+                    true => "invalid reference to",
+                    false => "missing",
+                };
+                let message = format!("{how} FROM-clause entry for table \"{table}\"");
+                return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
             }
             _ => return refuse("a name of this many parts", at),
         };
+        Ok(self.use_of(&found, at, cx))
+    }
+
+    /// A name without a table: a column, or the alias of a function in FROM that gives one.
+    fn lookup_bare(&mut self, name: &str, at: Option<Position>, cx: &Context<'_>) -> Result<Found> {
+        let found = self.lookup(None, name, at, cx);
+        match (&found, self.column_of_value(name)) {
+            (Err(error), Some(column)) if error.sqlstate() == state::UNDEFINED_COLUMN => {
+                self.lookup(Some(name), column, at, cx).or(found)
+            }
+            _ => found,
+        }
+    }
+
+    /// The column that an alias of a function means.
+    pub(super) fn column_of_value(&self, alias: &str) -> Option<&'static str> {
+        let found = self.values.iter().find(|(name, _)| name == alias);
+        found.map(|(_, column)| *column)
+    }
+
+    /// The column `table.name`, by the names of a scope.
+    pub(super) fn column_of(
+        &mut self,
+        table: &str,
+        name: &str,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
+        let found = self.lookup(Some(table), name, at, cx)?;
+        Ok(self.use_of(&found, at, cx))
+    }
+
+    fn use_of(&mut self, found: &Found, at: Option<Position>, cx: &mut Context<'_>) -> Bound {
         if !found.is_outer {
             self.note_use(found.column);
         }
         if !cx.in_aggregate && !found.is_outer {
             cx.places.entry(found.column).or_insert(at);
         }
-        Ok(Bound::Typed(Expr::column(found.column, found.data_type)))
+        Bound::Typed(Expr::column(found.column, found.data_type))
     }
 
     fn cast(&mut self, syntax: &'a ast::Expr, cx: &mut Context<'_>) -> Result<Bound> {
@@ -131,15 +203,50 @@ impl<'a> Binder<'a> {
             return refuse("this kind of cast", start(syntax));
         };
         let at = start(syntax);
-        let to = data_type::data_type(data_type, at)?;
-        let bound = self.expr(expr, cx)?;
-        Ok(Bound::Typed(self.cast_explicitly(bound, to, at)?))
+        let to = match data_type {
+            ast::DataType::Regclass => return self.regclass(expr, cx),
+            other if is_regtype(other) => return self.regtype(expr, cx),
+            other if is_oid(other) => match self.regtype_oid(expr)? {
+                Some(oid) => {
+                    let oid = Expr::literal(Value::BigInt(oid), DataType::BigInt);
+                    return Ok(Bound::Typed(oid));
+                }
+                None => DataType::BigInt,
+            },
+            other if is_jsonpath(other) => {
+                let text = self.expr(expr, cx)?;
+                return self.call("jsonpath", vec![text], at);
+            }
+            other => self.data_type(&data_type::without_precision(other), at)?,
+        };
+        let bound = match (&**expr, element_of(to)) {
+            // What is within the brackets is of the type at once.
+            (ast::Expr::Array(array), Some(element)) => self.array(array, Some(element), at, cx)?,
+            (expr, _) => self.expr(expr, cx)?,
+        };
+        let bound = match bound.data_type() {
+            // A relation's id becomes its name.
+            Some(DataType::BigInt) if to.is_string() && is_class(expr) => {
+                self.call("regclass", vec![bound], at)?
+            }
+            _ => bound,
+        };
+        let cast = self.cast_explicitly(bound, to, at)?;
+        let value = match data_type::time_modifier(data_type) {
+            None => cast,
+            Some(modifier) => coerce::cut_to(cast, modifier, at)?,
+        };
+        self.cast_to_domain(data_type, value, at, cx)
     }
 
     fn null_test(&mut self, syntax: &'a ast::Expr, cx: &mut Context<'_>) -> Result<Bound> {
         let (ast::Expr::IsNull(input) | ast::Expr::IsNotNull(input)) = syntax else {
             return refuse("this test", start(syntax));
         };
+        if let Some(row) = self.row(input, cx)? {
+            let negated = matches!(syntax, ast::Expr::IsNotNull(_));
+            return self.row_is_null(row, negated).map(Bound::Typed);
+        }
         let input = self.typed(input, cx)?;
         let test = Expr {
             kind: ExprKind::IsNull(Box::new(input)),
@@ -265,6 +372,7 @@ pub(super) fn start(syntax: &ast::Expr) -> Option<Position> {
             | E::UnaryOp { expr: inner, .. }
             | E::Cast { expr: inner, .. }
             | E::Collate { expr: inner, .. }
+            | E::CompoundFieldAccess { root: inner, .. }
             | E::Extract { expr: inner, .. }
             | E::Substring { expr: inner, .. }
             | E::Trim { expr: inner, .. }

@@ -1,14 +1,15 @@
 //! FOREIGN KEY and REFERENCES: what refers to what, by which unique index.
 
 use super::check::column_type;
+use super::deferral::deferral;
 use super::index::Names;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::KeyCast;
-use crate::parse::{place, refuse};
+use crate::parse::{place, refuse, set_columns_of};
 use crate::plan::statement::NewForeignKey;
 use remora_storage::catalog::{
-    Constraint, ForeignAction, ForeignKeyDef, IndexDef, Reference, TableDef,
+    Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexDef, OnCommit, Reference, TableDef,
 };
 use remora_storage::{ColumnId, IndexId};
 use sqlparser::ast;
@@ -21,6 +22,8 @@ pub(super) struct WrittenKey<'n> {
     pub columns: Vec<&'n ast::Ident>,
     /// The rest of it.
     pub syntax: &'n ast::ForeignKeyConstraint,
+    /// NOT VALID
+    pub not_valid: bool,
 }
 
 /// What is referred to: a table of the catalog, or the one that is being made.
@@ -41,7 +44,8 @@ impl Binder<'_> {
         for key in written {
             let checks = table.checks.iter().map(|check| check.name.as_str());
             let keys = table.foreign_keys.iter().map(|key| key.name.as_str());
-            let indexes_named = indexes.iter().map(|index| index.name.as_str());
+            let constraints = indexes.iter().filter(|index| index.constraint.is_some());
+            let indexes_named = constraints.map(|index| index.name.as_str());
             let made_named = made.iter().map(|key| key.def.name.as_str());
             let taken = checks.chain(keys).chain(indexes_named).chain(made_named);
             let taken: Vec<&str> = taken.collect();
@@ -60,8 +64,9 @@ impl Binder<'_> {
     ) -> Result<NewForeignKey> {
         let syntax = written.syntax;
         let at = name::object_place(&syntax.foreign_table);
-        let full = refuse_clauses(syntax, at)?;
+        let full = is_full(syntax, at)?;
         let parent = self.parent(table, indexes, syntax)?;
+        check_permanence(table, parent.table, at)?;
         let named = |ident: &ast::Ident, table: &TableDef| key_column(table, ident);
         let columns = written.columns.iter().map(|ident| named(ident, table));
         let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -73,6 +78,8 @@ impl Binder<'_> {
             }
         };
         let index = unique_index(&parent, &columns, &referenced, at)?;
+        refuse_actions(table, &columns, syntax, at)?;
+        let set_columns = set_columns(table, &columns, syntax, at)?;
         let key_name = match written.name {
             Some(given) if taken.contains(&given.as_str()) => {
                 let message = format!(
@@ -102,6 +109,9 @@ impl Binder<'_> {
             full,
             on_delete: action(syntax.on_delete),
             on_update: action(syntax.on_update),
+            deferral: deferral(syntax.characteristics.as_ref(), at)?,
+            not_valid: written.not_valid,
+            set_columns,
         };
         Ok(NewForeignKey { def, own_index })
     }
@@ -123,24 +133,25 @@ impl Binder<'_> {
         syntax: &ast::ForeignKeyConstraint,
     ) -> Result<Parent<'c>> {
         let at = name::object_place(&syntax.foreign_table);
-        let parent = name::relation(&syntax.foreign_table)?;
-        if parent == table.name {
+        let parent = self.relation(&syntax.foreign_table)?;
+        let is_said = parent.written.schema.is_some();
+        if parent.name() == table.name && (!is_said || parent.schema == table.schema) {
             return Ok(Parent {
                 table,
                 indexes: indexes.iter().collect(),
             });
         }
         match self.catalog.table(&parent) {
-            Some(entry) => Ok(Parent {
+            Some(entry) if entry.def.materialized.is_none() => Ok(Parent {
                 table: &entry.def,
                 indexes: entry.indexes.iter().map(|index| &index.def).collect(),
             }),
-            None if self.relation_exists(&parent) => Err(Error::new(
+            found if found.is_some() || self.relation_exists(&parent) => Err(Error::new(
                 state::WRONG_OBJECT_TYPE,
-                format!("referenced relation \"{parent}\" is not a table"),
+                format!("referenced relation \"{}\" is not a table", parent.name()),
             )
             .at(at)),
-            None => Err(Error::new(
+            _ => Err(Error::new(
                 state::UNDEFINED_TABLE,
                 format!("relation \"{parent}\" does not exist"),
             )
@@ -150,21 +161,36 @@ impl Binder<'_> {
 }
 
 /// Says whether a key is to match in full.
-fn refuse_clauses(syntax: &ast::ForeignKeyConstraint, at: Option<Position>) -> Result<bool> {
-    if let Some(characteristics) = &syntax.characteristics {
-        let deferred = characteristics.initially == Some(ast::DeferrableInitial::Deferred);
-        if deferred || characteristics.deferrable == Some(true) {
-            return refuse("a DEFERRABLE foreign key", at);
-        }
-        if characteristics.enforced == Some(false) {
-            return refuse("a foreign key that is NOT ENFORCED", at);
-        }
-    }
+fn is_full(syntax: &ast::ForeignKeyConstraint, at: Option<Position>) -> Result<bool> {
     match &syntax.match_kind {
         None | Some(ast::ConstraintReferenceMatchKind::Simple) => Ok(false),
         Some(ast::ConstraintReferenceMatchKind::Full) => Ok(true),
         Some(ast::ConstraintReferenceMatchKind::Partial) => refuse("MATCH PARTIAL", at),
     }
+}
+
+/// An action cannot set a column that is computed.
+fn refuse_actions(
+    table: &TableDef,
+    columns: &[ColumnId],
+    syntax: &ast::ForeignKeyConstraint,
+    at: Option<Position>,
+) -> Result<()> {
+    let is_generated = |id: &ColumnId| {
+        let position = table.position(*id);
+        position.is_some_and(|position| table.columns[position].generated.is_some())
+    };
+    let sets = |action| matches!(action, ForeignAction::SetNull | ForeignAction::SetDefault);
+    let (on_update, on_delete) = (action(syntax.on_update), action(syntax.on_delete));
+    let event = match () {
+        () if !columns.iter().any(is_generated) => return Ok(()),
+        () if sets(on_update) || on_update == ForeignAction::Cascade => "UPDATE",
+        () if sets(on_delete) => "DELETE",
+        () => return Ok(()),
+    };
+    let message =
+        format!("invalid ON {event} action for foreign key constraint containing generated column");
+    Err(Error::new(state::SYNTAX_ERROR, message).at(at))
 }
 
 fn key_column(table: &TableDef, ident: &ast::Ident) -> Result<ColumnId> {
@@ -183,6 +209,9 @@ fn primary_key(parent: &Parent<'_>, at: Option<Position>) -> Result<Vec<ColumnId
     let mut indexes = parent.indexes.iter();
     let primary = indexes.find(|index| index.constraint == Some(Constraint::PrimaryKey));
     match primary {
+        Some(index) if index.deferral != Deferral::Never => {
+            Err(deferrable(parent, "primary key", at))
+        }
         Some(index) => Ok(index.columns.iter().map(|part| part.column).collect()),
         None => Err(Error::new(
             state::UNDEFINED_OBJECT,
@@ -209,7 +238,7 @@ fn unique_index(
     let is_over = |index: &&IndexDef| {
         let is_part = |column| index.columns.iter().any(|part| part.column == column);
         // As many, and none of those named is there twice: so none of the index is.
-        index.unique
+        index.is_unique()
             && index.columns.len() == referenced.len()
             && referenced.iter().all(|column| is_part(*column))
     };
@@ -217,12 +246,66 @@ fn unique_index(
         Some(_) if columns.len() != referenced.len() => {
             invalid("number of referencing and referenced columns for foreign key disagree")
         }
+        Some(index) if parent.indexes[index].deferral != Deferral::Never => {
+            Err(deferrable(parent, "unique constraint", at))
+        }
         Some(index) => Ok(index),
         None => invalid(&format!(
             "there is no unique constraint matching given keys for referenced table \"{}\"",
             parent.table.name
         )),
     }
+}
+
+fn deferrable(parent: &Parent<'_>, key: &str, at: Option<Position>) -> Error {
+    let table = &parent.table.name;
+    let message = format!("cannot use a deferrable {key} for referenced table \"{table}\"");
+    Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message).at(at)
+}
+
+/// The columns that ON DELETE SET NULL or SET DEFAULT names, if it names some.
+fn set_columns(
+    table: &TableDef,
+    columns: &[ColumnId],
+    syntax: &ast::ForeignKeyConstraint,
+    at: Option<Position>,
+) -> Result<Vec<ColumnId>> {
+    let Some(named) = set_columns_of(syntax) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for ident in named {
+        let name = name::fold(&ident)?;
+        let column = key_column(table, &ident)?;
+        if !columns.contains(&column) {
+            let message = format!(
+                "column \"{name}\" referenced in ON DELETE SET action must be part of foreign key"
+            );
+            return Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(at));
+        }
+        if !found.contains(&column) {
+            found.push(column);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the columns of a foreign key can be compared.
+///
+/// # Errors
+/// 42804
+pub(super) fn check_key_types(
+    child: &TableDef,
+    parent: &TableDef,
+    key: &ForeignKeyDef,
+    at: Option<Position>,
+) -> Result<()> {
+    check_types(
+        &key.name,
+        (child, &key.columns),
+        (parent, &key.referenced),
+        at,
+    )
 }
 
 fn check_types(
@@ -272,4 +355,25 @@ pub(super) fn depended_on(what: &str, by: &[String], at: Option<Position>) -> Er
     .with_detail(by.join("\n"))
     .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
     .at(at)
+}
+
+/// Tables that stay refer to tables that stay, and those of a session to its own, which last as long.
+fn check_permanence(table: &TableDef, parent: &TableDef, at: Option<Position>) -> Result<()> {
+    let kind = match (table.schema.is_temporary(), parent.schema.is_temporary()) {
+        (true, false) => "temporary",
+        (false, true) => "permanent",
+        _ if parent.on_commit != OnCommit::Delete => return Ok(()),
+        _ if table.on_commit == OnCommit::Delete => return Ok(()),
+        _ => {
+            let message = "unsupported ON COMMIT and foreign key combination";
+            let (table, parent) = (&table.name, &parent.name);
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
+                .with_detail(format!(
+                    "Table \"{table}\" references \"{parent}\", but they do not have the same ON COMMIT setting."
+                ))
+                .at(at));
+        }
+    };
+    let message = format!("constraints on {kind} tables may reference only {kind} tables");
+    Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at))
 }

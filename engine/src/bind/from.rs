@@ -1,19 +1,24 @@
 //! FROM: tables and subqueries; joins are in `join`, functions in `table_function`.
 
+use super::computed_key::hidden_keys;
 use super::expr::query_start;
 use super::join::{cross, has_lateral, is_lateral};
 use super::locking::Wanted;
 use super::query::Relation;
+use super::relation::CATALOG_PATH;
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::Located;
+use crate::function::host_table::HostTable;
 use crate::parse::{place, refuse};
-use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::system::SystemTable;
-use remora_storage::catalog::TableEntry;
-use remora_storage::{ColumnId, DataType, Value};
+use crate::plan::virtual_scan::VirtualScan;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::catalog::{Catalog, TableEntry};
+use remora_storage::{ColumnId, DataType, SchemaId, Value};
 use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
 
@@ -89,10 +94,16 @@ impl<'a> Binder<'a> {
                 name,
                 alias,
                 args: None,
-                sample: None,
+                sample,
                 with_ordinality: false,
                 ..
-            } => self.named(name, alias.as_ref(), at),
+            } => {
+                let source = self.named(name, alias.as_ref(), at)?;
+                match sample {
+                    Some(sample) => self.sample(source, sample, at),
+                    None => Ok(source),
+                }
+            }
             TableFactor::Derived {
                 lateral,
                 subquery,
@@ -153,32 +164,50 @@ impl<'a> Binder<'a> {
             } => self.laterally(|binder| {
                 binder.table_of_function(name, args, *with_ordinality, alias.as_ref())
             }),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_ordinality,
+                ..
+            } => self.laterally(|binder| {
+                binder.table_of_arrays(array_exprs, *with_ordinality, alias.as_ref())
+            }),
             _ => refuse("this kind of item in FROM", at),
         }
     }
 
     fn named(
         &mut self,
-        name: &ast::ObjectName,
+        name: &'a ast::ObjectName,
         alias: Option<&ast::TableAlias>,
         at: Option<Position>,
     ) -> Result<Source> {
-        let table = name::relation(name)?;
+        let table = self.relation(name)?;
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
-            None => table.clone(),
+            None => table.name().to_owned(),
         };
         let with = match name.0.len() {
-            1 => self.with.iter().rposition(|(found, _)| *found == table),
+            1 => self
+                .with
+                .iter()
+                .rposition(|(found, _)| found == table.name()),
             _ => None,
         };
         let wanted = self.wanted_lock(&shown);
+        if name.0.len() == 1
+            && with.is_none()
+            && let Some(rows) = self.transition_table(table.name())
+        {
+            return self.derived(rows, &shown, alias);
+        }
         if let Some(index) = with {
             if let Some(wanted) = &wanted {
                 wanted.refuse_named("a WITH query")?;
             }
             let with = self.with[index].1;
-            let mut source = self.with_query(with, &shown, at)?;
+            let mut source = self.with_query(with, &shown, at, Some(name))?;
             rename(&mut source.scope, alias, &shown)?;
             return Ok(source);
         }
@@ -187,8 +216,7 @@ impl<'a> Binder<'a> {
             let sequence = SystemTable::Sequence(entry.def.id);
             let mut source = self.system(sequence, alias, &shown)?;
             // Its name is not that of its kind.
-            let hides = (shown != table).then_some(table);
-            source.scope.tables = vec![(shown, hides)];
+            source.scope.tables = vec![(shown.clone(), hidden(&shown, &table))];
             return Ok(source);
         }
         let stored = self.stored(&table);
@@ -206,24 +234,43 @@ impl<'a> Binder<'a> {
             let numbers = numbers.map(|(at, column)| (column.column, ColumnId(at as u32)));
             let numbers: Vec<_> = numbers.collect();
             self.note_source(&table, view.id, numbers.into_iter());
-            source.scope.tables[0].1 = (shown != table).then_some(table);
+            source.scope.tables[0].1 = hidden(&shown, &table);
             rename(&mut source.scope, alias, &shown)?;
             return Ok(source);
         }
-        let system = SystemTable::named(&table).filter(|_| self.catalog.table(&table).is_none());
-        if let Some(system) = system {
+        let is_there = self.catalog.table(&table).is_some();
+        if let Some(found) = self.host_table(&table).filter(|_| !is_there) {
+            if let Some(wanted) = &wanted {
+                wanted.refuse_named("a virtual table")?;
+            }
+            return self.virtual_table(&found, alias, &shown);
+        }
+        if let Some(system) = self.system_table(&table).filter(|_| !is_there) {
             if let Some(wanted) = &wanted {
                 wanted.refuse_named("a system table")?;
             }
             return self.system(system, alias, &shown);
         }
+        if let Some(view) = self.system_view(&table).filter(|_| !is_there) {
+            if let Some(wanted) = &wanted {
+                wanted.refuse_named("a system view")?;
+            }
+            let relation = self.stored_query(view.query, None, &CATALOG_PATH, at)?;
+            return self.derived(relation, &shown, alias);
+        }
         let entry = self.table(&table, at)?;
+        self.refuse_unpopulated(&entry.def, at)?;
+        if wanted.is_some() && entry.def.materialized.is_some() {
+            let message = format!("cannot lock rows in materialized view \"{}\"", table.name());
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+        }
         let mut scan = self.scan(&entry, wanted.is_some());
         scan.skips_locked = wanted.as_ref().is_some_and(Wanted::skips);
         let lock = (wanted.as_ref().zip(scan.row_id)).map(|(wanted, row)| wanted.lock(&entry, row));
-        self.note_source(&table, entry.def.id, scan.columns.iter().copied());
-        let hides = (shown != table).then_some(table);
-        let mut scope = table_scope(&scan, shown.clone(), hides);
+        let named = scan.columns.iter().copied().zip(&entry.def.columns);
+        let named = named.filter(|(_, column)| !column.is_hidden());
+        self.note_source(&table, entry.def.id, named.map(|(column, _)| column));
+        let mut scope = table_scope(&scan, shown.clone(), hidden(&shown, &table));
         rename(&mut scope, alias, &shown)?;
         Ok(Source {
             plan: Logical::Scan(scan),
@@ -238,26 +285,60 @@ impl<'a> Binder<'a> {
         alias: Option<&ast::TableAlias>,
         shown: &str,
     ) -> Result<Source> {
+        // Of what the statement sees: it is given that with the sequences.
+        self.uses_sequences |= matches!(table, SystemTable::Pg(_));
         // Whoever looks what is at risk must not make it durable by looking.
         self.shows_commits |= table != SystemTable::Durability;
+        let columns = table.columns().iter().copied();
+        self.unstored(table.name(), columns, alias, shown, |columns| {
+            Logical::System { table, columns }
+        })
+    }
+
+    fn virtual_table(
+        &mut self,
+        table: &Arc<HostTable>,
+        alias: Option<&ast::TableAlias>,
+        shown: &str,
+    ) -> Result<Source> {
+        let columns = table.columns.iter().map(|(name, of)| (name.as_str(), *of));
+        self.unstored(&table.name, columns, alias, shown, |columns| {
+            Logical::Virtual(VirtualScan {
+                table: Arc::clone(table),
+                columns,
+                constraints: Vec::new(),
+                filter: Vec::new(),
+            })
+        })
+    }
+
+    /// A table that is not in storage, whose columns each get a number.
+    fn unstored<'n>(
+        &mut self,
+        table: &str,
+        columns: impl Iterator<Item = (&'n str, DataType)>,
+        alias: Option<&ast::TableAlias>,
+        shown: &str,
+        plan: impl FnOnce(Vec<(usize, usize)>) -> Logical,
+    ) -> Result<Source> {
         let mut scope = Scope::default();
-        let mut columns = Vec::new();
-        for (position, (name, data_type)) in table.columns().iter().enumerate() {
-            let column = self.columns.add(*name, *data_type);
-            columns.push((column, position));
+        let mut numbers = Vec::new();
+        for (position, (name, data_type)) in columns.enumerate() {
+            let column = self.columns.add(name, data_type);
+            numbers.push((column, position));
             scope.columns.push(ScopeColumn {
                 table: Some(shown.to_owned()),
-                name: (*name).to_owned(),
+                name: name.to_owned(),
                 column,
-                data_type: *data_type,
+                data_type,
                 bare: true,
             });
         }
-        let hides = (shown != table.name()).then(|| table.name().to_owned());
+        let hides = (shown != table).then(|| table.to_owned());
         scope.tables.push((shown.to_owned(), hides));
         rename(&mut scope, alias, shown)?;
         Ok(Source {
-            plan: Logical::System { table, columns },
+            plan: plan(numbers),
             scope,
             rows: Vec::new(),
         })
@@ -267,7 +348,7 @@ impl<'a> Binder<'a> {
     ///
     /// # Errors
     /// 42P01, with a guess at what was meant; 42809 for a system table, which can only be read.
-    pub(super) fn table(&self, name: &str, at: Option<Position>) -> Result<Arc<TableEntry>> {
+    pub(super) fn table(&self, name: &Located, at: Option<Position>) -> Result<Arc<TableEntry>> {
         if let Some(entry) = self.catalog.table(name) {
             return Ok(Arc::clone(entry));
         }
@@ -279,7 +360,11 @@ impl<'a> Binder<'a> {
             let message = format!("\"{name}\" is not a table");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
-        if SystemTable::named(name).is_some() {
+        if self.host_table(name).is_some() {
+            let message = format!("\"{name}\" is a virtual table: it can only be read");
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+        }
+        if self.system_table(name).is_some() || self.system_view(name).is_some() {
             let message = format!("\"{name}\" is a system table: it can only be read");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
@@ -287,11 +372,14 @@ impl<'a> Binder<'a> {
             state::UNDEFINED_TABLE,
             format!("relation \"{name}\" does not exist"),
         );
-        let names = self.catalog.tables().map(|entry| entry.def.name.as_str());
-        let views = self.catalog.views().map(|view| view.name.as_str());
-        let names = names.chain(views);
+        let is_seen = |schema: SchemaId| self.path.schemas(self.catalog).any(|seen| seen == schema);
+        let tables = self.catalog.tables().map(|entry| &entry.def);
+        let tables = tables.filter(|table| is_seen(table.schema));
+        let views = self.catalog.views().filter(|view| is_seen(view.schema));
+        let names = tables.map(|table| table.name.as_str());
+        let names = names.chain(views.map(|view| view.name.as_str()));
         let names = names.chain(SystemTable::ALL.map(SystemTable::name));
-        let error = match name::nearest(name, names) {
+        let error = match name::nearest(name.name(), names) {
             Some(near) => error.with_hint(format!(
                 "Perhaps you meant to reference the table \"{near}\"."
             )),
@@ -305,9 +393,10 @@ impl<'a> Binder<'a> {
         self.shows_commits = true;
         let columns = entry.def.columns.iter();
         let columns = columns.map(|c| (self.columns.add(&c.name, c.data_type), c.id));
-        let columns = columns.collect();
+        let columns: Vec<(usize, ColumnId)> = columns.collect();
         Scan {
             table: Arc::clone(entry),
+            computed: keys_of(self.catalog, entry, &columns),
             columns,
             row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
             filter: Vec::new(),
@@ -344,6 +433,7 @@ impl<'a> Binder<'a> {
         let mut scope = Scope {
             columns: columns.collect(),
             tables: vec![(shown.to_owned(), None)],
+            ..Scope::default()
         };
         rename(&mut scope, alias, shown)?;
         Ok(Source {
@@ -354,9 +444,33 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// What a table's hidden columns are computed from, over the columns of a scan.
+fn keys_of(
+    catalog: &Catalog,
+    entry: &TableEntry,
+    columns: &[(usize, ColumnId)],
+) -> Vec<(usize, Expr)> {
+    // An expression that cannot be bound any more is no way to find rows.
+    let keys = hidden_keys(catalog, &entry.def).unwrap_or_default();
+    let keys = keys.into_iter().map(|(position, expr)| {
+        let numbered = expr.replace(&mut |part| match part.kind {
+            ExprKind::Column(at) => Some(Expr::column(columns[at].0, part.data_type)),
+            _ => None,
+        });
+        (columns[position].0, numbered)
+    });
+    keys.collect()
+}
+
+/// The name that an alias hides.
+fn hidden(shown: &str, table: &Located) -> Option<String> {
+    (shown != table.name()).then(|| table.name().to_owned())
+}
+
 /// What names mean in a scan.
 pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> Scope {
     let columns = scan.columns.iter().zip(&scan.table.def.columns);
+    let columns = columns.filter(|(_, column)| !column.is_hidden());
     let columns = columns.map(|((number, _), column)| ScopeColumn {
         table: Some(shown.clone()),
         name: column.name.clone(),
@@ -367,6 +481,7 @@ pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> 
     Scope {
         columns: columns.collect(),
         tables: vec![(shown, hides)],
+        ..Scope::default()
     }
 }
 
@@ -382,6 +497,7 @@ pub(super) fn rename(
     let Some(alias) = alias else {
         return Ok(());
     };
+    scope.aliases.push(shown.to_owned());
     let (given, there) = (alias.columns.len(), scope.columns.len());
     if given > there {
         let message = format!(

@@ -5,6 +5,7 @@
 //! left over is an error, unless the groups hold its table's primary key: then it has one value a
 //! group, and becomes a group itself.
 
+use super::coerce::check_equality;
 use super::expr::start;
 use super::grouping_sets::Groups;
 use super::query::Output;
@@ -16,6 +17,7 @@ use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::logical::{Columns, Logical, Scan};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind};
+use remora_storage::TableId;
 use remora_storage::catalog::Constraint;
 use sqlparser::ast;
 use std::collections::{BTreeSet, HashMap};
@@ -93,6 +95,7 @@ impl<'a> Binder<'a> {
             Some(index) => items[index].clone(),
             None => self.typed(syntax, &mut Context::new(scope, Clause::GroupBy))?,
         };
+        check_equality(group.data_type, at)?;
         let columns = group.columns();
         let mut found = aggregates.iter().map(|(column, _)| column);
         if found.any(|column| columns.contains(column)) {
@@ -110,7 +113,7 @@ impl<'s> Grouping<'s> {
     pub(super) fn new(
         groups: Groups,
         cx: &mut Context<'s>,
-        plan: &Logical,
+        (plan, keyless): (&Logical, Option<TableId>),
         columns: &mut Columns,
     ) -> Self {
         let sets = groups.sets;
@@ -119,7 +122,7 @@ impl<'s> Grouping<'s> {
             .into_iter()
             .map(|group| (group_column(&group, columns), group));
         let mut keyed = Vec::new();
-        collect_keys(plan, &mut keyed);
+        collect_keys(plan, keyless, &mut keyed);
         Self {
             groups: groups.collect(),
             passed: {
@@ -164,6 +167,8 @@ impl<'s> Grouping<'s> {
             }
             if self.is_determined(column) {
                 let new = group_column(part, columns);
+                let sets = self.sets.iter_mut().flat_map(|sets| &mut sets.sets);
+                sets.for_each(|set| set.push(self.groups.len()));
                 self.groups.push((new, part.clone()));
                 return Some(Expr::column(new, part.data_type));
             }
@@ -186,11 +191,17 @@ impl<'s> Grouping<'s> {
     fn is_determined(&self, column: usize) -> bool {
         let grouped = |key: &usize| {
             let is_key = |group: &Expr| matches!(group.kind, ExprKind::Column(c) if c == *key);
-            self.groups.iter().any(|(_, group)| is_key(group))
+            let mut found = self.groups.iter().enumerate();
+            found.any(|(at, (_, group))| is_key(group) && self.is_in_all_sets(at))
         };
-        // A group that is not in every set has NULLs where the column would have a value.
-        let mut keyed = self.keyed.iter().filter(|_| self.sets.is_none());
+        let mut keyed = self.keyed.iter();
         keyed.any(|(key, all)| all.contains(&column) && key.iter().all(grouped))
+    }
+
+    /// A group that is not in every set has NULLs where the column would have a value.
+    fn is_in_all_sets(&self, group: usize) -> bool {
+        let mut sets = self.sets.iter().flat_map(|sets| &sets.sets);
+        sets.all(|set| set.contains(&group))
     }
 
     fn ungrouped(&self, column: usize, in_subquery: bool) -> Error {
@@ -225,15 +236,20 @@ fn group_column(group: &Expr, columns: &mut Columns) -> usize {
     columns.add(name, group.data_type)
 }
 
-fn collect_keys(plan: &Logical, keyed: &mut Vec<(Vec<usize>, Vec<usize>)>) {
+fn collect_keys(
+    plan: &Logical,
+    keyless: Option<TableId>,
+    keyed: &mut Vec<(Vec<usize>, Vec<usize>)>,
+) {
     match plan {
+        Logical::Scan(scan) if Some(scan.table.def.id) == keyless => {}
         Logical::Scan(scan) => keyed.extend(primary_key(scan)),
         Logical::Filter { input, .. } | Logical::Project { input, .. } => {
-            collect_keys(input, keyed);
+            collect_keys(input, keyless, keyed);
         }
         Logical::Join(join) => {
-            collect_keys(&join.left, keyed);
-            collect_keys(&join.right, keyed);
+            collect_keys(&join.left, keyless, keyed);
+            collect_keys(&join.right, keyless, keyed);
         }
         _ => {}
     }
@@ -243,6 +259,10 @@ fn primary_key(scan: &Scan) -> Option<(Vec<usize>, Vec<usize>)> {
     let indexes = &scan.table.indexes;
     let key =
         (indexes.iter()).find(|index| index.def.constraint == Some(Constraint::PrimaryKey))?;
+    if !key.def.unique {
+        // It is checked later.
+        return None;
+    }
     let number = |id| {
         scan.columns
             .iter()

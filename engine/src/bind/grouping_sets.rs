@@ -176,10 +176,12 @@ impl<'a> Binder<'a> {
     ) -> Result<Vec<usize>> {
         let mut set = Vec::with_capacity(list.len());
         for expr in list {
-            let group = bind(self, expr)?;
-            if !set.contains(&group) {
-                set.push(group);
-            }
+            // Rows in rows are their parts.
+            let groups = match expr {
+                ast::Expr::Tuple(inner) => self.list(inner, bind)?,
+                one => vec![bind(self, one)?],
+            };
+            set = union(&set, &groups);
         }
         Ok(set)
     }

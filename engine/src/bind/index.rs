@@ -1,18 +1,24 @@
 //! CREATE INDEX and DROP INDEX, and the names that PostgreSQL makes up.
 
+use super::computed_key::{called, is_computed};
 use super::foreign::depended_on;
+use super::storage_parameter::test_of_index;
 use super::{Binder, name};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Statement;
-use remora_storage::IndexId;
-use remora_storage::catalog::{Catalog, Constraint, IndexColumn, IndexDef, IndexKind, TableDef};
+use crate::plan::logical::LogicalStatement;
+use remora_storage::catalog::{
+    Catalog, Constraint, Deferral, IndexColumn, IndexDef, IndexKind, TableDef,
+};
 use remora_storage::limits::IDENTIFIER_BYTES_MAX;
+use remora_storage::{DataType, IndexId, SchemaId};
 use sqlparser::ast;
 
 /// Makes up names that are not taken.
 pub(super) struct Names<'c> {
     catalog: &'c Catalog,
+    schema: SchemaId,
     table: String,
     columns: Vec<(remora_storage::ColumnId, String)>,
     taken: Vec<String>,
@@ -25,9 +31,13 @@ impl<'c> Names<'c> {
         let columns = table.columns.iter();
         Self {
             catalog,
+            schema: table.schema,
             table: table.name.clone(),
             columns: columns
-                .map(|column| (column.id, column.name.clone()))
+                .map(|column| match &column.generated {
+                    Some(text) if column.is_hidden() => (column.id, called(text)),
+                    _ => (column.id, column.name.clone()),
+                })
                 .collect(),
             taken: vec![table.name.clone()],
             released: Vec::new(),
@@ -51,12 +61,17 @@ impl<'c> Names<'c> {
 
     /// `t_pkey`, `t_a_b_key`, `t_a_b_idx`, with a number where that is taken.
     pub(super) fn index(&mut self, index: &IndexDef) -> String {
-        let names: Vec<&str> = index
-            .columns
-            .iter()
-            .filter_map(|key| self.columns.iter().find(|(id, _)| *id == key.column))
-            .map(|(_, name)| name.as_str())
-            .collect();
+        let keys = index.columns.iter().skip(usize::from(index.partial));
+        let mut names: Vec<String> = Vec::new();
+        for key in keys {
+            let found = self.columns.iter().find(|(id, _)| *id == key.column);
+            let Some((_, name)) = found else {
+                continue;
+            };
+            let numbered = (1..).map(|number: usize| format!("{name}{number}"));
+            let mut free = std::iter::once(name.clone()).chain(numbered);
+            names.extend(free.find(|name| !names.contains(name)));
+        }
         let columns = names.join("_");
         let (middle, label) = match index.constraint {
             Some(Constraint::PrimaryKey) => (None, "pkey"),
@@ -126,7 +141,8 @@ impl<'c> Names<'c> {
 
     fn is_taken(&self, name: &str) -> bool {
         self.taken.iter().any(|taken| taken == name)
-            || self.catalog.has_name(name) && !self.released.iter().any(|free| free == name)
+            || self.catalog.has_name((self.schema, name))
+                && !self.released.iter().any(|free| free == name)
     }
 }
 
@@ -148,29 +164,21 @@ fn compose(table: &str, middle: Option<&str>, label: &str) -> String {
 
 impl<'a> Binder<'a> {
     /// Binds a CREATE INDEX.
-    pub(super) fn create_index(&mut self, create: &'a ast::CreateIndex) -> Result<Statement> {
+    pub(super) fn create_index(
+        &mut self,
+        create: &'a ast::CreateIndex,
+    ) -> Result<LogicalStatement> {
         let at = name::object_place(&create.table_name);
-        let clauses = [
-            (create.predicate.is_some(), "a partial index"),
-            (!create.include.is_empty(), "INCLUDE"),
-            (create.nulls_distinct == Some(false), "NULLS NOT DISTINCT"),
-            (
-                !create.with.is_empty()
-                    || !create.index_options.is_empty()
-                    || !create.alter_options.is_empty()
-                    || create.r#async,
-                "an option of CREATE INDEX",
-            ),
-        ];
-        if let Some((_, what)) = clauses.into_iter().find(|(there, _)| *there) {
-            return refuse(what, at);
+        if !create.index_options.is_empty() || !create.alter_options.is_empty() || create.r#async {
+            return refuse("an option of CREATE INDEX", at);
         }
+        test_of_index(&create.with, at)?;
         let kind = match &create.using {
             None | Some(ast::IndexType::BTree) => IndexKind::Ordered,
             Some(ast::IndexType::Hash) => IndexKind::Hash,
             Some(other) => return refuse(&format!("access method {other}"), at),
         };
-        let table = name::relation(&create.table_name)?;
+        let table = self.relation_there(&create.table_name)?;
         if self.catalog.view(&table).is_some() {
             let message = format!("cannot create index on relation \"{table}\"");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message)
@@ -178,36 +186,40 @@ impl<'a> Binder<'a> {
                 .at(at));
         }
         let entry = self.table(&table, at)?;
-        let mut columns = Vec::with_capacity(create.columns.len());
-        for column in &create.columns {
-            columns.push(index_column(&entry.def, column, "")?.1);
-        }
+        test_included(&entry.def, &create.include, "")?;
         let mut def = IndexDef {
+            partial: false,
+            deferral: Deferral::Never,
+            nulls_not_distinct: create.nulls_distinct == Some(false),
             id: IndexId::default(),
             name: String::new(),
             table: entry.def.id,
-            columns,
+            columns: Vec::with_capacity(create.columns.len()),
             unique: create.unique,
             kind,
             constraint: None,
         };
-        match &create.name {
-            None => def.name = Names::new(self.catalog, &entry.def).index(&def),
-            Some(given) => {
-                def.name = name::relation(given)?;
-                if self.relation_exists(&def.name) {
-                    if create.if_not_exists {
-                        return Ok(Statement::CreateIndex(None));
-                    }
-                    return Err(Error::new(
-                        state::DUPLICATE_TABLE,
-                        format!("relation \"{}\" already exists", def.name),
-                    )
-                    .at(name::object_place(given)));
-                }
+        let given = create.name.as_ref();
+        let index_name = given.map(name::single).transpose()?;
+        if let (Some(given), Some(name)) = (given, &index_name) {
+            let taken = self.refuse_taken(entry.def.schema, name, name::object_place(given));
+            if taken.is_err() && create.if_not_exists {
+                return Ok(LogicalStatement::Done(Statement::CreateIndex(None)));
             }
+            taken?;
         }
-        Ok(Statement::CreateIndex(Some(def)))
+        if is_computed(create) {
+            let altered = self.altered_table(&table, at)?;
+            return self.computed_index(create, altered, def, index_name);
+        }
+        for column in &create.columns {
+            def.columns.push(index_column(&entry.def, column, "")?.1);
+        }
+        def.name = match index_name {
+            Some(name) => name,
+            None => Names::new(self.catalog, &entry.def).index(&def),
+        };
+        Ok(LogicalStatement::Done(Statement::CreateIndex(Some(def))))
     }
 
     /// Binds a DROP INDEX.
@@ -222,12 +234,13 @@ impl<'a> Binder<'a> {
             return refuse("this statement", None);
         };
         let mut ids = Vec::new();
+        let mut is_computed = false;
         for name in names {
-            let (index, at) = (name::relation(name)?, name::object_place(name));
+            let (index, at) = (self.relation(name)?, name::object_place(name));
             let Some((table, entry)) = self.catalog.index(&index) else {
                 if self.catalog.has_name(&index) {
                     let kind = self.kind_of(&index);
-                    let message = format!("\"{index}\" is not an index");
+                    let message = format!("\"{}\" is not an index", index.name());
                     let hint = format!("Use DROP {kind} to remove a {}.", kind.to_lowercase());
                     let error = Error::new(state::WRONG_OBJECT_TYPE, message);
                     return Err(error.with_hint(hint).at(at));
@@ -235,9 +248,11 @@ impl<'a> Binder<'a> {
                 if *if_exists {
                     continue;
                 }
-                let message = format!("index \"{index}\" does not exist");
+                self.relation_there(name)?;
+                let message = format!("index \"{}\" does not exist", index.name());
                 return Err(Error::new(state::UNDEFINED_OBJECT, message).at(at));
             };
+            let index = index.name();
             if entry.def.constraint.is_some() {
                 return Err(Error::new(
                     "2BP01",
@@ -260,8 +275,74 @@ impl<'a> Binder<'a> {
             if !ids.contains(&entry.def.id) {
                 ids.push(entry.def.id);
             }
+            let hidden = table.def.columns.iter().filter(|column| column.is_hidden());
+            is_computed |= hidden.into_iter().any(|column| entry.covers(column.id));
         }
-        Ok(Statement::DropIndex(ids))
+        Ok(match is_computed {
+            true => Statement::Structure(self.without_computed(&ids)),
+            false => Statement::DropIndex(ids),
+        })
+    }
+}
+
+/// Tests whether there are the columns that an index is to hold beside its key. It finds them in the row, which it
+/// leads to anyway.
+///
+/// # Errors
+/// 42703
+pub(super) fn test_included(table: &TableDef, columns: &[ast::Ident], named: &str) -> Result<()> {
+    for ident in columns {
+        let name = name::fold(ident)?;
+        if table.column(&name).is_none() {
+            let message = format!("column \"{name}\"{named} does not exist");
+            return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
+        }
+    }
+    Ok(())
+}
+
+/// Operator classes that order as indexes here do anyway: PostgreSQL's for the types that there are.
+const CLASSES: &[&str] = &[
+    "bool_ops",
+    "bpchar_ops",
+    "bpchar_pattern_ops",
+    "bytea_ops",
+    "date_ops",
+    "float4_ops",
+    "float8_ops",
+    "int2_ops",
+    "int4_ops",
+    "int8_ops",
+    "interval_ops",
+    "name_ops",
+    "numeric_ops",
+    "text_ops",
+    "text_pattern_ops",
+    "time_ops",
+    "timestamp_ops",
+    "timestamptz_ops",
+    "uuid_ops",
+    "varchar_ops",
+    "varchar_pattern_ops",
+];
+
+pub(super) fn test_class(class: &ast::ObjectName) -> Result<()> {
+    let name = name::function(class)?;
+    if CLASSES.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("operator class \"{name}\" does not exist for access method \"btree\"");
+    Err(Error::new(state::UNDEFINED_OBJECT, message).at(name::object_place(class)))
+}
+
+/// Tests whether a collation is the one that there is.
+pub(super) fn test_collation(collation: &ast::ObjectName) -> Result<()> {
+    match name::function(collation)?.as_str() {
+        "C" | "POSIX" | "ucs_basic" | "default" => Ok(()),
+        other => refuse(
+            &format!("collation \"{other}\""),
+            name::object_place(collation),
+        ),
     }
 }
 
@@ -272,20 +353,32 @@ pub(super) fn index_column<'s>(
     syntax: &'s ast::IndexColumn,
     named: &str,
 ) -> Result<(&'s ast::Ident, IndexColumn)> {
-    let ast::Expr::Identifier(ident) = &syntax.column.expr else {
+    let mut expr = &syntax.column.expr;
+    loop {
+        expr = match expr {
+            ast::Expr::Collate { expr, collation } => {
+                test_collation(collation)?;
+                expr
+            }
+            ast::Expr::Nested(inner) => inner,
+            _ => break,
+        };
+    }
+    let ast::Expr::Identifier(ident) = expr else {
         return refuse(
             "an index over an expression",
             super::expr::start(&syntax.column.expr),
         );
     };
-    if syntax.operator_class.is_some() {
-        return refuse("an operator class", place(ident.span));
+    if let Some(class) = &syntax.operator_class {
+        test_class(class)?;
     }
     let name = name::fold(ident)?;
     let Some((_, column)) = table.column(&name) else {
         let message = format!("column \"{name}\"{named} does not exist");
         return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
     };
+    test_order(column.data_type, place(ident.span))?;
     let descending = matches!(syntax.column.options.sort, Some(ast::OrderBySort::Desc));
     let column = IndexColumn {
         column: column.id,
@@ -293,4 +386,23 @@ pub(super) fn index_column<'s>(
         nulls_first: syntax.column.options.nulls_first.unwrap_or(descending),
     };
     Ok((ident, column))
+}
+
+/// Refuses keys of a type that has no order.
+///
+/// # Errors
+/// 42704
+pub(super) fn test_order(found: DataType, at: Option<Position>) -> Result<()> {
+    if super::coerce::has_order(found) {
+        return Ok(());
+    }
+    let message = format!(
+        "data type {} has no default operator class for access method \"btree\"",
+        super::coerce::plain(found)
+    );
+    let hint = "You must specify an operator class for the index or define a default operator class \
+                for the data type.";
+    Err(Error::new(state::UNDEFINED_OBJECT, message)
+        .with_hint(hint)
+        .at(at))
 }

@@ -1,17 +1,21 @@
 //! INSERT: every row gets a value for every column, in the table's order and types.
 
-use super::check::{column_position, column_type, is_default};
+use super::check::{column_type, is_default, positions};
+use super::element::Part;
 use super::expr::{query_start, start};
+use super::instead::stand_in;
+use super::materialized::refuse_change;
 use super::query::Relation;
 use super::scope::Scope;
+use super::through::{Through, Written};
 use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{place, refuse};
+use crate::parse::{Aside, place, refuse};
 use crate::plan::Expr;
 use crate::plan::logical::{Logical, LogicalStatement, Query};
 use crate::plan::statement::{Insert, InsertSource, OnConflict, Returning, Statement};
-use remora_storage::DataType;
-use remora_storage::catalog::{TableDef, TableEntry};
+use remora_storage::catalog::{ColumnDef, TableEntry, TriggerEvent};
+use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, SetExpr};
 use std::sync::Arc;
 
@@ -23,12 +27,52 @@ impl<'a> Binder<'a> {
         let ast::TableObject::TableName(table) = &insert.table else {
             return refuse("INSERT into something other than a table", at);
         };
-        self.refuse_view(table, "insert into")?;
-        let entry = self.table(&name::relation(table)?, name::object_place(table))?;
-        let targets = targets(&entry.def, &insert.columns)?;
-        let (on_conflict, returning) = self.insert_clauses(insert, table, &entry)?;
+        let table_at = name::object_place(table);
+        let relation = self.relation(table)?;
+        let view = self.catalog.view(&relation).map(Arc::clone);
+        let instead = view
+            .as_ref()
+            .and_then(|view| stand_in(view, TriggerEvent::Insert));
+        if instead.is_some() && insert.on.is_some() {
+            return refuse("ON CONFLICT with triggers INSTEAD OF INSERT", table_at);
+        }
+        let view = view.filter(|_| instead.is_none());
+        let entry = match (&view, instead) {
+            (_, Some(instead)) => instead,
+            (Some(view), None) => self.base_of(view, "insert into", table_at)?,
+            (None, None) => self.table(&relation, table_at)?,
+        };
+        refuse_change(&entry.def, table_at)?;
+        let mut through = None;
+        if view.is_some() || insert.on.is_some() || insert.returning.is_some() {
+            // First of all columns, by position.
+            self.numbered_row(&entry);
+        }
+        let excluded = match insert.on {
+            Some(_) => self.row_scope(&entry, "excluded", None),
+            None => Scope::default(),
+        };
+        if let Some(view) = &view {
+            through = Some(self.through(view, "insert into", table_at)?);
+        }
+        let written = Written {
+            table: &entry.def,
+            through: through.as_ref(),
+        };
+        let mut targets = targets(written, &insert.columns, self.aside)?;
+        if insert.columns.is_empty() && through.is_some() {
+            let width = insert.source.as_deref().and_then(bare_values);
+            let width = width.and_then(|rows| rows.first());
+            let width = width.map_or(usize::MAX, |row| row.content.len());
+            targets.positions = written.all(width)?;
+        }
+        let (on_conflict, returning) =
+            self.insert_clauses(insert, (table, through.as_ref()), &entry, excluded)?;
+        let mut checks = self.checks(&entry.def, None)?;
+        checks.extend(through.into_iter().flat_map(|through| through.checks));
         let plan = Insert {
-            checks: self.checks(&entry.def, None)?,
+            checks,
+            generated: self.generated(&entry.def)?,
             table: entry,
             source: InsertSource::Values(Vec::new()),
             on_conflict: on_conflict.map(Box::new),
@@ -60,33 +104,42 @@ impl<'a> Binder<'a> {
     fn insert_clauses(
         &mut self,
         insert: &'a ast::Insert,
-        table: &ast::ObjectName,
+        (table, through): (&ast::ObjectName, Option<&Through>),
         entry: &Arc<TableEntry>,
+        excluded: Scope,
     ) -> Result<(Option<OnConflict>, Option<Returning>)> {
         if insert.on.is_none() && insert.returning.is_none() {
             return Ok((None, None));
         }
-        let relation = name::relation(table)?;
+        let relation = self.relation(table)?;
         let shown = match &insert.table_alias {
             Some(alias) => name::fold(&alias.alias)?,
-            None => relation.clone(),
+            None => relation.name().to_owned(),
         };
-        let hides = (shown != relation).then_some(relation);
-        let scope = self.row_scope(entry, &shown, hides);
-        debug_assert!(
-            scope
-                .columns
-                .iter()
-                .map(|column| column.column)
-                .eq(0..entry.def.columns.len()),
-            "the table's columns are numbered first"
-        );
+        let hides = (shown != relation.name()).then(|| relation.name().to_owned());
+        let mut scope = positions(&shown, &entry.def.columns);
+        scope.tables = vec![(shown.clone(), hides.clone())];
+        let mut through = through.cloned();
+        if let Some(through) = &mut through {
+            scope = through.renamed(self, scope);
+        }
         let at = place(insert.insert_token.0.span);
         let on_conflict = match &insert.on {
-            Some(on) => Some(self.on_conflict(on, entry, &scope, at)?),
+            Some(on) => {
+                let through = through.as_mut();
+                Some(self.on_conflict(on, (entry, through), (&scope, excluded), at)?)
+            }
             None => None,
         };
-        let returning = self.returning(insert.returning.as_ref(), &scope);
+        if let Some(through) = &mut through {
+            scope = through.scope(self, &entry.def, &shown, hides);
+        }
+        let mut returning = self.returning(insert.returning.as_ref(), &scope);
+        if let (Ok(Some(returning)), Some(through)) = (&mut returning, &through) {
+            for expr in &mut returning.exprs {
+                *expr = through.put_in(expr.clone());
+            }
+        }
         let returning = returning.map_err(|error| match &on_conflict {
             Some(_) => not_excluded(error),
             None => error,
@@ -152,14 +205,34 @@ impl<'a> Binder<'a> {
         values: &mut [Expr],
         cx: &mut Context<'_>,
     ) -> Result<()> {
-        for (position, item) in targets.positions.iter().zip(items) {
+        let mut in_parts: Vec<usize> = Vec::new();
+        for (at, (position, item)) in targets.positions.iter().zip(items).enumerate() {
             let column = &entry.def.columns[*position];
+            if let Some(part) = self.written_part_of(targets, at, column)? {
+                let value = self.part_value(column, &part, item, cx)?;
+                let before = part_before(&mut in_parts, *position, column, &values[*position]);
+                values[*position] = self.with_part(column, &part, before, value, cx)?;
+                continue;
+            }
             let value = self.column_value(item, column, cx)?;
             if !self.overrides(column, is_default(item))? {
                 values[*position] = value;
             }
         }
         Ok(())
+    }
+
+    /// The part of a column that a value is for.
+    fn written_part_of(
+        &self,
+        targets: &Targets,
+        at: usize,
+        column: &ColumnDef,
+    ) -> Result<Option<Part<'a>>> {
+        match targets.names.get(at) {
+            Some(name) => self.written_part(name, column),
+            None => Ok(None),
+        }
     }
 
     /// Rows that are written out, but ask queries.
@@ -196,13 +269,22 @@ impl<'a> Binder<'a> {
         } = self.query(query, &hints)?;
         targets.check_width(outputs.len(), |_| query_start(query))?;
         let mut exprs = self.defaults(&plan.table)?;
-        for (position, output) in targets.positions.iter().zip(outputs) {
+        let mut in_parts: Vec<usize> = Vec::new();
+        for (at, (position, output)) in targets.positions.iter().zip(outputs).enumerate() {
             let column = &table.columns[*position];
             let bound = match output.unknown {
                 Some(unknown) => Bound::Unknown(unknown),
                 None => Bound::Typed(Expr::column(output.column, output.data_type)),
             };
-            let value = self.assign(bound, &column.name, column.data_type, query_start(query))?;
+            if let Some(part) = self.written_part_of(targets, at, column)? {
+                let value = self.assign_part(column, &part, bound, query_start(query))?;
+                let before = part_before(&mut in_parts, *position, column, &exprs[*position]);
+                let scope = Scope::default();
+                let mut cx = Context::new(&scope, Clause::Values);
+                exprs[*position] = self.with_part(column, &part, before, value, &mut cx)?;
+                continue;
+            }
+            let value = self.assign_to(bound, column, query_start(query))?;
             if !self.overrides(column, false)? {
                 exprs[*position] = value;
             }
@@ -226,12 +308,28 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// What a column is before a part of it is written: NULL, or what the parts before have made of it.
+fn part_before(
+    in_parts: &mut Vec<usize>,
+    position: usize,
+    column: &ColumnDef,
+    value: &Expr,
+) -> Expr {
+    match in_parts.contains(&position) {
+        true => value.clone(),
+        false => {
+            in_parts.push(position);
+            Expr::literal(Value::Null, column.data_type)
+        }
+    }
+}
+
 /// The columns that an INSERT or a COPY gives values for.
 pub(super) struct Targets {
     /// By position in the table.
     pub positions: Vec<usize>,
-    /// Whether they were listed; if not, fewer values may be given.
-    listed: bool,
+    /// Their names, where they are listed; if they are not, fewer values may be given.
+    names: Vec<ast::Ident>,
 }
 
 impl Targets {
@@ -243,7 +341,7 @@ impl Targets {
         let wanted = self.positions.len();
         let complaint = if width > wanted {
             "INSERT has more expressions than target columns"
-        } else if self.listed && width < wanted {
+        } else if !self.names.is_empty() && width < wanted {
             "INSERT has more target columns than expressions"
         } else {
             return Ok(());
@@ -253,7 +351,11 @@ impl Targets {
 }
 
 /// The columns named, or all.
-pub(super) fn targets(table: &TableDef, names: &[ast::ObjectName]) -> Result<Targets> {
+pub(super) fn targets(
+    written: Written<'_>,
+    names: &[ast::ObjectName],
+    aside: &Aside,
+) -> Result<Targets> {
     let mut idents = Vec::with_capacity(names.len());
     for name in names {
         match name::parts(name)?.as_slice() {
@@ -261,22 +363,36 @@ pub(super) fn targets(table: &TableDef, names: &[ast::ObjectName]) -> Result<Tar
             _ => return refuse("a qualified column name here", name::object_place(name)),
         }
     }
-    target_idents(table, &idents)
+    target_idents(written, &idents, aside)
 }
 
 /// As [`targets`].
-pub(super) fn target_idents(table: &TableDef, idents: &[&ast::Ident]) -> Result<Targets> {
+pub(super) fn target_idents(
+    written: Written<'_>,
+    idents: &[&ast::Ident],
+    aside: &Aside,
+) -> Result<Targets> {
+    let table = written.table;
     if idents.is_empty() {
         return Ok(Targets {
-            positions: (0..table.columns.len()).collect(),
-            listed: false,
+            positions: table.shown().map(|(position, _)| position).collect(),
+            names: Vec::new(),
         });
     }
     let mut positions = Vec::with_capacity(idents.len());
     for ident in idents {
-        let position = column_position(table, ident)?;
-        if positions.contains(&position) {
+        let position = written.position(ident, "insert into")?;
+        let is_part = |ident: &ast::Ident| !aside.subscripts.of(ident).is_empty();
+        let same = positions.iter().zip(idents);
+        let mut same = same.filter(|(other, _)| **other == position);
+        if same.any(|(_, other)| !is_part(ident) || !is_part(other)) {
             let name = &table.columns[position].name;
+            let is_same = |other: &&ast::Ident| name::fold(other).ok() == name::fold(ident).ok();
+            if idents.iter().filter(|other| is_same(other)).count() < 2 {
+                // Two names of a view for one column.
+                let message = format!("multiple assignments to same column \"{name}\"");
+                return Err(Error::new(state::SYNTAX_ERROR, message));
+            }
             return Err(Error::new(
                 state::DUPLICATE_COLUMN,
                 format!("column \"{name}\" specified more than once"),
@@ -287,7 +403,7 @@ pub(super) fn target_idents(table: &TableDef, idents: &[&ast::Ident]) -> Result<
     }
     Ok(Targets {
         positions,
-        listed: true,
+        names: idents.iter().map(|ident| (*ident).clone()).collect(),
     })
 }
 

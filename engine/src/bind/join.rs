@@ -33,7 +33,17 @@ impl<'a> Binder<'a> {
             _ => return refuse("this kind of join", at),
         };
         if (swapped || kind == JoinKind::Full) && !outer.is_empty() {
-            let message = "invalid reference to an item of FROM that comes before";
+            let named = outer.first().map(|(_, value)| value.columns());
+            let is_named = |column: &&ScopeColumn| {
+                named
+                    .iter()
+                    .flatten()
+                    .any(|number| *number == column.column)
+            };
+            let column = left.scope.columns.iter().find(is_named);
+            let table = column.and_then(|column| column.table.as_deref());
+            let table = table.unwrap_or_default();
+            let message = format!("invalid reference to FROM-clause entry for table \"{table}\"");
             let error = Error::new(state::INVALID_COLUMN_REFERENCE, message);
             let detail = "The combining JOIN type must be INNER or LEFT for a LATERAL reference.";
             return Err(error.with_detail(detail).at(at));
@@ -189,7 +199,7 @@ pub(super) fn is_lateral(factor: &TableFactor) -> bool {
     match factor {
         TableFactor::Derived { lateral, .. } => *lateral,
         TableFactor::Table { args, .. } => args.is_some(),
-        TableFactor::Function { .. } => true,
+        TableFactor::Function { .. } | TableFactor::UNNEST { .. } => true,
         TableFactor::NestedJoin {
             table_with_joins, ..
         } => has_lateral(table_with_joins),

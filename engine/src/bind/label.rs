@@ -1,6 +1,6 @@
 //! What a select item without alias is called, by PostgreSQL's habits.
 
-use super::data_type::{data_type, internal_name};
+use super::data_type::{data_type, internal_name, without_precision};
 use super::name::{self, truncate};
 use sqlparser::ast;
 
@@ -28,23 +28,17 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
             ..
         } => match find(expr) {
             (Some(name), true) => (Some(name), true),
-            _ => (
-                data_type(to, None)
-                    .ok()
-                    .map(|t| internal_name(t).to_owned()),
-                false,
-            ),
+            _ => (type_label(to), false),
         },
-        E::TypedString(typed) => {
-            let found = data_type(&typed.data_type, None).ok();
-            (found.map(|t| internal_name(t).to_owned()), false)
-        }
+        E::TypedString(typed) => (type_label(&typed.data_type), false),
         E::Case { else_result, .. } => match else_result.as_deref().map(find) {
             Some((Some(name), true)) => (Some(name), true),
             _ => weak("case"),
         },
         E::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => weak("bool"),
         E::Interval(_) => weak("interval"),
+        E::Array(_) => strong("array"),
+        E::CompoundFieldAccess { root, .. } => find(root),
         E::Extract { .. } => strong("extract"),
         E::Substring { shorthand, .. } => strong(if *shorthand { "substr" } else { "substring" }),
         E::Trim { trim_where, .. } => strong(match trim_where {
@@ -63,6 +57,21 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
             None => (None, false),
         },
         _ => (None, false),
+    }
+}
+
+/// The name of a type, in short.
+fn type_label(syntax: &ast::DataType) -> Option<String> {
+    match (data_type(&without_precision(syntax), None), syntax) {
+        (Ok(known), _) => Some(internal_name(known).to_owned()),
+        (Err(_), ast::DataType::Custom(name, _)) => {
+            let parts = name::parts(name).ok()?;
+            parts.last().and_then(|ident| name_of(ident))
+        }
+        (Err(_), ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _))) => {
+            type_label(element)
+        }
+        _ => None,
     }
 }
 

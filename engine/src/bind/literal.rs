@@ -1,5 +1,6 @@
 //! Literals and parameters.
 
+use super::coerce::cut_to;
 use super::{Binder, Bound, Unknown, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::calendar::{HOUR, MINUTE};
@@ -7,6 +8,7 @@ use crate::function::text;
 use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
+use remora_storage::value::PackedType;
 use remora_storage::{DataType, Interval, Value};
 use sqlparser::ast::{self, DateTimeField};
 
@@ -22,6 +24,8 @@ impl Binder<'_> {
             }
             V::Null => Bound::Unknown(Unknown::Null),
             V::Placeholder(name) => self.placeholder(name, at)?,
+            V::SingleQuotedByteStringLiteral(digits) => bits('b', digits).map_err(|e| e.at(at))?,
+            V::HexStringLiteral(digits) => bits('x', digits).map_err(|e| e.at(at))?,
             other => match string(other) {
                 Some(text) if text.contains('\0') => {
                     return Err(Error::new(
@@ -39,6 +43,9 @@ impl Binder<'_> {
     fn placeholder(&mut self, name: &str, at: Option<Position>) -> Result<Bound> {
         let number = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
         let index = number.and_then(|number| number.checked_sub(1));
+        if let Some(bound) = index.and_then(|index| self.body_parameter(index, at)) {
+            return Ok(bound);
+        }
         let known = index.and_then(|index| self.parameters.get(index).copied());
         match (index, known) {
             (Some(index), Some(None)) => Ok(Bound::Unknown(Unknown::Parameter(index))),
@@ -57,35 +64,66 @@ impl Binder<'_> {
     /// `DATE '2024-01-01'` and the like.
     pub(super) fn typed_string(&mut self, typed: &ast::TypedString) -> Result<Bound> {
         let at = place(typed.value.span);
-        let to = super::data_type::data_type(&typed.data_type, at)?;
+        if super::regclass::is_jsonpath(&typed.data_type) {
+            let text = self.value(&typed.value)?;
+            return self.call("jsonpath", vec![text], at);
+        }
+        let whole = super::data_type::without_precision(&typed.data_type);
+        let to = match whole {
+            // Here it is of any length.
+            ast::DataType::Bit(None) => DataType::Packed(PackedType::Bit(0)),
+            whole => self.data_type(&whole, at)?,
+        };
         let literal = self.value(&typed.value)?;
-        Ok(Bound::Typed(self.cast_explicitly(literal, to, at)?))
+        let cast = self.cast_explicitly(literal, to, at)?;
+        Ok(Bound::Typed(
+            match super::data_type::time_modifier(&typed.data_type) {
+                None => cast,
+                Some(modifier) => cut_to(cast, modifier, at)?,
+            },
+        ))
     }
 
     /// `INTERVAL '1' DAY`, `INTERVAL '1 day'`.
     pub(super) fn interval(&mut self, interval: &ast::Interval) -> Result<Bound> {
-        let ast::Expr::Value(value) = &*interval.value else {
-            return refuse("an INTERVAL of something other than a literal", None);
-        };
-        let at = place(value.span);
-        let Some(literal) = string(&value.value) else {
-            return Err(name::syntax_error(&value.to_string(), at));
-        };
-        let whole = with_unit(literal.trim(), interval).map_err(|error| error.at(at))?;
-        let value = text::parse(&whole, DataType::Interval).map_err(|error| error.at(at))?;
-        let last = interval.last_field.as_ref();
-        let value = match (value, last.or(interval.leading_field.as_ref())) {
-            (Value::Interval(whole), Some(field)) => Value::Interval(cut(whole, field)),
-            (value, _) => value,
-        };
-        // `SECOND(2)` has its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
-        let digits = interval.fractional_seconds_precision;
-        let value = match (value, digits.or(interval.leading_precision)) {
-            (Value::Interval(whole), Some(digits)) => Value::Interval(round(whole, digits)),
-            (value, _) => value,
-        };
+        let (value, _) = interval_value(interval, self.path.style())?;
         Ok(Bound::Typed(Expr::literal(value, DataType::Interval)))
     }
+}
+
+/// `B'101'` and `X'1F'`.
+fn bits(base: char, digits: &str) -> Result<Bound> {
+    let bits = DataType::Packed(PackedType::Bit(0));
+    let value = text::parse(&format!("{base}{digits}"), bits)?;
+    Ok(Bound::Typed(Expr::literal(value, bits)))
+}
+
+/// The value of a literal of INTERVAL, and its place.
+pub(super) fn interval_value(
+    interval: &ast::Interval,
+    style: &text::Style,
+) -> Result<(Value, Option<Position>)> {
+    let ast::Expr::Value(value) = &*interval.value else {
+        return refuse("an INTERVAL of something other than a literal", None);
+    };
+    let at = place(value.span);
+    let Some(literal) = string(&value.value) else {
+        return Err(name::syntax_error(&value.to_string(), at));
+    };
+    let whole = text::parse_span(literal, style, range(interval)).map_err(|error| error.at(at))?;
+    let value = Value::Interval(whole);
+    let last = interval.last_field.as_ref();
+    let value = match (value, last.or(interval.leading_field.as_ref())) {
+        (Value::Interval(whole), Some(field)) => Value::Interval(cut(whole, field)),
+        (value, _) => value,
+    };
+    // `SECOND(2)` has its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
+    let digits = interval.fractional_seconds_precision;
+    let value = match (value, digits.or(interval.leading_precision)) {
+        (Value::Interval(whole), Some(digits)) => Value::Interval(round(whole, digits)),
+        (value, _) => value,
+    };
+    Ok((value, at))
 }
 
 /// The text of a quoted literal, however it is quoted.
@@ -154,29 +192,24 @@ fn holds(mantissa: &str, exponent: &str) -> bool {
     (fraction as i64).saturating_sub(exponent) <= i64::from(NUMERIC_DIGITS_MAX)
 }
 
-/// The text of an interval; to a bare number the unit is added that follows the literal.
-fn with_unit(literal: &str, interval: &ast::Interval) -> Result<String> {
+/// What a number without a unit is by the fields behind the literal.
+fn range(interval: &ast::Interval) -> text::SpanRange {
     use DateTimeField as F;
-    let bare = literal.parse::<f64>().is_ok();
-    match (&interval.leading_field, &interval.last_field) {
-        (Some(F::Minute), Some(_)) if literal.matches(':').count() == 1 => {
-            Ok(minutes_first(literal))
-        }
-        (Some(first), last) if bare => {
-            let unit = last.as_ref().unwrap_or(first);
-            Ok(format!("{literal} {}", unit.to_string().to_lowercase()))
-        }
-        _ => Ok(literal.to_owned()),
+    use text::SpanUnit as U;
+    let (first, last) = (&interval.leading_field, &interval.last_field);
+    let unit = match last.as_ref().or(first.as_ref()) {
+        Some(F::Year | F::Years) => U::Year,
+        Some(F::Month | F::Months) => U::Month,
+        Some(F::Week(_) | F::Weeks) => U::Week,
+        Some(F::Day | F::Days) => U::Day,
+        Some(F::Hour | F::Hours) => U::Hour,
+        Some(F::Minute | F::Minutes) => U::Minute,
+        _ => U::Second,
+    };
+    text::SpanRange {
+        last: unit,
+        minutes_first: matches!(first, Some(F::Minute | F::Minutes)) && last.is_some(),
     }
-}
-
-/// `1 2:03` as minutes and seconds, which would be hours and minutes.
-fn minutes_first(literal: &str) -> String {
-    let start = literal.rfind(char::is_whitespace).map_or(0, |at| at + 1);
-    let (before, time) = literal.split_at(start);
-    let digits = time.trim_start_matches(['+', '-']);
-    let sign = &time[..time.len() - digits.len()];
-    format!("{before}{sign}00:{digits}")
 }
 
 /// An interval with so many digits of its seconds behind the point, rounded half away from zero.

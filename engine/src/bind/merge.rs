@@ -4,7 +4,8 @@ use super::from::factor_place;
 use super::insert::targets;
 use super::join::cross;
 use super::scope::Scope;
-use super::{Binder, Clause, Context};
+use super::through::Written;
+use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
@@ -14,7 +15,6 @@ use crate::plan::physical::{JoinKind, PhysicalPlan};
 use crate::plan::statement::{Insert, InsertSource, Target, Update};
 use remora_storage::catalog::TableEntry;
 use sqlparser::ast::{self, MergeClauseKind, MergeInsertKind, MergeUpdateKind};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<'a> Binder<'a> {
@@ -24,6 +24,7 @@ impl<'a> Binder<'a> {
         if merge.output.is_some() {
             return refuse("OUTPUT", at);
         }
+        self.refuse_merge_into_view(&merge.table)?;
         let changed = self.changed_factor(&merge.table, "merge into", at)?;
         let table = changed.table;
         let source = self.factor(&merge.source)?;
@@ -55,6 +56,20 @@ impl<'a> Binder<'a> {
             clauses,
         };
         Ok(LogicalStatement::Merge(Box::new(merge), plan))
+    }
+
+    fn refuse_merge_into_view(&self, table: &ast::TableFactor) -> Result<()> {
+        let ast::TableFactor::Table { name, .. } = table else {
+            return Ok(());
+        };
+        let relation = self.relation(name)?;
+        if self.catalog.view(&relation).is_none() {
+            return Ok(());
+        }
+        let message = format!("cannot execute MERGE on relation \"{}\"", relation.name());
+        Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
+            .with_detail("This operation is not supported for views.")
+            .at(name::object_place(name)))
     }
 
     fn merge_clause(
@@ -90,6 +105,7 @@ impl<'a> Binder<'a> {
                 let row = self.merge_insert(table, insert, source, at)?;
                 let insert = Insert {
                     checks: self.checks(&table.def, None)?,
+                    generated: self.generated(&table.def)?,
                     table: Arc::clone(table),
                     source: InsertSource::Values(Vec::new()),
                     on_conflict: None,
@@ -120,10 +136,11 @@ impl<'a> Binder<'a> {
             return refuse("this form of UPDATE", at);
         };
         let mut cx = Context::new(both, Clause::Update);
-        let assignments = self.assignments(table, assignments, &mut cx)?;
-        let assigned: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
+        let mut assignments = self.assignments(Written::of(&table.def), assignments, &mut cx)?;
+        let (generated, checks) = self.follows(&table.def, &mut assignments)?;
         Ok(Update {
-            checks: self.checks(&table.def, Some(&assigned))?,
+            generated,
+            checks,
             assignments: assignments
                 .into_iter()
                 .map(|(position, value)| (table.def.columns[position].id, value))
@@ -147,7 +164,7 @@ impl<'a> Binder<'a> {
         let [row] = values.rows.as_slice() else {
             return refuse("MERGE that inserts several rows", at);
         };
-        let targets = targets(&table.def, &insert.columns)?;
+        let targets = targets(Written::of(&table.def), &insert.columns, self.aside)?;
         self.one_row(table, &targets, &row.content, source)
     }
 }

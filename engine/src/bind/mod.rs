@@ -9,8 +9,12 @@
 //! 4. `window` collects what is called over windows.
 //! 5. `locking` says which rows a query locks.
 //! 6. `subquery` binds queries within expressions, `around` says what these can name of the queries around them.
-//! 6. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `utility` bind the other
-//!    statements.
+//!    `with_part` knows which queries of WITH are run once.
+//! 7. `routine_call` puts the bodies of functions that are written in SQL in place of their calls.
+//! 8. `trigger` binds what is said of triggers, and `trigger_rows` knows what their bodies can name.
+//! 9. `array` binds what SQL writes of arrays.
+//! 10. `insert`, `change`, `table`, `alter`, `rename`, `view`, `index`, `copy`, `routine`, `utility` bind the
+//!     other statements.
 //!
 //! Errors have PostgreSQL's SQLSTATEs and words, and the place of the name or expression they are
 //! about. PostgreSQL points at operators; here the place is where the expression begins.
@@ -18,29 +22,47 @@
 mod aggregate;
 mod alter;
 mod alter_action;
+mod alter_column;
+mod alter_constraint;
+mod altered;
 mod around;
+mod array;
 mod assign;
 mod case;
 mod change;
 mod check;
 mod coerce;
+mod comment;
+mod computed_key;
 mod conflict;
 mod copy;
 mod create_as;
 mod data_type;
+mod deferral;
 mod dependents;
+mod domain;
+mod draft;
+mod element;
+mod explain;
 mod expr;
 mod foreign;
 mod from;
 mod function;
+mod generated;
 mod group;
 mod grouping_sets;
 mod index;
 mod insert;
+mod instead;
 mod join;
+mod json;
+mod json_record;
 mod label;
+mod like;
 mod literal;
 mod locking;
+mod made_type;
+mod materialized;
 mod merge;
 mod name;
 mod operator;
@@ -48,47 +70,77 @@ mod order;
 mod ordered_set;
 mod prepared;
 mod query;
+mod regclass;
+mod relation;
 mod rename;
 mod returning;
+mod routine;
+mod routine_body;
+mod routine_call;
+mod routine_match;
 mod row;
+mod sample;
+mod schema;
 mod scope;
 mod select;
 mod sequence;
 mod set_operation;
+mod special_syntax;
 mod statement;
+mod storage_parameter;
 mod subquery;
 mod table;
 mod table_function;
+mod through;
+mod trigger;
+mod trigger_rows;
 mod truncate;
+mod type_dependents;
 mod utility;
 mod view;
 mod window;
 mod window_frame;
 mod with;
+mod with_part;
 
 pub(crate) use check::{checks_of, default_of};
+pub(crate) use dependents::depends_on;
+pub(crate) use generated::generated_of;
 pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
 pub(crate) use sequence::refuse_users;
+pub(crate) use trigger::{BodyPart, bind_trigger};
+pub(crate) use with_part::BoundPart;
 
 use crate::error::{Position, Result};
-use crate::parse::{Aside, Parsed, Syntax};
+use crate::function::SearchPath;
+use crate::parse::{Aside, Clauses, Parsed, Subscripts, Syntax};
 use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, Statement};
 use around::Level;
-use remora_storage::DataType;
 use remora_storage::catalog::{Catalog, ViewSource};
+use remora_storage::{DataType, TableId};
 use scope::Scope;
+use sqlparser::ast;
 use std::collections::HashMap;
+use std::sync::LazyLock;
+use trigger_rows::TriggerRows;
 use view::Record;
 use with::{Recursion, With};
+use with_part::Parts;
 
 /// A bound statement and what belongs to it.
 #[derive(Debug)]
 pub(crate) struct BoundStatement {
     /// The statement.
     pub statement: LogicalStatement,
+    /// Its parts: each reads only those before it.
+    pub parts: Vec<BoundPart>,
+    /// The parts that the statement itself reads.
+    pub reads: Vec<usize>,
+    /// As in [`With`](crate::plan::with::With::counted).
+    pub counted: Option<usize>,
     /// Its columns.
     pub columns: Columns,
     /// The types of its parameters.
@@ -101,22 +153,56 @@ pub(crate) struct BoundStatement {
     pub shows_commits: bool,
 }
 
-/// Binds a statement against a catalog.
+/// Binds a statement against a catalog, in which names are looked up by `path`.
 ///
 /// # Errors
 /// 42xxx where names, types or grammar do not fit; 0A000 for what is not supported.
 pub(crate) fn bind(
     parsed: &Parsed,
     catalog: &Catalog,
+    path: &SearchPath,
     parameters: &[Option<DataType>],
 ) -> Result<BoundStatement> {
-    let mut binder = Binder::new(catalog);
+    bind_within(parsed, (catalog, path), parameters, None, &[])
+}
+
+/// The same for a statement of a trigger, which can name its rows; the columns of a query are wanted to be of
+/// these types.
+fn bind_within(
+    parsed: &Parsed,
+    (catalog, path): (&Catalog, &SearchPath),
+    parameters: &[Option<DataType>],
+    trigger: Option<&TriggerRows>,
+    wanted: &[DataType],
+) -> Result<BoundStatement> {
+    let mut parts = Parts::default();
+    loop {
+        let mut binder = Binder::new(catalog);
+        binder.path = path;
+        binder.parts = parts;
+        binder.trigger = trigger;
+        binder.wanted = wanted;
+        let bound = bind_once(binder, parsed, parameters)?;
+        match bound {
+            Ok(bound) => return Ok(bound),
+            Err(again) => parts = *again,
+        }
+    }
+}
+
+/// Binds a statement; or else gives what has to be known to bind it.
+fn bind_once<'a>(
+    mut binder: Binder<'a>,
+    parsed: &'a Parsed,
+    parameters: &[Option<DataType>],
+) -> Result<std::result::Result<BoundStatement, Box<Parts>>> {
     binder.parameters = parameters.to_vec();
     binder
         .parameters
         .resize(parsed.parameters.max(parameters.len()), None);
     binder.aside = &parsed.aside;
-    binder.columns.set_parameters(parsed.parameters);
+    let known = parsed.parameters.max(parameters.len());
+    binder.columns.set_parameters(known);
     let (statement, tag) = match &parsed.syntax {
         Syntax::Checkpoint => (LogicalStatement::Done(Statement::Checkpoint), "CHECKPOINT"),
         Syntax::Compact(table) => (binder.compact(table.as_ref())?, "COMPACT"),
@@ -127,12 +213,46 @@ pub(crate) fn bind(
         Syntax::CreateTableAs(create) => binder.create_table_as(create)?,
         Syntax::Prepared(syntax) => binder.prepared(syntax)?,
         Syntax::Upkeep(upkeep) => binder.upkeep(upkeep)?,
+        Syntax::Reindex(reindex) => (binder.reindex(reindex)?, "REINDEX"),
+        Syntax::CreateFunction(create) => {
+            let statement = LogicalStatement::Done(binder.create_function(create)?);
+            (statement, "CREATE FUNCTION")
+        }
+        Syntax::DropFunction(drop) => {
+            let statement = LogicalStatement::Done(binder.drop_functions(drop)?);
+            (statement, "DROP FUNCTION")
+        }
+        Syntax::Type(syntax) => binder.type_statement(syntax)?,
+        Syntax::Trigger(syntax) => {
+            let (statement, tag) = binder.trigger(syntax)?;
+            (LogicalStatement::Done(statement), tag)
+        }
+        Syntax::Refresh(refresh) => (binder.refresh(refresh)?, "REFRESH MATERIALIZED VIEW"),
+        Syntax::SetSchema(syntax) => {
+            let statement = binder.set_schema(syntax)?;
+            (LogicalStatement::Done(statement), syntax.tag)
+        }
+        Syntax::SetConstraints(set) => {
+            let statement = LogicalStatement::Done(binder.set_constraints(set)?);
+            (statement, "SET CONSTRAINTS")
+        }
+        Syntax::AlterConstraint(alter) => {
+            let statement = LogicalStatement::Done(binder.alter_constraint(alter)?);
+            (statement, "ALTER TABLE")
+        }
         Syntax::AlterView(alter) => (binder.alter_view(alter)?, "ALTER VIEW"),
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
+    if binder.parts.again {
+        binder.parts.once_more();
+        return Ok(Err(Box::new(binder.parts)));
+    }
     let resolved = binder.parameters.into_iter();
-    Ok(BoundStatement {
+    Ok(Ok(BoundStatement {
         statement,
+        parts: binder.parts.bound,
+        reads: binder.parts.reads,
+        counted: binder.parts.counted,
         columns: binder.columns,
         uses_sequences: binder.uses_sequences,
         shows_commits: binder.shows_commits,
@@ -141,12 +261,13 @@ pub(crate) fn bind(
             .map(|found| found.unwrap_or(DataType::Text))
             .collect(),
         tag,
-    })
+    }))
 }
 
 /// The state of binding one statement.
 struct Binder<'a> {
     catalog: &'a Catalog,
+    path: &'a SearchPath,
     columns: Columns,
     /// The types of parameters, as far as they are known.
     parameters: Vec<Option<DataType>>,
@@ -154,6 +275,10 @@ struct Binder<'a> {
     with: Vec<(String, With<'a>)>,
     /// Those that have been named.
     with_named: Vec<With<'a>>,
+    /// Those that are run once, and what has to be known for that.
+    parts: Parts,
+    /// The query that is the statement, or that the statement is about.
+    outermost: Option<&'a ast::Query>,
     /// Queries of WITH RECURSIVE that are being bound, innermost last.
     recursions: Vec<Recursion<'a>>,
     /// Whether the FROM that is being bound names such a query.
@@ -180,26 +305,59 @@ struct Binder<'a> {
     shows_commits: bool,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
     from_items: usize,
+    /// The table whose primary key counts for nothing: whether a view needs it is being asked.
+    keyless: Option<TableId>,
     /// What names stand for in the query of a view.
     names: Option<&'a [ViewSource]>,
     /// Where it is noted what names stand for in a query that becomes a view.
     record: Option<Record>,
+    /// The functions whose bodies are being bound, the outermost first.
+    routines: Vec<TableId>,
+    /// Those that were called where nothing was put in place yet.
+    called: Vec<TableId>,
+    /// In the body of a function: the columns of its parameters.
+    body_parameters: Option<Vec<usize>>,
+    /// Calls of functions in SQL so far, of all bodies together.
+    calls: usize,
+    /// How many of their bodies were bound.
+    bodies: usize,
+    /// Those that are nothing but an expression.
+    plain: HashMap<TableId, routine_body::Plain>,
+    /// Aliases in FROM of functions whose only column has a name of its own, and that name: the alias by itself is
+    /// the column, too.
+    values: Vec<(String, &'static str)>,
+    /// In a trigger: what else can be named.
+    trigger: Option<&'a TriggerRows>,
+    /// The types that the columns of the statement are wanted to have, if it is a query.
+    wanted: &'a [DataType],
 }
 
 /// Of a statement out of which nothing was taken.
 static NOTHING_ASIDE: Aside = Aside {
     overriding: None,
     identities: Vec::new(),
+    definition: Clauses {
+        likes: Vec::new(),
+        check_option: None,
+        without_data: false,
+    },
+    subscripts: Subscripts::NONE,
 };
+
+/// Of what the catalog holds as text: names in it are said in full.
+static PUBLIC_PATH: LazyLock<SearchPath> = LazyLock::new(SearchPath::default);
 
 impl<'a> Binder<'a> {
     fn new(catalog: &'a Catalog) -> Self {
         Self {
             catalog,
+            path: &PUBLIC_PATH,
             columns: Columns::default(),
             parameters: Vec::new(),
             with: Vec::new(),
             with_named: Vec::new(),
+            parts: Parts::default(),
+            outermost: None,
             recursions: Vec::new(),
             names_itself: false,
             around: Vec::new(),
@@ -213,8 +371,18 @@ impl<'a> Binder<'a> {
             uses_sequences: false,
             shows_commits: false,
             from_items: 0,
+            keyless: None,
             names: None,
             record: None,
+            routines: Vec::new(),
+            called: Vec::new(),
+            body_parameters: None,
+            calls: 0,
+            bodies: 0,
+            plain: HashMap::new(),
+            values: Vec::new(),
+            trigger: None,
+            wanted: &[],
         }
     }
 }
@@ -239,6 +407,8 @@ struct Context<'s> {
     sets: Vec<table_function::SetCall>,
     /// Calls of `grouping` found so far.
     groupings: Vec<grouping_sets::GroupingCall>,
+    /// Direct arguments of aggregates of ordered sets: they are the same for a group.
+    direct: Vec<Expr>,
 }
 
 /// The clauses that complaints name.
@@ -261,9 +431,14 @@ enum Clause {
     MergeWhen,
     Default,
     Check,
+    Generated,
+    Index,
+    IndexCondition,
     Using,
     Functions,
+    Lateral,
     Execute,
+    TriggerWhen,
 }
 
 impl Clause {
@@ -286,9 +461,14 @@ impl Clause {
             Self::MergeWhen => "MERGE WHEN conditions",
             Self::Default => "DEFAULT expressions",
             Self::Check => "check constraints",
+            Self::Generated => "column generation expressions",
+            Self::Index => "index expressions",
+            Self::IndexCondition => "index predicates",
             Self::Using => "transform expressions",
             Self::Functions => "functions in FROM",
+            Self::Lateral => "FROM clause of their own query level",
             Self::Execute => "EXECUTE parameters",
+            Self::TriggerWhen => "trigger WHEN conditions",
         }
     }
 }
@@ -306,6 +486,7 @@ impl<'s> Context<'s> {
             places: HashMap::new(),
             sets: Vec::new(),
             groupings: Vec::new(),
+            direct: Vec::new(),
         }
     }
 

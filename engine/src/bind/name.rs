@@ -1,6 +1,7 @@
 //! Names: folded as PostgreSQL folds them, and guessed at when they are nearly right.
 
 use crate::error::{Error, Position, Result, state};
+use crate::function::RelationName;
 use crate::parse::place;
 use remora_storage::limits::IDENTIFIER_BYTES_MAX;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
@@ -77,6 +78,9 @@ const RESERVED: &[&str] = &[
     "with",
 ];
 
+/// The only database, as `current_database` calls it.
+const DATABASE: &str = "remora";
+
 /// The name that an identifier means: unquoted folded to lower case, at most 63 bytes long.
 pub(super) fn fold(ident: &Ident) -> Result<String> {
     let name = fold_label(ident)?;
@@ -127,14 +131,36 @@ pub(super) fn syntax_error(near: &str, at: Option<Position>) -> Error {
     .at(at)
 }
 
-/// The name of a table or an index, with or without the one schema there is.
-pub(super) fn relation(name: &ObjectName) -> Result<String> {
+/// The name of a relation, with the schema that it says, if it does.
+pub(super) fn relation(name: &ObjectName) -> Result<RelationName> {
     let parts = parts(name)?;
-    match parts.as_slice() {
+    let (schema, name) = match parts.as_slice() {
+        [name] => (None, name),
+        [schema, name] => (Some(fold(schema)?), name),
+        [database, schema, name] if fold(database)? == DATABASE => (Some(fold(schema)?), name),
+        _ => {
+            let written = parts.iter().map(|part| part.value.as_str());
+            let message = match parts.len() {
+                3 => "cross-database references are not implemented",
+                _ => "improper qualified name (too many dotted names)",
+            };
+            let state = match parts.len() {
+                3 => state::FEATURE_NOT_SUPPORTED,
+                _ => state::SYNTAX_ERROR,
+            };
+            let message = format!("{message}: {}", written.collect::<Vec<_>>().join("."));
+            return Err(Error::new(state, message).at(object_place(name)));
+        }
+    };
+    let name = fold(name)?;
+    Ok(RelationName { schema, name })
+}
+
+/// A name that says no schema.
+pub(super) fn single(name: &ObjectName) -> Result<String> {
+    match parts(name)?.as_slice() {
         [name] => fold(name),
-        [schema, name] if fold(schema)? == "public" => fold(name),
-        [schema, _] => Err(no_schema(&fold(schema)?).at(place(schema.span))),
-        _ => Err(Error::unsupported("a name of more than two parts").at(object_place(name))),
+        _ => Err(syntax_error(".", object_place(name))),
     }
 }
 
@@ -149,6 +175,14 @@ pub(super) fn function(name: &ObjectName) -> Result<String> {
         [schema, name] if matches!(fold(schema)?.as_str(), "pg_catalog" | "public") => fold(name),
         [schema, ..] => Err(no_schema(&fold(schema)?).at(place(schema.span))),
         [] => Err(Error::unsupported("an empty name")),
+    }
+}
+
+/// The schema that the name of a function says, if it does.
+pub(super) fn function_schema(name: &ObjectName) -> Result<Option<String>> {
+    match parts(name)?.as_slice() {
+        [schema, _] => fold(schema).map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -179,6 +213,7 @@ pub(super) fn nearest<'a>(
 ) -> Option<&'a str> {
     let limit = 1 + name.chars().count() / 4;
     candidates
+        .filter(|candidate| !candidate.is_empty())
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -205,7 +240,7 @@ fn no_schema(name: &str) -> Error {
         state::INVALID_SCHEMA_NAME,
         format!("schema \"{name}\" does not exist"),
     )
-    .with_hint("There is one schema, \"public\".")
+    .with_hint("Functions are in \"pg_catalog\".")
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Operators, and the tests that are written like operators.
 
 use super::expr::{not, start};
+use super::row::is_row;
 use super::{Binder, Bound, Context, literal};
-use crate::error::Result;
-use crate::parse::refuse;
+use crate::error::{Error, Position, Result, state};
+use crate::function::ArrayTest;
+use crate::parse::{SYMMETRIC, refuse};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::DataType;
 use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
@@ -18,15 +20,54 @@ impl<'a> Binder<'a> {
             BinaryOperator::And | BinaryOperator::Or => return self.chain(syntax, op, cx),
             _ => {}
         }
+        if let BinaryOperator::Overlaps = op
+            && let (ast::Expr::Tuple(one), ast::Expr::Tuple(two)) = (&**left, &**right)
+        {
+            return self.overlaps(one, two, start(syntax), cx);
+        }
         let Some(name) = operator_name(op) else {
             return refuse(&format!("operator {op}"), start(syntax));
         };
-        let row = |side: &ast::Expr| matches!(side, ast::Expr::Tuple(_));
-        if row(left) || row(right) {
+        if is_row(left) || is_row(right) {
             return self.compare_rows(name, left, right, cx);
         }
-        let arguments = vec![self.expr(left, cx)?, self.expr(right, cx)?];
+        let (one, other) = (self.expr(left, cx)?, self.expr(right, cx)?);
+        let arguments = match name {
+            "=" | "<>" => {
+                let one = self.beside_type((left, one), &other)?;
+                let other = self.beside_type((right, other), &one)?;
+                vec![one, other]
+            }
+            _ => vec![one, other],
+        };
         self.call(name, arguments, start(syntax))
+    }
+
+    /// `(a, b) OVERLAPS (c, d)`; an end may be said as the time from the beginning.
+    fn overlaps(
+        &mut self,
+        one: &'a [ast::Expr],
+        two: &'a [ast::Expr],
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
+        let mut arguments = Vec::with_capacity(4);
+        for (side, which) in [(one, "left"), (two, "right")] {
+            let [begin, end] = side else {
+                let message =
+                    format!("wrong number of parameters on {which} side of OVERLAPS expression");
+                return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            };
+            let begin = self.expr(begin, cx)?;
+            let end = match self.expr(end, cx)? {
+                span if span.data_type() == Some(DataType::Interval) => {
+                    self.call("+", vec![begin.clone(), span], at)?
+                }
+                moment => moment,
+            };
+            arguments.extend([begin, end]);
+        }
+        self.call("overlaps", arguments, at)
     }
 
     /// AND and OR: a chain of any length is one node, so that long ones stay flat.
@@ -126,8 +167,22 @@ impl<'a> Binder<'a> {
         };
         let at = start(syntax);
         let input = self.expr(expr, cx)?;
-        let low = self.expr(low, cx)?;
+        let either = either_way(low);
+        let low = self.expr(either.unwrap_or(low), cx)?;
         let high = self.expr(high, cx)?;
+        if either.is_some() {
+            let way = |binder: &mut Self, low: &Bound, high: &Bound| -> Result<Expr> {
+                let above = binder.call(">=", vec![input.clone(), low.clone()], at)?;
+                let below = binder.call("<=", vec![input.clone(), high.clone()], at)?;
+                Ok(boolean(ExprKind::And(vec![
+                    binder.settle(above)?,
+                    binder.settle(below)?,
+                ])))
+            };
+            let ways = vec![way(self, &low, &high)?, way(self, &high, &low)?];
+            let within = boolean(ExprKind::Or(ways));
+            return Ok(Bound::Typed(if *negated { not(within) } else { within }));
+        }
         let above = self.call(">=", vec![input.clone(), low], at)?;
         let below = self.call("<=", vec![input, high], at)?;
         let both = vec![self.settle(above)?, self.settle(below)?];
@@ -146,7 +201,6 @@ impl<'a> Binder<'a> {
             return refuse("this test", start(syntax));
         };
         let at = start(syntax);
-        let is_row = |item: &ast::Expr| matches!(item, ast::Expr::Tuple(_));
         if is_row(expr) || list.iter().any(is_row) {
             let found = self.row_in_list(expr, list, cx)?;
             return Ok(Bound::Typed(if *negated { not(found) } else { found }));
@@ -187,15 +241,22 @@ impl<'a> Binder<'a> {
             return refuse("this test", start(syntax));
         };
         let at = start(syntax);
-        if *any {
-            return refuse("LIKE ANY", at);
-        }
         let name = match (syntax, negated) {
             (E::Like { .. }, false) => "~~",
             (E::Like { .. }, true) => "!~~",
             (_, false) => "~~*",
             (_, true) => "!~~*",
         };
+        let of_array = match any {
+            true => Some((&**pattern, ArrayTest::Any)),
+            false => all_of(pattern).map(|array| (array, ArrayTest::All)),
+        };
+        if let Some((array, test)) = of_array {
+            return match escape_char {
+                None => self.any_of_array(expr, name, array, test, cx),
+                Some(_) => refuse("ESCAPE with LIKE ANY or LIKE ALL", at),
+            };
+        }
         let input = self.expr(expr, cx)?;
         let mut pattern = self.expr(pattern, cx)?;
         if let Some(escape) = escape_char {
@@ -212,9 +273,30 @@ impl<'a> Binder<'a> {
         right: &'a ast::Expr,
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
+        if is_row(left) || is_row(right) {
+            return self.distinct_rows(left, right, cx).map(Bound::Typed);
+        }
         let at = start(left);
         let bounds = vec![self.expr(left, cx)?, self.expr(right, cx)?];
         self.call("is_distinct_from", bounds, at)
+    }
+}
+
+/// The array of `ALL (array)`, which the grammar's crate takes for a call where it does not expect it.
+fn all_of(syntax: &ast::Expr) -> Option<&ast::Expr> {
+    let ast::Expr::Function(call) = syntax else {
+        return None;
+    };
+    let [ast::ObjectNamePart::Identifier(name)] = call.name.0.as_slice() else {
+        return None;
+    };
+    let ast::FunctionArguments::List(list) = &call.args else {
+        return None;
+    };
+    let is_all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    match list.args.as_slice() {
+        [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(array))] if is_all => Some(array),
+        _ => None,
     }
 }
 
@@ -256,6 +338,41 @@ pub(super) fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
         B::PGILikeMatch => "~~*",
         B::PGNotLikeMatch => "!~~",
         B::PGNotILikeMatch => "!~~*",
+        B::AtArrow => "@>",
+        B::ArrowAt => "<@",
+        B::PGOverlap => "&&",
+        B::Arrow => "->",
+        B::LongArrow => "->>",
+        B::HashArrow => "#>",
+        B::HashLongArrow => "#>>",
+        B::Question => "?",
+        B::QuestionPipe => "?|",
+        B::QuestionAnd => "?&",
+        B::HashMinus => "#-",
+        B::AtQuestion => "@?",
+        B::AtAt => "@@",
+        B::PGStartsWith => "^@",
         _ => return None,
     })
+}
+
+/// The lower bound of BETWEEN SYMMETRIC.
+fn either_way(low: &ast::Expr) -> Option<&ast::Expr> {
+    let ast::Expr::Function(call) = low else {
+        return None;
+    };
+    let [ast::ObjectNamePart::Identifier(name)] = call.name.0.as_slice() else {
+        return None;
+    };
+    let ast::FunctionArguments::List(list) = &call.args else {
+        return None;
+    };
+    match list.args.as_slice() {
+        [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(bound))]
+            if name.value == SYMMETRIC =>
+        {
+            Some(bound)
+        }
+        _ => None,
+    }
 }

@@ -1,5 +1,6 @@
 //! ORDER BY: ordinals, output names, expressions.
 
+use super::coerce::check_order;
 use super::expr::start;
 use super::query::{Output, Relation, output_scope};
 use super::{Binder, Clause, Context, name};
@@ -38,6 +39,9 @@ impl<'a> Binder<'a> {
             let expr = match output_of(&key.expr, &relation.outputs, "ORDER BY", &|_, _| false)? {
                 Some(index) => self.columns.expr(relation.outputs[index].column),
                 None if expressions => {
+                    self.typed(&key.expr, &mut Context::new(&scope, Clause::OrderBy))?
+                }
+                None if matches!(key.expr, ast::Expr::Identifier(_)) => {
                     self.typed(&key.expr, &mut Context::new(&scope, Clause::OrderBy))?
                 }
                 None => {
@@ -87,6 +91,19 @@ pub(super) fn output_of(
             )
             .at(start(syntax))),
         },
+        ast::Expr::UnaryOp {
+            op: ast::UnaryOperator::Minus,
+            expr,
+        } => match &**expr {
+            ast::Expr::Value(value) => match &value.value {
+                ast::Value::Number(digits, _) if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    let message = format!("{clause} position -{digits} is not in select list");
+                    Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(start(syntax)))
+                }
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        },
         ast::Expr::Identifier(ident) => {
             let wanted = name::fold(ident)?;
             let mut found = (0..outputs.len()).filter(|index| outputs[*index].name == wanted);
@@ -118,14 +135,28 @@ fn ordinal(digits: &str, count: usize, clause: &str, at: Option<Position>) -> Re
     })
 }
 
+/// Whether the operator of `USING` orders from the greatest down.
+fn ordering(operator: &ast::ObjectName, at: Option<Position>) -> Result<bool> {
+    let written = operator.to_string();
+    match written.rsplit('.').next() {
+        Some("<" | "~<~") => Ok(false),
+        Some(">" | "~>~") => Ok(true),
+        _ => Err(Error::new(
+            state::WRONG_OBJECT_TYPE,
+            format!("operator {written} is not a valid ordering operator"),
+        )
+        .with_hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
+        .at(at)),
+    }
+}
+
 /// A key with PostgreSQL's defaults: NULLs are above everything.
 pub(super) fn sort_key(syntax: &ast::OrderByExpr, expr: Expr) -> Result<SortKey> {
+    check_order(expr.data_type, start(&syntax.expr))?;
     let descending = match &syntax.options.sort {
         None | Some(OrderBySort::Asc) => false,
         Some(OrderBySort::Desc) => true,
-        Some(OrderBySort::Using(_)) => {
-            return refuse("ORDER BY .. USING", start(&syntax.expr));
-        }
+        Some(OrderBySort::Using(operator)) => ordering(operator, start(&syntax.expr))?,
     };
     if syntax.with_fill.is_some() {
         return refuse("WITH FILL", start(&syntax.expr));

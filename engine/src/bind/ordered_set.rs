@@ -10,11 +10,12 @@
 //!   cume_dist                                   (count(*) FILTER (WHERE x <= 5) + 1) / (count(*) + 1)
 //! ```
 
-use super::aggregate::{check_place, is_aggregate};
+use super::aggregate::check_place;
 use super::expr::{is_null, not};
 use super::{Binder, Bound, Context, coerce, name, order};
 use crate::error::{Error, Position, Result, state};
-use crate::function::aggregate::{self, Aggregate, RowOrder};
+use crate::function::aggregate::host::Callable;
+use crate::function::aggregate::{self, ResolvedAggregate, RowOrder};
 use crate::function::window::WindowFunction;
 use crate::function::{ArgumentType, no_such_function};
 use crate::plan::physical::AggregateCall;
@@ -46,16 +47,17 @@ impl<'a> Binder<'a> {
             let message = format!("OVER is not supported for ordered-set aggregate {name}");
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(at));
         }
-        if hypothetical.is_some() || is_aggregate(name) {
+        if hypothetical.is_some() {
             check_place(cx, at)?;
         }
+        let captured = self.captured_so_far();
         let outside = std::mem::replace(&mut cx.in_aggregate, true);
         let parts = self.parts(syntax, list, at, cx);
         cx.in_aggregate = outside;
         let parts = parts?;
         match hypothetical {
             Some(function) => self.hypothetical(function, parts, cx),
-            None => self.of_set(name, parts, cx),
+            None => self.of_set(name, parts, &captured, cx),
         }
     }
 
@@ -89,12 +91,18 @@ impl<'a> Binder<'a> {
     }
 
     /// A percentile, or the mode.
-    fn of_set(&mut self, name: &str, parts: Parts, cx: &mut Context<'_>) -> Result<Bound> {
+    fn of_set(
+        &mut self,
+        name: &str,
+        parts: Parts,
+        captured: &[usize],
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
         let (keys, order): (Vec<Bound>, Vec<SortKey>) = parts.keys.into_iter().unzip();
         let bounds: Vec<Bound> = parts.direct.into_iter().chain(keys).collect();
         let types: Vec<_> = bounds.iter().map(Bound::data_type).collect();
         let found = aggregate::resolve(name, &types).map_err(|error| error.at(parts.at))?;
-        let Some(aggregate) = found else {
+        let Some(ResolvedAggregate { aggregate, types }) = found else {
             self.call(name, bounds, parts.at)?;
             let message =
                 format!("WITHIN GROUP specified, but {name} is not an aggregate function");
@@ -105,17 +113,23 @@ impl<'a> Binder<'a> {
                 format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(parts.at));
         }
-        let arguments = bounds.into_iter().zip(aggregate.arguments);
-        let arguments = arguments.map(|(bound, to)| self.coerce(bound, *to));
+        let arguments = bounds.into_iter().zip(types.arguments);
+        let arguments = arguments.map(|(bound, to)| self.coerce(bound, to));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        if captured.is_empty() {
+            let count = arguments.len().saturating_sub(order.len());
+            cx.direct.extend_from_slice(&arguments[..count]);
+        }
         let call = AggregateCall {
-            aggregate,
-            arguments: arguments.collect::<Result<_>>()?,
+            aggregate: Callable::System(aggregate),
+            arguments,
             distinct: false,
             filter: parts.filter,
             order,
-            data_type: aggregate.returns,
+            data_type: types.returns,
         };
-        Ok(Bound::Typed(self.result(name, call, cx)))
+        let value = self.aggregate_value(name, call, captured, parts.at, cx)?;
+        Ok(Bound::Typed(value))
     }
 
     /// Where a row would stand.
@@ -141,6 +155,7 @@ impl<'a> Binder<'a> {
             let (mut both, _) = self.unify(vec![value, bound], "WITHIN GROUP", at)?;
             let (column, value) = (both.pop(), both.pop());
             if let (Some(expr), Some(value)) = (column, value) {
+                cx.direct.push(value.clone());
                 pairs.push((value, SortKey { expr, ..key }));
             }
         }
@@ -235,26 +250,24 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         let aggregate = aggregate::resolve("count", &[])?;
-        let aggregate: &'static Aggregate =
-            aggregate.ok_or_else(|| no_such_function("count", &[]))?;
+        let aggregate = aggregate
+            .ok_or_else(|| no_such_function("count", &[]))?
+            .aggregate;
         let distinct = !values.is_empty();
         // What is counted is the first argument, where it is not NULL.
         let counted = Expr::literal(Value::Boolean(true), DataType::Boolean);
         let counted = distinct.then_some(counted);
         let call = AggregateCall {
-            aggregate,
+            aggregate: Callable::System(aggregate),
             arguments: counted.into_iter().chain(values).collect(),
             distinct,
             filter,
             order: Vec::new(),
             data_type: DataType::BigInt,
         };
-        Ok(self.result("count", call, cx))
-    }
-
-    fn result(&mut self, name: &str, call: AggregateCall, cx: &mut Context<'_>) -> Expr {
         let data_type = call.data_type;
-        Expr::column(self.aggregate_column(name, call, cx), data_type)
+        let column = self.aggregate_column("count", call, cx);
+        Ok(Expr::column(column, data_type))
     }
 }
 

@@ -4,8 +4,9 @@ use super::coerce::{cast, plain};
 use super::expr::start;
 use super::scope::Scope;
 use super::statement::Tagged;
-use super::{Binder, Bound, Clause, Context, data_type, name};
+use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Result, state};
+use crate::function::SearchPath;
 use crate::function::cast::{CastContext, cast_context};
 use crate::parse::{Parsed, PreparedSyntax, Syntax, place, refuse};
 use crate::plan::logical::LogicalStatement;
@@ -25,7 +26,7 @@ impl Binder<'_> {
             } => {
                 check_kind(statement)?;
                 let at = place(name.span);
-                let types = types.iter().map(|found| data_type::data_type(found, at));
+                let types = types.iter().map(|found| self.data_type(found, at));
                 let types = types.collect::<Result<_>>()?;
                 (Statement::Prepare(name::fold(name)?, types), "PREPARE")
             }
@@ -53,7 +54,7 @@ fn check_kind(statement: &Parsed) -> Result<()> {
 
 /// The name that an EXECUTE says.
 pub(crate) fn statement_name(name: &ast::ObjectName) -> Result<String> {
-    name::relation(name)
+    name::single(name)
 }
 
 /// What EXECUTE gives a statement of that name for parameters of these types.
@@ -73,7 +74,7 @@ pub(crate) fn bind_arguments(
     arguments: &[ast::Expr],
     (name, types): (&str, &[DataType]),
     own: usize,
-    catalog: &Catalog,
+    (catalog, path): (&Catalog, &SearchPath),
 ) -> Result<Arguments> {
     if arguments.len() != types.len() {
         let (wanted, found) = (types.len(), arguments.len());
@@ -83,6 +84,7 @@ pub(crate) fn bind_arguments(
     }
     let scope = Scope::default();
     let mut binder = Binder::new(catalog);
+    binder.path = path;
     binder.parameters.resize(own, None);
     let mut cx = Context::new(&scope, Clause::Execute);
     let mut exprs = Vec::with_capacity(types.len());

@@ -3,6 +3,7 @@
 use super::expr::{query_start, start};
 use super::locking::{Request, lock_rows};
 use super::scope::{Scope, ScopeColumn};
+use super::subquery::unwrapped;
 use super::{Binder, Bound, Clause, Context, Unknown, coerce};
 use crate::error::{Error, Result, state};
 use crate::function::cast::{CastContext, cast_context};
@@ -232,8 +233,9 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         let scope = Scope::default();
         let bound = self.expr(syntax, &mut Context::new(&scope, clause));
+        let is_query = matches!(unwrapped(syntax), ast::Expr::Subquery(_));
         bound.map_err(|error| match error.sqlstate() {
-            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE => Error::new(
+            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE if !is_query => Error::new(
                 state::INVALID_COLUMN_REFERENCE,
                 format!("argument of {} must not contain variables", counted(clause)),
             )
@@ -287,5 +289,6 @@ pub(super) fn output_scope(outputs: &[Output]) -> Scope {
     Scope {
         columns: columns.collect(),
         tables: Vec::new(),
+        ..Scope::default()
     }
 }

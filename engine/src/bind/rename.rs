@@ -1,16 +1,19 @@
 //! RENAME of tables, indexes, views, columns and constraints.
 //!
 //! Plans and views name things by id, so that only text is rewritten that the catalog holds about a table: its
-//! checks. Both texts are bound and must mean the same.
+//! checks, and what its columns are computed from. Both texts are bound and must mean the same.
 
 use super::alter::column_exists;
-use super::check::{bind_check, positions};
+use super::check::positions;
+use super::scope::Scope;
 use super::table::taken_constraint;
-use super::{Binder, name};
+use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::Located;
 use crate::parse::{self, Named, parse_expression, place, refuse};
-use crate::plan::Statement;
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
+use crate::plan::{Expr, Statement};
+use remora_storage::DataType;
 use remora_storage::catalog::{Catalog, TableDef, ViewDef};
 use sqlparser::ast::{self, AlterTableOperation, Ident, RenameTableNameKind};
 
@@ -23,7 +26,7 @@ impl Binder<'_> {
     ) -> Result<Statement> {
         let ast::AlterIndexOperation::RenameIndex { index_name } = operation;
         self.rename_relation(
-            &name::relation(index)?,
+            &self.relation_there(index)?,
             index_name,
             name::object_place(index),
         )
@@ -32,7 +35,7 @@ impl Binder<'_> {
     /// Binds an action that renames something; `None` where it does something else.
     pub(super) fn rename(
         &mut self,
-        relation: &str,
+        relation: &Located,
         operation: &AlterTableOperation,
         at: Option<Position>,
     ) -> Result<Option<Statement>> {
@@ -58,12 +61,16 @@ impl Binder<'_> {
 
     fn rename_relation(
         &mut self,
-        old: &str,
+        old: &Located,
         new: &ast::ObjectName,
         at: Option<Position>,
     ) -> Result<Statement> {
         let new_at = name::object_place(new);
-        let new = name::relation(new)?;
+        let new = name::single(new)?;
+        if let Some(sequence) = self.catalog.sequence(old) {
+            self.refuse_taken(old.schema, &new, new_at)?;
+            return Ok(Statement::RenameSequence(Some((sequence.def.id, new))));
+        }
         let step = if let Some((_, index)) = self.catalog.index(old) {
             Step::RenameIndex(index.def.id, new.clone())
         } else if let Some(view) = self.catalog.view(old) {
@@ -73,28 +80,20 @@ impl Binder<'_> {
             })
         } else {
             let entry = self.table(old, at)?;
-            self.refuse_taken(&new, new_at)?;
+            self.refuse_taken(old.schema, &new, new_at)?;
             let mut def = entry.def.clone();
             def.name.clone_from(&new);
-            let names = (old, new.as_str());
+            let names = (old.name(), new.as_str());
             let def = with_checks(self.catalog, &entry.def, def, Named::Table, names)?;
             return Ok(redefined(def));
         };
-        self.refuse_taken(&new, new_at)?;
+        self.refuse_taken(old.schema, &new, new_at)?;
         Ok(Statement::Structure(vec![step]))
-    }
-
-    fn refuse_taken(&self, name: &str, at: Option<Position>) -> Result<()> {
-        if !self.relation_exists(name) {
-            return Ok(());
-        }
-        let message = format!("relation \"{name}\" already exists");
-        Err(Error::new(state::DUPLICATE_TABLE, message).at(at))
     }
 
     fn rename_column(
         &mut self,
-        relation: &str,
+        relation: &Located,
         (old, new): (&Ident, &Ident),
         at: Option<Position>,
     ) -> Result<Statement> {
@@ -109,7 +108,7 @@ impl Binder<'_> {
             let mut names = view.columns.iter_mut().map(|column| &mut column.name);
             let position = names.position(|name| *name == old).ok_or_else(missing)?;
             if view.columns.iter().any(|column| column.name == new) {
-                return Err(column_exists(&new, relation).at(new_at));
+                return Err(column_exists(&new, relation.name()).at(new_at));
             }
             view.columns[position].name = new;
             return Ok(Statement::Structure(vec![Step::AlterView(view)]));
@@ -120,7 +119,7 @@ impl Binder<'_> {
         let entry = self.table(relation, at)?;
         let (position, _) = entry.def.column(&old).ok_or_else(missing)?;
         if entry.def.column(&new).is_some() {
-            return Err(column_exists(&new, relation).at(new_at));
+            return Err(column_exists(&new, relation.name()).at(new_at));
         }
         let mut def = entry.def.clone();
         def.columns[position].name.clone_from(&new);
@@ -131,7 +130,7 @@ impl Binder<'_> {
 
     fn rename_constraint(
         &mut self,
-        relation: &str,
+        relation: &Located,
         (old, new): (&Ident, &Ident),
         at: Option<Position>,
     ) -> Result<Statement> {
@@ -150,13 +149,14 @@ impl Binder<'_> {
             return Ok(redefined(def));
         }
         let Some(index) = constraints.find(|index| index.def.name == old) else {
-            let message = format!("constraint \"{old}\" for table \"{relation}\" does not exist");
+            let table = relation.name();
+            let message = format!("constraint \"{old}\" for table \"{table}\" does not exist");
             return Err(Error::new(state::UNDEFINED_OBJECT, message).at(old_at));
         };
         if is_taken {
             return Err(taken_constraint(&new, &entry.def).at(new_at));
         }
-        self.refuse_taken(&new, new_at)?;
+        self.refuse_taken(relation.schema, &new, new_at)?;
         let step = Step::RenameIndex(index.def.id, new);
         Ok(Statement::Structure(vec![step]))
     }
@@ -169,10 +169,13 @@ fn redefined(def: TableDef) -> Statement {
         rows: AlteredRows::Left,
         tests: Tests::default(),
         after: Vec::new(),
+        foreign_keys: Vec::new(),
+        validated: Vec::new(),
+        numbered: Vec::new(),
     }))
 }
 
-/// The same table with its checks rewritten for another name of it, or of a column.
+/// The same table with its texts rewritten for another name of it, or of a column.
 fn with_checks(
     catalog: &Catalog,
     table: &TableDef,
@@ -181,29 +184,51 @@ fn with_checks(
     (old, new): (&str, &str),
 ) -> Result<TableDef> {
     let scopes = [table, &renamed].map(|def| positions(&def.name, &def.columns));
-    for check in &mut renamed.checks {
+    let renamed_text = |text: &str, clause: Clause| -> Result<Option<String>> {
         let other = |ident: &Ident| {
             let is_old = name::fold(ident).is_ok_and(|name| name == old);
             is_old.then(|| written(new))
         };
-        let text = parse::rename(&check.expression, named, other)?;
-        let texts = [&check.expression, &text];
-        let meant = texts
-            .iter()
-            .zip(&scopes)
-            .map(|(text, scope)| bind_check(catalog, &parse_expression(text)?, scope));
-        match meant.collect::<Vec<_>>().as_slice() {
-            [Ok(before), Ok(after)] if before.same(after) => check.expression = text,
-            _ => {
-                let what = format!(
-                    "a new name for what check constraint \"{}\" names",
-                    check.name
-                );
-                return refuse(&what, None);
-            }
-        }
+        let other_text = parse::rename(text, named, other)?;
+        let means = |text: &str, scope: &Scope| {
+            bind_text(catalog, &parse_expression(text).ok()?, scope, clause).ok()
+        };
+        let meant = means(text, &scopes[0]).zip(means(&other_text, &scopes[1]));
+        let is_same = meant.is_some_and(|(before, after)| before.same(&after));
+        Ok(is_same.then_some(other_text))
+    };
+    for check in &mut renamed.checks {
+        let Some(text) = renamed_text(&check.expression, Clause::Check)? else {
+            let name = &check.name;
+            return refuse(
+                &format!("a new name for what check constraint \"{name}\" names"),
+                None,
+            );
+        };
+        check.expression = text;
+    }
+    for column in &mut renamed.columns {
+        let Some(generated) = &mut column.generated else {
+            continue;
+        };
+        let Some(text) = renamed_text(generated, Clause::Generated)? else {
+            let name = &column.name;
+            return refuse(
+                &format!("a new name for what column \"{name}\" is computed from"),
+                None,
+            );
+        };
+        *generated = text;
     }
     Ok(renamed)
+}
+
+/// What a text means that is evaluated over a table's columns.
+fn bind_text(catalog: &Catalog, syntax: &ast::Expr, scope: &Scope, clause: Clause) -> Result<Expr> {
+    let mut binder = Binder::new(catalog);
+    let bound = binder.expr(syntax, &mut Context::new(scope, clause))?;
+    let data_type = bound.data_type().unwrap_or(DataType::Text);
+    binder.coerce(bound, data_type)
 }
 
 /// A name as it has to be written.

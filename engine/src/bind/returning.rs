@@ -30,6 +30,14 @@ impl<'a> Binder<'a> {
         Ok(Some(Returning { exprs, schema }))
     }
 
+    /// Has the columns of a row have numbers: their positions, where nothing was numbered before.
+    pub(super) fn numbered_row(&mut self, entry: &TableEntry) {
+        for (position, column) in entry.def.columns.iter().enumerate() {
+            let number = self.columns.add(&column.name, column.data_type);
+            debug_assert_eq!(number, position, "the table's columns are numbered first");
+        }
+    }
+
     /// New columns for those of a table, under a name. Those that a statement makes first are numbered by
     /// position.
     pub(super) fn row_scope(
@@ -39,15 +47,16 @@ impl<'a> Binder<'a> {
         hides: Option<String>,
     ) -> Scope {
         let columns = entry.def.columns.iter().map(|column| ScopeColumn {
-            table: Some(shown.to_owned()),
+            table: (!column.is_hidden()).then(|| shown.to_owned()),
             name: column.name.clone(),
             column: self.columns.add(&column.name, column.data_type),
             data_type: column.data_type,
-            bare: true,
+            bare: !column.is_hidden(),
         });
         Scope {
             columns: columns.collect(),
             tables: vec![(shown.to_owned(), hides)],
+            ..Scope::default()
         }
     }
 }

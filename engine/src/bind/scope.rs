@@ -30,6 +30,8 @@ pub(crate) struct Scope {
     pub columns: Vec<ScopeColumn>,
     /// Each table or alias, even if it has no columns; beside it the table that an alias hides.
     pub tables: Vec<(String, Option<String>)>,
+    /// Those of them that are aliases: no schema goes before these.
+    pub aliases: Vec<String>,
 }
 
 impl Scope {
@@ -46,6 +48,7 @@ impl Scope {
         }
         self.columns.extend(other.columns);
         self.tables.extend(other.tables);
+        self.aliases.extend(other.aliases);
         Ok(())
     }
 

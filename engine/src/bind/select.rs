@@ -3,6 +3,7 @@
 //! FROM, WHERE, then groups and aggregates if there are any, HAVING, the select list together with
 //! what ORDER BY needs beside it, DISTINCT, ORDER BY.
 
+use super::coerce::check_equality;
 use super::expr::start;
 use super::group::Grouping;
 use super::locking::check_select;
@@ -14,8 +15,8 @@ use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::logical::Logical;
 use crate::plan::{Expr, SortKey};
-use remora_storage::DataType;
 use remora_storage::limits::COLUMNS_MAX;
+use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
 use std::collections::BTreeSet;
 
@@ -167,7 +168,7 @@ impl<'a> Binder<'a> {
                 options,
             ) => {
                 refuse_star_options(options)?;
-                let (table, at) = (name::relation(table)?, name::object_place(table));
+                let (table, at) = (name::single(table)?, name::object_place(table));
                 if !cx.scope.has_table(&table) {
                     return Err(cx.scope.unknown_table(&table).at(at));
                 }
@@ -250,9 +251,16 @@ impl<'a> Binder<'a> {
             plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
             return Ok(project_sets(plan, sets));
         }
+        if groups.exprs.is_empty() && groups.sets.is_none() && aggregates.is_empty() {
+            // A group of all rows, of which nothing is asked: none of them is read.
+            plan = Logical::Values {
+                columns: vec![self.columns.add("", DataType::Boolean)],
+                rows: vec![vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]],
+            };
+        }
         refuse_windows(&groups.exprs, cx.windows.as_ref())?;
         refuse_sets(&groups.exprs, &cx.sets)?;
-        let mut grouping = Grouping::new(groups, &mut cx, &plan, &mut self.columns);
+        let mut grouping = Grouping::new(groups, &mut cx, (&plan, self.keyless), &mut self.columns);
         let mut sets = std::mem::take(&mut cx.sets);
         let mut windows = cx.windows.take().unwrap_or_default();
         windows.rewrite(&mut |expr| grouping.rewrite(expr, &mut self.columns))?;
@@ -270,6 +278,15 @@ impl<'a> Binder<'a> {
         };
         for argument in sets.iter_mut().flat_map(SetCall::arguments) {
             *argument = grouping.rewrite(argument.clone(), &mut self.columns)?;
+        }
+        for direct in std::mem::take(&mut cx.direct) {
+            grouping
+                .rewrite(direct, &mut self.columns)
+                .map_err(|error| {
+                    error.with_detail(
+                    "Direct arguments of an ordered-set aggregate must use only grouped columns.",
+                )
+                })?;
         }
         plan = grouping.plan(plan);
         if let Some(predicate) = having {
@@ -323,6 +340,14 @@ impl<'a> Binder<'a> {
             sorted.push(column);
         }
         let distinct_on = sorted.split_off(order.len());
+        for (column, syntax) in distinct_on.iter().zip(on) {
+            check_equality(self.columns.field(*column).data_type, start(syntax))?;
+        }
+        if distinct {
+            for (_, expr) in &exprs {
+                check_equality(expr.data_type, None)?;
+            }
+        }
         check_distinct_on(&sorted, &distinct_on, on)?;
         let sort = order.iter().zip(sorted);
         let sort = sort.map(|(syntax, column)| order::sort_key(syntax, self.columns.expr(column)));

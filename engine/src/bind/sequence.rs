@@ -1,23 +1,25 @@
 //! CREATE, ALTER and DROP SEQUENCE; SERIAL and IDENTITY columns; what takes numbers from sequences.
 
+use super::generated::refuse_value;
 use super::index::Names;
+use super::relation::already_exists;
 use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::{SequenceName, find_sequence, is_of_sequences};
+use crate::function::{RelationName, SearchPath, find_sequence, is_of_sequences, sequence_name};
 use crate::parse::{Overriding, SequenceOptions, SequenceSyntax, place, refuse};
 use crate::plan::sequence::{ColumnSequence, SequenceChange};
 use crate::plan::{Expr, ExprKind, Statement};
 use remora_storage::catalog::{Catalog, ColumnDef, ForeignAction, Identity, TableDef, TableEntry};
-use remora_storage::{ColumnId, DataType, SequenceId, TableId, Value};
+use remora_storage::{ColumnId, DataType, SchemaId, SequenceId, TableId, Value};
 use sqlparser::ast;
 use std::sync::Arc;
 
 /// How a column of a new table gets its sequence.
-pub(super) enum Numbered<'a> {
+pub(super) enum Numbered {
     /// SERIAL and its like.
     Serial,
     /// GENERATED .. AS IDENTITY
-    Identity(Identity, &'a SequenceOptions),
+    Identity(Identity, Box<SequenceOptions>),
 }
 
 impl<'a> Binder<'a> {
@@ -34,16 +36,16 @@ impl<'a> Binder<'a> {
                 options,
             } => {
                 let at = name::object_place(name);
-                if *temporary {
-                    return refuse("a temporary sequence", at);
-                }
-                let name = name::relation(name)?;
+                let located = self.new_relation(name, *temporary)?;
                 let change = self.sequence_options(options, "sequence", at)?;
-                if self.relation_exists(&name) && !*if_not_exists {
-                    let message = format!("relation \"{name}\" already exists");
-                    return Err(Error::new(state::DUPLICATE_TABLE, message).at(at));
+                if self.relation_exists(&located) && !*if_not_exists {
+                    return Err(already_exists(located.name()).at(at));
                 }
-                let def = change.create(name).map_err(|error| error.at(at))?;
+                let place = (&located).into();
+                let def = change.create(place).map_err(|error| error.at(at))?;
+                if let Some(Some((table, _))) = change.owner {
+                    self.check_owner(def.schema, table, at)?;
+                }
                 let statement = Statement::CreateSequence {
                     def,
                     if_not_exists: *if_not_exists,
@@ -61,6 +63,10 @@ impl<'a> Binder<'a> {
                 if let (Some(found), None) = (found, id) {
                     return Err(self.keeps_owner(found));
                 }
+                let entry = id.and_then(|id| self.catalog.sequence_by_id(id));
+                if let (Some(entry), Some(Some((table, _)))) = (entry, what.owner) {
+                    self.check_owner(entry.def.schema, table, name::object_place(name))?;
+                }
                 let change = id.map(|id| (id, what));
                 Ok((Statement::AlterSequence(change), "ALTER SEQUENCE"))
             }
@@ -72,9 +78,8 @@ impl<'a> Binder<'a> {
                 let id = self.altered(name, *if_exists)?;
                 let at = place(to.span);
                 let to = name::fold(to)?;
-                if id.is_some() && self.relation_exists(&to) {
-                    let message = format!("relation \"{to}\" already exists");
-                    return Err(Error::new(state::DUPLICATE_TABLE, message).at(at));
+                if let Some(entry) = id.and_then(|id| self.catalog.sequence_by_id(id)) {
+                    self.refuse_taken(entry.def.schema, &to, at)?;
                 }
                 let change = id.map(|id| (id, to));
                 Ok((Statement::RenameSequence(change), "ALTER SEQUENCE"))
@@ -95,7 +100,7 @@ impl<'a> Binder<'a> {
         };
         let mut sequences = Vec::new();
         for syntax in names {
-            let (name, at) = (name::relation(syntax)?, name::object_place(syntax));
+            let (name, at) = (self.relation(syntax)?, name::object_place(syntax));
             match self.catalog.sequence(&name) {
                 Some(entry) if self.is_of_identity(entry.def.id) => {
                     return Err(self.identity_needs(entry.def.id).at(at));
@@ -103,7 +108,7 @@ impl<'a> Binder<'a> {
                 Some(entry) if !sequences.contains(&entry.def.id) => sequences.push(entry.def.id),
                 Some(_) => {}
                 None if self.relation_exists(&name) => {
-                    let error = not_a_sequence(&name).at(at);
+                    let error = not_a_sequence(name.name()).at(at);
                     return Err(match self.catalog.table(&name) {
                         Some(_) => error.with_hint("Use DROP TABLE to remove a table."),
                         None => error.with_hint("Use DROP INDEX to remove an index."),
@@ -111,7 +116,8 @@ impl<'a> Binder<'a> {
                 }
                 None if *if_exists => {}
                 None => {
-                    let message = format!("sequence \"{name}\" does not exist");
+                    self.relation_there(syntax)?;
+                    let message = format!("sequence \"{}\" does not exist", name.name());
                     return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
                 }
             }
@@ -124,12 +130,13 @@ impl<'a> Binder<'a> {
 
     /// The sequence that is altered; none where it may be missing.
     fn altered(&self, syntax: &ast::ObjectName, if_exists: bool) -> Result<Option<SequenceId>> {
-        let (name, at) = (name::relation(syntax)?, name::object_place(syntax));
+        let (name, at) = (self.relation(syntax)?, name::object_place(syntax));
         match self.catalog.sequence(&name) {
             Some(entry) => Ok(Some(entry.def.id)),
-            None if self.relation_exists(&name) => Err(not_a_sequence(&name).at(at)),
+            None if self.relation_exists(&name) => Err(not_a_sequence(name.name()).at(at)),
             None if if_exists => Ok(None),
             None => {
+                self.relation_there(syntax)?;
                 let message = format!("relation \"{name}\" does not exist");
                 Err(Error::new(state::UNDEFINED_TABLE, message).at(at))
             }
@@ -220,15 +227,30 @@ impl<'a> Binder<'a> {
         let parts = name::parts(owner)?;
         let (table, column) = match parts.as_slice() {
             [none] if none.value.eq_ignore_ascii_case("none") => return Ok(None),
-            [table, column] => (table, column),
-            [schema, table, column] if name::fold(schema)? == "public" => (table, column),
+            [table, column] => (
+                RelationName {
+                    schema: None,
+                    name: name::fold(table)?,
+                },
+                column,
+            ),
+            [schema, table, column] => {
+                let schema = Some(name::fold(schema)?);
+                (
+                    RelationName {
+                        schema,
+                        name: name::fold(table)?,
+                    },
+                    column,
+                )
+            }
             _ => {
                 return Err(Error::new(state::SYNTAX_ERROR, "invalid OWNED BY option")
                     .with_hint("Specify OWNED BY table.column or OWNED BY NONE.")
                     .at(at));
             }
         };
-        let entry = self.table(&name::fold(table)?, at)?;
+        let entry = self.table(&self.path.locate(self.catalog, table), at)?;
         let column = name::fold(column)?;
         match entry.def.column(&column) {
             Some((_, column)) => Ok(Some((entry.def.id, column.id))),
@@ -243,32 +265,43 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// A sequence goes with a table that is where it is itself.
+    fn check_owner(&self, schema: SchemaId, table: TableId, at: Option<Position>) -> Result<()> {
+        let table = self.catalog.table_by_id(table);
+        if table.is_none_or(|table| table.def.schema == schema) {
+            return Ok(());
+        }
+        let message = "sequence must be in same schema as table it is linked to";
+        Err(Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message).at(at))
+    }
+
     /// The sequence of a column of a new table, whose name is made up.
     pub(super) fn column_sequence(
         &self,
         names: &mut Names<'_>,
         table: &TableDef,
         position: usize,
-        numbered: &Numbered<'_>,
+        numbered: &Numbered,
     ) -> Result<ColumnSequence> {
         let column = &table.columns[position];
         let all = SequenceOptions::default();
         let (identity, options) = match numbered {
             Numbered::Serial => (None, &all),
-            Numbered::Identity(identity, options) => (Some(*identity), *options),
+            Numbered::Identity(identity, options) => (Some(*identity), &**options),
         };
         let mut change = self.sequence_options(options, "identity column", None)?;
         change.data_type = change.data_type.or(Some(column.data_type));
         Ok(ColumnSequence {
             position,
-            def: change.create(names.sequence(&column.name))?,
+            def: change.create((table.schema, names.sequence(&column.name).as_str()).into())?,
             identity,
         })
     }
 
-    /// Refuses a value for an identity column that has to have its sequence's, unless it is overridden.
+    /// Refuses a value for a generated column, and one for an identity column that has to have its sequence's, unless it is overridden.
     /// Whether the column's default is to be taken in its place.
     pub(super) fn overrides(&self, column: &ColumnDef, is_default: bool) -> Result<bool> {
+        refuse_value(column, is_default)?;
         match (column.identity, self.aside.overriding) {
             (Some(_), Some(Overriding::User)) => Ok(true),
             (Some(Identity::Always), None) if !is_default => Err(Error::new(
@@ -368,11 +401,15 @@ fn named(call: &Expr) -> Option<(&Expr, &str)> {
 ///
 /// # Errors
 /// 42P01, 42809
-pub(super) fn named_sequences(expr: &Expr, catalog: &Catalog) -> Result<Vec<SequenceId>> {
+pub(super) fn named_sequences(
+    expr: &Expr,
+    catalog: &Catalog,
+    path: &SearchPath,
+) -> Result<Vec<SequenceId>> {
     let mut found = Vec::new();
     expr.visit(&mut |part| {
         if let Some((_, name)) = named(part) {
-            found.push(find_sequence(catalog, name)?.def.id);
+            found.push(find_sequence(catalog, path, name)?.def.id);
         }
         Ok(())
     })?;
@@ -386,13 +423,21 @@ pub(super) fn with_names(expr: Expr, catalog: &Catalog, sequences: &[SequenceId]
     expr.replace(&mut |part| {
         let (argument, _) = named(part)?;
         let entry = catalog.sequence_by_id(*sequences.next()?)?;
-        let name = SequenceName(entry.def.name.clone()).to_string();
+        let name = sequence_name(catalog, &entry.def).to_string();
         let name = Expr::literal(Value::Text(name), argument.data_type);
         Some(part.clone().map_children(&mut |_| name.clone()))
     })
 }
 
-/// `'s'` of `'s'::regclass`: the functions take names as they are.
+/// Whether a function takes names of sequences and tables as texts.
+pub(super) fn takes_names(function: &str) -> bool {
+    matches!(
+        function,
+        "nextval" | "currval" | "setval" | "pg_get_serial_sequence"
+    )
+}
+
+/// `'s'` of `'s'::regclass`: these functions take names as they are.
 pub(super) fn without_regclass(argument: &ast::Expr) -> &ast::Expr {
     match argument {
         ast::Expr::Cast {

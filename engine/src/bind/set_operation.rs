@@ -3,6 +3,7 @@
 //! The grammar has made a tree of them in which INTERSECT binds tighter; along its left edge it is walked
 //! in a loop. Neighbouring UNION ALLs make one node.
 
+use super::coerce::check_equality;
 use super::query::{Output, Relation};
 use super::{Binder, Bound, coerce};
 use crate::error::{Error, Result, state};
@@ -50,6 +51,9 @@ impl<'a> Binder<'a> {
                 let is_union = |next: &Step<'_>| next.operator.is_none() && !next.all;
                 if !step.all && !steps.peek().is_some_and(is_union) {
                     let mut union = self.union_all(std::mem::take(&mut branches))?;
+                    for output in &union.outputs {
+                        check_equality(output.data_type, None)?;
+                    }
                     union.plan = Logical::Distinct(Box::new(union.plan));
                     branches.push(union);
                 }
@@ -101,6 +105,9 @@ impl<'a> Binder<'a> {
             }
         }
         let (branches, outputs) = self.alike(vec![left, right], operator.name())?;
+        for output in &outputs {
+            check_equality(output.data_type, None)?;
+        }
         let mut inputs = branches.into_iter().map(|branch| {
             let source = branch.outputs.iter().map(|output| output.column).collect();
             (Box::new(branch.plan), source)

@@ -15,22 +15,36 @@ impl<'a> Binder<'a> {
         use ast::Statement as S;
         let done = |statement, tag| Ok((LogicalStatement::Done(statement), tag));
         match syntax {
-            S::Query(query) if changes(query).is_some() => self.with_change(query),
+            S::Query(query) if changes(query).is_some() => {
+                self.outermost = Some(query);
+                self.with_change(query)
+            }
             S::Query(query) => {
-                let query: Query = self.query(query, &[])?.into();
+                self.outermost = Some(query);
+                let relation = self.query(query, self.wanted)?;
+                let query: Query = self.with_names(query, relation)?.into();
                 let statement = match self.locks {
                     Some(strength) => LogicalStatement::Locking(query, strength),
                     None => LogicalStatement::Query(query),
                 };
                 Ok((statement, "SELECT"))
             }
-            S::Insert(insert) => Ok((self.insert(insert)?, "INSERT")),
-            S::Update(update) => Ok((self.update(update)?, "UPDATE")),
-            S::Delete(delete) => Ok((self.delete(delete)?, "DELETE")),
+            S::Insert(insert) => {
+                let change = self.insert(insert)?;
+                Ok((self.asking_afterwards(change), "INSERT"))
+            }
+            S::Update(update) => {
+                let change = self.update(update)?;
+                Ok((self.asking_afterwards(change), "UPDATE"))
+            }
+            S::Delete(delete) => {
+                let change = self.delete(delete)?;
+                Ok((self.asking_afterwards(change), "DELETE"))
+            }
             S::Merge(merge) => Ok((self.merge(merge)?, "MERGE")),
             S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),
             S::CreateTable(table) => done(self.create_table(table)?, "CREATE TABLE"),
-            S::CreateIndex(index) => done(self.create_index(index)?, "CREATE INDEX"),
+            S::CreateIndex(index) => Ok((self.create_index(index)?, "CREATE INDEX")),
             S::AlterTable(alter) => Ok((self.alter_table(alter)?, "ALTER TABLE")),
             S::AlterIndex { name, operation } => {
                 done(self.alter_index(name, operation)?, "ALTER INDEX")
@@ -39,6 +53,11 @@ impl<'a> Binder<'a> {
                 object_type: ObjectType::Table,
                 ..
             } => done(self.drop_tables(syntax)?, "DROP TABLE"),
+            S::CreateView(view) if view.materialized => self.create_materialized(view),
+            S::Drop {
+                object_type: ObjectType::MaterializedView,
+                ..
+            } => done(self.drop_materialized(syntax)?, "DROP MATERIALIZED VIEW"),
             S::CreateView(view) => done(self.create_view(view)?, "CREATE VIEW"),
             S::Drop {
                 object_type: ObjectType::View,
@@ -52,6 +71,43 @@ impl<'a> Binder<'a> {
                 object_type: ObjectType::Sequence,
                 ..
             } => done(self.drop_sequences(syntax)?, "DROP SEQUENCE"),
+            S::CreateSchema {
+                schema_name,
+                or_replace: false,
+                if_not_exists,
+                with: None,
+                options: None,
+                default_collate_spec: None,
+                clone: None,
+            } => done(
+                self.create_schema(schema_name, *if_not_exists)?,
+                "CREATE SCHEMA",
+            ),
+            S::Comment {
+                object_type,
+                object_name,
+                comment,
+                if_exists: false,
+            } => done(
+                self.comment(*object_type, object_name, comment.as_deref())?,
+                "COMMENT",
+            ),
+            S::CreateType {
+                name,
+                representation,
+            } => done(
+                self.create_type(name, representation.as_ref())?,
+                "CREATE TYPE",
+            ),
+            S::Drop {
+                object_type: ObjectType::Type,
+                ..
+            } => Ok((self.drop_types(syntax)?, "DROP TYPE")),
+            S::AlterSchema(alter) => done(self.alter_schema(alter)?, "ALTER SCHEMA"),
+            S::Drop {
+                object_type: ObjectType::Schema,
+                ..
+            } => Ok((self.drop_schemas(syntax)?, "DROP SCHEMA")),
             S::Copy { .. } => Ok((self.copy(syntax)?, "COPY")),
             S::Explain { .. } => Ok((self.explain(syntax)?, "EXPLAIN")),
             _ => self.utility(syntax),
@@ -59,48 +115,27 @@ impl<'a> Binder<'a> {
     }
 
     /// WITH before a change.
-    fn with_change(&mut self, query: &'a ast::Query) -> Result<Tagged> {
+    pub(super) fn with_change(&mut self, query: &'a ast::Query) -> Result<Tagged> {
         let is_bare = query.order_by.is_none()
             && query.limit_clause.is_none()
             && query.fetch.is_none()
             && query.locks.is_empty();
         match changes(query) {
             Some(change) if is_bare => {
+                let outer = self.with.len();
                 self.with_queries(query)?;
-                self.statement(change)
+                let bound = self.statement(change)?;
+                self.check_unnamed(query)?;
+                self.with.truncate(outer);
+                Ok(bound)
             }
             _ => refuse("this clause of a change", None),
-        }
-    }
-
-    /// EXPLAIN of a query or a change.
-    fn explain(&mut self, syntax: &'a ast::Statement) -> Result<LogicalStatement> {
-        use ast::Statement as S;
-        let S::Explain {
-            analyze: false,
-            verbose: false,
-            query_plan: false,
-            estimate: false,
-            statement,
-            format: None,
-            options: None,
-            ..
-        } = syntax
-        else {
-            return refuse("an option of EXPLAIN", None);
-        };
-        match &**statement {
-            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_) => {
-                let (inner, _) = self.statement(statement)?;
-                Ok(LogicalStatement::Explain(Box::new(inner)))
-            }
-            _ => refuse("EXPLAIN of this statement", None),
         }
     }
 }
 
 /// The change that a query with WITH is, if it is one.
-fn changes(query: &ast::Query) -> Option<&ast::Statement> {
+pub(super) fn changes(query: &ast::Query) -> Option<&ast::Statement> {
     match &*query.body {
         SetExpr::Insert(change)
         | SetExpr::Update(change)

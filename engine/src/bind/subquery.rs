@@ -7,12 +7,14 @@
 
 use super::around::Captured;
 use super::expr::{not, start};
-use super::operator::{boolean, operator_name};
+use super::operator::operator_name;
 use super::query::Relation;
 use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Position, Result, state};
+use crate::function::ArrayTest;
 use crate::parse::refuse;
 use crate::plan::logical::Logical;
+use crate::plan::physical::AggregateCall;
 use crate::plan::{Asks, Expr, ExprKind, Subquery};
 use remora_storage::DataType;
 use sqlparser::ast::{self, BinaryOperator};
@@ -40,16 +42,22 @@ impl<'a> Binder<'a> {
                 right,
                 ..
             } => {
-                let (name, query) = quantified(compare_op, right, at)?;
-                self.any(left, name, query, false, at, cx)?
+                let name = quantifiable(compare_op, at)?;
+                match unwrapped(right) {
+                    E::Subquery(query) => self.any(left, name, query, false, at, cx)?,
+                    array => return self.any_of_array(left, name, array, ArrayTest::Any, cx),
+                }
             }
             E::AllOp {
                 left,
                 compare_op,
                 right,
             } => {
-                let (name, query) = quantified(compare_op, right, at)?;
-                not(self.any(left, name, query, true, at, cx)?)
+                let name = quantifiable(compare_op, at)?;
+                match unwrapped(right) {
+                    E::Subquery(query) => not(self.any(left, name, query, true, at, cx)?),
+                    array => return self.any_of_array(left, name, array, ArrayTest::All, cx),
+                }
             }
             _ => return refuse("this kind of subquery", at),
         };
@@ -62,19 +70,70 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
-        let (relation, outer) = self.nested(query, at, cx)?;
-        let [output] = relation.outputs.as_slice() else {
+        self.scalar_of(query, None, at, cx)
+    }
+
+    /// The value of a query, or what an aggregate makes of its only column.
+    pub(super) fn scalar_of(
+        &mut self,
+        query: &'a ast::Query,
+        aggregate: Option<&dyn Fn(DataType) -> Result<AggregateCall>>,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
+        let (mut relation, outer) = self.nested(query, at, cx)?;
+        let [output] = relation.outputs.as_mut_slice() else {
             let message = "subquery must return only one column";
             return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
         };
-        let (column, data_type) = (output.column, output.data_type);
-        // The column has to be the subquery's own: what only passes through might be shown twice.
-        let value = self.columns.add(&output.name, data_type);
+        if let Some(aggregate) = aggregate {
+            let call = AggregateCall {
+                arguments: vec![Expr::column(output.column, output.data_type)],
+                ..aggregate(output.data_type)?
+            };
+            output.data_type = call.data_type;
+            output.column = self.columns.add(&output.name, call.data_type);
+            relation.plan = Logical::Aggregate {
+                input: Box::new(relation.plan),
+                groups: Vec::new(),
+                aggregates: vec![(output.column, call)],
+                sets: None,
+            };
+        }
+        let value = self.values_of(relation, &outer).pop();
+        Ok(value.expect("there is one"))
+    }
+
+    /// The values of a query's only row.
+    pub(super) fn row_of_query(
+        &mut self,
+        query: &'a ast::Query,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Vec<Expr>> {
+        let (relation, outer) = self.nested(query, at, cx)?;
+        Ok(self.values_of(relation, &outer))
+    }
+
+    /// The values of a relation's only row, each as a subquery of its own with all of the columns: the optimizer finds
+    /// that they are one.
+    fn values_of(&mut self, relation: Relation, outer: &[(usize, Expr)]) -> Vec<Expr> {
+        // The columns have to be the subquery's own: what only passes through might be shown twice.
+        let outputs = relation.outputs.iter();
+        let exprs = outputs.map(|output| {
+            let value = self.columns.add(&output.name, output.data_type);
+            (value, Expr::column(output.column, output.data_type))
+        });
+        let exprs: Vec<_> = exprs.collect();
         let plan = Logical::Project {
             input: Box::new(relation.plan),
-            exprs: vec![(value, Expr::column(column, data_type))],
+            exprs: exprs.clone(),
         };
-        Ok(subquery(Asks::Value(value), plan, outer, data_type))
+        let values = exprs.into_iter().map(|(value, expr)| {
+            let asks = Asks::Value(value);
+            subquery(asks, plan.clone(), outer.to_vec(), expr.data_type)
+        });
+        values.collect()
     }
 
     fn exists(
@@ -99,12 +158,9 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
-        let operands: Vec<Bound> = match unwrapped(left) {
-            ast::Expr::Tuple(items) => {
-                let bound = items.iter().map(|item| self.expr(item, cx));
-                bound.collect::<Result<_>>()?
-            }
-            one => vec![self.expr(one, cx)?],
+        let operands = match self.row(left, cx)? {
+            Some(row) => row,
+            None => vec![self.expr(left, cx)?],
         };
         let (relation, mut outer) = self.nested(query, at, cx)?;
         if relation.outputs.len() != operands.len() {
@@ -113,11 +169,7 @@ impl<'a> Binder<'a> {
             let message = format!("subquery has too {how} columns");
             return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
         }
-        let is_row = operands.len() > 1;
-        if is_row && !matches!(name, "=" | "<>") {
-            return refuse("comparing rows by their order", at);
-        }
-        let mut tests = Vec::with_capacity(operands.len());
+        let (mut left, mut right) = (Vec::new(), Vec::new());
         for (operand, output) in operands.into_iter().zip(relation.outputs) {
             let operand = match operand {
                 Bound::Typed(expr) => {
@@ -128,20 +180,14 @@ impl<'a> Binder<'a> {
                 }
                 unknown @ Bound::Unknown(_) => unknown,
             };
-            let value = Bound::Typed(Expr::column(output.column, output.data_type));
-            let test = self.call(name, vec![operand, value], at)?;
-            let test = self.settle(test)?;
-            if test.data_type != DataType::Boolean {
-                let message = "op ANY/ALL (subquery) requires operator to yield boolean";
-                return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
-            }
-            tests.push(test);
+            left.push(operand);
+            right.push(Bound::Typed(Expr::column(output.column, output.data_type)));
         }
-        let test = match (is_row, name) {
-            (true, "<>") => boolean(ExprKind::Or(tests)),
-            (true, _) => boolean(ExprKind::And(tests)),
-            _ => tests.remove(0),
-        };
+        let test = self.compare(name, left, right, at)?;
+        if test.data_type != DataType::Boolean {
+            let message = "op ANY/ALL (subquery) requires operator to yield boolean";
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+        }
         let test = Box::new(if negated { not(test) } else { test });
         let mark = self.columns.add("any", DataType::Boolean);
         let asks = Asks::Any { test, mark };
@@ -158,7 +204,7 @@ impl<'a> Binder<'a> {
         if let Some(refused) = cx.clause.refuses_subqueries() {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, refused).at(at));
         }
-        let bound = self.within(cx.scope, |binder| {
+        let bound = self.within(cx, |binder| {
             binder.deeper(at, |binder| binder.query(query, &[]))
         });
         let (relation, captured) = bound?;
@@ -178,7 +224,7 @@ impl<'a> Binder<'a> {
 
 impl Clause {
     /// What is said of a subquery where there can be none.
-    fn refuses_subqueries(self) -> Option<String> {
+    pub(super) fn refuses_subqueries(self) -> Option<String> {
         Some(match self {
             Self::Select
             | Self::On
@@ -189,19 +235,22 @@ impl Clause {
             | Self::Values
             | Self::Update
             | Self::Functions
-            | Self::MergeWhen => return None,
-
-            Self::Execute
+            | Self::Lateral
+            | Self::MergeWhen
+            | Self::Returning
             | Self::Limit
             | Self::Offset
-            | Self::Returning
             | Self::FrameRows
             | Self::FrameRange
-            | Self::FrameGroups => {
-                format!("a subquery in {} is not supported", self.name())
-            }
+            | Self::FrameGroups => return None,
+
+            Self::Execute => "cannot use subquery in EXECUTE parameter".to_owned(),
             Self::Default => "cannot use subquery in DEFAULT expression".to_owned(),
             Self::Check => "cannot use subquery in check constraint".to_owned(),
+            Self::Generated => "cannot use subquery in column generation expression".to_owned(),
+            Self::Index => "cannot use subquery in index expression".to_owned(),
+            Self::IndexCondition => "cannot use subquery in index predicate".to_owned(),
+            Self::TriggerWhen => "cannot use subquery in trigger WHEN condition".to_owned(),
             Self::Using => "cannot use subquery in transform expression".to_owned(),
         })
     }
@@ -214,22 +263,15 @@ fn subquery(asks: Asks, plan: Logical, outer: Vec<(usize, Expr)>, data_type: Dat
     }
 }
 
-/// The operator and the query of ANY and ALL.
-fn quantified<'q>(
-    op: &BinaryOperator,
-    right: &'q ast::Expr,
-    at: Option<Position>,
-) -> Result<(&'static str, &'q ast::Query)> {
-    let Some(name) = operator_name(op) else {
-        return refuse(&format!("operator {op}"), at);
-    };
-    match unwrapped(right) {
-        ast::Expr::Subquery(query) => Ok((name, query)),
-        _ => refuse("ANY and ALL of an array", at),
+/// The operator of ANY and ALL.
+fn quantifiable(op: &BinaryOperator, at: Option<Position>) -> Result<&'static str> {
+    match operator_name(op) {
+        Some(name) => Ok(name),
+        None => refuse(&format!("operator {op}"), at),
     }
 }
 
-fn unwrapped(mut syntax: &ast::Expr) -> &ast::Expr {
+pub(super) fn unwrapped(mut syntax: &ast::Expr) -> &ast::Expr {
     while let ast::Expr::Nested(inner) = syntax {
         syntax = inner;
     }

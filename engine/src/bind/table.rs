@@ -1,62 +1,56 @@
 //! CREATE TABLE and DROP TABLE.
 
 use super::check::{bind_check, positions, set_default};
+use super::deferral::deferral;
+use super::draft::Draft;
 use super::foreign::WrittenKey;
-use super::index::{Names, index_column};
-use super::sequence::{Numbered, is_integer, serial};
-use super::{Binder, data_type, name};
+use super::generated::set_generated;
+use super::index::{Names, test_collation, test_included, test_order};
+use super::relation::already_exists;
+use super::storage_parameter::test_of_table;
+use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{SequenceOptions, place, refuse};
+use crate::function::Located;
+use crate::parse::{NULLS_NOT_DISTINCT, SequenceOptions, like_of, place, refuse};
 use crate::plan::Statement;
-use crate::plan::system::SystemTable;
 use remora_storage::catalog::{
-    Catalog, CheckDef, ColumnDef, Constraint, Identity, IndexColumn, IndexDef, IndexKind, TableDef,
+    Catalog, CheckDef, Identity, IndexColumn, IndexDef, OnCommit, TableDef,
 };
-use remora_storage::limits::COLUMNS_MAX;
-use remora_storage::{ColumnId, IndexId, TableId};
+use remora_storage::{SchemaId, TableId};
 use sqlparser::ast::{self, ColumnOption, TableConstraint};
-
-/// A table, while it is being put together.
-pub(super) struct Draft<'n> {
-    pub(super) table: TableDef,
-    pub(super) primary: Option<IndexDef>,
-    unique: Vec<IndexDef>,
-    /// CHECKs with the column they stand beside; bound when all columns are known.
-    checks: Vec<(Option<String>, Option<String>, &'n ast::Expr)>,
-    pub(super) foreign_keys: Vec<WrittenKey<'n>>,
-    /// Columns said to be NULL.
-    nullable: Vec<usize>,
-    /// Columns with a sequence of their own, by position.
-    pub(super) numbered: Vec<(usize, Numbered<'n>)>,
-}
 
 impl<'a> Binder<'a> {
     /// Binds a CREATE TABLE.
     pub(super) fn create_table(&mut self, create: &'a ast::CreateTable) -> Result<Statement> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
-        let table_name = name::relation(&create.name)?;
-        let is_system = SystemTable::named(&table_name).is_some();
-        if is_system || self.relation_exists(&table_name) && !create.if_not_exists {
-            return Err(Error::new(
-                state::DUPLICATE_TABLE,
-                format!("relation \"{table_name}\" already exists"),
-            )
-            .at(at));
-        }
-        if create.columns.len() > COLUMNS_MAX {
-            let message = format!("tables can have at most {COLUMNS_MAX} columns");
-            return Err(Error::new(state::TOO_MANY_COLUMNS, message).at(at));
+        test_of_table(&create.table_options, at)?;
+        let located = self.new_relation(&create.name, create.temporary)?;
+        let is_system = self.system_table(&located).is_some();
+        if is_system || self.relation_exists(&located) && !create.if_not_exists {
+            return Err(already_exists(located.name()).at(at));
         }
         if create.columns.is_empty() {
             return refuse("a table without columns", at);
         }
-        let mut draft = Draft::new(TableDef::new(table_name, Vec::new()));
-        let mut identities = self.aside.identities.iter();
+        let mut draft = Draft::new(TableDef {
+            on_commit: on_commit(create.on_commit, located.schema, at)?,
+            ..new_table(located)
+        });
+        let aside = self.aside;
+        let mut identities = aside.identities.iter();
+        let mut written = Vec::with_capacity(create.columns.len());
         for column in &create.columns {
-            draft.add_column(column)?;
+            let like = like_of(&column.name).and_then(|like| aside.definition.likes.get(like));
+            match like {
+                Some(like) => self.add_like(&mut draft, like)?,
+                None => {
+                    written.push((draft.table.columns.len(), column));
+                    draft.add_column(column, self)?;
+                }
+            }
         }
-        for (position, column) in create.columns.iter().enumerate() {
+        for (position, column) in written {
             for option in &column.options {
                 let at = (position, &column.name);
                 self.column_option(&mut draft, at, option, &mut identities)?;
@@ -77,35 +71,42 @@ impl<'a> Binder<'a> {
     ) -> Result<()> {
         let at = option.name.as_ref().and_then(|ident| place(ident.span));
         let name = option.name.as_ref().map(name::fold).transpose()?;
+        let schema = draft.table.schema;
         let column = &mut draft.table.columns[position];
         match &option.option {
             ColumnOption::Null => draft.nullable.push(position),
             ColumnOption::NotNull => column.not_null = true,
             ColumnOption::Default(expr) => {
-                set_default(self.catalog, expr, column)?;
+                super::check::refuse_test(expr)?;
+                set_default(self.catalog, expr, (column, schema), self.path)?;
                 draft.check_one_source(position, at)?;
             }
-            ColumnOption::PrimaryKey(_) => {
+            ColumnOption::PrimaryKey(syntax) => {
+                test_order(column.data_type, place(ident.span))?;
                 let key = vec![IndexColumn::ascending(column.id)];
                 draft.add_primary(name, key, at)?;
+                draft.defer_primary(deferral(syntax.characteristics.as_ref(), at)?);
             }
-            ColumnOption::Unique(_) => {
+            ColumnOption::Unique(syntax) => {
+                test_order(column.data_type, place(ident.span))?;
                 let key = vec![IndexColumn::ascending(column.id)];
                 draft.add_unique(name, key);
+                draft.defer_unique(deferral(syntax.characteristics.as_ref(), at)?);
             }
             ColumnOption::Check(check) => {
                 let beside = column.name.clone();
                 let name = name.or(check.name.as_ref().map(name::fold).transpose()?);
                 draft.checks.push((name, Some(beside), &check.expr));
             }
-            ColumnOption::Collation(collation) => match name::function(collation)?.as_str() {
-                "C" | "POSIX" | "ucs_basic" | "default" => {}
-                other => return refuse(&format!("collation \"{other}\""), at),
-            },
+            ColumnOption::Collation(mark) if is_mark(mark) => {
+                draft.distinguish_no_nulls(at)?;
+            }
+            ColumnOption::Collation(collation) => test_collation(collation)?,
             ColumnOption::ForeignKey(syntax) => draft.foreign_keys.push(WrittenKey {
                 name: name.or(syntax.name.as_ref().map(name::fold).transpose()?),
                 columns: vec![ident],
                 syntax,
+                not_valid: false,
             }),
             ColumnOption::Generated {
                 generated_as,
@@ -122,9 +123,18 @@ impl<'a> Binder<'a> {
                 };
                 draft.add_identity(position, kind, options, at)?;
             }
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
-                return refuse("a generated column", at);
+            ColumnOption::Generated {
+                generation_expr: Some(expr),
+                generation_expr_mode,
+                ..
+            } => {
+                if *generation_expr_mode != Some(ast::GeneratedExpressionMode::Stored) {
+                    return Err(name::syntax_error(")", at));
+                }
+                draft.generated.push((position, expr));
+                draft.check_one_source(position, at)?;
             }
+            ColumnOption::Identity(_) => return refuse("this form of IDENTITY", at),
             other => return refuse(&format!("column option {other}"), at),
         }
         Ok(())
@@ -140,16 +150,21 @@ impl<'a> Binder<'a> {
             TableConstraint::PrimaryKey(key) => {
                 let name = key.name.as_ref().map(name::fold).transpose()?;
                 let columns = draft.key_columns(&key.columns, "primary key")?;
-                draft.add_primary(name, columns, at)
+                test_included(&draft.table, &key.include, " named in key")?;
+                draft.add_primary(name, columns, at)?;
+                draft.defer_primary(deferral(key.characteristics.as_ref(), at)?);
+                Ok(())
             }
             TableConstraint::Unique(key) => {
-                if key.nulls_distinct == ast::NullsDistinctOption::NotDistinct {
-                    return refuse("NULLS NOT DISTINCT", at);
-                }
                 let name = key.name.as_ref().map(name::fold).transpose()?;
                 let columns = draft.key_columns(&key.columns, "unique")?;
+                test_included(&draft.table, &key.include, " named in key")?;
                 draft.add_unique(name, columns);
-                Ok(())
+                draft.defer_unique(deferral(key.characteristics.as_ref(), at)?);
+                match key.nulls_distinct {
+                    ast::NullsDistinctOption::NotDistinct => draft.distinguish_no_nulls(at),
+                    _ => Ok(()),
+                }
             }
             TableConstraint::Check(check) => {
                 let name = check.name.as_ref().map(name::fold).transpose()?;
@@ -161,6 +176,7 @@ impl<'a> Binder<'a> {
                     name: syntax.name.as_ref().map(name::fold).transpose()?,
                     columns: syntax.columns.iter().collect(),
                     syntax,
+                    not_valid: false,
                 });
                 Ok(())
             }
@@ -177,7 +193,8 @@ impl<'a> Binder<'a> {
             sequences.push(self.column_sequence(&mut names, &draft.table, *position, numbered)?);
         }
         // Where the table is there, nobody asks what this one would refer to.
-        let is_there = if_not_exists && self.catalog.table(&draft.table.name).is_some();
+        let place = (draft.table.schema, draft.table.name.as_str());
+        let is_there = if_not_exists && self.catalog.table(place).is_some();
         let foreign_keys = match is_there {
             true => Vec::new(),
             false => self.foreign_keys(&draft.table, &indexes, draft.foreign_keys)?,
@@ -211,8 +228,11 @@ impl<'a> Binder<'a> {
                 ));
             }
         }
+        for (position, syntax) in std::mem::take(&mut draft.generated) {
+            set_generated(self.catalog, syntax, &mut draft.table, position)?;
+        }
         let primary = draft.primary.take().into_iter();
-        let mut indexes: Vec<IndexDef> = primary.chain(draft.unique.drain(..)).collect();
+        let mut indexes: Vec<IndexDef> = primary.chain(draft.indexes.drain(..)).collect();
         names.name_all(&mut indexes)?;
         let scope = positions(&draft.table.name, &draft.table.columns);
         for (name, beside, syntax) in std::mem::take(&mut draft.checks) {
@@ -235,20 +255,18 @@ impl<'a> Binder<'a> {
             draft.table.checks.push(CheckDef {
                 name,
                 expression: syntax.to_string(),
+                not_valid: false,
             });
         }
         Ok(indexes)
     }
 
-    /// Whether a relation of the name exists.
-    pub(super) fn relation_exists(&self, name: &str) -> bool {
-        self.catalog.has_name(name) || SystemTable::named(name).is_some()
-    }
-
     /// Binds a DROP TABLE.
     pub(super) fn drop_tables(&mut self, syntax: &'a ast::Statement) -> Result<Statement> {
         let going = self.relations_to_drop(syntax, "table", |catalog, name| {
-            catalog.table(name).map(|entry| entry.def.id)
+            let table = catalog.table(name)?;
+            let is_table = table.def.materialized.is_none();
+            is_table.then_some(table.def.id)
         })?;
         let before = self.without("table", &going, is_cascade(syntax))?;
         let tables = going.into_iter().map(|(id, _)| id).collect();
@@ -260,7 +278,7 @@ impl<'a> Binder<'a> {
         &self,
         syntax: &ast::Statement,
         kind: &str,
-        find: impl Fn(&Catalog, &str) -> Option<TableId>,
+        find: impl Fn(&Catalog, &Located) -> Option<TableId>,
     ) -> Result<Vec<(TableId, String)>> {
         let ast::Statement::Drop {
             names, if_exists, ..
@@ -270,13 +288,13 @@ impl<'a> Binder<'a> {
         };
         let mut going: Vec<(TableId, String)> = Vec::new();
         for name in names {
-            let (relation, at) = (name::relation(name)?, name::object_place(name));
+            let (relation, at) = (self.relation(name)?, name::object_place(name));
             match find(self.catalog, &relation) {
                 Some(id) if going.iter().any(|(other, _)| *other == id) => {}
-                Some(id) => going.push((id, relation)),
+                Some(id) => going.push((id, self.shown_name(&relation))),
                 None if self.catalog.has_name(&relation) => {
                     let other = self.kind_of(&relation);
-                    let message = format!("\"{relation}\" is not a {kind}");
+                    let message = format!("\"{}\" is not a {kind}", relation.name());
                     let article = if other == "INDEX" { "an" } else { "a" };
                     let lower = other.to_lowercase();
                     return Err(Error::new(state::WRONG_OBJECT_TYPE, message)
@@ -285,7 +303,8 @@ impl<'a> Binder<'a> {
                 }
                 None if *if_exists => {}
                 None => {
-                    let message = format!("{kind} \"{relation}\" does not exist");
+                    self.relation_there(name)?;
+                    let message = format!("{kind} \"{}\" does not exist", relation.name());
                     return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
                 }
             }
@@ -294,9 +313,12 @@ impl<'a> Binder<'a> {
     }
 
     /// What a relation is, as DROP calls it.
-    pub(super) fn kind_of(&self, relation: &str) -> &'static str {
-        if self.catalog.table(relation).is_some() {
-            "TABLE"
+    pub(super) fn kind_of(&self, relation: &Located) -> &'static str {
+        if let Some(table) = self.catalog.table(relation) {
+            match table.def.materialized {
+                Some(_) => "MATERIALIZED VIEW",
+                None => "TABLE",
+            }
         } else if self.catalog.view(relation).is_some() {
             "VIEW"
         } else if self.catalog.sequence(relation).is_some() {
@@ -305,6 +327,34 @@ impl<'a> Binder<'a> {
             "INDEX"
         }
     }
+}
+
+/// A table of that name without columns.
+pub(super) fn new_table(located: Located) -> TableDef {
+    TableDef {
+        schema: located.schema,
+        ..TableDef::new(located.written.name, Vec::new())
+    }
+}
+
+/// What becomes of a table at the end of a transaction.
+pub(super) fn on_commit(
+    syntax: Option<ast::OnCommit>,
+    schema: SchemaId,
+    at: Option<Position>,
+) -> Result<OnCommit> {
+    let Some(syntax) = syntax else {
+        return Ok(OnCommit::Preserve);
+    };
+    if !schema.is_temporary() {
+        let message = "ON COMMIT can only be used on temporary tables";
+        return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
+    }
+    Ok(match syntax {
+        ast::OnCommit::PreserveRows => OnCommit::Preserve,
+        ast::OnCommit::DeleteRows => OnCommit::Delete,
+        ast::OnCommit::Drop => OnCommit::Drop,
+    })
 }
 
 /// Whether a DROP takes along what depends on what it names.
@@ -319,161 +369,20 @@ pub(super) fn taken_constraint(name: &str, table: &TableDef) -> Error {
     Error::new(state::DUPLICATE_OBJECT, message)
 }
 
-impl<'n> Draft<'n> {
-    /// What is to be added to a table.
-    pub(super) fn new(table: TableDef) -> Self {
-        Self {
-            table,
-            primary: None,
-            unique: Vec::new(),
-            checks: Vec::new(),
-            foreign_keys: Vec::new(),
-            nullable: Vec::new(),
-            numbered: Vec::new(),
-        }
-    }
-
-    pub(super) fn add_column(&mut self, column: &ast::ColumnDef) -> Result<()> {
-        let at = place(column.name.span);
-        let name = name::fold(&column.name)?;
-        if self.table.column(&name).is_some() {
-            let message = format!("column \"{name}\" specified more than once");
-            return Err(Error::new(state::DUPLICATE_COLUMN, message).at(at));
-        }
-        // Ids are handed out in order; nobody adds as many columns as there are ids.
-        let ids = self.table.columns.iter().map(|column| column.id.0);
-        let id = ColumnId(ids.max().map_or(0, |last| last + 1));
-        let serial = serial(&column.data_type);
-        let data_type = match serial {
-            Some(data_type) => data_type,
-            None => data_type::data_type(&column.data_type, at)?,
-        };
-        if serial.is_some() {
-            let position = self.table.columns.len();
-            self.numbered.push((position, Numbered::Serial));
-        }
-        self.table.columns.push(ColumnDef {
-            not_null: serial.is_some(),
-            ..ColumnDef::new(id, name, data_type)
-        });
-        Ok(())
-    }
-
-    fn add_identity(
-        &mut self,
-        position: usize,
-        kind: Identity,
-        options: &'n SequenceOptions,
-        at: Option<Position>,
-    ) -> Result<()> {
-        let column = &mut self.table.columns[position];
-        column.not_null = true;
-        if !is_integer(column.data_type) {
-            return Err(Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                "identity column type must be smallint, integer, or bigint",
-            )
-            .at(at));
-        }
-        self.numbered
-            .push((position, Numbered::Identity(kind, options)));
-        self.check_one_source(position, at)
-    }
-
-    /// Whether a column has at most one of default, SERIAL and IDENTITY.
-    fn check_one_source(&self, position: usize, at: Option<Position>) -> Result<()> {
-        let column = &self.table.columns[position];
-        let mut numbered = self.numbered.iter().filter(|(other, _)| *other == position);
-        let complaint = match (numbered.next(), numbered.next()) {
-            (Some((_, Numbered::Identity(..))), None) if column.default.is_some() => {
-                "both default and identity specified"
-            }
-            (Some((_, Numbered::Serial)), None) if column.default.is_some() => {
-                "multiple default values specified"
-            }
-            (Some((_, Numbered::Serial)), Some(_)) => "both default and identity specified",
-            (Some(_), Some(_)) => "multiple identity specifications",
-            _ => return Ok(()),
-        };
-        let (column, table) = (&column.name, &self.table.name);
-        let message = format!("{complaint} for column \"{column}\" of table \"{table}\"");
-        Err(Error::new(state::SYNTAX_ERROR, message).at(at))
-    }
-
-    fn key_columns(&self, columns: &[ast::IndexColumn], what: &str) -> Result<Vec<IndexColumn>> {
-        let mut key: Vec<IndexColumn> = Vec::with_capacity(columns.len());
-        for column in columns {
-            let (ident, index_column) = index_column(&self.table, column, " named in key")?;
-            if key.iter().any(|found| found.column == index_column.column) {
-                return Err(Error::new(
-                    state::DUPLICATE_COLUMN,
-                    format!("column \"{ident}\" appears twice in {what} constraint"),
-                )
-                .at(place(ident.span)));
-            }
-            key.push(index_column);
-        }
-        Ok(key)
-    }
-
-    fn add_primary(
-        &mut self,
-        name: Option<String>,
-        key: Vec<IndexColumn>,
-        at: Option<Position>,
-    ) -> Result<()> {
-        if self.primary.is_some() {
-            let message = format!(
-                "multiple primary keys for table \"{}\" are not allowed",
-                self.table.name
-            );
-            return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
-        }
-        for column in &key {
-            if let Some(position) = self.table.position(column.column) {
-                self.table.columns[position].not_null = true;
-            }
-        }
-        self.primary = Some(constraint_index(name, key, Constraint::PrimaryKey));
-        Ok(())
-    }
-
-    fn add_unique(&mut self, name: Option<String>, key: Vec<IndexColumn>) {
-        self.unique
-            .push(constraint_index(name, key, Constraint::Unique));
-    }
-}
-
-fn constraint_index(
-    name: Option<String>,
-    columns: Vec<IndexColumn>,
-    constraint: Constraint,
-) -> IndexDef {
-    IndexDef {
-        id: IndexId::default(),
-        name: name.unwrap_or_default(),
-        table: TableId::default(),
-        columns,
-        unique: true,
-        kind: IndexKind::Ordered,
-        constraint: Some(constraint),
-    }
+/// Whether a collation stands for NULLS NOT DISTINCT.
+fn is_mark(collation: &ast::ObjectName) -> bool {
+    matches!(name::parts(collation).as_deref(), Ok([ident])
+        if ident.quote_style.is_none() && ident.value == NULLS_NOT_DISTINCT)
 }
 
 fn refuse_clauses(create: &ast::CreateTable, at: Option<Position>) -> Result<()> {
     let clauses = [
-        (create.temporary, "a temporary table"),
-        (create.unlogged, "an unlogged table"),
         (create.query.is_some(), "CREATE TABLE AS"),
         (create.like.is_some(), "CREATE TABLE .. LIKE"),
         (create.inherits.is_some(), "INHERITS"),
         (
             create.partition_by.is_some() || create.partition_of.is_some(),
             "PARTITION",
-        ),
-        (
-            create.table_options != ast::CreateTableOptions::None,
-            "a storage option",
         ),
         (
             create.or_replace || create.external || create.without_rowid || create.strict,

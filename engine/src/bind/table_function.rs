@@ -4,18 +4,22 @@
 //! select list or ORDER BY a call becomes a column, which a ProjectSet gives that is put on top of
 //! everything but the select list. Calls within the arguments of calls make a ProjectSet below.
 
-use super::aggregate::is_aggregate;
+use super::expr::start;
 use super::from::{Source, rename};
+use super::function::is_variadic;
 use super::scope::{Scope, ScopeColumn};
-use super::{Binder, Bound, Clause, Context, name};
+use super::{Binder, Bound, Clause, Context, json_record, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::table::{self, is_table_function};
+use crate::function::ArgumentType;
+use crate::function::table::{self, TableCallee, is_table_function};
 use crate::parse::{place, refuse};
 use crate::plan::logical::Logical;
 use crate::plan::project_set::{ProjectSet, TableCall};
 use crate::plan::{Expr, ExprKind};
+use remora_storage::catalog::FunctionResult;
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, FunctionArg};
+use std::sync::Arc;
 
 /// Where a set-returning function could go instead.
 const HINT: &str = "You might be able to move the set-returning function into a LATERAL FROM item.";
@@ -56,55 +60,139 @@ impl<'a> Binder<'a> {
         let function = name::function(function)?;
         let scope = Scope::default();
         let mut cx = Context::new(&scope, Clause::Functions);
-        if is_aggregate(&function) {
+        if self.is_aggregate(&function) {
             let message = "aggregate functions are not allowed in functions in FROM";
             return Err(Error::new(state::GROUPING_ERROR, message).at(at));
         }
-        let mut bounds = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            bounds.push(self.argument(argument, at, &mut cx)?);
-        }
+        let (bounds, names) = self.call_arguments(&function, arguments, at, &mut cx)?;
+        let (mut bounds, names) = self.in_order(&function, bounds, names, at)?;
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
             None => function.clone(),
         };
+        let is_plain = names.iter().all(Option::is_none);
+        if is_plain && self.has_host_rows(&function, &bounds)? {
+            let call = self.table_call(&function, bounds, at)?;
+            let (plan, columns) = self.rows_of(vec![call], with_ordinality, &shown);
+            return self.function_source(plan, columns, shown, alias);
+        }
+        if let Some(found) = self.routine_of(&function, &names, &bounds, at)?
+            && !matches!(
+                found.def.returns,
+                FunctionResult::Value(_) | FunctionResult::Nothing
+            )
+        {
+            if with_ordinality {
+                return refuse("WITH ORDINALITY of a function in SQL", at);
+            }
+            let arguments = self.arguments_of(&found, bounds, at)?;
+            let (plan, columns) = self.routine_rows(&found.def, arguments, &shown, at)?;
+            return self.function_source(plan, columns, shown, alias);
+        }
+        if let Some(reader) = json_record::reader(&function)
+            && bounds.len() == 1
+            && !with_ordinality
+        {
+            let document = bounds.remove(0);
+            let (plan, columns) = self.rows_of_json(&reader, document, alias, at)?;
+            return self.named_source(plan, columns, shown, alias);
+        }
         let (plan, columns) = match is_table_function(&function) {
-            true => self.rows_of(&function, bounds, with_ordinality, &shown, at)?,
-            false => self.row_of(&function, bounds, with_ordinality, &shown, at)?,
+            true => {
+                let call = self.table_call(&function, bounds, at)?;
+                let renamed = alias.is_some_and(|alias| !alias.columns.is_empty());
+                if let (TableCallee::System(called), false) = (&call.function, renamed)
+                    && let [(column, _)] = called.columns
+                {
+                    self.values.push((shown.clone(), column));
+                }
+                self.rows_of(vec![call], with_ordinality, &shown)
+            }
+            _ if is_variadic(&names) => {
+                let value = self.variadic_call(&function, bounds, at)?;
+                let value = self.settle(value)?;
+                let column = self.columns.add(&shown, value.data_type);
+                let plan = Logical::Project {
+                    input: Box::new(one_row()),
+                    exprs: vec![(column, value)],
+                };
+                (plan, vec![column])
+            }
+            false => self.row_of(
+                &function,
+                (bounds, &names),
+                with_ordinality,
+                &shown,
+                (at, &cx),
+            )?,
         };
         self.function_source(plan, columns, shown, alias)
     }
 
-    /// The rows of a table function.
+    /// `unnest(arrays)` in FROM: the elements of the arrays side by side.
+    pub(super) fn table_of_arrays(
+        &mut self,
+        arrays: &'a [ast::Expr],
+        with_ordinality: bool,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Source> {
+        let scope = Scope::default();
+        let mut cx = Context::new(&scope, Clause::Functions);
+        let mut calls = Vec::with_capacity(arrays.len());
+        for array in arrays {
+            let bound = self.expr(array, &mut cx)?;
+            calls.push(self.table_call("unnest", vec![bound], start(array))?);
+        }
+        let table = match alias {
+            Some(alias) => name::fold(&alias.name)?,
+            None => "unnest".to_owned(),
+        };
+        let shown = if arrays.len() == 1 { &table } else { "unnest" };
+        let (plan, columns) = self.rows_of(calls, with_ordinality, shown);
+        self.function_source(plan, columns, table, alias)
+    }
+
+    /// The columns of a call; those that have no names are called as the call is.
+    fn add_columns(&mut self, call: &TableCall, shown: &str) -> Vec<usize> {
+        let columns = call.columns().into_iter();
+        let columns = columns.map(|(name, data_type)| {
+            let name = if name.is_empty() { shown } else { name };
+            self.columns.add(name, data_type)
+        });
+        columns.collect()
+    }
+
+    /// The rows of table functions, side by side.
     fn rows_of(
         &mut self,
-        function: &str,
-        arguments: Vec<Bound>,
+        calls: Vec<TableCall>,
         with_ordinality: bool,
         shown: &str,
-        at: Option<Position>,
-    ) -> Result<(Logical, Vec<usize>)> {
-        let call = self.table_call(function, arguments, at)?;
-        let column = self.columns.add(shown, call.function.returns);
+    ) -> (Logical, Vec<usize>) {
+        let calls = calls.into_iter();
+        let calls = calls.map(|call| (self.add_columns(&call, shown), call));
+        let calls: Vec<(Vec<usize>, TableCall)> = calls.collect();
         let ordinality = with_ordinality.then(|| self.columns.add("ordinality", DataType::BigInt));
+        let columns = calls.iter().flat_map(|(columns, _)| columns).copied();
+        let columns = columns.chain(ordinality).collect();
         let plan = Logical::ProjectSet(ProjectSet {
             input: Box::new(one_row()),
-            calls: vec![(column, call)],
+            calls,
             ordinality,
         });
-        Ok((plan, std::iter::once(column).chain(ordinality).collect()))
+        (plan, columns)
     }
 
     /// The value of any other function, as the only row.
     fn row_of(
         &mut self,
         function: &str,
-        arguments: Vec<Bound>,
+        (arguments, names): (Vec<Bound>, &[Option<String>]),
         with_ordinality: bool,
         shown: &str,
-        at: Option<Position>,
+        (at, cx): (Option<Position>, &Context<'_>),
     ) -> Result<(Logical, Vec<usize>)> {
-        let value = self.plain_call(function, arguments, at)?;
+        let value = self.any_call(function, arguments, names, at, cx)?;
         let value = self.settle(value)?;
         let mut exprs = vec![(self.columns.add(shown, value.data_type), value)];
         if with_ordinality {
@@ -135,6 +223,16 @@ impl<'a> Binder<'a> {
                 "a column definition list is only allowed for functions returning \"record\"";
             return Err(Error::new(state::SYNTAX_ERROR, message).at(place(column.name.span)));
         }
+        self.named_source(plan, columns, shown, alias)
+    }
+
+    fn named_source(
+        &mut self,
+        plan: Logical,
+        columns: Vec<usize>,
+        shown: String,
+        alias: Option<&ast::TableAlias>,
+    ) -> Result<Source> {
         let columns = columns.into_iter().map(|column| {
             let field = self.columns.field(column);
             ScopeColumn {
@@ -148,6 +246,7 @@ impl<'a> Binder<'a> {
         let mut scope = Scope {
             columns: columns.collect(),
             tables: vec![(shown.clone(), None)],
+            ..Scope::default()
         };
         rename(&mut scope, alias, &shown)?;
         Ok(Source {
@@ -157,20 +256,47 @@ impl<'a> Binder<'a> {
         })
     }
 
-    fn table_call(
+    pub(super) fn table_call(
         &mut self,
         function: &str,
         arguments: Vec<Bound>,
         at: Option<Position>,
     ) -> Result<TableCall> {
-        let types: Vec<_> = arguments.iter().map(Bound::data_type).collect();
-        let function = table::resolve(function, &types).map_err(|error| error.at(at))?;
-        let arguments = arguments.into_iter().zip(function.arguments);
-        let arguments = arguments.map(|(argument, to)| self.coerce(argument, *to));
+        let given: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        let host = self.path.host().table_function(function, &given);
+        let (function, types, data_type) = match host.map_err(|error| error.at(at))? {
+            Some(found) => {
+                let data_type = found.columns[0].1;
+                let function = TableCallee::Host(Arc::clone(found));
+                (function, found.arguments.clone(), data_type)
+            }
+            None => {
+                let found = table::resolve(function, &given).map_err(|error| error.at(at))?;
+                let (function, types) = found;
+                (
+                    TableCallee::System(function),
+                    types.arguments,
+                    types.returns,
+                )
+            }
+        };
+        let arguments = arguments.into_iter().zip(types);
+        let arguments = arguments.map(|(argument, to)| self.coerce(argument, to));
         Ok(TableCall {
             function,
             arguments: arguments.collect::<Result<_>>()?,
+            data_type,
         })
+    }
+
+    /// Whether a table function of the host takes these arguments.
+    pub(super) fn has_host_rows(&self, function: &str, arguments: &[Bound]) -> Result<bool> {
+        let host = self.path.host();
+        if !host.has_table_function(function) {
+            return Ok(false);
+        }
+        let given: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        Ok(host.table_function(function, &given)?.is_some())
     }
 
     /// A call of a table function where a value is wanted.
@@ -210,7 +336,10 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, complaint).at(at));
         }
         let call = self.table_call(function, arguments, at)?;
-        let data_type = call.function.returns;
+        if call.function.columns().len() > 1 {
+            return refuse("a function that gives several columns, as a value", at);
+        }
+        let data_type = call.data_type;
         let column = self.columns.add(function, data_type);
         cx.sets.push(SetCall { column, call, at });
         Ok(Bound::Typed(Expr::column(column, data_type)))
@@ -241,7 +370,7 @@ pub(super) fn project_sets(mut plan: Logical, mut sets: Vec<SetCall>) -> Logical
             input: Box::new(plan),
             calls: ready
                 .into_iter()
-                .map(|set| (set.column, set.call))
+                .map(|set| (vec![set.column], set.call))
                 .collect(),
             ordinality: None,
         });
@@ -251,7 +380,7 @@ pub(super) fn project_sets(mut plan: Logical, mut sets: Vec<SetCall>) -> Logical
 }
 
 /// One row without columns.
-fn one_row() -> Logical {
+pub(super) fn one_row() -> Logical {
     Logical::Values {
         columns: Vec::new(),
         rows: vec![Vec::new()],

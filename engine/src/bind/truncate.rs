@@ -19,7 +19,11 @@ impl<'a> Binder<'a> {
         let mut tables: Vec<Arc<TableEntry>> = Vec::new();
         for target in &truncate.table_names {
             let at = name::object_place(&target.name);
-            let table = self.table(&name::relation(&target.name)?, at)?;
+            let table = self.table(&self.relation_there(&target.name)?, at)?;
+            if table.def.materialized.is_some() {
+                let message = format!("\"{}\" is not a table", table.def.name);
+                return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            }
             add(&mut tables, table);
         }
         self.with_children(

@@ -1,12 +1,13 @@
 //! Transactions and settings, and the refusal of everything else.
 
 use super::check::column_position;
-use super::literal::string;
+use super::literal::{interval_value, string};
 use super::name;
 use super::statement::Tagged;
 use super::{Binder, expr::start};
-use crate::error::Result;
-use crate::parse::{Upkeep, refuse};
+use crate::error::{Error, Result, state};
+use crate::function::text;
+use crate::parse::{Reindex, Upkeep, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::statement::TransactionOptions;
@@ -15,6 +16,7 @@ use sqlparser::ast::{
     self, ContextModifier, Reset, Set, TransactionAccessMode, TransactionIsolationLevel,
     TransactionMode,
 };
+use sqlparser::keywords::Keyword;
 
 impl Binder<'_> {
     /// Binds what is neither query nor change nor definition.
@@ -83,7 +85,7 @@ impl Binder<'_> {
     /// ANALYZE and VACUUM: the tables and columns that are named have to be there.
     pub(super) fn upkeep(&self, upkeep: &Upkeep) -> Result<Tagged> {
         for (table, columns) in &upkeep.tables {
-            let entry = self.table(&name::relation(table)?, name::object_place(table))?;
+            let entry = self.table(&self.relation(table)?, name::object_place(table))?;
             for column in columns {
                 column_position(&entry.def, column)?;
             }
@@ -94,10 +96,48 @@ impl Binder<'_> {
         Ok((LogicalStatement::Done(statement), tag))
     }
 
+    /// REINDEX: what is named has to be there. Indexes are made anew when a database is opened, and do not wear out.
+    pub(super) fn reindex(&self, reindex: &Reindex) -> Result<LogicalStatement> {
+        let nothing = LogicalStatement::Done(Statement::Structure(Vec::new()));
+        let Some((kind, name)) = &reindex.what else {
+            return Ok(nothing);
+        };
+        let (found, at) = (self.relation(name)?, name::object_place(name));
+        let wants_index = *kind == Keyword::INDEX;
+        if self.catalog.index(&found).is_some() != wants_index {
+            let there = self.catalog.has_name(&found) || self.system_table(&found).is_some();
+            if there && (wants_index || self.catalog.index(&found).is_some()) {
+                let what = match wants_index {
+                    true => "an index",
+                    false => "a table or materialized view",
+                };
+                let message = format!("\"{}\" is not {what}", found.name());
+                return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            }
+        }
+        if self.system_table(&found).is_some() || self.system_view(&found).is_some() {
+            return match reindex.concurrently {
+                true => Err(Error::new(
+                    state::FEATURE_NOT_SUPPORTED,
+                    "cannot reindex system catalogs concurrently",
+                )
+                .at(at)),
+                false => Ok(nothing),
+            };
+        }
+        if !wants_index {
+            self.table(&found, at)?;
+        } else if self.catalog.index(&found).is_none() {
+            let message = format!("relation \"{found}\" does not exist");
+            return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
+        }
+        Ok(nothing)
+    }
+
     /// COMPACT, of a table or of all.
     pub(super) fn compact(&self, table: Option<&ast::ObjectName>) -> Result<LogicalStatement> {
         let entry = table
-            .map(|table| self.table(&name::relation(table)?, name::object_place(table)))
+            .map(|table| self.table(&self.relation(table)?, name::object_place(table)))
             .transpose()?;
         let id = entry.map(|entry| entry.def.id);
         Ok(LogicalStatement::Done(Statement::Compact(id)))
@@ -137,8 +177,12 @@ fn setting(set: &Set) -> Result<Statement> {
             values,
         } => match values.as_slice() {
             [value] => Ok(Statement::Set {
+                value: match setting_name(variable)?.as_str() {
+                    // A list of one.
+                    "search_path" => quoted(setting_value(value)?)?,
+                    _ => setting_value(value)?,
+                },
                 name: setting_name(variable)?,
-                value: setting_value(value)?,
                 local: matches!(scope, Some(ContextModifier::Local)),
             }),
             values => Ok(Statement::Set {
@@ -173,7 +217,7 @@ fn setting(set: &Set) -> Result<Statement> {
         }
         Set::SetTimeZone { value, local } => Ok(Statement::Set {
             name: "timezone".to_owned(),
-            value: setting_value(value)?,
+            value: zone_value(value)?,
             local: *local,
         }),
         Set::SetTransaction {
@@ -188,6 +232,26 @@ fn setting(set: &Set) -> Result<Statement> {
     }
 }
 
+/// A zone: `LOCAL`, an interval, or any value of the setting.
+fn zone_value(value: &ast::Expr) -> Result<Option<String>> {
+    match value {
+        ast::Expr::Identifier(ident)
+            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("local") =>
+        {
+            Ok(None)
+        }
+        ast::Expr::Interval(interval) => {
+            let (span, at) = interval_value(interval, &text::PLAIN)?;
+            let zone = text::style::zone_of_interval(&span).ok_or_else(|| {
+                let message = "time zone interval must not include months or days";
+                Error::new(state::INVALID_PARAMETER_VALUE, message).at(at)
+            })?;
+            Ok(Some(zone))
+        }
+        other => setting_value(other),
+    }
+}
+
 fn setting_name(name: &ast::ObjectName) -> Result<String> {
     let parts = name::parts(name)?;
     let parts: Vec<String> = parts
@@ -195,6 +259,11 @@ fn setting_name(name: &ast::ObjectName) -> Result<String> {
         .map(|ident| ident.value.to_lowercase())
         .collect();
     Ok(parts.join("."))
+}
+
+fn quoted(name: Option<String>) -> Result<Option<String>> {
+    let quoted = name.map(|name| crate::function::quote_ident(&name));
+    quoted.transpose()
 }
 
 /// A list, as PostgreSQL shows it: quoted where a name would be.

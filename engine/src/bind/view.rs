@@ -11,15 +11,23 @@
 
 use super::from::Source;
 use super::query::Relation;
+use super::relation::already_exists;
 use super::scope::{Scope, ScopeColumn};
+use super::statement::changes;
+use super::storage_parameter::of_view;
 use super::table::is_cascade;
+use super::through::without_check_option;
+use super::with_part::Parts;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{parse_query, place, refuse};
+use crate::function::{Located, SearchPath};
+use crate::parse::{CheckOption, parse_query, place, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::{Logical, LogicalStatement};
 use crate::plan::structure::Step;
-use remora_storage::catalog::{SourceColumn, ViewColumn, ViewDef, ViewSource};
+use remora_storage::catalog::{
+    CatalogObject, SourceColumn, ViewCheck, ViewColumn, ViewDef, ViewSource,
+};
 use remora_storage::{ColumnId, DataType, TableId};
 use sqlparser::ast::{self, AlterTableOperation};
 use std::collections::HashMap;
@@ -49,12 +57,20 @@ impl Record {
             .extend(numbers.map(|(at, (number, _))| (*number, (source, at))));
     }
 
+    /// What was named.
+    pub(super) fn sources(self) -> Vec<ViewSource> {
+        self.sources
+    }
+
     fn use_column(&mut self, number: usize) {
         if let Some((source, column)) = self.numbers.get(&number) {
             self.sources[*source].columns[*column].used = true;
         }
     }
 }
+
+/// What a view within a view takes of the stack, in levels of expressions.
+const VIEW_LEVELS: usize = 6;
 
 impl<'a> Binder<'a> {
     /// Notes that a query names a column.
@@ -67,7 +83,7 @@ impl<'a> Binder<'a> {
     /// Notes that a query names a table or view, whose columns have these numbers, in order.
     pub(super) fn note_source(
         &mut self,
-        name: &str,
+        name: &Located,
         relation: TableId,
         columns: impl Iterator<Item = (usize, ColumnId)>,
     ) {
@@ -84,7 +100,11 @@ impl<'a> Binder<'a> {
             };
             (number, column)
         };
-        record.add(name, relation, &columns.map(column).collect::<Vec<_>>());
+        record.add(
+            &name.to_string(),
+            relation,
+            &columns.map(column).collect::<Vec<_>>(),
+        );
     }
 
     /// What a view shows, under its own names.
@@ -94,21 +114,53 @@ impl<'a> Binder<'a> {
         shown: &str,
         at: Option<Position>,
     ) -> Result<Source> {
-        let relation = self.deeper(at, |binder| {
-            let query = parse_query(&view.query)?;
-            let mut inner = Binder::new(binder.catalog);
-            inner.names = Some(&view.sources);
-            inner.depth = binder.depth;
-            inner.from_items = binder.from_items;
-            inner.columns = std::mem::take(&mut binder.columns);
-            let bound = inner.query(&query, &[]);
-            binder.columns = inner.columns;
-            binder.from_items = inner.from_items;
-            binder.uses_sequences |= inner.uses_sequences;
-            binder.shows_commits |= inner.shows_commits;
-            bound
-        })?;
+        let relation = self.stored_query(&view.query, Some(&view.sources), self.path, at)?;
         Ok(self.shown_view(view, relation, shown))
+    }
+
+    /// Whether the query of a view groups by a table's primary key, and shows more of the table than that.
+    pub(super) fn needs_key(&self, view: &ViewDef, table: TableId) -> bool {
+        let mut binder = Binder::new(self.catalog);
+        binder.path = self.path;
+        binder.keyless = Some(table);
+        let bound = binder.stored_query(&view.query, Some(&view.sources), self.path, None);
+        bound.is_err_and(|error| error.sqlstate() == state::GROUPING_ERROR)
+    }
+
+    /// Binds a query that is kept as text, in which `names` are known beside those of the catalog.
+    pub(super) fn stored_query(
+        &mut self,
+        text: &str,
+        names: Option<&[ViewSource]>,
+        path: &SearchPath,
+        at: Option<Position>,
+    ) -> Result<Relation> {
+        self.deeper_by(VIEW_LEVELS, at, |binder| {
+            let query = parse_query(text)?;
+            let mut parts = Parts::after(&binder.parts);
+            loop {
+                let mut inner = Binder::new(binder.catalog);
+                inner.path = path;
+                inner.names = names;
+                inner.keyless = binder.keyless;
+                inner.depth = binder.depth;
+                inner.from_items = binder.from_items;
+                inner.parts = parts;
+                inner.columns = std::mem::take(&mut binder.columns);
+                let bound = inner.query(&query, &[]);
+                binder.columns = inner.columns;
+                if inner.parts.again && bound.is_ok() {
+                    parts = inner.parts;
+                    parts.once_more();
+                    continue;
+                }
+                binder.parts.take(inner.parts);
+                binder.from_items = inner.from_items;
+                binder.uses_sequences |= inner.uses_sequences;
+                binder.shows_commits |= inner.shows_commits;
+                return bound;
+            }
+        })
     }
 
     fn shown_view(&mut self, view: &ViewDef, relation: Relation, shown: &str) -> Source {
@@ -131,6 +183,7 @@ impl<'a> Binder<'a> {
             scope: Scope {
                 columns: columns.collect(),
                 tables: vec![(shown.to_owned(), None)],
+                ..Scope::default()
             },
             plan: Logical::Project {
                 input: Box::new(relation.plan),
@@ -141,9 +194,12 @@ impl<'a> Binder<'a> {
     }
 
     /// What a name in the view that is being bound stands for.
-    pub(super) fn stored(&self, name: &str) -> Option<ViewSource> {
-        let mut sources = self.names?.iter();
-        sources.find(|source| source.name == name).cloned()
+    pub(super) fn stored(&self, name: &Located) -> Option<ViewSource> {
+        let sources = self.names?;
+        let called = |name: &str| sources.iter().find(|source| source.name == name);
+        // What is in `public` may have been noted without that.
+        let found = called(&name.to_string());
+        found.or_else(|| called(name.name())).cloned()
     }
 
     /// The table or view that a name stands for, with the columns and names of then.
@@ -154,6 +210,7 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
     ) -> Result<Source> {
         let (plan, numbers) = if let Some(table) = self.catalog.table_by_id(source.relation) {
+            self.refuse_unpopulated(&table.def, at)?;
             let scan = self.scan(table, false);
             let numbers: Vec<_> = scan
                 .columns
@@ -186,40 +243,18 @@ impl<'a> Binder<'a> {
             scope: Scope {
                 columns: source.columns.iter().filter_map(column).collect(),
                 tables: vec![(shown.to_owned(), hides)],
+                ..Scope::default()
             },
             rows: Vec::new(),
         })
-    }
-
-    /// Complains where what is to be changed is a view.
-    pub(super) fn refuse_view(&self, relation: &ast::ObjectName, action: &str) -> Result<()> {
-        let name = name::relation(relation)?;
-        if self.catalog.view(&name).is_none() {
-            return Ok(());
-        }
-        let message = format!("cannot {action} view \"{name}\"");
-        Err(Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-            .with_detail("Views are not updatable.")
-            .with_hint("Change the tables that the view is made of.")
-            .at(name::object_place(relation)))
     }
 
     /// Binds a CREATE VIEW.
     pub(super) fn create_view(&mut self, create: &'a ast::CreateView) -> Result<Statement> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
-        let view_name = name::relation(&create.name)?;
-        let replaced = self.catalog.view(&view_name).filter(|_| create.or_replace);
-        if replaced.is_none() && self.relation_exists(&view_name) {
-            return Err(match create.or_replace {
-                true => not_a_view(&view_name),
-                false => {
-                    let message = format!("relation \"{view_name}\" already exists");
-                    Error::new(state::DUPLICATE_TABLE, message)
-                }
-            }
-            .at(at));
-        }
+        let option = of_view(&create.options, at)?;
+        let check = self.aside.definition.check_option.or(option);
         if !self.parameters.is_empty() {
             let message = "there is no parameter $1";
             return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
@@ -231,16 +266,42 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(at));
         }
         // As it was written, for the sake of the places in complaints; then as it will be read.
+        refuse_changes(&create.query).map_err(|error| error.at(at))?;
+        // What a materialized view would show, nobody asks yet.
+        self.record = Some(Record::default());
         self.query(&create.query, &[])?;
+        self.record = None;
+        // Nothing is run.
+        self.parts = Parts::default();
         let text = create.query.to_string();
         let (outputs, sources) = self.record(&text)?;
+        let temporary = create.temporary || sources.iter().any(|source| self.is_temporary(source));
+        let located = self.new_relation(&create.name, temporary)?;
+        let replaced = self.catalog.view(&located).filter(|_| create.or_replace);
+        if replaced.is_none() && self.relation_exists(&located) {
+            return Err(match create.or_replace {
+                true => not_a_view(located.name()),
+                false => already_exists(located.name()),
+            }
+            .at(at));
+        }
         let def = ViewDef {
             id: replaced.map_or_else(TableId::default, |view| view.id),
             columns: named_columns(&create.columns, outputs, at)?,
-            name: view_name,
+            schema: located.schema,
+            name: located.written.name,
             query: text,
             sources,
+            check: check.map(|check| match check {
+                CheckOption::Local => ViewCheck::Local,
+                CheckOption::Cascaded => ViewCheck::Cascaded,
+            }),
+            triggers: replaced.map_or_else(Vec::new, |view| view.triggers.clone()),
         };
+        if def.check.is_some() {
+            let base = self.base_of(&def, "update", at);
+            base.map_err(|error| without_check_option(&error).at(at))?;
+        }
         let Some(replaced) = replaced else {
             return Ok(Statement::Structure(vec![Step::CreateView(def)]));
         };
@@ -254,9 +315,10 @@ impl<'a> Binder<'a> {
     }
 
     /// Names and types of what a query shows, and what it names.
-    fn record(&self, text: &str) -> Result<(Vec<Shown>, Vec<ViewSource>)> {
+    pub(super) fn record(&self, text: &str) -> Result<(Vec<Shown>, Vec<ViewSource>)> {
         let query = parse_query(text)?;
         let mut binder = Binder::new(self.catalog);
+        binder.path = self.path;
         binder.record = Some(Record::default());
         let relation = binder.query(&query, &[])?;
         if !relation.rows.is_empty() {
@@ -264,8 +326,15 @@ impl<'a> Binder<'a> {
         }
         let outputs = relation.outputs.into_iter();
         let outputs = outputs.map(|output| (output.name, output.data_type));
-        let sources = binder.record.map_or_else(Vec::new, |record| record.sources);
+        let sources = binder.record.map_or_else(Vec::new, Record::sources);
         Ok((outputs.collect(), sources))
+    }
+
+    /// Whether a table or view is a session's own: so is a view of it.
+    pub(super) fn is_temporary(&self, source: &ViewSource) -> bool {
+        [CatalogObject::Table, CatalogObject::View]
+            .into_iter()
+            .any(|kind| self.catalog.is_temporary(kind(source.relation)))
     }
 
     /// Binds a DROP VIEW.
@@ -281,9 +350,9 @@ impl<'a> Binder<'a> {
     /// Binds an ALTER VIEW, which has the grammar of ALTER TABLE.
     pub(super) fn alter_view(&mut self, alter: &'a ast::AlterTable) -> Result<LogicalStatement> {
         let at = name::object_place(&alter.name);
-        let relation = name::relation(&alter.name)?;
+        let relation = self.relation(&alter.name)?;
         if self.catalog.view(&relation).is_none() && self.relation_exists(&relation) {
-            return Err(not_a_view(&relation).at(at));
+            return Err(not_a_view(relation.name()).at(at));
         }
         let renames = |operation: &AlterTableOperation| {
             use AlterTableOperation as O;
@@ -304,10 +373,10 @@ fn not_a_view(name: &str) -> Error {
 }
 
 /// Name and type of a column that a query shows.
-type Shown = (String, DataType);
+pub(super) type Shown = (String, DataType);
 
 /// The view's columns: called as it says, or else as the query does.
-fn named_columns(
+pub(super) fn named_columns(
     given: &[ast::ViewColumnDef],
     outputs: Vec<Shown>,
     at: Option<Position>,
@@ -357,32 +426,33 @@ fn check_replacement(old: &ViewDef, new: &ViewDef) -> Result<()> {
     Ok(())
 }
 
+fn refuse_changes(query: &ast::Query) -> Result<()> {
+    let with = query.with.iter().flat_map(|with| &with.cte_tables);
+    if !with.into_iter().any(|cte| changes(&cte.query).is_some()) {
+        return Ok(());
+    }
+    let message = "views must not contain data-modifying statements in WITH";
+    Err(Error::new(state::FEATURE_NOT_SUPPORTED, message))
+}
+
 fn refuse_clauses(create: &ast::CreateView, at: Option<Position>) -> Result<()> {
     let typed =
         |column: &ast::ViewColumnDef| column.data_type.is_some() || column.options.is_some();
     if create.if_not_exists {
         return Err(name::syntax_error("NOT", at));
     }
-    let clauses = [
-        (create.materialized, "a materialized view"),
-        (create.temporary, "a temporary view"),
-        (
-            create.options != ast::CreateTableOptions::None,
-            "an option of CREATE VIEW",
-        ),
-        (
-            create.or_alter
-                || create.secure
-                || create.with_no_schema_binding
-                || create.copy_grants
-                || !create.cluster_by.is_empty()
-                || create.comment.is_some()
-                || create.to.is_some()
-                || create.params.is_some()
-                || create.columns.iter().any(typed),
-            "this form of CREATE VIEW",
-        ),
-    ];
+    let clauses = [(
+        create.or_alter
+            || create.secure
+            || create.with_no_schema_binding
+            || create.copy_grants
+            || !create.cluster_by.is_empty()
+            || create.comment.is_some()
+            || create.to.is_some()
+            || create.params.is_some()
+            || create.columns.iter().any(typed),
+        "this form of CREATE VIEW",
+    )];
     match clauses.into_iter().find(|(there, _)| *there) {
         Some((_, what)) => refuse(what, at),
         None => Ok(()),

@@ -6,7 +6,9 @@
 //! have the same partitions and order become one node. The nodes' order is PostgreSQL's, so that rows
 //! of which no order is asked come in the order in which they come there.
 
-use super::aggregate::{is_aggregate, within_group_required};
+use super::aggregate::within_group_required;
+use super::coerce::check_equality;
+use super::expr::start;
 use super::{Binder, Bound, Clause, Context, name, order};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
@@ -83,7 +85,7 @@ impl<'a> Binder<'a> {
         let outside = cx.in_window.replace(InWindow::Arguments);
         let call = match (function, list) {
             (Some(function), list) => self.own_call(function, syntax, list, at, cx),
-            (None, Some(list)) if is_aggregate(name) => {
+            (None, Some(list)) if self.is_aggregate(name) => {
                 self.aggregate_over(name, syntax, list, at, cx)
             }
             _ => self.not_of_windows(name, list, at, cx),
@@ -163,7 +165,11 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Definition> {
         let partition = spec.partition_by.iter();
-        let partition = partition.map(|expr| self.typed(expr, cx));
+        let partition = partition.map(|expr| {
+            let key = self.typed(expr, cx)?;
+            check_equality(key.data_type, start(expr))?;
+            Ok(key)
+        });
         let partition = partition.collect::<Result<_>>()?;
         let keys = spec.order_by.iter().map(|key| {
             let expr = self.typed(&key.expr, cx)?;
@@ -480,8 +486,8 @@ pub(super) fn same_keys(one: &[SortKey], two: &[SortKey]) -> bool {
 
 /// Whether two calls over one window always give the same.
 fn same_call(one: &WindowCall, two: &WindowCall) -> bool {
-    let function = match (one.function, two.function) {
-        (Callee::Aggregate(one), Callee::Aggregate(two)) => std::ptr::eq(one, two),
+    let function = match (&one.function, &two.function) {
+        (Callee::Aggregate(one), Callee::Aggregate(two)) => one.same(two),
         (Callee::Window(one), Callee::Window(two)) => one == two,
         _ => false,
     };

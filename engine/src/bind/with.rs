@@ -1,6 +1,7 @@
 //! WITH: queries with a name, and those that name themselves.
 //!
-//! A name stands for its query as often as it is named; each time the query is bound anew. A query of WITH
+//! A name stands for its query as often as it is named; each time the query is bound anew, unless it is run once
+//! (`with_part`). A query of WITH
 //! RECURSIVE that names itself has the form `first UNION [ALL] next`: what `first` gives is bound once, and
 //! in `next` the name stands for a working table with the columns of `first`. What PostgreSQL refuses within
 //! `next` is refused: a second reference, aggregates beside it, the side of a join that may be filled up with
@@ -10,6 +11,7 @@ use super::expr::query_start;
 use super::from::Source;
 use super::query::{Output, Relation};
 use super::scope::ScopeColumn;
+use super::statement::changes;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
@@ -28,6 +30,8 @@ pub(super) struct With<'a> {
     clause: &'a ast::With,
     /// How many of the queries that can be named here it can name itself.
     visible: usize,
+    /// Whether the clause is that of the statement, and not of a query within.
+    is_outermost: bool,
     /// The query around whose columns can be named where it is written.
     level: Option<usize>,
 }
@@ -51,16 +55,51 @@ enum Part {
     },
 }
 
-impl With<'_> {
+impl<'a> With<'a> {
+    /// Where it is in memory.
+    pub(super) fn address(&self) -> usize {
+        std::ptr::from_ref(self.cte) as usize
+    }
+
+    pub(super) fn cte(&self) -> &'a ast::Cte {
+        self.cte
+    }
+
+    pub(super) fn visible(&self) -> usize {
+        self.visible
+    }
+
+    pub(super) fn is_outermost(&self) -> bool {
+        self.is_outermost
+    }
+
+    /// Whether it changes rows.
+    pub(super) fn changes(&self) -> bool {
+        changes(&self.cte.query).is_some()
+    }
+
+    /// Fails where more columns are named than there are.
+    pub(super) fn check_names(&self, there: usize) -> Result<()> {
+        let given = self.cte.alias.columns.len();
+        if given <= there {
+            return Ok(());
+        }
+        let name = self.name()?;
+        let message = format!(
+            "WITH query \"{name}\" has {there} columns available but {given} columns specified"
+        );
+        Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(self.place()))
+    }
+
     fn is(&self, other: &With<'_>) -> bool {
         std::ptr::eq(self.cte, other.cte)
     }
 
-    fn name(&self) -> Result<String> {
+    pub(super) fn name(&self) -> Result<String> {
         name::fold(self.name_of)
     }
 
-    fn place(&self) -> Option<Position> {
+    pub(super) fn place(&self) -> Option<Position> {
         place(self.name_of.span)
     }
 }
@@ -85,6 +124,8 @@ impl<'a> Binder<'a> {
                     true => first + clause.cte_tables.len(),
                     false => self.with.len(),
                 },
+                is_outermost: (self.outermost)
+                    .is_some_and(|outermost| std::ptr::eq(outermost, query)),
                 level: self.visible,
             };
             let name = with.name()?;
@@ -98,7 +139,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds those queries of a WITH that nobody has named, so that what is wrong with them is told. Nothing runs
-    /// them.
+    /// them but what changes rows.
     pub(super) fn check_unnamed(&mut self, query: &'a ast::Query) -> Result<()> {
         let Some(clause) = &query.with else {
             return Ok(());
@@ -106,8 +147,10 @@ impl<'a> Binder<'a> {
         let first = self.with.len() - clause.cte_tables.len();
         for index in first..self.with.len() {
             let (name, with) = self.with[index].clone();
-            if !self.with_named.iter().any(|found| with.is(found)) {
-                self.with_query(with, &name, None)?;
+            if with.changes() {
+                self.part_of(with)?;
+            } else if !self.with_named.iter().any(|found| with.is(found)) {
+                self.with_query(with, &name, None, None)?;
             }
         }
         Ok(())
@@ -119,16 +162,21 @@ impl<'a> Binder<'a> {
         with: With<'a>,
         shown: &str,
         at: Option<Position>,
+        node: Option<&'a ast::ObjectName>,
     ) -> Result<Source> {
         if let Some(index) = self
             .recursions
             .iter()
             .position(|found| found.with.is(&with))
         {
+            self.parts.names_recursion(index);
             return self.own_name(index, shown, at);
         }
         if !self.with_named.iter().any(|found| with.is(found)) {
             self.with_named.push(with);
+        }
+        if node.is_some_and(|node| self.is_part(with, node)) {
+            return self.part_source(with, shown);
         }
         // The query sees those WITH queries that came before it, whatever came after, and what could be named
         // where it is written.
@@ -136,17 +184,20 @@ impl<'a> Binder<'a> {
         std::mem::swap(&mut self.with, &mut inner);
         let around = std::mem::replace(&mut self.visible, with.level);
         let at = query_start(&with.cte.query);
+        let (levels, recursions) = (self.around.len(), self.recursions.len());
+        let before = self.parts.watch();
         // A query within a query weighs twice: much lies on the stack between them.
         let relation = self.deeper(at, |binder| {
-            binder.deeper(at, |binder| match with.clause.recursive {
-                true => binder.maybe_recursive(with),
-                false => binder.query(&with.cte.query, &[]),
-            })
+            binder.deeper(at, |binder| binder.with_body(with))
         });
+        let is_free = self.parts.names_nothing_of(levels, recursions, before);
         self.visible = around;
         self.with = inner;
         let relation = relation?;
-        check_names(with, relation.outputs.len())?;
+        if node.is_some() {
+            self.note_bound(with, &relation, is_free);
+        }
+        with.check_names(relation.outputs.len())?;
         self.derived(relation, shown, Some(&with.cte.alias))
     }
 
@@ -197,9 +248,18 @@ impl<'a> Binder<'a> {
             scope: super::scope::Scope {
                 columns,
                 tables: vec![(shown.to_owned(), None)],
+                ..super::scope::Scope::default()
             },
             rows: Vec::new(),
         })
+    }
+
+    /// Its rows, where it changes none.
+    pub(super) fn with_body(&mut self, with: With<'a>) -> Result<Relation> {
+        match with.clause.recursive {
+            true => self.maybe_recursive(with),
+            false => self.query(&with.cte.query, &[]),
+        }
     }
 
     fn maybe_recursive(&mut self, with: With<'a>) -> Result<Relation> {
@@ -272,7 +332,7 @@ impl<'a> Binder<'a> {
         with: With<'a>,
         outputs: &[Output],
     ) -> Result<Vec<(String, DataType)>> {
-        check_names(with, outputs.len())?;
+        with.check_names(outputs.len())?;
         let mut columns = Vec::with_capacity(outputs.len());
         for (at, output) in outputs.iter().enumerate() {
             let name = match with.cte.alias.columns.get(at) {
@@ -345,19 +405,6 @@ impl<'a> Binder<'a> {
         }
         Ok(())
     }
-}
-
-/// Fails where more columns are named than there are.
-fn check_names(with: With<'_>, there: usize) -> Result<()> {
-    let given = with.cte.alias.columns.len();
-    if given <= there {
-        return Ok(());
-    }
-    let name = with.name()?;
-    let message = format!(
-        "WITH query \"{name}\" has {there} columns available but {given} columns specified"
-    );
-    Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(with.place()))
 }
 
 fn form(name: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod copies;
+mod functions;
 mod options;
 mod verify;
 

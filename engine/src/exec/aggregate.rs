@@ -19,7 +19,8 @@ use super::ordered::Ordered;
 use super::pipeline::{Sink, Source};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::function::aggregate::{Accumulator, Aggregate};
+use crate::function::aggregate::Accumulator;
+use crate::function::aggregate::host::Callable;
 use crate::function::cast::cast_array;
 use crate::plan::Expr;
 use crate::plan::physical::AggregateCall;
@@ -142,7 +143,7 @@ impl Source for Groups {
 
 /// One aggregate at work.
 struct Call {
-    aggregate: &'static Aggregate,
+    aggregate: Callable,
     arguments: Vec<Evaluator>,
     filter: Option<Evaluator>,
     /// What its rows are ordered by, and those that wait for that.
@@ -173,7 +174,7 @@ impl Call {
                 .collect::<Vec<_>>()
         };
         Self {
-            aggregate: call.aggregate,
+            aggregate: call.aggregate.clone(),
             seen: call.distinct.then(|| Seen::new(&types())),
             filter: call.filter.clone().map(Evaluator::new),
             order: (call.order.iter())
@@ -183,7 +184,7 @@ impl Call {
                 .then(|| Ordered::new(call.arguments.len(), &call.order, GROUP_TYPE)),
             arguments,
             data_type: call.data_type,
-            accumulator: (call.aggregate.accumulator)(),
+            accumulator: call.start(),
         }
     }
 
@@ -248,7 +249,7 @@ impl Call {
             return Ok(result);
         }
         // min and max keep the modifier of their argument, which the accumulator may not know.
-        let from = self.aggregate.returns;
+        let from = self.aggregate.returns();
         cast_array(&result, from, self.data_type, false, &context.eval)
     }
 }

@@ -8,7 +8,7 @@
 //! This is the last resort: the optimizer makes a join of whatever it can (`optimize/decorrelate.rs`).
 
 use super::batch::Batch;
-use super::compile::compile_applied;
+use super::compile::compile_within;
 use super::eval::Evaluator;
 use super::join::{marked, more_than_one_row};
 use super::memory::Held;
@@ -21,11 +21,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use remora_storage::value::value_at;
 use remora_storage::{DataType, ReadView, Value};
+use std::sync::Arc;
 
 /// Runs its right input for each left row.
 #[derive(Debug)]
 pub(super) struct Apply {
-    right: PhysicalPlan,
+    right: Arc<PhysicalPlan>,
     outer: Vec<(usize, Evaluator)>,
     kind: JoinKind,
     is_tested: bool,
@@ -61,7 +62,7 @@ impl Apply {
     pub(super) fn new(plan: &physical::Apply, view: ReadView, working: WorkingTables) -> Self {
         let outer = plan.outer.iter();
         Self {
-            right: (*plan.right).clone(),
+            right: Arc::clone(&plan.right),
             outer: outer
                 .map(|(at, expr)| (*at, Evaluator::new(expr.clone())))
                 .collect(),
@@ -99,7 +100,7 @@ impl Apply {
             ..context.clone()
         };
         Ok(Running {
-            pipeline: compile_applied(&self.right, &self.view, &context, &self.working)?,
+            pipeline: compile_within(&self.right, &self.view, &context, &self.working, None)?,
             context,
             any: false,
         })

@@ -12,6 +12,7 @@ use super::join::JoinProbe;
 use super::join_table::JoinBuild;
 use super::limit::{Limit, Stretch};
 use super::lock_rows::{LockRows, RowLocker};
+use super::meter::Metered;
 use super::pipeline::{Breaker, Pipeline};
 use super::project::Project;
 use super::project_set::ProjectSet;
@@ -23,10 +24,13 @@ use super::table_scan::TableScan;
 use super::top_n::TopN;
 use super::union_all::UnionAll;
 use super::values::Values;
+use super::virtual_scan::VirtualRows;
 use super::window::Windowed;
+use super::with::PartScan;
 use super::with_ties::WithTies;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::{Error, Result};
+use crate::parse::with_room_left;
 use crate::plan::Expr;
 use crate::plan::lock::{LockWait, RowLock};
 use crate::plan::physical::{self, AggregateCall, Join, JoinKind, Node, PhysicalPlan};
@@ -39,14 +43,7 @@ pub(super) fn compile(
     view: &ReadView,
     context: &ExecContext,
 ) -> Result<Pipeline<'static>> {
-    let compiler = Compiler {
-        view,
-        context,
-        locker: None,
-        working: &[],
-        kept: None,
-    };
-    compiler.node(plan, BATCH_ROWS)
+    Compiler::new(view, context).node(plan, BATCH_ROWS)
 }
 
 /// The same for a plan that may lock rows.
@@ -57,47 +54,25 @@ pub(super) fn compile_locking<'t>(
     locker: &'t dyn RowLocker,
 ) -> Result<Pipeline<'t>> {
     let compiler = Compiler {
-        view,
-        context,
         locker: Some(locker),
-        working: &[],
-        kept: None,
+        ..Compiler::new(view, context)
     };
     compiler.node(plan, BATCH_ROWS)
 }
 
-/// The same for a round of a recursion, which reads working tables, and may find tables of joins that the round
-/// before has made.
-pub(super) fn compile_round(
+/// The same for a round of a recursion, or what is run for each row within one: it reads working tables, and may
+/// find `kept` tables of joins that the round before has made.
+pub(super) fn compile_within(
     plan: &PhysicalPlan,
     view: &ReadView,
     context: &ExecContext,
     working: &[(usize, Arc<WorkingTable>)],
-    kept: &KeptTables,
+    kept: Option<&KeptTables>,
 ) -> Result<Pipeline<'static>> {
     let compiler = Compiler {
-        view,
-        context,
-        locker: None,
         working,
-        kept: Some(kept),
-    };
-    compiler.node(plan, BATCH_ROWS)
-}
-
-/// The same for what is run for each row of another plan, within such a round or elsewhere.
-pub(super) fn compile_applied(
-    plan: &PhysicalPlan,
-    view: &ReadView,
-    context: &ExecContext,
-    working: &[(usize, Arc<WorkingTable>)],
-) -> Result<Pipeline<'static>> {
-    let compiler = Compiler {
-        view,
-        context,
-        locker: None,
-        working,
-        kept: None,
+        kept,
+        ..Compiler::new(view, context)
     };
     compiler.node(plan, BATCH_ROWS)
 }
@@ -113,10 +88,33 @@ struct Compiler<'a, 't> {
     kept: Option<&'a KeptTables>,
 }
 
-impl<'t> Compiler<'_, 't> {
+impl<'a, 't> Compiler<'a, 't> {
+    fn new(view: &'a ReadView, context: &'a ExecContext) -> Self {
+        Self {
+            view,
+            context,
+            locker: None,
+            working: &[],
+            kept: None,
+        }
+    }
+
     /// `rows` is how many rows a source should cut at most: less than usual only where a LIMIT
     /// above will take no more and nothing between drops any.
     fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline<'t>> {
+        let pipeline = with_room_left(|| self.unmetered(plan, rows))?;
+        Ok(self.metered(plan, pipeline))
+    }
+
+    /// The same, counting what it does if that is asked for.
+    fn metered(&self, plan: &PhysicalPlan, pipeline: Pipeline<'t>) -> Pipeline<'t> {
+        match &self.context.profiling {
+            None => pipeline,
+            Some(profiling) => Pipeline::new(Metered::new(pipeline, profiling.of(plan))),
+        }
+    }
+
+    fn unmetered(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline<'t>> {
         Ok(match &plan.node {
             Node::Values(values) => Pipeline::new(Values::new(values.clone(), plan.schema.clone())),
             Node::TableScan(scan) => {
@@ -131,6 +129,13 @@ impl<'t> Compiler<'_, 't> {
             }
             Node::System { table, columns } => {
                 Pipeline::new(SystemScan::new(*table, columns, self.view))
+            }
+            Node::Virtual(scan) => {
+                let pipeline = Pipeline::new(VirtualRows::new(scan, rows));
+                match Expr::conjunction(scan.filter.clone()) {
+                    Some(filter) => pipeline.with(Filter::new(filter)),
+                    None => pipeline,
+                }
             }
             Node::Filter { input, predicate } => self
                 .node(input, BATCH_ROWS)?
@@ -240,6 +245,12 @@ impl<'t> Compiler<'_, 't> {
                 };
                 Pipeline::new(WorkingScan::new(table.clone(), columns.clone()))
             }
+            Node::Part { id, columns, .. } => {
+                let Some(parts) = &self.context.with else {
+                    unreachable!("a statement with parts runs with them");
+                };
+                Pipeline::new(PartScan::new(Arc::clone(parts), *id, columns.clone()))
+            }
             Node::SetOperation {
                 operator,
                 all,
@@ -263,6 +274,10 @@ impl<'t> Compiler<'_, 't> {
         if groups.is_empty()
             && let Some(fold) = Fold::new(&input.node, calls)
         {
+            let fold = match &self.context.profiling {
+                Some(profiling) => fold.measured(profiling.of(input)),
+                None => fold,
+            };
             return Ok(Pipeline::new(FoldScan::new(fold, self.view)));
         }
         let input = self.node(input, BATCH_ROWS)?;
@@ -289,14 +304,15 @@ impl<'t> Compiler<'_, 't> {
         rows: usize,
         wanted: Option<u64>,
     ) -> Result<Pipeline<'t>> {
-        match &input.node {
-            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, wanted),
+        let pipeline = match &input.node {
+            Node::LockRows { input, locks } => self.lock_rows(input, locks, rows, wanted)?,
             Node::Project { input, exprs } => {
                 let input = self.first(input, rows, wanted)?;
-                Ok(input.with(Project::new(exprs.clone())))
+                input.with(Project::new(exprs.clone()))
             }
-            _ => self.node(input, rows),
-        }
+            _ => return self.node(input, rows),
+        };
+        Ok(self.metered(input, pipeline))
     }
 
     /// Rows that are locked, at most `wanted` of them. Where some may be left out, no more is known of how

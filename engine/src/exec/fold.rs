@@ -23,6 +23,7 @@ use super::pipeline::Source;
 use super::table_scan::bounds;
 use crate::error::Result;
 use crate::function::aggregate::{Accumulator, Folder};
+use crate::plan::explain::NodeProfile;
 use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::transaction::{Columns, Vector};
@@ -37,6 +38,8 @@ pub(super) struct Fold {
     rows: Rows,
     calls: Vec<Call>,
     held: Held,
+    /// Where it is counted what the scan does, if that is asked for.
+    scan: Option<Arc<NodeProfile>>,
 }
 
 #[derive(Debug)]
@@ -65,7 +68,7 @@ impl Call {
             return None;
         }
         let column = argument(call, scan)?;
-        let mut accumulator = (call.aggregate.accumulator)();
+        let mut accumulator = call.start();
         accumulator.folder()?;
         Some(Self {
             accumulator,
@@ -97,7 +100,17 @@ impl Fold {
             calls: calls.collect::<Option<_>>()?,
             rows,
             held: Held::default(),
+            scan: None,
         })
+    }
+
+    /// The same, counting what the scan does.
+    pub(super) fn measured(self, scan: Arc<NodeProfile>) -> Self {
+        scan.fold();
+        Self {
+            scan: Some(scan),
+            ..self
+        }
     }
 
     /// Folds all rows and gives the results, one a call.
@@ -114,6 +127,9 @@ impl Fold {
                     let read = Columns::of(calls.iter().filter_map(|call| call.column));
                     let mut rows = view.vectors(&scan.table, read, &bounds);
                     fold_all(calls, held, context, |visit| rows.next(visit))?;
+                    if let Some(scan) = &self.scan {
+                        scan.passed(rows.take_blocks());
+                    }
                 }
             }
             Rows::Range(plan) => {

@@ -37,6 +37,9 @@ impl Held {
     /// 53200 where the budget does not allow it.
     pub(crate) fn reach(&mut self, bytes: usize, context: &ExecContext) -> Result<()> {
         self.bytes = bytes;
+        if let Some(profiling) = &context.profiling {
+            profiling.holds(bytes);
+        }
         let reserved = self.reservation.as_ref().map_or(0, Reservation::bytes);
         if bytes as u64 <= reserved {
             return Ok(());

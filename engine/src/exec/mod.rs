@@ -59,6 +59,8 @@ mod limit;
 mod lock_rows;
 mod mark;
 mod memory;
+mod meter;
+mod numbered;
 mod ordered;
 mod pipeline;
 mod point;
@@ -72,9 +74,12 @@ mod sort_buffer;
 mod system;
 mod table_scan;
 mod top_n;
+mod trigger;
 mod union_all;
 mod values;
+mod virtual_scan;
 mod window;
+mod with;
 mod with_ties;
 
 #[cfg(test)]
@@ -85,8 +90,12 @@ pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
 pub use dml::{Changes, Shown, delete, insert, merge, truncate, update};
 pub use fold::fold_row;
+pub use foreign::{check_deferred, set_constraints};
+pub use meter::Profiling;
 pub use point::{PointRows, lock_point, point_select};
+pub use trigger::TriggerCache;
 pub use values::constants;
+pub use with::{Changing, Parts};
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;
@@ -109,6 +118,14 @@ pub struct ExecContext {
     pub ledger: Arc<Ledger>,
     /// How far the first memory of each operator may reach into the budget.
     pub claim: Claim,
+    /// The parts of the statement, if it has any.
+    pub with: Option<Arc<Parts>>,
+    /// Where it counts what it does, if that is asked for.
+    pub profiling: Option<Profiling>,
+    /// Plans of triggers, kept by the session.
+    pub triggers: Arc<TriggerCache>,
+    /// How many triggers it is run by, one within the other.
+    pub trigger_depth: usize,
 }
 
 impl ExecContext {
@@ -116,6 +133,16 @@ impl ExecContext {
     pub(crate) fn reading(&self) -> Self {
         Self {
             claim: Claim::Small,
+            ..self.clone()
+        }
+    }
+
+    /// The same for what a trigger does.
+    fn within_trigger(&self) -> Self {
+        Self {
+            with: None,
+            profiling: None,
+            trigger_depth: self.trigger_depth + 1,
             ..self.clone()
         }
     }

@@ -22,6 +22,7 @@
 use super::ExecContext;
 use super::batch::Batch;
 use crate::error::Result;
+use crate::parse::with_room_left;
 use std::fmt::Debug;
 
 /// What an operator made of its input.
@@ -133,7 +134,8 @@ impl<'t> Pipeline<'t> {
 
 impl Source for Pipeline<'_> {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
-        Pipeline::next(self, context)
+        // A pipeline that feeds another one.
+        with_room_left(|| Pipeline::next(self, context))
     }
 }
 
@@ -160,7 +162,7 @@ impl<'t, S: Sink> Breaker<'t, S> {
             && let Self::Waiting(work) = std::mem::replace(self, Self::Running)
         {
             let (mut pipeline, mut sink) = *work;
-            while let Some(batch) = pipeline.next(context)? {
+            while let Some(batch) = with_room_left(|| pipeline.next(context))? {
                 sink.push(batch, context)?;
             }
             drop(pipeline);

@@ -1,26 +1,49 @@
-//! Project: one expression an output column. Plain columns are passed on, not copied.
+//! Project: one expression an output column. Plain columns are passed on, not copied. Where sequences are
+//! asked several times, one row comes after the other: `currval` in a row gives what `nextval` gave there.
 
 use super::ExecContext;
 use super::batch::Batch;
 use super::eval::Evaluator;
 use super::pipeline::{Operator, Step};
 use crate::error::Result;
-use crate::plan::Expr;
+use crate::function::is_of_sequences;
+use crate::plan::{Expr, ExprKind};
 
 /// Evaluates expressions.
 #[derive(Debug)]
-pub(super) struct Project(Vec<Evaluator>);
+pub(super) struct Project {
+    exprs: Vec<Evaluator>,
+    row_by_row: bool,
+}
 
 impl Project {
     pub(super) fn new(exprs: Vec<Expr>) -> Self {
-        Self(exprs.into_iter().map(Evaluator::new).collect())
+        let row_by_row = exprs.iter().map(times_asked).sum::<usize>() > 1;
+        let exprs = exprs.into_iter().map(Evaluator::new).collect();
+        Self { exprs, row_by_row }
+    }
+
+    fn project(&self, input: &Batch, context: &ExecContext) -> Result<Batch> {
+        let columns = self.exprs.iter().map(|expr| expr.array(input, context));
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(Batch::new(columns, input.rows))
     }
 }
 
 impl Operator for Project {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
-        let columns = self.0.iter().map(|expr| expr.array(input, context));
-        let columns = columns.collect::<Result<_>>()?;
-        Ok(Step::Done(Batch::new(columns, input.rows)))
+        if !self.row_by_row {
+            return self.project(input, context).map(Step::Done);
+        }
+        let rows = (0..input.rows).map(|row| self.project(&input.slice(row, 1), context));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        Batch::concat(&rows, self.exprs.len()).map(Step::Done)
     }
+}
+
+/// How often an expression asks for sequences.
+fn times_asked(expr: &Expr) -> usize {
+    let is_call = |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if is_of_sequences(overload.name));
+    let within = expr.children().into_iter().map(times_asked).sum::<usize>();
+    within + usize::from(is_call(expr))
 }

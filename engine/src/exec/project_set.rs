@@ -8,11 +8,11 @@ use super::eval::Evaluator;
 use super::pipeline::{Operator, Step};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::function::table::{TableFunction, TableRows};
+use crate::function::table::{TableCallee, TableRows};
 use crate::plan::project_set::TableCall;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
-use remora_storage::ValueRef;
 use remora_storage::value::{ColumnBuilder, value_at};
+use remora_storage::{DataType, ValueRef};
 use std::sync::Arc;
 
 /// Calls table functions for each row.
@@ -26,7 +26,8 @@ pub(super) struct ProjectSet {
 /// A function and what it is called on.
 #[derive(Debug)]
 struct Call {
-    function: &'static TableFunction,
+    function: TableCallee,
+    columns: Vec<DataType>,
     arguments: Vec<Evaluator>,
 }
 
@@ -47,13 +48,15 @@ struct Progress {
 struct Output {
     inputs: Vec<u32>,
     ordinals: Vec<i64>,
-    columns: Vec<ColumnBuilder>,
+    /// Those of each call.
+    columns: Vec<Vec<ColumnBuilder>>,
 }
 
 impl ProjectSet {
     pub(super) fn new(calls: &[TableCall], ordinality: bool) -> Self {
         let call = |call: &TableCall| Call {
-            function: call.function,
+            function: call.function.clone(),
+            columns: call.columns().into_iter().map(|(_, found)| found).collect(),
             arguments: call.arguments.iter().cloned().map(Evaluator::new).collect(),
         };
         Self {
@@ -87,11 +90,11 @@ impl ProjectSet {
                 .map(|(argument, array)| value_at(array, argument.data_type(), progress.row));
             let values: Vec<ValueRef<'_>> = values.collect();
             let null = values.iter().any(|value| matches!(value, ValueRef::Null));
-            progress.open.push(match null {
+            progress.open.push(match null && call.function.is_strict() {
                 true => None,
                 false => {
                     let values: Vec<_> = values.into_iter().map(ValueRef::to_owned).collect();
-                    Some((call.function.start)(&values)?)
+                    Some(call.function.start(&values)?)
                 }
             });
         }
@@ -100,11 +103,12 @@ impl ProjectSet {
 
     /// The next rows, at most a batch.
     fn fill(&self, progress: &mut Progress, rows: usize, context: &ExecContext) -> Result<Output> {
-        let column = |call: &Call| ColumnBuilder::new(call.function.returns, BATCH_ROWS);
+        let builder = |data_type| ColumnBuilder::new(data_type, BATCH_ROWS);
+        let builders = |call: &Call| call.columns.iter().copied().map(builder).collect();
         let mut output = Output {
             inputs: Vec::new(),
             ordinals: Vec::new(),
-            columns: self.calls.iter().map(column).collect(),
+            columns: self.calls.iter().map(builders).collect(),
         };
         while progress.row < rows && output.inputs.len() < BATCH_ROWS {
             if progress.open.is_empty() {
@@ -131,16 +135,16 @@ impl Output {
         context: &ExecContext,
     ) -> Result<usize> {
         let mut given = Vec::with_capacity(self.columns.len());
-        for (open, column) in progress.open.iter_mut().zip(&mut self.columns) {
+        for (open, columns) in progress.open.iter_mut().zip(&mut self.columns) {
             given.push(match open {
-                Some(rows) => rows.next(wanted, column, &context.eval)?,
+                Some(rows) => rows.next(wanted, columns, &context.eval)?,
                 None => 0,
             });
         }
         let most = given.iter().copied().max().unwrap_or(0);
-        for (column, given) in self.columns.iter_mut().zip(given) {
-            for _ in given..most {
-                column.push(ValueRef::Null);
+        for (columns, given) in self.columns.iter_mut().zip(given) {
+            for column in columns {
+                (given..most).for_each(|_| column.push(ValueRef::Null));
             }
         }
         let inputs = self.inputs.len() + most;
@@ -161,7 +165,8 @@ impl Operator for ProjectSet {
         let mut output = self.fill(&mut progress, input.rows, context)?;
         let rows = output.inputs.len();
         let mut columns = input.take(&UInt32Array::from(output.inputs))?.columns;
-        columns.extend(output.columns.iter_mut().map(ColumnBuilder::finish));
+        let given = output.columns.iter_mut().flatten();
+        columns.extend(given.map(ColumnBuilder::finish));
         if self.ordinality {
             columns.push(Arc::new(Int64Array::from(output.ordinals)));
         }

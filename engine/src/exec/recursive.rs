@@ -11,7 +11,7 @@
 
 use super::ExecContext;
 use super::batch::Batch;
-use super::compile::compile_round;
+use super::compile::compile_within;
 use super::distinct::Seen;
 use super::join_table::JoinTable;
 use super::keys::Keys;
@@ -131,12 +131,12 @@ impl<'t> Recursive<'t> {
         *self.table.0.lock() = Arc::new(rows);
         if any {
             let step = &self.step;
-            self.round = Some(compile_round(
+            self.round = Some(compile_within(
                 step,
                 &self.view,
                 context,
                 &self.tables,
-                &self.joins,
+                Some(&self.joins),
             )?);
         }
         Ok(())

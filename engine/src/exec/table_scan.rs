@@ -108,7 +108,11 @@ impl Source for TableScan {
         let Stage::Reading(rows) = &mut self.stage else {
             return Ok(None);
         };
-        match rows.next()? {
+        let next = rows.next()?;
+        if let Some(profiling) = &context.profiling {
+            profiling.passed(rows.take_blocks());
+        }
+        match next {
             Some(rows) => self.shape.apply(rows, context).map(Some),
             None => Ok(None),
         }

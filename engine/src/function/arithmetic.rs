@@ -189,11 +189,9 @@ static NUMERIC: &[Overload] = &[
     function!("/"(Numeric, Numeric) -> Numeric, "Quotient.", decimal::divide),
     function!("%"(Numeric, Numeric) -> Numeric, "Rest of the division.", decimal::remainder),
     function!("mod"(Numeric, Numeric) -> Numeric, "Rest of the division.", decimal::remainder),
-    function!("-"(Numeric) -> Numeric, "Negation.", |a| Ok(decimal::negate(a))),
+    function!("-"(Numeric) -> Numeric, "Negation.", decimal::negate),
     function!("+"(Numeric) -> Numeric, "The number itself.", Ok),
-    function!("abs"(Numeric) -> Numeric, "Absolute value.", |a| {
-        Ok(if decimal::signum(a) < 0 { decimal::negate(a) } else { a })
-    }),
+    function!("abs"(Numeric) -> Numeric, "Absolute value.", decimal::absolute),
 ];
 
 /// All overloads of this file.

@@ -45,32 +45,8 @@ fn date_bin(stride: Interval, moment: i64, origin: i64) -> Result<i64> {
         .ok_or_else(calendar::timestamp_out_of_range)
 }
 
-/// A moment as a zone shows it.
-pub(super) fn shown(zone: &Zone, moment: i64) -> Result<i64> {
-    shifted(moment, zone.ahead_at(moment))
-}
-
-/// The moment that a zone shows so.
-pub(super) fn meant(zone: &Zone, shown: i64) -> Result<i64> {
-    match is_infinite(shown) {
-        true => Ok(shown),
-        false => shifted(shown, -zone.ahead_when(shown)),
-    }
-}
-
-/// A moment moved by a zone's displacement; infinite ones stay.
-fn shifted(moment: i64, micros: i64) -> Result<i64> {
-    if is_infinite(moment) {
-        return Ok(moment);
-    }
-    moment
-        .checked_add(micros)
-        .filter(|moved| calendar::split(*moved).0 >= calendar::FIRST_DAY && !is_infinite(*moved))
-        .ok_or_else(calendar::timestamp_out_of_range)
-}
-
 /// A span as a displacement.
-fn zone_of(span: Interval) -> Result<Zone> {
+pub(super) fn zone_of(span: Interval) -> Result<Zone> {
     if span.months != 0 || span.days != 0 {
         let mut text = String::new();
         super::text::write(&mut text, ValueRef::Interval(span), DataType::Interval);
@@ -84,8 +60,7 @@ fn zone_of(span: Interval) -> Result<Zone> {
 
 fn truncate_in(unit: &str, moment: i64, zone: &str) -> Result<i64> {
     let zone = Zone::named(zone)?;
-    let cut = part::truncate(unit, shown(&zone, moment)?, DataType::TimestampTz)?;
-    meant(&zone, cut)
+    part::truncate_in(unit, moment, &zone)
 }
 
 /// A zone of a name, or hours and minutes, which count eastwards here.
@@ -106,7 +81,7 @@ fn named_or_numeric(zone: &str) -> Result<Zone> {
 fn make_in(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     let zone = named_or_numeric(Text::of(arguments[6]))?;
     let made = clock::make_moment(&arguments[..6])?;
-    meant(&zone, made).map(Value::TimestampTz)
+    zone.meant(made).map(Value::TimestampTz)
 }
 
 static BINS: &[Overload] = &[
@@ -118,13 +93,13 @@ static BINS: &[Overload] = &[
 
 static ZONES: &[Overload] = &[
     function!("timezone"(Text, Timestamp) -> TimestampTz, "The moment that a zone calls so.",
-        |zone, t| meant(&Zone::named(zone)?, t)),
+        |zone, t| Zone::named(zone)?.meant(t)),
     function!("timezone"(Text, TimestampTz) -> Timestamp, "What a zone calls the moment.",
-        |zone, t| shown(&Zone::named(zone)?, t)),
+        |zone, t| Zone::named(zone)?.shown(t)),
     function!("timezone"(Interval, Timestamp) -> TimestampTz, "The moment that a zone calls so.",
-        |zone, t| meant(&zone_of(zone)?, t)),
+        |zone, t| zone_of(zone)?.meant(t)),
     function!("timezone"(Interval, TimestampTz) -> Timestamp, "What a zone calls the moment.",
-        |zone, t| shown(&zone_of(zone)?, t)),
+        |zone, t| zone_of(zone)?.shown(t)),
     function!("date_trunc"(Text, TimestampTz, Text) -> TimestampTz, "Cut to a unit in a zone.",
         truncate_in),
     function!(strict row "make_timestamptz"(Integer, Integer, Integer, Integer, Integer, Double, Text)

@@ -33,19 +33,23 @@ static NOW: &[Overload] = &[
         Ok(chrono::Utc::now().timestamp_micros().max(start))
     })
     .volatility(Volatile),
-    function!(context "localtimestamp"() -> Timestamp, "The transaction's start.",
-        |cx| Ok(cx.clock.transaction_start()))
-    .volatility(Stable),
+    function!(context "localtimestamp"() -> Timestamp, "The transaction's start.", local_start)
+        .volatility(Stable),
     function!(context "current_date"() -> Date, "The day of the transaction's start.",
-        |cx| Ok(calendar::split(cx.clock.transaction_start()).0 as i32))
-    .volatility(Stable),
-    function!(context "current_time"() -> Time, "The time of the transaction's start.",
-        |cx| Ok(calendar::split(cx.clock.transaction_start()).1))
+        |cx| Ok(calendar::split(local_start(cx)?).0 as i32))
     .volatility(Stable),
     function!(context "localtime"() -> Time, "The time of the transaction's start.",
-        |cx| Ok(calendar::split(cx.clock.transaction_start()).1))
+        |cx| Ok(calendar::split(local_start(cx)?).1))
     .volatility(Stable),
 ];
+
+/// The transaction's start by the session's clock.
+fn local_start(context: &EvalContext) -> Result<i64> {
+    context
+        .style()
+        .zone
+        .shown(context.clock.transaction_start())
+}
 
 fn field_overflow(what: String) -> Error {
     Error::new(state::DATETIME_FIELD_OVERFLOW, what)
@@ -109,8 +113,9 @@ fn make_timestamp(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> 
     make_moment(arguments).map(Value::Timestamp)
 }
 
-fn make_timestamptz(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    make_moment(arguments).map(Value::TimestampTz)
+fn make_timestamptz(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let moment = context.style().zone.meant(make_moment(arguments)?)?;
+    Ok(Value::TimestampTz(moment))
 }
 
 /// Years, months, weeks, days, hours, minutes, seconds: as many as are given.
@@ -158,13 +163,20 @@ fn age(later: i64, earlier: i64) -> Result<Interval> {
     calendar::interval(months, days, micros)
 }
 
+/// By the session's clock.
+fn age_zoned(context: &EvalContext, later: i64, earlier: i64) -> Result<Interval> {
+    let zone = &context.style().zone;
+    age(zone.shown(later)?, zone.shown(earlier)?)
+}
+
 /// `age(moment)`: from there to the last midnight.
 fn age_today(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let moment = match arguments[0] {
-        ValueRef::Timestamp(moment) | ValueRef::TimestampTz(moment) => moment,
+        ValueRef::Timestamp(moment) => moment,
+        ValueRef::TimestampTz(moment) => context.style().zone.shown(moment)?,
         _ => return Ok(Value::Null),
     };
-    let (today, _) = calendar::split(context.clock.transaction_start());
+    let (today, _) = calendar::split(local_start(context)?);
     age(today * DAY, moment).map(Value::Interval)
 }
 
@@ -199,7 +211,8 @@ static MADE: &[Overload] = &[
     function!(strict row "make_timestamp"(Integer, Integer, Integer, Integer, Integer, Double)
         -> Timestamp, "The moment of its parts.", make_timestamp),
     function!(strict row "make_timestamptz"(Integer, Integer, Integer, Integer, Integer, Double)
-        -> TimestampTz, "The moment of its parts, in UTC.", make_timestamptz),
+        -> TimestampTz, "The moment of its parts, in the session's zone.", make_timestamptz)
+    .volatility(Stable),
     function!(strict row "make_interval"() -> Interval, "No time.", make_interval),
     function!(strict row "make_interval"(Integer) -> Interval, "Years.", make_interval),
     function!(strict row "make_interval"(Integer, Integer) -> Interval, "Years, months.",
@@ -220,7 +233,9 @@ static MADE: &[Overload] = &[
 
 static SPANS: &[Overload] = &[
     function!("age"(Timestamp, Timestamp) -> Interval, "Years, months and days between.", age),
-    function!("age"(TimestampTz, TimestampTz) -> Interval, "Years, months and days between.", age),
+    function!(patient "age"(TimestampTz, TimestampTz) -> Interval,
+        "Years, months and days between.", age_zoned)
+    .volatility(Stable),
     function!(strict row "age"(Timestamp) -> Interval, "Years, months and days up to today.",
         age_today)
     .volatility(Stable),

@@ -46,7 +46,10 @@ natural_order!(
     Timestamp,
     TimestampTz,
     Interval,
-    Uuid
+    Uuid,
+    TimeTz,
+    Bit,
+    VarBit
 );
 
 macro_rules! float_order {
@@ -139,7 +142,8 @@ macro_rules! comparisons {
 comparisons!(
     BOOLEAN Boolean, SMALLINT SmallInt, INTEGER Integer, BIGINT BigInt, REAL Real, DOUBLE Double,
     NUMERIC Numeric, TEXT Text, CHAR Char, BYTEA Bytea, DATE Date, TIME Time, TIMESTAMP Timestamp,
-    TIMESTAMPTZ TimestampTz, INTERVAL Interval, UUID Uuid
+    TIMESTAMPTZ TimestampTz, INTERVAL Interval, UUID Uuid,
+    TIMETZ TimeTz, BIT Bit, VARBIT VarBit
 );
 
 /// Whether a truth value, NULL included, is the one asked for.
@@ -178,5 +182,8 @@ pub(super) static FUNCTIONS: &[&[Overload]] = &[
     TIMESTAMPTZ,
     INTERVAL,
     UUID,
+    TIMETZ,
+    BIT,
+    VARBIT,
     TRUTH,
 ];

@@ -1,9 +1,9 @@
-//! NUMERIC arithmetic: exact on 38 digits, with 256-bit intermediates.
+//! NUMERIC arithmetic: exact on 128 bits, with 256-bit intermediates.
 //!
 //! A result has PostgreSQL's display scale: the larger one for `+`, `-` and `%`, the sum for `*`,
 //! and for `/` enough for 16 significant digits. PostgreSQL knows thousands of digits and we know
-//! 38: where the digits of a result are too many, its scale is cut (rounding half away from zero)
-//! as long as the whole part fits; a whole part beyond 38 digits is 22003.
+//! 38, or 39 below 2^127: where the digits of a result are too many, its scale is cut (rounding half
+//! away from zero) as long as the whole part fits; a whole part beyond that is 22003.
 //!
 //! The usual case, where everything fits 128 bits, does no wide arithmetic.
 
@@ -17,7 +17,7 @@ use remora_storage::Numeric;
 use remora_storage::value::{NumericKind as Kind, NumericModifier};
 use std::cmp::Ordering;
 
-/// 22003 for a number beyond 38 digits.
+/// 22003 for a number beyond 128 bits.
 pub(crate) fn overflow() -> Error {
     Error::new(
         state::NUMERIC_VALUE_OUT_OF_RANGE,
@@ -63,7 +63,7 @@ pub(crate) fn divide_rounded_128(n: i128, d: i128) -> i128 {
 }
 
 /// The value `mantissa / 10^scale` with at most `scale` digits after the point, and fewer where
-/// the digits would be more than 38.
+/// the digits would be too many.
 fn fit(mantissa: i256, scale: u32) -> Result<Numeric> {
     let mut cut = scale.saturating_sub(Numeric::SCALE_MAX.into());
     loop {
@@ -102,7 +102,6 @@ pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
     use Kind::{Finite, Infinity, NaN, NegativeInfinity};
     match (a.kind(), b.kind()) {
         (Finite, Finite) => {
-            // Two magnitudes of 38 digits may together pass i128.
             if a.scale() == b.scale()
                 && let Some(sum) = a.mantissa().checked_add(b.mantissa())
                 && let Some(sum) = Numeric::new(sum, a.scale())
@@ -121,18 +120,39 @@ pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
 }
 
 /// `-a`.
-pub(crate) fn negate(a: Numeric) -> Numeric {
+///
+/// # Errors
+/// 22003 for the least number, whose opposite has a bit more.
+pub(crate) fn negate(a: Numeric) -> Result<Numeric> {
     match a.kind() {
-        Kind::Finite => Numeric::new(-a.mantissa(), a.scale()).unwrap_or(a),
-        Kind::NaN => a,
-        Kind::Infinity => Numeric::NEG_INFINITY,
-        Kind::NegativeInfinity => Numeric::INFINITY,
+        Kind::Finite => fit(
+            i256::from_i128(a.mantissa()).wrapping_neg(),
+            a.scale().into(),
+        ),
+        Kind::NaN => Ok(a),
+        Kind::Infinity => Ok(Numeric::NEG_INFINITY),
+        Kind::NegativeInfinity => Ok(Numeric::INFINITY),
     }
 }
 
 /// `a - b`.
 pub(crate) fn subtract(a: Numeric, b: Numeric) -> Result<Numeric> {
-    add(a, negate(b))
+    if !a.is_finite() || !b.is_finite() {
+        return add(a, negate(b)?);
+    }
+    if a.scale() == b.scale()
+        && let Some(rest) = a.mantissa().checked_sub(b.mantissa())
+        && let Some(rest) = Numeric::new(rest, a.scale())
+    {
+        return Ok(rest);
+    }
+    let (x, y, scale) = aligned(a, b);
+    fit(x.wrapping_sub(y), scale.into())
+}
+
+/// `|a|`.
+pub(crate) fn absolute(a: Numeric) -> Result<Numeric> {
+    if signum(a) < 0 { negate(a) } else { Ok(a) }
 }
 
 /// -1, 0 or 1; NaN has none.
@@ -175,18 +195,18 @@ pub(crate) fn multiply(a: Numeric, b: Numeric) -> Result<Numeric> {
 
 /// Position of the first digit in base 10,000 relative to the point, and that digit: what
 /// PostgreSQL's choice of a quotient's scale looks at.
-fn weight(n: Numeric) -> (i32, i128) {
+fn weight(n: Numeric) -> (i32, u128) {
     if n.mantissa() == 0 {
         return (0, 0);
     }
-    let magnitude = n.mantissa().abs();
+    let magnitude = n.mantissa().unsigned_abs();
     let digits = magnitude.ilog10() as i32 + 1;
     let exponent = digits - 1 - i32::from(n.scale());
     let lead = exponent.rem_euclid(4) + 1;
     let first = if digits >= lead {
-        magnitude / 10_i128.pow((digits - lead) as u32)
+        magnitude / 10_u128.pow((digits - lead) as u32)
     } else {
-        magnitude * 10_i128.pow((lead - digits) as u32)
+        magnitude * 10_u128.pow((lead - digits) as u32)
     };
     (exponent.div_euclid(4), first)
 }
@@ -225,7 +245,7 @@ pub(crate) fn divide(a: Numeric, b: Numeric) -> Result<Numeric> {
 /// `a / b` of finite numbers with `scale` digits after the point, fewer where they do not fit.
 pub(crate) fn divide_at(a: Numeric, b: Numeric, scale: u8) -> Result<Numeric> {
     let sign = b.mantissa().signum();
-    let divisor = b.mantissa().abs();
+    let divisor = i256::from_i128(b.mantissa()).wrapping_abs();
     let mut scale = i32::from(scale);
     loop {
         // a/10^sa / (b/10^sb) * 10^scale
@@ -244,7 +264,7 @@ pub(crate) fn divide_at(a: Numeric, b: Numeric, scale: u8) -> Result<Numeric> {
             )),
         };
         if let Some((n, extra)) = scaled
-            && let Some(divisor) = i256::from_i128(divisor).checked_mul(extra)
+            && let Some(divisor) = divisor.checked_mul(extra)
         {
             let quotient = divide_rounded(n, divisor).wrapping_mul(i256::from_i128(sign));
             if let Some(value) = quotient
@@ -406,7 +426,7 @@ pub(crate) fn apply_modifier(a: Numeric, modifier: NumericModifier) -> Result<Nu
     match a.kind() {
         Kind::NaN => Ok(a),
         Kind::Finite => match round(a, scale.into()) {
-            Ok(value) if value.mantissa().abs() < limit => Ok(value),
+            Ok(value) if value.mantissa().unsigned_abs() < limit.unsigned_abs() => Ok(value),
             _ => Err(too_large(&format!(
                 "must round to an absolute value less than {}{}.",
                 if precision == scale { "" } else { "10^" },

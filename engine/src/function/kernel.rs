@@ -17,7 +17,7 @@
 //! scalar form ([`rowwise`]): they are never what a query spends its time on.
 
 use super::native::SqlType;
-use super::{EvalContext, Operand, ScalarKernel};
+use super::{EvalContext, Operand};
 use crate::error::Result;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_buffer::NullBuffer;
@@ -129,8 +129,10 @@ macro_rules! overload {
             returns: <$crate::function::native::$r as $crate::function::native::SqlType>::TYPE,
             volatility: $crate::function::Volatility::Immutable,
             strict: true,
-            scalar: $scalar,
-            vector: $vector,
+            kernel: $crate::function::Kernel::Typed {
+                scalar: $scalar,
+                vector: $vector,
+            },
             doc: $doc,
         }
     };
@@ -251,7 +253,7 @@ pub(crate) fn rowwise(
     strict: bool,
     rows: usize,
     context: &EvalContext,
-    scalar: ScalarKernel,
+    scalar: impl Fn(&[ValueRef<'_>], &EvalContext) -> Result<Value>,
 ) -> Result<ArrayRef> {
     let mut out = ColumnBuilder::new(returns, rows);
     let mut arguments = Vec::with_capacity(operands.len());

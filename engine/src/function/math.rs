@@ -7,9 +7,9 @@
 use super::arithmetic::{float, out_of_range};
 use super::decimal::transcendental;
 use super::kernel::function;
-use super::{Overload, Volatility, decimal};
+use super::{EvalContext, Overload, Volatility, decimal};
 use crate::error::{Error, Result, state};
-use remora_storage::Numeric;
+use remora_storage::{Numeric, Value, ValueRef};
 use std::cmp::Ordering;
 
 /// A result, unless it became infinite by itself.
@@ -77,7 +77,7 @@ fn power(x: f64, y: f64) -> Result<f64> {
             "zero raised to a negative power is undefined",
         ));
     }
-    if x < 0.0 && x.is_finite() && y.is_finite() && y.fract() != 0.0 {
+    if x < 0.0 && y.is_finite() && y.fract() != 0.0 {
         return Err(Error::new(
             state::INVALID_ARGUMENT_FOR_POWER,
             "a negative number raised to a non-integer power yields a complex result",
@@ -185,14 +185,36 @@ static DOUBLES: &[Overload] = &[
     function!("cosh"(Double) -> Double, "Hyperbolic cosine.", |x: f64| Ok(x.cosh())),
     function!("tanh"(Double) -> Double, "Hyperbolic tangent.", |x: f64| Ok(x.tanh())),
     function!(context "random"() -> Double, "A number from 0 up to, not including, 1.",
-        |_| Ok(random()))
+        |context: &EvalContext| Ok(random(context)))
+    .volatility(Volatility::Volatile),
+    function!(row "setseed"(Double) -> Text, "Makes `random()` give the same numbers each time.", set_seed)
     .volatility(Volatility::Volatile),
 ];
 
-/// 53 of a random UUID's bits, which is what a float below 1 can tell apart.
-fn random() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u128() as u64 & ((1 << 53) - 1);
-    bits as f64 / (1_u64 << 53) as f64
+/// A number between -1 and 1, from which the session's random numbers follow.
+fn set_seed(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let [ValueRef::Double(seed)] = arguments else {
+        return Ok(Value::Null);
+    };
+    if !(-1.0..=1.0).contains(seed) {
+        let message = format!("setseed parameter {seed} is out of allowed range [-1,1]");
+        return Err(Error::new(state::INVALID_PARAMETER_VALUE, message));
+    }
+    if let Some(session) = &context.session {
+        session.set_seed(seed.to_bits());
+    }
+    Ok(Value::Text(String::new()))
+}
+
+/// 53 bits, which is what a float below 1 can tell apart: those that follow from the session's seed, if it has one, or
+/// else a random UUID's.
+fn random(context: &EvalContext) -> f64 {
+    let seeded = context
+        .session
+        .as_ref()
+        .and_then(|session| session.next_random());
+    let bits = seeded.unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as u64);
+    (bits & ((1 << 53) - 1)) as f64 / (1_u64 << 53) as f64
 }
 
 fn gcd(mut a: i128, mut b: i128) -> i128 {
@@ -209,6 +231,32 @@ fn lcm(a: i128, b: i128) -> i128 {
     } else {
         (a / gcd(a, b) * b).abs()
     }
+}
+
+fn gcd_numeric(mut a: Numeric, mut b: Numeric) -> Result<Numeric> {
+    let shown = a.scale().max(b.scale());
+    if !a.is_finite() || !b.is_finite() {
+        return Ok(Numeric::NAN);
+    }
+    while decimal::signum(b) != 0 {
+        (a, b) = (b, decimal::remainder(a, b)?);
+    }
+    decimal::round(decimal::absolute(a)?, shown.into())
+}
+
+fn lcm_numeric(a: Numeric, b: Numeric) -> Result<Numeric> {
+    let shown = a.scale().max(b.scale());
+    if !a.is_finite() || !b.is_finite() {
+        return Ok(Numeric::NAN);
+    }
+    if decimal::signum(a) == 0 || decimal::signum(b) == 0 {
+        return decimal::round(Numeric::ZERO, shown.into());
+    }
+    let part = decimal::quotient(a, gcd_numeric(a, b)?)?;
+    decimal::round(
+        decimal::absolute(decimal::multiply(part, b)?)?,
+        shown.into(),
+    )
 }
 
 fn integer(n: i128) -> Result<i32> {
@@ -228,6 +276,8 @@ static DIVISORS: &[Overload] = &[
         |a, b| integer(lcm(a.into(), b.into()))),
     function!("lcm"(BigInt, BigInt) -> BigInt, "Least common multiple.",
         |a, b| bigint(lcm(a.into(), b.into()))),
+    function!("gcd"(Numeric, Numeric) -> Numeric, "Greatest common divisor.", gcd_numeric),
+    function!("lcm"(Numeric, Numeric) -> Numeric, "Least common multiple.", lcm_numeric),
 ];
 
 /// All overloads of this file.

@@ -6,13 +6,19 @@
 //!
 //! ```text
 //!  resolve, registry         from a name and types to an overload
+//!  generic                   functions of any type
 //!  kernel, native            from one closure to the scalar and the array form
 //!  arithmetic, comparison,   the overloads, one file a family
 //!  like, math, moment, ..
+//!  array                     functions and operators of arrays
 //!  decimal, calendar,        what they compute with
 //!  interval
 //!  statement_clock           when the statement began
-//!  sequence, sequence_name   numbers that are given away once
+//!  sequence                  numbers that are given away once
+//!  parameters                by name, for the few that are called so
+//!  oids, pg_types            things and types by PostgreSQL's numbers
+//!  relation_name,            names of relations in texts, and where they are looked for
+//!  search_path
 //!  text, cast, aggregate     values as text, casts, accumulators
 //!  table                     functions that give rows
 //!  window                    what windows have beside the aggregates
@@ -27,49 +33,87 @@ pub mod table;
 pub mod text;
 pub mod window;
 
+mod amounts;
 mod arithmetic;
+mod array;
 mod bins;
+mod bits;
 pub(crate) mod calendar;
 mod clock;
 mod comparison;
 pub(crate) mod decimal;
 mod digest;
 mod format_text;
+mod generic;
+pub mod host;
+pub mod host_table;
 mod interval;
+mod json;
 mod kernel;
 mod like;
+mod made;
+pub mod manual;
 mod math;
 mod moment;
 mod native;
 mod numbers;
+mod oids;
+mod overlaps;
+mod parameters;
 mod part;
+mod pg_types;
+mod precision;
 mod quote;
 mod regex;
 mod registry;
+mod relation_name;
 mod resolve;
+mod sample;
+mod search_path;
 mod sequence;
-mod sequence_name;
 mod statement_clock;
 mod string;
 mod system;
 #[cfg(test)]
 mod tests;
+mod timetz;
 mod to_char;
 mod trigonometry;
 
+pub use array::{ArrayTest, quantified};
+pub(crate) use array::{too_many_dimensions as array_too_deep, variadic};
+pub(crate) use generic::element_of;
+pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
+pub(crate) use made::{TypesShown, value as made_value};
+pub(crate) use oids::{
+    array_type_oid, constraint_oid, described, enum_oid, host_table_oid, index_oid, relation_oid,
+    schema_oid, sequence_oid, table_oid, type_number, type_oid,
+};
+pub(crate) use parameters::parameters;
+pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
+pub(crate) use precision::{cut_to, written as written_modifier};
 pub(crate) use quote::quote_ident;
 pub(crate) use registry::exists;
-pub(crate) use resolve::no_such_function;
+pub(crate) use relation_name::RelationName;
 pub use resolve::resolve;
+pub(crate) use resolve::{
+    Choice, choose_among, exact_match, no_such_function, not_unique, signatures, type_name,
+};
+pub(crate) use sample::out_of_range as sample_out_of_range;
+pub use search_path::SearchPath;
+pub(crate) use search_path::{
+    INFORMATION_SCHEMA, Located, NOWHERE, PG_CATALOG, schema_name, schemas_of,
+};
 pub use sequence::{SequenceScope, SessionSequences};
-pub(crate) use sequence::{find as find_sequence, is_of_sequences};
-pub(crate) use sequence_name::SequenceName;
+pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as sequence_name};
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
+pub(crate) use system::is_ignored;
 
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use arrow_array::ArrayRef;
+use remora_storage::catalog::Types;
 use remora_storage::{DataType, Value, ValueRef};
 use std::fmt;
 use std::sync::Arc;
@@ -85,6 +129,10 @@ pub struct EvalContext {
     pub session: Option<Arc<SessionRecord>>,
     /// For a statement that takes numbers from sequences.
     pub sequences: Option<Arc<SequenceScope>>,
+    /// How the session shows and reads values; `None` is the plain style.
+    pub style: Option<Arc<text::Style>>,
+    /// The types that somebody made, for a statement that may meet their values.
+    pub types: Option<Arc<Types>>,
     /// What is evaluated is given up where it takes long.
     pub patience: Patience,
 }
@@ -131,6 +179,20 @@ impl EvalContext {
         }
     }
 
+    /// How values are shown and read.
+    #[inline]
+    pub(crate) fn style(&self) -> &text::Style {
+        self.style.as_deref().unwrap_or(&text::PLAIN)
+    }
+
+    /// How texts are read: in the session's style, as of the transaction's start.
+    pub(crate) fn reading(&self) -> text::Reading<'_> {
+        text::Reading {
+            now: Some(self.clock.transaction_start()),
+            style: self.style(),
+        }
+    }
+
     /// Fails where the statement was asked to stop.
     ///
     /// # Errors
@@ -173,6 +235,20 @@ pub enum Volatility {
     Volatile,
 }
 
+/// How a function is computed.
+#[derive(Clone, Copy)]
+pub enum Kernel {
+    /// Of values of the overload's types.
+    Typed {
+        /// Over scalars. That of a strict function must not be called with a NULL: the caller answers.
+        scalar: ScalarKernel,
+        /// Over arrays, NULLs included.
+        vector: VectorKernel,
+    },
+    /// Of values of any types that fit these patterns; the overload's own types say nothing.
+    Generic(Generic, GenericKernel),
+}
+
 /// One function for one list of argument types.
 pub struct Overload {
     /// Its name, lower case.
@@ -187,15 +263,94 @@ pub struct Overload {
     pub volatility: Volatility,
     /// Whether a NULL argument makes the result NULL without a call.
     pub strict: bool,
-    /// Over scalars. That of a strict function must not be called with a NULL: the caller answers.
-    pub scalar: ScalarKernel,
-    /// Over arrays, NULLs included.
-    pub vector: VectorKernel,
+    /// How it is computed.
+    pub kernel: Kernel,
     /// One line for the manual.
     pub doc: &'static str,
 }
 
 impl Overload {
+    /// A function of any types that fit.
+    const fn generic(
+        name: &'static str,
+        arguments: &'static [Pattern],
+        returns: Pattern,
+        doc: &'static str,
+        kernel: GenericKernel,
+    ) -> Self {
+        Self {
+            name,
+            arguments: &[],
+            variadic: false,
+            returns: DataType::Text,
+            volatility: Volatility::Immutable,
+            strict: true,
+            kernel: Kernel::Generic(Generic { arguments, returns }, kernel),
+            doc,
+        }
+    }
+
+    /// Calls it over scalars. One that is strict must not be called with a NULL: the caller answers.
+    ///
+    /// # Errors
+    /// Those of the function.
+    #[inline]
+    pub fn call(
+        &self,
+        values: &[ValueRef<'_>],
+        types: impl FnOnce() -> CallTypes,
+        context: &EvalContext,
+    ) -> Result<Value> {
+        match self.kernel {
+            Kernel::Typed { scalar, .. } => scalar(values, context),
+            Kernel::Generic(_, kernel) => {
+                let CallTypes { arguments, returns } = types();
+                kernel(&GenericCall {
+                    values,
+                    types: &arguments,
+                    returns,
+                    context,
+                })
+            }
+        }
+    }
+
+    /// Calls it over arrays: `rows` results.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn call_over(
+        &self,
+        operands: &[Operand],
+        types: impl FnOnce() -> CallTypes,
+        rows: usize,
+        context: &EvalContext,
+    ) -> Result<ArrayRef> {
+        match self.kernel {
+            Kernel::Typed { vector, .. } => vector(operands, rows, context),
+            Kernel::Generic(_, kernel) => {
+                let CallTypes { arguments, returns } = types();
+                let call = |values: &[ValueRef<'_>], context: &EvalContext| {
+                    kernel(&GenericCall {
+                        values,
+                        types: &arguments,
+                        returns,
+                        context,
+                    })
+                };
+                kernel::rowwise(
+                    operands,
+                    &arguments,
+                    returns,
+                    self.strict,
+                    rows,
+                    context,
+                    call,
+                )
+            }
+        }
+    }
+
     /// The same, but its last argument may repeat.
     const fn variadic(mut self) -> Self {
         self.variadic = true;
@@ -225,8 +380,10 @@ impl fmt::Debug for Overload {
 pub type ArgumentType = Option<DataType>;
 
 /// A call, resolved.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Resolved {
-    /// What to call. Argument `i` must be cast to `overload.arguments[i]` where it is not of it.
+    /// What to call.
     pub overload: &'static Overload,
+    /// On what types.
+    pub types: CallTypes,
 }

@@ -3,12 +3,14 @@
 //! Months are added before days and days before time, so that `2024-01-31 + 1 month` is the last day
 //! of February whatever the rest. Infinite moments stay where they are.
 
+use super::Volatility::Stable;
 use super::calendar::{
     self, DATE_INFINITY, DATE_NEG_INFINITY, DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
 };
 use super::cast::date_to_timestamp;
 use super::kernel::function;
-use super::{Overload, interval};
+use super::text::Zone;
+use super::{EvalContext, Overload, interval};
 use crate::error::{Error, Result, state};
 use remora_storage::Interval;
 
@@ -39,6 +41,41 @@ pub(super) fn add_interval(timestamp: i64, span: Interval) -> Result<i64> {
 /// `timestamp - span`.
 pub(super) fn subtract_interval(timestamp: i64, span: Interval) -> Result<i64> {
     add_interval(timestamp, interval::negate(span)?)
+}
+
+/// `timestamp + span` by a zone's clock: a day is as long as the clock makes it, an hour is an hour.
+pub(super) fn add_zoned(timestamp: i64, span: Interval, zone: &Zone) -> Result<i64> {
+    if matches!(zone, Zone::Fixed(_)) || (span.months == 0 && span.days == 0) {
+        return add_interval(timestamp, span);
+    }
+    let mut moved = timestamp;
+    let (no_days, no_time) = (Interval { days: 0, ..span }, Interval { months: 0, ..span });
+    for part in [
+        Interval {
+            micros: 0,
+            ..no_days
+        },
+        Interval {
+            micros: 0,
+            ..no_time
+        },
+    ] {
+        if part.months != 0 || part.days != 0 {
+            moved = zone.meant(add_interval(zone.shown(moved)?, part)?)?;
+        }
+    }
+    add_interval(
+        moved,
+        Interval {
+            months: 0,
+            days: 0,
+            ..span
+        },
+    )
+}
+
+fn add_in_session(context: &EvalContext, timestamp: i64, span: Interval) -> Result<i64> {
+    add_zoned(timestamp, span, &context.style().zone)
 }
 
 /// `a - b`, in days and time.
@@ -119,12 +156,15 @@ static TIMESTAMPS: &[Overload] = &[
     function!("-"(Timestamp, Interval) -> Timestamp, "The moment so much earlier.",
         subtract_interval),
     function!("-"(Timestamp, Timestamp) -> Interval, "The time between.", between),
-    function!("+"(TimestampTz, Interval) -> TimestampTz, "The moment so much later.",
-        add_interval),
-    function!("+"(Interval, TimestampTz) -> TimestampTz, "The moment so much later.",
-        |i, t| add_interval(t, i)),
-    function!("-"(TimestampTz, Interval) -> TimestampTz, "The moment so much earlier.",
-        subtract_interval),
+    function!(patient "+"(TimestampTz, Interval) -> TimestampTz, "The moment so much later.",
+        add_in_session)
+    .volatility(Stable),
+    function!(patient "+"(Interval, TimestampTz) -> TimestampTz, "The moment so much later.",
+        |context, i, t| add_in_session(context, t, i))
+    .volatility(Stable),
+    function!(patient "-"(TimestampTz, Interval) -> TimestampTz, "The moment so much earlier.",
+        |context, t, i| add_in_session(context, t, interval::negate(i)?))
+    .volatility(Stable),
     function!("-"(TimestampTz, TimestampTz) -> Interval, "The time between.", between),
 ];
 

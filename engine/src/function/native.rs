@@ -20,6 +20,7 @@ use arrow_array::{
     StringViewArray,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use remora_storage::value::{ElementType, PackedType};
 use remora_storage::{DataType, Value, ValueRef};
 use std::sync::Arc;
 
@@ -309,6 +310,63 @@ viewed!(
     BinaryViewBuilder,
     Vec<u8>
 );
+
+viewed!(
+    Json,
+    Text,
+    DataType::Json,
+    str,
+    StringViewArray,
+    as_string_view,
+    StringViewBuilder,
+    String
+);
+
+macro_rules! packed {
+    ($name:ident, $packed:expr) => {
+        #[doc = concat!("[`PackedType::", stringify!($name), "`]")]
+        pub(crate) struct $name;
+
+        impl SqlType for $name {
+            const TYPE: DataType = DataType::Packed($packed);
+            const IS_LONG: bool = true;
+            type Ref<'a> = &'a [u8];
+            type Column<'a> = &'a BinaryViewArray;
+            type Owned = Vec<u8>;
+
+            fn of(value: ValueRef<'_>) -> &[u8] {
+                match value {
+                    ValueRef::Packed(_, v) => v,
+                    other => mistyped(other, Self::TYPE),
+                }
+            }
+            fn column(array: &dyn Array) -> &BinaryViewArray {
+                array.as_binary_view()
+            }
+            fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a> {
+                column.value(row)
+            }
+            fn value(owned: Vec<u8>) -> Value {
+                Value::Packed($packed, owned)
+            }
+            fn collect(
+                rows: usize,
+                nulls: Option<NullBuffer>,
+                f: impl FnMut(usize) -> Result<Vec<u8>>,
+            ) -> Result<ArrayRef> {
+                Bytea::collect(rows, nulls, f)
+            }
+        }
+    };
+}
+
+packed!(Jsonb, PackedType::Jsonb);
+packed!(TimeTz, PackedType::TimeTz);
+packed!(Bit, PackedType::Bit(0));
+packed!(VarBit, PackedType::VarBit(0));
+packed!(TextArray, PackedType::Array(TEXT_ELEMENT));
+
+const TEXT_ELEMENT: ElementType = ElementType::new(DataType::Text).expect("a text is no array");
 
 macro_rules! fixed_bytes {
     ($name:ident, $type:expr, $native:ty, $width:expr, $from:expr, $to:expr) => {

@@ -18,9 +18,7 @@ fn factorial(n: i64) -> Result<Numeric> {
     let mut product = 1_i128;
     for factor in 2..=i128::from(n) {
         let larger = product.checked_mul(factor);
-        product = larger
-            .filter(|p| *p < Numeric::MANTISSA_LIMIT)
-            .ok_or_else(decimal::overflow)?;
+        product = larger.ok_or_else(decimal::overflow)?;
     }
     Numeric::new(product, 0).ok_or_else(decimal::overflow)
 }
@@ -95,10 +93,13 @@ fn width_bucket_numeric(x: Numeric, low: Numeric, high: Numeric, count: i32) -> 
     if sign == 0 && count > 0 {
         return Err(bucket_error("lower bound cannot equal upper bound"));
     }
-    let turned = |n| if sign < 0 { decimal::negate(n) } else { n };
-    let place = if decimal::signum(turned(decimal::subtract(x, low)?)) < 0 {
+    let turned = |n: Result<Numeric>| match sign < 0 {
+        true => decimal::negate(n?),
+        false => n,
+    };
+    let place = if decimal::signum(turned(decimal::subtract(x, low))?) < 0 {
         Place::Before
-    } else if decimal::signum(turned(decimal::subtract(x, high)?)) >= 0 {
+    } else if decimal::signum(turned(decimal::subtract(x, high))?) >= 0 {
         Place::Behind
     } else {
         let part = decimal::multiply(decimal::subtract(x, low)?, Numeric::from(i64::from(count)))?;
@@ -164,12 +165,25 @@ static IN_FRONT: &[Overload] = &[
     function!("@"(Real) -> Real, "Absolute value.", |n: f32| Ok(n.abs())),
     function!("@"(Double) -> Double, "Absolute value.", |n: f64| Ok(n.abs())),
     function!("@"(Numeric) -> Numeric, "Absolute value.",
-        |n| Ok(if decimal::signum(n) < 0 { decimal::negate(n) } else { n })),
+        decimal::absolute),
     function!("|/"(Double) -> Double, "Square root.", math::sqrt),
     function!("||/"(Double) -> Double, "Cube root.", |n: f64| Ok(n.cbrt())),
     function!("booleq"(Boolean, Boolean) -> Boolean, "Whether both are the same.", |a, b| Ok(a == b)),
     function!("boolne"(Boolean, Boolean) -> Boolean, "Whether both differ.", |a, b| Ok(a != b)),
+    function!("booland_statefunc"(Boolean, Boolean) -> Boolean, "Whether both are true.",
+        |a, b| Ok(a && b)),
+    function!("boolor_statefunc"(Boolean, Boolean) -> Boolean, "Whether one is true.",
+        |a, b| Ok(a || b)),
+];
+
+/// The bytes of numbers, the highest first.
+static SENT: &[Overload] = &[
+    function!("int2send"(SmallInt) -> Bytea, "Its bytes.", |n: i16| Ok(n.to_be_bytes().to_vec())),
+    function!("int4send"(Integer) -> Bytea, "Its bytes.", |n: i32| Ok(n.to_be_bytes().to_vec())),
+    function!("int8send"(BigInt) -> Bytea, "Its bytes.", |n: i64| Ok(n.to_be_bytes().to_vec())),
+    function!("float4send"(Real) -> Bytea, "Its bytes.", |n: f32| Ok(n.to_be_bytes().to_vec())),
+    function!("float8send"(Double) -> Bytea, "Its bytes.", |n: f64| Ok(n.to_be_bytes().to_vec())),
 ];
 
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[WHOLE, IN_FRONT];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[WHOLE, IN_FRONT, SENT];

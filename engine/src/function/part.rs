@@ -4,12 +4,15 @@
 //! DOUBLE PRECISION. Of an infinite moment the parts that only grow (year, epoch, ..) are infinite
 //! and the others NULL.
 
+use super::Volatility::{Immutable, Stable};
 use super::calendar::{
     self, Civil, DAY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
 };
 use super::cast::date_to_timestamp;
 use super::kernel::function;
 use super::native::{SqlType, Text};
+use super::text::Zone;
+use super::timetz::ZonedTime;
 use super::{EvalContext, Overload, decimal};
 use crate::error::{Error, Result, state};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
@@ -37,6 +40,8 @@ enum Unit {
     IsoDow,
     Doy,
     Timezone,
+    TimezoneHour,
+    TimezoneMinute,
 }
 
 fn unit_named(name: &str) -> Option<Unit> {
@@ -61,7 +66,9 @@ fn unit_named(name: &str) -> Option<Unit> {
         "dow" => U::Dow,
         "isodow" => U::IsoDow,
         "doy" => U::Doy,
-        "timezone" | "timezone_hour" | "timezone_minute" => U::Timezone,
+        "timezone" => U::Timezone,
+        "timezone_hour" => U::TimezoneHour,
+        "timezone_minute" => U::TimezoneMinute,
         _ => return None,
     })
 }
@@ -162,11 +169,30 @@ fn day_part(unit: Unit, day: i64) -> Part {
     })
 }
 
-fn timestamp_part(unit: Unit, timestamp: i64, zoned: bool) -> Result<Part> {
+/// The parts that say how far a clock is ahead.
+fn zone_part(unit: Unit, ahead: i64) -> Part {
+    match unit {
+        Unit::Timezone => whole(ahead / SECOND),
+        Unit::TimezoneHour => whole(ahead / HOUR),
+        Unit::TimezoneMinute => whole(ahead % HOUR / MINUTE),
+        _ => None,
+    }
+}
+
+fn zoned_part(unit: Unit, moment: i64, zone: &Zone) -> Result<Part> {
+    Ok(match unit {
+        Unit::Epoch => Some((moment.into(), 6)),
+        Unit::Timezone | Unit::TimezoneHour | Unit::TimezoneMinute => {
+            zone_part(unit, zone.ahead_at(moment))
+        }
+        _ => timestamp_part(unit, zone.shown(moment)?)?,
+    })
+}
+
+fn timestamp_part(unit: Unit, timestamp: i64) -> Result<Part> {
     let (day, micros) = calendar::split(timestamp);
     Ok(match unit {
         Unit::Epoch => Some((timestamp.into(), 6)),
-        Unit::Timezone => whole(0).filter(|_| zoned),
         Unit::Julian => {
             let whole = Numeric::from(day - calendar::FIRST_DAY);
             let rest = decimal::divide(Numeric::from(micros), Numeric::from(DAY))?;
@@ -212,12 +238,13 @@ fn infinite_part(unit: Unit, positive: bool) -> Option<Numeric> {
 }
 
 /// `extract(unit FROM value)`, `None` for NULL.
-fn extract(name: &str, value: ValueRef<'_>) -> Result<Option<Numeric>> {
+fn extract(name: &str, value: ValueRef<'_>, zone: &Zone) -> Result<Option<Numeric>> {
     let (data_type, timestamp) = match value {
         ValueRef::Date(v) => (DataType::Date, Some(date_to_timestamp(v).unwrap_or(0))),
         ValueRef::Timestamp(v) => (DataType::Timestamp, Some(v)),
         ValueRef::TimestampTz(v) => (DataType::TimestampTz, Some(v)),
         ValueRef::Time(_) => (DataType::Time, None),
+        ValueRef::Packed(packed, _) => (DataType::Packed(packed), None),
         _ => (DataType::Interval, None),
     };
     let unit = unit(name, data_type)?;
@@ -227,11 +254,18 @@ fn extract(name: &str, value: ValueRef<'_>) -> Result<Option<Numeric>> {
         }
         ValueRef::Date(day) if unit == Unit::Epoch => whole(i64::from(day) * (DAY / SECOND)),
         ValueRef::Date(day) => day_part(unit, day.into()),
-        ValueRef::Timestamp(v) => timestamp_part(unit, v, false)?,
-        ValueRef::TimestampTz(v) => timestamp_part(unit, v, true)?,
+        ValueRef::Timestamp(v) => timestamp_part(unit, v)?,
+        ValueRef::TimestampTz(v) => zoned_part(unit, v, zone)?,
         ValueRef::Time(v) if unit == Unit::Epoch => Some((v.into(), 6)),
         ValueRef::Time(v) => clock_part(unit, v),
         ValueRef::Interval(v) => interval_part(unit, v),
+        ValueRef::Packed(_, bytes) => {
+            let time = ZonedTime::of(bytes);
+            match unit {
+                Unit::Epoch => Some(((time.micros - time.ahead).into(), 6)),
+                unit => clock_part(unit, time.micros).or_else(|| zone_part(unit, time.ahead)),
+            }
+        }
         _ => None,
     };
     let (digits, scale) = part.ok_or_else(|| unsupported(name, data_type))?;
@@ -240,13 +274,13 @@ fn extract(name: &str, value: ValueRef<'_>) -> Result<Option<Numeric>> {
         .ok_or_else(decimal::overflow)
 }
 
-fn extract_value(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let part = extract(Text::of(arguments[0]), arguments[1])?;
+fn extract_value(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let part = extract(Text::of(arguments[0]), arguments[1], &context.style().zone)?;
     Ok(part.map_or(Value::Null, Value::Numeric))
 }
 
-fn date_part_value(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let part = extract(Text::of(arguments[0]), arguments[1])?;
+fn date_part_value(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let part = extract(Text::of(arguments[0]), arguments[1], &context.style().zone)?;
     Ok(part.map_or(Value::Null, |n| Value::Double(decimal::to_f64(n))))
 }
 
@@ -312,6 +346,17 @@ pub(super) fn truncate(name: &str, timestamp: i64, data_type: DataType) -> Resul
     calendar::join(day, micros).ok_or_else(calendar::timestamp_out_of_range)
 }
 
+/// [`truncate`] by a zone's clock.
+pub(super) fn truncate_in(name: &str, moment: i64, zone: &Zone) -> Result<i64> {
+    let shown = zone.shown(moment)?;
+    let cut = truncate(name, shown, DataType::TimestampTz)?;
+    // Within a day the clock stays as it is, which matters where it shows an hour twice.
+    match unit_named(name).and_then(|unit| truncate_clock(unit, 0)) {
+        Some(_) if !matches!(unit_named(name), Some(Unit::Day)) => Ok(moment - (shown - cut)),
+        _ => zone.meant(cut),
+    }
+}
+
 fn truncate_interval(name: &str, span: Interval) -> Result<Interval> {
     let months = match unit(name, DataType::Interval)? {
         Unit::Millennium => 12_000,
@@ -335,23 +380,27 @@ fn truncate_interval(name: &str, span: Interval) -> Result<Interval> {
 }
 
 macro_rules! parts {
-    ($($sql:ident),*) => {
+    ($volatility:ident: $($sql:ident),*) => {
         &[$(
-            function!(strict row "extract"(Text, $sql) -> Numeric, "A part, exact.", extract_value),
-            function!(strict row "date_part"(Text, $sql) -> Double, "A part.", date_part_value),
+            function!(strict row "extract"(Text, $sql) -> Numeric, "A part, exact.", extract_value)
+                .volatility($volatility),
+            function!(strict row "date_part"(Text, $sql) -> Double, "A part.", date_part_value)
+                .volatility($volatility),
         )*]
     };
 }
 
-static PARTS: &[Overload] = parts!(Date, Time, Timestamp, TimestampTz, Interval);
+static PARTS: &[Overload] = parts!(Immutable: Date, Time, Timestamp, Interval, TimeTz);
+static ZONED_PARTS: &[Overload] = parts!(Stable: TimestampTz);
 
 static TRUNCATIONS: &[Overload] = &[
     function!("date_trunc"(Text, Timestamp) -> Timestamp, "Cut to a unit.",
         |name, t| truncate(name, t, DataType::Timestamp)),
-    function!("date_trunc"(Text, TimestampTz) -> TimestampTz, "Cut to a unit.",
-        |name, t| truncate(name, t, DataType::TimestampTz)),
+    function!(patient "date_trunc"(Text, TimestampTz) -> TimestampTz, "Cut to a unit.",
+        |context: &EvalContext, name, t| truncate_in(name, t, &context.style().zone))
+    .volatility(Stable),
     function!("date_trunc"(Text, Interval) -> Interval, "Cut to a unit.", truncate_interval),
 ];
 
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[PARTS, TRUNCATIONS];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[PARTS, ZONED_PARTS, TRUNCATIONS];

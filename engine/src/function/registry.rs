@@ -1,8 +1,9 @@
 //! All overloads by name.
 
 use super::{
-    Overload, arithmetic, bins, clock, comparison, digest, format_text, like, math, moment,
-    numbers, part, quote, regex, sequence, string, system, to_char, trigonometry,
+    Overload, amounts, arithmetic, array, bins, bits, clock, comparison, digest, format_text, json,
+    like, made, math, moment, numbers, overlaps, part, pg_types, precision, quote, regex, sample,
+    sequence, string, system, timetz, to_char, trigonometry,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -21,6 +22,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
     let families = [
         arithmetic::FUNCTIONS,
+        amounts::FUNCTIONS,
         comparison::FUNCTIONS,
         like::FUNCTIONS,
         math::FUNCTIONS,
@@ -28,16 +30,30 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         trigonometry::FUNCTIONS,
         digest::FUNCTIONS,
         moment::FUNCTIONS,
+        overlaps::FUNCTIONS,
         part::FUNCTIONS,
         clock::FUNCTIONS,
         bins::FUNCTIONS,
+        bits::FUNCTIONS,
+        timetz::FUNCTIONS,
+        precision::FUNCTIONS,
         to_char::FUNCTIONS,
         format_text::FUNCTIONS,
         string::FUNCTIONS,
         quote::FUNCTIONS,
         regex::FUNCTIONS,
+        sample::FUNCTIONS,
         sequence::FUNCTIONS,
         system::FUNCTIONS,
+        array::FUNCTIONS,
+        json::over_text::FUNCTIONS,
+        json::over_packed::FUNCTIONS,
+        json::conversions::FUNCTIONS,
+        json::path::FUNCTIONS,
+        json::record::FUNCTIONS,
+        json::assign::FUNCTIONS,
+        pg_types::FUNCTIONS,
+        made::FUNCTIONS,
     ];
     families
         .into_iter()

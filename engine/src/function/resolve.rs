@@ -11,9 +11,10 @@
 //! Several survivors are 42725, none is 42883. Modifiers (`VARCHAR(3)`) play no part.
 
 use super::cast::{self, CastContext};
-use super::{ArgumentType, Overload, Resolved, registry};
+use super::{ArgumentType, CallTypes, Kernel, Overload, Resolved, registry};
 use crate::error::{Error, Result, state};
 use remora_storage::DataType;
+use remora_storage::value::{ElementType, PackedType};
 use std::fmt::Write;
 
 /// Finds the overload that PostgreSQL would call.
@@ -27,6 +28,27 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
         return Err(undefined(name, arguments));
     }
     let types: Vec<ArgumentType> = arguments.iter().map(|t| t.map(base)).collect();
+    let (generic, typed): (Vec<&'static Overload>, Vec<_>) = overloads
+        .iter()
+        .copied()
+        .partition(|overload| matches!(overload.kernel, Kernel::Generic(..)));
+    let any = || generic.iter().find_map(|overload| fit(overload, arguments));
+    // Enumerations have little of their own: what takes any type takes them as text where it can. Bits and
+    // times have functions of their own type only, as what is not packed has.
+    let is_packed = |found: &ArgumentType| match found {
+        Some(DataType::Packed(packed)) => !matches!(
+            packed,
+            PackedType::Enum(_) | PackedType::TimeTz | PackedType::Bit(_) | PackedType::VarBit(_)
+        ),
+        _ => false,
+    };
+    if (typed.is_empty()
+        || types.iter().any(is_packed) && !typed.iter().any(|o| is_meant(o, &types)))
+        && let Some(found) = any()
+    {
+        return Ok(found);
+    }
+    let overloads = typed.as_slice();
     let overload = match polymorphic(name, &types, arguments, overloads)? {
         Some(overload) => overload,
         None => {
@@ -39,18 +61,78 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
                 .collect();
             match choose(&types, &signatures) {
                 Choice::One(index) => overloads[index],
-                Choice::None => return Err(undefined(name, arguments)),
+                Choice::None => return any().ok_or_else(|| undefined(name, arguments)),
                 Choice::Several => return Err(ambiguous(name, arguments)),
             }
         }
     };
-    Ok(Resolved { overload })
+    let wanted = |at: usize| overload.arguments.get(at).or(overload.arguments.last());
+    let types = CallTypes {
+        arguments: (0..arguments.len()).filter_map(wanted).copied().collect(),
+        returns: overload.returns,
+    };
+    Ok(Resolved { overload, types })
+}
+
+/// Whether an overload takes just these types, where what has none is of the type of the others.
+fn is_meant(overload: &Overload, types: &[ArgumentType]) -> bool {
+    let mut known = types.iter().flatten();
+    let first = known.next().copied();
+    let wanted = types.iter().map(|found| found.or(first));
+    overload.arguments.len() == types.len()
+        && wanted.eq(overload.arguments.iter().copied().map(Some))
+}
+
+/// The call of a generic overload, where the arguments fit it.
+fn fit(overload: &'static Overload, arguments: &[ArgumentType]) -> Option<Resolved> {
+    let Kernel::Generic(generic, _) = &overload.kernel else {
+        return None;
+    };
+    let types = generic.fit(arguments, overload.variadic)?;
+    Some(Resolved { overload, types })
+}
+
+/// Which of several lists of types arguments fit best.
+pub(crate) fn choose_among(arguments: &[ArgumentType], lists: &[Vec<DataType>]) -> Choice {
+    let types: Vec<ArgumentType> = arguments.iter().map(|t| t.map(base)).collect();
+    let signatures: Vec<Signature<'_>> = lists
+        .iter()
+        .map(|types| Signature {
+            types,
+            variadic: false,
+        })
+        .collect();
+    choose(&types, &signatures)
+}
+
+/// Whether a function of the system takes just these arguments; `Some(false)` where it takes them, but not just
+/// these, and `None` where it does not take them.
+pub(crate) fn exact_match(name: &str, arguments: &[ArgumentType]) -> Option<bool> {
+    let found = resolve(name, arguments).ok()?;
+    let mut pairs = arguments.iter().zip(found.overload.arguments);
+    Some(pairs.all(|(given, wanted)| given.map(base) == Some(*wanted)))
+}
+
+/// The types of those functions of the system that take so many arguments, but for those that take any.
+pub(crate) fn signatures(name: &str, arguments: usize) -> Vec<Vec<DataType>> {
+    let overloads = registry::overloads(name).iter();
+    let typed = overloads.filter(|o| !matches!(o.kernel, Kernel::Generic(..)));
+    let fitting = typed.filter(|o| !o.variadic && o.arguments.len() == arguments);
+    fitting.map(|o| o.arguments.to_vec()).collect()
+}
+
+/// The complaint that several functions of the name fit equally.
+pub(crate) fn not_unique(name: &str, arguments: &[ArgumentType]) -> Error {
+    ambiguous(name, arguments)
 }
 
 /// The type as signatures name it.
 pub(super) fn base(data_type: DataType) -> DataType {
     match data_type {
         DataType::Char(_) => DataType::Char(u32::MAX),
+        DataType::Packed(PackedType::Array(element)) => {
+            ElementType::new(base(element.data_type())).map_or(data_type, ElementType::array)
+        }
         other => other.without_modifier(),
     }
 }
@@ -74,13 +156,22 @@ fn polymorphic(
         }
         "nullif" | "is_distinct_from" | "is_not_distinct_from" if types.len() == 2 => {
             // They mean the `=` of these types, and fail as it does.
-            of_type(resolve("=", arguments)?.overload.arguments[0])
+            of_type(resolve("=", arguments)?.types.arguments[0])
         }
-        "pg_typeof" if types.len() == 1 => of_type(types[0].unwrap_or(DataType::Text)),
         // Everything can be written as text.
         "concat" => Some(overloads[0]),
         "concat_ws" | "format" if !types.is_empty() => Some(overloads[0]),
         "||" => match types {
+            [Some(t @ DataType::Packed(PackedType::Jsonb)), None]
+            | [None, Some(t @ DataType::Packed(PackedType::Jsonb))] => of_type(*t),
+            [
+                Some(DataType::Packed(PackedType::Bit(_) | PackedType::VarBit(_))),
+                None,
+            ]
+            | [
+                None,
+                Some(DataType::Packed(PackedType::Bit(_) | PackedType::VarBit(_))),
+            ] => of_type(DataType::Packed(PackedType::VarBit(0))),
             [Some(DataType::Bytea), Some(DataType::Bytea) | None]
             | [None, Some(DataType::Bytea)] => of_type(DataType::Bytea),
             [None, None] => of_type(DataType::Text),
@@ -96,12 +187,12 @@ fn polymorphic(
 
 /// The argument types of a candidate.
 #[derive(Clone, Copy)]
-pub(super) struct Signature {
-    pub(super) types: &'static [DataType],
+pub(super) struct Signature<'t> {
+    pub(super) types: &'t [DataType],
     pub(super) variadic: bool,
 }
 
-impl Signature {
+impl Signature<'_> {
     fn takes(&self, count: usize) -> bool {
         count == self.types.len() || (self.variadic && count >= self.types.len())
     }
@@ -112,7 +203,7 @@ impl Signature {
 }
 
 /// What [`choose`] found.
-pub(super) enum Choice {
+pub(crate) enum Choice {
     /// The winner's index.
     One(usize),
     /// Nothing takes these arguments.
@@ -122,7 +213,7 @@ pub(super) enum Choice {
 }
 
 /// The rules of the module's header. `types` are without modifiers.
-pub(super) fn choose(types: &[ArgumentType], signatures: &[Signature]) -> Choice {
+pub(super) fn choose(types: &[ArgumentType], signatures: &[Signature<'_>]) -> Choice {
     let fitting: Vec<usize> = (0..signatures.len())
         .filter(|&i| signatures[i].takes(types.len()))
         .collect();
@@ -154,7 +245,7 @@ pub(super) fn choose(types: &[ArgumentType], signatures: &[Signature]) -> Choice
     select(types, signatures, reachable)
 }
 
-fn select(types: &[ArgumentType], signatures: &[Signature], found: Vec<usize>) -> Choice {
+fn select(types: &[ArgumentType], signatures: &[Signature<'_>], found: Vec<usize>) -> Choice {
     let known = |score: &dyn Fn(DataType, DataType) -> bool, i: usize| {
         types
             .iter()
@@ -209,7 +300,7 @@ fn keep_best(found: Vec<usize>, score: impl Fn(usize) -> usize) -> Vec<usize> {
 /// Keeps the candidates that suit the untyped literals, where the candidates agree on a category.
 fn by_category(
     types: &[ArgumentType],
-    signatures: &[Signature],
+    signatures: &[Signature<'_>],
     mut found: Vec<usize>,
 ) -> Vec<usize> {
     let all = found.clone();
@@ -242,7 +333,11 @@ pub(super) fn category(data_type: DataType) -> char {
         t if t.is_number() => 'N',
         t if t.is_string() => 'S',
         DataType::Date | DataType::Time | DataType::Timestamp | DataType::TimestampTz => 'D',
+        DataType::Packed(PackedType::TimeTz) => 'D',
+        DataType::Packed(PackedType::Bit(_) | PackedType::VarBit(_)) => 'V',
         DataType::Interval => 'T',
+        DataType::Packed(PackedType::Array(_)) => 'A',
+        DataType::Packed(PackedType::Enum(_)) => 'E',
         _ => 'U',
     }
 }
@@ -256,6 +351,7 @@ pub(super) fn is_preferred(data_type: DataType) -> bool {
             | DataType::Text
             | DataType::TimestampTz
             | DataType::Interval
+            | DataType::Packed(PackedType::VarBit(_))
     )
 }
 
@@ -263,13 +359,20 @@ fn is_operator(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
+/// A type as messages name it: without its modifier.
+pub(crate) fn type_name(data_type: DataType) -> String {
+    match data_type {
+        DataType::Char(_) => "character".to_owned(),
+        DataType::Packed(PackedType::Array(element)) => {
+            format!("{}[]", type_name(element.data_type()))
+        }
+        other => other.without_modifier().to_string(),
+    }
+}
+
 /// The call as messages show it: `integer + boolean`, `foo(integer, unknown)`.
 pub(super) fn describe(name: &str, arguments: &[ArgumentType]) -> String {
-    let shown = |t: &ArgumentType| match t {
-        None => "unknown".to_owned(),
-        Some(DataType::Char(_)) => "character".to_owned(),
-        Some(t) => t.without_modifier().to_string(),
-    };
+    let shown = |t: &ArgumentType| t.map_or_else(|| "unknown".to_owned(), type_name);
     match arguments {
         [a] if is_operator(name) => format!("{name} {}", shown(a)),
         [a, b] if is_operator(name) => format!("{} {name} {}", shown(a), shown(b)),

@@ -7,10 +7,11 @@
 use super::Overload;
 use super::Volatility::Volatile;
 use super::kernel::function;
-use super::{EvalContext, sequence_name::SequenceName};
+use super::oids::{described, relation_named, relation_oid};
+use super::{EvalContext, Located, NOWHERE, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
 use parking_lot::Mutex;
-use remora_storage::catalog::{Catalog, SequenceEntry, SequencePosition};
+use remora_storage::catalog::{Catalog, SequenceDef, SequenceEntry, SequencePosition};
 use remora_storage::transaction::Core;
 use remora_storage::{SequenceId, Value, ValueRef};
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ struct Taken {
 #[derive(Debug)]
 pub struct SequenceScope {
     catalog: Arc<Catalog>,
+    path: Arc<SearchPath>,
     core: Arc<Core>,
     /// Whether the transaction was begun to read only.
     read_only: bool,
@@ -41,9 +43,9 @@ pub struct SequenceScope {
 }
 
 impl SequenceScope {
-    /// The scope of a statement that sees `catalog`.
+    /// The scope of a statement that sees `catalog`, and looks names up by `path`.
     pub fn new(
-        catalog: Arc<Catalog>,
+        (catalog, path): (Arc<Catalog>, Arc<SearchPath>),
         core: Arc<Core>,
         read_only: bool,
         is_synchronous: bool,
@@ -51,6 +53,7 @@ impl SequenceScope {
     ) -> Arc<Self> {
         Arc::new(Self {
             catalog,
+            path,
             core,
             read_only,
             is_synchronous,
@@ -75,6 +78,16 @@ impl SequenceScope {
         &self.catalog
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Where the statement looks names up.
+    pub(crate) fn path(&self) -> &SearchPath {
+        &self.path
+    }
+
     fn refuse_to_change(&self, function: &str) -> Result<()> {
         if !self.read_only {
             return Ok(());
@@ -84,7 +97,7 @@ impl SequenceScope {
     }
 
     fn next(&self, name: &str) -> Result<i64> {
-        let entry = find(&self.catalog, name)?;
+        let entry = find(&self.catalog, &self.path, name)?;
         self.refuse_to_change("nextval")?;
         let number = self.core.next_value(entry)?;
         let mut taken = self.session.0.lock();
@@ -94,7 +107,7 @@ impl SequenceScope {
     }
 
     fn current(&self, name: &str) -> Result<i64> {
-        let entry = find(&self.catalog, name)?;
+        let entry = find(&self.catalog, &self.path, name)?;
         let taken = self.session.0.lock();
         taken
             .numbers
@@ -113,7 +126,7 @@ impl SequenceScope {
     }
 
     fn set(&self, name: &str, number: i64, is_called: bool) -> Result<i64> {
-        let entry = find(&self.catalog, name)?;
+        let entry = find(&self.catalog, &self.path, name)?;
         self.refuse_to_change("setval")?;
         let rule = &entry.def.rule;
         if !(rule.min..=rule.max).contains(&number) {
@@ -136,9 +149,29 @@ impl SequenceScope {
         Ok(number)
     }
 
+    /// What is said of an object, or of a column of it.
+    fn comment(&self, object: i64, part: i64) -> Value {
+        let mut comments = self.catalog.comments();
+        let found = comments.find(|(on, _)| {
+            let (_, found, number) = described(*on);
+            found == object && i64::from(number) == part
+        });
+        found.map_or(Value::Null, |(_, text)| Value::Text(text.to_string()))
+    }
+
+    /// The relation of an object id, as a name that can be read back.
+    fn relation(&self, oid: i64) -> Value {
+        let name = relation_named(&self.catalog, &self.path, oid);
+        Value::Text(match (name, oid) {
+            (Some(name), _) => name.to_string(),
+            (None, 0) => "-".to_owned(),
+            (None, oid) => oid.to_string(),
+        })
+    }
+
     /// The sequence that goes with a column, as a name that can be read back.
     fn of_column(&self, table: &str, column: &str) -> Result<Value> {
-        let name = SequenceName::parse(table)?.0;
+        let name = self.path.locate(&self.catalog, RelationName::parse(table)?);
         let Some(entry) = self.catalog.table(&name) else {
             return Err(undefined(&name));
         };
@@ -151,8 +184,7 @@ impl SequenceScope {
         let mut owned = self.catalog.sequences_of(entry.def.id);
         let found = owned.find(|sequence| sequence.def.owner == Some((entry.def.id, def.id)));
         Ok(found.map_or(Value::Null, |found| {
-            let name = SequenceName(found.def.name.clone());
-            Value::Text(format!("public.{name}"))
+            Value::Text(name_of(&self.catalog, &found.def).to_string())
         }))
     }
 }
@@ -161,8 +193,12 @@ impl SequenceScope {
 ///
 /// # Errors
 /// 42P01, 42809, 42602, 3F000
-pub(crate) fn find<'c>(catalog: &'c Catalog, text: &str) -> Result<&'c Arc<SequenceEntry>> {
-    let name = SequenceName::parse(text)?.0;
+pub(crate) fn find<'c>(
+    catalog: &'c Catalog,
+    path: &SearchPath,
+    text: &str,
+) -> Result<&'c Arc<SequenceEntry>> {
+    let name = path.locate(catalog, RelationName::parse(text)?);
     match catalog.sequence(&name) {
         Some(entry) => Ok(entry),
         None if catalog.has_name(&name) => Err(Error::new(
@@ -173,9 +209,21 @@ pub(crate) fn find<'c>(catalog: &'c Catalog, text: &str) -> Result<&'c Arc<Seque
     }
 }
 
-fn undefined(name: &str) -> Error {
+fn undefined(name: &Located) -> Error {
+    if let (NOWHERE, Some(schema)) = (name.schema, &name.written.schema) {
+        let message = format!("schema \"{schema}\" does not exist");
+        return Error::new(state::INVALID_SCHEMA_NAME, message);
+    }
     let message = format!("relation \"{name}\" does not exist");
     Error::new(state::UNDEFINED_TABLE, message)
+}
+
+/// What a sequence is called, with its schema.
+pub(crate) fn name_of(catalog: &Catalog, def: &SequenceDef) -> RelationName {
+    RelationName {
+        schema: Some(schema_name(catalog, def.schema)),
+        name: def.name.clone(),
+    }
 }
 
 fn not_yet(what: &str) -> Error {
@@ -231,6 +279,38 @@ static SEQUENCES: &[Overload] = &[
         let is_called = matches!(arguments[2], ValueRef::Boolean(true));
         let set = scope(cx)?.set(text(arguments, 0), number(arguments), is_called);
         set.map(Value::BigInt)
+    })
+    .volatility(Volatile),
+    function!(strict row "obj_description"(BigInt) -> Text, "The comment on an object.",
+    |arguments, cx| Ok(match arguments[0] {
+        ValueRef::BigInt(object) => scope(cx)?.comment(object, 0),
+        _ => Value::Null,
+    }))
+    .volatility(Volatile),
+    function!(strict row "obj_description"(BigInt, Text) -> Text, "The comment on an object.",
+    |arguments, cx| Ok(match arguments[0] {
+        ValueRef::BigInt(object) => scope(cx)?.comment(object, 0),
+        _ => Value::Null,
+    }))
+    .volatility(Volatile),
+    function!(strict row "col_description"(BigInt, BigInt) -> Text, "The comment on a column.",
+    |arguments, cx| Ok(match arguments[0] {
+        ValueRef::BigInt(table) => scope(cx)?.comment(table, number(arguments)),
+        _ => Value::Null,
+    }))
+    .volatility(Volatile),
+    function!(strict row "regclass"(BigInt) -> Text, "The name of a relation by its object id.",
+    |arguments, cx| Ok(match arguments[0] {
+        ValueRef::BigInt(oid) => scope(cx)?.relation(oid),
+        _ => Value::Null,
+    }))
+    .volatility(Volatile),
+    function!(strict row "to_regclass"(Text) -> BigInt, "The object id of a relation by its name.",
+    |arguments, cx| {
+        let scope = scope(cx)?;
+        let name = RelationName::parse(text(arguments, 0))?;
+        let located = scope.path.locate(&scope.catalog, name);
+        Ok(relation_oid(&scope.catalog, &located).map_or(Value::Null, Value::BigInt))
     })
     .volatility(Volatile),
     function!(strict row "pg_get_serial_sequence"(Text, Text) -> Text,

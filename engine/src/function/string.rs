@@ -1,6 +1,7 @@
 //! Functions on text. Positions and lengths count characters, from 1.
 
 use super::kernel::function;
+use super::native::{Bytea, Integer, SqlType};
 use super::{EvalContext, Overload};
 use crate::error::{Error, Result, state};
 use remora_storage::{Value, ValueRef};
@@ -270,6 +271,33 @@ fn overlay(text: &str, new: &str, start: i32, count: i32) -> Result<String> {
     Ok(out)
 }
 
+fn overlay_bytes(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let (whole, new) = (Bytea::of(arguments[0]), Bytea::of(arguments[1]));
+    let start = Integer::of(arguments[2]);
+    let count = arguments
+        .get(3)
+        .map_or(length_of(new), |count| Integer::of(*count));
+    if start <= 0 {
+        return Err(Error::new(
+            state::SUBSTRING_ERROR,
+            "negative substring length not allowed",
+        ));
+    }
+    let from = (start as usize - 1).min(whole.len());
+    let to = i64::from(start) - 1 + i64::from(count);
+    let to = usize::try_from(to).unwrap_or(0).min(whole.len());
+    let size = whole
+        .len()
+        .saturating_sub(to)
+        .saturating_add(from + new.len());
+    check_size(Some(size))?;
+    Ok(Value::Bytea([&whole[..from], new, &whole[to..]].concat()))
+}
+
+fn length_of(bytes: &[u8]) -> i32 {
+    i32::try_from(bytes.len()).unwrap_or(i32::MAX)
+}
+
 /// `overlay` with the count written out, which is one argument more than [`function!`] unpacks.
 fn overlay_for(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     use super::native::{Integer, SqlType, Text};
@@ -318,6 +346,8 @@ static MEASURES: &[Overload] = &[
         |s: &str| i32::try_from(s.len() * 8).map_err(|_| super::arithmetic::out_of_range("integer"))),
     function!("bit_length"(Bytea) -> Integer, "Bits.",
         |b: &[u8]| i32::try_from(b.len() * 8).map_err(|_| super::arithmetic::out_of_range("integer"))),
+    function!("^@"(Text, Text) -> Boolean, "Whether the left side begins with the right one.",
+        |s: &str, part: &str| Ok(s.starts_with(part))),
     function!("position"(Text, Text) -> Integer, "Where the second begins in the first.", position),
     function!("strpos"(Text, Text) -> Integer, "Where the second begins in the first.", position),
     function!("starts_with"(Text, Text) -> Boolean, "Whether the first begins with the second.",
@@ -344,6 +374,10 @@ static CHANGES: &[Overload] = &[
         |s, new, start| overlay(s, new, start, length(new))),
     function!(strict row "overlay"(Text, Text, Integer, Integer) -> Text, "A part replaced.",
         overlay_for),
+    function!(strict row "overlay"(Bytea, Bytea, Integer) -> Bytea, "A part replaced.",
+        overlay_bytes),
+    function!(strict row "overlay"(Bytea, Bytea, Integer, Integer) -> Bytea, "A part replaced.",
+        overlay_bytes),
 ];
 
 macro_rules! trims {

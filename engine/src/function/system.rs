@@ -1,12 +1,13 @@
 //! What the database says of itself, and of its values' types.
 
-use super::Overload;
 use super::Volatility::{Stable, Volatile};
 use super::kernel::function;
-use remora_storage::Value;
+use super::{EvalContext, Overload, Pattern, type_name};
+use crate::error::{Error, Result, state};
+use remora_storage::{DataType, Value, ValueRef};
 
 /// Users are not told apart: there is one.
-const USER: &str = "remora";
+pub(super) const USER: &str = "remora";
 
 static ABOUT: &[Overload] = &[
     function!(context "version"() -> Text, "Name and version of the engine.", |_| {
@@ -26,19 +27,36 @@ static ABOUT: &[Overload] = &[
     .volatility(Volatile),
 ];
 
-macro_rules! type_names {
-    ($($sql:ident $name:literal),*) => {
-        &[$(function!(row "pg_typeof"($sql) -> Text, "The type's name.",
-            |_, _| Ok(Value::Text($name.to_owned())))),*]
+static TYPES: &[Overload] = &[Overload::generic(
+    "pg_typeof",
+    &[Pattern::Any],
+    Pattern::Is(DataType::Text),
+    "The type's name.",
+    |call| Ok(Value::Text(type_name(call.types[0]))),
+)
+.called_on_null()];
+
+static RAISE: &[Overload] = &[function!(row "raise"(Text, Text) -> Text,
+    "In a trigger: ends the statement with a message (ABORT), or skips the row (IGNORE).", raise)
+.volatility(Volatile)];
+
+/// What a trigger is ended by.
+fn raise(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let message = match arguments {
+        [ValueRef::Text("ignore"), _] => return Err(Error::new(state::NO_DATA, IGNORED)),
+        [_, ValueRef::Text(message)] => *message,
+        _ => "",
     };
+    Err(Error::new(state::RAISE_EXCEPTION, message))
 }
 
-static TYPES: &[Overload] = type_names!(
-    Boolean "boolean", SmallInt "smallint", Integer "integer", BigInt "bigint", Real "real",
-    Double "double precision", Numeric "numeric", Text "text", Char "character", Bytea "bytea",
-    Date "date", Time "time without time zone", Timestamp "timestamp without time zone",
-    TimestampTz "timestamp with time zone", Interval "interval", Uuid "uuid"
-);
+/// The message of what RAISE(IGNORE) ends a trigger with, which nobody is shown.
+const IGNORED: &str = "the row is skipped";
+
+/// Whether an error is what RAISE(IGNORE) ends a trigger with.
+pub(crate) fn is_ignored(error: &Error) -> bool {
+    error.sqlstate() == state::NO_DATA && error.message() == IGNORED
+}
 
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[ABOUT, TYPES];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[ABOUT, TYPES, RAISE];

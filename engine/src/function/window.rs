@@ -36,7 +36,8 @@ pub enum WindowFunction {
 }
 
 impl WindowFunction {
-    const ALL: [Self; 11] = [
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
         Self::RowNumber,
         Self::Rank,
         Self::DenseRank,
@@ -69,6 +70,35 @@ impl WindowFunction {
             Self::FirstValue => "first_value",
             Self::LastValue => "last_value",
             Self::NthValue => "nth_value",
+        }
+    }
+
+    /// One line for the manual.
+    pub(crate) fn doc(self) -> &'static str {
+        match self {
+            Self::RowNumber => "The number of the row in its partition, from 1.",
+            Self::Rank => "The number of the first of its peers.",
+            Self::DenseRank => "The number of its group of peers.",
+            Self::PercentRank => "How many of the other rows are before its peers, from 0 to 1.",
+            Self::CumeDist => "How many of the rows are before it or its peers, from 0 to 1.",
+            Self::Ntile => "Which of so many equal parts of the partition it is in.",
+            Self::Lag => "The value so many rows before, or else the last argument.",
+            Self::Lead => "The value so many rows behind, or else the last argument.",
+            Self::FirstValue => "The value at the first row of the frame.",
+            Self::LastValue => "The value at the last row of the frame.",
+            Self::NthValue => "The value at the row of the frame with this number, from 1.",
+        }
+    }
+
+    /// What it takes and gives, for the manual.
+    pub(crate) fn types(self) -> (&'static [&'static str], &'static str) {
+        match self {
+            Self::RowNumber | Self::Rank | Self::DenseRank => (&[], "bigint"),
+            Self::PercentRank | Self::CumeDist => (&[], "double precision"),
+            Self::Ntile => (&["integer"], "integer"),
+            Self::Lag | Self::Lead => (&["any", "integer", "any"], "any"),
+            Self::FirstValue | Self::LastValue => (&["any"], "any"),
+            Self::NthValue => (&["any", "integer"], "any"),
         }
     }
 

@@ -9,11 +9,15 @@
 //!
 //! What stays: lists of several values, and CHAR, whose trailing blanks count in a key but not in a
 //! comparison.
+//!
+//! A virtual table is told what it has said that it makes use of; it may not be believed, and then the part stays.
 
-use super::index::{Fact, fact};
+use super::index::{Fact, fact, fact_of};
+use crate::function::host_table::{ConstraintUsage, IndexConstraintOp as Op};
 use crate::plan::Expr;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::physical::ColumnRange;
+use crate::plan::virtual_scan::{Constraint, VirtualScan};
 use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
 
@@ -21,6 +25,7 @@ use std::ops::Bound;
 pub(super) fn bound_scans(plan: Logical) -> Logical {
     match plan {
         Logical::Scan(scan) => Logical::Scan(bound(scan)),
+        Logical::Virtual(scan) => Logical::Virtual(constrain(scan)),
         other => other.map_inputs(&mut bound_scans),
     }
 }
@@ -39,6 +44,49 @@ fn bound(mut scan: Scan) -> Scan {
     }
     scan.access = Access::Table { bounds };
     scan
+}
+
+fn constrain(mut scan: VirtualScan) -> VirtualScan {
+    let column = |number: usize| {
+        let mut columns = scan.columns.iter();
+        columns
+            .find(|(found, _)| *found == number)
+            .map(|(_, at)| *at)
+    };
+    let mut constraints = Vec::new();
+    let mut is_exact = |part: &Expr| {
+        let Some((column, op, value)) = fact_of(part, &column).and_then(comparison) else {
+            return false;
+        };
+        let usage = scan.table.usage(column, op);
+        if usage != ConstraintUsage::Ignored {
+            constraints.push(Constraint { column, op, value });
+        }
+        usage == ConstraintUsage::Exact
+    };
+    let mut filter = std::mem::take(&mut scan.filter);
+    filter.retain(|part| !is_exact(part));
+    VirtualScan {
+        constraints,
+        filter,
+        ..scan
+    }
+}
+
+/// A fact as one comparison.
+fn comparison((column, fact): (usize, Fact)) -> Option<(usize, Op, Expr)> {
+    let (op, value) = match fact {
+        Fact::Above(Bound::Excluded(value)) => (Op::Gt, value),
+        Fact::Above(Bound::Included(value)) => (Op::Ge, value),
+        Fact::Below(Bound::Excluded(value)) => (Op::Lt, value),
+        Fact::Below(Bound::Included(value)) => (Op::Le, value),
+        Fact::OneOf(values) => (
+            Op::Eq,
+            <[Expr; 1]>::try_from(values).ok()?.into_iter().next()?,
+        ),
+        Fact::Above(Bound::Unbounded) | Fact::Below(Bound::Unbounded) => return None,
+    };
+    Some((column, op, value))
 }
 
 /// The bounds of a column that a part is, if it is nothing else.

@@ -13,6 +13,8 @@ use remora_storage::Value;
 const SELECTIVITY: u64 = 3;
 /// About how many rows a table function gives.
 const SET_ROWS: u64 = 1_000;
+/// Rows that are expected of a part of the statement.
+const PART_ROWS: u64 = 1000;
 /// About how many rounds a recursion has.
 const ROUNDS: u64 = 10;
 /// About how many rows a system table has.
@@ -42,6 +44,10 @@ fn rows(plan: &Logical) -> u64 {
         Logical::Values { rows, .. } => rows.len() as u64,
         Logical::Scan(scan) => scan_rows(scan),
         Logical::System { .. } => SYSTEM_ROWS,
+        Logical::Virtual(scan) => match scan.constraints.is_empty() {
+            true => scan.table.rows(),
+            false => scan.table.rows() / SELECTIVITY,
+        },
         Logical::Filter { input, .. } => rows(input) / SELECTIVITY,
         Logical::Project { input, .. }
         | Logical::Window { input, .. }
@@ -63,6 +69,7 @@ fn rows(plan: &Logical) -> u64 {
         Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
         // What it is joined with is the same in all rounds, and is kept.
         Logical::WorkingTable(_) => u64::MAX,
+        Logical::Part(_) => PART_ROWS,
         Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
         Logical::SetOperation(operation) => rows(&operation.left.0),
         Logical::UnionAll { inputs, .. } => {

@@ -4,7 +4,7 @@
 //! tables beside it; so what the statement evaluates gets positions of that.
 
 use super::lower::{self, Positions};
-use super::{fold, optimize, point};
+use super::{Effort, conflict, fold, optimize, point};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::merge::Merge;
@@ -15,17 +15,35 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The statement with its rows.
-pub(super) fn change(statement: Statement, rows: Logical, columns: &mut Columns) -> Statement {
+pub(super) fn change(
+    statement: Statement,
+    rows: Logical,
+    columns: &mut Columns,
+    effort: Effort,
+) -> Statement {
     match fold::fold_statement(statement) {
         Statement::Update(mut update) => {
+            conflict::ask_of_checks(&mut update.checks, columns, effort);
             let values = update.assignments.iter_mut().map(|(_, value)| value);
             let exprs = values.chain(shown(&mut update.returning)).collect();
-            let target = target(&update.table, (rows, &update.target), exprs, columns);
+            let target = target(
+                &update.table,
+                (rows, &update.target),
+                exprs,
+                columns,
+                effort,
+            );
             Statement::Update(Update { target, ..update })
         }
         Statement::Delete(mut delete) => {
             let exprs = shown(&mut delete.returning).collect();
-            let target = target(&delete.table, (rows, &delete.target), exprs, columns);
+            let target = target(
+                &delete.table,
+                (rows, &delete.target),
+                exprs,
+                columns,
+                effort,
+            );
             Statement::Delete(Delete { target, ..delete })
         }
         other => other,
@@ -33,13 +51,18 @@ pub(super) fn change(statement: Statement, rows: Logical, columns: &mut Columns)
 }
 
 /// MERGE with its rows.
-pub(super) fn merge(merge: Merge, rows: Logical, columns: &mut Columns) -> Statement {
+pub(super) fn merge(
+    merge: Merge,
+    rows: Logical,
+    columns: &mut Columns,
+    effort: Effort,
+) -> Statement {
     let statement = fold::fold_statement(Statement::Merge(Box::new(merge)));
     let Statement::Merge(mut merge) = statement else {
         unreachable!("folding leaves a statement what it is");
     };
     let table = Arc::clone(&merge.table);
-    let query = query(&table, rows, merge.exprs().collect(), columns);
+    let query = query(&table, rows, merge.exprs().collect(), columns, effort);
     merge.rows = lower::query(query, columns);
     Statement::Merge(merge)
 }
@@ -49,12 +72,13 @@ pub(super) fn truncate(
     tables: Vec<(Arc<TableEntry>, Logical)>,
     restarts: Vec<SequenceId>,
     columns: &mut Columns,
+    effort: Effort,
 ) -> Statement {
     let tables = tables.into_iter().map(|(table, plan)| {
         let output = plan.columns().into_iter();
         let output = output.map(|number| (columns.field(number).name.clone(), number));
         let output = output.collect();
-        let query = optimize(Query { plan, output }, columns);
+        let query = optimize(Query { plan, output }, columns, effort);
         (table, lower::query(query, columns))
     });
     Statement::Truncate(Truncate {
@@ -72,8 +96,9 @@ fn target(
     (rows, placeholder): (Logical, &Target),
     exprs: Vec<&mut Expr>,
     columns: &mut Columns,
+    effort: Effort,
 ) -> Target {
-    let query = query(table, rows, exprs, columns);
+    let query = query(table, rows, exprs, columns, effort);
     match point::lookup(&query.plan) {
         Some(lookup) => Target::Point(lookup),
         None => {
@@ -110,6 +135,7 @@ fn query(
     rows: Logical,
     mut exprs: Vec<&mut Expr>,
     columns: &mut Columns,
+    effort: Effort,
 ) -> Query {
     let rows = beside_subqueries(rows, &mut exprs, columns);
     let own = table.def.columns.len();
@@ -128,5 +154,5 @@ fn query(
         output: output.collect(),
         plan: rows,
     };
-    optimize(query, columns)
+    optimize(query, columns, effort)
 }

@@ -456,7 +456,7 @@ fn join_groups(
 
 /// The value of an aggregate, which is 0 for a count where there was nothing to count.
 fn of_nothing(call: &AggregateCall, value: Expr) -> Expr {
-    if !matches!(call.aggregate.name, "count" | "regr_count") {
+    if !matches!(call.aggregate.name(), "count" | "regr_count") {
         return value;
     }
     let data_type = value.data_type;

@@ -1,6 +1,9 @@
-//! EXPLAIN: a plan as indented lines, after PostgreSQL's.
+//! EXPLAIN: the nodes of a plan, called as in PostgreSQL; with what was measured of them, if they ran.
 
-use super::show::show;
+use super::conditions::{bounds, equalities, range, table_schema};
+use super::report::{Numbers, Report, Row};
+use super::show::{list, show};
+use crate::plan::explain::{Analyze, ExplainOptions, Measured, Profile};
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::{
@@ -9,78 +12,149 @@ use crate::plan::physical::{
 use crate::plan::project_set::TableCall;
 use crate::plan::set_operation::SetOperator;
 use crate::plan::statement::{InsertSource, Lookup, OnConflict, Statement, Target};
+use crate::plan::virtual_scan::VirtualScan;
+use crate::plan::with::{PartSource, With};
 use crate::plan::{Expr, Field, Schema, SortKey};
-use remora_storage::catalog::{IndexEntry, TableEntry};
-use std::ops::Bound;
+use remora_storage::catalog::TableEntry;
+use std::time::Duration;
 
-/// The lines of a planned statement.
-pub(super) fn explain(statement: &Statement) -> Vec<String> {
-    let mut lines = Lines::default();
-    match statement {
-        Statement::Query(plan) | Statement::Locking(plan, _) => lines.plan(plan, 0),
-        Statement::PointSelect(point) => match &point.otherwise {
-            Some(plan) => lines.plan(plan, 0),
-            None => lines.lookup(&point.lookup, 0),
-        },
-        Statement::LockPoint(point, lock) => {
-            lines.lock_rows(std::slice::from_ref(lock), 0);
-            lines.lookup(&point.lookup, 1);
-        }
-        Statement::Insert(insert) => {
-            lines.node(0, format!("Insert on {}", insert.table.def.name));
-            if let Some(conflict) = &insert.on_conflict {
-                lines.conflict(conflict, &insert.table);
-            }
-            match &insert.source {
-                InsertSource::Values(rows) => lines.node(1, rows_of(rows.len())),
-                InsertSource::Query(plan) => lines.plan(plan, 1),
-            }
-        }
-        Statement::Update(update) => {
-            lines.node(0, format!("Update on {}", update.table.def.name));
-            lines.target(&update.target);
-        }
-        Statement::Delete(delete) => {
-            lines.node(0, format!("Delete on {}", delete.table.def.name));
-            lines.target(&delete.target);
-        }
-        Statement::Merge(merge) => {
-            lines.node(0, format!("Merge on {}", merge.table.def.name));
-            lines.plan(&merge.rows, 1);
-        }
-        _ => lines.node(0, "Utility Statement".to_owned()),
-    }
-    lines.0
+/// A planned statement and its parts, written as it was asked for.
+pub(super) fn explain(
+    statement: &Statement,
+    with: Option<&With>,
+    options: &ExplainOptions,
+    planning: Option<Duration>,
+) -> Vec<String> {
+    let mut lines = Lines {
+        verbose: options.verbose,
+        ..Lines::default()
+    };
+    lines.all(statement, with);
+    let summary = planning.map(|time| ("Planning Time", time));
+    lines.report.written(options, summary.as_slice())
 }
 
-#[derive(Default)]
-struct Lines(Vec<String>);
+/// The same of one that has run, gave so many rows or changed them, and took so long.
+pub fn analyzed(
+    analyze: &Analyze,
+    with: Option<&With>,
+    profile: &Profile,
+    rows: u64,
+    took: Duration,
+) -> Vec<String> {
+    let mut lines = Lines {
+        profile: Some(profile),
+        verbose: analyze.options.verbose,
+        ..Lines::default()
+    };
+    lines.all(&analyze.statement, with);
+    if let Some((_, Row::Node(_, numbers @ None))) = lines.report.0.first_mut() {
+        *numbers = Some(Some(Measured {
+            rows,
+            loops: 1,
+            first: took,
+            total: took,
+            memory: 0,
+            blocks: 0,
+            scanned: 0,
+            is_folded: false,
+        }));
+    }
+    let times = [
+        ("Planning Time", analyze.planning),
+        ("Execution Time", took),
+    ];
+    let summary = if analyze.options.summary {
+        &times[..]
+    } else {
+        &[]
+    };
+    lines.report.written(&analyze.options, summary)
+}
 
-impl Lines {
-    /// A node's first line: six columns a level, an arrow before all but the first.
+/// What is told of a statement so far.
+#[derive(Default)]
+struct Lines<'p> {
+    report: Report,
+    /// What was measured, if anything was.
+    profile: Option<&'p Profile>,
+    /// Of the node that comes next.
+    numbers: Numbers,
+    /// Whether it is told what each node gives.
+    verbose: bool,
+}
+
+impl Lines<'_> {
+    fn all(&mut self, statement: &Statement, with: Option<&With>) {
+        self.statement(statement, 0);
+        for part in with.iter().flat_map(|with| &with.parts) {
+            self.node(0, format!("CTE {}", part.name));
+            match &part.source {
+                PartSource::Query(plan) => self.plan(plan, 1),
+                PartSource::Change(change) => self.statement(change, 1),
+            }
+        }
+    }
+
+    fn statement(&mut self, statement: &Statement, level: usize) {
+        match statement {
+            Statement::Query(plan) | Statement::Locking(plan, _) => self.plan(plan, level),
+            Statement::PointSelect(point) => match &point.otherwise {
+                Some(plan) => self.plan(plan, level),
+                None => self.lookup(&point.lookup, level),
+            },
+            Statement::LockPoint(point, lock) => {
+                self.lock_rows(std::slice::from_ref(lock), level);
+                self.lookup(&point.lookup, level + 1);
+            }
+            Statement::Insert(insert) => {
+                self.node(level, format!("Insert on {}", insert.table.def.name));
+                if let Some(conflict) = &insert.on_conflict {
+                    self.conflict(conflict, &insert.table, level);
+                }
+                match &insert.source {
+                    InsertSource::Values(rows) => self.node(level + 1, rows_of(rows.len())),
+                    InsertSource::Query(plan) => self.plan(plan, level + 1),
+                }
+            }
+            Statement::Update(update) => {
+                self.node(level, format!("Update on {}", update.table.def.name));
+                self.target(&update.target, level + 1);
+            }
+            Statement::Delete(delete) => {
+                self.node(level, format!("Delete on {}", delete.table.def.name));
+                self.target(&delete.target, level + 1);
+            }
+            Statement::Merge(merge) => {
+                self.node(level, format!("Merge on {}", merge.table.def.name));
+                self.plan(&merge.rows, level + 1);
+            }
+            _ => self.node(level, "Utility Statement".to_owned()),
+        }
+    }
+
+    /// A node.
     fn node(&mut self, level: usize, text: String) {
-        self.0.push(match level {
-            0 => text,
-            _ => format!("{}->  {text}", " ".repeat(level * 6 - 4)),
-        });
+        let numbers = self.numbers.take();
+        self.report.0.push((level, Row::Node(text, numbers)));
     }
 
     /// A line beneath a node.
     fn fact(&mut self, level: usize, name: &str, text: String) {
-        self.0
-            .push(format!("{}{name}: {text}", " ".repeat(level * 6 + 2)));
+        let row = Row::Fact(name.to_owned(), text);
+        self.report.0.push((level, row));
     }
 
-    fn conflict(&mut self, conflict: &OnConflict, table: &TableEntry) {
+    fn conflict(&mut self, conflict: &OnConflict, table: &TableEntry, level: usize) {
         let resolution = match conflict.update {
             Some(_) => "UPDATE",
             None => "NOTHING",
         };
-        self.fact(0, "Conflict Resolution", resolution.to_owned());
+        self.fact(level, "Conflict Resolution", resolution.to_owned());
         let arbiters = conflict.arbiters.iter().map(|index| index.def.name.clone());
         let arbiters: Vec<_> = arbiters.collect();
         if !arbiters.is_empty() {
-            self.fact(0, "Conflict Arbiter Indexes", arbiters.join(", "));
+            self.fact(level, "Conflict Arbiter Indexes", arbiters.join(", "));
         }
         if let Some(filter) = conflict.update.as_ref().and_then(|u| u.filter.as_ref()) {
             let own = table_schema(table);
@@ -89,14 +163,14 @@ impl Lines {
                 ..*field
             });
             let both: Schema = own.iter().cloned().chain(excluded).collect();
-            self.fact(0, "Conflict Filter", show(filter, &both));
+            self.fact(level, "Conflict Filter", show(filter, &both));
         }
     }
 
-    fn target(&mut self, target: &Target) {
+    fn target(&mut self, target: &Target, level: usize) {
         match target {
-            Target::Point(lookup) => self.lookup(lookup, 1),
-            Target::Scan(plan) | Target::Joined(plan) => self.plan(plan, 1),
+            Target::Point(lookup) => self.lookup(lookup, level),
+            Target::Scan(plan) | Target::Joined(plan) => self.plan(plan, level),
         }
     }
 
@@ -116,6 +190,19 @@ impl Lines {
     }
 
     fn plan(&mut self, plan: &PhysicalPlan, level: usize) {
+        let at = self.report.0.len();
+        self.plan_node(plan, level);
+        // What a Project gives is said of it anyway.
+        if self.verbose && !matches!(plan.node, Node::Project { .. }) && !plan.schema.is_empty() {
+            let names = plan.schema.iter().map(|field| field.name.as_str());
+            let names: Vec<&str> = names.collect();
+            let row = Row::Fact("Output".to_owned(), names.join(", "));
+            self.report.0.insert(at + 1, (level, row));
+        }
+    }
+
+    fn plan_node(&mut self, plan: &PhysicalPlan, level: usize) {
+        self.numbers = self.profile.map(|profile| profile.measured(plan));
         match &plan.node {
             Node::Values(rows) => self.node(level, rows_of(rows.len())),
             Node::TableScan(scan) => {
@@ -129,6 +216,7 @@ impl Lines {
             Node::System { table, .. } => {
                 self.node(level, format!("System Scan on {}", table.name()));
             }
+            Node::Virtual(scan) => self.virtual_scan(scan, &plan.schema, level),
             Node::Filter { input, predicate } => {
                 self.node(level, "Filter".to_owned());
                 self.fact(level, "Filter", show(predicate, &input.schema));
@@ -142,7 +230,7 @@ impl Lines {
             Node::ProjectSet { input, calls, .. } => {
                 let call = |call: &TableCall| {
                     let arguments = list(&call.arguments, &input.schema);
-                    format!("{}({arguments})", call.function.name)
+                    format!("{}({arguments})", call.function.name())
                 };
                 let calls: Vec<_> = calls.iter().map(call).collect();
                 self.node(level, "ProjectSet".to_owned());
@@ -239,6 +327,7 @@ impl Lines {
                 self.plan(step, level + 1);
             }
             Node::WorkingTable { .. } => self.node(level, "WorkTable Scan".to_owned()),
+            Node::Part { name, .. } => self.node(level, format!("CTE Scan on {name}")),
             Node::SetOperation {
                 operator,
                 all,
@@ -280,8 +369,26 @@ impl Lines {
             },
             IndexKeys::Range { low, high } => range(&scan.table, index, low, high),
         };
-        self.fact(level, "Index Cond", condition);
+        if !condition.is_empty() {
+            self.fact(level, "Index Cond", condition);
+        }
         self.scan_filter(scan, level);
+    }
+
+    fn virtual_scan(&mut self, scan: &VirtualScan, schema: &Schema, level: usize) {
+        self.node(level, format!("Virtual Scan on {}", scan.table.name));
+        let told = scan.constraints.iter().map(|constraint| {
+            let (column, _) = &scan.table.columns[constraint.column];
+            let value = show(&constraint.value, schema);
+            format!("({column} {} {value})", constraint.op.symbol())
+        });
+        let told: Vec<String> = told.collect();
+        if !told.is_empty() {
+            self.fact(level, "Table Cond", told.join(" AND "));
+        }
+        if let Some(filter) = Expr::conjunction(scan.filter.clone()) {
+            self.fact(level, "Filter", show(&filter, schema));
+        }
     }
 
     fn scan_filter(&mut self, scan: &TableScan, level: usize) {
@@ -383,11 +490,6 @@ fn rows_of(count: usize) -> String {
     }
 }
 
-fn list(exprs: &[Expr], schema: &Schema) -> String {
-    let exprs = exprs.iter().map(|expr| show(expr, schema));
-    exprs.collect::<Vec<_>>().join(", ")
-}
-
 fn show_call(call: &AggregateCall, schema: &Schema) -> String {
     let arguments = match call.arguments.is_empty() {
         true => "*".to_owned(),
@@ -402,7 +504,7 @@ fn show_call(call: &AggregateCall, schema: &Schema) -> String {
     };
     format!(
         "{}({distinct}{arguments}{order}){}",
-        call.aggregate.name,
+        call.aggregate.name(),
         filter.unwrap_or_default()
     )
 }
@@ -418,91 +520,4 @@ fn sort_keys(keys: &[SortKey], schema: &Schema) -> String {
         format!("{}{direction}{nulls}", show(&key.expr, schema))
     };
     keys.iter().map(key).collect::<Vec<_>>().join(", ")
-}
-
-fn table_schema(table: &TableEntry) -> Schema {
-    let field = |column: &remora_storage::catalog::ColumnDef| Field {
-        name: column.name.clone(),
-        data_type: column.data_type,
-    };
-    table.def.columns.iter().map(field).collect()
-}
-
-/// The names of an index's columns.
-fn key_names(table: &TableEntry, index: &IndexEntry) -> Vec<String> {
-    let name = |id| {
-        table
-            .def
-            .position(id)
-            .map(|position| &table.def.columns[position].name)
-    };
-    let columns = index.def.columns.iter();
-    columns
-        .map(|key| name(key.column).cloned().unwrap_or_default())
-        .collect()
-}
-
-fn equalities(table: &TableEntry, index: &IndexEntry, key: &[Expr]) -> String {
-    compare(&key_names(table, index), "=", key)
-}
-
-fn compare(names: &[String], operator: &str, values: &[Expr]) -> String {
-    let none = Schema::new();
-    let pairs = names.iter().zip(values);
-    let pairs = pairs.map(|(name, value)| format!("({name} {operator} {})", show(value, &none)));
-    pairs.collect::<Vec<_>>().join(" AND ")
-}
-
-/// The bounds that storage keeps.
-fn bounds(scan: &TableScan) -> String {
-    let schema = table_schema(&scan.table);
-    let none = Schema::new();
-    let mut parts = Vec::new();
-    for range in &scan.bounds {
-        let position = scan.table.def.position(range.column).unwrap_or_default();
-        let name = &schema[position].name;
-        let text = |bound: &Bound<Expr>, included, excluded| match bound {
-            Bound::Included(value) => Some((included, show(value, &none))),
-            Bound::Excluded(value) => Some((excluded, show(value, &none))),
-            Bound::Unbounded => None,
-        };
-        let (low, high) = (text(&range.low, ">=", ">"), text(&range.high, "<=", "<"));
-        let ends = match (low, high) {
-            (Some((">=", low)), Some(("<=", high))) if low == high => vec![("=", low)],
-            (low, high) => low.into_iter().chain(high).collect(),
-        };
-        parts.extend(
-            ends.iter()
-                .map(|(op, value)| format!("({name} {op} {value})")),
-        );
-    }
-    parts.join(" AND ")
-}
-
-fn range(
-    table: &TableEntry,
-    index: &IndexEntry,
-    low: &Bound<Vec<Expr>>,
-    high: &Bound<Vec<Expr>>,
-) -> String {
-    let names = key_names(table, index);
-    let none = Schema::new();
-    let row = |values: &[Expr]| match values {
-        [value] => (names[0].clone(), show(value, &none)),
-        values => (
-            format!("ROW({})", names[..values.len()].join(", ")),
-            format!("ROW({})", list(values, &none)),
-        ),
-    };
-    let mut parts = Vec::new();
-    for (bound, included, excluded) in [(low, ">=", ">"), (high, "<=", "<")] {
-        let (values, operator) = match bound {
-            Bound::Unbounded => continue,
-            Bound::Included(values) => (values, included),
-            Bound::Excluded(values) => (values, excluded),
-        };
-        let (names, values) = row(values);
-        parts.push(format!("({names} {operator} {values})"));
-    }
-    parts.join(" AND ")
 }

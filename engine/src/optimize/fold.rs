@@ -8,11 +8,12 @@
 //! evaluated: `NULL > a / 0` is no error.
 
 use crate::function::cast::cast_value;
+use crate::function::text::style::asks_style;
 use crate::function::{EvalContext, Volatility};
 use crate::plan::logical::Logical;
 use crate::plan::merge::MergeAction;
-use crate::plan::statement::{CopyDirection, InsertSource, Returning, Statement, Update};
-use crate::plan::{Expr, ExprKind};
+use crate::plan::statement::{CopyDirection, InsertSource, Returning, RowCheck, Statement, Update};
+use crate::plan::{Expr, ExprKind, call_types};
 use remora_storage::{DataType, Value, ValueRef};
 
 /// Folds every expression of a plan.
@@ -26,8 +27,11 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
         Statement::Insert(insert) => {
             if let InsertSource::Values(rows) = &mut insert.source {
                 rows.iter_mut().flatten().for_each(fold_in_place);
+                fail_first(rows);
             }
             fold_checks(&mut insert.checks);
+            let computed = insert.generated.iter_mut();
+            computed.for_each(|(_, expr)| fold_in_place(expr));
             let update = insert.on_conflict.iter_mut();
             for update in update.filter_map(|on| on.update.as_mut()) {
                 fold_update(&mut update.update);
@@ -59,17 +63,35 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
     statement
 }
 
+/// Rows with a constant that is no value of its column's type fail, whatever else they hold: nothing else of them is
+/// evaluated, as PostgreSQL finds such constants before it takes a number from a sequence.
+fn fail_first(rows: &mut Vec<Vec<Expr>>) {
+    let is_lost = |expr: &Expr| match &expr.kind {
+        ExprKind::Cast { input, .. } => matches!(&input.kind, ExprKind::Literal(value)
+            if !value.is_null() && !asks_style(input.data_type, expr.data_type)),
+        _ => false,
+    };
+    let Some(at) = rows.iter().position(|row| row.iter().any(is_lost)) else {
+        return;
+    };
+    let mut row = rows.swap_remove(at);
+    for expr in row.iter_mut().filter(|expr| !is_lost(expr)) {
+        *expr = Expr::literal(Value::Null, expr.data_type);
+    }
+    *rows = vec![row];
+}
+
 fn fold_update(update: &mut Update) {
-    let values = update.assignments.iter_mut();
+    let values = update.assignments.iter_mut().chain(&mut update.generated);
     values.for_each(|(_, value)| fold_in_place(value));
     fold_checks(&mut update.checks);
     fold_returning(&mut update.returning);
 }
 
-fn fold_checks(checks: &mut [(String, Expr)]) {
+fn fold_checks(checks: &mut [RowCheck]) {
     checks
         .iter_mut()
-        .for_each(|(_, check)| fold_in_place(check));
+        .for_each(|check| fold_in_place(&mut check.condition));
 }
 
 fn fold_returning(returning: &mut Option<Returning>) {
@@ -93,6 +115,18 @@ pub(super) fn fold(expr: Expr) -> Expr {
         } if overload.strict && arguments.iter().any(is_null) => {
             Expr::literal(Value::Null, data_type)
         }
+        ExprKind::Host {
+            ref function,
+            ref arguments,
+        } if function.volatility == Volatility::Immutable => {
+            let Some(values) = literals(arguments) else {
+                return expr;
+            };
+            match function.call(&values, &EvalContext::of_planning()) {
+                Ok(value) => Expr::literal(value, data_type),
+                Err(_) => expr,
+            }
+        }
         ExprKind::InList { ref input, .. } if is_null(input) => {
             Expr::literal(Value::Null, data_type)
         }
@@ -103,7 +137,8 @@ pub(super) fn fold(expr: Expr) -> Expr {
             let Some(values) = literals(arguments) else {
                 return expr;
             };
-            match (overload.scalar)(&values, &EvalContext::of_planning()) {
+            let types = || call_types(arguments, data_type);
+            match overload.call(&values, types, &EvalContext::of_planning()) {
                 Ok(value) => Expr::literal(value, data_type),
                 Err(_) => expr,
             }
@@ -113,7 +148,7 @@ pub(super) fn fold(expr: Expr) -> Expr {
             explicit,
         } => match &input.kind {
             ExprKind::Literal(Value::Null) => Expr::literal(Value::Null, data_type),
-            ExprKind::Literal(value) if !depends_on_clock(value) => {
+            ExprKind::Literal(value) if !asks_style(input.data_type, data_type) => {
                 match cast_value(
                     value.as_ref(),
                     data_type,
@@ -161,11 +196,6 @@ fn literals(arguments: &[Expr]) -> Option<Vec<ValueRef<'_>>> {
         }
     }
     Some(values)
-}
-
-/// `'now'`, `'today'` and their like mean another time each time they are cast.
-fn depends_on_clock(value: &Value) -> bool {
-    matches!(value, Value::Text(text) if text.bytes().any(|byte| byte.is_ascii_alphabetic()))
 }
 
 fn boolean(value: bool) -> Expr {

@@ -19,7 +19,7 @@ use crate::function::EvalContext;
 use crate::function::cast::cast_value;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::physical::IndexKeys;
-use crate::plan::{Expr, ExprKind};
+use crate::plan::{Expr, ExprKind, implies};
 use remora_storage::catalog::{IndexEntry, IndexKind};
 use remora_storage::{ColumnId, DataType, Value};
 use std::ops::Bound;
@@ -55,22 +55,58 @@ struct Choice {
 }
 
 fn choose(mut scan: Scan) -> Scan {
-    let facts: Vec<Option<(ColumnId, Fact)>> =
+    let mut facts: Vec<Option<(ColumnId, Fact)>> =
         scan.filter.iter().map(|part| fact(part, &scan)).collect();
+    if !scan.computed.is_empty() {
+        facts.extend(conditions(&scan).map(Some));
+    }
     let candidates = scan.table.indexes.iter();
     let choices = candidates
         .filter_map(|index| points(index, &facts).or_else(|| range(index, &facts, &scan)));
     // The first of equals wins: the primary key's index is first.
     let best = choices.reduce(|best, next| if next.score > best.score { next } else { best });
     if let Some(choice) = best {
+        let known = match &choice.access {
+            Access::Index { index, .. } => condition(&scan, index),
+            Access::Table { .. } => None,
+        };
+        let known = known.map_or_else(Vec::new, |condition| condition.clone().conjuncts());
         scan.access = choice.access;
         let mut position = 0;
         scan.filter.retain(|_| {
             position += 1;
             !choice.used.contains(&(position - 1))
         });
+        // What is true of all rows of a partial index is not asked again.
+        (scan.filter).retain(|part| !known.iter().any(|known| known.same(part)));
     }
     scan
+}
+
+/// Of partial indexes: that the conditions are true which the filter implies.
+fn conditions(scan: &Scan) -> impl Iterator<Item = (ColumnId, Fact)> {
+    let partial = scan.table.indexes.iter().filter(|index| index.def.partial);
+    partial.filter_map(|index| {
+        let column = index.def.columns.first()?.column;
+        let condition = condition(scan, index)?;
+        let is_true = Fact::OneOf(vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]);
+        implies(&scan.filter, condition).then_some((column, is_true))
+    })
+}
+
+/// Which rows a partial index is of.
+fn condition<'s>(scan: &'s Scan, index: &IndexEntry) -> Option<&'s Expr> {
+    let column = index
+        .def
+        .columns
+        .first()
+        .filter(|_| index.def.partial)?
+        .column;
+    let (number, _) = scan.columns.iter().find(|(_, id)| *id == column)?;
+    let mut computed = scan.computed.iter();
+    computed
+        .find(|(of, _)| of == number)
+        .map(|(_, condition)| condition)
 }
 
 /// Every key column has an equality or a list.
@@ -200,6 +236,14 @@ fn equality(facts: &[Option<(ColumnId, Fact)>], column: ColumnId) -> Option<(usi
 
 /// What a part of a filter says of one column, if it says something an index can use.
 pub(super) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
+    fact_of(part, &|number| scan.column_id(number))
+}
+
+/// The same where `column_of` knows which column of its table a number stands for.
+pub(super) fn fact_of<C: Copy>(
+    part: &Expr,
+    column_of: &dyn Fn(usize) -> Option<C>,
+) -> Option<(C, Fact)> {
     match &part.kind {
         ExprKind::Call {
             overload,
@@ -208,9 +252,9 @@ pub(super) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
             let [left, right] = arguments.as_slice() else {
                 return None;
             };
-            let (column, value, name) = match key_column(left, scan) {
+            let (column, value, name) = match key_column(left, column_of) {
                 Some(column) => (column, right, overload.name),
-                None => (key_column(right, scan)?, left, mirrored(overload.name)),
+                None => (key_column(right, column_of)?, left, mirrored(overload.name)),
             };
             let value = key_value(value, column.1)?;
             let fact = match name {
@@ -224,7 +268,7 @@ pub(super) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
             Some((column.0, fact))
         }
         ExprKind::InList { input, list } => {
-            let column = key_column(input, scan)?;
+            let column = key_column(input, column_of)?;
             let values = list.iter().map(|value| key_value(value, column.1));
             Some((column.0, Fact::OneOf(values.collect::<Option<_>>()?)))
         }
@@ -243,11 +287,11 @@ fn mirrored(name: &str) -> &str {
 }
 
 /// The scan's column that an expression is, casts that keep order and values aside.
-fn key_column(expr: &Expr, scan: &Scan) -> Option<(ColumnId, DataType)> {
+fn key_column<C>(expr: &Expr, column: &dyn Fn(usize) -> Option<C>) -> Option<(C, DataType)> {
     match &expr.kind {
-        ExprKind::Column(number) => Some((scan.column_id(*number)?, expr.data_type)),
+        ExprKind::Column(number) => Some((column(*number)?, expr.data_type)),
         ExprKind::Cast { input, .. } if keeps_order(input.data_type, expr.data_type) => {
-            key_column(input, scan)
+            key_column(input, column)
         }
         _ => None,
     }

@@ -59,6 +59,12 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             };
             Lowered::new(node, numbers, columns)
         }
+        Logical::Virtual(mut scan) => {
+            let numbers: Vec<usize> = scan.columns.iter().map(|(number, _)| *number).collect();
+            let at = Positions(&numbers);
+            scan.filter = scan.filter.into_iter().map(|part| at.expr(part)).collect();
+            Lowered::new(Node::Virtual(Arc::new(scan)), numbers.clone(), columns)
+        }
         Logical::Filter { input, predicate } => lower(*input, columns).wrap(|input, at| {
             let predicate = at.expr(predicate);
             Node::Filter { input, predicate }
@@ -143,6 +149,15 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             };
             Lowered::new(node, numbers, columns)
         }
+        Logical::Part(part) => {
+            let (numbers, positions) = part.columns.into_iter().unzip();
+            let node = Node::Part {
+                id: part.id,
+                name: part.name,
+                columns: positions,
+            };
+            Lowered::new(node, numbers, columns)
+        }
     }
 }
 
@@ -154,7 +169,7 @@ fn project_set(set: ProjectSet, columns: &Columns) -> Lowered {
         .filter(|number| !input.numbers.contains(number));
     let numbers = input.numbers.iter().copied().chain(numbers).collect();
     let at = Positions(&input.numbers);
-    let call = |(_, call): (usize, TableCall)| TableCall {
+    let call = |(_, call): (Vec<usize>, TableCall)| TableCall {
         arguments: call.arguments.into_iter().map(|a| at.expr(a)).collect(),
         ..call
     };
@@ -277,7 +292,7 @@ fn apply_node(join: Join, columns: &Columns) -> Lowered {
         kind: join.kind,
         is_tested: join.mark.as_ref().is_some_and(|mark| !mark.test.is_empty()),
         left: Box::new(left.plan),
-        right: Box::new(right.plan),
+        right: Arc::new(right.plan),
     });
     let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
     Lowered::new(node, numbers, columns)

@@ -8,11 +8,12 @@
 //! 3. predicates sink towards the tables, and turn cross joins into joins by key;
 //! 4. chains of joins are ordered such that each has a key;
 //! 5. neighbouring projections become one;
-//! 6. predicates that have reached a table choose an index;
-//! 7. of each join the smaller side is the one kept in memory;
-//! 8. of the predicates left at a table, storage takes over what concerns single columns;
-//! 9. sorting for the sake of a few rows becomes a top-n;
-//! 10. what nobody asks for any more is left out.
+//! 6. predicates that have reached a table ask for the keys of its indexes by name;
+//! 7. predicates that have reached a table choose an index;
+//! 8. of each join the smaller side is the one kept in memory;
+//! 9. of the predicates left at a table, storage takes over what concerns single columns;
+//! 10. sorting for the sake of a few rows becomes a top-n;
+//! 11. what nobody asks for any more is left out.
 //!
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
@@ -20,6 +21,9 @@
 mod bounds;
 mod build_side;
 mod change;
+mod computed_key;
+mod conditions;
+mod conflict;
 mod decorrelate;
 mod explain;
 mod fold;
@@ -30,74 +34,112 @@ mod merge;
 mod point;
 mod prune;
 mod pushdown;
+mod report;
 mod show;
 mod top_n;
+mod transfer;
 mod unnest;
 mod window;
 
-use crate::bind::{BoundStatement, bind};
+pub use explain::analyzed;
+
+use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
 use crate::error::Result;
-use crate::parse::Parsed;
+use crate::function::SearchPath;
+use crate::parse::{Parsed, with_room};
+use crate::plan::explain::Analyze;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::{Copy, CopyDirection, Insert, InsertSource, Planned, Statement};
 use crate::plan::structure::AlteredRows;
-use remora_storage::DataType;
-use remora_storage::catalog::Catalog;
+use crate::plan::trigger::{Action, Trigger};
+use crate::plan::with::{Part, PartSource, With};
+use remora_storage::catalog::{Catalog, TriggerDef};
+use remora_storage::{ColumnId, DataType};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// A rewrite of plans.
 struct Rule {
     /// What it is called.
     name: &'static str,
+    /// Whether no plan can run without it.
+    is_needed: bool,
     /// What it does. `needed` are the columns that are shown.
     apply: fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
+}
+
+/// Which rules are applied.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Effort {
+    /// All.
+    #[default]
+    Full,
+    /// Those without which no plan can run: what the others do to a plan must not be seen in its rows, and
+    /// whoever doubts that can look at both.
+    Least,
 }
 
 /// All rules, in order.
 const RULES: &[Rule] = &[
     Rule {
         name: "subquery_unnesting",
+        is_needed: true,
         apply: |plan, columns, _| unnest::unnest(plan, columns),
     },
     Rule {
         name: "constant_folding",
+        is_needed: false,
         apply: |plan, _, _| fold::fold_plan(plan),
     },
     Rule {
         name: "predicate_pushdown",
+        is_needed: false,
         apply: |plan, _, _| pushdown::push_down(plan),
     },
     Rule {
         name: "join_order",
+        is_needed: false,
         apply: |plan, _, _| join_order::order_joins(plan),
     },
     Rule {
         name: "projection_merging",
+        is_needed: false,
         apply: |plan, _, _| merge::merge_projections(plan),
     },
     Rule {
+        name: "computed_keys",
+        is_needed: false,
+        apply: |plan, _, _| computed_key::use_keys(plan),
+    },
+    Rule {
         name: "index_selection",
+        is_needed: false,
         apply: |plan, _, _| index::select_indexes(plan),
     },
     Rule {
         name: "build_side",
+        is_needed: false,
         apply: |plan, _, _| build_side::choose_build_sides(plan),
     },
     Rule {
         name: "scan_bounds",
+        is_needed: false,
         apply: |plan, _, _| bounds::bound_scans(plan),
     },
     Rule {
         name: "top_n",
+        is_needed: false,
         apply: |plan, _, _| top_n::sort_and_limit(plan),
     },
     Rule {
         name: "projection_pruning",
+        is_needed: false,
         apply: |plan, columns, needed| prune::prune(plan, columns, needed),
     },
 ];
 
-/// Binds, optimises and plans a statement against a catalog. `parameters` are the types the caller
+/// Binds, optimises and plans a statement against a catalog, in which names are looked up by `path`. `parameters` are the types the caller
 /// knows (`None`: to be inferred).
 ///
 /// # Errors
@@ -105,24 +147,115 @@ const RULES: &[Rule] = &[
 pub fn plan(
     statement: &Parsed,
     catalog: &Catalog,
+    path: &SearchPath,
     parameters: &[Option<DataType>],
+    effort: Effort,
 ) -> Result<Planned> {
-    let bound = bind(statement, catalog, parameters)?;
+    with_room(statement.text.len(), || {
+        plan_here(statement, catalog, path, parameters, effort)
+    })
+}
+
+fn plan_here(
+    statement: &Parsed,
+    catalog: &Catalog,
+    path: &SearchPath,
+    parameters: &[Option<DataType>],
+    effort: Effort,
+) -> Result<Planned> {
+    let bound = bind(statement, catalog, path, parameters)?;
+    let mut planned = plan_bound(bound, effort);
+    if planned.changes() && fires_triggers(catalog) {
+        // What triggers ask of sequences is not known before they fire.
+        planned.uses_sequences = true;
+    }
+    Ok(planned)
+}
+
+/// Whether there are triggers.
+fn fires_triggers(catalog: &Catalog) -> bool {
+    catalog.tables().any(|table| !table.def.triggers.is_empty())
+        || catalog.views().any(|view| !view.triggers.is_empty())
+}
+
+/// Plans a trigger that fires, whose table or view is called `table` and has these columns.
+///
+/// # Errors
+/// Those of binding what it says.
+pub(crate) fn plan_trigger(
+    def: &TriggerDef,
+    table: &str,
+    columns: &[(ColumnId, DataType)],
+    catalog: &Catalog,
+    path: &SearchPath,
+) -> Result<Trigger> {
+    let (condition, parts) = bind_trigger(def, columns, (catalog, path))?;
+    let plan = |bound: Box<BoundStatement>| Box::new(plan_bound(*bound, Effort::Full));
+    let actions = parts.into_iter().map(|part| match part {
+        BodyPart::Run(bound) => Action::Run(plan(bound)),
+        BodyPart::Set(columns, bound) => Action::Set(columns, plan(bound)),
+    });
+    Ok(Trigger {
+        def: def.clone(),
+        table: table.to_owned(),
+        condition,
+        actions: actions.collect(),
+    })
+}
+
+fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
     let BoundStatement {
         statement,
+        parts,
+        reads,
+        counted,
         mut columns,
         parameters,
         tag,
         uses_sequences,
         shows_commits,
     } = bound;
-    Ok(Planned {
-        statement: plan_statement(statement, &mut columns),
+    let begin = Instant::now();
+    let (statement, options) = match statement {
+        LogicalStatement::Explain(explained, options) => (*explained, Some(options)),
+        other => (other, None),
+    };
+    let mut statement = plan_statement(statement, &mut columns, effort);
+    let mut with = (!parts.is_empty()).then(|| {
+        Box::new(With {
+            parts: parts
+                .into_iter()
+                .map(|part| plan_part(part, effort))
+                .collect(),
+            reads,
+            counted,
+        })
+    });
+    match options {
+        None => {}
+        Some(options) if options.analyze => {
+            statement = Statement::Analyze(Box::new(Analyze {
+                statement,
+                options,
+                planning: begin.elapsed(),
+            }));
+        }
+        Some(options) => {
+            // It runs nothing.
+            let with = with.take();
+            let planning = options.summary.then(|| begin.elapsed());
+            let lines = explain::explain(&statement, with.as_deref(), &options, planning);
+            statement = Statement::Explain(lines);
+        }
+    }
+    Planned {
+        statement,
+        with,
         parameters,
         tag,
         uses_sequences,
         shows_commits,
-    })
+    }
 }
 
 /// The names of the rules, in order.
@@ -130,35 +263,40 @@ pub fn rules() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.name)
 }
 
-fn plan_statement(statement: LogicalStatement, columns: &mut Columns) -> Statement {
+fn plan_statement(statement: LogicalStatement, columns: &mut Columns, effort: Effort) -> Statement {
     match statement {
         LogicalStatement::Query(query) => {
-            let query = optimize(query, columns);
+            let query = optimize(query, columns, effort);
             match point::point_select(&query, columns) {
                 Some(point) => Statement::PointSelect(point),
                 None => Statement::Query(lower::query(query, columns)),
             }
         }
         LogicalStatement::Locking(query, strength) => {
-            let query = optimize(query, columns);
+            let query = optimize(query, columns, effort);
             match point::lock_point(&query, columns) {
                 Some((point, lock)) => Statement::LockPoint(point, lock),
                 None => Statement::Locking(lower::query(query, columns), strength),
             }
         }
         LogicalStatement::InsertQuery(insert, query) => {
-            let query = optimize(query, columns);
+            let insert = conflict::ask_for_each(insert, columns, effort);
+            let query = optimize(query, columns, effort);
             let rows = lower::query(query, columns);
             fold::fold_statement(Statement::Insert(Insert {
                 source: InsertSource::Query(Box::new(rows)),
                 ..insert
             }))
         }
-        LogicalStatement::Change(statement, rows) => change::change(statement, rows, columns),
-        LogicalStatement::Merge(merge, rows) => change::merge(*merge, rows, columns),
-        LogicalStatement::Truncate(tables, restarts) => change::truncate(tables, restarts, columns),
+        LogicalStatement::Change(statement, rows) => {
+            change::change(statement, rows, columns, effort)
+        }
+        LogicalStatement::Merge(merge, rows) => change::merge(*merge, rows, columns, effort),
+        LogicalStatement::Truncate(tables, restarts) => {
+            change::truncate(tables, restarts, columns, effort)
+        }
         LogicalStatement::CreateTableAs(table, query) => {
-            let rows = query.map(|query| lower::query(optimize(query, columns), columns));
+            let rows = query.map(|query| lower::query(optimize(query, columns, effort), columns));
             Statement::CreateTableAs(Box::new((table, rows)))
         }
         LogicalStatement::CopyTo {
@@ -166,7 +304,7 @@ fn plan_statement(statement: LogicalStatement, columns: &mut Columns) -> Stateme
             path,
             format,
         } => {
-            let query = optimize(query, columns);
+            let query = optimize(query, columns, effort);
             let rows = lower::query(query, columns);
             Statement::Copy(Copy {
                 direction: CopyDirection::To(Box::new(rows)),
@@ -176,21 +314,50 @@ fn plan_statement(statement: LogicalStatement, columns: &mut Columns) -> Stateme
         }
         LogicalStatement::AlterTable(mut alter, query) => {
             if let AlteredRows::Tested(rows) | AlteredRows::Rewritten(rows, _) = &mut alter.rows {
-                let query = optimize(query, columns);
+                let query = optimize(query, columns, effort);
                 **rows = lower::query(query, columns);
             }
             Statement::AlterTable(alter)
         }
-        LogicalStatement::Explain(inner) => {
-            Statement::Explain(explain::explain(&plan_statement(*inner, columns)))
+        LogicalStatement::Each(all) => {
+            let all = all.into_iter();
+            Statement::Each(
+                all.map(|one| plan_statement(one, columns, effort))
+                    .collect(),
+            )
+        }
+        LogicalStatement::Explain(..) => unreachable!("it is not explained itself"),
+        LogicalStatement::Done(Statement::Insert(insert)) => {
+            let insert = conflict::ask_for_each(insert, columns, effort);
+            fold::fold_statement(Statement::Insert(insert))
         }
         LogicalStatement::Done(statement) => fold::fold_statement(statement),
     }
 }
 
-fn optimize(query: Query, columns: &mut Columns) -> Query {
+fn plan_part(part: BoundPart, effort: Effort) -> Part {
+    let mut columns = part.columns;
+    let source = match part.statement {
+        LogicalStatement::Query(query) => {
+            let query = optimize(query, &mut columns, effort);
+            PartSource::Query(Arc::new(lower::query(query, &columns)))
+        }
+        change => PartSource::Change(Box::new(plan_statement(change, &mut columns, effort))),
+    };
+    Part {
+        id: part.id,
+        name: part.name,
+        source,
+        reads: part.reads,
+    }
+}
+
+fn optimize(query: Query, columns: &mut Columns, effort: Effort) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
-    let plan = RULES.iter().fold(query.plan, |plan, rule| {
+    let rules = RULES
+        .iter()
+        .filter(|rule| rule.is_needed || effort == Effort::Full);
+    let plan = rules.fold(query.plan, |plan, rule| {
         (rule.apply)(plan, columns, &needed)
     });
     Query { plan, ..query }

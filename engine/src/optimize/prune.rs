@@ -40,6 +40,11 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 columns: wanted,
             }
         }
+        Logical::Virtual(mut scan) => {
+            let wanted = also(&mut scan.filter.iter());
+            (scan.columns).retain(|(number, _)| wanted.contains(number));
+            Logical::Virtual(scan)
+        }
         Logical::Filter { input, predicate } => Logical::Filter {
             input: below(input, &also(&mut std::iter::once(&predicate))),
             predicate,
@@ -172,6 +177,10 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
         Logical::WorkingTable(mut table) => {
             keep(&mut table.columns, |(number, _)| needed.contains(number));
             Logical::WorkingTable(table)
+        }
+        Logical::Part(mut part) => {
+            keep(&mut part.columns, |(number, _)| needed.contains(number));
+            Logical::Part(part)
         }
         // All columns are compared.
         Logical::SetOperation(operation) => {

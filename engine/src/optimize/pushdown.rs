@@ -10,6 +10,7 @@
 //!  Semi join  what concerns the left side
 //!  Left join  (and single, anti and mark joins) only what concerns the left side; what stands in ON and concerns the right side
 //!             sinks to the right. A part that is never true of NULLs makes it an inner join.
+//!             What is asked of a column is asked of the one it equals (`transfer`)
 //!  Full join  nothing; but a part that is never true of a side's NULLs makes it a left join
 //!  Aggregate  what concerns groups only, and those that are in every grouping set
 //!  Window     what concerns whole partitions only
@@ -24,6 +25,7 @@
 //! A volatile part (`random() < 0.1`) stays where it was written.
 
 use super::fold::fold;
+use super::transfer::transferred;
 use crate::plan::logical::{Join, Logical};
 use crate::plan::physical::JoinKind;
 use crate::plan::project_set::ProjectSet;
@@ -148,9 +150,14 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             scan.filter.append(&mut parts);
             Logical::Scan(scan)
         }
-        leaf @ (Logical::Values { .. } | Logical::System { .. } | Logical::WorkingTable(_)) => {
-            filter(leaf, parts)
+        Logical::Virtual(mut scan) => {
+            scan.filter.append(&mut parts);
+            Logical::Virtual(scan)
         }
+        leaf @ (Logical::Values { .. }
+        | Logical::System { .. }
+        | Logical::WorkingTable(_)
+        | Logical::Part(_)) => filter(leaf, parts),
         Logical::DistinctOn { input, columns } => {
             let on: BTreeSet<usize> = columns.iter().copied().collect();
             let (down, stay): (Vec<_>, Vec<_>) =
@@ -202,6 +209,14 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         } else {
             above.push(part);
         }
+    }
+    // Of other kinds, right rows that meet none count as well.
+    if matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi) {
+        let more = transferred(&to_left, &on, &right);
+        if kind == JoinKind::Inner {
+            to_left.extend(transferred(&to_right, &on, &left));
+        }
+        to_right.extend(more);
     }
     let plan = Logical::Join(Join {
         left: Box::new(push(*join.left, to_left)),

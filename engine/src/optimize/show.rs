@@ -24,6 +24,10 @@ pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
             (true, [one, two]) => format!("({} {} {})", inner(one), overload.name, inner(two)),
             _ => format!("{}({})", overload.name, list(arguments, ", ")),
         },
+        ExprKind::Host {
+            function,
+            arguments,
+        } => format!("{}({})", function.name, list(arguments, ", ")),
         ExprKind::Cast { input, .. } => format!("({})::{}", inner(input), expr.data_type),
         ExprKind::And(parts) => format!("({})", list(parts, " AND ")),
         ExprKind::Or(parts) => format!("({})", list(parts, " OR ")),
@@ -69,4 +73,10 @@ fn literal(value: &Value, data_type: DataType) -> String {
 
 fn is_operator(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+/// Expressions, one beside the other.
+pub(super) fn list(exprs: &[Expr], schema: &Schema) -> String {
+    let exprs = exprs.iter().map(|expr| show(expr, schema));
+    exprs.collect::<Vec<_>>().join(", ")
 }

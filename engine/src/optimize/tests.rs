@@ -18,9 +18,15 @@ fn shop() -> Store {
 
 fn explain(store: &Store, sql: &str) -> String {
     let parsed = parse(&format!("EXPLAIN {sql}")).expect(sql);
-    match plan(&parsed[0], &store.catalog(), &[])
-        .expect(sql)
-        .statement
+    match plan(
+        &parsed[0],
+        &store.catalog(),
+        &SearchPath::default(),
+        &[],
+        Effort::Full,
+    )
+    .expect(sql)
+    .statement
     {
         Statement::Explain(lines) => lines.join("\n"),
         other => panic!("a plan, not {other:?}"),
@@ -54,6 +60,7 @@ fn rules_have_names() {
             "predicate_pushdown",
             "join_order",
             "projection_merging",
+            "computed_keys",
             "index_selection",
             "build_side",
             "scan_bounds",
@@ -97,6 +104,36 @@ fn comma_joins_become_hash_joins() {
             "              Bounds: (n > 1.00)",
             "        ->  Seq Scan on b",
             "              Bounds: (y = 3)",
+        ],
+    );
+}
+
+#[test]
+fn what_is_asked_of_a_column_is_asked_of_the_one_it_equals() {
+    assert_plan(
+        "SELECT a.s FROM a LEFT JOIN b ON a.id = b.a_id WHERE a.id < 7",
+        &[
+            "Project",
+            "  Output: s",
+            "  ->  Hash Left Join",
+            "        Hash Cond: (id = a_id)",
+            "        ->  Index Scan using a_pkey on a",
+            "              Index Cond: (id < 7)",
+            "        ->  Seq Scan on b",
+            "              Bounds: (a_id < 7)",
+        ],
+    );
+    // A row of `a` without one of `b` is shown, whatever is asked of `b`.
+    assert_plan(
+        "SELECT a.s FROM a LEFT JOIN b ON a.id = b.a_id AND b.a_id > 3",
+        &[
+            "Project",
+            "  Output: s",
+            "  ->  Hash Left Join",
+            "        Hash Cond: (id = a_id)",
+            "        ->  Seq Scan on a",
+            "        ->  Seq Scan on b",
+            "              Bounds: (a_id > 3)",
         ],
     );
 }
@@ -185,7 +222,7 @@ fn the_smaller_side_is_built() {
     use remora_storage::ValueRef;
     let store = shop();
     let mut tx = store.begin().expect("a transaction");
-    let b = std::sync::Arc::clone(tx.catalog().table("b").expect("the table"));
+    let b = Arc::clone(tx.catalog().table("b").expect("the table"));
     tx.begin_command();
     for id in 0..100 {
         let row = [ValueRef::BigInt(id), ValueRef::Integer(1), ValueRef::Null];
@@ -382,7 +419,14 @@ fn only_what_is_asked_for_is_read() {
     let store = shop();
     let parsed =
         parse("SELECT s.p FROM (SELECT x AS p, n AS q, s FROM a ORDER BY d) s").expect("SQL");
-    let planned = plan(&parsed[0], &store.catalog(), &[]).expect("a plan");
+    let planned = plan(
+        &parsed[0],
+        &store.catalog(),
+        &SearchPath::default(),
+        &[],
+        Effort::Full,
+    )
+    .expect("a plan");
     let Statement::Query(mut plan) = planned.statement else {
         panic!("a query");
     };
@@ -425,7 +469,7 @@ proptest::proptest! {
         let store = store_for_soup();
         let sql = format!("SELECT {}", words.join(" "));
         for parsed in parse(&sql).unwrap_or_default() {
-            let _ = plan(&parsed, &store.catalog(), &[]);
+            let _ = plan(&parsed, &store.catalog(), &SearchPath::default(), &[], Effort::Full);
         }
     }
 }
@@ -470,4 +514,44 @@ fn what_is_run_for_each_row_is_found_by_index() {
     );
     assert!(plan.contains("For Each: $1 = x"), "{plan}");
     assert!(plan.contains("Index Scan using b_pkey"), "{plan}");
+}
+
+/// A partial index is used where the conditions say no less than its own.
+#[test]
+fn indexes_over_expressions_and_parts_of_rows_are_used() {
+    let store = schema(
+        "CREATE TABLE t (id INT, name VARCHAR(9), state TEXT, n INT, ok BOOLEAN);
+         CREATE INDEX by_name ON t (lower(name));
+         CREATE UNIQUE INDEX open_n ON t (n) WHERE state = 'open';
+         CREATE INDEX great ON t ((n % 7), n) WHERE n > 100;
+         CREATE INDEX good ON t (id) WHERE ok",
+    );
+    let uses = |condition: &str| {
+        let plan = explain(&store, &format!("SELECT id FROM t WHERE {condition}"));
+        let using = plan.split_once(" using ").map(|(_, rest)| rest.to_owned());
+        using.map(|rest| rest.split(' ').next().unwrap_or_default().to_owned())
+    };
+    let cases = [
+        ("lower(name) = 'x'", Some("by_name")),
+        ("'x' < lower(name)", Some("by_name")),
+        ("upper(name) = 'x'", None),
+        ("state = 'open' AND n = 1", Some("open_n")),
+        ("state = 'shut' AND n = 1", None),
+        ("n = 1", None),
+        ("n % 7 = 1 AND n > 100", Some("great")),
+        ("n % 7 = 1 AND n >= 101", Some("great")),
+        ("n % 7 = 1 AND n >= 100", None),
+        ("n % 7 = 1 AND n = 105", Some("great")),
+        ("n % 7 = 1 AND n IN (105, 10)", None),
+        ("n % 7 = 1 AND n > 100 AND n < 1000 OR false", Some("great")),
+        ("ok", Some("good")),
+        ("ok = true AND id > 3", Some("good")),
+        ("NOT ok", None),
+        ("n > 100 AND n % 7 > 2", Some("great")),
+    ];
+    for (condition, wanted) in cases {
+        assert_eq!(uses(condition).as_deref(), wanted, "{condition}");
+    }
+    let plan = explain(&store, "SELECT id FROM t WHERE state = 'open' AND n = 1");
+    assert!(!plan.contains("Filter"), "it is known of all rows: {plan}");
 }

@@ -30,7 +30,57 @@ use std::collections::BTreeSet;
 
 /// Applies the rule to a plan.
 pub(super) fn unnest(plan: Logical, columns: &mut Columns) -> Logical {
-    let plan = plan.map_inputs(&mut |input| unnest(input, columns));
+    let mut plan = plan.map_inputs(&mut |input| unnest(input, columns));
+    let (given, outer) = once(&mut plan, columns);
+    let shown = plan.columns();
+    let plan = of_node(plan, columns);
+    if outer.is_empty() {
+        return plan;
+    }
+    let join = Join {
+        outer,
+        ..Join::new(given, plan, JoinKind::Inner, Vec::new())
+    };
+    show_only(Logical::Join(join), shown, columns)
+}
+
+/// Subqueries in what a node evaluates once for all of its rows (how many of them, say) are asked beforehand:
+/// their values, a row of their own, are parameters of the node, which is run beside that row.
+fn once(plan: &mut Logical, columns: &mut Columns) -> (Logical, Vec<(usize, Expr)>) {
+    let mut given = no_rows();
+    let mut outer = Vec::new();
+    for whole in plan.evaluated_once() {
+        let asked: Vec<Expr> = whole.iter().map(|expr| (**expr).clone()).collect();
+        let Some(asked) = asked.first().filter(|expr| expr.has_subquery()) else {
+            continue;
+        };
+        if outer.is_empty() {
+            given = one_row(columns);
+        }
+        let (parameter, data_type) = (columns.add_parameter(), asked.data_type);
+        let kind = ExprKind::Parameter(parameter);
+        let named = Expr { kind, data_type };
+        for expr in whole {
+            let with = expr.clone();
+            *expr = with.replace(&mut |part| part.same(asked).then(|| named.clone()));
+        }
+        let mut value = asked.clone();
+        given = lift_all(given, std::iter::once(&mut value), columns);
+        outer.push((parameter, value));
+    }
+    (given, outer)
+}
+
+/// A row without values that anyone asks for.
+fn one_row(columns: &mut Columns) -> Logical {
+    Logical::Values {
+        columns: vec![columns.add("", DataType::Boolean)],
+        rows: vec![vec![true_expr()]],
+    }
+}
+
+/// Subqueries in what a node evaluates for each row.
+fn of_node(plan: Logical, columns: &mut Columns) -> Logical {
     match plan {
         Logical::Filter { input, predicate } => filter(*input, predicate, columns),
         Logical::Join(join) => of_join(join, columns),
@@ -113,7 +163,11 @@ fn lift(expr: Expr, input: &mut Logical, lifted: &mut Vec<usize>, columns: &mut 
     let column = subquery.column();
     // What is written once may have been put down twice, as by BETWEEN.
     if !lifted.contains(&column) {
-        lifted.push(column);
+        match subquery.asks {
+            // The others are shown beside it.
+            Asks::Value(_) => lifted.extend(subquery.plan.columns()),
+            Asks::Exists { .. } | Asks::Any { .. } => lifted.push(column),
+        }
         let left = std::mem::replace(input, no_rows());
         *input = join_value(left, *subquery, columns);
     }
@@ -398,11 +452,7 @@ pub(super) fn map_deep(plan: Logical, f: &mut dyn FnMut(Expr) -> Expr) -> Logica
 /// Rows written out of which some ask subqueries: each row is a query of its own.
 fn values(numbers: &[usize], rows: Vec<Vec<Expr>>, columns: &mut Columns) -> Logical {
     let mut one = |row: Vec<Expr>| {
-        let number = columns.add("", DataType::Boolean);
-        let single = Logical::Values {
-            columns: vec![number],
-            rows: vec![vec![true_expr()]],
-        };
+        let single = one_row(columns);
         let fresh: Vec<usize> = row
             .iter()
             .map(|expr| columns.add("", expr.data_type))

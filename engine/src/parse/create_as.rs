@@ -14,6 +14,10 @@ pub(crate) struct CreateTableAs {
     pub if_not_exists: bool,
     pub temporary: bool,
     pub unlogged: bool,
+    /// Its storage parameters.
+    pub options: Vec<ast::SqlOption>,
+    /// What becomes of it at the end of a transaction.
+    pub on_commit: Option<ast::OnCommit>,
     /// Whether the table gets the query's rows, and not its columns alone.
     pub with_data: bool,
     pub query: Box<ast::Query>,
@@ -48,6 +52,8 @@ fn head(parser: &mut Parser<'_>) -> Result<CreateTableAs, ParserError> {
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = parser.parse_object_name(false)?;
     let columns = parser.parse_parenthesized_column_list(IsOptional::Optional, false)?;
+    let options = parser.parse_options(Keyword::WITH)?;
+    let on_commit = on_commit(parser)?;
     parser.expect_keyword(Keyword::AS)?;
     Ok(CreateTableAs {
         name,
@@ -55,9 +61,34 @@ fn head(parser: &mut Parser<'_>) -> Result<CreateTableAs, ParserError> {
         if_not_exists,
         temporary,
         unlogged,
+        options,
+        on_commit,
         with_data: true,
         query: nothing(),
     })
+}
+
+fn on_commit(parser: &mut Parser<'_>) -> Result<Option<ast::OnCommit>, ParserError> {
+    if !parser.parse_keywords(&[Keyword::ON, Keyword::COMMIT]) {
+        return Ok(None);
+    }
+    let kinds: [(&[Keyword], ast::OnCommit); 3] = [
+        (
+            &[Keyword::PRESERVE, Keyword::ROWS],
+            ast::OnCommit::PreserveRows,
+        ),
+        (&[Keyword::DELETE, Keyword::ROWS], ast::OnCommit::DeleteRows),
+        (&[Keyword::DROP], ast::OnCommit::Drop),
+    ];
+    for (words, kind) in kinds {
+        if parser.parse_keywords(words) {
+            return Ok(Some(kind));
+        }
+    }
+    parser.expected_ref(
+        "PRESERVE ROWS, DELETE ROWS or DROP",
+        parser.peek_token_ref(),
+    )
 }
 
 /// What SELECT .. INTO makes, if the statement is one. In a chain of set operations the first SELECT says so.
@@ -74,6 +105,8 @@ pub(super) fn of_select(statement: &mut ast::Statement) -> Option<CreateTableAs>
         if_not_exists: false,
         temporary: into.temporary,
         unlogged: into.unlogged,
+        options: Vec::new(),
+        on_commit: None,
         with_data: true,
         query: std::mem::replace(query, nothing()),
     })

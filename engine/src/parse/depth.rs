@@ -7,15 +7,50 @@
 //! - at each level of brackets the operators since the last separator are counted;
 //! - a bracket's depth is the largest of its stretches' operators and inner brackets together;
 //! - set operations (`UNION`) chain across separators and are counted apart.
+//!
+//! How much stack a level takes depends on who compiled it: without optimisation the limits below would need more
+//! than the 2 MiB of a thread. So whoever recurses over a long text does it with room ([`with_room`]).
 
 use crate::error::{Error, Position, Result, state};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-/// Levels of recursion the parser may use. A bracket takes about two, a subquery about six.
+/// Levels of recursion the parser may use. A bracket takes about two, a subquery about six; so half as many brackets
+/// are refused beforehand, for the parser does not always say what it was that it had too much of.
 pub(super) const NESTING_MAX: usize = 400;
 /// Operators on one path from the top of a tree to its leaves.
 const CHAIN_MAX: usize = 1_000;
+
+/// A text this short does not nest so deeply that any stack would be too small.
+const SHORT_BYTES: usize = 256;
+/// Room on the stack for all that the limits allow.
+const ROOM_BYTES: usize = 48 << 20;
+/// A stack that is made where there is less.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Runs what recurses as deep as a text of so many bytes nests.
+pub(crate) fn with_room<T>(text_bytes: usize, f: impl FnOnce() -> T) -> T {
+    match text_bytes > SHORT_BYTES {
+        true => stacker::maybe_grow(ROOM_BYTES, STACK_BYTES, f),
+        false => f(),
+    }
+}
+
+/// What is left of a stack before a level of some recursion goes on, on another one.
+const LEFT_BYTES: usize = 1 << 20;
+
+/// Runs a level of a recursion that did not begin with a text, as a plan's nodes within nodes.
+pub(crate) fn with_room_left<T>(f: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(LEFT_BYTES, STACK_BYTES, f)
+}
+
+/// The same where the levels are counted: every so often it looks for room.
+pub(crate) fn with_room_at<T>(level: usize, f: impl FnOnce() -> T) -> T {
+    match level % 16 == 15 {
+        true => with_room_left(f),
+        false => f(),
+    }
+}
 
 /// One level of brackets.
 #[derive(Default)]
@@ -48,9 +83,20 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     for token in tokens {
         match &token.token {
             Token::LParen | Token::LBracket => outer.push(std::mem::take(&mut level)),
-            Token::RParen | Token::RBracket => {
+            bracket @ (Token::RParen | Token::RBracket) => {
                 let depth = level.depth();
                 // An unmatched bracket is the parser's to complain about.
+                level = outer.pop().unwrap_or_default();
+                level.inner = level.inner.max(depth);
+                // Subscripts are chained.
+                level.operators += usize::from(*bracket == Token::RBracket);
+            }
+            // What CASE begins and END ends is like a bracket.
+            Token::Word(word) if word.keyword == Keyword::CASE => {
+                outer.push(std::mem::take(&mut level));
+            }
+            Token::Word(word) if word.keyword == Keyword::END && !outer.is_empty() => {
+                let depth = level.depth();
                 level = outer.pop().unwrap_or_default();
                 level.inner = level.inner.max(depth);
             }
@@ -60,7 +106,8 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
             other if is_literal(other) => {}
             _ => level.operators += 1,
         }
-        if level.operators + level.inner + level.set_operations > CHAIN_MAX {
+        let chain = level.operators + level.inner + level.set_operations;
+        if chain > CHAIN_MAX || outer.len() > NESTING_MAX / 2 {
             return Err(too_complex(super::token::position(token.span.start)));
         }
     }
@@ -105,9 +152,10 @@ fn count_keyword(level: &mut Level, keyword: Keyword) {
         | K::OPERATOR
         | K::MEMBER
         | K::OVERLAPS
-        | K::CASE
         | K::JOIN
         | K::EXISTS => level.operators += 1,
+        // A whole statement within another one.
+        K::EXPLAIN => level.operators += CHAIN_MAX / 50,
         _ => {}
     }
 }

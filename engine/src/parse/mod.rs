@@ -6,37 +6,66 @@
 //!    deep cannot even be dropped without overflowing the stack.
 //! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
 //!    transaction and about numbers; `locking` writes clauses that lock rows as it knows them, and
-//!    `table_command` writes `TABLE t` out.
-//! 4. `create_as` knows what is said of tables that are made of a query.
-//! 5. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
+//!    `table_command` writes `TABLE t` out, `spelling` what can be said in several ways, `quantified` the rows of `ANY (VALUES ..)`, and `column_action` what
+//!    ALTER TABLE may do to a column, `inference` the keys of ON CONFLICT.
+//! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is said of tables
+//!    and views.
+//! 5. `calls` writes arguments and types as the grammar knows them, and `subscripts` takes out those behind names
+//!    of columns that are written.
+//! 6. `routine` knows what is said of functions, `block` finds the statements within statements.
+//! 7. `trigger` knows what is said of triggers.
+//! 8. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
 //! Nothing here looks at a catalog: names are not resolved, types are not known.
 
+mod block;
+mod calls;
+mod column_action;
+mod constraint;
 mod create_as;
+mod definition;
 mod depth;
 mod error;
 mod extent;
+mod from_item;
+mod inference;
 mod locking;
+mod made_type;
 mod prepared;
+mod quantified;
 mod rename;
+pub(crate) mod routine;
 mod sequence;
+mod set_schema;
+mod spelling;
+mod subscripts;
 mod table_command;
 mod token;
 mod transaction;
+pub(crate) mod trigger;
 mod upkeep;
 mod window;
 
+pub(crate) use calls::VARIADIC;
+pub(crate) use column_action::{ColumnAction, column_action};
+pub(crate) use constraint::{AlterConstraint, SetConstraints, set_columns_of};
 pub(crate) use create_as::CreateTableAs;
-pub(crate) use depth::too_complex;
+pub(crate) use definition::{CheckOption, Clauses, Like, NULLS_NOT_DISTINCT, like_of};
+pub(crate) use depth::{too_complex, with_room, with_room_at, with_room_left};
 pub(crate) use error::{place, refuse};
+pub(crate) use from_item::SYMMETRIC;
+pub(crate) use inference::{inferred_condition, inferred_key};
 pub(crate) use locking::request;
+pub(crate) use made_type::{AlterDomain, AlterType, CreateDomain, Label, Side, TypeSyntax};
 pub(crate) use prepared::PreparedSyntax;
 pub(crate) use rename::{Named, rename};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
+pub(crate) use set_schema::SetSchema;
+pub(crate) use subscripts::Subscripts;
 pub(crate) use window::exclusion;
 
-pub(crate) use upkeep::Upkeep;
+pub(crate) use upkeep::{Refresh, Reindex, Upkeep};
 
 use crate::error::Result;
 use sqlparser::ast;
@@ -68,12 +97,30 @@ pub(crate) enum Syntax {
     Checkpoint,
     /// ALTER VIEW, whose grammar is that of ALTER TABLE.
     AlterView(Box<ast::AlterTable>),
+    /// ALTER .. SET SCHEMA, which it does not.
+    SetSchema(SetSchema),
     /// CREATE TABLE .. AS and SELECT .. INTO.
     CreateTableAs(Box<CreateTableAs>),
+    /// SET CONSTRAINTS
+    SetConstraints(SetConstraints),
+    /// ALTER TABLE .. ALTER CONSTRAINT
+    AlterConstraint(AlterConstraint),
     /// PREPARE, EXECUTE, DEALLOCATE.
     Prepared(PreparedSyntax),
     /// ANALYZE and VACUUM.
     Upkeep(Upkeep),
+    /// REINDEX
+    Reindex(Reindex),
+    /// CREATE FUNCTION, of which it knows a part.
+    CreateFunction(Box<routine::CreateFunction>),
+    /// DROP FUNCTION
+    DropFunction(routine::DropFunction),
+    /// CREATE, ALTER, DROP TRIGGER
+    Trigger(trigger::TriggerSyntax),
+    /// REFRESH MATERIALIZED VIEW
+    Refresh(Refresh),
+    /// About types.
+    Type(TypeSyntax),
     /// COMPACT, of one table or of all, likewise.
     Compact(Option<ast::ObjectName>),
     /// CREATE SEQUENCE and ALTER SEQUENCE, of which it knows a part.
@@ -93,10 +140,14 @@ impl Parsed {
 /// # Errors
 /// 42601 with place; 54001 where the text nests too deeply. No statement runs before all parse.
 pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    with_room(sql.len(), || parse_all(sql))
+}
+
+fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
     let tokens = token::tokenize(sql)?;
     let mut parsed = Vec::new();
     let mut extents = extent::Extents::new(sql);
-    for statement in tokens.split(|token| token.token == Token::SemiColon) {
+    for statement in block::statements(&tokens) {
         if statement.iter().any(|token| !is_space(token)) {
             parsed.push(parse_statement(sql, statement, extents.of(statement))?);
         }
@@ -109,13 +160,31 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let tokens = token::tokenize(sql)?;
+    let mut tokens = token::tokenize(sql)?;
     depth::check(&tokens)?;
+    calls::rewrite(&mut tokens);
+    let mut parser = parser(tokens.clone());
+    let mut whole = || {
+        let found = parser.parse_expr();
+        found.and_then(|expr| parser.expect_token(&Token::EOF).map(|_| expr))
+    };
+    let found = with_room(sql.len(), &mut whole);
+    found.map_err(|error| error::from_parser(error, sql, &tokens))
+}
+
+/// Parses the name of a type.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
+    let mut tokens = token::tokenize(name)?;
+    depth::check(&tokens)?;
+    calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
     let found = parser
-        .parse_expr()
-        .and_then(|expr| parser.expect_token(&Token::EOF).map(|_| expr));
-    found.map_err(|error| error::from_parser(error, sql, &tokens))
+        .parse_data_type()
+        .and_then(|found| parser.expect_token(&Token::EOF).map(|_| found));
+    found.map_err(|error| error::from_parser(error, name, &tokens))
 }
 
 /// Parses a query that a catalog holds as text.
@@ -127,24 +196,44 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
     depth::check(&tokens)?;
     let mut tokens = tokens;
     window::rewrite(&mut tokens);
+    quantified::write_out(&mut tokens);
+    spelling::rewrite(&mut tokens);
+    from_item::rewrite(&mut tokens);
+    calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
-    let found = parser
-        .parse_query()
-        .and_then(|query| parser.expect_token(&Token::EOF).map(|_| query));
+    let mut whole = || {
+        let found = parser.parse_query();
+        found.and_then(|query| parser.expect_token(&Token::EOF).map(|_| query))
+    };
+    let found = with_room(sql.len(), &mut whole);
     found.map_err(|error| error::from_parser(error, sql, &tokens))
 }
 
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
+    let (tokens, block) = block::take(tokens);
     let (mut tokens, mut parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
     locking::rewrite(&mut tokens)?;
+    inference::rewrite(&mut tokens);
+    constraint::rewrite(&mut tokens);
     window::rewrite(&mut tokens);
+    from_item::rewrite(&mut tokens);
     table_command::write_out(&mut tokens);
+    column_action::rewrite(&mut tokens);
+    quantified::refuse_calculations(&tokens)?;
+    quantified::write_out(&mut tokens);
+    spelling::rewrite(&mut tokens);
+    calls::rewrite(&mut tokens);
+    let subscripts =
+        subscripts::take(&mut tokens).map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut aside = sequence::take_aside(&mut tokens)
         .map_err(|error| error::from_parser(error, sql, &tokens))?;
+    aside.subscripts = subscripts;
+    aside.definition =
+        definition::take(&mut tokens).map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());
-    let syntax = parse_syntax(&mut parser)
+    let syntax = parse_syntax(&mut parser, block.map(block::text))
         .and_then(|syntax| match &parser.peek_token_ref().token {
             Token::EOF => Ok(syntax),
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
@@ -154,6 +243,11 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     let syntax = match syntax {
         Syntax::Statement(statement) => {
             prepared::syntax(*statement, &mut aside, &mut parameters, &text)
+        }
+        create @ Syntax::CreateFunction(_) => {
+            // Those in its body are its own.
+            parameters = 0;
+            create
         }
         other => other,
     };
@@ -165,7 +259,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     })
 }
 
-fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
+fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax, ParserError> {
     if take_word(parser, "checkpoint") {
         return Ok(Syntax::Checkpoint);
     }
@@ -179,8 +273,39 @@ fn parse_syntax(parser: &mut Parser<'_>) -> Result<Syntax, ParserError> {
     if let Some(upkeep) = upkeep::parse(parser)? {
         return Ok(Syntax::Upkeep(upkeep));
     }
+    if let Some(reindex) = upkeep::reindex(parser)? {
+        return Ok(Syntax::Reindex(reindex));
+    }
+    if let Some(trigger) = trigger::parse(parser, block.clone())? {
+        return Ok(Syntax::Trigger(trigger));
+    }
+    if let Some(create) = routine::parse_create(parser, block)? {
+        return Ok(Syntax::CreateFunction(Box::new(create)));
+    }
+    if let Some(drop) = routine::parse_drop(parser)? {
+        return Ok(Syntax::DropFunction(drop));
+    }
+    if let Some(syntax) = made_type::parse(parser)? {
+        return Ok(Syntax::Type(syntax));
+    }
+    if let Some(refresh) = upkeep::refresh(parser)? {
+        return Ok(Syntax::Refresh(refresh));
+    }
+    if parser.parse_keywords(&[Keyword::ALTER, Keyword::MATERIALIZED, Keyword::VIEW]) {
+        let statement = parser.parse_alter_table(false)?;
+        return Ok(Syntax::Statement(Box::new(statement)));
+    }
     if let Some(create) = create_as::parse(parser)? {
         return Ok(Syntax::CreateTableAs(Box::new(create)));
+    }
+    if let Some(set) = constraint::parse_set(parser)? {
+        return Ok(Syntax::SetConstraints(set));
+    }
+    if let Some(alter) = constraint::parse_alter(parser)? {
+        return Ok(Syntax::AlterConstraint(alter));
+    }
+    if let Some(syntax) = set_schema::parse(parser)? {
+        return Ok(Syntax::SetSchema(syntax));
     }
     if let Some(syntax) = sequence::parse(parser)? {
         return Ok(Syntax::Sequence(syntax));
@@ -212,6 +337,24 @@ fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
     Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(depth::NESTING_MAX)
         .with_tokens_with_locations(tokens)
+}
+
+/// What stands in brackets behind a name.
+fn parse_chain(brackets: &[TokenWithSpan]) -> Result<Vec<ast::AccessExpr>, ParserError> {
+    let name = brackets.first().map(|first| TokenWithSpan {
+        token: Token::make_word("value", Some('"')),
+        span: first.span,
+    });
+    let tokens = name.into_iter().chain(brackets.iter().cloned()).collect();
+    let mut parser = parser(tokens);
+    match parser.parse_expr()? {
+        ast::Expr::CompoundFieldAccess { access_chain, .. }
+            if parser.peek_token_ref().token == Token::EOF =>
+        {
+            Ok(access_chain)
+        }
+        _ => parser.expected_ref("subscripts", parser.peek_token_ref()),
+    }
 }
 
 fn is_space(token: &TokenWithSpan) -> bool {

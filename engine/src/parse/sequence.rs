@@ -4,7 +4,8 @@
 //! The statements are parsed here. What stands within other statements is taken out of the tokens
 //! before the grammar sees them, and kept beside the syntax tree ([`Aside`]).
 
-use super::is_space;
+use super::definition::Clauses;
+use super::{Subscripts, is_space};
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -59,6 +60,10 @@ pub(crate) struct Aside {
     pub overriding: Option<Overriding>,
     /// The options of each `AS IDENTITY`, in order.
     pub identities: Vec<SequenceOptions>,
+    /// Of CREATE TABLE and CREATE VIEW.
+    pub definition: Clauses,
+    /// Of the columns that UPDATE and INSERT write.
+    pub subscripts: Subscripts,
 }
 
 /// OVERRIDING SYSTEM VALUE, OVERRIDING USER VALUE

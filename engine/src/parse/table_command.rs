@@ -15,7 +15,10 @@ pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
             continue;
         }
         let is_table = keyword(&token) == Some(Keyword::TABLE);
-        if is_table && begins_query(before.as_ref()) && is_named(&tokens[at + 1..]) {
+        if is_table
+            && (begins_query(before.as_ref()) || is_inserted(&tokens[..at]))
+            && is_named(&tokens[at + 1..])
+        {
             let written = [
                 Token::make_keyword("SELECT"),
                 Token::Mul,
@@ -47,6 +50,16 @@ fn is_named(rest: &[TokenWithSpan]) -> bool {
         Some(Token::Word(word)) => !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword),
         _ => false,
     }
+}
+
+/// Whether INSERT INTO and a name stand before.
+fn is_inserted(before: &[TokenWithSpan]) -> bool {
+    let mut words = before.iter().map(|token| &token.token);
+    let mut next = || words.find(|token| !matches!(token, Token::Whitespace(_)));
+    let begins = next().and_then(keyword) == Some(Keyword::INSERT);
+    begins
+        && next().and_then(keyword) == Some(Keyword::INTO)
+        && words.all(|token| matches!(token, Token::Word(_) | Token::Period | Token::Whitespace(_)))
 }
 
 /// Whether a query may begin behind this.

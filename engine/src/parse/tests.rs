@@ -24,6 +24,16 @@ fn placeholders_of_both_kinds_are_numbered() {
         ("SELECT $2, ?", 3),
         ("SELECT '?', \"?\" FROM t -- ?", 0),
         ("INSERT INTO t VALUES (?,?), (?, -?)", 4),
+        // Behind an operand it is an operator of JSONB.
+        (
+            "SELECT j ? 'a', (j) ?'a', j->'a' ? ?, data ? 'a' FROM t WHERE j ?| ? OR j?&$2",
+            2,
+        ),
+        ("SELECT a FROM t LIMIT ? OFFSET ?", 2),
+        (
+            "SELECT CASE WHEN ? THEN ? END, ? || 'x', a BETWEEN ? AND ?",
+            5,
+        ),
     ] {
         assert_eq!(parse(sql).unwrap()[0].parameters, count, "{sql}");
     }

@@ -1,8 +1,9 @@
-//! Tokens: PostgreSQL's, except that `?` is a placeholder and never part of an operator.
+//! Tokens: PostgreSQL's, except that `?` is a placeholder and never part of another operator.
 //!
 //! PostgreSQL itself has no `?` placeholders, and its operator characters include the question
-//! mark, so that `a>?` would read as one operator. Here the drivers' habit wins over the JSON
-//! operators. `?` takes the number after the largest so far, as in SQLite.
+//! mark, so that `a>?` would read as one operator. Here `?` is a placeholder where an operand is due, and the
+//! operator of JSONB (`?`, `?|`, `?&`) behind one. A placeholder takes the number after the largest so far, as
+//! in SQLite.
 //!
 //! Two of PostgreSQL's rules the grammar's crate does not know: an operator does not end in `+` or
 //! `-` unless it has one of PostgreSQL's stranger characters (`a<-1` is `a < -1`), and strings with
@@ -10,6 +11,7 @@
 
 use crate::error::{Error, Position, Result, state};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect};
+use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 use std::any::TypeId;
 
@@ -47,9 +49,6 @@ impl Dialect for Lexical {
     fn supports_nested_comments(&self) -> bool {
         true
     }
-    fn supports_numeric_literal_underscores(&self) -> bool {
-        true
-    }
 }
 
 /// Splits a text into tokens with their places, blanks and comments included.
@@ -72,10 +71,116 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
                 Some(at) => continue_string(&mut found, at, more),
                 None => found.push(token),
             },
+            // The grammar's crate reads `0x1F` as it reads `X'1F'`, which is as long and two quotes.
+            Token::HexStringLiteral(digits) if is_number(&token, digits) => {
+                let number = TokenWithSpan {
+                    token: Token::Number(format!("0x{digits}"), false),
+                    ..token
+                };
+                return Err(trailing_junk(&number, ""));
+            }
+            Token::Word(word) if word.quote_style.is_none() => {
+                if let Some(number) = found
+                    .last()
+                    .filter(|before| is_number_up_to(before, &token))
+                {
+                    return Err(trailing_junk(number, &word.value));
+                }
+                found.push(token);
+            }
             _ => found.push(token),
         }
     }
-    Ok(found)
+    Ok(questions(found))
+}
+
+/// Makes operators of the question marks that stand behind operands.
+fn questions(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is_question(&token.token)) {
+        return tokens;
+    }
+    let mut found: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().peekable();
+    let mut operand = Operand::Due;
+    while let Some(mut token) = tokens.next() {
+        if is_question(&token.token) && operand != Operand::Due {
+            let adjacent = tokens.next_if(|next| {
+                next.span.start == token.span.end
+                    && matches!(next.token, Token::Pipe | Token::Ampersand)
+            });
+            let mut rest = tokens
+                .clone()
+                .skip_while(|next| matches!(next.token, Token::Whitespace(_)));
+            let before_text = matches!(
+                rest.next().map(|next| next.token),
+                Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_))
+            );
+            match adjacent.map(|next| (next.token, next.span.end)) {
+                Some((Token::Pipe, end)) => {
+                    (token.token, token.span.end) = (Token::QuestionPipe, end)
+                }
+                Some((_, end)) => (token.token, token.span.end) = (Token::QuestionAnd, end),
+                None if operand == Operand::There || before_text => token.token = Token::Question,
+                None => {}
+            }
+        }
+        operand = operand.after(&token.token);
+        found.push(token);
+    }
+    found
+}
+
+fn is_question(token: &Token) -> bool {
+    matches!(token, Token::Placeholder(name) if name == "?")
+}
+
+/// What stands before a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    /// No operand: one may come.
+    Due,
+    There,
+    /// A word that is a name, or asks for an operand.
+    Perhaps,
+}
+
+impl Operand {
+    fn after(self, token: &Token) -> Self {
+        match token {
+            Token::Whitespace(_) => self,
+            Token::Word(word) => match word.keyword {
+                Keyword::NoKeyword => Self::There,
+                _ => Self::Perhaps,
+            },
+            Token::RParen
+            | Token::RBracket
+            | Token::Placeholder(_)
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_) => Self::There,
+            _ => Self::Due,
+        }
+    }
+}
+
+/// Whether so many digits are written without quotes.
+fn is_number(token: &TokenWithSpan, digits: &str) -> bool {
+    let Span { start, end } = token.span;
+    start.line == end.line && end.column - start.column == digits.len() as u64 + 2
+}
+
+/// Whether a number ends where a token begins.
+fn is_number_up_to(before: &TokenWithSpan, token: &TokenWithSpan) -> bool {
+    matches!(before.token, Token::Number(..)) && before.span.end == token.span.start
+}
+
+/// A word right behind a number.
+fn trailing_junk(number: &TokenWithSpan, word: &str) -> Error {
+    let message = format!(
+        "trailing junk after numeric literal at or near \"{}{word}\"",
+        number.token
+    );
+    Error::new(state::SYNTAX_ERROR, message).at(position(number.span.start))
 }
 
 /// The signs at the end of an operator that are not part of it, and what is before them.
@@ -104,6 +209,8 @@ fn push_split(found: &mut Vec<TokenWithSpan>, whole: &TokenWithSpan, before: &st
         "/" => Token::Div,
         "<<" => Token::ShiftLeft,
         ">>" => Token::ShiftRight,
+        "->" => Token::Arrow,
+        "->>" => Token::LongArrow,
         other => Token::CustomBinaryOperator(other.to_owned()),
     };
     let signs = signs.chars().map(|sign| match sign {

@@ -18,12 +18,27 @@ pub struct Insert {
     pub table: Arc<TableEntry>,
     /// From where.
     pub source: InsertSource,
-    /// CHECK constraints: name, and condition over the table's columns by position.
-    pub checks: Vec<(String, Expr)>,
+    /// What must be true of the rows, over the table's columns by position.
+    pub checks: Vec<RowCheck>,
+    /// Columns that are computed from the others, by position, which stand in place of what the source gives.
+    pub generated: Vec<(usize, Expr)>,
     /// What becomes of rows whose key is there already, where that is no error.
     pub on_conflict: Option<Box<OnConflict>>,
     /// What is shown of the rows as they are then.
     pub returning: Option<Returning>,
+}
+
+/// What must be true of a row that is written: a CHECK constraint, or the check option of a view.
+#[derive(Clone, Debug)]
+pub struct RowCheck {
+    /// The constraint's name, or the view's.
+    pub name: String,
+    /// Whether it is a view's: then the condition must be true, and otherwise it must not be false.
+    pub of_view: bool,
+    /// Over the table's columns by position.
+    pub condition: Expr,
+    /// What it asks of subqueries.
+    pub asked: Option<Arc<Asked>>,
 }
 
 /// Where inserted rows come from: all columns of the table, in order, cast to their types,
@@ -53,6 +68,19 @@ pub struct DoUpdate {
     pub update: Update,
     /// The row is changed only where this is true.
     pub filter: Option<Expr>,
+    /// What is asked of subqueries.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// What a change asks of subqueries for each of its rows.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Gives one row.
+    pub plan: PhysicalPlan,
+    /// Parameters that it names, and the position of the column that each has the value of.
+    pub given: Vec<(usize, usize)>,
+    /// The parameters that its columns are the values of.
+    pub gives: Vec<usize>,
 }
 
 /// UPDATE
@@ -64,10 +92,20 @@ pub struct Update {
     pub target: Target,
     /// New values, cast to the columns' types.
     pub assignments: Vec<(ColumnId, Expr)>,
-    /// As in [`Insert::checks`]; only those that name an assigned column.
-    pub checks: Vec<(String, Expr)>,
+    /// Columns that are computed from assigned ones, over the table's columns as they are then, by position.
+    pub generated: Vec<(ColumnId, Expr)>,
+    /// As in [`Insert::checks`]; only those that name a column that is written.
+    pub checks: Vec<RowCheck>,
     /// What is shown of the rows as they are then.
     pub returning: Option<Returning>,
+}
+
+impl Update {
+    /// All columns that are written: those that are assigned, and those that follow from them.
+    #[inline]
+    pub fn written(&self) -> impl Iterator<Item = &(ColumnId, Expr)> {
+        self.assignments.iter().chain(&self.generated)
+    }
 }
 
 /// DELETE
@@ -82,7 +120,7 @@ pub struct Delete {
 }
 
 /// RETURNING
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Returning {
     /// What is shown of each row.
     pub exprs: Vec<Expr>,

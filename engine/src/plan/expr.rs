@@ -1,8 +1,10 @@
 //! Bound expressions: every name resolved, every type known, every cast written out.
 
 use super::Subquery;
-use crate::function::Overload;
+use crate::function::host::HostFunction;
+use crate::function::{CallTypes, Overload};
 use remora_storage::{DataType, Value};
+use std::sync::Arc;
 
 /// An expression and its type.
 #[derive(Clone, Debug)]
@@ -26,6 +28,13 @@ pub enum ExprKind {
     Call {
         /// Of what.
         overload: &'static Overload,
+        /// On what.
+        arguments: Vec<Expr>,
+    },
+    /// A call of a function of the host. Arguments have exactly its types.
+    Host {
+        /// Of what.
+        function: Arc<HostFunction>,
         /// On what.
         arguments: Vec<Expr>,
     },
@@ -62,6 +71,15 @@ pub enum ExprKind {
     },
     /// What the rows of a subquery say. No rule but the first finds any.
     Subquery(Box<Subquery>),
+}
+
+/// The types of a call, as a generic function is told them.
+pub fn call_types(arguments: &[Expr], returns: DataType) -> CallTypes {
+    let types = arguments.iter().map(|argument| argument.data_type);
+    CallTypes {
+        arguments: types.collect(),
+        returns,
+    }
 }
 
 /// One key of ORDER BY.

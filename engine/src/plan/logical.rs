@@ -8,6 +8,7 @@
 //! - No two nodes produce the same number, except by passing it on.
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
+use super::explain::ExplainOptions;
 use super::grouping_sets::GroupingSets;
 use super::lock::{LockStrength, RowLock};
 use super::merge::Merge;
@@ -17,7 +18,9 @@ use super::set_operation::SetOperation;
 use super::statement::{CsvFormat, Insert, Statement};
 use super::structure::AlterTable;
 use super::system::SystemTable;
+use super::virtual_scan::VirtualScan;
 use super::window::{Window, WindowCall};
+use super::with::PartRows;
 use super::{Expr, Field, SortKey};
 use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
 use remora_storage::catalog::{IndexEntry, TableDef, TableEntry};
@@ -46,6 +49,14 @@ impl Columns {
     /// The statement has so many parameters.
     pub fn set_parameters(&mut self, parameters: usize) {
         self.parameters = parameters;
+    }
+
+    /// No columns yet, for another plan of the same statement.
+    pub fn beside(&self) -> Self {
+        Self {
+            fields: Vec::new(),
+            parameters: self.parameters,
+        }
     }
 
     /// A parameter that is none of the statement's.
@@ -84,6 +95,8 @@ pub enum Logical {
         /// Which of its columns: each one's number, and its position in the table.
         columns: Vec<(usize, usize)>,
     },
+    /// Rows of a virtual table.
+    Virtual(VirtualScan),
     /// Those for which the predicate is true.
     Filter {
         /// Of what.
@@ -187,6 +200,8 @@ pub enum Logical {
     Recursive(Recursive),
     /// What a round of it reads.
     WorkingTable(WorkingTable),
+    /// What is kept of a part of the statement.
+    Part(PartRows),
 }
 
 /// Rows of a table.
@@ -196,6 +211,8 @@ pub struct Scan {
     pub table: Arc<TableEntry>,
     /// Which of its columns.
     pub columns: Vec<(usize, ColumnId)>,
+    /// What those of them are computed from, over the others, that an index alone asks for.
+    pub computed: Vec<(usize, Expr)>,
     /// The column that gives the RowId, if one does.
     pub row_id: Option<usize>,
     /// Which rows: all of these are true.
@@ -307,8 +324,10 @@ pub enum LogicalStatement {
     /// ALTER TABLE, whose rows are a placeholder, and the query that gives all columns of the altered table
     /// in order.
     AlterTable(Box<AlterTable>, Query),
+    /// Changes of the structure, one after the other.
+    Each(Vec<LogicalStatement>),
     /// EXPLAIN, with the statement explained.
-    Explain(Box<LogicalStatement>),
+    Explain(Box<LogicalStatement>, ExplainOptions),
     /// What needs no planning.
     Done(Statement),
 }
@@ -321,8 +340,11 @@ impl Logical {
             Self::SetOperation(operation) => operation.columns.clone(),
             Self::Recursive(recursive) => recursive.columns.clone(),
             Self::WorkingTable(table) => table.columns.iter().map(|(number, _)| *number).collect(),
+            Self::Part(part) => part.columns.iter().map(|(number, _)| *number).collect(),
             Self::Scan(scan) => scan.numbers().collect(),
-            Self::System { columns, .. } => columns.iter().map(|(number, _)| *number).collect(),
+            Self::System { columns, .. } | Self::Virtual(VirtualScan { columns, .. }) => {
+                columns.iter().map(|(number, _)| *number).collect()
+            }
             Self::Filter { input, .. }
             | Self::Sort { input, .. }
             | Self::TopN { input, .. }

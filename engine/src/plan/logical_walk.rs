@@ -9,9 +9,12 @@ impl Logical {
     /// Its inputs, from left to right.
     pub fn inputs(&self) -> Vec<&Logical> {
         match self {
-            Self::Values { .. } | Self::Scan(_) | Self::System { .. } | Self::WorkingTable(_) => {
-                Vec::new()
-            }
+            Self::Values { .. }
+            | Self::Scan(_)
+            | Self::System { .. }
+            | Self::Virtual(_)
+            | Self::WorkingTable(_)
+            | Self::Part(_) => Vec::new(),
             Self::Filter { input, .. }
             | Self::Project { input, .. }
             | Self::ProjectSet(ProjectSet { input, .. })
@@ -38,7 +41,9 @@ impl Logical {
             leaf @ (Self::Values { .. }
             | Self::Scan(_)
             | Self::System { .. }
-            | Self::WorkingTable(_)) => leaf,
+            | Self::Virtual(_)
+            | Self::WorkingTable(_)
+            | Self::Part(_)) => leaf,
             Self::Recursive(recursive) => Self::Recursive(recursive.map_inputs(f)),
             Self::Filter { input, predicate } => Self::Filter {
                 input: apply(input),
@@ -132,6 +137,10 @@ impl Logical {
         match self {
             Self::Values { rows, .. } => rows.iter().flatten().collect(),
             Self::Scan(scan) => scan.filter.iter().collect(),
+            Self::Virtual(scan) => {
+                let told = scan.constraints.iter().map(|told| &told.value);
+                scan.filter.iter().chain(told).collect()
+            }
             Self::Filter { predicate, .. } => vec![predicate],
             Self::Project { exprs, .. } => exprs.iter().map(|(_, expr)| expr).collect(),
             Self::ProjectSet(set) => {
@@ -183,7 +192,27 @@ impl Logical {
             | Self::SetOperation(_)
             | Self::Recursive(_)
             | Self::WorkingTable(_)
+            | Self::Part(_)
             | Self::System { .. } => Vec::new(),
+        }
+    }
+
+    /// The expressions of this node that are evaluated once, for all rows: each with those that it is a part of.
+    pub fn evaluated_once(&mut self) -> Vec<Vec<&mut Expr>> {
+        match self {
+            Self::TopN { limit, offset, .. } | Self::WithTies { limit, offset, .. } => {
+                let all = std::iter::once(limit).chain(offset);
+                all.map(|expr| vec![expr]).collect()
+            }
+            Self::Limit { limit, offset, .. } => {
+                let all = limit.iter_mut().chain(offset);
+                all.map(|expr| vec![expr]).collect()
+            }
+            Self::Window { window, .. } => {
+                let calls = window.calls.iter_mut();
+                calls.flat_map(|(_, call)| call.frame.offsets()).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -204,6 +233,10 @@ impl Logical {
         match &mut self {
             Self::Values { rows, .. } => rows.iter_mut().flatten().for_each(apply),
             Self::Scan(scan) => scan.filter.iter_mut().for_each(apply),
+            Self::Virtual(scan) => {
+                let told = scan.constraints.iter_mut().map(|told| &mut told.value);
+                scan.filter.iter_mut().chain(told).for_each(apply);
+            }
             Self::Filter { predicate, .. } => apply(predicate),
             Self::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| apply(expr)),
             Self::ProjectSet(set) => {
@@ -228,6 +261,9 @@ impl Logical {
             Self::Window { window, .. } => {
                 let calls = window.calls.iter_mut();
                 calls.for_each(|(_, call)| call.exprs_mut().for_each(&mut apply));
+                window.partition.iter_mut().for_each(&mut apply);
+                let order = window.order.iter_mut();
+                order.for_each(|key| apply(&mut key.expr));
             }
             Self::Sort { keys, .. } => keys.iter_mut().for_each(|key| apply(&mut key.expr)),
             Self::TopN {
@@ -260,6 +296,7 @@ impl Logical {
             | Self::SetOperation(_)
             | Self::Recursive(_)
             | Self::WorkingTable(_)
+            | Self::Part(_)
             | Self::System { .. } => {}
         }
         self

@@ -8,9 +8,11 @@ use super::lock::RowLock;
 use super::project_set::TableCall;
 use super::set_operation::SetOperator;
 use super::system::SystemTable;
+use super::virtual_scan::VirtualScan;
 use super::window::{Window, WindowCall};
-use super::{Expr, Field, Schema, SortKey};
-use crate::function::aggregate::Aggregate;
+use super::{Expr, Field, Schema, SortKey, call_types};
+use crate::function::aggregate::Accumulator;
+use crate::function::aggregate::host::Callable;
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
@@ -41,6 +43,8 @@ pub enum Node {
         /// Which of its columns, in output order.
         columns: Vec<usize>,
     },
+    /// Rows of a virtual table.
+    Virtual(Arc<VirtualScan>),
     /// Rows for which the predicate is true.
     Filter {
         /// Of what.
@@ -163,6 +167,15 @@ pub enum Node {
         /// Which of its columns, in output order.
         columns: Vec<usize>,
     },
+    /// What is kept of a part of the statement.
+    Part {
+        /// Of which.
+        id: usize,
+        /// What it is called.
+        name: String,
+        /// Which of its columns, in output order.
+        columns: Vec<usize>,
+    },
     /// INTERSECT or EXCEPT; columns are of the same types, NULLs alike.
     SetOperation {
         /// Which.
@@ -268,7 +281,7 @@ pub struct Apply {
     /// Its left input.
     pub left: Box<PhysicalPlan>,
     /// What is run: it names values of the left row as parameters.
-    pub right: Box<PhysicalPlan>,
+    pub right: Arc<PhysicalPlan>,
     /// Each such parameter, and its value over the left columns.
     pub outer: Vec<(usize, Expr)>,
     /// Which rows come out. The right rows of a `Mark` have one BOOLEAN column, its test; or none is asked
@@ -309,7 +322,7 @@ impl JoinKind {
 #[derive(Clone, Debug)]
 pub struct AggregateCall {
     /// Which.
-    pub aggregate: &'static Aggregate,
+    pub aggregate: Callable,
     /// On what; of exactly the aggregate's types.
     pub arguments: Vec<Expr>,
     /// Whether equal arguments count once.
@@ -320,6 +333,14 @@ pub struct AggregateCall {
     pub order: Vec<SortKey>,
     /// The type of the result: as the aggregate's, but min and max keep modifiers.
     pub data_type: DataType,
+}
+
+impl AggregateCall {
+    /// Makes the state for all groups of one operator.
+    pub fn start(&self) -> Box<dyn Accumulator> {
+        self.aggregate
+            .start(|| call_types(&self.arguments, self.data_type))
+    }
 }
 
 impl PhysicalPlan {
@@ -338,7 +359,9 @@ impl PhysicalPlan {
             | Node::TableScan(_)
             | Node::IndexScan(_)
             | Node::System { .. }
-            | Node::WorkingTable { .. } => Vec::new(),
+            | Node::Virtual(_)
+            | Node::WorkingTable { .. }
+            | Node::Part { .. } => Vec::new(),
             Node::Filter { input, .. }
             | Node::Project { input, .. }
             | Node::ProjectSet { input, .. }

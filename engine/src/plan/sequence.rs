@@ -3,8 +3,8 @@
 //! Rules and complaints are PostgreSQL's (`init_params`).
 
 use crate::error::{Error, Result, state};
-use crate::function::SequenceName;
-use remora_storage::catalog::{Identity, SequenceDef, SequencePosition, SequenceRule};
+use crate::function::RelationName;
+use remora_storage::catalog::{Identity, NameIn, SequenceDef, SequencePosition, SequenceRule};
 use remora_storage::{ColumnId, DataType, TableId};
 
 /// What is said of a sequence; what is not said stays as it is. `NO MINVALUE` and its like are
@@ -60,8 +60,11 @@ impl SequenceChange {
     ///
     /// # Errors
     /// 22023
-    pub fn create(&self, name: String) -> Result<SequenceDef> {
-        let def = SequenceDef::new(name);
+    pub fn create(&self, place: NameIn<'_>) -> Result<SequenceDef> {
+        let def = SequenceDef {
+            schema: place.schema,
+            ..SequenceDef::new(place.name)
+        };
         let named = Self {
             data_type: Some(self.data_type.unwrap_or(DataType::BigInt)),
             min: Some(self.min.flatten()),
@@ -188,7 +191,7 @@ fn first(rule: &SequenceRule) -> i64 {
 }
 
 /// A default that takes its column's numbers from a sequence.
-pub(crate) fn default_text(sequence: &str) -> String {
-    let name = SequenceName(sequence.to_owned()).to_string();
+pub(crate) fn default_text(sequence: &RelationName) -> String {
+    let name = sequence.to_string();
     format!("nextval('{}')", name.replace('\'', "''"))
 }

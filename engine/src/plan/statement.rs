@@ -1,13 +1,16 @@
 //! Statements, bound and planned.
 
 pub use super::change::{
-    Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, Target, Truncate, Update,
+    Asked, Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, RowCheck, Target,
+    Truncate, Update,
 };
+use super::explain::Analyze;
 use super::lock::{LockStrength, RowLock};
 use super::merge::Merge;
 use super::physical::PhysicalPlan;
 use super::sequence::{ColumnSequence, SequenceChange};
 use super::structure::{AlterTable, Step};
+use super::with::With;
 use super::{Expr, Schema};
 use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
@@ -78,10 +81,14 @@ pub enum Statement {
     },
     /// ALTER TABLE of more than names.
     AlterTable(Box<AlterTable>),
+    /// Changes of the structure, one after the other.
+    Each(Vec<Statement>),
     /// Other changes of the structure, one after the other.
     Structure(Vec<Step>),
     /// EXPLAIN: the lines to show.
     Explain(Vec<String>),
+    /// EXPLAIN ANALYZE
+    Analyze(Box<Analyze>),
     /// COPY .. FROM / TO
     Copy(Copy),
     /// BEGIN
@@ -90,6 +97,8 @@ pub enum Statement {
     SetTransaction(TransactionOptions),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION, of those to come.
     SetCharacteristics(TransactionOptions),
+    /// SET CONSTRAINTS
+    SetConstraints(SetConstraints),
     /// COMMIT
     Commit {
         /// Whether another transaction like it begins.
@@ -286,6 +295,8 @@ pub struct CsvFormat {
 pub struct Planned {
     /// What to run.
     pub statement: Statement,
+    /// What is run beside it, if anything is.
+    pub with: Option<Box<With>>,
     /// The type of each parameter, as inferred.
     pub parameters: Vec<DataType>,
     /// PostgreSQL's command tag without counts, e.g. `SELECT`, `CREATE TABLE`.
@@ -294,6 +305,13 @@ pub struct Planned {
     pub uses_sequences: bool,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
+}
+
+impl Planned {
+    /// Whether it changes the database, or locks rows of it.
+    pub fn changes(&self) -> bool {
+        self.statement.changes() || self.with.as_ref().is_some_and(|with| with.changes())
+    }
 }
 
 impl Statement {
@@ -322,8 +340,10 @@ impl Statement {
             | Self::RenameSequence(_)
             | Self::DropSequence { .. }
             | Self::AlterTable(_)
+            | Self::Each(_)
             | Self::Structure(_) => true,
             Self::Copy(copy) => matches!(copy.direction, CopyDirection::From { .. }),
+            Self::Analyze(analyze) => analyze.statement.changes(),
             _ => false,
         }
     }
@@ -374,7 +394,7 @@ impl Statement {
             | Self::Delete(Delete { returning, .. }) => {
                 returning.as_ref().map(|shown| shown.schema.clone())
             }
-            Self::Explain(_) => Some(text("QUERY PLAN")),
+            Self::Explain(_) | Self::Analyze(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),
             Self::Compact(_) => {
                 let count = |name: &str| super::Field {
@@ -386,4 +406,13 @@ impl Statement {
             _ => None,
         }
     }
+}
+
+/// SET CONSTRAINTS
+#[derive(Clone, PartialEq, Debug)]
+pub struct SetConstraints {
+    /// Which, by table and name; `None` for all.
+    pub named: Option<Vec<(TableId, String)>>,
+    /// Whether they are checked when the transaction commits.
+    pub deferred: bool,
 }

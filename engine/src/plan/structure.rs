@@ -1,9 +1,12 @@
 //! Changes of the structure: ALTER, and what is about views, as steps and as rows that are copied.
 
-use super::Expr;
 use super::physical::PhysicalPlan;
-use remora_storage::catalog::{IndexDef, TableDef, ViewDef};
-use remora_storage::{IndexId, SequenceId, TableId};
+use super::sequence::ColumnSequence;
+use super::statement::RowCheck;
+use remora_storage::catalog::{
+    Commented, ForeignKeyDef, FunctionDef, IndexDef, SequenceDef, TableDef, TypeDef, ViewDef,
+};
+use remora_storage::{ColumnId, IndexId, SchemaId, SequenceId, TableId, TypeId};
 
 /// A change of the catalog that concerns no row.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,12 +21,42 @@ pub enum Step {
     DropSequence(SequenceId),
     /// The foreign key of that name goes from a table.
     DropForeignKey(TableId, String),
+    /// A foreign key comes to a table, whose rows are not tested for it.
+    AddForeignKey(TableId, ForeignKeyDef),
     /// A view comes.
     CreateView(ViewDef),
     /// A view is another.
     AlterView(ViewDef),
     /// A view goes.
     DropView(TableId),
+    /// A table is defined otherwise; its rows are as the definition says.
+    DefineTable(TableDef),
+    /// A function comes.
+    CreateFunction(FunctionDef),
+    /// A function is another.
+    AlterFunction(FunctionDef),
+    /// A function goes.
+    DropFunction(TableId),
+    /// A type comes.
+    CreateType(TypeDef),
+    /// A type is another.
+    AlterType(TypeDef),
+    /// A type goes, which nothing is of any more.
+    DropType(TypeId),
+    /// A table goes, with its foreign keys.
+    DropTable(TableId),
+    /// A column has no default any more.
+    DropDefault(TableId, ColumnId),
+    /// A sequence is another, and stands where it stood.
+    AlterSequence(SequenceDef),
+    /// A schema comes.
+    CreateSchema(String),
+    /// A schema gets another name.
+    RenameSchema(SchemaId, String),
+    /// A schema goes, which is empty.
+    DropSchema(SchemaId),
+    /// Something has another comment, or none.
+    SetComment(Commented, Option<String>),
 }
 
 /// ALTER TABLE: all actions of one statement in one pass over the rows.
@@ -39,6 +72,21 @@ pub struct AlterTable {
     pub tests: Tests,
     /// What comes at last.
     pub after: Vec<Step>,
+    /// Foreign keys that come behind it.
+    pub foreign_keys: Vec<ComingKey>,
+    /// Foreign keys, by name, that rows are then tested for.
+    pub validated: Vec<(TableId, String)>,
+    /// Columns that get a sequence.
+    pub numbered: Vec<NumberedColumn>,
+}
+
+/// A foreign key that comes to a table.
+#[derive(Clone, Debug)]
+pub struct ComingKey {
+    /// What it is.
+    pub def: ForeignKeyDef,
+    /// The index that it refers to, by name, where that comes by the same statement.
+    pub index: Option<String>,
 }
 
 /// What ALTER TABLE does to the rows.
@@ -59,5 +107,16 @@ pub struct Tests {
     /// These are not NULL.
     pub not_null: Vec<usize>,
     /// These are not false.
-    pub checks: Vec<(String, Expr)>,
+    pub checks: Vec<RowCheck>,
+}
+
+/// A column that gets a sequence of its own.
+#[derive(Clone, Debug)]
+pub struct NumberedColumn {
+    /// Which.
+    pub column: ColumnId,
+    /// What it takes numbers from; the position in it does not count.
+    pub sequence: ColumnSequence,
+    /// Whether the rows that are there get numbers.
+    pub fills: bool,
 }

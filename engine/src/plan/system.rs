@@ -4,6 +4,7 @@
 //! then and not of what the statement's snapshot shows. A name is looked for in the catalog first.
 //! Their names cannot be given to new tables.
 
+use super::pg_catalog::PgTable;
 use remora_storage::{DataType, SequenceId};
 
 /// A table that only the engine writes.
@@ -37,15 +38,17 @@ pub enum SystemTable {
     RecoveryLosses,
     /// The checkpoints that are kept.
     Checkpoints,
+    /// One of `pg_catalog`.
+    Pg(PgTable),
 }
 
 /// Name and type of a column.
-type Column = (&'static str, DataType);
+pub type Column = (&'static str, DataType);
 
 use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
-    /// All of them, by name.
+    /// All of them but those of [`PgTable`], by name.
     pub const ALL: [Self; 13] = [
         Self::Sequences,
         Self::Checkpoints,
@@ -64,7 +67,9 @@ impl SystemTable {
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|table| table.name() == name)
+        let pg = PgTable::ALL.into_iter().map(Self::Pg);
+        let mut all = Self::ALL.into_iter().chain(pg);
+        all.find(|table| table.name() == name)
     }
 
     /// What it is called.
@@ -84,12 +89,14 @@ impl SystemTable {
             Self::Recovery => "remora_recovery",
             Self::RecoveryLosses => "remora_recovery_losses",
             Self::Checkpoints => "remora_checkpoints",
+            Self::Pg(table) => table.name(),
         }
     }
 
     /// Its columns.
     pub fn columns(self) -> &'static [Column] {
         match self {
+            Self::Pg(table) => table.columns(),
             Self::Memory => &[("owner", Text), ("bytes", BigInt), ("share", Double)],
             Self::Tables => &[
                 ("name", Text),

@@ -4,9 +4,11 @@
 
 use super::{Expr, ExprKind};
 use crate::error::Result;
-use crate::function::Volatility;
+use crate::function::{Volatility, element_of};
+use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Expr {
     /// The expressions it is made of, from left to right.
@@ -14,6 +16,7 @@ impl Expr {
         match &self.kind {
             ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => Vec::new(),
             ExprKind::Call { arguments: all, .. }
+            | ExprKind::Host { arguments: all, .. }
             | ExprKind::And(all)
             | ExprKind::Or(all)
             | ExprKind::Coalesce(all) => all.iter().collect(),
@@ -49,6 +52,7 @@ impl Expr {
         match &mut self.kind {
             ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => {}
             ExprKind::Call { arguments: all, .. }
+            | ExprKind::Host { arguments: all, .. }
             | ExprKind::And(all)
             | ExprKind::Or(all)
             | ExprKind::Coalesce(all) => each(all, f),
@@ -129,9 +133,20 @@ impl Expr {
 
     /// Whether every evaluation within a statement gives the same for the same columns.
     pub fn is_stable(&self) -> bool {
-        !self.any(&mut |part| {
-            matches!(part.kind, ExprKind::Call { overload, .. }
-                if overload.volatility == Volatility::Volatile)
+        !self.any(&mut |part| match &part.kind {
+            ExprKind::Call { overload, .. } => overload.volatility == Volatility::Volatile,
+            ExprKind::Host { function, .. } => function.volatility == Volatility::Volatile,
+            _ => false,
+        })
+    }
+
+    /// Whether every evaluation gives the same for the same columns, at all times and in every session.
+    pub fn is_immutable(&self) -> bool {
+        !self.any(&mut |part| match &part.kind {
+            ExprKind::Call { overload, .. } => overload.volatility != Volatility::Immutable,
+            ExprKind::Cast { input, .. } => asks_the_session(input.data_type, part.data_type),
+            ExprKind::Subquery(_) | ExprKind::Parameter(_) => true,
+            _ => false,
         })
     }
 
@@ -174,6 +189,31 @@ impl Expr {
     }
 }
 
+/// Whether a cast depends on how a session writes dates, or on its zone, or on the time.
+fn asks_the_session(from: DataType, to: DataType) -> bool {
+    let is_text = |of: DataType| {
+        matches!(
+            of,
+            DataType::Text | DataType::Varchar(_) | DataType::Char(_)
+        )
+    };
+    let is_zoned = |of: DataType| of == DataType::TimestampTz;
+    let is_dated = |of: DataType| {
+        matches!(
+            of,
+            DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Interval
+        )
+    };
+    let (from, to) = (
+        element_of(from).unwrap_or(from),
+        element_of(to).unwrap_or(to),
+    );
+    let apart = is_zoned(from) != is_zoned(to);
+    let timetz = DataType::Packed(PackedType::TimeTz);
+    let asks_clock = to == timetz && from != timetz || is_text(from) && to == DataType::Time;
+    apart || asks_clock || is_text(from) && is_dated(to) || is_dated(from) && is_text(to)
+}
+
 fn same_kind(one: &ExprKind, two: &ExprKind) -> bool {
     use ExprKind as K;
     let all =
@@ -192,6 +232,16 @@ fn same_kind(one: &ExprKind, two: &ExprKind) -> bool {
                 arguments: b,
             },
         ) => std::ptr::eq(*f, *g) && all(a, b),
+        (
+            K::Host {
+                function: f,
+                arguments: a,
+            },
+            K::Host {
+                function: g,
+                arguments: b,
+            },
+        ) => Arc::ptr_eq(f, g) && all(a, b),
         (
             K::Cast { input: a, explicit },
             K::Cast {

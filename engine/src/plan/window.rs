@@ -14,7 +14,7 @@
 //! ```
 
 use super::{Expr, SortKey};
-use crate::function::aggregate::Aggregate;
+use crate::function::aggregate::host::Callable;
 use crate::function::window::WindowFunction;
 use remora_storage::DataType;
 
@@ -45,10 +45,10 @@ pub struct WindowCall {
 }
 
 /// What is called.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Callee {
     /// An aggregate, of the rows of the frame.
-    Aggregate(&'static Aggregate),
+    Aggregate(Callable),
     /// A function that only windows have.
     Window(WindowFunction),
 }
@@ -148,6 +148,18 @@ impl Frame {
             end: FrameEnd::CurrentRow,
             exclude: Exclude::NoOthers,
         }
+    }
+
+    /// How far its ends are from the current row: each with the moment that is so far.
+    pub fn offsets(&mut self) -> impl Iterator<Item = Vec<&mut Expr>> {
+        let ends = [&mut self.start, &mut self.end];
+        ends.into_iter().filter_map(|end| match end {
+            FrameEnd::Offset(offset) => {
+                let all = std::iter::once(&mut offset.amount).chain(&mut offset.limit);
+                Some(all.collect())
+            }
+            FrameEnd::Unbounded | FrameEnd::CurrentRow => None,
+        })
     }
 
     /// Whether two frames are written alike.

@@ -11,10 +11,14 @@ use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, export, script};
 use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result, state};
+use crate::function::SearchPath;
+use crate::function::host::HostFunctions;
+use crate::function::text::Style;
 use crate::parse::{Parsed, parse};
 use crate::plan::statement::TransactionOptions;
 use arrow_array::RecordBatch;
 use remora_storage::Store;
+use remora_storage::catalog::Catalog;
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::ops::{Deref, DerefMut};
@@ -428,6 +432,17 @@ impl Connection {
         }
     }
 
+    /// Changes which functions of the host it has; what is planned is planned anew.
+    pub(super) fn change_host(
+        &self,
+        change: impl FnOnce(&HostFunctions) -> HostFunctions,
+    ) -> Result<()> {
+        let mut session = self.session()?;
+        let host = change(session.path.host());
+        session.path = Arc::new(session.path.with_host(host));
+        Ok(())
+    }
+
     /// Something about the session that runs nothing; not done where a call is under way.
     pub(super) fn quietly(&self, f: impl FnOnce(&mut Session)) {
         if let Ok(mut session) = self.session.try_borrow_mut() {
@@ -435,9 +450,31 @@ impl Connection {
         }
     }
 
-    /// The definitions as the next statement sees them.
-    pub(super) fn catalog(&self) -> Result<Arc<remora_storage::catalog::Catalog>> {
-        Ok(self.session()?.catalog())
+    /// How the session shows values: its time zone, its forms of dates, and so on.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// use remora::function::text;
+    /// let conn = db.connect()?;
+    /// conn.execute_batch("SET TIME ZONE 'Asia/Tokyo'")?;
+    /// let moment = remora::ValueRef::TimestampTz(0);
+    /// let style = conn.style()?;
+    /// let shown = text::format_in(moment, remora::DataType::TimestampTz, &style);
+    /// assert_eq!(shown.as_deref(), Some("1970-01-01 09:00:00+09"));
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 55000 while another call is under way.
+    pub fn style(&self) -> Result<Arc<Style>> {
+        let session = self.session()?;
+        Ok(session.settings.style().clone().unwrap_or_default())
+    }
+
+    /// The definitions as the next statement sees them, and where it looks for names.
+    pub(super) fn names(&self) -> Result<(Arc<Catalog>, Arc<SearchPath>)> {
+        let session = self.session()?;
+        Ok((session.catalog(), Arc::clone(&session.path)))
     }
 }
 

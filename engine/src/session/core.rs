@@ -12,35 +12,29 @@
 
 use super::admission::{Permit, Waiting};
 use super::backoff::Backoff;
-use super::checkpoint_settings;
 use super::conflict::SessionConflicts;
 use super::dispatch::{self, Done, Pipe};
-use super::duration;
 use super::housekeeper::{Limit, Watch};
 use super::lock_wait::Patience;
 use super::named::NamedStatements;
 use super::plan_cache::PlanCache;
-use super::prepared::{Call, Prepared};
+use super::prepared::{Call, Names, Prepared};
 use super::sessions::Sessions;
-use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, Settings, SettingsHistory};
-use super::size;
+use super::settings::Settings;
+use super::temporary;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
-use crate::exec::ExecContext;
-use crate::function::{SessionSequences, StatementClock, now_micros};
+use crate::exec::{ExecContext, TriggerCache};
+use crate::function::{SearchPath, SessionSequences, StatementClock, now_micros};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
-use crate::plan::statement::TransactionOptions as Characteristics;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::transaction::Committed;
 use remora_storage::{Durability, Stop, Store, TableId, TransactionOptions, Value};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// The setting that is the database's memory budget.
-const MAX_MEMORY: &str = "max_memory";
 
 /// What a connection holds.
 #[derive(Debug)]
@@ -49,6 +43,10 @@ pub(super) struct Session {
     pub(super) block: TransactionBlock,
     pub(super) settings: Settings,
     cache: PlanCache,
+    /// Where it looks for names.
+    pub(super) path: Arc<SearchPath>,
+    /// Whether it may have tables that a commit empties or drops.
+    pub(super) has_brief_tables: bool,
     /// What PREPARE has named.
     pub(super) named: NamedStatements,
     /// What others see of it.
@@ -69,6 +67,8 @@ pub(super) struct Session {
     pub(super) conflicts: SessionConflicts,
     /// What it has taken from sequences.
     sequences: Arc<SessionSequences>,
+    /// What it has planned of triggers.
+    pub(super) triggers: Arc<TriggerCache>,
     /// Where the last commit stands among all, and in the log.
     pub(super) last_commit: Committed,
 }
@@ -79,7 +79,13 @@ impl Session {
         sessions: &Arc<Sessions>,
         record: Arc<SessionRecord>,
     ) -> Result<Self> {
+        let path = SearchPath::of_session(record.number());
+        let path = Arc::new(path.with_host(sessions.host.lock().clone()));
+        // Another session had the number before, and was not cleared up after.
+        temporary::clear(&store, &path)?;
         let mut session = Self {
+            path,
+            has_brief_tables: false,
             ledger: Arc::clone(store.ledger()),
             store,
             block: TransactionBlock::default(),
@@ -95,15 +101,17 @@ impl Session {
             ended_by: None,
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
+            triggers: Arc::default(),
             sequences: Arc::default(),
             last_commit: Committed::default(),
         };
+        session.follow_path();
         session.watch_limits()?;
         Ok(session)
     }
 
     pub(super) fn new_call(&self) -> Call {
-        Call::new(&self.record, &self.ledger)
+        Call::new(&self.record, &self.ledger, &self.triggers)
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {
@@ -115,6 +123,15 @@ impl Session {
         match &self.block.tx {
             Some(tx) => Arc::clone(tx.catalog()),
             None => self.store.catalog(),
+        }
+    }
+
+    /// What names mean, where that is the catalog.
+    pub(super) fn names<'n>(&'n self, catalog: &'n Arc<Catalog>) -> Names<'n> {
+        Names {
+            catalog,
+            path: &self.path,
+            effort: self.settings.effort(),
         }
     }
 
@@ -130,7 +147,7 @@ impl Session {
             return self.named_statement(syntax, parsed.parameters);
         }
         self.planned = SessionRecord::number_after(self.planned);
-        Prepared::new(parsed, &self.catalog(), self.planned)
+        Prepared::new(parsed, self.names(&self.catalog()), self.planned)
     }
 
     /// The plan that an earlier run of the same text has left, if it is still good.
@@ -139,7 +156,12 @@ impl Session {
             Some(tx) => tx.catalog(),
             None => &self.store.catalog(),
         };
-        self.cache.get(sql, catalog, &self.ledger)
+        let names = Names {
+            catalog,
+            path: &self.path,
+            effort: self.settings.effort(),
+        };
+        self.cache.get(sql, names, &self.ledger)
     }
 
     /// Keeps a plan for the next run of the same text.
@@ -172,7 +194,7 @@ impl Session {
         self.begin_limits();
         if is_control {
             // What it does cannot be undone by an error.
-            call.bind(&prepared.plan.planned.parameters)?;
+            call.bind(&prepared.plan)?;
             return self.control(prepared, call);
         }
         self.admit()?;
@@ -310,7 +332,7 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let isolation = self.settings.isolation();
-        let changes = prepared.plan.planned.statement.changes();
+        let changes = prepared.plan.planned.changes();
         let mut tx = self.store.begin_with(TransactionOptions {
             isolation,
             read_only: !changes,
@@ -318,18 +340,20 @@ impl Session {
         })?;
         self.record.runs_alone(tx.id().0, isolation, changes);
         self.conflicts.ran_in = (tx.id(), isolation);
-        if prepared.refresh(tx.catalog())? {
+        if prepared.refresh(self.names(tx.catalog()))? {
             self.cache.clear();
         }
         let planned = &prepared.plan.planned;
         if self.settings.read_only() {
-            dispatch::refuse_change(&planned.statement, planned.tag)?;
+            dispatch::refuse_change(planned)?;
         }
-        call.bind(&planned.parameters)?;
+        call.context.eval.style.clone_from(self.settings.style());
+        call.bind(&prepared.plan)?;
         call.context.eval.clock = StatementClock::starting(None);
         if planned.uses_sequences {
             let read_only = self.settings.read_only();
-            call.use_sequences(&tx, read_only, self.settings.synchronous(), &self.sequences);
+            let synchronous = self.settings.synchronous();
+            call.use_sequences((&tx, &self.path), read_only, synchronous, &self.sequences);
         }
         if planned.statement.shows_at_once() && self.settings.synchronous() {
             self.store.wait_shown(tx.snapshot())?;
@@ -337,7 +361,14 @@ impl Session {
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
+        self.has_brief_tables |= temporary::makes_brief(&planned.statement);
         if tx.has_writes() {
+            if tx.has_aside() {
+                crate::exec::check_deferred(&mut tx, &call.context)?;
+            }
+            if self.has_brief_tables {
+                temporary::settle(&mut tx, &self.path)?;
+            }
             // The last moment: what is committed cannot be taken back.
             call.context.check()?;
             self.last_commit = tx.commit()?;
@@ -399,26 +430,33 @@ impl Session {
         let (read_only, start) = (self.block.read_only, self.block.start_micros);
         let synchronous = self.durability() == Durability::Sync;
         let tx = self.block.begun(&self.store, &self.record)?;
-        if prepared.refresh(tx.catalog())? {
+        let names = Names {
+            catalog: tx.catalog(),
+            path: &self.path,
+            effort: self.settings.effort(),
+        };
+        if prepared.refresh(names)? {
             self.cache.clear();
         }
         let planned = &prepared.plan.planned;
         if read_only {
-            dispatch::refuse_change(&planned.statement, planned.tag)?;
+            dispatch::refuse_change(planned)?;
         }
-        call.bind(&planned.parameters)?;
+        call.context.eval.style.clone_from(self.settings.style());
+        call.bind(&prepared.plan)?;
         self.record.runs_in_block(tx.id().0, read_only);
         self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);
         if planned.uses_sequences {
-            call.use_sequences(tx, read_only, synchronous, &self.sequences);
+            call.use_sequences((tx, &self.path), read_only, synchronous, &self.sequences);
         }
         if planned.statement.shows_at_once() && synchronous {
             self.store.wait_shown(tx.snapshot())?;
         }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
-        let changes = planned.statement.changes();
+        self.has_brief_tables |= temporary::makes_brief(&planned.statement);
+        let changes = planned.changes();
         if synchronous
             && done.is_ok()
             && (changes || planned.shows_commits || planned.uses_sequences)
@@ -466,7 +504,7 @@ impl Session {
         Ok(Done::list(vec![row]))
     }
 
-    fn refuse_in_block(&self, statement: &str) -> Result<()> {
+    pub(super) fn refuse_in_block(&self, statement: &str) -> Result<()> {
         if self.is_idle() {
             return Ok(());
         }
@@ -474,114 +512,5 @@ impl Session {
             state::ACTIVE_SQL_TRANSACTION,
             format!("{statement} cannot run inside a transaction block"),
         ))
-    }
-
-    /// SET, SET LOCAL, RESET.
-    pub(super) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
-        if name.eq_ignore_ascii_case(MAX_MEMORY) {
-            return self.set_max_memory(value);
-        }
-        if checkpoint_settings::are(name) {
-            self.refuse_in_block(&format!("SET {}", name.to_ascii_lowercase()))?;
-            return checkpoint_settings::set(&self.store, name, value);
-        }
-        if let Some(options) = self.of_transaction(name, value)? {
-            return match self.is_idle() {
-                // Of the transaction that this statement is.
-                true => Ok(()),
-                false => self.set_transaction(options),
-            };
-        }
-        if self.is_idle() && !local {
-            self.settings.set(name, value)?;
-            return self.watch_limits();
-        }
-        // On the side, so that a value that is refused changes nothing.
-        let mut settings = self.settings.clone();
-        settings.set(name, value)?;
-        if self.is_idle() {
-            let notice = "SET LOCAL can only be used in transaction blocks";
-            self.notices.push(notice.to_owned());
-            return Ok(());
-        }
-        let history = &mut self.block.settings;
-        let history = history.get_or_insert_with(|| Box::new(SettingsHistory::new(&self.settings)));
-        if !local {
-            history.lasting.set(name, value)?;
-        }
-        self.settings = settings;
-        self.watch_limits()
-    }
-
-    /// What a setting says about the transaction under way, if it is one of those.
-    fn of_transaction(&self, name: &str, value: Option<&str>) -> Result<Option<Characteristics>> {
-        let name = name.to_ascii_lowercase();
-        let default = match name.as_str() {
-            "transaction_isolation" => DEFAULT_ISOLATION,
-            "transaction_read_only" => DEFAULT_READ_ONLY,
-            _ => return Ok(None),
-        };
-        // As if it were the default, whose values are the same.
-        let mut settings = self.settings.clone();
-        if value.is_some() {
-            settings.set(default, value)?;
-        }
-        let options = Characteristics::new();
-        Ok(Some(match default {
-            DEFAULT_ISOLATION => options.isolation(settings.isolation()),
-            _ => options.read_only(settings.read_only()),
-        }))
-    }
-
-    /// The budget is the database's and not the session's: ROLLBACK does not take it back.
-    fn set_max_memory(&mut self, value: Option<&str>) -> Result<()> {
-        self.refuse_in_block("SET max_memory")?;
-        let bytes = match value {
-            Some(value) => size::parse(MAX_MEMORY, value)?,
-            None => self.ledger.initial_budget(),
-        };
-        Ok(self.ledger.set_budget(bytes)?)
-    }
-
-    /// `0` where nothing is logged, or nobody sees to it.
-    fn loss_window(&self) -> String {
-        let log = self.store.durability_status().log;
-        duration::format(log.and_then(|log| log.loss_window))
-    }
-
-    fn show(&self, name: &str) -> Result<String> {
-        let read_only = match self.is_idle() {
-            true => self.settings.read_only(),
-            false => self.block.read_only,
-        };
-        Ok(match name.to_ascii_lowercase().as_str() {
-            MAX_MEMORY => size::format(self.ledger.budget()),
-            "max_active_statements" => {
-                let places = self
-                    .sessions
-                    .admission
-                    .as_ref()
-                    .map(|admission| admission.places());
-                places.unwrap_or(0).to_string()
-            }
-            "loss_window" => self.loss_window(),
-            "max_transactions" => self.store.max_transactions().to_string(),
-            "secure_delete" if self.store.secure_delete() => "on".to_owned(),
-            "secure_delete" => "off".to_owned(),
-            "pressure_thresholds" => {
-                let percent = self.ledger.pressure().thresholds().percent();
-                percent.map(|percent| percent.to_string()).join(", ")
-            }
-            "transaction_isolation" if self.is_idle() => {
-                self.settings.isolation().name().to_owned()
-            }
-            "transaction_isolation" => self.block.isolation.name().to_owned(),
-            "transaction_read_only" if read_only => "on".to_owned(),
-            "transaction_read_only" => "off".to_owned(),
-            name => match checkpoint_settings::show(&self.store, name) {
-                Some(shown) => shown,
-                None => self.settings.get(name)?.to_owned(),
-            },
-        })
     }
 }

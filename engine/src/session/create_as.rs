@@ -26,6 +26,7 @@ pub(super) fn create_table_as(
         table,
         source: InsertSource::Query(Box::new(rows.clone())),
         checks: Vec::new(),
+        generated: Vec::new(),
         on_conflict: None,
         returning: None,
     };

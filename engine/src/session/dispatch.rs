@@ -2,14 +2,15 @@
 
 use super::prepared::{Call, Plan};
 use super::sequences;
-use super::{copy, create_as};
+use super::{analyze, copy, create_as, with};
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Changes, Cursor, PointRows, Shown};
 use crate::plan::Statement;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::sequence::ColumnSequence;
-use crate::plan::statement::NewForeignKey;
+use crate::plan::statement::{NewForeignKey, Planned};
+use arrow_schema::SchemaRef;
 use remora_storage::catalog::{IndexDef, TableDef};
 use remora_storage::{Stop, Transaction, Value};
 use std::io::{Read, Write};
@@ -102,20 +103,65 @@ pub(super) fn run(
     call: &mut Call,
     pipe: &mut Pipe<'_>,
 ) -> Result<Done> {
+    let running = Running {
+        plan,
+        statement: &plan.planned.statement,
+        arrow: &plan.arrow,
+    };
+    match running.statement {
+        Statement::Analyze(analyze) => analyze::run(plan, analyze, tx, call, pipe),
+        _ => run_with_parts(&running, tx, call, pipe),
+    }
+}
+
+/// What is run.
+pub(super) struct Running<'p> {
+    /// The plan of the whole.
+    pub(super) plan: &'p Plan,
+    /// The statement, or the one that it explains.
+    pub(super) statement: &'p Statement,
+    /// The columns that this gives.
+    pub(super) arrow: &'p SchemaRef,
+}
+
+/// Runs a statement and its parts.
+pub(super) fn run_with_parts(
+    running: &Running<'_>,
+    tx: &mut Transaction,
+    call: &mut Call,
+    pipe: &mut Pipe<'_>,
+) -> Result<Done> {
+    match &running.plan.planned.with {
+        None => run_alone(running, tx, call, pipe),
+        Some(with) => with::run(running, with, tx, call, pipe),
+    }
+}
+
+/// The same without its parts.
+pub(super) fn run_alone(
+    running: &Running<'_>,
+    tx: &mut Transaction,
+    call: &mut Call,
+    pipe: &mut Pipe<'_>,
+) -> Result<Done> {
     let context = &call.context;
     let cursor = |query: &PhysicalPlan, tx: &Transaction| {
-        let schema = plan.arrow.clone();
+        let schema = running.arrow.clone();
         let mut cursor = Cursor::new(query, schema, tx.view(), context)?;
-        if plan.planned.uses_sequences {
+        if running.plan.planned.uses_sequences {
             cursor.run_ahead()?;
         }
         Ok(Done::output(Output::Cursor(Box::new(cursor))))
     };
-    match &plan.planned.statement {
-        Statement::Query(query) => match exec::fold_row(query, tx, context, &mut call.row)? {
-            true => Ok(Done::output(Output::Point(true))),
-            false => cursor(query, tx),
-        },
+    match running.statement {
+        Statement::Query(query) => {
+            let is_one =
+                context.profiling.is_none() && exec::fold_row(query, tx, context, &mut call.row)?;
+            match is_one {
+                true => Ok(Done::output(Output::Point(true))),
+                false => cursor(query, tx),
+            }
+        }
         Statement::PointSelect(point) => {
             match (
                 exec::point_select(point, tx, context, &mut call.row)?,
@@ -128,7 +174,7 @@ pub(super) fn run(
             }
         }
         Statement::Locking(query, _) => {
-            let cursor = Cursor::locking(query, plan.arrow.clone(), tx, context)?;
+            let cursor = Cursor::locking(query, running.arrow.clone(), tx, context)?;
             Ok(Done::output(Output::Cursor(Box::new(cursor))))
         }
         Statement::LockPoint(point, lock) => {
@@ -151,6 +197,10 @@ pub(super) fn run(
             let changes = exec::merge(merge, tx, context)?;
             Ok(Done::shown(changes, &mut call.row))
         }
+        Statement::SetConstraints(plan) => {
+            exec::set_constraints(plan, tx, context)?;
+            Ok(Done::default())
+        }
         Statement::Truncate(plan) => {
             exec::truncate(plan, tx, context)?;
             sequences::restart(tx, &plan.restarts)?;
@@ -168,7 +218,8 @@ pub(super) fn run(
             sequences,
             if_not_exists,
         } => {
-            let is_there = *if_not_exists && tx.catalog().table(&table.name).is_some();
+            let place = (table.schema, table.name.as_str());
+            let is_there = *if_not_exists && tx.catalog().table(place).is_some();
             if !is_there {
                 create_table(tx, table, sequences, indexes, foreign_keys)?;
             }
@@ -198,7 +249,7 @@ pub(super) fn run(
             Ok(Done::default())
         }
         Statement::CreateSequence { def, if_not_exists } => {
-            if !(*if_not_exists && tx.catalog().has_name(&def.name)) {
+            if !(*if_not_exists && tx.catalog().has_name(def.place())) {
                 tx.create_sequence(def.clone())?;
             }
             Ok(Done::default())
@@ -221,6 +272,16 @@ pub(super) fn run(
         Statement::AlterTable(plan) => {
             exec::alter_table(plan, tx, context).map(|()| Done::default())
         }
+        Statement::Each(all) => {
+            for statement in all {
+                match statement {
+                    Statement::AlterTable(plan) => exec::alter_table(plan, tx, context)?,
+                    Statement::Structure(steps) => exec::structure(steps, tx)?,
+                    _ => {}
+                }
+            }
+            Ok(Done::default())
+        }
         Statement::Structure(steps) => exec::structure(steps, tx).map(|()| Done::default()),
         Statement::Begin(_)
         | Statement::SetTransaction(_)
@@ -237,6 +298,7 @@ pub(super) fn run(
         | Statement::Compact(_)
         | Statement::Set { .. }
         | Statement::Show(_) => unreachable!("the session itself runs these"),
+        Statement::Analyze(_) => unreachable!("what it explains is run"),
     }
 }
 
@@ -266,16 +328,24 @@ fn create_table(
 }
 
 /// Refuses a statement that changes the database, in a transaction that is read only.
-pub(super) fn refuse_change(statement: &Statement, tag: &str) -> Result<()> {
-    if !statement.changes() {
+pub(super) fn refuse_change(planned: &Planned) -> Result<()> {
+    if !planned.changes() {
         return Ok(());
     }
-    let what = match statement {
+    let tag = planned.tag;
+    let what = match &planned.statement {
         Statement::Locking(_, strength) | Statement::LockPoint(_, RowLock { strength, .. }) => {
             format!("{tag} {strength}")
         }
         Statement::Copy(_) => "COPY FROM".to_owned(),
         Statement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
+        Statement::Analyze(analyze) => match analyze.statement {
+            Statement::Insert(_) => "INSERT".to_owned(),
+            Statement::Update(_) => "UPDATE".to_owned(),
+            Statement::Delete(_) => "DELETE".to_owned(),
+            Statement::Merge(_) => "MERGE".to_owned(),
+            _ => "SELECT".to_owned(),
+        },
         _ => tag.to_owned(),
     };
     Err(Error::new(

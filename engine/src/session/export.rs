@@ -1,8 +1,9 @@
 //! Results as Arrow record batches, for programs that go on with them.
 //!
-//! Types are those that the engine itself uses, but for two:
+//! Types are those that the engine itself uses, but for these:
 //! - bare NUMERIC, whose values have a scale each, becomes text (Utf8View), which loses nothing;
 //!   cast to `NUMERIC(p,s)` in SQL to get a `Decimal128(p, s)`;
+//! - arrays become text (Utf8View), as they are shown;
 //! - NaN in a `NUMERIC(p,s)` is an error, because a `Decimal128` has none.
 //!
 //! A UUID column is named so in its field's metadata (`arrow.uuid`).
@@ -24,7 +25,7 @@ use std::sync::Arc;
 pub(super) fn schema(columns: &[Field]) -> SchemaRef {
     let field = |column: &Field| {
         let arrow = match column.data_type {
-            DataType::Numeric(None) => ArrowType::Utf8View,
+            DataType::Numeric(None) | DataType::Packed(_) => ArrowType::Utf8View,
             other => other.arrow(),
         };
         let field = ArrowField::new(&column.name, arrow, true);
@@ -41,7 +42,7 @@ pub(super) fn schema(columns: &[Field]) -> SchemaRef {
 pub(super) fn batch(batch: &RecordBatch, columns: &[Field], to: &SchemaRef) -> Result<RecordBatch> {
     let arrays = batch.columns().iter().zip(columns);
     let arrays = arrays.map(|(array, column)| match column.data_type {
-        DataType::Numeric(None) => Ok(numerics_as_text(array)),
+        DataType::Numeric(None) | DataType::Packed(_) => Ok(as_text(array, column.data_type)),
         DataType::Numeric(Some(_)) => refuse_nan(array, column),
         _ => Ok(Arc::clone(array)),
     });
@@ -74,11 +75,11 @@ fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, rows: usize) -> Resul
         .map_err(|error| Error::new(state::INTERNAL_ERROR, error.to_string()))
 }
 
-fn numerics_as_text(array: &ArrayRef) -> ArrayRef {
+fn as_text(array: &ArrayRef, data_type: DataType) -> ArrayRef {
     let mut builder = StringViewBuilder::with_capacity(array.len());
     for row in 0..array.len() {
-        let value = value_at(array.as_ref(), DataType::Numeric(None), row);
-        builder.append_option(text::format(value, DataType::Numeric(None)));
+        let value = value_at(array.as_ref(), data_type, row);
+        builder.append_option(text::format(value, data_type));
     }
     Arc::new(builder.finish())
 }

@@ -1,7 +1,8 @@
 //! Columns of a result as Rust values.
 
-use remora_storage::value::NumericKind;
-use remora_storage::{Interval, Numeric, Value, ValueRef};
+use crate::function::text;
+use remora_storage::value::{NumericKind, PackedType, enum_label};
+use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
 /// Why a value of a result is not the Rust value that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,8 @@ macro_rules! from_whole {
 
 from_whole!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
+const JSONB: DataType = DataType::Packed(PackedType::Jsonb);
+
 macro_rules! from_variant {
     ($($type:ty: $($pattern:pat => $result:expr),+;)+) => {$(
         impl FromSql for $type {
@@ -112,7 +115,9 @@ from_variant! {
     f32: ValueRef::Real(v) => v;
     f64: ValueRef::Double(v) => v, ValueRef::Real(v) => v.into(),
         ValueRef::Numeric(v) => nearest_double(v);
-    String: ValueRef::Text(v) => v.to_owned();
+    String: ValueRef::Text(v) => v.to_owned(),
+        v @ ValueRef::Packed(PackedType::Jsonb, _) => text::format(v, JSONB).unwrap_or_default(),
+        ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or_default().to_owned();
     Box<str>: ValueRef::Text(v) => v.into();
     Vec<u8>: ValueRef::Bytea(v) => v.to_owned();
     [u8; 16]: ValueRef::Uuid(v) => v;
@@ -126,6 +131,40 @@ impl FromSql for Value {
         Ok(value.to_owned())
     }
 }
+
+/// The elements of an array, row by row where it has several dimensions.
+macro_rules! from_array {
+    ($($type:ty),+ $(,)?) => {$(
+        impl FromSql for Vec<$type> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let array = value.as_array().ok_or_else(|| mismatch(value))?;
+                array.iter().map(<$type>::column_result).collect()
+            }
+        }
+
+        impl FromSql for Vec<Option<$type>> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let array = value.as_array().ok_or_else(|| mismatch(value))?;
+                array.iter().map(Option::<$type>::column_result).collect()
+            }
+        }
+    )+};
+}
+
+from_array!(
+    bool,
+    i16,
+    i32,
+    i64,
+    f32,
+    f64,
+    String,
+    Vec<u8>,
+    [u8; 16],
+    Numeric,
+    Interval,
+    Value
+);
 
 impl<T: FromSql> FromSql for Option<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {

@@ -1,15 +1,24 @@
 //! What tables, indexes and sequences there are, as names and as SQL that makes them again.
 
 use super::connection::Connection;
-use super::view_sql::{in_order, view_sql};
+use super::export_order::in_order;
+use super::function_sql::function_sql;
+use super::trigger_sql;
+use super::type_sql::type_sql;
+use super::view_sql::{materialized_sql, view_sql};
 use crate::error::{Error, Result, state};
+use crate::function::{
+    Located, RelationName, SearchPath, TypesShown, schema_name, written_modifier,
+};
 use crate::plan::Field;
 use crate::plan::sequence::default_text;
-use remora_storage::ColumnId;
 use remora_storage::catalog::{
-    Catalog, ColumnDef, Constraint, ForeignAction, ForeignKeyDef, Identity, IndexColumn, IndexDef,
-    IndexEntry, IndexKind, SequenceDef, SequenceEntry, TableDef, TableEntry, ViewColumn,
+    Catalog, CheckDef, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity,
+    IndexColumn, IndexDef, IndexEntry, IndexKind, SchemaDef, SequenceDef, SequenceEntry, TableDef,
+    TableEntry, ViewColumn, key_name,
 };
+use remora_storage::value::with_type_names;
+use remora_storage::{ColumnId, SchemaId};
 use sqlparser::keywords::{self, Keyword};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -30,13 +39,15 @@ pub struct IndexInfo {
 
 /// All of it as the connection's next statement sees it, with what an open transaction has made.
 impl Connection {
-    /// The names of all tables, in order.
+    /// The names of all tables, in order; not those that are temporary in other sessions.
     ///
     /// # Errors
     /// 55006 when called from within a call of the same connection.
     pub fn tables(&self) -> Result<Vec<String>> {
-        let catalog = self.catalog()?;
-        Ok(catalog.tables().map(|t| t.def.name.clone()).collect())
+        let (catalog, path) = self.names()?;
+        let tables = catalog.tables().map(|table| &table.def);
+        let shown = tables.filter(|table| path.shows(table.schema) && table.materialized.is_none());
+        Ok(shown.map(|table| table.name.clone()).collect())
     }
 
     /// The names of all sequences, in order.
@@ -44,17 +55,24 @@ impl Connection {
     /// # Errors
     /// 55006 when called from within a call of the same connection.
     pub fn sequences(&self) -> Result<Vec<String>> {
-        let catalog = self.catalog()?;
-        Ok(catalog.sequences().map(|s| s.def.name.clone()).collect())
+        let (catalog, path) = self.names()?;
+        let sequences = catalog.sequences().map(|sequence| &sequence.def);
+        let shown = sequences.filter(|sequence| path.shows(sequence.schema));
+        Ok(shown.map(|sequence| sequence.name.clone()).collect())
     }
 
-    /// The names of all views, in order.
+    /// The names of all views, materialized ones too, in order.
     ///
     /// # Errors
     /// 55006 when called from within a call of the same connection.
     pub fn views(&self) -> Result<Vec<String>> {
-        let catalog = self.catalog()?;
-        let mut names: Vec<String> = catalog.views().map(|view| view.name.clone()).collect();
+        let (catalog, path) = self.names()?;
+        let shown = catalog.views().filter(|view| path.shows(view.schema));
+        let views = shown.map(|view| view.name.clone());
+        let materialized = catalog.materialized().map(|(table, _)| &table.def);
+        let materialized = materialized.filter(|table| path.shows(table.schema));
+        let materialized = materialized.map(|table| table.name.clone());
+        let mut names: Vec<String> = views.chain(materialized).collect();
         names.sort();
         Ok(names)
     }
@@ -64,7 +82,8 @@ impl Connection {
     /// # Errors
     /// 42P01 where there is neither.
     pub fn columns(&self, table: &str) -> Result<Vec<Field>> {
-        if let Some(view) = self.catalog()?.view(table) {
+        let (catalog, path) = self.names()?;
+        if let Some(view) = catalog.view(&located(table, &catalog, &path)) {
             let columns = view.columns.iter();
             let field = |column: &ViewColumn| Field {
                 name: column.name.clone(),
@@ -73,8 +92,8 @@ impl Connection {
             return Ok(columns.map(field).collect());
         }
         let entries = self.entries(Some(table))?;
-        let columns = entries.iter().flat_map(|entry| &entry.def.columns);
-        let field = |column: &ColumnDef| Field {
+        let columns = entries.iter().flat_map(|entry| entry.def.shown());
+        let field = |(_, column): (usize, &ColumnDef)| Field {
             name: column.name.clone(),
             data_type: column.data_type,
         };
@@ -87,14 +106,15 @@ impl Connection {
     /// 42P01 where there is no such table.
     pub fn indexes(&self, table: Option<&str>) -> Result<Vec<IndexInfo>> {
         let entries = self.entries(table)?;
+        let (catalog, _) = self.names()?;
         let indexes = entries.iter().flat_map(|entry| {
             let info = |index: &Arc<IndexEntry>| IndexInfo {
                 name: index.def.name.clone(),
                 table: entry.def.name.clone(),
-                unique: index.def.unique,
+                unique: index.def.is_unique(),
                 sql: match index.def.constraint {
                     Some(_) => constraint_sql(&entry.def, &index.def),
-                    None => index_sql(&entry.def, &index.def),
+                    None => index_sql(&catalog, &entry.def, &index.def),
                 },
             };
             entry.indexes.iter().map(info)
@@ -103,7 +123,7 @@ impl Connection {
     }
 
     /// The statements that make a table or view, or all of them, with indexes and the sequences that tables
-    /// take numbers from; of all, with all sequences. What others refer to or name comes first, and sequences
+    /// take numbers from; of all, with all sequences and functions. What others refer to or name comes first, and sequences
     /// go on where they stand.
     ///
     /// ```
@@ -124,32 +144,34 @@ impl Connection {
     /// # Errors
     /// 42P01 where there is no such table.
     pub fn schema(&self, table: Option<&str>) -> Result<Vec<String>> {
-        let catalog = self.catalog()?;
-        if let Some(view) = table.and_then(|name| catalog.view(name)) {
-            return Ok(vec![view_sql(view, &catalog)?]);
+        let (catalog, path) = self.names()?;
+        let found = table.map(|name| located(name, &catalog, &path));
+        // Nothing temporary is there to be made again, unless it is asked for.
+        let catalog = match table {
+            None => catalog.lasting(),
+            Some(_) => catalog,
+        };
+        if let Some(view) = found.and_then(|name| catalog.view(&name)) {
+            let mut statements = vec![view_sql(view, &catalog)?];
+            statements.extend(trigger_sql::of_view(view, &catalog));
+            return Ok(statements);
         }
-        let entries = self.entries(table)?;
-        let (mut statements, mut behind) = sequence_sql(&catalog, &entries, table.is_none());
-        for entry in parents_first(entries) {
-            statements.push(table_sql(&catalog, &entry));
-            let free = entry.indexes.iter().filter(|i| i.def.constraint.is_none());
-            statements.extend(free.map(|index| index_sql(&entry.def, &index.def)));
-        }
-        statements.append(&mut behind);
-        if table.is_none() {
-            for view in in_order(&catalog) {
-                statements.push(view_sql(view, &catalog)?);
-            }
-        }
-        Ok(statements)
+        let names = TypesShown::along(&catalog, None);
+        with_type_names(names, || match table {
+            None => all_sql(&catalog),
+            Some(_) => table_with_all(&catalog, &self.entries(table)?),
+        })
     }
 
     fn entries(&self, table: Option<&str>) -> Result<Vec<Arc<TableEntry>>> {
-        let catalog = self.catalog()?;
+        let (catalog, path) = self.names()?;
         let Some(name) = table else {
-            return Ok(catalog.tables().map(Arc::clone).collect());
+            let shown = catalog
+                .tables()
+                .filter(|table| path.shows(table.def.schema));
+            return Ok(shown.map(Arc::clone).collect());
         };
-        match catalog.table(name) {
+        match catalog.table(&located(name, &catalog, &path)) {
             Some(entry) => Ok(vec![Arc::clone(entry)]),
             None => Err(Error::new(
                 state::UNDEFINED_TABLE,
@@ -159,47 +181,124 @@ impl Connection {
     }
 }
 
-/// Tables in the order given, but none before those that it refers to.
-fn parents_first(entries: Vec<Arc<TableEntry>>) -> Vec<Arc<TableEntry>> {
-    let mut left = entries;
-    let mut ordered: Vec<Arc<TableEntry>> = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let waits = |entry: &Arc<TableEntry>| {
-            let mut parents = entry.parents().filter(|parent| *parent != entry.def.id);
-            parents.any(|parent| left.iter().any(|other| other.def.id == parent))
-        };
-        // Where they refer to each other in a circle, one has to be the first.
-        let (now, later): (Vec<_>, Vec<_>) = match left.iter().all(waits) {
-            true => (vec![left.remove(0)], left),
-            false => left.iter().cloned().partition(|entry| !waits(entry)),
-        };
-        ordered.extend(now);
-        left = later;
-    }
-    ordered
+/// What a name means, taken as it is.
+fn located(name: &str, catalog: &Catalog, path: &SearchPath) -> Located {
+    let written = RelationName {
+        schema: None,
+        name: name.to_owned(),
+    };
+    path.locate(catalog, written)
 }
 
-fn table_sql(catalog: &Catalog, entry: &TableEntry) -> String {
+/// The statements that make everything.
+fn all_sql(catalog: &Catalog) -> Result<Vec<String>> {
+    let entries: Vec<Arc<TableEntry>> = catalog.tables().map(Arc::clone).collect();
+    let made = |schema: &Arc<SchemaDef>| format!("CREATE SCHEMA {};", quoted(&schema.name));
+    let mut statements: Vec<String> = catalog.schemas().map(made).collect();
+    statements.extend(type_sql(catalog));
+    let (sequences, mut behind) = sequence_sql(catalog, &entries, true);
+    statements.extend(sequences);
+    let order = in_order(catalog);
+    let mut triggers = Vec::new();
+    for (at, id) in order.iter().enumerate() {
+        if let Some(function) = catalog.function_by_id(*id) {
+            statements.push(function_sql(function, catalog)?);
+        } else if let Some(view) = catalog.view_by_id(*id) {
+            statements.push(view_sql(view, catalog)?);
+            triggers.extend(trigger_sql::of_view(view, catalog));
+        } else if let Some(entry) = catalog.table_by_id(*id) {
+            let coming = &order[at + 1..];
+            let waits = |key: &ForeignKeyDef| coming.contains(&key.parent);
+            match &entry.def.materialized {
+                None => statements.push(table_sql(catalog, entry, waits)),
+                Some(query) => statements.push(materialized_sql(&entry.def, query, catalog)?),
+            }
+            statements.extend(free_indexes_sql(catalog, entry));
+            let name = qualified(catalog, entry.def.schema, &entry.def.name);
+            let late = entry.def.foreign_keys.iter();
+            let late = late.filter(|key| waits(key) && !key.not_valid);
+            behind.extend(late.map(|key| {
+                let key = foreign_key_sql(catalog, &entry.def, key);
+                format!("ALTER TABLE {name} ADD {key};")
+            }));
+            behind.extend(untested_sql(catalog, &entry.def));
+            triggers.extend(trigger_sql::of_table(entry, catalog));
+        }
+    }
+    statements.append(&mut behind);
+    // They may name anything.
+    statements.append(&mut triggers);
+    Ok(statements)
+}
+
+/// The statements that make some tables.
+fn table_with_all(catalog: &Catalog, entries: &[Arc<TableEntry>]) -> Result<Vec<String>> {
+    let (mut statements, mut behind) = sequence_sql(catalog, entries, false);
+    for entry in entries {
+        match &entry.def.materialized {
+            None => statements.push(table_sql(catalog, entry, |_| false)),
+            Some(query) => statements.push(materialized_sql(&entry.def, query, catalog)?),
+        }
+        statements.extend(free_indexes_sql(catalog, entry));
+        behind.extend(untested_sql(catalog, &entry.def));
+    }
+    statements.append(&mut behind);
+    let triggers = entries.iter();
+    statements.extend(triggers.flat_map(|entry| trigger_sql::of_table(entry, catalog)));
+    Ok(statements)
+}
+
+/// The indexes that stand for no constraint.
+fn free_indexes_sql(catalog: &Catalog, entry: &TableEntry) -> impl Iterator<Item = String> {
+    let free = entry.indexes.iter().filter(|i| i.def.constraint.is_none());
+    free.map(|index| index_sql(catalog, &entry.def, &index.def))
+}
+
+/// Without the foreign keys that come `later`.
+fn table_sql(
+    catalog: &Catalog,
+    entry: &TableEntry,
+    later: impl Fn(&ForeignKeyDef) -> bool,
+) -> String {
     let def = &entry.def;
-    let mut parts: Vec<String> = def.columns.iter().map(|c| column_sql(catalog, c)).collect();
+    let mut parts: Vec<String> = def.shown().map(|(_, c)| column_sql(catalog, c)).collect();
     let constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
     parts.extend(constraints.map(|index| constraint_sql(def, &index.def)));
-    parts.extend(def.checks.iter().map(|check| {
-        format!(
-            "CONSTRAINT {} CHECK ({})",
-            quoted(&check.name),
-            check.expression
-        )
-    }));
-    let keys = def.foreign_keys.iter();
+    let checks = def.checks.iter().filter(|check| !check.not_valid);
+    parts.extend(checks.map(check_sql));
+    let keys = def
+        .foreign_keys
+        .iter()
+        .filter(|key| !key.not_valid && !later(key));
     parts.extend(keys.map(|key| foreign_key_sql(catalog, def, key)));
     let body = parts.join(",\n    ");
     let gap = if body.is_empty() { "" } else { "\n    " };
-    format!("CREATE TABLE {} ({gap}{body}\n);", quoted(&def.name))
+    let name = qualified(catalog, def.schema, &def.name);
+    format!("CREATE TABLE {name} ({gap}{body}\n);")
+}
+
+fn check_sql(check: &CheckDef) -> String {
+    let (name, condition) = (quoted(&check.name), &check.expression);
+    format!("CONSTRAINT {name} CHECK ({condition})")
+}
+
+/// The constraints that rows were not tested for, which may be there beside them.
+fn untested_sql(catalog: &Catalog, table: &TableDef) -> impl Iterator<Item = String> {
+    let checks = table.checks.iter().filter(|check| check.not_valid);
+    let keys = table.foreign_keys.iter().filter(|key| key.not_valid);
+    let keys = keys.map(|key| foreign_key_sql(catalog, table, key));
+    let name = qualified(catalog, table.schema, &table.name);
+    let all = checks.map(check_sql).chain(keys);
+    all.map(move |constraint| format!("ALTER TABLE {name} ADD {constraint} NOT VALID;"))
 }
 
 fn column_sql(catalog: &Catalog, column: &ColumnDef) -> String {
-    let mut sql = format!("{} {}", quoted(&column.name), column.data_type);
+    let domain = column.domain.and_then(|id| catalog.type_by_id(id));
+    let data_type = match domain {
+        Some(domain) => qualified(catalog, domain.schema, &domain.name),
+        None => written_modifier(column.data_type, column.time_modifier),
+    };
+    let mut sql = format!("{} {data_type}", quoted(&column.name));
     let own = column.sequences.first();
     let own = own.and_then(|id| catalog.sequence_by_id(*id));
     // Writing to a String cannot fail.
@@ -214,11 +313,14 @@ fn column_sql(catalog: &Catalog, column: &ColumnDef) -> String {
         }
         // Under the name that it has now.
         (Some(default), _, Some(own)) if is_call(default) => {
-            write!(sql, " DEFAULT {}", default_text(&own.def.name))
+            write!(sql, " DEFAULT {}", next_number(catalog, &own.def))
         }
         (Some(default), ..) => write!(sql, " DEFAULT {default}"),
         (None, ..) => Ok(()),
     };
+    if let Some(expression) = &column.generated {
+        let _ = write!(sql, " GENERATED ALWAYS AS ({expression}) STORED");
+    }
     if column.not_null {
         sql.push_str(" NOT NULL");
     }
@@ -245,7 +347,8 @@ fn sequence_sql(
     };
     let (mut before, mut behind) = (Vec::new(), Vec::new());
     for entry in catalog.sequences().filter(|entry| all || is_used(entry)) {
-        let (def, name) = (&entry.def, quoted(&entry.def.name));
+        let def = &entry.def;
+        let name = qualified(catalog, def.schema, &def.name);
         let owner = def.owner.and_then(|(table, column)| {
             let table = &catalog.table_by_id(table)?.def;
             let column = &table.columns[table.position(column)?];
@@ -262,16 +365,17 @@ fn sequence_sql(
             let position = entry.counter.state().position;
             (position, position != def.beginning())
         };
-        let text = default_text(&def.name);
+        let text = next_number(catalog, def);
         let text = text.trim_start_matches("nextval(").trim_end_matches(')');
         // An identity's sequence may have been given another name than it gets again.
         let made_up = owner.filter(|_| identity).map(|(table, column)| {
             let part = |name: &str| format!("'{}'", name.replace('\'', "''"));
-            let table = part(&quoted(&table.name));
+            let table = part(&qualified(catalog, table.schema, &table.name));
             format!("pg_get_serial_sequence({table}, {})", part(&column.name))
         });
         if let Some((table, column)) = owner.filter(|_| !identity) {
-            let (table, column) = (quoted(&table.name), quoted(&column.name));
+            let table = qualified(catalog, table.schema, &table.name);
+            let column = quoted(&column.name);
             behind.push(format!("ALTER SEQUENCE {name} OWNED BY {table}.{column};"));
         }
         if has_moved {
@@ -301,11 +405,17 @@ fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
         Some(Constraint::PrimaryKey) => "PRIMARY KEY",
         Some(Constraint::Unique) | None => "UNIQUE",
     };
+    let nulls = if index.nulls_not_distinct {
+        " NULLS NOT DISTINCT"
+    } else {
+        ""
+    };
     let columns = index.columns.iter().map(|c| column_name(table, c));
     format!(
-        "CONSTRAINT {} {kind} ({})",
+        "CONSTRAINT {} {kind}{nulls} ({}){}",
         quoted(&index.name),
-        columns.collect::<Vec<_>>().join(", ")
+        columns.collect::<Vec<_>>().join(", "),
+        deferral_sql(index.deferral)
     )
 }
 
@@ -323,7 +433,7 @@ fn foreign_key_sql(catalog: &Catalog, table: &TableDef, key: &ForeignKeyDef) -> 
     // Writing to a String cannot fail.
     if let Some(parent) = catalog.table_by_id(key.parent) {
         let (name, columns) = (
-            quoted(&parent.def.name),
+            qualified(catalog, parent.def.schema, &parent.def.name),
             names(&parent.def, &key.referenced),
         );
         let _ = write!(sql, " REFERENCES {name} ({columns})");
@@ -340,17 +450,30 @@ fn foreign_key_sql(catalog: &Catalog, table: &TableDef, key: &ForeignKeyDef) -> 
             ForeignAction::SetDefault => "SET DEFAULT",
         };
         let _ = write!(sql, " ON {event} {action}");
+        if event == "DELETE" && !key.set_columns.is_empty() {
+            let _ = write!(sql, " ({})", names(table, &key.set_columns));
+        }
     }
-    sql
+    sql + deferral_sql(key.deferral)
 }
 
-fn index_sql(table: &TableDef, index: &IndexDef) -> String {
+/// When a constraint is checked, as it is written.
+fn deferral_sql(deferral: Deferral) -> &'static str {
+    match deferral {
+        Deferral::Never => "",
+        Deferral::Immediate => " DEFERRABLE",
+        Deferral::Deferred => " DEFERRABLE INITIALLY DEFERRED",
+    }
+}
+
+fn index_sql(catalog: &Catalog, table: &TableDef, index: &IndexDef) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
     let using = match index.kind {
         IndexKind::Ordered => "",
         IndexKind::Hash => "USING HASH ",
     };
-    let columns = index.columns.iter().map(|column| {
+    let keys = index.columns.iter().skip(usize::from(index.partial));
+    let columns = keys.map(|column| {
         let name = column_name(table, column);
         let order = match (column.descending, column.nulls_first) {
             (false, false) => "",
@@ -360,17 +483,43 @@ fn index_sql(table: &TableDef, index: &IndexDef) -> String {
         };
         name + order
     });
+    let nulls = if index.nulls_not_distinct {
+        " NULLS NOT DISTINCT"
+    } else {
+        ""
+    };
+    let condition = table.condition_of(index);
+    let condition = condition.map_or_else(String::new, |text| format!(" WHERE {text}"));
     format!(
-        "CREATE {unique}INDEX {} ON {} {using}({});",
+        "CREATE {unique}INDEX {} ON {} {using}({}){nulls}{condition};",
         quoted(&index.name),
-        quoted(&table.name),
+        qualified(catalog, table.schema, &table.name),
         columns.collect::<Vec<_>>().join(", ")
     )
 }
 
 fn column_name(table: &TableDef, column: &IndexColumn) -> String {
     let def = table.columns.iter().find(|c| c.id == column.column);
-    def.map(|c| quoted(&c.name)).unwrap_or_default()
+    def.map(|column| match column.is_hidden() {
+        true => key_name(column).into_owned(),
+        false => quoted(&column.name),
+    })
+    .unwrap_or_default()
+}
+
+/// The default that takes the next number of a sequence, as it is read back where only `public` is looked into.
+fn next_number(catalog: &Catalog, def: &SequenceDef) -> String {
+    let schema = (!def.schema.is_public()).then(|| schema_name(catalog, def.schema));
+    let name = def.name.clone();
+    default_text(&RelationName { schema, name })
+}
+
+/// A name that is read back where only `public` is looked into.
+pub(super) fn qualified(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
+    match schema.is_public() {
+        true => quoted(name),
+        false => format!("{}.{}", quoted(&schema_name(catalog, schema)), quoted(name)),
+    }
 }
 
 /// An identifier as it must be written to be read back.

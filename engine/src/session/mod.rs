@@ -25,6 +25,7 @@
 
 mod admission;
 mod advice;
+mod analyze;
 mod backoff;
 mod checkpoint_settings;
 mod conflict;
@@ -35,8 +36,11 @@ mod create_as;
 mod dispatch;
 mod duration;
 mod export;
+mod export_order;
 mod from_sql;
+mod function_sql;
 mod holders;
+pub(crate) mod host;
 mod housekeeper;
 mod interrupt;
 mod introspect;
@@ -53,16 +57,21 @@ mod savepoints;
 mod script;
 mod sequences;
 mod sessions;
+mod set;
 mod settings;
 mod size;
 mod statement;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod to_sql;
 mod transact;
 mod transaction;
 mod transaction_block;
+mod trigger_sql;
+mod type_sql;
 mod view_sql;
+mod with;
 
 pub use backoff::RetryLimit;
 pub use connection::Connection;
@@ -70,6 +79,7 @@ pub(crate) use sessions::{Limits, Sessions};
 pub use transaction_block::TransactionStatus;
 
 pub use from_sql::{FromSql, FromSqlError, FromSqlResult};
+pub use host::{AggregateFunction, FunctionContext, FunctionFlags};
 pub use interrupt::InterruptHandle;
 pub use introspect::IndexInfo;
 pub use outcome::{Outcome, RowSet};

@@ -5,7 +5,7 @@
 //! evaluated first. Names do not belong to transactions; they last until they are given up.
 
 use super::core::Session;
-use super::prepared::{Call, Prepared};
+use super::prepared::{Call, Names, Prepared};
 use crate::bind::{Arguments, bind_arguments, statement_name};
 use crate::error::{Error, Result, state};
 use crate::exec;
@@ -45,7 +45,8 @@ impl Session {
         }
         let bytes = statement.text.len() as u64 * BYTES_PER_TEXT_BYTE;
         let memory = self.ledger.reserve(Owner::Cache, bytes)?;
-        let prepared = Prepared::of_types(Arc::clone(statement), &self.catalog(), types)?;
+        let prepared =
+            Prepared::of_types(Arc::clone(statement), self.names(&self.catalog()), types)?;
         let named = Named {
             prepared,
             _memory: memory,
@@ -68,9 +69,14 @@ impl Session {
         let Some(named) = self.named.0.get_mut(&name) else {
             return Err(unknown(&name));
         };
-        named.prepared.refresh(&catalog)?;
+        let names = Names {
+            catalog: &catalog,
+            path: &self.path,
+            effort: self.settings.effort(),
+        };
+        named.prepared.refresh(names)?;
         let types = &named.prepared.plan.planned.parameters;
-        let arguments = bind_arguments(arguments, (&name, types), own, &catalog)?;
+        let arguments = bind_arguments(arguments, (&name, types), own, (&catalog, &self.path))?;
         Ok(named.prepared.with_arguments(arguments))
     }
 
@@ -95,7 +101,7 @@ fn unknown(name: &str) -> Error {
 impl Call {
     /// Puts the values of an EXECUTE's arguments in the place of its own parameters.
     pub(super) fn take_arguments(&mut self, arguments: &Arguments) -> Result<()> {
-        self.bind(&arguments.parameters)?;
+        self.cast_to(&arguments.parameters)?;
         let values = exec::constants(&arguments.exprs, &self.context)?;
         self.context.parameters = values.into();
         Ok(())

@@ -61,6 +61,14 @@ impl Params for &[Value] {
     }
 }
 
+impl Sealed for Vec<Value> {}
+impl Params for Vec<Value> {
+    fn collect_into(mut self, values: &mut Vec<Value>) -> Result<()> {
+        values.append(&mut self);
+        Ok(())
+    }
+}
+
 macro_rules! arrays {
     ($($count:literal)+) => {$(
         impl<T: ToSql> Sealed for [T; $count] {}

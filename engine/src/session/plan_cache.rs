@@ -6,8 +6,7 @@
 //! the catalog changes everything goes, because a plan holds on to the tables it names. So it does when
 //! memory pressure rises.
 
-use super::prepared::Prepared;
-use remora_storage::catalog::Catalog;
+use super::prepared::{Names, Prepared};
 use remora_storage::pool::{Ledger, Owner, Reservation};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -50,14 +49,9 @@ impl PlanCache {
         }
     }
 
-    /// The plan of a text. A plan for another catalog than `catalog` empties the cache, and so does
+    /// The plan of a text. A plan for another catalog or path than `names` empties the cache, and so does
     /// memory pressure that has risen since the last look.
-    pub(super) fn get(
-        &mut self,
-        sql: &str,
-        catalog: &Arc<Catalog>,
-        ledger: &Ledger,
-    ) -> Option<Prepared> {
+    pub(super) fn get(&mut self, sql: &str, names: Names<'_>, ledger: &Ledger) -> Option<Prepared> {
         self.clock += 1;
         let rises = ledger.pressure().rises();
         if rises != self.rises {
@@ -65,7 +59,7 @@ impl PlanCache {
             self.entries.clear();
         }
         let entry = self.entries.get_mut(sql)?;
-        if !entry.prepared.is_for(catalog) {
+        if !entry.prepared.is_for(names) {
             self.entries.clear();
             return None;
         }

@@ -1,22 +1,24 @@
 //! A statement with its plan, and one call of it.
 //!
-//! A plan is good for one catalog, and a catalog is immutable: whether a plan is still good is one
-//! comparison of pointers. (The plan keeps its catalog alive, so the address cannot come again.)
+//! A plan is good for one catalog and one search path, and both are immutable: whether a plan is still good
+//! is a comparison of pointers. (The plan keeps both alive, so the addresses cannot come again.)
 
 use crate::activity::SessionRecord;
 use crate::bind::Arguments;
 use crate::error::{Error, Result, state};
-use crate::exec::{ExecContext, arrow_schema};
+use crate::exec::{ExecContext, TriggerCache, arrow_schema};
 use crate::function::{
-    EvalContext, Patience, SequenceScope, SessionSequences, StatementClock, cast, text,
+    EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, TypesShown,
+    cast, text,
 };
-use crate::optimize;
+use crate::optimize::{self, Effort};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Field;
 use crate::plan::statement::Planned;
 use arrow_schema::SchemaRef;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Claim, Ledger};
+use remora_storage::value::with_type_names;
 use remora_storage::{DataType, Transaction, Value};
 use std::sync::Arc;
 
@@ -29,6 +31,16 @@ pub(super) struct Plan {
     /// The same as Arrow has them.
     pub(super) arrow: SchemaRef,
     catalog: Arc<Catalog>,
+    path: Arc<SearchPath>,
+    effort: Effort,
+}
+
+/// What names mean to a statement: what there is, and where it is looked for; and what is done for its plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'n> {
+    pub(super) catalog: &'n Arc<Catalog>,
+    pub(super) path: &'n Arc<SearchPath>,
+    pub(super) effort: Effort,
 }
 
 /// A statement with its plan. Cheap to clone.
@@ -46,8 +58,8 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Plans a parsed statement, the session's `number`th.
-    pub(super) fn new(parsed: Parsed, catalog: &Arc<Catalog>, number: u32) -> Result<Self> {
-        let plan = plan(&parsed, catalog, &[])?;
+    pub(super) fn new(parsed: Parsed, names: Names<'_>, number: u32) -> Result<Self> {
+        let plan = plan(&parsed, names, &[])?;
         Ok(Self {
             parsed: Arc::new(parsed),
             plan,
@@ -60,10 +72,10 @@ impl Prepared {
     /// Plans a statement of PREPARE, whose first parameters are said to be of these types.
     pub(super) fn of_types(
         parsed: Arc<Parsed>,
-        catalog: &Arc<Catalog>,
+        names: Names<'_>,
         types: &[DataType],
     ) -> Result<Self> {
-        let plan = plan(&parsed, catalog, types)?;
+        let plan = plan(&parsed, names, types)?;
         Ok(Self {
             types: Some(plan.planned.parameters.as_slice().into()),
             parsed,
@@ -95,34 +107,41 @@ impl Prepared {
         record.begin_statement(self.number, &self.parsed.text);
     }
 
-    /// Makes the plan good for `catalog`; returns whether it had to be made anew.
+    /// Makes the plan good for `names`; returns whether it had to be made anew.
     #[inline]
-    pub(super) fn refresh(&mut self, catalog: &Arc<Catalog>) -> Result<bool> {
-        if Arc::ptr_eq(&self.plan.catalog, catalog) {
+    pub(super) fn refresh(&mut self, names: Names<'_>) -> Result<bool> {
+        if self.is_for(names) {
             return Ok(false);
         }
         let types = self.types.as_deref().unwrap_or_default();
-        self.plan = plan(&self.parsed, catalog, types)?;
+        self.plan = plan(&self.parsed, names, types)?;
         Ok(true)
     }
 
-    /// Whether the plan is good for `catalog`.
-    pub(super) fn is_for(&self, catalog: &Arc<Catalog>) -> bool {
-        Arc::ptr_eq(&self.plan.catalog, catalog)
+    /// Whether the plan is good for `names`.
+    #[inline]
+    pub(super) fn is_for(&self, names: Names<'_>) -> bool {
+        Arc::ptr_eq(&self.plan.catalog, names.catalog)
+            && Arc::ptr_eq(&self.plan.path, names.path)
+            && self.plan.effort == names.effort
     }
 }
 
 /// `types` are those of the first parameters, as far as they are known.
-fn plan(parsed: &Parsed, catalog: &Arc<Catalog>, types: &[DataType]) -> Result<Arc<Plan>> {
+fn plan(parsed: &Parsed, names: Names<'_>, types: &[DataType]) -> Result<Arc<Plan>> {
     let mut known: Vec<Option<DataType>> = types.iter().copied().map(Some).collect();
     known.resize(parsed.parameters.max(types.len()), None);
-    let planned = optimize::plan(parsed, catalog, &known)?;
+    let planned = with_type_names(TypesShown::along(names.catalog, Some(names.path)), || {
+        optimize::plan(parsed, names.catalog, names.path, &known, names.effort)
+    })?;
     let columns: Option<Arc<[Field]>> = planned.statement.schema().map(Into::into);
     Ok(Arc::new(Plan {
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
         columns,
         planned,
-        catalog: Arc::clone(catalog),
+        catalog: Arc::clone(names.catalog),
+        path: Arc::clone(names.path),
+        effort: names.effort,
     }))
 }
 
@@ -139,18 +158,28 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(session: &Arc<SessionRecord>, ledger: &Arc<Ledger>) -> Self {
+    pub(super) fn new(
+        session: &Arc<SessionRecord>,
+        ledger: &Arc<Ledger>,
+        triggers: &Arc<TriggerCache>,
+    ) -> Self {
         Self {
             context: ExecContext {
                 eval: EvalContext {
                     clock: StatementClock::default(),
                     session: Some(Arc::clone(session)),
                     sequences: None,
+                    style: None,
+                    types: None,
                     patience: Patience::default(),
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),
                 claim: Claim::Ordinary,
+                with: None,
+                profiling: None,
+                triggers: Arc::clone(triggers),
+                trigger_depth: 0,
             },
             row: Vec::new(),
             given: Vec::new(),
@@ -161,13 +190,14 @@ impl Call {
     #[cold]
     pub(super) fn use_sequences(
         &mut self,
-        tx: &Transaction,
+        (tx, path): (&Transaction, &Arc<SearchPath>),
         read_only: bool,
         is_synchronous: bool,
         session: &Arc<SessionSequences>,
     ) {
         let (catalog, core) = (Arc::clone(tx.catalog()), Arc::clone(tx.core()));
-        let scope = SequenceScope::new(catalog, core, read_only, is_synchronous, session);
+        let names = (catalog, Arc::clone(path));
+        let scope = SequenceScope::new(names, core, read_only, is_synchronous, session);
         self.context.eval.sequences = Some(scope);
     }
 
@@ -188,7 +218,15 @@ impl Call {
     }
 
     /// Casts the parameters to the types that the plan gives them. Doing it again is harmless.
-    pub(super) fn bind(&mut self, types: &[DataType]) -> Result<()> {
+    pub(super) fn bind(&mut self, plan: &Plan) -> Result<()> {
+        if plan.catalog.has_types() {
+            self.context.eval.types = Some(Arc::clone(plan.catalog.type_space()));
+        }
+        self.cast_to(&plan.planned.parameters)
+    }
+
+    /// The same where the types are known otherwise.
+    pub(super) fn cast_to(&mut self, types: &[DataType]) -> Result<()> {
         let found = self.context.parameters.len();
         if found != types.len() {
             return Err(Error::new(
@@ -243,6 +281,7 @@ fn is_of(value: &Value, data_type: DataType) -> bool {
         Value::TimestampTz(_) => data_type == DataType::TimestampTz,
         Value::Interval(_) => data_type == DataType::Interval,
         Value::Uuid(_) => data_type == DataType::Uuid,
+        Value::Packed(packed, _) => data_type == DataType::Packed(*packed),
         _ => false,
     }
 }
@@ -250,7 +289,9 @@ fn is_of(value: &Value, data_type: DataType) -> bool {
 fn cast_parameter(value: &Value, to: DataType, eval: &EvalContext) -> Result<Value> {
     match value {
         // Text is untyped, as a quoted literal is.
-        Value::Text(text) if !to.is_string() => text::parse(text, to),
+        Value::Text(text) if !to.is_string() && to.made().is_none() => {
+            text::parse_in(text, to, text::Reading::of(eval.style()))
+        }
         _ if is_of(value, to) => Ok(value.clone()),
         _ => cast::cast_value(value.as_ref(), to, false, eval),
     }

@@ -217,6 +217,7 @@ impl Session {
             }
             (None, None) => {}
         }
+        self.follow_path();
     }
 
     fn require_block(&self, what: &str) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::bind::refuse_users;
 use crate::error::Result;
+use crate::function::RelationName;
 use crate::plan::sequence::{ColumnSequence, SequenceChange, default_text};
 use remora_storage::catalog::{
     ColumnDef, ColumnDefault, SequenceDef, SequenceEntry, TableDef, TableEntry,
@@ -20,7 +21,11 @@ pub(super) fn create_table(
     for sequence in sequences {
         let id = tx.create_sequence(sequence.def.clone())?;
         let column = &mut table.columns[sequence.position];
-        column.default = Some(default_text(&sequence.def.name));
+        let name = RelationName {
+            schema: None,
+            name: sequence.def.name.clone(),
+        };
+        column.default = Some(default_text(&name));
         column.sequences = vec![id];
         column.identity = sequence.identity;
         made.push((id, column.id, &sequence.def));

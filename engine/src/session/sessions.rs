@@ -17,6 +17,8 @@ use super::settings::{
 };
 use crate::activity::{Activity, Opening, Request};
 use crate::error::{Error, Result, state};
+use crate::function::host::HostFunctions;
+use parking_lot::Mutex;
 use remora_storage::{Durability, Store};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +47,8 @@ pub(crate) struct Sessions {
     pub(super) admission: Option<Arc<Admission>>,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
+    /// The functions of the host that connections begin with.
+    pub(crate) host: Mutex<HostFunctions>,
     closing: AtomicBool,
 }
 
@@ -70,6 +74,7 @@ impl Sessions {
             housekeeper: Housekeeper::default(),
             admission: limits.active_statements.map(Admission::new),
             presets: presets.into(),
+            host: Mutex::default(),
             closing: AtomicBool::new(false),
         })
     }

@@ -8,6 +8,10 @@ use super::advice::{self, ADVICE, Kind};
 use super::duration;
 use super::limits::Timeouts;
 use crate::error::{Error, Result, state};
+use crate::function::schemas_of;
+use crate::function::text::Style;
+use crate::function::text::style::{self, PLAIN};
+use crate::optimize::Effort;
 use remora_storage::Isolation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +27,10 @@ enum Rule {
     Duration,
     /// As in PostgreSQL, to no effect.
     Advice(Kind),
-    /// To a list of schemas, `public` among them: there is no other.
+    /// To a list of schemas, whether they are there or not.
     Path,
+    /// To what says how values are shown: where they are few, to one of these.
+    Style(&'static [&'static str]),
     /// Not at all.
     Fixed,
 }
@@ -88,6 +94,9 @@ pub(super) const DEFAULT_ISOLATION: &str = "default_transaction_isolation";
 /// The setting by which transactions that say nothing about it only read.
 pub(super) const DEFAULT_READ_ONLY: &str = "default_transaction_read_only";
 
+/// The setting that says where names are looked for.
+const SEARCH_PATH: &str = "search_path";
+
 /// The settings that are limits of time.
 pub(super) const STATEMENT_TIMEOUT: &str = "statement_timeout";
 pub(super) const TRANSACTION_TIMEOUT: &str = "transaction_timeout";
@@ -119,6 +128,9 @@ const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
 /// The setting by which a statement that fails in a transaction undoes itself and nothing else.
 pub(super) const ON_ERROR_ROLLBACK: &str = "on_error_rollback";
 
+/// The setting by which plans are optimised.
+pub(super) const OPTIMIZE: &str = "optimize";
+
 /// Settings with names of their own that a session may have.
 const CUSTOM_MAX: usize = 256;
 const CUSTOM_NAME_BYTES_MAX: usize = 63;
@@ -128,14 +140,14 @@ const SETTINGS: &[Setting] = &[
     setting("application_name", "", Rule::Free),
     setting("array_nulls", "on", Rule::OneOf(&["on"])),
     setting("block_size", "8192", Rule::Fixed),
-    setting("bytea_output", "hex", Rule::OneOf(&["hex"])),
+    setting(style::BYTEA_OUTPUT, "hex", Rule::Style(&["escape", "hex"])),
     setting(
         "client_encoding",
         "UTF8",
         Rule::OneOf(&["utf8", "utf-8", "unicode"]),
     ),
     setting("client_min_messages", "notice", Rule::OneOf(MESSAGE_LEVELS)),
-    setting("datestyle", "ISO, MDY", Rule::OneOf(&["iso", "iso, mdy"])),
+    setting(style::DATE_STYLE, "ISO, MDY", Rule::Style(&[])),
     setting(
         "default_table_access_method",
         "heap",
@@ -143,11 +155,15 @@ const SETTINGS: &[Setting] = &[
     ),
     setting(DEFAULT_ISOLATION, "serializable", Rule::OneOf(LEVELS)),
     setting(DEFAULT_READ_ONLY, "off", Rule::OneOf(SWITCH)),
-    setting("extra_float_digits", "1", Rule::OneOf(&["1", "2", "3"])),
+    setting(style::FLOAT_DIGITS, "1", Rule::Style(&[])),
     setting(IDLE_TIMEOUT, "0", Rule::Duration),
     setting("in_hot_standby", "off", Rule::Fixed),
     setting("integer_datetimes", "on", Rule::Fixed),
-    setting("intervalstyle", "postgres", Rule::OneOf(&["postgres"])),
+    setting(
+        style::INTERVAL_STYLE,
+        "postgres",
+        Rule::Style(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+    ),
     setting("is_superuser", "on", Rule::Fixed),
     setting("lc_collate", "C", Rule::Fixed),
     setting("lc_ctype", "C", Rule::Fixed),
@@ -158,8 +174,9 @@ const SETTINGS: &[Setting] = &[
     setting(LOCK_TIMEOUT, "0", Rule::Duration),
     setting("max_identifier_length", "63", Rule::Fixed),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
+    setting(OPTIMIZE, "on", Rule::OneOf(SWITCH)),
     setting("role", "none", Rule::OneOf(&["none"])),
-    setting("search_path", "\"$user\", public", Rule::Path),
+    setting(SEARCH_PATH, "\"$user\", public", Rule::Path),
     setting("server_encoding", "UTF8", Rule::Fixed),
     setting("server_version", "15.0 (Remora)", Rule::Fixed),
     setting("server_version_num", "150000", Rule::Fixed),
@@ -176,11 +193,7 @@ const SETTINGS: &[Setting] = &[
     ),
     setting(STATEMENT_TIMEOUT, "0", Rule::Duration),
     setting(SYNCHRONOUS_COMMIT, "on", Rule::OneOf(SYNCHRONOUS)),
-    setting(
-        "timezone",
-        "UTC",
-        Rule::OneOf(&["utc", "gmt", "etc/utc", "zulu", "0"]),
-    ),
+    setting(style::TIME_ZONE, "UTC", Rule::Style(&[])),
     setting(TRANSACTION_TIMEOUT, "0", Rule::Duration),
     setting("transform_null_equals", "off", Rule::OneOf(&["off"])),
     setting("xmloption", "content", Rule::OneOf(&["content"])),
@@ -205,7 +218,10 @@ pub(super) struct Settings {
     read_only: bool,
     isolation: Isolation,
     on_error_rollback: bool,
+    effort: Effort,
     synchronous: bool,
+    /// How values are shown and read; `None` is the plain style.
+    style: Option<Arc<Style>>,
 }
 
 /// What a transaction in which SET has changed something needs at its end.
@@ -296,9 +312,20 @@ impl Settings {
         (changed + texts.sum::<usize>() + own.sum::<usize>()) as u64
     }
 
+    /// Where names are looked for, as a list of schemas.
+    pub(super) fn search_path(&self) -> &str {
+        self.get(SEARCH_PATH).unwrap_or_default()
+    }
+
     /// Whether a statement that fails in a transaction undoes itself and nothing else.
     pub(super) fn on_error_rollback(&self) -> bool {
         self.on_error_rollback
+    }
+
+    /// What is done for a plan.
+    #[inline]
+    pub(super) fn effort(&self) -> Effort {
+        self.effort
     }
 
     /// How long things may take.
@@ -317,6 +344,11 @@ impl Settings {
     #[inline]
     pub(super) fn synchronous(&self) -> bool {
         self.synchronous
+    }
+
+    /// How values are shown and read; `None` is the plain style.
+    pub(super) fn style(&self) -> &Option<Arc<Style>> {
+        &self.style
     }
 
     /// Whether transactions are read only unless they say otherwise.
@@ -351,7 +383,15 @@ impl Settings {
             }
             (Some(value), Rule::OneOf(allowed)) => Some(allow(setting, value, allowed)?),
             (Some(value), Rule::Advice(kind)) => Some(advice::normal(setting.name, value, kind)?),
-            (Some(value), Rule::Path) => Some(path(value)?),
+            (Some(value), Rule::Path) => match schemas_of(value) {
+                Some(_) => Some(value.to_owned()),
+                None => return Err(refuse(setting.name, value)),
+            },
+            (Some(value), Rule::Style(allowed)) => {
+                let now = self.get(setting.name)?;
+                let normal = style::normal(setting.name, value, now);
+                Some(normal.ok_or_else(|| refuse_style(setting, value, allowed))?)
+            }
             (Some(_), Rule::Fixed) => {
                 return Err(Error::new(
                     state::CANT_CHANGE_RUNTIME_PARAM,
@@ -407,7 +447,13 @@ impl Settings {
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";
+        self.effort = match self.get(OPTIMIZE)? {
+            "off" => Effort::Least,
+            _ => Effort::Full,
+        };
         self.synchronous = self.get(SYNCHRONOUS_COMMIT)? != "off";
+        let style = Style::of(|name| self.get(name).unwrap_or_default());
+        self.style = Some(style).filter(|style| *style != PLAIN).map(Arc::new);
         Ok(())
     }
 }
@@ -428,14 +474,26 @@ fn advertised<'a>(allowed: &'a [&'a str]) -> &'a [&'a str] {
         .unwrap_or(allowed.len())]
 }
 
-/// A list of schemas, if names are found there as they are without it.
-fn path(value: &str) -> Result<String> {
-    let mut schemas = value
-        .split(',')
-        .map(|schema| schema.trim().trim_matches('"'));
-    match schemas.any(|schema| schema == "public") {
-        true => Ok(value.to_owned()),
-        false => Err(Error::unsupported("a search_path without public")),
+/// 22023 for a value of a setting that is part of the style.
+fn refuse_style(setting: &Setting, value: &str, allowed: &[&str]) -> Error {
+    if setting.name == style::FLOAT_DIGITS && value.parse::<i64>().is_ok() {
+        return invalid(format!(
+            "{value} is outside the valid range for parameter \"{}\" (-15 .. 3)",
+            setting.name
+        ));
+    }
+    // As PostgreSQL spells them.
+    let error = match setting.name {
+        style::TIME_ZONE => refuse("TimeZone", value),
+        style::DATE_STYLE if style::is_conflict(value) => {
+            refuse("DateStyle", value).with_detail("Conflicting \"datestyle\" specifications.")
+        }
+        style::DATE_STYLE => refuse("DateStyle", value),
+        name => refuse(name, value),
+    };
+    match allowed {
+        [] => error,
+        _ => error.with_hint(format!("Available values: {}.", allowed.join(", "))),
     }
 }
 
@@ -449,18 +507,18 @@ fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     }
     let lower = value.to_ascii_lowercase();
     Ok(match (setting.name, lower.as_str()) {
-        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | SYNCHRONOUS_COMMIT, "true" | "yes" | "1") => {
-            "on".to_owned()
-        }
-        (DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | SYNCHRONOUS_COMMIT, "false" | "no" | "0") => {
-            "off".to_owned()
-        }
+        (
+            DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | OPTIMIZE | SYNCHRONOUS_COMMIT,
+            "true" | "yes" | "1",
+        ) => "on".to_owned(),
+        (
+            DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | OPTIMIZE | SYNCHRONOUS_COMMIT,
+            "false" | "no" | "0",
+        ) => "off".to_owned(),
         // What is shown is what it gets.
         (DEFAULT_ISOLATION, level) => isolation_of(level).name().to_owned(),
         // Spellings of what cannot be otherwise read back as the default.
-        ("timezone" | "client_encoding" | "datestyle" | "standard_conforming_strings", _) => {
-            setting.default.to_owned()
-        }
+        ("client_encoding" | "standard_conforming_strings", _) => setting.default.to_owned(),
         _ => lower,
     })
 }
@@ -482,9 +540,9 @@ mod tests {
     fn what_cannot_be_honoured_is_refused() {
         let mut settings = Settings::default();
         let state = |result: Result<()>| result.unwrap_err().sqlstate();
-        assert_eq!(state(settings.set("timezone", Some("CET"))), "22023");
+        assert_eq!(state(settings.set("timezone", Some("PST"))), "22023");
         assert_eq!(state(settings.set("no_such", Some("1"))), "42704");
-        assert_eq!(state(settings.set("search_path", Some("mine"))), "0A000");
+        assert_eq!(state(settings.set("search_path", Some("a b"))), "22023");
         assert_eq!(state(settings.set("my.bad-name", Some("1"))), "42602");
         assert_eq!(state(settings.get("my.own").map(|_| ())), "42704");
         assert_eq!(state(settings.set("server_version", Some("9"))), "55P02");

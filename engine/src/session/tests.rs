@@ -17,13 +17,18 @@ mod checkpoints;
 mod conflicts;
 mod conversion;
 mod durability;
+mod exports;
 mod foreign;
+mod host;
+mod host_tables;
 mod limits;
 mod lock_waits;
 mod pressure;
 mod savepoints;
+mod schemas;
 mod sequences;
 mod system;
+mod temporary;
 
 fn connect() -> Connection {
     let db = Database::in_memory().unwrap();

@@ -1,7 +1,8 @@
 //! Rust values as parameters.
 
 use crate::error::{Error, Result, state};
-use remora_storage::{Interval, Numeric, Value, ValueRef};
+use remora_storage::value::{ElementType, SqlArrayBuilder};
+use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
 /// A value on its way into a statement: borrowed where that is possible.
 #[derive(Clone, Debug)]
@@ -83,6 +84,56 @@ macro_rules! narrowed {
 }
 
 narrowed!(u64, usize, isize);
+
+/// Lists become arrays: `WHERE id = ANY ($1)`.
+macro_rules! arrays {
+    ($($type:ty => $element:expr),+ $(,)?) => {$(
+        impl ToSql for [$type] {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+                array($element, self)
+            }
+        }
+
+        impl ToSql for Vec<$type> {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+                self.as_slice().to_sql()
+            }
+        }
+
+        impl ToSql for Vec<Option<$type>> {
+            fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+                array($element, self)
+            }
+        }
+    )+};
+}
+
+arrays! {
+    bool => DataType::Boolean,
+    i16 => DataType::SmallInt,
+    i32 => DataType::Integer,
+    i64 => DataType::BigInt,
+    f32 => DataType::Real,
+    f64 => DataType::Double,
+    String => DataType::Text,
+    &str => DataType::Text,
+    Vec<u8> => DataType::Bytea,
+    [u8; 16] => DataType::Uuid,
+    Numeric => DataType::Numeric(None),
+    Interval => DataType::Interval,
+}
+
+fn array<'a, T: ToSql>(element: DataType, values: &[T]) -> Result<ToSqlOutput<'a>> {
+    let element = ElementType::new(element).expect("no array");
+    let mut builder = SqlArrayBuilder::new(element);
+    for value in values {
+        match value.to_sql()? {
+            ToSqlOutput::Borrowed(value) => builder.push(value),
+            ToSqlOutput::Owned(value) => builder.push(value.as_ref()),
+        }
+    }
+    Ok(ToSqlOutput::Owned(builder.finish_list()))
+}
 
 impl<T: ToSql> ToSql for Option<T> {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {

@@ -22,10 +22,13 @@
 //!   nothing, as in PostgreSQL's simple query protocol.
 
 use super::core::Session;
+use super::prepared::Call;
 use super::savepoints::Savepoints;
 use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
+use super::temporary;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
+use crate::exec;
 use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
 use remora_storage::transaction::Committed;
@@ -140,6 +143,7 @@ impl Session {
             } else {
                 history.before
             };
+            self.follow_path();
         }
     }
 
@@ -246,6 +250,13 @@ impl Session {
         Ok(())
     }
 
+    /// Sees to what the transaction has put off.
+    #[cold]
+    fn check_deferred(&self, tx: &mut Transaction) -> Result<()> {
+        let call = Call::new(&self.record, self.store.ledger(), &self.triggers);
+        exec::check_deferred(tx, &call.context)
+    }
+
     /// COMMIT; returns the tag of what was done. Of a failed transaction it is ROLLBACK.
     pub(super) fn commit_block(&mut self) -> Result<&'static str> {
         match self.block.status {
@@ -269,7 +280,15 @@ impl Session {
                 let committed = match writer {
                     Some(mut tx) => {
                         tx.set_durability(Some(durability));
-                        tx.commit()
+                        let checked = match tx.has_aside() {
+                            true => self.check_deferred(&mut tx),
+                            false => Ok(()),
+                        };
+                        let settled = checked.and_then(|()| match self.has_brief_tables {
+                            true => temporary::settle(&mut tx, &self.path),
+                            false => Ok(()),
+                        });
+                        settled.and_then(|()| Ok(tx.commit()?))
                     }
                     None => Ok(Committed::default()),
                 };

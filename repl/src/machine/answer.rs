@@ -1,6 +1,6 @@
 //! One line of output.
 
-use remora::function::text;
+use remora::function::text::{self, Style};
 use remora::{DataType, Error, Outcome, Row, RowSet, ValueRef};
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
@@ -36,14 +36,19 @@ pub(super) struct Success<'a> {
 }
 
 impl<'a> Success<'a> {
-    pub(super) fn new(session: &'a str, outcome: &'a Outcome, elapsed: Duration) -> Self {
+    pub(super) fn new(
+        session: &'a str,
+        outcome: &'a Outcome,
+        style: &'a Style,
+        elapsed: Duration,
+    ) -> Self {
         let columns = outcome.rows.as_ref().map(RowSet::columns);
         Self {
             ok: true,
             session,
             columns: columns.map(|all| all.iter().map(|column| column.name.as_str()).collect()),
             types: columns.map(|all| all.iter().map(|c| c.data_type.to_string()).collect()),
-            rows: outcome.rows.as_ref().map(JsonRows),
+            rows: outcome.rows.as_ref().map(|rows| JsonRows(rows, style)),
             changes: outcome.changes,
             notices: &outcome.notices,
             elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -85,33 +90,39 @@ impl<'a> Failure<'a> {
     }
 }
 
-struct JsonRows<'a>(&'a RowSet);
+struct JsonRows<'a>(&'a RowSet, &'a Style);
 
 impl Serialize for JsonRows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut rows = serializer.serialize_seq(Some(self.0.len()))?;
         for row in self.0.iter() {
-            rows.serialize_element(&JsonRow(row))?;
+            rows.serialize_element(&JsonRow(row, self.1))?;
         }
         rows.end()
     }
 }
 
-struct JsonRow<'a>(Row<'a>);
+struct JsonRow<'a>(Row<'a>, &'a Style);
 
 impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let columns = self.0.columns();
         let mut values = serializer.serialize_seq(Some(columns.len()))?;
         for (value, column) in self.0.values().zip(columns) {
-            values.serialize_element(&JsonValue(value, column.data_type))?;
+            values.serialize_element(&JsonValue(value, column.data_type, self.1))?;
         }
         values.end()
     }
 }
 
 /// A value: as JSON's own where JSON holds it exactly, else in PostgreSQL's text form.
-struct JsonValue<'a>(ValueRef<'a>, DataType);
+struct JsonValue<'a>(ValueRef<'a>, DataType, &'a Style);
+
+impl JsonValue<'_> {
+    fn shown(&self) -> String {
+        text::format_in(self.0, self.1, self.2).unwrap_or_default()
+    }
+}
 
 impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -123,9 +134,15 @@ impl Serialize for JsonValue<'_> {
             ValueRef::BigInt(value) if value.unsigned_abs() <= EXACT_MAX => {
                 serializer.serialize_i64(value)
             }
+            ValueRef::Real(value) if value.is_finite() && self.2.rounds_floats() => {
+                serializer.serialize_f32(self.shown().parse().unwrap_or(value))
+            }
+            ValueRef::Double(value) if value.is_finite() && self.2.rounds_floats() => {
+                serializer.serialize_f64(self.shown().parse().unwrap_or(value))
+            }
             ValueRef::Real(value) if value.is_finite() => serializer.serialize_f32(value),
             ValueRef::Double(value) if value.is_finite() => serializer.serialize_f64(value),
-            other => serializer.serialize_str(&text::format(other, self.1).unwrap_or_default()),
+            _ => serializer.serialize_str(&self.shown()),
         }
     }
 }
@@ -135,7 +152,8 @@ mod tests {
     use super::*;
 
     fn json(value: ValueRef<'_>, data_type: DataType) -> String {
-        serde_json::to_string(&JsonValue(value, data_type)).expect("a value is encodable")
+        serde_json::to_string(&JsonValue(value, data_type, &Style::default()))
+            .expect("a value is encodable")
     }
 
     #[test]

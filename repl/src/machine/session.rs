@@ -141,11 +141,12 @@ impl Worker {
         let start = Instant::now();
         let result = self.connection.run(&job.sql, job.params.as_slice());
         let elapsed = start.elapsed();
+        let style = self.connection.style().unwrap_or_default();
         self.end_statement();
         match result {
             Ok(outcome) => self
                 .output
-                .line(&Success::new(&self.name, &outcome, elapsed)),
+                .line(&Success::new(&self.name, &outcome, &style, elapsed)),
             Err(error) => self.output.line(&Failure::new(Some(&self.name), &error)),
         }
     }

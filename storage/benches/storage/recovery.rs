@@ -1,9 +1,8 @@
 //! Opening a database: how fast its log is replayed, and how long all of it takes.
 //!
 //! A round makes a directory and opens it again after each kind of change, all rows having been written
-//! to a checkpoint before. `--one 1` makes each change a transaction. `--open 1` replays nothing; with `--encoded 1`
-//! blocks are encoded before the checkpoint, as those are that nobody has changed for a while. What the system takes
-//! to hand out memory bounds the opening of a large database, so it is measured beside it.
+//! to a checkpoint before. `--one 1` makes each change a transaction. `--open 1` replays nothing. What
+//! the system takes to hand out memory bounds the opening of a large database, so it is measured beside it.
 
 use crate::Result;
 use crate::options::Options;
@@ -49,7 +48,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let rows = options.number("rows", 1_000_000) as usize;
     let rounds = options.number("rounds", 3);
     let only_open = options.number("open", 0) > 0;
-    let is_encoded = options.number("encoded", 0) > 0;
     let batch = match options.number("one", 0) {
         0 => BATCH,
         _ => 1,
@@ -74,9 +72,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             continue;
         }
         let (store, _) = open(path)?;
-        if is_encoded {
-            store.compact(None)?;
-        }
         store.checkpoint()?;
         store.close()?;
         drop(store);

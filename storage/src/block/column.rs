@@ -61,7 +61,7 @@ impl Column {
             T::Numeric(Some(m)) => Values::Int128(Vec::new(), m.scale),
             T::Real => Values::Float32(Vec::new()),
             T::Double => Values::Float64(Vec::new()),
-            T::Text | T::Varchar(_) | T::Char(_) | T::Bytea => Values::Strings(Strings::default()),
+            other if other.is_variable() => Values::Strings(Strings::default()),
             _ => Values::Other(ColumnBuilder::new(data_type, 0)),
         };
         Self {
@@ -206,7 +206,7 @@ impl Column {
             (Values::Float32(values), V::Real(v)) => values.push(v),
             (Values::Float64(values), V::Double(v)) => values.push(v),
             (Values::Strings(strings), V::Text(v)) => strings.push(v.as_bytes()),
-            (Values::Strings(strings), V::Bytea(v)) => strings.push(v),
+            (Values::Strings(strings), V::Bytea(v) | V::Packed(_, v)) => strings.push(v),
             (_, other) => panic!("a {} column was given {other:?}", self.data_type),
         }
         self.nulls.append(1, std::iter::once(false), false);
@@ -431,9 +431,9 @@ impl Strings {
         // and prefix in one of the buffers, or is zero where there is a NULL.
         let bytes = unsafe { BinaryViewArray::new_unchecked(views, buffers, nulls) };
         match data_type {
-            DataType::Bytea => Arc::new(bytes),
             // SAFETY: a text column is only ever written from a `&str` (`image::put`).
-            _ => Arc::new(unsafe { bytes.to_string_view_unchecked() }),
+            _ if data_type.is_text() => Arc::new(unsafe { bytes.to_string_view_unchecked() }),
+            _ => Arc::new(bytes),
         }
     }
 }

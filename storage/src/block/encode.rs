@@ -49,30 +49,29 @@ impl<'b> Gathering<'b> {
         })
     }
 
-    /// Adds the rows of these slots, which come behind those that were added before.
+    /// Adds the rows of these slots, which come behind those that were added before; `false`, and nothing is
+    /// added, where all would take more than `most` bytes.
     ///
     /// # Errors
     /// `OutOfMemory`.
-    pub fn take(&mut self, slots: &[Slot], rows: &[RowRef<'_>]) -> Result<()> {
+    pub fn take(&mut self, slots: &[Slot], rows: &[RowRef<'_>], most: u64) -> Result<bool> {
         let of_row = self.block.layout.stride() + size_of::<RowRef<'_>>();
         let more = rows.len() * of_row + string_bytes(rows);
         let wanted = self.memory.bytes() + more as u64;
+        if wanted > most {
+            return Ok(false);
+        }
         self.memory.resize_for(self.claim, wanted)?;
         for slot in slots {
             self.live[usize::from(slot.0) / 64] |= 1 << (slot.0 % 64);
         }
         self.gatherer.take_rows(&[], rows);
-        Ok(())
+        Ok(true)
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.live.iter().all(|word| *word == 0)
-    }
-
-    /// Bytes that are taken so far.
-    pub fn bytes(&self) -> u64 {
-        self.memory.bytes()
     }
 
     /// Encodes what was gathered.

@@ -68,14 +68,10 @@ fn short(string: &[u8]) -> u128 {
     bytes.fold(0, |word, byte| word << 8 | u128::from(*byte))
 }
 
-/// The bytes of a value that is text or bytea.
+/// The bytes of a value that is held as a string.
 #[inline]
 pub(super) fn string_of<'v>(value: &ValueRef<'v>) -> Option<&'v [u8]> {
-    match value {
-        ValueRef::Text(text) => Some(text.as_bytes()),
-        ValueRef::Bytea(bytes) => Some(bytes),
-        _ => None,
-    }
+    value.bytes()
 }
 
 /// Writes a value that is neither NULL nor a string.
@@ -160,7 +156,12 @@ pub(super) fn read_fixed(bytes: &[u8], data_type: DataType) -> ValueRef<'static>
             micros: i64::from_le_bytes(take(&bytes[8..])),
         }),
         DataType::Uuid => ValueRef::Uuid(take(bytes)),
-        DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Bytea => {
+        DataType::Text
+        | DataType::Varchar(_)
+        | DataType::Char(_)
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Packed(_) => {
             unreachable!("strings are read through their view")
         }
     }

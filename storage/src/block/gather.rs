@@ -132,13 +132,13 @@ impl Gatherer {
     }
 
     /// The rows of a run that pass, by vector.
-    fn choose(&self, run: &Run<'_>) -> Vec<(usize, Chosen)> {
+    fn choose(&self, run: &Run<'_>) -> Option<Vec<(usize, Chosen)>> {
         let vectors = run.positions.len().div_ceil(Frozen::VECTOR_ROWS);
         let mut chosen = Vec::with_capacity(vectors + 1);
-        run.each_vector(&self.bounds, |vector, mask| {
+        let may_pass = run.each_vector(&self.bounds, |vector, mask| {
             chosen.push((vector, Chosen::new(mask)));
         });
-        chosen
+        may_pass.then_some(chosen)
     }
 
     /// One array a column, of the rows added since the last call, and their ids, if they are
@@ -180,7 +180,7 @@ impl Take for Gatherer {
         }
     }
 
-    fn take_run(&mut self, number: BlockNo, run: &Run<'_>) {
+    fn take_run(&mut self, number: BlockNo, run: &Run<'_>) -> bool {
         let (frozen, all) = (run.frozen, run.positions.clone());
         if self.bounds.is_empty() && run.dead.is_empty() {
             for column in &mut self.columns {
@@ -191,15 +191,17 @@ impl Take for Gatherer {
             if let Some(ids) = &mut self.ids {
                 ids.extend(all.map(|position| RowId::new(number, frozen.slot_at(position))));
             }
-            return;
+            return true;
         }
-        let vectors = self.choose(run);
+        let Some(vectors) = self.choose(run) else {
+            return false;
+        };
         let rows = vectors
             .iter()
             .map(|(_, chosen)| chosen.rows())
             .sum::<usize>();
         if rows == 0 {
-            return;
+            return true;
         }
         let at = |(vector, chosen): &(usize, Chosen)| {
             let first = (vector * Frozen::VECTOR_ROWS) as u32;
@@ -222,6 +224,7 @@ impl Take for Gatherer {
         if let Some(ids) = &mut self.ids {
             ids.extend(positions().map(|at| RowId::new(number, frozen.slot_at(at))));
         }
+        true
     }
 }
 

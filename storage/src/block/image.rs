@@ -38,7 +38,7 @@ pub(super) fn write_base<'v, V: Borrow<ValueRef<'v>>>(
         let (value, field) = (value.borrow(), field_of(layout, column));
         match value {
             ValueRef::Null => {}
-            ValueRef::Text(_) | ValueRef::Bytea(_) => {
+            ValueRef::Text(_) | ValueRef::Bytea(_) | ValueRef::Packed(..) => {
                 let Some(view) = base_view(heap, field, value, must)? else {
                     return Ok(false);
                 };
@@ -246,7 +246,8 @@ enum Length {
 #[inline]
 fn check_string(field: &Field, value: &ValueRef<'_>, string: &[u8]) -> Result<Length> {
     let fits = match value {
-        ValueRef::Text(_) => field.data_type.is_string(),
+        ValueRef::Text(_) => field.data_type.is_text(),
+        ValueRef::Packed(packed, _) => field.data_type == DataType::Packed(*packed),
         _ => field.data_type == DataType::Bytea,
     };
     assert!(fits, "a {} column was given {value:?}", field.data_type);

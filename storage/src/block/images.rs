@@ -120,8 +120,8 @@ pub trait Take {
     /// Takes those rows of a hot block that pass.
     fn take_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>);
 
-    /// Takes those rows of a frozen block that pass.
-    fn take_run(&mut self, number: BlockNo, run: &Run<'_>);
+    /// Takes those rows of a frozen block that pass; `false` where it did not have to look at any.
+    fn take_run(&mut self, number: BlockNo, run: &Run<'_>) -> bool;
 
     /// Takes those rows that pass, at most 65,536.
     fn take_rows(&mut self, ids: &[RowId], rows: &[RowRef<'_>]);
@@ -217,11 +217,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Gives the rows within all bounds, vector by vector; no vector without any.
-    pub(super) fn each_vector(&self, bounds: &[ColumnBounds], mut each: impl FnMut(usize, Mask)) {
+    /// Gives the rows within all bounds, vector by vector; no vector without any. `false` where the block is
+    /// known to have none.
+    pub(super) fn each_vector(
+        &self,
+        bounds: &[ColumnBounds],
+        mut each: impl FnMut(usize, Mask),
+    ) -> bool {
         const ROWS: usize = Frozen::VECTOR_ROWS;
         let Some(filter) = self.frozen.filter(bounds) else {
-            return;
+            return false;
         };
         let (start, end) = (self.positions.start as usize, self.positions.end as usize);
         let mut dead = self.dead.iter().map(|at| *at as usize).peekable();
@@ -236,6 +241,7 @@ impl<'a> Run<'a> {
                 each(vector, chosen);
             }
         }
+        true
     }
 
     /// The rows of this run and of the next one of the block.

@@ -29,7 +29,7 @@ pub(super) struct Field {
 impl Field {
     /// Whether its values are strings of bytes, which a row has views of.
     pub(super) fn is_viewed(&self) -> bool {
-        self.data_type.is_string() || self.data_type == DataType::Bytea
+        self.data_type.is_variable()
     }
 }
 
@@ -138,7 +138,12 @@ pub(super) fn width(data_type: DataType) -> usize {
         | DataType::TimestampTz => 8,
         DataType::Numeric(Some(_)) | DataType::Interval | DataType::Uuid => 16,
         DataType::Numeric(None) => Numeric::BYTES,
-        DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Bytea => VIEW_BYTES,
+        DataType::Text
+        | DataType::Varchar(_)
+        | DataType::Char(_)
+        | DataType::Bytea
+        | DataType::Json
+        | DataType::Packed(_) => VIEW_BYTES,
     }
 }
 

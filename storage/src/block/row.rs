@@ -58,10 +58,13 @@ impl Strings {
             cells[field.null].get_or_init(|| string_of(&decode(&mut scratch)).map(Box::from));
         match string {
             None => ValueRef::Null,
-            Some(bytes) if field.data_type == DataType::Bytea => ValueRef::Bytea(bytes),
-            Some(bytes) => {
-                ValueRef::Text(std::str::from_utf8(bytes).expect("a text was decoded as such"))
-            }
+            Some(bytes) => match field.data_type {
+                DataType::Bytea => ValueRef::Bytea(bytes),
+                DataType::Packed(packed) => ValueRef::Packed(packed, bytes),
+                _ => {
+                    ValueRef::Text(std::str::from_utf8(bytes).expect("a text was decoded as such"))
+                }
+            },
         }
     }
 }
@@ -83,7 +86,9 @@ fn fixed(value: ValueRef<'_>) -> ValueRef<'static> {
         ValueRef::TimestampTz(v) => ValueRef::TimestampTz(v),
         ValueRef::Interval(v) => ValueRef::Interval(v),
         ValueRef::Uuid(v) => ValueRef::Uuid(v),
-        ValueRef::Text(_) | ValueRef::Bytea(_) => unreachable!("a column of another type"),
+        ValueRef::Text(_) | ValueRef::Bytea(_) | ValueRef::Packed(..) => {
+            unreachable!("a column of another type")
+        }
     }
 }
 
@@ -210,8 +215,7 @@ impl<'a> Image<'a> {
             8 => one.first_chunk::<8>() == two.first_chunk(),
             VIEW_BYTES if one.first_chunk::<VIEW_BYTES>() == two.first_chunk() => {
                 let view = self.view(field);
-                let is_string = field.data_type.is_string() || field.data_type == DataType::Bytea;
-                !is_string
+                !field.is_viewed()
                     || view.is_inline()
                     || view.buffer() != OWN_STRINGS && self.shares_heap(other)
             }
@@ -232,11 +236,12 @@ impl<'a> Image<'a> {
             return ValueRef::Null;
         }
         match field.data_type {
-            DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+            DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Json => {
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).
                 ValueRef::Text(unsafe { std::str::from_utf8_unchecked(self.string(field)) })
             }
             DataType::Bytea => ValueRef::Bytea(self.string(field)),
+            DataType::Packed(packed) => ValueRef::Packed(packed, self.string(field)),
             other => read_fixed(&self.bytes[field.offset..], other),
         }
     }

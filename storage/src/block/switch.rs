@@ -163,7 +163,7 @@ impl Block {
 
     fn freeze(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
         let mut gathering = Gathering::new(self, claim, |_| true)?;
-        gathering.take(&states.slots, &states.rows)?;
+        gathering.take(&states.slots, &states.rows, u64::MAX)?;
         let frozen = gathering.encode()?.load(&self.pool)?;
         let base = Base::Frozen(Columns {
             heads: Heads::new(&self.pool, frozen.rows()),

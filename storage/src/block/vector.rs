@@ -87,12 +87,12 @@ impl<F: FnMut(&Vector<'_>)> Take for Visitor<'_, F> {
         self.add_images(rows, chosen, Source::Hot(rows));
     }
 
-    fn take_run(&mut self, _: BlockNo, run: &Run<'_>) {
+    fn take_run(&mut self, _: BlockNo, run: &Run<'_>) -> bool {
         let choice = self.choice;
         run.each_vector(&choice.bounds, |vector, chosen| {
             let frozen = run.frozen;
             self.show(chosen, Source::Frozen { frozen, vector });
-        });
+        })
     }
 
     fn take_rows(&mut self, _: &[RowId], rows: &[RowRef<'_>]) {

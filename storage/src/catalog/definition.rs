@@ -1,9 +1,13 @@
 //! Definitions of tables and indexes: plain data, as logged and as checkpointed.
 
-use super::foreign::ForeignKeyDef;
+use super::comment::Commented;
+use super::foreign::{Deferral, ForeignKeyDef};
+use super::function::FunctionDef;
 use super::sequence::SequenceDef;
-use super::view::ViewDef;
-use crate::ids::{ColumnId, IndexId, SequenceId, TableId};
+use super::trigger::TriggerDef;
+use super::types::TypeDef;
+use super::view::{ViewDef, ViewSource};
+use crate::ids::{ColumnId, IndexId, SchemaId, SequenceId, TableId, TypeId};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +26,52 @@ pub struct TableDef {
     /// Rows of other tables that every row refers to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_keys: Vec<ForeignKeyDef>,
+    /// Where it is; its indexes are there, too.
+    #[serde(default, skip_serializing_if = "SchemaId::is_public")]
+    pub schema: SchemaId,
+    /// What becomes of its rows; of a temporary table, which is never written anywhere.
+    #[serde(skip)]
+    pub on_commit: OnCommit,
+    /// Of a materialized view: what its rows are those of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materialized: Option<Materialized>,
+    /// What follows from changes of its rows, in the order of names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerDef>,
+}
+
+/// The query of a materialized view; storage does not read it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Materialized {
+    /// As SQL text.
+    pub query: String,
+    /// What the names in it stand for, as in a view.
+    pub sources: Vec<ViewSource>,
+    /// Whether it was ever asked: else there are no rows to be read.
+    pub populated: bool,
+}
+
+/// What becomes of a temporary table when a transaction commits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnCommit {
+    /// Its rows stay.
+    #[default]
+    Preserve,
+    /// Its rows go.
+    Delete,
+    /// It goes.
+    Drop,
+}
+
+/// A schema: a name space for tables, indexes, sequences and views. `public` is always there and has none.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaDef {
+    /// Its id.
+    pub id: SchemaId,
+    /// Its name.
+    pub name: String,
 }
 
 /// A column.
@@ -44,6 +94,16 @@ pub struct ColumnDef {
     /// Whether its numbers are its own sequence's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// What it is computed from, as SQL text, where it is (by the engine; storage does not read it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
+    /// How much of a time or span it keeps: digits of seconds in the lower eight bits, above them the least
+    /// field of a span, 0 for all (the engine cuts values; storage does not read it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_modifier: Option<i32>,
+    /// The domain that its values are of, of which its type is that of the values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<TypeId>,
 }
 
 /// `GENERATED .. AS IDENTITY`: when a column takes its sequence's numbers.
@@ -63,6 +123,9 @@ pub struct CheckDef {
     pub name: String,
     /// The condition as SQL text; storage does not read it.
     pub expression: String,
+    /// Whether there may be rows that were never tested for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub not_valid: bool,
 }
 
 /// An index.
@@ -77,12 +140,27 @@ pub struct IndexDef {
     pub table: TableId,
     /// Its columns, most significant first.
     pub columns: Vec<IndexColumn>,
-    /// Whether no two rows may have one key (rows with a NULL in the key never collide).
+    /// Whether no two rows may have one key (rows with a NULL in the key do not collide, unless it says so).
     pub unique: bool,
     /// What structure it is.
     pub kind: IndexKind,
     /// The constraint it stands for, if any.
     pub constraint: Option<Constraint>,
+    /// Whether, where it is unique, NULL is a value like any other.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nulls_not_distinct: bool,
+    /// Whether it has only those rows whose first column of the key is true: that column is hidden, and
+    /// computed from the condition.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
+    /// Of a unique constraint that is not `unique`: when it is checked, by the engine.
+    #[serde(default, skip_serializing_if = "Deferral::is_never")]
+    pub deferral: Deferral,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// One column of an index.
@@ -148,6 +226,20 @@ pub enum CatalogChange {
     SetView(ViewDef),
     /// A view went.
     DropView(TableId),
+    /// A function came, or is another.
+    SetFunction(FunctionDef),
+    /// A function went.
+    DropFunction(TableId),
+    /// A type came, or is another.
+    SetType(TypeDef),
+    /// A type went.
+    DropType(TypeId),
+    /// A schema came, or has another name.
+    SetSchema(SchemaDef),
+    /// A schema went, in which nothing was left.
+    DropSchema(SchemaId),
+    /// Something has another comment, or none.
+    SetComment(Commented, Option<String>),
 }
 
 /// What a column is when nothing is given for it.
@@ -171,7 +263,17 @@ impl ColumnDef {
             default: None,
             sequences: Vec::new(),
             identity: None,
+            generated: None,
+            time_modifier: None,
+            domain: None,
         }
+    }
+}
+
+impl ColumnDef {
+    /// Whether nobody can name it: a column without a name holds what keys of indexes are computed to be.
+    pub fn is_hidden(&self) -> bool {
+        self.name.is_empty()
     }
 }
 
@@ -203,7 +305,15 @@ impl IndexDef {
             unique: false,
             kind: IndexKind::Ordered,
             constraint: None,
+            nulls_not_distinct: false,
+            partial: false,
+            deferral: Deferral::Never,
         }
+    }
+
+    /// Whether no two rows may have one key when a transaction has committed.
+    pub fn is_unique(&self) -> bool {
+        self.unique || self.deferral != Deferral::Never
     }
 
     /// The index that stands for a primary key of these columns.
@@ -229,15 +339,16 @@ impl TableDef {
             columns,
             checks: Vec::new(),
             foreign_keys: Vec::new(),
+            schema: SchemaId::PUBLIC,
+            on_commit: OnCommit::Preserve,
+            materialized: None,
+            triggers: Vec::new(),
         }
     }
 
     /// The column of that name, with its position.
     pub fn column(&self, name: &str) -> Option<(usize, &ColumnDef)> {
-        self.columns
-            .iter()
-            .enumerate()
-            .find(|(_, column)| column.name == name)
+        self.shown().find(|(_, column)| column.name == name)
     }
 
     /// The same table with another default of a column.
@@ -249,6 +360,18 @@ impl TableDef {
             column.sequences = default.sequences;
         }
         self
+    }
+
+    /// The columns that can be named, with their positions.
+    pub fn shown(&self) -> impl Iterator<Item = (usize, &ColumnDef)> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| !column.is_hidden())
+    }
+
+    /// Which rows a partial index is of, as SQL text.
+    pub fn condition_of(&self, index: &IndexDef) -> Option<&str> {
+        let column = index.columns.first().filter(|_| index.partial)?.column;
+        self.columns[self.position(column)?].generated.as_deref()
     }
 
     /// Whether rows of the other definition can be rows of this one.

@@ -1,8 +1,9 @@
 //! Keys as text, for error messages. Values are written as PostgreSQL writes them.
 
-use super::definition::{IndexDef, TableDef};
+use super::definition::{ColumnDef, IndexDef, TableDef};
 use crate::block::RowRef;
-use crate::value::{Numeric, NumericKind, ValueRef};
+use crate::value::{Numeric, NumericKind, PackedType, ValueRef, enum_label};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -13,12 +14,42 @@ fn columns<'a>(
     table: &'a TableDef,
     index: &'a IndexDef,
     row: &'a RowRef<'_>,
-) -> impl Iterator<Item = (&'a str, String)> {
-    index.columns.iter().map(move |key| {
+) -> impl Iterator<Item = (Cow<'a, str>, String)> {
+    // Which rows a partial index is of is not said.
+    let keys = index.columns.iter().skip(usize::from(index.partial));
+    keys.map(move |key| {
         let column = table.columns.iter().find(|c| c.id == key.column);
-        let name = column.map_or("?", |column| column.name.as_str());
+        let name = column.map_or(Cow::Borrowed("?"), key_name);
         (name, text(row.get(key.column)))
     })
+}
+
+/// What a column is called as a part of a key: what it is computed from, where it has no name.
+pub fn key_name(column: &ColumnDef) -> Cow<'_, str> {
+    match column.generated.as_deref().filter(|_| column.is_hidden()) {
+        None => Cow::Borrowed(&column.name),
+        Some(call) if is_call(call) => Cow::Borrowed(call),
+        Some(expression) => Cow::Owned(format!("({expression})")),
+    }
+}
+
+/// Whether an expression is one call of a function, which needs no parentheses around it.
+fn is_call(expression: &str) -> bool {
+    let rest = expression.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    if rest.len() == expression.len() || !rest.starts_with('(') {
+        return false;
+    }
+    let (mut depth, mut quoted) = (0_usize, false);
+    let mut ends = rest.bytes().enumerate().filter_map(|(at, byte)| {
+        match byte {
+            b'\'' => quoted = !quoted,
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        (depth == 0 && byte == b')').then_some(at)
+    });
+    ends.next() == Some(rest.len() - 1)
 }
 
 /// `a=1, b=x`
@@ -30,7 +61,7 @@ pub(super) fn assignments(table: &TableDef, index: &IndexDef, row: &RowRef<'_>) 
 
 /// `(a, b)=(1, x)`
 pub(super) fn key(table: &TableDef, index: &IndexDef, row: &RowRef<'_>) -> String {
-    let (names, values): (Vec<&str>, Vec<String>) = columns(table, index, row).unzip();
+    let (names, values): (Vec<Cow<'_, str>>, Vec<String>) = columns(table, index, row).unzip();
     format!("({})=({})", names.join(", "), values.join(", "))
 }
 
@@ -46,6 +77,14 @@ fn text(value: ValueRef<'_>) -> String {
         ValueRef::Numeric(v) => numeric(v),
         ValueRef::Text(v) => v.chars().take(VALUE_CHARS_MAX).collect(),
         ValueRef::Bytea(v) => format!("\\x{}", hex(&v[..v.len().min(VALUE_CHARS_MAX / 2)])),
+        ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or("..").to_owned(),
+        ValueRef::Packed(..) => match value.as_array() {
+            Some(array) => {
+                let elements: Vec<String> = array.iter().take(VALUE_CHARS_MAX).map(text).collect();
+                format!("{{{}}}", elements.join(","))
+            }
+            None => "..".to_owned(),
+        },
         ValueRef::Date(v) => date(v.into()),
         ValueRef::Time(v) => time(v),
         ValueRef::Timestamp(v) => timestamp(v),

@@ -44,6 +44,8 @@ pub struct IndexEntry {
     /// Its entries.
     pub index: Arc<Index>,
     columns: Vec<KeyColumn>,
+    /// Of a partial index: what keys of rows begin with that are in it.
+    within: Option<Box<[u8]>>,
     shared: Arc<Shared>,
 }
 
@@ -185,7 +187,9 @@ impl TableEntry {
             for (id, row) in found.ids.iter().zip(&found.rows) {
                 key.clear();
                 let has_null = index.encode_row(&mut key, row);
-                batch.push(&key, *id, has_null)?;
+                if !index.leaves_out(&key) {
+                    batch.push(&key, *id, has_null)?;
+                }
             }
             gathered(found.ids.len() as u64);
         }
@@ -219,8 +223,15 @@ impl IndexEntry {
             descending: column.descending,
             nulls_first: column.nulls_first,
         });
+        let columns: Vec<KeyColumn> = columns.collect();
+        let within = def.partial.then(|| {
+            let mut key = Vec::new();
+            encode_key(&mut key, &columns, [ValueRef::Boolean(true)]);
+            key.into_boxed_slice()
+        });
         Ok(Self {
-            columns: columns.collect(),
+            columns,
+            within,
             index: Arc::new(index),
             shared: Arc::new(Shared {
                 latches: KeyLatches::new(),
@@ -241,6 +252,7 @@ impl IndexEntry {
             },
             index: Arc::clone(&self.index),
             columns: self.columns.clone(),
+            within: self.within.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -291,17 +303,17 @@ impl IndexEntry {
         encode_key(out, &self.columns, key);
     }
 
-    /// Appends the key of a row; says whether there is a NULL in it.
+    /// Appends the key of a row; says whether there is a NULL in it, so that other rows may have it, too.
     pub fn encode_row(&self, out: &mut impl KeyBuffer, row: &RowRef<'_>) -> bool {
         let mut has_null = false;
         let values = self.def.columns.iter().map(|key| row.get(key.column));
         let values = values.inspect(|value| has_null |= value.is_null());
         encode_key(out, &self.columns, values);
-        has_null
+        has_null && !self.def.nulls_not_distinct
     }
 
-    /// Appends the key of a row of these values, one for each of the table's columns; says whether
-    /// there is a NULL in it.
+    /// Appends the key of a row of these values, one for each of the table's columns; says what
+    /// [`Self::encode_row`] says.
     pub fn encode_new(
         &self,
         out: &mut impl KeyBuffer,
@@ -318,7 +330,14 @@ impl IndexEntry {
             has_null |= value.is_null();
             encode_column(out, *order, &value);
         }
-        has_null
+        has_null && !self.def.nulls_not_distinct
+    }
+
+    /// Whether rows with this key are not in the index, because it is one of a part of the rows.
+    #[inline]
+    pub fn leaves_out(&self, key: &[u8]) -> bool {
+        let within = self.within.as_ref();
+        within.is_some_and(|within| !key.starts_with(within))
     }
 
     /// Whether a row's key is exactly this one, given as values without NULL.

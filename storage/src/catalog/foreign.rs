@@ -32,6 +32,34 @@ pub struct ForeignKeyDef {
     pub on_delete: ForeignAction,
     /// What happens to rows that refer to a key that changes.
     pub on_update: ForeignAction,
+    /// When it is checked.
+    #[serde(default, skip_serializing_if = "Deferral::is_never")]
+    pub deferral: Deferral,
+    /// Whether there may be rows that were never tested for it.
+    #[serde(default, skip_serializing_if = "super::definition::is_false")]
+    pub not_valid: bool,
+    /// The columns that `on_delete` sets, where that is not all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_columns: Vec<ColumnId>,
+}
+
+/// When a constraint is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Deferral {
+    /// With each statement: `NOT DEFERRABLE`.
+    #[default]
+    Never,
+    /// With each statement, unless the transaction says otherwise: `DEFERRABLE`.
+    Immediate,
+    /// When the transaction commits, unless it says otherwise: `INITIALLY DEFERRED`.
+    Deferred,
+}
+
+impl Deferral {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+    pub(super) fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
 }
 
 /// What a foreign key does where a key that is referred to goes.
@@ -142,6 +170,7 @@ impl Catalog {
                 && key.referenced.iter().all(|column| index.covers(*column))
         }) && key.columns.len() == key.referenced.len()
             && has_all(child, &key.columns)
+            && key.set_columns.iter().all(|id| key.columns.contains(id))
             && has_all(parent, &key.referenced)
     }
 }

@@ -1,4 +1,4 @@
-//! The catalog: what tables, indexes, sequences and views there are, as an immutable value.
+//! The catalog: what tables, indexes, sequences, views, functions and types there are, as an immutable value.
 //!
 //! A catalog is never changed: a transaction that runs DDL makes its own copy and installs it at
 //! commit. Definitions are plain data (they are what the log and the manifest carry); beside each
@@ -9,30 +9,43 @@
 //! that they wrote to a table that is no longer what it was ([`Catalog::merge`]). Who changed rows only
 //! does not mind other indexes ([`same_rows`]): those that came were kept up ([`LateIndexes`]).
 
+mod comment;
 mod definition;
 mod describe;
 mod entry;
 mod foreign;
+mod function;
 mod late;
+mod names;
 mod notes;
 mod sequence;
+mod trigger;
+mod types;
 mod view;
 
+pub use comment::{CommentDef, Commented};
 pub use definition::{
     CatalogChange, CheckDef, ColumnDef, ColumnDefault, Constraint, Identity, IndexColumn, IndexDef,
-    IndexKind, TableDef,
+    IndexKind, Materialized, OnCommit, SchemaDef, TableDef,
 };
+pub use describe::key_name;
 pub use entry::{IndexEntry, IntKey, TableEntry};
-pub use foreign::{ForeignAction, ForeignKeyDef, Reference};
+pub use foreign::{Deferral, ForeignAction, ForeignKeyDef, Reference};
+pub use function::{
+    FunctionBody, FunctionDef, FunctionParameter, FunctionResult, FunctionVolatility, ResultColumn,
+};
 pub use late::LateIndexes;
+pub use names::NameIn;
 pub use sequence::{
     Counter, CounterState, LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition, SequenceRule,
 };
-
-pub use view::{SourceColumn, ViewColumn, ViewDef, ViewSource};
+pub use trigger::{TriggerDef, TriggerEvent, TriggerTiming};
+pub use types::{DomainDef, EnumLabel, TypeDef, TypeKind, Types};
+pub use view::{SourceColumn, Sources, ViewCheck, ViewColumn, ViewDef, ViewSource};
 
 use crate::error::{Error, Result};
-use crate::ids::{ColumnId, IndexId, SequenceId, TableId, Timestamp};
+use crate::ids::{ColumnId, IndexId, SchemaId, SequenceId, TableId, Timestamp, TypeId};
+use names::Names;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -54,6 +67,14 @@ pub enum CatalogObject {
     Sequence(SequenceId),
     /// A view.
     View(TableId),
+    /// A function.
+    Function(TableId),
+    /// A type.
+    Type(TypeId),
+    /// A schema, without what is in it.
+    Schema(SchemaId),
+    /// What is said of something.
+    Comment(Commented),
 }
 
 impl Relation {
@@ -70,18 +91,23 @@ impl Relation {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     tables: BTreeMap<TableId, Arc<TableEntry>>,
-    names: BTreeMap<String, Relation>,
+    names: Names,
     /// Which table an index is on.
     indexes: BTreeMap<IndexId, TableId>,
     sequences: BTreeMap<SequenceId, Arc<SequenceEntry>>,
     views: BTreeMap<TableId, Arc<ViewDef>>,
+    functions: BTreeMap<TableId, Arc<FunctionDef>>,
+    function_names: BTreeMap<String, Vec<TableId>>,
+    types: Arc<Types>,
+    schemas: BTreeMap<SchemaId, Arc<SchemaDef>>,
+    comments: BTreeMap<Commented, Arc<str>>,
     since: Timestamp,
 }
 
 impl Catalog {
     /// The table of that name (names are stored folded by the binder and compared exactly).
-    pub fn table(&self, name: &str) -> Option<&Arc<TableEntry>> {
-        match self.names.get(name)? {
+    pub fn table<'n>(&self, name: impl Into<NameIn<'n>>) -> Option<&Arc<TableEntry>> {
+        match self.names.get(name.into())? {
             Relation::Table(id) => self.tables.get(id),
             _ => None,
         }
@@ -93,8 +119,11 @@ impl Catalog {
     }
 
     /// The index of that name, with its table.
-    pub fn index(&self, name: &str) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
-        match self.names.get(name)? {
+    pub fn index<'n>(
+        &self,
+        name: impl Into<NameIn<'n>>,
+    ) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
+        match self.names.get(name.into())? {
             Relation::Index(table, index) => self.tables.get(table)?.with_index(*index),
             _ => None,
         }
@@ -107,15 +136,15 @@ impl Catalog {
 
     /// All tables, by name.
     pub fn tables(&self) -> Box<dyn Iterator<Item = &Arc<TableEntry>> + '_> {
-        Box::new(self.names.values().filter_map(|relation| match relation {
+        Box::new(self.names.all().filter_map(|relation| match relation {
             Relation::Table(id) => self.tables.get(id),
             _ => None,
         }))
     }
 
     /// The sequence of that name.
-    pub fn sequence(&self, name: &str) -> Option<&Arc<SequenceEntry>> {
-        match self.names.get(name)? {
+    pub fn sequence<'n>(&self, name: impl Into<NameIn<'n>>) -> Option<&Arc<SequenceEntry>> {
+        match self.names.get(name.into())? {
             Relation::Sequence(id) => self.sequences.get(id),
             _ => None,
         }
@@ -128,7 +157,7 @@ impl Catalog {
 
     /// All sequences, by name.
     pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceEntry>> {
-        self.names.values().filter_map(|relation| match relation {
+        self.names.all().filter_map(|relation| match relation {
             Relation::Sequence(id) => self.sequences.get(id),
             _ => None,
         })
@@ -158,8 +187,8 @@ impl Catalog {
     }
 
     /// The view of that name.
-    pub fn view(&self, name: &str) -> Option<&Arc<ViewDef>> {
-        match self.names.get(name)? {
+    pub fn view<'n>(&self, name: impl Into<NameIn<'n>>) -> Option<&Arc<ViewDef>> {
+        match self.names.get(name.into())? {
             Relation::View(id) => self.views.get(id),
             _ => None,
         }
@@ -177,8 +206,23 @@ impl Catalog {
 
     /// The views that name a table or view, in order of creation.
     pub fn views_of(&self, relation: TableId) -> impl Iterator<Item = &Arc<ViewDef>> {
-        let names = move |view: &&Arc<ViewDef>| view.sources_of(relation).next().is_some();
+        let names = move |view: &&Arc<ViewDef>| view.names(relation);
         self.views.values().filter(names)
+    }
+
+    /// The materialized views that name a table or view, in order of creation.
+    pub fn materialized_of(
+        &self,
+        relation: TableId,
+    ) -> impl Iterator<Item = (&Arc<TableEntry>, &Materialized)> {
+        let materialized = self.materialized();
+        materialized.filter(move |(_, query)| query.names(relation))
+    }
+
+    /// The materialized views, in order of creation.
+    pub fn materialized(&self) -> impl Iterator<Item = (&Arc<TableEntry>, &Materialized)> {
+        let tables = self.tables.values();
+        tables.filter_map(|table| Some((table, table.def.materialized.as_ref()?)))
     }
 
     /// The commit that installed it.
@@ -198,9 +242,9 @@ impl Catalog {
     /// `DuplicateRelation` where a name is taken.
     pub fn set_table(&mut self, id: TableId, entry: Option<Arc<TableEntry>>) -> Result<()> {
         if let Some(entry) = &entry {
-            let taken = entry
-                .relations()
-                .find(|(name, _)| self.is_others(name, CatalogObject::Table(id)));
+            let taken = entry.relations().find(|(name, _)| {
+                self.is_others((entry.def.schema, *name), CatalogObject::Table(id))
+            });
             if let Some((name, _)) = taken {
                 return Err(Error::DuplicateRelation(name.to_owned()));
             }
@@ -210,7 +254,7 @@ impl Catalog {
         let parents: Vec<TableId> = parents.flat_map(|entry| entry.parents()).collect();
         if let Some(old) = &old {
             for (name, _) in old.relations() {
-                self.names.remove(name);
+                self.names.remove((old.def.schema, name).into());
             }
             self.indexes.retain(|_, table| *table != id);
         }
@@ -220,7 +264,7 @@ impl Catalog {
                     None => Relation::Table(id),
                     Some(index) => Relation::Index(id, index),
                 };
-                self.names.insert(name.to_owned(), relation);
+                self.names.insert((entry.def.schema, name).into(), relation);
                 self.indexes.extend(index.map(|index| (index, id)));
             }
             self.tables.insert(id, entry);
@@ -231,6 +275,7 @@ impl Catalog {
         if old.is_none() {
             self.refer_to_new(id);
         }
+        self.forget_comments();
         Ok(())
     }
 
@@ -244,18 +289,18 @@ impl Catalog {
         entry: Option<Arc<SequenceEntry>>,
     ) -> Result<()> {
         if let Some(entry) = &entry
-            && self.is_others(&entry.def.name, CatalogObject::Sequence(id))
+            && self.is_others(entry.def.place(), CatalogObject::Sequence(id))
         {
             return Err(Error::DuplicateRelation(entry.def.name.clone()));
         }
         if let Some(old) = self.sequences.remove(&id) {
-            self.names.remove(&old.def.name);
+            self.names.remove(old.def.place());
         }
         if let Some(entry) = entry {
-            let name = entry.def.name.clone();
-            self.names.insert(name, Relation::Sequence(id));
+            self.names.insert(entry.def.place(), Relation::Sequence(id));
             self.sequences.insert(id, entry);
         }
+        self.forget_comments();
         Ok(())
     }
 
@@ -265,29 +310,71 @@ impl Catalog {
     /// `DuplicateRelation` where its name is taken.
     pub fn set_view(&mut self, id: TableId, view: Option<Arc<ViewDef>>) -> Result<()> {
         if let Some(view) = &view
-            && self.is_others(&view.name, CatalogObject::View(id))
+            && self.is_others(view.place(), CatalogObject::View(id))
         {
             return Err(Error::DuplicateRelation(view.name.clone()));
         }
         if let Some(old) = self.views.remove(&id) {
-            self.names.remove(&old.name);
+            self.names.remove(old.place());
         }
         if let Some(view) = view {
-            self.names.insert(view.name.clone(), Relation::View(id));
+            self.names.insert(view.place(), Relation::View(id));
             self.views.insert(id, view);
         }
+        self.forget_comments();
         Ok(())
     }
 
     /// Whether a name is taken by something else than this.
-    fn is_others(&self, name: &str, object: CatalogObject) -> bool {
-        let taken = self.names.get(name);
+    fn is_others<'n>(&self, name: impl Into<NameIn<'n>>, object: CatalogObject) -> bool {
+        let taken = self.names.get(name.into());
         taken.is_some_and(|relation| relation.object() != object)
     }
 
     /// Whether a name is taken.
-    pub fn has_name(&self, name: &str) -> bool {
-        self.names.contains_key(name)
+    pub fn has_name<'n>(&self, name: impl Into<NameIn<'n>>) -> bool {
+        self.names.get(name.into()).is_some()
+    }
+
+    /// Tables, sequences, views and types of a schema.
+    pub fn objects_in(&self, schema: SchemaId) -> impl Iterator<Item = CatalogObject> {
+        let relations = self.names.of(schema);
+        let objects = relations.filter(|relation| !matches!(relation, Relation::Index(..)));
+        let types = self.types.all().filter(move |def| def.schema == schema);
+        let types = types.map(|def| CatalogObject::Type(def.id));
+        objects.map(|relation| relation.object()).chain(types)
+    }
+
+    /// Whether something is a session's own, as far as it is here.
+    pub fn is_temporary(&self, object: CatalogObject) -> bool {
+        let schema = match object {
+            CatalogObject::Table(id) => self.tables.get(&id).map(|entry| entry.def.schema),
+            CatalogObject::Sequence(id) => self.sequences.get(&id).map(|entry| entry.def.schema),
+            CatalogObject::View(id) => self.views.get(&id).map(|view| view.schema),
+            CatalogObject::Type(id) => self.types.get(id).map(|def| def.schema),
+            CatalogObject::Function(_) => None,
+            CatalogObject::Schema(_) => None,
+            CatalogObject::Comment(on) => self.schema_of(on),
+        };
+        schema.is_some_and(SchemaId::is_temporary)
+    }
+
+    /// The same without what is a session's own: nothing on disk speaks of that.
+    #[must_use]
+    pub fn lasting(self: Arc<Self>) -> Arc<Self> {
+        let temporary = self.names.schemas().filter(|schema| schema.is_temporary());
+        let going: Vec<_> = temporary
+            .flat_map(|schema| self.objects_in(schema))
+            .collect();
+        if going.is_empty() {
+            return self;
+        }
+        let (mut lasting, nothing) = (Self::clone(&self), Self::default());
+        for object in going {
+            let removed = lasting.copy(object, &nothing);
+            removed.expect("what goes takes no name");
+        }
+        Arc::new(lasting)
     }
 
     /// Takes the steps of a transaction, each of them what it was about and the catalog after it, from `base`
@@ -310,6 +397,7 @@ impl Catalog {
             }
         }
         merged.check_sequences(steps.iter().map(|(object, _)| *object))?;
+        merged.check_schemas()?;
         let is_new = |view: &ViewDef| {
             let object = CatalogObject::View(view.id);
             steps.iter().any(|(changed, _)| *changed == object)
@@ -318,9 +406,31 @@ impl Catalog {
         let turns = |view: &ViewDef| is_new(view) && view.leads_to(view.id, &merged);
         let hangs = |view: &&Arc<ViewDef>| !view.stands_in(&merged) || turns(view);
         let hanging = merged.views().find(hangs).map(|view| view.name.clone());
+        let hanging = hanging.or_else(|| {
+            let mut materialized = merged.materialized();
+            let found = materialized.find(|(_, query)| !query.stands_in(&merged));
+            found.map(|(table, _)| table.def.name.clone())
+        });
         match hanging {
             Some(table) => Err(Error::SchemaConflict { table }),
-            None => Ok(merged),
+            None => match merged.hanging_function().or_else(|| merged.hanging_type()) {
+                Some(table) => Err(Error::SchemaConflict { table }),
+                None => Ok(merged),
+            },
+        }
+    }
+
+    /// Whether all that is in a schema has it: what came there, and who has dropped it meanwhile.
+    fn check_schemas(&self) -> Result<()> {
+        let of_types = self.types.all().map(|def| def.schema);
+        let mut used = self.names.schemas().chain(of_types);
+        let gone = used.find(|schema| !self.has_schema(*schema));
+        let object = gone.and_then(|schema| self.objects_in(schema).next());
+        match object {
+            Some(object) => Err(Error::SchemaConflict {
+                table: self.name_of(object).unwrap_or_default(),
+            }),
+            None => Ok(()),
         }
     }
 
@@ -332,6 +442,12 @@ impl Catalog {
                 same_entry(self.sequence_by_id(id), other.sequence_by_id(id))
             }
             CatalogObject::View(id) => same_entry(self.view_by_id(id), other.view_by_id(id)),
+            CatalogObject::Function(id) => {
+                same_entry(self.function_by_id(id), other.function_by_id(id))
+            }
+            CatalogObject::Type(id) => same_entry(self.type_by_id(id), other.type_by_id(id)),
+            CatalogObject::Schema(id) => same_entry(self.schema_by_id(id), other.schema_by_id(id)),
+            CatalogObject::Comment(on) => self.comment(on) == other.comment(on),
         }
     }
 
@@ -341,6 +457,13 @@ impl Catalog {
             CatalogObject::Table(id) => self.set_table(id, from.table_by_id(id).cloned()),
             CatalogObject::Sequence(id) => self.set_sequence(id, from.sequence_by_id(id).cloned()),
             CatalogObject::View(id) => self.set_view(id, from.view_by_id(id).cloned()),
+            CatalogObject::Function(id) => self.set_function(id, from.function_by_id(id).cloned()),
+            CatalogObject::Type(id) => self.set_type(id, from.type_by_id(id).cloned()),
+            CatalogObject::Schema(id) => self.set_schema(id, from.schema_by_id(id).cloned()),
+            CatalogObject::Comment(on) => {
+                self.set_comment(on, from.comment(on).cloned());
+                Ok(())
+            }
         }
     }
 
@@ -351,6 +474,10 @@ impl Catalog {
                 self.sequences.get(&id).map(|entry| entry.def.name.clone())
             }
             CatalogObject::View(id) => self.views.get(&id).map(|view| view.name.clone()),
+            CatalogObject::Function(id) => self.functions.get(&id).map(|f| f.name.clone()),
+            CatalogObject::Type(id) => self.types.get(id).map(|def| def.name.clone()),
+            CatalogObject::Schema(id) => self.schemas.get(&id).map(|schema| schema.name.clone()),
+            CatalogObject::Comment(_) => Some("a comment".to_owned()),
         }
     }
 
@@ -376,7 +503,11 @@ impl Catalog {
                         return Err(conflict(table));
                     }
                 }
-                CatalogObject::View(_) => {}
+                CatalogObject::View(_)
+                | CatalogObject::Function(_)
+                | CatalogObject::Type(_)
+                | CatalogObject::Schema(_)
+                | CatalogObject::Comment(_) => {}
                 CatalogObject::Sequence(id) => {
                     if let Some(sequence) = self.sequences.get(&id) {
                         owned(sequence)?;

@@ -31,7 +31,7 @@
 //! - Where there is a log, `logged` is in it before a number that it covers is given away.
 
 use crate::error::{Error, Result};
-use crate::ids::{ColumnId, SequenceId, TableId};
+use crate::ids::{ColumnId, SchemaId, SequenceId, TableId};
 use crate::sync::{Mutex, MutexGuard};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct SequenceDef {
     pub cache: i64,
     /// The column that it goes with.
     pub owner: Option<(TableId, ColumnId)>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "SchemaId::is_public")]
+    pub schema: SchemaId,
 }
 
 /// How a sequence goes on.
@@ -163,6 +166,7 @@ impl SequenceDef {
             },
             cache: 1,
             owner: None,
+            schema: SchemaId::PUBLIC,
         }
     }
 

@@ -5,12 +5,14 @@ use crate::pool::{Ledger, Pool};
 use crate::value::DataType;
 
 fn entry(pool: &Arc<Pool>, id: u32, name: &str) -> Arc<TableEntry> {
+    in_schema(pool, id, name, SchemaId::PUBLIC)
+}
+
+fn in_schema(pool: &Arc<Pool>, id: u32, name: &str, schema: SchemaId) -> Arc<TableEntry> {
     let def = TableDef {
         id: TableId(id),
-        name: name.to_owned(),
-        columns: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
+        schema,
+        ..TableDef::new(name, Vec::new())
     };
     Arc::new(TableEntry::new(def, pool))
 }
@@ -117,4 +119,76 @@ fn sequences_share_the_name_space_and_are_found_by_it() {
     // Under another name it is gone from the old one.
     catalog.set_sequence(s, Some(sequence(1, "r"))).unwrap();
     assert!(catalog.sequence("r").is_some() && !catalog.has_name("s"));
+}
+
+/// Two schemas, each with a table of one name; and one that is a session's.
+#[test]
+fn a_name_is_taken_in_its_schema_only() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let mut catalog = Catalog::default();
+    let (stock, own) = (SchemaId(1), SchemaId::temporary(7));
+    let def = SchemaDef {
+        id: stock,
+        name: "stock".to_owned(),
+    };
+    catalog.set_schema(stock, Some(Arc::new(def))).unwrap();
+    for (id, schema) in [(1, SchemaId::PUBLIC), (2, stock), (3, own)] {
+        let entry = in_schema(&pool, id, "t", schema);
+        catalog.set_table(TableId(id), Some(entry)).unwrap();
+    }
+    assert_eq!(catalog.table("t").unwrap().def.id, TableId(1));
+    assert_eq!(catalog.table((stock, "t")).unwrap().def.id, TableId(2));
+    assert_eq!(catalog.table((own, "t")).unwrap().def.id, TableId(3));
+    let again = in_schema(&pool, 4, "t", stock);
+    assert!(catalog.set_table(TableId(4), Some(again)).is_err());
+    // It moves, if there is room.
+    let moved = in_schema(&pool, 3, "t", stock);
+    assert!(catalog.set_table(TableId(3), Some(moved)).is_err());
+    let lasting = Arc::new(catalog.clone()).lasting();
+    assert_eq!(lasting.tables().count(), 2);
+    assert!(lasting.table((own, "t")).is_none());
+    assert_eq!(catalog.tables().count(), 3);
+}
+
+/// One puts a table into a schema that another drops; whoever is second is told.
+#[test]
+fn a_schema_goes_only_without_what_others_put_into_it() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let mut base = Catalog::default();
+    let stock = SchemaId(1);
+    let def = SchemaDef {
+        id: stock,
+        name: "stock".to_owned(),
+    };
+    base.set_schema(stock, Some(Arc::new(def))).unwrap();
+    let mut filled = base.clone();
+    let entry = in_schema(&pool, 1, "t", stock);
+    filled.set_table(TableId(1), Some(entry)).unwrap();
+    let mut dropped = base.clone();
+    dropped.set_schema(stock, None).unwrap();
+    let fills = [(CatalogObject::Table(TableId(1)), &filled)];
+    let drops = [(CatalogObject::Schema(stock), &dropped)];
+    assert!(Catalog::merge(&base, &base, &fills).is_ok());
+    assert!(Catalog::merge(&base, &base, &drops).is_ok());
+    for (latest, steps) in [(&dropped, &fills), (&filled, &drops)] {
+        let merged = Catalog::merge(&base, latest, steps);
+        assert!(matches!(merged, Err(Error::SchemaConflict { .. })));
+    }
+}
+
+#[test]
+fn a_comment_goes_with_what_it_is_on() {
+    let pool = Pool::new(Ledger::new(1 << 20));
+    let mut catalog = Catalog::default();
+    let table = Commented::Table(TableId(1));
+    catalog.set_comment(table, Some("on nothing".into()));
+    assert!(catalog.comment(table).is_none());
+    let entry = in_schema(&pool, 1, "t", SchemaId::PUBLIC);
+    catalog.set_table(TableId(1), Some(entry)).unwrap();
+    catalog.set_comment(table, Some("on the table".into()));
+    let renamed = in_schema(&pool, 1, "u", SchemaId::PUBLIC);
+    catalog.set_table(TableId(1), Some(renamed)).unwrap();
+    assert_eq!(&**catalog.comment(table).unwrap(), "on the table");
+    catalog.set_table(TableId(1), None).unwrap();
+    assert_eq!(catalog.comments().count(), 0);
 }

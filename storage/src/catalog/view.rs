@@ -15,7 +15,9 @@
 //! ([`super::Catalog::views_of`]).
 
 use super::Catalog;
-use crate::ids::{ColumnId, TableId};
+use super::definition::Materialized;
+use super::trigger::TriggerDef;
+use crate::ids::{ColumnId, SchemaId, TableId};
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,24 @@ pub struct ViewDef {
     pub query: String,
     /// What the names in the query stand for.
     pub sources: Vec<ViewSource>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "SchemaId::is_public")]
+    pub schema: SchemaId,
+    /// Whether rows that are written through it must be ones that it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<ViewCheck>,
+    /// What is done in place of changes of its rows, and beside them, in the order of names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<TriggerDef>,
+}
+
+/// WITH CHECK OPTION: what rows must fulfil that are written through a view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ViewCheck {
+    /// Its own conditions.
+    Local,
+    /// Those of the views beneath as well.
+    Cascaded,
 }
 
 /// A column of a view.
@@ -68,19 +88,47 @@ pub struct SourceColumn {
     pub used: bool,
 }
 
-impl ViewDef {
-    /// The sources that are this table or view.
-    pub fn sources_of(&self, relation: TableId) -> impl Iterator<Item = &ViewSource> {
-        let sources = self.sources.iter();
-        sources.filter(move |source| source.relation == relation)
+/// The sources of a query, whether it is that of a view or of a materialized one.
+pub trait Sources {
+    /// What the names in the query stand for.
+    fn sources(&self) -> &[ViewSource];
+
+    /// Whether the query names a table or view.
+    fn names(&self, relation: TableId) -> bool {
+        let mut sources = self.sources().iter();
+        sources.any(|source| source.relation == relation)
     }
 
     /// Whether the query names a column of a table or view.
-    pub fn uses(&self, relation: TableId, column: ColumnId) -> bool {
-        let mut columns = self.sources_of(relation).flat_map(|source| &source.columns);
+    fn uses(&self, relation: TableId, column: ColumnId) -> bool {
+        let sources = self.sources().iter();
+        let mut columns = sources
+            .filter(|source| source.relation == relation)
+            .flat_map(|source| &source.columns);
         columns.any(|found| found.id == column && found.used)
     }
 
+    /// Whether all that the query names exists in a catalog.
+    fn stands_in(&self, catalog: &Catalog) -> bool {
+        self.sources()
+            .iter()
+            .all(|source| source.stands_in(catalog))
+    }
+}
+
+impl Sources for ViewDef {
+    fn sources(&self) -> &[ViewSource] {
+        &self.sources
+    }
+}
+
+impl Sources for Materialized {
+    fn sources(&self) -> &[ViewSource] {
+        &self.sources
+    }
+}
+
+impl ViewDef {
     /// Whether what the query names is, or leads to, a certain view.
     pub fn leads_to(&self, target: TableId, catalog: &Catalog) -> bool {
         let mut seen: Vec<TableId> = self.sources.iter().map(|source| source.relation).collect();
@@ -89,8 +137,11 @@ impl ViewDef {
             if id == target {
                 return true;
             }
-            let view = catalog.view_by_id(id);
-            for source in view.iter().flat_map(|view| &view.sources) {
+            let view = catalog.view_by_id(id).map(|view| view.sources());
+            let table = catalog.table_by_id(id);
+            let table = table.and_then(|table| table.def.materialized.as_ref());
+            let table = table.map(Materialized::sources);
+            for source in view.or(table).into_iter().flatten() {
                 if !seen.contains(&source.relation) {
                     seen.push(source.relation);
                 }
@@ -99,15 +150,10 @@ impl ViewDef {
         }
         false
     }
-
-    /// Whether all that the query names exists in a catalog.
-    pub(super) fn stands_in(&self, catalog: &Catalog) -> bool {
-        self.sources.iter().all(|source| source.stands_in(catalog))
-    }
 }
 
 impl ViewSource {
-    fn stands_in(&self, catalog: &Catalog) -> bool {
+    pub(super) fn stands_in(&self, catalog: &Catalog) -> bool {
         let mut used = self.columns.iter().filter(|column| column.used);
         if let Some(table) = catalog.table_by_id(self.relation) {
             let columns = &table.def.columns;

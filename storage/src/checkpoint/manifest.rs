@@ -11,7 +11,10 @@
 
 use super::info::CheckpointInfo;
 use super::list::{self, ImageRef};
-use crate::catalog::{IndexDef, SequenceDef, SequencePosition, TableDef, ViewDef};
+use crate::catalog::{
+    CommentDef, FunctionDef, IndexDef, SchemaDef, SequenceDef, SequencePosition, TableDef, TypeDef,
+    ViewDef,
+};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{
@@ -42,6 +45,9 @@ pub struct Manifest {
     pub lsn: Lsn,
     /// The segment that holds that position.
     pub segment: u64,
+    /// The schemas beside `public`; not written where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<SchemaDef>,
     /// The tables.
     pub tables: Vec<TableManifest>,
     /// The indexes, in order of creation.
@@ -49,7 +55,16 @@ pub struct Manifest {
     /// The views; not written where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub views: Vec<ViewDef>,
-    /// The id of the next table or view.
+    /// The comments; not written where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<CommentDef>,
+    /// The functions; likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionDef>,
+    /// The types; likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<TypeDef>,
+    /// The id of the next table, view or function.
     pub next_table: TableId,
     /// The id of the next index.
     pub next_index: IndexId,
@@ -78,10 +93,18 @@ pub struct Manifest {
 /// What of a manifest is under its root beside the images.
 #[derive(Serialize)]
 struct Definitions<'m> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    schemas: &'m [SchemaDef],
     tables: &'m [TableManifest],
     indexes: &'m [IndexDef],
     views: &'m [ViewDef],
     sequences: &'m [SequenceManifest],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    functions: &'m [FunctionDef],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    types: &'m [TypeDef],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    comments: &'m [CommentDef],
 }
 
 /// A sequence in a manifest.
@@ -126,9 +149,13 @@ impl Manifest {
             timestamp: Timestamp(0),
             lsn: Lsn(0),
             segment: 1,
+            schemas: Vec::new(),
             tables: Vec::new(),
             indexes: Vec::new(),
             views: Vec::new(),
+            functions: Vec::new(),
+            types: Vec::new(),
+            comments: Vec::new(),
             next_table: TableId(0),
             next_index: IndexId(0),
             image: None,
@@ -155,10 +182,14 @@ impl Manifest {
     /// The root over what it says and names.
     pub fn computed_root(&self) -> String {
         let definitions = Definitions {
+            schemas: &self.schemas,
             tables: &self.tables,
             indexes: &self.indexes,
             views: &self.views,
             sequences: &self.sequences,
+            functions: &self.functions,
+            types: &self.types,
+            comments: &self.comments,
         };
         let definitions = serde_json::to_vec(&definitions).expect("definitions are plain data");
         blake3::Hash::from_bytes(list::root(&definitions, &self.images)).to_string()

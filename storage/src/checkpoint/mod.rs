@@ -48,7 +48,7 @@ pub use info::{CheckpointInfo, CheckpointReason};
 pub use last::LastCheckpoint;
 pub use sweep::{KeptFiles, is_replaced, sweep};
 
-use crate::catalog::{Catalog, SequenceEntry};
+use crate::catalog::{Catalog, CommentDef, SequenceEntry};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::DatabaseId;
@@ -218,11 +218,21 @@ fn sequences(catalog: &Catalog) -> Vec<SequenceManifest> {
     catalog.sequences().map(sequence).collect()
 }
 
+fn comments(catalog: &Catalog) -> Vec<CommentDef> {
+    let comments = catalog.comments();
+    comments
+        .map(|(on, text)| CommentDef {
+            on,
+            text: text.to_string(),
+        })
+        .collect()
+}
+
 impl Moment {
     /// Fixes it in a commit section, in which `lsn` says where the log goes on.
     fn take(core: &Arc<Core>, lsn: impl FnOnce() -> Lsn) -> Result<Self> {
         core.commit_section(|timestamp| {
-            let catalog = core.catalog();
+            let catalog = core.catalog().lasting();
             Ok(Self {
                 timestamp,
                 lsn: lsn(),
@@ -249,6 +259,7 @@ impl Moment {
             timestamp: self.timestamp,
             lsn: self.lsn,
             segment,
+            schemas: self.catalog.schemas().map(|s| (**s).clone()).collect(),
             tables: tables
                 .map(|table| TableManifest {
                     def: table.def.clone(),
@@ -257,6 +268,9 @@ impl Moment {
                 .collect(),
             indexes: indexes.iter().map(|index| index.def.clone()).collect(),
             views: self.catalog.views().map(|view| (**view).clone()).collect(),
+            types: self.catalog.types().map(|def| (**def).clone()).collect(),
+            functions: self.catalog.functions().map(|f| (**f).clone()).collect(),
+            comments: comments(&self.catalog),
             next_table: self.next_ids.0,
             next_index: self.next_ids.1,
             image: None,

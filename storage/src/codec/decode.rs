@@ -2,7 +2,7 @@
 
 use super::Tag;
 use crate::error::Error;
-use crate::value::{Interval, Numeric, ValueRef};
+use crate::value::{DataType, Interval, Numeric, ValueRef};
 use std::path::Path;
 
 /// The bytes are not what was expected at an offset.
@@ -187,6 +187,7 @@ impl<'a> Decoder<'a> {
             Tag::Text => ValueRef::Text(self.text()?),
             Tag::Bytea => ValueRef::Bytea(self.bytes()?),
             Tag::Interval => ValueRef::Interval(self.interval()?),
+            Tag::Packed => self.packed()?,
         })
     }
 
@@ -197,8 +198,26 @@ impl<'a> Decoder<'a> {
         let mantissa = (n >> 1) as i128 ^ -((n & 1) as i128);
         Numeric::new(mantissa, scale).ok_or_else(|| {
             let found = format!("{mantissa} with scale {scale}");
-            error_at(start, "a numeric of 38 digits", found)
+            error_at(start, "a numeric of at most 38 places", found)
         })
+    }
+
+    fn packed(&mut self) -> Result<ValueRef<'a>> {
+        let start = self.offset;
+        let (code, modifier) = (self.u8()?, self.varint()?);
+        let data_type = u32::try_from(modifier)
+            .ok()
+            .and_then(|modifier| DataType::from_code(code, modifier));
+        let bytes = self.bytes()?;
+        match data_type {
+            Some(DataType::Packed(packed)) if packed.is_valid(bytes) => {
+                Ok(ValueRef::Packed(packed, bytes))
+            }
+            _ => {
+                let found = format!("{} bytes of type {code} with {modifier}", bytes.len());
+                Err(error_at(start, "a value of a packed type", found))
+            }
+        }
     }
 
     fn interval(&mut self) -> Result<Interval> {

@@ -1,7 +1,7 @@
 //! Writing numbers and values.
 
 use super::Tag;
-use crate::value::{Numeric, NumericKind, ValueRef};
+use crate::value::{DataType, Numeric, NumericKind, ValueRef};
 
 /// Appends a number in 1 to 10 bytes, fewer for smaller ones.
 pub fn put_varint(out: &mut Vec<u8>, n: u64) {
@@ -49,6 +49,12 @@ pub fn encode_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
             out.push(Tag::Bytea as u8);
             put_bytes(out, v);
         }
+        ValueRef::Packed(packed, v) => {
+            let (code, modifier) = DataType::Packed(packed).code();
+            out.extend_from_slice(&[Tag::Packed as u8, code]);
+            put_varint(out, modifier.into());
+            put_bytes(out, v);
+        }
         ValueRef::Interval(v) => {
             signed(Tag::Interval, v.months.into());
             put_signed(out, v.days.into());
@@ -62,12 +68,15 @@ pub fn value_bytes_max(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Text(v) => VARIABLE_BYTES_MAX + v.len(),
         ValueRef::Bytea(v) => VARIABLE_BYTES_MAX + v.len(),
+        ValueRef::Packed(_, v) => VARIABLE_BYTES_MAX + PACKED_TYPE_BYTES_MAX + v.len(),
         _ => FIXED_BYTES_MAX,
     }
 }
 
 /// A tag and the length of a string.
 const VARIABLE_BYTES_MAX: usize = 1 + 10;
+/// The number and the modifier of a packed type.
+const PACKED_TYPE_BYTES_MAX: usize = 1 + 5;
 /// A tag and three numbers of 5, 5 and 10 bytes: an interval; a numeric has 1 + 1 + 19.
 const FIXED_BYTES_MAX: usize = 21;
 

@@ -8,6 +8,7 @@
 //!                integers, dates, times: signed | floats, timestamps: little-endian
 //!                numeric: scale, then the mantissa as a signed of up to 128 bits
 //!                interval: months, days, microseconds, each a signed | uuid: 16 bytes
+//!                packed: the number of its type, the modifier as varint, then bytes
 //! ```
 //!
 //! Writing cannot fail. Reading takes any bytes: [`Decoder`] answers with a value or with a
@@ -70,4 +71,5 @@ tags! {
     TimestampTz = 17,
     Interval = 18,
     Uuid = 19,
+    Packed = 20,
 }

@@ -114,7 +114,10 @@ fn what_no_value_can_be_is_refused_with_its_place() {
     let refused = |bytes: &[u8]| Decoder::new(bytes).value().unwrap_err();
     assert_eq!(refused(&[200]).expected, "a value's tag");
     assert_eq!(refused(&[12, 3, b'a', 0xFF, b'c']).offset, 3, "not UTF-8");
-    assert_eq!(refused(&[8, 39, 2]).expected, "a numeric of 38 digits");
+    assert_eq!(
+        refused(&[8, 39, 2]).expected,
+        "a numeric of at most 38 places"
+    );
     assert_eq!(refused(&[3, 0x80, 0x80, 0x80, 1]).expected, "a SMALLINT");
     let endless = [&[8, 0][..], &[0xFF; 30]].concat();
     assert_eq!(refused(&endless).found, "more than 128 bits");

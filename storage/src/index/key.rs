@@ -9,15 +9,18 @@
 //!    integers, dates ..   big-endian with the sign bit inverted
 //!    floats               IEEE bits, inverted if negative, else with the sign bit set;
 //!                         one zero and one NaN
-//!    numeric              class; for finite non-zero values exponent and 38 digits, see below
+//!    numeric              class; for finite non-zero values exponent and 39 digits, see below
 //!    text, bytea          bytes with 00 written 00 FF, then 00 00
 //!    interval             compared length, 10 bytes big-endian with the sign bit inverted
 //!    uuid                 16 bytes
+//!    array                the keys of its elements, NULLs last, and 00; then how many dimensions, and the length and
+//!                         the first subscript of each, big-endian
+//!    jsonb                as bytea
 //! ```
 //!
 //! A NUMERIC `m / 10^s` with d digits in m is `0.ddd.. * 10^(d-s)`: after the class byte (infinite,
-//! negative, zero, positive, NaN) stand the exponent `d-s` and `m * 10^(38-d)`, both inverted for
-//! negative numbers. The scale is not in it: 1.0 and 1.00 are one key.
+//! negative, zero, positive, NaN) stand the exponent `d-s`, the first 38 digits as `m * 10^(38-d)`, and the 39th, all inverted
+//! for negative numbers. The scale is not in it: 1.0 and 1.00 are one key.
 //!
 //! Invariants, for keys of the same [`KeyColumn`]s and types
 //! - Bytes compare as the values do column by column with [`ValueRef::compare`], turned around for
@@ -32,7 +35,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::value::{Interval, Numeric, NumericKind, ValueRef};
+use crate::value::{Interval, Numeric, NumericKind, PackedType, SqlArray, ValueRef};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
 use std::ops::DerefMut;
@@ -104,6 +107,8 @@ pub struct KeyColumn {
 const NULL_FIRST: u8 = 0;
 const NOT_NULL: u8 = 1;
 const NULL_LAST: u8 = 2;
+/// Below the mark of any element: the shorter array comes first.
+const ARRAY_END: u8 = 0;
 
 /// Appends the key of `values`, one for each of the first `columns`, to `out`.
 ///
@@ -250,6 +255,22 @@ fn encode_payload(out: &mut impl KeyBuffer, value: &ValueRef<'_>) {
         ValueRef::Bytea(v) => encode_escaped(out, v),
         ValueRef::Interval(v) => out.put_word(NOT_NULL, interval_bytes(v)),
         ValueRef::Uuid(v) => out.put_word(NOT_NULL, v),
+        ValueRef::Packed(PackedType::Array(_), _) => encode_array(out, value.as_array()),
+        ValueRef::Packed(_, v) => encode_escaped(out, v),
+    }
+}
+
+fn encode_array(out: &mut impl KeyBuffer, array: Option<SqlArray<'_>>) {
+    out.put(&[NOT_NULL]);
+    let Some(array) = array else { return };
+    for element in array.iter() {
+        encode_column(out, KeyColumn::default(), &element);
+    }
+    let dimensions = array.dimensions();
+    out.put(&[ARRAY_END, dimensions.len() as u8]);
+    for dimension in dimensions {
+        out.put(&dimension.length.to_be_bytes());
+        out.put(&(dimension.first ^ i32::MIN).to_be_bytes());
     }
 }
 
@@ -303,15 +324,20 @@ fn encode_numeric(out: &mut impl KeyBuffer, v: Numeric) {
     }
     let magnitude = v.mantissa().unsigned_abs();
     let digits = magnitude.ilog10() as u8 + 1;
-    // Between 1 - 38 and 38 + 38, so the sum is positive; at most 38 digits, so below 10^38.
+    // Between 1 - 38 and 39 + 38, so the sum is positive; the first 38 digits are below 10^38.
     let exponent = digits + Numeric::SCALE_MAX - v.scale();
-    let aligned = magnitude * 10_u128.pow(u32::from(Numeric::SCALE_MAX - digits));
+    let (aligned, last) = match Numeric::SCALE_MAX.checked_sub(digits) {
+        Some(missing) => (magnitude * 10_u128.pow(u32::from(missing)), 0),
+        None => (magnitude / 10, (magnitude % 10) as u8),
+    };
     if class == class::NEGATIVE {
         out.put(&[!exponent]);
         out.put(&(!aligned).to_be_bytes());
+        out.put(&[!last]);
     } else {
         out.put(&[exponent]);
         out.put(&aligned.to_be_bytes());
+        out.put(&[last]);
     }
 }
 

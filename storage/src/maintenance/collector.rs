@@ -414,7 +414,7 @@ impl<'a> Row<'a> {
     pub(super) fn remove_key(&self, index: &IndexEntry, image: &RowRef<'_>) {
         let mut key = Key::new();
         let has_null = index.encode_row(&mut key, image);
-        if index.note(&key, self.id, has_null) {
+        if index.leaves_out(&key) || index.note(&key, self.id, has_null) {
             return;
         }
         let _latch = index.latch(&key);

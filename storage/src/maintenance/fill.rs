@@ -40,7 +40,9 @@ impl Collector {
             for image in row.reachable().filter_map(|link| link.image()) {
                 key.clear();
                 let has_null = index.encode_row(&mut key, &image);
-                batch.push(&key, id, has_null)?;
+                if !index.leaves_out(&key) {
+                    batch.push(&key, id, has_null)?;
+                }
             }
             Ok(())
         };

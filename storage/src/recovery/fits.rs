@@ -7,7 +7,7 @@ use crate::catalog::{
     Catalog, CatalogChange, ForeignKeyDef, IndexDef, SequenceDef, SequencePosition, TableDef,
     TableEntry,
 };
-use crate::ids::{BlockNo, ColumnId, RowId, SequenceId, Slot, TableId};
+use crate::ids::{BlockNo, ColumnId, RowId, SchemaId, SequenceId, Slot, TableId};
 use crate::index::ROWS_MAX;
 use crate::limits::{COLUMNS_MAX, NUMERIC_DIGITS_MAX};
 use crate::value::{DataType, NumericKind, Value, ValueRef};
@@ -109,7 +109,10 @@ fn is_of(value: &ValueRef<'_>, data_type: DataType) -> bool {
         | (ValueRef::Real(_), DataType::Real)
         | (ValueRef::Double(_), DataType::Double)
         | (ValueRef::Numeric(_), DataType::Numeric(None))
-        | (ValueRef::Text(_), DataType::Text | DataType::Varchar(_) | DataType::Char(_))
+        | (
+            ValueRef::Text(_),
+            DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Json,
+        )
         | (ValueRef::Bytea(_), DataType::Bytea)
         | (ValueRef::Date(_), DataType::Date)
         | (ValueRef::Time(_), DataType::Time)
@@ -117,6 +120,7 @@ fn is_of(value: &ValueRef<'_>, data_type: DataType) -> bool {
         | (ValueRef::TimestampTz(_), DataType::TimestampTz)
         | (ValueRef::Interval(_), DataType::Interval)
         | (ValueRef::Uuid(_), DataType::Uuid) => true,
+        (ValueRef::Packed(value, _), DataType::Packed(column)) => *value == column,
         (ValueRef::Numeric(value), DataType::Numeric(Some(modifier))) => match value.kind() {
             NumericKind::NaN => true,
             NumericKind::Finite => value.scale() == modifier.scale,
@@ -128,6 +132,23 @@ fn is_of(value: &ValueRef<'_>, data_type: DataType) -> bool {
 
 /// Whether the change can follow on the catalog.
 pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Misfit> {
+    if let Some(schema) = schema_of(change)
+        && (schema.is_temporary() || !catalog.has_schema(schema))
+    {
+        return Err(format!(
+            "something in schema {schema}, which does not exist"
+        ));
+    }
+    if let CatalogChange::CreateTable(def)
+    | CatalogChange::AlterTable(def)
+    | CatalogChange::RewriteTable(def) = change
+        && let Some(column) = def.columns.iter().find(|c| !catalog.has_type_of(c))
+    {
+        let (column, data_type) = (&column.name, column.data_type);
+        return Err(format!(
+            "column {column} of {data_type}, which does not exist"
+        ));
+    }
     match change {
         CatalogChange::CreateTable(def) => new_table(catalog, def),
         CatalogChange::CreateIndex(def) => new_index(catalog, def),
@@ -197,6 +218,61 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
             Some(_) => Ok(()),
             None => Err(format!("the end of view {id}, which does not exist")),
         },
+        CatalogChange::SetFunction(def) => {
+            let is_taken =
+                catalog.table_by_id(def.id).is_some() || catalog.view_by_id(def.id).is_some();
+            match is_taken {
+                true => Err(format!("function {} with the id of a relation", def.id)),
+                false => Ok(()),
+            }
+        }
+        CatalogChange::DropFunction(id) => match catalog.function_by_id(*id) {
+            Some(_) => Ok(()),
+            None => Err(format!("the end of function {id}, which does not exist")),
+        },
+        CatalogChange::SetType(def) => {
+            let id = TableId(def.id.0);
+            let is_taken = catalog.table_by_id(id).is_some()
+                || catalog.view_by_id(id).is_some()
+                || catalog.function_by_id(id).is_some();
+            match (is_taken, def.misfit()) {
+                (true, _) => Err(format!("type {} with the id of something else", def.id)),
+                (_, Some(misfit)) => Err(misfit),
+                _ => Ok(()),
+            }
+        }
+        CatalogChange::DropType(id) => match catalog.type_by_id(*id) {
+            Some(_) if catalog.is_type_of_columns(*id) => {
+                Err(format!("the end of type {id}, which columns are of"))
+            }
+            Some(_) => Ok(()),
+            None => Err(format!("the end of type {id}, which does not exist")),
+        },
+        CatalogChange::SetComment(on, _) => match catalog.schema_of(*on) {
+            Some(_) => Ok(()),
+            None => Err(format!("a comment on {on:?}, which does not exist")),
+        },
+        CatalogChange::SetSchema(def) => match (1..SchemaId::MADE_END).contains(&def.id.0) {
+            true => Ok(()),
+            false => Err(format!("a schema of number {}", def.id)),
+        },
+        CatalogChange::DropSchema(id) => match catalog.objects_in(*id).next() {
+            Some(_) => Err(format!("the end of schema {id}, in which something is")),
+            None if catalog.schema_by_id(*id).is_some() => Ok(()),
+            None => Err(format!("the end of schema {id}, which does not exist")),
+        },
+    }
+}
+
+/// Where that is which a change defines.
+fn schema_of(change: &CatalogChange) -> Option<SchemaId> {
+    use CatalogChange as C;
+    match change {
+        C::CreateTable(def) | C::AlterTable(def) | C::RewriteTable(def) => Some(def.schema),
+        C::CreateSequence(def) | C::AlterSequence(def) => Some(def.schema),
+        C::SetView(def) => Some(def.schema),
+        C::SetType(def) => Some(def.schema),
+        _ => None,
     }
 }
 
@@ -323,8 +399,19 @@ fn new_index(catalog: &Catalog, def: &IndexDef) -> Result<(), Misfit> {
     match def.columns.iter().find(|column| is_missing(column.column)) {
         Some(column) => Err(format!("an index of column {}", column.column)),
         None if def.columns.is_empty() => Err("an index of no columns".to_owned()),
+        None if def.partial && !is_condition(&table.def, def) => {
+            Err("an index of the rows with a column that is no condition".to_owned())
+        }
         None => Ok(()),
     }
+}
+
+/// Whether a partial index begins with a column that can say which rows it is of, and has another one.
+fn is_condition(table: &TableDef, index: &IndexDef) -> bool {
+    let first = index.columns.first();
+    let first = first.and_then(|key| table.position(key.column));
+    let is_boolean = |at: usize| table.columns[at].data_type == DataType::Boolean;
+    first.is_some_and(is_boolean) && index.columns.len() > 1
 }
 
 #[cfg(test)]

@@ -41,12 +41,20 @@ pub(super) fn manifest(
     Ok(rows)
 }
 
-/// Restores what a manifest says of tables, indexes, views and sequences, if it fits.
+/// Restores what a manifest says of tables, indexes, views, functions and sequences, if it fits.
 pub(super) fn definitions(core: &Core, manifest: &Manifest, path: &str) -> Result<()> {
     let place = Place { path, offset: 0 };
     let begin = manifest.timestamp;
     if begin >= Timestamp::END {
         return Err(place.error(format!("a checkpoint of {begin}")));
+    }
+    for schema in &manifest.schemas {
+        let change = CatalogChange::SetSchema(schema.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
+    }
+    for def in &manifest.types {
+        let change = CatalogChange::SetType(def.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
     }
     for table in &manifest.tables {
         let change = CatalogChange::CreateTable(table.def.clone());
@@ -66,6 +74,14 @@ pub(super) fn definitions(core: &Core, manifest: &Manifest, path: &str) -> Resul
     }
     for view in &manifest.views {
         let change = CatalogChange::SetView(view.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
+    }
+    for function in &manifest.functions {
+        let change = CatalogChange::SetFunction(function.clone());
+        apply(core, &Operation::Catalog(change), begin, &place)?;
+    }
+    for comment in &manifest.comments {
+        let change = CatalogChange::SetComment(comment.on, Some(comment.text.clone()));
         apply(core, &Operation::Catalog(change), begin, &place)?;
     }
     core.restore_next_ids(manifest.next_table, manifest.next_index);

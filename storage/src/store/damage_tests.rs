@@ -288,6 +288,9 @@ fn refers_to_nothing(keys: usize) -> crate::catalog::CatalogChange {
         full: false,
         on_delete: ForeignAction::NoAction,
         on_update: ForeignAction::NoAction,
+        deferral: Default::default(),
+        not_valid: false,
+        set_columns: Vec::new(),
     };
     def.foreign_keys = vec![key; keys];
     CatalogChange::CreateTable(def)

@@ -117,6 +117,7 @@ pub(super) fn rewrite(store: &Store) -> Result<()> {
     def.checks.push(CheckDef {
         name: format!("check{}", def.checks.len()),
         expression: "k > 0".to_owned(),
+        not_valid: false,
     });
     let new = transaction.rewrite_table(def)?;
     let mut rows = Vec::new();

@@ -270,6 +270,9 @@ fn foreign_keys_come_back_from_the_log_and_from_a_checkpoint() {
         full: true,
         on_delete: ForeignAction::SetNull,
         on_update: ForeignAction::Restrict,
+        deferral: Default::default(),
+        not_valid: false,
+        set_columns: Vec::new(),
     };
     tx.add_foreign_key(child, key.clone()).unwrap();
     let own = ForeignKeyDef {
@@ -321,10 +324,13 @@ fn an_altered_table_and_views_come_back_as_they_were_committed() {
     transaction.rename_index(index, "key").unwrap();
     let view = |name: &str| ViewDef {
         id: TableId::default(),
+        schema: crate::ids::SchemaId::PUBLIC,
         name: name.to_owned(),
         columns: Vec::new(),
         query: "SELECT FROM t".to_owned(),
         sources: Vec::new(),
+        check: None,
+        triggers: Vec::new(),
     };
     transaction.create_view(view("kept")).unwrap();
     let gone = transaction.create_view(view("gone")).unwrap();

@@ -31,7 +31,7 @@ pub use changed::ChangedBlocks;
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
 pub use recent::{Change, ChangedRows, Forgotten, RecentChanges};
-pub use scan::{Found, Taking};
+pub use scan::{BlocksPassed, Found, Taking};
 pub use stats::TableStats;
 
 use crate::block::{Block, Layout, RowRef, Written};

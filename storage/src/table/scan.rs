@@ -31,6 +31,38 @@ pub struct Taking<T> {
     pub taker: T,
     /// Rows that it takes, beside those that it does not hold.
     pub capacity: usize,
+    /// What became of the blocks.
+    pub blocks: BlocksPassed,
+}
+
+/// Which blocks a scan has come to, and had to look into: of the others a zone map, a bloom filter or a dictionary
+/// says that none of their rows can be wanted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct BlocksPassed {
+    /// How many it has come to.
+    pub all: u64,
+    /// How many of them it has looked into.
+    pub scanned: u64,
+    last: Option<BlockNo>,
+    last_scanned: Option<BlockNo>,
+}
+
+impl BlocksPassed {
+    fn come_to(&mut self, number: BlockNo) {
+        self.all += u64::from(self.last.replace(number) != Some(number));
+    }
+
+    fn look_into(&mut self, number: BlockNo) {
+        self.scanned += u64::from(self.last_scanned.replace(number) != Some(number));
+    }
+
+    /// The counts since the last call.
+    pub fn take(&mut self) -> (u64, u64) {
+        (
+            std::mem::take(&mut self.all),
+            std::mem::take(&mut self.scanned),
+        )
+    }
 }
 
 impl<T: Take> Taking<T> {
@@ -72,7 +104,8 @@ impl<T: Take> Taking<T> {
     fn add_bare(&mut self, number: BlockNo, run: Option<(&Frozen, Range<u32>)>) {
         if let Some((frozen, positions)) = run {
             let run = Run::of_bare(frozen, positions);
-            self.taker.take_run(number, &run);
+            // Here and there a row of a block that is looked into anyway.
+            let _ = self.taker.take_run(number, &run);
         }
     }
 
@@ -220,9 +253,16 @@ fn gather_some<'a>(
         true => end.min(slots.start + batch.room()),
         false => end.min(slots.start + piece),
     };
+    batch.blocks.come_to(number);
     match block.part(slots.start..stop, proof) {
-        Part::Hot(rows) => batch.taker.take_stretch(number, &rows),
-        Part::Unsettled => batch.add_unsettled(number, block, slots.start..stop, viewpoint),
+        Part::Hot(rows) => {
+            batch.blocks.look_into(number);
+            batch.taker.take_stretch(number, &rows);
+        }
+        Part::Unsettled => {
+            batch.blocks.look_into(number);
+            batch.add_unsettled(number, block, slots.start..stop, viewpoint);
+        }
         Part::Frozen(mut run) => {
             let mut at = stop;
             let most = slots.start + batch.room();
@@ -233,7 +273,9 @@ fn gather_some<'a>(
                 run.join(more);
                 at = next;
             }
-            batch.taker.take_run(number, &run);
+            if batch.taker.take_run(number, &run) {
+                batch.blocks.look_into(number);
+            }
             return at;
         }
     }

@@ -1,4 +1,4 @@
-//! Changing what exists: tables, names of indexes, views.
+//! Changing what exists: tables, names of indexes, views, schemas, comments.
 //!
 //! A table is changed in one of two ways:
 //!
@@ -28,9 +28,11 @@
 
 use super::Transaction;
 use super::ddl::columns_fit;
-use crate::catalog::{CatalogChange, CatalogObject, TableDef, TableEntry, ViewDef};
+use crate::catalog::{
+    CatalogChange, CatalogObject, Commented, SchemaDef, TableDef, TableEntry, ViewDef,
+};
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, TableId};
+use crate::ids::{IndexId, SchemaId, TableId};
 use std::sync::Arc;
 
 impl Transaction {
@@ -84,7 +86,7 @@ impl Transaction {
     /// # Errors
     /// `DuplicateRelation`.
     pub fn create_view(&mut self, mut def: ViewDef) -> Result<TableId> {
-        if self.catalog().has_name(&def.name) {
+        if self.catalog().has_name(def.place()) {
             return Err(Error::DuplicateRelation(def.name));
         }
         def.id = self.core.next_table()?;
@@ -110,6 +112,65 @@ impl Transaction {
         let change = CatalogChange::DropView(id);
         self.step(CatalogObject::View(id), None, Some(change), |catalog| {
             catalog.set_view(id, None)
+        })
+    }
+
+    /// Creates a schema.
+    ///
+    /// # Errors
+    /// `DuplicateRelation`, `LimitExceeded`.
+    pub fn create_schema(&mut self, name: String) -> Result<SchemaId> {
+        let id = self.core.next_schema()?;
+        self.set_schema(SchemaDef { id, name }).map(|()| id)
+    }
+
+    /// Gives a schema another name.
+    ///
+    /// # Errors
+    /// `UndefinedRelation`, `DuplicateRelation`.
+    pub fn rename_schema(&mut self, id: SchemaId, name: String) -> Result<()> {
+        self.schema_to_change(id)?;
+        self.set_schema(SchemaDef { id, name })
+    }
+
+    /// Drops a schema in which nothing is left.
+    ///
+    /// # Errors
+    /// `UndefinedRelation`. What others have put into it is found when the transaction commits.
+    pub fn drop_schema(&mut self, id: SchemaId) -> Result<()> {
+        self.schema_to_change(id)?;
+        let change = CatalogChange::DropSchema(id);
+        self.step(CatalogObject::Schema(id), None, Some(change), |catalog| {
+            catalog.set_schema(id, None)
+        })
+    }
+
+    /// Sets what is said of something.
+    ///
+    /// # Errors
+    /// `UndefinedRelation`. That others did it too is found when the transaction commits.
+    pub fn set_comment(&mut self, on: Commented, text: Option<String>) -> Result<()> {
+        if self.catalog().schema_of(on).is_none() {
+            return Err(Error::UndefinedRelation(format!("{on:?}")));
+        }
+        let shared = text.as_deref().map(Arc::from);
+        let change = CatalogChange::SetComment(on, text);
+        self.step(CatalogObject::Comment(on), None, Some(change), |catalog| {
+            catalog.set_comment(on, shared);
+            Ok(())
+        })
+    }
+
+    fn schema_to_change(&self, id: SchemaId) -> Result<()> {
+        let found = self.catalog().schema_by_id(id).map(drop);
+        found.ok_or_else(|| Error::UndefinedRelation(id.to_string()))
+    }
+
+    fn set_schema(&mut self, def: SchemaDef) -> Result<()> {
+        let (id, schema) = (def.id, Arc::new(def.clone()));
+        let change = CatalogChange::SetSchema(def);
+        self.step(CatalogObject::Schema(id), None, Some(change), |catalog| {
+            catalog.set_schema(id, Some(schema))
         })
     }
 

@@ -76,14 +76,14 @@ impl Transaction {
         if is_left_out(Fault::GatheredBeforeListed) {
             table.late.add(index);
         }
-        if index.index.is_ordered() || index.def.unique {
+        if index.index.is_ordered() || index.def.is_unique() {
             gathered.sort(stop)?;
         }
         index.index.fill(&gathered, stop)?;
         let mut noted = index.end_filling()?;
         noted.sort(stop)?;
         self.settle(table, index, &noted, stop)?;
-        if !index.def.unique || is_left_out(Fault::RepeatedNotSought) {
+        if !index.def.is_unique() || is_left_out(Fault::RepeatedNotSought) {
             return Ok(());
         }
         for (number, (key, rows)) in gathered.singular_keys().enumerate() {

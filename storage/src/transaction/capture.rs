@@ -86,8 +86,7 @@ impl BlockCapture<'_> {
                 rows.push(seen.row);
                 Ok::<(), Infallible>(())
             });
-            gathering.take(&slots, &rows)?;
-            if gathering.bytes() > most {
+            if !gathering.take(&slots, &rows, most)? {
                 return Ok(None);
             }
         }

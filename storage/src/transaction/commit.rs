@@ -40,6 +40,7 @@ impl Transaction {
             set: WriteSet::default(),
             reads: RefCell::default(),
             shared: OnceCell::new(),
+            aside: None,
         }
     }
 
@@ -70,11 +71,14 @@ impl Transaction {
         let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
             let mut encoded = self.encode(memory, attached.log.part_bytes());
-            if !attached.waits(self.options.durability) {
-                attached.log.keep_window()?;
+            // Of what is temporary nothing is logged.
+            if !encoded.is_empty() {
+                if !attached.waits(self.options.durability) {
+                    attached.log.keep_window()?;
+                }
+                attached.log.reserve(&mut encoded)?;
+                frame = Some(encoded);
             }
-            attached.log.reserve(&mut encoded)?;
-            frame = Some(encoded);
         }
         if let Some(validation) = &mut validation {
             validation.look_ahead(&self)?;
@@ -234,6 +238,9 @@ impl Transaction {
                 continue;
             }
             let entry = self.set.entry(write);
+            if entry.def.schema.is_temporary() {
+                continue;
+            }
             let table = entry.def.id;
             match write.kind {
                 WriteKind::Ddl(_) | WriteKind::Lock => {}

@@ -5,7 +5,7 @@ use super::waiting::Waiting;
 use super::{Durability, ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, SequenceId, TableId, Timestamp};
+use crate::ids::{IndexId, SchemaId, SequenceId, TableId, Timestamp};
 use crate::maintenance::{
     self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse, WriteSet,
 };
@@ -65,6 +65,7 @@ pub struct Core {
     tables: AtomicU32,
     indexes: AtomicU32,
     sequences: AtomicU32,
+    schemas: AtomicU32,
     manual_maintenance: bool,
 }
 
@@ -127,6 +128,7 @@ impl Core {
             tables: AtomicU32::new(0),
             indexes: AtomicU32::new(0),
             sequences: AtomicU32::new(0),
+            schemas: AtomicU32::new(0),
             manual_maintenance,
         })
     }
@@ -419,6 +421,23 @@ impl Core {
 
     pub(super) fn next_sequence(&self) -> Result<SequenceId> {
         next(&self.sequences, "number of sequences ever created").map(SequenceId)
+    }
+
+    /// An id that no schema has had since the database was opened, so that nobody mistakes one for another.
+    pub(super) fn next_schema(&self) -> Result<SchemaId> {
+        let id = next(&self.schemas, "number of schemas ever created")?;
+        match id < SchemaId::MADE_END {
+            true => Ok(SchemaId(id)),
+            false => Err(Error::LimitExceeded {
+                what: "number of schemas ever created",
+                found: id.into(),
+                limit: SchemaId::MADE_END.into(),
+            }),
+        }
+    }
+
+    pub(super) fn restore_next_schema(&self, last: SchemaId) {
+        self.schemas.fetch_max(last.0, Relaxed);
     }
 
     /// The id that the next sequence is given.

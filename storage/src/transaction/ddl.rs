@@ -46,10 +46,7 @@ impl DdlStep {
 
     /// The table it was about, as it was before.
     fn table_before(&self) -> Option<&Arc<TableEntry>> {
-        match self.object {
-            CatalogObject::Table(id) => self.before.table_by_id(id),
-            CatalogObject::Sequence(_) | CatalogObject::View(_) => None,
-        }
+        self.before.table_by_id(self.object.table()?)
     }
 }
 
@@ -57,7 +54,7 @@ impl Transaction {
     /// Creates a table; `def.id` is ignored and given anew, column ids are taken as they are.
     pub fn create_table(&mut self, mut def: TableDef) -> Result<TableId> {
         columns_fit(&def)?;
-        if self.catalog().has_name(&def.name) {
+        if self.catalog().has_name((def.schema, def.name.as_str())) {
             return Err(Error::DuplicateRelation(def.name));
         }
         def.id = self.core.next_table()?;
@@ -100,7 +97,10 @@ impl Transaction {
     /// The same with the id that it says, which no index of the transaction's catalog has.
     pub fn create_index_as(&mut self, def: IndexDef, stop: Stop<'_>) -> Result<IndexId> {
         let entry = self.entry_of(def.table)?;
-        if self.catalog().has_name(&def.name) {
+        if self
+            .catalog()
+            .has_name((entry.def.schema, def.name.as_str()))
+        {
             return Err(Error::DuplicateRelation(def.name));
         }
         self.with_claim(&entry, |tx| tx.make_index(&entry, def, stop))

@@ -38,6 +38,7 @@ mod compact;
 mod core;
 mod ddl;
 mod foreign;
+mod function;
 mod lock;
 mod lookup;
 mod options;
@@ -48,6 +49,7 @@ mod replay;
 mod restore;
 mod scan;
 mod sequence;
+mod types;
 mod unique;
 mod validate;
 mod view;
@@ -74,11 +76,12 @@ pub use waiting::Waited;
 
 use self::ddl::DdlStep;
 use self::reads::{ReadList, SharedReads};
-use crate::catalog::{Catalog, CatalogObject};
+use crate::catalog::Catalog;
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::maintenance::{WriteKind, WriteSet};
 use crate::mvcc::Registration;
 use arc_swap::Guard;
+use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
@@ -99,6 +102,8 @@ pub struct Transaction {
     reads: RefCell<ReadList>,
     /// What its views read.
     shared: OnceCell<Arc<SharedReads>>,
+    /// What the engine keeps beside it.
+    aside: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.
@@ -163,6 +168,27 @@ impl Transaction {
         )
     }
 
+    /// What the engine keeps with the transaction, if it is of this type; it goes with it.
+    #[inline]
+    pub fn aside<T: Any>(&mut self) -> Option<&mut T> {
+        self.aside.as_mut()?.downcast_mut()
+    }
+
+    /// The same, made new where there is none.
+    pub fn aside_or_new<T: Any + Default + Send + Sync>(&mut self) -> &mut T {
+        if self.aside::<T>().is_none() {
+            self.aside = Some(Box::new(T::default()));
+        }
+        let kept = self.aside.as_mut().and_then(|kept| kept.downcast_mut());
+        kept.expect("it was made")
+    }
+
+    /// Whether the engine keeps anything.
+    #[inline]
+    pub fn has_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
     /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
     pub fn rollback_to(&mut self, mark: Mark) {
         self.undo_to(mark, self.records());
@@ -211,10 +237,7 @@ impl Transaction {
 
     /// The tables whose structure it changed.
     fn restructured(&self) -> impl Iterator<Item = TableId> {
-        self.ddl.iter().filter_map(|step| match step.object() {
-            CatalogObject::Table(id) => Some(id),
-            CatalogObject::Sequence(_) | CatalogObject::View(_) => None,
-        })
+        self.ddl.iter().filter_map(|step| step.object().table())
     }
 }
 

@@ -107,6 +107,26 @@ impl Core {
                 catalog.set_view(def.id, Some(Arc::new(def.clone())))?;
             }
             CatalogChange::DropView(id) => catalog.set_view(*id, None)?,
+            CatalogChange::SetFunction(def) => {
+                let next = TableId(def.id.0.saturating_add(1));
+                self.restore_next_ids(next, IndexId(0));
+                catalog.set_function(def.id, Some(Arc::new(def.clone())))?;
+            }
+            CatalogChange::DropFunction(id) => catalog.set_function(*id, None)?,
+            CatalogChange::SetType(def) => {
+                let next = TableId(def.id.0.saturating_add(1));
+                self.restore_next_ids(next, IndexId(0));
+                catalog.set_type(def.id, Some(Arc::new(def.clone())))?;
+            }
+            CatalogChange::DropType(id) => catalog.set_type(*id, None)?,
+            CatalogChange::SetSchema(def) => {
+                self.restore_next_schema(def.id);
+                catalog.set_schema(def.id, Some(Arc::new(def.clone())))?;
+            }
+            CatalogChange::DropSchema(id) => catalog.set_schema(*id, None)?,
+            CatalogChange::SetComment(on, text) => {
+                catalog.set_comment(*on, text.as_deref().map(Arc::from));
+            }
         }
         self.catalog.store(Arc::new(catalog));
         Ok(())

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
 use crate::index::{Cursor, Entries};
 use crate::mvcc::Viewpoint;
-use crate::table::{Found, Table, Taking};
+use crate::table::{BlocksPassed, Found, Table, Taking};
 use crate::value::{ColumnBounds, DataType};
 use arrow_array::ArrayRef;
 use std::sync::Arc;
@@ -71,6 +71,7 @@ impl TableScan {
             batch: Taking {
                 taker: Gatherer::new(&typed(table, columns), bounds),
                 capacity: batch_rows.max(1),
+                blocks: BlocksPassed::default(),
             },
             at: RowId::new(BlockNo(0), Slot(0)),
             // Rows that come from now on are invisible to the view.
@@ -94,6 +95,11 @@ impl TableScan {
             recorded.set_test(test, self.view.core().ledger());
         }
         self
+    }
+
+    /// How many blocks it has come to since the last call, and how many of them it has looked into.
+    pub fn take_blocks(&mut self) -> (u64, u64) {
+        self.batch.blocks.take()
     }
 
     /// The next batch; `None` at the end. A batch without rows says that a long stretch of the
@@ -131,6 +137,7 @@ pub struct VectorScan {
     view: ReadView,
     table: Arc<TableEntry>,
     choice: Choice,
+    blocks: BlocksPassed,
     at: RowId,
     end: RowId,
 }
@@ -139,6 +146,7 @@ impl VectorScan {
     pub(super) fn new(view: ReadView, table: &Arc<TableEntry>, bounds: &[ColumnBounds]) -> Self {
         Self {
             choice: Choice::new(bounds),
+            blocks: BlocksPassed::default(),
             at: RowId::new(BlockNo(0), Slot(0)),
             // Rows that come from now on are invisible to the view.
             end: table.rows.next_row(),
@@ -155,12 +163,19 @@ impl VectorScan {
         let mut taking = Taking {
             taker: Visitor::new(&self.choice, visit),
             capacity: BLOCK_SLOTS,
+            blocks: self.blocks,
         };
         let operation = self.view.enter();
         let viewpoint = self.view.viewpoint(&operation);
         let rows = &self.table.rows;
         self.at = rows.gather(&viewpoint, self.at, self.end, &mut taking);
+        self.blocks = taking.blocks;
         true
+    }
+
+    /// As [`TableScan::take_blocks`].
+    pub fn take_blocks(&mut self) -> (u64, u64) {
+        self.blocks.take()
     }
 }
 

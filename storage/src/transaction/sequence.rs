@@ -97,7 +97,7 @@ impl Transaction {
     /// # Errors
     /// `DuplicateRelation`, `ReadOnly`.
     pub fn create_sequence(&mut self, mut def: SequenceDef) -> Result<SequenceId> {
-        if self.catalog().has_name(&def.name) {
+        if self.catalog().has_name(def.place()) {
             return Err(Error::DuplicateRelation(def.name));
         }
         def.id = self.core.next_sequence()?;
@@ -171,6 +171,13 @@ impl Transaction {
     /// that they have, the log knows.
     pub(super) fn encode_step(&self, frame: &mut FrameBuilder, number: usize) {
         let step = &self.ddl[number];
+        let catalogs = [step.before(), self.after_step(number)];
+        if catalogs
+            .iter()
+            .any(|catalog| catalog.is_temporary(step.object()))
+        {
+            return;
+        }
         if let Some(change) = step.change() {
             frame.catalog(change);
         }
@@ -213,11 +220,12 @@ impl Transaction {
     }
 
     /// Others take numbers from the counters of the catalog to be installed. Called in the commit section,
-    /// when the frame is in the log.
+    /// when the frame is in the log. The log is told nothing of temporary ones, which only their session has.
     pub(super) fn share_counters(&self, installed: &Catalog) {
         for step in &self.ddl {
             if let CatalogObject::Sequence(id) = step.object()
                 && let Some(entry) = installed.sequence_by_id(id)
+                && !entry.def.schema.is_temporary()
             {
                 entry.counter.share();
             }

@@ -41,6 +41,21 @@ impl Transaction {
         failure.map_or(Ok(()), Err)
     }
 
+    /// Fails if another row has the key that a row has by now, or may come to have it: the check of a constraint
+    /// whose index took the key as it came. A row that is gone, or has a NULL in the key, is fine.
+    ///
+    /// # Errors
+    /// `UniqueViolation`, `Conflict`.
+    pub fn check_key(&self, table: &TableEntry, index: &IndexEntry, row: RowId) -> Result<()> {
+        let mut key = Key::new();
+        let has_key = self.row_to_change(table, row, |image| !index.encode_row(&mut key, image));
+        if has_key != Some(true) || index.leaves_out(&key) {
+            return Ok(());
+        }
+        let _latch = index.latch(&key);
+        self.check_unique(table, index, &key, row)
+    }
+
     fn check_other(
         &self,
         table: &TableEntry,
@@ -141,7 +156,7 @@ impl Transaction {
         values: &[ValueRef<'_>],
     ) -> Result<Option<KeyHolder>> {
         let mut key = Key::new();
-        if index.encode_new(&mut key, &table.def, values) {
+        if index.encode_new(&mut key, &table.def, values) || index.leaves_out(&key) {
             return Ok(None);
         }
         let found = index.index.find_map(&key, |row| {

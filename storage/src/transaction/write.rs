@@ -193,6 +193,9 @@ impl Transaction {
         for index in &table.indexes {
             let mut key = Key::new();
             let has_null = index.encode_new(&mut key, &table.def, values);
+            if index.leaves_out(&key) {
+                continue;
+            }
             if !index.def.unique || has_null {
                 index.index.insert(&key, row)?;
             } else if !index.index.insert_new(&key, row)? {
@@ -227,6 +230,9 @@ impl Transaction {
             }
             let mut key = Key::new();
             let has_null = index.encode_row(&mut key, &new);
+            if index.leaves_out(&key) {
+                continue;
+            }
             let _latch = index.latch(&key);
             if index.def.unique && !has_null {
                 self.add_unique(table, index, &key, row)?;
@@ -261,11 +267,11 @@ impl Transaction {
             }
             let mut key = Key::new();
             let has_null = index.encode_row(&mut key, &new);
-            if index.note(&key, row, has_null) {
+            if index.leaves_out(&key) || index.note(&key, row, has_null) {
                 continue;
             }
             let _latch = index.latch(&key);
-            if has_null || !index.def.unique {
+            if has_null || !index.def.is_unique() {
                 index.index.insert(&key, row)?;
                 continue;
             }

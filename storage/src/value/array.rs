@@ -36,10 +36,11 @@ pub fn value_at(array: &dyn Array, data_type: DataType, row: usize) -> ValueRef<
             let bytes = array.as_fixed_size_binary().value(row);
             ValueRef::Numeric(Numeric::from_bytes(bytes).expect("an array of numerics"))
         }
-        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Json => {
             ValueRef::Text(array.as_string_view().value(row))
         }
         DataType::Bytea => ValueRef::Bytea(array.as_binary_view().value(row)),
+        DataType::Packed(packed) => ValueRef::Packed(packed, array.as_binary_view().value(row)),
         DataType::Date => ValueRef::Date(array.as_primitive::<Date32Type>().value(row)),
         DataType::Time => ValueRef::Time(array.as_primitive::<Time64MicrosecondType>().value(row)),
         DataType::Timestamp => {
@@ -107,10 +108,12 @@ impl ColumnBuilder {
                 capacity,
                 Numeric::BYTES as i32,
             )),
-            DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+            DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Json => {
                 Inner::Text(StringViewBuilder::with_capacity(capacity))
             }
-            DataType::Bytea => Inner::Bytea(BinaryViewBuilder::with_capacity(capacity)),
+            DataType::Bytea | DataType::Packed(_) => {
+                Inner::Bytea(BinaryViewBuilder::with_capacity(capacity))
+            }
             DataType::Date => Inner::Date(PrimitiveBuilder::with_capacity(capacity)),
             DataType::Time => Inner::Time(PrimitiveBuilder::with_capacity(capacity)),
             DataType::Timestamp | DataType::TimestampTz => {
@@ -147,7 +150,7 @@ impl ColumnBuilder {
             (Inner::Fixed(b), V::Numeric(v)) => append_fixed(b, &v.to_bytes()),
             (Inner::Fixed(b), V::Uuid(v)) => append_fixed(b, &v),
             (Inner::Text(b), V::Text(v)) => b.append_value(v),
-            (Inner::Bytea(b), V::Bytea(v)) => b.append_value(v),
+            (Inner::Bytea(b), V::Bytea(v) | V::Packed(_, v)) => b.append_value(v),
             (Inner::Date(b), V::Date(v)) => b.append_value(v),
             (Inner::Time(b), V::Time(v)) => b.append_value(v),
             (Inner::Timestamp(b), V::Timestamp(v) | V::TimestampTz(v)) => b.append_value(v),

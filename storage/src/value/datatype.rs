@@ -1,5 +1,7 @@
 //! The types of columns.
 
+use super::packed::{ElementType, PackedType};
+use crate::ids::TypeId;
 use arrow_schema::{DataType as ArrowType, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,7 +53,14 @@ pub enum DataType {
     Interval,
     /// `UUID`
     Uuid,
+    /// `JSON`: text that was found to be JSON.
+    Json,
+    /// A type whose values are packed into bytes: an array, `JSONB`.
+    Packed(PackedType),
 }
+
+/// Set in the number of an array's type, beside that of its elements' type.
+const ARRAY_CODE: u8 = 0x80;
 
 impl DataType {
     /// The Arrow type of arrays of this type.
@@ -65,8 +74,8 @@ impl DataType {
             Self::Double => ArrowType::Float64,
             Self::Numeric(Some(m)) => ArrowType::Decimal128(m.precision, m.scale as i8),
             Self::Numeric(None) => ArrowType::FixedSizeBinary(17),
-            Self::Text | Self::Varchar(_) | Self::Char(_) => ArrowType::Utf8View,
-            Self::Bytea => ArrowType::BinaryView,
+            Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Json => ArrowType::Utf8View,
+            Self::Bytea | Self::Packed(_) => ArrowType::BinaryView,
             Self::Date => ArrowType::Date32,
             Self::Time => ArrowType::Time64(TimeUnit::Microsecond),
             Self::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
@@ -76,9 +85,19 @@ impl DataType {
         }
     }
 
-    /// Whether values are held as text.
+    /// Whether values are strings of characters: the type is one of SQL's string types.
     pub fn is_string(self) -> bool {
         matches!(self, Self::Text | Self::Varchar(_) | Self::Char(_))
+    }
+
+    /// Whether values are held as text in UTF-8.
+    pub fn is_text(self) -> bool {
+        self.is_string() || self == Self::Json
+    }
+
+    /// Whether values are held as strings of bytes of any length, text among them.
+    pub fn is_variable(self) -> bool {
+        self.is_text() || matches!(self, Self::Bytea | Self::Packed(_))
     }
 
     /// Whether values are numbers.
@@ -94,11 +113,105 @@ impl DataType {
         )
     }
 
+    /// Whether values that are held as strings compare as these strings do.
+    pub(crate) fn compares_as_bytes(self) -> bool {
+        match self {
+            Self::Packed(packed) => !matches!(packed, PackedType::Array(_)),
+            other => other.is_variable(),
+        }
+    }
+
+    /// The number and the modifier that stand for the type where it is written as bytes. A number that was ever
+    /// written keeps its meaning.
+    pub(crate) const fn code(self) -> (u8, u32) {
+        match self {
+            Self::Boolean => (0, 0),
+            Self::SmallInt => (1, 0),
+            Self::Integer => (2, 0),
+            Self::BigInt => (3, 0),
+            Self::Real => (4, 0),
+            Self::Double => (5, 0),
+            Self::Numeric(None) => (6, 0),
+            Self::Numeric(Some(m)) => (7, (m.precision as u32) << 8 | m.scale as u32),
+            Self::Text => (8, 0),
+            Self::Varchar(None) => (9, 0),
+            Self::Varchar(Some(n)) => (10, n),
+            Self::Char(n) => (11, n),
+            Self::Bytea => (12, 0),
+            Self::Date => (13, 0),
+            Self::Time => (14, 0),
+            Self::Timestamp => (15, 0),
+            Self::TimestampTz => (16, 0),
+            Self::Interval => (17, 0),
+            Self::Uuid => (18, 0),
+            Self::Json => (19, 0),
+            Self::Packed(PackedType::Jsonb) => (20, 0),
+            Self::Packed(PackedType::Enum(id)) => (60, id.0),
+            Self::Packed(PackedType::TimeTz) => (61, 0),
+            Self::Packed(PackedType::Bit(length)) => (62, length),
+            Self::Packed(PackedType::VarBit(limit)) => (63, limit),
+            Self::Packed(PackedType::Array(element)) => {
+                let (code, modifier) = element.code();
+                (ARRAY_CODE | code, modifier)
+            }
+        }
+    }
+
+    /// The type that [`Self::code`] gave the number and modifier of.
+    pub(crate) fn from_code(code: u8, modifier: u32) -> Option<Self> {
+        let numeric = NumericModifier {
+            precision: (modifier >> 8) as u8,
+            scale: modifier as u8,
+        };
+        let fits = numeric.precision <= 38 && numeric.scale <= numeric.precision;
+        Some(match (code, modifier) {
+            (0, 0) => Self::Boolean,
+            (1, 0) => Self::SmallInt,
+            (2, 0) => Self::Integer,
+            (3, 0) => Self::BigInt,
+            (4, 0) => Self::Real,
+            (5, 0) => Self::Double,
+            (6, 0) => Self::Numeric(None),
+            (7, 256..=0xFFFF) if fits => Self::Numeric(Some(numeric)),
+            (8, 0) => Self::Text,
+            (9, 0) => Self::Varchar(None),
+            (10, n) => Self::Varchar(Some(n)),
+            (11, n) => Self::Char(n),
+            (12, 0) => Self::Bytea,
+            (13, 0) => Self::Date,
+            (14, 0) => Self::Time,
+            (15, 0) => Self::Timestamp,
+            (16, 0) => Self::TimestampTz,
+            (17, 0) => Self::Interval,
+            (18, 0) => Self::Uuid,
+            (19, 0) => Self::Json,
+            (20, 0) => Self::Packed(PackedType::Jsonb),
+            (60, id) => Self::Packed(PackedType::Enum(TypeId(id))),
+            (61, 0) => Self::Packed(PackedType::TimeTz),
+            (62, length) => Self::Packed(PackedType::Bit(length)),
+            (63, limit) => Self::Packed(PackedType::VarBit(limit)),
+            (code, modifier) if code & ARRAY_CODE != 0 => {
+                let element = Self::from_code(code & !ARRAY_CODE, modifier)?;
+                ElementType::new(element)?.array()
+            }
+            _ => return None,
+        })
+    }
+
+    /// The type that somebody made which it is, or of which it is an array.
+    pub fn made(self) -> Option<TypeId> {
+        match self {
+            Self::Packed(packed) => packed.made(),
+            _ => None,
+        }
+    }
+
     /// The type without its modifier: `VARCHAR(3)` gives `VARCHAR`, `NUMERIC(5,2)` gives `NUMERIC`.
     pub fn without_modifier(self) -> Self {
         match self {
             Self::Numeric(_) => Self::Numeric(None),
             Self::Varchar(_) => Self::Varchar(None),
+            Self::Packed(packed) => Self::Packed(packed.without_modifier()),
             other => other,
         }
     }
@@ -127,6 +240,8 @@ impl fmt::Display for DataType {
             Self::TimestampTz => f.write_str("timestamp with time zone"),
             Self::Interval => f.write_str("interval"),
             Self::Uuid => f.write_str("uuid"),
+            Self::Json => f.write_str("json"),
+            Self::Packed(packed) => packed.fmt(f),
         }
     }
 }

@@ -15,6 +15,8 @@
 //!  Timestamp[Tz]   TIMESTAMP[TZ]       µs since 1970 (UTC)  Timestamp(µs, none or "UTC")
 //!  Interval        INTERVAL            months, days, µs     Interval(MonthDayNano)
 //!  Uuid            UUID                16 bytes             FixedSizeBinary(16)
+//!  Json            JSON                 str                  Utf8View
+//!  Packed          type[], JSONB, made  bytes, see packed.rs BinaryView
 //! ```
 //!
 //! Floats order and compare as in PostgreSQL: NaN equals itself and is above everything, `-0`
@@ -24,8 +26,11 @@ mod array;
 mod bounds;
 mod datatype;
 mod interval;
+mod names;
 mod numeric;
+mod packed;
 mod scalar;
+mod sql_array;
 #[cfg(test)]
 mod strategy;
 #[cfg(test)]
@@ -35,7 +40,12 @@ pub use array::{ColumnBuilder, value_at};
 pub use bounds::ColumnBounds;
 pub use datatype::{DataType, NumericModifier};
 pub use interval::Interval;
+pub use names::{TypeNames, with_type_names};
 pub use numeric::{Numeric, NumericKind};
+pub use packed::{ElementType, PackedType, enum_label, enum_value};
 pub use scalar::{Value, ValueRef};
+pub use sql_array::{
+    ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray, SqlArrayBuilder,
+};
 #[cfg(test)]
 pub(crate) use strategy::{TYPES, any_numeric, any_value, any_value_of};

@@ -1,7 +1,8 @@
-//! NUMERIC: up to 38 decimal digits with a scale per value, and PostgreSQL's NaN and infinities.
+//! NUMERIC: a mantissa of 128 bits with a scale per value, and PostgreSQL's NaN and infinities.
 //!
 //! A value is `mantissa / 10^scale`; the scale is what is displayed, so `1.50` and `1.5` are equal
-//! and yet print differently. In an array of bare NUMERIC a value takes 17 bytes: the mantissa as a
+//! and yet print differently. Any 38 digits fit, and 39 up to 2^127; a declared precision is at most
+//! 38. In an array of bare NUMERIC a value takes 17 bytes: the mantissa as a
 //! little-endian `i128`, then one byte of scale, 0 to 38, or one of three marks that say that the
 //! value is no finite number.
 
@@ -57,15 +58,12 @@ impl Numeric {
         mantissa: 0,
         scale: 0,
     };
-    /// The first mantissa magnitude that has more than 38 digits.
+    /// The first mantissa magnitude that has more than 38 digits: no `NUMERIC(p,s)` holds it.
     pub const MANTISSA_LIMIT: i128 = 10_i128.pow(38);
 
-    /// `mantissa / 10^scale`, or `None` where that needs more than 38 digits or more scale than
-    /// [`Self::SCALE_MAX`].
+    /// `mantissa / 10^scale`, or `None` where that needs more scale than [`Self::SCALE_MAX`].
     pub fn new(mantissa: i128, scale: u8) -> Option<Self> {
-        let fits =
-            mantissa.unsigned_abs() < Self::MANTISSA_LIMIT as u128 && scale <= Self::SCALE_MAX;
-        fits.then_some(Self {
+        (scale <= Self::SCALE_MAX).then_some(Self {
             kind: NumericKind::Finite,
             mantissa,
             scale,
@@ -151,6 +149,9 @@ impl Numeric {
 
     /// Reads what [`Self::to_fixed`] wrote. Mantissas that it never writes read as NaN.
     pub fn from_fixed(mantissa: i128, scale: u8) -> Self {
+        if mantissa.unsigned_abs() >= Self::MANTISSA_LIMIT as u128 {
+            return Self::NAN;
+        }
         Self::new(mantissa, scale).unwrap_or(Self::NAN)
     }
 

@@ -1,6 +1,6 @@
 //! One value, owned or borrowed.
 
-use super::{Interval, Numeric};
+use super::{Interval, Numeric, PackedType};
 use std::cmp::Ordering;
 
 /// One value, owned. Units are those of the module's table.
@@ -40,6 +40,8 @@ pub enum Value {
     Interval(Interval),
     /// `UUID`
     Uuid([u8; 16]),
+    /// A value of a type that is packed into bytes: an array, a `JSONB`.
+    Packed(PackedType, Vec<u8>),
 }
 
 /// One value, borrowed from a row, an array or a [`Value`].
@@ -64,6 +66,7 @@ pub enum ValueRef<'a> {
     TimestampTz(i64),
     Interval(Interval),
     Uuid([u8; 16]),
+    Packed(PackedType, &'a [u8]),
 }
 
 impl Value {
@@ -86,6 +89,7 @@ impl Value {
             Self::TimestampTz(v) => ValueRef::TimestampTz(*v),
             Self::Interval(v) => ValueRef::Interval(*v),
             Self::Uuid(v) => ValueRef::Uuid(*v),
+            Self::Packed(packed, v) => ValueRef::Packed(*packed, v),
         }
     }
 
@@ -95,7 +99,7 @@ impl Value {
     }
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
     /// The value, owned.
     pub fn to_owned(self) -> Value {
         match self {
@@ -115,6 +119,7 @@ impl ValueRef<'_> {
             Self::TimestampTz(v) => Value::TimestampTz(v),
             Self::Interval(v) => Value::Interval(v),
             Self::Uuid(v) => Value::Uuid(v),
+            Self::Packed(packed, v) => Value::Packed(packed, v.to_owned()),
         }
     }
 
@@ -122,6 +127,16 @@ impl ValueRef<'_> {
     #[inline]
     pub fn is_null(self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// The bytes of a value that is held as a string of them.
+    #[inline]
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Bytea(bytes) | Self::Packed(_, bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Whether nobody can tell the two apart, which can be where they are equal: `-0` and `0`, `1.0` and
@@ -135,6 +150,7 @@ impl ValueRef<'_> {
             (V::Interval(a), V::Interval(b)) => {
                 (a.months, a.days, a.micros) == (b.months, b.days, b.micros)
             }
+            (V::Packed(a, one), V::Packed(b, two)) => a == b && one == two,
             _ => self == other,
         }
     }
@@ -163,6 +179,11 @@ impl ValueRef<'_> {
             }
             (V::Interval(a), V::Interval(b)) => a.cmp(&b),
             (V::Uuid(a), V::Uuid(b)) => a.cmp(&b),
+            (V::Packed(a, one), V::Packed(b, two))
+                if a.without_modifier() == b.without_modifier() =>
+            {
+                a.compare(one, two)
+            }
             _ => return None,
         })
     }

@@ -1,10 +1,12 @@
 //! Random values for property tests, with those that code forgets at the front.
 
-use super::{DataType, Interval, Numeric, Value};
+use super::{
+    DataType, Dimension, ElementType, Interval, Numeric, PackedType, SqlArray, Value, ValueRef,
+};
 use proptest::prelude::*;
 
 /// The types that differ in how values are held.
-pub(crate) const TYPES: [DataType; 15] = [
+pub(crate) const TYPES: [DataType; 16] = [
     DataType::Boolean,
     DataType::SmallInt,
     DataType::Integer,
@@ -20,7 +22,11 @@ pub(crate) const TYPES: [DataType; 15] = [
     DataType::TimestampTz,
     DataType::Interval,
     DataType::Uuid,
+    DataType::Packed(PackedType::Array(ELEMENT)),
 ];
+
+/// Elements whose equal values can be told apart.
+const ELEMENT: ElementType = ElementType::new(DataType::Numeric(None)).expect("no array");
 
 /// Any value of any type.
 pub(crate) fn any_value() -> impl Strategy<Value = Value> {
@@ -41,6 +47,9 @@ pub(crate) fn any_numeric() -> impl Strategy<Value = Numeric> {
         -limit..=limit,
         Just(limit),
         Just(-limit),
+        Just(i128::MAX),
+        Just(i128::MIN),
+        any::<i128>(),
     ];
     let finite = (mantissa, 0..=Numeric::SCALE_MAX)
         .prop_map(|(m, s)| Numeric::new(m, s).expect("within the limits"));
@@ -85,6 +94,30 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(char, 0..10).prop_map(String::from_iter)
 }
 
+/// An array of up to two dimensions.
+fn any_array(element: ElementType) -> impl Strategy<Value = Value> {
+    let first = prop_oneof![3 => Just(1), 1 => -2..=2_i32];
+    let dimensions = prop::collection::vec((1..=3_u32, first), 0..=2);
+    dimensions.prop_flat_map(move |dimensions| {
+        let dimensions: Vec<Dimension> = dimensions
+            .into_iter()
+            .map(|(length, first)| Dimension { length, first })
+            .collect();
+        let product: u32 = dimensions.iter().map(|one| one.length).product();
+        let len = if dimensions.is_empty() {
+            0
+        } else {
+            product as usize
+        };
+        let values = prop::collection::vec(any_value_of(element.data_type()), len);
+        values.prop_map(move |values| {
+            let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
+            let bytes = SqlArray::encode(element, &dimensions, values);
+            Value::Packed(PackedType::Array(element), bytes)
+        })
+    })
+}
+
 fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
     let small = -2..=2_i64;
     match data_type {
@@ -103,7 +136,7 @@ fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
             .prop_map(Value::Double)
             .boxed(),
         DataType::Numeric(_) => any_numeric().prop_map(Value::Numeric).boxed(),
-        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) | DataType::Json => {
             text().prop_map(Value::Text).boxed()
         }
         DataType::Bytea => bytes().prop_map(Value::Bytea).boxed(),
@@ -119,5 +152,22 @@ fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
             .boxed(),
         DataType::Interval => any_interval().prop_map(Value::Interval).boxed(),
         DataType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
+        DataType::Packed(PackedType::Array(element)) => any_array(element).boxed(),
+        DataType::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_))) => {
+            let bits = prop::collection::vec(prop_oneof![Just(b'0'), Just(b'1')], 0..12);
+            bits.prop_map(move |bits| Value::Packed(packed, bits))
+                .boxed()
+        }
+        DataType::Packed(packed @ PackedType::TimeTz) => (any::<i32>(), -50_000..50_000_i32)
+            .prop_map(move |(utc, behind)| {
+                let utc = i64::from(utc) ^ i64::MIN;
+                let behind = behind ^ i32::MIN;
+                let bytes = [&utc.to_be_bytes()[..], &behind.to_be_bytes()[..]];
+                Value::Packed(packed, bytes.concat())
+            })
+            .boxed(),
+        DataType::Packed(packed) => bytes()
+            .prop_map(move |bytes| Value::Packed(packed, bytes))
+            .boxed(),
     }
 }

@@ -86,13 +86,16 @@ proptest! {
 }
 
 #[test]
-fn numeric_keeps_38_digits_and_not_one_more() {
-    let most = Numeric::MANTISSA_LIMIT - 1;
-    assert!(Numeric::new(most, 38).is_some());
-    assert!(Numeric::new(-most, 0).is_some());
-    assert!(Numeric::new(most + 1, 0).is_none());
-    assert!(Numeric::new(i128::MIN, 0).is_none());
+fn numeric_keeps_any_128_bits_and_38_places() {
+    assert!(Numeric::new(i128::MAX, 38).is_some());
+    assert!(Numeric::new(i128::MIN, 0).is_some());
     assert!(Numeric::new(1, 39).is_none());
+    // A declared precision ends at 38 digits.
+    assert_eq!(Numeric::from_fixed(i128::MIN, 0), Numeric::NAN);
+    assert_eq!(
+        Numeric::from_fixed(Numeric::MANTISSA_LIMIT, 0),
+        Numeric::NAN
+    );
 }
 
 #[test]

@@ -214,9 +214,16 @@ mod tests {
                     default: None,
                     sequences: vec![],
                     identity: None,
+                    generated: None,
+                    time_modifier: None,
+                    domain: None,
                 }],
                 checks: vec![],
                 foreign_keys: vec![],
+                schema: crate::ids::SchemaId::PUBLIC,
+                on_commit: crate::catalog::OnCommit::Preserve,
+                triggers: vec![],
+                materialized: None,
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));

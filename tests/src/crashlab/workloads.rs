@@ -60,12 +60,14 @@ fn structure() -> Script {
             "INSERT INTO c VALUES (1, 1), (2, 2)",
             "CREATE VIEW w AS SELECT k, n FROM t JOIN c ON c.t = t.k",
             "ALTER TABLE t ADD COLUMN extra INTEGER DEFAULT 7",
+            "CREATE UNIQUE INDEX computed ON t (lower(v)) WHERE k > 1",
             "DELETE FROM t WHERE k = 1",
             "checkpoint",
             "ALTER TABLE t RENAME COLUMN v TO text",
             "DROP VIEW w",
             "DROP TABLE c",
             "DROP INDEX t_v",
+            "DROP INDEX computed",
         ],
     );
     script.probes = vec!["SELECT * FROM w ORDER BY 1, 2".to_owned()];

@@ -4,16 +4,18 @@
 //! Errors say where: the detail ends with `COPY t, line 3`, and the column where it is one field's.
 
 use super::super::ExecContext;
-use super::super::dml::Constraints;
+use super::super::dml::{Constraints, before_insert, fill_row};
 use super::super::eval::{Datum, eval_constant};
 use super::super::foreign::Writer;
+use super::super::trigger::begin;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result, state};
-use crate::function::text;
+use crate::function::cast::cast_value;
+use crate::function::{cut_to, text};
 use crate::plan::Expr;
 use crate::plan::statement::{Copy, CopyDirection, CsvFormat, Insert};
-use remora_storage::catalog::ColumnDef;
+use remora_storage::catalog::{ColumnDef, TriggerEvent};
 use remora_storage::{Transaction, Value, ValueRef};
 use std::io::Read;
 
@@ -48,8 +50,11 @@ pub fn copy_from(
     };
     let mut reader = Reader::new(reader, &plan.format, context);
     let mut row = Vec::new();
-    let mut writer = Writer::of_insert(&insert.table, tx)?;
+    let none = std::iter::empty();
+    let firing = begin(&insert.table, TriggerEvent::Insert, none, tx, context)?;
+    let mut writer = Writer::of_insert(&insert.table, tx)?.firing(firing);
     let mut count = 0;
+    let mut inserted = 0;
     if plan.format.header && !load.advance(&mut reader)? {
         return Ok(0);
     }
@@ -57,12 +62,12 @@ pub fn copy_from(
         if count % CHECK_RECORDS == 0 {
             context.check()?;
         }
-        load.record(&reader, &mut row, (&mut writer, tx), context)
-            .map_err(|error| load.locate(error, &reader, None))?;
+        let done = load.record(&reader, &mut row, (&mut writer, tx), context);
+        inserted += u64::from(done.map_err(|error| load.locate(error, &reader, None))?);
         count += 1;
     }
     writer.finish(tx, context)?;
-    Ok(count)
+    Ok(inserted)
 }
 
 struct Load<'a> {
@@ -86,7 +91,7 @@ impl<'a> Load<'a> {
         row: &mut Vec<Datum<'a>>,
         (writer, tx): (&mut Writer<'_>, &mut Transaction),
         context: &'a ExecContext,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut fields = reader.fields();
         if fields.len() > self.columns.len() {
             return Err(Error::new(
@@ -112,16 +117,25 @@ impl<'a> Load<'a> {
                 ));
             };
             row[position] = Datum::Owned(
-                self.field(field, column)
+                self.field(field, column, context)
                     .map_err(|error| self.locate(error, reader, Some((column, field))))?,
             );
         }
+        if let Some(guard) = writer.guard() {
+            let mut values: Vec<Value> = row.drain(..).map(Datum::into_value).collect();
+            if !before_insert(self.insert, guard, &mut values, tx, context)? {
+                return Ok(false);
+            }
+            let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
+            return writer.insert(tx, &values, context).map(|()| true);
+        }
+        fill_row(self.insert, row, context)?;
         self.constraints.test_row(row.as_slice(), context)?;
         let values: Vec<ValueRef<'_>> = row.iter().map(Datum::as_ref).collect();
-        writer.insert(tx, &values, context)
+        writer.insert(tx, &values, context).map(|()| true)
     }
 
-    fn field(&self, field: Field<'_>, column: &ColumnDef) -> Result<Value> {
+    fn field(&self, field: Field<'_>, column: &ColumnDef, context: &ExecContext) -> Result<Value> {
         if !field.quoted && field.bytes == self.format.null.as_bytes() {
             return Ok(Value::Null);
         }
@@ -137,7 +151,15 @@ impl<'a> Load<'a> {
                 ),
             )
         })?;
-        text::parse(text, column.data_type)
+        let (to, eval) = (column.data_type, &context.eval);
+        let value = match to.made() {
+            None => text::parse_in(text, to, eval.reading())?,
+            Some(_) => cast_value(ValueRef::Text(text), to, false, eval)?,
+        };
+        match column.time_modifier {
+            None => Ok(value),
+            Some(modifier) => cut_to(value, modifier),
+        }
     }
 
     /// Adds the place to an error that has none yet.

@@ -81,7 +81,7 @@ impl<'a> Lines<'a> {
                 }
                 let value = value_at(array, column.data_type, row);
                 field.clear();
-                text::write(&mut field, value, column.data_type);
+                text::write_in(&mut field, value, column.data_type, context.eval.style());
                 self.field((!value.is_null()).then_some(&field));
             }
             self.out.push(b'\n');

@@ -2,16 +2,16 @@
 
 use super::super::ExecContext;
 use super::super::batch::Batch;
-use super::super::eval::{Evaluator, Row, eval_scalar};
+use super::super::eval::{Evaluator, Row, eval_scalar, is_true};
+use super::asked::ask;
 use crate::error::{Error, Result, state};
 use crate::function::text;
-use crate::plan::Expr;
-use crate::plan::statement::{Insert, Update};
+use crate::plan::statement::{Insert, RowCheck, Update};
 use crate::plan::structure::Tests;
 use arrow_array::Array;
 use remora_storage::catalog::{ColumnDef, TableDef};
 use remora_storage::value::value_at;
-use remora_storage::{ColumnId, ValueRef};
+use remora_storage::{ReadView, Transaction, ValueRef};
 
 /// Bytes of one value shown in an error's detail, as in PostgreSQL.
 const SHOWN_BYTES_MAX: usize = 64;
@@ -20,10 +20,12 @@ const SHOWN_BYTES_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Constraints<'a> {
     table: &'a TableDef,
-    checks: &'a [(String, Expr)],
+    checks: &'a [RowCheck],
     subject: Subject<'a>,
-    /// The checks, for batches.
-    evaluators: Vec<Evaluator>,
+    /// The checks, for batches; none of one that asks subqueries.
+    evaluators: Vec<Option<Evaluator>>,
+    /// What checks see that ask subqueries.
+    view: Option<ReadView>,
 }
 
 /// Whose rows are tested.
@@ -31,21 +33,47 @@ pub(crate) struct Constraints<'a> {
 enum Subject<'a> {
     /// Those of an INSERT.
     New,
-    /// Those of an UPDATE, which assigns these columns; the others were tested when they were written.
-    Assigned(&'a [(ColumnId, Expr)]),
+    /// Those of an UPDATE; columns that it does not write were tested when they were written.
+    Updated(&'a Update),
+    /// Rows of an INSERT that are stored by now, as to the view that they were written through.
+    Stored,
     /// All rows of a table, of which only these columns, by position, are not known to be not NULL.
     All(&'a [usize]),
 }
 
 impl<'a> Constraints<'a> {
-    /// Of an INSERT.
+    /// Of an INSERT, before it.
     pub(crate) fn of_insert(plan: &'a Insert) -> Self {
         Self {
             table: &plan.table.def,
-            checks: &plan.checks,
+            checks: plan.checks.split_at(own_checks(plan)).0,
             subject: Subject::New,
             evaluators: Vec::new(),
+            view: None,
         }
+    }
+
+    /// Of the views that an INSERT goes through: they are asked of rows that are stored, so that what else is wrong
+    /// with a row is told first. `None` where nothing is asked.
+    pub(crate) fn of_views(plan: &'a Insert, tx: &Transaction) -> Option<Self> {
+        let (_, checks) = plan.checks.split_at(own_checks(plan));
+        let of_views = Self {
+            table: &plan.table.def,
+            checks,
+            subject: Subject::Stored,
+            evaluators: Vec::new(),
+            view: None,
+        };
+        (!checks.is_empty()).then(|| of_views.asking(tx))
+    }
+
+    /// The same, of which some may ask subqueries: what the transaction sees by now.
+    #[must_use]
+    pub(crate) fn asking(mut self, tx: &Transaction) -> Self {
+        if self.checks.iter().any(|check| check.asked.is_some()) {
+            self.view = Some(tx.view());
+        }
+        self
     }
 
     /// Of an UPDATE.
@@ -53,8 +81,9 @@ impl<'a> Constraints<'a> {
         Self {
             table: &plan.table.def,
             checks: &plan.checks,
-            subject: Subject::Assigned(&plan.assignments),
+            subject: Subject::Updated(plan),
             evaluators: Vec::new(),
+            view: None,
         }
     }
 
@@ -65,6 +94,7 @@ impl<'a> Constraints<'a> {
             checks: &tests.checks,
             subject: Subject::All(&tests.not_null),
             evaluators: Vec::new(),
+            view: None,
         }
     }
 
@@ -73,7 +103,10 @@ impl<'a> Constraints<'a> {
     pub(crate) fn for_batches(mut self) -> Self {
         let checks = self.checks.iter();
         self.evaluators = checks
-            .map(|(_, check)| Evaluator::new(check.clone()))
+            .map(|check| match check.asked {
+                None => Some(Evaluator::new(check.condition.clone())),
+                Some(_) => None,
+            })
             .collect();
         self
     }
@@ -82,7 +115,8 @@ impl<'a> Constraints<'a> {
     fn not_null(&self) -> impl Iterator<Item = usize> {
         let concerned = |position: usize, column: &ColumnDef| match self.subject {
             Subject::New => true,
-            Subject::Assigned(written) => written.iter().any(|(id, _)| *id == column.id),
+            Subject::Stored => false,
+            Subject::Updated(plan) => plan.written().any(|(id, _)| *id == column.id),
             Subject::All(columns) => columns.contains(&position),
         };
         let columns = self.table.columns.iter().enumerate();
@@ -99,13 +133,30 @@ impl<'a> Constraints<'a> {
         if let Some(position) = not_null.find(|position| row.value(*position).is_null()) {
             return Err(self.null_error(position, |position| row.value(position)));
         }
-        for (number, (_, check)) in self.checks.iter().enumerate() {
-            let truth = eval_scalar(check, row, context)?;
-            if matches!(truth.as_ref(), ValueRef::Boolean(false)) {
+        for (number, check) in self.checks.iter().enumerate() {
+            if self.is_broken(check, row, context)? {
                 return Err(self.check_error(number, |position| row.value(position)));
             }
         }
         Ok(())
+    }
+
+    fn is_broken<R: Row + ?Sized>(
+        &self,
+        check: &RowCheck,
+        row: &R,
+        context: &ExecContext,
+    ) -> Result<bool> {
+        let asking = match (&check.asked, &self.view) {
+            (Some(asked), Some(view)) => Some(ask(asked, row, view, context)?),
+            _ => None,
+        };
+        let context = asking.as_ref().unwrap_or(context);
+        let truth = eval_scalar(&check.condition, row, context)?;
+        Ok(match check.of_view {
+            true => !is_true(&truth),
+            false => matches!(truth.as_ref(), ValueRef::Boolean(false)),
+        })
     }
 
     /// Tests a batch, all columns of the table; the error is about the first bad row.
@@ -134,7 +185,25 @@ impl<'a> Constraints<'a> {
             }
         }
         for (number, check) in self.evaluators.iter().enumerate() {
-            let broken = check.truth(batch, context)?.no;
+            let Some(check) = check else {
+                let check = &self.checks[number];
+                for row in 0..batch.rows {
+                    let values = columns.iter().zip(&batch.columns);
+                    let values =
+                        values.map(|(column, array)| value_at(array, column.data_type, row));
+                    let values: Vec<ValueRef<'_>> = values.collect();
+                    if self.is_broken(check, values.as_slice(), context)? {
+                        offer(row, &|| self.check_error(number, value(row)));
+                        break;
+                    }
+                }
+                continue;
+            };
+            let truth = check.truth(batch, context)?;
+            let broken = match self.checks[number].of_view {
+                true => !&truth.yes,
+                false => truth.no,
+            };
             if let Some(row) = broken.set_indices().next() {
                 offer(row, &|| self.check_error(number, value(row)));
             }
@@ -160,7 +229,12 @@ impl<'a> Constraints<'a> {
     }
 
     fn check_error<'v>(&self, number: usize, value: impl Fn(usize) -> ValueRef<'v>) -> Error {
-        let (table, check) = (&self.table.name, &self.checks[number].0);
+        let (table, check) = (&self.table.name, &self.checks[number].name);
+        if self.checks[number].of_view {
+            let message = format!("new row violates check option for view \"{check}\"");
+            return Error::new(state::WITH_CHECK_OPTION_VIOLATION, message)
+                .with_detail(self.failing_row(value));
+        }
         if matches!(self.subject, Subject::All(_)) {
             let message = format!(
                 "check constraint \"{check}\" of relation \"{table}\" is violated by some row"
@@ -175,7 +249,7 @@ impl<'a> Constraints<'a> {
     }
 
     fn failing_row<'v>(&self, value: impl Fn(usize) -> ValueRef<'v>) -> String {
-        let shown = self.table.columns.iter().enumerate();
+        let shown = self.table.shown();
         let shown = shown.map(|(position, column)| {
             let shown = text::format(value(position), column.data_type);
             clip(shown.unwrap_or_else(|| "null".to_owned()))
@@ -183,6 +257,11 @@ impl<'a> Constraints<'a> {
         let shown: Vec<_> = shown.collect();
         format!("Failing row contains ({}).", shown.join(", "))
     }
+}
+
+/// How many checks of an INSERT are the table's; those of views stand behind.
+fn own_checks(plan: &Insert) -> usize {
+    plan.checks.partition_point(|check| !check.of_view)
 }
 
 /// Cuts a long value at a character's edge.

@@ -2,16 +2,20 @@
 
 use super::super::ExecContext;
 use super::super::compile::compile;
+use super::super::eval::Row;
 use super::super::foreign::Writer;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
+use super::super::trigger::begin;
+use super::guarded::{delete_guarded, row_of};
 use super::once::Once;
 use super::returned::{Changes, Returned};
-use super::{RowIds, is_checkpoint, row_ids};
+use super::{RowIds, instead, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
-use remora_storage::Transaction;
+use remora_storage::catalog::TriggerEvent;
+use remora_storage::{RowId, Transaction, Value};
 
 /// Runs a DELETE.
 ///
@@ -19,6 +23,9 @@ use remora_storage::Transaction;
 /// 40001, 53200, and those of the statement's functions. The caller rolls back to its mark.
 pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
     context.check()?;
+    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
+        return instead::delete(plan, tx, context);
+    }
     match &plan.target {
         Target::Point(lookup) => delete_point(plan, lookup, tx, context),
         Target::Scan(scan) => delete_scan(plan, scan, None, tx, context),
@@ -36,19 +43,62 @@ fn delete_point(
     context: &ExecContext,
 ) -> Result<Changes> {
     let mut returned = Returned::of(plan.returning.as_ref());
+    let mut writer = writer(plan, tx, context)?;
+    let is_guarded = writer.is_guarded();
     let target = find_to_change(lookup, tx, context, |id, old| {
-        if let Some(returned) = &mut returned {
-            returned.row(old, context)?;
+        let mut given = Vec::new();
+        match &mut returned {
+            Some(_) if is_guarded => {
+                let columns = 0..plan.table.def.columns.len();
+                given.extend(columns.map(|at| old.value(at).to_owned()));
+            }
+            Some(returned) => returned.row(old, context)?,
+            None => {}
         }
-        Ok(id)
+        Ok((id, given))
     })?;
     let mut count = 0;
-    if let Some(id) = target {
-        let mut writer = Writer::of_delete(&plan.table, tx)?;
-        count = u64::from(writer.delete(tx, id, context)?);
-        writer.finish(tx, context)?;
+    if let Some((id, given)) = target {
+        count = match is_guarded {
+            true => remove(
+                plan,
+                &mut writer,
+                (id, &given),
+                &mut returned,
+                (tx, context),
+            )?,
+            false => u64::from(writer.delete(tx, id, context)?),
+        };
+    }
+    writer.finish(tx, context)?;
+    if count == 0 {
+        returned = Returned::of(plan.returning.as_ref());
     }
     Changes::new(count, returned, context)
+}
+
+/// What a DELETE removes with, after the triggers BEFORE it.
+fn writer<'p>(plan: &'p Delete, tx: &mut Transaction, context: &ExecContext) -> Result<Writer<'p>> {
+    let none = std::iter::empty();
+    let firing = begin(&plan.table, TriggerEvent::Delete, none, tx, context)?;
+    Ok(Writer::of_delete(&plan.table, tx)?.firing(firing))
+}
+
+/// Removes a row that triggers are asked about, and shows it.
+fn remove(
+    plan: &Delete,
+    writer: &mut Writer<'_>,
+    (id, given): (RowId, &[Value]),
+    returned: &mut Option<Returned<'_>>,
+    (tx, context): (&mut Transaction, &ExecContext),
+) -> Result<u64> {
+    if !delete_guarded(&plan.table, writer, id, tx, context)? {
+        return Ok(0);
+    }
+    if let Some(returned) = returned {
+        returned.row(given, context)?;
+    }
+    Ok(1)
 }
 
 fn delete_scan(
@@ -62,25 +112,39 @@ fn delete_scan(
     let mut ids = RowIds::default();
     let mut returned = Returned::of(plan.returning.as_ref());
     let reading = context.reading();
-    let mut pipeline = compile(scan, &tx.view(), &reading)?;
+    let view = tx.view();
+    let mut writer = writer(plan, tx, context)?;
+    let is_guarded = writer.is_guarded();
+    let mut given = Vec::new();
+    let mut pipeline = compile(scan, &view, &reading)?;
     while let Some(mut batch) = pipeline.next(&reading)? {
         if let Some(once) = &mut once {
             let ids = row_ids(&batch, &plan.table);
             batch = once.first(batch, &ids, context)?;
         }
         ids.extend(row_ids(&batch, &plan.table), &mut held, context)?;
-        if let Some(returned) = &mut returned {
-            returned.batch(&batch, context)?;
+        match &mut returned {
+            Some(_) if is_guarded => {
+                held.grow(batch.bytes(), context)?;
+                given.extend((0..batch.rows).map(|row| row_of(&batch, &scan.schema, row)));
+            }
+            Some(returned) => returned.batch(&batch, context)?,
+            None => {}
         }
     }
     drop((pipeline, once));
-    let mut writer = Writer::of_delete(&plan.table, tx)?;
     let mut count = 0;
     for (number, id) in ids.into_iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        count += u64::from(writer.delete(tx, id, context)?);
+        count += match is_guarded {
+            true => {
+                let given = given.get(number).map_or(&[][..], Vec::as_slice);
+                remove(plan, &mut writer, (id, given), &mut returned, (tx, context))?
+            }
+            false => u64::from(writer.delete(tx, id, context)?),
+        };
     }
     writer.finish(tx, context)?;
     Changes::new(count, returned, context)

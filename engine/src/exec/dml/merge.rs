@@ -10,15 +10,18 @@ use super::super::compile::compile;
 use super::super::eval::{Row, eval_scalar, is_true};
 use super::super::foreign::{Writer, finish_all};
 use super::super::memory::Held;
-use super::{Changed, Changes, Constraints, ids_of, is_checkpoint};
+use super::super::trigger::begin;
+use super::guarded::{Whole, before_insert, delete_guarded};
+use super::{Changed, Changes, Constraints, generated, ids_of, is_checkpoint};
 use crate::error::{Error, Result, state};
 use crate::plan::Schema;
 use crate::plan::merge::{Merge, MergeAction, MergeClause};
 use crate::plan::statement::Update;
 use arrow_array::Array;
 use hashbrown::HashSet;
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
-use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, ReadView, RowId, Transaction, Value, ValueRef};
 
 /// Something that is to be done: by which clause, with which row of the table, and the values.
 #[derive(Debug)]
@@ -52,19 +55,21 @@ impl Row for BatchRow<'_> {
 /// its mark.
 pub fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
     let mut held = Held::default();
-    let changes = collect(plan, tx, &mut held, context)?;
-    let mut writers = Writers::new(plan, tx)?;
-    let count = changes.len() as u64;
+    let view = tx.view();
+    let mut writers = Writers::new(plan, tx, context)?;
+    let changes = collect(plan, &writers, &view, &mut held, context)?;
+    let mut count = 0;
     for (number, change) in changes.into_iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        writers.write(plan, change, tx, context)?;
+        count += u64::from(writers.write(plan, change, tx, context)?);
     }
     let Writers {
         insert,
         update,
         delete,
+        ..
     } = writers;
     finish_all([insert, update, delete], tx, context)?;
     Changes::new(count, None, context)
@@ -73,11 +78,12 @@ pub fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Resul
 /// What is to be done, in the order of the source.
 fn collect(
     plan: &Merge,
-    tx: &Transaction,
+    writers: &Writers<'_>,
+    view: &ReadView,
     held: &mut Held,
     context: &ExecContext,
 ) -> Result<Vec<Change>> {
-    let mut pipeline = compile(&plan.rows, &tx.view(), context)?;
+    let mut pipeline = compile(&plan.rows, view, context)?;
     let row_id = plan.table.def.columns.len();
     let mut changes = Vec::new();
     let mut changed = HashSet::new();
@@ -97,7 +103,7 @@ fn collect(
             let Some(clause) = clause_of(plan, matched, &row, context)? else {
                 continue;
             };
-            let Some(values) = values(&plan.clauses[clause], &row, context)? else {
+            let Some(values) = values(&plan.clauses[clause], writers, &row, context)? else {
                 continue;
             };
             if matched && !changed.insert(id) {
@@ -139,6 +145,7 @@ fn clause_of(
 /// What a clause writes, tested; `None` where it does nothing.
 fn values(
     clause: &MergeClause,
+    writers: &Writers<'_>,
     row: &BatchRow<'_>,
     context: &ExecContext,
 ) -> Result<Option<Vec<Value>>> {
@@ -146,9 +153,17 @@ fn values(
     match &clause.action {
         MergeAction::Nothing => Ok(None),
         MergeAction::Delete => Ok(Some(Vec::new())),
-        MergeAction::Update(update) => {
+        MergeAction::Update(update) if writers.update.is_guarded() => {
             let new = update.assignments.iter().map(|(_, expr)| value(expr));
-            let new = new.collect::<Result<Vec<_>>>()?;
+            new.collect::<Result<Vec<_>>>().map(Some)
+        }
+        MergeAction::Insert(_, exprs) if writers.insert.is_guarded() => exprs
+            .iter()
+            .map(value)
+            .collect::<Result<Vec<_>>>()
+            .map(Some),
+        MergeAction::Update(update) => {
+            let new = generated::new_values(update, row, row, context)?;
             let changed = Changed {
                 plan: update,
                 old: row,
@@ -158,7 +173,11 @@ fn values(
             Ok(Some(new))
         }
         MergeAction::Insert(insert, exprs) => {
-            let new = exprs.iter().map(value).collect::<Result<Vec<_>>>()?;
+            let mut new = exprs.iter().map(value).collect::<Result<Vec<_>>>()?;
+            for (position, expr) in &insert.generated {
+                let value = eval_scalar(expr, new.as_slice(), context)?.into_value();
+                new[*position] = value;
+            }
             Constraints::of_insert(insert).test_row(new.as_slice(), context)?;
             Ok(Some(new))
         }
@@ -187,10 +206,12 @@ struct Writers<'p> {
     insert: Writer<'p>,
     update: Writer<'p>,
     delete: Writer<'p>,
+    /// The clauses whose rows triggers are asked about.
+    whole: Vec<Option<Whole>>,
 }
 
 impl<'p> Writers<'p> {
-    fn new(plan: &'p Merge, tx: &Transaction) -> Result<Self> {
+    fn new(plan: &'p Merge, tx: &mut Transaction, context: &ExecContext) -> Result<Self> {
         let updates = plan
             .clauses
             .iter()
@@ -198,40 +219,84 @@ impl<'p> Writers<'p> {
                 MergeAction::Update(update) => Some(update),
                 _ => None,
             });
-        let columns = updates.flat_map(|update| update.assignments.iter().map(|(id, _)| *id));
+        let columns = updates.flat_map(|update| update.written().map(|(id, _)| *id));
+        let columns: Vec<ColumnId> = columns.collect();
+        let mut firing = |event, has: fn(&MergeAction) -> bool| {
+            let columns = columns.iter().copied();
+            match plan.clauses.iter().any(|clause| has(&clause.action)) {
+                true => begin(&plan.table, event, columns, tx, context),
+                false => Ok(None),
+            }
+        };
+        use TriggerEvent as E;
+        let inserts = firing(E::Insert, |action| {
+            matches!(action, MergeAction::Insert(..))
+        })?;
+        let updates = firing(E::Update, |action| matches!(action, MergeAction::Update(_)))?;
+        let deletes = firing(E::Delete, |action| matches!(action, MergeAction::Delete))?;
+        let update = Writer::of_update(&plan.table, columns.iter().copied(), tx)?.firing(updates);
+        let all = plan.table.def.columns.iter().map(|column| column.id);
+        let update = match update.is_guarded() {
+            true => {
+                let all = Writer::of_update(&plan.table, all, tx)?;
+                all.firing(update.into_firing())
+            }
+            false => update,
+        };
+        let whole = plan.clauses.iter().map(|clause| match &clause.action {
+            MergeAction::Update(plan) if update.is_guarded() => Whole::new(plan, tx).map(Some),
+            _ => Ok(None),
+        });
         Ok(Self {
-            insert: Writer::of_insert(&plan.table, tx)?,
-            update: Writer::of_update(&plan.table, columns, tx)?,
-            delete: Writer::of_delete(&plan.table, tx)?,
+            insert: Writer::of_insert(&plan.table, tx)?.firing(inserts),
+            delete: Writer::of_delete(&plan.table, tx)?.firing(deletes),
+            whole: whole.collect::<Result<_>>()?,
+            update,
         })
     }
 
+    /// Does it; whether anything was changed.
     fn write(
         &mut self,
         plan: &Merge,
-        change: Change,
+        mut change: Change,
         tx: &mut Transaction,
         context: &ExecContext,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         match &plan.clauses[change.clause].action {
-            MergeAction::Nothing => Ok(()),
-            MergeAction::Delete => self.delete.delete(tx, change.row, context).map(drop),
-            MergeAction::Update(update) => {
-                let changes = changes(update, &change.values);
-                self.update
-                    .update(tx, change.row, &changes, context)
-                    .map(drop)
+            MergeAction::Nothing => Ok(false),
+            MergeAction::Delete if self.delete.is_guarded() => {
+                delete_guarded(&plan.table, &mut self.delete, change.row, tx, context)
             }
-            MergeAction::Insert(..) => {
+            MergeAction::Delete => {
+                self.delete.delete(tx, change.row, context)?;
+                Ok(true)
+            }
+            MergeAction::Update(update) => {
+                if let Some(whole) = &self.whole[change.clause] {
+                    let values = change.values;
+                    return whole.update(&mut self.update, change.row, values, None, (tx, context));
+                }
+                let changes = changes(update, &change.values);
+                self.update.update(tx, change.row, &changes, context)?;
+                Ok(true)
+            }
+            MergeAction::Insert(insert, _) => {
+                if let Some(guard) = self.insert.guard()
+                    && !before_insert(insert, guard, &mut change.values, tx, context)?
+                {
+                    return Ok(false);
+                }
                 let values: Vec<_> = change.values.iter().map(Value::as_ref).collect();
-                self.insert.insert(tx, &values, context)
+                self.insert.insert(tx, &values, context)?;
+                Ok(true)
             }
         }
     }
 }
 
 fn changes<'v>(update: &Update, new: &'v [Value]) -> Vec<(ColumnId, ValueRef<'v>)> {
-    let changes = update.assignments.iter().zip(new);
+    let changes = update.written().zip(new);
     changes
         .map(|((column, _), value)| (*column, value.as_ref()))
         .collect()

@@ -1,6 +1,7 @@
 //! INSERT, UPDATE, DELETE: what a statement changes is known before its first change.
 //!
 //! 1. Rows come from expressions, from a query, or by key (the point path).
+//! 2. Generated columns are computed ([`generated`]).
 //! 2. NOT NULL and CHECK are tested ([`constraint`]), over whole batches where there are batches.
 //! 3. UPDATE and DELETE collect RowIds and new values of all their rows, and only then touch the
 //!    first. INSERT needs not: the rows it adds belong to its own command, which its view does not
@@ -9,14 +10,19 @@
 //!    unique keys and conflicts are storage's affair.
 //! 5. ON CONFLICT looks for the row that has the key before a row is inserted ([`upsert`]).
 //! 6. MERGE finds out what is to be done with each row before it does anything ([`merge`]).
-//! 7. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
+//! 7. Triggers are asked where the table has any ([`guarded`]; `exec::trigger`).
+//! 8. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
 //!
 //! An error anywhere leaves rows of this statement behind: the caller, who marked the transaction
 //! before, rolls back to its mark.
 
+mod asked;
 mod constraint;
 mod delete;
+mod generated;
+mod guarded;
 mod insert;
+mod instead;
 mod merge;
 mod once;
 mod returned;
@@ -26,6 +32,8 @@ mod upsert;
 
 pub(super) use constraint::Constraints;
 pub use delete::delete;
+pub(super) use generated::{add_generated, fill_row};
+pub(super) use guarded::{before_insert, delete_guarded, guarded};
 pub use insert::insert;
 pub use merge::merge;
 pub use returned::{Changes, Shown};

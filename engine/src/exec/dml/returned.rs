@@ -50,7 +50,7 @@ impl Changes {
 
 /// What is shown so far.
 #[derive(Debug)]
-pub(super) struct Returned<'p> {
+pub(crate) struct Returned<'p> {
     plan: &'p Returning,
     /// For batches.
     evaluators: Vec<Evaluator>,

@@ -4,10 +4,12 @@ use super::super::ExecContext;
 use super::super::compile::compile;
 use super::super::foreign::{Writer, finish_all};
 use super::super::memory::Held;
+use super::super::trigger::begin;
 use super::{RowIds, ids_of, is_checkpoint};
 use crate::error::Result;
 use crate::plan::statement::Truncate;
 use remora_storage::Transaction;
+use remora_storage::catalog::TriggerEvent;
 
 /// Empties the tables. Sequences are the session's affair.
 ///
@@ -27,9 +29,14 @@ pub fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) ->
         all.push(ids);
     }
     drop(view);
+    let mut fired = Vec::with_capacity(plan.tables.len());
+    for (table, _) in &plan.tables {
+        let none = std::iter::empty();
+        fired.push(begin(table, TriggerEvent::Truncate, none, tx, context)?);
+    }
     let mut writers = Vec::with_capacity(plan.tables.len());
-    for ((table, _), ids) in plan.tables.iter().zip(all) {
-        let mut writer = Writer::of_delete(table, tx)?;
+    for (((table, _), ids), firing) in plan.tables.iter().zip(all).zip(fired) {
+        let mut writer = Writer::of_delete(table, tx)?.firing(firing);
         for (number, id) in ids.into_iter().enumerate() {
             if is_checkpoint(number) {
                 context.check()?;

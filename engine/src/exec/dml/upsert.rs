@@ -13,13 +13,18 @@
 
 use super::super::ExecContext;
 use super::super::eval::{Row, eval_scalar, is_true};
-use super::super::foreign::{Writer, finish_all};
+use super::super::foreign::{Writer, finish_all, row_now};
 use super::super::point::TableRow;
+use super::super::trigger::begin;
+use super::asked::ask;
+use super::guarded::{Whole, before_insert, guarded};
 use super::returned::{Changes, Returned};
-use super::{Changed, Constraints};
+use super::update::writer;
+use super::{Changed, Constraints, generated};
 use crate::error::{Error, Result, state};
-use crate::plan::statement::{DoUpdate, Insert, OnConflict};
-use remora_storage::catalog::IndexEntry;
+use crate::plan::statement::{Asked, DoUpdate, Insert, OnConflict};
+use hashbrown::HashSet;
+use remora_storage::catalog::{IndexEntry, TriggerEvent};
 use remora_storage::transaction::KeyHolder;
 use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 
@@ -29,24 +34,32 @@ pub(super) struct Inserter<'p> {
     plan: &'p Insert,
     writer: Writer<'p>,
     conflict: Option<Upsert<'p>>,
+    /// What rows are asked that are stored.
+    options: Option<Constraints<'p>>,
     pub(super) returned: Option<Returned<'p>>,
     /// Rows that were inserted or changed.
     pub(super) count: u64,
+    /// Whether triggers fire: they may begin commands in between.
+    fires: bool,
+    /// Rows that it has changed, where triggers begin commands in between.
+    written: HashSet<RowId>,
 }
 
 #[derive(Debug)]
 struct Upsert<'p> {
     plan: &'p OnConflict,
     update: Option<(&'p DoUpdate, Writer<'p>, Constraints<'p>)>,
+    /// For rows that triggers are asked about.
+    whole: Option<Whole>,
 }
 
 /// The row that is there, and behind it the one that was to be inserted.
-struct Both<'a, R> {
+struct Both<'a, R: ?Sized> {
     old: &'a R,
     excluded: &'a [ValueRef<'a>],
 }
 
-impl<R: Row> Row for Both<'_, R> {
+impl<R: Row + ?Sized> Row for Both<'_, R> {
     fn value(&self, position: usize) -> ValueRef<'_> {
         let columns = self.excluded.len();
         match position < columns {
@@ -57,15 +70,24 @@ impl<R: Row> Row for Both<'_, R> {
 }
 
 impl<'p> Inserter<'p> {
-    pub(super) fn new(plan: &'p Insert, tx: &Transaction) -> Result<Self> {
+    pub(super) fn new(
+        plan: &'p Insert,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let none = std::iter::empty();
+        let firing = begin(&plan.table, TriggerEvent::Insert, none, tx, context)?;
         let conflict = match &plan.on_conflict {
-            Some(conflict) => Some(Upsert::new(conflict, tx)?),
+            Some(conflict) => Some(Upsert::new(conflict, tx, context)?),
             None => None,
         };
         Ok(Self {
             plan,
-            writer: Writer::of_insert(&plan.table, tx)?,
+            written: HashSet::new(),
+            fires: !plan.table.def.triggers.is_empty(),
+            writer: Writer::of_insert(&plan.table, tx)?.firing(firing),
             conflict,
+            options: Constraints::of_views(plan, tx),
             returned: Returned::of(plan.returning.as_ref()),
             count: 0,
         })
@@ -73,7 +95,28 @@ impl<'p> Inserter<'p> {
 
     /// Whether rows may be shown as they were to be inserted.
     pub(super) fn inserts_all(&self) -> bool {
-        self.conflict.is_none()
+        self.conflict.is_none() && !self.is_guarded()
+    }
+
+    /// Whether triggers are to be asked about each row, and then what follows from its values.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.writer.is_guarded()
+    }
+
+    /// Inserts a row that triggers are asked about first.
+    pub(super) fn guarded(
+        &mut self,
+        tx: &mut Transaction,
+        mut row: Vec<Value>,
+        context: &ExecContext,
+    ) -> Result<()> {
+        if let Some(guard) = self.writer.guard()
+            && !before_insert(self.plan, guard, &mut row, tx, context)?
+        {
+            return Ok(());
+        }
+        let values: Vec<ValueRef<'_>> = row.iter().map(Value::as_ref).collect();
+        self.row(tx, &values, context)
     }
 
     /// Inserts a row, or does what the clause says; shows what comes of it.
@@ -84,20 +127,25 @@ impl<'p> Inserter<'p> {
         context: &ExecContext,
     ) -> Result<()> {
         if let Some(upsert) = &mut self.conflict
-            && let Some((index, holder)) = upsert.holder(self.plan, tx, values)?
+            && let Some((index, mut holder)) = upsert.holder(self.plan, tx, values)?
         {
+            holder.is_of_command |= self.written.contains(&holder.row);
+            let row = holder.row;
             let returned = self.returned.as_mut();
-            self.count += u64::from(upsert.meet(
-                self.plan,
-                (index, holder),
-                tx,
-                values,
-                returned,
-                context,
-            )?);
+            let changed = upsert.meet(self.plan, (index, holder), tx, values, returned, context)?;
+            self.count += u64::from(changed);
+            if changed && self.fires {
+                self.written.insert(row);
+            }
             return Ok(());
         }
         self.insert(tx, values, context)?;
+        if self.fires
+            && let Some(upsert) = &self.conflict
+            && let Some((_, holder)) = upsert.holder(self.plan, tx, values)?
+        {
+            self.written.insert(holder.row);
+        }
         match &mut self.returned {
             Some(returned) => returned.row(values, context),
             None => Ok(()),
@@ -113,7 +161,11 @@ impl<'p> Inserter<'p> {
         context: &ExecContext,
     ) -> Result<()> {
         self.count += 1;
-        self.writer.insert(tx, values, context)
+        self.writer.insert(tx, values, context)?;
+        match &self.options {
+            None => Ok(()),
+            Some(options) => options.test_row(values, context),
+        }
     }
 
     /// Ends the statement.
@@ -127,16 +179,23 @@ impl<'p> Inserter<'p> {
 }
 
 impl<'p> Upsert<'p> {
-    fn new(plan: &'p OnConflict, tx: &Transaction) -> Result<Self> {
+    fn new(plan: &'p OnConflict, tx: &mut Transaction, context: &ExecContext) -> Result<Self> {
+        let mut whole = None;
         let update = match &plan.update {
             None => None,
             Some(update) => {
-                let columns = update.update.assignments.iter().map(|(column, _)| *column);
-                let writer = Writer::of_update(&update.update.table, columns, tx)?;
-                Some((update, writer, Constraints::of_update(&update.update)))
+                let writer = writer(&update.update, tx, context)?;
+                let (writer, found) = guarded(writer, &update.update, tx)?;
+                whole = found;
+                let constraints = Constraints::of_update(&update.update).asking(tx);
+                Some((update, writer, constraints))
             }
         };
-        Ok(Self { plan, update })
+        Ok(Self {
+            plan,
+            update,
+            whole,
+        })
     }
 
     /// The row that has a key of the row to be inserted, and by which index.
@@ -173,6 +232,20 @@ impl<'p> Upsert<'p> {
         if holder.is_of_command {
             return Err(twice());
         }
+        let asking = match &update.asked {
+            Some(asked) => Some(answers(asked, update, holder.row, tx, values, context)?),
+            None => None,
+        };
+        if let Some(whole) = &self.whole {
+            let context = asking.as_ref().unwrap_or(context);
+            let Some((old, new)) = assigned(update, holder.row, tx, values, context)? else {
+                tx.note_holder(&plan.table, index, holder.row, true);
+                return Ok(false);
+            };
+            let mut given = old;
+            let shown = returned.map(|returned| (returned, given.as_mut_slice()));
+            return whole.update(writer, holder.row, new, shown, (tx, context));
+        }
         let Some(new) = new_values(
             update,
             constraints,
@@ -180,13 +253,13 @@ impl<'p> Upsert<'p> {
             tx,
             values,
             returned,
-            context,
+            asking.as_ref().unwrap_or(context),
         )?
         else {
             tx.note_holder(&plan.table, index, holder.row, true);
             return Ok(false);
         };
-        let changes = update.update.assignments.iter().zip(&new);
+        let changes = update.update.written().zip(&new);
         let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
             .map(|((column, _), value)| (*column, value.as_ref()))
             .collect();
@@ -195,6 +268,33 @@ impl<'p> Upsert<'p> {
             false => Err(twice()),
         }
     }
+}
+
+/// The context with what DO UPDATE asks of subqueries for a row.
+fn answers(
+    asked: &Asked,
+    update: &DoUpdate,
+    row: RowId,
+    tx: &Transaction,
+    excluded: &[ValueRef<'_>],
+    context: &ExecContext,
+) -> Result<ExecContext> {
+    let table = &update.update.table;
+    let columns = table.def.columns.len();
+    let old = tx.row_to_change(table, row, |old| {
+        let old = TableRow::of(&table.def, old);
+        let values = (0..columns).map(|position| old.value(position).to_owned());
+        values.collect::<Vec<Value>>()
+    });
+    let Some(old) = old else {
+        return Err(twice());
+    };
+    let old: Vec<ValueRef<'_>> = old.iter().map(Value::as_ref).collect();
+    let both = Both {
+        old: old.as_slice(),
+        excluded,
+    };
+    ask(asked, &both, &tx.view(), context)
 }
 
 /// What DO UPDATE sets a row to, tested and shown; `None` where its condition is not true.
@@ -216,9 +316,7 @@ fn new_values(
         {
             return Ok(None);
         }
-        let new = update.assignments.iter();
-        let new = new.map(|(_, expr)| Ok(eval_scalar(expr, &both, context)?.into_value()));
-        let new = new.collect::<Result<Vec<_>>>()?;
+        let new = generated::new_values(update, &both, old, context)?;
         let changed = Changed {
             plan: update,
             old,
@@ -232,6 +330,33 @@ fn new_values(
     });
     // What this command has changed it does not see.
     read.unwrap_or_else(|| Err(twice()))
+}
+
+/// The row that is there, and what DO UPDATE assigns to it; `None` where its condition is not true.
+fn assigned(
+    plan: &DoUpdate,
+    row: RowId,
+    tx: &Transaction,
+    excluded: &[ValueRef<'_>],
+    context: &ExecContext,
+) -> Result<Option<(Vec<Value>, Vec<Value>)>> {
+    let Some(old) = row_now(&plan.update.table, tx, row) else {
+        return Err(twice());
+    };
+    let refs: Vec<ValueRef<'_>> = old.iter().map(Value::as_ref).collect();
+    let both = Both {
+        old: refs.as_slice(),
+        excluded,
+    };
+    if let Some(filter) = &plan.filter
+        && !is_true(&eval_scalar(filter, &both, context)?)
+    {
+        return Ok(None);
+    }
+    let new = plan.update.assignments.iter();
+    let new = new.map(|(_, expr)| Ok(eval_scalar(expr, &both, context)?.into_value()));
+    let new = new.collect::<Result<Vec<_>>>()?;
+    Ok(Some((old, new)))
 }
 
 fn twice() -> Error {

@@ -6,9 +6,9 @@
 use super::super::ExecContext;
 use super::unplanned;
 use crate::error::Result;
-use crate::function::{Overload, cast};
-use crate::plan::{Expr, ExprKind};
-use remora_storage::{Value, ValueRef};
+use crate::function::{CallTypes, Overload, cast};
+use crate::plan::{Expr, ExprKind, call_types};
+use remora_storage::{DataType, Value, ValueRef};
 
 /// A value, borrowed where it can be.
 #[derive(Clone, Debug)]
@@ -101,7 +101,17 @@ pub(crate) fn eval_scalar<'a, R: Row + ?Sized>(
         ExprKind::Call {
             overload,
             arguments,
-        } => call(overload, arguments, row, context),
+        } => call(overload, arguments, expr.data_type, row, context),
+        ExprKind::Host {
+            function,
+            arguments,
+        } => {
+            let values = arguments
+                .iter()
+                .map(|argument| eval_scalar(argument, row, context));
+            let values = values.collect::<Result<Vec<_>>>()?;
+            with_refs(&values, |refs| function.call(refs, &context.eval)).map(Datum::Owned)
+        }
         ExprKind::Cast { input, explicit } => {
             let input = eval_scalar(input, row, context)?;
             cast::cast_value(input.as_ref(), expr.data_type, *explicit, &context.eval)
@@ -204,9 +214,11 @@ const INLINE_KEY: usize = 2;
 fn call<'a, R: Row + ?Sized>(
     overload: &'static Overload,
     arguments: &'a [Expr],
+    returns: DataType,
     row: &'a R,
     context: &'a ExecContext,
 ) -> Result<Datum<'a>> {
+    let types = || call_types(arguments, returns);
     if arguments.len() <= INLINE_ARGUMENTS {
         let mut values = [const { Datum::NULL }; INLINE_ARGUMENTS];
         for (value, argument) in values.iter_mut().zip(arguments) {
@@ -216,25 +228,28 @@ fn call<'a, R: Row + ?Sized>(
         for (slot, value) in refs.iter_mut().zip(&values) {
             *slot = value.as_ref();
         }
-        apply(overload, &refs[..arguments.len()], context)
+        apply(overload, &refs[..arguments.len()], types, context)
     } else {
         let values = arguments
             .iter()
             .map(|argument| eval_scalar(argument, row, context))
             .collect::<Result<Vec<_>>>()?;
-        with_refs(&values, |refs| apply(overload, refs, context))
+        with_refs(&values, |refs| apply(overload, refs, types, context))
     }
 }
 
 fn apply<'a>(
     overload: &'static Overload,
     values: &[ValueRef<'_>],
+    types: impl FnOnce() -> CallTypes,
     context: &ExecContext,
 ) -> Result<Datum<'a>> {
     if overload.strict && values.iter().any(|value| value.is_null()) {
         return Ok(Datum::NULL);
     }
-    (overload.scalar)(values, &context.eval).map(Datum::Owned)
+    overload
+        .call(values, types, &context.eval)
+        .map(Datum::Owned)
 }
 
 /// Evaluates expressions without columns and calls `f` with the values, which lie on the stack

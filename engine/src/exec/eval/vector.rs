@@ -3,8 +3,8 @@
 use super::super::batch::internal;
 use super::{Rows, Scope, Truth, in_list, lazy, unplanned};
 use crate::error::Result;
-use crate::function::{Operand, Overload, Volatility, cast};
-use crate::plan::{Expr, ExprKind};
+use crate::function::{CallTypes, Operand, Overload, Volatility, cast};
+use crate::plan::{Expr, ExprKind, call_types};
 use arrow_array::{Array, ArrayRef, new_empty_array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use remora_storage::value::ColumnBuilder;
@@ -22,7 +22,18 @@ pub(super) fn eval(expr: &Expr, rows: &Rows<'_>, scope: &Scope<'_>) -> Result<Op
         ExprKind::Call {
             overload,
             arguments,
-        } => call(overload, arguments, rows, scope),
+        } => call(overload, arguments, expr.data_type, rows, scope),
+        ExprKind::Host {
+            function,
+            arguments,
+        } => {
+            let operands = arguments.iter().map(|argument| eval(argument, rows, scope));
+            let operands = operands.collect::<Result<Vec<_>>>()?;
+            let context = &scope.context.eval;
+            function
+                .call_rows(&operands, rows.count(), context)
+                .map(Operand::Array)
+        }
         ExprKind::Cast { input, explicit } => {
             let context = &scope.context.eval;
             match eval(input, rows, scope)? {
@@ -87,9 +98,11 @@ pub(super) fn is_null(operand: &Operand, rows: usize) -> BooleanBuffer {
 fn call(
     overload: &'static Overload,
     arguments: &[Expr],
+    returns: DataType,
     rows: &Rows<'_>,
     scope: &Scope<'_>,
 ) -> Result<Operand> {
+    let types = || call_types(arguments, returns);
     let mut operands = Vec::with_capacity(arguments.len());
     for argument in arguments {
         operands.push(eval(argument, rows, scope)?);
@@ -101,7 +114,7 @@ fn call(
     let constant = |operand: &Operand| matches!(operand, Operand::Scalar(_));
     if operands.iter().all(constant) {
         if overload.volatility != Volatility::Volatile {
-            return call_once(overload, &operands, scope).map(Operand::Scalar);
+            return call_once(overload, &operands, types, scope).map(Operand::Scalar);
         }
         // A volatile function has a value a row, and the array form wants one array at least.
         if let (Some(first), Some(argument)) = (operands.first_mut(), arguments.first()) {
@@ -109,10 +122,17 @@ fn call(
             *first = Operand::Array(into_array(value, argument.data_type, rows.count()));
         }
     }
-    (overload.vector)(&operands, rows.count(), &scope.context.eval).map(Operand::Array)
+    let context = &scope.context.eval;
+    let array = overload.call_over(&operands, types, rows.count(), context)?;
+    Ok(Operand::Array(array))
 }
 
-fn call_once(overload: &Overload, operands: &[Operand], scope: &Scope<'_>) -> Result<Value> {
+fn call_once(
+    overload: &Overload,
+    operands: &[Operand],
+    types: impl FnOnce() -> CallTypes,
+    scope: &Scope<'_>,
+) -> Result<Value> {
     let values: Vec<ValueRef<'_>> = operands
         .iter()
         .map(|operand| match operand {
@@ -120,7 +140,7 @@ fn call_once(overload: &Overload, operands: &[Operand], scope: &Scope<'_>) -> Re
             Operand::Array(_) => ValueRef::Null,
         })
         .collect();
-    (overload.scalar)(&values, &scope.context.eval)
+    overload.call(&values, types, &scope.context.eval)
 }
 
 /// An operand as an array.

@@ -1,21 +1,24 @@
 //! What follows from a statement by its foreign keys: actions in rounds, then the checks.
 
 use super::super::ExecContext;
-use super::super::dml::{Changed, Constraints};
+use super::super::dml::{Changed, Constraints, add_generated, delete_guarded, guarded};
 use super::super::eval::eval_constant;
 use super::super::memory::Held;
 use super::super::point::TableRow;
+use super::super::trigger::{Firing, begin, begin_again, fire_after};
 use super::children;
+use super::deferred;
 use super::error;
 use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
+use super::unique::{UniqueKeys, check_keys};
 use super::writer::{Noted, Referred, Referring, Writer};
-use crate::bind::{checks_of, default_of};
+use crate::bind::{checks_of, default_of, generated_of};
 use crate::error::{Error, Result, state};
 use crate::function::cast::cast_value;
 use crate::plan::Expr;
 use crate::plan::statement::{Target, Update};
-use remora_storage::catalog::{ColumnDef, ForeignAction};
+use remora_storage::catalog::{ColumnDef, ForeignAction, TriggerEvent};
 use remora_storage::{RowId, Transaction, Value, ValueRef};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -42,14 +45,23 @@ struct Aftermath {
     /// One for each foreign key, as are those that are not referred to.
     missing: Vec<Referring>,
     unreferenced: Vec<Gone>,
+    /// One for each constraint that may be deferred.
+    keys: Vec<UniqueKeys>,
     rounds: usize,
     /// For actions that wait.
     held: Held,
+    /// The triggers that are to be fired at last: those of the statement, and then of each action.
+    fired: Vec<Vec<Firing>>,
 }
 
 /// Does what follows from what a statement has noted.
-pub(super) fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+pub(in crate::exec) fn follow(
+    noted: Vec<Noted>,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
     let mut aftermath = Aftermath::new(noted.iter().all(|noted| noted.shrinks));
+    aftermath.fired.push(Vec::new());
     // What was changed is seen from here on.
     tx.begin_command();
     for noted in noted {
@@ -67,13 +79,19 @@ pub(super) fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecCont
                 ),
             ));
         }
-        let noted = act(&gone, tx, context)?;
+        let firing = aftermath.begin_action(&gone, tx, context)?;
+        let noted = act(&gone, firing, tx, context)?;
         tx.begin_command();
         if let Some(noted) = noted {
+            aftermath.fired.push(Vec::new());
             aftermath.take(*noted, context)?;
         }
     }
-    aftermath.check(tx, context)
+    let fired = std::mem::take(&mut aftermath.fired);
+    aftermath.check(tx, context)?;
+    fired
+        .into_iter()
+        .try_for_each(|fired| fire_after(fired, tx, context))
 }
 
 impl Aftermath {
@@ -83,7 +101,9 @@ impl Aftermath {
             actions: VecDeque::new(),
             missing: Vec::new(),
             unreferenced: Vec::new(),
+            keys: Vec::new(),
             rounds: 0,
+            fired: Vec::new(),
             held: match shrinks {
                 true => Held::for_emergency(),
                 false => Held::default(),
@@ -91,8 +111,52 @@ impl Aftermath {
         }
     }
 
+    /// The triggers of the table that an action is about to change, of which those BEFORE the statement are run
+    /// once.
+    fn begin_action(
+        &self,
+        gone: &Gone,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Option<Box<Firing>>> {
+        let table = &gone.link.child;
+        if table.def.triggers.is_empty() || gone.action == ForeignAction::Restrict {
+            return Ok(None);
+        }
+        let event = match gone.deletes() {
+            true => TriggerEvent::Delete,
+            false => TriggerEvent::Update,
+        };
+        let columns = gone.link.key.columns.iter().copied();
+        let mut fired = self.fired.iter().flatten();
+        match fired.any(|firing| firing.is_of(table.def.id, event)) {
+            false => begin(table, event, columns, tx, context),
+            true => begin_again(table, event, &columns.collect::<Vec<_>>(), tx, context),
+        }
+    }
+
     /// Sorts what a round has noted by when it is due.
-    fn take(&mut self, noted: Noted, context: &ExecContext) -> Result<()> {
+    fn take(&mut self, mut noted: Noted, context: &ExecContext) -> Result<()> {
+        if let Some(firing) = noted.firing.take() {
+            // Of what comes again by an action the triggers of the statement are fired once.
+            let by_action = self.fired.len() > 1;
+            let mut others = self.fired.iter_mut().flatten();
+            match others.find(|other| by_action && other.is_like(&firing)) {
+                Some(other) => other.absorb(*firing),
+                None => {
+                    if let Some(last) = self.fired.last_mut() {
+                        last.push(*firing);
+                    }
+                }
+            }
+        }
+        for keys in noted.keys.into_iter().filter(|keys| !keys.is_empty()) {
+            let mut others = self.keys.iter_mut();
+            match others.find(|other| other.index == keys.index) {
+                Some(other) => other.append(keys, context)?,
+                None => self.keys.push(keys),
+            }
+        }
         let missing = noted.referring.into_iter();
         for key in missing.filter(|key| !key.missing.is_empty()) {
             self.find_later(key, context)?;
@@ -149,12 +213,30 @@ impl Aftermath {
     }
 
     /// Sees that nothing is broken at the end of the statement.
-    fn check(self, tx: &Transaction, context: &ExecContext) -> Result<()> {
+    fn check(self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+        for keys in self.keys {
+            let constraint = (keys.table, keys.name.as_str(), keys.deferral);
+            match deferred::is_deferred(tx, constraint) {
+                true => deferred::put_off_keys(tx, keys, context)?,
+                false => check_keys(&keys, tx, context)?,
+            }
+        }
         for gone in self.unreferenced {
+            // What an action has led to is asked at once.
+            let is_plain = gone.action == ForeignAction::NoAction;
+            if is_plain && deferred::is_link_deferred(tx, &gone.link) {
+                deferred::put_off_gone(tx, (&gone.link, &gone.keys), context)?;
+                continue;
+            }
             // Another row may have got the key.
+            let tx = &*tx;
             gone.refuse(|key| gone.link.share(tx, key), tx, context)?;
         }
         for referring in self.missing {
+            if deferred::is_link_deferred(tx, &referring.link) {
+                deferred::put_off_missing(tx, &referring, context)?;
+                continue;
+            }
             let is_first = self.rounds == 0;
             check_missing(referring, is_first, tx, context)?;
         }
@@ -164,7 +246,7 @@ impl Aftermath {
 
 /// Fails where a key is not there still. `is_first` says that the rows which refer by it are there for
 /// sure: else an action may have taken them away.
-fn check_missing(
+pub(super) fn check_missing(
     referring: Referring,
     is_first: bool,
     tx: &Transaction,
@@ -249,14 +331,22 @@ impl Gone {
     }
 }
 
+impl Gone {
+    /// Whether the rows go that refer to the keys.
+    fn deletes(&self) -> bool {
+        let mut entries = self.keys.entries().iter();
+        self.action == ForeignAction::Cascade && entries.all(|entry| entry.becomes.is_none())
+    }
+}
+
 /// Changes the rows that refer to keys that are gone, or fails where there are any; returns what that leads to.
-fn act(gone: &Gone, tx: &mut Transaction, context: &ExecContext) -> Result<Option<Box<Noted>>> {
-    let deletes = gone.action == ForeignAction::Cascade
-        && gone
-            .keys
-            .entries()
-            .iter()
-            .all(|entry| entry.becomes.is_none());
+fn act(
+    gone: &Gone,
+    firing: Option<Box<Firing>>,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<Option<Box<Noted>>> {
+    let deletes = gone.deletes();
     if gone.action == ForeignAction::Restrict {
         gone.refuse(|_| false, tx, context)?;
         return Ok(None);
@@ -266,27 +356,37 @@ fn act(gone: &Gone, tx: &mut Transaction, context: &ExecContext) -> Result<Optio
         false => Held::default(),
     };
     let rows = gone.rows(&mut held, tx, context)?;
-    if rows.is_empty() {
+    if rows.is_empty() && firing.is_none() {
         return Ok(None);
     }
     match deletes {
-        true => delete(gone, &rows, tx, context),
-        false => update(gone, &rows, tx, context),
+        true => delete(gone, &rows, firing, tx, context),
+        false => update(gone, &rows, firing, tx, context),
     }
 }
 
 fn delete(
     gone: &Gone,
     rows: &[(RowId, usize)],
+    firing: Option<Box<Firing>>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Option<Box<Noted>>> {
-    let mut writer = Writer::of_delete(&gone.link.child, tx)?;
+    let mut writer = Writer::of_delete(&gone.link.child, tx)?.firing(firing);
     for (number, (row, _)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
         }
-        writer.delete(tx, *row, context)?;
+        match writer.is_guarded() {
+            true => drop(delete_guarded(
+                &gone.link.child,
+                &mut writer,
+                *row,
+                tx,
+                context,
+            )?),
+            false => drop(writer.delete(tx, *row, context)?),
+        }
     }
     Ok(writer.into_noted())
 }
@@ -294,22 +394,29 @@ fn delete(
 fn update(
     gone: &Gone,
     rows: &[(RowId, usize)],
+    firing: Option<Box<Firing>>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Option<Box<Noted>>> {
     let table = &gone.link.child;
     let plan = plan(gone, tx)?;
     let constraints = Constraints::of_update(&plan);
-    let columns = plan.assignments.iter().map(|(column, _)| *column);
-    let mut writer = Writer::of_update(table, columns, tx)?;
+    let columns = plan.written().map(|(column, _)| *column);
+    let writer = Writer::of_update(table, columns, tx)?.firing(firing);
+    let (mut writer, whole) = guarded(writer, &plan, tx)?;
     for (number, (row, place)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
         }
         let becomes = gone.keys.entries()[*place].becomes.as_deref();
-        let new = new_values(gone, &plan, becomes, context)?;
+        let mut new = new_values(gone, &plan, becomes, context)?;
+        if let Some(whole) = &whole {
+            whole.update(&mut writer, *row, new, None, (tx, context))?;
+            continue;
+        }
         let tested = tx.row_to_change(table, *row, |old| {
             let old = TableRow::of(&table.def, old);
+            add_generated(&plan, &old, &mut new, context)?;
             let changed = Changed {
                 plan: &plan,
                 old: &old,
@@ -318,7 +425,7 @@ fn update(
             constraints.test_row(&changed, context)
         });
         tested.unwrap_or(Ok(()))?;
-        let changes = plan.assignments.iter().zip(&new);
+        let changes = plan.written().zip(&new);
         let changes: Vec<(_, ValueRef<'_>)> = changes
             .map(|((column, _), value)| (*column, value.as_ref()))
             .collect();
@@ -331,10 +438,17 @@ fn update(
 /// for all rows.
 fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
     let (catalog, table) = (tx.catalog(), &gone.link.child);
-    let columns: BTreeSet<usize> = gone
-        .link
-        .key
-        .columns
+    let key = &gone.link.key;
+    let is_delete = gone
+        .keys
+        .entries()
+        .iter()
+        .all(|entry| entry.becomes.is_none());
+    let columns = match is_delete && !key.set_columns.is_empty() {
+        true => &key.set_columns,
+        false => &key.columns,
+    };
+    let columns: BTreeSet<usize> = columns
         .iter()
         .filter_map(|column| table.def.position(*column))
         .collect();
@@ -346,9 +460,15 @@ fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
         let column = &table.def.columns[*position];
         Ok((column.id, value(column)?))
     });
+    let generated = generated_of(catalog, &table.def, Some(&columns))?;
+    let written = columns.iter().copied();
+    let written = written.chain(generated.iter().map(|(at, _)| *at)).collect();
+    let generated = generated.into_iter();
+    let generated = generated.map(|(at, expr)| (table.def.columns[at].id, expr));
     Ok(Update {
+        generated: generated.collect(),
         assignments: assignments.collect::<Result<_>>()?,
-        checks: checks_of(catalog, &table.def, Some(&columns))?,
+        checks: checks_of(catalog, &table.def, Some(&written))?,
         table: Arc::clone(table),
         target: Target::nothing(),
         returning: None,

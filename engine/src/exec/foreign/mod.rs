@@ -21,6 +21,9 @@
 //!    action takes away, or a key that another row has got, are no harm.
 //! 4. An error anywhere leaves changes behind: the caller rolls back to the mark before the statement.
 //!
+//! 5. What a deferred constraint asks for is put off until the transaction commits (`deferred`). Keys that no
+//!    two rows may have are checked here as well where they can be deferred (`unique`): at the end of the statement.
+//!
 //! **Beside other transactions** what was looked at is what the transaction sees, and may be out of date.
 //! So whoever refers *shares* the row that has the key, as to the columns of the key alone; and whoever takes
 //! a key away shares that no row but its own refers to it. Both are validated when the transaction commits, at
@@ -34,9 +37,15 @@
 
 mod aftermath;
 mod children;
+mod deferred;
 mod error;
+mod existing;
 mod key_set;
 mod link;
+mod unique;
 mod writer;
 
-pub(super) use writer::{Writer, finish_all};
+pub(super) use aftermath::follow;
+pub use deferred::{check_deferred, set_constraints};
+pub(super) use existing::test_rows;
+pub(super) use writer::{Noted, Writer, finish_all, row_now};

@@ -1,15 +1,17 @@
 //! Changes of one table's rows, noted for the foreign keys that they may break.
 
 use super::super::ExecContext;
+use super::super::trigger::Firing;
 use super::aftermath;
 use super::children::values;
 use super::error;
 use super::key_set::{Key, KeySet};
 use super::link::Link;
+use super::unique::{self, UniqueKeys};
 use crate::error::Result;
 use hashbrown::HashSet;
-use remora_storage::catalog::{Catalog, TableEntry};
-use remora_storage::{ColumnId, RowId, Transaction, ValueRef};
+use remora_storage::catalog::{Catalog, Deferral, TableEntry};
+use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 use std::sync::Arc;
 
 /// Keys that are missing before a statement fails at once: one that loads a file need not go to its end.
@@ -26,11 +28,14 @@ pub(in crate::exec) struct Writer<'t> {
 
 /// What a statement has come to, as far as foreign keys are concerned.
 #[derive(Debug)]
-pub(super) struct Noted {
+pub(in crate::exec) struct Noted {
     /// Whether it makes the database smaller.
     pub(super) shrinks: bool,
     pub(super) referring: Vec<Referring>,
     pub(super) referred: Vec<Referred>,
+    pub(super) keys: Vec<UniqueKeys>,
+    /// The triggers that the change fires.
+    pub(super) firing: Option<Box<Firing>>,
 }
 
 /// A foreign key of the table.
@@ -92,6 +97,37 @@ impl<'t> Writer<'t> {
         Ok(Self { table, noted })
     }
 
+    /// The same with the triggers that the change fires.
+    #[must_use]
+    pub(in crate::exec) fn firing(mut self, firing: Option<Box<Firing>>) -> Self {
+        if let Some(firing) = firing {
+            let noted = self.noted.get_or_insert_with(|| {
+                Box::new(Noted {
+                    shrinks: false,
+                    referring: Vec::new(),
+                    referred: Vec::new(),
+                    keys: Vec::new(),
+                    firing: None,
+                })
+            });
+            noted.firing = Some(firing);
+        }
+        self
+    }
+
+    /// The triggers that are to be asked before each row.
+    #[inline]
+    pub(in crate::exec) fn guard(&self) -> Option<&Firing> {
+        let firing = self.noted.as_ref()?.firing.as_deref()?;
+        firing.is_guarded().then_some(firing)
+    }
+
+    /// Whether triggers are to be asked before each row.
+    #[inline]
+    pub(in crate::exec) fn is_guarded(&self) -> bool {
+        self.guard().is_some()
+    }
+
     /// Adds a row.
     #[inline]
     pub(in crate::exec) fn insert(
@@ -100,10 +136,10 @@ impl<'t> Writer<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<()> {
-        tx.insert(self.table, row)?;
+        let id = tx.insert(self.table, row)?;
         match &mut self.noted {
             None => Ok(()),
-            Some(noted) => noted.inserted(self.table, tx, row, context),
+            Some(noted) => noted.inserted(self.table, tx, (id, row), context),
         }
     }
 
@@ -136,6 +172,11 @@ impl<'t> Writer<'t> {
         }
     }
 
+    /// The triggers that the change fires.
+    pub(in crate::exec) fn into_firing(self) -> Option<Box<Firing>> {
+        self.noted?.firing
+    }
+
     /// What was noted, for who goes on with it.
     pub(super) fn into_noted(self) -> Option<Box<Noted>> {
         self.noted
@@ -149,7 +190,18 @@ impl<'t> Writer<'t> {
     pub(in crate::exec) fn finish(self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
         match self.noted {
             None => Ok(()),
-            Some(noted) => aftermath::follow(vec![*noted], tx, context),
+            Some(noted) => follow(vec![*noted], tx, context),
+        }
+    }
+}
+
+/// Does what follows from what was noted: at once, or where the statement has parts, at the end of all.
+fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+    match &context.with {
+        None => aftermath::follow(noted, tx, context),
+        Some(parts) => {
+            parts.note(noted);
+            Ok(())
         }
     }
 }
@@ -167,12 +219,13 @@ pub(in crate::exec) fn finish_all<'t>(
     let noted: Vec<Noted> = noted.map(|noted| *noted).collect();
     match noted.is_empty() {
         true => Ok(()),
-        false => aftermath::follow(noted, tx, context),
+        false => follow(noted, tx, context),
     }
 }
 
 fn has_none(table: &TableEntry) -> bool {
-    table.def.foreign_keys.is_empty() && table.references.is_empty()
+    let is_apart = table.def.foreign_keys.is_empty() && table.references.is_empty();
+    is_apart && !unique::has_some(table)
 }
 
 impl Noted {
@@ -189,14 +242,8 @@ impl Noted {
         let referring = keys.map(|key| {
             let link = Link::new(catalog, table.def.id, key)?;
             // The key of another row may come by the same statement, or by what follows from it.
-            let fails_early = adds && !link.is_own();
-            Ok(Referring {
-                link: Arc::new(link),
-                fails_early,
-                missing: KeySet::default(),
-                found: HashSet::new(),
-                found_bytes: 0,
-            })
+            let fails_early = adds && !link.is_own() && link.key.deferral == Deferral::Never;
+            Ok(Referring::new(link, fails_early))
         });
         let references = table.references.iter();
         let references = references.filter(|reference| !adds && is_set(&reference.key.referenced));
@@ -211,8 +258,14 @@ impl Noted {
             shrinks,
             referring: referring.collect::<Result<_>>()?,
             referred: referred.collect::<Result<_>>()?,
+            keys: match shrinks {
+                true => Vec::new(),
+                false => unique::of_table(table, is_set),
+            },
+            firing: None,
         };
-        let is_concerned = !noted.referring.is_empty() || !noted.referred.is_empty();
+        let is_concerned =
+            !noted.referring.is_empty() || !noted.referred.is_empty() || !noted.keys.is_empty();
         Ok(is_concerned.then_some(noted))
     }
 
@@ -220,16 +273,34 @@ impl Noted {
         &mut self,
         table: &TableEntry,
         tx: &Transaction,
-        row: &[ValueRef<'_>],
+        (id, row): (RowId, &[ValueRef<'_>]),
         context: &ExecContext,
     ) -> Result<()> {
+        for keys in &mut self.keys {
+            keys.note(id, None, context)?;
+        }
         for referring in &mut self.referring {
             let columns = referring.link.key.columns.iter();
             let columns = columns.filter_map(|column| table.def.position(*column));
             let key = columns.map(|position| row[position].to_owned()).collect();
             referring.refer(key, tx, context)?;
         }
+        if let Some(firing) = &mut self.firing
+            && firing.wants_rows()
+        {
+            let row = row.iter().map(|value| (*value).to_owned());
+            firing.note(None, Some(row.collect()), context)?;
+        }
         Ok(())
+    }
+
+    /// The row as it is, if a trigger wants to know.
+    fn wanted(&self, table: &TableEntry, tx: &Transaction, row: RowId) -> Option<Vec<Value>> {
+        let firing = self.firing.as_ref()?;
+        match firing.wants_rows() {
+            true => row_now(table, tx, row),
+            false => None,
+        }
     }
 
     fn update(
@@ -247,13 +318,36 @@ impl Noted {
             let referred = referred.map(|key| values(row, &key.link.key.referenced));
             (referring.collect::<Vec<_>>(), referred.collect::<Vec<_>>())
         });
+        let old = self.wanted(table, tx, row);
         let changed = tx.update(table, row, changes)?;
+        if let (Some(firing), Some(old), true) = (&mut self.firing, old, changed) {
+            let mut new = old.clone();
+            for (column, value) in changes {
+                if let Some(slot) = table.def.position(*column).and_then(|at| new.get_mut(at)) {
+                    *slot = (*value).to_owned();
+                }
+            }
+            firing.note(Some(old), Some(new), context)?;
+        }
         let (true, Some((referring, referred))) = (changed, before) else {
             return Ok(changed);
         };
+        if !self.keys.is_empty() {
+            let set: Vec<ColumnId> = changes.iter().map(|(id, _)| *id).collect();
+            let mut keys = self.keys.iter_mut();
+            keys.try_for_each(|keys| keys.note(row, Some(&set), context))?;
+        }
         for (key, mut values) in self.referring.iter_mut().zip(referring) {
-            set(&mut values, &key.link.key.columns, changes);
-            key.refer(values, tx, context)?;
+            let columns = &key.link.key.columns;
+            // Who refers as before was asked when that began.
+            if !changes.iter().any(|(id, _)| columns.contains(id)) {
+                continue;
+            }
+            let before = values.clone();
+            set(&mut values, columns, changes);
+            if values != before {
+                key.refer(values, tx, context)?;
+            }
         }
         for (key, before) in self.referred.iter_mut().zip(referred) {
             let mut after = before.clone();
@@ -275,7 +369,11 @@ impl Noted {
             let keys = referred.map(|key| values(row, &key.link.key.referenced));
             keys.collect::<Vec<_>>()
         });
+        let old = self.wanted(table, tx, row);
         let deleted = tx.delete(table, row)?;
+        if let (Some(firing), Some(old), true) = (&mut self.firing, old, deleted) {
+            firing.note(Some(old), None, context)?;
+        }
         if deleted && let Some(keys) = keys {
             for (referred, key) in self.referred.iter_mut().zip(keys) {
                 referred.take_away(key, None, context)?;
@@ -283,6 +381,20 @@ impl Noted {
         }
         Ok(deleted)
     }
+}
+
+/// All values of a row that the transaction sees.
+pub(in crate::exec) fn row_now(
+    table: &TableEntry,
+    tx: &Transaction,
+    row: RowId,
+) -> Option<Vec<Value>> {
+    tx.row_to_change(table, row, |row| {
+        let columns = table.def.columns.iter();
+        columns
+            .map(|column| row.get(column.id).to_owned())
+            .collect()
+    })
 }
 
 /// Puts what a row is set to in the place of what it was.
@@ -299,8 +411,29 @@ fn has_null(key: &Key) -> bool {
 }
 
 impl Referring {
+    /// Of a foreign key by which no row has been seen to refer.
+    pub(super) fn new(link: Link, fails_early: bool) -> Self {
+        Self::of(Arc::new(link), fails_early)
+    }
+
+    /// The same.
+    pub(super) fn of(link: Arc<Link>, fails_early: bool) -> Self {
+        Self {
+            link,
+            fails_early,
+            missing: KeySet::default(),
+            found: HashSet::new(),
+            found_bytes: 0,
+        }
+    }
+
     /// Notes what a row refers by.
-    fn refer(&mut self, key: Key, tx: &Transaction, context: &ExecContext) -> Result<()> {
+    pub(super) fn refer(
+        &mut self,
+        key: Key,
+        tx: &Transaction,
+        context: &ExecContext,
+    ) -> Result<()> {
         if has_null(&key) {
             let is_whole = key.iter().all(|value| value.as_ref().is_null());
             return match self.link.key.full && !is_whole {
@@ -320,7 +453,8 @@ impl Referring {
             self.note_found(bytes);
             return Ok(());
         }
-        if self.fails_early && self.missing.entries().len() >= MISSING_MAX {
+        let fails_early = self.fails_early && context.with.is_none();
+        if fails_early && self.missing.entries().len() >= MISSING_MAX {
             return Err(error::missing(&self.link, &key));
         }
         self.missing.add(&bytes, key, None, context)

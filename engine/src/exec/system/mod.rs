@@ -3,6 +3,9 @@
 mod activity;
 mod checkpoints;
 mod durability;
+mod pg_catalog;
+mod pg_trigger;
+mod pg_type;
 mod recovery;
 mod sequences;
 
@@ -15,7 +18,7 @@ use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ReadView, Value};
+use remora_storage::{ReadView, SchemaId, Value};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -72,15 +75,14 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
         SystemTable::Memory => memory(ledger),
         SystemTable::Tables => {
             let catalog = core.catalog();
-            catalog
-                .tables()
-                .map(|entry| one_table(entry, view))
-                .collect()
+            let tables = catalog.tables().filter(|table| is_shown(table, context));
+            tables.map(|entry| one_table(entry, view)).collect()
         }
         SystemTable::Durability => vec![durability::row(&core.durability_status())],
         SystemTable::Indexes => {
             let catalog = core.catalog();
-            let rows = catalog.tables().flat_map(|table| {
+            let tables = catalog.tables().filter(|table| is_shown(table, context));
+            let rows = tables.flat_map(|table| {
                 let row = |index: &Arc<IndexEntry>| one_index(table, index);
                 table.indexes.iter().map(row).collect::<Vec<_>>()
             });
@@ -107,8 +109,9 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
             let history = ledger.pressure().history();
             history.iter().map(one_change).collect()
         }
-        SystemTable::Sequences => sequences::all(&core.catalog()),
+        SystemTable::Sequences => sequences::all(&core.catalog(), context),
         SystemTable::Sequence(id) => sequences::one(id, context),
+        SystemTable::Pg(table) => pg_catalog::rows(table, view, context),
         SystemTable::Transactions => {
             let session = context.eval.session.as_ref();
             activity::transactions(view, session.map(|session| &**session.activity()))
@@ -137,6 +140,17 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
 fn opening(context: &ExecContext) -> Option<&Opening> {
     let session = context.eval.session.as_ref()?;
     session.activity().opening()
+}
+
+/// Whether a schema is not another session's own.
+fn is_seen(schema: SchemaId, context: &ExecContext) -> bool {
+    let session = context.eval.session.as_ref();
+    let own = session.map(|session| SchemaId::temporary(session.number()));
+    !schema.is_temporary() || own == Some(schema)
+}
+
+fn is_shown(table: &TableEntry, context: &ExecContext) -> bool {
+    is_seen(table.def.schema, context)
 }
 
 fn memory(ledger: &Ledger) -> Vec<Vec<Value>> {
@@ -173,7 +187,7 @@ fn one_index(table: &TableEntry, index: &IndexEntry) -> Vec<Value> {
         text(&index.def.name),
         text(&table.def.name),
         text(kind),
-        Value::Boolean(index.def.unique),
+        Value::Boolean(index.def.is_unique()),
         count(index.index.len() as u64),
         count(index.bytes()),
     ]

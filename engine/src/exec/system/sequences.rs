@@ -1,19 +1,20 @@
 //! Where sequences stand.
 
-use super::{count, text};
+use super::{count, is_seen, text};
 use crate::exec::ExecContext;
+use crate::function::schema_name;
 use remora_storage::catalog::{Catalog, SequenceEntry};
 use remora_storage::{SequenceId, Value};
 use std::sync::Arc;
 
 /// A row for each sequence.
-pub(super) fn all(catalog: &Catalog) -> Vec<Vec<Value>> {
+pub(super) fn all(catalog: &Catalog, context: &ExecContext) -> Vec<Vec<Value>> {
     let row = |entry: &Arc<SequenceEntry>| {
         let (def, rule) = (&entry.def, &entry.def.rule);
         let position = entry.counter.state().position;
         let last = Some(position.last).filter(|_| position.is_called);
         vec![
-            text("public"),
+            Value::Text(schema_name(catalog, def.schema)),
             text(&def.name),
             text("remora"),
             text(&def.data_type.to_string()),
@@ -26,7 +27,9 @@ pub(super) fn all(catalog: &Catalog) -> Vec<Vec<Value>> {
             last.map_or(Value::Null, Value::BigInt),
         ]
     };
-    catalog.sequences().map(row).collect()
+    let sequences = catalog.sequences();
+    let shown = sequences.filter(|entry| is_seen(entry.def.schema, context));
+    shown.map(row).collect()
 }
 
 /// The row of one that the statement sees.

@@ -25,6 +25,10 @@ pub(super) fn context() -> ExecContext {
         parameters: Vec::new().into(),
         ledger: Ledger::new(1 << 30),
         claim: Claim::Ordinary,
+        with: None,
+        profiling: None,
+        triggers: std::sync::Arc::default(),
+        trigger_depth: 0,
     }
 }
 

@@ -7,10 +7,11 @@ use super::super::{
 };
 use super::*;
 use crate::error::{Error, state};
+use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
 use crate::plan::statement::{
-    Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, Target,
-    Update,
+    Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, RowCheck,
+    Target, Update,
 };
 use remora_storage::catalog::{ColumnDef, IndexDef, IndexEntry, TableDef, TableEntry};
 use remora_storage::transaction::Columns;
@@ -87,6 +88,7 @@ impl World {
             table: self.table(),
             source,
             checks: checks(),
+            generated: Vec::new(),
             on_conflict: None,
             returning: None,
         }
@@ -182,6 +184,7 @@ impl World {
             table: self.table(),
             target,
             assignments,
+            generated: Vec::new(),
             checks: checks(),
             returning: None,
         };
@@ -202,8 +205,13 @@ impl World {
     }
 }
 
-fn checks() -> Vec<(String, Expr)> {
-    vec![("t_id_check".into(), call(">", vec![column(0), number(0)]))]
+fn checks() -> Vec<RowCheck> {
+    vec![RowCheck {
+        name: "t_id_check".into(),
+        of_view: false,
+        condition: call(">", vec![column(0), number(0)]),
+        asked: None,
+    }]
 }
 
 fn csv() -> CsvFormat {
@@ -477,14 +485,14 @@ fn aggregates_of_columns_are_folded_and_others_are_not() {
     let world = World::peopled();
     let call = |name: &str, types: &[Option<DataType>], arguments: Vec<Expr>| {
         let found = crate::function::aggregate::resolve(name, types).expect("its types");
-        let aggregate = found.expect("an aggregate");
+        let found = found.expect("an aggregate");
         AggregateCall {
-            aggregate,
+            aggregate: Callable::System(found.aggregate),
             arguments,
             distinct: false,
             filter: None,
             order: Vec::new(),
-            data_type: aggregate.returns,
+            data_type: found.types.returns,
         }
     };
     let sum = || call("sum", &[Some(BIGINT)], vec![column(0)]);

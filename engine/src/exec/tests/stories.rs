@@ -11,6 +11,7 @@ use super::super::sort::Sort;
 use super::super::union_all::UnionAll;
 use super::*;
 use crate::function::aggregate;
+use crate::function::aggregate::host::Callable;
 use crate::plan::SortKey;
 use crate::plan::physical::{AggregateCall, JoinKind};
 
@@ -84,12 +85,12 @@ fn aggregate(name: &str, distinct: bool, filter: Option<Expr>) -> AggregateCall 
         .expect("a match")
         .expect("an aggregate");
     AggregateCall {
-        aggregate,
+        aggregate: Callable::System(aggregate.aggregate),
         arguments: vec![column(1)],
         distinct,
         filter,
         order: Vec::new(),
-        data_type: aggregate.returns,
+        data_type: aggregate.types.returns,
     }
 }
 
@@ -157,7 +158,7 @@ fn a_sort_puts_nulls_where_it_is_told_whatever_the_direction() {
 fn rows_without_columns_are_still_counted() {
     let count = aggregate::resolve("count", &[]).unwrap().expect("count(*)");
     let call = AggregateCall {
-        aggregate: count,
+        aggregate: Callable::System(count.aggregate),
         arguments: Vec::new(),
         distinct: false,
         filter: None,

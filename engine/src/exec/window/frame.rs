@@ -81,6 +81,15 @@ impl Framing {
     }
 
     /// The frame of each row of a section.
+    /// Looks at its ends, whether any row asks for them or not.
+    ///
+    /// # Errors
+    /// 22004, 22013
+    pub(super) fn check(&mut self, context: &ExecContext) -> Result<()> {
+        self.start.count(context, "starting")?;
+        self.end.count(context, "ending")
+    }
+
     pub(super) fn frames(
         &mut self,
         section: &Section,
@@ -148,8 +157,10 @@ impl End {
     /// # Errors
     /// 22004, 22013
     fn count(&mut self, context: &ExecContext, which: &str) -> Result<()> {
-        let Self::Counted(offset, count @ None) = self else {
-            return Ok(());
+        let (offset, count) = match self {
+            Self::Counted(offset, count @ None) => (offset, count),
+            Self::Ranged(end) => return end.amount(context).map(drop),
+            _ => return Ok(()),
         };
         let complain = |state, what: &str| {
             Err(Error::new(

@@ -30,6 +30,7 @@ use super::memory::Held;
 use super::pipeline::{Pipeline, Source};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
+use crate::function::CallTypes;
 use crate::function::aggregate::FrameContext;
 use crate::function::cast::cast_array;
 use crate::function::window::WindowFunction;
@@ -47,6 +48,8 @@ pub(super) struct Windowed<'t> {
     sections: Sections<'t>,
     framings: Vec<Framing>,
     calls: Vec<Call>,
+    /// Whether the ends of its frames were looked at.
+    checked: bool,
     /// The section that is being given out, and how many of its rows have been.
     ready: Option<(Batch, usize)>,
     /// What the results and the frames take.
@@ -72,6 +75,7 @@ impl<'t> Windowed<'t> {
             framings: distinct.into_iter().map(framing).collect(),
             calls,
             ready: None,
+            checked: false,
             held: Held::default(),
         }
     }
@@ -109,6 +113,11 @@ impl Source for Windowed<'_> {
                 }
                 self.ready = None;
             }
+            if !std::mem::replace(&mut self.checked, true) {
+                for framing in &mut self.framings {
+                    framing.check(context)?;
+                }
+            }
             let Some(section) = self.sections.next(context)? else {
                 return Ok(None);
             };
@@ -131,11 +140,18 @@ struct Call {
 impl Call {
     fn new(call: &WindowCall, framing: usize) -> Self {
         Self {
-            callee: call.function,
+            callee: call.function.clone(),
             arguments: call.arguments.iter().cloned().map(Evaluator::new).collect(),
             filter: call.filter.clone().map(Evaluator::new),
             framing,
             data_type: call.data_type,
+        }
+    }
+
+    fn types(&self) -> CallTypes {
+        CallTypes {
+            arguments: self.arguments.iter().map(Evaluator::data_type).collect(),
+            returns: self.data_type,
         }
     }
 
@@ -161,21 +177,21 @@ impl Call {
         let arguments = arguments.map(|argument| argument.array(&section.batch, context));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         held.grow(RESULT_BYTES * section.batch.rows, context)?;
-        match (self.callee, frames) {
+        match (&self.callee, frames) {
             (Callee::Aggregate(aggregate), Some(frames)) => {
                 let arguments = self.filtered(arguments, section, context)?;
-                let accumulator = (aggregate.accumulator)();
+                let accumulator = aggregate.start(|| self.types());
                 let mut frame_context = FrameContext {
                     eval: &context.eval,
                     reserve: &mut |bytes| held.grow(bytes, context),
                 };
                 let results =
                     accumulator.over_frames(&frames.distinct, &arguments, &mut frame_context)?;
-                self.fit(frames.spread(results)?, aggregate.returns, context)
+                self.fit(frames.spread(results)?, aggregate.returns(), context)
             }
-            (Callee::Window(function), frames) => match rank::ranking(function) {
+            (Callee::Window(function), frames) => match rank::ranking(*function) {
                 Some(ranking) => ranking(section, &arguments),
-                None => pick::pick(function, &arguments, section, frames),
+                None => pick::pick(*function, &arguments, section, frames),
             },
             (Callee::Aggregate(_), None) => unreachable!("aggregates need frames"),
         }

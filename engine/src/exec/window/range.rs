@@ -89,7 +89,7 @@ impl RangeEnd {
     ///
     /// # Errors
     /// 22004, 22013
-    fn amount(&self, context: &ExecContext) -> Result<Value> {
+    pub(super) fn amount(&self, context: &ExecContext) -> Result<Value> {
         let amount = eval_constant(&self.offset.amount, context)?.into_value();
         let negative = match (&amount, self.key.data_type()) {
             (Value::Null, _) => {

@@ -1,10 +1,10 @@
 //! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `bit_xor`.
 
 use super::state::{Fold, collect, folding};
-use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows, RowOrder};
+use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
-use crate::function::EvalContext;
 use crate::function::native::{self, SqlType};
+use crate::function::{EvalContext, Generic, Pattern, bits};
 use arrow_array::{Array, ArrayRef};
 use remora_storage::transaction::{Vector, VectorColumn};
 use remora_storage::{DataType, Value};
@@ -139,39 +139,52 @@ operator_fold!(XorSmallInt, SmallInt, i16, |a, b| a ^ b);
 operator_fold!(XorInteger, Integer, i32, |a, b| a ^ b);
 operator_fold!(XorBigInt, BigInt, i64, |a, b| a ^ b);
 
-/// PostgreSQL's `count("any")`: one entry a type, so that no argument is cast. VARCHAR counts as
-/// text.
-macro_rules! count_of {
-    ($($sql:ident),*) => {
-        &[$(Aggregate {
-            name: "count",
-            arguments: &[native::$sql::TYPE],
-            returns: DataType::BigInt,
-            accumulator: counting,
-            order: RowOrder::Any,
-            doc: "How many values are not NULL.",
-        }),*]
+/// Folds bit strings with an operator.
+macro_rules! bits_fold {
+    ($($fold:ident $combine:expr),*) => {
+        $(struct $fold;
+        impl Fold for $fold {
+            type Input = native::Bit;
+            type Output = native::Bit;
+            type State = Option<Vec<u8>>;
+
+            fn step(state: &mut Option<Vec<u8>>, bits: &[u8]) -> Result<()> {
+                *state = Some(match state {
+                    Some(before) => $combine(before, bits)?,
+                    None => bits.to_vec(),
+                });
+                Ok(())
+            }
+            fn merge(state: &mut Option<Vec<u8>>, later: &Option<Vec<u8>>) -> Result<()> {
+                later.as_ref().map_or(Ok(()), |bits| Self::step(state, bits))
+            }
+            fn result(state: &Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+                Ok(state.clone())
+            }
+            fn heap(state: &Option<Vec<u8>>) -> usize {
+                state.as_ref().map_or(0, Vec::capacity)
+            }
+        })*
     };
 }
 
-pub(super) static COUNTS: &[Aggregate] = count_of!(
-    Boolean,
-    SmallInt,
-    Integer,
-    BigInt,
-    Real,
-    Double,
-    Numeric,
-    Text,
-    Char,
-    Bytea,
-    Date,
-    Time,
-    Timestamp,
-    TimestampTz,
-    Interval,
-    Uuid
-);
+bits_fold!(AndBits bits::and, OrBits bits::or, XorBits bits::xor);
+
+/// PostgreSQL's `count("any")`.
+pub(super) static COUNTS: &[Aggregate] = &[Aggregate {
+    name: "count",
+    arguments: &[],
+    returns: DataType::BigInt,
+    accumulator: MakeAccumulator::Generic(
+        Generic {
+            arguments: &[Pattern::Any],
+            returns: Pattern::Is(DataType::BigInt),
+        },
+        |_| counting(),
+    ),
+    order: RowOrder::Any,
+    doc: "How many values are not NULL.",
+}];
 
 macro_rules! table {
     ($($name:literal $fold:ident $sql:ident $doc:literal),* $(,)?) => {
@@ -180,7 +193,7 @@ macro_rules! table {
                 name: "count",
                 arguments: &[],
                 returns: DataType::BigInt,
-                accumulator: counting,
+                accumulator: MakeAccumulator::Typed(counting),
                 order: RowOrder::Any,
                 doc: "How many rows there are.",
             },
@@ -188,7 +201,7 @@ macro_rules! table {
                 name: $name,
                 arguments: &[native::$sql::TYPE],
                 returns: native::$sql::TYPE,
-                accumulator: folding::<$fold>,
+                accumulator: MakeAccumulator::Typed(folding::<$fold>),
                 order: RowOrder::Any,
                 doc: $doc,
             }),*
@@ -203,6 +216,9 @@ pub(super) static FOLDS: &[Aggregate] = table!(
     "bit_and" AndSmallInt SmallInt "Bits set in all.",
     "bit_and" AndInteger Integer "Bits set in all.",
     "bit_and" AndBigInt BigInt "Bits set in all.",
+    "bit_and" AndBits Bit "Bits set in all.",
+    "bit_or" OrBits Bit "Bits set in any.",
+    "bit_xor" XorBits Bit "Bits set in an odd number.",
     "bit_or" OrSmallInt SmallInt "Bits set in any.",
     "bit_or" OrInteger Integer "Bits set in any.",
     "bit_or" OrBigInt BigInt "Bits set in any.",

@@ -1,7 +1,7 @@
 //! `string_agg`, of texts and of bytes: the delimiter of a row stands before that row's string.
 
 use super::state::collect;
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, RowOrder};
+use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::native::{self, SqlType};
@@ -148,7 +148,7 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
         name: "string_agg",
         arguments: &[DataType::Text, DataType::Text],
         returns: DataType::Text,
-        accumulator: joining::<native::Text>,
+        accumulator: MakeAccumulator::Typed(joining::<native::Text>),
         order: RowOrder::Matters,
         doc: "The texts, joined with a delimiter.",
     },
@@ -156,7 +156,7 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
         name: "string_agg",
         arguments: &[DataType::Bytea, DataType::Bytea],
         returns: DataType::Bytea,
-        accumulator: joining::<native::Bytea>,
+        accumulator: MakeAccumulator::Typed(joining::<native::Bytea>),
         order: RowOrder::Matters,
         doc: "The byte strings, joined with a delimiter.",
     },

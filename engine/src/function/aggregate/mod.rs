@@ -5,14 +5,17 @@
 //! rows where storage has them ([`Folder`]), which makes no arrays. Over the frames of a window they
 //! slide (`frames`). One file a family: `sum` (sum, avg),
 //! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
-//! `join` (string_agg), `pairs` (correlation and
+//! `join` (string_agg), `collect` (array_agg), `json` (json_agg and its kin), `pairs` (correlation and
 //! regression), `ordered` (percentiles, mode). NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
 
+mod collect;
 mod extreme;
 mod fold;
 mod frames;
+pub mod host;
 mod join;
+mod json;
 mod ordered;
 mod pairs;
 mod spread;
@@ -22,9 +25,10 @@ mod sum;
 mod tests;
 
 pub use frames::{FrameContext, FrameRows};
+pub(crate) use json::json_agg_of_lines;
 
 use super::resolve::{Choice, Signature, base, choose, describe, no_such_function};
-use super::{ArgumentType, EvalContext};
+use super::{ArgumentType, CallTypes, EvalContext, Generic};
 use crate::error::{Error, Result, state as sqlstate};
 use arrow_array::ArrayRef;
 use remora_storage::transaction::{Vector, VectorColumn};
@@ -40,11 +44,39 @@ pub struct Aggregate {
     /// The type it gives.
     pub returns: DataType,
     /// Makes the state for all groups of one operator.
-    pub accumulator: fn() -> Box<dyn Accumulator>,
+    pub accumulator: MakeAccumulator,
     /// What the order of its rows means to it.
     pub order: RowOrder,
     /// One line for the manual.
     pub doc: &'static str,
+}
+
+/// How an aggregate's state is made.
+#[derive(Clone, Copy)]
+pub enum MakeAccumulator {
+    /// Of values of the aggregate's types.
+    Typed(fn() -> Box<dyn Accumulator>),
+    /// Of values of any types that fit these patterns; the aggregate's own types say nothing.
+    Generic(Generic, fn(&CallTypes) -> Box<dyn Accumulator>),
+}
+
+impl Aggregate {
+    /// Makes the state for all groups of one operator.
+    pub fn start(&self, types: impl FnOnce() -> CallTypes) -> Box<dyn Accumulator> {
+        match self.accumulator {
+            MakeAccumulator::Typed(make) => make(),
+            MakeAccumulator::Generic(_, make) => make(&types()),
+        }
+    }
+}
+
+/// An aggregate and the types of one call of it.
+#[derive(Clone, Debug)]
+pub struct ResolvedAggregate {
+    /// Which.
+    pub aggregate: &'static Aggregate,
+    /// On what types.
+    pub types: CallTypes,
 }
 
 /// What the order of rows means to an aggregate.
@@ -106,34 +138,45 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
     [
         sum::AGGREGATES,
         extreme::AGGREGATES,
+        extreme::PACKED,
         fold::FOLDS,
         fold::COUNTS,
         spread::AGGREGATES,
         pairs::AGGREGATES,
         join::AGGREGATES,
+        json::AGGREGATES,
         ordered::AGGREGATES,
+        collect::AGGREGATES,
     ]
     .into_iter()
     .flatten()
+}
+
+/// The call of a generic aggregate, where the arguments fit it.
+fn fit(aggregate: &'static Aggregate, arguments: &[ArgumentType]) -> Option<ResolvedAggregate> {
+    let MakeAccumulator::Generic(generic, _) = &aggregate.accumulator else {
+        return None;
+    };
+    let types = generic.fit(arguments, false)?;
+    Some(ResolvedAggregate { aggregate, types })
 }
 
 /// Finds the aggregate that PostgreSQL would call; `None` where no aggregate has the name.
 ///
 /// # Errors
 /// 42883 where the name fits and the arguments do not.
-pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<&'static Aggregate>> {
+pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<ResolvedAggregate>> {
     let named: Vec<&'static Aggregate> = all().filter(|a| a.name == name).collect();
     if named.is_empty() {
         return Ok(None);
     }
     let types: Vec<ArgumentType> = arguments.iter().map(|t| t.map(base)).collect();
-    if name == "count" && types.len() == 1 {
-        // count("any"); an untyped literal counts as text.
-        let wanted = match types[0] {
-            Some(DataType::Varchar(_)) | None => DataType::Text,
-            Some(known) => known,
-        };
-        return Ok(named.into_iter().find(|a| a.arguments == [wanted]));
+    let (generic, named): (Vec<&'static Aggregate>, Vec<_>) = named
+        .into_iter()
+        .partition(|found| matches!(found.accumulator, MakeAccumulator::Generic(..)));
+    let found = generic.into_iter().find_map(|found| fit(found, arguments));
+    if found.is_some() {
+        return Ok(found);
     }
     let signatures: Vec<Signature> = named
         .iter()
@@ -144,7 +187,14 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<&'static
         .collect();
     let call = || describe(name, arguments);
     match choose(&types, &signatures) {
-        Choice::One(index) => Ok(Some(named[index])),
+        Choice::One(index) => {
+            let aggregate = named[index];
+            let types = CallTypes {
+                arguments: aggregate.arguments.to_vec(),
+                returns: aggregate.returns,
+            };
+            Ok(Some(ResolvedAggregate { aggregate, types }))
+        }
         Choice::None => Err(no_such_function(name, arguments)),
         Choice::Several => Err(Error::new(
             sqlstate::AMBIGUOUS_FUNCTION,

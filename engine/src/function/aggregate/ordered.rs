@@ -8,7 +8,7 @@
 //!   groups    0: from 0, 4     1: from 4, 4
 //! ```
 
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, RowOrder};
+use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::{Error, Result, state};
 use crate::function::EvalContext;
 use crate::function::interval;
@@ -220,7 +220,7 @@ macro_rules! table {
                     name: "mode",
                     arguments: &[native::$sql::TYPE],
                     returns: native::$sql::TYPE,
-                    accumulator: || OrderedSet::asking(Question::Mode, native::$sql::TYPE),
+                    accumulator: MakeAccumulator::Typed(|| OrderedSet::asking(Question::Mode, native::$sql::TYPE)),
                     order: RowOrder::Set,
                     doc: "The value that comes most often.",
                 },
@@ -228,7 +228,7 @@ macro_rules! table {
                     name: "percentile_disc",
                     arguments: &[DataType::Double, native::$sql::TYPE],
                     returns: native::$sql::TYPE,
-                    accumulator: || OrderedSet::asking(Question::Discrete, native::$sql::TYPE),
+                    accumulator: MakeAccumulator::Typed(|| OrderedSet::asking(Question::Discrete, native::$sql::TYPE)),
                     order: RowOrder::Set,
                     doc: "The first value that a fraction of all does not exceed.",
                 },
@@ -237,7 +237,7 @@ macro_rules! table {
                 name: "percentile_cont",
                 arguments: &[DataType::Double, DataType::Double],
                 returns: DataType::Double,
-                accumulator: || OrderedSet::asking(Question::Continuous, DataType::Double),
+                accumulator: MakeAccumulator::Typed(|| OrderedSet::asking(Question::Continuous, DataType::Double)),
                 order: RowOrder::Set,
                 doc: "What lies a fraction of the way along the ordered values.",
             },
@@ -245,7 +245,7 @@ macro_rules! table {
                 name: "percentile_cont",
                 arguments: &[DataType::Double, DataType::Interval],
                 returns: DataType::Interval,
-                accumulator: || OrderedSet::asking(Question::Continuous, DataType::Interval),
+                accumulator: MakeAccumulator::Typed(|| OrderedSet::asking(Question::Continuous, DataType::Interval)),
                 order: RowOrder::Set,
                 doc: "What lies a fraction of the way along the ordered values.",
             },

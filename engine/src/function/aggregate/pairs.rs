@@ -7,7 +7,7 @@
 
 use super::frames::{Slide, slide};
 use super::state::collect;
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, RowOrder};
+use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::EvalContext;
 use crate::function::arithmetic::float;
@@ -217,7 +217,7 @@ macro_rules! table {
                 name: "regr_count",
                 arguments: &[DataType::Double, DataType::Double],
                 returns: DataType::BigInt,
-                accumulator: || Box::new(OfPairs { states: Vec::new(), answer: None }),
+                accumulator: MakeAccumulator::Typed(|| Box::new(OfPairs { states: Vec::new(), answer: None })),
                 order: RowOrder::Any,
                 doc: "How many pairs have no NULL.",
             },
@@ -225,7 +225,7 @@ macro_rules! table {
                 name: $name,
                 arguments: &[DataType::Double, DataType::Double],
                 returns: DataType::Double,
-                accumulator: || Box::new(OfPairs { states: Vec::new(), answer: Some($answer) }),
+                accumulator: MakeAccumulator::Typed(|| Box::new(OfPairs { states: Vec::new(), answer: Some($answer) })),
                 order: RowOrder::Any,
                 doc: $doc,
             }),*

@@ -5,7 +5,7 @@
 //! value, so that nothing cancels out; so are two such sums when they are merged (Chan, Golub, LeVeque).
 
 use super::state::{Fold, folding};
-use super::{Aggregate, RowOrder};
+use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::arithmetic::float;
 use crate::function::decimal;
@@ -113,7 +113,7 @@ impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
         }
         let bottom = decimal::multiply(count, Numeric::from(if K::SAMPLE { n - 1 } else { n }))?;
         let variance = decimal::divide(top, bottom)?;
-        Ok(Some(if K::ROOT {
+        Ok(Some(if K::ROOT && variance.is_finite() {
             decimal::sqrt_at(variance, variance.scale())?
         } else {
             variance
@@ -206,7 +206,7 @@ macro_rules! table {
             name: $name,
             arguments: &[native::$input::TYPE],
             returns: native::$output::TYPE,
-            accumulator: folding::<$fold>,
+            accumulator: MakeAccumulator::Typed(folding::<$fold>),
             order: RowOrder::Any,
             doc: $doc,
         }

@@ -2,7 +2,7 @@
 //! table's column does not overflow where a row's does not.
 
 use super::state::{Fold, folding};
-use super::{Aggregate, RowOrder};
+use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::calendar;
 use crate::function::native::{self, SqlType};
@@ -238,7 +238,7 @@ macro_rules! table {
             name: $name,
             arguments: &[<native::$input as native::SqlType>::TYPE],
             returns: <native::$output as native::SqlType>::TYPE,
-            accumulator: folding::<$fold>,
+            accumulator: MakeAccumulator::Typed(folding::<$fold>),
             order: RowOrder::Any,
             doc: $doc,
         }),*]

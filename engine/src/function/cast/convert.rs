@@ -2,7 +2,10 @@
 
 use crate::error::{Error, Result, state};
 use crate::function::calendar::{self, DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY};
-use crate::function::{EvalContext, arithmetic, decimal, text};
+use crate::function::text::Zone;
+use crate::function::timetz::ZonedTime;
+use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, text};
+use remora_storage::value::{Dimension, ElementType, PackedType, SqlArrayBuilder};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
 /// Casts one value. `explicit` makes `CHAR(n)`/`VARCHAR(n)` cut instead of failing with 22001.
@@ -15,6 +18,7 @@ pub fn cast_value(
     explicit: bool,
     context: &EvalContext,
 ) -> Result<Value> {
+    use DataType as T;
     use ValueRef as V;
     match (value, to) {
         (V::Null, _) => Ok(Value::Null),
@@ -25,7 +29,37 @@ pub fn cast_value(
         (
             V::Text(s),
             DataType::Date | DataType::Time | DataType::Timestamp | DataType::TimestampTz,
-        ) => text::parse_at(s, to, Some(context.clock.transaction_start())),
+        ) => text::parse_in(s, to, context.reading()),
+        (V::Text(s), DataType::Packed(PackedType::Array(element))) => {
+            text::parse_array(s, element, context)
+        }
+        (V::Text(s), T::Packed(PackedType::TimeTz)) => text::parse_in(s, to, context.reading()),
+        (V::Text(s), T::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_)))) => {
+            let bits = bits::fit(bits::parse(s)?, packed, explicit)?;
+            Ok(Value::Packed(packed, bits))
+        }
+        (
+            V::Packed(PackedType::Bit(_) | PackedType::VarBit(_), v),
+            T::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_))),
+        ) => Ok(Value::Packed(
+            packed,
+            bits::fit(v.to_vec(), packed, explicit)?,
+        )),
+        (V::Packed(PackedType::Bit(_), v), T::Integer | T::BigInt) => bits::to_integer(v, to),
+        (V::Integer(v), T::Packed(packed @ PackedType::Bit(n))) => {
+            Ok(Value::Packed(packed, bits::of_integer(v.into(), 32, n)))
+        }
+        (V::BigInt(v), T::Packed(packed @ PackedType::Bit(n))) => {
+            Ok(Value::Packed(packed, bits::of_integer(v, 64, n)))
+        }
+        (V::Packed(PackedType::TimeTz, v), T::Time) => Ok(Value::Time(ZonedTime::of(v).micros)),
+        (V::Time(v), T::Packed(PackedType::TimeTz)) => Ok(ZonedTime::today(v, context)?.value()),
+        (V::TimestampTz(v), T::Packed(PackedType::TimeTz)) => {
+            let time = ZonedTime::of_moment(v, context)?;
+            Ok(time.map_or(Value::Null, ZonedTime::value))
+        }
+        (V::Text(s), T::Interval) => text::parse_in(s, to, context.reading()),
+        (V::Text(s), DataType::Packed(PackedType::Enum(id))) => made::parse_enum(s, id, context),
         (V::Text(s), _) => text::parse(s, to),
         (V::Boolean(v), _) if to.is_string() => {
             // The cast spells the word out, the output form does not.
@@ -34,7 +68,7 @@ pub fn cast_value(
         }
         (_, _) if to.is_string() => {
             let mut out = String::new();
-            text::write(&mut out, value, to);
+            text::write_in(&mut out, value, to, context.style());
             Ok(Value::Text(fit_string(&out, to, explicit)?.to_owned()))
         }
         (V::Boolean(v), DataType::Integer) => Ok(Value::Integer(v.into())),
@@ -46,8 +80,37 @@ pub fn cast_value(
         (V::Real(v), _) if to.is_number() => from_float(v.into(), 6, to),
         (V::Double(v), _) if to.is_number() => from_float(v, 15, to),
         (V::Numeric(v), _) if to.is_number() => from_numeric(v, to),
-        _ => between_times(value, to),
+        (V::Packed(..), DataType::Packed(PackedType::Array(element))) => {
+            cast_elements(value, element, explicit, context)
+        }
+        (V::Packed(PackedType::Jsonb, v), T::Json) => {
+            let mut out = String::new();
+            json::write_jsonb(&mut out, v);
+            Ok(Value::Text(out))
+        }
+        (V::Packed(PackedType::Jsonb, v), _) if to.is_number() || to == T::Boolean => {
+            cast_value(json::cast_jsonb(v, to)?.as_ref(), to, explicit, context)
+        }
+        _ => between_times(value, to, &context.style().zone),
     }
+}
+
+/// An array whose elements are of another type.
+fn cast_elements(
+    value: ValueRef<'_>,
+    to: ElementType,
+    explicit: bool,
+    context: &EvalContext,
+) -> Result<Value> {
+    let array = value.as_array().unwrap_or_default();
+    let mut builder = SqlArrayBuilder::new(to);
+    for element in array.iter() {
+        context.check()?;
+        builder.push(cast_value(element, to.data_type(), explicit, context)?.as_ref());
+    }
+    let dimensions: Vec<Dimension> = array.dimensions().collect();
+    let packed = PackedType::Array(to);
+    Ok(Value::Packed(packed, builder.finish(&dimensions)))
 }
 
 /// A string as a string type holds it: CHAR without trailing blanks, neither type longer than its
@@ -161,16 +224,19 @@ fn special_name(value: Numeric) -> &'static str {
     }
 }
 
-fn between_times(value: ValueRef<'_>, to: DataType) -> Result<Value> {
+fn between_times(value: ValueRef<'_>, to: DataType, zone: &Zone) -> Result<Value> {
     use DataType as T;
     use ValueRef as V;
     Ok(match (value, to) {
         (V::Date(v), T::Timestamp) => Value::Timestamp(date_to_timestamp(v)?),
-        (V::Date(v), T::TimestampTz) => Value::TimestampTz(date_to_timestamp(v)?),
-        (V::Timestamp(v), T::TimestampTz) => Value::TimestampTz(v),
-        (V::TimestampTz(v), T::Timestamp) => Value::Timestamp(v),
-        (V::Timestamp(v) | V::TimestampTz(v), T::Date) => Value::Date(timestamp_to_date(v)),
-        (V::Timestamp(v) | V::TimestampTz(v), T::Time) => match v {
+        (V::Date(v), T::TimestampTz) => Value::TimestampTz(zone.meant(date_to_timestamp(v)?)?),
+        (V::Timestamp(v), T::TimestampTz) => Value::TimestampTz(zone.meant(v)?),
+        (V::TimestampTz(v), T::Timestamp) => Value::Timestamp(zone.shown(v)?),
+        (V::TimestampTz(v), T::Date | T::Time) => {
+            between_times(V::Timestamp(zone.shown(v)?), to, zone)?
+        }
+        (V::Timestamp(v), T::Date) => Value::Date(timestamp_to_date(v)),
+        (V::Timestamp(v), T::Time) => match v {
             // An infinite moment has no time of day.
             TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY => Value::Null,
             _ => Value::Time(calendar::split(v).1),
@@ -205,6 +271,7 @@ fn same_type(value: ValueRef<'_>, to: DataType) -> bool {
             | (V::TimestampTz(_), T::TimestampTz)
             | (V::Interval(_), T::Interval)
             | (V::Uuid(_), T::Uuid)
+            | (V::Packed(..), T::Packed(_))
     )
 }
 

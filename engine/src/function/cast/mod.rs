@@ -19,6 +19,11 @@ use super::ArgumentType;
 use super::resolve::{category, is_preferred};
 use crate::error::{Error, Result, state};
 use remora_storage::DataType;
+use remora_storage::value::PackedType;
+
+const TIMETZ: DataType = DataType::Packed(PackedType::TimeTz);
+const BITS: DataType = DataType::Packed(PackedType::Bit(0));
+const VARBITS: DataType = DataType::Packed(PackedType::VarBit(0));
 
 /// When PostgreSQL applies a cast by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,6 +58,16 @@ pub fn cast_context(from: DataType, to: DataType) -> Option<CastContext> {
         (T::Timestamp, T::Date | T::Time)
         | (T::TimestampTz, T::Date | T::Time | T::Timestamp)
         | (T::Interval, T::Time) => Assignment,
+        (T::Time, TIMETZ) | (BITS, VARBITS) | (VARBITS, BITS) => Implicit,
+        (T::TimestampTz, TIMETZ) | (TIMETZ, T::Time) => Assignment,
+        (T::Integer | T::BigInt, BITS) | (BITS, T::Integer | T::BigInt) => Explicit,
+        (T::Packed(PackedType::Array(a)), T::Packed(PackedType::Array(b))) => {
+            return cast_context(a.data_type(), b.data_type());
+        }
+        (T::Json, T::Packed(PackedType::Jsonb)) | (T::Packed(PackedType::Jsonb), T::Json) => {
+            Assignment
+        }
+        (T::Packed(PackedType::Jsonb), b) if b.is_number() || b == T::Boolean => Explicit,
         // Everything has a text form, and may be read from one where that is asked for.
         (_, b) if b.is_string() => Assignment,
         (a, _) if a.is_string() => Explicit,
@@ -98,9 +113,22 @@ pub fn common_type(types: &[ArgumentType], what: &str) -> Result<DataType> {
         let reaches = |a, b| cast_context(a, b) == Some(CastContext::Implicit);
         if matches!((one, two), (DataType::Char(_), DataType::Char(_))) {
             common = merged(common, next);
-        } else if !is_preferred(one) && reaches(one, two) && (!reaches(two, one) || one.is_string())
+        } else if !is_preferred(one)
+            && reaches(one, two)
+            && (!reaches(two, one) || matches!(one, DataType::Char(_)))
         {
             common = two;
+        }
+    }
+    let wanted = common.without_modifier();
+    for found in types.iter().flatten().map(|found| found.without_modifier()) {
+        let is_char = |one| matches!(one, DataType::Char(_));
+        let fits = found == wanted || is_char(found) && is_char(wanted);
+        if !fits && cast_context(found, wanted) != Some(CastContext::Implicit) {
+            return Err(Error::new(
+                state::CANNOT_COERCE,
+                format!("{what} could not convert type {found} to {wanted}"),
+            ));
         }
     }
     // A literal may be longer than any CHAR(n) beside it.

@@ -3,6 +3,7 @@
 
 use super::cast_value;
 use crate::error::Result;
+use crate::function::text::Zone;
 use crate::function::{EvalContext, decimal};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -50,6 +51,12 @@ pub fn cast_array(
         (T::Numeric(Some(m)), T::Double) => widen::<Decimal128Type, Float64Type>(array, |v| {
             decimal::to_f64(Numeric::from_fixed(v, m.scale))
         }),
+        // By a clock that is not UTC's each moment is looked at.
+        (T::Timestamp | T::Date, T::TimestampTz) | (T::TimestampTz, _)
+            if context.style().zone != Zone::Fixed(0) =>
+        {
+            return one_by_one(array, from, to, explicit, context);
+        }
         (T::Timestamp, T::TimestampTz) | (T::TimestampTz, T::Timestamp) => {
             let moments = array.as_primitive::<TimestampMicrosecondType>();
             Arc::new(moments.clone().with_data_type(to.arrow()))

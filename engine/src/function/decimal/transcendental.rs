@@ -223,11 +223,7 @@ pub(crate) fn power(a: Numeric, b: Numeric) -> Result<Numeric> {
         return Ok(Numeric::new(0, 16).unwrap_or(Numeric::ZERO));
     }
     // A whole exponent beyond 32 bits decides by itself: only 1 and -1 stay.
-    let magnitude = if a.mantissa() < 0 {
-        super::negate(a)
-    } else {
-        a
-    };
+    let magnitude = super::absolute(a)?;
     let estimate = to_f64(magnitude).ln() * to_f64(b);
     if estimate > 100.0 {
         return Err(super::overflow());

@@ -1,6 +1,6 @@
 //! The functions and operators over regular expressions. Positions count characters, from 1.
 
-use super::{Flags, Groups, Regex, compiled, similar};
+use super::{Flags, Groups, Regex, compiled, parts, similar};
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
 use crate::function::native::{Integer, SqlType, Text};
@@ -22,11 +22,11 @@ const ANY_CASE: Flags = Flags {
 };
 
 fn matches(text: &str, pattern: &str, flags: Flags) -> Result<bool> {
-    Ok(compiled(pattern, flags)?.is_match(text))
+    compiled(pattern, flags)?.is_match(text)
 }
 
 /// Letters of a function that looks at one match only.
-fn single(letters: &str, function: &str) -> Result<Flags> {
+pub(super) fn single(letters: &str, function: &str) -> Result<Flags> {
     let flags = Flags::parse(letters)?;
     match flags.global {
         false => Ok(flags),
@@ -38,7 +38,7 @@ fn single(letters: &str, function: &str) -> Result<Flags> {
 }
 
 /// A walk over the matches of a text.
-struct Matches<'a> {
+pub(super) struct Matches<'a> {
     regex: &'a Regex,
     text: &'a str,
     /// Where the next one is looked for; `None` behind the end.
@@ -47,7 +47,7 @@ struct Matches<'a> {
 
 impl<'a> Matches<'a> {
     /// From a character on.
-    fn from(regex: &'a Regex, text: &'a str, start: i32) -> Self {
+    pub(super) fn from(regex: &'a Regex, text: &'a str, start: i32) -> Self {
         let from = match start {
             1 => Some(0),
             _ => text
@@ -61,10 +61,16 @@ impl<'a> Matches<'a> {
 }
 
 impl Iterator for Matches<'_> {
-    type Item = Groups;
+    type Item = Result<Groups>;
 
-    fn next(&mut self) -> Option<Groups> {
-        let groups = self.regex.find(self.text, self.from?);
+    fn next(&mut self) -> Option<Result<Groups>> {
+        let groups = match self.regex.find(self.text, self.from?) {
+            Ok(groups) => groups,
+            Err(error) => {
+                self.from = None;
+                return Some(Err(error));
+            }
+        };
         self.from = groups.as_ref().and_then(whole).and_then(|found| {
             let next = self.text[found.end..].chars().next();
             match (found.is_empty(), next) {
@@ -73,7 +79,7 @@ impl Iterator for Matches<'_> {
                 (true, None) => None,
             }
         });
-        groups
+        groups.map(Ok)
     }
 }
 
@@ -118,7 +124,9 @@ impl<'a> Call<'a> {
     fn find(&self, n: i32, start: i32, flags: Flags) -> Result<Option<Groups>> {
         let regex = compiled(self.text(1), flags)?;
         let text = self.text(0);
-        Ok(Matches::from(&regex, text, start).nth(n as usize - 1))
+        Matches::from(&regex, text, start)
+            .nth(n as usize - 1)
+            .transpose()
     }
 }
 
@@ -132,8 +140,9 @@ fn regexp_count(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Val
     let start = call.number(2, "start", 1, 1)?;
     let regex = compiled(call.text(1), single(call.text(3), "regexp_count")?)?;
     let mut count = 0;
-    for _ in Matches::from(&regex, call.text(0), start) {
+    for found in Matches::from(&regex, call.text(0), start) {
         context.check()?;
+        found?;
         count += 1;
     }
     Ok(Value::Integer(count))
@@ -170,51 +179,6 @@ fn regexp_substr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     }))
 }
 
-/// The groups of the first match, or all of it where there are none, in the text form of an array.
-fn regexp_match(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let call = Call { arguments };
-    let flags = single(call.text(2), "regexp_match")
-        .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
-    let Some(groups) = call.find(1, 1, flags)? else {
-        return Ok(Value::Null);
-    };
-    let wanted = if groups.len() > 1 {
-        &groups[1..]
-    } else {
-        &groups[..]
-    };
-    let mut out = String::from("{");
-    for (number, group) in wanted.iter().enumerate() {
-        if number > 0 {
-            out.push(',');
-        }
-        match group {
-            Some(group) => push_element(&mut out, &call.text(0)[group.clone()]),
-            None => out.push_str("NULL"),
-        }
-    }
-    out.push('}');
-    Ok(Value::Text(out))
-}
-
-/// An element as an array's text form has it.
-fn push_element(out: &mut String, element: &str) {
-    let is_plain = !element.is_empty()
-        && !element.eq_ignore_ascii_case("null")
-        && !element.contains(|c: char| "{},\"\\".contains(c) || c.is_ascii_whitespace());
-    if is_plain {
-        return out.push_str(element);
-    }
-    out.push('"');
-    for c in element.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-}
-
 /// `substring(text FROM pattern)`: its first group, or all of the match.
 fn substring(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
@@ -224,7 +188,7 @@ fn substring(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 fn first_part(text: &str, pattern: &str) -> Result<Value> {
     let regex = compiled(pattern, PLAIN)?;
     let group = i32::from(regex.group_count() > 0);
-    let found = part(regex.find(text, 0), group);
+    let found = part(regex.find(text, 0)?, group);
     Ok(found.map_or(Value::Null, |found| Value::Text(text[found].to_owned())))
 }
 
@@ -278,6 +242,7 @@ fn replace(
     let mut copied = 0;
     for (number, groups) in (1_i32..).zip(Matches::from(&regex, text, start)) {
         context.check()?;
+        let groups = groups?;
         if n > 0 && number < n {
             continue;
         }
@@ -342,10 +307,6 @@ static SINGLE: &[Overload] = &[
         |s: &str, p: &str| matches(s, p, PLAIN)),
     function!("regexp_like"(Text, Text, Text) -> Boolean, "Whether it matches.",
         |s: &str, p: &str, letters: &str| matches(s, p, single(letters, "regexp_like")?)),
-    function!(strict row "regexp_match"(Text, Text) -> Text, "The groups of the first match.",
-        regexp_match),
-    function!(strict row "regexp_match"(Text, Text, Text) -> Text, "The groups of the first match.",
-        regexp_match),
     function!(strict row "substring"(Text, Text) -> Text, "The part that matches.", substring),
     function!(strict row "substring"(Text, Text, Text) -> Text, "The part that matches.",
         substring_similar),
@@ -389,4 +350,5 @@ static MANY: &[Overload] = &[
 ];
 
 /// All overloads of this file.
-pub(in crate::function) static FUNCTIONS: &[&[Overload]] = &[OPERATORS, SINGLE, MANY];
+pub(in crate::function) static FUNCTIONS: &[&[Overload]] =
+    &[OPERATORS, SINGLE, MANY, parts::FUNCTIONS];

@@ -7,18 +7,23 @@
 //!    all alternatives kept says where it ends and what its groups are.
 //! 3. Compiled patterns are kept, a few a thread: a pattern comes again with the next row.
 //!
-//! Every search takes time linear in the text. What that engine cannot do, back references and looking
-//! ahead or behind, is refused. Within a match of the right extent the groups are those that alternatives
+//! Every such search takes time linear in the text. Back references and looking ahead or behind need another
+//! engine (the crate `fancy-regex`, in `backtracking`), which tries one way after the other, and gives up where
+//! these are too many. Within a match of the right extent the groups are those that alternatives
 //! and quantifiers prefer from left to right; PostgreSQL gives each part the longest it can have, which differs
 //! for patterns like `(a|ab)(c|bcd)?` alone.
 
+mod backtracking;
 mod functions;
+mod parts;
 mod similar;
 mod syntax;
 
 pub(super) use functions::FUNCTIONS;
+pub(super) use parts::{all_groups, split_parts};
 
 use crate::error::{Error, Result, state};
+use backtracking::Backtracking;
 use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::captures::Captures;
@@ -97,8 +102,66 @@ fn invalid(why: &str) -> Error {
     )
 }
 
+/// Whether a text has a match of a pattern as the paths of JSON have them, whose letters mean something else.
+///
+/// # Errors
+/// As [`compiled`].
+pub(super) fn like_regex(text: &str, pattern: &str, letters: &str) -> Result<bool> {
+    let has = |letter| letters.contains(letter);
+    let flags = Flags {
+        ignore_case: has('i'),
+        literal: has('q'),
+        lines_apart: !has('s') && !has('q'),
+        anchors_at_lines: has('m') && !has('q'),
+        expanded: false,
+        global: false,
+    };
+    compiled(pattern, flags)?.is_match(text)
+}
+
 /// A compiled pattern.
-struct Regex {
+enum Regex {
+    Linear(Box<Linear>),
+    Backtracking(Backtracking),
+}
+
+impl Regex {
+    fn new(pattern: &str, flags: Flags) -> Result<Self> {
+        let translated = syntax::translate(pattern, flags)?;
+        Ok(match translated.tries {
+            true => Self::Backtracking(Backtracking::new(&translated)?),
+            false => Self::Linear(Box::new(Linear::new(&translated)?)),
+        })
+    }
+
+    /// # Errors
+    /// 54001 where there is too much to try; and so with the others.
+    fn is_match(&self, text: &str) -> Result<bool> {
+        match self {
+            Self::Linear(regex) => Ok(regex.search.is_match(text)),
+            Self::Backtracking(regex) => regex.is_match(text),
+        }
+    }
+
+    /// The first match that begins at `from` or later.
+    fn find(&self, text: &str, from: usize) -> Result<Option<Groups>> {
+        match self {
+            Self::Linear(regex) => Ok(regex.find(text, from)),
+            Self::Backtracking(regex) => regex.find(text, from),
+        }
+    }
+
+    /// Groups that the pattern has.
+    fn group_count(&self) -> usize {
+        match self {
+            Self::Linear(regex) => regex.group_count(),
+            Self::Backtracking(regex) => regex.group_count(),
+        }
+    }
+}
+
+/// A pattern without back references.
+struct Linear {
     /// Finds where a match begins, and whether there is any.
     search: meta::Regex,
     /// Finds where one ends that begins at a place.
@@ -110,9 +173,8 @@ struct Regex {
 /// Where a match and its groups are; the first is the whole.
 type Groups = Vec<Option<Range<usize>>>;
 
-impl Regex {
-    fn new(pattern: &str, flags: Flags) -> Result<Self> {
-        let translated = syntax::translate(pattern, flags)?;
+impl Linear {
+    fn new(translated: &syntax::Translated) -> Result<Self> {
         let too_complex = || invalid("regular expression is too complex");
         let config = SyntaxConfig::new().nest_limit(NESTING_MAX);
         let search = meta::Regex::builder()
@@ -141,10 +203,6 @@ impl Regex {
         })
     }
 
-    fn is_match(&self, text: &str) -> bool {
-        self.search.is_match(text)
-    }
-
     /// The first match that begins at `from` or later.
     fn find(&self, text: &str, from: usize) -> Option<Groups> {
         let found = self.search.find(Input::new(text).range(from..))?;
@@ -163,7 +221,6 @@ impl Regex {
         groups(&captures)
     }
 
-    /// Groups that the pattern has.
     fn group_count(&self) -> usize {
         self.extent
             .get_nfa()
@@ -190,7 +247,7 @@ thread_local! {
 /// The pattern, compiled.
 ///
 /// # Errors
-/// 2201B; 0A000 for what it asks for and the engine cannot do.
+/// 2201B
 fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Regex>> {
     let flags = Flags {
         global: false,

@@ -15,6 +15,10 @@ pub(super) struct Translated {
     pub(super) pattern: String,
     /// Whether the shortest of the matches at a place is meant.
     pub(super) prefers_short: bool,
+    /// Whether a quantifier prefers little.
+    pub(super) has_little: bool,
+    /// Whether it refers back, or looks ahead or behind.
+    pub(super) tries: bool,
 }
 
 /// What a part prefers; `None` where it has one length.
@@ -49,6 +53,8 @@ pub(super) fn translate(pattern: &str, mut flags: Flags) -> Result<Translated> {
         return Ok(Translated {
             pattern: out,
             prefers_short: false,
+            has_little: false,
+            tries: false,
         });
     }
     let mut reader = Reader {
@@ -58,6 +64,9 @@ pub(super) fn translate(pattern: &str, mut flags: Flags) -> Result<Translated> {
         out,
         depth: 0,
         groups: 0,
+        looking: 0,
+        has_little: false,
+        tries: false,
     };
     let preference = reader.alternatives()?;
     if reader.at < reader.chars.len() {
@@ -66,6 +75,8 @@ pub(super) fn translate(pattern: &str, mut flags: Flags) -> Result<Translated> {
     Ok(Translated {
         pattern: reader.out,
         prefers_short: preference == Some(Prefers::Little),
+        has_little: reader.has_little,
+        tries: reader.tries,
     })
 }
 
@@ -106,6 +117,10 @@ struct Reader {
     out: String,
     depth: u32,
     groups: u32,
+    /// In how many brackets that look ahead or behind; there are no groups in these.
+    looking: u32,
+    has_little: bool,
+    tries: bool,
 }
 
 /// What an escape outside of brackets is.
@@ -115,6 +130,8 @@ enum Escape {
     Class(&'static str),
     /// A place, as the crate writes it.
     Place(&'static str),
+    /// What a group has matched.
+    Back(u32),
 }
 
 impl Reader {
@@ -213,6 +230,7 @@ impl Reader {
             (low, Some(high)) => self.out.push_str(&format!("{{{low},{high}}}")),
         }
         if little {
+            self.has_little = true;
             self.out.push('?');
             if (low, high) == (1, Some(1)) {
                 // What is inside shall be short, which in the crate is for the quantifiers inside to say.
@@ -306,6 +324,10 @@ impl Reader {
                     self.out.push_str(place);
                     return Ok((None, false));
                 }
+                Escape::Back(number) => {
+                    self.tries = true;
+                    self.out.push_str(&format!("(?:\\{number})"));
+                }
             },
             c => literal(&mut self.out, c),
         }
@@ -315,12 +337,10 @@ impl Reader {
     fn group(&mut self) -> Result<(Preference, bool)> {
         for look in ["?=", "?!", "?<=", "?<!"] {
             if self.eats(look) {
-                return Err(Error::unsupported(
-                    "looking ahead or behind in a regular expression",
-                ));
+                return self.look(look);
             }
         }
-        if self.eats("?:") {
+        if self.eats("?:") || self.looking > 0 {
             self.out.push_str("(?:");
         } else {
             self.out.push('(');
@@ -332,6 +352,21 @@ impl Reader {
         }
         self.out.push(')');
         Ok((preference, true))
+    }
+
+    /// Behind `(?=` and the like: a place, which has no length and cannot be repeated.
+    fn look(&mut self, look: &str) -> Result<(Preference, bool)> {
+        self.tries = true;
+        self.looking += 1;
+        self.out.push('(');
+        self.out.push_str(look);
+        self.alternatives()?;
+        if !self.eat(')') {
+            return Err(invalid("parentheses () not balanced"));
+        }
+        self.out.push(')');
+        self.looking -= 1;
+        Ok((None, false))
     }
 
     fn escape(&mut self) -> Result<Escape> {
@@ -359,10 +394,10 @@ impl Reader {
                     number = number * 10 + digit;
                     self.at += 1;
                 }
-                return Err(match number <= self.groups {
-                    true => Error::unsupported("a back reference in a regular expression"),
-                    false => invalid("invalid backreference number"),
-                });
+                if number > self.groups || self.looking > 0 {
+                    return Err(invalid("invalid backreference number"));
+                }
+                Escape::Back(number)
             }
             c => Escape::Character(self.character(c)?),
         })

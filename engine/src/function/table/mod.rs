@@ -1,16 +1,20 @@
 //! Table functions: functions that give rows.
 //!
 //! A call is started for a list of arguments and then asked for rows, some at a time, so that a series of a
-//! billion numbers takes no room. No argument is NULL: a call with a NULL gives no rows.
+//! billion numbers takes no room. Most are strict: a call with a NULL gives no rows.
 
+mod elements;
 mod series;
 
+use super::host_table::HostTableFunction;
+use super::json::{path, rows as json};
 use super::resolve::{self, Choice, Signature, choose};
-use super::{ArgumentType, EvalContext};
+use super::{ArgumentType, CallTypes, EvalContext, Generic};
 use crate::error::Result;
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{DataType, Value};
 use std::fmt;
+use std::sync::Arc;
 
 /// One table function for one list of argument types.
 pub struct TableFunction {
@@ -18,8 +22,14 @@ pub struct TableFunction {
     pub name: &'static str,
     /// The types it takes, without modifiers.
     pub arguments: &'static [DataType],
-    /// The type of its only column.
+    /// The type of its only column, if it has one.
     pub returns: DataType,
+    /// Its columns, where they have names of their own.
+    pub columns: &'static [(&'static str, DataType)],
+    /// What it takes and gives, if it takes any types that fit; then those above say nothing.
+    pub generic: Option<Generic>,
+    /// Whether a NULL argument gives no rows without a call.
+    pub strict: bool,
     /// Starts a call.
     pub start: fn(&[Value]) -> Result<Box<dyn TableRows>>,
     /// One line for the manual.
@@ -32,9 +42,58 @@ impl fmt::Debug for TableFunction {
     }
 }
 
+/// A table function of the system, or of the host.
+#[derive(Clone, Debug)]
+pub enum TableCallee {
+    /// Of the system.
+    System(&'static TableFunction),
+    /// Of the host.
+    Host(Arc<HostTableFunction>),
+}
+
+impl TableCallee {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::System(function) => function.name,
+            Self::Host(function) => &function.name,
+        }
+    }
+
+    /// Its columns, where they have names of their own.
+    pub fn columns(&self) -> Vec<(&str, DataType)> {
+        match self {
+            Self::System(function) => function.columns.to_vec(),
+            Self::Host(function) => {
+                let columns = function.columns.iter();
+                columns.map(|(name, of)| (name.as_str(), *of)).collect()
+            }
+        }
+    }
+
+    /// Whether a NULL argument gives no rows without a call.
+    pub fn is_strict(&self) -> bool {
+        match self {
+            Self::System(function) => function.strict,
+            Self::Host(function) => function.strict,
+        }
+    }
+
+    /// Starts a call.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn start(&self, arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+        match self {
+            Self::System(function) => (function.start)(arguments),
+            Self::Host(function) => function.start(arguments),
+        }
+    }
+}
+
 /// A call in progress.
 pub trait TableRows: fmt::Debug + Send {
-    /// Appends the next rows, at most `wanted`; returns how many. Fewer than wanted are the last ones, and after
+    /// Appends the next rows, at most `wanted`, to the function's columns; returns how many. Fewer than wanted are the last ones, and after
     /// them there are none.
     ///
     /// # Errors
@@ -42,14 +101,21 @@ pub trait TableRows: fmt::Debug + Send {
     fn next(
         &mut self,
         wanted: usize,
-        rows: &mut ColumnBuilder,
+        rows: &mut [ColumnBuilder],
         context: &EvalContext,
     ) -> Result<usize>;
 }
 
 /// Every table function there is.
 pub(crate) fn all() -> impl Iterator<Item = &'static TableFunction> {
-    series::FUNCTIONS.iter()
+    [
+        series::FUNCTIONS,
+        elements::FUNCTIONS,
+        json::FUNCTIONS,
+        path::TABLE_FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Whether a table function has the name.
@@ -61,8 +127,22 @@ pub(crate) fn is_table_function(name: &str) -> bool {
 ///
 /// # Errors
 /// 42883 where none takes these arguments, 42725 where several do equally well.
-pub(crate) fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<&'static TableFunction> {
+pub(crate) fn resolve(
+    name: &str,
+    arguments: &[ArgumentType],
+) -> Result<(&'static TableFunction, CallTypes)> {
     let named: Vec<_> = all().filter(|function| function.name == name).collect();
+    let fits = |function: &&'static TableFunction| {
+        let types = function.generic?.fit(arguments, false)?;
+        Some((*function, types))
+    };
+    if let Some(found) = named.iter().find_map(fits) {
+        return Ok(found);
+    }
+    let named: Vec<_> = named
+        .into_iter()
+        .filter(|function| function.generic.is_none())
+        .collect();
     let types: Vec<_> = arguments
         .iter()
         .map(|found| found.map(resolve::base))
@@ -75,7 +155,14 @@ pub(crate) fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<&'static
         })
         .collect();
     match choose(&types, &signatures) {
-        Choice::One(index) => Ok(named[index]),
+        Choice::One(index) => {
+            let function = named[index];
+            let types = CallTypes {
+                arguments: function.arguments.to_vec(),
+                returns: function.returns,
+            };
+            Ok((function, types))
+        }
         Choice::None => Err(resolve::undefined(name, arguments)),
         Choice::Several => Err(resolve::ambiguous(name, arguments)),
     }

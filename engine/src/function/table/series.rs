@@ -2,6 +2,7 @@
 //! `stop`, in the direction of `step`.
 
 use super::super::EvalContext;
+use super::super::text::Zone;
 use super::super::{decimal, moment};
 use super::{TableFunction, TableRows};
 use crate::error::{Error, Result, state};
@@ -21,6 +22,9 @@ const fn of(
         name: "generate_series",
         arguments,
         returns: arguments[0],
+        columns: &[],
+        generic: None,
+        strict: true,
         start,
         doc: DOC,
     }
@@ -68,8 +72,8 @@ trait Element: Copy + PartialOrd + Debug + Send + 'static {
     }
     /// Whether a step leads upwards, down, or nowhere.
     fn direction(step: Self::Step) -> Ordering;
-    /// The element a step further; `None` where the type ends.
-    fn after(self, step: Self::Step) -> Result<Option<Self>>;
+    /// The element a step further, by the clock of the session's zone; `None` where the type ends.
+    fn after(self, step: Self::Step, zone: &Zone) -> Result<Option<Self>>;
     /// As a value.
     fn value(self) -> ValueRef<'static>;
 }
@@ -107,7 +111,12 @@ fn start<T: Element>(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
 }
 
 impl<T: Element> TableRows for Series<T> {
-    fn next(&mut self, wanted: usize, rows: &mut ColumnBuilder, _: &EvalContext) -> Result<usize> {
+    fn next(
+        &mut self,
+        wanted: usize,
+        rows: &mut [ColumnBuilder],
+        context: &EvalContext,
+    ) -> Result<usize> {
         for given in 0..wanted {
             let Some(element) = self.next else {
                 return Ok(given);
@@ -120,9 +129,9 @@ impl<T: Element> TableRows for Series<T> {
                 self.next = None;
                 return Ok(given);
             }
-            rows.push(element.value());
+            rows[0].push(element.value());
             // What a step does not move (infinity) is the last.
-            let after = element.after(self.step)?;
+            let after = element.after(self.step, &context.style().zone)?;
             self.next = after.filter(|after| *after != element);
         }
         Ok(wanted)
@@ -150,7 +159,7 @@ impl Element for i32 {
     fn direction(step: i32) -> Ordering {
         step.cmp(&0)
     }
-    fn after(self, step: i32) -> Result<Option<Self>> {
+    fn after(self, step: i32, _: &Zone) -> Result<Option<Self>> {
         Ok(self.checked_add(step))
     }
     fn value(self) -> ValueRef<'static> {
@@ -175,7 +184,7 @@ impl Element for i64 {
     fn direction(step: i64) -> Ordering {
         step.cmp(&0)
     }
-    fn after(self, step: i64) -> Result<Option<Self>> {
+    fn after(self, step: i64, _: &Zone) -> Result<Option<Self>> {
         Ok(self.checked_add(step))
     }
     fn value(self) -> ValueRef<'static> {
@@ -213,7 +222,7 @@ impl Element for Numeric {
     fn direction(step: Numeric) -> Ordering {
         step.cmp(&Numeric::ZERO)
     }
-    fn after(self, step: Numeric) -> Result<Option<Self>> {
+    fn after(self, step: Numeric, _: &Zone) -> Result<Option<Self>> {
         decimal::add(self, step).map(Some)
     }
     fn value(self) -> ValueRef<'static> {
@@ -223,7 +232,7 @@ impl Element for Numeric {
 
 /// Elements that are moments differ in their type only.
 macro_rules! moments {
-    ($name:ident, $variant:ident) => {
+    ($name:ident, $variant:ident, $add:expr) => {
         impl Element for $name {
             type Step = Interval;
             fn one() -> Option<Interval> {
@@ -244,8 +253,8 @@ macro_rules! moments {
             fn direction(step: Interval) -> Ordering {
                 step.cmp(&Interval::default())
             }
-            fn after(self, step: Interval) -> Result<Option<Self>> {
-                moment::add_interval(self.0, step).map(|moment| Some(Self(moment)))
+            fn after(self, step: Interval, zone: &Zone) -> Result<Option<Self>> {
+                $add(self.0, step, zone).map(|moment| Some(Self(moment)))
             }
             fn value(self) -> ValueRef<'static> {
                 ValueRef::$variant(self.0)
@@ -254,5 +263,7 @@ macro_rules! moments {
     };
 }
 
-moments!(Local, Timestamp);
-moments!(Instant, TimestampTz);
+moments!(Local, Timestamp, |at, step, _| moment::add_interval(
+    at, step
+));
+moments!(Instant, TimestampTz, moment::add_zoned);

@@ -88,14 +88,12 @@ fn cast(value: Typed, to: DataType, explicit: bool) -> Result<Value> {
 
 fn call(name: &str, arguments: Vec<Typed>) -> Result<Typed> {
     let types: Vec<_> = arguments.iter().map(|(_, t)| *t).collect();
-    let Resolved { overload } = resolve(name, &types)?;
+    let Resolved {
+        overload,
+        types: call_types,
+    } = resolve(name, &types)?;
     let mut values = Vec::new();
-    for (i, argument) in arguments.into_iter().enumerate() {
-        let to = overload
-            .arguments
-            .get(i)
-            .or(overload.arguments.last())
-            .expect("a type");
+    for (argument, to) in arguments.into_iter().zip(&call_types.arguments) {
         values.push(cast(argument, *to, false)?);
     }
     let context = EvalContext::default();
@@ -103,14 +101,14 @@ fn call(name: &str, arguments: Vec<Typed>) -> Result<Typed> {
         Ok(Value::Null)
     } else {
         let refs: Vec<_> = values.iter().map(Value::as_ref).collect();
-        (overload.scalar)(&refs, &context)
+        overload.call(&refs, || call_types.clone(), &context)
     };
     let operands: Vec<Operand> = values.into_iter().map(Operand::Scalar).collect();
-    let array = (overload.vector)(&operands, 1, &context);
+    let array = overload.call_over(&operands, || call_types.clone(), 1, &context);
     match (&result, &array) {
         (Ok(value), Ok(array)) => {
-            let other = value_at(array.as_ref(), overload.returns, 0).to_owned();
-            let show = |v: &Value| text::format(v.as_ref(), overload.returns);
+            let other = value_at(array.as_ref(), call_types.returns, 0).to_owned();
+            let show = |v: &Value| text::format(v.as_ref(), call_types.returns);
             if overload.volatility == crate::function::Volatility::Immutable {
                 assert_eq!(show(value), show(&other), "both kernels of {overload:?}");
             }
@@ -118,7 +116,7 @@ fn call(name: &str, arguments: Vec<Typed>) -> Result<Typed> {
         (Err(a), Err(b)) => assert_eq!(a.message(), b.message(), "both kernels of {overload:?}"),
         _ => panic!("the kernels of {overload:?} disagree: {result:?} and {array:?}"),
     }
-    Ok((result?, Some(overload.returns)))
+    Ok((result?, Some(call_types.returns)))
 }
 
 fn arguments(function: &ast::Function) -> Result<Vec<Typed>> {

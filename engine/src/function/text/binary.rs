@@ -97,6 +97,19 @@ pub(crate) fn parse_escaped(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Writes BYTEA's escape form.
+pub(super) fn write_escaped(out: &mut String, bytes: &[u8]) {
+    for &byte in bytes {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(byte.into()),
+            _ => {
+                let _ = write!(out, "\\{byte:03o}");
+            }
+        }
+    }
+}
+
 /// Reads a UUID: 32 hexadecimal digits, a hyphen allowed after each four, braces around.
 pub(super) fn parse_uuid(text: &str) -> Result<[u8; 16]> {
     let error = || invalid(state::INVALID_TEXT_REPRESENTATION, "uuid", text);

@@ -1,37 +1,74 @@
 //! Values from and to PostgreSQL's text form.
 //!
 //! One file a family: `number`, `datetime` (reading) and `show` (writing) for dates and
-//! times, `interval`, `binary` for booleans, bytea and uuid. What is written reads back as the
-//! same value: a property test holds each type to that.
+//! times, `interval` and `spans` for spans, `binary` for booleans, bytea and uuid; `style` is what
+//! a session may choose. What is written reads back as the same value: a property test holds each
+//! type to that.
 
+mod array;
 mod binary;
 mod datetime;
+mod decode;
 mod fields;
 mod interval;
+mod iso_span;
 mod number;
+mod numbers;
 mod show;
+mod span_parts;
+mod spans;
+pub(crate) mod style;
 #[cfg(test)]
 mod tests;
+mod words;
 mod zone;
 
+pub(crate) use array::parse as parse_array;
 pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
+pub(crate) use interval::Range as SpanRange;
 pub(crate) use number::{parse_numeric, write_numeric};
+pub(crate) use span_parts::Unit as SpanUnit;
+pub(crate) use style::PLAIN;
+pub use style::Style;
 pub(crate) use zone::Zone;
 
-use super::cast;
+use super::timetz::ZonedTime;
+use super::{EvalContext, bits, cast, element_of, json};
 use crate::error::{Error, Result, state};
-use remora_storage::{DataType, Value, ValueRef};
+use remora_storage::value::{PackedType, enum_label};
+use remora_storage::{DataType, Interval, Value, ValueRef};
+use std::sync::Arc;
 
 /// Reads a value of a type from text, as a quoted literal or a CSV field would be.
 ///
 /// # Errors
 /// 22P02, 22003, 22001, 22007, 22008 as in PostgreSQL.
 pub fn parse(text: &str, data_type: DataType) -> Result<Value> {
-    parse_at(text, data_type, None)
+    parse_in(text, data_type, Reading::of(&PLAIN))
 }
 
-/// [`parse`], where `now` is what the words `now`, `today`, .. mean; without it, the clock says.
-pub(crate) fn parse_at(text: &str, data_type: DataType, now: Option<i64>) -> Result<Value> {
+/// What a text may leave open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading<'s> {
+    /// What the words `now`, `today`, .. mean; without it, the clock says.
+    pub now: Option<i64>,
+    /// In which zone and order.
+    pub style: &'s Style,
+}
+
+impl<'s> Reading<'s> {
+    /// Of a literal, which is read before any transaction has begun.
+    pub(crate) fn of(style: &'s Style) -> Self {
+        Self { now: None, style }
+    }
+
+    fn now(self) -> i64 {
+        self.now.unwrap_or_else(super::now_micros)
+    }
+}
+
+/// [`parse`], in a session's style.
+pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) -> Result<Value> {
     Ok(match data_type {
         DataType::Boolean => Value::Boolean(binary::parse_boolean(text)?),
         DataType::SmallInt => Value::SmallInt(number::parse_integer(text, "smallint")?),
@@ -51,12 +88,37 @@ pub(crate) fn parse_at(text: &str, data_type: DataType, now: Option<i64>) -> Res
             Value::Text(cast::fit_string(text, data_type, false)?.to_owned())
         }
         DataType::Bytea => Value::Bytea(binary::parse_bytea(text)?),
-        DataType::Date => Value::Date(datetime::parse_date(text, now)?),
-        DataType::Time => Value::Time(datetime::parse_time(text, now)?),
-        DataType::Timestamp => Value::Timestamp(datetime::parse_timestamp(text, now)?),
-        DataType::TimestampTz => Value::TimestampTz(datetime::parse_timestamptz(text, now)?),
-        DataType::Interval => Value::Interval(interval::parse(text)?),
+        DataType::Date => Value::Date(datetime::parse_date(text, reading)?),
+        DataType::Time => Value::Time(datetime::parse_time(text, reading)?),
+        DataType::Timestamp => Value::Timestamp(datetime::parse_timestamp(text, reading)?),
+        DataType::TimestampTz => Value::TimestampTz(datetime::parse_timestamptz(text, reading)?),
+        DataType::Interval => Value::Interval(interval::parse(
+            text,
+            reading.style.intervals,
+            SpanRange::default(),
+        )?),
         DataType::Uuid => Value::Uuid(binary::parse_uuid(text)?),
+        DataType::Packed(PackedType::Array(element)) => {
+            let context = EvalContext {
+                style: (*reading.style != PLAIN).then(|| Arc::new(reading.style.clone())),
+                ..EvalContext::default()
+            };
+            parse_array(text, element, &context)?
+        }
+        DataType::Json => {
+            json::parse_json(text)?;
+            Value::Text(text.to_owned())
+        }
+        DataType::Packed(PackedType::TimeTz) => {
+            let (micros, ahead) = datetime::parse_timetz(text, reading)?;
+            ZonedTime { micros, ahead }.value()
+        }
+        DataType::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_))) => {
+            Value::Packed(packed, bits::fit(bits::parse(text)?, packed, false)?)
+        }
+        DataType::Packed(packed @ PackedType::Jsonb) => {
+            Value::Packed(packed, json::parse_jsonb(text)?)
+        }
         other => {
             return Err(Error::unsupported(format_args!(
                 "reading type {other} from text"
@@ -65,39 +127,82 @@ pub(crate) fn parse_at(text: &str, data_type: DataType, now: Option<i64>) -> Res
     })
 }
 
-/// Appends a value's text form (nothing for NULL). TIMESTAMPTZ is shown in UTC.
+/// Reads an INTERVAL of a literal that says what its last number is.
+pub(crate) fn parse_span(text: &str, style: &Style, range: SpanRange) -> Result<Interval> {
+    interval::parse(text, style.intervals, range)
+}
+
+/// Whether a text may name a moment by where the clock stands: `now`, `today`, and a time of day in a zone that
+/// has a summer time.
+pub(crate) fn asks_clock(text: &str, data_type: DataType) -> bool {
+    let words = ["now", "today", "tomorrow", "yesterday"];
+    let is_dated = matches!(
+        element_of(data_type).unwrap_or(data_type),
+        DataType::Date
+            | DataType::Time
+            | DataType::Timestamp
+            | DataType::TimestampTz
+            | DataType::Packed(PackedType::TimeTz)
+    );
+    is_dated && {
+        let lower = text.to_ascii_lowercase();
+        words.iter().any(|word| lower.contains(word))
+    }
+}
+
+/// Appends a value's text form in the plain style (nothing for NULL): TIMESTAMPTZ is shown in UTC.
 pub fn write(out: &mut String, value: ValueRef<'_>, data_type: DataType) {
+    write_in(out, value, data_type, &PLAIN);
+}
+
+/// [`write()`] in a session's style.
+pub fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, style: &Style) {
     match value {
         ValueRef::Boolean(v) => out.push(if v { 't' } else { 'f' }),
         ValueRef::SmallInt(v) => number::write_integer(out, v.into()),
         ValueRef::Integer(v) => number::write_integer(out, v.into()),
         ValueRef::BigInt(v) => number::write_integer(out, v),
-        ValueRef::Real(v) => number::write_real(out, v),
-        ValueRef::Double(v) => number::write_double(out, v),
+        ValueRef::Real(v) => number::write_real(out, v, style.float_digits),
+        ValueRef::Double(v) => number::write_double(out, v, style.float_digits),
         ValueRef::Numeric(v) => write_numeric(out, v),
         ValueRef::Text(v) => write_string(out, v, data_type),
+        ValueRef::Bytea(v) if style.escapes_bytes => binary::write_escaped(out, v),
         ValueRef::Bytea(v) => {
             out.push_str("\\x");
             write_hex(out, v);
         }
-        ValueRef::Date(v) => show::date(out, v),
+        ValueRef::Date(v) => show::date(out, v, style),
         ValueRef::Time(v) => show::time(out, v),
-        ValueRef::Timestamp(v) => show::timestamp(out, v, ""),
-        ValueRef::TimestampTz(v) => show::timestamp(out, v, "+00"),
-        ValueRef::Interval(v) => interval::write(out, v),
+        ValueRef::Timestamp(v) => show::timestamp(out, v, style),
+        ValueRef::TimestampTz(v) => show::timestamptz(out, v, style),
+        ValueRef::Interval(v) => spans::write(out, v, style.intervals),
         ValueRef::Uuid(v) => binary::write_uuid(out, v),
+        ValueRef::Packed(PackedType::Array(_), _) => {
+            array::write_array(out, &value.as_array().unwrap_or_default(), style);
+        }
+        ValueRef::Packed(PackedType::TimeTz, v) => show::timetz(out, ZonedTime::of(v)),
+        ValueRef::Packed(PackedType::Bit(_) | PackedType::VarBit(_), v) => {
+            out.extend(v.iter().copied().map(char::from));
+        }
+        ValueRef::Packed(PackedType::Jsonb, v) => json::write_jsonb(out, v),
+        ValueRef::Packed(PackedType::Enum(_), v) => out.push_str(enum_label(v).unwrap_or_default()),
         // NULL has no text form.
         _ => {}
     }
 }
 
-/// The text form of a value; `None` for NULL.
+/// The text form of a value in the plain style; `None` for NULL.
 pub fn format(value: ValueRef<'_>, data_type: DataType) -> Option<String> {
+    format_in(value, data_type, &PLAIN)
+}
+
+/// [`format()`] in a session's style.
+pub fn format_in(value: ValueRef<'_>, data_type: DataType, style: &Style) -> Option<String> {
     if value.is_null() {
         return None;
     }
     let mut out = String::new();
-    write(&mut out, value, data_type);
+    write_in(&mut out, value, data_type, style);
     Some(out)
 }
 

@@ -58,7 +58,7 @@ pub(super) fn parse_double(text: &str) -> Result<f64> {
     parse_float(text, "double precision")
 }
 
-/// Reads NUMERIC. Digits that do not fit 38 are rounded away behind the point and an error before.
+/// Reads NUMERIC. Digits that do not fit 128 bits are rounded away behind the point and an error before.
 pub(crate) fn parse_numeric(text: &str) -> Result<Numeric> {
     let syntax = || invalid(state::INVALID_TEXT_REPRESENTATION, "numeric", text);
     let number = trim(text);
@@ -101,16 +101,26 @@ pub(crate) fn parse_numeric(text: &str) -> Result<Numeric> {
     if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) {
         return Err(syntax());
     }
-    assemble(whole, fraction, exponent, negative).ok_or_else(super::super::decimal::overflow)
+    // Some numbers of 39 digits fit, all of 38 do.
+    [39, 38]
+        .into_iter()
+        .find_map(|most| assemble(whole, fraction, exponent, negative, most))
+        .ok_or_else(super::super::decimal::overflow)
 }
 
-/// The number whose digits are `whole.fraction`, times `10^exponent`.
-fn assemble(whole: &str, fraction: &str, exponent: i64, negative: bool) -> Option<Numeric> {
+/// The number whose digits are `whole.fraction`, times `10^exponent`, of at most so many digits.
+fn assemble(
+    whole: &str,
+    fraction: &str,
+    exponent: i64,
+    negative: bool,
+    digits_max: i64,
+) -> Option<Numeric> {
     let digits = || {
         whole
             .bytes()
             .chain(fraction.bytes())
-            .map(|b| i128::from(b - b'0'))
+            .map(|b| u128::from(b - b'0'))
     };
     let point = whole.len() as i64 + exponent;
     let total = (whole.len() + fraction.len()) as i64;
@@ -121,13 +131,15 @@ fn assemble(whole: &str, fraction: &str, exponent: i64, negative: bool) -> Optio
     if leading == total {
         return Numeric::new(0, wanted.min(Numeric::SCALE_MAX.into()) as u8);
     }
-    if whole_digits > 38 {
+    if whole_digits > digits_max {
         return None;
     }
-    let scale = wanted.min(38 - whole_digits).min(Numeric::SCALE_MAX.into());
+    let scale = wanted
+        .min(digits_max - whole_digits)
+        .min(Numeric::SCALE_MAX.into());
     // Digits taken from the text; the rest is zeros to append or digits to round away.
     let take = point + scale;
-    let mut mantissa = 0_i128;
+    let mut mantissa = 0_u128;
     for digit in digits().take(take.clamp(0, total) as usize) {
         mantissa = mantissa.checked_mul(10)?.checked_add(digit)?;
     }
@@ -137,12 +149,11 @@ fn assemble(whole: &str, fraction: &str, exponent: i64, negative: bool) -> Optio
     if (0..total).contains(&take) && digits().nth(take as usize).is_some_and(|d| d >= 5) {
         mantissa += 1;
     }
-    let signed = if negative { -mantissa } else { mantissa };
-    match Numeric::new(signed, scale as u8) {
-        // Rounding up made a 39th digit, a zero behind the point.
-        None if scale > 0 => Numeric::new(signed / 10, scale as u8 - 1),
-        value => value,
-    }
+    let signed = match negative {
+        true => 0_i128.checked_sub_unsigned(mantissa)?,
+        false => i128::try_from(mantissa).ok()?,
+    };
+    Numeric::new(signed, scale as u8)
 }
 
 /// Writes an integer.
@@ -171,14 +182,32 @@ pub(crate) fn write_numeric(out: &mut String, value: Numeric) {
     }
 }
 
-/// Writes a REAL: the fewest digits that read back as the same value.
-pub(super) fn write_real(out: &mut String, value: f32) {
-    write_shortest(out, value.into(), &format!("{value:e}"), 6);
+/// Writes a REAL: the fewest digits that read back as the same value, or six and so many `more` (fewer).
+pub(super) fn write_real(out: &mut String, value: f32, more: i32) {
+    match more {
+        1.. => write_shortest(out, value.into(), &format!("{value:e}"), 6),
+        _ => write_rounded(out, value.into(), 6 + more),
+    }
 }
 
-/// Writes a DOUBLE PRECISION: the fewest digits that read back as the same value.
-pub(super) fn write_double(out: &mut String, value: f64) {
-    write_shortest(out, value, &format!("{value:e}"), 15);
+/// Writes a DOUBLE PRECISION: the fewest digits that read back as the same value, or 15 and so many `more`.
+pub(super) fn write_double(out: &mut String, value: f64, more: i32) {
+    match more {
+        1.. => write_shortest(out, value, &format!("{value:e}"), 15),
+        _ => write_rounded(out, value, 15 + more),
+    }
+}
+
+/// So many digits, of which zeros at the end go: C's `%.*g`.
+fn write_rounded(out: &mut String, value: f64, digits: i32) {
+    let digits = digits.max(1);
+    let rounded = format!("{value:.*e}", digits as usize - 1);
+    let (mantissa, exponent) = rounded.split_once('e').unwrap_or((&rounded, "0"));
+    let mantissa = match mantissa.contains('.') {
+        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
+        false => mantissa,
+    };
+    write_shortest(out, value, &format!("{mantissa}e{exponent}"), digits);
 }
 
 /// `shortest` is Rust's `d.ddde-n`; PostgreSQL shows an exponent only below -4 and from `limit` on.

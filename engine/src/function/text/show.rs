@@ -1,38 +1,66 @@
-//! Dates and times to text, in PostgreSQL's ISO style.
+//! Dates and times to text, in the forms of PostgreSQL's `DateStyle`.
+//!
+//! ```text
+//!  ISO        2024-01-05    2024-01-05 10:00:00+01
+//!  SQL        01/05/2024    01/05/2024 10:00:00 CET       05/01/2024 where the day comes first
+//!  German     05.01.2024    05.01.2024 10:00:00 CET
+//!  Postgres   01-05-2024    Fri Jan 05 10:00:00 2024 CET  05-01-2024, Fri 05 Jan ..
+//! ```
 
+use super::style::{DateForm, FieldOrder, Style};
+use crate::error::Result;
 use crate::function::calendar::{
-    self, DATE_INFINITY, DATE_NEG_INFINITY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY,
+    self, Civil, DATE_INFINITY, DATE_NEG_INFINITY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY,
     TIMESTAMP_NEG_INFINITY,
 };
+use crate::function::timetz::ZonedTime;
 use std::fmt::Write;
 
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+const WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+
 /// `2024-01-05`, `infinity`, `0044-03-15 BC`
-pub(super) fn date(out: &mut String, days: i32) {
+pub(super) fn date(out: &mut String, days: i32, style: &Style) {
     match days {
         DATE_INFINITY => out.push_str("infinity"),
         DATE_NEG_INFINITY => out.push_str("-infinity"),
         _ => {
-            let before_christ = day(out, days.into());
-            out.push_str(era(before_christ));
+            let date = calendar::civil_from_days(days.into());
+            day(out, date, style);
+            out.push_str(era(date));
         }
     }
 }
 
-fn era(before_christ: bool) -> &'static str {
-    if before_christ { " BC" } else { "" }
+fn era(date: Civil) -> &'static str {
+    if date.year <= 0 { " BC" } else { "" }
 }
 
-/// Writes year, month and day; whether the year is BC is for the caller to write at the end.
-fn day(out: &mut String, days: i64) -> bool {
-    let date = calendar::civil_from_days(days);
-    let before_christ = date.year <= 0;
-    let year = if before_christ {
+/// The year as it is called.
+fn called(date: Civil) -> i64 {
+    if date.year <= 0 {
         1 - date.year
     } else {
         date.year
+    }
+}
+
+/// Writes year, month and day, without the era.
+fn day(out: &mut String, date: Civil, style: &Style) {
+    let year = called(date);
+    let (month, day) = (date.month, date.day);
+    let (first, second) = match style.order {
+        FieldOrder::DayMonthYear => (day, month),
+        _ => (month, day),
     };
-    let _ = write!(out, "{year:04}-{:02}-{:02}", date.month, date.day);
-    before_christ
+    let _ = match style.dates {
+        DateForm::Iso => write!(out, "{year:04}-{month:02}-{day:02}"),
+        DateForm::Sql => write!(out, "{first:02}/{second:02}/{year:04}"),
+        DateForm::German => write!(out, "{day:02}.{month:02}.{year:04}"),
+        DateForm::Postgres => write!(out, "{first:02}-{second:02}-{year:04}"),
+    };
 }
 
 /// `10:00:00.5`
@@ -56,18 +84,81 @@ pub(super) fn fraction(out: &mut String, micros: i64) {
     }
 }
 
-/// `2024-01-05 10:00:00` and the zone.
-pub(super) fn timestamp(out: &mut String, value: i64, zone: &str) {
+/// `+01`, `-03:30`
+pub(super) fn offset(out: &mut String, ahead: i64) {
+    let sign = if ahead < 0 { '-' } else { '+' };
+    let distance = ahead.abs();
+    let _ = write!(out, "{sign}{:02}", distance / HOUR);
+    let (minutes, seconds) = (distance % HOUR / MINUTE, distance % MINUTE / SECOND);
+    if minutes != 0 || seconds != 0 {
+        let _ = write!(out, ":{minutes:02}");
+    }
+    if seconds != 0 {
+        let _ = write!(out, ":{seconds:02}");
+    }
+}
+
+/// `10:00:00.5+01`
+pub(super) fn timetz(out: &mut String, value: ZonedTime) {
+    time(out, value.micros);
+    offset(out, value.ahead);
+}
+
+/// Whether it was written as one of the infinities.
+fn infinity(out: &mut String, value: i64) -> bool {
     match value {
         TIMESTAMP_INFINITY => out.push_str("infinity"),
         TIMESTAMP_NEG_INFINITY => out.push_str("-infinity"),
+        _ => return false,
+    }
+    true
+}
+
+/// A TIMESTAMP: `2024-01-05 10:00:00`.
+pub(super) fn timestamp(out: &mut String, value: i64, style: &Style) {
+    if !infinity(out, value) {
+        moment(out, value, style, |_| {});
+    }
+}
+
+/// A TIMESTAMPTZ, with the displacement of the session's zone or what its clock is called.
+pub(super) fn timestamptz(out: &mut String, value: i64, style: &Style) {
+    if infinity(out, value) {
+        return;
+    }
+    let ahead = style.zone.ahead_at(value);
+    // Near an end of the range the zone may show what is beyond: UTC is shown there.
+    let shown: Result<i64> = style.zone.shown(value);
+    let (shown, ahead) = shown.map_or((value, 0), |shown| (shown, ahead));
+    moment(out, shown, style, |out| match style.dates {
+        DateForm::Iso => offset(out, ahead),
         _ => {
-            let (days, micros) = calendar::split(value);
-            let before_christ = day(out, days);
+            out.push(' ');
+            out.push_str(&style.zone.abbreviation_at(value));
+        }
+    });
+}
+
+fn moment(out: &mut String, shown: i64, style: &Style, zone: impl FnOnce(&mut String)) {
+    let (days, micros) = calendar::split(shown);
+    let date = calendar::civil_from_days(days);
+    match style.dates {
+        DateForm::Postgres => {
+            let weekday = WEEKDAYS[calendar::weekday(days) as usize % 7];
+            let month = MONTHS[(date.month as usize + 11) % 12];
+            let _ = match style.order {
+                FieldOrder::DayMonthYear => write!(out, "{weekday} {:02} {month} ", date.day),
+                _ => write!(out, "{weekday} {month} {:02} ", date.day),
+            };
+            time(out, micros);
+            let _ = write!(out, " {:04}", called(date));
+        }
+        _ => {
+            day(out, date, style);
             out.push(' ');
             time(out, micros);
-            out.push_str(zone);
-            out.push_str(era(before_christ));
         }
     }
+    zone(out);
+    out.push_str(era(date));
 }

@@ -5,10 +5,14 @@
 //! is the same. Abbreviations are PostgreSQL's own list: most mean one displacement, some what a zone means
 //! by them at the time.
 
+use super::style::zone_of_micros;
 use crate::error::{Error, Result, state};
-use crate::function::calendar::{DAY, HOUR, MINUTE, SECOND};
+use crate::function::calendar::{
+    self, DAY, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
+};
 use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use std::borrow::Cow;
 
 /// What says how a clock differs from that of UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +49,103 @@ impl Zone {
         abbreviation(&trimmed.to_ascii_lowercase())
             .or_else(|| TimeZone::get(trimmed).ok().map(Self::Named))
             .or_else(|| posix(trimmed).map(Self::Fixed))
+            .or_else(|| Self::of_name(trimmed))
             .ok_or_else(|| {
                 Error::new(
                     state::INVALID_PARAMETER_VALUE,
                     format!("time zone \"{name}\" not recognized"),
                 )
             })
+    }
+
+    /// The zone of a session's setting, and how the setting reads back: a name of the database, POSIX's words
+    /// for one, or hours to the east of UTC.
+    pub(crate) fn of_session(value: &str) -> Option<(Self, String)> {
+        let name = value.trim();
+        if name == "UTC" {
+            return Some((Self::Fixed(0), name.to_owned()));
+        }
+        if let Ok(hours) = name.parse::<f64>() {
+            let is_near = hours.abs() < 168.0;
+            let ahead = is_near.then_some((hours * HOUR as f64).round() as i64)?;
+            return Some((Self::Fixed(ahead), zone_of_micros(ahead)));
+        }
+        Self::of_words(name)
+    }
+
+    /// The zone of a name in a text.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::of_words(name).map(|(zone, _)| zone)
+    }
+
+    /// How far the zone's clock is ahead, where that is always the same.
+    pub(crate) fn always(&self) -> Option<i64> {
+        match self {
+            Self::Fixed(ahead) => Some(*ahead),
+            Self::Named(zone) => zone.to_fixed_offset().ok().map(micros),
+        }
+    }
+
+    fn of_words(name: &str) -> Option<(Self, String)> {
+        // Nothing above the database's folder, and no file in it by its path.
+        if !name.starts_with(['.', '/'])
+            && let Ok(zone) = TimeZone::get(name)
+        {
+            let shown = zone.iana_name().unwrap_or(name).to_owned();
+            let zone = match shown == "UTC" {
+                true => Self::Fixed(0),
+                false => Self::Named(zone),
+            };
+            return Some((zone, shown));
+        }
+        let upper = name.to_ascii_uppercase();
+        let has_hours = |zone: &str| zone.bytes().any(|byte| byte.is_ascii_digit());
+        let words = Some(upper).filter(|upper| has_hours(upper))?;
+        // Whoever has a summer time and does not say when has that of New York.
+        let zone = TimeZone::posix(&words)
+            .or_else(|_| TimeZone::posix(&format!("{words},M3.2.0,M11.1.0")))
+            .map(Self::Named)
+            .ok()
+            .or_else(|| posix(&words).map(Self::Fixed))?;
+        Some((zone, words))
+    }
+
+    /// What the zone's clock is called at a moment of UTC.
+    pub(crate) fn abbreviation_at(&self, moment: i64) -> Cow<'_, str> {
+        match self {
+            Self::Fixed(0) => Cow::Borrowed("UTC"),
+            Self::Fixed(ahead) => {
+                let words = zone_of_micros(*ahead);
+                let name = words.trim_start_matches('<').split('>').next();
+                Cow::Owned(name.unwrap_or_default().to_owned())
+            }
+            Self::Named(zone) => match Timestamp::from_microsecond(known(moment)) {
+                Ok(moment) => Cow::Owned(zone.to_offset_info(moment).abbreviation().to_owned()),
+                Err(_) => Cow::Borrowed("UTC"),
+            },
+        }
+    }
+
+    /// A moment as the zone's clock shows it.
+    ///
+    /// # Errors
+    /// 22008.
+    pub(crate) fn shown(&self, moment: i64) -> Result<i64> {
+        match self {
+            Self::Fixed(0) => Ok(moment),
+            _ => shifted(moment, || self.ahead_at(moment)),
+        }
+    }
+
+    /// The moment that the zone's clock shows so.
+    ///
+    /// # Errors
+    /// 22008.
+    pub(crate) fn meant(&self, shown: i64) -> Result<i64> {
+        match self {
+            Self::Fixed(0) => Ok(shown),
+            _ => shifted(shown, || -self.ahead_when(shown)),
+        }
     }
 
     /// How far the zone's clock is ahead at a moment of UTC.
@@ -81,9 +176,24 @@ impl Zone {
     }
 }
 
+/// A moment moved by a zone's displacement; infinite ones stay.
+fn shifted(moment: i64, micros: impl FnOnce() -> i64) -> Result<i64> {
+    let is_infinite = |moment| matches!(moment, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY);
+    if is_infinite(moment) {
+        return Ok(moment);
+    }
+    moment
+        .checked_add(micros())
+        .filter(|moved| calendar::split(*moved).0 >= calendar::FIRST_DAY && !is_infinite(*moved))
+        .ok_or_else(calendar::timestamp_out_of_range)
+}
+
 /// `UTC+2`, `+02:00`, `-3`: letters that mean nothing and hours, which count westwards.
 fn posix(name: &str) -> Option<i64> {
-    let digits = name.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let digits = match name.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>')?.1,
+        None => name.trim_start_matches(|c: char| c.is_ascii_alphabetic()),
+    };
     let (sign, body) = match digits.strip_prefix('-') {
         Some(body) => (1, body),
         None => (-1, digits.strip_prefix('+').unwrap_or(digits)),

@@ -1,14 +1,18 @@
-//! `to_char`: moments, spans and numbers written by a template.
+//! `to_char`: moments, spans and numbers written by a template; `to_date` and `to_timestamp`: moments read by one.
 //!
 //! `moment` and `number` each cut a template into fields and what stands between them, as PostgreSQL
-//! does (the longest name wins, text in quotation marks is itself), and write field by field.
+//! does (the longest name wins, text in quotation marks is itself), and write field by field; `read` reads so
+//! what fields say, and `said` makes a moment of it.
 
 mod moment;
 mod number;
+mod read;
+mod said;
 
+use super::Volatility::Stable;
 use super::kernel::function;
 use super::native::{SqlType, Text};
-use super::{EvalContext, Overload};
+use super::{EvalContext, Overload, calendar};
 use crate::error::Result;
 use remora_storage::{Value, ValueRef};
 
@@ -20,11 +24,11 @@ fn unless_empty(template: &str, write: impl FnOnce() -> Result<Option<String>>) 
     Ok(write()?.map_or(Value::Null, Value::Text))
 }
 
-fn of_moment(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn of_moment(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let template = Text::of(arguments[1]);
     unless_empty(template, || match arguments[0] {
-        ValueRef::Timestamp(moment) => moment::timestamp(moment, template, false),
-        ValueRef::TimestampTz(moment) => moment::timestamp(moment, template, true),
+        ValueRef::Timestamp(moment) => moment::timestamp(moment, template),
+        ValueRef::TimestampTz(moment) => moment::zoned(moment, template, &context.style().zone),
         ValueRef::Interval(span) => moment::interval(span, template).map(Some),
         other => unreachable!("to_char of {other:?}"),
     })
@@ -99,9 +103,32 @@ fn piece<'a>(template: &'a str, names: &[&'static str]) -> (Piece, &'a str) {
     (Piece::Between(first.to_owned()), after)
 }
 
+fn to_timestamp(context: &EvalContext, text: &str, template: &str) -> Result<i64> {
+    let (moment, offset) = read::read(text, template)?;
+    let Some(offset) = offset else {
+        return context.style().zone.meant(moment);
+    };
+    moment
+        .checked_sub(offset * calendar::SECOND)
+        .ok_or_else(calendar::timestamp_out_of_range)
+}
+
+fn to_date(text: &str, template: &str) -> Result<i32> {
+    let (moment, _) = read::read(text, template)?;
+    calendar::date(calendar::split(moment).0).ok_or_else(calendar::date_out_of_range)
+}
+
+static FROM_CHAR: &[Overload] = &[
+    function!(patient "to_timestamp"(Text, Text) -> TimestampTz, "A moment, read by a template.",
+        to_timestamp)
+    .volatility(Stable),
+    function!("to_date"(Text, Text) -> Date, "A date, read by a template.", to_date),
+];
+
 static TO_CHAR: &[Overload] = &[
     function!(strict row "to_char"(Timestamp, Text) -> Text, "By a template.", of_moment),
-    function!(strict row "to_char"(TimestampTz, Text) -> Text, "By a template.", of_moment),
+    function!(strict row "to_char"(TimestampTz, Text) -> Text, "By a template.", of_moment)
+        .volatility(Stable),
     function!(strict row "to_char"(Interval, Text) -> Text, "By a template.", of_moment),
     function!(strict row "to_char"(Numeric, Text) -> Text, "By a template.", of_number),
     function!(strict row "to_char"(Integer, Text) -> Text, "By a template.", of_number),
@@ -111,4 +138,4 @@ static TO_CHAR: &[Overload] = &[
 ];
 
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[TO_CHAR];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[TO_CHAR, FROM_CHAR];

@@ -6,6 +6,7 @@ use crate::function::calendar::{
     self, Civil, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
 };
 use crate::function::part::iso_week;
+use crate::function::text::Zone;
 use remora_storage::Interval;
 use std::fmt::Write;
 
@@ -23,7 +24,7 @@ const MORE_FIELDS: [&str; 11] = [
     "w", "Y,YYY", "y,yyy", "YYYY", "yyyy", "YYY", "yyy", "YY", "yy", "Y", "y",
 ];
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -37,7 +38,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = [
+pub(super) const WEEKDAYS: [&str; 7] = [
     "Sunday",
     "Monday",
     "Tuesday",
@@ -50,6 +51,11 @@ const ROMAN: [&str; 12] = [
     "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII",
 ];
 
+/// The names of all fields.
+pub(super) fn field_names() -> Vec<&'static str> {
+    FIELDS.iter().chain(&MORE_FIELDS).copied().collect()
+}
+
 /// What is written.
 struct Parts {
     /// Astronomical; of a span how many.
@@ -60,11 +66,23 @@ struct Parts {
     micros: i64,
     /// The day since 1970; `None` for a span.
     date: Option<i64>,
-    zoned: bool,
+    /// What a zone's clock is called, and how far it is ahead; `None` where there is none.
+    zone: Option<(String, i64)>,
 }
 
 /// `None` for an infinite moment.
-pub(super) fn timestamp(moment: i64, template: &str, zoned: bool) -> Result<Option<String>> {
+pub(super) fn timestamp(moment: i64, template: &str) -> Result<Option<String>> {
+    written(moment, template, None)
+}
+
+/// By a zone's clock; `None` for an infinite moment.
+pub(super) fn zoned(moment: i64, template: &str, zone: &Zone) -> Result<Option<String>> {
+    let name = zone.abbreviation_at(moment).into_owned();
+    let shown = zone.shown(moment)?;
+    written(shown, template, Some((name, zone.ahead_at(moment))))
+}
+
+fn written(moment: i64, template: &str, zone: Option<(String, i64)>) -> Result<Option<String>> {
     if matches!(moment, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY) {
         return Ok(None);
     }
@@ -76,7 +94,7 @@ pub(super) fn timestamp(moment: i64, template: &str, zoned: bool) -> Result<Opti
         day: date.day.into(),
         micros,
         date: Some(day),
-        zoned,
+        zone,
     };
     parts.write(template).map(Some)
 }
@@ -88,7 +106,7 @@ pub(super) fn interval(span: Interval, template: &str) -> Result<String> {
         day: span.days.into(),
         micros: span.micros,
         date: None,
-        zoned: false,
+        zone: None,
     };
     parts.write(template)
 }
@@ -120,7 +138,7 @@ impl Manner {
 
 impl Parts {
     fn write(&self, template: &str) -> Result<String> {
-        let names: Vec<&'static str> = FIELDS.iter().chain(&MORE_FIELDS).copied().collect();
+        let names = field_names();
         let mut out = String::with_capacity(template.len() + 16);
         let mut rest = template;
         while !rest.is_empty() {
@@ -172,6 +190,15 @@ impl Parts {
         })
     }
 
+    /// How far the clock is ahead: a sign, hours and minutes.
+    fn offset(&self) -> Result<(char, i64, i64)> {
+        self.date()?;
+        let ahead = self.zone.as_ref().map_or(0, |(_, ahead)| *ahead);
+        let distance = ahead.abs();
+        let sign = if ahead < 0 { '-' } else { '+' };
+        Ok((sign, distance / HOUR, distance % HOUR / MINUTE))
+    }
+
     /// Years as they are called: there is no year 0.
     fn called(&self, year: i64) -> i64 {
         match self.date {
@@ -207,14 +234,21 @@ impl Parts {
             }
             "TZ" => {
                 self.date()?;
-                let zone = if self.zoned { "UTC" } else { "" };
+                let zone = self.zone.as_ref().map_or("", |(zone, _)| zone);
                 cased(zone, name)
             }
-            "TZH" => self.date().map(|_| "+00".to_owned())?,
-            "TZM" => self.date().map(|_| "00".to_owned())?,
+            "TZH" => {
+                let (sign, hours, _) = self.offset()?;
+                format!("{sign}{hours:02}")
+            }
+            "TZM" => format!("{:02}", self.offset()?.2),
             "OF" => {
-                self.date()?;
-                if manner.bare { "+0" } else { "+00" }.to_owned()
+                let (sign, hours, minutes) = self.offset()?;
+                let hours = manner.number(hours, 2);
+                match minutes {
+                    0 => format!("{sign}{hours}"),
+                    _ => format!("{sign}{hours}:{minutes:02}"),
+                }
             }
             "FX" => String::new(),
             _ => self.day_number(&upper, manner)?,

@@ -28,6 +28,35 @@ fn round_trip<T: ToSql + FromSql + PartialEq + Debug>(column: &str, values: &[T]
 }
 
 #[test]
+fn lists_are_arrays() {
+    round_trip("INTEGER[]", &[vec![], vec![1, i32::MIN, i32::MAX]]);
+    round_trip("BIGINT[]", &[vec![Some(1_i64), None], vec![]]);
+    round_trip("DOUBLE PRECISION[]", &[vec![0.5, -0.25, f64::INFINITY]]);
+    round_trip(
+        "TEXT[]",
+        &[vec!["a,b".to_owned(), String::new(), "{\"}\\".to_owned()]],
+    );
+    round_trip("BYTEA[]", &[vec![vec![0_u8, 255], vec![]]]);
+    let conn = connect();
+    let count = |list: &[i64]| -> i64 {
+        let query = "SELECT count(*) FROM generate_series(1, 9) g WHERE g = ANY ($1)";
+        conn.query_row(query, [list], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&[1, 3, 3, 12]), 2);
+    assert_eq!(count(&[]), 0);
+}
+
+#[test]
+fn documents_are_texts() {
+    let text = |text: &str| text.to_owned();
+    round_trip("JSON", &[text("{\"a\":  1}"), text("[]"), text("null")]);
+    round_trip(
+        "JSONB",
+        &[text("{\"a\": [1, true, null]}"), text("[]"), text("\"é\"")],
+    );
+}
+
+#[test]
 fn edges_survive() {
     round_trip("BOOLEAN", &[true, false]);
     round_trip("SMALLINT", &[i16::MIN, -1, 0, i16::MAX]);

@@ -103,7 +103,7 @@ impl Frozen {
             None => ColumnBuilder::repeat(data_type, &Value::Null, rows.len()),
             Some(column) => {
                 // What was checked when the block was read holds for its own type only.
-                let is_text = column.data_type.is_string() && data_type.is_string();
+                let is_text = column.data_type.is_text() && data_type.is_text();
                 let frozen = column.data_type;
                 assert!(
                     is_text || frozen == data_type,
@@ -270,7 +270,7 @@ fn array(
         Decoded::Ints(ints) => array_of_ints(ints, data_type, nulls),
         Decoded::Fixed { bytes, width } => array_of_fixed(bytes, width, data_type, nulls),
         Decoded::Views { views, buffers } => match data_type {
-            DataType::Bytea => {
+            DataType::Bytea | DataType::Packed(_) => {
                 // SAFETY: each view was made of bytes at the place in the buffer that it names.
                 Arc::new(unsafe { BinaryViewArray::new_unchecked(views.into(), buffers, nulls) })
             }

@@ -144,7 +144,7 @@ impl Column {
     pub(super) fn heap_bytes(&self, rows: usize) -> usize {
         let string = |value: &Option<Value>| match value {
             Some(Value::Text(text)) => text.capacity(),
-            Some(Value::Bytea(bytes)) => bytes.capacity(),
+            Some(Value::Bytea(bytes) | Value::Packed(_, bytes)) => bytes.capacity(),
             _ => 0,
         };
         let Derived { low, high, bloom } = &self.derived;
@@ -162,7 +162,7 @@ pub(super) fn hash(value: ValueRef<'_>) -> u64 {
         ValueRef::Numeric(v) => v.hash(&mut hasher),
         ValueRef::Interval(v) => v.hash(&mut hasher),
         ValueRef::Text(v) => v.as_bytes().hash(&mut hasher),
-        ValueRef::Bytea(v) => v.hash(&mut hasher),
+        ValueRef::Bytea(v) | ValueRef::Packed(_, v) => v.hash(&mut hasher),
         ValueRef::Uuid(v) => v.hash(&mut hasher),
         ValueRef::Boolean(v) => v.hash(&mut hasher),
         ValueRef::SmallInt(v) => v.hash(&mut hasher),

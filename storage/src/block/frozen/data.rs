@@ -230,7 +230,10 @@ impl Dictionary {
         (1..self.entries).all(|at| {
             let low = self.values.value(image, data_type, at - 1, &mut one);
             let high = self.values.value(image, data_type, at, &mut two);
-            low.compare(high).is_some_and(|order| order.is_le())
+            match (low.bytes(), high.bytes()) {
+                (Some(low), Some(high)) => low <= high,
+                _ => low.compare(high).is_some_and(|order| order.is_le()),
+            }
         })
     }
 
@@ -295,7 +298,7 @@ fn encode_plain(data_type: DataType, values: &Values<'_>, out: &mut Vec<u8>) {
         }
         Values::Strings(strings) => {
             out.push(STRINGS);
-            Strings::encode(strings, data_type.is_string(), out);
+            Strings::encode(strings, data_type.is_text(), out);
         }
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Derived {
 impl Derived {
     /// Of a column whose values were checked.
     pub(super) fn of(image: &[u8], column: &Column, rows: usize) -> Self {
+        if column.data_type.is_variable() && !column.data_type.compares_as_bytes() {
+            return Self::default();
+        }
         let (low, high, bloom) = match &column.data {
             Data::Nothing => return Self::default(),
             Data::Ints(ints) => {
@@ -67,7 +70,7 @@ fn bloom_for(bits: usize, rows: usize) -> Option<Bloom> {
 fn is_short(value: &Value) -> bool {
     match value {
         Value::Text(text) => text.len() <= ZONE_BYTES_MAX,
-        Value::Bytea(bytes) => bytes.len() <= ZONE_BYTES_MAX,
+        Value::Bytea(bytes) | Value::Packed(_, bytes) => bytes.len() <= ZONE_BYTES_MAX,
         _ => true,
     }
 }

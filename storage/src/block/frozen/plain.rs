@@ -4,11 +4,11 @@
 //! ```text
 //!  integer   Boolean SmallInt Integer BigInt Date Time Timestamp[Tz], Numeric(p,s) that fits
 //!  fixed     Real Double (bits), Uuid, Interval, Numeric (Numeric::to_bytes), Numeric(p,s) (i128)
-//!  bytes     Text Varchar Char Bytea
+//!  bytes     Text Varchar Char Json Bytea Packed
 //! ```
 
 use crate::codec::{DecodeError, Decoder, put_varint};
-use crate::value::{DataType, Interval, Numeric, NumericModifier, ValueRef};
+use crate::value::{DataType, Interval, Numeric, ValueRef};
 use std::ops::RangeInclusive;
 
 /// Bytes of an interval: months, days, microseconds.
@@ -51,7 +51,7 @@ pub(super) fn int_range(data_type: DataType) -> Option<RangeInclusive<i64>> {
 
 /// Whether values of the type are bytes of any number.
 pub(super) fn is_bytes(data_type: DataType) -> bool {
-    data_type.is_string() || data_type == DataType::Bytea
+    data_type.is_variable()
 }
 
 /// The plain form of a value; `None` for NULL. A `NUMERIC(p,s)` beyond 64 bits is fixed.
@@ -86,7 +86,7 @@ pub(super) fn plain<'a>(data_type: DataType, value: ValueRef<'a>) -> Option<Plai
             _ => fixed(&v.to_bytes()),
         },
         ValueRef::Text(v) => Plain::Bytes(v.as_bytes()),
-        ValueRef::Bytea(v) => Plain::Bytes(v),
+        ValueRef::Bytea(v) | ValueRef::Packed(_, v) => Plain::Bytes(v),
     })
 }
 
@@ -142,33 +142,15 @@ pub(super) fn fixed_value(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<
 pub(super) fn bytes_value(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {
     match data_type {
         DataType::Bytea => Some(ValueRef::Bytea(bytes)),
+        // What is under a NULL need not be a value, and whoever reads one expects any bytes.
+        DataType::Packed(packed) => Some(ValueRef::Packed(packed, bytes)),
         _ => std::str::from_utf8(bytes).ok().map(ValueRef::Text),
     }
 }
 
 /// Appends a type.
 pub(super) fn put_type(out: &mut Vec<u8>, data_type: DataType) {
-    let (tag, modifier) = match data_type {
-        DataType::Boolean => (0, 0),
-        DataType::SmallInt => (1, 0),
-        DataType::Integer => (2, 0),
-        DataType::BigInt => (3, 0),
-        DataType::Real => (4, 0),
-        DataType::Double => (5, 0),
-        DataType::Numeric(None) => (6, 0),
-        DataType::Numeric(Some(m)) => (7, u32::from(m.precision) << 8 | u32::from(m.scale)),
-        DataType::Text => (8, 0),
-        DataType::Varchar(None) => (9, 0),
-        DataType::Varchar(Some(n)) => (10, n),
-        DataType::Char(n) => (11, n),
-        DataType::Bytea => (12, 0),
-        DataType::Date => (13, 0),
-        DataType::Time => (14, 0),
-        DataType::Timestamp => (15, 0),
-        DataType::TimestampTz => (16, 0),
-        DataType::Interval => (17, 0),
-        DataType::Uuid => (18, 0),
-    };
+    let (tag, modifier) = data_type.code();
     out.push(tag);
     put_varint(out, modifier.into());
 }
@@ -177,35 +159,12 @@ pub(super) fn put_type(out: &mut Vec<u8>, data_type: DataType) {
 pub(super) fn read_type(decoder: &mut Decoder<'_>) -> Result<DataType, DecodeError> {
     let offset = decoder.offset();
     let (tag, n) = (decoder.u8()?, decoder.varint()?);
-    let numeric = NumericModifier {
-        precision: (n >> 8) as u8,
-        scale: n as u8,
-    };
-    let fits = numeric.precision <= 38 && numeric.scale <= numeric.precision;
-    match (tag, u32::try_from(n)) {
-        (0, Ok(0)) => Ok(DataType::Boolean),
-        (1, Ok(0)) => Ok(DataType::SmallInt),
-        (2, Ok(0)) => Ok(DataType::Integer),
-        (3, Ok(0)) => Ok(DataType::BigInt),
-        (4, Ok(0)) => Ok(DataType::Real),
-        (5, Ok(0)) => Ok(DataType::Double),
-        (6, Ok(0)) => Ok(DataType::Numeric(None)),
-        (7, Ok(256..=0xFFFF)) if fits => Ok(DataType::Numeric(Some(numeric))),
-        (8, Ok(0)) => Ok(DataType::Text),
-        (9, Ok(0)) => Ok(DataType::Varchar(None)),
-        (10, Ok(n)) => Ok(DataType::Varchar(Some(n))),
-        (11, Ok(n)) => Ok(DataType::Char(n)),
-        (12, Ok(0)) => Ok(DataType::Bytea),
-        (13, Ok(0)) => Ok(DataType::Date),
-        (14, Ok(0)) => Ok(DataType::Time),
-        (15, Ok(0)) => Ok(DataType::Timestamp),
-        (16, Ok(0)) => Ok(DataType::TimestampTz),
-        (17, Ok(0)) => Ok(DataType::Interval),
-        (18, Ok(0)) => Ok(DataType::Uuid),
-        _ => Err(DecodeError {
-            offset,
-            expected: "a type",
-            found: format!("{tag} with {n}"),
-        }),
-    }
+    let data_type = u32::try_from(n)
+        .ok()
+        .and_then(|modifier| DataType::from_code(tag, modifier));
+    data_type.ok_or_else(|| DecodeError {
+        offset,
+        expected: "a type",
+        found: format!("{tag} with {n}"),
+    })
 }

@@ -124,6 +124,9 @@ fn test<'f>(image: &'f [u8], column: &'f Column, bounds: &'f ColumnBounds) -> Op
     if is_inside(column, bounds) {
         return Some(Test::Present);
     }
+    if column.data_type.is_variable() && !column.data_type.compares_as_bytes() {
+        return Some(Test::Each(bounds));
+    }
     match &column.data {
         Data::Nothing => None,
         Data::Ints(ints) => {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::pool::{Claim, Ledger};
 use crate::value::{
-    ColumnBounds, ColumnBuilder, Numeric, NumericModifier, TYPES, Value, any_value_of,
+    ColumnBounds, ColumnBuilder, Numeric, NumericModifier, PackedType, TYPES, Value, any_value_of,
 };
 use arrow_array::Array;
 use proptest::prelude::*;
@@ -107,6 +107,10 @@ fn numbered(data_type: DataType, n: i64) -> Value {
             micros: n,
         }),
         DataType::Uuid => Value::Uuid(u128::from(n as u64).to_le_bytes()),
+        DataType::Packed(PackedType::Array(element)) => {
+            let elements = [n, n % 7].map(|n| numbered(element.data_type(), n));
+            Value::array(element, elements.iter().map(Value::as_ref))
+        }
         // Two-byte letters of which half is common, words, numbers.
         DataType::Varchar(_) => Value::Text(format!("{}|{}", ["é", "è", "ê"][n as usize % 3], n)),
         DataType::Char(_) => {

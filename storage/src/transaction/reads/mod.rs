@@ -142,9 +142,10 @@ fn test_bytes(test: Option<&Arc<dyn RowTest>>) -> usize {
 
 fn value_bytes(bound: &Bound<Value>) -> usize {
     match bound {
-        Bound::Included(Value::Text(text)) | Bound::Excluded(Value::Text(text)) => text.len(),
-        Bound::Included(Value::Bytea(bytes)) | Bound::Excluded(Value::Bytea(bytes)) => bytes.len(),
-        _ => 0,
+        Bound::Included(value) | Bound::Excluded(value) => {
+            value.as_ref().bytes().map_or(0, <[u8]>::len)
+        }
+        Bound::Unbounded => 0,
     }
 }
 

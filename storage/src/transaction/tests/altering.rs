@@ -164,6 +164,7 @@ fn writers_and_those_who_alter_exclude_each_other() {
         def.checks.push(CheckDef {
             name: "c".into(),
             expression: "k > 0".into(),
+            not_valid: false,
         });
         tx.alter_table(def)
     };
@@ -266,6 +267,7 @@ fn no_row_is_lost_between_two_tables() {
 fn view_of(tx: &Transaction, name: &str) -> ViewDef {
     ViewDef {
         id: TableId::default(),
+        schema: crate::ids::SchemaId::PUBLIC,
         name: name.into(),
         columns: vec![ViewColumn {
             name: "v".into(),
@@ -282,6 +284,8 @@ fn view_of(tx: &Transaction, name: &str) -> ViewDef {
                 used: true,
             }],
         }],
+        check: None,
+        triggers: Vec::new(),
     }
 }
 

@@ -14,6 +14,9 @@ fn key(parent: &TableEntry) -> ForeignKeyDef {
         full: false,
         on_delete: ForeignAction::NoAction,
         on_update: ForeignAction::Cascade,
+        deferral: Default::default(),
+        not_valid: false,
+        set_columns: Vec::new(),
     }
 }
 

@@ -274,7 +274,7 @@ impl Folded {
             ValueRef::Integer(n) => self.sum.0 += i128::from(n),
             ValueRef::BigInt(n) => self.sum.0 += i128::from(n),
             ValueRef::Double(x) => self.add_float(x),
-            ValueRef::Numeric(n) if n.is_finite() && n.mantissa().abs() < 1 << 40 => {
+            ValueRef::Numeric(n) if n.is_finite() && n.mantissa().unsigned_abs() < 1 << 40 => {
                 self.sum.0 += n.mantissa() * 10_i128.pow(2_u32.saturating_sub(n.scale().into()));
             }
             _ => {}

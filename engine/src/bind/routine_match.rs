@@ -1,0 +1,258 @@
+//! Which function in SQL a call means, and what its parameters are given.
+//!
+//! Names of arguments and defaults tell which functions of the name can take the arguments at all; the rules for
+//! types (`function::resolve`) choose among these. A function of the system that fits exactly goes before.
+
+use super::scope::Scope;
+use super::{Binder, Bound, Clause, Context};
+use crate::error::{Error, Position, Result, state};
+use crate::function::cast::{CastContext, cast_context};
+use crate::function::{self, ArgumentType};
+use crate::parse::parse_expression;
+use crate::plan::Expr;
+use remora_storage::DataType;
+use remora_storage::catalog::FunctionDef;
+use std::sync::Arc;
+
+impl Binder<'_> {
+    /// The function in SQL that a call means which says that it is none of the system's.
+    ///
+    /// # Errors
+    /// 42725, 42883.
+    pub(super) fn own_routine(
+        &mut self,
+        name: &str,
+        names: &[Option<String>],
+        arguments: &[Bound],
+        at: Option<Position>,
+    ) -> Result<Match> {
+        let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        let candidates = self.candidates(name, names);
+        match choose(candidates, &types, Vec::new()) {
+            Chosen::Own(found) => {
+                self.called.push(found.def.id);
+                Ok(found)
+            }
+            Chosen::Several => Err(ambiguous(&format!("public.{name}"), names, &types).at(at)),
+            _ => Err(undefined(&format!("public.{name}"), names, &types).at(at)),
+        }
+    }
+
+    /// The functions in SQL of a name that can take so many arguments of these names.
+    fn candidates(&self, name: &str, names: &[Option<String>]) -> Vec<Match> {
+        let named = self.catalog.functions_named(name);
+        let taken = named.filter_map(|def| {
+            let taken_by = taken_by(def, names)?;
+            let def = Arc::clone(def);
+            Some(Match { def, taken_by })
+        });
+        taken.collect()
+    }
+
+    /// The function in SQL that a call means, with its arguments in order; `None` where a function of the system
+    /// is meant, or nothing is.
+    ///
+    /// # Errors
+    /// 42725; 42883 where there are functions of the name, and none takes these.
+    pub(super) fn routine_of(
+        &mut self,
+        name: &str,
+        names: &[Option<String>],
+        arguments: &[Bound],
+        at: Option<Position>,
+    ) -> Result<Option<Match>> {
+        let mut candidates = self.candidates(name, names);
+        let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        let is_named = names.iter().any(Option::is_some);
+        if candidates.is_empty() {
+            let any = self.catalog.functions_named(name).next().is_some();
+            return match is_named || any && !function::exists(name) {
+                true => Err(undefined(name, names, &types).at(at)),
+                false => Ok(None),
+            };
+        }
+        let system = match is_named {
+            true => None,
+            false => function::exact_match(name, &types),
+        };
+        if system == Some(true) {
+            return Ok(None);
+        }
+        let others = match system {
+            Some(_) => function::signatures(name, types.len()),
+            None => Vec::new(),
+        };
+        // One of the system that takes the same goes before.
+        candidates.retain(|found| !others.contains(&found.types()));
+        match choose(candidates, &types, others) {
+            Chosen::Own(found) => {
+                self.called.push(found.def.id);
+                Ok(Some(found))
+            }
+            Chosen::Other => Ok(None),
+            Chosen::None if system == Some(false) => Ok(None),
+            Chosen::None => Err(undefined(name, names, &types).at(at)),
+            Chosen::Several => Err(ambiguous(name, names, &types).at(at)),
+        }
+    }
+
+    /// The arguments of a matched call, one a parameter.
+    pub(super) fn arguments_of(
+        &mut self,
+        found: &Match,
+        arguments: Vec<Bound>,
+        at: Option<Position>,
+    ) -> Result<Vec<Expr>> {
+        let mut given: Vec<Option<Bound>> = vec![None; found.def.parameters.len()];
+        for (argument, position) in arguments.into_iter().zip(&found.taken_by) {
+            given[*position] = Some(argument);
+        }
+        let mut exprs = Vec::with_capacity(given.len());
+        for (argument, parameter) in given.into_iter().zip(&found.def.parameters) {
+            let argument = match (argument, &parameter.default) {
+                (Some(argument), _) => argument,
+                (None, Some(default)) => self.default_argument(default, at)?,
+                (None, None) => Bound::Unknown(super::Unknown::Null),
+            };
+            exprs.push(self.coerce(argument, parameter.data_type)?);
+        }
+        Ok(exprs)
+    }
+
+    fn default_argument(&mut self, text: &str, at: Option<Position>) -> Result<Bound> {
+        let syntax = parse_expression(text)?;
+        let scope = Scope::default();
+        let mut inner = Binder::new(self.catalog);
+        inner.path = self.path;
+        self.lend(&mut inner);
+        let bound = inner.expr(&syntax, &mut Context::new(&scope, Clause::Default));
+        self.take_back(inner);
+        bound.map_err(|error| error.moved(at))
+    }
+
+    /// An argument as a default gives it.
+    pub(super) fn argument_of(&mut self, bound: Bound, to: DataType) -> Result<Expr> {
+        if let Some(from) = bound.data_type()
+            && cast_context(from, to).is_none_or(|needed| needed > CastContext::Assignment)
+        {
+            let message = format!(
+                "argument of DEFAULT must be type {to}, not type {}",
+                super::coerce::plain(from)
+            );
+            return Err(Error::new(state::DATATYPE_MISMATCH, message));
+        }
+        self.coerce(bound, to)
+    }
+}
+
+/// What a call means.
+enum Chosen {
+    /// A function in SQL.
+    Own(Match),
+    /// One of the others.
+    Other,
+    /// Nothing takes the arguments.
+    None,
+    /// Several fit equally.
+    Several,
+}
+
+/// Chooses among functions in SQL and `others`, of these types. Two functions in SQL that want the same types of
+/// the arguments fit equally, whatever defaults they need.
+fn choose(
+    mut candidates: Vec<Match>,
+    types: &[ArgumentType],
+    others: Vec<Vec<DataType>>,
+) -> Chosen {
+    let own = candidates.len();
+    let signatures: Vec<Vec<DataType>> =
+        candidates.iter().map(Match::types).chain(others).collect();
+    match function::choose_among(types, &signatures) {
+        function::Choice::One(at) if at < own => {
+            let found = candidates.swap_remove(at);
+            let wanted = found.types();
+            match candidates.iter().any(|other| other.types() == wanted) {
+                true => Chosen::Several,
+                false => Chosen::Own(found),
+            }
+        }
+        function::Choice::One(_) => Chosen::Other,
+        function::Choice::None => Chosen::None,
+        function::Choice::Several => Chosen::Several,
+    }
+}
+
+/// A function that fits a call.
+pub(super) struct Match {
+    pub(super) def: Arc<FunctionDef>,
+    /// For each argument, the position of the parameter that takes it.
+    taken_by: Vec<usize>,
+}
+
+impl Match {
+    /// The types that it wants the arguments to have.
+    fn types(&self) -> Vec<DataType> {
+        let positions = self.taken_by.iter();
+        positions
+            .map(|position| self.def.parameters[*position].data_type)
+            .collect()
+    }
+}
+
+/// Which parameters take the arguments of a call, if they can.
+fn taken_by(def: &FunctionDef, names: &[Option<String>]) -> Option<Vec<usize>> {
+    let mut taken = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        let position = match name {
+            None => at,
+            Some(name) => {
+                let mut parameters = def.parameters.iter();
+                parameters.position(|parameter| parameter.name.as_ref() == Some(name))?
+            }
+        };
+        if position >= def.parameters.len() || taken.contains(&position) {
+            return None;
+        }
+        taken.push(position);
+    }
+    let mut parameters = def.parameters.iter().enumerate();
+    let complete = parameters
+        .all(|(position, parameter)| parameter.default.is_some() || taken.contains(&position));
+    complete.then_some(taken)
+}
+
+/// A function as complaints name it.
+pub(super) fn signature(def: &FunctionDef) -> String {
+    let types: Vec<String> = def.types().map(|data_type| data_type.to_string()).collect();
+    format!("{}({})", def.name, types.join(", "))
+}
+
+fn described(name: &str, names: &[Option<String>], types: &[ArgumentType]) -> String {
+    let arguments = types.iter().zip(names).map(|(data_type, name)| {
+        let data_type = match data_type {
+            Some(data_type) => super::coerce::plain(*data_type),
+            None => "unknown".to_owned(),
+        };
+        match name {
+            Some(name) => format!("{name} => {data_type}"),
+            None => data_type,
+        }
+    });
+    let arguments: Vec<String> = arguments.collect();
+    format!("{name}({})", arguments.join(", "))
+}
+
+pub(super) fn undefined(name: &str, names: &[Option<String>], types: &[ArgumentType]) -> Error {
+    let message = format!("function {} does not exist", described(name, names, types));
+    Error::new(state::UNDEFINED_FUNCTION, message).with_hint(
+        "No function matches the given name and argument types. You might need to add explicit type \
+         casts.",
+    )
+}
+
+fn ambiguous(name: &str, names: &[Option<String>], types: &[ArgumentType]) -> Error {
+    let message = format!("function {} is not unique", described(name, names, types));
+    Error::new(state::AMBIGUOUS_FUNCTION, message).with_hint(
+        "Could not choose a best candidate function. You might need to add explicit type casts.",
+    )
+}

@@ -1,0 +1,269 @@
+//! Arrays compared, and what is in them. Other packed types are compared here, too: by the order of their bytes'
+//! meaning, which storage knows.
+
+use super::build::is_same;
+use super::{ARRAY, BOOLEAN, ELEMENT, INTEGER, INTEGERS, array_at, builder_of, integer, push};
+use crate::error::{Error, Result, state};
+use crate::function::{GenericCall, Overload, Pattern};
+use remora_storage::index::{KeyColumn, encode_column};
+use remora_storage::value::SqlArray;
+use remora_storage::{Value, ValueRef};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+/// The operators of an order, and what follows from it, of one sort of types.
+macro_rules! ordered {
+    ($pattern:expr) => {
+        &[
+            comparison("=", &[$pattern, $pattern], "Equal.", |call| {
+                is(call, Ordering::is_eq)
+            }),
+            comparison("<>", &[$pattern, $pattern], "Not equal.", |call| {
+                is(call, Ordering::is_ne)
+            }),
+            comparison("<", &[$pattern, $pattern], "Less.", |call| {
+                is(call, Ordering::is_lt)
+            }),
+            comparison("<=", &[$pattern, $pattern], "Less or equal.", |call| {
+                is(call, Ordering::is_le)
+            }),
+            comparison(">", &[$pattern, $pattern], "Greater.", |call| {
+                is(call, Ordering::is_gt)
+            }),
+            comparison(">=", &[$pattern, $pattern], "Greater or equal.", |call| {
+                is(call, Ordering::is_ge)
+            }),
+            comparison(
+                "is_distinct_from",
+                &[$pattern, $pattern],
+                "IS DISTINCT FROM: NULL is a value like others.",
+                |call| Ok(Value::Boolean(!is_same(call.values[0], call.values[1]))),
+            )
+            .called_on_null(),
+            comparison(
+                "is_not_distinct_from",
+                &[$pattern, $pattern],
+                "IS NOT DISTINCT FROM: NULL is a value like others.",
+                |call| Ok(Value::Boolean(is_same(call.values[0], call.values[1]))),
+            )
+            .called_on_null(),
+            Overload::generic(
+                "nullif",
+                &[$pattern, $pattern],
+                $pattern,
+                "NULL where both are equal, else the first.",
+                |call| {
+                    let is_equal =
+                        !call.values[0].is_null() && is_same(call.values[0], call.values[1]);
+                    Ok(if is_equal {
+                        Value::Null
+                    } else {
+                        call.values[0].to_owned()
+                    })
+                },
+            )
+            .called_on_null(),
+            Overload::generic(
+                "greatest",
+                &[$pattern],
+                $pattern,
+                "The greatest argument that is not NULL.",
+                |call| Ok(extreme(call.values, Ordering::Greater)),
+            )
+            .variadic()
+            .called_on_null(),
+            Overload::generic(
+                "least",
+                &[$pattern],
+                $pattern,
+                "The least argument that is not NULL.",
+                |call| Ok(extreme(call.values, Ordering::Less)),
+            )
+            .variadic()
+            .called_on_null(),
+        ]
+    };
+}
+
+pub(super) static ORDERED_ARRAYS: &[Overload] = ordered!(Pattern::SameArray);
+pub(super) static ORDERED_PACKED: &[Overload] = ordered!(Pattern::Packed);
+
+pub(super) static FUNCTIONS: &[Overload] = &[
+    Overload::generic(
+        "width_bucket",
+        &[ELEMENT, ARRAY],
+        INTEGER,
+        "How many of the thresholds, which are in order, are not above the value.",
+        bucket,
+    ),
+    comparison(
+        "@>",
+        &[Pattern::SameArray, Pattern::SameArray],
+        "Whether each element of the second is in the first.",
+        |call| contains(call.values[0], call.values[1]),
+    ),
+    comparison(
+        "<@",
+        &[Pattern::SameArray, Pattern::SameArray],
+        "Whether each element of the first is in the second.",
+        |call| contains(call.values[1], call.values[0]),
+    ),
+    comparison(
+        "&&",
+        &[Pattern::SameArray, Pattern::SameArray],
+        "Whether an element is in both.",
+        |call| {
+            let known = keys(call.values[0]);
+            let found = array_at(call.values, 1)
+                .iter()
+                .any(|value| !value.is_null() && known.contains(&key(value)));
+            Ok(Value::Boolean(found))
+        },
+    ),
+    Overload::generic(
+        "array_position",
+        &[ARRAY, ELEMENT],
+        INTEGER,
+        "The first subscript of an element.",
+        position,
+    )
+    .called_on_null(),
+    Overload::generic(
+        "array_position",
+        &[ARRAY, ELEMENT, INTEGER],
+        INTEGER,
+        "The first subscript of an element, from this one on.",
+        position,
+    )
+    .called_on_null(),
+    Overload::generic(
+        "array_positions",
+        &[ARRAY, ELEMENT],
+        INTEGERS,
+        "All subscripts of an element.",
+        positions,
+    )
+    .called_on_null(),
+];
+
+const fn comparison(
+    name: &'static str,
+    arguments: &'static [Pattern],
+    doc: &'static str,
+    kernel: fn(&GenericCall<'_>) -> Result<Value>,
+) -> Overload {
+    Overload::generic(name, arguments, BOOLEAN, doc, kernel)
+}
+
+fn is(call: &GenericCall<'_>, wanted: fn(Ordering) -> bool) -> Result<Value> {
+    let order = call.values[0].compare(call.values[1]);
+    Ok(order.map_or(Value::Null, |order| Value::Boolean(wanted(order))))
+}
+
+fn extreme(values: &[ValueRef<'_>], wanted: Ordering) -> Value {
+    let known = values.iter().copied().filter(|value| !value.is_null());
+    let best = known.reduce(|best, value| match value.compare(best) == Some(wanted) {
+        true => value,
+        false => best,
+    });
+    best.map_or(Value::Null, ValueRef::to_owned)
+}
+
+/// The key of a value: equal values have the same.
+fn key(value: ValueRef<'_>) -> Vec<u8> {
+    let mut key = Vec::new();
+    encode_column(&mut key, KeyColumn::default(), &value);
+    key
+}
+
+fn keys(array: ValueRef<'_>) -> HashSet<Vec<u8>> {
+    let array = array.as_array().unwrap_or_default();
+    let known = array.iter().filter(|value| !value.is_null());
+    known.map(key).collect()
+}
+
+/// Whether all elements of `part` are in `whole`. NULL is in nothing.
+fn contains(whole: ValueRef<'_>, part: ValueRef<'_>) -> Result<Value> {
+    let part = part.as_array().unwrap_or_default();
+    let known = keys(whole);
+    let all = part
+        .iter()
+        .all(|value| !value.is_null() && known.contains(&key(value)));
+    Ok(Value::Boolean(all))
+}
+
+/// The array to search, its first subscript, and where to begin; `None` for NULL.
+fn searched<'a>(call: &GenericCall<'a>) -> Result<Option<(SqlArray<'a>, i32)>> {
+    if call.values[0].is_null() {
+        return Ok(None);
+    }
+    let array = array_at(call.values, 0);
+    let mut dimensions = array.dimensions();
+    if dimensions.len() > 1 {
+        return Err(Error::new(
+            state::FEATURE_NOT_SUPPORTED,
+            "searching for elements in multidimensional arrays is not supported",
+        ));
+    }
+    let first = dimensions.next().map_or(1, |one| one.first);
+    Ok(Some((array, first)))
+}
+
+fn subscript(first: i32, at: usize) -> i32 {
+    first.wrapping_add(at as i32)
+}
+
+fn position(call: &GenericCall<'_>) -> Result<Value> {
+    let Some((array, first)) = searched(call)? else {
+        return Ok(Value::Null);
+    };
+    let from = match call.values.get(2) {
+        Some(ValueRef::Null) => {
+            return Err(Error::new(
+                state::NULL_VALUE_NOT_ALLOWED,
+                "initial position must not be null",
+            ));
+        }
+        Some(from) => integer(*from).unwrap_or(first),
+        None => first,
+    };
+    let mut elements = array.iter().enumerate();
+    let found = elements
+        .find(|(at, value)| subscript(first, *at) >= from && is_same(*value, call.values[1]));
+    Ok(found.map_or(Value::Null, |(at, _)| Value::Integer(subscript(first, at))))
+}
+
+fn positions(call: &GenericCall<'_>) -> Result<Value> {
+    let Some((array, first)) = searched(call)? else {
+        return Ok(Value::Null);
+    };
+    let mut builder = builder_of(call.returns);
+    for (at, value) in array.iter().enumerate() {
+        if is_same(value, call.values[1]) {
+            push(&mut builder, ValueRef::Integer(subscript(first, at)))?;
+        }
+    }
+    Ok(builder.finish_list())
+}
+
+/// The number of the bucket between thresholds that a value falls in.
+fn bucket(call: &GenericCall<'_>) -> Result<Value> {
+    let thresholds = array_at(call.values, 1);
+    if thresholds.dimensions().len() > 1 {
+        let message = "thresholds must be one-dimensional array";
+        return Err(Error::new(state::ARRAY_SUBSCRIPT_ERROR, message));
+    }
+    if thresholds.iter().any(|threshold| threshold.is_null()) {
+        let message = "thresholds array must not contain NULLs";
+        return Err(Error::new(state::NULL_VALUE_NOT_ALLOWED, message));
+    }
+    let (mut low, mut high) = (0, thresholds.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match call.values[0].compare(thresholds.get(middle)) {
+            Some(Ordering::Less) => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    Ok(Value::Integer(i32::try_from(low).unwrap_or(i32::MAX)))
+}

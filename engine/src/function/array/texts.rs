@@ -1,0 +1,108 @@
+//! Between arrays and delimited texts.
+
+use super::{ARRAY, TEXT, TEXTS, array_at, builder_of, push};
+use crate::error::Result;
+use crate::function::Volatility::Stable;
+use crate::function::string::check_size;
+use crate::function::{GenericCall, Overload, text};
+use remora_storage::{Value, ValueRef};
+
+pub(super) static FUNCTIONS: &[Overload] = &[
+    Overload::generic(
+        "array_to_string",
+        &[ARRAY, TEXT],
+        TEXT,
+        "The elements as texts, with a delimiter between.",
+        join,
+    )
+    .volatility(Stable),
+    Overload::generic(
+        "array_to_string",
+        &[ARRAY, TEXT, TEXT],
+        TEXT,
+        "The elements as texts, with a delimiter between and a word for NULL.",
+        join,
+    )
+    .called_on_null()
+    .volatility(Stable),
+    Overload::generic(
+        "string_to_array",
+        &[TEXT, TEXT],
+        TEXTS,
+        "The parts of a text between delimiters.",
+        split,
+    )
+    .called_on_null(),
+    Overload::generic(
+        "string_to_array",
+        &[TEXT, TEXT, TEXT],
+        TEXTS,
+        "The parts of a text between delimiters; those that are the last argument are NULL.",
+        split,
+    )
+    .called_on_null(),
+];
+
+fn text_at<'a>(call: &GenericCall<'a>, at: usize) -> Option<&'a str> {
+    match call.values.get(at) {
+        Some(ValueRef::Text(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn join(call: &GenericCall<'_>) -> Result<Value> {
+    let (false, Some(delimiter)) = (call.values[0].is_null(), text_at(call, 1)) else {
+        return Ok(Value::Null);
+    };
+    let word = text_at(call, 2);
+    let array = array_at(call.values, 0);
+    let mut out = String::new();
+    let mut is_first = true;
+    for value in array.iter() {
+        if value.is_null() && word.is_none() {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
+            out.push_str(delimiter);
+        }
+        match word {
+            Some(word) if value.is_null() => out.push_str(word),
+            _ => text::write_in(&mut out, value, array.element_type(), call.context.style()),
+        }
+        check_size(Some(out.len()))?;
+    }
+    Ok(Value::Text(out))
+}
+
+fn split(call: &GenericCall<'_>) -> Result<Value> {
+    let Some(whole) = text_at(call, 0) else {
+        return Ok(Value::Null);
+    };
+    let word = text_at(call, 2);
+    let mut builder = builder_of(call.returns);
+    parts(whole, text_at(call, 1), |part| {
+        let value = if word == Some(part) {
+            ValueRef::Null
+        } else {
+            ValueRef::Text(part)
+        };
+        push(&mut builder, value)
+    })?;
+    Ok(builder.finish_list())
+}
+
+/// The parts between delimiters: each character where there is none, all where it is empty, none of nothing.
+pub(crate) fn parts<'t>(
+    whole: &'t str,
+    delimiter: Option<&str>,
+    mut each: impl FnMut(&'t str) -> Result<()>,
+) -> Result<()> {
+    match delimiter {
+        _ if whole.is_empty() => Ok(()),
+        None => whole
+            .char_indices()
+            .try_for_each(|(at, c)| each(&whole[at..at + c.len_utf8()])),
+        Some("") => each(whole),
+        Some(delimiter) => whole.split(delimiter).try_for_each(each),
+    }
+}

@@ -1,0 +1,294 @@
+//! Bit strings: `BIT(n)` and `BIT VARYING(n)`, and PostgreSQL's functions of them.
+//!
+//! A value is held as the characters `0` and `1`, so that it compares, is cut and is put together as bytes are.
+
+use super::kernel::function;
+use super::native::{self, Integer, SqlType};
+use super::string::check_size;
+use super::{EvalContext, Overload};
+use crate::error::{Error, Result, state};
+use remora_storage::value::PackedType;
+use remora_storage::{DataType, Value, ValueRef};
+
+const ZERO: u8 = b'0';
+const ONE: u8 = b'1';
+
+/// Bit strings of any length, as a value.
+pub(crate) fn owned(bits: Vec<u8>) -> Value {
+    Value::Packed(PackedType::Bit(0), bits)
+}
+
+/// Reads `101`, `B101` or `X1F`.
+///
+/// # Errors
+/// 22P02.
+pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
+    let refuse = |digit: char, kind: &str| {
+        Error::new(
+            state::INVALID_TEXT_REPRESENTATION,
+            format!("\"{digit}\" is not a valid {kind} digit"),
+        )
+    };
+    if let Some(digits) = text.strip_prefix(['x', 'X']) {
+        check_size(digits.len().checked_mul(4))?;
+        let mut bits = Vec::with_capacity(digits.len() * 4);
+        for digit in digits.chars() {
+            let value = digit
+                .to_digit(16)
+                .ok_or_else(|| refuse(digit, "hexadecimal"))?;
+            bits.extend((0..4).rev().map(|place| ZERO + (value >> place & 1) as u8));
+        }
+        return Ok(bits);
+    }
+    let digits = text.strip_prefix(['b', 'B']).unwrap_or(text);
+    match digits.chars().find(|digit| !matches!(digit, '0' | '1')) {
+        Some(digit) => Err(refuse(digit, "binary")),
+        None => Ok(digits.as_bytes().to_vec()),
+    }
+}
+
+/// Bits as a type holds them: cut or filled up with zeros at the end where the cast is explicit.
+///
+/// # Errors
+/// 22026 and 22001 for another length where it is not.
+pub(crate) fn fit(mut bits: Vec<u8>, to: PackedType, explicit: bool) -> Result<Vec<u8>> {
+    match to {
+        PackedType::Bit(0) | PackedType::VarBit(0) => Ok(bits),
+        PackedType::Bit(length) => {
+            let wanted = length as usize;
+            if bits.len() != wanted && !explicit {
+                return Err(Error::new(
+                    state::STRING_DATA_LENGTH_MISMATCH,
+                    format!(
+                        "bit string length {} does not match type bit({length})",
+                        bits.len()
+                    ),
+                ));
+            }
+            bits.resize(wanted, ZERO);
+            Ok(bits)
+        }
+        PackedType::VarBit(limit) => {
+            if bits.len() > limit as usize && !explicit {
+                return Err(Error::new(
+                    state::STRING_DATA_RIGHT_TRUNCATION,
+                    format!("bit string too long for type bit varying({limit})"),
+                ));
+            }
+            bits.truncate(limit as usize);
+            Ok(bits)
+        }
+        _ => Ok(bits),
+    }
+}
+
+/// The last bits of a number of `width` bits; of more than it has, those before are its sign. No length is one bit.
+pub(crate) fn of_integer(value: i64, width: u32, length: u32) -> Vec<u8> {
+    let bit = |place: u32| ZERO + (value >> place.min(width - 1) & 1) as u8;
+    (0..length.max(1)).rev().map(bit).collect()
+}
+
+/// The number of up to `width` bits that bits are.
+///
+/// # Errors
+/// 22003.
+pub(crate) fn to_integer(bits: &[u8], to: DataType) -> Result<Value> {
+    let width = if to == DataType::Integer { 32 } else { 64 };
+    if bits.len() > width {
+        return Err(super::arithmetic::out_of_range(&to.to_string()));
+    }
+    let number = bits
+        .iter()
+        .fold(0_u64, |sum, bit| sum << 1 | u64::from(*bit == ONE));
+    Ok(match to {
+        DataType::Integer => Value::Integer(number as u32 as i32),
+        _ => Value::BigInt(number as i64),
+    })
+}
+
+fn zip(a: &[u8], b: &[u8], what: &str, keeps: impl Fn(bool, bool) -> bool) -> Result<Vec<u8>> {
+    if a.len() != b.len() {
+        return Err(Error::new(
+            state::STRING_DATA_LENGTH_MISMATCH,
+            format!("cannot {what} bit strings of different sizes"),
+        ));
+    }
+    let one = |(a, b): (&u8, &u8)| ZERO + u8::from(keeps(*a == ONE, *b == ONE));
+    Ok(a.iter().zip(b).map(one).collect())
+}
+
+/// Bits that are 1 in both.
+pub(super) fn and(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    zip(a, b, "AND", |a, b| a && b)
+}
+
+/// Bits that are 1 in either.
+pub(super) fn or(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    zip(a, b, "OR", |a, b| a || b)
+}
+
+/// Bits that are 1 in one of both.
+pub(super) fn xor(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    zip(a, b, "XOR", |a, b| a != b)
+}
+
+fn not(bits: &[u8]) -> Result<Vec<u8>> {
+    Ok(bits.iter().map(|bit| bit ^ ZERO ^ ONE).collect())
+}
+
+/// To the left, or to the right where the distance is negative.
+fn shift(bits: &[u8], distance: i64) -> Vec<u8> {
+    let length = bits.len();
+    let by = distance.unsigned_abs().min(length as u64) as usize;
+    let zeros = vec![ZERO; by];
+    match distance < 0 {
+        true => [&zeros, &bits[..length - by]].concat(),
+        false => [&bits[by..], &zeros].concat(),
+    }
+}
+
+fn join(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    check_size(a.len().checked_add(b.len()))?;
+    Ok([a, b].concat())
+}
+
+fn negative_length() -> Error {
+    Error::new(
+        state::SUBSTRING_ERROR,
+        "negative substring length not allowed",
+    )
+}
+
+/// The bits from one place up to another, counted from 1.
+fn between(bits: &[u8], from: i64, to: i64) -> &[u8] {
+    let end = (to - 1).clamp(0, bits.len() as i64) as usize;
+    let start = (from - 1).clamp(0, end as i64) as usize;
+    &bits[start..end]
+}
+
+fn part(bits: &[u8], start: i32, count: i32) -> Result<Vec<u8>> {
+    if count < 0 {
+        return Err(negative_length());
+    }
+    let start = i64::from(start);
+    Ok(between(bits, start, start + i64::from(count)).to_vec())
+}
+
+fn position(bits: &[u8], part: &[u8]) -> i32 {
+    if part.is_empty() {
+        return i32::from(!bits.is_empty());
+    }
+    let found = bits.windows(part.len()).position(|window| window == part);
+    found.map_or(0, |at| at as i32 + 1)
+}
+
+fn overlay(bits: &[u8], new: &[u8], start: i32, count: i64) -> Result<Vec<u8>> {
+    if start <= 0 || count < 0 {
+        return Err(negative_length());
+    }
+    let start = i64::from(start);
+    let before = between(bits, 1, start);
+    let after = between(bits, start.saturating_add(count), i64::MAX);
+    check_size((before.len() + after.len()).checked_add(new.len()))?;
+    Ok([before, new, after].concat())
+}
+
+/// `overlay` with the count, which is one argument more than [`function!`] unpacks.
+fn overlay_for(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let (bits, new) = (native::Bit::of(arguments[0]), native::Bit::of(arguments[1]));
+    let (start, count) = (Integer::of(arguments[2]), Integer::of(arguments[3]));
+    overlay(bits, new, start, count.into()).map(owned)
+}
+
+fn place(bits: &[u8], at: i32) -> Result<usize> {
+    let found = usize::try_from(at).ok().filter(|at| *at < bits.len());
+    found.ok_or_else(|| {
+        Error::new(
+            state::ARRAY_SUBSCRIPT_ERROR,
+            format!(
+                "bit index {at} out of valid range (0..{})",
+                bits.len() as i64 - 1
+            ),
+        )
+    })
+}
+
+fn set_bit(bits: &[u8], at: i32, bit: i32) -> Result<Vec<u8>> {
+    let at = place(bits, at)?;
+    if !matches!(bit, 0 | 1) {
+        return Err(Error::new(
+            state::INVALID_PARAMETER_VALUE,
+            "new bit must be 0 or 1",
+        ));
+    }
+    let mut changed = bits.to_vec();
+    changed[at] = ZERO + bit as u8;
+    Ok(changed)
+}
+
+static OPERATORS: &[Overload] = &[
+    function!("&"(Bit, Bit) -> Bit, "Bits that are 1 in both.", and),
+    function!("|"(Bit, Bit) -> Bit, "Bits that are 1 in either.", or),
+    function!("#"(Bit, Bit) -> Bit, "Bits that are 1 in one of both.", xor),
+    function!("~"(Bit) -> Bit, "Each bit turned.", not),
+    function!("<<"(Bit, Integer) -> Bit, "Bits moved to the left.",
+        |bits: &[u8], by| Ok(shift(bits, i64::from(by)))),
+    function!(">>"(Bit, Integer) -> Bit, "Bits moved to the right.",
+        |bits: &[u8], by| Ok(shift(bits, -i64::from(by)))),
+    function!("||"(VarBit, VarBit) -> VarBit, "One after the other.", join),
+];
+
+static PARTS: &[Overload] = &[
+    function!("length"(Bit) -> Integer, "Bits.", |bits: &[u8]| Ok(bits.len() as i32)),
+    function!("bit_length"(Bit) -> Integer, "Bits.", |bits: &[u8]| Ok(bits.len() as i32)),
+    function!("octet_length"(Bit) -> Integer, "Bytes that the bits fill.",
+        |bits: &[u8]| Ok(bits.len().div_ceil(8) as i32)),
+    function!("bit_count"(Bit) -> BigInt, "How many bits are 1.",
+        |bits: &[u8]| Ok(bits.iter().filter(|bit| **bit == ONE).count() as i64)),
+    function!("substring"(Bit, Integer) -> Bit, "From a position on.",
+        |bits: &[u8], start| Ok(between(bits, i64::from(start), i64::MAX).to_vec())),
+    function!("substring"(Bit, Integer, Integer) -> Bit, "So many from a position on.", part),
+    function!("position"(Bit, Bit) -> Integer, "Where the second begins in the first.",
+        |bits, part| Ok(position(bits, part))),
+    function!("overlay"(Bit, Bit, Integer) -> Bit, "A part replaced.",
+        |bits: &[u8], new: &[u8], start| overlay(bits, new, start, new.len() as i64)),
+    function!(strict row "overlay"(Bit, Bit, Integer, Integer) -> Bit, "A part replaced.",
+        overlay_for),
+    function!("get_bit"(Bit, Integer) -> Integer, "The bit at a place, from 0.",
+        |bits: &[u8], at| Ok(i32::from(bits[place(bits, at)?] == ONE))),
+    function!("set_bit"(Bit, Integer, Integer) -> Bit, "With another bit at a place.", set_bit),
+];
+
+/// All overloads of this file.
+pub(super) static FUNCTIONS: &[&[Overload]] = &[OPERATORS, PARTS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_bits_are_each_other() {
+        for number in [0, 1, -1, 44, i64::from(i32::MIN)] {
+            let bits = of_integer(number, 64, 64);
+            assert_eq!(
+                to_integer(&bits, DataType::BigInt).unwrap(),
+                Value::BigInt(number)
+            );
+        }
+        assert_eq!(of_integer(44, 32, 3), b"100");
+        assert_eq!(of_integer(-1, 32, 66), [ONE; 66]);
+        assert_eq!(
+            to_integer(&[ONE; 33], DataType::Integer)
+                .unwrap_err()
+                .sqlstate(),
+            "22003"
+        );
+    }
+
+    #[test]
+    fn what_is_no_digit_is_refused() {
+        assert_eq!(parse("x1F").unwrap(), b"00011111");
+        assert_eq!(parse("102").unwrap_err().sqlstate(), "22P02");
+        assert_eq!(parse("xG").unwrap_err().sqlstate(), "22P02");
+    }
+}

@@ -1,0 +1,135 @@
+//! Functions of any type: arrays of whatever, elements that fit them, anything at all.
+//!
+//! Such an overload has [`Pattern`]s where others have types. A call is fitted to them: all arrays and elements of
+//! a call come to one element type, that which PostgreSQL would find for `UNION` (its `anycompatible` family). The
+//! kernel is told the types of this call beside its values, since a text and a JSON document look alike.
+
+use super::cast::{CastContext, cast_context, common_type};
+use super::resolve::base;
+use super::{ArgumentType, EvalContext};
+use crate::error::Result;
+use remora_storage::value::{ElementType, PackedType};
+use remora_storage::{DataType, Value, ValueRef};
+
+/// What an argument or a result may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pattern {
+    /// One type.
+    Is(DataType),
+    /// Any type; what has none is text.
+    Any,
+    /// An element of the call's arrays.
+    Element,
+    /// An array.
+    Array,
+    /// A packed type that is no array, the same throughout the call.
+    Packed,
+    /// An enumeration, the same throughout the call.
+    Enum,
+    /// An array of it.
+    Enums,
+    /// A type of arrays, the same throughout the call.
+    SameArray,
+}
+
+/// What a generic overload takes and gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Generic {
+    /// What it takes; the last repeats where the overload is variadic.
+    pub arguments: &'static [Pattern],
+    /// What it gives.
+    pub returns: Pattern,
+}
+
+/// A call of a generic function.
+#[derive(Clone, Copy, Debug)]
+pub struct GenericCall<'a> {
+    /// The arguments.
+    pub values: &'a [ValueRef<'a>],
+    /// Their types.
+    pub types: &'a [DataType],
+    /// The type of the result.
+    pub returns: DataType,
+    /// What else may be asked.
+    pub context: &'a EvalContext,
+}
+
+/// The only form of a generic function.
+pub type GenericKernel = fn(&GenericCall<'_>) -> Result<Value>;
+
+/// The types of one call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallTypes {
+    /// Each argument must be cast to its type where it is not of it.
+    pub arguments: Vec<DataType>,
+    /// The type of the result.
+    pub returns: DataType,
+}
+
+impl Generic {
+    /// The types of a call with such arguments; `None` where it does not fit.
+    pub(super) fn fit(&self, given: &[ArgumentType], variadic: bool) -> Option<CallTypes> {
+        let count = self.arguments.len();
+        if given.len() != count && !(variadic && given.len() >= count) {
+            return None;
+        }
+        let pattern = |at: usize| self.arguments[at.min(count - 1)];
+        let mut elements: Vec<ArgumentType> = Vec::new();
+        let mut packed = None;
+        for (at, known) in given.iter().enumerate() {
+            match (pattern(at), known) {
+                (Pattern::Is(wanted), Some(known)) if !reaches(*known, wanted) => return None,
+                (Pattern::Array, Some(known)) => elements.push(Some(base(element_of(*known)?))),
+                (Pattern::Element, Some(known)) => elements.push(Some(base(*known))),
+                (wanted @ (Pattern::Packed | Pattern::Enum), Some(known)) => {
+                    let known = known.without_modifier();
+                    let is_packed = match (wanted, known) {
+                        (_, DataType::Packed(PackedType::Enum(_))) => true,
+                        (Pattern::Enum, _) => false,
+                        _ => matches!(known, DataType::Packed(_)) && element_of(known).is_none(),
+                    };
+                    if !is_packed || *packed.get_or_insert(known) != known {
+                        return None;
+                    }
+                }
+                (Pattern::SameArray, Some(known)) => {
+                    let known = base(*known);
+                    if element_of(known).is_none() || *packed.get_or_insert(known) != known {
+                        return None;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let element = match elements.is_empty() {
+            true => None,
+            false => Some(base(common_type(&elements, "ARRAY").ok()?)),
+        };
+        let of = |pattern: Pattern, known: ArgumentType| match pattern {
+            Pattern::Is(wanted) => Some(wanted),
+            Pattern::Any => Some(known.unwrap_or(DataType::Text)),
+            Pattern::Element => element,
+            Pattern::Array => Some(ElementType::new(element?)?.array()),
+            Pattern::Packed | Pattern::Enum | Pattern::SameArray => packed,
+            Pattern::Enums => Some(ElementType::new(packed?)?.array()),
+        };
+        let arguments = given.iter().enumerate();
+        let arguments = arguments.map(|(at, known)| of(pattern(at), *known));
+        Some(CallTypes {
+            arguments: arguments.collect::<Option<_>>()?,
+            returns: of(self.returns, None)?,
+        })
+    }
+}
+
+/// The type of the elements of an array type.
+pub(crate) fn element_of(data_type: DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Packed(PackedType::Array(element)) => Some(element.data_type()),
+        _ => None,
+    }
+}
+
+fn reaches(from: DataType, to: DataType) -> bool {
+    cast_context(from, to) == Some(CastContext::Implicit)
+}

@@ -1,0 +1,93 @@
+//! Arguments that JSON and JSONB take alike: paths and lists of texts.
+
+use super::invalid;
+use super::write::write_quoted;
+use crate::error::{Error, Result, state};
+use remora_storage::ValueRef;
+
+/// The steps of a path; `None` where one is NULL, which leads nowhere.
+pub(super) fn path(value: ValueRef<'_>) -> Result<Option<Vec<String>>> {
+    Ok(names(value)?.into_iter().collect())
+}
+
+/// The elements of an array of texts, whatever its shape.
+pub(super) fn names(value: ValueRef<'_>) -> Result<Vec<Option<String>>> {
+    let array = value.as_array().unwrap_or_default();
+    let texts = array.iter().map(|element| match element {
+        ValueRef::Text(text) => Some(text.to_owned()),
+        _ => None,
+    });
+    Ok(texts.collect())
+}
+
+/// The lengths of an array along its dimensions.
+pub(super) fn dimensions(value: ValueRef<'_>) -> Vec<u32> {
+    let array = value.as_array().unwrap_or_default();
+    array
+        .dimensions()
+        .map(|dimension| dimension.length)
+        .collect()
+}
+
+pub(super) fn borrowed(steps: &[String]) -> Vec<&str> {
+    steps.iter().map(String::as_str).collect()
+}
+
+/// The complaint about a key without a value.
+pub(super) fn odd(function: &str) -> Error {
+    invalid("argument list must have even number of elements").with_hint(format!(
+        "The arguments of {function}() must consist of alternating keys and values."
+    ))
+}
+
+fn array_error(message: &str) -> Error {
+    Error::new(state::ARRAY_SUBSCRIPT_ERROR, message)
+}
+
+/// The pairs of `json_object`: one array of keys and values in turn, or of pairs, or two arrays.
+pub(super) fn text_pairs(arguments: &[ValueRef<'_>]) -> Result<Vec<(String, Option<String>)>> {
+    let first = names(arguments[0])?;
+    let shape = dimensions(arguments[0]);
+    let (keys, values): (Vec<_>, Vec<_>) = match arguments.get(1) {
+        Some(second) => {
+            let other = dimensions(*second);
+            if shape.len() > 1 || other.len() > 1 {
+                return Err(array_error("wrong number of array subscripts"));
+            }
+            if shape != other {
+                return Err(array_error("mismatched array dimensions"));
+            }
+            (first, names(*second)?)
+        }
+        None => {
+            match shape[..] {
+                [] => {}
+                [count] if count % 2 == 0 => {}
+                [_] => return Err(array_error("array must have even number of elements")),
+                [_, 2] => {}
+                [_, _] => return Err(array_error("array must have two columns")),
+                _ => return Err(array_error("wrong number of array subscripts")),
+            }
+            let pairs = first.chunks_exact(2);
+            pairs.map(|pair| (pair[0].clone(), pair[1].clone())).unzip()
+        }
+    };
+    let pairs = keys.into_iter().zip(values).map(|(key, value)| match key {
+        Some(key) => Ok((key, value)),
+        None => Err(Error::new(
+            state::NULL_VALUE_NOT_ALLOWED,
+            "null value not allowed for object key",
+        )),
+    });
+    pairs.collect()
+}
+
+/// A string as JSON writes it.
+pub(super) fn quoted_or_null(text: Option<&str>) -> String {
+    let mut out = String::new();
+    match text {
+        Some(text) => write_quoted(&mut out, text),
+        None => out.push_str("null"),
+    }
+    out
+}

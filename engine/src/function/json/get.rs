@@ -1,0 +1,113 @@
+//! Parts of JSONB: `->`, `#>`, and what is asked of keys.
+
+use super::packed::{Members, Reader, Tag, View, compare_keys, view};
+use crate::error::Result;
+use std::cmp::Ordering;
+
+/// The value of a key, if this is an object that has it. Not yet lifted.
+pub(super) fn field<'a>(value: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
+    let View::Object(members) = view(value)? else {
+        return Ok(None);
+    };
+    member(members, name)
+}
+
+/// The value of a key among the members of an object.
+pub(super) fn member<'a>(members: Members<'a>, name: &str) -> Result<Option<&'a [u8]>> {
+    from_member(members, name)?.map(only).transpose()
+}
+
+/// The first of the values that bytes begin with.
+pub(super) fn only(bytes: &[u8]) -> Result<&[u8]> {
+    Reader::new(bytes).value()
+}
+
+/// The bytes from the value of a key on. Nobody has looked yet where it ends, which takes as long as it is: who
+/// goes down a long path looks at its last value alone.
+pub(super) fn from_member<'a>(mut members: Members<'a>, name: &str) -> Result<Option<&'a [u8]>> {
+    while members.left > 0 {
+        members.left -= 1;
+        let key = members.reader.key()?;
+        match compare_keys(key, name.as_bytes()) {
+            Ordering::Less => drop(members.reader.value()?),
+            Ordering::Equal => return Ok(Some(members.reader.rest())),
+            // Keys are in order: behind a greater one it is not.
+            Ordering::Greater => break,
+        }
+    }
+    Ok(None)
+}
+
+/// An element of an array; negative numbers count from the end. Not yet lifted.
+pub(super) fn element(value: &[u8], index: i64) -> Result<Option<&[u8]>> {
+    from_element(value, index)?.map(only).transpose()
+}
+
+/// The bytes from an element on, as [`from_member`].
+pub(super) fn from_element(value: &[u8], index: i64) -> Result<Option<&[u8]>> {
+    let mut members = match view(value)? {
+        View::Array(members) => members,
+        // A scalar by itself is an array of itself to PostgreSQL's `-> 0`.
+        View::Scalar(..) if matches!(index, 0 | -1) => return Ok(Some(value)),
+        _ => return Ok(None),
+    };
+    let count = members.left as i64;
+    let index = if index < 0 { index + count } else { index };
+    if !(0..count).contains(&index) {
+        return Ok(None);
+    }
+    for _ in 0..index {
+        members.element()?;
+    }
+    Ok(Some(members.reader.rest()))
+}
+
+/// A step of a path as the place in an array: a whole number of 32 bits, blanks before it allowed.
+pub(super) fn index(step: &str) -> Option<i64> {
+    let digits = step.trim_start_matches([' ', '\t', '\n', '\r', '\x0B', '\x0C']);
+    digits.parse::<i32>().ok().map(i64::from)
+}
+
+/// The value that a path leads to. Not yet lifted.
+pub(super) fn at_path<'a>(value: &'a [u8], path: &[&str]) -> Result<Option<&'a [u8]>> {
+    let mut found = value;
+    for step in path {
+        let next = match view(found)? {
+            View::Object(members) => from_member(members, step)?,
+            View::Array(_) => match index(step) {
+                Some(index) => from_element(found, index)?,
+                None => None,
+            },
+            View::Scalar(..) => None,
+        };
+        match next {
+            Some(next) => found = next,
+            None => return Ok(None),
+        }
+    }
+    only(found).map(Some)
+}
+
+/// Whether a string is a key of an object, an element of an array, or the value itself: `?`.
+pub(super) fn exists(value: &[u8], name: &str) -> Result<bool> {
+    match view(value)? {
+        View::Object(members) => Ok(member(members, name)?.is_some()),
+        View::Array(mut members) => {
+            while let Some(element) = members.element()? {
+                if is_string(element, name) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+        View::Scalar(..) => Ok(is_string(value, name)),
+    }
+}
+
+/// Whether a value is this string.
+pub(super) fn is_string(value: &[u8], text: &str) -> bool {
+    match value {
+        [tag, string @ .., 0] => *tag == Tag::String as u8 && string == text.as_bytes(),
+        _ => false,
+    }
+}

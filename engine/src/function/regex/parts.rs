@@ -1,0 +1,149 @@
+//! What regular expressions cut out of texts: the groups of matches, and what stands between matches.
+
+use super::functions::{Matches, single};
+use super::{Flags, Groups, compiled};
+use crate::error::Result;
+use crate::function::array::{PARTS_MAX, TEXT, TEXTS, builder_of, push, too_large};
+use crate::function::{EvalContext, GenericCall, Overload};
+use remora_storage::limits::VALUE_BYTES_MAX;
+use remora_storage::value::{ElementType, SqlArrayBuilder};
+use remora_storage::{DataType, Value, ValueRef};
+use std::ops::Range;
+
+pub(super) static FUNCTIONS: &[Overload] = &[
+    Overload::generic(
+        "regexp_match",
+        &[TEXT, TEXT],
+        TEXTS,
+        "The groups of the first match.",
+        first_groups,
+    ),
+    Overload::generic(
+        "regexp_match",
+        &[TEXT, TEXT, TEXT],
+        TEXTS,
+        "The groups of the first match.",
+        first_groups,
+    ),
+    Overload::generic(
+        "regexp_split_to_array",
+        &[TEXT, TEXT],
+        TEXTS,
+        "What stands between matches.",
+        split,
+    ),
+    Overload::generic(
+        "regexp_split_to_array",
+        &[TEXT, TEXT, TEXT],
+        TEXTS,
+        "What stands between matches.",
+        split,
+    ),
+];
+
+fn text_at<'a>(values: &[ValueRef<'a>], at: usize) -> &'a str {
+    match values.get(at) {
+        Some(ValueRef::Text(text)) => text,
+        _ => "",
+    }
+}
+
+/// The groups of a match, or all of it where there are none.
+fn groups_of(text: &str, groups: &Groups) -> Value {
+    let wanted = if groups.len() > 1 {
+        &groups[1..]
+    } else {
+        &groups[..]
+    };
+    let element = ElementType::new(DataType::Text).expect("no array");
+    let mut builder = SqlArrayBuilder::new(element);
+    for group in wanted {
+        builder.push(
+            group
+                .clone()
+                .map_or(ValueRef::Null, |group| ValueRef::Text(&text[group])),
+        );
+    }
+    builder.finish_list()
+}
+
+fn first_groups(call: &GenericCall<'_>) -> Result<Value> {
+    let (text, pattern) = (text_at(call.values, 0), text_at(call.values, 1));
+    let flags = single(text_at(call.values, 2), "regexp_match")
+        .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
+    let found = Matches::from(&*compiled(pattern, flags)?, text, 1)
+        .next()
+        .transpose()?;
+    Ok(found.map_or(Value::Null, |groups| groups_of(text, &groups)))
+}
+
+/// The groups of the first match, or with `g` of every one (`regexp_matches`).
+pub(in crate::function) fn all_groups(
+    text: &str,
+    pattern: &str,
+    letters: &str,
+    context: &EvalContext,
+) -> Result<Vec<Value>> {
+    let flags = Flags::parse(letters)?;
+    let regex = compiled(pattern, flags)?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for groups in Matches::from(&regex, text, 1) {
+        context.check()?;
+        let groups = groups_of(text, &groups?);
+        bytes += size_of::<Value>() + groups.as_ref().bytes().map_or(0, <[u8]>::len);
+        if bytes > VALUE_BYTES_MAX {
+            return Err(too_large());
+        }
+        found.push(groups);
+        if !flags.global {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// What stands between matches, before the first and behind the last. A match of nothing counts only where it is
+/// neither at an end of the text nor where the match before has ended.
+pub(in crate::function) fn split_parts(
+    text: &str,
+    pattern: &str,
+    letters: &str,
+    function: &str,
+    context: &EvalContext,
+) -> Result<Vec<Range<usize>>> {
+    let regex = compiled(pattern, single(letters, function)?)?;
+    let mut parts = Vec::new();
+    let (mut start, mut last_end) = (0, 0);
+    for groups in Matches::from(&regex, text, 1) {
+        context.check()?;
+        let Some(found) = groups?.first().cloned().flatten() else {
+            break;
+        };
+        if found.start < text.len() && found.end > last_end {
+            if parts.len() == PARTS_MAX {
+                return Err(too_large());
+            }
+            parts.push(start..found.start);
+            start = found.end;
+        }
+        last_end = found.end;
+    }
+    parts.push(start..text.len());
+    Ok(parts)
+}
+
+fn split(call: &GenericCall<'_>) -> Result<Value> {
+    let text = text_at(call.values, 0);
+    let (pattern, letters) = (text_at(call.values, 1), text_at(call.values, 2));
+    let mut builder = builder_of(call.returns);
+    for part in split_parts(
+        text,
+        pattern,
+        letters,
+        "regexp_split_to_array",
+        call.context,
+    )? {
+        push(&mut builder, ValueRef::Text(&text[part]))?;
+    }
+    Ok(builder.finish_list())
+}

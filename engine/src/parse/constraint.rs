@@ -1,0 +1,172 @@
+//! What is said of constraints and the grammar's crate does not know: `SET CONSTRAINTS`, `ALTER CONSTRAINT`, and the
+//! columns that an action sets.
+//!
+//! ```text
+//!   FOREIGN KEY (a, b) REFERENCES t ON DELETE SET NULL (b)     FOREIGN KEY "SET b" (a, b) REFERENCES t ON DELETE SET NULL
+//! ```
+//!
+//! What stands behind KEY is the name of an index to that grammar; this one has a blank and no quotes, so that
+//! nobody could write it. [`set_columns_of`] reads it back.
+
+use super::is_space;
+use sqlparser::ast::{self, Ident, ObjectName};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+/// SET CONSTRAINTS
+#[derive(Clone, Debug)]
+pub(crate) struct SetConstraints {
+    /// Which; `None` for ALL.
+    pub names: Option<Vec<ObjectName>>,
+    pub deferred: bool,
+}
+
+/// ALTER TABLE .. ALTER CONSTRAINT
+#[derive(Clone, Debug)]
+pub(crate) struct AlterConstraint {
+    pub table: ObjectName,
+    pub if_exists: bool,
+    pub name: Ident,
+    pub characteristics: ast::ConstraintCharacteristics,
+}
+
+/// SET CONSTRAINTS, if that comes next.
+pub(super) fn parse_set(parser: &mut Parser<'_>) -> Result<Option<SetConstraints>, ParserError> {
+    let [first, second] = parser.peek_tokens_ref();
+    if !is_word(first, "SET") || !is_word(second, "CONSTRAINTS") {
+        return Ok(None);
+    }
+    parser.advance_token();
+    parser.advance_token();
+    let names = match parser.parse_keyword(Keyword::ALL) {
+        true => None,
+        false => Some(parser.parse_comma_separated(|parser| parser.parse_object_name(false))?),
+    };
+    let deferred = match parser.parse_one_of_keywords(&[Keyword::DEFERRED, Keyword::IMMEDIATE]) {
+        Some(word) => word == Keyword::DEFERRED,
+        None => {
+            return parser.expected_ref("DEFERRED or IMMEDIATE", parser.peek_token_ref());
+        }
+    };
+    Ok(Some(SetConstraints { names, deferred }))
+}
+
+/// ALTER TABLE .. ALTER CONSTRAINT, if that comes next.
+pub(super) fn parse_alter(parser: &mut Parser<'_>) -> Result<Option<AlterConstraint>, ParserError> {
+    match parser.peek_keyword(Keyword::ALTER) {
+        true => parser.maybe_parse(alter),
+        false => Ok(None),
+    }
+}
+
+fn alter(parser: &mut Parser<'_>) -> Result<AlterConstraint, ParserError> {
+    parser.expect_keywords(&[Keyword::ALTER, Keyword::TABLE])?;
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let _ = parser.parse_keyword(Keyword::ONLY);
+    let table = parser.parse_object_name(false)?;
+    parser.expect_keywords(&[Keyword::ALTER, Keyword::CONSTRAINT])?;
+    let name = parser.parse_identifier()?;
+    let said = parser.parse_constraint_characteristics()?;
+    Ok(AlterConstraint {
+        table,
+        if_exists,
+        name,
+        characteristics: said.unwrap_or_default(),
+    })
+}
+
+const SET: &str = "SET ";
+
+/// The columns that an action of a foreign key names.
+pub(crate) fn set_columns_of(syntax: &ast::ForeignKeyConstraint) -> Option<Vec<Ident>> {
+    let mark = syntax.index_name.as_ref()?;
+    let named = mark.value.strip_prefix(SET)?;
+    if mark.quote_style.is_some() {
+        return None;
+    }
+    let expr = super::parse_expression(&format!("ROW({named})")).ok()?;
+    let ast::Expr::Function(call) = expr else {
+        return tuple(expr);
+    };
+    let ast::FunctionArguments::List(list) = call.args else {
+        return None;
+    };
+    let ident = |argument| match argument {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Identifier(ident))) => {
+            Some(ident)
+        }
+        _ => None,
+    };
+    list.args.into_iter().map(ident).collect()
+}
+
+fn tuple(expr: ast::Expr) -> Option<Vec<Ident>> {
+    let ident = |expr| match expr {
+        ast::Expr::Identifier(ident) => Some(ident),
+        _ => None,
+    };
+    match expr {
+        ast::Expr::Tuple(parts) => parts.into_iter().map(ident).collect(),
+        other => ident(other).map(|ident| vec![ident]),
+    }
+}
+
+/// Moves the columns of actions to the beginning of their foreign keys.
+pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    // From the end: what lies before stays where it is.
+    for at in (0..tokens.len()).rev() {
+        if is_word(&tokens[at], "FOREIGN") {
+            move_columns(tokens, at);
+        }
+    }
+}
+
+fn move_columns(tokens: &mut Vec<TokenWithSpan>, foreign: usize) {
+    let solid: Vec<usize> = (foreign..tokens.len())
+        .filter(|at| !is_space(&tokens[*at]))
+        .collect();
+    let is = |number: usize, word: &str| {
+        let at = solid.get(number);
+        at.is_some_and(|at| is_word(&tokens[*at], word))
+    };
+    if !is(1, "KEY") {
+        return;
+    }
+    let sets = |number: &usize| {
+        is(*number, "DELETE")
+            && is(number + 1, "SET")
+            && (is(number + 2, "NULL") || is(number + 2, "DEFAULT"))
+    };
+    // Its own action: before the next one begins.
+    let end = (2..solid.len()).find(|number| is(*number, "FOREIGN"));
+    let Some(action) = (2..end.unwrap_or(solid.len())).find(sets) else {
+        return;
+    };
+    let Some(open) = solid.get(action + 3).copied() else {
+        return;
+    };
+    if tokens[open].token != Token::LParen {
+        return;
+    }
+    let Some(close) = (open..tokens.len()).find(|at| tokens[*at].token == Token::RParen) else {
+        return;
+    };
+    let named: String = tokens[open + 1..close]
+        .iter()
+        .map(|token| token.token.to_string())
+        .collect();
+    let word = Word {
+        value: format!("{SET}{}", named.trim()),
+        quote_style: None,
+        keyword: Keyword::NoKeyword,
+    };
+    let mark = TokenWithSpan::new(Token::Word(word), tokens[open].span);
+    tokens.drain(open..=close);
+    tokens.insert(solid[1] + 1, mark);
+}
+
+fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
+    matches!(&token.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}

@@ -1,0 +1,172 @@
+//! What ON CONFLICT says of the indexes that it means, of which the grammar's crate knows columns only.
+//!
+//! An expression, and the condition of a partial index, become identifiers with a blank and without quotes, which
+//! nobody could write; collations and operator classes are left out, of which there is one each:
+//!
+//! ```text
+//!   ON CONFLICT (lower(name), k) WHERE k > 0 DO ..     ON CONFLICT ("KEY lower(name)", k, "WHERE k > 0") DO ..
+//! ```
+//!
+//! [`inferred_key`] and [`inferred_condition`] read them back.
+
+use super::is_space;
+use sqlparser::ast::Ident;
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+const KEY: &str = "KEY ";
+const CONDITION: &str = "WHERE ";
+
+/// The expression that an identifier stands for.
+pub(crate) fn inferred_key(ident: &Ident) -> Option<&str> {
+    ident
+        .value
+        .strip_prefix(KEY)
+        .filter(|_| ident.quote_style.is_none())
+}
+
+/// The condition that an identifier stands for.
+pub(crate) fn inferred_condition(ident: &Ident) -> Option<&str> {
+    ident
+        .value
+        .strip_prefix(CONDITION)
+        .filter(|_| ident.quote_style.is_none())
+}
+
+/// Rewrites what is said behind each ON CONFLICT of a statement.
+pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    // From the end: what lies before stays where it is.
+    for at in (0..tokens.len()).rev() {
+        if is_word(&tokens[at], "CONFLICT") {
+            rewrite_target(tokens, at);
+        }
+    }
+}
+
+fn rewrite_target(tokens: &mut Vec<TokenWithSpan>, conflict: usize) {
+    let next = |at: usize| (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]));
+    let before = (0..conflict).rev().find(|at| !is_space(&tokens[*at]));
+    let follows_on = before.is_some_and(|at| is_word(&tokens[at], "ON"));
+    let Some(open) = next(conflict).filter(|at| follows_on && tokens[*at].token == Token::LParen)
+    else {
+        return;
+    };
+    let Some(close) = closing(tokens, open) else {
+        return;
+    };
+    let mut end = close + 1;
+    let mut written = Vec::new();
+    for item in split(&tokens[open + 1..close]) {
+        let Some(first) = item.iter().find(|token| !is_space(token)) else {
+            return;
+        };
+        let item = without_class(item);
+        written.push(match item.as_slice() {
+            [name] if matches!(name.token, Token::Word(_)) => (*name).clone(),
+            _ => mark(KEY, &item, first),
+        });
+    }
+    if let Some(begin) = next(close).filter(|at| is_word(&tokens[*at], "WHERE")) {
+        let Some(action) = (begin..tokens.len()).find(|at| is_word(&tokens[*at], "DO")) else {
+            return;
+        };
+        let condition: Vec<&TokenWithSpan> = tokens[begin + 1..action].iter().collect();
+        written.push(mark(CONDITION, &condition, &tokens[begin]));
+        end = action;
+    }
+    let span = tokens[open].span;
+    let with = |token| TokenWithSpan { token, span };
+    let mut target = vec![with(Token::LParen)];
+    for (number, item) in written.into_iter().enumerate() {
+        if number > 0 {
+            target.push(with(Token::Comma));
+        }
+        target.push(item);
+    }
+    target.push(with(Token::RParen));
+    target.push(with(Token::Whitespace(
+        sqlparser::tokenizer::Whitespace::Space,
+    )));
+    tokens.splice(open..end, target);
+}
+
+/// The parts between commas that are in no bracket.
+fn split(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+    let mut depth = 0_usize;
+    tokens
+        .split(|token| {
+            match token.token {
+                Token::LParen | Token::LBracket => depth += 1,
+                Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && token.token == Token::Comma
+        })
+        .collect()
+}
+
+/// A key without its collation and operator class, and without spaces if it is but a name.
+fn without_class(item: &[TokenWithSpan]) -> Vec<&TokenWithSpan> {
+    let solid: Vec<&TokenWithSpan> = item.iter().filter(|token| !is_space(token)).collect();
+    let is_name = |token: &TokenWithSpan| matches!(token.token, Token::Word(_));
+    let ends_key = |token: &TokenWithSpan| is_name(token) || token.token == Token::RParen;
+    match solid.as_slice() {
+        [name] if is_name(name) => vec![name],
+        [name, rest @ ..] if is_name(name) && rest.iter().all(|token| is_name(token)) => vec![name],
+        [key @ .., class] if is_name(class) && key.last().is_some_and(|last| ends_key(last)) => {
+            let ends = key.iter().position(|token| is_word(token, "COLLATE"));
+            key[..ends.unwrap_or(key.len())].to_vec()
+        }
+        _ => item.iter().collect(),
+    }
+}
+
+/// An identifier that nobody could write, with the text of some tokens.
+fn mark(what: &str, tokens: &[&TokenWithSpan], place: &TokenWithSpan) -> TokenWithSpan {
+    let mut value = what.to_owned();
+    for (number, token) in tokens.iter().enumerate() {
+        // Spaces may have been left out.
+        if number > 0 {
+            value.push(' ');
+        }
+        value.push_str(&text(&token.token));
+    }
+    let word = Word {
+        value,
+        quote_style: None,
+        keyword: Keyword::NoKeyword,
+    };
+    TokenWithSpan::new(Token::Word(word), place.span)
+}
+
+/// A token as it is read back.
+fn text(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(value) | Token::EscapedStringLiteral(value) => {
+            format!("'{}'", value.replace('\'', "''"))
+        }
+        Token::Word(word) if word.quote_style.is_some() => {
+            format!("\"{}\"", word.value.replace('"', "\"\""))
+        }
+        Token::Whitespace(_) => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
+    matches!(&token.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}
+
+/// Where the bracket ends that begins here.
+fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    (open..tokens.len()).find(|at| {
+        match tokens[*at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    })
+}

@@ -1,0 +1,139 @@
+//! SET, RESET and SHOW: whose a setting is, and how long it stays.
+//!
+//! Most are the session's own (`settings`). Those of the whole database and of the transaction under way are
+//! asked for by the same words. What SET changes within a transaction block goes with a ROLLBACK, and with a
+//! COMMIT if it was SET LOCAL.
+
+use super::checkpoint_settings;
+use super::core::Session;
+use super::duration;
+use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
+use super::size;
+use crate::error::Result;
+use crate::plan::statement::TransactionOptions as Characteristics;
+use std::sync::Arc;
+
+/// The setting that is the database's memory budget.
+const MAX_MEMORY: &str = "max_memory";
+
+impl Session {
+    /// SET, SET LOCAL, RESET.
+    pub(super) fn set(&mut self, name: &str, value: Option<&str>, local: bool) -> Result<()> {
+        if name.eq_ignore_ascii_case(MAX_MEMORY) {
+            return self.set_max_memory(value);
+        }
+        if checkpoint_settings::are(name) {
+            self.refuse_in_block(&format!("SET {}", name.to_ascii_lowercase()))?;
+            return checkpoint_settings::set(&self.store, name, value);
+        }
+        if let Some(options) = self.of_transaction(name, value)? {
+            return match self.is_idle() {
+                // Of the transaction that this statement is.
+                true => Ok(()),
+                false => self.set_transaction(options),
+            };
+        }
+        if self.is_idle() && !local {
+            self.settings.set(name, value)?;
+            self.follow_path();
+            return self.watch_limits();
+        }
+        // On the side, so that a value that is refused changes nothing.
+        let mut settings = self.settings.clone();
+        settings.set(name, value)?;
+        if self.is_idle() {
+            let notice = "SET LOCAL can only be used in transaction blocks";
+            self.notices.push(notice.to_owned());
+            return Ok(());
+        }
+        let history = &mut self.block.settings;
+        let history = history.get_or_insert_with(|| Box::new(SettingsHistory::new(&self.settings)));
+        if !local {
+            history.lasting.set(name, value)?;
+        }
+        self.settings = settings;
+        self.follow_path();
+        self.watch_limits()
+    }
+
+    /// Looks names up and reads literals as the settings say from now on; what was planned before is planned anew.
+    pub(super) fn follow_path(&mut self) {
+        let path = self.path.along(self.settings.search_path());
+        let path = path.with_style(self.settings.style().clone());
+        if path != *self.path {
+            self.path = Arc::new(path);
+        }
+    }
+
+    /// What a setting says about the transaction under way, if it is one of those.
+    fn of_transaction(&self, name: &str, value: Option<&str>) -> Result<Option<Characteristics>> {
+        let name = name.to_ascii_lowercase();
+        let default = match name.as_str() {
+            "transaction_isolation" => DEFAULT_ISOLATION,
+            "transaction_read_only" => DEFAULT_READ_ONLY,
+            _ => return Ok(None),
+        };
+        // As if it were the default, whose values are the same.
+        let mut settings = self.settings.clone();
+        if value.is_some() {
+            settings.set(default, value)?;
+        }
+        let options = Characteristics::new();
+        Ok(Some(match default {
+            DEFAULT_ISOLATION => options.isolation(settings.isolation()),
+            _ => options.read_only(settings.read_only()),
+        }))
+    }
+
+    /// The budget is the database's and not the session's: ROLLBACK does not take it back.
+    fn set_max_memory(&mut self, value: Option<&str>) -> Result<()> {
+        self.refuse_in_block("SET max_memory")?;
+        let bytes = match value {
+            Some(value) => size::parse(MAX_MEMORY, value)?,
+            None => self.ledger.initial_budget(),
+        };
+        Ok(self.ledger.set_budget(bytes)?)
+    }
+
+    /// `0` where nothing is logged, or nobody sees to it.
+    fn loss_window(&self) -> String {
+        let log = self.store.durability_status().log;
+        duration::format(log.and_then(|log| log.loss_window))
+    }
+
+    pub(super) fn show(&self, name: &str) -> Result<String> {
+        let read_only = match self.is_idle() {
+            true => self.settings.read_only(),
+            false => self.block.read_only,
+        };
+        Ok(match name.to_ascii_lowercase().as_str() {
+            MAX_MEMORY => size::format(self.ledger.budget()),
+            "max_active_statements" => {
+                let places = self
+                    .sessions
+                    .admission
+                    .as_ref()
+                    .map(|admission| admission.places());
+                places.unwrap_or(0).to_string()
+            }
+            "loss_window" => self.loss_window(),
+            "max_transactions" => self.store.max_transactions().to_string(),
+            "secure_delete" if self.store.secure_delete() => "on".to_owned(),
+            "secure_delete" => "off".to_owned(),
+            "pressure_thresholds" => {
+                let percent = self.ledger.pressure().thresholds().percent();
+                percent.map(|percent| percent.to_string()).join(", ")
+            }
+            "transaction_isolation" if self.is_idle() => {
+                self.settings.isolation().name().to_owned()
+            }
+            "transaction_isolation" => self.block.isolation.name().to_owned(),
+            "transaction_read_only" if read_only => "on".to_owned(),
+            "transaction_read_only" => "off".to_owned(),
+            name => match checkpoint_settings::show(&self.store, name) {
+                Some(shown) => shown,
+                None => self.settings.get(name)?.to_owned(),
+            },
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! Types that somebody made as SQL that makes them again.
+
+use super::introspect::{qualified, quoted};
+use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
+
+/// The statements that make the types, in order of creation.
+pub(super) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
+    catalog.types().map(|def| sql_of(def, catalog))
+}
+
+fn sql_of(def: &TypeDef, catalog: &Catalog) -> String {
+    let name = qualified(catalog, def.schema, &def.name);
+    match &def.kind {
+        TypeKind::Enum(labels) => {
+            let labels = labels.iter();
+            let labels = labels.map(|label| format!("'{}'", label.label.replace('\'', "''")));
+            let labels = labels.collect::<Vec<_>>().join(", ");
+            format!("CREATE TYPE {name} AS ENUM ({labels});")
+        }
+        TypeKind::Domain(domain) => {
+            let over = domain.over.and_then(|id| catalog.type_by_id(id));
+            let base = over.map(|over| qualified(catalog, over.schema, &over.name));
+            let base = base.unwrap_or_else(|| domain.base.to_string());
+            let default = domain.default.as_ref();
+            let default = default.map_or_else(String::new, |text| format!(" DEFAULT {text}"));
+            let not_null = if domain.not_null { " NOT NULL" } else { "" };
+            let checks = domain.checks.iter().map(|check| {
+                let (name, condition) = (quoted(&check.name), &check.expression);
+                format!(" CONSTRAINT {name} CHECK ({condition})")
+            });
+            let checks: String = checks.collect();
+            format!("CREATE DOMAIN {name} AS {base}{default}{not_null}{checks};")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The lab: everything about Remora that takes long, is random, or is measured.
+//!
+//! ```text
+//! cargo run --release -p remora-tests -- TOOL [OPTIONS]
+//! ```
+//!
+//! One program and not one for each tool, because each would be linked and optimised with the whole engine again. Each
+//! tool has a file here, whose top says what it does and which options it takes.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command reports to its terminal"
+)]
+
+mod arguments;
+mod contention;
+mod corpora;
+mod crashlab;
+mod differential;
+mod durability;
+mod faults;
+mod history;
+mod killtest;
+mod peers;
+mod tpch;
+
+use arguments::Arguments;
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A tool: its name, what it does, and the function that does it.
+type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
+
+const TOOLS: [Tool; 10] = [
+    (
+        "contention",
+        "many threads on one row, beside SQLite",
+        contention::run,
+    ),
+    (
+        "corpora",
+        "logic tests by others, against the lists of what passes",
+        corpora::run,
+    ),
+    ("crashlab", "crashes on a simulated disk", crashlab::run),
+    (
+        "differential",
+        "random statements, compared with SQLite and Remora",
+        differential::run,
+    ),
+    (
+        "durability",
+        "what it costs to be sure, beside SQLite",
+        durability::run,
+    ),
+    ("faults", "files that have decayed", faults::run),
+    (
+        "history",
+        "random transactions of many threads, explained",
+        history::run,
+    ),
+    ("killtest", "kill -9 at random moments", killtest::run),
+    ("peers", "speed beside SQLite", peers::run),
+    ("tpch", "TPC-H, with its answers", tpch::run),
+];
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().unwrap_or_default();
+    let Some((_, _, run)) = TOOLS.iter().find(|(tool, ..)| *tool == name) else {
+        eprintln!("usage: lab TOOL [OPTIONS]");
+        for (tool, what, _) in TOOLS {
+            eprintln!("  {tool:<13} {what}");
+        }
+        return ExitCode::from(2);
+    };
+    match run(Arguments::new(words)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether two outcomes are the same, as far as they must be.
+
+use super::world::{Cell, Outcome};
+use std::cmp::Ordering;
+
+/// What comparing came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// The same.
+    Same,
+    /// Not the same.
+    Different,
+    /// They differ where they may: one met an error in a value that the other need not look at, or one does
+    /// not know the statement.
+    Excused,
+}
+
+/// Whether the two engines are the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Peer {
+    /// Another Remora.
+    Remora,
+    /// SQLite.
+    Sqlite,
+}
+
+/// Compares Remora's outcome with another one's.
+pub(super) fn compare(remora: &Outcome, other: &Outcome, peer: Peer, is_ordered: bool) -> Verdict {
+    match (remora, other) {
+        (Outcome::Failed(state, _), _) | (_, Outcome::Failed(state, _)) if is_fatal(state) => {
+            Verdict::Different
+        }
+        (Outcome::Rows(ours), Outcome::Rows(theirs)) => match same_rows(ours, theirs, is_ordered) {
+            true => Verdict::Same,
+            false => Verdict::Different,
+        },
+        (Outcome::Changed(ours), Outcome::Changed(theirs)) if ours == theirs => Verdict::Same,
+        (_, Outcome::Unsayable) => Verdict::Excused,
+        (Outcome::Failed(state, _), Outcome::Failed(..))
+            if peer == Peer::Sqlite || is_excused(state) =>
+        {
+            Verdict::Excused
+        }
+        (Outcome::Failed(ours, _), Outcome::Failed(theirs, _))
+            if ours == theirs || is_excused(theirs) =>
+        {
+            Verdict::Excused
+        }
+        (Outcome::Failed(state, _), _) if is_excused(state) => Verdict::Excused,
+        (_, Outcome::Failed(state, _)) if peer == Peer::Remora && is_excused(state) => {
+            Verdict::Excused
+        }
+        (Outcome::Rows(_) | Outcome::Changed(_), Outcome::Failed(_, message))
+            if peer == Peer::Sqlite && !message.contains("constraint") =>
+        {
+            Verdict::Excused
+        }
+        _ => Verdict::Different,
+    }
+}
+
+/// Errors in values, which come where a value is looked at; what grammar refuses with parameters only; and what
+/// this engine does not have.
+fn is_excused(state: &str) -> bool {
+    state.starts_with("22")
+        || matches!(
+            state,
+            "21000" | "0A000" | "42803" | "42P10" | "54000" | "54001" | "57014"
+        )
+}
+
+/// What must never come.
+fn is_fatal(state: &str) -> bool {
+    matches!(state, "PANIC" | "XX000" | "53200")
+}
+
+fn same_rows(ours: &[Vec<Cell>], theirs: &[Vec<Cell>], is_ordered: bool) -> bool {
+    if ours.len() != theirs.len() {
+        return false;
+    }
+    let same = |ours: &[&Vec<Cell>], theirs: &[&Vec<Cell>]| {
+        let mut rows = ours.iter().zip(theirs);
+        rows.all(|(a, b)| a.len() == b.len() && a.iter().zip(*b).all(|(a, b)| same_cell(a, b)))
+    };
+    let mut a: Vec<&Vec<Cell>> = ours.iter().collect();
+    let mut b: Vec<&Vec<Cell>> = theirs.iter().collect();
+    if !is_ordered {
+        a.sort_by(|a, b| order(a, b));
+        b.sort_by(|a, b| order(a, b));
+    }
+    same(&a, &b)
+}
+
+fn number(cell: &Cell) -> Option<f64> {
+    match cell {
+        Cell::Int(n) => Some(*n as f64),
+        Cell::Real(n) => Some(*n),
+        _ => None,
+    }
+}
+
+fn same_cell(a: &Cell, b: &Cell) -> bool {
+    if let (Cell::Int(a), Cell::Int(b)) = (a, b) {
+        return a == b;
+    }
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a == b || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+        _ => a == b,
+    }
+}
+
+fn order(a: &[Cell], b: &[Cell]) -> Ordering {
+    let cells = a.iter().zip(b).map(|(a, b)| match (number(a), number(b)) {
+        (Some(_), Some(_)) if same_cell(a, b) => Ordering::Equal,
+        (Some(x), Some(y)) => x.total_cmp(&y),
+        _ => format!("{a:?}").cmp(&format!("{b:?}")),
+    });
+    cells.fold(Ordering::Equal, Ordering::then)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: &[i64]) -> Outcome {
+        Outcome::Rows(values.iter().map(|value| vec![Cell::Int(*value)]).collect())
+    }
+
+    #[test]
+    fn order_counts_where_it_was_asked_for() {
+        let (up, down) = (rows(&[1, 2]), rows(&[2, 1]));
+        assert_eq!(compare(&up, &down, Peer::Sqlite, false), Verdict::Same);
+        assert_eq!(compare(&up, &down, Peer::Sqlite, true), Verdict::Different);
+        assert_eq!(
+            compare(&up, &rows(&[1, 2, 2]), Peer::Sqlite, false),
+            Verdict::Different
+        );
+    }
+
+    #[test]
+    fn an_error_is_excused_where_it_may_come_later() {
+        let failed = |state: &str| Outcome::Failed(state.to_owned(), String::new());
+        assert_eq!(
+            compare(&failed("22012"), &rows(&[]), Peer::Remora, false),
+            Verdict::Excused
+        );
+        assert_eq!(
+            compare(&failed("42703"), &rows(&[]), Peer::Remora, false),
+            Verdict::Different
+        );
+        assert_eq!(
+            compare(&failed("XX000"), &failed("XX000"), Peer::Remora, false),
+            Verdict::Different
+        );
+        let constraint = Outcome::Failed(String::new(), "UNIQUE constraint failed".to_owned());
+        assert_eq!(
+            compare(&rows(&[]), &constraint, Peer::Sqlite, false),
+            Verdict::Different
+        );
+    }
+}

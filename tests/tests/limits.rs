@@ -1,0 +1,181 @@
+//! Limits of a statement: what nests, chains or multiplies too much is an error with a SQLSTATE, on the stack that a
+//! thread has (2 MiB), whoever compiled the engine.
+
+use remora::{Connection, Database, Options};
+use std::time::{Duration, Instant};
+
+fn connect() -> Connection {
+    let options = Options::new()
+        .max_memory(256 << 20)
+        .statement_timeout(Duration::from_secs(20));
+    let database = Database::in_memory_with(options).expect("a database in memory");
+    database.connect().expect("a connection")
+}
+
+/// The SQLSTATE of what comes of a statement; `00000` where it runs.
+fn outcome(conn: &Connection, sql: &str) -> String {
+    match conn.run(sql, []) {
+        Ok(_) => "00000".to_owned(),
+        Err(error) => error.sqlstate().to_owned(),
+    }
+}
+
+fn list(count: usize, between: &str, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(between)
+}
+
+#[test]
+fn what_is_too_much_is_an_error() {
+    let conn = connect();
+    let columns = |count| list(count, ", ", |at| format!("c{at} INT"));
+    let numbers = |count| list(count, ", ", |at| at.to_string());
+    let selects = |count, between: &str| list(count, between, |at| format!("SELECT {at}"));
+    let around = |count: usize, before: &str, inner: &str, behind: &str| {
+        format!(
+            "SELECT {}{inner}{}",
+            before.repeat(count),
+            behind.repeat(count)
+        )
+    };
+    for (expected, sql) in [
+        ("00000", around(100, "(", "1", ")")),
+        ("54001", around(5_000, "(", "1", ")")),
+        ("54001", around(100_000, "(", "1", "")),
+        ("54001", around(5_000, "abs(", "1", ")")),
+        ("54001", around(5_000, "(SELECT ", "1", ")")),
+        ("54001", around(5_000, "CASE WHEN true THEN ", "1", " END")),
+        ("54001", around(5_000, "NOT ", "true", "")),
+        ("54001", around(5_000, "- ", "1", "")),
+        ("54001", around(5_000, "ARRAY[", "1", "]")),
+        ("54001", around(5_000, "CAST(", "1", " AS INT)")),
+        ("54001", around(5_000, "", "1", "::int")),
+        ("54001", around(5_000, "", "1", " + 1")),
+        ("54001", around(5_000, "", "'a'", " || 'a'")),
+        (
+            "54001",
+            format!(
+                "SELECT * FROM {} (SELECT 1) s{}",
+                "(SELECT * FROM ".repeat(2_000),
+                ") s".repeat(2_000)
+            ),
+        ),
+        ("54001", selects(5_000, " UNION ALL ")),
+        ("54001", selects(900, " EXCEPT ")),
+        (
+            "54000",
+            format!(
+                "SELECT 1 FROM {}",
+                list(1_001, ", ", |at| format!("(SELECT 1) t{at}"))
+            ),
+        ),
+        ("54011", format!("CREATE TABLE wide ({})", columns(1_601))),
+        ("00000", format!("CREATE TABLE wide ({})", columns(1_600))),
+        ("54011", format!("SELECT {}", numbers(1_700))),
+        (
+            "54001",
+            format!(
+                "SELECT 1 FROM (SELECT 1 AS x) s GROUP BY {}",
+                list(3, ", ", |_| format!(
+                    "CUBE ({})",
+                    list(12, ", ", |_| "x".to_owned())
+                ))
+            ),
+        ),
+        ("54000", "SELECT repeat('x', 2000000000)".to_owned()),
+        ("54001", format!("SELECT '{}'::json", "[".repeat(20_000))),
+        (
+            "54000",
+            format!("SELECT '{}1{}'::int[]", "{".repeat(7), "}".repeat(7)),
+        ),
+    ] {
+        let shown: String = sql.chars().take(60).collect();
+        let begin = Instant::now();
+        let found = outcome(&conn, &sql);
+        assert_eq!(found, expected, "{shown}");
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "{shown}: {:?}",
+            begin.elapsed()
+        );
+    }
+}
+
+/// Near the limits, where a level more would be refused: it runs, or is refused, and no stack overflows.
+#[test]
+fn what_is_nearly_too_much_does_no_harm() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (a INT PRIMARY KEY, b INT); INSERT INTO t VALUES (1, 2), (2, 3)",
+    )
+    .expect("a table");
+    for levels in [20, 40, 60, 90, 120, 180, 240, 260] {
+        let nested = |before: &str, inner: &str, behind: &str| {
+            format!("{}{inner}{}", before.repeat(levels), behind.repeat(levels))
+        };
+        for sql in [
+            format!("SELECT {}", nested("abs(", "a", ")")) + " FROM t",
+            format!("SELECT {}", nested("(", "a", " + 1)")) + " FROM t",
+            format!("SELECT * FROM t WHERE {}", nested("NOT (", "a = 1", ")")),
+            format!("SELECT {}", nested("(SELECT ", "1", ")")),
+            format!(
+                "SELECT * FROM t WHERE {}",
+                nested("a IN (SELECT a FROM t WHERE ", "true", ")")
+            ),
+            format!(
+                "SELECT * FROM t WHERE {}",
+                nested(
+                    "EXISTS (SELECT 1 FROM t x WHERE x.a = t.b AND ",
+                    "true",
+                    ")"
+                )
+            ),
+            format!(
+                "SELECT {}",
+                nested("CASE WHEN a > 1 THEN a ELSE ", "b", " END")
+            ) + " FROM t",
+            format!("SELECT {}", nested("coalesce(NULL, ", "a", ")")) + " FROM t",
+            nested("SELECT * FROM (", "SELECT a FROM t", ") s"),
+            nested("SELECT a FROM t UNION ALL (", "SELECT 1", ")"),
+            format!(
+                "SELECT 1 FROM t {}",
+                list(levels, " ", |at| format!("JOIN t t{at} ON t{at}.a = t.a"))
+            ),
+            format!(
+                "SELECT 1 WHERE {}",
+                list(levels, " OR ", |at| format!("({at} = 1 AND {at} = 2)"))
+            ),
+            list(levels, " INTERSECT ", |_| "SELECT a FROM t".to_owned()),
+            format!("UPDATE t SET b = {}", nested("(", "b", " + 0)")),
+            format!("EXPLAIN SELECT {} FROM t", nested("(", "b", " * 1)")),
+        ] {
+            let begin = Instant::now();
+            let found = outcome(&conn, &sql);
+            let shown: String = sql.chars().take(60).collect();
+            assert!(
+                ["00000", "54001", "22003"].contains(&found.as_str()),
+                "{shown} {levels}: {found}"
+            );
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{shown}: {:?}",
+                begin.elapsed()
+            );
+        }
+    }
+    // Views over views: each is short.
+    let mut below = "t".to_owned();
+    for level in 0..300 {
+        let made = conn.run(
+            &format!("CREATE VIEW v{level} AS SELECT a + 1 AS a FROM {below}"),
+            [],
+        );
+        if let Err(error) = made {
+            assert_eq!(error.sqlstate(), "54001", "{error}");
+            break;
+        }
+        below = format!("v{level}");
+    }
+    // The query itself is a level more.
+    let found = outcome(&conn, &format!("SELECT * FROM {below}"));
+    assert!(["00000", "54001"].contains(&found.as_str()), "{found}");
+}
