@@ -94,6 +94,7 @@ stories! {
     rivals,
     row_locks,
     rows_as_values,
+    routine_sets,
     savepoints,
     schemas,
     sequences,

@@ -76,21 +76,7 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
-        let collect = |data_type| {
-            let found = aggregate::resolve("array_agg", &[Some(data_type)])?;
-            let Some(found) = found else {
-                unreachable!("array_agg is there");
-            };
-            Ok(AggregateCall {
-                aggregate: Callable::System(found.aggregate),
-                arguments: Vec::new(),
-                distinct: false,
-                filter: None,
-                order: Vec::new(),
-                data_type: found.types.returns,
-            })
-        };
-        let collected = self.scalar_of(query, Some(&collect), at, cx)?;
+        let collected = self.scalar_of(query, Some(&collecting), at, cx)?;
         let data_type = collected.data_type;
         let element = element_of(data_type).and_then(ElementType::new);
         let empty = Value::array(element.expect("of array_agg"), []);
@@ -362,4 +348,20 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
     } else {
         found
     }
+}
+
+/// The call that makes an array of values of this type; of what is to be filled in.
+pub(super) fn collecting(data_type: DataType) -> Result<AggregateCall> {
+    let found = aggregate::resolve("array_agg", &[Some(data_type)])?;
+    let Some(found) = found else {
+        unreachable!("array_agg is there");
+    };
+    Ok(AggregateCall {
+        aggregate: Callable::System(found.aggregate),
+        arguments: Vec::new(),
+        distinct: false,
+        filter: None,
+        order: Vec::new(),
+        data_type: found.types.returns,
+    })
 }

@@ -141,9 +141,16 @@ impl<'a> Binder<'a> {
         }
         match is_table_function(&name) || self.has_host_rows(&name, &arguments)? {
             true => self.set_call(&name, arguments, at, cx),
-            _ if is_variadic(&names) => self.variadic_call(&name, arguments, at),
+            _ if is_variadic(&names) && !self.has_routine(&name) => {
+                self.variadic_call(&name, arguments, at)
+            }
             false => self.any_call(&name, arguments, &names, at, cx),
         }
+    }
+
+    /// Whether a function in SQL has the name.
+    pub(super) fn has_routine(&self, name: &str) -> bool {
+        self.catalog.functions_named(name).next().is_some()
     }
 
     /// `public.name(arguments)`: none of the system's.
@@ -351,7 +358,7 @@ impl<'a> Binder<'a> {
         arguments: Vec<Bound>,
         names: &[Option<String>],
         at: Option<Position>,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Result<Bound> {
         if names.iter().all(Option::is_none)
             && let Some(function) = self.host_function(name, &arguments, at)?

@@ -78,6 +78,7 @@ mod routine;
 mod routine_body;
 mod routine_call;
 mod routine_match;
+mod routine_set;
 mod row;
 mod sample;
 mod schema;

@@ -7,6 +7,7 @@ use super::routine_match::signature;
 use super::view::Record;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::element_of;
 use crate::parse::routine::{self as syntax, Mode, Returns};
 use crate::parse::{parse_expression, parse_query, place, refuse};
 use crate::plan::Statement;
@@ -47,6 +48,7 @@ impl Binder<'_> {
             body: clauses.body,
             volatility: clauses.volatility,
             strict: clauses.strict,
+            is_procedure: false,
         };
         let replaced = self
             .catalog
@@ -110,8 +112,13 @@ impl Binder<'_> {
             let at = parameter.name.as_ref().and_then(|name| place(name.span));
             let data_type = self.routine_type(&parameter.data_type, at)?;
             let name = parameter.name.as_ref().map(name::fold).transpose()?;
-            if parameter.mode == Mode::Variadic {
-                return refuse("a VARIADIC parameter", at);
+            let before: Option<&FunctionParameter> = taken.last();
+            if parameter.mode != Mode::Out && before.is_some_and(|before| before.variadic) {
+                let message = "VARIADIC parameter must be the last input parameter";
+                return Err(invalid(message).at(at));
+            }
+            if parameter.mode == Mode::Variadic && element_of(data_type).is_none() {
+                return Err(invalid("VARIADIC parameter must be an array").at(at));
             }
             if let Some(name) = &name {
                 if names.iter().any(|(other, _)| other == name) {
@@ -129,7 +136,6 @@ impl Binder<'_> {
                 }
                 continue;
             }
-            let before: Option<&FunctionParameter> = taken.last();
             if parameter.default.is_none() && before.is_some_and(|before| before.default.is_some())
             {
                 let message =
@@ -140,6 +146,7 @@ impl Binder<'_> {
                 name,
                 data_type,
                 default: parameter.default.as_ref().map(ToString::to_string),
+                variadic: parameter.mode == Mode::Variadic,
             });
         }
         if taken.len() > PARAMETERS_MAX {

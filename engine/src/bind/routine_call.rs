@@ -47,15 +47,17 @@ impl Binder<'_> {
         def: &Arc<FunctionDef>,
         arguments: Vec<Expr>,
         at: Option<Position>,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Result<Bound> {
         match &def.returns {
             FunctionResult::Value(_) | FunctionResult::Nothing => {}
             FunctionResult::Row { columns, .. } if columns.len() == 1 => {}
             FunctionResult::Row { .. } => return refuse("a row as a value", at),
-            FunctionResult::Values(_) | FunctionResult::Rows { .. } => {
-                return refuse("a set-returning function in SQL that is not in FROM", at);
+            FunctionResult::Values(_) => return self.routine_set(def, arguments, at, cx),
+            FunctionResult::Rows { columns, .. } if columns.len() == 1 => {
+                return self.routine_set(def, arguments, at, cx);
             }
+            FunctionResult::Rows { .. } => return refuse("rows as values", at),
         }
         let missing = |expr: &Expr| matches!(expr.kind, ExprKind::Literal(Value::Null));
         let is_missing = def.strict && arguments.iter().any(missing);
@@ -170,7 +172,7 @@ impl Binder<'_> {
 
     /// The plan of a body with its arguments: those that `is_plain` are written into it, the others are named by
     /// the columns that are given beside it. With `strict`, there are no rows where one is NULL.
-    fn with_arguments(
+    pub(super) fn with_arguments(
         &mut self,
         body: Body,
         arguments: &[Expr],
@@ -295,7 +297,7 @@ fn map_deep(plan: Logical, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
 }
 
 /// Whether it is the same throughout the statement, and costs nothing.
-fn is_fixed(expr: &Expr) -> bool {
+pub(super) fn is_fixed(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Literal(_) | ExprKind::Parameter(_))
 }
 

@@ -3,12 +3,13 @@
 //! Names of arguments and defaults tell which functions of the name can take the arguments at all; the rules for
 //! types (`function::resolve`) choose among these. A function of the system that fits exactly goes before.
 
+use super::function::is_variadic;
 use super::scope::Scope;
 use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::{CastContext, cast_context};
-use crate::function::{self, ArgumentType};
-use crate::parse::parse_expression;
+use crate::function::{self, ArgumentType, element_of};
+use crate::parse::{VARIADIC, parse_expression};
 use crate::plan::Expr;
 use remora_storage::DataType;
 use remora_storage::catalog::FunctionDef;
@@ -42,11 +43,20 @@ impl Binder<'_> {
     fn candidates(&self, name: &str, names: &[Option<String>]) -> Vec<Match> {
         let named = self.catalog.functions_named(name);
         let taken = named.filter_map(|def| {
-            let taken_by = taken_by(def, names)?;
+            let (taken_by, spread) = taken_by(def, names)?;
             let def = Arc::clone(def);
-            Some(Match { def, taken_by })
+            Some(Match {
+                def,
+                taken_by,
+                spread,
+            })
         });
-        taken.collect()
+        let mut taken: Vec<Match> = taken.collect();
+        // What takes just so many goes before what takes any number.
+        let plain = taken.iter().filter(|found| !found.spread).map(Match::types);
+        let plain: Vec<Vec<DataType>> = plain.collect();
+        taken.retain(|found| !found.spread || !plain.contains(&found.types()));
+        taken
     }
 
     /// The function in SQL that a call means, with its arguments in order; `None` where a function of the system
@@ -66,7 +76,7 @@ impl Binder<'_> {
         let is_named = names.iter().any(Option::is_some);
         if candidates.is_empty() {
             let any = self.catalog.functions_named(name).next().is_some();
-            return match is_named || any && !function::exists(name) {
+            return match is_named && !is_variadic(names) || any && !function::exists(name) {
                 true => Err(undefined(name, names, &types).at(at)),
                 false => Ok(None),
             };
@@ -104,8 +114,15 @@ impl Binder<'_> {
         at: Option<Position>,
     ) -> Result<Vec<Expr>> {
         let mut given: Vec<Option<Bound>> = vec![None; found.def.parameters.len()];
+        let mut spread = Vec::new();
         for (argument, position) in arguments.into_iter().zip(&found.taken_by) {
-            given[*position] = Some(argument);
+            match found.spread && position + 1 == given.len() {
+                true => spread.push(argument),
+                false => given[*position] = Some(argument),
+            }
+        }
+        if let Some(last) = given.last_mut().filter(|_| !spread.is_empty()) {
+            *last = Some(self.gathered(found, spread, at)?);
         }
         let mut exprs = Vec::with_capacity(given.len());
         for (argument, parameter) in given.into_iter().zip(&found.def.parameters) {
@@ -117,6 +134,21 @@ impl Binder<'_> {
             exprs.push(self.coerce(argument, parameter.data_type)?);
         }
         Ok(exprs)
+    }
+
+    /// The array of the arguments that a VARIADIC parameter takes.
+    fn gathered(
+        &mut self,
+        found: &Match,
+        arguments: Vec<Bound>,
+        at: Option<Position>,
+    ) -> Result<Bound> {
+        let array = found.def.variadic().map(|parameter| parameter.data_type);
+        let element = array.and_then(element_of).unwrap_or(DataType::Text);
+        let arguments = arguments.into_iter();
+        let elements = arguments.map(|argument| Ok(Bound::Typed(self.coerce(argument, element)?)));
+        let elements = elements.collect::<Result<Vec<_>>>()?;
+        self.call("array_of", elements, at)
     }
 
     fn default_argument(&mut self, text: &str, at: Option<Position>) -> Result<Bound> {
@@ -187,24 +219,44 @@ pub(super) struct Match {
     pub(super) def: Arc<FunctionDef>,
     /// For each argument, the position of the parameter that takes it.
     taken_by: Vec<usize>,
+    /// Whether its last parameter takes arguments one by one.
+    spread: bool,
 }
 
 impl Match {
     /// The types that it wants the arguments to have.
     fn types(&self) -> Vec<DataType> {
         let positions = self.taken_by.iter();
-        positions
-            .map(|position| self.def.parameters[*position].data_type)
-            .collect()
+        let last = self.def.parameters.len();
+        let types = positions.map(|position| {
+            let data_type = self.def.parameters[*position].data_type;
+            match self.spread && position + 1 == last {
+                true => element_of(data_type).unwrap_or(data_type),
+                false => data_type,
+            }
+        });
+        types.collect()
     }
 }
 
-/// Which parameters take the arguments of a call, if they can.
-fn taken_by(def: &FunctionDef, names: &[Option<String>]) -> Option<Vec<usize>> {
+/// Which parameters take the arguments of a call, if they can, and whether the last one takes them one by one.
+fn taken_by(def: &FunctionDef, names: &[Option<String>]) -> Option<(Vec<usize>, bool)> {
+    let last = def.parameters.len().checked_sub(1);
+    let variadic = def.variadic().and(last);
+    if is_variadic(names) && (variadic.is_none() || names.len() != def.parameters.len()) {
+        return None;
+    }
+    let mut spread = false;
     let mut taken = Vec::with_capacity(names.len());
     for (at, name) in names.iter().enumerate() {
         let position = match name {
+            None if variadic.is_some_and(|last| at >= last) => {
+                spread = true;
+                taken.push(def.parameters.len() - 1);
+                continue;
+            }
             None => at,
+            Some(name) if name == VARIADIC => at,
             Some(name) => {
                 let mut parameters = def.parameters.iter();
                 parameters.position(|parameter| parameter.name.as_ref() == Some(name))?
@@ -218,7 +270,7 @@ fn taken_by(def: &FunctionDef, names: &[Option<String>]) -> Option<Vec<usize>> {
     let mut parameters = def.parameters.iter().enumerate();
     let complete = parameters
         .all(|(position, parameter)| parameter.default.is_some() || taken.contains(&position));
-    complete.then_some(taken)
+    complete.then_some((taken, spread))
 }
 
 /// A function as complaints name it.
@@ -234,8 +286,8 @@ fn described(name: &str, names: &[Option<String>], types: &[ArgumentType]) -> St
             None => "unknown".to_owned(),
         };
         match name {
-            Some(name) => format!("{name} => {data_type}"),
-            None => data_type,
+            Some(name) if name != VARIADIC => format!("{name} => {data_type}"),
+            _ => data_type,
         }
     });
     let arguments: Vec<String> = arguments.collect();

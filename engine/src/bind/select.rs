@@ -259,7 +259,7 @@ impl<'a> Binder<'a> {
             };
         }
         refuse_windows(&groups.exprs, cx.windows.as_ref())?;
-        refuse_sets(&groups.exprs, &cx.sets)?;
+        plan = project_sets(plan, grouped_sets(&groups.exprs, &mut cx)?);
         let mut grouping = Grouping::new(groups, &mut cx, (&plan, self.keyless), &mut self.columns);
         let mut sets = std::mem::take(&mut cx.sets);
         let mut windows = cx.windows.take().unwrap_or_default();
@@ -405,12 +405,30 @@ fn refuse_windows(groups: &[Expr], windows: Option<&Windows>) -> Result<()> {
     }
 }
 
-/// Refuses a group that is an output of a set-returning function.
-fn refuse_sets(groups: &[Expr], sets: &[SetCall]) -> Result<()> {
-    let columns: BTreeSet<usize> = groups.iter().flat_map(Expr::columns).collect();
-    match sets.iter().find(|set| columns.contains(&set.column)) {
-        Some(set) => refuse("a set-returning function in GROUP BY", set.at),
-        None => Ok(()),
+/// Takes the set-returning functions out that give what is grouped by: they come before groups are made.
+///
+/// # Errors
+/// 42803 where one asks for an aggregate.
+fn grouped_sets(groups: &[Expr], cx: &mut Context<'_>) -> Result<Vec<SetCall>> {
+    let mut columns: BTreeSet<usize> = groups.iter().flat_map(Expr::columns).collect();
+    let mut taken = Vec::new();
+    while let Some(at) = cx.sets.iter().position(|set| columns.contains(&set.column)) {
+        let mut set = cx.sets.remove(at);
+        let of_arguments = set
+            .arguments()
+            .iter()
+            .flat_map(|argument| argument.columns());
+        columns.extend(of_arguments);
+        taken.push(set);
+    }
+    let aggregates = cx.aggregates.iter().flatten().map(|(column, _)| *column);
+    let aggregates: Vec<usize> = aggregates.collect();
+    match taken.iter().find(|set| set.names(&aggregates)) {
+        None => Ok(taken),
+        Some(set) => {
+            let message = "aggregate functions are not allowed in GROUP BY";
+            Err(Error::new(state::GROUPING_ERROR, message).at(set.at))
+        }
     }
 }
 

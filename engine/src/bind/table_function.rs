@@ -45,6 +45,39 @@ impl Context<'_> {
             }
         }
     }
+
+    /// Whether a set-returning function may stand there as a value.
+    ///
+    /// # Errors
+    /// 0A000 anywhere but in a select list and ORDER BY.
+    pub(super) fn check_set(&self, at: Option<Position>) -> Result<()> {
+        let around = match (self.in_aggregate, &self.in_window) {
+            (true, _) => Some("aggregate"),
+            (false, Some(_)) => Some("window"),
+            (false, None) => None,
+        };
+        if let Some(around) = around {
+            let message =
+                format!("{around} function calls cannot contain set-returning function calls");
+            let error = Error::new(state::FEATURE_NOT_SUPPORTED, message);
+            return Err(error.with_hint(HINT).at(at));
+        }
+        let complaint = match self.clause {
+            Clause::Select | Clause::OrderBy if self.aggregates.is_some() => None,
+            Clause::GroupBy => return refuse("a set-returning function in GROUP BY", at),
+            Clause::Functions => {
+                Some("set-returning functions must appear at top level of FROM".to_owned())
+            }
+            other => Some(format!(
+                "set-returning functions are not allowed in {}",
+                other.name()
+            )),
+        };
+        if let Some(complaint) = complaint {
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, complaint).at(at));
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Binder<'a> {
@@ -82,11 +115,12 @@ impl<'a> Binder<'a> {
                 FunctionResult::Value(_) | FunctionResult::Nothing
             )
         {
-            if with_ordinality {
-                return refuse("WITH ORDINALITY of a function in SQL", at);
-            }
             let arguments = self.arguments_of(&found, bounds, at)?;
-            let (plan, columns) = self.routine_rows(&found.def, arguments, &shown, at)?;
+            let rows = self.routine_rows(&found.def, arguments, &shown, at)?;
+            let (plan, columns) = match with_ordinality {
+                true => self.numbered(rows),
+                false => rows,
+            };
             return self.function_source(plan, columns, shown, alias);
         }
         if let Some(reader) = json_record::reader(&function)
@@ -108,7 +142,7 @@ impl<'a> Binder<'a> {
                 }
                 self.rows_of(vec![call], with_ordinality, &shown)
             }
-            _ if is_variadic(&names) => {
+            _ if is_variadic(&names) && !self.has_routine(&function) => {
                 let value = self.variadic_call(&function, bounds, at)?;
                 let value = self.settle(value)?;
                 let column = self.columns.add(&shown, value.data_type);
@@ -123,7 +157,7 @@ impl<'a> Binder<'a> {
                 (bounds, &names),
                 with_ordinality,
                 &shown,
-                (at, &cx),
+                (at, &mut cx),
             )?,
         };
         self.function_source(plan, columns, shown, alias)
@@ -190,7 +224,7 @@ impl<'a> Binder<'a> {
         (arguments, names): (Vec<Bound>, &[Option<String>]),
         with_ordinality: bool,
         shown: &str,
-        (at, cx): (Option<Position>, &Context<'_>),
+        (at, cx): (Option<Position>, &mut Context<'_>),
     ) -> Result<(Logical, Vec<usize>)> {
         let value = self.any_call(function, arguments, names, at, cx)?;
         let value = self.settle(value)?;
@@ -302,7 +336,7 @@ impl<'a> Binder<'a> {
     /// A call of a table function where a value is wanted.
     ///
     /// # Errors
-    /// 0A000 anywhere but in a select list and ORDER BY.
+    /// As for [`Context::check_set`].
     pub(super) fn set_call(
         &mut self,
         function: &str,
@@ -310,39 +344,26 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
-        let around = match (cx.in_aggregate, &cx.in_window) {
-            (true, _) => Some("aggregate"),
-            (false, Some(_)) => Some("window"),
-            (false, None) => None,
-        };
-        if let Some(around) = around {
-            let message =
-                format!("{around} function calls cannot contain set-returning function calls");
-            let error = Error::new(state::FEATURE_NOT_SUPPORTED, message);
-            return Err(error.with_hint(HINT).at(at));
-        }
-        let complaint = match cx.clause {
-            Clause::Select | Clause::OrderBy if cx.aggregates.is_some() => None,
-            Clause::GroupBy => return refuse("a set-returning function in GROUP BY", at),
-            Clause::Functions => {
-                Some("set-returning functions must appear at top level of FROM".to_owned())
-            }
-            other => Some(format!(
-                "set-returning functions are not allowed in {}",
-                other.name()
-            )),
-        };
-        if let Some(complaint) = complaint {
-            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, complaint).at(at));
-        }
+        cx.check_set(at)?;
         let call = self.table_call(function, arguments, at)?;
         if call.function.columns().len() > 1 {
             return refuse("a function that gives several columns, as a value", at);
         }
+        Ok(self.push_set(function, call, at, cx))
+    }
+
+    /// A column that a call in a select list gives.
+    pub(super) fn push_set(
+        &mut self,
+        name: &str,
+        call: TableCall,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Bound {
         let data_type = call.data_type;
-        let column = self.columns.add(function, data_type);
+        let column = self.columns.add(name, data_type);
         cx.sets.push(SetCall { column, call, at });
-        Ok(Bound::Typed(Expr::column(column, data_type)))
+        Bound::Typed(Expr::column(column, data_type))
     }
 }
 
@@ -352,7 +373,7 @@ impl SetCall {
         &mut self.call.arguments
     }
 
-    fn names(&self, columns: &[usize]) -> bool {
+    pub(super) fn names(&self, columns: &[usize]) -> bool {
         let mut named = |part: &Expr| matches!(part.kind, ExprKind::Column(column) if columns.contains(&column));
         let mut arguments = self.call.arguments.iter();
         arguments.any(|argument| argument.any(&mut named))

@@ -12,6 +12,7 @@ use super::expr::start;
 use super::{Binder, Bound, Clause, Context, name, order};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
+use crate::function::table::is_table_function;
 use crate::function::window::WindowFunction;
 use crate::parse::{exclusion, place, refuse};
 use crate::plan::logical::{Columns, Logical};
@@ -256,7 +257,11 @@ impl<'a> Binder<'a> {
         for argument in list.map_or(&[][..], |list| &list.args) {
             arguments.push(self.argument(argument, at, cx)?);
         }
-        self.call(name, arguments, at)?;
+        let names = vec![None; arguments.len()];
+        let found = self.routine_of(name, &names, &arguments, at)?.is_some();
+        if !found && !is_table_function(name) {
+            self.call(name, arguments, at)?;
+        }
         let message = format!(
             "OVER specified, but {name} is not a window function nor an aggregate function"
         );

@@ -35,7 +35,8 @@ fn parameters(def: &FunctionDef) -> Vec<String> {
         let name = name.map_or_else(String::new, |name| format!("{} ", quoted(name)));
         let default = parameter.default.as_ref();
         let default = default.map_or_else(String::new, |text| format!(" DEFAULT {text}"));
-        format!("{name}{}{default}", parameter.data_type)
+        let variadic = if parameter.variadic { "VARIADIC " } else { "" };
+        format!("{variadic}{name}{}{default}", parameter.data_type)
     });
     let given = match &def.returns {
         FunctionResult::Row { columns, of: None } => columns.as_slice(),

@@ -33,6 +33,9 @@ pub struct FunctionDef {
     pub volatility: FunctionVolatility,
     /// Whether an argument that is NULL makes the result NULL, or empty.
     pub strict: bool,
+    /// Whether it is a procedure, which is called by CALL and by nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_procedure: bool,
 }
 
 /// A parameter of a function.
@@ -46,6 +49,9 @@ pub struct FunctionParameter {
     /// What it is where a call gives nothing, as SQL text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// Whether it takes any number of arguments, as an array of them. It is the last one then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub variadic: bool,
 }
 
 /// What a function gives.
@@ -110,6 +116,13 @@ pub enum FunctionVolatility {
 }
 
 impl FunctionDef {
+    /// What takes any number of arguments, if something does.
+    pub fn variadic(&self) -> Option<&FunctionParameter> {
+        self.parameters
+            .last()
+            .filter(|parameter| parameter.variadic)
+    }
+
     /// The types of its parameters, in order: with its name, what tells it from others.
     pub fn types(&self) -> impl Iterator<Item = DataType> {
         self.parameters.iter().map(|parameter| parameter.data_type)

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ids::BLOCK_SLOTS;
 use crate::pool::{Pool, PoolOptions};
-use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::transaction::RowRef;
 use std::collections::BTreeSet;
 use std::thread;
