@@ -5,7 +5,7 @@ use crate::error::{Error, Position, Result, state};
 use remora_storage::DataType;
 use remora_storage::catalog::{TypeDef, TypeKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
-use remora_storage::value::{ElementType, NumericModifier, PackedType};
+use remora_storage::value::{ElementType, NumericModifier, PackedType, RangeType};
 use sqlparser::ast::{self, ArrayElemTypeDef, CharacterLength, ExactNumberInfo, TimezoneInfo};
 
 /// Characters of a CHAR or VARCHAR, as in PostgreSQL.
@@ -111,6 +111,8 @@ pub(super) fn type_of(def: &TypeDef) -> DataType {
     match def.kind {
         TypeKind::Enum(_) => DataType::Packed(PackedType::Enum(def.id)),
         TypeKind::Domain(ref domain) => domain.base,
+        TypeKind::Range(of) => of.range(),
+        TypeKind::Multirange(of) => of.multirange(),
     }
 }
 
@@ -170,7 +172,16 @@ pub(super) fn named(name: &str) -> Option<DataType> {
         "json" => DataType::Json,
         "jsonb" => DataType::Packed(PackedType::Jsonb),
         "oid" => DataType::BigInt,
-        _ => return None,
+        other => return range_named(other),
+    })
+}
+
+/// A range or multirange that the system has.
+fn range_named(name: &str) -> Option<DataType> {
+    RangeType::system().find_map(|of| match of.names()? {
+        (range, _) if range == name => Some(of.range()),
+        (_, multirange) if multirange == name => Some(of.multirange()),
+        _ => None,
     })
 }
 
@@ -199,6 +210,10 @@ pub(super) fn internal_name(data_type: DataType) -> &'static str {
         DataType::Packed(PackedType::TimeTz) => "timetz",
         DataType::Packed(PackedType::Bit(_)) => "bit",
         DataType::Packed(PackedType::VarBit(_)) => "varbit",
+        DataType::Packed(PackedType::Range(of)) => of.names().map_or("?column?", |names| names.0),
+        DataType::Packed(PackedType::Multirange(of)) => {
+            of.names().map_or("?column?", |names| names.1)
+        }
         // That of the elements.
         DataType::Packed(PackedType::Array(element)) => internal_name(element.data_type()),
         _ => "?column?",

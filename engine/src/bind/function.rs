@@ -10,7 +10,7 @@ use crate::function::window::WindowFunction;
 use crate::function::{self, ArgumentType, element_of};
 use crate::parse::{VARIADIC, refuse};
 use crate::plan::{Expr, ExprKind};
-use remora_storage::value::ElementType;
+use remora_storage::value::{ElementType, PackedType};
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, FunctionArguments};
 use std::sync::Arc;
@@ -271,6 +271,12 @@ impl<'a> Binder<'a> {
         }
         match function::variadic(function) {
             Some(name) => self.call(name, arguments, at),
+            None if self.catalog.has_types()
+                && let Some(of @ DataType::Packed(PackedType::Multirange(_))) =
+                    self.made_ranges(function) =>
+            {
+                self.ranges_together(of, arguments, at)
+            }
             None => Err(function::no_such_function(function, &types).at(at)),
         }
     }
@@ -402,6 +408,24 @@ impl<'a> Binder<'a> {
             {
                 let name = Value::Text("unknown".to_owned());
                 Ok(Bound::Typed(Expr::literal(name, DataType::Text)))
+            }
+            // `int4range('[1,5)')` is `'[1,5)'::int4range`.
+            (_, 1)
+                if let Some(to) = data_type::named(name)
+                    && function::range_type(to).is_some()
+                    && arguments[0].data_type().is_none_or(|known| known == to) =>
+            {
+                Ok(Bound::Typed(self.cast_explicitly(
+                    arguments.remove(0),
+                    to,
+                    at,
+                )?))
+            }
+            _ if self.catalog.has_types()
+                && !function::exists(name)
+                && let Some(of) = self.made_ranges(name) =>
+            {
+                self.range_call(of, name, arguments, at)
             }
             (_, 1) if !function::exists(name) => match data_type::named(name) {
                 // `int4(x)` is `x::int4`.

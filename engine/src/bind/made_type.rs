@@ -72,7 +72,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Complains about a name that a type has, or a relation, whose rows are of a type of its name.
-    fn refuse_taken_type(
+    pub(super) fn refuse_taken_type(
         &self,
         (schema, name): (remora_storage::SchemaId, &str),
         at: Option<Position>,
@@ -97,6 +97,7 @@ impl<'a> Binder<'a> {
         let located = self.new_type(name)?;
         let kind = match representation {
             Some(R::Enum { labels }) => TypeKind::Enum(labels_of(labels)?),
+            Some(R::Range { options }) => return self.create_range_type(located, options, at),
             _ => return refuse("this kind of type", at),
         };
         let def = TypeDef {
@@ -251,7 +252,7 @@ impl<'a> Binder<'a> {
         for name in names {
             match self.made_type(name)? {
                 Some(def) if going.iter().any(|other| other.id == def.id) => {}
-                Some(def) => going.push(def),
+                Some(def) => going.push(self.range_first(def)?),
                 None if *if_exists => {}
                 None => return Err(self.no_type(name)),
             }

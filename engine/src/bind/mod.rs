@@ -70,6 +70,7 @@ mod order;
 mod ordered_set;
 mod prepared;
 mod query;
+mod range_type;
 mod regclass;
 mod relation;
 mod rename;

@@ -352,6 +352,9 @@ pub(super) fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
         B::AtQuestion => "@?",
         B::AtAt => "@@",
         B::PGStartsWith => "^@",
+        B::Custom(signs) => {
+            return ["&<", "&>", "-|-"].into_iter().find(|known| known == signs);
+        }
         _ => return None,
     })
 }

@@ -49,6 +49,10 @@ impl<'a> Binder<'a> {
         while let Some(def) = going.get(next).cloned() {
             for other in catalog.types() {
                 let is_known = going.iter().any(|known| known.id == other.id);
+                if def.companion() == Some(other.id) && !is_known {
+                    going.push(Arc::clone(other));
+                    continue;
+                }
                 let domain = other.domain().filter(|_| !is_known);
                 if domain.is_some_and(|domain| {
                     domain.over == Some(def.id) || domain.base.made() == Some(def.id)

@@ -130,6 +130,9 @@ pub fn structure(steps: &[Step], tx: &mut Transaction) -> Result<()> {
             Step::AlterFunction(def) => tx.alter_function(def.clone())?,
             Step::DropFunction(id) => tx.drop_function(*id)?,
             Step::CreateType(def) => drop(tx.create_type(def.clone())?),
+            Step::CreateRange(range, multirange) => {
+                tx.create_range(range.clone(), multirange.clone())?;
+            }
             Step::AlterType(def) => tx.alter_type(def.clone())?,
             Step::DropType(id) => tx.drop_type(*id)?,
             Step::DropTable(id) => tx.drop_table(*id)?,

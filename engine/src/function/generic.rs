@@ -5,10 +5,11 @@
 //! kernel is told the types of this call beside its values, since a text and a JSON document look alike.
 
 use super::cast::{CastContext, cast_context, common_type};
+use super::range::range_type;
 use super::resolve::base;
 use super::{ArgumentType, EvalContext};
 use crate::error::Result;
-use remora_storage::value::{ElementType, PackedType};
+use remora_storage::value::{ElementType, PackedType, RangeType};
 use remora_storage::{DataType, Value, ValueRef};
 
 /// What an argument or a result may be.
@@ -30,6 +31,14 @@ pub enum Pattern {
     Enums,
     /// A type of arrays, the same throughout the call.
     SameArray,
+    /// A range. The ranges, multiranges and values of a call are of one type of ranges.
+    Range,
+    /// A multirange.
+    Multirange,
+    /// A value of what the call's ranges are of.
+    Subtype,
+    /// An array of such ranges.
+    Ranges,
 }
 
 /// What a generic overload takes and gives.
@@ -76,6 +85,7 @@ impl Generic {
         let pattern = |at: usize| self.arguments[at.min(count - 1)];
         let mut elements: Vec<ArgumentType> = Vec::new();
         let mut packed = None;
+        let ranges = self.ranges(given, &pattern)?;
         for (at, known) in given.iter().enumerate() {
             match (pattern(at), known) {
                 (Pattern::Is(wanted), Some(known)) if !reaches(*known, wanted) => return None,
@@ -112,6 +122,10 @@ impl Generic {
             Pattern::Array => Some(ElementType::new(element?)?.array()),
             Pattern::Packed | Pattern::Enum | Pattern::SameArray => packed,
             Pattern::Enums => Some(ElementType::new(packed?)?.array()),
+            Pattern::Range => Some(ranges?.range()),
+            Pattern::Multirange => Some(ranges?.multirange()),
+            Pattern::Subtype => Some(ranges?.subtype()),
+            Pattern::Ranges => Some(ranges?.element().array()),
         };
         let arguments = given.iter().enumerate();
         let arguments = arguments.map(|(at, known)| of(pattern(at), *known));
@@ -119,6 +133,59 @@ impl Generic {
             arguments: arguments.collect::<Option<_>>()?,
             returns: of(self.returns, None)?,
         })
+    }
+}
+
+impl Generic {
+    /// The type of ranges of a call, if it has some; `None` where the arguments do not go together.
+    fn ranges(
+        &self,
+        given: &[ArgumentType],
+        pattern: &impl Fn(usize) -> Pattern,
+    ) -> Option<Option<RangeType>> {
+        let is_of_ranges = |pattern: &Pattern| {
+            matches!(
+                pattern,
+                Pattern::Range | Pattern::Multirange | Pattern::Ranges
+            )
+        };
+        if !self.arguments.iter().any(is_of_ranges) {
+            return Some(None);
+        }
+        let mut found = None;
+        for (at, known) in given.iter().enumerate() {
+            let of = match (pattern(at), known) {
+                (Pattern::Range, Some(DataType::Packed(PackedType::Range(of))))
+                | (Pattern::Multirange, Some(DataType::Packed(PackedType::Multirange(of)))) => *of,
+                (Pattern::Ranges, Some(known)) => match element_of(*known)? {
+                    DataType::Packed(PackedType::Range(of)) => of,
+                    _ => return None,
+                },
+                (Pattern::Range | Pattern::Multirange, Some(_)) => return None,
+                _ => continue,
+            };
+            if *found.get_or_insert(of) != of {
+                return None;
+            }
+        }
+        let subtype = base(found?.subtype());
+        let fits = given
+            .iter()
+            .enumerate()
+            .all(|(at, known)| match pattern(at) {
+                Pattern::Subtype => known.is_none_or(|known| base(known) == subtype),
+                _ => true,
+            });
+        fits.then_some(found)
+    }
+}
+
+/// The type of what a value holds within: an array's elements, a range's bounds.
+pub(crate) fn innermost(data_type: DataType) -> DataType {
+    let element = element_of(data_type).unwrap_or(data_type);
+    match range_type(element) {
+        Some(of) => innermost(of.subtype()),
+        None => element,
     }
 }
 

@@ -241,6 +241,10 @@ fn generic_types(generic: &Generic) -> (Vec<String>, String) {
         Pattern::Packed => "same type".to_owned(),
         Pattern::Enum => "enum".to_owned(),
         Pattern::Enums => "enum[]".to_owned(),
+        Pattern::Range => "range".to_owned(),
+        Pattern::Multirange => "multirange".to_owned(),
+        Pattern::Subtype => "bound".to_owned(),
+        Pattern::Ranges => "range[]".to_owned(),
     };
     let arguments = generic.arguments.iter().map(name);
     (arguments.collect(), name(&generic.returns))

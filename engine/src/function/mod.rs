@@ -11,6 +11,7 @@
 //!  arithmetic, comparison,   the overloads, one file a family
 //!  like, math, moment, ..
 //!  array                     functions and operators of arrays
+//!  range                     functions and operators of ranges and multiranges
 //!  decimal, calendar,        what they compute with
 //!  interval
 //!  statement_clock           when the statement began
@@ -64,6 +65,7 @@ mod part;
 mod pg_types;
 mod precision;
 mod quote;
+mod range;
 mod regex;
 mod registry;
 mod relation_name;
@@ -82,8 +84,8 @@ mod trigonometry;
 
 pub use array::{ArrayTest, quantified};
 pub(crate) use array::{too_many_dimensions as array_too_deep, variadic};
-pub(crate) use generic::element_of;
 pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
+pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{TypesShown, value as made_value};
 pub(crate) use oids::{
     array_type_oid, constraint_oid, described, enum_oid, host_table_oid, index_oid, relation_oid,
@@ -93,6 +95,7 @@ pub(crate) use parameters::parameters;
 pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
 pub(crate) use precision::{cut_to, written as written_modifier};
 pub(crate) use quote::quote_ident;
+pub(crate) use range::range_type;
 pub(crate) use registry::exists;
 pub(crate) use relation_name::RelationName;
 pub use resolve::resolve;

@@ -2,8 +2,8 @@
 
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, comparison, digest, format_text, json,
-    like, made, math, moment, numbers, overlaps, part, pg_types, precision, quote, regex, sample,
-    sequence, string, system, timetz, to_char, trigonometry,
+    like, made, math, moment, numbers, overlaps, part, pg_types, precision, quote, range, regex,
+    sample, sequence, string, system, timetz, to_char, trigonometry,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -46,6 +46,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         sequence::FUNCTIONS,
         system::FUNCTIONS,
         array::FUNCTIONS,
+        range::FUNCTIONS,
         json::over_text::FUNCTIONS,
         json::over_packed::FUNCTIONS,
         json::conversions::FUNCTIONS,

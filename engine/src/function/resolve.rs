@@ -11,7 +11,7 @@
 //! Several survivors are 42725, none is 42883. Modifiers (`VARCHAR(3)`) play no part.
 
 use super::cast::{self, CastContext};
-use super::{ArgumentType, CallTypes, Kernel, Overload, Resolved, registry};
+use super::{ArgumentType, CallTypes, Kernel, Overload, Resolved, range_type, registry};
 use crate::error::{Error, Result, state};
 use remora_storage::DataType;
 use remora_storage::value::{ElementType, PackedType};
@@ -34,12 +34,17 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
         .partition(|overload| matches!(overload.kernel, Kernel::Generic(..)));
     let any = || generic.iter().find_map(|overload| fit(overload, arguments));
     // Enumerations have little of their own: what takes any type takes them as text where it can. Bits and
-    // times have functions of their own type only, as what is not packed has.
+    // times have functions of their own type only, as what is not packed has. A range beside a text is text.
     let is_packed = |found: &ArgumentType| match found {
-        Some(DataType::Packed(packed)) => !matches!(
-            packed,
-            PackedType::Enum(_) | PackedType::TimeTz | PackedType::Bit(_) | PackedType::VarBit(_)
-        ),
+        Some(DataType::Packed(packed)) => {
+            !matches!(
+                packed,
+                PackedType::Enum(_)
+                    | PackedType::TimeTz
+                    | PackedType::Bit(_)
+                    | PackedType::VarBit(_)
+            ) && !(name == "||" && range_type(DataType::Packed(*packed)).is_some())
+        }
         _ => false,
     };
     if (typed.is_empty()
@@ -338,6 +343,7 @@ pub(super) fn category(data_type: DataType) -> char {
         DataType::Interval => 'T',
         DataType::Packed(PackedType::Array(_)) => 'A',
         DataType::Packed(PackedType::Enum(_)) => 'E',
+        DataType::Packed(PackedType::Range(_) | PackedType::Multirange(_)) => 'R',
         _ => 'U',
     }
 }

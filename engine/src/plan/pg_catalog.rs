@@ -19,6 +19,8 @@ pub enum PgTable {
     Type,
     /// Values of enumerations.
     Enum,
+    /// What ranges are of.
+    Range,
     /// Indexes.
     Index,
     /// Constraints.
@@ -43,12 +45,13 @@ pub enum PgTable {
 
 impl PgTable {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Namespace,
         Self::Class,
         Self::Attribute,
         Self::Type,
         Self::Enum,
+        Self::Range,
         Self::Index,
         Self::Constraint,
         Self::Trigger,
@@ -69,6 +72,7 @@ impl PgTable {
             Self::Attribute => "pg_attribute",
             Self::Type => "pg_type",
             Self::Enum => "pg_enum",
+            Self::Range => "pg_range",
             Self::Index => "pg_index",
             Self::Constraint => "pg_constraint",
             Self::Trigger => "pg_trigger",
@@ -150,6 +154,13 @@ impl PgTable {
                 ("enumtypid", BigInt),
                 ("enumsortorder", Real),
                 ("enumlabel", Text),
+            ],
+            Self::Range => &[
+                ("rngtypid", BigInt),
+                ("rngsubtype", BigInt),
+                ("rngmultitypid", BigInt),
+                ("rngcanonical", Text),
+                ("rngsubdiff", Text),
             ],
             Self::Index => &[
                 ("indexrelid", BigInt),

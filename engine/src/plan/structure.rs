@@ -39,6 +39,8 @@ pub enum Step {
     DropFunction(TableId),
     /// A type comes.
     CreateType(TypeDef),
+    /// A type of ranges comes, and that of their multiranges.
+    CreateRange(TypeDef, TypeDef),
     /// A type is another.
     AlterType(TypeDef),
     /// A type goes, which nothing is of any more.

@@ -4,7 +4,7 @@
 
 use super::{Expr, ExprKind};
 use crate::error::Result;
-use crate::function::{Volatility, element_of};
+use crate::function::{Volatility, innermost};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value};
 use std::collections::BTreeSet;
@@ -204,10 +204,7 @@ fn asks_the_session(from: DataType, to: DataType) -> bool {
             DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Interval
         )
     };
-    let (from, to) = (
-        element_of(from).unwrap_or(from),
-        element_of(to).unwrap_or(to),
-    );
+    let (from, to) = (innermost(from), innermost(to));
     let apart = is_zoned(from) != is_zoned(to);
     let timetz = DataType::Packed(PackedType::TimeTz);
     let asks_clock = to == timetz && from != timetz || is_text(from) && to == DataType::Time;

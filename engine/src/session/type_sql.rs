@@ -5,12 +5,22 @@ use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
 
 /// The statements that make the types, in order of creation.
 pub(super) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
-    catalog.types().map(|def| sql_of(def, catalog))
+    catalog.types().filter_map(|def| sql_of(def, catalog))
 }
 
-fn sql_of(def: &TypeDef, catalog: &Catalog) -> String {
+fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
     let name = qualified(catalog, def.schema, &def.name);
-    match &def.kind {
+    Some(match &def.kind {
+        // It comes with its ranges.
+        TypeKind::Multirange(_) => return None,
+        TypeKind::Range(of) => {
+            let multirange = def.companion().and_then(|id| catalog.type_by_id(id))?;
+            let multirange = qualified(catalog, multirange.schema, &multirange.name);
+            let subtype = of.subtype();
+            format!(
+                "CREATE TYPE {name} AS RANGE (SUBTYPE = {subtype}, MULTIRANGE_TYPE_NAME = {multirange});"
+            )
+        }
         TypeKind::Enum(labels) => {
             let labels = labels.iter();
             let labels = labels.map(|label| format!("'{}'", label.label.replace('\'', "''")));
@@ -31,5 +41,5 @@ fn sql_of(def: &TypeDef, catalog: &Catalog) -> String {
             let checks: String = checks.collect();
             format!("CREATE DOMAIN {name} AS {base}{default}{not_null}{checks};")
         }
-    }
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::definition::{ColumnDef, IndexDef, TableDef};
 use crate::block::RowRef;
-use crate::value::{Numeric, NumericKind, PackedType, ValueRef, enum_label};
+use crate::value::{Numeric, NumericKind, PackedType, RangeBound, SqlRange, ValueRef, enum_label};
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -78,7 +78,10 @@ fn text(value: ValueRef<'_>) -> String {
         ValueRef::Text(v) => v.chars().take(VALUE_CHARS_MAX).collect(),
         ValueRef::Bytea(v) => format!("\\x{}", hex(&v[..v.len().min(VALUE_CHARS_MAX / 2)])),
         ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or("..").to_owned(),
-        ValueRef::Packed(..) => match value.as_array() {
+        ValueRef::Packed(PackedType::Range(_), _) => {
+            value.as_range().map_or("..".to_owned(), range)
+        }
+        ValueRef::Packed(..) => match value.as_array().or(value.as_ranges()) {
             Some(array) => {
                 let elements: Vec<String> = array.iter().take(VALUE_CHARS_MAX).map(text).collect();
                 format!("{{{}}}", elements.join(","))
@@ -96,6 +99,16 @@ fn text(value: ValueRef<'_>) -> String {
             parts.map(|part| digits[part].to_owned()).join("-")
         }
     }
+}
+
+fn range(range: SqlRange<'_>) -> String {
+    let Some((lower, upper)) = range.bounds() else {
+        return "empty".to_owned();
+    };
+    let at = |bound: RangeBound<'_>| bound.value.map_or_else(String::new, text);
+    let opened = if lower.inclusive { '[' } else { '(' };
+    let closed = if upper.inclusive { ']' } else { ')' };
+    format!("{opened}{},{}{closed}", at(lower), at(upper))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,4 +1,4 @@
-//! Types that somebody made: enumerations and domains.
+//! Types that somebody made: enumerations, domains and ranges.
 //!
 //! Types have names of their own, which tables may have as well, and ids of the row of numbers that tables have.
 //!
@@ -7,6 +7,9 @@
 //! between others leaves these as they are; a value that gets another name is another in its bytes, and who
 //! renames it writes the rows anew.
 //!
+//! A type of ranges comes with that of their multiranges, whose id is the next one: what a multirange is of is told
+//! by its type without a look here.
+//!
 //! A domain is another type and what must be true of its values. Values of a domain are values of that type, in
 //! rows as elsewhere; a column says beside its type of which domain it is.
 
@@ -14,7 +17,7 @@ use super::names::NameIn;
 use super::{Catalog, CheckDef, ColumnDef, ViewDef};
 use crate::error::{Error, Result};
 use crate::ids::{SchemaId, TypeId};
-use crate::value::{DataType, TypeNames};
+use crate::value::{DataType, RangeType, TypeNames};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +44,10 @@ pub enum TypeKind {
     Enum(Vec<EnumLabel>),
     /// Values of another type.
     Domain(DomainDef),
+    /// Ranges, of which the multiranges are another type, with the next id.
+    Range(RangeType),
+    /// Multiranges of such ranges, made with them and gone with them.
+    Multirange(RangeType),
 }
 
 /// A domain; storage reads none of its texts.
@@ -78,7 +85,7 @@ impl TypeDef {
     pub fn labels(&self) -> Option<&[EnumLabel]> {
         match &self.kind {
             TypeKind::Enum(labels) => Some(labels),
-            TypeKind::Domain(_) => None,
+            TypeKind::Domain(_) | TypeKind::Range(_) | TypeKind::Multirange(_) => None,
         }
     }
 
@@ -86,7 +93,24 @@ impl TypeDef {
     pub fn domain(&self) -> Option<&DomainDef> {
         match &self.kind {
             TypeKind::Domain(domain) => Some(domain),
-            TypeKind::Enum(_) => None,
+            TypeKind::Enum(_) | TypeKind::Range(_) | TypeKind::Multirange(_) => None,
+        }
+    }
+
+    /// The type of ranges that it is, or of whose ranges it has multiranges.
+    pub fn ranges(&self) -> Option<RangeType> {
+        match self.kind {
+            TypeKind::Range(of) | TypeKind::Multirange(of) => Some(of),
+            TypeKind::Enum(_) | TypeKind::Domain(_) => None,
+        }
+    }
+
+    /// The type that is made and goes with it: multiranges with their ranges, and the other way round.
+    pub fn companion(&self) -> Option<TypeId> {
+        match self.kind {
+            TypeKind::Range(of) => of.made_multirange(),
+            TypeKind::Multirange(of) => of.made(),
+            TypeKind::Enum(_) | TypeKind::Domain(_) => None,
         }
     }
 
@@ -98,6 +122,14 @@ impl TypeDef {
                 .over
                 .is_some_and(is_later)
                 .then(|| format!("domain {} made of one that came later", self.name));
+        }
+        let is_own = match self.kind {
+            TypeKind::Range(of) => of.made() == Some(self.id),
+            TypeKind::Multirange(of) => of.made_multirange() == Some(self.id),
+            TypeKind::Enum(_) | TypeKind::Domain(_) => true,
+        };
+        if !is_own {
+            return Some(format!("type {} of the ranges of another one", self.name));
         }
         let labels = self.labels()?;
         let ascend = labels.is_sorted_by(|one, other| one.place < other.place);

@@ -16,6 +16,9 @@
 //!    array                the keys of its elements, NULLs last, and 00; then how many dimensions, and the length and
 //!                         the first subscript of each, big-endian
 //!    jsonb                as bytea
+//!    range                00 the empty one | 01, then each bound: no lower one 00, no upper one 02, else the key of
+//!                         its value and whether it lies before it, at it or behind it, 1 byte
+//!    multirange           as an array of its ranges
 //! ```
 //!
 //! A NUMERIC `m / 10^s` with d digits in m is `0.ddd.. * 10^(d-s)`: after the class byte (infinite,
@@ -35,7 +38,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::value::{Interval, Numeric, NumericKind, PackedType, SqlArray, ValueRef};
+use crate::value::{Interval, Numeric, NumericKind, PackedType, SqlArray, SqlRange, ValueRef};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
 use std::ops::DerefMut;
@@ -107,6 +110,9 @@ pub struct KeyColumn {
 const NULL_FIRST: u8 = 0;
 const NOT_NULL: u8 = 1;
 const NULL_LAST: u8 = 2;
+/// A range without values, before those with some.
+const RANGE_EMPTY: u8 = 0;
+const RANGE_BOUNDS: u8 = 1;
 /// Below the mark of any element: the shorter array comes first.
 const ARRAY_END: u8 = 0;
 
@@ -256,6 +262,8 @@ fn encode_payload(out: &mut impl KeyBuffer, value: &ValueRef<'_>) {
         ValueRef::Interval(v) => out.put_word(NOT_NULL, interval_bytes(v)),
         ValueRef::Uuid(v) => out.put_word(NOT_NULL, v),
         ValueRef::Packed(PackedType::Array(_), _) => encode_array(out, value.as_array()),
+        ValueRef::Packed(PackedType::Range(_), _) => encode_range(out, value.as_range()),
+        ValueRef::Packed(PackedType::Multirange(_), _) => encode_array(out, value.as_ranges()),
         ValueRef::Packed(_, v) => encode_escaped(out, v),
     }
 }
@@ -271,6 +279,24 @@ fn encode_array(out: &mut impl KeyBuffer, array: Option<SqlArray<'_>>) {
     for dimension in dimensions {
         out.put(&dimension.length.to_be_bytes());
         out.put(&(dimension.first ^ i32::MIN).to_be_bytes());
+    }
+}
+
+fn encode_range(out: &mut impl KeyBuffer, range: Option<SqlRange<'_>>) {
+    out.put(&[NOT_NULL]);
+    let Some((lower, upper)) = range.and_then(|range| range.bounds()) else {
+        return out.put(&[RANGE_EMPTY]);
+    };
+    out.put(&[RANGE_BOUNDS]);
+    for bound in [lower, upper] {
+        let column = KeyColumn {
+            descending: false,
+            nulls_first: bound.lower,
+        };
+        encode_column(out, column, &bound.value.unwrap_or_default());
+        if bound.value.is_some() {
+            out.put(&[u8::from(bound.lower != bound.inclusive)]);
+        }
     }
 }
 

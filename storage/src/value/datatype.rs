@@ -1,6 +1,7 @@
 //! The types of columns.
 
 use super::packed::{ElementType, PackedType};
+use super::sql_range::RangeType;
 use crate::ids::TypeId;
 use arrow_schema::{DataType as ArrowType, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
@@ -116,7 +117,10 @@ impl DataType {
     /// Whether values that are held as strings compare as these strings do.
     pub(crate) fn compares_as_bytes(self) -> bool {
         match self {
-            Self::Packed(packed) => !matches!(packed, PackedType::Array(_)),
+            Self::Packed(packed) => !matches!(
+                packed,
+                PackedType::Array(_) | PackedType::Range(_) | PackedType::Multirange(_)
+            ),
             other => other.is_variable(),
         }
     }
@@ -150,6 +154,8 @@ impl DataType {
             Self::Packed(PackedType::TimeTz) => (61, 0),
             Self::Packed(PackedType::Bit(length)) => (62, length),
             Self::Packed(PackedType::VarBit(limit)) => (63, limit),
+            Self::Packed(PackedType::Range(of)) => (80, of.number()),
+            Self::Packed(PackedType::Multirange(of)) => (81, of.number()),
             Self::Packed(PackedType::Array(element)) => {
                 let (code, modifier) = element.code();
                 (ARRAY_CODE | code, modifier)
@@ -190,6 +196,8 @@ impl DataType {
             (61, 0) => Self::Packed(PackedType::TimeTz),
             (62, length) => Self::Packed(PackedType::Bit(length)),
             (63, limit) => Self::Packed(PackedType::VarBit(limit)),
+            (80, number) => Self::Packed(PackedType::Range(RangeType::from_number(number)?)),
+            (81, number) => Self::Packed(PackedType::Multirange(RangeType::from_number(number)?)),
             (code, modifier) if code & ARRAY_CODE != 0 => {
                 let element = Self::from_code(code & !ARRAY_CODE, modifier)?;
                 ElementType::new(element)?.array()

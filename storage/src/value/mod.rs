@@ -31,6 +31,7 @@ mod numeric;
 mod packed;
 mod scalar;
 mod sql_array;
+mod sql_range;
 #[cfg(test)]
 mod strategy;
 #[cfg(test)]
@@ -47,5 +48,6 @@ pub use scalar::{Value, ValueRef};
 pub use sql_array::{
     ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray, SqlArrayBuilder,
 };
+pub use sql_range::{RangeBound, RangeType, SqlRange};
 #[cfg(test)]
 pub(crate) use strategy::{TYPES, any_numeric, any_value, any_value_of};

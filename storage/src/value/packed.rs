@@ -11,6 +11,8 @@
 //!    Enum(TypeId)                    where a value stands in the order of its type, u32, most significant byte
 //!                                    first; then its name
 //!    Bit, VarBit                     bits, each as the character 0 or 1
+//!    Range(RangeType)                a range, see sql_range.rs
+//!    Multirange(RangeType)           its ranges as an array
 //!    TimeTz                          microseconds since midnight in Greenwich, i64, then seconds behind it,
 //!                                    i32; both with their sign turned, most significant byte first
 //! ```
@@ -26,6 +28,7 @@
 use super::datatype::DataType;
 use super::names::type_name;
 use super::sql_array::SqlArray;
+use super::sql_range::{self, RangeType, SqlRange};
 use crate::ids::TypeId;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -47,6 +50,10 @@ pub enum PackedType {
     VarBit(u32),
     /// `CREATE TYPE .. AS ENUM`
     Enum(TypeId),
+    /// A range: `INT4RANGE`, `CREATE TYPE .. AS RANGE`
+    Range(RangeType),
+    /// A multirange: any number of ranges, in order and apart.
+    Multirange(RangeType),
 }
 
 /// Bytes before the name in a value of an enumeration.
@@ -106,7 +113,7 @@ impl ElementType {
     }
 
     /// The type of arrays of such elements.
-    pub fn array(self) -> DataType {
+    pub const fn array(self) -> DataType {
         DataType::Packed(PackedType::Array(self))
     }
 }
@@ -138,6 +145,8 @@ impl PackedType {
         match self {
             Self::Array(element) => element.data_type().made(),
             Self::Enum(id) => Some(id),
+            Self::Range(of) => of.made(),
+            Self::Multirange(of) => of.made_multirange(),
             Self::Jsonb | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) => None,
         }
     }
@@ -163,6 +172,8 @@ impl PackedType {
             Self::Jsonb => true,
             Self::Enum(_) => enum_label(bytes).is_some(),
             Self::TimeTz => bytes.len() == TIMETZ_BYTES,
+            Self::Range(of) => SqlRange::read(of, bytes).is_some_and(|range| range.is_valid()),
+            Self::Multirange(of) => sql_range::is_multirange(of, bytes),
             Self::Bit(0) | Self::VarBit(0) => are_bits(bytes),
             Self::Bit(length) => are_bits(bytes) && bytes.len() == length as usize,
             Self::VarBit(limit) => are_bits(bytes) && bytes.len() <= limit as usize,
@@ -175,6 +186,11 @@ impl PackedType {
             Self::Array(element) => {
                 let one = SqlArray::new(element, one);
                 one.cmp(&SqlArray::new(element, other))
+            }
+            Self::Range(of) => SqlRange::read(of, one).cmp(&SqlRange::read(of, other)),
+            Self::Multirange(of) => {
+                let one = SqlArray::new(of.element(), one);
+                one.cmp(&SqlArray::new(of.element(), other))
             }
             Self::Jsonb | Self::Enum(_) | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) => {
                 one.cmp(other)
@@ -190,6 +206,8 @@ impl fmt::Display for PackedType {
             Self::Array(element) => write!(f, "{}[]", element.data_type()),
             Self::Jsonb => f.write_str("jsonb"),
             Self::Enum(id) => type_name(*id, f),
+            Self::Range(of) => sql_range::write_name(*of, false, f),
+            Self::Multirange(of) => sql_range::write_name(*of, true, f),
             Self::TimeTz => f.write_str("time with time zone"),
             Self::Bit(0) => f.write_str("bit"),
             Self::Bit(length) => write!(f, "bit({length})"),

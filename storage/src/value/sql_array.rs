@@ -362,7 +362,7 @@ const DIMENSION_BYTES: usize = 8;
 const END_BYTES: usize = 4;
 
 /// Bytes of an element of a type of fixed width.
-fn width(data_type: DataType) -> Option<usize> {
+pub(super) fn width(data_type: DataType) -> Option<usize> {
     match data_type {
         DataType::Boolean => Some(1),
         DataType::SmallInt => Some(2),
@@ -383,7 +383,7 @@ fn width(data_type: DataType) -> Option<usize> {
     }
 }
 
-fn put_fixed(out: &mut Vec<u8>, value: &ValueRef<'_>, width: usize) {
+pub(super) fn put_fixed(out: &mut Vec<u8>, value: &ValueRef<'_>, width: usize) {
     match *value {
         ValueRef::Null => out.resize(out.len() + width, 0),
         ValueRef::Boolean(v) => out.push(v.into()),
@@ -408,7 +408,7 @@ fn put_fixed(out: &mut Vec<u8>, value: &ValueRef<'_>, width: usize) {
     }
 }
 
-fn fixed(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'static>> {
+pub(super) fn fixed(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'static>> {
     Some(match data_type {
         DataType::Boolean => ValueRef::Boolean(bytes[0] != 0),
         DataType::SmallInt => ValueRef::SmallInt(i16::from_le_bytes(take(bytes))),
@@ -440,7 +440,7 @@ fn fixed(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'static>> {
     })
 }
 
-fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {
+pub(super) fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {
     match data_type {
         DataType::Bytea => Some(ValueRef::Bytea(bytes)),
         DataType::Packed(PackedType::Array(_)) => None,
@@ -452,7 +452,7 @@ fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {
 }
 
 /// So many bytes, zeros where there are fewer.
-fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn take<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.first_chunk().copied().unwrap_or([0; N])
 }
 

@@ -1,12 +1,13 @@
 //! Random values for property tests, with those that code forgets at the front.
 
 use super::{
-    DataType, Dimension, ElementType, Interval, Numeric, PackedType, SqlArray, Value, ValueRef,
+    DataType, Dimension, ElementType, Interval, Numeric, PackedType, RangeBound, RangeType,
+    SqlArray, SqlRange, Value, ValueRef,
 };
 use proptest::prelude::*;
 
 /// The types that differ in how values are held.
-pub(crate) const TYPES: [DataType; 16] = [
+pub(crate) const TYPES: [DataType; 19] = [
     DataType::Boolean,
     DataType::SmallInt,
     DataType::Integer,
@@ -23,8 +24,13 @@ pub(crate) const TYPES: [DataType; 16] = [
     DataType::Interval,
     DataType::Uuid,
     DataType::Packed(PackedType::Array(ELEMENT)),
+    NUMRANGE.range(),
+    NUMRANGE.multirange(),
+    RangeType::of_system(DataType::Integer).range(),
 ];
 
+/// Ranges whose equal values can be told apart.
+const NUMRANGE: RangeType = RangeType::of_system(DataType::Numeric(None));
 /// Elements whose equal values can be told apart.
 const ELEMENT: ElementType = ElementType::new(DataType::Numeric(None)).expect("no array");
 
@@ -118,6 +124,43 @@ fn any_array(element: ElementType) -> impl Strategy<Value = Value> {
     })
 }
 
+/// Any range, the empty one among them; bounds are turned round where they are not in order.
+fn any_range(of: RangeType) -> impl Strategy<Value = Value> {
+    let bound = || any_value_of(of.subtype());
+    let inclusive = any::<(bool, bool)>();
+    (bound(), bound(), inclusive, 0..8_u8).prop_map(move |(one, two, (a, b), kind)| {
+        let (one, two) = (one.as_ref(), two.as_ref());
+        let lower = RangeBound::lower((!one.is_null()).then_some(one), a);
+        let upper = RangeBound::upper((!two.is_null()).then_some(two), b);
+        let range = match (lower <= upper, kind) {
+            (_, 0) => SqlRange::EMPTY,
+            (true, _) => SqlRange::new(lower, upper),
+            (false, _) => SqlRange::new(
+                RangeBound::lower(Some(two), true),
+                RangeBound::upper(Some(one), true),
+            ),
+        };
+        match range.is_valid() {
+            true => range.value(of),
+            false => SqlRange::EMPTY.value(of),
+        }
+    })
+}
+
+/// One range or none, as a multirange.
+fn any_multirange(of: RangeType) -> impl Strategy<Value = Value> {
+    any_range(of).prop_map(move |range| {
+        let range = Some(range.as_ref()).filter(|range| {
+            let range = range.as_range();
+            range.is_some_and(|range| !range.is_empty())
+        });
+        match Value::array(of.element(), range) {
+            Value::Packed(_, bytes) => Value::Packed(PackedType::Multirange(of), bytes),
+            other => other,
+        }
+    })
+}
+
 fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
     let small = -2..=2_i64;
     match data_type {
@@ -153,6 +196,8 @@ fn not_null(data_type: DataType) -> BoxedStrategy<Value> {
         DataType::Interval => any_interval().prop_map(Value::Interval).boxed(),
         DataType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
         DataType::Packed(PackedType::Array(element)) => any_array(element).boxed(),
+        DataType::Packed(PackedType::Range(of)) => any_range(of).boxed(),
+        DataType::Packed(PackedType::Multirange(of)) => any_multirange(of).boxed(),
         DataType::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_))) => {
             let bits = prop::collection::vec(prop_oneof![Just(b'0'), Just(b'1')], 0..12);
             bits.prop_map(move |bits| Value::Packed(packed, bits))

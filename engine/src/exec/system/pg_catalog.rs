@@ -38,6 +38,7 @@ pub(super) fn rows(table: PgTable, view: &ReadView, context: &ExecContext) -> Ve
         PgTable::Attribute => shown.attributes(),
         PgTable::Type => super::pg_type::types(&catalog),
         PgTable::Enum => super::pg_type::labels(&catalog),
+        PgTable::Range => super::pg_type::ranges(&catalog),
         PgTable::Index => shown.indexes(),
         PgTable::Constraint => shown.constraints(),
         PgTable::Trigger => shown.triggers(),

@@ -1,4 +1,5 @@
-//! `pg_type` and `pg_enum`: the types of the system, those that somebody made, and the values of enumerations.
+//! `pg_type`, `pg_enum` and `pg_range`: the types of the system, those that somebody made, the values of
+//! enumerations, and what ranges are of.
 
 use super::pg_catalog::{OWNER, Row, oid, text, yes};
 use crate::function::{
@@ -7,6 +8,7 @@ use crate::function::{
 };
 use remora_storage::Value;
 use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
+use remora_storage::value::RangeType;
 
 /// What tells one row of `pg_type` from others.
 struct Shown<'t> {
@@ -47,7 +49,11 @@ pub(super) fn types(catalog: &Catalog) -> Vec<Row> {
             name: known.name,
             schema: schema_oid(PG_CATALOG),
             length: known.length,
-            kind: "b",
+            kind: match known.name {
+                name if known.category != "R" || name.starts_with('_') => "b",
+                name if name.ends_with("multirange") => "m",
+                _ => "r",
+            },
             category: known.category,
             element: 0,
             base: 0,
@@ -58,6 +64,8 @@ pub(super) fn types(catalog: &Catalog) -> Vec<Row> {
         let schema = schema_oid(def.schema);
         let (kind, category, length) = match def.kind {
             TypeKind::Enum(_) => ("e", "E", 4),
+            TypeKind::Range(_) => ("r", "R", -1),
+            TypeKind::Multirange(_) => ("m", "R", -1),
             TypeKind::Domain(ref domain) => {
                 let known = pg_type(domain.base);
                 let category = known.map_or("U", |known| known.category);
@@ -97,6 +105,28 @@ pub(super) fn types(catalog: &Catalog) -> Vec<Row> {
     let system = PG_TYPES.iter().map(of_system);
     let made = catalog.types().flat_map(|def| made(def));
     system.chain(made).collect()
+}
+
+/// The rows of `pg_range`.
+pub(super) fn ranges(catalog: &Catalog) -> Vec<Row> {
+    let shown = |of: RangeType| {
+        let (subtype, function) = (type_number(of.subtype()), |name: Option<String>| {
+            text(name.as_deref().unwrap_or("-"))
+        });
+        let named = |what: &str| of.names().map(|(range, _)| format!("{range}_{what}"));
+        vec![
+            oid(type_number(of.range())),
+            oid(subtype),
+            oid(type_number(of.multirange())),
+            function(named("canonical").filter(|_| of.is_discrete())),
+            function(named("subdiff")),
+        ]
+    };
+    let made = catalog.types().filter_map(|def| match def.kind {
+        TypeKind::Range(of) => Some(of),
+        _ => None,
+    });
+    RangeType::system().chain(made).map(shown).collect()
 }
 
 /// The rows of `pg_enum`.

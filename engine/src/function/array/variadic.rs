@@ -5,7 +5,7 @@
 use super::{ARRAY, INTEGER, TEXT, array_at};
 use crate::error::{Error, Result, state};
 use crate::function::json::as_json;
-use crate::function::{EvalContext, GenericCall, Overload, Pattern, registry, text};
+use crate::function::{EvalContext, GenericCall, Kernel, Overload, Pattern, registry, text};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -14,7 +14,8 @@ const JSONB: Pattern = Pattern::Is(DataType::Packed(PackedType::Jsonb));
 
 /// The name under which a function takes an array for its last arguments.
 pub(crate) fn variadic(function: &str) -> Option<&'static str> {
-    let names = FUNCTIONS.iter().map(|overload| overload.name);
+    let all = registry::all().filter(|overload| matches!(overload.kernel, Kernel::Generic(..)));
+    let names = all.map(|overload| overload.name);
     names
         .filter_map(|name| Some((name, name.strip_prefix("variadic ")?)))
         .find(|(_, plain)| *plain == function)
@@ -132,7 +133,7 @@ fn call(name: &str, values: &[ValueRef<'_>], context: &EvalContext) -> Result<Va
     };
     match registry::overloads(name).iter().find(fits) {
         Some(Overload {
-            kernel: crate::function::Kernel::Typed { scalar, .. },
+            kernel: Kernel::Typed { scalar, .. },
             ..
         }) => scalar(values, context),
         _ => Err(Error::new(

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, state};
 use crate::function::calendar::{self, DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY};
+use crate::function::range::{Ranges, multirange};
 use crate::function::text::Zone;
 use crate::function::timetz::ZonedTime;
 use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, text};
@@ -57,6 +58,14 @@ pub fn cast_value(
         (V::TimestampTz(v), T::Packed(PackedType::TimeTz)) => {
             let time = ZonedTime::of_moment(v, context)?;
             Ok(time.map_or(Value::Null, ZonedTime::value))
+        }
+        (V::Text(s), T::Packed(PackedType::Range(of))) => text::parse_range(s, of, context),
+        (V::Text(s), T::Packed(PackedType::Multirange(of))) => {
+            text::parse_multirange(s, of, context)
+        }
+        (V::Packed(PackedType::Range(_), _), T::Packed(PackedType::Multirange(of))) => {
+            let ranges: Vec<_> = Ranges::of(value).iter().collect();
+            multirange(of, &ranges)
         }
         (V::Text(s), T::Interval) => text::parse_in(s, to, context.reading()),
         (V::Text(s), DataType::Packed(PackedType::Enum(id))) => made::parse_enum(s, id, context),

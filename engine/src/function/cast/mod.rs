@@ -64,6 +64,9 @@ pub fn cast_context(from: DataType, to: DataType) -> Option<CastContext> {
         (T::Packed(PackedType::Array(a)), T::Packed(PackedType::Array(b))) => {
             return cast_context(a.data_type(), b.data_type());
         }
+        (T::Packed(PackedType::Range(a)), T::Packed(PackedType::Multirange(b))) if a == b => {
+            Explicit
+        }
         (T::Json, T::Packed(PackedType::Jsonb)) | (T::Packed(PackedType::Jsonb), T::Json) => {
             Assignment
         }

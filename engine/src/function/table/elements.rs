@@ -68,6 +68,13 @@ pub(super) const FUNCTIONS: &[TableFunction] = &[
         "The elements of an array",
     ),
     generic(
+        "unnest",
+        &[Pattern::Multirange],
+        Pattern::Range,
+        unnest,
+        "The ranges of a multirange",
+    ),
+    generic(
         "generate_subscripts",
         &[Pattern::Array, INTEGER],
         INTEGER,
@@ -128,8 +135,10 @@ struct Elements {
     rest: Range<usize>,
 }
 
+/// An array, or the ranges of a multirange, which are one.
 fn array_of(value: &Value) -> SqlArray<'_> {
-    value.as_ref().as_array().unwrap_or_default()
+    let value = value.as_ref();
+    value.as_array().or(value.as_ranges()).unwrap_or_default()
 }
 
 fn unnest(arguments: &[Value]) -> Result<Box<dyn TableRows>> {

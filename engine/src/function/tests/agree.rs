@@ -3,14 +3,18 @@
 //! For each overload rows of random arguments, NULLs included, go through the array form at once
 //! and through the scalar form one by one. Each argument in turn is also held constant.
 
+use crate::function::cast::cast_value;
 use crate::function::{
     CallTypes, EvalContext, Kernel, Operand, Overload, Pattern, Volatility, registry, text,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use remora_storage::value::{ColumnBuilder, ElementType, PackedType, value_at};
+use remora_storage::value::{
+    ColumnBuilder, ElementType, PackedType, RangeBound, RangeType, SqlRange, value_at,
+};
 use remora_storage::{DataType, Interval, Numeric, Value};
+use std::cmp::Ordering;
 
 const ROWS: usize = 12;
 
@@ -94,12 +98,36 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
                 .prop_map(move |values| Value::array(element, values.iter().map(Value::as_ref)))
                 .boxed()
         }
+        DataType::Packed(PackedType::Range(of)) => (value(of.subtype()), value(of.subtype()))
+            .prop_map(move |(one, two)| {
+                let [one, two] = [one.as_ref(), two.as_ref()];
+                let of_bounds = |lower, upper| {
+                    SqlRange::new(
+                        RangeBound::lower(Some(lower), true),
+                        RangeBound::upper(Some(upper), false),
+                    )
+                };
+                match one.compare(two) {
+                    Some(Ordering::Less) => of_bounds(one, two).value(of),
+                    Some(Ordering::Greater) => of_bounds(two, one).value(of),
+                    _ => SqlRange::EMPTY.value(of),
+                }
+            })
+            .boxed(),
+        DataType::Packed(PackedType::Multirange(of)) => value(of.range())
+            .prop_map(move |range| {
+                let context = EvalContext::default();
+                cast_value(range.as_ref(), of.multirange(), true, &context).expect("a cast")
+            })
+            .boxed(),
         DataType::Uuid => any::<[u8; 16]>().prop_map(Value::Uuid).boxed(),
         _ => prop_oneof!["[aAbé%_\\\\ ,]{0,6}", "year|hour|dow|hex|base64|UTC|a"]
             .prop_map(Value::Text)
             .boxed(),
     }
 }
+
+const INT4RANGE: RangeType = RangeType::of_system(DataType::Integer);
 
 /// The types of a call: those that the overload has, or some that fit it.
 fn types_of(overload: &Overload) -> Option<CallTypes> {
@@ -114,6 +142,10 @@ fn types_of(overload: &Overload) -> Option<CallTypes> {
         Pattern::Is(data_type) => Some(*data_type),
         Pattern::Any | Pattern::Element => Some(DataType::Integer),
         Pattern::Array | Pattern::SameArray => integers,
+        Pattern::Range => Some(INT4RANGE.range()),
+        Pattern::Multirange => Some(INT4RANGE.multirange()),
+        Pattern::Subtype => Some(DataType::Integer),
+        Pattern::Ranges => Some(INT4RANGE.element().array()),
         Pattern::Packed | Pattern::Enum | Pattern::Enums => None,
     };
     let given: Vec<_> = generic.arguments.iter().map(fitting).collect();

@@ -14,6 +14,7 @@ mod interval;
 mod iso_span;
 mod number;
 mod numbers;
+mod range;
 mod show;
 mod span_parts;
 mod spans;
@@ -27,15 +28,17 @@ pub(crate) use array::parse as parse_array;
 pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
 pub(crate) use interval::Range as SpanRange;
 pub(crate) use number::{parse_numeric, write_numeric};
+pub(crate) use range::{parse as parse_range, parse_multirange};
 pub(crate) use span_parts::Unit as SpanUnit;
 pub(crate) use style::PLAIN;
 pub use style::Style;
 pub(crate) use zone::Zone;
 
+use super::range::Ranges;
 use super::timetz::ZonedTime;
-use super::{EvalContext, bits, cast, element_of, json};
+use super::{EvalContext, bits, cast, innermost, json};
 use crate::error::{Error, Result, state};
-use remora_storage::value::{PackedType, enum_label};
+use remora_storage::value::{PackedType, SqlRange, enum_label};
 use remora_storage::{DataType, Interval, Value, ValueRef};
 use std::sync::Arc;
 
@@ -60,6 +63,14 @@ impl<'s> Reading<'s> {
     /// Of a literal, which is read before any transaction has begun.
     pub(crate) fn of(style: &'s Style) -> Self {
         Self { now: None, style }
+    }
+
+    /// For what is read part by part.
+    fn context(self) -> EvalContext {
+        EvalContext {
+            style: (*self.style != PLAIN).then(|| Arc::new(self.style.clone())),
+            ..EvalContext::default()
+        }
     }
 
     fn now(self) -> i64 {
@@ -99,11 +110,11 @@ pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) ->
         )?),
         DataType::Uuid => Value::Uuid(binary::parse_uuid(text)?),
         DataType::Packed(PackedType::Array(element)) => {
-            let context = EvalContext {
-                style: (*reading.style != PLAIN).then(|| Arc::new(reading.style.clone())),
-                ..EvalContext::default()
-            };
-            parse_array(text, element, &context)?
+            parse_array(text, element, &reading.context())?
+        }
+        DataType::Packed(PackedType::Range(of)) => parse_range(text, of, &reading.context())?,
+        DataType::Packed(PackedType::Multirange(of)) => {
+            parse_multirange(text, of, &reading.context())?
         }
         DataType::Json => {
             json::parse_json(text)?;
@@ -137,7 +148,7 @@ pub(crate) fn parse_span(text: &str, style: &Style, range: SpanRange) -> Result<
 pub(crate) fn asks_clock(text: &str, data_type: DataType) -> bool {
     let words = ["now", "today", "tomorrow", "yesterday"];
     let is_dated = matches!(
-        element_of(data_type).unwrap_or(data_type),
+        innermost(data_type),
         DataType::Date
             | DataType::Time
             | DataType::Timestamp
@@ -179,6 +190,12 @@ pub fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, styl
         ValueRef::Uuid(v) => binary::write_uuid(out, v),
         ValueRef::Packed(PackedType::Array(_), _) => {
             array::write_array(out, &value.as_array().unwrap_or_default(), style);
+        }
+        ValueRef::Packed(PackedType::Range(of), _) => {
+            range::write_range(out, value.as_range().unwrap_or(SqlRange::EMPTY), of, style);
+        }
+        ValueRef::Packed(PackedType::Multirange(of), _) => {
+            range::write_multirange(out, Ranges::of(value), of, style);
         }
         ValueRef::Packed(PackedType::TimeTz, v) => show::timetz(out, ZonedTime::of(v)),
         ValueRef::Packed(PackedType::Bit(_) | PackedType::VarBit(_), v) => {

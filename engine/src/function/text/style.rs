@@ -8,6 +8,7 @@
 
 use super::zone::Zone;
 use crate::function::calendar::{HOUR, MINUTE, SECOND};
+use crate::function::innermost;
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Interval, Value};
 use std::borrow::Cow;
@@ -114,8 +115,7 @@ impl Style {
 
 /// Whether a cast reads or writes text that depends on the style, or goes between a zone's clock and UTC.
 pub(crate) fn asks_style(from: DataType, to: DataType) -> bool {
-    let bare = |of: DataType| crate::function::element_of(of).unwrap_or(of);
-    let (from, to) = (bare(from), bare(to));
+    let (from, to) = (innermost(from), innermost(to));
     let timetz = DataType::Packed(PackedType::TimeTz);
     let is_zoned = |of: DataType| of == DataType::TimestampTz;
     let has_forms = |of: DataType| {

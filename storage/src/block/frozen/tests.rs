@@ -3,7 +3,8 @@
 use super::*;
 use crate::pool::{Claim, Ledger};
 use crate::value::{
-    ColumnBounds, ColumnBuilder, Numeric, NumericModifier, PackedType, TYPES, Value, any_value_of,
+    ColumnBounds, ColumnBuilder, Numeric, NumericModifier, PackedType, RangeBound, SqlRange, TYPES,
+    Value, any_value_of,
 };
 use arrow_array::Array;
 use proptest::prelude::*;
@@ -110,6 +111,20 @@ fn numbered(data_type: DataType, n: i64) -> Value {
         DataType::Packed(PackedType::Array(element)) => {
             let elements = [n, n % 7].map(|n| numbered(element.data_type(), n));
             Value::array(element, elements.iter().map(Value::as_ref))
+        }
+        DataType::Packed(PackedType::Range(of)) => {
+            let bounds = [n, n.wrapping_add(3)].map(|n| numbered(of.subtype(), n));
+            SqlRange::new(
+                RangeBound::lower(Some(bounds[0].as_ref()), true),
+                RangeBound::upper(Some(bounds[1].as_ref()).filter(|_| n < i64::MAX - 3), false),
+            )
+            .value(of)
+        }
+        DataType::Packed(PackedType::Multirange(of)) => {
+            match Value::array(of.element(), [numbered(of.range(), n).as_ref()]) {
+                Value::Packed(_, bytes) => Value::Packed(PackedType::Multirange(of), bytes),
+                other => other,
+            }
         }
         // Two-byte letters of which half is common, words, numbers.
         DataType::Varchar(_) => Value::Text(format!("{}|{}", ["é", "è", "ê"][n as usize % 3], n)),

@@ -1,0 +1,261 @@
+//! Ranges from and to text: `[1,5)`, `(,"a b"]`, `empty`; multiranges: `{[1,3),[5,9)}`.
+
+use super::super::EvalContext;
+use super::super::cast::cast_value;
+use super::super::range::{Bounds, Ranges, canonical, multirange, normal};
+use super::{Style, write_in};
+use crate::error::{Error, Result, state};
+use remora_storage::value::{RangeBound, RangeType, SqlRange};
+use remora_storage::{Value, ValueRef};
+
+const EMPTY: &str = "empty";
+
+/// Reads a range.
+///
+/// # Errors
+/// 22P02 with what is wrong, 22000 where its bounds are not in order, and those of the bounds' type.
+pub(crate) fn parse(text: &str, of: RangeType, context: &EvalContext) -> Result<Value> {
+    let mut reader = Reader {
+        whole: text,
+        rest: text,
+    };
+    let Some(read) = reader.range()? else {
+        return Ok(SqlRange::EMPTY.value(of));
+    };
+    let bound = |text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => cast_value(ValueRef::Text(text), of.subtype(), false, context).map(Some),
+    };
+    let (lower, upper) = (bound(&read.lower)?, bound(&read.upper)?);
+    let lower = RangeBound::lower(lower.as_ref().map(Value::as_ref), read.inclusive.0);
+    let upper = RangeBound::upper(upper.as_ref().map(Value::as_ref), read.inclusive.1);
+    Ok(canonical(of, lower, upper)?.value(of))
+}
+
+/// Reads a multirange.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_multirange(text: &str, of: RangeType, context: &EvalContext) -> Result<Value> {
+    let mut values = Vec::new();
+    for range in parts(text)? {
+        context.check()?;
+        values.push(parse(range, of, context)?);
+    }
+    let bounds = values
+        .iter()
+        .filter_map(|value| value.as_ref().as_range()?.bounds());
+    let bounds: Vec<Bounds<'_>> = bounds.collect();
+    multirange(of, &normal(of, bounds))
+}
+
+/// Appends a range's text form.
+pub(super) fn write_range(out: &mut String, range: SqlRange<'_>, of: RangeType, style: &Style) {
+    match range.bounds() {
+        None => out.push_str(EMPTY),
+        Some(bounds) => write_bounds(out, bounds, of, style),
+    }
+}
+
+/// Appends a multirange's text form.
+pub(super) fn write_multirange(out: &mut String, ranges: Ranges<'_>, of: RangeType, style: &Style) {
+    out.push('{');
+    for (number, bounds) in ranges.iter().enumerate() {
+        if number > 0 {
+            out.push(',');
+        }
+        write_bounds(out, bounds, of, style);
+    }
+    out.push('}');
+}
+
+fn write_bounds(out: &mut String, (lower, upper): Bounds<'_>, of: RangeType, style: &Style) {
+    out.push(if lower.inclusive { '[' } else { '(' });
+    write_bound(out, lower, of, style);
+    out.push(',');
+    write_bound(out, upper, of, style);
+    out.push(if upper.inclusive { ']' } else { ')' });
+}
+
+fn write_bound(out: &mut String, bound: RangeBound<'_>, of: RangeType, style: &Style) {
+    let Some(value) = bound.value else { return };
+    let mut text = String::new();
+    write_in(&mut text, value, of.subtype(), style);
+    let is_special = |c: char| matches!(c, '"' | '\\' | '(' | ')' | '[' | ']' | ',') || is_space(c);
+    if !text.is_empty() && !text.contains(is_special) {
+        return out.push_str(&text);
+    }
+    out.push('"');
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push(c);
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+}
+
+/// Whether a text begins with the word `empty`.
+fn is_empty_word(text: &str) -> bool {
+    let word = text.as_bytes().get(..EMPTY.len());
+    word.is_some_and(|word| word.eq_ignore_ascii_case(EMPTY.as_bytes()))
+}
+
+/// A range's text in its parts; a bound that is not there is `None`.
+struct Read {
+    lower: Option<String>,
+    upper: Option<String>,
+    inclusive: (bool, bool),
+}
+
+/// What is left of a range's text.
+struct Reader<'t> {
+    whole: &'t str,
+    rest: &'t str,
+}
+
+impl Reader<'_> {
+    /// A range; `None` for the empty one.
+    fn range(&mut self) -> Result<Option<Read>> {
+        self.skip();
+        if is_empty_word(self.rest) {
+            self.rest = &self.rest[EMPTY.len()..];
+            self.skip();
+            return match self.rest {
+                "" => Ok(None),
+                _ => Err(self.malformed("Junk after \"empty\" key word.")),
+            };
+        }
+        let opens_inclusive = match self.take() {
+            Some('[') => true,
+            Some('(') => false,
+            _ => return Err(self.malformed("Missing left parenthesis or bracket.")),
+        };
+        let lower = self.bound()?;
+        if self.take() != Some(',') {
+            return Err(self.malformed("Missing comma after lower bound."));
+        }
+        let upper = self.bound()?;
+        let closes_inclusive = match self.take() {
+            Some(']') => true,
+            Some(')') => false,
+            _ => return Err(self.malformed("Too many commas.")),
+        };
+        self.skip();
+        if !self.rest.is_empty() {
+            return Err(self.malformed("Junk after right parenthesis or bracket."));
+        }
+        Ok(Some(Read {
+            lower,
+            upper,
+            inclusive: (opens_inclusive, closes_inclusive),
+        }))
+    }
+
+    fn skip(&mut self) {
+        self.rest = self.rest.trim_start_matches(is_space);
+    }
+
+    fn take(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let next = chars.next();
+        self.rest = chars.as_str();
+        next
+    }
+
+    /// A bound, up to the sign behind it; `None` where nothing is written.
+    fn bound(&mut self) -> Result<Option<String>> {
+        if self.rest.starts_with([',', ')', ']']) {
+            return Ok(None);
+        }
+        let (mut text, mut is_quoted) = (String::new(), false);
+        loop {
+            if !is_quoted && self.rest.starts_with([',', ')', ']']) {
+                return Ok(Some(text));
+            }
+            match self.take() {
+                None => return Err(self.malformed("Unexpected end of input.")),
+                Some('\\') => match self.take() {
+                    None => return Err(self.malformed("Unexpected end of input.")),
+                    Some(escaped) => text.push(escaped),
+                },
+                Some('"') if is_quoted && self.rest.starts_with('"') => text.extend(self.take()),
+                Some('"') => is_quoted = !is_quoted,
+                Some(c) => text.push(c),
+            }
+        }
+    }
+
+    fn malformed(&self, detail: &str) -> Error {
+        malformed("range", self.whole, detail)
+    }
+}
+
+fn malformed(what: &str, whole: &str, detail: &str) -> Error {
+    let message = format!("malformed {what} literal: \"{whole}\"");
+    Error::new(state::INVALID_TEXT_REPRESENTATION, message).with_detail(detail)
+}
+
+/// Where in a multirange's text the reader is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    BeforeRange,
+    /// In one that began here; within quotation marks, or not.
+    InRange(usize, bool),
+    AfterRange,
+}
+
+/// The texts of the ranges of a multirange.
+fn parts(whole: &str) -> Result<Vec<&str>> {
+    let wrong = |detail: &str| malformed("multirange", whole, detail);
+    let Some(inner) = whole.trim_start_matches(is_space).strip_prefix('{') else {
+        return Err(wrong("Missing left brace."));
+    };
+    let (mut found, mut place, mut seen) = (Vec::new(), Place::BeforeRange, false);
+    let mut chars = inner.char_indices();
+    while let Some((at, c)) = chars.next() {
+        place = match (place, c) {
+            (Place::InRange(_, _), '\\') => {
+                chars.next();
+                place
+            }
+            (Place::InRange(start, is_quoted), '"') => Place::InRange(start, !is_quoted),
+            (Place::InRange(start, false), ']' | ')') => {
+                found.push(&inner[start..=at]);
+                Place::AfterRange
+            }
+            (Place::InRange(..), _) => place,
+            (_, c) if is_space(c) => place,
+            (Place::BeforeRange, '[' | '(') => Place::InRange(at, false),
+            (Place::BeforeRange, '}') if !seen => return junk(&inner[at..], found, wrong),
+            (Place::BeforeRange, _) if is_empty_word(&inner[at..]) => {
+                chars.nth(EMPTY.len() - 2);
+                Place::AfterRange
+            }
+            (Place::BeforeRange, _) => return Err(wrong("Expected range start.")),
+            (Place::AfterRange, ',') => Place::BeforeRange,
+            (Place::AfterRange, '}') => return junk(&inner[at..], found, wrong),
+            (Place::AfterRange, _) => {
+                return Err(wrong("Expected comma or end of multirange."));
+            }
+        };
+        seen |= place != Place::BeforeRange;
+    }
+    Err(wrong("Unexpected end of input."))
+}
+
+/// What was found, where nothing but blanks is behind the brace that closes.
+fn junk<'t>(
+    closing: &str,
+    found: Vec<&'t str>,
+    wrong: impl Fn(&str) -> Error,
+) -> Result<Vec<&'t str>> {
+    match closing[1..].trim_start_matches(is_space) {
+        "" => Ok(found),
+        _ => Err(wrong("Junk after closing right brace.")),
+    }
+}
