@@ -4,8 +4,8 @@
 //! cargo run --release -p remora-tests -- TOOL [OPTIONS]
 //! ```
 //!
-//! One program and not one for each tool, because each would be linked and optimised with the whole engine again. Each
-//! tool has a file here, whose top says what it does and which options it takes.
+//! One program and not one for each tool, because each would be linked and optimised with the whole engine
+//! again. Each tool has a file here, whose top says what it does and which options it takes.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -7,9 +7,13 @@
 //! *       ~INHERITS   inheritance is not there       records of whose failure the message says so
 //! ```
 //!
-//! A `*` in a file's name stands for anything. `corpora check` tells each failing record for which no line gives a
-//! reason, and each line that gives one for no failing record. `corpora reasons` adds a line for each message
-//! that is without, the reason being left open (`?`), which does not count as one.
+//! A `*` in a file's name stands for anything; a message has the statement behind a bar, and case does not count.
+//! Records that fail only because an earlier one of their file did ([`follow`]) need no reason: it is theirs.
+//! `corpora check` tells the messages of failing records for which no line gives a reason, and each line that gives
+//! one for no failing record. `corpora reasons` adds a line for each message that is without, the reason being left
+//! open (`?`), which does not count as one, and tells how many records each reason explains.
+
+mod follow;
 
 use super::{Suite, list_path};
 use crate::Result;
@@ -24,6 +28,18 @@ pub(super) struct Failure {
     pub(super) line: u32,
     /// What `run_slt.py` says of it.
     pub(super) message: String,
+}
+
+impl Failure {
+    /// What is said of it, without the statement that stands behind the bar.
+    fn said(&self) -> &str {
+        self.message.split(" | ").next().unwrap_or_default()
+    }
+
+    fn statement(&self) -> &str {
+        let parts = self.message.split_once(" | ");
+        parts.map_or("", |(_, statement)| statement)
+    }
 }
 
 /// A line of the list.
@@ -50,7 +66,7 @@ impl Reason {
             return Err(format!("not FILE, LINES and REASON: {text}").into());
         };
         let records = match records.strip_prefix('~') {
-            Some(message) => Records::Saying(message.to_owned()),
+            Some(message) => Records::Saying(message.to_lowercase()),
             None if records == "*" => Records::All,
             None => {
                 let ranges = records.split(',').map(|range| {
@@ -76,7 +92,7 @@ impl Reason {
                     let mut ranges = ranges.iter();
                     ranges.any(|(low, high)| (*low..=*high).contains(&failure.line))
                 }
-                Records::Saying(message) => failure.message.contains(message.as_str()),
+                Records::Saying(message) => failure.message.to_lowercase().contains(message),
             }
     }
 }
@@ -115,22 +131,18 @@ fn read(path: &Path) -> Result<Vec<Reason>> {
     lines.map(Reason::read).collect()
 }
 
-/// Tells the failing records without a reason, and the reasons of none.
+/// Tells the messages of failing records without a reason, and the reasons of none.
 pub(super) fn check(suite: &Suite, failures: &[Failure]) -> Result<()> {
     let reasons = read(&path(suite))?;
-    let mut without = 0;
-    for failure in failures {
-        if !reasons
-            .iter()
-            .any(|reason| !reason.is_open && reason.covers(failure))
-        {
-            without += 1;
-            let (file, line) = (&failure.file, failure.line);
-            println!(
-                "{}: {file}:{line}: no reason for {}",
-                suite.name, failure.message
-            );
-        }
+    let given: Vec<&Reason> = reasons.iter().filter(|reason| !reason.is_open).collect();
+    let causes = follow::causes(failures);
+    let without = by_message(&given, &causes);
+    for (message, records) in &without {
+        let (first, count) = (records[0], records.len());
+        println!(
+            "{}: no reason for {count} records from {}:{} on: {message}",
+            suite.name, first.file, first.line
+        );
     }
     for reason in &reasons {
         if !failures.iter().any(|failure| reason.covers(failure)) {
@@ -140,7 +152,13 @@ pub(super) fn check(suite: &Suite, failures: &[Failure]) -> Result<()> {
             );
         }
     }
-    println!("{}: {without} failing records have no reason", suite.name);
+    let records: usize = without.values().map(Vec::len).sum();
+    println!(
+        "{}: of {} failing records {} follow from earlier ones, and {records} have no reason",
+        suite.name,
+        failures.len(),
+        failures.len() - causes.len()
+    );
     Ok(())
 }
 
@@ -148,30 +166,47 @@ pub(super) fn check(suite: &Suite, failures: &[Failure]) -> Result<()> {
 pub(super) fn add(suite: &Suite, failures: &[Failure]) -> Result<()> {
     let path = path(suite);
     let reasons = read(&path)?;
-    let lines = open_lines(&reasons, failures);
+    let causes = follow::causes(failures);
+    for reason in &reasons {
+        let count = causes.iter().filter(|cause| reason.covers(cause)).count();
+        println!("{}: {count} records: {}", suite.name, reason.text);
+    }
+    let lines = open_lines(&reasons, &causes);
     let mut text = match path.exists() {
         true => std::fs::read_to_string(&path)?,
         false => String::from("# file\tlines, * or ~message\treason\n"),
     };
     text += &lines;
-    println!("{}: {} lines added", suite.name, lines.lines().count());
+    println!(
+        "{}: {} lines added",
+        suite.name,
+        lines.lines().filter(|line| !line.starts_with('#')).count()
+    );
     Ok(std::fs::write(path, text)?)
 }
 
-fn open_lines(reasons: &[Reason], failures: &[Failure]) -> String {
-    let mut messages: BTreeMap<&str, usize> = BTreeMap::new();
+/// The records that no reason covers, by what is said of them.
+fn by_message<'f>(
+    reasons: &[&Reason],
+    failures: &[&'f Failure],
+) -> BTreeMap<&'f str, Vec<&'f Failure>> {
+    let mut messages: BTreeMap<&str, Vec<&Failure>> = BTreeMap::new();
     for failure in failures {
         if !reasons.iter().any(|reason| reason.covers(failure)) {
-            // Behind the bar stands the statement.
-            let message = failure.message.split(" | ").next().unwrap_or_default();
-            *messages.entry(message).or_default() += 1;
+            messages.entry(failure.said()).or_default().push(failure);
         }
     }
+    messages
+}
+
+fn open_lines(reasons: &[Reason], failures: &[&Failure]) -> String {
+    let reasons: Vec<&Reason> = reasons.iter().collect();
     let mut lines = String::new();
-    for (message, count) in messages {
+    for (message, records) in by_message(&reasons, failures) {
         let _ = writeln!(
             lines,
-            "# {count} records\n*\t~{}\t?",
+            "# {} records\n*\t~{}\t?",
+            records.len(),
             message.replace('\t', " ")
         );
     }
@@ -218,6 +253,7 @@ mod tests {
             failure("a.slt", 1, "f_q: no | SELECT 1"),
             failure("a.slt", 2, "f_q: no | SELECT 2"),
         ];
+        let failures: Vec<&Failure> = failures.iter().collect();
         let lines = open_lines(&[], &failures);
         assert_eq!(lines, "# 2 records\n*\t~f_q: no\t?\n");
         let known: Vec<Reason> = vec![Reason::read("*\t~f_q: no\t?").unwrap()];
