@@ -1,5 +1,5 @@
 //! What the fuzz targets share: how bytes of the fuzzer's become files whose checksums are right, so that the
-//! decoders behind the checksums are reached, too.
+//! decoders behind the checksums are reached, too; and what texts of SQL begin with.
 //!
 //! ```text
 //!   seeds (`main`)   directory --take apart--> parts --> corpus
@@ -8,3 +8,4 @@
 
 pub mod parts;
 pub mod seal;
+pub mod statements;

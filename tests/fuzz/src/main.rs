@@ -1,10 +1,10 @@
 //! Writes what the fuzz targets begin with: frozen blocks of every type and shape, values, the databases
-//! of every format, whole and in parts, and the statements of the golden scripts.
+//! of every format, whole and in parts, and SQL texts with a dictionary.
 //!
 //!     cargo run --bin seeds
 #![allow(clippy::print_stdout, reason = "a command reports to its terminal")]
 
-use remora_fuzz::parts;
+use remora_fuzz::{parts, statements};
 use remora_storage::block::Frozen;
 use remora_storage::catalog::{ColumnDef, IndexDef, TableDef};
 use remora_storage::checkpoint::image::{self, IMAGE_HEADER_LEN, ImageHeader, ImageKind};
@@ -66,42 +66,12 @@ const SHAPES: [Shape; 6] = [
 /// Databases of every format.
 const DATABASES: &str = "../data/format";
 
-/// Golden scripts, whose lines `a> SELECT 1` are what connections are asked.
-const SCRIPTS: &str = "../golden";
-
-/// The stories of the golden scripts, each a text of statements.
-fn statements() -> Result<(), Box<dyn Error>> {
-    let folder = Path::new("corpus/sql");
-    fs::create_dir_all(folder)?;
-    for script in fs::read_dir(SCRIPTS)? {
-        let path = script?.path();
-        if path.extension().is_none_or(|extension| extension != "txt") {
-            continue;
-        }
-        let name = path
-            .file_stem()
-            .ok_or("a script has a name")?
-            .display()
-            .to_string();
-        let text = fs::read_to_string(&path)?;
-        for (number, story) in text.split("\n\n").enumerate() {
-            let asked = story.lines().filter_map(|line| {
-                let (label, sql) = line.split_once("> ")?;
-                label.chars().all(|c| c.is_ascii_lowercase()).then_some(sql)
-            });
-            let asked: Vec<&str> = asked.collect();
-            fs::write(folder.join(format!("{name}-{number}")), asked.join(";\n"))?;
-        }
-    }
-    Ok(())
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     for target in ["images", "log_frames", "manifests", "directory"] {
         fs::create_dir_all(Path::new("corpus").join(target))?;
     }
     values()?;
-    statements()?;
+    statements::write_all()?;
     for folder in fs::read_dir(DATABASES)? {
         let path = folder?.path();
         if path.is_dir() {
