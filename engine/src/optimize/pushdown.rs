@@ -16,7 +16,8 @@
 //!  Window     what concerns whole partitions only
 //!  DistinctOn what concerns only the columns of which each value has one row
 //!  UnionAll   into each input
-//!  INTERSECT, EXCEPT   to the left: what is equal on the right may be written otherwise (1.0, 1.00)
+//!  INTERSECT, EXCEPT   to the left; to the right only a comparison of a column with what names none, since what is
+//!             equal there may be written otherwise (1.0, 1.00)
 //!  Limit      nothing: fewer rows before it would be other rows after it
 //!  Recursive  nothing: a row that is not shown may lead to one that is
 //!  Lock       nothing: what is locked is what the query says that locks it
@@ -25,7 +26,7 @@
 //! A volatile part (`random() < 0.1`) stays where it was written.
 
 use super::fold::fold;
-use super::transfer::transferred;
+use super::transfer::{compared_column, transferred};
 use crate::plan::logical::{Join, Logical};
 use crate::plan::physical::JoinKind;
 use crate::plan::project_set::ProjectSet;
@@ -135,14 +136,17 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
         }
         Logical::SetOperation(operation) => {
             let (left, source) = operation.left;
+            let (right, compared) = operation.right;
+            let on_the_right = parts.iter().filter(|part| compared_column(part).is_some());
+            let on_the_right =
+                on_the_right.map(|part| renumber(part.clone(), &operation.columns, &compared));
+            let right = push(*right, on_the_right.collect());
             let parts = parts
                 .into_iter()
                 .map(|part| renumber(part, &operation.columns, &source));
-            let left = push(*left, parts.collect());
-            let (right, compared) = operation.right;
             Logical::SetOperation(SetOperation {
-                left: (Box::new(left), source),
-                right: (Box::new(push_down(*right)), compared),
+                left: (Box::new(push(*left, parts.collect())), source),
+                right: (Box::new(right), compared),
                 ..operation
             })
         }

@@ -4,9 +4,9 @@
 //!   a.x < 5 AND a.x = b.x      ->      b.x < 5
 //! ```
 //!
-//! A row of `b` with another `x` meets no row of `a` that is left, so that it need not be read: an index finds the few
-//! that count, blocks are skipped, and the hash table of the join stays small. Only comparisons of a column with what
-//! names none are taken over, which cost next to nothing where they do not help.
+//! A row of `b` with another `x` meets no row of `a` that is left, so that it need not be read: an index
+//! finds the few that count, blocks are skipped, and the hash table of the join stays small. Only comparisons
+//! of a column with what names none are taken over, which cost next to nothing where they do not help.
 
 use crate::plan::{Expr, ExprKind};
 use std::collections::BTreeSet;
@@ -26,15 +26,15 @@ pub(super) fn transferred(known: &[Expr], on: &[Expr], of: &BTreeSet<usize>) -> 
             }
             let about = known
                 .iter()
-                .filter(|part| bounded(part) == Some(*from_column));
+                .filter(|part| compared_column(part) == Some(*from_column));
             found.extend(about.map(|part| renamed(part, *from_column, *to_column)));
         }
     }
     found
 }
 
-/// The column that a part compares with what names none.
-fn bounded(part: &Expr) -> Option<usize> {
+/// The column that a part compares with what names none; of equal values it says the same.
+pub(super) fn compared_column(part: &Expr) -> Option<usize> {
     let column = |expr: &Expr| match expr.kind {
         ExprKind::Column(column) => Some(column),
         _ => None,
