@@ -95,15 +95,17 @@ impl Whole {
             if !guard.before_row(Some(&old), Some(&mut new), tx, context)? {
                 return Ok(false);
             }
-            if row_now(table, tx, row).as_ref() != Some(&old) {
+            if !is_still(&old, table, tx, row) {
                 return Err(changed_by_trigger("updated"));
             }
         }
         compute(&self.generated, &mut new, context)?;
         Constraints::of_update(&self.plan).test_row(new.as_slice(), context)?;
         let columns = table.def.columns.iter().zip(&old).zip(&new);
-        let changes =
-            columns.filter(|((column, old), new)| old != new || self.assigned.contains(&column.id));
+        // What is equal may be another value all the same (1.0 and 1.00).
+        let changes = columns.filter(|((column, old), new)| {
+            !old.as_ref().is_identical(new.as_ref()) || self.assigned.contains(&column.id)
+        });
         let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
             .map(|((column, _), new)| (column.id, new.as_ref()))
             .collect();
@@ -162,11 +164,17 @@ pub(crate) fn delete_guarded(
         if !guard.before_row(Some(&old), None, tx, context)? {
             return Ok(false);
         }
-        if row_now(table, tx, row).as_ref() != Some(&old) {
+        if !is_still(&old, table, tx, row) {
             return Err(changed_by_trigger("deleted"));
         }
     }
     writer.delete(tx, row, context)
+}
+
+/// Whether a row is what it was before its triggers were asked.
+fn is_still(old: &[Value], table: &TableEntry, tx: &Transaction, row: RowId) -> bool {
+    let is_same = |(now, old): (&Value, &Value)| now.as_ref().is_identical(old.as_ref());
+    row_now(table, tx, row).is_some_and(|now| now.iter().zip(old).all(is_same))
 }
 
 fn changed_by_trigger(what: &str) -> Error {
