@@ -369,13 +369,13 @@ fn whole_root(n: i256) -> i256 {
     }
 }
 
-/// `a` with exactly `scale` digits after the point, rounded half away from zero. A negative scale
-/// rounds to tens, hundreds .. and shows no digits after the point.
+/// `a` with `scale` digits after the point, rounded half away from zero; with fewer zeros there where it has no room
+/// for all. A negative scale rounds to tens, hundreds .. and shows no digits after the point.
 pub(crate) fn round(a: Numeric, scale: i32) -> Result<Numeric> {
     rescale(a, scale, divide_rounded_128)
 }
 
-/// `a` with exactly `scale` digits after the point, cut towards zero.
+/// `a` with `scale` digits after the point, cut towards zero; with fewer zeros where it has no room for all.
 pub(crate) fn truncate(a: Numeric, scale: i32) -> Result<Numeric> {
     rescale(a, scale, |n, d| n / d)
 }
@@ -394,11 +394,20 @@ fn rescale(a: Numeric, scale: i32, divide: fn(i128, i128) -> i128) -> Result<Num
             let kept = divide(a.mantissa(), pow10(drop));
             kept.checked_mul(pow10(scale.min(0).unsigned_abs().min(38) as u8))
         }
-        Err(_) => a.mantissa().checked_mul(pow10(drop.unsigned_abs() as u8)),
+        Err(_) => return Ok(widened(a, drop.unsigned_abs() as u8)),
     };
     mantissa
         .and_then(|m| Numeric::new(m, shown))
         .ok_or_else(overflow)
+}
+
+/// `a` with so many zeros more behind the point, or as many as there is room for.
+fn widened(a: Numeric, zeros: u8) -> Numeric {
+    let with = |zeros: u8| {
+        let mantissa = a.mantissa().checked_mul(pow10(zeros))?;
+        Numeric::new(mantissa, a.scale() + zeros)
+    };
+    (0..=zeros).rev().find_map(with).unwrap_or(a)
 }
 
 /// The whole number at or below (`Ordering::Less`) or at or above (`Ordering::Greater`).
@@ -426,7 +435,12 @@ pub(crate) fn apply_modifier(a: Numeric, modifier: NumericModifier) -> Result<Nu
     match a.kind() {
         Kind::NaN => Ok(a),
         Kind::Finite => match round(a, scale.into()) {
-            Ok(value) if value.mantissa().unsigned_abs() < limit.unsigned_abs() => Ok(value),
+            Ok(value)
+                if value.scale() == scale
+                    && value.mantissa().unsigned_abs() < limit.unsigned_abs() =>
+            {
+                Ok(value)
+            }
             _ => Err(too_large(&format!(
                 "must round to an absolute value less than {}{}.",
                 if precision == scale { "" } else { "10^" },

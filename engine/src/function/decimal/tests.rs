@@ -61,6 +61,34 @@ fn what_128_bits_hold_is_exact_and_what_they_do_not_is_refused() {
     assert_eq!(round(least, -1).unwrap_err().sqlstate(), "22003");
 }
 
+/// What is larger may be refused: nearly 2^127.
+const LARGEST: f64 = 1.701e38;
+
+/// Whether a result is the expected one, as exactly as a float of this size and the result's own scale tell; or is
+/// refused, being too large.
+fn is_near(result: Result<Numeric>, expected: f64, size: f64) -> Result<(), TestCaseError> {
+    let result = match result {
+        Ok(result) => result,
+        Err(error) => {
+            prop_assert_eq!(error.sqlstate(), "22003");
+            prop_assert!(expected.abs() > LARGEST, "{expected} is not too large");
+            return Ok(());
+        }
+    };
+    let found = to_f64(result);
+    if !expected.is_finite() || !result.is_finite() {
+        prop_assert!(
+            found == expected || found.is_nan() && expected.is_nan(),
+            "{found} {expected}"
+        );
+        return Ok(());
+    }
+    prop_assert!(result.scale() <= Numeric::SCALE_MAX);
+    let slack = size.abs() * 1e-13 + 10_f64.powi(-i32::from(result.scale()));
+    prop_assert!((found - expected).abs() <= slack, "{found} {expected}");
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn sums_are_exact(a in numeric(), b in numeric()) {
@@ -97,19 +125,56 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics_whatever_the_size(
-        a in any_numeric(), b in any_numeric(), n in -50..50_i32,
-    ) {
-        let results = [
-            add(a, b), subtract(a, b), multiply(a, b), divide(a, b), remainder(a, b),
-            quotient(a, b), round(a, n), truncate(a, n), whole(a, Ordering::Less),
-            transcendental::exp(a), transcendental::ln(a), transcendental::log(a, b),
-            transcendental::power(a, b),
-            if signum(a) < 0 { Ok(a) } else { sqrt(a) },
-        ];
-        for value in results.into_iter().flatten() {
-            prop_assert!(value.scale() <= Numeric::SCALE_MAX);
+    fn results_of_every_size_are_near_those_of_floats(a in any_numeric(), b in any_numeric()) {
+        let (x, y) = (to_f64(a), to_f64(b));
+        let size = x.abs() + y.abs();
+        let digits = size * 10_f64.powi(a.scale().max(b.scale()).into());
+        if digits < LARGEST || !size.is_finite() {
+            is_near(add(a, b), x + y, size)?;
+            is_near(subtract(a, b), x - y, size)?;
         }
+        is_near(multiply(a, b), x * y, x * y)?;
+        match divide(a, b) {
+            Err(error) if y == 0.0 => prop_assert_eq!(error.sqlstate(), "22012"),
+            quotient => is_near(quotient, x / y, x / y)?,
+        }
+        if signum(a) > 0 {
+            is_near(sqrt(a), x.sqrt(), x.sqrt())?;
+            is_near(transcendental::ln(a), x.ln(), x.ln())?;
+        }
+        if x.abs() < 1e3 {
+            is_near(transcendental::exp(a), x.exp(), x.exp())?;
+        }
+    }
+
+    #[test]
+    fn a_remainder_of_every_size_is_less_than_the_divisor(a in any_numeric(), b in any_numeric()) {
+        prop_assume!(a.is_finite() && b.is_finite());
+        match remainder(a, b) {
+            Err(error) => prop_assert_eq!((error.sqlstate(), b.mantissa()), ("22012", 0)),
+            Ok(rest) => {
+                prop_assert!(rest.mantissa() == 0 || signum(rest) == signum(a));
+                prop_assert!(to_f64(rest).abs() <= to_f64(b).abs().min(to_f64(a).abs()));
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_numbers_of_every_size_goes_to_a_neighbour(a in any_numeric(), n in -50..50_i32) {
+        prop_assume!(a.is_finite());
+        let (x, unit) = (to_f64(a), 10_f64.powi(-n));
+        let slack = x.abs() * 1e-15;
+        match round(a, n) {
+            Err(error) => {
+                prop_assert_eq!(error.sqlstate(), "22003");
+                prop_assert!(x.abs() + unit / 2.0 > LARGEST);
+            }
+            Ok(rounded) => prop_assert!((to_f64(rounded) - x).abs() <= unit / 2.0 + slack),
+        }
+        let cut = x.abs() - to_f64(truncate(a, n).unwrap()).abs();
+        prop_assert!((-slack..=unit + slack).contains(&cut), "{cut}");
+        let below = x - to_f64(whole(a, Ordering::Less).unwrap());
+        prop_assert!((-slack..=1.0 + slack).contains(&below), "{below}");
     }
 
     #[test]
