@@ -23,9 +23,10 @@ use super::host_table::{HostTable, HostTableFunction};
 use super::resolve::{Choice, choose_among};
 use super::{ArgumentType, EvalContext, Operand, Volatility, cast};
 use crate::error::{Error, Result, state};
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use remora_storage::value::{ColumnBuilder, value_at};
-use remora_storage::{DataType, Value, ValueRef};
+use remora_storage::{DataType, Numeric, Value, ValueRef};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -315,6 +316,7 @@ impl HostFunction {
             );
             return Err(invalid_result(&self.name, &what));
         }
+        check_values(&self.name, self.returns, found.as_ref())?;
         if !self.strict || arrays.iter().all(|array| array.null_count() == 0) {
             return Ok(found);
         }
@@ -345,6 +347,24 @@ pub(crate) fn guarded<T>(name: &str, call: impl FnOnce() -> Result<T>) -> Result
 pub(super) fn invalid_result(name: &str, what: &str) -> Error {
     let message = format!("function {name} {what}");
     Error::new(state::EXTERNAL_ROUTINE_EXCEPTION, message)
+}
+
+/// Whether an array has values of the declared type only, which the Arrow type of a NUMERIC does not say.
+///
+/// # Errors
+/// 38000.
+pub(super) fn check_values(name: &str, data_type: DataType, array: &dyn Array) -> Result<()> {
+    if data_type != DataType::Numeric(None) {
+        return Ok(());
+    }
+    let bytes = array.as_fixed_size_binary().iter().flatten();
+    for bytes in bytes {
+        if Numeric::from_bytes(bytes).is_none() {
+            let what = format!("gave bytes that are no value of type {data_type}");
+            return Err(invalid_result(name, &what));
+        }
+    }
+    Ok(())
 }
 
 /// A result as the declared type has it.

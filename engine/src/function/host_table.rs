@@ -19,7 +19,7 @@
 //! - What a table only *uses* of a condition is tested again.
 
 use super::EvalContext;
-use super::host::{fitted, guarded, invalid_result};
+use super::host::{check_values, fitted, guarded, invalid_result};
 use super::table::TableRows;
 use crate::error::Result;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -138,14 +138,14 @@ impl Feed {
                     let Some(batch) = guarded(&self.name, || batches.next().transpose())? else {
                         return Ok(None);
                     };
-                    self.check_types(&batch)?;
+                    self.check(&batch)?;
                     self.rest = Some(batch);
                 }
             }
         }
     }
 
-    fn check_types(&self, batch: &RecordBatch) -> Result<()> {
+    fn check(&self, batch: &RecordBatch) -> Result<()> {
         let found = batch
             .columns()
             .iter()
@@ -153,7 +153,10 @@ impl Feed {
         let wanted = self.types.iter().map(|wanted| wanted.arrow());
         let (found, wanted): (Vec<_>, Vec<_>) = (found.collect(), wanted.collect());
         if found == wanted {
-            return Ok(());
+            let mut columns = self.types.iter().zip(batch.columns());
+            return columns.try_for_each(|(data_type, column)| {
+                check_values(&self.name, *data_type, column.as_ref())
+            });
         }
         let list = |types: &[ArrowType]| {
             let names: Vec<String> = types.iter().map(ArrowType::to_string).collect();

@@ -5,7 +5,10 @@ use crate::{
     Connection, ConstraintUsage, DataType, Database, Error, FunctionFlags, IndexConstraintOp,
     Result, RowStream, VTab, VTabScan, Value,
 };
-use arrow_array::{ArrayRef, Int32Array, RecordBatch, RecordBatchOptions};
+use arrow_array::{
+    ArrayRef, Date32Array, FixedSizeBinaryArray, Int32Array, RecordBatch, RecordBatchOptions,
+    Time64MicrosecondArray, TimestampMicrosecondArray,
+};
 use arrow_schema::Schema;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -460,4 +463,56 @@ fn what_a_table_says_of_itself_is_checked() {
         error(&db.connect().unwrap(), "SELECT * FROM odd").0,
         "42P01"
     );
+}
+
+/// Arrays of the host may hold what no value of the type is: that is an error, or is shown somehow.
+#[test]
+fn arrays_of_the_host_may_hold_anything() {
+    let numeric = FixedSizeBinaryArray::try_from_iter([[0x80_u8; 17]].iter()).unwrap();
+    let arrays: Vec<(DataType, ArrayRef)> = vec![
+        (DataType::Numeric(None), Arc::new(numeric)),
+        (DataType::Date, Arc::new(Date32Array::from(vec![i32::MAX]))),
+        (
+            DataType::Date,
+            Arc::new(Date32Array::from(vec![i32::MIN + 2])),
+        ),
+        (
+            DataType::Time,
+            Arc::new(Time64MicrosecondArray::from(vec![i64::MIN])),
+        ),
+        (
+            DataType::Time,
+            Arc::new(Time64MicrosecondArray::from(vec![i64::MAX])),
+        ),
+        (
+            DataType::Timestamp,
+            Arc::new(TimestampMicrosecondArray::from(vec![i64::MAX - 1])),
+        ),
+        (
+            DataType::Timestamp,
+            Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN + 2])),
+        ),
+    ];
+    for (data_type, array) in arrays {
+        let conn = connect();
+        let columns = [("a", data_type)];
+        conn.create_table_function("given", &[], &columns, NONE, move |_| {
+            let batch = RecordBatch::try_from_iter([("a", Arc::clone(&array))]).unwrap();
+            Ok(RowStream::batches([Ok(batch)]))
+        })
+        .unwrap();
+        for sql in [
+            "SELECT a FROM given()",
+            "SELECT a::text, a = a, a < a FROM given() ORDER BY a",
+            "SELECT min(a), max(a), count(DISTINCT a) FROM given()",
+            "CREATE TABLE t AS SELECT a FROM given(); CREATE INDEX ON t (a); SELECT * FROM t WHERE a >= (SELECT a FROM t)",
+        ] {
+            let done = conn
+                .execute_batch(sql)
+                .and_then(|()| lines(&conn, sql.split(';').next_back().unwrap()));
+            if let Err(error) = done {
+                assert_ne!(error.sqlstate(), "XX000", "{data_type}: {error}");
+            }
+        }
+    }
 }
