@@ -28,7 +28,7 @@ use crate::parse::parse_expression;
 use crate::plan::Expr;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
-use remora_storage::catalog::{Catalog, IndexColumn, IndexDef, TableDef, TableEntry};
+use remora_storage::catalog::{Catalog, IndexColumn, IndexDef, IndexEntry, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, IndexId};
 use sqlparser::ast;
 use std::collections::BTreeSet;
@@ -297,14 +297,13 @@ impl Inferred {
         &self,
         catalog: &Catalog,
         table: &TableDef,
-        unique: impl Iterator<Item = &'i Arc<remora_storage::catalog::IndexEntry>>,
-    ) -> Result<Vec<Arc<remora_storage::catalog::IndexEntry>>> {
+        unique: impl Iterator<Item = &'i Arc<IndexEntry>>,
+    ) -> Result<Vec<Arc<IndexEntry>>> {
         let hidden = hidden_keys(catalog, table)?;
-        let is_meant = |index: &&Arc<remora_storage::catalog::IndexEntry>| {
+        let is_meant = |index: &&Arc<IndexEntry>| {
             let keys = index.def.columns.iter().map(|key| key.column);
-            let mut keys = keys.skip(usize::from(index.def.partial)).collect();
-            let is_same = self.columns == std::mem::take::<BTreeSet<ColumnId>>(&mut keys);
-            is_same && (!index.def.partial || self.implies(table, &index.def, &hidden))
+            let keys: BTreeSet<ColumnId> = keys.skip(usize::from(index.def.partial)).collect();
+            self.columns == keys && (!index.def.partial || self.implies(table, &index.def, &hidden))
         };
         Ok(unique.filter(is_meant).cloned().collect())
     }

@@ -13,7 +13,6 @@
 //!
 //! Of a frozen block the one integer is decoded.
 
-use super::field::take;
 use super::frozen::Frozen;
 use super::hot::fetch;
 use super::layout::{Field, Layout};
@@ -21,7 +20,7 @@ use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::Viewpoint;
-use crate::value::DataType;
+use crate::value::{DataType, take};
 
 /// The base row of a hot block that a viewpoint sees, with nothing chained over it when it was looked
 /// at.

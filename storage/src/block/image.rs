@@ -5,7 +5,7 @@
 //! block's heap stay there, and the image names them as the base row does. An image without
 //! strings of its own can therefore be folded into the base by copying its columns.
 
-use super::field::{INLINE_BYTES, View, string_of, write_fixed};
+use super::field::{INLINE_BYTES, View, string_of};
 use super::heap::{Heap, Place};
 use super::layout::{Field, Layout, VIEW_BYTES};
 use super::row::{Image, RowRef};
@@ -14,7 +14,7 @@ use crate::ids::ColumnId;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::mvcc::{NewVersion, Stamp};
 use crate::pool::Pool;
-use crate::value::{DataType, ValueRef};
+use crate::value::{DataType, ValueRef, write_fixed};
 use std::borrow::Borrow;
 
 /// The buffer number that says: in the image itself, at this offset.

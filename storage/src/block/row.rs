@@ -1,12 +1,12 @@
 //! A row, borrowed.
 
-use super::field::{INLINE_BYTES, View, read_fixed, string_of};
+use super::field::{INLINE_BYTES, View, string_of};
 use super::frozen::Frozen;
 use super::heap::{Heap, Place};
 use super::image::OWN_STRINGS;
 use super::layout::{Field, Layout, VIEW_BYTES, width};
 use crate::ids::ColumnId;
-use crate::value::{DataType, ValueRef};
+use crate::value::{DataType, ValueRef, read_fixed};
 use std::cell::OnceCell;
 use std::fmt;
 

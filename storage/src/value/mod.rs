@@ -25,6 +25,7 @@
 mod array;
 mod bounds;
 mod datatype;
+mod fixed;
 mod interval;
 mod names;
 mod numeric;
@@ -40,6 +41,7 @@ mod tests;
 pub use array::{ColumnBuilder, value_at};
 pub use bounds::ColumnBounds;
 pub use datatype::{DataType, NumericModifier};
+pub(crate) use fixed::{read_fixed, take, write_fixed};
 pub use interval::Interval;
 pub use names::{TypeNames, with_type_names};
 pub use numeric::{Numeric, NumericKind};

@@ -14,6 +14,7 @@
 //! Arrays are ordered as PostgreSQL orders them: element by element, NULL above all; then the shorter first; then by
 //! dimensions, lengths and first subscripts.
 
+use super::fixed::read_fixed;
 use super::packed::{ElementType, PackedType};
 use super::{DataType, Interval, Numeric, Value, ValueRef};
 use std::cmp::Ordering;
@@ -409,35 +410,16 @@ pub(super) fn put_fixed(out: &mut Vec<u8>, value: &ValueRef<'_>, width: usize) {
 }
 
 pub(super) fn fixed(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'static>> {
-    Some(match data_type {
-        DataType::Boolean => ValueRef::Boolean(bytes[0] != 0),
-        DataType::SmallInt => ValueRef::SmallInt(i16::from_le_bytes(take(bytes))),
-        DataType::Integer => ValueRef::Integer(i32::from_le_bytes(take(bytes))),
-        DataType::Date => ValueRef::Date(i32::from_le_bytes(take(bytes))),
-        DataType::BigInt => ValueRef::BigInt(i64::from_le_bytes(take(bytes))),
-        DataType::Time => ValueRef::Time(i64::from_le_bytes(take(bytes))),
-        DataType::Timestamp => ValueRef::Timestamp(i64::from_le_bytes(take(bytes))),
-        DataType::TimestampTz => ValueRef::TimestampTz(i64::from_le_bytes(take(bytes))),
-        DataType::Real => ValueRef::Real(f32::from_le_bytes(take(bytes))),
-        DataType::Double => ValueRef::Double(f64::from_le_bytes(take(bytes))),
-        DataType::Numeric(_) => ValueRef::Numeric(Numeric::from_bytes(bytes)?),
-        DataType::Uuid => ValueRef::Uuid(take(bytes)),
-        DataType::Interval => {
-            let interval = Interval {
-                months: i32::from_le_bytes(take(&bytes[..4])),
-                days: i32::from_le_bytes(take(&bytes[4..8])),
-                micros: i64::from_le_bytes(take(&bytes[8..])),
-            };
-            let fits = interval.micros.unsigned_abs() <= Interval::MICROS_MAX as u64;
-            ValueRef::Interval(fits.then_some(interval)?)
-        }
-        DataType::Text
-        | DataType::Varchar(_)
-        | DataType::Char(_)
-        | DataType::Bytea
-        | DataType::Json
-        | DataType::Packed(_) => return None,
-    })
+    if width(data_type).is_none_or(|width| bytes.len() < width) {
+        return None;
+    }
+    if let DataType::Numeric(_) = data_type {
+        return Numeric::from_bytes(bytes).map(ValueRef::Numeric);
+    }
+    match read_fixed(bytes, data_type) {
+        ValueRef::Interval(v) if v.micros.unsigned_abs() > Interval::MICROS_MAX as u64 => None,
+        value => Some(value),
+    }
 }
 
 pub(super) fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {

@@ -2,6 +2,7 @@
 
 use super::super::array::{array_value, subscript_error, too_large, too_many_dimensions};
 use super::super::{CallTypes, Generic, Pattern, element_of};
+use super::frames::grow;
 use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::{Error, Result, state};
 use crate::function::EvalContext;
@@ -94,8 +95,8 @@ impl Collect {
         }
     }
 
-    fn value(&self, group: &Option<Collected>) -> Value {
-        let Some(group) = group.clone() else {
+    fn value(&self, group: Option<Collected>) -> Value {
+        let Some(group) = group else {
             return Value::Null;
         };
         let mut dimensions = vec![Dimension::of(group.rows)];
@@ -150,8 +151,6 @@ impl Accumulator for Collect {
         Ok(())
     }
 
-    /// Each result may be as long as all rows of its frame, so there is no shorter way than to collect
-    /// them; only where a frame begins as the one before, that is gone on with.
     fn over_frames(
         &self,
         frames: &[FrameRows],
@@ -159,27 +158,17 @@ impl Accumulator for Collect {
         context: &mut FrameContext<'_>,
     ) -> Result<ArrayRef> {
         let mut out = ColumnBuilder::new(self.data_type(), frames.len());
-        let mut done = 0..0;
-        let mut collected = None;
-        for frame in frames {
-            context.eval.check()?;
-            if frame.before.start != done.start || frame.before.end < done.end {
-                done = frame.before.start..frame.before.start;
-                collected = None;
-            }
-            let at = |row: u32| value_at(arguments[0].as_ref(), self.argument, row as usize);
-            for row in done.end..frame.before.end {
-                self.push(&mut collected, at(row))?;
-            }
-            done = frame.before.clone();
-            let mut whole = collected.clone();
-            for row in frame.own.into_iter().chain(frame.after.clone()) {
-                self.push(&mut whole, at(row))?;
-            }
-            let value = self.value(&whole);
+        let column = arguments[0].as_ref();
+        let step = |group: &mut _, row| {
+            let value = value_at(column, self.argument, row);
+            self.push(group, value).map(|_| ())
+        };
+        grow(frames, context, step, |group, context| {
+            let value = self.value(group);
             (context.reserve)(value.as_ref().bytes().map_or(0, <[u8]>::len))?;
             out.push(value.as_ref());
-        }
+            Ok(())
+        })?;
         Ok(out.finish())
     }
 
@@ -188,7 +177,7 @@ impl Accumulator for Collect {
             .resize_with(group_count.max(self.groups.len()), || None);
         let mut out = ColumnBuilder::new(self.data_type(), group_count);
         for group in &self.groups[..group_count] {
-            out.push(self.value(group).as_ref());
+            out.push(self.value(group.clone()).as_ref());
         }
         Ok(out.finish())
     }

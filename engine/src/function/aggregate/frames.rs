@@ -124,6 +124,33 @@ pub(super) fn slide<S: Slide>(
     Ok(states)
 }
 
+/// Gives `done` the state of each frame of an aggregate whose results may be as long as all rows of the
+/// frame. So there is no shorter way than to take them in; only where a frame begins as the one before, that
+/// is gone on with.
+pub(super) fn grow<S: Clone>(
+    frames: &[FrameRows],
+    context: &mut FrameContext<'_>,
+    mut step: impl FnMut(&mut Option<S>, usize) -> Result<()>,
+    mut done: impl FnMut(Option<S>, &mut FrameContext<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut rows = 0..0;
+    let mut state = None;
+    for frame in frames {
+        context.eval.check()?;
+        if frame.before.start != rows.start || frame.before.end < rows.end {
+            rows = frame.before.start..frame.before.start;
+            state = None;
+        }
+        (rows.end..frame.before.end).try_for_each(|row| step(&mut state, row as usize))?;
+        rows = frame.before.clone();
+        let mut whole = state.clone();
+        let mut others = frame.own.into_iter().chain(frame.after.clone());
+        others.try_for_each(|row| step(&mut whole, row as usize))?;
+        done(whole, context)?;
+    }
+    Ok(())
+}
+
 /// Rows that come in behind and go out in front.
 struct Queue<S: Slide> {
     rows: Range<u32>,

@@ -1,8 +1,8 @@
 //! Aggregates of the host: what a program keeps for a group, what it does with a row, and what comes of it.
 //!
 //! Rows with a NULL among the arguments are left out, as the system's aggregates leave them out. Over frames the
-//! rows of each frame are taken anew, since a state of the host's cannot be merged with another: that costs the sum of
-//! the frames' lengths.
+//! rows of each frame are taken anew, since a state of the host's cannot be merged with another: that costs
+//! the sum of the frames' lengths.
 
 use super::{Accumulator, Aggregate, FrameContext, FrameRows, RowOrder};
 use crate::error::Result;

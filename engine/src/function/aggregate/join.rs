@@ -1,5 +1,6 @@
 //! `string_agg`, of texts and of bytes: the delimiter of a row stands before that row's string.
 
+use super::frames::grow;
 use super::state::collect;
 use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
@@ -98,8 +99,6 @@ impl<T: Joinable> Accumulator for StringAgg<T> {
         Ok(())
     }
 
-    /// Each result may be as long as all rows of its frame, so there is no shorter way than to join
-    /// them; only where a frame begins as the one before, that is gone on with.
     fn over_frames(
         &self,
         frames: &[FrameRows],
@@ -108,26 +107,16 @@ impl<T: Joinable> Accumulator for StringAgg<T> {
     ) -> Result<ArrayRef> {
         let rows = Rows::of(arguments);
         let mut results: Vec<Option<T::Owned>> = Vec::with_capacity(frames.len());
-        let mut done = 0..0;
-        let mut joined = None;
-        for frame in frames {
-            context.eval.check()?;
-            if frame.before.start != done.start || frame.before.end < done.end {
-                done = frame.before.start..frame.before.start;
-                joined = None;
-            }
-            for row in done.end..frame.before.end {
-                rows.join::<T>(&mut joined, row as usize);
-            }
-            done = frame.before.clone();
-            let mut result = joined.clone();
-            for row in frame.own.into_iter().chain(frame.after.clone()) {
-                rows.join::<T>(&mut result, row as usize);
-            }
-            let bytes = result.as_ref().map_or(0, T::length);
+        let step = |joined: &mut _, row| {
+            rows.join::<T>(joined, row);
+            Ok(())
+        };
+        grow(frames, context, step, |joined, context| {
+            let bytes = joined.as_ref().map_or(0, T::length);
             (context.reserve)(2 * bytes + size_of::<Option<T::Owned>>())?;
-            results.push(result);
-        }
+            results.push(joined);
+            Ok(())
+        })?;
         collect::<T, _>(&results, |string| Ok(string.clone()))
     }
 

@@ -3,6 +3,7 @@
 //! The binder makes their arguments JSON or JSONB first, so that there is one aggregate for all types. NULLs
 //! take part: they are null.
 
+use super::frames::grow;
 use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::EvalContext;
@@ -69,8 +70,6 @@ impl<D: Document> Accumulator for Gathering<D> {
         Ok(())
     }
 
-    /// Each result may be as long as all rows of its frame; only where a frame begins as the one before, that is
-    /// gone on with.
     fn over_frames(
         &self,
         frames: &[FrameRows],
@@ -78,26 +77,13 @@ impl<D: Document> Accumulator for Gathering<D> {
         context: &mut FrameContext<'_>,
     ) -> Result<ArrayRef> {
         let mut results: Vec<Option<D>> = Vec::with_capacity(frames.len());
-        let mut done = 0..0;
-        let mut growing = None;
-        for frame in frames {
-            context.eval.check()?;
-            if frame.before.start != done.start || frame.before.end < done.end {
-                done = frame.before.start..frame.before.start;
-                growing = None;
-            }
-            for row in done.end..frame.before.end {
-                self.add(&mut growing, arguments, row as usize)?;
-            }
-            done = frame.before.clone();
-            let mut result = growing.clone();
-            for row in frame.own.into_iter().chain(frame.after.clone()) {
-                self.add(&mut result, arguments, row as usize)?;
-            }
-            let bytes = result.as_ref().map_or(0, D::heap);
+        let step = |document: &mut _, row| self.add(document, arguments, row);
+        grow(frames, context, step, |document, context| {
+            let bytes = document.as_ref().map_or(0, D::heap);
             (context.reserve)(2 * bytes + size_of::<Option<D>>())?;
-            results.push(result);
-        }
+            results.push(document);
+            Ok(())
+        })?;
         self.results(&results)
     }
 

@@ -135,6 +135,16 @@ struct Elements {
     rest: Range<usize>,
 }
 
+/// Appends what is left, as far as it is wanted; how many that are.
+fn hand_out<'v>(rest: impl Iterator<Item = ValueRef<'v>>, column: &mut ColumnBuilder) -> usize {
+    let mut given = 0;
+    for value in rest {
+        column.push(value);
+        given += 1;
+    }
+    given
+}
+
 /// An array, or the ranges of a multirange, which are one.
 fn array_of(value: &Value) -> SqlArray<'_> {
     let value = value.as_ref();
@@ -156,11 +166,8 @@ impl TableRows for Elements {
         _: &EvalContext,
     ) -> Result<usize> {
         let array = array_of(&self.array);
-        let given = wanted.min(self.rest.len());
-        for at in self.rest.by_ref().take(given) {
-            rows[0].push(array.get(at));
-        }
-        Ok(given)
+        let rest = self.rest.by_ref().take(wanted);
+        Ok(hand_out(rest.map(|at| array.get(at)), &mut rows[0]))
     }
 }
 
@@ -193,17 +200,13 @@ impl TableRows for Subscripts {
         rows: &mut [ColumnBuilder],
         _: &EvalContext,
     ) -> Result<usize> {
-        for given in 0..wanted {
-            let next = match self.reverse {
-                true => self.rest.next_back(),
-                false => self.rest.next(),
-            };
-            match next {
-                Some(next) => rows[0].push(ValueRef::Integer(next as i32)),
-                None => return Ok(given),
-            }
-        }
-        Ok(wanted)
+        let next = || match self.reverse {
+            true => self.rest.next_back(),
+            false => self.rest.next(),
+        };
+        let rest = std::iter::from_fn(next).take(wanted);
+        let subscripts = rest.map(|subscript| ValueRef::Integer(subscript as i32));
+        Ok(hand_out(subscripts, &mut rows[0]))
     }
 }
 
@@ -256,14 +259,10 @@ impl TableRows for Parts {
         rows: &mut [ColumnBuilder],
         _: &EvalContext,
     ) -> Result<usize> {
-        for given in 0..wanted {
-            match self.rest.pop() {
-                Some(part) => rows[0]
-                    .push(part.map_or(ValueRef::Null, |part| ValueRef::Text(&self.text[part]))),
-                None => return Ok(given),
-            }
-        }
-        Ok(wanted)
+        let rest = std::iter::from_fn(|| self.rest.pop()).take(wanted);
+        let text = |part| ValueRef::Text(&self.text[part]);
+        let parts = rest.map(|part| part.map_or(ValueRef::Null, text));
+        Ok(hand_out(parts, &mut rows[0]))
     }
 }
 
@@ -285,12 +284,8 @@ impl TableRows for Values {
         rows: &mut [ColumnBuilder],
         _: &EvalContext,
     ) -> Result<usize> {
-        for given in 0..wanted {
-            match self.0.pop() {
-                Some(value) => rows[0].push(value.as_ref()),
-                None => return Ok(given),
-            }
-        }
-        Ok(wanted)
+        let from = self.0.len().saturating_sub(wanted);
+        let given: Vec<Value> = self.0.drain(from..).rev().collect();
+        Ok(hand_out(given.iter().map(Value::as_ref), &mut rows[0]))
     }
 }

@@ -93,8 +93,8 @@ impl TableCallee {
 
 /// A call in progress.
 pub trait TableRows: fmt::Debug + Send {
-    /// Appends the next rows, at most `wanted`, to the function's columns; returns how many. Fewer than wanted are the last ones, and after
-    /// them there are none.
+    /// Appends the next rows, at most `wanted`, to the function's columns; returns how many. Fewer than
+    /// wanted are the last ones, and after them there are none.
     ///
     /// # Errors
     /// Those of the function.
