@@ -24,8 +24,8 @@
 //!    in a statement stands for the folder it is in, and `{data}` for `tests/data`.
 //!
 //! Transaction numbers are shown as `N` and the folder as `{dir}`, and what a conflict says of its
-//! rival's start and statement is left out, so that expectations do not depend on the moment. With `UPDATE_GOLDEN` set in the environment, expectations are rewritten
-//! instead of compared.
+//! rival's start and statement is left out, so that expectations do not depend on the moment. With
+//! `UPDATE_GOLDEN` set in the environment, expectations are rewritten instead of compared.
 
 use crate::session::{Outcome, Output, run};
 use crate::source::root;

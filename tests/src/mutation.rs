@@ -1,10 +1,12 @@
-//! Statements that are nearly right: those of the golden scripts with words left out, doubled, exchanged and made extreme.
+//! Statements that are nearly right: those of the golden scripts with words left out, doubled, exchanged and
+//! made extreme.
 //!
-//! 1. A story is told to one connection, in order; its files, settings of time and commands of the harness are left out.
+//! 1. A story is told to one connection, in order; its files, settings of time and commands of the harness
+//!    are left out.
 //! 2. Every third statement is changed first: words go, come twice, change places, come from another statement of any
 //!    story, or become values at the ends of their types.
-//! 3. Whatever comes of it, there is no panic, no internal error, no statement that outlives its time limit by far, and the
-//!    database still agrees with itself.
+//! 3. Whatever comes of it, there is no panic, no internal error, no statement that outlives its time limit
+//!    by far, and the database still agrees with itself.
 //!
 //! A seed gives the same statements again.
 

@@ -35,8 +35,8 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// What the options say. Those that are about costs, buffers and the like make no difference: there is nothing to tell.
-/// `verbose` is what stands before the list.
+/// What the options say. Those that are about costs, buffers and the like make no difference: there is
+/// nothing to tell. `verbose` is what stands before the list.
 fn explain_options(analyze: bool, verbose: bool, list: &[UtilityOption]) -> Result<ExplainOptions> {
     let mut options = ExplainOptions {
         analyze,

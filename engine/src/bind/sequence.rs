@@ -298,8 +298,8 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// Refuses a value for a generated column, and one for an identity column that has to have its sequence's, unless it is overridden.
-    /// Whether the column's default is to be taken in its place.
+    /// Refuses a value for a generated column, and one for an identity column that has to have its
+    /// sequence's, unless it is overridden. Whether the column's default is to be taken in its place.
     pub(super) fn overrides(&self, column: &ColumnDef, is_default: bool) -> Result<bool> {
         refuse_value(column, is_default)?;
         match (column.identity, self.aside.overriding) {

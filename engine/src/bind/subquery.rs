@@ -115,8 +115,8 @@ impl<'a> Binder<'a> {
         Ok(self.values_of(relation, &outer))
     }
 
-    /// The values of a relation's only row, each as a subquery of its own with all of the columns: the optimizer finds
-    /// that they are one.
+    /// The values of a relation's only row, each as a subquery of its own with all of the columns: the
+    /// optimizer finds that they are one.
     fn values_of(&mut self, relation: Relation, outer: &[(usize, Expr)]) -> Vec<Expr> {
         // The columns have to be the subquery's own: what only passes through might be shown twice.
         let outputs = relation.outputs.iter();

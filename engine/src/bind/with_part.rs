@@ -5,11 +5,12 @@
 //! - said to be `MATERIALIZED`, or
 //! - another one each time, because it calls functions that are.
 //!
-//! It becomes a *part* of the statement (`plan::with`), bound with columns of its own, and its name stands for what was
-//! kept of its rows. Every other one stays what it was, a query in FROM.
+//! It becomes a *part* of the statement (`plan::with`), bound with columns of its own, and its name stands
+//! for what was kept of its rows. Every other one stays what it was, a query in FROM.
 //!
-//! That a query is named twice is known when the second name comes, and the first has been bound as a query in FROM by
-//! then. So the whole statement is bound once more, which nobody pays for whose queries are named once.
+//! That a query is named twice is known when the second name comes, and the first has been bound as a query
+//! in FROM by then. So the whole statement is bound once more, which nobody pays for whose queries are named
+//! once.
 //!
 //! RETURNING that asks subqueries is a query over a part, too: the change gives what is named of its rows, and the
 //! subqueries, which see nothing of the change, are asked of that.
@@ -184,8 +185,8 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Whether what is being bound is run once for the statement: neither the body of a function, which is run for each
-    /// call, nor the query of a view that is being made, which is not run.
+    /// Whether what is being bound is run once for the statement: neither the body of a function, which is
+    /// run for each call, nor the query of a view that is being made, which is not run.
     fn runs_once_at_most(&self) -> bool {
         self.record.is_none() && self.body_parameters.is_none()
     }

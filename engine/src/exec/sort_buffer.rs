@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Most comparisons are decided by the nine bytes beside the row number (a mark for NULL and eight
-//! bytes of value: all of a BIGINT), without touching the keys. Equal keys are ordered by row number, so the sort is stable. Sorting asks for
-//! interrupts on its way: a sort of many millions of rows can be cancelled.
+//! bytes of value: all of a BIGINT), without touching the keys. Equal keys are ordered by row number, so the
+//! sort is stable. Sorting asks for interrupts on its way: a sort of many millions of rows can be cancelled.
 
 use super::batch::{Batch, internal};
 use super::eval::Evaluator;

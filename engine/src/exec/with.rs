@@ -3,9 +3,9 @@
 //! A part that is a query runs as its readers ask for rows. A batch that the first one has asked for is kept for the
 //! others, in memory that is reserved; it is given back with the statement.
 //!
-//! A change is run by the session, which has the transaction, and leaves its rows here. What foreign keys have to say of
-//! all changes of the statement is noted here as well, and comes at the end: a row may refer to one that another part
-//! has brought.
+//! A change is run by the session, which has the transaction, and leaves its rows here. What foreign keys
+//! have to say of all changes of the statement is noted here as well, and comes at the end: a row may refer
+//! to one that another part has brought.
 //!
 //! All parts belong to the statement's command. So none sees what another one has changed, and a row that two of them
 //! would change is changed by the first.

@@ -206,8 +206,8 @@ fn set_seed(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> 
     Ok(Value::Text(String::new()))
 }
 
-/// 53 bits, which is what a float below 1 can tell apart: those that follow from the session's seed, if it has one, or
-/// else a random UUID's.
+/// 53 bits, which is what a float below 1 can tell apart: those that follow from the session's seed, if it
+/// has one, or else a random UUID's.
 fn random(context: &EvalContext) -> f64 {
     let seeded = context
         .session

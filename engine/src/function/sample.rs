@@ -1,7 +1,7 @@
 //! Samples of tables: whether a row belongs to one, by its id and a number that the sample is made with.
 //!
-//! The same number makes the same sample of a table that is the same. Of `SYSTEM`, blocks are drawn, with all their rows.
-//! The functions have names that nobody calls by chance: TABLESAMPLE is written otherwise.
+//! The same number makes the same sample of a table that is the same. Of `SYSTEM`, blocks are drawn, with all
+//! their rows. The functions have names that nobody calls by chance: TABLESAMPLE is written otherwise.
 
 use super::Overload;
 use super::kernel::function;

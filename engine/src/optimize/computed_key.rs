@@ -1,10 +1,10 @@
 //! Computed keys: an expression that an index is over is asked for as the hidden column that holds it.
 //!
-//! `lower(name) = 'x'` becomes `column = 'x'`, of which index selection, scan bounds and the point path know what to do.
-//! The column always has the value of the expression, which is immutable; so the rule is right wherever the
-//! expression stands, and is applied to the filters of scans, where it pays. A part of a filter stays as it is where
-//! no index has its expression. What a partial index is computed from is left alone: whether a filter
-//! implies it is asked when an index is chosen.
+//! `lower(name) = 'x'` becomes `column = 'x'`, of which index selection, scan bounds and the point path know
+//! what to do. The column always has the value of the expression, which is immutable; so the rule is right
+//! wherever the expression stands, and is applied to the filters of scans, where it pays. A part of a filter
+//! stays as it is where no index has its expression. What a partial index is computed from is left alone:
+//! whether a filter implies it is asked when an index is chosen.
 
 use super::fold::fold;
 use crate::plan::Expr;

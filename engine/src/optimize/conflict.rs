@@ -1,5 +1,6 @@
-//! ON CONFLICT DO UPDATE, and the conditions of views that rows are written through: what asks subqueries becomes a plan of one row, which is run for each row that is met. The values
-//! that it names are parameters, and so are those that it gives.
+//! ON CONFLICT DO UPDATE, and the conditions of views that rows are written through: what asks subqueries
+//! becomes a plan of one row, which is run for each row that is met. The values that it names are parameters,
+//! and so are those that it gives.
 
 use super::{Effort, lower, optimize};
 use crate::plan::logical::{Columns, Logical, Query};

@@ -2,10 +2,10 @@
 //!
 //! Never is an error raised early: an expression whose evaluation fails is left as it is and fails
 //! when, and only if, a row reaches it. `CASE WHEN a = 0 THEN 0 ELSE 1/0 END` thus plans. Only
-//! IMMUTABLE functions are folded: a plan may be kept and run again. What takes long, as `lpad('x', 100000000)`, is left
-//! as well: planning cannot be interrupted, and a plan is no place for long values. A strict function with a NULL
-//! written among its arguments is NULL whatever the others are, and, as in PostgreSQL, they are not
-//! evaluated: `NULL > a / 0` is no error.
+//! IMMUTABLE functions are folded: a plan may be kept and run again. What takes long, as `lpad('x',
+//! 100000000)`, is left as well: planning cannot be interrupted, and a plan is no place for long values. A
+//! strict function with a NULL written among its arguments is NULL whatever the others are, and, as in
+//! PostgreSQL, they are not evaluated: `NULL > a / 0` is no error.
 
 use crate::function::cast::cast_value;
 use crate::function::text::style::asks_style;

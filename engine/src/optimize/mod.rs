@@ -139,8 +139,8 @@ const RULES: &[Rule] = &[
     },
 ];
 
-/// Binds, optimises and plans a statement against a catalog, in which names are looked up by `path`. `parameters` are the types the caller
-/// knows (`None`: to be inferred).
+/// Binds, optimises and plans a statement against a catalog, in which names are looked up by `path`.
+/// `parameters` are the types the caller knows (`None`: to be inferred).
 ///
 /// # Errors
 /// 42xxx where names, types or grammar do not fit; 0A000 for what is not supported.

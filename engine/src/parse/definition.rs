@@ -10,7 +10,8 @@
 //!   CREATE MATERIALIZED VIEW v AS .. WITH NO DATA     CREATE MATERIALIZED VIEW v AS ..
 //! ```
 //!
-//! Options without a value (`WITH (security_barrier)`) get theirs. A word of several words and without quotes is nothing that anybody could write.
+//! Options without a value (`WITH (security_barrier)`) get theirs. A word of several words and without quotes
+//! is nothing that anybody could write.
 
 use super::is_space;
 use sqlparser::ast::{self, ObjectName};

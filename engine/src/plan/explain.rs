@@ -47,8 +47,8 @@ pub struct Analyze {
 #[derive(Debug, Default)]
 pub struct Profile(Mutex<HashMap<usize, Arc<NodeProfile>>>);
 
-/// What is measured of a node. One thread counts, and the numbers are read when it is done, so that no order is needed
-/// among them.
+/// What is measured of a node. One thread counts, and the numbers are read when it is done, so that no order
+/// is needed among them.
 #[derive(Debug, Default)]
 pub struct NodeProfile {
     rows: AtomicU64,

@@ -1,9 +1,9 @@
 //! Whether conditions imply another one: how a partial index is found to have all rows that a query can want.
 //!
 //! What is known is a list of parts that are all true. Found are a part that is the condition itself, and what
-//! comparisons of one expression with literals say of each other: `a = 3` implies `a > 2`, `a <> 5`, `a IN (3, 4)` and
-//! `a IS NOT NULL`; `a > 3` implies `a > 2`. Of OR it is enough that one branch is implied, and each branch has to
-//! imply. Whatever else follows is not found: then the index is not used.
+//! comparisons of one expression with literals say of each other: `a = 3` implies `a > 2`, `a <> 5`, `a IN
+//! (3, 4)` and `a IS NOT NULL`; `a > 3` implies `a > 2`. Of OR it is enough that one branch is implied, and
+//! each branch has to imply. Whatever else follows is not found: then the index is not used.
 
 use super::{Expr, ExprKind};
 use remora_storage::{DataType, Value};

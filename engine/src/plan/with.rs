@@ -1,8 +1,9 @@
 //! The parts of a statement: WITH queries that are run once, and changes in WITH.
 //!
-//! What a part gives is kept, and the statement itself and later parts read it. All of them see the database as it was
-//! before the statement. A query runs as far as its rows are asked for; a change runs to its end, whether anybody asks
-//! for its rows or not: those that the statement reads before it, the others after it, the last one first.
+//! What a part gives is kept, and the statement itself and later parts read it. All of them see the database
+//! as it was before the statement. A query runs as far as its rows are asked for; a change runs to its end,
+//! whether anybody asks for its rows or not: those that the statement reads before it, the others after it,
+//! the last one first.
 
 use super::physical::PhysicalPlan;
 use super::statement::Statement;
@@ -15,8 +16,8 @@ pub struct With {
     pub parts: Vec<Part>,
     /// The numbers of those that the statement itself reads.
     pub reads: Vec<usize>,
-    /// The part that is the statement that was written, which shows what is asked of its rows: the number of rows changed
-    /// is that part's.
+    /// The part that is the statement that was written, which shows what is asked of its rows: the number of
+    /// rows changed is that part's.
     pub counted: Option<usize>,
 }
 

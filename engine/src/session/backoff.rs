@@ -1,8 +1,8 @@
 //! How long whoever lost a conflict waits before he tries again.
 //!
 //! Nobody waits for a row (unless he was told to: [`super::lock_wait`]): who comes second has lost, and what
-//! he did is undone before he is told. So there is always one who goes on, and there is no deadlock; what is left to avoid is that losers
-//! take the processor from the winner.
+//! he did is undone before he is told. So there is always one who goes on, and there is no deadlock; what is
+//! left to avoid is that losers take the processor from the winner.
 //!
 //! 1. At first only the processor is offered to others: most rivals are done in microseconds.
 //! 2. A rival that was put to sleep with the row in his hands must be woken, and that a loser who is

@@ -1,9 +1,9 @@
 //! In which order things are made again: each after what it needs.
 //!
-//! Tables need what their foreign keys refer to and the functions that their columns and checks call; views what their
-//! queries name; functions what their bodies name, and the table or view whose rows they give. What needs itself in
-//! a circle, as two tables that refer to each other may, is begun somewhere: foreign keys that refer to what comes
-//! later are added at last.
+//! Tables need what their foreign keys refer to and the functions that their columns and checks call; views
+//! what their queries name; functions what their bodies name, and the table or view whose rows they give.
+//! What needs itself in a circle, as two tables that refer to each other may, is begun somewhere: foreign
+//! keys that refer to what comes later are added at last.
 
 use crate::bind::depends_on;
 use remora_storage::TableId;

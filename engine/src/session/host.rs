@@ -244,7 +244,8 @@ pub(crate) use host_functions;
 
 host_functions!(Connection {
     /// Makes a closure a function of SQL, for this connection
-    /// ([`Database::create_scalar_function`](crate::Database::create_scalar_function) for all to come): called row by row, with the values of a row.
+    /// ([`Database::create_scalar_function`](crate::Database::create_scalar_function) for all to come):
+    /// called row by row, with the values of a row.
     ///
     /// `name` is folded to lower case; a function of the same name and argument types, made by this call before,
     /// is replaced, and one of the system with just these types goes before it. Statements that were prepared
@@ -272,8 +273,8 @@ host_functions!(Connection {
     /// ```
     ///
     /// # Errors
-    /// 42P13 where a type has a modifier or is an array, or the name is empty; 55006 when called from within a call of the same
-    /// connection.
+    /// 42P13 where a type has a modifier or is an array, or the name is empty; 55006 when called from within
+    /// a call of the same connection.
     scalar;
 
     /// The same for a closure over batches: it is given one Arrow array an argument and the number of rows, and
@@ -336,8 +337,8 @@ host_functions!(Connection {
     /// ```
     ///
     /// # Errors
-    /// 42P13 where a type has a modifier, there is no argument, or the system has an aggregate of the name; 55006 when
-    /// called from within a call of the same connection.
+    /// 42P13 where a type has a modifier, there is no argument, or the system has an aggregate of the name;
+    /// 55006 when called from within a call of the same connection.
     aggregate;
 
     /// Makes a closure a function of SQL that gives rows, for this connection: it stands in FROM, LATERAL too, and in

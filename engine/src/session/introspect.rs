@@ -123,8 +123,8 @@ impl Connection {
     }
 
     /// The statements that make a table or view, or all of them, with indexes and the sequences that tables
-    /// take numbers from; of all, with all sequences and functions. What others refer to or name comes first, and sequences
-    /// go on where they stand.
+    /// take numbers from; of all, with all sequences and functions. What others refer to or name comes first,
+    /// and sequences go on where they stand.
     ///
     /// ```
     /// # let db = remora::Database::in_memory()?;

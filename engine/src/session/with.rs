@@ -1,8 +1,8 @@
 //! Statements with parts: the changes in WITH, and the statement that they are a part of.
 //!
 //! What the statement reads of changes has to be there before it: those run first, each after those that it reads
-//! itself. Then the statement runs, to its end if there is any change; then the other changes, the last one first, as in
-//! PostgreSQL; then foreign keys are asked.
+//! itself. Then the statement runs, to its end if there is any change; then the other changes, the last one
+//! first, as in PostgreSQL; then foreign keys are asked.
 
 use super::dispatch::{self, Done, Output, Pipe, Running};
 use super::prepared::Call;

@@ -2,7 +2,8 @@
 //!
 //! A round inserts rows of random sizes, updates a third of them to other sizes, and deletes all.
 //! After some rounds the process must be as large as before, and the ledger must say how large that
-//! is, while the rows are there and when they are gone. With `--stays N` one row in N stays for a round more, and keeps its block.
+//! is, while the rows are there and when they are gone. With `--stays N` one row in N stays for a round more,
+//! and keeps its block.
 
 use crate::Result;
 use crate::options::Options;

@@ -2,8 +2,9 @@
 //! hot blocks and of the same blocks frozen.
 //!
 //! Three ways to put the bound: storage tests it and rows are folded where they are (`folded`), it tests
-//! it and makes columns (`bounds`), or all rows become columns and the caller tests them (`columns`). Beside them stands a bare loop over as many bytes of memory
-//! (`memory`): what reading each row's cache lines costs on this machine, whoever does it.
+//! it and makes columns (`bounds`), or all rows become columns and the caller tests them (`columns`). Beside
+//! them stands a bare loop over as many bytes of memory (`memory`): what reading each row's cache lines costs
+//! on this machine, whoever does it.
 
 use crate::Result;
 use crate::options::Options;

@@ -6,9 +6,9 @@
 //!   MANIFEST.5
 //! ```
 //!
-//! A kept manifest is a copy of what `MANIFEST` was, with all that it needs: the data files of its images, and the log from
-//! its position on. It is made just before `MANIFEST` is replaced, and never changed. Its name need not
-//! tell its number (older builds called the one before `MANIFEST.1`); what it says does.
+//! A kept manifest is a copy of what `MANIFEST` was, with all that it needs: the data files of its images,
+//! and the log from its position on. It is made just before `MANIFEST` is replaced, and never changed. Its
+//! name need not tell its number (older builds called the one before `MANIFEST.1`); what it says does.
 //!
 //! Invariants
 //! - Nothing that a kept manifest needs is removed before the manifest is, durably.

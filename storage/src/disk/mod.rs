@@ -3,8 +3,9 @@
 //! Paths are relative to the database directory, with `/` between folders; the empty path is the
 //! directory itself. A path that would lead out of it is refused: names may come from a damaged
 //! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, [`FaultDisk`] fails
-//! at a chosen operation, and [`SimDisk`] tells all that a crash may leave. Errors name the operation and the path; a full medium is
-//! [`crate::Error::DiskFull`], everything else that the system refuses is [`crate::Error::Io`].
+//! at a chosen operation, and [`SimDisk`] tells all that a crash may leave. Errors name the operation and the
+//! path; a full medium is [`crate::Error::DiskFull`], everything else that the system refuses is
+//! [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
 //! - Bytes written are durable after `sync` of their file returned, in any order before that.

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! While an old snapshot holds the horizon back, write sets wait. When enough of them do, or memory is
-//! scarce, the rows of each are looked at. Let the *lowest* state be the oldest one that a registered snapshot sees, or
-//! the newest committed one. Then
+//! scarce, the rows of each are looked at. Let the *lowest* state be the oldest one that a registered
+//! snapshot sees, or the newest committed one. Then
 //! 1. states above the lowest that no snapshot sees are unlinked, one by one;
 //! 2. the row is settled as if the horizon were at the lowest: what is older is cut off, and the
 //!    lowest is folded into the base if it is the newest. Nobody sees the base then; but who checks

@@ -6,11 +6,11 @@
 //!
 //! Invariants
 //! - No byte of it is changed or removed.
-//! - As long as the salvage is the current checkpoint nothing else can be current, so what is to be moved is known from
-//!   the manifest alone.
+//! - As long as the salvage is the current checkpoint nothing else can be current, so what is to be moved is
+//!   known from the manifest alone.
 //!
-//! If we crash: the next opening goes on with it before it removes anything. A name is durable in the folder before it
-//! goes from where it was.
+//! If we crash: the next opening goes on with it before it removes anything. A name is durable in the folder
+//! before it goes from where it was.
 
 use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::{CheckpointReason, image, kept};

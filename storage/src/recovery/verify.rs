@@ -7,8 +7,9 @@
 //!
 //! What is proved: that a manifest is whole, its root is that of the definitions and hashes in it, and these
 //! definitions fit each other; that each image has the bytes that its hash is of, and the rows that the manifest
-//! says; that the log is an unbroken run of frames up to all that is known to have been durable. So two directories whose current
-//! checkpoints have the same root, and which were verified, hold the same as of these checkpoints.
+//! says; that the log is an unbroken run of frames up to all that is known to have been durable. So two
+//! directories whose current checkpoints have the same root, and which were verified, hold the same as of
+//! these checkpoints.
 
 use super::directory::{self, Directory};
 use super::fits;

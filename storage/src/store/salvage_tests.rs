@@ -283,8 +283,8 @@ fn a_salvage_that_is_cut_short_is_a_salvage_again() {
     }
 }
 
-/// The first page of a segment goes: its header, and the first of its commits. What stands behind is known by where the
-/// segment before ends.
+/// The first page of a segment goes: its header, and the first of its commits. What stands behind is known by
+/// where the segment before ends.
 #[test]
 fn a_segment_without_its_first_page_keeps_the_others() {
     let medium = MemDisk::new();

@@ -1,9 +1,9 @@
 //! Putting rows back in their places, before the first transaction.
 //!
-//! Recovery is alone with the table, and visits blocks in any order, one thread a block. A block's capacity follows from
-//! its number and the table's columns, so a row id that does not fit its block is damage. Slots that it claims but does
-//! not fill are holes: ids of rows that were deleted, rolled back or never committed. At its end
-//! holes are dead, so that a block of holes only is freed.
+//! Recovery is alone with the table, and visits blocks in any order, one thread a block. A block's capacity
+//! follows from its number and the table's columns, so a row id that does not fit its block is damage. Slots
+//! that it claims but does not fill are holes: ids of rows that were deleted, rolled back or never committed.
+//! At its end holes are dead, so that a block of holes only is freed.
 
 use super::open::OpenBlock;
 use super::{Table, Tail};

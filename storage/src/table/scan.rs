@@ -1,9 +1,9 @@
 //! Walking the rows of a table in order of their ids.
 //!
-//! Rows are taken by many ([`Table::gather`]), to become columns or to be folded, or are handed out one by one ([`Table::collect`]). Both
-//! look at one range of slots after the other: where it is settled, all its rows are visible as
-//! they stand in the block, but for slots that are dead; elsewhere each row's versions are asked,
-//! and of a frozen block what nothing is chained over is still taken as columns.
+//! Rows are taken by many ([`Table::gather`]), to become columns or to be folded, or are handed out one by
+//! one ([`Table::collect`]). Both look at one range of slots after the other: where it is settled, all its
+//! rows are visible as they stand in the block, but for slots that are dead; elsewhere each row's versions
+//! are asked, and of a frozen block what nothing is chained over is still taken as columns.
 
 use super::Table;
 use crate::block::{Block, Frozen, Gatherer, Part, RANGE_SLOTS, RowRef, Run, Take};

@@ -33,8 +33,8 @@ impl Transaction {
         ReadMark { own, shared }
     }
 
-    /// Relies no more on what was read since; a mark is good for once. To be called where nothing that came of it was shown to
-    /// anybody, and the views of that time are gone.
+    /// Relies no more on what was read since; a mark is good for once. To be called where nothing that came
+    /// of it was shown to anybody, and the views of that time are gone.
     pub fn forget_reads(&self, since: ReadMark) {
         self.reads.borrow_mut().cut(since.own);
         if let (Some(reads), Some(mark)) = (self.shared.get(), since.shared) {

@@ -14,8 +14,8 @@
 //!   compressed (see `packing`). The next one says that the transaction goes on in the next frame: a large
 //!   one is a *run* of frames, one behind the other in one segment, of which the last one, without the bit,
 //!   is the commit. A run without its last frame is worth nothing: its frames were written together.
-//! - `timestamp` is the commit's, in all frames of a run; timestamps rise from commit to commit. A frame that only tells where
-//!   sequences go on is no commit, and has the timestamp of the one before it.
+//! - `timestamp` is the commit's, in all frames of a run; timestamps rise from commit to commit. A frame that
+//!   only tells where sequences go on is no commit, and has the timestamp of the one before it.
 
 use crate::format::{u32_at, u64_at};
 use crate::ids::{Lsn, Timestamp};

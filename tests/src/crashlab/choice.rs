@@ -41,9 +41,9 @@ impl Bounds {
     };
 }
 
-/// The subsets of `count` things that are tried, each as whether a thing is kept: none and all come first. With few things all subsets;
-/// else none, all, each alone, all but one, every prefix (what an orderly disk leaves), every suffix, and
-/// random ones.
+/// The subsets of `count` things that are tried, each as whether a thing is kept: none and all come first.
+/// With few things all subsets; else none, all, each alone, all but one, every prefix (what an orderly disk
+/// leaves), every suffix, and random ones.
 pub fn choices(count: usize, bounds: Bounds, random: &mut Random) -> Vec<Vec<bool>> {
     let subset = |keeps: &dyn Fn(usize) -> bool| (0..count).map(keeps).collect::<Vec<bool>>();
     if count <= bounds.all {

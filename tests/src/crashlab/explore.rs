@@ -14,9 +14,9 @@
 //!                                             +-- images --> opened: what the first recovery found
 //! ```
 //!
-//! An image is looked at once for each script, as deeply as it is wanted: again where it was met first by a crash of a
-//! recovery, and then by one of the script, whose recovery is crashed, too. What is *demanded* of it is gathered, and
-//! compared with what was found in it.
+//! An image is looked at once for each script, as deeply as it is wanted: again where it was met first by a
+//! crash of a recovery, and then by one of the script, whose recovery is crashed, too. What is *demanded* of
+//! it is gathered, and compared with what was found in it.
 
 use super::choice::{Bounds, choices};
 use super::course::{Interruption, Kind, Run, States};

@@ -1,5 +1,5 @@
-//! What ON CONFLICT DO UPDATE asks subqueries: they are run for each row that is met, with its values and those of the row
-//! that was to be inserted as parameters. What they give are parameters, too.
+//! What ON CONFLICT DO UPDATE asks subqueries: they are run for each row that is met, with its values and
+//! those of the row that was to be inserted as parameters. What they give are parameters, too.
 
 use super::super::ExecContext;
 use super::super::compile::compile;

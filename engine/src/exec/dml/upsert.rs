@@ -8,8 +8,8 @@
 //!    commit that has read it fails where it is there no more.
 //! 4. Where a rival has it who has not committed, or has since the snapshot, that is a conflict like any
 //!    other: 40001. A statement of its own is run again, and then sees what the rival has left.
-//! 5. A row that this statement has written itself is left out by `DO NOTHING`; to `DO UPDATE` it is 21000, since which
-//!    of the two came first would decide what becomes of it.
+//! 5. A row that this statement has written itself is left out by `DO NOTHING`; to `DO UPDATE` it is 21000,
+//!    since which of the two came first would decide what becomes of it.
 
 use super::super::ExecContext;
 use super::super::eval::{Row, eval_scalar, is_true};

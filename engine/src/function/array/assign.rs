@@ -1,8 +1,8 @@
 //! Arrays with something written to a part of them: what `SET a[2] = 5` and `SET a[1:3] = ..` make of the array
 //! that was there.
 //!
-//! An array of one dimension grows to either side, and what lies between is NULL; one of several does not. Nothing, be it
-//! NULL or an empty array, becomes an array that begins at the subscript.
+//! An array of one dimension grows to either side, and what lies between is NULL; one of several does not.
+//! Nothing, be it NULL or an empty array, becomes an array that begins at the subscript.
 
 use super::{
     ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, check_bounds, integer,

@@ -1,7 +1,8 @@
 //! Subscripts: `a[2][1]` is an element, `a[1:3]` an array of those between.
 //!
-//! A slice is asked for by two arrays of bounds, lower and upper, the least or greatest integer where one is left out;
-//! a NULL makes all of it NULL. A subscript without a colon beside one with a colon means from 1 to it.
+//! A slice is asked for by two arrays of bounds, lower and upper, the least or greatest integer where one is
+//! left out; a NULL makes all of it NULL. A subscript without a colon beside one with a colon means from 1 to
+//! it.
 
 use super::{ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, integer, push};
 use crate::error::Result;

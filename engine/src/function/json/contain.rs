@@ -112,8 +112,8 @@ fn elements<'a>(in_: Members<'a>, mut held: Members<'a>) -> Result<Step<'a>> {
     Ok(Step::Answer(true))
 }
 
-/// As [`elements`], for arrays that are too long to look for one element after the other: what is exactly there is found
-/// in a table, and where a scalar is not, or nothing is left, that is the answer.
+/// As [`elements`], for arrays that are too long to look for one element after the other: what is exactly
+/// there is found in a table, and where a scalar is not, or nothing is left, that is the answer.
 fn many<'a>(in_: Members<'a>, held: Members<'a>) -> Result<Step<'a>> {
     let (mut known, mut rest) = (HashSet::with_capacity(in_.left), in_);
     while let Some(element) = rest.element()? {

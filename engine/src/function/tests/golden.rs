@@ -2,8 +2,9 @@
 //!
 //! The answer is the value's text form, `NULL`, or `!` and a SQLSTATE. All were produced by
 //! PostgreSQL 15.18 with `TimeZone = UTC`; where this engine means to differ, the line has its
-//! answer, and PostgreSQL's with the reason after `  -- `. The expressions are evaluated here without a binder, through `resolve`, casts and
-//! scalar kernels, and every call also through the vector kernel, which must agree.
+//! answer, and PostgreSQL's with the reason after `  -- `. The expressions are evaluated here without a
+//! binder, through `resolve`, casts and scalar kernels, and every call also through the vector kernel, which
+//! must agree.
 
 use crate::error::{Error, Result};
 use crate::function::cast::{cast_context, cast_value};

@@ -1,9 +1,9 @@
 //! `to_date` and `to_timestamp`: moments read by a template.
 //!
-//! PostgreSQL reads loosely. A blank or a separator of the template stands for at most one of either, other characters
-//! for any one character; blanks before and after fields are skipped, and what is left of the text at the end
-//! is ignored. `FX` at the front ends that. A number takes as many digits as its field is wide, or all that come if what
-//! follows in the template cannot be a digit.
+//! PostgreSQL reads loosely. A blank or a separator of the template stands for at most one of either, other
+//! characters for any one character; blanks before and after fields are skipped, and what is left of the text
+//! at the end is ignored. `FX` at the front ends that. A number takes as many digits as its field is wide, or
+//! all that come if what follows in the template cannot be a digit.
 
 use super::moment::{MONTHS, WEEKDAYS, field_names};
 use super::said::{Convention, Said};

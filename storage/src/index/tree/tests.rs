@@ -312,8 +312,8 @@ fn keys_may_be_nested_deeply() {
     });
 }
 
-/// Two writers add and remove keys around those that stay, and all nodes are moved again and again. Readers find every key that stays, at
-/// every moment, by itself and in scans either way, in order and none twice.
+/// Two writers add and remove keys around those that stay, and all nodes are moved again and again. Readers
+/// find every key that stays, at every moment, by itself and in scans either way, in order and none twice.
 #[test]
 fn readers_among_writers_miss_nothing() {
     const KEYS: u64 = 12_000;

@@ -279,7 +279,8 @@ fn a_block_that_is_changed_all_the_time_thaws() {
     assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
 }
 
-/// A snapshot that stays: what was changed since is not known. The background must not build the same blocks again and again meanwhile.
+/// A snapshot that stays: what was changed since is not known. The background must not build the same blocks
+/// again and again meanwhile.
 #[test]
 fn blocks_are_left_alone_while_a_snapshot_is_old() {
     let (core, rows) = frozen();
