@@ -19,11 +19,13 @@
 //!   Views and functions in SQL can, and are read by those who have them.
 
 use super::aggregate::host::HostAggregate;
+use super::calendar::DAY;
 use super::host_table::{HostTable, HostTableFunction};
 use super::resolve::{Choice, choose_among};
 use super::{ArgumentType, EvalContext, Operand, Volatility, cast};
 use crate::error::{Error, Result, state};
 use arrow_array::cast::AsArray;
+use arrow_array::types::Time64MicrosecondType;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use remora_storage::value::{ColumnBuilder, value_at};
 use remora_storage::{DataType, Numeric, Value, ValueRef};
@@ -349,22 +351,29 @@ pub(super) fn invalid_result(name: &str, what: &str) -> Error {
     Error::new(state::EXTERNAL_ROUTINE_EXCEPTION, message)
 }
 
-/// Whether an array has values of the declared type only, which the Arrow type of a NUMERIC does not say.
+/// Whether an array has values of the declared type only, which the Arrow types of NUMERIC and TIME do not say.
 ///
 /// # Errors
 /// 38000.
 pub(super) fn check_values(name: &str, data_type: DataType, array: &dyn Array) -> Result<()> {
-    if data_type != DataType::Numeric(None) {
-        return Ok(());
-    }
-    let bytes = array.as_fixed_size_binary().iter().flatten();
-    for bytes in bytes {
-        if Numeric::from_bytes(bytes).is_none() {
-            let what = format!("gave bytes that are no value of type {data_type}");
-            return Err(invalid_result(name, &what));
+    let is_good = match data_type {
+        DataType::Numeric(None) => {
+            let mut bytes = array.as_fixed_size_binary().iter().flatten();
+            bytes.all(|bytes| Numeric::from_bytes(bytes).is_some())
+        }
+        DataType::Time => {
+            let times = array.as_primitive::<Time64MicrosecondType>();
+            times.iter().flatten().all(|time| (0..=DAY).contains(&time))
+        }
+        _ => true,
+    };
+    match is_good {
+        true => Ok(()),
+        false => {
+            let what = format!("gave something that is no value of type {data_type}");
+            Err(invalid_result(name, &what))
         }
     }
-    Ok(())
 }
 
 /// A result as the declared type has it.
