@@ -33,6 +33,14 @@ const SETUP: &str = "
     INSERT INTO u SELECT n % 7 + 1, jsonb_build_object('n', n) FROM generate_series(1, 20) n;
     CREATE VIEW v AS SELECT a, j FROM t JOIN u ON a = k;
     CREATE SEQUENCE s;
+    CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy');
+    CREATE DOMAIN positive AS INT CHECK (VALUE > 0);
+    CREATE TABLE w (p positive, m mood DEFAULT 'fine', twice INT GENERATED ALWAYS AS (p * 2) STORED);
+    CREATE UNIQUE INDEX ON w (lower(m::text), p) WHERE p > 2;
+    INSERT INTO w SELECT n FROM generate_series(1, 5) n;
+    CREATE TABLE log (what TEXT);
+    CREATE TRIGGER before BEFORE UPDATE ON w FOR EACH ROW BEGIN SET NEW.m = 'happy'; END;
+    CREATE TRIGGER after AFTER INSERT OR DELETE ON w BEGIN INSERT INTO log VALUES ('w'); END;
     CREATE FUNCTION f(x INT) RETURNS INT LANGUAGE SQL RETURN x + 1";
 
 fuzz_target!(|bytes: &[u8]| {
