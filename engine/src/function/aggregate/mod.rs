@@ -176,9 +176,13 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<Resolved
     let (generic, named): (Vec<&'static Aggregate>, Vec<_>) = named
         .into_iter()
         .partition(|found| matches!(found.accumulator, MakeAccumulator::Generic(..)));
-    let found = generic.into_iter().find_map(|found| fit(found, arguments));
-    if found.is_some() {
-        return Ok(found);
+    // `min` of a time is one of TIME, although a cast leads to TIMETZ.
+    let is_exact = named.iter().any(|found| {
+        let wanted = found.arguments.iter().copied().map(Some);
+        wanted.eq(types.iter().copied())
+    });
+    if !is_exact && let Some(found) = generic.into_iter().find_map(|found| fit(found, arguments)) {
+        return Ok(Some(found));
     }
     let signatures: Vec<Signature> = named
         .iter()
