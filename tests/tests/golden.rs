@@ -83,6 +83,7 @@ stories! {
     multiranges,
     nulls,
     old_snapshots,
+    polymorphic,
     prepared,
     recursive,
     ordered_aggregates,

@@ -68,6 +68,7 @@ mod name;
 mod operator;
 mod order;
 mod ordered_set;
+mod polymorphic;
 mod prepared;
 mod query;
 mod range_type;

@@ -3,19 +3,21 @@
 //! A function is kept as text. It is bound once when it is made, so that what is wrong with it is told then, and
 //! from then on wherever it is called (`routine_call`).
 
+use super::polymorphic::{check_result, is_any_array, is_polymorphic};
 use super::routine_match::signature;
 use super::view::Record;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use crate::parse::routine::{self as syntax, Mode, Returns};
-use crate::parse::{parse_expression, parse_query, place, refuse};
+use crate::parse::{parse, parse_expression, parse_query, place, refuse};
 use crate::plan::Statement;
 use crate::plan::structure::Step;
 use remora_storage::catalog::{
     CatalogObject, FunctionBody, FunctionDef, FunctionParameter, FunctionResult,
     FunctionVolatility, ResultColumn, TableEntry, ViewDef, ViewSource,
 };
+use remora_storage::value::{AnyType, PackedType};
 use remora_storage::{DataType, TableId};
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
@@ -50,6 +52,12 @@ impl Binder<'_> {
             strict: clauses.strict,
             is_procedure: false,
         };
+        check_result(&def).map_err(|error| error.at(at))?;
+        if is_polymorphic(&def) && matches!(def.body, FunctionBody::Bound { .. }) {
+            let message =
+                "SQL function with unquoted function body cannot have polymorphic arguments";
+            return Err(invalid(message).at(at));
+        }
         let replaced = self
             .catalog
             .functions_named(&def.name)
@@ -82,6 +90,13 @@ impl Binder<'_> {
 
     /// Binds a function's body and defaults; gives what names in the body stand for.
     fn checked(&self, def: &FunctionDef) -> Result<Vec<ViewSource>> {
+        if is_polymorphic(def) {
+            // Of what types it is, each call says.
+            if let FunctionBody::Text(text) = &def.body {
+                parse(text)?;
+            }
+            return Ok(Vec::new());
+        }
         for parameter in &def.parameters {
             if let Some(default) = &parameter.default {
                 let syntax = parse_expression(default)?;
@@ -117,7 +132,8 @@ impl Binder<'_> {
                 let message = "VARIADIC parameter must be the last input parameter";
                 return Err(invalid(message).at(at));
             }
-            if parameter.mode == Mode::Variadic && element_of(data_type).is_none() {
+            let is_array = element_of(data_type).is_some() || is_any_array(data_type);
+            if parameter.mode == Mode::Variadic && !is_array {
                 return Err(invalid("VARIADIC parameter must be an array").at(at));
             }
             if let Some(name) = &name {
@@ -289,13 +305,13 @@ impl Binder<'_> {
 
     /// The type of a parameter or a result, which has no modifier.
     fn routine_type(&self, syntax: &ast::DataType, at: Option<Position>) -> Result<DataType> {
-        if let Some(word) = word_of(syntax)
-            && matches!(
-                word.as_str(),
-                "anyelement" | "anyarray" | "anynonarray" | "anycompatible" | "record"
-            )
-        {
-            return refuse(&format!("type {word} in a function"), at);
+        if let Some(word) = word_of(syntax) {
+            if word == "record" {
+                return refuse("type record in a function", at);
+            }
+            if let Some(any) = AnyType::named(&word) {
+                return Ok(DataType::Packed(PackedType::Any(any)));
+            }
         }
         Ok(match self.data_type(syntax, at)? {
             // Without its length it is a string like others.

@@ -31,6 +31,14 @@ const BODIES_MAX: usize = 1_000;
 pub(super) struct Plain {
     body: Body,
     calls: usize,
+    /// Of the parameters, which are others at each call of a polymorphic function.
+    types: Vec<DataType>,
+}
+
+impl Plain {
+    fn is_of(&self, def: &FunctionDef) -> bool {
+        def.types().eq(self.types.iter().copied())
+    }
 }
 
 /// The body of a function, bound.
@@ -84,7 +92,7 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         make: impl FnOnce(&Body) -> Option<Expr>,
     ) -> Result<Option<Expr>> {
-        let found = self.plain.get(&def.id);
+        let found = self.plain.get(&def.id).filter(|plain| plain.is_of(def));
         let found = found.and_then(|plain| Some((make(&plain.body)?, plain.calls)));
         let Some((value, calls)) = found else {
             return Ok(None);
@@ -123,7 +131,8 @@ impl<'a> Binder<'a> {
         {
             let calls = self.calls - before - 1;
             let body = body.clone();
-            self.plain.insert(def.id, Plain { body, calls });
+            let types = def.types().collect();
+            self.plain.insert(def.id, Plain { body, calls, types });
         }
         body.map_err(|error| match error.sqlstate() {
             state::STATEMENT_TOO_COMPLEX if error.detail().is_none() => {

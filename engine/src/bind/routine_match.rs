@@ -4,6 +4,7 @@
 //! types (`function::resolve`) choose among these. A function of the system that fits exactly goes before.
 
 use super::function::is_variadic;
+use super::polymorphic::{concrete, is_polymorphic};
 use super::scope::Scope;
 use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Position, Result, state};
@@ -13,6 +14,7 @@ use crate::parse::{VARIADIC, parse_expression};
 use crate::plan::Expr;
 use remora_storage::DataType;
 use remora_storage::catalog::FunctionDef;
+use remora_storage::value::ElementType;
 use std::sync::Arc;
 
 impl Binder<'_> {
@@ -28,7 +30,7 @@ impl Binder<'_> {
         at: Option<Position>,
     ) -> Result<Match> {
         let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
-        let candidates = self.candidates(name, names);
+        let candidates = self.candidates(name, names, &types);
         match choose(candidates, &types, Vec::new()) {
             Chosen::Own(found) => {
                 self.called.push(found.def.id);
@@ -40,18 +42,32 @@ impl Binder<'_> {
     }
 
     /// The functions in SQL of a name that can take so many arguments of these names.
-    fn candidates(&self, name: &str, names: &[Option<String>]) -> Vec<Match> {
+    fn candidates(
+        &self,
+        name: &str,
+        names: &[Option<String>],
+        types: &[ArgumentType],
+    ) -> Vec<Match> {
         let named = self.catalog.functions_named(name);
         let taken = named.filter_map(|def| {
             let (taken_by, spread) = taken_by(def, names)?;
-            let def = Arc::clone(def);
+            let many = is_polymorphic(def);
+            let def = match many {
+                false => Arc::clone(def),
+                true => concrete(def, &given(def, &taken_by, spread, types))?,
+            };
             Some(Match {
                 def,
                 taken_by,
                 spread,
+                many,
             })
         });
         let mut taken: Vec<Match> = taken.collect();
+        // What says its types goes before what takes any.
+        let said = taken.iter().filter(|found| !found.many).map(Match::types);
+        let said: Vec<Vec<DataType>> = said.collect();
+        taken.retain(|found| !found.many || !said.contains(&found.types()));
         // What takes just so many goes before what takes any number.
         let plain = taken.iter().filter(|found| !found.spread).map(Match::types);
         let plain: Vec<Vec<DataType>> = plain.collect();
@@ -71,8 +87,8 @@ impl Binder<'_> {
         arguments: &[Bound],
         at: Option<Position>,
     ) -> Result<Option<Match>> {
-        let mut candidates = self.candidates(name, names);
         let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        let mut candidates = self.candidates(name, names, &types);
         let is_named = names.iter().any(Option::is_some);
         if candidates.is_empty() {
             let any = self.catalog.functions_named(name).next().is_some();
@@ -221,6 +237,8 @@ pub(super) struct Match {
     taken_by: Vec<usize>,
     /// Whether its last parameter takes arguments one by one.
     spread: bool,
+    /// Whether it stands for a function that takes values of many types.
+    many: bool,
 }
 
 impl Match {
@@ -237,6 +255,25 @@ impl Match {
         });
         types.collect()
     }
+}
+
+/// The types of the arguments, each with the position of its parameter: those that are taken one by one are the
+/// elements of an array.
+fn given(
+    def: &FunctionDef,
+    taken_by: &[usize],
+    spread: bool,
+    types: &[ArgumentType],
+) -> Vec<(usize, ArgumentType)> {
+    let last = def.parameters.len();
+    let given = taken_by.iter().zip(types).map(|(position, known)| {
+        let known = match spread && position + 1 == last {
+            true => known.and_then(ElementType::new).map(ElementType::array),
+            false => *known,
+        };
+        (*position, known)
+    });
+    given.collect()
 }
 
 /// Which parameters take the arguments of a call, if they can, and whether the last one takes them one by one.

@@ -1,5 +1,6 @@
 //! The types of columns.
 
+use super::any_type::AnyType;
 use super::packed::{ElementType, PackedType};
 use super::sql_range::RangeType;
 use crate::ids::TypeId;
@@ -156,6 +157,7 @@ impl DataType {
             Self::Packed(PackedType::VarBit(limit)) => (63, limit),
             Self::Packed(PackedType::Range(of)) => (80, of.number()),
             Self::Packed(PackedType::Multirange(of)) => (81, of.number()),
+            Self::Packed(PackedType::Any(any)) => (82, any.number()),
             Self::Packed(PackedType::Array(element)) => {
                 let (code, modifier) = element.code();
                 (ARRAY_CODE | code, modifier)
@@ -197,6 +199,7 @@ impl DataType {
             (62, length) => Self::Packed(PackedType::Bit(length)),
             (63, limit) => Self::Packed(PackedType::VarBit(limit)),
             (80, number) => Self::Packed(PackedType::Range(RangeType::from_number(number)?)),
+            (82, number) => Self::Packed(PackedType::Any(AnyType::from_number(number)?)),
             (81, number) => Self::Packed(PackedType::Multirange(RangeType::from_number(number)?)),
             (code, modifier) if code & ARRAY_CODE != 0 => {
                 let element = Self::from_code(code & !ARRAY_CODE, modifier)?;

@@ -22,6 +22,7 @@
 //! Floats order and compare as in PostgreSQL: NaN equals itself and is above everything, `-0`
 //! equals `0`. CHAR(n) values are held without their trailing blanks.
 
+mod any_type;
 mod array;
 mod bounds;
 mod datatype;
@@ -38,6 +39,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub use any_type::AnyType;
 pub use array::{ColumnBuilder, value_at};
 pub use bounds::ColumnBounds;
 pub use datatype::{DataType, NumericModifier};

@@ -25,6 +25,7 @@
 //! - The keys of two values of a type compare as the values do, and none is a proper prefix of another.
 //! - Reading never panics, whatever the bytes.
 
+use super::any_type::AnyType;
 use super::datatype::DataType;
 use super::names::type_name;
 use super::sql_array::SqlArray;
@@ -54,6 +55,8 @@ pub enum PackedType {
     Range(RangeType),
     /// A multirange: any number of ranges, in order and apart.
     Multirange(RangeType),
+    /// What a parameter of a function is of that takes many types; nothing has values of it.
+    Any(AnyType),
 }
 
 /// Bytes before the name in a value of an enumeration.
@@ -147,7 +150,7 @@ impl PackedType {
             Self::Enum(id) => Some(id),
             Self::Range(of) => of.made(),
             Self::Multirange(of) => of.made_multirange(),
-            Self::Jsonb | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) => None,
+            Self::Jsonb | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) | Self::Any(_) => None,
         }
     }
 
@@ -174,6 +177,7 @@ impl PackedType {
             Self::TimeTz => bytes.len() == TIMETZ_BYTES,
             Self::Range(of) => SqlRange::read(of, bytes).is_some_and(|range| range.is_valid()),
             Self::Multirange(of) => sql_range::is_multirange(of, bytes),
+            Self::Any(_) => false,
             Self::Bit(0) | Self::VarBit(0) => are_bits(bytes),
             Self::Bit(length) => are_bits(bytes) && bytes.len() == length as usize,
             Self::VarBit(limit) => are_bits(bytes) && bytes.len() <= limit as usize,
@@ -192,9 +196,12 @@ impl PackedType {
                 let one = SqlArray::new(of.element(), one);
                 one.cmp(&SqlArray::new(of.element(), other))
             }
-            Self::Jsonb | Self::Enum(_) | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) => {
-                one.cmp(other)
-            }
+            Self::Jsonb
+            | Self::Enum(_)
+            | Self::TimeTz
+            | Self::Bit(_)
+            | Self::VarBit(_)
+            | Self::Any(_) => one.cmp(other),
         }
     }
 }
@@ -208,6 +215,7 @@ impl fmt::Display for PackedType {
             Self::Enum(id) => type_name(*id, f),
             Self::Range(of) => sql_range::write_name(*of, false, f),
             Self::Multirange(of) => sql_range::write_name(*of, true, f),
+            Self::Any(any) => any.fmt(f),
             Self::TimeTz => f.write_str("time with time zone"),
             Self::Bit(0) => f.write_str("bit"),
             Self::Bit(length) => write!(f, "bit({length})"),
