@@ -122,6 +122,7 @@ stories! {
     triggers,
     triggers_durable,
     truncate,
+    unicode,
     unique_rivals,
     updatable_views,
     views_checked,

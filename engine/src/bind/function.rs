@@ -45,8 +45,13 @@ impl<'a> Binder<'a> {
             )));
         }
         self.uses_sequences |= function::is_of_sequences(found.overload.name);
+        let shows = matches!(found.overload.name, "concat" | "concat_ws" | "format");
         let mut exprs = Vec::with_capacity(arguments.len());
         for (argument, to) in arguments.into_iter().zip(&found.types.arguments) {
+            let argument = match shows {
+                true => self.as_shown(argument, at)?,
+                false => argument,
+            };
             exprs.push(self.coerce(argument, *to)?);
         }
         Ok(Bound::Typed(Expr {
@@ -56,6 +61,22 @@ impl<'a> Binder<'a> {
             },
             data_type: found.types.returns,
         }))
+    }
+
+    /// A value in the words in which it is shown, where a cast to text has others: `t` for true, and CHAR(n) with
+    /// its blanks.
+    fn as_shown(&mut self, argument: Bound, at: Option<Position>) -> Result<Bound> {
+        let (name, length) = match argument.data_type() {
+            Some(DataType::Boolean) => ("left", 1),
+            Some(DataType::Char(length)) => ("rpad", length),
+            _ => return Ok(argument),
+        };
+        let Ok(length) = i32::try_from(length) else {
+            return Ok(argument);
+        };
+        let text = Bound::Typed(self.coerce(argument, DataType::Text)?);
+        let length = Expr::literal(Value::Integer(length), DataType::Integer);
+        self.call(name, vec![text, Bound::Typed(length)], at)
     }
 
     /// `name(arguments)`: an aggregate, something special, or a function.

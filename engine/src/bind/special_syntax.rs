@@ -4,7 +4,7 @@ use super::expr::start;
 use super::{Binder, Bound, Context, Unknown, name};
 use crate::error::Result;
 use crate::parse::refuse;
-use crate::plan::Expr;
+use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value};
 use sqlparser::ast;
 
@@ -88,6 +88,24 @@ impl<'a> Binder<'a> {
                 let pattern = self.call("similar_to_escape", pattern, at)?;
                 let name = if *negated { "!~" } else { "~" };
                 self.call(name, vec![input, pattern], at)
+            }
+            E::IsNormalized {
+                expr,
+                form,
+                negated,
+            } => {
+                let mut arguments = vec![self.expr(expr, cx)?];
+                if let Some(form) = form {
+                    arguments.push(Bound::Unknown(Unknown::Text(form.to_string(), at)));
+                }
+                let is = self.call("is_normalized", arguments, at)?;
+                match (is, negated) {
+                    (Bound::Typed(is), true) => Ok(Bound::Typed(Expr {
+                        kind: ExprKind::Not(Box::new(is)),
+                        data_type: DataType::Boolean,
+                    })),
+                    (is, _) => Ok(is),
+                }
             }
             E::GroupingSets(_) | E::Cube(_) | E::Rollup(_) => refuse("GROUPING SETS", at),
             E::Wildcard(token) => Err(name::syntax_error("*", crate::parse::place(token.0.span))),

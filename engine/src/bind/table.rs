@@ -228,7 +228,12 @@ impl<'a> Binder<'a> {
                 ));
             }
         }
-        for (position, syntax) in std::mem::take(&mut draft.generated) {
+        let generated = std::mem::take(&mut draft.generated);
+        // All are known before one is bound: none names another, wherever it stands.
+        for (position, syntax) in &generated {
+            draft.table.columns[*position].generated = Some(syntax.to_string());
+        }
+        for (position, syntax) in generated {
             set_generated(self.catalog, syntax, &mut draft.table, position)?;
         }
         let primary = draft.primary.take().into_iter();

@@ -81,6 +81,7 @@ mod tests;
 mod timetz;
 mod to_char;
 mod trigonometry;
+mod unicode;
 
 pub use array::{ArrayTest, quantified};
 pub(crate) use array::{too_many_dimensions as array_too_deep, variadic};
@@ -112,6 +113,7 @@ pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as seq
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 pub(crate) use system::is_ignored;
+pub(crate) use unicode::{Notation, unescape};
 
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};

@@ -3,7 +3,7 @@
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, comparison, digest, format_text, json,
     like, made, math, moment, numbers, overlaps, part, pg_types, precision, quote, range, regex,
-    sample, sequence, string, system, timetz, to_char, trigonometry,
+    sample, sequence, string, system, timetz, to_char, trigonometry, unicode,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -41,6 +41,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         format_text::FUNCTIONS,
         string::FUNCTIONS,
         quote::FUNCTIONS,
+        unicode::FUNCTIONS,
         regex::FUNCTIONS,
         sample::FUNCTIONS,
         sequence::FUNCTIONS,

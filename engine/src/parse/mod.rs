@@ -1,17 +1,19 @@
 //! From SQL text to syntax trees.
 //!
 //! 1. `token` splits the text into tokens and statements, and turns every `?` into a numbered
-//!    placeholder, so that the rest of the engine knows `$n` only.
+//!    placeholder, so that the rest of the engine knows `$n` only; `unicode` reads names and texts with
+//!    characters written by their numbers.
 //! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
 //!    deep cannot even be dropped without overflowing the stack.
 //! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
 //!    transaction and about numbers; `locking` writes clauses that lock rows as it knows them, and
-//!    `table_command` writes `TABLE t` out, `spelling` what can be said in several ways, `quantified` the rows of `ANY (VALUES ..)`, and `column_action` what
-//!    ALTER TABLE may do to a column, `inference` the keys of ON CONFLICT.
-//! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is said of tables
-//!    and views.
-//! 5. `calls` writes arguments and types as the grammar knows them, and `subscripts` takes out those behind names
-//!    of columns that are written.
+//!    `table_command` writes `TABLE t` out, `spelling` what can be said in several ways, `quantified`
+//!    the rows of `ANY (VALUES ..)`, and `column_action` what ALTER TABLE may do to a column,
+//!    `inference` the keys of ON CONFLICT.
+//! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is
+//!    said of tables and views.
+//! 5. `calls` writes arguments and types as the grammar knows them, and `subscripts` takes out those
+//!    behind names of columns that are written.
 //! 6. `routine` knows what is said of functions, `block` finds the statements within statements.
 //! 7. `trigger` knows what is said of triggers.
 //! 8. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
@@ -44,6 +46,7 @@ mod table_command;
 mod token;
 mod transaction;
 pub(crate) mod trigger;
+mod unicode;
 mod upkeep;
 mod window;
 

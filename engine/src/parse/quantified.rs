@@ -1,4 +1,5 @@
-//! `ANY (VALUES ..)`, and `ALL` and `SOME` likewise: rows written out where a query may stand.
+//! `ANY (VALUES ..)`, and `ALL` and `SOME` likewise, and `(VALUES (1))` as a value: rows written out where a
+//! query may stand.
 
 use crate::error::{Error, Result, state};
 use sqlparser::keywords::Keyword;
@@ -8,7 +9,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
     let mut at = 0;
     while at < tokens.len() {
-        if is_keyword(&tokens[at], &[Keyword::ANY, Keyword::ALL, Keyword::SOME])
+        if is_before_value(&tokens[at])
             && let Some(open) = next(tokens, at)
             && tokens[open].token == Token::LParen
             && next(tokens, open).is_some_and(|at| is_keyword(&tokens[at], &[Keyword::VALUES]))
@@ -34,6 +35,37 @@ pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
         }
         at += 1;
     }
+}
+
+/// Whether a bracket behind it holds a value, or the query that gives it.
+fn is_before_value(token: &TokenWithSpan) -> bool {
+    let words = [
+        Keyword::ANY,
+        Keyword::ALL,
+        Keyword::SOME,
+        Keyword::SELECT,
+        Keyword::WHERE,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::WHEN,
+        Keyword::THEN,
+        Keyword::ELSE,
+    ];
+    let operators = [
+        Token::Eq,
+        Token::Neq,
+        Token::Lt,
+        Token::Gt,
+        Token::LtEq,
+        Token::GtEq,
+        Token::Plus,
+        Token::Minus,
+        Token::Mul,
+        Token::Div,
+        Token::StringConcat,
+    ];
+    is_keyword(token, &words) || operators.contains(&token.token)
 }
 
 /// Refuses `x * ANY (..)`: what is asked of all has to be true or false.

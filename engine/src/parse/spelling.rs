@@ -6,6 +6,8 @@
 //!   INSERT INTO t (VALUES ..)              INSERT INTO t VALUES ..
 //!   FETCH FIRST (1 + 1) ROWS ONLY          LIMIT (1 + 1)
 //!   TRIM(LEADING FROM x)                   LTRIM(x), and the others likewise
+//!   SUBSTRING(x SIMILAR p ESCAPE e)        SUBSTRING(x FROM p FOR e)
+//!   NORMALIZE(x, NFC)                      NORMALIZE(x, 'NFC')
 //!   GROUPING SETS (a, GROUPING SETS (b))   GROUPING SETS (a, b)
 //!   GROUP BY ALL a                         GROUP BY a
 //!   DROP INDEX CONCURRENTLY i              DROP INDEX i
@@ -30,6 +32,10 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             limit(tokens, at);
         } else if is(&tokens[at], "TRIM") {
             trim(tokens, at);
+        } else if is(&tokens[at], "SUBSTRING") {
+            similar(tokens, at);
+        } else if is(&tokens[at], "NORMALIZE") {
+            quote_form(tokens, at);
         } else if is(&tokens[at], "GROUPING") {
             flatten_sets(tokens, at);
         } else if is(&tokens[at], "GROUP") {
@@ -222,5 +228,48 @@ fn trim(tokens: &mut Vec<TokenWithSpan>, trim: usize) {
     if let Some(from) = from.filter(|at| is(&tokens[*at], "FROM")) {
         tokens.drain(side..=from);
         replace(tokens, trim, name);
+    }
+}
+
+/// SUBSTRING of what is like a pattern. What its words stand for is told by the places they have: not within
+/// other brackets, and not before TO, which makes another operator of SIMILAR.
+fn similar(tokens: &mut [TokenWithSpan], substring: usize) {
+    let open = next(tokens, substring).filter(|at| tokens[*at].token == Token::LParen);
+    let Some((open, end)) = open.and_then(|open| Some((open, closing(tokens, open)?))) else {
+        return;
+    };
+    let mut depth = 0_usize;
+    let mut own = (open + 1..end).filter(|at| {
+        match tokens[*at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    let is_operator = |at| next(tokens, at).is_some_and(|to| is(&tokens[to], "TO"));
+    let Some(similar) = own.find(|at| is(&tokens[*at], "SIMILAR") && !is_operator(*at)) else {
+        return;
+    };
+    if let Some(escape) = own.find(|at| is(&tokens[*at], "ESCAPE")) {
+        replace(tokens, similar, "FROM");
+        replace(tokens, escape, "FOR");
+    }
+}
+
+/// The form of NORMALIZE is a word.
+fn quote_form(tokens: &mut [TokenWithSpan], normalize: usize) {
+    let open = next(tokens, normalize).filter(|at| tokens[*at].token == Token::LParen);
+    let Some((open, end)) = open.and_then(|open| Some((open, closing(tokens, open)?))) else {
+        return;
+    };
+    let mut before = (open..end).rev().filter(|at| !is_space(&tokens[*at]));
+    let (Some(form), Some(comma)) = (before.next(), before.next()) else {
+        return;
+    };
+    let forms = ["NFC", "NFD", "NFKC", "NFKD"];
+    let named = forms.into_iter().find(|name| is(&tokens[form], name));
+    if let Some(name) = named.filter(|_| tokens[comma].token == Token::Comma) {
+        tokens[form].token = Token::SingleQuotedString(name.to_owned());
     }
 }

@@ -40,8 +40,9 @@ impl Dialect for Lexical {
     fn is_custom_operator_part(&self, ch: char) -> bool {
         ch != '?' && self.0.is_custom_operator_part(ch)
     }
+    // The crate knows no surrogate pairs, nor another mark than the backslash: `unicode` does.
     fn supports_unicode_string_literal(&self) -> bool {
-        true
+        false
     }
     fn supports_string_escape_constant(&self) -> bool {
         true
@@ -91,6 +92,7 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
             _ => found.push(token),
         }
     }
+    super::unicode::rewrite(&mut found)?;
     Ok(questions(found))
 }
 

@@ -2,7 +2,7 @@
 //! a string and be no interval.
 //!
 //! What it does not know is written such that it does, before it looks. What is left out goes into the
-//! name of the window that the definition begins with; it has a blank, so that nobody could write it:
+//! name of the window that the definition begins with, quoted, so that a view's text keeps it:
 //!
 //! ```text
 //!   OVER (ORDER BY x ROWS 1 PRECEDING EXCLUDE TIES)     OVER ("EXCLUDE TIES:" ORDER BY x ROWS 1 PRECEDING)
@@ -27,9 +27,7 @@ const EXCLUSIONS: [(Exclude, &[&str]); 4] = [
 
 /// What the name that a window begins with says of its frame, and the name that was written, folded.
 pub(crate) fn exclusion(name: &Ident) -> Option<(Exclude, Option<&str>)> {
-    if name.quote_style.is_some() {
-        return None;
-    }
+    name.quote_style?;
     let (words, name) = name.value.strip_prefix("EXCLUDE ")?.split_once(':')?;
     let (exclude, _) = EXCLUSIONS
         .into_iter()
@@ -82,7 +80,7 @@ fn move_exclusion(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     };
     let mark = Token::Word(Word {
         value: format!("EXCLUDE {}:{name}", words.join(" ")),
-        quote_style: None,
+        quote_style: Some('"'),
         keyword: Keyword::NoKeyword,
     });
     let mark = TokenWithSpan::new(mark, tokens[first].span);

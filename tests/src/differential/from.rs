@@ -306,7 +306,16 @@ impl Generator {
                 )
                 .sqlite(format!("(({{0}}, {{1}}) {not}IN (SELECT * FROM ({{2}})))"))
             }
-            _ => self.quantified(kind, value, &outer),
+            _ => {
+                // Said in other words the value stands in another query, where an aggregate that names
+                // no column would be that query's own.
+                let alone = Scope {
+                    grouped: None,
+                    ..scope.clone()
+                };
+                let value = self.expr(kind, 1, &alone, false);
+                self.quantified(kind, value, &outer)
+            }
         };
         self.nested -= 1;
         text

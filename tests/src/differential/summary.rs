@@ -5,6 +5,15 @@ use super::expr::{Named, Scope};
 use super::query::{Query, query_of};
 use super::text::{Dialect, Kind, Text, form, optional, raw};
 
+/// Whether two keys are or may be the same column: what USING joins by has a name without its table's, and is
+/// the column of the left table as well.
+fn may_be_one(one: &Named, other: &Named) -> bool {
+    let text = |key: &Named| key.text.render(Dialect::Remora).unwrap_or_default();
+    let (one, other) = (text(one), text(other));
+    let is_joined = !one.contains('.') || !other.contains('.');
+    one == other || (is_joined && one.rsplit('.').next() == other.rsplit('.').next())
+}
+
 impl Generator {
     /// ROLLUP, CUBE and GROUPING SETS; in other words, and for SQLite, a query for each set.
     pub(super) fn grouping_sets(&mut self, rows: Text, scope: &Scope) -> Query {
@@ -49,10 +58,9 @@ impl Generator {
 
     fn different_keys(&mut self, scope: &Scope) -> Vec<Named> {
         let mut keys: Vec<Named> = Vec::new();
-        let text = |key: &Named| key.text.render(Dialect::Remora);
         for _ in 0..1 + self.random.below(3) {
             let key = self.key(scope);
-            keys.extend(key.filter(|key| keys.iter().all(|other| text(other) != text(key))));
+            keys.extend(key.filter(|key| !keys.iter().any(|other| may_be_one(other, key))));
         }
         keys
     }
