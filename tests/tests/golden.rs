@@ -85,6 +85,8 @@ stories! {
     old_snapshots,
     polymorphic,
     prepared,
+    cursors,
+    everyday,
     recursive,
     ordered_aggregates,
     parts_of_values,

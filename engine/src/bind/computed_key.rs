@@ -20,7 +20,7 @@
 use super::altered::Altered;
 use super::check::positions;
 use super::generated::generated_of;
-use super::index::{Names, index_column, test_class, test_collation};
+use super::index::{Names, index_column, test_class};
 use super::label::label;
 use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
@@ -80,9 +80,6 @@ impl<'a> Binder<'a> {
                 continue;
             };
             refuse_bare(&column.column.expr)?;
-            if let ast::Expr::Collate { collation, .. } = &column.column.expr {
-                test_collation(collation)?;
-            }
             if let Some(class) = &column.operator_class {
                 test_class(class)?;
             }

@@ -136,7 +136,9 @@ impl<'a> Binder<'a> {
                     let own = option.name.as_ref().or(check.name.as_ref());
                     self.add_domain_check(&mut domain, located.name(), own, &check.expr)?;
                 }
-                ColumnOption::Collation(_) => {}
+                ColumnOption::Collation(collation) => {
+                    super::collation::test(collation, domain.base)?;
+                }
                 ColumnOption::Unique(_) => return Err(impossible("unique", at)),
                 ColumnOption::PrimaryKey(_) => return Err(impossible("primary key", at)),
                 ColumnOption::ForeignKey(_) => return Err(impossible("foreign key", at)),

@@ -1,8 +1,8 @@
 //! Expressions: names, and the way to each other kind.
 
 use super::around::Found;
-use super::regclass::{is_class, is_jsonpath, is_oid, is_regtype};
-use super::{Binder, Bound, Context, coerce, data_type, name};
+use super::regclass::{is_class, is_jsonpath, is_oid, is_regtype, is_unknown};
+use super::{Binder, Bound, Context, coerce, collation, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use crate::parse::{place, refuse, too_complex, with_room_at, with_room_left};
@@ -213,6 +213,17 @@ impl<'a> Binder<'a> {
                 }
                 None => DataType::BigInt,
             },
+            other if is_unknown(other) => {
+                let bound = self.expr(expr, cx)?;
+                return match bound.data_type() {
+                    None => Ok(bound),
+                    Some(found) => {
+                        let message =
+                            format!("cannot cast type {} to unknown", coerce::plain(found));
+                        Err(Error::new(state::CANNOT_COERCE, message).at(at))
+                    }
+                };
+            }
             other if is_jsonpath(other) => {
                 let text = self.expr(expr, cx)?;
                 return self.call("jsonpath", vec![text], at);
@@ -281,20 +292,16 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// Strings compare by their bytes, which is what the "C" collation means.
+    /// An expression whose collation is said.
     fn collate(
         &mut self,
         expr: &'a ast::Expr,
         collation: &ast::ObjectName,
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
-        match name::function(collation)?.as_str() {
-            "C" | "POSIX" | "ucs_basic" | "default" => self.expr(expr, cx),
-            other => refuse(
-                &format!("collation \"{other}\""),
-                name::object_place(collation),
-            ),
-        }
+        let bound = self.expr(expr, cx)?;
+        collation::test(collation, bound.data_type().unwrap_or(DataType::Text))?;
+        Ok(bound)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::computed_key::{called, is_computed};
 use super::foreign::depended_on;
 use super::storage_parameter::test_of_index;
-use super::{Binder, name};
+use super::{Binder, collation, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Statement;
@@ -335,17 +335,6 @@ pub(super) fn test_class(class: &ast::ObjectName) -> Result<()> {
     Err(Error::new(state::UNDEFINED_OBJECT, message).at(name::object_place(class)))
 }
 
-/// Tests whether a collation is the one that there is.
-pub(super) fn test_collation(collation: &ast::ObjectName) -> Result<()> {
-    match name::function(collation)?.as_str() {
-        "C" | "POSIX" | "ucs_basic" | "default" => Ok(()),
-        other => refuse(
-            &format!("collation \"{other}\""),
-            name::object_place(collation),
-        ),
-    }
-}
-
 /// A key column, with the identifier that names it. `named` tells the complaint about a missing one
 /// where it was named.
 pub(super) fn index_column<'s>(
@@ -354,10 +343,11 @@ pub(super) fn index_column<'s>(
     named: &str,
 ) -> Result<(&'s ast::Ident, IndexColumn)> {
     let mut expr = &syntax.column.expr;
+    let mut collations = Vec::new();
     loop {
         expr = match expr {
             ast::Expr::Collate { expr, collation } => {
-                test_collation(collation)?;
+                collations.push(collation);
                 expr
             }
             ast::Expr::Nested(inner) => inner,
@@ -378,6 +368,9 @@ pub(super) fn index_column<'s>(
         let message = format!("column \"{name}\"{named} does not exist");
         return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
     };
+    for collation in collations {
+        collation::test(collation, column.data_type)?;
+    }
     test_order(column.data_type, place(ident.span))?;
     let descending = matches!(syntax.column.options.sort, Some(ast::OrderBySort::Desc));
     let column = IndexColumn {

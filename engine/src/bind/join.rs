@@ -6,7 +6,7 @@ use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Bound, Clause, Context, coerce, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
-use crate::parse::refuse;
+use crate::parse::{USING_ALIAS, refuse};
 use crate::plan::logical::{Join, Logical};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Expr, ExprKind};
@@ -72,14 +72,8 @@ impl<'a> Binder<'a> {
                 let rows = [left.rows, right.rows].concat();
                 return Ok(Source { plan, scope, rows });
             }
-            JoinConstraint::Using(names) => names
-                .iter()
-                .map(|name| match name::parts(name)?.as_slice() {
-                    [ident] => name::fold(ident),
-                    _ => refuse("a qualified name in USING", name::object_place(name)),
-                })
-                .collect::<Result<Vec<_>>>()?,
-            JoinConstraint::Natural => shared_names(&left.scope, &right.scope),
+            JoinConstraint::Using(names) => using_names(names)?,
+            JoinConstraint::Natural => (shared_names(&left.scope, &right.scope), None),
             JoinConstraint::None => return Err(name::syntax_error("JOIN", at)),
         };
         self.join_using(left, right, &shared, (kind, swapped), outer, at)
@@ -90,7 +84,7 @@ impl<'a> Binder<'a> {
         &mut self,
         left: Source,
         right: Source,
-        names: &[String],
+        (names, alias): &(Vec<String>, Option<String>),
         (kind, swapped): (JoinKind, bool),
         outer: Vec<(usize, Expr)>,
         at: Option<Position>,
@@ -124,6 +118,9 @@ impl<'a> Binder<'a> {
         let mut plan = join_plan(left.plan, right.plan, kind, swapped, on);
         depend(&mut plan, outer);
         let columns = self.merged_columns(&mut plan, merged);
+        if let Some(alias) = alias {
+            scope.append(named(alias, &columns), at)?;
+        }
         scope.columns.splice(0..0, columns);
         let rows = [left.rows, right.rows].concat();
         Ok(Source { plan, scope, rows })
@@ -169,6 +166,34 @@ impl<'a> Binder<'a> {
             *plan = Logical::Project { input, exprs };
         }
         columns
+    }
+}
+
+/// What USING says: names of columns, and what they are called together.
+fn using_names(names: &[ast::ObjectName]) -> Result<(Vec<String>, Option<String>)> {
+    let mut columns = Vec::with_capacity(names.len());
+    let mut alias = None;
+    for name in names {
+        match name::parts(name)?.as_slice() {
+            [ident] => columns.push(name::fold(ident)?),
+            [marker, ident] if marker.value == USING_ALIAS => alias = Some(name::fold(ident)?),
+            _ => return refuse("a qualified name in USING", name::object_place(name)),
+        }
+    }
+    Ok((columns, alias))
+}
+
+/// The columns of USING as those of a table.
+fn named(alias: &str, columns: &[ScopeColumn]) -> Scope {
+    let columns = columns.iter().map(|column| ScopeColumn {
+        table: Some(alias.to_owned()),
+        bare: false,
+        ..column.clone()
+    });
+    Scope {
+        columns: columns.collect(),
+        tables: vec![(alias.to_owned(), None)],
+        aliases: vec![alias.to_owned()],
     }
 }
 

@@ -32,11 +32,13 @@ mod case;
 mod change;
 mod check;
 mod coerce;
+mod collation;
 mod comment;
 mod computed_key;
 mod conflict;
 mod copy;
 mod create_as;
+mod cursor;
 mod data_type;
 mod deferral;
 mod dependents;
@@ -60,6 +62,7 @@ mod json_record;
 mod label;
 mod like;
 mod literal;
+mod lock_table;
 mod locking;
 mod made_type;
 mod materialized;
@@ -107,6 +110,7 @@ mod with;
 mod with_part;
 
 pub(crate) use check::{checks_of, default_of};
+pub(crate) use cursor::declaration;
 pub(crate) use dependents::depends_on;
 pub(crate) use generated::generated_of;
 pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
@@ -216,6 +220,8 @@ fn bind_once<'a>(
         Syntax::CreateTableAs(create) => binder.create_table_as(create)?,
         Syntax::Prepared(syntax) => binder.prepared(syntax)?,
         Syntax::Upkeep(upkeep) => binder.upkeep(upkeep)?,
+        Syntax::Cursor(syntax) => cursor::cursor(syntax)?,
+        Syntax::CreateSchema(schema, elements) => binder.schema_with(schema, elements)?,
         Syntax::Reindex(reindex) => (binder.reindex(reindex)?, "REINDEX"),
         Syntax::CreateFunction(create) => {
             let statement = LogicalStatement::Done(binder.create_function(create)?);

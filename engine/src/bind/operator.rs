@@ -2,7 +2,7 @@
 
 use super::expr::{not, start};
 use super::row::is_row;
-use super::{Binder, Bound, Context, literal};
+use super::{Binder, Bound, Context, collation, literal};
 use crate::error::{Error, Position, Result, state};
 use crate::function::ArrayTest;
 use crate::parse::{SYMMETRIC, refuse};
@@ -31,6 +31,7 @@ impl<'a> Binder<'a> {
         if is_row(left) || is_row(right) {
             return self.compare_rows(name, left, right, cx);
         }
+        collation::test_alike(left, right)?;
         let (one, other) = (self.expr(left, cx)?, self.expr(right, cx)?);
         let arguments = match name {
             "=" | "<>" => {
@@ -353,7 +354,8 @@ pub(super) fn operator_name(op: &BinaryOperator) -> Option<&'static str> {
         B::AtAt => "@@",
         B::PGStartsWith => "^@",
         B::Custom(signs) => {
-            return ["&<", "&>", "-|-"].into_iter().find(|known| known == signs);
+            let known = ["&<", "&>", "-|-", "~<~", "~<=~", "~>=~", "~>~"];
+            return known.into_iter().find(|known| known == signs);
         }
         _ => return None,
     })

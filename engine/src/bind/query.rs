@@ -203,6 +203,10 @@ impl<'a> Binder<'a> {
                 let message = "WITH TIES cannot be specified without ORDER BY clause";
                 return Err(Error::new(state::SYNTAX_ERROR, message));
             }
+            Some(fetch) if fetch.with_ties && skips_locked(query) => {
+                let message = "SKIP LOCKED and WITH TIES options cannot be used together";
+                return Err(Error::new(state::SYNTAX_ERROR, message));
+            }
             Some(fetch) if fetch.percent || limit.is_some() => {
                 return refuse("this form of FETCH", query_start(query));
             }
@@ -291,4 +295,10 @@ pub(super) fn output_scope(outputs: &[Output]) -> Scope {
         tables: Vec::new(),
         ..Scope::default()
     }
+}
+
+/// Whether rows that others have locked are left out.
+fn skips_locked(query: &ast::Query) -> bool {
+    let skips = |lock: &ast::LockClause| lock.nonblock == Some(ast::NonBlock::SkipLocked);
+    query.locks.iter().any(skips)
 }

@@ -8,8 +8,8 @@
 //! first argument.
 
 use super::data_type::{internal_name, type_of};
-use super::index::test_collation;
-use super::{Binder, Bound, Unknown, coerce::plain, name};
+
+use super::{Binder, Bound, Unknown, coerce::plain, collation, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::{CastContext, cast_context};
 use crate::function::{self, ArgumentType, Located};
@@ -65,7 +65,7 @@ impl<'a> Binder<'a> {
                             "range collation specified but subtype does not support collation";
                         return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
                     }
-                    test_collation(collation)?;
+                    collation::test(collation, subtype)?;
                 }
                 Attribute::Canonical(_) => {
                     let message =

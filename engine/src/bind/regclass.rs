@@ -191,6 +191,11 @@ pub(super) fn is_jsonpath(syntax: &ast::DataType) -> bool {
     is_called(syntax, "jsonpath")
 }
 
+/// Whether a cast is to what has no type yet.
+pub(super) fn is_unknown(syntax: &ast::DataType) -> bool {
+    is_called(syntax, "unknown")
+}
+
 fn is_called(syntax: &ast::DataType, wanted: &str) -> bool {
     match syntax {
         ast::DataType::Custom(name, modifiers) => {

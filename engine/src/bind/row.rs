@@ -203,6 +203,8 @@ impl<'a> Binder<'a> {
             "<>" => return Ok(either(each(name)?)),
             "<" | "<=" => "<",
             ">" | ">=" => ">",
+            "~<~" | "~<=~" => "~<~",
+            "~>~" | "~>=~" => "~>~",
             _ if left.len() == 1 => return Ok(all(each(name)?)),
             other => {
                 let message = format!(

@@ -1,11 +1,12 @@
 //! Schemas: CREATE, ALTER and DROP SCHEMA, and what moves from one to another.
 
 use super::relation::missing_schema;
+use super::statement::Tagged;
 use super::table::is_cascade;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{INFORMATION_SCHEMA, PG_CATALOG, schema_name};
-use crate::parse::{SetSchema, place, refuse};
+use crate::parse::{Parsed, SetSchema, place, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
@@ -37,6 +38,28 @@ impl Binder<'_> {
             Some(_) => Err(schema_exists(&name).at(at)),
             None => Ok(Statement::Structure(vec![Step::CreateSchema(name)])),
         }
+    }
+
+    /// Binds a CREATE SCHEMA with what is to be in it, which the session makes when there is the schema.
+    pub(super) fn schema_with(
+        &self,
+        schema: &ast::Statement,
+        elements: &[std::sync::Arc<Parsed>],
+    ) -> Result<Tagged> {
+        let ast::Statement::CreateSchema {
+            schema_name,
+            if_not_exists,
+            ..
+        } = schema
+        else {
+            return refuse("this statement", None);
+        };
+        if *if_not_exists && !elements.is_empty() {
+            let message = "CREATE SCHEMA IF NOT EXISTS cannot include schema elements";
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message));
+        }
+        let made = self.create_schema(schema_name, false)?;
+        Ok((LogicalStatement::Done(made), "CREATE SCHEMA"))
     }
 
     /// Binds an ALTER SCHEMA.

@@ -1,11 +1,12 @@
 //! CREATE TABLE and DROP TABLE.
 
 use super::check::{bind_check, positions, set_default};
+use super::collation;
 use super::deferral::deferral;
 use super::draft::Draft;
 use super::foreign::WrittenKey;
 use super::generated::set_generated;
-use super::index::{Names, test_collation, test_included, test_order};
+use super::index::{Names, test_included, test_order};
 use super::relation::already_exists;
 use super::storage_parameter::test_of_table;
 use super::{Binder, name};
@@ -101,7 +102,7 @@ impl<'a> Binder<'a> {
             ColumnOption::Collation(mark) if is_mark(mark) => {
                 draft.distinguish_no_nulls(at)?;
             }
-            ColumnOption::Collation(collation) => test_collation(collation)?,
+            ColumnOption::Collation(collation) => collation::test(collation, column.data_type)?,
             ColumnOption::ForeignKey(syntax) => draft.foreign_keys.push(WrittenKey {
                 name: name.or(syntax.name.as_ref().map(name::fold).transpose()?),
                 columns: vec![ident],

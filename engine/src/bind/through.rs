@@ -437,9 +437,22 @@ fn factor_of(query: &ast::Query) -> Result<&TableFactor, Reason> {
         return Err("Views containing LIMIT or OFFSET are not automatically updatable.");
     }
     match select.from.as_slice() {
+        [item] if is_sampled(&item.relation) => {
+            Err("Views containing TABLESAMPLE are not automatically updatable.")
+        }
         [item] if item.joins.is_empty() => Ok(&item.relation),
         _ => Err(NOT_SINGLE),
     }
+}
+
+fn is_sampled(factor: &TableFactor) -> bool {
+    matches!(
+        factor,
+        TableFactor::Table {
+            sample: Some(_),
+            ..
+        }
+    )
 }
 
 /// The complaint about a view that is not updatable.

@@ -51,6 +51,7 @@ impl Binder<'_> {
             S::ReleaseSavepoint { name } => {
                 (Statement::Release(name::fold_label(name)?), "RELEASE")
             }
+            S::Lock(lock) => return self.lock_tables(lock),
             S::Set(set) => (setting(set)?, "SET"),
             S::Reset(reset) => {
                 let name = match &reset.reset {

@@ -5,8 +5,8 @@
 
 use crate::error::{Error, Result, state};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array};
-use arrow_schema::{ArrowError, DataType as ArrowType};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::{ArrowError, DataType as ArrowType, SchemaRef};
 use arrow_select::filter::FilterBuilder;
 use std::sync::Arc;
 
@@ -39,6 +39,13 @@ impl Batch {
             .map(|column| predicate.filter(column).map_err(internal))
             .collect::<Result<_>>()?;
         Ok(Self::new(columns, predicate.count()))
+    }
+
+    /// The same as Arrow has it, with names and types.
+    pub(crate) fn record(self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        RecordBatch::try_new_with_options(Arc::clone(schema), self.columns, &options)
+            .map_err(internal)
     }
 
     /// The rows at `indices`, in that order; a NULL index gives a row of NULLs.

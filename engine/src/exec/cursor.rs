@@ -1,13 +1,14 @@
 //! Cursor: a query in progress. Each call drives the last pipeline by one morsel.
 
+use super::ExecContext;
+use super::batch::Batch;
 use super::compile::{compile, compile_locking};
 use super::lock_rows::{Kept, Locker};
 use super::memory::Held;
 use super::pipeline::Pipeline;
-use super::{ExecContext, batch};
 use crate::error::{Error, Result, state};
 use crate::plan::{self, physical::PhysicalPlan};
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use remora_storage::{ReadView, Transaction};
 use std::sync::Arc;
@@ -90,6 +91,23 @@ impl Cursor {
         }
     }
 
+    /// Rows of a cursor that were fetched.
+    ///
+    /// # Errors
+    /// 53200
+    pub fn of_fetched(
+        rows: Vec<RecordBatch>,
+        schema: SchemaRef,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let mut kept = Kept::default();
+        for batch in rows {
+            let many = batch.num_rows();
+            kept.push(Batch::new(batch.columns().to_vec(), many), context)?;
+        }
+        Ok(Self::of_kept(kept, schema, context))
+    }
+
     /// Runs the query to its end and keeps what it gives: what it does beside that is done then, however
     /// many of its rows are asked for.
     ///
@@ -122,11 +140,7 @@ impl Cursor {
             return Ok(None);
         };
         self.held.reach(rows.bytes(), &self.context)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.rows));
-        let schema = self.schema.clone();
-        RecordBatch::try_new_with_options(schema, rows.columns, &options)
-            .map(Some)
-            .map_err(batch::internal)
+        rows.record(&self.schema).map(Some)
     }
 }
 

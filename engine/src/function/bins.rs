@@ -66,8 +66,10 @@ fn truncate_in(unit: &str, moment: i64, zone: &str) -> Result<i64> {
 /// A zone of a name, or hours and minutes, which count eastwards here.
 fn named_or_numeric(zone: &str) -> Result<Zone> {
     match zone.as_bytes().first() {
-        Some(b'+') => Zone::named(&zone.replacen('+', "-", 1)),
-        Some(b'-') => Zone::named(&zone.replacen('-', "+", 1)),
+        Some(b'+' | b'-') => match Zone::of_displacement(zone)? {
+            Some(zone) => Ok(zone),
+            None => Zone::named(zone),
+        },
         Some(b'0'..=b'9') => Err(Error::new(
             state::INVALID_PARAMETER_VALUE,
             format!("invalid input syntax for type numeric time zone: \"{zone}\""),

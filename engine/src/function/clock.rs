@@ -1,7 +1,7 @@
 //! The clock's functions, and moments made of their parts.
 //!
 //! `now()` is the transaction's start, so that it is the same all through; only `clock_timestamp()`
-//! goes on.
+//! goes on. `pg_sleep` and its like let time pass.
 
 use super::Volatility::{Stable, Volatile};
 use super::calendar::{
@@ -9,9 +9,10 @@ use super::calendar::{
 };
 use super::kernel::function;
 use super::native::{self, SqlType};
-use super::{EvalContext, Overload};
+use super::{EvalContext, Overload, now_micros};
 use crate::error::{Error, Result, state};
 use remora_storage::{Interval, Value, ValueRef};
+use std::time::{Duration, Instant};
 
 static NOW: &[Overload] = &[
     function!(context "now"() -> TimestampTz, "The transaction's start.",
@@ -99,6 +100,50 @@ fn make_time(hour: i32, minute: i32, second: f64) -> Result<i64> {
     let micros = (second * SECOND as f64).round_ties_even() as i64;
     let time = i64::from(hour) * HOUR + i64::from(minute) * MINUTE + micros;
     if time > DAY { Err(wrong()) } else { Ok(time) }
+}
+
+/// A sleeper looks this often whether it shall stop.
+const SLEEP_STEP: Duration = Duration::from_millis(1);
+/// Nobody sleeps longer.
+const SLEEP_SECONDS_MAX: f64 = 1e10;
+
+/// Sleeps so many seconds, unless it is interrupted; what is no time to wait is none.
+fn sleep(seconds: f64, context: &EvalContext) -> Result<Value> {
+    let begun = Instant::now();
+    let whole = match seconds > 0.0 {
+        true => Duration::from_secs_f64(seconds.min(SLEEP_SECONDS_MAX)),
+        false => Duration::ZERO,
+    };
+    loop {
+        context.check()?;
+        let left = whole.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(Value::Text(String::new()));
+        }
+        std::thread::sleep(left.min(SLEEP_STEP));
+    }
+}
+
+/// So many seconds.
+fn pg_sleep(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    sleep(native::Double::of(arguments[0]), context)
+}
+
+/// A span: a month has 30 days.
+fn pg_sleep_for(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let span = native::Interval::of(arguments[0]);
+    let days = f64::from(span.months) * 30.0 + f64::from(span.days);
+    let seconds = span.micros as f64 / SECOND as f64;
+    sleep(days * (DAY / SECOND) as f64 + seconds, context)
+}
+
+/// Until a moment.
+fn pg_sleep_until(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let left = match native::TimestampTz::of(arguments[0]) {
+        TIMESTAMP_INFINITY => f64::INFINITY,
+        moment => moment.saturating_sub(now_micros()) as f64 / SECOND as f64,
+    };
+    sleep(left, context)
 }
 
 /// Six arguments, of both timestamp types.
@@ -250,5 +295,15 @@ static SPANS: &[Overload] = &[
     function!("isfinite"(Interval) -> Boolean, "True: intervals have no infinities.", |_| Ok(true)),
 ];
 
+static SLEEP: &[Overload] = &[
+    function!(strict row "pg_sleep"(Double) -> Text, "Waits so many seconds.", pg_sleep)
+        .volatility(Volatile),
+    function!(strict row "pg_sleep_for"(Interval) -> Text, "Waits so long.", pg_sleep_for)
+        .volatility(Volatile),
+    function!(strict row "pg_sleep_until"(TimestampTz) -> Text, "Waits until the moment.",
+        pg_sleep_until)
+    .volatility(Volatile),
+];
+
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[NOW, MADE, SPANS];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[NOW, MADE, SPANS, SLEEP];

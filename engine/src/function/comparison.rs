@@ -164,6 +164,24 @@ static TRUTH: &[Overload] = truth_tests!(
     "is_not_unknown" "IS NOT UNKNOWN." ValueRef::Null => false
 );
 
+/// Texts by their bytes, whatever their collation: here they have no other order.
+macro_rules! by_bytes {
+    ($($sql:ident),*) => {
+        &[$(
+            function!("~<~"($sql, $sql) -> Boolean, "Less, by bytes.",
+                |a, b| Ok(<native::$sql as Compare>::less(a, b))),
+            function!("~<=~"($sql, $sql) -> Boolean, "Less or equal, by bytes.",
+                |a, b| Ok(!<native::$sql as Compare>::less(b, a))),
+            function!("~>~"($sql, $sql) -> Boolean, "Greater, by bytes.",
+                |a, b| Ok(<native::$sql as Compare>::less(b, a))),
+            function!("~>=~"($sql, $sql) -> Boolean, "Greater or equal, by bytes.",
+                |a, b| Ok(!<native::$sql as Compare>::less(a, b))),
+        )*]
+    };
+}
+
+static BY_BYTES: &[Overload] = by_bytes!(Text, Char);
+
 /// All overloads of this file.
 pub(super) static FUNCTIONS: &[&[Overload]] = &[
     BOOLEAN,
@@ -186,4 +204,5 @@ pub(super) static FUNCTIONS: &[&[Overload]] = &[
     BIT,
     VARBIT,
     TRUTH,
+    BY_BYTES,
 ];

@@ -16,6 +16,8 @@
 //!  interval
 //!  statement_clock           when the statement began
 //!  sequence                  numbers that are given away once
+//!  setting                   settings of the session
+//!  definition                what things are defined as
 //!  parameters                by name, for the few that are called so
 //!  oids, pg_types            things and types by PostgreSQL's numbers
 //!  relation_name,            names of relations in texts, and where they are looked for
@@ -43,6 +45,7 @@ pub(crate) mod calendar;
 mod clock;
 mod comparison;
 pub(crate) mod decimal;
+mod definition;
 mod digest;
 mod format_text;
 mod generic;
@@ -73,6 +76,7 @@ mod resolve;
 mod sample;
 mod search_path;
 mod sequence;
+mod setting;
 mod statement_clock;
 mod string;
 mod system;
@@ -85,6 +89,8 @@ mod unicode;
 
 pub use array::{ArrayTest, quantified};
 pub(crate) use array::{too_many_dimensions as array_too_deep, variadic};
+pub use definition::Defined;
+pub(crate) use definition::index_definition;
 pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{TypesShown, value as made_value};
@@ -110,6 +116,7 @@ pub(crate) use search_path::{
 };
 pub use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as sequence_name};
+pub use setting::{CursorShown, SessionScope};
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 pub(crate) use system::is_ignored;
@@ -134,6 +141,8 @@ pub struct EvalContext {
     pub session: Option<Arc<SessionRecord>>,
     /// For a statement that takes numbers from sequences.
     pub sequences: Option<Arc<SequenceScope>>,
+    /// For a statement that asks for settings, or for cursors.
+    pub scope: Option<Arc<dyn SessionScope>>,
     /// How the session shows and reads values; `None` is the plain style.
     pub style: Option<Arc<text::Style>>,
     /// The types that somebody made, for a statement that may meet their values.

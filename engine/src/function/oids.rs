@@ -33,6 +33,27 @@ fn numbered(id: u32, kind: i64) -> i64 {
     FIRST + 4 * i64::from(id) + kind
 }
 
+/// What has an object id of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Numbered {
+    /// A table or view.
+    Table(TableId),
+    Index(IndexId),
+    Sequence(SequenceId),
+}
+
+/// Which relation an object id is of, if of any; it may be gone.
+pub(super) fn numbered_by(oid: i64) -> Option<Numbered> {
+    let number = oid.checked_sub(FIRST).filter(|number| *number >= 0)?;
+    let id = u32::try_from(number / 4).ok()?;
+    match number % 4 {
+        0 => Some(Numbered::Table(TableId(id))),
+        1 => Some(Numbered::Index(IndexId(id))),
+        2 => Some(Numbered::Sequence(SequenceId(id))),
+        _ => None,
+    }
+}
+
 /// That of a table or view.
 pub(crate) fn table_oid(id: TableId) -> i64 {
     numbered(id.0, 0)
@@ -152,19 +173,16 @@ pub(crate) fn relation_named(
         let (schema, name) = (None, (*name).to_owned());
         return Some(RelationName { schema, name });
     }
-    let number = oid.checked_sub(FIRST).filter(|number| *number >= 0)?;
-    let id = u32::try_from(number / 4).ok()?;
-    let place: NameIn<'_> = match number % 4 {
-        0 => match catalog.table_by_id(TableId(id)) {
+    let place: NameIn<'_> = match numbered_by(oid)? {
+        Numbered::Table(id) => match catalog.table_by_id(id) {
             Some(table) => (table.def.schema, table.def.name.as_str()).into(),
-            None => catalog.view_by_id(TableId(id))?.place(),
+            None => catalog.view_by_id(id)?.place(),
         },
-        1 => {
-            let (table, index) = catalog.index_by_id(IndexId(id))?;
+        Numbered::Index(id) => {
+            let (table, index) = catalog.index_by_id(id)?;
             (table.def.schema, index.def.name.as_str()).into()
         }
-        2 => catalog.sequence_by_id(SequenceId(id))?.def.place(),
-        _ => return None,
+        Numbered::Sequence(id) => catalog.sequence_by_id(id)?.def.place(),
     };
     Some(path.shown(catalog, place))
 }

@@ -1,9 +1,10 @@
 //! All overloads by name.
 
 use super::{
-    Overload, amounts, arithmetic, array, bins, bits, clock, comparison, digest, format_text, json,
-    like, made, math, moment, numbers, overlaps, part, pg_types, precision, quote, range, regex,
-    sample, sequence, string, system, timetz, to_char, trigonometry, unicode,
+    Overload, amounts, arithmetic, array, bins, bits, clock, comparison, definition, digest,
+    format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types, precision,
+    quote, range, regex, sample, sequence, setting, string, system, timetz, to_char, trigonometry,
+    unicode,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         math::FUNCTIONS,
         numbers::FUNCTIONS,
         trigonometry::FUNCTIONS,
+        definition::FUNCTIONS,
         digest::FUNCTIONS,
         moment::FUNCTIONS,
         overlaps::FUNCTIONS,
@@ -45,6 +47,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         regex::FUNCTIONS,
         sample::FUNCTIONS,
         sequence::FUNCTIONS,
+        setting::FUNCTIONS,
         system::FUNCTIONS,
         array::FUNCTIONS,
         range::FUNCTIONS,

@@ -153,6 +153,16 @@ impl SearchPath {
         }
     }
 
+    /// The same with another schema before those that are said.
+    #[must_use]
+    pub(crate) fn before(&self, schema: &str) -> Self {
+        let names = [schema.to_owned()].into_iter().chain(self.names.clone());
+        Self {
+            names: names.collect(),
+            ..self.clone()
+        }
+    }
+
     /// The schema of a name.
     pub(crate) fn schema(&self, catalog: &Catalog, name: &str) -> Option<SchemaId> {
         match name {

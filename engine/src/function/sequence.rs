@@ -6,8 +6,10 @@
 
 use super::Overload;
 use super::Volatility::Volatile;
+use super::definition::asks_catalog;
 use super::kernel::function;
 use super::oids::{described, relation_named, relation_oid};
+use super::setting::is_of_settings;
 use super::{EvalContext, Located, NOWHERE, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
 use parking_lot::Mutex;
@@ -209,7 +211,7 @@ pub(crate) fn find<'c>(
     }
 }
 
-fn undefined(name: &Located) -> Error {
+pub(super) fn undefined(name: &Located) -> Error {
     if let (NOWHERE, Some(schema)) = (name.schema, &name.written.schema) {
         let message = format!("schema \"{schema}\" does not exist");
         return Error::new(state::INVALID_SCHEMA_NAME, message);
@@ -233,12 +235,14 @@ fn not_yet(what: &str) -> Error {
     )
 }
 
-/// Whether a function needs a [`SequenceScope`].
+/// Whether a function needs a [`SequenceScope`], or another look at the session.
 pub(crate) fn is_of_sequences(name: &str) -> bool {
     SEQUENCES.iter().any(|overload| overload.name == name)
+        || is_of_settings(name)
+        || asks_catalog(name)
 }
 
-fn scope(context: &EvalContext) -> Result<&SequenceScope> {
+pub(super) fn scope(context: &EvalContext) -> Result<&SequenceScope> {
     let scope = context.sequences.as_deref();
     scope.ok_or_else(|| Error::unsupported("a sequence in this place"))
 }

@@ -6,6 +6,7 @@
 //!   .. WITH ORDINALITY                        LATERAL (SELECT *, row_number() OVER () AS ordinality FROM (..))
 //!   x BETWEEN SYMMETRIC a AND b               x BETWEEN "between symmetric"(a) AND b
 //!   varchar 'x'                               CAST ('x' AS varchar)
+//!   JOIN t USING (a, b) AS j                  JOIN t USING (a, b, "using alias".j)
 //! ```
 
 use super::is_space;
@@ -14,6 +15,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// The function by which the binder knows that the order of two bounds does not matter.
 pub(crate) const SYMMETRIC: &str = "between symmetric";
+
+/// What goes before the name of the columns of USING together, behind them.
+pub(crate) const USING_ALIAS: &str = "using alias";
 
 /// Types among the crate's keywords that it takes for names of columns where a literal follows, as it does with all
 /// that are no keywords.
@@ -36,6 +40,7 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             Keyword::FROM | Keyword::JOIN | Keyword::UPDATE => take_star(tokens, at),
             Keyword::ROWS => rows_from(tokens, at),
             Keyword::SYMMETRIC => symmetric(tokens, at),
+            Keyword::USING => name_columns(tokens, at),
             Keyword::NoKeyword if !has_options => typed_string(tokens, at),
             _ if TYPES
                 .iter()
@@ -245,6 +250,41 @@ fn symmetric(tokens: &mut Vec<TokenWithSpan>, word: usize) {
         span,
     };
     tokens.splice(word..=word, [name, open]);
+}
+
+/// A name behind `USING (columns)`, which goes with them.
+fn name_columns(tokens: &mut Vec<TokenWithSpan>, using: usize) {
+    let open = next(tokens, using).filter(|at| tokens[*at].token == Token::LParen);
+    let Some((open, close)) = open.and_then(|open| Some((open, closing(tokens, open)?))) else {
+        return;
+    };
+    // Brackets around something else, as in MERGE, have more in them than names and commas in turn.
+    let inner = tokens[open + 1..close].iter();
+    let inner = inner.filter(|token| !is_space(token)).enumerate();
+    let are_names = inner.clone().count() % 2 == 1
+        && inner.clone().all(|(number, token)| match &token.token {
+            Token::Word(_) => number % 2 == 0,
+            Token::Comma => number % 2 == 1,
+            _ => false,
+        });
+    let word = next(tokens, close).filter(|at| is(&tokens[*at], "AS"));
+    let name = word.and_then(|at| next(tokens, at));
+    let Some(name) = name.filter(|at| are_names && matches!(tokens[*at].token, Token::Word(_)))
+    else {
+        return;
+    };
+    let alias = tokens[name].clone();
+    let span = alias.span;
+    tokens.drain(close + 1..=name);
+    let marker = [
+        Token::Comma,
+        Token::make_word(USING_ALIAS, Some('"')),
+        Token::Period,
+    ];
+    let marker = marker
+        .into_iter()
+        .map(|token| TokenWithSpan { token, span });
+    tokens.splice(close..close, marker.chain([alias]));
 }
 
 /// A type before a literal.

@@ -11,7 +11,8 @@
 //!    the rows of `ANY (VALUES ..)`, and `column_action` what ALTER TABLE may do to a column,
 //!    `inference` the keys of ON CONFLICT.
 //! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is
-//!    said of tables and views.
+//!    said of tables and views. `cursor` knows what is said of cursors, `schema_elements` what CREATE
+//!    SCHEMA may have with it.
 //! 5. `calls` writes arguments and types as the grammar knows them, and `subscripts` takes out those
 //!    behind names of columns that are written.
 //! 6. `routine` knows what is said of functions, `block` finds the statements within statements.
@@ -26,6 +27,7 @@ mod calls;
 mod column_action;
 mod constraint;
 mod create_as;
+mod cursor;
 mod definition;
 mod depth;
 mod error;
@@ -38,6 +40,7 @@ mod prepared;
 mod quantified;
 mod rename;
 pub(crate) mod routine;
+mod schema_elements;
 mod sequence;
 mod set_schema;
 mod spelling;
@@ -54,10 +57,11 @@ pub(crate) use calls::VARIADIC;
 pub(crate) use column_action::{ColumnAction, column_action};
 pub(crate) use constraint::{AlterConstraint, SetConstraints, set_columns_of};
 pub(crate) use create_as::CreateTableAs;
+pub(crate) use cursor::{CursorSyntax, Options as CursorOptions};
 pub(crate) use definition::{CheckOption, Clauses, Like, NULLS_NOT_DISTINCT, like_of};
 pub(crate) use depth::{too_complex, with_room, with_room_at, with_room_left};
 pub(crate) use error::{place, refuse};
-pub(crate) use from_item::SYMMETRIC;
+pub(crate) use from_item::{SYMMETRIC, USING_ALIAS};
 pub(crate) use inference::{inferred_condition, inferred_key};
 pub(crate) use locking::request;
 pub(crate) use made_type::{AlterDomain, AlterType, CreateDomain, Label, Side, TypeSyntax};
@@ -85,6 +89,8 @@ pub struct Parsed {
     pub(crate) syntax: Syntax,
     /// What was taken out of the text before.
     pub(crate) aside: Aside,
+    /// What it is called, where it runs outside of transaction blocks only.
+    pub(crate) alone: Option<&'static str>,
     /// How many parameters it has (`?` are numbered from left to right; `$n` as written).
     pub parameters: usize,
     /// Its text, or the beginning of a long one.
@@ -112,6 +118,10 @@ pub(crate) enum Syntax {
     Prepared(PreparedSyntax),
     /// ANALYZE and VACUUM.
     Upkeep(Upkeep),
+    /// DECLARE, FETCH, MOVE, CLOSE.
+    Cursor(CursorSyntax),
+    /// CREATE SCHEMA with what is to be in it.
+    CreateSchema(Box<ast::Statement>, Vec<Arc<Parsed>>),
     /// REINDEX
     Reindex(Reindex),
     /// CREATE FUNCTION, of which it knows a part.
@@ -214,6 +224,10 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
 
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
     depth::check(tokens)?;
+    if let Some(starts) = schema_elements::starts(tokens) {
+        return schema_elements::parse(sql, tokens, &starts, text);
+    }
+    let alone = upkeep::runs_alone(tokens);
     let (tokens, block) = block::take(tokens);
     let (mut tokens, mut parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
@@ -236,13 +250,18 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     aside.definition =
         definition::take(&mut tokens).map_err(|error| error::from_parser(error, sql, &tokens))?;
     let mut parser = parser(tokens.clone());
-    let syntax = parse_syntax(&mut parser, block.map(block::text))
-        .and_then(|syntax| match &parser.peek_token_ref().token {
+    let text = text.into();
+    let mut whole = || {
+        let syntax = match cursor::parse(&mut parser)? {
+            Some(found) => cursor::finish(found, &mut aside, &mut parameters, &text),
+            None => parse_syntax(&mut parser, block.map(block::text))?,
+        };
+        match &parser.peek_token_ref().token {
             Token::EOF => Ok(syntax),
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
-        })
-        .map_err(|error| error::from_parser(error, sql, &tokens))?;
-    let text = text.into();
+        }
+    };
+    let syntax = whole().map_err(|error| error::from_parser(error, sql, &tokens))?;
     let syntax = match syntax {
         Syntax::Statement(statement) => {
             prepared::syntax(*statement, &mut aside, &mut parameters, &text)
@@ -257,6 +276,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     Ok(Parsed {
         syntax,
         aside,
+        alone,
         parameters,
         text,
     })

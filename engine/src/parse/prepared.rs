@@ -42,6 +42,7 @@ pub(super) fn syntax(
             statement: Arc::new(Parsed {
                 syntax: Syntax::Statement(statement),
                 aside: std::mem::take(aside),
+                alone: None,
                 parameters: std::mem::take(parameters),
                 text: Arc::clone(text),
             }),

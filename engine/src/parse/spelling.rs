@@ -11,6 +11,7 @@
 //!   GROUPING SETS (a, GROUPING SETS (b))   GROUPING SETS (a, b)
 //!   GROUP BY ALL a                         GROUP BY a
 //!   DROP INDEX CONCURRENTLY i              DROP INDEX i
+//!   MERGE .. THEN INSERT DEFAULT VALUES    MERGE .. THEN INSERT VALUES (DEFAULT)
 //! ```
 
 use super::is_space;
@@ -40,6 +41,8 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             flatten_sets(tokens, at);
         } else if is(&tokens[at], "GROUP") {
             group_by_all(tokens, at);
+        } else if is(&tokens[at], "THEN") {
+            insert_defaults(tokens, at);
         }
     }
 }
@@ -207,6 +210,26 @@ fn group_by_all(tokens: &mut Vec<TokenWithSpan>, group: usize) {
     if follows.is_some() {
         tokens.remove(all);
     }
+}
+
+/// A row of nothing but defaults: columns that are not said get theirs.
+fn insert_defaults(tokens: &mut Vec<TokenWithSpan>, then: usize) {
+    let insert = next(tokens, then).filter(|at| is(&tokens[*at], "INSERT"));
+    let word = insert.and_then(|at| next(tokens, at));
+    let Some(default) = word.filter(|at| is(&tokens[*at], "DEFAULT")) else {
+        return;
+    };
+    let Some(values) = next(tokens, default).filter(|at| is(&tokens[*at], "VALUES")) else {
+        return;
+    };
+    let word = tokens[default].clone();
+    let bracket = |token| TokenWithSpan {
+        token,
+        span: word.span,
+    };
+    let row = [bracket(Token::LParen), word.clone(), bracket(Token::RParen)];
+    tokens.splice(values + 1..values + 1, row);
+    tokens.remove(default);
 }
 
 /// TRIM with FROM, but without what is trimmed.

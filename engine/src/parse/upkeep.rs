@@ -2,10 +2,11 @@
 //! and REINDEX, all that PostgreSQL's grammar says of them: there is nothing to do, but whoever says so should not
 //! hear of an error.
 
+use super::is_space;
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{IsOptional, Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// REFRESH MATERIALIZED VIEW
 #[derive(Clone, Debug)]
@@ -127,4 +128,37 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<Upkeep>, ParserErr
         vacuum: word == Keyword::VACUUM,
         tables,
     }))
+}
+
+/// What a statement is called that does not run in a transaction block: one that would let others go on beside
+/// it, or that is about more than one table.
+pub(super) fn runs_alone(tokens: &[TokenWithSpan]) -> Option<&'static str> {
+    let mut words = tokens.iter().filter(|token| !is_space(token));
+    let mut next = |wanted: &[&str]| {
+        let found = words.next()?;
+        wanted.iter().position(|wanted| is_word(found, wanted))
+    };
+    match next(&["CREATE", "DROP", "REINDEX"])? {
+        0 => {
+            if next(&["UNIQUE", "INDEX"])? == 0 {
+                next(&["INDEX"])?;
+            }
+            next(&["CONCURRENTLY"]).map(|_| "CREATE INDEX CONCURRENTLY")
+        }
+        1 => {
+            next(&["INDEX"])?;
+            next(&["CONCURRENTLY"]).map(|_| "DROP INDEX CONCURRENTLY")
+        }
+        _ => match next(&["SCHEMA", "DATABASE", "SYSTEM", "TABLE", "INDEX"])? {
+            0 => Some("REINDEX SCHEMA"),
+            1 => Some("REINDEX DATABASE"),
+            2 => Some("REINDEX SYSTEM"),
+            _ => next(&["CONCURRENTLY"]).map(|_| "REINDEX CONCURRENTLY"),
+        },
+    }
+}
+
+fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
+    matches!(&token.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }

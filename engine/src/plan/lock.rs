@@ -1,8 +1,19 @@
-//! What `FOR UPDATE` and its like ask for.
+//! What `FOR UPDATE` and its like ask for, and `LOCK TABLE`.
 
+use remora_storage::TableId;
 use remora_storage::catalog::TableEntry;
+use remora_storage::transaction::TableHold;
 use std::fmt;
 use std::sync::Arc;
+
+/// LOCK TABLE
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockTables {
+    /// Each table, and how it is held; a mode that keeps out nobody holds nothing.
+    pub tables: Vec<(TableId, Option<TableHold>)>,
+    /// Whether somebody else there is told of at once, and not as a conflict.
+    pub nowait: bool,
+}
 
 /// What others may no longer do with a row, weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

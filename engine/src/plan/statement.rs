@@ -4,8 +4,9 @@ pub use super::change::{
     Asked, Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, RowCheck, Target,
     Truncate, Update,
 };
+use super::cursor::Fetch;
 use super::explain::Analyze;
-use super::lock::{LockStrength, RowLock};
+use super::lock::{LockStrength, LockTables, RowLock};
 use super::merge::Merge;
 use super::physical::PhysicalPlan;
 use super::sequence::{ColumnSequence, SequenceChange};
@@ -124,6 +125,12 @@ pub enum Statement {
         /// Whether it is VACUUM.
         vacuum: bool,
     },
+    /// FETCH, MOVE
+    Fetch(Fetch),
+    /// CLOSE of one cursor, or of all.
+    Close(Option<String>),
+    /// LOCK TABLE
+    LockTables(LockTables),
     /// CHECKPOINT
     Checkpoint,
     /// COMPACT of a table, or of all.
@@ -363,6 +370,8 @@ impl Statement {
                 | Self::Prepare(..)
                 | Self::Deallocate(_)
                 | Self::Upkeep { .. }
+                | Self::Fetch(_)
+                | Self::Close(_)
                 | Self::Checkpoint
                 | Self::Compact(_)
                 | Self::Set { .. }
@@ -394,6 +403,7 @@ impl Statement {
             | Self::Delete(Delete { returning, .. }) => {
                 returning.as_ref().map(|shown| shown.schema.clone())
             }
+            Self::Fetch(fetch) => fetch.schema.clone(),
             Self::Explain(_) | Self::Analyze(_) => Some(text("QUERY PLAN")),
             Self::Show(name) => Some(text(name)),
             Self::Compact(_) => {

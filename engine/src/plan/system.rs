@@ -38,6 +38,8 @@ pub enum SystemTable {
     RecoveryLosses,
     /// The checkpoints that are kept.
     Checkpoints,
+    /// The cursors of the session.
+    Cursors,
     /// One of `pg_catalog`.
     Pg(PgTable),
 }
@@ -49,10 +51,11 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them but those of [`PgTable`], by name.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Sequences,
         Self::Checkpoints,
         Self::Conflicts,
+        Self::Cursors,
         Self::Durability,
         Self::Indexes,
         Self::Memory,
@@ -89,6 +92,7 @@ impl SystemTable {
             Self::Recovery => "remora_recovery",
             Self::RecoveryLosses => "remora_recovery_losses",
             Self::Checkpoints => "remora_checkpoints",
+            Self::Cursors => "pg_cursors",
             Self::Pg(table) => table.name(),
         }
     }
@@ -166,6 +170,14 @@ impl SystemTable {
                 ("cycle", Boolean),
                 ("cache_size", BigInt),
                 ("last_value", BigInt),
+            ],
+            Self::Cursors => &[
+                ("name", Text),
+                ("statement", Text),
+                ("is_holdable", Boolean),
+                ("is_binary", Boolean),
+                ("is_scrollable", Boolean),
+                ("creation_time", TimestampTz),
             ],
             Self::Sequence(_) => &[
                 ("last_value", BigInt),

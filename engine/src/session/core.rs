@@ -13,20 +13,24 @@
 use super::admission::{Permit, Waiting};
 use super::backoff::Backoff;
 use super::conflict::SessionConflicts;
+use super::cursors::{Cursors, outside_block};
 use super::dispatch::{self, Done, Pipe};
 use super::housekeeper::{Limit, Watch};
 use super::lock_wait::Patience;
 use super::named::NamedStatements;
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Names, Prepared};
+use super::schema_elements;
 use super::sessions::Sessions;
 use super::settings::Settings;
+use super::settings_scope::SettingsScope;
 use super::temporary;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
+use crate::bind::declaration;
 use crate::error::{Error, Result, state};
 use crate::exec::{ExecContext, TriggerCache};
-use crate::function::{SearchPath, SessionSequences, StatementClock, now_micros};
+use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
 use remora_storage::catalog::Catalog;
@@ -49,6 +53,8 @@ pub(super) struct Session {
     pub(super) has_brief_tables: bool,
     /// What PREPARE has named.
     pub(super) named: NamedStatements,
+    /// What DECLARE has.
+    pub(super) cursors: Cursors,
     /// What others see of it.
     pub(super) record: Arc<SessionRecord>,
     /// The number of the statement that was planned last.
@@ -92,6 +98,7 @@ impl Session {
             settings: Settings::new(Arc::clone(&sessions.presets))?,
             cache: PlanCache::new(),
             named: NamedStatements::default(),
+            cursors: Cursors::default(),
             record,
             planned: 0,
             sessions: Arc::clone(sessions),
@@ -147,7 +154,23 @@ impl Session {
             return self.named_statement(syntax, parsed.parameters);
         }
         self.planned = SessionRecord::number_after(self.planned);
-        Prepared::new(parsed, self.names(&self.catalog()), self.planned)
+        let catalog = self.catalog();
+        if let Syntax::Cursor(syntax) = &parsed.syntax
+            && let Some((declare, query)) = declaration(syntax)?
+        {
+            return Prepared::declaring(query, declare, self.names(&catalog), self.planned);
+        }
+        let prepared = Prepared::new(parsed, self.names(&catalog), self.planned)?;
+        match &prepared.plan.planned.statement {
+            Statement::Fetch(fetch) => {
+                let columns = self.cursor_columns(&fetch.name)?;
+                Ok(match fetch.schema {
+                    Some(_) => prepared.showing(&columns),
+                    None => prepared,
+                })
+            }
+            _ => Ok(prepared),
+        }
     }
 
     /// The plan that an earlier run of the same text has left, if it is still good.
@@ -166,8 +189,9 @@ impl Session {
 
     /// Keeps a plan for the next run of the same text.
     pub(super) fn keep(&mut self, sql: &str, prepared: &Prepared) {
-        // A name may come to mean another statement.
-        if prepared.arguments.is_some() {
+        let is_fetch = matches!(prepared.plan.planned.statement, Statement::Fetch(_));
+        // A name may come to mean another statement, or cursor.
+        if prepared.arguments.is_some() || prepared.declare.is_some() || is_fetch {
             return;
         }
         self.cache.offer(sql, prepared, &self.ledger);
@@ -197,7 +221,20 @@ impl Session {
             call.bind(&prepared.plan)?;
             return self.control(prepared, call);
         }
+        if let Some(declare) = &prepared.declare {
+            self.check_declare(declare)?;
+        }
+        if let Some(what) = prepared.runs_alone() {
+            self.refuse_in_block(what)?;
+        }
+        if self.is_idle() && matches!(statement, Statement::LockTables(_)) {
+            return Err(outside_block("LOCK TABLE"));
+        }
         self.admit()?;
+        if let Some(declare) = prepared.declare.clone() {
+            let done = self.run(prepared, call, pipe)?;
+            return self.declare(prepared, &declare, done, call);
+        }
         let place = match pipe {
             Pipe::None => None,
             _ => self.lend_place(),
@@ -264,6 +301,11 @@ impl Session {
             Statement::Deallocate(name) => self.forget_statement(name.as_deref()).map(nothing),
             Statement::Upkeep { vacuum: true } => self.refuse_in_block("VACUUM").map(nothing),
             Statement::Upkeep { vacuum: false } => Ok(Done::default()),
+            Statement::Fetch(fetch) => {
+                self.admit()?;
+                self.fetch(fetch, call)
+            }
+            Statement::Close(name) => self.close_cursor(name.as_deref()).map(nothing),
             Statement::Checkpoint => self.checkpoint().map(nothing),
             Statement::Compact(table) => self.compact(*table, &call.context),
             Statement::Set { name, value, local } => {
@@ -344,6 +386,7 @@ impl Session {
             self.cache.clear();
         }
         let planned = &prepared.plan.planned;
+        let settings = planned.uses_sequences.then(|| self.lend_settings(call));
         if self.settings.read_only() {
             dispatch::refuse_change(planned)?;
         }
@@ -361,6 +404,7 @@ impl Session {
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
         let done = dispatch::run(&prepared.plan, &mut tx, call, pipe)?;
+        schema_elements::make(prepared, &mut tx, call)?;
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
         if tx.has_writes() {
             if tx.has_aside() {
@@ -381,7 +425,15 @@ impl Session {
             // Also that there was nothing to change.
             self.store.wait_shown(tx.snapshot())?;
         }
+        self.take_over_settings(settings.as_deref())?;
         Ok(done)
+    }
+
+    /// Lets a statement ask for settings, and change them.
+    fn lend_settings(&self, call: &mut Call) -> Arc<SettingsScope> {
+        let scope = Arc::new(self.settings_scope());
+        call.context.eval.scope = Some(Arc::clone(&scope) as Arc<dyn SessionScope>);
+        scope
     }
 
     fn in_block(
@@ -439,6 +491,8 @@ impl Session {
             self.cache.clear();
         }
         let planned = &prepared.plan.planned;
+        let settings = planned.uses_sequences.then(|| self.lend_settings(call));
+        let tx = self.block.begun(&self.store, &self.record)?;
         if read_only {
             dispatch::refuse_change(planned)?;
         }
@@ -454,7 +508,10 @@ impl Session {
             self.store.wait_shown(tx.snapshot())?;
         }
         let before = tx.begin_command();
-        let mut done = dispatch::run(&prepared.plan, tx, call, pipe);
+        let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
+            schema_elements::make(prepared, tx, call)?;
+            Ok(done)
+        });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
         let changes = planned.changes();
         if synchronous
@@ -474,6 +531,9 @@ impl Session {
         }
         // The first who asks for the time fixes it for all.
         self.block.start_micros = start.or_else(|| call.context.eval.clock.read_at());
+        if done.is_ok() {
+            self.take_over_settings(settings.as_deref())?;
+        }
         done
     }
 

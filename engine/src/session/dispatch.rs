@@ -6,7 +6,7 @@ use super::{analyze, copy, create_as, with};
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Changes, Cursor, PointRows, Shown};
 use crate::plan::Statement;
-use crate::plan::lock::RowLock;
+use crate::plan::lock::{LockTables, RowLock};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::sequence::ColumnSequence;
 use crate::plan::statement::{NewForeignKey, Planned};
@@ -53,7 +53,7 @@ pub(super) enum Pipe<'a> {
 }
 
 impl Done {
-    fn changed(changes: u64) -> Self {
+    pub(super) fn changed(changes: u64) -> Self {
         Self {
             changes,
             ..Self::default()
@@ -77,7 +77,7 @@ impl Done {
         }
     }
 
-    fn output(output: Output) -> Self {
+    pub(super) fn output(output: Output) -> Self {
         Self {
             output,
             ..Self::default()
@@ -201,6 +201,10 @@ pub(super) fn run_alone(
             exec::set_constraints(plan, tx, context)?;
             Ok(Done::default())
         }
+        Statement::LockTables(locks) => {
+            lock_tables(tx, locks)?;
+            Ok(Done::default())
+        }
         Statement::Truncate(plan) => {
             exec::truncate(plan, tx, context)?;
             sequences::restart(tx, &plan.restarts)?;
@@ -294,12 +298,31 @@ pub(super) fn run_alone(
         | Statement::Prepare(..)
         | Statement::Deallocate(_)
         | Statement::Upkeep { .. }
+        | Statement::Fetch(_)
+        | Statement::Close(_)
         | Statement::Checkpoint
         | Statement::Compact(_)
         | Statement::Set { .. }
         | Statement::Show(_) => unreachable!("the session itself runs these"),
         Statement::Analyze(_) => unreachable!("what it explains is run"),
     }
+}
+
+/// LOCK TABLE
+fn lock_tables(tx: &mut Transaction, locks: &LockTables) -> Result<()> {
+    for (table, hold) in &locks.tables {
+        let (Some(hold), Some(entry)) = (hold, tx.catalog().table_by_id(*table).cloned()) else {
+            continue;
+        };
+        tx.hold_table(&entry, *hold).map_err(|error| match error {
+            remora_storage::Error::SchemaConflict { table } if locks.nowait => {
+                let message = format!("could not obtain lock on relation \"{table}\"");
+                Error::new(state::LOCK_NOT_AVAILABLE, message)
+            }
+            error => error.into(),
+        })?;
+    }
+    Ok(())
 }
 
 fn create_table(

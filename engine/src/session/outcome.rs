@@ -134,7 +134,9 @@ fn tag(name: &str, count: u64) -> String {
     match name {
         // The 0 was once the row's OID.
         "INSERT" => format!("INSERT 0 {count}"),
-        "SELECT" | "UPDATE" | "DELETE" | "MERGE" | "COPY" => format!("{name} {count}"),
+        "SELECT" | "UPDATE" | "DELETE" | "MERGE" | "COPY" | "FETCH" | "MOVE" => {
+            format!("{name} {count}")
+        }
         _ => name.to_owned(),
     }
 }

@@ -13,8 +13,10 @@ use crate::function::{
 };
 use crate::optimize::{self, Effort};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
-use crate::plan::Field;
+use crate::plan::cursor::Declare;
 use crate::plan::statement::Planned;
+use crate::plan::structure::Step;
+use crate::plan::{Field, Statement};
 use arrow_schema::SchemaRef;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Claim, Ledger};
@@ -35,6 +37,17 @@ pub(super) struct Plan {
     effort: Effort,
 }
 
+impl Plan {
+    /// What names meant when it was made.
+    pub(super) fn names(&self) -> Names<'_> {
+        Names {
+            catalog: &self.catalog,
+            path: &self.path,
+            effort: self.effort,
+        }
+    }
+}
+
 /// What names mean to a statement: what there is, and where it is looked for; and what is done for its plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'n> {
@@ -52,6 +65,8 @@ pub(super) struct Prepared {
     types: Option<Arc<[DataType]>>,
     /// What they are, where an EXECUTE has said so.
     pub(super) arguments: Option<Arc<Arguments>>,
+    /// The cursor that it is the query of.
+    pub(super) declare: Option<Arc<Declare>>,
     /// Its number within the session.
     number: u32,
 }
@@ -59,14 +74,71 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Plans a parsed statement, the session's `number`th.
     pub(super) fn new(parsed: Parsed, names: Names<'_>, number: u32) -> Result<Self> {
-        let plan = plan(&parsed, names, &[])?;
+        Self::of(Arc::new(parsed), names, None, number)
+    }
+
+    /// Plans the query that a cursor is declared for.
+    pub(super) fn declaring(
+        query: &Parsed,
+        declare: Declare,
+        names: Names<'_>,
+        number: u32,
+    ) -> Result<Self> {
+        let query = Arc::new(query.clone());
+        Self::of(query, names, Some(Arc::new(declare)), number)
+    }
+
+    fn of(
+        parsed: Arc<Parsed>,
+        names: Names<'_>,
+        declare: Option<Arc<Declare>>,
+        number: u32,
+    ) -> Result<Self> {
+        let plan = plan(&parsed, names, &[], declare.is_none())?;
         Ok(Self {
-            parsed: Arc::new(parsed),
+            parsed,
             plan,
             types: None,
             arguments: None,
+            declare,
             number,
         })
+    }
+
+    /// The same for a FETCH, which shows these columns.
+    pub(super) fn showing(mut self, columns: &Arc<[Field]>) -> Self {
+        if let Some(plan) = Arc::get_mut(&mut self.plan)
+            && let Statement::Fetch(fetch) = &mut plan.planned.statement
+        {
+            fetch.schema = Some(columns.to_vec());
+            plan.arrow = arrow_schema(columns);
+            plan.columns = Some(Arc::clone(columns));
+        }
+        self
+    }
+
+    /// What is to be in the schema that it makes, and the schema's name.
+    pub(super) fn schema_elements(&self) -> Option<(&[Arc<Parsed>], &str)> {
+        let Syntax::CreateSchema(_, elements) = &self.parsed.syntax else {
+            return None;
+        };
+        match &self.plan.planned.statement {
+            Statement::Structure(steps) => match steps.as_slice() {
+                [Step::CreateSchema(name)] => Some((elements, name)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// What it is called, where it runs outside of transaction blocks only.
+    pub(super) fn runs_alone(&self) -> Option<&'static str> {
+        self.parsed.alone
+    }
+
+    /// Its text.
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.parsed.text
     }
 
     /// Plans a statement of PREPARE, whose first parameters are said to be of these types.
@@ -75,12 +147,13 @@ impl Prepared {
         names: Names<'_>,
         types: &[DataType],
     ) -> Result<Self> {
-        let plan = plan(&parsed, names, types)?;
+        let plan = plan(&parsed, names, types, true)?;
         Ok(Self {
             types: Some(plan.planned.parameters.as_slice().into()),
             parsed,
             plan,
             arguments: None,
+            declare: None,
             number: 0,
         })
     }
@@ -114,7 +187,7 @@ impl Prepared {
             return Ok(false);
         }
         let types = self.types.as_deref().unwrap_or_default();
-        self.plan = plan(&self.parsed, names, types)?;
+        self.plan = plan(&self.parsed, names, types, self.declare.is_none())?;
         Ok(true)
     }
 
@@ -127,8 +200,9 @@ impl Prepared {
     }
 }
 
-/// `types` are those of the first parameters, as far as they are known.
-fn plan(parsed: &Parsed, names: Names<'_>, types: &[DataType]) -> Result<Arc<Plan>> {
+/// `types` are those of the first parameters, as far as they are known. Rows that are not `shown` are kept for a
+/// cursor.
+fn plan(parsed: &Parsed, names: Names<'_>, types: &[DataType], shown: bool) -> Result<Arc<Plan>> {
     let mut known: Vec<Option<DataType>> = types.iter().copied().map(Some).collect();
     known.resize(parsed.parameters.max(types.len()), None);
     let planned = with_type_names(TypesShown::along(names.catalog, Some(names.path)), || {
@@ -137,7 +211,7 @@ fn plan(parsed: &Parsed, names: Names<'_>, types: &[DataType]) -> Result<Arc<Pla
     let columns: Option<Arc<[Field]>> = planned.statement.schema().map(Into::into);
     Ok(Arc::new(Plan {
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
-        columns,
+        columns: columns.filter(|_| shown),
         planned,
         catalog: Arc::clone(names.catalog),
         path: Arc::clone(names.path),
@@ -169,6 +243,7 @@ impl Call {
                     clock: StatementClock::default(),
                     session: Some(Arc::clone(session)),
                     sequences: None,
+                    scope: None,
                     style: None,
                     types: None,
                     patience: Patience::default(),

@@ -38,6 +38,8 @@ struct Savepoint {
     name: Box<str>,
     mark: Mark,
     read_only: bool,
+    /// How many cursors there had been.
+    cursors: u64,
     /// The settings then, and those that were to last, where SET had changed them.
     settings: Option<Box<(Settings, SettingsHistory)>>,
     /// What all savepoints up to this one take.
@@ -142,6 +144,7 @@ impl Session {
             // Before the first statement that needs a transaction nothing is written.
             mark: block.tx.as_mut().map_or(Mark(0), |tx| tx.begin_command()),
             read_only: block.read_only,
+            cursors: self.cursors.count(),
             settings,
             bytes_up_to,
         };
@@ -208,6 +211,7 @@ impl Session {
         }
         block.status = TransactionStatus::Open;
         block.read_only = savepoint.read_only;
+        self.cursors.back_to(savepoint.cursors);
         match (block.settings.take(), &savepoint.settings) {
             (Some(history), None) => self.settings = history.before,
             (_, Some(then)) => {

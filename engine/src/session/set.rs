@@ -6,15 +6,12 @@
 
 use super::checkpoint_settings;
 use super::core::Session;
-use super::duration;
 use super::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
+use super::settings_scope::MAX_MEMORY;
 use super::size;
 use crate::error::Result;
 use crate::plan::statement::TransactionOptions as Characteristics;
 use std::sync::Arc;
-
-/// The setting that is the database's memory budget.
-const MAX_MEMORY: &str = "max_memory";
 
 impl Session {
     /// SET, SET LOCAL, RESET.
@@ -95,45 +92,7 @@ impl Session {
         Ok(self.ledger.set_budget(bytes)?)
     }
 
-    /// `0` where nothing is logged, or nobody sees to it.
-    fn loss_window(&self) -> String {
-        let log = self.store.durability_status().log;
-        duration::format(log.and_then(|log| log.loss_window))
-    }
-
     pub(super) fn show(&self, name: &str) -> Result<String> {
-        let read_only = match self.is_idle() {
-            true => self.settings.read_only(),
-            false => self.block.read_only,
-        };
-        Ok(match name.to_ascii_lowercase().as_str() {
-            MAX_MEMORY => size::format(self.ledger.budget()),
-            "max_active_statements" => {
-                let places = self
-                    .sessions
-                    .admission
-                    .as_ref()
-                    .map(|admission| admission.places());
-                places.unwrap_or(0).to_string()
-            }
-            "loss_window" => self.loss_window(),
-            "max_transactions" => self.store.max_transactions().to_string(),
-            "secure_delete" if self.store.secure_delete() => "on".to_owned(),
-            "secure_delete" => "off".to_owned(),
-            "pressure_thresholds" => {
-                let percent = self.ledger.pressure().thresholds().percent();
-                percent.map(|percent| percent.to_string()).join(", ")
-            }
-            "transaction_isolation" if self.is_idle() => {
-                self.settings.isolation().name().to_owned()
-            }
-            "transaction_isolation" => self.block.isolation.name().to_owned(),
-            "transaction_read_only" if read_only => "on".to_owned(),
-            "transaction_read_only" => "off".to_owned(),
-            name => match checkpoint_settings::show(&self.store, name) {
-                Some(shown) => shown,
-                None => self.settings.get(name)?.to_owned(),
-            },
-        })
+        self.settings_scope().show(name)
     }
 }

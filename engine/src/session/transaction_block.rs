@@ -131,6 +131,7 @@ impl Session {
     fn end_block(&mut self, kept: bool) {
         let block = &mut self.block;
         block.tx = None;
+        self.cursors.end_block(kept);
         block.status = TransactionStatus::Idle;
         // What comes next is not of this transaction.
         block.durability = None;
@@ -274,11 +275,13 @@ impl Session {
                 if self.block.implicit {
                     self.notices.push(NO_TRANSACTION.to_owned());
                 }
+                let held = self.cursors.run_ahead();
                 // One that has written nothing ends where it is: to move it takes as long as to begin it.
                 let writer = self.block.tx.take_if(|tx| tx.has_writes());
                 let durability = self.durability();
-                let committed = match writer {
-                    Some(mut tx) => {
+                let committed = match (held, writer) {
+                    (Err(error), _) => Err(error),
+                    (Ok(()), Some(mut tx)) => {
                         tx.set_durability(Some(durability));
                         let checked = match tx.has_aside() {
                             true => self.check_deferred(&mut tx),
@@ -290,7 +293,7 @@ impl Session {
                         });
                         settled.and_then(|()| Ok(tx.commit()?))
                     }
-                    None => Ok(Committed::default()),
+                    (Ok(()), None) => Ok(Committed::default()),
                 };
                 self.end_block(committed.is_ok());
                 self.last_commit = committed?;

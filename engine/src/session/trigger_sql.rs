@@ -12,27 +12,44 @@ use remora_storage::catalog::{
 
 /// The statements that make the triggers of a table, and disable those that are.
 pub(super) fn of_table(table: &TableEntry, catalog: &Catalog) -> Vec<String> {
+    let numbers = 0..table.def.triggers.len();
+    numbers
+        .flat_map(|at| one_of_table(table, at, catalog))
+        .collect()
+}
+
+/// The statement that makes one of them.
+pub(super) fn of_table_at(table: &TableEntry, at: usize, catalog: &Catalog) -> Option<String> {
+    one_of_table(table, at, catalog).into_iter().next()
+}
+
+fn one_of_table(table: &TableEntry, at: usize, catalog: &Catalog) -> Vec<String> {
     let columns = table.def.columns.iter();
     let columns: Vec<_> = columns
         .map(|column| (column.id, column.name.as_str()))
         .collect();
     let place = (table.def.schema, table.def.name.as_str()).into();
-    let mut statements = Vec::new();
-    for trigger in &table.def.triggers {
-        statements.extend(trigger_sql(trigger, place, &columns, catalog));
-    }
-    statements
+    trigger_sql(&table.def.triggers[at], place, &columns, catalog)
 }
 
 /// The same of a view.
 pub(super) fn of_view(view: &ViewDef, catalog: &Catalog) -> Vec<String> {
+    let numbers = 0..view.triggers.len();
+    numbers
+        .flat_map(|at| one_of_view(view, at, catalog))
+        .collect()
+}
+
+/// The statement that makes one of them.
+pub(super) fn of_view_at(view: &ViewDef, at: usize, catalog: &Catalog) -> Option<String> {
+    one_of_view(view, at, catalog).into_iter().next()
+}
+
+fn one_of_view(view: &ViewDef, at: usize, catalog: &Catalog) -> Vec<String> {
     let columns = view.columns.iter().zip(0..);
     let columns = columns.map(|(column, at)| (ColumnId(at), column.name.as_str()));
     let columns: Vec<_> = columns.collect();
-    let triggers = view.triggers.iter();
-    triggers
-        .flat_map(|trigger| trigger_sql(trigger, view.place(), &columns, catalog))
-        .collect()
+    trigger_sql(&view.triggers[at], view.place(), &columns, catalog)
 }
 
 fn trigger_sql(

@@ -52,6 +52,8 @@ pub struct Touched {
     pub entry: Arc<TableEntry>,
     /// Whether rows were written, and not only its structure.
     pub rows: bool,
+    /// Whether it is held until the transaction ends, whatever is undone.
+    pub held: bool,
 }
 
 /// All changes of one transaction. Those of a small one are in place, so that it allocates nothing.
@@ -205,8 +207,14 @@ impl WriteSet {
         self.touched.push(Touched {
             entry: Arc::clone(entry),
             rows: false,
+            held: false,
         });
         self.touched.len() as u32 - 1
+    }
+
+    /// Notes that the table is held.
+    pub fn hold(&mut self, table: u32) {
+        self.touched[table as usize].held = true;
     }
 
     /// Notes that rows of the table are written; whether that is new.

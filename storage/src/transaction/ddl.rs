@@ -1,6 +1,6 @@
 //! Changing the structure: on the transaction's own copy of the catalog, until it commits.
 
-use super::Transaction;
+use super::{TableHold, Transaction};
 use crate::catalog::{
     Catalog, CatalogChange, CatalogObject, ColumnDefault, IndexDef, IndexEntry, TableDef,
     TableEntry, same,
@@ -8,7 +8,7 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
-use crate::maintenance::{NO_TABLE, Write, WriteKind};
+use crate::maintenance::{NO_TABLE, Touched, Write, WriteKind};
 use crate::stop::Stop;
 use std::sync::Arc;
 
@@ -192,9 +192,28 @@ impl Transaction {
         changed
     }
 
+    /// Holds a whole table until this transaction ends, whatever of it is undone. Nobody waits.
+    ///
+    /// # Errors
+    /// `SchemaConflict` where somebody else is there, or has been since the snapshot; `ReadOnly`, `OutOfMemory`.
+    pub fn hold_table(&mut self, entry: &Arc<TableEntry>, hold: TableHold) -> Result<()> {
+        match hold {
+            TableHold::Written => return self.enter(entry, false, || 0).map(drop),
+            TableHold::Structure => self.claim(entry)?,
+            TableHold::Alone => self.with_shut(entry, |_| Ok(()))?,
+        }
+        let table = self.touch(entry);
+        self.set.hold(table);
+        Ok(())
+    }
+
     /// Lets others write to a table, and change its structure; unless this transaction has changed it in a
     /// way that keeps them out.
     fn unclaim(&self, entry: &TableEntry) {
+        let is_held = |touched: &Touched| touched.held && touched.entry.def.id == entry.def.id;
+        if self.set.touched().iter().any(is_held) {
+            return;
+        }
         let gate = entry.rows.gate();
         let object = CatalogObject::Table(entry.def.id);
         let mut steps = self.ddl.iter().filter(|step| step.object == object);

@@ -64,7 +64,7 @@ pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
-pub use options::{Durability, Isolation, TransactionOptions};
+pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use record::ReadMark;
 pub use reindex::Gathered;

@@ -1,5 +1,16 @@
 //! What a transaction is begun as, and how durable it is when it has committed.
 
+/// How a whole table is held against others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TableHold {
+    /// As by one who writes: nobody else holds it alone, or changes its structure.
+    Written,
+    /// Nobody else changes its structure; who writes goes on.
+    Structure,
+    /// Nobody else writes to it.
+    Alone,
+}
+
 /// How far concurrent transactions are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {

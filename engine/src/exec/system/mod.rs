@@ -14,6 +14,7 @@ use super::pipeline::Source;
 use super::{BATCH_ROWS, ExecContext};
 use crate::activity::Opening;
 use crate::error::Result;
+use crate::function::CursorShown;
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
@@ -120,6 +121,11 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
             let session = context.eval.session.as_ref();
             session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))
         }
+        SystemTable::Cursors => {
+            let scope = context.eval.scope.as_ref();
+            let cursors = scope.map_or(&[][..], |scope| scope.cursors());
+            cursors.iter().map(one_cursor).collect()
+        }
         SystemTable::Recovery => {
             let report = opening(context).map(|opening| &opening.report);
             report.map(recovery::row).into_iter().collect()
@@ -223,6 +229,17 @@ fn one_change(change: &PressureChange) -> Vec<Value> {
         text(change.to.name()),
         count(change.used),
         count(change.limit),
+    ]
+}
+
+fn one_cursor(cursor: &CursorShown) -> Vec<Value> {
+    vec![
+        text(&cursor.name),
+        text(&cursor.statement),
+        Value::Boolean(cursor.is_holdable),
+        Value::Boolean(false),
+        Value::Boolean(cursor.is_scrollable),
+        Value::TimestampTz(cursor.created),
     ]
 }
 

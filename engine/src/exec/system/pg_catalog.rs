@@ -5,16 +5,15 @@
 use crate::exec::ExecContext;
 use crate::function::{
     INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, host_table_oid,
-    index_oid, modifier, pg_type, schema_name, schema_oid, sequence_oid, table_oid, type_number,
-    type_oid,
+    index_definition, index_oid, modifier, pg_type, schema_name, schema_oid, sequence_oid,
+    table_oid, type_number, type_oid,
 };
 use crate::plan::pg_catalog::PgTable;
 use remora_storage::catalog::{
     Catalog, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity, IndexDef,
-    IndexKind, SequenceDef, TableDef, TableEntry, ViewDef, key_name,
+    SequenceDef, TableDef, TableEntry, ViewDef,
 };
 use remora_storage::{ColumnId, IndexId, ReadView, SchemaId, Value};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The only user.
@@ -257,7 +256,7 @@ impl<'c> Shown<'c> {
                 yes(true),
                 yes(true),
                 Value::Text(columns.collect::<Vec<_>>().join(" ")),
-                Value::Text(self.index_text(&entry.def, def)),
+                Value::Text(index_definition(self.catalog, &entry.def, def)),
             ]
         };
         let of_table = |entry: &'c Arc<TableEntry>| {
@@ -265,40 +264,6 @@ impl<'c> Shown<'c> {
             indexes.map(move |index| row((entry, &index.def)))
         };
         self.tables().flat_map(of_table).collect()
-    }
-
-    /// An index as the statement that makes it.
-    fn index_text(&self, table: &TableDef, index: &IndexDef) -> String {
-        let quoted = |name: &str| crate::function::quote_ident(name).unwrap_or_default();
-        let keys = index.columns.iter().skip(usize::from(index.partial));
-        let columns = keys.map(|key| {
-            let column = table.position(key.column).map(|at| &table.columns[at]);
-            let name = column.map_or_else(String::new, |column| match column.is_hidden() {
-                true => within(key_name(column)),
-                false => quoted(&column.name),
-            });
-            let order = match (key.descending, key.nulls_first) {
-                (false, false) => "",
-                (false, true) => " NULLS FIRST",
-                (true, true) => " DESC",
-                (true, false) => " DESC NULLS LAST",
-            };
-            name + order
-        });
-        let unique = if index.is_unique() { "UNIQUE " } else { "" };
-        let kind = match index.kind {
-            IndexKind::Ordered => "btree",
-            IndexKind::Hash => "hash",
-        };
-        let schema = quoted(&schema_name(self.catalog, table.schema));
-        let condition = table.condition_of(index);
-        let condition = condition.map_or_else(String::new, |text| format!(" WHERE ({text})"));
-        format!(
-            "CREATE {unique}INDEX {} ON {schema}.{} USING {kind} ({}){condition}",
-            quoted(&index.name),
-            quoted(&table.name),
-            columns.collect::<Vec<_>>().join(", ")
-        )
     }
 
     fn all_constraints(&self) -> Vec<Found<'c>> {
@@ -552,13 +517,5 @@ fn action_letter(action: ForeignAction) -> &'static str {
         ForeignAction::Cascade => "c",
         ForeignAction::SetNull => "n",
         ForeignAction::SetDefault => "d",
-    }
-}
-
-/// An expression as a part of a key: only a call stands without parentheses, and those are PostgreSQL's own.
-fn within(expression: Cow<'_, str>) -> String {
-    match expression.starts_with('(') {
-        true => format!("({expression})"),
-        false => expression.into_owned(),
     }
 }

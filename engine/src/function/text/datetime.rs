@@ -95,11 +95,17 @@ fn parse_moment(text: &str, reading: Reading<'_>, type_name: &str, zoned: bool) 
     }
     let out_of_range = || out_of_range("timestamp", text);
     let (days, micros) = (moment.days(), moment.micros());
-    let shown = || calendar::join(days, micros).ok_or_else(out_of_range);
     if !zoned {
         // TIMESTAMP without time zone reads over a zone.
-        return shown();
+        return calendar::join(days, micros).ok_or_else(out_of_range);
     }
+    // What a clock shows may lie before the first day there is, if the moment does not.
+    let added = |micros| {
+        let begun = days.checked_mul(calendar::DAY);
+        let moment = begun.and_then(|begun| begun.checked_add(micros));
+        moment.ok_or_else(out_of_range)
+    };
+    let shown = || added(micros);
     let ahead = match moment.ahead_always() {
         Some(ahead) => ahead,
         None => match moment.ahead_when(shown()?) {
@@ -107,7 +113,8 @@ fn parse_moment(text: &str, reading: Reading<'_>, type_name: &str, zoned: bool) 
             None => reading.style.zone.ahead_when(shown()?),
         },
     };
-    calendar::join(days, micros - ahead).ok_or_else(out_of_range)
+    let (day, rest) = calendar::split(added(micros - ahead)?);
+    calendar::join(day, rest).ok_or_else(out_of_range)
 }
 
 /// Reads a TIMESTAMP.

@@ -3,8 +3,10 @@
 //! Names and their history come from the zone database that the crate `jiff` brings along; it ends with
 //! the year 9999, and later years are taken for those 400 years and so many times 400 years earlier, whose calendar
 //! is the same. Abbreviations are PostgreSQL's own list: most mean one displacement, some what a zone means
-//! by them at the time.
+//! by them at the time, which is looked up in its history.
 
+use super::decode::Refusal;
+use super::numbers::displacement;
 use super::style::zone_of_micros;
 use crate::error::{Error, Result, state};
 use crate::function::calendar::{
@@ -21,8 +23,12 @@ pub(crate) enum Zone {
     Fixed(i64),
     /// By what the database says of the moment.
     Named(TimeZone),
+    /// By what a zone has meant by an abbreviation at the time.
+    Abbreviated(TimeZone, &'static str),
 }
 
+/// How many changes of a clock are looked at for what an abbreviation means.
+const CHANGES_MAX: usize = 400;
 /// 400 years.
 const CYCLE: i64 = 146_097 * DAY;
 /// The year 9000 or so.
@@ -58,6 +64,21 @@ impl Zone {
             })
     }
 
+    /// Hours and minutes behind a sign, which count eastwards; `None` where it is something else.
+    ///
+    /// # Errors
+    /// 22023 for one beyond fifteen hours.
+    pub(crate) fn of_displacement(text: &str) -> Result<Option<Self>> {
+        match displacement(text) {
+            Ok(zone) => Ok(Some(zone)),
+            Err(Refusal::Displacement) => {
+                let message = format!("numeric time zone \"{text}\" out of range");
+                Err(Error::new(state::INVALID_PARAMETER_VALUE, message))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The zone of a session's setting, and how the setting reads back: a name of the database, POSIX's words
     /// for one, or hours to the east of UTC.
     pub(crate) fn of_session(value: &str) -> Option<(Self, String)> {
@@ -82,7 +103,9 @@ impl Zone {
     pub(crate) fn always(&self) -> Option<i64> {
         match self {
             Self::Fixed(ahead) => Some(*ahead),
-            Self::Named(zone) => zone.to_fixed_offset().ok().map(micros),
+            Self::Named(zone) | Self::Abbreviated(zone, _) => {
+                zone.to_fixed_offset().ok().map(micros)
+            }
         }
     }
 
@@ -119,10 +142,12 @@ impl Zone {
                 let name = words.trim_start_matches('<').split('>').next();
                 Cow::Owned(name.unwrap_or_default().to_owned())
             }
-            Self::Named(zone) => match Timestamp::from_microsecond(known(moment)) {
-                Ok(moment) => Cow::Owned(zone.to_offset_info(moment).abbreviation().to_owned()),
-                Err(_) => Cow::Borrowed("UTC"),
-            },
+            Self::Named(zone) | Self::Abbreviated(zone, _) => {
+                match Timestamp::from_microsecond(known(moment)) {
+                    Ok(moment) => Cow::Owned(zone.to_offset_info(moment).abbreviation().to_owned()),
+                    Err(_) => Cow::Borrowed("UTC"),
+                }
+            }
         }
     }
 
@@ -154,6 +179,8 @@ impl Zone {
             Self::Fixed(ahead) => *ahead,
             Self::Named(zone) => Timestamp::from_microsecond(known(moment))
                 .map_or(0, |moment| micros(zone.to_offset(moment))),
+            Self::Abbreviated(zone, name) => Timestamp::from_microsecond(known(moment))
+                .map_or(0, |moment| micros(meaning_at(zone, name, moment))),
         }
     }
 
@@ -163,6 +190,11 @@ impl Zone {
         let zone = match self {
             Self::Fixed(ahead) => return *ahead,
             Self::Named(zone) => zone,
+            Self::Abbreviated(zone, _) => {
+                // What it means is asked about the moment that the zone itself would call so.
+                let moment = shown.saturating_sub(Self::Named(zone.clone()).ahead_when(shown));
+                return self.ahead_at(moment);
+            }
         };
         let Ok(shown) = Timestamp::from_microsecond(known(shown)) else {
             return 0;
@@ -174,6 +206,21 @@ impl Zone {
             AmbiguousOffset::Fold { after, .. } => micros(after),
         }
     }
+}
+
+/// What a zone has meant by an abbreviation at a moment: last before it, or else first after it. One that it does
+/// not use means what its clock shows.
+fn meaning_at(zone: &TimeZone, name: &str, moment: Timestamp) -> jiff::tz::Offset {
+    let now = zone.to_offset_info(moment);
+    let is_meant = |abbreviation: &str| abbreviation.eq_ignore_ascii_case(name);
+    if is_meant(now.abbreviation()) {
+        return now.offset();
+    }
+    let before = zone.preceding(moment).take(CHANGES_MAX);
+    let after = zone.following(moment).take(CHANGES_MAX);
+    let mut changes = before.chain(after);
+    let found = changes.find(|change| is_meant(change.abbreviation()));
+    found.map_or(now.offset(), |change| change.offset())
 }
 
 /// A moment moved by a zone's displacement; infinite ones stay.
@@ -220,7 +267,9 @@ pub(crate) fn abbreviation(word: &str) -> Option<Zone> {
     let at = OF_ZONES
         .binary_search_by_key(&word, |(name, _)| name)
         .ok()?;
-    TimeZone::get(OF_ZONES[at].1).ok().map(Zone::Named)
+    let (name, zone) = OF_ZONES[at];
+    let zone = TimeZone::get(zone).ok()?;
+    Some(Zone::Abbreviated(zone, name))
 }
 
 /// Abbreviations and the seconds they are ahead, by name.

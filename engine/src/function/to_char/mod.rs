@@ -1,4 +1,5 @@
-//! `to_char`: moments, spans and numbers written by a template; `to_date` and `to_timestamp`: moments read by one.
+//! `to_char`: moments, spans and numbers written by a template; `to_date` and `to_timestamp`: moments read by one,
+//! `to_number`: numbers.
 //!
 //! `moment` and `number` each cut a template into fields and what stands between them, as PostgreSQL
 //! does (the longest name wins, text in quotation marks is itself), and write field by field; `read` reads so
@@ -47,6 +48,14 @@ fn of_number(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         };
         written.map(Some)
     })
+}
+
+/// Without a template, or a text, there is nothing to be read.
+fn to_number(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    match Text::of(arguments[1]) {
+        "" => Ok(Value::Null),
+        template => number::read(Text::of(arguments[0]), template).map(Value::Numeric),
+    }
 }
 
 /// The ending of an ordinal: `1st`.
@@ -119,6 +128,8 @@ fn to_date(text: &str, template: &str) -> Result<i32> {
 }
 
 static FROM_CHAR: &[Overload] = &[
+    function!(strict row "to_number"(Text, Text) -> Numeric, "A number, read by a template.",
+        to_number),
     function!(patient "to_timestamp"(Text, Text) -> TimestampTz, "A moment, read by a template.",
         to_timestamp)
     .volatility(Stable),

@@ -4,6 +4,10 @@
 //! of so many digits behind the point, and a second pass writes it field by field; places before the
 //! first digit are blanks, and a number that is too long becomes `#`.
 
+mod reader;
+
+pub(super) use reader::read;
+
 use super::{Piece, ordinal, piece};
 use crate::error::{Error, Result, state};
 use crate::function::{decimal, text};
