@@ -37,13 +37,15 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
     // times have functions of their own type only, as what is not packed has. A range beside a text is text.
     let is_packed = |found: &ArgumentType| match found {
         Some(DataType::Packed(packed)) => {
-            !matches!(
+            let has_own = matches!(
                 packed,
                 PackedType::Enum(_)
                     | PackedType::TimeTz
                     | PackedType::Bit(_)
                     | PackedType::VarBit(_)
-            ) && !(name == "||" && range_type(DataType::Packed(*packed)).is_some())
+            );
+            let is_text = name == "||" && range_type(DataType::Packed(*packed)).is_some();
+            !has_own && !is_text
         }
         _ => false,
     };

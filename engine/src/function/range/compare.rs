@@ -35,7 +35,7 @@ pub(super) static CONTAINS: &[Overload] = between!(
         "multirange_contains_range"
     ],
     "Whether all of the second is in the first.",
-    |call| is(call, |one, other| contains(one, other))
+    |call| is(call, contains)
 );
 
 pub(super) static CONTAINED: &[Overload] = between!(

@@ -203,10 +203,10 @@ fn malformed(what: &str, whole: &str, detail: &str) -> Error {
 /// Where in a multirange's text the reader is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    BeforeRange,
-    /// In one that began here; within quotation marks, or not.
-    InRange(usize, bool),
-    AfterRange,
+    Before,
+    /// In a range that began here; within quotation marks, or not.
+    Within(usize, bool),
+    Behind,
 }
 
 /// The texts of the ranges of a multirange.
@@ -215,35 +215,35 @@ fn parts(whole: &str) -> Result<Vec<&str>> {
     let Some(inner) = whole.trim_start_matches(is_space).strip_prefix('{') else {
         return Err(wrong("Missing left brace."));
     };
-    let (mut found, mut place, mut seen) = (Vec::new(), Place::BeforeRange, false);
+    let (mut found, mut place, mut seen) = (Vec::new(), Place::Before, false);
     let mut chars = inner.char_indices();
     while let Some((at, c)) = chars.next() {
         place = match (place, c) {
-            (Place::InRange(_, _), '\\') => {
+            (Place::Within(_, _), '\\') => {
                 chars.next();
                 place
             }
-            (Place::InRange(start, is_quoted), '"') => Place::InRange(start, !is_quoted),
-            (Place::InRange(start, false), ']' | ')') => {
+            (Place::Within(start, is_quoted), '"') => Place::Within(start, !is_quoted),
+            (Place::Within(start, false), ']' | ')') => {
                 found.push(&inner[start..=at]);
-                Place::AfterRange
+                Place::Behind
             }
-            (Place::InRange(..), _) => place,
+            (Place::Within(..), _) => place,
             (_, c) if is_space(c) => place,
-            (Place::BeforeRange, '[' | '(') => Place::InRange(at, false),
-            (Place::BeforeRange, '}') if !seen => return junk(&inner[at..], found, wrong),
-            (Place::BeforeRange, _) if is_empty_word(&inner[at..]) => {
+            (Place::Before, '[' | '(') => Place::Within(at, false),
+            (Place::Before, '}') if !seen => return junk(&inner[at..], found, wrong),
+            (Place::Before, _) if is_empty_word(&inner[at..]) => {
                 chars.nth(EMPTY.len() - 2);
-                Place::AfterRange
+                Place::Behind
             }
-            (Place::BeforeRange, _) => return Err(wrong("Expected range start.")),
-            (Place::AfterRange, ',') => Place::BeforeRange,
-            (Place::AfterRange, '}') => return junk(&inner[at..], found, wrong),
-            (Place::AfterRange, _) => {
+            (Place::Before, _) => return Err(wrong("Expected range start.")),
+            (Place::Behind, ',') => Place::Before,
+            (Place::Behind, '}') => return junk(&inner[at..], found, wrong),
+            (Place::Behind, _) => {
                 return Err(wrong("Expected comma or end of multirange."));
             }
         };
-        seen |= place != Place::BeforeRange;
+        seen |= place != Place::Before;
     }
     Err(wrong("Unexpected end of input."))
 }
