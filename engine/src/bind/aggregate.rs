@@ -72,6 +72,9 @@ impl<'a> Binder<'a> {
             list.args.as_slice(),
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]
         );
+        if star && list.duplicate_treatment.is_some() {
+            return Err(name::syntax_error("*", at));
+        }
         let mut bounds = Vec::new();
         let mut of_lines = false;
         if !star {

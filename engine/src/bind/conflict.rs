@@ -116,7 +116,14 @@ fn arbiters(
 ) -> Result<Vec<Arc<IndexEntry>>> {
     let unique = table.indexes.iter().filter(|index| index.def.unique);
     match target {
-        None => Ok(unique.cloned().collect()),
+        None => {
+            let mut all = table.indexes.iter();
+            // Any may be met, and of one that is put off nothing is known yet.
+            match all.any(|index| index.def.is_unique() && !index.def.unique) {
+                true => Err(deferrable()),
+                false => Ok(unique.cloned().collect()),
+            }
+        }
         Some(ConflictTarget::Columns(idents)) => {
             let mut wanted = Inferred::default();
             for ident in idents {

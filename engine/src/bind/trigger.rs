@@ -13,7 +13,7 @@ use crate::parse::trigger::{self as syntax, BodyStatement, CreateTrigger, Trigge
 use crate::parse::{Parsed, Syntax, parse_expression, place, refuse};
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
-use crate::plan::{Expr, Statement};
+use crate::plan::{Expr, ExprKind, Statement};
 use remora_storage::catalog::{
     Catalog, SourceColumn, TableDef, TableEntry, TriggerDef, TriggerEvent, TriggerTiming, ViewDef,
 };
@@ -72,6 +72,37 @@ impl Subject {
                 columns
                     .map(|(c, at)| column(ColumnId(at), &c.name, c.data_type))
                     .collect()
+            }
+        }
+    }
+
+    /// Complains where a trigger BEFORE a row asks for what is computed behind it.
+    fn refuse_generated(
+        &self,
+        def: &TriggerDef,
+        rows: &TriggerRows,
+        names: (&Catalog, &SearchPath),
+        at: Option<Position>,
+    ) -> Result<()> {
+        let (Self::Table(table), TriggerTiming::Before, Some(text)) =
+            (self, def.timing, &def.condition)
+        else {
+            return Ok(());
+        };
+        let condition = condition(text, def, rows, names)?;
+        let mut columns = table.def.columns.iter().enumerate();
+        let named = columns.find(|(position, column)| {
+            let is_it = |part: &Expr| matches!(part.kind, ExprKind::Parameter(n) if n == *position);
+            column.generated.is_some() && condition.any(&mut |part| is_it(part))
+        });
+        match named {
+            None => Ok(()),
+            Some((_, column)) => {
+                let message =
+                    "BEFORE trigger's WHEN condition cannot reference NEW generated columns";
+                Err(Error::new(state::INVALID_OBJECT_DEFINITION, message)
+                    .with_detail(super::generated::is_generated(column))
+                    .at(at))
             }
         }
     }
@@ -182,6 +213,7 @@ impl Binder<'_> {
                 _ => error,
             }
         })?;
+        subject.refuse_generated(&def, &rows, (self.catalog, self.path), at)?;
         rows.mark(&mut def.columns);
         let mut triggers = subject.triggers().to_vec();
         triggers.retain(|other| other.name != def.name);
@@ -439,7 +471,7 @@ fn condition(
     let width = rows.parameters_of_a_row();
     let names = |old: bool| {
         expr.any(&mut |part| match part.kind {
-            crate::plan::ExprKind::Parameter(number) => (number >= width) == old,
+            ExprKind::Parameter(number) => (number >= width) == old,
             _ => false,
         })
     };

@@ -173,6 +173,25 @@ impl Kept {
         self.batches.push_back(batch);
         Ok(())
     }
+
+    /// Forgets rows: their numbers in the order in which they came, ascending.
+    pub(super) fn leave_out(&mut self, rows: &[usize]) -> Result<()> {
+        let mut first = 0;
+        for batch in &mut self.batches {
+            let before = rows.partition_point(|row| *row < first);
+            let up_to = rows.partition_point(|row| *row < first + batch.rows);
+            let mut stays = vec![true; batch.rows];
+            for row in &rows[before..up_to] {
+                stays[row - first] = false;
+            }
+            first += batch.rows;
+            if before < up_to {
+                *batch = batch.filter(&BooleanArray::from(stays))?;
+            }
+        }
+        self.batches.retain(|batch| batch.rows > 0);
+        Ok(())
+    }
 }
 
 impl Source for Kept {

@@ -71,9 +71,6 @@ fn delete_point(
         };
     }
     writer.finish(tx, context)?;
-    if count == 0 {
-        returned = Returned::of(plan.returning.as_ref());
-    }
     Changes::new(count, returned, context)
 }
 
@@ -134,18 +131,26 @@ fn delete_scan(
     }
     drop((pipeline, once));
     let mut count = 0;
+    let mut left_alone = Vec::new();
     for (number, id) in ids.into_iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        count += match is_guarded {
-            true => {
-                let given = given.get(number).map_or(&[][..], Vec::as_slice);
-                remove(plan, &mut writer, (id, given), &mut returned, (tx, context))?
-            }
-            false => u64::from(writer.delete(tx, id, context)?),
-        };
+        if is_guarded {
+            let given = given.get(number).map_or(&[][..], Vec::as_slice);
+            count += remove(plan, &mut writer, (id, given), &mut returned, (tx, context))?;
+            continue;
+        }
+        match writer.delete(tx, id, context)? {
+            true => count += 1,
+            false => left_alone.push(number),
+        }
     }
     writer.finish(tx, context)?;
+    if let Some(returned) = &mut returned
+        && !is_guarded
+    {
+        returned.leave_out(&left_alone)?;
+    }
     Changes::new(count, returned, context)
 }

@@ -42,6 +42,8 @@ impl Changes {
     ) -> Result<Self> {
         let shown = match returned {
             None => Shown::Nothing,
+            // What was evaluated of rows that were left alone after all is not shown.
+            Some(returned) if rows == 0 => Returned::new(returned.plan).finish(context)?,
             Some(returned) => returned.finish(context)?,
         };
         Ok(Self { rows, shown })
@@ -65,14 +67,27 @@ pub(crate) struct Returned<'p> {
 impl<'p> Returned<'p> {
     /// `None` where nothing is shown.
     pub(super) fn of(plan: Option<&'p Returning>) -> Option<Self> {
-        plan.map(|plan| Self {
+        plan.map(Self::new)
+    }
+
+    fn new(plan: &'p Returning) -> Self {
+        Self {
             plan,
             evaluators: Vec::new(),
             first: None,
             pending: Vec::new(),
             pending_rows: 0,
             kept: Kept::default(),
-        })
+        }
+    }
+
+    /// Forgets rows of batches that were left alone, by their numbers, ascending: somebody else has changed them
+    /// within the statement.
+    pub(super) fn leave_out(&mut self, rows: &[usize]) -> Result<()> {
+        match rows {
+            [] => Ok(()),
+            rows => self.kept.leave_out(rows),
+        }
     }
 
     /// Shows a row.

@@ -73,16 +73,7 @@ fn update_point(
     let constraints = Constraints::of_update(plan).asking(tx);
     let mut returned = Returned::of(plan.returning.as_ref());
     let target = find_to_change(lookup, tx, context, |id, old| {
-        let new = new_values(plan, old, old, context)?;
-        let row = Changed {
-            plan,
-            old,
-            new: &new,
-        };
-        constraints.test_row(&row, context)?;
-        if let Some(returned) = &mut returned {
-            returned.row(&row, context)?;
-        }
+        let new = changed_row(plan, &constraints, &mut returned, old, context)?;
         Ok((id, new))
     })?;
     let Some((id, new)) = target else {
@@ -101,10 +92,28 @@ fn update_point(
         writer.update(tx, id, &changes.collect::<Vec<_>>(), context)?
     };
     writer.finish(tx, context)?;
-    if !changed {
-        returned = Returned::of(plan.returning.as_ref());
-    }
     Changes::new(u64::from(changed), returned, context)
+}
+
+/// What is written to a row, after it was tested and shown.
+fn changed_row<R: Row>(
+    plan: &Update,
+    constraints: &Constraints<'_>,
+    returned: &mut Option<Returned<'_>>,
+    old: &R,
+    context: &ExecContext,
+) -> Result<Vec<Value>> {
+    let new = new_values(plan, old, old, context)?;
+    let row = Changed {
+        plan,
+        old,
+        new: &new,
+    };
+    constraints.test_row(&row, context)?;
+    if let Some(returned) = returned {
+        returned.row(&row, context)?;
+    }
+    Ok(new)
 }
 
 fn columns_of(plan: &Update) -> impl Iterator<Item = ColumnId> {
@@ -139,16 +148,7 @@ fn point_with_triggers(
             let new = new.map(|(_, expr)| Ok(eval_scalar(expr, old, context)?.into_value()));
             return Ok((id, new.collect::<Result<Vec<_>>>()?));
         }
-        let new = new_values(plan, old, old, context)?;
-        let row = Changed {
-            plan,
-            old,
-            new: &new,
-        };
-        constraints.test_row(&row, context)?;
-        if let Some(returned) = &mut returned {
-            returned.row(&row, context)?;
-        }
+        let new = changed_row(plan, &constraints, &mut returned, old, context)?;
         Ok((id, new))
     })?;
     let mut count = 0;
@@ -169,9 +169,6 @@ fn point_with_triggers(
         count = u64::from(changed);
     }
     writer.finish(tx, context)?;
-    if count == 0 {
-        returned = Returned::of(plan.returning.as_ref());
-    }
     Changes::new(count, returned, context)
 }
 
@@ -207,6 +204,8 @@ fn update_scan(
         context,
     )?;
     let mut count = 0;
+    let mut left_alone = Vec::new();
+    let mut before = 0;
     let mut changes = Vec::with_capacity(plan.written().count());
     for targets in &all {
         for (row, id) in targets.ids.iter().enumerate() {
@@ -219,10 +218,17 @@ fn update_scan(
                 .extend(columns.map(|((column, expr), array)| {
                     (*column, value_at(array, expr.data_type, row))
                 }));
-            count += u64::from(writer.update(tx, *id, &changes, context)?);
+            match writer.update(tx, *id, &changes, context)? {
+                true => count += 1,
+                false => left_alone.push(before + row),
+            }
         }
+        before += targets.ids.len();
     }
     writer.finish(tx, context)?;
+    if let Some(returned) = &mut returned {
+        returned.leave_out(&left_alone)?;
+    }
     Changes::new(count, returned, context)
 }
 

@@ -387,12 +387,16 @@ impl Reader {
             'w' => Escape::Class("\\w"),
             'W' => Escape::Class("\\W"),
             '1'..='9' => {
+                let start = self.at;
                 let mut number = c.to_digit(10).unwrap_or(0);
-                while let Some(digit) = self.peek().and_then(|c| c.to_digit(10))
-                    && number * 10 + digit <= self.groups
-                {
-                    number = number * 10 + digit;
+                while let Some(digit) = self.peek().and_then(|c| c.to_digit(10)) {
+                    number = number.saturating_mul(10).saturating_add(digit);
                     self.at += 1;
+                }
+                if self.at > start && number > self.groups {
+                    // More than one digit, and no group of that number: a character.
+                    self.at = start;
+                    return Ok(Escape::Character(self.octal(c)?));
                 }
                 if number > self.groups || self.looking > 0 {
                     return Err(invalid("invalid backreference number"));
@@ -424,10 +428,26 @@ impl Reader {
             'u' => self.hexadecimal(4, 4)?,
             'U' => self.hexadecimal(8, 8)?,
             'x' => self.hexadecimal(1, 255)?,
-            '0' => '\0',
+            '0' => self.octal(c)?,
+            // In brackets there is no group to refer to.
+            '1'..='9' if self.peek().is_some_and(|next| next.is_ascii_digit()) => self.octal(c)?,
             c if c.is_alphanumeric() => return Err(bad()),
             c => c,
         })
+    }
+
+    /// A character by up to three octal digits, the first of which was read.
+    fn octal(&mut self, first: char) -> Result<char> {
+        let bad = || invalid("invalid escape \\ sequence");
+        let mut code = first.to_digit(8).ok_or_else(bad)?;
+        for _ in 0..2 {
+            let Some(digit) = self.peek().and_then(|c| c.to_digit(8)) else {
+                break;
+            };
+            code = code * 8 + digit;
+            self.at += 1;
+        }
+        char::from_u32(code).ok_or_else(bad)
     }
 
     fn hexadecimal(&mut self, least: usize, most: usize) -> Result<char> {
