@@ -45,6 +45,8 @@ pub const FEATURE_MADE_TYPES: u32 = 1 << 12;
 pub const FEATURE_BITS_AND_ZONED_TIMES: u32 = 1 << 13;
 /// Numbers of 39 digits may be in it.
 pub const FEATURE_WIDE_NUMERICS: u32 = 1 << 14;
+/// Composite types may be in it, and their values.
+pub const FEATURE_COMPOSITES: u32 = 1 << 15;
 /// Ranges and multiranges may be in it.
 pub const FEATURE_RANGES: u32 = 1 << 16;
 /// Procedures may be in it, and functions of any number of arguments.
@@ -63,6 +65,7 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_MADE_TYPES
     | FEATURE_BITS_AND_ZONED_TIMES
     | FEATURE_WIDE_NUMERICS
+    | FEATURE_COMPOSITES
     | FEATURE_RANGES
     | FEATURE_PROCEDURES;
 /// Bytes of the prologue.

@@ -24,7 +24,7 @@ use super::{Binder, Clause, Context};
 use crate::error::{Position, Result};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::DataType;
+use remora_storage::{DataType, TypeId};
 
 /// A query around the one that is being bound.
 pub(super) struct Level {
@@ -174,6 +174,21 @@ impl Binder<'_> {
             visible = level.around;
         }
         false
+    }
+
+    /// The names of the columns of a table of a query around, and the type of its rows; `None` where there is none of
+    /// that name.
+    pub(super) fn columns_around(&self, table: &str) -> Option<(Vec<String>, Option<TypeId>)> {
+        let mut visible = self.visible;
+        while let Some(level) = visible.and_then(|level| self.around.get(level)) {
+            if level.scope.has_table(table) {
+                let columns = level.scope.table_star(table);
+                let names = columns.map(|column| column.name.clone()).collect();
+                return Some((names, level.scope.row_type(table)));
+            }
+            visible = level.around;
+        }
+        None
     }
 
     /// How much is captured of each level by now.

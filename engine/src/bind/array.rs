@@ -87,7 +87,7 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// `a[1][2]`, `a[1:2]`
+    /// `a[1][2]`, `a[1:2]`, `(r).f1`
     pub(super) fn subscripts(
         &mut self,
         root: &'a ast::Expr,
@@ -95,10 +95,38 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
         let at = start(root);
-        let (bound, chain) = match self.qualified(root, chain, cx)? {
+        let (mut bound, mut chain) = match self.qualified(root, chain, cx)? {
             Some(found) => found,
             None => (self.expr(root, cx)?, chain),
         };
+        // Fields and subscripts take turns: `(r).a[1].b`.
+        while let Some(place) = chain.iter().position(|access| field_of(access).is_some()) {
+            let (before, after) = chain.split_at(place);
+            if !before.is_empty() {
+                bound = self.element_at(bound, before, at, cx)?;
+            }
+            if let Some((ident, rest)) = after
+                .split_first()
+                .and_then(|(first, rest)| Some((field_of(first)?, rest)))
+            {
+                bound = self.field(bound, ident, cx)?;
+                chain = rest;
+            }
+        }
+        match chain.is_empty() {
+            true => Ok(bound),
+            false => self.element_at(bound, chain, at, cx),
+        }
+    }
+
+    /// What subscripts give of a value.
+    fn element_at(
+        &mut self,
+        bound: Bound,
+        chain: &'a [AccessExpr],
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
         if let Some(DataType::Packed(PackedType::Jsonb)) = bound.data_type() {
             return self.json_subscripts(bound, chain, at, cx);
         }
@@ -296,6 +324,14 @@ impl<'a> Binder<'a> {
             Bound::Typed(call) => Bound::Typed(as_list(call, operator, test)),
             unknown => unknown,
         })
+    }
+}
+
+/// The name of the field that an access is to.
+pub(super) fn field_of(access: &AccessExpr) -> Option<&ast::Ident> {
+    match access {
+        AccessExpr::Dot(ast::Expr::Identifier(ident)) => Some(ident),
+        _ => None,
     }
 }
 

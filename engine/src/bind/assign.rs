@@ -135,9 +135,11 @@ impl<'a> Binder<'a> {
         name: &ast::ObjectName,
     ) -> Result<(usize, Option<Part<'a>>)> {
         let position = position(written, name)?;
-        let part = match name::parts(name)?.last() {
-            Some(ident) => self.written_part(ident, &written.table.columns[position])?,
-            None => None,
+        let column = &written.table.columns[position];
+        let part = match name::parts(name)?.as_slice() {
+            [ident] => self.written_part(ident, column)?,
+            [_, fields @ ..] => Some(self.written_field(fields, column)?),
+            [] => None,
         };
         Ok((position, part))
     }

@@ -1,5 +1,6 @@
 //! Coercion: giving an expression the type that its surroundings want.
 
+use super::record::record_as;
 use super::{Binder, Bound, Unknown};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::{CastContext, cast_context, cast_value, common_type};
@@ -17,14 +18,21 @@ impl Binder<'_> {
     /// # Errors
     /// 22xxx where a quoted literal is no value of the type.
     pub(super) fn coerce(&mut self, bound: Bound, to: DataType) -> Result<Expr> {
+        if let Some(record) = self.record_of_relation(to)
+            && bound.data_type() != Some(to)
+        {
+            // What its fields are, is said by the type of records like it.
+            let record = self.coerce(bound, record)?;
+            return Ok(relabelled(record, to));
+        }
         match bound {
             Bound::Typed(expr) => Ok(cast(expr, to, false)),
             Bound::Unknown(Unknown::Null) => Ok(Expr::literal(Value::Null, to)),
             Bound::Unknown(Unknown::Text(literal, at)) => {
                 let reading = text::Reading::of(self.path.style());
                 let value = match to.made() {
-                    None => text::parse_in(&literal, to, reading),
-                    Some(_) => {
+                    None if !to.is_record() => text::parse_in(&literal, to, reading),
+                    _ => {
                         let types = Some(Arc::clone(self.catalog.type_space()));
                         let context = EvalContext {
                             types,
@@ -68,6 +76,11 @@ impl Binder<'_> {
                 if from != to && cast_context(from, to).is_none() {
                     let message = format!("cannot cast type {} to {}", plain(from), plain(to));
                     return Err(Error::new(state::CANNOT_COERCE, message).at(at));
+                }
+                if let Some(record) = self.record_of_relation(to)
+                    && from != to
+                {
+                    return Ok(relabelled(cast(expr, record, true), to));
                 }
                 Ok(cast(expr, to, true))
             }
@@ -210,6 +223,18 @@ pub(super) fn cut_to(value: Expr, modifier: i32, at: Option<Position>) -> Result
             arguments,
         },
     })
+}
+
+/// A record as one of a type with the same fields.
+fn relabelled(record: Expr, to: DataType) -> Expr {
+    match record.kind {
+        ExprKind::Literal(Value::Packed(_, bytes)) => match to {
+            DataType::Packed(packed) => Expr::literal(Value::Packed(packed, bytes), to),
+            _ => Expr::literal(Value::Null, to),
+        },
+        ExprKind::Literal(value) => Expr::literal(value, to),
+        _ => record_as(record, to),
+    }
 }
 
 /// A cast where one is needed.

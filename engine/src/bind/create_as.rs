@@ -1,5 +1,6 @@
 //! CREATE TABLE .. AS: the columns are those of a query.
 
+use super::record::refuse_records;
 use super::statement::Tagged;
 use super::storage_parameter::test_of_table;
 use super::table::{new_table, on_commit};
@@ -57,6 +58,8 @@ impl<'a> Binder<'a> {
                 let message = format!("column \"{column}\" specified more than once");
                 return Err(Error::new(state::DUPLICATE_COLUMN, message));
             }
+            refuse_records(&column, output.data_type, at)?;
+            self.refuse_row_type(output.data_type, at)?;
             let id = ColumnId(u32::try_from(position).expect("columns are few"));
             table
                 .columns

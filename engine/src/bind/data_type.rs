@@ -113,6 +113,7 @@ pub(super) fn type_of(def: &TypeDef) -> DataType {
         TypeKind::Domain(ref domain) => domain.base,
         TypeKind::Range(of) => of.range(),
         TypeKind::Multirange(of) => of.multirange(),
+        TypeKind::Composite(_) => DataType::Packed(PackedType::Composite(def.id)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writing to parts of values: `SET a[1] = 5`, `b[2:3] = ..`, `doc['key'] = ..`.
+//! Writing to parts of values: `SET a[1] = 5`, `b[2:3] = ..`, `doc['key'] = ..`, `c.field = ..`.
 //!
 //! A column that is written in parts gets the value that it had with the parts in place. Several parts of one
 //! column are put in one after the other; a new row has NULL before.
@@ -18,6 +18,8 @@ use sqlparser::ast::{self, AccessExpr, Subscript};
 /// A part of a column that is written.
 pub(super) struct Part<'a> {
     chain: &'a [AccessExpr],
+    /// The names of a field, and of fields within it.
+    fields: Vec<String>,
     /// The type of what is written there.
     pub(super) data_type: DataType,
     /// Where it stands.
@@ -56,9 +58,56 @@ impl<'a> Binder<'a> {
         };
         Ok(Some(Part {
             chain,
+            fields: Vec::new(),
             data_type,
             at,
         }))
+    }
+
+    /// The field of a column that a statement names.
+    ///
+    /// # Errors
+    /// 42703 where there is none, 42804 where the column is no record, 0A000 where a part of the field is named.
+    pub(super) fn written_field(
+        &self,
+        names: &[&ast::Ident],
+        column: &ColumnDef,
+    ) -> Result<Part<'a>> {
+        let (mut data_type, mut fields) = (column.data_type, Vec::with_capacity(names.len()));
+        let mut at = None;
+        for ident in names {
+            at = place(ident.span);
+            if !self.aside.subscripts.of(ident).is_empty() {
+                return refuse("a part of a field that is assigned to", at);
+            }
+            let name = super::name::fold(ident)?;
+            let known = self.fields(data_type).ok_or_else(|| {
+                let message = format!(
+                    "cannot assign to field \"{name}\" of column \"{}\" because its type {} is not a \
+                     composite type",
+                    column.name,
+                    super::coerce::plain(data_type)
+                );
+                Error::new(state::DATATYPE_MISMATCH, message).at(at)
+            })?;
+            let field = known.iter().find(|field| field.name == name).ok_or_else(|| {
+                let message = format!(
+                    "cannot assign to field \"{name}\" of column \"{}\" because there is no such column in \
+                     data type {}",
+                    column.name,
+                    super::coerce::plain(data_type)
+                );
+                Error::new(state::UNDEFINED_COLUMN, message).at(at)
+            })?;
+            data_type = field.data_type;
+            fields.push(name);
+        }
+        Ok(Part {
+            chain: &[],
+            fields,
+            data_type,
+            at,
+        })
     }
 
     /// A column's value with another one for a part of it.
@@ -72,6 +121,9 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr> {
         if within(&before) > PARTS_MAX {
             return Err(too_complex(part.at));
+        }
+        if !part.fields.is_empty() {
+            return self.with_field(before, &part.fields, value, part.at);
         }
         let before = Bound::Typed(before);
         let value = Bound::Typed(value);

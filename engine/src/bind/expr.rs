@@ -2,10 +2,11 @@
 
 use super::around::Found;
 use super::regclass::{is_class, is_jsonpath, is_oid, is_regtype, is_unknown};
+use super::row::is_row;
 use super::{Binder, Bound, Context, coerce, collation, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
-use crate::parse::{place, refuse, too_complex, with_room_at, with_room_left};
+use crate::parse::{STAR, place, refuse, too_complex, with_room_at, with_room_left};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value};
 use sqlparser::ast;
@@ -88,6 +89,7 @@ impl<'a> Binder<'a> {
             E::Interval(interval) => self.interval(interval),
             E::BinaryOp { .. } => self.binary(syntax, cx),
             E::UnaryOp { op, expr } => self.unary(*op, expr, cx),
+            E::Function(_) if is_row(syntax) => self.written_record(syntax, cx),
             E::Function(function) => self.function(function, cx),
             E::Cast { .. } => self.cast(syntax, cx),
             E::Case { .. } => self.case(syntax, cx),
@@ -117,8 +119,13 @@ impl<'a> Binder<'a> {
         let found = match parts {
             [name] => match keyword_function(name) {
                 Some(function) => return self.call(function, Vec::new(), at),
-                None => self.lookup_bare(&name::fold(name)?, at, cx)?,
+                None => return self.bare_name(&name::fold(name)?, at, cx),
             },
+            [table, column] if column.value == STAR => {
+                let table = name::fold(table)?;
+                let row = self.whole_row(&table, at, cx)?;
+                return row.ok_or_else(|| cx.scope.unknown_table(&table).at(at));
+            }
             [table, column] => {
                 if let Some(value) = self.row_variable(table, column, cx)? {
                     return Ok(value);
@@ -151,6 +158,22 @@ impl<'a> Binder<'a> {
             _ => return refuse("a name of this many parts", at),
         };
         Ok(self.use_of(&found, at, cx))
+    }
+
+    /// A name by itself: a column, or else the row of a table.
+    fn bare_name(
+        &mut self,
+        name: &str,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Bound> {
+        match self.lookup_bare(name, at, cx) {
+            Ok(found) => Ok(self.use_of(&found, at, cx)),
+            Err(error) if error.sqlstate() == state::UNDEFINED_COLUMN => {
+                self.whole_row(name, at, cx)?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A name without a table: a column, or the alias of a function in FROM that gives one.
@@ -228,7 +251,7 @@ impl<'a> Binder<'a> {
                 let text = self.expr(expr, cx)?;
                 return self.call("jsonpath", vec![text], at);
             }
-            other => self.data_type(&data_type::without_precision(other), at)?,
+            other => self.cast_type(&data_type::without_precision(other), at)?,
         };
         let bound = match (&**expr, element_of(to)) {
             // What is within the brackets is of the type at once.
@@ -259,6 +282,10 @@ impl<'a> Binder<'a> {
             return self.row_is_null(row, negated).map(Bound::Typed);
         }
         let input = self.typed(input, cx)?;
+        if input.data_type.is_record() {
+            let negated = matches!(syntax, ast::Expr::IsNotNull(_));
+            return self.record_is_null(input, negated, start(syntax));
+        }
         let test = Expr {
             kind: ExprKind::IsNull(Box::new(input)),
             data_type: DataType::Boolean,

@@ -18,7 +18,7 @@ use crate::plan::system::SystemTable;
 use crate::plan::virtual_scan::VirtualScan;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::catalog::{Catalog, TableEntry};
-use remora_storage::{ColumnId, DataType, SchemaId, Value};
+use remora_storage::{ColumnId, DataType, SchemaId, TypeId, Value};
 use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
 
@@ -236,6 +236,7 @@ impl<'a> Binder<'a> {
             self.note_source(&table, view.id, numbers.into_iter());
             source.scope.tables[0].1 = hidden(&shown, &table);
             rename(&mut source.scope, alias, &shown)?;
+            source.scope.row_types = vec![(shown, TypeId(view.id.0))];
             return Ok(source);
         }
         let is_there = self.catalog.table(&table).is_some();
@@ -272,6 +273,7 @@ impl<'a> Binder<'a> {
         self.note_source(&table, entry.def.id, named.map(|(column, _)| column));
         let mut scope = table_scope(&scan, shown.clone(), hidden(&shown, &table));
         rename(&mut scope, alias, &shown)?;
+        scope.row_types = vec![(shown, TypeId(entry.def.id.0))];
         Ok(Source {
             plan: Logical::Scan(scan),
             scope,

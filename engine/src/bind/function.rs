@@ -117,9 +117,6 @@ impl<'a> Binder<'a> {
         if name == "grouping" {
             return self.grouping_call(syntax, cx);
         }
-        if name == "row" {
-            return refuse("a row as a value", at);
-        }
         if let Some(bound) = self.aggregate(&name, syntax, list, cx)? {
             return Ok(bound);
         }
@@ -397,7 +394,20 @@ impl<'a> Binder<'a> {
                 let arguments = self.arguments_of(&found, arguments, at)?;
                 self.routine_value(&found.def, arguments, at, cx)
             }
-            None => self.plain_call(name, arguments, at),
+            None => match self.field_by_call(name, &arguments) {
+                Some(field) => Ok(field),
+                None => self.plain_call(name, arguments, at),
+            },
+        }
+    }
+
+    /// `field(record)`, which means `(record).field` where no function has the name.
+    fn field_by_call(&self, name: &str, arguments: &[Bound]) -> Option<Bound> {
+        match arguments {
+            [Bound::Typed(record)] if record.data_type.is_record() && !function::exists(name) => {
+                self.field_named(record, name).map(Bound::Typed)
+            }
+            _ => None,
         }
     }
 
@@ -411,6 +421,9 @@ impl<'a> Binder<'a> {
         match (name, arguments.len()) {
             ("coalesce", 1..) => self.coalesce(arguments, at),
             ("nullif", 2) => self.null_if(arguments, at),
+            ("json_populate_record" | "jsonb_populate_record", 2) => {
+                self.populate(name, arguments, at)
+            }
             ("current_schemas", 1) => self.current_schemas(arguments.remove(0), at),
             ("quote_literal" | "quote_nullable", 1) if arguments[0].data_type().is_some() => {
                 // Anything as its text.
@@ -499,6 +512,11 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expr(expr, cx),
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table)) => {
+                let (table, at) = (name::single(table)?, name::object_place(table).or(at));
+                let row = self.whole_row(&table, at, cx)?;
+                row.ok_or_else(|| cx.scope.unknown_table(&table).at(at))
+            }
             FunctionArg::Unnamed(_) => Err(name::syntax_error("*", at)),
             _ => refuse("a named argument", at),
         }

@@ -83,7 +83,7 @@ pub(super) fn set_generated(
     let column = &table.columns[position];
     let mut binder = Binder::new(catalog);
     let bound = binder.expr(syntax, &mut Context::new(&scope, Clause::Generated));
-    let bound = bound.map_err(|error| no_column(error, table))?;
+    let bound = bound.map_err(no_column)?;
     let expr = binder.assign_to(bound, column, start(syntax))?;
     let mut named = expr.columns().into_iter().map(|at| &table.columns[at]);
     if let Some(other) = named.find(|column| column.generated.is_some()) {
@@ -104,7 +104,7 @@ pub(super) fn set_generated(
 
 /// What is said where a name is not that of a column: that of the table, which stands for its row, or one that
 /// PostgreSQL has in every table.
-fn no_column(error: Error, table: &TableDef) -> Error {
+fn no_column(error: Error) -> Error {
     let is_missing = |name: &str| error.message() == format!("column \"{name}\" does not exist");
     let mut system = ["xmin", "xmax", "cmin", "cmax", "ctid"].into_iter();
     if let Some(name) = system.find(|name| is_missing(name)) {
@@ -112,13 +112,7 @@ fn no_column(error: Error, table: &TableDef) -> Error {
             format!("cannot use system column \"{name}\" in column generation expression");
         return Error::new(state::INVALID_COLUMN_REFERENCE, message).at(error.position());
     }
-    if !is_missing(&table.name) {
-        return error;
-    }
-    let message = "cannot use whole-row variable in column generation expression";
-    Error::new(state::INVALID_OBJECT_DEFINITION, message)
-        .with_detail("This would cause the generated column to depend on its own value.")
-        .at(error.position())
+    error
 }
 
 /// The names of the generated columns that are computed from a column.

@@ -1,17 +1,16 @@
 //! Functions that make JSON of anything: `to_json`, `json_build_object`, `json_agg` and their kin.
 //!
 //! Each of their arguments is made JSON (or JSONB) first, by the `to_json` of its type, so that what follows
-//! takes one type only. A row is made JSON here: `t`, `t.*`, `ROW(a, b)` and `(a, b)` become a call with the names
-//! and the values of its columns.
+//! takes one type only.
 
 use super::coerce::plain;
 use super::expr::start;
-use super::{Binder, Bound, Context, Unknown, name};
+use super::{Binder, Bound, Context, Unknown};
 use crate::error::{Error, Position, Result, state};
-use crate::plan::Expr;
+use crate::function::element_of;
+use remora_storage::DataType;
 use remora_storage::value::PackedType;
-use remora_storage::{DataType, Value};
-use sqlparser::ast::{self, FunctionArg, FunctionArgExpr};
+use sqlparser::ast::{self, FunctionArg};
 
 /// What a function makes of its arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,13 +24,6 @@ impl Target {
         match self {
             Self::Json => "to_json",
             Self::Jsonb => "to_jsonb",
-        }
-    }
-
-    fn object_of_row(self) -> &'static str {
-        match self {
-            Self::Json => "json_of_row",
-            Self::Jsonb => "jsonb_build_object",
         }
     }
 
@@ -71,27 +63,15 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
         cx: &mut Context<'_>,
     ) -> Result<Made> {
-        let row = match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.json_row(target, expr, cx)?,
-            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table)) => {
-                let table = name::function(table)?;
-                self.json_table(target, &table, at, cx)?
-            }
-            _ => None,
-        };
-        if let Some(value) = row {
-            return Ok(Made {
-                value,
-                is_structured: true,
-            });
-        }
         let value = self.argument(argument, at, cx)?;
-        let is_array = |found| matches!(found, DataType::Packed(PackedType::Array(_)));
-        let is_structured = value.data_type().is_some_and(is_array);
+        let value = self.with_field_names(value);
+        let found = value.data_type();
+        let is_record = found.is_some_and(DataType::is_record);
+        let is_structured = is_record || found.and_then(element_of).is_some();
         let is_document = value.data_type() == Some(target.data_type());
         let value = match function {
             // These are of rows and arrays only: others find no function.
-            "row_to_json" if !is_document => value,
+            "row_to_json" if !is_record && !is_document => value,
             "array_to_json" => value,
             "to_json" | "to_jsonb" => self.known(value, at)?,
             _ => self.as_json(target, value, at)?,
@@ -117,78 +97,6 @@ impl<'a> Binder<'a> {
     fn as_json(&mut self, target: Target, value: Bound, at: Option<Position>) -> Result<Bound> {
         let value = Bound::Typed(self.settle(value)?);
         self.call(target.converter(), vec![value], at)
-    }
-
-    /// An expression that is a row, as an object; `None` where it is none.
-    fn json_row(
-        &mut self,
-        target: Target,
-        syntax: &'a ast::Expr,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<Bound>> {
-        use ast::Expr as E;
-        let at = start(syntax);
-        let fields: Vec<&'a ast::Expr> = match syntax {
-            E::Nested(inner) => {
-                return self.deeper(at, |binder| binder.json_row(target, inner, cx));
-            }
-            E::Identifier(ident) => {
-                let table = name::fold(ident)?;
-                if self.column_of_value(&table).is_some() {
-                    return Ok(None);
-                }
-                if cx
-                    .scope
-                    .find(&table, None)
-                    .is_ok_and(|found| found.is_some())
-                {
-                    return Ok(None);
-                }
-                return self.json_table(target, &table, at, cx);
-            }
-            E::Tuple(fields) => fields.iter().collect(),
-            E::Function(function) if name::function(&function.name)? == "row" => {
-                let Some(fields) = fields_of(function) else {
-                    return Ok(None);
-                };
-                fields
-            }
-            _ => return Ok(None),
-        };
-        let mut members = Vec::with_capacity(fields.len());
-        for (i, field) in fields.into_iter().enumerate() {
-            let row = self.deeper(at, |binder| binder.json_row(target, field, cx))?;
-            let value = match row {
-                Some(row) => row,
-                None => self.expr(field, cx)?,
-            };
-            members.push((format!("f{}", i + 1), value));
-        }
-        self.json_object(target, members, at).map(Some)
-    }
-
-    /// The row of a table of this query, as an object; `None` where there is no such table.
-    fn json_table(
-        &mut self,
-        target: Target,
-        table: &str,
-        at: Option<Position>,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<Bound>> {
-        if !cx.scope.has_table(table) {
-            return Ok(None);
-        }
-        let names: Vec<String> = cx
-            .scope
-            .table_star(table)
-            .map(|column| column.name.clone())
-            .collect();
-        let mut members = Vec::with_capacity(names.len());
-        for column in names {
-            let value = self.column_of(table, &column, at, cx)?;
-            members.push((column, value));
-        }
-        self.json_object(target, members, at).map(Some)
     }
 
     /// `document['key'][0]`: the value at a path, which is NULL where there is none.
@@ -236,31 +144,4 @@ impl<'a> Binder<'a> {
         }
         Ok((steps, is_number))
     }
-
-    fn json_object(
-        &mut self,
-        target: Target,
-        members: Vec<(String, Bound)>,
-        at: Option<Position>,
-    ) -> Result<Bound> {
-        let mut arguments = Vec::with_capacity(2 * members.len());
-        for (name, value) in members {
-            let name = Bound::Typed(Expr::literal(Value::Text(name), DataType::Text));
-            arguments.push(self.as_json(target, name, at)?);
-            arguments.push(self.as_json(target, value, at)?);
-        }
-        self.call(target.object_of_row(), arguments, at)
-    }
-}
-
-/// What stands in the brackets of ROW(..).
-fn fields_of(function: &ast::Function) -> Option<Vec<&ast::Expr>> {
-    let ast::FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    let field = |argument| match argument {
-        &FunctionArg::Unnamed(FunctionArgExpr::Expr(ref expr)) => Some(expr),
-        _ => None,
-    };
-    list.args.iter().map(field).collect()
 }

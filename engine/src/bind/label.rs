@@ -1,7 +1,9 @@
 //! What a select item without alias is called, by PostgreSQL's habits.
 
+use super::array::field_of;
 use super::data_type::{data_type, internal_name, without_precision};
 use super::name::{self, truncate};
+use crate::parse::STAR;
 use sqlparser::ast;
 
 /// The name PostgreSQL shows where it finds none.
@@ -19,7 +21,10 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
     let weak = |name: &str| (Some(name.to_owned()), false);
     match syntax {
         E::Identifier(ident) => (name_of(ident), true),
-        E::CompoundIdentifier(parts) => (parts.last().and_then(name_of), true),
+        E::CompoundIdentifier(parts) => {
+            let mut names = parts.iter().rev().filter(|part| part.value != STAR);
+            (names.next().and_then(name_of), true)
+        }
         E::Nested(inner) | E::Collate { expr: inner, .. } => find(inner),
         E::Function(function) => (name::function(&function.name).ok(), true),
         E::Cast {
@@ -38,7 +43,15 @@ fn find(syntax: &ast::Expr) -> (Option<String>, bool) {
         E::Value(value) if matches!(value.value, ast::Value::Boolean(_)) => weak("bool"),
         E::Interval(_) => weak("interval"),
         E::Array(_) => strong("array"),
-        E::CompoundFieldAccess { root, .. } => find(root),
+        E::CompoundFieldAccess { root, access_chain } => {
+            let mut fields = access_chain.iter().rev();
+            match fields.find_map(field_of) {
+                Some(field) if field.value != STAR => (name_of(field), true),
+                _ => find(root),
+            }
+        }
+        E::QualifiedWildcard(table, _) => (name::single(table).ok(), true),
+        E::Tuple(_) => strong("row"),
         E::Extract { .. } => strong("extract"),
         E::Substring { shorthand, .. } => strong(if *shorthand { "substr" } else { "substring" }),
         E::Trim { trim_where, .. } => strong(match trim_where {

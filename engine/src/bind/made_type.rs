@@ -98,6 +98,7 @@ impl<'a> Binder<'a> {
         let kind = match representation {
             Some(R::Enum { labels }) => TypeKind::Enum(labels_of(labels)?),
             Some(R::Range { options }) => return self.create_range_type(located, options, at),
+            Some(R::Composite { attributes }) => TypeKind::Composite(self.attributes(attributes)?),
             _ => return refuse("this kind of type", at),
         };
         let def = TypeDef {
@@ -199,6 +200,7 @@ impl<'a> Binder<'a> {
                 }
                 altered.schema = found;
             }
+            AlterType::Attributes(actions) => return self.alter_attributes(def, actions),
             AlterType::Owner => return Ok(done(Vec::new())),
         }
         Ok(done(vec![Step::AlterType(altered)]))

@@ -53,6 +53,9 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(at));
         }
         let columns = super::view::named_columns(&create.columns, outputs, at)?;
+        for column in &columns {
+            self.refuse_row_type(column.data_type, at)?;
+        }
         if columns.is_empty() {
             return refuse("a materialized view without columns", at);
         }

@@ -1,8 +1,8 @@
 //! Rows compared with rows: `(a, b) < (c, d)`, `ROW(a, b) IN ((1, 2), ..)`, `(a, b) = (SELECT ..)`, and tested for NULL.
 //!
 //! They are compared from left to right: `(a, b) < (c, d)` is `a < c OR (a = c AND b < d)`, which is NULL where
-//! PostgreSQL's is: where what decides cannot be known. Rows are no values of their own: what names one elsewhere is
-//! refused.
+//! PostgreSQL's is: where what decides cannot be known. A row that is compared with a value that is a record becomes a
+//! value itself (`record.rs`).
 
 use super::expr::{is_null, not, start};
 use super::operator::boolean;
@@ -20,6 +20,10 @@ pub(super) fn is_row(syntax: &ast::Expr) -> bool {
         ast::Expr::Function(call) => row_arguments(call).is_some(),
         _ => false,
     }
+}
+
+fn is_query(syntax: &ast::Expr) -> bool {
+    matches!(unwrapped(syntax), ast::Expr::Subquery(_))
 }
 
 /// What is between the brackets of `ROW(..)`.
@@ -59,7 +63,7 @@ impl<'a> Binder<'a> {
         match unwrapped(syntax) {
             ast::Expr::Tuple(items) => {
                 for item in items {
-                    row.push(self.expr(item, cx)?);
+                    self.row_part(item, &mut row, cx)?;
                 }
             }
             ast::Expr::Function(call) => {
@@ -73,6 +77,9 @@ impl<'a> Binder<'a> {
                             let columns = self.columns_of(&name::single(table)?, at, cx)?;
                             row.extend(columns.into_iter().map(Bound::Typed));
                         }
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => {
+                            self.row_part(value, &mut row, cx)?;
+                        }
                         other => row.push(self.argument(other, start(syntax), cx)?),
                     }
                 }
@@ -82,8 +89,25 @@ impl<'a> Binder<'a> {
         Ok(Some(row))
     }
 
+    /// One value of a row, or all those that a star stands for.
+    fn row_part(
+        &mut self,
+        syntax: &'a ast::Expr,
+        row: &mut Vec<Bound>,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        match self.starred(syntax, cx)? {
+            None => row.push(self.expr(syntax, cx)?),
+            Some(record) => {
+                let fields = self.all_fields(record, start(syntax))?;
+                row.extend(fields.into_iter().map(|(_, value)| Bound::Typed(value)));
+            }
+        }
+        Ok(())
+    }
+
     /// All columns of a table of the query.
-    fn columns_of(
+    pub(super) fn columns_of(
         &mut self,
         table: &str,
         at: Option<Position>,
@@ -140,6 +164,13 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
         let at = start(left);
+        if [left, right]
+            .iter()
+            .any(|side| !is_row(side) && !is_query(side))
+        {
+            let sides = vec![self.expr(left, cx)?, self.expr(right, cx)?];
+            return self.call(name, sides, at);
+        }
         let left = self.side(left, None, cx)?;
         let right = self.side(right, Some(left.len()), cx)?;
         let compared = self.compare(name, left, right, at)?;
@@ -154,11 +185,36 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         let at = start(row);
+        if [row]
+            .into_iter()
+            .chain(list)
+            .any(|side| !is_row(side) && !is_query(side))
+        {
+            return self.record_in_list(row, list, cx);
+        }
         let row = self.side(row, None, cx)?;
         let mut equal = Vec::with_capacity(list.len());
         for item in list {
             let item = self.side(item, Some(row.len()), cx)?;
             equal.push(self.compare("=", row.clone(), item, at)?);
+        }
+        Ok(either(equal))
+    }
+
+    /// The same where one of them is a value.
+    pub(super) fn record_in_list(
+        &mut self,
+        record: &'a ast::Expr,
+        list: &'a [ast::Expr],
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
+        let at = start(record);
+        let record = self.expr(record, cx)?;
+        let mut equal = Vec::with_capacity(list.len());
+        for item in list {
+            let item = self.expr(item, cx)?;
+            let compared = self.call("=", vec![record.clone(), item], at)?;
+            equal.push(self.settle(compared)?);
         }
         Ok(either(equal))
     }
@@ -233,6 +289,14 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         let at = start(left);
+        if [left, right]
+            .iter()
+            .any(|side| !is_row(side) && !is_query(side))
+        {
+            let sides = vec![self.expr(left, cx)?, self.expr(right, cx)?];
+            let test = self.call("is_distinct_from", sides, at)?;
+            return self.settle(test);
+        }
         let left = self.side(left, None, cx)?;
         let right = self.side(right, Some(left.len()), cx)?;
         if left.len() != right.len() {

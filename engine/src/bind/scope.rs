@@ -6,7 +6,7 @@
 
 use super::name;
 use crate::error::{Error, Position, Result, state};
-use remora_storage::DataType;
+use remora_storage::{DataType, TypeId};
 
 /// A column that can be named.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Scope {
     pub tables: Vec<(String, Option<String>)>,
     /// Those of them that are aliases: no schema goes before these.
     pub aliases: Vec<String>,
+    /// The type of the rows of those that have one.
+    pub row_types: Vec<(String, TypeId)>,
 }
 
 impl Scope {
@@ -49,12 +51,19 @@ impl Scope {
         self.columns.extend(other.columns);
         self.tables.extend(other.tables);
         self.aliases.extend(other.aliases);
+        self.row_types.extend(other.row_types);
         Ok(())
     }
 
     /// Whether a table or alias of the name is here.
     pub(crate) fn has_table(&self, table: &str) -> bool {
         self.tables.iter().any(|(found, _)| found == table)
+    }
+
+    /// The type of the rows of a table or alias, where it is that of a relation.
+    pub(crate) fn row_type(&self, table: &str) -> Option<TypeId> {
+        let found = self.row_types.iter().find(|(name, _)| name == table);
+        found.map(|(_, id)| *id)
     }
 
     /// The columns of `*`.

@@ -191,6 +191,12 @@ impl<'a> Binder<'a> {
         hints: &[DataType],
         cx: &mut Context<'_>,
     ) -> Result<()> {
+        if let Some(record) = self.starred(syntax, cx)? {
+            for (name, value) in self.all_fields(record, start(syntax))? {
+                self.push_item(name, value, None, items);
+            }
+            return Ok(());
+        }
         let bound = self.expr(syntax, cx)?;
         let hint = hints.get(items.exprs.len());
         let (expr, unknown) = match (bound, hint) {

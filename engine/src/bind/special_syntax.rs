@@ -69,7 +69,12 @@ impl<'a> Binder<'a> {
             | E::Exists { .. }
             | E::AnyOp { .. }
             | E::AllOp { .. } => self.subquery_value(syntax, cx),
-            E::Tuple(_) => refuse("a row as a value", at),
+            E::Tuple(_) => self.written_record(syntax, cx),
+            E::QualifiedWildcard(table, _) => {
+                let (table, at) = (name::single(table)?, name::object_place(table));
+                let row = self.whole_row(&table, at, cx)?;
+                row.ok_or_else(|| cx.scope.unknown_table(&table).at(at))
+            }
             E::Array(array) => self.array(array, None, at, cx),
             E::CompoundFieldAccess { root, access_chain } => {
                 self.subscripts(root, access_chain, cx)

@@ -124,6 +124,15 @@ impl<'a> Binder<'a> {
             return self.function_source(plan, columns, shown, alias);
         }
         if let Some(reader) = json_record::reader(&function)
+            && bounds.len() == 2
+            && function.contains("populate")
+            && !with_ordinality
+        {
+            let (document, base) = (bounds.remove(1), bounds.remove(0));
+            let (plan, columns) = self.populated_rows(&reader, base, document, at)?;
+            return self.function_source(plan, columns, shown, alias);
+        }
+        if let Some(reader) = json_record::reader(&function)
             && bounds.len() == 1
             && !with_ordinality
         {
@@ -228,6 +237,9 @@ impl<'a> Binder<'a> {
     ) -> Result<(Logical, Vec<usize>)> {
         let value = self.any_call(function, arguments, names, at, cx)?;
         let value = self.settle(value)?;
+        if self.fields(value.data_type).is_some() && !with_ordinality {
+            return self.spread(one_row(), value, at);
+        }
         let mut exprs = vec![(self.columns.add(shown, value.data_type), value)];
         if with_ordinality {
             let first = Expr::literal(Value::BigInt(1), DataType::BigInt);
@@ -239,6 +251,27 @@ impl<'a> Binder<'a> {
             exprs,
         };
         Ok((plan, columns))
+    }
+
+    /// The fields of a record, which is computed once for each row, as columns.
+    pub(super) fn spread(
+        &mut self,
+        input: Logical,
+        record: Expr,
+        at: Option<Position>,
+    ) -> Result<(Logical, Vec<usize>)> {
+        let whole = self.columns.add("record", record.data_type);
+        let fields = Expr::column(whole, record.data_type);
+        let input = Box::new(Logical::Project {
+            input: Box::new(input),
+            exprs: vec![(whole, record)],
+        });
+        let mut exprs = Vec::new();
+        for (name, value) in self.all_fields(Bound::Typed(fields), at)? {
+            exprs.push((self.columns.add(&name, value.data_type), value));
+        }
+        let columns = exprs.iter().map(|(column, _)| *column).collect();
+        Ok((Logical::Project { input, exprs }, columns))
     }
 
     fn function_source(

@@ -166,6 +166,7 @@ impl Through {
         Scope {
             columns: named,
             tables: row.tables,
+            row_types: row.row_types,
             aliases: row.aliases,
         }
     }

@@ -53,6 +53,17 @@ impl<'a> Binder<'a> {
                     going.push(Arc::clone(other));
                     continue;
                 }
+                let mut fields = other.fields().unwrap_or_default().iter();
+                let field = fields.find(|field| field.data_type.made() == Some(def.id));
+                if let Some(field) = field.filter(|_| !is_known) {
+                    let (one, on) = (self.shown_type(other), self.shown_type(&def));
+                    let field = &field.name;
+                    let line =
+                        format!("column {field} of composite type {one} depends on type {on}");
+                    found.lines.push(line);
+                    going.push(Arc::clone(other));
+                    continue;
+                }
                 let domain = other.domain().filter(|_| !is_known);
                 if domain.is_some_and(|domain| {
                     domain.over == Some(def.id) || domain.base.made() == Some(def.id)

@@ -11,6 +11,7 @@
 
 use super::from::Source;
 use super::query::Relation;
+use super::record::refuse_records;
 use super::relation::already_exists;
 use super::scope::{Scope, ScopeColumn};
 use super::statement::changes;
@@ -395,6 +396,7 @@ pub(super) fn named_columns(
             let message = format!("column \"{name}\" specified more than once");
             return Err(Error::new(state::DUPLICATE_COLUMN, message).at(at));
         }
+        refuse_records(&name, data_type, at)?;
         columns.push(ViewColumn { name, data_type });
     }
     Ok(columns)

@@ -6,6 +6,7 @@
 
 use super::cast::{CastContext, cast_context, common_type};
 use super::range::range_type;
+use super::record::RECORD;
 use super::resolve::base;
 use super::{ArgumentType, EvalContext};
 use crate::error::Result;
@@ -98,7 +99,10 @@ impl Generic {
                         (Pattern::Enum, _) => false,
                         _ => matches!(known, DataType::Packed(_)) && element_of(known).is_none(),
                     };
-                    if !is_packed || *packed.get_or_insert(known) != known {
+                    let before = *packed.get_or_insert(known);
+                    if before.is_record() && known.is_record() && before != known {
+                        packed = Some(RECORD);
+                    } else if !is_packed || before != known {
                         return None;
                     }
                 }

@@ -1,14 +1,19 @@
 //! Types that somebody made: their values from text, and what is asked of enumerations.
 //!
-//! Which values an enumeration has is in the catalog ([`EvalContext::types`]); one value by itself can be compared
+//! Which values an enumeration has, and which fields a composite type, is in the catalog ([`EvalContext::types`]); one value by itself can be compared
 //! and written as text without it.
 
 use super::Volatility::Volatile;
+use super::cast::{CastContext, cast_context, cast_value};
 use super::generic::GenericCall;
-use super::{EvalContext, Overload, Pattern, SearchPath, quote_ident, schema_name};
+use super::{
+    EvalContext, Overload, Pattern, SearchPath, quote_ident, record, schema_name, text, type_name,
+};
 use crate::error::{Error, Result, state};
 use remora_storage::catalog::{Catalog, EnumLabel, TypeDef};
-use remora_storage::value::{ElementType, PackedType, TypeNames, enum_value};
+use remora_storage::value::{
+    ElementType, PackedType, RecordField, SqlRecord, TypeNames, enum_value,
+};
 use remora_storage::{DataType, TypeId, Value, ValueRef};
 use std::sync::Arc;
 
@@ -32,7 +37,10 @@ impl TypesShown {
 impl TypeNames for TypesShown {
     fn type_name(&self, id: TypeId) -> Option<String> {
         let catalog = &self.catalog;
-        let def = catalog.type_by_id(id)?;
+        let Some(def) = catalog.type_by_id(id) else {
+            // That of the rows of a relation.
+            return catalog.type_name(id);
+        };
         let named = |schema| catalog.type_named((schema, def.name.as_str()));
         let is_found = match &self.path {
             None => def.schema.is_public(),
@@ -69,6 +77,74 @@ pub(crate) fn parse_enum(text: &str, id: TypeId, context: &EvalContext) -> Resul
 /// The value that a name stands for.
 pub(crate) fn value(id: TypeId, label: &EnumLabel) -> Value {
     Value::Packed(PackedType::Enum(id), enum_value(label.place, &label.label))
+}
+
+/// A value of a composite type by its text.
+///
+/// # Errors
+/// 22P02 where it is none, and those of the fields' types.
+pub(crate) fn parse_composite(text: &str, id: TypeId, context: &EvalContext) -> Result<Value> {
+    let fields = type_of(id, context)?.fields().unwrap_or_default();
+    let bytes = text::parse_record(text, fields, context)?;
+    Ok(Value::Packed(PackedType::Composite(id), bytes))
+}
+
+/// A record as a value of a composite type.
+///
+/// # Errors
+/// 42846 where it has too many fields or too few, or one has no cast; and those of the casts.
+pub(crate) fn to_composite(
+    record: SqlRecord<'_>,
+    id: TypeId,
+    explicit: bool,
+    context: &EvalContext,
+) -> Result<Value> {
+    let def = type_of(id, context)?;
+    let fields = def.fields().unwrap_or_default();
+    let bytes = with_fields(record, fields, &def.name, explicit, context)?;
+    Ok(Value::Packed(PackedType::Composite(id), bytes))
+}
+
+/// The bytes of a record whose fields were cast to these.
+///
+/// # Errors
+/// As [`to_composite`].
+pub(crate) fn with_fields(
+    record: SqlRecord<'_>,
+    fields: &[RecordField],
+    name: &str,
+    explicit: bool,
+    context: &EvalContext,
+) -> Result<Vec<u8>> {
+    let refused = |detail: String| {
+        let message = format!("cannot cast type record to {name}");
+        Error::new(state::CANNOT_COERCE, message).with_detail(detail)
+    };
+    if record.len() != fields.len() {
+        let how = if record.len() < fields.len() {
+            "few"
+        } else {
+            "many"
+        };
+        return Err(refused(format!("Input has too {how} columns.")));
+    }
+    let mut values = Vec::with_capacity(fields.len());
+    for (at, ((found, value), field)) in record.iter().zip(fields).enumerate() {
+        let to = field.data_type;
+        let allowed = found == to
+            || cast_context(found, to)
+                .is_some_and(|least| explicit || least <= CastContext::Assignment);
+        if !allowed {
+            let (found, to) = (type_name(found), type_name(to));
+            let at = at + 1;
+            return Err(refused(format!(
+                "Cannot cast type {found} to {to} in column {at}."
+            )));
+        }
+        values.push(cast_value(value, to, explicit, context)?);
+    }
+    let types = fields.iter().map(|field| field.data_type);
+    record::encode(types.zip(values.iter().map(Value::as_ref)))
 }
 
 fn labels(def: &TypeDef) -> &[EnumLabel] {

@@ -69,6 +69,7 @@ mod pg_types;
 mod precision;
 mod quote;
 mod range;
+pub(crate) mod record;
 mod regex;
 mod registry;
 mod relation_name;

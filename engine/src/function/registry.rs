@@ -3,8 +3,8 @@
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, comparison, definition, digest,
     format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types, precision,
-    quote, range, regex, sample, sequence, setting, string, system, timetz, to_char, trigonometry,
-    unicode,
+    quote, range, record, regex, sample, sequence, setting, string, system, timetz, to_char,
+    trigonometry, unicode,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -59,6 +59,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         json::assign::FUNCTIONS,
         pg_types::FUNCTIONS,
         made::FUNCTIONS,
+        record::FUNCTIONS,
     ];
     families
         .into_iter()

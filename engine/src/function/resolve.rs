@@ -33,7 +33,7 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
         .copied()
         .partition(|overload| matches!(overload.kernel, Kernel::Generic(..)));
     let any = || generic.iter().find_map(|overload| fit(overload, arguments));
-    // Enumerations have little of their own: what takes any type takes them as text where it can. Bits and
+    // Enumerations and records have little of their own: what takes any type takes them as text where it can. Bits and
     // times have functions of their own type only, as what is not packed has. A range beside a text is text.
     let is_packed = |found: &ArgumentType| match found {
         Some(DataType::Packed(packed)) => {
@@ -43,6 +43,8 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
                     | PackedType::TimeTz
                     | PackedType::Bit(_)
                     | PackedType::VarBit(_)
+                    | PackedType::Record(_)
+                    | PackedType::Composite(_)
             );
             let is_text = name == "||" && range_type(DataType::Packed(*packed)).is_some();
             !has_own && !is_text
@@ -140,6 +142,8 @@ pub(super) fn base(data_type: DataType) -> DataType {
         DataType::Packed(PackedType::Array(element)) => {
             ElementType::new(base(element.data_type())).map_or(data_type, ElementType::array)
         }
+        // What its fields are goes with it wherever any type does.
+        record @ DataType::Packed(PackedType::Record(_)) => record,
         other => other.without_modifier(),
     }
 }
@@ -346,6 +350,8 @@ pub(super) fn category(data_type: DataType) -> char {
         DataType::Packed(PackedType::Array(_)) => 'A',
         DataType::Packed(PackedType::Enum(_)) => 'E',
         DataType::Packed(PackedType::Range(_) | PackedType::Multirange(_)) => 'R',
+        DataType::Packed(PackedType::Record(_)) => 'P',
+        DataType::Packed(PackedType::Composite(_)) => 'C',
         _ => 'U',
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn fold_statement(mut statement: Statement) -> Statement {
 fn fail_first(rows: &mut Vec<Vec<Expr>>) {
     let is_lost = |expr: &Expr| match &expr.kind {
         ExprKind::Cast { input, .. } => matches!(&input.kind, ExprKind::Literal(value)
-            if !value.is_null() && !asks_style(input.data_type, expr.data_type)),
+            if !value.is_null()
+                && !asks_style(input.data_type, expr.data_type)
+                // What is in the catalog is not known here.
+                && expr.data_type.made().is_none()),
         _ => false,
     };
     let Some(at) = rows.iter().position(|row| row.iter().any(is_lost)) else {

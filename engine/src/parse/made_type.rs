@@ -67,10 +67,25 @@ pub(crate) enum AlterType {
     RenameValue(Label, Label),
     /// RENAME TO
     Rename(Ident),
+    /// ADD, DROP, ALTER, RENAME ATTRIBUTE
+    Attributes(Vec<Attribute>),
     /// SET SCHEMA
     SetSchema(Ident),
     /// OWNER TO
     Owner,
+}
+
+/// What is altered of a field of a composite type.
+#[derive(Clone, Debug)]
+pub(crate) enum Attribute {
+    /// ADD ATTRIBUTE
+    Add(Ident, DataType),
+    /// DROP ATTRIBUTE, perhaps IF EXISTS
+    Drop(Ident, bool),
+    /// ALTER ATTRIBUTE .. TYPE
+    Type(Ident, DataType),
+    /// RENAME ATTRIBUTE
+    Rename(Ident, Ident),
 }
 
 /// A string, and where it is.
@@ -117,10 +132,60 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<TypeSyntax>, Parse
         let from = label(parser)?;
         parser.expect_keyword(Keyword::TO)?;
         AlterType::RenameValue(from, label(parser)?)
+    } else if let Some(attributes) = attributes(parser)? {
+        AlterType::Attributes(attributes)
     } else {
         of_any_type(parser)?
     };
     Ok(Some(TypeSyntax::Alter(name, action)))
+}
+
+/// What is said of attributes, if that comes next.
+fn attributes(parser: &mut Parser<'_>) -> Result<Option<Vec<Attribute>>, ParserError> {
+    let Some(first) = attribute(parser)? else {
+        return Ok(None);
+    };
+    let mut all = vec![first];
+    while parser.consume_token(&Token::Comma) {
+        match attribute(parser)? {
+            Some(next) => all.push(next),
+            None => return parser.expected_ref("an attribute", parser.peek_token_ref()),
+        }
+    }
+    Ok(Some(all))
+}
+
+fn attribute(parser: &mut Parser<'_>) -> Result<Option<Attribute>, ParserError> {
+    let is_word = |at: usize, words: &[&str]| {
+        matches!(&parser.peek_nth_token_ref(at).token, Token::Word(word) if word.quote_style.is_none()
+            && words.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)))
+    };
+    if !is_word(0, &["add", "drop", "alter", "rename"]) || !is_word(1, &["attribute"]) {
+        return Ok(None);
+    }
+    let verbs = [Keyword::ADD, Keyword::DROP, Keyword::ALTER, Keyword::RENAME];
+    let verb = parser.parse_one_of_keywords(&verbs);
+    parser.advance_token();
+    let found = match verb {
+        Some(Keyword::ADD) => Attribute::Add(parser.parse_identifier()?, parser.parse_data_type()?),
+        Some(Keyword::DROP) => {
+            let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+            Attribute::Drop(parser.parse_identifier()?, if_exists)
+        }
+        Some(Keyword::ALTER) => {
+            let name = parser.parse_identifier()?;
+            let _ = parser.parse_keywords(&[Keyword::SET, Keyword::DATA]);
+            parser.expect_keyword(Keyword::TYPE)?;
+            Attribute::Type(name, parser.parse_data_type()?)
+        }
+        _ => {
+            let from = parser.parse_identifier()?;
+            parser.expect_keyword(Keyword::TO)?;
+            Attribute::Rename(from, parser.parse_identifier()?)
+        }
+    };
+    let _ = cascade(parser);
+    Ok(Some(found))
 }
 
 fn of_any_type(parser: &mut Parser<'_>) -> Result<AlterType, ParserError> {

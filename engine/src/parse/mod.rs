@@ -13,8 +13,8 @@
 //! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is
 //!    said of tables and views. `cursor` knows what is said of cursors, `schema_elements` what CREATE
 //!    SCHEMA may have with it.
-//! 5. `calls` writes arguments and types as the grammar knows them, and `subscripts` takes out those
-//!    behind names of columns that are written.
+//! 5. `calls` writes arguments and types as the grammar knows them, `star` what stands for all of a
+//!    value, and `subscripts` takes out those behind names of columns that are written.
 //! 6. `routine` knows what is said of functions, `block` finds the statements within statements.
 //! 7. `trigger` knows what is said of triggers.
 //! 8. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
@@ -44,6 +44,7 @@ mod schema_elements;
 mod sequence;
 mod set_schema;
 mod spelling;
+mod star;
 mod subscripts;
 mod table_command;
 mod token;
@@ -64,11 +65,14 @@ pub(crate) use error::{place, refuse};
 pub(crate) use from_item::{SYMMETRIC, USING_ALIAS};
 pub(crate) use inference::{inferred_condition, inferred_key};
 pub(crate) use locking::request;
-pub(crate) use made_type::{AlterDomain, AlterType, CreateDomain, Label, Side, TypeSyntax};
+pub(crate) use made_type::{
+    AlterDomain, AlterType, Attribute, CreateDomain, Label, Side, TypeSyntax,
+};
 pub(crate) use prepared::PreparedSyntax;
 pub(crate) use rename::{Named, rename};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use set_schema::SetSchema;
+pub(crate) use star::STAR;
 pub(crate) use subscripts::Subscripts;
 pub(crate) use window::exclusion;
 
@@ -175,6 +179,7 @@ fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
 pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
     let mut tokens = token::tokenize(sql)?;
     depth::check(&tokens)?;
+    star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
     let mut whole = || {
@@ -192,6 +197,7 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
     let mut tokens = token::tokenize(name)?;
     depth::check(&tokens)?;
+    star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
     let found = parser
@@ -212,6 +218,7 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
     quantified::write_out(&mut tokens);
     spelling::rewrite(&mut tokens);
     from_item::rewrite(&mut tokens);
+    star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
     let mut whole = || {
@@ -241,6 +248,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     quantified::refuse_calculations(&tokens)?;
     quantified::write_out(&mut tokens);
     spelling::rewrite(&mut tokens);
+    star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let subscripts =
         subscripts::take(&mut tokens).map_err(|error| error::from_parser(error, sql, &tokens))?;

@@ -197,6 +197,10 @@ fn asks_the_session(from: DataType, to: DataType) -> bool {
             DataType::Text | DataType::Varchar(_) | DataType::Char(_)
         )
     };
+    if from.is_record() != to.is_record() {
+        // Its fields may be of any type.
+        return true;
+    }
     let is_zoned = |of: DataType| of == DataType::TimestampTz;
     let is_dated = |of: DataType| {
         matches!(

@@ -95,6 +95,8 @@ macro_rules! from_whole {
 
 from_whole!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 
+const RECORD: DataType =
+    DataType::Packed(PackedType::Record(remora_storage::value::RecordType::ANY));
 const JSONB: DataType = DataType::Packed(PackedType::Jsonb);
 
 macro_rules! from_variant {
@@ -117,6 +119,9 @@ from_variant! {
         ValueRef::Numeric(v) => nearest_double(v);
     String: ValueRef::Text(v) => v.to_owned(),
         v @ ValueRef::Packed(PackedType::Jsonb, _) => text::format(v, JSONB).unwrap_or_default(),
+        v @ ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
+            text::format(v, RECORD).unwrap_or_default()
+        },
         ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or_default().to_owned();
     Box<str>: ValueRef::Text(v) => v.into();
     Vec<u8>: ValueRef::Bytea(v) => v.to_owned();

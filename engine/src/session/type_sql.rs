@@ -27,6 +27,12 @@ fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
             let labels = labels.collect::<Vec<_>>().join(", ");
             format!("CREATE TYPE {name} AS ENUM ({labels});")
         }
+        TypeKind::Composite(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|field| format!("{} {}", quoted(&field.name), field.data_type));
+            let fields = fields.collect::<Vec<_>>().join(", ");
+            format!("CREATE TYPE {name} AS ({fields});")
+        }
         TypeKind::Domain(domain) => {
             let over = domain.over.and_then(|id| catalog.type_by_id(id));
             let base = over.map(|over| qualified(catalog, over.schema, &over.name));

@@ -78,6 +78,11 @@ fn text(value: ValueRef<'_>) -> String {
         ValueRef::Text(v) => v.chars().take(VALUE_CHARS_MAX).collect(),
         ValueRef::Bytea(v) => format!("\\x{}", hex(&v[..v.len().min(VALUE_CHARS_MAX / 2)])),
         ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or("..").to_owned(),
+        ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
+            let record = value.as_record().unwrap_or_default();
+            let fields = record.values().take(VALUE_CHARS_MAX).map(text);
+            format!("({})", fields.collect::<Vec<_>>().join(","))
+        }
         ValueRef::Packed(PackedType::Range(_), _) => {
             value.as_range().map_or("..".to_owned(), range)
         }

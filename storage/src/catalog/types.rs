@@ -1,4 +1,4 @@
-//! Types that somebody made: enumerations, domains and ranges.
+//! Types that somebody made: enumerations, domains, ranges and composite types.
 //!
 //! Types have names of their own, which tables may have as well, and ids of the row of numbers that tables have.
 //!
@@ -10,14 +10,17 @@
 //! A type of ranges comes with that of their multiranges, whose id is the next one: what a multirange is of is told
 //! by its type without a look here.
 //!
+//! A value of a composite type says of what types its fields are ([`crate::value::SqlRecord`]); the names of the
+//! fields are here. Who alters the fields writes the rows anew.
+//!
 //! A domain is another type and what must be true of its values. Values of a domain are values of that type, in
 //! rows as elsewhere; a column says beside its type of which domain it is.
 
 use super::names::NameIn;
 use super::{Catalog, CheckDef, ColumnDef, ViewDef};
 use crate::error::{Error, Result};
-use crate::ids::{SchemaId, TypeId};
-use crate::value::{DataType, RangeType, TypeNames};
+use crate::ids::{SchemaId, TableId, TypeId};
+use crate::value::{DataType, RECORD_FIELDS_MAX, RangeType, RecordField, TypeNames};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +51,8 @@ pub enum TypeKind {
     Range(RangeType),
     /// Multiranges of such ranges, made with them and gone with them.
     Multirange(RangeType),
+    /// Records of these fields.
+    Composite(Vec<RecordField>),
 }
 
 /// A domain; storage reads none of its texts.
@@ -85,7 +90,18 @@ impl TypeDef {
     pub fn labels(&self) -> Option<&[EnumLabel]> {
         match &self.kind {
             TypeKind::Enum(labels) => Some(labels),
-            TypeKind::Domain(_) | TypeKind::Range(_) | TypeKind::Multirange(_) => None,
+            TypeKind::Domain(_)
+            | TypeKind::Range(_)
+            | TypeKind::Multirange(_)
+            | TypeKind::Composite(_) => None,
+        }
+    }
+
+    /// The fields of a composite type.
+    pub fn fields(&self) -> Option<&[RecordField]> {
+        match &self.kind {
+            TypeKind::Composite(fields) => Some(fields),
+            _ => None,
         }
     }
 
@@ -93,7 +109,7 @@ impl TypeDef {
     pub fn domain(&self) -> Option<&DomainDef> {
         match &self.kind {
             TypeKind::Domain(domain) => Some(domain),
-            TypeKind::Enum(_) | TypeKind::Range(_) | TypeKind::Multirange(_) => None,
+            _ => None,
         }
     }
 
@@ -101,7 +117,7 @@ impl TypeDef {
     pub fn ranges(&self) -> Option<RangeType> {
         match self.kind {
             TypeKind::Range(of) | TypeKind::Multirange(of) => Some(of),
-            TypeKind::Enum(_) | TypeKind::Domain(_) => None,
+            _ => None,
         }
     }
 
@@ -110,7 +126,7 @@ impl TypeDef {
         match self.kind {
             TypeKind::Range(of) => of.made_multirange(),
             TypeKind::Multirange(of) => of.made(),
-            TypeKind::Enum(_) | TypeKind::Domain(_) => None,
+            _ => None,
         }
     }
 
@@ -126,10 +142,18 @@ impl TypeDef {
         let is_own = match self.kind {
             TypeKind::Range(of) => of.made() == Some(self.id),
             TypeKind::Multirange(of) => of.made_multirange() == Some(self.id),
-            TypeKind::Enum(_) | TypeKind::Domain(_) => true,
+            _ => true,
         };
         if !is_own {
             return Some(format!("type {} of the ranges of another one", self.name));
+        }
+        if let Some(fields) = self.fields() {
+            let names: BTreeSet<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+            let is_whole = |field: &RecordField| field.data_type.made() == Some(self.id);
+            let fits = names.len() == fields.len()
+                && fields.len() <= RECORD_FIELDS_MAX
+                && !fields.iter().any(is_whole);
+            return (!fits).then(|| format!("type {} whose fields make none", self.name));
         }
         let labels = self.labels()?;
         let ascend = labels.is_sorted_by(|one, other| one.place < other.place);
@@ -212,9 +236,13 @@ impl Catalog {
 
     /// Whether there is what a column, a parameter or a result is said to be of.
     pub(crate) fn has_type(&self, data_type: DataType) -> bool {
-        data_type
-            .made()
-            .is_none_or(|id| self.types.get(id).is_some())
+        data_type.made().is_none_or(|id| {
+            // The rows of a relation are of a type that has its number.
+            let relation = TableId(id.0);
+            self.types.get(id).is_some()
+                || self.table_by_id(relation).is_some()
+                || self.view_by_id(relation).is_some()
+        })
     }
 
     /// The same of a column and its domain.
@@ -228,6 +256,15 @@ impl Catalog {
         let columns = self.tables.values().flat_map(|table| &table.def.columns);
         let mut columns = columns;
         columns.any(|column| column.data_type.made() == Some(id) || column.domain == Some(id))
+    }
+
+    /// Whether fields of composite types, and domains, are of a type.
+    pub(crate) fn is_type_of_types(&self, id: TypeId) -> bool {
+        let mut types = self.types.all();
+        types.any(|def| {
+            let mut fields = def.fields().unwrap_or_default().iter();
+            fields.any(|field| field.data_type.made() == Some(id))
+        })
     }
 
     /// The name of what is of a type that is not there, if there is something.
@@ -252,14 +289,26 @@ impl Catalog {
             let found = functions.find(|function| function.types().any(|t| !self.has_type(t)));
             found.map(|function| function.name.clone())
         };
+        let of_type = |def: &&Arc<TypeDef>| {
+            let mut fields = def.fields().unwrap_or_default().iter();
+            fields.any(|field| !self.has_type(field.data_type))
+        };
+        let composite = || self.types.all().find(of_type).map(|def| def.name.clone());
         let table = table.map(|table| table.def.name.clone());
-        table.or_else(view).or_else(function)
+        table.or_else(view).or_else(function).or_else(composite)
     }
 }
 
 impl TypeNames for Catalog {
     fn type_name(&self, id: TypeId) -> Option<String> {
-        self.types.get(id).map(|def| def.name.clone())
+        let made = self.types.get(id).map(|def| def.name.clone());
+        // The type of the rows of a relation has its name.
+        let table = || {
+            self.table_by_id(TableId(id.0))
+                .map(|entry| entry.def.name.clone())
+        };
+        let view = || self.view_by_id(TableId(id.0)).map(|view| view.name.clone());
+        made.or_else(table).or_else(view)
     }
 }
 

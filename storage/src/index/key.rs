@@ -38,7 +38,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::value::{Interval, Numeric, NumericKind, PackedType, SqlArray, SqlRange, ValueRef};
+use crate::value::{
+    Interval, Numeric, NumericKind, PackedType, SqlArray, SqlRange, SqlRecord, ValueRef,
+};
 use smallvec::SmallVec;
 use std::borrow::Borrow;
 use std::ops::DerefMut;
@@ -114,7 +116,7 @@ const NULL_LAST: u8 = 2;
 const RANGE_EMPTY: u8 = 0;
 const RANGE_BOUNDS: u8 = 1;
 /// Below the mark of any element: the shorter array comes first.
-const ARRAY_END: u8 = 0;
+const LIST_END: u8 = 0;
 
 /// Appends the key of `values`, one for each of the first `columns`, to `out`.
 ///
@@ -264,6 +266,9 @@ fn encode_payload(out: &mut impl KeyBuffer, value: &ValueRef<'_>) {
         ValueRef::Packed(PackedType::Array(_), _) => encode_array(out, value.as_array()),
         ValueRef::Packed(PackedType::Range(_), _) => encode_range(out, value.as_range()),
         ValueRef::Packed(PackedType::Multirange(_), _) => encode_array(out, value.as_ranges()),
+        ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), v) => {
+            encode_record(out, SqlRecord::new(v));
+        }
         ValueRef::Packed(_, v) => encode_escaped(out, v),
     }
 }
@@ -275,7 +280,7 @@ fn encode_array(out: &mut impl KeyBuffer, array: Option<SqlArray<'_>>) {
         encode_column(out, KeyColumn::default(), &element);
     }
     let dimensions = array.dimensions();
-    out.put(&[ARRAY_END, dimensions.len() as u8]);
+    out.put(&[LIST_END, dimensions.len() as u8]);
     for dimension in dimensions {
         out.put(&dimension.length.to_be_bytes());
         out.put(&(dimension.first ^ i32::MIN).to_be_bytes());
@@ -298,6 +303,14 @@ fn encode_range(out: &mut impl KeyBuffer, range: Option<SqlRange<'_>>) {
             out.put(&[u8::from(bound.lower != bound.inclusive)]);
         }
     }
+}
+
+fn encode_record(out: &mut impl KeyBuffer, record: Option<SqlRecord<'_>>) {
+    out.put(&[NOT_NULL]);
+    for value in record.unwrap_or_default().values() {
+        encode_column(out, KeyColumn::default(), &value);
+    }
+    out.put(&[LIST_END]);
 }
 
 fn real_bytes(v: f32) -> [u8; 4] {

@@ -242,7 +242,7 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
             }
         }
         CatalogChange::DropType(id) => match catalog.type_by_id(*id) {
-            Some(_) if catalog.is_type_of_columns(*id) => {
+            Some(_) if catalog.is_type_of_columns(*id) || catalog.is_type_of_types(*id) => {
                 Err(format!("the end of type {id}, which columns are of"))
             }
             Some(_) => Ok(()),

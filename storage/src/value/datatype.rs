@@ -2,6 +2,7 @@
 
 use super::any_type::AnyType;
 use super::packed::{ElementType, PackedType};
+use super::record_type::RecordType;
 use super::sql_range::RangeType;
 use crate::ids::TypeId;
 use arrow_schema::{DataType as ArrowType, IntervalUnit, TimeUnit};
@@ -57,7 +58,7 @@ pub enum DataType {
     Uuid,
     /// `JSON`: text that was found to be JSON.
     Json,
-    /// A type whose values are packed into bytes: an array, `JSONB`.
+    /// A type whose values are packed into bytes: an array, `JSONB`, a record.
     Packed(PackedType),
 }
 
@@ -102,6 +103,11 @@ impl DataType {
         self.is_text() || matches!(self, Self::Bytea | Self::Packed(_))
     }
 
+    /// Whether values are records.
+    pub fn is_record(self) -> bool {
+        matches!(self, Self::Packed(packed) if packed.is_record())
+    }
+
     /// Whether values are numbers.
     pub fn is_number(self) -> bool {
         matches!(
@@ -118,10 +124,13 @@ impl DataType {
     /// Whether values that are held as strings compare as these strings do.
     pub(crate) fn compares_as_bytes(self) -> bool {
         match self {
-            Self::Packed(packed) => !matches!(
-                packed,
-                PackedType::Array(_) | PackedType::Range(_) | PackedType::Multirange(_)
-            ),
+            Self::Packed(packed) => {
+                let is_list = matches!(
+                    packed,
+                    PackedType::Array(_) | PackedType::Range(_) | PackedType::Multirange(_)
+                );
+                !is_list && !packed.is_record()
+            }
             other => other.is_variable(),
         }
     }
@@ -155,6 +164,8 @@ impl DataType {
             Self::Packed(PackedType::TimeTz) => (61, 0),
             Self::Packed(PackedType::Bit(length)) => (62, length),
             Self::Packed(PackedType::VarBit(limit)) => (63, limit),
+            Self::Packed(PackedType::Record(of)) => (70, of.number()),
+            Self::Packed(PackedType::Composite(id)) => (71, id.0),
             Self::Packed(PackedType::Range(of)) => (80, of.number()),
             Self::Packed(PackedType::Multirange(of)) => (81, of.number()),
             Self::Packed(PackedType::Any(any)) => (82, any.number()),
@@ -198,6 +209,8 @@ impl DataType {
             (61, 0) => Self::Packed(PackedType::TimeTz),
             (62, length) => Self::Packed(PackedType::Bit(length)),
             (63, limit) => Self::Packed(PackedType::VarBit(limit)),
+            (70, of) => Self::Packed(PackedType::Record(RecordType::numbered(of))),
+            (71, id) => Self::Packed(PackedType::Composite(TypeId(id))),
             (80, number) => Self::Packed(PackedType::Range(RangeType::from_number(number)?)),
             (82, number) => Self::Packed(PackedType::Any(AnyType::from_number(number)?)),
             (81, number) => Self::Packed(PackedType::Multirange(RangeType::from_number(number)?)),

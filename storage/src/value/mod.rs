@@ -16,7 +16,8 @@
 //!  Interval        INTERVAL            months, days, µs     Interval(MonthDayNano)
 //!  Uuid            UUID                16 bytes             FixedSizeBinary(16)
 //!  Json            JSON                 str                  Utf8View
-//!  Packed          type[], JSONB, made  bytes, see packed.rs BinaryView
+//!  Packed          type[], JSONB, ROW,  bytes, see packed.rs BinaryView
+//!                  made
 //! ```
 //!
 //! Floats order and compare as in PostgreSQL: NaN equals itself and is above everything, `-0`
@@ -31,6 +32,8 @@ mod interval;
 mod names;
 mod numeric;
 mod packed;
+mod record;
+mod record_type;
 mod scalar;
 mod sql_array;
 mod sql_range;
@@ -48,6 +51,8 @@ pub use interval::Interval;
 pub use names::{TypeNames, with_type_names};
 pub use numeric::{Numeric, NumericKind};
 pub use packed::{ElementType, PackedType, enum_label, enum_value};
+pub use record::{RECORD_FIELDS_MAX, SqlRecord};
+pub use record_type::{RECORD_TYPES_MAX, RecordField, RecordType};
 pub use scalar::{Value, ValueRef};
 pub use sql_array::{
     ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray, SqlArrayBuilder,

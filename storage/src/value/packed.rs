@@ -1,4 +1,4 @@
-//! Types whose values are held as bytes that only they can read: arrays, documents.
+//! Types whose values are held as bytes that only they can read: arrays, documents, records.
 //!
 //! Rows, blocks, logs and dictionaries treat such a value as the bytes it is. What they must know beyond that is
 //! here: the order of values, the key by which an index, a sort or a hash table knows them, and whether bytes
@@ -10,6 +10,7 @@
 //!    Jsonb                           a document, whose bytes are its key: they compare as documents do
 //!    Enum(TypeId)                    where a value stands in the order of its type, u32, most significant byte
 //!                                    first; then its name
+//!    Record, Composite               a record, see record.rs
 //!    Bit, VarBit                     bits, each as the character 0 or 1
 //!    Range(RangeType)                a range, see sql_range.rs
 //!    Multirange(RangeType)           its ranges as an array
@@ -28,6 +29,8 @@
 use super::any_type::AnyType;
 use super::datatype::DataType;
 use super::names::type_name;
+use super::record::SqlRecord;
+use super::record_type::RecordType;
 use super::sql_array::SqlArray;
 use super::sql_range::{self, RangeType, SqlRange};
 use crate::ids::TypeId;
@@ -55,6 +58,10 @@ pub enum PackedType {
     Range(RangeType),
     /// A multirange: any number of ranges, in order and apart.
     Multirange(RangeType),
+    /// `ROW(..)`, PostgreSQL's `record`.
+    Record(RecordType),
+    /// `CREATE TYPE .. AS (..)`, or the rows of a table or view, whose id it is then.
+    Composite(TypeId),
     /// What a parameter of a function is of that takes many types; nothing has values of it.
     Any(AnyType),
 }
@@ -147,11 +154,21 @@ impl PackedType {
     pub fn made(self) -> Option<TypeId> {
         match self {
             Self::Array(element) => element.data_type().made(),
-            Self::Enum(id) => Some(id),
+            Self::Enum(id) | Self::Composite(id) => Some(id),
             Self::Range(of) => of.made(),
             Self::Multirange(of) => of.made_multirange(),
-            Self::Jsonb | Self::TimeTz | Self::Bit(_) | Self::VarBit(_) | Self::Any(_) => None,
+            Self::Jsonb
+            | Self::TimeTz
+            | Self::Bit(_)
+            | Self::VarBit(_)
+            | Self::Record(_)
+            | Self::Any(_) => None,
         }
+    }
+
+    /// Whether values are records: these compare, whatever type they are said to be of.
+    pub(super) fn is_record(self) -> bool {
+        matches!(self, Self::Record(_) | Self::Composite(_))
     }
 
     /// The type without the modifier of its elements.
@@ -162,6 +179,7 @@ impl PackedType {
             }
             Self::Bit(_) => Self::Bit(0),
             Self::VarBit(_) => Self::VarBit(0),
+            Self::Record(_) => Self::Record(RecordType::ANY),
             other => other,
         }
     }
@@ -174,6 +192,9 @@ impl PackedType {
             }
             Self::Jsonb => true,
             Self::Enum(_) => enum_label(bytes).is_some(),
+            Self::Record(_) | Self::Composite(_) => {
+                SqlRecord::new(bytes).is_some_and(|record| record.is_valid())
+            }
             Self::TimeTz => bytes.len() == TIMETZ_BYTES,
             Self::Range(of) => SqlRange::read(of, bytes).is_some_and(|range| range.is_valid()),
             Self::Multirange(of) => sql_range::is_multirange(of, bytes),
@@ -196,6 +217,10 @@ impl PackedType {
                 let one = SqlArray::new(of.element(), one);
                 one.cmp(&SqlArray::new(of.element(), other))
             }
+            Self::Record(_) | Self::Composite(_) => {
+                let one = SqlRecord::new(one);
+                one.cmp(&SqlRecord::new(other))
+            }
             Self::Jsonb
             | Self::Enum(_)
             | Self::TimeTz
@@ -212,7 +237,8 @@ impl fmt::Display for PackedType {
         match self {
             Self::Array(element) => write!(f, "{}[]", element.data_type()),
             Self::Jsonb => f.write_str("jsonb"),
-            Self::Enum(id) => type_name(*id, f),
+            Self::Enum(id) | Self::Composite(id) => type_name(*id, f),
+            Self::Record(_) => f.write_str("record"),
             Self::Range(of) => sql_range::write_name(*of, false, f),
             Self::Multirange(of) => sql_range::write_name(*of, true, f),
             Self::Any(any) => any.fmt(f),

@@ -180,7 +180,8 @@ impl<'a> ValueRef<'a> {
             (V::Interval(a), V::Interval(b)) => a.cmp(&b),
             (V::Uuid(a), V::Uuid(b)) => a.cmp(&b),
             (V::Packed(a, one), V::Packed(b, two))
-                if a.without_modifier() == b.without_modifier() =>
+                if a.without_modifier() == b.without_modifier()
+                    || a.is_record() && b.is_record() =>
             {
                 a.compare(one, two)
             }

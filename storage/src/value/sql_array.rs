@@ -199,7 +199,15 @@ impl<'a> SqlArray<'a> {
             },
         };
         all == Some(self.elements.len())
-            && (0..self.len).all(|at| self.is_null(at) || !self.get(at).is_null())
+            && (0..self.len).all(|at| {
+                let is_element = match self.get(at) {
+                    ValueRef::Null => false,
+                    // See string().
+                    ValueRef::Packed(packed, bytes) => packed.is_valid(bytes),
+                    _ => true,
+                };
+                self.is_null(at) || is_element
+            })
     }
 
     fn end(&self, at: usize) -> Option<usize> {
@@ -426,6 +434,8 @@ pub(super) fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> 
     match data_type {
         DataType::Bytea => Some(ValueRef::Bytea(bytes)),
         DataType::Packed(PackedType::Array(_)) => None,
+        // It may hold arrays of records in turn: each level would look at all below it once more.
+        DataType::Packed(packed) if data_type.is_record() => Some(ValueRef::Packed(packed, bytes)),
         DataType::Packed(packed) => packed
             .is_valid(bytes)
             .then_some(ValueRef::Packed(packed, bytes)),

@@ -66,6 +66,7 @@ pub(super) fn types(catalog: &Catalog) -> Vec<Row> {
             TypeKind::Enum(_) => ("e", "E", 4),
             TypeKind::Range(_) => ("r", "R", -1),
             TypeKind::Multirange(_) => ("m", "R", -1),
+            TypeKind::Composite(_) => ("c", "C", -1),
             TypeKind::Domain(ref domain) => {
                 let known = pg_type(domain.base);
                 let category = known.map_or("U", |known| known.category);

@@ -4,7 +4,7 @@
 use super::build::is_same;
 use super::{ARRAY, BOOLEAN, ELEMENT, INTEGER, INTEGERS, array_at, builder_of, integer, push};
 use crate::error::{Error, Result, state};
-use crate::function::{GenericCall, Overload, Pattern};
+use crate::function::{GenericCall, Overload, Pattern, record};
 use remora_storage::index::{KeyColumn, encode_column};
 use remora_storage::value::SqlArray;
 use remora_storage::{Value, ValueRef};
@@ -156,7 +156,10 @@ const fn comparison(
 }
 
 fn is(call: &GenericCall<'_>, wanted: fn(Ordering) -> bool) -> Result<Value> {
-    let order = call.values[0].compare(call.values[1]);
+    let order = match (call.values[0].as_record(), call.values[1].as_record()) {
+        (Some(one), Some(two)) => Some(record::compare(one, two)?),
+        _ => call.values[0].compare(call.values[1]),
+    };
     Ok(order.map_or(Value::Null, |order| Value::Boolean(wanted(order))))
 }
 

@@ -6,7 +6,7 @@ use crate::function::range::{Ranges, multirange};
 use crate::function::text::Zone;
 use crate::function::timetz::ZonedTime;
 use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, text};
-use remora_storage::value::{Dimension, ElementType, PackedType, SqlArrayBuilder};
+use remora_storage::value::{Dimension, ElementType, PackedType, SqlArrayBuilder, SqlRecord};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
 /// Casts one value. `explicit` makes `CHAR(n)`/`VARCHAR(n)` cut instead of failing with 22001.
@@ -69,6 +69,30 @@ pub fn cast_value(
         }
         (V::Text(s), T::Interval) => text::parse_in(s, to, context.reading()),
         (V::Text(s), DataType::Packed(PackedType::Enum(id))) => made::parse_enum(s, id, context),
+        (V::Text(s), T::Packed(PackedType::Composite(id))) => made::parse_composite(s, id, context),
+        (
+            V::Packed(PackedType::Record(_) | PackedType::Composite(_), v),
+            T::Packed(packed @ PackedType::Record(of)),
+        ) => {
+            let Some(fields) = of.fields() else {
+                return Ok(value.to_owned());
+            };
+            let record = SqlRecord::new(v).unwrap_or_default();
+            let bytes = made::with_fields(record, &fields, "record", explicit, context)?;
+            Ok(Value::Packed(packed, bytes))
+        }
+        (V::Packed(PackedType::Record(_), v), T::Packed(PackedType::Composite(id))) => {
+            let record = SqlRecord::new(v).unwrap_or_default();
+            made::to_composite(record, id, explicit, context)
+        }
+        (V::Text(s), T::Packed(packed @ PackedType::Record(of))) => {
+            let fields = of.fields().ok_or_else(|| {
+                let message = "input of anonymous composite types is not implemented";
+                Error::new(state::FEATURE_NOT_SUPPORTED, message)
+            })?;
+            let bytes = text::parse_record(s, &fields, context)?;
+            Ok(Value::Packed(packed, bytes))
+        }
         (V::Text(s), _) => text::parse(s, to),
         (V::Boolean(v), _) if to.is_string() => {
             // The cast spells the word out, the output form does not.

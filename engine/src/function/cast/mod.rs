@@ -67,6 +67,12 @@ pub fn cast_context(from: DataType, to: DataType) -> Option<CastContext> {
         (T::Packed(PackedType::Range(a)), T::Packed(PackedType::Multirange(b))) if a == b => {
             Explicit
         }
+        (a, b) if a.is_record() && b.is_record() => match (a, b) {
+            (T::Packed(PackedType::Composite(_)), T::Packed(PackedType::Composite(_))) => {
+                return None;
+            }
+            _ => Implicit,
+        },
         (T::Json, T::Packed(PackedType::Jsonb)) | (T::Packed(PackedType::Jsonb), T::Json) => {
             Assignment
         }

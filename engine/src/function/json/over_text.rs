@@ -10,7 +10,6 @@ use crate::function::kernel::function;
 use crate::function::native::{Json, SqlType, Text};
 use crate::function::{EvalContext, Overload, string};
 use remora_storage::{Value, ValueRef};
-use std::fmt::Write;
 
 fn read<'a>(arguments: &[ValueRef<'a>]) -> Result<Tape<'a>> {
     tape::read(Json::of(arguments[0]), Escapes::Meaning)
@@ -127,18 +126,6 @@ fn object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     )))
 }
 
-/// A row: names and values in turn, all as JSON.
-fn row(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let mut out = "{".to_owned();
-    for (i, pair) in arguments.chunks_exact(2).enumerate() {
-        let comma = if i > 0 { "," } else { "" };
-        let _ = write!(out, "{comma}{}:{}", or_null(&pair[0]), or_null(&pair[1]));
-    }
-    out.push('}');
-    string::check_size(Some(out.len()))?;
-    Ok(Value::Text(out))
-}
-
 static PARTS: &[Overload] = &[
     function!(strict row "->"(Json, Text) -> Json, "The value of a key.", part_json),
     function!(strict row "->"(Json, Integer) -> Json, "An element.", part_json),
@@ -164,8 +151,6 @@ static MAKERS: &[Overload] = &[
         .variadic(),
     function!(row "json_build_array"() -> Json, "An array without elements.", empty_array),
     function!(row "json_build_array"(Json) -> Json, "An array of values.", build_array).variadic(),
-    function!(row "json_of_row"(Json) -> Json, "An object of names and values, without blanks.", row)
-        .variadic(),
     function!(strict row "json_object"(TextArray) -> Json, "An object of strings.", object),
     function!(strict row "json_object"(TextArray, TextArray) -> Json, "An object of keys and strings.", object),
 ];

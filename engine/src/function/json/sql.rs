@@ -6,8 +6,9 @@ use super::tape::{self, Place};
 use super::write::{self, Layout, write_quoted};
 use super::{number, parse};
 use crate::error::{Error, Result, state};
+use crate::function::element_of;
 use crate::function::text::{self, Style};
-use remora_storage::value::{PackedType, SqlArray};
+use remora_storage::value::{PackedType, SqlArray, SqlRecord};
 use remora_storage::{DataType, Value, ValueRef};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -101,7 +102,11 @@ pub(super) fn write_json(
     style: &Style,
 ) -> Result<()> {
     if let Some(array) = value.as_array() {
-        return write_array(out, &array, style);
+        let element = element_of(data_type).unwrap_or(array.element_type());
+        return write_array(out, &array, element, style);
+    }
+    if let Some(record) = value.as_record() {
+        return write_record(out, &record, data_type, style);
     }
     match shape(value, data_type, style) {
         Shape::Null => out.push_str("null"),
@@ -131,7 +136,12 @@ pub(in crate::function) fn as_json(
 }
 
 /// Appends an array as arrays in arrays, one level for each of its dimensions.
-fn write_array(out: &mut String, array: &SqlArray<'_>, style: &Style) -> Result<()> {
+fn write_array(
+    out: &mut String,
+    array: &SqlArray<'_>,
+    element_type: DataType,
+    style: &Style,
+) -> Result<()> {
     if array.is_empty() {
         out.push_str("[]");
         return Ok(());
@@ -153,9 +163,43 @@ fn write_array(out: &mut String, array: &SqlArray<'_>, style: &Style) -> Result<
             out.push(',');
         }
         out.extend(std::iter::repeat_n('[', levels(at)));
-        write_json(out, element, array.element_type(), style)?;
+        write_json(out, element, element_type, style)?;
         out.extend(std::iter::repeat_n(']', levels(at + 1)));
     }
+    Ok(())
+}
+
+/// Appends a record as an object; fields without a name are `f1`, `f2` and so on.
+fn write_record(
+    out: &mut String,
+    record: &SqlRecord<'_>,
+    data_type: DataType,
+    style: &Style,
+) -> Result<()> {
+    let named = match data_type {
+        DataType::Packed(PackedType::Record(of)) => of.fields(),
+        _ => None,
+    };
+    let named = named.filter(|fields| fields.len() == record.len());
+    out.push('{');
+    for (at, (data_type, value)) in record.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        let field = named.as_ref().map(|fields| &fields[at]);
+        match field {
+            Some(field) => write_quoted(out, &field.name),
+            None => write_quoted(out, &format!("f{}", at + 1)),
+        }
+        out.push(':');
+        write_json(
+            out,
+            value,
+            field.map_or(data_type, |field| field.data_type),
+            style,
+        )?;
+    }
+    out.push('}');
     Ok(())
 }
 
@@ -166,7 +210,7 @@ pub(super) fn pack_value(
     data_type: DataType,
     style: &Style,
 ) -> Result<()> {
-    if value.as_array().is_some() {
+    if value.as_array().is_some() || value.as_record().is_some() {
         let mut text = String::new();
         write_json(&mut text, value, data_type, style)?;
         out.extend_from_slice(packed::embed(&tape::pack(&text)?));

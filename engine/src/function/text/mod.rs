@@ -15,6 +15,7 @@ mod iso_span;
 mod number;
 mod numbers;
 mod range;
+mod record;
 mod show;
 mod span_parts;
 mod spans;
@@ -29,6 +30,7 @@ pub(crate) use binary::{parse_escaped, parse_hex, write_hex};
 pub(crate) use interval::Range as SpanRange;
 pub(crate) use number::{parse_numeric, write_numeric};
 pub(crate) use range::{parse as parse_range, parse_multirange};
+pub(crate) use record::parse as parse_record;
 pub(crate) use span_parts::Unit as SpanUnit;
 pub(crate) use style::PLAIN;
 pub use style::Style;
@@ -202,6 +204,9 @@ pub fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, styl
             out.extend(v.iter().copied().map(char::from));
         }
         ValueRef::Packed(PackedType::Jsonb, v) => json::write_jsonb(out, v),
+        ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
+            record::write_record(out, &value.as_record().unwrap_or_default(), style);
+        }
         ValueRef::Packed(PackedType::Enum(_), v) => out.push_str(enum_label(v).unwrap_or_default()),
         // NULL has no text form.
         _ => {}

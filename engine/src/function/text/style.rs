@@ -119,17 +119,18 @@ pub(crate) fn asks_style(from: DataType, to: DataType) -> bool {
     let timetz = DataType::Packed(PackedType::TimeTz);
     let is_zoned = |of: DataType| of == DataType::TimestampTz;
     let has_forms = |of: DataType| {
-        matches!(
-            of,
-            DataType::Real
-                | DataType::Double
-                | DataType::Bytea
-                | DataType::Date
-                | DataType::Time
-                | DataType::Timestamp
-                | DataType::TimestampTz
-                | DataType::Interval
-        )
+        of.is_record()
+            || matches!(
+                of,
+                DataType::Real
+                    | DataType::Double
+                    | DataType::Bytea
+                    | DataType::Date
+                    | DataType::Time
+                    | DataType::Timestamp
+                    | DataType::TimestampTz
+                    | DataType::Interval
+            )
     };
     is_zoned(from) != is_zoned(to)
         || to == timetz && from != timetz
