@@ -43,6 +43,11 @@ impl Error {
         }))
     }
 
+    /// Something that cannot be, and is no reason to take the program down that the database is in: XX000.
+    pub(crate) fn internal(what: impl fmt::Display) -> Self {
+        Self::new(state::INTERNAL_ERROR, format!("internal error: {what}"))
+    }
+
     /// Something that SQL has and this engine does not (yet): 0A000.
     pub fn unsupported(what: impl fmt::Display) -> Self {
         Self::new(

@@ -110,6 +110,7 @@ impl<'a> Binder<'a> {
             values,
             scan,
             dropped: Vec::new(),
+            keeps_hidden: false,
             before: Vec::new(),
             after: Vec::new(),
             validated: Vec::new(),
@@ -373,7 +374,7 @@ impl<'a> Binder<'a> {
             let is_same = |old: &ColumnDef| {
                 old.id == column.id
                     && old.data_type == column.data_type
-                    && (is_kept || !column.is_hidden())
+                    && (is_kept || altered.keeps_hidden || !column.is_hidden())
             };
             if !altered.entry.def.columns.iter().any(is_same) {
                 let values = &altered.values;

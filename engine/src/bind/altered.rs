@@ -22,6 +22,8 @@ pub(super) struct Altered<'n> {
     pub(super) scan: Scan,
     pub(super) scope: Scope,
     pub(super) dropped: Vec<IndexId>,
+    /// Whether hidden columns stay as they are: values get other names, and mean what they meant.
+    pub(super) keeps_hidden: bool,
     pub(super) before: Vec<Step>,
     pub(super) after: Vec<Step>,
     /// Constraints, by name, that rows are tested for once more.
@@ -48,7 +50,7 @@ impl Altered<'_> {
     /// Leaves out hidden columns that no index is over, if rows are written anew.
     pub(super) fn leave_out_hidden(&mut self) {
         let is_dead = |column: &ColumnDef| column.is_hidden() && column.generated.is_none();
-        if self.is_rewritten() {
+        if self.is_rewritten() && !self.keeps_hidden {
             for position in (0..self.draft.table.columns.len()).rev() {
                 if is_dead(&self.draft.table.columns[position]) {
                     self.draft.table.columns.remove(position);

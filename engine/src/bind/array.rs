@@ -56,7 +56,7 @@ impl<'a> Binder<'a> {
         };
         if elements.is_empty() {
             let element = wanted.and_then(ElementType::new);
-            let element = element.expect("a cast to an array's type");
+            let element = element.ok_or_else(|| no_array(at))?;
             let empty = Value::array(element, []);
             return Ok(Bound::Typed(Expr::literal(empty, element.array())));
         }
@@ -79,7 +79,7 @@ impl<'a> Binder<'a> {
         let collected = self.scalar_of(query, Some(&collecting), at, cx)?;
         let data_type = collected.data_type;
         let element = element_of(data_type).and_then(ElementType::new);
-        let empty = Value::array(element.expect("of array_agg"), []);
+        let empty = Value::array(element.ok_or_else(|| no_array(at))?, []);
         let parts = vec![collected, Expr::literal(empty, data_type)];
         Ok(Bound::Typed(Expr {
             kind: ExprKind::Coalesce(parts),
@@ -390,7 +390,7 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
 pub(super) fn collecting(data_type: DataType) -> Result<AggregateCall> {
     let found = aggregate::resolve("array_agg", &[Some(data_type)])?;
     let Some(found) = found else {
-        unreachable!("array_agg is there");
+        return Err(no_array(None));
     };
     Ok(AggregateCall {
         aggregate: Callable::System(found.aggregate),
@@ -400,4 +400,9 @@ pub(super) fn collecting(data_type: DataType) -> Result<AggregateCall> {
         order: Vec::new(),
         data_type: found.types.returns,
     })
+}
+
+/// XX000: what has to be of an array's type is not.
+fn no_array(at: Option<Position>) -> Error {
+    Error::internal("no type of an array").at(at)
 }

@@ -1,5 +1,6 @@
 //! Coercion: giving an expression the type that its surroundings want.
 
+use super::mention::Mention;
 use super::record::record_as;
 use super::{Binder, Bound, Unknown};
 use crate::error::{Error, Position, Result, state};
@@ -32,7 +33,10 @@ impl Binder<'_> {
                 let reading = text::Reading::of(self.path.style());
                 let value = match to.made() {
                     None if !to.is_record() => text::parse_in(&literal, to, reading),
-                    _ => {
+                    made => {
+                        if let Some(id) = made {
+                            self.note(Mention::Label(id, literal.clone()), at);
+                        }
                         let types = Some(Arc::clone(self.catalog.type_space()));
                         let context = EvalContext {
                             types,
@@ -144,11 +148,33 @@ impl Binder<'_> {
         column: &ColumnDef,
         at: Option<Position>,
     ) -> Result<Expr> {
-        let value = self.assign(bound, &column.name, column.data_type, at)?;
+        let span = self.span_within(&bound, column.data_type, column.time_modifier)?;
+        let value = match span {
+            Some(span) => span,
+            None => self.assign(bound, &column.name, column.data_type, at)?,
+        };
         match column.time_modifier {
             None => Ok(value),
             Some(modifier) => cut_to(value, modifier, at),
         }
+    }
+
+    /// The span that a literal is where the least of its fields is known: a number without a unit is one of that.
+    pub(super) fn span_within(
+        &self,
+        bound: &Bound,
+        to: DataType,
+        modifier: Option<i32>,
+    ) -> Result<Option<Expr>> {
+        let (Bound::Unknown(Unknown::Text(literal, at)), DataType::Interval, Some(modifier)) =
+            (bound, to, modifier)
+        else {
+            return Ok(None);
+        };
+        let range = super::data_type::span_range(modifier);
+        let span = text::parse_span(literal, self.path.style(), range);
+        let span = Value::Interval(span.map_err(|error| error.at(*at))?);
+        Ok(Some(Expr::literal(span, DataType::Interval)))
     }
 
     /// Gives BOOLEAN to a condition.

@@ -2,6 +2,7 @@
 
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::text::{SpanRange, SpanUnit};
 use remora_storage::DataType;
 use remora_storage::catalog::{TypeDef, TypeKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
@@ -318,6 +319,23 @@ fn least(fields: &ast::IntervalFields) -> i32 {
         F::Hour | F::DayToHour => 4,
         F::Minute | F::DayToMinute | F::HourToMinute => 5,
         F::Second | F::DayToSecond | F::HourToSecond | F::MinuteToSecond => 6,
+    }
+}
+
+/// What a number without a unit is in a text that is cast to a span, by its modifier.
+pub(super) fn span_range(modifier: i32) -> SpanRange {
+    use SpanUnit as U;
+    let last = match modifier >> 8 {
+        1 => U::Year,
+        2 => U::Month,
+        3 => U::Day,
+        4 => U::Hour,
+        5 => U::Minute,
+        _ => U::Second,
+    };
+    SpanRange {
+        last,
+        minutes_first: false,
     }
 }
 

@@ -5,15 +5,18 @@
 //! 2BP01 and says who they are, `DROP .. CASCADE` takes them along, those first that nobody depends on.
 
 use super::Binder;
+use super::losses::Loss;
 use super::materialized::as_view;
+use super::mention::{self, Mentions};
 use super::routine_match::signature;
 use super::trigger::using;
 use super::view::Record;
 use crate::error::{Error, Position, Result, state};
+use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
 use remora_storage::catalog::{
     Catalog, CatalogObject, Constraint, FunctionBody, FunctionDef, NameIn, Reference, Sources,
-    TableDef, TableEntry, ViewDef, ViewSource,
+    TableDef, TableEntry, TypeDef, ViewSource,
 };
 use remora_storage::{ColumnId, IndexId, SchemaId, TableId};
 
@@ -23,7 +26,10 @@ pub(super) struct Dependents {
     /// Views, materialized ones too.
     views: Vec<TableId>,
     functions: Vec<TableId>,
-    tables: Vec<TableDef>,
+    /// Tables without something that goes.
+    pub(super) losses: Vec<Loss>,
+    /// Domains without something that goes.
+    pub(super) domains: Vec<TypeDef>,
     keys: Vec<Step>,
     pub(super) lines: Vec<String>,
 }
@@ -53,7 +59,7 @@ impl Dependents {
     }
 
     /// Adds the indexes over a column.
-    fn add_indexes(&mut self, table: &TableEntry, column: ColumnId, on: &str) {
+    pub(super) fn add_indexes(&mut self, table: &TableEntry, column: ColumnId, on: &str) {
         let indexes = table.indexes.iter().filter(|index| index.covers(column));
         for index in indexes {
             let step = Step::DropIndex(index.def.id);
@@ -111,11 +117,14 @@ impl Dependents {
                 None => Step::DropView(id),
             });
             let functions = self.functions.into_iter().rev().map(Step::DropFunction);
-            let tables = self.tables.into_iter().map(Step::DefineTable);
+            let tables = self.losses.into_iter();
+            let tables = tables.map(|loss| Step::DefineTable(loss.def));
+            let domains = self.domains.into_iter().map(Step::AlterType);
             return Ok(functions
                 .chain(views)
                 .chain(self.keys)
                 .chain(tables)
+                .chain(domains)
                 .collect());
         }
         let message = format!("cannot drop {what} because other objects depend on it");
@@ -338,82 +347,29 @@ impl Binder<'_> {
         found.close(self, &[]).settle(self.catalog, cascade, &on)
     }
 
-    /// The same for functions.
+    /// The same for functions, what they leave tables without included.
     pub(super) fn without_functions(
-        &self,
+        &mut self,
         going: &[(TableId, String)],
         cascade: bool,
-    ) -> Result<Vec<Step>> {
-        let mut found = Dependents::default();
-        let of = |called: Vec<TableId>| {
+    ) -> Result<Vec<LogicalStatement>> {
+        let of = |mentions: &Mentions| {
+            let called = mention::functions(mentions);
             let mut going = going.iter();
             going
                 .find(|(id, _)| called.contains(id))
                 .map(|(_, name)| format!("function {name}"))
         };
-        for function in self.catalog.functions() {
-            let goes = going.iter().any(|(id, _)| *id == function.id);
-            if let Some(on) = of(self.called_by_function(function)).filter(|_| !goes) {
-                found.add_function(function, &on);
-            }
-        }
-        let views = self.catalog.views().map(|view| ViewDef::clone(view));
-        let materialized = self.catalog.materialized();
-        let materialized = materialized.map(|(table, query)| as_view(&table.def, query));
-        for view in views.chain(materialized) {
-            if let Some(on) = of(self.called_by_view(&view)) {
-                found.add_view((view.id, described(self, view.id)), &on);
-            }
-        }
-        for table in self.catalog.tables() {
-            let mut def = table.def.clone();
-            let name = &table.def.name;
-            for column in &mut def.columns {
-                let called = column.default.as_deref();
-                let called = called.map_or_else(Vec::new, |text| self.called_by(text, table));
-                if let Some(on) = of(called) {
-                    let column_name = &column.name;
-                    found.lines.push(format!(
-                        "default value for column {column_name} of table {name} depends on {on}"
-                    ));
-                    column.default = None;
-                }
-                let called = column.generated.as_deref();
-                let called = called.map_or_else(Vec::new, |text| self.called_by(text, table));
-                if let Some(on) = of(called) {
-                    if column.is_hidden() {
-                        found.add_indexes(table, column.id, &on);
-                        column.generated = None;
-                        continue;
-                    }
-                    let column_name = &column.name;
-                    found.lines.push(format!(
-                        "column {column_name} of table {name} depends on {on}"
-                    ));
-                    column.generated = None;
-                }
-            }
-            def.checks
-                .retain(|check| match of(self.called_by(&check.expression, table)) {
-                    Some(on) => {
-                        let check = &check.name;
-                        found.lines.push(format!(
-                            "constraint {check} on table {name} depends on {on}"
-                        ));
-                        false
-                    }
-                    None => true,
-                });
-            if def != table.def {
-                found.tables.push(def);
-            }
-        }
+        let ids: Vec<TableId> = going.iter().map(|(id, _)| *id).collect();
+        let mut found = Dependents::default();
+        self.add_naming(&mut found, &ids, &of);
+        self.add_naming_domains(&mut found, &[], &of);
         let what = match going {
             [(_, name)] => format!("function {name}"),
             _ => String::new(),
         };
-        let ids: Vec<TableId> = going.iter().map(|(id, _)| *id).collect();
-        found.close(self, &ids).settle(self.catalog, cascade, &what)
+        let found = found.close(self, &ids);
+        self.depart(found, cascade, &what)
     }
 
     /// The same for the index of a constraint.
@@ -498,22 +454,23 @@ pub(crate) fn depends_on(catalog: &Catalog, id: TableId) -> Vec<TableId> {
             _ => {}
         }
         found.extend(def.rows_of());
-        found.append(&mut binder.called);
+        found.extend(mention::functions(binder.mentions.get_mut()));
     } else if let Some(table) = catalog.table_by_id(id) {
         let columns = table.def.columns.iter();
         let columns = columns.flat_map(|column| [&column.default, &column.generated]);
         let checks = table.def.checks.iter().map(|check| &check.expression);
         for text in columns.flatten().chain(checks) {
-            found.extend(binder.called_by(text, table));
+            found.extend(mention::functions(&binder.named_in(text, &table.def, None)));
         }
         if let Some(query) = &table.def.materialized {
             found.extend(relations(&query.sources));
-            found.extend(binder.called_by_view(&as_view(&table.def, query)));
+            let named = binder.named_by_view(&as_view(&table.def, query));
+            found.extend(mention::functions(&named));
         }
         found.extend(table.parents());
     } else if let Some(view) = catalog.view_by_id(id) {
         found.extend(relations(&view.sources));
-        found.extend(binder.called_by_view(view));
+        found.extend(mention::functions(&binder.named_by_view(view)));
     }
     found.retain(|other| *other != id);
     found

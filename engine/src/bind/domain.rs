@@ -450,7 +450,7 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
         .iter()
         .map(|argument| Some(argument.data_type))
         .collect();
-    let found = function::resolve("domain_error", &types)?;
+    let found = function::resolve(function::DOMAIN_ERROR, &types)?;
     Ok(Expr {
         kind: ExprKind::Call {
             overload: found.overload,

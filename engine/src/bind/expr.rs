@@ -265,8 +265,12 @@ impl<'a> Binder<'a> {
             }
             _ => bound,
         };
-        let cast = self.cast_explicitly(bound, to, at)?;
-        let value = match data_type::time_modifier(data_type) {
+        let modifier = data_type::time_modifier(data_type);
+        let cast = match self.span_within(&bound, to, modifier)? {
+            Some(span) => span,
+            None => self.cast_explicitly(bound, to, at)?,
+        };
+        let value = match modifier {
             None => cast,
             Some(modifier) => coerce::cut_to(cast, modifier, at)?,
         };

@@ -28,6 +28,12 @@ impl<'a> Binder<'a> {
     ) -> Result<Bound> {
         let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
         let found = function::resolve(name, &types).map_err(|error| error.at(at))?;
+        let of_json = |found: &DataType| element_of(*found) == Some(DataType::Json);
+        if function::compares_elements(found.overload.name)
+            && let Some(array) = found.types.arguments.iter().find(|found| of_json(found))
+        {
+            super::coerce::check_equality(element_of(*array).unwrap_or(*array), at)?;
+        }
         if found.overload.name == "current_schema" {
             let schema = self.path.target(self.catalog);
             let name = schema.map(|schema| function::schema_name(self.catalog, schema));

@@ -75,13 +75,15 @@ impl Binder<'_> {
             whole => self.data_type(&whole, at)?,
         };
         let literal = self.value(&typed.value)?;
-        let cast = self.cast_explicitly(literal, to, at)?;
-        Ok(Bound::Typed(
-            match super::data_type::time_modifier(&typed.data_type) {
-                None => cast,
-                Some(modifier) => cut_to(cast, modifier, at)?,
-            },
-        ))
+        let modifier = super::data_type::time_modifier(&typed.data_type);
+        let cast = match self.span_within(&literal, to, modifier)? {
+            Some(span) => span,
+            None => self.cast_explicitly(literal, to, at)?,
+        };
+        Ok(Bound::Typed(match modifier {
+            None => cast,
+            Some(modifier) => cut_to(cast, modifier, at)?,
+        }))
     }
 
     /// `INTERVAL '1' DAY`, `INTERVAL '1 day'`.

@@ -5,15 +5,16 @@
 //! written anew wherever columns have it.
 
 use super::data_type::type_of;
+use super::mention::Mention;
 use super::{Binder, PUBLIC_PATH, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{INFORMATION_SCHEMA, Located, NOWHERE, PG_CATALOG, made_value};
-use crate::parse::{AlterType, Label, Side, TypeSyntax, place, refuse};
+use crate::parse::{AlterType, Label, Replaced, Side, TypeSyntax, place, refuse};
 use crate::plan::logical::LogicalStatement;
-use crate::plan::structure::Step;
+use crate::plan::structure::{Step, Tests};
 use crate::plan::{Expr, Statement};
-use remora_storage::TypeId;
 use remora_storage::catalog::{EnumLabel, TableEntry, TypeDef, TypeKind};
+use remora_storage::{SchemaId, TypeId};
 use sqlparser::ast::{self, ObjectName, UserDefinedTypeRepresentation};
 use std::sync::Arc;
 
@@ -25,6 +26,14 @@ const LABEL_BYTES_MAX: usize = 63;
 impl<'a> Binder<'a> {
     /// The type of a name that somebody made, unless the system has one of that name.
     pub(super) fn made_type(&self, name: &ObjectName) -> Result<Option<Arc<TypeDef>>> {
+        let found = self.find_type(name)?;
+        if let Some(def) = &found {
+            self.note(Mention::Type(def.id), name::object_place(name));
+        }
+        Ok(found)
+    }
+
+    fn find_type(&self, name: &ObjectName) -> Result<Option<Arc<TypeDef>>> {
         let catalog = self.catalog;
         if !catalog.has_types() {
             return Ok(None);
@@ -74,7 +83,7 @@ impl<'a> Binder<'a> {
     /// Complains about a name that a type has, or a relation, whose rows are of a type of its name.
     pub(super) fn refuse_taken_type(
         &self,
-        (schema, name): (remora_storage::SchemaId, &str),
+        (schema, name): (SchemaId, &str),
         at: Option<Position>,
     ) -> Result<()> {
         let place = (schema, name);
@@ -203,7 +212,52 @@ impl<'a> Binder<'a> {
             AlterType::Attributes(actions) => return self.alter_attributes(def, actions),
             AlterType::Owner => return Ok(done(Vec::new())),
         }
-        Ok(done(vec![Step::AlterType(altered)]))
+        let mut steps = self.type_renamed(&altered)?;
+        steps.insert(0, Step::AlterType(altered));
+        Ok(done(steps))
+    }
+
+    /// How the texts that name a type are written anew, if it is to be called otherwise.
+    fn type_renamed(&self, altered: &TypeDef) -> Result<Vec<Step>> {
+        let there = |old: &TypeDef| (old.schema, &old.name) == (altered.schema, &altered.name);
+        if self
+            .catalog
+            .type_by_id(altered.id)
+            .is_none_or(|old| there(old))
+        {
+            return Ok(Vec::new());
+        }
+        let mut name = super::rename::written(&altered.name).to_string();
+        if altered.schema != SchemaId::PUBLIC {
+            let schema = crate::function::schema_name(self.catalog, altered.schema);
+            name = format!("{}.{name}", super::rename::written(&schema));
+        }
+        self.renamed_texts(&|mention| {
+            let is_it = *mention == Mention::Type(altered.id);
+            Ok(is_it.then(|| Replaced::Name(name.clone())))
+        })
+    }
+
+    /// The same for a value of an enumeration.
+    fn label_renamed(&self, id: TypeId, (old, new): (&EnumLabel, &EnumLabel)) -> Result<Vec<Step>> {
+        let wanted = Mention::Label(id, old.label.clone());
+        self.renamed_texts(&|mention| match mention {
+            mention if *mention == wanted => Ok(Some(Replaced::Literal(
+                old.label.clone(),
+                new.label.clone(),
+            ))),
+            Mention::Label(of, text) if *of == id && text.starts_with('{') => {
+                let with = |c: &str| c.trim().trim_matches('"') == old.label;
+                match text.trim_matches(['{', '}']).split(',').any(with) {
+                    true => refuse(
+                        &format!("a new name for a value in the array '{text}'"),
+                        None,
+                    ),
+                    false => Ok(None),
+                }
+            }
+            _ => Ok(None),
+        })
     }
 
     /// The rows that have a value are written anew where it gets another name: that is in them.
@@ -215,6 +269,7 @@ impl<'a> Binder<'a> {
     ) -> Result<LogicalStatement> {
         let data_type = type_of(&def);
         let literal = |label: &EnumLabel| Expr::literal(made_value(def.id, label), data_type);
+        let texts = self.label_renamed(def.id, (old, new))?;
         let (old, new) = (literal(old), literal(new));
         let tables: Vec<Arc<TableEntry>> = self.catalog.tables().cloned().collect();
         let id = def.id;
@@ -237,8 +292,16 @@ impl<'a> Binder<'a> {
                 let renamed = self.call(function, arguments.into(), None)?;
                 altered.values[position] = self.settle(renamed)?;
             }
-            all.push(self.finish_alter(altered)?);
+            // The texts that follow are those of the table with all its columns.
+            altered.keeps_hidden = true;
+            let mut alter = self.finish_alter(altered)?;
+            if let LogicalStatement::AlterTable(alter, _) = &mut alter {
+                // They say of the old name what they will say of the new one.
+                alter.tests = Tests::default();
+            }
+            all.push(alter);
         }
+        all.push(done(texts));
         Ok(LogicalStatement::Each(all))
     }
 

@@ -65,8 +65,10 @@ mod like;
 mod literal;
 mod lock_table;
 mod locking;
+mod losses;
 mod made_type;
 mod materialized;
+mod mention;
 mod merge;
 mod name;
 mod operator;
@@ -132,6 +134,7 @@ use remora_storage::catalog::{Catalog, ViewSource};
 use remora_storage::{DataType, TableId};
 use scope::Scope;
 use sqlparser::ast;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use trigger_rows::TriggerRows;
@@ -229,10 +232,7 @@ fn bind_once<'a>(
             let statement = LogicalStatement::Done(binder.create_function(create)?);
             (statement, "CREATE FUNCTION")
         }
-        Syntax::DropFunction(drop) => {
-            let statement = LogicalStatement::Done(binder.drop_functions(drop)?);
-            (statement, "DROP FUNCTION")
-        }
+        Syntax::DropFunction(drop) => (binder.drop_functions(drop)?, "DROP FUNCTION"),
         Syntax::Type(syntax) => binder.type_statement(syntax)?,
         Syntax::Trigger(syntax) => {
             let (statement, tag) = binder.trigger(syntax)?;
@@ -324,8 +324,8 @@ struct Binder<'a> {
     record: Option<Record>,
     /// The functions whose bodies are being bound, the outermost first.
     routines: Vec<TableId>,
-    /// Those that were called where nothing was put in place yet.
-    called: Vec<TableId>,
+    /// What was named where nothing was put in place yet.
+    mentions: RefCell<mention::Mentions>,
     /// In the body of a function: the columns of its parameters.
     body_parameters: Option<Vec<usize>>,
     /// Calls of functions in SQL so far, of all bodies together.
@@ -386,7 +386,7 @@ impl<'a> Binder<'a> {
             names: None,
             record: None,
             routines: Vec::new(),
-            called: Vec::new(),
+            mentions: RefCell::default(),
             body_parameters: None,
             calls: 0,
             bodies: 0,

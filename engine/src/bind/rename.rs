@@ -232,7 +232,7 @@ fn bind_text(catalog: &Catalog, syntax: &ast::Expr, scope: &Scope, clause: Claus
 }
 
 /// A name as it has to be written.
-fn written(name: &str) -> Ident {
+pub(super) fn written(name: &str) -> Ident {
     let plain = Ident::new(name);
     let is_word = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

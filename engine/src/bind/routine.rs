@@ -10,12 +10,13 @@ use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use crate::parse::routine::{self as syntax, Mode, Returns};
-use crate::parse::{parse, parse_expression, parse_query, place, refuse};
+use crate::parse::{parse, parse_expression, place, refuse};
 use crate::plan::Statement;
+use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
 use remora_storage::catalog::{
     CatalogObject, FunctionBody, FunctionDef, FunctionParameter, FunctionResult,
-    FunctionVolatility, ResultColumn, TableEntry, ViewDef, ViewSource,
+    FunctionVolatility, ResultColumn, ViewSource,
 };
 use remora_storage::value::{AnyType, PackedType};
 use remora_storage::{DataType, TableId};
@@ -321,7 +322,10 @@ impl Binder<'_> {
     }
 
     /// Binds a DROP FUNCTION.
-    pub(super) fn drop_functions(&mut self, drop: &syntax::DropFunction) -> Result<Statement> {
+    pub(super) fn drop_functions(
+        &mut self,
+        drop: &syntax::DropFunction,
+    ) -> Result<LogicalStatement> {
         let mut going: Vec<(TableId, String)> = Vec::new();
         for (written, types) in &drop.functions {
             let at = name::object_place(written);
@@ -346,44 +350,12 @@ impl Binder<'_> {
                 Err(error) => return Err(error.at(at)),
             }
         }
-        let mut steps = self.without_functions(&going, drop.cascade)?;
-        steps.extend(going.into_iter().map(|(id, _)| Step::DropFunction(id)));
-        Ok(Statement::Structure(steps))
-    }
-
-    /// The functions that the expression of a table's DEFAULT or CHECK calls.
-    pub(super) fn called_by(&self, text: &str, table: &TableEntry) -> Vec<TableId> {
-        let Ok(syntax) = parse_expression(text) else {
-            return Vec::new();
-        };
-        let scope = super::check::positions(&table.def.name, &table.def.columns);
-        let mut binder = Binder::new(self.catalog);
-        // What cannot be bound calls what was found so far.
-        let _ = binder.expr(&syntax, &mut Context::new(&scope, Clause::Check));
-        binder.called
-    }
-
-    /// The functions that a view's query calls.
-    pub(super) fn called_by_view(&self, view: &ViewDef) -> Vec<TableId> {
-        let Ok(query) = parse_query(&view.query) else {
-            return Vec::new();
-        };
-        let mut binder = Binder::new(self.catalog);
-        binder.names = Some(&view.sources);
-        let _ = binder.query(&query, &[]);
-        binder.called
-    }
-
-    /// The functions that a function's body calls, if it was bound when it was made.
-    pub(super) fn called_by_function(&self, def: &FunctionDef) -> Vec<TableId> {
-        match &def.body {
-            FunctionBody::Text(_) => Vec::new(),
-            FunctionBody::Bound { .. } => {
-                let mut binder = Binder::new(self.catalog);
-                let _ = binder.body(def, None);
-                binder.called
-            }
-        }
+        let mut all = self.without_functions(&going, drop.cascade)?;
+        let steps = going.into_iter().map(|(id, _)| Step::DropFunction(id));
+        all.push(LogicalStatement::Done(Statement::Structure(
+            steps.collect(),
+        )));
+        Ok(LogicalStatement::Each(all))
     }
 
     fn function_to_drop(&self, name: &str, types: Option<&[DataType]>) -> Result<&FunctionDef> {

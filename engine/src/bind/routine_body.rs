@@ -172,8 +172,8 @@ impl<'a> Binder<'a> {
         let bound = inner.body_query(def, query);
         let record = inner.record.take();
         if inner.routines.is_empty() {
-            // Who asks what a body calls asks by binding it alone.
-            self.called.append(&mut inner.called);
+            // Who asks what a body names asks by binding it alone.
+            self.mentions.get_mut().append(inner.mentions.get_mut());
         }
         self.take_back(inner);
         let (relation, variables) = bound?;

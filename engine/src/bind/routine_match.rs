@@ -4,9 +4,10 @@
 //! types (`function::resolve`) choose among these. A function of the system that fits exactly goes before.
 
 use super::function::is_variadic;
+use super::mention::Mention;
 use super::polymorphic::{concrete, is_polymorphic};
 use super::scope::Scope;
-use super::{Binder, Bound, Clause, Context};
+use super::{Binder, Bound, Clause, Context, Unknown};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::{CastContext, cast_context};
 use crate::function::{self, ArgumentType, element_of};
@@ -33,7 +34,7 @@ impl Binder<'_> {
         let candidates = self.candidates(name, names, &types);
         match choose(candidates, &types, Vec::new()) {
             Chosen::Own(found) => {
-                self.called.push(found.def.id);
+                self.note(Mention::Function(found.def.id), None);
                 Ok(found)
             }
             Chosen::Several => Err(ambiguous(&format!("public.{name}"), names, &types).at(at)),
@@ -112,7 +113,7 @@ impl Binder<'_> {
         candidates.retain(|found| !others.contains(&found.types()));
         match choose(candidates, &types, others) {
             Chosen::Own(found) => {
-                self.called.push(found.def.id);
+                self.note(Mention::Function(found.def.id), None);
                 Ok(Some(found))
             }
             Chosen::Other => Ok(None),
@@ -145,7 +146,7 @@ impl Binder<'_> {
             let argument = match (argument, &parameter.default) {
                 (Some(argument), _) => argument,
                 (None, Some(default)) => self.default_argument(default, at)?,
-                (None, None) => Bound::Unknown(super::Unknown::Null),
+                (None, None) => Bound::Unknown(Unknown::Null),
             };
             exprs.push(self.coerce(argument, parameter.data_type)?);
         }
@@ -175,7 +176,11 @@ impl Binder<'_> {
         self.lend(&mut inner);
         let bound = inner.expr(&syntax, &mut Context::new(&scope, Clause::Default));
         self.take_back(inner);
-        bound.map_err(|error| error.moved(at))
+        // Its place is none in the text of the call.
+        match bound.map_err(|error| error.moved(at))? {
+            Bound::Unknown(Unknown::Text(text, _)) => Ok(Bound::Unknown(Unknown::Text(text, None))),
+            bound => Ok(bound),
+        }
     }
 
     /// An argument as a default gives it.

@@ -4,7 +4,8 @@
 //! (`DROP TYPE .. CASCADE`), or else keep it (2BP01).
 
 use super::Binder;
-use super::dependents::{Dependents, described, views_using};
+use super::dependents::{Dependents, described};
+use super::mention::Mentions;
 use crate::error::Result;
 use crate::function::element_of;
 use crate::plan::Statement;
@@ -12,7 +13,6 @@ use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
 use remora_storage::catalog::{FunctionDef, FunctionResult, TableEntry, TypeDef};
 use remora_storage::{DataType, TableId, TypeId};
-use sqlparser::ast;
 use std::sync::Arc;
 
 impl<'a> Binder<'a> {
@@ -66,7 +66,11 @@ impl<'a> Binder<'a> {
                 }
                 let domain = other.domain().filter(|_| !is_known);
                 if domain.is_some_and(|domain| {
-                    domain.over == Some(def.id) || domain.base.made() == Some(def.id)
+                    let default = self.named_by_default(other);
+                    let mut named = default.iter().filter_map(|(named, _)| named.type_id());
+                    domain.over == Some(def.id)
+                        || domain.base.made() == Some(def.id)
+                        || named.any(|id| id == def.id)
                 }) {
                     let (one, on) = (self.shown_type(other), self.shown_type(&def));
                     found.lines.push(format!("type {one} depends on type {on}"));
@@ -75,7 +79,6 @@ impl<'a> Binder<'a> {
             }
             next += 1;
         }
-        let mut tables: Vec<(Arc<TableEntry>, Vec<String>)> = Vec::new();
         for def in &going {
             let on = format!("type {}", self.shown_type(def));
             let is_of = |data_type: DataType| data_type.made() == Some(def.id);
@@ -84,31 +87,12 @@ impl<'a> Binder<'a> {
                 let columns = entry.def.columns.iter();
                 let columns = columns
                     .filter(|column| is_of(column.data_type) || column.domain == Some(def.id));
-                let table = self.shown_name((entry.def.schema, entry.def.name.as_str()));
-                let mut names = Vec::new();
-                for column in columns {
-                    let name = &column.name;
-                    let array = if element_of(column.data_type).is_some() {
-                        "[]"
-                    } else {
-                        ""
+                for column in columns.filter(|column| !column.is_hidden()) {
+                    let array = match element_of(column.data_type) {
+                        Some(_) => "[]",
+                        None => "",
                     };
-                    let what = format!("column {name} of table {table}");
-                    found.lines.push(format!("{what} depends on {on}{array}"));
-                    for view in views_using(self, entry.def.id, column.id) {
-                        if !found.has_view(view.0) && !except.contains(&view.0) {
-                            found.add_view(view, &what);
-                        }
-                    }
-                    names.push(name.clone());
-                }
-                let known = tables
-                    .iter_mut()
-                    .find(|(table, _)| table.def.id == entry.def.id);
-                match known {
-                    Some((_, known)) => known.append(&mut names),
-                    None if names.is_empty() => {}
-                    None => tables.push((Arc::clone(entry), names)),
+                    self.lose_column(&mut found, entry, column, &format!("{on}{array}"));
                 }
             }
             for view in catalog.views() {
@@ -122,35 +106,31 @@ impl<'a> Binder<'a> {
                 found.add_function(function, &on);
             }
         }
+        let ids: Vec<TypeId> = going.iter().map(|def| def.id).collect();
+        let depends_on = |mentions: &Mentions| self.on_type(mentions, &going);
+        self.add_naming(&mut found, except, &depends_on);
+        self.add_naming_domains(&mut found, &ids, &depends_on);
         let what = match &going[..asked] {
             [def] => format!("type {}", self.shown_type(def)),
             _ => String::new(),
         };
-        let mut first = found.close(self, except).settle(catalog, cascade, &what)?;
-        let mut altered = Vec::with_capacity(tables.len());
-        for (entry, names) in tables {
-            let mut table = self.altered_entry(entry);
-            for name in names {
-                let ident = ast::Ident::with_quote('"', name);
-                self.drop_column(&mut table, &ident, true, true)?;
-            }
-            // What goes first goes once.
-            for step in std::mem::take(&mut table.before) {
-                if !first.contains(&step) {
-                    first.push(step);
-                }
-            }
-            altered.push(self.finish_alter(table)?);
-        }
-        let structure = |steps| LogicalStatement::Done(Statement::Structure(steps));
-        let mut all = vec![structure(first)];
-        all.append(&mut altered);
+        let found = found.close(self, except);
+        let mut all = self.depart(found, cascade, &what)?;
         let domains = going[asked..]
             .iter()
             .rev()
             .map(|def| Step::DropType(def.id));
-        all.push(structure(domains.collect()));
+        all.push(LogicalStatement::Done(Statement::Structure(
+            domains.collect(),
+        )));
         Ok(all)
+    }
+
+    /// Which of some types a text names, if it does.
+    fn on_type(&self, mentions: &Mentions, going: &[Arc<TypeDef>]) -> Option<String> {
+        let mut named = mentions.iter().filter_map(|(mention, _)| mention.type_id());
+        let found = named.find_map(|id| going.iter().find(|def| def.id == id))?;
+        Some(format!("type {}", self.shown_type(found)))
     }
 
     /// What a type is called in complaints: with its schema, where it is not found without.

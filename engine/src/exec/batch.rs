@@ -3,7 +3,7 @@
 //! A batch may have no columns and still have rows (`count(*)` reads none), so the number of
 //! rows is kept beside the arrays. Arrays are shared: selecting columns copies nothing.
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_schema::{ArrowError, DataType as ArrowType, SchemaRef};
@@ -135,5 +135,5 @@ pub(crate) fn array_bytes(array: &ArrayRef) -> usize {
 /// A refusal by an Arrow kernel: arrays of wrong types or lengths, so a broken invariant of ours,
 /// but reported rather than trusted to be impossible.
 pub(crate) fn internal(error: ArrowError) -> Error {
-    Error::new(state::INTERNAL_ERROR, format!("internal error: {error}"))
+    Error::internal(error)
 }

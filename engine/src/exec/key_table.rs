@@ -243,10 +243,7 @@ pub(super) fn too_many() -> Error {
 
 /// The planner gives both sides of a key one type; were it wrong, this is reported.
 fn mixed() -> Error {
-    Error::new(
-        state::INTERNAL_ERROR,
-        "internal error: keys of two types were compared",
-    )
+    Error::internal("keys of two types were compared")
 }
 
 #[cfg(test)]

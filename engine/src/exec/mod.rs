@@ -91,7 +91,7 @@ pub use copy::{copy_from, copy_to};
 pub use cursor::{Cursor, arrow_schema};
 pub use dml::{Changes, Shown, delete, insert, merge, truncate, update};
 pub use fold::fold_row;
-pub use foreign::{check_deferred, set_constraints};
+pub use foreign::{Said, check_deferred, set_constraints};
 pub use meter::Profiling;
 pub use point::{PointRows, lock_point, point_select};
 pub use scroll::Scroll;

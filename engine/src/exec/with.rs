@@ -17,7 +17,7 @@ use super::foreign::{Noted, follow};
 use super::memory::Held;
 use super::pipeline::{Pipeline, Source};
 use super::{Cursor, ExecContext};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::with::{Part, PartSource, With};
 use crate::plan::{Schema, Statement};
@@ -91,7 +91,7 @@ impl Parts {
     /// # Errors
     /// 53200
     fn fill(&self, id: usize, shown: Shown, schema: &Schema, context: &ExecContext) -> Result<()> {
-        let mut rows = self.rows(id).lock();
+        let mut rows = self.rows(id)?.lock();
         match shown {
             Shown::Nothing => Ok(()),
             Shown::Row(values) => rows.keep(batch_of(&values, schema), context),
@@ -116,17 +116,15 @@ impl Parts {
         self.noted.lock().extend(noted);
     }
 
-    fn rows(&self, id: usize) -> &Mutex<Rows> {
+    fn rows(&self, id: usize) -> Result<&Mutex<Rows>> {
         let found = self.rows.iter().find(|(part, _)| *part == id);
-        let Some((_, rows)) = found else {
-            unreachable!("only parts of the statement are named in it");
-        };
-        rows
+        let rows = found.map(|(_, rows)| rows);
+        rows.ok_or_else(|| Error::internal("a part of no statement is named"))
     }
 
     /// The batch of this number; `None` where there are fewer.
     fn batch(&self, id: usize, number: usize, context: &ExecContext) -> Result<Option<Batch>> {
-        let mut rows = self.rows(id).lock();
+        let mut rows = self.rows(id)?.lock();
         while rows.batches.len() <= number {
             let batch = match &mut rows.source {
                 RowSource::Nothing => return Ok(None),
@@ -239,7 +237,7 @@ impl<'w> Changing<'w> {
             Statement::Insert(insert) => dml::insert(insert, tx, context)?,
             Statement::Update(update) => dml::update(update, tx, context)?,
             Statement::Delete(delete) => dml::delete(delete, tx, context)?,
-            _ => unreachable!("no other statement is part of one"),
+            _ => return Err(Error::internal("this statement is part of another")),
         };
         self.counts[at] = Some(rows);
         let schema = statement.schema().unwrap_or_default();

@@ -2,14 +2,18 @@
 //!
 //! A result has PostgreSQL's display scale: the larger one for `+`, `-` and `%`, the sum for `*`,
 //! and for `/` enough for 16 significant digits. PostgreSQL knows thousands of digits and we know
-//! 38, or 39 below 2^127: where the digits of a result are too many, its scale is cut (rounding half
-//! away from zero) as long as the whole part fits; a whole part beyond that is 22003.
+//! 38, or 39 below 2^127. Sums, differences and rests are exact: where the digits are too many, zeros behind the
+//! point go, and else it is 22003. Products, quotients and roots are rounded, half away from zero, to the digits
+//! that there are; a whole part beyond these is 22003.
 //!
 //! The usual case, where everything fits 128 bits, does no wide arithmetic.
 
+mod sum;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transcendental;
+
+pub(crate) use sum::Sum;
 
 use crate::error::{Error, Result, state};
 use arrow_buffer::i256;
@@ -81,6 +85,20 @@ fn fit(mantissa: i256, scale: u32) -> Result<Numeric> {
     }
 }
 
+/// The same where no digit but zeros goes.
+///
+/// # Errors
+/// 22003.
+fn fit_exactly(mantissa: i256, scale: u32) -> Result<Numeric> {
+    let value = fit(mantissa, scale)?;
+    let cut = scale - u32::from(value.scale());
+    let whole = i256::from_i128(value.mantissa()).wrapping_mul(wide_pow10(cut));
+    match whole == mantissa {
+        true => Ok(value),
+        false => Err(overflow()),
+    }
+}
+
 fn digits_wide(n: i256) -> u32 {
     let n = n.wrapping_abs();
     (1..=76)
@@ -98,6 +116,9 @@ fn aligned(a: Numeric, b: Numeric) -> (i256, i256, u8) {
 }
 
 /// `a + b`.
+///
+/// # Errors
+/// 22003 where the sum has more digits than there are.
 pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
     use Kind::{Finite, Infinity, NaN, NegativeInfinity};
     match (a.kind(), b.kind()) {
@@ -109,7 +130,7 @@ pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
                 return Ok(sum);
             }
             let (x, y, scale) = aligned(a, b);
-            fit(x.wrapping_add(y), scale.into())
+            fit_exactly(x.wrapping_add(y), scale.into())
         }
         (NaN, _) | (_, NaN) | (Infinity, NegativeInfinity) | (NegativeInfinity, Infinity) => {
             Ok(Numeric::NAN)
@@ -125,7 +146,7 @@ pub(crate) fn add(a: Numeric, b: Numeric) -> Result<Numeric> {
 /// 22003 for the least number, whose opposite has a bit more.
 pub(crate) fn negate(a: Numeric) -> Result<Numeric> {
     match a.kind() {
-        Kind::Finite => fit(
+        Kind::Finite => fit_exactly(
             i256::from_i128(a.mantissa()).wrapping_neg(),
             a.scale().into(),
         ),
@@ -136,6 +157,9 @@ pub(crate) fn negate(a: Numeric) -> Result<Numeric> {
 }
 
 /// `a - b`.
+///
+/// # Errors
+/// As for [`add`].
 pub(crate) fn subtract(a: Numeric, b: Numeric) -> Result<Numeric> {
     if !a.is_finite() || !b.is_finite() {
         return add(a, negate(b)?);
@@ -147,7 +171,7 @@ pub(crate) fn subtract(a: Numeric, b: Numeric) -> Result<Numeric> {
         return Ok(rest);
     }
     let (x, y, scale) = aligned(a, b);
-    fit(x.wrapping_sub(y), scale.into())
+    fit_exactly(x.wrapping_sub(y), scale.into())
 }
 
 /// `|a|`.
@@ -295,7 +319,7 @@ pub(crate) fn remainder(a: Numeric, b: Numeric) -> Result<Numeric> {
         (true, false) => Ok(a),
         (true, true) => {
             let (x, y, scale) = aligned(a, b);
-            fit(x.wrapping_rem(y), scale.into())
+            fit_exactly(x.wrapping_rem(y), scale.into())
         }
     }
 }

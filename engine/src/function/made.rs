@@ -213,6 +213,9 @@ fn domain_error(call: &GenericCall<'_>) -> Result<Value> {
     }
 }
 
+/// The function that a cast to a domain fails by.
+pub(crate) const DOMAIN_ERROR: &str = "domain_error";
+
 static ENUMS: &[Overload] = &[
     Overload::generic(
         "enum_first",
@@ -254,7 +257,7 @@ static ENUMS: &[Overload] = &[
         renamed,
     ),
     Overload::generic(
-        "domain_error",
+        DOMAIN_ERROR,
         &[
             Pattern::Is(DataType::Text),
             Pattern::Is(DataType::Boolean),

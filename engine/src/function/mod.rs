@@ -89,12 +89,12 @@ mod trigonometry;
 mod unicode;
 
 pub use array::{ArrayTest, quantified};
-pub(crate) use array::{too_many_dimensions as array_too_deep, variadic};
+pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
 pub use definition::Defined;
 pub(crate) use definition::index_definition;
 pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
-pub(crate) use made::{TypesShown, value as made_value};
+pub(crate) use made::{DOMAIN_ERROR, TypesShown, value as made_value};
 pub(crate) use oids::{
     array_type_oid, constraint_oid, described, enum_oid, host_table_oid, index_oid, relation_oid,
     schema_oid, sequence_oid, table_oid, type_number, type_oid,

@@ -3,17 +3,21 @@
 //! The upper one is rewritten in terms of what the lower one projects, unless that would compute
 //! something twice that is more than a column or a constant, or that is volatile.
 
-use super::pushdown::substitute;
 use crate::plan::logical::Logical;
 use crate::plan::{Expr, ExprKind};
+use std::collections::HashMap;
 
 /// Applies the rule to a plan.
 pub(super) fn merge_projections(plan: Logical) -> Logical {
-    let plan = plan.map_inputs(&mut merge_projections);
-    let Logical::Project { input, exprs } = plan else {
-        return plan;
-    };
-    match *input {
+    match plan.map_inputs(&mut merge_projections) {
+        Logical::Project { input, exprs } => project(*input, exprs),
+        plan => plan,
+    }
+}
+
+/// A projection of what is merged itself already.
+fn project(input: Logical, exprs: Vec<(usize, Expr)>) -> Logical {
+    match input {
         Logical::Project {
             input: below,
             exprs: inner,
@@ -21,16 +25,18 @@ pub(super) fn merge_projections(plan: Logical) -> Logical {
             .iter()
             .all(|(column, expr)| may_merge(*column, expr, &exprs)) =>
         {
-            let exprs = exprs
-                .into_iter()
-                .map(|(number, expr)| (number, substitute(expr, &inner)));
-            merge_projections(Logical::Project {
-                input: below,
-                exprs: exprs.collect(),
-            })
+            let made: HashMap<usize, &Expr> = inner.iter().map(|(at, expr)| (*at, expr)).collect();
+            let exprs = exprs.into_iter().map(|(number, expr)| {
+                let expr = expr.replace(&mut |found| match found.kind {
+                    ExprKind::Column(column) => made.get(&column).map(|made| Expr::clone(made)),
+                    _ => None,
+                });
+                (number, expr)
+            });
+            project(*below, exprs.collect())
         }
-        other => Logical::Project {
-            input: Box::new(other),
+        input => Logical::Project {
+            input: Box::new(input),
             exprs,
         },
     }

@@ -37,7 +37,7 @@ impl<'a> Extents<'a> {
     }
 
     /// The byte at a place, which is not before the last one that was asked for.
-    fn offset(&mut self, place: Location) -> usize {
+    pub(super) fn offset(&mut self, place: Location) -> usize {
         for character in self.sql[self.at..].chars() {
             if (self.line, self.column) >= (place.line, place.column) {
                 break;

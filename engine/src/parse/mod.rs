@@ -69,7 +69,7 @@ pub(crate) use made_type::{
     AlterDomain, AlterType, Attribute, CreateDomain, Label, Side, TypeSyntax,
 };
 pub(crate) use prepared::PreparedSyntax;
-pub(crate) use rename::{Named, rename};
+pub(crate) use rename::{Named, Replaced, rename, replace_at};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use set_schema::SetSchema;
 pub(crate) use star::STAR;

@@ -4,7 +4,7 @@
 
 use super::{Expr, ExprKind};
 use crate::error::Result;
-use crate::function::{Volatility, innermost};
+use crate::function::{DOMAIN_ERROR, Volatility, innermost};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value};
 use std::collections::BTreeSet;
@@ -143,6 +143,8 @@ impl Expr {
     /// Whether every evaluation gives the same for the same columns, at all times and in every session.
     pub fn is_immutable(&self) -> bool {
         !self.any(&mut |part| match &part.kind {
+            // It is volatile only so that nobody raises the error before its time.
+            ExprKind::Call { overload, .. } if overload.name == DOMAIN_ERROR => false,
             ExprKind::Call { overload, .. } => overload.volatility != Volatility::Immutable,
             ExprKind::Cast { input, .. } => asks_the_session(input.data_type, part.data_type),
             ExprKind::Subquery(_) | ExprKind::Parameter(_) => true,

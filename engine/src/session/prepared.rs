@@ -187,7 +187,14 @@ impl Prepared {
             return Ok(false);
         }
         let types = self.types.as_deref().unwrap_or_default();
-        self.plan = plan(&self.parsed, names, types, self.declare.is_none())?;
+        let anew = plan(&self.parsed, names, types, self.declare.is_none())?;
+        // Whoever uses a statement by its name relies on what it gives.
+        if self.types.is_some() && self.plan.columns != anew.columns {
+            let message = "cached plan must not change result type";
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
+                .with_hint("DEALLOCATE the statement, and PREPARE it again."));
+        }
+        self.plan = anew;
         Ok(true)
     }
 

@@ -12,13 +12,14 @@
 //! the innermost savepoint of that name. A mark is a number of writes, so that a savepoint costs what
 //! its name takes, and going back costs what was done since.
 //!
-//! What comes back with the data: settings, and whether the transaction is read only. What was read
-//! since stays read: others may have decided on it.
+//! What comes back with the data: settings, what SET CONSTRAINTS said, and whether the transaction is
+//! read only. What was read since stays read: others may have decided on it.
 
 use super::core::Session;
 use super::settings::{Settings, SettingsHistory};
 use super::transaction_block::TransactionStatus;
 use crate::error::{Error, Result, state};
+use crate::exec::Said;
 use remora_storage::pool::{Ledger, Owner, Reservation};
 use remora_storage::transaction::Mark;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ struct Savepoint {
     cursors: u64,
     /// The settings then, and those that were to last, where SET had changed them.
     settings: Option<Box<(Settings, SettingsHistory)>>,
+    /// What was said of constraints.
+    said: Option<Box<Said>>,
     /// What all savepoints up to this one take.
     bytes_up_to: u64,
 }
@@ -133,6 +136,8 @@ impl Session {
         let lists = settings.as_deref().map_or(0, |(now, history)| {
             size_of::<(Settings, SettingsHistory)>() as u64 + now.bytes() + history.bytes()
         });
+        let said = block.tx.as_mut().and_then(Said::of);
+        let lists = lists + said.as_ref().map_or(0, |said| said.bytes());
         let own = (size_of::<Savepoint>() + name.len()) as u64 + lists;
         let below = block.savepoints.stack.last();
         let bytes_up_to = below.map_or(0, |below| below.bytes_up_to) + own;
@@ -146,6 +151,7 @@ impl Session {
             read_only: block.read_only,
             cursors: self.cursors.count(),
             settings,
+            said,
             bytes_up_to,
         };
         block.savepoints.push(savepoint, &self.ledger)?;
@@ -208,6 +214,7 @@ impl Session {
         let savepoint = &block.savepoints.stack[at];
         if let Some(tx) = &mut block.tx {
             tx.rollback_to(savepoint.mark);
+            Said::say_again(savepoint.said.as_deref(), tx);
         }
         block.status = TransactionStatus::Open;
         block.read_only = savepoint.read_only;

@@ -26,10 +26,7 @@ fn io_error(what: &str, error: &std::io::Error) -> Error {
 
 /// A COPY of the wrong kind for the entry point called: the session chooses by direction.
 fn wrong_direction() -> Error {
-    Error::new(
-        state::INTERNAL_ERROR,
-        "internal error: COPY in the wrong direction",
-    )
+    Error::internal("COPY in the wrong direction")
 }
 
 #[cfg(test)]

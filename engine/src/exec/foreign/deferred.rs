@@ -8,7 +8,9 @@
 //!
 //! Only what is checked is put off: actions (`CASCADE`, `SET NULL`, ..) follow their statement. What is noted says
 //! where to look, and is looked at anew when it is due: rows may be others by then, undone by a savepoint, or gone
-//! with their table. So nothing has to be taken back from here.
+//! with their table. So nothing has to be taken back from here: what SET CONSTRAINTS has checked is checked at the
+//! end once more, since a savepoint may bring back what was put right. What SET CONSTRAINTS says, a savepoint keeps
+//! ([`Said`]).
 //!
 //! It belongs to the transaction and goes with it ([`Transaction::aside`]).
 
@@ -29,13 +31,44 @@ use std::sync::Arc;
 /// A constraint: its table and its name.
 type Named = (TableId, String);
 
-/// What a transaction has put off, and what it says of constraints.
-#[derive(Debug, Default)]
-pub(super) struct Deferred {
+/// What a transaction says of constraints.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
     /// SET CONSTRAINTS ALL: whether they are deferred.
     all: Option<bool>,
     /// SET CONSTRAINTS of some since then.
     named: Vec<(Named, bool)>,
+}
+
+impl Said {
+    /// What a transaction has said so far, if anything.
+    pub fn of(tx: &mut Transaction) -> Option<Box<Self>> {
+        let deferred = tx.aside::<Deferred>()?;
+        let said = &deferred.said;
+        (said.all.is_some() || !said.named.is_empty()).then(|| Box::new(said.clone()))
+    }
+
+    /// The bytes that it takes.
+    pub fn bytes(&self) -> u64 {
+        let names = self.named.iter().map(|((_, name), _)| name.len());
+        (size_of::<Self>() + size_of::<(Named, bool)>() * self.named.len() + names.sum::<usize>())
+            as u64
+    }
+
+    /// Has a transaction say what it said then.
+    pub fn say_again(then: Option<&Self>, tx: &mut Transaction) {
+        match (tx.aside::<Deferred>(), then) {
+            (Some(deferred), then) => deferred.said = then.cloned().unwrap_or_default(),
+            (None, Some(then)) => tx.aside_or_new::<Deferred>().said = then.clone(),
+            (None, None) => {}
+        }
+    }
+}
+
+/// What a transaction has put off, and what it says of constraints.
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    said: Said,
     pending: Vec<Pending>,
 }
 
@@ -50,9 +83,9 @@ struct Pending {
 
 impl Deferred {
     fn is_deferred(&self, table: TableId, name: &str, deferral: Deferral) -> bool {
-        let mut named = self.named.iter();
+        let mut named = self.said.named.iter();
         let named = named.find(|((of, other), _)| *of == table && other == name);
-        let said = named.map(|(_, deferred)| *deferred).or(self.all);
+        let said = named.map(|(_, deferred)| *deferred).or(self.said.all);
         said.unwrap_or(deferral == Deferral::Deferred)
     }
 
@@ -143,7 +176,7 @@ pub fn check_deferred(tx: &mut Transaction, context: &ExecContext) -> Result<()>
         return Ok(());
     };
     let pending = std::mem::take(&mut deferred.pending);
-    check(pending, tx, context)
+    check(&pending, tx, context)
 }
 
 /// SET CONSTRAINTS: what becomes immediate is checked at once.
@@ -156,17 +189,16 @@ pub fn set_constraints(
     context: &ExecContext,
 ) -> Result<()> {
     let known = tx.aside_or_new::<Deferred>();
+    let said = &mut known.said;
     match &plan.named {
         None => {
-            known.all = Some(plan.deferred);
-            known.named.clear();
+            said.all = Some(plan.deferred);
+            said.named.clear();
         }
         Some(named) => {
-            known.named.retain(|(other, _)| !named.contains(other));
+            said.named.retain(|(other, _)| !named.contains(other));
             let named = named.iter().cloned();
-            known
-                .named
-                .extend(named.map(|named| (named, plan.deferred)));
+            said.named.extend(named.map(|named| (named, plan.deferred)));
         }
     }
     if plan.deferred {
@@ -177,12 +209,14 @@ pub fn set_constraints(
         named.is_none_or(|named| named.contains(&pending.constraint))
     };
     let all = std::mem::take(&mut known.pending);
-    let (due, left) = all.into_iter().partition(is_due);
+    let (due, left): (Vec<_>, Vec<_>) = all.into_iter().partition(is_due);
     known.pending = left;
-    check(due, tx, context)
+    let checked = check(&due, tx, context);
+    tx.aside_or_new::<Deferred>().pending.extend(due);
+    checked
 }
 
-fn check(pending: Vec<Pending>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+fn check(pending: &[Pending], tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     if pending.is_empty() {
         return Ok(());
     }
@@ -190,8 +224,8 @@ fn check(pending: Vec<Pending>, tx: &mut Transaction, context: &ExecContext) -> 
     tx.begin_command();
     for pending in pending {
         let (table, name) = &pending.constraint;
-        if let Some(keys) = pending.keys {
-            check_keys(&keys, tx, context)?;
+        if let Some(keys) = &pending.keys {
+            check_keys(keys, tx, context)?;
         }
         let child = tx.catalog().table_by_id(*table);
         let keys = child.iter().flat_map(|child| &child.def.foreign_keys);

@@ -169,17 +169,34 @@ macro_rules! checked_folds {
     };
 }
 
-checked_folds!(
-    SumNumeric,
-    AvgNumeric,
-    Numeric,
-    Numeric,
-    Numeric,
-    Numeric,
-    decimal::add,
-    numeric_part,
-    |sum, count| decimal::divide(sum, Numeric::from(count))
-);
+macro_rules! numeric_folds {
+    ($($fold:ident $result:ident),*) => {$(
+        struct $fold;
+        impl Fold for $fold {
+            type Input = native::Numeric;
+            type Output = native::Numeric;
+            type State = decimal::Sum;
+
+            fn step(state: &mut decimal::Sum, value: Numeric) -> Result<()> {
+                state.add(value, 1)
+            }
+            fn merge(state: &mut decimal::Sum, later: &decimal::Sum) -> Result<()> {
+                state.merge(later)
+            }
+            fn fold(state: &mut decimal::Sum, column: VectorColumn<'_>) -> Result<()> {
+                match numeric_part(&column) {
+                    Some((part, count)) => state.add(part, count),
+                    None => column.each(|value| Self::step(state, Self::Input::of(value))),
+                }
+            }
+            fn result(state: &decimal::Sum) -> Result<Option<Numeric>> {
+                state.$result()
+            }
+        }
+    )*};
+}
+
+numeric_folds!(SumNumeric value, AvgNumeric mean);
 checked_folds!(
     SumReal,
     AvgReal,

@@ -61,7 +61,7 @@ fn write<'v>(
     let count = count
         .filter(|count| *count <= ARRAY_ELEMENTS_MAX)
         .ok_or_else(too_large)?;
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for place in 0..count {
         call.context.check()?;
         let old = || old_at(place).map_or(ValueRef::Null, |at| array.get(at));

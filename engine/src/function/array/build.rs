@@ -118,7 +118,7 @@ pub(super) static FUNCTIONS: &[Overload] = &[
 ];
 
 fn list<'a>(call: &GenericCall<'_>, values: impl Iterator<Item = ValueRef<'a>>) -> Result<Value> {
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in values {
         push(&mut builder, value)?;
     }
@@ -140,7 +140,7 @@ fn nest(call: &GenericCall<'_>) -> Result<Value> {
     if inner.len() == ARRAY_DIMENSIONS_MAX {
         return Err(too_many_dimensions(inner.len() + 1));
     }
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in arrays.iter().flat_map(SqlArray::iter) {
         push(&mut builder, value)?;
     }
@@ -184,7 +184,7 @@ fn extend<'a>(
     let length = array.len() as u32 + 1;
     let dimensions = [Dimension { length, first }];
     check_bounds(&dimensions)?;
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in values {
         push(&mut builder, value)?;
     }
@@ -238,7 +238,7 @@ fn concatenate(call: &GenericCall<'_>) -> Result<Value> {
         return Err(subscript_error("cannot concatenate incompatible arrays").with_detail(detail));
     }
     check_bounds(&dimensions)?;
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in one.iter().chain(two.iter()) {
         push(&mut builder, value)?;
     }
@@ -280,7 +280,7 @@ fn fill(call: &GenericCall<'_>) -> Result<Value> {
         })
         .collect();
     check_bounds(&dimensions)?;
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for at in 0..count {
         if at % 4096 == 0 {
             call.context.check()?;
@@ -326,7 +326,7 @@ fn remove(call: &GenericCall<'_>) -> Result<Value> {
             "removing elements from multidimensional arrays is not supported",
         ));
     }
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in array
         .iter()
         .filter(|value| !is_same(*value, call.values[1]))
@@ -347,7 +347,7 @@ fn replace(call: &GenericCall<'_>) -> Result<Value> {
     }
     let array = array_at(call.values, 0);
     let dimensions: Vec<Dimension> = array.dimensions().collect();
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in array.iter() {
         let is_found = is_same(value, call.values[1]);
         push(&mut builder, if is_found { call.values[2] } else { value })?;
@@ -366,7 +366,7 @@ fn trim(call: &GenericCall<'_>) -> Result<Value> {
     };
     let kept = length - cut;
     let each = array.len() / (length as usize).max(1);
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for value in array.iter().take(kept as usize * each) {
         push(&mut builder, value)?;
     }

@@ -31,7 +31,7 @@ fn parse_ident(call: &GenericCall<'_>) -> Result<Value> {
         let message = format!("string is not a valid identifier: \"{whole}\"");
         Error::new(state::INVALID_PARAMETER_VALUE, message)
     };
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     let mut rest = skip(whole);
     let mut after_dot = false;
     loop {

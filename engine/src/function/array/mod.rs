@@ -27,6 +27,7 @@ mod texts;
 mod variadic;
 
 pub use any::{ArrayTest, quantified};
+pub(crate) use search::compares_elements;
 pub(crate) use texts::parts;
 pub(crate) use variadic::variadic;
 
@@ -93,10 +94,13 @@ pub(super) fn array_value(builder: SqlArrayBuilder, dimensions: &[Dimension]) ->
 }
 
 /// A builder of what a call gives, which is an array.
-pub(super) fn builder_of(returns: DataType) -> SqlArrayBuilder {
+///
+/// # Errors
+/// XX000 where it is none.
+pub(super) fn builder_of(returns: DataType) -> Result<SqlArrayBuilder> {
     match returns {
-        DataType::Packed(PackedType::Array(element)) => SqlArrayBuilder::new(element),
-        other => unreachable!("the binder gave an array's function the result {other}"),
+        DataType::Packed(PackedType::Array(element)) => Ok(SqlArrayBuilder::new(element)),
+        other => Err(Error::internal(format_args!("an array of type {other}"))),
     }
 }
 

@@ -85,6 +85,24 @@ macro_rules! ordered {
     };
 }
 
+const OPERATORS: [&str; 10] = [
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "@>",
+    "<@",
+    "&&",
+    "is_distinct_from",
+];
+
+/// Whether an operator asks of two arrays whether elements are alike, or which comes first.
+pub(crate) fn compares_elements(name: &str) -> bool {
+    OPERATORS.contains(&name)
+}
+
 pub(super) static ORDERED_ARRAYS: &[Overload] = ordered!(Pattern::SameArray);
 pub(super) static ORDERED_PACKED: &[Overload] = ordered!(Pattern::Packed);
 
@@ -240,7 +258,7 @@ fn positions(call: &GenericCall<'_>) -> Result<Value> {
     let Some((array, first)) = searched(call)? else {
         return Ok(Value::Null);
     };
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for (at, value) in array.iter().enumerate() {
         if is_same(value, call.values[1]) {
             push(&mut builder, ValueRef::Integer(subscript(first, at)))?;

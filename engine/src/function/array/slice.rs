@@ -67,9 +67,9 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
     {
         return Ok(Value::Null);
     }
-    let empty = || builder_of(call.returns).finish_list();
+    let empty = || Ok(builder_of(call.returns)?.finish_list());
     if array.is_empty() || lower.len() > dimensions.len() {
-        return Ok(empty());
+        return empty();
     }
     let mut parts = Vec::with_capacity(dimensions.len());
     for (at, dimension) in dimensions.iter().enumerate() {
@@ -79,7 +79,7 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
         let from = bound(&lower, dimension.first).max(dimension.first);
         let to = bound(&upper, dimension.last()).min(dimension.last());
         if to < from {
-            return Ok(empty());
+            return empty();
         }
         let start = (from - dimension.first) as usize;
         parts.push((start, (to - from) as usize + 1));
@@ -88,7 +88,7 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
         .iter()
         .map(|(_, length)| Dimension::of(*length))
         .collect();
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for number in 0..shape.iter().map(|one| one.length as usize).product() {
         push(&mut builder, array.get(within(number, &parts, &dimensions)))?;
     }

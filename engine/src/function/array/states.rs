@@ -69,7 +69,7 @@ fn number_at(call: &GenericCall<'_>, at: usize) -> f64 {
 }
 
 fn given<const N: usize>(call: &GenericCall<'_>, sums: [f64; N]) -> Result<Value> {
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for sum in sums {
         push(&mut builder, ValueRef::Double(sum))?;
     }

@@ -79,7 +79,7 @@ fn split(call: &GenericCall<'_>) -> Result<Value> {
         return Ok(Value::Null);
     };
     let word = text_at(call, 2);
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     parts(whole, text_at(call, 1), |part| {
         let value = if word == Some(part) {
             ValueRef::Null

@@ -135,7 +135,7 @@ pub(in crate::function) fn split_parts(
 fn split(call: &GenericCall<'_>) -> Result<Value> {
     let text = text_at(call.values, 0);
     let (pattern, letters) = (text_at(call.values, 1), text_at(call.values, 2));
-    let mut builder = builder_of(call.returns);
+    let mut builder = builder_of(call.returns)?;
     for part in split_parts(
         text,
         pattern,
