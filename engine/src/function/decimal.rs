@@ -2,8 +2,8 @@
 //!
 //! A result has PostgreSQL's display scale: the larger one for `+`, `-` and `%`, the sum for `*`,
 //! and for `/` enough for 16 significant digits. PostgreSQL knows thousands of digits and we know
-//! 38, or 39 below 2^127. Sums, differences and rests are exact: where the digits are too many, zeros behind the
-//! point go, and else it is 22003. Products, quotients and roots are rounded, half away from zero, to the digits
+//! 38, or 39 below 2^127. Sums and differences are exact: where the digits are too many, zeros behind the
+//! point go, and else it is 22003. Products, quotients, rests and roots are rounded, half away from zero, to the digits
 //! that there are; a whole part beyond these is 22003.
 //!
 //! The usual case, where everything fits 128 bits, does no wide arithmetic.
@@ -161,8 +161,12 @@ pub(crate) fn negate(a: Numeric) -> Result<Numeric> {
 /// # Errors
 /// As for [`add`].
 pub(crate) fn subtract(a: Numeric, b: Numeric) -> Result<Numeric> {
-    if !a.is_finite() || !b.is_finite() {
+    if !b.is_finite() {
         return add(a, negate(b)?);
+    }
+    if !a.is_finite() {
+        // Whatever is taken away, the least number included, whose opposite is none.
+        return Ok(a);
     }
     if a.scale() == b.scale()
         && let Some(rest) = a.mantissa().checked_sub(b.mantissa())
@@ -319,7 +323,7 @@ pub(crate) fn remainder(a: Numeric, b: Numeric) -> Result<Numeric> {
         (true, false) => Ok(a),
         (true, true) => {
             let (x, y, scale) = aligned(a, b);
-            fit_exactly(x.wrapping_rem(y), scale.into())
+            fit(x.wrapping_rem(y), scale.into())
         }
     }
 }
