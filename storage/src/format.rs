@@ -49,8 +49,8 @@ pub const FEATURE_WIDE_NUMERICS: u32 = 1 << 14;
 pub const FEATURE_COMPOSITES: u32 = 1 << 15;
 /// Ranges and multiranges may be in it.
 pub const FEATURE_RANGES: u32 = 1 << 16;
-/// Procedures may be in it, and functions of any number of arguments.
-pub const FEATURE_PROCEDURES: u32 = 1 << 17;
+/// Functions of any number of arguments may be in it.
+pub const FEATURE_VARIADIC: u32 = 1 << 17;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -67,7 +67,7 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_WIDE_NUMERICS
     | FEATURE_COMPOSITES
     | FEATURE_RANGES
-    | FEATURE_PROCEDURES;
+    | FEATURE_VARIADIC;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -51,7 +51,6 @@ impl Binder<'_> {
             body: clauses.body,
             volatility: clauses.volatility,
             strict: clauses.strict,
-            is_procedure: false,
         };
         check_result(&def).map_err(|error| error.at(at))?;
         if is_polymorphic(&def) && matches!(def.body, FunctionBody::Bound { .. }) {

@@ -33,9 +33,6 @@ pub struct FunctionDef {
     pub volatility: FunctionVolatility,
     /// Whether an argument that is NULL makes the result NULL, or empty.
     pub strict: bool,
-    /// Whether it is a procedure, which is called by CALL and by nothing else.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_procedure: bool,
 }
 
 /// A parameter of a function.

@@ -105,7 +105,8 @@ impl<'a> SqlRecord<'a> {
     }
 
     fn head(&self, at: usize) -> Option<&'a [u8]> {
-        self.heads.get(at * HEAD_BYTES..(at + 1) * HEAD_BYTES)
+        let begin = at.checked_mul(HEAD_BYTES)?;
+        self.heads.get(begin..begin.checked_add(HEAD_BYTES)?)
     }
 
     fn end(&self, at: usize) -> Option<u32> {
