@@ -155,9 +155,15 @@ fn fill(conn: &Connection, shape: &Shape, from: i64) -> i64 {
 /// rests for up to ten seconds between two attempts at emptying parts of the pool.
 const PATIENCE: Duration = Duration::from_secs(100);
 
-/// Tries again for a while: what was deleted is cleared away in the background.
+/// Between two tries at first, and at last: whoever asks for memory while a part of the pool is being emptied
+/// is given that part, and so on a slow machine whoever asks fifty times a second keeps it from being emptied.
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Tries again for a while, less and less often: what was deleted is cleared away in the background.
 fn soon<T>(what: &str, mut f: impl FnMut() -> Result<T>) -> T {
     let started = Instant::now();
+    let mut pause = PAUSE;
     loop {
         match f() {
             Ok(done) => return done,
@@ -166,7 +172,8 @@ fn soon<T>(what: &str, mut f: impl FnMut() -> Result<T>) -> T {
             }
             Err(error) => assert_eq!(error.sqlstate(), "53200", "{what}: {error}"),
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(pause);
+        pause = PAUSE_MAX.min(pause * 2);
     }
 }
 
