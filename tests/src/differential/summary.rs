@@ -5,13 +5,24 @@ use super::expr::{Named, Scope};
 use super::query::{Query, query_of};
 use super::text::{Dialect, Kind, Text, form, optional, raw};
 
-/// Whether two keys are or may be the same column: what USING joins by has a name without its table's, and is
-/// the column of the left table as well.
+/// Whether two keys are or may be the same: what USING joins by has a name without its table's, and is the
+/// column of the left table as well.
 fn may_be_one(one: &Named, other: &Named) -> bool {
     let text = |key: &Named| key.text.render(Dialect::Remora).unwrap_or_default();
     let (one, other) = (text(one), text(other));
     let is_joined = !one.contains('.') || !other.contains('.');
-    one == other || (is_joined && one.rsplit('.').next() == other.rsplit('.').next())
+    one == other || (is_joined && without_tables(&one) == without_tables(&other))
+}
+
+/// A text without the words before points.
+fn without_tables(text: &str) -> String {
+    let mut parts = text.split('.').rev();
+    let last = parts.next().unwrap_or_default();
+    let cut = |part: &str| {
+        part.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_')
+            .to_owned()
+    };
+    parts.fold(last.to_owned(), |end, part| cut(part) + &end)
 }
 
 impl Generator {
