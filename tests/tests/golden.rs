@@ -109,6 +109,7 @@ stories! {
     rows_as_values,
     routine_sets,
     savepoints,
+    search_and_cycle,
     schemas,
     sequences,
     session_zone,

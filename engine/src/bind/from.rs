@@ -11,7 +11,7 @@ use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
 use crate::function::host_table::HostTable;
-use crate::parse::{place, refuse};
+use crate::parse::{given, place, refuse};
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::system::SystemTable;
@@ -500,14 +500,15 @@ pub(super) fn rename(
         return Ok(());
     };
     scope.aliases.push(shown.to_owned());
-    let (given, there) = (alias.columns.len(), scope.columns.len());
+    let (names, there) = (given(&alias.columns), scope.columns.len());
+    let given = names.len();
     if given > there {
         let message = format!(
             "table \"{shown}\" has {there} columns available but {given} columns specified"
         );
         return Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(place(alias.name.span)));
     }
-    for (column, new) in scope.columns.iter_mut().zip(&alias.columns) {
+    for (column, new) in scope.columns.iter_mut().zip(names) {
         column.name = name::fold(&new.name)?;
     }
     Ok(())

@@ -194,7 +194,7 @@ fn named(alias: &str, columns: &[ScopeColumn]) -> Scope {
         columns: columns.collect(),
         tables: vec![(alias.to_owned(), None)],
         aliases: vec![alias.to_owned()],
-        row_types: Vec::new(),
+        ..Scope::default()
     }
 }
 

@@ -9,7 +9,7 @@
 //! 4. `window` collects what is called over windows.
 //! 5. `locking` says which rows a query locks.
 //! 6. `subquery` binds queries within expressions, `around` says what these can name of the queries around them.
-//!    `with_part` knows which queries of WITH are run once.
+//!    `with_part` knows which queries of WITH are run once, `traversal` what the rows of a recursion carry along.
 //! 7. `routine_call` puts the bodies of functions that are written in SQL in place of their calls.
 //! 8. `trigger` binds what is said of triggers, and `trigger_rows` knows what their bodies can name.
 //! 9. `array` binds what SQL writes of arrays.
@@ -102,6 +102,7 @@ mod subquery;
 mod table;
 mod table_function;
 mod through;
+mod traversal;
 mod trigger;
 mod trigger_rows;
 mod truncate;

@@ -19,7 +19,7 @@ pub(crate) struct ScopeColumn {
     pub column: usize,
     /// Its type.
     pub data_type: DataType,
-    /// Whether it can be named without its table, and is part of `*`.
+    /// Whether it can be named without its table, and is part of `*` unless it is `unlisted`.
     pub bare: bool,
 }
 
@@ -34,6 +34,8 @@ pub(crate) struct Scope {
     pub aliases: Vec<String>,
     /// The type of the rows of those that have one.
     pub row_types: Vec<(String, TypeId)>,
+    /// The numbers of columns that can be named, but are no part of any `*`.
+    pub unlisted: Vec<usize>,
 }
 
 impl Scope {
@@ -52,6 +54,7 @@ impl Scope {
         self.tables.extend(other.tables);
         self.aliases.extend(other.aliases);
         self.row_types.extend(other.row_types);
+        self.unlisted.extend(other.unlisted);
         Ok(())
     }
 
@@ -68,11 +71,26 @@ impl Scope {
 
     /// The columns of `*`.
     pub(crate) fn star(&self) -> impl Iterator<Item = &ScopeColumn> {
+        let listed = |column: &&ScopeColumn| !self.unlisted.contains(&column.column);
+        self.bare().filter(listed)
+    }
+
+    /// The columns that can be named without their table.
+    fn bare(&self) -> impl Iterator<Item = &ScopeColumn> {
         self.columns.iter().filter(|column| column.bare)
     }
 
     /// The columns of `table.*`.
     pub(crate) fn table_star<'a, 't>(
+        &'a self,
+        table: &'t str,
+    ) -> impl Iterator<Item = &'a ScopeColumn> + use<'a, 't> {
+        let listed = |column: &&ScopeColumn| !self.unlisted.contains(&column.column);
+        self.columns_of(table).filter(listed)
+    }
+
+    /// The columns that can be named with this table.
+    fn columns_of<'a, 't>(
         &'a self,
         table: &'t str,
     ) -> impl Iterator<Item = &'a ScopeColumn> + use<'a, 't> {
@@ -84,7 +102,7 @@ impl Scope {
     /// # Errors
     /// 42702 where several do.
     pub(crate) fn find(&self, name: &str, at: Option<Position>) -> Result<Option<&ScopeColumn>> {
-        let mut found = self.star().filter(|column| column.name == name);
+        let mut found = self.bare().filter(|column| column.name == name);
         let first = found.next();
         if found.next().is_some() {
             return Err(ambiguous(name).at(at));
@@ -117,7 +135,7 @@ impl Scope {
         if !self.has_table(table) {
             return Err(self.unknown_table(table).at(at));
         }
-        let mut found = self.table_star(table).filter(|column| column.name == name);
+        let mut found = self.columns_of(table).filter(|column| column.name == name);
         match (found.next(), found.next()) {
             (Some(column), None) => Ok(column),
             (Some(_), Some(_)) => Err(ambiguous(name).at(at)),

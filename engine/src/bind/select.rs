@@ -61,6 +61,9 @@ impl<'a> Binder<'a> {
         for item in &select.projection {
             self.item(item, &mut items, hints, &mut cx)?;
         }
+        for (name, column) in self.carried_columns(select, &scope)? {
+            self.column_item(&name, column, &mut items);
+        }
         check_width(&items)?;
         let mut having = None;
         if let Some(condition) = &select.having {

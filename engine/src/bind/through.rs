@@ -168,6 +168,7 @@ impl Through {
             tables: row.tables,
             row_types: row.row_types,
             aliases: row.aliases,
+            unlisted: row.unlisted,
         }
     }
 

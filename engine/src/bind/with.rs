@@ -10,12 +10,13 @@
 use super::expr::query_start;
 use super::from::Source;
 use super::query::{Output, Relation};
-use super::scope::ScopeColumn;
+use super::scope::{Scope, ScopeColumn};
 use super::statement::changes;
+use super::traversal::{check_sides, leaf, refuse_traversal};
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
-use crate::parse::place;
+use crate::parse::{Traversal, given, place, traversal};
 use crate::plan::logical::Logical;
 use crate::plan::recursive::{Recursive, WorkingTable};
 use remora_storage::DataType;
@@ -39,20 +40,30 @@ pub(super) struct With<'a> {
 /// A query that is being bound and may name itself.
 pub(super) struct Recursion<'a> {
     with: With<'a>,
-    part: Part,
+    part: Part<'a>,
     /// How often it has named itself.
     references: usize,
 }
 
 /// Which part of it is being bound.
-enum Part {
+enum Part<'a> {
     /// What has no other part.
     Whole,
     First,
-    Next {
-        id: usize,
-        columns: Vec<(String, DataType)>,
-    },
+    Next(Working<'a>),
+}
+
+/// The rows of the round before, as the next part names them.
+#[derive(Clone)]
+struct Working<'a> {
+    id: usize,
+    columns: Vec<(String, DataType)>,
+    /// How many of these are part of `*`.
+    listed: usize,
+    /// The SELECT that shows the others.
+    select: Option<&'a ast::Select>,
+    /// The others' names and numbers, once they are named.
+    carried: Vec<(String, usize)>,
 }
 
 impl<'a> With<'a> {
@@ -80,7 +91,7 @@ impl<'a> With<'a> {
 
     /// Fails where more columns are named than there are.
     pub(super) fn check_names(&self, there: usize) -> Result<()> {
-        let given = self.cte.alias.columns.len();
+        let given = given(&self.cte.alias.columns).len();
         if given <= there {
             return Ok(());
         }
@@ -89,6 +100,23 @@ impl<'a> With<'a> {
             "WITH query \"{name}\" has {there} columns available but {given} columns specified"
         );
         Err(Error::new(state::INVALID_COLUMN_REFERENCE, message).at(self.place()))
+    }
+
+    /// What is said of SEARCH and CYCLE.
+    pub(super) fn traversal(&self) -> Result<Option<Traversal>> {
+        traversal(self.cte)
+    }
+
+    /// Whether anything is.
+    pub(super) fn is_traversed(&self) -> bool {
+        let columns = &self.cte.alias.columns;
+        given(columns).len() < columns.len()
+    }
+
+    /// Where that is said.
+    pub(super) fn traversal_place(&self) -> Option<Position> {
+        let first = self.cte.alias.columns.first();
+        first.and_then(|column| place(column.name.span))
     }
 
     fn is(&self, other: &With<'_>) -> bool {
@@ -212,7 +240,7 @@ impl<'a> Binder<'a> {
         let own = with.name()?;
         let recursion = &mut self.recursions[index];
         recursion.references += 1;
-        let (id, columns) = match &recursion.part {
+        let working = match &mut recursion.part {
             Part::Whole => return Err(invalid(form(&own)).at(with.place())),
             Part::First => {
                 let message = format!(
@@ -221,23 +249,31 @@ impl<'a> Binder<'a> {
                 );
                 return Err(invalid(message).at(at));
             }
-            Part::Next { .. } if recursion.references > 1 => {
+            Part::Next(_) if recursion.references > 1 => {
                 let message = format!(
                     "recursive reference to query \"{own}\" must not appear more than once"
                 );
                 return Err(invalid(message).at(at));
             }
-            Part::Next { id, columns } => (*id, columns.clone()),
+            Part::Next(working) => working,
         };
+        let mut columns = Vec::with_capacity(working.columns.len());
+        for (name, data_type) in &working.columns {
+            columns.push(ScopeColumn {
+                table: Some(shown.to_owned()),
+                column: self.columns.add(name, *data_type),
+                name: name.clone(),
+                data_type: *data_type,
+                bare: true,
+            });
+        }
+        let carried = columns[working.listed..].iter();
+        working.carried = carried
+            .map(|column| (column.name.clone(), column.column))
+            .collect();
+        let unlisted = working.carried.iter().map(|(_, column)| *column).collect();
+        let id = working.id;
         self.names_itself = true;
-        let columns = columns.into_iter().map(|(name, data_type)| ScopeColumn {
-            table: Some(shown.to_owned()),
-            column: self.columns.add(&name, data_type),
-            name,
-            data_type,
-            bare: true,
-        });
-        let columns: Vec<_> = columns.collect();
         let numbers = columns.iter().enumerate();
         let plan = Logical::WorkingTable(WorkingTable {
             id,
@@ -245,20 +281,38 @@ impl<'a> Binder<'a> {
         });
         Ok(Source {
             plan,
-            scope: super::scope::Scope {
+            scope: Scope {
                 columns,
                 tables: vec![(shown.to_owned(), None)],
-                ..super::scope::Scope::default()
+                unlisted,
+                ..Scope::default()
             },
             rows: Vec::new(),
         })
+    }
+
+    /// The columns that a SELECT has to show, and of which query, where it is what follows in a recursion.
+    pub(super) fn carried_by(
+        &self,
+        select: &ast::Select,
+    ) -> Option<(With<'a>, &[(String, usize)])> {
+        let recursion = self.recursions.last()?;
+        match &recursion.part {
+            Part::Next(working) if working.select.is_some_and(|it| std::ptr::eq(it, select)) => {
+                Some((recursion.with, &working.carried))
+            }
+            _ => None,
+        }
     }
 
     /// Its rows, where it changes none.
     pub(super) fn with_body(&mut self, with: With<'a>) -> Result<Relation> {
         match with.clause.recursive {
             true => self.maybe_recursive(with),
-            false => self.query(&with.cte.query, &[]),
+            false => {
+                refuse_traversal(with)?;
+                self.query(&with.cte.query, &[])
+            }
         }
     }
 
@@ -275,9 +329,9 @@ impl<'a> Binder<'a> {
                 _ => (left, right, true),
             },
             _ => {
-                return self
-                    .part(with, Part::Whole, |binder| binder.query(query, &[]))
-                    .map(|found| found.0);
+                let whole = self.part(with, Part::Whole, |binder| binder.query(query, &[]))?;
+                refuse_traversal(with)?;
+                return Ok(whole.0);
             }
         };
         let outer = self.with.len();
@@ -291,19 +345,37 @@ impl<'a> Binder<'a> {
             .map(|output| output.data_type)
             .collect();
         let first = self.with_types(first, &types)?;
+        let columns = self.working_columns(with, &first.outputs)?;
+        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        let carried = self.carried(with, &names)?;
+        let first = self.begin(first, &carried)?;
         // Nobody has this column: only its number is of use.
         let id = self.columns.add("", DataType::Boolean);
-        let next = Part::Next {
+        let added = first.outputs[columns.len()..].iter();
+        let added = added.map(|output| (output.name.clone(), output.data_type));
+        let working = Working {
             id,
-            columns: self.working_columns(with, &first.outputs)?,
+            listed: columns.len(),
+            columns: columns.into_iter().chain(added).collect(),
+            select: match leaf(right) {
+                Some(SetExpr::Select(select)) => Some(select),
+                _ => None,
+            },
+            carried: Vec::new(),
         };
-        let (next, references) = self.part(with, next, |binder| binder.set_expr(right, &[]))?;
+        let types: Vec<_> = working.columns.iter().map(|(_, found)| *found).collect();
+        let (next, references) = self.part(with, Part::Next(working), |binder| {
+            binder.set_expr(right, &[])
+        })?;
         self.with.truncate(outer);
         if references == 0 {
+            refuse_traversal(with)?;
             return self.query(query, &[]);
         }
+        check_sides(with, left, right)?;
         refuse_clauses(query)?;
         let next = self.fitting(with, next, &types)?;
+        let next = self.carry_on(next, &carried)?;
         Ok(self.rounds(id, first, next, distinct))
     }
 
@@ -311,7 +383,7 @@ impl<'a> Binder<'a> {
     fn part(
         &mut self,
         with: With<'a>,
-        part: Part,
+        part: Part<'a>,
         bind: impl FnOnce(&mut Self) -> Result<Relation>,
     ) -> Result<(Relation, usize)> {
         self.recursions.push(Recursion {
@@ -335,7 +407,7 @@ impl<'a> Binder<'a> {
         with.check_names(outputs.len())?;
         let mut columns = Vec::with_capacity(outputs.len());
         for (at, output) in outputs.iter().enumerate() {
-            let name = match with.cte.alias.columns.get(at) {
+            let name = match given(&with.cte.alias.columns).get(at) {
                 Some(column) => name::fold(&column.name)?,
                 None => output.name.clone(),
             };
@@ -393,10 +465,10 @@ impl<'a> Binder<'a> {
     /// Refuses a plan that reads a working table of a query that is being bound.
     pub(super) fn refuse_own_name(&self, plan: &Logical, place: &str) -> Result<()> {
         for recursion in &self.recursions {
-            let Part::Next { id, .. } = &recursion.part else {
+            let Part::Next(working) = &recursion.part else {
                 continue;
             };
-            if reads(plan, *id) {
+            if reads(plan, working.id) {
                 let name = recursion.with.name()?;
                 return Err(invalid(format!(
                     "recursive reference to query \"{name}\" must not appear within {place}"

@@ -9,7 +9,7 @@
 //!    transaction and about numbers; `locking` writes clauses that lock rows as it knows them, and
 //!    `table_command` writes `TABLE t` out, `spelling` what can be said in several ways, `quantified`
 //!    the rows of `ANY (VALUES ..)`, and `column_action` what ALTER TABLE may do to a column,
-//!    `inference` the keys of ON CONFLICT.
+//!    `inference` the keys of ON CONFLICT, `traversal` SEARCH and CYCLE.
 //! 4. `create_as` knows what is said of tables that are made of a query, `definition` what else is
 //!    said of tables and views. `cursor` knows what is said of cursors, `schema_elements` what CREATE
 //!    SCHEMA may have with it.
@@ -49,6 +49,7 @@ mod subscripts;
 mod table_command;
 mod token;
 mod transaction;
+mod traversal;
 pub(crate) mod trigger;
 mod unicode;
 mod upkeep;
@@ -74,6 +75,7 @@ pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use set_schema::SetSchema;
 pub(crate) use star::STAR;
 pub(crate) use subscripts::Subscripts;
+pub(crate) use traversal::{Cycle, Search, Traversal, given, traversal};
 pub(crate) use window::exclusion;
 
 pub(crate) use upkeep::{Refresh, Reindex, Upkeep};
@@ -238,6 +240,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     let (tokens, block) = block::take(tokens);
     let (mut tokens, mut parameters) = token::number_placeholders(tokens)?;
     transaction::take_deferrable(&mut tokens);
+    traversal::rewrite(&mut tokens);
     locking::rewrite(&mut tokens)?;
     inference::rewrite(&mut tokens);
     constraint::rewrite(&mut tokens);
