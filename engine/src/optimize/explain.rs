@@ -485,6 +485,7 @@ fn join_name(by: &str, kind: JoinKind) -> String {
 
 fn rows_of(count: usize) -> String {
     match count {
+        0 => "Empty Result".to_owned(),
         1 => "Result".to_owned(),
         count => format!("Values Scan of {count} rows"),
     }

@@ -5,7 +5,8 @@
 //! IMMUTABLE functions are folded: a plan may be kept and run again. What takes long, as `lpad('x',
 //! 100000000)`, is left as well: planning cannot be interrupted, and a plan is no place for long values. A
 //! strict function with a NULL written among its arguments is NULL whatever the others are, and, as in
-//! PostgreSQL, they are not evaluated: `NULL > a / 0` is no error.
+//! PostgreSQL, they are not evaluated: `NULL > a / 0` is no error. Nor is `NULL > 1 AND a / 0 > 1` where only what
+//! is true counts, in WHERE, HAVING and ON.
 
 use crate::function::cast::cast_value;
 use crate::function::text::style::asks_style;
@@ -18,7 +19,27 @@ use remora_storage::{DataType, Value, ValueRef};
 
 /// Folds every expression of a plan.
 pub(super) fn fold_plan(plan: Logical) -> Logical {
-    plan.map_inputs(&mut fold_plan).map_exprs(&mut fold)
+    match plan.map_inputs(&mut fold_plan).map_exprs(&mut fold) {
+        Logical::Filter { input, predicate } => Logical::Filter {
+            input,
+            predicate: as_condition(predicate),
+        },
+        Logical::Join(mut join) => {
+            join.on = join.on.into_iter().map(as_condition).collect();
+            Logical::Join(join)
+        }
+        other => other,
+    }
+}
+
+/// The same where only what is true counts: NULL is as good as false, and with it goes what need not be asked.
+fn as_condition(expr: Expr) -> Expr {
+    match expr.kind {
+        ExprKind::Literal(Value::Null) => boolean(false),
+        ExprKind::And(parts) => junction(parts.into_iter().map(as_condition).collect(), false),
+        ExprKind::Or(parts) => junction(parts.into_iter().map(as_condition).collect(), true),
+        _ => expr,
+    }
 }
 
 /// Folds the expressions of a statement that stand outside of plans.

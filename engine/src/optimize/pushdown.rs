@@ -23,7 +23,8 @@
 //!  Lock       nothing: what is locked is what the query says that locks it
 //! ```
 //!
-//! A volatile part (`random() < 0.1`) stays where it was written.
+//! A volatile part (`random() < 0.1`) stays where it was written. What is never true leaves nothing of the plan
+//! below it.
 
 use super::fold::fold;
 use super::transfer::{compared_column, transferred};
@@ -42,6 +43,9 @@ pub(super) fn push_down(plan: Logical) -> Logical {
 
 /// The plan's rows for which all of `parts` are true.
 fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
+    if parts.iter().any(Expr::is_false) {
+        return nothing(&plan);
+    }
     match plan {
         Logical::Filter { input, predicate } => {
             let (stable, volatile): (Vec<_>, Vec<_>) =
@@ -177,8 +181,19 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
     }
 }
 
+/// No row of the plan, which then need not run.
+fn nothing(plan: &Logical) -> Logical {
+    Logical::Values {
+        columns: plan.columns(),
+        rows: Vec::new(),
+    }
+}
+
 fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
     let join = without_nulls(join, &parts);
+    if matches!(join.kind, JoinKind::Inner | JoinKind::Semi) && join.on.iter().any(Expr::is_false) {
+        return nothing(&Logical::Join(join));
+    }
     let kind = join.kind;
     let (left, right) = (join.left.column_set(), join.right.column_set());
     let (mut to_left, mut to_right) = (Vec::new(), Vec::new());
@@ -187,7 +202,7 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         let named = part.columns();
         let filters_left = matches!(kind, JoinKind::Inner | JoinKind::Semi);
         if kind != JoinKind::Full
-            && !named.is_empty()
+            && (!named.is_empty() || part.is_false())
             && named.is_subset(&right)
             && part.is_stable()
         {

@@ -457,6 +457,25 @@ fn a_select_without_tables_is_one_row() {
     assert_plan("VALUES (1), (2)", &["Values Scan of 2 rows"]);
 }
 
+#[test]
+fn what_is_never_true_is_not_looked_for() {
+    assert_plan(
+        "SELECT x FROM a WHERE x / 0 = 1 AND x > NULL",
+        &["Empty Result"],
+    );
+    assert_plan(
+        "SELECT a.x FROM a LEFT JOIN b ON a.id = b.id AND (NULL OR 1 > 2)",
+        &[
+            "Project",
+            "  Output: x",
+            "  ->  Hash Left Join",
+            "        Hash Cond: ((id)::bigint = id)",
+            "        ->  Seq Scan on a",
+            "        ->  Empty Result",
+        ],
+    );
+}
+
 proptest::proptest! {
     /// Whatever parses is planned or refused, and never panics.
     #[test]

@@ -185,6 +185,11 @@ impl Expr {
         }
     }
 
+    /// Whether it is the constant false.
+    pub fn is_false(&self) -> bool {
+        matches!(self.kind, ExprKind::Literal(Value::Boolean(false)))
+    }
+
     /// Whether two expressions are written alike, down to the scale of a number.
     pub fn same(&self, other: &Expr) -> bool {
         self.data_type == other.data_type && same_kind(&self.kind, &other.kind)
