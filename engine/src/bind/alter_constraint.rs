@@ -162,6 +162,9 @@ impl<'a> Binder<'a> {
             }
             return Ok(());
         }
+        if altered.tests_added(&name) {
+            return Ok(());
+        }
         let mut checks = altered.draft.table.checks.iter_mut();
         let Some(check) = checks.find(|check| check.name == name) else {
             let table = &altered.draft.table.name;

@@ -47,6 +47,20 @@ impl Altered<'_> {
         retire_hidden(&mut self.draft.table, kept.iter());
     }
 
+    /// Has rows tested for a constraint that is being added without that; whether there is one of the name.
+    pub(super) fn tests_added(&mut self, name: &str) -> bool {
+        let Untested { checks, keys } = &mut self.untested;
+        let (written, draft) = (checks.len() + keys.len(), &mut self.draft);
+        let is_meant = |given: &Option<String>| given.as_deref() == Some(name);
+        checks.retain(|number| !draft.checks.get(*number).is_some_and(|(n, ..)| is_meant(n)));
+        keys.retain(|number| {
+            let key = draft.foreign_keys.get_mut(*number);
+            let key = key.filter(|key| is_meant(&key.name));
+            key.map(|key| key.not_valid = false).is_none()
+        });
+        checks.len() + keys.len() < written
+    }
+
     /// Leaves out hidden columns that no index is over, if rows are written anew.
     pub(super) fn leave_out_hidden(&mut self) {
         let is_dead = |column: &ColumnDef| column.is_hidden() && column.generated.is_none();

@@ -288,7 +288,10 @@ impl<'a> Binder<'a> {
         shown: &str,
     ) -> Result<Source> {
         // Of what the statement sees: it is given that with the sequences.
-        self.uses_sequences |= matches!(table, SystemTable::Pg(_) | SystemTable::Cursors);
+        self.uses_sequences |= matches!(
+            table,
+            SystemTable::Pg(_) | SystemTable::Cursors | SystemTable::PreparedStatements
+        );
         // Whoever looks what is at risk must not make it durable by looking.
         self.shows_commits |= table != SystemTable::Durability;
         let columns = table.columns().iter().copied();

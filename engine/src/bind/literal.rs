@@ -134,7 +134,6 @@ pub(super) fn string(value: &ast::Value) -> Option<&str> {
     match value {
         V::SingleQuotedString(text)
         | V::EscapedStringLiteral(text)
-        | V::UnicodeStringLiteral(text)
         | V::NationalStringLiteral(text) => Some(text),
         V::DollarQuotedString(quoted) => Some(&quoted.value),
         _ => None,

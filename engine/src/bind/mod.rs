@@ -107,6 +107,7 @@ mod trigger;
 mod trigger_rows;
 mod truncate;
 mod type_dependents;
+mod updatable;
 mod utility;
 mod view;
 mod window;
@@ -121,6 +122,7 @@ pub(crate) use generated::generated_of;
 pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
 pub(crate) use sequence::refuse_users;
 pub(crate) use trigger::{BodyPart, bind_trigger};
+pub(crate) use updatable::updatable_columns;
 pub(crate) use with_part::BoundPart;
 
 use crate::error::{Position, Result};
@@ -243,6 +245,10 @@ fn bind_once<'a>(
         Syntax::SetSchema(syntax) => {
             let statement = binder.set_schema(syntax)?;
             (LogicalStatement::Done(statement), syntax.tag)
+        }
+        Syntax::SetParameters(syntax) => {
+            let statement = binder.set_parameters(syntax)?;
+            (LogicalStatement::Done(statement), syntax.of.tag())
         }
         Syntax::SetConstraints(set) => {
             let statement = LogicalStatement::Done(binder.set_constraints(set)?);

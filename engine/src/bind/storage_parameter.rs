@@ -1,9 +1,12 @@
 //! Storage parameters: `WITH (fillfactor = 70)`. They tune a storage that is not ours, so that they are tested as
 //! PostgreSQL tests them, and then forgotten; only what a view says of its check option counts.
 
-use super::name;
+use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{CheckOption, refuse};
+use crate::parse::{ParametersOf, SetParameters, refuse};
+use crate::plan::Statement;
+use crate::plan::structure::Step;
+use remora_storage::catalog::{ViewCheck, ViewDef};
 use sqlparser::ast::{self, CreateTableOptions, SqlOption};
 
 /// What a parameter's value must be.
@@ -56,10 +59,12 @@ const OF_INDEXES: &[(&str, Kind)] = &[
     ("deduplicate_items", Kind::Boolean),
 ];
 
+const CHECK_OPTION: &str = "check_option";
+
 const OF_VIEWS: &[(&str, Kind)] = &[
     ("security_barrier", Kind::Boolean),
     ("security_invoker", Kind::Boolean),
-    ("check_option", Kind::Any),
+    (CHECK_OPTION, Kind::Any),
 ];
 
 /// Tests the options of a table.
@@ -87,23 +92,100 @@ pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) 
 pub(super) fn of_view(
     options: &CreateTableOptions,
     at: Option<Position>,
-) -> Result<Option<CheckOption>> {
+) -> Result<Option<ViewCheck>> {
     let mut found = None;
     for (name, value) in pairs(options, at)? {
         test(&name, value, OF_VIEWS)?;
-        if name == "check_option" {
-            found = match text(value).as_str() {
-                "local" => Some(CheckOption::Local),
-                "cascaded" => Some(CheckOption::Cascaded),
-                other => {
-                    let message = format!("invalid value for enum option \"{name}\": {other}");
-                    return Err(Error::new(state::INVALID_PARAMETER_VALUE, message)
-                        .with_detail("Valid values are \"local\" and \"cascaded\"."));
-                }
-            };
+        if name == CHECK_OPTION {
+            found = Some(check_option(value)?);
         }
     }
     Ok(found)
+}
+
+fn check_option(value: Option<&ast::Expr>) -> Result<ViewCheck> {
+    match text(value).as_str() {
+        "local" => Ok(ViewCheck::Local),
+        "cascaded" => Ok(ViewCheck::Cascaded),
+        other => {
+            let message = format!("invalid value for enum option \"{CHECK_OPTION}\": {other}");
+            Err(Error::new(state::INVALID_PARAMETER_VALUE, message)
+                .with_detail("Valid values are \"local\" and \"cascaded\"."))
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// ALTER .. SET | RESET (parameters): of a view's check option something is kept.
+    pub(super) fn set_parameters(&self, syntax: &SetParameters) -> Result<Statement> {
+        let at = name::object_place(&syntax.name);
+        let located = self.relation(&syntax.name)?;
+        let nothing = Statement::Structure(Vec::new());
+        if syntax.if_exists && !self.relation_exists(&located) {
+            return Ok(nothing);
+        }
+        let parameters = pairs_of(&syntax.parameters, at)?;
+        if syntax.resets && parameters.iter().any(|(_, value)| value.is_some()) {
+            let message = "RESET must not include values for parameters";
+            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+        }
+        let is_index = self.catalog.index(&located).is_some();
+        let may_be_view = matches!(syntax.of, ParametersOf::View | ParametersOf::Table);
+        if let Some(view) = self.catalog.view(&located).filter(|_| may_be_view) {
+            return self.set_parameters_of_view(view, &parameters, syntax.resets, at);
+        }
+        let is_other = match syntax.of {
+            ParametersOf::Index => !is_index,
+            ParametersOf::View => true,
+            ParametersOf::Table => false,
+            ParametersOf::Materialized => {
+                let table = self.catalog.table(&located);
+                table.is_none_or(|table| table.def.materialized.is_none())
+            }
+        };
+        if is_other && self.relation_exists(&located) {
+            let what = match syntax.of {
+                ParametersOf::Index => "an index",
+                ParametersOf::Materialized => "a materialized view",
+                _ => "a view",
+            };
+            let message = format!("\"{}\" is not {what}", located.name());
+            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+        }
+        if !is_index {
+            self.table(&located, at)?;
+        }
+        for (name, value) in parameters.iter().filter(|_| !syntax.resets) {
+            match is_index {
+                true => test(name, *value, OF_INDEXES)?,
+                false => test(name, *value, OF_TABLES)?,
+            }
+        }
+        Ok(nothing)
+    }
+
+    fn set_parameters_of_view(
+        &self,
+        view: &ViewDef,
+        parameters: &[(String, Option<&ast::Expr>)],
+        resets: bool,
+        at: Option<Position>,
+    ) -> Result<Statement> {
+        let mut def = view.clone();
+        for (name, value) in parameters {
+            if !resets {
+                test(name, *value, OF_VIEWS)?;
+            }
+            if name == CHECK_OPTION {
+                def.check = match resets {
+                    true => None,
+                    false => Some(check_option(*value)?),
+                };
+            }
+        }
+        self.check_option_fits(&def, at)?;
+        Ok(Statement::Structure(vec![Step::AlterView(def)]))
+    }
 }
 
 /// Tests the options of an index.
@@ -138,6 +220,13 @@ fn pairs(
         CreateTableOptions::With(options) => options,
         _ => return refuse("a storage option", at),
     };
+    pairs_of(options, at)
+}
+
+fn pairs_of(
+    options: &[SqlOption],
+    at: Option<Position>,
+) -> Result<Vec<(String, Option<&ast::Expr>)>> {
     options.iter().map(|option| pair(option, at)).collect()
 }
 

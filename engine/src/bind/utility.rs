@@ -10,11 +10,11 @@ use crate::function::text;
 use crate::parse::{Reindex, Upkeep, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
-use crate::plan::statement::TransactionOptions;
+use crate::plan::statement::{Discarded, TransactionOptions};
 use remora_storage::Isolation;
 use sqlparser::ast::{
-    self, ContextModifier, Reset, Set, TransactionAccessMode, TransactionIsolationLevel,
-    TransactionMode,
+    self, ContextModifier, DiscardObject, Reset, Set, TransactionAccessMode,
+    TransactionIsolationLevel, TransactionMode,
 };
 use sqlparser::keywords::Keyword;
 
@@ -77,6 +77,15 @@ impl Binder<'_> {
                     other => other.replace(' ', "."),
                 };
                 (Statement::Show(name), "SHOW")
+            }
+            S::Discard { object_type } => {
+                let (what, tag) = match object_type {
+                    DiscardObject::ALL => (Discarded::All, "DISCARD ALL"),
+                    DiscardObject::PLANS => (Discarded::Plans, "DISCARD PLANS"),
+                    DiscardObject::SEQUENCES => (Discarded::Sequences, "DISCARD SEQUENCES"),
+                    DiscardObject::TEMP => (Discarded::Temporary, "DISCARD TEMP"),
+                };
+                (Statement::Discard(what), tag)
             }
             other => return refuse(what(other), None),
         };

@@ -30,7 +30,7 @@ use remora_storage::catalog::{
     CatalogObject, SourceColumn, ViewCheck, ViewColumn, ViewDef, ViewSource,
 };
 use remora_storage::{ColumnId, DataType, TableId};
-use sqlparser::ast::{self, AlterTableOperation};
+use sqlparser::ast::{self, AlterColumnOperation, AlterTableOperation};
 use std::collections::HashMap;
 
 /// What the query of a view that is being made names.
@@ -255,7 +255,10 @@ impl<'a> Binder<'a> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
         let option = of_view(&create.options, at)?;
-        let check = self.aside.definition.check_option.or(option);
+        let check = self.aside.definition.check_option.map(|check| match check {
+            CheckOption::Local => ViewCheck::Local,
+            CheckOption::Cascaded => ViewCheck::Cascaded,
+        });
         if !self.parameters.is_empty() {
             let message = "there is no parameter $1";
             return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
@@ -293,16 +296,10 @@ impl<'a> Binder<'a> {
             name: located.written.name,
             query: text,
             sources,
-            check: check.map(|check| match check {
-                CheckOption::Local => ViewCheck::Local,
-                CheckOption::Cascaded => ViewCheck::Cascaded,
-            }),
+            check: check.or(option),
             triggers: replaced.map_or_else(Vec::new, |view| view.triggers.clone()),
         };
-        if def.check.is_some() {
-            let base = self.base_of(&def, "update", at);
-            base.map_err(|error| without_check_option(&error).at(at))?;
-        }
+        self.check_option_fits(&def, at)?;
         let Some(replaced) = replaced else {
             return Ok(Statement::Structure(vec![Step::CreateView(def)]));
         };
@@ -313,6 +310,18 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::INVALID_OBJECT_DEFINITION, message).at(at));
         }
         Ok(Statement::Structure(vec![Step::AlterView(def)]))
+    }
+
+    /// Fails where a view has a check option and is not updatable.
+    ///
+    /// # Errors
+    /// 0A000
+    pub(super) fn check_option_fits(&self, def: &ViewDef, at: Option<Position>) -> Result<()> {
+        if def.check.is_some() {
+            let base = self.base_of(def, "update", at);
+            base.map_err(|error| without_check_option(&error).at(at))?;
+        }
+        Ok(())
     }
 
     /// Names and types of what a query shows, and what it names.
@@ -355,13 +364,18 @@ impl<'a> Binder<'a> {
         if self.catalog.view(&relation).is_none() && self.relation_exists(&relation) {
             return Err(not_a_view(relation.name()).at(at));
         }
-        let renames = |operation: &AlterTableOperation| {
-            use AlterTableOperation as O;
-            matches!(operation, O::RenameTable { .. } | O::RenameColumn { .. })
+        let sets_default = |operation: &AlterTableOperation| {
+            matches!(
+                operation,
+                AlterTableOperation::AlterColumn {
+                    op: AlterColumnOperation::SetDefault { .. } | AlterColumnOperation::DropDefault,
+                    ..
+                }
+            )
         };
-        match alter.operations.iter().all(renames) {
-            true => self.alter_table(alter),
-            false => refuse("this action of ALTER VIEW", at),
+        match alter.operations.iter().any(sets_default) {
+            false => self.alter_table(alter),
+            true => refuse("a default of a view's column", at),
         }
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Parts {
     /// The next one's number.
     next: usize,
     of: HashMap<Address, usize>,
+    /// Those that are being bound, the outermost first.
+    binding: Vec<Address>,
     /// The parts that what is being bound reads.
     pub(super) reads: Vec<usize>,
     /// The part that is the statement itself, where the statement shows what it asks of its rows.
@@ -233,6 +235,13 @@ impl<'a> Binder<'a> {
         if let Some(found) = self.parts.of.get(&with.address()) {
             return Ok(*found);
         }
+        if self.parts.binding.contains(&with.address()) {
+            let name = with.name()?;
+            let message =
+                format!("recursive query \"{name}\" must not contain data-modifying statements");
+            return Err(Error::new(state::INVALID_RECURSION, message).at(with.place()));
+        }
+        self.parts.binding.push(with.address());
         let beside = self.columns.beside();
         let columns = std::mem::replace(&mut self.columns, beside);
         let around = (self.visible.take(), self.lateral.take());
@@ -245,6 +254,7 @@ impl<'a> Binder<'a> {
             binder.deeper(with.place(), |binder| binder.part_statement(with))
         });
         self.with = inner;
+        self.parts.binding.pop();
         self.locking = locking;
         self.requests = requests;
         (self.visible, self.lateral) = around;

@@ -9,6 +9,7 @@ use super::calendar::{
 };
 use super::kernel::function;
 use super::native::{self, SqlType};
+use super::to_char::zoned;
 use super::{EvalContext, Overload, now_micros};
 use crate::error::{Error, Result, state};
 use remora_storage::{Interval, Value, ValueRef};
@@ -34,6 +35,8 @@ static NOW: &[Overload] = &[
         Ok(chrono::Utc::now().timestamp_micros().max(start))
     })
     .volatility(Volatile),
+    function!(context "timeofday"() -> Text, "This moment, as a text.", time_of_day)
+        .volatility(Volatile),
     function!(context "localtimestamp"() -> Timestamp, "The transaction's start.", local_start)
         .volatility(Stable),
     function!(context "current_date"() -> Date, "The day of the transaction's start.",
@@ -45,6 +48,14 @@ static NOW: &[Overload] = &[
 ];
 
 /// The transaction's start by the session's clock.
+/// `clock_timestamp()`, written as PostgreSQL's C library writes it.
+fn time_of_day(context: &EvalContext) -> Result<String> {
+    let now = chrono::Utc::now().timestamp_micros();
+    let template = "Dy Mon DD HH24:MI:SS.US YYYY TZ";
+    let shown = zoned(now, template, &context.style().zone)?;
+    Ok(shown.unwrap_or_default())
+}
+
 fn local_start(context: &EvalContext) -> Result<i64> {
     context
         .style()

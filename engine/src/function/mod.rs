@@ -87,6 +87,7 @@ mod timetz;
 mod to_char;
 mod trigonometry;
 mod unicode;
+mod updatable;
 
 pub use array::{ArrayTest, quantified};
 pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
@@ -117,7 +118,7 @@ pub(crate) use search_path::{
 };
 pub use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as sequence_name};
-pub use setting::{CursorShown, SessionScope};
+pub use setting::{CursorShown, SessionScope, StatementShown};
 pub use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 pub(crate) use system::is_ignored;

@@ -4,7 +4,7 @@ use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, comparison, definition, digest,
     format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types, precision,
     quote, range, record, regex, sample, sequence, setting, string, system, timetz, to_char,
-    trigonometry, unicode,
+    trigonometry, unicode, updatable,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -44,6 +44,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         string::FUNCTIONS,
         quote::FUNCTIONS,
         unicode::FUNCTIONS,
+        updatable::FUNCTIONS,
         regex::FUNCTIONS,
         sample::FUNCTIONS,
         sequence::FUNCTIONS,

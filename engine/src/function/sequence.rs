@@ -10,6 +10,7 @@ use super::definition::asks_catalog;
 use super::kernel::function;
 use super::oids::{described, relation_named, relation_oid};
 use super::setting::is_of_settings;
+use super::updatable;
 use super::{EvalContext, Located, NOWHERE, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
 use parking_lot::Mutex;
@@ -29,6 +30,13 @@ struct Taken {
     numbers: HashMap<SequenceId, i64>,
     /// Which it took from last.
     last: Option<SequenceId>,
+}
+
+impl SessionSequences {
+    /// Forgets it.
+    pub fn forget(&self) {
+        *self.0.lock() = Taken::default();
+    }
 }
 
 /// What the functions of one statement may use.
@@ -240,6 +248,7 @@ pub(crate) fn is_of_sequences(name: &str) -> bool {
     SEQUENCES.iter().any(|overload| overload.name == name)
         || is_of_settings(name)
         || asks_catalog(name)
+        || updatable::asks_catalog(name)
 }
 
 pub(super) fn scope(context: &EvalContext) -> Result<&SequenceScope> {

@@ -6,10 +6,10 @@
 
 use super::Volatility::{Stable, Volatile};
 use super::kernel::function;
-use super::{Defined, EvalContext, Overload};
+use super::{Defined, EvalContext, Overload, SearchPath};
 use crate::error::{Error, Result, state};
-use remora_storage::catalog::{Catalog, TableEntry};
-use remora_storage::{Value, ValueRef};
+use remora_storage::catalog::{Catalog, TableEntry, ViewDef};
+use remora_storage::{DataType, Value, ValueRef};
 use std::fmt::Debug;
 
 /// The settings of a session, and what else only it knows, for one statement.
@@ -30,11 +30,17 @@ pub trait SessionScope: Debug + Send + Sync {
     /// Its cursors, the oldest first.
     fn cursors(&self) -> &[CursorShown];
 
+    /// The statements that it knows by name.
+    fn statements(&self) -> &[StatementShown];
+
     /// What something is defined as; `None` where there is no such thing.
     ///
     /// # Errors
     /// Those of reading a text that was read before.
     fn definition(&self, catalog: &Catalog, what: Defined) -> Result<Option<String>>;
+
+    /// For each column of a view whether it can be written; `None` where the view cannot.
+    fn updatable(&self, catalog: &Catalog, path: &SearchPath, view: &ViewDef) -> Option<Vec<bool>>;
 
     /// The bytes of a table without its indexes.
     ///
@@ -56,6 +62,19 @@ pub struct CursorShown {
     pub is_scrollable: bool,
     /// When it was declared, in microseconds since 1970 UTC.
     pub created: i64,
+}
+
+/// What is shown of a statement with a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatementShown {
+    /// Its name.
+    pub name: String,
+    /// What prepared it.
+    pub statement: String,
+    /// When, in microseconds since 1970 UTC.
+    pub prepared: i64,
+    /// The types of its parameters.
+    pub parameters: Vec<DataType>,
 }
 
 /// The session that asks.

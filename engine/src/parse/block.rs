@@ -94,9 +94,9 @@ pub(super) fn text(tokens: &[TokenWithSpan]) -> String {
 /// A token as it can be read again: the tokenizer has taken quotes and backslashes out of what is quoted.
 fn written(token: &Token) -> String {
     match token {
-        Token::SingleQuotedString(text)
-        | Token::NationalStringLiteral(text)
-        | Token::UnicodeStringLiteral(text) => format!("'{}'", text.replace('\'', "''")),
+        Token::SingleQuotedString(text) | Token::NationalStringLiteral(text) => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
         Token::EscapedStringLiteral(text) => {
             let text = text.replace('\\', "\\\\").replace('\'', "''");
             format!("E'{text}'")

@@ -168,7 +168,6 @@ fn is_literal(token: &Token) -> bool {
             | Token::DoubleQuotedString(_)
             | Token::DollarQuotedString(_)
             | Token::EscapedStringLiteral(_)
-            | Token::UnicodeStringLiteral(_)
             | Token::NationalStringLiteral(_)
             | Token::HexStringLiteral(_)
     )

@@ -30,6 +30,7 @@ mod create_as;
 mod cursor;
 mod definition;
 mod depth;
+mod encoded;
 mod error;
 mod extent;
 mod from_item;
@@ -45,6 +46,7 @@ mod sequence;
 mod set_schema;
 mod spelling;
 mod star;
+mod storage_parameter;
 mod subscripts;
 mod table_command;
 mod token;
@@ -74,6 +76,7 @@ pub(crate) use rename::{Named, Replaced, rename, replace_at};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use set_schema::SetSchema;
 pub(crate) use star::STAR;
+pub(crate) use storage_parameter::{ParametersOf, SetParameters};
 pub(crate) use subscripts::Subscripts;
 pub(crate) use traversal::{Cycle, Search, Traversal, given, traversal};
 pub(crate) use window::exclusion;
@@ -114,6 +117,8 @@ pub(crate) enum Syntax {
     AlterView(Box<ast::AlterTable>),
     /// ALTER .. SET SCHEMA, which it does not.
     SetSchema(SetSchema),
+    /// ALTER .. SET and RESET of parameters, of which it knows a part.
+    SetParameters(SetParameters),
     /// CREATE TABLE .. AS and SELECT .. INTO.
     CreateTableAs(Box<CreateTableAs>),
     /// SET CONSTRAINTS
@@ -325,6 +330,12 @@ fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax
     if let Some(refresh) = upkeep::refresh(parser)? {
         return Ok(Syntax::Refresh(refresh));
     }
+    if let Some(syntax) = storage_parameter::parse(parser)? {
+        return Ok(Syntax::SetParameters(syntax));
+    }
+    if let Some(syntax) = set_schema::parse(parser)? {
+        return Ok(Syntax::SetSchema(syntax));
+    }
     if parser.parse_keywords(&[Keyword::ALTER, Keyword::MATERIALIZED, Keyword::VIEW]) {
         let statement = parser.parse_alter_table(false)?;
         return Ok(Syntax::Statement(Box::new(statement)));
@@ -337,9 +348,6 @@ fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax
     }
     if let Some(alter) = constraint::parse_alter(parser)? {
         return Ok(Syntax::AlterConstraint(alter));
-    }
-    if let Some(syntax) = set_schema::parse(parser)? {
-        return Ok(Syntax::SetSchema(syntax));
     }
     if let Some(syntax) = sequence::parse(parser)? {
         return Ok(Syntax::Sequence(syntax));

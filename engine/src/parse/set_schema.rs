@@ -24,10 +24,19 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<SetSchema>, Parser
 
 fn whole(parser: &mut Parser<'_>) -> Result<SetSchema, ParserError> {
     parser.expect_keyword(Keyword::ALTER)?;
-    let kinds = [Keyword::TABLE, Keyword::VIEW, Keyword::SEQUENCE];
+    let kinds = [
+        Keyword::TABLE,
+        Keyword::VIEW,
+        Keyword::SEQUENCE,
+        Keyword::MATERIALIZED,
+    ];
     let tag = match parser.expect_one_of_keywords(&kinds)? {
         Keyword::TABLE => "ALTER TABLE",
         Keyword::VIEW => "ALTER VIEW",
+        Keyword::MATERIALIZED => {
+            parser.expect_keyword(Keyword::VIEW)?;
+            "ALTER MATERIALIZED VIEW"
+        }
         _ => "ALTER SEQUENCE",
     };
     let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);

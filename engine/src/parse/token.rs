@@ -9,6 +9,8 @@
 //! `-` unless it has one of PostgreSQL's stranger characters (`a<-1` is `a < -1`), and strings with
 //! a line break between them are one.
 
+use super::encoded;
+use super::extent::Extents;
 use crate::error::{Error, Position, Result, state};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect};
 use sqlparser::keywords::Keyword;
@@ -58,8 +60,12 @@ pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>> {
     let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
         .map_err(|error| {
-            Error::new(state::SYNTAX_ERROR, lower_first(&error.message))
-                .at(position(error.location))
+            let at = position(error.location);
+            let start = Extents::new(sql).offset(error.location);
+            let complaint = encoded::complaint(&sql[start..], at);
+            complaint.unwrap_or_else(|| {
+                Error::new(state::SYNTAX_ERROR, lower_first(&error.message)).at(at)
+            })
         })?;
     let mut found = Vec::with_capacity(tokens.len());
     for token in tokens {
@@ -261,6 +267,12 @@ pub(super) fn number_placeholders(tokens: &[TokenWithSpan]) -> Result<(Vec<Token
         let Token::Placeholder(name) = &token.token else {
             continue;
         };
+        let digits = name.get(1..).unwrap_or_default();
+        let behind = digits.trim_start_matches(|c: char| c.is_ascii_digit());
+        if behind.len() < digits.len() && !behind.is_empty() {
+            let message = format!("trailing junk after parameter at or near \"{name}\"");
+            return Err(Error::new(state::SYNTAX_ERROR, message).at(position(token.span.start)));
+        }
         let number = match name.get(1..) {
             None | Some("") if name == "?" => Some(largest + 1),
             None => None,

@@ -7,6 +7,7 @@
 //! ```text
 //!   OVER (ORDER BY x ROWS 1 PRECEDING EXCLUDE TIES)     OVER ("EXCLUDE TIES:" ORDER BY x ROWS 1 PRECEDING)
 //!   OVER (w RANGE '1 day'::interval PRECEDING)          OVER (w RANGE ('1 day'::interval) PRECEDING)
+//!   SELECT f() OVER w WINDOW w AS (..)                  SELECT f() OVER w WHERE true WINDOW w AS (..)
 //! ```
 //!
 //! [`exclusion`] reads it back.
@@ -49,8 +50,51 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             move_exclusion(tokens, at);
         } else if is_any(&tokens[at], &["PRECEDING", "FOLLOWING"]) {
             enclose_offset(tokens, at);
+        } else if is_any(&tokens[at], &["WINDOW"]) {
+            stand_behind_where(tokens, at);
         }
     }
+}
+
+/// Puts `WHERE true` before windows that stand behind nothing but the select list.
+fn stand_behind_where(tokens: &mut Vec<TokenWithSpan>, at: usize) {
+    let mut words = (at + 1..tokens.len()).filter(|at| !is_space(&tokens[*at]));
+    let is_clause = words
+        .next()
+        .is_some_and(|name| matches!(tokens[name].token, Token::Word(_)))
+        && words
+            .next()
+            .is_some_and(|word| is_any(&tokens[word], &["AS"]))
+        && words
+            .next()
+            .is_some_and(|open| tokens[open].token == Token::LParen);
+    if !is_clause {
+        return;
+    }
+    let mut depth = 0_usize;
+    for before in (0..at).rev() {
+        match &tokens[before].token {
+            Token::RParen => depth += 1,
+            Token::LParen if depth == 0 => return,
+            Token::LParen => depth -= 1,
+            _ if depth > 0 => {}
+            _ if is_any(
+                &tokens[before],
+                &["FROM", "WHERE", "GROUP", "HAVING", "UNION", "WINDOW"],
+            ) =>
+            {
+                return;
+            }
+            _ if is_any(&tokens[before], &["SELECT"]) => break,
+            _ => {}
+        }
+    }
+    let span = tokens[at].span;
+    let clause = [Keyword::WHERE, Keyword::TRUE].map(|keyword| {
+        let word = Token::make_keyword(&format!("{keyword:?}"));
+        TokenWithSpan::new(word, span)
+    });
+    tokens.splice(at..at, clause);
 }
 
 /// Moves an exclusion to the beginning of its window.

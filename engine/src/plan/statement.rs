@@ -20,6 +20,22 @@ use remora_storage::transaction::Columns;
 use remora_storage::{DataType, Durability, IndexId, Isolation, SequenceId, TableId};
 use std::sync::Arc;
 
+/// The variable that SHOW names for all of them.
+pub const SHOW_ALL: &str = "all";
+
+/// What DISCARD throws away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Discarded {
+    /// All that a session has, beside its connection.
+    All,
+    /// Plans.
+    Plans,
+    /// The numbers that were taken from sequences last.
+    Sequences,
+    /// Temporary tables, sequences and views.
+    Temporary,
+}
+
 /// A statement, ready to run.
 #[derive(Clone, Debug)]
 pub enum Statement {
@@ -120,6 +136,8 @@ pub enum Statement {
     Prepare(String, Vec<DataType>),
     /// DEALLOCATE of one, or of all.
     Deallocate(Option<String>),
+    /// DISCARD
+    Discard(Discarded),
     /// ANALYZE and VACUUM
     Upkeep {
         /// Whether it is VACUUM.
@@ -369,6 +387,7 @@ impl Statement {
                 | Self::RollbackTo(_)
                 | Self::Prepare(..)
                 | Self::Deallocate(_)
+                | Self::Discard(_)
                 | Self::Upkeep { .. }
                 | Self::Fetch(_)
                 | Self::Close(_)
@@ -405,6 +424,10 @@ impl Statement {
             }
             Self::Fetch(fetch) => fetch.schema.clone(),
             Self::Explain(_) | Self::Analyze(_) => Some(text("QUERY PLAN")),
+            Self::Show(name) if name == SHOW_ALL => {
+                let names = ["name", "setting", "description"];
+                Some(names.into_iter().flat_map(text).collect())
+            }
             Self::Show(name) => Some(text(name)),
             Self::Compact(_) => {
                 let count = |name: &str| super::Field {

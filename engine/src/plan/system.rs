@@ -40,6 +40,8 @@ pub enum SystemTable {
     Checkpoints,
     /// The cursors of the session.
     Cursors,
+    /// Statements that the session knows by name.
+    PreparedStatements,
     /// One of `pg_catalog`.
     Pg(PgTable),
 }
@@ -51,11 +53,12 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them but those of [`PgTable`], by name.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Sequences,
         Self::Checkpoints,
         Self::Conflicts,
         Self::Cursors,
+        Self::PreparedStatements,
         Self::Durability,
         Self::Indexes,
         Self::Memory,
@@ -93,6 +96,7 @@ impl SystemTable {
             Self::RecoveryLosses => "remora_recovery_losses",
             Self::Checkpoints => "remora_checkpoints",
             Self::Cursors => "pg_cursors",
+            Self::PreparedStatements => "pg_prepared_statements",
             Self::Pg(table) => table.name(),
         }
     }
@@ -178,6 +182,15 @@ impl SystemTable {
                 ("is_binary", Boolean),
                 ("is_scrollable", Boolean),
                 ("creation_time", TimestampTz),
+            ],
+            Self::PreparedStatements => &[
+                ("name", Text),
+                ("statement", Text),
+                ("prepare_time", TimestampTz),
+                ("parameter_types", Text),
+                ("from_sql", Boolean),
+                ("generic_plans", BigInt),
+                ("custom_plans", BigInt),
             ],
             Self::Sequence(_) => &[
                 ("last_value", BigInt),

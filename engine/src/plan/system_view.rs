@@ -71,7 +71,8 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
                 NULL::text AS self_referencing_column_name, NULL::text AS reference_generation,
                 NULL::text AS user_defined_type_catalog, NULL::text AS user_defined_type_schema,
                 NULL::text AS user_defined_type_name,
-                CASE WHEN c.relkind = 'r' THEN 'YES' ELSE 'NO' END AS is_insertable_into, 'NO' AS is_typed,
+                CASE WHEN pg_relation_is_updatable(c.oid, false) & 8 = 8 THEN 'YES' ELSE 'NO' END AS is_insertable_into,
+                'NO' AS is_typed,
                 NULL::text AS commit_action
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'f')",
     ),
@@ -101,7 +102,7 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
                 CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END AS identity_generation,
                 CASE WHEN a.attgenerated = '' THEN 'NEVER' ELSE 'ALWAYS' END AS is_generated,
                 NULL::text AS generation_expression,
-                CASE WHEN c.relkind = 'r' THEN 'YES' ELSE 'NO' END AS is_updatable
+                CASE WHEN pg_column_is_updatable(c.oid, a.attnum, false) THEN 'YES' ELSE 'NO' END AS is_updatable
          FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
               LEFT JOIN pg_type q ON q.oid = a.atttypid LEFT JOIN pg_namespace w ON w.oid = q.typnamespace
               LEFT JOIN pg_type t ON t.oid = CASE q.typtype WHEN 'd' THEN q.typbasetype ELSE q.oid END
@@ -121,10 +122,20 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
     ),
     standard(
         "views",
-        "SELECT 'remora' AS table_catalog, schemaname AS table_schema, viewname AS table_name,
-                definition AS view_definition, 'NONE' AS check_option, 'NO' AS is_updatable,
-                'NO' AS is_insertable_into
-         FROM pg_views",
+        "SELECT 'remora' AS table_catalog, n.nspname AS table_schema, c.relname AS table_name,
+                r.ev_action AS view_definition,
+                CASE c.reloptions WHEN '{check_option=local}' THEN 'LOCAL' WHEN '{check_option=cascaded}' THEN 'CASCADED'
+                     ELSE 'NONE' END AS check_option,
+                CASE WHEN pg_relation_is_updatable(c.oid, false) & 20 = 20 THEN 'YES' ELSE 'NO' END AS is_updatable,
+                CASE WHEN pg_relation_is_updatable(c.oid, false) & 8 = 8 THEN 'YES' ELSE 'NO' END AS is_insertable_into,
+                CASE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 81 = 81)
+                     THEN 'YES' ELSE 'NO' END AS is_trigger_updatable,
+                CASE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 73 = 73)
+                     THEN 'YES' ELSE 'NO' END AS is_trigger_deletable,
+                CASE WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 69 = 69)
+                     THEN 'YES' ELSE 'NO' END AS is_trigger_insertable_into
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_rewrite r ON r.ev_class = c.oid
+         WHERE c.relkind = 'v'",
     ),
     standard(
         "triggers",

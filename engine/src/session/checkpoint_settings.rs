@@ -12,11 +12,14 @@ use std::time::Duration;
 const CHECKPOINT_TIMEOUT: &str = "checkpoint_timeout";
 const RECOVERY_TARGET: &str = "recovery_target";
 
+/// What they are called.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    [CHECKPOINT_TIMEOUT, RECOVERY_TARGET].into_iter()
+}
+
 /// The setting of that name, if it is one of these.
 fn known(name: &str) -> Option<&'static str> {
-    let all = [CHECKPOINT_TIMEOUT, RECOVERY_TARGET];
-    all.into_iter()
-        .find(|known| known.eq_ignore_ascii_case(name))
+    names().find(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Where the setting is kept.

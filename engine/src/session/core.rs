@@ -33,6 +33,7 @@ use crate::exec::{ExecContext, TriggerCache};
 use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
+use crate::plan::statement::SHOW_ALL;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::transaction::Committed;
@@ -72,7 +73,7 @@ pub(super) struct Session {
     pub(super) notices: Vec<String>,
     pub(super) conflicts: SessionConflicts,
     /// What it has taken from sequences.
-    sequences: Arc<SessionSequences>,
+    pub(super) sequences: Arc<SessionSequences>,
     /// What it has planned of triggers.
     pub(super) triggers: Arc<TriggerCache>,
     /// Where the last commit stands among all, and in the log.
@@ -299,6 +300,7 @@ impl Session {
                 self.name_statement(prepared, name, types).map(nothing)
             }
             Statement::Deallocate(name) => self.forget_statement(name.as_deref()).map(nothing),
+            Statement::Discard(what) => self.discard(*what).map(nothing),
             Statement::Upkeep { vacuum: true } => self.refuse_in_block("VACUUM").map(nothing),
             Statement::Upkeep { vacuum: false } => Ok(Done::default()),
             Statement::Fetch(fetch) => {
@@ -311,6 +313,7 @@ impl Session {
             Statement::Set { name, value, local } => {
                 self.set(name, value.as_deref(), *local).map(nothing)
             }
+            Statement::Show(name) if name == SHOW_ALL => self.show_all().map(Done::list),
             Statement::Show(name) => self
                 .show(name)
                 .map(|value| Done::list(vec![vec![Value::Text(value)]])),

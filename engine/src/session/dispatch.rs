@@ -297,6 +297,7 @@ pub(super) fn run_alone(
         | Statement::RollbackTo(_)
         | Statement::Prepare(..)
         | Statement::Deallocate(_)
+        | Statement::Discard(_)
         | Statement::Upkeep { .. }
         | Statement::Fetch(_)
         | Statement::Close(_)

@@ -35,6 +35,7 @@ mod core;
 mod create_as;
 mod cursors;
 mod definition;
+mod discard;
 mod dispatch;
 mod duration;
 mod export;

@@ -9,23 +9,56 @@ use super::prepared::{Call, Names, Prepared};
 use crate::bind::{Arguments, bind_arguments, statement_name};
 use crate::error::{Error, Result, state};
 use crate::exec;
+use crate::function::{StatementShown, now_micros};
 use crate::parse::PreparedSyntax;
 use remora_storage::DataType;
 use remora_storage::pool::{Owner, Reservation};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a statement is taken to need, a byte of its text.
 const BYTES_PER_TEXT_BYTE: u64 = 64;
 
 /// The statements of a session.
 #[derive(Debug, Default)]
-pub(super) struct NamedStatements(HashMap<String, Named>);
+pub(super) struct NamedStatements {
+    all: HashMap<String, Named>,
+    /// What is shown of them, once it was asked for since the last one came or went.
+    shown: OnceLock<Arc<[StatementShown]>>,
+}
 
 #[derive(Debug)]
 struct Named {
     prepared: Prepared,
+    /// The text that named it.
+    text: Arc<str>,
+    /// When.
+    micros: i64,
     _memory: Reservation,
+}
+
+impl NamedStatements {
+    /// What is shown of them.
+    pub(super) fn shown(&self) -> Arc<[StatementShown]> {
+        let shown = || {
+            let mut all: Vec<StatementShown> = (self.all.iter())
+                .map(|(name, named)| StatementShown {
+                    name: name.clone(),
+                    statement: named.text.to_string(),
+                    prepared: named.micros,
+                    parameters: named.prepared.plan.planned.parameters.clone(),
+                })
+                .collect();
+            all.sort_by(|one, other| one.name.cmp(&other.name));
+            all.into()
+        };
+        Arc::clone(self.shown.get_or_init(shown))
+    }
+
+    fn change(&mut self) -> &mut HashMap<String, Named> {
+        self.shown.take();
+        &mut self.all
+    }
 }
 
 impl Session {
@@ -39,7 +72,7 @@ impl Session {
         let Some(PreparedSyntax::Prepare { statement, .. }) = outer.prepared_syntax() else {
             unreachable!("only PREPARE is planned as one");
         };
-        if self.named.0.contains_key(name) {
+        if self.named.all.contains_key(name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(Error::new(state::DUPLICATE_PREPARED_STATEMENT, message));
         }
@@ -49,9 +82,11 @@ impl Session {
             Prepared::of_types(Arc::clone(statement), self.names(&self.catalog()), types)?;
         let named = Named {
             prepared,
+            text: Arc::clone(outer.text()),
+            micros: now_micros(),
             _memory: memory,
         };
-        self.named.0.insert(name.to_owned(), named);
+        self.named.change().insert(name.to_owned(), named);
         Ok(())
     }
 
@@ -66,7 +101,7 @@ impl Session {
         };
         let name = statement_name(name)?;
         let catalog = self.catalog();
-        let Some(named) = self.named.0.get_mut(&name) else {
+        let Some(named) = self.named.all.get_mut(&name) else {
             return Err(unknown(&name));
         };
         let names = Names {
@@ -83,9 +118,9 @@ impl Session {
     /// DEALLOCATE of one, or of all.
     pub(super) fn forget_statement(&mut self, name: Option<&str>) -> Result<()> {
         match name {
-            None => self.named.0.clear(),
+            None => self.named.change().clear(),
             Some(name) => {
-                let gone = self.named.0.remove(name);
+                let gone = self.named.change().remove(name);
                 gone.map(drop).ok_or_else(|| unknown(name))?;
             }
         }

@@ -11,6 +11,7 @@ use super::settings_scope::MAX_MEMORY;
 use super::size;
 use crate::error::Result;
 use crate::plan::statement::TransactionOptions as Characteristics;
+use remora_storage::Value;
 use std::sync::Arc;
 
 impl Session {
@@ -94,5 +95,12 @@ impl Session {
 
     pub(super) fn show(&self, name: &str) -> Result<String> {
         self.settings_scope().show(name)
+    }
+
+    /// SHOW ALL: names and values; nothing is said of what they mean.
+    pub(super) fn show_all(&self) -> Result<Vec<Vec<Value>>> {
+        let all = self.settings_scope().show_all()?.into_iter();
+        let row = |(name, value)| vec![Value::Text(name), Value::Text(value), Value::Null];
+        Ok(all.map(row).collect())
     }
 }

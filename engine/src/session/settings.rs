@@ -302,6 +302,12 @@ impl Settings {
         Ok(known.map_or(setting.default, |(_, value)| value))
     }
 
+    /// The names of all that are a session's.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let known = SETTINGS.iter().chain(ADVICE).map(|setting| setting.name);
+        known.chain(self.custom.iter().map(|(name, _)| name.as_str()))
+    }
+
     /// About how many bytes they take beside themselves.
     pub(super) fn bytes(&self) -> u64 {
         let texts = self.changed.iter().map(|(_, value)| value.capacity());

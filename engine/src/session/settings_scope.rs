@@ -11,16 +11,29 @@ use super::duration;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::size;
+use crate::bind::updatable_columns;
 use crate::error::Result;
-use crate::function::{CursorShown, Defined, SessionScope};
+use crate::function::{CursorShown, Defined, SearchPath, SessionScope, StatementShown};
 use parking_lot::Mutex;
-use remora_storage::catalog::{Catalog, TableEntry};
+use remora_storage::catalog::{Catalog, TableEntry, ViewDef};
 use remora_storage::pool::Ledger;
 use remora_storage::{Isolation, Store};
 use std::sync::Arc;
 
 /// The setting that is the database's memory budget.
 pub(super) const MAX_MEMORY: &str = "max_memory";
+
+/// Those that are the database's or the transaction's, beside those of checkpoints.
+const OTHERS: [&str; 8] = [
+    MAX_MEMORY,
+    "max_active_statements",
+    "loss_window",
+    "max_transactions",
+    "secure_delete",
+    "pressure_thresholds",
+    "transaction_isolation",
+    "transaction_read_only",
+];
 
 /// A change that is noted.
 #[derive(Debug)]
@@ -41,6 +54,7 @@ pub(super) struct SettingsScope {
     isolation: Isolation,
     read_only: bool,
     cursors: Vec<CursorShown>,
+    statements: Arc<[StatementShown]>,
 }
 
 impl SettingsScope {
@@ -53,6 +67,21 @@ impl SettingsScope {
             Some(shown) => Ok(shown),
             None => self.settings.lock().0.get(name).map(str::to_owned),
         }
+    }
+
+    /// All settings with their values, by name.
+    pub(super) fn show_all(&self) -> Result<Vec<(String, String)>> {
+        let mut names: Vec<String> = OTHERS.map(str::to_owned).to_vec();
+        names.extend(checkpoint_settings::names().map(str::to_owned));
+        let settings = self.settings.lock().0.clone();
+        names.extend(settings.names().map(str::to_owned));
+        names.sort_by_key(|name| lower_case(name));
+        names.dedup();
+        let shown = names.into_iter().map(|name| {
+            let value = self.show(&name)?;
+            Ok((name, value))
+        });
+        shown.collect()
     }
 
     /// A setting that is the database's or the transaction's.
@@ -111,8 +140,16 @@ impl SessionScope for SettingsScope {
         &self.cursors
     }
 
+    fn statements(&self) -> &[StatementShown] {
+        &self.statements
+    }
+
     fn definition(&self, catalog: &Catalog, what: Defined) -> Result<Option<String>> {
         definition::definition(catalog, what)
+    }
+
+    fn updatable(&self, catalog: &Catalog, path: &SearchPath, view: &ViewDef) -> Option<Vec<bool>> {
+        updatable_columns(catalog, path, view)
     }
 
     fn table_bytes(&self, table: &TableEntry) -> Result<u64> {
@@ -140,6 +177,7 @@ impl Session {
             isolation,
             read_only,
             cursors: self.cursors.shown(),
+            statements: self.named.shown(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::pipeline::Source;
 use super::{BATCH_ROWS, ExecContext};
 use crate::activity::Opening;
 use crate::error::Result;
-use crate::function::CursorShown;
+use crate::function::{CursorShown, StatementShown};
 use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
@@ -125,6 +125,11 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
             let scope = context.eval.scope.as_ref();
             let cursors = scope.map_or(&[][..], |scope| scope.cursors());
             cursors.iter().map(one_cursor).collect()
+        }
+        SystemTable::PreparedStatements => {
+            let scope = context.eval.scope.as_ref();
+            let statements = scope.map_or(&[][..], |scope| scope.statements());
+            statements.iter().map(one_statement).collect()
         }
         SystemTable::Recovery => {
             let report = opening(context).map(|opening| &opening.report);
@@ -240,6 +245,26 @@ fn one_cursor(cursor: &CursorShown) -> Vec<Value> {
         Value::Boolean(false),
         Value::Boolean(cursor.is_scrollable),
         Value::TimestampTz(cursor.created),
+    ]
+}
+
+fn one_statement(statement: &StatementShown) -> Vec<Value> {
+    let types = statement.parameters.iter().map(|found| {
+        let name = found.without_modifier().to_string();
+        match name.contains(' ') {
+            true => format!("\"{name}\""),
+            false => name,
+        }
+    });
+    let types = types.collect::<Vec<_>>().join(",");
+    vec![
+        text(&statement.name),
+        text(&statement.statement),
+        Value::TimestampTz(statement.prepared),
+        text(&format!("{{{types}}}")),
+        Value::Boolean(true),
+        Value::BigInt(0),
+        Value::BigInt(0),
     ]
 }
 

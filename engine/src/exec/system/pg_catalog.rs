@@ -11,7 +11,7 @@ use crate::function::{
 use crate::plan::pg_catalog::PgTable;
 use remora_storage::catalog::{
     Catalog, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity, IndexDef,
-    SequenceDef, TableDef, TableEntry, ViewDef,
+    SequenceDef, TableDef, TableEntry, ViewCheck, ViewDef,
 };
 use remora_storage::{ColumnId, IndexId, ReadView, SchemaId, Value};
 use std::sync::Arc;
@@ -114,6 +114,7 @@ struct Class<'c> {
     checks: usize,
     has_index: bool,
     has_triggers: bool,
+    check: Option<ViewCheck>,
 }
 
 impl<'c> Shown<'c> {
@@ -157,6 +158,7 @@ impl<'c> Shown<'c> {
                 checks: def.checks.len(),
                 has_index: !entry.indexes.is_empty(),
                 has_triggers: !def.triggers.is_empty(),
+                check: None,
             }));
             rows.extend(entry.indexes.iter().map(|index| {
                 class(&Class {
@@ -168,6 +170,7 @@ impl<'c> Shown<'c> {
                     checks: 0,
                     has_index: false,
                     has_triggers: false,
+                    check: None,
                 })
             }));
         }
@@ -181,6 +184,7 @@ impl<'c> Shown<'c> {
                 checks: 0,
                 has_index: false,
                 has_triggers: !view.triggers.is_empty(),
+                check: view.check,
             })
         }));
         rows.extend(self.path.host().tables().map(|table| {
@@ -193,6 +197,7 @@ impl<'c> Shown<'c> {
                 checks: 0,
                 has_index: false,
                 has_triggers: false,
+                check: None,
             })
         }));
         let sequences = self.catalog.sequences().map(|entry| &entry.def);
@@ -207,6 +212,7 @@ impl<'c> Shown<'c> {
                 checks: 0,
                 has_index: false,
                 has_triggers: false,
+                check: None,
             })
         }));
         rows
@@ -474,7 +480,12 @@ fn class(class: &Class<'_>) -> Row {
         yes(false),
         yes(true),
         yes(false),
-        Value::Null,
+        class.check.map_or(Value::Null, |check| {
+            text(match check {
+                ViewCheck::Local => "{check_option=local}",
+                ViewCheck::Cascaded => "{check_option=cascaded}",
+            })
+        }),
     ]
 }
 

@@ -10,6 +10,8 @@ mod number;
 mod read;
 mod said;
 
+pub(super) use moment::zoned;
+
 use super::Volatility::Stable;
 use super::kernel::function;
 use super::native::{SqlType, Text};
@@ -29,7 +31,7 @@ fn of_moment(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value>
     let template = Text::of(arguments[1]);
     unless_empty(template, || match arguments[0] {
         ValueRef::Timestamp(moment) => moment::timestamp(moment, template),
-        ValueRef::TimestampTz(moment) => moment::zoned(moment, template, &context.style().zone),
+        ValueRef::TimestampTz(moment) => zoned(moment, template, &context.style().zone),
         ValueRef::Interval(span) => moment::interval(span, template).map(Some),
         other => unreachable!("to_char of {other:?}"),
     })

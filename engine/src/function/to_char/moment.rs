@@ -76,7 +76,11 @@ pub(super) fn timestamp(moment: i64, template: &str) -> Result<Option<String>> {
 }
 
 /// By a zone's clock; `None` for an infinite moment.
-pub(super) fn zoned(moment: i64, template: &str, zone: &Zone) -> Result<Option<String>> {
+pub(in crate::function) fn zoned(
+    moment: i64,
+    template: &str,
+    zone: &Zone,
+) -> Result<Option<String>> {
     let name = zone.abbreviation_at(moment).into_owned();
     let shown = zone.shown(moment)?;
     written(shown, template, Some((name, zone.ahead_at(moment))))
