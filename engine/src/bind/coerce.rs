@@ -27,6 +27,9 @@ impl Binder<'_> {
             return Ok(relabelled(record, to));
         }
         match bound {
+            Bound::Typed(expr) if expr.data_type.is_record() => {
+                Ok(cast(self.read_as(expr, to), to, false))
+            }
             Bound::Typed(expr) => Ok(cast(expr, to, false)),
             Bound::Unknown(Unknown::Null) => Ok(Expr::literal(Value::Null, to)),
             Bound::Unknown(Unknown::Text(literal, at)) => {

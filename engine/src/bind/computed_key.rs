@@ -22,6 +22,7 @@ use super::check::positions;
 use super::generated::generated_of;
 use super::index::{Names, index_column, test_class};
 use super::label::label;
+use super::record::refuse_records;
 use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::parse_expression;
@@ -115,6 +116,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::INVALID_OBJECT_DEFINITION, message)
                 .at(super::expr::start(syntax)));
         }
+        refuse_records(&label(syntax), expr.data_type, super::expr::start(syntax))?;
         let text = syntax.to_string();
         let mut columns = altered.draft.table.columns.iter();
         let is_same = |text_there: Option<&str>| text_there == Some(&text);

@@ -267,6 +267,52 @@ impl<'a> Binder<'a> {
             .collect())
     }
 
+    /// A row that is written out, with the literals in it read as the fields of a type are.
+    pub(super) fn read_as(&self, record: Expr, to: DataType) -> Expr {
+        let is_written = matches!(record.data_type, DataType::Packed(PackedType::Record(_)));
+        let (Some(fields), Some(named)) = (self.fields(to), self.fields(record.data_type)) else {
+            return record;
+        };
+        if !is_written || record.data_type == to {
+            return record;
+        }
+        let ExprKind::Call {
+            overload,
+            arguments,
+        } = record.kind
+        else {
+            return record;
+        };
+        if overload.name != RECORD_OF || fields.len() != arguments.len() {
+            let kind = ExprKind::Call {
+                overload,
+                arguments,
+            };
+            return Expr { kind, ..record };
+        }
+        let arguments = arguments.into_iter().zip(fields.iter());
+        let arguments: Vec<Expr> = arguments
+            .map(|(argument, field)| {
+                let wanted = field.data_type;
+                let is_literal = matches!(argument.kind, ExprKind::Literal(_));
+                match argument.data_type {
+                    DataType::Text if is_literal && !wanted.is_string() => {
+                        cast(argument, wanted, true)
+                    }
+                    found if found.is_record() => self.read_as(argument, wanted),
+                    _ => argument,
+                }
+            })
+            .collect();
+        let types = named.iter().zip(&arguments);
+        let types = types.map(|(field, argument)| RecordField {
+            name: field.name.clone(),
+            data_type: argument.data_type,
+        });
+        let packed = PackedType::Record(RecordType::of(types.collect()));
+        call(RECORD_OF, arguments, DataType::Packed(packed))
+    }
+
     /// What `(value).*` is of, if an expression is that.
     pub(super) fn starred(
         &mut self,

@@ -18,6 +18,7 @@
 use super::Binder;
 use super::from::Source;
 use super::query::{Output, Relation};
+use super::traversal::refuse_traversal;
 use super::with::With;
 use crate::error::{Error, Result, state};
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
@@ -307,6 +308,7 @@ impl<'a> Binder<'a> {
             let message = "MERGE not supported in WITH query";
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(with.place()));
         }
+        refuse_traversal(with)?;
         let counted = self.parts.counted.take();
         let bound = self.with_change(query);
         self.parts.counted = counted;

@@ -358,6 +358,7 @@ static MEASURES: &[Overload] = &[
 
 static CHANGES: &[Overload] = &[
     function!("||"(Text, Text) -> Text, "Both, joined.", join),
+    function!("textcat"(Text, Text) -> Text, "Both, joined.", join),
     function!("||"(Bytea, Bytea) -> Bytea, "Both, joined.", |a: &[u8], b: &[u8]| {
         check_size(a.len().checked_add(b.len()))?;
         Ok([a, b].concat())

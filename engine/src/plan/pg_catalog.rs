@@ -254,6 +254,8 @@ impl PgTable {
                 ("encoding", Integer),
                 ("datcollate", Text),
                 ("datctype", Text),
+                ("datistemplate", Boolean),
+                ("datallowconn", Boolean),
             ],
             Self::Roles => &[
                 ("oid", BigInt),

@@ -53,6 +53,8 @@ pub(super) fn rows(table: PgTable, view: &ReadView, context: &ExecContext) -> Ve
             Value::Integer(6),
             text("C"),
             text("C"),
+            yes(false),
+            yes(true),
         ]],
         PgTable::Roles => vec![vec![oid(OWNER), text("remora"), yes(true), yes(true)]],
     }
