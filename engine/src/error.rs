@@ -226,6 +226,8 @@ pub mod state {
     pub const DUPLICATE_CURSOR: &str = "42P03";
     pub const INVALID_CURSOR_DEFINITION: &str = "42P11";
     pub const COLLATION_MISMATCH: &str = "42P21";
+    /// Two collations come along, and none is said.
+    pub const INDETERMINATE_COLLATION: &str = "42P22";
     pub const ACTIVE_SQL_TRANSACTION: &str = "25001";
     pub const READ_ONLY_SQL_TRANSACTION: &str = "25006";
     pub const NO_ACTIVE_SQL_TRANSACTION: &str = "25P01";

@@ -51,6 +51,8 @@ pub const FEATURE_COMPOSITES: u32 = 1 << 15;
 pub const FEATURE_RANGES: u32 = 1 << 16;
 /// Functions of any number of arguments may be in it.
 pub const FEATURE_VARIADIC: u32 = 1 << 17;
+/// Collations of columns may be in it.
+pub const FEATURE_COLLATIONS: u32 = 1 << 18;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -67,7 +69,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_WIDE_NUMERICS
     | FEATURE_COMPOSITES
     | FEATURE_RANGES
-    | FEATURE_VARIADIC;
+    | FEATURE_VARIADIC
+    | FEATURE_COLLATIONS;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -39,6 +39,8 @@ stories! {
     changes_in_with,
     chinook,
     client_settings,
+    collations,
+    collations_durable,
     comments,
     computed_durable,
     computed_indexes,

@@ -1,14 +1,16 @@
 //! Aggregates: each call becomes a column that an Aggregate node will give.
 
 use super::coerce::check_equality;
+use super::collation::{are_pairs, of_pair, pair_of};
 use super::expr::start;
 use super::window::same_keys;
-use super::{Binder, Bound, Clause, Context, json, name, order};
+use super::{Binder, Bound, Clause, Context, json, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::aggregate::host::Callable;
 use crate::function::aggregate::{self, RowOrder};
 use crate::function::{ArgumentType, CallTypes};
 use crate::parse::refuse;
+use crate::plan::collation::Derivation;
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind, SortKey};
 use remora_storage::DataType;
@@ -35,8 +37,13 @@ impl<'a> Binder<'a> {
         let outside = std::mem::replace(&mut cx.in_aggregate, true);
         let call = self.aggregate_call(name, syntax, list, at, cx);
         cx.in_aggregate = outside;
-        let value = self.aggregate_value(name, call?, &captured, at, cx)?;
-        Ok(Some(Bound::Typed(value)))
+        let call = call?;
+        let of_pairs = are_pairs(&call.arguments);
+        let value = self.aggregate_value(name, call, &captured, at, cx)?;
+        Ok(Some(Bound::Typed(match of_pairs {
+            true => of_pair(value, Derivation::Default),
+            false => value,
+        })))
     }
 
     /// The value of an aggregate, of this query or of the one around that it belongs to. `captured` is what was
@@ -110,10 +117,14 @@ impl<'a> Binder<'a> {
         if found.order() == RowOrder::Set {
             return Err(within_group_required(name).at(at));
         }
-        let data_type = result_type(&found, &types, call_types.returns);
+        let mut data_type = result_type(&found, &types, call_types.returns);
         let mut arguments = Vec::with_capacity(bounds.len());
         for (bound, to) in bounds.into_iter().zip(call_types.arguments) {
             arguments.push(self.coerce(bound, to)?);
+        }
+        if matches!(name, "min" | "max") && Self::is_nocase(self.joint(&arguments), at)? {
+            arguments = arguments.into_iter().map(pair_of).collect();
+            data_type = DataType::Text;
         }
         let filter = match &syntax.filter {
             Some(filter) => Some(self.condition_of(filter, "FILTER", cx)?),
@@ -124,6 +135,13 @@ impl<'a> Binder<'a> {
             for argument in &arguments {
                 check_equality(argument.data_type, at)?;
             }
+        }
+        if distinct && name == "count" {
+            let keys = arguments.into_iter();
+            let keys = keys.map(|argument| self.sorted_key(argument, at));
+            arguments = keys.collect::<Result<_>>()?;
+        } else if distinct {
+            self.refuse_keys(&arguments, "DISTINCT within an aggregate", at)?;
         }
         let mut order = self.order_within(list, &arguments, distinct, at, cx)?;
         if found.order() == RowOrder::Any {
@@ -194,7 +212,7 @@ impl<'a> Binder<'a> {
                 };
                 expr = found.clone();
             }
-            order.push(order::sort_key(key, expr)?);
+            order.push(self.sort_key(key, expr)?);
         }
         Ok(order)
     }
@@ -214,7 +232,7 @@ impl<'a> Binder<'a> {
         if let Some((column, _)) = found {
             return *column;
         }
-        let column = self.columns.add(name, call.data_type);
+        let column = self.columns.add_call(name, call.data_type, &call.arguments);
         cx.aggregates.get_or_insert_default().push((column, call));
         column
     }

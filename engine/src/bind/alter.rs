@@ -252,7 +252,8 @@ impl<'a> Binder<'a> {
         let scope = positions(&table.name, &table.columns);
         let mut kept = Vec::with_capacity(table.checks.len());
         for check in &table.checks {
-            let bound = bind_check(self.catalog, &parse_expression(&check.expression)?, &scope)?;
+            let syntax = parse_expression(&check.expression)?;
+            let bound = bind_check(self.catalog, &syntax, (&scope, &table.columns))?;
             if !bound.columns().contains(&position) {
                 kept.push(check.clone());
             }

@@ -3,14 +3,15 @@
 use super::alter_action::uncastable;
 use super::altered::Altered;
 use super::check::{column_position, default_of, set_default};
-use super::computed_key::retype_hidden;
+use super::computed_key::{hidden_from, retype_hidden};
 use super::data_type::{time_modifier, without_precision};
 use super::generated::{is_generated, refuse_retyping_of_source};
 use super::{Binder, Bound, Clause, Context, coerce};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{ColumnAction, column_action, place, refuse};
 use crate::plan::structure::Step;
-use remora_storage::catalog::{ColumnDef, Identity};
+use remora_storage::ColumnId;
+use remora_storage::catalog::{Catalog, Collation, ColumnDef, Identity, TableDef};
 use sqlparser::ast::{self, AlterColumnOperation};
 
 impl<'a> Binder<'a> {
@@ -103,7 +104,9 @@ impl<'a> Binder<'a> {
         let modifier = time_modifier(syntax);
         let domain = self.domain_of(syntax)?.map(|def| def.id);
         let column = &mut altered.draft.table.columns[position];
-        let is_same = column.data_type == to && column.time_modifier == modifier;
+        let is_same = column.data_type == to
+            && column.time_modifier == modifier
+            && column.collation.is_none();
         if is_same && column.domain == domain && using.is_none() {
             return Ok(());
         }
@@ -128,6 +131,10 @@ impl<'a> Binder<'a> {
             Some(modifier) => coerce::cut_to(value, modifier, at)?,
         };
         (column.data_type, column.domain) = (to, domain);
+        if column.collation.take() == Some(Collation::Nocase) {
+            refuse_keyed(&altered.draft.table, id, self.catalog, at)?;
+        }
+        let column = &mut altered.draft.table.columns[position];
         column.time_modifier = modifier;
         let column = column.clone();
         self.retype_keys(altered, id, at)?;
@@ -145,6 +152,19 @@ impl<'a> Binder<'a> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// An index over the keys of texts says what is unique by the collation that the column had.
+fn refuse_keyed(
+    table: &TableDef,
+    column: ColumnId,
+    catalog: &Catalog,
+    at: Option<Position>,
+) -> Result<()> {
+    match hidden_from(catalog, table, column)?.is_empty() {
+        true => Ok(()),
+        false => refuse("another collation for a column that an index is over", at),
     }
 }
 

@@ -83,6 +83,7 @@ impl<'a> Binder<'a> {
         kept.retain(|index| index.constraint.is_some());
         let taken: Vec<&str> = kept.iter().map(|index| index.name.as_str()).collect();
         let added = self.complete(&mut altered.draft, &mut names, &taken)?;
+        altered.fill_up();
         let table = altered.entry.def.id;
         let steps = added
             .into_iter()

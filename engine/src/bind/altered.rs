@@ -9,7 +9,7 @@ use crate::plan::logical::{Logical, Query, Scan};
 use crate::plan::structure::{ComingKey, Step};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::catalog::{ColumnDef, Constraint, IndexDef, TableEntry};
-use remora_storage::{ColumnId, IndexId, TableId};
+use remora_storage::{ColumnId, IndexId, TableId, Value};
 use std::sync::Arc;
 
 /// A table between what it is and what it will be.
@@ -72,6 +72,14 @@ impl Altered<'_> {
                 }
             }
         }
+    }
+
+    /// Says that nothing is known yet of the values of columns that came last.
+    pub(super) fn fill_up(&mut self) {
+        let coming = self.draft.table.columns.iter().skip(self.values.len());
+        let coming = coming.map(|column| Expr::literal(Value::Null, column.data_type));
+        let coming: Vec<Expr> = coming.collect();
+        self.values.extend(coming);
     }
 
     /// The indexes that do not go.

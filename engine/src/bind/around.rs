@@ -242,7 +242,7 @@ impl Binder<'_> {
         let column = match found.iter().find(|(_, other)| same(call, other)) {
             Some((column, _)) => *column,
             None => {
-                let column = self.columns.add(name, data_type);
+                let column = self.columns.add_call(name, data_type, &call.arguments);
                 found.push((column, call.clone()));
                 column
             }
@@ -276,7 +276,7 @@ impl Binder<'_> {
             variable = match known {
                 Some(found) => found.variable,
                 None => {
-                    let variable = self.columns.add(name, data_type);
+                    let variable = self.columns.add_for(name, &value);
                     level.captured.push(Captured {
                         variable,
                         expr: value,

@@ -130,8 +130,13 @@ pub(super) fn set_default(
 }
 
 /// A CHECK over a table's columns.
-pub(super) fn bind_check(catalog: &Catalog, syntax: &ast::Expr, scope: &Scope) -> Result<Expr> {
+pub(super) fn bind_check(
+    catalog: &Catalog,
+    syntax: &ast::Expr,
+    (scope, columns): (&Scope, &[ColumnDef]),
+) -> Result<Expr> {
     let mut binder = Binder::new(catalog);
+    binder.collate_positions(columns);
     binder.condition_of(syntax, "CHECK", &mut Context::new(scope, Clause::Check))
 }
 
@@ -149,7 +154,8 @@ pub(crate) fn checks_of(
         }
     }
     for check in &table.checks {
-        let expr = bind_check(catalog, &parse_expression(&check.expression)?, &scope)?;
+        let syntax = parse_expression(&check.expression)?;
+        let expr = bind_check(catalog, &syntax, (&scope, &table.columns))?;
         if assigned.is_none_or(|assigned| !assigned.is_disjoint(&expr.columns())) {
             checks.push(RowCheck {
                 name: check.name.clone(),

@@ -23,22 +23,48 @@ use super::generated::generated_of;
 use super::index::{Names, index_column, test_class};
 use super::label::label;
 use super::record::refuse_records;
-use super::{Binder, Bound, Clause, Context, name};
+use super::{Binder, Bound, Clause, Context, collation, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::parse_expression;
 use crate::plan::Expr;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
-use remora_storage::catalog::{Catalog, IndexColumn, IndexDef, IndexEntry, TableDef, TableEntry};
+use remora_storage::catalog::{
+    Catalog, Collation, ColumnDef, IndexColumn, IndexDef, IndexEntry, TableDef, TableEntry,
+};
 use remora_storage::{ColumnId, DataType, IndexId};
 use sqlparser::ast;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whether CREATE INDEX names anything but columns.
-pub(super) fn is_computed(create: &ast::CreateIndex) -> bool {
-    let mut columns = create.columns.iter();
-    create.predicate.is_some() || columns.any(|column| expression_of(column).is_some())
+pub(super) fn is_computed(create: &ast::CreateIndex, table: &TableDef) -> Result<bool> {
+    for column in &create.columns {
+        if expression_of(column).is_some() || key_collation(table, column)? == NOCASE {
+            return Ok(true);
+        }
+    }
+    Ok(create.predicate.is_some())
+}
+
+const NOCASE: Option<Collation> = Some(Collation::Nocase);
+
+/// The collation of a part of a key: that of its column, where it says none.
+fn key_collation(table: &TableDef, key: &ast::IndexColumn) -> Result<Option<Collation>> {
+    let mut expr = &key.column.expr;
+    loop {
+        expr = match expr {
+            ast::Expr::Nested(inner) => inner,
+            ast::Expr::Collate { collation, .. } => {
+                return collation::named(collation, DataType::Text);
+            }
+            ast::Expr::Identifier(ident) => {
+                let column = table.column(&name::fold(ident)?);
+                return Ok(column.and_then(|(_, column)| column.collation));
+            }
+            _ => return Ok(None),
+        };
+    }
 }
 
 /// The expression that a part of a key is, if it is more than a column.
@@ -77,8 +103,23 @@ impl<'a> Binder<'a> {
         for column in &create.columns {
             let Some(expression) = expression_of(column) else {
                 let table = &altered.draft.table;
-                def.columns.push(index_column(table, column, "")?.1);
+                let (ident, mut key) = index_column(table, column, "")?;
+                if key_collation(table, column)? == NOCASE {
+                    let text = ColumnDef::folding(&name::fold(ident)?);
+                    let at = super::expr::start(&column.column.expr);
+                    key.column = altered.draft.hidden_key(text, DataType::Text, at)?;
+                    altered.fill_up();
+                }
+                def.columns.push(key);
                 continue;
+            };
+            // What it says matters where another collation comes along.
+            let mut columns = altered.draft.table.columns.iter();
+            let is_said = key_collation(&altered.draft.table, column)? == NOCASE
+                || columns.any(|column| column.collation == NOCASE);
+            let expression = match &column.column.expr {
+                said @ ast::Expr::Collate { .. } if is_said => said,
+                _ => expression,
             };
             refuse_bare(&column.column.expr)?;
             if let Some(class) = &column.operator_class {
@@ -117,24 +158,9 @@ impl<'a> Binder<'a> {
                 .at(super::expr::start(syntax)));
         }
         refuse_records(&label(syntax), expr.data_type, super::expr::start(syntax))?;
-        let text = syntax.to_string();
-        let mut columns = altered.draft.table.columns.iter();
-        let is_same = |text_there: Option<&str>| text_there == Some(&text);
-        let same = columns.find(|column| {
-            column.is_hidden()
-                && is_same(column.generated.as_deref())
-                && column.data_type == expr.data_type
-        });
-        if let Some(same) = same {
-            return Ok(same.id);
-        }
         let at = super::expr::start(syntax);
-        let position = altered.draft.push_column("", expr.data_type, at)?;
-        let column = &mut altered.draft.table.columns[position];
-        column.generated = Some(text);
-        let id = column.id;
-        let unknown = Expr::literal(remora_storage::Value::Null, expr.data_type);
-        altered.values.push(unknown);
+        let id = (altered.draft).hidden_key(syntax.to_string(), expr.data_type, at)?;
+        altered.fill_up();
         Ok(id)
     }
 
@@ -169,13 +195,15 @@ fn bound_key(
 ) -> Result<Expr> {
     let scope = positions(&table.name, &table.columns);
     let mut binder = Binder::new(catalog);
+    binder.collate_positions(&table.columns);
     let mut cx = Context::new(&scope, clause);
     if clause == Clause::IndexCondition {
         return binder.condition_of(syntax, "WHERE", &mut cx);
     }
     let bound: Bound = binder.expr(syntax, &mut cx)?;
     let data_type = bound.data_type().unwrap_or(DataType::Text);
-    binder.coerce(bound, data_type)
+    let key = binder.coerce(bound, data_type)?;
+    binder.sorted_key(key, super::expr::start(syntax))
 }
 
 /// PostgreSQL's grammar wants parentheses around what is not a call.
@@ -217,10 +245,19 @@ pub(super) fn hidden_from(
     table: &TableDef,
     column: ColumnId,
 ) -> Result<Vec<ColumnId>> {
-    let written = table.position(column).into_iter().collect();
-    let found = generated_of(catalog, table, Some(&written))?.into_iter();
-    let columns = found.map(|(position, _)| &table.columns[position]);
-    Ok(columns.filter(|c| c.is_hidden()).map(|c| c.id).collect())
+    let mut found = Vec::new();
+    for hidden in table.columns.iter().filter(|column| column.is_hidden()) {
+        let Some(text) = &hidden.generated else {
+            continue;
+        };
+        // As it is written: what it names may be computed itself.
+        let expr = bound_key(catalog, table, &parse_expression(text)?, Clause::Index)?;
+        let mut named = expr.columns().into_iter();
+        if named.any(|position| table.columns[position].id == column) {
+            found.push(hidden.id);
+        }
+    }
+    Ok(found)
 }
 
 /// Gives hidden columns that are computed from a column, whose type is another now, the types that they get
@@ -260,6 +297,28 @@ pub(super) struct Inferred {
 }
 
 impl Inferred {
+    /// Adds a column: that of its keys, if it is compared by keys and an index is over these.
+    ///
+    /// # Errors
+    /// Those of binding what indexes are over.
+    pub(super) fn column(
+        &mut self,
+        catalog: &Catalog,
+        table: &TableEntry,
+        position: usize,
+    ) -> Result<()> {
+        let column = &table.def.columns[position];
+        if column.collation == NOCASE
+            && self
+                .expression(catalog, table, &ColumnDef::folding(&column.name))?
+                .is_some()
+        {
+            return Ok(());
+        }
+        self.columns.insert(column.id);
+        Ok(())
+    }
+
     /// Adds an expression; `None` where no index is over it.
     ///
     /// # Errors

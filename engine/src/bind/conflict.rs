@@ -134,7 +134,7 @@ fn arbiters(
                     found.ok_or_else(|| no_arbiter(None))?;
                 } else {
                     let column = scope.resolve(&name::fold(ident)?, place(ident.span))?;
-                    wanted.columns.insert(table.def.columns[column.column].id);
+                    wanted.column(catalog, table, column.column)?;
                 }
             }
             let found = wanted.arbiters(catalog, &table.def, unique)?;

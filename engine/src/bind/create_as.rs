@@ -61,9 +61,9 @@ impl<'a> Binder<'a> {
             refuse_records(&column, output.data_type, at)?;
             self.refuse_row_type(output.data_type, at)?;
             let id = ColumnId(u32::try_from(position).expect("columns are few"));
-            table
-                .columns
-                .push(ColumnDef::new(id, column, output.data_type));
+            let mut column = ColumnDef::new(id, column, output.data_type);
+            column.collation = self.collation_kept(&column, output.column)?;
+            table.columns.push(column);
         }
         let tag = match create.with_data {
             true => "SELECT",

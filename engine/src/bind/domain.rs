@@ -70,7 +70,7 @@ impl<'a> Binder<'a> {
         cx: &Context<'_>,
     ) -> Result<Expr> {
         let data_type = value.data_type;
-        let column = self.columns.add("value", data_type);
+        let column = self.columns.add_for("value", &value);
         let own = Expr::column(column, data_type);
         let mut reached = Reached {
             depth: self.depth,
@@ -94,7 +94,7 @@ impl<'a> Binder<'a> {
         if let Some(refused) = refused {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, refused).at(at));
         }
-        let shown = self.columns.add("value", data_type);
+        let shown = self.columns.add_for("value", &tested);
         let plan = Logical::Project {
             input: Box::new(super::table_function::one_row()),
             exprs: vec![(shown, tested)],

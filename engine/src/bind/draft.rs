@@ -8,7 +8,8 @@ use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{SequenceOptions, place};
 use remora_storage::catalog::{
-    ColumnDef, Constraint, Deferral, Identity, IndexColumn, IndexDef, IndexKind, TableDef,
+    Collation, ColumnDef, Constraint, Deferral, Identity, IndexColumn, IndexDef, IndexKind,
+    TableDef,
 };
 use remora_storage::limits::COLUMNS_MAX;
 use remora_storage::{ColumnId, DataType, IndexId, TableId};
@@ -91,6 +92,43 @@ impl<'n> Draft<'n> {
         let column = ColumnDef::new(id, name, data_type);
         self.table.columns.push(column);
         Ok(position)
+    }
+
+    /// The hidden column that is computed from an expression: one that is there, or a new one.
+    pub(super) fn hidden_key(
+        &mut self,
+        text: String,
+        data_type: DataType,
+        at: Option<Position>,
+    ) -> Result<ColumnId> {
+        let mut columns = self.table.columns.iter();
+        let same = columns.find(|column| {
+            column.is_hidden()
+                && column.generated.as_deref() == Some(&text)
+                && column.data_type == data_type
+        });
+        if let Some(same) = same {
+            return Ok(same.id);
+        }
+        let position = self.push_column("", data_type, at)?;
+        let column = &mut self.table.columns[position];
+        column.generated = Some(text);
+        Ok(column.id)
+    }
+
+    /// Has these indexes be over the keys of columns that are compared by keys.
+    pub(super) fn fold_keys(&mut self, indexes: &mut [IndexDef]) -> Result<()> {
+        for part in indexes.iter_mut().flat_map(|index| &mut index.columns) {
+            let column = self.table.position(part.column);
+            let column = column.map(|position| &self.table.columns[position]);
+            if let Some(column) = column
+                && column.collation == Some(Collation::Nocase)
+            {
+                part.column =
+                    self.hidden_key(ColumnDef::folding(&column.name), DataType::Text, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// Has NULLs be one value in the key that was added last.

@@ -3,7 +3,7 @@
 use super::around::Found;
 use super::regclass::{is_class, is_jsonpath, is_oid, is_regtype, is_unknown};
 use super::row::is_row;
-use super::{Binder, Bound, Context, coerce, collation, data_type, name};
+use super::{Binder, Bound, Context, coerce, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use crate::parse::{STAR, place, refuse, too_complex, with_room_at, with_room_left};
@@ -331,8 +331,7 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
         let bound = self.expr(expr, cx)?;
-        collation::test(collation, bound.data_type().unwrap_or(DataType::Text))?;
-        Ok(bound)
+        self.with_collation(bound, collation)
     }
 }
 

@@ -9,7 +9,8 @@ use crate::function::cast::KeyCast;
 use crate::parse::{place, refuse, set_columns_of};
 use crate::plan::statement::NewForeignKey;
 use remora_storage::catalog::{
-    Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexDef, OnCommit, Reference, TableDef,
+    Collation, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexDef, OnCommit, Reference,
+    TableDef,
 };
 use remora_storage::{ColumnId, IndexId};
 use sqlparser::ast;
@@ -77,6 +78,8 @@ impl Binder<'_> {
                 columns.collect::<Result<Vec<_>>>()?
             }
         };
+        refuse_folded(table, &columns, at)?;
+        refuse_folded(parent.table, &referenced, at)?;
         let index = unique_index(&parent, &columns, &referenced, at)?;
         refuse_actions(table, &columns, syntax, at)?;
         let set_columns = set_columns(table, &columns, syntax, at)?;
@@ -157,6 +160,21 @@ impl Binder<'_> {
             )
             .at(at)),
         }
+    }
+}
+
+/// Keys of constraints are compared by their bytes.
+fn refuse_folded(table: &TableDef, columns: &[ColumnId], at: Option<Position>) -> Result<()> {
+    let is_folded = |id: &ColumnId| {
+        let position = table.position(*id);
+        position.is_some_and(|at| {
+            let column = &table.columns[at];
+            column.is_hidden() || column.collation == Some(Collation::Nocase)
+        })
+    };
+    match columns.iter().any(is_folded) {
+        true => refuse("a foreign key of columns of collation nocase", at),
+        false => Ok(()),
     }
 }
 

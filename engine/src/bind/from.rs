@@ -1,5 +1,6 @@
 //! FROM: tables and subqueries; joins are in `join`, functions in `table_function`.
 
+use super::collation::of_def;
 use super::computed_key::hidden_keys;
 use super::expr::query_start;
 use super::join::{cross, has_lateral, is_lateral};
@@ -399,6 +400,9 @@ impl<'a> Binder<'a> {
         let columns = entry.def.columns.iter();
         let columns = columns.map(|c| (self.columns.add(&c.name, c.data_type), c.id));
         let columns: Vec<(usize, ColumnId)> = columns.collect();
+        for ((number, _), column) in columns.iter().zip(&entry.def.columns) {
+            self.columns.collations.set(*number, of_def(column));
+        }
         Scan {
             table: Arc::clone(entry),
             computed: keys_of(self.catalog, entry, &columns),

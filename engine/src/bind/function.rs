@@ -60,13 +60,14 @@ impl<'a> Binder<'a> {
             };
             exprs.push(self.coerce(argument, *to)?);
         }
-        Ok(Bound::Typed(Expr {
+        let call = Expr {
             kind: ExprKind::Call {
                 overload: found.overload,
                 arguments: exprs,
             },
             data_type: found.types.returns,
-        }))
+        };
+        self.collated_call(call, at).map(Bound::Typed)
     }
 
     /// A value in the words in which it is shown, where a cast to text has others: `t` for true, and CHAR(n) with

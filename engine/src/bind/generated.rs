@@ -36,8 +36,16 @@ pub(crate) fn generated_of(
         let syntax = parse_expression(text)?;
         let scope = positions(&table.name, &table.columns);
         let mut binder = Binder::new(catalog);
+        binder.collate_positions(&table.columns);
         let bound = binder.expr(&syntax, &mut Context::new(&scope, Clause::Generated))?;
-        found.push((position, binder.assign_to(bound, column, None)?));
+        let value = binder.assign_to(bound, column, None)?;
+        found.push((
+            position,
+            match column.is_hidden() {
+                true => binder.sorted_key(value, None)?,
+                false => value,
+            },
+        ));
     }
     // A key may be computed from a column that is computed itself.
     if found.iter().any(|(position, _)| is_hidden(*position)) {
@@ -82,6 +90,7 @@ pub(super) fn set_generated(
     let scope = positions(&table.name, &table.columns);
     let column = &table.columns[position];
     let mut binder = Binder::new(catalog);
+    binder.collate_positions(&table.columns);
     let bound = binder.expr(syntax, &mut Context::new(&scope, Clause::Generated));
     let bound = bound.map_err(no_column)?;
     let expr = binder.assign_to(bound, column, start(syntax))?;

@@ -5,20 +5,22 @@
 //! left over is an error, unless the groups hold its table's primary key: then it has one value a
 //! group, and becomes a group itself.
 
-use super::coerce::check_equality;
-use super::expr::start;
+use super::coerce::{self, check_equality};
+use super::collation::plain;
+use super::expr::{is_null, start};
 use super::grouping_sets::Groups;
 use super::query::Output;
 use super::scope::Scope;
 use super::{Binder, Clause, Context, name, order};
 use crate::error::{Error, Position, Result, state};
+use crate::function::aggregate::{self, host::Callable};
 use crate::parse::refuse;
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::logical::{Columns, Logical, Scan};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::TableId;
 use remora_storage::catalog::Constraint;
+use remora_storage::{DataType, TableId, Value};
 use sqlparser::ast;
 use std::collections::{BTreeSet, HashMap};
 
@@ -178,14 +180,41 @@ impl<'s> Grouping<'s> {
         error.map_or(Ok(expr), Err)
     }
 
-    /// The node.
-    pub(super) fn plan(self, input: Logical) -> Logical {
-        Logical::Aggregate {
+    /// The node. A text that has a key is grouped by that, and shown as the least of the texts.
+    pub(super) fn plan(mut self, input: Logical, binder: &mut Binder<'_>) -> Result<Logical> {
+        let mut shown = Vec::new();
+        for (column, group) in &mut self.groups {
+            let found = binder.columns.collations.of_column(*column);
+            let whole = plain(group.clone());
+            if !binder.has_key(found, None)? {
+                *group = whole;
+                continue;
+            }
+            let key = binder.sorted_key(group.clone(), None)?;
+            let number = binder.columns.add("?column?", key.data_type);
+            let least = binder.columns.add("min", whole.data_type);
+            self.aggregates.push((least, least_of(whole)?));
+            shown.push((
+                *column,
+                shown_group((number, &key), binder.columns.expr(least)),
+            ));
+            (*column, *group) = (number, key);
+        }
+        let plan = Logical::Aggregate {
             input: Box::new(input),
             groups: self.groups,
             aggregates: self.aggregates,
             sets: self.sets,
+        };
+        if shown.is_empty() {
+            return Ok(plan);
         }
+        let passed = plan.columns().into_iter();
+        let passed = passed.map(|column| (column, binder.columns.expr(column)));
+        Ok(Logical::Project {
+            exprs: passed.chain(shown).collect(),
+            input: Box::new(plan),
+        })
     }
 
     fn is_determined(&self, column: usize) -> bool {
@@ -228,12 +257,39 @@ impl<'s> Grouping<'s> {
     }
 }
 
+/// The least of a group's texts.
+fn least_of(text: Expr) -> Result<AggregateCall> {
+    let found = aggregate::resolve("min", &[Some(DataType::Text)])?;
+    let found = found.ok_or_else(|| Error::internal("texts have a least one"))?;
+    Ok(AggregateCall {
+        aggregate: Callable::System(found.aggregate),
+        data_type: text.data_type,
+        arguments: vec![coerce::cast(text, DataType::Text, false)],
+        distinct: false,
+        filter: None,
+        order: Vec::new(),
+    })
+}
+
+/// A text that is grouped by its key: NULL where the key is, be it that the group is not in the set.
+fn shown_group((number, key): (usize, &Expr), least: Expr) -> Expr {
+    let is_missing = is_null(Expr::column(number, key.data_type));
+    let data_type = least.data_type;
+    Expr {
+        kind: ExprKind::Case {
+            branches: vec![(is_missing, Expr::literal(Value::Null, data_type))],
+            otherwise: Some(Box::new(least)),
+        },
+        data_type,
+    }
+}
+
 fn group_column(group: &Expr, columns: &mut Columns) -> usize {
     let name = match group.kind {
         ExprKind::Column(column) => columns.field(column).name.clone(),
         _ => "?column?".to_owned(),
     };
-    columns.add(name, group.data_type)
+    columns.add_for(name, group)
 }
 
 fn collect_keys(
@@ -269,6 +325,19 @@ fn primary_key(scan: &Scan) -> Option<(Vec<usize>, Vec<usize>)> {
             .find(|(_, found)| *found == id)
             .map(|(n, _)| *n)
     };
-    let key: Option<Vec<usize>> = key.def.columns.iter().map(|c| number(c.column)).collect();
+    // Of a key that is computed, the text that it is computed from.
+    let shown = |key: usize| {
+        let computed = scan.computed.iter().find(|(found, _)| *found == key);
+        let columns = computed.map(|(_, expr)| expr.columns());
+        columns
+            .and_then(|columns| columns.first().copied())
+            .unwrap_or(key)
+    };
+    let key: Option<Vec<usize>> = key
+        .def
+        .columns
+        .iter()
+        .map(|c| number(c.column).map(shown))
+        .collect();
     Some((key?, scan.numbers().collect()))
 }

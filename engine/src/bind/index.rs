@@ -208,7 +208,7 @@ impl<'a> Binder<'a> {
             }
             taken?;
         }
-        if is_computed(create) {
+        if is_computed(create, &entry.def)? {
             let altered = self.altered_table(&table, at)?;
             return self.computed_index(create, altered, def, index_name);
         }
@@ -369,7 +369,7 @@ pub(super) fn index_column<'s>(
         return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
     };
     for collation in collations {
-        collation::test(collation, column.data_type)?;
+        collation::named(collation, column.data_type)?;
     }
     test_order(column.data_type, place(ident.span))?;
     let descending = matches!(syntax.column.options.sort, Some(ast::OrderBySort::Desc));

@@ -139,7 +139,7 @@ impl<'a> Binder<'a> {
             let column = match expr.kind {
                 ExprKind::Column(column) => column,
                 _ => {
-                    let column = self.columns.add(&name, data_type);
+                    let column = self.columns.add_for(&name, &expr);
                     computed.push((column, expr));
                     column
                 }

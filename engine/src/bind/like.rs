@@ -83,6 +83,7 @@ impl<'a> Binder<'a> {
         let new_table = draft.table.name.clone();
         let column = &mut draft.table.columns[position];
         column.not_null = like.not_null;
+        column.collation = like.collation;
         if let Some(generated) = &like.generated
             && clause.including.generated
         {

@@ -65,6 +65,9 @@ impl<'a> Binder<'a> {
         });
         let mut table = super::table::new_table(located);
         table.columns = columns.collect();
+        for (column, (_, source)) in table.columns.iter_mut().zip(&query.output) {
+            column.collation = self.collation_kept(column, *source)?;
+        }
         table.materialized = Some(Materialized {
             query: text,
             sources,

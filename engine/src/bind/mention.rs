@@ -202,7 +202,7 @@ impl Binder<'_> {
         let scope = positions(&def.name, &def.columns);
         for check in &def.checks {
             let bound = parse_expression(&check.expression)
-                .and_then(|syntax| bind_check(self.catalog, &syntax, &scope));
+                .and_then(|syntax| bind_check(self.catalog, &syntax, (&scope, &def.columns)));
             let columns = bound.map_or_else(|_| BTreeSet::new(), |bound| bound.columns());
             let mut columns = columns.into_iter().map(|at| &def.columns[at].name);
             // It goes with a column of its own.

@@ -43,6 +43,7 @@ mod cursor;
 mod data_type;
 mod deferral;
 mod dependents;
+mod distinct;
 mod domain;
 mod draft;
 mod element;

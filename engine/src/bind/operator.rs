@@ -2,7 +2,7 @@
 
 use super::expr::{not, start};
 use super::row::is_row;
-use super::{Binder, Bound, Context, collation, literal};
+use super::{Binder, Bound, Context, literal};
 use crate::error::{Error, Position, Result, state};
 use crate::function::ArrayTest;
 use crate::parse::{SYMMETRIC, refuse};
@@ -31,7 +31,6 @@ impl<'a> Binder<'a> {
         if is_row(left) || is_row(right) {
             return self.compare_rows(name, left, right, cx);
         }
-        collation::test_alike(left, right)?;
         let (one, other) = (self.expr(left, cx)?, self.expr(right, cx)?);
         let arguments = match name {
             "=" | "<>" => {
@@ -212,7 +211,8 @@ impl<'a> Binder<'a> {
         }
         // That the type has an equality is for the operator to say.
         self.call("=", vec![operands[0].clone(), operands[0].clone()], at)?;
-        let (mut operands, _) = self.unify(operands, "IN", at)?;
+        let (operands, _) = self.unify(operands, "IN", at)?;
+        let mut operands = self.keys(operands, at)?;
         let input = Box::new(operands.remove(0));
         let found = boolean(ExprKind::InList {
             input,

@@ -54,7 +54,7 @@ impl<'a> Binder<'a> {
                     .at(start(&key.expr)));
                 }
             };
-            keys.push(sort_key(key, expr)?);
+            keys.push(self.sort_key(key, expr)?);
         }
         Ok(Relation {
             plan: Logical::Sort {
@@ -150,8 +150,15 @@ fn ordering(operator: &ast::ObjectName, at: Option<Position>) -> Result<bool> {
     }
 }
 
-/// A key with PostgreSQL's defaults: NULLs are above everything.
-pub(super) fn sort_key(syntax: &ast::OrderByExpr, expr: Expr) -> Result<SortKey> {
+impl Binder<'_> {
+    /// A key with PostgreSQL's defaults: NULLs are above everything.
+    pub(super) fn sort_key(&self, syntax: &ast::OrderByExpr, expr: Expr) -> Result<SortKey> {
+        let expr = self.sorted_key(expr, start(&syntax.expr))?;
+        sort_key(syntax, expr)
+    }
+}
+
+fn sort_key(syntax: &ast::OrderByExpr, expr: Expr) -> Result<SortKey> {
     check_order(expr.data_type, start(&syntax.expr))?;
     let descending = match &syntax.options.sort {
         None | Some(OrderBySort::Asc) => false,

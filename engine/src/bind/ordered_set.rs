@@ -12,7 +12,7 @@
 
 use super::aggregate::check_place;
 use super::expr::{is_null, not};
-use super::{Binder, Bound, Context, coerce, name, order};
+use super::{Binder, Bound, Context, coerce, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::aggregate::host::Callable;
 use crate::function::aggregate::{self, ResolvedAggregate, RowOrder};
@@ -76,7 +76,8 @@ impl<'a> Binder<'a> {
         for key in &syntax.within_group {
             let bound = self.expr(&key.expr, cx)?;
             let expr = self.settle(bound.clone())?;
-            keys.push((bound, order::sort_key(key, expr)?));
+            self.refuse_keys([&expr], "an ordered set", at)?;
+            keys.push((bound, self.sort_key(key, expr)?));
         }
         let filter = match &syntax.filter {
             Some(filter) => Some(self.condition_of(filter, "FILTER", cx)?),

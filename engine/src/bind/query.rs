@@ -160,16 +160,16 @@ impl<'a> Binder<'a> {
                 }
                 None => self.unify(column, "VALUES", None)?,
             };
-            for (row, expr) in rows.iter_mut().zip(exprs) {
-                row.push(expr);
-            }
             let name = format!("column{}", position + 1);
             outputs.push(Output {
-                column: self.columns.add(&name, data_type),
+                column: self.columns.add_call(&name, data_type, &exprs),
                 name,
                 data_type,
                 unknown: None,
             });
+            for (row, expr) in rows.iter_mut().zip(exprs) {
+                row.push(expr);
+            }
         }
         Ok(Relation {
             plan: Logical::Values {

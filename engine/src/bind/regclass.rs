@@ -143,7 +143,7 @@ impl<'a> Binder<'a> {
                 _ => value,
             };
             output.data_type = value.data_type;
-            output.column = self.columns.add(&output.name, value.data_type);
+            output.column = self.columns.add_for(&output.name, &value);
             exprs.push((output.column, value));
         }
         let input = Box::new(relation.plan);

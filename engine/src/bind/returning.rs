@@ -1,5 +1,6 @@
 //! RETURNING: a select list over the rows that a statement has changed.
 
+use super::collation::of_def;
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Clause, Context};
 use crate::error::Result;
@@ -36,6 +37,7 @@ impl<'a> Binder<'a> {
             let number = self.columns.add(&column.name, column.data_type);
             debug_assert_eq!(number, position, "the table's columns are numbered first");
         }
+        self.collate_positions(&entry.def.columns);
     }
 
     /// New columns for those of a table, under a name. Those that a statement makes first are numbered by
@@ -53,8 +55,12 @@ impl<'a> Binder<'a> {
             data_type: column.data_type,
             bare: !column.is_hidden(),
         });
+        let columns: Vec<ScopeColumn> = columns.collect();
+        for (named, column) in columns.iter().zip(&entry.def.columns) {
+            self.columns.collations.set(named.column, of_def(column));
+        }
         Scope {
-            columns: columns.collect(),
+            columns,
             tables: vec![(shown.to_owned(), hides)],
             ..Scope::default()
         }

@@ -89,7 +89,7 @@ impl Binder<'_> {
         }
         let (name, value) = (name.clone(), value.clone());
         let (plan, outer) = self.with_arguments(body, &arguments, def.strict, is_fixed);
-        let column = self.columns.add(&name, value.data_type);
+        let column = self.columns.add_for(&name, &value);
         let data_type = value.data_type;
         let limit = (!gives_one(&plan)).then(|| Expr::literal(Value::BigInt(1), DataType::BigInt));
         let plan = Logical::Project {
@@ -125,7 +125,7 @@ impl Binder<'_> {
         let single = matches!(def.returns, FunctionResult::Values(_));
         let exprs = values.into_iter().map(|(name, value)| {
             let name = if single { shown } else { &name };
-            (self.columns.add(name, value.data_type), value)
+            (self.columns.add_for(name, &value), value)
         });
         let exprs: Vec<_> = exprs.collect();
         let columns = exprs.iter().map(|(column, _)| *column).collect();
@@ -148,7 +148,7 @@ impl Binder<'_> {
         let (numbers, given): (Vec<usize>, Vec<Expr>) = outer.into_iter().unzip();
         let fresh: Vec<(usize, Expr)> = given
             .into_iter()
-            .map(|expr| (self.columns.add("", expr.data_type), expr))
+            .map(|expr| (self.columns.add_for("", &expr), expr))
             .collect();
         let named = numbers.into_iter().zip(&fresh);
         let outer = named

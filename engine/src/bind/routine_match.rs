@@ -3,6 +3,7 @@
 //! Names of arguments and defaults tell which functions of the name can take the arguments at all; the rules for
 //! types (`function::resolve`) choose among these. A function of the system that fits exactly goes before.
 
+use super::collation::plain;
 use super::function::is_variadic;
 use super::mention::Mention;
 use super::polymorphic::{concrete, is_polymorphic};
@@ -148,7 +149,9 @@ impl Binder<'_> {
                 (None, Some(default)) => self.default_argument(default, at)?,
                 (None, None) => Bound::Unknown(Unknown::Null),
             };
-            exprs.push(self.coerce(argument, parameter.data_type)?);
+            let argument = self.coerce(argument, parameter.data_type)?;
+            self.refuse_keys([&argument], "an argument of a function in SQL", at)?;
+            exprs.push(plain(argument));
         }
         Ok(exprs)
     }

@@ -47,7 +47,7 @@ impl Binder<'_> {
             );
         };
         let (plan, outer) = self.with_arguments(body, &arguments, def.strict, is_fixed);
-        let column = self.columns.add(&def.name, value.data_type);
+        let column = self.columns.add_for(&def.name, &value);
         let element = Expr::column(column, value.data_type);
         let plan = Logical::Project {
             input: Box::new(plan),
@@ -70,7 +70,7 @@ impl Binder<'_> {
             ..super::array::collecting(element.data_type)?
         };
         let data_type = call.data_type;
-        let column = self.columns.add("", data_type);
+        let column = self.columns.add_call("", data_type, &call.arguments);
         let plan = Logical::Aggregate {
             input: Box::new(plan),
             groups: Vec::new(),

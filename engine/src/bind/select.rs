@@ -4,6 +4,7 @@
 //! what ORDER BY needs beside it, DISTINCT, ORDER BY.
 
 use super::coerce::check_equality;
+use super::collation::plain;
 use super::expr::start;
 use super::group::Grouping;
 use super::locking::check_select;
@@ -228,7 +229,7 @@ impl<'a> Binder<'a> {
 
     fn push_item(&mut self, name: String, expr: Expr, unknown: Option<Unknown>, items: &mut Items) {
         items.outputs.push(Output {
-            column: self.columns.add(&name, expr.data_type),
+            column: self.columns.add_for(&name, &expr),
             name,
             data_type: expr.data_type,
             unknown,
@@ -297,7 +298,7 @@ impl<'a> Binder<'a> {
                 )
                 })?;
         }
-        plan = grouping.plan(plan);
+        plan = grouping.plan(plan, self)?;
         if let Some(predicate) = having {
             plan = filter(plan, predicate);
         }
@@ -340,7 +341,7 @@ impl<'a> Binder<'a> {
                         .at(start(syntax)));
                     }
                     None => {
-                        let column = self.columns.add("?column?", expr.data_type);
+                        let column = self.columns.add_for("?column?", &expr);
                         exprs.push((column, expr));
                         column
                     }
@@ -348,7 +349,7 @@ impl<'a> Binder<'a> {
             };
             sorted.push(column);
         }
-        let distinct_on = sorted.split_off(order.len());
+        let mut distinct_on = sorted.split_off(order.len());
         for (column, syntax) in distinct_on.iter().zip(on) {
             check_equality(self.columns.field(*column).data_type, start(syntax))?;
         }
@@ -359,17 +360,26 @@ impl<'a> Binder<'a> {
         }
         check_distinct_on(&sorted, &distinct_on, on)?;
         let sort = order.iter().zip(sorted);
-        let sort = sort.map(|(syntax, column)| order::sort_key(syntax, self.columns.expr(column)));
+        let sort = sort.map(|(syntax, column)| self.sort_key(syntax, self.columns.expr(column)));
         let sort: Vec<SortKey> = sort.collect::<Result<_>>()?;
         for lock in &rows {
             exprs.push((lock.row, self.columns.expr(lock.row)));
         }
+        let shown: Vec<usize> = exprs.iter().map(|(column, _)| *column).collect();
+        for column in &mut distinct_on {
+            let whole = exprs.iter().find(|(found, _)| found == column);
+            if let Some((_, expr)) = whole {
+                *column = self.key_column(expr.clone(), *column, &mut exprs)?;
+            }
+        }
+        let exprs = exprs.into_iter();
+        let exprs = exprs.map(|(column, expr)| (column, plain(expr))).collect();
         let mut plan = Logical::Project {
             input: Box::new(plan),
             exprs,
         };
         if distinct {
-            plan = Logical::Distinct(Box::new(plan));
+            plan = self.distinct(plan, &shown)?;
         }
         if !sort.is_empty() {
             plan = Logical::Sort {

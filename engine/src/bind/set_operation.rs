@@ -54,7 +54,8 @@ impl<'a> Binder<'a> {
                     for output in &union.outputs {
                         check_equality(output.data_type, None)?;
                     }
-                    union.plan = Logical::Distinct(Box::new(union.plan));
+                    let columns: Vec<usize> = numbers(&union.outputs);
+                    union.plan = self.distinct(union.plan, &columns)?;
                     branches.push(union);
                 }
                 continue;
@@ -108,20 +109,31 @@ impl<'a> Binder<'a> {
         for output in &outputs {
             check_equality(output.data_type, None)?;
         }
-        let mut inputs = branches.into_iter().map(|branch| {
-            let source = branch.outputs.iter().map(|output| output.column).collect();
-            (Box::new(branch.plan), source)
-        });
-        let (Some(left), Some(right)) = (inputs.next(), inputs.next()) else {
+        let mut branches = branches.into_iter();
+        let (Some(left), Some(right)) = (branches.next(), branches.next()) else {
             unreachable!("as many branches come back as were given");
         };
+        let columns = numbers(&outputs);
+        if self.has_keyed_column(columns.iter().copied())? {
+            let plan = self.keyed_set_operation((operator, all), left, right, &columns)?;
+            return Ok(Relation {
+                plan,
+                outputs,
+                rows: Vec::new(),
+            });
+        }
+        let input = |branch: Relation| {
+            let source = numbers(&branch.outputs);
+            (Box::new(branch.plan), source)
+        };
+        let (left, right) = (input(left), input(right));
         Ok(Relation {
             plan: Logical::SetOperation(SetOperation {
                 operator,
                 all,
                 left,
                 right,
-                columns: outputs.iter().map(|output| output.column).collect(),
+                columns,
             }),
             outputs,
             rows: Vec::new(),
@@ -148,16 +160,19 @@ impl<'a> Binder<'a> {
                 .collect();
             types.push(common_type(&column, what)?);
         }
-        let outputs = branches[0]
-            .outputs
-            .iter()
-            .zip(&types)
-            .map(|(output, to)| Output {
+        let outputs = (0..width).map(|position| {
+            let columns = branches
+                .iter()
+                .map(|branch| branch.outputs[position].column);
+            let columns: Vec<Expr> = columns.map(|column| self.columns.expr(column)).collect();
+            let (output, to) = (&branches[0].outputs[position], types[position]);
+            Output {
                 name: output.name.clone(),
-                column: self.columns.add(&output.name, *to),
-                data_type: *to,
+                column: self.columns.add_call(&output.name, to, &columns),
+                data_type: to,
                 unknown: None,
-            });
+            }
+        });
         let outputs = outputs.collect();
         let branches = branches.into_iter();
         let branches = branches.map(|branch| self.with_types(branch, &types));
@@ -182,7 +197,7 @@ impl<'a> Binder<'a> {
                 Some(unknown) => self.coerce(Bound::Unknown(unknown), *to)?,
                 None => coerce::cast(Expr::column(output.column, output.data_type), *to, false),
             };
-            let column = self.columns.add(&output.name, *to);
+            let column = self.columns.add_like(&output.name, *to, output.column);
             exprs.push((column, expr));
             outputs.push(Output {
                 name: output.name,
@@ -200,6 +215,11 @@ impl<'a> Binder<'a> {
             rows: Vec::new(),
         })
     }
+}
+
+/// The columns of outputs.
+fn numbers(outputs: &[Output]) -> Vec<usize> {
+    outputs.iter().map(|output| output.column).collect()
 }
 
 /// The left edge of a tree of set operations: what stands at its end, and the steps, the last one first.

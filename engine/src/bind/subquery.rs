@@ -6,6 +6,7 @@
 //! row there, and the subquery is given its value like that of any column it names.
 
 use super::around::Captured;
+use super::collation::{plain, saying};
 use super::expr::{not, start};
 use super::operator::operator_name;
 use super::query::Relation;
@@ -13,6 +14,7 @@ use super::{Binder, Bound, Clause, Context};
 use crate::error::{Error, Position, Result, state};
 use crate::function::ArrayTest;
 use crate::parse::refuse;
+use crate::plan::collation::said;
 use crate::plan::logical::Logical;
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Asks, Expr, ExprKind, Subquery};
@@ -92,7 +94,7 @@ impl<'a> Binder<'a> {
                 ..aggregate(output.data_type)?
             };
             output.data_type = call.data_type;
-            output.column = self.columns.add(&output.name, call.data_type);
+            output.column = (self.columns).add_like(&output.name, call.data_type, output.column);
             relation.plan = Logical::Aggregate {
                 input: Box::new(relation.plan),
                 groups: Vec::new(),
@@ -121,7 +123,9 @@ impl<'a> Binder<'a> {
         // The columns have to be the subquery's own: what only passes through might be shown twice.
         let outputs = relation.outputs.iter();
         let exprs = outputs.map(|output| {
-            let value = self.columns.add(&output.name, output.data_type);
+            let value = self
+                .columns
+                .add_like(&output.name, output.data_type, output.column);
             (value, Expr::column(output.column, output.data_type))
         });
         let exprs: Vec<_> = exprs.collect();
@@ -174,9 +178,14 @@ impl<'a> Binder<'a> {
             let operand = match operand {
                 Bound::Typed(expr) => {
                     let data_type = expr.data_type;
-                    let variable = self.columns.add("?column?", data_type);
-                    outer.push((variable, expr));
-                    Bound::Typed(Expr::column(variable, data_type))
+                    let variable = self.columns.add_for("?column?", &expr);
+                    let value = Expr::column(variable, data_type);
+                    let value = match said(&expr) {
+                        Some((_, said)) => saying(value, said),
+                        None => value,
+                    };
+                    outer.push((variable, plain(expr)));
+                    Bound::Typed(value)
                 }
                 unknown @ Bound::Unknown(_) => unknown,
             };

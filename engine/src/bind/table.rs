@@ -102,7 +102,7 @@ impl<'a> Binder<'a> {
             ColumnOption::Collation(mark) if is_mark(mark) => {
                 draft.distinguish_no_nulls(at)?;
             }
-            ColumnOption::Collation(collation) => collation::test(collation, column.data_type)?,
+            ColumnOption::Collation(collation) => collation::of_column(column, collation)?,
             ColumnOption::ForeignKey(syntax) => draft.foreign_keys.push(WrittenKey {
                 name: name.or(syntax.name.as_ref().map(name::fold).transpose()?),
                 columns: vec![ident],
@@ -240,9 +240,11 @@ impl<'a> Binder<'a> {
         let primary = draft.primary.take().into_iter();
         let mut indexes: Vec<IndexDef> = primary.chain(draft.indexes.drain(..)).collect();
         names.name_all(&mut indexes)?;
+        draft.fold_keys(&mut indexes)?;
         let scope = positions(&draft.table.name, &draft.table.columns);
         for (name, beside, syntax) in std::mem::take(&mut draft.checks) {
-            let bound = bind_check(self.catalog, syntax, &scope)?;
+            let columns = &draft.table.columns;
+            let bound = bind_check(self.catalog, syntax, (&scope, columns))?;
             let mut named = bound.columns().into_iter();
             let only = match (beside, named.next(), named.next()) {
                 (Some(beside), ..) => Some(beside),

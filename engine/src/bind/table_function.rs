@@ -154,7 +154,7 @@ impl<'a> Binder<'a> {
             _ if is_variadic(&names) && !self.has_routine(&function) => {
                 let value = self.variadic_call(&function, bounds, at)?;
                 let value = self.settle(value)?;
-                let column = self.columns.add(&shown, value.data_type);
+                let column = self.columns.add_for(&shown, &value);
                 let plan = Logical::Project {
                     input: Box::new(one_row()),
                     exprs: vec![(column, value)],
@@ -200,7 +200,7 @@ impl<'a> Binder<'a> {
         let columns = call.columns().into_iter();
         let columns = columns.map(|(name, data_type)| {
             let name = if name.is_empty() { shown } else { name };
-            self.columns.add(name, data_type)
+            self.columns.add_call(name, data_type, &call.arguments)
         });
         columns.collect()
     }
@@ -240,7 +240,7 @@ impl<'a> Binder<'a> {
         if self.fields(value.data_type).is_some() && !with_ordinality {
             return self.spread(one_row(), value, at);
         }
-        let mut exprs = vec![(self.columns.add(shown, value.data_type), value)];
+        let mut exprs = vec![(self.columns.add_for(shown, &value), value)];
         if with_ordinality {
             let first = Expr::literal(Value::BigInt(1), DataType::BigInt);
             exprs.push((self.columns.add("ordinality", DataType::BigInt), first));
@@ -260,7 +260,7 @@ impl<'a> Binder<'a> {
         record: Expr,
         at: Option<Position>,
     ) -> Result<(Logical, Vec<usize>)> {
-        let whole = self.columns.add("record", record.data_type);
+        let whole = self.columns.add_for("record", &record);
         let fields = Expr::column(whole, record.data_type);
         let input = Box::new(Logical::Project {
             input: Box::new(input),
@@ -268,7 +268,7 @@ impl<'a> Binder<'a> {
         });
         let mut exprs = Vec::new();
         for (name, value) in self.all_fields(Bound::Typed(fields), at)? {
-            exprs.push((self.columns.add(&name, value.data_type), value));
+            exprs.push((self.columns.add_for(&name, &value), value));
         }
         let columns = exprs.iter().map(|(column, _)| *column).collect();
         Ok((Logical::Project { input, exprs }, columns))
@@ -330,6 +330,7 @@ impl<'a> Binder<'a> {
         at: Option<Position>,
     ) -> Result<TableCall> {
         let given: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
+        let name = function;
         let host = self.path.host().table_function(function, &given);
         let (function, types, data_type) = match host.map_err(|error| error.at(at))? {
             Some(found) => {
@@ -349,9 +350,11 @@ impl<'a> Binder<'a> {
         };
         let arguments = arguments.into_iter().zip(types);
         let arguments = arguments.map(|(argument, to)| self.coerce(argument, to));
+        let arguments: Vec<Expr> = arguments.collect::<Result<_>>()?;
+        self.check_search(name, &arguments, at)?;
         Ok(TableCall {
             function,
-            arguments: arguments.collect::<Result<_>>()?,
+            arguments,
             data_type,
         })
     }
@@ -394,7 +397,7 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Bound {
         let data_type = call.data_type;
-        let column = self.columns.add(name, data_type);
+        let column = self.columns.add_call(name, data_type, &call.arguments);
         cx.sets.push(SetCall { column, call, at });
         Bound::Typed(Expr::column(column, data_type))
     }

@@ -113,7 +113,7 @@ impl Through {
             let column = match expr.kind {
                 ExprKind::Column(position) if position < table.columns.len() => position,
                 _ => {
-                    let number = binder.columns.add(name, expr.data_type);
+                    let number = binder.columns.add_for(name, expr);
                     self.stands.push((number, expr.clone()));
                     number
                 }
@@ -149,7 +149,7 @@ impl Through {
                         }
                         _ => None,
                     });
-                    let column = binder.columns.add(name, expr.data_type);
+                    let column = binder.columns.add_for(name, &computed);
                     self.stands.push((column, computed));
                     Some(ScopeColumn {
                         table: table.clone(),
@@ -302,7 +302,7 @@ impl<'a> Binder<'a> {
             let number = match expr.kind {
                 ExprKind::Column(position) if position < base.def.columns.len() => position,
                 _ => {
-                    let number = self.columns.add(&column.name, expr.data_type);
+                    let number = self.columns.add_for(&column.name, &expr);
                     stands.push((number, expr.clone()));
                     number
                 }

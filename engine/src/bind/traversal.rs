@@ -326,7 +326,7 @@ impl<'a> Binder<'a> {
         let own = own.map(|output| (output.name, Expr::column(output.column, output.data_type)));
         let (mut outputs, mut exprs) = (Vec::new(), Vec::new());
         for (name, expr) in own.chain(added) {
-            let column = self.columns.add(&name, expr.data_type);
+            let column = self.columns.add_for(&name, &expr);
             outputs.push(Output {
                 column,
                 name,

@@ -4,6 +4,7 @@
 //! what is wrong with it is told then, and again when it is to fire. Names of the columns of its own table mean
 //! what they meant then (`trigger_rows`); all others are looked up when it fires, as in PostgreSQL's functions.
 
+use super::collation::of_def;
 use super::trigger_rows::TriggerRows;
 use super::{Binder, BoundStatement, Clause, Context, bind_within, name};
 use crate::error::{Error, Position, Result, state};
@@ -11,6 +12,7 @@ use crate::function::cast::{CastContext, cast_context};
 use crate::function::{Located, SearchPath};
 use crate::parse::trigger::{self as syntax, BodyStatement, CreateTrigger, TriggerSyntax};
 use crate::parse::{Parsed, Syntax, parse_expression, place, refuse};
+use crate::plan::collation::Derivation;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
 use crate::plan::{Expr, ExprKind, Statement};
@@ -384,7 +386,38 @@ pub(crate) fn bind_trigger(
     now: &[(ColumnId, DataType)],
     names: (&Catalog, &SearchPath),
 ) -> Result<(Option<Expr>, Vec<BodyPart>)> {
-    bind_texts(def, now, &TriggerRows::new(def, now), names)
+    let collations = collations_of(def, now, names)?;
+    let rows = TriggerRows::new(def, now).with_collations(collations);
+    bind_texts(def, now, &rows, names)
+}
+
+/// The collations of the columns of the table or view that a trigger is of.
+fn collations_of(
+    def: &TriggerDef,
+    now: &[(ColumnId, DataType)],
+    (catalog, path): (&Catalog, &SearchPath),
+) -> Result<Vec<Derivation>> {
+    let is_of = |triggers: &[TriggerDef]| triggers.iter().any(|other| other == def);
+    if let Some(table) = catalog.tables().find(|table| is_of(&table.def.triggers)) {
+        let column = |id: ColumnId| {
+            let position = table.def.position(id)?;
+            Some(of_def(&table.def.columns[position]))
+        };
+        let found = now.iter().map(|(id, _)| column(*id));
+        return Ok(found
+            .map(|one| one.unwrap_or(Derivation::Default))
+            .collect());
+    }
+    let Some(view) = catalog.views().find(|view| is_of(&view.triggers)) else {
+        return Ok(Vec::new());
+    };
+    let mut binder = Binder::new(catalog);
+    binder.path = path;
+    let source = binder.view(view, &view.name, None)?;
+    let columns = source.scope.columns.iter();
+    Ok(columns
+        .map(|column| binder.columns.collations.of_column(column.column))
+        .collect())
 }
 
 fn bind_texts(

@@ -9,6 +9,7 @@ use super::query::{Output, Relation};
 use super::{Binder, Bound, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::place;
+use crate::plan::collation::Derivation;
 use crate::plan::logical::Logical;
 use crate::plan::trigger::{NEW_ROWS, OLD_ROWS};
 use crate::plan::with::PartRows;
@@ -31,6 +32,8 @@ pub(crate) struct TriggerRows {
     /// What the rows of the statement are called.
     old_table: Option<String>,
     new_table: Option<String>,
+    /// The collations of the columns of the table.
+    collations: Vec<Derivation>,
     /// Which of the columns are named.
     used: RefCell<Vec<bool>>,
 }
@@ -52,10 +55,22 @@ impl TriggerRows {
             has_old: has(E::Delete),
             used: RefCell::new(vec![false; columns.len()]),
             columns,
+            collations: Vec::new(),
             width: now.len(),
             old_table: def.old_table.clone(),
             new_table: def.new_table.clone(),
         }
+    }
+
+    /// The same, where the columns have these collations.
+    pub(crate) fn with_collations(mut self, collations: Vec<Derivation>) -> Self {
+        self.collations = collations;
+        self
+    }
+
+    fn collation(&self, position: usize) -> Derivation {
+        let found = self.collations.get(position).copied();
+        found.unwrap_or(Derivation::Default)
     }
 
     /// The types of the parameters: those of the new row, then those of the old one.
@@ -107,7 +122,7 @@ impl<'a> Binder<'a> {
     /// # Errors
     /// 42703; 42P01 where the trigger has no such row.
     pub(super) fn row_variable(
-        &self,
+        &mut self,
         row: &ast::Ident,
         column: &ast::Ident,
         cx: &Context<'_>,
@@ -127,7 +142,15 @@ impl<'a> Binder<'a> {
         }
         let column_name = name::fold(column)?;
         match rows.value(&row_name, &column_name) {
-            Some(value) => Ok(Some(Bound::Typed(value))),
+            Some(value) => {
+                if let (ExprKind::Parameter(number), Some((position, _))) =
+                    (&value.kind, rows.position(&column_name))
+                {
+                    let found = rows.collation(position);
+                    self.columns.collations.set_parameter(*number, found);
+                }
+                Ok(Some(Bound::Typed(value)))
+            }
             None => {
                 let message = format!("record \"{row_name}\" has no field \"{column_name}\"");
                 Err(Error::new(state::UNDEFINED_COLUMN, message).at(at))
@@ -151,6 +174,10 @@ impl<'a> Binder<'a> {
             unknown: None,
         });
         let outputs: Vec<Output> = outputs.collect();
+        for (output, (_, position, _)) in outputs.iter().zip(&rows.columns) {
+            let found = rows.collation(*position);
+            self.columns.collations.set(output.column, found);
+        }
         let numbers = outputs.iter().zip(&rows.columns);
         let columns = numbers.map(|(output, (_, position, _))| (output.column, *position));
         Some(Relation {

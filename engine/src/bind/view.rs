@@ -168,7 +168,7 @@ impl<'a> Binder<'a> {
         let outputs = relation.outputs.into_iter().zip(&view.columns);
         // New numbers, since those of the query are called otherwise.
         let exprs = outputs.map(|(output, column)| {
-            let number = self.columns.add(&column.name, output.data_type);
+            let number = (self.columns).add_like(&column.name, output.data_type, output.column);
             (number, self.columns.expr(output.column))
         });
         let exprs: Vec<_> = exprs.collect();

@@ -8,13 +8,15 @@
 
 use super::aggregate::within_group_required;
 use super::coerce::check_equality;
+use super::collation::{are_pairs, of_pair};
 use super::expr::start;
-use super::{Binder, Bound, Clause, Context, name, order};
+use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
 use crate::function::table::is_table_function;
 use crate::function::window::WindowFunction;
 use crate::parse::{exclusion, place, refuse};
+use crate::plan::collation::Derivation;
 use crate::plan::logical::{Columns, Logical};
 use crate::plan::window::{Callee, Exclude, Frame, Window, WindowCall};
 use crate::plan::{Expr, ExprKind, SortKey};
@@ -95,6 +97,7 @@ impl<'a> Binder<'a> {
         let mut call = call?;
         call.frame = definition.frame.clone().unwrap_or_else(Frame::running);
         let data_type = call.data_type;
+        let of_pairs = are_pairs(&call.arguments);
         let windows = cx.windows.get_or_insert_default();
         let alike = |(_, window, other): &&(usize, Definition, WindowCall)| {
             window.same(&definition) && same_call(&call, other)
@@ -102,12 +105,16 @@ impl<'a> Binder<'a> {
         let column = match windows.calls.iter().find(alike) {
             Some((column, ..)) => *column,
             None => {
-                let column = self.columns.add(name, data_type);
+                let column = self.columns.add_call(name, data_type, &call.arguments);
                 windows.calls.push((column, definition, call));
                 column
             }
         };
-        Ok(Bound::Typed(Expr::column(column, data_type)))
+        let value = Expr::column(column, data_type);
+        Ok(Bound::Typed(match of_pairs {
+            true => of_pair(value, Derivation::Default),
+            false => value,
+        }))
     }
 
     fn window_of(
@@ -169,12 +176,12 @@ impl<'a> Binder<'a> {
         let partition = partition.map(|expr| {
             let key = self.typed(expr, cx)?;
             check_equality(key.data_type, start(expr))?;
-            Ok(key)
+            self.sorted_key(key, start(expr))
         });
         let partition = partition.collect::<Result<_>>()?;
         let keys = spec.order_by.iter().map(|key| {
             let expr = self.typed(&key.expr, cx)?;
-            order::sort_key(key, expr)
+            self.sort_key(key, expr)
         });
         Ok(Definition {
             partition,

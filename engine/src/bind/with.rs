@@ -7,6 +7,7 @@
 //! `next` is refused: a second reference, aggregates beside it, the side of a join that may be filled up with
 //! NULLs, EXCEPT.
 
+use super::distinct::refuse_keyed_recursion;
 use super::expr::query_start;
 use super::from::Source;
 use super::query::{Output, Relation};
@@ -17,6 +18,7 @@ use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::common_type;
 use crate::parse::{Traversal, given, place, traversal};
+use crate::plan::collation::Derivation;
 use crate::plan::logical::Logical;
 use crate::plan::recursive::{Recursive, WorkingTable};
 use remora_storage::DataType;
@@ -57,7 +59,7 @@ enum Part<'a> {
 #[derive(Clone)]
 struct Working<'a> {
     id: usize,
-    columns: Vec<(String, DataType)>,
+    columns: Vec<(String, DataType, Derivation)>,
     /// How many of these are part of `*`.
     listed: usize,
     /// The SELECT that shows the others.
@@ -258,10 +260,12 @@ impl<'a> Binder<'a> {
             Part::Next(working) => working,
         };
         let mut columns = Vec::with_capacity(working.columns.len());
-        for (name, data_type) in &working.columns {
+        for (name, data_type, found) in &working.columns {
+            let column = self.columns.add(name, *data_type);
+            self.columns.collations.set(column, *found);
             columns.push(ScopeColumn {
                 table: Some(shown.to_owned()),
-                column: self.columns.add(name, *data_type),
+                column,
                 name: name.clone(),
                 data_type: *data_type,
                 bare: true,
@@ -346,13 +350,16 @@ impl<'a> Binder<'a> {
             .collect();
         let first = self.with_types(first, &types)?;
         let columns = self.working_columns(with, &first.outputs)?;
-        let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = columns.iter().map(|(name, ..)| name.clone()).collect();
         let carried = self.carried(with, &names)?;
         let first = self.begin(first, &carried)?;
         // Nobody has this column: only its number is of use.
         let id = self.columns.add("", DataType::Boolean);
         let added = first.outputs[columns.len()..].iter();
-        let added = added.map(|output| (output.name.clone(), output.data_type));
+        let added = added.map(|output| {
+            let found = self.columns.collations.of_column(output.column);
+            (output.name.clone(), output.data_type, found)
+        });
         let working = Working {
             id,
             listed: columns.len(),
@@ -363,7 +370,7 @@ impl<'a> Binder<'a> {
             },
             carried: Vec::new(),
         };
-        let types: Vec<_> = working.columns.iter().map(|(_, found)| *found).collect();
+        let types: Vec<_> = working.columns.iter().map(|(_, found, _)| *found).collect();
         let (next, references) = self.part(with, Part::Next(working), |binder| {
             binder.set_expr(right, &[])
         })?;
@@ -376,6 +383,7 @@ impl<'a> Binder<'a> {
         refuse_clauses(query)?;
         let next = self.fitting(with, next, &types)?;
         let next = self.carry_on(next, &carried)?;
+        self.check_collations(with, &first, &next, distinct)?;
         Ok(self.rounds(id, first, next, distinct))
     }
 
@@ -403,7 +411,7 @@ impl<'a> Binder<'a> {
         &self,
         with: With<'a>,
         outputs: &[Output],
-    ) -> Result<Vec<(String, DataType)>> {
+    ) -> Result<Vec<(String, DataType, Derivation)>> {
         with.check_names(outputs.len())?;
         let mut columns = Vec::with_capacity(outputs.len());
         for (at, output) in outputs.iter().enumerate() {
@@ -411,7 +419,8 @@ impl<'a> Binder<'a> {
                 Some(column) => name::fold(&column.name)?,
                 None => output.name.clone(),
             };
-            columns.push((name, output.data_type));
+            let found = self.columns.collations.of_column(output.column);
+            columns.push((name, output.data_type, found));
         }
         Ok(columns)
     }
@@ -438,6 +447,36 @@ impl<'a> Binder<'a> {
         self.with_types(next, types)
     }
 
+    /// All rounds give texts of one collation.
+    ///
+    /// # Errors
+    /// 42P21; 0A000 where they would be compared by keys.
+    fn check_collations(
+        &self,
+        with: With<'a>,
+        first: &Relation,
+        next: &Relation,
+        distinct: bool,
+    ) -> Result<()> {
+        let of = |output: &Output| self.columns.collations.of_column(output.column);
+        for (at, (one, other)) in first.outputs.iter().zip(&next.outputs).enumerate() {
+            let (one, overall) = (of(one), of(one).and(of(other)));
+            if distinct && self.has_key(overall, with.place())? {
+                return Err(refuse_keyed_recursion().at(with.place()));
+            }
+            if one != overall {
+                let (name, at) = (with.name()?, at + 1);
+                let message = format!(
+                    "recursive query \"{name}\" column {at} has another collation in non-recursive \
+                     term than overall"
+                );
+                let hint = "Use the COLLATE clause to set the collation of the non-recursive term.";
+                return Err(Error::new(state::COLLATION_MISMATCH, message).with_hint(hint));
+            }
+        }
+        Ok(())
+    }
+
     fn rounds(&mut self, id: usize, first: Relation, next: Relation, distinct: bool) -> Relation {
         let source = |relation: &Relation| {
             let outputs = relation.outputs.iter();
@@ -445,7 +484,7 @@ impl<'a> Binder<'a> {
         };
         let (base, step) = (source(&first), source(&next));
         let outputs = first.outputs.iter().map(|output| Output {
-            column: self.columns.add(&output.name, output.data_type),
+            column: (self.columns).add_like(&output.name, output.data_type, output.column),
             ..output.clone()
         });
         let outputs: Vec<_> = outputs.collect();

@@ -21,6 +21,7 @@ use super::query::{Output, Relation};
 use super::traversal::refuse_traversal;
 use super::with::With;
 use crate::error::{Error, Result, state};
+use crate::plan::collation::Derivation;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::Returning;
 use crate::plan::with::PartRows;
@@ -43,6 +44,8 @@ pub(crate) struct BoundPart {
     pub reads: Vec<usize>,
     /// What it gives; `None` for nothing.
     gives: Option<Vec<Field>>,
+    /// The collations of that.
+    collations: Vec<Derivation>,
 }
 
 /// A WITH query, by where it is in memory.
@@ -211,6 +214,7 @@ impl<'a> Binder<'a> {
     }
 
     fn rows_of_part(&mut self, index: usize, gives: Vec<Field>) -> Relation {
+        let collations = self.parts.bound[index].collations.clone();
         let part = &self.parts.bound[index];
         let (id, name) = (part.id, part.name.clone());
         let reads: Vec<usize> = part.reads.iter().copied().chain([id]).collect();
@@ -222,6 +226,9 @@ impl<'a> Binder<'a> {
             unknown: None,
         });
         let outputs: Vec<Output> = outputs.collect();
+        for (output, found) in outputs.iter().zip(collations) {
+            self.columns.collations.set(output.column, found);
+        }
         let numbers = outputs.iter().enumerate();
         let columns = numbers.map(|(at, output)| (output.column, at)).collect();
         Relation {
@@ -270,12 +277,24 @@ impl<'a> Binder<'a> {
     fn add_part(
         &mut self,
         name: String,
-        statement: LogicalStatement,
+        mut statement: LogicalStatement,
         columns: Columns,
         reads: Vec<usize>,
         gives: Option<Vec<Field>>,
     ) -> usize {
+        let of = |column: usize| columns.collations.of_column(column);
+        let collations = match &mut statement {
+            LogicalStatement::Query(query) => query.output.iter().map(|(_, c)| of(*c)).collect(),
+            change => {
+                let shown = returning(change).map_or(&[][..], |shown| &shown.exprs);
+                shown
+                    .iter()
+                    .map(|expr| columns.collations.of(expr))
+                    .collect()
+            }
+        };
         self.parts.bound.push(BoundPart {
+            collations,
             id: self.parts.next,
             name,
             statement,
@@ -373,8 +392,9 @@ impl<'a> Binder<'a> {
             })
         };
         let exprs = exprs.into_iter().zip(schema).map(|(expr, field)| {
-            let number = self.columns.add(&field.name, field.data_type);
-            ((field.name, number), (number, over(expr)))
+            let value = over(expr);
+            let number = self.columns.add_for(&field.name, &value);
+            ((field.name, number), (number, value))
         });
         let (output, exprs) = exprs.unzip();
         let input = Box::new(relation.plan);

@@ -12,8 +12,8 @@ use super::sequence::scope;
 use super::{EvalContext, Overload, Pattern, RelationName, quote_ident, schema_name};
 use crate::error::Result;
 use remora_storage::catalog::{
-    Catalog, CheckDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexColumn, IndexDef,
-    IndexKind, TableDef, TableEntry, key_name,
+    Catalog, CheckDef, Collation, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexColumn,
+    IndexDef, IndexKind, TableDef, TableEntry, key_name,
 };
 use remora_storage::{ColumnId, DataType, TableId, Value, ValueRef};
 use std::borrow::Cow;
@@ -42,10 +42,17 @@ fn within(expression: Cow<'_, str>) -> String {
 
 /// A part of a key, as it is written.
 fn key_text(table: &TableDef, key: &IndexColumn) -> String {
+    if let Some((column, said)) = table.key_column(key.column) {
+        return quoted(&column.name) + &collation_text(said);
+    }
     let column = table.position(key.column).map(|at| &table.columns[at]);
-    column.map_or_else(String::new, |column| match column.is_hidden() {
-        true => within(key_name(column)),
-        false => quoted(&column.name),
+    column.map_or_else(String::new, |column| within(key_name(column)))
+}
+
+/// A collation, as it is said.
+pub(crate) fn collation_text(said: Option<Collation>) -> String {
+    said.map_or_else(String::new, |said| {
+        format!(" COLLATE {}", quoted(said.name()))
     })
 }
 

@@ -43,6 +43,7 @@ mod bins;
 mod bits;
 pub(crate) mod calendar;
 mod clock;
+mod collation;
 mod comparison;
 pub(crate) mod decimal;
 mod definition;
@@ -91,8 +92,9 @@ mod updatable;
 
 pub use array::{ArrayTest, quantified};
 pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
+pub(crate) use collation::{COLLATE, KEY, KEYS, OF_PAIR, PAIR};
 pub use definition::Defined;
-pub(crate) use definition::index_definition;
+pub(crate) use definition::{collation_text, index_definition};
 pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{DOMAIN_ERROR, TypesShown, value as made_value};
@@ -105,7 +107,7 @@ pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
 pub(crate) use precision::{cut_to, written as written_modifier};
 pub(crate) use quote::quote_ident;
 pub(crate) use range::range_type;
-pub(crate) use registry::exists;
+pub(crate) use registry::{exists, only};
 pub(crate) use relation_name::RelationName;
 pub use resolve::resolve;
 pub(crate) use resolve::{

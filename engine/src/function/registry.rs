@@ -1,10 +1,10 @@
 //! All overloads by name.
 
 use super::{
-    Overload, amounts, arithmetic, array, bins, bits, clock, comparison, definition, digest,
-    format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types, precision,
-    quote, range, record, regex, sample, sequence, setting, string, system, timetz, to_char,
-    trigonometry, unicode, updatable,
+    Overload, amounts, arithmetic, array, bins, bits, clock, collation, comparison, definition,
+    digest, format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types,
+    precision, quote, range, record, regex, sample, sequence, setting, string, system, timetz,
+    to_char, trigonometry, unicode, updatable,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -25,6 +25,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         arithmetic::FUNCTIONS,
         amounts::FUNCTIONS,
         comparison::FUNCTIONS,
+        collation::FUNCTIONS,
         like::FUNCTIONS,
         math::FUNCTIONS,
         numbers::FUNCTIONS,
@@ -71,6 +72,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
 /// The overloads of a name; none where nothing has it.
 pub(super) fn overloads(name: &str) -> &'static [&'static Overload] {
     TABLE.get(name).map_or(&[], Vec::as_slice)
+}
+
+/// The only overload of a name that has one.
+pub(crate) fn only(name: &str) -> Option<&'static Overload> {
+    overloads(name).first().copied()
 }
 
 /// Whether any function has the name.

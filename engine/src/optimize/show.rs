@@ -1,6 +1,6 @@
 //! Expressions as text, for EXPLAIN: as PostgreSQL would write them, brackets and all.
 
-use crate::function::text;
+use crate::function::{KEY, text};
 use crate::plan::{Expr, ExprKind, Schema};
 use remora_storage::{DataType, Value};
 
@@ -16,6 +16,10 @@ pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
             Some(field) => field.name.clone(),
             None => format!("#{position}"),
         },
+        ExprKind::Call {
+            overload,
+            arguments,
+        } if overload.name == KEY => format!("{} COLLATE nocase", list(arguments, ", ")),
         ExprKind::Call {
             overload,
             arguments,

@@ -8,6 +8,7 @@
 //! - No two nodes produce the same number, except by passing it on.
 //! - An expression names only columns of its node's input (of a join: of both inputs).
 
+use super::collation::Collations;
 use super::explain::ExplainOptions;
 use super::grouping_sets::GroupingSets;
 use super::lock::{LockStrength, RowLock};
@@ -34,6 +35,8 @@ pub struct Columns {
     fields: Vec<Field>,
     /// Parameters there are: the statement's, and then those of inputs that are run for each row.
     parameters: usize,
+    /// The collations of those that have one.
+    pub collations: Collations,
 }
 
 impl Columns {
@@ -56,6 +59,7 @@ impl Columns {
         Self {
             fields: Vec::new(),
             parameters: self.parameters,
+            collations: Collations::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Plans: data only. The binder makes them, the optimizer rewrites them, `exec` runs them.
 
 mod change;
+pub mod collation;
 pub mod cursor;
 pub mod explain;
 mod expr;

@@ -53,6 +53,15 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
               JOIN pg_namespace n ON n.oid = t.relnamespace",
     ),
     pg(
+        "pg_collation",
+        "SELECT v.oid::bigint AS oid, v.collname, n.oid AS collnamespace, n.nspowner AS collowner, 'c' AS collprovider,
+                v.collname <> 'nocase' AS collisdeterministic, v.collencoding, 'C' AS collcollate, 'C' AS collctype,
+                NULL::text AS colliculocale, NULL::text AS collversion
+         FROM (VALUES (100, 'default', -1), (950, 'C', -1), (951, 'POSIX', -1), (952, 'ucs_basic', 6),
+                      (953, 'nocase', 6)) v(oid, collname, collencoding)
+              JOIN pg_namespace n ON n.nspname = 'pg_catalog'",
+    ),
+    pg(
         "pg_user",
         "SELECT rolname AS usename, oid AS usesysid, true AS usecreatedb, rolsuper AS usesuper FROM pg_roles",
     ),
@@ -95,6 +104,8 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
                      END AS numeric_scale,
                 CASE WHEN t.typcategory IN ('D', 'T') THEN CASE WHEN t.typname = 'date' THEN 0 ELSE 6 END
                      END AS datetime_precision,
+                CASE WHEN o.collname <> 'default' THEN 'pg_catalog' END AS collation_schema,
+                CASE WHEN o.collname <> 'default' THEN o.collname END AS collation_name,
                 CASE q.typtype WHEN 'd' THEN w.nspname END AS domain_schema,
                 CASE q.typtype WHEN 'd' THEN q.typname END AS domain_name,
                 coalesce(m.nspname, 'pg_catalog') AS udt_schema, t.typname AS udt_name,
@@ -108,6 +119,7 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
               LEFT JOIN pg_type t ON t.oid = CASE q.typtype WHEN 'd' THEN q.typbasetype ELSE q.oid END
               LEFT JOIN pg_namespace m ON m.oid = t.typnamespace
               LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+              LEFT JOIN pg_collation o ON o.oid = a.attcollation
          WHERE c.relkind IN ('r', 'v', 'f')",
     ),
     standard(

@@ -8,7 +8,7 @@ use super::type_sql::type_sql;
 use super::view_sql::{materialized_sql, view_sql};
 use crate::error::{Error, Result, state};
 use crate::function::{
-    Located, RelationName, SearchPath, TypesShown, schema_name, written_modifier,
+    Located, RelationName, SearchPath, TypesShown, collation_text, schema_name, written_modifier,
 };
 use crate::plan::Field;
 use crate::plan::sequence::default_text;
@@ -298,7 +298,8 @@ fn column_sql(catalog: &Catalog, column: &ColumnDef) -> String {
         Some(domain) => qualified(catalog, domain.schema, &domain.name),
         None => written_modifier(column.data_type, column.time_modifier),
     };
-    let mut sql = format!("{} {data_type}", quoted(&column.name));
+    let collation = collation_text(column.collation);
+    let mut sql = format!("{} {data_type}{collation}", quoted(&column.name));
     let own = column.sequences.first();
     let own = own.and_then(|id| catalog.sequence_by_id(*id));
     // Writing to a String cannot fail.
@@ -499,12 +500,11 @@ fn index_sql(catalog: &Catalog, table: &TableDef, index: &IndexDef) -> String {
 }
 
 fn column_name(table: &TableDef, column: &IndexColumn) -> String {
+    if let Some((column, said)) = table.key_column(column.column) {
+        return quoted(&column.name) + &collation_text(said);
+    }
     let def = table.columns.iter().find(|c| c.id == column.column);
-    def.map(|column| match column.is_hidden() {
-        true => key_name(column).into_owned(),
-        false => quoted(&column.name),
-    })
-    .unwrap_or_default()
+    def.map_or_else(String::new, |column| key_name(column).into_owned())
 }
 
 /// The default that takes the next number of a sequence, as it is read back where only `public` is looked into.

@@ -104,6 +104,37 @@ pub struct ColumnDef {
     /// The domain that its values are of, of which its type is that of the values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<TypeId>,
+    /// How its texts compare, where that was said (by the engine; storage compares bytes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation: Option<Collation>,
+}
+
+/// How texts compare: all but the last by their bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Collation {
+    /// `"C"`
+    C,
+    /// `"POSIX"`
+    Posix,
+    /// `ucs_basic`
+    UcsBasic,
+    /// `nocase`: by the bytes of what they are in lower case.
+    Nocase,
+}
+
+impl Collation {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::C, Self::Posix, Self::UcsBasic, Self::Nocase];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::C => "C",
+            Self::Posix => "POSIX",
+            Self::UcsBasic => "ucs_basic",
+            Self::Nocase => "nocase",
+        }
+    }
 }
 
 /// `GENERATED .. AS IDENTITY`: when a column takes its sequence's numbers.
@@ -266,14 +297,32 @@ impl ColumnDef {
             generated: None,
             time_modifier: None,
             domain: None,
+            collation: None,
         }
     }
 }
+
+/// Behind the name of a column whose keys are wanted.
+const FOLDED: &str = " COLLATE nocase";
 
 impl ColumnDef {
     /// Whether nobody can name it: a column without a name holds what keys of indexes are computed to be.
     pub fn is_hidden(&self) -> bool {
         self.name.is_empty()
+    }
+
+    /// Of a hidden column that holds the keys by which another one's texts are compared: the name of that one.
+    pub fn folded(&self) -> Option<String> {
+        let text = self.generated.as_deref().filter(|_| self.is_hidden())?;
+        let quoted = text.strip_suffix(FOLDED)?;
+        let name = quoted.strip_prefix('"')?.strip_suffix('"')?;
+        let is_one = !name.replace("\"\"", "").contains('"');
+        is_one.then(|| name.replace("\"\"", "\""))
+    }
+
+    /// What the keys are computed from by which a column's texts are compared.
+    pub fn folding(column: &str) -> String {
+        format!("\"{}\"{FOLDED}", column.replace('"', "\"\""))
     }
 }
 
@@ -368,6 +417,22 @@ impl TableDef {
         columns.filter(|(_, column)| !column.is_hidden())
     }
 
+    /// The column that a part of a key is, be it by its texts' keys, and the collation that the part does not have
+    /// from it; `None` for what is computed otherwise.
+    pub fn key_column(&self, key: ColumnId) -> Option<(&ColumnDef, Option<Collation>)> {
+        let column = &self.columns[self.position(key)?];
+        let is_folded = |column: &ColumnDef| column.collation == Some(Collation::Nocase);
+        match column.folded() {
+            Some(name) => {
+                let (_, column) = self.column(&name)?;
+                let said = (!is_folded(column)).then_some(Collation::Nocase);
+                Some((column, said))
+            }
+            None if column.is_hidden() => None,
+            None => Some((column, is_folded(column).then_some(Collation::C))),
+        }
+    }
+
     /// Which rows a partial index is of, as SQL text.
     pub fn condition_of(&self, index: &IndexDef) -> Option<&str> {
         let column = index.columns.first().filter(|_| index.partial)?.column;
@@ -406,8 +471,8 @@ mod tests {
 
     #[test]
     fn what_a_newer_build_says_of_a_column_is_not_dropped_silently() {
-        let newer = r#"{"id":1,"name":"k","data_type":"BigInt","not_null":true,"default":null,"collation":"C"}"#;
+        let newer = r#"{"id":1,"name":"k","data_type":"BigInt","not_null":true,"default":null,"compression":"C"}"#;
         let error = serde_json::from_str::<ColumnDef>(newer).expect_err("an unknown field");
-        assert!(error.to_string().contains("collation"), "{error}");
+        assert!(error.to_string().contains("compression"), "{error}");
     }
 }

@@ -26,6 +26,9 @@ fn columns<'a>(
 
 /// What a column is called as a part of a key: what it is computed from, where it has no name.
 pub fn key_name(column: &ColumnDef) -> Cow<'_, str> {
+    if let Some(name) = column.folded() {
+        return Cow::Owned(name);
+    }
     match column.generated.as_deref().filter(|_| column.is_hidden()) {
         None => Cow::Borrowed(&column.name),
         Some(call) if is_call(call) => Cow::Borrowed(call),

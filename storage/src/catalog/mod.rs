@@ -25,8 +25,8 @@ mod view;
 
 pub use comment::{CommentDef, Commented};
 pub use definition::{
-    CatalogChange, CheckDef, ColumnDef, ColumnDefault, Constraint, Identity, IndexColumn, IndexDef,
-    IndexKind, Materialized, OnCommit, SchemaDef, TableDef,
+    CatalogChange, CheckDef, Collation, ColumnDef, ColumnDefault, Constraint, Identity,
+    IndexColumn, IndexDef, IndexKind, Materialized, OnCommit, SchemaDef, TableDef,
 };
 pub use describe::key_name;
 pub use entry::{IndexEntry, IntKey, TableEntry};

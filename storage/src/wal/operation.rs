@@ -207,6 +207,7 @@ mod tests {
                 id: table,
                 name: "t".into(),
                 columns: vec![ColumnDef {
+                    collation: None,
                     id: ColumnId(0),
                     name: "a".into(),
                     data_type: DataType::BigInt,

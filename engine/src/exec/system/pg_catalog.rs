@@ -4,14 +4,14 @@
 
 use crate::exec::ExecContext;
 use crate::function::{
-    INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, host_table_oid,
-    index_definition, index_oid, modifier, pg_type, schema_name, schema_oid, sequence_oid,
-    table_oid, type_number, type_oid,
+    INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, element_of,
+    host_table_oid, index_definition, index_oid, modifier, pg_type, schema_name, schema_oid,
+    sequence_oid, table_oid, type_number, type_oid,
 };
 use crate::plan::pg_catalog::PgTable;
 use remora_storage::catalog::{
-    Catalog, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity, IndexDef,
-    SequenceDef, TableDef, TableEntry, ViewCheck, ViewDef,
+    Catalog, Collation, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity,
+    IndexDef, SequenceDef, TableDef, TableEntry, ViewCheck, ViewDef,
 };
 use remora_storage::{ColumnId, IndexId, ReadView, SchemaId, Value};
 use std::sync::Arc;
@@ -247,9 +247,10 @@ impl<'c> Shown<'c> {
         let row = |(entry, def): (&TableEntry, &IndexDef)| {
             let keys = def.columns.iter().skip(usize::from(def.partial));
             let columns = keys.map(|key| {
-                let position = entry.def.position(key.column);
-                let hidden = position.is_some_and(|at| entry.def.columns[at].is_hidden());
-                if hidden { 0 } else { attnum(key.column) }.to_string()
+                let column = entry.def.key_column(key.column);
+                column
+                    .map_or(0, |(column, _)| attnum(column.id))
+                    .to_string()
             });
             let parts = columns.len();
             vec![
@@ -295,7 +296,9 @@ impl<'c> Shown<'c> {
                     Some(Constraint::Unique) => "u",
                     None => continue,
                 };
-                let columns = index.def.columns.iter().map(|key| key.column);
+                let columns = index.def.columns.iter();
+                let columns = columns.filter_map(|key| table.key_column(key.column));
+                let columns = columns.map(|(column, _)| column.id);
                 found.push(Found {
                     index: Some(index.def.id),
                     columns: columns.collect(),
@@ -519,8 +522,25 @@ fn attribute(table: i64, column: &ColumnDef) -> Row {
         text(if column.generated.is_some() { "s" } else { "" }),
         yes(false),
         yes(true),
-        oid(0),
+        oid(collation_oid(column)),
     ]
+}
+
+/// PostgreSQL's numbers, as far as it has them; as in `pg_collation`.
+fn collation_oid(column: &ColumnDef) -> i64 {
+    match column.collation {
+        Some(Collation::C) => 950,
+        Some(Collation::Posix) => 951,
+        Some(Collation::UcsBasic) => 952,
+        Some(Collation::Nocase) => 953,
+        None if element_of(column.data_type)
+            .unwrap_or(column.data_type)
+            .is_string() =>
+        {
+            100
+        }
+        None => 0,
+    }
 }
 
 fn action_letter(action: ForeignAction) -> &'static str {
