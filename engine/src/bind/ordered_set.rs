@@ -17,9 +17,10 @@ use crate::error::{Error, Position, Result, state};
 use crate::function::aggregate::host::Callable;
 use crate::function::aggregate::{self, ResolvedAggregate, RowOrder};
 use crate::function::window::WindowFunction;
-use crate::function::{ArgumentType, no_such_function};
+use crate::function::{ArgumentType, element_of, no_such_function};
 use crate::plan::physical::AggregateCall;
 use crate::plan::{Expr, ExprKind, SortKey};
+use remora_storage::value::ElementType;
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, DuplicateTreatment, FunctionArgumentList};
 
@@ -100,7 +101,10 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Bound> {
         let (keys, order): (Vec<Bound>, Vec<SortKey>) = parts.keys.into_iter().unzip();
-        let bounds: Vec<Bound> = parts.direct.into_iter().chain(keys).collect();
+        let mut bounds: Vec<Bound> = parts.direct.into_iter().chain(keys).collect();
+        if let [fractions, value] = bounds.as_mut_slice() {
+            self.as_doubles(name, fractions, value, parts.at)?;
+        }
         let types: Vec<_> = bounds.iter().map(Bound::data_type).collect();
         let found = aggregate::resolve(name, &types).map_err(|error| error.at(parts.at))?;
         let Some(ResolvedAggregate { aggregate, types }) = found else {
@@ -131,6 +135,41 @@ impl<'a> Binder<'a> {
         };
         let value = self.aggregate_value(name, call, captured, parts.at, cx)?;
         Ok(Bound::Typed(value))
+    }
+
+    /// Numbers that are fractions in an array are taken as DOUBLE PRECISION, as one alone is; and those that
+    /// something is between as well.
+    fn as_doubles(
+        &mut self,
+        name: &str,
+        fractions: &mut Bound,
+        value: &mut Bound,
+        at: Option<Position>,
+    ) -> Result<()> {
+        let is_percentile = name == "percentile_cont" || name == "percentile_disc";
+        if is_percentile && fractions.data_type().is_none() {
+            // What has no type is one fraction.
+            let one = self.coerce(fractions.clone(), DataType::Double)?;
+            *fractions = Bound::Typed(one);
+        }
+        let element = fractions.data_type().and_then(element_of);
+        let doubles = ElementType::new(DataType::Double).map(ElementType::array);
+        let (Some(element), Some(doubles), true) = (element, doubles, is_percentile) else {
+            return Ok(());
+        };
+        let is_other = is_other_number(element);
+        if is_other {
+            let cast = self.cast_explicitly(fractions.clone(), doubles, at)?;
+            *fractions = Bound::Typed(cast);
+        }
+        if (is_other || element == DataType::Double)
+            && name == "percentile_cont"
+            && value.data_type().is_some_and(is_other_number)
+        {
+            let cast = self.coerce(value.clone(), DataType::Double)?;
+            *value = Bound::Typed(cast);
+        }
+        Ok(())
     }
 
     /// Where a row would stand.
@@ -305,4 +344,13 @@ fn mismatch(name: &str, types: &[ArgumentType], direct: usize, keys: usize) -> E
         "To use the hypothetical-set aggregate {name}, the number of hypothetical direct arguments (here \
          {direct}) must match the number of ordering columns (here {keys})."
     ))
+}
+
+/// Whether a type is one of numbers, but not DOUBLE PRECISION.
+fn is_other_number(found: DataType) -> bool {
+    use DataType as T;
+    matches!(
+        found,
+        T::SmallInt | T::Integer | T::BigInt | T::Real | T::Numeric(_)
+    )
 }

@@ -6,7 +6,7 @@
 //! slide (`frames`). One file a family: `sum` (sum, avg),
 //! `extreme` (min, max), `fold` (count, bool and bit), `spread` (variance and its relatives),
 //! `join` (string_agg), `collect` (array_agg), `json` (json_agg and its kin), `pairs` (correlation and
-//! regression), `ordered` (percentiles, mode), `range` (range_agg and range_intersect_agg). NULLs take part in none of them, but for `count(*)`; a group without
+//! regression), `ordered` and `percentiles` (these, and mode), `range` (range_agg and range_intersect_agg). NULLs take part in none of them, but for `count(*)`; a group without
 //! values is NULL, but for the counts.
 
 mod collect;
@@ -18,6 +18,7 @@ mod join;
 mod json;
 mod ordered;
 mod pairs;
+mod percentiles;
 mod range;
 mod spread;
 mod state;
@@ -147,6 +148,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Aggregate> {
         join::AGGREGATES,
         json::AGGREGATES,
         ordered::AGGREGATES,
+        percentiles::AGGREGATES,
         collect::AGGREGATES,
         range::AGGREGATES,
     ]

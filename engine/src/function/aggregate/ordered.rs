@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 
 /// What is asked of the ordered values.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Question {
+pub(super) enum Question {
     /// What lies a fraction of the way from the first to the last, between two values if need be.
     Continuous,
     /// The first value that has at least a fraction of all before it or is one of them.
@@ -37,7 +37,7 @@ struct Group {
     fraction: Option<f64>,
 }
 
-struct OrderedSet {
+pub(super) struct OrderedSet {
     question: Question,
     data_type: DataType,
     values: Vec<ArrayRef>,
@@ -49,14 +49,34 @@ struct OrderedSet {
 
 impl OrderedSet {
     fn asking(question: Question, data_type: DataType) -> Box<dyn Accumulator> {
-        Box::new(Self {
+        Box::new(Self::of(question, data_type))
+    }
+
+    /// Of values of a type.
+    pub(super) fn of(question: Question, data_type: DataType) -> Self {
+        Self {
             question,
             data_type,
             values: Vec::new(),
             starts: Vec::new(),
             rows: 0,
             groups: Vec::new(),
-        })
+        }
+    }
+
+    /// What is asked of a group at a fraction; `None` of one without values.
+    pub(super) fn at(&self, group: usize, fraction: f64) -> Result<Option<Value>> {
+        let group = self.groups.get(group).filter(|group| group.count > 0);
+        let Some(group) = group else {
+            return Ok(None);
+        };
+        match self.question {
+            Question::Continuous => self.between(group, fraction).map(Some),
+            _ => {
+                let position = group.first + discrete(group.count, fraction);
+                Ok(Some(self.value(position).to_owned()))
+            }
+        }
     }
 
     /// Where a value is: in which array, and there.
@@ -126,10 +146,7 @@ impl OrderedSet {
             (0, ..) => of_null,
             (_, Question::Mode, _) => self.place(self.most_frequent(group)),
             (_, _, None) => of_null,
-            (count, _, Some(fraction)) => {
-                let rank = (fraction * count as f64).ceil().max(1.0) as usize;
-                self.place(group.first + rank.min(count) - 1)
-            }
+            (count, _, Some(fraction)) => self.place(group.first + discrete(count, fraction)),
         };
         let picks: Vec<(usize, usize)> = groups.iter().map(pick).collect();
         arrow_select::interleave::interleave(&arrays, &picks)
@@ -202,7 +219,14 @@ impl Accumulator for OrderedSet {
     }
 }
 
-fn checked(fraction: f64) -> Result<f64> {
+/// Which of so many values is the first that has at least a fraction of all before it or is one of them.
+fn discrete(count: usize, fraction: f64) -> usize {
+    let rank = (fraction * count as f64).ceil().max(1.0) as usize;
+    rank.min(count) - 1
+}
+
+/// 22003 where it is no fraction.
+pub(super) fn checked(fraction: f64) -> Result<f64> {
     match (0.0..=1.0).contains(&fraction) {
         true => Ok(fraction),
         false => Err(Error::new(
