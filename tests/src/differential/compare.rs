@@ -27,6 +27,7 @@ pub(super) enum Peer {
 /// Compares Remora's outcome with another one's.
 pub(super) fn compare(remora: &Outcome, other: &Outcome, peer: Peer, is_ordered: bool) -> Verdict {
     match (remora, other) {
+        _ if is_too_much(remora) && is_too_much(other) => Verdict::Excused,
         (Outcome::Failed(state, _), _) | (_, Outcome::Failed(state, _)) if is_fatal(state) => {
             Verdict::Different
         }
@@ -69,7 +70,14 @@ fn is_excused(state: &str) -> bool {
         )
 }
 
-/// What must never come.
+/// Whether the statement was given up for what it takes, be that time or memory: of those that take too much of
+/// both, the machine's load decides which is missed first.
+fn is_too_much(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(state, message)
+        if matches!(state.as_str(), "53200" | "57014") || message == "interrupted")
+}
+
+/// What must never come, unless it comes to all.
 fn is_fatal(state: &str) -> bool {
     matches!(state, "PANIC" | "XX000" | "53200")
 }
@@ -152,6 +160,10 @@ mod tests {
             compare(&failed("XX000"), &failed("XX000"), Peer::Remora, false),
             Verdict::Different
         );
+        // Out of memory is one where another engine has the rows, and none where that gave up, too.
+        let (memory, time) = (failed("53200"), failed("57014"));
+        let verdicts = [rows(&[]), time].map(|other| compare(&memory, &other, Peer::Remora, false));
+        assert_eq!(verdicts, [Verdict::Different, Verdict::Excused]);
         let constraint = Outcome::Failed(String::new(), "UNIQUE constraint failed".to_owned());
         assert_eq!(
             compare(&rows(&[]), &constraint, Peer::Sqlite, false),

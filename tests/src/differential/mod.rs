@@ -17,8 +17,8 @@
 //! 2. Constants are few and small, so that rows meet; columns that hold extremes are compared and grouped but
 //!    not reckoned with, since SQLite goes on with floats where integers end.
 //! 3. An error in a value (class 22, and a subquery of more than a row) is an excuse, because it comes when
-//!    the value is looked at. A panic, an internal error, a statement without end and one that takes too much
-//!    memory are no excuse.
+//!    the value is looked at. A panic and an internal error are no excuse, and neither is memory that one engine
+//!    has not enough of while another answers in time.
 //! 4. What differs is made smaller (`shrink`) and printed as a script for the shell.
 //!
 //! That differences are found is shown by mistakes made on purpose (`mistake`).
