@@ -122,6 +122,7 @@ impl<'a> Binder<'a> {
         for (bound, to) in bounds.into_iter().zip(call_types.arguments) {
             arguments.push(self.coerce(bound, to)?);
         }
+        self.check_search(name, &arguments, at)?;
         if matches!(name, "min" | "max") && Self::is_nocase(self.joint(&arguments), at)? {
             arguments = arguments.into_iter().map(pair_of).collect();
             data_type = DataType::Text;

@@ -384,7 +384,7 @@ fn into(expr: &mut Expr, f: impl FnOnce(Expr) -> Result<Expr>) -> Result<()> {
 }
 
 /// The key of a text.
-fn key_of(expr: Expr, at: Option<Position>) -> Result<Expr> {
+pub(super) fn key_of(expr: Expr, at: Option<Position>) -> Result<Expr> {
     match expr.data_type.is_string() {
         true => Ok(over_text(KEY, expr)),
         false => refuse("comparing such values by collation nocase", at),

@@ -3,6 +3,7 @@
 //! Where a column is compared by keys, the keys become columns beside it, and one whole row is left of those that are
 //! alike in them: the first that comes.
 
+use super::collation::key_of;
 use super::query::Relation;
 use super::{Binder, Bound};
 use crate::error::{Error, Result, state};
@@ -96,7 +97,8 @@ impl Binder<'_> {
 
     /// Whether two texts are alike by their keys, or both NULL: two equalities, so that they can be looked up.
     fn same_text(&mut self, sides: [Expr; 2]) -> Result<[Expr; 2]> {
-        let keys = self.keys(sides.to_vec(), None)?;
+        let keys = sides.iter().map(|side| key_of(side.clone(), None));
+        let keys: Vec<Expr> = keys.collect::<Result<_>>()?;
         let filled = keys.into_iter().map(|key| Expr {
             data_type: key.data_type,
             kind: ExprKind::Coalesce(vec![

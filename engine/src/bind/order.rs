@@ -54,6 +54,8 @@ impl<'a> Binder<'a> {
                     .at(start(&key.expr)));
                 }
             };
+            // Of a set operation no expression is there any more that two come along in.
+            Self::is_nocase(self.columns.collations.of(&expr), start(&key.expr))?;
             keys.push(self.sort_key(key, expr)?);
         }
         Ok(Relation {

@@ -10,6 +10,7 @@ use crate::error::{Error, Result, state};
 use crate::function::cast::common_type;
 use crate::parse::{refuse, too_complex};
 use crate::plan::Expr;
+use crate::plan::collation::Derivation;
 use crate::plan::logical::Logical;
 use crate::plan::set_operation::{SetOperation, SetOperator};
 use remora_storage::DataType;
@@ -164,11 +165,14 @@ impl<'a> Binder<'a> {
             let columns = branches
                 .iter()
                 .map(|branch| branch.outputs[position].column);
-            let columns: Vec<Expr> = columns.map(|column| self.columns.expr(column)).collect();
+            let found = columns.map(|column| self.columns.collations.of_branch(column));
+            let found = found.fold(Derivation::Default, Derivation::and);
             let (output, to) = (&branches[0].outputs[position], types[position]);
+            let column = self.columns.add(&output.name, to);
+            self.columns.collations.set(column, found);
             Output {
                 name: output.name.clone(),
-                column: self.columns.add_call(&output.name, to, &columns),
+                column,
                 data_type: to,
                 unknown: None,
             }

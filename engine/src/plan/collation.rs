@@ -7,7 +7,7 @@
 
 use super::logical::Columns;
 use super::{Asks, Expr, ExprKind};
-use crate::function::{COLLATE, element_of};
+use crate::function::{COLLATE, KEY, element_of};
 use remora_storage::catalog::Collation;
 use remora_storage::{DataType, Value};
 use std::collections::BTreeMap;
@@ -74,6 +74,8 @@ impl Derivation {
 pub struct Collations {
     columns: BTreeMap<usize, Derivation>,
     parameters: BTreeMap<usize, Derivation>,
+    /// What is said of columns by the expressions that they are computed from.
+    said_of: BTreeMap<usize, Option<Collation>>,
     /// Whether any expression says one.
     said: bool,
 }
@@ -91,6 +93,9 @@ impl Collations {
 
     /// A column has this one.
     pub fn set(&mut self, column: usize, found: Derivation) {
+        if let Derivation::Explicit(said) = found {
+            self.said_of.insert(column, said);
+        }
         if found.of_column() != Derivation::Default {
             self.columns.insert(column, found.of_column());
         }
@@ -100,6 +105,14 @@ impl Collations {
     pub fn of_column(&self, column: usize) -> Derivation {
         let found = self.columns.get(&column).copied();
         found.unwrap_or(Derivation::Default)
+    }
+
+    /// That of a column as the expression that it is computed from: where it is one of a branch of a set operation.
+    pub fn of_branch(&self, column: usize) -> Derivation {
+        match self.said_of.get(&column) {
+            Some(said) => Derivation::Explicit(*said),
+            None => self.of_column(column),
+        }
     }
 
     /// A parameter has this one.
@@ -133,6 +146,8 @@ impl Collations {
                 found.unwrap_or(Derivation::Default)
             }
             ExprKind::Call { .. } if let Some((_, said)) = said(expr) => Derivation::Explicit(said),
+            // Keys are compared by their bytes.
+            ExprKind::Call { overload, .. } if overload.name == KEY => Derivation::Default,
             ExprKind::Call { arguments, .. } | ExprKind::Host { arguments, .. } => {
                 all(&mut arguments.iter())
             }
