@@ -8,6 +8,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::transaction::RowRef;
 use std::collections::BTreeSet;
 use std::thread;
+use std::time::Duration;
 
 pub(super) const ACCOUNTS: i32 = 50;
 pub(super) const BALANCE: i32 = 100;
@@ -282,14 +283,18 @@ fn money_is_safe_while_blocks_are_replaced() {
         let writers: Vec<_> = (1..=3_u64)
             .map(|seed| {
                 let (transfer, moved) = (&transfer, &moved);
-                // On a busy machine the first thousand may pass before a block was ever free.
+                // On a busy machine the first thousand may pass before a block was ever free: the writers
+                // then pause, longer and longer.
                 scope.spawn(move || {
                     keep_on(seed, 1000, transfer);
-                    for more in 1..=100 {
+                    let mut pause = Duration::from_micros(100);
+                    for more in 1.. {
                         if moved.load(Relaxed) > 0 {
                             break;
                         }
-                        keep_on(seed + more * 3, 100, transfer);
+                        thread::sleep(pause);
+                        pause = (pause * 2).min(Duration::from_secs(1));
+                        keep_on(seed + more * 3, 1, transfer);
                     }
                 })
             })
