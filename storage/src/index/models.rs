@@ -88,6 +88,6 @@ fn entries_are_found_while_nodes_move() {
 #[should_panic = "missed"]
 fn the_model_notices_that_versions_are_not_checked() {
     with_fault(Fault::NodeNotChecked, || {
-        check(10 * SCHEDULES, || model(false))
+        check(200 * SCHEDULES, || model(false))
     });
 }

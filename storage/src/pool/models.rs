@@ -149,6 +149,6 @@ fn nothing_is_taken_from_an_extent_that_is_set_apart() {
 #[should_panic = "nothing is taken from there"]
 fn the_model_notices_that_a_closed_slab_serves() {
     with_fault(Fault::ClosedSlabListed, || {
-        check(10 * SCHEDULES, evacuation);
+        check(200 * SCHEDULES, evacuation);
     });
 }

@@ -110,6 +110,6 @@ fn entries_are_found_while_identities_become_heavy() {
 #[should_panic = "is missed"]
 fn the_model_notices_that_the_bucket_is_not_checked() {
     with_fault(Fault::BucketNotChecked, || {
-        check(10 * SCHEDULES, || growing_and_shrinking(39, 1));
+        check(200 * SCHEDULES, || growing_and_shrinking(39, 1));
     });
 }

@@ -99,17 +99,19 @@ fn a_unique_index_made_while_keys_are_taken_is_unique() {
 #[test]
 #[should_panic = "by t_v"]
 fn the_model_notices_an_index_that_is_listed_late() {
-    with_fault(Fault::GatheredBeforeListed, || check(20 * SCHEDULES, model));
+    with_fault(Fault::GatheredBeforeListed, || {
+        check(400 * SCHEDULES, model)
+    });
 }
 
 #[test]
 #[should_panic = "two rows of a unique index"]
 fn the_model_notices_that_repeated_keys_are_not_looked_for() {
-    with_fault(Fault::RepeatedNotSought, || check(20 * SCHEDULES, unique));
+    with_fault(Fault::RepeatedNotSought, || check(400 * SCHEDULES, unique));
 }
 
 #[test]
 #[should_panic = "entries of t_v"]
 fn the_model_notices_a_key_that_stays() {
-    with_fault(Fault::NotedKeyStays, || check(20 * SCHEDULES, model));
+    with_fault(Fault::NotedKeyStays, || check(400 * SCHEDULES, model));
 }

@@ -186,7 +186,7 @@ fn snapshots_keep_what_they_see_while_the_rest_is_pruned() {
 #[test]
 #[should_panic = "a snapshot does not change"]
 fn the_model_notices_a_fold_above_the_horizon() {
-    with_fault(Fault::FoldAboveHorizon, || check(20 * SCHEDULES, chains));
+    with_fault(Fault::FoldAboveHorizon, || check(400 * SCHEDULES, chains));
 }
 
 /// A block whose rows have all died is given up, while one row is added and another one taken back.
@@ -242,5 +242,5 @@ fn a_row_that_comes_while_its_block_is_given_up_stays() {
 #[test]
 #[should_panic = "is "] // .. there, says who looks for the row; or in its block, says who takes one back.
 fn the_model_notices_a_block_given_up_unseen() {
-    with_fault(Fault::GivenUpUnseen, || check(20 * SCHEDULES, emptied));
+    with_fault(Fault::GivenUpUnseen, || check(400 * SCHEDULES, emptied));
 }

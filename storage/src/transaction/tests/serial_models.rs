@@ -75,5 +75,5 @@ fn of_two_who_rely_on_each_other_one_stays() {
 #[test]
 #[should_panic = "one of them stays"]
 fn the_model_notices_a_section_that_does_not_validate() {
-    with_fault(Fault::RestNotValidated, || check(20 * SCHEDULES, duty));
+    with_fault(Fault::RestNotValidated, || check(400 * SCHEDULES, duty));
 }

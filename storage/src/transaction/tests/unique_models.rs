@@ -73,5 +73,5 @@ fn one_of_many_gets_a_key_while_its_old_entry_goes() {
 #[test]
 #[should_panic = "one of them has the key"]
 fn the_model_notices_a_key_that_is_not_looked_for_as_it_is_added() {
-    with_fault(Fault::KeyNotAddedAtOnce, || check(20 * SCHEDULES, race));
+    with_fault(Fault::KeyNotAddedAtOnce, || check(400 * SCHEDULES, race));
 }
