@@ -45,7 +45,7 @@ impl Generator {
             let query = self.query(None, &[], depth - 1);
             self.nested -= 1;
             let order = match self.random.below(4) {
-                0 => self.order(query.columns.len(), false),
+                0 => self.order(&query.columns, false),
                 _ => raw(""),
             };
             let text = form("{0}{1}", [query.text, order]);
@@ -184,7 +184,7 @@ impl Generator {
         self.nested -= 1;
         let more = scope_of(&alias, &query.columns);
         let order = match self.random.below(2) {
-            0 => self.order(query.columns.len(), false),
+            0 => self.order(&query.columns, false),
             _ => raw(""),
         };
         let names = names(query.columns.len());
