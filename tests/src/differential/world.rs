@@ -5,6 +5,7 @@ use super::schema::{For, Table};
 use super::text::{Dialect, Kind, Text};
 use remora::function::text;
 use remora::{Connection, Database, Options, Value, ValueRef, params_from_iter};
+use rusqlite::functions::FunctionFlags;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -209,6 +210,9 @@ impl Sqlite {
     pub(super) fn new(tables: &[Table]) -> rusqlite::Result<Self> {
         let connection = rusqlite::Connection::open_in_memory()?;
         connection.execute_batch("PRAGMA case_sensitive_like = on; PRAGMA foreign_keys = on")?;
+        // Its own know the letters of ASCII only.
+        change_case(&connection, "lower", str::to_lowercase)?;
+        change_case(&connection, "upper", str::to_uppercase)?;
         for table in tables {
             for sql in table
                 .definition(For::Sqlite, true)
@@ -269,6 +273,18 @@ impl Sqlite {
         }
         Ok(Outcome::Rows(found))
     }
+}
+
+/// Gives SQLite a function that changes the case of texts.
+fn change_case(
+    connection: &rusqlite::Connection,
+    name: &str,
+    change: fn(&str) -> String,
+) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function(name, 1, flags, move |call| {
+        Ok(call.get::<Option<String>>(0)?.map(|text| change(&text)))
+    })
 }
 
 fn failed(error: rusqlite::Error) -> Outcome {
