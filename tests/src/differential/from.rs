@@ -2,7 +2,7 @@
 
 use super::Generator;
 use super::expr::{Named, Scope};
-use super::text::{Kind, Text, form, optional, raw};
+use super::text::{Dialect, Kind, Text, form, optional, raw};
 
 /// Rows of FROM, and what may be named of them.
 pub(super) struct Source {
@@ -194,10 +194,13 @@ impl Generator {
         )
         .rewritten(format!("{{0}}, LATERAL ({{1}}{{2}}) AS {alias} ({names})"))
         .not_sqlite();
+        let mut own = left.scope.own;
+        own.retain(|named| !is_named_alike(named, &more.own));
+        own.extend(more.own);
         Source {
             text,
             scope: Scope {
-                own: [left.scope.own, more.own].concat(),
+                own,
                 ..Scope::default()
             },
             is_join: true,
@@ -353,6 +356,15 @@ fn name_of(named: &Named) -> Option<&str> {
         Text::Raw(text) => text.split_once('.').map(|(_, name)| name),
         _ => None,
     }
+}
+
+/// Whether a key of USING, which is named without a table, has the name of one of these columns.
+fn is_named_alike(key: &Named, columns: &[Named]) -> bool {
+    let text = key.text.render(Dialect::Remora);
+    name_of(key).is_none()
+        && columns
+            .iter()
+            .any(|named| name_of(named) == text.as_deref())
 }
 
 /// A join by a column that both sides have, and that can then be named without saying whose.
