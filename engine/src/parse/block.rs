@@ -2,7 +2,7 @@
 //!
 //! A semicolon ends a statement, but for those between such a BEGIN and its END; a CASE has an END of its own.
 
-use super::is_space;
+use super::around::is_space;
 use sqlparser::keywords::Keyword as K;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 

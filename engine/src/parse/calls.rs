@@ -5,7 +5,8 @@
 //!   int ARRAY, int ARRAY[3]          int[]
 //! ```
 
-use super::is_space;
+use super::around::{is_any, is_space, keyword, next, previous};
+use super::changes::Changes;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -14,9 +15,9 @@ pub(crate) const VARIADIC: &str = "variadic array";
 
 /// Writes a statement as the crate knows it.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
-    let mut at = 0;
     let defines = defines_function(tokens);
-    while at < tokens.len() {
+    let mut changes = Changes::default();
+    for at in 0..tokens.len() {
         match keyword(&tokens[at]) {
             Keyword::VARIADIC if !defines && begins_argument(tokens, at) => {
                 let span = tokens[at].span;
@@ -25,28 +26,13 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
                     token: Token::RArrow,
                     span,
                 };
-                tokens.insert(at + 1, arrow);
+                changes.insert(at + 1, [arrow]);
             }
-            Keyword::ARRAY => array_type(tokens, at),
+            Keyword::ARRAY => array_type(tokens, at, &mut changes),
             _ => {}
         }
-        at += 1;
     }
-}
-
-fn keyword(token: &TokenWithSpan) -> Keyword {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    }
-}
-
-fn next(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
-}
-
-fn previous(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (0..at).rev().find(|at| !is_space(&tokens[*at]))
+    changes.make(tokens);
 }
 
 /// Whether the statement says what arguments a function has.
@@ -71,13 +57,9 @@ fn begins_argument(tokens: &[TokenWithSpan], at: usize) -> bool {
 }
 
 /// A word behind a type that makes it one of arrays.
-fn array_type(tokens: &mut Vec<TokenWithSpan>, array: usize) {
+fn array_type(tokens: &[TokenWithSpan], array: usize, changes: &mut Changes) {
     let Some(before) = previous(tokens, array) else {
         return;
-    };
-    let is_type = |at: usize| {
-        matches!(&tokens[at].token, Token::Word(word) if word.quote_style.is_none()
-            && TYPES.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
     };
     let named = match tokens[before].token {
         // Behind a modifier: `varchar(3) ARRAY`.
@@ -87,7 +69,7 @@ fn array_type(tokens: &mut Vec<TokenWithSpan>, array: usize) {
             .and_then(|open| previous(tokens, open)),
         _ => Some(before),
     };
-    if !named.is_some_and(is_type) {
+    if !named.is_some_and(|at| is_any(&tokens[at], &TYPES)) {
         return;
     }
     let span = tokens[array].span;
@@ -97,11 +79,11 @@ fn array_type(tokens: &mut Vec<TokenWithSpan>, array: usize) {
     let number = number.filter(|at| matches!(tokens[*at].token, Token::Number(..)));
     let close = number.and_then(|number| next(tokens, number));
     match close.filter(|at| tokens[*at].token == Token::RBracket) {
-        Some(_) => drop(tokens.remove(array)),
-        None => drop(tokens.splice(
-            array..=array,
-            [with(Token::LBracket), with(Token::RBracket)],
-        )),
+        Some(_) => changes.remove(array..array + 1),
+        None => {
+            let brackets = [Token::LBracket, Token::RBracket];
+            changes.replace(array..array + 1, brackets.map(with));
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! [`column_action`] reads it back.
 
-use super::is_space;
+use super::around::{is_space, is_word};
+use super::changes::Changes;
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -90,14 +91,14 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
         .filter(|at| !is_space(&tokens[*at]))
         .collect();
     let begins = |tokens: &[TokenWithSpan], number: usize, word: &str| {
-        solid.get(number).is_some_and(|at| is(&tokens[*at], word))
+        let at = solid.get(number);
+        at.is_some_and(|at| is_word(&tokens[*at], word))
     };
     if !begins(tokens, 0, "ALTER") || !begins(tokens, 1, "TABLE") {
         return;
     }
-    let mut number = solid.len();
-    while number > 2 {
-        number -= 1;
+    let mut changes = Changes::default();
+    for number in 2..solid.len() {
         let found = ACTIONS.iter().find(|(words, ..)| {
             let mut words = words.iter().zip(number..);
             words.all(|(word, at)| begins(tokens, at, word))
@@ -120,13 +121,8 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
                 };
                 TokenWithSpan::new(Token::Word(word), place)
             });
-            tokens.splice(solid[number]..=solid[last], written);
+            changes.replace(solid[number]..solid[last] + 1, written);
         }
     }
-}
-
-/// Whether a token is this word, unquoted.
-fn is(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+    changes.make(tokens);
 }

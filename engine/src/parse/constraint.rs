@@ -8,7 +8,8 @@
 //! What stands behind KEY is the name of an index to that grammar; this one has a blank and no quotes, so that
 //! nobody could write it. [`set_columns_of`] reads it back.
 
-use super::is_space;
+use super::around::{is_space, is_word};
+use super::changes::Changes;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -114,18 +115,20 @@ fn tuple(expr: ast::Expr) -> Option<Vec<Ident>> {
 
 /// Moves the columns of actions to the beginning of their foreign keys.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
-    // From the end: what lies before stays where it is.
-    for at in (0..tokens.len()).rev() {
+    let mut changes = Changes::default();
+    for at in 0..tokens.len() {
         if is_word(&tokens[at], "FOREIGN") {
-            move_columns(tokens, at);
+            move_columns(tokens, at, &mut changes);
         }
     }
+    changes.make(tokens);
 }
 
-fn move_columns(tokens: &mut Vec<TokenWithSpan>, foreign: usize) {
-    let solid: Vec<usize> = (foreign..tokens.len())
-        .filter(|at| !is_space(&tokens[*at]))
-        .collect();
+fn move_columns(tokens: &[TokenWithSpan], foreign: usize, changes: &mut Changes) {
+    // Its own action: before the next one begins.
+    let others = (foreign + 1..tokens.len()).filter(|at| !is_space(&tokens[*at]));
+    let own = others.take_while(|at| !is_word(&tokens[*at], "FOREIGN"));
+    let solid: Vec<usize> = std::iter::once(foreign).chain(own).collect();
     let is = |number: usize, word: &str| {
         let at = solid.get(number);
         at.is_some_and(|at| is_word(&tokens[*at], word))
@@ -138,17 +141,11 @@ fn move_columns(tokens: &mut Vec<TokenWithSpan>, foreign: usize) {
             && is(number + 1, "SET")
             && (is(number + 2, "NULL") || is(number + 2, "DEFAULT"))
     };
-    // Its own action: before the next one begins.
-    let end = (2..solid.len()).find(|number| is(*number, "FOREIGN"));
-    let Some(action) = (2..end.unwrap_or(solid.len())).find(sets) else {
+    let action = (2..solid.len()).find(sets);
+    let open = action.and_then(|action| solid.get(action + 3).copied());
+    let Some(open) = open.filter(|at| tokens[*at].token == Token::LParen) else {
         return;
     };
-    let Some(open) = solid.get(action + 3).copied() else {
-        return;
-    };
-    if tokens[open].token != Token::LParen {
-        return;
-    }
     let Some(close) = (open..tokens.len()).find(|at| tokens[*at].token == Token::RParen) else {
         return;
     };
@@ -162,11 +159,6 @@ fn move_columns(tokens: &mut Vec<TokenWithSpan>, foreign: usize) {
         keyword: Keyword::NoKeyword,
     };
     let mark = TokenWithSpan::new(Token::Word(word), tokens[open].span);
-    tokens.drain(open..=close);
-    tokens.insert(solid[1] + 1, mark);
-}
-
-fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+    changes.insert(solid[1] + 1, [mark]);
+    changes.remove(open..close + 1);
 }

@@ -13,11 +13,13 @@
 //! Options without a value (`WITH (security_barrier)`) get theirs. A word of several words and without quotes
 //! is nothing that anybody could write.
 
-use super::is_space;
+use super::around::{is_space, is_word};
+use super::changes::Changes;
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::{ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
+use std::ops::Range;
 
 /// What was taken out of a definition.
 #[derive(Clone, Debug, Default)]
@@ -137,8 +139,8 @@ impl<'t> Solid<'t> {
 
     /// Whether the token of a number is this word, unquoted.
     fn is(&self, number: usize, wanted: &str) -> bool {
-        matches!(self.token(number), Token::Word(word)
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+        let place = self.places.get(number);
+        place.is_some_and(|place| is_word(&self.tokens[*place], wanted))
     }
 
     fn are(&self, number: usize, words: &[&str]) -> bool {
@@ -167,7 +169,7 @@ impl<'t> Solid<'t> {
     }
 
     /// The places of the tokens from one number to before another.
-    fn places(&self, from: usize, to: usize) -> std::ops::Range<usize> {
+    fn places(&self, from: usize, to: usize) -> Range<usize> {
         match (self.places.get(from), self.places.get(to - 1)) {
             (Some(from), Some(last)) => *from..last + 1,
             _ => 0..0,
@@ -190,24 +192,30 @@ fn say_values(tokens: &mut Vec<TokenWithSpan>) {
     let ends = |number: usize| matches!(at.token(number), Token::RParen | Token::Comma);
     let bare = (open + 2..close)
         .filter(|number| is_word(*number) && begins(number - 1) && ends(number + 1));
-    let bare: Vec<usize> = bare.map(|number| at.places[number]).collect();
-    for place in bare.into_iter().rev() {
+    let mut changes = Changes::default();
+    for place in bare.map(|number| at.places[number]) {
         let span = tokens[place].span;
         let value = [TokenWithSpan::new(Token::Eq, span), word("true", span)];
-        tokens.splice(place + 1..place + 1, value);
+        changes.insert(place + 1, value);
     }
+    changes.make(tokens);
 }
 
 fn take_likes(tokens: &mut Vec<TokenWithSpan>, clauses: &mut Clauses) -> Result<(), ParserError> {
-    while let Some(extent) = first_like(&Solid::new(tokens)) {
-        replace_like(tokens, extent, clauses)?;
+    let mut changes = Changes::default();
+    for places in likes(&Solid::new(tokens)) {
+        replace_like(tokens, places, &mut changes, clauses)?;
     }
+    changes.make(tokens);
     Ok(())
 }
 
-/// Where the first LIKE among columns begins and ends.
-fn first_like(at: &Solid<'_>) -> Option<(usize, usize)> {
-    let (open, close) = at.columns()?;
+/// Where each LIKE among columns lies.
+fn likes(at: &Solid<'_>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let Some((open, close)) = at.columns() else {
+        return found;
+    };
     let mut depth = 0_usize;
     let mut start = None;
     for number in open..=close {
@@ -216,8 +224,8 @@ fn first_like(at: &Solid<'_>) -> Option<(usize, usize)> {
             depth -= 1;
         }
         let ends = number == close || depth == 1 && *token == Token::Comma;
-        if let Some(start) = start.filter(|_| ends) {
-            return Some((start, number));
+        if let Some(start) = start.take_if(|_| ends) {
+            found.push(at.places(start, number));
         }
         if *token == Token::LParen {
             depth += 1;
@@ -227,23 +235,22 @@ fn first_like(at: &Solid<'_>) -> Option<(usize, usize)> {
             start = Some(number + 1);
         }
     }
-    None
+    found
 }
 
 /// Puts a column in the place of a LIKE.
 fn replace_like(
-    tokens: &mut Vec<TokenWithSpan>,
-    (start, end): (usize, usize),
+    tokens: &[TokenWithSpan],
+    places: Range<usize>,
+    changes: &mut Changes,
     clauses: &mut Clauses,
 ) -> Result<(), ParserError> {
-    let places = Solid::new(tokens).places(start, end);
     let mut parser = super::parser(tokens[places.clone()].to_vec());
     let like = like(&mut parser)?;
     let span = tokens[places.start].span;
     let mark = format!("LIKE {}", clauses.likes.len());
     clauses.likes.push(like);
-    let written = [word(&mark, span), word("INT", span)];
-    tokens.splice(places, written);
+    changes.replace(places, [word(&mark, span), word("INT", span)]);
     Ok(())
 }
 
@@ -285,29 +292,25 @@ fn like(parser: &mut Parser<'_>) -> Result<Like, ParserError> {
 
 /// Marks each UNIQUE of a column whose NULLs are one value; that they are not is what is so anyway.
 fn mark_nulls(tokens: &mut Vec<TokenWithSpan>) {
-    let mut number = 0;
-    loop {
-        let at = Solid::new(tokens);
-        let Some(found) = (number..at.len()).find(|number| {
-            let nulls = at.are(*number, &["UNIQUE", "NULLS", "NOT", "DISTINCT"]);
-            nulls || at.are(*number, &["UNIQUE", "NULLS", "DISTINCT"])
-        }) else {
-            return;
-        };
-        number = found + 1;
-        let not = at.is(found + 2, "NOT");
-        let end = found + 3 + usize::from(not);
-        if *at.token(end) == Token::LParen {
+    let at = Solid::new(tokens);
+    let mut changes = Changes::default();
+    for unique in 0..at.len() {
+        let nulls = unique + 1;
+        let not = at.are(unique, &["UNIQUE", "NULLS", "NOT", "DISTINCT"]);
+        let end = nulls + 2 + usize::from(not);
+        let is_mark = not || at.are(unique, &["UNIQUE", "NULLS", "DISTINCT"]);
+        if !is_mark || *at.token(end) == Token::LParen {
             continue;
         }
-        let places = at.places(number, end);
+        let places = at.places(nulls, end);
         let span = tokens[places.start].span;
         let written = match not {
             true => vec![word("COLLATE", span), word(NULLS_NOT_DISTINCT, span)],
             false => Vec::new(),
         };
-        tokens.splice(places, written);
+        changes.replace(places, written);
     }
+    changes.make(tokens);
 }
 
 /// Takes away what says where and how a table is kept.
@@ -316,21 +319,19 @@ fn take_table_tail(tokens: &mut Vec<TokenWithSpan>) {
     let Some((_, close)) = at.columns() else {
         return;
     };
-    let mut taken = Vec::new();
+    let mut changes = Changes::default();
     for number in close + 1..at.len() {
         let is_clause = at.is(number, "TABLESPACE")
             || at.is(number, "USING")
             || at.are(number, &["WITHOUT", "OIDS"]);
         if is_clause {
-            taken.push(at.places(number, number + 2));
+            changes.remove(at.places(number, number + 2));
         }
         if at.is(number, "AS") {
             break;
         }
     }
-    for places in taken.into_iter().rev() {
-        tokens.drain(places);
-    }
+    changes.make(tokens);
 }
 
 /// The same of a materialized view, before its query.
@@ -340,11 +341,11 @@ fn take_before_query(tokens: &mut Vec<TokenWithSpan>) {
         return;
     };
     let is_clause = |number: &usize| at.is(*number, "TABLESPACE") || at.is(*number, "USING");
-    let taken = (0..query).filter(is_clause);
-    let taken: Vec<_> = taken.map(|number| at.places(number, number + 2)).collect();
-    for places in taken.into_iter().rev() {
-        tokens.drain(places);
+    let mut changes = Changes::default();
+    for number in (0..query).filter(is_clause) {
+        changes.remove(at.places(number, number + 2));
     }
+    changes.make(tokens);
 }
 
 fn take_data(tokens: &mut Vec<TokenWithSpan>, clauses: &mut Clauses) {

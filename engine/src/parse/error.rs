@@ -1,5 +1,6 @@
 //! What the grammar's crate says, in PostgreSQL's words: `syntax error at or near "x"`.
 
+use super::around::is_space;
 use super::sequence::REDUNDANT;
 use super::token::position;
 use crate::error::{Error, Position, Result, state};
@@ -57,7 +58,7 @@ fn end_of(sql: &str, tokens: &[TokenWithSpan]) -> Option<Position> {
     let last = tokens
         .iter()
         .rev()
-        .find(|token| !super::is_space(token))
+        .find(|token| !is_space(token))
         .and_then(|token| position(token.span.end));
     last.or_else(|| (!sql.is_empty()).then_some(Position { line: 1, column: 1 }))
 }

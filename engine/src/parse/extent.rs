@@ -1,6 +1,6 @@
 //! Where a statement's text begins and ends in a text of several.
 
-use super::is_space;
+use super::around::is_space;
 use crate::activity::TEXT_BYTES_MAX;
 use sqlparser::tokenizer::{Location, TokenWithSpan};
 

@@ -9,7 +9,10 @@
 //!   JOIN t USING (a, b) AS j                  JOIN t USING (a, b, "using alias".j)
 //! ```
 
-use super::is_space;
+use super::around::{
+    closing, first, is_any, is_space, is_word, last_beside, next, next_open, next_word, previous,
+};
+use super::changes::Changes;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -25,74 +28,41 @@ const TYPES: [&str; 5] = ["VARCHAR", "BPCHAR", "CHAR", "CHARACTER", "NAME"];
 
 /// Writes a statement as the crate knows it.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
-    let first = (0..tokens.len()).find(|at| !is_space(&tokens[*at]));
-    let has_options = first.is_some_and(|at| is(&tokens[at], "COPY") || is(&tokens[at], "SET"));
-    // From the end: what lies before stays where it is.
-    for at in (0..tokens.len()).rev() {
-        let Token::Word(word) = &tokens[at].token else {
+    let has_options = first(tokens).is_some_and(|at| is_any(&tokens[at], &["COPY", "SET"]));
+    let mut changes = Changes::default();
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word(word) = &token.token else {
             continue;
         };
         if word.quote_style.is_some() {
             continue;
         }
         match word.keyword {
-            Keyword::ONLY => take_only(tokens, at),
-            Keyword::FROM | Keyword::JOIN | Keyword::UPDATE => take_star(tokens, at),
-            Keyword::ROWS => rows_from(tokens, at),
-            Keyword::SYMMETRIC => symmetric(tokens, at),
-            Keyword::USING => name_columns(tokens, at),
-            Keyword::NoKeyword if !has_options => typed_string(tokens, at),
-            _ if TYPES
-                .iter()
-                .any(|name| word.value.eq_ignore_ascii_case(name)) =>
-            {
-                typed_string(tokens, at);
-            }
+            Keyword::ONLY => take_only(tokens, at, &mut changes),
+            Keyword::FROM | Keyword::JOIN | Keyword::UPDATE => take_star(tokens, at, &mut changes),
+            Keyword::ROWS => rows_from(tokens, at, &mut changes),
+            Keyword::SYMMETRIC => symmetric(tokens, at, &mut changes),
+            Keyword::USING => name_columns(tokens, at, &mut changes),
+            Keyword::NoKeyword if !has_options => typed_string(tokens, at, &mut changes),
+            _ if is_any(token, &TYPES) => typed_string(tokens, at, &mut changes),
             _ => {}
         }
     }
-}
-
-fn is(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
-}
-
-fn next(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
-}
-
-fn before(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (0..at).rev().find(|at| !is_space(&tokens[*at]))
-}
-
-/// Where the bracket ends that is open at a token.
-fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (at, token) in tokens.iter().enumerate().skip(open) {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen if depth <= 1 => return Some(at),
-            Token::RParen => depth -= 1,
-            _ => {}
-        }
-    }
-    None
+    changes.make(tokens);
 }
 
 /// `ONLY t`, but not `ROWS ONLY` and `READ ONLY`.
-fn take_only(tokens: &mut Vec<TokenWithSpan>, only: usize) {
+fn take_only(tokens: &[TokenWithSpan], only: usize, changes: &mut Changes) {
     let begins = [
         "FROM", "JOIN", "UPDATE", "TABLE", "USING", "INTO", "TRUNCATE",
     ];
-    let is_before = before(tokens, only).is_some_and(|at| {
-        tokens[at].token == Token::Comma || begins.iter().any(|word| is(&tokens[at], word))
-    });
+    let is_before = previous(tokens, only)
+        .is_some_and(|at| tokens[at].token == Token::Comma || is_any(&tokens[at], &begins));
     let Some(name) = next(tokens, only).filter(|_| is_before) else {
         return;
     };
     match &tokens[name].token {
-        Token::Word(_) => drop(tokens.remove(only)),
+        Token::Word(_) => changes.remove(only..only + 1),
         Token::LParen => {
             let Some(end) = closing(tokens, name) else {
                 return;
@@ -101,12 +71,9 @@ fn take_only(tokens: &mut Vec<TokenWithSpan>, only: usize) {
                 is_space(token) || matches!(token.token, Token::Word(_) | Token::Period)
             };
             if tokens[name + 1..end].iter().all(is_name) {
-                tokens.remove(end);
-                tokens.drain(only..=name);
                 // A blank in the place of the bracket, if there was none.
-                let span = tokens[only].span;
-                let blank = Token::Whitespace(sqlparser::tokenizer::Whitespace::Space);
-                tokens.insert(only, TokenWithSpan { token: blank, span });
+                changes.replace(only..name + 1, words(tokens[only].span, &[" "]));
+                changes.remove(end..end + 1);
             }
         }
         _ => {}
@@ -115,29 +82,19 @@ fn take_only(tokens: &mut Vec<TokenWithSpan>, only: usize) {
 
 /// Whether this is no `FROM` of `EXTRACT (.. FROM ..)` and its like, nor of `IS DISTINCT FROM`.
 fn begins_clause(tokens: &[TokenWithSpan], from: usize) -> bool {
-    if before(tokens, from).is_some_and(|at| is(&tokens[at], "DISTINCT")) {
+    if previous(tokens, from).is_some_and(|at| is_word(&tokens[at], "DISTINCT")) {
         return false;
     }
-    let mut depth = 0_usize;
-    let open = (0..from).rev().find(|at| match tokens[*at].token {
-        Token::RParen => {
-            depth += 1;
-            false
-        }
-        Token::LParen if depth == 0 => true,
-        Token::LParen => {
-            depth -= 1;
-            false
-        }
-        _ => false,
-    });
+    let clauses = ["SELECT", "FROM", "JOIN", "UPDATE"];
+    let before = last_beside(tokens, from, |token| is_any(token, &clauses));
     let calls = ["EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"];
-    let called = open.and_then(|at| before(tokens, at));
-    !called.is_some_and(|at| calls.iter().any(|name| is(&tokens[at], name)))
+    let open = before.filter(|at| tokens[*at].token == Token::LParen);
+    let called = open.and_then(|at| previous(tokens, at));
+    !called.is_some_and(|at| is_any(&tokens[at], &calls))
 }
 
 /// The star behind the name of a table.
-fn take_star(tokens: &mut Vec<TokenWithSpan>, from: usize) {
+fn take_star(tokens: &[TokenWithSpan], from: usize, changes: &mut Changes) {
     if !begins_clause(tokens, from) {
         return;
     }
@@ -149,7 +106,7 @@ fn take_star(tokens: &mut Vec<TokenWithSpan>, from: usize) {
         match next(tokens, word) {
             Some(dot) if tokens[dot].token == Token::Period => at = next(tokens, dot),
             Some(star) if tokens[star].token == Token::Mul => {
-                tokens.remove(star);
+                changes.remove(star..star + 1);
                 return;
             }
             _ => return,
@@ -170,19 +127,14 @@ fn words(span: sqlparser::tokenizer::Span, text: &[&str]) -> Vec<TokenWithSpan> 
     written.map(|token| TokenWithSpan { token, span }).collect()
 }
 
-fn rows_from(tokens: &mut Vec<TokenWithSpan>, rows: usize) {
-    let from = next(tokens, rows).filter(|at| is(&tokens[*at], "FROM"));
-    let open = from
-        .and_then(|at| next(tokens, at))
-        .filter(|at| tokens[*at].token == Token::LParen);
+fn rows_from(tokens: &[TokenWithSpan], rows: usize, changes: &mut Changes) {
+    let open = next_word(tokens, rows, "FROM").and_then(|at| next_open(tokens, at));
     let Some((open, close)) = open.and_then(|open| Some((open, closing(tokens, open)?))) else {
         return;
     };
     let span = tokens[rows].span;
-    let with = next(tokens, close).filter(|at| is(&tokens[*at], "WITH"));
-    let ordinality = with
-        .and_then(|at| next(tokens, at))
-        .filter(|at| is(&tokens[*at], "ORDINALITY"));
+    let with = next_word(tokens, close, "WITH");
+    let ordinality = with.and_then(|at| next_word(tokens, at, "ORDINALITY"));
     let (head, tail, end) = match ordinality {
         Some(end) => (
             words(
@@ -215,46 +167,40 @@ fn rows_from(tokens: &mut Vec<TokenWithSpan>, rows: usize) {
             close,
         ),
     };
-    tokens.splice(close..=end, tail);
-    tokens.splice(rows..=open, head);
+    changes.replace(close..end + 1, tail);
+    changes.replace(rows..open + 1, head);
 }
 
 /// Wraps the lower bound, which ends at the next AND outside of brackets.
-fn symmetric(tokens: &mut Vec<TokenWithSpan>, word: usize) {
-    if !before(tokens, word).is_some_and(|at| is(&tokens[at], "BETWEEN")) {
+fn symmetric(tokens: &[TokenWithSpan], word: usize, changes: &mut Changes) {
+    if !previous(tokens, word).is_some_and(|at| is_word(&tokens[at], "BETWEEN")) {
         return;
     }
     let mut depth = 0_usize;
-    let mut cases = 0_usize;
     let end = (word + 1..tokens.len()).find(|at| {
+        let is_outer = depth == 0;
         match &tokens[*at].token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ if is(&tokens[*at], "CASE") => cases += 1,
-            _ if is(&tokens[*at], "END") => cases = cases.saturating_sub(1),
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::Comma | Token::RParen | Token::RBracket if is_outer => return true,
+            Token::RParen | Token::RBracket => depth -= 1,
+            _ if is_word(&tokens[*at], "CASE") => depth += 1,
+            _ if is_word(&tokens[*at], "END") => depth = depth.saturating_sub(1),
             _ => {}
         }
-        depth == 0 && cases == 0 && is(&tokens[*at], "AND")
+        is_outer && is_word(&tokens[*at], "AND")
     });
-    let Some(end) = end else {
+    let Some(end) = end.filter(|at| is_word(&tokens[*at], "AND")) else {
         return;
     };
     let span = tokens[word].span;
-    tokens.splice(end..end, words(span, &[")", " "]));
-    let name = TokenWithSpan {
-        token: Token::make_word(SYMMETRIC, Some('"')),
-        span,
-    };
-    let open = TokenWithSpan {
-        token: Token::LParen,
-        span,
-    };
-    tokens.splice(word..=word, [name, open]);
+    let name = format!("\"{SYMMETRIC}\"");
+    changes.insert(end, words(span, &[")", " "]));
+    changes.replace(word..word + 1, words(span, &[&name, "("]));
 }
 
 /// A name behind `USING (columns)`, which goes with them.
-fn name_columns(tokens: &mut Vec<TokenWithSpan>, using: usize) {
-    let open = next(tokens, using).filter(|at| tokens[*at].token == Token::LParen);
+fn name_columns(tokens: &[TokenWithSpan], using: usize, changes: &mut Changes) {
+    let open = next_open(tokens, using);
     let Some((open, close)) = open.and_then(|open| Some((open, closing(tokens, open)?))) else {
         return;
     };
@@ -267,15 +213,14 @@ fn name_columns(tokens: &mut Vec<TokenWithSpan>, using: usize) {
             Token::Comma => number % 2 == 1,
             _ => false,
         });
-    let word = next(tokens, close).filter(|at| is(&tokens[*at], "AS"));
-    let name = word.and_then(|at| next(tokens, at));
+    let name = next_word(tokens, close, "AS").and_then(|at| next(tokens, at));
     let Some(name) = name.filter(|at| are_names && matches!(tokens[*at].token, Token::Word(_)))
     else {
         return;
     };
     let alias = tokens[name].clone();
     let span = alias.span;
-    tokens.drain(close + 1..=name);
+    changes.remove(close + 1..name + 1);
     let marker = [
         Token::Comma,
         Token::make_word(USING_ALIAS, Some('"')),
@@ -284,11 +229,11 @@ fn name_columns(tokens: &mut Vec<TokenWithSpan>, using: usize) {
     let marker = marker
         .into_iter()
         .map(|token| TokenWithSpan { token, span });
-    tokens.splice(close..close, marker.chain([alias]));
+    changes.insert(close, marker.chain([alias]));
 }
 
 /// A type before a literal.
-fn typed_string(tokens: &mut Vec<TokenWithSpan>, name: usize) {
+fn typed_string(tokens: &[TokenWithSpan], name: usize, changes: &mut Changes) {
     let is_literal = |at: &usize| {
         matches!(
             tokens[*at].token,
@@ -299,14 +244,14 @@ fn typed_string(tokens: &mut Vec<TokenWithSpan>, name: usize) {
         return;
     };
     // Behind a name or a number it is none.
-    let operand = before(tokens, name).is_some_and(|at| match &tokens[at].token {
+    let operand = previous(tokens, name).is_some_and(|at| match &tokens[at].token {
         Token::Word(word) => word.quote_style.is_some() || word.keyword == Keyword::NoKeyword,
         Token::Period
         | Token::DoubleColon
         | Token::RParen
         | Token::RBracket
         | Token::Number(..) => true,
-        _ => is(&tokens[at], "AS"),
+        _ => is_word(&tokens[at], "AS"),
     });
     if operand {
         return;
@@ -318,5 +263,5 @@ fn typed_string(tokens: &mut Vec<TokenWithSpan>, name: usize) {
     written.extend(words(span, &[" ", "AS", " "]));
     written.push(of);
     written.extend(words(span, &[")"]));
-    tokens.splice(name..=literal, written);
+    changes.replace(name..literal + 1, written);
 }

@@ -9,7 +9,8 @@
 //!
 //! [`inferred_key`] and [`inferred_condition`] read them back.
 
-use super::is_space;
+use super::around::{closing, is_any, is_space, is_word, next_open, next_word, previous};
+use super::changes::Changes;
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -35,20 +36,18 @@ pub(crate) fn inferred_condition(ident: &Ident) -> Option<&str> {
 
 /// Rewrites what is said behind each ON CONFLICT of a statement.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
-    // From the end: what lies before stays where it is.
-    for at in (0..tokens.len()).rev() {
+    let mut changes = Changes::default();
+    for at in 0..tokens.len() {
         if is_word(&tokens[at], "CONFLICT") {
-            rewrite_target(tokens, at);
+            rewrite_target(tokens, at, &mut changes);
         }
     }
+    changes.make(tokens);
 }
 
-fn rewrite_target(tokens: &mut Vec<TokenWithSpan>, conflict: usize) {
-    let next = |at: usize| (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]));
-    let before = (0..conflict).rev().find(|at| !is_space(&tokens[*at]));
-    let follows_on = before.is_some_and(|at| is_word(&tokens[at], "ON"));
-    let Some(open) = next(conflict).filter(|at| follows_on && tokens[*at].token == Token::LParen)
-    else {
+fn rewrite_target(tokens: &[TokenWithSpan], conflict: usize, changes: &mut Changes) {
+    let before = previous(tokens, conflict).filter(|at| is_word(&tokens[*at], "ON"));
+    let Some(open) = before.and_then(|_| next_open(tokens, conflict)) else {
         return;
     };
     let Some(close) = closing(tokens, open) else {
@@ -66,8 +65,10 @@ fn rewrite_target(tokens: &mut Vec<TokenWithSpan>, conflict: usize) {
             _ => mark(KEY, &item, first),
         });
     }
-    if let Some(begin) = next(close).filter(|at| is_word(&tokens[*at], "WHERE")) {
-        let Some(action) = (begin..tokens.len()).find(|at| is_word(&tokens[*at], "DO")) else {
+    if let Some(begin) = next_word(tokens, close, "WHERE") {
+        let ends = |at: &usize| is_any(&tokens[*at], &["DO", "CONFLICT"]);
+        let action = (begin..tokens.len()).find(ends);
+        let Some(action) = action.filter(|at| is_word(&tokens[*at], "DO")) else {
             return;
         };
         let condition: Vec<&TokenWithSpan> = tokens[begin + 1..action].iter().collect();
@@ -87,7 +88,7 @@ fn rewrite_target(tokens: &mut Vec<TokenWithSpan>, conflict: usize) {
     target.push(with(Token::Whitespace(
         sqlparser::tokenizer::Whitespace::Space,
     )));
-    tokens.splice(open..end, target);
+    changes.replace(open..end, target);
 }
 
 /// The parts between commas that are in no bracket.
@@ -151,22 +152,4 @@ fn text(token: &Token) -> String {
         Token::Whitespace(_) => String::new(),
         other => other.to_string(),
     }
-}
-
-fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
-}
-
-/// Where the bracket ends that begins here.
-fn closing(tokens: &[TokenWithSpan], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    (open..tokens.len()).find(|at| {
-        match tokens[*at].token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0
-    })
 }

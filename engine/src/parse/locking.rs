@@ -13,12 +13,14 @@
 //!
 //! [`request`] reads it back.
 
-use super::{is_space, token};
+use super::around::{first, is_any, is_space, is_word, next, next_word};
+use super::changes::Changes;
+use super::token;
 use crate::error::{Error, Result, state};
 use crate::plan::lock::{LockStrength, LockWait};
 use sqlparser::ast::{Ident, LockClause, LockType, NonBlock, ObjectNamePart};
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 /// A locking clause of a query.
 pub(crate) struct Request<'a> {
@@ -64,15 +66,25 @@ fn mark(strength: LockStrength) -> &'static str {
 /// # Errors
 /// 42601 where OF has a qualified name.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
-    // From the end: what is moved behind a clause has been rewritten then.
-    let mut at = tokens.len();
-    while let Some(found) = tokens[..at].iter().rposition(|token| is(token, "FOR")) {
-        at = found;
-        if let Some(clause) = Clause::at(tokens, at) {
-            let rest = end_of_query(tokens, clause.end);
-            clause.write(tokens, rest)?;
+    let mut changes = Changes::default();
+    // Where the clause lies that was found last, and where it is written. From the end: a clause goes where the
+    // one behind it goes.
+    let mut behind: Option<(usize, usize)> = None;
+    for at in (0..tokens.len()).rev() {
+        let clause = is_word(&tokens[at], "FOR").then(|| Clause::at(tokens, at));
+        if let Some(clause) = clause.flatten() {
+            let follows = next(tokens, clause.end - 1);
+            let beside = behind.filter(|(start, _)| follows == Some(*start));
+            let to = match beside {
+                Some((_, to)) => to,
+                None => end_of_query(tokens, clause.end),
+            };
+            changes.insert(to, clause.written(tokens)?);
+            changes.remove(clause.start..clause.end);
+            behind = Some((at, to));
         }
     }
+    changes.make(tokens);
     Ok(())
 }
 
@@ -90,11 +102,10 @@ struct Clause {
 impl Clause {
     /// The clause that begins with this FOR, if it is one.
     fn at(tokens: &[TokenWithSpan], start: usize) -> Option<Self> {
-        let next = |at: usize| (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]));
+        let next = |at| next(tokens, at);
         let follow = |words: &[&str]| {
-            words.iter().try_fold(start, |at, word| {
-                next(at).filter(|at| is(&tokens[*at], word))
-            })
+            let mut words = words.iter();
+            words.try_fold(start, |at, word| next_word(tokens, at, word))
         };
         let (strength, last) = LockStrength::ALL.into_iter().find_map(|strength| {
             let words: Vec<&str> = mark(strength).split(' ').collect();
@@ -108,7 +119,7 @@ impl Clause {
             end: last + 1,
         };
         let mut at = next(last);
-        if let Some(of) = at.filter(|at| is(&tokens[*at], "OF")) {
+        if let Some(of) = at.filter(|at| is_word(&tokens[*at], "OF")) {
             at = next(of);
             // A name, then a comma or a dot and a name.
             while let Some(name) = at.filter(|at| matches!(tokens[*at].token, Token::Word(_))) {
@@ -128,9 +139,8 @@ impl Clause {
         }
         let tail = [&["NOWAIT"][..], &["SKIP", "LOCKED"]];
         for words in tail {
-            let found = words.iter().try_fold(clause.end - 1, |at, word| {
-                next(at).filter(|at| is(&tokens[*at], word))
-            });
+            let mut words = words.iter();
+            let found = words.try_fold(clause.end - 1, |at, word| next_word(tokens, at, word));
             clause.end = found.map_or(clause.end, |last| last + 1);
         }
         // `substring(a FOR share)` is an expression.
@@ -139,8 +149,8 @@ impl Clause {
         (ends || clause.of.is_some()).then_some(clause)
     }
 
-    /// Writes the clause, behind what follows it in its query up to `rest`.
-    fn write(self, tokens: &mut Vec<TokenWithSpan>, rest: usize) -> Result<()> {
+    /// The clause as the crate knows it.
+    fn written(&self, tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
         let mut names = Vec::new();
         if let Some((of, end)) = self.of {
             for token in tokens[of + 1..end].iter().filter(|token| !is_space(token)) {
@@ -180,13 +190,7 @@ impl Clause {
         clause.append(&mut names);
         let tail = self.of.map_or(self.last + 1, |(_, end)| end);
         clause.extend_from_slice(&tokens[tail..self.end]);
-        // It gets no longer, and no shorter either: what comes behind stays in its place.
-        let space = Token::Whitespace(Whitespace::Space);
-        let length = clause.len().max(self.end - self.start);
-        clause.resize(length, TokenWithSpan::new(space, place));
-        let moved = tokens[self.end..rest].to_vec();
-        tokens.splice(self.start..rest, moved.into_iter().chain(clause));
-        Ok(())
+        Ok(clause)
     }
 
     fn qualified(&self, names: &[TokenWithSpan]) -> Error {
@@ -202,17 +206,14 @@ impl Clause {
 /// Whether a token may stand behind a locking clause.
 fn follows(token: &TokenWithSpan) -> bool {
     let words = ["FOR", "LIMIT", "OFFSET", "FETCH", "NOWAIT", "SKIP"];
-    token.token == Token::RParen || words.iter().any(|word| is(token, word))
+    token.token == Token::RParen || is_any(token, &words)
 }
 
 /// Behind LIMIT, OFFSET and FETCH, where they come next; else where it begins to look.
 fn end_of_query(tokens: &[TokenWithSpan], start: usize) -> usize {
-    let first = tokens[start..].iter().find(|token| !is_space(token));
-    let is_limit = |token: &TokenWithSpan| {
-        let words = ["LIMIT", "OFFSET", "FETCH"];
-        words.iter().any(|word| is(token, word))
-    };
-    if !first.is_some_and(is_limit) {
+    let words = ["LIMIT", "OFFSET", "FETCH"];
+    let first = first(&tokens[start..]);
+    if !first.is_some_and(|at| is_any(&tokens[start + at], &words)) {
         return start;
     }
     let mut depth = 0_usize;
@@ -221,17 +222,11 @@ fn end_of_query(tokens: &[TokenWithSpan], start: usize) -> usize {
             Token::LParen => depth += 1,
             Token::RParen if depth == 0 => return at,
             Token::RParen => depth -= 1,
-            _ if depth == 0 && is(token, "FOR") => return at,
+            _ if depth == 0 && is_word(token, "FOR") => return at,
             _ => {}
         }
     }
     tokens.len()
-}
-
-/// Whether a token is this word, unquoted.
-fn is(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

@@ -17,13 +17,16 @@
 //!    value, and `subscripts` takes out those behind names of columns that are written.
 //! 6. `routine` knows what is said of functions, `block` finds the statements within statements.
 //! 7. `trigger` knows what is said of triggers.
-//! 8. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
+//! 8. What these files ask of a token's neighbours is in `around`; what they rewrite they note in `changes`.
+//! 9. The grammar itself is the `sqlparser` crate's, in PostgreSQL's dialect; `error` turns what
 //!    it says into PostgreSQL's words, SQLSTATE and place.
 //!
 //! Nothing here looks at a catalog: names are not resolved, types are not known.
 
+mod around;
 mod block;
 mod calls;
+mod changes;
 mod column_action;
 mod constraint;
 mod create_as;
@@ -84,6 +87,7 @@ pub(crate) use window::exclusion;
 pub(crate) use upkeep::{Refresh, Reindex, Upkeep};
 
 use crate::error::Result;
+use around::{is_space, is_word};
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
@@ -367,8 +371,7 @@ fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax
 
 /// Steps over a word that the grammar's crate has no keyword for, if it comes next.
 fn take_word(parser: &mut Parser<'_>, wanted: &str) -> bool {
-    let found = matches!(&parser.peek_token_ref().token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted));
+    let found = is_word(parser.peek_token_ref(), wanted);
     if found {
         parser.advance_token();
     }
@@ -397,10 +400,6 @@ fn parse_chain(brackets: &[TokenWithSpan]) -> Result<Vec<ast::AccessExpr>, Parse
         }
         _ => parser.expected_ref("subscripts", parser.peek_token_ref()),
     }
-}
-
-fn is_space(token: &TokenWithSpan) -> bool {
-    matches!(token.token, Token::Whitespace(_) | Token::EOF)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Other names within a text that stays as it is otherwise.
 
+use super::around::is_space;
 use super::extent::Extents;
 use super::token;
 use crate::error::{Position, Result};
@@ -26,7 +27,7 @@ pub(crate) fn rename(
     rename: impl Fn(&Ident) -> Option<Ident>,
 ) -> Result<String> {
     let tokens = token::tokenize(sql)?;
-    let solid = |token: &&TokenWithSpan| !super::is_space(token);
+    let solid = |token: &&TokenWithSpan| !is_space(token);
     let mut text = Rewritten::new(sql);
     for (at, token) in tokens.iter().enumerate() {
         let before = tokens[..at]
@@ -69,7 +70,7 @@ pub(crate) fn replace_at(
     mut others: Vec<(Position, Replaced)>,
 ) -> Result<Option<String>> {
     let tokens = token::tokenize(sql)?;
-    let tokens: Vec<_> = tokens.iter().filter(|t| !super::is_space(t)).collect();
+    let tokens: Vec<_> = tokens.iter().filter(|t| !is_space(t)).collect();
     let mut text = Rewritten::new(sql);
     for (at, token) in tokens.iter().enumerate() {
         let place = super::place(token.span);

@@ -4,6 +4,7 @@
 //! binder to say, in PostgreSQL's words. A body `BEGIN ATOMIC .. END` was taken out before (`block`), as its
 //! semicolons end no statement.
 
+use super::around::is_word;
 use sqlparser::ast::{self, DataType, Expr, Ident, ObjectName};
 use sqlparser::keywords::Keyword as K;
 use sqlparser::parser::{Parser, ParserError};
@@ -279,8 +280,7 @@ fn attribute(parser: &mut Parser<'_>) -> Result<Option<Clause>, ParserError> {
 }
 
 fn peeks(parser: &Parser<'_>, wanted: &str) -> bool {
-    matches!(&parser.peek_token_ref().token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+    is_word(parser.peek_token_ref(), wanted)
 }
 
 /// A language may be named by a string.

@@ -3,7 +3,8 @@
 //! Each element is a statement that begins with CREATE; it is parsed as if it stood alone. As in PostgreSQL they
 //! are made in an order in which none needs a later one: sequences, tables, views, indexes, triggers.
 
-use super::{Parsed, Syntax, error, is_space, parse_statement};
+use super::around::{is_space, keyword};
+use super::{Parsed, Syntax, error, parse_statement};
 use crate::error::Result;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
@@ -23,7 +24,7 @@ const KINDS: [Keyword; 5] = [
 pub(super) fn starts(tokens: &[TokenWithSpan]) -> Option<Vec<usize>> {
     let mut solid = (0..tokens.len()).filter(|at| !is_space(&tokens[*at]));
     let (create, schema) = (solid.next()?, solid.next()?);
-    if !is(&tokens[create], Keyword::CREATE) || !is(&tokens[schema], Keyword::SCHEMA) {
+    if [create, schema].map(|at| keyword(&tokens[at])) != [Keyword::CREATE, Keyword::SCHEMA] {
         return None;
     }
     let mut depth = 0_usize;
@@ -32,16 +33,11 @@ pub(super) fn starts(tokens: &[TokenWithSpan]) -> Option<Vec<usize>> {
         match &tokens[at].token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
-            _ if depth == 0 && is(&tokens[at], Keyword::CREATE) => starts.push(at),
+            _ if depth == 0 && keyword(&tokens[at]) == Keyword::CREATE => starts.push(at),
             _ => {}
         }
     }
     Some(starts).filter(|starts| !starts.is_empty())
-}
-
-fn is(token: &TokenWithSpan, keyword: Keyword) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.keyword == keyword)
 }
 
 /// Parses one whose elements begin there.
@@ -63,7 +59,7 @@ pub(super) fn parse(
     for (start, end) in starts.iter().zip(ends) {
         let part = &tokens[*start..end];
         let kind = part.iter().find_map(|token| {
-            let found = KINDS.iter().position(|kind| is(token, *kind));
+            let found = KINDS.iter().position(|kind| keyword(token) == *kind);
             found.or_else(|| (token.token == Token::LParen).then_some(KINDS.len()))
         });
         let Some(kind) = kind.filter(|kind| *kind < KINDS.len()) else {

@@ -4,8 +4,10 @@
 //! The statements are parsed here. What stands within other statements is taken out of the tokens
 //! before the grammar sees them, and kept beside the syntax tree ([`Aside`]).
 
+use super::Subscripts;
+use super::around::{first, is_any, is_space, is_word, next_open};
+use super::changes::Changes;
 use super::definition::Clauses;
-use super::{Subscripts, is_space};
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -193,33 +195,33 @@ fn number(parser: &mut Parser<'_>) -> Result<i64, ParserError> {
 
 /// Takes what the grammar does not know out of a statement.
 pub(super) fn take_aside(tokens: &mut Vec<TokenWithSpan>) -> Result<Aside, ParserError> {
-    let first = tokens.iter().find(|token| !is_space(token));
-    let first = first.map_or("", |token| word(token)).to_ascii_uppercase();
     let mut aside = Aside::default();
-    match first.as_str() {
-        "INSERT" | "EXPLAIN" => aside.overriding = take_overriding(tokens),
-        "CREATE" | "ALTER" => {
-            let mut from = 0;
-            while let Some(behind) = find(tokens, from, &["AS", "IDENTITY"]) {
-                aside.identities.push(take_options(tokens, behind)?);
-                from = behind;
-            }
+    let Some(first) = first(tokens) else {
+        return Ok(aside);
+    };
+    if is_any(&tokens[first], &["INSERT", "EXPLAIN"]) {
+        aside.overriding = take_overriding(tokens);
+    }
+    if is_any(&tokens[first], &["CREATE", "ALTER"]) {
+        let mut changes = Changes::default();
+        let mut from = 0;
+        while let Some(behind) = find(tokens, from, &["AS", "IDENTITY"]) {
+            let options = take_options(tokens, behind - 1, &mut changes)?;
+            aside.identities.push(options);
+            from = behind;
         }
-        _ => {}
+        changes.make(tokens);
     }
     Ok(aside)
 }
 
 /// The options in brackets that come next.
 fn take_options(
-    tokens: &mut Vec<TokenWithSpan>,
-    from: usize,
+    tokens: &[TokenWithSpan],
+    at: usize,
+    changes: &mut Changes,
 ) -> Result<SequenceOptions, ParserError> {
-    let is_solid = |at: &usize| !is_space(&tokens[*at]);
-    let Some(open) = (from..tokens.len())
-        .find(is_solid)
-        .filter(|at| tokens[*at].token == Token::LParen)
-    else {
+    let Some(open) = next_open(tokens, at) else {
         return Ok(SequenceOptions::default());
     };
     // Options have no brackets in them.
@@ -232,7 +234,7 @@ fn take_options(
     if parser.peek_token_ref().token != Token::EOF {
         return parser.expected_ref("an option of the sequence", parser.peek_token_ref());
     }
-    tokens.drain(open..=close);
+    changes.remove(open..close + 1);
     Ok(found)
 }
 
@@ -240,7 +242,7 @@ fn take_overriding(tokens: &mut Vec<TokenWithSpan>) -> Option<Overriding> {
     for (kind, word) in [(Overriding::System, "SYSTEM"), (Overriding::User, "USER")] {
         let words = ["OVERRIDING", word, "VALUE"];
         if let Some(end) = find(tokens, 0, &words) {
-            let is_first = |at: &usize| self::word(&tokens[*at]).eq_ignore_ascii_case(words[0]);
+            let is_first = |at: &usize| is_word(&tokens[*at], words[0]);
             let start = (0..end).rev().find(is_first)?;
             tokens.drain(start..end);
             return Some(kind);
@@ -256,7 +258,7 @@ fn find(tokens: &[TokenWithSpan], from: usize, words: &[&str]) -> Option<usize> 
         if is_space(token) {
             continue;
         }
-        let is = |wanted: &str| word(token).eq_ignore_ascii_case(wanted);
+        let is = |wanted: &str| is_word(token, wanted);
         matched = match () {
             () if is(words[matched]) => matched + 1,
             () if is(words[0]) => 1,
@@ -267,14 +269,6 @@ fn find(tokens: &[TokenWithSpan], from: usize, words: &[&str]) -> Option<usize> 
         }
     }
     None
-}
-
-/// An unquoted word; empty for anything else.
-fn word(token: &TokenWithSpan) -> &str {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => &word.value,
-        _ => "",
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The grammar's crate knows stars behind names, as items of lists. Others are written as a field with a name
 //! that no other has ([`STAR`]), which stands for the value by itself.
 
-use super::is_space;
+use super::around::is_space;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 

@@ -3,7 +3,8 @@
 //! The grammar's crate has names alone there. So what stands in the brackets is taken out of the tokens,
 //! and kept by the place of the name before them.
 
-use super::is_space;
+use super::around::{is_space, keyword, next};
+use super::changes::Changes;
 use sqlparser::ast::{self, AccessExpr};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
@@ -37,6 +38,7 @@ struct List {
 /// Takes the brackets out.
 pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, ParserError> {
     let mut found = Subscripts::default();
+    let mut changes = Changes::default();
     if !tokens.iter().any(|token| token.token == Token::LBracket) {
         return Ok(found);
     }
@@ -74,8 +76,9 @@ pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, Parser
                 let place = tokens[at].span.start;
                 let end = groups(tokens, at);
                 let chain = super::parse_chain(&tokens[at + 1..end])?;
-                tokens.drain(at + 1..end);
                 found.0.push((place, chain));
+                changes.remove(at + 1..end);
+                at = end - 1;
             }
             _ => match keyword {
                 Keyword::SET => {
@@ -100,19 +103,8 @@ pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, Parser
         before = keyword;
         at += 1;
     }
+    changes.make(tokens);
     Ok(found)
-}
-
-fn keyword(token: &TokenWithSpan) -> Keyword {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    }
-}
-
-/// The next token that is no blank.
-fn next(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
 }
 
 fn is_open(tokens: &[TokenWithSpan], at: usize) -> bool {

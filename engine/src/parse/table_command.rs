@@ -1,37 +1,32 @@
 //! `TABLE t`, short for `SELECT * FROM t` wherever a query may stand.
 
+use super::changes::Changes;
 use sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// Writes it out, for the grammar knows it only in part.
 pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
-    let mut at = 0;
+    let mut changes = Changes::default();
+    let names_end = inserted_end(tokens);
     // What stands before the token that is looked at, spaces left out.
     let mut before = None;
-    while at < tokens.len() {
-        let token = tokens[at].token.clone();
+    for (at, TokenWithSpan { token, span }) in tokens.iter().enumerate() {
         if matches!(token, Token::Whitespace(_)) {
-            at += 1;
             continue;
         }
-        let is_table = keyword(&token) == Some(Keyword::TABLE);
-        if is_table
-            && (begins_query(before.as_ref()) || is_inserted(&tokens[..at]))
-            && is_named(&tokens[at + 1..])
-        {
+        let is_table = keyword(token) == Some(Keyword::TABLE);
+        if is_table && (begins_query(before) || at < names_end) && is_named(&tokens[at + 1..]) {
             let written = [
                 Token::make_keyword("SELECT"),
                 Token::Mul,
                 Token::make_keyword("FROM"),
             ];
-            let span = tokens[at].span;
-            let written = written.map(|token| TokenWithSpan { token, span });
-            tokens.splice(at..=at, written);
-            at += 2;
+            let written = written.map(|token| TokenWithSpan { token, span: *span });
+            changes.replace(at..at + 1, written);
         }
         before = Some(token);
-        at += 1;
     }
+    changes.make(tokens);
 }
 
 fn keyword(token: &Token) -> Option<Keyword> {
@@ -52,14 +47,22 @@ fn is_named(rest: &[TokenWithSpan]) -> bool {
     }
 }
 
-/// Whether INSERT INTO and a name stand before.
-fn is_inserted(before: &[TokenWithSpan]) -> bool {
-    let mut words = before.iter().map(|token| &token.token);
+/// Up to where nothing but names stands behind INSERT INTO.
+fn inserted_end(tokens: &[TokenWithSpan]) -> usize {
+    let mut words = tokens.iter().map(|token| &token.token);
     let mut next = || words.find(|token| !matches!(token, Token::Whitespace(_)));
-    let begins = next().and_then(keyword) == Some(Keyword::INSERT);
-    begins
-        && next().and_then(keyword) == Some(Keyword::INTO)
-        && words.all(|token| matches!(token, Token::Word(_) | Token::Period | Token::Whitespace(_)))
+    let words = [next(), next()].map(|token| token.and_then(keyword));
+    if words != [Some(Keyword::INSERT), Some(Keyword::INTO)] {
+        return 0;
+    }
+    let is_name = |token: &TokenWithSpan| {
+        matches!(
+            token.token,
+            Token::Word(_) | Token::Period | Token::Whitespace(_)
+        )
+    };
+    let end = tokens.iter().position(|token| !is_name(token));
+    end.unwrap_or(tokens.len())
 }
 
 /// Whether a query may begin behind this.

@@ -9,6 +9,8 @@
 //! `-` unless it has one of PostgreSQL's stranger characters (`a<-1` is `a < -1`), and strings with
 //! a line break between them are one.
 
+use super::around::next;
+use super::changes::Changes;
 use super::encoded;
 use super::extent::Extents;
 use crate::error::{Error, Position, Result, state};
@@ -107,35 +109,36 @@ fn questions(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if !tokens.iter().any(|token| is_question(&token.token)) {
         return tokens;
     }
-    let mut found: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
-    let mut tokens = tokens.into_iter().peekable();
+    let mut tokens = tokens;
+    let mut changes = Changes::default();
     let mut operand = Operand::Due;
-    while let Some(mut token) = tokens.next() {
-        if is_question(&token.token) && operand != Operand::Due {
-            let adjacent = tokens.next_if(|next| {
-                next.span.start == token.span.end
-                    && matches!(next.token, Token::Pipe | Token::Ampersand)
+    for at in 0..tokens.len() {
+        if is_question(&tokens[at].token) && operand != Operand::Due {
+            let adjacent = tokens.get(at + 1);
+            let adjacent = adjacent.filter(|next| next.span.start == tokens[at].span.end);
+            let before_text = next(&tokens, at).is_some_and(|at| {
+                matches!(
+                    tokens[at].token,
+                    Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)
+                )
             });
-            let mut rest = tokens
-                .clone()
-                .skip_while(|next| matches!(next.token, Token::Whitespace(_)));
-            let before_text = matches!(
-                rest.next().map(|next| next.token),
-                Some(Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_))
-            );
-            match adjacent.map(|next| (next.token, next.span.end)) {
-                Some((Token::Pipe, end)) => {
-                    (token.token, token.span.end) = (Token::QuestionPipe, end)
-                }
-                Some((_, end)) => (token.token, token.span.end) = (Token::QuestionAnd, end),
-                None if operand == Operand::There || before_text => token.token = Token::Question,
-                None => {}
+            let longer = match adjacent.map(|next| &next.token) {
+                Some(Token::Pipe) => Some(Token::QuestionPipe),
+                Some(Token::Ampersand) => Some(Token::QuestionAnd),
+                _ => None,
+            };
+            if let Some(longer) = longer {
+                let span = Span::new(tokens[at].span.start, tokens[at + 1].span.end);
+                tokens[at] = TokenWithSpan::new(longer, span);
+                changes.remove(at + 1..at + 2);
+            } else if operand == Operand::There || before_text {
+                tokens[at].token = Token::Question;
             }
         }
-        operand = operand.after(&token.token);
-        found.push(token);
+        operand = operand.after(&tokens[at].token);
     }
-    found
+    changes.make(&mut tokens);
+    tokens
 }
 
 fn is_question(token: &Token) -> bool {

@@ -4,54 +4,47 @@
 //! There it lets a serializable transaction that only reads wait until it cannot fail. Here such a
 //! transaction never fails and never waits: both words are true of it as it is, and are taken out.
 
-use super::is_space;
+use super::around::{is_any, is_space, is_word, next, previous};
+use super::changes::Changes;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::ops::Range;
 
 /// Takes the words out of BEGIN, START TRANSACTION, SET TRANSACTION and SET SESSION CHARACTERISTICS.
 pub(super) fn take_deferrable(tokens: &mut Vec<TokenWithSpan>) {
     let mut words = tokens.iter().filter(|token| !is_space(token));
-    let [first, second] = [words.next(), words.next()].map(|token| token.map_or("", word));
-    let is_of_transaction = match first.to_ascii_uppercase().as_str() {
-        "BEGIN" | "START" => true,
-        "SET" => ["TRANSACTION", "SESSION"]
-            .iter()
-            .any(|word| second.eq_ignore_ascii_case(word)),
-        _ => false,
-    };
-    while is_of_transaction && take_one(tokens) {}
+    let is_of_transaction = words.next().is_some_and(|first| {
+        let sets = |second| is_any(second, &["TRANSACTION", "SESSION"]);
+        is_any(first, &["BEGIN", "START"])
+            || is_word(first, "SET") && words.next().is_some_and(sets)
+    });
+    if !is_of_transaction {
+        return;
+    }
+    let mut changes = Changes::default();
+    let mut taken = 0;
+    for at in 0..tokens.len() {
+        if is_word(&tokens[at], "DEFERRABLE") {
+            let mode = mode_at(tokens, at, taken);
+            taken = mode.end;
+            changes.remove(mode);
+        }
+    }
+    changes.make(tokens);
 }
 
-/// Takes out one mode with the comma that parts it from another; whether there was one.
-fn take_one(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let is = |token: &TokenWithSpan, wanted: &str| word(token).eq_ignore_ascii_case(wanted);
-    let is_solid = |at: &usize| !is_space(&tokens[*at]);
-    let Some(at) = tokens.iter().position(|token| is(token, "DEFERRABLE")) else {
-        return false;
-    };
-    let (mut from, mut to) = (at, at + 1);
-    let mut before = (0..from).rev().find(is_solid);
-    if let Some(not) = before
-        && is(&tokens[not], "NOT")
-    {
-        from = not;
-        before = (0..from).rev().find(is_solid);
-    }
-    let after = (to..tokens.len()).find(is_solid);
+/// Where a mode lies, with the comma that parts it from another; what is taken already is not of it.
+fn mode_at(tokens: &[TokenWithSpan], at: usize, taken: usize) -> Range<usize> {
+    let before = |at: usize| previous(tokens, at).filter(|found| *found >= taken);
+    let start = before(at).filter(|not| is_word(&tokens[*not], "NOT"));
+    let start = start.unwrap_or(at);
     let is_comma = |at: &usize| tokens[*at].token == Token::Comma;
-    match (before.filter(is_comma), after.filter(is_comma)) {
-        (Some(comma), _) => from = comma,
-        (None, Some(comma)) => to = comma + 1,
-        (None, None) => {}
-    }
-    tokens.drain(from..to);
-    true
-}
-
-/// An unquoted word; empty for anything else.
-fn word(token: &TokenWithSpan) -> &str {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => &word.value,
-        _ => "",
+    match (
+        before(start).filter(is_comma),
+        next(tokens, at).filter(is_comma),
+    ) {
+        (Some(comma), _) => comma..at + 1,
+        (None, Some(comma)) => start..comma + 1,
+        (None, None) => start..at + 1,
     }
 }
 

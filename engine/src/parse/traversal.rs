@@ -9,7 +9,9 @@
 //! The clauses become the name of a first column, quoted, so that a view's text keeps them. [`traversal`] reads
 //! them back, and [`given`] gives the columns that were written.
 
-use super::{is_space, parse_expression, token};
+use super::around::{is_space, is_word, next, next_open, opening, previous};
+use super::changes::Changes;
+use super::{parse_expression, token};
 use crate::error::{Error, Result, state};
 use sqlparser::ast::{self, Cte, TableAliasColumnDef};
 use sqlparser::keywords::Keyword;
@@ -69,8 +71,8 @@ fn marked(column: &TableAliasColumnDef) -> Option<&str> {
 
 /// Rewrites the queries of WITH of a statement.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
-    // From the end: what lies before stays where it is.
-    for close in (0..tokens.len()).rev() {
+    let mut changes = Changes::default();
+    for close in 0..tokens.len() {
         if tokens[close].token != Token::RParen {
             continue;
         }
@@ -87,26 +89,26 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             keyword: Keyword::NoKeyword,
         });
         let span = tokens[clauses.start].span;
-        tokens.drain(clauses.start..clauses.end);
-        let list = next(tokens, name).filter(|at| tokens[*at].token == Token::LParen);
-        let (at, added) = match list {
+        let (at, added) = match next_open(tokens, name) {
             Some(open) => (open + 1, vec![mark, Token::Comma]),
             None => (name + 1, vec![Token::LParen, mark, Token::RParen]),
         };
         let added = added.into_iter();
-        tokens.splice(at..at, added.map(|token| TokenWithSpan::new(token, span)));
+        changes.insert(at, added.map(|token| TokenWithSpan::new(token, span)));
+        changes.remove(clauses.start..clauses.end);
     }
+    changes.make(tokens);
 }
 
 /// The name of the query that ends with this bracket: `name [(columns)] AS [[NOT] MATERIALIZED] ( .. )`.
 fn name_of(tokens: &[TokenWithSpan], close: usize) -> Option<usize> {
     let mut at = previous(tokens, opening(tokens, close)?)?;
     for word in ["MATERIALIZED", "NOT"] {
-        if is(&tokens[at], word) {
+        if is_word(&tokens[at], word) {
             at = previous(tokens, at)?;
         }
     }
-    if !is(&tokens[at], "AS") {
+    if !is_word(&tokens[at], "AS") {
         return None;
     }
     let before = previous(tokens, at)?;
@@ -115,18 +117,6 @@ fn name_of(tokens: &[TokenWithSpan], close: usize) -> Option<usize> {
         _ => before,
     };
     matches!(tokens[name].token, Token::Word(_)).then_some(name)
-}
-
-fn opening(tokens: &[TokenWithSpan], close: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    (0..=close).rev().find(|at| {
-        match tokens[*at].token {
-            Token::RParen => depth += 1,
-            Token::LParen => depth -= 1,
-            _ => {}
-        }
-        depth == 0
-    })
 }
 
 /// Where the clauses lie, and where in them what they say.
@@ -255,7 +245,7 @@ impl Reader<'_> {
     }
 
     fn word(&mut self, wanted: &str) -> bool {
-        let found = (self.tokens.get(self.at)).is_some_and(|token| is(token, wanted));
+        let found = (self.tokens.get(self.at)).is_some_and(|token| is_word(token, wanted));
         if found {
             self.step();
         }
@@ -327,17 +317,4 @@ fn text(tokens: &[TokenWithSpan]) -> String {
         other => other.to_string(),
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-fn next(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]))
-}
-
-fn previous(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    (0..at).rev().find(|at| !is_space(&tokens[*at]))
-}
-
-fn is(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }

@@ -4,7 +4,8 @@
 //! statement. Beside statements that the grammar knows there is `SET NEW.a = .., NEW.b = ..`, which is read here
 //! as a query of what is assigned.
 
-use super::{Parsed, block, depth, error, is_space, parser, take_word, token};
+use super::around::{is_any, is_space, is_word, keyword};
+use super::{Parsed, block, depth, error, parser, take_word, token};
 use crate::error::Result;
 use remora_storage::catalog::{TriggerEvent, TriggerTiming};
 use sqlparser::ast::{Expr, Ident, ObjectName};
@@ -241,11 +242,10 @@ pub(crate) fn parse_body(sql: &str) -> Result<Vec<BodyStatement>> {
 /// Whether a statement begins with `SET NEW.`
 fn sets_new(tokens: &[TokenWithSpan]) -> bool {
     let mut words = tokens.iter().filter(|token| !is_space(token));
-    let mut next = || words.next().map(|token| &token.token);
-    let is_set = matches!(next(), Some(Token::Word(word)) if word.keyword == K::SET);
-    let is_new = matches!(next(), Some(Token::Word(word))
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("new"));
-    is_set && is_new && matches!(next(), Some(Token::Period))
+    let is_set = words.next().is_some_and(|token| keyword(token) == K::SET);
+    let is_new = words.next().is_some_and(|token| is_word(token, "new"));
+    let period = words.next().map(|token| &token.token);
+    is_set && is_new && period == Some(&Token::Period)
 }
 
 fn assignments(sql: &str, tokens: &[TokenWithSpan]) -> Result<BodyStatement> {
@@ -293,12 +293,9 @@ pub(crate) fn with_columns(
     if renamed.is_empty() {
         return text.to_owned();
     }
-    let is_row = |token: &Token| {
-        matches!(token, Token::Word(word) if word.quote_style.is_none()
-            && ["new", "old"].iter().any(|row| word.value.eq_ignore_ascii_case(row)))
-    };
+    let is_row = |token: &TokenWithSpan| is_any(token, &["new", "old"]);
     for at in 2..tokens.len() {
-        let qualified = is_row(&tokens[at - 2].token) && tokens[at - 1].token == Token::Period;
+        let qualified = is_row(&tokens[at - 2]) && tokens[at - 1].token == Token::Period;
         if let (true, Token::Word(word)) = (qualified, &mut tokens[at].token) {
             let name = match word.quote_style {
                 Some(_) => word.value.clone(),

@@ -3,7 +3,9 @@
 //!
 //! Both come as a word, an operator and what is quoted.
 
-use super::{is_space, place};
+use super::around::{is_word, next, next_word};
+use super::changes::Changes;
+use super::place;
 use crate::error::{Error, Result, state};
 use crate::function::{Notation, unescape};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -13,10 +15,11 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 /// # Errors
 /// 42601 where a number is none of a character, or the mark none.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
-    let mut at = 0;
-    while at < tokens.len() {
+    let mut changes = Changes::default();
+    for at in 0..tokens.len() {
         if begins(tokens, at) {
-            let notation = Notation::Literal(take_mark(tokens, at + 2)?.unwrap_or('\\'));
+            let mark = take_mark(tokens, at + 2, &mut changes)?;
+            let notation = Notation::Literal(mark.unwrap_or('\\'));
             let mut quoted = tokens[at + 2].clone();
             let read = |text: &str| {
                 unescape(text, notation).map_err(|error| error.at(place(tokens[at].span)))
@@ -27,10 +30,10 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) -> Result<()> {
                 _ => {}
             }
             quoted.span.start = tokens[at].span.start;
-            tokens.splice(at..at + 3, [quoted]);
+            changes.replace(at..at + 3, [quoted]);
         }
-        at += 1;
     }
+    changes.make(tokens);
     Ok(())
 }
 
@@ -45,24 +48,15 @@ fn begins(tokens: &[TokenWithSpan], at: usize) -> bool {
         Token::SingleQuotedString(_) => true,
         _ => false,
     };
-    adjacent
-        && is_quoted
-        && and.token == Token::Ampersand
-        && matches!(&first.token, Token::Word(word)
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("u"))
+    adjacent && is_quoted && and.token == Token::Ampersand && is_word(first, "u")
 }
 
 /// Takes out `UESCAPE '!'` behind a token.
-fn take_mark(tokens: &mut Vec<TokenWithSpan>, at: usize) -> Result<Option<char>> {
-    let next = |from: usize| (from + 1..tokens.len()).find(|at| !is_space(&tokens[*at]));
-    let is_word = |at: &usize| {
-        matches!(&tokens[*at].token, Token::Word(word)
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("UESCAPE"))
-    };
-    let Some(word) = next(at).filter(is_word) else {
+fn take_mark(tokens: &[TokenWithSpan], at: usize, changes: &mut Changes) -> Result<Option<char>> {
+    let Some(word) = next_word(tokens, at, "UESCAPE") else {
         return Ok(None);
     };
-    let literal = next(word).map(|at| (at, &tokens[at]));
+    let literal = next(tokens, word).map(|at| (at, &tokens[at]));
     let Some((
         literal,
         TokenWithSpan {
@@ -85,7 +79,7 @@ fn take_mark(tokens: &mut Vec<TokenWithSpan>, at: usize) -> Result<Option<char>>
     let mark = mark.filter(is_mark);
     let mark =
         mark.ok_or_else(|| near("invalid Unicode escape character", Some(&tokens[literal])))?;
-    tokens.drain(word..=literal);
+    changes.remove(word..literal + 1);
     Ok(Some(mark))
 }
 

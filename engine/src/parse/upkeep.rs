@@ -2,7 +2,7 @@
 //! and REINDEX, all that PostgreSQL's grammar says of them: there is nothing to do, but whoever says so should not
 //! hear of an error.
 
-use super::is_space;
+use super::around::{is_space, is_word};
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{IsOptional, Parser, ParserError};
@@ -156,9 +156,4 @@ pub(super) fn runs_alone(tokens: &[TokenWithSpan]) -> Option<&'static str> {
             _ => next(&["CONCURRENTLY"]).map(|_| "REINDEX CONCURRENTLY"),
         },
     }
-}
-
-fn is_word(token: &TokenWithSpan, wanted: &str) -> bool {
-    matches!(&token.token, Token::Word(word)
-        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }

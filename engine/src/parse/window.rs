@@ -12,7 +12,8 @@
 //!
 //! [`exclusion`] reads it back.
 
-use super::is_space;
+use super::around::{is_any, is_word, last_beside, next, next_open, next_word, previous};
+use super::changes::Changes;
 use crate::plan::window::Exclude;
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
@@ -25,6 +26,9 @@ const EXCLUSIONS: [(Exclude, &[&str]); 4] = [
     (Exclude::Ties, &["TIES"]),
     (Exclude::NoOthers, &["NO", "OTHERS"]),
 ];
+
+/// What an offset stands before.
+const BOUNDS: [&str; 2] = ["PRECEDING", "FOLLOWING"];
 
 /// What the name that a window begins with says of its frame, and the name that was written, folded.
 pub(crate) fn exclusion(name: &Ident) -> Option<(Exclude, Option<&str>)> {
@@ -44,67 +48,47 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
     {
         return;
     }
-    // From the end: what lies before stays where it is.
-    for at in (0..tokens.len()).rev() {
-        if is_any(&tokens[at], &["EXCLUDE"]) {
-            move_exclusion(tokens, at);
-        } else if is_any(&tokens[at], &["PRECEDING", "FOLLOWING"]) {
-            enclose_offset(tokens, at);
-        } else if is_any(&tokens[at], &["WINDOW"]) {
-            stand_behind_where(tokens, at);
+    let mut changes = Changes::default();
+    for (at, token) in tokens.iter().enumerate() {
+        if is_word(token, "EXCLUDE") {
+            move_exclusion(tokens, at, &mut changes);
+        } else if is_any(token, &BOUNDS) {
+            enclose_offset(tokens, at, &mut changes);
+        } else if is_word(token, "WINDOW") {
+            stand_behind_where(tokens, at, &mut changes);
         }
     }
+    changes.make(tokens);
 }
 
 /// Puts `WHERE true` before windows that stand behind nothing but the select list.
-fn stand_behind_where(tokens: &mut Vec<TokenWithSpan>, at: usize) {
-    let mut words = (at + 1..tokens.len()).filter(|at| !is_space(&tokens[*at]));
-    let is_clause = words
-        .next()
-        .is_some_and(|name| matches!(tokens[name].token, Token::Word(_)))
-        && words
-            .next()
-            .is_some_and(|word| is_any(&tokens[word], &["AS"]))
-        && words
-            .next()
-            .is_some_and(|open| tokens[open].token == Token::LParen);
-    if !is_clause {
+fn stand_behind_where(tokens: &[TokenWithSpan], at: usize, changes: &mut Changes) {
+    let name = next(tokens, at).filter(|at| matches!(tokens[*at].token, Token::Word(_)));
+    let word = name.and_then(|name| next_word(tokens, name, "AS"));
+    if word.and_then(|word| next_open(tokens, word)).is_none() {
         return;
     }
-    let mut depth = 0_usize;
-    for before in (0..at).rev() {
-        match &tokens[before].token {
-            Token::RParen => depth += 1,
-            Token::LParen if depth == 0 => return,
-            Token::LParen => depth -= 1,
-            _ if depth > 0 => {}
-            _ if is_any(
-                &tokens[before],
-                &["FROM", "WHERE", "GROUP", "HAVING", "UNION", "WINDOW"],
-            ) =>
-            {
-                return;
-            }
-            _ if is_any(&tokens[before], &["SELECT"]) => break,
-            _ => {}
-        }
+    let clauses = [
+        "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "UNION", "WINDOW",
+    ];
+    let before = last_beside(tokens, at, |token| is_any(token, &clauses));
+    if before.is_some_and(|at| !is_word(&tokens[at], "SELECT")) {
+        return;
     }
     let span = tokens[at].span;
     let clause = [Keyword::WHERE, Keyword::TRUE].map(|keyword| {
         let word = Token::make_keyword(&format!("{keyword:?}"));
         TokenWithSpan::new(word, span)
     });
-    tokens.splice(at..at, clause);
+    changes.insert(at, clause);
 }
 
 /// Moves an exclusion to the beginning of its window.
-fn move_exclusion(tokens: &mut Vec<TokenWithSpan>, at: usize) {
-    let next = |at: usize| (at + 1..tokens.len()).find(|at| !is_space(&tokens[*at]));
+fn move_exclusion(tokens: &[TokenWithSpan], at: usize, changes: &mut Changes) {
     let found = EXCLUSIONS.into_iter().find_map(|(_, words)| {
-        let last = words.iter().try_fold(at, |at, word| {
-            next(at).filter(|at| is_any(&tokens[*at], &[word]))
-        })?;
-        let ends = next(last).is_some_and(|end| tokens[end].token == Token::RParen);
+        let mut words_at = words.iter();
+        let last = words_at.try_fold(at, |at, word| next_word(tokens, at, word))?;
+        let ends = next(tokens, last).is_some_and(|end| tokens[end].token == Token::RParen);
         ends.then_some((words, last))
     });
     let Some((words, last)) = found else {
@@ -113,7 +97,7 @@ fn move_exclusion(tokens: &mut Vec<TokenWithSpan>, at: usize) {
     let Some(open) = opening(tokens, at) else {
         return;
     };
-    let first = next(open).unwrap_or(at);
+    let first = next(tokens, open).unwrap_or(at);
     let begins = ["PARTITION", "ORDER", "ROWS", "RANGE", "GROUPS"];
     let (name, replaced) = match &tokens[first].token {
         Token::Word(word) if !is_any(&tokens[first], &begins) => match word.quote_style {
@@ -128,65 +112,30 @@ fn move_exclusion(tokens: &mut Vec<TokenWithSpan>, at: usize) {
         keyword: Keyword::NoKeyword,
     });
     let mark = TokenWithSpan::new(mark, tokens[first].span);
-    tokens.drain(at..=last);
-    tokens.splice(replaced, [mark]);
+    changes.replace(replaced, [mark]);
+    changes.remove(at..last + 1);
 }
 
 /// Puts brackets around an offset that begins with a string.
-fn enclose_offset(tokens: &mut Vec<TokenWithSpan>, end: usize) {
-    let mut depth = 0_usize;
-    let mut before = None;
-    for at in (0..end).rev() {
-        match &tokens[at].token {
-            Token::RParen => depth += 1,
-            Token::LParen if depth == 0 => return,
-            Token::LParen => depth -= 1,
-            _ if depth == 0
-                && is_any(&tokens[at], &["BETWEEN", "AND", "ROWS", "RANGE", "GROUPS"]) =>
-            {
-                before = Some(at);
-                break;
-            }
-            _ => {}
-        }
-    }
-    let Some(before) = before else {
-        return;
-    };
-    let first = (before + 1..end).find(|at| !is_space(&tokens[*at]));
-    let Some(first) = first else {
+fn enclose_offset(tokens: &[TokenWithSpan], end: usize, changes: &mut Changes) {
+    let words = ["BETWEEN", "AND", "ROWS", "RANGE", "GROUPS"];
+    let before = last_beside(tokens, end, |token| {
+        is_any(token, &words) || is_any(token, &BOUNDS)
+    });
+    let before = before.filter(|at| is_any(&tokens[*at], &words));
+    let Some(first) = before.and_then(|before| next(tokens, before)) else {
         return;
     };
     if matches!(tokens[first].token, Token::SingleQuotedString(_)) {
-        let bracket = |token, at: &TokenWithSpan| TokenWithSpan::new(token, at.span);
-        let close = bracket(Token::RParen, &tokens[end]);
-        let open = bracket(Token::LParen, &tokens[first]);
-        tokens.insert(end, close);
-        tokens.insert(first, open);
+        let bracket = |token, at: usize| TokenWithSpan::new(token, tokens[at].span);
+        changes.insert(first, [bracket(Token::LParen, first)]);
+        changes.insert(end, [bracket(Token::RParen, end)]);
     }
 }
 
 /// The bracket that a window's definition begins with and that is open at `at`.
 fn opening(tokens: &[TokenWithSpan], at: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    let open = (0..at).rev().find(|at| match tokens[*at].token {
-        Token::RParen => {
-            depth += 1;
-            false
-        }
-        Token::LParen if depth == 0 => true,
-        Token::LParen => {
-            depth -= 1;
-            false
-        }
-        _ => false,
-    })?;
-    let before = (0..open).rev().find(|at| !is_space(&tokens[*at]))?;
+    let open = last_beside(tokens, at, |_| false)?;
+    let before = previous(tokens, open)?;
     is_any(&tokens[before], &["OVER", "AS"]).then_some(open)
-}
-
-/// Whether a token is one of these words, unquoted.
-fn is_any(token: &TokenWithSpan, wanted: &[&str]) -> bool {
-    matches!(&token.token, Token::Word(word) if word.quote_style.is_none()
-        && wanted.iter().any(|wanted| word.value.eq_ignore_ascii_case(wanted)))
 }

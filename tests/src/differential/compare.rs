@@ -27,6 +27,8 @@ pub(super) enum Peer {
 /// Compares Remora's outcome with another one's.
 pub(super) fn compare(remora: &Outcome, other: &Outcome, peer: Peer, is_ordered: bool) -> Verdict {
     match (remora, other) {
+        // The other Remora was asked before, and says what is fatal.
+        (_, Outcome::Unsayable) => Verdict::Excused,
         _ if is_too_much(remora) && is_too_much(other) => Verdict::Excused,
         (Outcome::Failed(state, _), _) | (_, Outcome::Failed(state, _)) if is_fatal(state) => {
             Verdict::Different
@@ -36,7 +38,6 @@ pub(super) fn compare(remora: &Outcome, other: &Outcome, peer: Peer, is_ordered:
             false => Verdict::Different,
         },
         (Outcome::Changed(ours), Outcome::Changed(theirs)) if ours == theirs => Verdict::Same,
-        (_, Outcome::Unsayable) => Verdict::Excused,
         (Outcome::Failed(state, _), Outcome::Failed(..))
             if peer == Peer::Sqlite || is_excused(state) =>
         {

@@ -238,6 +238,10 @@ impl Sqlite {
         let mark = |this: &Self, sql: &str| this.0.execute_batch(sql).expect("savepoints work");
         mark(self, "SAVEPOINT change");
         let outcome = self.ask(text);
+        if self.0.is_autocommit() {
+            // A change that took too long is undone with all that it is in, the savepoint too.
+            return outcome;
+        }
         if !keep || matches!(outcome, Outcome::Failed(..)) {
             mark(self, "ROLLBACK TO change");
         }
