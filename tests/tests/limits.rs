@@ -179,3 +179,61 @@ fn what_is_nearly_too_much_does_no_harm() {
     let found = outcome(&conn, &format!("SELECT * FROM {below}"));
     assert!(["00000", "54001"].contains(&found.as_str()), "{found}");
 }
+
+/// How long a statement takes until it is refused or has run: the least of three times.
+fn least_time(conn: &Connection, sql: &str) -> Duration {
+    let times = (0..3).map(|_| {
+        let begin = Instant::now();
+        outcome(conn, sql);
+        begin.elapsed()
+    });
+    times.min().unwrap_or_default()
+}
+
+/// Much is rewritten before the grammar sees it; a text eight times as long takes some eight times as long, and not
+/// sixty-four times.
+#[test]
+fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
+    let conn = connect();
+    for (begin, often, end) in [
+        ("SELECT", " FROM", ""),
+        ("SELECT", " trim(both from x),", "1"),
+        ("SELECT", " 1 between symmetric 1 and 2,", "1"),
+        ("SELECT", " varchar 'x',", "1"),
+        ("SELECT", " U&'x' UESCAPE '!',", "1"),
+        ("SELECT", " x ? 'x',", "1"),
+        ("SELECT", " int ARRAY,", "1"),
+        ("SELECT", " 1 = ANY (VALUES (1)),", "1"),
+        ("SELECT f(", "VARIADIC x,", "x)"),
+        ("SELECT sum(x) OVER", " PRECEDING", ""),
+        (
+            "SELECT",
+            " sum(x) OVER (ROWS 1 PRECEDING EXCLUDE TIES),",
+            "1",
+        ),
+        ("SELECT 1 FROM x", ", ROWS FROM (f(1))", ""),
+        ("SELECT 1 FROM x", ", ONLY (x)", ""),
+        ("SELECT 1 FROM x", " FOR UPDATE OF x NOWAIT", ""),
+        ("SELECT 1 FROM x", " FETCH FIRST (1) ROWS ONLY", ""),
+        (
+            "SELECT 1 GROUP BY GROUPING SETS ((x)",
+            ", GROUPING SETS (x)",
+            ")",
+        ),
+        ("INSERT INTO x VALUES (1)", " ON CONFLICT (x)", ""),
+        ("INSERT INTO x VALUES (1)", " ON CONFLICT (x) WHERE", ""),
+        ("INSERT INTO x", " TABLE", ""),
+        ("UPDATE x SET y = 1", ", y[1] = 2", ""),
+        ("CREATE TABLE x (y INT", ", LIKE z INCLUDING ALL", ")"),
+        ("CREATE TABLE x (y INT", ", FOREIGN KEY", ")"),
+        ("CREATE TABLE x (y INT", " UNIQUE NULLS NOT DISTINCT", ")"),
+        ("ALTER TABLE x", " ALTER y SET STATISTICS 100,", ""),
+        ("BEGIN", " NOT DEFERRABLE,", "READ ONLY"),
+    ] {
+        let text = |count: usize| format!("{begin}{}{end}", often.repeat(count));
+        let (short, long) = (text(1_500), text(12_000));
+        // A machine that is busy may need more than one attempt.
+        let is_in_proportion = |_: &i32| least_time(&conn, &long) < 24 * least_time(&conn, &short);
+        assert!((0..8).any(|at| is_in_proportion(&at)), "{begin}{often}");
+    }
+}
