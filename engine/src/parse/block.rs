@@ -84,26 +84,3 @@ pub(super) fn take(tokens: &[TokenWithSpan]) -> (&[TokenWithSpan], Option<&[Toke
         false => (tokens, None),
     }
 }
-
-/// Tokens as text.
-pub(super) fn text(tokens: &[TokenWithSpan]) -> String {
-    let text: String = tokens.iter().map(|token| written(&token.token)).collect();
-    text.trim().to_owned()
-}
-
-/// A token as it can be read again: the tokenizer has taken quotes and backslashes out of what is quoted.
-fn written(token: &Token) -> String {
-    match token {
-        Token::SingleQuotedString(text) | Token::NationalStringLiteral(text) => {
-            format!("'{}'", text.replace('\'', "''"))
-        }
-        Token::EscapedStringLiteral(text) => {
-            let text = text.replace('\\', "\\\\").replace('\'', "''");
-            format!("E'{text}'")
-        }
-        Token::Word(word) if word.quote_style == Some('"') => {
-            format!("\"{}\"", word.value.replace('"', "\"\""))
-        }
-        other => other.to_string(),
-    }
-}

@@ -11,6 +11,7 @@
 
 use super::around::{closing, is_any, is_space, is_word, next_open, next_word, previous};
 use super::changes::Changes;
+use super::token::spaced;
 use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -124,32 +125,10 @@ fn without_class(item: &[TokenWithSpan]) -> Vec<&TokenWithSpan> {
 
 /// An identifier that nobody could write, with the text of some tokens.
 fn mark(what: &str, tokens: &[&TokenWithSpan], place: &TokenWithSpan) -> TokenWithSpan {
-    let mut value = what.to_owned();
-    for (number, token) in tokens.iter().enumerate() {
-        // Spaces may have been left out.
-        if number > 0 {
-            value.push(' ');
-        }
-        value.push_str(&text(&token.token));
-    }
     let word = Word {
-        value,
+        value: format!("{what}{}", spaced(tokens.iter().copied())),
         quote_style: None,
         keyword: Keyword::NoKeyword,
     };
     TokenWithSpan::new(Token::Word(word), place.span)
-}
-
-/// A token as it is read back.
-fn text(token: &Token) -> String {
-    match token {
-        Token::SingleQuotedString(value) | Token::EscapedStringLiteral(value) => {
-            format!("'{}'", value.replace('\'', "''"))
-        }
-        Token::Word(word) if word.quote_style.is_some() => {
-            format!("\"{}\"", word.value.replace('"', "\"\""))
-        }
-        Token::Whitespace(_) => String::new(),
-        other => other.to_string(),
-    }
 }

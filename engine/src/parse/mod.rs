@@ -274,7 +274,7 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     let mut whole = || {
         let syntax = match cursor::parse(&mut parser)? {
             Some(found) => cursor::finish(found, &mut aside, &mut parameters, &text),
-            None => parse_syntax(&mut parser, block.map(block::text))?,
+            None => parse_syntax(&mut parser, block.map(token::text))?,
         };
         match &parser.peek_token_ref().token {
             Token::EOF => Ok(syntax),

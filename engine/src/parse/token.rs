@@ -9,7 +9,7 @@
 //! `-` unless it has one of PostgreSQL's stranger characters (`a<-1` is `a < -1`), and strings with
 //! a line break between them are one.
 
-use super::around::next;
+use super::around::{is_space, next};
 use super::changes::Changes;
 use super::encoded;
 use super::extent::Extents;
@@ -301,6 +301,36 @@ pub(super) fn position(location: Location) -> Option<Position> {
     let line = u32::try_from(location.line).ok().filter(|line| *line > 0)?;
     let column = u32::try_from(location.column).ok()?;
     Some(Position { line, column })
+}
+
+/// Tokens as the text that they are of, but for the blanks around it.
+pub(super) fn text(tokens: &[TokenWithSpan]) -> String {
+    let text: String = tokens.iter().map(|token| written(&token.token)).collect();
+    text.trim().to_owned()
+}
+
+/// What tokens say, with one blank between each two.
+pub(super) fn spaced<'t>(tokens: impl IntoIterator<Item = &'t TokenWithSpan>) -> String {
+    let solid = tokens.into_iter().filter(|token| !is_space(token));
+    let words: Vec<String> = solid.map(|token| written(&token.token)).collect();
+    words.join(" ")
+}
+
+/// A token as it can be read again: the tokenizer has taken quotes and backslashes out of what is quoted.
+fn written(token: &Token) -> String {
+    match token {
+        Token::SingleQuotedString(text) | Token::NationalStringLiteral(text) => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
+        Token::EscapedStringLiteral(text) => {
+            let text = text.replace('\\', "\\\\").replace('\'', "''");
+            format!("E'{text}'")
+        }
+        Token::Word(word) if word.quote_style == Some('"') => {
+            format!("\"{}\"", word.value.replace('"', "\"\""))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn lower_first(text: &str) -> String {

@@ -9,7 +9,7 @@
 //! The clauses become the name of a first column, quoted, so that a view's text keeps them. [`traversal`] reads
 //! them back, and [`given`] gives the columns that were written.
 
-use super::around::{is_space, is_word, next, next_open, opening, previous};
+use super::around::{is_word, next, next_open, opening, previous};
 use super::changes::Changes;
 use super::{parse_expression, token};
 use crate::error::{Error, Result, state};
@@ -84,7 +84,10 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             continue;
         };
         let mark = Token::Word(Word {
-            value: format!("{MARK}{}", clauses.text(tokens)),
+            value: format!(
+                "{MARK}{}",
+                token::spaced(&tokens[clauses.start..clauses.end])
+            ),
             quote_style: Some('"'),
             keyword: Keyword::NoKeyword,
         });
@@ -156,10 +159,6 @@ impl Clauses {
             search,
             cycle,
         })
-    }
-
-    fn text(&self, tokens: &[TokenWithSpan]) -> String {
-        text(&tokens[self.start..self.end])
     }
 
     fn read(self, tokens: &[TokenWithSpan]) -> Result<Traversal> {
@@ -288,7 +287,7 @@ impl Reader<'_> {
 
 /// A constant as PostgreSQL's grammar has it.
 fn constant(tokens: &[TokenWithSpan]) -> Result<ast::Expr> {
-    let expr = parse_expression(&text(tokens))?;
+    let expr = parse_expression(&token::spaced(tokens))?;
     let is_constant = match &expr {
         ast::Expr::Value(_) | ast::Expr::TypedString(_) | ast::Expr::Interval(_) => true,
         // `varchar 'x'`
@@ -298,23 +297,11 @@ fn constant(tokens: &[TokenWithSpan]) -> Result<ast::Expr> {
     match is_constant {
         true => Ok(expr),
         false => {
-            let message = format!("syntax error at or near \"{}\"", text(&tokens[..1]));
+            let message = format!(
+                "syntax error at or near \"{}\"",
+                token::spaced(&tokens[..1])
+            );
             Err(Error::new(state::SYNTAX_ERROR, message))
         }
     }
-}
-
-/// Tokens as a text that gives them again.
-fn text(tokens: &[TokenWithSpan]) -> String {
-    let words = tokens.iter().filter(|token| !is_space(token));
-    let words = words.map(|token| match &token.token {
-        Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => {
-            format!("'{}'", text.replace('\'', "''"))
-        }
-        Token::Word(word) if word.quote_style.is_some() => {
-            format!("\"{}\"", word.value.replace('"', "\"\""))
-        }
-        other => other.to_string(),
-    });
-    words.collect::<Vec<_>>().join(" ")
 }

@@ -232,7 +232,7 @@ pub(crate) fn parse_body(sql: &str) -> Result<Vec<BodyStatement>> {
             false => BodyStatement::Statement(super::parse_statement(
                 sql,
                 statement,
-                &block::text(statement),
+                &token::text(statement),
             )?),
         });
     }
@@ -307,5 +307,5 @@ pub(crate) fn with_columns(
             }
         }
     }
-    block::text(&tokens)
+    token::text(&tokens)
 }
