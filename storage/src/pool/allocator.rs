@@ -17,7 +17,7 @@
 //!
 //! **Refusal.** What threads keep, an empty extent that was kept, and what evacuation (see
 //! `evacuation.rs`) sets apart are free memory; so is a hole among extents of the other kind. Before
-//! a request is refused, and before it takes from the emergency reserve, all of it is looked
+//! a request is refused, and before it takes from the emergency reserve, all of it that could serve is looked
 //! through, whether it is the budget that has no more or the system:
 //!
 //! 1. an extent within what ordinary requests may take, else any hole;
@@ -266,7 +266,7 @@ impl Pool {
         };
         match attempt(Claim::Ordinary) {
             Err(Error::OutOfMemory { .. }) => {
-                self.regain();
+                self.regain(bytes);
                 attempt(claim)
             }
             other => other,
@@ -289,13 +289,29 @@ impl Pool {
         Some(slot)
     }
 
-    /// Takes back all memory that is free and out of reach.
+    /// Takes back all memory that is free and out of reach of a request. What is set apart and could not serve it
+    /// stays so: who asks in vain again and again would keep it from ever becoming empty, and so from going where it
+    /// can serve.
     #[cold]
-    fn regain(&self) {
-        if self.evacuating.load(Relaxed) > 0 {
+    fn regain(&self, bytes: usize) {
+        if self.evacuating.load(Relaxed) > 0 && self.could_serve_apart(bytes) {
             self.end_evacuation();
         }
         self.shed_caches();
+    }
+
+    /// Whether a request could be served from what is set apart.
+    fn could_serve_apart(&self, bytes: usize) -> bool {
+        match Kind::of(bytes) {
+            // What is set apart has few slots in use: one of its size, or a whole slab, will be free.
+            Kind::Slot => true,
+            Kind::Run => {
+                let hole = self.space.0.lock().extents.longest_hole_apart();
+                hole * SLAB_BYTES >= bytes
+            }
+            // Memory of its own comes from the budget, which has no more of it for that.
+            Kind::Span => false,
+        }
     }
 
     fn allocate_slot(

@@ -17,8 +17,8 @@
 //! when their block is compacted, and not one by one. Set apart meanwhile, such an extent could not
 //! take the pieces of the next block, which would lie in one more.
 //!
-//! Evacuation never costs memory that is needed: before a request is refused, what is set apart
-//! serves again.
+//! Evacuation never costs memory that is needed: before a request is refused that it could serve, what is set
+//! apart serves again.
 
 use super::allocator::Pool;
 use super::extent::Pinned;

@@ -9,7 +9,7 @@
 use super::super::class::{CLASSES, slot_bytes};
 use super::super::map::ExtentMap;
 use super::super::slab::{SLAB_BYTES, Slab};
-use super::{Extent, Extents, Memory, Purpose, SLABS, slab_at};
+use super::{Extent, Extents, Memory, Purpose, SLABS, longest_hole, slab_at};
 use crate::sync::atomic::Ordering::Relaxed;
 
 /// How often an extent is passed over that was evacuated in vain.
@@ -159,12 +159,26 @@ impl Extents {
         content
     }
 
-    /// All extents that are being evacuated.
+    /// The extents that are being evacuated.
+    fn apart(&self) -> impl Iterator<Item = *mut Extent> {
+        // SAFETY: the extents are alive, and the mark is an atomic.
+        let is_apart = |extent: &*mut Extent| unsafe { (**extent).evacuating.load(Relaxed) };
+        self.mapped().filter(is_apart)
+    }
+
+    /// The longest hole in an extent that is being evacuated, in slabs.
+    pub(in super::super) fn longest_hole_apart(&self) -> usize {
+        // SAFETY: the extents are alive, and the field is guarded by the latch, which is held.
+        let holes = self
+            .apart()
+            .map(|extent| unsafe { longest_hole((*extent).free) });
+        holes.max().unwrap_or(0)
+    }
+
+    /// All extents that are being evacuated, which stay until [`Self::unpin`].
     pub(in super::super) fn pin_evacuating(&mut self) -> Vec<Pinned> {
         let mut pinned = Vec::new();
-        // SAFETY: the extents are alive; the caller holds this value exclusively.
-        let apart = |extent: &*mut Extent| unsafe { (**extent).evacuating.load(Relaxed) };
-        let extents: Vec<_> = self.mapped().filter(apart).collect();
+        let extents: Vec<_> = self.apart().collect();
         for extent in extents {
             pinned.push(self.pin(extent));
         }

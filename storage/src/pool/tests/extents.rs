@@ -78,6 +78,35 @@ fn what_is_set_apart_serves_again_before_a_request_is_refused() {
     free_all(&pool, live);
 }
 
+/// What is asked for in vain, and be it again and again, keeps no extent from becoming empty.
+#[test]
+fn what_is_set_apart_stays_so_where_it_could_not_serve() {
+    let pool = Pool::new(Ledger::new(16 << 20));
+    let (mut live, _) = fill(&pool, 1000);
+    // Some of each slab stay: there is no hole for a run.
+    let mut n = 0;
+    for one in live.extract_if(.., |_| {
+        n += 1;
+        n % 4 != 0
+    }) {
+        one.free(&pool);
+    }
+    let begun = pool.begin_evacuation(3, 50);
+    assert!(begun > 0);
+    for bytes in [EXTENT_BYTES, 3 * EXTENT_BYTES, 1 << 40] {
+        let refused = Live::new(&pool, Owner::Table, bytes, 1);
+        assert!(refused.is_err(), "{bytes}");
+        assert_eq!(pool.evacuating(), begun, "{bytes}");
+    }
+    for one in &mut live {
+        one.leave_evacuated(&pool);
+    }
+    assert_eq!(pool.evacuating(), 0);
+    let served = Live::new(&pool, Owner::Table, EXTENT_BYTES, 1).unwrap();
+    live.push(served);
+    free_all(&pool, live);
+}
+
 #[test]
 fn an_evacuation_that_is_given_up_leaves_all_as_it_was() {
     let pool = Pool::new(Ledger::new(64 << 20));
