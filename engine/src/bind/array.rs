@@ -120,7 +120,7 @@ impl<'a> Binder<'a> {
     }
 
     /// What subscripts give of a value.
-    fn element_at(
+    pub(super) fn element_at(
         &mut self,
         bound: Bound,
         chain: &'a [AccessExpr],

@@ -45,7 +45,7 @@ impl<'a> Binder<'a> {
                         Some(_) => return Err(twice(column).at(at)),
                         None => (None, Expr::column(position, column.data_type)),
                     };
-                    let value = self.with_part(column, &part, before, value, cx)?;
+                    let value = self.with_part(&part, before, value, cx)?;
                     in_parts.push(position);
                     match known {
                         Some(known) => *known = value,
@@ -136,12 +136,7 @@ impl<'a> Binder<'a> {
     ) -> Result<(usize, Option<Part<'a>>)> {
         let position = position(written, name)?;
         let column = &written.table.columns[position];
-        let part = match name::parts(name)?.as_slice() {
-            [ident] => self.written_part(ident, column)?,
-            [_, fields @ ..] => Some(self.written_field(fields, column)?),
-            [] => None,
-        };
-        Ok((position, part))
+        Ok((position, self.written_part(&name::parts(name)?, column)?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! COPY: its options in both spellings, and what it copies.
 
 use super::expr::query_start;
-use super::insert::target_idents;
+use super::insert::targets_at;
 use super::materialized::refuse_change;
 use super::through::Written;
 use super::{Binder, name};
@@ -137,11 +137,8 @@ impl<'a> Binder<'a> {
 /// The columns that are named, by position, or all that are not computed.
 fn copied(table: &TableDef, columns: &[ast::Ident]) -> Result<Vec<usize>> {
     let written = Written::of(table);
-    let named = target_idents(
-        written,
-        &columns.iter().collect::<Vec<_>>(),
-        &Aside::default(),
-    )?;
+    let paths: Vec<_> = columns.iter().map(|column| vec![column]).collect();
+    let named = targets_at(written, &paths, &Aside::default())?;
     let mut positions = named.positions;
     let column = |position: usize| &table.columns[position];
     if columns.is_empty() {

@@ -1,4 +1,4 @@
-//! Writing to parts of values: `SET a[1] = 5`, `b[2:3] = ..`, `doc['key'] = ..`, `c.field = ..`.
+//! Writing to parts of values: `SET a[1] = 5`, `b[2:3] = ..`, `doc['key'] = ..`, `c.field = ..`, `c.list[1].field = ..`.
 //!
 //! A column that is written in parts gets the value that it had with the parts in place. Several parts of one
 //! column are put in one after the other; a new row has NULL before.
@@ -17,103 +17,92 @@ use sqlparser::ast::{self, AccessExpr, Subscript};
 
 /// A part of a column that is written.
 pub(super) struct Part<'a> {
-    chain: &'a [AccessExpr],
-    /// The names of a field, and of fields within it.
-    fields: Vec<String>,
+    /// The way into the column's value.
+    steps: Vec<Step<'a>>,
     /// The type of what is written there.
     pub(super) data_type: DataType,
     /// Where it stands.
     at: Option<Position>,
 }
 
+/// A step into a value.
+enum Step<'a> {
+    /// To a field of a record.
+    Field(String),
+    /// To an element, or a slice, or a member of a document.
+    Element(&'a [AccessExpr]),
+}
+
 /// Parts of one column that a statement may assign to.
 const PARTS_MAX: usize = 200;
 
 impl<'a> Binder<'a> {
-    /// The part of a column that a statement names; `None` where it is all of it.
+    /// The part of a column that a statement names, the column's own name first; `None` where it is all of it.
     ///
     /// # Errors
-    /// 42804 where the column has no parts.
+    /// 42703 where a field is not there, 42804 where what has parts is no record or array.
     pub(super) fn written_part(
         &self,
-        name: &ast::Ident,
+        names: &[&ast::Ident],
         column: &ColumnDef,
     ) -> Result<Option<Part<'a>>> {
-        let chain = self.aside.subscripts.of(name);
-        if chain.is_empty() {
-            return Ok(None);
-        }
-        let at = place(name.span);
-        let data_type = match (column.data_type, element_of(column.data_type)) {
-            (_, Some(_)) if chain.iter().any(is_slice) => column.data_type,
-            (_, Some(element)) => element,
-            (jsonb @ DataType::Packed(PackedType::Jsonb), None) => jsonb,
-            (other, None) => {
-                let message = format!(
-                    "cannot subscript type {} because it does not support subscripting",
-                    super::coerce::plain(other)
-                );
-                return Err(Error::new(state::DATATYPE_MISMATCH, message).at(at));
+        let (mut data_type, mut steps) = (column.data_type, Vec::new());
+        let mut at = None;
+        for (number, ident) in names.iter().enumerate() {
+            at = place(ident.span);
+            if number > 0 {
+                let name = super::name::fold(ident)?;
+                data_type = self.written_field(&name, data_type, column, at)?;
+                steps.push(Step::Field(name));
             }
-        };
-        Ok(Some(Part {
-            chain,
-            fields: Vec::new(),
+            let chain = self.aside.subscripts.of(ident);
+            if !chain.is_empty() {
+                data_type = element_type(data_type, chain, at)?;
+                steps.push(Step::Element(chain));
+            }
+        }
+        Ok((!steps.is_empty()).then_some(Part {
+            steps,
             data_type,
             at,
         }))
     }
 
-    /// The field of a column that a statement names.
-    ///
-    /// # Errors
-    /// 42703 where there is none, 42804 where the column is no record, 0A000 where a part of the field is named.
-    pub(super) fn written_field(
+    /// The type of a field that is assigned to.
+    fn written_field(
         &self,
-        names: &[&ast::Ident],
+        name: &str,
+        of: DataType,
         column: &ColumnDef,
-    ) -> Result<Part<'a>> {
-        let (mut data_type, mut fields) = (column.data_type, Vec::with_capacity(names.len()));
-        let mut at = None;
-        for ident in names {
-            at = place(ident.span);
-            if !self.aside.subscripts.of(ident).is_empty() {
-                return refuse("a part of a field that is assigned to", at);
+        at: Option<Position>,
+    ) -> Result<DataType> {
+        let refused = |state, what: &str| {
+            let message = format!(
+                "cannot assign to field \"{name}\" of column \"{}\" because {what} {}",
+                column.name,
+                super::coerce::plain(of)
+            );
+            match state {
+                state::DATATYPE_MISMATCH => Error::new(state, message + " is not a composite type"),
+                _ => Error::new(state, message),
             }
-            let name = super::name::fold(ident)?;
-            let known = self.fields(data_type).ok_or_else(|| {
-                let message = format!(
-                    "cannot assign to field \"{name}\" of column \"{}\" because its type {} is not a \
-                     composite type",
-                    column.name,
-                    super::coerce::plain(data_type)
-                );
-                Error::new(state::DATATYPE_MISMATCH, message).at(at)
-            })?;
-            let field = known.iter().find(|field| field.name == name).ok_or_else(|| {
-                let message = format!(
-                    "cannot assign to field \"{name}\" of column \"{}\" because there is no such column in \
-                     data type {}",
-                    column.name,
-                    super::coerce::plain(data_type)
-                );
-                Error::new(state::UNDEFINED_COLUMN, message).at(at)
-            })?;
-            data_type = field.data_type;
-            fields.push(name);
-        }
-        Ok(Part {
-            chain: &[],
-            fields,
-            data_type,
-            at,
-        })
+            .at(at)
+        };
+        let known = self.fields(of);
+        let known = known.ok_or_else(|| refused(state::DATATYPE_MISMATCH, "its type"))?;
+        let field = known.iter().find(|field| field.name == name);
+        let field = field.ok_or_else(|| {
+            refused(
+                state::UNDEFINED_COLUMN,
+                "there is no such column in data type",
+            )
+        })?;
+        Ok(field.data_type)
     }
 
     /// A column's value with another one for a part of it.
     pub(super) fn with_part(
         &mut self,
-        column: &ColumnDef,
         part: &Part<'a>,
         before: Expr,
         value: Expr,
@@ -122,36 +111,78 @@ impl<'a> Binder<'a> {
         if within(&before) > PARTS_MAX {
             return Err(too_complex(part.at));
         }
-        if !part.fields.is_empty() {
-            return self.with_field(before, &part.fields, value, part.at);
+        self.with_steps(&part.steps, part.at, before, value, cx)
+    }
+
+    fn with_steps(
+        &mut self,
+        steps: &[Step<'a>],
+        at: Option<Position>,
+        before: Expr,
+        value: Expr,
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
+        let Some((step, further)) = steps.split_first() else {
+            return Ok(value);
+        };
+        let value = match (step, further) {
+            (_, []) => value,
+            (Step::Field(name), _) => {
+                let within = self.field_of_record(before.clone(), name);
+                self.deeper(at, |binder| {
+                    binder.with_steps(further, at, within, value, cx)
+                })?
+            }
+            (Step::Element(chain), _) => {
+                let within = self.element_at(Bound::Typed(before.clone()), chain, at, cx)?;
+                let within = self.settle(within)?;
+                self.deeper(at, |binder| {
+                    binder.with_steps(further, at, within, value, cx)
+                })?
+            }
+        };
+        match step {
+            Step::Field(name) => self.with_field(before, name, value, at),
+            Step::Element(chain) => self.with_element(chain, at, before, value, cx),
         }
+    }
+
+    /// A value with another one for an element or a slice of it.
+    fn with_element(
+        &mut self,
+        chain: &'a [AccessExpr],
+        at: Option<Position>,
+        before: Expr,
+        value: Expr,
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
+        let of = before.data_type;
         let before = Bound::Typed(before);
         let value = Bound::Typed(value);
-        if column.data_type == DataType::Packed(PackedType::Jsonb) {
-            let (steps, is_number) = self.json_steps(part.chain, part.at, cx)?;
+        if of == DataType::Packed(PackedType::Jsonb) {
+            let (steps, is_number) = self.json_steps(chain, at, cx)?;
             let is_number = Expr::literal(Value::Boolean(is_number), DataType::Boolean);
             let mut arguments = vec![before, Bound::Typed(is_number), value];
             arguments.extend(steps);
-            let whole = self.call("jsonb_assign", arguments, part.at)?;
+            let whole = self.call("jsonb_assign", arguments, at)?;
             return self.settle(whole);
         }
-        let subscripts = self.subscripts_of(part.chain, part.at)?;
-        let whole = if part.chain.iter().any(is_slice) {
-            let (lower, upper) = self.bounds(&subscripts, part.at, cx)?;
+        let subscripts = self.subscripts_of(chain, at)?;
+        let whole = if chain.iter().any(is_slice) {
+            let (lower, upper) = self.bounds(&subscripts, at, cx)?;
             let arguments = vec![before, value, Bound::Typed(lower), Bound::Typed(upper)];
-            self.call("assign_slice", arguments, part.at)?
+            self.call("assign_slice", arguments, at)?
         } else {
             let mut arguments = vec![before, value];
             for subscript in subscripts {
                 if let Subscript::Index { index } = subscript {
-                    arguments.push(Bound::Typed(self.subscript(index, part.at, cx)?));
+                    arguments.push(Bound::Typed(self.subscript(index, at, cx)?));
                 }
             }
-            self.call("assign_element", arguments, part.at)?
+            self.call("assign_element", arguments, at)?
         };
-        let element = element_of(column.data_type).unwrap_or(column.data_type);
-        let whole = match element_of(column.data_type) {
-            Some(_) => of_element(whole, element),
+        let whole = match element_of(of) {
+            Some(element) => of_element(whole, element),
             None => whole,
         };
         self.settle(whole)
@@ -166,7 +197,12 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Expr> {
         if super::check::is_default(value) {
-            return refuse("an array element that is set to DEFAULT", part.at);
+            let what = match part.steps.last() {
+                Some(Step::Field(_)) => "a subfield",
+                _ => "an array element",
+            };
+            let message = format!("cannot set {what} to DEFAULT");
+            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(part.at));
         }
         let bound = self.expr(value, cx)?;
         self.assign_part(column, part, bound, start(value))
@@ -198,6 +234,22 @@ impl<'a> Binder<'a> {
                 }
                 _ => error,
             })
+    }
+}
+
+/// The type of what is written to an element or a slice.
+fn element_type(of: DataType, chain: &[AccessExpr], at: Option<Position>) -> Result<DataType> {
+    match (of, element_of(of)) {
+        (_, Some(_)) if chain.iter().any(is_slice) => Ok(of),
+        (_, Some(element)) => Ok(element),
+        (jsonb @ DataType::Packed(PackedType::Jsonb), None) => Ok(jsonb),
+        (other, None) => {
+            let message = format!(
+                "cannot subscript type {} because it does not support subscripting",
+                super::coerce::plain(other)
+            );
+            Err(Error::new(state::DATATYPE_MISMATCH, message).at(at))
+        }
     }
 }
 

@@ -211,7 +211,7 @@ impl<'a> Binder<'a> {
             if let Some(part) = self.written_part_of(targets, at, column)? {
                 let value = self.part_value(column, &part, item, cx)?;
                 let before = part_before(&mut in_parts, *position, column, &values[*position]);
-                values[*position] = self.with_part(column, &part, before, value, cx)?;
+                values[*position] = self.with_part(&part, before, value, cx)?;
                 continue;
             }
             let value = self.column_value(item, column, cx)?;
@@ -230,7 +230,7 @@ impl<'a> Binder<'a> {
         column: &ColumnDef,
     ) -> Result<Option<Part<'a>>> {
         match targets.names.get(at) {
-            Some(name) => self.written_part(name, column),
+            Some(names) => self.written_part(&names.iter().collect::<Vec<_>>(), column),
             None => Ok(None),
         }
     }
@@ -281,7 +281,7 @@ impl<'a> Binder<'a> {
                 let before = part_before(&mut in_parts, *position, column, &exprs[*position]);
                 let scope = Scope::default();
                 let mut cx = Context::new(&scope, Clause::Values);
-                exprs[*position] = self.with_part(column, &part, before, value, &mut cx)?;
+                exprs[*position] = self.with_part(&part, before, value, &mut cx)?;
                 continue;
             }
             let value = self.assign_to(bound, column, query_start(query))?;
@@ -328,8 +328,8 @@ fn part_before(
 pub(super) struct Targets {
     /// By position in the table.
     pub positions: Vec<usize>,
-    /// Their names, where they are listed; if they are not, fewer values may be given.
-    names: Vec<ast::Ident>,
+    /// Their names, with those of fields behind them, where they are listed; if they are not, fewer values may be given.
+    names: Vec<Vec<ast::Ident>>,
 }
 
 impl Targets {
@@ -356,39 +356,42 @@ pub(super) fn targets(
     names: &[ast::ObjectName],
     aside: &Aside,
 ) -> Result<Targets> {
-    let mut idents = Vec::with_capacity(names.len());
-    for name in names {
-        match name::parts(name)?.as_slice() {
-            [ident] => idents.push(*ident),
-            _ => return refuse("a qualified column name here", name::object_place(name)),
-        }
-    }
-    target_idents(written, &idents, aside)
+    let names = names.iter().map(name::parts);
+    targets_at(written, &names.collect::<Result<Vec<_>>>()?, aside)
 }
 
-/// As [`targets`].
-pub(super) fn target_idents(
+/// As [`targets`]: the names of columns, with those of fields behind them.
+pub(super) fn targets_at(
     written: Written<'_>,
-    idents: &[&ast::Ident],
+    paths: &[Vec<&ast::Ident>],
     aside: &Aside,
 ) -> Result<Targets> {
     let table = written.table;
-    if idents.is_empty() {
+    if paths.is_empty() {
         return Ok(Targets {
             positions: table.shown().map(|(position, _)| position).collect(),
             names: Vec::new(),
         });
     }
-    let mut positions = Vec::with_capacity(idents.len());
-    for ident in idents {
+    let is_part = |path: &[&ast::Ident]| {
+        path.len() > 1
+            || path
+                .iter()
+                .any(|name| !aside.subscripts.of(name).is_empty())
+    };
+    let mut positions = Vec::with_capacity(paths.len());
+    for path in paths {
+        let Some(ident) = path.first() else {
+            return refuse("an empty name", None);
+        };
         let position = written.position(ident, "insert into")?;
-        let is_part = |ident: &ast::Ident| !aside.subscripts.of(ident).is_empty();
-        let same = positions.iter().zip(idents);
+        let same = positions.iter().zip(paths);
         let mut same = same.filter(|(other, _)| **other == position);
-        if same.any(|(_, other)| !is_part(ident) || !is_part(other)) {
+        if same.any(|(_, other)| !is_part(path) || !is_part(other)) {
             let name = &table.columns[position].name;
-            let is_same = |other: &&ast::Ident| name::fold(other).ok() == name::fold(ident).ok();
-            if idents.iter().filter(|other| is_same(other)).count() < 2 {
+            let folded = |path: &[&ast::Ident]| path.first().and_then(|name| name::fold(name).ok());
+            let is_same = |other: &&Vec<&ast::Ident>| folded(other) == folded(path);
+            if paths.iter().filter(is_same).count() < 2 {
                 // Two names of a view for one column.
                 let message = format!("multiple assignments to same column \"{name}\"");
                 return Err(Error::new(state::SYNTAX_ERROR, message));
@@ -403,7 +406,9 @@ pub(super) fn target_idents(
     }
     Ok(Targets {
         positions,
-        names: idents.iter().map(|ident| (*ident).clone()).collect(),
+        names: (paths.iter())
+            .map(|path| path.iter().map(|name| (*name).clone()).collect())
+            .collect(),
     })
 }
 

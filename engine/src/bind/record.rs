@@ -330,30 +330,35 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// A record with another value for a field of it, or for one within a field.
+    /// A record with another value for a field of it.
     pub(super) fn with_field(
         &mut self,
         record: Expr,
-        path: &[String],
+        name: &str,
         value: Expr,
         at: Option<Position>,
     ) -> Result<Expr> {
         let (data_type, fields) = (record.data_type, self.fields(record.data_type));
-        let mut values = Vec::new();
-        for (place, field) in fields.iter().flat_map(|fields| fields.iter()).enumerate() {
-            let before = part(record.clone(), place, field);
-            let value = match path {
-                [name] if *name == field.name => value.clone(),
-                [name, within @ ..] if *name == field.name => self.deeper(at, |binder| {
-                    binder.with_field(before, within, value.clone(), at)
-                })?,
-                _ => before,
-            };
-            values.push(Bound::Typed(value));
-        }
-        let made = self.call(RECORD_OF, values, at)?;
+        let fields = fields.iter().flat_map(|fields| fields.iter()).enumerate();
+        let values = fields.map(|(place, field)| {
+            Bound::Typed(match field.name == name {
+                true => value.clone(),
+                false => part(record.clone(), place, field),
+            })
+        });
+        let made = self.call(RECORD_OF, values.collect(), at)?;
         let made = self.settle(made)?;
         Ok(Expr { data_type, ..made })
+    }
+
+    /// The field of a record that has one of this name.
+    pub(super) fn field_of_record(&self, record: Expr, name: &str) -> Expr {
+        let fields = self.fields(record.data_type);
+        let mut fields = fields.iter().flat_map(|fields| fields.iter()).enumerate();
+        match fields.find(|(_, field)| field.name == name) {
+            Some((place, field)) => part(record, place, field),
+            None => record,
+        }
     }
 
     /// A value whose composite types are records with the same fields, at any depth: what makes JSON of it asks for no

@@ -43,8 +43,9 @@ pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, Parser
         return Ok(found);
     }
     let (mut lists, mut depth): (Vec<List>, usize) = (Vec::new(), 0);
-    // Whether a name of a column may come next, and whether the columns of an INSERT may.
-    let (mut is_due, mut is_insert) = (false, false);
+    // Whether a name of a column may come next, whether one stands before, and whether the columns of an INSERT may
+    // come.
+    let (mut is_due, mut was_name, mut is_insert) = (false, false, false);
     let mut before = Keyword::NoKeyword;
     let mut at = 0;
     while at < tokens.len() {
@@ -53,6 +54,7 @@ pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, Parser
             continue;
         }
         let was_due = std::mem::take(&mut is_due);
+        let is_field = std::mem::take(&mut was_name) && tokens[at].token == Token::Period;
         let keyword = keyword(&tokens[at]);
         match &tokens[at].token {
             Token::LParen | Token::LBracket => {
@@ -72,12 +74,15 @@ pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Result<Subscripts, Parser
                 depth = depth.saturating_sub(1);
             }
             Token::Comma => is_due = lists.last().is_some_and(|list| list.depth == depth),
-            Token::Word(_) if was_due && is_open(tokens, at) => {
+            Token::Period => is_due = is_field,
+            Token::Word(_) if was_due && !is_open(tokens, at) => was_name = true,
+            Token::Word(_) if was_due => {
                 let place = tokens[at].span.start;
                 let end = groups(tokens, at);
                 let chain = super::parse_chain(&tokens[at + 1..end])?;
                 found.0.push((place, chain));
                 changes.remove(at + 1..end);
+                was_name = true;
                 at = end - 1;
             }
             _ => match keyword {
