@@ -8,7 +8,7 @@ use super::expr::start;
 use super::{Binder, Bound, Context};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
-use crate::parse::{place, refuse, too_complex};
+use crate::parse::{place, too_complex};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::catalog::ColumnDef;
 use remora_storage::value::PackedType;
