@@ -220,14 +220,15 @@ impl<'a> Binder<'a> {
             .map_err(|error| match error.sqlstate() {
                 state::DATATYPE_MISMATCH => {
                     let message = error.message();
-                    let message = message.replacen(
-                        &format!("column \"{}\" is of type", column.name),
-                        &format!(
+                    let instead = match part.steps.last() {
+                        Some(Step::Field(field)) => format!("subfield \"{field}\" is of type"),
+                        _ => format!(
                             "subscripted assignment to \"{}\" requires type",
                             column.name
                         ),
-                        1,
-                    );
+                    };
+                    let written = format!("column \"{}\" is of type", column.name);
+                    let message = message.replacen(&written, &instead, 1);
                     Error::new(state::DATATYPE_MISMATCH, message)
                         .with_hint("You will need to rewrite or cast the expression.")
                         .at(error.position())

@@ -257,10 +257,15 @@ impl<'a> Binder<'a> {
         query: &'a ast::Query,
     ) -> Result<LogicalStatement> {
         let table = &plan.table.def;
-        let hints = targets
-            .positions
-            .iter()
-            .map(|position| column_type(table, *position));
+        let places = targets.positions.iter().enumerate();
+        let parts = places
+            .map(|(at, position)| self.written_part_of(targets, at, &table.columns[*position]));
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        let hints = targets.positions.iter().zip(&parts);
+        let hints = hints.map(|(position, part)| match part {
+            Some(part) => part.data_type,
+            None => column_type(table, *position),
+        });
         let hints: Vec<DataType> = hints.collect();
         let Relation {
             plan: rows,
@@ -270,13 +275,13 @@ impl<'a> Binder<'a> {
         targets.check_width(outputs.len(), |_| query_start(query))?;
         let mut exprs = self.defaults(&plan.table)?;
         let mut in_parts: Vec<usize> = Vec::new();
-        for (at, (position, output)) in targets.positions.iter().zip(outputs).enumerate() {
+        for ((position, part), output) in targets.positions.iter().zip(parts).zip(outputs) {
             let column = &table.columns[*position];
             let bound = match output.unknown {
                 Some(unknown) => Bound::Unknown(unknown),
                 None => Bound::Typed(Expr::column(output.column, output.data_type)),
             };
-            if let Some(part) = self.written_part_of(targets, at, column)? {
+            if let Some(part) = part {
                 let value = self.assign_part(column, &part, bound, query_start(query))?;
                 let before = part_before(&mut in_parts, *position, column, &exprs[*position]);
                 let scope = Scope::default();
