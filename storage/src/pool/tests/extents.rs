@@ -58,8 +58,8 @@ fn an_evacuated_extent_goes_back_when_its_last_record_has_moved() {
     free_all(&pool, live);
 }
 
-#[test]
-fn what_is_set_apart_serves_again_before_a_request_is_refused() {
+/// A pool that was full of small pieces, those that are left of them, one in four, and how many there were.
+fn full_then_sparse() -> (Arc<Pool>, Vec<Live>, usize) {
     let pool = Pool::new(Ledger::new(16 << 20));
     let (mut live, _) = fill(&pool, 1000);
     let mut n = 0;
@@ -69,6 +69,12 @@ fn what_is_set_apart_serves_again_before_a_request_is_refused() {
     }) {
         one.free(&pool);
     }
+    (pool, live, n)
+}
+
+#[test]
+fn what_is_set_apart_serves_again_before_a_request_is_refused() {
+    let (pool, mut live, n) = full_then_sparse();
     let kept = live.len();
     assert!(pool.begin_evacuation(3, 50) > 0);
     let (more, _) = fill(&pool, 1000);
@@ -81,16 +87,8 @@ fn what_is_set_apart_serves_again_before_a_request_is_refused() {
 /// What is asked for in vain, and be it again and again, keeps no extent from becoming empty.
 #[test]
 fn what_is_set_apart_stays_so_where_it_could_not_serve() {
-    let pool = Pool::new(Ledger::new(16 << 20));
-    let (mut live, _) = fill(&pool, 1000);
     // Some of each slab stay: there is no hole for a run.
-    let mut n = 0;
-    for one in live.extract_if(.., |_| {
-        n += 1;
-        n % 4 != 0
-    }) {
-        one.free(&pool);
-    }
+    let (pool, mut live, _) = full_then_sparse();
     let begun = pool.begin_evacuation(3, 50);
     assert!(begun > 0);
     for bytes in [EXTENT_BYTES, 3 * EXTENT_BYTES, 1 << 40] {
