@@ -237,3 +237,31 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
         assert!((0..8).any(|at| is_in_proportion(&at)), "{begin}{often}");
     }
 }
+
+/// What is written of an element in parts is put together, and not asked for again with all that was written before.
+#[test]
+fn many_parts_of_an_array_of_rows_are_written_at_once() {
+    let conn = connect();
+    conn.execute_batch("CREATE TYPE pair AS (x INT, y INT); CREATE TABLE t (ps pair[])")
+        .expect("a table");
+    let parts = |count, place: &str| {
+        list(count, ", ", |at| {
+            format!("ps[{place}{at}].x, ps[{place}{at}].y")
+        })
+    };
+    let insert = |names: String, count: usize| {
+        let values = list(2 * count, ", ", |at| at.to_string());
+        outcome(&conn, &format!("INSERT INTO t ({names}) VALUES ({values})"))
+    };
+    assert_eq!(insert(parts(60, ""), 60), "00000");
+    // Which elements these are is known when they are written only.
+    assert_eq!(insert(parts(2, "1 + "), 2), "00000");
+    assert_eq!(insert(parts(60, "1 + "), 60), "54001");
+    let row = |ps: &str| {
+        let sql = format!("SELECT count(*) FROM t WHERE {ps}");
+        conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .expect("a count")
+    };
+    assert_eq!(row("ps[0] = (0, 1) AND ps[59] = (118, 119)"), 1);
+    assert_eq!(row("ps = '[1:2]={\"(0,1)\",\"(2,3)\"}'"), 1);
+}

@@ -35,6 +35,11 @@ enum Step<'a> {
 
 /// Parts of one column that a statement may assign to.
 const PARTS_MAX: usize = 200;
+/// Expressions within a value that stands within itself once more.
+const REPEATED_MAX: usize = 500;
+
+/// The function that gives an array with another element.
+const ASSIGN_ELEMENT: &str = "assign_element";
 
 impl<'a> Binder<'a> {
     /// The part of a column that a statement names, the column's own name first; `None` where it is all of it.
@@ -76,26 +81,21 @@ impl<'a> Binder<'a> {
         column: &ColumnDef,
         at: Option<Position>,
     ) -> Result<DataType> {
-        let refused = |state, what: &str| {
-            let message = format!(
-                "cannot assign to field \"{name}\" of column \"{}\" because {what} {}",
-                column.name,
-                super::coerce::plain(of)
-            );
-            match state {
-                state::DATATYPE_MISMATCH => Error::new(state, message + " is not a composite type"),
-                _ => Error::new(state, message),
-            }
-            .at(at)
+        let refused = |state, why: String| {
+            let column = &column.name;
+            let message =
+                format!("cannot assign to field \"{name}\" of column \"{column}\" because {why}");
+            Error::new(state, message).at(at)
         };
-        let known = self.fields(of);
-        let known = known.ok_or_else(|| refused(state::DATATYPE_MISMATCH, "its type"))?;
+        let shown = super::coerce::plain(of);
+        let known = self.fields(of).ok_or_else(|| {
+            let why = format!("its type {shown} is not a composite type");
+            refused(state::DATATYPE_MISMATCH, why)
+        })?;
         let field = known.iter().find(|field| field.name == name);
         let field = field.ok_or_else(|| {
-            refused(
-                state::UNDEFINED_COLUMN,
-                "there is no such column in data type",
-            )
+            let why = format!("there is no such column in data type {shown}");
+            refused(state::UNDEFINED_COLUMN, why)
         })?;
         Ok(field.data_type)
     }
@@ -134,8 +134,7 @@ impl<'a> Binder<'a> {
                 })?
             }
             (Step::Element(chain), _) => {
-                let within = self.element_at(Bound::Typed(before.clone()), chain, at, cx)?;
-                let within = self.settle(within)?;
+                let within = self.element_before(&before, chain, at, cx)?;
                 self.deeper(at, |binder| {
                     binder.with_steps(further, at, within, value, cx)
                 })?
@@ -145,6 +144,43 @@ impl<'a> Binder<'a> {
             Step::Field(name) => self.with_field(before, name, value, at),
             Step::Element(chain) => self.with_element(chain, at, before, value, cx),
         }
+    }
+
+    /// An element of a value parts of which may have been written before: what was written there, if the subscripts
+    /// say so, and otherwise what the value is asked for. That is the value once more within itself: it must be small.
+    ///
+    /// # Errors
+    /// 54001 where it is not.
+    fn element_before(
+        &mut self,
+        before: &Expr,
+        chain: &'a [AccessExpr],
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Result<Expr> {
+        let mut wanted = Vec::new();
+        for subscript in self.subscripts_of(chain, at)? {
+            if let Subscript::Index { index } = subscript {
+                wanted.push(self.subscript(index, at, cx)?);
+            }
+        }
+        let mut from = before;
+        while let Some((array, value, written)) = assigned_element(from) {
+            match same_place(written, &wanted) {
+                Some(true) => return Ok(value.clone()),
+                Some(false) => from = array,
+                None => break,
+            }
+        }
+        let mut left = REPEATED_MAX;
+        if from.any(&mut |_| {
+            left = left.saturating_sub(1);
+            left == 0
+        }) {
+            return Err(too_complex(at));
+        }
+        let element = self.element_at(Bound::Typed(from.clone()), chain, at, cx)?;
+        self.settle(element)
     }
 
     /// A value with another one for an element or a slice of it.
@@ -179,7 +215,7 @@ impl<'a> Binder<'a> {
                     arguments.push(Bound::Typed(self.subscript(index, at, cx)?));
                 }
             }
-            self.call("assign_element", arguments, at)?
+            self.call(ASSIGN_ELEMENT, arguments, at)?
         };
         let whole = match element_of(of) {
             Some(element) => of_element(whole, element),
@@ -256,6 +292,27 @@ fn element_type(of: DataType, chain: &[AccessExpr], at: Option<Position>) -> Res
 
 fn is_slice(access: &AccessExpr) -> bool {
     matches!(access, AccessExpr::Subscript(Subscript::Slice { .. }))
+}
+
+/// An array that another element was given: the array, the element, and its subscripts.
+fn assigned_element(expr: &Expr) -> Option<(&Expr, &Expr, &[Expr])> {
+    match &expr.kind {
+        ExprKind::Call {
+            overload,
+            arguments,
+        } if overload.name == ASSIGN_ELEMENT => match arguments.as_slice() {
+            [array, value, subscripts @ ..] => Some((array, value, subscripts)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether subscripts are those of one element; `None` where only their values will tell.
+fn same_place(one: &[Expr], other: &[Expr]) -> Option<bool> {
+    let is_known = |expr: &Expr| matches!(expr.kind, ExprKind::Literal(Value::Integer(_)));
+    let are_known = one.len() == other.len() && one.iter().chain(other).all(is_known);
+    are_known.then(|| one.iter().zip(other).all(|(one, other)| one.same(other)))
 }
 
 /// How many calls are within each other: each part that is assigned to is a call around the one before.
