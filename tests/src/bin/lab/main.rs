@@ -21,6 +21,7 @@ mod durability;
 mod faults;
 mod history;
 mod killtest;
+mod memory;
 mod peers;
 mod tpch;
 
@@ -32,7 +33,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     (
         "contention",
         "many threads on one row, beside SQLite",
@@ -61,6 +62,7 @@ const TOOLS: [Tool; 10] = [
         history::run,
     ),
     ("killtest", "kill -9 at random moments", killtest::run),
+    ("memory", "whether what was freed can be used", memory::run),
     ("peers", "speed beside SQLite", peers::run),
     ("tpch", "TPC-H, with its answers", tpch::run),
 ];
