@@ -16,7 +16,8 @@ use std::slice;
 use std::sync::{Arc, OnceLock};
 
 const CHUNKS_MAX: usize = 64;
-const CHUNK_BYTES_MIN: usize = 1 << 10;
+/// What a table has comes in pages of that size.
+const CHUNK_BYTES_MIN: usize = 4 << 10;
 const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// No chunk has more, so that each of its bytes has an offset.
 const CHUNK_BYTES_MOST: usize = 1 << 31;
@@ -103,7 +104,7 @@ impl Heap {
         };
         let bytes = more.clamp(CHUNK_BYTES_MIN, most).max(wanted);
         // What the pool would round it up to is used.
-        let bytes = rounded_bytes(bytes);
+        let bytes = rounded_bytes(Owner::Table, bytes);
         let full = cursor.total > 0 && cursor.total + bytes > HEAP_BYTES_MAX;
         if (full || cursor.chunks == CHUNKS_MAX) && !must {
             return Ok(false);
@@ -128,7 +129,9 @@ impl Heap {
     /// Bytes of its chunks, as the ledger counts them.
     pub(super) fn bytes(&self) -> usize {
         let chunks = self.chunks.iter().map_while(OnceLock::get);
-        chunks.map(|chunk| rounded_bytes(chunk.bytes)).sum()
+        chunks
+            .map(|chunk| rounded_bytes(Owner::Table, chunk.bytes))
+            .sum()
     }
 
     /// A string stored before; its place was read from a published row.

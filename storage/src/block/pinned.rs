@@ -3,7 +3,7 @@
 use super::slots::Block;
 use crate::ids::{Slot, Timestamp};
 use crate::mvcc::{Operation, Snapshots, StampKind, Version};
-use crate::pool::rounded_bytes;
+use crate::pool::{Owner, rounded_bytes};
 use smallvec::SmallVec;
 
 /// What collection would free of a row if one snapshot went away.
@@ -86,5 +86,5 @@ impl Block {
 }
 
 fn record_bytes(version: Option<&Version>) -> usize {
-    version.map_or(0, |version| rounded_bytes(version.bytes()))
+    version.map_or(0, |version| rounded_bytes(Owner::Version, version.bytes()))
 }

@@ -58,7 +58,7 @@ use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{Slot, Timestamp};
 use crate::mvcc::{Garbage, Head, Operation, Stamp};
-use crate::pool::{Claim, rounded_bytes};
+use crate::pool::{Claim, Owner, rounded_bytes};
 use crate::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -315,7 +315,7 @@ impl Block {
     /// Bytes that it takes without versions, as the ledger counts them.
     pub fn bytes(&self) -> usize {
         let base = match &self.base {
-            Base::Hot(_) => rounded_bytes(self.layout.stride() * self.capacity()),
+            Base::Hot(_) => rounded_bytes(Owner::Table, self.layout.stride() * self.capacity()),
             Base::Frozen(columns) => columns.frozen.bytes() as usize + columns.heads.bytes(),
         };
         let heap = self.heap.get().map_or(0, |heap| heap.bytes());

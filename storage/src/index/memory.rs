@@ -87,7 +87,11 @@ impl Memory {
         bytes: usize,
         allocate: impl FnOnce(&Pool, Owner, usize) -> Result<NonNull<u8>>,
     ) -> Result<NonNull<u8>> {
-        debug_assert_eq!(bytes, rounded_bytes(bytes), "whole slots are asked for");
+        debug_assert_eq!(
+            bytes,
+            rounded_bytes(Owner::Index, bytes),
+            "whole slots are asked for"
+        );
         #[cfg(test)]
         self.refuse_if_wanted(bytes)?;
         let at = allocate(&self.pool, Owner::Index, bytes)?;

@@ -1,38 +1,40 @@
-//! Making the pool smaller: version records and nodes of indexes are moved out of its sparse extents.
+//! Evacuation: version records and nodes of indexes are moved out of sparse slabs of the pool.
 //!
 //! ```text
 //!   resting --> moving: all tables, then all indexes, some a round --> draining --> resting
-//!      |  much of the pool is unused                                      |
-//!      +-- looked at now and then                                         +-- emptied, or in vain
+//!      |  much of the pool's slabs is unused                              |
+//!      +-- looked at now and then, or on request                          +-- emptied, or in vain
 //! ```
 //!
 //! 1. *Resting*: now and then the nodes that wait in indexes for their readers are freed, as far as
-//!    these are gone, and the pool's statistics are looked at. Where much is unused, threads give
-//!    up the free slots that they keep; if it is much still, the sparsest extents are set apart.
+//!    these are gone. Where that much can be won, the sparsest slabs are closed.
 //! 2. *Moving*: the rows that are not settled are walked through, and committed records that lie in
-//!    such an extent are copied elsewhere (`block`). Then the indexes are, and their nodes
+//!    such a slab are copied elsewhere (`block`). Then the indexes are, and their nodes
 //!    (`index::evacuate`).
-//! 3. *Draining*: the old records and nodes wait for their readers, as all that was unlinked does. An
-//!    extent that is not empty a second later holds what cannot be moved here: blocks, strings, heads.
-//!    It serves again. Where nothing was won the next attempt waits twice as long.
+//! 3. *Draining*: the old records and nodes wait for their readers, as all that was unlinked does. A slab that is
+//!    not empty a second later holds records that are not committed. It serves again. Where nothing was won the
+//!    next attempt waits twice as long.
+//!
+//! The work is bounded by a look at each row that is not settled and at each node of an index: some 10 ms for
+//! 100 MiB of them. On request it is done at once, by the thread that asks ([`Collector::evacuate_soon`]).
 
 use super::collector::Collector;
 use crate::catalog::Catalog;
 use crate::ids::{IndexId, RowId, TableId};
 use crate::index::Pass;
 use crate::mvcc::Grace;
-use crate::pool::{EXTENT_BYTES, Pool};
+use crate::pool::Pool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The share of the pool that is unused where evacuation begins, in percent.
-const UNUSED_PERCENT: u64 = 20;
-/// A pool with fewer extents unused is left alone.
-const UNUSED_EXTENTS_MIN: u64 = 2;
-/// Extents of which at most so much is used are sparse, in percent.
-const SPARSE_PERCENT: usize = 50;
-/// Extents that are set apart at a time: what is unused there serves nobody meanwhile.
-const EXTENTS_MAX: usize = 32;
+/// The share of the pool that must be to win for the background to begin, in percent.
+const WIN_PERCENT: u64 = 5;
+/// What must be to win at least, in bytes.
+const WIN_BYTES_MIN: u64 = 1 << 20;
+/// Slabs of which at most so much is used are sparse for the background, in percent.
+const SPARSE_PERCENT: u32 = 50;
+/// The same where memory is short: whatever finds room elsewhere is moved there.
+const SPARSE_PERCENT_SHORT: u32 = 95;
 /// Slots looked at in a round, for which the collector is held: about a millisecond.
 const ROUND_SLOTS: usize = 16 << 10;
 /// Nodes of an index with others below them, or buckets, that are looked at in a round: as long.
@@ -65,8 +67,10 @@ enum Phase {
 pub(super) struct Evacuation {
     pool: Arc<Pool>,
     phase: Phase,
-    /// Extents that were set apart.
+    /// Slabs that were closed.
     begun: usize,
+    /// Whether memory is short, so that the smallest win counts.
+    is_short: bool,
     /// How long it rests next, unless something is won.
     pause: Duration,
 }
@@ -77,21 +81,21 @@ impl Evacuation {
             pool: Arc::clone(pool),
             phase: Phase::Resting(Instant::now() + PAUSE),
             begun: 0,
+            is_short: false,
             pause: PAUSE,
         }
     }
 
-    /// Sets sparse extents apart, if there is much to win.
+    /// Closes sparse slabs, if there is enough to win.
     fn begin(&mut self) -> bool {
-        // Somebody else may have begun.
+        let percent = match std::mem::take(&mut self.is_short) {
+            true => Some(SPARSE_PERCENT_SHORT),
+            false => self.is_worth_it().then_some(SPARSE_PERCENT),
+        };
+        if let Some(percent) = percent {
+            self.pool.begin_evacuation(percent);
+        }
         self.begun = self.pool.evacuating();
-        if self.begun == 0 && self.is_sparse() {
-            // A few slots that a thread keeps for later can hold as many extents.
-            self.pool.shed_caches();
-        }
-        if self.begun == 0 && self.is_sparse() {
-            self.begun = self.pool.begin_evacuation(EXTENTS_MAX, SPARSE_PERCENT);
-        }
         match self.begun {
             0 => self.rest(true),
             _ => self.phase = Phase::Moving(TableId(0), RowId(0)),
@@ -99,14 +103,10 @@ impl Evacuation {
         self.begun > 0
     }
 
-    /// Whether much of the pool is unused.
-    fn is_sparse(&self) -> bool {
-        let stats = self.pool.stats();
-        let extents = stats.extents.extents - stats.extents.empty;
-        let bytes = extents * EXTENT_BYTES as u64;
-        let used = stats.bytes_used() - stats.spans.bytes;
-        let unused = bytes.saturating_sub(used);
-        unused >= UNUSED_EXTENTS_MIN * EXTENT_BYTES as u64 && unused * 100 >= bytes * UNUSED_PERCENT
+    /// Whether much of the pool can be won.
+    fn is_worth_it(&self) -> bool {
+        let least = self.pool.bytes() * WIN_PERCENT / 100;
+        self.pool.evacuable_bytes(SPARSE_PERCENT) >= least.max(WIN_BYTES_MIN)
     }
 
     /// What is not empty serves again.
@@ -152,10 +152,11 @@ impl Collector {
         }
     }
 
-    /// Lets the next [`Self::evacuate`] look at the pool.
+    /// Lets the next [`Self::evacuate`] begin, however little there is to win.
     pub fn evacuate_soon(&mut self) {
         if let Phase::Resting(until) = &mut self.evacuation.phase {
             *until = Instant::now();
+            self.evacuation.is_short = true;
         }
     }
 

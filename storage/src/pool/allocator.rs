@@ -3,29 +3,34 @@
 //! | bytes asked for | what serves it | latch |
 //! |---|---|---|
 //! | up to 2 KiB | a slot that the thread keeps (`cache.rs`), else a batch of them from the class | none, else as below |
-//! | up to 64 KiB | a slot of its class (`class.rs`), in a slab (`slab.rs`) | the class's |
-//! | up to 2 MiB | a run of slabs (`run.rs`) in an extent (`extent.rs`) | the extents' |
+//! | up to 16 KiB | a slot of its class (`class.rs`), in a slab (`slab.rs`) | the class's |
+//! | up to 2 MiB | a run of pages (`run.rs`) in an extent (`extent.rs`) | the extents' |
 //! | more | a *span*: memory of its own from the system (`span.rs`) | none |
 //!
-//! Every byte taken from the system is reserved in the ledger before it is taken: extents under
-//! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner
-//! (`tally.rs`).
+//! What tables have, blocks and their strings, comes in pages however small it is: it does not move, and in a slab
+//! one piece that stays would keep all slots that were freed around it.
 //!
-//! A latch is held for a few dozen instructions. The system and the ledger are called without any,
-//! so that neither a slow system nor what the ledger does about pressure can hold up others. The
-//! order is cache, class, extents.
+//! Every byte taken from the system is reserved in the ledger before it is taken: resident pages of extents under
+//! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner (`tally.rs`).
 //!
-//! **Refusal.** What threads keep, an empty extent that was kept, and what evacuation (see
-//! `evacuation.rs`) sets apart are free memory; so is a hole among extents of the other kind. Before
-//! a request is refused, and before it takes from the emergency reserve, all of it that could serve is looked
-//! through, whether it is the budget that has no more or the system:
+//! A latch is held for a few dozen instructions. The system is called without any, and so is whatever the ledger
+//! does about pressure, so that neither can hold up others. The order is cache, class, extents.
 //!
-//! 1. an extent within what ordinary requests may take, else any hole;
-//! 2. once everything was taken back: the same, and for an emergency an extent from the reserve.
+//! **Refusal.** Before a request is refused, and before it takes from the emergency reserve, all free memory that
+//! needs nobody's help is looked through, whether it is the budget that has no more or the system:
+//!
+//! 1. a hole among extents of its kind; a new extent within what ordinary requests may take; any hole;
+//! 2. addresses without memory, and for them pages that are free elsewhere, which are *purged*;
+//! 3. once threads have given up the slots that they keep: the same, and then what the claim reaches.
+//!
+//! What is left then are free slots in slabs that other slots keep, fewer than a slab and its pages for each
+//! class once sparse slabs were emptied (`evacuation.rs`): their records have to move, which is the affair of
+//! whoever runs statements, and not of who wants memory in the middle of one.
 //!
 //! Invariants
 //! - A live slot is in no list; its slab's `used` counts it, as it counts those that threads keep.
-//! - A class lists exactly those of its slabs that have room, are not empty and not closed.
+//! - A class lists exactly those of its slabs that have room, are not empty and not closed, and those that are
+//!   closed.
 //! - When everything is freed and the caches are shed, nothing is held: no extent, no reservation.
 
 use super::cache::{
@@ -33,15 +38,16 @@ use super::cache::{
 };
 use super::claim::Claim;
 use super::class::{CLASSES, SLOT_BYTES_MAX, class_of, slot_bytes};
-use super::extent::{EXTENT_BYTES, Extents, Memory, Place, Purpose, is_evacuating, slab_of};
+use super::extent::{EXTENT_BYTES, Extents, Memory, Place, Want, is_evacuating, slab_of};
 use super::ledger::{Ledger, Owner};
 use super::map::ExtentMap;
-use super::slab::{OpenSlabs, SLAB_BYTES};
+use super::pages::PAGE_BYTES;
+use super::slab::{ClosedSlabs, OpenSlabs};
 use super::span::{SPAN_UNIT, Spans};
 use super::stats::LargeStats;
 use crate::error::{Error, Result};
+use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use crate::sync::{Fault, Mutex, is_left_out};
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
@@ -61,8 +67,8 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(bytes: usize) -> Self {
-        if bytes <= SLOT_BYTES_MAX {
+    fn of(owner: Owner, bytes: usize) -> Self {
+        if bytes <= SLOT_BYTES_MAX && owner != Owner::Table {
             Self::Slot
         } else if bytes <= EXTENT_BYTES {
             Self::Run
@@ -72,12 +78,12 @@ impl Kind {
     }
 }
 
-/// What a request of so many bytes takes; the caller may use all of it, at no cost to others, if
+/// Returns what a request of so many bytes takes; the caller may use all of it, at no cost to others, if
 /// it asks for that much.
-pub fn rounded_bytes(bytes: usize) -> usize {
-    match Kind::of(bytes) {
+pub fn rounded_bytes(owner: Owner, bytes: usize) -> usize {
+    match Kind::of(owner, bytes) {
         Kind::Slot => slot_bytes(class_of(bytes)),
-        Kind::Run => bytes.next_multiple_of(SLAB_BYTES),
+        Kind::Run => bytes.max(1).next_multiple_of(PAGE_BYTES),
         Kind::Span => bytes.checked_next_multiple_of(SPAN_UNIT).unwrap_or(bytes),
     }
 }
@@ -90,6 +96,8 @@ pub(super) struct Class(pub(super) Mutex<ClassState>);
 pub(super) struct ClassState {
     /// Slabs with room.
     pub(super) open: OpenSlabs,
+    /// Slabs that are being emptied.
+    pub(super) closed: ClosedSlabs,
     pub(super) slabs: u64,
     /// Slots in use or kept by threads.
     pub(super) used: u64,
@@ -112,10 +120,8 @@ pub struct Pool {
     options: PoolOptions,
     itself: Weak<Self>,
     pub(super) map: ExtentMap,
-    /// Extents that are being evacuated; changed under the latch over them.
+    /// Slabs that are being emptied.
     pub(super) evacuating: AtomicUsize,
-    /// Held while it is decided what is evacuated.
-    pub(super) evacuation: Mutex<()>,
     pub(super) caches: Mutex<Vec<Arc<ThreadCache>>>,
     pub(super) classes: [Class; CLASSES],
     pub(super) space: Space,
@@ -133,18 +139,18 @@ impl Pool {
         let class = |_| {
             Class(Mutex::new(ClassState {
                 open: OpenSlabs::new(),
+                closed: ClosedSlabs::new(),
                 slabs: 0,
                 used: 0,
                 counts: Counts::new(),
             }))
         };
-        Arc::new_cyclic(|itself| Self {
-            ledger,
+        let pool = Arc::new_cyclic(|itself| Self {
+            ledger: Arc::clone(&ledger),
             options,
             itself: Weak::clone(itself),
             map: ExtentMap::new(),
             evacuating: AtomicUsize::new(0),
-            evacuation: Mutex::new(()),
             caches: Mutex::default(),
             classes: std::array::from_fn(class),
             space: Space(Mutex::new(SpaceState {
@@ -152,7 +158,9 @@ impl Pool {
                 runs: LargeStats::default(),
             })),
             spans: Spans::default(),
-        })
+        });
+        ledger.add_pool(Arc::downgrade(&pool));
+        pool
     }
 
     /// How it works.
@@ -195,11 +203,11 @@ impl Pool {
     pub unsafe fn free(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
         if self.options.secure_delete {
             // SAFETY: by contract the memory is the caller's, and as large as it was rounded to.
-            unsafe { pointer.write_bytes(0, rounded_bytes(bytes)) };
+            unsafe { pointer.write_bytes(0, rounded_bytes(owner, bytes)) };
         }
         // SAFETY: by contract, and the sizes are those that `allocate_within` went by.
         unsafe {
-            match Kind::of(bytes) {
+            match Kind::of(owner, bytes) {
                 Kind::Slot => self.free_slot(owner, pointer, bytes),
                 Kind::Run => self.free_run(owner, pointer, bytes),
                 Kind::Span => self.free_span(owner, pointer, bytes),
@@ -210,8 +218,8 @@ impl Pool {
     /// Bytes that the system has given and has not got back, counted where that is done and not in
     /// the ledger: at every moment they are reserved there.
     pub fn bytes(&self) -> u64 {
-        let extents = self.extents() * EXTENT_BYTES;
-        extents as u64 + self.spans.bytes.load(Relaxed)
+        let extents = self.space.0.lock().extents.bytes();
+        extents + self.spans.bytes.load(Relaxed)
     }
 
     /// How many extents of [`super::EXTENT_BYTES`] the pool has from the system now.
@@ -228,13 +236,33 @@ impl Pool {
                 self.empty(&mut entered);
             }
         }
-        loop {
+        self.release_empty(u64::MAX);
+    }
+
+    /// Gives extents back in which nothing is used, until their resident bytes are as many as wanted; returns
+    /// how many they were.
+    fn release_empty(&self, wanted: u64) -> u64 {
+        let mut bytes = 0;
+        while bytes < wanted {
             // The latch is given back before the memory goes to the system.
             let empty = self.space.0.lock().extents.take_empty(&self.map);
-            if empty.is_none() {
-                break;
-            }
+            let Some(memory) = empty else { break };
+            bytes += memory.bytes();
         }
+        bytes
+    }
+
+    /// Gives the system pages that nobody has, until they are as many bytes as wanted; returns how many they were.
+    pub fn purge(&self, wanted: u64) -> u64 {
+        let mut bytes = self.release_empty(wanted);
+        let mut from = 0;
+        while bytes < wanted {
+            let purge = self.space.0.lock().extents.begin_purge(&mut from);
+            let Some(purge) = purge else { break };
+            let gone = purge.run();
+            bytes += self.space.0.lock().extents.end_purge(&purge, gone);
+        }
+        bytes
     }
 
     /// Like [`Self::allocate`], as far into the budget as the claim reaches.
@@ -259,14 +287,14 @@ impl Pool {
         owner: Owner,
         bytes: usize,
     ) -> Result<(NonNull<u8>, bool)> {
-        let attempt = |claim| match Kind::of(bytes) {
+        let attempt = |claim| match Kind::of(owner, bytes) {
             Kind::Slot => self.allocate_slot(owner, bytes, claim),
             Kind::Run => self.allocate_run(owner, bytes, claim),
             Kind::Span => self.allocate_span(owner, bytes, claim),
         };
         match attempt(Claim::Ordinary) {
             Err(Error::OutOfMemory { .. }) => {
-                self.regain(bytes);
+                self.shed_caches();
                 attempt(claim)
             }
             other => other,
@@ -276,7 +304,7 @@ impl Pool {
     /// A slot that the thread has at hand: the way of most requests.
     #[inline]
     fn cached_slot(&self, owner: Owner, bytes: usize) -> Option<NonNull<u8>> {
-        if bytes > CACHED_BYTES_MAX {
+        if bytes > CACHED_BYTES_MAX || owner == Owner::Table {
             return None;
         }
         let class = class_of(bytes);
@@ -287,31 +315,6 @@ impl Pool {
         line.counts.asked += bytes as i64;
         entered.note(owner, slot_bytes(class) as i64);
         Some(slot)
-    }
-
-    /// Takes back all memory that is free and out of reach of a request. What is set apart and could not serve it
-    /// stays so: who asks in vain again and again would keep it from ever becoming empty, and so from going where it
-    /// can serve.
-    #[cold]
-    fn regain(&self, bytes: usize) {
-        if self.evacuating.load(Relaxed) > 0 && self.could_serve_apart(bytes) {
-            self.end_evacuation();
-        }
-        self.shed_caches();
-    }
-
-    /// Whether a request could be served from what is set apart.
-    fn could_serve_apart(&self, bytes: usize) -> bool {
-        match Kind::of(bytes) {
-            // What is set apart has few slots in use: one of its size, or a whole slab, will be free.
-            Kind::Slot => true,
-            Kind::Run => {
-                let hole = self.space.0.lock().extents.longest_hole_apart();
-                hole * SLAB_BYTES >= bytes
-            }
-            // Memory of its own comes from the budget, which has no more of it for that.
-            Kind::Span => false,
-        }
     }
 
     fn allocate_slot(
@@ -363,22 +366,22 @@ impl Pool {
         let mut held = self.classes[class].0.lock();
         while held.open.fullest().is_none() {
             drop(held);
-            let place = self.take_slabs(1, claim, Some(class))?;
+            let taken = self.take_pages(Want::Slab(class), claim);
             held = self.classes[class].0.lock();
-            let slab = place.slab();
-            // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
-            unsafe {
-                let serves = !(*slab).closed || is_left_out(Fault::ClosedSlabListed);
-                if serves && held.open.fullest().is_none() {
-                    held.slabs += 1;
-                    held.open.push(slab);
-                    break;
-                }
+            let place = match taken {
+                Ok(place) => place,
+                Err(_) if self.reopen(&mut held) => break,
+                Err(refusal) => return Err(refusal),
+            };
+            if held.open.fullest().is_none() {
+                held.slabs += 1;
+                // SAFETY: the slab serves this class, whose latch is held: nobody else reaches it.
+                unsafe { held.open.push(place.slab()) };
+                break;
             }
-            // Its extent was chosen for evacuation meanwhile, or another thread was first: then
-            // this slab would be listed empty.
+            // Another thread was first: then this slab would be listed empty.
             drop(held);
-            self.give_slabs(place);
+            self.give_pages(place);
             held = self.classes[class].0.lock();
         }
         let mut left = u64::from(wanted);
@@ -403,71 +406,80 @@ impl Pool {
         Ok(())
     }
 
-    /// Slabs in a row: from extents of their kind, else from a new one, else wherever there is a
-    /// hole; and only then from a new one that the emergency reserve pays. No latch of the extents
-    /// may be held, and none should be of a class.
-    pub(super) fn take_slabs(
-        &self,
-        count: usize,
-        claim: Claim,
-        class: Option<usize>,
-    ) -> Result<Place> {
-        let purpose = Purpose::of(class);
-        // Under the latch: whoever looks for sparse extents finds the class of each slab in use.
-        let begin = |place: Place| {
-            if let Some(class) = class {
-                // SAFETY: the slab was free until now, and is ours.
-                unsafe { (*place.slab()).begin(place.start().as_ptr(), class) };
-            }
-            place
+    /// Lets a slab that is being emptied serve again, for want of another. Returns whether there was one.
+    pub(super) fn reopen(&self, held: &mut ClassState) -> bool {
+        let Some(slab) = held.closed.pop() else {
+            return false;
         };
+        self.evacuating.fetch_sub(1, Relaxed);
+        // SAFETY: a slab of the class whose latch the caller holds, in no list now. It was closed because it had
+        // room, and nothing was taken from it since.
+        unsafe { held.open.push(slab) };
+        true
+    }
+
+    /// Pages for a slab or a run, in the order that the module's header gives. No latch of the extents may be
+    /// held, and none should be of a class.
+    pub(super) fn take_pages(&self, want: Want, claim: Claim) -> Result<Place> {
+        let bytes = (want.pages() * PAGE_BYTES) as u64;
+        let (mut any, mut reach) = (false, Claim::Ordinary);
         loop {
             let mut space = self.space.0.lock();
-            if let Some(place) = space.extents.take(count, purpose) {
-                return Ok(begin(place));
-            }
+            let taken = space.extents.take(want, reach, any);
             let huge = space.extents.want_huge();
             drop(space);
-            let memory = match self.new_extent(Claim::Ordinary, huge) {
-                Ok(memory) => memory,
-                Err(refusal) => {
-                    if let Some(place) = self.space.0.lock().extents.take_any(count, purpose) {
-                        return Ok(begin(place));
-                    }
-                    match claim {
-                        Claim::Ordinary => return Err(refusal),
-                        claim => self.new_extent(claim, huge)?,
+            match taken {
+                Ok(Some(place)) => return Ok(Self::begin(want, place)),
+                Ok(None) if !any => {
+                    if !self.add_extent(if huge { EXTENT_BYTES } else { 0 }) {
+                        any = true;
                     }
                 }
-            };
-            self.space.0.lock().extents.add(memory, &self.map);
+                Ok(None) => {
+                    if !self.add_extent(0) {
+                        return Err(self.ledger.refused_by_system(bytes));
+                    }
+                }
+                Err(_) if self.purge(bytes) > 0 => any = true,
+                Err(_) if reach != claim => reach = claim,
+                Err(refusal) => return Err(refusal),
+            }
         }
     }
 
-    fn new_extent(&self, claim: Claim, huge: bool) -> Result<Memory> {
-        let bytes = EXTENT_BYTES as u64;
-        let reservation = self.ledger.reserve_for(claim, Owner::Pool, bytes)?;
-        let memory = Memory::new(reservation, huge);
-        memory.ok_or_else(|| self.ledger.refused_by_system(bytes))
+    /// Makes the slab serve its class, if it is one.
+    fn begin(want: Want, place: Place) -> Place {
+        if let Want::Slab(class) = want {
+            // SAFETY: the slab was free until now, and is the caller's.
+            unsafe { (*place.slab()).begin(place.start().as_ptr(), class) };
+        }
+        place
     }
 
-    pub(super) fn give_slabs(&self, place: Place) {
-        // SAFETY: the callers took it with `take_slabs` and give it up.
-        let memory = unsafe { self.give_place(place) };
+    /// Adds an extent of which so many bytes are resident, all or none. Returns whether budget and system have it.
+    fn add_extent(&self, resident: usize) -> bool {
+        let reservation = self.ledger.reserve(Owner::Pool, 0);
+        let Ok(mut reservation) = reservation else {
+            return false;
+        };
+        if reservation
+            .extend(resident as u64, Claim::Ordinary)
+            .is_err()
+        {
+            return false;
+        }
+        let Some(memory) = Memory::new(reservation) else {
+            return false;
+        };
+        self.space.0.lock().extents.add(memory, &self.map);
+        true
+    }
+
+    pub(super) fn give_pages(&self, place: Place) {
+        // SAFETY: the callers took it with `take_pages` and give it up.
+        let memory = unsafe { self.space.0.lock().extents.give(place, &self.map) };
         // The latch is not held any more.
         drop(memory);
-    }
-
-    /// # Safety
-    /// The place came from [`Self::take_slabs`], was not given back, and nobody uses its memory.
-    unsafe fn give_place(&self, place: Place) -> Option<Memory> {
-        let extents = &mut self.space.0.lock().extents;
-        // SAFETY: by contract.
-        let memory = unsafe { extents.give(place, &self.map) };
-        if memory.is_some() {
-            self.evacuating.store(extents.evacuating(), Relaxed);
-        }
-        memory
     }
 
     /// # Safety
@@ -520,13 +532,16 @@ impl Pool {
                 if (*slab).is_empty() {
                     if (*slab).open {
                         held.open.unlink(slab);
+                    } else if (*slab).is_closed_now() {
+                        held.closed.unlink(slab);
+                        self.evacuating.fetch_sub(1, Relaxed);
                     }
                     held.slabs -= 1;
-                    let place = Extents::place_of(&self.map, slot, 1);
-                    emptied.extend(self.give_place(place));
+                    let place = Extents::place_of(&self.map, slot, Want::Slab(class));
+                    emptied.extend(self.space.0.lock().extents.give(place, &self.map));
                 } else if (*slab).open {
                     held.open.relist(slab);
-                } else if !(*slab).closed {
+                } else if !(*slab).is_closed_now() {
                     held.open.push(slab);
                 }
             }
@@ -568,7 +583,7 @@ impl Pool {
         self.ledger.slots().take_back(&cache.tally);
     }
 
-    /// Whether the memory, which is live, lies in an extent that is being evacuated: its owner
+    /// Whether the memory, which is live, lies in a slab that is being emptied: its owner
     /// should move what is there, because no new request is served from there.
     pub fn is_evacuating(&self, pointer: NonNull<u8>) -> bool {
         is_evacuating(&self.map, pointer.addr().get())

@@ -3,14 +3,13 @@
 //! ```text
 //!  0                                   limit              budget
 //!  |<-------- ordinary --------------->|<---- reserve ---->|
-//!  |<-------- small --------------------->|  a quarter of it
-//!  |<-------- emergency ---------------------------------->|
+//!  |<-------- emergency ---------------------------->|<-q->|
+//!  |<-------- small ------------------>|             |<-q->|   q: a quarter of the reserve
 //! ```
 //!
-//! A full database should answer small queries: whoever looks for what to delete needs them. So
-//! queries reach a little further than what makes the database larger. But they may be many, and be
-//! left half read: three quarters of the reserve they never get, whatever they do, so that DELETE
-//! and COMMIT do not depend on them.
+//! A full database answers small queries: to find out what to delete takes one. So a quarter of the reserve is
+//! theirs alone. But they may be many, and be left half read: the other three quarters they never get, so that
+//! DELETE and COMPACT do not depend on them, nor they on DELETE and COMPACT.
 
 /// How far into the budget a request may reach.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,9 +17,9 @@ pub enum Claim {
     /// Up to the emergency reserve: whatever makes the database larger.
     #[default]
     Ordinary,
-    /// Into the first quarter of the reserve: the little that a query needs to begin.
+    /// Up to the emergency reserve, and into the quarter of it that is for the little that a query needs to begin.
     Small,
-    /// All of the reserve: what makes the database smaller, or ends a transaction.
+    /// All of the reserve but that quarter: what makes the database smaller, or ends a transaction.
     Emergency,
 }
 
@@ -32,13 +31,9 @@ impl Claim {
             false => Self::Ordinary,
         }
     }
+}
 
-    /// What must be left afterwards, of a reserve of so many bytes.
-    pub(super) fn kept(self, reserve: u64) -> u64 {
-        match self {
-            Self::Ordinary => reserve,
-            Self::Small => reserve - reserve / 4,
-            Self::Emergency => 0,
-        }
-    }
+/// The part for small queries, of a reserve of so many bytes.
+pub(super) fn small_part(reserve: u64) -> u64 {
+    reserve / 4
 }

@@ -1,13 +1,16 @@
 //! Size classes: which slot a request of some bytes gets.
 //!
 //! Four classes between two powers of two, so that a slot is at most a quarter larger than what
-//! was asked for (beyond 64 bytes): 16 32 48 64 80 96 112 128 160 192 224 256 320 .. 57344 65536.
+//! was asked for (beyond 64 bytes): 16 32 48 64 80 96 112 128 160 192 224 256 320 .. 14336 16384.
 //! All are multiples of 16, which is the alignment that the pool promises.
+
+use super::pages::PAGE_BYTES;
+use super::slab::SLAB_BYTES;
 
 /// The smallest slot, and the alignment of all.
 pub(super) const SLOT_BYTES_MIN: usize = 16;
-/// The largest slot; a larger request gets slabs in a row, or memory of its own from the system.
-pub const SLOT_BYTES_MAX: usize = 64 << 10;
+/// The largest slot; a larger request gets pages in a row, or memory of its own from the system.
+pub const SLOT_BYTES_MAX: usize = 16 << 10;
 /// How many classes there are.
 pub(super) const CLASSES: usize = class_of(SLOT_BYTES_MAX) + 1;
 
@@ -32,6 +35,16 @@ pub(super) const fn slot_bytes(class: usize) -> usize {
     (5 + quarter) << (octave - 2)
 }
 
+/// Slots of a slab of the class.
+pub(super) const fn slab_slots(class: usize) -> usize {
+    SLAB_BYTES / slot_bytes(class)
+}
+
+/// Pages of a slab of the class: its window may be longer than all of its slots.
+pub(super) const fn slab_pages(class: usize) -> usize {
+    (slab_slots(class) * slot_bytes(class)).div_ceil(PAGE_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +59,15 @@ mod tests {
         }
         assert_eq!(slot_bytes(CLASSES - 1), SLOT_BYTES_MAX);
         assert_eq!(class_of(0), 0);
+    }
+
+    #[test]
+    fn a_slab_has_the_pages_that_its_slots_take_and_no_more() {
+        for class in 0..CLASSES {
+            let bytes = slab_slots(class) * slot_bytes(class);
+            let pages = slab_pages(class) * PAGE_BYTES;
+            assert!(bytes <= pages && pages < bytes + PAGE_BYTES && pages <= SLAB_BYTES);
+        }
+        assert_eq!((slab_slots(CLASSES - 1), slab_pages(CLASSES - 1)), (4, 16));
     }
 }

@@ -1,90 +1,102 @@
-//! Evacuation: emptying sparse extents, so that their memory can go back to the system.
+//! Evacuation: emptying sparse slabs, so that their pages can serve other requests.
 //!
-//! A slab serves one class until its last slot is free. After a burst, extents may be left of which
-//! a few slots are used: memory that is free, that the ledger counts, and that no other class can
-//! have. So maintenance moves what is left there:
+//! A slab serves one class until its last slot is free. After a burst, slabs may be left of which a few slots are
+//! used: memory that is free, that the ledger counts, and that no other class can have. So the records that are
+//! left there are moved:
 //!
 //! ```text
-//!   begin_evacuation    marks the sparsest extents: nothing is taken from them any more,
-//!                       what is freed there goes to no thread's cache
+//!   begin_evacuation    closes the sparsest slabs of each class: nothing is taken from them any more,
+//!                       a slot that is freed there goes to no thread's cache
 //!   is_evacuating(p)    tells an owner that its record lies in one: it allocates anew,
 //!                       swings its links, and frees the old record as always
-//!   (the last slot)     the extent goes back to the system
-//!   end_evacuation      what could not be emptied serves again
+//!   (the last slot)     the slab's pages are free
+//!   end_evacuation      slabs that could not be emptied serve again
 //! ```
 //!
-//! Extents that hold runs, or slots of more than 16 KiB, are not chosen: row blocks and their pieces move
-//! when their block is compacted, and not one by one. Set apart meanwhile, such an extent could not
-//! take the pieces of the next block, which would lie in one more.
+//! Emptying never costs memory that is needed: a request that could not be served otherwise takes a closed slab of
+//! its class back.
 //!
-//! Evacuation never costs memory that is needed: before a request is refused that it could serve, what is set
-//! apart serves again.
+//! Slabs hold what can move: version records and index nodes. Blocks of rows and their pieces have pages of their
+//! own, and pages need no emptying. A slab is closed only if what it holds finds room in others of its class: if
+//! a new slab had to come for it, nothing would be won.
 
-use super::allocator::Pool;
-use super::extent::Pinned;
+use super::allocator::{ClassState, Pool};
+use super::class::{CLASSES, slab_pages};
+use super::pages::PAGE_BYTES;
+use super::slab::Slab;
 use crate::sync::atomic::Ordering::Relaxed;
 
 impl Pool {
-    /// Sets apart up to `most` extents of which at most `percent` is used, if what they hold finds
-    /// room in others, and none holds runs or large slots. Returns how many.
-    pub fn begin_evacuation(&self, most: usize, percent: usize) -> usize {
-        let deciding = self.evacuation.lock();
+    /// Closes the sparsest slabs of each class, of whose slots at most `percent` are used, as long as what they
+    /// hold finds room in the others. Returns how many bytes their pages are.
+    pub fn begin_evacuation(&self, percent: u32) -> u64 {
         // What threads keep would count as used.
         self.shed_caches();
-        let pinned = {
-            let extents = &mut self.space.0.lock().extents;
-            let pinned = extents.pin_sparse(most, percent);
-            self.evacuating.store(extents.evacuating(), Relaxed);
-            pinned
-        };
-        for (class, slab) in pinned.iter().flat_map(|extent| &extent.slabs) {
-            let mut held = self.classes[*class].0.lock();
-            // SAFETY: the bookkeeping is alive. The slab serves this class, whose latch is held, or
-            // has become free since; then nobody takes it, because its extent is set apart.
-            unsafe {
-                (**slab).closed = true;
-                if (**slab).open {
-                    held.open.unlink(*slab);
+        let mut bytes = 0;
+        for class in 0..CLASSES {
+            let mut held = self.classes[class].0.lock();
+            for slab in sparse(&held, percent) {
+                // SAFETY: an open slab of this class, whose latch is held.
+                unsafe {
+                    held.open.unlink(slab);
+                    held.closed.push(slab);
                 }
+                self.evacuating.fetch_add(1, Relaxed);
+                bytes += slab_bytes(class);
             }
         }
-        self.unpin(&pinned, false);
         // Whoever frees a slot from now on sees the mark; this takes out what was kept before.
         self.shed_caches();
-        drop(deciding);
-        pinned.len()
+        bytes
     }
 
-    /// Lets all extents that were set apart serve again. Returns how many had not become empty.
+    /// Returns how many bytes the slabs have that [`Self::begin_evacuation`] would close.
+    pub fn evacuable_bytes(&self, percent: u32) -> u64 {
+        let of_class = |class: usize| {
+            let held = self.classes[class].0.lock();
+            sparse(&held, percent).len() as u64 * slab_bytes(class)
+        };
+        (0..CLASSES).map(of_class).sum()
+    }
+
+    /// Lets all slabs that were closed serve again. Returns how many had not become empty.
     pub fn end_evacuation(&self) -> usize {
-        let _deciding = self.evacuation.lock();
-        let pinned = self.space.0.lock().extents.pin_evacuating();
-        for (class, slab) in pinned.iter().flat_map(|extent| &extent.slabs) {
-            let mut held = self.classes[*class].0.lock();
-            // SAFETY: as above.
-            unsafe {
-                (**slab).closed = false;
-                if !(**slab).is_empty() && (**slab).has_room() && !(**slab).open {
-                    held.open.push(*slab);
-                }
+        let mut left = 0;
+        for class in &self.classes {
+            let mut held = class.0.lock();
+            while self.reopen(&mut held) {
+                left += 1;
             }
         }
-        self.unpin(&pinned, true);
-        pinned.len()
+        left
     }
 
-    /// How many extents are set apart.
+    /// How many slabs are being emptied.
     pub fn evacuating(&self) -> usize {
         self.evacuating.load(Relaxed)
     }
+}
 
-    fn unpin(&self, pinned: &[Pinned], serve: bool) {
-        for extent in pinned {
-            let mut space = self.space.0.lock();
-            let memory = space.extents.unpin(extent, serve, &self.map);
-            self.evacuating.store(space.extents.evacuating(), Relaxed);
-            drop(space);
-            drop(memory);
+fn slab_bytes(class: usize) -> u64 {
+    (slab_pages(class) * PAGE_BYTES) as u64
+}
+
+/// Returns the sparsest slabs of a class, as many as find room in the others.
+fn sparse(held: &ClassState, percent: u32) -> Vec<*mut Slab> {
+    // SAFETY: the open slabs of a class are alive, and reached by who holds its latch.
+    let figures = |slab: *mut Slab| unsafe { ((*slab).used(), (*slab).room(), slab) };
+    let mut slabs: Vec<_> = held.open.all().map(figures).collect();
+    slabs.sort_unstable_by_key(|(used, ..)| *used);
+    let mut room: u32 = slabs.iter().map(|(_, room, _)| room).sum();
+    let mut moved = 0;
+    slabs.retain(|(used, of_slab, _)| {
+        let is_sparse = used * 100 <= (used + of_slab) * percent;
+        let fits = is_sparse && moved + used <= room - of_slab;
+        if fits {
+            moved += used;
+            room -= of_slab;
         }
-    }
+        fits
+    });
+    slabs.into_iter().map(|(.., slab)| slab).collect()
 }

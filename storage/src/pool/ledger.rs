@@ -10,15 +10,17 @@
 //!    sum changing, so they are noted beside it, and an owner's line is its own reservations plus
 //!    the slots it holds. What is left of the extents is the line of [`Owner::Pool`].
 //! 4. Where taking crosses a threshold the level of [`Pressure`] rises.
+//! 5. Before a request is refused, the pools of the ledger give back the pages that nobody has
+//!    (`Pool::purge`): so memory that is free in a pool serves whatever reserves, of any size.
 //!
 //! ```text
-//!  0                                          budget - reserve        budget
-//!  |== used ======>                                  |                   |
-//!  |<----------- reserve() gives up to here -------->|<- emergency only ->|
+//!  0                                          budget - reserve             budget
+//!  |== used ======>                                  |                        |
+//!  |<----------- reserve() gives up to here -------->|<- emergency ->|<-small->|
 //! ```
 //!
-//! **How large the reserve is.** 8 MiB, or an eighth of a budget below 64 MiB, of which small queries
-//! leave three quarters. These are for:
+//! **How large the reserve is.** 8 MiB, or an eighth of a budget below 64 MiB. A quarter of it is for small
+//! queries, so that a full database can be looked at whatever has taken the rest; three quarters are for:
 //!
 //! | what | takes at most |
 //! |---|---|
@@ -42,13 +44,14 @@
 //! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
 //! read-modify-write operations, whose order on one atomic is total.
 
-use super::claim::Claim;
+use super::allocator::Pool;
+use super::claim::{self, Claim};
 use super::pressure::{Fill, Pressure, PressureThresholds};
 use super::tally::Tallies;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// Who holds memory.
@@ -127,6 +130,8 @@ struct Account {
 pub struct Ledger {
     /// What is not reserved; `budget - left` is used.
     left: AtomicU64,
+    /// What small queries have taken of the reserve.
+    small: AtomicU64,
     budget: AtomicU64,
     /// The budget it was made with.
     initial_budget: u64,
@@ -138,6 +143,8 @@ pub struct Ledger {
     /// Bytes of the pool's slots and runs by owner; they are part of the pool's reservations.
     slots: Tallies,
     pressure: Pressure,
+    /// Pools that reserve from it.
+    pools: Mutex<Vec<Weak<Pool>>>,
 }
 
 impl Ledger {
@@ -159,6 +166,7 @@ impl Ledger {
         };
         Arc::new(Self {
             left: AtomicU64::new(budget),
+            small: AtomicU64::new(0),
             budget: AtomicU64::new(budget),
             initial_budget: budget,
             emergency: AtomicU64::new(emergency),
@@ -166,7 +174,15 @@ impl Ledger {
             accounts: Default::default(),
             slots: Tallies::default(),
             pressure: Pressure::new(thresholds, fill),
+            pools: Mutex::default(),
         })
+    }
+
+    /// From now on the pool gives back idle pages before a request is refused.
+    pub(super) fn add_pool(&self, pool: Weak<Pool>) {
+        let mut pools = self.pools.lock();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(pool);
     }
 
     /// Takes `bytes` from the budget, or fails with [`Error::OutOfMemory`].
@@ -174,7 +190,7 @@ impl Ledger {
         self.reserve_for(Claim::Ordinary, owner, bytes)
     }
 
-    /// Like [`Self::reserve`], but may take all of the emergency reserve. Only for what makes the
+    /// Like [`Self::reserve`], but may take of the emergency reserve. Only for what makes the
     /// database smaller or ends a transaction.
     ///
     /// ```
@@ -182,7 +198,7 @@ impl Ledger {
     /// let ledger = Ledger::new(8000);
     /// let _all = ledger.reserve(Owner::Table, 7000)?;
     /// assert!(ledger.reserve(Owner::Table, 1).is_err());
-    /// assert!(ledger.reserve_emergency(Owner::Transaction, 1000).is_ok());
+    /// assert!(ledger.reserve_emergency(Owner::Transaction, 750).is_ok());
     /// # Ok::<(), remora_storage::Error>(())
     /// ```
     pub fn reserve_emergency(self: &Arc<Self>, owner: Owner, bytes: u64) -> Result<Reservation> {
@@ -196,12 +212,14 @@ impl Ledger {
         owner: Owner,
         bytes: u64,
     ) -> Result<Reservation> {
-        self.take(owner, bytes, claim)?;
-        Ok(Reservation {
+        let mut reservation = Reservation {
             ledger: Arc::clone(self),
             owner,
-            bytes,
-        })
+            bytes: 0,
+            small: 0,
+        };
+        reservation.resize_for(claim, bytes)?;
+        Ok(reservation)
     }
 
     /// Bytes reserved now.
@@ -330,25 +348,73 @@ impl Ledger {
         &self.slots
     }
 
-    fn take(&self, owner: Owner, bytes: u64, claim: Claim) -> Result<()> {
-        let kept = claim.kept(self.emergency());
+    /// Takes bytes as far as the claim reaches; before it fails, pools give back what nobody has in them. Not to
+    /// be called under a latch of a pool. Returns how many of the bytes are of the part for small queries.
+    fn take(&self, owner: Owner, bytes: u64, claim: Claim) -> Result<u64> {
+        match self.try_take(owner, bytes, claim) {
+            Err(_) if self.reclaim(bytes) => self.try_take(owner, bytes, claim),
+            other => other,
+        }
+    }
+
+    /// Has pools give back at least so many bytes of idle pages. Returns whether there were any.
+    #[cold]
+    fn reclaim(&self, bytes: u64) -> bool {
+        let pools: Vec<_> = self.pools.lock().iter().filter_map(Weak::upgrade).collect();
+        let mut left = bytes;
+        for pool in pools {
+            left = left.saturating_sub(pool.purge(left));
+        }
+        left < bytes
+    }
+
+    /// As [`Self::take`], of what is left now.
+    fn try_take(&self, owner: Owner, bytes: u64, claim: Claim) -> Result<u64> {
+        let reserve = self.emergency();
+        let taken = match claim {
+            Claim::Ordinary => self.take_above(bytes, reserve).map(|()| 0),
+            Claim::Emergency => {
+                let small = claim::small_part(reserve);
+                let kept = small.saturating_sub(self.small.load(Relaxed));
+                self.take_above(bytes, kept).map(|()| 0)
+            }
+            Claim::Small => match self.take_above(bytes, reserve) {
+                Ok(()) => Ok(0),
+                Err(_) => self.take_small(bytes, claim::small_part(reserve)),
+            },
+        };
+        let small = taken.map_err(|available| self.refusal(owner.name(), bytes, available))?;
+        self.accounts[owner as usize]
+            .reserved
+            .fetch_add(bytes, Relaxed);
+        Ok(small)
+    }
+
+    /// Takes bytes if so many are `kept`; otherwise returns how many would have been available.
+    fn take_above(&self, bytes: u64, kept: u64) -> Result<(), u64> {
         // Nothing fits always, also where the emergency reserve was dipped into before.
         let fits = |left: u64| match bytes {
             0 => Some(left),
             _ => left.checked_sub(bytes).filter(|&rest| rest >= kept),
         };
-        match self.left.fetch_update(Relaxed, Relaxed, fits) {
-            Ok(before) => {
-                self.accounts[owner as usize]
-                    .reserved
-                    .fetch_add(bytes, Relaxed);
-                if self.pressure.is_alarmed(before - bytes) {
-                    self.pressure.rise(self.fill());
-                }
-                Ok(())
-            }
-            Err(left) => Err(self.refusal(owner.name(), bytes, left.saturating_sub(kept))),
+        let before = self.left.fetch_update(Relaxed, Relaxed, fits);
+        let before = before.map_err(|left| left.saturating_sub(kept))?;
+        if self.pressure.is_alarmed(before - bytes) {
+            self.pressure.rise(self.fill());
         }
+        Ok(())
+    }
+
+    /// Takes bytes of the part that is for small queries.
+    fn take_small(&self, bytes: u64, part: u64) -> Result<u64, u64> {
+        let fits = |small: u64| small.checked_add(bytes).filter(|sum| *sum <= part);
+        let small = self.small.fetch_update(Relaxed, Relaxed, fits);
+        small.map_err(|small| part.saturating_sub(small))?;
+        let taken = self.take_above(bytes, 0);
+        if taken.is_err() {
+            self.small.fetch_sub(bytes, Relaxed);
+        }
+        taken.map(|()| bytes)
     }
 
     /// Gives back bytes of a reservation that was dropped or [kept](Reservation::keep).
@@ -358,6 +424,12 @@ impl Ledger {
             .fetch_sub(bytes, Relaxed);
         debug_assert!(before >= bytes, "what is given back was taken");
         self.left.fetch_add(bytes, Relaxed);
+    }
+
+    fn give_small(&self, bytes: u64) {
+        if bytes > 0 {
+            self.small.fetch_sub(bytes, Relaxed);
+        }
     }
 }
 
@@ -371,6 +443,8 @@ pub struct Reservation {
     ledger: Arc<Ledger>,
     owner: Owner,
     bytes: u64,
+    /// How many of them are of the part for small queries.
+    small: u64,
 }
 
 impl Reservation {
@@ -379,7 +453,7 @@ impl Reservation {
         self.resize_for(Claim::Ordinary, bytes)
     }
 
-    /// Like [`Self::resize`], but may take all of the emergency reserve.
+    /// Like [`Self::resize`], but may take of the emergency reserve.
     pub fn resize_emergency(&mut self, bytes: u64) -> Result<()> {
         self.resize_for(Claim::Emergency, bytes)
     }
@@ -387,10 +461,20 @@ impl Reservation {
     /// Like [`Self::resize`], as far as the claim reaches.
     pub fn resize_for(&mut self, claim: Claim, bytes: u64) -> Result<()> {
         match bytes.checked_sub(self.bytes) {
-            Some(more) => self.ledger.take(self.owner, more, claim)?,
-            None => self.ledger.give(self.owner, self.bytes - bytes),
+            Some(more) => {
+                self.small += self.ledger.take(self.owner, more, claim)?;
+                self.bytes = bytes;
+            }
+            None => self.shrink(bytes),
         }
-        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Takes so many bytes more of what is left now; pools are not asked to give back any, so that a pool can call
+    /// it under its latches.
+    pub(super) fn extend(&mut self, more: u64, claim: Claim) -> Result<()> {
+        self.small += self.ledger.try_take(self.owner, more, claim)?;
+        self.bytes += more;
         Ok(())
     }
 
@@ -402,7 +486,10 @@ impl Reservation {
     /// Gives back all but `bytes`; nothing happens where it holds no more.
     pub fn shrink(&mut self, bytes: u64) {
         if let Some(less) = self.bytes.checked_sub(bytes) {
+            let small = self.small.min(less);
+            self.ledger.give_small(small);
             self.ledger.give(self.owner, less);
+            self.small -= small;
             self.bytes = bytes;
         }
     }
@@ -414,11 +501,14 @@ impl Reservation {
     #[must_use]
     pub fn split(&mut self, bytes: u64) -> Self {
         assert!(bytes <= self.bytes, "a part is at most the whole");
+        let small = self.small.min(bytes);
+        self.small -= small;
         self.bytes -= bytes;
         Self {
             ledger: Arc::clone(&self.ledger),
             owner: self.owner,
             bytes,
+            small,
         }
     }
 
@@ -427,17 +517,19 @@ impl Reservation {
         debug_assert_eq!(self.owner, other.owner, "one owner");
         debug_assert!(Arc::ptr_eq(&self.ledger, &other.ledger), "one ledger");
         self.bytes += std::mem::take(&mut other.bytes);
+        self.small += std::mem::take(&mut other.small);
     }
 
     /// Lets the bytes stay taken without the reservation; [`Ledger::give`] gives them back.
     pub(super) fn keep(mut self) {
+        self.ledger.give_small(std::mem::take(&mut self.small));
         self.bytes = 0;
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.ledger.give(self.owner, self.bytes);
+        self.shrink(0);
     }
 }
 

@@ -5,8 +5,8 @@
 //!  span (> 2 MiB) -+--> Ledger: one sum, a line an owner, a budget that holds
 //!  extent ---------+
 //!    |
-//!    +--> 16 slabs --+--> runs (64 KiB to 2 MiB) ---------------> Pool::allocate
-//!                    +--> slots of 44 sizes --> thread's cache --> Pool::allocate
+//!    +--> 512 pages --+--> runs (16 KiB to 2 MiB, and all of tables) ---> Pool::allocate
+//!                     +--> slabs --> slots of 36 sizes --> thread's cache --> Pool::allocate
 //! ```
 //!
 //! Memory of our own data structures comes from the [`Pool`]; what libraries allocate (Arrow, the
@@ -21,6 +21,7 @@ mod evacuation;
 mod extent;
 mod ledger;
 mod map;
+mod pages;
 mod pressure;
 mod run;
 mod slab;

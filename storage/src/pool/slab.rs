@@ -1,4 +1,4 @@
-//! Slabs: 128 KiB of one extent that serve slots of one size.
+//! Slabs: up to 64 KiB of one extent that serve slots of one size.
 //!
 //! ```text
 //!  [ slot ][ freed ][ slot ][ slot ][ freed ][ never touched ..            ]
@@ -13,20 +13,22 @@
 //! Invariants
 //! - A slab is reached by one party at a time: the latch over the extents while it is free, the
 //!   latch of its class while it is in use. Its `class` and `base` are constant meanwhile. Only
-//!   `used` may be read by anybody, as a rough figure.
-//! - A slab is among its class's open slabs exactly while `open` is set, in the list of its `level`.
+//!   `closed` may be read by anybody.
+//! - A slab is among its class's open slabs exactly while `open` is set, in the list of its `level`; among its
+//!   closed ones, which hand out nothing, exactly while `closed` is set. It is never in both, nor in one of them
+//!   while its pages are free.
 
-use super::class::slot_bytes;
-use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use super::class::{slab_slots, slot_bytes};
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::ptr::{self, NonNull};
 
-/// What a size class takes from an extent at a time.
-pub(super) const SLAB_BYTES: usize = 128 << 10;
+/// The window of an extent that a size class takes at a time.
+pub(super) const SLAB_BYTES: usize = 64 << 10;
 
 /// Lists of open slabs, by how full they are.
 const LEVELS: usize = 8;
 /// Slabs with so many slots are told apart by how full they are.
-const SLOTS_MANY: usize = 64;
+const SLOTS_MANY: usize = LEVELS;
 
 /// A freed slot: its first bytes name the next one.
 pub(super) struct FreeSlot {
@@ -43,14 +45,14 @@ pub(super) struct Slab {
     class: u32,
     /// Slots that were ever in use; those beyond have not been touched.
     touched: u32,
-    /// Slots in use. Written under the latch, read by anybody.
-    used: AtomicU32,
+    /// Slots in use.
+    used: u32,
     /// Whether it is among its class's slabs with room.
     pub(super) open: bool,
     /// In which of their lists it is, while it is open.
     level: u8,
-    /// Whether it hands out nothing more: its extent is being evacuated.
-    pub(super) closed: bool,
+    /// Whether it is being emptied and hands out nothing more. Written under the latch, read by anybody.
+    closed: AtomicBool,
 }
 
 impl Slab {
@@ -62,50 +64,61 @@ impl Slab {
             base: ptr::null_mut(),
             class: 0,
             touched: 0,
-            used: AtomicU32::new(0),
+            used: 0,
             open: false,
             level: 0,
-            closed: false,
+            closed: AtomicBool::new(false),
         }
     }
 
     /// Begins to serve `class` with the memory at `base`.
     pub(super) fn begin(&mut self, base: *mut u8, class: usize) {
-        debug_assert!(self.is_empty() && !self.open, "a free slab is empty");
+        debug_assert!(
+            self.is_empty() && !self.open && !self.is_closed_now(),
+            "a free slab is empty"
+        );
         self.base = base;
         self.class = class as u32;
         self.freed = ptr::null_mut();
         self.touched = 0;
-        self.closed = false;
     }
 
     /// How many slots a slab of the class has.
     pub(super) fn capacity(class: usize) -> u32 {
-        (SLAB_BYTES / slot_bytes(class)) as u32
+        slab_slots(class) as u32
     }
 
     /// Slots in use.
     pub(super) fn used(&self) -> u32 {
-        self.used.load(Relaxed)
+        self.used
     }
 
-    /// Slots in use, for who does not hold the latch: a rough figure.
+    /// Slots that are left.
+    pub(super) fn room(&self) -> u32 {
+        Self::capacity(self.class()) - self.used()
+    }
+
+    /// Whether it is being emptied, for callers without the latch.
     ///
     /// # Safety
     /// The slab's bookkeeping is alive.
-    pub(super) unsafe fn used_of(slab: *const Self) -> u32 {
+    pub(super) unsafe fn is_closed(slab: *const Self) -> bool {
         // SAFETY: by contract; no reference is made to what others may be changing.
-        let used = unsafe { &(*slab).used };
-        used.load(Relaxed)
+        let closed = unsafe { &(*slab).closed };
+        closed.load(Relaxed)
+    }
+
+    /// Whether it is being emptied.
+    pub(super) fn is_closed_now(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 
     /// Whether a slot is left.
     pub(super) fn has_room(&self) -> bool {
-        self.used() < Self::capacity(self.class())
+        self.room() > 0
     }
 
-    /// How full it is: the list that it belongs to while it is open. Slabs of large slots are in one
-    /// list: pieces of blocks come and go by age, and among the oldest the new ones would stay alone.
+    /// How full it is: the list that it belongs to while it is open. Slabs of few slots are in one list.
     fn fullness(&self) -> u8 {
         let capacity = Self::capacity(self.class()) as usize;
         match capacity < SLOTS_MANY {
@@ -127,7 +140,7 @@ impl Slab {
     /// Takes a slot; the caller saw that there is room.
     pub(super) fn take(&mut self) -> NonNull<u8> {
         debug_assert!(self.has_room(), "a slot is taken where there is room");
-        self.used.store(self.used() + 1, Relaxed);
+        self.used += 1;
         let slot = if self.freed.is_null() {
             let offset = self.touched as usize * slot_bytes(self.class());
             self.touched += 1;
@@ -153,7 +166,7 @@ impl Slab {
         // SAFETY: the caller gave the slot up; it is at least 16 bytes, aligned to 16.
         unsafe { slot.write(FreeSlot { next: self.freed }) };
         self.freed = slot.as_ptr();
-        self.used.store(self.used() - 1, Relaxed);
+        self.used -= 1;
     }
 }
 
@@ -217,6 +230,54 @@ impl OpenSlabs {
     }
 }
 
+impl OpenSlabs {
+    /// All of them. The caller may reach the slabs as long as it holds the latch of their class.
+    pub(super) fn all(&self) -> impl Iterator<Item = *mut Slab> {
+        self.lists.iter().flat_map(SlabList::all)
+    }
+}
+
+/// The slabs of a class that are being emptied.
+pub(super) struct ClosedSlabs(SlabList);
+
+impl ClosedSlabs {
+    pub(super) const fn new() -> Self {
+        Self(SlabList::new())
+    }
+
+    /// Adds a slab.
+    ///
+    /// # Safety
+    /// The slab is alive, in no list, and the caller may reach it.
+    pub(super) unsafe fn push(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract.
+        unsafe {
+            (*slab).closed.store(true, Relaxed);
+            self.0.push(slab);
+        }
+    }
+
+    /// Takes a slab out.
+    ///
+    /// # Safety
+    /// The slab is one of these.
+    pub(super) unsafe fn unlink(&mut self, slab: *mut Slab) {
+        // SAFETY: by contract.
+        unsafe {
+            (*slab).closed.store(false, Relaxed);
+            self.0.unlink(slab);
+        }
+    }
+
+    /// Takes some slab out.
+    pub(super) fn pop(&mut self) -> Option<*mut Slab> {
+        let slab = NonNull::new(self.0.first)?.as_ptr();
+        // SAFETY: it is one of these.
+        unsafe { self.unlink(slab) };
+        Some(slab)
+    }
+}
+
 /// A list of slabs, linked through the slabs themselves.
 struct SlabList {
     first: *mut Slab,
@@ -231,6 +292,16 @@ impl SlabList {
         Self {
             first: ptr::null_mut(),
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = *mut Slab> {
+        let mut next = self.first;
+        std::iter::from_fn(move || {
+            let slab = NonNull::new(next)?.as_ptr();
+            // SAFETY: a list owns the right to reach its slabs.
+            next = unsafe { (*slab).next };
+            Some(slab)
+        })
     }
 
     /// Adds a slab that is in no list.

@@ -37,7 +37,7 @@ impl Pool {
         let reservation = self.ledger.reserve_for(claim, owner, taken as u64)?;
         let mapping = Mapping::new(taken, SPAN_UNIT);
         let mapping = mapping.ok_or_else(|| self.ledger.refused_by_system(taken as u64))?;
-        mapping.advise_huge();
+        mapping.advise(true);
         let start = mapping.start();
         // The bytes stay mapped and reserved until `free_span`; nobody has to carry the proof.
         mapping.keep();
@@ -51,7 +51,7 @@ impl Pool {
     /// # Safety
     /// As for [`Self::free`], for a span.
     pub(super) unsafe fn free_span(&self, owner: Owner, pointer: NonNull<u8>, bytes: usize) {
-        let taken = rounded_bytes(bytes);
+        let taken = rounded_bytes(owner, bytes);
         // SAFETY: `allocate_span` kept a mapping of these bytes there, and by contract it is freed
         // once and nobody uses it.
         drop(unsafe { Mapping::kept(pointer, taken, SPAN_UNIT) });

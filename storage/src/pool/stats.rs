@@ -2,8 +2,9 @@
 
 use super::allocator::Pool;
 use super::cache::{CACHED_CLASSES, Counts, Entered};
-use super::class::{CLASSES, slot_bytes};
+use super::class::{CLASSES, class_of, slab_pages, slot_bytes};
 use super::extent::ExtentStats;
+use super::pages::PAGE_BYTES;
 use super::slab::Slab;
 use crate::sync::atomic::Ordering::Relaxed;
 
@@ -12,7 +13,7 @@ use crate::sync::atomic::Ordering::Relaxed;
 pub struct ClassStats {
     /// Bytes of a slot.
     pub slot_bytes: u64,
-    /// Slabs of 128 KiB that serve the class.
+    /// Slabs of up to 64 KiB that serve the class.
     pub slabs: u64,
     /// Slots that these have.
     pub slots: u64,
@@ -38,7 +39,8 @@ impl ClassStats {
     /// fill their slabs to the end.
     pub fn bytes_wasted(&self) -> u64 {
         let rounding = self.bytes_used().saturating_sub(self.bytes_asked);
-        rounding + self.slabs * super::slab::SLAB_BYTES as u64 - self.slots * self.slot_bytes
+        let pages = slab_pages(class_of(self.slot_bytes as usize));
+        rounding + self.slabs * (pages * PAGE_BYTES) as u64 - self.slots * self.slot_bytes
     }
 }
 
@@ -59,7 +61,7 @@ pub struct LargeStats {
 pub struct PoolStats {
     /// Size classes, the smallest first.
     pub classes: Vec<ClassStats>,
-    /// Large requests in runs of slabs.
+    /// Large requests, and those of tables, in runs of pages.
     pub runs: LargeStats,
     /// Larger ones, which have memory of their own from the system.
     pub spans: LargeStats,
@@ -72,7 +74,7 @@ pub struct PoolStats {
 impl PoolStats {
     /// Bytes taken from the system.
     pub fn bytes(&self) -> u64 {
-        self.extents.extents * super::EXTENT_BYTES as u64 + self.spans.bytes
+        self.extents.bytes + self.spans.bytes
     }
 
     /// Bytes handed out, as rounded up.

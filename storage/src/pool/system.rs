@@ -38,9 +38,9 @@ impl Mapping {
         self.start
     }
 
-    /// Asks for huge pages; it is only advice.
-    pub(super) fn advise_huge(&self) {
-        imp::advise_huge(self.start, self.bytes);
+    /// Asks for huge pages, or for none; it is only advice.
+    pub(super) fn advise(&self, huge: bool) {
+        imp::advise(self.start, self.bytes, huge);
     }
 
     /// Lets the memory stay taken without the value.
@@ -84,6 +84,17 @@ impl Drop for Mapping {
     }
 }
 
+/// Asks for small pages from now on, in a mapping that is in use.
+pub(super) fn advise_small(start: NonNull<u8>, bytes: usize) {
+    imp::advise(start, bytes, false);
+}
+
+/// Has the system take the memory of whole pages back; the addresses stay, and are zero when they are used again.
+/// Returns whether it does so: not on all systems, nor where its pages are larger than ours.
+pub(super) fn purge(start: NonNull<u8>, bytes: usize) -> bool {
+    imp::purge(start, bytes)
+}
+
 /// Bytes of a huge page where it matters: nowhere is anything wrong where they are others.
 const HUGE_BYTES: usize = 2 << 20;
 
@@ -96,7 +107,7 @@ pub fn reserve_huge<T>(vector: &mut Vec<T>, capacity: usize) {
     let before = start.align_offset(HUGE_BYTES);
     let whole = size_of_val(spare).saturating_sub(before) / HUGE_BYTES * HUGE_BYTES;
     if let Some(first) = NonNull::new(start.wrapping_add(before)).filter(|_| whole > 0) {
-        imp::advise_huge(first, whole);
+        imp::advise(first, whole, true);
     }
 }
 
@@ -138,11 +149,22 @@ mod imp {
         NonNull::new(start.ok()?.cast())
     }
 
-    pub(super) fn advise_huge(start: NonNull<u8>, bytes: usize) {
+    pub(super) fn advise(start: NonNull<u8>, bytes: usize, huge: bool) {
+        let advice = match huge {
+            true => Advice::LinuxHugepage,
+            false => Advice::LinuxNoHugepage,
+        };
         // SAFETY: the advice changes what pages the mapping is made of, not what it holds.
-        let advised = unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxHugepage) };
+        let advised = unsafe { madvise(start.as_ptr().cast(), bytes, advice) };
         // A system without huge pages says so; small ones do.
         let _ = advised;
+    }
+
+    pub(super) fn purge(start: NonNull<u8>, bytes: usize) -> bool {
+        // SAFETY: the caller has these pages for itself and wants nothing of what is in them. Where they are no
+        // whole pages of the system, it refuses.
+        let advised = unsafe { madvise(start.as_ptr().cast(), bytes, Advice::LinuxDontNeed) };
+        advised.is_ok()
     }
 
     /// # Safety
@@ -167,7 +189,11 @@ mod imp {
         NonNull::new(unsafe { alloc_zeroed(layout) })
     }
 
-    pub(super) fn advise_huge(_start: NonNull<u8>, _bytes: usize) {}
+    pub(super) fn advise(_start: NonNull<u8>, _bytes: usize, _huge: bool) {}
+
+    pub(super) fn purge(_start: NonNull<u8>, _bytes: usize) -> bool {
+        false
+    }
 
     /// # Safety
     /// `map` gave the memory for these bytes and this alignment, and nobody has a pointer to it.
@@ -189,7 +215,7 @@ mod tests {
                 .map(|_| Mapping::new(bytes, align).unwrap())
                 .collect();
             for mapping in &held {
-                mapping.advise_huge();
+                mapping.advise(true);
                 let start = mapping.start();
                 assert!(start.addr().get().is_multiple_of(align));
                 // SAFETY: the mapping has that many bytes and is ours alone.

@@ -40,9 +40,10 @@ impl Live {
 }
 
 impl Live {
-    /// Moves to another place if its extent is being evacuated; whether it was.
+    /// Moves to another place if its slab is being emptied; returns whether it was.
     fn leave_evacuated(&mut self, pool: &Pool) -> bool {
-        if self.bytes > SLOT_BYTES_MAX || !pool.is_evacuating(self.pointer) {
+        let in_slab = self.bytes <= SLOT_BYTES_MAX && self.owner != Owner::Table;
+        if !in_slab || !pool.is_evacuating(self.pointer) {
             return false;
         }
         let new = Self::new(pool, self.owner, self.bytes, self.fill).unwrap();
@@ -67,6 +68,7 @@ enum Step {
     Allocate(usize, bool),
     Free(prop::sample::Index),
     Shed,
+    Purge(u64),
     Evacuate,
     Serve,
 }
@@ -82,6 +84,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         50 => (bytes, any::<bool>()).prop_map(|(b, o)| Step::Allocate(b, o)),
         40 => any::<prop::sample::Index>().prop_map(Step::Free),
         1 => Just(Step::Shed),
+        2 => (0..3_000_000_u64).prop_map(Step::Purge),
         2 => Just(Step::Evacuate),
         1 => Just(Step::Serve),
     ];
@@ -107,8 +110,12 @@ proptest! {
                 }
                 Step::Free(_) => {}
                 Step::Shed => pool.shed_caches(),
+                Step::Purge(bytes) => {
+                    let before = pool.bytes();
+                    prop_assert_eq!(pool.purge(bytes), before - pool.bytes());
+                }
                 Step::Evacuate => {
-                    pool.begin_evacuation(2, 60);
+                    pool.begin_evacuation(60);
                     // What its owners move is gone from there.
                     for one in &mut live {
                         one.leave_evacuated(&pool);
@@ -123,13 +130,12 @@ proptest! {
                 let asked: usize = live.iter().filter(|l| l.owner == owner).map(|l| l.bytes).sum();
                 prop_assert!(owner_bytes(&pool, owner) >= asked as u64);
             }
-            let rounded = live.iter().map(|l| rounded_bytes(l.bytes));
-            let spans: usize = rounded.clone().filter(|&b| b > EXTENT_BYTES).sum();
-            let held = pool.extents() * EXTENT_BYTES + spans;
-            prop_assert_eq!(pool.ledger().used(), held as u64, "every byte taken is reserved");
             let stats = pool.stats();
-            prop_assert_eq!((stats.bytes(), pool.bytes()), (held as u64, held as u64));
-            prop_assert_eq!(stats.bytes_used(), rounded.sum::<usize>() as u64);
+            let held = (pool.ledger().used(), pool.bytes());
+            prop_assert_eq!(held, (stats.bytes(), stats.bytes()), "every byte taken is reserved");
+            prop_assert!(stats.extents.bytes <= stats.extents.extents * EXTENT_BYTES as u64);
+            let rounded = live.iter().map(|l| rounded_bytes(l.owner, l.bytes) as u64);
+            prop_assert_eq!(stats.bytes_used(), rounded.sum::<u64>());
             let slots: u64 = stats.classes.iter().map(|c| c.slots_used).sum();
             prop_assert_eq!(slots + stats.runs.count + stats.spans.count, live.len() as u64);
             let asked: u64 = stats.classes.iter().map(|c| c.bytes_asked).sum();
@@ -143,10 +149,10 @@ proptest! {
     }
 }
 
-fn fill(pool: &Pool, bytes: usize) -> (Vec<Live>, crate::Error) {
+fn fill(pool: &Pool, owner: Owner, bytes: usize) -> (Vec<Live>, crate::Error) {
     let mut live = Vec::new();
     loop {
-        match Live::new(pool, Owner::Table, bytes, 7) {
+        match Live::new(pool, owner, bytes, 7) {
             Ok(one) => live.push(one),
             Err(error) => return (live, error),
         }
@@ -162,16 +168,16 @@ fn free_all(pool: &Pool, live: Vec<Live>) {
 #[test]
 fn a_full_pool_refuses_and_works_again_once_something_is_freed() {
     let pool = Pool::new(Ledger::new(16 << 20));
-    let (mut live, full) = fill(&pool, 1000);
+    let (mut live, full) = fill(&pool, Owner::Index, 1000);
     assert_eq!(full.sqlstate(), "53200");
     assert_eq!(
-        pool.extents(),
-        7,
-        "14 of 16 MiB: an eighth is for emergencies"
+        pool.bytes(),
+        14 << 20,
+        "of 16 MiB: an eighth is for emergencies"
     );
     let rescue = pool.allocate_emergency(Owner::Transaction, 1000).unwrap();
     live.pop().unwrap().free(&pool);
-    live.push(Live::new(&pool, Owner::Table, 1000, 8).unwrap());
+    live.push(Live::new(&pool, Owner::Index, 1000, 8).unwrap());
     // SAFETY: allocated above with this owner and size, never used.
     unsafe { pool.free(Owner::Transaction, rescue, 1000) };
     free_all(&pool, live);
@@ -186,7 +192,7 @@ fn what_another_thread_keeps_is_there_when_memory_is_short() {
     std::thread::scope(|scope| {
         let one = &pool;
         scope.spawn(move || {
-            let (live, _) = fill(one, 100);
+            let (live, _) = fill(one, Owner::Index, 100);
             live.into_iter().for_each(|l| l.free(one));
             ready.send(()).unwrap();
             woken.recv().unwrap();
@@ -198,7 +204,7 @@ fn what_another_thread_keeps_is_there_when_memory_is_short() {
                 .iter()
                 .any(|class| class.slots_cached > 0)
         );
-        let (live, _) = fill(&pool, 2 << 20);
+        let (live, _) = fill(&pool, Owner::Table, 2 << 20);
         assert_eq!(live.len(), 7, "all of it is there for others");
         free_all(&pool, live);
         wake.send(()).unwrap();
@@ -231,7 +237,7 @@ fn a_pool_that_goes_before_its_threads_takes_everything_along() {
     let ledger = Ledger::new(64 << 20);
     for _ in 0..100 {
         let pool = Pool::new(ledger.clone());
-        Live::new(&pool, Owner::Table, 64, 1).unwrap().free(&pool);
+        Live::new(&pool, Owner::Index, 64, 1).unwrap().free(&pool);
         assert_eq!(
             pool.stats().classes[3].cache_misses,
             1,
@@ -250,7 +256,7 @@ fn two_pools_of_one_thread_do_not_mix() {
     let mut live: Vec<Live> = Vec::new();
     for n in 0..1000 {
         let pool = &pools[n % 2];
-        live.push(Live::new(pool, Owner::Table, 80, n as u8).unwrap());
+        live.push(Live::new(pool, Owner::Index, 80, n as u8).unwrap());
         if n % 3 == 2 {
             let one = live.swap_remove(n % live.len());
             // Which pool it is from is in the parity of its number, which is its fill.
@@ -297,8 +303,8 @@ fn what_is_freed_securely_is_zero() {
     let pool = Pool::with_options(Ledger::new(64 << 20), options);
     // A neighbour in the slab, and in the extent, keeps both of them mapped.
     for bytes in [64, 200, 5000, 60_000, 100_000, 500_000] {
-        let stays = Live::new(&pool, Owner::Table, bytes, 1).unwrap();
-        let secret = Live::new(&pool, Owner::Table, bytes, 0xee).unwrap();
+        let stays = Live::new(&pool, Owner::Index, bytes, 1).unwrap();
+        let secret = Live::new(&pool, Owner::Index, bytes, 0xee).unwrap();
         let pointer = secret.pointer.as_ptr();
         secret.free(&pool);
         // SAFETY: the extent is still mapped, and only this thread uses the pool. The first eight
@@ -314,7 +320,7 @@ fn one_extent_serves_all_small_classes() {
     let pool = Pool::new(Ledger::new(64 << 20));
     let sizes = [16, 48, 100, 200, 1000, 5000, 30_000, 65_536];
     let live: Vec<_> = sizes
-        .map(|bytes| Live::new(&pool, Owner::Table, bytes, 1).unwrap())
+        .map(|bytes| Live::new(&pool, Owner::Index, bytes, 1).unwrap())
         .into_iter()
         .collect();
     assert_eq!(pool.extents(), 1);
@@ -362,7 +368,7 @@ fn threads_share_the_pool() {
                         shared.lock().push(mine.swap_remove(index));
                     }
                     if thread == 0 && random % 64 == 0 {
-                        pool.begin_evacuation(1, 90);
+                        pool.begin_evacuation(90);
                         mine.iter_mut().for_each(|l| {
                             l.leave_evacuated(pool);
                         });

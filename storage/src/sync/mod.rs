@@ -64,8 +64,8 @@ pub enum Fault {
     KeyNotAddedAtOnce,
     /// A look-up in a hash index does not ask whether its bucket is still the right one.
     BucketNotChecked,
-    /// A slab serves though its extent was set apart between the taking of the slab and its listing.
-    ClosedSlabListed,
+    /// Pages stay free while the system takes their memory back.
+    PurgedWhileFree,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
     NodeNotChecked,
     /// A commit does not ask what was committed since it has validated what it read.

@@ -366,10 +366,14 @@ impl Core {
         self.ledger().pressure().level() == PressureLevel::Slow && !self.manual_maintenance
     }
 
-    /// Empties sparse extents of the pool as far as that can be done now; what readers still look
-    /// at stays where it is. Returns by how many extents the pool is smaller.
-    pub fn evacuate(&self) -> usize {
-        let before = self.pool.extents();
+    /// Empties sparse slabs of the pool as far as that can be done now; what readers still look
+    /// at stays where it is. Returns by how many bytes of memory in use the pool is smaller.
+    pub fn evacuate(&self) -> u64 {
+        let in_use = || {
+            let extents = self.pool.stats().extents;
+            extents.bytes - extents.idle_bytes
+        };
+        let before = in_use();
         self.collector().evacuate_soon();
         // The collector is let go between rounds, so that commits and rollbacks get to it.
         while self.collector().evacuate(&self.catalog.load()) {}
@@ -381,7 +385,7 @@ impl Core {
         });
         self.collector().end_evacuation();
         self.pool.shed_caches();
-        before.saturating_sub(self.pool.extents())
+        before.saturating_sub(in_use())
     }
 
     /// Queues a committed write set.

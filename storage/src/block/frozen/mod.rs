@@ -128,7 +128,7 @@ impl Frozen {
 
     /// Bytes it takes, as the ledger counts them.
     pub fn bytes(&self) -> u64 {
-        rounded_bytes(self.image.len().max(1)) as u64 + self._reservation.bytes()
+        rounded_bytes(Owner::Table, self.image.len()) as u64 + self._reservation.bytes()
     }
 
     /// Which slots hold a row.

@@ -24,7 +24,7 @@ use super::line::{ROOT_BYTES, Root};
 use crate::error::Result;
 use crate::index::memory::Memory;
 use crate::mvcc::epoch::{Guard, pin};
-use crate::pool::rounded_bytes;
+use crate::pool::{Owner, rounded_bytes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicPtr, AtomicUsize};
 use std::ops::Range;
@@ -170,7 +170,10 @@ impl Directory {
     /// Doubles the array of chunks.
     fn lengthen(&self, guard: &Guard) -> Result<()> {
         let length = self.length.load(Relaxed);
-        let bytes = rounded_bytes((2 * length).max(CHUNKS_MIN) * size_of::<Link>());
+        let bytes = rounded_bytes(
+            Owner::Index,
+            (2 * length).max(CHUNKS_MIN) * size_of::<Link>(),
+        );
         let longer = bytes / size_of::<Link>();
         let new = self.memory.allocate(bytes)?;
         let new: NonNull<Link> = new.cast();

@@ -26,7 +26,7 @@ use super::word::{Kind, Word};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::memory::Memory;
-use crate::pool::rounded_bytes;
+use crate::pool::{Owner, rounded_bytes};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use std::cmp::Ordering;
@@ -575,7 +575,7 @@ impl Bucket {
     /// The room that a slot gives to a bucket that needs to hold so many entries.
     pub(super) fn room_in_slot(form: Form, prefix_len: usize, entries: usize) -> usize {
         let (start, each) = form.layout();
-        let bytes = rounded_bytes(Self::bytes_for(form, prefix_len, entries, 0));
+        let bytes = rounded_bytes(Owner::Index, Self::bytes_for(form, prefix_len, entries, 0));
         (bytes - start - prefix_bytes(prefix_len)) / each
     }
 }

@@ -14,7 +14,7 @@ use super::node::{Inner, Node};
 use super::word::{Child, Word};
 use crate::error::{Error, Result};
 use crate::index::memory::Memory;
-use crate::pool::rounded_bytes;
+use crate::pool::{Owner, rounded_bytes};
 use crate::stop::Stop;
 use std::io;
 use std::ops::Range;
@@ -344,13 +344,13 @@ pub(super) fn estimate(items: &[Item<'_>], stop: Stop<'_>) -> Result<u64> {
         }
         let plan = Plan::new(items, depth);
         if plan.fits(items.len()) {
-            bytes += rounded_bytes(plan.bytes(items.len())) as u64;
+            bytes += rounded_bytes(Owner::Index, plan.bytes(items.len())) as u64;
             continue;
         }
         stop.check()?;
         let groups = Groups::new(items, depth);
         let node = Inner::bytes_for(groups.parts.len(), groups.branch - depth);
-        bytes += rounded_bytes(node) as u64;
+        bytes += rounded_bytes(Owner::Index, node) as u64;
         let parts = groups.parts.into_iter();
         let below = |part: Range<usize>| range.start + part.start..range.start + part.end;
         open.extend(parts.map(|part| (below(part), groups.branch + 1)));

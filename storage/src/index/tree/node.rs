@@ -24,7 +24,7 @@ use super::version::Version;
 use super::word::{Kind, Slot, Word};
 use crate::error::Result;
 use crate::index::memory::Memory;
-use crate::pool::rounded_bytes;
+use crate::pool::{Owner, rounded_bytes};
 use crate::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::ptr::NonNull;
 
@@ -70,7 +70,7 @@ impl Node {
         prefix: &[u8],
         (form, detail): (u8, u8),
     ) -> Result<Self> {
-        let bytes = rounded_bytes(bytes);
+        let bytes = rounded_bytes(Owner::Index, bytes);
         let at = memory.allocate(bytes)?.cast::<Header>();
         let mut inline = [0; PREFIX_INLINE];
         if prefix.len() <= PREFIX_INLINE {

@@ -38,7 +38,7 @@ fn a_full_ledger_still_lets_a_rollback_through_but_not_beyond_the_budget() {
     let ledger = Ledger::new(800);
     let mut full = ledger.reserve(Owner::Table, 700).unwrap();
     assert!(ledger.reserve(Owner::Transaction, 1).is_err());
-    let rollback = ledger.reserve_emergency(Owner::Transaction, 100).unwrap();
+    let rollback = ledger.reserve_emergency(Owner::Transaction, 75).unwrap();
     assert!(ledger.reserve_emergency(Owner::Transaction, 1).is_err());
     assert!(full.resize_emergency(701).is_err());
     assert!(
@@ -46,8 +46,12 @@ fn a_full_ledger_still_lets_a_rollback_through_but_not_beyond_the_budget() {
         "nothing fits always"
     );
     drop(rollback);
-    full.resize_emergency(800).unwrap();
-    assert_eq!(ledger.used(), ledger.budget());
+    full.resize_emergency(775).unwrap();
+    assert_eq!(
+        ledger.used(),
+        ledger.budget() - 25,
+        "the rest is for small queries"
+    );
 }
 
 #[test]
@@ -62,6 +66,26 @@ fn small_queries_take_a_quarter_of_the_reserve_and_no_more() {
     assert!(small(1).is_err());
     assert!(queries.resize_for(Claim::Small, 251).is_err());
     assert!(ledger.reserve_emergency(Owner::Transaction, 750).is_ok());
+}
+
+#[test]
+fn small_queries_are_served_whatever_has_taken_the_rest_of_the_reserve() {
+    let ledger = Ledger::new(8000);
+    let small = |bytes| ledger.reserve_for(Claim::Small, Owner::Query, bytes);
+    let early = small(100).unwrap();
+    let _full = ledger.reserve(Owner::Table, 6900).unwrap();
+    let mut rest = ledger.reserve_emergency(Owner::Transaction, 750).unwrap();
+    assert!(rest.resize_emergency(751).is_err());
+    let mut late = small(200).unwrap();
+    let part = late.split(50);
+    assert!(small(51).is_err());
+    drop(part);
+    late.shrink(100);
+    let again = small(150).unwrap();
+    assert!(small(1).is_err());
+    drop((early, late, again, rest));
+    assert!(ledger.reserve_emergency(Owner::Transaction, 750).is_ok());
+    assert_eq!(ledger.used(), 6900);
 }
 
 #[test]
@@ -106,7 +130,7 @@ fn a_budget_is_lowered_to_what_is_used_and_the_reserve_at_most() {
     assert_eq!((ledger.budget(), ledger.used()), (4000, 3500));
     assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
     assert!(ledger.reserve(Owner::Table, 1).is_err());
-    let way_out = ledger.reserve_emergency(Owner::Transaction, 500);
+    let way_out = ledger.reserve_emergency(Owner::Transaction, 375);
     assert!(way_out.is_ok(), "the reserve is there");
     drop((held, way_out));
     assert_eq!(ledger.used(), 0);
@@ -146,6 +170,6 @@ fn taking_across_a_threshold_raises_the_level() {
         PressureLevel::Shed,
         "70 % of 7000"
     );
-    let _rest = ledger.reserve_emergency(Owner::Log, 3000).unwrap();
+    let _rest = ledger.reserve_emergency(Owner::Log, 2850).unwrap();
     assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
 }

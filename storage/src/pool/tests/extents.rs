@@ -31,14 +31,21 @@ fn a_load_that_swings_around_an_extent_does_not_map_and_unmap() {
     free_all(&pool, live);
 }
 
+/// Bytes that are handed out or kept for a class: what resident pages hold of pieces, used or not.
+fn in_use(pool: &Pool) -> u64 {
+    pool.shed_caches();
+    let extents = pool.stats().extents;
+    extents.bytes - extents.idle_bytes
+}
+
 #[test]
-fn an_evacuated_extent_goes_back_when_its_last_record_has_moved() {
-    // A burst of small records, of which one in a hundred stays: each extent is held by a few.
+fn an_emptied_slab_gives_its_pages_back_when_its_last_record_has_moved() {
+    // A burst of small records, of which one in a hundred stays: each slab is held by a few.
     let pool = Pool::new(Ledger::new(256 << 20));
     let mut live: Vec<_> = (0..200_000)
         .map(|n| Live::new(&pool, Owner::Version, 100, n as u8).unwrap())
         .collect();
-    let before = pool.extents();
+    let before = in_use(&pool);
     let mut n = 0;
     for one in live.extract_if(.., |_| {
         n += 1;
@@ -46,22 +53,23 @@ fn an_evacuated_extent_goes_back_when_its_last_record_has_moved() {
     }) {
         one.free(&pool);
     }
-    assert_eq!(pool.extents(), before, "a few hold all of them");
-    let begun = pool.begin_evacuation(usize::MAX, 50);
-    assert!(begun > 0 && begun < before, "{begun} of {before}");
-    assert_eq!(pool.evacuating(), begun);
+    assert_eq!(in_use(&pool), before, "a few hold all of them");
+    let to_gain = pool.evacuable_bytes(50);
+    assert_eq!(pool.begin_evacuation(50), to_gain);
+    assert!(to_gain * 100 > before * 95, "{to_gain} of {before}");
     let moved = live
         .iter_mut()
         .filter_map(|one| one.leave_evacuated(&pool).then_some(()));
     assert!(moved.count() > 0);
-    assert_eq!((pool.evacuating(), pool.extents()), (0, before - begun));
+    assert_eq!((pool.evacuating(), in_use(&pool)), (0, before - to_gain));
+    assert_eq!(pool.begin_evacuation(50), 0, "it comes to rest");
     free_all(&pool, live);
 }
 
 /// A pool that was full of small pieces, those that are left of them, one in four, and how many there were.
 fn full_then_sparse() -> (Arc<Pool>, Vec<Live>, usize) {
     let pool = Pool::new(Ledger::new(16 << 20));
-    let (mut live, _) = fill(&pool, 1000);
+    let (mut live, _) = fill(&pool, Owner::Index, 1000);
     let mut n = 0;
     for one in live.extract_if(.., |_| {
         n += 1;
@@ -73,36 +81,41 @@ fn full_then_sparse() -> (Arc<Pool>, Vec<Live>, usize) {
 }
 
 #[test]
-fn what_is_set_apart_serves_again_before_a_request_is_refused() {
+fn a_closed_slab_serves_again_before_a_request_of_its_size_is_refused() {
     let (pool, mut live, n) = full_then_sparse();
     let kept = live.len();
-    assert!(pool.begin_evacuation(3, 50) > 0);
-    let (more, _) = fill(&pool, 1000);
+    assert!(pool.begin_evacuation(50) > 0);
+    let (more, _) = fill(&pool, Owner::Index, 1000);
     assert_eq!(kept + more.len(), n, "as many as before");
     assert_eq!(pool.evacuating(), 0);
     live.extend(more);
     free_all(&pool, live);
 }
 
-/// What is asked for in vain, and be it again and again, keeps no extent from becoming empty.
+/// A request of another size, be it again and again, keeps no slab from becoming empty; and then it is served.
 #[test]
-fn what_is_set_apart_stays_so_where_it_could_not_serve() {
-    // Some of each slab stay: there is no hole for a run.
+fn a_request_that_closed_slabs_could_not_serve_leaves_them_closed() {
     let (pool, mut live, _) = full_then_sparse();
-    let begun = pool.begin_evacuation(3, 50);
+    let refused = |bytes| {
+        Live::new(&pool, Owner::Table, bytes, 1)
+            .map(drop)
+            .unwrap_err()
+    };
+    refused(EXTENT_BYTES);
+    pool.begin_evacuation(50);
+    let begun = pool.evacuating();
     assert!(begun > 0);
-    for bytes in [EXTENT_BYTES, 3 * EXTENT_BYTES, 1 << 40] {
-        let refused = Live::new(&pool, Owner::Table, bytes, 1);
-        assert!(refused.is_err(), "{bytes}");
+    for bytes in [1, EXTENT_BYTES, 3 * EXTENT_BYTES, 1 << 40] {
+        refused(bytes);
         assert_eq!(pool.evacuating(), begun, "{bytes}");
     }
     for one in &mut live {
         one.leave_evacuated(&pool);
     }
     assert_eq!(pool.evacuating(), 0);
-    let served = Live::new(&pool, Owner::Table, EXTENT_BYTES, 1).unwrap();
-    live.push(served);
-    free_all(&pool, live);
+    let (more, _) = fill(&pool, Owner::Table, EXTENT_BYTES);
+    assert_eq!(more.len(), 5, "three quarters of 14 MiB came free");
+    free_all(&pool, live.into_iter().chain(more).collect());
 }
 
 #[test]
@@ -111,69 +124,73 @@ fn an_evacuation_that_is_given_up_leaves_all_as_it_was() {
     let live: Vec<_> = (0..20_000)
         .map(|n| Live::new(&pool, Owner::Version, 200, n as u8).unwrap())
         .collect();
-    let extents = pool.extents();
-    let begun = pool.begin_evacuation(1, 100);
-    assert_eq!(begun, 0, "there is no room elsewhere");
+    let before = in_use(&pool);
+    assert_eq!(pool.begin_evacuation(100), 0, "there is no room elsewhere");
     let (gone, live): (Vec<_>, Vec<_>) = live.into_iter().partition(|l| l.fill % 4 != 0);
     gone.into_iter().for_each(|l| l.free(&pool));
-    let begun = pool.begin_evacuation(1, 50);
-    assert_eq!(begun, 1);
-    assert_eq!(pool.end_evacuation(), 1);
+    assert!(pool.begin_evacuation(50) > 0);
+    let begun = pool.evacuating();
+    assert_eq!(pool.end_evacuation(), begun);
     assert!(live.iter().all(|one| !pool.is_evacuating(one.pointer)));
     let more: Vec<_> = (0..14_000)
         .map(|n| Live::new(&pool, Owner::Version, 200, n as u8).unwrap())
         .collect();
-    assert_eq!(pool.extents(), extents, "the room is used again");
+    assert_eq!(in_use(&pool), before, "the room is used again");
     free_all(&pool, live.into_iter().chain(more).collect());
 }
 
-/// Holes among runs are no room: what moved there would get a new extent, and the one that was
-/// emptied would be the next one to come.
+/// Every second page of a full pool is free, and no two of them are neighbours: together they serve runs, blocks,
+/// and whatever else reserves from the ledger.
 #[test]
-fn no_extent_is_emptied_into_a_new_one() {
-    let pool = Pool::new(Ledger::new(256 << 20));
-    let runs = (0..5).map(|n| Live::new(&pool, Owner::Table, 3 << 19, n).unwrap());
-    let mut live: Vec<_> = runs.collect();
-    let node = |n| Live::new(&pool, Owner::Index, 16 << 10, n).unwrap();
-    live.extend((0..40).map(node));
-    assert_eq!(pool.extents(), 6);
+fn free_pages_anywhere_serve_a_request_of_any_size() {
+    let pool = Pool::new(Ledger::new(16 << 20));
+    let (live, _) = fill(&pool, Owner::Table, 4096);
+    assert_eq!(live.len(), (14 << 20) / 4096);
+    let mut n = 0;
+    let (gone, mut live): (Vec<_>, Vec<_>) = live.into_iter().partition(|_| {
+        n += 1;
+        n % 2 == 0
+    });
+    gone.into_iter().for_each(|one| one.free(&pool));
     assert_eq!(
-        pool.begin_evacuation(1, 50),
-        0,
-        "2.5 MiB are free among runs"
+        pool.ledger().used(),
+        14 << 20,
+        "nothing is given back before it is wanted"
     );
-
-    // With a second extent of nodes there is room, once.
-    let more: Vec<_> = (40..240).map(node).collect();
-    assert_eq!(pool.extents(), 7);
-    let (stays, goes): (Vec<_>, Vec<_>) = more.into_iter().partition(|one| one.fill % 8 == 0);
-    goes.into_iter().for_each(|one| one.free(&pool));
-    live.extend(stays);
-    assert_eq!(pool.extents(), 7);
-    assert_eq!(pool.begin_evacuation(usize::MAX, 50), 1);
-    for one in &mut live {
-        one.leave_evacuated(&pool);
-    }
-    assert_eq!((pool.extents(), pool.evacuating()), (6, 0));
-    assert_eq!(pool.begin_evacuation(usize::MAX, 50), 0, "it comes to rest");
+    let query = pool.ledger().reserve(Owner::Query, 1 << 20).unwrap();
+    live.push(Live::new(&pool, Owner::Query, 3 << 20, 5).unwrap());
+    live.push(Live::new(&pool, Owner::Table, 1 << 20, 6).unwrap());
+    live.extend((0..100).map(|n| Live::new(&pool, Owner::Index, 10_000, n).unwrap()));
+    assert!(pool.ledger().used() <= 14 << 20);
+    drop(query);
     free_all(&pool, live);
 }
 
-/// Free slots of another size are no room either.
+/// A small database is charged for the pages that it has, and not for extents.
 #[test]
-fn no_extent_is_emptied_where_only_other_sizes_have_room() {
+fn the_first_extents_are_charged_page_by_page() {
+    let pool = Pool::new(Ledger::new(64 << 20));
+    let page = Live::new(&pool, Owner::Table, 100, 1).unwrap();
+    assert_eq!(pool.ledger().used(), 4096);
+    let slab = Live::new(&pool, Owner::Index, 100, 1).unwrap();
+    assert_eq!(pool.ledger().used(), 4096 + (64 << 10));
+    let large = (0..4).map(|n| Live::new(&pool, Owner::Table, EXTENT_BYTES, n).unwrap());
+    let live: Vec<_> = large.chain([page, slab]).collect();
+    let before = pool.ledger().used();
+    let more = Live::new(&pool, Owner::Table, 100, 1).unwrap();
+    assert!(pool.ledger().used() <= before + 4096);
+    free_all(&pool, live.into_iter().chain([more]).collect());
+}
+
+/// Free slots of another size are no room for what a slab holds.
+#[test]
+fn no_slab_is_emptied_where_only_other_sizes_have_room() {
     let pool = Pool::new(Ledger::new(64 << 20));
     let mut live = Vec::new();
-    for (bytes, slots) in [(16 << 10, 8), (12 << 10, 10)] {
-        let all: Vec<_> = (0..16 * slots)
-            .map(|n| Live::new(&pool, Owner::Index, bytes, (n % slots) as u8).unwrap())
-            .collect();
-        let (stays, goes): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.fill == 0);
-        goes.into_iter().for_each(|one| one.free(&pool));
-        live.extend(stays);
+    for (bytes, slots) in [(16 << 10, 4), (12 << 10, 5)] {
+        live.extend((0..slots + 1).map(|n| Live::new(&pool, Owner::Index, bytes, n).unwrap()));
     }
-    assert_eq!((pool.extents(), live.len()), (2, 32), "one slot a slab");
-    assert_eq!(pool.begin_evacuation(1, 50), 0);
+    assert_eq!(pool.begin_evacuation(50), 0, "one slab of each is full");
     free_all(&pool, live);
 }
 
@@ -223,7 +240,7 @@ fn blocks_do_not_fill_the_holes_of_nodes() {
 /// A pool of runs only, full but for one hole.
 fn full_but_for_a_hole(budget: u64) -> (Arc<Pool>, Vec<Live>) {
     let pool = Pool::new(Ledger::new(budget));
-    let (mut live, _) = fill(&pool, 1 << 20);
+    let (mut live, _) = fill(&pool, Owner::Table, 1 << 20);
     live.swap_remove(5).free(&pool);
     (pool, live)
 }

@@ -180,7 +180,7 @@ fn run(steps: Vec<Step>) {
             }
             Step::Thaw => compact::thaw(&world.core),
             Step::Evacuate => {
-                world.core.pool().begin_evacuation(32, 100);
+                world.core.pool().begin_evacuation(100);
                 world.core.evacuate();
             }
         }
