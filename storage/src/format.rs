@@ -53,6 +53,8 @@ pub const FEATURE_RANGES: u32 = 1 << 16;
 pub const FEATURE_VARIADIC: u32 = 1 << 17;
 /// Collations of columns may be in it.
 pub const FEATURE_COLLATIONS: u32 = 1 << 18;
+/// Deletions of many rows of a block may be one operation of the log.
+pub const FEATURE_SLOT_SETS: u32 = 1 << 19;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -70,7 +72,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_COMPOSITES
     | FEATURE_RANGES
     | FEATURE_VARIADIC
-    | FEATURE_COLLATIONS;
+    | FEATURE_COLLATIONS
+    | FEATURE_SLOT_SETS;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -18,6 +18,7 @@ pub struct Link<'a> {
 enum At<'a> {
     /// As it was stamped when the head was read.
     Deletion(Stamp),
+    DeletionOver(&'a Version),
     Version(&'a Version),
     Base,
 }
@@ -28,6 +29,7 @@ impl<'a> Link<'a> {
         let at = match head {
             Head::Empty => At::Base,
             Head::Version(version) => At::Version(version),
+            Head::DeletedOver(version) => At::DeletionOver(version),
             Head::Deleted(stamp) => At::Deletion(stamp),
             Head::Moved => unreachable!("whoever reads a head follows it to where the row is"),
         };
@@ -45,6 +47,7 @@ impl<'a> Link<'a> {
         match self.at {
             At::Deletion(stamp) if is_committed(stamp) => stamp,
             At::Deletion(_) => self.block.deletion(self.slot, self.proof),
+            At::DeletionOver(version) => version.deleted().load(),
             At::Version(version) => version.begin().load(),
             At::Base => self.block.begin(self.slot),
         }
@@ -55,8 +58,8 @@ impl<'a> Link<'a> {
     #[inline]
     pub fn image(&self) -> Option<RowRef<'a>> {
         match self.at {
-            At::Deletion(_) => None,
-            At::Version(version) => version.image().map(|image| self.block.row(image)),
+            At::Deletion(_) | At::DeletionOver(_) => None,
+            At::Version(version) => Some(self.block.row(version.image())),
             At::Base => Some(self.block.base(self.slot)),
         }
     }
@@ -65,8 +68,21 @@ impl<'a> Link<'a> {
     pub(super) fn version(&self) -> Option<&'a Version> {
         match self.at {
             At::Version(version) => Some(version),
-            At::Deletion(_) | At::Base => None,
+            At::Deletion(_) | At::DeletionOver(_) | At::Base => None,
         }
+    }
+
+    /// The record of the version that this state deleted, if it is such a deletion.
+    pub(super) fn deleted_version(&self) -> Option<&'a Version> {
+        match self.at {
+            At::DeletionOver(version) => Some(version),
+            At::Deletion(_) | At::Version(_) | At::Base => None,
+        }
+    }
+
+    /// The operation that it was found in.
+    pub(super) fn proof(&self) -> &'a Operation<'a> {
+        self.proof
     }
 
     /// Whether this state is the base row.
@@ -84,6 +100,7 @@ impl<'a> Link<'a> {
         let at = match self.at {
             At::Base => return None,
             At::Deletion(_) => Head::Empty,
+            At::DeletionOver(version) => Head::Version(version),
             At::Version(version) => version.older().load(self.proof),
         };
         Some(Self::new(self.block, self.slot, self.proof, at))
@@ -134,7 +151,7 @@ impl Block {
             Head::Moved => self.moved_to().deletion(slot, proof),
             // It was taken back; or the block was built from what the horizon sees, which by then
             // had passed the deletion.
-            Head::Empty | Head::Version(_) => match self.built_at() {
+            Head::Empty | Head::Version(_) | Head::DeletedOver(_) => match self.built_at() {
                 Some(at) if self.begin(slot) == Stamp::ABORTED => Stamp::committed(at),
                 _ => Stamp::ABORTED,
             },

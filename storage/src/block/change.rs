@@ -11,7 +11,7 @@ use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp, TransactionId};
-use crate::mvcc::{Garbage, Head, NewVersion, Operation, Resolved, Stamp, StampKind, Viewpoint};
+use crate::mvcc::{Garbage, Head, Operation, Resolved, Stamp, StampKind, Viewpoint};
 use crate::sync::atomic::Ordering::{Relaxed, Release};
 use crate::sync::yield_now;
 use crate::value::ValueRef;
@@ -38,20 +38,23 @@ impl Block {
     ) -> Result<Written> {
         self.write(slot, viewpoint, |block, seen, old| {
             let version = image::updated(&self.pool, marker, old, changes)?;
-            let head = block.head_word(slot, false)?;
+            let head = block.head_word(slot)?;
             Ok(head.push(seen, version).is_ok())
         })
     }
 
-    /// Chains a deletion over a row.
+    /// Deletes a row. Over a hot row, and over a version, that takes no memory.
     pub fn delete(&self, slot: Slot, viewpoint: &Viewpoint<'_>, marker: Stamp) -> Result<Written> {
-        self.write(slot, viewpoint, |block, seen, _| {
-            let head = block.head_word(slot, true)?;
-            if matches!(seen, Head::Empty) {
-                return Ok(head.delete(marker));
+        self.write(slot, viewpoint, |block, seen, _| match seen {
+            Head::Version(newest) => {
+                let is_deleted = block.used_head(slot).delete_over(newest, marker);
+                if !is_deleted {
+                    // Another deleter may be putting back what it wrote to the record.
+                    yield_now();
+                }
+                Ok(is_deleted)
             }
-            let tombstone = NewVersion::tombstone(&self.pool, marker)?;
-            Ok(head.push(seen, tombstone).is_ok())
+            _ => block.delete_bare(slot, marker),
         })
     }
 
@@ -135,12 +138,20 @@ impl Block {
             _ => false,
         };
         let mut head = self.head(slot, proof);
-        if let Head::Deleted(marker) = head
-            && is_own(marker)
-            && !self.used_head(slot).stamp_deletion(marker, stamp)
-        {
-            // Nothing else than moving can happen to a deletion that is not committed.
-            head = Head::Moved;
+        match head {
+            Head::Deleted(marker) if is_own(marker) => {
+                if !self.stamp_deletion(slot, marker, stamp) {
+                    // Nothing else than moving can happen to a deletion that is not committed.
+                    head = Head::Moved;
+                }
+            }
+            Head::DeletedOver(version) => {
+                if is_own(version.deleted().load()) {
+                    version.deleted().store(stamp);
+                }
+                head = Head::Version(version);
+            }
+            _ => {}
         }
         if matches!(head, Head::Moved) {
             return self.moved_to().stamp(slot, proof, timestamp);
@@ -170,11 +181,14 @@ impl Block {
 
     /// Takes back the newest change of a row, which is the caller's own.
     pub fn undo_change(&self, slot: Slot, proof: &Operation<'_>) -> Option<Garbage> {
-        let head = self.used_head(slot);
-        let garbage = match head.load(proof) {
-            Head::Version(newest) => Some(head.undo_version(newest)),
+        let garbage = match self.head(slot, proof) {
+            Head::Version(newest) => Some(self.used_head(slot).undo_version(newest)),
+            Head::DeletedOver(newest) => {
+                self.used_head(slot).undo_delete_over(newest);
+                None
+            }
             Head::Deleted(marker) => {
-                head.undo_deletion(marker);
+                self.undo_deletion(slot, marker);
                 None
             }
             Head::Empty => unreachable!("a change to be undone is still there"),
@@ -210,7 +224,7 @@ impl Block {
         proof: &Operation<'_>,
         mut retire: impl FnMut(Garbage),
     ) {
-        let Some(version) = cut.version() else {
+        let Some(version) = cut.version().or(cut.deleted_version()) else {
             return;
         };
         let head = self.used_head(slot);
@@ -220,30 +234,28 @@ impl Block {
             retire(garbage);
         });
         let stamp = version.begin().load();
-        match version.image() {
-            None => {
-                // The deletion stays unsettled, now in the head word, until it is buried.
-                if let Some(garbage) = head.replace(version, Head::Deleted(stamp)) {
-                    retire(garbage);
-                }
+        if cut.deleted_version().is_some() {
+            // The deletion stays unsettled, now in the head word, until it is buried.
+            if let Some(garbage) = head.unlink_deleted(version, proof) {
+                unlinked += 1;
+                retire(garbage);
             }
-            Some(image) if head.leads_to(version) => {
-                // A block that was built later than the version has it for its base already.
-                if !self.was_built_from(stamp) {
-                    if !self.can_fold(image) {
-                        return self.settled(slot, unlinked);
-                    }
-                    let rows = self.rows();
-                    rows.body_mut(slot).copy_from_slice(image);
-                    rows.header(slot).begin.store(stamp);
+        } else if head.leads_to(version) {
+            // A block that was built later than the version has it for its base already.
+            if !self.was_built_from(stamp) {
+                let image = version.image();
+                if !self.can_fold(image) {
+                    return self.settled(slot, unlinked);
                 }
-                // A newer version may have come: then the base says the same as this one.
-                if let Some(garbage) = head.replace(version, Head::Empty) {
-                    unlinked += 1;
-                    retire(garbage);
-                }
+                let rows = self.rows();
+                rows.body_mut(slot).copy_from_slice(image);
+                rows.header(slot).begin.store(stamp);
             }
-            Some(_) => {}
+            // A newer version may have come: then the base says the same as this one.
+            if let Some(garbage) = head.fold(version) {
+                unlinked += 1;
+                retire(garbage);
+            }
         }
         self.settled(slot, unlinked);
     }
@@ -251,8 +263,14 @@ impl Block {
     /// Unlinks a version that no snapshot sees from below the next `newer` one; `None` where the state
     /// is no version. The caller is the collector.
     pub fn unlink(&self, slot: Slot, newer: &Link<'_>, gone: &Link<'_>) -> Option<Garbage> {
-        let (newer, gone) = (newer.version()?, gone.version()?);
-        let garbage = newer.unlink_older(gone);
+        let gone = gone.version()?;
+        let garbage = match newer.version() {
+            Some(newer) => newer.unlink_older(gone),
+            None => {
+                newer.deleted_version()?;
+                self.used_head(slot).unlink_deleted(gone, newer.proof())?
+            }
+        };
         self.settled(slot, 1);
         Some(garbage)
     }

@@ -4,7 +4,6 @@ use super::frozen::Frozen;
 use super::heads::Heads;
 use super::layout::Layout;
 use super::row::RowRef;
-use crate::error::Result;
 use crate::ids::{Slot, Timestamp};
 use crate::mvcc::{HeadWord, Stamp};
 
@@ -18,17 +17,23 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The head of a slot; `None` where it holds no row, or none of its chunk was ever changed.
+    /// The word of a slot's head; `None` where it holds no row, or none of its chunk has words.
     #[inline]
-    pub(super) fn head(&self, slot: Slot) -> Option<&HeadWord> {
-        self.heads.get(self.frozen.position(slot)?)
+    pub(super) fn word(&self, slot: Slot) -> Option<&HeadWord> {
+        self.heads.word(self.frozen.position(slot)?)
     }
 
-    /// The head of a slot that holds a row, to be changed.
-    pub(super) fn head_to_change(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
+    /// Whether nothing happened to the row of a slot, if it holds one, since the block was built.
+    #[inline]
+    pub(super) fn is_bare(&self, slot: Slot) -> bool {
         let position = self.frozen.position(slot);
-        let position = position.expect("nothing is chained where no row is");
-        self.heads.get_or_add(position, shrinks)
+        position.is_none_or(|position| self.heads.is_empty(position))
+    }
+
+    /// The position of a slot that holds a row.
+    pub(super) fn position(&self, slot: Slot) -> u32 {
+        let position = self.frozen.position(slot);
+        position.expect("nothing happens where no row is")
     }
 
     /// When the row of a slot began, as far as anybody can tell.

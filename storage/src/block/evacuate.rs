@@ -13,7 +13,7 @@
 //!    states below. Those cannot be freed before the reader's operation ends, because they are
 //!    unlinked later than the old record was, and the operation began before that.
 //!
-//! Records that are not committed stay where they are: their owner stamps them in place.
+//! Records that are not committed, or whose deletion is not, stay where they are: their owner stamps them in place.
 
 use super::slots::Block;
 use crate::error::Result;
@@ -35,14 +35,22 @@ impl Block {
             let Some(mut link) = self.any_head(Slot(slot as u16)) else {
                 continue;
             };
-            while let Head::Version(version) = link.load(proof) {
-                let is_final = matches!(version.begin().load().kind(), StampKind::Committed(_));
+            loop {
+                let from = link.load(proof);
+                let (version, deleted) = match from {
+                    Head::Version(version) => (version, None),
+                    Head::DeletedOver(version) => (version, Some(version.deleted().load())),
+                    Head::Empty | Head::Deleted(_) | Head::Moved => break,
+                };
+                let stamps = [Some(version.begin().load()), deleted];
+                let mut stamps = stamps.into_iter().flatten();
+                let is_final = stamps.all(|stamp| matches!(stamp.kind(), StampKind::Committed(_)));
                 if !is_final || !version.is_evacuated(&self.pool) {
                     link = version.older();
                     continue;
                 }
-                // Where a newer version came meanwhile, the link leads there now.
-                if let Some(garbage) = link.relocate(version, &self.pool)? {
+                // Where the word has changed meanwhile, it is looked at again.
+                if let Some(garbage) = link.relocate(from, &self.pool)? {
                     retire(garbage);
                     moved += 1;
                 }

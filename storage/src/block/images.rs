@@ -201,8 +201,7 @@ impl Block {
             return None;
         };
         let position = columns.frozen.position(slot)?;
-        let head = columns.heads.get(position);
-        let is_bare = head.is_none_or(|head| head.is_empty());
+        let is_bare = columns.heads.is_empty(position);
         is_bare.then_some((&columns.frozen, position))
     }
 }

@@ -77,9 +77,7 @@ impl Block {
         };
         match newest.version {
             version if newest.is_deletion => record_bytes(version) + stride,
-            Some(version) if version.image().is_some_and(|image| self.can_fold(image)) => {
-                record_bytes(Some(version))
-            }
+            Some(version) if self.can_fold(version.image()) => record_bytes(Some(version)),
             _ => 0,
         }
     }

@@ -90,7 +90,11 @@ impl Block {
         built_at: Timestamp,
     ) -> Result<Self> {
         let ranges = capacity.div_ceil(RANGE_SLOTS);
-        let bytes = size_of::<Self>() + ranges * size_of::<RangeState>();
+        let heads = match &base {
+            Base::Hot(_) => 0,
+            Base::Frozen(columns) => columns.heads.own_bytes(),
+        };
+        let bytes = size_of::<Self>() + ranges * size_of::<RangeState>() + heads;
         let ledger = pool.ledger();
         let reserved = ledger.reserve_for(claim, Owner::Table, bytes as u64)?;
         let heap = match &base {
@@ -181,27 +185,73 @@ impl Block {
     pub(super) fn head<'a>(&'a self, slot: Slot, proof: &'a Operation<'a>) -> Head<'a> {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.load(proof),
-            Base::Frozen(columns) => match columns.head(slot) {
-                Some(head) => head.load(proof),
+            Base::Frozen(columns) => match columns.frozen.position(slot) {
+                Some(position) => {
+                    let is_dead = || self.is_dead_slot(slot.0.into());
+                    columns.heads.load(position, is_dead, proof)
+                }
                 None => Head::Empty,
             },
         }
     }
 
-    /// The head of a slot, to be changed. What `shrinks` the database may take from the emergency
-    /// reserve.
-    pub(super) fn head_word(&self, slot: Slot, shrinks: bool) -> Result<&HeadWord> {
+    /// The word of a slot's head, to chain a version.
+    pub(super) fn head_word(&self, slot: Slot) -> Result<&HeadWord> {
         match &self.base {
             Base::Hot(rows) => Ok(&rows.header(slot).head),
-            Base::Frozen(columns) => columns.head_to_change(slot, shrinks),
+            Base::Frozen(columns) => {
+                let position = columns.position(slot);
+                columns
+                    .heads
+                    .word_to_change(position, self.is_dead_at(columns))
+            }
         }
     }
 
-    /// The head of a slot; a frozen block has one only where something was changed.
+    /// Notes the deletion of a row that nothing is chained over; `false` where something is by now.
+    pub(super) fn delete_bare(&self, slot: Slot, stamp: Stamp) -> Result<bool> {
+        match &self.base {
+            Base::Hot(rows) => Ok(rows.header(slot).head.delete(stamp)),
+            Base::Frozen(columns) => {
+                let position = columns.position(slot);
+                let is_dead = self.is_dead_at(columns);
+                columns.heads.delete(position, stamp, is_dead)
+            }
+        }
+    }
+
+    /// Gives a deletion over the base its final stamp; fails where the row has moved meanwhile.
+    pub(super) fn stamp_deletion(&self, slot: Slot, marker: Stamp, stamp: Stamp) -> bool {
+        match &self.base {
+            Base::Hot(rows) => rows.header(slot).head.stamp_deletion(marker, stamp),
+            Base::Frozen(columns) => {
+                let position = columns.position(slot);
+                columns.heads.stamp_deletion(position, marker, stamp)
+            }
+        }
+    }
+
+    /// Takes a deletion over the base back, which is the caller's.
+    pub(super) fn undo_deletion(&self, slot: Slot, marker: Stamp) {
+        match &self.base {
+            Base::Hot(rows) => rows.header(slot).head.undo_deletion(marker),
+            Base::Frozen(columns) => {
+                let position = columns.position(slot);
+                columns.heads.undo_deletion(position, marker);
+            }
+        }
+    }
+
+    /// Tells whether the row at a position is dead.
+    pub(super) fn is_dead_at(&self, columns: &Columns) -> impl Fn(u32) -> bool {
+        |position| self.is_dead_slot(columns.frozen.slot_at(position).0.into())
+    }
+
+    /// The word of a slot's head; a frozen block has one only where a version was chained nearby.
     pub(super) fn any_head(&self, slot: Slot) -> Option<&HeadWord> {
         match &self.base {
             Base::Hot(rows) => Some(&rows.header(slot).head),
-            Base::Frozen(columns) => columns.head(slot),
+            Base::Frozen(columns) => columns.word(slot),
         }
     }
 
@@ -210,13 +260,13 @@ impl Block {
     pub fn is_bare(&self, slot: Slot) -> bool {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.is_empty(),
-            Base::Frozen(columns) => columns.head(slot).is_none_or(HeadWord::is_empty),
+            Base::Frozen(columns) => columns.is_bare(slot),
         }
     }
 
-    /// The head of a slot whose row was changed before.
+    /// The word of a slot that a version was chained over.
     pub(super) fn used_head(&self, slot: Slot) -> &HeadWord {
-        self.any_head(slot).expect("a changed row has a head")
+        self.any_head(slot).expect("a row with versions has a word")
     }
 
     #[inline]

@@ -229,15 +229,30 @@ impl Block {
             // Relaxed: the exchange that seals a head publishes it.
             self.unsettled(slot).fetch_add(1, Relaxed);
         }
-        let mut seal_slot = |slot| self.seal_slot(to, slot, horizon, spares, proof, &mut retire);
         let Base::Frozen(columns) = &self.base else {
-            (0..self.capacity()).for_each(|slot| seal_slot(Slot(slot as u16)));
+            for slot in (0..self.capacity()).map(|slot| Slot(slot as u16)) {
+                self.seal_slot(to, slot, horizon, spares, proof, &mut retire);
+            }
             return;
         };
-        let changed = Heads::ranges(columns.frozen.rows())
-            .filter(|positions| !columns.heads.seal_chunk(positions.start));
-        for position in changed.flatten() {
-            seal_slot(columns.frozen.slot_at(position as u32));
+        for positions in Heads::ranges(columns.frozen.rows()) {
+            let is_dead = self.is_dead_at(columns);
+            let carry = |position, stamp: Stamp| {
+                if !stamp.is_committed_by(horizon) {
+                    let slot = columns.frozen.slot_at(position);
+                    to.unsettled(usize::from(slot.0)).fetch_add(1, Relaxed);
+                    to.put_head(slot, Head::Deleted(stamp), spares);
+                }
+            };
+            if !columns
+                .heads
+                .seal_chunk(positions.start as u32, is_dead, carry)
+            {
+                for position in positions {
+                    let slot = columns.frozen.slot_at(position as u32);
+                    self.seal_slot(to, slot, horizon, spares, proof, &mut retire);
+                }
+            }
         }
     }
 
@@ -256,6 +271,7 @@ impl Block {
             let is_base = match seen {
                 Head::Empty => true,
                 Head::Deleted(stamp) => stamp.is_committed_by(horizon),
+                Head::DeletedOver(version) => version.deleted().load().is_committed_by(horizon),
                 Head::Version(version) => version.begin().load().is_committed_by(horizon),
                 Head::Moved => unreachable!("one thread at a time replaces blocks"),
             };
@@ -299,14 +315,12 @@ impl Block {
     fn put_head(&self, slot: Slot, head: Head<'_>, spares: &mut Vec<Spare>) {
         match &self.base {
             Base::Hot(rows) => rows.header(slot).head.carry(head),
-            Base::Frozen(columns) => match (columns.head(slot), head) {
-                (Some(word), head) => word.carry(head),
+            Base::Frozen(columns) => match (columns.frozen.position(slot), head) {
                 (None, Head::Empty) => {}
-                (None, head) => {
-                    let position = columns.frozen.position(slot);
-                    let position = position.expect("what is carried over is over a row");
-                    let spare = spares.pop().expect("a spare for every chunk");
-                    columns.heads.add(position, spare).carry(head);
+                (None, _) => unreachable!("what is carried over is over a row"),
+                (Some(position), head) => {
+                    let spare = || spares.pop().expect("a spare for every chunk");
+                    columns.heads.carry(position, head, spare);
                 }
             },
         }

@@ -50,7 +50,7 @@ impl Backlog {
     pub(super) fn pop_below(&mut self, horizon: Timestamp) -> Option<Waiting> {
         let is_below = |set: &mut Waiting| set.timestamp <= horizon;
         if let Some(set) = self.looked_at.pop_front_if(is_below) {
-            self.looked_at_writes -= set.writes.writes().len();
+            self.looked_at_writes -= set.writes.len();
             return Some(set);
         }
         self.fresh.pop_front_if(is_below)
@@ -58,7 +58,7 @@ impl Backlog {
 
     /// Puts the first set back.
     pub(super) fn push_front(&mut self, set: Waiting) {
-        self.looked_at_writes += set.writes.writes().len();
+        self.looked_at_writes += set.writes.len();
         self.looked_at.push_front(set);
     }
 
@@ -78,7 +78,7 @@ impl Backlog {
         for set in below.into_iter().rev() {
             self.looked_at.push_front(set);
         }
-        let writes = self.looked_at.iter().map(|set| set.writes.writes().len());
+        let writes = self.looked_at.iter().map(|set| set.writes.len());
         self.looked_at_writes = writes.sum();
     }
 
@@ -124,7 +124,7 @@ impl Backlog {
 
     /// Puts back what is left of a set.
     pub(super) fn push_looked_at(&mut self, set: Waiting) {
-        self.looked_at_writes += set.writes.writes().len();
+        self.looked_at_writes += set.writes.len();
         self.looked_at.push_back(set);
     }
 }

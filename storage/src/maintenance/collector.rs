@@ -4,7 +4,7 @@ use super::backlog::Backlog;
 use super::evacuation::Evacuation;
 use super::prune::Noticed;
 use super::queue::{GarbageQueue, Waiting};
-use super::write_set::{Write, WriteKind};
+use super::write_set::{Place, Write, WriteKind};
 use crate::block::{Block, Link, RANGE_SLOTS, RowRef};
 use crate::catalog::{Catalog, IndexEntry, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
@@ -136,11 +136,10 @@ impl Collector {
         horizon: Timestamp,
         proof: &Operation<'_>,
     ) -> Option<Waiting> {
-        let end = set.writes.writes().len().min(set.done + *left);
-        self.collect_set(&set, end, catalog, horizon, proof);
-        *left -= end - set.done;
-        set.done = end;
-        if end < set.writes.writes().len() {
+        let (done, collected) = self.collect_set(&set, *left, catalog, horizon, proof);
+        *left -= collected;
+        set.done = done;
+        if !set.writes.is_end(done) {
             return Some(set);
         }
         self.finish(&set);
@@ -194,27 +193,32 @@ impl Collector {
         self.retired.len()
     }
 
+    /// Collects up to `limit` writes of a set, from where it is. Returns how far that went, and how many they were.
     fn collect_set(
         &mut self,
         set: &Waiting,
-        end: usize,
+        limit: usize,
         catalog: &Catalog,
         horizon: Timestamp,
         proof: &Operation<'_>,
-    ) {
+    ) -> (Place, usize) {
         let mut target: Option<Target> = None;
         let mut inserts = Inserts::default();
-        for write in &set.writes.writes()[set.done..end] {
+        let (mut done, mut collected) = (set.done, 0);
+        while collected < limit
+            && let Some(write) = set.writes.next(&mut done)
+        {
+            collected += 1;
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 // Whoever writes from now on knows the indexes of that commit.
-                if let Some(entry) = set.writes.entry_of_step(write) {
+                if let Some(entry) = set.writes.entry_of_step(&write) {
                     entry.late.forget(horizon);
                 }
                 continue;
             }
             let target = match &mut target {
                 Some(same) if same.table == write.table && same.kind == write.kind => same,
-                other => other.insert(Target::of(set, write, catalog)),
+                other => other.insert(Target::of(set, &write, catalog)),
             };
             let Some((block, slot)) = target.entry.rows.place(write.row, proof) else {
                 continue;
@@ -241,6 +245,7 @@ impl Collector {
             }
         }
         inserts.settle();
+        (done, collected)
     }
 
     /// Lets go of the states of a row that nobody can reach, and of their keys.

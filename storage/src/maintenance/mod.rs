@@ -12,7 +12,7 @@
 //! 3. What a rollback takes back goes to the same retire queue.
 //! 4. While an old snapshot holds the horizon back, states that no snapshot sees are unlinked
 //!    (`prune`).
-//! 5. Where much of the pool is unused, version records are moved out of its sparse extents.
+//! 5. Where much of the pool's slabs is unused, version records and index nodes are moved out of sparse ones.
 //!
 //! One thread collects at a time, behind one lock: folding and moving rely on it. The work is cooperative
 //! (each commit does a little, first of what its thread wrote, if the lock is free), and a background

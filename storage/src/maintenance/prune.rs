@@ -26,10 +26,10 @@
 
 use super::collector::{Collector, Row};
 use super::queue::{GarbageQueue, Waiting};
-use super::write_set::{Write, WriteKind};
+use super::write_set::{Kept, Place, Write, WriteKind};
 use crate::block::Link;
 use crate::catalog::{Catalog, IndexEntry};
-use crate::ids::Timestamp;
+use crate::ids::{RowId, Timestamp};
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
 use crate::pool::PressureLevel;
 use arc_swap::ArcSwap;
@@ -113,21 +113,19 @@ impl Collector {
         while left > 0
             && let Some(mut set) = self.backlog.pop_fresh()
         {
-            let writes = set.writes.writes().len();
-            let from = set.looked;
+            let writes = set.writes.len();
             // Of a set that is being collected some writes are done with.
-            if set.done > 0 {
-                set.looked = writes;
+            if set.done != Place::default() {
+                set.looked = set.writes.entries().len();
             } else {
-                let end = writes.min(from + left.max(PART_WRITES));
-                self.prune_part(&mut set, end, &look);
-                left = left.saturating_sub(end - from);
+                let looked = self.prune_part(&mut set, left.max(PART_WRITES), &look);
+                left = left.saturating_sub(looked);
             }
-            let kept = set.writes.writes().len();
+            let kept = set.writes.len();
             queue.forget(writes - kept);
             if kept == 0 {
                 self.finish(&set);
-            } else if set.looked < kept {
+            } else if set.looked < set.writes.entries().len() {
                 self.backlog.push_fresh(set);
             } else {
                 set.looked = 0;
@@ -154,20 +152,48 @@ impl Collector {
         self.free_all();
     }
 
-    /// Looks at the next writes of a set, up to `end`.
-    fn prune_part(&mut self, set: &mut Waiting, end: usize, look: &Look<'_>) {
-        let from = set.looked;
-        let part = set.writes.writes()[from..end].iter();
-        let kept: Vec<bool> = part
-            .map(|write| self.prune_write(set, write, look))
-            .collect();
-        set.looked += kept.iter().filter(|kept| **kept).count();
-        if set.looked == end {
-            return;
+    /// Looks at the next entries of a set, of about `limit` writes, and forgets what is done with. Returns how many
+    /// writes it looked at.
+    fn prune_part(&mut self, set: &mut Waiting, limit: usize, look: &Look<'_>) -> usize {
+        let (from, mut looked) = (set.looked, 0);
+        let mut kept = Vec::new();
+        for entry in &set.writes.entries()[from..] {
+            if looked >= limit {
+                break;
+            }
+            looked += set.writes.rows_of(entry);
+            kept.push(self.prune_entry(set, entry, look));
         }
-        let before = std::iter::repeat_n(true, from);
-        let mut kept = before.chain(kept);
-        set.writes.retain(|_| kept.next().unwrap_or(true));
+        let left = kept.iter().filter(|kept| !matches!(kept, Kept::Nothing));
+        set.looked += left.count();
+        if kept.iter().any(|kept| !matches!(kept, Kept::Whole)) {
+            set.writes.keep(from, kept);
+        }
+        looked
+    }
+
+    fn prune_entry(&mut self, set: &Waiting, entry: &Write, look: &Look<'_>) -> Kept {
+        let WriteKind::DeleteSome(slots) = entry.kind else {
+            return match self.prune_write(set, entry, look) {
+                true => Kept::Whole,
+                false => Kept::Nothing,
+            };
+        };
+        let mut left = set.writes.slots(slots).clone();
+        let rows = left.len();
+        left.retain(|slot| {
+            let write = Write {
+                row: RowId::new(entry.row.block(), slot),
+                kind: WriteKind::Delete,
+                ..*entry
+            };
+            self.prune_write(set, &write, look)
+        });
+        match left.len() {
+            0 => Kept::Nothing,
+            all if all == rows => Kept::Whole,
+            _ => Kept::Some(left),
+        }
     }
 
     /// Prunes the row of a write; whether the write has to be looked at again.

@@ -12,7 +12,7 @@
 //!
 //! Sets are only taken out by who has the collector, so that nobody misses one that is under way.
 
-use super::write_set::WriteSet;
+use super::write_set::{Place, WriteSet};
 use crate::ids::Timestamp;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
@@ -27,9 +27,9 @@ const STRIPES: usize = 8;
 pub(super) struct Waiting {
     pub(super) timestamp: Timestamp,
     pub(super) writes: WriteSet,
-    /// Writes before this one were collected.
-    pub(super) done: usize,
-    /// Writes before this one were looked at in vain ([`super::prune`]), as far as that has come.
+    /// Writes before it were collected.
+    pub(super) done: Place,
+    /// Entries before this one were looked at in vain ([`super::prune`]), as far as that has come.
     pub(super) looked: usize,
 }
 
@@ -60,11 +60,11 @@ impl GarbageQueue {
     /// Hands over a committed write set. Called before the transaction's snapshot is given up, so
     /// that the horizon cannot pass it unnoticed.
     pub fn push(&self, timestamp: Timestamp, writes: WriteSet) {
-        self.writes.fetch_add(writes.writes().len(), Relaxed);
+        self.writes.fetch_add(writes.len(), Relaxed);
         self.own().lock().push_back(Waiting {
             timestamp,
             writes,
-            done: 0,
+            done: Place::default(),
             looked: 0,
         });
     }

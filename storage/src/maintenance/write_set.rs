@@ -1,9 +1,23 @@
-//! What a transaction did, row by row, in order.
+//! Write sets: all changes of one transaction, in order.
+//!
+//! ```text
+//!   entries    [ insert 3:7 ][ update 0:12 ][ delete 1:0 .. ][ delete 2:5 ]
+//!                                                  |
+//!   slot sets                                      +--> { 0, 1, 2, 5, .. }
+//! ```
+//!
+//! Deletions that follow each other in one block are one entry with the set of their slots, so that a DELETE of all
+//! rows takes 2 KiB a block and not 24 bytes a row: it must fit into the emergency reserve. Their order among
+//! themselves is lost, and does not matter: a command deletes a row once. No entry is extended beyond the
+//! mark of a command, so that going back to a mark undoes whole entries.
+//!
+//! Entries are told by *places*; readers get single writes, as if each row had an entry of its own.
 
 use crate::catalog::TableEntry;
 use crate::error::Result;
-use crate::ids::{ColumnId, RowId};
+use crate::ids::{ColumnId, RowId, Slot};
 use crate::pool::{Claim, Ledger, Owner, Reservation};
+use crate::succinct::SlotSet;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -14,6 +28,8 @@ const FREE_BYTES: usize = 4096;
 const QUEUED_BYTES: usize = 2 * size_of::<WriteSet>();
 /// What is reserved for the log frame grows by this much.
 const FRAME_STEP: u64 = 64 << 10;
+/// What is reserved for slot sets beyond what they take. One write adds less.
+const SLOTS_STEP: usize = 16 << 10;
 
 /// The table of a step of DDL that is about none.
 pub const NO_TABLE: u32 = u32::MAX;
@@ -27,6 +43,9 @@ pub enum WriteKind {
     Update(u32),
     /// It went.
     Delete,
+    /// Of an entry: the rows of its block went whose slots are in this set, a number that [`WriteSet::slots`]
+    /// understands. Writes that are given one by one are none of these.
+    DeleteSome(u32),
     /// It stays as it is, but nobody else may change it.
     Lock,
     /// No row, and perhaps no table ([`NO_TABLE`]): a step of DDL, a number that its transaction
@@ -56,10 +75,37 @@ pub struct Touched {
     pub held: bool,
 }
 
+/// A place in a write set: before all of it, behind all of it, or between two rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place {
+    entry: usize,
+    /// Of an entry with several rows, the first slot that is behind the place.
+    slot: Slot,
+}
+
+/// What becomes of an entry.
+#[derive(Debug)]
+pub enum Kept {
+    /// All of it stays.
+    Whole,
+    /// These slots of it stay.
+    Some(SlotSet),
+    /// Nothing of it does.
+    Nothing,
+}
+
 /// All changes of one transaction. Those of a small one are in place, so that it allocates nothing.
 #[derive(Debug, Default)]
 pub struct WriteSet {
-    writes: SmallVec<[Write; 2]>,
+    entries: SmallVec<[Write; 2]>,
+    /// Rows of all entries.
+    len: usize,
+    /// Entries before this one are not extended.
+    sealed: usize,
+    slots: Vec<SlotSet>,
+    /// Bytes of slot sets, and how many may be.
+    slot_bytes: usize,
+    slot_bytes_reserved: usize,
     touched: SmallVec<[Touched; 1]>,
     columns: SmallVec<[ColumnId; 4]>,
     /// Sets of columns: which of `columns` they are.
@@ -77,7 +123,8 @@ impl WriteSet {
     #[inline]
     pub fn reserve(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
         self.grows |= !shrinks;
-        if self.writes.len() < self.writes.capacity() {
+        let has_room = self.entries.len() < self.entries.capacity();
+        if has_room && self.slot_bytes <= self.slot_bytes_reserved {
             return Ok(());
         }
         self.grow(ledger, shrinks)
@@ -85,11 +132,21 @@ impl WriteSet {
 
     #[cold]
     fn grow(&mut self, ledger: &Arc<Ledger>, shrinks: bool) -> Result<()> {
-        let wanted = (self.writes.capacity() * 2).max(16);
-        if wanted * size_of::<Write>() > FREE_BYTES || self.reservation.is_some() {
-            self.reserve_all(ledger, wanted, Claim::of_change(shrinks))?;
+        let mut wanted = self.entries.capacity();
+        if self.entries.len() == wanted {
+            wanted = (wanted * 2).max(16);
         }
-        self.writes.grow(wanted);
+        let bytes = wanted * size_of::<Write>() + self.slot_bytes;
+        if bytes > FREE_BYTES || self.reservation.is_some() {
+            let slots_reserved = self.slot_bytes_reserved;
+            self.slot_bytes_reserved = self.slot_bytes + SLOTS_STEP;
+            let reserved = self.reserve_all(ledger, wanted, Claim::of_change(shrinks));
+            if reserved.is_err() {
+                self.slot_bytes_reserved = slots_reserved;
+            }
+            reserved?;
+        }
+        self.entries.grow(wanted);
         Ok(())
     }
 
@@ -120,11 +177,11 @@ impl WriteSet {
     /// to wait for the horizon for as long as anybody likes. Where that is known before the first
     /// write, what grows the database is refused there, and not let through at its commit.
     pub fn reserve_to_wait(&mut self, ledger: &Arc<Ledger>, claim: Claim) -> Result<()> {
-        self.reserve_all(ledger, self.writes.capacity(), claim)
+        self.reserve_all(ledger, self.entries.capacity(), claim)
     }
 
-    fn reserve_all(&mut self, ledger: &Arc<Ledger>, writes: usize, claim: Claim) -> Result<()> {
-        let bytes = self.waiting_bytes(writes);
+    fn reserve_all(&mut self, ledger: &Arc<Ledger>, entries: usize, claim: Claim) -> Result<()> {
+        let bytes = self.waiting_bytes(entries);
         let reservation = match &mut self.reservation {
             Some(reservation) => reservation,
             none => none.insert(ledger.reserve(Owner::Transaction, 0)?),
@@ -132,10 +189,12 @@ impl WriteSet {
         reservation.resize_for(claim, bytes)
     }
 
-    /// What a set with room for so many writes takes while it waits.
-    fn waiting_bytes(&self, writes: usize) -> u64 {
+    /// What a set with room for so many entries takes while it waits.
+    fn waiting_bytes(&self, entries: usize) -> u64 {
         let touched = self.touched.capacity() * size_of::<Touched>();
-        (QUEUED_BYTES + touched + writes * size_of::<Write>()) as u64
+        let slots = self.slots.capacity() * size_of::<SlotSet>();
+        let slots = slots + self.slot_bytes.max(self.slot_bytes_reserved);
+        (QUEUED_BYTES + touched + slots + entries * size_of::<Write>()) as u64
     }
 
     /// Whether anything but deletions is in it.
@@ -148,31 +207,175 @@ impl WriteSet {
         (self.frame.take(), self.frame_bytes as usize)
     }
 
-    /// Adds a write.
-    pub fn push(&mut self, write: Write) {
-        self.writes.push(write);
-    }
-
-    /// Forgets writes that are not to be kept, once the set waits to be collected.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Write) -> bool) {
-        self.writes.retain(|write| keep(write));
-        self.writes.shrink_to_fit();
-        let bytes = self.waiting_bytes(self.writes.capacity());
-        if let Some(reservation) = &mut self.reservation
-            && reservation.bytes() > bytes
-        {
-            reservation.shrink(bytes);
+    /// The most bytes that one more deletion takes in a log frame.
+    pub fn delete_bytes(&self, table: u32, row: RowId, alone: usize) -> usize {
+        match self.extensible(table, row) {
+            Some(at) => {
+                let rows = self.rows_of(&self.entries[at]);
+                SlotSet::encoded_bytes_max(rows + 1) - SlotSet::encoded_bytes_max(rows)
+            }
+            None => alone + SlotSet::encoded_bytes_max(1),
         }
     }
 
-    /// Takes the last write out.
-    pub fn pop(&mut self) -> Option<Write> {
-        self.writes.pop()
+    /// The entry that a deletion of the row extends, if there is one.
+    fn extensible(&self, table: u32, row: RowId) -> Option<usize> {
+        let at = self.entries.len().checked_sub(1)?;
+        let last = &self.entries[at];
+        let is_deletion = matches!(last.kind, WriteKind::Delete | WriteKind::DeleteSome(_));
+        let is_near = last.table == table && last.row.block() == row.block();
+        (at >= self.sealed && is_deletion && is_near).then_some(at)
     }
 
-    /// All writes, in order.
-    pub fn writes(&self) -> &[Write] {
-        &self.writes
+    /// Adds a write of one row.
+    pub fn push(&mut self, write: Write) {
+        self.len += 1;
+        let extends = match write.kind {
+            WriteKind::Delete => self.extensible(write.table, write.row),
+            _ => None,
+        };
+        let Some(at) = extends else {
+            self.entries.push(write);
+            return;
+        };
+        let set = match self.entries[at].kind {
+            WriteKind::DeleteSome(set) => set as usize,
+            _ => {
+                let first = self.entries[at].row.slot();
+                self.entries[at].kind = WriteKind::DeleteSome(self.slots.len() as u32);
+                self.slots.push(SlotSet::from_iter([first]));
+                self.slot_bytes += size_of::<SlotSet>();
+                self.slots.len() - 1
+            }
+        };
+        let slots = &mut self.slots[set];
+        let before = slots.heap_bytes();
+        let is_new = slots.insert(write.row.slot());
+        debug_assert!(is_new, "a command deletes a row once");
+        self.slot_bytes += slots.heap_bytes() - before;
+    }
+
+    /// Lets no later write extend an entry that is there: what came until now can be gone back to.
+    pub fn seal(&mut self) {
+        self.sealed = self.entries.len();
+    }
+
+    /// Takes the last write out, a row at a time.
+    pub fn pop(&mut self) -> Option<Write> {
+        let last = self.entries.last()?;
+        self.len -= 1;
+        let WriteKind::DeleteSome(set) = last.kind else {
+            return self.entries.pop();
+        };
+        let mut write = *last;
+        write.kind = WriteKind::Delete;
+        let slots = &mut self.slots[set as usize];
+        if let Some(slot) = slots.pop() {
+            write.row = RowId::new(write.row.block(), slot);
+        }
+        if slots.is_empty() {
+            self.entries.pop();
+        }
+        Some(write)
+    }
+
+    /// How many rows were written, each as often as it was.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entries, in order.
+    pub fn entries(&self) -> &[Write] {
+        &self.entries
+    }
+
+    /// The slots of a [`WriteKind::DeleteSome`].
+    pub fn slots(&self, set: u32) -> &SlotSet {
+        &self.slots[set as usize]
+    }
+
+    /// How many rows an entry has.
+    pub fn rows_of(&self, entry: &Write) -> usize {
+        match entry.kind {
+            WriteKind::DeleteSome(set) => self.slots(set).len(),
+            _ => 1,
+        }
+    }
+
+    /// The writes one by one, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Write> + Clone {
+        let mut place = Place::default();
+        std::iter::from_fn(move || self.next(&mut place))
+    }
+
+    /// The write behind a place, which moves behind it.
+    pub fn next(&self, place: &mut Place) -> Option<Write> {
+        let mut write = *self.entries.get(place.entry)?;
+        if let WriteKind::DeleteSome(set) = write.kind {
+            let slot = self.slots(set).at_or_after(place.slot);
+            let Some(slot) = slot else {
+                *place = Place {
+                    entry: place.entry + 1,
+                    slot: Slot(0),
+                };
+                return self.next(place);
+            };
+            place.slot = Slot(slot.0 + 1);
+            write.kind = WriteKind::Delete;
+            write.row = RowId::new(write.row.block(), slot);
+            return Some(write);
+        }
+        place.entry += 1;
+        Some(write)
+    }
+
+    /// Whether nothing is behind a place.
+    pub fn is_end(&self, mut place: Place) -> bool {
+        self.next(&mut place).is_none()
+    }
+
+    /// Decides about the entries from one on, as many as there are decisions: what is not kept is forgotten. Only
+    /// once the set waits to be collected.
+    pub fn keep(&mut self, from: usize, kept: Vec<Kept>) {
+        let mut decisions = kept.into_iter();
+        let mut at = 0;
+        let (slots, len) = (&mut self.slots, &mut self.len);
+        self.entries.retain(|entry| {
+            at += 1;
+            let kept = if at > from { decisions.next() } else { None };
+            let own = match entry.kind {
+                WriteKind::DeleteSome(set) => Some(&mut slots[set as usize]),
+                _ => None,
+            };
+            match (kept, own) {
+                (None | Some(Kept::Whole), _) | (Some(Kept::Some(_)), None) => true,
+                (Some(Kept::Some(left)), Some(slots)) => {
+                    *len -= slots.len() - left.len();
+                    *slots = left;
+                    true
+                }
+                (Some(Kept::Nothing), own) => {
+                    *len -= own.map_or(1, |slots| std::mem::take(slots).len());
+                    false
+                }
+            }
+        });
+        self.entries.shrink_to_fit();
+        let of_slots = self
+            .slots
+            .iter()
+            .map(|slots| size_of::<SlotSet>() + slots.heap_bytes());
+        self.slot_bytes = of_slots.sum();
+        self.slot_bytes_reserved = 0;
+        let bytes = self.waiting_bytes(self.entries.capacity());
+        if let Some(reservation) = &mut self.reservation {
+            reservation.shrink(bytes);
+        }
     }
 
     /// The tables written to.

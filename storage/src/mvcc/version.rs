@@ -3,15 +3,21 @@
 //! ```text
 //!   head word   0                     empty: the base row below is the newest
 //!               pointer | 1           a version record
-//!               stamp << 2 | 2        the row was deleted: a delete of a bare row allocates nothing
+//!               pointer | 1 | 4       the row was deleted over that version, whose record says when
+//!               stamp << 2 | 2        the row was deleted over the base
 //!               3                     moved: the block has a successor, where the row goes on
 //!
-//!   record      [ begin 8 | older 8 | bytes 4 | tombstone 4 | 0 8 ][ image ]
+//!   record      [ begin 8 | older 8 | deleted 8 | bytes 4 | 0 4 ][ image ]
 //! ```
 //!
 //! A record is filled before it is published (Release) and its image never changes afterwards;
 //! `begin` goes from marker to timestamp or to *aborted*, once; `older` to what is older still, or to
 //! empty (cut). So whoever loads a link with Acquire reads the image without further care.
+//!
+//! A deletion allocates nothing: a full database can be emptied. It takes the record's `deleted` from zero to its
+//! marker first, which only one can, and then exchanges the head; where the head has changed meanwhile it puts the
+//! zero back. So what `deleted` says counts only while a head says that the row was deleted over the record. Nothing
+//! is chained over a deletion, because row ids are not used again.
 //!
 //! A head that says *moved* says so for ever. Therefore every change of a head is a compare and
 //! exchange against the word that was seen: none can be lost in a block that is being replaced.
@@ -31,13 +37,16 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 const TAG_MASK: u64 = 3;
+const POINTER_MASK: u64 = !15;
+/// Beside [`TAG_VERSION`].
+const DELETED_OVER: u64 = 4;
 const TAG_VERSION: u64 = 1;
 const TAG_DELETED: u64 = 2;
 const TAG_MOVED: u64 = 3;
 const HEADER_BYTES: usize = size_of::<Version>();
 
 /// A stamp that changes under readers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct StampWord(AtomicU64);
 
@@ -55,14 +64,14 @@ impl StampWord {
     }
 }
 
-/// A version of a row, or the note that it was deleted.
+/// A version of a row.
 #[derive(Debug)]
 #[repr(C, align(16))]
 pub struct Version {
     begin: StampWord,
     older: HeadWord,
+    deleted: StampWord,
     bytes: u32,
-    tombstone: u32,
 }
 
 /// A pointer to a version that somebody has unlinked, or is about to.
@@ -99,19 +108,21 @@ impl Version {
         &self.older
     }
 
-    /// The row's image; `None` if this version says that the row was deleted.
+    /// When the row was deleted over it; to be asked where a head says that it was.
+    pub fn deleted(&self) -> &StampWord {
+        &self.deleted
+    }
+
+    /// The row's image.
     #[inline]
-    pub fn image(&self) -> Option<&[u8]> {
-        if self.tombstone != 0 {
-            return None;
-        }
+    pub fn image(&self) -> &[u8] {
         let length = self.bytes as usize - HEADER_BYTES;
         // The image is beyond what `&self` may reach, so the pointer is made from the record's
         // exposed one.
         let image = ptr::with_exposed_provenance(ptr::from_ref(self).addr() + HEADER_BYTES);
         // SAFETY: the record was allocated with `bytes` bytes, of which the image is the rest;
         // it was written before publication and has not changed since.
-        Some(unsafe { slice::from_raw_parts(image, length) })
+        unsafe { slice::from_raw_parts(image, length) }
     }
 
     /// Whether it lies in an extent that is being evacuated.
@@ -157,7 +168,7 @@ impl<'p> NewVersion<'p> {
     pub fn with_image(pool: &'p Pool, begin: Stamp, image_bytes: usize) -> Result<Self> {
         let bytes = Self::total(image_bytes)?;
         let memory = pool.allocate(Owner::Version, bytes as usize)?;
-        Ok(Self::fill(pool, memory, begin, bytes, 0))
+        Ok(Self::fill(pool, memory, begin, bytes))
     }
 
     /// A version whose image is a copy of `body`, and after it `more` bytes of zero.
@@ -171,14 +182,7 @@ impl<'p> NewVersion<'p> {
             ptr::copy_nonoverlapping(body.as_ptr(), image, body.len());
             ptr::write_bytes(image.add(body.len()), 0, more);
         }
-        Ok(Self::fill(pool, memory, begin, bytes, 0))
-    }
-
-    /// A version that says that the row was deleted. It may take from the emergency reserve, so
-    /// that a full database can be emptied.
-    pub fn tombstone(pool: &'p Pool, begin: Stamp) -> Result<Self> {
-        let memory = pool.allocate_emergency(Owner::Version, HEADER_BYTES)?;
-        Ok(Self::fill(pool, memory, begin, HEADER_BYTES as u32, 1))
+        Ok(Self::fill(pool, memory, begin, bytes))
     }
 
     fn total(image_bytes: usize) -> Result<u32> {
@@ -190,29 +194,27 @@ impl<'p> NewVersion<'p> {
         })
     }
 
-    fn fill(pool: &'p Pool, memory: NonNull<u8>, begin: Stamp, bytes: u32, tombstone: u32) -> Self {
+    fn fill(pool: &'p Pool, memory: NonNull<u8>, begin: Stamp, bytes: u32) -> Self {
         let version = memory.cast::<Version>();
         // SAFETY: the pool gave at least a header's bytes, aligned to 16, to us alone.
         unsafe {
             version.write(Version {
                 begin: StampWord(AtomicU64::new(begin.0)),
                 older: HeadWord::default(),
+                deleted: StampWord::default(),
                 bytes,
-                tombstone,
             });
         }
         Self { pool, version }
     }
 
-    /// The same as `version`, which is committed, and whose link only the caller changes.
-    fn copy_of(pool: &'p Pool, version: &Version) -> Result<Self> {
-        let mut copy = match version.image() {
-            Some(image) => Self::with_copy(pool, version.begin.load(), image, 0)?,
-            None => Self::tombstone(pool, version.begin.load())?,
-        };
+    /// A copy of `version`, which is committed, and whose link only the caller changes; deleted then, or not.
+    fn copy_of(pool: &'p Pool, version: &Version, deleted: Stamp) -> Result<Self> {
+        let mut copy = Self::with_copy(pool, version.begin.load(), version.image(), 0)?;
         // SAFETY: the record is ours alone.
-        let older = unsafe { &mut copy.version.as_mut().older };
-        *older.0.get_mut() = version.older.0.load(Acquire);
+        let record = unsafe { copy.version.as_mut() };
+        *record.older.0.get_mut() = version.older.0.load(Acquire);
+        record.deleted = StampWord(AtomicU64::new(deleted.0));
         Ok(copy)
     }
 
@@ -240,6 +242,8 @@ pub enum Head<'a> {
     Empty,
     /// A version record.
     Version(&'a Version),
+    /// The row was deleted over a version, whose record says when.
+    DeletedOver(&'a Version),
     /// The base row was deleted.
     Deleted(Stamp),
     /// The row goes on in the block's successor.
@@ -250,7 +254,7 @@ impl Head<'_> {
     /// Hands out every record of the chain, which nothing leads to any more.
     pub fn retire_chain(self, proof: &Operation<'_>, mut retire: impl FnMut(Garbage)) {
         let mut link = self;
-        while let Head::Version(version) = link {
+        while let Head::Version(version) | Head::DeletedOver(version) = link {
             link = version.older.load(proof);
             retire(version.garbage());
         }
@@ -260,6 +264,7 @@ impl Head<'_> {
         match self {
             Self::Empty => 0,
             Self::Version(version) => ptr::from_ref(version).addr() as u64 | TAG_VERSION,
+            Self::DeletedOver(version) => Self::Version(version).word() | DELETED_OVER,
             Self::Deleted(stamp) => stamp.0 << 2 | TAG_DELETED,
             Self::Moved => TAG_MOVED,
         }
@@ -294,10 +299,15 @@ impl HeadWord {
         let word = self.0.load(Acquire);
         match word & TAG_MASK {
             TAG_VERSION => {
-                let pointer = ptr::with_exposed_provenance::<Version>((word & !TAG_MASK) as usize);
+                let address = (word & POINTER_MASK) as usize;
+                let pointer = ptr::with_exposed_provenance::<Version>(address);
                 // SAFETY: only `push` and the copying of words write pointers, so it points to a
                 // published record; `_proof` keeps it from being freed for 'a (module header).
-                Head::Version(unsafe { &*pointer })
+                let version = unsafe { &*pointer };
+                match word & DELETED_OVER {
+                    0 => Head::Version(version),
+                    _ => Head::DeletedOver(version),
+                }
             }
             TAG_DELETED => Head::Deleted(Stamp(word >> 2)),
             TAG_MOVED => Head::Moved,
@@ -324,6 +334,32 @@ impl HeadWord {
     /// Notes the deletion of a bare row; fails where a version or a deletion came first.
     pub fn delete(&self, stamp: Stamp) -> bool {
         self.exchange(Head::Empty, Head::Deleted(stamp))
+    }
+
+    /// Notes the deletion of a row over its newest version; fails where another change came first, or is about to.
+    pub fn delete_over(&self, newest: &Version, stamp: Stamp) -> bool {
+        let deleted = &newest.deleted.0;
+        let never = Stamp::NEVER.0;
+        // Relaxed: the exchange of the head publishes it.
+        if deleted
+            .compare_exchange(never, stamp.0, Relaxed, Relaxed)
+            .is_err()
+        {
+            return false;
+        }
+        let is_deleted = self.exchange(Head::Version(newest), Head::DeletedOver(newest));
+        if !is_deleted {
+            newest.deleted.store(Stamp::NEVER);
+        }
+        is_deleted
+    }
+
+    /// Takes a deletion over a version back. Only its owner may, and not while the block is being replaced.
+    pub fn undo_delete_over(&self, newest: &Version) {
+        let undone = self.exchange(Head::DeletedOver(newest), Head::Version(newest));
+        assert!(undone, "an uncommitted deletion is the newest");
+        // Last: the next deleter waits for it.
+        newest.deleted.store(Stamp::NEVER);
     }
 
     /// Gives a deletion its final stamp; fails where the row has moved meanwhile. Only the owner of
@@ -368,23 +404,54 @@ impl HeadWord {
         newest.garbage()
     }
 
-    /// Replaces the newest version by a link that says the same: empty once it was folded into the
-    /// base, or the deletion that a tombstone stands for. Fails where a newer version came.
-    pub fn replace(&self, newest: &Version, by: Head<'_>) -> Option<Garbage> {
-        self.exchange(Head::Version(newest), by)
+    /// Empties the word once the newest version was folded into the base. Fails where a newer version came.
+    pub fn fold(&self, newest: &Version) -> Option<Garbage> {
+        self.exchange(Head::Version(newest), Head::Empty)
             .then(|| newest.garbage())
     }
 
-    /// Puts a copy in other memory in the place of a committed version that this word leads to.
-    /// `None` where a newer version came.
+    /// Lets go of the version that the row was deleted over, by a commit: the row is deleted over the next older
+    /// one, or over the base, from the same commit on. `None` where that cannot be now.
+    ///
+    /// Only the collector may, one at a time.
+    pub fn unlink_deleted(&self, gone: &Version, proof: &Operation<'_>) -> Option<Garbage> {
+        let stamp = gone.deleted.load();
+        let by = match gone.older.load(proof) {
+            Head::Version(older) => {
+                let deleted = &older.deleted.0;
+                // A deleter who came late to it may be about to put back the zero.
+                deleted
+                    .compare_exchange(Stamp::NEVER.0, stamp.0, Relaxed, Relaxed)
+                    .ok()?;
+                Head::DeletedOver(older)
+            }
+            _ => Head::Deleted(stamp),
+        };
+        let is_unlinked = self.exchange(Head::DeletedOver(gone), by);
+        debug_assert!(
+            is_unlinked,
+            "only the collector changes a committed deletion"
+        );
+        is_unlinked.then(|| gone.garbage())
+    }
+
+    /// Puts a copy in other memory in the place of a committed version that this word leads to, deleted over
+    /// by a commit or not at all. `None` where the word has changed since.
     ///
     /// Only the collector may, one at a time: nobody else then changes the version's own link.
-    pub fn relocate(&self, version: &Version, pool: &Pool) -> Result<Option<Garbage>> {
-        let copy = NewVersion::copy_of(pool, version)?;
-        let to = copy.version.as_ptr().expose_provenance() as u64 | TAG_VERSION;
-        let from = Head::Version(version).word();
+    pub fn relocate(&self, from: Head<'_>, pool: &Pool) -> Result<Option<Garbage>> {
+        let (version, deleted, tag) = match from {
+            Head::Version(version) => (version, Stamp::NEVER, TAG_VERSION),
+            Head::DeletedOver(version) => {
+                let deleted = version.deleted.load();
+                (version, deleted, TAG_VERSION | DELETED_OVER)
+            }
+            _ => return Ok(None),
+        };
+        let copy = NewVersion::copy_of(pool, version, deleted)?;
+        let to = copy.version.as_ptr().expose_provenance() as u64 | tag;
         // AcqRel: publishes the copy, as `push` does.
-        match self.0.compare_exchange(from, to, AcqRel, Acquire) {
+        match self.0.compare_exchange(from.word(), to, AcqRel, Acquire) {
             Ok(_) => {
                 std::mem::forget(copy);
                 Ok(Some(version.garbage()))
@@ -397,7 +464,8 @@ impl HeadWord {
     pub fn free_chain(&mut self, pool: &Pool) {
         let mut word = std::mem::take(self.0.get_mut());
         while word & TAG_MASK == TAG_VERSION {
-            let pointer = ptr::with_exposed_provenance_mut::<Version>((word & !TAG_MASK) as usize);
+            let address = (word & POINTER_MASK) as usize;
+            let pointer = ptr::with_exposed_provenance_mut::<Version>(address);
             let version = VersionPointer(NonNull::new(pointer).expect("a tagged pointer"));
             // SAFETY: `&mut self` ends all borrows; a linked record has not been freed, and each
             // is linked once.

@@ -7,7 +7,7 @@ use crate::catalog::CatalogChange;
 use crate::checkpoint::manifest::MANIFEST;
 use crate::codec::{DecodeError, Decoder};
 use crate::error::{Error, Result};
-use crate::ids::Timestamp;
+use crate::ids::{RowId, Slot, Timestamp};
 use crate::transaction::{Core, RowReplay};
 use crate::wal::Operation;
 
@@ -115,13 +115,19 @@ impl<'c> Replay<'c> {
             Operation::Insert(table, row, values) => self.rows.insert(*table, *row, values, begin),
             Operation::Update(table, row, values) => self.rows.update(*table, *row, values, begin),
             Operation::Delete(table, row) => self.rows.delete(*table, *row, begin),
+            Operation::DeleteSome(table, block, slots) => {
+                let rows = slots.iter().map(|slot| RowId::new(*block, slot));
+                // All of them, also where one is missing: a salvage goes on.
+                let deleted = rows.map(|row| self.rows.delete(*table, row, begin));
+                deleted.fold(Ok(()), Result::and)
+            }
             Operation::Catalog(change) => {
                 self.rows.forget_table();
                 self.core.restore_catalog(change)
             }
             Operation::Sequence(id, position) => self.core.restore_sequence(*id, *position),
         };
-        self.changes += u64::from(is_of_a_row(operation));
+        self.changes += changes(operation);
         applied.map_err(|error| place.refused(error))
     }
 
@@ -134,6 +140,10 @@ impl<'c> Replay<'c> {
             }
             Operation::Delete(table, row) => {
                 fits::row(self.rows.table(*table), *table, *row).map(drop)
+            }
+            Operation::DeleteSome(table, block, _) => {
+                let first = RowId::new(*block, Slot(0));
+                fits::row(self.rows.table(*table), *table, first).map(drop)
             }
             Operation::Catalog(change) => fits::change(&self.core.catalog(), change),
             Operation::Sequence(id, position) => {
@@ -170,9 +180,11 @@ impl Misfits {
     }
 }
 
-fn is_of_a_row(operation: &Operation<'_>) -> bool {
+/// How many rows an operation changes.
+fn changes(operation: &Operation<'_>) -> u64 {
     match operation {
-        Operation::Insert(..) | Operation::Update(..) | Operation::Delete(..) => true,
-        Operation::Catalog(_) | Operation::Sequence(..) => false,
+        Operation::Insert(..) | Operation::Update(..) | Operation::Delete(..) => 1,
+        Operation::DeleteSome(.., slots) => slots.len() as u64,
+        Operation::Catalog(_) | Operation::Sequence(..) => 0,
     }
 }

@@ -66,6 +66,8 @@ pub enum Fault {
     BucketNotChecked,
     /// Pages stay free while the system takes their memory back.
     PurgedWhileFree,
+    /// A reader of a frozen block asks whether a row is dead before it reads when it was deleted.
+    DeadBeforeStamp,
     /// A reader of an ordered index does not ask whether a node changed while it looked.
     NodeNotChecked,
     /// A commit does not ask what was committed since it has validated what it read.

@@ -19,6 +19,7 @@
 
 use crate::ids::{RowId, Timestamp};
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::succinct::RowSet;
 use crate::sync::Mutex;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -30,6 +31,8 @@ const ROWS_MAX: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
 const FREE_ENTRIES: usize = 128;
 /// Rows of one commit that are an entry each.
 const FEW_ROWS: usize = 4;
+/// What a large set of rows reserves at a time.
+const RESERVED_AT_ONCE: u64 = 4 << 10;
 /// Entries that are given out at a time, so that the latch is held shortly.
 const GIVEN_AT_ONCE: usize = 1024;
 
@@ -45,17 +48,26 @@ pub enum ChangedRows {
 /// Rows, with the memory that they take.
 #[derive(Debug)]
 pub struct ManyRows {
-    rows: Box<[RowId]>,
+    rows: RowSet,
     _memory: Reservation,
 }
 
 impl ChangedRows {
-    /// Each of them.
-    pub fn as_slice(&self) -> &[RowId] {
+    /// How many they are.
+    pub fn count(&self) -> usize {
         match self {
-            Self::One(row) => std::slice::from_ref(row),
-            Self::Many(many) => &many.rows,
+            Self::One(_) => 1,
+            Self::Many(many) => many.rows.len(),
         }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = RowId> {
+        let (one, many) = match self {
+            Self::One(row) => (Some(*row), None),
+            Self::Many(many) => (None, Some(many.rows.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 }
 
@@ -73,20 +85,32 @@ pub enum Change {
 impl Change {
     /// Of these rows, among which some may be several times.
     pub fn new(rows: impl Iterator<Item = RowId>, ledger: &Arc<Ledger>) -> Self {
-        let mut few: SmallVec<[RowId; FEW_ROWS]> = rows.collect();
-        if few.len() <= FEW_ROWS {
+        let mut rows = rows;
+        let few: SmallVec<[RowId; FEW_ROWS]> = rows.by_ref().take(FEW_ROWS).collect();
+        let Some(next) = rows.next() else {
             return Self::Few(few);
+        };
+        Self::many(few.into_iter().chain([next]).chain(rows), ledger).unwrap_or(Self::TooMany)
+    }
+
+    fn many(rows: impl Iterator<Item = RowId>, ledger: &Arc<Ledger>) -> Option<Self> {
+        let mut memory = ledger.reserve(Owner::Transaction, 0).ok()?;
+        let mut set = RowSet::default();
+        for row in rows {
+            set.insert(row);
+            if set.bytes() as u64 > memory.bytes() {
+                let wanted = (set.bytes() as u64).next_multiple_of(RESERVED_AT_ONCE);
+                memory.resize(wanted).ok()?;
+            }
+            if set.len() > ROWS_MAX / 2 {
+                return None;
+            }
         }
-        few.sort_unstable();
-        few.dedup();
-        let bytes = (few.len() * size_of::<RowId>()) as u64;
-        match ledger.reserve(Owner::Transaction, bytes) {
-            Ok(memory) if few.len() <= ROWS_MAX / 2 => Self::Many(Arc::new(ManyRows {
-                rows: few.into_boxed_slice(),
-                _memory: memory,
-            })),
-            _ => Self::TooMany,
-        }
+        memory.shrink(set.bytes() as u64);
+        Some(Self::Many(Arc::new(ManyRows {
+            rows: set,
+            _memory: memory,
+        })))
     }
 }
 
@@ -165,7 +189,7 @@ impl RecentChanges {
 
 impl State {
     fn push(&mut self, at: Timestamp, rows: ChangedRows, ledger: &Arc<Ledger>) {
-        self.rows += rows.as_slice().len();
+        self.rows += rows.count();
         if self.entries.len() == self.entries.capacity() && !self.grow(ledger) {
             self.forget_half();
         }
@@ -211,7 +235,7 @@ impl State {
 
     fn pop(&mut self) {
         if let Some((at, rows)) = self.entries.pop_front() {
-            self.rows -= rows.as_slice().len();
+            self.rows -= rows.count();
             self.complete_from = at;
         }
     }
@@ -275,7 +299,7 @@ mod tests {
             from = recent
                 .after(Timestamp(from), Timestamp(until), &mut part)?
                 .0;
-            rows.extend(part.iter().flat_map(ChangedRows::as_slice).map(|row| row.0));
+            rows.extend(part.iter().flat_map(ChangedRows::iter).map(|row| row.0));
         }
         Ok(rows)
     }

@@ -138,8 +138,10 @@ impl Transaction {
     fn changes(&self) -> SmallVec<[(u32, Change, ChangedBlocks); 1]> {
         let tables = self.set.touched().iter().enumerate();
         let tables = tables.filter(|(_, touched)| touched.rows);
-        let writes = self.set.writes().iter();
-        let changes = writes.filter(|write| write.kind != WriteKind::Lock);
+        let changes = self
+            .set
+            .iter()
+            .filter(|write| write.kind != WriteKind::Lock);
         let is_logged = self.core.log().is_some();
         let of_table = |(table, _)| {
             let table = table as u32;
@@ -191,7 +193,7 @@ impl Transaction {
         self.publish_indexes(timestamp);
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
-        let (writes, grows) = (set.writes().len(), set.grows());
+        let (writes, grows) = (set.len(), set.grows());
         self.core.hand_over(timestamp, set);
         let asked = self.options.durability;
         let waits = self.core.log().is_some_and(|log| log.waits(asked));
@@ -207,11 +209,11 @@ impl Transaction {
     fn stamp(&self, timestamp: Timestamp) {
         // Others may have chained versions over ours by now, which may go at any time.
         let operation = self.registration.enter();
-        for write in self.set.writes() {
+        for write in self.set.iter() {
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 continue;
             }
-            let rows = &self.set.entry(write).rows;
+            let rows = &self.set.entry(&write).rows;
             if let Some((block, slot)) = rows.place(write.row, &operation) {
                 block.stamp(slot, &operation, timestamp);
             }
@@ -231,7 +233,7 @@ impl Transaction {
         // A part is put aside once it is so long, which the last operation may pass.
         let bytes = bytes.min(part_bytes + part_bytes / 8);
         let mut frame = FrameBuilder::with_memory(memory, bytes);
-        for write in self.set.writes() {
+        for write in self.set.entries() {
             frame.cut_if_long(part_bytes, self.core.ledger());
             if let WriteKind::Ddl(step) = write.kind {
                 self.encode_step(&mut frame, step as usize);
@@ -245,6 +247,9 @@ impl Transaction {
             match write.kind {
                 WriteKind::Ddl(_) | WriteKind::Lock => {}
                 WriteKind::Delete => frame.delete(table, write.row),
+                WriteKind::DeleteSome(slots) => {
+                    frame.delete_some(table, write.row.block(), self.set.slots(slots));
+                }
                 WriteKind::Insert => {
                     let image = self.image(&operation, write, |chain| chain.last()?.image());
                     let columns = entry.def.columns.iter();

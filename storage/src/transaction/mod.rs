@@ -142,8 +142,8 @@ impl Transaction {
 
     /// Whether it has changed anything.
     pub fn has_writes(&self) -> bool {
-        let mut writes = self.set.writes().iter();
-        writes.any(|write| write.kind != WriteKind::Lock)
+        let mut entries = self.set.entries().iter();
+        entries.any(|entry| entry.kind != WriteKind::Lock)
     }
 
     /// The catalog it sees: the one of its snapshot plus its own DDL.
@@ -155,7 +155,8 @@ impl Transaction {
     /// visible to views made from now on. Call once a statement, before [`Self::view`].
     pub fn begin_command(&mut self) -> Mark {
         self.command += 1;
-        Mark(self.set.writes().len() as u64)
+        self.set.seal();
+        Mark(self.set.len() as u64)
     }
 
     /// The view of the current command.
@@ -198,12 +199,12 @@ impl Transaction {
     /// The same; where the transaction `goes_on`, it has seen what it changed.
     fn undo_to(&mut self, mark: Mark, goes_on: bool) {
         let end = mark.0 as usize;
-        if self.set.writes().len() <= end {
+        if self.set.len() <= end {
             return;
         }
         let core = Arc::clone(&self.core);
         let mut collector = core.collector();
-        while self.set.writes().len() > end
+        while self.set.len() > end
             && let Some(write) = self.set.pop()
         {
             if let WriteKind::Ddl(step) = write.kind {

@@ -33,7 +33,7 @@ impl Transaction {
             return Err(Error::ReadOnly);
         }
         let ledger = self.core.ledger();
-        if self.set.writes().is_empty() && self.core.has_to_wait() {
+        if self.set.is_empty() && self.core.has_to_wait() {
             self.set
                 .reserve_to_wait(ledger, Claim::of_change(shrinks))?;
         }
@@ -56,7 +56,7 @@ impl Transaction {
 
     /// Undoes the last write after it failed half-way.
     fn undo_last<T>(&mut self, failure: Error) -> Result<T> {
-        let last = self.set.writes().len() as u64 - 1;
+        let last = self.set.len() as u64 - 1;
         self.rollback_to(Mark(last));
         Err(failure)
     }
@@ -147,7 +147,11 @@ impl Transaction {
     }
 
     fn try_delete(&mut self, table: &Arc<TableEntry>, row: RowId) -> Result<bool> {
-        let number = self.enter(table, true, || TARGET_BYTES_MAX)?;
+        let number = self.enter(table, true, || 0)?;
+        if self.core.log().is_some() {
+            let bytes = self.set.delete_bytes(number, row, TARGET_BYTES_MAX);
+            self.set.reserve_frame(self.core.ledger(), bytes, true)?;
+        }
         let written = {
             let operation = self.registration.enter();
             let viewpoint = operation.viewpoint(self.command);

@@ -11,11 +11,12 @@
 
 use super::frame::{FRAME_HEADER_LEN, GOES_ON, PACKED, Stamp, seal};
 use super::log::Space;
-use super::operation::{Kind, put_catalog, put_row, put_sequence, put_target};
+use super::operation::{Kind, put_catalog, put_row, put_sequence, put_slots, put_target};
 use super::packing::{PACKED_FROM, pack};
 use crate::catalog::{CatalogChange, SequencePosition};
-use crate::ids::{ColumnId, Lsn, RowId, SequenceId, TableId};
+use crate::ids::{BlockNo, ColumnId, Lsn, RowId, SequenceId, TableId};
 use crate::pool::{Ledger, Reservation};
+use crate::succinct::SlotSet;
 use crate::value::ValueRef;
 use std::sync::Arc;
 
@@ -119,6 +120,12 @@ impl FrameBuilder {
     /// A row went.
     pub fn delete(&mut self, table: TableId, row: RowId) {
         put_target(&mut self.bytes, Kind::Delete, table, row);
+        self.operations += 1;
+    }
+
+    /// Rows of one block went, one or more.
+    pub fn delete_some(&mut self, table: TableId, block: BlockNo, slots: &SlotSet) {
+        put_slots(&mut self.bytes, table, block, slots);
         self.operations += 1;
     }
 

@@ -5,6 +5,7 @@
 //!   delete 3             | kind | table | row |
 //!   catalog 4            | kind | length | a `CatalogChange` as JSON |
 //!   sequence 5           | kind | sequence | last, zigzag | 1 if that was taken |
+//!   delete some 6        | kind | table | block | slots, as [`crate::succinct::SlotSet`] says |
 //! ```
 //!
 //! The kind is a byte, values are as in [`crate::codec`], all else are varints. Columns go by
@@ -12,7 +13,8 @@
 
 use crate::catalog::{CatalogChange, SequencePosition};
 use crate::codec::{DecodeError, Decoder, encode_value, put_bytes, put_varint, value_bytes_max};
-use crate::ids::{ColumnId, RowId, SequenceId, TableId};
+use crate::ids::{BlockNo, ColumnId, RowId, SequenceId, TableId};
+use crate::succinct::SlotSet;
 use crate::value::ValueRef;
 
 /// What an operation does; the numbers are those on disk and keep their meaning.
@@ -24,6 +26,7 @@ pub(super) enum Kind {
     Delete = 3,
     Catalog = 4,
     Sequence = 5,
+    DeleteSome = 6,
 }
 
 /// Columns of a row and their values.
@@ -38,6 +41,8 @@ pub enum Operation<'v> {
     Update(TableId, RowId, &'v RowValues<'v>),
     /// A row went.
     Delete(TableId, RowId),
+    /// Rows of one block went.
+    DeleteSome(TableId, BlockNo, SlotSet),
     /// A step of DDL.
     Catalog(CatalogChange),
     /// Where a sequence goes on from.
@@ -65,7 +70,14 @@ pub(super) fn put_target(out: &mut Vec<u8>, kind: Kind, table: TableId, row: Row
     put_varint(out, row.0);
 }
 
-/// The most bytes that a deletion takes in a frame: kind, table, row.
+pub(super) fn put_slots(out: &mut Vec<u8>, table: TableId, block: BlockNo, slots: &SlotSet) {
+    out.push(Kind::DeleteSome as u8);
+    put_varint(out, table.0.into());
+    put_varint(out, block.0.into());
+    slots.encode(out);
+}
+
+/// The most bytes that a deletion takes in a frame: kind, table, row; or kind, table, block, beside the slots.
 pub const TARGET_BYTES_MAX: usize = 1 + 5 + 10;
 
 /// The most bytes that an insert or update of these values takes in a frame.
@@ -139,6 +151,11 @@ impl<'v> Operation<'v> {
                 };
                 Ok(Self::Sequence(sequence, position))
             }
+            6 => {
+                let table = TableId(id(decoder, "a table's id")?);
+                let block = BlockNo(id(decoder, "a block's number")?);
+                Ok(Self::DeleteSome(table, block, SlotSet::decode(decoder)?))
+            }
             kind => Err(DecodeError {
                 offset,
                 expected: "an operation's kind",
@@ -181,6 +198,7 @@ fn id(decoder: &mut Decoder<'_>, expected: &'static str) -> Result<u32, DecodeEr
 mod tests {
     use super::*;
     use crate::catalog::{ColumnDef, TableDef};
+    use crate::ids::Slot;
     use crate::value::DataType;
 
     fn encoded() -> Vec<u8> {
@@ -228,7 +246,12 @@ mod tests {
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));
+        put_slots(&mut out, table, BlockNo(70_000), &slots());
         out
+    }
+
+    fn slots() -> SlotSet {
+        [3, 4, 5, 900].map(Slot).into_iter().collect()
     }
 
     fn position(last: i64) -> SequencePosition {
@@ -264,6 +287,7 @@ mod tests {
         next(&|o| matches!(o, Operation::Delete(..)));
         next(&|o| matches!(o, Operation::Catalog(CatalogChange::CreateTable(_))));
         next(&|o| o == Operation::Sequence(SequenceId(9), position(i64::MIN)));
+        next(&|o| o == Operation::DeleteSome(TableId(3), BlockNo(70_000), slots()));
         decoder.finish().expect("nothing is left");
     }
 

@@ -192,17 +192,18 @@ impl TableCheck {
         until: Timestamp,
     ) -> Result<usize> {
         let mut looked = 0;
-        let mut part = Vec::new();
+        let (mut part, mut chunk) = (Vec::new(), Vec::new());
         while from < until {
             let recent = self.entry.rows.recent();
             from = recent
                 .after(from, until, &mut part)
                 .map_err(|Forgotten| self.too_old())?;
-            for rows in part.iter().map(ChangedRows::as_slice) {
-                looked += rows.len();
-                for rows in rows.chunks(ROWS_AT_ONCE) {
-                    self.look_at(registration, rows)?;
-                }
+            let mut rows = part.iter().flat_map(ChangedRows::iter).peekable();
+            while rows.peek().is_some() {
+                chunk.clear();
+                chunk.extend(rows.by_ref().take(ROWS_AT_ONCE));
+                looked += chunk.len();
+                self.look_at(registration, &chunk)?;
             }
         }
         Ok(looked)

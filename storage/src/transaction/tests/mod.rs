@@ -7,6 +7,9 @@ mod building_models;
 mod catalog;
 mod compact;
 mod conflict;
+#[cfg(feature = "shuttle")]
+mod deletion_models;
+mod deletions;
 mod evacuation;
 mod foreign;
 mod garbage;
