@@ -64,6 +64,16 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// The bytes of the row in this state, or `None` in their place where they are a frozen base; nothing if the row
+    /// is deleted. To be asked as [`Self::image`] is.
+    pub(super) fn bytes(&self) -> Option<Option<&'a [u8]>> {
+        match self.at {
+            At::Deletion(_) | At::DeletionOver(_) => None,
+            At::Version(version) => Some(Some(version.image())),
+            At::Base => Some(self.block.base_bytes(self.slot)),
+        }
+    }
+
     /// The record that holds this state, if it is one.
     pub(super) fn version(&self) -> Option<&'a Version> {
         match self.at {

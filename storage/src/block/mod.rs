@@ -40,6 +40,7 @@ mod columns;
 mod encode;
 mod evacuate;
 mod field;
+mod freeze;
 pub mod frozen;
 mod gather;
 mod heads;

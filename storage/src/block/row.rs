@@ -70,7 +70,7 @@ impl Strings {
 }
 
 /// A value that borrows nothing.
-fn fixed(value: ValueRef<'_>) -> ValueRef<'static> {
+pub(super) fn fixed(value: ValueRef<'_>) -> ValueRef<'static> {
     match value {
         ValueRef::Null => ValueRef::Null,
         ValueRef::Boolean(v) => ValueRef::Boolean(v),

@@ -274,6 +274,14 @@ impl Block {
         RowRef::image(&self.layout, image, self.heap.get().map(Arc::as_ref))
     }
 
+    /// The bytes of the base row of a slot that holds one, unless it is frozen.
+    pub(super) fn base_bytes(&self, slot: Slot) -> Option<&[u8]> {
+        match &self.base {
+            Base::Hot(rows) => Some(rows.body(slot)),
+            Base::Frozen(_) => None,
+        }
+    }
+
     /// The base row of a slot that holds one.
     #[inline]
     pub(super) fn base(&self, slot: Slot) -> RowRef<'_> {

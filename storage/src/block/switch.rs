@@ -48,12 +48,9 @@
 //! Where such a version is carried over, the new block holds on to the old heap; a hot block cannot,
 //! it has its own.
 
-use super::columns::Columns;
-use super::encode::Gathering;
 use super::heads::{Heads, Spare};
 use super::hot::Rows;
 use super::image;
-use super::row::RowRef;
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{Slot, Timestamp};
@@ -73,16 +70,17 @@ pub enum Rebuild {
 
 /// The rows of a block as of a horizon, in order of their slots.
 #[derive(Default)]
-struct States<'a> {
+pub(super) struct States<'a> {
     /// A bit for each slot of the block: whether it has a row.
-    live: Vec<u64>,
-    slots: Vec<Slot>,
-    rows: Vec<RowRef<'a>>,
+    pub(super) live: Vec<u64>,
+    pub(super) slots: Vec<Slot>,
+    /// The image of each row; `None` for a row of a frozen base.
+    pub(super) rows: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> States<'a> {
-    /// Adds the next slot.
-    fn push(&mut self, slot: Slot, row: Option<RowRef<'a>>) {
+    /// Adds the next slot, with a row if it has one.
+    fn push(&mut self, slot: Slot, row: Option<Option<&'a [u8]>>) {
         let at = usize::from(slot.0);
         if at % 64 == 0 {
             self.live.push(0);
@@ -98,6 +96,12 @@ impl<'a> States<'a> {
     fn dead(&self, capacity: usize) -> impl Iterator<Item = Slot> {
         let is_dead = |slot: &usize| self.live[slot / 64] >> (slot % 64) & 1 == 0;
         (0..capacity).filter(is_dead).map(|slot| Slot(slot as u16))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Option<&[u8]>>()
+            + self.slots.capacity() * size_of::<Slot>()
     }
 }
 
@@ -121,7 +125,7 @@ impl Block {
         if self.claimed() < self.capacity() || (into == Rebuild::Hot && keeps_heap) {
             return Ok(None);
         }
-        let Some(mut states) = self.states(horizon, proof) else {
+        let Some(states) = self.states(horizon, proof) else {
             return Ok(None);
         };
         if states.rows.is_empty() {
@@ -129,7 +133,7 @@ impl Block {
         }
         let built = match into {
             Rebuild::Frozen => self.freeze(&states, claim, horizon)?,
-            Rebuild::Hot => self.thaw(&mut states, claim, horizon)?,
+            Rebuild::Hot => self.thaw(&states, claim, horizon)?,
         };
         let mut spares = match into {
             Rebuild::Frozen => built.spares(claim)?,
@@ -156,32 +160,23 @@ impl Block {
             }
             let mut chain = self.chain(slot, proof);
             let state = chain.find(|link| link.stamp().is_committed_by(horizon));
-            states.push(slot, state.and_then(|link| link.image()));
+            states.push(slot, state.and_then(|link| link.bytes()));
         }
         Some(states)
     }
 
-    fn freeze(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
-        let mut gathering = Gathering::new(self, claim, |_| true)?;
-        gathering.take(&states.slots, &states.rows, u64::MAX)?;
-        let frozen = gathering.encode()?.load(&self.pool)?;
-        let base = Base::Frozen(Columns {
-            heads: Heads::new(&self.pool, frozen.rows()),
-            frozen,
-            at: horizon,
-        });
-        self.built(claim, base, states, horizon)
-    }
-
-    fn thaw(&self, states: &mut States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
+    fn thaw(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
         let rows = Rows::new(&self.layout, &self.pool, self.capacity())?;
         let block = self.built(claim, Base::Hot(rows), states, horizon)?;
         let rows = block.rows();
         for slot in states.dead(self.capacity()) {
             block.undo_insert(slot);
         }
-        // Each goes when it was written, and what was decoded of it.
-        for (slot, row) in states.slots.iter().zip(states.rows.drain(..)) {
+        for (slot, row) in states.slots.iter().zip(&states.rows) {
+            let row = match row {
+                Some(image) => self.row(image),
+                None => self.base(*slot),
+            };
             let fields = self.layout.fields().iter();
             let values = fields.map(|field| (field.column, row.read(field)));
             let body = rows.body_mut(*slot);
@@ -191,7 +186,7 @@ impl Block {
         Ok(block)
     }
 
-    fn built(
+    pub(super) fn built(
         &self,
         claim: Claim,
         base: Base,

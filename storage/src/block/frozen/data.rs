@@ -19,7 +19,7 @@ use super::source::{Source, Values};
 use super::strings::Strings;
 use crate::codec::{DecodeError, Decoder, put_varint};
 use crate::value::{DataType, ValueRef};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
@@ -341,7 +341,7 @@ fn dictionary_of<'v, T: Eq + Hash + Ord + Copy + 'v>(
     as_values: impl Fn(Vec<T>) -> Values<'v>,
 ) -> bool {
     let limit = values.len() / 2;
-    let mut code_of: HashMap<T, i64> = HashMap::new();
+    let mut code_of: HashMap<T, u32> = HashMap::new();
     for item in values.clone() {
         code_of.entry(item).or_default();
         if code_of.len() > limit {
@@ -354,9 +354,10 @@ fn dictionary_of<'v, T: Eq + Hash + Ord + Copy + 'v>(
         order.expect("values of one type").then_with(|| a.cmp(b))
     });
     for (code, item) in distinct.iter().enumerate() {
-        code_of.insert(*item, code as i64);
+        code_of.insert(*item, code as u32);
     }
-    let codes: Vec<i64> = values.map(|item| code_of[&item]).collect();
+    let codes: Vec<i64> = values.map(|item| code_of[&item].into()).collect();
+    drop(code_of);
     out.push(DICTIONARY);
     put_varint(out, distinct.len() as u64);
     encode_plain(data_type, &as_values(distinct), out);

@@ -52,6 +52,12 @@ impl Packed {
         pack::pack(width, &rests, out);
     }
 
+    /// The bytes that the packed values take, without what describes them.
+    pub(super) fn encoded_bytes(values: &[i64]) -> usize {
+        let (_, _, width) = fit(values);
+        pack::packed_bytes(width, values.len())
+    }
+
     /// Reads what `encode` wrote of `len` values.
     pub(super) fn parse(decoder: &mut Decoder<'_>, len: usize) -> Result<Self, DecodeError> {
         let (base, step) = (decoder.signed()?, decoder.signed()?);

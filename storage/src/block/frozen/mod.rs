@@ -51,7 +51,7 @@ pub(super) use plain::int_value;
 pub use select::Filter;
 
 use crate::codec::{DecodeError, Decoder, put_varint};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, ColumnId, Slot};
 use crate::limits::COLUMNS_MAX;
 use crate::pool::{Claim, Ledger, Owner, Pool, Reservation, rounded_bytes};
@@ -61,7 +61,7 @@ use arrow_array::ArrayRef;
 use column::Column;
 use data::Data;
 use image::Image;
-use source::Source;
+pub(super) use source::Source;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -215,13 +215,67 @@ impl fmt::Debug for Frozen {
     }
 }
 
+/// Columns being encoded, one after the other, in the order of their ids.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    bytes: Vec<u8>,
+    rows: usize,
+    claim: Claim,
+    /// Of the bytes, and of what encoding a column takes.
+    scratch: Reservation,
+}
+
+impl Encoder {
+    /// For so many columns of the rows of the live slots, with memory as far as the claim reaches.
+    pub(super) fn new(
+        ledger: &Arc<Ledger>,
+        claim: Claim,
+        live: &BitVector,
+        columns: usize,
+    ) -> Result<Self> {
+        let mut bytes = vec![VERSION];
+        put_live(live, &mut bytes);
+        put_varint(&mut bytes, columns as u64);
+        let scratch = ledger.reserve_for(claim, Owner::Table, bytes.capacity() as u64)?;
+        Ok(Self {
+            bytes,
+            rows: live.ones(),
+            claim,
+            scratch,
+        })
+    }
+
+    /// Adds the next column.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub(super) fn add(&mut self, id: ColumnId, source: &Source<'_>) -> Result<()> {
+        let wanted = self.bytes.len() + source.scratch_bytes();
+        self.scratch.resize_for(self.claim, wanted as u64)?;
+        Column::encode(id, source, &mut self.bytes);
+        self.bytes.shrink_to_fit();
+        self.scratch.shrink(self.bytes.len() as u64);
+        Ok(())
+    }
+
+    /// The bytes of all columns.
+    pub(super) fn finish(self) -> Encoded {
+        Encoded {
+            bytes: self.bytes,
+            rows: self.rows,
+            claim: self.claim,
+            _scratch: self.scratch,
+        }
+    }
+}
+
 /// The bytes of encoded columns, in memory of the moment.
 #[derive(Debug)]
 pub struct Encoded {
     bytes: Vec<u8>,
     rows: usize,
     claim: Claim,
-    /// Of what encoding took, and of the bytes.
+    /// Of the bytes.
     _scratch: Reservation,
 }
 
@@ -240,22 +294,18 @@ impl Encoded {
         live: &BitVector,
         columns: &[(ColumnId, DataType, ArrayRef)],
     ) -> Result<Self> {
-        let scratch = reserve_scratch(ledger, claim, columns)?;
-        let mut bytes = vec![VERSION];
-        put_live(live, &mut bytes);
-        put_varint(&mut bytes, columns.len() as u64);
+        let arrays = columns
+            .iter()
+            .map(|(.., array)| array.get_array_memory_size());
+        let _arrays = ledger.reserve_for(claim, Owner::Table, arrays.sum::<usize>() as u64)?;
+        let mut encoder = Encoder::new(ledger, claim, live, columns.len())?;
         let mut by_id: Vec<_> = columns.iter().collect();
         by_id.sort_by_key(|(id, ..)| *id);
         for (id, data_type, array) in by_id {
             assert_eq!(array.len(), live.ones(), "a value for each live slot");
-            Column::encode(*id, &Source::new(*data_type, array), &mut bytes);
+            encoder.add(*id, &Source::of_array(*data_type, array))?;
         }
-        Ok(Self {
-            bytes,
-            rows: live.ones(),
-            claim,
-            _scratch: scratch,
-        })
+        Ok(encoder.finish())
     }
 
     /// What [`Frozen::decode`] reads.
@@ -381,21 +431,4 @@ fn damage(offset: usize, expected: &'static str, found: impl fmt::Display) -> De
         expected,
         found: found.to_string(),
     }
-}
-
-/// Of what building takes for a while beside the result: each column's plain values and two of its
-/// encodings, at most.
-fn reserve_scratch(
-    ledger: &Arc<Ledger>,
-    claim: Claim,
-    columns: &[(ColumnId, DataType, ArrayRef)],
-) -> Result<Reservation, Error> {
-    let bytes = |array: &ArrayRef| array.get_array_memory_size() + array.len() * 64;
-    let all: usize = columns
-        .iter()
-        .map(|(.., array)| array.get_array_memory_size())
-        .sum();
-    let most = columns.iter().map(|(.., array)| bytes(array)).max();
-    let wanted = all + 3 * most.unwrap_or(0);
-    ledger.reserve_for(claim, Owner::Table, wanted as u64)
 }

@@ -21,8 +21,11 @@ pub(super) struct Numbered {
 
 impl Numbered {
     /// Appends strings, of which NULL ones are `None`. `false` where they are no such numbers.
-    pub(super) fn encode(strings: &[Option<&[u8]>], out: &mut Vec<u8>) -> bool {
-        let present = || strings.iter().flatten();
+    pub(super) fn encode<'s>(
+        strings: impl Iterator<Item = Option<&'s [u8]>> + Clone,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let present = || strings.clone().flatten();
         let Some(first) = present().next() else {
             return false;
         };
@@ -30,19 +33,18 @@ impl Numbered {
             true => first.len(),
             false => 0,
         };
-        let number = |string: &&[u8]| number(string, digits);
-        let Some(numbers) = present().map(number).collect::<Option<Vec<i64>>>() else {
+        let Some(mut last) = number(first, digits) else {
             return false;
         };
-        let mut last = numbers[0];
-        let mut numbers = numbers.into_iter();
-        let mut fill = |string: &Option<&[u8]>| {
-            if string.is_some() {
-                last = numbers.next().expect("one for each string");
+        let filled = strings.map(|string| {
+            if let Some(string) = string {
+                last = number(string, digits)?;
             }
-            last
+            Some(last)
+        });
+        let Some(ints) = filled.collect::<Option<Vec<i64>>>() else {
+            return false;
         };
-        let ints: Vec<i64> = strings.iter().map(&mut fill).collect();
         out.push(digits as u8);
         Ints::encode(&ints, out);
         true

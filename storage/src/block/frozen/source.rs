@@ -1,11 +1,11 @@
 //! A column before it is encoded: its values in their plain form, and which of them are NULL.
 
 use super::plain::{self, Plain};
-use crate::value::{DataType, value_at};
+use crate::value::{DataType, Numeric, ValueRef, value_at};
 use arrow_array::Array;
 
 /// A column's values.
-pub(super) struct Source<'a> {
+pub(in crate::block) struct Source<'a> {
     pub(super) data_type: DataType,
     /// Whether each row has a value, where some have none.
     pub(super) valid: Option<Vec<bool>>,
@@ -27,21 +27,30 @@ pub(super) enum Values<'a> {
 
 impl<'a> Source<'a> {
     /// The values of an array of `data_type.arrow()`.
-    pub(super) fn new(data_type: DataType, array: &'a dyn Array) -> Self {
-        let plain: Vec<Option<Plain<'a>>> = (0..array.len())
-            .map(|row| plain::plain(data_type, value_at(array, data_type, row)))
-            .collect();
-        let nulls = plain.iter().filter(|value| value.is_none()).count();
-        let valid = (nulls > 0).then(|| plain.iter().map(Option::is_some).collect());
+    pub(super) fn of_array(data_type: DataType, array: &'a dyn Array) -> Self {
+        let values = (0..array.len()).map(|row| value_at(array, data_type, row));
+        Self::new(data_type, values)
+    }
+
+    /// These values of a type.
+    pub(in crate::block) fn new(
+        data_type: DataType,
+        values: impl Iterator<Item = ValueRef<'a>> + Clone,
+    ) -> Self {
+        let plain = values.map(|value| plain::plain(data_type, value));
+        let valid: Vec<bool> = plain.clone().map(|value| value.is_some()).collect();
+        let nulls = valid.iter().filter(|valid| !**valid).count();
         let values = match () {
-            () if nulls == plain.len() => Values::Nothing,
-            () if plain::is_bytes(data_type) => Values::Strings(strings(&plain)),
-            () if plain.iter().flatten().all(is_int) => Values::Ints(ints(&plain)),
-            () => fixed(data_type, &plain),
+            () if nulls == valid.len() => Values::Nothing,
+            () if plain::is_bytes(data_type) => Values::Strings(plain.map(string).collect()),
+            () if plain.clone().flatten().all(|value| int(value).is_some()) => {
+                Values::Ints(filled(plain, int).collect())
+            }
+            () => fixed(data_type, plain),
         };
         Self {
             data_type,
-            valid,
+            valid: (nulls > 0).then_some(valid),
             values,
         }
     }
@@ -55,50 +64,65 @@ impl<'a> Source<'a> {
             Values::Strings(strings) => strings.len(),
         }
     }
+
+    /// The most bytes that encoding takes beside the values: what is encoded, another form of it, and lists.
+    pub(super) fn scratch_bytes(&self) -> usize {
+        /// Codes of a dictionary, its table, and offsets.
+        const ROW_BYTES: usize = 48;
+        let bytes = match &self.values {
+            Values::Nothing => 0,
+            Values::Ints(ints) => size_of_val(&**ints),
+            Values::Fixed { bytes, .. } => bytes.len(),
+            Values::Strings(strings) => strings.iter().flatten().map(|string| string.len()).sum(),
+        };
+        2 * bytes + self.len() * ROW_BYTES
+    }
 }
 
-fn is_int(value: &Plain<'_>) -> bool {
-    matches!(value, Plain::Int(_))
-}
-
-fn strings<'a>(plain: &[Option<Plain<'a>>]) -> Vec<Option<&'a [u8]>> {
-    let string = |value: &Option<Plain<'a>>| match value {
-        Some(Plain::Bytes(bytes)) => Some(*bytes),
+fn string<'a>(value: Option<Plain<'a>>) -> Option<&'a [u8]> {
+    match value {
+        Some(Plain::Bytes(bytes)) => Some(bytes),
         _ => None,
-    };
-    plain.iter().map(string).collect()
+    }
 }
 
-fn ints(plain: &[Option<Plain<'_>>]) -> Vec<i64> {
-    let int = |value: &Option<Plain<'_>>| match value {
-        Some(Plain::Int(n)) => Some(*n),
+fn int(value: Plain<'_>) -> Option<i64> {
+    match value {
+        Plain::Int(n) => Some(n),
         _ => None,
-    };
-    let mut last = plain.iter().find_map(int).unwrap_or(0);
-    let fill = |value| {
-        last = int(value).unwrap_or(last);
+    }
+}
+
+/// Values in another form; a NULL has that of its neighbour.
+fn filled<'a, T: Copy + Default>(
+    plain: impl Iterator<Item = Option<Plain<'a>>> + Clone,
+    form: impl Fn(Plain<'a>) -> Option<T> + Copy,
+) -> impl Iterator<Item = T> {
+    let mut last = plain.clone().flatten().find_map(form).unwrap_or_default();
+    plain.map(move |value| {
+        last = value.and_then(form).unwrap_or(last);
         last
-    };
-    plain.iter().map(fill).collect()
+    })
 }
 
 /// Fixed bytes; of a `NUMERIC(p,s)` of which some values are beyond 64 bits, all are.
-fn fixed<'a>(data_type: DataType, plain: &[Option<Plain<'_>>]) -> Values<'a> {
+fn fixed<'a>(
+    data_type: DataType,
+    plain: impl Iterator<Item = Option<Plain<'a>>> + Clone,
+) -> Values<'a> {
     let width = plain::fixed_width(data_type).expect("neither integers nor strings");
-    let mut bytes = Vec::with_capacity(plain.len() * width);
-    let fixed = |value: &Option<Plain<'_>>| match value {
-        Some(Plain::Fixed(bytes)) => Some(*bytes),
-        Some(Plain::Int(n)) => {
-            let mut all = [0; 17];
-            all[..16].copy_from_slice(&i128::from(*n).to_le_bytes());
+    let form = |value: Plain<'a>| match value {
+        Plain::Fixed(bytes) => Some(bytes),
+        Plain::Int(n) => {
+            let mut all = [0; Numeric::BYTES];
+            all[..16].copy_from_slice(&i128::from(n).to_le_bytes());
             Some(all)
         }
-        _ => None,
+        Plain::Bytes(_) => None,
     };
-    let mut last = plain.iter().find_map(fixed).unwrap_or_default();
-    for value in plain {
-        last = fixed(value).unwrap_or(last);
-        bytes.extend_from_slice(&last[..width]);
+    let mut bytes = Vec::new();
+    for value in filled(plain, form) {
+        bytes.extend_from_slice(&value[..width]);
     }
     Values::Fixed { bytes, width }
 }

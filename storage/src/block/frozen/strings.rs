@@ -19,6 +19,8 @@ use std::ops::Range;
 /// The longest prefix or suffix that is taken out, so that hostile bytes cannot stand for much more
 /// than they are.
 const COMMON_BYTES_MAX: usize = 255;
+/// What stands beside packed offsets and pieces, at most.
+const OFFSETS_HEADER_BYTES: usize = 64;
 const PLAIN: u8 = 0;
 const SYMBOLS: u8 = 1;
 const NUMBERED: u8 = 2;
@@ -56,30 +58,29 @@ impl Strings {
         }
         put_bytes(out, prefix);
         put_bytes(out, suffix);
-        let middles: Vec<Option<&[u8]>> = strings
-            .iter()
-            .map(|string| string.map(|s| &s[prefix.len()..s.len() - suffix.len()]))
-            .collect();
+        let middle = |string: &&'_ [u8]| prefix.len()..string.len() - suffix.len();
+        let middles = strings.iter();
+        let middles = middles.map(|string| string.as_ref().map(|s| &s[middle(s)]));
+        let offsets = Pieces::offsets(middles.clone().map(Option::unwrap_or_default));
+        let plain = Pieces::encoded_bytes(&offsets);
         let mut numbered = vec![NUMBERED];
-        let is_numbered = Numbered::encode(&middles, &mut numbered);
-        let middles: Vec<&[u8]> = middles.into_iter().map(Option::unwrap_or_default).collect();
-        let start = out.len();
-        out.push(PLAIN);
-        Pieces::encode(&middles, out);
-        if is_numbered && numbered.len() < out.len() - start {
-            out.truncate(start);
+        if Numbered::encode(middles.clone(), &mut numbered) && numbered.len() < plain {
             out.append(&mut numbered);
             return;
         }
-        let mut compressed = vec![SYMBOLS];
-        if let Some(codes) = Symbols::compress(&middles, &mut compressed) {
-            Pieces::encode(&codes, &mut compressed);
-            // Plain strings are read where they are: the table must pay.
-            if compressed.len() * 8 < (out.len() - start) * 7 {
-                out.truncate(start);
-                out.append(&mut compressed);
-            }
+        drop(numbered);
+        let middles = middles.map(Option::unwrap_or_default);
+        // Plain strings are read where they are: the table must pay.
+        if let Some(compressed) = Symbols::compress(middles.clone(), plain * 7 / 8) {
+            out.push(SYMBOLS);
+            out.extend_from_slice(&compressed.table);
+            Pieces::encode(&compressed.offsets, out);
+            out.extend_from_slice(&compressed.codes);
+            return;
         }
+        out.push(PLAIN);
+        Pieces::encode(&offsets, out);
+        middles.for_each(|piece| out.extend_from_slice(piece));
     }
 
     /// Reads what `encode` wrote of `len` strings.
@@ -252,18 +253,28 @@ impl<'s> OrderedInts<'s> {
 }
 
 impl Pieces {
-    fn encode<T: AsRef<[u8]>>(pieces: &[T], out: &mut Vec<u8>) {
+    /// Where each piece begins, and where the last one ends.
+    fn offsets<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Vec<i64> {
         let mut end = 0;
-        let ends = pieces.iter().map(|piece| {
-            end += piece.as_ref().len() as i64;
+        let ends = pieces.map(|piece| {
+            end += piece.len() as i64;
             end
         });
-        let offsets: Vec<i64> = std::iter::once(0).chain(ends).collect();
-        Packed::encode(&offsets, out);
-        put_varint(out, end as u64);
-        for piece in pieces {
-            out.extend_from_slice(piece.as_ref());
-        }
+        std::iter::once(0).chain(ends).collect()
+    }
+
+    /// Roughly the bytes that pieces take with their offsets.
+    fn encoded_bytes(offsets: &[i64]) -> usize {
+        let bytes = offsets.last().map_or(0, |end| *end as usize);
+        bytes + Packed::encoded_bytes(offsets)
+    }
+
+    /// Appends all but the bytes of the pieces, which are to follow.
+    fn encode(offsets: &[i64], out: &mut Vec<u8>) {
+        let bytes = offsets.last().map_or(0, |end| *end as usize);
+        out.reserve_exact(Self::encoded_bytes(offsets) + OFFSETS_HEADER_BYTES);
+        Packed::encode(offsets, out);
+        put_varint(out, bytes as u64);
     }
 
     fn parse(decoder: &mut Decoder<'_>, len: usize) -> Result<Self, DecodeError> {

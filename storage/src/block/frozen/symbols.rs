@@ -13,6 +13,10 @@ use crate::codec::{DecodeError, Decoder, put_bytes};
 const ESCAPE: u8 = 255;
 /// Below so many bytes a symbol table cannot pay for itself.
 const COMPRESSED_BYTES_MIN: usize = 1 << 10;
+/// Bytes that the table is trained on, roughly: it looks at fewer.
+const SAMPLE_BYTES: usize = 128 << 10;
+/// The most of one string that it is trained on.
+const SAMPLE_STRING_BYTES: usize = 4 << 10;
 
 /// What each code stands for: its bytes, least significant first, and how many.
 #[derive(Clone, Debug)]
@@ -21,34 +25,50 @@ pub(super) struct Symbols {
     lengths: [u8; 255],
 }
 
+/// Strings as codes, with the table that they are of.
+pub(super) struct Compressed {
+    /// As [`Symbols::parse`] reads it.
+    pub(super) table: Vec<u8>,
+    /// The codes of all strings, one after the other.
+    pub(super) codes: Vec<u8>,
+    /// Where those of each string begin, and where the last ones end.
+    pub(super) offsets: Vec<i64>,
+}
+
 impl Symbols {
-    /// Trains a table on strings, appends it, and compresses them. `None`, and nothing of use
-    /// appended, where that is not worth trying.
-    pub(super) fn compress(strings: &[&[u8]], out: &mut Vec<u8>) -> Option<Vec<Vec<u8>>> {
-        let bytes: usize = strings.iter().map(|string| string.len()).sum();
-        if bytes < COMPRESSED_BYTES_MIN {
-            return None;
+    /// Trains a table on strings and compresses them. `None` where that is not worth trying, or takes more than
+    /// `most` bytes.
+    pub(super) fn compress<'s>(
+        strings: impl Iterator<Item = &'s [u8]> + Clone,
+        most: usize,
+    ) -> Option<Compressed> {
+        let compressor = fsst::Compressor::train(&sample(strings.clone())?);
+        let mut table = Vec::new();
+        let symbols = compressor.symbol_table();
+        table.push(symbols.len() as u8);
+        for (symbol, len) in symbols.iter().zip(compressor.symbol_lengths()) {
+            put_bytes(
+                &mut table,
+                &symbol.to_u64().to_le_bytes()[..usize::from(*len)],
+            );
         }
-        let compressor = fsst::Compressor::train(&strings.to_vec());
-        let compressed: Vec<Vec<u8>> = strings.iter().map(|s| compressor.compress(s)).collect();
-        let start = out.len();
-        let table = compressor.symbol_table();
-        out.push(table.len() as u8);
-        for (symbol, len) in table.iter().zip(compressor.symbol_lengths()) {
-            put_bytes(out, &symbol.to_u64().to_le_bytes()[..usize::from(*len)]);
-        }
-        let symbols = Self::parse(&mut Decoder::new(&out[start..])).ok()?;
-        let mut again = Vec::new();
-        let is_same = |(string, codes): (&&[u8], &Vec<u8>)| {
+        let symbols = Self::parse(&mut Decoder::new(&table)).ok()?;
+        let (mut codes, mut offsets, mut again) = (Vec::new(), vec![0], Vec::new());
+        for string in strings {
+            let compressed = compressor.compress(string);
             again.clear();
-            symbols.append(codes, &mut again);
-            again == *string
-        };
-        strings
-            .iter()
-            .zip(&compressed)
-            .all(is_same)
-            .then_some(compressed)
+            symbols.append(&compressed, &mut again);
+            if again != string || table.len() + codes.len() + compressed.len() > most {
+                return None;
+            }
+            codes.extend_from_slice(&compressed);
+            offsets.push(codes.len() as i64);
+        }
+        Some(Compressed {
+            table,
+            codes,
+            offsets,
+        })
     }
 
     /// Reads the table that `compress` wrote.
@@ -105,4 +125,19 @@ impl Symbols {
         }
         out.truncate(at);
     }
+}
+
+/// Strings from all over the column, as many as a table is trained on; `None` where there is too little.
+fn sample<'s>(strings: impl Iterator<Item = &'s [u8]> + Clone) -> Option<Vec<&'s [u8]>> {
+    let bytes: usize = strings.clone().map(<[u8]>::len).sum();
+    if bytes < COMPRESSED_BYTES_MIN {
+        return None;
+    }
+    let step = bytes.div_ceil(SAMPLE_BYTES);
+    let chosen = strings.filter(|string| !string.is_empty()).step_by(step);
+    Some(
+        chosen
+            .map(|string| &string[..string.len().min(SAMPLE_STRING_BYTES)])
+            .collect(),
+    )
 }
