@@ -208,6 +208,16 @@ pub(crate) fn advance() -> (u64, u64) {
     (stamp, bound())
 }
 
+/// Waits for those who follow links when it is called: tests of one process share the epochs.
+#[cfg(test)]
+pub(crate) fn wait_for_others() {
+    assert!(!is_pinned(), "it would wait for itself");
+    let stamp = stamp();
+    while bound() <= stamp {
+        std::thread::yield_now();
+    }
+}
+
 fn find_participant(
     mut is_wanted: impl FnMut(&'static Participant) -> bool,
 ) -> Option<&'static Participant> {

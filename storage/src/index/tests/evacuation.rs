@@ -1,7 +1,7 @@
 //! What is left of an index after a burst leaves the slabs that it keeps.
 
 use super::*;
-use std::time::{Duration, Instant};
+use crate::mvcc::epoch;
 
 const KEYS: u32 = 400_000;
 /// One key in so many is left.
@@ -27,12 +27,9 @@ fn evacuate(pool: &Pool, indexes: &[&Index]) {
         let mut pass = Pass::default();
         while index.leave_evacuated(&mut pass, 10).unwrap() {}
     }
-    let start = Instant::now();
     // Readers of other tests may hold the last nodes back for a moment.
-    while pool.evacuating() > 0 && start.elapsed() < Duration::from_secs(20) {
-        indexes.iter().for_each(|index| index.free_retired());
-        std::thread::yield_now();
-    }
+    epoch::wait_for_others();
+    indexes.iter().for_each(|index| index.free_retired());
     assert_eq!(pool.end_evacuation(), 0, "all {begun} bytes came free");
 }
 
@@ -60,12 +57,10 @@ fn what_is_left_of_an_index_moves_together() {
         assert!(index.remove(&mixed(n), RowId(7)));
     }
     let sparse = in_use(&pool);
-    // Nodes that wait for readers of other tests count as used: it may take several times.
-    let start = Instant::now();
-    while in_use(&pool) * 3 > full && start.elapsed() < Duration::from_secs(20) {
-        index.free_retired();
-        evacuate(&pool, &[&index, &beside]);
-    }
+    // Nodes that wait for readers of other tests count as used.
+    epoch::wait_for_others();
+    index.free_retired();
+    evacuate(&pool, &[&index, &beside]);
     check(&index);
     assert_eq!(index.len() as u32, KEYS / LEFT);
     assert_eq!(beside.len() as u32, KEYS / 100);

@@ -202,7 +202,7 @@ fn blocks_leave_no_extents_behind_for_the_nodes_that_came_with_them() {
     let (mut blocks, mut nodes) = (Vec::new(), Vec::new());
     for n in 0..20 {
         blocks.push(Live::new(&pool, Owner::Table, 3 << 19, n).unwrap());
-        nodes.extend((0..8).map(|_| Live::new(&pool, Owner::Index, 16 << 10, n).unwrap()));
+        nodes.extend((0..8).map(|_| Live::new(&pool, Owner::Index, (16 << 10) - 16, n).unwrap()));
     }
     let all = pool.extents();
     blocks.into_iter().for_each(|block| block.free(&pool));
@@ -221,7 +221,7 @@ fn blocks_leave_no_extents_behind_for_the_nodes_that_came_with_them() {
 #[test]
 fn blocks_do_not_fill_the_holes_of_nodes() {
     let pool = Pool::new(Ledger::new(256 << 20));
-    let node = |n: usize| Live::new(&pool, Owner::Index, 16 << 10, n as u8).unwrap();
+    let node = |n: usize| Live::new(&pool, Owner::Index, (16 << 10) - 16, n as u8).unwrap();
     let mut live: Vec<_> = (0..4 * 128 + 1).map(node).collect();
     assert_eq!(pool.extents(), 5, "the last is nearly empty");
     live.push(Live::new(&pool, Owner::Table, 3 << 19, 1).unwrap());
