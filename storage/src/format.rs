@@ -53,8 +53,8 @@ pub const FEATURE_RANGES: u32 = 1 << 16;
 pub const FEATURE_VARIADIC: u32 = 1 << 17;
 /// Collations of columns may be in it.
 pub const FEATURE_COLLATIONS: u32 = 1 << 18;
-/// Deletions of many rows of a block may be one operation of the log.
-pub const FEATURE_SLOT_SETS: u32 = 1 << 19;
+/// The log may say that many rows of a block went, or all of a table.
+pub const FEATURE_BULK_DELETIONS: u32 = 1 << 19;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -73,7 +73,7 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_RANGES
     | FEATURE_VARIADIC
     | FEATURE_COLLATIONS
-    | FEATURE_SLOT_SETS;
+    | FEATURE_BULK_DELETIONS;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -1,9 +1,9 @@
-//! TRUNCATE: a DELETE of all rows of some tables at once.
+//! TRUNCATE: all rows of some tables at once.
 
 use super::{Binder, name};
 use crate::error::{Error, Result, state};
 use crate::parse::refuse;
-use crate::plan::logical::{Logical, LogicalStatement};
+use crate::plan::logical::LogicalStatement;
 use remora_storage::catalog::TableEntry;
 use sqlparser::ast;
 use std::sync::Arc;
@@ -34,12 +34,7 @@ impl<'a> Binder<'a> {
         let sequences = tables.iter().filter(|_| restarts);
         let sequences = sequences.flat_map(|table| self.catalog.sequences_of(table.def.id));
         let sequences = sequences.map(|sequence| sequence.def.id).collect();
-        let rows = tables.into_iter().map(|table| {
-            let mut scan = self.scan(&table, true);
-            scan.columns.clear();
-            (table, Logical::Scan(scan))
-        });
-        Ok(LogicalStatement::Truncate(rows.collect(), sequences))
+        Ok(LogicalStatement::Truncate(tables, sequences))
     }
 
     /// Adds the tables that refer to these, or refuses them.

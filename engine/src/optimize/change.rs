@@ -8,8 +8,7 @@ use super::{Effort, conflict, fold, optimize, point};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::merge::Merge;
-use crate::plan::statement::{Delete, Returning, Statement, Target, Truncate, Update};
-use remora_storage::SequenceId;
+use crate::plan::statement::{Delete, Returning, Statement, Target, Update};
 use remora_storage::catalog::TableEntry;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -65,26 +64,6 @@ pub(super) fn merge(
     let query = query(&table, rows, merge.exprs().collect(), columns, effort);
     merge.rows = lower::query(query, columns);
     Statement::Merge(merge)
-}
-
-/// TRUNCATE: of the rows nothing is read.
-pub(super) fn truncate(
-    tables: Vec<(Arc<TableEntry>, Logical)>,
-    restarts: Vec<SequenceId>,
-    columns: &mut Columns,
-    effort: Effort,
-) -> Statement {
-    let tables = tables.into_iter().map(|(table, plan)| {
-        let output = plan.columns().into_iter();
-        let output = output.map(|number| (columns.field(number).name.clone(), number));
-        let output = output.collect();
-        let query = optimize(Query { plan, output }, columns, effort);
-        (table, lower::query(query, columns))
-    });
-    Statement::Truncate(Truncate {
-        tables: tables.collect(),
-        restarts,
-    })
 }
 
 fn shown(returning: &mut Option<Returning>) -> impl Iterator<Item = &mut Expr> {

@@ -49,7 +49,9 @@ use crate::function::SearchPath;
 use crate::parse::{Parsed, with_room};
 use crate::plan::explain::Analyze;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
-use crate::plan::statement::{Copy, CopyDirection, Insert, InsertSource, Planned, Statement};
+use crate::plan::statement::{
+    Copy, CopyDirection, Insert, InsertSource, Planned, Statement, Truncate,
+};
 use crate::plan::structure::AlteredRows;
 use crate::plan::trigger::{Action, Trigger};
 use crate::plan::with::{Part, PartSource, With};
@@ -293,7 +295,7 @@ fn plan_statement(statement: LogicalStatement, columns: &mut Columns, effort: Ef
         }
         LogicalStatement::Merge(merge, rows) => change::merge(*merge, rows, columns, effort),
         LogicalStatement::Truncate(tables, restarts) => {
-            change::truncate(tables, restarts, columns, effort)
+            Statement::Truncate(Truncate { tables, restarts })
         }
         LogicalStatement::CreateTableAs(table, query) => {
             let rows = query.map(|query| lower::query(optimize(query, columns, effort), columns));

@@ -149,8 +149,8 @@ impl Target {
 /// TRUNCATE
 #[derive(Clone, Debug)]
 pub struct Truncate {
-    /// Of what, each with a plan that gives the RowIds of its rows.
-    pub tables: Vec<(Arc<TableEntry>, PhysicalPlan)>,
+    /// Of what.
+    pub tables: Vec<Arc<TableEntry>>,
     /// Sequences that begin again.
     pub restarts: Vec<SequenceId>,
 }

@@ -312,8 +312,8 @@ pub enum LogicalStatement {
     Change(Statement, Logical),
     /// MERGE, whose rows are a placeholder, and the plan of the rows.
     Merge(Box<Merge>, Logical),
-    /// TRUNCATE of tables, each with a scan of RowIds, and the sequences that begin again.
-    Truncate(Vec<(Arc<TableEntry>, Logical)>, Vec<SequenceId>),
+    /// TRUNCATE of tables, and the sequences that begin again.
+    Truncate(Vec<Arc<TableEntry>>, Vec<SequenceId>),
     /// CREATE TABLE .. AS, with the query that gives its rows, if it gets any.
     CreateTableAs(TableDef, Option<Query>),
     /// COPY .. TO

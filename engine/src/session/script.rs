@@ -10,7 +10,6 @@ use super::outcome::{self, Outcome};
 use super::prepared::{Call, Prepared};
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, parse};
-use std::sync::Arc;
 
 /// Runs a text; the result is that of its last statement.
 pub(super) fn run(session: &mut Session, sql: &str, call: &mut Call) -> Result<Outcome> {
@@ -49,6 +48,5 @@ fn several(session: &mut Session, parsed: Vec<Parsed>, call: &mut Call) -> Resul
 
 fn one(session: &mut Session, prepared: &mut Prepared, call: &mut Call) -> Result<Outcome> {
     let done = session.step(prepared, call, &mut Pipe::None)?;
-    let ledger = Arc::clone(session.ledger());
-    outcome::collect(done, &prepared.plan, call, &ledger)
+    outcome::collect(done, &prepared.plan, call)
 }

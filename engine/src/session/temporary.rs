@@ -14,10 +14,11 @@
 use super::core::Session;
 use super::sequences;
 use crate::error::Result;
+use crate::exec;
 use crate::function::SearchPath;
 use crate::plan::Statement;
-use remora_storage::catalog::{Catalog, CatalogObject, OnCommit, TableEntry};
-use remora_storage::{RowId, SequenceId, Stop, Store, TableId, Transaction};
+use remora_storage::catalog::{Catalog, CatalogObject, OnCommit};
+use remora_storage::{SequenceId, Store, TableId, Transaction};
 use std::sync::Arc;
 
 /// Whether a statement may make a table that a commit empties or drops.
@@ -46,23 +47,11 @@ pub(super) fn settle(tx: &mut Transaction, path: &SearchPath) -> Result<()> {
     for entry in own {
         match entry.def.on_commit {
             OnCommit::Preserve => {}
-            OnCommit::Delete => empty(entry, tx)?,
+            OnCommit::Delete => exec::empty(entry.def.id, tx)?,
             OnCommit::Drop => going.push(entry.def.id),
         }
     }
     drop_all(tx, &views_over(&going, &catalog), &going)
-}
-
-/// Gives a table new rows, of which there are none.
-fn empty(entry: &TableEntry, tx: &mut Transaction) -> Result<()> {
-    if entry.rows.next_row() == RowId(0) {
-        return Ok(());
-    }
-    tx.rewrite_table(entry.def.clone())?;
-    for index in &entry.indexes {
-        tx.create_index_as(index.def.clone(), Stop::NEVER)?;
-    }
-    Ok(())
 }
 
 /// The views that show one of these tables, or a view that does.

@@ -251,6 +251,8 @@ pub enum CatalogChange {
     AlterTable(TableDef),
     /// A table is defined otherwise, and begins without rows and indexes: those that it shall have follow.
     RewriteTable(TableDef),
+    /// A table begins without rows, and its indexes without entries.
+    EmptyTable(TableId),
     /// An index has another name.
     RenameIndex(IndexId, String),
     /// A view came, or is another.

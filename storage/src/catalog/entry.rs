@@ -14,7 +14,7 @@ use crate::index::{
     int_of_key, is_key_of_word,
 };
 use crate::mvcc::Registration;
-use crate::pool::{Ledger, Owner, Pool, Reservation};
+use crate::pool::{Claim, Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
 use crate::value::ValueRef;
 use std::borrow::Cow;
@@ -126,6 +126,21 @@ impl TableEntry {
         }
     }
 
+    /// The same table without rows, its indexes without entries.
+    ///
+    /// # Errors
+    /// `OutOfMemory` where not even the reserve has the little that indexes take.
+    pub fn emptied(&self, pool: &Arc<Pool>) -> Result<Self> {
+        let indexes = self.indexes.iter().map(|index| {
+            let empty = IndexEntry::with_claim(index.def.clone(), Claim::Emergency, pool)?;
+            Ok(Arc::new(empty))
+        });
+        Ok(Self {
+            indexes: indexes.collect::<Result<_>>()?,
+            ..self.rewritten(self.def.clone(), pool)
+        })
+    }
+
     /// The same table with an index under another name.
     #[must_use]
     pub fn with_index_renamed(&self, id: IndexId, name: &str) -> Self {
@@ -214,10 +229,15 @@ impl TableEntry {
 impl IndexEntry {
     /// An index without entries.
     pub fn new(def: IndexDef, pool: &Arc<Pool>) -> Result<Self> {
-        let memory = pool.ledger().reserve(Owner::Index, KeyLatches::BYTES)?;
+        Self::with_claim(def, Claim::Ordinary, pool)
+    }
+
+    fn with_claim(def: IndexDef, claim: Claim, pool: &Arc<Pool>) -> Result<Self> {
+        let ledger = pool.ledger();
+        let memory = ledger.reserve_for(claim, Owner::Index, KeyLatches::BYTES)?;
         let index = match def.kind {
-            IndexKind::Ordered => Index::ordered(pool)?,
-            IndexKind::Hash => Index::hash(pool)?,
+            IndexKind::Ordered => Index::ordered_for(claim, pool)?,
+            IndexKind::Hash => Index::hash_for(claim, pool)?,
         };
         let columns = def.columns.iter().map(|column| KeyColumn {
             descending: column.descending,

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::mvcc::epoch;
-use crate::pool::{Owner, Pool, rounded_bytes};
+use crate::pool::{Claim, Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
 #[cfg(test)]
 use crate::sync::atomic::AtomicBool;
@@ -67,26 +67,30 @@ impl Memory {
         self.bytes.load(Relaxed)
     }
 
+    /// Bytes of nodes that are out of the index and wait.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        let limbo = self.limbo.lock();
+        limbo.waiting.iter().map(|node| node.bytes as u64).sum()
+    }
+
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }
 
     /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.
     pub(super) fn allocate(&self, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_by(bytes, Pool::allocate)
+        self.allocate_for(Claim::Ordinary, bytes)
     }
 
     /// Like [`Self::allocate`], for what makes the index smaller: it may dip into the emergency
     /// reserve.
     pub(super) fn allocate_to_shrink(&self, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_by(bytes, Pool::allocate_emergency)
+        self.allocate_for(Claim::Emergency, bytes)
     }
 
-    fn allocate_by(
-        &self,
-        bytes: usize,
-        allocate: impl FnOnce(&Pool, Owner, usize) -> Result<NonNull<u8>>,
-    ) -> Result<NonNull<u8>> {
+    /// Like [`Self::allocate`], as far as the claim reaches.
+    pub(super) fn allocate_for(&self, claim: Claim, bytes: usize) -> Result<NonNull<u8>> {
         debug_assert_eq!(
             bytes,
             rounded_bytes(Owner::Index, bytes),
@@ -94,7 +98,7 @@ impl Memory {
         );
         #[cfg(test)]
         self.refuse_if_wanted(bytes)?;
-        let at = allocate(&self.pool, Owner::Index, bytes)?;
+        let at = self.pool.allocate_for(claim, Owner::Index, bytes)?;
         self.bytes.fetch_add(bytes as u64, Relaxed);
         Ok(at)
     }

@@ -53,7 +53,7 @@ pub use tree::OrderedIndex;
 use crate::error::{Error, Result};
 use crate::ids::RowId;
 use crate::limits::KEY_BYTES_MAX;
-use crate::pool::Pool;
+use crate::pool::{Claim, Pool};
 use crate::stop::Stop;
 use std::sync::Arc;
 
@@ -69,12 +69,22 @@ pub enum Index {
 impl Index {
     /// An empty ordered index.
     pub fn ordered(pool: &Arc<Pool>) -> Result<Self> {
-        Ok(Self::Ordered(OrderedIndex::new(pool)?))
+        Self::ordered_for(Claim::Ordinary, pool)
     }
 
     /// An empty hash index.
     pub fn hash(pool: &Arc<Pool>) -> Result<Self> {
-        Ok(Self::Hash(Box::new(HashIndex::new(pool)?)))
+        Self::hash_for(Claim::Ordinary, pool)
+    }
+
+    /// Like [`Self::ordered`], with the little that it takes from as far as the claim reaches.
+    pub fn ordered_for(claim: Claim, pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self::Ordered(OrderedIndex::new(claim, pool)?))
+    }
+
+    /// Like [`Self::hash`], with the little that it takes from as far as the claim reaches.
+    pub fn hash_for(claim: Claim, pool: &Arc<Pool>) -> Result<Self> {
+        Ok(Self::Hash(Box::new(HashIndex::new(claim, pool)?)))
     }
 
     /// Adds the entry; nothing happens where it exists. Fails with [`Error::LimitExceeded`] for a

@@ -7,8 +7,8 @@
 //! | up to 2 MiB | a run of pages (`run.rs`) in an extent (`extent.rs`) | the extents' |
 //! | more | a *span*: memory of its own from the system (`span.rs`) | none |
 //!
-//! What tables have, blocks and their strings, comes in pages however small it is: it does not move, and in a slab
-//! one piece that stays would keep all slots that were freed around it.
+//! What tables have, blocks and their strings, comes in pages however small it is, and so does what is of whole pages:
+//! it does not move, and in a slab one piece that stays would keep all slots that were freed around it.
 //!
 //! Every byte taken from the system is reserved in the ledger before it is taken: resident pages of extents under
 //! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner (`tally.rs`).
@@ -68,7 +68,8 @@ enum Kind {
 
 impl Kind {
     fn of(owner: Owner, bytes: usize) -> Self {
-        if bytes <= SLOT_BYTES_MAX && owner != Owner::Table {
+        let in_pages = owner == Owner::Table || (bytes.is_multiple_of(PAGE_BYTES) && bytes > 0);
+        if bytes <= SLOT_BYTES_MAX && !in_pages {
             Self::Slot
         } else if bytes <= EXTENT_BYTES {
             Self::Run

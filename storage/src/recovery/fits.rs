@@ -206,6 +206,12 @@ pub(super) fn change(catalog: &Catalog, change: &CatalogChange) -> Result<(), Mi
                 def.id
             )),
         },
+        CatalogChange::EmptyTable(id) => match catalog.table_by_id(*id) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "the end of rows of table {id}, which does not exist"
+            )),
+        },
         CatalogChange::RenameIndex(id, _) => match catalog.index_by_id(*id) {
             Some(_) => Ok(()),
             None => Err(format!("a name of index {id}, which does not exist")),

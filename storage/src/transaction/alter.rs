@@ -1,9 +1,11 @@
 //! Changing what exists: tables, names of indexes, views, schemas, comments.
 //!
-//! A table is changed in one of two ways:
+//! A table is changed in one of three ways:
 //!
 //! - What is said about it changes, and its rows stay ([`Transaction::alter_table`]): names, defaults, what is
 //!   checked. The new entry has the rows of the old one.
+//! - It loses all of its rows at once ([`Transaction::empty_table`]): the new entry has none, and indexes without
+//!   entries. That takes next to nothing, and no row is looked at.
 //! - Its rows get another layout ([`Transaction::rewrite_table`]): the new entry has the same id, and rows and
 //!   indexes of its own, which the caller fills in the same transaction, through the same functions as
 //!   everybody. Nothing about an insert, its undoing, its log record or its collection is special.
@@ -63,6 +65,19 @@ impl Transaction {
             let change = CatalogChange::RewriteTable(def);
             tx.change(&entry, Some(Arc::clone(&rewritten)), Some(change))?;
             Ok(rewritten)
+        })
+    }
+
+    /// Leaves a table without rows, and its indexes without entries. Takes of the emergency reserve what it needs.
+    ///
+    /// # Errors
+    /// As [`Self::alter_table`].
+    pub fn empty_table(&mut self, id: TableId) -> Result<()> {
+        let entry = self.entry_of(id)?;
+        self.with_shut(&entry, |tx| {
+            let emptied = Arc::new(entry.emptied(&tx.core.pool)?);
+            let change = CatalogChange::EmptyTable(id);
+            tx.change(&entry, Some(emptied), Some(change))
         })
     }
 

@@ -40,7 +40,7 @@ impl DdlStep {
         let change = self.change.as_ref();
         matches!(
             change,
-            Some(C::AlterTable(_) | C::RewriteTable(_) | C::DropTable(_))
+            Some(C::AlterTable(_) | C::RewriteTable(_) | C::EmptyTable(_) | C::DropTable(_))
         )
     }
 

@@ -95,6 +95,12 @@ impl Core {
                 let entry = table.rewritten(def.clone(), &self.pool);
                 catalog.set_table(def.id, Some(Arc::new(entry)))?;
             }
+            CatalogChange::EmptyTable(id) => {
+                let table = catalog.table_by_id(*id);
+                let table = table.ok_or_else(|| undefined(id.to_string()))?;
+                let entry = table.emptied(&self.pool)?;
+                catalog.set_table(*id, Some(Arc::new(entry)))?;
+            }
             CatalogChange::RenameIndex(id, name) => {
                 let found = catalog.index_by_id(*id);
                 let (table, _) = found.ok_or_else(|| undefined(id.to_string()))?;

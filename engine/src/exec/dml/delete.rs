@@ -10,7 +10,8 @@ use super::super::trigger::begin;
 use super::guarded::{delete_guarded, row_of};
 use super::once::Once;
 use super::returned::{Changes, Returned};
-use super::{RowIds, instead, is_checkpoint, row_ids};
+use super::targets::Targets;
+use super::{instead, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
@@ -106,12 +107,12 @@ fn delete_scan(
     context: &ExecContext,
 ) -> Result<Changes> {
     let mut held = Held::for_emergency();
-    let mut ids = RowIds::default();
     let mut returned = Returned::of(plan.returning.as_ref());
     let reading = context.reading();
     let view = tx.view();
     let mut writer = writer(plan, tx, context)?;
     let is_guarded = writer.is_guarded();
+    let mut targets = Targets::new(is_guarded || returned.is_some());
     let mut given = Vec::new();
     let mut pipeline = compile(scan, &view, &reading)?;
     while let Some(mut batch) = pipeline.next(&reading)? {
@@ -119,7 +120,7 @@ fn delete_scan(
             let ids = row_ids(&batch, &plan.table);
             batch = once.first(batch, &ids, context)?;
         }
-        ids.extend(row_ids(&batch, &plan.table), &mut held, context)?;
+        targets.extend(row_ids(&batch, &plan.table), &mut held, context)?;
         match &mut returned {
             Some(_) if is_guarded => {
                 held.grow(batch.bytes(), context)?;
@@ -132,7 +133,7 @@ fn delete_scan(
     drop((pipeline, once));
     let mut count = 0;
     let mut left_alone = Vec::new();
-    for (number, id) in ids.into_iter().enumerate() {
+    for (number, id) in targets.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }

@@ -26,6 +26,7 @@ mod instead;
 mod merge;
 mod once;
 mod returned;
+mod targets;
 mod truncate;
 mod update;
 mod upsert;
@@ -37,14 +38,11 @@ pub(super) use guarded::{before_insert, delete_guarded, guarded};
 pub use insert::insert;
 pub use merge::merge;
 pub use returned::{Changes, Shown};
-pub use truncate::truncate;
+pub use truncate::{empty, truncate};
 pub(super) use update::Changed;
 pub use update::update;
 
-use super::ExecContext;
 use super::batch::Batch;
-use super::memory::Held;
-use crate::error::Result;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use remora_storage::RowId;
@@ -62,34 +60,6 @@ fn ids_of(batch: &Batch, column: usize) -> Vec<RowId> {
     };
     let ids = ids.as_primitive::<Int64Type>().values();
     ids.iter().map(|id| RowId(*id as u64)).collect()
-}
-
-/// Rows that are to go.
-#[derive(Debug, Default)]
-struct RowIds(Vec<RowId>);
-
-impl RowIds {
-    /// Adds some; `held` is what all lists of the statement take.
-    fn extend(&mut self, more: Vec<RowId>, held: &mut Held, context: &ExecContext) -> Result<()> {
-        let wanted = self.0.len() + more.len();
-        if wanted > self.0.capacity() {
-            let room = wanted.max(2 * self.0.capacity());
-            // They move: for a moment they are there twice. What was counted before makes up for that.
-            held.grow(size_of::<RowId>() * room, context)?;
-            self.0.reserve_exact(room - self.0.len());
-        }
-        self.0.extend(more);
-        Ok(())
-    }
-}
-
-impl IntoIterator for RowIds {
-    type Item = RowId;
-    type IntoIter = std::vec::IntoIter<RowId>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
 }
 
 /// Rows between two looks at the interrupt: each may take some microseconds.

@@ -5,23 +5,20 @@ use super::super::batch::Batch;
 use super::super::memory::Held;
 use crate::error::Result;
 use arrow_array::BooleanArray;
-use hashbrown::HashSet;
 use remora_storage::RowId;
+use remora_storage::succinct::RowSet;
 
 /// The rows that were given so far.
 #[derive(Debug)]
 pub(super) struct Once {
-    seen: HashSet<RowId>,
+    seen: RowSet,
     held: Held,
 }
-
-/// Bytes of a row in the set, and of the set that it moves out of as it grows.
-const ROW_BYTES: usize = 4 * (size_of::<RowId>() + 1);
 
 impl Once {
     pub(super) fn new(held: Held) -> Self {
         Self {
-            seen: HashSet::new(),
+            seen: RowSet::default(),
             held,
         }
     }
@@ -33,9 +30,8 @@ impl Once {
         ids: &[RowId],
         context: &ExecContext,
     ) -> Result<Batch> {
-        let rows = self.seen.len() + ids.len();
-        self.held.reach(ROW_BYTES * rows, context)?;
         let first: Vec<bool> = ids.iter().map(|id| self.seen.insert(*id)).collect();
+        self.held.reach(self.seen.bytes(), context)?;
         match first.iter().all(|is_first| *is_first) {
             true => Ok(batch),
             false => batch.filter(&BooleanArray::from(first)),

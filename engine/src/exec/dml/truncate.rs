@@ -1,50 +1,45 @@
-//! TRUNCATE: all rows of some tables go, and are looked at together by what refers to them.
+//! TRUNCATE: tables get new rows and indexes, of which there are none.
+//!
+//! The old ones stay as long as a snapshot sees them, and go as a whole: no row is touched, nothing is undone row by
+//! row, and a full database can be emptied. As for DROP TABLE, other transactions that have written to the table
+//! conflict. No foreign key can be broken: tables that refer to one of these are among them.
 
 use super::super::ExecContext;
-use super::super::compile::compile;
 use super::super::foreign::{Writer, finish_all};
-use super::super::memory::Held;
 use super::super::trigger::begin;
-use super::{RowIds, ids_of, is_checkpoint};
 use crate::error::Result;
 use crate::plan::statement::Truncate;
-use remora_storage::Transaction;
 use remora_storage::catalog::TriggerEvent;
+use remora_storage::{RowId, TableId, Transaction};
 
 /// Empties the tables. Sequences are the session's affair.
 ///
 /// # Errors
-/// 40001, 53200. The caller rolls back to its mark.
+/// 40001, 53200, and those of triggers. The caller rolls back to its mark.
 pub fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-    let mut held = Held::for_emergency();
-    let reading = context.reading();
-    let view = tx.view();
-    let mut all = Vec::with_capacity(plan.tables.len());
-    for (_, scan) in &plan.tables {
-        let mut ids = RowIds::default();
-        let mut pipeline = compile(scan, &view, &reading)?;
-        while let Some(batch) = pipeline.next(&reading)? {
-            ids.extend(ids_of(&batch, 0), &mut held, context)?;
-        }
-        all.push(ids);
-    }
-    drop(view);
-    let mut fired = Vec::with_capacity(plan.tables.len());
-    for (table, _) in &plan.tables {
-        let none = std::iter::empty();
-        fired.push(begin(table, TriggerEvent::Truncate, none, tx, context)?);
-    }
     let mut writers = Vec::with_capacity(plan.tables.len());
-    for (((table, _), ids), firing) in plan.tables.iter().zip(all).zip(fired) {
-        let mut writer = Writer::of_delete(table, tx)?.firing(firing);
-        for (number, id) in ids.into_iter().enumerate() {
-            if is_checkpoint(number) {
-                context.check()?;
-            }
-            writer.delete(tx, id, context)?;
-        }
-        writers.push(writer);
+    for table in &plan.tables {
+        let none = std::iter::empty();
+        let firing = begin(table, TriggerEvent::Truncate, none, tx, context)?;
+        writers.push(Writer::of_delete(table, tx)?.firing(firing));
     }
-    // Only now: a table that refers to another one of these is empty as well.
+    for table in &plan.tables {
+        context.check()?;
+        empty(table.def.id, tx)?;
+    }
     finish_all(writers, tx, context)
+}
+
+/// Gives a table new rows and indexes, of which there are none.
+///
+/// # Errors
+/// 40001 where other transactions have written to it.
+pub fn empty(table: TableId, tx: &mut Transaction) -> Result<()> {
+    let entry = tx.catalog().table_by_id(table);
+    let has_rows = entry.is_some_and(|entry| entry.rows.next_row() > RowId(0));
+    match has_rows {
+        true => Ok(tx.empty_table(table)?),
+        // It never had any. One who is about to add some commits before or after.
+        false => Ok(()),
+    }
 }

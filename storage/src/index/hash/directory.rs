@@ -24,7 +24,7 @@ use super::line::{ROOT_BYTES, Root};
 use crate::error::Result;
 use crate::index::memory::Memory;
 use crate::mvcc::epoch::{Guard, pin};
-use crate::pool::{Owner, rounded_bytes};
+use crate::pool::{Claim, Owner, rounded_bytes};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicPtr, AtomicUsize};
 use std::ops::Range;
@@ -98,7 +98,7 @@ fn chunk_of(bucket: usize) -> Range<usize> {
 
 impl Directory {
     /// Room for [`BUCKETS_MIN`] buckets.
-    pub(super) fn new(memory: &Arc<Memory>) -> Result<Self> {
+    pub(super) fn new(claim: Claim, memory: &Arc<Memory>) -> Result<Self> {
         let directory = Self {
             buckets: AtomicUsize::new(0),
             chunks: AtomicPtr::default(),
@@ -106,7 +106,7 @@ impl Directory {
             length: AtomicUsize::new(0),
             memory: Arc::clone(memory),
         };
-        directory.open(0, &pin())?;
+        directory.open_for(claim, 0, &pin())?;
         Ok(directory)
     }
 
@@ -152,6 +152,10 @@ impl Directory {
 
     /// Makes sure that a bucket has memory. Called by one thread at a time.
     pub(super) fn open(&self, number: usize, guard: &Guard) -> Result<()> {
+        self.open_for(Claim::Ordinary, number, guard)
+    }
+
+    fn open_for(&self, claim: Claim, number: usize, guard: &Guard) -> Result<()> {
         let chunk = number >> CHUNK_BITS;
         if chunk >= self.length.load(Relaxed).max(1) {
             self.lengthen(guard)?;
@@ -161,7 +165,8 @@ impl Directory {
             _ => self.link(chunk, guard),
         };
         if link.load(Relaxed).is_null() {
-            let roots = self.memory.allocate(chunk_of(number).len() * ROOT_BYTES)?;
+            let bytes = chunk_of(number).len() * ROOT_BYTES;
+            let roots = self.memory.allocate_for(claim, bytes)?;
             link.store(roots.as_ptr().cast(), Release);
         }
         Ok(())

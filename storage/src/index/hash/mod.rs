@@ -56,7 +56,7 @@ use super::memory::Memory;
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::mvcc::epoch::{Guard, pin};
-use crate::pool::{Owner, Pool, Reservation};
+use crate::pool::{Claim, Owner, Pool, Reservation};
 use crate::stop::Stop;
 use crate::sync::{Backoff, Mutex};
 use chain::{Chain, Search};
@@ -88,12 +88,11 @@ pub struct HashIndex {
 }
 
 impl HashIndex {
-    pub(super) fn new(pool: &Arc<Pool>) -> Result<Self> {
-        let own = pool
-            .ledger()
-            .reserve(Owner::Index, size_of::<Self>() as u64)?;
+    pub(super) fn new(claim: Claim, pool: &Arc<Pool>) -> Result<Self> {
+        let bytes = size_of::<Self>() as u64;
+        let own = pool.ledger().reserve_for(claim, Owner::Index, bytes)?;
         let memory = Arc::new(Memory::new(pool));
-        let directory = Directory::new(&memory)?;
+        let directory = Directory::new(claim, &memory)?;
         let index = Self {
             hasher: DefaultHashBuilder::default(),
             directory,

@@ -11,7 +11,7 @@
 use super::tests::{self, with_identity_bits};
 use super::*;
 use crate::index::Pass;
-use crate::pool::Ledger;
+use crate::pool::{Claim, Ledger};
 use crate::sync::{Fault, check, with_fault};
 use shuttle::thread;
 
@@ -34,7 +34,7 @@ fn growing_and_shrinking(bits: u32, rows_each: u64) {
 /// The same; `moved` beside a pass that writes all chains anew.
 fn changing(bits: u32, rows_each: u64, moved: bool) {
     let pool = Pool::new(Ledger::new(1 << 30));
-    let index = with_identity_bits(bits, || HashIndex::new(&pool));
+    let index = with_identity_bits(bits, || HashIndex::new(Claim::Ordinary, &pool));
     let index = Arc::new(index.unwrap());
     for n in STAY {
         index.insert(&tests::key(n), RowId(n)).unwrap();

@@ -62,7 +62,7 @@ use crate::ids::RowId;
 use crate::index::memory::Memory;
 use crate::mvcc::epoch;
 use crate::parallel::threads;
-use crate::pool::{Owner, Pool, Reservation};
+use crate::pool::{Claim, Owner, Pool, Reservation};
 #[cfg(test)]
 use crate::sync::atomic::Ordering::Relaxed;
 use bucket::Found;
@@ -80,16 +80,16 @@ use word::{Child, Slot, Word};
 pub struct OrderedIndex {
     version: Version,
     root: Slot,
-    memory: Memory,
+    pub(super) memory: Memory,
     entries: Box<Counter>,
     /// For this struct itself.
     own: Reservation,
 }
 
 impl OrderedIndex {
-    pub(super) fn new(pool: &Arc<Pool>) -> Result<Self> {
-        let bytes = size_of::<Self>() + size_of::<Counter>();
-        let own = pool.ledger().reserve(Owner::Index, bytes as u64)?;
+    pub(super) fn new(claim: Claim, pool: &Arc<Pool>) -> Result<Self> {
+        let bytes = (size_of::<Self>() + size_of::<Counter>()) as u64;
+        let own = pool.ledger().reserve_for(claim, Owner::Index, bytes)?;
         Ok(Self {
             version: Version::default(),
             root: Slot::new(ptr::null_mut()),
