@@ -124,6 +124,14 @@ impl Error {
         }
     }
 
+    /// How much memory was wanted and refused, if that is what it says.
+    pub(crate) fn refused_bytes(&self) -> Option<u64> {
+        match self.0.source.as_deref() {
+            Some(remora_storage::Error::OutOfMemory { wanted, .. }) => Some(*wanted),
+            _ => None,
+        }
+    }
+
     /// Whether the transaction may succeed if it is run again from its start.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate() == state::SERIALIZATION_FAILURE

@@ -13,6 +13,7 @@ use super::batch::Batch;
 use super::compile::compile;
 use super::dml::{Constraints, is_checkpoint};
 use super::foreign::test_rows;
+use super::memory::relieved;
 use super::numbered;
 use super::pipeline::Pipeline;
 use crate::error::Result;
@@ -104,7 +105,7 @@ fn insert(
         for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
             *value = value_at(array, column.data_type, row);
         }
-        tx.insert(table, &values)?;
+        relieved(context, || tx.insert(table, &values))?;
     }
     Ok(())
 }

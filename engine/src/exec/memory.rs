@@ -9,6 +9,8 @@ use super::ExecContext;
 use crate::error::Result;
 use remora_storage::pool::{Claim, Owner, Reservation};
 
+/// How often memory is freed for one request.
+const RELIEFS_MAX: usize = 3;
 /// The reservation grows by at least this much.
 const STEP: usize = 64 << 10;
 
@@ -54,7 +56,7 @@ impl Held {
             true => context.claim,
             false => Claim::Ordinary,
         };
-        Ok(reservation.resize_for(claim, wanted)?)
+        relieved(context, || reservation.resize_for(claim, wanted))
     }
 
     /// Makes sure that `more` bytes beside those held are reserved.
@@ -69,6 +71,38 @@ impl Held {
             reservation.shrink(bytes.next_multiple_of(STEP) as u64);
         }
     }
+}
+
+/// Runs a change of a row, or a reservation, which fails without a trace; again once memory was freed for it.
+#[inline]
+pub(crate) fn relieved<T>(
+    context: &ExecContext,
+    mut change: impl FnMut() -> remora_storage::Result<T>,
+) -> Result<T> {
+    match change() {
+        Err(remora_storage::Error::OutOfMemory { wanted, .. }) => again(context, wanted, change),
+        other => Ok(other?),
+    }
+}
+
+#[cold]
+fn again<T>(
+    context: &ExecContext,
+    wanted: u64,
+    mut change: impl FnMut() -> remora_storage::Result<T>,
+) -> Result<T> {
+    let mut wanted = wanted;
+    for _ in 1..RELIEFS_MAX {
+        if !context.ledger.relieve(wanted) {
+            break;
+        }
+        match change() {
+            // Other threads took it.
+            Err(remora_storage::Error::OutOfMemory { wanted: more, .. }) => wanted = more,
+            other => return Ok(other?),
+        }
+    }
+    Ok(change()?)
 }
 
 #[cfg(test)]

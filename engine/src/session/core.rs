@@ -41,6 +41,9 @@ use remora_storage::{Durability, Stop, Store, TableId, TransactionOptions, Value
 use std::sync::Arc;
 use std::time::Instant;
 
+/// How often memory is freed for one statement.
+const RELIEFS_MAX: usize = 3;
+
 /// What a connection holds.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -329,20 +332,17 @@ impl Session {
     ) -> Result<Done> {
         let mut backoff = Backoff::default();
         let mut patience = Patience::default();
-        let mut relieved = false;
+        let mut reliefs = 0;
         loop {
             let result = self.attempt(prepared, call, pipe);
             match &result {
+                Err(error)
+                    if matches!(pipe, Pipe::None) && self.is_relieved(error, &mut reliefs) => {}
                 Err(error) if matches!(pipe, Pipe::None) && self.may_wait(error) => {
                     if !self.wait_for_rival(error, None, &mut patience)? {
                         return result;
                     }
                 }
-                Err(error)
-                    if error.sqlstate() == state::OUT_OF_MEMORY
-                        && matches!(pipe, Pipe::None)
-                        && !std::mem::replace(&mut relieved, true)
-                        && self.relieve() => {}
                 // What a pipe has given or taken cannot be had again.
                 Err(error) if error.is_retryable() && matches!(pipe, Pipe::None) => {
                     self.note_conflict(error);
@@ -362,12 +362,14 @@ impl Session {
         }
     }
 
-    /// Gives up what can be given up before a statement is refused; returns whether that was
-    /// anything.
-    #[cold]
-    fn relieve(&mut self) -> bool {
+    /// Frees memory for a statement that was refused some. Returns whether it may succeed if it runs again.
+    fn is_relieved(&mut self, error: &Error, reliefs: &mut usize) -> bool {
+        let Some(wanted) = error.refused_bytes().filter(|_| *reliefs < RELIEFS_MAX) else {
+            return false;
+        };
+        *reliefs += 1;
         self.cache.clear();
-        self.store.relieve()
+        self.store.relieve(wanted)
     }
 
     fn attempt(
@@ -446,12 +448,19 @@ impl Session {
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
         let mut patience = Patience::default();
+        let mut reliefs = 0;
         let waits = self.settings.lock_timeout().is_some() && matches!(pipe, Pipe::None);
         loop {
             let is_first = self.block.tx.is_none() && self.block.savepoints.is_empty();
             let before = self.block.tx.as_ref().filter(|_| waits);
             let before = before.map(|tx| tx.read_mark());
             let result = self.attempt_in_block(prepared, call, pipe);
+            if let Err(error) = &result
+                && matches!(pipe, Pipe::None)
+                && self.is_relieved(error, &mut reliefs)
+            {
+                continue;
+            }
             let error = match &result {
                 Err(error) if waits && error.is_retryable() => error,
                 _ => return result,

@@ -4,10 +4,10 @@ use super::dispatch::{Done, Output};
 use super::prepared::{Call, Plan};
 use super::rows::Row;
 use crate::error::Result;
+use crate::exec::Held;
 use crate::plan::Field;
 use arrow_array::RecordBatch;
 use remora_storage::Value;
-use remora_storage::pool::{Ledger, Owner, Reservation};
 use std::sync::Arc;
 
 /// What a text of SQL came to: the result of its last statement.
@@ -31,7 +31,7 @@ pub struct RowSet {
     chunks: Vec<Chunk>,
     len: usize,
     /// The memory that the rows take, given back when they are dropped.
-    _memory: Option<Reservation>,
+    _memory: Held,
 }
 
 #[derive(Debug)]
@@ -80,23 +80,14 @@ impl RowSet {
 }
 
 /// Runs a statement's query to its end and keeps the rows.
-pub(super) fn collect(
-    done: Done,
-    plan: &Plan,
-    call: &mut Call,
-    ledger: &Arc<Ledger>,
-) -> Result<Outcome> {
-    let mut memory = None;
+pub(super) fn collect(done: Done, plan: &Plan, call: &mut Call) -> Result<Outcome> {
+    let context = call.context.reading();
+    let mut memory = Held::default();
     let chunks = match done.output {
         Output::Cursor(mut cursor) => {
             let mut chunks = Vec::new();
-            let mut bytes = 0;
             while let Some(batch) = cursor.next()? {
-                bytes += batch.get_array_memory_size() as u64;
-                match &mut memory {
-                    None => memory = Some(ledger.reserve(Owner::Query, bytes)?),
-                    Some(memory) => memory.resize(bytes)?,
-                }
+                memory.grow(batch.get_array_memory_size(), &context)?;
                 chunks.push(Chunk::Batch(batch));
             }
             chunks

@@ -104,7 +104,7 @@ fn delete_soon(store: &Store, from: i64, end: i64) -> Result<u32> {
         match delete(store, from, end) {
             Ok(()) => return Ok(waits),
             Err(error) => match error.downcast_ref() {
-                Some(Error::OutOfMemory { .. }) => store.relieve(),
+                Some(Error::OutOfMemory { wanted, .. }) => store.relieve(*wanted),
                 _ => return Err(error),
             },
         };

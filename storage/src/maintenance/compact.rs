@@ -68,6 +68,8 @@ pub enum Wish {
     },
     /// Those with many dead rows, because memory is scarce.
     Scarce,
+    /// Those that lost so much of their rows, in percent, because a request would be refused.
+    Lost(usize),
     /// All that can get smaller.
     All,
     /// All that are frozen, to see that nobody notices.
@@ -91,7 +93,7 @@ impl Wish {
             Self::Due { .. } => Claim::Ordinary,
             #[cfg(test)]
             Self::Thaw => Claim::Ordinary,
-            Self::Scarce { .. } | Self::All => Claim::Emergency,
+            Self::Scarce | Self::Lost(_) | Self::All => Claim::Emergency,
         }
     }
 
@@ -99,7 +101,7 @@ impl Wish {
     fn closes(self, block: &BlockState) -> bool {
         let is_quiet = match self {
             Self::Due { quiet, .. } => block.last_change <= quiet,
-            Self::Scarce { .. } | Self::All => true,
+            Self::Scarce | Self::Lost(_) | Self::All => true,
             #[cfg(test)]
             Self::Thaw => false,
         };
@@ -119,6 +121,9 @@ impl Wish {
             #[cfg(test)]
             Self::Thaw => block.frozen.then_some(Rebuild::Hot),
             Self::Scarce => is_fragment(lost).then_some(Rebuild::Frozen),
+            Self::Lost(percent) => {
+                (lost * 100 >= block.room * percent && lost > 0).then_some(Rebuild::Frozen)
+            }
             Self::Due { quiet, .. } if block.frozen => {
                 // Deletions are counted as changes until they are collected.
                 let is_changed = is_fragment(block.unsettled);
@@ -204,38 +209,78 @@ impl Collector {
         if wish.is_held_back(horizon) {
             return (None, Ok(()));
         }
-        let proof = registration.enter();
-        if from == BlockNo(0) {
-            self.close_sparse(table, wish, &proof);
-        }
-        let mut blocks = table.full_blocks(from, &proof);
-        let Some(number) = blocks.find_map(|block| wish.of(&block).map(|_| block.number)) else {
+        let found = {
+            let proof = registration.enter();
+            if from == BlockNo(0) {
+                self.close_sparse(table, wish, &proof);
+            }
+            let mut blocks = table.full_blocks(from, &proof);
+            blocks.find_map(|block| wish.of(&block).map(|_| block.number))
+        };
+        let Some(number) = found else {
             return (None, Ok(()));
         };
+        drop(registration);
         let next = Some(BlockNo(number.0 + 1));
+        (
+            next,
+            self.compact_one(table, number, wish, (queue, catalog), sum),
+        )
+    }
+
+    /// Replaces a full block, if the wish is for it; what it came to is added to `sum`.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: the block is as it was. `TooManyTransactions`.
+    pub fn compact_one(
+        &mut self,
+        table: &Table,
+        number: BlockNo,
+        wish: Wish,
+        (queue, catalog): (&GarbageQueue, &ArcSwap<Catalog>),
+        sum: &mut Compacted,
+    ) -> Result<()> {
+        let registration = self.timeline.register()?;
+        let horizon = self.timeline.horizon();
+        let proof = registration.enter();
         if !self.drain(horizon, queue, catalog, &proof, DRAIN_WRITES) {
-            return (next, Ok(()));
+            return Ok(());
         }
         // When it was changed last is known only now that its changes are collected.
         let now = table.full_blocks(number, &proof).next();
         let now = now.filter(|block| block.number == number);
         let Some(into) = now.and_then(|block| wish.of(&block)) else {
-            return (next, Ok(()));
+            return Ok(());
         };
         let retired = &mut self.retired;
         let rebuilt = table.rebuild(number, into, wish.claim(), horizon, &proof, |unlinked| {
             retired.retire(unlinked);
-        });
-        match rebuilt {
-            Ok(None) => (next, Ok(())),
-            Err(error) => (next, Err(error)),
-            Ok(Some(rebuilt)) => {
-                sum.rows += rebuilt.rows;
-                sum.bytes += rebuilt.bytes;
-                self.retire(rebuilt.old);
-                (next, Ok(()))
-            }
+        })?;
+        if let Some(rebuilt) = rebuilt {
+            sum.rows += rebuilt.rows;
+            sum.bytes += rebuilt.bytes;
+            self.retire(rebuilt.old);
         }
+        Ok(())
+    }
+
+    /// The full blocks of a table that lost so much of their rows, in percent, each with the bytes that these take.
+    /// Open blocks that did are closed first.
+    pub fn lost_blocks(&mut self, table: &Table, percent: usize) -> Vec<(u64, BlockNo)> {
+        // Without a free slot it is done another time.
+        let Ok(registration) = self.timeline.register() else {
+            return Vec::new();
+        };
+        let proof = registration.enter();
+        let wish = Wish::Lost(percent);
+        self.close_sparse(table, wish, &proof);
+        let blocks = table.full_blocks(BlockNo(0), &proof);
+        let wanted = blocks.filter(|block| wish.of(block).is_some());
+        let lost = |block: BlockState| {
+            let bytes = table.block_bytes(block.number, &proof) * (block.room - block.live);
+            ((bytes / block.room.max(1)) as u64, block.number)
+        };
+        wanted.map(lost).collect()
     }
 }
 

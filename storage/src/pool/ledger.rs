@@ -51,6 +51,7 @@ use super::tally::Tallies;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -145,6 +146,19 @@ pub struct Ledger {
     pressure: Pressure,
     /// Pools that reserve from it.
     pools: Mutex<Vec<Weak<Pool>>>,
+    relief: Mutex<Option<Weak<dyn Relief>>>,
+}
+
+/// Frees memory that somebody could do without.
+pub trait Relief: Send + Sync {
+    /// Frees memory until so many bytes can be reserved. Returns whether they can be.
+    fn relieve(&self, wanted: u64) -> bool;
+}
+
+impl fmt::Debug for dyn Relief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Relief")
+    }
 }
 
 impl Ledger {
@@ -175,7 +189,21 @@ impl Ledger {
             slots: Tallies::default(),
             pressure: Pressure::new(thresholds, fill),
             pools: Mutex::default(),
+            relief: Mutex::default(),
         })
+    }
+
+    /// From now on [`Self::relieve`] asks `relief`.
+    pub fn relieve_by(&self, relief: Weak<dyn Relief>) {
+        *self.relief.lock() = Some(relief);
+    }
+
+    /// Frees memory for a request that was refused, if somebody can. Returns whether so many bytes can be reserved
+    /// then. Not to be called where a lock is held, nor within an operation on rows.
+    #[cold]
+    pub fn relieve(&self, wanted: u64) -> bool {
+        let relief = self.relief.lock().as_ref().and_then(Weak::upgrade);
+        relief.is_some_and(|relief| relief.relieve(wanted))
     }
 
     /// From now on the pool gives back idle pages before a request is refused.
@@ -226,6 +254,11 @@ impl Ledger {
     pub fn used(&self) -> u64 {
         // Whoever changes the budget counts the difference as used while it does.
         self.budget().saturating_sub(self.left.load(Relaxed))
+    }
+
+    /// Bytes that ordinary requests can still have.
+    pub fn available(&self) -> u64 {
+        self.left.load(Relaxed).saturating_sub(self.emergency())
     }
 
     /// The budget in bytes.

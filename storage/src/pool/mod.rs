@@ -40,7 +40,7 @@ pub use budget::{ASSUMED_MEMORY_BYTES, DEFAULT_BUDGET_PERCENT, default_budget};
 pub use claim::Claim;
 pub use class::SLOT_BYTES_MAX;
 pub use extent::{EXTENT_BYTES, ExtentStats};
-pub use ledger::{Ledger, LedgerEntry, Owner, Reservation};
+pub use ledger::{Ledger, LedgerEntry, Owner, Relief, Reservation};
 pub use pressure::{Pressure, PressureChange, PressureLevel, PressureThresholds};
 pub use stats::{ClassStats, LargeStats, PoolStats};
 pub use system::reserve_huge;

@@ -266,11 +266,11 @@ impl Store {
         self.inner.core.on_pressure(listener);
     }
 
-    /// Gives up what can be given up, as under high pressure; returns whether less is used now.
-    pub fn relieve(&self) -> bool {
-        let before = self.inner.ledger.used();
-        self.inner.core.relieve();
-        self.inner.ledger.used() < before
+    /// Frees memory for a request that was refused: collects garbage, builds blocks anew that lost many rows, and
+    /// empties sparse slabs of the pool, until `wanted` bytes and some more can be had. Returns whether as many as
+    /// are wanted can be. What the caller's own snapshot sees stays.
+    pub fn relieve(&self, wanted: u64) -> bool {
+        self.inner.core.relieve(wanted)
     }
 
     /// When commits return that say nothing about it.

@@ -85,6 +85,13 @@ impl Table {
         })
     }
 
+    /// Bytes that a block takes.
+    pub fn block_bytes(&self, number: BlockNo, proof: &Operation<'_>) -> usize {
+        let entry = self.directory.get(number);
+        let block = entry.and_then(|entry| entry.get(proof));
+        block.map_or(0, Block::bytes)
+    }
+
     /// Has a block take no more rows, so that it can be replaced. What nothing lives in goes at once.
     pub fn close(&self, number: BlockNo, proof: &Operation<'_>) -> Option<Garbage> {
         let block = self.directory.get(number)?.get(proof)?;

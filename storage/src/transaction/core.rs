@@ -1,6 +1,7 @@
 //! The core: everything that transactions share.
 
 use super::compact::Compactor;
+use super::relief::InVain;
 use super::waiting::Waiting;
 use super::{Durability, ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
@@ -16,7 +17,7 @@ use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::{Log, LogStatus};
 use arc_swap::ArcSwap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 /// Writes that a round of the background thread collects before it lets go of the lock.
@@ -59,6 +60,8 @@ pub struct Core {
     pace: Mutex<Pace>,
     sightings: Mutex<Sightings>,
     listeners: PressureListeners,
+    /// Held by whoever frees memory for a request of its own.
+    pub(super) relief: Mutex<Option<InVain>>,
     pub(super) waiting: Waiting,
     log: OnceLock<AttachedLog>,
     /// The ids given last.
@@ -112,7 +115,7 @@ impl Core {
     /// the background, since rows are restored without the care that others would ask for.
     pub fn recovering(pool: Arc<Pool>, manual_maintenance: bool) -> Arc<Self> {
         let timeline = Timeline::new();
-        Arc::new(Self {
+        let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
             compactor: Mutex::default(),
             sightings: Mutex::default(),
@@ -123,6 +126,7 @@ impl Core {
             garbage: GarbageQueue::default(),
             pace: Mutex::default(),
             listeners: PressureListeners::default(),
+            relief: Mutex::default(),
             waiting: Waiting::default(),
             log: OnceLock::new(),
             tables: AtomicU32::new(0),
@@ -130,7 +134,10 @@ impl Core {
             sequences: AtomicU32::new(0),
             schemas: AtomicU32::new(0),
             manual_maintenance,
-        })
+        });
+        let relief: Weak<Self> = Arc::downgrade(&core);
+        core.ledger().relieve_by(relief);
+        core
     }
 
     pub(super) fn start_maintenance(self: &Arc<Self>) -> Result<()> {
@@ -255,14 +262,19 @@ impl Core {
     /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
         while self.collect_round() {}
+        self.wait_for_retired();
+        self.timeline.horizon();
+        self.forget_changes();
+        self.garbage.len() + self.collector().retired()
+    }
+
+    /// Frees what was unlinked, and waits for those who may look at it.
+    pub(super) fn wait_for_retired(&self) {
         self.wait_for_readers(|| {
             let mut collector = self.collector();
             collector.free_all();
             collector.retired() > 0
         });
-        self.timeline.horizon();
-        self.forget_changes();
-        self.garbage.len() + self.collector().retired()
     }
 
     /// Calls `is_waiting` again and again while it says that operations of others hold something up:
@@ -310,24 +322,15 @@ impl Core {
         }
     }
 
-    fn collect_round(&self) -> bool {
+    pub(super) fn collect_round(&self) -> bool {
         let mut collector = self.collector();
         let more = collector.collect(&self.garbage, &self.catalog, ROUND_WRITES);
         collector.free_all();
         more
     }
 
-    /// Gives up all that can be given up, as it is done at high pressure.
-    pub fn relieve(&self) {
-        self.retire_orphans();
-        self.collector().look_again();
-        while self.collect_round() {}
-        self.compact_scarce();
-        self.evacuate();
-    }
-
     /// Has the blocks freed that were given up by insertions that failed.
-    fn retire_orphans(&self) {
+    pub(super) fn retire_orphans(&self) {
         let catalog = self.catalog.load();
         let mut collector = self.collector();
         for garbage in catalog.tables().flat_map(|entry| entry.rows.take_orphans()) {
@@ -350,6 +353,7 @@ impl Core {
         let untold = pressure.take_untold();
         if untold.iter().any(|change| change.to > change.from) {
             self.pool.shed_caches();
+            self.pool.purge(u64::MAX);
         }
         self.ledger().ease_pressure();
         self.listeners.tell(&untold);

@@ -45,6 +45,7 @@ mod options;
 mod reads;
 mod record;
 mod reindex;
+mod relief;
 mod replay;
 mod restore;
 mod scan;

@@ -1,6 +1,7 @@
 //! Changes of one table's rows, noted for the foreign keys that they may break.
 
 use super::super::ExecContext;
+use super::super::memory::relieved;
 use super::super::trigger::Firing;
 use super::aftermath;
 use super::children::values;
@@ -136,7 +137,7 @@ impl<'t> Writer<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<()> {
-        let id = tx.insert(self.table, row)?;
+        let id = relieved(context, || tx.insert(self.table, row))?;
         match &mut self.noted {
             None => Ok(()),
             Some(noted) => noted.inserted(self.table, tx, (id, row), context),
@@ -153,7 +154,7 @@ impl<'t> Writer<'t> {
         context: &ExecContext,
     ) -> Result<bool> {
         match &mut self.noted {
-            None => Ok(tx.update(self.table, row, changes)?),
+            None => relieved(context, || tx.update(self.table, row, changes)),
             Some(noted) => noted.update(self.table, tx, row, changes, context),
         }
     }
@@ -167,7 +168,7 @@ impl<'t> Writer<'t> {
         context: &ExecContext,
     ) -> Result<bool> {
         match &mut self.noted {
-            None => Ok(tx.delete(self.table, row)?),
+            None => relieved(context, || tx.delete(self.table, row)),
             Some(noted) => noted.delete(self.table, tx, row, context),
         }
     }
@@ -319,7 +320,7 @@ impl Noted {
             (referring.collect::<Vec<_>>(), referred.collect::<Vec<_>>())
         });
         let old = self.wanted(table, tx, row);
-        let changed = tx.update(table, row, changes)?;
+        let changed = relieved(context, || tx.update(table, row, changes))?;
         if let (Some(firing), Some(old), true) = (&mut self.firing, old, changed) {
             let mut new = old.clone();
             for (column, value) in changes {
@@ -370,7 +371,7 @@ impl Noted {
             keys.collect::<Vec<_>>()
         });
         let old = self.wanted(table, tx, row);
-        let deleted = tx.delete(table, row)?;
+        let deleted = relieved(context, || tx.delete(table, row))?;
         if let (Some(firing), Some(old), true) = (&mut self.firing, old, deleted) {
             firing.note(Some(old), None, context)?;
         }

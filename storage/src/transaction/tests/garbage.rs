@@ -432,7 +432,7 @@ fn few_large_versions_that_nobody_sees_go_when_memory_is_scarce() {
     for _ in 0..100 {
         let mut tx = core.begin().unwrap();
         if change(&mut tx, 1, &[(V, ValueRef::Text(&text))]).is_err() {
-            core.relieve();
+            assert!(core.relieve(4 << 20));
             assert!(change(&mut tx, 1, &[(V, ValueRef::Text(&text))]).unwrap());
         }
         tx.commit().unwrap();
