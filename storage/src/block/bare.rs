@@ -88,10 +88,8 @@ impl Block {
     /// Has the processor fetch the beginning of a row that will be wanted soon.
     #[inline(always)]
     pub fn fetch(&self, slot: Slot) {
-        if let Base::Hot(rows) = &self.base
-            && usize::from(slot.0) < self.capacity()
-        {
-            fetch(rows.start(slot).as_ptr());
+        if let Base::Hot(rows) = &self.base {
+            fetch(rows.address(slot));
         }
     }
 }

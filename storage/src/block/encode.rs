@@ -42,7 +42,7 @@ impl<'b> Gathering<'b> {
         Ok(Self {
             claim,
             gatherer: Gatherer::new(&columns, &[]),
-            live: vec![0; block.capacity().div_ceil(64)],
+            live: vec![0; block.slots().div_ceil(64)],
             memory: block.pool.ledger().reserve_for(claim, Owner::Table, 0)?,
             block,
             columns,
@@ -79,7 +79,7 @@ impl<'b> Gathering<'b> {
     /// # Errors
     /// `OutOfMemory`.
     pub fn encode(mut self) -> Result<Encoded> {
-        let live = BitVector::from_words(self.live, self.block.capacity());
+        let live = BitVector::from_words(self.live, self.block.slots());
         let live = live.expect("a bit for each slot");
         let (arrays, _) = self.gatherer.finish();
         let columns = self.columns.into_iter().zip(arrays);
@@ -98,7 +98,7 @@ impl Block {
             let begin = self.begin(Slot(slot as u16));
             begin == Stamp::ABORTED || begin.is_committed_by(at)
         };
-        self.claimed() == self.capacity() && (0..self.capacity()).all(began)
+        self.is_full() && (0..self.capacity()).all(began)
     }
 }
 

@@ -28,7 +28,7 @@ impl Block {
         claim: Claim,
         horizon: Timestamp,
     ) -> Result<Self> {
-        let live = BitVector::from_words(states.live.clone(), self.capacity());
+        let live = BitVector::from_words(states.live.clone(), self.slots());
         let live = live.expect("a bit for each slot");
         let mut fields: Vec<&Field> = self.layout.fields().iter().collect();
         fields.sort_by_key(|field| field.column);

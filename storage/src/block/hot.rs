@@ -4,7 +4,9 @@ use super::layout::{Layout, ROW_HEADER_BYTES};
 use crate::error::Result;
 use crate::ids::Slot;
 use crate::mvcc::{HeadWord, StampWord};
-use crate::pool::{Owner, Pool};
+use crate::pool::{Owner, Pool, rounded_bytes};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
@@ -20,38 +22,98 @@ pub(super) struct RowHeader {
 const _: () = assert!(size_of::<RowHeader>() == ROW_HEADER_BYTES);
 
 /// The rows of a hot block.
+///
+/// Slots that were given up have none: their memory goes while others read (`trim`). In recovery, where nobody does,
+/// there is memory for few slots at first, and it grows (`restore_room`): a block of long strings never had more rows.
 #[derive(Debug)]
 pub(super) struct Rows {
     pool: Arc<Pool>,
-    memory: NonNull<u8>,
+    /// Relaxed, as the two below: it changes in recovery only, while one thread knows the block.
+    memory: AtomicPtr<u8>,
+    /// Slots that have a row in memory.
+    slots: AtomicU32,
+    /// What the memory is freed as.
+    bytes: AtomicUsize,
     stride: usize,
     body_bytes: usize,
-    capacity: u32,
 }
 
-// SAFETY: the rows own their memory. Headers are atomics; bodies follow the rules of the module's
-// header, under which writers are alone and readers see published bytes.
-unsafe impl Send for Rows {}
-// SAFETY: as above.
-unsafe impl Sync for Rows {}
-
 impl Rows {
-    pub(super) fn new(layout: &Layout, pool: &Arc<Pool>, capacity: usize) -> Result<Self> {
-        let memory = pool.allocate(Owner::Table, layout.stride() * capacity)?;
+    pub(super) fn new(layout: &Layout, pool: &Arc<Pool>, slots: usize) -> Result<Self> {
+        let bytes = layout.stride() * slots;
+        let memory = pool.allocate(Owner::Table, bytes)?;
         Ok(Self {
             pool: Arc::clone(pool),
-            memory,
+            memory: AtomicPtr::new(memory.as_ptr()),
+            slots: AtomicU32::new(slots as u32),
+            bytes: AtomicUsize::new(bytes),
             stride: layout.stride(),
             body_bytes: layout.body_bytes(),
-            capacity: capacity as u32,
         })
+    }
+
+    /// Slots that have memory.
+    pub(super) fn slots(&self) -> usize {
+        self.slots.load(Relaxed) as usize
+    }
+
+    /// Bytes that it takes, as the ledger counts them.
+    pub(super) fn bytes(&self) -> usize {
+        rounded_bytes(Owner::Table, self.bytes.load(Relaxed))
+    }
+
+    /// Where a row begins that may not be there: for who only wants it near.
+    pub(super) fn address(&self, slot: Slot) -> *const u8 {
+        let offset = usize::from(slot.0) * self.stride;
+        self.memory.load(Relaxed).wrapping_add(offset)
     }
 
     #[inline]
     pub(super) fn start(&self, slot: Slot) -> NonNull<u8> {
-        assert!(u32::from(slot.0) < self.capacity, "a slot of this block");
-        // SAFETY: within the allocation of stride * capacity bytes.
-        unsafe { self.memory.add(usize::from(slot.0) * self.stride) }
+        assert!(usize::from(slot.0) < self.slots(), "a slot of this block");
+        // SAFETY: within the allocation of stride * slots bytes, which is not null.
+        unsafe {
+            let memory = NonNull::new_unchecked(self.memory.load(Relaxed));
+            memory.add(usize::from(slot.0) * self.stride)
+        }
+    }
+
+    /// Gives back the memory of all slots but the first so many.
+    ///
+    /// # Safety
+    /// Nobody looks at the others, nor ever will.
+    pub(super) unsafe fn trim(&self, slots: usize) {
+        let (bytes, keep) = (self.bytes.load(Relaxed), self.stride * slots.max(1));
+        self.slots.store(slots as u32, Relaxed);
+        let memory = NonNull::new(self.memory.load(Relaxed)).expect("rows have memory");
+        // SAFETY: the memory came from this pool with these bytes; for the rest by contract.
+        let left = unsafe { self.pool.shrink(Owner::Table, memory, bytes, keep) };
+        self.bytes.store(left, Relaxed);
+    }
+
+    /// Makes room for the first so many slots, of at most `most`.
+    ///
+    /// # Safety
+    /// The caller is alone with the rows, and holds no reference to one.
+    pub(super) unsafe fn restore_room(&self, slots: usize, most: usize) -> Result<()> {
+        if slots <= self.slots() {
+            return Ok(());
+        }
+        let slots = slots.max(self.slots() * 2).min(most);
+        let bytes = self.stride * slots;
+        let memory = self.pool.allocate(Owner::Table, bytes)?;
+        let old = NonNull::new(self.memory.load(Relaxed)).expect("rows have memory");
+        let old_bytes = self.bytes.load(Relaxed);
+        // SAFETY: both are as large as that, and the old memory came from this pool with these bytes. By contract
+        // nobody else looks at it.
+        unsafe {
+            memory.copy_from_nonoverlapping(old, self.stride * self.slots());
+            self.pool.free(Owner::Table, old, old_bytes);
+        }
+        self.memory.store(memory.as_ptr(), Relaxed);
+        self.slots.store(slots as u32, Relaxed);
+        self.bytes.store(bytes, Relaxed);
+        Ok(())
     }
 
     #[inline]
@@ -107,8 +169,8 @@ pub(super) fn fetch(_at: *const u8) {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        let bytes = self.stride * self.capacity as usize;
+        let memory = NonNull::new(*self.memory.get_mut()).expect("rows have memory");
         // SAFETY: the rows came from this pool with these bytes, and go with their block.
-        unsafe { self.pool.free(Owner::Table, self.memory, bytes) }
+        unsafe { self.pool.free(Owner::Table, memory, *self.bytes.get_mut()) }
     }
 }

@@ -35,6 +35,7 @@ mod bare;
 mod capture;
 mod chain;
 mod change;
+mod claims;
 mod column;
 mod columns;
 mod encode;

@@ -3,6 +3,7 @@
 use super::columns::Columns;
 use super::frozen::Frozen;
 use super::heads::Heads;
+use super::hot::Rows;
 use super::image;
 use super::layout::Layout;
 use super::slots::{Base, Block, RANGE_SLOTS};
@@ -13,6 +14,9 @@ use crate::pool::{Claim, Pool};
 use crate::value::ValueRef;
 use std::borrow::Borrow;
 use std::sync::Arc;
+
+/// Slots that a block has memory for at first.
+const FIRST_SLOTS: usize = 64;
 
 impl Block {
     /// A block of encoded columns, all of whose rows began at or before `at`. It has as many slots as they
@@ -36,12 +40,40 @@ impl Block {
         Ok(block)
     }
 
+    /// An empty block, the `nth` of its table, with memory for few rows.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn to_restore(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
+        let slots = layout.capacity(nth);
+        let rows = Rows::new(layout, pool, slots.min(FIRST_SLOTS))?;
+        let claim = Claim::Ordinary;
+        Self::with_base(claim, Base::Hot(rows), layout, pool, slots, Timestamp(0))
+    }
+
+    /// Makes room for the first so many rows, if it is hot.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn restore_room(&self, slots: usize) -> Result<()> {
+        match &self.base {
+            // SAFETY: recovery is alone with the block, one thread at a time, and holds no row of it between two calls.
+            Base::Hot(rows) => unsafe { rows.restore_room(slots, self.slots()) },
+            Base::Frozen(_) => Ok(()),
+        }
+    }
+
     /// Claims all slots up to and including this one. They are holes until they are restored.
-    pub fn restore_claim(&self, slot: Slot) {
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn restore_claim(&self, slot: Slot) -> Result<()> {
+        self.restore_room(usize::from(slot.0) + 1)?;
         while self.claimed() <= usize::from(slot.0) {
             let claimed = self.claim().expect("a slot of this block");
             std::mem::forget(claimed);
         }
+        Ok(())
     }
 
     /// Whether a row was ever restored there.
@@ -56,7 +88,7 @@ impl Block {
         values: impl Iterator<Item = (ColumnId, V)>,
         begin: Stamp,
     ) -> Result<()> {
-        self.restore_claim(slot);
+        self.restore_claim(slot)?;
         let rows = self.rows();
         let body = rows.body_mut(slot);
         image::write_base(&self.layout, self.hot_heap(), body, values, true)?;

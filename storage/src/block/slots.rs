@@ -1,5 +1,6 @@
 //! The block itself: its slots, what is counted of them, and the base they have.
 
+use super::claims::Claims;
 use super::columns::Columns;
 use super::heap::Heap;
 use super::hot::Rows;
@@ -45,9 +46,9 @@ pub struct Block {
     /// Long strings: of the hot rows, or of versions that came over from the block before.
     pub(super) heap: OnceLock<Arc<Heap>>,
     pub(super) pool: Arc<Pool>,
-    capacity: u32,
-    /// Slots below were claimed.
-    next: AtomicU32,
+    /// Slots that its place in the table gives it.
+    slots: u32,
+    claims: Claims,
     /// Slots that hold no row and never will again.
     dead: AtomicU32,
     ranges: Box<[RangeState]>,
@@ -75,10 +76,10 @@ pub struct Claimed<'b> {
 impl Block {
     /// An empty block, the `nth` of its table.
     pub fn new(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
-        let capacity = layout.capacity(nth);
-        let rows = Rows::new(layout, pool, capacity)?;
+        let slots = layout.capacity(nth);
+        let rows = Rows::new(layout, pool, slots)?;
         let claim = Claim::Ordinary;
-        Self::with_base(claim, Base::Hot(rows), layout, pool, capacity, Timestamp(0))
+        Self::with_base(claim, Base::Hot(rows), layout, pool, slots, Timestamp(0))
     }
 
     pub(super) fn with_base(
@@ -86,10 +87,10 @@ impl Block {
         base: Base,
         layout: &Arc<Layout>,
         pool: &Arc<Pool>,
-        capacity: usize,
+        slots: usize,
         built_at: Timestamp,
     ) -> Result<Self> {
-        let ranges = capacity.div_ceil(RANGE_SLOTS);
+        let ranges = slots.div_ceil(RANGE_SLOTS);
         let heads = match &base {
             Base::Hot(_) => 0,
             Base::Frozen(columns) => columns.heads.own_bytes(),
@@ -102,18 +103,14 @@ impl Block {
             Base::Frozen(_) => OnceLock::new(),
         };
         // All slots of a block that was built from another one were claimed there.
-        let next = if built_at == Timestamp(0) {
-            0
-        } else {
-            capacity
-        };
+        let claimed = if built_at == Timestamp(0) { 0 } else { slots };
         Ok(Self {
             base,
             layout: Arc::clone(layout),
             heap,
             pool: Arc::clone(pool),
-            capacity: capacity as u32,
-            next: AtomicU32::new(next as u32),
+            slots: slots as u32,
+            claims: Claims::new(claimed, slots),
             dead: AtomicU32::new(0),
             ranges: (0..ranges).map(|_| RangeState::default()).collect(),
             last_change: AtomicU64::new(built_at.0),
@@ -126,13 +123,22 @@ impl Block {
     /// Slots that were claimed so far.
     #[inline]
     pub fn claimed(&self) -> usize {
-        // Acquire: with a slot comes the count that says it is unsettled.
-        self.next.load(Acquire) as usize
+        self.claims.load().claimed as usize
     }
 
-    /// Slots there are.
+    /// Slots that can ever be claimed: fewer than there are once it is closed.
     pub fn capacity(&self) -> usize {
-        self.capacity as usize
+        self.claims.load().end as usize
+    }
+
+    /// Whether it takes no more rows.
+    pub fn is_full(&self) -> bool {
+        self.claims.load().is_full()
+    }
+
+    /// Slots that its place in the table gives it.
+    pub fn slots(&self) -> usize {
+        self.slots as usize
     }
 
     /// Rows that its base has room for.
@@ -347,35 +353,39 @@ impl Block {
 
     /// Claims the next slot; `None` when the block is full.
     pub fn claim(&self) -> Option<Claimed<'_>> {
-        let mut next = self.next.load(Relaxed);
-        while next < self.capacity {
+        let mut seen = self.claims.load();
+        while !seen.is_full() {
             // Counted before the slot can be seen as claimed, so that no scan takes it for settled.
-            let unsettled = self.unsettled(next as usize);
+            let unsettled = self.unsettled(seen.claimed as usize);
             unsettled.fetch_add(1, Relaxed);
-            match self
-                .next
-                .compare_exchange_weak(next, next + 1, Release, Relaxed)
-            {
-                Ok(_) => {
+            match self.claims.claim(seen) {
+                Ok(slot) => {
                     return Some(Claimed {
                         block: self,
-                        slot: Slot(next as u16),
+                        slot: Slot(slot as u16),
                     });
                 }
                 Err(now) => {
                     unsettled.fetch_sub(1, Relaxed);
-                    next = now;
+                    seen = now;
                 }
             }
         }
         None
     }
 
-    /// Claims all slots below `end` that are left, for good: the block takes no rows there.
-    pub fn skip_to(&self, end: usize) {
-        while self.claimed() < end {
-            drop(self.claim());
+    /// Gives up the slots that were not claimed, for good, with their memory and what the heap has left. Returns
+    /// whether nothing lives in the others.
+    pub fn close(&self) -> bool {
+        let (now, end) = self.claims.close();
+        if now.end < end {
+            let slots = now.end as usize;
+            // SAFETY: slots that are not claimed are not looked at, and these never will be.
+            unsafe { self.rows().trim(slots) };
+            self.hot_heap().close();
         }
+        // An exchange: either this finds the last one that died, or who noted that finds the block closed.
+        self.dead.fetch_add(0, AcqRel) == now.end
     }
 
     /// Notes that a slot is dead: a deletion that everybody sees, an insertion taken back, a hole.
@@ -385,7 +395,8 @@ impl Block {
         self.mark_dead(slot);
         // Release: whoever finds the range settled finds the bit.
         self.unsettled(slot).fetch_sub(1, Release);
-        self.dead.fetch_add(1, AcqRel) + 1 == self.capacity
+        let dead = self.dead.fetch_add(1, AcqRel) + 1;
+        dead as usize == self.capacity()
     }
 
     /// Notes that a slot had no row when the block was built.

@@ -55,7 +55,7 @@ use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::error::Result;
 use crate::ids::{Slot, Timestamp};
 use crate::mvcc::{Garbage, Head, Operation, Stamp};
-use crate::pool::{Claim, Owner, rounded_bytes};
+use crate::pool::Claim;
 use crate::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 
@@ -93,9 +93,9 @@ impl<'a> States<'a> {
     }
 
     /// The slots without a row.
-    fn dead(&self, capacity: usize) -> impl Iterator<Item = Slot> {
+    fn dead(&self, slots: usize) -> impl Iterator<Item = Slot> {
         let is_dead = |slot: &usize| self.live[slot / 64] >> (slot % 64) & 1 == 0;
-        (0..capacity).filter(is_dead).map(|slot| Slot(slot as u16))
+        (0..slots).filter(is_dead).map(|slot| Slot(slot as u16))
     }
 
     /// Bytes that it takes.
@@ -122,7 +122,7 @@ impl Block {
         retire: impl FnMut(Garbage),
     ) -> Result<Option<Arc<Self>>> {
         let keeps_heap = self.is_frozen() && self.heap.get().is_some();
-        if self.claimed() < self.capacity() || (into == Rebuild::Hot && keeps_heap) {
+        if !self.is_full() || (into == Rebuild::Hot && keeps_heap) {
             return Ok(None);
         }
         let Some(states) = self.states(horizon, proof) else {
@@ -162,14 +162,16 @@ impl Block {
             let state = chain.find(|link| link.stamp().is_committed_by(horizon));
             states.push(slot, state.and_then(|link| link.bytes()));
         }
+        let given_up = self.capacity()..self.slots();
+        given_up.for_each(|slot| states.push(Slot(slot as u16), None));
         Some(states)
     }
 
     fn thaw(&self, states: &States<'_>, claim: Claim, horizon: Timestamp) -> Result<Self> {
-        let rows = Rows::new(&self.layout, &self.pool, self.capacity())?;
+        let rows = Rows::new(&self.layout, &self.pool, self.slots())?;
         let block = self.built(claim, Base::Hot(rows), states, horizon)?;
         let rows = block.rows();
-        for slot in states.dead(self.capacity()) {
+        for slot in states.dead(self.slots()) {
             block.undo_insert(slot);
         }
         for (slot, row) in states.slots.iter().zip(&states.rows) {
@@ -193,9 +195,9 @@ impl Block {
         states: &States<'_>,
         horizon: Timestamp,
     ) -> Result<Self> {
-        let capacity = self.capacity();
-        let block = Self::with_base(claim, base, &self.layout, &self.pool, capacity, horizon)?;
-        for slot in states.dead(self.capacity()) {
+        let slots = self.slots();
+        let block = Self::with_base(claim, base, &self.layout, &self.pool, slots, horizon)?;
+        for slot in states.dead(slots) {
             block.bury_unborn(usize::from(slot.0));
         }
         Ok(block)
@@ -324,7 +326,7 @@ impl Block {
     /// Bytes that it takes without versions, as the ledger counts them.
     pub fn bytes(&self) -> usize {
         let base = match &self.base {
-            Base::Hot(_) => rounded_bytes(Owner::Table, self.layout.stride() * self.capacity()),
+            Base::Hot(rows) => rows.bytes(),
             Base::Frozen(columns) => columns.frozen.bytes() as usize + columns.heads.bytes(),
         };
         let heap = self.heap.get().map_or(0, |heap| heap.bytes());

@@ -12,7 +12,7 @@ fn block(types: &[DataType]) -> Block {
     let columns = types.iter().enumerate();
     let layout = Layout::new(columns.map(|(id, ty)| (ColumnId(id as u32), *ty)));
     let pool = Pool::new(Ledger::new(64 << 20));
-    Block::new(&Arc::new(layout), &pool, 0).unwrap()
+    Block::new(&Arc::new(layout), &pool, 8).unwrap()
 }
 
 fn fill(block: &Block, values: &[ValueRef<'_>]) -> Option<Slot> {
@@ -106,7 +106,7 @@ fn every_type_is_read_as_it_was_written() {
 #[test]
 fn a_block_whose_heap_is_full_takes_short_rows_only() {
     let block = block(&[DataType::Bytea]);
-    let long = vec![7; 600_000];
+    let long = vec![7; 60_000];
     let mut taken = 0;
     let full = loop {
         match fill(&block, &[ValueRef::Bytea(&long)]) {
@@ -114,9 +114,25 @@ fn a_block_whose_heap_is_full_takes_short_rows_only() {
             None => break block.claimed(),
         }
     };
-    assert!((15..30).contains(&taken), "16 MiB are {taken} such strings");
+    assert!((30..36).contains(&taken), "2 MiB are {taken} such strings");
     assert_eq!(full, taken + 1, "the slot that was refused is dead");
     assert!(fill(&block, &[ValueRef::Bytea(&[1, 2])]).is_some());
+    assert!(fill(&block, &[ValueRef::Bytea(&long)]).is_none());
+    // What nobody will use is given back.
+    let before = block.bytes();
+    assert!(!block.close() && block.is_full() && block.claim().is_none());
+    let rows = block.layout.stride() * block.claimed();
+    assert!(
+        block.bytes() < before,
+        "{before} and {} bytes",
+        block.bytes()
+    );
+    let least = rows + taken * long.len();
+    assert!(
+        (least..least + 32_000).contains(&block.bytes()),
+        "{} bytes of {least}",
+        block.bytes()
+    );
     let timeline = Timeline::new();
     timeline.start_at(Timestamp(1));
     let registration = timeline.register().unwrap();

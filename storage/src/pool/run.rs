@@ -2,7 +2,7 @@
 
 use super::allocator::Pool;
 use super::claim::Claim;
-use super::extent::{Extents, Want};
+use super::extent::{EXTENT_BYTES, Extents, Want};
 use super::ledger::Owner;
 use super::pages::PAGE_BYTES;
 use crate::error::Result;
@@ -31,6 +31,39 @@ impl Pool {
         self.note_run(owner, bytes, -1);
         let want = Want::Run(pages_of(bytes));
         self.give_pages(Extents::place_of(&self.map, pointer, want));
+    }
+
+    /// Gives back the end of what a table has, as far as that is whole pages; returns how large the rest is, which is
+    /// freed as if it had been asked for like that.
+    ///
+    /// # Safety
+    /// As for [`Self::free`], for what lies behind the first `keep` bytes, of which there is at least one.
+    pub unsafe fn shrink(
+        &self,
+        owner: Owner,
+        pointer: NonNull<u8>,
+        bytes: usize,
+        keep: usize,
+    ) -> usize {
+        debug_assert!(
+            owner == Owner::Table && 0 < keep && keep <= bytes,
+            "part of what is had"
+        );
+        let (all, kept) = (pages_of(bytes), pages_of(keep));
+        if bytes > EXTENT_BYTES || kept == all {
+            return bytes;
+        }
+        // SAFETY: within the run, which is of whole pages.
+        let rest = unsafe { pointer.add(kept * PAGE_BYTES) };
+        if self.options().secure_delete {
+            // SAFETY: by contract nobody is there any more.
+            unsafe { rest.write_bytes(0, (all - kept) * PAGE_BYTES) };
+        }
+        self.note_run(owner, bytes, -1);
+        self.note_run(owner, keep, 1);
+        let want = Want::Run(all - kept);
+        self.give_pages(Extents::place_of(&self.map, rest, want));
+        keep
     }
 
     fn note_run(&self, owner: Owner, bytes: usize, sign: i64) {

@@ -47,9 +47,8 @@ impl Table {
         from: BlockNo,
         proof: &'a Operation<'a>,
     ) -> impl Iterator<Item = BlockState> + use<'a> {
-        let is_full = |block: &Block| block.claimed() == block.capacity();
         self.states(from, proof)
-            .filter_map(move |(block, state)| is_full(block).then_some(state))
+            .filter_map(move |(block, state)| block.is_full().then_some(state))
     }
 
     /// The blocks that take rows and have taken more than a few, as if they were full.
@@ -57,7 +56,7 @@ impl Table {
         &'a self,
         proof: &'a Operation<'a>,
     ) -> impl Iterator<Item = BlockState> + use<'a> {
-        let is_open = |block: &Block| block.claimed() < block.capacity() && !block.has_few_rows();
+        let is_open = |block: &Block| !block.is_full() && !block.has_few_rows();
         self.states(BlockNo(0), proof)
             .filter_map(move |(block, state)| is_open(block).then_some(state))
     }
@@ -121,7 +120,7 @@ impl Table {
         let Some(new) = old.rebuild(into, claim, horizon, proof, retire)? else {
             return Ok(None);
         };
-        let rows = new.capacity() - new.dead_slots();
+        let rows = new.slots() - new.dead_slots();
         let bytes = old.bytes().saturating_sub(new.bytes());
         self.forget_tail(number);
         let old = entry.replace(old, new);

@@ -112,7 +112,7 @@ impl Table {
     pub fn next_row(&self) -> RowId {
         let tail = self.tail.load();
         match &tail.block {
-            Some(block) if block.claimed() < block.capacity() => {
+            Some(block) if !block.is_full() => {
                 RowId::new(BlockNo(tail.next - 1), Slot(block.claimed() as u16))
             }
             _ => RowId::new(BlockNo(tail.next), Slot(0)),
@@ -205,12 +205,13 @@ impl Table {
                 place.close_if_full();
                 return Ok(row);
             }
-            if filled.is_ok() {
-                // Full of slots or of strings: it takes no more rows.
-                open.block.skip_to(open.block.capacity());
-            }
-            // The slot that could not be filled may have been the last one that was not dead.
-            let dead = open.block.is_dead().then_some(open.number);
+            // Full of slots or of strings: it takes no more rows. The slot that could not be filled may have been
+            // the last one that was not dead.
+            let is_dead = match filled {
+                Ok(_) => open.block.close(),
+                Err(_) => open.block.is_dead(),
+            };
+            let dead = is_dead.then_some(open.number);
             place.close_if_full();
             if let Some(number) = dead {
                 self.orphan(number);
@@ -285,8 +286,7 @@ impl Table {
     /// meanwhile keeps it.
     fn forsake(&self, number: BlockNo, block: &Block) -> Option<Garbage> {
         self.open.close(number);
-        block.skip_to(block.capacity());
-        let is_dead = block.is_dead() || is_left_out(Fault::GivenUpUnseen);
+        let is_dead = block.close() || is_left_out(Fault::GivenUpUnseen);
         is_dead.then(|| self.remove_block(number)).flatten()
     }
 

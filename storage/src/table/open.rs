@@ -41,7 +41,7 @@ pub(super) struct OpenBlock {
 
 impl OpenBlock {
     fn is_full(&self) -> bool {
-        self.block.claimed() == self.block.capacity()
+        self.block.is_full()
     }
 }
 

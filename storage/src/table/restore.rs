@@ -27,7 +27,7 @@ impl Table {
         let there = self.directory.get(row.block());
         let added;
         let block = match there.and_then(|entry| entry.get(proof)) {
-            Some(block) if usize::from(row.slot().0) < block.capacity() => block,
+            Some(block) if usize::from(row.slot().0) < block.slots() => block,
             _ => {
                 added = self.restore_block(row.block(), row.slot(), proof)?;
                 &*added
@@ -130,10 +130,11 @@ impl Table {
             return Ok(());
         }
         match next.slot() {
-            Slot(0) => self.restore_tail(next.block().0, proof),
+            Slot(0) => self.restore_tail(next.block().0),
             Slot(slot) => {
-                let block = self.restore_block(next.block(), Slot(slot - 1), proof)?;
-                block.restore_claim(Slot(slot - 1));
+                let slot = Slot(slot - 1);
+                let block = self.restore_block(next.block(), slot, proof)?;
+                block.restore_claim(slot)?;
             }
         }
         Ok(())
@@ -146,15 +147,17 @@ impl Table {
 
     /// Ends the restoring: what is dead is counted as such, and blocks of dead rows only go.
     pub fn finish_restore(&self, proof: &Operation<'_>) {
-        let blocks = self.tail.load().next;
-        for number in 0..blocks {
+        let tail = self.tail.load_full();
+        for number in 0..tail.next {
             let number = BlockNo(number);
             let entry = self.directory.get(number);
             let Some(block) = entry.and_then(|entry| entry.get(proof)) else {
                 continue;
             };
-            if number.0 + 1 < blocks {
-                block.restore_claim(Slot(block.capacity() as u16 - 1));
+            // Only the last one takes rows again, if there is room for them.
+            let is_last = number.0 + 1 == tail.next && tail.block.is_some();
+            if !is_last || block.restore_room(block.slots()).is_err() {
+                block.close();
             }
             block.count_dead(proof);
             if block.is_dead() {
@@ -169,7 +172,7 @@ impl Table {
     fn open_tail(&self) {
         let tail = self.tail.load();
         if let Some(block) = &tail.block
-            && block.claimed() < block.capacity()
+            && !block.is_full()
         {
             self.open.enter().put(OpenBlock {
                 number: BlockNo(tail.next - 1),
@@ -196,19 +199,14 @@ impl Table {
         if let Some(block) = entry.and_then(|entry| entry.get_arc(proof)) {
             return Ok(block);
         }
-        let block = Arc::new(Block::new(&self.layout, &self.pool, number.0)?);
+        let block = Arc::new(Block::to_restore(&self.layout, &self.pool, number.0)?);
         self.attach(number, Arc::clone(&block))?;
         Ok(block)
     }
 
-    /// Lets the next block be number `next`.
-    fn restore_tail(&self, next: u32, proof: &Operation<'_>) {
-        let last = next.checked_sub(1).map(BlockNo);
-        let last = last.and_then(|number| self.directory.get(number)?.get_arc(proof));
-        if let Some(block) = &last {
-            block.restore_claim(Slot(block.capacity() as u16 - 1));
-        }
-        self.tail.store(Arc::new(Tail { next, block: last }));
+    /// Lets the next row be the first one of block number `next`; rows of blocks below may still be restored.
+    fn restore_tail(&self, next: u32) {
+        self.tail.store(Arc::new(Tail { next, block: None }));
     }
 }
 

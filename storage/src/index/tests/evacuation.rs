@@ -20,6 +20,14 @@ fn check(index: &Index) {
     }
 }
 
+/// Frees nodes that wait: readers of other tests may hold them back for a moment.
+fn free_retired(indexes: &[&Index]) {
+    let free = || indexes.iter().for_each(|index| index.free_retired());
+    free();
+    epoch::wait_for_others();
+    free();
+}
+
 /// Closes sparse slabs, and has the indexes leave them.
 fn evacuate(pool: &Pool, indexes: &[&Index]) {
     let begun = pool.begin_evacuation(90);
@@ -27,9 +35,7 @@ fn evacuate(pool: &Pool, indexes: &[&Index]) {
         let mut pass = Pass::default();
         while index.leave_evacuated(&mut pass, 10).unwrap() {}
     }
-    // Readers of other tests may hold the last nodes back for a moment.
-    epoch::wait_for_others();
-    indexes.iter().for_each(|index| index.free_retired());
+    free_retired(indexes);
     assert_eq!(pool.end_evacuation(), 0, "all {begun} bytes came free");
 }
 
@@ -57,9 +63,7 @@ fn what_is_left_of_an_index_moves_together() {
         assert!(index.remove(&mixed(n), RowId(7)));
     }
     let sparse = in_use(&pool);
-    // Nodes that wait for readers of other tests count as used.
-    epoch::wait_for_others();
-    index.free_retired();
+    free_retired(&[&index]);
     evacuate(&pool, &[&index, &beside]);
     check(&index);
     assert_eq!(index.len() as u32, KEYS / LEFT);

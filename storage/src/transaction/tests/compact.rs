@@ -22,7 +22,7 @@ pub(super) fn close(core: &Arc<Core>) {
     let last = RowId::new(next.block(), crate::ids::Slot(next.slot().0 - 1));
     let view = tx.view();
     if let Some((block, _)) = table.rows.place(last, &view.enter()) {
-        block.skip_to(block.capacity());
+        block.close();
     }
 }
 

@@ -375,7 +375,7 @@ fn rows_added_by_many_threads_are_all_there_and_fill_the_blocks() {
         let table = t(&tx);
         let operation = tx.registration.enter();
         let place = table.rows.place(*last.unwrap(), &operation);
-        let full = place.map(|(block, _)| block.claimed() == block.capacity());
+        let full = place.map(|(block, _)| block.is_full());
         assert_eq!(full, Some(true), "block {block}");
     }
     fresh.sort_unstable();
