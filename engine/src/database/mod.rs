@@ -188,19 +188,19 @@ impl Database {
 
     /// Encodes the full blocks of a table, or of all tables, without their deleted rows, so that
     /// their memory comes back. In the background the same happens to blocks that nobody changes or
-    /// that have lost many rows. Others read and write meanwhile.
+    /// that have lost many rows. Others read and write meanwhile. On a full database blocks for which the reserve is
+    /// too small stay as they are, and the result says how many.
     ///
     /// ```
     /// # let db = remora::Database::in_memory()?;
     /// db.connect()?.execute("CREATE TABLE t (k INTEGER)", [])?;
     /// let report = db.compact(Some("t"))?;
-    /// assert_eq!((report.rows, report.bytes), (0, 0));
+    /// assert_eq!((report.rows, report.bytes, report.blocks_left), (0, 0, 0));
     /// # Ok::<(), remora::Error>(())
     /// ```
     ///
     /// # Errors
-    /// 42P01 where there is no such table; 53200 where not one block could be encoded for lack of
-    /// memory.
+    /// 42P01 where there is no such table.
     pub fn compact(&self, table: Option<&str>) -> Result<Compacted> {
         let catalog = self.store.catalog();
         let id = match table {

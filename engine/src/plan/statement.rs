@@ -434,7 +434,8 @@ impl Statement {
                     name: name.into(),
                     data_type: DataType::BigInt,
                 };
-                Some(vec![count("rows_moved"), count("bytes_freed")])
+                let names = ["rows_moved", "bytes_freed", "blocks_left", "bytes_wanted"];
+                Some(names.map(count).to_vec())
             }
             _ => None,
         }

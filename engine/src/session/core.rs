@@ -564,16 +564,21 @@ impl Session {
         Ok(())
     }
 
-    /// One row: rows moved, bytes freed. A transaction's own snapshot would hold back what it is to
-    /// give back.
+    /// Returns one row: rows moved, bytes freed, blocks left as they are for lack of memory, and what the largest
+    /// request for one of them was for. A transaction's own snapshot would hold back what it is to give back.
     fn compact(&mut self, table: Option<TableId>, context: &ExecContext) -> Result<Done> {
         self.refuse_in_block("COMPACT")?;
         let is_asked = || context.check().is_err();
         let compacted = self.store.compact_unless(table, Stop::when(&is_asked));
         let compacted = compacted.map_err(|error| context.stopped(error))?;
         let count = |count: u64| Value::BigInt(i64::try_from(count).unwrap_or(i64::MAX));
-        let row = vec![count(compacted.rows), count(compacted.bytes)];
-        Ok(Done::list(vec![row]))
+        let row = [
+            compacted.rows,
+            compacted.bytes,
+            compacted.blocks_left,
+            compacted.bytes_wanted,
+        ];
+        Ok(Done::list(vec![row.map(count).to_vec()]))
     }
 
     pub(super) fn refuse_in_block(&self, statement: &str) -> Result<()> {

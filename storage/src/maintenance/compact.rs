@@ -33,7 +33,7 @@ use super::collector::Collector;
 use super::queue::GarbageQueue;
 use crate::block::Rebuild;
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{BlockNo, Timestamp};
 use crate::mvcc::Operation;
 use crate::pool::Claim;
@@ -54,6 +54,24 @@ pub struct Compacted {
     pub rows: u64,
     /// Bytes by which they are smaller than the ones they replaced.
     pub bytes: u64,
+    /// Blocks that stay as they are for lack of memory.
+    pub blocks_left: u64,
+    /// Bytes that the largest request for one of these was for.
+    pub bytes_wanted: u64,
+}
+
+impl Compacted {
+    /// Notes what one block came to; fails where it was not memory that was missing.
+    fn note(&mut self, result: Result<()>) -> Result<()> {
+        match result {
+            Err(Error::OutOfMemory { wanted, .. }) => {
+                self.blocks_left += 1;
+                self.bytes_wanted = self.bytes_wanted.max(wanted);
+                Ok(())
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why blocks are rebuilt.
@@ -68,8 +86,13 @@ pub enum Wish {
     },
     /// Those with many dead rows, because memory is scarce.
     Scarce,
-    /// Those that lost so much of their rows, in percent, because a request would be refused.
-    Lost(usize),
+    /// Those that lost much of their rows, because a request would be refused.
+    Lost {
+        /// How much, in percent.
+        percent: usize,
+        /// Changes up to it leave the row that they changed to nobody.
+        horizon: Timestamp,
+    },
     /// All that can get smaller.
     All,
     /// All that are frozen, to see that nobody notices.
@@ -93,7 +116,7 @@ impl Wish {
             Self::Due { .. } => Claim::Ordinary,
             #[cfg(test)]
             Self::Thaw => Claim::Ordinary,
-            Self::Scarce | Self::Lost(_) | Self::All => Claim::Emergency,
+            Self::Scarce | Self::Lost { .. } | Self::All => Claim::Emergency,
         }
     }
 
@@ -101,7 +124,7 @@ impl Wish {
     fn closes(self, block: &BlockState) -> bool {
         let is_quiet = match self {
             Self::Due { quiet, .. } => block.last_change <= quiet,
-            Self::Scarce | Self::Lost(_) | Self::All => true,
+            Self::Scarce | Self::Lost { .. } | Self::All => true,
             #[cfg(test)]
             Self::Thaw => false,
         };
@@ -121,7 +144,8 @@ impl Wish {
             #[cfg(test)]
             Self::Thaw => block.frozen.then_some(Rebuild::Hot),
             Self::Scarce => is_fragment(lost).then_some(Rebuild::Frozen),
-            Self::Lost(percent) => {
+            Self::Lost { percent, horizon } => {
+                let lost = block.lost(horizon);
                 (lost * 100 >= block.room * percent && lost > 0).then_some(Rebuild::Frozen)
             }
             Self::Due { quiet, .. } if block.frozen => {
@@ -191,7 +215,7 @@ impl Collector {
     /// to go on, `None` at the end; what it came to is added to `sum`.
     ///
     /// # Errors
-    /// `OutOfMemory`: the block, at which to go on, is as it was.
+    /// `TooManyTransactions`.
     pub fn compact_next(
         &mut self,
         table: &Table,
@@ -231,8 +255,20 @@ impl Collector {
     /// Replaces a full block, if the wish is for it; what it came to is added to `sum`.
     ///
     /// # Errors
-    /// `OutOfMemory`: the block is as it was. `TooManyTransactions`.
+    /// `TooManyTransactions`.
     pub fn compact_one(
+        &mut self,
+        table: &Table,
+        number: BlockNo,
+        wish: Wish,
+        queues: (&GarbageQueue, &ArcSwap<Catalog>),
+        sum: &mut Compacted,
+    ) -> Result<()> {
+        let replaced = self.replace(table, number, wish, queues, sum);
+        sum.note(replaced)
+    }
+
+    fn replace(
         &mut self,
         table: &Table,
         number: BlockNo,
@@ -264,20 +300,21 @@ impl Collector {
         Ok(())
     }
 
-    /// The full blocks of a table that lost so much of their rows, in percent, each with the bytes that these take.
-    /// Open blocks that did are closed first.
+    /// Returns the full blocks of a table that lost so much of their rows, in percent, each with the bytes that these
+    /// take. Open blocks that did are closed first.
     pub fn lost_blocks(&mut self, table: &Table, percent: usize) -> Vec<(u64, BlockNo)> {
         // Without a free slot it is done another time.
         let Ok(registration) = self.timeline.register() else {
             return Vec::new();
         };
         let proof = registration.enter();
-        let wish = Wish::Lost(percent);
+        let horizon = self.timeline.horizon();
+        let wish = Wish::Lost { percent, horizon };
         self.close_sparse(table, wish, &proof);
         let blocks = table.full_blocks(BlockNo(0), &proof);
         let wanted = blocks.filter(|block| wish.of(block).is_some());
         let lost = |block: BlockState| {
-            let bytes = table.block_bytes(block.number, &proof) * (block.room - block.live);
+            let bytes = table.block_bytes(block.number, &proof) * block.lost(horizon);
             ((bytes / block.room.max(1)) as u64, block.number)
         };
         wanted.map(lost).collect()

@@ -250,7 +250,7 @@ impl Collector {
 }
 
 /// Frees the nodes that went out of indexes, as far as readers allow.
-fn free_nodes(catalog: &Catalog) {
+pub fn free_nodes(catalog: &Catalog) {
     let indexes = catalog.tables().flat_map(|entry| &entry.indexes);
     for entry in indexes {
         entry.index.free_retired();

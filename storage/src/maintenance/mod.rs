@@ -44,6 +44,7 @@ mod write_set;
 pub use background::spawn;
 pub use collector::Collector;
 pub use compact::{Age, Compacted, Wish};
+pub use evacuation::free_nodes;
 pub use listeners::PressureListeners;
 pub use pace::Pace;
 pub use queue::GarbageQueue;

@@ -365,7 +365,8 @@ impl Store {
 
     /// Encodes every full block of a table, or of all tables, without the rows that are dead: what
     /// the background does with blocks that are cold or have lost many rows. Readers and writers go
-    /// on meanwhile, and row ids stay. Works on a full database.
+    /// on meanwhile, and row ids stay. On a full database blocks for which the reserve is too small stay as they
+    /// are; the result says how many.
     ///
     /// ```
     /// use remora_storage::{Store, StoreOptions};
@@ -375,7 +376,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `Closed`, `UndefinedRelation`; `OutOfMemory` where not one block could be encoded.
+    /// `Closed`, `UndefinedRelation`, `TooManyTransactions`.
     pub fn compact(&self, table: Option<TableId>) -> Result<Compacted> {
         self.compact_unless(table, Stop::NEVER)
     }

@@ -29,6 +29,18 @@ pub struct BlockState {
     pub has_old_heap: bool,
 }
 
+impl BlockState {
+    /// Returns how many rows it would have less if it were built anew as of a horizon: those that are dead, and, where
+    /// all changes are as old as that, those that versions took the place of.
+    pub fn lost(&self, horizon: Timestamp) -> usize {
+        let changed = match self.last_change <= horizon {
+            true => self.unsettled.min(self.live),
+            false => 0,
+        };
+        self.room.saturating_sub(self.live) + changed
+    }
+}
+
 /// A block that was replaced.
 #[derive(Debug)]
 pub struct Rebuilt {

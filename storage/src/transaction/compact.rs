@@ -52,8 +52,7 @@ impl Core {
     /// database: one block at a time, with the emergency reserve.
     ///
     /// # Errors
-    /// `OutOfMemory` where not a single block could be rebuilt for lack of memory, and
-    /// `TooManyTransactions` where none could be for lack of a place to register.
+    /// `TooManyTransactions` where no block could be rebuilt for lack of a place to register.
     pub fn compact(&self, table: Option<&TableEntry>) -> Result<Compacted> {
         self.compact_unless(table, Stop::NEVER)
     }
@@ -91,6 +90,27 @@ impl Core {
         wish: Wish,
         stop: Stop<'_>,
     ) -> Result<Compacted> {
+        let mut sum = self.compact_pass(table, wish, stop)?;
+        let mut won = sum.bytes;
+        // What one block gave back may be enough for another one.
+        while sum.blocks_left > 0 && won > 0 {
+            let again = self.compact_pass(table, wish, stop)?;
+            won = again.bytes;
+            sum = Compacted {
+                rows: sum.rows + again.rows,
+                bytes: sum.bytes + again.bytes,
+                ..again
+            };
+        }
+        Ok(sum)
+    }
+
+    fn compact_pass(
+        &self,
+        table: Option<&TableEntry>,
+        wish: Wish,
+        stop: Stop<'_>,
+    ) -> Result<Compacted> {
         // Rows whose deletion nobody has collected would be carried along.
         self.collect_garbage();
         let mut sum = Compacted::default();
@@ -119,7 +139,7 @@ impl Core {
         // What was replaced goes as soon as nobody can look at it.
         self.collect_garbage();
         match failure {
-            Some(failure) if sum == Compacted::default() => Err(failure),
+            Some(failure) if sum.rows == 0 => Err(failure),
             _ => Ok(sum),
         }
     }

@@ -270,11 +270,14 @@ impl Core {
 
     /// Frees what was unlinked, and waits for those who may look at it.
     pub(super) fn wait_for_retired(&self) {
+        let catalog = self.catalog();
+        maintenance::free_nodes(&catalog);
         self.wait_for_readers(|| {
             let mut collector = self.collector();
             collector.free_all();
             collector.retired() > 0
         });
+        maintenance::free_nodes(&catalog);
     }
 
     /// Calls `is_waiting` again and again while it says that operations of others hold something up:

@@ -128,9 +128,10 @@ impl Core {
             if self.has_room_for(goal) {
                 break;
             }
-            let wish = Wish::Lost(LOST_PERCENT);
+            let (percent, horizon) = (LOST_PERCENT, self.timeline.horizon());
+            let wish = Wish::Lost { percent, horizon };
             let queues = (&self.garbage, &self.catalog);
-            // One that there is no memory for stays as it is.
+            // One that there is no memory for, or no place to register, stays as it is.
             let _ = self
                 .collector()
                 .compact_one(&entry.rows, number, wish, queues, &mut sum);
