@@ -1,11 +1,13 @@
 //! CASE, COALESCE, NULLIF: what evaluates some of its arguments only.
 
+use super::coerce::plain;
 use super::expr::start;
 use super::{Binder, Bound, Context};
 use crate::error::{Position, Result};
+use crate::function::resolve;
 use crate::parse::refuse;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::Value;
+use remora_storage::{DataType, Value};
 use sqlparser::ast;
 
 impl<'a> Binder<'a> {
@@ -69,12 +71,26 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// `nullif(a, b)`: `CASE WHEN a = b THEN NULL ELSE a END`
-    pub(super) fn null_if(&mut self, arguments: Vec<Bound>, at: Option<Position>) -> Result<Bound> {
-        let first = arguments[0].clone();
+    /// `nullif(a, b)`: `CASE WHEN a = b THEN NULL ELSE a END`, of the type that `=` gives to `a`. A function that
+    /// is evaluated once does it where `a` is volatile.
+    pub(super) fn null_if(
+        &mut self,
+        mut arguments: Vec<Bound>,
+        at: Option<Position>,
+    ) -> Result<Bound> {
+        let types: Vec<_> = arguments.iter().map(Bound::data_type).collect();
+        let compared = resolve("=", &types).map_err(|error| error.at(at))?;
+        let compared = compared.types.arguments[0];
+        let first = match arguments.remove(0) {
+            Bound::Typed(first) if keeps_type(first.data_type, compared) => first,
+            other => self.coerce(other, compared)?,
+        };
+        arguments.insert(0, Bound::Typed(first.clone()));
+        if !first.is_stable() {
+            return self.call("nullif", arguments, at);
+        }
         let equal = self.call("=", arguments, at)?;
         let equal = self.settle(equal)?;
-        let first = self.settle(first)?;
         let data_type = first.data_type;
         Ok(Bound::Typed(Expr {
             kind: ExprKind::Case {
@@ -84,4 +100,19 @@ impl<'a> Binder<'a> {
             data_type,
         }))
     }
+}
+
+/// Whether an operand keeps its type although it is compared as `compared`: PostgreSQL has operators between the types
+/// of integers, of floats, and of dates and timestamps.
+fn keeps_type(operand: DataType, compared: DataType) -> bool {
+    use DataType as T;
+    plain(operand) == plain(compared)
+        || matches!(
+            (operand, compared),
+            (T::SmallInt, T::Integer)
+                | (T::SmallInt | T::Integer, T::BigInt)
+                | (T::Real, T::Double)
+                | (T::Date, T::Timestamp)
+                | (T::Date | T::Timestamp, T::TimestampTz)
+        )
 }
