@@ -233,6 +233,25 @@ impl Binder<'_> {
     }
 }
 
+/// Checks that the argument that gives a polymorphic call its type has one. A parameter without a type may get it.
+///
+/// # Errors
+/// 42804 for NULL and quoted literals.
+pub(super) fn require_type(argument: &Bound, at: Option<Position>) -> Result<()> {
+    match argument {
+        Bound::Unknown(Unknown::Text(..) | Unknown::Null) => Err(undetermined().at(at)),
+        _ => Ok(()),
+    }
+}
+
+/// The error that nothing gives a polymorphic call its type.
+pub(super) fn undetermined() -> Error {
+    Error::new(
+        state::DATATYPE_MISMATCH,
+        "could not determine polymorphic type because input has type unknown",
+    )
+}
+
 /// A time or span with as much of it as a modifier says: `timestamp(2)`.
 pub(super) fn cut_to(value: Expr, modifier: i32, at: Option<Position>) -> Result<Expr> {
     if matches!(value.kind, ExprKind::Literal(Value::Null)) {

@@ -3,9 +3,9 @@
 //! Each of their arguments is made JSON (or JSONB) first, by the `to_json` of its type, so that what follows
 //! takes one type only.
 
-use super::coerce::plain;
+use super::coerce::{plain, require_type};
 use super::expr::start;
-use super::{Binder, Bound, Context, Unknown};
+use super::{Binder, Bound, Context};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use remora_storage::DataType;
@@ -64,6 +64,9 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<Made> {
         let value = self.argument(argument, at, cx)?;
+        if matches!(function, "to_json" | "to_jsonb" | "json_agg" | "jsonb_agg") {
+            require_type(&value, at)?;
+        }
         let value = self.with_field_names(value);
         let found = value.data_type();
         let is_record = found.is_some_and(DataType::is_record);
@@ -72,26 +75,13 @@ impl<'a> Binder<'a> {
         let value = match function {
             // These are of rows and arrays only: others find no function.
             "row_to_json" if !is_record && !is_document => value,
-            "array_to_json" => value,
-            "to_json" | "to_jsonb" => self.known(value, at)?,
+            "array_to_json" | "to_json" | "to_jsonb" => value,
             _ => self.as_json(target, value, at)?,
         };
         Ok(Made {
             value,
             is_structured,
         })
-    }
-
-    /// Refuses what has no type, as a function of any type does.
-    fn known(&mut self, value: Bound, at: Option<Position>) -> Result<Bound> {
-        match value {
-            Bound::Unknown(Unknown::Text(..) | Unknown::Null) => Err(Error::new(
-                state::DATATYPE_MISMATCH,
-                "could not determine polymorphic type because input has type unknown",
-            )
-            .at(at)),
-            other => Ok(other),
-        }
     }
 
     fn as_json(&mut self, target: Target, value: Bound, at: Option<Position>) -> Result<Bound> {

@@ -4,6 +4,7 @@
 //! They are put together of what there is: each column is the object's member of its name as text, cast to its
 //! type. So `json_to_recordset(x) AS t(a int)` is `SELECT (e ->> 'a')::int AS a FROM json_array_elements(x) e`.
 
+use super::coerce::undetermined;
 use super::expr::is_null;
 use super::json::Target;
 use super::record::part;
@@ -142,8 +143,7 @@ impl<'a> Binder<'a> {
         let mut arguments = arguments.into_iter();
         let (Some(Bound::Typed(base)), Some(document)) = (arguments.next(), arguments.next())
         else {
-            let message = "could not determine polymorphic type because input has type unknown";
-            return Err(Error::new(state::DATATYPE_MISMATCH, message).at(at));
+            return Err(undetermined().at(at));
         };
         if !base.data_type.is_record() {
             let message = format!("first argument of {name} must be a row type");

@@ -118,6 +118,11 @@ impl<'a> Binder<'a> {
                 format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(parts.at));
         }
+        if matches!(name, "mode" | "percentile_disc")
+            && let Some(value) = bounds.last()
+        {
+            coerce::require_type(value, parts.at)?;
+        }
         let arguments = bounds.into_iter().zip(types.arguments);
         let arguments = arguments.map(|(bound, to)| self.coerce(bound, to));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;

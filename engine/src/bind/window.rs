@@ -7,7 +7,7 @@
 //! of which no order is asked come in the order in which they come there.
 
 use super::aggregate::within_group_required;
-use super::coerce::check_equality;
+use super::coerce::{check_equality, require_type};
 use super::collation::{are_pairs, of_pair};
 use super::expr::start;
 use super::{Binder, Bound, Clause, Context, name};
@@ -214,14 +214,18 @@ impl<'a> Binder<'a> {
             return Err(within_group_required(function.name()).at(at));
         }
         let types: Vec<_> = bounds.iter().map(Bound::data_type).collect();
-        let any = types.iter().enumerate();
+        let any = bounds.iter().enumerate();
         let any: Vec<_> = any
             .filter(|(position, _)| function.is_of_any_type(*position))
-            .map(|(_, data_type)| *data_type)
+            .map(|(_, bound)| bound)
             .collect();
-        let common = common_type(&any, function.name()).map_err(|error| error.at(at))?;
+        let common: Vec<_> = any.iter().map(|bound| bound.data_type()).collect();
+        let common = common_type(&common, function.name()).map_err(|error| error.at(at))?;
         let (wanted, data_type) =
             (function.signature(&types, common)).map_err(|error| error.at(at))?;
+        if let [only] = any[..] {
+            require_type(only, at)?;
+        }
         let arguments = bounds.into_iter().zip(wanted);
         let arguments = arguments.map(|(bound, to)| self.coerce(bound, to));
         Ok(WindowCall {

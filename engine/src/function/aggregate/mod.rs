@@ -178,12 +178,13 @@ pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<Resolved
     let (generic, named): (Vec<&'static Aggregate>, Vec<_>) = named
         .into_iter()
         .partition(|found| matches!(found.accumulator, MakeAccumulator::Generic(..)));
-    // `min` of a time is one of TIME, although a cast leads to TIMETZ.
-    let is_exact = named.iter().any(|found| {
+    // `min` of a time is one of TIME, although a cast leads to TIMETZ; that of NULL is one of TEXT, which is preferred.
+    let is_typed = named.iter().any(|found| {
         let wanted = found.arguments.iter().copied().map(Some);
         wanted.eq(types.iter().copied())
+            || found.arguments.len() == types.len() && types.iter().all(Option::is_none)
     });
-    if !is_exact && let Some(found) = generic.into_iter().find_map(|found| fit(found, arguments)) {
+    if !is_typed && let Some(found) = generic.into_iter().find_map(|found| fit(found, arguments)) {
         return Ok(Some(found));
     }
     let signatures: Vec<Signature> = named
