@@ -9,8 +9,8 @@ use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
 use remora_storage::value::PackedType;
-use remora_storage::{DataType, Interval, Value};
-use sqlparser::ast::{self, DateTimeField};
+use remora_storage::{DataType, Interval, Numeric, Value};
+use sqlparser::ast::{self, DateTimeField, UnaryOperator};
 
 impl Binder<'_> {
     /// A literal or a parameter.
@@ -140,24 +140,53 @@ pub(super) fn string(value: &ast::Value) -> Option<&str> {
     }
 }
 
-/// A number, in brackets or not, with a minus before it; `None` for any other expression.
+/// Binds a number with a minus before it; `None` for any other operand. Each minus before a number is part of it, within
+/// brackets too: `-(-9223372036854775808)` is 9223372036854775808, a NUMERIC.
 pub(super) fn negated(operand: &ast::Expr) -> Option<Result<Bound>> {
-    let mut operand = operand;
-    while let ast::Expr::Nested(inner) = operand {
-        operand = inner;
+    let (digits, at) = digits(operand)?;
+    let negative = match digits.strip_prefix('-') {
+        Some(positive) => number(positive),
+        None => number(&format!("-{digits}")),
+    };
+    Some(negative.map(Bound::Typed).map_err(|error| error.at(at)))
+}
+
+/// The digits of a number with its sign, and its place; `None` for an expression that is no number.
+fn digits(syntax: &ast::Expr) -> Option<(String, Option<Position>)> {
+    let (mut syntax, mut is_negative) = (syntax, false);
+    loop {
+        match syntax {
+            ast::Expr::Nested(inner) => syntax = inner,
+            ast::Expr::UnaryOp {
+                op: UnaryOperator::Minus,
+                expr,
+            } => (syntax, is_negative) = (expr, !is_negative),
+            ast::Expr::Value(value) => {
+                let ast::Value::Number(digits, false) = &value.value else {
+                    return None;
+                };
+                let sign = if is_negative { "-" } else { "" };
+                let digits = format!("{sign}{}", digits.replace('_', ""));
+                return Some((digits, place(value.span)));
+            }
+            _ => return None,
+        }
     }
-    let ast::Expr::Value(value) = operand else {
+}
+
+/// Returns what stands for a number that NUMERIC does not hold where only its size counts: infinity for `1e400`, zero
+/// for `1e-400`. `None` for a number that it holds, and for any other expression.
+pub(super) fn beyond_numeric(syntax: &ast::Expr) -> Option<Numeric> {
+    let (digits, _) = digits(syntax)?;
+    if matches!(numeric(&digits), Ok(Some(_))) {
         return None;
-    };
-    let ast::Value::Number(digits, false) = &value.value else {
-        return None;
-    };
-    let negative = number(&format!("-{digits}"));
-    Some(
-        negative
-            .map(Bound::Typed)
-            .map_err(|error| error.at(place(value.span))),
-    )
+    }
+    let size: f64 = digits.parse().ok()?;
+    Some(match size {
+        _ if size.abs() < 1.0 => Numeric::ZERO,
+        _ if size < 0.0 => Numeric::NEG_INFINITY,
+        _ => Numeric::INFINITY,
+    })
 }
 
 /// An integer of the smallest type that holds it, else a NUMERIC; one with an exponent that takes
@@ -173,14 +202,24 @@ fn number(digits: &str) -> Result<Expr> {
             return Ok(Expr::literal(Value::BigInt(n), DataType::BigInt));
         }
     }
-    let numeric = DataType::Numeric(None);
-    let parsed = text::parse(&digits, numeric);
-    match digits.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) if parsed.is_err() || !holds(mantissa, exponent) => {
+    match numeric(&digits)? {
+        Some(value) => Ok(Expr::literal(value, DataType::Numeric(None))),
+        None => {
             let double = text::parse(&digits, DataType::Double)?;
             Ok(Expr::literal(double, DataType::Double))
         }
-        _ => Ok(Expr::literal(parsed?, numeric)),
+    }
+}
+
+/// The NUMERIC that digits are; `None` where an exponent takes them out of what it holds.
+///
+/// # Errors
+/// 22003 where there are too many digits without an exponent.
+fn numeric(digits: &str) -> Result<Option<Value>> {
+    let parsed = text::parse(digits, DataType::Numeric(None));
+    match digits.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) if parsed.is_err() || !holds(mantissa, exponent) => Ok(None),
+        _ => parsed.map(Some),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Queries: WITH, VALUES, ORDER BY and LIMIT around a SELECT or a set operation.
 
 use super::expr::{query_start, start};
+use super::literal::beyond_numeric;
 use super::locking::{Request, lock_rows};
 use super::scope::{Scope, ScopeColumn};
 use super::subquery::unwrapped;
@@ -11,7 +12,7 @@ use crate::parse::refuse;
 use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Logical, Query};
-use remora_storage::DataType;
+use remora_storage::{DataType, Numeric, Value};
 use sqlparser::ast::{self, SetExpr};
 
 /// A bound query: a plan and what it shows, in order.
@@ -213,7 +214,7 @@ impl<'a> Binder<'a> {
             Some(fetch) => match &fetch.quantity {
                 Some(count) => limit = Some(count),
                 None => {
-                    let value = remora_storage::Value::BigInt(1);
+                    let value = Value::BigInt(1);
                     one = Some(Expr::literal(value, DataType::BigInt));
                 }
             },
@@ -248,8 +249,21 @@ impl<'a> Binder<'a> {
         })
     }
 
+    /// A number of rows: that of LIMIT, OFFSET, FETCH, or of a frame in rows or groups.
+    ///
+    /// # Errors
+    /// 42804 for another type, 22003 for a number that BIGINT does not hold.
     pub(super) fn row_count(&mut self, syntax: &'a ast::Expr, clause: Clause) -> Result<Expr> {
-        let bound = self.without_variables(syntax, clause)?;
+        let bound = match beyond_numeric(syntax) {
+            None => self.without_variables(syntax, clause)?,
+            Some(size) if size == Numeric::ZERO => {
+                Bound::Typed(Expr::literal(Value::BigInt(0), DataType::BigInt))
+            }
+            Some(_) => {
+                let error = Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
+                return Err(error.at(start(syntax)));
+            }
+        };
         if let Some(from) = bound.data_type() {
             let castable = from == DataType::BigInt
                 || cast_context(from, DataType::BigInt)

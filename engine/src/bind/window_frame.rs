@@ -1,13 +1,14 @@
 //! Frame clauses: `ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES`.
 
 use super::expr::start;
+use super::literal::beyond_numeric;
 use super::window::{Definition, windowing};
 use super::{Binder, Bound, Clause, coerce};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::{CastContext, cast_context};
 use crate::plan::Expr;
 use crate::plan::window::{Exclude, Frame, FrameEnd, FrameOffset, Units};
-use remora_storage::DataType;
+use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, WindowFrameBound, WindowFrameUnits};
 
 impl<'a> Binder<'a> {
@@ -81,8 +82,16 @@ impl<'a> Binder<'a> {
             )
             .at(at));
         };
-        let amount = self.without_variables(syntax, Clause::FrameRange)?;
         let of = key.expr.data_type;
+        let is_float = matches!(of, DataType::Real | DataType::Double);
+        let amount = match beyond_numeric(syntax) {
+            // Farther than any two numbers are apart, or nearer.
+            Some(size) if !is_float => {
+                let size = Value::Numeric(size);
+                Bound::Typed(Expr::literal(size, DataType::Numeric(None)))
+            }
+            _ => self.without_variables(syntax, Clause::FrameRange)?,
+        };
         let wanted = check_offset(of, &amount).map_err(|error| error.at(start(syntax)))?;
         let amount = self.coerce(amount, wanted)?;
         Ok(FrameOffset {
