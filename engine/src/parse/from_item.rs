@@ -5,7 +5,8 @@
 //!   ROWS FROM (f(x), g(x))                    LATERAL (SELECT f(x), g(x))
 //!   .. WITH ORDINALITY                        LATERAL (SELECT *, row_number() OVER () AS ordinality FROM (..))
 //!   x BETWEEN SYMMETRIC a AND b               x BETWEEN "between symmetric"(a) AND b
-//!   varchar 'x'                               CAST ('x' AS varchar)
+//!   varchar 'x', interval(0) 'x'              CAST ('x' AS varchar), CAST ('x' AS interval(0))
+//!   char 'xyz'                                CAST ('xyz' AS char(3)): a literal's length is not limited
 //!   JOIN t USING (a, b) AS j                  JOIN t USING (a, b, "using alias".j)
 //! ```
 
@@ -13,6 +14,7 @@ use super::around::{
     closing, first, is_any, is_space, is_word, last_beside, next, next_open, next_word, previous,
 };
 use super::changes::Changes;
+use sqlparser::ast::DollarQuotedString;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -23,8 +25,11 @@ pub(crate) const SYMMETRIC: &str = "between symmetric";
 pub(crate) const USING_ALIAS: &str = "using alias";
 
 /// Types among the crate's keywords that it takes for names of columns where a literal follows, as it does with all
-/// that are no keywords.
-const TYPES: [&str; 5] = ["VARCHAR", "BPCHAR", "CHAR", "CHARACTER", "NAME"];
+/// that are no keywords; and INTERVAL, whose precision it drops there.
+const TYPES: [&str; 6] = ["VARCHAR", "BPCHAR", "CHAR", "CHARACTER", "NAME", "INTERVAL"];
+
+/// Types that are of one character where no length is given, except before a literal.
+const CHARS: [&str; 3] = ["BPCHAR", "CHAR", "CHARACTER"];
 
 /// Writes a statement as the crate knows it.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
@@ -44,6 +49,7 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             Keyword::SYMMETRIC => symmetric(tokens, at, &mut changes),
             Keyword::USING => name_columns(tokens, at, &mut changes),
             Keyword::NoKeyword if !has_options => typed_string(tokens, at, &mut changes),
+            Keyword::INTERVAL if next_open(tokens, at).is_none() => {}
             _ if is_any(token, &TYPES) => typed_string(tokens, at, &mut changes),
             _ => {}
         }
@@ -234,13 +240,16 @@ fn name_columns(tokens: &[TokenWithSpan], using: usize, changes: &mut Changes) {
 
 /// A type before a literal.
 fn typed_string(tokens: &[TokenWithSpan], name: usize, changes: &mut Changes) {
-    let is_literal = |at: &usize| {
-        matches!(
-            tokens[*at].token,
-            Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)
-        )
+    let modified = is_any(&tokens[name], &["BPCHAR", "INTERVAL"]);
+    let open = next_open(tokens, name).filter(|_| modified);
+    let end = open.and_then(|open| closing(tokens, open)).unwrap_or(name);
+    let Some(literal) = next(tokens, end) else {
+        return;
     };
-    let Some(literal) = next(tokens, name).filter(is_literal) else {
+    let (Token::SingleQuotedString(text)
+    | Token::EscapedStringLiteral(text)
+    | Token::DollarQuotedString(DollarQuotedString { value: text, .. })) = &tokens[literal].token
+    else {
         return;
     };
     // Behind a name or a number it is none.
@@ -257,11 +266,19 @@ fn typed_string(tokens: &[TokenWithSpan], name: usize, changes: &mut Changes) {
         return;
     }
     let span = tokens[name].span;
-    let (of, text) = (tokens[name].clone(), tokens[literal].clone());
     let mut written = words(span, &["CAST", "("]);
-    written.push(text);
+    written.push(tokens[literal].clone());
     written.extend(words(span, &[" ", "AS", " "]));
-    written.push(of);
+    match is_word(&tokens[name], "BPCHAR") {
+        true => written.extend(words(span, &["CHAR"])),
+        false => written.push(tokens[name].clone()),
+    }
+    written.extend_from_slice(&tokens[name + 1..=end]);
+    if end == name && is_any(&tokens[name], &CHARS) {
+        let length = Token::Number(text.chars().count().max(1).to_string(), false);
+        let length = [Token::LParen, length, Token::RParen];
+        written.extend(length.map(|token| TokenWithSpan { token, span }));
+    }
     written.extend(words(span, &[")"]));
     changes.replace(name..literal + 1, written);
 }
