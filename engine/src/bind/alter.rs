@@ -8,7 +8,7 @@
 //!
 //! Renaming is a statement of its own (`rename`).
 
-use super::alter_action::{action_name, turn};
+use super::alter_action::{action_name, identities_of, turn};
 use super::alter_constraint::Untested;
 use super::altered::Altered;
 use super::check::{bind_check, positions};
@@ -22,7 +22,7 @@ use super::trigger::enable;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
-use crate::parse::{parse_expression, place, refuse};
+use crate::parse::{SequenceOptions, parse_expression, place, refuse};
 use crate::plan::logical::LogicalStatement;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, NumberedColumn, Step, Tests};
@@ -52,14 +52,17 @@ impl<'a> Binder<'a> {
             return Ok(LogicalStatement::Done(renamed));
         }
         let mut actions = Vec::with_capacity(alter.operations.len());
+        let mut identities = self.aside.identities.as_slice();
         for operation in &alter.operations {
-            actions.push((turn(operation, at)?, operation));
+            let (own, others) = identities.split_at(identities_of(operation).min(identities.len()));
+            identities = others;
+            actions.push((turn(operation, at)?, operation, own));
         }
         self.refuse_other_relation(&relation, &alter.operations, at)?;
         let mut altered = self.altered_table(&relation, at)?;
-        actions.sort_by_key(|(turn, _)| *turn);
-        for (_, operation) in actions {
-            self.action(&mut altered, operation, at)?;
+        actions.sort_by_key(|(turn, ..)| *turn);
+        for (_, operation, identities) in actions {
+            self.action(&mut altered, operation, identities, at)?;
         }
         self.finish_alter(altered)
     }
@@ -124,6 +127,7 @@ impl<'a> Binder<'a> {
         &mut self,
         altered: &mut Altered<'a>,
         operation: &'a AlterTableOperation,
+        identities: &'a [SequenceOptions],
         at: Option<Position>,
     ) -> Result<()> {
         use AlterTableOperation as O;
@@ -132,7 +136,7 @@ impl<'a> Binder<'a> {
                 if_not_exists,
                 column_def,
                 ..
-            } => self.add_column(altered, column_def, *if_not_exists),
+            } => self.add_column(altered, column_def, *if_not_exists, identities),
             O::AddConstraint {
                 constraint,
                 not_valid,
@@ -178,7 +182,9 @@ impl<'a> Binder<'a> {
             }
             O::EnableTrigger { name } => enable(&mut altered.draft.table, name, true),
             O::DisableTrigger { name } => enable(&mut altered.draft.table, name, false),
-            O::AlterColumn { column_name, op } => self.alter_column(altered, column_name, op),
+            O::AlterColumn { column_name, op } => {
+                self.alter_column(altered, column_name, op, identities)
+            }
             _ => refuse("this action of ALTER TABLE", at),
         }
     }
@@ -188,6 +194,7 @@ impl<'a> Binder<'a> {
         altered: &mut Altered<'a>,
         column: &'a ast::ColumnDef,
         if_not_exists: bool,
+        identities: &'a [SequenceOptions],
     ) -> Result<()> {
         let (column_name, at) = (name::fold(&column.name)?, place(column.name.span));
         let table = &altered.draft.table;
@@ -199,7 +206,7 @@ impl<'a> Binder<'a> {
         }
         altered.draft.add_column(column, self)?;
         let position = altered.draft.table.columns.len() - 1;
-        let mut identities = self.aside.identities.iter();
+        let mut identities = identities.iter();
         for option in &column.options {
             self.column_option(
                 &mut altered.draft,

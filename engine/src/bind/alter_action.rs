@@ -49,6 +49,35 @@ fn drops_expression(default: &ast::Expr) -> bool {
     )
 }
 
+/// How many options of identity columns stand beside the statement for an action.
+pub(super) fn identities_of(operation: &AlterTableOperation) -> usize {
+    use AlterColumnOperation as C;
+    use AlterTableOperation as O;
+    match operation {
+        O::AddColumn { column_def, .. } => {
+            let options = column_def.options.iter();
+            let is_identity = |option: &&ast::ColumnOptionDef| {
+                matches!(
+                    option.option,
+                    ast::ColumnOption::Generated {
+                        generation_expr: None,
+                        ..
+                    }
+                )
+            };
+            options.filter(is_identity).count()
+        }
+        O::AlterColumn { op, .. } => match op {
+            C::AddGenerated { .. } => 1,
+            C::SetDefault { value } => {
+                usize::from(column_action(value) == Some(ColumnAction::ChangeIdentity))
+            }
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
 /// An action as PostgreSQL calls it.
 pub(super) fn action_name(operation: &AlterTableOperation) -> &'static str {
     use AlterColumnOperation as C;

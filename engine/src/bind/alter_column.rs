@@ -8,7 +8,8 @@ use super::data_type::{time_modifier, without_precision};
 use super::generated::{is_generated, refuse_retyping_of_source};
 use super::{Binder, Bound, Clause, Context, coerce};
 use crate::error::{Error, Position, Result, state};
-use crate::parse::{ColumnAction, column_action, place, refuse};
+use crate::parse::{ColumnAction, SequenceOptions, column_action, place, refuse};
+use crate::plan::sequence::SequenceChange;
 use crate::plan::structure::Step;
 use remora_storage::ColumnId;
 use remora_storage::catalog::{Catalog, Collation, ColumnDef, Identity, TableDef};
@@ -20,6 +21,7 @@ impl<'a> Binder<'a> {
         altered: &mut Altered<'a>,
         ident: &'a ast::Ident,
         operation: &'a AlterColumnOperation,
+        identities: &[SequenceOptions],
     ) -> Result<()> {
         use AlterColumnOperation as O;
         let position = column_position(&altered.draft.table, ident)?;
@@ -41,6 +43,12 @@ impl<'a> Binder<'a> {
                 return Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at));
             }
             O::DropNotNull => column.not_null = false,
+            O::SetDefault { value }
+                if column_action(value) == Some(ColumnAction::ChangeIdentity) =>
+            {
+                let change = identities.first().cloned().unwrap_or_default();
+                return self.change_identity(altered, position, &change, at);
+            }
             O::SetDefault { value } if column_action(value).is_some() => {
                 let left = match column_action(value) {
                     Some(ColumnAction::DropIdentity { .. }) => {
@@ -60,7 +68,7 @@ impl<'a> Binder<'a> {
                     Some(ast::GeneratedAs::Always) => Identity::Always,
                     _ => Identity::ByDefault,
                 };
-                let options = self.aside.identities.first().cloned().unwrap_or_default();
+                let options = identities.first().cloned().unwrap_or_default();
                 return altered.draft.add_identity(position, kind, &options, at);
             }
             O::SetDefault { .. } | O::DropDefault if column.identity.is_some() => {
@@ -89,6 +97,33 @@ impl<'a> Binder<'a> {
                 column.sequences.clear();
             }
             _ => return refuse("this action on a column", at),
+        }
+        Ok(())
+    }
+
+    /// RESTART, SET GENERATED and SET of an option, of an identity column and its sequence.
+    fn change_identity(
+        &self,
+        altered: &mut Altered<'a>,
+        position: usize,
+        change: &SequenceOptions,
+        at: Option<Position>,
+    ) -> Result<()> {
+        let column = &mut altered.draft.table.columns[position];
+        let (Some(identity), [sequence]) = (&mut column.identity, column.sequences.as_slice())
+        else {
+            let table = &altered.entry.def.name;
+            return Err(said_of(column, table, "is not an identity column").at(at));
+        };
+        *identity = match change.generated {
+            None => *identity,
+            Some(true) => Identity::Always,
+            Some(false) => Identity::ByDefault,
+        };
+        let sequence = *sequence;
+        let change = self.sequence_options(change, "identity column", at)?;
+        if change != SequenceChange::default() {
+            altered.before.push(Step::ChangeSequence(sequence, change));
         }
         Ok(())
     }
@@ -187,17 +222,7 @@ fn act_on_column(
                 false => Err(said_of(column, table, "is not an identity column").at(at)),
             };
         }
-        Some(ColumnAction::SetGenerated { always }) => {
-            if column.identity.is_none() {
-                return Err(said_of(column, table, "is not an identity column").at(at));
-            }
-            column.identity = Some(match always {
-                true => Identity::Always,
-                false => Identity::ByDefault,
-            });
-            return Ok(());
-        }
-        Some(ColumnAction::Tune) | None => return Ok(()),
+        Some(ColumnAction::Tune | ColumnAction::ChangeIdentity) | None => return Ok(()),
     };
     if column.generated.take().is_some() || if_exists {
         return Ok(());

@@ -189,7 +189,7 @@ impl<'a> Binder<'a> {
     }
 
     /// Options with types and names resolved.
-    fn sequence_options(
+    pub(super) fn sequence_options(
         &self,
         options: &SequenceOptions,
         what: &str,

@@ -16,6 +16,7 @@ use super::foreign::test_rows;
 use super::memory::relieved;
 use super::numbered;
 use super::pipeline::Pipeline;
+use super::sequence::alter_sequence;
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, Step};
@@ -141,6 +142,7 @@ pub fn structure(steps: &[Step], tx: &mut Transaction) -> Result<()> {
                 tx.set_default(*table, *column, ColumnDefault::default())?;
             }
             Step::AlterSequence(def) => tx.alter_sequence(def.clone(), None)?,
+            Step::ChangeSequence(id, change) => alter_sequence(tx, *id, change)?,
             Step::CreateSchema(name) => drop(tx.create_schema(name.clone())?),
             Step::RenameSchema(id, name) => tx.rename_schema(*id, name.clone())?,
             Step::DropSchema(id) => tx.drop_schema(*id)?,

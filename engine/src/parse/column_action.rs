@@ -4,15 +4,16 @@
 //! ```text
 //!   ALTER a DROP EXPRESSION             ALTER a SET DEFAULT DROP EXPRESSION
 //!   ALTER a SET STATISTICS 100          ALTER a SET DEFAULT SET STATISTICS
+//!   ALTER a SET CACHE 5 RESTART         ALTER a SET DEFAULT ALTER IDENTITY (SET CACHE 5 RESTART)
 //! ```
 //!
-//! [`column_action`] reads it back.
+//! [`column_action`] reads it back. What is in brackets goes beside the statement (`sequence`).
 
-use super::around::{is_space, is_word};
+use super::around::{is_any, is_space, is_word, next};
 use super::changes::Changes;
 use sqlparser::ast;
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 
 /// An action on a column that the grammar does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,11 +28,8 @@ pub(crate) enum ColumnAction {
         /// Whether a column that is none is left alone.
         if_exists: bool,
     },
-    /// SET GENERATED
-    SetGenerated {
-        /// Whether ALWAYS, and not BY DEFAULT.
-        always: bool,
-    },
+    /// RESTART, SET GENERATED, and SET of an option of the column's sequence.
+    ChangeIdentity,
     /// What tunes a storage or a planner that is not ours.
     Tune,
 }
@@ -58,19 +56,27 @@ const ACTIONS: &[(&[&str], ColumnAction, usize)] = &[
         ColumnAction::DropIdentity { if_exists: false },
         0,
     ),
-    (
-        &["SET", "GENERATED", "ALWAYS"],
-        ColumnAction::SetGenerated { always: true },
-        0,
-    ),
-    (
-        &["SET", "GENERATED", "BY", "DEFAULT"],
-        ColumnAction::SetGenerated { always: false },
-        0,
-    ),
     (&["SET", "STATISTICS"], ColumnAction::Tune, 1),
     (&["SET", "STORAGE"], ColumnAction::Tune, 1),
     (&["SET", "COMPRESSION"], ColumnAction::Tune, 1),
+];
+
+/// The word that stands for changes of an identity column.
+pub(super) const IDENTITY_CHANGES: &str = "ALTER IDENTITY";
+
+/// What follows SET where an identity column is changed. The last three are refused there.
+const IDENTITY_OPTIONS: [&str; 11] = [
+    "GENERATED",
+    "INCREMENT",
+    "MINVALUE",
+    "MAXVALUE",
+    "NO",
+    "START",
+    "CACHE",
+    "CYCLE",
+    "AS",
+    "OWNED",
+    "RESTART",
 ];
 
 /// The action that a default stands for, if it does.
@@ -78,11 +84,15 @@ pub(crate) fn column_action(default: &ast::Expr) -> Option<ColumnAction> {
     let ast::Expr::Identifier(ident) = default else {
         return None;
     };
+    if ident.quote_style.is_some() {
+        return None;
+    }
+    if ident.value == IDENTITY_CHANGES {
+        return Some(ColumnAction::ChangeIdentity);
+    }
     let stands = |(words, ..): &&(&[&str], ColumnAction, usize)| ident.value == words.join(" ");
     let found = ACTIONS.iter().find(stands);
-    found
-        .filter(|_| ident.quote_style.is_none())
-        .map(|(_, action, _)| *action)
+    found.map(|(_, action, _)| *action)
 }
 
 /// Rewrites the actions of an ALTER TABLE.
@@ -104,25 +114,55 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
             words.all(|(word, at)| begins(tokens, at, word))
         });
         // ALTER [COLUMN] name before it.
-        let is_action = begins(tokens, number - 2, "ALTER") || begins(tokens, number - 2, "COLUMN");
-        if let Some((words, _, more)) = found.filter(|_| is_action) {
+        let is_action = !begins(tokens, number - 1, "COLUMN")
+            && (begins(tokens, number - 2, "ALTER") || begins(tokens, number - 2, "COLUMN"));
+        if !is_action {
+            continue;
+        }
+        if let Some((words, _, more)) = found {
             let last = (number + words.len() + more - 1).min(solid.len() - 1);
-            let place = tokens[solid[number]].span;
-            let written = [
-                ("SET", Keyword::SET),
-                ("DEFAULT", Keyword::DEFAULT),
-                (&words.join(" "), Keyword::NoKeyword),
-            ];
-            let written = written.map(|(value, keyword)| {
-                let word = Word {
-                    value: value.to_owned(),
-                    quote_style: None,
-                    keyword,
-                };
-                TokenWithSpan::new(Token::Word(word), place)
-            });
+            let written = default(&words.join(" "), tokens[solid[number]].span);
             changes.replace(solid[number]..solid[last] + 1, written);
+        } else if changes_identity(tokens, solid[number]) {
+            enclose(tokens, solid[number], &mut changes);
         }
     }
     changes.make(tokens);
+}
+
+/// `SET DEFAULT word`
+fn default(word: &str, place: Span) -> [TokenWithSpan; 3] {
+    let written = [
+        ("SET", Keyword::SET),
+        ("DEFAULT", Keyword::DEFAULT),
+        (word, Keyword::NoKeyword),
+    ];
+    written.map(|(value, keyword)| {
+        let word = Word {
+            value: value.to_owned(),
+            quote_style: None,
+            keyword,
+        };
+        TokenWithSpan::new(Token::Word(word), place)
+    })
+}
+
+/// Whether changes of an identity column begin with this token.
+fn changes_identity(tokens: &[TokenWithSpan], at: usize) -> bool {
+    let option = next(tokens, at).filter(|_| is_word(&tokens[at], "SET"));
+    is_word(&tokens[at], "RESTART")
+        || option.is_some_and(|option| is_any(&tokens[option], &IDENTITY_OPTIONS))
+}
+
+/// Puts the changes that begin here, up to the next action, in brackets behind the word that stands for them.
+fn enclose(tokens: &[TokenWithSpan], begin: usize, changes: &mut Changes) {
+    let place = tokens[begin].span;
+    let ends = |at: &usize| matches!(tokens[*at].token, Token::Comma | Token::EOF);
+    let end = (begin..tokens.len()).find(ends).unwrap_or(tokens.len());
+    changes.insert(end, [TokenWithSpan::new(Token::RParen, place)]);
+    let open = TokenWithSpan::new(Token::LParen, place);
+    changes.insert(
+        begin,
+        default(IDENTITY_CHANGES, place).into_iter().chain([open]),
+    );
 }

@@ -1,7 +1,7 @@
 //! What the grammar's crate says, in PostgreSQL's words: `syntax error at or near "x"`.
 
 use super::around::is_space;
-use super::sequence::REDUNDANT;
+use super::sequence::{NOT_HERE, REDUNDANT};
 use super::token::position;
 use crate::error::{Error, Position, Result, state};
 use sqlparser::parser::ParserError;
@@ -13,8 +13,8 @@ pub(super) fn from_parser(error: ParserError, sql: &str, tokens: &[TokenWithSpan
         ParserError::RecursionLimitExceeded => return super::depth::too_complex(None),
         ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
     };
-    if message == REDUNDANT {
-        return Error::new(state::SYNTAX_ERROR, REDUNDANT);
+    if message == REDUNDANT || message.starts_with(NOT_HERE) {
+        return Error::new(state::SYNTAX_ERROR, message);
     }
     let (what, place) = split_place(&message);
     let detail = what

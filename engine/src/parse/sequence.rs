@@ -7,6 +7,7 @@
 use super::Subscripts;
 use super::around::{first, is_any, is_space, is_word, next_open};
 use super::changes::Changes;
+use super::column_action::IDENTITY_CHANGES;
 use super::definition::Clauses;
 use sqlparser::ast::{self, ObjectName};
 use sqlparser::keywords::Keyword;
@@ -15,6 +16,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// PostgreSQL's complaint about an option that was given before.
 pub(super) const REDUNDANT: &str = "conflicting or redundant options";
+
+/// What a complaint begins with about an option that an identity column does not take.
+pub(super) const NOT_HERE: &str = "sequence option ";
 
 /// A statement about a sequence.
 #[derive(Clone, Debug)]
@@ -53,6 +57,8 @@ pub(crate) struct SequenceOptions {
     pub cache: Option<i64>,
     pub cycle: Option<bool>,
     pub owner: Option<ObjectName>,
+    /// SET GENERATED of an identity column: whether ALWAYS.
+    pub generated: Option<bool>,
 }
 
 /// What was taken out of a statement.
@@ -60,7 +66,7 @@ pub(crate) struct SequenceOptions {
 pub(crate) struct Aside {
     /// Of an INSERT.
     pub overriding: Option<Overriding>,
-    /// The options of each `AS IDENTITY`, in order.
+    /// The options of each `AS IDENTITY`, and the changes of each identity column that is altered, in order.
     pub identities: Vec<SequenceOptions>,
     /// Of CREATE TABLE and CREATE VIEW.
     pub definition: Clauses,
@@ -122,44 +128,83 @@ pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<SequenceSyntax>, P
 /// Options, as many as come.
 fn options(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserError> {
     let mut options = SequenceOptions::default();
+    while option(parser, &mut options)? {}
+    Ok(options)
+}
+
+/// Changes of an identity column, as many as come: `RESTART`, `SET GENERATED`, and `SET` before an option.
+fn identity_changes(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserError> {
+    let mut all = SequenceOptions::default();
     loop {
-        let all = &mut options;
-        if parser.parse_keyword(Keyword::AS) {
-            let data_type = parser.parse_data_type()?;
-            once(&mut all.data_type, data_type)?;
-        } else if parser.parse_keyword(Keyword::INCREMENT) {
-            let _ = parser.parse_keyword(Keyword::BY);
-            once(&mut all.increment, number(parser)?)?;
-        } else if parser.parse_keyword(Keyword::MINVALUE) {
-            once(&mut all.min, Some(number(parser)?))?;
-        } else if parser.parse_keywords(&[Keyword::NO, Keyword::MINVALUE]) {
-            once(&mut all.min, None)?;
-        } else if parser.parse_keyword(Keyword::MAXVALUE) {
-            once(&mut all.max, Some(number(parser)?))?;
-        } else if parser.parse_keywords(&[Keyword::NO, Keyword::MAXVALUE]) {
-            once(&mut all.max, None)?;
-        } else if parser.parse_keyword(Keyword::START) {
-            let _ = parser.parse_keyword(Keyword::WITH);
-            once(&mut all.start, number(parser)?)?;
-        } else if parser.parse_keyword(Keyword::RESTART) {
-            let with = parser.parse_keyword(Keyword::WITH);
-            let number = match with || is_number(parser) {
-                true => Some(number(parser)?),
-                false => None,
-            };
-            once(&mut all.restart, number)?;
-        } else if parser.parse_keyword(Keyword::CACHE) {
-            once(&mut all.cache, number(parser)?)?;
-        } else if parser.parse_keyword(Keyword::CYCLE) {
-            once(&mut all.cycle, true)?;
-        } else if parser.parse_keywords(&[Keyword::NO, Keyword::CYCLE]) {
-            once(&mut all.cycle, false)?;
-        } else if parser.parse_keywords(&[Keyword::OWNED, Keyword::BY]) {
-            once(&mut all.owner, parser.parse_object_name(false)?)?;
-        } else {
-            return Ok(options);
+        if parser.peek_keyword(Keyword::RESTART) {
+            option(parser, &mut all)?;
+            continue;
+        }
+        if !parser.parse_keyword(Keyword::SET) {
+            return Ok(all);
+        }
+        let elsewhere = [
+            (Keyword::AS, "as"),
+            (Keyword::RESTART, "restart"),
+            (Keyword::OWNED, "owned_by"),
+        ];
+        if let Some((_, name)) = elsewhere
+            .iter()
+            .find(|(word, _)| parser.peek_keyword(*word))
+        {
+            let message = format!("{NOT_HERE}\"{name}\" not supported here");
+            return Err(ParserError::ParserError(message));
+        }
+        if parser.parse_keyword(Keyword::GENERATED) {
+            let always = parser.parse_keyword(Keyword::ALWAYS);
+            if !always {
+                parser.expect_keywords(&[Keyword::BY, Keyword::DEFAULT])?;
+            }
+            once(&mut all.generated, always)?;
+        } else if !option(parser, &mut all)? {
+            return parser.expected_ref("an option of the sequence", parser.peek_token_ref());
         }
     }
+}
+
+/// Parses an option, if one comes.
+fn option(parser: &mut Parser<'_>, all: &mut SequenceOptions) -> Result<bool, ParserError> {
+    if parser.parse_keyword(Keyword::AS) {
+        let data_type = parser.parse_data_type()?;
+        once(&mut all.data_type, data_type)?;
+    } else if parser.parse_keyword(Keyword::INCREMENT) {
+        let _ = parser.parse_keyword(Keyword::BY);
+        once(&mut all.increment, number(parser)?)?;
+    } else if parser.parse_keyword(Keyword::MINVALUE) {
+        once(&mut all.min, Some(number(parser)?))?;
+    } else if parser.parse_keywords(&[Keyword::NO, Keyword::MINVALUE]) {
+        once(&mut all.min, None)?;
+    } else if parser.parse_keyword(Keyword::MAXVALUE) {
+        once(&mut all.max, Some(number(parser)?))?;
+    } else if parser.parse_keywords(&[Keyword::NO, Keyword::MAXVALUE]) {
+        once(&mut all.max, None)?;
+    } else if parser.parse_keyword(Keyword::START) {
+        let _ = parser.parse_keyword(Keyword::WITH);
+        once(&mut all.start, number(parser)?)?;
+    } else if parser.parse_keyword(Keyword::RESTART) {
+        let with = parser.parse_keyword(Keyword::WITH);
+        let number = match with || is_number(parser) {
+            true => Some(number(parser)?),
+            false => None,
+        };
+        once(&mut all.restart, number)?;
+    } else if parser.parse_keyword(Keyword::CACHE) {
+        once(&mut all.cache, number(parser)?)?;
+    } else if parser.parse_keyword(Keyword::CYCLE) {
+        once(&mut all.cycle, true)?;
+    } else if parser.parse_keywords(&[Keyword::NO, Keyword::CYCLE]) {
+        once(&mut all.cycle, false)?;
+    } else if parser.parse_keywords(&[Keyword::OWNED, Keyword::BY]) {
+        once(&mut all.owner, parser.parse_object_name(false)?)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 fn once<T>(option: &mut Option<T>, value: T) -> Result<(), ParserError> {
@@ -205,20 +250,36 @@ pub(super) fn take_aside(tokens: &mut Vec<TokenWithSpan>) -> Result<Aside, Parse
     if is_any(&tokens[first], &["CREATE", "ALTER"]) {
         let mut changes = Changes::default();
         let mut from = 0;
-        while let Some(behind) = find(tokens, from, &["AS", "IDENTITY"]) {
-            let options = take_options(tokens, behind - 1, &mut changes)?;
+        while let Some((at, parse)) = identity(tokens, from) {
+            let options = take_options(tokens, at, parse, &mut changes)?;
             aside.identities.push(options);
-            from = behind;
+            from = at + 1;
         }
         changes.make(tokens);
     }
     Ok(aside)
 }
 
+/// What parses the options in brackets behind a word.
+type ParseOptions = fn(&mut Parser<'_>) -> Result<SequenceOptions, ParserError>;
+
+/// The next place behind which options of an identity column may stand in brackets.
+fn identity(tokens: &[TokenWithSpan], from: usize) -> Option<(usize, ParseOptions)> {
+    let made = find(tokens, from, &["AS", "IDENTITY"]).map(|behind| behind - 1);
+    let changed = (from..tokens.len()).find(|at| is_word(&tokens[*at], IDENTITY_CHANGES));
+    match (made, changed) {
+        (Some(made), changed) if changed.is_none_or(|changed| made < changed) => {
+            Some((made, options))
+        }
+        (_, changed) => Some((changed?, identity_changes)),
+    }
+}
+
 /// The options in brackets that come next.
 fn take_options(
     tokens: &[TokenWithSpan],
     at: usize,
+    parse: ParseOptions,
     changes: &mut Changes,
 ) -> Result<SequenceOptions, ParserError> {
     let Some(open) = next_open(tokens, at) else {
@@ -230,7 +291,7 @@ fn take_options(
         return Ok(SequenceOptions::default());
     };
     let mut parser = super::parser(tokens[open + 1..close].to_vec());
-    let found = options(&mut parser)?;
+    let found = parse(&mut parser)?;
     if parser.peek_token_ref().token != Token::EOF {
         return parser.expected_ref("an option of the sequence", parser.peek_token_ref());
     }

@@ -9,7 +9,7 @@ use remora_storage::{ColumnId, DataType, TableId};
 
 /// What is said of a sequence; what is not said stays as it is. `NO MINVALUE` and its like are
 /// `Some(None)`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct SequenceChange {
     /// AS
     pub data_type: Option<DataType>,

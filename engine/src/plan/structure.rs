@@ -1,7 +1,7 @@
 //! Changes of the structure: ALTER, and what is about views, as steps and as rows that are copied.
 
 use super::physical::PhysicalPlan;
-use super::sequence::ColumnSequence;
+use super::sequence::{ColumnSequence, SequenceChange};
 use super::statement::RowCheck;
 use remora_storage::catalog::{
     Commented, ForeignKeyDef, FunctionDef, IndexDef, SequenceDef, TableDef, TypeDef, ViewDef,
@@ -51,6 +51,8 @@ pub enum Step {
     DropDefault(TableId, ColumnId),
     /// A sequence is another, and stands where it stood.
     AlterSequence(SequenceDef),
+    /// The sequence of an identity column gets other options, or is restarted.
+    ChangeSequence(SequenceId, SequenceChange),
     /// A schema comes.
     CreateSchema(String),
     /// A schema gets another name.

@@ -260,7 +260,7 @@ pub(super) fn run_alone(
         }
         Statement::AlterSequence(change) => {
             if let Some((id, change)) = change {
-                sequences::alter(tx, *id, change)?;
+                exec::alter_sequence(tx, *id, change)?;
             }
             Ok(Done::default())
         }

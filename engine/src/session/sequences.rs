@@ -2,6 +2,7 @@
 
 use crate::bind::refuse_users;
 use crate::error::Result;
+use crate::exec::alter_sequence;
 use crate::function::RelationName;
 use crate::plan::sequence::{ColumnSequence, SequenceChange, default_text};
 use remora_storage::catalog::{
@@ -47,21 +48,14 @@ fn entry(tx: &Transaction, id: SequenceId) -> Result<Arc<SequenceEntry>> {
     entry.ok_or_else(|| remora_storage::Error::UndefinedRelation(id.to_string()).into())
 }
 
-/// ALTER SEQUENCE
-pub(super) fn alter(tx: &mut Transaction, id: SequenceId, change: &SequenceChange) -> Result<()> {
-    let entry = entry(tx, id)?;
-    let position = entry.state()?.position;
-    let (def, restart) = change.alter(&entry.def, position)?;
-    Ok(tx.alter_sequence(def, restart)?)
-}
-
 /// Lets sequences begin again.
 pub(super) fn restart(tx: &mut Transaction, ids: &[SequenceId]) -> Result<()> {
     let change = SequenceChange {
         restart: Some(None),
         ..SequenceChange::default()
     };
-    ids.iter().try_for_each(|id| alter(tx, *id, &change))
+    ids.iter()
+        .try_for_each(|id| alter_sequence(tx, *id, &change))
 }
 
 /// ALTER SEQUENCE .. RENAME TO
