@@ -177,7 +177,12 @@ impl<'a> Binder<'a> {
     }
 
     /// A name without a table: a column, or the alias of a function in FROM that gives one.
-    fn lookup_bare(&mut self, name: &str, at: Option<Position>, cx: &Context<'_>) -> Result<Found> {
+    pub(super) fn lookup_bare(
+        &mut self,
+        name: &str,
+        at: Option<Position>,
+        cx: &Context<'_>,
+    ) -> Result<Found> {
         let found = self.lookup(None, name, at, cx);
         match (&found, self.column_of_value(name)) {
             (Err(error), Some(column)) if error.sqlstate() == state::UNDEFINED_COLUMN => {
@@ -205,7 +210,12 @@ impl<'a> Binder<'a> {
         Ok(self.use_of(&found, at, cx))
     }
 
-    fn use_of(&mut self, found: &Found, at: Option<Position>, cx: &mut Context<'_>) -> Bound {
+    pub(super) fn use_of(
+        &mut self,
+        found: &Found,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Bound {
         if !found.is_outer {
             self.note_use(found.column);
         }

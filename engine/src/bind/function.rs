@@ -121,6 +121,12 @@ impl<'a> Binder<'a> {
             let list = list.map_or(&[][..], |list| &list.args);
             return self.raise(list, at, cx);
         }
+        if name == "merge_action"
+            && list.is_none_or(|list| list.args.is_empty())
+            && let Some(action) = self.merge_action(at, cx)
+        {
+            return Ok(action);
+        }
         if name == "grouping" {
             return self.grouping_call(syntax, cx);
         }

@@ -3,32 +3,34 @@
 use super::from::factor_place;
 use super::insert::targets;
 use super::join::cross;
-use super::scope::Scope;
+use super::scope::{Scope, ScopeColumn};
 use super::through::Written;
-use super::{Binder, Clause, Context, name};
+use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::Expr;
 use crate::plan::logical::{Join, Logical, LogicalStatement};
-use crate::plan::merge::{Merge, MergeAction, MergeClause};
+use crate::plan::merge::{Merge, MergeAction, MergeClause, MergeReturning};
 use crate::plan::physical::{JoinKind, PhysicalPlan};
 use crate::plan::statement::{Insert, InsertSource, Target, Update};
 use remora_storage::catalog::TableEntry;
+use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, MergeClauseKind, MergeInsertKind, MergeUpdateKind};
 use std::sync::Arc;
+
+/// The column that says what is done with a row; no name in a statement has this character in it.
+const MERGE_ACTION: &str = "\0merge_action";
 
 impl<'a> Binder<'a> {
     /// Binds a MERGE.
     pub(super) fn merge(&mut self, merge: &'a ast::Merge) -> Result<LogicalStatement> {
         let at = place(merge.merge_token.0.span);
-        if merge.output.is_some() {
-            return refuse("OUTPUT", at);
-        }
         self.refuse_merge_into_view(&merge.table)?;
         let changed = self.changed_factor(&merge.table, "merge into", at)?;
         let table = changed.table;
         let source = self.factor(&merge.source)?;
         let not_matched = source.scope.clone();
+        let own = changed.rows.scope.columns.len();
         let (target, rows) = (changed.rows.plan.clone(), source.plan.clone());
         let both = cross(
             changed.rows,
@@ -50,12 +52,62 @@ impl<'a> Binder<'a> {
             JoinKind::Inner
         };
         let plan = Logical::Join(Join::new(rows, target, kind, on.conjuncts()));
+        let (returning, plan) = self.merge_returning(merge.output.as_ref(), both, own, plan)?;
         let merge = Merge {
             table,
             rows: PhysicalPlan::nothing(),
             clauses,
+            returning,
         };
         Ok(LogicalStatement::Merge(Box::new(merge), plan))
+    }
+
+    /// Binds RETURNING, over the columns of the source and then the `own` first ones of the scope, which are those of
+    /// the table. The plan gets a column for what is done with a row.
+    fn merge_returning(
+        &mut self,
+        output: Option<&'a ast::OutputClause>,
+        mut both: Scope,
+        own: usize,
+        plan: Logical,
+    ) -> Result<(Option<MergeReturning>, Logical)> {
+        let items = match output {
+            None => return Ok((None, plan)),
+            Some(ast::OutputClause::Returning { select_items, .. }) => select_items,
+            Some(ast::OutputClause::Output { output_token, .. }) => {
+                return Err(name::syntax_error("OUTPUT", place(output_token.0.span)));
+            }
+        };
+        let action = self.columns.add("merge_action", DataType::Text);
+        both.columns.rotate_left(own);
+        both.columns.push(ScopeColumn {
+            table: None,
+            name: MERGE_ACTION.to_owned(),
+            column: action,
+            data_type: DataType::Text,
+            bare: true,
+        });
+        both.unlisted.push(action);
+        let shown = self.returning(Some(items), &both)?.unwrap_or_default();
+        let passed = plan.columns().into_iter();
+        let passed = passed.map(|column| (column, self.columns.expr(column)));
+        let nothing = Expr::literal(Value::Null, DataType::Text);
+        let plan = Logical::Project {
+            exprs: passed.chain([(action, nothing)]).collect(),
+            input: Box::new(plan),
+        };
+        let action = self.columns.expr(action);
+        Ok((Some(MergeReturning { shown, action }), plan))
+    }
+
+    /// `merge_action()`: what a MERGE did with a row, where its RETURNING is around; `None` elsewhere.
+    pub(super) fn merge_action(
+        &mut self,
+        at: Option<Position>,
+        cx: &mut Context<'_>,
+    ) -> Option<Bound> {
+        let found = self.lookup_bare(MERGE_ACTION, at, cx).ok()?;
+        Some(self.use_of(&found, at, cx))
     }
 
     fn refuse_merge_into_view(&self, table: &ast::TableFactor) -> Result<()> {

@@ -41,7 +41,10 @@ impl<'a> Binder<'a> {
                 let change = self.delete(delete)?;
                 Ok((self.asking_afterwards(change), "DELETE"))
             }
-            S::Merge(merge) => Ok((self.merge(merge)?, "MERGE")),
+            S::Merge(merge) => {
+                let change = self.merge(merge)?;
+                Ok((self.asking_afterwards(change), "MERGE"))
+            }
             S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),
             S::CreateTable(table) => done(self.create_table(table)?, "CREATE TABLE"),
             S::CreateIndex(index) => Ok((self.create_index(index)?, "CREATE INDEX")),

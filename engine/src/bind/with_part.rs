@@ -323,10 +323,6 @@ impl<'a> Binder<'a> {
                 "WITH clause containing a data-modifying statement must be at the top level";
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(with.place()));
         }
-        if matches!(&*query.body, ast::SetExpr::Merge(_)) {
-            let message = "MERGE not supported in WITH query";
-            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(with.place()));
-        }
         refuse_traversal(with)?;
         let counted = self.parts.counted.take();
         let bound = self.with_change(query);
@@ -410,6 +406,7 @@ fn returning(change: &mut LogicalStatement) -> Option<&mut Returning> {
         | LogicalStatement::Done(Statement::Insert(insert)) => insert.returning.as_mut(),
         LogicalStatement::Change(Statement::Update(update), _) => update.returning.as_mut(),
         LogicalStatement::Change(Statement::Delete(delete), _) => delete.returning.as_mut(),
+        LogicalStatement::Merge(merge, _) => merge.returning.as_mut().map(|found| &mut found.shown),
         _ => None,
     }
 }

@@ -237,6 +237,7 @@ impl<'w> Changing<'w> {
             Statement::Insert(insert) => dml::insert(insert, tx, context)?,
             Statement::Update(update) => dml::update(update, tx, context)?,
             Statement::Delete(delete) => dml::delete(delete, tx, context)?,
+            Statement::Merge(merge) => dml::merge(merge, tx, context)?,
             _ => return Err(Error::internal("this statement is part of another")),
         };
         self.counts[at] = Some(rows);

@@ -2,7 +2,7 @@
 
 use super::Expr;
 use super::physical::PhysicalPlan;
-use super::statement::{Insert, Update};
+use super::statement::{Insert, Returning, Update};
 use remora_storage::catalog::TableEntry;
 use std::sync::Arc;
 
@@ -16,6 +16,18 @@ pub struct Merge {
     pub rows: PhysicalPlan,
     /// What is done; the first clause that applies counts.
     pub clauses: Vec<MergeClause>,
+    /// RETURNING
+    pub returning: Option<MergeReturning>,
+}
+
+/// RETURNING of a MERGE: over the columns of the plan, in which those of the table are what they have become, or what
+/// they were of a row that is deleted.
+#[derive(Clone, Debug)]
+pub struct MergeReturning {
+    /// What is shown.
+    pub shown: Returning,
+    /// The column of the plan that `merge_action()` means.
+    pub action: Expr,
 }
 
 /// WHEN
@@ -42,10 +54,26 @@ pub enum MergeAction {
     Insert(Insert, Vec<Expr>),
 }
 
+impl MergeAction {
+    /// The word for it that `merge_action()` gives.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Update(_) => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Insert(..) => "INSERT",
+        }
+    }
+}
+
 impl Merge {
     /// Everything that is evaluated over the plan's columns.
     pub fn exprs(&mut self) -> impl Iterator<Item = &mut Expr> {
-        self.clauses.iter_mut().flat_map(|clause| {
+        let shown = self.returning.iter_mut().flat_map(|returning| {
+            let action = std::iter::once(&mut returning.action);
+            returning.shown.exprs.iter_mut().chain(action)
+        });
+        let done = self.clauses.iter_mut().flat_map(|clause| {
             let (updated, inserted) = match &mut clause.action {
                 MergeAction::Update(update) => (Some(&mut update.assignments), None),
                 MergeAction::Insert(_, row) => (None, Some(row)),
@@ -54,6 +82,7 @@ impl Merge {
             let updated = updated.into_iter().flatten().map(|(_, value)| value);
             let values = updated.chain(inserted.into_iter().flatten());
             clause.condition.iter_mut().chain(values)
-        })
+        });
+        done.chain(shown)
     }
 }

@@ -422,6 +422,10 @@ impl Statement {
             | Self::Delete(Delete { returning, .. }) => {
                 returning.as_ref().map(|shown| shown.schema.clone())
             }
+            Self::Merge(merge) => {
+                let returning = merge.returning.as_ref();
+                returning.map(|returning| returning.shown.schema.clone())
+            }
             Self::Fetch(fetch) => fetch.schema.clone(),
             Self::Explain(_) | Self::Analyze(_) => Some(text("QUERY PLAN")),
             Self::Show(name) if name == SHOW_ALL => {

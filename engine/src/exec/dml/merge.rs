@@ -12,11 +12,12 @@ use super::super::foreign::{Writer, finish_all};
 use super::super::memory::Held;
 use super::super::trigger::begin;
 use super::guarded::{Whole, before_insert, delete_guarded};
+use super::returned::Returned;
 use super::{Changed, Changes, Constraints, generated, ids_of, is_checkpoint};
 use crate::error::{Error, Result, state};
-use crate::plan::Schema;
 use crate::plan::merge::{Merge, MergeAction, MergeClause};
 use crate::plan::statement::Update;
+use crate::plan::{ExprKind, Schema};
 use arrow_array::Array;
 use hashbrown::HashSet;
 use remora_storage::catalog::TriggerEvent;
@@ -29,6 +30,8 @@ struct Change {
     clause: usize,
     row: RowId,
     values: Vec<Value>,
+    /// The row of the plan, where RETURNING shows something of it.
+    shown: Vec<Value>,
 }
 
 /// Bytes of a change without its strings: in the list, and in the set of rows.
@@ -58,12 +61,15 @@ pub fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Resul
     let view = tx.view();
     let mut writers = Writers::new(plan, tx, context)?;
     let changes = collect(plan, &writers, &view, &mut held, context)?;
+    let returning = plan.returning.as_ref();
+    let mut returned = Returned::of(returning.map(|returning| &returning.shown));
     let mut count = 0;
     for (number, change) in changes.into_iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        count += u64::from(writers.write(plan, change, tx, context)?);
+        let is_changed = writers.write(plan, change, returned.as_mut(), (tx, context))?;
+        count += u64::from(is_changed);
     }
     let Writers {
         insert,
@@ -72,7 +78,7 @@ pub fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Resul
         ..
     } = writers;
     finish_all([insert, update, delete], tx, context)?;
-    Changes::new(count, None, context)
+    Changes::new(count, returned, context)
 }
 
 /// What is to be done, in the order of the source.
@@ -103,17 +109,20 @@ fn collect(
             let Some(clause) = clause_of(plan, matched, &row, context)? else {
                 continue;
             };
-            let Some(values) = values(&plan.clauses[clause], writers, &row, context)? else {
+            let action = &plan.clauses[clause];
+            let Some(values) = values(action, writers, &row, context)? else {
                 continue;
             };
             if matched && !changed.insert(id) {
                 return Err(twice());
             }
-            held.grow(CHANGE_BYTES + bytes(&values), context)?;
+            let shown = shown(plan, &action.action, &row);
+            held.grow(CHANGE_BYTES + bytes(&values) + bytes(&shown), context)?;
             changes.push(Change {
                 clause,
                 row: id,
                 values,
+                shown,
             });
         }
     }
@@ -182,6 +191,19 @@ fn values(
             Ok(Some(new))
         }
     }
+}
+
+/// The row of the plan that RETURNING is over, with what is done in its place; empty where there is none.
+fn shown(plan: &Merge, action: &MergeAction, row: &BatchRow<'_>) -> Vec<Value> {
+    let Some(returning) = &plan.returning else {
+        return Vec::new();
+    };
+    let positions = 0..plan.rows.schema.len();
+    let mut shown: Vec<Value> = positions.map(|at| row.value(at).to_owned()).collect();
+    if let ExprKind::Column(position) = returning.action.kind {
+        shown[position] = Value::Text(action.name().to_owned());
+    }
+    shown
 }
 
 fn bytes(values: &[Value]) -> usize {
@@ -255,42 +277,64 @@ impl<'p> Writers<'p> {
         })
     }
 
-    /// Does it; whether anything was changed.
+    /// Does it, and shows the row; whether anything was changed.
     fn write(
         &mut self,
         plan: &Merge,
-        mut change: Change,
-        tx: &mut Transaction,
-        context: &ExecContext,
+        change: Change,
+        returned: Option<&mut Returned<'_>>,
+        (tx, context): (&mut Transaction, &ExecContext),
     ) -> Result<bool> {
-        match &plan.clauses[change.clause].action {
-            MergeAction::Nothing => Ok(false),
+        let Change {
+            clause,
+            row,
+            mut values,
+            mut shown,
+        } = change;
+        match &plan.clauses[clause].action {
+            MergeAction::Nothing => return Ok(false),
             MergeAction::Delete if self.delete.is_guarded() => {
-                delete_guarded(&plan.table, &mut self.delete, change.row, tx, context)
-            }
-            MergeAction::Delete => {
-                self.delete.delete(tx, change.row, context)?;
-                Ok(true)
-            }
-            MergeAction::Update(update) => {
-                if let Some(whole) = &self.whole[change.clause] {
-                    let values = change.values;
-                    return whole.update(&mut self.update, change.row, values, None, (tx, context));
+                if !delete_guarded(&plan.table, &mut self.delete, row, tx, context)? {
+                    return Ok(false);
                 }
-                let changes = changes(update, &change.values);
-                self.update.update(tx, change.row, &changes, context)?;
-                Ok(true)
+            }
+            MergeAction::Delete => drop(self.delete.delete(tx, row, context)?),
+            MergeAction::Update(update) => {
+                if let Some(whole) = &self.whole[clause] {
+                    let shown = returned.map(|returned| (returned, shown.as_mut_slice()));
+                    return whole.update(&mut self.update, row, values, shown, (tx, context));
+                }
+                let changes = changes(update, &values);
+                self.update.update(tx, row, &changes, context)?;
+                if returned.is_some() {
+                    put_written(update, values, &mut shown);
+                }
             }
             MergeAction::Insert(insert, _) => {
                 if let Some(guard) = self.insert.guard()
-                    && !before_insert(insert, guard, &mut change.values, tx, context)?
+                    && !before_insert(insert, guard, &mut values, tx, context)?
                 {
                     return Ok(false);
                 }
-                let values: Vec<_> = change.values.iter().map(Value::as_ref).collect();
-                self.insert.insert(tx, &values, context)?;
-                Ok(true)
+                let new: Vec<_> = values.iter().map(Value::as_ref).collect();
+                self.insert.insert(tx, &new, context)?;
+                if returned.is_some() {
+                    shown.splice(..values.len(), values);
+                }
             }
+        }
+        if let Some(returned) = returned {
+            returned.row(shown.as_slice(), context)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Puts what an UPDATE has written into the row that RETURNING is over.
+fn put_written(update: &Update, values: Vec<Value>, shown: &mut [Value]) {
+    for ((column, _), value) in update.written().zip(values) {
+        if let Some(position) = update.table.def.position(*column) {
+            shown[position] = value;
         }
     }
 }
