@@ -11,7 +11,7 @@ use crate::plan::Statement;
 use crate::plan::statement::{NewForeignKey, RowCheck};
 use crate::plan::structure::{ComingKey, Step};
 use remora_storage::ColumnId;
-use remora_storage::catalog::{ColumnDef, ForeignKeyDef, IndexDef, Reference};
+use remora_storage::catalog::{ColumnDef, ForeignKeyDef, IndexDef, IndexKind, Reference};
 use sqlparser::ast;
 
 /// Which constraints that come are NOT VALID, by the order in which they were written.
@@ -264,6 +264,10 @@ impl<'a> Binder<'a> {
                 Some(format!("index \"{wanted}\" contains expressions"))
             }
             () if index.partial => Some(format!("\"{wanted}\" is a partial index")),
+            () if index.kind != IndexKind::Ordered => {
+                let message = format!("index \"{wanted}\" is not a btree");
+                return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            }
             () => index.columns.iter().position(|key| key.descending || key.nulls_first).map(|at| {
                 let at = at + 1;
                 format!("index \"{wanted}\" column number {at} does not have default sorting behavior")
