@@ -200,6 +200,7 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
         ("SELECT", " trim(both from x),", "1"),
         ("SELECT", " 1 between symmetric 1 and 2,", "1"),
         ("SELECT", " varchar 'x',", "1"),
+        ("SELECT", " interval(0) 'x',", "1"),
         ("SELECT", " U&'x' UESCAPE '!',", "1"),
         ("SELECT", " x ? 'x',", "1"),
         ("SELECT", " int ARRAY,", "1"),
@@ -228,6 +229,7 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
         ("CREATE TABLE x (y INT", ", FOREIGN KEY", ")"),
         ("CREATE TABLE x (y INT", " UNIQUE NULLS NOT DISTINCT", ")"),
         ("ALTER TABLE x", " ALTER y SET STATISTICS 100,", ""),
+        ("ALTER TABLE x", " ALTER y SET CACHE 2 RESTART,", ""),
         ("BEGIN", " NOT DEFERRABLE,", "READ ONLY"),
     ] {
         let text = |count: usize| format!("{begin}{}{end}", often.repeat(count));
@@ -235,6 +237,43 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
         // A machine that is busy may need more than one attempt.
         let is_in_proportion = |_: &i32| least_time(&conn, &long) < 24 * least_time(&conn, &short);
         assert!((0..8).any(|at| is_in_proportion(&at)), "{begin}{often}");
+    }
+}
+
+/// Constraints without names get names in proportion to their number, though all would have the same one; so do foreign
+/// keys, each of which is told to the table that it refers to.
+#[test]
+fn many_constraints_are_named_at_once() {
+    let conn = connect();
+    conn.execute_batch("CREATE TABLE p (a INT PRIMARY KEY)")
+        .expect("a table");
+    let all = |name: &str, count: usize, what: &str, between: &str, end: &str| {
+        let begin = Instant::now();
+        let sql = format!("{name}{}{end}", list(count, between, |_| what.to_owned()));
+        assert_eq!(outcome(&conn, &sql), "00000", "{name} {what}");
+        begin.elapsed()
+    };
+    for (name, count, what, between, end) in [
+        ("CREATE TABLE c (a INT, ", 5_000, "CHECK (a > 0)", ", ", ")"),
+        ("CREATE TABLE d (a INT ", 5_000, "CHECK (a > 0)", " ", ")"),
+        ("ALTER TABLE p ", 5_000, "ADD CHECK (a > 0)", ", ", ""),
+        (
+            "CREATE DOMAIN e AS INT ",
+            5_000,
+            "CHECK (VALUE > 0)",
+            " ",
+            "",
+        ),
+        (
+            "CREATE TABLE f (a INT, ",
+            300,
+            "FOREIGN KEY (a) REFERENCES p",
+            ", ",
+            ")",
+        ),
+    ] {
+        let time = all(name, count, what, between, end);
+        assert!(time < Duration::from_secs(10), "{name} {what}: {time:?}");
     }
 }
 

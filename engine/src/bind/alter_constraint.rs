@@ -79,10 +79,11 @@ impl<'a> Binder<'a> {
         for index in gone.filter(|index| altered.dropped.contains(&index.def.id)) {
             names.release(&index.def.name);
         }
-        let mut kept = altered.kept();
-        kept.retain(|index| index.constraint.is_some());
-        let taken: Vec<&str> = kept.iter().map(|index| index.name.as_str()).collect();
-        let added = self.complete(&mut altered.draft, &mut names, &taken)?;
+        let kept = altered.kept().into_iter();
+        for index in kept.filter(|index| index.constraint.is_some()) {
+            names.claim_constraint(&index.name);
+        }
+        let added = self.complete(&mut altered.draft, &mut names)?;
         altered.fill_up();
         let table = altered.entry.def.id;
         let steps = added

@@ -19,6 +19,7 @@ use crate::plan::{Asks, Expr, ExprKind, Statement, Subquery};
 use remora_storage::catalog::{Catalog, CheckDef, ColumnDef, DomainDef, TypeDef, TypeKind};
 use remora_storage::{ColumnId, DataType, TypeId, Value};
 use sqlparser::ast::{self, ColumnOption, ObjectName};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How much deeper in the stack a condition is bound than the cast that asks for it.
@@ -36,6 +37,30 @@ struct Reached {
 const SHORT: usize = 8;
 /// The same where a subquery, which could compute it beside them, cannot be.
 const BEARABLE: usize = 1_000;
+
+/// The names of a domain's checks.
+#[derive(Default)]
+struct CheckNames {
+    taken: HashSet<String>,
+    /// The first number that is not known to be taken.
+    number: usize,
+}
+
+impl CheckNames {
+    /// `price_check`, with a number where that is taken.
+    fn free(&mut self, domain: &str) -> String {
+        loop {
+            let name = match self.number {
+                0 => format!("{domain}_check"),
+                number => format!("{domain}_check{number}"),
+            };
+            self.number += 1;
+            if !self.taken.contains(&name) {
+                return name;
+            }
+        }
+    }
+}
 
 impl<'a> Binder<'a> {
     /// The domain that a type's name is that of.
@@ -118,6 +143,7 @@ impl<'a> Binder<'a> {
             checks: Vec::new(),
         };
         let mut is_nullable = false;
+        let mut names = CheckNames::default();
         for option in &create.options {
             let at = option
                 .name
@@ -134,7 +160,8 @@ impl<'a> Binder<'a> {
                 ColumnOption::Default(expr) => self.set_domain_default(&mut domain, expr)?,
                 ColumnOption::Check(check) => {
                     let own = option.name.as_ref().or(check.name.as_ref());
-                    self.add_domain_check(&mut domain, located.name(), own, &check.expr)?;
+                    let names = (located.name(), &mut names);
+                    self.add_domain_check(&mut domain, names, own, &check.expr)?;
                 }
                 ColumnOption::Collation(collation) => {
                     super::collation::test(collation, domain.base)?;
@@ -168,21 +195,15 @@ impl<'a> Binder<'a> {
     fn add_domain_check(
         &self,
         domain: &mut DomainDef,
-        domain_name: &str,
+        (domain_name, names): (&str, &mut CheckNames),
         own: Option<&ast::Ident>,
         check: &ast::Expr,
     ) -> Result<()> {
-        let is_taken = |name: &str| domain.checks.iter().any(|check| check.name == name);
         let name = match own {
             Some(own) => name::fold(own)?,
-            None => {
-                let first = format!("{domain_name}_check");
-                let others = (1..).map(|number| format!("{domain_name}_check{number}"));
-                let mut names = std::iter::once(first).chain(others);
-                names.find(|name| !is_taken(name)).unwrap_or_default()
-            }
+            None => names.free(domain_name),
         };
-        if is_taken(&name) {
+        if !names.taken.insert(name.clone()) {
             let message =
                 format!("constraint \"{name}\" for domain \"{domain_name}\" already exists");
             let at = own.and_then(|own| place(own.span));
@@ -236,7 +257,13 @@ impl<'a> Binder<'a> {
                 check,
                 not_valid,
             } => {
-                self.add_domain_check(domain, &def.name, name.as_ref(), check)?;
+                let taken = domain.checks.iter().map(|check| check.name.clone());
+                let mut names = CheckNames {
+                    taken: taken.collect(),
+                    ..CheckNames::default()
+                };
+                let names = (def.name.as_str(), &mut names);
+                self.add_domain_check(domain, names, name.as_ref(), check)?;
                 test = (!not_valid).then(|| domain.checks.last().cloned());
             }
             AlterDomain::DropConstraint { name, if_exists } => match find(domain, name) {

@@ -3,6 +3,7 @@
 use super::check::column_type;
 use super::deferral::deferral;
 use super::index::Names;
+use super::table::taken_constraint;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::cast::KeyCast;
@@ -41,27 +42,31 @@ impl Binder<'_> {
         indexes: &[IndexDef],
         written: Vec<WrittenKey<'_>>,
     ) -> Result<Vec<NewForeignKey>> {
-        let mut made: Vec<NewForeignKey> = Vec::with_capacity(written.len());
-        for key in written {
-            let checks = table.checks.iter().map(|check| check.name.as_str());
-            let keys = table.foreign_keys.iter().map(|key| key.name.as_str());
-            let constraints = indexes.iter().filter(|index| index.constraint.is_some());
-            let indexes_named = constraints.map(|index| index.name.as_str());
-            let made_named = made.iter().map(|key| key.def.name.as_str());
-            let taken = checks.chain(keys).chain(indexes_named).chain(made_named);
-            let taken: Vec<&str> = taken.collect();
-            made.push(self.foreign_key(table, indexes, key, &taken)?);
+        if written.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(made)
+        let mut names = Names::new(self.catalog, table);
+        let checks = table.checks.iter().map(|check| &check.name);
+        let keys = table.foreign_keys.iter().map(|key| &key.name);
+        let constraints = indexes.iter().filter(|index| index.constraint.is_some());
+        for name in checks
+            .chain(keys)
+            .chain(constraints.map(|index| &index.name))
+        {
+            names.claim_constraint(name);
+        }
+        let made = written.into_iter();
+        made.map(|key| self.foreign_key(table, indexes, key, &mut names))
+            .collect()
     }
 
-    /// `taken` are the names of the other constraints of the table.
+    /// One of them; `names` has the names of the other constraints of the table.
     fn foreign_key(
         &self,
         table: &TableDef,
         indexes: &[IndexDef],
         written: WrittenKey<'_>,
-        taken: &[&str],
+        names: &mut Names<'_>,
     ) -> Result<NewForeignKey> {
         let syntax = written.syntax;
         let at = name::object_place(&syntax.foreign_table);
@@ -84,15 +89,11 @@ impl Binder<'_> {
         refuse_actions(table, &columns, syntax, at)?;
         let set_columns = set_columns(table, &columns, syntax, at)?;
         let key_name = match written.name {
-            Some(given) if taken.contains(&given.as_str()) => {
-                let message = format!(
-                    "constraint \"{given}\" for relation \"{}\" already exists",
-                    table.name
-                );
-                return Err(Error::new(state::DUPLICATE_OBJECT, message));
+            Some(given) if !names.claim_constraint(&given) => {
+                return Err(taken_constraint(&given, &table.name));
             }
             Some(given) => given,
-            None => Names::new(self.catalog, table).foreign_key(&columns, taken),
+            None => names.foreign_key(&columns),
         };
         check_types(
             &key_name,

@@ -3,6 +3,7 @@
 use super::computed_key::{called, is_computed};
 use super::foreign::depended_on;
 use super::storage_parameter::test_of_index;
+use super::table::taken_constraint;
 use super::{Binder, collation, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{place, refuse};
@@ -14,16 +15,23 @@ use remora_storage::catalog::{
 use remora_storage::limits::IDENTIFIER_BYTES_MAX;
 use remora_storage::{DataType, IndexId, SchemaId};
 use sqlparser::ast;
+use std::collections::{HashMap, HashSet};
 
-/// Makes up names that are not taken.
+/// Makes up names that are not taken: of relations, which differ within their schema, and of constraints, which differ
+/// within their table. A statement names all that it makes by one of these, which takes it as long as there are names.
 pub(super) struct Names<'c> {
     catalog: &'c Catalog,
     schema: SchemaId,
     table: String,
     columns: Vec<(remora_storage::ColumnId, String)>,
-    taken: Vec<String>,
+    /// Relations that come with the statement.
+    relations: HashSet<String>,
     /// In the catalog, but not for long.
-    released: Vec<String>,
+    released: HashSet<String>,
+    /// Constraints of the table.
+    constraints: HashSet<String>,
+    /// By a name without a number, the first number that is not known to be taken with it.
+    numbers: HashMap<String, usize>,
 }
 
 impl<'c> Names<'c> {
@@ -39,24 +47,31 @@ impl<'c> Names<'c> {
                     _ => (column.id, column.name.clone()),
                 })
                 .collect(),
-            taken: vec![table.name.clone()],
-            released: Vec::new(),
+            relations: HashSet::from([table.name.clone()]),
+            released: HashSet::new(),
+            constraints: HashSet::new(),
+            numbers: HashMap::new(),
         }
     }
 
     /// Gives a name free that goes with the same statement.
     pub(super) fn release(&mut self, name: &str) {
-        self.released.push(name.to_owned());
+        self.released.insert(name.to_owned());
     }
 
     /// Takes a name that the user gave.
-    pub(super) fn claim(&mut self, name: &str) -> Result<()> {
-        if self.is_taken(name) {
+    fn claim(&mut self, name: &str) -> Result<()> {
+        if self.is_relation(name) {
             let message = format!("relation \"{name}\" already exists");
             return Err(Error::new(state::DUPLICATE_TABLE, message));
         }
-        self.taken.push(name.to_owned());
+        self.relations.insert(name.to_owned());
         Ok(())
+    }
+
+    /// Takes the name of a constraint of the table; `false` where another has it.
+    pub(super) fn claim_constraint(&mut self, name: &str) -> bool {
+        self.constraints.insert(name.to_owned())
     }
 
     /// `t_pkey`, `t_a_b_key`, `t_a_b_idx`, with a number where that is taken.
@@ -78,23 +93,35 @@ impl<'c> Names<'c> {
             Some(Constraint::Unique) => (Some(columns), "key"),
             None => (Some(columns), "idx"),
         };
-        let name = self.free(middle.as_deref(), label, |names, name| names.is_taken(name));
-        self.taken.push(name.clone());
+        let is_constraint = index.constraint.is_some();
+        let name = self.free(middle.as_deref(), label, |names, name| {
+            names.is_relation(name) || is_constraint && names.constraints.contains(name)
+        });
+        self.relations.insert(name.clone());
+        if is_constraint {
+            self.constraints.insert(name.clone());
+        }
         name
     }
 
     /// `t_a_seq`
     pub(super) fn sequence(&mut self, column: &str) -> String {
-        let name = self.free(Some(column), "seq", |names, name| names.is_taken(name));
-        self.taken.push(name.clone());
+        let name = self.free(Some(column), "seq", |names, name| names.is_relation(name));
+        self.relations.insert(name.clone());
         name
     }
 
     /// Names those of the indexes that have no name yet.
+    ///
+    /// # Errors
+    /// 42P07, 42710.
     pub(super) fn name_all(&mut self, indexes: &mut [IndexDef]) -> Result<()> {
         // Names that were given come first, so that made-up ones can step aside.
         for index in indexes.iter().filter(|index| !index.name.is_empty()) {
             self.claim(&index.name)?;
+            if index.constraint.is_some() && !self.claim_constraint(&index.name) {
+                return Err(taken_constraint(&index.name, &self.table));
+            }
         }
         for index in indexes {
             if index.name.is_empty() {
@@ -105,44 +132,57 @@ impl<'c> Names<'c> {
     }
 
     /// `t_a_check`, `t_check`: unlike an index's it need only differ from the table's others.
-    pub(super) fn check(&self, column: Option<&str>, taken: &[&str]) -> String {
-        self.free(column, "check", |_, name| taken.contains(&name))
+    pub(super) fn check(&mut self, column: Option<&str>) -> String {
+        self.constraint(column, "check")
     }
 
     /// `t_a_b_fkey`, like a CHECK's.
-    pub(super) fn foreign_key(
-        &self,
-        columns: &[remora_storage::ColumnId],
-        taken: &[&str],
-    ) -> String {
+    pub(super) fn foreign_key(&mut self, columns: &[remora_storage::ColumnId]) -> String {
         let name = |id| self.columns.iter().find(move |(column, _)| column == id);
         let names: Vec<&str> = columns
             .iter()
             .filter_map(|id| name(id).map(|(_, name)| name.as_str()))
             .collect();
-        let middle = names.join("_");
-        self.free(Some(&middle), "fkey", |_, name| taken.contains(&name))
+        self.constraint(Some(&names.join("_")), "fkey")
     }
 
-    fn free(
-        &self,
-        middle: Option<&str>,
-        label: &str,
-        taken: impl Fn(&Self, &str) -> bool,
-    ) -> String {
-        let mut name = compose(&self.table, middle, label);
-        let mut number = 1_usize;
-        while taken(self, &name) {
-            name = compose(&self.table, middle, &format!("{label}{number}"));
-            number += 1;
-        }
+    fn constraint(&mut self, middle: Option<&str>, label: &str) -> String {
+        let name = self.free(middle, label, |names, name| {
+            names.constraints.contains(name)
+        });
+        self.constraints.insert(name.clone());
         name
     }
 
-    fn is_taken(&self, name: &str) -> bool {
-        self.taken.iter().any(|taken| taken == name)
-            || self.catalog.has_name((self.schema, name))
-                && !self.released.iter().any(|free| free == name)
+    /// The first name that is not taken. Of names that were tried before none is tried again.
+    fn free(
+        &mut self,
+        middle: Option<&str>,
+        label: &str,
+        is_taken: impl Fn(&Self, &str) -> bool,
+    ) -> String {
+        let first = compose(&self.table, middle, label);
+        let mut number = self.numbers.get(&first).copied().unwrap_or(0);
+        let mut name = numbered(&self.table, middle, label, number);
+        while is_taken(self, &name) {
+            number += 1;
+            name = numbered(&self.table, middle, label, number);
+        }
+        self.numbers.insert(first, number + 1);
+        name
+    }
+
+    fn is_relation(&self, name: &str) -> bool {
+        self.relations.contains(name)
+            || self.catalog.has_name((self.schema, name)) && !self.released.contains(name)
+    }
+}
+
+/// [`compose`] with a number behind the label, but for the first name, which has none.
+fn numbered(table: &str, middle: Option<&str>, label: &str, number: usize) -> String {
+    match number {
+        0 => compose(table, middle, label),
+        number => compose(table, middle, &format!("{label}{number}")),
     }
 }
 

@@ -47,7 +47,7 @@ impl<'a> Binder<'a> {
                 let expression = of_table(&check.expression, relation.name(), &draft.table.name)?;
                 let name = check.name.clone();
                 if draft.table.checks.iter().any(|other| other.name == name) {
-                    return Err(super::table::taken_constraint(&name, &draft.table).at(at));
+                    return Err(super::table::taken_constraint(&name, &draft.table.name).at(at));
                 }
                 draft.table.checks.push(CheckDef {
                     name,

@@ -14,7 +14,7 @@ use crate::parse::{self, Named, parse_expression, place, refuse};
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
 use crate::plan::{Expr, Statement};
 use remora_storage::DataType;
-use remora_storage::catalog::{Catalog, TableDef, ViewDef};
+use remora_storage::catalog::{Catalog, ForeignKeyDef, TableDef, ViewDef};
 use sqlparser::ast::{self, AlterTableOperation, Ident, RenameTableNameKind};
 
 impl Binder<'_> {
@@ -140,10 +140,24 @@ impl Binder<'_> {
         let mut def = entry.def.clone();
         let mut constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
         let is_taken = def.checks.iter().any(|check| check.name == new)
+            || def.foreign_keys.iter().any(|key| key.name == new)
             || constraints.clone().any(|index| index.def.name == new);
+        if let Some(key) = def.foreign_keys.iter().find(|key| key.name == old) {
+            if is_taken {
+                return Err(taken_constraint(&new, &def.name).at(new_at));
+            }
+            let renamed = ForeignKeyDef {
+                name: new,
+                ..key.clone()
+            };
+            return Ok(Statement::Structure(vec![
+                Step::DropForeignKey(def.id, old),
+                Step::AddForeignKey(def.id, renamed),
+            ]));
+        }
         if let Some(check) = def.checks.iter_mut().find(|check| check.name == old) {
             if is_taken {
-                return Err(taken_constraint(&new, &entry.def).at(new_at));
+                return Err(taken_constraint(&new, &entry.def.name).at(new_at));
             }
             check.name = new;
             return Ok(redefined(def));
@@ -154,7 +168,7 @@ impl Binder<'_> {
             return Err(Error::new(state::UNDEFINED_OBJECT, message).at(old_at));
         };
         if is_taken {
-            return Err(taken_constraint(&new, &entry.def).at(new_at));
+            return Err(taken_constraint(&new, &entry.def.name).at(new_at));
         }
         self.refuse_taken(relation.schema, &new, new_at)?;
         let step = Step::RenameIndex(index.def.id, new);

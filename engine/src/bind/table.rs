@@ -188,7 +188,7 @@ impl<'a> Binder<'a> {
     /// Names what has no name, and validates what needs all columns.
     fn finish(&mut self, mut draft: Draft<'a>, if_not_exists: bool) -> Result<Statement> {
         let mut names = Names::new(self.catalog, &draft.table);
-        let indexes = self.complete(&mut draft, &mut names, &[])?;
+        let indexes = self.complete(&mut draft, &mut names)?;
         let mut sequences = Vec::new();
         for (position, numbered) in &draft.numbered {
             sequences.push(self.column_sequence(&mut names, &draft.table, *position, numbered)?);
@@ -209,13 +209,12 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// Gives the table its new checks, and returns the indexes of its new constraints. The constraints in
-    /// `taken` it has already.
+    /// Gives the table its new checks, and returns the indexes of its new constraints. The names of those that have
+    /// indexes already are claimed.
     pub(super) fn complete(
         &mut self,
         draft: &mut Draft<'a>,
         names: &mut Names<'_>,
-        taken: &[&str],
     ) -> Result<Vec<IndexDef>> {
         for position in &draft.nullable {
             let column = &draft.table.columns[*position];
@@ -239,6 +238,7 @@ impl<'a> Binder<'a> {
         }
         let primary = draft.primary.take().into_iter();
         let mut indexes: Vec<IndexDef> = primary.chain(draft.indexes.drain(..)).collect();
+        claim_constraints(draft, names)?;
         names.name_all(&mut indexes)?;
         draft.fold_keys(&mut indexes)?;
         let scope = positions(&draft.table.name, &draft.table.columns);
@@ -251,15 +251,7 @@ impl<'a> Binder<'a> {
                 (None, Some(one), None) => Some(draft.table.columns[one].name.clone()),
                 _ => None,
             };
-            let checks = draft.table.checks.iter().map(|check| check.name.as_str());
-            let taken: Vec<&str> = checks.chain(taken.iter().copied()).collect();
-            let name = match name {
-                Some(name) if taken.contains(&name.as_str()) => {
-                    return Err(taken_constraint(&name, &draft.table));
-                }
-                Some(name) => name,
-                None => names.check(only.as_deref(), &taken),
-            };
+            let name = name.unwrap_or_else(|| names.check(only.as_deref()));
             draft.table.checks.push(CheckDef {
                 name,
                 expression: syntax.to_string(),
@@ -371,10 +363,27 @@ pub(super) fn is_cascade(syntax: &ast::Statement) -> bool {
 }
 
 /// The complaint about a constraint whose name the table has for another one.
-pub(super) fn taken_constraint(name: &str, table: &TableDef) -> Error {
-    let table = &table.name;
+pub(super) fn taken_constraint(name: &str, table: &str) -> Error {
     let message = format!("constraint \"{name}\" for relation \"{table}\" already exists");
     Error::new(state::DUPLICATE_OBJECT, message)
+}
+
+/// Claims the names of the checks and foreign keys that the table has, and those that new checks were given.
+///
+/// # Errors
+/// 42710 where a new check has the name of another constraint.
+fn claim_constraints(draft: &Draft<'_>, names: &mut Names<'_>) -> Result<()> {
+    let table = &draft.table;
+    let checks = table.checks.iter().map(|check| &check.name);
+    for name in checks.chain(table.foreign_keys.iter().map(|key| &key.name)) {
+        names.claim_constraint(name);
+    }
+    for name in draft.checks.iter().filter_map(|(name, ..)| name.as_ref()) {
+        if !names.claim_constraint(name) {
+            return Err(taken_constraint(name, &table.name));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a collation stands for NULLS NOT DISTINCT.

@@ -5,7 +5,7 @@
 //! before the grammar sees them, and kept beside the syntax tree ([`Aside`]).
 
 use super::Subscripts;
-use super::around::{first, is_any, is_space, is_word, next_open};
+use super::around::{first, is_any, is_space, is_word, next_open, previous};
 use super::changes::Changes;
 use super::column_action::IDENTITY_CHANGES;
 use super::definition::Clauses;
@@ -265,14 +265,16 @@ type ParseOptions = fn(&mut Parser<'_>) -> Result<SequenceOptions, ParserError>;
 
 /// The next place behind which options of an identity column may stand in brackets.
 fn identity(tokens: &[TokenWithSpan], from: usize) -> Option<(usize, ParseOptions)> {
-    let made = find(tokens, from, &["AS", "IDENTITY"]).map(|behind| behind - 1);
-    let changed = (from..tokens.len()).find(|at| is_word(&tokens[*at], IDENTITY_CHANGES));
-    match (made, changed) {
-        (Some(made), changed) if changed.is_none_or(|changed| made < changed) => {
-            Some((made, options))
+    (from..tokens.len()).find_map(|at| {
+        let is_made = || {
+            let before = previous(tokens, at);
+            is_word(&tokens[at], "IDENTITY") && before.is_some_and(|at| is_word(&tokens[at], "AS"))
+        };
+        match is_word(&tokens[at], IDENTITY_CHANGES) {
+            true => Some((at, identity_changes as ParseOptions)),
+            false => is_made().then_some((at, options)),
         }
-        (_, changed) => Some((changed?, identity_changes)),
-    }
+    })
 }
 
 /// The options in brackets that come next.

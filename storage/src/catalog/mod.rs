@@ -46,7 +46,7 @@ pub use view::{SourceColumn, Sources, ViewCheck, ViewColumn, ViewDef, ViewSource
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, SchemaId, SequenceId, TableId, Timestamp, TypeId};
 use names::Names;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a name stands for; tables, indexes, sequences and views share one name space, as in PostgreSQL.
@@ -251,7 +251,7 @@ impl Catalog {
         }
         let old = self.tables.remove(&id);
         let parents = [old.as_ref(), entry.as_ref()].into_iter().flatten();
-        let parents: Vec<TableId> = parents.flat_map(|entry| entry.parents()).collect();
+        let parents: BTreeSet<TableId> = parents.flat_map(|entry| entry.parents()).collect();
         if let Some(old) = &old {
             for (name, _) in old.relations() {
                 self.names.remove((old.def.schema, name).into());
