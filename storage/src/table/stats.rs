@@ -11,7 +11,8 @@ use crate::mvcc::Operation;
 pub struct TableStats {
     /// Rows, with those that were added or deleted and not committed.
     pub rows: u64,
-    /// Slots in its blocks that held a row and never will again.
+    /// Rows that are gone and whose room in the blocks is still taken. A block that was encoded since they went has none
+    /// for them.
     pub dead: u64,
     /// Blocks of rows that can be changed in place.
     pub blocks_hot: u64,
@@ -32,13 +33,15 @@ impl Table {
             let Some(block) = entry.and_then(|entry| entry.get(proof)) else {
                 continue;
             };
-            let dead = block.dead_slots() as u64;
+            let claimed = block.claimed();
+            let live = claimed.saturating_sub(block.dead_slots());
+            let room = block.room().min(claimed);
             match block.is_frozen() {
                 true => stats.blocks_frozen += 1,
                 false => stats.blocks_hot += 1,
             }
-            stats.dead += dead;
-            stats.rows += (block.claimed() as u64).saturating_sub(dead);
+            stats.dead += room.saturating_sub(live) as u64;
+            stats.rows += live as u64;
             stats.bytes += block.bytes() as u64;
         }
         stats

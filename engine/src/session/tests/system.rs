@@ -66,6 +66,33 @@ fn what_tables_and_indexes_take_is_what_the_ledger_says() {
     agree(&conn, entries, "SELECT count(*) FROM a");
 }
 
+/// Dead rows are those whose room is taken: they are counted as long as that is so, and no longer.
+#[test]
+fn dead_rows_are_gone_when_their_room_is_given_back() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (k INT PRIMARY KEY, v TEXT); \
+         INSERT INTO t SELECT g, 'some text' FROM generate_series(1, 100000) g",
+    )
+    .unwrap();
+    let dead = "SELECT dead_rows FROM remora_tables WHERE name = 't'";
+    let live = "SELECT live_rows FROM remora_tables WHERE name = 't'";
+    assert_eq!(number(&conn, dead), 0);
+    for (gone, left) in [("k % 5 < 2", 60_000), ("k > 50000", 30_000)] {
+        conn.execute(&format!("DELETE FROM t WHERE {gone}"), [])
+            .unwrap();
+        assert!(number(&conn, dead) <= 40_000, "no more than were deleted");
+        conn.execute_batch("COMPACT TABLE t").unwrap();
+        assert_eq!((number(&conn, dead), number(&conn, live)), (0, left));
+    }
+    // Of a block that is not full they stay where they are.
+    conn.execute_batch("INSERT INTO t SELECT g, 'x' FROM generate_series(100001, 101000) g")
+        .unwrap();
+    conn.execute("DELETE FROM t WHERE k > 100900", []).unwrap();
+    conn.execute_batch("COMPACT TABLE t").unwrap();
+    assert_eq!(number(&conn, dead), 100);
+}
+
 #[test]
 fn they_are_joined_grouped_and_filtered_as_tables_are() {
     let conn = connect();
