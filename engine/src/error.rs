@@ -114,6 +114,14 @@ impl Error {
         self.0.source.as_ref()
     }
 
+    /// The transaction against which it was lost, if that is known.
+    pub(crate) fn rival(&self) -> Option<TransactionId> {
+        match self.0.source.as_deref() {
+            Some(remora_storage::Error::Conflict(conflict)) => Some(conflict.rival),
+            _ => None,
+        }
+    }
+
     /// The transaction against which it was lost, if that may roll back yet.
     pub(crate) fn running_rival(&self) -> Option<TransactionId> {
         match self.0.source.as_deref() {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Transactions that meet often are those that are run again by themselves. So what they leave here is
-//! what they have at hand: no text is copied or looked up.
+//! what they have at hand: no text is copied or looked up. One that meets the same rival again and again leaves one
+//! conflict, which counts its tries.
 //!
 //! Invariants
 //! - Memory is reserved before a conflict is kept; where it is refused, older ones go, or it is not kept.
@@ -51,6 +52,8 @@ pub struct Raised {
     pub rival: Option<Rival>,
     /// Whether it is run again by itself.
     pub is_retried: bool,
+    /// How often it was raised, by the same rival in the same statement or transaction.
+    pub tries: u32,
 }
 
 /// The last conflicts of a database.
@@ -102,6 +105,19 @@ impl Conflicts {
         ring.raised.push_back(raised);
         ring.reserve(ledger);
         ring.first + ring.raised.len() as u64 - 1
+    }
+
+    /// Counts the conflict of that number once more, for the transaction that it was raised in this time; returns whether
+    /// it is still kept.
+    pub fn again(&self, number: u64, transaction: u64) -> bool {
+        let ring = &mut *self.0.lock();
+        let at = number.checked_sub(ring.first);
+        let Some(raised) = at.and_then(|at| ring.raised.get_mut(at as usize)) else {
+            return false;
+        };
+        raised.tries += 1;
+        raised.transaction = transaction;
+        true
     }
 
     /// The conflict of that number is not run again after all, if it is still kept.
@@ -174,6 +190,7 @@ mod tests {
             what: Arc::new(Error::Closed),
             rival: None,
             is_retried: true,
+            tries: 1,
         }
     }
 
@@ -196,6 +213,22 @@ mod tests {
         let reported: Vec<_> = all.iter().filter(|one| !one.is_retried).collect();
         assert_eq!(reported.len(), 1);
         assert_eq!(reported[0].transaction, 9);
+    }
+
+    #[test]
+    fn one_that_is_raised_again_is_counted_where_it_is() {
+        let (conflicts, ledger) = (Conflicts::default(), Ledger::new(64 << 20));
+        let text = Arc::from("UPDATE t SET v = 1");
+        let first = conflicts.push(raised(1, &text), &ledger);
+        conflicts.push(raised(2, &text), &ledger);
+        assert!(conflicts.again(first, 7) && conflicts.again(first, 9));
+        let all = conflicts.all();
+        let shown: Vec<_> = all.iter().map(|one| (one.transaction, one.tries)).collect();
+        assert_eq!(shown, [(9, 3), (2, 1)]);
+        for transaction in 0..REMEMBERED as u64 {
+            conflicts.push(raised(transaction, &text), &ledger);
+        }
+        assert!(!conflicts.again(first, 11), "it is not kept any more");
     }
 
     /// There is memory for some, and none for one that is too long: the database goes on without it.

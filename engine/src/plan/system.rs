@@ -230,6 +230,7 @@ impl SystemTable {
                 ("rival_statement", Text),
                 ("rival_has_committed", Boolean),
                 ("is_retried", Boolean),
+                ("tries", BigInt),
             ],
             Self::Recovery => &[
                 ("created", Boolean),

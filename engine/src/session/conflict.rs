@@ -14,7 +14,7 @@ use super::core::Session;
 use crate::activity::{Raised, Rival};
 use crate::error::Error;
 use crate::function::{now_micros, text};
-use remora_storage::{DataType, Error as StorageError, Isolation, TransactionId, ValueRef};
+use remora_storage::{DataType, Isolation, TransactionId, ValueRef};
 use std::sync::Arc;
 
 /// The conflicts of one session.
@@ -26,23 +26,41 @@ pub(super) struct SessionConflicts {
     retries: bool,
     /// The number of the one that was noted and not reported.
     noted: Option<u64>,
+    /// The last one for which the statement or transaction was run again, and its rival.
+    last: Option<(u64, Option<TransactionId>)>,
 }
 
 impl Session {
-    /// A conflict of what is going to be run again.
+    /// Notes a conflict of what is going to be run again. Where it was lost against the same rival before, that conflict
+    /// is counted once more.
     #[cold]
     pub(super) fn note_conflict(&mut self, error: &Error) {
-        self.conflicts.noted = self.keep_conflict(error, None);
-    }
-
-    /// What was lost is run again: the conflict's number.
-    pub(super) fn forget_conflict(&mut self) -> Option<u64> {
-        self.conflicts.noted.take()
-    }
-
-    /// What was run again was lost for the same reason.
-    pub(super) fn resume_conflict(&mut self, number: Option<u64>) {
+        let rival = error.rival();
+        let (transaction, _) = self.conflicts.ran_in;
+        let conflicts = self.record.activity().conflicts();
+        let again = self.conflicts.last.take();
+        let again = again
+            .filter(|(number, last)| *last == rival && conflicts.again(*number, transaction.0));
+        let number = match again {
+            Some((number, _)) => Some(number),
+            None => self.keep_conflict(error, None),
+        };
         self.conflicts.noted = number;
+        self.conflicts.last = number.map(|number| (number, rival));
+    }
+
+    /// What was lost is run again.
+    pub(super) fn forget_conflict(&mut self) {
+        self.conflicts.noted = None;
+    }
+
+    /// A statement begins: what it loses has nothing to do with what was lost before, unless it is a part of what is run
+    /// again.
+    #[inline]
+    pub(super) fn begin_conflicts(&mut self) {
+        if !self.conflicts.retries {
+            self.conflicts.last = None;
+        }
     }
 
     /// The error as the caller shall have it: it says who holds the memory, or who was first.
@@ -61,12 +79,8 @@ impl Session {
             self.note_conflict(&error);
             return error;
         }
-        let rival = match error.storage().map(|source| &**source) {
-            Some(StorageError::Conflict(conflict)) => {
-                self.record.activity().rival(conflict.rival.0)
-            }
-            _ => Rival::default(),
-        };
+        let rival = error.rival();
+        let rival = rival.map_or_else(Rival::default, |id| self.record.activity().rival(id.0));
         let sentence = sentence(&rival);
         match self.conflicts.noted {
             Some(_) => self.end_conflict(Some(rival)),
@@ -100,6 +114,7 @@ impl Session {
             what: Arc::clone(error.storage()?),
             is_retried: rival.is_none(),
             rival,
+            tries: 1,
         };
         let conflicts = self.record.activity().conflicts();
         Some(conflicts.push(raised, &self.ledger))
@@ -125,15 +140,16 @@ pub(super) struct Retrying<'conn>(&'conn Connection);
 
 impl<'conn> Retrying<'conn> {
     pub(super) fn new(connection: &'conn Connection) -> Self {
-        connection.quietly(|session| session.conflicts.retries = true);
+        connection.quietly(|session| {
+            session.conflicts.retries = true;
+            session.conflicts.last = None;
+        });
         Self(connection)
     }
 
     /// It is run again.
     pub(super) fn again(&self) {
-        self.0.quietly(|session| {
-            session.forget_conflict();
-        });
+        self.0.quietly(Session::forget_conflict);
     }
 
     /// It is not run any more: the conflict is the caller's.

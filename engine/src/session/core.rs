@@ -330,6 +330,7 @@ impl Session {
         call: &mut Call,
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
+        self.begin_conflicts();
         let mut backoff = Backoff::default();
         let mut patience = Patience::default();
         let mut reliefs = 0;
@@ -447,6 +448,7 @@ impl Session {
         call: &mut Call,
         pipe: &mut Pipe<'_>,
     ) -> Result<Done> {
+        self.begin_conflicts();
         let mut patience = Patience::default();
         let mut reliefs = 0;
         let waits = self.settings.lock_timeout().is_some() && matches!(pipe, Pipe::None);

@@ -32,8 +32,6 @@ pub(super) struct Patience {
     until: Option<Instant>,
     /// The rival it has waited for last.
     rival: Option<TransactionId>,
-    /// The number of the conflict with him, while the statement runs again.
-    noted: Option<u64>,
     /// After how long it tries again.
     pause: Duration,
     /// When it was run again last.
@@ -47,7 +45,6 @@ impl Default for Patience {
         Self {
             until: None,
             rival: None,
-            noted: None,
             pause: TRY_AGAIN,
             resumed: None,
             backoff: Backoff::new(RetryLimit::new().attempts(u32::MAX)),
@@ -93,12 +90,9 @@ impl Session {
             return Ok(false);
         };
         let until = patience.until(limit);
+        self.note_conflict(error);
         if patience.rival.replace(rival) != Some(rival) {
-            self.note_conflict(error);
             patience.pause = TRY_AGAIN;
-        } else {
-            // Once, however often it is run again.
-            self.resume_conflict(patience.noted.take());
         }
         self.permit = None;
         self.record.wait_for_rival(rival.0);
@@ -115,7 +109,7 @@ impl Session {
             Waited::Circle => Ok(false),
             Waited::Over => Err(timed_out(error)),
             Waited::TryAgain | Waited::Gone => {
-                patience.noted = self.forget_conflict();
+                self.forget_conflict();
                 patience.resumed = Some(Instant::now());
                 self.admit().map(|()| true)
             }

@@ -136,6 +136,7 @@ fn one_conflict(raised: &Raised, activity: &Activity) -> Vec<Value> {
         statement(&rival.statement),
         or_null(conflict.map(|conflict| Value::Boolean(conflict.has_committed))),
         Value::Boolean(raised.is_retried),
+        count(raised.tries.into()),
     ]
 }
 
