@@ -174,6 +174,62 @@ fn sessions_do_not_wait_for_each_other() {
     assert_eq!(remora.read()["sqlstate"], "57014");
 }
 
+/// Bob's statement waits for Alice, which a line says at once; its answer comes when she has decided.
+#[test]
+fn a_statement_that_waits_says_so() {
+    let mut remora = Remora::start(&[]);
+    remora.sql(
+        "a",
+        "CREATE TABLE t (k INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 10), (2, 20)",
+    );
+    let waiting = json!({"session": "b", "waiting": true});
+    remora.sql("b", "SET lock_timeout = '20s'");
+    remora.sql("a", "BEGIN; UPDATE t SET v = 11 WHERE k = 1");
+    assert_eq!(
+        remora.sql("b", "UPDATE t SET v = v + 1 WHERE k = 1"),
+        waiting
+    );
+    // Both answers come, in whichever order.
+    let answers = [remora.sql("a", "ROLLBACK"), remora.read()];
+    for session in ["a", "b"] {
+        let answer = answers.iter().find(|answer| answer["session"] == session);
+        assert_eq!(answer.expect("an answer each")["ok"], true);
+    }
+    assert_eq!(
+        remora.sql("b", "SELECT v FROM t WHERE k = 1")["rows"],
+        json!([[11]])
+    );
+    // Each statement of several says it for itself, and only once, however often it tries.
+    remora.sql("b", "SET lock_timeout = '300ms'");
+    remora.sql("a", "BEGIN; UPDATE t SET v = 0");
+    assert_eq!(remora.sql("b", "UPDATE t SET v = 1 WHERE k = 2"), waiting);
+    assert_eq!(remora.read()["sqlstate"], "55P03");
+    // One that would wait in a circle does not wait, nor does one without a time.
+    remora.sql("a", "ROLLBACK; BEGIN; UPDATE t SET v = 0 WHERE k = 1");
+    remora.sql(
+        "b",
+        "SET lock_timeout = '20s'; BEGIN; UPDATE t SET v = 0 WHERE k = 2",
+    );
+    assert_eq!(remora.sql("b", "UPDATE t SET v = 0 WHERE k = 1"), waiting);
+    remora.sql("a", "SET LOCAL lock_timeout = '20s'");
+    let circle = [
+        remora.sql("a", "UPDATE t SET v = 0 WHERE k = 2"),
+        remora.sql("a", "ROLLBACK"),
+    ];
+    assert_eq!(circle[0]["sqlstate"], "40001");
+    let answers = [circle[1].clone(), remora.read()];
+    assert!(
+        answers.iter().all(|answer| answer["ok"] == true),
+        "{answers:?}"
+    );
+    remora.sql("a", "BEGIN; SET LOCAL lock_timeout = 0");
+    assert_eq!(
+        remora.sql("a", "UPDATE t SET v = 0 WHERE k = 2")["sqlstate"],
+        "40001"
+    );
+    assert_eq!(remora.finish(), Some(0));
+}
+
 /// What was answered is there after a kill -9; what was open is not.
 #[test]
 fn an_answered_change_survives_a_kill() {

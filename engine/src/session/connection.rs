@@ -2,6 +2,7 @@
 
 use super::core::Session;
 use super::dispatch::{Output, Pipe};
+use super::lock_wait::LockWaitListener;
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::rows::Row;
@@ -350,6 +351,35 @@ impl Connection {
     /// Where the connection stands.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.status.get()
+    }
+
+    /// From now on `listener` is called when a statement of this connection has begun to wait for a conflicting transaction
+    /// (`lock_timeout`), once a statement. The thread that runs the statement calls it while the statement waits: it can
+    /// use other connections, but should not take long. A panic in it is contained.
+    ///
+    /// ```
+    /// use remora::Database;
+    /// use std::sync::mpsc;
+    ///
+    /// let db = Database::in_memory()?;
+    /// let (alice, bob) = (db.connect()?, db.connect()?);
+    /// alice.execute_batch("CREATE TABLE t (v INT); INSERT INTO t VALUES (1)")?;
+    /// alice.execute_batch("BEGIN; UPDATE t SET v = 2")?;
+    /// bob.execute_batch("SET lock_timeout = '10s'")?;
+    /// let (sender, waits) = mpsc::channel();
+    /// bob.on_lock_wait(move || drop(sender.send(())))?;
+    /// let bob = std::thread::spawn(move || bob.execute("UPDATE t SET v = v + 1", []));
+    /// waits.recv().expect("Bob waits for Alice");
+    /// alice.execute_batch("COMMIT")?;
+    /// assert_eq!(bob.join().expect("he does not panic")?, 1);
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 55006 when called from within a call of the same connection.
+    pub fn on_lock_wait(&self, listener: impl Fn() + Send + 'static) -> Result<()> {
+        self.session()?.lock_wait_listener = Some(LockWaitListener(Box::new(listener)));
+        Ok(())
     }
 
     /// A handle by which other threads stop what this connection runs.

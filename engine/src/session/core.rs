@@ -16,7 +16,7 @@ use super::conflict::SessionConflicts;
 use super::cursors::{Cursors, outside_block};
 use super::dispatch::{self, Done, Pipe};
 use super::housekeeper::{Limit, Watch};
-use super::lock_wait::Patience;
+use super::lock_wait::{LockWaitListener, Patience};
 use super::named::NamedStatements;
 use super::plan_cache::PlanCache;
 use super::prepared::{Call, Names, Prepared};
@@ -75,6 +75,8 @@ pub(super) struct Session {
     pub(super) ledger: Arc<Ledger>,
     pub(super) notices: Vec<String>,
     pub(super) conflicts: SessionConflicts,
+    /// What is called when a statement has begun to wait for a rival.
+    pub(super) lock_wait_listener: Option<LockWaitListener>,
     /// What it has taken from sequences.
     pub(super) sequences: Arc<SessionSequences>,
     /// What it has planned of triggers.
@@ -112,6 +114,7 @@ impl Session {
             ended_by: None,
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
+            lock_wait_listener: None,
             triggers: Arc::default(),
             sequences: Arc::default(),
             last_commit: Committed::default(),

@@ -19,6 +19,9 @@ use super::core::Session;
 use crate::error::{Error, Result, state};
 use remora_storage::TransactionId;
 use remora_storage::transaction::Waited;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// After so long a waiter tries again at first, whatever he has heard.
@@ -38,6 +41,17 @@ pub(super) struct Patience {
     resumed: Option<Instant>,
     /// For those who meet again and again; the time ends it.
     backoff: Backoff,
+    /// Whether the session's listener knows that it waits.
+    is_told: Cell<bool>,
+}
+
+/// What a session calls when a statement of it has begun to wait.
+pub(super) struct LockWaitListener(pub(super) Box<dyn Fn() + Send>);
+
+impl fmt::Debug for LockWaitListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LockWaitListener")
+    }
 }
 
 impl Default for Patience {
@@ -48,6 +62,7 @@ impl Default for Patience {
             pause: TRY_AGAIN,
             resumed: None,
             backoff: Backoff::new(RetryLimit::new().attempts(u32::MAX)),
+            is_told: Cell::new(false),
         }
     }
 }
@@ -97,9 +112,15 @@ impl Session {
         self.permit = None;
         self.record.wait_for_rival(rival.0);
         let interrupt = self.record.interrupt();
-        let waited = self
-            .store
-            .wait_for(rival, own, until, patience.pause(), || !interrupt.is_set());
+        let pause = patience.pause();
+        // Asked before it waits, and then once a millisecond.
+        let has_waited = Cell::new(false);
+        let waited = self.store.wait_for(rival, own, until, pause, || {
+            if has_waited.replace(true) && !patience.is_told.replace(true) {
+                self.tell_listener();
+            }
+            !interrupt.is_set()
+        });
         self.record.wait_for_rival(0);
         if waited == Waited::Gone {
             patience.backoff.pause(self.record.interrupt());
@@ -113,6 +134,13 @@ impl Session {
                 patience.resumed = Some(Instant::now());
                 self.admit().map(|()| true)
             }
+        }
+    }
+
+    /// Says that a statement waits. What panics there is contained: the statement goes on.
+    fn tell_listener(&self) {
+        if let Some(LockWaitListener(listener)) = &self.lock_wait_listener {
+            let _ = catch_unwind(AssertUnwindSafe(listener));
         }
     }
 

@@ -18,6 +18,22 @@ pub(super) struct Done {
     ok: bool,
 }
 
+/// The line that comes before the answer to a statement that waits for another session.
+#[derive(Serialize)]
+pub(super) struct Waiting<'a> {
+    session: &'a str,
+    waiting: bool,
+}
+
+impl<'a> Waiting<'a> {
+    pub(super) fn new(session: &'a str) -> Self {
+        Self {
+            session,
+            waiting: true,
+        }
+    }
+}
+
 /// The answer to a statement that succeeded.
 #[derive(Serialize)]
 pub(super) struct Success<'a> {

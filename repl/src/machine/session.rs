@@ -1,6 +1,6 @@
 //! A session: a connection, and the thread that runs what is asked of it, in order.
 
-use super::answer::{Failure, Success};
+use super::answer::{Failure, Success, Waiting};
 use super::output::Output;
 use parking_lot::Mutex;
 use remora::{Connection, Error, InterruptHandle, Value, error::state};
@@ -44,6 +44,8 @@ impl Session {
         output: Arc<Output>,
     ) -> remora::Result<Self> {
         let (queue, jobs) = mpsc::channel();
+        let (waiter, lines) = (name.to_owned(), Arc::clone(&output));
+        connection.on_lock_wait(move || lines.line(&Waiting::new(&waiter)))?;
         let cancel = Arc::new(Cancel {
             handle: connection.interrupt_handle(),
             unanswered: Mutex::new(0),
