@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::table::taken_constraint;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::Located;
+use crate::function::{Located, quoted};
 use crate::parse::{self, Named, parse_expression, place, refuse};
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
 use crate::plan::{Expr, Statement};
@@ -247,11 +247,8 @@ fn bind_text(catalog: &Catalog, syntax: &ast::Expr, scope: &Scope, clause: Claus
 
 /// A name as it has to be written.
 pub(super) fn written(name: &str) -> Ident {
-    let plain = Ident::new(name);
-    let is_word = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match is_word && name::fold(&plain).is_ok_and(|folded| folded == name) {
-        true => plain,
+    match quoted(name) == name {
+        true => Ident::new(name),
         false => Ident::with_quote('"', name),
     }
 }

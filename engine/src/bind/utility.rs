@@ -6,7 +6,7 @@ use super::name;
 use super::statement::Tagged;
 use super::{Binder, expr::start};
 use crate::error::{Error, Result, state};
-use crate::function::text;
+use crate::function::{quoted, text};
 use crate::parse::{Reindex, Upkeep, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
@@ -189,7 +189,7 @@ fn setting(set: &Set) -> Result<Statement> {
             [value] => Ok(Statement::Set {
                 value: match setting_name(variable)?.as_str() {
                     // A list of one.
-                    "search_path" => quoted(setting_value(value)?)?,
+                    "search_path" => setting_value(value)?.map(|name| quoted(&name)),
                     _ => setting_value(value)?,
                 },
                 name: setting_name(variable)?,
@@ -271,11 +271,6 @@ fn setting_name(name: &ast::ObjectName) -> Result<String> {
     Ok(parts.join("."))
 }
 
-fn quoted(name: Option<String>) -> Result<Option<String>> {
-    let quoted = name.map(|name| crate::function::quote_ident(&name));
-    quoted.transpose()
-}
-
 /// A list, as PostgreSQL shows it: quoted where a name would be.
 fn setting_list(values: &[ast::Expr]) -> Result<String> {
     let mut shown = Vec::with_capacity(values.len());
@@ -283,7 +278,7 @@ fn setting_list(values: &[ast::Expr]) -> Result<String> {
         let Some(text) = setting_value(value)? else {
             return Err(name::syntax_error("DEFAULT", start(value)));
         };
-        shown.push(crate::function::quote_ident(&text)?);
+        shown.push(quoted(&text));
     }
     Ok(shown.join(", "))
 }

@@ -9,7 +9,7 @@ use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::{Numbered, constraint_oid, numbered_by, relation_oid};
 use super::sequence::scope;
-use super::{EvalContext, Overload, Pattern, RelationName, quote_ident, schema_name};
+use super::{EvalContext, Overload, Pattern, RelationName, quoted, schema_name};
 use crate::error::Result;
 use remora_storage::catalog::{
     Catalog, CheckDef, Collation, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexColumn,
@@ -26,10 +26,6 @@ pub enum Defined {
     View(TableId),
     /// The trigger of this object id.
     Trigger(i64),
-}
-
-fn quoted(name: &str) -> String {
-    quote_ident(name).unwrap_or_default()
 }
 
 /// An expression as a part of a key: only a call stands without parentheses, and those are PostgreSQL's own.

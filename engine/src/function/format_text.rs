@@ -164,7 +164,7 @@ fn fill(out: &mut String, place: &Place, values: &mut Arguments<'_>) -> Result<(
         ('s', value) => value.unwrap_or("").to_owned(),
         ('L', None) => "NULL".to_owned(),
         ('L', Some(value)) => quote::quote_literal(value)?,
-        (_, Some(value)) => quote::quote_ident(value)?,
+        (_, Some(value)) => quote::quoted(value),
         (_, None) => {
             return Err(Error::new(
                 state::NULL_VALUE_NOT_ALLOWED,

@@ -7,7 +7,7 @@ use super::Volatility::Volatile;
 use super::cast::{CastContext, cast_context, cast_value};
 use super::generic::GenericCall;
 use super::{
-    EvalContext, Overload, Pattern, SearchPath, quote_ident, record, schema_name, text, type_name,
+    EvalContext, Overload, Pattern, SearchPath, quoted_type, record, schema_name, text, type_name,
 };
 use crate::error::{Error, Result, state};
 use remora_storage::catalog::{Catalog, EnumLabel, TypeDef};
@@ -49,11 +49,10 @@ impl TypeNames for TypesShown {
                 found.is_some_and(|found| found.id == id)
             }
         };
-        let quoted = |name: &str| quote_ident(name).unwrap_or_else(|_| name.to_owned());
-        let name = quoted(&def.name);
+        let name = quoted_type(&def.name);
         Some(match is_found {
             true => name,
-            false => format!("{}.{name}", quoted(&schema_name(catalog, def.schema))),
+            false => format!("{}.{name}", quoted_type(&schema_name(catalog, def.schema))),
         })
     }
 }

@@ -105,7 +105,7 @@ pub(crate) use oids::{
 pub(crate) use parameters::parameters;
 pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
 pub(crate) use precision::{cut_to, written as written_modifier};
-pub(crate) use quote::quote_ident;
+pub(crate) use quote::{quoted, quoted_type};
 pub(crate) use range::range_type;
 pub(crate) use registry::{exists, only};
 pub(crate) use relation_name::RelationName;

@@ -3,7 +3,7 @@
 use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::made_of;
-use super::{EvalContext, Overload, quote_ident};
+use super::{EvalContext, Overload, quoted_type};
 use super::{element_of, type_name};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
@@ -135,7 +135,7 @@ fn shown(oid: i64, modifier: Option<i64>, context: &EvalContext) -> String {
         && let Some(def) = context.types.as_deref().and_then(|types| types.get(id))
     {
         let brackets = if is_array { "[]" } else { "" };
-        let name = quote_ident(&def.name).unwrap_or_else(|_| def.name.clone());
+        let name = quoted_type(&def.name);
         return format!("{name}{brackets}");
     }
     let Some(known) = PG_TYPES.iter().find(|known| known.oid == oid) else {

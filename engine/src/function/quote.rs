@@ -4,6 +4,7 @@ use super::kernel::function;
 use super::{EvalContext, Overload, text};
 use crate::error::{Error, Result, state};
 use remora_storage::{Value, ValueRef};
+use sqlparser::keywords::ALL_KEYWORDS;
 
 /// A text as SQL writes it.
 pub(super) fn quote_literal(value: &str) -> Result<String> {
@@ -30,26 +31,55 @@ fn quote_nullable(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> 
     }
 }
 
-/// A name as SQL writes it.
-pub(crate) fn quote_ident(name: &str) -> Result<String> {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !is_reserved(name);
-    Ok(if plain {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    })
+/// PostgreSQL's keywords that are not free everywhere: those of `pg_get_keywords()` that are not unreserved.
+const KEYWORDS: &str = "all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case \
+    cast char character check coalesce collate collation column concurrently constraint create cross \
+    current_catalog current_date current_role current_schema current_time current_timestamp current_user dec \
+    decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign \
+    freeze from full grant greatest group grouping having ilike in initially inner inout int integer intersect \
+    interval into is isnull join lateral leading least left like limit localtime localtimestamp national natural \
+    nchar none normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay \
+    placing position precision primary real references returning right row select session_user setof similar \
+    smallint some substring symmetric table tablesample then time timestamp to trailing treat trim true union \
+    unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement \
+    xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable";
+
+/// Words that PostgreSQL takes for names everywhere, and the grammar's crate in some places does not.
+const TAKEN: &str = "async begin directory double enum local replace set top trigger unnest";
+
+/// Writes a name such that it is read back, wherever a name may stand.
+pub(crate) fn quoted(name: &str) -> String {
+    match is_plain(name) && !is_keyword(name) {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
 }
 
-/// Whether the word may not stand for a name.
-fn is_reserved(word: &str) -> bool {
-    sqlparser::keywords::RESERVED_FOR_IDENTIFIER
-        .iter()
-        .chain(sqlparser::keywords::RESERVED_FOR_COLUMN_ALIAS)
-        .any(|keyword| format!("{keyword:?}").eq_ignore_ascii_case(word))
+/// Like [`quoted`], for the name of a type: all words that the grammar's crate knows are quoted, as many of them are types.
+pub(crate) fn quoted_type(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    match ALL_KEYWORDS.binary_search(&upper.as_str()) {
+        Ok(_) => format!("\"{name}\""),
+        Err(_) => quoted(name),
+    }
+}
+
+/// Whether a name may be written without quotes, unless it is a keyword.
+fn is_plain(name: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    starts_well && name.chars().all(is_inner)
+}
+
+/// Whether a word in lower case may not stand for a name everywhere.
+fn is_keyword(word: &str) -> bool {
+    let all = [KEYWORDS, TAKEN].into_iter();
+    all.flat_map(str::split_ascii_whitespace)
+        .any(|keyword| keyword == word)
+}
+
+fn quote_ident(name: &str) -> Result<String> {
+    Ok(quoted(name))
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -176,9 +206,18 @@ mod tests {
 
     #[test]
     fn a_reserved_word_is_quoted() {
-        assert_eq!(quote_ident("select").unwrap(), "\"select\"");
-        assert_eq!(quote_ident("price").unwrap(), "price");
-        assert_eq!(quote_ident("Price\"").unwrap(), "\"Price\"\"\"");
+        for word in ["select", "when", "between", "current_schema", "top", "int"] {
+            assert_eq!(quoted(word), format!("\"{word}\""));
+        }
+        for word in ["price", "name", "text", "start", "view", "explain", "_1"] {
+            assert_eq!(quoted(word), word);
+        }
+        assert_eq!(quoted("Price\""), "\"Price\"\"\"");
+        assert_eq!(quoted(""), "\"\"");
+        assert_eq!(
+            (quoted("datetime"), quoted_type("datetime")),
+            ("datetime".into(), "\"datetime\"".into())
+        );
     }
 
     proptest! {

@@ -9,7 +9,9 @@
 //!
 //! [`inferred_key`] and [`inferred_condition`] read them back.
 
-use super::around::{closing, is_any, is_space, is_word, next_open, next_word, previous};
+use super::around::{
+    closing, first, is_any, is_space, is_word, next, next_open, next_word, previous,
+};
 use super::changes::Changes;
 use super::token::spaced;
 use sqlparser::ast::Ident;
@@ -37,6 +39,10 @@ pub(crate) fn inferred_condition(ident: &Ident) -> Option<&str> {
 
 /// Rewrites what is said behind each ON CONFLICT of a statement.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
+    if defines_index(tokens) {
+        // On a table of that name.
+        return;
+    }
     let mut changes = Changes::default();
     for at in 0..tokens.len() {
         if is_word(&tokens[at], "CONFLICT") {
@@ -44,6 +50,14 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
         }
     }
     changes.make(tokens);
+}
+
+fn defines_index(tokens: &[TokenWithSpan]) -> bool {
+    let create = first(tokens).filter(|at| is_word(&tokens[*at], "CREATE"));
+    let word = create.and_then(|at| next(tokens, at));
+    let unique = word.filter(|at| is_word(&tokens[*at], "UNIQUE"));
+    let index = unique.map_or(word, |at| next(tokens, at));
+    index.is_some_and(|at| is_word(&tokens[at], "INDEX"))
 }
 
 fn rewrite_target(tokens: &[TokenWithSpan], conflict: usize, changes: &mut Changes) {

@@ -1,8 +1,9 @@
 //! Functions as SQL that makes them again.
 
-use super::introspect::{qualified, quoted};
+use super::introspect::qualified_type;
 use super::view_sql::query_sql;
 use crate::error::Result;
+use crate::function::quoted;
 use remora_storage::catalog::{
     Catalog, FunctionBody, FunctionDef, FunctionResult, FunctionVolatility, ResultColumn,
 };
@@ -55,7 +56,7 @@ fn returns(def: &FunctionDef, catalog: &Catalog) -> String {
         let table = table.map(|table| (table.def.schema, &table.def.name));
         let view = || catalog.view_by_id(id).map(|view| (view.schema, &view.name));
         let (schema, name) = table.or_else(view)?;
-        Some(qualified(catalog, schema, name))
+        Some(qualified_type(catalog, schema, name))
     };
     match (&def.returns, relation()) {
         (FunctionResult::Nothing, _) => "void".to_owned(),

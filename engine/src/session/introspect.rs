@@ -1,5 +1,6 @@
 //! What tables, indexes and sequences there are, as names and as SQL that makes them again.
 
+use super::comment_sql::{comment_sql, comment_sql_of};
 use super::connection::Connection;
 use super::export_order::in_order;
 use super::function_sql::function_sql;
@@ -8,7 +9,8 @@ use super::type_sql::type_sql;
 use super::view_sql::{materialized_sql, view_sql};
 use crate::error::{Error, Result, state};
 use crate::function::{
-    Located, RelationName, SearchPath, TypesShown, collation_text, schema_name, written_modifier,
+    Located, RelationName, SearchPath, TypesShown, collation_text, quoted, quoted_type,
+    schema_name, written_modifier,
 };
 use crate::plan::Field;
 use crate::plan::sequence::default_text;
@@ -19,7 +21,6 @@ use remora_storage::catalog::{
 };
 use remora_storage::value::with_type_names;
 use remora_storage::{ColumnId, SchemaId};
-use sqlparser::keywords::{self, Keyword};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -154,6 +155,7 @@ impl Connection {
         if let Some(view) = found.and_then(|name| catalog.view(&name)) {
             let mut statements = vec![view_sql(view, &catalog)?];
             statements.extend(trigger_sql::of_view(view, &catalog));
+            statements.extend(comment_sql_of(&catalog, view.id));
             return Ok(statements);
         }
         let names = TypesShown::along(&catalog, None);
@@ -228,6 +230,7 @@ fn all_sql(catalog: &Catalog) -> Result<Vec<String>> {
     statements.append(&mut behind);
     // They may name anything.
     statements.append(&mut triggers);
+    statements.extend(comment_sql(catalog));
     Ok(statements)
 }
 
@@ -245,6 +248,8 @@ fn table_with_all(catalog: &Catalog, entries: &[Arc<TableEntry>]) -> Result<Vec<
     statements.append(&mut behind);
     let triggers = entries.iter();
     statements.extend(triggers.flat_map(|entry| trigger_sql::of_table(entry, catalog)));
+    let tables = entries.iter().map(|entry| entry.def.id);
+    statements.extend(tables.flat_map(|table| comment_sql_of(catalog, table)));
     Ok(statements)
 }
 
@@ -295,7 +300,7 @@ fn untested_sql(catalog: &Catalog, table: &TableDef) -> impl Iterator<Item = Str
 fn column_sql(catalog: &Catalog, column: &ColumnDef) -> String {
     let domain = column.domain.and_then(|id| catalog.type_by_id(id));
     let data_type = match domain {
-        Some(domain) => qualified(catalog, domain.schema, &domain.name),
+        Some(domain) => qualified_type(catalog, domain.schema, &domain.name),
         None => written_modifier(column.data_type, column.time_modifier),
     };
     let collation = collation_text(column.collation);
@@ -522,23 +527,14 @@ pub(super) fn qualified(catalog: &Catalog, schema: SchemaId, name: &str) -> Stri
     }
 }
 
-/// An identifier as it must be written to be read back.
-pub(super) fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if starts_well && name.chars().all(plain) && !is_reserved(name) {
-        return name.to_owned();
+/// Like [`qualified`], for the name of a type.
+pub(super) fn qualified_type(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
+    match schema.is_public() {
+        true => quoted_type(name),
+        false => format!(
+            "{}.{}",
+            quoted_type(&schema_name(catalog, schema)),
+            quoted_type(name)
+        ),
     }
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn is_reserved(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let Ok(at) = keywords::ALL_KEYWORDS.binary_search(&upper.as_str()) else {
-        return false;
-    };
-    let keyword: &Keyword = &keywords::ALL_KEYWORDS_INDEX[at];
-    keywords::RESERVED_FOR_TABLE_ALIAS.contains(keyword)
-        || keywords::RESERVED_FOR_COLUMN_ALIAS.contains(keyword)
-        || keywords::RESERVED_FOR_IDENTIFIER.contains(keyword)
 }

@@ -28,6 +28,7 @@ mod advice;
 mod analyze;
 mod backoff;
 mod checkpoint_settings;
+mod comment_sql;
 mod conflict;
 mod connection;
 mod copy;

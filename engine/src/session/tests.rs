@@ -21,6 +21,7 @@ mod exports;
 mod foreign;
 mod host;
 mod host_tables;
+mod keywords;
 mod limits;
 mod lock_waits;
 mod pressure;

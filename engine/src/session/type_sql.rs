@@ -1,6 +1,7 @@
 //! Types that somebody made as SQL that makes them again.
 
-use super::introspect::{qualified, quoted};
+use super::introspect::qualified_type;
+use crate::function::quoted;
 use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
 
 /// The statements that make the types, in order of creation.
@@ -9,13 +10,13 @@ pub(super) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
 }
 
 fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
-    let name = qualified(catalog, def.schema, &def.name);
+    let name = qualified_type(catalog, def.schema, &def.name);
     Some(match &def.kind {
         // It comes with its ranges.
         TypeKind::Multirange(_) => return None,
         TypeKind::Range(of) => {
             let multirange = def.companion().and_then(|id| catalog.type_by_id(id))?;
-            let multirange = qualified(catalog, multirange.schema, &multirange.name);
+            let multirange = qualified_type(catalog, multirange.schema, &multirange.name);
             let subtype = of.subtype();
             format!(
                 "CREATE TYPE {name} AS RANGE (SUBTYPE = {subtype}, MULTIRANGE_TYPE_NAME = {multirange});"
@@ -35,7 +36,7 @@ fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
         }
         TypeKind::Domain(domain) => {
             let over = domain.over.and_then(|id| catalog.type_by_id(id));
-            let base = over.map(|over| qualified(catalog, over.schema, &over.name));
+            let base = over.map(|over| qualified_type(catalog, over.schema, &over.name));
             let base = base.unwrap_or_else(|| domain.base.to_string());
             let default = domain.default.as_ref();
             let default = default.map_or_else(String::new, |text| format!(" DEFAULT {text}"));

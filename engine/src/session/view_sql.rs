@@ -4,9 +4,9 @@
 //! columns have come that a `*` would show, the text is put behind WITH queries that give the old names to
 //! what there is now: `WITH t (a, b) AS (SELECT x, b FROM u) SELECT a FROM t`.
 
-use super::introspect::{qualified, quoted};
+use super::introspect::qualified;
 use crate::error::Result;
-use crate::function::schema_name;
+use crate::function::{quoted, schema_name};
 use crate::parse::parse_query;
 use remora_storage::catalog::{
     Catalog, Materialized, NameIn, TableDef, ViewCheck, ViewDef, ViewSource,
