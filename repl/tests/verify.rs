@@ -48,6 +48,36 @@ fn a_directory_is_verified_and_its_damage_named() {
     assert_eq!(damaged["ok"], false);
     assert_eq!(damaged["damages"][0]["table"], "fish");
     assert_eq!(damaged["root"], whole["root"]);
+}
 
-    assert_eq!(verify(&folder.path().join("none"), false).0, 3);
+/// Where there is no database, the reason is said: nothing, a file, or an empty directory.
+#[test]
+fn what_is_no_directory_of_a_database_is_told_apart() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let missing = folder.path().join("none");
+    let (file, empty) = (folder.path().join("file"), folder.path().join("empty"));
+    fs::write(&file, "x").expect("a file");
+    fs::create_dir(&empty).expect("a directory");
+    for (directory, reason) in [
+        (&missing, "it does not exist"),
+        (&file, "it is a file, not a directory"),
+        (&empty, "it is empty"),
+    ] {
+        let (code, text) = verify(directory, false);
+        assert_eq!(code, 3, "{text}");
+        assert!(text.contains(reason), "{text}");
+        assert!(text.starts_with("ERROR 58P01: "), "{text}");
+    }
+    for command in [&["checkpoints"][..], &["restore"]] {
+        let mut words = command.to_vec();
+        let directory = missing.to_str().expect("a plain path");
+        words.push(directory);
+        if command == ["restore"] {
+            words.push("1");
+        }
+        let run = remora(words);
+        assert_eq!(run.code, 3, "{}", run.err);
+        assert!(run.err.contains("it does not exist"), "{}", run.err);
+    }
+    assert!(!missing.exists(), "nothing was made");
 }

@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use super::options::StoreOptions;
-use super::{Durability, RecoveryReport, Store, apply, located, pool};
+use super::{Durability, RecoveryReport, Store, apply, existing, located, pool};
 use crate::checkpoint::backup::{self, BackupReport};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl Store {
     /// # Errors
     /// As for [`Self::open`]; `NotADatabase` where the directory is empty, too.
     pub fn load(directory: &Path, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
-        let disk = RealDisk::new(directory);
+        let disk = existing(directory)?;
         Self::load_on(&disk, options).map_err(|error| located(error, directory))
     }
 

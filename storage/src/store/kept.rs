@@ -2,9 +2,9 @@
 
 use super::durable::Durable;
 use super::options::StoreOptions;
-use super::{CheckpointReason, Store, located};
+use super::{CheckpointReason, Store, existing, located};
 use crate::checkpoint::kept::{self, KeptCheckpoints};
-use crate::disk::{Disk, RealDisk};
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::recovery::{self, Newer, RecoveryMode, RestoreReport};
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Store {
     /// # Errors
     /// `NotADatabase`, `Io`.
     pub fn checkpoints_in(directory: &Path) -> Result<KeptCheckpoints> {
-        let mut list = kept::list(&RealDisk::new(directory));
+        let mut list = kept::list(&existing(directory)?);
         if let Ok(list) = &mut list {
             let damaged = std::mem::take(&mut list.damaged).into_iter();
             list.damaged = damaged.map(|error| located(error, directory)).collect();
@@ -69,7 +69,7 @@ impl Store {
         options: StoreOptions,
         newer: Newer,
     ) -> Result<RestoreReport> {
-        let disk = Arc::new(RealDisk::new(directory));
+        let disk = Arc::new(existing(directory)?);
         Self::restore_on(disk, number, options, newer).map_err(|error| located(error, directory))
     }
 

@@ -147,10 +147,7 @@ impl Store {
     /// `OutOfMemory` where the data exceed the budget, `Io` and `DiskFull`.
     pub fn open(directory: &Path, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
         if directory.is_file() {
-            return Err(Error::NotADatabase {
-                path: directory.to_owned(),
-                reason: "it is a file, not a directory".to_owned(),
-            });
+            return Err(no_directory(directory));
         }
         let disk = Arc::new(RealDisk::new(directory));
         Self::open_on(disk, options).map_err(|error| located(error, directory))
@@ -448,6 +445,28 @@ fn pool(options: &StoreOptions) -> Arc<Pool> {
         Ledger::with_thresholds(budget, options.pressure_thresholds),
         pool,
     )
+}
+
+/// The directory of a database that must be there.
+///
+/// # Errors
+/// `NotADatabase` where it is missing, or a file.
+fn existing(directory: &Path) -> Result<RealDisk> {
+    match directory.is_file() || !directory.exists() {
+        true => Err(no_directory(directory)),
+        false => Ok(RealDisk::new(directory)),
+    }
+}
+
+fn no_directory(path: &Path) -> Error {
+    let reason = match path.exists() {
+        true => "it is a file, not a directory",
+        false => "it does not exist",
+    };
+    Error::NotADatabase {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 /// Errors of a disk name files relative to it; users want to know where they are.

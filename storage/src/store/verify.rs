@@ -1,7 +1,7 @@
 //! Verifying a directory that nobody has open.
 
-use super::{Store, StoreOptions, located, pool};
-use crate::disk::{Disk, RealDisk};
+use super::{Store, StoreOptions, existing, located, pool};
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::recovery::{self, Verification};
 use std::path::Path;
@@ -14,7 +14,7 @@ impl Store {
     /// `NotADatabase` where there is no database, `Locked` where somebody has it open, `Io`. Damage is no
     /// error here: it is reported.
     pub fn verify(directory: &Path, options: StoreOptions) -> Result<Verification> {
-        let disk = RealDisk::new(directory);
+        let disk = existing(directory)?;
         let verified = Self::verify_on(&disk, options);
         let mut verified = verified.map_err(|error| located(error, directory))?;
         for damage in &mut verified.damages {
