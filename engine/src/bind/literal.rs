@@ -3,13 +3,12 @@
 use super::coerce::cut_to;
 use super::{Binder, Bound, Unknown, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::calendar::{HOUR, MINUTE};
-use crate::function::text;
+use crate::function::{cut_to as cut_value, text};
 use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
 use remora_storage::value::PackedType;
-use remora_storage::{DataType, Interval, Numeric, Value};
+use remora_storage::{DataType, Numeric, Value};
 use sqlparser::ast::{self, DateTimeField, UnaryOperator};
 
 impl Binder<'_> {
@@ -113,17 +112,11 @@ pub(super) fn interval_value(
         return Err(name::syntax_error(&value.to_string(), at));
     };
     let whole = text::parse_span(literal, style, range(interval)).map_err(|error| error.at(at))?;
-    let value = Value::Interval(whole);
-    let last = interval.last_field.as_ref();
-    let value = match (value, last.or(interval.leading_field.as_ref())) {
-        (Value::Interval(whole), Some(field)) => Value::Interval(cut(whole, field)),
-        (value, _) => value,
-    };
-    // `SECOND(2)` has its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
-    let digits = interval.fractional_seconds_precision;
-    let value = match (value, digits.or(interval.leading_precision)) {
-        (Value::Interval(whole), Some(digits)) => Value::Interval(round(whole, digits)),
-        (value, _) => value,
+    let value = match modifier(interval) {
+        None => Value::Interval(whole),
+        Some(modifier) => {
+            cut_value(Value::Interval(whole), modifier).map_err(|error| error.at(at))?
+        }
     };
     Ok((value, at))
 }
@@ -252,36 +245,23 @@ fn range(interval: &ast::Interval) -> text::SpanRange {
     }
 }
 
-/// An interval with so many digits of its seconds behind the point, rounded half away from zero.
-fn round(whole: Interval, digits: u64) -> Interval {
-    let unit = 10_i64.pow(6 - digits.min(6) as u32);
-    let over = whole.micros % unit;
-    let towards_zero = whole.micros - over;
-    let away = if 2 * over.abs() >= unit {
-        unit * over.signum()
-    } else {
-        0
-    };
-    Interval {
-        micros: towards_zero + away,
-        ..whole
-    }
-}
-
-/// `INTERVAL '..' DAY` has nothing below days, towards zero; fields above its unit it keeps.
-fn cut(whole: Interval, field: &DateTimeField) -> Interval {
+/// What the fields behind a literal keep of it, and the digits of its seconds, as [`cut_value`] takes it. `SECOND(2)` has
+/// its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
+fn modifier(interval: &ast::Interval) -> Option<i32> {
     use DateTimeField as F;
-    let mut left = whole;
-    match field {
-        F::Year | F::Years => left.months -= left.months % 12,
-        F::Hour | F::Hours => left.micros -= left.micros % HOUR,
-        F::Minute | F::Minutes => left.micros -= left.micros % MINUTE,
-        _ => {}
-    }
-    if matches!(field, F::Year | F::Years | F::Month | F::Months) {
-        (left.days, left.micros) = (0, 0);
-    } else if matches!(field, F::Day | F::Days) {
-        left.micros = 0;
-    }
-    left
+    let least = match interval
+        .last_field
+        .as_ref()
+        .or(interval.leading_field.as_ref())?
+    {
+        F::Year | F::Years => 1,
+        F::Month | F::Months => 2,
+        F::Day | F::Days => 3,
+        F::Hour | F::Hours => 4,
+        F::Minute | F::Minutes => 5,
+        _ => 6,
+    };
+    let digits = interval.fractional_seconds_precision;
+    let digits = digits.or(interval.leading_precision).unwrap_or(6);
+    Some(digits.min(6) as i32 | least << 8)
 }

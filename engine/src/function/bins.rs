@@ -55,7 +55,8 @@ pub(super) fn zone_of(span: Interval) -> Result<Zone> {
             format!("interval time zone \"{text}\" must not include months or days"),
         ));
     }
-    Ok(Zone::Fixed(span.micros))
+    // So that the other way is there, too: no moment can be moved so far.
+    Ok(Zone::Fixed(span.micros.max(-i64::MAX)))
 }
 
 fn truncate_in(unit: &str, moment: i64, zone: &str) -> Result<i64> {

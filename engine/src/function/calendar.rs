@@ -132,9 +132,6 @@ pub(crate) fn interval(months: i64, days: i64, micros: i64) -> Result<remora_sto
     let (Ok(months), Ok(days)) = (i32::try_from(months), i32::try_from(days)) else {
         return Err(interval_out_of_range());
     };
-    if micros.unsigned_abs() > remora_storage::Interval::MICROS_MAX as u64 {
-        return Err(interval_out_of_range());
-    }
     Ok(remora_storage::Interval {
         months,
         days,

@@ -184,10 +184,12 @@ fn make_interval(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         Some(ValueRef::Double(v)) => (v * SECOND as f64).round_ties_even(),
         _ => 0.0,
     };
-    if seconds.is_nan() || seconds.abs() > Interval::MICROS_MAX as f64 {
-        return Err(calendar::interval_out_of_range());
+    let out_of_range = calendar::interval_out_of_range;
+    if seconds.is_nan() || seconds.abs() >= i64::MAX as f64 {
+        return Err(out_of_range());
     }
-    let micros = part(4) * HOUR + part(5) * MINUTE + seconds as i64;
+    let clock = part(4) * HOUR + part(5) * MINUTE;
+    let micros = clock.checked_add(seconds as i64).ok_or_else(out_of_range)?;
     calendar::interval(part(0) * 12 + part(1), part(2) * 7 + part(3), micros).map(Value::Interval)
 }
 

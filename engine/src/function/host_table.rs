@@ -22,11 +22,14 @@ use super::EvalContext;
 use super::host::{check_values, fitted, guarded, invalid_result};
 use super::table::TableRows;
 use crate::error::Result;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{IntervalMonthDayNano, IntervalMonthDayNanoType};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::DataType as ArrowType;
 use remora_storage::value::{ColumnBuilder, value_at};
 use remora_storage::{DataType, Value, ValueRef};
 use std::fmt;
+use std::sync::Arc;
 
 /// Rows of values between two looks at whether to stop.
 const ROWS_BETWEEN_CHECKS: usize = 256;
@@ -139,7 +142,7 @@ impl Feed {
                         return Ok(None);
                     };
                     self.check(&batch)?;
-                    self.rest = Some(batch);
+                    self.rest = Some(in_microseconds(&batch));
                 }
             }
         }
@@ -183,6 +186,30 @@ impl Drop for Feed {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A batch whose intervals count microseconds, as the engine's do, and not nanoseconds.
+fn in_microseconds(batch: &RecordBatch) -> RecordBatch {
+    let is_interval = |column: &ArrayRef| matches!(column.data_type(), ArrowType::Interval(_));
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| match is_interval(column) {
+            false => Arc::clone(column),
+            true => {
+                let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+                let converted = intervals.unary::<_, IntervalMonthDayNanoType>(|interval| {
+                    IntervalMonthDayNano {
+                        nanoseconds: interval.nanoseconds / 1000,
+                        ..interval
+                    }
+                });
+                Arc::new(converted)
+            }
+        });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let converted = RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options);
+    converted.expect("the columns are of the same types and lengths")
 }
 
 /// Rows of values as columns.

@@ -8,17 +8,16 @@ use remora_storage::Interval;
 /// `a + b`, part by part.
 pub(super) fn add(a: Interval, b: Interval) -> Result<Interval> {
     let sum = |a: i32, b: i32| i64::from(a) + i64::from(b);
-    // Two spans within Arrow's range cannot pass 64 bits of microseconds.
-    calendar::interval(
-        sum(a.months, b.months),
-        sum(a.days, b.days),
-        a.micros + b.micros,
-    )
+    let micros = a.micros.checked_add(b.micros);
+    let micros = micros.ok_or_else(calendar::interval_out_of_range)?;
+    calendar::interval(sum(a.months, b.months), sum(a.days, b.days), micros)
 }
 
 /// `-a`.
 pub(super) fn negate(a: Interval) -> Result<Interval> {
-    calendar::interval(-i64::from(a.months), -i64::from(a.days), -a.micros)
+    let micros = a.micros.checked_neg();
+    let micros = micros.ok_or_else(calendar::interval_out_of_range)?;
+    calendar::interval(-i64::from(a.months), -i64::from(a.days), micros)
 }
 
 /// `a - b`.

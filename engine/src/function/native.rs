@@ -167,7 +167,7 @@ impl SqlType for Interval {
         remora_storage::Interval {
             months: v.months,
             days: v.days,
-            micros: v.nanoseconds / 1000,
+            micros: v.nanoseconds,
         }
     }
     fn value(owned: Self::Owned) -> Value {
@@ -183,7 +183,7 @@ impl SqlType for Interval {
             Ok(IntervalMonthDayNano {
                 months: v.months,
                 days: v.days,
-                nanoseconds: v.micros.saturating_mul(1000),
+                nanoseconds: v.micros,
             })
         })
     }

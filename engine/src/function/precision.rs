@@ -13,9 +13,15 @@ use crate::error::Result;
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Interval, Value, ValueRef};
 
-/// Microseconds with so many digits behind the point, rounded half away from zero.
+/// Microseconds of the last of so many digits behind the point.
+fn unit(digits: i32) -> i64 {
+    10_i64.pow(6 - digits.clamp(0, 6) as u32)
+}
+
+/// Microseconds with so many digits behind the point, rounded half away from zero. What would pass 64 bits is their
+/// end, which is not round.
 fn round(micros: i64, digits: i32) -> i64 {
-    let unit = 10_i64.pow(6 - digits.clamp(0, 6) as u32);
+    let unit = unit(digits);
     let over = micros % unit;
     let away = if 2 * over.abs() >= unit {
         unit * over.signum()
@@ -52,7 +58,10 @@ fn span(span: Interval, modifier: i32) -> Result<Interval> {
         _ => {}
     }
     left.micros = round(left.micros, modifier & 0xff);
-    calendar::interval(left.months.into(), left.days.into(), left.micros)
+    match left.micros % unit(modifier & 0xff) == 0 {
+        true => Ok(left),
+        false => Err(calendar::interval_out_of_range()),
+    }
 }
 
 fn timetz(bytes: &[u8], digits: i32) -> Result<Vec<u8>> {

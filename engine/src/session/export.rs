@@ -4,7 +4,9 @@
 //! - bare NUMERIC, whose values have a scale each, becomes text (Utf8View), which loses nothing;
 //!   cast to `NUMERIC(p,s)` in SQL to get a `Decimal128(p, s)`;
 //! - arrays become text (Utf8View), as they are shown;
-//! - NaN in a `NUMERIC(p,s)` is an error, because a `Decimal128` has none.
+//! - NaN in a `NUMERIC(p,s)` is an error, because a `Decimal128` has none;
+//! - an INTERVAL whose time beside months and days is longer than 292 years is an error, as nanoseconds do not count
+//!   so far.
 //!
 //! A UUID column is named so in its field's metadata (`arrow.uuid`).
 
@@ -13,7 +15,7 @@ use crate::function::text;
 use crate::plan::Field;
 use arrow_array::builder::StringViewBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::Decimal128Type;
+use arrow_array::types::{Decimal128Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Schema, SchemaRef};
 use remora_storage::value::{ColumnBuilder, value_at};
@@ -44,6 +46,7 @@ pub(super) fn batch(batch: &RecordBatch, columns: &[Field], to: &SchemaRef) -> R
     let arrays = arrays.map(|(array, column)| match column.data_type {
         DataType::Numeric(None) | DataType::Packed(_) => Ok(as_text(array, column.data_type)),
         DataType::Numeric(Some(_)) => refuse_nan(array, column),
+        DataType::Interval => in_nanoseconds(array, column),
         _ => Ok(Arc::clone(array)),
     });
     record_batch(to, arrays.collect::<Result<_>>()?, batch.num_rows())
@@ -82,6 +85,28 @@ fn as_text(array: &ArrayRef, data_type: DataType) -> ArrayRef {
         builder.append_option(text::format(value, data_type));
     }
     Arc::new(builder.finish())
+}
+
+/// Intervals with nanoseconds, as Arrow has them.
+fn in_nanoseconds(array: &ArrayRef, column: &Field) -> Result<ArrayRef> {
+    let intervals = array.as_primitive::<IntervalMonthDayNanoType>();
+    let converted = intervals.try_unary::<_, IntervalMonthDayNanoType, _>(|interval| {
+        let nanoseconds = interval.nanoseconds.checked_mul(1000);
+        let nanoseconds = nanoseconds.ok_or_else(|| too_long(column))?;
+        Ok(IntervalMonthDayNano {
+            nanoseconds,
+            ..interval
+        })
+    });
+    converted.map(|array| Arc::new(array) as ArrayRef)
+}
+
+fn too_long(column: &Field) -> Error {
+    let message = format!(
+        "column \"{}\" holds a time of more than 292 years, which Arrow's intervals do not hold",
+        column.name
+    );
+    Error::new(state::DATETIME_FIELD_OVERFLOW, message).with_hint("Cast the column to TEXT.")
 }
 
 fn refuse_nan(array: &ArrayRef, column: &Field) -> Result<ArrayRef> {

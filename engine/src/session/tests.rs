@@ -7,6 +7,7 @@ use crate::{
 };
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
+use arrow_array::types::IntervalMonthDayNanoType;
 use std::io::Read;
 
 mod bounds;
@@ -409,6 +410,16 @@ fn results_are_handed_out_as_arrow() {
         state(conn.query_arrow("SELECT 'NaN'::numeric(5,2)", [])),
         "22003"
     );
+    // Nanoseconds count 292 years.
+    let batches = conn.query_arrow("SELECT INTERVAL '1 mon 2 days 2562047 hours'", []);
+    let interval = batches.unwrap()[0]
+        .column(0)
+        .as_primitive::<IntervalMonthDayNanoType>()
+        .value(0);
+    let parts = (interval.months, interval.days, interval.nanoseconds);
+    assert_eq!(parts, (1, 2, 2_562_047 * 3_600_000_000_000));
+    let too_long = conn.query_arrow("SELECT INTERVAL '2562048 hours'", []);
+    assert_eq!(state(too_long), "22008");
     assert_eq!(
         state(conn.query_arrow("CREATE TABLE t (k INT)", [])),
         "42601"

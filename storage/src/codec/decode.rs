@@ -223,16 +223,10 @@ impl<'a> Decoder<'a> {
     fn interval(&mut self) -> Result<Interval> {
         let months = self.narrow("an interval's months")?;
         let days = self.narrow("an interval's days")?;
-        let start = self.offset;
-        let micros = self.signed()?;
-        if micros.unsigned_abs() > Interval::MICROS_MAX as u64 {
-            let expected = "an interval's microseconds";
-            return Err(error_at(start, expected, micros.to_string()));
-        }
         Ok(Interval {
             months,
             days,
-            micros,
+            micros: self.signed()?,
         })
     }
 

@@ -121,9 +121,9 @@ fn what_no_value_can_be_is_refused_with_its_place() {
     assert_eq!(refused(&[3, 0x80, 0x80, 0x80, 1]).expected, "a SMALLINT");
     let endless = [&[8, 0][..], &[0xFF; 30]].concat();
     assert_eq!(refused(&endless).found, "more than 128 bits");
-    let mut interval = vec![Tag::Interval as u8, 0, 0];
+    let mut interval = vec![Tag::Interval as u8];
     put_signed(&mut interval, i64::MIN);
-    assert_eq!(refused(&interval).expected, "an interval's microseconds");
+    assert_eq!(refused(&interval).expected, "an interval's months");
     let trailing = Decoder::new(&[1, 2]).finish().unwrap_err();
     assert_eq!(trailing.found, "2 more bytes");
 }

@@ -54,7 +54,7 @@ pub fn value_at(array: &dyn Array, data_type: DataType, row: usize) -> ValueRef<
             ValueRef::Interval(Interval {
                 months: v.months,
                 days: v.days,
-                micros: v.nanoseconds / 1000,
+                micros: v.nanoseconds,
             })
         }
         DataType::Uuid => {
@@ -157,7 +157,7 @@ impl ColumnBuilder {
             (Inner::Interval(b), V::Interval(v)) => b.append_value(IntervalMonthDayNano {
                 months: v.months,
                 days: v.days,
-                nanoseconds: v.micros.saturating_mul(1000),
+                nanoseconds: v.micros,
             }),
             (_, other) => panic!("a {} column was given {other:?}", self.data_type),
         }

@@ -7,15 +7,11 @@ pub struct Interval {
     pub months: i32,
     /// Days beside the months.
     pub days: i32,
-    /// Microseconds beside months and days. Within ±292 years, which is what Arrow's
-    /// month-day-nanosecond interval holds.
+    /// Microseconds beside months and days.
     pub micros: i64,
 }
 
 impl Interval {
-    /// The largest magnitude of [`Interval::micros`].
-    pub const MICROS_MAX: i64 = i64::MAX / 1000;
-
     /// The length by which intervals are compared, in microseconds.
     pub fn comparable(self) -> i128 {
         let days = i128::from(self.months) * 30 + i128::from(self.days);

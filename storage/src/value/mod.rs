@@ -13,7 +13,7 @@
 //!  Date            DATE                days since 1970      Date32
 //!  Time            TIME                µs since midnight    Time64(µs)
 //!  Timestamp[Tz]   TIMESTAMP[TZ]       µs since 1970 (UTC)  Timestamp(µs, none or "UTC")
-//!  Interval        INTERVAL            months, days, µs     Interval(MonthDayNano)
+//!  Interval        INTERVAL            months, days, µs     Interval(MonthDayNano), with µs for ns
 //!  Uuid            UUID                16 bytes             FixedSizeBinary(16)
 //!  Json            JSON                 str                  Utf8View
 //!  Packed          type[], JSONB, ROW,  bytes, see packed.rs BinaryView
@@ -21,7 +21,8 @@
 //! ```
 //!
 //! Floats order and compare as in PostgreSQL: NaN equals itself and is above everything, `-0`
-//! equals `0`. CHAR(n) values are held without their trailing blanks.
+//! equals `0`. CHAR(n) values are held without their trailing blanks. Nanoseconds in 64 bits are no more than 292 years:
+//! arrays of intervals count microseconds there, and are converted where they come from other programs or go to them.
 
 mod any_type;
 mod array;

@@ -16,7 +16,7 @@
 
 use super::fixed::read_fixed;
 use super::packed::{ElementType, PackedType};
-use super::{DataType, Interval, Numeric, Value, ValueRef};
+use super::{DataType, Numeric, Value, ValueRef};
 use std::cmp::Ordering;
 
 /// The most dimensions of an array (PostgreSQL's `MAXDIM`).
@@ -424,10 +424,7 @@ pub(super) fn fixed(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'stati
     if let DataType::Numeric(_) = data_type {
         return Numeric::from_bytes(bytes).map(ValueRef::Numeric);
     }
-    match read_fixed(bytes, data_type) {
-        ValueRef::Interval(v) if v.micros.unsigned_abs() > Interval::MICROS_MAX as u64 => None,
-        value => Some(value),
-    }
+    Some(read_fixed(bytes, data_type))
 }
 
 pub(super) fn string(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<'_>> {

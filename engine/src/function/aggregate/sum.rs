@@ -4,7 +4,6 @@
 use super::state::{Fold, folding};
 use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
-use crate::function::calendar;
 use crate::function::native::{self, SqlType};
 use crate::function::{arithmetic, decimal};
 use remora_storage::transaction::VectorColumn;
@@ -226,7 +225,7 @@ checked_folds!(
     Interval,
     Interval,
     Interval,
-    add_intervals,
+    crate::function::interval::add,
     |_: &VectorColumn<'_>| None,
     |sum, count: i64| crate::function::interval::divide(sum, count as f64)
 );
@@ -241,12 +240,6 @@ fn numeric_part(column: &VectorColumn<'_>) -> Option<(Numeric, i64)> {
 fn double_part(column: &VectorColumn<'_>) -> Option<(f64, i64)> {
     let part = column.sum_f64().filter(|part| part.sum.is_finite())?;
     Some((part.sum, part.count as i64))
-}
-
-fn add_intervals(a: Interval, b: Interval) -> Result<Interval> {
-    let sum = |a: i32, b: i32| i64::from(a) + i64::from(b);
-    let micros = a.micros.saturating_add(b.micros);
-    calendar::interval(sum(a.months, b.months), sum(a.days, b.days), micros)
 }
 
 macro_rules! table {

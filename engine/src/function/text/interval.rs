@@ -94,7 +94,7 @@ fn decode(text: &str, form: IntervalForm, range: Range) -> Summed<Parts> {
                 let unit = next.ok_or(Refusal::Syntax)?.unwrap_or(range.last);
                 let (unit, value, rest) = number(&field.text, unit)?;
                 let (value, rest) = match all_negative {
-                    true => (-value.saturating_abs(), -rest.abs()),
+                    true => (negative_if(value, true), -rest.abs()),
                     false => (value, rest),
                 };
                 parts.add(value, rest, unit)?;
@@ -117,10 +117,11 @@ fn decode(text: &str, form: IntervalForm, range: Range) -> Summed<Parts> {
     }
 }
 
-fn negative_if(micros: i64, negative: bool) -> i64 {
-    match negative {
-        true => -micros.saturating_abs(),
-        false => micros,
+/// A number, or the negative one of its size.
+fn negative_if(number: i64, is_negative: bool) -> i64 {
+    match is_negative && number > 0 {
+        true => -number,
+        false => number,
     }
 }
 

@@ -159,7 +159,12 @@ fn postgres(out: &mut String, value: Interval) {
     part(out, value.months % 12, "mon");
     part(out, value.days, "day");
     if value.micros != 0 || out.len() == start {
-        let micros = value.micros.abs();
+        let [hours, minutes, micros] = [
+            value.micros / HOUR,
+            value.micros % HOUR / MINUTE,
+            value.micros % MINUTE,
+        ]
+        .map(i64::abs);
         if out.len() > start {
             out.push(' ');
         }
@@ -168,7 +173,7 @@ fn postgres(out: &mut String, value: Interval) {
         } else if negative_before {
             out.push('+');
         }
-        let _ = write!(out, "{:02}:{:02}:", micros / HOUR, micros % HOUR / MINUTE);
-        show::seconds(out, micros % MINUTE);
+        let _ = write!(out, "{hours:02}:{minutes:02}:");
+        show::seconds(out, micros);
     }
 }

@@ -56,21 +56,16 @@ fn typed() -> impl Strategy<Value = (Value, DataType)> {
             .clone()
             .prop_map(|v| (Value::Timestamp(v), DataType::Timestamp)),
         moment.prop_map(|v| (Value::TimestampTz(v), DataType::TimestampTz)),
-        (
-            any::<i32>(),
-            any::<i32>(),
-            -Interval::MICROS_MAX..Interval::MICROS_MAX
-        )
-            .prop_map(|(months, days, micros)| {
-                (
-                    Value::Interval(Interval {
-                        months,
-                        days,
-                        micros,
-                    }),
-                    DataType::Interval,
-                )
-            }),
+        (any::<i32>(), any::<i32>(), i64::MIN..=i64::MAX).prop_map(|(months, days, micros)| {
+            (
+                Value::Interval(Interval {
+                    months,
+                    days,
+                    micros,
+                }),
+                DataType::Interval,
+            )
+        }),
         any::<[u8; 16]>().prop_map(|v| (Value::Uuid(v), DataType::Uuid)),
     ]
 }

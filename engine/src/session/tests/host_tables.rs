@@ -5,9 +5,10 @@ use crate::{
     Connection, ConstraintUsage, DataType, Database, Error, FunctionFlags, IndexConstraintOp,
     Result, RowStream, VTab, VTabScan, Value,
 };
+use arrow_array::types::IntervalMonthDayNano;
 use arrow_array::{
-    ArrayRef, Date32Array, FixedSizeBinaryArray, Int32Array, RecordBatch, RecordBatchOptions,
-    Time64MicrosecondArray, TimestampMicrosecondArray,
+    ArrayRef, Date32Array, FixedSizeBinaryArray, Int32Array, IntervalMonthDayNanoArray,
+    RecordBatch, RecordBatchOptions, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow_schema::Schema;
 use parking_lot::Mutex;
@@ -462,6 +463,34 @@ fn what_a_table_says_of_itself_is_checked() {
     assert_eq!(
         error(&db.connect().unwrap(), "SELECT * FROM odd").0,
         "42P01"
+    );
+}
+
+/// Intervals of Arrow have nanoseconds, those of SQL microseconds.
+#[test]
+fn intervals_of_the_host_are_cut_to_microseconds() {
+    let conn = connect();
+    let columns = [("n", DataType::Integer), ("a", DataType::Interval)];
+    conn.create_table_function("given", &[], &columns, NONE, move |_| {
+        let value = |nanoseconds| IntervalMonthDayNano::new(1, 2, nanoseconds);
+        let values = vec![Some(value(1_500)), None, Some(value(-3_600_000_000_999))];
+        let arrays: [(&str, ArrayRef); 2] = [
+            ("n", Arc::new(Int32Array::from(vec![1, 2, 3]))),
+            ("a", Arc::new(IntervalMonthDayNanoArray::from(values))),
+        ];
+        Ok(RowStream::batches([Ok(
+            RecordBatch::try_from_iter(arrays).unwrap()
+        )]))
+    })
+    .unwrap();
+    let found = lines(&conn, "SELECT n, a FROM given() ORDER BY n").unwrap();
+    assert_eq!(
+        found,
+        [
+            "1|1 mon 2 days 00:00:00.000001",
+            "2|NULL",
+            "3|1 mon 2 days -01:00:00"
+        ]
     );
 }
 

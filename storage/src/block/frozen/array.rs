@@ -332,7 +332,7 @@ fn array_of_fixed(
                 IntervalMonthDayNano {
                     months: i32::from_le_bytes(a),
                     days: i32::from_le_bytes(b),
-                    nanoseconds: (micros as i64).saturating_mul(1000),
+                    nanoseconds: micros as i64,
                 }
             });
             primitive::<IntervalMonthDayNanoType>(values.collect(), data_type, nulls)

@@ -124,16 +124,11 @@ pub(super) fn fixed_value(data_type: DataType, bytes: &[u8]) -> Option<ValueRef<
             let mantissa = i128::from_le_bytes(bytes.try_into().ok()?);
             ValueRef::Numeric(Numeric::from_fixed(mantissa, m.scale))
         }
-        DataType::Interval => {
-            let micros = i64::from_le_bytes(bytes[8..].try_into().ok()?);
-            let valid = micros.unsigned_abs() <= Interval::MICROS_MAX as u64;
-            valid.then_some(())?;
-            ValueRef::Interval(Interval {
-                months: i32::from_le_bytes(bytes[..4].try_into().ok()?),
-                days: i32::from_le_bytes(bytes[4..8].try_into().ok()?),
-                micros,
-            })
-        }
+        DataType::Interval => ValueRef::Interval(Interval {
+            months: i32::from_le_bytes(bytes[..4].try_into().ok()?),
+            days: i32::from_le_bytes(bytes[4..8].try_into().ok()?),
+            micros: i64::from_le_bytes(bytes[8..].try_into().ok()?),
+        }),
         _ => return None,
     })
 }
