@@ -52,7 +52,7 @@ pub struct Raised {
     pub rival: Option<Rival>,
     /// Whether it is run again by itself.
     pub is_retried: bool,
-    /// How often it was raised, by the same rival in the same statement or transaction.
+    /// How often the statement or transaction met this rival.
     pub tries: u32,
 }
 
@@ -107,8 +107,8 @@ impl Conflicts {
         ring.first + ring.raised.len() as u64 - 1
     }
 
-    /// Counts the conflict of that number once more, for the transaction that it was raised in this time; returns whether
-    /// it is still kept.
+    /// Counts another try of the conflict of that number, now in this transaction; returns whether the conflict is still
+    /// kept.
     pub fn again(&self, number: u64, transaction: u64) -> bool {
         let ring = &mut *self.0.lock();
         let at = number.checked_sub(ring.first);

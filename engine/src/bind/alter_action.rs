@@ -49,7 +49,7 @@ fn drops_expression(default: &ast::Expr) -> bool {
     )
 }
 
-/// How many options of identity columns stand beside the statement for an action.
+/// Counts the options of identity columns that the parser has put beside the statement for an action.
 pub(super) fn identities_of(operation: &AlterTableOperation) -> usize {
     use AlterColumnOperation as C;
     use AlterTableOperation as O;

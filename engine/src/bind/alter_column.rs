@@ -101,7 +101,7 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
-    /// RESTART, SET GENERATED and SET of an option, of an identity column and its sequence.
+    /// Applies RESTART, SET GENERATED and SET of options to an identity column and its sequence.
     fn change_identity(
         &self,
         altered: &mut Altered<'a>,

@@ -71,8 +71,8 @@ impl<'a> Binder<'a> {
         }))
     }
 
-    /// `nullif(a, b)`: `CASE WHEN a = b THEN NULL ELSE a END`, of the type that `=` gives to `a`. A function that
-    /// is evaluated once does it where `a` is volatile.
+    /// Binds `nullif(a, b)` as `CASE WHEN a = b THEN NULL ELSE a END`, of the type in which `=` compares `a`. A volatile `a` must
+    /// be evaluated once: it becomes the argument of a function.
     pub(super) fn null_if(
         &mut self,
         mut arguments: Vec<Bound>,
@@ -102,8 +102,8 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Whether an operand keeps its type although it is compared as `compared`: PostgreSQL has operators between the types
-/// of integers, of floats, and of dates and timestamps.
+/// Returns whether an operand keeps its type when it is compared as `compared`: PostgreSQL has operators between the
+/// types of integers, of floats, and of dates and timestamps.
 fn keeps_type(operand: DataType, compared: DataType) -> bool {
     use DataType as T;
     plain(operand) == plain(compared)

@@ -244,7 +244,7 @@ pub(super) fn require_type(argument: &Bound, at: Option<Position>) -> Result<()>
     }
 }
 
-/// The error that nothing gives a polymorphic call its type.
+/// Returns the error that no argument gives a polymorphic call its type.
 pub(super) fn undetermined() -> Error {
     Error::new(
         state::DATATYPE_MISMATCH,

@@ -42,12 +42,12 @@ const BEARABLE: usize = 1_000;
 #[derive(Default)]
 struct CheckNames {
     taken: HashSet<String>,
-    /// The first number that is not known to be taken.
+    /// The first number that was not tried yet.
     number: usize,
 }
 
 impl CheckNames {
-    /// `price_check`, with a number where that is taken.
+    /// Returns `price_check`, with a number where that is taken.
     fn free(&mut self, domain: &str) -> String {
         loop {
             let name = match self.number {

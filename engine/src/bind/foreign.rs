@@ -60,7 +60,7 @@ impl Binder<'_> {
             .collect()
     }
 
-    /// One of them; `names` has the names of the other constraints of the table.
+    /// Binds one foreign key; `names` has the names of the table's other constraints.
     fn foreign_key(
         &self,
         table: &TableDef,

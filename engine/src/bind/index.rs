@@ -17,20 +17,20 @@ use remora_storage::{DataType, IndexId, SchemaId};
 use sqlparser::ast;
 use std::collections::{HashMap, HashSet};
 
-/// Makes up names that are not taken: of relations, which differ within their schema, and of constraints, which differ
-/// within their table. A statement names all that it makes by one of these, which takes it as long as there are names.
+/// Generated names: of relations, which are unique within their schema, and of constraints, which are unique within their
+/// table. One statement uses one instance, so that the work is proportional to the number of names.
 pub(super) struct Names<'c> {
     catalog: &'c Catalog,
     schema: SchemaId,
     table: String,
     columns: Vec<(remora_storage::ColumnId, String)>,
-    /// Relations that come with the statement.
+    /// Relations that the statement creates.
     relations: HashSet<String>,
     /// In the catalog, but not for long.
     released: HashSet<String>,
     /// Constraints of the table.
     constraints: HashSet<String>,
-    /// By a name without a number, the first number that is not known to be taken with it.
+    /// For each name without a number, the first number that was not tried yet.
     numbers: HashMap<String, usize>,
 }
 
@@ -69,7 +69,7 @@ impl<'c> Names<'c> {
         Ok(())
     }
 
-    /// Takes the name of a constraint of the table; `false` where another has it.
+    /// Claims the name of a constraint of the table; returns `false` where another has it.
     pub(super) fn claim_constraint(&mut self, name: &str) -> bool {
         self.constraints.insert(name.to_owned())
     }
@@ -154,7 +154,7 @@ impl<'c> Names<'c> {
         name
     }
 
-    /// The first name that is not taken. Of names that were tried before none is tried again.
+    /// Returns the first name that is not taken. No name is tried twice.
     fn free(
         &mut self,
         middle: Option<&str>,
@@ -178,7 +178,7 @@ impl<'c> Names<'c> {
     }
 }
 
-/// [`compose`] with a number behind the label, but for the first name, which has none.
+/// Like [`compose`], with a number behind the label unless that is zero.
 fn numbered(table: &str, middle: Option<&str>, label: &str, number: usize) -> String {
     match number {
         0 => compose(table, middle, label),

@@ -144,7 +144,7 @@ pub(super) fn negated(operand: &ast::Expr) -> Option<Result<Bound>> {
     Some(negative.map(Bound::Typed).map_err(|error| error.at(at)))
 }
 
-/// The digits of a number with its sign, and its place; `None` for an expression that is no number.
+/// Returns the digits of a number with its sign, and its place; `None` for an expression that is no number.
 fn digits(syntax: &ast::Expr) -> Option<(String, Option<Position>)> {
     let (mut syntax, mut is_negative) = (syntax, false);
     loop {
@@ -167,8 +167,8 @@ fn digits(syntax: &ast::Expr) -> Option<(String, Option<Position>)> {
     }
 }
 
-/// Returns what stands for a number that NUMERIC does not hold where only its size counts: infinity for `1e400`, zero
-/// for `1e-400`. `None` for a number that it holds, and for any other expression.
+/// Returns a NUMERIC of the size of a number that is out of its range: infinity for `1e400`, zero for `1e-400`. `None` for a
+/// number within the range, and for any other expression.
 pub(super) fn beyond_numeric(syntax: &ast::Expr) -> Option<Numeric> {
     let (digits, _) = digits(syntax)?;
     if matches!(numeric(&digits), Ok(Some(_))) {
@@ -204,7 +204,7 @@ fn number(digits: &str) -> Result<Expr> {
     }
 }
 
-/// The NUMERIC that digits are; `None` where an exponent takes them out of what it holds.
+/// Parses digits as a NUMERIC; `None` where an exponent takes them out of its range.
 ///
 /// # Errors
 /// 22003 where there are too many digits without an exponent.
@@ -245,8 +245,8 @@ fn range(interval: &ast::Interval) -> text::SpanRange {
     }
 }
 
-/// What the fields behind a literal keep of it, and the digits of its seconds, as [`cut_value`] takes it. `SECOND(2)` has
-/// its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
+/// Returns the modifier of an INTERVAL literal for [`cut_value`]: its least field and the digits of its seconds. `SECOND(2)`
+/// has its precision as the leading one, `DAY TO SECOND(2)` as that of seconds.
 fn modifier(interval: &ast::Interval) -> Option<i32> {
     use DateTimeField as F;
     let least = match interval

@@ -18,7 +18,7 @@ use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, MergeClauseKind, MergeInsertKind, MergeUpdateKind};
 use std::sync::Arc;
 
-/// The column that says what is done with a row; no name in a statement has this character in it.
+/// The name in scopes of the column with the action on a row. No name in a statement can contain its first character.
 const MERGE_ACTION: &str = "\0merge_action";
 
 impl<'a> Binder<'a> {
@@ -62,8 +62,8 @@ impl<'a> Binder<'a> {
         Ok(LogicalStatement::Merge(Box::new(merge), plan))
     }
 
-    /// Binds RETURNING, over the columns of the source and then the `own` first ones of the scope, which are those of
-    /// the table. The plan gets a column for what is done with a row.
+    /// Binds RETURNING over the source's columns followed by the table's, which are the first `own` ones of the scope. Adds
+    /// a column for the action to the plan.
     fn merge_returning(
         &mut self,
         output: Option<&'a ast::OutputClause>,
@@ -100,7 +100,7 @@ impl<'a> Binder<'a> {
         Ok((Some(MergeReturning { shown, action }), plan))
     }
 
-    /// `merge_action()`: what a MERGE did with a row, where its RETURNING is around; `None` elsewhere.
+    /// Binds `merge_action()` within the RETURNING of a MERGE; returns `None` elsewhere.
     pub(super) fn merge_action(
         &mut self,
         at: Option<Position>,

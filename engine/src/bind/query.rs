@@ -249,7 +249,7 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// A number of rows: that of LIMIT, OFFSET, FETCH, or of a frame in rows or groups.
+    /// Binds a number of rows: of LIMIT, OFFSET, FETCH, or of a frame in rows or groups.
     ///
     /// # Errors
     /// 42804 for another type, 22003 for a number that BIGINT does not hold.

@@ -1,10 +1,10 @@
-//! ALTER SEQUENCE, and what ALTER TABLE does to the sequence of an identity column.
+//! ALTER SEQUENCE, and changes of an identity column's sequence by ALTER TABLE.
 
 use crate::error::Result;
 use crate::plan::sequence::SequenceChange;
 use remora_storage::{Error, SequenceId, Transaction};
 
-/// Gives a sequence other options, and another position where it is restarted.
+/// Changes the options of a sequence, and its position on RESTART.
 ///
 /// # Errors
 /// 22023, 40001.

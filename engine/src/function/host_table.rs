@@ -188,7 +188,7 @@ impl Drop for Feed {
     }
 }
 
-/// A batch whose intervals count microseconds, as the engine's do, and not nanoseconds.
+/// Converts the intervals of a batch to microseconds, which the engine's arrays count.
 fn in_microseconds(batch: &RecordBatch) -> RecordBatch {
     let is_interval = |column: &ArrayRef| matches!(column.data_type(), ArrowType::Interval(_));
     let columns = batch

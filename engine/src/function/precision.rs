@@ -13,13 +13,13 @@ use crate::error::Result;
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Interval, Value, ValueRef};
 
-/// Microseconds of the last of so many digits behind the point.
+/// Returns the microseconds of the last digit, of so many behind the point.
 fn unit(digits: i32) -> i64 {
     10_i64.pow(6 - digits.clamp(0, 6) as u32)
 }
 
-/// Microseconds with so many digits behind the point, rounded half away from zero. What would pass 64 bits is their
-/// end, which is not round.
+/// Rounds microseconds to so many digits behind the point, half away from zero. A result beyond 64 bits saturates, and is
+/// then not a multiple of the unit.
 fn round(micros: i64, digits: i32) -> i64 {
     let unit = unit(digits);
     let over = micros % unit;

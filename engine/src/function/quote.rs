@@ -31,7 +31,7 @@ fn quote_nullable(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> 
     }
 }
 
-/// PostgreSQL's keywords that are not free everywhere: those of `pg_get_keywords()` that are not unreserved.
+/// PostgreSQL's keywords that cannot be a name everywhere: those of `pg_get_keywords()` that are not unreserved.
 const KEYWORDS: &str = "all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case \
     cast char character check coalesce collate collation column concurrently constraint create cross \
     current_catalog current_date current_role current_schema current_time current_timestamp current_user dec \
@@ -44,10 +44,10 @@ const KEYWORDS: &str = "all analyse analyze and any array as asc asymmetric auth
     unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement \
     xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable";
 
-/// Words that PostgreSQL takes for names everywhere, and the grammar's crate in some places does not.
+/// Words that PostgreSQL accepts as names everywhere, and the grammar's crate does not.
 const TAKEN: &str = "async begin directory double enum local replace set top trigger unnest";
 
-/// Writes a name such that it is read back, wherever a name may stand.
+/// Quotes a name where needed, so that it is read back wherever a name may stand.
 pub(crate) fn quoted(name: &str) -> String {
     match is_plain(name) && !is_keyword(name) {
         true => name.to_owned(),
@@ -55,7 +55,7 @@ pub(crate) fn quoted(name: &str) -> String {
     }
 }
 
-/// Like [`quoted`], for the name of a type: all words that the grammar's crate knows are quoted, as many of them are types.
+/// Like [`quoted`], for the name of a type: quotes all keywords of the grammar's crate, since many of them are types there.
 pub(crate) fn quoted_type(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     match ALL_KEYWORDS.binary_search(&upper.as_str()) {
@@ -64,14 +64,14 @@ pub(crate) fn quoted_type(name: &str) -> String {
     }
 }
 
-/// Whether a name may be written without quotes, unless it is a keyword.
+/// Returns whether a name needs no quotes for its characters.
 fn is_plain(name: &str) -> bool {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     starts_well && name.chars().all(is_inner)
 }
 
-/// Whether a word in lower case may not stand for a name everywhere.
+/// Returns whether a word in lower case needs quotes as a name.
 fn is_keyword(word: &str) -> bool {
     let all = [KEYWORDS, TAKEN].into_iter();
     all.flat_map(str::split_ascii_whitespace)

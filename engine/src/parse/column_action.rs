@@ -7,7 +7,7 @@
 //!   ALTER a SET CACHE 5 RESTART         ALTER a SET DEFAULT ALTER IDENTITY (SET CACHE 5 RESTART)
 //! ```
 //!
-//! [`column_action`] reads it back. What is in brackets goes beside the statement (`sequence`).
+//! [`column_action`] reads it back. `sequence` puts the brackets' contents beside the statement.
 
 use super::around::{is_any, is_space, is_word, next};
 use super::changes::Changes;
@@ -28,7 +28,7 @@ pub(crate) enum ColumnAction {
         /// Whether a column that is none is left alone.
         if_exists: bool,
     },
-    /// RESTART, SET GENERATED, and SET of an option of the column's sequence.
+    /// RESTART, SET GENERATED, and SET before an option of the column's sequence.
     ChangeIdentity,
     /// What tunes a storage or a planner that is not ours.
     Tune,
@@ -61,10 +61,10 @@ const ACTIONS: &[(&[&str], ColumnAction, usize)] = &[
     (&["SET", "COMPRESSION"], ColumnAction::Tune, 1),
 ];
 
-/// The word that stands for changes of an identity column.
+/// The word that replaces changes of an identity column.
 pub(super) const IDENTITY_CHANGES: &str = "ALTER IDENTITY";
 
-/// What follows SET where an identity column is changed. The last three are refused there.
+/// Words behind SET that begin a change of an identity column. The last three are then refused.
 const IDENTITY_OPTIONS: [&str; 11] = [
     "GENERATED",
     "INCREMENT",
@@ -131,7 +131,7 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
     changes.make(tokens);
 }
 
-/// `SET DEFAULT word`
+/// Writes `SET DEFAULT word`.
 fn default(word: &str, place: Span) -> [TokenWithSpan; 3] {
     let written = [
         ("SET", Keyword::SET),
@@ -148,14 +148,14 @@ fn default(word: &str, place: Span) -> [TokenWithSpan; 3] {
     })
 }
 
-/// Whether changes of an identity column begin with this token.
+/// Returns whether changes of an identity column begin with this token.
 fn changes_identity(tokens: &[TokenWithSpan], at: usize) -> bool {
     let option = next(tokens, at).filter(|_| is_word(&tokens[at], "SET"));
     is_word(&tokens[at], "RESTART")
         || option.is_some_and(|option| is_any(&tokens[option], &IDENTITY_OPTIONS))
 }
 
-/// Puts the changes that begin here, up to the next action, in brackets behind the word that stands for them.
+/// Puts the changes from here to the next action in brackets behind [`IDENTITY_CHANGES`].
 fn enclose(tokens: &[TokenWithSpan], begin: usize, changes: &mut Changes) {
     let place = tokens[begin].span;
     let ends = |at: &usize| matches!(tokens[*at].token, Token::Comma | Token::EOF);

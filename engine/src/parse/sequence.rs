@@ -17,7 +17,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 /// PostgreSQL's complaint about an option that was given before.
 pub(super) const REDUNDANT: &str = "conflicting or redundant options";
 
-/// What a complaint begins with about an option that an identity column does not take.
+/// The beginning of the error about an option that an identity column does not take.
 pub(super) const NOT_HERE: &str = "sequence option ";
 
 /// A statement about a sequence.
@@ -132,7 +132,7 @@ fn options(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserError> {
     Ok(options)
 }
 
-/// Changes of an identity column, as many as come: `RESTART`, `SET GENERATED`, and `SET` before an option.
+/// Parses all changes of an identity column that follow: `RESTART`, `SET GENERATED`, and `SET` before an option.
 fn identity_changes(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserError> {
     let mut all = SequenceOptions::default();
     loop {
@@ -167,7 +167,7 @@ fn identity_changes(parser: &mut Parser<'_>) -> Result<SequenceOptions, ParserEr
     }
 }
 
-/// Parses an option, if one comes.
+/// Parses an option; returns `false` where none follows.
 fn option(parser: &mut Parser<'_>, all: &mut SequenceOptions) -> Result<bool, ParserError> {
     if parser.parse_keyword(Keyword::AS) {
         let data_type = parser.parse_data_type()?;
@@ -260,10 +260,10 @@ pub(super) fn take_aside(tokens: &mut Vec<TokenWithSpan>) -> Result<Aside, Parse
     Ok(aside)
 }
 
-/// What parses the options in brackets behind a word.
+/// The parser of the options in brackets behind a word.
 type ParseOptions = fn(&mut Parser<'_>) -> Result<SequenceOptions, ParserError>;
 
-/// The next place behind which options of an identity column may stand in brackets.
+/// Finds the next word behind which options of an identity column may stand in brackets.
 fn identity(tokens: &[TokenWithSpan], from: usize) -> Option<(usize, ParseOptions)> {
     (from..tokens.len()).find_map(|at| {
         let is_made = || {

@@ -20,11 +20,11 @@ pub struct Merge {
     pub returning: Option<MergeReturning>,
 }
 
-/// RETURNING of a MERGE: over the columns of the plan, in which those of the table are what they have become, or what
-/// they were of a row that is deleted.
+/// RETURNING of a MERGE, evaluated over the columns of the plan. Those of the table have the new values, or the old ones of
+/// a deleted row.
 #[derive(Clone, Debug)]
 pub struct MergeReturning {
-    /// What is shown.
+    /// The select list.
     pub shown: Returning,
     /// The column of the plan that `merge_action()` means.
     pub action: Expr,
@@ -55,7 +55,7 @@ pub enum MergeAction {
 }
 
 impl MergeAction {
-    /// The word for it that `merge_action()` gives.
+    /// The value of `merge_action()` for it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "",

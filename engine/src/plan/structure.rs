@@ -51,7 +51,7 @@ pub enum Step {
     DropDefault(TableId, ColumnId),
     /// A sequence is another, and stands where it stood.
     AlterSequence(SequenceDef),
-    /// The sequence of an identity column gets other options, or is restarted.
+    /// The options or the position of an identity column's sequence change.
     ChangeSequence(SequenceId, SequenceChange),
     /// A schema comes.
     CreateSchema(String),

@@ -5,12 +5,12 @@ use crate::function::{quoted, schema_name};
 use remora_storage::TableId;
 use remora_storage::catalog::{Catalog, Commented, SequenceEntry};
 
-/// The statements that comment on everything.
+/// Returns the statements for all comments.
 pub(super) fn comment_sql(catalog: &Catalog) -> Vec<String> {
     commented(catalog, |_| true)
 }
 
-/// The statements that comment on a table or view, its columns, indexes and sequences.
+/// Returns the statements for the comments on a table or view, its columns, indexes and sequences.
 pub(super) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
     commented(catalog, move |on| match on {
         Commented::Table(id) | Commented::Column(id, _) => id == table,
@@ -26,7 +26,7 @@ pub(super) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
     })
 }
 
-/// In the order of the names: the catalog has them by ids, which are others when all is made again.
+/// Returns the statements sorted by their text. The catalog's order is that of ids, which differ in a copy.
 fn commented(catalog: &Catalog, is_wanted: impl Fn(Commented) -> bool) -> Vec<String> {
     let comments = catalog.comments().filter(|(on, _)| is_wanted(*on));
     let statements = comments.filter_map(|(on, text)| {
@@ -39,7 +39,7 @@ fn commented(catalog: &Catalog, is_wanted: impl Fn(Commented) -> bool) -> Vec<St
     statements
 }
 
-/// The object as COMMENT names it; `None` where it gets another name when it is made again.
+/// Returns the object as COMMENT names it; `None` for a sequence that gets another name in a copy.
 fn object(catalog: &Catalog, on: Commented) -> Option<String> {
     Some(match on {
         Commented::Schema(id) => format!("SCHEMA {}", quoted(&schema_name(catalog, id))),
@@ -89,7 +89,7 @@ fn relation(catalog: &Catalog, id: TableId) -> Option<String> {
     Some(qualified(catalog, table.schema, &table.name))
 }
 
-/// Whether a sequence has the name that it gets when it is made again: that of an identity column is made up.
+/// Returns whether a sequence has the name that it gets in a copy: those of identity columns are generated.
 fn keeps_name(catalog: &Catalog, entry: &SequenceEntry) -> bool {
     let owner = entry.def.owner.and_then(|(table, column)| {
         let table = &catalog.table_by_id(table)?.def;

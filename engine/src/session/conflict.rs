@@ -26,13 +26,13 @@ pub(super) struct SessionConflicts {
     retries: bool,
     /// The number of the one that was noted and not reported.
     noted: Option<u64>,
-    /// The last one for which the statement or transaction was run again, and its rival.
+    /// The last conflict after which the statement or transaction was run again, and its rival.
     last: Option<(u64, Option<TransactionId>)>,
 }
 
 impl Session {
-    /// Notes a conflict of what is going to be run again. Where it was lost against the same rival before, that conflict
-    /// is counted once more.
+    /// Notes a conflict of a statement or transaction that is run again. A conflict with the same rival as before is
+    /// counted as another try of that one.
     #[cold]
     pub(super) fn note_conflict(&mut self, error: &Error) {
         let rival = error.rival();
@@ -49,12 +49,12 @@ impl Session {
         self.conflicts.last = number.map(|number| (number, rival));
     }
 
-    /// What was lost is run again.
+    /// Leaves the noted conflict as one that was run again.
     pub(super) fn forget_conflict(&mut self) {
         self.conflicts.noted = None;
     }
 
-    /// A statement begins: what it loses has nothing to do with what was lost before, unless it is a part of what is run
+    /// Begins a statement. Its conflicts are not tries of earlier ones, unless it is a part of a transaction that is run
     /// again.
     #[inline]
     pub(super) fn begin_conflicts(&mut self) {

@@ -75,7 +75,7 @@ pub(super) struct Session {
     pub(super) ledger: Arc<Ledger>,
     pub(super) notices: Vec<String>,
     pub(super) conflicts: SessionConflicts,
-    /// What is called when a statement has begun to wait for a rival.
+    /// Called when a statement has begun to wait for a rival.
     pub(super) lock_wait_listener: Option<LockWaitListener>,
     /// What it has taken from sequences.
     pub(super) sequences: Arc<SessionSequences>,

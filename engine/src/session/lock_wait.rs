@@ -41,11 +41,11 @@ pub(super) struct Patience {
     resumed: Option<Instant>,
     /// For those who meet again and again; the time ends it.
     backoff: Backoff,
-    /// Whether the session's listener knows that it waits.
+    /// Whether the session's listener was called.
     is_told: Cell<bool>,
 }
 
-/// What a session calls when a statement of it has begun to wait.
+/// The session's callback for the beginning of a wait.
 pub(super) struct LockWaitListener(pub(super) Box<dyn Fn() + Send>);
 
 impl fmt::Debug for LockWaitListener {
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// Says that a statement waits. What panics there is contained: the statement goes on.
+    /// Calls the session's listener. A panic in it is contained: the statement goes on.
     fn tell_listener(&self) {
         if let Some(LockWaitListener(listener)) = &self.lock_wait_listener {
             let _ = catch_unwind(AssertUnwindSafe(listener));

@@ -30,7 +30,7 @@ struct Change {
     clause: usize,
     row: RowId,
     values: Vec<Value>,
-    /// The row of the plan, where RETURNING shows something of it.
+    /// The row of the plan, which RETURNING is evaluated over; empty without RETURNING.
     shown: Vec<Value>,
 }
 
@@ -193,7 +193,7 @@ fn values(
     }
 }
 
-/// The row of the plan that RETURNING is over, with what is done in its place; empty where there is none.
+/// Returns the row of the plan with the action filled in, for RETURNING; an empty one without RETURNING.
 fn shown(plan: &Merge, action: &MergeAction, row: &BatchRow<'_>) -> Vec<Value> {
     let Some(returning) = &plan.returning else {
         return Vec::new();
@@ -277,7 +277,7 @@ impl<'p> Writers<'p> {
         })
     }
 
-    /// Does it, and shows the row; whether anything was changed.
+    /// Performs a change and evaluates RETURNING; returns whether a row was changed.
     fn write(
         &mut self,
         plan: &Merge,
@@ -330,7 +330,7 @@ impl<'p> Writers<'p> {
     }
 }
 
-/// Puts what an UPDATE has written into the row that RETURNING is over.
+/// Copies the values that an UPDATE has written into the row for RETURNING.
 fn put_written(update: &Update, values: Vec<Value>, shown: &mut [Value]) {
     for ((column, _), value) in update.written().zip(values) {
         if let Some(position) = update.table.def.position(*column) {

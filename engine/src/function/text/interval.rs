@@ -117,7 +117,7 @@ fn decode(text: &str, form: IntervalForm, range: Range) -> Summed<Parts> {
     }
 }
 
-/// A number, or the negative one of its size.
+/// Returns a number, or on request minus its absolute value.
 fn negative_if(number: i64, is_negative: bool) -> i64 {
     match is_negative && number > 0 {
         true => -number,
