@@ -112,11 +112,13 @@ pub enum Error {
         /// How many can run.
         limit: u64,
     },
-    /// The medium has no room.
-    #[error("no space left writing {path}", path = path.display())]
+    /// The medium has no room, the quota is used up, or the file may not grow any more.
+    #[error("could not write to file \"{path}\": no space left on device", path = path.display())]
     DiskFull {
         /// The file being written.
         path: PathBuf,
+        /// Bytes that were to be written; 0 where it was a name or a folder.
+        wanted: u64,
     },
 
     // --- look after the machine or the directory --------------------------------------------

@@ -361,7 +361,7 @@ impl DiskFile for MemFile {
         };
         match self.contents.write().change(change, end) {
             true => Ok(()),
-            false => Err(self.full()),
+            false => Err(self.full(bytes.len() as u64)),
         }
     }
 
@@ -370,12 +370,13 @@ impl DiskFile for MemFile {
     }
 
     fn truncate(&self, len: u64) -> Result<()> {
-        let Ok(len) = usize::try_from(len) else {
-            return Err(self.full());
+        let Ok(length) = usize::try_from(len) else {
+            return Err(self.full(len));
         };
-        match self.contents.write().change(Change::Truncate { len }, len) {
+        let change = Change::Truncate { len: length };
+        match self.contents.write().change(change, length) {
             true => Ok(()),
-            false => Err(self.full()),
+            false => Err(self.full(len)),
         }
     }
 
@@ -386,9 +387,10 @@ impl DiskFile for MemFile {
 }
 
 impl MemFile {
-    fn full(&self) -> Error {
+    fn full(&self, wanted: u64) -> Error {
         Error::DiskFull {
             path: self.path.clone(),
+            wanted,
         }
     }
 }

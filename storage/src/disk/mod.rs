@@ -4,8 +4,8 @@
 //! directory itself. A path that would lead out of it is refused: names may come from a damaged
 //! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, [`FaultDisk`] fails
 //! at a chosen operation, and [`SimDisk`] tells all that a crash may leave. Errors name the operation and the
-//! path; a full medium is [`crate::Error::DiskFull`], everything else that the system refuses is
-//! [`crate::Error::Io`].
+//! path; a full medium, a quota that is used up and a file that may not grow are [`crate::Error::DiskFull`],
+//! everything else that the system refuses is [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
 //! - Bytes written are durable after `sync` of their file returned, in any order before that.
@@ -108,12 +108,26 @@ fn relative<'a>(operation: &'static str, path: &'a str) -> Result<&'a Path> {
     Err(io_error(operation, Path::new(path), error))
 }
 
+/// Says of an error, if it is that there is no room, how many bytes were to be written.
+fn wanting(error: Error, bytes: u64) -> Error {
+    match error {
+        Error::DiskFull { path, .. } => Error::DiskFull {
+            path,
+            wanted: bytes,
+        },
+        other => other,
+    }
+}
+
 /// The error of an operation on a file.
 fn io_error(operation: &'static str, path: &Path, error: IoError) -> Error {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::DiskFull {
-            path: path.to_owned(),
-        },
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            Error::DiskFull {
+                path: path.to_owned(),
+                wanted: 0,
+            }
+        }
         _ => Error::Io {
             operation,
             path: path.to_owned(),

@@ -9,7 +9,7 @@
 //! [`Disk::create_folder`] is the one call that syncs by itself, because no later `sync_dir` could
 //! reach the folder in which the database directory itself stands.
 
-use super::{Disk, DiskFile, io_error, relative};
+use super::{Disk, DiskFile, io_error, relative, wanting};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Result as IoResult};
@@ -176,6 +176,7 @@ impl DiskFile for RealFile {
         on("write", &self.path, || {
             self.file.write_all_at(bytes, offset)
         })
+        .map_err(|error| wanting(error, bytes.len() as u64))
     }
 
     fn len(&self) -> Result<u64> {

@@ -65,6 +65,7 @@ impl DiskFile for SlowFile {
         match len > room {
             true => Err(Error::DiskFull {
                 path: "medium".into(),
+                wanted: len,
             }),
             false => Ok(()),
         }
@@ -76,6 +77,7 @@ impl DiskFile for SlowFile {
         if self.1.broken.load(Relaxed) {
             return Err(Error::DiskFull {
                 path: "medium".into(),
+                wanted: 0,
             });
         }
         self.0.sync()

@@ -25,9 +25,10 @@ impl SimFile {
         }
     }
 
-    fn full(&self) -> Error {
+    fn full(&self, wanted: u64) -> Error {
         Error::DiskFull {
             path: Path::new(&self.path).to_owned(),
+            wanted,
         }
     }
 
@@ -43,10 +44,12 @@ impl SimFile {
         let more = end.saturating_sub(length);
         let used = state.used();
         if more > 0 && state.capacity.is_some_and(|most| used + more as u64 > most) {
-            return Err(self.full());
+            return Err(self.full(more as u64));
         }
         let bytes = Arc::make_mut(&mut state.files[self.id.0]);
-        bytes.try_reserve(more).map_err(|_| self.full())
+        bytes
+            .try_reserve(more)
+            .map_err(|_| self.full(more as u64))
     }
 
     fn write(&self, state: &mut State, offset: usize, bytes: &[u8]) -> Result<()> {
@@ -117,7 +120,7 @@ impl DiskFile for SimFile {
 
     fn truncate(&self, len: u64) -> Result<()> {
         let Ok(len) = usize::try_from(len) else {
-            return Err(self.full());
+            return Err(self.full(len));
         };
         let state = &mut *self.disk.state("truncate", &self.path)?;
         match state.next() {
