@@ -59,9 +59,12 @@ impl Collector {
             // Without a free slot it is done another time.
             && let Ok(registration) = self.timeline.register()
         {
+            // Read first, so that a horizon below it is that of a snapshot: what only waits to be durable cannot
+            // be pruned.
+            let bound = self.timeline.earliest_to_come();
             let horizon = self.timeline.horizon();
             left = self.collect_below(horizon, queue, catalog, &registration.enter(), limit);
-            if left > 0 && self.is_prune_due(queue) {
+            if left > 0 && horizon < bound && self.is_prune_due(queue) {
                 left = self.prune(queue, catalog, &registration.enter(), left);
             }
         }
@@ -69,14 +72,20 @@ impl Collector {
         left == 0
     }
 
-    /// Collects up to `limit` writes: those of this thread, and what was taken over before.
-    pub fn collect_own(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>, limit: usize) {
+    /// Collects up to `limit` writes: those of this thread, and what was taken over before. Returns whether
+    /// there may be more to do at once.
+    pub fn collect_own(
+        &mut self,
+        queue: &GarbageQueue,
+        catalog: &ArcSwap<Catalog>,
+        limit: usize,
+    ) -> bool {
+        let mut left = limit;
         if let Ok(registration) = self.timeline.register() {
             let proof = registration.enter();
             let horizon = self.timeline.horizon();
             // Loaded after the horizon, as in `collect_below`.
             let catalog = catalog.load();
-            let mut left = limit;
             while left > 0
                 && let Some(set) = queue.pop_own(horizon)
             {
@@ -88,6 +97,7 @@ impl Collector {
             queue.forget(limit - left);
         }
         self.free();
+        left == 0
     }
 
     /// Collects up to `limit` writes at or below a horizon that holds; returns how many of the limit

@@ -108,7 +108,7 @@ impl Collector {
             snapshots,
             proof,
         };
-        self.pruned_until = look.snapshots.latest();
+        self.pruned_until = look.snapshots.bound();
         let mut left = limit;
         while left > 0
             && let Some(mut set) = self.backlog.pop_fresh()

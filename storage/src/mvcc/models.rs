@@ -77,7 +77,10 @@ impl World {
     }
 
     fn read(&self) {
-        let registration = self.timeline.register().unwrap();
+        self.read_as(&self.timeline.register().unwrap());
+    }
+
+    fn read_as(&self, registration: &Registration) {
         let snapshot = registration.snapshot().0;
         let operation = registration.enter();
         if let Some(found) = self.protected.get(&operation) {
@@ -136,6 +139,48 @@ fn the_model_notices_snapshots_that_are_looked_for_too_early() {
 #[should_panic = "is seen, and"]
 fn the_model_notices_a_clock_read_once() {
     with_fault(Fault::ClockReadOnce, || check(SCHEDULES, model));
+}
+
+/// Commits become durable one by one, and then no more: transactions that begin after that see the last durable
+/// state, which nobody has collected meanwhile.
+fn failing_log() {
+    let world = World::new();
+    world.timeline.set_durable(Timestamp(0));
+    let log = |world: &World| {
+        for number in 1..COMMITS {
+            // A frame is durable when it was queued, which is just before the clock moves.
+            world.timeline.set_durable(Timestamp(number));
+        }
+        world.timeline.show_durable_only(true);
+        let registration = world.timeline.register_transaction(true).unwrap();
+        let durable = registration.snapshot();
+        assert!(durable < Timestamp(COMMITS), "{durable} is not durable");
+        world.read_as(&registration);
+    };
+    let spawn = |work: fn(&World)| {
+        let world = Arc::clone(&world);
+        thread::spawn(move || work(&world))
+    };
+    let tasks = [
+        spawn(|world| (1..=COMMITS).for_each(|number| world.commit(number))),
+        spawn(log),
+        spawn(|world| (0..COMMITS).for_each(|_| world.collect())),
+        spawn(|world| world.read_as(&world.timeline.register_transaction(true).unwrap())),
+    ];
+    for task in tasks {
+        task.join().unwrap();
+    }
+}
+
+#[test]
+fn the_last_durable_state_stays_until_the_log_has_failed() {
+    check(SCHEDULES, failing_log);
+}
+
+#[test]
+#[should_panic = "is seen, and"]
+fn the_model_notices_a_horizon_that_passes_what_is_durable() {
+    with_fault(Fault::DurableNotKept, || check(SCHEDULES, failing_log));
 }
 
 /// A snapshot that includes a commit finds its owner's state *committed*; an older one does not see

@@ -1,7 +1,7 @@
 //! All registered snapshots at one moment, to tell what none of them sees.
 //!
 //! ```text
-//!   snapshots              10                                      90     latest 95
+//!   snapshots              10                                      90     bound 95
 //!   states of a row    5 ..... 20 ..... 30 ..... 40 ........ 80 ...... 92 .......
 //!                    seen    missed   missed   missed      seen      the newest: for all to come
 //! ```
@@ -12,21 +12,21 @@ use crate::ids::Timestamp;
 #[derive(Debug)]
 pub struct Snapshots {
     /// Whoever is missing, because he came later, is at or above this.
-    latest: Timestamp,
+    bound: Timestamp,
     /// In order.
     registered: Vec<Timestamp>,
 }
 
 impl Snapshots {
-    /// These, and those that will come at or above `latest`.
-    pub fn new(latest: Timestamp, mut registered: Vec<Timestamp>) -> Self {
+    /// These, and those that will come at or above `bound`.
+    pub fn new(bound: Timestamp, mut registered: Vec<Timestamp>) -> Self {
         registered.sort_unstable();
-        Self { latest, registered }
+        Self { bound, registered }
     }
 
-    /// What the clock said. Whoever comes later is at or above it.
-    pub fn latest(&self) -> Timestamp {
-        self.latest
+    /// The timestamp at or above which all snapshots are that come later.
+    pub fn bound(&self) -> Timestamp {
+        self.bound
     }
 
     /// The snapshots at or above `begin` and below `end`: those that see a state which began and
@@ -40,7 +40,7 @@ impl Snapshots {
 
     /// Whether no snapshot, now or later, sees a state that began and was replaced then.
     pub fn miss(&self, begin: Timestamp, end: Timestamp) -> bool {
-        end <= self.latest && self.between(begin, end).is_empty()
+        end <= self.bound && self.between(begin, end).is_empty()
     }
 }
 

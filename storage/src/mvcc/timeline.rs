@@ -15,6 +15,11 @@
 //! was before the registering thread's, hence that thread reads the clock again later than the
 //! horizon did, and ends up with a snapshot at or above it.
 //!
+//! *What is durable* is a second clock, behind the first. While the log takes frames nobody reads by it, but the
+//! horizon never passes it: when the log takes no more, snapshots of transactions go back to it
+//! ([`Timeline::show_durable_only`]), and what they see then must still be there. Without a log everything
+//! counts as durable.
+//!
 //! *Committing* stores the state before it moves the clock. A snapshot at or above the commit's
 //! timestamp therefore finds the state committed; an older one sees `active` or a timestamp above
 //! its own, and both mean: not visible.
@@ -25,7 +30,7 @@ use super::stamp::{OwnerId, SLOTS_MAX};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, TransactionId};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 use crate::sync::{Fault, is_left_out};
 use std::cell::Cell;
 use std::ops::Range;
@@ -81,6 +86,11 @@ pub(super) enum State {
 #[derive(Debug)]
 pub struct Timeline {
     clock: AtomicU64,
+    /// All commits up to here are durable. It may be ahead of the clock for the moment between the log and the
+    /// clock in a commit section; `u64::MAX` where nothing is logged.
+    durable: AtomicU64,
+    /// Whether new transactions see what is durable only.
+    shows_durable_only: AtomicBool,
     /// Slots at and above this index were never claimed.
     high: AtomicUsize,
     /// Ids that slots have taken.
@@ -122,6 +132,8 @@ impl Timeline {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             clock: AtomicU64::new(0),
+            durable: AtomicU64::new(u64::MAX),
+            shows_durable_only: AtomicBool::new(false),
             high: AtomicUsize::new(0),
             ids: AtomicU64::new(0),
             slots: free_slots(),
@@ -137,6 +149,40 @@ impl Timeline {
         Timestamp(self.clock.load(Acquire))
     }
 
+    /// The latest commit up to which all are durable; the latest one where nothing is logged.
+    pub fn durable(&self) -> Timestamp {
+        // Acquire pairs with the Release below: who sees the timestamp may tell others about commits up to
+        // it, and their sync happened before. Read before the clock, which is behind it for a moment.
+        let durable = self.durable.load(Acquire);
+        Timestamp(durable.min(self.clock.load(Acquire)))
+    }
+
+    /// All commits up to a timestamp are durable from now on. The first call says that there is a log; the
+    /// timestamp never falls after that.
+    pub fn set_durable(&self, timestamp: Timestamp) {
+        self.durable.store(timestamp.0, Release);
+    }
+
+    /// Whether transactions that begin now see what is durable only.
+    pub fn is_durable_only(&self) -> bool {
+        // SeqCst: whoever was told of a failure by one who has set this, begins with what is durable.
+        self.shows_durable_only.load(SeqCst)
+    }
+
+    /// Has transactions that begin from now on see what is durable only, or everything that is committed.
+    /// What began before keeps its snapshot, and has to ask whether that may be shown.
+    pub fn show_durable_only(&self, only: bool) {
+        self.shows_durable_only.store(only, SeqCst);
+    }
+
+    /// What a transaction sees that begins now.
+    fn shown(&self) -> Timestamp {
+        match self.is_durable_only() {
+            true => self.durable(),
+            false => self.latest(),
+        }
+    }
+
     /// Sets the clock, before the first transaction.
     pub fn start_at(&self, timestamp: Timestamp) {
         self.clock.store(timestamp.0, Release);
@@ -149,15 +195,26 @@ impl Timeline {
     /// # Errors
     /// `TooManyTransactions` when all slots are taken.
     pub fn register(self: &Arc<Self>) -> Result<Registration> {
-        let slots = match self.transactions_max.load(Relaxed) {
+        self.register_among(self.own_slots(), false, Self::latest)
+    }
+
+    /// As [`Self::register`], for a view that sees what a transaction sees which begins now.
+    ///
+    /// # Errors
+    /// `TooManyTransactions` when all slots are taken.
+    pub fn register_shown(self: &Arc<Self>) -> Result<Registration> {
+        self.register_among(self.own_slots(), false, Self::shown)
+    }
+
+    fn own_slots(&self) -> Range<usize> {
+        match self.transactions_max.load(Relaxed) {
             0 => 0..SLOTS_MAX,
             _ => 0..OWN_SLOTS,
-        };
-        self.register_among(slots, false)
+        }
     }
 
     /// The same for a transaction, of which there can be [`Self::max_transactions`], and which may ask
-    /// what was committed since.
+    /// what was committed since. It sees the last durable state where others are not to be shown.
     ///
     /// # Errors
     /// `TooManyTransactions`.
@@ -166,7 +223,7 @@ impl Timeline {
             0 => 0..SLOTS_MAX,
             limit => OWN_SLOTS..OWN_SLOTS + limit,
         };
-        self.register_among(slots, validates)
+        self.register_among(slots, validates, Self::shown)
     }
 
     /// How many transactions there can be.
@@ -187,6 +244,7 @@ impl Timeline {
         self: &Arc<Self>,
         slots: Range<usize>,
         validates: bool,
+        seen: fn(&Self) -> Timestamp,
     ) -> Result<Registration> {
         let limit = slots.len() as u64;
         let index = self.claim(slots);
@@ -194,7 +252,7 @@ impl Timeline {
         let slot = &self.slots[index];
         let id = self.next_id(slot);
         slot.holders.store(1, Relaxed);
-        let mut now = self.latest();
+        let mut now = seen(self);
         loop {
             // Release: whoever sees it, and not the last owner's, knows that that one is done.
             let snapshot = (now.0 + 1) << 1 | u64::from(validates);
@@ -202,7 +260,8 @@ impl Timeline {
             // Between publishing and reading the clock again, and before the first read of a row;
             // pairs with the fence of `registered`.
             fence(SeqCst);
-            match self.latest() {
+            // It may also be an earlier one now, which is not below the horizon either.
+            match seen(self) {
                 same if same == now || is_left_out(Fault::ClockReadOnce) => break,
                 later => now = later,
             }
@@ -310,10 +369,18 @@ impl Timeline {
         TransactionId(if recent { id } else { 0 })
     }
 
+    /// The timestamp at or above which transactions begin from now on, whatever becomes of the log.
+    pub fn earliest_to_come(&self) -> Timestamp {
+        match is_left_out(Fault::DurableNotKept) {
+            true => self.latest(),
+            false => self.durable(),
+        }
+    }
+
     /// The registered snapshots, and a bound that is read before: whoever is missing here because he
     /// came meanwhile, or changes his snapshot yet, ends up with one at or above the bound.
     fn registered(&self) -> (Timestamp, impl Iterator<Item = (Timestamp, bool)>) {
-        let latest = self.latest();
+        let bound = self.earliest_to_come();
         // Between reading the clock and looking at the slots. Pairs with the fence of `register`.
         fence(SeqCst);
         let high = self.high.load(Relaxed);
@@ -322,17 +389,17 @@ impl Timeline {
             // Acquire: what a snapshot that is given up has read, it has read before this.
             .map(|slot| slot.snapshot.load(Acquire))
             .filter(|snapshot| *snapshot != IDLE);
-        (latest, snapshots.map(unpacked))
+        (bound, snapshots.map(unpacked))
     }
 
     /// All snapshots that are registered.
     pub fn snapshots(&self) -> Snapshots {
         if is_left_out(Fault::SnapshotsBeforeClock) {
             let early = self.registered().1.map(|(at, _)| at).collect();
-            return Snapshots::new(self.latest(), early);
+            return Snapshots::new(self.earliest_to_come(), early);
         }
-        let (latest, snapshots) = self.registered();
-        Snapshots::new(latest, snapshots.map(|(at, _)| at).collect())
+        let (bound, snapshots) = self.registered();
+        Snapshots::new(bound, snapshots.map(|(at, _)| at).collect())
     }
 
     /// The registered snapshots. They come and go meanwhile: each line is true for itself.
@@ -352,8 +419,8 @@ impl Timeline {
     /// The timestamp at or above which all present and future snapshots are. Remembers the same of
     /// those whose owners may validate.
     pub fn horizon(&self) -> Timestamp {
-        let (latest, snapshots) = self.registered();
-        let (mut horizon, mut validating) = (latest, latest);
+        let (bound, snapshots) = self.registered();
+        let (mut horizon, mut validating) = (bound, bound);
         for (snapshot, validates) in snapshots {
             horizon = horizon.min(snapshot);
             if validates {

@@ -60,6 +60,8 @@ pub enum Fault {
     NotPinned,
     /// Registered snapshots are looked for before the clock is read.
     SnapshotsBeforeClock,
+    /// The horizon passes what is durable.
+    DurableNotKept,
     /// Who has checked a key adds an entry without asking whether it is the first one.
     KeyNotAddedAtOnce,
     /// A look-up in a hash index does not ask whether its bucket is still the right one.

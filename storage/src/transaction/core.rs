@@ -12,7 +12,7 @@ use crate::maintenance::{
 };
 use crate::mvcc::{Operation, Registration, Snapshots, Timeline};
 use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
-use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::{Log, LogStatus};
@@ -53,6 +53,8 @@ pub struct Core {
     /// Held by whoever commits.
     pub(super) commit: Mutex<()>,
     pub(super) garbage: GarbageQueue,
+    /// The bound of snapshots to come up to which commits have collected all that they can.
+    collected_to: AtomicU64,
     collector: Mutex<Collector>,
     /// Locked before the collector.
     pub(super) compactor: Mutex<Compactor>,
@@ -124,6 +126,7 @@ impl Core {
             catalog: ArcSwap::default(),
             commit: Mutex::new(()),
             garbage: GarbageQueue::default(),
+            collected_to: AtomicU64::new(u64::MAX),
             pace: Mutex::default(),
             listeners: PressureListeners::default(),
             relief: Mutex::default(),
@@ -242,7 +245,7 @@ impl Core {
     pub(super) fn snapshots(&self, registration: &Registration) -> Vec<SnapshotUse> {
         let held = self.timeline.held();
         let each = held.iter().map(|held| held.snapshot).collect();
-        let snapshots = Snapshots::new(self.timeline.latest(), each);
+        let snapshots = Snapshots::new(self.timeline.earliest_to_come(), each);
         let mut sightings = self.sightings.lock();
         sightings.look(&held);
         let catalog = self.catalog.load();
@@ -405,9 +408,12 @@ impl Core {
         self.garbage.len() >= QUEUED_FREE
     }
 
-    /// Whether a commit should collect some.
+    /// Whether a commit should collect some: much waits, and not only to become durable.
     pub(super) fn is_behind(&self) -> bool {
-        !self.manual_maintenance && self.garbage.len() >= COOPERATE_FROM
+        !self.manual_maintenance
+            && self.garbage.len() >= COOPERATE_FROM
+            // Relaxed: whoever misses it looks in vain, or leaves it to the next.
+            && self.collected_to.load(Relaxed) != self.timeline.earliest_to_come().0
     }
 
     /// The share of collecting that a commit takes on: twice as much as it brought, so that it keeps
@@ -418,7 +424,10 @@ impl Core {
         }
         if let Some(mut collector) = self.collector.try_lock() {
             let limit = 2 * writes + COOPERATE_FROM;
-            collector.collect_own(&self.garbage, &self.catalog, limit);
+            let bound = self.timeline.earliest_to_come();
+            if !collector.collect_own(&self.garbage, &self.catalog, limit) {
+                self.collected_to.store(bound.0, Relaxed);
+            }
         }
     }
 
