@@ -22,6 +22,15 @@ pub enum Error {
         table: String,
     },
 
+    /// The snapshot has commits that the log has not made durable and, for now or for good, cannot.
+    #[error(
+        "could not serialize access because the snapshot includes commits that are not durable"
+    )]
+    SnapshotNotDurable {
+        /// What keeps the log from it.
+        cause: String,
+    },
+
     // --- change the data or the statement --------------------------------------------------
     /// A unique key exists already.
     #[error("duplicate key value violates unique constraint \"{constraint}\"")]
@@ -178,7 +187,7 @@ pub enum Error {
         /// What is there.
         found: String,
     },
-    /// A sync failed earlier: the store no longer accepts writes.
+    /// The log failed earlier: the store accepts no writes any more.
     #[error("the log failed and the database accepts no writes until it is reopened: {cause}")]
     LogFailed {
         /// The first failure.
@@ -193,6 +202,8 @@ pub enum Error {
         lsn: Lsn,
         /// What failed.
         cause: String,
+        /// Whether the log still has the frame and writes it as soon as there is room.
+        is_queued: bool,
     },
     /// The caller has asked for a long operation to stop.
     #[error("canceling statement due to user request")]
@@ -319,7 +330,9 @@ impl Error {
     /// The five-character SQLSTATE, PostgreSQL's where it has one for the case.
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Self::Conflict(_) | Self::SchemaConflict { .. } => "40001",
+            Self::Conflict(_) | Self::SchemaConflict { .. } | Self::SnapshotNotDurable { .. } => {
+                "40001"
+            }
             Self::UniqueViolation { .. } | Self::DuplicateKeys { .. } => "23505",
             Self::DuplicateRelation(_) => "42P07",
             Self::UndefinedRelation(_) => "42P01",

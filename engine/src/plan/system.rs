@@ -127,6 +127,7 @@ impl SystemTable {
                 ("ms_at_risk_max", Double),
                 ("syncs", BigInt),
                 ("sync_ms", Double),
+                ("log", Text),
                 ("failure", Text),
             ],
             Self::Indexes => &[
@@ -250,6 +251,7 @@ impl SystemTable {
                 ("dropped_because", Text),
                 ("losses", BigInt),
                 ("quarantine", Text),
+                ("disk_full", Text),
             ],
             Self::RecoveryLosses => &[
                 ("file", Text),

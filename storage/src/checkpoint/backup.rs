@@ -4,7 +4,8 @@
 //!   COPYING.remora  ->  data/0000000001.img  ->  wal/0000000001.log, CLOSED  ->  MANIFEST  ->  COPYING.remora goes
 //! ```
 //!
-//! 1. In one commit section, take timestamp C and a view of it. Readers and writers go on meanwhile.
+//! 1. In one commit section, take timestamp C and a view of it: of the latest commit, or of the last durable one
+//!    where the log takes no frames. Readers and writers go on meanwhile.
 //! 2. Write all rows that the view shows, as a checkpoint does that finds nothing to refer to.
 //! 3. Wait until everything up to C is durable where it comes from: a copy must not hold what a crash
 //!    could take back there.
@@ -25,7 +26,7 @@ use super::{CheckpointInfo, CheckpointReason, Moment, image, kept, micros};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{DatabaseId, ROOT, install};
-use crate::ids::{Lsn, Timestamp};
+use crate::ids::Timestamp;
 use crate::transaction::Core;
 use crate::wal::segment::{self, SegmentHeader};
 use crate::wal::{closing, create_segment};
@@ -49,14 +50,14 @@ pub struct BackupReport {
 }
 
 /// Writes a copy into a directory that holds nothing but what an earlier attempt has left. `wait_durable`
-/// returns when all that was logged until then is durable.
+/// returns when everything up to a timestamp is durable.
 ///
 /// # Errors
 /// `Io`, `DiskFull`, `OutOfMemory`, and those of `wait_durable`: there is no copy then.
 pub fn write(
     core: &Arc<Core>,
     disk: &dyn Disk,
-    wait_durable: impl FnOnce() -> Result<()>,
+    wait_durable: impl FnOnce(Timestamp) -> Result<()>,
 ) -> Result<BackupReport> {
     install(disk, COPYING, b"")?;
     for (folder, is_ours) in [
@@ -74,14 +75,14 @@ pub fn write(
         }
     }
     let database = DatabaseId::random();
-    let moment = Moment::take(core, || Lsn(0))?;
+    let moment = Moment::shown(core)?;
     let destination = Destination {
         disk,
         core,
         database,
     };
     let written = destination.write_images(&moment, 1, &LastCheckpoint::default())?;
-    wait_durable()?;
+    wait_durable(moment.timestamp)?;
 
     let mut manifest = moment.manifest(FIRST_TIMELINE, 1, written.images);
     let report = BackupReport {

@@ -33,7 +33,7 @@ pub(crate) fn begin_history(
         core,
         database,
     };
-    let moment = Moment::take(core, || header.first)?;
+    let moment = Moment::latest(core, || header.first)?;
     let file = free_image_number(disk)?;
     let written = destination.write_images(&moment, file, &LastCheckpoint::default());
     let written = written.inspect_err(|_| {

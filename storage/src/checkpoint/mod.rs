@@ -16,6 +16,9 @@
 //!
 //! Readers and writers go on meanwhile: what a view shows never changes.
 //!
+//! Where the medium has no room for a new segment, the log goes on in the old one, and the manifest names a position
+//! within it. While the log is full or has failed no checkpoint is written: C would not be durable.
+//!
 //! Invariants
 //! - A manifest that can be read names only images that are synced.
 //! - Every commit is in the images (timestamp <= C) or in the log from the manifest's position on.
@@ -157,7 +160,7 @@ impl Checkpointer {
         if state.closed {
             return Err(Error::Closed);
         }
-        let moment = Moment::take(&self.core, || self.log.rotate())?;
+        let moment = Moment::latest(&self.core, || self.log.rotate())?;
         let start = self.log.segment_of(moment.lsn)?;
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
         // One that failed as its manifest was installed has left a data file that nobody names: tried
@@ -229,21 +232,35 @@ fn comments(catalog: &Catalog) -> Vec<CommentDef> {
 }
 
 impl Moment {
-    /// Fixes it in a commit section, in which `lsn` says where the log goes on.
-    fn take(core: &Arc<Core>, lsn: impl FnOnce() -> Lsn) -> Result<Self> {
-        core.commit_section(|timestamp| {
-            let catalog = core.catalog().lasting();
-            Ok(Self {
-                timestamp,
-                lsn: lsn(),
-                // Numbers that the log is told of later are in the log from there on.
-                sequences: sequences(&catalog),
-                next_sequence: core.next_sequence_id(),
-                catalog,
-                next_ids: core.next_ids(),
-                view: core.view_latest()?,
-            })
+    /// Fixes the latest moment in a commit section, in which `lsn` says where the log goes on. It may not be
+    /// durable yet: what is before `lsn` in the log must be, before a manifest of it is installed.
+    fn latest(core: &Arc<Core>, lsn: impl FnOnce() -> Lsn) -> Result<Self> {
+        core.commit_section(|_| {
+            let view = core.view_latest()?;
+            Ok(Self::of(core, lsn(), view, core.catalog()))
         })
+    }
+
+    /// Fixes what a transaction sees that begins now: the last durable moment, where the log takes no frames.
+    fn shown(core: &Arc<Core>) -> Result<Self> {
+        core.commit_section(|_| {
+            let (view, catalog) = core.view_shown()?;
+            Ok(Self::of(core, Lsn(0), view, catalog))
+        })
+    }
+
+    fn of(core: &Core, lsn: Lsn, view: ReadView, catalog: Arc<Catalog>) -> Self {
+        let catalog = catalog.lasting();
+        Self {
+            timestamp: view.snapshot(),
+            lsn,
+            // Numbers that the log is told of later are in the log from there on.
+            sequences: sequences(&catalog),
+            next_sequence: core.next_sequence_id(),
+            catalog,
+            next_ids: core.next_ids(),
+            view,
+        }
     }
 
     fn manifest(&self, timeline: u32, segment: u64, images: Vec<ImageRef>) -> Manifest {

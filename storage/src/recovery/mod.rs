@@ -6,7 +6,8 @@
 //! 4. Fill the indexes and set the clock.
 //! 5. Only now, when everything was read and found whole: mark a directory that a build with fewer
 //!    features wrote, cut the torn tail off, sync what the walk found, remove what no manifest needs, and
-//!    open the log for writing.
+//!    open the log for writing. Where the medium has no room for that, the database is open all the same, for
+//!    reading: its log is full ([`crate::wal::condition`]), and does the step before it writes a frame.
 //!
 //! ```text
 //!   MANIFEST --> data/0000000003.img ..  rows as of C
@@ -22,7 +23,7 @@
 //! - Recovering twice gives the same as once.
 //!
 //! If we crash: before 5 nothing was written but the lock; in 5 every step leaves what the next
-//! recovery finds and finishes.
+//! recovery finds and finishes. It may be done several times in one process for the same reason.
 
 mod decision;
 mod directory;
@@ -54,7 +55,7 @@ use crate::ids::Lsn;
 use crate::pool::Pool;
 use crate::transaction::Core;
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
-use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, closing};
+use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, UnfinishedRecovery, closing};
 use directory::Directory;
 use progress::Progress;
 use replay::Replay;
@@ -182,31 +183,73 @@ fn go_on(
         core,
         end,
         images,
-        report,
+        mut report,
     } = proved;
-    mark_features(&**disk, &manifest, database)?;
-    let segments = tidy(&**disk, &manifest, database, &end)?;
+    let (timeline, checkpoint_end) = (manifest.timeline, manifest.lsn);
+    let (log_end, timestamp, found) = (end.end, end.timestamp, end.segments.clone());
+    let finish = finishing(Arc::clone(disk), manifest, database, end);
+    let (segments, unfinished) = match finish() {
+        Ok(segments) => (segments, None),
+        Err(because @ Error::DiskFull { .. }) => {
+            sync_found(&**disk, &found)?;
+            (found, Some(because))
+        }
+        Err(error) => return Err(error),
+    };
+    report.full = unfinished.as_ref().map(Error::to_string);
     let start = LogStart {
         database,
-        timeline: manifest.timeline,
+        timeline,
         segments,
-        end: end.end,
-        timestamp: end.timestamp,
+        end: log_end,
+        timestamp,
         segment_bytes_max: options.segment_bytes_max,
         loss_window: options.loss_window,
+        clock: Arc::clone(core.clock()),
+        unfinished: unfinished.map(|because| UnfinishedRecovery {
+            because,
+            finish: Box::new(finish),
+        }),
     };
     let log = Log::open(disk.clone(), options.pool.ledger().clone(), start)?;
     Ok(Recovered {
         core,
         log: Arc::new(log),
         database,
-        timeline: manifest.timeline,
-        checkpoint_end: manifest.lsn,
+        timeline,
+        checkpoint_end,
         images,
         closed_at,
         lock,
         report,
     })
+}
+
+/// What step 5 does before the log is written to; returns the segments that remain. It can be repeated.
+fn finishing(
+    disk: Arc<dyn Disk>,
+    manifest: Manifest,
+    database: DatabaseId,
+    end: LogEnd,
+) -> impl Fn() -> Result<Vec<SegmentStart>> + Send {
+    move || {
+        mark_features(&*disk, &manifest, database)?;
+        tidy(&*disk, &manifest, database, &end)
+    }
+}
+
+/// Makes durable what is about to be shown, as far as that takes no room. If it was a sync that failed before, it
+/// would have to be written again, and nobody can tell.
+fn sync_found(disk: &dyn Disk, segments: &[SegmentStart]) -> Result<()> {
+    let last = segments.last().expect("the manifest's segment exists");
+    let synced = disk
+        .open(&segment::path(last.number))
+        .and_then(|file| file.sync())
+        .and_then(|()| disk.sync_dir(segment::FOLDER));
+    match synced {
+        Err(Error::DiskFull { .. }) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Reads the database of a directory, without its log to go on with: nothing is written. Damage is an error in
@@ -355,8 +398,10 @@ fn tidy(
     if quarantine::is_due(manifest) {
         quarantine::move_away(disk, manifest, database)?;
     }
-    if let Some(number) = end.unmade_segment {
-        disk.remove(&segment::path(number))?;
+    if let Some(path) = end.unmade_segment.map(segment::path)
+        && disk.exists(&path)?
+    {
+        disk.remove(&path)?;
     }
     let last = end.segments.last().expect("the manifest's segment exists");
     let file = disk.open(&segment::path(last.number))?;

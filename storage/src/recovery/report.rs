@@ -113,6 +113,9 @@ pub struct RecoveryReport {
     pub losses: Vec<Loss>,
     /// Where a salvage has moved what was there; nothing where nothing was damaged.
     pub quarantine: Option<String>,
+    /// Why the database was opened for reading only, for want of room on the disk. Writing goes on as soon as there
+    /// is some.
+    pub full: Option<String>,
     /// Time of loading images, replaying, building indexes.
     pub elapsed: [Duration; 3],
 }

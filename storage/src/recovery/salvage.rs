@@ -69,7 +69,7 @@ pub(super) fn open(
     };
     let header = past.beginning(found.database)?;
     let manifest = salvage.write(&found.core, &header)?;
-    let log = salvage.log(&header, found.timestamp)?;
+    let log = salvage.log(&header, &found)?;
     let quarantine = quarantine::move_away(&**disk, &manifest, found.database)?;
     Ok(Recovered {
         core: found.core,
@@ -262,7 +262,7 @@ impl Salvage<'_> {
     }
 
     /// The log of the new history.
-    fn log(&self, header: &SegmentHeader, timestamp: Timestamp) -> Result<Log> {
+    fn log(&self, header: &SegmentHeader, kept: &Kept) -> Result<Log> {
         let start = LogStart {
             database: header.database,
             timeline: header.timeline,
@@ -271,9 +271,11 @@ impl Salvage<'_> {
                 first: header.first,
             }],
             end: header.first,
-            timestamp,
+            timestamp: kept.timestamp,
             segment_bytes_max: self.options.segment_bytes_max,
             loss_window: self.options.loss_window,
+            clock: Arc::clone(kept.core.clock()),
+            unfinished: None,
         };
         Log::open(self.disk.clone(), self.options.pool.ledger().clone(), start)
     }

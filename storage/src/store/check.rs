@@ -48,7 +48,7 @@ impl Store {
         self.inner.core.collect_garbage();
         let mut report = CheckReport::default();
         let view = self.inner.core.view_latest()?;
-        for table in self.catalog().tables() {
+        for table in self.inner.core.catalog().tables() {
             report.table(&view, table)?;
         }
         report.memory(self);

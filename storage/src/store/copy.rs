@@ -27,8 +27,8 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `NotEmpty`; `Locked`, `Closed`, `Io`, `DiskFull`, `OutOfMemory`, `LogFailed`: there is no copy then,
-    /// unless only its last step failed.
+    /// `NotEmpty`; `Locked`, `Closed`, `Io`, `DiskFull`, `OutOfMemory`; `SnapshotNotDurable` where the log has come
+    /// to be full meanwhile, or failed: there is no copy then, unless only its last step failed.
     pub fn backup_to(&self, directory: &Path) -> Result<BackupReport> {
         self.backup_on(&RealDisk::new(directory))
             .map_err(|error| located(error, directory))
@@ -43,7 +43,13 @@ impl Store {
             return Err(Error::Closed);
         }
         let _lock = recovery::take_for_copy(disk)?;
-        backup::write(&self.inner.core, disk, || self.wait_logged())
+        backup::write(&self.inner.core, disk, |timestamp| {
+            // Numbers of sequences are no commits; where the log takes none, the copy goes without the last ones.
+            match self.wait_logged() {
+                Err(Error::DiskFull { .. } | Error::LogFailed { .. }) => self.wait_shown(timestamp),
+                waited => waited,
+            }
+        })
     }
 
     /// Loads the database of a directory into a store in memory. The directory stays as it is, and nobody
@@ -80,7 +86,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `OutOfMemory`, `Closed`, `LogFailed`.
+    /// `OutOfMemory`, `Closed`, `SnapshotNotDurable`.
     pub fn serialize(&self) -> Result<Vec<u8>> {
         let archive = Archive::empty(self.ledger());
         self.backup_on(&archive)?;

@@ -215,8 +215,9 @@ fn run_on(store: &Store, outcome_unknown: &mut bool) -> i64 {
             *outcome_unknown = matches!(error, Error::OutcomeUnknown { .. });
             let refused = matches!(error, Error::LogFailed { .. });
             assert!(*outcome_unknown || refused, "{error}");
-            let refused = commit(store, n).expect_err("refused");
+            let refused = store.check_writable().expect_err("refused");
             assert!(matches!(refused, Error::LogFailed { .. }), "{refused}");
+            commit(store, n).expect_err("refused");
             assert!(
                 store.checkpoint().is_err(),
                 "not what nobody knows to be durable"

@@ -5,7 +5,7 @@ use super::options::StoreOptions;
 use super::schedule::Schedule;
 use crate::checkpoint::{CheckpointReason, CheckpointReport};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::DatabaseId;
 use crate::ids::Lsn;
 use crate::recovery::Recovered;
@@ -26,6 +26,8 @@ pub(super) struct Durable {
     log: Arc<Log>,
     schedule: Arc<Schedule>,
     closed_at: Option<Lsn>,
+    /// The end of the log as it was opened.
+    opened_at: Lsn,
     background: Mutex<Vec<Background>>,
     flusher: Mutex<Option<Flusher>>,
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
@@ -49,6 +51,7 @@ impl Durable {
             disk,
             database,
             timeline: recovered.timeline,
+            opened_at: log.end(),
             log,
             schedule,
             closed_at: recovered.closed_at,
@@ -88,14 +91,20 @@ impl Durable {
         self.background.lock().clear();
         self.flusher.lock().take();
         let checkpoint = self.schedule.close();
-        let closed = self.log.close().and_then(|end| {
-            if self.closed_at == Some(end) {
-                return Ok(());
-            }
-            closing::write(&*self.disk, self.database, self.timeline, end)
+        let closed = self.log.close().and_then(|end| match end {
+            Some(end) if self.closed_at != Some(end) => self.mark_closed(end),
+            _ => Ok(()),
         });
         self.lock.lock().take();
         checkpoint.and(closed)
+    }
+
+    fn mark_closed(&self, end: Lsn) -> Result<()> {
+        match closing::write(&*self.disk, self.database, self.timeline, end) {
+            // Nothing that was asked for is missing.
+            Err(Error::DiskFull { .. }) if end == self.opened_at => Ok(()),
+            written => written,
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 //! Invariants
 //! - The lock is given back only when nothing writes to the directory any more.
 //! - Nobody who asks for `Durability::Sync` is told of a commit that a crash could take back, whoever
-//!   made it: commits and readers wait until the log is durable up to what they saw.
+//!   made it: commits and readers wait until the log is durable up to what they saw. While the log is full
+//!   or has failed, nobody is, whatever he asks for ([`crate::wal::condition`]).
 //! - A crash takes back the last commits, all from some one on; those that it takes had returned within one
 //!   loss window ([`crate::wal::Flusher`]).
 //!
@@ -45,6 +46,8 @@ mod forged_tests;
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod incremental_tests;
 #[cfg(test)]
 mod kept_tests;
@@ -73,7 +76,7 @@ pub use crate::recovery::{
     RecoveryReport, RestoreReport, Verification,
 };
 pub use crate::transaction::{Compacted, Durability, DurabilityStatus};
-pub use crate::wal::LogStatus;
+pub use crate::wal::{LogCondition, LogStatus};
 pub use check::CheckReport;
 pub use options::StoreOptions;
 pub use schedule::{CheckpointSettings, Schedule};
@@ -218,9 +221,9 @@ impl Store {
         self.inner.core.begin_with(options)
     }
 
-    /// The latest committed catalog.
+    /// The catalog that a transaction sees which begins now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.inner.core.catalog()
+        self.inner.core.shown_catalog()
     }
 
     /// Whether memory is cleared as soon as it is freed.
@@ -285,8 +288,8 @@ impl Store {
     /// it back any more.
     ///
     /// # Errors
-    /// `OutcomeUnknown` where the log failed before that was known, `LimitExceeded` where the log
-    /// does not go as far.
+    /// `OutcomeUnknown` where the log failed before that was known, or has no room for it now; `LimitExceeded`
+    /// where the log does not go as far.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<()> {
         let end = self.log_end();
         if lsn > end {
@@ -304,7 +307,8 @@ impl Store {
     /// and nobody waits.
     ///
     /// # Errors
-    /// `LogFailed` where that can no longer be.
+    /// `SnapshotNotDurable` where the log is full or has failed: a transaction that begins now sees what is
+    /// durable.
     pub fn wait_shown(&self, timestamp: Timestamp) -> Result<()> {
         let durable = self.inner.durable.as_ref();
         durable.map_or(Ok(()), |durable| {
@@ -312,10 +316,28 @@ impl Store {
         })
     }
 
+    /// Checks that what a snapshot of `timestamp` shows may be shown to who does not wait until it is durable.
+    ///
+    /// # Errors
+    /// As for [`Self::wait_shown`].
+    pub fn check_shown(&self, timestamp: Timestamp) -> Result<()> {
+        let durable = self.inner.durable.as_ref();
+        durable.map_or(Ok(()), |durable| durable.log().check_shown(timestamp))
+    }
+
+    /// Checks that a transaction which writes could commit now. Where the disk was full, it is tried whether it
+    /// still is.
+    ///
+    /// # Errors
+    /// `DiskFull`; `LogFailed` until the store is opened again.
+    pub fn check_writable(&self) -> Result<()> {
+        self.inner.core.check_writable()
+    }
+
     /// Waits until everything that was logged so far is durable, numbers of sequences too.
     ///
     /// # Errors
-    /// `LogFailed` where that can no longer be.
+    /// `LogFailed` where that can no longer be, `DiskFull` where there is no room for it now.
     pub fn wait_logged(&self) -> Result<()> {
         self.inner.core.wait_logged()
     }
@@ -325,7 +347,7 @@ impl Store {
     /// that was set (by the clock of its disk), and a checkpoint if one is due.
     ///
     /// # Errors
-    /// `LogFailed`.
+    /// `LogFailed`, `DiskFull`.
     pub fn run_background(&self) -> Result<()> {
         let durable = self.inner.durable.as_ref();
         durable.map_or(Ok(()), Durable::run_background)
@@ -386,7 +408,7 @@ impl Store {
         if self.inner.is_closed() {
             return Err(Error::Closed);
         }
-        let catalog = self.catalog();
+        let catalog = self.inner.core.catalog();
         let undefined = |id: TableId| Error::UndefinedRelation(id.to_string());
         let entry = table
             .map(|id| catalog.table_by_id(id).ok_or_else(|| undefined(id)))
@@ -399,7 +421,8 @@ impl Store {
     ///
     /// # Errors
     /// `LogFailed`, `Io`, `DiskFull`: the store is closed all the same, and what was acknowledged
-    /// at [`Durability::Sync`] is durable.
+    /// at [`Durability::Sync`] is durable. A full disk is no error where nothing was committed: what closing
+    /// would write then only saves the next opening some work.
     pub fn close(&self) -> Result<()> {
         self.inner.close()
     }

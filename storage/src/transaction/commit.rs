@@ -45,7 +45,10 @@ impl Transaction {
     }
 
     /// Makes all changes visible to later snapshots, at once, and waits until they are as durable
-    /// as its options ask. On error nothing has happened, except for `OutcomeUnknown`.
+    /// as its options ask.
+    ///
+    /// # Errors
+    /// Nothing has happened, except for `OutcomeUnknown`.
     pub fn commit(mut self) -> Result<Committed> {
         if !self.has_writes() {
             // Locks are rolled back.
@@ -115,12 +118,16 @@ impl Transaction {
         // From here on nothing fails.
         let lsn = match (core.log(), frame) {
             (Some(attached), Some(frame)) => Some(attached.log.append(frame, timestamp)),
-            _ => None,
+            (Some(attached), None) => {
+                attached.log.pass(timestamp);
+                None
+            }
+            (None, _) => None,
         };
         if let Some(mut catalog) = catalog {
             catalog.set_since(timestamp);
             self.share_counters(&catalog);
-            core.catalog.store(Arc::new(catalog));
+            core.install_catalog(catalog);
         }
         let horizon = core.timeline.validation_horizon();
         for (table, change, blocks) in changes {
@@ -194,6 +201,7 @@ impl Transaction {
         self.leave_gates();
         let set = std::mem::take(&mut self.set);
         let (writes, grows) = (set.len(), set.grows());
+        let changes_catalog = !self.ddl.is_empty();
         self.core.hand_over(timestamp, set);
         let asked = self.options.durability;
         let waits = self.core.log().is_some_and(|log| log.waits(asked));
@@ -203,6 +211,7 @@ impl Transaction {
             writes,
             pauses,
             waits,
+            changes_catalog,
         })
     }
 
@@ -289,6 +298,7 @@ struct Rest {
     writes: usize,
     pauses: bool,
     waits: bool,
+    changes_catalog: bool,
 }
 
 impl Rest {
@@ -297,9 +307,12 @@ impl Rest {
         if self.pauses {
             std::thread::sleep(SLOW_PAUSE);
         }
-        match (self.core.log(), lsn) {
-            (Some(attached), Some(lsn)) if self.waits => attached.log.wait_durable(lsn),
-            _ => Ok(()),
+        if let (Some(attached), Some(lsn), true) = (self.core.log(), lsn, self.waits) {
+            attached.log.wait_durable(lsn)?;
         }
+        if self.changes_catalog {
+            self.core.forget_catalogs();
+        }
+        Ok(())
     }
 }

@@ -2,21 +2,22 @@
 
 use super::compact::Compactor;
 use super::relief::InVain;
+use super::shown::ReplacedCatalogs;
 use super::waiting::Waiting;
 use super::{Durability, ReadView, Transaction, TransactionOptions};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::ids::{IndexId, SchemaId, SequenceId, TableId, Timestamp};
+use crate::ids::{IndexId, Lsn, SchemaId, SequenceId, TableId, Timestamp};
 use crate::maintenance::{
     self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse, WriteSet,
 };
 use crate::mvcc::{Operation, Registration, Snapshots, Timeline};
 use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
-use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::{Log, LogStatus};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub struct Core {
     pub(super) timeline: Arc<Timeline>,
     pub(super) pool: Arc<Pool>,
     pub(super) catalog: ArcSwap<Catalog>,
+    pub(super) replaced: ReplacedCatalogs,
     /// Held by whoever commits.
     pub(super) commit: Mutex<()>,
     pub(super) garbage: GarbageQueue,
@@ -124,6 +126,7 @@ impl Core {
             timeline,
             pool,
             catalog: ArcSwap::default(),
+            replaced: ReplacedCatalogs::default(),
             commit: Mutex::new(()),
             garbage: GarbageQueue::default(),
             collected_to: AtomicU64::new(u64::MAX),
@@ -172,13 +175,32 @@ impl Core {
         }
     }
 
+    /// The clock, the registered snapshots, and the states of running transactions.
+    pub fn clock(&self) -> &Arc<Timeline> {
+        &self.timeline
+    }
+
     /// Waits until everything that was logged so far is durable, numbers of sequences too. In memory nothing
     /// is, and nobody waits.
     ///
     /// # Errors
-    /// `LogFailed` where that can no longer be.
+    /// `LogFailed` where that can no longer be, `DiskFull` where there is no room for it now.
     pub fn wait_logged(&self) -> Result<()> {
         self.log().map_or(Ok(()), |attached| attached.log.flush())
+    }
+
+    /// The end of the log: where the next commit goes. In memory nothing is logged.
+    pub fn log_end(&self) -> Lsn {
+        self.log().map_or(Lsn(0), |attached| attached.log.end())
+    }
+
+    /// Waits until everything that was logged before `lsn` is durable.
+    ///
+    /// # Errors
+    /// As for [`Self::wait_logged`].
+    pub fn wait_logged_to(&self, lsn: Lsn) -> Result<()> {
+        self.log()
+            .map_or(Ok(()), |attached| attached.log.wait_written(lsn))
     }
 
     pub(super) fn log(&self) -> Option<&AttachedLog> {
@@ -200,14 +222,18 @@ impl Core {
         self.begin_with(TransactionOptions::default())
     }
 
-    /// Starts a transaction on the latest committed state.
+    /// Starts a transaction on the latest committed state; on the last durable one while the log takes no
+    /// frames.
     pub fn begin_with(self: &Arc<Self>, options: TransactionOptions) -> Result<Transaction> {
+        if !options.read_only && self.timeline.is_durable_only() {
+            // Where there is room again, it begins with the latest state, whose rows it may want to change.
+            let _ = self.check_writable();
+        }
         loop {
             let registration = self.timeline.register_transaction(!options.read_only)?;
-            let catalog = self.catalog.load();
             // A commit installs its catalog before it moves the clock: between the two, rows and
             // structure would not belong together.
-            if catalog.since() <= registration.snapshot() {
+            if let Some(catalog) = self.catalog_at(registration.snapshot()) {
                 let core = Arc::clone(self);
                 return Ok(Transaction::new(core, registration, options, catalog));
             }
@@ -226,10 +252,22 @@ impl Core {
         self.timeline.limit_transactions(count);
     }
 
-    /// A view of the latest committed state, outside any transaction.
+    /// A view of the latest committed state, be it durable or not, outside any transaction.
     pub fn view_latest(self: &Arc<Self>) -> Result<ReadView> {
         let registration = self.timeline.register()?;
         Ok(ReadView::new(Arc::clone(self), registration, 0, None))
+    }
+
+    /// A view of what a transaction sees that begins now, outside any transaction, and the catalog of that moment.
+    pub fn view_shown(self: &Arc<Self>) -> Result<(ReadView, Arc<Catalog>)> {
+        loop {
+            let registration = self.timeline.register_shown()?;
+            if let Some(catalog) = self.catalog_at(registration.snapshot()) {
+                let view = ReadView::new(Arc::clone(self), registration, 0, None);
+                return Ok((view, Guard::into_inner(catalog)));
+            }
+            crate::sync::yield_now();
+        }
     }
 
     /// The latest committed catalog.
@@ -264,6 +302,9 @@ impl Core {
 
     /// Does what garbage collection can do now; returns how many writes and unlinked things wait.
     pub fn collect_garbage(&self) -> usize {
+        // What is not durable stays, and all that it has replaced. Where it cannot become durable it waits.
+        let _ = self.wait_logged();
+        self.forget_catalogs();
         while self.collect_round() {}
         self.wait_for_retired();
         self.timeline.horizon();
@@ -317,6 +358,7 @@ impl Core {
         if !more {
             self.forget_changes();
         }
+        self.forget_catalogs();
         more
     }
 

@@ -50,6 +50,7 @@ mod replay;
 mod restore;
 mod scan;
 mod sequence;
+mod shown;
 mod types;
 mod unique;
 mod validate;

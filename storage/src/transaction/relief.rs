@@ -71,6 +71,8 @@ impl Core {
     }
 
     fn free_until(&self, goal: u64) {
+        // What is not durable stays, and all that it has replaced. Where it cannot become durable it waits.
+        let _ = self.wait_logged();
         self.pool.shed_caches();
         self.retire_orphans();
         self.collector().look_again();

@@ -10,7 +10,7 @@
 //! and no long piece of it at once. The parts go to the log together, as one run of frames.
 
 use super::frame::{FRAME_HEADER_LEN, GOES_ON, PACKED, Stamp, seal};
-use super::log::Space;
+use super::gate::Space;
 use super::operation::{Kind, put_catalog, put_row, put_sequence, put_slots, put_target};
 use super::packing::{PACKED_FROM, pack};
 use crate::catalog::{CatalogChange, SequencePosition};
@@ -43,7 +43,7 @@ pub struct FrameBuilder {
     run: Option<Box<Run>>,
     /// Memory that was reserved for the frame while its operations were done.
     pub(super) memory: Option<Reservation>,
-    /// The memory that the log reserved for the frame, given back when it is written or dropped.
+    /// The memory that the log reserved for the frame, given back when it is durable or dropped.
     pub(super) space: Option<Space>,
 }
 
@@ -205,9 +205,9 @@ impl FrameBuilder {
         before.max(self.bytes.len())
     }
 
-    /// Takes the frames that come before the last one.
-    pub(super) fn take_parts(&mut self) -> Vec<Part> {
-        self.run.take().map(|run| run.parts).unwrap_or_default()
+    /// The frames that come before the last one. They stay: what finds no room is written again.
+    pub(super) fn parts(&mut self) -> &mut [Part] {
+        self.run.as_mut().map_or(&mut [], |run| &mut run.parts)
     }
 
     /// The finished frame: the only one, or the last one of a run.

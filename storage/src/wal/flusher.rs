@@ -11,6 +11,7 @@
 //!    somebody who waits for his commit was faster, it has nothing to do.
 //! 2. Where the medium is slower than that, it writes without pause, and commits that nobody waits for
 //!    are held up before they begin ([`Log::keep_window`]) while something older than the window is at risk.
+//! 3. While the log is full, it tries again and again whether there is room.
 //!
 //! So a commit is durable within the window, unless a sync takes more than half of it; and in any case, all
 //! that a crash takes had returned within one window, of which `remora_durability` shows the oldest.
@@ -40,7 +41,7 @@ impl Flusher {
         let run = move || {
             while own.sleep_until_due() {
                 // A failure stays with the log, which tells everybody who asks it for anything.
-                let _ = own.flush();
+                let _ = own.write_due();
             }
         };
         let thread = std::thread::Builder::new().name(NAME.to_owned()).spawn(run);

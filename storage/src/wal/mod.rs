@@ -17,26 +17,33 @@
 
 mod builder;
 pub mod closing;
+pub mod condition;
 mod crowd;
 mod flusher;
 pub mod frame;
+mod gate;
+mod leader;
 mod log;
 mod operation;
 mod packing;
+mod queue;
 mod reader;
 pub mod segment;
 mod status;
 mod writer;
 
 #[cfg(test)]
+mod full_tests;
+#[cfg(test)]
 mod run_tests;
 #[cfg(test)]
 mod tests;
 
 pub use builder::FrameBuilder;
+pub use condition::LogCondition;
 pub use flusher::Flusher;
 pub use log::Log;
 pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, row_bytes_max};
 pub use reader::{Next, SegmentReader};
 pub use status::LogStatus;
-pub use writer::{LogStart, SegmentStart, create_segment};
+pub use writer::{LogStart, SegmentStart, UnfinishedRecovery, create_segment};

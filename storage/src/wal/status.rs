@@ -1,5 +1,6 @@
 //! Where the log stands, as data, and the measuring of syncs.
 
+use super::condition::LogCondition;
 use crate::ids::{Lsn, Timestamp};
 use std::time::{Duration, Instant};
 
@@ -20,14 +21,14 @@ pub struct LogStatus {
     pub sync_time: Duration,
     /// How long a commit that nobody waits for may be at risk; `None` where nobody sees to it.
     pub loss_window: Option<Duration>,
-    /// Why the log takes nothing more. What is at risk then will not become durable.
-    pub failure: Option<String>,
+    /// Whether the log takes frames. Where it has failed, what is at risk will not become durable.
+    pub condition: LogCondition,
 }
 
 impl LogStatus {
     /// Commits at risk: each takes the next timestamp.
     pub fn transactions_at_risk(&self) -> u64 {
-        self.committed.0.0 - self.durable.0.0
+        self.committed.0.0.saturating_sub(self.durable.0.0)
     }
 
     /// Bytes of the log at risk.

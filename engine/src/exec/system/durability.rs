@@ -28,7 +28,10 @@ pub(super) fn row(status: &DurabilityStatus) -> Vec<Value> {
         millis(log.longest),
         count(log.syncs),
         millis(log.sync_time),
-        log.failure.as_deref().map_or(Value::Null, text),
+        text(log.condition.name()),
+        log.condition
+            .cause()
+            .map_or(Value::Null, |cause| text(&cause)),
     ]
 }
 

@@ -27,6 +27,7 @@ pub(super) fn row(report: &RecoveryReport) -> Vec<Value> {
         optional(&report.dropped_because),
         count(report.losses.len() as u64),
         optional(&report.quarantine),
+        optional(&report.full),
     ]
 }
 

@@ -47,9 +47,7 @@ impl SimFile {
             return Err(self.full(more as u64));
         }
         let bytes = Arc::make_mut(&mut state.files[self.id.0]);
-        bytes
-            .try_reserve(more)
-            .map_err(|_| self.full(more as u64))
+        bytes.try_reserve(more).map_err(|_| self.full(more as u64))
     }
 
     fn write(&self, state: &mut State, offset: usize, bytes: &[u8]) -> Result<()> {
