@@ -140,9 +140,43 @@ impl Error {
         }
     }
 
+    /// Whether it is that the snapshot must not be shown.
+    pub(crate) fn is_of_snapshot(&self) -> bool {
+        let source = self.0.source.as_deref();
+        matches!(
+            source,
+            Some(remora_storage::Error::SnapshotNotDurable { .. })
+        )
+    }
+
     /// Whether the transaction may succeed if it is run again from its start.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate() == state::SERIALIZATION_FAILURE
+    }
+}
+
+impl Error {
+    /// Adds detail and hint to an error of the disk or the log.
+    fn explain_disk(&mut self, source: &remora_storage::Error) {
+        use remora_storage::Error as Storage;
+        let hint = match source {
+            Storage::DiskFull { wanted, .. } => {
+                self.0.detail =
+                    (*wanted > 0).then(|| format!("{wanted} bytes were to be written."));
+                DISK_HINT
+            }
+            Storage::LogFailed { .. } => LOG_HINT,
+            Storage::OutcomeUnknown {
+                is_queued: true, ..
+            } => QUEUED_HINT,
+            Storage::OutcomeUnknown { .. } => UNKNOWN_HINT,
+            Storage::SnapshotNotDurable { cause } => {
+                self.0.detail = Some(format!("The log cannot make them durable: {cause}."));
+                "Retry the transaction: it sees the last durable state."
+            }
+            _ => return,
+        };
+        self.0.hint = Some(hint.to_owned());
     }
 }
 
@@ -165,9 +199,22 @@ impl std::error::Error for Error {
 const MEMORY_HINT: &str =
     "COMPACT, DELETE rows or DROP tables that are not needed, or raise max_memory.";
 
+/// What to do where the disk is full: PostgreSQL's words, and what it is for.
+const DISK_HINT: &str =
+    "Check free disk space: reads go on meanwhile, and writes as soon as there is room.";
+/// What to do after the log has failed.
+const LOG_HINT: &str = "Close the database and open it again: reads go on until then.";
+/// What to do about a commit that waits for room.
+const QUEUED_HINT: &str = "The commit is kept, and made durable as soon as there is room on the disk; it is lost \
+     if the database is closed before. Look whether it is there before you repeat it.";
+/// What to do about a commit that was lost, or not.
+const UNKNOWN_HINT: &str =
+    "Open the database again, and look whether the commit is there before you repeat it.";
+
 impl From<remora_storage::Error> for Error {
     fn from(source: remora_storage::Error) -> Self {
         let mut error = Self::new(source.sqlstate(), source.to_string());
+        error.explain_disk(&source);
         if let remora_storage::Error::UniqueViolation { detail, .. }
         | remora_storage::Error::DuplicateKeys { detail, .. } = &source
         {
@@ -179,7 +226,7 @@ impl From<remora_storage::Error> for Error {
         if let remora_storage::Error::Conflict(conflict) = &source {
             error.0.detail = Some(conflict.detail());
             error.0.hint = Some(conflict.hint());
-        } else if source.is_retryable() {
+        } else if source.is_retryable() && error.0.hint.is_none() {
             error.0.hint = Some("Retry the transaction.".to_owned());
         }
         error.0.source = Some(Arc::new(source));

@@ -16,9 +16,10 @@ use crate::error::{Error, Result, state};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, SequenceDef, SequenceEntry, SequencePosition};
 use remora_storage::transaction::Core;
-use remora_storage::{SequenceId, Value, ValueRef};
+use remora_storage::{Lsn, SequenceId, Value, ValueRef};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a session has taken from sequences.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct Taken {
     numbers: HashMap<SequenceId, i64>,
     /// Which it took from last.
     last: Option<SequenceId>,
+    /// Where the log ended when it took its last number: all of them are in the log before that.
+    logged: Lsn,
 }
 
 impl SessionSequences {
@@ -49,6 +52,8 @@ pub struct SequenceScope {
     read_only: bool,
     /// Whether nobody may see what it takes before that is durable.
     is_synchronous: bool,
+    /// Where the log must be durable before the numbers of the statement may be seen; 0 while it has none.
+    logged: AtomicU64,
     session: Arc<SessionSequences>,
 }
 
@@ -67,20 +72,28 @@ impl SequenceScope {
             core,
             read_only,
             is_synchronous,
+            logged: AtomicU64::new(0),
             session: Arc::clone(session),
         })
     }
 
-    /// Waits until what was taken so far may be seen: for a statement that hands out its result while it
-    /// runs.
+    /// Waits until the numbers of the statement so far may be seen: they must not be given to another one after a
+    /// crash.
     ///
     /// # Errors
-    /// 58030 where that can no longer be.
+    /// 25006 where that can no longer be, 53100 where there is no room for it now.
     pub fn before_shown(&self) -> Result<()> {
-        match self.is_synchronous {
-            true => Ok(self.core.wait_logged()?),
+        // Relaxed: the statement runs on this thread.
+        let logged = Lsn(self.logged.load(Relaxed));
+        match self.is_synchronous && logged > Lsn(0) {
+            true => Ok(self.core.wait_logged_to(logged)?),
             false => Ok(()),
         }
+    }
+
+    /// Notes that the statement has a number which is in the log before there.
+    fn note_logged(&self, lsn: Lsn) {
+        self.logged.fetch_max(lsn.0, Relaxed);
     }
 
     /// The catalog that the statement sees.
@@ -110,15 +123,19 @@ impl SequenceScope {
         let entry = find(&self.catalog, &self.path, name)?;
         self.refuse_to_change("nextval")?;
         let number = self.core.next_value(entry)?;
+        let logged = self.core.log_end();
+        self.note_logged(logged);
         let mut taken = self.session.0.lock();
         taken.numbers.insert(entry.def.id, number);
         taken.last = Some(entry.def.id);
+        taken.logged = logged;
         Ok(number)
     }
 
     fn current(&self, name: &str) -> Result<i64> {
         let entry = find(&self.catalog, &self.path, name)?;
         let taken = self.session.0.lock();
+        self.note_logged(taken.logged);
         taken
             .numbers
             .get(&entry.def.id)
@@ -128,6 +145,7 @@ impl SequenceScope {
 
     fn last(&self) -> Result<i64> {
         let taken = self.session.0.lock();
+        self.note_logged(taken.logged);
         let last = taken
             .last
             .filter(|id| self.catalog.sequence_by_id(*id).is_some());
@@ -153,8 +171,12 @@ impl SequenceScope {
             is_called,
         };
         self.core.set_value(entry, position)?;
+        let logged = self.core.log_end();
+        self.note_logged(logged);
+        let mut taken = self.session.0.lock();
+        taken.logged = logged;
         if is_called {
-            self.session.0.lock().numbers.insert(entry.def.id, number);
+            taken.numbers.insert(entry.def.id, number);
         }
         Ok(number)
     }

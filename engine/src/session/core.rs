@@ -5,7 +5,8 @@
 //! 3. The plan is made good for the catalog that this transaction sees, parameters are cast to the
 //!    types it wants, the clock is read, and the statement runs as one command of the transaction.
 //! 4. Whatever it shows is durable first, unless `synchronous_commit` is off: it waits until its snapshot
-//!    is, whoever has made it and at whatever level.
+//!    is, whoever has made it and at whatever level. While the log is full or has failed, a statement whose
+//!    snapshot is not durable is run again, with one that is; and a change is refused before it begins.
 //!
 //! A statement of its own (autocommit) that loses a write conflict is run again, with a pause, a
 //! limited number of times: nothing of it was shown.
@@ -37,7 +38,7 @@ use crate::plan::statement::SHOW_ALL;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::transaction::Committed;
-use remora_storage::{Durability, Stop, Store, TableId, TransactionOptions, Value};
+use remora_storage::{Durability, Stop, Store, TableId, Transaction, TransactionOptions, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -347,8 +348,7 @@ impl Session {
                         return result;
                     }
                 }
-                // What a pipe has given or taken cannot be had again.
-                Err(error) if error.is_retryable() && matches!(pipe, Pipe::None) => {
+                Err(error) if error.is_retryable() && pipe.is_untouched_after(error) => {
                     self.note_conflict(error);
                     // Others may run meanwhile, the rival for one.
                     self.permit = None;
@@ -384,6 +384,9 @@ impl Session {
     ) -> Result<Done> {
         let isolation = self.settings.isolation();
         let changes = prepared.plan.planned.changes();
+        if changes {
+            self.store.check_writable()?;
+        }
         let mut tx = self.store.begin_with(TransactionOptions {
             isolation,
             read_only: !changes,
@@ -407,8 +410,8 @@ impl Session {
             let synchronous = self.settings.synchronous();
             call.use_sequences((&tx, &self.path), read_only, synchronous, &self.sequences);
         }
-        if planned.statement.shows_at_once() && self.settings.synchronous() {
-            self.store.wait_shown(tx.snapshot())?;
+        if planned.statement.shows_at_once() {
+            self.before_shown(&tx)?;
         }
         tx.begin_command();
         // On error the transaction is dropped here, and with it what the statement changed.
@@ -425,17 +428,26 @@ impl Session {
             // The last moment: what is committed cannot be taken back.
             call.context.check()?;
             self.last_commit = tx.commit()?;
-        } else if !self.settings.synchronous() {
-            // What it shows may be lost, and whoever asked for that knows.
-        } else if planned.uses_sequences {
-            // What was taken is shown, and must not be given to another one after a crash.
-            self.store.wait_logged()?;
-        } else if planned.shows_commits || changes {
-            // Also that there was nothing to change.
-            self.store.wait_shown(tx.snapshot())?;
+        } else {
+            if let Some(numbers) = call.numbers().filter(|_| planned.uses_sequences) {
+                numbers.before_shown()?;
+            }
+            if planned.shows_commits || planned.uses_sequences || changes {
+                // Also that there was nothing to change.
+                self.before_shown(&tx)?;
+            }
         }
         self.take_over_settings(settings.as_deref())?;
         Ok(done)
+    }
+
+    /// Waits until what a transaction sees may be shown. What may be lost is shown to whoever asked for that, as long
+    /// as the log goes on.
+    fn before_shown(&self, tx: &Transaction) -> Result<()> {
+        Ok(match self.settings.synchronous() {
+            true => self.store.wait_shown(tx.snapshot())?,
+            false => self.store.check_shown(tx.snapshot())?,
+        })
     }
 
     /// Lets a statement ask for settings, and change them.
@@ -498,6 +510,10 @@ impl Session {
     ) -> Result<Done> {
         let (read_only, start) = (self.block.read_only, self.block.start_micros);
         let synchronous = self.durability() == Durability::Sync;
+        let changes = prepared.plan.planned.changes();
+        if changes {
+            self.store.check_writable()?;
+        }
         let tx = self.block.begun(&self.store, &self.record)?;
         let names = Names {
             catalog: tx.catalog(),
@@ -521,8 +537,12 @@ impl Session {
         if planned.uses_sequences {
             call.use_sequences((tx, &self.path), read_only, synchronous, &self.sequences);
         }
-        if planned.statement.shows_at_once() && synchronous {
-            self.store.wait_shown(tx.snapshot())?;
+        let before_shown = |tx: &Transaction| match synchronous {
+            true => self.store.wait_shown(tx.snapshot()),
+            false => self.store.check_shown(tx.snapshot()),
+        };
+        if planned.statement.shows_at_once() {
+            before_shown(tx)?;
         }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
@@ -530,17 +550,13 @@ impl Session {
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
-        let changes = planned.changes();
-        if synchronous
-            && done.is_ok()
-            && (changes || planned.shows_commits || planned.uses_sequences)
-        {
-            let takes_numbers = planned.uses_sequences && !changes;
-            let durable = match takes_numbers {
-                true => self.store.wait_logged(),
-                false => self.store.wait_shown(tx.snapshot()),
-            };
-            done = durable.map_err(Error::from).and(done);
+        if done.is_ok() && (changes || planned.shows_commits || planned.uses_sequences) {
+            let numbers = call
+                .numbers()
+                .filter(|_| planned.uses_sequences && !changes);
+            let numbers = numbers.map_or(Ok(()), |numbers| numbers.before_shown());
+            let shown = before_shown(tx).map_err(Error::from);
+            done = numbers.and(shown).and(done);
         }
         match &done {
             Ok(done) => self.record.wrote_in_block(done.changes),

@@ -52,6 +52,18 @@ pub(super) enum Pipe<'a> {
     Writer(&'a mut dyn Write),
 }
 
+impl Pipe<'_> {
+    /// Whether a statement that failed so can be run again: what a pipe has given or taken cannot be had again, and
+    /// what would be given is looked at before.
+    pub(super) fn is_untouched_after(&self, error: &Error) -> bool {
+        match self {
+            Self::None => true,
+            Self::Reader(_) => false,
+            Self::Writer(_) => error.is_of_snapshot(),
+        }
+    }
+}
+
 impl Done {
     pub(super) fn changed(changes: u64) -> Self {
         Self {

@@ -283,6 +283,11 @@ impl Call {
         self.context.eval.sequences = Some(scope);
     }
 
+    /// The numbers of sequences that the statement has taken, if it may take any.
+    pub(super) fn numbers(&self) -> Option<&SequenceScope> {
+        self.context.eval.sequences.as_deref()
+    }
+
     /// Takes the parameters of the next call.
     pub(super) fn give(&mut self, params: impl super::Params) -> Result<()> {
         self.given.clear();

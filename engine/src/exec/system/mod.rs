@@ -75,13 +75,13 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
     let rows = match table {
         SystemTable::Memory => memory(ledger),
         SystemTable::Tables => {
-            let catalog = core.catalog();
+            let catalog = core.shown_catalog();
             let tables = catalog.tables().filter(|table| is_shown(table, context));
             tables.map(|entry| one_table(entry, view)).collect()
         }
         SystemTable::Durability => vec![durability::row(&core.durability_status())],
         SystemTable::Indexes => {
-            let catalog = core.catalog();
+            let catalog = core.shown_catalog();
             let tables = catalog.tables().filter(|table| is_shown(table, context));
             let rows = tables.flat_map(|table| {
                 let row = |index: &Arc<IndexEntry>| one_index(table, index);
@@ -110,7 +110,7 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
             let history = ledger.pressure().history();
             history.iter().map(one_change).collect()
         }
-        SystemTable::Sequences => sequences::all(&core.catalog(), context),
+        SystemTable::Sequences => sequences::all(&core.shown_catalog(), context),
         SystemTable::Sequence(id) => sequences::one(id, context),
         SystemTable::Pg(table) => pg_catalog::rows(table, view, context),
         SystemTable::Transactions => {

@@ -24,7 +24,10 @@ pub(super) type Row = Vec<Value>;
 /// All rows of a table.
 pub(super) fn rows(table: PgTable, view: &ReadView, context: &ExecContext) -> Vec<Row> {
     let scope = context.eval.sequences.as_ref();
-    let catalog = scope.map_or_else(|| view.core().catalog(), |scope| Arc::clone(scope.shared()));
+    let catalog = match scope {
+        Some(scope) => Arc::clone(scope.shared()),
+        None => view.core().shown_catalog(),
+    };
     let anywhere = SearchPath::default();
     let path = scope.map_or(&anywhere, |scope| scope.path());
     let shown = Shown {
