@@ -38,20 +38,33 @@ impl SimFile {
         Ok(state)
     }
 
+    /// The length that the file can have on the disk.
+    fn length_max(&self, state: &State) -> usize {
+        let left = state
+            .capacity
+            .map(|most| most.saturating_sub(state.used()) as usize);
+        left.map_or(usize::MAX, |left| state.files[self.id.0].len() + left)
+    }
+
     /// Makes room for bytes up to `end`; an error where the disk is full.
     fn grow(&self, state: &mut State, end: usize) -> Result<()> {
         let length = state.files[self.id.0].len();
         let more = end.saturating_sub(length);
-        let used = state.used();
-        if more > 0 && state.capacity.is_some_and(|most| used + more as u64 > most) {
+        if more > 0 && end > self.length_max(state) {
             return Err(self.full(more as u64));
         }
         let bytes = Arc::make_mut(&mut state.files[self.id.0]);
         bytes.try_reserve(more).map_err(|_| self.full(more as u64))
     }
 
+    /// Writes what there is room for; an error where that is not all of it.
     fn write(&self, state: &mut State, offset: usize, bytes: &[u8]) -> Result<()> {
         let end = offset + bytes.len();
+        let is_longer = end > state.files[self.id.0].len();
+        let room = self.length_max(state);
+        if is_longer && offset < room && room < end {
+            self.write(state, offset, &bytes[..room - offset])?;
+        }
         self.grow(state, end)?;
         let file = Arc::make_mut(&mut state.files[self.id.0]);
         if file.len() < end {

@@ -112,6 +112,12 @@ fn a_full_disk_a_short_write_and_one_that_fails_for_good() {
     let (disk, file) = disk_with(b"abcd");
     disk.set_capacity(Some(5));
     assert_eq!(file.write_at(3, b"xyz").unwrap_err().sqlstate(), "53100");
+    assert_eq!(
+        **disk.image().files["a"],
+        *b"abcxy",
+        "what there is room for"
+    );
+    assert_eq!(file.write_at(6, b"z").unwrap_err().sqlstate(), "53100");
     file.write_at(3, b"xy").unwrap();
     disk.set_capacity(None);
     disk.fail(disk.operations(), Fault::InPart(ErrorKind::StorageFull));
@@ -172,6 +178,19 @@ fn bytes_decay() {
     };
     assert_eq!(decayed(swap), b"decabf");
     assert_eq!(decayed(Decay::Cut { len: 2 }), b"ab");
+    let insert = |at, len| Decay::Insert { at, len, seed: 3 };
+    let inserted = decayed(insert(2, 3));
+    assert_eq!((&inserted[..2], &inserted[5..]), (&b"ab"[..], &b"cdef"[..]));
+    assert_eq!(decayed(insert(9, 3)), b"abcdef");
+    assert_eq!(decayed(Decay::Delete { at: 4, len: 9 }), b"abcd");
+    assert_eq!(decayed(Decay::Delete { at: 9, len: 1 }), b"abcdef");
+    let duplicate = |at, len, to| Decay::Duplicate { at, len, to };
+    assert_eq!(decayed(duplicate(0, 2, 4)), b"abcdabef");
+    assert_eq!(decayed(duplicate(4, 9, 6)), b"abcdefef");
+    let moved = |at, len, to| Decay::Move { at, len, to };
+    assert_eq!(decayed(moved(0, 2, 3)), b"cdeabf");
+    assert_eq!(decayed(moved(4, 2, 0)), b"efabcd");
+    assert_eq!(decayed(moved(7, 2, 0)), b"abcdef");
 }
 
 /// The process dies, the system goes on: the next one finds everything, and nothing of it more durable.
