@@ -2,9 +2,11 @@
 //! the looking is worth something. The crash lab looks in the same way, at much more.
 
 use super::testing::{commit, contents, create_table, model, open};
+use super::{Store, StoreOptions};
 use crate::disk::{Event, Image, Medium, SimDisk, Tear};
 use crate::error::Result;
 use crate::sabotage::{Mistake, making};
+use std::sync::Arc;
 
 const COMMITS: i64 = 3;
 
@@ -68,6 +70,47 @@ fn first_breach(mistake: Option<Mistake>) -> Option<String> {
         }
     }
     None
+}
+
+/// The first promise that is broken where the disk has room for so many bytes, and later for more: what can be read is
+/// what a crash leaves, and whatever it leaves opens.
+fn first_breach_when_full() -> Option<String> {
+    let options = StoreOptions {
+        segment_bytes: Some(400),
+        ..super::testing::options()
+    };
+    for room in (0..400).step_by(9) {
+        let disk = SimDisk::new();
+        let (store, _) = Store::open_on(Arc::new(disk.clone()), options.clone()).expect("a store");
+        create_table(&store).expect("a table");
+        disk.set_capacity(Some(disk.used() + room));
+        for n in 0..6 {
+            if n == 3 {
+                disk.set_capacity(None);
+            }
+            let _ = commit(&store, n);
+            // Who begins tries first whether there is room.
+            let shown = contents(&store);
+            let left = SimDisk::with(&disk.after_crash());
+            let left = match open(left) {
+                Ok((store, _)) => contents(&store),
+                Err(error) => return Some(format!("room for {room}: {error}")),
+            };
+            if shown != left {
+                return Some(format!("room for {room}: a crash leaves {left:?}"));
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn mistakes_on_a_full_disk_are_noticed_and_nothing_else() {
+    assert_eq!(first_breach_when_full(), None);
+    for mistake in [Mistake::ShowQueued, Mistake::LeaveAttempt] {
+        let breach = making(mistake, first_breach_when_full);
+        assert!(breach.is_some(), "{mistake:?}");
+    }
 }
 
 #[test]

@@ -263,11 +263,20 @@ impl Log {
         let mut queue = self.queue.lock();
         self.note_durable(&queue, timestamp);
         progress.condition = LogCondition::Full(error);
-        self.clock.show_durable_only(true);
+        self.show_durable_only();
         if queue.flusher == FlusherState::Sleeps {
             queue.flusher = FlusherState::Looks;
         }
         self.arrived.notify_all();
+    }
+
+    /// Before anybody is told of the condition.
+    fn show_durable_only(&self) {
+        #[cfg(any(test, feature = "sabotage"))]
+        if crate::sabotage::is_made(crate::sabotage::Mistake::ShowQueued) {
+            return;
+        }
+        self.clock.show_durable_only(true);
     }
 
     /// Commits up to there are durable. Under the queue's lock, so that a status is of one moment.
@@ -282,7 +291,7 @@ impl Log {
         if !matches!(progress.condition, LogCondition::Failed(_)) {
             progress.condition = LogCondition::Failed(cause);
         }
-        self.clock.show_durable_only(true);
+        self.show_durable_only();
         self.queue.lock().fail();
         // The flusher has nothing left to do.
         self.arrived.notify_all();

@@ -407,6 +407,10 @@ impl Writer {
             return Ok(());
         }
         self.write_out()?;
+        #[cfg(any(test, feature = "sabotage"))]
+        if crate::sabotage::is_made(crate::sabotage::Mistake::LeaveAttempt) {
+            (self.is_dirty, self.room) = (false, 0);
+        }
         self.trim();
         self.sync()?;
         if self.is_dirty {
