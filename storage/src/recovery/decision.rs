@@ -2,7 +2,8 @@
 //!
 //! The *floor* is the highest position that something bears witness to as durable: the manifest,
 //! the closing mark, the first position of a later segment, or the durable position in a whole
-//! frame, wherever it stands. Nothing below the floor can be missing because of a crash.
+//! frame in its place. Nothing below the floor can be missing because of a crash. Nor can a crash leave whole
+//! frames out of their places ([`crate::wal::Displaced`] has the proof).
 //! `docs/file_format.md` quotes this table, under test.
 
 /// What stands where the next frame should.
@@ -14,6 +15,8 @@ pub(super) enum Standing {
     EndOfFile,
     /// Bytes that are no frame.
     NoFrame,
+    /// Bytes that are no frame, and a whole frame behind them, or there, that is out of its place.
+    Displaced,
 }
 
 /// What that means.
@@ -35,7 +38,7 @@ pub(super) enum Case {
 
 /// Every combination: standing, whether a later segment exists, whether the position is below the
 /// floor. A later segment begins where this one ends, so a position before that is below the floor.
-pub(super) const TABLE: [(Standing, bool, bool, Case); 12] = [
+pub(super) const TABLE: [(Standing, bool, bool, Case); 16] = [
     (Standing::Whole, false, false, Case::Replay),
     (Standing::Whole, false, true, Case::Replay),
     (Standing::Whole, true, true, Case::Replay),
@@ -50,6 +53,11 @@ pub(super) const TABLE: [(Standing, bool, bool, Case); 12] = [
     // A segment is whole and synced before the next one is made.
     (Standing::NoFrame, true, false, Case::Damage),
     (Standing::NoFrame, true, true, Case::Damage),
+    // Nothing but damage moves a frame.
+    (Standing::Displaced, false, false, Case::Damage),
+    (Standing::Displaced, false, true, Case::Damage),
+    (Standing::Displaced, true, false, Case::Damage),
+    (Standing::Displaced, true, true, Case::Damage),
 ];
 
 /// Looks the case up.
@@ -66,7 +74,12 @@ mod tests {
 
     #[test]
     fn the_table_has_every_combination_once() {
-        for standing in [Standing::Whole, Standing::EndOfFile, Standing::NoFrame] {
+        for standing in [
+            Standing::Whole,
+            Standing::EndOfFile,
+            Standing::NoFrame,
+            Standing::Displaced,
+        ] {
             for later in [false, true] {
                 for below in [false, true] {
                     let fits = |e: &&(Standing, bool, bool, Case)| {
@@ -88,6 +101,7 @@ mod tests {
                 Standing::Whole => "a whole frame",
                 Standing::EndOfFile => "the end of the file",
                 Standing::NoFrame => "no frame",
+                Standing::Displaced => "no frame, and a whole one out of its place",
             };
             let line = format!(
                 "| {standing} | {} | {} | {case:?} |",

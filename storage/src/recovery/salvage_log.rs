@@ -13,7 +13,7 @@
 
 use super::losses::Losses;
 use super::report::Lost;
-use super::scan::{Found, Tail, check_order};
+use super::scan::{Found, Tail, check_order, displaced_flaw};
 use crate::checkpoint::manifest::Manifest;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -163,7 +163,7 @@ impl<'a> LogSalvage<'a> {
         let path = reader.path().to_owned();
         loop {
             let (position, offset) = (reader.position(), reader.offset());
-            let flaw = match reader.advance() {
+            let mut flaw = match reader.advance() {
                 Ok(Next::Frame(header, body)) => {
                     let next = Lsn(position.0 + u64::from(header.length));
                     match check_order(&path, offset, &header, self.timestamp) {
@@ -191,7 +191,7 @@ impl<'a> LogSalvage<'a> {
                     return Ok(());
                 }
             };
-            if is_last && !self.is_lost(reader, position, offset)? {
+            if is_last && !self.is_lost(reader, position, &mut flaw)? {
                 self.tail = Some(Tail {
                     bytes: reader.written_end(offset)? - offset,
                     because: describe(&path, offset, &flaw),
@@ -212,13 +212,29 @@ impl<'a> LogSalvage<'a> {
         }
     }
 
-    /// Whether what is no frame in the last segment was one once.
-    fn is_lost(&mut self, reader: &mut SegmentReader, position: Lsn, offset: u64) -> Result<bool> {
+    /// Whether what is no frame in the last segment was one once. A frame that is out of its place says so, and
+    /// how far the log went.
+    fn is_lost(
+        &mut self,
+        reader: &mut SegmentReader,
+        position: Lsn,
+        flaw: &mut Flaw,
+    ) -> Result<bool> {
         if position < self.floor {
             return Ok(true);
         }
-        let witness = reader.witness_behind(offset)?;
-        self.floor = self.floor.max(witness.unwrap_or_default());
+        let behind = reader.look_behind(self.timestamp)?;
+        self.floor = self.floor.max(behind.witness.unwrap_or_default());
+        if let Some(displaced) = behind.displaced {
+            self.floor = self.floor.max(displaced.end);
+            *flaw = displaced_flaw(&displaced, reader.offset());
+            if position >= self.floor {
+                // It was given before, from its place.
+                let at = displaced.offset;
+                let error = corrupt(reader.path(), at, &flaw.expected, &flaw.found);
+                self.losses.note(error, Lost::Nothing)?;
+            }
+        }
         Ok(position < self.floor)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! 1. Check the headers of all segments from the manifest's on; they raise the floor.
 //! 2. Walk the frames and give each to the caller.
-//! 3. At the first thing that is no frame, look behind it for frames that raise the floor, and
-//!    decide by [`super::decision`].
+//! 3. At the first thing that is no frame, look behind it for frames that raise the floor, and for frames that
+//!    are out of their places, and decide by [`super::decision`].
 //!
 //! Invariants
 //! - Nothing is written here.
@@ -18,7 +18,7 @@ use crate::format::{DatabaseId, check_database, corrupt};
 use crate::ids::{Lsn, Timestamp};
 use crate::wal::frame::{Flaw, FrameHeader};
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
-use crate::wal::{Next, SegmentReader, SegmentStart};
+use crate::wal::{Displaced, Next, SegmentReader, SegmentStart};
 
 /// Where the log ends, and what is behind its end.
 #[derive(Debug)]
@@ -190,7 +190,7 @@ impl Scan {
         let path = reader.path().to_owned();
         loop {
             let (position, offset) = (reader.position(), reader.offset());
-            let (standing, flaw) = match reader.advance()? {
+            let (mut standing, mut flaw) = match reader.advance()? {
                 Next::Frame(header, body) => {
                     let below = later.is_none_or(|first| position < first);
                     if decide(Standing::Whole, later.is_some(), below) != Case::Replay {
@@ -217,8 +217,12 @@ impl Scan {
                 Next::Flaw(flaw) => (Standing::NoFrame, Some(flaw)),
             };
             if standing == Standing::NoFrame && later.is_none() {
-                let witness = reader.witness_behind(offset)?;
-                self.floor = self.floor.max(witness.unwrap_or_default());
+                let behind = reader.look_behind(self.timestamp)?;
+                self.floor = self.floor.max(behind.witness.unwrap_or_default());
+                if let Some(displaced) = behind.displaced {
+                    standing = Standing::Displaced;
+                    flaw = Some(displaced_flaw(&displaced, offset));
+                }
             }
             // A later segment's first position is part of the floor, but what matters here is only
             // whether this segment reaches it.
@@ -253,6 +257,15 @@ impl Scan {
             unmade_segment: self.unmade_segment.map(|(number, _)| number),
         }
     }
+}
+
+/// The flaw of a frame that is out of its place, told from `offset` on.
+pub(super) fn displaced_flaw(displaced: &Displaced, offset: u64) -> Flaw {
+    Flaw::new(
+        displaced.offset - offset,
+        format!("the log at position {}", displaced.expected),
+        format!("a whole frame of position {}", displaced.found),
+    )
 }
 
 /// Whether a segment behind all others holds nothing: its header was never completed, or it is the

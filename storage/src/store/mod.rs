@@ -38,6 +38,8 @@ mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod displaced_tests;
+#[cfg(test)]
 mod durability_tests;
 #[cfg(test)]
 mod feature_tests;

@@ -19,6 +19,7 @@ mod builder;
 pub mod closing;
 pub mod condition;
 mod crowd;
+mod displaced;
 mod flusher;
 pub mod frame;
 mod gate;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use builder::FrameBuilder;
 pub use condition::LogCondition;
+pub use displaced::{Behind, Displaced};
 pub use flusher::Flusher;
 pub use log::Log;
 pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, row_bytes_max};

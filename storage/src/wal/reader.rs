@@ -258,23 +258,7 @@ impl SegmentReader {
         [self.lsn_at(self.length), behind_last]
     }
 
-    /// The highest durable position that any whole frame behind `offset` bears witness to, wherever
-    /// it stands: frame boundaries are unknown behind a flaw.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn witness_behind(&mut self, offset: u64) -> Result<Option<Lsn>> {
-        let mut highest = None;
-        let end = self.written_end(offset)?;
-        let mut from = offset + 1;
-        while let Some((at, header)) = self.whole_frame(from..end)? {
-            highest = highest.max(Some(header.durable));
-            from = at + u64::from(header.length);
-        }
-        Ok(highest)
-    }
-
-    /// The first whole frame that begins in a part of the file, wherever it stands there.
+    /// The first whole frame in its place that begins in a part of the file.
     fn whole_frame(&mut self, part: Range<u64>) -> Result<Option<(u64, FrameHeader)>> {
         for at in part {
             if at + FRAME_HEADER_LEN as u64 > self.length {
@@ -296,7 +280,7 @@ impl SegmentReader {
 
     /// Counts the bytes that were read for what looked like a frame at `at` and was none. What was written here
     /// once comes to little of it, however damaged; what was made for it would have us read for days.
-    fn waste(&mut self, at: u64) -> Result<()> {
+    pub(super) fn waste(&mut self, at: u64) -> Result<()> {
         let start = self.bytes(at, FRAME_HEADER_LEN as u64)?;
         let length = u64::from(u32_at(start, 0));
         self.wasted += length.min(self.length - at);
@@ -307,7 +291,7 @@ impl SegmentReader {
         Err(corrupt(&self.path, at, "frames", found))
     }
 
-    /// Whether there is any whole frame, wherever it stands. The position stays.
+    /// Whether there is any whole frame in its place. The position stays.
     ///
     /// # Errors
     /// `Io`.
@@ -317,7 +301,7 @@ impl SegmentReader {
         Ok(self.whole_frame(start..end)?.is_some())
     }
 
-    /// The position of the first whole frame behind the reader's, wherever it stands.
+    /// The position of the first whole frame in its place behind the reader's.
     ///
     /// # Errors
     /// `Io`.
@@ -343,7 +327,10 @@ impl SegmentReader {
     }
 
     /// Checks the frame at `offset`, which is within the file's length.
-    fn frame_at(&mut self, offset: u64) -> Result<std::result::Result<FrameHeader, Flaw>> {
+    pub(super) fn frame_at(
+        &mut self,
+        offset: u64,
+    ) -> Result<std::result::Result<FrameHeader, Flaw>> {
         let (remaining, timeline) = (self.length - offset, self.header.timeline);
         let lsn = self.lsn_at(offset);
         if remaining < FRAME_HEADER_LEN as u64 {
@@ -361,12 +348,12 @@ impl SegmentReader {
     }
 
     /// The position of the byte at `offset`.
-    fn lsn_at(&self, offset: u64) -> Lsn {
+    pub(super) fn lsn_at(&self, offset: u64) -> Lsn {
         Lsn(self.header.first.0 + (offset - SEGMENT_HEADER_LEN as u64))
     }
 
     /// Bytes of the file, all of which are within its length.
-    fn bytes(&mut self, offset: u64, count: u64) -> Result<&[u8]> {
+    pub(super) fn bytes(&mut self, offset: u64, count: u64) -> Result<&[u8]> {
         let window_end = self.window_at + self.window.len() as u64;
         if offset < self.window_at || offset + count > window_end {
             let size = count.max(WINDOW_BYTES).min(self.length - offset);

@@ -505,6 +505,6 @@ fn beginnings_of_frames_without_end_are_not_read_for_ever() {
     let file = create_segment(&disk, &header).unwrap();
     file.write_at(SEGMENT_HEADER_LEN as u64, &bytes).unwrap();
     let mut reader = SegmentReader::open(&disk, 1).unwrap();
-    let witness = reader.witness_behind(SEGMENT_HEADER_LEN as u64);
-    assert!(matches!(witness, Err(Error::Corrupt { .. })), "{witness:?}");
+    let behind = reader.look_behind(Timestamp(0));
+    assert!(matches!(behind, Err(Error::Corrupt { .. })), "{behind:?}");
 }
