@@ -1,12 +1,15 @@
 //! A single fault: what goes bad, and where.
 
-use super::story::{Files, Story};
+use super::story::{Files, Moment, Story};
 use crate::random::Random;
+use remora_storage::disk::Decay;
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// Bytes that a medium reads and writes together.
 const SECTOR: usize = 512;
+/// The most bytes that are inserted, deleted, doubled or moved.
+const STRETCH_MAX: u64 = 6_000;
 
 /// What goes bad.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,11 +24,29 @@ pub enum Kind {
     Swap,
     /// A file is as it was at an earlier moment.
     Stale,
+    /// Bytes of no meaning come between others.
+    Insert,
+    /// Bytes go, and those behind them move up.
+    Delete,
+    /// Bytes come a second time, elsewhere in the file, between others.
+    Duplicate,
+    /// Bytes are elsewhere in the file, between others.
+    Move,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Flip, Self::Zero, Self::Cut, Self::Swap, Self::Stale];
+    pub const ALL: [Self; 9] = [
+        Self::Flip,
+        Self::Zero,
+        Self::Cut,
+        Self::Swap,
+        Self::Stale,
+        Self::Insert,
+        Self::Delete,
+        Self::Duplicate,
+        Self::Move,
+    ];
 }
 
 /// A fault.
@@ -33,20 +54,33 @@ impl Kind {
 pub struct Fault {
     /// What goes bad.
     pub kind: Kind,
+    /// Whether the directory is that of a process that was killed; else it was closed.
+    pub is_killed: bool,
     path: String,
     at: usize,
-    /// The other file and place of a swap; the moment that a stale file is of.
+    /// The other file and place of a swap; the moment that a stale file is of; where bytes are moved to.
     other: (String, usize),
+    /// How many bytes are inserted, deleted, doubled or moved.
+    len: usize,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, path, at, .. } = self;
-        write!(f, "{kind:?} {path} at {at}")?;
+        let Self {
+            kind,
+            path,
+            at,
+            len,
+            ..
+        } = self;
+        let killed = if self.is_killed { ", killed" } else { "" };
+        write!(f, "{kind:?} {path} at {at}{killed}")?;
         match kind {
             Kind::Swap => write!(f, " with {} at {}", self.other.0, self.other.1),
             Kind::Stale => write!(f, " of moment {}", self.other.1),
-            _ => Ok(()),
+            Kind::Insert | Kind::Delete => write!(f, ", {len} bytes"),
+            Kind::Duplicate | Kind::Move => write!(f, ", {len} bytes to {}", self.other.1),
+            Kind::Flip | Kind::Zero | Kind::Cut => Ok(()),
         }
     }
 }
@@ -55,30 +89,57 @@ impl Fault {
     /// One that changes something.
     pub fn draw(story: &Story, random: &mut Random) -> Self {
         let kind = Kind::ALL[random.below(Kind::ALL.len() as u64) as usize];
+        let is_killed = random.chance(50);
         loop {
-            let (path, at) = place(&story.files, random);
-            let other = match kind {
-                Kind::Stale => {
-                    let moment = random.below(story.moments.len() as u64) as usize;
-                    (String::new(), moment)
-                }
-                _ => place(&story.files, random),
+            let moment = story.moment(is_killed);
+            let mut draw = || match is_killed && random.chance(50) {
+                true => place(&moment.last_segment(), random),
+                false => place(&moment.files, random),
             };
+            let (path, at) = draw();
+            let mut other = draw();
+            if matches!(kind, Kind::Duplicate | Kind::Move) {
+                other.0.clone_from(&path);
+                other.1 = random.below(moment.files[&path].len() as u64 + 1) as usize;
+            }
+            if kind == Kind::Stale {
+                other.1 = random.below(story.moments.len() as u64) as usize;
+            }
+            // Short stretches are as likely as long ones.
+            let most = 1 + random.below(STRETCH_MAX);
             let fault = Self {
                 kind,
+                is_killed,
                 path,
                 at,
                 other,
+                len: 1 + random.below(most) as usize,
             };
-            if fault.apply(story).0 != story.files {
+            if fault.apply(story).0 != moment.files {
                 return fault;
             }
         }
     }
 
+    /// As bytes of a file that go bad by themselves.
+    fn decay(&self) -> Decay {
+        let (at, len, to) = (self.at / 8, self.len, self.other.1);
+        match self.kind {
+            Kind::Insert => Decay::Insert {
+                at,
+                len,
+                seed: self.at as u64,
+            },
+            Kind::Delete => Decay::Delete { at, len },
+            Kind::Duplicate => Decay::Duplicate { at, len, to },
+            _ => Decay::Move { at, len, to },
+        }
+    }
+
     /// The files with the fault, and the paths of those that have changed.
     pub fn apply(&self, story: &Story) -> (Files, BTreeSet<String>) {
-        let mut files = story.files.clone();
+        let before = self.moment(story);
+        let mut files = before.files.clone();
         let sector = |at: usize, length: usize| {
             let start = at / SECTOR * SECTOR;
             start..length.min(start + SECTOR)
@@ -93,7 +154,7 @@ impl Fault {
             Kind::Cut => bytes.truncate(self.at / 8),
             Kind::Swap => {
                 let here = sector(self.at / 8, bytes.len());
-                let other = &story.files[&self.other.0];
+                let other = &before.files[&self.other.0];
                 let there = sector(self.other.1 / 8, other.len());
                 let length = here.len().min(there.len());
                 let (here, there) = (here.start, there.start);
@@ -106,10 +167,16 @@ impl Fault {
                 Some(earlier) => bytes.clone_from(earlier),
                 None => drop(files.remove(&self.path)),
             },
+            Kind::Insert | Kind::Delete | Kind::Duplicate | Kind::Move => self.decay().apply(bytes),
         }
-        let differs = |path: &&String| files.get(*path) != story.files.get(*path);
-        let changed = story.files.keys().filter(differs).cloned().collect();
+        let differs = |path: &&String| files.get(*path) != before.files.get(*path);
+        let changed = before.files.keys().filter(differs).cloned().collect();
         (files, changed)
+    }
+
+    /// What it is put into.
+    pub fn moment<'s>(&self, story: &'s Story) -> &'s Moment {
+        story.moment(self.is_killed)
     }
 }
 

@@ -28,26 +28,48 @@ const CHANGED: i64 = 8;
 /// Commits between two checkpoints, and between two closings.
 const CHECKPOINT_EVERY: i64 = 12;
 const CLOSE_EVERY: i64 = 17;
+/// The commit after which the process might be killed: some after a checkpoint, and some after a closing.
+const KILLED_AFTER: i64 = 57;
 
 const KEY: ColumnId = ColumnId(0);
 const TEXT: ColumnId = ColumnId(1);
 
-/// A directory that was closed cleanly.
+/// What a directory was in the course of time.
 #[derive(Debug)]
 pub struct Story {
-    /// Its files.
-    pub files: Files,
-    /// What the table holds.
-    pub contents: Contents,
+    /// It was closed cleanly.
+    closed: Moment,
+    /// Its process was killed when all was durable.
+    killed: Moment,
     /// The files at earlier moments at which it was closed.
     pub moments: Vec<Files>,
     /// All texts that a row has ever had.
     texts: BTreeMap<i64, BTreeSet<String>>,
-    /// Which part of the log each commit after the last checkpoint takes, and whose rows it touched.
-    commits: Vec<(Range<Lsn>, BTreeSet<i64>)>,
+}
+
+/// A directory at one moment.
+#[derive(Debug)]
+pub struct Moment {
+    /// Its files.
+    pub files: Files,
+    /// What the table holds.
+    pub contents: Contents,
+    /// The commits after the last checkpoint.
+    commits: Vec<Commit>,
     /// Where each row is.
     places: BTreeMap<i64, RowId>,
     manifest: Manifest,
+}
+
+/// A commit of the story.
+#[derive(Clone, Debug)]
+struct Commit {
+    /// Which part of the log it takes.
+    range: Range<Lsn>,
+    /// Whose rows it touched.
+    keys: BTreeSet<i64>,
+    /// What the table held before.
+    before: Contents,
 }
 
 /// How the story's database is opened.
@@ -72,7 +94,7 @@ impl Story {
         let mut store = open()?;
         create_table(&store)?;
         let (mut moments, mut texts) = (Vec::new(), BTreeMap::<i64, BTreeSet<String>>::new());
-        let mut commits = Vec::new();
+        let (mut commits, mut killed) = (Vec::new(), None);
         for n in 0..COMMITS {
             if n % CHECKPOINT_EVERY == CHECKPOINT_EVERY - 1 {
                 store.checkpoint()?;
@@ -84,25 +106,37 @@ impl Story {
                 moments.push(files(&disk));
                 store = open()?;
             }
-            let start = store.log_end();
+            let (start, before) = (store.log_end(), contents(&store)?);
             let changed = commit(&store, n)?;
             for (key, text) in &changed {
                 texts.entry(*key).or_default().extend(text.clone());
             }
-            let keys = changed.into_iter().map(|(key, _)| key).collect();
-            commits.push((start..store.log_end(), keys));
+            commits.push(Commit {
+                range: start..store.log_end(),
+                keys: changed.into_iter().map(|(key, _)| key).collect(),
+                before,
+            });
+            if n == KILLED_AFTER {
+                killed = Some(Moment::of(&store, &disk, &commits)?);
+            }
         }
-        let (contents, places) = (contents(&store)?, places(&store)?);
+        let mut closed = Moment::of(&store, &disk, &commits)?;
         store.close()?;
+        closed.files = files(&disk);
         Ok(Self {
-            files: files(&disk),
-            contents,
+            closed,
+            killed: killed.expect("the story is longer"),
             moments,
             texts,
-            commits,
-            places,
-            manifest: Manifest::read(&disk, MANIFEST)?.0,
         })
+    }
+
+    /// The directory that was closed cleanly, or that of a process that was killed.
+    pub fn moment(&self, is_killed: bool) -> &Moment {
+        match is_killed {
+            true => &self.killed,
+            false => &self.closed,
+        }
     }
 
     /// Whether a row was like that at any time.
@@ -110,6 +144,63 @@ impl Story {
         self.texts
             .get(key)
             .is_some_and(|texts| texts.contains(text))
+    }
+}
+
+impl Moment {
+    fn of(store: &Store, disk: &RealDisk, commits: &[Commit]) -> Result<Self> {
+        Ok(Self {
+            files: files(disk),
+            contents: contents(store)?,
+            commits: commits.to_vec(),
+            places: places(store)?,
+            manifest: Manifest::read(disk, MANIFEST)?.0,
+        })
+    }
+
+    /// The segment that was written to last.
+    pub fn last_segment(&self) -> Files {
+        let segments = self
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("wal/"));
+        let last = segments.last().expect("a log has a segment");
+        Files::from([(last.0.clone(), last.1.clone())])
+    }
+
+    /// Whether these contents are what a crash may have left, with this in the log: those before some commit, of
+    /// which, and of all later ones, no frame is whole any more, wherever it is.
+    pub fn may_be_torn(&self, found: &Contents, damaged: &Files) -> bool {
+        let mut commits = self.commits.iter();
+        if !commits.by_ref().any(|commit| commit.before == *found) {
+            return false;
+        }
+        let from = self.commits.len() - commits.len() - 1;
+        let lost = self.commits[from..].iter();
+        let mut frames = lost.filter_map(|commit| self.frame(&commit.range));
+        let logs = damaged.iter().filter(|(path, _)| path.starts_with("wal/"));
+        frames.all(|frame| {
+            let mut logs = logs.clone();
+            !logs.any(|(_, log)| log.windows(frame.len()).any(|bytes| bytes == frame))
+        })
+    }
+
+    /// The bytes of a frame, as they were written.
+    fn frame(&self, range: &Range<Lsn>) -> Option<&[u8]> {
+        let (path, first) = self.holder(range)?;
+        let at = |lsn: Lsn| SEGMENT_HEADER_LEN + (lsn.0 - first.0) as usize;
+        self.files[path].get(at(range.start)..at(range.end))
+    }
+
+    /// The segment that has a frame, and its first position.
+    fn holder(&self, frame: &Range<Lsn>) -> Option<(&String, Lsn)> {
+        let segments = self.files.iter().filter_map(|(path, bytes)| {
+            segment::number_of(path.strip_prefix("wal/")?)?;
+            let header = SegmentHeader::decode(path, bytes).ok()?;
+            Some((path, header.first))
+        });
+        let holder = segments.filter(|(_, first)| *first <= frame.start);
+        holder.max_by_key(|(_, first)| *first)
     }
 
     /// The rows all of whose bytes are as they were written: those of the block's images, and of all
@@ -124,8 +215,8 @@ impl Story {
         let lost: BTreeSet<i64> = self
             .commits
             .iter()
-            .filter(|(range, _)| !self.is_whole_frame(range, damaged))
-            .flat_map(|(_, keys)| keys.iter().copied())
+            .filter(|commit| !self.is_whole_frame(&commit.range, damaged))
+            .flat_map(|commit| commit.keys.iter().copied())
             .collect();
         let is_kept = |key: &i64| {
             let block = self.places[key].block();
@@ -154,13 +245,7 @@ impl Story {
     }
 
     fn is_whole_frame(&self, frame: &Range<Lsn>, damaged: &Files) -> bool {
-        let segments = self.files.iter().filter_map(|(path, bytes)| {
-            segment::number_of(path.strip_prefix("wal/")?)?;
-            let header = SegmentHeader::decode(path, bytes).ok()?;
-            Some((path, header.first))
-        });
-        let holder = segments.filter(|(_, first)| *first <= frame.start);
-        let Some((path, first)) = holder.max_by_key(|(_, first)| *first) else {
+        let Some((path, first)) = self.holder(frame) else {
             return false;
         };
         let at = |lsn: Lsn| SEGMENT_HEADER_LEN + (lsn.0 - first.0) as usize;

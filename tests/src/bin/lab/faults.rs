@@ -1,4 +1,4 @@
-//! Single faults in a directory that was closed cleanly; see [`remora_tests::faults`].
+//! Single faults in a directory that was closed, or whose process was killed; see [`remora_tests::faults`].
 //!
 //! ```text
 //! cargo run --release -p remora-tests -- faults [--count 10000] [--seed N]
@@ -18,11 +18,12 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     arguments.end()?;
     let start = Instant::now();
     let story = Story::tell()?;
-    let bytes: usize = story.files.values().map(Vec::len).sum();
+    let closed = story.moment(false);
+    let bytes: usize = closed.files.values().map(Vec::len).sum();
     println!(
         "{count} faults from seed {seed} on, in {} files of {bytes} bytes with {} rows",
-        story.files.len(),
-        story.contents.len()
+        closed.files.len(),
+        closed.contents.len()
     );
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let parts = (0..threads).map(|thread| {
@@ -47,17 +48,20 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
             sum.detected += tally.detected;
             sum.elsewhere += tally.elsewhere;
             sum.harmless += tally.harmless;
+            sum.torn += tally.torn;
             sum.rows_lost += tally.rows_lost;
             sum.rows += tally.rows;
         }
     }
-    println!("| fault | detected | detected elsewhere | harmless | rows lost by salvage |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| fault | detected | detected elsewhere | harmless | torn tail | rows lost by salvage |"
+    );
+    println!("|---|---|---|---|---|---|");
     for (kind, tally) in &sums {
         let share = tally.rows_lost as f64 / tally.rows.max(1) as f64 * 100.0;
         println!(
-            "| {kind:?} | {} | {} | {} | {share:.2} % |",
-            tally.detected, tally.elsewhere, tally.harmless
+            "| {kind:?} | {} | {} | {} | {} | {share:.2} % |",
+            tally.detected, tally.elsewhere, tally.harmless, tally.torn
         );
     }
     println!(
