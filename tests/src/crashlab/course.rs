@@ -10,6 +10,9 @@
 //! next one opens the same disk, finds one of the states that may be there, and goes on with the script; the twin
 //! follows it, by doing anew what is not lost. From then on what was found is promised, like all that a
 //! database shows: a power loss later must not take it.
+//!
+//! While the disk fails the process that has met it must answer what is read, with one of the states that may be
+//! there, and refuse what is written. One whose disk was only full goes on when there is room ([`Kind::Full`]).
 
 use super::oracle::{contents, digest};
 use super::script::{Script, Stage, Step, Told};
@@ -39,15 +42,19 @@ pub enum Kind {
     FaultThenKill(Fault),
     /// The disk fails; who cannot go on closes the database, as far as that goes.
     FaultThenClose(Fault),
+    /// The disk has no room, until a step has failed; unless that was a sync, the same process goes on.
+    Full(Fault),
 }
 
 impl Kind {
     /// One of each.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::FaultThenKill(Fault::Once(ErrorKind::Other)),
         Self::FaultThenClose(Fault::Once(ErrorKind::Other)),
-        Self::FaultThenClose(Fault::Once(ErrorKind::StorageFull)),
+        Self::Full(Fault::Once(ErrorKind::StorageFull)),
+        Self::Full(Fault::InPart(ErrorKind::StorageFull)),
+        Self::Full(Fault::Onwards(ErrorKind::StorageFull)),
         Self::FaultThenKill(Fault::InPart(ErrorKind::StorageFull)),
         Self::FaultThenKill(Fault::Onwards(ErrorKind::Other)),
         Self::FaultThenClose(Fault::Onwards(ErrorKind::StorageFull)),
@@ -57,7 +64,7 @@ impl Kind {
         match self {
             // The dead write nothing.
             Self::Kill => Fault::Onwards(ErrorKind::BrokenPipe),
-            Self::FaultThenKill(fault) | Self::FaultThenClose(fault) => fault,
+            Self::FaultThenKill(fault) | Self::FaultThenClose(fault) | Self::Full(fault) => fault,
         }
     }
 }
@@ -233,7 +240,10 @@ impl<'s> Course<'s> {
             self.twin.checkpoints.push(done.is_ok().then_some(at + 1));
         }
         if self.is_over(step, done.as_ref().err()) {
-            return self.go_on_elsewhere(at, step);
+            return match self.goes_on_here(step) {
+                true => self.go_on_here(at, done.err().map(|error| error.sqlstate())),
+                false => self.go_on_elsewhere(at, step),
+            };
         }
         let failed = done.as_ref().err().map(Error::sqlstate);
         let may_fail = self.interruption.is_some() && *step == Step::Checkpoint;
@@ -281,6 +291,8 @@ impl<'s> Course<'s> {
         };
         match interruption.kind {
             Kind::Kill => self.disk.operations() > interruption.at,
+            // Compaction tries to make all durable that was committed, and does without.
+            _ if self.condition() != "open" => true,
             // A checkpoint may fail, and the database goes on.
             _ => *step != Step::Checkpoint && failure.is_some_and(is_of_disk),
         }
@@ -302,6 +314,69 @@ impl<'s> Course<'s> {
         .filter(|_| !matches!(step, Step::Sql(..) | Step::Told(..)) || self.twin.states.changes(at))
     }
 
+    /// Whether the process goes on after a step that its disk had no room for.
+    fn goes_on_here(&self, step: &Step) -> bool {
+        let is_full = matches!(self.interruption, Some(one) if matches!(one.kind, Kind::Full(_)));
+        let is_closed = matches!(step, Step::Reopen | Step::Restore(_) | Step::Kill);
+        is_full && !is_closed && self.condition() != "failed"
+    }
+
+    /// The condition of the log.
+    fn condition(&self) -> &'static str {
+        let log = self.stage.database.durability_status().log;
+        log.map_or("none", |log| log.condition.name())
+    }
+
+    /// There is room after step `at` has failed, and the process goes on: what was refused is not there, and what was
+    /// unknown is.
+    fn go_on_here(&mut self, at: usize, failed: Option<&str>) -> Result<(), String> {
+        let interruption = self.interruption.take().expect("it is why we are here");
+        self.new_from = self.marks.last().map_or(0, |mark| mark.events);
+        self.twin.may_fail = true;
+        self.steps_left = self.steps_left.min(interruption.steps_after);
+        self.check_reads(at)?;
+        self.disk.mend();
+        let database = &self.stage.database;
+        let log = database.durability_status().log;
+        let end = log.map_or(0, |log| log.committed.1.0);
+        let written = database.wait_durable(end);
+        written
+            .map_err(|error| format!("there is room, and what waits is not written: {error}"))?;
+        let begun = self.stage.begin_anew();
+        begun.map_err(|error| format!("there is room, and no session begins: {error}"))?;
+        let wanted = match failed {
+            Some("53100") => at,
+            _ => at + 1,
+        };
+        let now = self.contents()?;
+        if digest(&now) != self.twin.states.0[wanted].0 {
+            return Err(format!(
+                "{failed:?} at step {at}, and then there is: {now}\nand not: {}",
+                self.twin.states.contents(wanted)
+            ));
+        }
+        self.settle(at)
+    }
+
+    fn contents(&self) -> Result<String, String> {
+        let now = contents(&self.stage.database, self.script);
+        now.map_err(|error| format!("reading: {error}"))
+    }
+
+    /// Whatever has failed, what is durable can be read, and nothing else is shown.
+    fn check_reads(&self, at: usize) -> Result<(), String> {
+        let now = self.contents()?;
+        let states = &self.twin.states;
+        match states.is_between(digest(&now), self.acknowledged, at + 1) {
+            true => Ok(()),
+            false => Err(format!(
+                "while the disk fails there is: {now}\nafter {} steps there was: {}",
+                self.acknowledged,
+                states.contents(self.acknowledged)
+            )),
+        }
+    }
+
     /// The process ends after a step that failed, or in it, and the next one takes over.
     fn go_on_elsewhere(&mut self, at: usize, step: &Step) -> Result<(), String> {
         let interruption = self.interruption.take().expect("it is why we are here");
@@ -310,8 +385,8 @@ impl<'s> Course<'s> {
         self.twin.may_fail = true;
         self.steps_left = self.steps_left.min(interruption.steps_after);
         if interruption.kind != Kind::Kill {
-            self.check_refused(at, step)?;
-            self.end_process(interruption.kind)?;
+            self.check_failed(at, step, interruption.kind.fault())?;
+            self.end_process(at, interruption.kind)?;
         }
         self.disk.mend();
         self.stage
@@ -320,8 +395,9 @@ impl<'s> Course<'s> {
         self.settle(at)
     }
 
-    /// A process that cannot go on ends; as long as the disk fails, the next one fares no better, and says so.
-    fn end_process(&mut self, kind: Kind) -> Result<(), String> {
+    /// A process that cannot go on ends; as long as the disk fails, the next one fares no better: it says so, or where
+    /// there is only no room, opens the database for reading.
+    fn end_process(&mut self, at: usize, kind: Kind) -> Result<(), String> {
         if matches!(kind, Kind::FaultThenClose(_)) {
             let _ = self.stage.database.close();
         }
@@ -329,16 +405,23 @@ impl<'s> Course<'s> {
             Err(error) if !is_of_disk(&error) => {
                 Err(format!("opened while the disk fails: {error}"))
             }
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(()) => self.check_reads(at),
         }
     }
 
-    /// After a commit that failed none must be taken, and what it was stays open: it is there or not.
-    fn check_refused(&mut self, at: usize, step: &Step) -> Result<(), String> {
+    /// After a commit that failed reads are answered, unless the database is closed by now, and no commit is taken,
+    /// unless there is room again: what it was stays open, it is there or not.
+    fn check_failed(&mut self, at: usize, step: &Step, fault: Fault) -> Result<(), String> {
         let is_change = matches!(step, Step::Sql(..) | Step::Told(Told::Durable, ..))
             && self.twin.states.changes(at);
         let is_sync = self.script.durability == Durability::Sync;
-        if is_change && is_sync && self.stage.begin_anew().is_ok() {
+        if !is_change || !is_sync {
+            return Ok(());
+        }
+        self.check_reads(at)?;
+        let has_room = !matches!(fault, Fault::Onwards(_)) && self.condition() != "failed";
+        if !has_room && self.stage.begin_anew().is_ok() {
             let more = Step::Sql(0, "CREATE TABLE crash_lab_refused (n INTEGER)".to_owned());
             if self.stage.run(&more).is_ok() {
                 return Err("it failed, and then a commit was taken".to_owned());
@@ -349,8 +432,7 @@ impl<'s> Course<'s> {
 
     /// Another process has opened the database while step `at` was done: what it found counts from now on.
     fn settle(&mut self, at: usize) -> Result<(), String> {
-        let now = contents(&self.stage.database, self.script);
-        let now = now.map_err(|error| format!("reading what was left: {error}"))?;
+        let now = self.contents()?;
         let (least, most) = (self.acknowledged, at + 1);
         let found = self.twin.states.last_between(digest(&now), least, most);
         let Some(found) = found else {

@@ -122,9 +122,10 @@ fn any_kind(random: &mut Random) -> Kind {
         1 => Fault::Onwards(error),
         _ => Fault::InPart(error),
     };
-    match random.below(3) {
+    match random.below(4) {
         0 => Kind::Kill,
         1 => Kind::FaultThenKill(fault),
+        2 if error == ErrorKind::StorageFull => Kind::Full(fault),
         _ => Kind::FaultThenClose(fault),
     }
 }
@@ -221,7 +222,17 @@ fn decays(
             continue;
         }
         let at = random.below(length) as usize;
-        let decay = match random.below(4) {
+        let len = 1 + random.below(600) as usize;
+        let to = random.below(length + 1) as usize;
+        let decay = match random.below(8) {
+            4 => Decay::Insert {
+                at,
+                len,
+                seed: random.bits(),
+            },
+            5 => Decay::Delete { at, len },
+            6 => Decay::Duplicate { at, len, to },
+            7 => Decay::Move { at, len, to },
             0 => Decay::Zero { at, len: 512 },
             1 => Decay::Cut { len: at },
             2 => Decay::Swap {
