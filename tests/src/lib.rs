@@ -3,6 +3,7 @@
 pub mod crashlab;
 pub mod differential;
 pub mod faults;
+pub mod full_disk;
 pub mod golden;
 pub mod history;
 pub mod kill;

@@ -19,6 +19,7 @@ mod crashlab;
 mod differential;
 mod durability;
 mod faults;
+mod fulldisk;
 mod history;
 mod killtest;
 mod memory;
@@ -33,7 +34,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     (
         "contention",
         "many threads on one row, beside SQLite",
@@ -56,6 +57,11 @@ const TOOLS: [Tool; 11] = [
         durability::run,
     ),
     ("faults", "files that have decayed", faults::run),
+    (
+        "fulldisk",
+        "a disk that fills while sessions read and write",
+        fulldisk::run,
+    ),
     (
         "history",
         "random transactions of many threads, explained",
