@@ -175,6 +175,11 @@ pub(crate) fn origin(shell: &Shell) -> String {
             "\n.. and {more} more: SELECT * FROM remora_recovery_losses"
         ));
     }
+    if let Some(reason) = &report.full {
+        text.push_str(&format!(
+            "\nThe disk is full: {reason}. Reads are answered, and writes as soon as there is room."
+        ));
+    }
     if let Some(folder) = &report.quarantine {
         text.push_str(&format!("\nWhat was there is in {directory}/{folder}."));
     }

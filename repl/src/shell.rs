@@ -96,7 +96,8 @@ pub(crate) fn run(args: &Args) -> Exit {
         depth: 0,
     };
     let report = shell.database.recovery_report();
-    if (report.bytes_dropped > 0 || !report.losses.is_empty()) && !interactive {
+    let is_noteworthy = report.bytes_dropped > 0 || !report.losses.is_empty();
+    if (is_noteworthy || report.full.is_some()) && !interactive {
         // At the prompt the banner says it.
         let _ = writeln!(io::stderr().lock(), "remora: {}", prompt::origin(&shell));
     }
