@@ -444,10 +444,11 @@ impl Session {
     /// Waits until what a transaction sees may be shown. What may be lost is shown to whoever asked for that, as long
     /// as the log goes on.
     fn before_shown(&self, tx: &Transaction) -> Result<()> {
-        Ok(match self.settings.synchronous() {
+        match self.settings.synchronous() {
             true => self.store.wait_shown(tx.snapshot())?,
             false => self.store.check_shown(tx.snapshot())?,
-        })
+        }
+        Ok(())
     }
 
     /// Lets a statement ask for settings, and change them.

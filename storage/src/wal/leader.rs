@@ -229,11 +229,12 @@ impl Log {
                 failure: None,
             };
         };
-        let timestamps = batch.drain(..done).filter_map(|entry| match entry {
+        let mut written = batch.drain(..done).rev();
+        let timestamp = written.find_map(|entry| match entry {
             Entry::Frame { timestamp, .. } => Some(timestamp),
             Entry::Rotate => None,
         });
-        let timestamp = timestamps.last();
+        drop(written);
         if matches!(failure, WriteFailure::Full(_)) {
             self.queue.lock().put_back(batch);
         }
