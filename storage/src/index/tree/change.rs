@@ -19,7 +19,7 @@
 
 use super::OrderedIndex;
 use super::bucket::{Bucket, Fit, Form};
-use super::build::{BUCKET_BYTES_MAX, Item, MODELLED, build, common, entries_max, free};
+use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, free};
 use super::gather::Gathered;
 use super::node::Inner;
 use super::version::{Again, Held, Version};
@@ -27,9 +27,6 @@ use super::word::{Child, Slot, Word};
 use crate::error::Error;
 use crate::mvcc::epoch::Guard;
 
-/// Entries that are gathered into one bucket when they are all that a node has below it. Less than
-/// what a bucket is split at, so that one is not split and gathered in turn.
-const GATHER_MAX: usize = if MODELLED { 3 } else { 48 };
 /// Entries in a bucket that is smaller than all its slots from here on.
 const ROOM_MIN: usize = 4;
 
@@ -58,7 +55,7 @@ pub(super) struct Place<'g> {
     node: Option<(Inner, u8)>,
     version: &'g Version,
     seen: u64,
-    slot: &'g Slot,
+    pub(super) slot: &'g Slot,
 }
 
 impl<'g> Place<'g> {
@@ -93,7 +90,7 @@ impl<'g> Place<'g> {
     }
 
     /// Empties the slot, which is locked.
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         match self.node {
             Some((inner, byte)) => inner.remove(byte),
             None => Word::NOTHING.store(self.slot),
@@ -103,16 +100,16 @@ impl<'g> Place<'g> {
 
 /// An inner node on the way, with the slot that leads to it.
 #[derive(Clone, Copy)]
-struct Step<'g> {
-    place: Place<'g>,
-    inner: Inner,
-    seen: u64,
+pub(super) struct Step<'g> {
+    pub(super) place: Place<'g>,
+    pub(super) inner: Inner,
+    pub(super) seen: u64,
     /// Where the node's prefix begins.
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 /// Where a walk along an entry's bytes ends.
-enum End<'g> {
+pub(super) enum End<'g> {
     /// At a slot with nothing, a row, or a bucket in it.
     Slot(Place<'g>, Child),
     /// At a node that has no child for the byte.
@@ -124,7 +121,7 @@ enum End<'g> {
 impl OrderedIndex {
     /// Walks down along an entry's bytes. Also gives the last node on the way and the depth of the
     /// end.
-    fn walk<'g>(
+    pub(super) fn walk<'g>(
         &'g self,
         _guard: &'g Guard,
         item: &Item<'_>,
@@ -377,127 +374,6 @@ impl OrderedIndex {
         let _held = version.lock(seen)?;
         bucket.take(at);
         Ok(Removal::Done)
-    }
-
-    /// Builds a locked bucket anew, with its slot locked; it stays if there is no memory.
-    fn shrink(&self, place: Place<'_>, old: Bucket, depth: usize, of: &Item<'_>, held: Held<'_>) {
-        let mut entries = Gathered::default();
-        entries.add_bucket(&[], old);
-        if let Ok(word) = entries.build(self, depth, of) {
-            self.replace_bucket(place, word, old, held);
-        }
-    }
-
-    /// Makes the last node on the way to where an entry was smaller, if it may be. Returns whether
-    /// the node above may be made smaller, too.
-    pub(super) fn try_tidy(&self, guard: &Guard, item: &Item<'_>) -> Result<bool, Again> {
-        let (_, last, _) = self.walk(guard, item)?;
-        let Some(step) = last else {
-            return Ok(false);
-        };
-        let inner = step.inner;
-        let few = inner.count() <= inner.few();
-        if self.are_few_below(step)? {
-            return self.gather(step, item);
-        }
-        if !few {
-            return Ok(false);
-        }
-        if inner.count() > 1 {
-            let _upper = step.place.lock()?;
-            let held = inner.header().version.lock(step.seen)?;
-            if let Ok(new) = self.copy_of(inner, inner.count(), inner.prefix()) {
-                self.replace(step.place, new.word(), inner, held);
-            }
-            return Ok(false);
-        }
-        self.skip(step)
-    }
-
-    /// Whether there are few entries below a node, and no node between.
-    fn are_few_below(&self, step: Step<'_>) -> Result<bool, Again> {
-        let mut entries = 0;
-        for (_, word) in step.inner.children() {
-            entries += match word.child() {
-                Child::Nothing => 0,
-                Child::Row(_) => 1,
-                Child::Bucket(bucket) => bucket.count(),
-                Child::Inner(_) => return Ok(false),
-            };
-            if entries > GATHER_MAX {
-                return Ok(false);
-            }
-        }
-        step.inner.header().version.check(step.seen)?;
-        Ok(true)
-    }
-
-    /// Puts all entries below a node into one bucket.
-    fn gather(&self, step: Step<'_>, of: &Item<'_>) -> Result<bool, Again> {
-        let inner = step.inner;
-        let _upper = step.place.lock()?;
-        let held = inner.header().version.lock(step.seen)?;
-        let children: Vec<_> = inner.children().collect();
-        let mut locked = Vec::with_capacity(children.len());
-        for (_, word) in &children {
-            if let Child::Bucket(bucket) = word.child() {
-                let version = &bucket.header().version;
-                locked.push((bucket, version.lock(version.read()?)?));
-            }
-        }
-        let mut gathered = Gathered::default();
-        let key_bytes = usize::from(inner.row_bytes());
-        for (byte, word) in children {
-            let mut lead = inner.prefix().to_vec();
-            lead.push(byte);
-            // Within the row id, entries have no bytes of key here.
-            lead.truncate(lead.len() - key_bytes.min(lead.len()));
-            match word.child() {
-                Child::Row(row) => gathered.add(&lead, row.0),
-                Child::Bucket(bucket) => gathered.add_bucket(&lead, bucket),
-                _ => {}
-            }
-        }
-        if gathered.entries.is_empty() {
-            step.place.clear();
-        } else {
-            match gathered.build_one(self, step.depth, of) {
-                Some(word) => word.store(step.place.slot),
-                None => return Ok(false),
-            }
-        }
-        for (bucket, held) in locked {
-            held.retire();
-            // SAFETY: the node's slot led to it, and the node goes.
-            unsafe { bucket.retire(&self.memory) };
-        }
-        held.retire();
-        // SAFETY: the place's slot led to it, and does not any more.
-        unsafe { inner.retire(&self.memory) };
-        Ok(true)
-    }
-
-    /// Takes out a node with a single child, an inner one: its bytes become the child's.
-    fn skip(&self, step: Step<'_>) -> Result<bool, Again> {
-        let inner = step.inner;
-        let _upper = step.place.lock()?;
-        let held = inner.header().version.lock(step.seen)?;
-        let Some((byte, word)) = inner.children().next() else {
-            return Ok(false);
-        };
-        let Child::Inner(lower) = word.child() else {
-            return Ok(false);
-        };
-        let version = &lower.header().version;
-        let lower_held = version.lock(version.read()?)?;
-        let prefix = [inner.prefix(), &[byte], lower.prefix()].concat();
-        if let Ok(new) = self.copy_of(lower, lower.count(), &prefix) {
-            self.replace(step.place, new.word(), inner, held);
-            lower_held.retire();
-            // SAFETY: only the node above led to it, which is out of the tree.
-            unsafe { lower.retire(&self.memory) };
-        }
-        Ok(false)
     }
 }
 

@@ -47,6 +47,7 @@ mod gather;
 mod node;
 mod rest;
 mod scan;
+mod tidy;
 mod version;
 mod word;
 
