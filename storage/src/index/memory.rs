@@ -49,6 +49,20 @@ pub(super) struct Memory {
     pub(super) all_leaves: AtomicBool,
 }
 
+/// The memory of an index for requests of one kind.
+#[derive(Clone, Copy)]
+pub(super) struct Supply<'a> {
+    pub(super) memory: &'a Memory,
+    claim: Claim,
+}
+
+impl Supply<'_> {
+    /// Like [`Memory::allocate`], as far as the claim reaches.
+    pub(super) fn allocate(self, bytes: usize) -> Result<NonNull<u8>> {
+        self.memory.allocate_for(self.claim, bytes)
+    }
+}
+
 impl Memory {
     pub(super) fn new(pool: &Arc<Pool>) -> Self {
         Self {
@@ -76,6 +90,22 @@ impl Memory {
 
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// The supply of what holds more entries than before.
+    pub(super) fn to_grow(&self) -> Supply<'_> {
+        Supply {
+            memory: self,
+            claim: Claim::Ordinary,
+        }
+    }
+
+    /// The supply of what makes the index smaller: it may dip into the emergency reserve.
+    pub(super) fn to_shrink(&self) -> Supply<'_> {
+        Supply {
+            memory: self,
+            claim: Claim::Emergency,
+        }
     }
 
     /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.

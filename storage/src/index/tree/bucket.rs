@@ -25,7 +25,7 @@ use super::rest::Rest;
 use super::word::{Kind, Word};
 use crate::error::Result;
 use crate::ids::RowId;
-use crate::index::memory::Memory;
+use crate::index::memory::Supply;
 use crate::pool::{Owner, rounded_bytes};
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
@@ -40,6 +40,9 @@ const TAIL: usize = 4;
 pub(super) const HEAD_BYTES: usize = 8;
 /// Words that are searched in a constant number of steps.
 const WORDS_FEW: usize = 63;
+
+/// Entries in a bucket that is smaller than all its slots from here on.
+pub(super) const ROOM_MIN: usize = 4;
 
 /// How a bucket keeps keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,14 +159,14 @@ impl Bucket {
 
     /// An empty bucket with room for at least so many entries and bytes of tails.
     pub(super) fn make(
-        memory: &Memory,
+        supply: Supply<'_>,
         form: Form,
         prefix: &[u8],
         entries: usize,
         tail_bytes: usize,
     ) -> Result<Self> {
         let bytes = Self::bytes_for(form, prefix.len(), entries, tail_bytes);
-        let bucket = Self(Node::allocate(memory, bytes, prefix, form.bytes())?);
+        let bucket = Self(Node::allocate(supply, bytes, prefix, form.bytes())?);
         if form == Form::Tails {
             let (start, each) = form.layout();
             // What the slot has beyond the wanted is shared out as it was wanted.
@@ -510,9 +513,14 @@ impl Bucket {
         self.set_count(count - 1);
     }
 
+    /// Whether it has much more room than so many entries need, which are as many as it has, or fewer.
+    pub(super) fn is_roomy_for(self, entries: usize) -> bool {
+        entries >= ROOM_MIN && entries < self.room() / 2
+    }
+
     /// A copy with room for so many entries, and one more tail of so many bytes. The bucket is
     /// locked, so that it stands still.
-    pub(super) fn resized(self, memory: &Memory, room: usize, tail: usize) -> Result<Self> {
+    pub(super) fn resized(self, supply: Supply<'_>, room: usize, tail: usize) -> Result<Self> {
         let form = self.form();
         let count = self.count();
         let (start, each) = form.layout();
@@ -524,7 +532,7 @@ impl Bucket {
             }
             _ => 0,
         };
-        let new = Self::make(memory, form, self.prefix(), room, tail_bytes)?;
+        let new = Self::make(supply, form, self.prefix(), room, tail_bytes)?;
         copy(self.rows(), new.rows(), count);
         if form != Form::Rows {
             copy(self.heads(), new.heads(), count);

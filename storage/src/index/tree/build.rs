@@ -13,7 +13,7 @@ use super::bucket::{Bucket, Form, HEAD_BYTES};
 use super::node::{Inner, Node};
 use super::word::{Child, Word};
 use crate::error::{Error, Result};
-use crate::index::memory::Memory;
+use crate::index::memory::{Memory, Supply};
 use crate::pool::{Owner, rounded_bytes};
 use crate::stop::Stop;
 use std::io;
@@ -160,15 +160,15 @@ pub(super) fn fit_a_bucket(items: &[Item<'_>], depth: usize) -> bool {
 
 /// A tree over sorted entries without duplicates, at least one, that agree up to `depth`.
 /// On error nothing is left.
-pub(super) fn build(memory: &Memory, items: &[Item<'_>], depth: usize) -> Result<Word> {
+pub(super) fn build(supply: Supply<'_>, items: &[Item<'_>], depth: usize) -> Result<Word> {
     let stop = Stop::NEVER;
-    build_on(Work { memory, stop }, items, depth, 1, 1)
+    build_on(Work { supply, stop }, items, depth, 1, 1)
 }
 
 /// What all that is built has in common.
 #[derive(Clone, Copy)]
 struct Work<'a> {
-    memory: &'a Memory,
+    supply: Supply<'a>,
     stop: Stop<'a>,
 }
 
@@ -179,7 +179,8 @@ pub(super) fn build_parallel(
     threads: usize,
     stop: Stop<'_>,
 ) -> Result<Word> {
-    build_on(Work { memory, stop }, items, 0, threads, 1)
+    let supply = memory.to_grow();
+    build_on(Work { supply, stop }, items, 0, threads, 1)
 }
 
 fn build_on(
@@ -195,10 +196,10 @@ fn build_on(
     {
         return Ok(word);
     }
-    let memory = work.memory;
+    let supply = work.supply;
     let plan = Plan::new(items, depth);
     if plan.fits(items.len()) {
-        return fill(memory, &plan, items, depth).map(Bucket::word);
+        return fill(supply, &plan, items, depth).map(Bucket::word);
     }
     // Once a node of some ten thousand entries at most.
     work.stop.check()?;
@@ -225,13 +226,13 @@ fn build_on(
             .iter()
             .map(|part| items[part.start].byte(branch));
         let children = bytes.zip(words.iter().copied());
-        Inner::make(memory, words.len(), &prefix, row_bytes, children)
+        Inner::make(supply, words.len(), &prefix, row_bytes, children)
     });
     if made.is_err() {
         // SAFETY: the children were just built, and no slot leads to them.
         words
             .into_iter()
-            .for_each(|word| unsafe { free(memory, word) });
+            .for_each(|word| unsafe { free(supply.memory, word) });
     }
     made.map(Inner::word)
 }
@@ -319,9 +320,9 @@ fn children(
 unsafe impl Send for Word {}
 
 /// A bucket of entries that fit one.
-fn fill(memory: &Memory, plan: &Plan<'_>, items: &[Item<'_>], depth: usize) -> Result<Bucket> {
+fn fill(supply: Supply<'_>, plan: &Plan<'_>, items: &[Item<'_>], depth: usize) -> Result<Bucket> {
     let prefix = plan.prefix;
-    let bucket = Bucket::make(memory, plan.form, prefix, items.len(), plan.tail_bytes)?;
+    let bucket = Bucket::make(supply, plan.form, prefix, items.len(), plan.tail_bytes)?;
     let after = depth + prefix.len();
     for (at, item) in items.iter().enumerate() {
         bucket.put(at, item.rest(after), item.row);

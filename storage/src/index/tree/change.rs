@@ -18,17 +18,15 @@
 //! need memory before they free some; where there is none they are left for the next time.
 
 use super::OrderedIndex;
-use super::bucket::{Bucket, Fit, Form};
+use super::bucket::{Bucket, Fit, Form, ROOM_MIN};
 use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, free};
 use super::gather::Gathered;
 use super::node::Inner;
 use super::version::{Again, Held, Version};
 use super::word::{Child, Slot, Word};
 use crate::error::Error;
+use crate::index::memory::Supply;
 use crate::mvcc::epoch::Guard;
-
-/// Entries in a bucket that is smaller than all its slots from here on.
-const ROOM_MIN: usize = 4;
 
 /// Why a change came to no end.
 pub(super) enum Stop {
@@ -87,6 +85,12 @@ impl<'g> Place<'g> {
 
     pub(super) fn lock(&self) -> Result<Held<'g>, Again> {
         self.version.lock(self.seen)
+    }
+
+    /// How many bytes of a row's number lead to it: none above the end of the key.
+    pub(super) fn row_bytes(&self) -> usize {
+        self.node
+            .map_or(0, |(inner, _)| usize::from(inner.row_bytes()))
     }
 
     /// Empties the slot, which is locked.
@@ -182,12 +186,12 @@ impl OrderedIndex {
                 let mut both = [item, Item { key, row: row.0 }];
                 both.sort_unstable();
                 let _held = place.lock()?;
-                build(&self.memory, &both, depth)?.store(place.slot);
+                build(self.memory.to_grow(), &both, depth)?.store(place.slot);
                 Ok(Insertion::Added)
             }
             End::Slot(place, _) => {
                 let _held = place.lock()?;
-                build(&self.memory, &[item], depth)?.store(place.slot);
+                build(self.memory.to_grow(), &[item], depth)?.store(place.slot);
                 Ok(Insertion::Added)
             }
         }
@@ -198,13 +202,18 @@ impl OrderedIndex {
         let below = step.depth + inner.prefix_len() + 1;
         if inner.count() < inner.room() {
             let _held = inner.header().version.lock(step.seen)?;
-            inner.add(byte, build(&self.memory, &[item], below)?);
+            inner.add(byte, build(self.memory.to_grow(), &[item], below)?);
             return Ok(Insertion::Added);
         }
         let _upper = step.place.lock()?;
         let held = inner.header().version.lock(step.seen)?;
-        let child = build(&self.memory, &[item], below)?;
-        match self.copy_of(inner, inner.room() + 1, inner.prefix()) {
+        let child = build(self.memory.to_grow(), &[item], below)?;
+        match self.copy_of(
+            self.memory.to_grow(),
+            inner,
+            inner.room() + 1,
+            inner.prefix(),
+        ) {
             Ok(new) => {
                 new.add(byte, child);
                 self.replace(step.place, new.word(), inner, held);
@@ -219,9 +228,15 @@ impl OrderedIndex {
     }
 
     /// A copy of a locked node, with room for so many children.
-    pub(super) fn copy_of(&self, inner: Inner, room: usize, prefix: &[u8]) -> Result<Inner, Error> {
+    pub(super) fn copy_of(
+        &self,
+        supply: Supply<'_>,
+        inner: Inner,
+        room: usize,
+        prefix: &[u8],
+    ) -> Result<Inner, Error> {
         let row_bytes = inner.row_bytes();
-        Inner::make(&self.memory, room, prefix, row_bytes, inner.children())
+        Inner::make(supply, room, prefix, row_bytes, inner.children())
     }
 
     /// Puts `new` in the locked slot that leads to a locked inner node, which goes.
@@ -243,12 +258,23 @@ impl OrderedIndex {
         let branch = step.depth + agreeing;
         let _upper = step.place.lock()?;
         let held = inner.header().version.lock(step.seen)?;
-        let lower = self.copy_of(inner, inner.count(), &prefix[agreeing + 1..])?;
-        let made = build(&self.memory, &[item], branch + 1).and_then(|child| {
+        let lower = self.copy_of(
+            self.memory.to_grow(),
+            inner,
+            inner.count(),
+            &prefix[agreeing + 1..],
+        )?;
+        let made = build(self.memory.to_grow(), &[item], branch + 1).and_then(|child| {
             let mut children = [(prefix[agreeing], lower.word()), (item.byte(branch), child)];
             children.sort_unstable_by_key(|(byte, _)| *byte);
             let row_bytes = (branch + 1).saturating_sub(item.key.len()) as u8;
-            let upper = Inner::make(&self.memory, 2, &prefix[..agreeing], row_bytes, children);
+            let upper = Inner::make(
+                self.memory.to_grow(),
+                2,
+                &prefix[..agreeing],
+                row_bytes,
+                children,
+            );
             // SAFETY: the child was just built, and no slot leads to it.
             upper.inspect_err(|_| unsafe { free(&self.memory, child) })
         });
@@ -296,7 +322,7 @@ impl OrderedIndex {
                 let _upper = place.lock()?;
                 let held = version.lock(seen)?;
                 let room = grown_room(bucket, at);
-                let new = bucket.resized(&self.memory, room, rest.len())?;
+                let new = bucket.resized(self.memory.to_grow(), room, rest.len())?;
                 new.put(at, rest, item.row);
                 self.replace_bucket(place, new.word(), bucket, held);
                 Ok(Insertion::Added)
@@ -306,7 +332,9 @@ impl OrderedIndex {
                 let held = version.lock(seen)?;
                 let mut entries = Gathered::default();
                 entries.add_bucket(&[], bucket);
-                let word = entries.build_with(self, depth, item)?;
+                let (key, row) = (item.rest(depth), item.row);
+                let supply = self.memory.to_grow();
+                let word = entries.build_with(supply, place.row_bytes(), Item { key, row })?;
                 self.replace_bucket(place, word, bucket, held);
                 Ok(Insertion::Added)
             }
@@ -364,11 +392,11 @@ impl OrderedIndex {
             unsafe { bucket.retire(&self.memory) };
             return Ok(Removal::Tidy);
         }
-        if left >= ROOM_MIN && left < bucket.room() / 2 || left == 1 {
+        if bucket.is_roomy_for(left) || left == 1 {
             let _upper = place.lock()?;
             let held = version.lock(seen)?;
             bucket.take(at);
-            self.shrink(place, bucket, depth, item, held);
+            self.shrink(place, bucket, held);
             return Ok(Removal::Tidy);
         }
         let _held = version.lock(seen)?;

@@ -1,4 +1,5 @@
-//! Moving nodes of the tree (`index::evacuate`).
+//! Moving nodes of the tree (`index::evacuate`), and making those smaller that had to stay too large for want of
+//! memory.
 //!
 //! The walk is by inner nodes, each with the buckets right below it: a node's place is named by the
 //! bytes that lead there, and the order of these is the order of the walk, from above to below. So
@@ -7,8 +8,9 @@
 
 use super::OrderedIndex;
 use super::bucket::Bucket;
-use super::change::{Place, Stop};
+use super::change::{Place, Step, Stop};
 use super::node::Inner;
+use super::tidy::Tidied;
 use super::version::Again;
 use super::word::Child;
 use crate::error::Result;
@@ -67,7 +69,15 @@ impl OrderedIndex {
             return Ok(None);
         };
         let children = self.move_buckets_below(inner)?;
-        self.move_inner(place, inner)?;
+        let step = Step {
+            place,
+            inner,
+            seen: inner.header().version.read()?,
+            depth: path.len(),
+        };
+        if self.tidy(step)? == Tidied::Nothing {
+            self.move_inner(place, inner)?;
+        }
         Ok(Some((path, children)))
     }
 
@@ -93,13 +103,18 @@ impl OrderedIndex {
     }
 
     fn move_bucket(&self, place: Place<'_>, bucket: Bucket) -> Result<(), Stop> {
-        if !self.memory.is_evacuating(bucket.address()) {
+        let is_roomy = bucket.is_roomy_for(bucket.count());
+        if !is_roomy && !self.memory.is_evacuating(bucket.address()) {
             return Ok(());
         }
         let version = &bucket.header().version;
         let _upper = place.lock()?;
         let held = version.lock(version.read()?)?;
-        let new = bucket.resized(&self.memory, bucket.count(), 0)?;
+        if is_roomy {
+            self.shrink(place, bucket, held);
+            return Ok(());
+        }
+        let new = bucket.resized(self.memory.to_shrink(), bucket.count(), 0)?;
         self.replace_bucket(place, new.word(), bucket, held);
         Ok(())
     }
@@ -111,7 +126,7 @@ impl OrderedIndex {
         let version = &inner.header().version;
         let _upper = place.lock()?;
         let held = version.lock(version.read()?)?;
-        let new = self.copy_of(inner, inner.room(), inner.prefix())?;
+        let new = self.copy_of(self.memory.to_shrink(), inner, inner.room(), inner.prefix())?;
         self.replace(place, new.word(), inner, held);
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Entries on their way from nodes that go to those that are built in their place.
 
-use super::OrderedIndex;
 use super::bucket::Bucket;
 use super::build::{Item, build, fit_a_bucket};
 use super::word::Word;
 use crate::error::Error;
+use crate::index::memory::Supply;
 
 /// Entries taken out of nodes, in order, with their keys from some depth on.
 #[derive(Default)]
@@ -41,50 +41,29 @@ impl Gathered {
         self.entries.iter().map(item).collect()
     }
 
-    /// The depth at which these entries begin, within their own bytes: not at their beginning where
-    /// the node's place is within the row id.
-    fn depth(depth: usize, of: &Item<'_>) -> usize {
-        depth.saturating_sub(of.key.len())
-    }
-
-    /// Nodes over these entries and one more.
+    /// Nodes over these entries and one more, for a place to which so many bytes of a row's number lead.
     pub(super) fn build_with(
         &self,
-        tree: &OrderedIndex,
-        depth: usize,
+        supply: Supply<'_>,
+        row_bytes: usize,
         item: Item<'_>,
     ) -> Result<Word, Error> {
-        let own = Item {
-            key: item.rest(depth),
-            row: item.row,
-        };
         let mut items = self.items();
-        let at = items.partition_point(|other| *other < own);
-        items.insert(at, own);
-        build(&tree.memory, &items, Self::depth(depth, &item))
+        let at = items.partition_point(|other| *other < item);
+        items.insert(at, item);
+        build(supply, &items, row_bytes)
     }
 
-    pub(super) fn build(
-        &self,
-        tree: &OrderedIndex,
-        depth: usize,
-        of: &Item<'_>,
-    ) -> Result<Word, Error> {
-        build(&tree.memory, &self.items(), Self::depth(depth, of))
+    pub(super) fn build(&self, supply: Supply<'_>, row_bytes: usize) -> Result<Word, Error> {
+        build(supply, &self.items(), row_bytes)
     }
 
     /// A single bucket, or row, of these entries; nothing where that cannot be.
-    pub(super) fn build_one(
-        &self,
-        tree: &OrderedIndex,
-        depth: usize,
-        of: &Item<'_>,
-    ) -> Option<Word> {
+    pub(super) fn build_one(&self, supply: Supply<'_>, row_bytes: usize) -> Option<Word> {
         let items = self.items();
-        let depth = Self::depth(depth, of);
-        if !fit_a_bucket(&items, depth) {
-            return None;
+        match fit_a_bucket(&items, row_bytes) {
+            true => build(supply, &items, row_bytes).ok(),
+            false => None,
         }
-        build(&tree.memory, &items, depth).ok()
     }
 }

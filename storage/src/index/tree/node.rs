@@ -23,7 +23,7 @@ use super::rest::Rest;
 use super::version::Version;
 use super::word::{Kind, Slot, Word};
 use crate::error::Result;
-use crate::index::memory::Memory;
+use crate::index::memory::{Memory, Supply};
 use crate::pool::{Owner, rounded_bytes};
 use crate::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::ptr::NonNull;
@@ -65,13 +65,13 @@ impl Node {
 
     /// A new node with room for `bytes` bytes, prefix included, and zeros after its header.
     pub(super) fn allocate(
-        memory: &Memory,
+        supply: Supply<'_>,
         bytes: usize,
         prefix: &[u8],
         (form, detail): (u8, u8),
     ) -> Result<Self> {
         let bytes = rounded_bytes(Owner::Index, bytes);
-        let at = memory.allocate(bytes)?.cast::<Header>();
+        let at = supply.allocate(bytes)?.cast::<Header>();
         let mut inline = [0; PREFIX_INLINE];
         if prefix.len() <= PREFIX_INLINE {
             inline[..prefix.len()].copy_from_slice(prefix);
@@ -279,7 +279,7 @@ impl Inner {
 
     /// A new node over children in ascending order of their bytes; `room` says for how many.
     pub(super) fn make(
-        memory: &Memory,
+        supply: Supply<'_>,
         room: usize,
         prefix: &[u8],
         row_bytes: u8,
@@ -287,7 +287,7 @@ impl Inner {
     ) -> Result<Self> {
         let kind = Self::kind_for(room);
         let bytes = Self::bytes_for(room, prefix.len());
-        let node = Node::allocate(memory, bytes, prefix, (0, row_bytes))?;
+        let node = Node::allocate(supply, bytes, prefix, (0, row_bytes))?;
         let inner = Self { node, kind };
         for (byte, word) in children {
             inner.add(byte, word);

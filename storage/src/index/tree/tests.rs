@@ -161,7 +161,7 @@ fn inner_nodes_find_their_children_at_every_size() {
         }
     };
     for sizes in [1..=4, 5..=16, 17..=48, 49..=256_usize] {
-        let inner = Inner::make(&memory, *sizes.end(), b"a prefix", 3, []).unwrap();
+        let inner = Inner::make(memory.to_grow(), *sizes.end(), b"a prefix", 3, []).unwrap();
         let bytes: Vec<u8> = (0..*sizes.end()).map(|n| (n * 167 + 11) as u8).collect();
         let mut held = BTreeSet::new();
         for byte in &bytes {

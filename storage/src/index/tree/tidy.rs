@@ -16,17 +16,10 @@ const GATHER_MAX: usize = if MODELLED { 3 } else { 48 };
 
 impl OrderedIndex {
     /// Builds a locked bucket anew, with its slot locked; it stays if there is no memory.
-    pub(super) fn shrink(
-        &self,
-        place: Place<'_>,
-        old: Bucket,
-        depth: usize,
-        of: &Item<'_>,
-        held: Held<'_>,
-    ) {
+    pub(super) fn shrink(&self, place: Place<'_>, old: Bucket, held: Held<'_>) {
         let mut entries = Gathered::default();
         entries.add_bucket(&[], old);
-        if let Ok(word) = entries.build(self, depth, of) {
+        if let Ok(word) = entries.build(self.memory.to_shrink(), place.row_bytes()) {
             self.replace_bucket(place, word, old, held);
         }
     }
@@ -35,26 +28,33 @@ impl OrderedIndex {
     /// the node above may be made smaller, too.
     pub(super) fn try_tidy(&self, guard: &Guard, item: &Item<'_>) -> Result<bool, Again> {
         let (_, last, _) = self.walk(guard, item)?;
-        let Some(step) = last else {
-            return Ok(false);
-        };
+        match last {
+            Some(step) => Ok(self.tidy(step)? == Tidied::Gathered),
+            None => Ok(false),
+        }
+    }
+
+    /// Makes an inner node smaller, if it may be and there is memory.
+    pub(super) fn tidy(&self, step: Step<'_>) -> Result<Tidied, Again> {
         let inner = step.inner;
         let few = inner.count() <= inner.few();
         if self.are_few_below(step)? {
-            return self.gather(step, item);
+            return self.gather(step);
         }
-        if !few {
-            return Ok(false);
-        }
-        if inner.count() > 1 {
-            let _upper = step.place.lock()?;
-            let held = inner.header().version.lock(step.seen)?;
-            if let Ok(new) = self.copy_of(inner, inner.count(), inner.prefix()) {
+        match inner.count() {
+            _ if !few => Ok(Tidied::Nothing),
+            1 => self.skip(step),
+            count => {
+                let _upper = step.place.lock()?;
+                let held = inner.header().version.lock(step.seen)?;
+                let supply = self.memory.to_shrink();
+                let Ok(new) = self.copy_of(supply, inner, count, inner.prefix()) else {
+                    return Ok(Tidied::Nothing);
+                };
                 self.replace(step.place, new.word(), inner, held);
+                Ok(Tidied::Smaller)
             }
-            return Ok(false);
         }
-        self.skip(step)
     }
 
     /// Whether there are few entries below a node, and no node between.
@@ -76,7 +76,7 @@ impl OrderedIndex {
     }
 
     /// Puts all entries below a node into one bucket.
-    fn gather(&self, step: Step<'_>, of: &Item<'_>) -> Result<bool, Again> {
+    fn gather(&self, step: Step<'_>) -> Result<Tidied, Again> {
         let inner = step.inner;
         let _upper = step.place.lock()?;
         let held = inner.header().version.lock(step.seen)?;
@@ -104,9 +104,9 @@ impl OrderedIndex {
         if gathered.entries.is_empty() {
             step.place.clear();
         } else {
-            match gathered.build_one(self, step.depth, of) {
+            match gathered.build_one(self.memory.to_shrink(), step.place.row_bytes()) {
                 Some(word) => word.store(step.place.slot),
-                None => return Ok(false),
+                None => return Ok(Tidied::Nothing),
             }
         }
         for (bucket, held) in locked {
@@ -117,29 +117,42 @@ impl OrderedIndex {
         held.retire();
         // SAFETY: the place's slot led to it, and does not any more.
         unsafe { inner.retire(&self.memory) };
-        Ok(true)
+        Ok(Tidied::Gathered)
     }
 
     /// Takes out a node with a single child, an inner one: its bytes become the child's.
-    fn skip(&self, step: Step<'_>) -> Result<bool, Again> {
+    fn skip(&self, step: Step<'_>) -> Result<Tidied, Again> {
         let inner = step.inner;
         let _upper = step.place.lock()?;
         let held = inner.header().version.lock(step.seen)?;
         let Some((byte, word)) = inner.children().next() else {
-            return Ok(false);
+            return Ok(Tidied::Nothing);
         };
         let Child::Inner(lower) = word.child() else {
-            return Ok(false);
+            return Ok(Tidied::Nothing);
         };
         let version = &lower.header().version;
         let lower_held = version.lock(version.read()?)?;
         let prefix = [inner.prefix(), &[byte], lower.prefix()].concat();
-        if let Ok(new) = self.copy_of(lower, lower.count(), &prefix) {
-            self.replace(step.place, new.word(), inner, held);
-            lower_held.retire();
-            // SAFETY: only the node above led to it, which is out of the tree.
-            unsafe { lower.retire(&self.memory) };
-        }
-        Ok(false)
+        let supply = self.memory.to_shrink();
+        let Ok(new) = self.copy_of(supply, lower, lower.count(), &prefix) else {
+            return Ok(Tidied::Nothing);
+        };
+        self.replace(step.place, new.word(), inner, held);
+        lower_held.retire();
+        // SAFETY: only the node above led to it, which is out of the tree.
+        unsafe { lower.retire(&self.memory) };
+        Ok(Tidied::Smaller)
     }
+}
+
+/// What became of an inner node that may have been too large.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tidied {
+    /// It is as it was.
+    Nothing,
+    /// A smaller one took its place.
+    Smaller,
+    /// A bucket took its place, or nothing did: the node above may be too large now.
+    Gathered,
 }
