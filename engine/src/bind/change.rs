@@ -125,6 +125,7 @@ impl<'a> Binder<'a> {
         let plan = self.wanted(&changed, delete.selection.as_ref())?;
         let delete = Delete {
             table: Arc::clone(&changed.table),
+            row_id: changed.table.def.columns.len(),
             target: target(using),
             returning: self.shown(delete.returning.as_ref(), &changed)?,
         };

@@ -1,7 +1,8 @@
 //! UPDATE, DELETE, TRUNCATE: the plan of the rows, and what is evaluated over them.
 //!
 //! The plan gives all columns of the table in order, the RowId, and then what the statement names of the
-//! tables beside it; so what the statement evaluates gets positions of that.
+//! tables beside it; so what the statement evaluates gets positions of that. A DELETE whose rows no trigger may
+//! ask for is given only those columns that it shows: long texts that go are not read for it.
 
 use super::lower::{self, Positions};
 use super::{Effort, conflict, fold, optimize, point};
@@ -35,15 +36,26 @@ pub(super) fn change(
             Statement::Update(Update { target, ..update })
         }
         Statement::Delete(mut delete) => {
-            let exprs = shown(&mut delete.returning).collect();
-            let target = target(
-                &delete.table,
-                (rows, &delete.target),
-                exprs,
-                columns,
-                effort,
-            );
-            Statement::Delete(Delete { target, ..delete })
+            let mut exprs: Vec<_> = shown(&mut delete.returning).collect();
+            let rows = beside_subqueries(rows, &mut exprs, columns);
+            let own = delete.table.def.columns.len();
+            let numbers = match delete.table.def.triggers.is_empty() {
+                true => named_columns(own, &exprs),
+                false => all_columns(own, &exprs),
+            };
+            let query = shows(&numbers, rows, columns, effort);
+            let (target, numbers) = match point::lookup(&query.plan) {
+                // Its row is looked at where it lies.
+                Some(lookup) => (Target::Point(lookup), all_columns(own, &exprs)),
+                None => (scanned(query, &delete.target, columns), numbers),
+            };
+            put_at(&numbers, exprs);
+            let row_id = numbers.partition_point(|number| *number < own);
+            Statement::Delete(Delete {
+                target,
+                row_id,
+                ..delete
+            })
         }
         other => other,
     }
@@ -80,13 +92,15 @@ fn target(
     let query = query(table, rows, exprs, columns, effort);
     match point::lookup(&query.plan) {
         Some(lookup) => Target::Point(lookup),
-        None => {
-            let plan = Box::new(lower::query(query, columns));
-            match placeholder {
-                Target::Joined(_) => Target::Joined(plan),
-                Target::Point(_) | Target::Scan(_) => Target::Scan(plan),
-            }
-        }
+        None => scanned(query, placeholder, columns),
+    }
+}
+
+fn scanned(query: Query, placeholder: &Target, columns: &Columns) -> Target {
+    let plan = Box::new(lower::query(query, columns));
+    match placeholder {
+        Target::Joined(_) => Target::Joined(plan),
+        Target::Point(_) | Target::Scan(_) => Target::Scan(plan),
     }
 }
 
@@ -117,15 +131,36 @@ fn query(
     effort: Effort,
 ) -> Query {
     let rows = beside_subqueries(rows, &mut exprs, columns);
-    let own = table.def.columns.len();
-    let named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
-    let numbers: Vec<usize> = (0..=own)
-        .chain(named.into_iter().filter(|number| *number > own))
-        .collect();
+    let numbers = all_columns(table.def.columns.len(), &exprs);
+    put_at(&numbers, exprs);
+    shows(&numbers, rows, columns, effort)
+}
+
+/// All of a table's own columns, the RowId, and what else the expressions name.
+fn all_columns(own: usize, exprs: &[&mut Expr]) -> Vec<usize> {
+    let named = named_columns(own, exprs).into_iter();
+    (0..own)
+        .chain(named.filter(|number| *number >= own))
+        .collect()
+}
+
+/// What the expressions name, and the RowId.
+fn named_columns(own: usize, exprs: &[&mut Expr]) -> Vec<usize> {
+    let mut named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
+    named.insert(own);
+    named.into_iter().collect()
+}
+
+/// Has the expressions name positions among these columns.
+fn put_at(numbers: &[usize], exprs: Vec<&mut Expr>) {
     for expr in exprs {
-        *expr = Positions(&numbers).expr(expr.clone());
+        *expr = Positions(numbers).expr(expr.clone());
     }
-    let output = numbers.into_iter().map(|number| {
+}
+
+/// The rows with these columns.
+fn shows(numbers: &[usize], rows: Logical, columns: &mut Columns, effort: Effort) -> Query {
+    let output = numbers.iter().map(|&number| {
         let name = columns.field(number).name.clone();
         (name, number)
     });

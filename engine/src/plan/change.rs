@@ -113,8 +113,10 @@ impl Update {
 pub struct Delete {
     /// Of what.
     pub table: Arc<TableEntry>,
-    /// Which rows.
+    /// Which rows. Their plan gives all columns only where triggers may ask for them.
     pub target: Target,
+    /// Where the plan has the RowId.
+    pub row_id: usize,
     /// What is shown of the rows as they were.
     pub returning: Option<Returning>,
 }

@@ -11,7 +11,7 @@ use super::guarded::{delete_guarded, row_of};
 use super::once::Once;
 use super::returned::{Changes, Returned};
 use super::targets::Targets;
-use super::{instead, is_checkpoint, row_ids};
+use super::{ids_of, instead, is_checkpoint};
 use crate::error::Result;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
@@ -117,10 +117,10 @@ fn delete_scan(
     let mut pipeline = compile(scan, &view, &reading)?;
     while let Some(mut batch) = pipeline.next(&reading)? {
         if let Some(once) = &mut once {
-            let ids = row_ids(&batch, &plan.table);
+            let ids = ids_of(&batch, plan.row_id);
             batch = once.first(batch, &ids, context)?;
         }
-        targets.extend(row_ids(&batch, &plan.table), &mut held, context)?;
+        targets.extend(ids_of(&batch, plan.row_id), &mut held, context)?;
         match &mut returned {
             Some(_) if is_guarded => {
                 held.grow(batch.bytes(), context)?;

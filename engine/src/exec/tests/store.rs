@@ -382,6 +382,7 @@ fn rows_are_deleted_by_key_and_by_scan() {
     let mut delete = |target: &dyn Fn(&World) -> Target| {
         let plan = Delete {
             table: world.table(),
+            row_id: world.table().def.columns.len(),
             target: target(&world),
             returning: None,
         };
