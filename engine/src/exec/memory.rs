@@ -7,10 +7,10 @@
 
 use super::ExecContext;
 use crate::error::Result;
-use remora_storage::pool::{Claim, Owner, Reservation};
+use remora_storage::pool::{Claim, Ledger, Owner, Reservation};
 
 /// How often memory is freed for one request.
-const RELIEFS_MAX: usize = 3;
+const RELIEFS_MAX: u32 = 6;
 /// The reservation grows by at least this much.
 const STEP: usize = 64 << 10;
 
@@ -91,11 +91,8 @@ fn again<T>(
     wanted: u64,
     mut change: impl FnMut() -> remora_storage::Result<T>,
 ) -> Result<T> {
-    let mut wanted = wanted;
-    for _ in 1..RELIEFS_MAX {
-        if !context.ledger.relieve(wanted) {
-            break;
-        }
+    let (mut wanted, mut reliefs) = (wanted, Reliefs::default());
+    while reliefs.free(&context.ledger, wanted) {
         match change() {
             // Other threads took it.
             Err(remora_storage::Error::OutOfMemory { wanted: more, .. }) => wanted = more,
@@ -103,6 +100,26 @@ fn again<T>(
         }
     }
     Ok(change()?)
+}
+
+/// The times that memory was freed for one request.
+#[derive(Default)]
+pub(crate) struct Reliefs(u32);
+
+impl Reliefs {
+    /// Frees memory for a request that was refused. Returns whether it may be tried again.
+    ///
+    /// Each time more is freed than before, in the end all that can be: the collector and other threads take memory
+    /// meanwhile, and the request must not depend on who is first.
+    pub(crate) fn free(&mut self, ledger: &Ledger, wanted: u64) -> bool {
+        let beside = match self.0 {
+            0 => 0,
+            RELIEFS_MAX.. => return false,
+            times => ledger.budget() >> (RELIEFS_MAX - 1 - times),
+        };
+        self.0 += 1;
+        ledger.relieve(wanted.saturating_add(beside)) || beside > 0 && ledger.relieve(wanted)
+    }
 }
 
 #[cfg(test)]

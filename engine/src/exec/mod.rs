@@ -94,6 +94,7 @@ pub use dml::{Changes, Shown, delete, empty, insert, merge, truncate, update};
 pub use fold::fold_row;
 pub use foreign::{Said, check_deferred, set_constraints};
 pub(crate) use memory::Held;
+pub(crate) use memory::Reliefs;
 pub use meter::Profiling;
 pub use point::{PointRows, lock_point, point_select};
 pub use scroll::Scroll;

@@ -30,7 +30,7 @@ use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::bind::declaration;
 use crate::error::{Error, Result, state};
-use crate::exec::{ExecContext, TriggerCache};
+use crate::exec::{ExecContext, Reliefs, TriggerCache};
 use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
@@ -41,9 +41,6 @@ use remora_storage::transaction::Committed;
 use remora_storage::{Durability, Stop, Store, TableId, Transaction, TransactionOptions, Value};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// How often memory is freed for one statement.
-const RELIEFS_MAX: usize = 3;
 
 /// What a connection holds.
 #[derive(Debug)]
@@ -337,7 +334,7 @@ impl Session {
         self.begin_conflicts();
         let mut backoff = Backoff::default();
         let mut patience = Patience::default();
-        let mut reliefs = 0;
+        let mut reliefs = Reliefs::default();
         loop {
             let result = self.attempt(prepared, call, pipe);
             match &result {
@@ -367,13 +364,12 @@ impl Session {
     }
 
     /// Frees memory for a statement that was refused some. Returns whether it may succeed if it runs again.
-    fn is_relieved(&mut self, error: &Error, reliefs: &mut usize) -> bool {
-        let Some(wanted) = error.refused_bytes().filter(|_| *reliefs < RELIEFS_MAX) else {
+    fn is_relieved(&mut self, error: &Error, reliefs: &mut Reliefs) -> bool {
+        let Some(wanted) = error.refused_bytes() else {
             return false;
         };
-        *reliefs += 1;
         self.cache.clear();
-        self.store.relieve(wanted)
+        reliefs.free(self.store.ledger(), wanted)
     }
 
     fn attempt(
@@ -466,7 +462,7 @@ impl Session {
     ) -> Result<Done> {
         self.begin_conflicts();
         let mut patience = Patience::default();
-        let mut reliefs = 0;
+        let mut reliefs = Reliefs::default();
         let waits = self.settings.lock_timeout().is_some() && matches!(pipe, Pipe::None);
         loop {
             let is_first = self.block.tx.is_none() && self.block.savepoints.is_empty();

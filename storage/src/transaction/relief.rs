@@ -88,8 +88,12 @@ impl Core {
 
     /// Whether so much can be reserved by ordinary requests.
     fn has_room_for(&self, wanted: u64) -> bool {
-        let idle = self.pool.stats().extents.idle_bytes;
-        self.ledger().available().saturating_add(idle) >= wanted
+        let ledger = self.ledger();
+        // Work on blocks may have taken some of the reserve: that has to come back first.
+        let used = ledger
+            .used()
+            .saturating_sub(self.pool.stats().extents.idle_bytes);
+        used.saturating_add(wanted) <= ledger.budget().saturating_sub(ledger.emergency())
     }
 
     fn to_free(&self) -> InVain {
