@@ -94,7 +94,6 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let budgets = arguments.value_or("--budget", "48,64,256,1024".to_owned())?;
     let only = arguments.value::<String>("--only")?;
     let how = arguments.value::<String>("--how")?;
-    let rounds = arguments.flag("--twice");
     arguments.end()?;
     let is_wanted = |name: &str| {
         only.as_deref()
@@ -112,7 +111,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
                 .filter(|(name, _)| how.as_deref().is_none_or(|how| how == *name))
             {
                 for to in SHAPES.iter().filter(|shape| is_wanted(shape.name)) {
-                    let case = format!("{budget}:{}:{name}:{}:{rounds}", from.name, to.name);
+                    let case = format!("{budget}:{}:{name}:{}", from.name, to.name);
                     let child = Command::new(std::env::current_exe()?)
                         .args(["memory", "--case", &case])
                         .output()?;
@@ -133,7 +132,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
 
 fn run_case(case: &str) -> Result<()> {
     let words: Vec<&str> = case.split(':').collect();
-    let [budget, from, how, to, _] = words[..] else {
+    let [budget, from, how, to] = words[..] else {
         return Err(format!("{case} is no case").into());
     };
     let shape = |name: &str| {
@@ -202,15 +201,6 @@ fn tell(budget: u64, from: &Shape, emptying: Emptying, to: &Shape) -> Result<Out
     let (_db, conn) = open()?;
     conn.execute_batch(from.schema)?;
     let before = fill(&conn, from, 0)?;
-    if from.name != to.name {
-        // Even now there is room for a definition.
-        free(
-            &conn,
-            "DELETE",
-            &format!("DELETE FROM {} WHERE k < 20", from.name),
-            &mut Vec::new(),
-        );
-    }
     let mut refused = Vec::new();
     match emptying {
         Emptying::Delete => {
@@ -234,10 +224,10 @@ fn tell(budget: u64, from: &Shape, emptying: Emptying, to: &Shape) -> Result<Out
         row.get(0)
     })?;
     if from.name != to.name {
-        retry(|| conn.execute_batch(to.schema).map(drop))?;
+        conn.execute_batch(to.schema)?;
     }
     let key = before + 1;
-    retry(|| insert(&conn, to, key, 1))?;
+    insert(&conn, to, key, 1)?;
     let first_insert = emptied.elapsed();
     let added = fill(&conn, to, key + 1)? + 1;
     free(&conn, "COMPACT", "COMPACT", &mut refused);
@@ -287,20 +277,6 @@ fn fill(conn: &Connection, shape: &Shape, from: i64) -> Result<i64> {
             Err(error) if error.sqlstate() != "53200" => return Err(error.into()),
             Err(_) if rows == 1 => return Ok(next - from),
             Err(_) => rows = (rows / 4).max(1),
-        }
-    }
-}
-
-/// Tries for a while; what was deleted may be cleared away in the background.
-fn retry(mut f: impl FnMut() -> remora::Result<()>) -> Result<()> {
-    let begun = Instant::now();
-    loop {
-        match f() {
-            Ok(()) => return Ok(()),
-            Err(error) if begun.elapsed() > 10 * FIRST_INSERT => {
-                return Err(format!("{error}; {}", error.detail().unwrap_or_default()).into());
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
         }
     }
 }
