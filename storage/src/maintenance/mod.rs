@@ -47,6 +47,8 @@ pub use compact::{Age, Compacted, Wish};
 pub use evacuation::free_nodes;
 pub use listeners::PressureListeners;
 pub use pace::Pace;
+#[cfg(test)]
+pub use prune::ROWS_PRUNED;
 pub use queue::GarbageQueue;
 pub use snapshots::{Sightings, SnapshotUse, snapshot_uses};
 pub use write_set::{NO_TABLE, Touched, Write, WriteKind, WriteSet};

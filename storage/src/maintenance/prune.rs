@@ -22,7 +22,8 @@
 //!
 //! So an old snapshot holds back about one state and one write for each row that has changed since,
 //! and nothing of rows that it does not see, apart from the last write. What is kept is looked at
-//! again when it has doubled, so that looking stays cheap.
+//! again when it has doubled, so that looking stays cheap. The states of a row are walked once a look, however many
+//! writes of it wait: on a row that many have changed, those that came since the look began are many.
 
 use super::collector::{Collector, Row};
 use super::queue::{GarbageQueue, Waiting};
@@ -32,8 +33,11 @@ use crate::catalog::{Catalog, IndexEntry};
 use crate::ids::{RowId, Timestamp};
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
 use crate::pool::PressureLevel;
+use crate::table::Table;
 use arc_swap::ArcSwap;
+use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 #[cfg(test)]
 use std::time::{Duration, Instant};
@@ -68,11 +72,33 @@ impl Noticed {
     }
 }
 
+/// States of a row that take long enough to walk to remember what was found.
+const STATES_MANY: usize = 16;
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has walked through the states of a row.
+    pub static ROWS_PRUNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// What pruning looks with.
 struct Look<'a> {
     catalog: &'a Catalog,
     snapshots: Snapshots,
     proof: &'a Operation<'a>,
+    /// Rows of many states that were pruned: what holds for them holds until the look ends, since only the collector
+    /// unlinks what is committed. By the address of the table's rows.
+    pruned: HashMap<(usize, RowId), Pruned>,
+}
+
+/// What is left of a row that was pruned.
+struct Pruned {
+    /// As long as they are there, no others have their address.
+    _rows: Arc<Table>,
+    /// Whether anybody sees the row, now or later.
+    lives: bool,
+    /// Commits from before the look that have left something over the base.
+    left: SmallVec<[Timestamp; 4]>,
 }
 
 impl Collector {
@@ -103,10 +129,11 @@ impl Collector {
     ) -> usize {
         let snapshots = self.timeline.snapshots();
         let catalog = catalog.load();
-        let look = Look {
+        let mut look = Look {
             catalog: &catalog,
             snapshots,
             proof,
+            pruned: HashMap::new(),
         };
         self.pruned_until = look.snapshots.bound();
         let mut left = limit;
@@ -118,7 +145,7 @@ impl Collector {
             if set.done != Place::default() {
                 set.looked = set.writes.entries().len();
             } else {
-                let looked = self.prune_part(&mut set, left.max(PART_WRITES), &look);
+                let looked = self.prune_part(&mut set, left.max(PART_WRITES), &mut look);
                 left = left.saturating_sub(looked);
             }
             let kept = set.writes.len();
@@ -140,7 +167,7 @@ impl Collector {
     pub fn prune_all(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>) {
         while self.collect(queue, catalog, usize::MAX) {}
         let latest = self.timeline.latest();
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(5);
         while self.noticed.by_all < latest && Instant::now() < until {
             self.noticed.look(&self.timeline);
             crate::sync::yield_now();
@@ -154,7 +181,7 @@ impl Collector {
 
     /// Looks at the next entries of a set, of about `limit` writes, and forgets what is done with. Returns how many
     /// writes it looked at.
-    fn prune_part(&mut self, set: &mut Waiting, limit: usize, look: &Look<'_>) -> usize {
+    fn prune_part(&mut self, set: &mut Waiting, limit: usize, look: &mut Look<'_>) -> usize {
         let (from, mut looked) = (set.looked, 0);
         let mut kept = Vec::new();
         for entry in &set.writes.entries()[from..] {
@@ -172,7 +199,7 @@ impl Collector {
         looked
     }
 
-    fn prune_entry(&mut self, set: &Waiting, entry: &Write, look: &Look<'_>) -> Kept {
+    fn prune_entry(&mut self, set: &Waiting, entry: &Write, look: &mut Look<'_>) -> Kept {
         let WriteKind::DeleteSome(slots) = entry.kind else {
             return match self.prune_write(set, entry, look) {
                 true => Kept::Whole,
@@ -197,7 +224,7 @@ impl Collector {
     }
 
     /// Prunes the row of a write; whether the write has to be looked at again.
-    fn prune_write(&mut self, set: &Waiting, write: &Write, look: &Look<'_>) -> bool {
+    fn prune_write(&mut self, set: &Waiting, write: &Write, look: &mut Look<'_>) -> bool {
         if matches!(write.kind, WriteKind::Ddl(_)) {
             return true;
         }
@@ -215,7 +242,28 @@ impl Collector {
             horizon: set.timestamp,
             proof: look.proof,
         };
-        let lives = self.prune_row(&row, &indexes, &look.snapshots);
+        let bound = look.snapshots.bound();
+        let key = (Arc::as_ptr(&entry.rows) as usize, write.row);
+        let found;
+        let pruned = match look.pruned.get(&key) {
+            Some(pruned) => pruned,
+            None => {
+                let lives = self.prune_row(&row, &indexes, &look.snapshots);
+                let (states, left) = row.committed_until(bound);
+                let pruned = Pruned {
+                    _rows: Arc::clone(&entry.rows),
+                    lives,
+                    left,
+                };
+                if states < STATES_MANY {
+                    found = pruned;
+                    &found
+                } else {
+                    look.pruned.entry(key).or_insert(pruned)
+                }
+            }
+        };
+        let lives = pruned.lives;
         match write.kind {
             WriteKind::Insert if block.is_dead_slot(slot.0.into()) => {
                 block.settle_inserts(slot, 1);
@@ -226,7 +274,9 @@ impl Collector {
                 garbage.into_iter().for_each(|block| self.retire(block));
                 false
             }
-            WriteKind::Update(_) | WriteKind::Lock => lives && row.has_version_of(set.timestamp),
+            WriteKind::Update(_) | WriteKind::Lock => {
+                lives && (set.timestamp > bound || pruned.left.contains(&set.timestamp))
+            }
             _ => true,
         }
     }
@@ -238,6 +288,8 @@ impl Collector {
         indexes: &[Arc<IndexEntry>],
         snapshots: &Snapshots,
     ) -> bool {
+        #[cfg(test)]
+        ROWS_PRUNED.with(|rows| rows.set(rows.get() + 1));
         let Some(lowest) = row.lowest(snapshots) else {
             return true;
         };
@@ -309,10 +361,16 @@ impl<'a> Row<'a> {
         lowest
     }
 
-    /// Whether the commit of that timestamp has left something over the base.
-    fn has_version_of(&self, timestamp: Timestamp) -> bool {
-        let mut chain = self.block.chain(self.slot, self.proof);
-        chain.any(|link| !link.is_base() && committed(&link) == Some(timestamp))
+    /// How many states there are over the base, and the commits up to `bound` that have left one.
+    fn committed_until(&self, bound: Timestamp) -> (usize, SmallVec<[Timestamp; 4]>) {
+        let over_base = |link: &Link<'_>| !link.is_base();
+        let chain = self.block.chain(self.slot, self.proof).filter(over_base);
+        let (mut states, mut until) = (0, SmallVec::new());
+        for link in chain {
+            states += 1;
+            until.extend(committed(&link).filter(|at| *at <= bound));
+        }
+        (states, until)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What nobody can see goes.
 
 use super::*;
+use crate::maintenance::ROWS_PRUNED;
 use crate::pool::Owner;
 
 /// Rows, versions and write sets; indexes reserve in steps, and have tests of their own.
@@ -438,6 +439,31 @@ fn few_large_versions_that_nobody_sees_go_when_memory_is_scarce() {
         tx.commit().unwrap();
     }
     drop(report);
+}
+
+/// A row whose every state is somebody's: looking at its writes costs a walk through its states, and not one for each
+/// write.
+#[test]
+fn the_states_of_a_row_are_walked_once_a_look() {
+    const STATES: i32 = 300;
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    insert(&mut tx, 1, 0).unwrap();
+    tx.commit().unwrap();
+    let mut readers = Vec::new();
+    for round in 1..=STATES {
+        readers.push(core.begin().unwrap());
+        let mut tx = core.begin().unwrap();
+        assert!(update(&mut tx, 1, round).unwrap());
+        tx.commit().unwrap();
+    }
+    let walks = || ROWS_PRUNED.with(|rows| rows.get());
+    core.prune_all();
+    let before = walks();
+    core.prune_all();
+    assert_eq!(walks() - before, 1, "{STATES} writes");
+    drop(readers);
+    assert_eq!(core.collect_garbage(), 0);
 }
 
 /// Two reports run, and people want to know which of them to stop.
