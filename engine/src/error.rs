@@ -132,10 +132,12 @@ impl Error {
         }
     }
 
-    /// How much memory was wanted and refused, if that is what it says.
-    pub(crate) fn refused_bytes(&self) -> Option<u64> {
+    /// How much memory was wanted and refused, and how much there was, if that is what it says.
+    pub(crate) fn refused_bytes(&self) -> Option<(u64, u64)> {
         match self.0.source.as_deref() {
-            Some(remora_storage::Error::OutOfMemory { wanted, .. }) => Some(*wanted),
+            Some(remora_storage::Error::OutOfMemory {
+                wanted, available, ..
+            }) => Some((*wanted, *available)),
             _ => None,
         }
     }

@@ -258,6 +258,12 @@ impl Database {
         self.close()
     }
 
+    /// Collects garbage now, for a database without a background.
+    #[cfg(test)]
+    pub(crate) fn collect_garbage(&self) {
+        self.store.collect_garbage();
+    }
+
     /// How many statements run, or wait for their turn.
     #[cfg(test)]
     pub(crate) fn running(&self) -> usize {

@@ -92,7 +92,9 @@ fn again<T>(
     mut change: impl FnMut() -> remora_storage::Result<T>,
 ) -> Result<T> {
     let (mut wanted, mut reliefs) = (wanted, Reliefs::default());
-    while reliefs.free(&context.ledger, wanted) {
+    while reliefs.free(&context.ledger, wanted, |wanted| {
+        context.ledger.relieve(wanted)
+    }) {
         match change() {
             // Other threads took it.
             Err(remora_storage::Error::OutOfMemory { wanted: more, .. }) => wanted = more,
@@ -111,14 +113,19 @@ impl Reliefs {
     ///
     /// Each time more is freed than before, in the end all that can be: the collector and other threads take memory
     /// meanwhile, and the request must not depend on who is first.
-    pub(crate) fn free(&mut self, ledger: &Ledger, wanted: u64) -> bool {
+    pub(crate) fn free(
+        &mut self,
+        ledger: &Ledger,
+        wanted: u64,
+        relieve: impl Fn(u64) -> bool,
+    ) -> bool {
         let beside = match self.0 {
             0 => 0,
             RELIEFS_MAX.. => return false,
             times => ledger.budget() >> (RELIEFS_MAX - 1 - times),
         };
         self.0 += 1;
-        ledger.relieve(wanted.saturating_add(beside)) || beside > 0 && ledger.relieve(wanted)
+        relieve(wanted.saturating_add(beside)) || beside > 0 && relieve(wanted)
     }
 }
 

@@ -365,11 +365,12 @@ impl Session {
 
     /// Frees memory for a statement that was refused some. Returns whether it may succeed if it runs again.
     fn is_relieved(&mut self, error: &Error, reliefs: &mut Reliefs) -> bool {
-        let Some(wanted) = error.refused_bytes() else {
+        let Some((wanted, available)) = error.refused_bytes() else {
             return false;
         };
         self.cache.clear();
-        reliefs.free(self.store.ledger(), wanted)
+        let relieve = |wanted| self.store.relieve(wanted, available);
+        reliefs.free(self.store.ledger(), wanted, relieve)
     }
 
     fn attempt(

@@ -268,11 +268,22 @@ impl Store {
         self.inner.core.on_pressure(listener);
     }
 
-    /// Frees memory for a request that was refused: collects garbage, builds blocks anew that lost many rows, and
-    /// empties sparse slabs of the pool, until `wanted` bytes and some more can be had. Returns whether as many as
-    /// are wanted can be. What the caller's own snapshot sees stays.
-    pub fn relieve(&self, wanted: u64) -> bool {
-        self.inner.core.relieve(wanted)
+    /// Frees memory for a statement that was refused `wanted` bytes when `available` ones were left, and has given back
+    /// what it had: collects garbage, builds blocks anew that lost many rows, and empties sparse slabs of the pool,
+    /// until it can have all of that and some more. Returns whether there is more room than before. What the caller's
+    /// own snapshot sees stays.
+    pub fn relieve(&self, wanted: u64, available: u64) -> bool {
+        let core = &self.inner.core;
+        let before = core.room();
+        let had = before.saturating_sub(available);
+        core.relieve(wanted.saturating_add(had)) || core.room() > before
+    }
+
+    /// Does what garbage collection can do now, and waits for readers under way. Returns how many writes and unlinked
+    /// things are left. The background does it unasked; a store without one
+    /// ([`StoreOptions::manual_maintenance`]) does it where memory is short, and here.
+    pub fn collect_garbage(&self) -> usize {
+        self.inner.core.collect_garbage()
     }
 
     /// When commits return that say nothing about it.

@@ -12,8 +12,8 @@
 //!
 //! **How much work it is, at most.** Each write set is collected once, whoever does it; a block is built anew where
 //! it lost a tenth of its rows or more; and one pass looks at each row that is not settled and each node of an
-//! index. Where a relief came to nothing and nobody has committed since, nor a snapshot gone, the next one gives up at
-//! once.
+//! index. Where a relief came to nothing and nobody has committed since or rolled back, nor a snapshot gone, the next one
+//! gives up at once.
 //!
 //! Not to be called within an operation on rows, whose end it would wait for, nor where a lock is held.
 
@@ -38,6 +38,8 @@ pub(super) struct InVain {
     latest: Timestamp,
     horizon: Timestamp,
     garbage: usize,
+    /// What was unlinked and is not freed: also by a rollback, which moves no clock.
+    retired: usize,
     evacuable: u64,
 }
 
@@ -88,12 +90,16 @@ impl Core {
 
     /// Whether so much can be reserved by ordinary requests.
     fn has_room_for(&self, wanted: u64) -> bool {
+        self.room() >= wanted
+    }
+
+    /// How much can be reserved by ordinary requests.
+    pub fn room(&self) -> u64 {
         let ledger = self.ledger();
         // Work on blocks may have taken some of the reserve: that has to come back first.
-        let used = ledger
-            .used()
-            .saturating_sub(self.pool.stats().extents.idle_bytes);
-        used.saturating_add(wanted) <= ledger.budget().saturating_sub(ledger.emergency())
+        let idle = self.pool.stats().extents.idle_bytes;
+        let most = ledger.budget().saturating_sub(ledger.emergency());
+        most.saturating_sub(ledger.used().saturating_sub(idle))
     }
 
     fn to_free(&self) -> InVain {
@@ -101,6 +107,7 @@ impl Core {
             latest: self.timeline.latest(),
             horizon: self.timeline.horizon(),
             garbage: self.garbage.len(),
+            retired: self.collector().retired(),
             evacuable: self.pool.evacuable_bytes(100),
         }
     }
