@@ -145,7 +145,7 @@ fn a_checkpoint_comes_by_itself_when_the_log_has_grown() {
     let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
     while medium.list("data").unwrap().is_empty() {
         assert!(std::time::Instant::now() < deadline, "no checkpoint came");
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -166,7 +166,7 @@ fn buffered_commits_become_durable_by_themselves() {
     let (store, _) = Store::open_on(Arc::new(medium.clone()), options).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
     loop {
         let (recovered, _) = open(medium.after_crash()).unwrap();
         if contents(&recovered) == model(1) {

@@ -168,7 +168,7 @@ mod tests {
     use super::super::tests::{delete, insert, with_table};
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(20);
+    const LONG: Duration = Duration::from_secs(5);
     const SHORT: Duration = Duration::from_millis(50);
 
     #[test]

@@ -266,7 +266,7 @@ fn the_flusher_tries_until_there_is_room() {
     leave(&disk, 0);
     let flusher = Flusher::start(&log).unwrap();
     let end = commit(&log, 1, "nobody waits");
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
     while log.condition().name() == "open" {
         assert!(std::time::Instant::now() < until, "{:?}", log.status());
         std::thread::yield_now();

@@ -15,7 +15,7 @@ use crate::ids::{Lsn, Timestamp};
 use std::time::{Duration, Instant};
 
 /// Frames that are queued between two looks at the clock, where nothing else is a reason for one.
-const FRAMES_PER_LOOK: usize = 64;
+pub(super) const FRAMES_PER_LOOK: usize = 64;
 
 /// What is appended and not durable.
 #[derive(Debug)]
