@@ -7,7 +7,7 @@ use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
 /// Longer than anybody should have to wait.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_millis(30);
 
 fn filled(options: Options) -> Database {

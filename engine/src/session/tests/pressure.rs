@@ -2,14 +2,19 @@
 
 use super::{connect, number, state};
 use crate::{Connection, Database, Options, PressureLevel, PressureThresholds};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
-fn wait(what: &str, mut done: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !done() {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(10));
+/// How long the next change may take: a level is left after a second.
+const NEXT_MAX: Duration = Duration::from_secs(5);
+
+type Step = (PressureLevel, PressureLevel);
+
+/// Adds the changes that are told to `steps`, up to the one that reaches `level`.
+fn listen(heard: &Receiver<Step>, level: PressureLevel, steps: &mut Vec<Step>) {
+    while steps.last().is_none_or(|(_, to)| *to != level) {
+        let step = heard.recv_timeout(NEXT_MAX);
+        steps.push(step.unwrap_or_else(|_| panic!("{level:?} is never told, after {steps:?}")));
     }
 }
 
@@ -34,42 +39,33 @@ fn grow(conn: &Connection, k: i64) -> crate::Result<usize> {
 fn listeners_hear_of_every_change_outside_of_locks() {
     let (db, conn) = database();
     db.on_memory_pressure(|_| panic!("Bob cannot stand it"));
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let (alice, seen) = (db.clone(), Arc::clone(&heard));
+    let (told, heard) = channel();
+    let alice = db.clone();
     db.on_memory_pressure(move |change| {
         let conn = alice.connect().unwrap();
         assert!(
             number(&conn, "SELECT count(*) FROM t") >= 0,
             "it may use the database"
         );
-        seen.lock().unwrap().push((change.from, change.to));
+        told.send((change.from, change.to)).unwrap();
     });
     let mut k = 0;
     while grow(&conn, k).is_ok() {
         k += 1;
     }
     assert_eq!(db.memory().pressure, PressureLevel::Slow);
-    wait("the last level is told", || {
-        let heard = heard.lock().unwrap();
-        heard
-            .last()
-            .is_some_and(|(_, to)| *to == PressureLevel::Slow)
-    });
+    let mut heard_steps = Vec::new();
+    listen(&heard, PressureLevel::Slow, &mut heard_steps);
     conn.execute("DROP TABLE t", []).unwrap();
     conn.execute("CREATE TABLE t (k BIGINT, v TEXT)", [])
         .unwrap();
-    wait("and that it has passed", || {
-        let heard = heard.lock().unwrap();
-        heard
-            .last()
-            .is_some_and(|(_, to)| *to == PressureLevel::Normal)
-    });
+    listen(&heard, PressureLevel::Normal, &mut heard_steps);
     let history = db.memory_pressure_history();
     let steps: Vec<_> = history
         .iter()
         .map(|change| (change.from, change.to))
         .collect();
-    assert_eq!(*heard.lock().unwrap(), steps);
+    assert_eq!(heard_steps, steps);
     assert!(
         steps.windows(2).all(|two| two[0].1 == two[1].0),
         "{steps:?}"
