@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Run, prepare, remora};
-use remora_tests::machine::Machine;
+use remora_tests::machine::{ANSWER_TIME_MAX, Machine};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -13,15 +13,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_remora");
 const COUNT: &str = "SELECT count(*) FROM t";
 /// Somebody who owns nothing.
 const NOBODY: u32 = 65_534;
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database of three rows, one of them behind a checkpoint.
 fn database() -> (TempDir, PathBuf) {
@@ -62,7 +59,7 @@ fn count(directory: &Path) -> Value {
 fn answer(machine: &mut Machine, sql: &str) -> Option<String> {
     machine.send("a", sql).expect("it reads");
     let answer = machine
-        .answer(PATIENCE)
+        .answer(ANSWER_TIME_MAX)
         .expect("it lives")
         .expect("in time");
     let state = &answer["sqlstate"];

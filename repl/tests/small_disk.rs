@@ -2,20 +2,17 @@
 //! system that lets users have namespaces; where there is neither it says so and tests nothing.
 #![cfg(target_os = "linux")]
 
-use remora_tests::machine::Machine;
+use remora_tests::machine::{ANSWER_TIME_MAX, Machine};
 use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_remora");
 const SESSIONS: usize = 8;
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A tmpfs that only those see who enter its namespace. Dropped, it is gone.
 struct SmallDisk {
@@ -124,7 +121,7 @@ struct Known {
 
 fn answer(machine: &mut Machine, session: usize, sql: &str) -> Value {
     machine.send(&format!("s{session}"), sql).expect("it reads");
-    let answer = machine.answer(PATIENCE).expect("it lives");
+    let answer = machine.answer(ANSWER_TIME_MAX).expect("it lives");
     answer.expect("in time")
 }
 

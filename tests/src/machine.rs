@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 /// How long an answer may take before the child counts as stuck.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The child and its pipes. Dropped, it is killed.
 #[derive(Debug)]
@@ -18,7 +18,6 @@ pub struct Machine {
     /// `None` once the input has ended.
     stdin: Option<ChildStdin>,
     answers: Receiver<Value>,
-    _watchdog: Watchdog,
 }
 
 /// The program beside the one that runs, where cargo puts both.
@@ -49,7 +48,6 @@ impl Machine {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let watchdog = Watchdog::new(&child, LIFE_MAX);
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("the child has no pipes"));
         };
@@ -69,7 +67,6 @@ impl Machine {
             child,
             stdin: Some(stdin),
             answers,
-            _watchdog: watchdog,
         })
     }
 
@@ -114,6 +111,7 @@ impl Machine {
     /// Ends the input and waits for the child to end; an error where it fails.
     pub fn finish(mut self) -> io::Result<()> {
         self.stdin = None;
+        let _watchdog = Watchdog::new(&self.child, LIFE_MAX);
         let status = self.child.wait()?;
         if status.success() {
             Ok(())

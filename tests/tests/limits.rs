@@ -4,10 +4,13 @@
 use remora::{Connection, Database, Options};
 use std::time::{Duration, Instant};
 
+/// How long a statement may take on a busy machine; most take some milliseconds.
+const TIME_MAX: Duration = Duration::from_secs(5);
+
 fn connect() -> Connection {
     let options = Options::new()
         .max_memory(256 << 20)
-        .statement_timeout(Duration::from_secs(20));
+        .statement_timeout(TIME_MAX);
     let database = Database::in_memory_with(options).expect("a database in memory");
     database.connect().expect("a connection")
 }
@@ -92,11 +95,7 @@ fn what_is_too_much_is_an_error() {
         let begin = Instant::now();
         let found = outcome(&conn, &sql);
         assert_eq!(found, expected, "{shown}");
-        assert!(
-            begin.elapsed() < Duration::from_secs(20),
-            "{shown}: {:?}",
-            begin.elapsed()
-        );
+        assert!(begin.elapsed() < TIME_MAX, "{shown}: {:?}", begin.elapsed());
     }
 }
 
@@ -155,11 +154,7 @@ fn what_is_nearly_too_much_does_no_harm() {
                 ["00000", "54001", "22003"].contains(&found.as_str()),
                 "{shown} {levels}: {found}"
             );
-            assert!(
-                begin.elapsed() < Duration::from_secs(20),
-                "{shown}: {:?}",
-                begin.elapsed()
-            );
+            assert!(begin.elapsed() < TIME_MAX, "{shown}: {:?}", begin.elapsed());
         }
     }
     // Views over views: each is short.
@@ -180,9 +175,9 @@ fn what_is_nearly_too_much_does_no_harm() {
     assert!(["00000", "54001"].contains(&found.as_str()), "{found}");
 }
 
-/// How long a statement takes until it is refused or has run: the least of three times.
-fn least_time(conn: &Connection, sql: &str) -> Duration {
-    let times = (0..3).map(|_| {
+/// How long a statement takes until it is refused or has run: the least of some times.
+fn least_time(conn: &Connection, sql: &str, times: usize) -> Duration {
+    let times = (0..times).map(|_| {
         let begin = Instant::now();
         outcome(conn, sql);
         begin.elapsed()
@@ -234,9 +229,13 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
     ] {
         let text = |count: usize| format!("{begin}{}{end}", often.repeat(count));
         let (short, long) = (text(1_500), text(12_000));
+        let (short, mut least) = (least_time(&conn, &short, 5), Duration::MAX);
         // A machine that is busy may need more than one attempt.
-        let is_in_proportion = |_: &i32| least_time(&conn, &long) < 24 * least_time(&conn, &short);
-        assert!((0..8).any(|at| is_in_proportion(&at)), "{begin}{often}");
+        let is_in_proportion = (0..24).any(|_| {
+            least = least.min(least_time(&conn, &long, 1));
+            least < 24 * short
+        });
+        assert!(is_in_proportion, "{begin}{often}: {least:?}, {short:?}");
     }
 }
 
@@ -273,7 +272,7 @@ fn many_constraints_are_named_at_once() {
         ),
     ] {
         let time = all(name, count, what, between, end);
-        assert!(time < Duration::from_secs(10), "{name} {what}: {time:?}");
+        assert!(time < TIME_MAX, "{name} {what}: {time:?}");
     }
 }
 

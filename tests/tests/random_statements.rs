@@ -4,11 +4,12 @@ use remora_tests::differential::{MISTAKES, notices, run};
 use remora_tests::mutation;
 use remora_tests::random::Random;
 use std::thread;
-use std::time::Duration;
 
 /// A program's main thread has 8 MiB. In those of tests, 2 MiB, the grammar's frames have no room where nothing is
 /// optimised.
 const STACK: usize = 8 << 20;
+/// How many stories with words changed are told.
+const STORIES: u64 = 100;
 
 fn as_in_a_program(test: fn()) {
     let thread = thread::Builder::new().stack_size(STACK).spawn(test);
@@ -45,7 +46,7 @@ fn mistakes_made_on_purpose_are_found() {
 fn what_is_nearly_sql_does_no_harm() {
     as_in_a_program(|| {
         let seed = Random::seed();
-        match mutation::run(Duration::from_secs(10), seed) {
+        match mutation::run(STORIES, seed) {
             Err(report) => panic!("{report}"),
             Ok(tally) => assert!(tally.changed > 50 && tally.ran > 0, "{tally:?}"),
         }

@@ -4,16 +4,20 @@ use super::course::{Interruption, Kind, Run};
 use super::explore::{Effort, Seen, explore, explore_run};
 use super::script::{Script, Step};
 use remora::disk::SimDisk;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Threads that look.
 const THREADS: usize = 2;
 
-/// The shortest script found in time that still fails somewhere, with such a thing in its way at any
+/// The shortest script found until `end` that still fails somewhere, with such a thing in its way at any
 /// operation, or without one; and how it fails. `None` where even the whole script does not, with the
 /// little that is tried of it.
-pub fn shrink(script: &Script, kind: Option<Kind>, time: Duration) -> Option<(Script, String)> {
-    let end = Instant::now() + time;
+pub fn shrink(
+    script: &Script,
+    kind: Option<Kind>,
+    end: Option<Instant>,
+) -> Option<(Script, String)> {
+    let is_over = || end.is_some_and(|end| Instant::now() >= end);
     let mut best = script.clone();
     // What is left out was the reason for others to succeed.
     best.may_fail = true;
@@ -21,7 +25,7 @@ pub fn shrink(script: &Script, kind: Option<Kind>, time: Duration) -> Option<(Sc
     let mut chunk = best.steps.len().div_ceil(2);
     while chunk > 0 {
         let mut at = 0;
-        while at < best.steps.len() && Instant::now() < end {
+        while at < best.steps.len() && !is_over() {
             let without = Script {
                 steps: without(&best.steps, at, chunk),
                 ..best.clone()
@@ -93,10 +97,9 @@ mod tests {
                 "INSERT INTO t VALUES (2)",
             ],
         );
-        let time = Duration::from_secs(60);
-        assert!(shrink(&script, None, time).is_none(), "nothing is wrong");
+        assert!(shrink(&script, None, None).is_none(), "nothing is wrong");
         script.mutation = Some(Mutation::SkipDataSync);
-        let (short, text) = shrink(&script, None, time).expect("a checkpoint without its rows");
+        let (short, text) = shrink(&script, None, None).expect("a checkpoint without its rows");
         assert_eq!(short.steps, script.steps[..3], "{text}");
     }
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a thread that sees nothing happen waits, at most: then something is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(5);
 
 /// What a crowd came to.
 #[derive(Clone, Copy, Debug, Default)]

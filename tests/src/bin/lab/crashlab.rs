@@ -188,7 +188,7 @@ fn tell(failure: &Failure) -> Outcome {
     println!("VIOLATION {}", failure.text);
     println!("interruption: {:?}", failure.interruption);
     let kind = failure.interruption.map(|one| one.kind);
-    let script = match shrink(&failure.script, kind, SHRINK_TIME) {
+    let script = match shrink(&failure.script, kind, Some(Instant::now() + SHRINK_TIME)) {
         Some((script, text)) => {
             println!("shorter: {text}");
             script
