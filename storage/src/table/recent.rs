@@ -10,8 +10,9 @@
 //!    finds here all that was committed up to then. Many rows are one entry, made before the section.
 //! 2. What every snapshot sees whose owner may validate is taken out, by the commits that follow and by
 //!    maintenance. A report that only reads holds nothing up.
-//! 3. While an old snapshot holds that up, the list is bounded in rows, and by the ledger. Where it may
-//!    not grow, the older half of it goes, and whoever would need that is told so ([`Forgotten`]).
+//! 3. While an old snapshot holds that up, the list is bounded in rows, by a part of the budget, and by what is left
+//!    of it. Where it may not grow, the older half of it goes, and whoever would need that is told so
+//!    ([`Forgotten`]).
 //!
 //! Invariants
 //! - Commits above `complete_from` are in the list with all rows that they changed.
@@ -27,6 +28,8 @@ use std::sync::Arc;
 
 /// Rows that are remembered at most.
 const ROWS_MAX: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
+/// The part of the budget that the list may take: with all of it, each commit would pause.
+const BUDGET_PART: u64 = 4;
 /// Entries that are not reserved for: every table may have them.
 const FREE_ENTRIES: usize = 128;
 /// Rows of one commit that are an entry each.
@@ -214,6 +217,9 @@ impl State {
         let wanted = (self.entries.capacity() * 2).max(FREE_ENTRIES / 4);
         if wanted > FREE_ENTRIES {
             let bytes = Self::bytes(wanted);
+            if bytes > ledger.budget() / BUDGET_PART {
+                return false;
+            }
             let reserved = match &mut self.memory {
                 Some(memory) => memory.resize(bytes).is_ok(),
                 none => match ledger.reserve(Owner::Transaction, bytes) {
@@ -360,6 +366,18 @@ mod tests {
         assert_eq!(rows_after(&recent, 5001, 5002), Err(Forgotten));
         recent.add(Timestamp(5003), &change(&[8], &ledger), NONE, &ledger);
         assert_eq!(rows_after(&recent, 5002, 5003).unwrap(), [8]);
+    }
+
+    /// A counter goes up while a transaction is open that may validate: there is memory for the counter, too.
+    #[test]
+    fn a_part_of_the_budget_is_the_most_it_takes() {
+        let ledger = Ledger::new(256 << 10);
+        let recent = RecentChanges::default();
+        for n in 1..=8000 {
+            recent.add(Timestamp(n), &change(&[1], &ledger), NONE, &ledger);
+            assert!(ledger.used() <= ledger.budget() / BUDGET_PART);
+        }
+        assert_eq!(rows_after(&recent, 7000, 8000).unwrap().len(), 1000);
     }
 
     #[test]
