@@ -9,7 +9,7 @@ use std::thread;
 /// optimised.
 const STACK: usize = 8 << 20;
 /// How many stories with words changed are told.
-const STORIES: u64 = 100;
+const STORIES: u64 = 500;
 
 fn as_in_a_program(test: fn()) {
     let thread = thread::Builder::new().stack_size(STACK).spawn(test);
