@@ -104,7 +104,9 @@ fn delete_soon(store: &Store, from: i64, end: i64) -> Result<u32> {
         match delete(store, from, end) {
             Ok(()) => return Ok(waits),
             Err(error) => match error.downcast_ref() {
-                Some(Error::OutOfMemory { wanted, .. }) => store.relieve(*wanted),
+                Some(Error::OutOfMemory {
+                    wanted, available, ..
+                }) => store.relieve(*wanted, *available),
                 _ => return Err(error),
             },
         };
