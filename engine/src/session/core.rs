@@ -30,7 +30,7 @@ use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::bind::declaration;
 use crate::error::{Error, Result, state};
-use crate::exec::{ExecContext, Reliefs, TriggerCache};
+use crate::exec::{Reliefs, TriggerCache};
 use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
@@ -38,7 +38,7 @@ use crate::plan::statement::SHOW_ALL;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
 use remora_storage::transaction::Committed;
-use remora_storage::{Durability, Stop, Store, TableId, Transaction, TransactionOptions, Value};
+use remora_storage::{Durability, Store, Transaction, TransactionOptions, Value};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -575,29 +575,6 @@ impl Session {
             false => Durability::Buffered,
         };
         self.block.durability.unwrap_or(setting)
-    }
-
-    fn checkpoint(&mut self) -> Result<()> {
-        self.refuse_in_block("CHECKPOINT")?;
-        self.store.checkpoint()?;
-        Ok(())
-    }
-
-    /// Returns one row: rows moved, bytes freed, blocks left as they are for lack of memory, and what the largest
-    /// request for one of them was for. A transaction's own snapshot would hold back what it is to give back.
-    fn compact(&mut self, table: Option<TableId>, context: &ExecContext) -> Result<Done> {
-        self.refuse_in_block("COMPACT")?;
-        let is_asked = || context.check().is_err();
-        let compacted = self.store.compact_unless(table, Stop::when(&is_asked));
-        let compacted = compacted.map_err(|error| context.stopped(error))?;
-        let count = |count: u64| Value::BigInt(i64::try_from(count).unwrap_or(i64::MAX));
-        let row = [
-            compacted.rows,
-            compacted.bytes,
-            compacted.blocks_left,
-            compacted.bytes_wanted,
-        ];
-        Ok(Done::list(vec![row.map(count).to_vec()]))
     }
 
     pub(super) fn refuse_in_block(&self, statement: &str) -> Result<()> {

@@ -76,6 +76,7 @@ mod transaction;
 mod transaction_block;
 mod trigger_sql;
 mod type_sql;
+mod upkeep;
 mod view_sql;
 mod with;
 

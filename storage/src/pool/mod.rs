@@ -23,6 +23,7 @@ mod ledger;
 mod map;
 mod pages;
 mod pressure;
+mod release;
 mod run;
 mod slab;
 mod span;
