@@ -2,10 +2,9 @@
 
 use super::core::Session;
 use super::dispatch::Done;
-use crate::Value;
 use crate::error::Result;
 use crate::exec::ExecContext;
-use remora_storage::{Stop, TableId};
+use remora_storage::{Stop, TableId, Value};
 
 impl Session {
     pub(super) fn checkpoint(&mut self) -> Result<()> {

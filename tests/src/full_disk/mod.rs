@@ -25,6 +25,8 @@ const TABLES: &str = "CREATE TABLE counters (id INTEGER PRIMARY KEY, n BIGINT NO
      CREATE TABLE notes (id INTEGER, n BIGINT, text TEXT, PRIMARY KEY (id, n)); \
      INSERT INTO counters SELECT id, 0 FROM generate_series(0, 7) AS s (id)";
 const DISK_FULL: &str = "53100";
+/// The transaction has seen what is not durable, and shows nothing of it.
+const NOT_DURABLE: &str = "40001";
 const OUTCOME_UNKNOWN: &str = "08007";
 
 /// All counters.

@@ -149,8 +149,8 @@ fn memory_follows_the_entries() {
         model.0.insert((index.identity_of(&key(n)), n));
         if n > 100_000 && n % 20_000 == 0 {
             // 16 on average, more or less by where it stands between two powers of two and by the
-            // seed of the hash, which is another one each time: one run of thirty has more than 18.5.
-            assert!(in_use(&index) <= n * 21, "{} bytes", in_use(&index));
+            // seed of the hash, which is another one each time: up to 22.5 were seen.
+            assert!(in_use(&index) <= n * 24, "{} bytes", in_use(&index));
         }
     }
     model.check(&index, ENTRIES);

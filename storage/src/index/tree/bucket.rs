@@ -41,9 +41,6 @@ pub(super) const HEAD_BYTES: usize = 8;
 /// Words that are searched in a constant number of steps.
 const WORDS_FEW: usize = 63;
 
-/// Entries in a bucket that is smaller than all its slots from here on.
-pub(super) const ROOM_MIN: usize = 4;
-
 /// How a bucket keeps keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Form {
@@ -511,11 +508,6 @@ impl Bucket {
             }
         }
         self.set_count(count - 1);
-    }
-
-    /// Whether it has much more room than so many entries need, which are as many as it has, or fewer.
-    pub(super) fn is_roomy_for(self, entries: usize) -> bool {
-        entries >= ROOM_MIN && entries < self.room() / 2
     }
 
     /// A copy with room for so many entries, and one more tail of so many bytes. The bucket is

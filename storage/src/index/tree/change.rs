@@ -18,10 +18,11 @@
 //! need memory before they free some; where there is none they are left for the next time.
 
 use super::OrderedIndex;
-use super::bucket::{Bucket, Fit, Form, ROOM_MIN};
+use super::bucket::{Bucket, Fit, Form};
 use super::build::{BUCKET_BYTES_MAX, Item, build, common, entries_max, free};
 use super::gather::Gathered;
 use super::node::Inner;
+use super::tidy::{ROOM_MIN, is_roomy};
 use super::version::{Again, Held, Version};
 use super::word::{Child, Slot, Word};
 use crate::error::Error;
@@ -392,7 +393,7 @@ impl OrderedIndex {
             unsafe { bucket.retire(&self.memory) };
             return Ok(Removal::Tidy);
         }
-        if bucket.is_roomy_for(left) || left == 1 {
+        if is_roomy(bucket, left) || left == 1 {
             let _upper = place.lock()?;
             let held = version.lock(seen)?;
             bucket.take(at);

@@ -10,7 +10,7 @@ use super::OrderedIndex;
 use super::bucket::Bucket;
 use super::change::{Place, Step, Stop};
 use super::node::Inner;
-use super::tidy::Tidied;
+use super::tidy::{Tidied, is_roomy};
 use super::version::Again;
 use super::word::Child;
 use crate::error::Result;
@@ -103,7 +103,7 @@ impl OrderedIndex {
     }
 
     fn move_bucket(&self, place: Place<'_>, bucket: Bucket) -> Result<(), Stop> {
-        let is_roomy = bucket.is_roomy_for(bucket.count());
+        let is_roomy = is_roomy(bucket, bucket.count());
         if !is_roomy && !self.memory.is_evacuating(bucket.address()) {
             return Ok(());
         }

@@ -13,6 +13,13 @@ use crate::mvcc::epoch::Guard;
 /// Entries that are gathered into one bucket when they are all that a node has below it. Less than
 /// what a bucket is split at, so that one is not split and gathered in turn.
 const GATHER_MAX: usize = if MODELLED { 3 } else { 48 };
+/// Entries in a bucket that is smaller than all its slots from here on.
+pub(super) const ROOM_MIN: usize = 4;
+
+/// Whether a bucket has much more room than so many entries need, which are as many as it has, or fewer.
+pub(super) fn is_roomy(bucket: Bucket, entries: usize) -> bool {
+    entries >= ROOM_MIN && entries < bucket.room() / 2
+}
 
 impl OrderedIndex {
     /// Builds a locked bucket anew, with its slot locked; it stays if there is no memory.
