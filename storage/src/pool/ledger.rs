@@ -24,17 +24,16 @@
 //!
 //! | what | takes at most |
 //! |---|---|
-//! | DELETE of 10,000 rows by scan | 192 KiB for the ids of its targets, 385 for its write set (16,384 entries of 24 bytes), 192 for its log frame, and 2 MiB for the tombstones of rows that have versions (10,000 of 32 bytes, in an extent of their own if the pool has no slab to spare): 2.8 MiB |
+//! | DELETE of any rows | a set of slots a block for its targets, its write set and its log frame: at most 2 KiB each a block of 16,384 rows |
 //! | CHECKPOINT | 2 MiB for the image being built, if no row is longer than that |
-//! | the compaction of a block | two to three times its plain columns, and 3 MiB of scratch at 16,384 rows |
+//! | the compaction of a block | the block encoded, and twice its largest column: a block takes strings up to a quarter of the reserve |
+//! | nodes of an index that become smaller or move | some nodes at a time, until their readers are gone |
 //! | COMMIT | next to nothing: log frame and place in the queue were reserved by its writes |
 //! | ROLLBACK, a SELECT by key, garbage collection | nothing |
 //!
-//! So from a budget of 32 MiB on (3 MiB for these) a DELETE or a CHECKPOINT has its memory for
-//! certain, one of them at a time; from 64 MiB on (6 MiB) both at once, or the compaction of a block
-//! with short strings. Not covered is a DELETE in blocks that are frozen and had no change before:
-//! each 1,024 slots of which one changes get heads of 8 KiB, so that 10,000 rows far apart would
-//! take 80 MiB.
+//! So a DELETE has its memory for certain; from a budget of 32 MiB on (3 MiB for these) a CHECKPOINT beside it, or the
+//! compaction of a block of rows that are not very long. A block whose first row is longer than a quarter of the reserve may
+//! stay as it is on a full database: COMPACT says so.
 //!
 //! Invariants
 //! - `used <= budget` at every moment; by its own count it cannot be otherwise. That all is counted
