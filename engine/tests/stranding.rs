@@ -285,7 +285,7 @@ fn indexes_go_and_come(adversary: &mut Adversary) {
         adversary.run("DROP INDEX by_text; DROP INDEX by_hash");
         next += adversary.fill(rows, next);
         adversary.check();
-        adversary.run(&format!("DELETE FROM indexed WHERE k % 10 <> 0"));
+        adversary.run("DELETE FROM indexed WHERE k % 10 <> 0");
         indexes.iter().for_each(|sql| adversary.run(sql));
         next += adversary.fill(rows, next);
     }

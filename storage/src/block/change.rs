@@ -139,11 +139,11 @@ impl Block {
         };
         let mut head = self.head(slot, proof);
         match head {
-            Head::Deleted(marker) if is_own(marker) => {
-                if !self.stamp_deletion(slot, marker, stamp) {
-                    // Nothing else than moving can happen to a deletion that is not committed.
-                    head = Head::Moved;
-                }
+            Head::Deleted(marker)
+                if is_own(marker) && !self.stamp_deletion(slot, marker, stamp) =>
+            {
+                // Nothing else than moving can happen to a deletion that is not committed.
+                head = Head::Moved;
             }
             Head::DeletedOver(version) => {
                 if is_own(version.deleted().load()) {

@@ -188,11 +188,11 @@ mod tests {
         let (mut one, mut other) = (PageSet::NONE, PageSet::NONE);
         one.insert(60..70);
         other.insert(65..130);
-        assert_eq!(one.and(&other).runs().collect::<Vec<_>>(), [65..70]);
+        assert!(one.and(&other).runs().eq(std::iter::once(65..70)));
         one.insert_all(&other);
-        assert_eq!(one.runs().collect::<Vec<_>>(), [60..130]);
+        assert!(one.runs().eq(std::iter::once(60..130)));
         one.remove_all(&other);
-        assert_eq!(one.runs().collect::<Vec<_>>(), [60..65]);
+        assert!(one.runs().eq(std::iter::once(60..65)));
         assert_eq!(PageSet::ALL.longest(), PAGES);
     }
 }

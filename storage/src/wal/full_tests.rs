@@ -141,7 +141,7 @@ fn look_at_all(start: &Image, events: &[Event], marks: &[(usize, u64)]) {
                 let kept = |at: usize| match choice {
                     0 => false,
                     1 => true,
-                    2 => at % 2 == 0,
+                    2 => at.is_multiple_of(2),
                     _ => at % 2 == 1,
                 };
                 let image = medium.image(&loose, kept, earlier_on_top);

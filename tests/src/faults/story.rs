@@ -160,11 +160,11 @@ impl Moment {
 
     /// The segment that was written to last.
     pub fn last_segment(&self) -> Files {
-        let segments = self
+        let mut segments = self
             .files
             .iter()
             .filter(|(path, _)| path.starts_with("wal/"));
-        let last = segments.last().expect("a log has a segment");
+        let last = segments.next_back().expect("a log has a segment");
         Files::from([(last.0.clone(), last.1.clone())])
     }
 
