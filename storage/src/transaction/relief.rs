@@ -32,6 +32,9 @@ const LOST_PERCENT: usize = 10;
 /// What emptying slabs must bring to be worth a pass through all indexes.
 const SLAB_BYTES_MIN: u64 = 64 << 10;
 
+/// How often it begins again while others free or take memory.
+const ROUNDS_MAX: usize = 8;
+
 /// What there was to free when a relief came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct InVain {
@@ -66,10 +69,28 @@ impl Core {
             return false;
         }
         let goal = wanted.saturating_add(self.ledger().budget() / BESIDE);
-        self.free_until(goal);
-        let is_enough = self.has_room_for(wanted);
+        let is_enough = self.free_in_rounds(wanted, goal);
         *in_vain = (!is_enough).then(|| self.to_free());
         is_enough
+    }
+
+    /// Frees memory as long as that comes to something, or others are at it: the collector has a block in its hands, both
+    /// the old one and the new one, when this thread finds nothing to do. Returns whether as many bytes as are wanted
+    /// can be reserved.
+    fn free_in_rounds(&self, wanted: u64, goal: u64) -> bool {
+        for _ in 0..ROUNDS_MAX {
+            let used = self.ledger().used();
+            self.free_until(goal);
+            // Between two blocks.
+            let _collector = self.collector();
+            if self.has_room_for(wanted) {
+                return true;
+            }
+            if self.ledger().used() == used {
+                break;
+            }
+        }
+        false
     }
 
     fn free_until(&self, goal: u64) {
