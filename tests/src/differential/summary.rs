@@ -175,8 +175,11 @@ impl Generator {
             return self.whole_call(kind, scope);
         }
         let value = self.expr(kind, 1, scope, false);
-        // A literal has no type of its own, which functions of any type refuse.
-        let value = form(format!("CAST({{0}} AS {})", kind.sql()), [value]);
+        // A text in quotes has no type of its own, which functions of any type refuse.
+        let value = match kind {
+            Kind::Text => form("CAST({0} AS TEXT)", [value]),
+            _ => value,
+        };
         match (kind, self.random.below(6)) {
             (Kind::Int, 0) => raw("rank()"),
             (Kind::Int, 1) => raw("dense_rank()"),
