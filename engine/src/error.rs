@@ -142,7 +142,7 @@ impl Error {
         }
     }
 
-    /// Whether it is that the snapshot must not be shown.
+    /// Tells a snapshot that must not be shown.
     pub(crate) fn is_of_snapshot(&self) -> bool {
         let source = self.0.source.as_deref();
         matches!(
@@ -201,15 +201,15 @@ impl std::error::Error for Error {
 const MEMORY_HINT: &str =
     "COMPACT, DELETE rows or DROP tables that are not needed, or raise max_memory.";
 
-/// What to do where the disk is full: PostgreSQL's words, and what it is for.
+/// Advice where the disk is full: PostgreSQL's words, and the reason.
 const DISK_HINT: &str =
     "Check free disk space: reads go on meanwhile, and writes as soon as there is room.";
-/// What to do after the log has failed.
+/// Advice after the log has failed.
 const LOG_HINT: &str = "Close the database and open it again: reads go on until then.";
-/// What to do about a commit that waits for room.
+/// Advice about a commit that waits for room.
 const QUEUED_HINT: &str = "The commit is kept, and made durable as soon as there is room on the disk; it is lost \
      if the database is closed before. Look whether it is there before you repeat it.";
-/// What to do about a commit that was lost, or not.
+/// Advice about a commit that was lost, or not.
 const UNKNOWN_HINT: &str =
     "Open the database again, and look whether the commit is there before you repeat it.";
 

@@ -151,7 +151,7 @@ fn fill(conn: &Connection, shape: &Shape, from: i64) -> i64 {
     }
 }
 
-/// What a statement came to that must succeed at once: what was deleted is room for whoever asks for it.
+/// Result of a statement that must succeed at once: deleted rows are room for whoever asks for it.
 fn at_once<T>(what: &str, done: Result<T>) -> T {
     done.unwrap_or_else(|error| panic!("{what}: {error}; {:?}", error.detail()))
 }

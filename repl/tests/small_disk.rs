@@ -110,7 +110,7 @@ impl SmallDisk {
     }
 }
 
-/// What the sessions know.
+/// Knowledge of the sessions.
 #[derive(Default)]
 struct Known {
     next: i64,

@@ -27,7 +27,7 @@ pub enum Error {
         "could not serialize access because the snapshot includes commits that are not durable"
     )]
     SnapshotNotDurable {
-        /// What keeps the log from it.
+        /// Reason that keeps the log from it.
         cause: String,
     },
 

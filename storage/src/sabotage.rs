@@ -12,7 +12,7 @@ pub enum Mistake {
     ShortChecksum,
     /// A commit returns before its frame is written.
     AcknowledgeBeforeLog,
-    /// What is not durable is shown while the log takes no frames.
+    /// Changes that are not durable are shown while the log takes no frames.
     ShowQueued,
     /// A segment begins, and what an attempt without room has left in the one before stays there.
     LeaveAttempt,

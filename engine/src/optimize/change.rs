@@ -144,7 +144,7 @@ fn all_columns(own: usize, exprs: &[&mut Expr]) -> Vec<usize> {
         .collect()
 }
 
-/// What the expressions name, and the RowId.
+/// Columns that the expressions name, and the RowId.
 fn named_columns(own: usize, exprs: &[&mut Expr]) -> Vec<usize> {
     let mut named: BTreeSet<usize> = exprs.iter().flat_map(|expr| expr.columns()).collect();
     named.insert(own);

@@ -17,7 +17,7 @@ use crate::pool::{Claim, Owner, Reservation};
 use crate::succinct::BitVector;
 use crate::value::ValueRef;
 
-/// What decoded strings reserve at a time.
+/// Bytes that decoded strings reserve at a time.
 const DECODED_AT_ONCE: u64 = 64 << 10;
 
 impl Block {

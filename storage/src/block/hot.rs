@@ -32,7 +32,7 @@ pub(super) struct Rows {
     memory: AtomicPtr<u8>,
     /// Slots that have a row in memory.
     slots: AtomicU32,
-    /// What the memory is freed as.
+    /// Size that the memory is freed with.
     bytes: AtomicUsize,
     stride: usize,
     body_bytes: usize,

@@ -126,7 +126,7 @@ impl TableEntry {
         }
     }
 
-    /// The same table without rows, its indexes without entries.
+    /// A copy of the table without rows, its indexes without entries.
     ///
     /// # Errors
     /// `OutOfMemory` where not even the reserve has the little that indexes take.

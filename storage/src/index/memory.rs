@@ -57,9 +57,19 @@ pub(super) struct Supply<'a> {
 }
 
 impl Supply<'_> {
-    /// Like [`Memory::allocate`], as far as the claim reaches.
+    /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.
     pub(super) fn allocate(self, bytes: usize) -> Result<NonNull<u8>> {
-        self.memory.allocate_for(self.claim, bytes)
+        debug_assert_eq!(
+            bytes,
+            rounded_bytes(Owner::Index, bytes),
+            "whole slots are asked for"
+        );
+        #[cfg(test)]
+        self.memory.refuse_if_wanted(bytes)?;
+        let pool = &self.memory.pool;
+        let at = pool.allocate_for(self.claim, Owner::Index, bytes)?;
+        self.memory.bytes.fetch_add(bytes as u64, Relaxed);
+        Ok(at)
     }
 }
 
@@ -94,43 +104,20 @@ impl Memory {
 
     /// The supply of what holds more entries than before.
     pub(super) fn to_grow(&self) -> Supply<'_> {
-        Supply {
-            memory: self,
-            claim: Claim::Ordinary,
-        }
+        self.supply(Claim::Ordinary)
     }
 
     /// The supply of what makes the index smaller: it may dip into the emergency reserve.
     pub(super) fn to_shrink(&self) -> Supply<'_> {
+        self.supply(Claim::Emergency)
+    }
+
+    /// The supply of requests with a claim.
+    pub(super) fn supply(&self, claim: Claim) -> Supply<'_> {
         Supply {
             memory: self,
-            claim: Claim::Emergency,
+            claim,
         }
-    }
-
-    /// Zeroed memory, aligned to 16; `bytes` is the size of a whole slot.
-    pub(super) fn allocate(&self, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_for(Claim::Ordinary, bytes)
-    }
-
-    /// Like [`Self::allocate`], for what makes the index smaller: it may dip into the emergency
-    /// reserve.
-    pub(super) fn allocate_to_shrink(&self, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_for(Claim::Emergency, bytes)
-    }
-
-    /// Like [`Self::allocate`], as far as the claim reaches.
-    pub(super) fn allocate_for(&self, claim: Claim, bytes: usize) -> Result<NonNull<u8>> {
-        debug_assert_eq!(
-            bytes,
-            rounded_bytes(Owner::Index, bytes),
-            "whole slots are asked for"
-        );
-        #[cfg(test)]
-        self.refuse_if_wanted(bytes)?;
-        let at = self.pool.allocate_for(claim, Owner::Index, bytes)?;
-        self.bytes.fetch_add(bytes as u64, Relaxed);
-        Ok(at)
     }
 
     #[cfg(test)]
@@ -153,7 +140,7 @@ impl Memory {
     /// Gives memory back at once.
     ///
     /// # Safety
-    /// [`Self::allocate`] of this value returned it for so many bytes, and no reader can be at it.
+    /// [`Supply::allocate`] of this value returned it for so many bytes, and no reader can be at it.
     pub(super) unsafe fn free(&self, at: NonNull<u8>, bytes: usize) {
         // SAFETY: by contract.
         unsafe { self.pool.free(Owner::Index, at, bytes) };
@@ -163,7 +150,7 @@ impl Memory {
     /// Gives memory back once the readers of now are gone.
     ///
     /// # Safety
-    /// [`Self::allocate`] of this value returned it for so many bytes, and whoever begins to read
+    /// [`Supply::allocate`] of this value returned it for so many bytes, and whoever begins to read
     /// from now on does not come to it.
     pub(super) unsafe fn retire(&self, at: NonNull<u8>, bytes: usize) {
         let mut limbo = self.limbo.lock();

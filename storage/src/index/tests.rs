@@ -131,7 +131,7 @@ proptest! {
     }
 }
 
-/// What the index takes itself: nodes that it gave up wait for the threads of other tests.
+/// Bytes of the index itself: nodes that it gave up wait for the threads of other tests.
 fn in_use(index: &Index) -> u64 {
     match index {
         Index::Ordered(index) => index.bytes() - index.memory.waiting_bytes(),

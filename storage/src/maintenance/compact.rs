@@ -86,7 +86,7 @@ pub enum Wish {
     },
     /// Those with many dead rows, because memory is scarce.
     Scarce,
-    /// Those that lost much of their rows, because a request would be refused.
+    /// Blocks that lost much of their rows, because a request would be refused.
     Lost {
         /// How much, in percent.
         percent: usize,

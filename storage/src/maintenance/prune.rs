@@ -91,7 +91,7 @@ struct Look<'a> {
     pruned: HashMap<(usize, RowId), Pruned>,
 }
 
-/// What is left of a row that was pruned.
+/// Remains of a row that was pruned.
 struct Pruned {
     /// As long as they are there, no others have their address.
     _rows: Arc<Table>,

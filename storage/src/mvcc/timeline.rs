@@ -170,12 +170,12 @@ impl Timeline {
     }
 
     /// Has transactions that begin from now on see what is durable only, or everything that is committed.
-    /// What began before keeps its snapshot, and has to ask whether that may be shown.
+    /// Transactions that began before keep their snapshots, and have to ask whether these may be shown.
     pub fn show_durable_only(&self, only: bool) {
         self.shows_durable_only.store(only, SeqCst);
     }
 
-    /// What a transaction sees that begins now.
+    /// Snapshot of a transaction that begins now.
     fn shown(&self) -> Timestamp {
         match self.is_durable_only() {
             true => self.durable(),

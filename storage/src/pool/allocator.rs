@@ -7,8 +7,8 @@
 //! | up to 2 MiB | a run of pages (`run.rs`) in an extent (`extent.rs`) | the extents' |
 //! | more | a *span*: memory of its own from the system (`span.rs`) | none |
 //!
-//! What tables have, blocks and their strings, comes in pages however small it is, and so does what is of whole pages:
-//! it does not move, and in a slab one piece that stays would keep all slots that were freed around it.
+//! Blocks of tables and their strings come in pages however small they are, and so does a request for whole pages:
+//! they do not move, and in a slab one piece that stays would keep all slots that were freed around it.
 //!
 //! Every byte taken from the system is reserved in the ledger before it is taken: resident pages of extents under
 //! [`Owner::Pool`], spans under their owner. Slots and runs are noted under their owner (`tally.rs`).
@@ -189,11 +189,6 @@ impl Pool {
                 .allocate_within(Claim::Ordinary, owner, bytes)
                 .map(|(at, _)| at),
         }
-    }
-
-    /// Like [`Self::allocate`], but may take all of the emergency reserve of the ledger.
-    pub fn allocate_emergency(&self, owner: Owner, bytes: usize) -> Result<NonNull<u8>> {
-        self.allocate_for(Claim::Emergency, owner, bytes)
     }
 
     /// Gives memory back.

@@ -255,11 +255,6 @@ impl Ledger {
         self.budget().saturating_sub(self.left.load(Relaxed))
     }
 
-    /// Bytes that ordinary requests can still have.
-    pub fn available(&self) -> u64 {
-        self.left.load(Relaxed).saturating_sub(self.emergency())
-    }
-
     /// The budget in bytes.
     pub fn budget(&self) -> u64 {
         self.budget.load(Relaxed)

@@ -175,7 +175,9 @@ fn a_full_pool_refuses_and_works_again_once_something_is_freed() {
         14 << 20,
         "of 16 MiB: an eighth is for emergencies"
     );
-    let rescue = pool.allocate_emergency(Owner::Transaction, 1000).unwrap();
+    let rescue = pool
+        .allocate_for(Claim::Emergency, Owner::Transaction, 1000)
+        .unwrap();
     live.pop().unwrap().free(&pool);
     live.push(Live::new(&pool, Owner::Index, 1000, 8).unwrap());
     // SAFETY: allocated above with this owner and size, never used.

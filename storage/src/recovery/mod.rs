@@ -225,7 +225,7 @@ fn go_on(
     })
 }
 
-/// What step 5 does before the log is written to; returns the segments that remain. It can be repeated.
+/// Step 5 as far as it precedes writing to the log; returns the segments that remain. It can be repeated.
 fn finishing(
     disk: Arc<dyn Disk>,
     manifest: Manifest,

@@ -56,7 +56,7 @@ fn condition(store: &Store) -> &'static str {
     log.condition.name()
 }
 
-/// What opens after a power loss now.
+/// The store that opens after a power loss now.
 fn after_crash(disk: &SimDisk) -> Store {
     let left = SimDisk::with(&disk.after_crash());
     open(left).expect("recovery").0

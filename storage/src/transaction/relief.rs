@@ -7,13 +7,14 @@
 //!   again from 1 as long as there is garbage; until there is enough
 //! ```
 //!
-//! Enough is what was asked for and a 64th of the budget, so that the next requests need no relief. None of it waits for
-//! the background: readers under way are waited for, and these end soon.
+//! Enough is what was asked for and a 64th of the budget, so that the next requests need no relief. None of it
+//! waits for the background: readers under way are waited for, and these end soon.
 //!
 //! **How much work it is, at most.** Each write set is collected once, whoever does it; a block is built anew where
 //! it lost a tenth of its rows or more; and one pass looks at each row that is not settled and each node of an
-//! index. Where a relief came to nothing and nobody has committed since or rolled back, nor a snapshot gone, the next one
-//! gives up at once.
+//! index. Passes are at most eight ([`ROUNDS_MAX`]), and more than one only where others free or take memory
+//! meanwhile. Where a relief came to nothing and nobody has committed since or rolled back, nor a snapshot gone,
+//! the next one gives up at once.
 //!
 //! Not to be called within an operation on rows, whose end it would wait for, nor where a lock is held.
 
@@ -29,19 +30,18 @@ const PART_WRITES: usize = 1 << 16;
 const BESIDE: u64 = 64;
 /// Blocks that lost so much of their rows are built anew, in percent.
 const LOST_PERCENT: usize = 10;
-/// What emptying slabs must bring to be worth a pass through all indexes.
+/// Bytes that emptying slabs must bring to be worth a pass through all indexes.
 const SLAB_BYTES_MIN: u64 = 64 << 10;
-
-/// How often it begins again while others free or take memory.
+/// Passes while others free or take memory.
 const ROUNDS_MAX: usize = 8;
 
-/// What there was to free when a relief came to nothing.
+/// State of all that there was to free when a relief came to nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct InVain {
     latest: Timestamp,
     horizon: Timestamp,
     garbage: usize,
-    /// What was unlinked and is not freed: also by a rollback, which moves no clock.
+    /// Unlinked and not freed: also by a rollback, which moves no clock.
     retired: usize,
     evacuable: u64,
 }
@@ -74,9 +74,9 @@ impl Core {
         is_enough
     }
 
-    /// Frees memory as long as that comes to something, or others are at it: the collector has a block in its hands, both
-    /// the old one and the new one, when this thread finds nothing to do. Returns whether as many bytes as are wanted
-    /// can be reserved.
+    /// Frees memory as long as that comes to something, or others are at it: the collector may have a block in its
+    /// hands, both the old one and the new one, when this thread finds nothing to do. Returns whether as many bytes
+    /// as are wanted can be reserved.
     fn free_in_rounds(&self, wanted: u64, goal: u64) -> bool {
         for _ in 0..ROUNDS_MAX {
             let used = self.ledger().used();

@@ -1,4 +1,4 @@
-//! What is shown while the log takes no frames: the last durable state.
+//! The state that is shown while the log takes no frames: the last durable one.
 //!
 //! ```text
 //!   commits     40        41        42        43          the log is full, or has failed

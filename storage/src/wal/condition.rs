@@ -54,12 +54,12 @@ use crate::error::Error;
 /// The condition of the log.
 #[derive(Clone, Debug, Default)]
 pub enum LogCondition {
-    /// It takes frames, and writes them.
+    /// The log takes frames, and writes them.
     #[default]
     Open,
     /// The medium has no room for what is queued: it is written as soon as there is.
     Full(Error),
-    /// It takes nothing until the database is opened again, for this reason.
+    /// The log takes nothing until the database is opened again, for this reason.
     Failed(String),
 }
 

@@ -1,4 +1,4 @@
-//! What stands behind a place where the log has no frame: witnesses, and frames that are out of their places.
+//! Findings behind a place where the log has no frame: witnesses, and frames that are out of their places.
 //!
 //! A crash leaves the log torn: from some byte on anything that was not synced may be missing. Bytes that were
 //! inserted, deleted, doubled or moved since look much the same, since every frame behind them is at a byte where its
@@ -38,7 +38,7 @@ use crate::ids::{Lsn, Timestamp};
 /// How many times its own length is read of a segment for frames that may be out of their places.
 const CHECKED_TIMES_MAX: u64 = 16;
 
-/// What was found behind a place where no frame is.
+/// Findings behind a place where no frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Behind {
     /// The highest durable position that a whole frame in its place bears witness to.

@@ -18,7 +18,7 @@ struct GateState {
     inside: usize,
 }
 
-/// What a reservation gives a frame: a pass through the gate until it is queued, and memory until
+/// Rights that a reservation gives a frame: a pass through the gate until it is queued, and memory until
 /// it is durable.
 #[derive(Debug)]
 pub(super) struct Space {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Frames that are queued between two looks at the clock, where nothing else is a reason for one.
 pub(super) const FRAMES_PER_LOOK: usize = 64;
 
-/// What is appended and not durable.
+/// Frames that are appended and not durable.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) entries: Vec<Entry>,
@@ -31,7 +31,7 @@ pub(super) struct Queue {
     pub(super) failed: bool,
     /// When the first of the frames came.
     pub(super) since: Option<Instant>,
-    /// What a leader is writing; after a failure, what it has lost.
+    /// Frames that a leader is writing; after a failure, those it has lost.
     pub(super) on_its_way: Option<OnItsWay>,
     /// A leader has a batch, be it without frames.
     is_taken: bool,
@@ -47,14 +47,14 @@ pub(super) struct OnItsWay {
     pub(super) end: Lsn,
 }
 
-/// What the flusher does.
+/// Occupation of the flusher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FlusherState {
-    /// It looks by itself, or there is none.
+    /// The flusher looks by itself, or there is none.
     Looks,
-    /// It sleeps until a frame comes.
+    /// The flusher sleeps until a frame comes.
     Sleeps,
-    /// It is to end.
+    /// The flusher is to end.
     Ends,
 }
 

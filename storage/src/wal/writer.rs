@@ -66,7 +66,7 @@ pub struct LogStart {
     pub loss_window: Option<Duration>,
     /// The clock of the transactions, which is told what is durable.
     pub clock: Arc<Timeline>,
-    /// What recovery has left to be done before the first frame is written, if the medium had no room for it.
+    /// Work that recovery has left to be done before the first frame is written, if the medium had no room for it.
     pub unfinished: Option<UnfinishedRecovery>,
 }
 

@@ -174,7 +174,7 @@ impl Fault {
         (files, changed)
     }
 
-    /// What it is put into.
+    /// Part of the directory that the fault is put into.
     pub fn moment<'s>(&self, story: &'s Story) -> &'s Moment {
         story.moment(self.is_killed)
     }

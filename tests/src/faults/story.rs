@@ -34,10 +34,10 @@ const KILLED_AFTER: i64 = 57;
 const KEY: ColumnId = ColumnId(0);
 const TEXT: ColumnId = ColumnId(1);
 
-/// What a directory was in the course of time.
+/// States of a directory in the course of time.
 #[derive(Debug)]
 pub struct Story {
-    /// It was closed cleanly.
+    /// The database was closed cleanly.
     closed: Moment,
     /// Its process was killed when all was durable.
     killed: Moment,
@@ -52,7 +52,7 @@ pub struct Story {
 pub struct Moment {
     /// Its files.
     pub files: Files,
-    /// What the table holds.
+    /// Rows of the table.
     pub contents: Contents,
     /// The commits after the last checkpoint.
     commits: Vec<Commit>,
@@ -68,7 +68,7 @@ struct Commit {
     range: Range<Lsn>,
     /// Whose rows it touched.
     keys: BTreeSet<i64>,
-    /// What the table held before.
+    /// Rows of the table before.
     before: Contents,
 }
 

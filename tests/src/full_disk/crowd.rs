@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long a thread that sees nothing happen waits, at most: then something is stuck.
 const STUCK: Duration = Duration::from_secs(5);
 
-/// What a crowd came to.
+/// Outcome of a crowd.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Crowd {
     /// Commits that were acknowledged.
@@ -36,7 +36,7 @@ struct Shared {
 
 type Outcome<T = ()> = Result<T, String>;
 
-/// What a session knows of its counter.
+/// A session's knowledge of its counter.
 #[derive(Clone, Copy, Default)]
 struct Own {
     acknowledged: i64,
@@ -52,7 +52,7 @@ fn text(error: Error) -> String {
 /// disk.
 ///
 /// # Errors
-/// What was lost, refused wrongly, or did not go on.
+/// Complaints: something was lost, refused wrongly, or did not go on.
 pub fn crowd(seed: u64, times: u64) -> Outcome<Crowd> {
     let disk = SimDisk::new();
     let options = || Options::new().segment_bytes(100_000).max_memory(64 << 20);

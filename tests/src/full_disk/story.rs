@@ -10,12 +10,12 @@ use std::time::Duration;
 
 /// Lives of the database in one story.
 const LIVES: usize = 4;
-/// What is done in one of them.
+/// An action in one of them.
 const ACTIONS: u64 = 120;
 /// Within which time commits that nobody waits for become durable.
 const LOSS_WINDOW: Duration = Duration::from_millis(50);
 
-/// What stories came to.
+/// Outcome of stories.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     /// Commits that were acknowledged.
@@ -65,7 +65,7 @@ type Outcome<T = ()> = Result<T, String>;
 /// Runs the story of a seed.
 ///
 /// # Errors
-/// What was lost, shown too early, refused wrongly, or did not go on.
+/// Complaints: something was lost, shown too early, refused wrongly, or did not go on.
 pub fn story(seed: u64) -> Outcome<Count> {
     let mut random = Random::new(seed);
     let durability = match random.below(3) {
@@ -175,7 +175,7 @@ impl Story {
         self.states.len() - 1
     }
 
-    /// What was known to be durable is so for ever; at `sync`, what was acknowledged is among it.
+    /// Whatever was known to be durable is so for ever; at `sync`, all that was acknowledged is among it.
     fn keep_promise(&mut self) -> Outcome {
         let durable = self.durable()?;
         if durable < self.promised {

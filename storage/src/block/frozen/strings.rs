@@ -19,7 +19,7 @@ use std::ops::Range;
 /// The longest prefix or suffix that is taken out, so that hostile bytes cannot stand for much more
 /// than they are.
 const COMMON_BYTES_MAX: usize = 255;
-/// What stands beside packed offsets and pieces, at most.
+/// Bytes beside packed offsets and pieces, at most.
 const OFFSETS_HEADER_BYTES: usize = 64;
 const PLAIN: u8 = 0;
 const SYMBOLS: u8 = 1;

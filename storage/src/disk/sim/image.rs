@@ -64,7 +64,7 @@ pub enum Decay {
         at: usize,
         /// How many.
         len: usize,
-        /// What they are made of.
+        /// Source of the bytes.
         seed: u64,
     },
     /// Bytes are gone, and all behind them stand further in front.

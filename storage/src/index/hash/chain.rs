@@ -4,7 +4,7 @@ use super::identity::{Entry, Identity, Target};
 use super::line::{LINE_BYTES, LINK, Latch, Line, Root, SLOTS};
 use crate::error::Result;
 use crate::ids::RowId;
-use crate::index::memory::Memory;
+use crate::index::memory::{Memory, Supply};
 use std::ptr::NonNull;
 
 /// Lines of a bucket that are not chained by a link.
@@ -33,11 +33,8 @@ pub(super) struct Chain<'g> {
 }
 
 /// A line from the pool, for the link of a chain.
-pub(super) fn new_line<'g>(memory: &Memory, shrinks: bool) -> Result<&'g Line> {
-    let line = match shrinks {
-        true => memory.allocate_to_shrink(LINE_BYTES)?,
-        false => memory.allocate(LINE_BYTES)?,
-    };
+pub(super) fn new_line<'g>(supply: Supply<'_>) -> Result<&'g Line> {
+    let line = supply.allocate(LINE_BYTES)?;
     // SAFETY: zeroed, as large as a line, aligned to 16, and freed only by `free_links` or through
     // the epoch when it is in no chain.
     Ok(unsafe { line.cast().as_ref() })
@@ -130,7 +127,7 @@ impl<'g> Chain<'g> {
             return Ok(());
         }
         let last = self.last();
-        let new = new_line(memory, false)?;
+        let new = new_line(memory.to_grow())?;
         self.latch.put(new, 1, entry);
         if let Some(moved) = last.entry(LINK) {
             self.latch.put(new, 0, moved);

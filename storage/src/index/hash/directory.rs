@@ -166,7 +166,7 @@ impl Directory {
         };
         if link.load(Relaxed).is_null() {
             let bytes = chunk_of(number).len() * ROOT_BYTES;
-            let roots = self.memory.allocate_for(claim, bytes)?;
+            let roots = self.memory.supply(claim).allocate(bytes)?;
             link.store(roots.as_ptr().cast(), Release);
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Directory {
             (2 * length).max(CHUNKS_MIN) * size_of::<Link>(),
         );
         let longer = bytes / size_of::<Link>();
-        let new = self.memory.allocate(bytes)?;
+        let new = self.memory.to_grow().allocate(bytes)?;
         let new: NonNull<Link> = new.cast();
         for chunk in 0..length {
             let roots = self.link(chunk, guard).load(Relaxed);

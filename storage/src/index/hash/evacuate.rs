@@ -1,7 +1,6 @@
 //! Moving chained lines (`index::evacuate`).
 
 use super::HashIndex;
-use super::chain::new_line;
 use super::line::Line;
 use crate::error::Result;
 use crate::index::Pass;
@@ -41,7 +40,7 @@ impl HashIndex {
         if !old.iter().any(leaves) {
             return Ok(());
         }
-        let mut new = self.lines(old.len(), |memory| new_line(memory, false), &guard)?;
+        let mut new = self.lines(old.len(), self.memory.to_grow(), &guard)?;
         let entries = resizing.entries();
         chain.copy_to(entries);
         chain.latch.change();

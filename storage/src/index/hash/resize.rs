@@ -19,7 +19,7 @@ use super::directory::{BUCKETS_MAX, BUCKETS_MIN, bucket_of, origin_of};
 use super::identity::Entry;
 use super::line::{LINE_BYTES, Latch, Line};
 use crate::error::Result;
-use crate::index::memory::Memory;
+use crate::index::memory::Supply;
 use crate::mvcc::epoch::{Guard, pin};
 use std::ptr::NonNull;
 
@@ -115,7 +115,7 @@ impl HashIndex {
         }
         let missing = links_of(entries.len()).saturating_sub(lines.len());
         // The root that goes is two lines less.
-        lines.extend(self.lines(missing, |memory| new_line(memory, true), &guard)?);
+        lines.extend(self.lines(missing, self.memory.to_shrink(), &guard)?);
         kept.latch.change();
         last.latch.change();
         kept.rewrite(entries, &mut lines);
@@ -132,12 +132,12 @@ impl HashIndex {
     pub(super) fn lines<'g>(
         &self,
         wanted: usize,
-        take: impl Fn(&Memory) -> Result<&'g Line>,
+        supply: Supply<'_>,
         _guard: &'g Guard,
     ) -> Result<Vec<&'g Line>> {
         let mut lines = Vec::new();
         while lines.len() < wanted {
-            match take(&self.memory) {
+            match new_line(supply) {
                 Ok(line) => lines.push(line),
                 Err(error) => {
                     self.retire_lines(lines);

@@ -163,7 +163,7 @@ fn memory_follows_the_entries() {
     assert!(in_use(&index) <= empty + full / 50);
 }
 
-/// What the index takes itself: what it gave up waits for the threads of other tests.
+/// Bytes of the index itself: nodes that it gave up wait for the threads of other tests.
 fn in_use(index: &HashIndex) -> u64 {
     index.bytes() - index.memory.waiting_bytes()
 }

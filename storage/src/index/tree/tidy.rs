@@ -153,10 +153,10 @@ impl OrderedIndex {
     }
 }
 
-/// What became of an inner node that may have been too large.
+/// Outcome for an inner node that may have been too large.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tidied {
-    /// It is as it was.
+    /// Left as it was.
     Nothing,
     /// A smaller one took its place.
     Smaller,

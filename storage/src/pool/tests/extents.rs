@@ -249,7 +249,9 @@ fn full_but_for_a_hole(budget: u64) -> (Arc<Pool>, Vec<Live>) {
 fn any_hole_will_do_before_a_request_is_refused_or_takes_from_the_reserve() {
     let (pool, mut live) = full_but_for_a_hole(16 << 20);
     assert_eq!((pool.extents(), live.len()), (7, 13));
-    let rescue = pool.allocate_emergency(Owner::Transaction, 5000).unwrap();
+    let rescue = pool
+        .allocate_for(Claim::Emergency, Owner::Transaction, 5000)
+        .unwrap();
     assert_eq!(pool.extents(), 7, "the reserve is untouched");
     live.push(Live::new(&pool, Owner::Table, 5000, 1).unwrap());
     // SAFETY: allocated above with this owner and size, never used.
@@ -265,7 +267,9 @@ fn any_hole_will_do_where_the_system_has_no_more_memory() {
     system::while_exhausted(|| {
         live.push(Live::new(&pool, Owner::Index, 5000, 1).unwrap());
         live.push(Live::new(&pool, Owner::Table, 1 << 19, 2).unwrap());
-        let refused = pool.allocate_emergency(Owner::Table, 1 << 20).unwrap_err();
+        let refused = pool
+            .allocate_for(Claim::Emergency, Owner::Table, 1 << 20)
+            .unwrap_err();
         assert_eq!(refused.sqlstate(), "53200");
     });
     assert_eq!(pool.extents(), extents);

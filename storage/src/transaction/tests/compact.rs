@@ -303,7 +303,7 @@ fn blocks_are_left_alone_while_a_snapshot_is_old() {
     assert!(with_block(&core, rows[0], |block| block.is_settled(0)));
 }
 
-/// What encoding takes is reserved before it is, for the strings of updated rows as well: they are in the versions,
+/// Memory for encoding is reserved before it is taken, for the strings of updated rows as well: they are in the versions,
 /// and not in the block's heap.
 #[test]
 fn strings_of_versions_are_reserved_before_they_are_encoded() {
