@@ -44,4 +44,4 @@ pub use extent::{EXTENT_BYTES, ExtentStats};
 pub use ledger::{Ledger, LedgerEntry, Owner, Relief, Reservation};
 pub use pressure::{Pressure, PressureChange, PressureLevel, PressureThresholds};
 pub use stats::{ClassStats, LargeStats, PoolStats};
-pub use system::reserve_huge;
+pub use system::{reserve_huge, trim_heap};

@@ -111,6 +111,16 @@ pub fn reserve_huge<T>(vector: &mut Vec<T>, capacity: usize) {
     }
 }
 
+/// Has the allocator of Rust's collections give the system what it keeps for its next requests: the ledger does not
+/// count that. glibc keeps tens of megabytes once large pieces were freed.
+pub fn trim_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the function may be called at any time, by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
     use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};

@@ -22,7 +22,7 @@ use super::Core;
 use crate::ids::Timestamp;
 use crate::maintenance::{Compacted, Wish};
 use crate::mvcc::Operation;
-use crate::pool::Relief;
+use crate::pool::{self, Relief};
 
 /// Writes that are collected before blocks are looked at: those of some blocks.
 const PART_WRITES: usize = 1 << 16;
@@ -97,6 +97,7 @@ impl Core {
         // What is not durable stays, and all that it has replaced. Where it cannot become durable it waits.
         let _ = self.wait_logged();
         self.pool.shed_caches();
+        pool::trim_heap();
         self.retire_orphans();
         self.collector().look_again();
         let mut is_more = true;
