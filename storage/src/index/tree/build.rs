@@ -332,6 +332,9 @@ fn fill(supply: Supply<'_>, plan: &Plan<'_>, items: &[Item<'_>], depth: usize) -
 
 /// Bytes that [`build`] takes for these entries.
 pub(super) fn estimate(items: &[Item<'_>], stop: Stop<'_>) -> Result<u64> {
+    if items.is_empty() {
+        return Ok(0);
+    }
     let mut bytes = 0;
     // Not by recursion: see `LEVELS_A_STACK`.
     let mut open = vec![(0..items.len(), 0)];

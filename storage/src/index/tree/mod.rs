@@ -302,9 +302,6 @@ impl OrderedIndex {
     /// changes, built by several threads. Fails before anything is built where the ledger could
     /// not grant it.
     fn fill(&self, items: &[Item<'_>], threads: usize, stop: crate::Stop<'_>) -> Result<()> {
-        if items.is_empty() {
-            return Ok(());
-        }
         let ledger = self.memory.pool().ledger();
         drop(ledger.reserve(Owner::Index, build::estimate(items, stop)?)?);
         self.build(items, threads, stop)
