@@ -142,7 +142,7 @@ impl Error {
         }
     }
 
-    /// Tells a snapshot that must not be shown.
+    /// Whether the error is that of a snapshot that must not be shown.
     pub(crate) fn is_of_snapshot(&self) -> bool {
         let source = self.0.source.as_deref();
         matches!(

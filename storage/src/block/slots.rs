@@ -131,7 +131,7 @@ impl Block {
         self.claims.load().end as usize
     }
 
-    /// Tells whether the block takes no more rows.
+    /// Whether the block takes no more rows.
     pub fn is_full(&self) -> bool {
         self.claims.load().is_full()
     }

@@ -12,9 +12,9 @@
 //!
 //! **How much work it is, at most.** Each write set is collected once, whoever does it; a block is built anew where
 //! it lost a tenth of its rows or more; and one pass looks at each row that is not settled and each node of an
-//! index. Passes are at most eight ([`ROUNDS_MAX`]), and more than one only where others free or take memory
-//! meanwhile. Where a relief came to nothing and nobody has committed since or rolled back, nor a snapshot gone,
-//! the next one gives up at once.
+//! index. There are at most eight passes ([`ROUNDS_MAX`]), and another one only where less or more is used than
+//! before the last. Where a relief came to nothing and nobody has committed since or rolled back, nor a snapshot
+//! gone, the next one gives up at once.
 //!
 //! Not to be called within an operation on rows, whose end it would wait for, nor where a lock is held.
 
@@ -32,7 +32,7 @@ const BESIDE: u64 = 64;
 const LOST_PERCENT: usize = 10;
 /// Bytes that emptying slabs must bring to be worth a pass through all indexes.
 const SLAB_BYTES_MIN: u64 = 64 << 10;
-/// Passes while others free or take memory.
+/// Passes of one relief, at most.
 const ROUNDS_MAX: usize = 8;
 
 /// State of all that there was to free when a relief came to nothing.
@@ -70,6 +70,8 @@ impl Core {
         }
         let goal = wanted.saturating_add(self.ledger().budget() / BESIDE);
         let is_enough = self.free_in_rounds(wanted, goal);
+        // Once, and last: lists of what was freed were the heap's.
+        pool::trim_heap();
         *in_vain = (!is_enough).then(|| self.to_free());
         is_enough
     }
@@ -97,7 +99,6 @@ impl Core {
         // What is not durable stays, and all that it has replaced. Where it cannot become durable it waits.
         let _ = self.wait_logged();
         self.pool.shed_caches();
-        pool::trim_heap();
         self.retire_orphans();
         self.collector().look_again();
         let mut is_more = true;

@@ -2,7 +2,7 @@
 //!
 //! A waiter whose frame is not durable becomes the leader if there is none, and takes all that is queued; the
 //! others sleep until it is done. A leader waits a little for those who are about to come ([`super::crowd`]).
-//! All of them are told the condition of the log that it has found ([`super::condition`]).
+//! The leader tells all of them in which condition it has found the log ([`super::condition`]).
 //!
 //! Locks, in order: `progress`, then `queue`. The writer's is taken without `progress`.
 

@@ -47,7 +47,7 @@ pub(super) struct OnItsWay {
     pub(super) end: Lsn,
 }
 
-/// Occupation of the flusher.
+/// State of the flusher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum FlusherState {
     /// The flusher looks by itself, or there is none.
