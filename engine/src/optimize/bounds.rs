@@ -1,7 +1,7 @@
 //! Scan bounds: what a filter says of single columns goes down into storage.
 //!
 //! Of a filter's parts those move that compare a column with something that no column is part of
-//! (`index` finds them): `a = 1`, `a > $1`, both halves of BETWEEN. Storage tests them where the rows
+//! (`access` finds them): `a = 1`, `a > $1`, both halves of BETWEEN. Storage tests them where the rows
 //! are, passes over blocks that cannot hold such a row, and reads other columns of those rows only
 //! that pass. It promises to test them exactly, by the order of index keys, which is that of the
 //! comparison operators; NULL passes neither. So the parts leave the filter, and with it go
@@ -12,7 +12,7 @@
 //!
 //! A virtual table is told what it has said that it makes use of; it may not be believed, and then the part stays.
 
-use super::index::{Fact, fact, fact_of};
+use super::access::{Fact, fact, fact_of};
 use crate::function::host_table::{ConstraintUsage, IndexConstraintOp as Op};
 use crate::plan::Expr;
 use crate::plan::logical::{Access, Logical, Scan};

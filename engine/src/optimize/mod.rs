@@ -18,6 +18,7 @@
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
 
+mod access;
 mod bounds;
 mod build_side;
 mod change;
@@ -27,7 +28,6 @@ mod conflict;
 mod decorrelate;
 mod explain;
 mod fold;
-mod index;
 mod join_order;
 mod lower;
 mod merge;
@@ -117,7 +117,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "index_selection",
         is_needed: false,
-        apply: |plan, _, _| index::select_indexes(plan),
+        apply: |plan, _, _| access::select_indexes(plan),
     },
     Rule {
         name: "build_side",
