@@ -198,11 +198,10 @@ fn nodes_of_all_indexes_of_a_table_leave_sparse_slabs() {
     }
     tx.commit().unwrap();
     assert_eq!(core.collect_garbage(), 0);
-    let unused = || in_use(&core) - core.pool().stats().bytes_used();
-    let before = unused();
+    // How much the burst leaves depends on when readers of other tests let nodes go.
     while core.evacuate() > 0 {}
-    assert!(unused() < before, "{} of {before} bytes", unused());
-    assert!(unused() * 16 < in_use(&core), "{} bytes", unused());
+    let unused = in_use(&core) - core.pool().stats().bytes_used();
+    assert!(unused * 16 < in_use(&core), "{unused} bytes");
     let mut tx = core.begin().unwrap();
     for k in 0..KEYS {
         assert_eq!(get(&mut tx, spread(k)).is_some(), k % LEFT == 0, "{k}");
