@@ -99,8 +99,8 @@ impl<'a, 't> Compiler<'a, 't> {
         }
     }
 
-    /// `rows` is how many rows a source should cut at most: less than usual only where a LIMIT
-    /// above will take no more and nothing between drops any.
+    /// `rows` is how many rows a source should cut at most, at first: less than usual only where a LIMIT above will
+    /// take no more and nothing between drops any, unless it is the filter of an index scan.
     fn node(&self, plan: &PhysicalPlan, rows: usize) -> Result<Pipeline<'t>> {
         let pipeline = with_room_left(|| self.unmetered(plan, rows))?;
         Ok(self.metered(plan, pipeline))
@@ -123,8 +123,6 @@ impl<'a, 't> Compiler<'a, 't> {
                 Pipeline::new(TableScan::new(scan, self.view_of(scan), rows))
             }
             Node::IndexScan(scan) => {
-                let filtered = scan.scan.filter.is_some();
-                let rows = if filtered { BATCH_ROWS } else { rows };
                 Pipeline::new(IndexScan::new(scan, self.view_of(&scan.scan), rows))
             }
             Node::System { table, columns } => {
@@ -153,7 +151,12 @@ impl<'a, 't> Compiler<'a, 't> {
             Node::Join(join) => self.join(join)?,
             Node::Apply(join) => {
                 let apply = Apply::new(join, self.view.clone(), self.working.to_vec());
-                self.node(&join.left, BATCH_ROWS)?.with(apply)
+                let keeps_rows = matches!(
+                    join.kind,
+                    JoinKind::Left | JoinKind::Single | JoinKind::Mark
+                );
+                let rows = if keeps_rows { rows } else { BATCH_ROWS };
+                self.node(&join.left, rows)?.with(apply)
             }
             Node::Aggregate {
                 input,

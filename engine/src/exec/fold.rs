@@ -87,7 +87,7 @@ impl Fold {
     pub(super) fn new(input: &Node, calls: &[AggregateCall]) -> Option<Self> {
         let (rows, scan) = match input {
             Node::TableScan(scan) => (Rows::Table(Arc::clone(scan)), &**scan),
-            Node::IndexScan(range) if matches!(range.keys, IndexKeys::Range { .. }) => {
+            Node::IndexScan(range) if !matches!(range.keys, IndexKeys::Points(_)) => {
                 (Rows::Range(Arc::clone(range)), &range.scan)
             }
             _ => return None,
@@ -133,10 +133,7 @@ impl Fold {
                 }
             }
             Rows::Range(plan) => {
-                if let IndexKeys::Range { low, high } = &plan.keys
-                    && let Some(mut rows) =
-                        open_range(plan, low.as_ref(), high.as_ref(), view, context)?
-                {
+                if let Some(mut rows) = open_range(plan, view, context)? {
                     fold_all(calls, held, context, |visit| rows.visit(visit))?;
                 }
             }

@@ -3,18 +3,18 @@
 //! 1. The keys are evaluated once, at the start. A NULL in a key or bound means no rows: no
 //!    comparison with it is true.
 //! 2. Points give RowIds (`lookup`), whose rows are then fetched a batch at a time; a range gives
-//!    batches of rows as it goes. Storage has dropped entries that the view does not show.
+//!    batches of rows as it goes, where only the first rows are wanted small ones at first. Storage has dropped entries that the view does not show.
 //! 3. The rest of the predicate is evaluated over the batch, as in a table scan.
 
-use super::ExecContext;
 use super::batch::Batch;
 use super::eval::{Datum, eval_constant, with_refs, with_values};
 use super::pipeline::Source;
 use super::row_test::{Scan, row_test};
 use super::table_scan::Shape;
+use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::plan::Expr;
-use crate::plan::physical::{self, IndexKeys};
+use crate::plan::physical::{self, IndexKeys, KeyEnd};
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId, ValueRef};
 use std::collections::HashSet;
@@ -64,9 +64,8 @@ impl IndexScan {
     fn open(&self, context: &ExecContext) -> Result<Rows> {
         match &self.plan.keys {
             IndexKeys::Points(keys) => self.points(keys, context),
-            IndexKeys::Range { low, high } => {
-                let (low, high) = (low.as_ref(), high.as_ref());
-                let range = open_range(&self.plan, low, high, &self.view, context)?;
+            IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
+                let range = open_range(&self.plan, &self.view, context)?;
                 let test = || row_test(Scan::Index(Arc::clone(&self.plan)), context);
                 let test = self.view.is_recording().then(test).flatten();
                 let range = match (range, test) {
@@ -100,27 +99,35 @@ impl IndexScan {
     }
 }
 
-/// The range of a plan whose keys are between these bounds; `None` where one is NULL.
+/// The keys of a plan that follow each other; `None` where there are none, because NULL is asked for.
 pub(super) fn open_range(
     plan: &physical::IndexScan,
-    low: Bound<&Vec<Expr>>,
-    high: Bound<&Vec<Expr>>,
     view: &ReadView,
     context: &ExecContext,
 ) -> Result<Option<Range>> {
-    with_bound(low, context, |low| {
-        with_bound(high, context, |high| {
-            let (Some(low), Some(high)) = (low, high) else {
-                return Ok(None);
-            };
-            let (scan, index) = (&plan.scan, &plan.index);
-            let range = view.range(&scan.table, index, &scan.columns, low, high, plan.reverse)?;
-            Ok(Some(match scan.row_id {
-                true => range.with_ids(),
-                false => range,
-            }))
-        })
-    })
+    let (scan, index, reverse) = (&plan.scan, &plan.index, plan.reverse);
+    let (table, columns) = (&scan.table, &scan.columns);
+    let range = match &plan.keys {
+        IndexKeys::Points(_) => None,
+        IndexKeys::Range { low, high } => with_end(low, context, |low| {
+            with_end(high, context, |high| match (low, high) {
+                (Some(low), Some(high)) => {
+                    Ok(Some(view.range(table, index, columns, low, high, reverse)?))
+                }
+                _ => Ok(None),
+            })
+        })?,
+        IndexKeys::Prefix(values) => with_key(values, context, |values| match values {
+            Some(values) => Ok(Some(
+                view.range_of_prefix(table, index, columns, values, reverse)?,
+            )),
+            None => Ok(None),
+        })?,
+    };
+    Ok(range.map(|range| match scan.row_id {
+        true => range.with_ids(),
+        false => range,
+    }))
 }
 
 fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
@@ -129,19 +136,37 @@ fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'
         .collect()
 }
 
-/// Calls `f` with a bound's values, or with none where one is NULL.
-fn with_bound<T>(
-    bound: Bound<&Vec<Expr>>,
+/// Calls `f` with the bound that an end is, or with none where one of its values is NULL.
+fn with_end<T>(
+    end: &KeyEnd,
     context: &ExecContext,
     f: impl FnOnce(Option<Bound<&[ValueRef<'_>]>>) -> Result<T>,
 ) -> Result<T> {
-    let (Bound::Included(exprs) | Bound::Excluded(exprs)) = bound else {
-        return f(Some(Bound::Unbounded));
-    };
-    with_values(exprs, context, |values| {
+    match end {
+        KeyEnd::Open => f(Some(Bound::Unbounded)),
+        KeyEnd::Included(values) => {
+            with_key(values, context, |values| f(values.map(Bound::Included)))
+        }
+        KeyEnd::Excluded(values) => {
+            with_key(values, context, |values| f(values.map(Bound::Excluded)))
+        }
+        KeyEnd::Nulls(values) => with_key(values, context, |values| match values {
+            Some(values) => f(Some(Bound::Excluded(&[values, &[ValueRef::Null]].concat()))),
+            None => f(None),
+        }),
+    }
+}
+
+/// Calls `f` with the values of a key, or with none where one is NULL.
+fn with_key<T>(
+    key: &[Expr],
+    context: &ExecContext,
+    f: impl FnOnce(Option<&[ValueRef<'_>]>) -> Result<T>,
+) -> Result<T> {
+    with_values(key, context, |values| {
         with_refs(values, |values| {
             let is_null = values.iter().any(|value| value.is_null());
-            f((!is_null).then(|| bound.map(|_| values)))
+            f((!is_null).then_some(values))
         })
     })
 }
@@ -156,6 +181,8 @@ impl Source for IndexScan {
             Rows::Found(found) => self.fetch(found)?,
             Rows::Range(range) => range.next(self.batch_rows)?,
         };
+        // The first rows are perhaps all that is wanted.
+        self.batch_rows = (2 * self.batch_rows).min(BATCH_ROWS);
         self.rows = Some(rows);
         read.map(|read| self.shape.apply(read, context)).transpose()
     }

@@ -128,6 +128,37 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     Ok(out)
 }
 
+/// What texts begin with that match a pattern.
+pub(crate) struct Prefix<'p> {
+    pub(crate) text: String,
+    /// What is left of the pattern, from its first wildcard on.
+    pub(crate) rest: &'p str,
+}
+
+/// The beginning of a pattern that stands for itself.
+pub(crate) fn prefix(pattern: &str) -> Prefix<'_> {
+    let mut text = String::new();
+    let mut chars = pattern.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let literal = match c {
+            '%' | '_' => None,
+            '\\' => chars.next().map(|(_, escaped)| escaped),
+            c => Some(c),
+        };
+        match literal {
+            Some(c) => text.push(c),
+            None => {
+                let rest = &pattern[at..];
+                return Prefix { text, rest };
+            }
+        }
+    }
+    Prefix { text, rest: "" }
+}
+
+/// What texts begin with that match a pattern.
+pub(crate) const LIKE_PREFIX: &str = "like_prefix";
+
 static LIKE: &[Overload] = &[
     function!(patient "~~"(Text, Text) -> Boolean, "LIKE.", like),
     function!(patient "!~~"(Text, Text) -> Boolean, "NOT LIKE.", not_like),
@@ -135,6 +166,8 @@ static LIKE: &[Overload] = &[
     function!(patient "!~~*"(Text, Text) -> Boolean, "NOT ILIKE.", not_ilike),
     function!("like_escape"(Text, Text) -> Text,
         "A LIKE pattern with this escape character, rewritten for the backslash.", like_escape),
+    function!("like_prefix"(Text) -> Text, "What texts begin with that match a LIKE pattern.",
+        |pattern: &str| Ok(prefix(pattern).text)),
 ];
 
 /// All overloads of this file.
@@ -170,6 +203,22 @@ mod tests {
                 expected,
                 "{text} LIKE {pattern}"
             );
+        }
+    }
+
+    #[test]
+    fn texts_that_match_begin_with_what_stands_for_itself() {
+        for (pattern, text, rest) in [
+            ("abc", "abc", ""),
+            ("ab%", "ab", "%"),
+            ("ab_d%", "ab", "_d%"),
+            ("a\\%b%", "a%b", "%"),
+            ("%a", "", "%a"),
+            ("", "", ""),
+            ("a\\", "a", "\\"),
+        ] {
+            let found = prefix(pattern);
+            assert_eq!((found.text.as_str(), found.rest), (text, rest), "{pattern}");
         }
     }
 

@@ -84,7 +84,10 @@ fn comparison((column, fact): (usize, Fact)) -> Option<(usize, Op, Expr)> {
             Op::Eq,
             <[Expr; 1]>::try_from(values).ok()?.into_iter().next()?,
         ),
-        Fact::Above(Bound::Unbounded) | Fact::Below(Bound::Unbounded) => return None,
+        Fact::Above(Bound::Unbounded)
+        | Fact::Below(Bound::Unbounded)
+        | Fact::NotNull
+        | Fact::Begins { .. } => return None,
     };
     Some((column, op, value))
 }
@@ -108,6 +111,7 @@ fn ends(part: &Expr, scan: &Scan) -> Option<(ColumnId, Bound<Expr>, Bound<Expr>)
             )),
             Err(_) => None,
         },
+        Fact::NotNull | Fact::Begins { .. } => None,
     }
 }
 

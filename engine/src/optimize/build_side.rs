@@ -85,7 +85,9 @@ fn scan_rows(scan: &Scan) -> u64 {
         Access::Table { .. } => all,
         Access::Index { index, keys, .. } => match keys {
             IndexKeys::Points(keys) if index.def.unique => keys.len() as u64,
-            IndexKeys::Points(_) | IndexKeys::Range { .. } => all / SELECTIVITY,
+            IndexKeys::Points(_) | IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
+                all / SELECTIVITY
+            }
         },
     };
     let conditions = u32::try_from(scan.filter.len()).unwrap_or(u32::MAX);

@@ -1,7 +1,7 @@
 //! What scans look for, as text for EXPLAIN: keys of an index, and bounds of columns.
 
 use super::show::{list, show};
-use crate::plan::physical::TableScan;
+use crate::plan::physical::{KeyEnd, TableScan};
 use crate::plan::{Expr, Field, Schema};
 use remora_storage::catalog::{IndexEntry, TableEntry, key_name};
 use std::ops::Bound;
@@ -69,33 +69,46 @@ pub(super) fn bounds(scan: &TableScan) -> String {
     parts.join(" AND ")
 }
 
-pub(super) fn range(
-    table: &TableEntry,
-    index: &IndexEntry,
-    low: &Bound<Vec<Expr>>,
-    high: &Bound<Vec<Expr>>,
-) -> String {
+/// What keys between two ends have in common, and then the ends.
+pub(super) fn range(table: &TableEntry, index: &IndexEntry, low: &KeyEnd, high: &KeyEnd) -> String {
     let names = key_names(table, index);
-    let none = Schema::new();
-    let row = |values: &[Expr]| match values {
-        [value] => (names[0].clone(), show(value, &none)),
-        values => (
-            format!("ROW({})", names[..values.len()].join(", ")),
-            format!("ROW({})", list(values, &none)),
-        ),
-    };
-    let mut parts = Vec::new();
-    for (bound, included, excluded) in [(low, ">=", ">"), (high, "<=", "<")] {
-        let (values, operator) = match bound {
-            Bound::Unbounded => continue,
-            Bound::Included(values) => (shown_keys(index, values), included),
-            Bound::Excluded(values) => (shown_keys(index, values), excluded),
-        };
-        if values.is_empty() {
-            continue;
-        }
-        let (names, values) = row(values);
-        parts.push(format!("({names} {operator} {values})"));
+    let is_closed = |end: &KeyEnd| matches!(end, KeyEnd::Included(_));
+    let (from, to) = (
+        shown_keys(index, low.values()),
+        shown_keys(index, high.values()),
+    );
+    let both = from.iter().zip(to);
+    let common = both.take_while(|(low, high)| low.same(high)).count();
+    let mut parts = vec![compare(&names, "=", &from[..common])];
+    for (end, values, included, excluded) in [(low, from, ">=", ">"), (high, to, "<=", "<")] {
+        let (names, values) = (&names[common..], &values[common..]);
+        let operator = if is_closed(end) { included } else { excluded };
+        parts.push(match values {
+            [] if matches!(end, KeyEnd::Nulls(_)) && from.len().max(to.len()) == common => {
+                format!("({} IS NOT NULL)", names[0])
+            }
+            [] => continue,
+            [_] => compare(names, operator, values),
+            values => format!(
+                "(ROW({}) {operator} ROW({}))",
+                names[..values.len()].join(", "),
+                list(values, &Schema::new())
+            ),
+        });
     }
+    parts.retain(|part| !part.is_empty());
+    parts.join(" AND ")
+}
+
+/// What keys have in common, of whose last one only the beginning.
+pub(super) fn prefix(table: &TableEntry, index: &IndexEntry, values: &[Expr]) -> String {
+    let names = key_names(table, index);
+    let values = shown_keys(index, values);
+    let common = values.len() - 1;
+    let parts = [
+        compare(&names, "=", &values[..common]),
+        compare(&names[common..], "^@", &values[common..]),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(" AND ")
 }

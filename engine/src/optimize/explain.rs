@@ -1,6 +1,6 @@
 //! EXPLAIN: the nodes of a plan, called as in PostgreSQL; with what was measured of them, if they ran.
 
-use super::conditions::{bounds, equalities, range, table_schema};
+use super::conditions::{bounds, equalities, prefix, range, table_schema};
 use super::report::{Numbers, Report, Row};
 use super::show::{list, show};
 use crate::plan::explain::{Analyze, ExplainOptions, Measured, Profile};
@@ -368,6 +368,7 @@ impl Lines<'_> {
                 keys => format!("{} keys", keys.len()),
             },
             IndexKeys::Range { low, high } => range(&scan.table, index, low, high),
+            IndexKeys::Prefix(values) => prefix(&scan.table, index, values),
         };
         if !condition.is_empty() {
             self.fact(level, "Index Cond", condition);

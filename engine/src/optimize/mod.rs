@@ -9,11 +9,13 @@
 //! 4. chains of joins are ordered such that each has a key;
 //! 5. neighbouring projections become one;
 //! 6. predicates that have reached a table ask for the keys of its indexes by name;
-//! 7. predicates that have reached a table choose an index;
-//! 8. of each join the smaller side is the one kept in memory;
-//! 9. of the predicates left at a table, storage takes over what concerns single columns;
-//! 10. sorting for the sake of a few rows becomes a top-n;
-//! 11. what nobody asks for any more is left out.
+//! 7. the least and the greatest value of a column are the ends of its index;
+//! 8. an order that an index gives need not be made;
+//! 9. predicates that have reached a table choose an index;
+//! 10. of each join the smaller side is the one kept in memory;
+//! 11. of the predicates left at a table, storage takes over what concerns single columns;
+//! 12. sorting for the sake of a few rows becomes a top-n;
+//! 13. what nobody asks for any more is left out.
 //!
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
@@ -28,9 +30,11 @@ mod conflict;
 mod decorrelate;
 mod explain;
 mod fold;
+mod index_order;
 mod join_order;
 mod lower;
 mod merge;
+mod min_max;
 mod point;
 mod prune;
 mod pushdown;
@@ -113,6 +117,16 @@ const RULES: &[Rule] = &[
         name: "computed_keys",
         is_needed: false,
         apply: |plan, _, _| computed_key::use_keys(plan),
+    },
+    Rule {
+        name: "min_max",
+        is_needed: false,
+        apply: |plan, columns, _| min_max::use_ends(plan, columns),
+    },
+    Rule {
+        name: "index_order",
+        is_needed: false,
+        apply: |plan, _, _| index_order::order_by_index(plan),
     },
     Rule {
         name: "index_selection",

@@ -16,7 +16,7 @@ fn shop() -> Store {
     )
 }
 
-fn explain(store: &Store, sql: &str) -> String {
+pub(super) fn explain(store: &Store, sql: &str) -> String {
     let parsed = parse(&format!("EXPLAIN {sql}")).expect(sql);
     match plan(
         &parsed[0],
@@ -34,7 +34,7 @@ fn explain(store: &Store, sql: &str) -> String {
 }
 
 #[track_caller]
-fn assert_plan(sql: &str, expected: &[&str]) {
+pub(super) fn assert_plan(sql: &str, expected: &[&str]) {
     assert_eq!(explain(&shop(), sql), expected.join("\n"), "{sql}");
 }
 
@@ -61,6 +61,8 @@ fn rules_have_names() {
             "join_order",
             "projection_merging",
             "computed_keys",
+            "min_max",
+            "index_order",
             "index_selection",
             "build_side",
             "scan_bounds",
@@ -180,7 +182,6 @@ fn left_joins_keep_what_they_must() {
             "              Hash Cond: (id = a_id)",
             "              ->  Index Scan using a_x_idx on a",
             "                    Index Cond: (x > 2)",
-            "                    Filter: (x > 2)",
             "              ->  Seq Scan on b",
             "                    Bounds: (y > 1)",
         ],
@@ -285,10 +286,7 @@ fn indexes_serve_points_ranges_and_lists() {
     );
     assert_plan(
         "SELECT z FROM c WHERE k1 = 4",
-        &[
-            "Index Scan using c_pkey on c",
-            "  Index Cond: (k1 >= 4) AND (k1 <= 4)",
-        ],
+        &["Index Scan using c_pkey on c", "  Index Cond: (k1 = 4)"],
     );
     assert_plan(
         "SELECT a_id FROM b WHERE a_id = 4",
@@ -304,9 +302,8 @@ fn indexes_serve_points_ranges_and_lists() {
     );
 }
 
-/// Beyond an open end stand the NULLs, which are no part of the answer: where the column may be
-/// NULL, the filter has to see to that. Where both ends are closed, or there are no NULLs, every
-/// row that is found passes: then there is no filter, for which its column would be read.
+/// Beyond an open end stand the NULLs, which are no part of the answer: where the column may be NULL, the range ends
+/// before them. Every row that is found passes, so there is no filter, for which its column would be read.
 #[test]
 fn bounds_that_the_index_keeps_are_not_checked_again() {
     assert_plan(
@@ -322,19 +319,15 @@ fn bounds_that_the_index_keeps_are_not_checked_again() {
     );
     assert_plan(
         "SELECT x FROM a WHERE x > 5",
-        &[
-            "Index Scan using a_x_idx on a",
-            "  Index Cond: (x > 5)",
-            "  Filter: (x > 5)",
-        ],
+        &["Index Scan using a_x_idx on a", "  Index Cond: (x > 5)"],
     );
     // Only one bound of a kind goes to the index.
     assert_plan(
         "SELECT id FROM a WHERE id > 5 AND id > $1",
         &[
             "Index Scan using a_pkey on a",
-            "  Index Cond: (id > $1)",
-            "  Filter: (id > 5)",
+            "  Index Cond: (id > 5)",
+            "  Filter: (id > $1)",
         ],
     );
 }

@@ -237,13 +237,39 @@ pub struct IndexScan {
 pub enum IndexKeys {
     /// These keys, one value a key column; a key given twice is read once.
     Points(Vec<Vec<Expr>>),
-    /// A range; a bound gives values for a prefix of the key columns.
+    /// All keys between two ends.
     Range {
         /// From where.
-        low: Bound<Vec<Expr>>,
+        low: KeyEnd,
         /// To where.
-        high: Bound<Vec<Expr>>,
+        high: KeyEnd,
     },
+    /// All keys that begin with these values, of which the last one, a text, may itself be only the beginning of
+    /// the key's.
+    Prefix(Vec<Expr>),
+}
+
+/// One end of a range of keys. It gives values for a prefix of the key columns.
+#[derive(Clone, Debug)]
+pub enum KeyEnd {
+    /// The first key there is, or the last.
+    Open,
+    /// Where behind these values the column's NULLs begin or end: they are outside.
+    Nulls(Vec<Expr>),
+    /// Keys that begin with these values are within.
+    Included(Vec<Expr>),
+    /// Keys that begin with these values are outside.
+    Excluded(Vec<Expr>),
+}
+
+impl KeyEnd {
+    /// The values.
+    pub fn values(&self) -> &[Expr] {
+        match self {
+            Self::Open => &[],
+            Self::Nulls(values) | Self::Included(values) | Self::Excluded(values) => values,
+        }
+    }
 }
 
 /// A join of two inputs.

@@ -115,6 +115,8 @@ const NULL_LAST: u8 = 2;
 /// A range without values, before those with some.
 const RANGE_EMPTY: u8 = 0;
 const RANGE_BOUNDS: u8 = 1;
+/// Bytes that end a text.
+pub(crate) const END_OF_TEXT_BYTES: usize = 2;
 /// Below the mark of any element: the shorter array comes first.
 const LIST_END: u8 = 0;
 

@@ -44,6 +44,7 @@ pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
+pub(crate) use key::END_OF_TEXT_BYTES;
 pub use key::{
     Key, KeyBuffer, KeyColumn, encode_column, encode_key, int_of_key, is_key_of_word, prefix_end,
 };

@@ -6,7 +6,7 @@ use super::{Core, RowRef};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
-use crate::index::{Cursor, Key, prefix_end};
+use crate::index::{Cursor, END_OF_TEXT_BYTES, Key, prefix_end};
 use crate::maintenance::SnapshotUse;
 use crate::mvcc::{Operation, Registration, Viewpoint};
 use crate::table::{Found, TableStats};
@@ -172,8 +172,8 @@ impl ReadView {
     }
 
     /// Visible rows whose key lies between the bounds, in index order, with these columns. A bound
-    /// gives values for a prefix of the key columns. Only for ordered indexes. Rows whose first constrained column is
-    /// NULL are found only by an unbounded side.
+    /// gives values for a prefix of the key columns; NULL among them stands for the column's NULLs. Only for ordered
+    /// indexes. Rows whose first constrained column is NULL are found only by an unbounded side.
     pub fn range(
         &self,
         table: &Arc<TableEntry>,
@@ -183,23 +183,49 @@ impl ReadView {
         high: Bound<&[ValueRef<'_>]>,
         reverse: bool,
     ) -> Result<IndexScan> {
-        let prefix = |values: &[ValueRef<'_>]| {
-            let mut bytes = Key::new();
-            index.encode(&mut bytes, values);
-            bytes
-        };
         // All keys that begin with a prefix lie between it and its end, which is no key itself.
-        let after = |values: &[ValueRef<'_>]| prefix_end(&prefix(values));
+        let after = |values: &[ValueRef<'_>]| prefix_end(&beginning(index, values));
         let low = match low {
-            Bound::Included(values) => Bound::Included(prefix(values)),
+            Bound::Included(values) => Bound::Included(beginning(index, values)),
             Bound::Excluded(values) => after(values).map_or(Bound::Unbounded, Bound::Included),
             Bound::Unbounded => Bound::Unbounded,
         };
         let high = match high {
             Bound::Included(values) => after(values).map_or(Bound::Unbounded, Bound::Excluded),
-            Bound::Excluded(values) => Bound::Excluded(prefix(values)),
+            Bound::Excluded(values) => Bound::Excluded(beginning(index, values)),
             Bound::Unbounded => Bound::Unbounded,
         };
+        self.walk((table, index), columns, (&low, &high), reverse)
+    }
+
+    /// Visible rows whose key begins with these values, in index order, with these columns. The last value, a text or
+    /// bytes and not NULL, may itself be only the beginning of the key's. Only for ordered indexes.
+    pub fn range_of_prefix(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &Arc<IndexEntry>,
+        columns: &[ColumnId],
+        values: &[ValueRef<'_>],
+        reverse: bool,
+    ) -> Result<IndexScan> {
+        let mut low = beginning(index, values);
+        low.truncate(low.len() - END_OF_TEXT_BYTES);
+        let high = prefix_end(&low).map_or(Bound::Unbounded, Bound::Excluded);
+        self.walk(
+            (table, index),
+            columns,
+            (&Bound::Included(low), &high),
+            reverse,
+        )
+    }
+
+    fn walk(
+        &self,
+        (table, index): (&Arc<TableEntry>, &Arc<IndexEntry>),
+        columns: &[ColumnId],
+        (low, high): (&Bound<Key>, &Bound<Key>),
+        reverse: bool,
+    ) -> Result<IndexScan> {
         let low = low.as_ref().map(|key| &**key);
         let high = high.as_ref().map(|key| &**key);
         let recorded = self.note_range(table, index, columns, low, high);
@@ -207,4 +233,11 @@ impl ReadView {
         let scan = IndexScan::new(self.clone(), table, index, columns, cursor);
         Ok(scan.recorded_as(recorded))
     }
+}
+
+/// What the keys begin with that begin with these values.
+fn beginning(index: &IndexEntry, values: &[ValueRef<'_>]) -> Key {
+    let mut bytes = Key::new();
+    index.encode(&mut bytes, values);
+    bytes
 }

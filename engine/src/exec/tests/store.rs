@@ -8,7 +8,9 @@ use super::super::{
 use super::*;
 use crate::error::{Error, state};
 use crate::function::aggregate::host::Callable;
-use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
+use crate::plan::physical::{
+    AggregateCall, IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan, TableScan,
+};
 use crate::plan::statement::{
     Copy, CopyDirection, CsvFormat, Delete, Insert, InsertSource, Lookup, PointSelect, RowCheck,
     Target, Update,
@@ -16,7 +18,6 @@ use crate::plan::statement::{
 use remora_storage::catalog::{ColumnDef, IndexDef, IndexEntry, TableDef, TableEntry};
 use remora_storage::transaction::Columns;
 use remora_storage::{ColumnId, Store, StoreOptions, Transaction};
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// `CREATE TABLE t (id BIGINT PRIMARY KEY CHECK (id > 0), name TEXT NOT NULL, note TEXT)`
@@ -329,14 +330,14 @@ fn an_index_gives_points_and_ranges_in_order() {
         [big(7), big(3)]
     );
     let range = |low, high| IndexKeys::Range { low, high };
-    let all = range(Bound::Unbounded, Bound::Unbounded);
+    let all = range(KeyEnd::Open, KeyEnd::Open);
     assert_eq!(world.by_index(all, true), [big(9), big(7), big(5), big(3)]);
     let middle = range(
-        Bound::Excluded(point(Some(3))),
-        Bound::Included(point(Some(7))),
+        KeyEnd::Excluded(point(Some(3))),
+        KeyEnd::Included(point(Some(7))),
     );
     assert_eq!(world.by_index(middle, false), [big(5), big(7)]);
-    let nothing = range(Bound::Included(point(None)), Bound::Unbounded);
+    let nothing = range(KeyEnd::Included(point(None)), KeyEnd::Open);
     assert!(world.by_index(nothing, false).is_empty());
 }
 

@@ -16,11 +16,13 @@
 mod backtracking;
 mod functions;
 mod parts;
+mod prefix;
 mod similar;
 mod syntax;
 
 pub(super) use functions::FUNCTIONS;
 pub(super) use parts::{all_groups, split_parts};
+pub(crate) use prefix::prefix;
 
 use crate::error::{Error, Result, state};
 use backtracking::Backtracking;

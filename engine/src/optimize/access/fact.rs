@@ -3,9 +3,13 @@
 //! A part counts that compares a column with something that no column is part of: `a = 1`, `a > $1`,
 //! `a IN (1, 2)`. A column may stand within a cast that keeps order and loses nothing (INTEGER to BIGINT, VARCHAR
 //! to TEXT): then the other side is brought to the column's type, if it has the same value there.
+//!
+//! Texts are compared by their bytes, so those that begin with a text follow each other in an index: `s LIKE 'ab%'`,
+//! `s ^@ 'ab'`, `s ~ '^ab'`. Other collations are compared by computed keys, which are columns of their own.
 
-use crate::function::EvalContext;
 use crate::function::cast::cast_value;
+use crate::function::{EvalContext, like, only, regex};
+use crate::plan::collation::said;
 use crate::plan::logical::Scan;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::{ColumnId, DataType, Value};
@@ -19,6 +23,14 @@ pub(in crate::optimize) enum Fact {
     Above(Bound<Expr>),
     /// It is below this.
     Below(Bound<Expr>),
+    /// It is not NULL.
+    NotNull,
+    /// It is a text that begins with this.
+    Begins {
+        text: Expr,
+        /// Whether any such text will do.
+        is_all: bool,
+    },
 }
 
 /// What a part of a filter says of one column, if it says something an index can use.
@@ -27,7 +39,7 @@ pub(in crate::optimize) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, F
 }
 
 /// The same where `column_of` knows which column of its table a number stands for.
-pub(in crate::optimize) fn fact_of<C: Copy>(
+pub(in crate::optimize) fn fact_of<C: Copy + PartialEq>(
     part: &Expr,
     column_of: &dyn Fn(usize) -> Option<C>,
 ) -> Option<(C, Fact)> {
@@ -39,6 +51,10 @@ pub(in crate::optimize) fn fact_of<C: Copy>(
             let [left, right] = arguments.as_slice() else {
                 return None;
             };
+            if let Some(beginning) = Beginning::of(overload.name) {
+                let (column, data_type) = key_column(left, column_of)?;
+                return Some((column, begins(beginning, right, data_type)?));
+            }
             let (column, value, name) = match key_column(left, column_of) {
                 Some(column) => (column, right, overload.name),
                 None => (key_column(right, column_of)?, left, mirrored(overload.name)),
@@ -59,8 +75,91 @@ pub(in crate::optimize) fn fact_of<C: Copy>(
             let values = list.iter().map(|value| key_value(value, column.1));
             Some((column.0, Fact::OneOf(values.collect::<Option<_>>()?)))
         }
+        ExprKind::Or(parts) => one_of_either(parts, column_of),
+        ExprKind::Not(part) => match &part.kind {
+            ExprKind::IsNull(input) => Some((key_column(input, column_of)?.0, Fact::NotNull)),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// `a = 1 OR a = 2 OR a IN (3, 4)` is one list.
+fn one_of_either<C: Copy + PartialEq>(
+    parts: &[Expr],
+    column_of: &dyn Fn(usize) -> Option<C>,
+) -> Option<(C, Fact)> {
+    let mut parts = parts.iter().map(|part| fact_of(part, column_of));
+    let (column, Fact::OneOf(mut values)) = parts.next()?? else {
+        return None;
+    };
+    for part in parts {
+        match part? {
+            (same, Fact::OneOf(more)) if same == column => values.extend(more),
+            _ => return None,
+        }
+    }
+    Some((column, Fact::OneOf(values)))
+}
+
+/// Conditions that say what a text begins with.
+#[derive(Clone, Copy)]
+enum Beginning {
+    Like,
+    Regex,
+    Text,
+}
+
+impl Beginning {
+    fn of(operator: &str) -> Option<Self> {
+        match operator {
+            "~~" => Some(Self::Like),
+            "~" => Some(Self::Regex),
+            "^@" | "starts_with" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// What such a condition says of a column of this type.
+fn begins(beginning: Beginning, of: &Expr, column: DataType) -> Option<Fact> {
+    let is_text = |t: DataType| matches!(t, DataType::Text | DataType::Varchar(_));
+    if !is_text(column) || !is_text(of.data_type) || !of.is_column_free() || !of.is_stable() {
+        return None;
+    }
+    let known = match &of.kind {
+        ExprKind::Literal(Value::Text(text)) => Some(text.as_str()),
+        ExprKind::Literal(_) => return None,
+        _ => None,
+    };
+    let text = |text: String| Expr::literal(Value::Text(text), DataType::Text);
+    let (prefix, is_all) = match (beginning, known) {
+        (Beginning::Text, _) => {
+            return Some(Fact::Begins {
+                text: of.clone(),
+                is_all: true,
+            });
+        }
+        (Beginning::Like, Some(pattern)) => {
+            let prefix = like::prefix(pattern);
+            match prefix.rest {
+                "" => return Some(Fact::OneOf(vec![text(prefix.text)])),
+                rest => (prefix.text, rest == "%"),
+            }
+        }
+        (Beginning::Like, None) => {
+            return Some(Fact::Begins {
+                text: prefix_of(of.clone()),
+                is_all: false,
+            });
+        }
+        (Beginning::Regex, Some(pattern)) => (regex::prefix(pattern)?, false),
+        (Beginning::Regex, None) => return None,
+    };
+    (!prefix.is_empty()).then(|| Fact::Begins {
+        text: text(prefix),
+        is_all,
+    })
 }
 
 fn mirrored(name: &str) -> &str {
@@ -73,14 +172,29 @@ fn mirrored(name: &str) -> &str {
     }
 }
 
-/// The scan's column that an expression is, casts that keep order and values aside.
-fn key_column<C>(expr: &Expr, column: &dyn Fn(usize) -> Option<C>) -> Option<(C, DataType)> {
+/// What texts begin with that match a pattern which is not known yet.
+fn prefix_of(pattern: Expr) -> Expr {
+    let overload = only(like::LIKE_PREFIX).expect("it is one of ours");
+    Expr {
+        kind: ExprKind::Call {
+            overload,
+            arguments: vec![pattern],
+        },
+        data_type: DataType::Text,
+    }
+}
+
+/// The column that an expression is, and its type; what names a collation, and casts that keep order and values, aside.
+pub(in crate::optimize) fn key_column<C>(
+    expr: &Expr,
+    column: &dyn Fn(usize) -> Option<C>,
+) -> Option<(C, DataType)> {
     match &expr.kind {
         ExprKind::Column(number) => Some((column(*number)?, expr.data_type)),
         ExprKind::Cast { input, .. } if keeps_order(input.data_type, expr.data_type) => {
             key_column(input, column)
         }
-        _ => None,
+        _ => key_column(said(expr)?.0, column),
     }
 }
 
