@@ -78,6 +78,7 @@ stories! {
     identity,
     information_schema,
     index_beside_writers,
+    index_order,
     job_queue,
     lock_timeout,
     levels,
