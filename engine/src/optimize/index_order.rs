@@ -27,8 +27,8 @@ pub(super) fn order_by_index(plan: Logical) -> Logical {
 fn order(plan: Logical, is_limited: bool) -> Logical {
     match plan {
         Logical::Sort { input, keys } => match ordered(*input, &keys, is_limited) {
-            Ok(input) => order(input, is_limited),
-            Err(input) => Logical::Sort {
+            (input, true) => order(input, is_limited),
+            (input, false) => Logical::Sort {
                 input: Box::new(order(input, false)),
                 keys,
             },
@@ -43,56 +43,39 @@ fn order(plan: Logical, is_limited: bool) -> Logical {
     }
 }
 
-/// The plan with its rows in this order, if an index gives it.
-pub(super) fn ordered(
-    plan: Logical,
-    keys: &[SortKey],
-    is_limited: bool,
-) -> Result<Logical, Logical> {
+/// The plan with its rows in this order, if an index gives it; says whether one does.
+pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Logical, bool) {
     match plan {
-        Logical::Scan(scan) => match order_of(&scan, keys, is_limited) {
-            Some(order) => match select_ordered(scan, &order) {
-                Ok(scan) => Ok(Logical::Scan(scan)),
-                Err(scan) => Err(Logical::Scan(scan)),
-            },
-            None => Err(Logical::Scan(scan)),
-        },
+        Logical::Scan(scan) => {
+            let (scan, is_ordered) = match order_of(&scan, keys, is_limited) {
+                Some(order) => select_ordered(scan, &order),
+                None => (scan, false),
+            };
+            (Logical::Scan(scan), is_ordered)
+        }
         Logical::Project { input, exprs } => {
             let key = |key: &SortKey| SortKey {
                 expr: substitute(key.expr.clone(), &exprs),
                 ..key.clone()
             };
             let keys: Vec<SortKey> = keys.iter().map(key).collect();
-            let put = |input: Logical| Logical::Project {
-                input: Box::new(input),
-                exprs: exprs.clone(),
-            };
-            ordered(*input, &keys, is_limited).map(put).map_err(put)
+            let (input, is_ordered) = ordered(*input, &keys, is_limited);
+            let input = Box::new(input);
+            (Logical::Project { input, exprs }, is_ordered)
         }
         Logical::Filter { input, predicate } => {
             // It may let few of the rows through.
-            let is_limited = false;
-            let put = |input: Logical| Logical::Filter {
-                input: Box::new(input),
-                predicate: predicate.clone(),
-            };
-            ordered(*input, keys, is_limited).map(put).map_err(put)
+            let (input, is_ordered) = ordered(*input, keys, false);
+            let input = Box::new(input);
+            (Logical::Filter { input, predicate }, is_ordered)
         }
-        Logical::Join(join) if keeps_left_order(&join, keys) => {
+        Logical::Join(mut join) if keeps_left_order(&join, keys) => {
             let is_limited = is_limited && keeps_rows(&join);
-            let Join { left, .. } = join;
-            let put = |left: Logical| {
-                Logical::Join(Join {
-                    left: Box::new(left),
-                    ..join
-                })
-            };
-            match ordered(*left, keys, is_limited) {
-                Ok(left) => Ok(put(left)),
-                Err(left) => Err(put(left)),
-            }
+            let (left, is_ordered) = ordered(*join.left, keys, is_limited);
+            join.left = Box::new(left);
+            (Logical::Join(join), is_ordered)
         }
-        other => Err(other),
+        other => (other, false),
     }
 }
 

@@ -133,8 +133,8 @@ fn end(mut scan: Scan, of: &Expr, is_greatest: bool) -> Option<Logical> {
         descending: is_greatest,
         nulls_first: false,
     };
-    let input = ordered(Logical::Scan(scan), &[key], true).ok()?;
-    Some(Logical::Limit {
+    let (input, is_ordered) = ordered(Logical::Scan(scan), &[key], true);
+    is_ordered.then(|| Logical::Limit {
         input: Box::new(input),
         limit: Some(Expr::literal(Value::BigInt(1), DataType::BigInt)),
         offset: None,

@@ -44,8 +44,8 @@ fn select(scan: Scan) -> Scan {
     }
 }
 
-/// The scan in an order, if an index should give it.
-pub(super) fn select_ordered(scan: Scan, order: &Order) -> Result<Scan, Scan> {
+/// The scan in an order, if an index should give it; says whether one does.
+pub(super) fn select_ordered(scan: Scan, order: &Order) -> (Scan, bool) {
     let chosen = {
         let known = Known::of(&scan);
         let ordered = best(
@@ -61,8 +61,8 @@ pub(super) fn select_ordered(scan: Scan, order: &Order) -> Result<Scan, Scan> {
         chosen.and_then(|choice| order.served(&choice, &known).map(|served| (choice, served)))
     };
     match chosen {
-        Some((choice, served)) => Ok(with(scan, choice, served == Served::Backward)),
-        None => Err(scan),
+        Some((choice, served)) => (with(scan, choice, served == Served::Backward), true),
+        None => (scan, false),
     }
 }
 
