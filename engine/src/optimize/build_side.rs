@@ -1,24 +1,10 @@
 //! Build side: a hash join keeps its right input in memory, so that should be the smaller one.
 //!
-//! Sizes are guessed: a table's from the number of rows it was ever given, a filter's from the habit
-//! that most conditions let few rows through. Only inner joins are turned around. Where nothing
-//! speaks against it, the order stays as written.
+//! Only inner joins are turned around. Where nothing speaks against it, the order stays as written.
 
-use crate::plan::ExprKind;
-use crate::plan::logical::{Access, Join, Logical, Scan};
-use crate::plan::physical::{IndexKeys, JoinKind};
-use remora_storage::Value;
-
-/// One condition in so many lets a row through.
-const SELECTIVITY: u64 = 3;
-/// About how many rows a table function gives.
-const SET_ROWS: u64 = 1_000;
-/// Rows that are expected of a part of the statement.
-const PART_ROWS: u64 = 1000;
-/// About how many rounds a recursion has.
-const ROUNDS: u64 = 10;
-/// About how many rows a system table has.
-const SYSTEM_ROWS: u64 = 64;
+use super::estimate::rows;
+use crate::plan::logical::{Join, Logical};
+use crate::plan::physical::JoinKind;
 
 /// Applies the rule to a plan.
 pub(super) fn choose_build_sides(plan: Logical) -> Logical {
@@ -36,60 +22,4 @@ pub(super) fn choose_build_sides(plan: Logical) -> Logical {
         }
         other => other,
     }
-}
-
-/// About how many rows a plan gives.
-fn rows(plan: &Logical) -> u64 {
-    match plan {
-        Logical::Values { rows, .. } => rows.len() as u64,
-        Logical::Scan(scan) => scan_rows(scan),
-        Logical::System { .. } => SYSTEM_ROWS,
-        Logical::Virtual(scan) => match scan.constraints.is_empty() {
-            true => scan.table.rows(),
-            false => scan.table.rows() / SELECTIVITY,
-        },
-        Logical::Filter { input, .. } => rows(input) / SELECTIVITY,
-        Logical::Project { input, .. }
-        | Logical::Window { input, .. }
-        | Logical::Sort { input, .. }
-        | Logical::Distinct(input) => rows(input),
-        Logical::Join(join) => rows(&join.left).max(rows(&join.right)),
-        Logical::Aggregate { input, groups, .. } => match groups.is_empty() {
-            true => 1,
-            false => rows(input) / SELECTIVITY,
-        },
-        Logical::TopN { input, limit, .. } => match limit.kind {
-            ExprKind::Literal(Value::BigInt(limit)) => rows(input).min(limit.unsigned_abs()),
-            _ => rows(input),
-        },
-        Logical::DistinctOn { input, .. } => rows(input) / SELECTIVITY,
-        Logical::WithTies { input, .. }
-        | Logical::Limit { input, .. }
-        | Logical::Lock { input, .. } => rows(input),
-        Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
-        // What it is joined with is the same in all rounds, and is kept.
-        Logical::WorkingTable(_) => u64::MAX,
-        Logical::Part(_) => PART_ROWS,
-        Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
-        Logical::SetOperation(operation) => rows(&operation.left.0),
-        Logical::UnionAll { inputs, .. } => {
-            let inputs = inputs.iter().map(|(input, _)| rows(input));
-            inputs.fold(0, u64::saturating_add)
-        }
-    }
-}
-
-fn scan_rows(scan: &Scan) -> u64 {
-    let all = scan.table.rows.next_row().0;
-    let found = match &scan.access {
-        Access::Table { .. } => all,
-        Access::Index { index, keys, .. } => match keys {
-            IndexKeys::Points(keys) if index.def.unique => keys.len() as u64,
-            IndexKeys::Points(_) | IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
-                all / SELECTIVITY
-            }
-        },
-    };
-    let conditions = u32::try_from(scan.filter.len()).unwrap_or(u32::MAX);
-    found.min(all) / SELECTIVITY.saturating_pow(conditions)
 }

@@ -28,6 +28,7 @@ mod computed_key;
 mod conditions;
 mod conflict;
 mod decorrelate;
+mod estimate;
 mod explain;
 mod fold;
 mod index_order;
