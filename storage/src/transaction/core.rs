@@ -21,7 +21,7 @@ use arc_swap::{ArcSwap, Guard};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-/// Writes that a round of the background thread collects before it lets go of the lock.
+/// Writes that are collected in a round. After each the background thread lets go of the lock.
 const ROUND_WRITES: usize = 4096;
 /// Writes that may wait for the collector without being reserved for: a megabyte or so.
 const QUEUED_FREE: usize = 1024;
@@ -465,12 +465,21 @@ impl Core {
             return;
         }
         if let Some(mut collector) = self.collector.try_lock() {
-            let limit = 2 * writes + COOPERATE_FROM;
             let bound = self.timeline.earliest_to_come();
-            if !collector.collect_own(&self.garbage, &self.catalog, limit) {
+            if !self.collect_own(&mut collector, 2 * writes + COOPERATE_FROM) {
                 self.collected_to.store(bound.0, Relaxed);
             }
         }
+    }
+
+    /// Collects up to so many of the writes of this thread; returns whether there may be more. It goes round by round:
+    /// an operation lasts a round, and while one lasts nothing is freed that was taken out of an index.
+    pub(super) fn collect_own(&self, collector: &mut Collector, limit: usize) -> bool {
+        let rounds = limit.div_ceil(ROUND_WRITES);
+        (0..rounds).all(|round| {
+            let limit = (limit - round * ROUND_WRITES).min(ROUND_WRITES);
+            collector.collect_own(&self.garbage, &self.catalog, limit)
+        })
     }
 
     pub(super) fn next_table(&self) -> Result<TableId> {

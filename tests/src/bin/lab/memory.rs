@@ -268,16 +268,28 @@ fn insert(conn: &Connection, shape: &Shape, from: i64, rows: i64) -> remora::Res
     conn.execute(&sql, [from, from + rows - 1]).map(drop)
 }
 
+/// Statements of one size that succeed before larger ones are tried again: what is full makes room as it is asked.
+const STREAK: u32 = 16;
+
 /// Adds rows until not one more fits; returns how many came.
 fn fill(conn: &Connection, shape: &Shape, from: i64) -> Result<i64> {
     let (mut next, mut rows) = (from, shape.batch);
+    let mut streak = 0;
     loop {
         match insert(conn, shape, next, rows) {
-            Ok(()) => next += rows,
+            Ok(()) => {
+                next += rows;
+                streak += 1;
+                if streak == STREAK {
+                    (streak, rows) = (0, (2 * rows).min(shape.batch));
+                }
+                continue;
+            }
             Err(error) if error.sqlstate() != "53200" => return Err(error.into()),
             Err(_) if rows == 1 => return Ok(next - from),
             Err(_) => rows = (rows / 4).max(1),
         }
+        streak = 0;
     }
 }
 
