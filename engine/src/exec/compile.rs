@@ -7,9 +7,10 @@ use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
 use super::full_join::FullJoin;
 use super::grouping_sets::GroupingSets;
+use super::index_join::IndexJoin;
 use super::index_scan::IndexScan;
 use super::join::JoinProbe;
-use super::join_table::JoinBuild;
+use super::join_table::{JoinBuild, JoinKeys};
 use super::limit::{Limit, Stretch};
 use super::lock_rows::{LockRows, RowLocker};
 use super::meter::Metered;
@@ -148,14 +149,10 @@ impl<'a, 't> Compiler<'a, 't> {
             } => self
                 .node(input, rows)?
                 .with(ProjectSet::new(calls, *ordinality)),
-            Node::Join(join) => self.join(join)?,
+            Node::Join(join) => self.join(join, rows)?,
             Node::Apply(join) => {
                 let apply = Apply::new(join, self.view.clone(), self.working.to_vec());
-                let keeps_rows = matches!(
-                    join.kind,
-                    JoinKind::Left | JoinKind::Single | JoinKind::Mark
-                );
-                let rows = if keeps_rows { rows } else { BATCH_ROWS };
+                let rows = rows_of_left(join.kind, rows);
                 self.node(&join.left, rows)?.with(apply)
             }
             Node::Aggregate {
@@ -346,7 +343,7 @@ impl<'a, 't> Compiler<'a, 't> {
     }
 
     /// The table of a join's right side: that of the round before, if there is one and it is the same.
-    fn build(&self, join: &Join, keys: Vec<Expr>) -> Result<Breaker<'t, JoinBuild>> {
+    fn build(&self, join: &Join, keys: JoinKeys) -> Result<Breaker<'t, JoinBuild>> {
         let mut build = JoinBuild::new(keys, &join.right.schema);
         if let Some(kept) = self.kept
             && !join.right.reads_working_table()
@@ -360,16 +357,32 @@ impl<'a, 't> Compiler<'a, 't> {
         Ok(Breaker::new(self.node(&join.right, BATCH_ROWS)?, build))
     }
 
-    fn join(&self, join: &Join) -> Result<Pipeline<'t>> {
-        let (left_keys, right_keys): (Vec<_>, Vec<_>) = join.keys.iter().cloned().unzip();
-        let build = self.build(join, right_keys)?;
+    /// `rows` as in [`Self::node`].
+    fn join(&self, join: &Join, rows: usize) -> Result<Pipeline<'t>> {
+        let left = &join.left;
+        let left_keys = JoinKeys::of(&join.keys, |key| &key.left);
+        let build = self.build(join, JoinKeys::of(&join.keys, |key| &key.right))?;
         let probe = JoinProbe::new(left_keys, build, join.kind, join.filter.clone());
         let probe = probe.with_test(join.test.clone());
-        let left = self.node(&join.left, BATCH_ROWS)?;
+        if let Some(lookup) = &join.lookup {
+            let rows = rows_of_left(join.kind, rows);
+            let view = self.view.clone();
+            let join = IndexJoin::new(lookup, join.kind, view, probe, self.context);
+            return Ok(self.node(left, rows)?.with(join));
+        }
+        let left = self.node(left, BATCH_ROWS)?;
         Ok(match join.kind {
             JoinKind::Full => Pipeline::new(FullJoin::new(left, &join.left.schema, probe)),
             _ => left.with(probe),
         })
+    }
+}
+
+/// Rows of the left input of which that many of a join come, if each gives one at least.
+fn rows_of_left(kind: JoinKind, rows: usize) -> usize {
+    match kind {
+        JoinKind::Left | JoinKind::Single | JoinKind::Mark => rows,
+        JoinKind::Inner | JoinKind::Full | JoinKind::Semi | JoinKind::Anti => BATCH_ROWS,
     }
 }
 

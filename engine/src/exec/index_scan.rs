@@ -17,6 +17,7 @@ use crate::plan::Expr;
 use crate::plan::physical::{self, IndexKeys, KeyEnd};
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId, ValueRef};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -105,70 +106,64 @@ pub(super) fn open_range(
     view: &ReadView,
     context: &ExecContext,
 ) -> Result<Option<Range>> {
+    let (low, high): (&[Expr], &[Expr]) = match &plan.keys {
+        IndexKeys::Points(_) => return Ok(None),
+        IndexKeys::Range { low, high } => (low.values(), high.values()),
+        IndexKeys::Prefix(values) => (values, &[]),
+    };
+    with_values(low, context, |low| {
+        with_values(high, context, |high| {
+            with_refs(low, |low| {
+                with_refs(high, |high| range_between(plan, view, low, high))
+            })
+        })
+    })
+}
+
+/// The same where the ends have these values; a prefix is `low`.
+pub(super) fn range_between(
+    plan: &physical::IndexScan,
+    view: &ReadView,
+    low: &[ValueRef<'_>],
+    high: &[ValueRef<'_>],
+) -> Result<Option<Range>> {
+    if low.iter().chain(high).any(|value| value.is_null()) {
+        return Ok(None);
+    }
     let (scan, index, reverse) = (&plan.scan, &plan.index, plan.reverse);
     let (table, columns) = (&scan.table, &scan.columns);
     let range = match &plan.keys {
-        IndexKeys::Points(_) => None,
-        IndexKeys::Range { low, high } => with_end(low, context, |low| {
-            with_end(high, context, |high| match (low, high) {
-                (Some(low), Some(high)) => {
-                    Ok(Some(view.range(table, index, columns, low, high, reverse)?))
-                }
-                _ => Ok(None),
-            })
-        })?,
-        IndexKeys::Prefix(values) => with_key(values, context, |values| match values {
-            Some(values) => Ok(Some(
-                view.range_of_prefix(table, index, columns, values, reverse)?,
-            )),
-            None => Ok(None),
-        })?,
+        IndexKeys::Points(_) => return Ok(None),
+        IndexKeys::Range {
+            low: from,
+            high: to,
+        } => {
+            let (low, high) = (bound(from, low), bound(to, high));
+            let (low, high) = (low.as_ref().map(|v| &**v), high.as_ref().map(|v| &**v));
+            view.range(table, index, columns, low, high, reverse)?
+        }
+        IndexKeys::Prefix(_) => view.range_of_prefix(table, index, columns, low, reverse)?,
     };
-    Ok(range.map(|range| match scan.row_id {
+    Ok(Some(match scan.row_id {
         true => range.with_ids(),
         false => range,
     }))
+}
+
+/// The bound that an end with these values is.
+fn bound<'v>(end: &KeyEnd, values: &'v [ValueRef<'v>]) -> Bound<Cow<'v, [ValueRef<'v>]>> {
+    match end {
+        KeyEnd::Open => Bound::Unbounded,
+        KeyEnd::Included(_) => Bound::Included(Cow::Borrowed(values)),
+        KeyEnd::Excluded(_) => Bound::Excluded(Cow::Borrowed(values)),
+        KeyEnd::Nulls(_) => Bound::Excluded(Cow::Owned([values, &[ValueRef::Null]].concat())),
+    }
 }
 
 fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
     key.iter()
         .map(|expr| eval_constant(expr, context))
         .collect()
-}
-
-/// Calls `f` with the bound that an end is, or with none where one of its values is NULL.
-fn with_end<T>(
-    end: &KeyEnd,
-    context: &ExecContext,
-    f: impl FnOnce(Option<Bound<&[ValueRef<'_>]>>) -> Result<T>,
-) -> Result<T> {
-    match end {
-        KeyEnd::Open => f(Some(Bound::Unbounded)),
-        KeyEnd::Included(values) => {
-            with_key(values, context, |values| f(values.map(Bound::Included)))
-        }
-        KeyEnd::Excluded(values) => {
-            with_key(values, context, |values| f(values.map(Bound::Excluded)))
-        }
-        KeyEnd::Nulls(values) => with_key(values, context, |values| match values {
-            Some(values) => f(Some(Bound::Excluded(&[values, &[ValueRef::Null]].concat()))),
-            None => f(None),
-        }),
-    }
-}
-
-/// Calls `f` with the values of a key, or with none where one is NULL.
-fn with_key<T>(
-    key: &[Expr],
-    context: &ExecContext,
-    f: impl FnOnce(Option<&[ValueRef<'_>]>) -> Result<T>,
-) -> Result<T> {
-    with_values(key, context, |values| {
-        with_refs(values, |values| {
-            let is_null = values.iter().any(|value| value.is_null());
-            f((!is_null).then_some(values))
-        })
-    })
 }
 
 impl Source for IndexScan {

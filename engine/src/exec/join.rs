@@ -12,14 +12,13 @@
 //! 6. Semi, anti and mark joins give left rows only, after the last pair; where the keys are the whole
 //!    condition no pair is made. A mark join may have to tell NULL from false ([`NullTest`]).
 //!
-//! The finished table is immutable and behind an `Arc`: many probes can share it.
+//! The finished table is immutable and behind an `Arc`: many probes can share it. Where the rows of the table come from
+//! is no affair of [`Pairing`], which does 2 to 6: [`super::index_join`] gives it tables of a few left rows.
 
 use super::batch::Batch;
-use super::eval::Evaluator;
 use super::filter::Filter;
-use super::join_table::{JoinBuild, JoinTable};
+use super::join_table::{JoinBuild, JoinKeys, JoinTable, Numbers};
 use super::key_table::MISSING;
-use super::keys::Keys;
 use super::mark::NullTest;
 use super::memory::Held;
 use super::pipeline::{Breaker, Operator, Step};
@@ -35,8 +34,14 @@ use std::sync::Arc;
 /// Gives the pairs of left rows, or those rows themselves.
 #[derive(Debug)]
 pub(super) struct JoinProbe<'t> {
-    keys: Vec<Evaluator>,
     build: Breaker<'t, JoinBuild>,
+    pairing: Pairing,
+}
+
+/// Pairs left rows with those of a table.
+#[derive(Debug)]
+pub(super) struct Pairing {
+    keys: JoinKeys,
     kind: JoinKind,
     filter: Option<Filter>,
     nulls: Option<NullTest>,
@@ -63,14 +68,35 @@ struct Progress {
 
 impl<'t> JoinProbe<'t> {
     pub(super) fn new(
-        keys: Vec<Expr>,
+        keys: JoinKeys,
         build: Breaker<'t, JoinBuild>,
         kind: JoinKind,
         filter: Option<Expr>,
     ) -> Self {
+        let pairing = Pairing::new(keys, kind, filter);
+        Self { build, pairing }
+    }
+
+    /// The right rows, and of a full join which of them found a partner. `None` only after an error.
+    pub(super) fn right(&mut self, context: &ExecContext) -> Result<Option<(&Batch, &[bool])>> {
+        let table = self.build.output(context)?;
+        let met = self.pairing.met.as_slice();
+        Ok(table.map(|table| (&table.columns, met)))
+    }
+
+    /// The same for a mark join that tells NULL from false.
+    pub(super) fn with_test(mut self, test: Option<MarkTest>) -> Self {
+        let has_rest = self.pairing.filter.is_some();
+        self.pairing.nulls = test.map(|test| NullTest::new(test, has_rest));
+        self
+    }
+}
+
+impl Pairing {
+    /// `keys` are over the left columns; a table whose rows are by left row needs none.
+    pub(super) fn new(keys: JoinKeys, kind: JoinKind, filter: Option<Expr>) -> Self {
         Self {
-            keys: keys.into_iter().map(Evaluator::new).collect(),
-            build,
+            keys,
             kind,
             filter: filter.map(Filter::new),
             nulls: None,
@@ -80,33 +106,22 @@ impl<'t> JoinProbe<'t> {
         }
     }
 
-    /// The right rows, and of a full join which of them found a partner. `None` only after an error.
-    pub(super) fn right(&mut self, context: &ExecContext) -> Result<Option<(&Batch, &[bool])>> {
-        let table = self.build.output(context)?;
-        Ok(table.map(|table| (&table.columns, self.met.as_slice())))
-    }
-
-    /// The same for a mark join that tells NULL from false.
-    pub(super) fn with_test(self, test: Option<MarkTest>) -> Self {
-        let has_rest = self.filter.is_some();
-        Self {
-            nulls: test.map(|test| NullTest::new(test, has_rest)),
-            ..self
-        }
-    }
-
     fn begin(&self, input: &Batch, table: &JoinTable, context: &ExecContext) -> Result<Progress> {
         let (mut numbers, mut nulls) = (Vec::new(), Vec::new());
-        if let Some(lookup) = &table.lookup {
-            let keys = Keys::evaluate(&self.keys, input, context)?;
-            lookup.table.find(&keys, &mut numbers)?;
-            for (row, number) in numbers.iter_mut().enumerate() {
-                if keys.has_null(row) {
-                    *number = MISSING;
+        match table.lookup.as_ref().map(|lookup| &lookup.numbers) {
+            None => {}
+            Some(Numbers::LeftRows) => numbers.extend(0..input.rows as u32),
+            Some(Numbers::Keys(table)) => {
+                let keys = self.keys.evaluate(input, context)?;
+                table.find(&keys, &mut numbers)?;
+                for (row, number) in numbers.iter_mut().enumerate() {
+                    if keys.has_null(row) {
+                        *number = MISSING;
+                    }
                 }
-            }
-            if self.nulls.is_some() {
-                nulls = (0..input.rows).map(|row| keys.has_null(row)).collect();
+                if self.nulls.is_some() {
+                    nulls = (0..input.rows).map(|row| keys.has_null(row)).collect();
+                }
             }
         }
         let left_rows = match self.kind {
@@ -286,22 +301,35 @@ impl Operator for JoinProbe<'_> {
         let Some(table) = self.build.output(context)?.cloned() else {
             return Ok(Step::Last(input.slice(0, 0)));
         };
-        if table.columns.rows == 0 && matches!(self.kind, JoinKind::Inner | JoinKind::Semi) {
+        let needs_match = matches!(self.pairing.kind, JoinKind::Inner | JoinKind::Semi);
+        if table.columns.rows == 0 && needs_match {
             return Ok(Step::Last(input.slice(0, 0)));
         }
+        self.pairing.push(input, &table, context)
+    }
+}
+
+impl Pairing {
+    /// As [`Operator::push`], with the rows of this table.
+    pub(super) fn push(
+        &mut self,
+        input: &Batch,
+        table: &JoinTable,
+        context: &ExecContext,
+    ) -> Result<Step> {
         if self.kind == JoinKind::Full && self.met.is_empty() {
             self.met_held.reach(table.columns.rows, context)?;
             self.met = vec![false; table.columns.rows];
         }
         let mut progress = match self.progress.take() {
             Some(progress) => progress,
-            None => self.begin(input, &table, context)?,
+            None => self.begin(input, table, context)?,
         };
-        let indices = progress.next_pairs(input.rows, &table);
+        let indices = progress.next_pairs(input.rows, table);
         if indices.0.is_empty() {
-            return Ok(Step::Done(self.end(input, &table, &progress, context)?));
+            return Ok(Step::Done(self.end(input, table, &progress, context)?));
         }
-        let mut output = self.pairs(input, &table, indices, &mut progress.matched, context)?;
+        let mut output = self.pairs(input, table, indices, &mut progress.matched, context)?;
         if self.kind == JoinKind::Inner && progress.row == input.rows {
             return Ok(Step::Done(output));
         }

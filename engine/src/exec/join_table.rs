@@ -18,16 +18,62 @@ use super::memory::Held;
 use super::pipeline::Sink;
 use super::recursive::Slot;
 use crate::error::Result;
+use crate::plan::physical::JoinKey;
 use crate::plan::{Expr, Field};
 use arrow_array::new_empty_array;
 use remora_storage::DataType;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// What rows are compared by.
+#[derive(Debug, Default)]
+pub(super) struct JoinKeys {
+    values: Vec<Evaluator>,
+    /// Of which of them NULL is equal to NULL; empty where of none.
+    nulls_match: Vec<bool>,
+}
+
+impl JoinKeys {
+    /// One side of the keys of a join.
+    pub(super) fn of(keys: &[JoinKey], side: impl Fn(&JoinKey) -> &Expr) -> Self {
+        let values = keys.iter().map(|key| Evaluator::new(side(key).clone()));
+        let nulls_match = keys.iter().map(|key| key.nulls_match);
+        let any = keys.iter().any(|key| key.nulls_match);
+        Self {
+            values: values.collect(),
+            nulls_match: if any {
+                nulls_match.collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    fn table(&self) -> KeyTable {
+        let types: Vec<_> = self.values.iter().map(Evaluator::data_type).collect();
+        match self.nulls_match.is_empty() {
+            true => KeyTable::new(&types),
+            false => KeyTable::of_bytes(),
+        }
+    }
+
+    /// The keys of a batch. [`Keys::has_null`] says which match nothing.
+    pub(super) fn evaluate(&self, batch: &Batch, context: &ExecContext) -> Result<Keys> {
+        match self.nulls_match.as_slice() {
+            [] => Keys::evaluate(&self.values, batch, context),
+            matching => Keys::evaluate_matching(&self.values, matching, batch, context),
+        }
+    }
+}
+
 /// Collects the right input.
 #[derive(Debug)]
 pub(super) struct JoinBuild {
-    keys: Vec<Evaluator>,
+    keys: JoinKeys,
     types: Vec<DataType>,
     table: KeyTable,
     batches: Vec<Batch>,
@@ -42,12 +88,11 @@ pub(super) struct JoinBuild {
 
 impl JoinBuild {
     /// `keys` are over columns of `schema`.
-    pub(super) fn new(keys: Vec<Expr>, schema: &[Field]) -> Self {
-        let key_types: Vec<_> = keys.iter().map(|key| key.data_type).collect();
+    pub(super) fn new(keys: JoinKeys, schema: &[Field]) -> Self {
         Self {
-            keys: keys.into_iter().map(Evaluator::new).collect(),
             types: schema.iter().map(|field| field.data_type).collect(),
-            table: KeyTable::new(&key_types),
+            table: keys.table(),
+            keys,
             batches: Vec::new(),
             batch_bytes: 0,
             numbers: Vec::new(),
@@ -78,7 +123,7 @@ impl Sink for JoinBuild {
         let bytes = 2 * self.batch_bytes + 16 * self.rows + self.table.bytes();
         self.held.reach(bytes, context)?;
         if !self.keys.is_empty() {
-            let keys = Keys::evaluate(&self.keys, &batch, context)?;
+            let keys = self.keys.evaluate(&batch, context)?;
             self.held.grow(self.table.growth(&keys), context)?;
             let mut numbers = Vec::new();
             self.table.insert(&keys, &mut numbers)?;
@@ -131,14 +176,34 @@ pub(super) struct JoinTable {
     _held: Held,
 }
 
+impl JoinTable {
+    /// The right rows of a few left ones, in their order; `starts` as in [`Lookup`].
+    pub(super) fn by_left_row(columns: Batch, starts: Vec<u32>, held: Held) -> Self {
+        Self {
+            columns,
+            lookup: Some(Lookup::by_left_row(starts)),
+            _held: held,
+        }
+    }
+}
+
 /// Rows between interrupt checks.
 const CHECK_ROWS: usize = 1 << 15;
+
+/// What numbers the stretches of right rows.
+#[derive(Debug)]
+pub(super) enum Numbers {
+    /// The keys of left rows have numbers here.
+    Keys(KeyTable),
+    /// The table is of a few left rows: their positions.
+    LeftRows,
+}
 
 /// Right rows by key.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    /// Numbers keys.
-    pub(super) table: KeyTable,
+    /// Whose numbers they are.
+    pub(super) numbers: Numbers,
     /// One more than keys: where each key's rows start in `rows`.
     pub(super) starts: Vec<u32>,
     /// Right rows, by key number.
@@ -178,16 +243,31 @@ impl Lookup {
             }
         }
         Ok(Self {
-            table,
+            numbers: Numbers::Keys(table),
             starts,
             rows,
             nulls,
         })
     }
 
+    /// Rows in the order of the left rows that they belong to; `starts` as in the struct.
+    pub(super) fn by_left_row(starts: Vec<u32>) -> Self {
+        let rows = starts.last().copied().unwrap_or_default();
+        Self {
+            numbers: Numbers::LeftRows,
+            starts,
+            rows: (0..rows).collect(),
+            nulls: Vec::new(),
+        }
+    }
+
     fn bytes(&self) -> usize {
         let numbers = self.starts.len() + self.rows.len() + self.nulls.len();
-        self.table.bytes() + size_of::<u32>() * numbers
+        let table = match &self.numbers {
+            Numbers::Keys(table) => table.bytes(),
+            Numbers::LeftRows => 0,
+        };
+        table + size_of::<u32>() * numbers
     }
 
     /// Where the rows of a key are in `rows`.

@@ -82,11 +82,20 @@ impl KeyTable {
                 window: Window::default(),
                 null: None,
             },
-            false => Kind::Bytes {
-                table: HashTable::new(),
-                keys: ByteKeys::default(),
-            },
+            false => return Self::of_bytes(),
         };
+        Self::of(kind)
+    }
+
+    /// An empty table for keys of bytes, whatever their types are.
+    pub(super) fn of_bytes() -> Self {
+        Self::of(Kind::Bytes {
+            table: HashTable::new(),
+            keys: ByteKeys::default(),
+        })
+    }
+
+    fn of(kind: Kind) -> Self {
         Self {
             hasher: DefaultHashBuilder::default(),
             kind,

@@ -120,11 +120,22 @@ impl Keys {
                     .filter(|nulls| nulls.null_count() > 0),
             };
         }
+        Self::bytes(columns, types, rows, |_| true)
+    }
+
+    /// The same as bytes; a NULL in a column counts where `counts` says so.
+    fn bytes(
+        columns: &[ArrayRef],
+        types: &[DataType],
+        rows: usize,
+        counts: impl Fn(usize) -> bool,
+    ) -> Self {
         let order = vec![KeyColumn::default(); types.len()];
         let mut bytes = ByteKeys::default();
         encode(columns, types, &order, rows, &mut bytes);
         let mut nulls = vec![false; rows];
-        for column in columns.iter().filter(|column| column.null_count() > 0) {
+        let columns = columns.iter().enumerate();
+        for (_, column) in columns.filter(|(at, column)| column.null_count() > 0 && counts(*at)) {
             for (row, null) in nulls.iter_mut().enumerate() {
                 *null |= column.is_null(row);
             }
@@ -138,10 +149,21 @@ impl Keys {
         batch: &Batch,
         context: &ExecContext,
     ) -> Result<Self> {
-        let columns = exprs.iter().map(|expr| expr.array(batch, context));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let types: Vec<_> = exprs.iter().map(Evaluator::data_type).collect();
+        let (columns, types) = arrays(exprs, batch, context)?;
         Ok(Self::of(&columns, &types, batch.rows))
+    }
+
+    /// The same where NULL is a value like others of those that are `matching`: [`Self::has_null`] is about the rest.
+    pub(super) fn evaluate_matching(
+        exprs: &[Evaluator],
+        matching: &[bool],
+        batch: &Batch,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let (columns, types) = arrays(exprs, batch, context)?;
+        Ok(Self::bytes(&columns, &types, batch.rows, |at| {
+            !matching[at]
+        }))
     }
 
     /// The same where there may be no expressions: all keys are alike then.
@@ -190,6 +212,16 @@ impl Keys {
             Self::Bytes { nulls, .. } => nulls[row],
         }
     }
+}
+
+fn arrays(
+    exprs: &[Evaluator],
+    batch: &Batch,
+    context: &ExecContext,
+) -> Result<(Vec<ArrayRef>, Vec<DataType>)> {
+    let columns = exprs.iter().map(|expr| expr.array(batch, context));
+    let types = exprs.iter().map(Evaluator::data_type).collect();
+    Ok((columns.collect::<Result<_>>()?, types))
 }
 
 /// Appends the key bytes of each row.

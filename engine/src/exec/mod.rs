@@ -50,6 +50,7 @@ mod fold;
 mod foreign;
 mod full_join;
 mod grouping_sets;
+mod index_join;
 mod index_scan;
 mod join;
 mod join_table;

@@ -136,13 +136,22 @@ impl Shape {
 
     /// Appends the RowIds if they are wanted, and filters.
     pub(super) fn apply(&self, read: ScanBatch, context: &ExecContext) -> Result<Batch> {
+        self.filtered(self.rows(read), context)
+    }
+
+    /// Appends the RowIds if they are wanted.
+    pub(super) fn rows(&self, read: ScanBatch) -> Batch {
         let mut columns = read.columns;
         if self.row_id {
             // A RowId has 46 bits: it never wraps into a negative BIGINT.
             let ids = read.ids.iter().map(|row| row.0 as i64);
             columns.push(Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef);
         }
-        let batch = Batch::new(columns, read.rows);
+        Batch::new(columns, read.rows)
+    }
+
+    /// Those of the rows that pass; columns behind the scan's own stay beside them.
+    pub(super) fn filtered(&self, batch: Batch, context: &ExecContext) -> Result<Batch> {
         match &self.filter {
             Some(filter) if batch.rows > 0 => filter.apply(&batch, context),
             _ => Ok(batch),

@@ -12,6 +12,7 @@ pub(super) fn choose_build_sides(plan: Logical) -> Logical {
         Logical::Join(join)
             if join.kind == JoinKind::Inner
                 && join.outer.is_empty()
+                && join.lookup.is_none()
                 && rows(&join.right) > rows(&join.left) =>
         {
             Logical::Join(Join {

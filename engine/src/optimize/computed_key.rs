@@ -18,7 +18,8 @@ pub(super) fn use_keys(plan: Logical) -> Logical {
     }
 }
 
-fn with_keys(mut scan: Scan) -> Scan {
+/// The same with keys named in its filter.
+pub(super) fn with_keys(mut scan: Scan) -> Scan {
     // As the filter's parts are by now.
     let computed = std::mem::take(&mut scan.computed).into_iter();
     scan.computed = computed

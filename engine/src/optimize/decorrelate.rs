@@ -88,6 +88,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
         on,
         mark,
         outer: Vec::new(),
+        lookup: None,
     });
     Some(match made.is_empty() || only_asks {
         true => plan,
@@ -275,6 +276,7 @@ impl Puller {
                 on,
                 mark: join.mark,
                 outer: Vec::new(),
+                lookup: None,
             }),
             on: [left.on, right.on, up].concat(),
             made: [left.made, right.made].concat(),

@@ -1,15 +1,18 @@
 //! Estimates: about how many rows a plan gives.
 //!
-//! Sizes are guessed: a table's from the number of rows it was ever given, a filter's from the habit
-//! that most conditions let few rows through.
+//! Sizes are guessed: a table's from the room of its blocks, a filter's from the habit that most conditions let few rows
+//! through.
 
+use super::access::keys_of;
 use crate::plan::ExprKind;
-use crate::plan::logical::{Access, Logical, Scan};
+use crate::plan::logical::{Logical, Scan};
 use crate::plan::physical::IndexKeys;
 use remora_storage::Value;
 
 /// One condition in so many lets a row through.
 const SELECTIVITY: u64 = 3;
+/// About how many rows a key of an index has that is not unique.
+const KEY_ROWS: u64 = 8;
 /// About how many rows a table function gives.
 const SET_ROWS: u64 = 1_000;
 /// Rows that are expected of a part of the statement.
@@ -34,7 +37,10 @@ pub(super) fn rows(plan: &Logical) -> u64 {
         | Logical::Window { input, .. }
         | Logical::Sort { input, .. }
         | Logical::Distinct(input) => rows(input),
-        Logical::Join(join) => rows(&join.left).max(rows(&join.right)),
+        Logical::Join(join) => match &join.lookup {
+            Some(lookup) => rows(&join.left).saturating_mul(rows_of_key(&lookup.scan)),
+            None => rows(&join.left).max(rows(&join.right)),
+        },
         Logical::Aggregate { input, groups, .. } => match groups.is_empty() {
             true => 1,
             false => rows(input) / SELECTIVITY,
@@ -61,16 +67,30 @@ pub(super) fn rows(plan: &Logical) -> u64 {
 }
 
 fn scan_rows(scan: &Scan) -> u64 {
-    let all = scan.table.rows.next_row().0;
-    let found = match &scan.access {
-        Access::Table { .. } => all,
-        Access::Index { index, keys, .. } => match keys {
-            IndexKeys::Points(keys) if index.def.unique => keys.len() as u64,
-            IndexKeys::Points(_) | IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
-                all / SELECTIVITY
-            }
-        },
-    };
     let conditions = u32::try_from(scan.filter.len()).unwrap_or(u32::MAX);
-    found.min(all) / SELECTIVITY.saturating_pow(conditions)
+    let filtered = scan.table.rows.about_rows() / SELECTIVITY.saturating_pow(conditions);
+    match keys_of(scan) {
+        Some(_) => read_rows(scan).min(filtered.max(1)),
+        None => filtered,
+    }
+}
+
+/// About how many rows one key of an index has.
+fn rows_of_key(scan: &Scan) -> u64 {
+    match keys_of(scan) {
+        Some((index, IndexKeys::Points(keys))) if index.def.unique => keys.len() as u64,
+        _ => KEY_ROWS,
+    }
+}
+
+/// About how many rows of a table are looked at, be it that the filter lets them through or not.
+pub(super) fn read_rows(scan: &Scan) -> u64 {
+    let all = scan.table.rows.about_rows();
+    match keys_of(scan) {
+        None => all,
+        Some((index, IndexKeys::Points(keys))) if index.def.unique => (keys.len() as u64).min(all),
+        Some((_, IndexKeys::Points(_) | IndexKeys::Range { .. } | IndexKeys::Prefix(_))) => {
+            all / SELECTIVITY
+        }
+    }
 }

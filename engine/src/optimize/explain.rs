@@ -1,13 +1,13 @@
 //! EXPLAIN: the nodes of a plan, called as in PostgreSQL; with what was measured of them, if they ran.
 
-use super::conditions::{bounds, equalities, prefix, range, table_schema};
+use super::conditions::{Keys, bounds, table_schema};
 use super::report::{Numbers, Report, Row};
 use super::show::{list, show};
 use crate::plan::explain::{Analyze, ExplainOptions, Measured, Profile};
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::{
-    AggregateCall, IndexKeys, IndexScan, Join, JoinKind, Node, PhysicalPlan, TableScan,
+    self, AggregateCall, IndexScan, Join, JoinKey, JoinKind, Node, PhysicalPlan, TableScan,
 };
 use crate::plan::project_set::TableCall;
 use crate::plan::set_operation::SetOperator;
@@ -183,7 +183,8 @@ impl Lines<'_> {
                 index.def.name, table.def.name
             ),
         );
-        self.fact(level, "Index Cond", equalities(table, index, &lookup.key));
+        let keys = Keys::new(table, index, &[]);
+        self.fact(level, "Index Cond", keys.equalities(&lookup.key));
         if let Some(filter) = &lookup.filter {
             self.fact(level, "Filter", show(filter, &table_schema(table)));
         }
@@ -212,7 +213,7 @@ impl Lines<'_> {
                 }
                 self.scan_filter(scan, level);
             }
-            Node::IndexScan(scan) => self.index_scan(scan, level),
+            Node::IndexScan(scan) => self.index_scan(scan, &[], level),
             Node::System { table, .. } => {
                 self.node(level, format!("System Scan on {}", table.name()));
             }
@@ -352,7 +353,8 @@ impl Lines<'_> {
         self.fact(level, "Rows", rows.join(", "));
     }
 
-    fn index_scan(&mut self, index_scan: &IndexScan, level: usize) {
+    /// Its keys may name columns of an `outer` input.
+    fn index_scan(&mut self, index_scan: &IndexScan, outer: &[Field], level: usize) {
         let (scan, index) = (&index_scan.scan, &index_scan.index);
         let backward = if index_scan.reverse { " Backward" } else { "" };
         self.node(
@@ -362,14 +364,8 @@ impl Lines<'_> {
                 index.def.name, scan.table.def.name
             ),
         );
-        let condition = match &index_scan.keys {
-            IndexKeys::Points(keys) => match keys.as_slice() {
-                [key] => equalities(&scan.table, index, key),
-                keys => format!("{} keys", keys.len()),
-            },
-            IndexKeys::Range { low, high } => range(&scan.table, index, low, high),
-            IndexKeys::Prefix(values) => prefix(&scan.table, index, values),
-        };
+        let keys = Keys::new(&scan.table, index, outer);
+        let condition = keys.read(&index_scan.keys);
         if !condition.is_empty() {
             self.fact(level, "Index Cond", condition);
         }
@@ -404,6 +400,9 @@ impl Lines<'_> {
     }
 
     fn join(&mut self, join: &Join, level: usize) {
+        if let Some(lookup) = &join.lookup {
+            return self.index_join(join, lookup, level);
+        }
         let by = if join.keys.is_empty() {
             "Nested Loop"
         } else {
@@ -411,12 +410,14 @@ impl Lines<'_> {
         };
         self.node(level, join_name(by, join.kind));
         if !join.keys.is_empty() {
-            let pair = |(left, right): &(Expr, Expr)| {
-                let (left, right) = (
-                    show(left, &join.left.schema),
-                    show(right, &join.right.schema),
-                );
-                format!("({left} = {right})")
+            let pair = |key: &JoinKey| {
+                let left = show(&key.left, &join.left.schema);
+                let right = show(&key.right, &join.right.schema);
+                let operator = match key.nulls_match {
+                    true => "IS NOT DISTINCT FROM",
+                    false => "=",
+                };
+                format!("({left} {operator} {right})")
             };
             let pairs: Vec<String> = join.keys.iter().map(pair).collect();
             self.fact(level, "Hash Cond", pairs.join(" AND "));
@@ -427,6 +428,17 @@ impl Lines<'_> {
         }
         self.plan(&join.left, level + 1);
         self.plan(&join.right, level + 1);
+    }
+
+    fn index_join(&mut self, join: &Join, lookup: &physical::Lookup, level: usize) {
+        self.node(level, join_name("Nested Loop", join.kind));
+        if let Some(filter) = &lookup.filter {
+            let schema = [join.left.schema.as_slice(), &join.right.schema].concat();
+            self.fact(level, "Join Filter", show(filter, &schema));
+        }
+        self.plan(&join.left, level + 1);
+        self.numbers = self.profile.map(|profile| profile.measured(&lookup.scan));
+        self.index_scan(lookup.index_scan(), &join.left.schema, level + 1);
     }
 
     fn aggregate(

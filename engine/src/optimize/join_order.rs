@@ -7,7 +7,7 @@
 
 use crate::plan::Expr;
 use crate::plan::logical::{Join, Logical};
-use crate::plan::physical::JoinKind;
+use crate::plan::physical::{JoinKey, JoinKind};
 use std::collections::BTreeSet;
 
 /// Applies the rule to a plan.
@@ -60,12 +60,31 @@ fn rebuild(mut items: Vec<Logical>, mut conditions: Vec<Expr>) -> Logical {
 
 /// Whether a condition is an equality of an expression over one side with one over the other.
 pub(super) fn links(condition: &Expr, one: &BTreeSet<usize>, two: &BTreeSet<usize>) -> bool {
-    let Some((a, b)) = condition.as_equality() else {
-        return false;
-    };
-    let (a, b) = (a.columns(), b.columns());
-    let over = |columns: &BTreeSet<usize>, side: &BTreeSet<usize>| {
+    key(condition, one, two).is_some()
+}
+
+/// The key of a join that a condition is, over columns of the `left` side and of the `right` one.
+pub(super) fn key(
+    condition: &Expr,
+    left: &BTreeSet<usize>,
+    right: &BTreeSet<usize>,
+) -> Option<JoinKey> {
+    let (a, b) = (condition.as_equality()).or_else(|| condition.as_not_distinct())?;
+    let over = |expr: &Expr, side: &BTreeSet<usize>| {
+        let columns = expr.columns();
         !columns.is_empty() && columns.is_subset(side)
     };
-    (over(&a, one) && over(&b, two)) || (over(&a, two) && over(&b, one))
+    let (a, b) = match (
+        over(a, left) && over(b, right),
+        over(a, right) && over(b, left),
+    ) {
+        (true, _) => (a, b),
+        (false, true) => (b, a),
+        (false, false) => return None,
+    };
+    Some(JoinKey {
+        left: a.clone(),
+        right: b.clone(),
+        nulls_match: condition.as_equality().is_none(),
+    })
 }

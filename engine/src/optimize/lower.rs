@@ -3,12 +3,14 @@
 //! Each node is built from its inputs' plans, and beside it goes the list of column numbers that its
 //! output positions stand for.
 
-use super::join_order::links;
+use super::join_order::key;
 use super::window::window_node;
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
-use crate::plan::logical::{Access, Columns, Join, Logical, Mark, Query, Scan};
-use crate::plan::physical::{self, AggregateCall, IndexScan, JoinKind, Node, PhysicalPlan};
+use crate::plan::logical::{Access, Columns, Join, Logical, Lookup, Mark, Query, Scan};
+use crate::plan::physical::{
+    self, AggregateCall, IndexScan, JoinKey, JoinKind, Node, PhysicalPlan,
+};
 use crate::plan::project_set::{ProjectSet, TableCall};
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
@@ -318,16 +320,13 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
     let (mut keys, mut rest) = (Vec::new(), Vec::new());
     let mut sort = |conditions: Vec<Expr>| {
         for condition in conditions {
-            match condition.as_equality() {
-                Some((a, b)) if links(&condition, &left_set, &right_set) => {
-                    let (a, b) = match a.columns().is_subset(&left_set) {
-                        true => (a, b),
-                        false => (b, a),
-                    };
-                    let a = Positions(&left.numbers).expr(a.clone());
-                    keys.push((a, Positions(&right.numbers).expr(b.clone())));
-                }
-                _ => rest.push(Positions(&both).expr(condition)),
+            match key(&condition, &left_set, &right_set) {
+                Some(key) => keys.push(JoinKey {
+                    left: Positions(&left.numbers).expr(key.left),
+                    right: Positions(&right.numbers).expr(key.right),
+                    ..key
+                }),
+                None => rest.push(Positions(&both).expr(condition)),
             }
         }
         keys.len()
@@ -341,7 +340,12 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
         test: Positions(&both).expr(test),
         on: on.flatten().map(|on| Positions(&both).expr(on)),
     });
+    let lookup = join.lookup.map(|lookup| {
+        let lookup = lookup_of(*lookup, &left.numbers, &right.numbers, columns);
+        Arc::new(lookup)
+    });
     let node = Node::Join(physical::Join {
+        lookup,
         left: Box::new(left.plan),
         right: Box::new(right.plan),
         kind: join.kind,
@@ -351,6 +355,39 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
     });
     let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
     Lowered::new(node, numbers, columns)
+}
+
+/// The columns come out as those of the right input.
+fn lookup_of(
+    lookup: Lookup,
+    left: &[usize],
+    right: &[usize],
+    columns: &Columns,
+) -> physical::Lookup {
+    let mut scan = lookup.scan;
+    if let Access::Index { keys, .. } = &mut scan.access {
+        for value in keys.values_mut().into_iter().flatten() {
+            *value = Positions(left).expr(value.clone());
+        }
+    }
+    let scan = scan_node(scan, columns);
+    let made = |number: &usize| {
+        let mut exprs = lookup.exprs.iter();
+        let made = exprs.find(|(made, _)| made == number);
+        let expr = made.map_or_else(|| columns.expr(*number), |(_, expr)| expr.clone());
+        Positions(&scan.numbers).expr(expr)
+    };
+    let both = [left, right].concat();
+    let on = lookup
+        .on
+        .into_iter()
+        .map(|part| Positions(&both).expr(part));
+    physical::Lookup {
+        filter: Expr::conjunction(on.collect()),
+        exprs: (scan.numbers != right).then(|| right.iter().map(made).collect()),
+        limit: lookup.limit,
+        scan: scan.plan,
+    }
 }
 
 fn aggregate_node(

@@ -11,11 +11,12 @@
 //! 6. predicates that have reached a table ask for the keys of its indexes by name;
 //! 7. the least and the greatest value of a column are the ends of its index;
 //! 8. an order that an index gives need not be made;
-//! 9. predicates that have reached a table choose an index;
-//! 10. of each join the smaller side is the one kept in memory;
-//! 11. of the predicates left at a table, storage takes over what concerns single columns;
-//! 12. sorting for the sake of a few rows becomes a top-n;
-//! 13. what nobody asks for any more is left out.
+//! 9. for a few rows, those that they are joined with are looked up by an index;
+//! 10. predicates that have reached a table choose an index;
+//! 11. of each join the smaller side is the one kept in memory;
+//! 12. of the predicates left at a table, storage takes over what concerns single columns;
+//! 13. sorting for the sake of a few rows becomes a top-n;
+//! 14. what nobody asks for any more is left out.
 //!
 //! Then `lower` turns column numbers into positions, and `point` recognises the statements that
 //! touch a single row by key, which never see a batch.
@@ -30,7 +31,9 @@ mod conflict;
 mod decorrelate;
 mod estimate;
 mod explain;
+mod factor;
 mod fold;
+mod index_join;
 mod index_order;
 mod join_order;
 mod lower;
@@ -128,6 +131,11 @@ const RULES: &[Rule] = &[
         name: "index_order",
         is_needed: false,
         apply: |plan, _, _| index_order::order_by_index(plan),
+    },
+    Rule {
+        name: "index_joins",
+        is_needed: false,
+        apply: |plan, _, _| index_join::index_joins(plan),
     },
     Rule {
         name: "index_selection",

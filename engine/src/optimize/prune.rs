@@ -5,7 +5,7 @@
 //! written out, and aggregates without groups, keep one.
 
 use super::window::prune_window;
-use crate::plan::logical::{Columns, Join, Logical, Scan};
+use crate::plan::logical::{Columns, Join, Logical, Lookup, Scan};
 use crate::plan::physical::AggregateCall;
 use crate::plan::physical::JoinKind;
 use crate::plan::project_set::ProjectSet;
@@ -75,6 +75,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             Logical::Join(Join {
                 left: below(join.left, &wanted),
                 right: below(join.right, &wanted),
+                lookup: join.lookup.map(|lookup| prune_lookup(lookup, &wanted)),
                 ..join
             })
         }
@@ -212,6 +213,15 @@ fn keep<T>(items: &mut Vec<T>, needed: impl Fn(&T) -> bool) {
     } else {
         items.truncate(1);
     }
+}
+
+/// As the right input is pruned.
+fn prune_lookup(mut lookup: Box<Lookup>, needed: &BTreeSet<usize>) -> Box<Lookup> {
+    let mut of_scan = needed.clone();
+    lookup.exprs.retain(|(number, _)| needed.contains(number));
+    of_scan.extend(lookup.exprs.iter().flat_map(|(_, expr)| expr.columns()));
+    lookup.scan = prune_scan(lookup.scan, &of_scan);
+    lookup
 }
 
 fn prune_scan(mut scan: Scan, needed: &BTreeSet<usize>) -> Scan {

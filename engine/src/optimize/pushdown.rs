@@ -23,9 +23,11 @@
 //!  Lock       nothing: what is locked is what the query says that locks it
 //! ```
 //!
-//! A volatile part (`random() < 0.1`) stays where it was written. What is never true leaves nothing of the plan
+//! Of an OR, what all of its branches have in common is a part, too; and what they say of one side of a join sinks there
+//! ([`super::factor`]). A volatile part (`random() < 0.1`) stays where it was written. What is never true leaves nothing of the plan
 //! below it.
 
+use super::factor::{factored, implied};
 use super::fold::fold;
 use super::transfer::{compared_column, transferred};
 use crate::plan::logical::{Join, Logical};
@@ -48,8 +50,9 @@ fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
     }
     match plan {
         Logical::Filter { input, predicate } => {
-            let (stable, volatile): (Vec<_>, Vec<_>) =
-                predicate.conjuncts().into_iter().partition(Expr::is_stable);
+            let (stable, volatile): (Vec<_>, Vec<_>) = factored(predicate.conjuncts())
+                .into_iter()
+                .partition(Expr::is_stable);
             // A volatile part bars the way for those above it.
             if volatile.is_empty() {
                 let mut all = stable;
@@ -198,7 +201,7 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
     let (left, right) = (join.left.column_set(), join.right.column_set());
     let (mut to_left, mut to_right) = (Vec::new(), Vec::new());
     let (mut on, mut above) = (Vec::new(), Vec::new());
-    for part in join.on {
+    for part in factored(join.on) {
         let named = part.columns();
         let filters_left = matches!(kind, JoinKind::Inner | JoinKind::Semi);
         if kind != JoinKind::Full
@@ -228,6 +231,12 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         } else {
             above.push(part);
         }
+    }
+    if kind != JoinKind::Full {
+        to_right.extend(on.iter().filter_map(|part| implied(part, &right)));
+    }
+    if matches!(kind, JoinKind::Inner | JoinKind::Semi) {
+        to_left.extend(on.iter().filter_map(|part| implied(part, &left)));
     }
     // Of other kinds, right rows that meet none count as well.
     if matches!(kind, JoinKind::Inner | JoinKind::Left | JoinKind::Semi) {

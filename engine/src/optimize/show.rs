@@ -1,11 +1,11 @@
 //! Expressions as text, for EXPLAIN: as PostgreSQL would write them, brackets and all.
 
 use crate::function::{KEY, text};
-use crate::plan::{Expr, ExprKind, Schema};
+use crate::plan::{Expr, ExprKind, Field};
 use remora_storage::{DataType, Value};
 
 /// An expression over columns that are called as in `schema`.
-pub(super) fn show(expr: &Expr, schema: &Schema) -> String {
+pub(super) fn show(expr: &Expr, schema: &[Field]) -> String {
     let inner = |expr: &Expr| show(expr, schema);
     let list =
         |all: &[Expr], between: &str| all.iter().map(inner).collect::<Vec<_>>().join(between);
@@ -80,7 +80,7 @@ fn is_operator(name: &str) -> bool {
 }
 
 /// Expressions, one beside the other.
-pub(super) fn list(exprs: &[Expr], schema: &Schema) -> String {
+pub(super) fn list(exprs: &[Expr], schema: &[Field]) -> String {
     let exprs = exprs.iter().map(|expr| show(expr, schema));
     exprs.collect::<Vec<_>>().join(", ")
 }

@@ -63,6 +63,7 @@ fn rules_have_names() {
             "computed_keys",
             "min_max",
             "index_order",
+            "index_joins",
             "index_selection",
             "build_side",
             "scan_bounds",

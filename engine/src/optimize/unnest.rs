@@ -436,6 +436,7 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
             column: mark.column,
         }),
         outer,
+        lookup: None,
     }
 }
 

@@ -106,6 +106,12 @@ impl NodeProfile {
         self.loops.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// It was run for so many rows of another one, and gave so many.
+    pub fn looked_up(&self, loops: usize, rows: usize, took: Duration) {
+        self.loops.fetch_add(loops as u64, Ordering::Relaxed);
+        self.gave(rows, took, true);
+    }
+
     /// It has given so many rows, after so long.
     pub fn gave(&self, rows: usize, took: Duration, is_first: bool) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);

@@ -23,7 +23,7 @@ use super::virtual_scan::VirtualScan;
 use super::window::{Window, WindowCall};
 use super::with::PartRows;
 use super::{Expr, Field, SortKey};
-use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind};
+use crate::plan::physical::{AggregateCall, ColumnRange, IndexKeys, JoinKind, LookupLimit};
 use remora_storage::catalog::{IndexEntry, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, SequenceId};
 use std::collections::BTreeSet;
@@ -263,6 +263,21 @@ pub struct Join {
     /// makes them; parameters, where the optimizer has found that it has to be run for each row. Nothing then
     /// is in `on`.
     pub outer: Vec<(usize, Expr)>,
+    /// How the right rows of a left one are looked up, if an index has them.
+    pub lookup: Option<Box<Lookup>>,
+}
+
+/// A right input of which an index has the rows that belong to a left one.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The same rows, by an index; its keys name columns of the left input.
+    pub scan: Scan,
+    /// What the right input computes from them.
+    pub exprs: Vec<(usize, Expr)>,
+    /// What makes a match beside the keys.
+    pub on: Vec<Expr>,
+    /// How long it pays.
+    pub limit: LookupLimit,
 }
 
 /// What a mark join gives.
@@ -284,6 +299,7 @@ impl Join {
             on,
             mark: None,
             outer: Vec::new(),
+            lookup: None,
         }
     }
 }

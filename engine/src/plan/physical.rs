@@ -249,6 +249,29 @@ pub enum IndexKeys {
     Prefix(Vec<Expr>),
 }
 
+impl IndexKeys {
+    /// The values of the keys: of each point, or of both ends.
+    pub fn values(&self) -> Vec<&[Expr]> {
+        match self {
+            Self::Points(keys) => keys.iter().map(Vec::as_slice).collect(),
+            Self::Range { low, high } => vec![low.values(), high.values()],
+            Self::Prefix(values) => vec![values],
+        }
+    }
+
+    /// The same to change them.
+    pub fn values_mut(&mut self) -> Vec<&mut Vec<Expr>> {
+        match self {
+            Self::Points(keys) => keys.iter_mut().collect(),
+            Self::Range { low, high } => {
+                let ends = [low.values_mut(), high.values_mut()];
+                ends.into_iter().flatten().collect()
+            }
+            Self::Prefix(values) => vec![values],
+        }
+    }
+}
+
 /// One end of a range of keys. It gives values for a prefix of the key columns.
 #[derive(Clone, Debug)]
 pub enum KeyEnd {
@@ -270,6 +293,13 @@ impl KeyEnd {
             Self::Nulls(values) | Self::Included(values) | Self::Excluded(values) => values,
         }
     }
+
+    fn values_mut(&mut self) -> Option<&mut Vec<Expr>> {
+        match self {
+            Self::Open => None,
+            Self::Nulls(values) | Self::Included(values) | Self::Excluded(values) => Some(values),
+        }
+    }
 }
 
 /// A join of two inputs.
@@ -281,13 +311,61 @@ pub struct Join {
     pub right: Box<PhysicalPlan>,
     /// Which rows come out.
     pub kind: JoinKind,
-    /// Pairs that must be equal: an expression over the left columns, one over the right columns
-    /// (positions counted within its own input), of one type. Empty for a cross join.
-    pub keys: Vec<(Expr, Expr)>,
+    /// What must be equal. Empty for a cross join.
+    pub keys: Vec<JoinKey>,
     /// What else must be true, over left then right columns.
     pub filter: Option<Expr>,
     /// The test of a [`JoinKind::Mark`], if it has one.
     pub test: Option<MarkTest>,
+    /// How the right rows of a left one are looked up, if an index has them.
+    pub lookup: Option<Arc<Lookup>>,
+}
+
+/// The right rows of a left one, by an index. It pays where there are few left rows, which nobody knows before they
+/// are there; so the join begins with it, and is a join as any other one after too many.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// An [`IndexScan`](Node::IndexScan), whose keys name columns of the left input.
+    pub scan: PhysicalPlan,
+    /// What is made of its rows, if it is not they that the right input gives.
+    pub exprs: Option<Vec<Expr>>,
+    /// What else must be true, over left then right columns.
+    pub filter: Option<Expr>,
+    /// How long it pays.
+    pub limit: LookupLimit,
+}
+
+/// How many rows may be looked up before a join does without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LookupLimit {
+    /// So many in all: a right row that is found counts one, and a left row [`LEFT_ROW`](Lookup::LEFT_ROW).
+    All(u64),
+    /// So many for each left row, where without an index every pair is tried.
+    Each(u64),
+}
+
+impl Lookup {
+    /// Right rows that may be read in the time in which those of a left row are found.
+    pub const LEFT_ROW: u64 = 4;
+
+    /// Which rows are read, by which keys.
+    pub fn index_scan(&self) -> &Arc<IndexScan> {
+        match &self.scan.node {
+            Node::IndexScan(scan) => scan,
+            _ => unreachable!("the optimizer puts an index scan there"),
+        }
+    }
+}
+
+/// Two values of one type that must be equal.
+#[derive(Clone, Debug)]
+pub struct JoinKey {
+    /// Over the left columns.
+    pub left: Expr,
+    /// Over the right columns, positions counted within its own input.
+    pub right: Expr,
+    /// Whether NULL is equal to NULL (`IS NOT DISTINCT FROM`).
+    pub nulls_match: bool,
 }
 
 /// What a mark join tests beside what makes a match, so that NULL is told from false.

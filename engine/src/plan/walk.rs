@@ -166,6 +166,26 @@ impl Expr {
         }
     }
 
+    /// Whether this is `a IS NOT DISTINCT FROM b`; gives both sides.
+    pub fn as_not_distinct(&self) -> Option<(&Expr, &Expr)> {
+        let call = |expr: &Self, name| match &expr.kind {
+            ExprKind::Call { overload, .. } => overload.name == name,
+            _ => false,
+        };
+        let sides = match &self.kind {
+            ExprKind::Not(inner) if call(inner, "is_distinct_from") => inner,
+            _ if call(self, "is_not_distinct_from") => self,
+            _ => return None,
+        };
+        match &sides.kind {
+            ExprKind::Call { arguments, .. } => match arguments.as_slice() {
+                [left, right] => Some((left, right)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Splits `a AND b AND c` into its parts; anything else is one part.
     pub fn conjuncts(self) -> Vec<Expr> {
         match self.kind {

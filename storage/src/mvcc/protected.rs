@@ -2,7 +2,7 @@
 
 use super::operation::Operation;
 use crate::sync::atomic::AtomicPtr;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::ptr;
 use std::sync::Arc;
 
@@ -27,6 +27,12 @@ impl<T> Protected<T> {
         // `take` is over; `_proof` is such an operation for as long as 'a, or began after the
         // `take`, in which case it no longer finds the pointer. Acquire pairs with `set`.
         unsafe { self.0.load(Acquire).as_ref() }
+    }
+
+    /// Whether it points to something now.
+    pub fn is_set(&self) -> bool {
+        // Relaxed: nothing is read through it.
+        !self.0.load(Relaxed).is_null()
     }
 
     /// What it points to, shared: to be held beyond the operation.

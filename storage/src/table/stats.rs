@@ -5,6 +5,9 @@ use super::directory::BLOCKS_MAX;
 use crate::ids::BlockNo;
 use crate::mvcc::Operation;
 
+/// Blocks that are looked at to say about how many rows there are.
+const SAMPLE_BLOCKS: u32 = 64;
+
 /// What a table consists of, apart from the versions over its rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -23,6 +26,23 @@ pub struct TableStats {
 }
 
 impl Table {
+    /// About how many rows there are, for who plans with them: the slots of the blocks, dead ones as well. It takes
+    /// no longer the more there are: of many blocks some stand for all.
+    pub fn about_rows(&self) -> u64 {
+        let tail = self.tail.load();
+        let (last, before) = match &tail.block {
+            Some(block) => (block.claimed() as u64, tail.next - 1),
+            None => (0, tail.next),
+        };
+        let step = before.div_ceil(SAMPLE_BLOCKS).max(1);
+        let sample = (0..before).step_by(step as usize);
+        let slots = sample.map(|number| match self.directory.get(BlockNo(number)) {
+            Some(block) if block.is_set() => self.layout.capacity(number) as u64,
+            _ => 0,
+        });
+        u64::from(step) * slots.sum::<u64>() + last
+    }
+
     /// What it consists of now. Blocks are looked at one after the other: while others write, the
     /// numbers are of slightly different moments.
     pub fn stats(&self, proof: &Operation<'_>) -> TableStats {

@@ -7,10 +7,12 @@ mod store;
 mod stories;
 
 use super::ExecContext;
+use super::join_table::JoinKeys;
 use super::pipeline::{Operator, Pipeline, Source};
 use super::values::Values;
 use crate::error::Result;
 use crate::function::{EvalContext, resolve};
+use crate::plan::physical::JoinKey;
 use crate::plan::{Expr, ExprKind, Field, Schema};
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::value::value_at;
@@ -42,6 +44,17 @@ pub(super) fn schema(types: &[DataType]) -> Schema {
 
 pub(super) fn column(position: usize) -> Expr {
     Expr::column(position, BIGINT)
+}
+
+/// The keys of one side of a join.
+pub(super) fn join_keys(columns: impl IntoIterator<Item = usize>, nulls_match: bool) -> JoinKeys {
+    let key = |position| JoinKey {
+        left: column(position),
+        right: column(position),
+        nulls_match,
+    };
+    let keys: Vec<JoinKey> = columns.into_iter().map(key).collect();
+    JoinKeys::of(&keys, |key| &key.left)
 }
 
 pub(super) fn number(value: impl Into<Option<i64>>) -> Expr {

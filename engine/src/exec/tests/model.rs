@@ -39,12 +39,18 @@ fn sort_model(rows: &mut Numbers) {
     rows.sort_by_key(order);
 }
 
-fn join_model(left: &Numbers, right: &Numbers, kind: JoinKind, keys: usize) -> Numbers {
+fn join_model(
+    left: &Numbers,
+    right: &Numbers,
+    kind: JoinKind,
+    keys: usize,
+    nulls_match: bool,
+) -> Numbers {
     let mut rows = Numbers::new();
     for l in left {
         let before = rows.len();
         for r in right {
-            let equal = (0..keys).all(|key| l[key].is_some() && l[key] == r[key]);
+            let equal = (0..keys).all(|key| (nulls_match || l[key].is_some()) && l[key] == r[key]);
             let rest = matches!((l[1], r[1]), (Some(l), Some(r)) if l <= r);
             if equal && rest {
                 rows.push([l.clone(), r.clone()].concat());
@@ -83,15 +89,16 @@ proptest! {
         is_keyed in any::<bool>(),
         is_equality in any::<bool>(),
     ) {
-        let mut keys: Vec<Expr> = Vec::new();
-        keys.extend(is_keyed.then(|| column(0)));
-        keys.extend(is_equality.then(|| column(1)));
-        let build = JoinBuild::new(keys.clone(), &schema(&[BIGINT, BIGINT]));
+        let keys = || {
+            let columns = [is_keyed.then_some(0), is_equality.then_some(1)];
+            join_keys(columns.into_iter().flatten(), false)
+        };
+        let build = JoinBuild::new(keys(), &schema(&[BIGINT, BIGINT]));
         let build = Breaker::new(numbers(2, &right), build);
         let operator = if is_equality { "=" } else { "<=" };
         let test = call(operator, vec![column(1), column(3)]);
         let rest = (!is_equality).then(|| test.clone());
-        let probe = JoinProbe::new(keys, build, JoinKind::Mark, rest).with_test(Some(MarkTest {
+        let probe = JoinProbe::new(keys(), build, JoinKind::Mark, rest).with_test(Some(MarkTest {
             test,
             keys: usize::from(is_equality),
             on: is_keyed.then(|| call("=", vec![column(0), column(2)])),
@@ -109,11 +116,10 @@ proptest! {
         has_rest in any::<bool>(),
     ) {
         let half = |kind| {
-            let exprs: Vec<_> = (0..keys).map(column).collect();
-            let build = JoinBuild::new(exprs.clone(), &schema(&[BIGINT, BIGINT]));
+            let build = JoinBuild::new(join_keys(0..keys, false), &schema(&[BIGINT, BIGINT]));
             let build = Breaker::new(numbers(2, &right), build);
             let rest = has_rest.then(|| call("<=", vec![column(1), column(3)]));
-            let probe = JoinProbe::new(exprs, build, kind, rest);
+            let probe = JoinProbe::new(join_keys(0..keys, false), build, kind, rest);
             run(numbers(2, &left).with(probe), &context()).unwrap()
         };
         let passes = |l: &&Vec<Option<i64>>| right.iter().any(|r| {
@@ -131,15 +137,15 @@ proptest! {
         right in table(60),
         keys in 0..3_usize,
         outer in any::<bool>(),
+        nulls_match in any::<bool>(),
     ) {
         let kind = if outer { JoinKind::Left } else { JoinKind::Inner };
-        let exprs: Vec<_> = (0..keys).map(column).collect();
-        let build = JoinBuild::new(exprs.clone(), &schema(&[BIGINT, BIGINT]));
+        let build = JoinBuild::new(join_keys(0..keys, nulls_match), &schema(&[BIGINT, BIGINT]));
         let build = Breaker::new(numbers(2, &right), build);
         let rest = call("<=", vec![column(1), column(3)]);
-        let probe = JoinProbe::new(exprs, build, kind, Some(rest));
+        let probe = JoinProbe::new(join_keys(0..keys, nulls_match), build, kind, Some(rest));
         let mut found = run(numbers(2, &left).with(probe), &context()).unwrap();
-        let mut expected = join_model(&left, &right, kind, keys);
+        let mut expected = join_model(&left, &right, kind, keys, nulls_match);
         found.sort();
         expected.sort();
         prop_assert_eq!(found, expected);

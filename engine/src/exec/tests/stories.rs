@@ -29,9 +29,9 @@ fn join(kind: JoinKind, filter: Option<Expr>) -> Numbers {
         vec![Some(12), None],
         vec![Some(13), Some(2)],
     ];
-    let build = JoinBuild::new(vec![column(1)], &schema(&[BIGINT, BIGINT]));
+    let build = JoinBuild::new(join_keys([1], false), &schema(&[BIGINT, BIGINT]));
     let build = Breaker::new(numbers(2, &orders), build);
-    let probe = JoinProbe::new(vec![column(0)], build, kind, filter);
+    let probe = JoinProbe::new(join_keys([0], false), build, kind, filter);
     run(customers.with(probe), &context()).expect("a join")
 }
 
@@ -72,9 +72,9 @@ fn a_left_join_keeps_rows_whose_only_partners_fail_the_rest_of_the_condition() {
 #[test]
 fn a_cross_join_larger_than_a_batch_comes_in_pieces() {
     let hundred: Numbers = (0..100).map(|n| vec![Some(n)]).collect();
-    let build = JoinBuild::new(Vec::new(), &schema(&[BIGINT]));
+    let build = JoinBuild::new(JoinKeys::default(), &schema(&[BIGINT]));
     let build = Breaker::new(numbers(1, &hundred), build);
-    let probe = JoinProbe::new(Vec::new(), build, JoinKind::Inner, None);
+    let probe = JoinProbe::new(JoinKeys::default(), build, JoinKind::Inner, None);
     let rows = run(numbers(1, &hundred).with(probe), &context()).unwrap();
     assert_eq!(rows.len(), 10_000);
     assert_eq!(rows[4100], [Some(41), Some(0)]);

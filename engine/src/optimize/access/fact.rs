@@ -35,7 +35,22 @@ pub(in crate::optimize) enum Fact {
 
 /// What a part of a filter says of one column, if it says something an index can use.
 pub(in crate::optimize) fn fact(part: &Expr, scan: &Scan) -> Option<(ColumnId, Fact)> {
-    fact_of(part, &|number| scan.column_id(number))
+    let column = |number| scan.column_id(number);
+    match part.as_not_distinct() {
+        Some((one, two)) => {
+            not_distinct((one, two), scan).or_else(|| not_distinct((two, one), scan))
+        }
+        None => fact_of(part, &column),
+    }
+}
+
+/// `a IS NOT DISTINCT FROM 1` is an equality where `a` is never NULL.
+fn not_distinct((column, value): (&Expr, &Expr), scan: &Scan) -> Option<(ColumnId, Fact)> {
+    let (column, data_type) = key_column(column, &|number| scan.column_id(number))?;
+    let def = &scan.table.def;
+    let is_filled = |at: usize| def.columns[at].not_null;
+    let value = key_value(value, data_type)?;
+    (def.position(column).is_some_and(is_filled)).then_some((column, Fact::OneOf(vec![value])))
 }
 
 /// The same where `column_of` knows which column of its table a number stands for.

@@ -31,6 +31,13 @@ pub(super) struct Choice {
     pub(super) score: u32,
 }
 
+impl Choice {
+    /// Whether the keys lie close to each other: an equality, the beginning of a text, or both ends.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.score >= 2 * BOUND
+    }
+}
+
 /// What a bound of a range is worth, and what an equality.
 const BOUND: u32 = 40;
 const EQUALITY: u32 = 100;

@@ -19,8 +19,10 @@ mod row;
 pub(super) use fact::{Fact, fact, fact_of, key_column};
 pub(super) use order::{Order, OrderKey};
 
+use super::computed_key::with_keys;
 use crate::plan::Expr;
 use crate::plan::logical::{Access, Logical, Scan};
+use crate::plan::physical::IndexKeys;
 use keys::{Choice, Known};
 use order::Served;
 use remora_storage::catalog::IndexEntry;
@@ -34,6 +36,50 @@ pub(super) fn select_indexes(plan: Logical) -> Logical {
         }
         other => other.map_inputs(&mut select_indexes),
     }
+}
+
+/// The keys that are read of a scan, as far as they are known or can be.
+pub(super) fn keys_of(scan: &Scan) -> Option<(Arc<IndexEntry>, IndexKeys)> {
+    match &scan.access {
+        Access::Index { index, keys, .. } => Some((Arc::clone(index), keys.clone())),
+        Access::Table { .. } if scan.filter.is_empty() => None,
+        Access::Table { .. } => {
+            let best = best(Known::of(scan).choices())?;
+            Some((best.index, best.keys))
+        }
+    }
+}
+
+/// The scan by an index, if one has keys that are known by these `conditions` once the values `is_outer` are; and
+/// which of the conditions the keys express.
+pub(super) fn select_by(
+    scan: &Scan,
+    conditions: Vec<Expr>,
+    is_outer: &dyn Fn(&Expr) -> bool,
+) -> Option<(Scan, Vec<usize>)> {
+    let own = scan.filter.len();
+    let mut asked = scan.clone();
+    asked.filter.extend(conditions);
+    let asked = with_keys(asked);
+    let chosen = {
+        let known = Known::of(&asked);
+        let is_by_outer = |choice: &Choice| {
+            let values = choice.keys.values();
+            values
+                .into_iter()
+                .flatten()
+                .any(|value| value.any(&mut |part| is_outer(part)))
+        };
+        best(
+            known
+                .choices()
+                .filter(is_by_outer)
+                .filter(Choice::is_narrow),
+        )?
+    };
+    let used = chosen.used.iter().filter(|part| **part >= own);
+    let used = used.map(|part| part - own).collect();
+    Some((with(scan.clone(), chosen, false), used))
 }
 
 fn select(scan: Scan) -> Scan {

@@ -193,12 +193,7 @@ fn tell(budget: u64, from: &Shape, emptying: Emptying, to: &Shape) -> Result<Out
         let conn = db.connect()?;
         Ok((db, conn))
     };
-    let fresh = {
-        let (_db, conn) = open()?;
-        conn.execute_batch(to.schema)?;
-        fill(&conn, to, 0)?
-    };
-    let (_db, conn) = open()?;
+    let (db, conn) = open()?;
     conn.execute_batch(from.schema)?;
     let before = fill(&conn, from, 0)?;
     let mut refused = Vec::new();
@@ -238,6 +233,13 @@ fn tell(budget: u64, from: &Shape, emptying: Emptying, to: &Shape) -> Result<Out
         "SELECT * FROM remora_memory",
         &mut refused,
     );
+    drop((conn, db));
+    // The same rows as far as they go: a higher key makes a longer text.
+    let fresh = {
+        let (_db, conn) = open()?;
+        conn.execute_batch(to.schema)?;
+        fill(&conn, to, key)?
+    };
     // What was left of the first shape takes its share of room.
     let fresh = match emptying {
         Emptying::Truncate => fresh,

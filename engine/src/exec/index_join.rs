@@ -1,0 +1,293 @@
+//! IndexJoin: a join that looks up the right rows of each left one by an index, as long as there are few.
+//!
+//! ```text
+//!   left batch    | slice | slice | slice .. rest |
+//!                     |       |           |
+//!   right rows     by index, by index   all of them, in a hash table
+//! ```
+//!
+//! 1. A left batch is taken in slices. The keys of a slice are evaluated as arrays; the rows that the index has for
+//!    each are fetched together, filtered, and arranged by left row: they are a [`JoinTable`], and from there on the
+//!    join is any other one ([`Pairing`]).
+//! 2. How many left rows there will be is a guess of the optimizer's. What was looked up is counted, and after as many
+//!    rows as pay ([`LookupLimit`]) the rest of the left rows meets a hash table of all right rows. So a wrong guess
+//!    costs no more than a part of that table would.
+//! 3. Without an equality there is no hash table, but all pairs are tried: then it goes on with the index as long as
+//!    that finds few rows for each left one.
+//!
+//! Left rows come out in their order, whoever pairs them.
+
+use super::batch::Batch;
+use super::eval::Evaluator;
+use super::index_scan::range_between;
+use super::join::{JoinProbe, Pairing};
+use super::join_table::{JoinKeys, JoinTable};
+use super::memory::Held;
+use super::pipeline::{Operator, Step};
+use super::table_scan::Shape;
+use super::{BATCH_ROWS, ExecContext};
+use crate::error::Result;
+use crate::plan::explain::NodeProfile;
+use crate::plan::physical::{self, IndexKeys, JoinKind, LookupLimit};
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{ArrayRef, UInt32Array};
+use remora_storage::value::value_at;
+use remora_storage::{DataType, ReadView, RowId, ValueRef};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Left rows of the first slice; each has twice as many as the one before it.
+const FIRST_SLICE_ROWS: usize = 32;
+/// Left rows of a slice.
+const SLICE_ROWS: usize = 512;
+/// Right rows after which a slice ends.
+const FOUND_ROWS: usize = 4 * BATCH_ROWS;
+
+/// Pairs left rows with those that an index has for them.
+#[derive(Debug)]
+pub(super) struct IndexJoin<'t> {
+    /// `None` after too many.
+    lookups: Option<Lookups>,
+    probe: JoinProbe<'t>,
+    /// Rows of the left batch that are done with.
+    done: usize,
+    slice: Option<Slice>,
+}
+
+/// Left rows and those that belong to them.
+#[derive(Debug)]
+struct Slice {
+    left: Batch,
+    table: JoinTable,
+}
+
+/// Looks up right rows.
+#[derive(Debug)]
+struct Lookups {
+    plan: Arc<physical::Lookup>,
+    view: ReadView,
+    shape: Shape,
+    /// The values of the keys, as [`IndexKeys::values`] gives them.
+    keys: Vec<Vec<Evaluator>>,
+    exprs: Option<Vec<Evaluator>>,
+    pairing: Pairing,
+    /// Where is counted what is done, if that is asked for.
+    profile: Option<Arc<NodeProfile>>,
+    slice_rows: usize,
+    limit: LookupLimit,
+    is_over: bool,
+}
+
+impl<'t> IndexJoin<'t> {
+    /// `probe` does the same without an index.
+    pub(super) fn new(
+        plan: &Arc<physical::Lookup>,
+        kind: JoinKind,
+        view: ReadView,
+        probe: JoinProbe<'t>,
+        context: &ExecContext,
+    ) -> Self {
+        let evaluators = |exprs: &[_]| exprs.iter().cloned().map(Evaluator::new).collect();
+        let scan = plan.index_scan();
+        let lookups = Lookups {
+            shape: Shape::new(&scan.scan),
+            keys: scan.keys.values().into_iter().map(evaluators).collect(),
+            exprs: plan.exprs.as_deref().map(evaluators),
+            pairing: Pairing::new(JoinKeys::default(), kind, plan.filter.clone()),
+            profile: (context.profiling.as_ref()).map(|profiling| profiling.of(&plan.scan)),
+            slice_rows: FIRST_SLICE_ROWS,
+            limit: plan.limit,
+            is_over: false,
+            plan: Arc::clone(plan),
+            view,
+        };
+        Self {
+            lookups: Some(lookups),
+            probe,
+            done: 0,
+            slice: None,
+        }
+    }
+}
+
+impl Operator for IndexJoin<'_> {
+    fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
+        if self.slice.is_none()
+            && let Some(lookups) = &mut self.lookups
+        {
+            if lookups.is_over {
+                self.lookups = None;
+            } else {
+                let rest = input.slice(self.done, input.rows - self.done);
+                self.slice = Some(lookups.slice(&rest, context)?);
+            }
+        }
+        let (Some(lookups), Some(slice)) = (&mut self.lookups, &self.slice) else {
+            let rest = match self.done {
+                0 => return self.probe.push(input, context),
+                done => input.slice(done, input.rows - done),
+            };
+            let step = self.probe.push(&rest, context)?;
+            if !matches!(step, Step::More(_)) {
+                self.done = 0;
+            }
+            return Ok(step);
+        };
+        let step = lookups.pairing.push(&slice.left, &slice.table, context)?;
+        let Step::Done(output) = step else {
+            return Ok(step);
+        };
+        self.done += slice.left.rows;
+        self.slice = None;
+        if self.done < input.rows {
+            return Ok(Step::More(output));
+        }
+        self.done = 0;
+        Ok(Step::Done(output))
+    }
+}
+
+/// The values of one key for each left row.
+type Arrays = Vec<(ArrayRef, DataType)>;
+
+impl Lookups {
+    /// The first of these left rows, with what belongs to them.
+    fn slice(&mut self, left: &Batch, context: &ExecContext) -> Result<Slice> {
+        let mut left = left.slice(0, self.slice_rows.min(left.rows));
+        self.slice_rows = (2 * self.slice_rows).min(SLICE_ROWS);
+        let begin = self.profile.is_some().then(Instant::now);
+        let array = |key: &Evaluator| Ok((key.array(&left, context)?, key.data_type()));
+        let keys = self.keys.iter();
+        let keys = keys.map(|key| key.iter().map(array).collect::<Result<Arrays>>());
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let mut held = Held::default();
+        let (done, found) = match &self.plan.index_scan().keys {
+            IndexKeys::Points(_) => (left.rows, self.points(&keys, left.rows, context)?),
+            IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
+                self.ranges(&keys, left.rows, &mut held, context)?
+            }
+        };
+        left = left.slice(0, done);
+        let read = found.rows as u64;
+        held.reach(2 * found.bytes(), context)?;
+        let mut found = self.shape.filtered(found, context)?;
+        let owners = found.columns.pop().expect("it is put there last");
+        let starts = starts(owners.as_primitive::<UInt32Type>().values(), done);
+        if let Some(exprs) = &self.exprs {
+            let columns = exprs.iter().map(|expr| expr.array(&found, context));
+            found = Batch::new(columns.collect::<Result<_>>()?, found.rows);
+        }
+        self.count(done as u64, read);
+        if let (Some(profile), Some(begin)) = (&self.profile, begin) {
+            profile.looked_up(done, found.rows, begin.elapsed());
+        }
+        let table = JoinTable::by_left_row(found, starts, held);
+        Ok(Slice { left, table })
+    }
+
+    /// What was read is taken from what may be.
+    fn count(&mut self, left: u64, read: u64) {
+        match &mut self.limit {
+            LookupLimit::All(rows) => {
+                *rows = rows.saturating_sub(read + left * physical::Lookup::LEFT_ROW);
+                self.is_over = *rows == 0;
+            }
+            LookupLimit::Each(rows) => self.is_over = read > left * *rows,
+        }
+    }
+
+    /// The rows that have the keys of each left row, and last a column that says whose they are.
+    fn points(&self, keys: &[Arrays], rows: usize, context: &ExecContext) -> Result<Batch> {
+        let scan = self.plan.index_scan();
+        let (table, index) = (&scan.scan.table, &scan.index);
+        let (mut found, mut owners): (Vec<RowId>, Vec<u32>) = Default::default();
+        let mut seen = HashSet::new();
+        let mut key = Vec::new();
+        for row in 0..rows {
+            seen.clear();
+            for values in keys {
+                context.check()?;
+                values_at(values, row, &mut key);
+                let new = |id: &RowId| keys.len() == 1 || seen.insert(*id);
+                found.extend(
+                    self.view
+                        .lookup(table, index, &key)?
+                        .into_iter()
+                        .filter(new),
+                );
+            }
+            owners.resize(found.len(), row as u32);
+        }
+        let read = self.view.fetch(table, &scan.scan.columns, &found)?;
+        debug_assert_eq!(
+            read.rows,
+            found.len(),
+            "what a view shows once, it shows again"
+        );
+        Ok(owned(self.shape.rows(read), owners))
+    }
+
+    /// The same where the keys are between two ends; and for how many left rows.
+    fn ranges(
+        &self,
+        keys: &[Arrays],
+        rows: usize,
+        held: &mut Held,
+        context: &ExecContext,
+    ) -> Result<(usize, Batch)> {
+        let scan = self.plan.index_scan();
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let mut owners: Vec<u32> = Vec::new();
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        let mut row = 0;
+        while row < rows && owners.len() < FOUND_ROWS {
+            context.check()?;
+            values_at(&keys[0], row, &mut low);
+            values_at(keys.get(1).map_or(&[], Vec::as_slice), row, &mut high);
+            if let Some(mut range) = range_between(scan, &self.view, &low, &high)? {
+                while let Some(read) = range.next(BATCH_ROWS)? {
+                    let batch = self.shape.rows(read);
+                    owners.resize(owners.len() + batch.rows, row as u32);
+                    bytes += batch.bytes();
+                    // Twice: they are put together.
+                    held.reach(2 * bytes, context)?;
+                    found.push(batch);
+                }
+            }
+            row += 1;
+        }
+        let batch = match found.is_empty() {
+            true => self
+                .shape
+                .rows(self.view.fetch(&scan.scan.table, &scan.scan.columns, &[])?),
+            false => Batch::concat(&found, found[0].columns.len())?,
+        };
+        Ok((row, owned(batch, owners)))
+    }
+}
+
+/// Rows with a column more, of the left rows that they belong to.
+fn owned(mut batch: Batch, owners: Vec<u32>) -> Batch {
+    batch.columns.push(Arc::new(UInt32Array::from(owners)));
+    batch
+}
+
+fn values_at<'a>(arrays: &'a [(ArrayRef, DataType)], row: usize, values: &mut Vec<ValueRef<'a>>) {
+    values.clear();
+    let value = |(array, data_type): &'a (ArrayRef, DataType)| value_at(array, *data_type, row);
+    values.extend(arrays.iter().map(value));
+}
+
+/// Where the rows of each left row begin, and where the last ones end.
+fn starts(owners: &[u32], left_rows: usize) -> Vec<u32> {
+    let mut starts = vec![0; left_rows + 1];
+    for owner in owners {
+        starts[*owner as usize + 1] += 1;
+    }
+    for row in 0..left_rows {
+        starts[row + 1] += starts[row];
+    }
+    starts
+}
