@@ -1,6 +1,6 @@
 //! Random statements: engines agree on them, and nothing that is nearly SQL hurts.
 
-use remora_tests::differential::{MISTAKES, notices, run};
+use remora_tests::differential::{LARGE, MISTAKES, notices, run};
 use remora_tests::mutation;
 use remora_tests::random::Random;
 use std::thread;
@@ -21,7 +21,7 @@ fn as_in_a_program(test: fn()) {
 /// The same statements each time; the command goes on with others.
 #[test]
 fn engines_agree_on_random_statements() {
-    as_in_a_program(|| match run(1_500, 1, None) {
+    as_in_a_program(|| match run(1_500, 1, LARGE) {
         Err(report) => panic!("{report}"),
         Ok((tally, _)) => {
             assert!(tally.valid * 10 > tally.queries * 9, "{tally}");

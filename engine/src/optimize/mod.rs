@@ -88,6 +88,54 @@ pub enum Effort {
     /// Those without which no plan can run: what the others do to a plan must not be seen in its rows, and
     /// whoever doubts that can look at both.
     Least,
+    /// All but the one of this name.
+    Without(&'static str),
+}
+
+/// How setting `optimize` says which rules are applied.
+pub const EFFORTS: &[&str] = &[
+    "on",
+    "off",
+    "without_constant_folding",
+    "without_predicate_pushdown",
+    "without_join_order",
+    "without_projection_merging",
+    "without_computed_keys",
+    "without_min_max",
+    "without_index_order",
+    "without_index_joins",
+    "without_index_selection",
+    "without_build_side",
+    "without_scan_bounds",
+    "without_top_n",
+    "without_projection_pruning",
+    "true",
+    "false",
+    "yes",
+    "no",
+    "1",
+    "0",
+];
+
+impl Effort {
+    /// What one of [`EFFORTS`] stands for.
+    pub fn of(value: &str) -> Self {
+        let named = EFFORTS.iter().find(|effort| **effort == value);
+        match named.and_then(|effort| effort.strip_prefix("without_")) {
+            Some(rule) => Self::Without(rule),
+            None if value == "off" => Self::Least,
+            None => Self::Full,
+        }
+    }
+
+    fn applies(self, rule: &Rule) -> bool {
+        rule.is_needed
+            || match self {
+                Self::Full => true,
+                Self::Least => false,
+                Self::Without(name) => name != rule.name,
+            }
+    }
 }
 
 /// All rules, in order.
@@ -283,11 +331,6 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
     }
 }
 
-/// The names of the rules, in order.
-pub fn rules() -> impl Iterator<Item = &'static str> {
-    RULES.iter().map(|rule| rule.name)
-}
-
 fn plan_statement(statement: LogicalStatement, columns: &mut Columns, effort: Effort) -> Statement {
     match statement {
         LogicalStatement::Query(query) => {
@@ -379,9 +422,7 @@ fn plan_part(part: BoundPart, effort: Effort) -> Part {
 
 fn optimize(query: Query, columns: &mut Columns, effort: Effort) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
-    let rules = RULES
-        .iter()
-        .filter(|rule| rule.is_needed || effort == Effort::Full);
+    let rules = RULES.iter().filter(|rule| effort.applies(rule));
     let plan = rules.fold(query.plan, |plan, rule| {
         (rule.apply)(plan, columns, &needed)
     });

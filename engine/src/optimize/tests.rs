@@ -49,28 +49,16 @@ fn long_constants_are_not_made_in_advance() {
     assert!(plan(900_000_000).contains("lpad"), "{}", plan(900_000_000));
 }
 
+/// Each rule that can be left out can be left out alone.
 #[test]
-fn rules_have_names() {
-    let names: Vec<_> = rules().collect();
-    assert_eq!(
-        names,
-        [
-            "subquery_unnesting",
-            "constant_folding",
-            "predicate_pushdown",
-            "join_order",
-            "projection_merging",
-            "computed_keys",
-            "min_max",
-            "index_order",
-            "index_joins",
-            "index_selection",
-            "build_side",
-            "scan_bounds",
-            "top_n",
-            "projection_pruning"
-        ]
-    );
+fn rules_are_switched_by_name() {
+    let optional = RULES.iter().filter(|rule| !rule.is_needed);
+    let switched: Vec<_> = optional
+        .map(|rule| format!("without_{}", rule.name))
+        .collect();
+    assert_eq!(EFFORTS[..2], ["on", "off"]);
+    assert_eq!(switched, EFFORTS[2..switched.len() + 2]);
+    assert_eq!(Effort::of("without_top_n"), Effort::Without("top_n"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, state};
 use crate::function::schemas_of;
 use crate::function::text::Style;
 use crate::function::text::style::{self, PLAIN};
-use crate::optimize::Effort;
+use crate::optimize::{EFFORTS, Effort};
 use remora_storage::Isolation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +174,7 @@ const SETTINGS: &[Setting] = &[
     setting(LOCK_TIMEOUT, "0", Rule::Duration),
     setting("max_identifier_length", "63", Rule::Fixed),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
-    setting(OPTIMIZE, "on", Rule::OneOf(SWITCH)),
+    setting(OPTIMIZE, "on", Rule::OneOf(EFFORTS)),
     setting("role", "none", Rule::OneOf(&["none"])),
     setting(SEARCH_PATH, "\"$user\", public", Rule::Path),
     setting("server_encoding", "UTF8", Rule::Fixed),
@@ -453,10 +453,7 @@ impl Settings {
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";
-        self.effort = match self.get(OPTIMIZE)? {
-            "off" => Effort::Least,
-            _ => Effort::Full,
-        };
+        self.effort = Effort::of(self.get(OPTIMIZE)?);
         self.synchronous = self.get(SYNCHRONOUS_COMMIT)? != "off";
         let style = Style::of(|name| self.get(name).unwrap_or_default());
         self.style = Some(style).filter(|style| *style != PLAIN).map(Arc::new);
@@ -476,7 +473,7 @@ fn isolation_of(name: &str) -> Isolation {
 fn advertised<'a>(allowed: &'a [&'a str]) -> &'a [&'a str] {
     let end = allowed.iter().position(|one| *one == "true");
     &allowed[..end
-        .filter(|_| allowed == SYNCHRONOUS)
+        .filter(|_| [SYNCHRONOUS, EFFORTS].contains(&allowed))
         .unwrap_or(allowed.len())]
 }
 

@@ -44,7 +44,7 @@ use crate::random::Random;
 use schema::Table;
 use text::{Kind, Text, raw};
 use trial::{Case, Question, Stage};
-use world::{Layout, Style};
+use world::{Layout, Rules, Style};
 
 /// Changes of a round.
 const CHANGES: u64 = 8;
@@ -68,9 +68,9 @@ struct Generator {
 }
 
 impl Generator {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, large: u64) -> Self {
         let mut random = Random::new(seed);
-        let tables = schema::tables(&mut random);
+        let tables = schema::tables(&mut random, large);
         Self {
             random,
             is_large: tables.iter().any(|table| table.rows.len() > 1000),
@@ -94,7 +94,20 @@ impl Generator {
         Style {
             rewritten: self.random.chance(60),
             parameters: self.random.chance(30),
-            unoptimized: !self.is_large && self.random.chance(40),
+            rules: match self.random.chance(60) {
+                true => Rules::default(),
+                false => self.rules(),
+            },
+        }
+    }
+
+    /// Where a table is large, nothing that tries all pairs of rows.
+    fn rules(&mut self) -> Rules {
+        let pairs = ["off", "without_predicate_pushdown", "without_join_order"];
+        let rules = self.random.pick(&Rules::ALL).expect("rules");
+        match self.is_large && pairs.contains(&rules.0) {
+            true => Rules::default(),
+            false => rules,
         }
     }
 
@@ -123,18 +136,21 @@ impl Generator {
 ///
 /// # Errors
 /// The first difference: what each engine says, and a script that shows it.
-pub fn run(queries: u64, seed: u64, mistake: Option<Mistake>) -> Result<(Tally, u64), String> {
+pub fn run(queries: u64, seed: u64, large: u64) -> Result<(Tally, u64), String> {
     let mut tally = Tally::default();
     let mut round = seed;
     while tally.queries < queries {
-        if let Some(case) = run_round(round, mistake, &mut tally)? {
-            let report = shrink::shrink(case, mistake);
+        if let Some(case) = run_round((round, large), None, &mut tally)? {
+            let report = shrink::shrink(case, None);
             return Err(format!("seed {round}\n{report}"));
         }
         round = round.wrapping_add(1);
     }
     Ok((tally, round))
 }
+
+/// Of so many rounds in a hundred one table takes more than one batch.
+pub const LARGE: u64 = 1;
 
 /// Whether so many queries are enough to notice a mistake.
 ///
@@ -144,7 +160,7 @@ pub fn notices(queries: u64, seed: u64, mistake: Mistake) -> Result<bool, String
     let mut tally = Tally::default();
     let mut round = seed;
     while tally.queries < queries {
-        if run_round(round, Some(mistake), &mut tally)?.is_some() {
+        if run_round((round, LARGE), Some(mistake), &mut tally)?.is_some() {
             return Ok(true);
         }
         round = round.wrapping_add(1);
@@ -154,11 +170,11 @@ pub fn notices(queries: u64, seed: u64, mistake: Mistake) -> Result<bool, String
 
 /// One round; `Err` where not even the tables can be made.
 fn run_round(
-    seed: u64,
+    (seed, large): (u64, u64),
     mistake: Option<Mistake>,
     tally: &mut Tally,
 ) -> Result<Option<Case>, String> {
-    let mut generator = Generator::new(seed);
+    let mut generator = Generator::new(seed, large);
     let layout = generator.layout();
     let mut case = Case {
         tables: generator.tables.clone(),

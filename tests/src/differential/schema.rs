@@ -86,11 +86,10 @@ const KINDS: [Kind; 12] = [
     Kind::Int,
 ];
 
-/// One to four tables.
-pub(super) fn tables(random: &mut Random) -> Vec<Table> {
+/// One to four tables; with a chance of so many in a hundred one takes more than one batch.
+pub(super) fn tables(random: &mut Random, large: u64) -> Vec<Table> {
     let count = 1 + random.below(4);
-    // Now and then one that takes more than one batch.
-    let large = random.chance(1).then(|| random.below(count));
+    let large = random.chance(large).then(|| random.below(count));
     let mut tables = Vec::new();
     for number in 0..count {
         let table = table(random, number, large == Some(number), &tables);

@@ -5,7 +5,7 @@ use super::mistake::Mistake;
 use super::schema::For;
 use super::text::{Dialect, Text};
 use super::trial::{Case, Difference, attempt};
-use super::world::{Cell, Layout, Outcome, Style};
+use super::world::{Cell, Layout, Outcome, Rules, Style};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ impl Shrinker {
             |layout, _| layout.in_transaction = false,
             |_, style| style.rewritten = false,
             |_, style| style.parameters = false,
-            |_, style| style.unoptimized = false,
+            |_, style| style.rules = Rules::default(),
         ];
         let mut got_smaller = false;
         for change in changes {

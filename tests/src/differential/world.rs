@@ -60,8 +60,34 @@ pub(super) struct Style {
     pub(super) rewritten: bool,
     /// Prepared, with constants as parameters.
     pub(super) parameters: bool,
-    /// Planned without the rules that can be left out.
-    pub(super) unoptimized: bool,
+    /// Planned with these rules: a value of setting `optimize`.
+    pub(super) rules: Rules,
+}
+
+/// Rules by which statements are planned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Rules(pub(super) &'static str);
+
+impl Rules {
+    /// All, without those that can be left out, or without one.
+    pub(super) const ALL: [Self; 10] = [
+        Self("on"),
+        Self("off"),
+        Self("without_predicate_pushdown"),
+        Self("without_join_order"),
+        Self("without_computed_keys"),
+        Self("without_min_max"),
+        Self("without_index_order"),
+        Self("without_index_joins"),
+        Self("without_index_selection"),
+        Self("without_build_side"),
+    ];
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self("on")
+    }
 }
 
 impl Style {
@@ -78,7 +104,7 @@ impl Style {
 pub(super) struct Remora {
     connection: Connection,
     _database: Database,
-    is_unoptimized: bool,
+    rules: Rules,
     mistake: Option<Mistake>,
 }
 
@@ -110,7 +136,7 @@ impl Remora {
         Ok(Self {
             connection,
             _database: database,
-            is_unoptimized: false,
+            rules: Rules::default(),
             mistake,
         })
     }
@@ -138,11 +164,10 @@ impl Remora {
     }
 
     fn run(&mut self, sql: &str, parameters: Vec<Value>, style: Style) -> remora::Result<Outcome> {
-        if self.is_unoptimized != style.unoptimized {
-            let set = if style.unoptimized { "off" } else { "on" };
-            self.connection
-                .execute_batch(&format!("SET optimize = {set}"))?;
-            self.is_unoptimized = style.unoptimized;
+        if self.rules != style.rules {
+            let set = format!("SET optimize = {}", style.rules.0);
+            self.connection.execute_batch(&set)?;
+            self.rules = style.rules;
         }
         let outcome = self.connection.run(sql, params_from_iter(parameters))?;
         let Some(rows) = &outcome.rows else {

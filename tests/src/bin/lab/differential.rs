@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! cargo run --release -p remora-tests -- differential --queries 1000000 [--seed N] [--seconds N]
-//!     [--mistakes] [--verbose]
+//!     [--large N] [--mistakes] [--verbose]
 //! ```
 //!
-//! With `--mistakes` each of the mistakes made on purpose must be found; with `--verbose` it is told why statements
+//! With `--large 100` a table of each round has a few thousand rows, so that indexes are worth using. //! With `--mistakes` each of the mistakes made on purpose must be found; with `--verbose` it is told why statements
 //! were refused.
 
 use crate::Result;
@@ -22,6 +22,8 @@ const MISTAKE_QUERIES: u64 = 100_000;
 struct Task {
     queries: u64,
     seed: u64,
+    /// Rounds in a hundred that have a large table.
+    large: u64,
     seconds: Option<Duration>,
     verbose: bool,
 }
@@ -32,6 +34,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let task = Task {
         queries: arguments.value_or("--queries", queries)?,
         seed: arguments.value_or("--seed", Random::seed())?,
+        large: arguments.value_or("--large", differential::LARGE)?,
         seconds,
         verbose: arguments.flag("--verbose"),
     };
@@ -50,7 +53,7 @@ fn compare(task: &Task) -> Result<()> {
     let mut seed = task.seed;
     while sum.queries < task.queries && end.is_none_or(|end| Instant::now() < end) {
         let wanted = SLICE.min(task.queries - sum.queries);
-        let (tally, next) = differential::run(wanted, seed, None)?;
+        let (tally, next) = differential::run(wanted, seed, task.large)?;
         sum.add(tally);
         seed = next;
     }
