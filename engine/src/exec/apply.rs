@@ -16,7 +16,7 @@ use super::pipeline::{Operator, Pipeline, Step};
 use super::recursive::WorkingTables;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::plan::physical::{self, JoinKind, PhysicalPlan};
+use crate::plan::physical::{DependentPlan, JoinKind, PhysicalPlan};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, new_null_array};
 use remora_storage::value::value_at;
@@ -59,20 +59,30 @@ struct Running {
 }
 
 impl Apply {
-    pub(super) fn new(plan: &physical::Apply, view: ReadView, working: WorkingTables) -> Self {
-        let outer = plan.outer.iter();
+    pub(super) fn new(
+        right: &DependentPlan,
+        kind: JoinKind,
+        view: ReadView,
+        working: WorkingTables,
+    ) -> Self {
+        let outer = right.outer.iter();
         Self {
-            right: Arc::clone(&plan.right),
+            right: Arc::clone(&right.plan),
             outer: outer
                 .map(|(at, expr)| (*at, Evaluator::new(expr.clone())))
                 .collect(),
-            kind: plan.kind,
-            is_tested: plan.is_tested,
+            kind,
+            is_tested: false,
             view,
             working,
             progress: None,
             held: Held::default(),
         }
+    }
+
+    /// The same for a mark join with a test.
+    pub(super) fn with_test(self, is_tested: bool) -> Self {
+        Self { is_tested, ..self }
     }
 
     fn begin(&self, input: &Batch, context: &ExecContext) -> Result<Progress> {

@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
 use super::full_join::FullJoin;
 use super::grouping_sets::GroupingSets;
-use super::index_join::IndexJoin;
+use super::index_join::{IndexJoin, Lookups};
 use super::index_scan::IndexScan;
 use super::join::JoinProbe;
 use super::join_table::{JoinBuild, JoinKeys};
@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::parse::with_room_left;
 use crate::plan::Expr;
 use crate::plan::lock::{LockWait, RowLock};
-use crate::plan::physical::{self, AggregateCall, Join, JoinKind, Node, PhysicalPlan};
+use crate::plan::physical::{self, AggregateCall, Join, JoinKind, LookupBy, Node, PhysicalPlan};
 use remora_storage::ReadView;
 use std::sync::Arc;
 
@@ -151,7 +151,9 @@ impl<'a, 't> Compiler<'a, 't> {
                 .with(ProjectSet::new(calls, *ordinality)),
             Node::Join(join) => self.join(join, rows)?,
             Node::Apply(join) => {
-                let apply = Apply::new(join, self.view.clone(), self.working.to_vec());
+                let (view, working) = (self.view.clone(), self.working.to_vec());
+                let apply = Apply::new(&join.right, join.kind, view, working);
+                let apply = apply.with_test(join.is_tested);
                 let rows = rows_of_left(join.kind, rows);
                 self.node(&join.left, rows)?.with(apply)
             }
@@ -366,8 +368,16 @@ impl<'a, 't> Compiler<'a, 't> {
         let probe = probe.with_test(join.test.clone());
         if let Some(lookup) = &join.lookup {
             let rows = rows_of_left(join.kind, rows);
-            let view = self.view.clone();
-            let join = IndexJoin::new(lookup, join.kind, view, probe, self.context);
+            let lookups = match &lookup.by {
+                LookupBy::Rows(rows) => {
+                    Lookups::by_index(rows, join.kind, self.view.clone(), self.context)
+                }
+                LookupBy::Plan(plan) => {
+                    let (view, working) = (self.view.clone(), self.working.to_vec());
+                    Lookups::by_plan(Apply::new(plan, join.kind, view, working))
+                }
+            };
+            let join = IndexJoin::new(lookups, lookup.limit, probe);
             return Ok(self.node(left, rows)?.with(join));
         }
         let left = self.node(left, BATCH_ROWS)?;

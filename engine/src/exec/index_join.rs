@@ -6,9 +6,10 @@
 //!   right rows     by index, by index   all of them, in a hash table
 //! ```
 //!
-//! 1. A left batch is taken in slices. The keys of a slice are evaluated as arrays; the rows that the index has for
-//!    each are fetched together, filtered, and arranged by left row: they are a [`JoinTable`], and from there on the
-//!    join is any other one ([`Pairing`]).
+//! 1. A left batch is taken in slices. If the right rows are those of a table, the keys of a slice are evaluated as
+//!    arrays; the rows that the index has for each are fetched together, filtered, and arranged by left row: they are a
+//!    [`JoinTable`], and from there on the join is any other one ([`Pairing`]). Otherwise (`max(k)` of the rows of a
+//!    group) a plan is run for each left row ([`Apply`]).
 //! 2. How many left rows there will be is a guess of the optimizer's. What was looked up is counted, and after as many
 //!    rows as pay ([`LookupLimit`]) the rest of the left rows meets a hash table of all right rows. So a wrong guess
 //!    costs no more than a part of that table would.
@@ -17,6 +18,7 @@
 //!
 //! Left rows come out in their order, whoever pairs them.
 
+use super::apply::Apply;
 use super::batch::Batch;
 use super::eval::Evaluator;
 use super::index_scan::range_between;
@@ -28,7 +30,7 @@ use super::table_scan::Shape;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::plan::explain::NodeProfile;
-use crate::plan::physical::{self, IndexKeys, JoinKind, LookupLimit};
+use crate::plan::physical::{self, IndexKeys, IndexedRows, JoinKind, LookupLimit};
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
@@ -50,80 +52,118 @@ const FOUND_ROWS: usize = 4 * BATCH_ROWS;
 pub(super) struct IndexJoin<'t> {
     /// `None` after too many.
     lookups: Option<Lookups>,
+    limit: LookupLimit,
     probe: JoinProbe<'t>,
     /// Rows of the left batch that are done with.
     done: usize,
     slice: Option<Slice>,
+    slice_rows: usize,
 }
 
-/// Left rows and those that belong to them.
+/// Left rows that are paired.
 #[derive(Debug)]
 struct Slice {
     left: Batch,
-    table: JoinTable,
+    /// What belongs to them, where that is known for all of them together.
+    table: Option<JoinTable>,
 }
 
-/// Looks up right rows.
+/// What finds the right rows.
 #[derive(Debug)]
-struct Lookups {
-    plan: Arc<physical::Lookup>,
-    view: ReadView,
-    shape: Shape,
-    /// The values of the keys, as [`IndexKeys::values`] gives them.
-    keys: Vec<Vec<Evaluator>>,
-    exprs: Option<Vec<Evaluator>>,
-    pairing: Pairing,
-    /// Where is counted what is done, if that is asked for.
-    profile: Option<Arc<NodeProfile>>,
-    slice_rows: usize,
-    limit: LookupLimit,
-    is_over: bool,
+pub(super) enum Lookups {
+    Rows(Box<RowLookups>),
+    Plan(Box<Apply>),
 }
 
-impl<'t> IndexJoin<'t> {
-    /// `probe` does the same without an index.
-    pub(super) fn new(
-        plan: &Arc<physical::Lookup>,
+impl Lookups {
+    /// Rows of a table.
+    pub(super) fn by_index(
+        plan: &Arc<IndexedRows>,
         kind: JoinKind,
         view: ReadView,
-        probe: JoinProbe<'t>,
         context: &ExecContext,
     ) -> Self {
         let evaluators = |exprs: &[_]| exprs.iter().cloned().map(Evaluator::new).collect();
         let scan = plan.index_scan();
-        let lookups = Lookups {
+        Self::Rows(Box::new(RowLookups {
             shape: Shape::new(&scan.scan),
             keys: scan.keys.values().into_iter().map(evaluators).collect(),
             exprs: plan.exprs.as_deref().map(evaluators),
             pairing: Pairing::new(JoinKeys::default(), kind, plan.filter.clone()),
             profile: (context.profiling.as_ref()).map(|profiling| profiling.of(&plan.scan)),
-            slice_rows: FIRST_SLICE_ROWS,
-            limit: plan.limit,
-            is_over: false,
             plan: Arc::clone(plan),
             view,
-        };
+        }))
+    }
+
+    /// What a plan gives.
+    pub(super) fn by_plan(apply: Apply) -> Self {
+        Self::Plan(Box::new(apply))
+    }
+
+    /// Takes the first of the left rows; says how many right rows were read for them.
+    fn slice(&mut self, left: Batch, context: &ExecContext) -> Result<(Slice, u64)> {
+        match self {
+            Self::Rows(rows) => rows.slice(left, context),
+            Self::Plan(_) => Ok((Slice { left, table: None }, 0)),
+        }
+    }
+
+    fn push(&mut self, slice: &Slice, context: &ExecContext) -> Result<Step> {
+        match (self, &slice.table) {
+            (Self::Rows(rows), Some(table)) => rows.pairing.push(&slice.left, table, context),
+            (Self::Plan(apply), _) => apply.push(&slice.left, context),
+            (Self::Rows(_), None) => unreachable!("its slices have tables"),
+        }
+    }
+}
+
+impl<'t> IndexJoin<'t> {
+    /// `probe` does the same without an index.
+    pub(super) fn new(lookups: Lookups, limit: LookupLimit, probe: JoinProbe<'t>) -> Self {
         Self {
             lookups: Some(lookups),
+            limit,
             probe,
             done: 0,
             slice: None,
+            slice_rows: FIRST_SLICE_ROWS,
         }
+    }
+
+    /// The next left rows for which right ones are looked up, if any are.
+    fn next_slice(&mut self, input: &Batch, context: &ExecContext) -> Result<()> {
+        if let Some(lookups) = &mut self.lookups
+            && self.slice.is_none()
+        {
+            let rows = self.slice_rows.min(input.rows - self.done);
+            let (slice, read) = lookups.slice(input.slice(self.done, rows), context)?;
+            self.slice_rows = (2 * self.slice_rows).min(SLICE_ROWS);
+            self.count(slice.left.rows as u64, read);
+            self.slice = Some(slice);
+        }
+        Ok(())
+    }
+
+    /// What was read is taken from what may be.
+    fn count(&mut self, left: u64, read: u64) {
+        self.limit = match self.limit {
+            LookupLimit::All(rows) => {
+                let cost = read + left * physical::Lookup::LEFT_ROW;
+                LookupLimit::All(rows.saturating_sub(cost))
+            }
+            LookupLimit::Each(rows) if read > left * rows => LookupLimit::All(0),
+            each => each,
+        };
     }
 }
 
 impl Operator for IndexJoin<'_> {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
-        if self.slice.is_none()
-            && let Some(lookups) = &mut self.lookups
-        {
-            if lookups.is_over {
-                self.lookups = None;
-            } else {
-                let rest = input.slice(self.done, input.rows - self.done);
-                self.slice = Some(lookups.slice(&rest, context)?);
-            }
+        if self.slice.is_none() && self.limit == LookupLimit::All(0) {
+            self.lookups = None;
         }
+        self.next_slice(input, context)?;
         let (Some(lookups), Some(slice)) = (&mut self.lookups, &self.slice) else {
             let rest = match self.done {
                 0 => return self.probe.push(input, context),
@@ -135,7 +175,7 @@ impl Operator for IndexJoin<'_> {
             }
             return Ok(step);
         };
-        let step = lookups.pairing.push(&slice.left, &slice.table, context)?;
+        let step = lookups.push(slice, context)?;
         let Step::Done(output) = step else {
             return Ok(step);
         };
@@ -149,14 +189,26 @@ impl Operator for IndexJoin<'_> {
     }
 }
 
+/// Looks up right rows of a table.
+#[derive(Debug)]
+pub(super) struct RowLookups {
+    plan: Arc<IndexedRows>,
+    view: ReadView,
+    shape: Shape,
+    /// The values of the keys, as [`IndexKeys::values`] gives them.
+    keys: Vec<Vec<Evaluator>>,
+    exprs: Option<Vec<Evaluator>>,
+    pairing: Pairing,
+    /// Where is counted what is done, if that is asked for.
+    profile: Option<Arc<NodeProfile>>,
+}
+
 /// The values of one key for each left row.
 type Arrays = Vec<(ArrayRef, DataType)>;
 
-impl Lookups {
-    /// The first of these left rows, with what belongs to them.
-    fn slice(&mut self, left: &Batch, context: &ExecContext) -> Result<Slice> {
-        let mut left = left.slice(0, self.slice_rows.min(left.rows));
-        self.slice_rows = (2 * self.slice_rows).min(SLICE_ROWS);
+impl RowLookups {
+    /// The first of these left rows, with what belongs to them; and how many rows were read.
+    fn slice(&self, left: Batch, context: &ExecContext) -> Result<(Slice, u64)> {
         let begin = self.profile.is_some().then(Instant::now);
         let array = |key: &Evaluator| Ok((key.array(&left, context)?, key.data_type()));
         let keys = self.keys.iter();
@@ -169,7 +221,6 @@ impl Lookups {
                 self.ranges(&keys, left.rows, &mut held, context)?
             }
         };
-        left = left.slice(0, done);
         let read = found.rows as u64;
         held.reach(2 * found.bytes(), context)?;
         let mut found = self.shape.filtered(found, context)?;
@@ -179,23 +230,14 @@ impl Lookups {
             let columns = exprs.iter().map(|expr| expr.array(&found, context));
             found = Batch::new(columns.collect::<Result<_>>()?, found.rows);
         }
-        self.count(done as u64, read);
         if let (Some(profile), Some(begin)) = (&self.profile, begin) {
             profile.looked_up(done, found.rows, begin.elapsed());
         }
-        let table = JoinTable::by_left_row(found, starts, held);
-        Ok(Slice { left, table })
-    }
-
-    /// What was read is taken from what may be.
-    fn count(&mut self, left: u64, read: u64) {
-        match &mut self.limit {
-            LookupLimit::All(rows) => {
-                *rows = rows.saturating_sub(read + left * physical::Lookup::LEFT_ROW);
-                self.is_over = *rows == 0;
-            }
-            LookupLimit::Each(rows) => self.is_over = read > left * *rows,
-        }
+        let slice = Slice {
+            left: left.slice(0, done),
+            table: Some(JoinTable::by_left_row(found, starts, held)),
+        };
+        Ok((slice, read))
     }
 
     /// The rows that have the keys of each left row, and last a column that says whose they are.

@@ -61,7 +61,7 @@ pub mod manual;
 mod math;
 mod moment;
 mod native;
-mod numbers;
+pub(crate) mod numbers;
 mod oids;
 mod overlaps;
 mod parameters;

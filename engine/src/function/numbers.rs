@@ -177,6 +177,36 @@ static IN_FRONT: &[Overload] = &[
 ];
 
 /// The bytes of numbers, the highest first.
+/// A whole number as one of a narrower type; NULL where that has no room for it.
+pub(crate) const NARROWED: [&str; 2] = ["int2_or_null", "int4_or_null"];
+
+fn int2_or_null(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let narrow = whole(arguments).and_then(|whole| i16::try_from(whole).ok());
+    Ok(narrow.map_or(Value::Null, Value::SmallInt))
+}
+
+fn int4_or_null(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    let narrow = whole(arguments).and_then(|whole| i32::try_from(whole).ok());
+    Ok(narrow.map_or(Value::Null, Value::Integer))
+}
+
+fn whole(arguments: &[ValueRef<'_>]) -> Option<i64> {
+    match arguments[0] {
+        ValueRef::Integer(whole) => Some(i64::from(whole)),
+        ValueRef::BigInt(whole) => Some(whole),
+        _ => None,
+    }
+}
+
+static NARROW: &[Overload] = &[
+    function!(strict row "int2_or_null"(Integer) -> SmallInt,
+        "The same as a SMALLINT, or NULL.", int2_or_null),
+    function!(strict row "int2_or_null"(BigInt) -> SmallInt,
+        "The same as a SMALLINT, or NULL.", int2_or_null),
+    function!(strict row "int4_or_null"(BigInt) -> Integer,
+        "The same as an INTEGER, or NULL.", int4_or_null),
+];
+
 static SENT: &[Overload] = &[
     function!("int2send"(SmallInt) -> Bytea, "Its bytes.", |n: i16| Ok(n.to_be_bytes().to_vec())),
     function!("int4send"(Integer) -> Bytea, "Its bytes.", |n: i32| Ok(n.to_be_bytes().to_vec())),
@@ -186,4 +216,4 @@ static SENT: &[Overload] = &[
 ];
 
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[WHOLE, IN_FRONT, SENT];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[WHOLE, IN_FRONT, NARROW, SENT];

@@ -5,7 +5,7 @@
 
 use super::access::keys_of;
 use crate::plan::ExprKind;
-use crate::plan::logical::{Logical, Scan};
+use crate::plan::logical::{Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::IndexKeys;
 use remora_storage::Value;
 
@@ -38,8 +38,11 @@ pub(super) fn rows(plan: &Logical) -> u64 {
         | Logical::Sort { input, .. }
         | Logical::Distinct(input) => rows(input),
         Logical::Join(join) => match &join.lookup {
-            Some(lookup) => rows(&join.left).saturating_mul(rows_of_key(&lookup.scan)),
-            None => rows(&join.left).max(rows(&join.right)),
+            Some(Lookup {
+                by: LookupBy::Rows(found),
+                ..
+            }) => rows(&join.left).saturating_mul(rows_of_key(&found.scan)),
+            _ => rows(&join.left).max(rows(&join.right)),
         },
         Logical::Aggregate { input, groups, .. } => match groups.is_empty() {
             true => 1,

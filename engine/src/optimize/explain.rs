@@ -7,7 +7,8 @@ use crate::plan::explain::{Analyze, ExplainOptions, Measured, Profile};
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::{
-    self, AggregateCall, IndexScan, Join, JoinKey, JoinKind, Node, PhysicalPlan, TableScan,
+    AggregateCall, DependentPlan, IndexScan, Join, JoinKey, JoinKind, LookupBy, Node, PhysicalPlan,
+    TableScan,
 };
 use crate::plan::project_set::TableCall;
 use crate::plan::set_operation::SetOperator;
@@ -239,15 +240,7 @@ impl Lines<'_> {
                 self.plan(input, level + 1);
             }
             Node::Join(join) => self.join(join, level),
-            Node::Apply(apply) => {
-                self.node(level, join_name("Nested Loop", apply.kind));
-                let outer = apply.outer.iter().map(|(parameter, expr)| {
-                    format!("${} = {}", parameter + 1, show(expr, &apply.left.schema))
-                });
-                self.fact(level, "For Each", outer.collect::<Vec<_>>().join(", "));
-                self.plan(&apply.left, level + 1);
-                self.plan(&apply.right, level + 1);
-            }
+            Node::Apply(apply) => self.apply(apply.kind, &apply.left, &apply.right, level),
             Node::Aggregate {
                 input,
                 groups,
@@ -401,7 +394,7 @@ impl Lines<'_> {
 
     fn join(&mut self, join: &Join, level: usize) {
         if let Some(lookup) = &join.lookup {
-            return self.index_join(join, lookup, level);
+            return self.index_join(join, &lookup.by, level);
         }
         let by = if join.keys.is_empty() {
             "Nested Loop"
@@ -430,15 +423,30 @@ impl Lines<'_> {
         self.plan(&join.right, level + 1);
     }
 
-    fn index_join(&mut self, join: &Join, lookup: &physical::Lookup, level: usize) {
+    fn index_join(&mut self, join: &Join, lookup: &LookupBy, level: usize) {
+        let rows = match lookup {
+            LookupBy::Rows(rows) => rows,
+            LookupBy::Plan(plan) => return self.apply(join.kind, &join.left, plan, level),
+        };
         self.node(level, join_name("Nested Loop", join.kind));
-        if let Some(filter) = &lookup.filter {
+        if let Some(filter) = &rows.filter {
             let schema = [join.left.schema.as_slice(), &join.right.schema].concat();
             self.fact(level, "Join Filter", show(filter, &schema));
         }
         self.plan(&join.left, level + 1);
-        self.numbers = self.profile.map(|profile| profile.measured(&lookup.scan));
-        self.index_scan(lookup.index_scan(), &join.left.schema, level + 1);
+        self.numbers = self.profile.map(|profile| profile.measured(&rows.scan));
+        self.index_scan(rows.index_scan(), &join.left.schema, level + 1);
+    }
+
+    fn apply(&mut self, kind: JoinKind, left: &PhysicalPlan, right: &DependentPlan, level: usize) {
+        self.node(level, join_name("Nested Loop", kind));
+        let outer = right
+            .outer
+            .iter()
+            .map(|(parameter, expr)| format!("${} = {}", parameter + 1, show(expr, &left.schema)));
+        self.fact(level, "For Each", outer.collect::<Vec<_>>().join(", "));
+        self.plan(left, level + 1);
+        self.plan(&right.plan, level + 1);
     }
 
     fn aggregate(

@@ -7,33 +7,36 @@
 //! The right input is a table, or what is computed from its rows. The conditions of the join, in which the columns of
 //! the left input are as good as parameters, are a filter of the table as any other one: so whatever narrows a scan by
 //! an index ([`super::access`]) narrows a join, be it a point, a list, a range whose ends the left row gives, or the
-//! beginning of a text. What the keys do not express is asked of the pairs.
+//! beginning of a text. What the keys do not express is asked of the pairs. Where the right input groups rows, by what it
+//! is joined by as well, all conditions sink to the table below, and the whole of it is run for each left row.
 //!
 //! To look a row up takes as long as to put some [`READ_FOR_LOOKUP`] rows into a hash table. Of an inner join the side
-//! that is expected to be smaller becomes the left one, if it is that much smaller. Other joins have their sides; what
-//! is expected is a guess, though, and the join itself sees how many left rows there are: it begins with the index and
-//! changes over ([`LookupLimit`]).
+//! that is expected to be smaller becomes the left one, if it is that much smaller, or if there is no equality and so no
+//! hash table. Other joins have their sides; what is expected is a guess, though, and the join itself sees how many left
+//! rows there are: it begins with the index and changes over ([`LookupLimit`]).
 
-use super::access::select_by;
+use super::access::{select_by, select_indexes};
 use super::estimate::{read_rows, rows};
 use super::join_order::links;
-use super::pushdown::substitute;
-use crate::plan::logical::{Access, Join, Logical, Lookup, Scan};
+use super::pushdown::{push, substitute};
+use super::unnest::map_deep;
+use crate::plan::logical::{Access, Columns, IndexedRows, Join, Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::{self, JoinKind, LookupLimit};
 use crate::plan::{Expr, ExprKind};
 use std::collections::BTreeSet;
 
-/// Rows that are read and kept in a hash table in the time in which one row is looked up.
+/// Rows that are read and kept in a hash table in the time in which one row is looked up, and in which a plan is run.
 const READ_FOR_LOOKUP: u64 = 64;
+const READ_FOR_PLAN: u64 = 256;
 /// A table with fewer rows is read as soon as it is looked at.
 const ROWS_MIN: u64 = 512;
-/// Left rows that are looked up in vain where more of them are expected than pay.
-const TRIED_ROWS: u64 = 1_000;
+/// Rows that are read in vain where more left rows are expected than pay.
+const TRIED_ROWS: u64 = 64_000;
 
 /// Applies the rule to a plan.
-pub(super) fn index_joins(plan: Logical) -> Logical {
-    match plan.map_inputs(&mut index_joins) {
-        Logical::Join(join) if is_possible(&join) => Logical::Join(with_lookup(join)),
+pub(super) fn index_joins(plan: Logical, columns: &mut Columns) -> Logical {
+    match plan.map_inputs(&mut |input| index_joins(input, columns)) {
+        Logical::Join(join) if is_possible(&join) => Logical::Join(with_lookup(join, columns)),
         other => other,
     }
 }
@@ -46,20 +49,34 @@ fn is_possible(join: &Join) -> bool {
         && join.mark.as_ref().is_none_or(|mark| mark.test.is_empty())
 }
 
-fn with_lookup(mut join: Join) -> Join {
+fn with_lookup(mut join: Join, columns: &mut Columns) -> Join {
     let (left, right) = (left_rows(&join.left), left_rows(&join.right));
-    if join.kind == JoinKind::Inner && right < left {
-        return match lookup(&join.right, right, &join.left, &join) {
-            None => join,
-            lookup => Join {
-                left: join.right,
-                right: join.left,
-                lookup,
-                ..join
-            },
+    let sides = [
+        (&*join.left, left, &*join.right),
+        (&*join.right, right, &*join.left),
+    ];
+    let in_turn = match join.kind {
+        JoinKind::Inner if right < left => &[1, 0][..],
+        JoinKind::Inner => &[0, 1],
+        _ => &[0],
+    };
+    let mut found = in_turn.iter().filter_map(|side| {
+        let (left, expected, right) = sides[*side];
+        let pair = Pair {
+            left: left.column_set(),
+            expected,
+            right,
+            join: &join,
         };
+        Some((*side, pair.by_index().or_else(|| pair.by_plan(columns))?))
+    });
+    let Some((side, lookup)) = found.next() else {
+        return join;
+    };
+    join.lookup = Some(lookup);
+    if side == 1 {
+        std::mem::swap(&mut join.left, &mut join.right);
     }
-    join.lookup = lookup(&join.left, left, &join.right, &join);
     join
 }
 
@@ -72,43 +89,120 @@ fn left_rows(plan: &Logical) -> u64 {
     }
 }
 
-/// How the rows of `right` are looked up for the `expected` rows of `left`.
-fn lookup(left: &Logical, expected: u64, right: &Logical, join: &Join) -> Option<Box<Lookup>> {
-    let (scan, exprs) = table(right)?;
-    let all = read_rows(scan);
-    let pays = expected.saturating_mul(READ_FOR_LOOKUP) <= all;
-    if all < ROWS_MIN || (join.kind == JoinKind::Inner && !pays) {
-        return None;
-    }
-    let left = left.column_set();
-    let condition = |part: &Expr| with_outer(substitute(part.clone(), exprs), &left);
-    let conditions = join.on.iter().map(condition).collect();
-    let (mut scan, used) = select_by(scan, conditions, &|value| outer(value).is_some())?;
-    if let Access::Index { keys, .. } = &mut scan.access {
-        for value in keys.values_mut().into_iter().flatten() {
-            *value = with_columns(value.clone());
-        }
-    }
-    let on = join.on.iter().enumerate();
-    let on = on.filter(|(part, _)| !used.contains(part));
-    let right = right.column_set();
-    let is_hashed = join.on.iter().any(|part| links(part, &left, &right));
-    let rows_max = all / READ_FOR_LOOKUP * physical::Lookup::LEFT_ROW;
-    Some(Box::new(Lookup {
-        scan,
-        exprs: exprs.to_vec(),
-        on: on.map(|(_, part)| part.clone()).collect(),
-        limit: match (is_hashed, pays) {
-            (false, _) => LookupLimit::Each(all.div_ceil(READ_FOR_LOOKUP)),
-            (true, true) => LookupLimit::All(rows_max),
-            (true, false) => {
-                LookupLimit::All(rows_max.min(TRIED_ROWS * physical::Lookup::LEFT_ROW))
-            }
-        },
-    }))
+/// Inputs of a join, of which one is to be looked up for rows of the other.
+struct Pair<'a> {
+    /// The columns of the one.
+    left: BTreeSet<usize>,
+    /// How many rows it is expected to have.
+    expected: u64,
+    right: &'a Logical,
+    join: &'a Join,
 }
 
-/// A table that is read as a whole so far, and what is computed from its rows.
+impl Pair<'_> {
+    /// How long it pays not to read `all` rows; `None` where it hardly ever does.
+    fn limit(&self, all: u64, read_for_one: u64) -> Option<LookupLimit> {
+        let right = self.right.column_set();
+        let is_hashed = self
+            .join
+            .on
+            .iter()
+            .any(|part| links(part, &self.left, &right));
+        let pays = !is_hashed || self.expected.saturating_mul(read_for_one) <= all;
+        if all < ROWS_MIN || (self.join.kind == JoinKind::Inner && !pays) {
+            return None;
+        }
+        let rows = match pays {
+            true => all,
+            false => all.min(TRIED_ROWS),
+        };
+        Some(match is_hashed {
+            true => LookupLimit::All(rows / read_for_one * physical::Lookup::LEFT_ROW),
+            false => LookupLimit::Each(all.div_ceil(read_for_one)),
+        })
+    }
+
+    /// By an index of the table that the right input is.
+    fn by_index(&self) -> Option<Lookup> {
+        let (scan, exprs) = table(self.right)?;
+        let limit = self.limit(read_rows(scan), READ_FOR_LOOKUP)?;
+        let on = &self.join.on;
+        let condition = |part: &Expr| with_outer(substitute(part.clone(), exprs), &self.left);
+        let conditions = on.iter().map(condition).collect();
+        let (mut scan, used) = select_by(scan, conditions, &|value| outer(value).is_some())?;
+        if let Access::Index { keys, .. } = &mut scan.access {
+            for value in keys.values_mut().into_iter().flatten() {
+                *value = with_columns(value.clone());
+            }
+        }
+        let on = on.iter().enumerate();
+        let on = on.filter(|(part, _)| !used.contains(part));
+        let rows = IndexedRows {
+            scan,
+            exprs: exprs.to_vec(),
+            on: on.map(|(_, part)| part.clone()).collect(),
+        };
+        let by = LookupBy::Rows(Box::new(rows));
+        Some(Lookup { by, limit })
+    }
+
+    /// By the right input itself, if what makes a match sinks to a table of it and finds an index there.
+    fn by_plan(&self, columns: &mut Columns) -> Option<Lookup> {
+        let limit = self.limit(read_rows(source(self.right)?), READ_FOR_PLAN)?;
+        let mut is_stable = self.join.on.iter().all(Expr::is_stable);
+        (self.right).for_each_expr(&mut |expr| is_stable &= expr.is_stable());
+        if !is_stable {
+            return None;
+        }
+        let condition = |part: &Expr| with_outer(part.clone(), &self.left);
+        let plan = push(
+            self.right.clone(),
+            self.join.on.iter().map(condition).collect(),
+        );
+        let is_outer = |value: &Expr| outer(value).is_some();
+        select_by(source(&plan)?, Vec::new(), &is_outer)?;
+        let named = self.join.on.iter().flat_map(Expr::columns);
+        let named: BTreeSet<usize> = named.filter(|column| self.left.contains(column)).collect();
+        let parameters: Vec<_> = (named.iter())
+            .map(|column| (columns.add_parameter(), columns.expr(*column)))
+            .collect();
+        let parameter = |value: &Expr| {
+            let at = named
+                .iter()
+                .position(|column| Some(*column) == outer(value))?;
+            let kind = ExprKind::Parameter(parameters[at].0);
+            Some(Expr {
+                kind,
+                data_type: value.data_type,
+            })
+        };
+        let plan = map_deep(plan, &mut |expr| expr.replace(&mut |part| parameter(part)));
+        let by = LookupBy::Plan {
+            plan: Box::new(select_indexes(plan)),
+            outer: parameters,
+        };
+        Some(Lookup { by, limit })
+    }
+}
+
+/// The table that a plan groups or filters the rows of.
+fn source(plan: &Logical) -> Option<&Scan> {
+    match plan {
+        Logical::Scan(scan) => is_read(scan).then_some(scan),
+        Logical::Filter { input, .. }
+        | Logical::Project { input, .. }
+        | Logical::Distinct(input)
+        | Logical::Aggregate { input, .. } => source(input),
+        _ => None,
+    }
+}
+
+/// Whether it is read as a whole so far.
+fn is_read(scan: &Scan) -> bool {
+    matches!(scan.access, Access::Table { .. }) && !scan.skips_locked
+}
+
+/// A table, and what is computed from its rows.
 fn table(plan: &Logical) -> Option<(&Scan, &[(usize, Expr)])> {
     let (input, exprs) = match plan {
         Logical::Project { input, exprs } => (&**input, exprs.as_slice()),
@@ -117,9 +211,8 @@ fn table(plan: &Logical) -> Option<(&Scan, &[(usize, Expr)])> {
     let Logical::Scan(scan) = input else {
         return None;
     };
-    let is_read = matches!(scan.access, Access::Table { .. }) && !scan.skips_locked;
     let is_stable = exprs.iter().all(|(_, expr)| expr.is_stable());
-    (is_read && is_stable).then_some((scan, exprs))
+    (is_read(scan) && is_stable).then_some((scan, exprs))
 }
 
 /// The number of the parameter that stands for the first column of a left input: above those of any statement.

@@ -7,9 +7,11 @@ use super::join_order::key;
 use super::window::window_node;
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
-use crate::plan::logical::{Access, Columns, Join, Logical, Lookup, Mark, Query, Scan};
+use crate::plan::logical::{
+    Access, Columns, IndexedRows, Join, Logical, LookupBy, Mark, Query, Scan,
+};
 use crate::plan::physical::{
-    self, AggregateCall, IndexScan, JoinKey, JoinKind, Node, PhysicalPlan,
+    self, AggregateCall, DependentPlan, IndexScan, JoinKey, JoinKind, Node, PhysicalPlan,
 };
 use crate::plan::project_set::{ProjectSet, TableCall};
 use crate::plan::recursive::Recursive;
@@ -285,16 +287,11 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
 
 fn apply_node(join: Join, columns: &Columns) -> Lowered {
     let (left, right) = (lower(*join.left, columns), lower(*join.right, columns));
-    let at = Positions(&left.numbers);
-    let outer = join.outer.into_iter();
     let node = Node::Apply(physical::Apply {
-        outer: outer
-            .map(|(parameter, expr)| (parameter, at.expr(expr)))
-            .collect(),
         kind: join.kind,
         is_tested: join.mark.as_ref().is_some_and(|mark| !mark.test.is_empty()),
         left: Box::new(left.plan),
-        right: Arc::new(right.plan),
+        right: dependent(right.plan, join.outer, &left.numbers),
     });
     let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
     Lowered::new(node, numbers, columns)
@@ -340,9 +337,9 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
         test: Positions(&both).expr(test),
         on: on.flatten().map(|on| Positions(&both).expr(on)),
     });
-    let lookup = join.lookup.map(|lookup| {
-        let lookup = lookup_of(*lookup, &left.numbers, &right.numbers, columns);
-        Arc::new(lookup)
+    let lookup = join.lookup.map(|lookup| physical::Lookup {
+        by: lookup_by(lookup.by, &left.numbers, &right.numbers, columns),
+        limit: lookup.limit,
     });
     let node = Node::Join(physical::Join {
         lookup,
@@ -358,12 +355,41 @@ fn join_node(join: Join, columns: &Columns) -> Lowered {
 }
 
 /// The columns come out as those of the right input.
-fn lookup_of(
-    lookup: Lookup,
+fn lookup_by(
+    by: LookupBy,
     left: &[usize],
     right: &[usize],
     columns: &Columns,
-) -> physical::Lookup {
+) -> physical::LookupBy {
+    match by {
+        LookupBy::Rows(rows) => {
+            physical::LookupBy::Rows(Arc::new(indexed_rows(*rows, left, right, columns)))
+        }
+        LookupBy::Plan { outer, plan } => {
+            let plan = arrange(lower(*plan, columns), right, columns).plan;
+            physical::LookupBy::Plan(dependent(plan, outer, left))
+        }
+    }
+}
+
+/// What is named of the left row is made of its columns.
+fn dependent(plan: PhysicalPlan, outer: Vec<(usize, Expr)>, left: &[usize]) -> DependentPlan {
+    let at = Positions(left);
+    let outer = outer.into_iter();
+    DependentPlan {
+        plan: Arc::new(plan),
+        outer: outer
+            .map(|(parameter, expr)| (parameter, at.expr(expr)))
+            .collect(),
+    }
+}
+
+fn indexed_rows(
+    lookup: IndexedRows,
+    left: &[usize],
+    right: &[usize],
+    columns: &Columns,
+) -> physical::IndexedRows {
     let mut scan = lookup.scan;
     if let Access::Index { keys, .. } = &mut scan.access {
         for value in keys.values_mut().into_iter().flatten() {
@@ -382,10 +408,9 @@ fn lookup_of(
         .on
         .into_iter()
         .map(|part| Positions(&both).expr(part));
-    physical::Lookup {
+    physical::IndexedRows {
         filter: Expr::conjunction(on.collect()),
         exprs: (scan.numbers != right).then(|| right.iter().map(made).collect()),
-        limit: lookup.limit,
         scan: scan.plan,
     }
 }

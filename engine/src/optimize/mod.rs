@@ -183,7 +183,7 @@ const RULES: &[Rule] = &[
     Rule {
         name: "index_joins",
         is_needed: false,
-        apply: |plan, _, _| index_join::index_joins(plan),
+        apply: |plan, columns, _| index_join::index_joins(plan, columns),
     },
     Rule {
         name: "index_selection",

@@ -5,7 +5,7 @@
 //! written out, and aggregates without groups, keep one.
 
 use super::window::prune_window;
-use crate::plan::logical::{Columns, Join, Logical, Lookup, Scan};
+use crate::plan::logical::{Columns, Join, Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::AggregateCall;
 use crate::plan::physical::JoinKind;
 use crate::plan::project_set::ProjectSet;
@@ -75,7 +75,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             Logical::Join(Join {
                 left: below(join.left, &wanted),
                 right: below(join.right, &wanted),
-                lookup: join.lookup.map(|lookup| prune_lookup(lookup, &wanted)),
+                lookup: (join.lookup).map(|lookup| prune_lookup(lookup, columns, &wanted)),
                 ..join
             })
         }
@@ -216,12 +216,21 @@ fn keep<T>(items: &mut Vec<T>, needed: impl Fn(&T) -> bool) {
 }
 
 /// As the right input is pruned.
-fn prune_lookup(mut lookup: Box<Lookup>, needed: &BTreeSet<usize>) -> Box<Lookup> {
-    let mut of_scan = needed.clone();
-    lookup.exprs.retain(|(number, _)| needed.contains(number));
-    of_scan.extend(lookup.exprs.iter().flat_map(|(_, expr)| expr.columns()));
-    lookup.scan = prune_scan(lookup.scan, &of_scan);
-    lookup
+fn prune_lookup(lookup: Lookup, columns: &Columns, needed: &BTreeSet<usize>) -> Lookup {
+    let by = match lookup.by {
+        LookupBy::Plan { outer, plan } => LookupBy::Plan {
+            outer,
+            plan: Box::new(prune(*plan, columns, needed)),
+        },
+        LookupBy::Rows(mut rows) => {
+            let mut of_scan = needed.clone();
+            rows.exprs.retain(|(number, _)| needed.contains(number));
+            of_scan.extend(rows.exprs.iter().flat_map(|(_, expr)| expr.columns()));
+            rows.scan = prune_scan(rows.scan, &of_scan);
+            LookupBy::Rows(rows)
+        }
+    };
+    Lookup { by, ..lookup }
 }
 
 fn prune_scan(mut scan: Scan, needed: &BTreeSet<usize>) -> Scan {

@@ -44,7 +44,7 @@ pub(super) fn push_down(plan: Logical) -> Logical {
 }
 
 /// The plan's rows for which all of `parts` are true.
-fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
+pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
     if parts.iter().any(Expr::is_false) {
         return nothing(&plan);
     }

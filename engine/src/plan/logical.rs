@@ -264,20 +264,41 @@ pub struct Join {
     /// is in `on`.
     pub outer: Vec<(usize, Expr)>,
     /// How the right rows of a left one are looked up, if an index has them.
-    pub lookup: Option<Box<Lookup>>,
+    pub lookup: Option<Lookup>,
 }
 
 /// A right input of which an index has the rows that belong to a left one.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    /// The same rows, by an index; its keys name columns of the left input.
+    /// How they are found.
+    pub by: LookupBy,
+    /// How long it pays.
+    pub limit: LookupLimit,
+}
+
+/// How the right rows of a left one are found.
+#[derive(Clone, Debug)]
+pub enum LookupBy {
+    /// In a table, for many left rows at a time.
+    Rows(Box<IndexedRows>),
+    /// By a plan that is run for each left row.
+    Plan {
+        /// What it names of the left row: parameters.
+        outer: Vec<(usize, Expr)>,
+        /// The right input, with all that makes a match.
+        plan: Box<Logical>,
+    },
+}
+
+/// Rows of a table that an index has for a left row.
+#[derive(Clone, Debug)]
+pub struct IndexedRows {
+    /// Which; the keys name columns of the left input.
     pub scan: Scan,
     /// What the right input computes from them.
     pub exprs: Vec<(usize, Expr)>,
     /// What makes a match beside the keys.
     pub on: Vec<Expr>,
-    /// How long it pays.
-    pub limit: LookupLimit,
 }
 
 /// What a mark join gives.

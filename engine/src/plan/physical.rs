@@ -318,21 +318,61 @@ pub struct Join {
     /// The test of a [`JoinKind::Mark`], if it has one.
     pub test: Option<MarkTest>,
     /// How the right rows of a left one are looked up, if an index has them.
-    pub lookup: Option<Arc<Lookup>>,
+    pub lookup: Option<Lookup>,
 }
 
 /// The right rows of a left one, by an index. It pays where there are few left rows, which nobody knows before they
 /// are there; so the join begins with it, and is a join as any other one after too many.
 #[derive(Clone, Debug)]
 pub struct Lookup {
+    /// How they are found.
+    pub by: LookupBy,
+    /// How long it pays.
+    pub limit: LookupLimit,
+}
+
+impl Lookup {
+    /// Right rows that may be read in the time in which those of a left row are found.
+    pub const LEFT_ROW: u64 = 4;
+}
+
+/// How the right rows of a left one are found.
+#[derive(Clone, Debug)]
+pub enum LookupBy {
+    /// In a table, for many left rows at a time.
+    Rows(Arc<IndexedRows>),
+    /// By a plan that is run for each left row.
+    Plan(DependentPlan),
+}
+
+/// Rows of a table that an index has for a left row.
+#[derive(Clone, Debug)]
+pub struct IndexedRows {
     /// An [`IndexScan`](Node::IndexScan), whose keys name columns of the left input.
     pub scan: PhysicalPlan,
     /// What is made of its rows, if it is not they that the right input gives.
     pub exprs: Option<Vec<Expr>>,
     /// What else must be true, over left then right columns.
     pub filter: Option<Expr>,
-    /// How long it pays.
-    pub limit: LookupLimit,
+}
+
+impl IndexedRows {
+    /// Which rows are read, by which keys.
+    pub fn index_scan(&self) -> &Arc<IndexScan> {
+        match &self.scan.node {
+            Node::IndexScan(scan) => scan,
+            _ => unreachable!("the optimizer puts an index scan there"),
+        }
+    }
+}
+
+/// A plan that names values of a row of another one.
+#[derive(Clone, Debug)]
+pub struct DependentPlan {
+    /// What is run: it names them as parameters.
+    pub plan: Arc<PhysicalPlan>,
+    /// Each such parameter, and its value over the columns of the other plan.
+    pub outer: Vec<(usize, Expr)>,
 }
 
 /// How many rows may be looked up before a join does without.
@@ -342,19 +382,6 @@ pub enum LookupLimit {
     All(u64),
     /// So many for each left row, where without an index every pair is tried.
     Each(u64),
-}
-
-impl Lookup {
-    /// Right rows that may be read in the time in which those of a left row are found.
-    pub const LEFT_ROW: u64 = 4;
-
-    /// Which rows are read, by which keys.
-    pub fn index_scan(&self) -> &Arc<IndexScan> {
-        match &self.scan.node {
-            Node::IndexScan(scan) => scan,
-            _ => unreachable!("the optimizer puts an index scan there"),
-        }
-    }
 }
 
 /// Two values of one type that must be equal.
@@ -384,10 +411,8 @@ pub struct MarkTest {
 pub struct Apply {
     /// Its left input.
     pub left: Box<PhysicalPlan>,
-    /// What is run: it names values of the left row as parameters.
-    pub right: Arc<PhysicalPlan>,
-    /// Each such parameter, and its value over the left columns.
-    pub outer: Vec<(usize, Expr)>,
+    /// Its right one.
+    pub right: DependentPlan,
     /// Which rows come out. The right rows of a `Mark` have one BOOLEAN column, its test; or none is asked
     /// for and it counts that there is a row.
     pub kind: JoinKind,
@@ -479,7 +504,7 @@ impl PhysicalPlan {
             | Node::DistinctOn { input, .. }
             | Node::Distinct(input) => vec![input],
             Node::Join(join) => vec![&join.left, &join.right],
-            Node::Apply(apply) => vec![&apply.left, &apply.right],
+            Node::Apply(apply) => vec![&apply.left, &apply.right.plan],
             Node::UnionAll(inputs) => inputs.iter().collect(),
             Node::SetOperation { left, right, .. } => vec![left, right],
             Node::Recursive { base, step, .. } => vec![base, step],

@@ -8,7 +8,8 @@
 //! `s ^@ 'ab'`, `s ~ '^ab'`. Other collations are compared by computed keys, which are columns of their own.
 
 use crate::function::cast::cast_value;
-use crate::function::{EvalContext, like, only, regex};
+use crate::function::numbers::NARROWED;
+use crate::function::{EvalContext, like, only, regex, resolve};
 use crate::plan::collation::said;
 use crate::plan::logical::Scan;
 use crate::plan::{Expr, ExprKind};
@@ -49,7 +50,7 @@ fn not_distinct((column, value): (&Expr, &Expr), scan: &Scan) -> Option<(ColumnI
     let (column, data_type) = key_column(column, &|number| scan.column_id(number))?;
     let def = &scan.table.def;
     let is_filled = |at: usize| def.columns[at].not_null;
-    let value = key_value(value, data_type)?;
+    let value = equal_key(value, data_type)?;
     (def.position(column).is_some_and(is_filled)).then_some((column, Fact::OneOf(vec![value])))
 }
 
@@ -74,9 +75,12 @@ pub(in crate::optimize) fn fact_of<C: Copy + PartialEq>(
                 Some(column) => (column, right, overload.name),
                 None => (key_column(right, column_of)?, left, mirrored(overload.name)),
             };
+            if name == "=" {
+                let value = equal_key(value, column.1)?;
+                return Some((column.0, Fact::OneOf(vec![value])));
+            }
             let value = key_value(value, column.1)?;
             let fact = match name {
-                "=" => Fact::OneOf(vec![value]),
                 ">" => Fact::Above(Bound::Excluded(value)),
                 ">=" => Fact::Above(Bound::Included(value)),
                 "<" => Fact::Below(Bound::Excluded(value)),
@@ -87,7 +91,7 @@ pub(in crate::optimize) fn fact_of<C: Copy + PartialEq>(
         }
         ExprKind::InList { input, list } => {
             let column = key_column(input, column_of)?;
-            let values = list.iter().map(|value| key_value(value, column.1));
+            let values = list.iter().map(|value| equal_key(value, column.1));
             Some((column.0, Fact::OneOf(values.collect::<Option<_>>()?)))
         }
         ExprKind::Or(parts) => one_of_either(parts, column_of),
@@ -225,6 +229,32 @@ fn keeps_order(from: DataType, to: DataType) -> bool {
             | (T::Text | T::Varchar(_), T::Text | T::Varchar(None))
             | (T::Char(_), T::Char(_))
     )
+}
+
+/// A value as one of the key column's type to which it is equal: NULL where there is none, as with a BIGINT that an INTEGER
+/// has no room for.
+fn equal_key(value: &Expr, to: DataType) -> Option<Expr> {
+    use DataType as T;
+    let [int2, int4] = NARROWED;
+    key_value(value, to).or_else(|| {
+        let narrowed = match (value.data_type, to) {
+            (T::Integer | T::BigInt, T::SmallInt) => int2,
+            (T::BigInt, T::Integer) => int4,
+            _ => return None,
+        };
+        if !value.is_column_free() || !value.is_stable() {
+            return None;
+        }
+        let overload = resolve(narrowed, &[Some(value.data_type)]).ok()?.overload;
+        let call = ExprKind::Call {
+            overload,
+            arguments: vec![value.clone()],
+        };
+        Some(Expr {
+            kind: call,
+            data_type: to,
+        })
+    })
 }
 
 /// A value as one of the key column's type; `None` where it has columns, or no equal there.
