@@ -161,8 +161,11 @@ impl fmt::Debug for dyn Relief {
 }
 
 impl Ledger {
-    /// The emergency reserve is an eighth of the budget, up to this many bytes.
-    pub const EMERGENCY_BYTES_MAX: u64 = 8 << 20;
+    /// The emergency reserve is an eighth of the budget, up to this many bytes, and of a large budget this share: a
+    /// deletion of all rows takes a bit for each.
+    pub const EMERGENCY_BYTES: u64 = 8 << 20;
+    /// As [`Self::EMERGENCY_BYTES`].
+    pub const EMERGENCY_SHARE: u64 = 64;
 
     /// A ledger with `budget` bytes to give.
     pub fn new(budget: u64) -> Arc<Self> {
@@ -461,7 +464,8 @@ impl Ledger {
 }
 
 fn emergency_of(budget: u64) -> u64 {
-    (budget / 8).min(Ledger::EMERGENCY_BYTES_MAX)
+    let large = Ledger::EMERGENCY_BYTES.max(budget / Ledger::EMERGENCY_SHARE);
+    (budget / 8).min(large)
 }
 
 /// Bytes taken from a ledger, given back on drop.

@@ -173,3 +173,14 @@ fn taking_across_a_threshold_raises_the_level() {
     let _rest = ledger.reserve_emergency(Owner::Log, 2850).unwrap();
     assert_eq!(ledger.pressure().level(), PressureLevel::Slow);
 }
+
+/// A row takes 16 bytes or so at least, and a deletion of all rows a bit each.
+#[test]
+fn the_reserve_grows_with_the_budget() {
+    let reserve = |budget: u64| Ledger::new(budget).emergency();
+    assert_eq!(reserve(8 << 20), 1 << 20);
+    assert_eq!(reserve(64 << 20), 8 << 20);
+    assert_eq!(reserve(512 << 20), 8 << 20);
+    assert_eq!(reserve(1 << 30), 16 << 20);
+    assert_eq!(reserve(64 << 30), 1 << 30);
+}
