@@ -126,11 +126,18 @@ fn copy(
 /// # Errors
 /// The first query that fails.
 pub fn ask_all(database: &Database, scale: &str) -> Result<Vec<Answer>> {
-    let conn = database.connect()?;
+    ask_with(&database.connect()?, scale)
+}
+
+/// The same with the settings of a connection.
+///
+/// # Errors
+/// The first query that fails.
+pub fn ask_with(conn: &Connection, scale: &str) -> Result<Vec<Answer>> {
     let data = root().join("tests/data/tpch");
     let answers = data.join("answers").join(format!("sf{scale}"));
     (1..=QUERIES)
-        .map(|query| ask(&conn, query, &data, &answers))
+        .map(|query| ask(conn, query, &data, &answers))
         .collect()
 }
 
