@@ -10,8 +10,8 @@
 //!    arrays; the rows that the index has for each are fetched together, filtered, and arranged by left row: they are a
 //!    [`JoinTable`], and from there on the join is any other one ([`Pairing`]). Otherwise (`max(k)` of the rows of a
 //!    group) a plan is run for each left row ([`Apply`]).
-//! 2. How many left rows there will be is a guess of the optimizer's. What was looked up is counted, and after as many
-//!    rows as pay ([`LookupLimit`]) the rest of the left rows meets a hash table of all right rows. So a wrong guess
+//! 2. How many left rows there will be is a guess of the optimizer's. What was looked up is counted, and a left batch of
+//!    more rows than pay ([`LookupLimit`]), or the rest of one, meets a hash table of all right rows. So a wrong guess
 //!    costs no more than a part of that table would.
 //! 3. Without an equality there is no hash table, but all pairs are tried: then it goes on with the index as long as
 //!    that finds few rows for each left one.
@@ -145,6 +145,14 @@ impl<'t> IndexJoin<'t> {
         Ok(())
     }
 
+    /// Whether that many left rows are too many.
+    fn is_over(&self, rows: usize) -> bool {
+        match self.limit {
+            LookupLimit::All(left) => left < rows as u64 * physical::Lookup::LEFT_ROW,
+            LookupLimit::Each(_) => false,
+        }
+    }
+
     /// What was read is taken from what may be.
     fn count(&mut self, left: u64, read: u64) {
         self.limit = match self.limit {
@@ -160,7 +168,7 @@ impl<'t> IndexJoin<'t> {
 
 impl Operator for IndexJoin<'_> {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
-        if self.slice.is_none() && self.limit == LookupLimit::All(0) {
+        if self.slice.is_none() && self.is_over(input.rows - self.done) {
             self.lookups = None;
         }
         self.next_slice(input, context)?;
@@ -216,13 +224,13 @@ impl RowLookups {
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let mut held = Held::default();
         let (done, found) = match &self.plan.index_scan().keys {
-            IndexKeys::Points(_) => (left.rows, self.points(&keys, left.rows, context)?),
+            IndexKeys::Points(_) => self.points(&keys, left.rows, &mut held, context)?,
             IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
                 self.ranges(&keys, left.rows, &mut held, context)?
             }
         };
+        let found = found.into_batch(|| self.fetch(&[]))?;
         let read = found.rows as u64;
-        held.reach(2 * found.bytes(), context)?;
         let mut found = self.shape.filtered(found, context)?;
         let owners = found.columns.pop().expect("it is put there last");
         let starts = starts(owners.as_primitive::<UInt32Type>().values(), done);
@@ -240,80 +248,111 @@ impl RowLookups {
         Ok((slice, read))
     }
 
-    /// The rows that have the keys of each left row, and last a column that says whose they are.
-    fn points(&self, keys: &[Arrays], rows: usize, context: &ExecContext) -> Result<Batch> {
+    /// The rows that have the keys of the first left rows, and how many those are.
+    fn points(
+        &self,
+        keys: &[Arrays],
+        rows: usize,
+        held: &mut Held,
+        context: &ExecContext,
+    ) -> Result<(usize, Found)> {
         let scan = self.plan.index_scan();
         let (table, index) = (&scan.scan.table, &scan.index);
-        let (mut found, mut owners): (Vec<RowId>, Vec<u32>) = Default::default();
+        let (mut ids, mut found) = (Vec::<RowId>::new(), Found::default());
         let mut seen = HashSet::new();
         let mut key = Vec::new();
-        for row in 0..rows {
+        let mut row = 0;
+        while row < rows && ids.len() < FOUND_ROWS {
             seen.clear();
             for values in keys {
                 context.check()?;
                 values_at(values, row, &mut key);
                 let new = |id: &RowId| keys.len() == 1 || seen.insert(*id);
-                found.extend(
+                ids.extend(
                     self.view
                         .lookup(table, index, &key)?
                         .into_iter()
                         .filter(new),
                 );
             }
-            owners.resize(found.len(), row as u32);
+            found.owners.resize(ids.len(), row as u32);
+            row += 1;
         }
-        let read = self.view.fetch(table, &scan.scan.columns, &found)?;
-        debug_assert_eq!(
-            read.rows,
-            found.len(),
-            "what a view shows once, it shows again"
-        );
-        Ok(owned(self.shape.rows(read), owners))
+        for ids in ids.chunks(BATCH_ROWS) {
+            found.push(self.fetch(ids)?, held, context)?;
+        }
+        Ok((row, found))
     }
 
-    /// The same where the keys are between two ends; and for how many left rows.
+    /// The same where the keys are between two ends.
     fn ranges(
         &self,
         keys: &[Arrays],
         rows: usize,
         held: &mut Held,
         context: &ExecContext,
-    ) -> Result<(usize, Batch)> {
+    ) -> Result<(usize, Found)> {
         let scan = self.plan.index_scan();
-        let (mut found, mut bytes) = (Vec::new(), 0);
-        let mut owners: Vec<u32> = Vec::new();
+        let mut found = Found::default();
         let (mut low, mut high) = (Vec::new(), Vec::new());
         let mut row = 0;
-        while row < rows && owners.len() < FOUND_ROWS {
+        while row < rows && found.owners.len() < FOUND_ROWS {
             context.check()?;
             values_at(&keys[0], row, &mut low);
             values_at(keys.get(1).map_or(&[], Vec::as_slice), row, &mut high);
             if let Some(mut range) = range_between(scan, &self.view, &low, &high)? {
                 while let Some(read) = range.next(BATCH_ROWS)? {
                     let batch = self.shape.rows(read);
-                    owners.resize(owners.len() + batch.rows, row as u32);
-                    bytes += batch.bytes();
-                    // Twice: they are put together.
-                    held.reach(2 * bytes, context)?;
-                    found.push(batch);
+                    found
+                        .owners
+                        .resize(found.owners.len() + batch.rows, row as u32);
+                    found.push(batch, held, context)?;
                 }
             }
             row += 1;
         }
-        let batch = match found.is_empty() {
-            true => self
-                .shape
-                .rows(self.view.fetch(&scan.scan.table, &scan.scan.columns, &[])?),
-            false => Batch::concat(&found, found[0].columns.len())?,
-        };
-        Ok((row, owned(batch, owners)))
+        Ok((row, found))
+    }
+
+    fn fetch(&self, ids: &[RowId]) -> Result<Batch> {
+        let scan = &self.plan.index_scan().scan;
+        let read = self.view.fetch(&scan.table, &scan.columns, ids)?;
+        debug_assert_eq!(
+            read.rows,
+            ids.len(),
+            "what a view shows once, it shows again"
+        );
+        Ok(self.shape.rows(read))
     }
 }
 
-/// Rows with a column more, of the left rows that they belong to.
-fn owned(mut batch: Batch, owners: Vec<u32>) -> Batch {
-    batch.columns.push(Arc::new(UInt32Array::from(owners)));
-    batch
+/// Right rows of some left ones.
+#[derive(Default)]
+struct Found {
+    batches: Vec<Batch>,
+    bytes: usize,
+    /// The left row of each.
+    owners: Vec<u32>,
+}
+
+impl Found {
+    fn push(&mut self, batch: Batch, held: &mut Held, context: &ExecContext) -> Result<()> {
+        self.bytes += batch.bytes();
+        // Twice: they are put together.
+        held.reach(2 * self.bytes + 4 * self.owners.len(), context)?;
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    /// All of them, with a column more, of the left rows that they belong to; `none` has the columns where there is none.
+    fn into_batch(self, none: impl FnOnce() -> Result<Batch>) -> Result<Batch> {
+        let mut batch = match self.batches.first() {
+            None => none()?,
+            Some(first) => Batch::concat(&self.batches, first.columns.len())?,
+        };
+        batch.columns.push(Arc::new(UInt32Array::from(self.owners)));
+        Ok(batch)
+    }
 }
 
 fn values_at<'a>(arrays: &'a [(ArrayRef, DataType)], row: usize, values: &mut Vec<ValueRef<'a>>) {
