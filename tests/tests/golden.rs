@@ -80,6 +80,7 @@ stories! {
     index_beside_writers,
     index_join,
     index_order,
+    index_union,
     job_queue,
     join_conditions,
     lock_timeout,

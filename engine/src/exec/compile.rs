@@ -9,6 +9,7 @@ use super::full_join::FullJoin;
 use super::grouping_sets::GroupingSets;
 use super::index_join::{IndexJoin, Lookups};
 use super::index_scan::IndexScan;
+use super::index_union::IndexUnion;
 use super::join::JoinProbe;
 use super::join_table::{JoinBuild, JoinKeys};
 use super::limit::{Limit, Stretch};
@@ -125,6 +126,16 @@ impl<'a, 't> Compiler<'a, 't> {
             }
             Node::IndexScan(scan) => {
                 Pipeline::new(IndexScan::new(scan, self.view_of(&scan.scan), rows))
+            }
+            Node::IndexUnion(union) => {
+                let parts = union.parts.iter().map(|part| self.node(part, BATCH_ROWS));
+                let parts = parts.collect::<Result<_>>()?;
+                Pipeline::new(IndexUnion::new(
+                    union,
+                    parts,
+                    self.view_of(&union.scan),
+                    rows,
+                ))
             }
             Node::System { table, columns } => {
                 Pipeline::new(SystemScan::new(*table, columns, self.view))

@@ -52,6 +52,7 @@ mod full_join;
 mod grouping_sets;
 mod index_join;
 mod index_scan;
+mod index_union;
 mod join;
 mod join_table;
 mod key_table;

@@ -7,8 +7,8 @@ use crate::plan::explain::{Analyze, ExplainOptions, Measured, Profile};
 use crate::plan::grouping_sets::GroupingSets;
 use crate::plan::lock::RowLock;
 use crate::plan::physical::{
-    AggregateCall, DependentPlan, IndexScan, Join, JoinKey, JoinKind, LookupBy, Node, PhysicalPlan,
-    TableScan,
+    AggregateCall, DependentPlan, IndexScan, IndexUnion, Join, JoinKey, JoinKind, LookupBy, Node,
+    PhysicalPlan, TableScan,
 };
 use crate::plan::project_set::TableCall;
 use crate::plan::set_operation::SetOperator;
@@ -215,6 +215,7 @@ impl Lines<'_> {
                 self.scan_filter(scan, level);
             }
             Node::IndexScan(scan) => self.index_scan(scan, &[], level),
+            Node::IndexUnion(union) => self.index_union(union, level),
             Node::System { table, .. } => {
                 self.node(level, format!("System Scan on {}", table.name()));
             }
@@ -357,12 +358,36 @@ impl Lines<'_> {
                 index.def.name, scan.table.def.name
             ),
         );
-        let keys = Keys::new(&scan.table, index, outer);
-        let condition = keys.read(&index_scan.keys);
+        self.index_keys(index_scan, outer, level);
+        self.scan_filter(scan, level);
+    }
+
+    fn index_keys(&mut self, scan: &IndexScan, outer: &[Field], level: usize) {
+        let keys = Keys::new(&scan.scan.table, &scan.index, outer);
+        let condition = keys.read(&scan.keys);
         if !condition.is_empty() {
             self.fact(level, "Index Cond", condition);
         }
-        self.scan_filter(scan, level);
+    }
+
+    fn index_union(&mut self, union: &IndexUnion, level: usize) {
+        self.node(
+            level,
+            format!("Bitmap Heap Scan on {}", union.scan.table.def.name),
+        );
+        self.scan_filter(&union.scan, level);
+        self.node(level + 1, "BitmapOr".to_owned());
+        for part in &union.parts {
+            let Node::IndexScan(scan) = &part.node else {
+                unreachable!("parts are index scans");
+            };
+            self.numbers = self.profile.map(|profile| profile.measured(part));
+            self.node(
+                level + 2,
+                format!("Bitmap Index Scan on {}", scan.index.def.name),
+            );
+            self.index_keys(scan, &[], level + 2);
+        }
     }
 
     fn virtual_scan(&mut self, scan: &VirtualScan, schema: &Schema, level: usize) {

@@ -11,12 +11,15 @@ use crate::plan::logical::{
     Access, Columns, IndexedRows, Join, Logical, LookupBy, Mark, Query, Scan,
 };
 use crate::plan::physical::{
-    self, AggregateCall, DependentPlan, IndexScan, JoinKey, JoinKind, Node, PhysicalPlan,
+    self, AggregateCall, DependentPlan, IndexKeys, IndexScan, IndexUnion, JoinKey, JoinKind, Node,
+    PhysicalPlan,
 };
 use crate::plan::project_set::{ProjectSet, TableCall};
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
 use crate::plan::{Expr, ExprKind, Field, Schema, SortKey};
+use remora_storage::DataType;
+use remora_storage::catalog::IndexEntry;
 use std::sync::Arc;
 
 /// A plan and the column number of each of its output positions.
@@ -281,8 +284,39 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
             keys,
             reverse,
         })),
+        Access::Union(parts) => {
+            let scan = table_scan(Vec::new());
+            let part = |(index, keys)| row_ids(&scan, index, keys);
+            let parts = parts.into_iter().map(part).collect();
+            Node::IndexUnion(Arc::new(IndexUnion { scan, parts }))
+        }
     };
     Lowered::new(node, numbers, columns)
+}
+
+/// The RowIds of the rows that an index has for keys.
+fn row_ids(scan: &physical::TableScan, index: Arc<IndexEntry>, keys: IndexKeys) -> PhysicalPlan {
+    let scan = physical::TableScan {
+        table: Arc::clone(&scan.table),
+        columns: Vec::new(),
+        row_id: true,
+        bounds: Vec::new(),
+        filter: None,
+        skips_locked: scan.skips_locked,
+    };
+    let scan = IndexScan {
+        scan,
+        index,
+        keys,
+        reverse: false,
+    };
+    PhysicalPlan {
+        node: Node::IndexScan(Arc::new(scan)),
+        schema: vec![Field {
+            name: "row id".to_owned(),
+            data_type: DataType::BigInt,
+        }],
+    }
 }
 
 fn apply_node(join: Join, columns: &Columns) -> Lowered {

@@ -244,6 +244,8 @@ pub enum Access {
         /// From the last key to the first.
         reverse: bool,
     },
+    /// By several, each row once: those that one of them finds.
+    Union(Vec<(Arc<IndexEntry>, IndexKeys)>),
 }
 
 /// Pairs of rows.

@@ -36,6 +36,8 @@ pub enum Node {
     TableScan(Arc<TableScan>),
     /// Rows of a table by an index.
     IndexScan(Arc<IndexScan>),
+    /// Rows of a table that one of several indexes finds.
+    IndexUnion(Arc<IndexUnion>),
     /// Rows of a system table.
     System {
         /// Which.
@@ -230,6 +232,15 @@ pub struct IndexScan {
     pub keys: IndexKeys,
     /// From the last key to the first.
     pub reverse: bool,
+}
+
+/// Reads rows that one of several indexes finds, each once, in the order of their RowIds.
+#[derive(Clone, Debug)]
+pub struct IndexUnion {
+    /// What is read.
+    pub scan: TableScan,
+    /// Index scans that give RowIds and nothing else.
+    pub parts: Vec<PhysicalPlan>,
 }
 
 /// Which keys of an index are read. Expressions have no columns and the key columns' types.
@@ -503,6 +514,7 @@ impl PhysicalPlan {
             | Node::LockRows { input, .. }
             | Node::DistinctOn { input, .. }
             | Node::Distinct(input) => vec![input],
+            Node::IndexUnion(union) => union.parts.iter().collect(),
             Node::Join(join) => vec![&join.left, &join.right],
             Node::Apply(apply) => vec![&apply.left, &apply.right.plan],
             Node::UnionAll(inputs) => inputs.iter().collect(),

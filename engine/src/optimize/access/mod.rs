@@ -4,6 +4,8 @@
 //! a range ([`keys`]). Parts that the keys express exactly are dropped: a NULL among the keys finds nothing, here as
 //! in a filter.
 //!
+//! Where no index serves the whole filter, several may serve the branches of an OR ([`union`]).
+//!
 //! Where the rows are wanted in an order ([`order`]), an index that gives it saves the sort, and where only the first
 //! of them are wanted, most of the reading. It is taken
 //!
@@ -15,6 +17,7 @@ mod fact;
 mod keys;
 mod order;
 mod row;
+mod union;
 
 pub(super) use fact::{Fact, fact, fact_of, key_column};
 pub(super) use order::{Order, OrderKey};
@@ -42,6 +45,7 @@ pub(super) fn select_indexes(plan: Logical) -> Logical {
 pub(super) fn keys_of(scan: &Scan) -> Option<(Arc<IndexEntry>, IndexKeys)> {
     match &scan.access {
         Access::Index { index, keys, .. } => Some((Arc::clone(index), keys.clone())),
+        Access::Union(_) => None,
         Access::Table { .. } if scan.filter.is_empty() => None,
         Access::Table { .. } => {
             let best = best(Known::of(scan).choices())?;
@@ -86,7 +90,13 @@ fn select(scan: Scan) -> Scan {
     let best = best(Known::of(&scan).choices());
     match best {
         Some(best) => with(scan, best, false),
-        None => scan,
+        None => match union::of(&scan) {
+            Some(parts) => Scan {
+                access: Access::Union(parts),
+                ..scan
+            },
+            None => scan,
+        },
     }
 }
 
