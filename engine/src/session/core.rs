@@ -28,11 +28,9 @@ use super::settings_scope::SettingsScope;
 use super::temporary;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
-use crate::bind::declaration;
 use crate::error::{Error, Result, state};
 use crate::exec::{Reliefs, TriggerCache};
 use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
-use crate::parse::{Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
 use crate::plan::statement::SHOW_ALL;
 use remora_storage::catalog::Catalog;
@@ -48,7 +46,7 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) block: TransactionBlock,
     pub(super) settings: Settings,
-    cache: PlanCache,
+    pub(super) cache: PlanCache,
     /// Where it looks for names.
     pub(super) path: Arc<SearchPath>,
     /// Whether it may have tables that a commit empties or drops.
@@ -60,7 +58,7 @@ pub(super) struct Session {
     /// What others see of it.
     pub(super) record: Arc<SessionRecord>,
     /// The number of the statement that was planned last.
-    planned: u32,
+    pub(super) planned: u32,
     pub(super) sessions: Arc<Sessions>,
     /// Its time limits, once there were any.
     pub(super) watch: Option<Arc<Watch>>,
@@ -150,56 +148,6 @@ impl Session {
     /// The warnings since they were last taken.
     pub(super) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
-    }
-
-    /// Plans a statement for the catalog it would see now.
-    pub(super) fn prepare(&mut self, parsed: Parsed) -> Result<Prepared> {
-        self.check_not_failed(parsed.gets_out_of_failure())?;
-        if let Syntax::Prepared(syntax @ PreparedSyntax::Execute { .. }) = &parsed.syntax {
-            return self.named_statement(syntax, parsed.parameters);
-        }
-        self.planned = SessionRecord::number_after(self.planned);
-        let catalog = self.catalog();
-        if let Syntax::Cursor(syntax) = &parsed.syntax
-            && let Some((declare, query)) = declaration(syntax)?
-        {
-            return Prepared::declaring(query, declare, self.names(&catalog), self.planned);
-        }
-        let prepared = Prepared::new(parsed, self.names(&catalog), self.planned)?;
-        match &prepared.plan.planned.statement {
-            Statement::Fetch(fetch) => {
-                let columns = self.cursor_columns(&fetch.name)?;
-                Ok(match fetch.schema {
-                    Some(_) => prepared.showing(&columns),
-                    None => prepared,
-                })
-            }
-            _ => Ok(prepared),
-        }
-    }
-
-    /// The plan that an earlier run of the same text has left, if it is still good.
-    pub(super) fn cached(&mut self, sql: &str) -> Option<Prepared> {
-        let catalog = match &self.block.tx {
-            Some(tx) => tx.catalog(),
-            None => &self.store.catalog(),
-        };
-        let names = Names {
-            catalog,
-            path: &self.path,
-            effort: self.settings.effort(),
-        };
-        self.cache.get(sql, names, &self.ledger)
-    }
-
-    /// Keeps a plan for the next run of the same text.
-    pub(super) fn keep(&mut self, sql: &str, prepared: &Prepared) {
-        let is_fetch = matches!(prepared.plan.planned.statement, Statement::Fetch(_));
-        // A name may come to mean another statement, or cursor.
-        if prepared.arguments.is_some() || prepared.declare.is_some() || is_fetch {
-            return;
-        }
-        self.cache.offer(sql, prepared, &self.ledger);
     }
 
     /// Runs one statement.

@@ -54,6 +54,7 @@ mod named;
 mod outcome;
 mod params;
 mod plan_cache;
+mod planning;
 mod prepared;
 mod rows;
 mod savepoint;
