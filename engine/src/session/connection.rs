@@ -1,21 +1,21 @@
 //! The connection: where users hand in SQL.
 
 use super::core::Session;
-use super::dispatch::{Output, Pipe};
+use super::dispatch::Pipe;
 use super::lock_wait::LockWaitListener;
 use super::outcome::Outcome;
-use super::prepared::Prepared;
+use super::planning::one_statement;
+use super::prepared::{Call, Prepared};
 use super::rows::Row;
 use super::sessions::Sessions;
 use super::settings::ON_ERROR_ROLLBACK;
 use super::transaction_block::TransactionStatus;
-use super::{InterruptHandle, Params, Statement, Transaction, export, script};
+use super::{InterruptHandle, Params, Statement, Transaction, script};
 use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result, state};
 use crate::function::SearchPath;
 use crate::function::host::HostFunctions;
 use crate::function::text::Style;
-use crate::parse::{Parsed, parse};
 use crate::plan::statement::TransactionOptions;
 use arrow_array::RecordBatch;
 use remora_storage::Store;
@@ -70,7 +70,7 @@ impl Connection {
     /// # Errors
     /// What the statement meets; 42601 where the text holds no statement or several.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
-        self.prepare_cached(sql)?.execute(params)
+        self.of_text(sql, params, Statement::run)
     }
 
     /// Runs any number of statements. They are one transaction, unless they say otherwise: one
@@ -103,27 +103,62 @@ impl Connection {
     /// # Errors
     /// What parser and planner meet; 42601 where the text holds no statement or several.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        self.plan(|session| session.prepare(one_statement(sql)?))
+        let call = self.session()?.new_call();
+        self.plan(call, |session, _| session.prepare(one_statement(sql)?))
     }
 
-    /// As [`Connection::prepare`], with a plan that an earlier call with the same text has left.
-    fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
-        self.plan(|session| match session.cached(sql) {
+    /// As [`Connection::prepare`], with the plan that an earlier call with the same text has left, if it has. The
+    /// connection keeps some hundred plans; a text's plan when the text comes the second time.
+    ///
+    /// ```
+    /// # let db = remora::Database::in_memory()?;
+    /// # let conn = db.connect()?;
+    /// for n in 1..=3 {
+    ///     let mut double = conn.prepare_cached("SELECT 2 * $1::int")?;
+    ///     assert_eq!(double.query_row([n], |row| row.get::<_, i32>(0))?, 2 * n);
+    /// }
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Connection::prepare`].
+    pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        let call = self.session()?.new_call();
+        self.plan(call, |session, _| match session.cached(sql) {
             Some(prepared) => Ok(prepared),
-            None => {
-                let prepared = session.prepare(one_statement(sql)?)?;
-                session.keep(sql, &prepared);
-                Ok(prepared)
-            }
+            None => session.prepare_to_keep(sql),
         })
+    }
+
+    /// Runs the statement of a text, with its parameters.
+    fn of_text<'c, T>(
+        &'c self,
+        sql: &str,
+        params: impl Params,
+        f: impl FnOnce(&mut Statement<'c>) -> Result<T>,
+    ) -> Result<T> {
+        let mut call = self.session()?.new_call();
+        call.give(params)?;
+        let mut statement = self.plan(call, |session, call| match session.find(sql, call)? {
+            Some(prepared) => Ok(prepared),
+            None => session.prepare_to_keep(sql),
+        })?;
+        match f(&mut statement) {
+            Err(error) if statement.is_of_literals() => Err(self.session()?.placed(error, sql)),
+            result => result,
+        }
     }
 
     /// A failure to plan fails an open transaction as any other does. Success ends nothing: an
     /// interrupt stays for the call that is to follow.
-    fn plan(&self, f: impl FnOnce(&mut Session) -> Result<Prepared>) -> Result<Statement<'_>> {
+    fn plan(
+        &self,
+        mut call: Call,
+        f: impl FnOnce(&mut Session, &mut Call) -> Result<Prepared>,
+    ) -> Result<Statement<'_>> {
         let mut session = self.session()?;
-        match f(&mut session) {
-            Ok(prepared) => Ok(Statement::new(self, prepared, session.new_call())),
+        match f(&mut session, &mut call) {
+            Ok(prepared) => Ok(Statement::new(self, prepared, call)),
             Err(error) => {
                 session.settle(true);
                 self.status.set(session.status());
@@ -142,7 +177,7 @@ impl Connection {
         params: impl Params,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.prepare_cached(sql)?.query_row(params, f)
+        self.of_text(sql, params, |statement| statement.first_row(f))
     }
 
     /// Runs a query and returns its rows as Arrow record batches; none, where it has no row.
@@ -155,36 +190,7 @@ impl Connection {
     /// # Errors
     /// What the query meets; 42601 where the statement is no query.
     pub fn query_arrow(&self, sql: &str, params: impl Params) -> Result<Vec<RecordBatch>> {
-        let mut call = self.session()?.new_call();
-        call.give(params)?;
-        let mut prepared = self.prepare_cached(sql)?.into_prepared();
-        self.with_session(|session| {
-            // Before it does anything.
-            if prepared.plan.columns.is_none() {
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    format!("{} gives no rows", prepared.plan.planned.tag),
-                ));
-            }
-            let done = session.step(&mut prepared, &mut call, &mut Pipe::None)?;
-            let columns = prepared.plan.columns.as_deref().unwrap_or_default();
-            let schema = export::schema(columns);
-            let mut batches = Vec::new();
-            match done.output {
-                Output::Cursor(mut cursor) => {
-                    while let Some(batch) = cursor.next()? {
-                        batches.push(export::batch(&batch, columns, &schema)?);
-                    }
-                }
-                Output::Point(true) => {
-                    let row = std::slice::from_ref(&call.row);
-                    batches.push(export::rows(row, columns, &schema)?);
-                }
-                Output::List(rows) => batches.push(export::rows(&rows, columns, &schema)?),
-                Output::None | Output::Point(false) => {}
-            }
-            Ok(batches)
-        })
+        self.of_text(sql, params, Statement::arrow)
     }
 
     /// Runs a `COPY .. FROM STDIN` against `reader`; returns the number of rows.
@@ -560,18 +566,5 @@ impl DerefMut for InUse<'_> {
 impl Drop for InUse<'_> {
     fn drop(&mut self) {
         self.0.leave();
-    }
-}
-
-/// Parses a text that must hold exactly one statement.
-fn one_statement(sql: &str) -> Result<Parsed> {
-    let mut parsed = parse(sql)?;
-    match (parsed.pop(), parsed.is_empty()) {
-        (Some(one), true) => Ok(one),
-        (None, _) => Err(Error::new(state::SYNTAX_ERROR, "there is no statement")),
-        (Some(_), false) => Err(Error::new(
-            state::SYNTAX_ERROR,
-            "cannot insert multiple commands into a prepared statement",
-        )),
     }
 }

@@ -68,6 +68,7 @@ mod settings;
 mod settings_scope;
 mod size;
 mod statement;
+mod template;
 mod temporary;
 #[cfg(test)]
 mod tests;

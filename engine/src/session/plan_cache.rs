@@ -1,10 +1,10 @@
 //! Plans of statements that were run as text, so that running the same text again skips the parser.
 //!
-//! Keyed by the exact text; one a connection, so no lock is taken. A text is kept when it comes the
-//! second time: a script of a million different INSERTs passes through without pushing anything
-//! out. Bounded in entries and in the ledger; a full budget means only that nothing is cached. When
-//! the catalog changes everything goes, because a plan holds on to the tables it names. So it does when
-//! memory pressure rises.
+//! Keyed by the exact text, or by the [`Template`](super::template::Template) of texts that differ in their literals;
+//! one a connection, so no lock is taken. A text is kept when it comes the second time: a script of a million
+//! different INSERTs passes through without pushing anything out. Bounded in entries and in the ledger; a full
+//! budget means only that nothing is cached. When the catalog changes everything goes, because a plan holds on to
+//! the tables it names. So it does when memory pressure rises.
 
 use super::prepared::{Names, Prepared};
 use remora_storage::pool::{Ledger, Owner, Reservation};
@@ -23,7 +23,8 @@ const BYTES_PER_TEXT_BYTE: u64 = 64;
 
 #[derive(Debug)]
 struct Entry {
-    prepared: Prepared,
+    /// `None` for a template that has no plan that serves all its literals.
+    prepared: Option<Prepared>,
     used_at: u64,
     _memory: Reservation,
 }
@@ -49,9 +50,14 @@ impl PlanCache {
         }
     }
 
-    /// The plan of a text. A plan for another catalog or path than `names` empties the cache, and so does
+    /// What is kept for a text. A plan for another catalog or path than `names` empties the cache, and so does
     /// memory pressure that has risen since the last look.
-    pub(super) fn get(&mut self, sql: &str, names: Names<'_>, ledger: &Ledger) -> Option<Prepared> {
+    pub(super) fn get(
+        &mut self,
+        sql: &str,
+        names: Names<'_>,
+        ledger: &Ledger,
+    ) -> Option<Option<Prepared>> {
         self.clock += 1;
         let rises = ledger.pressure().rises();
         if rises != self.rises {
@@ -59,7 +65,8 @@ impl PlanCache {
             self.entries.clear();
         }
         let entry = self.entries.get_mut(sql)?;
-        if !entry.prepared.is_for(names) {
+        let is_good = |prepared: &Prepared| prepared.is_for(names);
+        if !entry.prepared.as_ref().is_none_or(is_good) {
             self.entries.clear();
             return None;
         }
@@ -69,9 +76,13 @@ impl PlanCache {
 
     /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise.
     pub(super) fn offer(&mut self, sql: &str, prepared: &Prepared, ledger: &Arc<Ledger>) {
-        if sql.len() > TEXT_BYTES_MAX || !self.was_seen(sql) {
-            return;
+        if sql.len() <= TEXT_BYTES_MAX && self.was_seen(sql) {
+            self.insert(sql, Some(prepared.clone()), ledger);
         }
+    }
+
+    /// Keeps the plan of a text, or that it is not to be planned.
+    pub(super) fn insert(&mut self, sql: &str, prepared: Option<Prepared>, ledger: &Arc<Ledger>) {
         let bytes = sql.len() as u64 * BYTES_PER_TEXT_BYTE;
         let Ok(memory) = ledger.reserve(Owner::Cache, bytes) else {
             return;
@@ -80,7 +91,7 @@ impl PlanCache {
             self.drop_oldest();
         }
         let entry = Entry {
-            prepared: prepared.clone(),
+            prepared,
             used_at: self.clock,
             _memory: memory,
         };
@@ -92,7 +103,8 @@ impl PlanCache {
         self.entries.clear();
     }
 
-    fn was_seen(&mut self, sql: &str) -> bool {
+    /// Whether a text has come lately; it is remembered.
+    pub(super) fn was_seen(&mut self, sql: &str) -> bool {
         let hash = self.entries.hasher().hash_one(sql);
         let place = &mut self.seen[hash as usize % SEEN];
         std::mem::replace(place, hash) == hash

@@ -1,12 +1,15 @@
 //! How a session comes by the plan of a statement: from its cache, or from parser and planner.
 
 use super::core::Session;
-use super::prepared::{Names, Prepared};
+use super::prepared::{Call, Names, Prepared};
+use super::template::Template;
 use crate::activity::SessionRecord;
 use crate::bind::declaration;
-use crate::error::Result;
-use crate::parse::{Parsed, PreparedSyntax, Syntax};
+use crate::error::{Error, Result, state};
+use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
 use crate::plan::Statement;
+use remora_storage::catalog::Catalog;
+use std::sync::Arc;
 
 impl Session {
     /// Plans a statement for the catalog it would see now.
@@ -46,7 +49,76 @@ impl Session {
             path: &self.path,
             effort: self.settings.effort(),
         };
-        self.cache.get(sql, names, &self.ledger)
+        self.cache.get(sql, names, &self.ledger).flatten()
+    }
+
+    /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. Those of this
+    /// one become the parameters of `call`, if it has none.
+    pub(super) fn find(&mut self, sql: &str, call: &mut Call) -> Result<Option<Prepared>> {
+        let of_text = self.cached(sql);
+        if of_text.is_some() || !call.context.parameters.is_empty() {
+            return Ok(of_text);
+        }
+        let Some(template) = Template::of(sql) else {
+            return Ok(None);
+        };
+        let of_template = self.of_template(&template);
+        if of_template.is_some() {
+            call.give(template.literals)?;
+        }
+        Ok(of_template)
+    }
+
+    /// The plan of a template. It is made when the second text of it comes.
+    fn of_template(&mut self, template: &Template) -> Option<Prepared> {
+        let catalog = self.catalog();
+        let names = Names {
+            catalog: &catalog,
+            path: &self.path,
+            effort: self.settings.effort(),
+        };
+        if let Some(kept) = self.cache.get(&template.key, names, &self.ledger) {
+            return kept;
+        }
+        if !self.cache.was_seen(&template.key) {
+            return None;
+        }
+        let made = self.plan_template(template, &catalog);
+        self.cache.insert(&template.key, made.clone(), &self.ledger);
+        made
+    }
+
+    fn plan_template(&mut self, template: &Template, catalog: &Arc<Catalog>) -> Option<Prepared> {
+        let parsed = parse(template.text()).ok()?.pop()?;
+        self.planned = SessionRecord::number_after(self.planned);
+        let names = self.names(catalog);
+        let prepared = Prepared::of_literals(parsed, names, template.types(), self.planned);
+        prepared.ok().filter(Prepared::is_template)
+    }
+
+    /// The error of a statement whose literals were parameters, as it would be if they were literals: those that
+    /// planning finds have a place in the text.
+    pub(super) fn placed(&self, error: Error, sql: &str) -> Error {
+        let may_be_found =
+            error.sqlstate().starts_with("22") || error.sqlstate() == state::CHECK_VIOLATION;
+        if !may_be_found {
+            return error;
+        }
+        let catalog = self.catalog();
+        let names = self.names(&catalog);
+        let planned =
+            one_statement(sql).and_then(|parsed| Prepared::new(parsed, names, self.planned));
+        match planned {
+            Err(found) if found.sqlstate() == error.sqlstate() => found,
+            _ => error,
+        }
+    }
+
+    /// Plans a text, and leaves the plan for the next run of it.
+    pub(super) fn prepare_to_keep(&mut self, sql: &str) -> Result<Prepared> {
+        let prepared = self.prepare(one_statement(sql)?)?;
+        self.keep(sql, &prepared);
+        Ok(prepared)
     }
 
     /// Keeps a plan for the next run of the same text.
@@ -57,5 +129,18 @@ impl Session {
             return;
         }
         self.cache.offer(sql, prepared, &self.ledger);
+    }
+}
+
+/// Parses a text that must hold exactly one statement.
+pub(super) fn one_statement(sql: &str) -> Result<Parsed> {
+    let mut parsed = parse(sql)?;
+    match (parsed.pop(), parsed.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => Err(Error::new(state::SYNTAX_ERROR, "there is no statement")),
+        (Some(_), false) => Err(Error::new(
+            state::SYNTAX_ERROR,
+            "cannot insert multiple commands into a prepared statement",
+        )),
     }
 }

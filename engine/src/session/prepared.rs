@@ -13,8 +13,9 @@ use crate::function::{
 };
 use crate::optimize::{self, Effort};
 use crate::parse::{Parsed, PreparedSyntax, Syntax};
+
 use crate::plan::cursor::Declare;
-use crate::plan::statement::Planned;
+use crate::plan::statement::{InsertSource, Planned, Target};
 use crate::plan::structure::Step;
 use crate::plan::{Field, Statement};
 use arrow_schema::SchemaRef;
@@ -56,13 +57,24 @@ pub(super) struct Names<'n> {
     pub(super) effort: Effort,
 }
 
+/// What is known of the types of parameters before the statement is bound.
+#[derive(Clone, Debug)]
+enum Types {
+    /// Nothing.
+    Inferred,
+    /// Those of the literals that they stand for, as far as these have one.
+    Literals(Arc<[Option<DataType>]>),
+    /// What PREPARE has said.
+    Declared(Arc<[DataType]>),
+}
+
 /// A statement with its plan. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
     parsed: Arc<Parsed>,
     pub(super) plan: Arc<Plan>,
     /// The types that its parameters are said to have.
-    types: Option<Arc<[DataType]>>,
+    types: Types,
     /// What they are, where an EXECUTE has said so.
     pub(super) arguments: Option<Arc<Arguments>>,
     /// The cursor that it is the query of.
@@ -98,11 +110,60 @@ impl Prepared {
         Ok(Self {
             parsed,
             plan,
-            types: None,
+            types: Types::Inferred,
             arguments: None,
             declare,
             number,
         })
+    }
+
+    /// Plans a statement whose parameters stand for literals of these types.
+    pub(super) fn of_literals(
+        parsed: Parsed,
+        names: Names<'_>,
+        types: Vec<Option<DataType>>,
+        number: u32,
+    ) -> Result<Self> {
+        let plan = plan(&parsed, names, &types, true)?;
+        Ok(Self {
+            parsed: Arc::new(parsed),
+            plan,
+            types: Types::Literals(types.into()),
+            arguments: None,
+            declare: None,
+            number,
+        })
+    }
+
+    /// Whether its parameters stand for literals.
+    pub(super) fn is_of_literals(&self) -> bool {
+        matches!(self.types, Types::Literals(_))
+    }
+
+    /// Whether literals can stand for its parameters as they are, and no other plan could be much better for
+    /// some of them: it finds its row by a key, or writes rows that it names.
+    pub(super) fn is_template(&self) -> bool {
+        let literals = match &self.types {
+            Types::Literals(types) => types,
+            _ => return false,
+        };
+        let mut parameters = self.plan.planned.parameters.iter().zip(literals.iter());
+        let are_taken = parameters.all(|(planned, literal)| match literal {
+            Some(literal) => planned == literal,
+            None => matches!(planned, DataType::Text | DataType::Varchar(None)),
+        });
+        let Planned {
+            statement, with, ..
+        } = &self.plan.planned;
+        are_taken
+            && with.is_none()
+            && match statement {
+                Statement::PointSelect(_) | Statement::LockPoint(..) => true,
+                Statement::Insert(insert) => matches!(insert.source, InsertSource::Values(_)),
+                Statement::Update(update) => matches!(update.target, Target::Point(_)),
+                Statement::Delete(delete) => matches!(delete.target, Target::Point(_)),
+                _ => false,
+            }
     }
 
     /// The same for a FETCH, which shows these columns.
@@ -147,9 +208,10 @@ impl Prepared {
         names: Names<'_>,
         types: &[DataType],
     ) -> Result<Self> {
-        let plan = plan(&parsed, names, types, true)?;
+        let known: Vec<_> = types.iter().copied().map(Some).collect();
+        let plan = plan(&parsed, names, &known, true)?;
         Ok(Self {
-            types: Some(plan.planned.parameters.as_slice().into()),
+            types: Types::Declared(plan.planned.parameters.as_slice().into()),
             parsed,
             plan,
             arguments: None,
@@ -186,10 +248,15 @@ impl Prepared {
         if self.is_for(names) {
             return Ok(false);
         }
-        let types = self.types.as_deref().unwrap_or_default();
-        let anew = plan(&self.parsed, names, types, self.declare.is_none())?;
+        let types = match &self.types {
+            Types::Inferred => Vec::new(),
+            Types::Literals(types) => types.to_vec(),
+            Types::Declared(types) => types.iter().copied().map(Some).collect(),
+        };
+        let anew = plan(&self.parsed, names, &types, self.declare.is_none())?;
         // Whoever uses a statement by its name relies on what it gives.
-        if self.types.is_some() && self.plan.columns != anew.columns {
+        let is_named = matches!(self.types, Types::Declared(_));
+        if is_named && self.plan.columns != anew.columns {
             let message = "cached plan must not change result type";
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
                 .with_hint("DEALLOCATE the statement, and PREPARE it again."));
@@ -209,8 +276,13 @@ impl Prepared {
 
 /// `types` are those of the first parameters, as far as they are known. Rows that are not `shown` are kept for a
 /// cursor.
-fn plan(parsed: &Parsed, names: Names<'_>, types: &[DataType], shown: bool) -> Result<Arc<Plan>> {
-    let mut known: Vec<Option<DataType>> = types.iter().copied().map(Some).collect();
+fn plan(
+    parsed: &Parsed,
+    names: Names<'_>,
+    types: &[Option<DataType>],
+    shown: bool,
+) -> Result<Arc<Plan>> {
+    let mut known = types.to_vec();
     known.resize(parsed.parameters.max(types.len()), None);
     let planned = with_type_names(TypesShown::along(names.catalog, Some(names.path)), || {
         optimize::plan(parsed, names.catalog, names.path, &known, names.effort)

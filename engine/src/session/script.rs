@@ -13,8 +13,12 @@ use crate::parse::{Parsed, parse};
 
 /// Runs a text; the result is that of its last statement.
 pub(super) fn run(session: &mut Session, sql: &str, call: &mut Call) -> Result<Outcome> {
-    if let Some(mut prepared) = session.cached(sql) {
-        return one(session, &mut prepared, call);
+    if let Some(mut prepared) = session.find(sql, call)? {
+        let result = one(session, &mut prepared, call);
+        return result.map_err(|error| match prepared.is_of_literals() {
+            true => session.placed(error, sql),
+            false => error,
+        });
     }
     let mut parsed = parse(sql)?;
     if parsed.len() > 1 {

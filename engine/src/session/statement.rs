@@ -1,12 +1,13 @@
 //! Prepared statements.
 
-use super::Params;
 use super::connection::Connection;
 use super::dispatch::{Output, Pipe};
 use super::prepared::{Call, Prepared};
 use super::rows::{MappedRows, Row, Rows};
+use super::{Params, export};
 use crate::error::{Error, Result, state};
 use crate::plan::Field;
+use arrow_array::RecordBatch;
 use remora_storage::DataType;
 
 /// A statement that was parsed and planned once, to be run many times. It is planned again by
@@ -41,8 +42,9 @@ impl<'conn> Statement<'conn> {
         }
     }
 
-    pub(super) fn into_prepared(self) -> Prepared {
-        self.prepared
+    /// Whether its parameters stand for the literals of a text.
+    pub(super) fn is_of_literals(&self) -> bool {
+        self.prepared.is_of_literals()
     }
 
     /// Runs the statement and returns the number of rows it changed (0 for a query, whose rows
@@ -52,6 +54,11 @@ impl<'conn> Statement<'conn> {
     /// What the statement meets; 08P01 where the number of parameters is wrong.
     pub fn execute(&mut self, params: impl Params) -> Result<usize> {
         self.call.give(params)?;
+        self.run()
+    }
+
+    /// Runs it with the parameters that it has.
+    pub(super) fn run(&mut self) -> Result<usize> {
         let (prepared, call) = (&mut self.prepared, &mut self.call);
         self.connection.with_session(|session| {
             let done = session.step(prepared, call, &mut Pipe::None)?;
@@ -68,6 +75,11 @@ impl<'conn> Statement<'conn> {
     /// As for [`Statement::execute`].
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         self.call.give(params)?;
+        self.rows()
+    }
+
+    /// Its rows with the parameters that it has.
+    fn rows(&mut self) -> Result<Rows<'_>> {
         let (prepared, call) = (&mut self.prepared, &mut self.call);
         let done = self
             .connection
@@ -107,7 +119,45 @@ impl<'conn> Statement<'conn> {
         params: impl Params,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut rows = self.query(params)?;
+        self.call.give(params)?;
+        self.first_row(f)
+    }
+
+    /// Its rows as record batches, with the parameters that it has.
+    pub(super) fn arrow(&mut self) -> Result<Vec<RecordBatch>> {
+        let (prepared, call) = (&mut self.prepared, &mut self.call);
+        self.connection.with_session(|session| {
+            // Before it does anything.
+            if prepared.plan.columns.is_none() {
+                return Err(Error::new(
+                    state::SYNTAX_ERROR,
+                    format!("{} gives no rows", prepared.plan.planned.tag),
+                ));
+            }
+            let done = session.step(prepared, call, &mut Pipe::None)?;
+            let columns = prepared.plan.columns.as_deref().unwrap_or_default();
+            let schema = export::schema(columns);
+            let mut batches = Vec::new();
+            match done.output {
+                Output::Cursor(mut cursor) => {
+                    while let Some(batch) = cursor.next()? {
+                        batches.push(export::batch(&batch, columns, &schema)?);
+                    }
+                }
+                Output::Point(true) => {
+                    let row = std::slice::from_ref(&call.row);
+                    batches.push(export::rows(row, columns, &schema)?);
+                }
+                Output::List(rows) => batches.push(export::rows(&rows, columns, &schema)?),
+                Output::None | Output::Point(false) => {}
+            }
+            Ok(batches)
+        })
+    }
+
+    /// Its first row with the parameters that it has.
+    pub(super) fn first_row<T>(&mut self, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+        let mut rows = self.rows()?;
         match rows.next()? {
             Some(row) => f(&row),
             None => Err(Error::new(state::NO_DATA, "the query returned no rows")),

@@ -30,6 +30,7 @@ mod savepoints;
 mod schemas;
 mod sequences;
 mod system;
+mod templates;
 mod temporary;
 
 fn connect() -> Connection {

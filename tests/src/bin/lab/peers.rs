@@ -6,7 +6,7 @@
 //! 3. A task's figure is the ratio of SQLite's time to Remora's (above 1: Remora is faster), as the
 //!    median over the rounds, with the least and the greatest.
 //!
-//! All statements are prepared and autocommitted; both databases are in memory, one thread.
+//! Statements are autocommitted, and prepared where the name of the task does not say that the text is given; both databases are in memory, one thread.
 //!
 //! ```text
 //! cargo run --release -p remora-tests --bin peers [-- --rows 1000000 --rounds 7]
@@ -37,6 +37,8 @@ const RANGE: &str = "SELECT count(*) FROM users WHERE id >= ? AND id < ?";
 trait Peer {
     fn insert(&mut self, users: &[User]) -> Result<f64>;
     fn point(&mut self, sql: &str, keys: &[i64]) -> Result<f64>;
+    fn texts(&mut self, texts: &[String]) -> Result<f64>;
+    fn text(&mut self, sql: &str, keys: &[i64]) -> Result<f64>;
     fn emails(&mut self, emails: &[String]) -> Result<f64>;
     fn change(&mut self, sql: &str, keys: &[i64]) -> Result<f64>;
     fn ranges(&mut self, keys: &[i64]) -> Result<f64>;
@@ -73,6 +75,26 @@ macro_rules! peer {
                     let column = usize::from(sql == SELECT_ALL);
                     bytes += statement
                         .query_row([*key], |row| Ok(row.get::<_, String>(column)?.len()))?;
+                }
+                Ok(bytes as f64)
+            }
+
+            fn texts(&mut self, texts: &[String]) -> Result<f64> {
+                let mut bytes = 0;
+                for sql in texts {
+                    bytes += self
+                        .0
+                        .query_row(sql, [], |row| Ok(row.get::<_, String>(0)?.len()))?;
+                }
+                Ok(bytes as f64)
+            }
+
+            fn text(&mut self, sql: &str, keys: &[i64]) -> Result<f64> {
+                let mut bytes = 0;
+                for key in keys {
+                    bytes += self
+                        .0
+                        .query_row(sql, [*key], |row| Ok(row.get::<_, String>(0)?.len()))?;
                 }
                 Ok(bytes as f64)
             }
@@ -129,6 +151,8 @@ peer!(Sqlite, rusqlite);
 struct Round {
     /// Random keys of rows that are there.
     keys: Vec<i64>,
+    /// Texts that select by them, each with its key as a literal.
+    texts: Vec<String>,
     /// The e-mail addresses of these.
     emails: Vec<String>,
     /// Rows that are not there yet, and their keys.
@@ -145,6 +169,12 @@ const TASKS: &[Task] = &[
     }),
     ("point select, six columns", |peer, round| {
         peer.point(SELECT_ALL, &round.keys)
+    }),
+    ("point select, a text for each key", |peer, round| {
+        peer.texts(&round.texts)
+    }),
+    ("point select, the same text", |peer, round| {
+        peer.text(SELECT_ONE, &round.keys)
     }),
     ("insert", |peer, round| peer.insert(&round.fresh)),
     ("update by key", |peer, round| {
@@ -258,6 +288,10 @@ impl Round {
             .collect();
         let fresh: Vec<User> = (next_row..next_row + keys.len() as i64).map(user).collect();
         Self {
+            texts: keys
+                .iter()
+                .map(|key| SELECT_ONE.replace('?', &key.to_string()))
+                .collect(),
             emails: keys.iter().map(|key| user(*key).email).collect(),
             fresh_keys: fresh.iter().map(|user| user.id).collect(),
             keys,
