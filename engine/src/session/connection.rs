@@ -143,10 +143,14 @@ impl Connection {
             Some(prepared) => Ok(prepared),
             None => session.prepare_to_keep(sql),
         })?;
-        match f(&mut statement) {
-            Err(error) if statement.is_of_literals() => Err(self.session()?.placed(error, sql)),
+        let result = f(&mut statement);
+        let mut session = self.session()?;
+        let result = match result {
+            Err(error) if statement.is_of_literals() => Err(session.placed(error, sql)),
             result => result,
-        }
+        };
+        session.end_call(statement.into_call());
+        result
     }
 
     /// A failure to plan fails an open transaction as any other does. Success ends nothing: an

@@ -25,6 +25,7 @@ use super::schema_elements;
 use super::sessions::Sessions;
 use super::settings::Settings;
 use super::settings_scope::SettingsScope;
+use super::template::Template;
 use super::temporary;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
@@ -47,6 +48,10 @@ pub(super) struct Session {
     pub(super) block: TransactionBlock,
     pub(super) settings: Settings,
     pub(super) cache: PlanCache,
+    /// Where texts are read into.
+    pub(super) template: Template,
+    /// What the call of a text has left for the next.
+    spare_call: Option<Call>,
     /// Where it looks for names.
     pub(super) path: Arc<SearchPath>,
     /// Whether it may have tables that a commit empties or drops.
@@ -99,6 +104,8 @@ impl Session {
             block: TransactionBlock::default(),
             settings: Settings::new(Arc::clone(&sessions.presets))?,
             cache: PlanCache::new(),
+            template: Template::default(),
+            spare_call: None,
             named: NamedStatements::default(),
             cursors: Cursors::default(),
             record,
@@ -120,8 +127,15 @@ impl Session {
         Ok(session)
     }
 
-    pub(super) fn new_call(&self) -> Call {
-        Call::new(&self.record, &self.ledger, &self.triggers)
+    pub(super) fn new_call(&mut self) -> Call {
+        let spare = self.spare_call.take();
+        spare.unwrap_or_else(|| Call::new(&self.record, &self.ledger, &self.triggers))
+    }
+
+    /// Takes a call back that is over, for the next text.
+    pub(super) fn end_call(&mut self, mut call: Call) {
+        call.clear();
+        self.spare_call = Some(call);
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {

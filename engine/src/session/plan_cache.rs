@@ -7,9 +7,9 @@
 //! the tables it names. So it does when memory pressure rises.
 
 use super::prepared::{Names, Prepared};
+use hashbrown::HashMap;
 use remora_storage::pool::{Ledger, Owner, Reservation};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// Plans kept at most.
@@ -32,7 +32,7 @@ struct Entry {
 /// The cache of one connection.
 #[derive(Debug)]
 pub(super) struct PlanCache {
-    entries: HashMap<Box<str>, Entry, RandomState>,
+    entries: HashMap<Box<str>, Entry>,
     /// Hashes of texts seen lately, each in the place its low bits name.
     seen: Box<[u64; SEEN]>,
     clock: u64,

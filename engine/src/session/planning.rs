@@ -8,8 +8,6 @@ use crate::bind::declaration;
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
 use crate::plan::Statement;
-use remora_storage::catalog::Catalog;
-use std::sync::Arc;
 
 impl Session {
     /// Plans a statement for the catalog it would see now.
@@ -40,6 +38,11 @@ impl Session {
 
     /// The plan that an earlier run of the same text has left, if it is still good.
     pub(super) fn cached(&mut self, sql: &str) -> Option<Prepared> {
+        self.kept(sql).flatten()
+    }
+
+    /// What the cache has for a key.
+    fn kept(&mut self, key: &str) -> Option<Option<Prepared>> {
         let catalog = match &self.block.tx {
             Some(tx) => tx.catalog(),
             None => &self.store.catalog(),
@@ -49,7 +52,7 @@ impl Session {
             path: &self.path,
             effort: self.settings.effort(),
         };
-        self.cache.get(sql, names, &self.ledger).flatten()
+        self.cache.get(key, names, &self.ledger)
     }
 
     /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. Those of this
@@ -59,39 +62,36 @@ impl Session {
         if of_text.is_some() || !call.context.parameters.is_empty() {
             return Ok(of_text);
         }
-        let Some(template) = Template::of(sql) else {
-            return Ok(None);
+        let mut template = std::mem::take(&mut self.template);
+        let of_template = match template.read(sql) {
+            true => self.of_template(&template),
+            false => None,
         };
-        let of_template = self.of_template(&template);
         if of_template.is_some() {
-            call.give(template.literals)?;
+            call.give_literals(&mut template.literals);
         }
+        self.template = template;
         Ok(of_template)
     }
 
     /// The plan of a template. It is made when the second text of it comes.
     fn of_template(&mut self, template: &Template) -> Option<Prepared> {
-        let catalog = self.catalog();
-        let names = Names {
-            catalog: &catalog,
-            path: &self.path,
-            effort: self.settings.effort(),
-        };
-        if let Some(kept) = self.cache.get(&template.key, names, &self.ledger) {
+        if let Some(kept) = self.kept(&template.key) {
             return kept;
         }
         if !self.cache.was_seen(&template.key) {
             return None;
         }
-        let made = self.plan_template(template, &catalog);
+        let made = self.plan_template(template);
         self.cache.insert(&template.key, made.clone(), &self.ledger);
         made
     }
 
-    fn plan_template(&mut self, template: &Template, catalog: &Arc<Catalog>) -> Option<Prepared> {
+    fn plan_template(&mut self, template: &Template) -> Option<Prepared> {
         let parsed = parse(template.text()).ok()?.pop()?;
         self.planned = SessionRecord::number_after(self.planned);
-        let names = self.names(catalog);
+        let catalog = self.catalog();
+        let names = self.names(&catalog);
         let prepared = Prepared::of_literals(parsed, names, template.types(), self.planned);
         prepared.ok().filter(Prepared::is_template)
     }

@@ -364,6 +364,18 @@ impl Call {
     pub(super) fn give(&mut self, params: impl super::Params) -> Result<()> {
         self.given.clear();
         params.collect_into(&mut self.given)?;
+        self.take_given();
+        Ok(())
+    }
+
+    /// Takes literals of a text as its parameters.
+    pub(super) fn give_literals(&mut self, literals: &mut Vec<Value>) {
+        self.given.clear();
+        self.given.append(literals);
+        self.take_given();
+    }
+
+    fn take_given(&mut self) {
         let parameters = &mut self.context.parameters;
         match Arc::get_mut(parameters) {
             Some(places) if places.len() == self.given.len() => {
@@ -373,7 +385,25 @@ impl Call {
             }
             _ => *parameters = self.given.drain(..).collect(),
         }
-        Ok(())
+    }
+
+    /// Forgets what belongs to one statement, so that another can use it; its lists stay allocated.
+    pub(super) fn clear(&mut self) {
+        self.row.clear();
+        self.given.clear();
+        let ExecContext {
+            eval, parameters, ..
+        } = &mut self.context;
+        (eval.sequences, eval.scope, eval.types) = (None, None, None);
+        match Arc::get_mut(parameters) {
+            Some(parameters) => parameters.fill(Value::Null),
+            // A query that is still being read holds the list.
+            None => *parameters = Arc::from([]),
+        }
+        self.context.claim = Claim::Ordinary;
+        self.context.with = None;
+        self.context.profiling = None;
+        self.context.trigger_depth = 0;
     }
 
     /// Casts the parameters to the types that the plan gives them. Doing it again is harmless.

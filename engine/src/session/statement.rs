@@ -42,6 +42,10 @@ impl<'conn> Statement<'conn> {
         }
     }
 
+    pub(super) fn into_call(self) -> Call {
+        self.call
+    }
+
     /// Whether its parameters stand for the literals of a text.
     pub(super) fn is_of_literals(&self) -> bool {
         self.prepared.is_of_literals()

@@ -17,32 +17,30 @@
 //! need not understand SQL; where it takes something out, it must be right.
 
 use remora_storage::{DataType, Value};
-use std::fmt::Write;
 
 /// The longest text that is looked at.
 const TEXT_BYTES_MAX: usize = 4 << 10;
 /// The most literals of a template.
 const LITERALS_MAX: usize = 64;
 
-/// A text without its literals, and the literals.
-#[derive(Debug, PartialEq)]
+/// A text without its literals, and the literals. Kept from text to text, so that reading one allocates nothing.
+#[derive(Debug, Default)]
 pub(super) struct Template {
-    /// The text with parameters in place of the literals, and behind a NUL the types of the literals.
+    /// The text with parameters, NUL, and a letter for the type of each.
     pub(super) key: String,
     text_len: usize,
-    /// The literals, in order.
     pub(super) literals: Vec<Value>,
 }
 
 impl Template {
-    /// Takes the literals out of a text; `None` where there is none that can be.
-    pub(super) fn of(sql: &str) -> Option<Self> {
+    /// Takes the literals out of a text; false where there is none that can be.
+    pub(super) fn read(&mut self, sql: &str) -> bool {
+        self.key.clear();
+        self.literals.clear();
         if sql.len() > TEXT_BYTES_MAX {
-            return None;
+            return false;
         }
-        let mut pass = Pass::new(sql);
-        while pass.step()? {}
-        pass.finish()
+        Pass::new(sql, self).run().is_some()
     }
 
     /// The text with parameters.
@@ -60,6 +58,36 @@ impl Template {
         types.collect()
     }
 }
+
+/// What a byte may be part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Space,
+    Letter,
+    Digit,
+    Operator,
+    /// A byte that is a token.
+    Single,
+    Other,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => Class::Space,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'~' | b'!' | b'@' | b'#' | b'%'
+            | b'^' | b'&' | b'|' => Class::Operator,
+            b'(' | b')' | b',' | b';' | b'.' | b'[' | b']' | b':' | b'\'' | b'"' => Class::Single,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// What stands before a place.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,11 +108,10 @@ enum Before {
 
 struct Pass<'s> {
     sql: &'s str,
+    template: &'s mut Template,
     at: usize,
     /// Up to where the text was copied.
     copied: usize,
-    key: String,
-    literals: Vec<Value>,
     before: Before,
     depth: usize,
     is_insert: bool,
@@ -93,13 +120,12 @@ struct Pass<'s> {
 }
 
 impl<'s> Pass<'s> {
-    fn new(sql: &'s str) -> Self {
+    fn new(sql: &'s str, template: &'s mut Template) -> Self {
         Self {
             sql,
+            template,
             at: 0,
             copied: 0,
-            key: String::new(),
-            literals: Vec::new(),
             before: Before::Start,
             depth: 0,
             is_insert: false,
@@ -111,69 +137,108 @@ impl<'s> Pass<'s> {
         self.sql.as_bytes().get(at).copied()
     }
 
-    /// The end of the bytes from `at` on that pass the test.
-    fn end_of(&self, at: usize, test: impl Fn(u8) -> bool) -> usize {
-        let rest = &self.sql.as_bytes()[at..];
-        at + rest
-            .iter()
-            .position(|byte| !test(*byte))
-            .unwrap_or(rest.len())
+    fn class(&self, at: usize) -> Option<Class> {
+        self.byte(at).map(|byte| CLASSES[usize::from(byte)])
     }
 
-    /// Steps over one token; false at the end, `None` where the text must go the general way.
+    /// The end of the bytes from `at` on that are of one class or another.
+    fn end_of(&self, mut at: usize, one: Class, other: Class) -> usize {
+        while self
+            .class(at)
+            .is_some_and(|class| class == one || class == other)
+        {
+            at += 1;
+        }
+        at
+    }
+
+    fn end_of_spaces(&self, at: usize) -> usize {
+        self.end_of(at, Class::Space, Class::Space)
+    }
+
+    fn end_of_word(&self, at: usize) -> usize {
+        self.end_of(at, Class::Letter, Class::Digit)
+    }
+
+    /// Fills the template; `None` where the text must go the general way.
+    fn run(mut self) -> Option<()> {
+        while self.step()? {}
+        let Template {
+            key,
+            text_len,
+            literals,
+        } = self.template;
+        if literals.is_empty() || self.depth > 0 {
+            return None;
+        }
+        key.push_str(&self.sql[self.copied..]);
+        *text_len = key.len();
+        key.push('\0');
+        for literal in literals {
+            key.push(match literal {
+                Value::Integer(_) => 'i',
+                Value::BigInt(_) => 'l',
+                _ => 's',
+            });
+        }
+        Some(())
+    }
+
+    /// Steps over one token; false at the end.
     fn step(&mut self) -> Option<bool> {
-        self.at = self.end_of(self.at, |byte| byte.is_ascii_whitespace());
-        let Some(byte) = self.byte(self.at) else {
+        self.at = self.end_of_spaces(self.at);
+        let Some(class) = self.class(self.at) else {
             return Some(false);
         };
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word()?,
-            b'0'..=b'9' => self.number()?,
-            b'\'' => self.string()?,
-            b'"' => self.quoted_name()?,
+        match class {
+            Class::Letter => self.word()?,
+            Class::Digit => self.number()?,
+            Class::Operator => self.operator()?,
+            Class::Single => return self.single(),
+            Class::Space | Class::Other => return None,
+        }
+        Some(true)
+    }
+
+    fn single(&mut self) -> Option<bool> {
+        match self.byte(self.at)? {
+            b'\'' => return self.string().map(|()| true),
+            b'"' => return self.quoted_name().map(|()| true),
             b'(' => {
                 self.before = match self.rows == Some(self.depth) {
                     true => Before::Row,
                     false => Before::Other,
                 };
                 self.depth += 1;
-                self.at += 1;
             }
             b')' => {
                 self.depth = self.depth.checked_sub(1)?;
                 self.before = Before::Operand;
-                self.at += 1;
             }
             b',' => {
                 self.before = match self.rows.map(|rows| rows + 1) == Some(self.depth) {
                     true => Before::Row,
                     false => Before::Other,
                 };
-                self.at += 1;
             }
             b';' => {
-                self.at = self.end_of(self.at + 1, |byte| byte.is_ascii_whitespace());
+                self.at = self.end_of_spaces(self.at + 1);
                 // Nothing may follow.
                 return (self.at == self.sql.len()).then_some(false);
             }
-            b'.' | b'[' | b']' | b':' => {
-                self.before = Before::Other;
-                self.at += 1;
-            }
-            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'~' | b'!' | b'@' | b'#' | b'%'
-            | b'^' | b'&' | b'|' => self.operator()?,
-            _ => return None,
+            _ => self.before = Before::Other,
         }
+        self.at += 1;
         Some(true)
     }
 
     fn word(&mut self) -> Option<()> {
-        let end = self.end_of(self.at, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let word = &self.sql[self.at..end];
+        let end = self.end_of_word(self.at);
         // E'..', U&'..' and their like, names with stranger letters.
         if let Some(b'\'' | b'$' | b'&' | 0x80..) = self.byte(end) {
             return None;
         }
+        let word = &self.sql[self.at..end];
         if self.before == Before::Start {
             self.is_insert = word.eq_ignore_ascii_case("insert");
             let starts = ["select", "insert", "update", "delete"];
@@ -192,41 +257,46 @@ impl<'s> Pass<'s> {
     }
 
     fn number(&mut self) -> Option<()> {
-        let end = self.end_of(self.at, |byte| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')
-        });
-        let digits = &self.sql[self.at..end];
-        let is_whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-        let literal =
-            digits
-                .parse()
-                .ok()
-                .filter(|_| is_whole)
-                .map(|value| match i32::try_from(value) {
-                    Ok(value) => Value::Integer(value),
-                    Err(_) => Value::BigInt(value),
-                });
+        let digits_end = self.end_of(self.at, Class::Digit, Class::Digit);
+        let is_whole = match self.byte(digits_end) {
+            Some(b'.') => false,
+            _ => self.class(digits_end) != Some(Class::Letter),
+        };
+        if !is_whole {
+            let mut end = digits_end;
+            while self.byte(end) == Some(b'.') || self.end_of_word(end) > end {
+                end += 1;
+            }
+            return self.operand(end, None);
+        }
+        let literal = self.sql[self.at..digits_end]
+            .parse()
+            .ok()
+            .map(|value: i64| match i32::try_from(value) {
+                Ok(value) => Value::Integer(value),
+                Err(_) => Value::BigInt(value),
+            });
         let literal = literal.filter(|literal| match self.before {
             Before::Comparison | Before::Row => true,
             // What a sign makes of a larger one is another matter.
             Before::Arithmetic => matches!(literal, Value::Integer(_)),
             _ => false,
         });
-        self.operand(end, literal)
+        self.operand(digits_end, literal)
     }
 
     fn string(&mut self) -> Option<()> {
         let mut end = self.at + 1;
         let mut is_plain = true;
         loop {
-            end = self.end_of(end, |byte| !matches!(byte, b'\'' | b'\\' | 0));
             match (self.byte(end)?, self.byte(end + 1)) {
                 (b'\'', Some(b'\'')) => {
                     is_plain = false;
                     end += 2;
                 }
                 (b'\'', _) => break,
-                _ => return None,
+                (b'\\' | 0, _) => return None,
+                _ => end += 1,
             }
         }
         let literal = matches!(self.before, Before::Comparison | Before::Row).then(|| {
@@ -240,9 +310,13 @@ impl<'s> Pass<'s> {
     }
 
     fn quoted_name(&mut self) -> Option<()> {
-        let end = self.end_of(self.at + 1, |byte| !matches!(byte, b'"' | 0));
-        if self.byte(end)? != b'"' {
-            return None;
+        let mut end = self.at + 1;
+        loop {
+            match self.byte(end)? {
+                b'"' => break,
+                0 => return None,
+                _ => end += 1,
+            }
         }
         self.before = Before::Operand;
         self.at = end + 1;
@@ -250,15 +324,13 @@ impl<'s> Pass<'s> {
     }
 
     fn operator(&mut self) -> Option<()> {
-        let end = self.end_of(self.at, |byte| b"+-*/<>=~!@#%^&|".contains(&byte));
-        let operator = &self.sql[self.at..end];
-        if operator.contains("--") || operator.contains("/*") {
-            return None;
-        }
+        let end = self.end_of(self.at, Class::Operator, Class::Operator);
+        let operator = &self.sql.as_bytes()[self.at..end];
         let is_binary = self.before == Before::Operand;
         self.before = match operator {
-            "=" | "<>" | "!=" | "<" | "<=" | ">" | ">=" if is_binary => Before::Comparison,
-            "+" | "-" | "*" if is_binary => Before::Arithmetic,
+            b"=" | b"<>" | b"!=" | b"<" | b"<=" | b">" | b">=" if is_binary => Before::Comparison,
+            b"+" | b"-" | b"*" if is_binary => Before::Arithmetic,
+            _ if operator.windows(2).any(|two| two == b"--" || two == b"/*") => return None,
             _ => Before::Other,
         };
         self.at = end;
@@ -269,15 +341,13 @@ impl<'s> Pass<'s> {
     fn operand(&mut self, end: usize, literal: Option<Value>) -> Option<()> {
         match literal.filter(|_| self.ends_operand(end)) {
             Some(literal) => {
-                if self.literals.len() == LITERALS_MAX {
+                let Template { key, literals, .. } = &mut *self.template;
+                if literals.len() == LITERALS_MAX {
                     return None;
                 }
-                if self.literals.is_empty() {
-                    self.key.reserve(self.sql.len() + 16);
-                }
-                self.key.push_str(&self.sql[self.copied..self.at]);
-                self.literals.push(literal);
-                write!(self.key, "${}", self.literals.len()).ok()?;
+                key.push_str(&self.sql[self.copied..self.at]);
+                literals.push(literal);
+                push_parameter(key, literals.len());
                 self.copied = end;
             }
             None if self.byte(end).is_some_and(|byte| byte >= 0x80) => return None,
@@ -290,12 +360,11 @@ impl<'s> Pass<'s> {
 
     /// Whether no operator or cast can follow from `at` on.
     fn ends_operand(&self, at: usize) -> bool {
-        let start = self.end_of(at, |byte| byte.is_ascii_whitespace());
+        let start = self.end_of_spaces(at);
         match self.byte(start) {
             None | Some(b')' | b',' | b';') => true,
             Some(byte) if byte.is_ascii_alphabetic() && start > at => {
-                let end = self.end_of(start, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
-                let word = &self.sql[start..end];
+                let word = &self.sql[start..self.end_of_word(start)];
                 let clauses = [
                     "and",
                     "or",
@@ -314,35 +383,30 @@ impl<'s> Pass<'s> {
             Some(_) => false,
         }
     }
+}
 
-    fn finish(mut self) -> Option<Template> {
-        if self.literals.is_empty() || self.depth > 0 {
-            return None;
-        }
-        self.key.push_str(&self.sql[self.copied..]);
-        let text_len = self.key.len();
-        self.key.push('\0');
-        let types = self.literals.iter().map(|literal| match literal {
-            Value::Integer(_) => 'i',
-            Value::BigInt(_) => 'l',
-            _ => 's',
-        });
-        self.key.extend(types);
-        Some(Template {
-            key: self.key,
-            text_len,
-            literals: self.literals,
-        })
+/// Writes `$n`; `n` is at most [`LITERALS_MAX`].
+fn push_parameter(key: &mut String, n: usize) {
+    let digit = |n: usize| char::from(b'0' + (n % 10) as u8);
+    key.push('$');
+    if n >= 10 {
+        key.push(digit(n / 10));
     }
+    key.push(digit(n));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(sql: &str) -> Option<Template> {
+        let mut template = Template::default();
+        template.read(sql).then_some(template)
+    }
+
     /// The template's text and its literals, as they are shown.
     fn taken(sql: &str) -> Option<(String, String)> {
-        let template = Template::of(sql)?;
+        let template = read(sql)?;
         let literals = template
             .literals
             .iter()
@@ -420,7 +484,7 @@ mod tests {
 
     #[test]
     fn literals_of_different_types_make_different_templates() {
-        let key = |sql| Template::of(sql).map(|template| template.key);
+        let key = |sql| read(sql).map(|template| template.key);
         let (small, other) = (
             "SELECT a FROM t WHERE id = 1",
             "SELECT a FROM t WHERE id = 2",
