@@ -157,7 +157,7 @@ impl Connection {
     /// interrupt stays for the call that is to follow.
     fn plan(
         &self,
-        mut call: Call,
+        mut call: Box<Call>,
         f: impl FnOnce(&mut Session, &mut Call) -> Result<Prepared>,
     ) -> Result<Statement<'_>> {
         let mut session = self.session()?;

@@ -51,7 +51,7 @@ pub(super) struct Session {
     /// Where texts are read into.
     pub(super) template: Template,
     /// What the call of a text has left for the next.
-    spare_call: Option<Call>,
+    spare_call: Option<Box<Call>>,
     /// Where it looks for names.
     pub(super) path: Arc<SearchPath>,
     /// Whether it may have tables that a commit empties or drops.
@@ -127,13 +127,13 @@ impl Session {
         Ok(session)
     }
 
-    pub(super) fn new_call(&mut self) -> Call {
+    pub(super) fn new_call(&mut self) -> Box<Call> {
         let spare = self.spare_call.take();
-        spare.unwrap_or_else(|| Call::new(&self.record, &self.ledger, &self.triggers))
+        spare.unwrap_or_else(|| Box::new(Call::new(&self.record, &self.ledger, &self.triggers)))
     }
 
     /// Takes a call back that is over, for the next text.
-    pub(super) fn end_call(&mut self, mut call: Call) {
+    pub(super) fn end_call(&mut self, mut call: Box<Call>) {
         call.clear();
         self.spare_call = Some(call);
     }

@@ -30,11 +30,11 @@ use remora_storage::DataType;
 pub struct Statement<'conn> {
     connection: &'conn Connection,
     prepared: Prepared,
-    call: Call,
+    call: Box<Call>,
 }
 
 impl<'conn> Statement<'conn> {
-    pub(super) fn new(connection: &'conn Connection, prepared: Prepared, call: Call) -> Self {
+    pub(super) fn new(connection: &'conn Connection, prepared: Prepared, call: Box<Call>) -> Self {
         Self {
             connection,
             prepared,
@@ -42,7 +42,7 @@ impl<'conn> Statement<'conn> {
         }
     }
 
-    pub(super) fn into_call(self) -> Call {
+    pub(super) fn into_call(self) -> Box<Call> {
         self.call
     }
 

@@ -59,30 +59,26 @@ impl Template {
     }
 }
 
-/// What a byte may be part of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Space,
-    Letter,
-    Digit,
-    Operator,
-    /// A byte that is a token.
-    Single,
-    Other,
-}
+// What a byte may be part of: one bit each.
+const SPACE: u8 = 1;
+const LETTER: u8 = 2;
+const DIGIT: u8 = 4;
+const OPERATOR: u8 = 8;
+/// A byte that is a token, or begins a string or a name in quotes.
+const SINGLE: u8 = 16;
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Other; 256];
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         classes[byte] = match byte as u8 {
-            b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => Class::Space,
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
+            b' ' | b'\t' | b'\n' | b'\r' | b'\x0c' => SPACE,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => LETTER,
+            b'0'..=b'9' => DIGIT,
             b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'~' | b'!' | b'@' | b'#' | b'%'
-            | b'^' | b'&' | b'|' => Class::Operator,
-            b'(' | b')' | b',' | b';' | b'.' | b'[' | b']' | b':' | b'\'' | b'"' => Class::Single,
-            _ => Class::Other,
+            | b'^' | b'&' | b'|' => OPERATOR,
+            b'(' | b')' | b',' | b';' | b'.' | b'[' | b']' | b':' | b'\'' | b'"' => SINGLE,
+            _ => 0,
         };
         byte += 1;
     }
@@ -137,27 +133,17 @@ impl<'s> Pass<'s> {
         self.sql.as_bytes().get(at).copied()
     }
 
-    fn class(&self, at: usize) -> Option<Class> {
-        self.byte(at).map(|byte| CLASSES[usize::from(byte)])
+    /// The class of a byte; 0 at the end as well.
+    fn class(&self, at: usize) -> u8 {
+        self.byte(at).map_or(0, |byte| CLASSES[usize::from(byte)])
     }
 
-    /// The end of the bytes from `at` on that are of one class or another.
-    fn end_of(&self, mut at: usize, one: Class, other: Class) -> usize {
-        while self
-            .class(at)
-            .is_some_and(|class| class == one || class == other)
-        {
+    /// The end of the bytes from `at` on that are of these classes.
+    fn end_of(&self, mut at: usize, classes: u8) -> usize {
+        while self.class(at) & classes != 0 {
             at += 1;
         }
         at
-    }
-
-    fn end_of_spaces(&self, at: usize) -> usize {
-        self.end_of(at, Class::Space, Class::Space)
-    }
-
-    fn end_of_word(&self, at: usize) -> usize {
-        self.end_of(at, Class::Letter, Class::Digit)
     }
 
     /// Fills the template; `None` where the text must go the general way.
@@ -186,16 +172,13 @@ impl<'s> Pass<'s> {
 
     /// Steps over one token; false at the end.
     fn step(&mut self) -> Option<bool> {
-        self.at = self.end_of_spaces(self.at);
-        let Some(class) = self.class(self.at) else {
-            return Some(false);
-        };
-        match class {
-            Class::Letter => self.word()?,
-            Class::Digit => self.number()?,
-            Class::Operator => self.operator()?,
-            Class::Single => return self.single(),
-            Class::Space | Class::Other => return None,
+        self.at = self.end_of(self.at, SPACE);
+        match self.class(self.at) {
+            LETTER => self.word()?,
+            DIGIT => self.number()?,
+            OPERATOR => self.operator()?,
+            SINGLE => return self.single(),
+            _ => return (self.at == self.sql.len()).then_some(false),
         }
         Some(true)
     }
@@ -222,7 +205,7 @@ impl<'s> Pass<'s> {
                 };
             }
             b';' => {
-                self.at = self.end_of_spaces(self.at + 1);
+                self.at = self.end_of(self.at + 1, SPACE);
                 // Nothing may follow.
                 return (self.at == self.sql.len()).then_some(false);
             }
@@ -233,7 +216,7 @@ impl<'s> Pass<'s> {
     }
 
     fn word(&mut self) -> Option<()> {
-        let end = self.end_of_word(self.at);
+        let end = self.end_of(self.at, LETTER | DIGIT);
         // E'..', U&'..' and their like, names with stranger letters.
         if let Some(b'\'' | b'$' | b'&' | 0x80..) = self.byte(end) {
             return None;
@@ -257,14 +240,14 @@ impl<'s> Pass<'s> {
     }
 
     fn number(&mut self) -> Option<()> {
-        let digits_end = self.end_of(self.at, Class::Digit, Class::Digit);
+        let digits_end = self.end_of(self.at, DIGIT);
         let is_whole = match self.byte(digits_end) {
             Some(b'.') => false,
-            _ => self.class(digits_end) != Some(Class::Letter),
+            _ => self.class(digits_end) != LETTER,
         };
         if !is_whole {
             let mut end = digits_end;
-            while self.byte(end) == Some(b'.') || self.end_of_word(end) > end {
+            while self.byte(end) == Some(b'.') || self.end_of(end, LETTER | DIGIT) > end {
                 end += 1;
             }
             return self.operand(end, None);
@@ -324,7 +307,7 @@ impl<'s> Pass<'s> {
     }
 
     fn operator(&mut self) -> Option<()> {
-        let end = self.end_of(self.at, Class::Operator, Class::Operator);
+        let end = self.end_of(self.at, OPERATOR);
         let operator = &self.sql.as_bytes()[self.at..end];
         let is_binary = self.before == Before::Operand;
         self.before = match operator {
@@ -360,11 +343,11 @@ impl<'s> Pass<'s> {
 
     /// Whether no operator or cast can follow from `at` on.
     fn ends_operand(&self, at: usize) -> bool {
-        let start = self.end_of_spaces(at);
+        let start = self.end_of(at, SPACE);
         match self.byte(start) {
             None | Some(b')' | b',' | b';') => true,
             Some(byte) if byte.is_ascii_alphabetic() && start > at => {
-                let word = &self.sql[start..self.end_of_word(start)];
+                let word = &self.sql[start..self.end_of(start, LETTER | DIGIT)];
                 let clauses = [
                     "and",
                     "or",
