@@ -9,12 +9,18 @@
 //! Statements are autocommitted, and prepared where the name of the task does not say that the text is given; both databases are in memory, one thread.
 //!
 //! ```text
-//! cargo run --release -p remora-tests --bin peers [-- --rows 1000000 --rounds 7]
+//! cargo run --release -p remora-tests -- peers [--rows 1000000] [--rounds 7]
 //! ```
+//!
+//! With `--paths` it is statements instead that an index should answer: see [`paths`]; `--seconds 0.5` is how long each
+//! engine has in a round, `--json FILE` where figures are written to.
 //!
 //! `--only TEXT` runs the tasks that have it in their names, on a table that the others have not
 //! changed then; `--idle SECONDS` waits after loading, as an application may, so that what the engine does
 //! with a table that is left alone (after 10 seconds it freezes blocks) is done.
+
+mod paths;
+mod statements;
 
 use crate::Result;
 use crate::arguments::Arguments;
@@ -200,6 +206,9 @@ const INDEXED_TASKS: &[Task] = &[("select by e-mail index", |peer, round| {
 })];
 
 pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
+    if arguments.flag("--paths") {
+        return run_paths(arguments);
+    }
     let rows = arguments.value_or("--rows", 1_000_000)?;
     let rounds = arguments.value_or("--rounds", 7)?.max(1);
     let only = arguments.value_or("--only", String::new())?;
@@ -262,6 +271,18 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
         );
     }
     Ok(())
+}
+
+fn run_paths(mut arguments: Arguments) -> Result<()> {
+    let options = paths::Options {
+        rows: arguments.value_or("--rows", 100_000)?,
+        rounds: arguments.value_or("--rounds", 5)?.max(1),
+        seconds: arguments.value_or("--seconds", 0.5)?,
+        only: arguments.value_or("--only", String::new())?,
+        json: arguments.value("--json")?,
+    };
+    arguments.end()?;
+    paths::run(&options)
 }
 
 /// A task's rounds.
