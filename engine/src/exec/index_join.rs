@@ -44,6 +44,9 @@ use std::time::Instant;
 const FIRST_SLICE_ROWS: usize = 32;
 /// Left rows of a slice.
 const SLICE_ROWS: usize = 512;
+/// Right rows that are read at once of the range of a left row, at first: there are few, mostly, and room is made for as
+/// many as are asked for.
+const FIRST_RANGE_ROWS: usize = 16;
 /// Right rows after which a slice ends.
 const FOUND_ROWS: usize = 4 * BATCH_ROWS;
 
@@ -301,7 +304,9 @@ impl RowLookups {
             values_at(&keys[0], row, &mut low);
             values_at(keys.get(1).map_or(&[], Vec::as_slice), row, &mut high);
             if let Some(mut range) = range_between(scan, &self.view, &low, &high)? {
-                while let Some(read) = range.next(BATCH_ROWS)? {
+                let mut wanted = FIRST_RANGE_ROWS;
+                while let Some(read) = range.next(wanted)? {
+                    wanted = (2 * wanted).min(BATCH_ROWS);
                     let batch = self.shape.rows(read);
                     found
                         .owners

@@ -157,6 +157,7 @@ fn bound<'v>(end: &KeyEnd, values: &'v [ValueRef<'v>]) -> Bound<Cow<'v, [ValueRe
         KeyEnd::Included(_) => Bound::Included(Cow::Borrowed(values)),
         KeyEnd::Excluded(_) => Bound::Excluded(Cow::Borrowed(values)),
         KeyEnd::Nulls(_) => Bound::Excluded(Cow::Owned([values, &[ValueRef::Null]].concat())),
+        KeyEnd::Null(_) => Bound::Included(Cow::Owned([values, &[ValueRef::Null]].concat())),
     }
 }
 

@@ -87,6 +87,7 @@ fn comparison((column, fact): (usize, Fact)) -> Option<(usize, Op, Expr)> {
         Fact::Above(Bound::Unbounded)
         | Fact::Below(Bound::Unbounded)
         | Fact::NotNull
+        | Fact::Null
         | Fact::Begins { .. } => return None,
     };
     Some((column, op, value))
@@ -111,7 +112,7 @@ fn ends(part: &Expr, scan: &Scan) -> Option<(ColumnId, Bound<Expr>, Bound<Expr>)
             )),
             Err(_) => None,
         },
-        Fact::NotNull | Fact::Begins { .. } => None,
+        Fact::NotNull | Fact::Null | Fact::Begins { .. } => None,
     }
 }
 

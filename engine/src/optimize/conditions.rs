@@ -102,6 +102,10 @@ impl<'a> Keys<'a> {
         let both = from.iter().zip(to);
         let common = both.take_while(|(low, high)| low.same(high)).count();
         let mut parts = vec![self.compare(&self.names, "=", &from[..common])];
+        if let KeyEnd::Null(_) = low {
+            parts.push(format!("({} IS NULL)", self.names[common]));
+            return all(parts);
+        }
         for (end, values, included, excluded) in [(low, from, ">=", ">"), (high, to, "<=", "<")] {
             let (names, values) = (&self.names[common..], &values[common..]);
             let operator = if is_closed(end) { included } else { excluded };

@@ -12,13 +12,14 @@
 //!
 //! To look a row up takes as long as to put some [`READ_FOR_LOOKUP`] rows into a hash table. Of an inner join the side
 //! that is expected to be smaller becomes the left one, if it is that much smaller, or if there is no equality and so no
-//! hash table. Other joins have their sides; what is expected is a guess, though, and the join itself sees how many left
+//! hash table. A semi join is turned around as well ([`super::semi_join`]). Other joins have their sides; what is expected is a guess, though, and the join itself sees how many left
 //! rows there are: it begins with the index and changes over ([`LookupLimit`]).
 
 use super::access::{select_by, select_indexes};
 use super::estimate::{read_rows, rows};
 use super::join_order::links;
 use super::pushdown::{push, substitute};
+use super::semi_join::as_inner;
 use super::unnest::map_deep;
 use crate::plan::logical::{Access, Columns, IndexedRows, Join, Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::{self, JoinKind, LookupLimit};
@@ -36,7 +37,10 @@ const TRIED_ROWS: u64 = 64_000;
 /// Applies the rule to a plan.
 pub(super) fn index_joins(plan: Logical, columns: &mut Columns) -> Logical {
     match plan.map_inputs(&mut |input| index_joins(input, columns)) {
-        Logical::Join(join) if is_possible(&join) => Logical::Join(with_lookup(join, columns)),
+        Logical::Join(join) if is_possible(&join) => match turned(&join, columns) {
+            Some(plan) => plan,
+            None => Logical::Join(with_lookup(join, columns)),
+        },
         other => other,
     }
 }
@@ -47,6 +51,21 @@ fn is_possible(join: &Join) -> bool {
         && join.outer.is_empty()
         && !join.on.is_empty()
         && join.mark.as_ref().is_none_or(|mark| mark.test.is_empty())
+}
+
+/// A semi join whose left rows are looked up for the few right ones, with the columns that it had.
+fn turned(join: &Join, columns: &mut Columns) -> Option<Logical> {
+    if join.kind != JoinKind::Semi || left_rows(&join.left) <= left_rows(&join.right) {
+        return None;
+    }
+    let own = join.left.columns().into_iter();
+    let exprs = own.map(|column| (column, columns.expr(column))).collect();
+    let inner = with_lookup(as_inner(join, columns)?, columns);
+    inner.lookup.as_ref()?;
+    Some(Logical::Project {
+        input: Box::new(Logical::Join(inner)),
+        exprs,
+    })
 }
 
 fn with_lookup(mut join: Join, columns: &mut Columns) -> Join {

@@ -9,14 +9,15 @@
 //!             left rows without a match after those with one, or are turned around.
 //! ```
 //!
-//! There an index is looked for ([`access`](super::access)). Where only the first rows are wanted, and nothing between
+//! There an index is looked for ([`access`](super::access)); NULLs that it has at the wrong end are read apart. Where only the first rows are wanted, and nothing between
 //! the Sort and the Limit changes how many there are, the scan ends with them.
 
 use super::access::{Order, OrderKey, key_column, select_ordered};
 use super::pushdown::substitute;
 use crate::plan::logical::{Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
-use crate::plan::{Expr, SortKey};
+use crate::plan::{Expr, ExprKind, SortKey};
+use remora_storage::DataType;
 
 /// Applies the rule to a plan.
 pub(super) fn order_by_index(plan: Logical) -> Logical {
@@ -46,13 +47,10 @@ fn order(plan: Logical, is_limited: bool) -> Logical {
 /// The plan with its rows in this order, if an index gives it; says whether one does.
 pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Logical, bool) {
     match plan {
-        Logical::Scan(scan) => {
-            let (scan, is_ordered) = match order_of(&scan, keys, is_limited) {
-                Some(order) => select_ordered(scan, &order),
-                None => (scan, false),
-            };
-            (Logical::Scan(scan), is_ordered)
-        }
+        Logical::Scan(scan) => match order_of(&scan, keys, is_limited) {
+            Some(order) => ordered_scan(scan, keys, &order),
+            None => (Logical::Scan(scan), false),
+        },
         Logical::Project { input, exprs } => {
             let key = |key: &SortKey| SortKey {
                 expr: substitute(key.expr.clone(), &exprs),
@@ -77,6 +75,43 @@ pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Log
         }
         other => (other, false),
     }
+}
+
+fn ordered_scan(scan: Scan, keys: &[SortKey], order: &Order) -> (Logical, bool) {
+    let (scan, is_ordered) = select_ordered(scan, order);
+    match nulls_apart(&scan, keys, order) {
+        Some(rows) if !is_ordered => (rows, true),
+        _ => (Logical::Scan(scan), is_ordered),
+    }
+}
+
+/// The rows whose first key is NULL, and the others, or the other way round: where NULLs are wanted at the other end
+/// than an index has them.
+fn nulls_apart(scan: &Scan, keys: &[SortKey], order: &Order) -> Option<Logical> {
+    let first = keys.first().filter(|_| order.is_limited)?;
+    let condition = |kind| Expr {
+        kind,
+        data_type: DataType::Boolean,
+    };
+    let is_null = condition(ExprKind::IsNull(Box::new(first.expr.clone())));
+    let part = |part: Expr| {
+        let mut scan = scan.clone();
+        scan.filter.push(part);
+        let (scan, is_ordered) = select_ordered(scan, order);
+        is_ordered.then_some(scan)
+    };
+    let nulls = part(is_null.clone())?;
+    let others = part(condition(ExprKind::Not(Box::new(is_null))))?;
+    let parts = match first.nulls_first {
+        true => [nulls, others],
+        false => [others, nulls],
+    };
+    let columns: Vec<usize> = scan.numbers().collect();
+    let input = |part| (Logical::Scan(part), columns.clone());
+    Some(Logical::UnionAll {
+        inputs: parts.map(input).into(),
+        columns: columns.clone(),
+    })
 }
 
 /// Whether the rows come in the order of the join's left rows, and the keys are of those.

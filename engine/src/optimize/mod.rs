@@ -43,6 +43,7 @@ mod point;
 mod prune;
 mod pushdown;
 mod report;
+mod semi_join;
 mod show;
 mod top_n;
 mod transfer;

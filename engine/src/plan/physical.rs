@@ -290,6 +290,8 @@ pub enum KeyEnd {
     Open,
     /// Where behind these values the column's NULLs begin or end: they are outside.
     Nulls(Vec<Expr>),
+    /// Keys that begin with these values and then NULL are within.
+    Null(Vec<Expr>),
     /// Keys that begin with these values are within.
     Included(Vec<Expr>),
     /// Keys that begin with these values are outside.
@@ -301,14 +303,20 @@ impl KeyEnd {
     pub fn values(&self) -> &[Expr] {
         match self {
             Self::Open => &[],
-            Self::Nulls(values) | Self::Included(values) | Self::Excluded(values) => values,
+            Self::Nulls(values)
+            | Self::Null(values)
+            | Self::Included(values)
+            | Self::Excluded(values) => values,
         }
     }
 
     fn values_mut(&mut self) -> Option<&mut Vec<Expr>> {
         match self {
             Self::Open => None,
-            Self::Nulls(values) | Self::Included(values) | Self::Excluded(values) => Some(values),
+            Self::Nulls(values)
+            | Self::Null(values)
+            | Self::Included(values)
+            | Self::Excluded(values) => Some(values),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(in crate::optimize) enum Fact {
     Below(Bound<Expr>),
     /// It is not NULL.
     NotNull,
+    /// It is NULL.
+    Null,
     /// It is a text that begins with this.
     Begins {
         text: Expr,
@@ -95,6 +97,7 @@ pub(in crate::optimize) fn fact_of<C: Copy + PartialEq>(
             Some((column.0, Fact::OneOf(values.collect::<Option<_>>()?)))
         }
         ExprKind::Or(parts) => one_of_either(parts, column_of),
+        ExprKind::IsNull(input) => Some((key_column(input, column_of)?.0, Fact::Null)),
         ExprKind::Not(part) => match &part.kind {
             ExprKind::IsNull(input) => Some((key_column(input, column_of)?.0, Fact::NotNull)),
             _ => None,

@@ -2,7 +2,8 @@
 //!
 //! 1. Points: every key column has an equality, or one of them a list (the only way for a hash index).
 //! 2. A prefix: equalities on the first key columns, then a text of which the beginning is known.
-//! 3. A range: equalities on the first key columns, then bounds of the next one, or of the next ones together.
+//! 3. A range: equalities on the first key columns, then bounds of the next one, or of the next ones together, or its
+//!    NULLs.
 //!
 //! NULLs stand beyond the open end of a range: where the column may be NULL and the filter lets no NULL pass, the
 //! range ends before them. Bounds of CHAR stay in the filter as well: its trailing blanks count in a key but not in a
@@ -129,14 +130,23 @@ impl<'s> Known<'s> {
             // The filter does not say that its rows are all there.
             return None;
         }
-        let keys = match self.beginning(columns) {
-            Some((part, text, is_all)) => {
+        let keys = match (self.null(columns), self.beginning(columns)) {
+            (Some(part), _) => {
+                range.used.push(part);
+                score += 2 * BOUND;
+                let end = || KeyEnd::Null(range.prefix.clone());
+                IndexKeys::Range {
+                    low: end(),
+                    high: end(),
+                }
+            }
+            (None, Some((part, text, is_all))) => {
                 range.used.extend(is_all.then_some(part));
                 range.prefix.push(text);
                 score += 2 * BOUND;
                 IndexKeys::Prefix(range.prefix)
             }
-            None => {
+            (None, None) => {
                 self.bound(columns, &mut range);
                 let ends = [&range.low, &range.high];
                 score += BOUND * ends.iter().filter(|end| end.is_some()).count() as u32;
@@ -150,6 +160,14 @@ impl<'s> Known<'s> {
             used: range.used,
             score,
         })
+    }
+
+    /// The part that says that the first of the columns is NULL.
+    fn null(&self, columns: &[IndexColumn]) -> Option<usize> {
+        let column = columns.first()?.column;
+        let is_null = |(id, fact): &(ColumnId, Fact)| *id == column && matches!(fact, Fact::Null);
+        let mut facts = self.facts.iter();
+        facts.position(|fact| fact.as_ref().is_some_and(is_null))
     }
 
     /// The text that the first of the columns begins with, and whether that is all that the part says.
@@ -182,7 +200,7 @@ impl<'s> Known<'s> {
                     range.leaves_nulls = true;
                     continue;
                 }
-                Fact::OneOf(_) | Fact::Begins { .. } => continue,
+                Fact::OneOf(_) | Fact::Begins { .. } | Fact::Null => continue,
             };
             let bound = bound.as_ref().map(|value| vec![value.clone()]);
             if range.set(bound, is_above != column.descending) && !self.is_char(*id) {
@@ -227,12 +245,15 @@ impl<'s> Known<'s> {
     /// Whether rows that pass may have NULL there.
     pub(super) fn may_be_null(&self, column: ColumnId) -> bool {
         let mut facts = self.facts.iter().flatten();
-        self.has_nulls(column) && !facts.any(|(id, _)| *id == column)
+        let is_filled = |fact: &Fact| !matches!(fact, Fact::Null);
+        self.has_nulls(column) && !facts.any(|(id, fact)| *id == column && is_filled(fact))
     }
 
-    /// The one value of a column.
+    /// Whether all rows that pass have the same there.
     pub(super) fn is_constant(&self, column: ColumnId) -> bool {
+        let mut facts = self.facts.iter().flatten();
         matches!(self.equality(column), Some((_, [_])))
+            || facts.any(|(id, fact)| *id == column && matches!(fact, Fact::Null))
     }
 
     fn equality(&self, column: ColumnId) -> Option<(usize, &[Expr])> {

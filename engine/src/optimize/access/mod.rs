@@ -4,7 +4,8 @@
 //! a range ([`keys`]). Parts that the keys express exactly are dropped: a NULL among the keys finds nothing, here as
 //! in a filter.
 //!
-//! Where no index serves the whole filter, several may serve the branches of an OR ([`union`]).
+//! Where no index serves the whole filter well, several may serve the branches of an OR, or several ranges of one the
+//! values of a list ([`union`]).
 //!
 //! Where the rows are wanted in an order ([`order`]), an index that gives it saves the sort, and where only the first
 //! of them are wanted, most of the reading. It is taken
@@ -88,15 +89,17 @@ pub(super) fn select_by(
 
 fn select(scan: Scan) -> Scan {
     let best = best(Known::of(&scan).choices());
-    match best {
-        Some(best) => with(scan, best, false),
-        None => match union::of(&scan) {
-            Some(parts) => Scan {
-                access: Access::Union(parts),
-                ..scan
-            },
-            None => scan,
+    let union = match &best {
+        Some(best) if best.is_narrow() => None,
+        _ => union::of(&scan),
+    };
+    match (union, best) {
+        (Some(parts), _) => Scan {
+            access: Access::Union(parts),
+            ..scan
         },
+        (None, Some(best)) => with(scan, best, false),
+        (None, None) => scan,
     }
 }
 

@@ -40,7 +40,20 @@ fn the_first_rows_of_an_order_are_read_from_its_index() {
         ),
         (
             "SELECT id FROM t ORDER BY k DESC NULLS LAST LIMIT 3",
-            "Project | Output: id | ->  Top-N Sort | Sort Key: ?column? DESC NULLS LAST | Limit: 3 | ->  Seq Scan on t",
+            "Limit | Limit: 3 | ->  Append | ->  Index Scan Backward using t_k on t | Index Cond: (k IS NOT NULL) | ->  Index Scan using t_k on t | Index Cond: (k IS NULL)",
+        ),
+        (
+            "SELECT id FROM t ORDER BY k NULLS FIRST OFFSET 2 LIMIT 3",
+            "Limit | Limit: 3 | Offset: 2 | ->  Append | ->  Index Scan using t_k on t | Index Cond: (k IS NULL) | ->  Index Scan using t_k on t | Index Cond: (k IS NOT NULL)",
+        ),
+        (
+            "SELECT id FROM t WHERE g = 4 ORDER BY k NULLS FIRST LIMIT 3",
+            "Limit | Limit: 3 | ->  Append | ->  Index Scan using t_g_k on t | Index Cond: (g = 4) AND (k IS NULL) | ->  Index Scan using t_g_k on t | Index Cond: (g = 4) AND (k IS NOT NULL)",
+        ),
+        // NULLs have no order of their own in the index.
+        (
+            "SELECT id FROM t ORDER BY k NULLS FIRST, id LIMIT 3",
+            "Project | Output: id | ->  Top-N Sort | Sort Key: ?column? NULLS FIRST, id | Limit: 3 | ->  Seq Scan on t",
         ),
         (
             "SELECT id FROM t ORDER BY k DESC LIMIT 3 OFFSET 5",
@@ -255,11 +268,43 @@ fn alternatives_of_one_column_are_a_list() {
         ),
         (
             "SELECT id FROM t WHERE k = 1 OR k IS NULL",
-            "Project | Output: id | ->  Seq Scan on t | Filter: ((k = 1) OR (k IS NULL))",
+            "Project | Output: id | ->  Bitmap Heap Scan on t | Filter: ((k = 1) OR (k IS NULL)) | ->  BitmapOr | ->  Bitmap Index Scan on t_k | Index Cond: (k = 1) | ->  Bitmap Index Scan on t_k | Index Cond: (k IS NULL)",
         ),
         (
             "UPDATE t SET s = 'x' WHERE k = 1 OR k = 2",
             "Update on t | ->  Index Scan using t_k on t | Index Cond: 2 keys",
+        ),
+    ]);
+}
+
+#[test]
+fn a_list_before_a_bound_is_several_ranges() {
+    assert_plans(&[
+        (
+            "SELECT id FROM t WHERE g IN (3, 5) AND k < 7",
+            "Project | Output: id | ->  Bitmap Heap Scan on t | Filter: ((g IN (3, 5)) AND (k < 7)) | ->  BitmapOr | ->  Bitmap Index Scan on t_g_k | Index Cond: (g = 3) AND (k < 7) | ->  Bitmap Index Scan on t_g_k | Index Cond: (g = 5) AND (k < 7)",
+        ),
+        (
+            "SELECT id FROM t WHERE k IN (3, 5) AND g > 7",
+            "Project | Output: id | ->  Index Scan using t_k on t | Index Cond: 2 keys | Filter: (g > 7)",
+        ),
+    ]);
+}
+
+#[test]
+fn nulls_are_found_by_an_index() {
+    assert_plans(&[
+        (
+            "SELECT id FROM t WHERE k IS NULL",
+            "Index Scan using t_k on t | Index Cond: (k IS NULL)",
+        ),
+        (
+            "SELECT id FROM t WHERE g = 4 AND k IS NULL AND b",
+            "Project | Output: id | ->  Index Scan using t_g_k on t | Index Cond: (g = 4) AND (k IS NULL) | Filter: b",
+        ),
+        (
+            "SELECT id FROM t WHERE k IS NULL ORDER BY k LIMIT 1",
+            "Limit | Limit: 1 | ->  Index Scan using t_k on t | Index Cond: (k IS NULL)",
         ),
     ]);
 }
