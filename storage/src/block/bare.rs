@@ -109,6 +109,12 @@ impl<'a> Bare<'a> {
             true => i64::from_le_bytes(take(bytes)),
             false => i32::from_le_bytes(take(bytes)).into(),
         };
-        found == value && self.body[column.null_byte] & column.null_mask == 0
+        found == value && !self.is_null(column)
+    }
+
+    /// Whether a column, which is one of the row's layout, is NULL.
+    #[inline(always)]
+    pub fn is_null(self, column: IntColumn) -> bool {
+        self.body[column.null_byte] & column.null_mask != 0
     }
 }

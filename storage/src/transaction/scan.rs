@@ -1,16 +1,18 @@
 //! Scans of tables and indexes.
 
 use super::reads::{Columns, Recorded, RowTest};
+use super::view::{ends, ends_of_prefix};
 use super::{ReadView, RowRef};
 use crate::block::{Block, Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
-use crate::index::{Cursor, Entries};
+use crate::index::{Cursor, Entries, Key};
 use crate::mvcc::Viewpoint;
 use crate::table::{BlocksPassed, Found, Table, Taking};
-use crate::value::{ColumnBounds, DataType};
+use crate::value::{ColumnBounds, DataType, ValueRef};
 use arrow_array::ArrayRef;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Entries that an index scan looks at in one step.
@@ -210,6 +212,7 @@ pub(super) fn fetch(
 pub struct IndexScan {
     view: ReadView,
     table: Arc<TableEntry>,
+    columns: Box<[ColumnId]>,
     walk: Walk,
     batch: Gatherer,
     recorded: Option<Recorded>,
@@ -256,10 +259,13 @@ impl Walk {
                 block.fetch(next.slot());
             }
             if let Some(int) = self.int
-                && let Some(value) = int.value(key)
                 && let Some(bare) = block.bare_row(slot, viewpoint)
             {
-                if bare.has_int(int.column, value) {
+                let is_its_key = match int.value(key) {
+                    Some(value) => bare.has_int(int.column, value),
+                    None => bare.is_null(int.column),
+                };
+                if is_its_key {
                     take(id, bare.row());
                 }
             } else {
@@ -283,7 +289,7 @@ impl Walk {
             && let Some((frozen, position)) = block.bare(id.slot())
             && let Some(found) = frozen.int(int.id, position)
         {
-            if int.value(key) == Some(found) {
+            if int.value(key) == found {
                 take(id, block.frozen_row(frozen, position));
             }
         } else if let Some(row) = block.visible(id.slot(), viewpoint)
@@ -306,6 +312,7 @@ impl IndexScan {
             batch: Gatherer::new(&typed(table, columns), &[]),
             view,
             table: Arc::clone(table),
+            columns: columns.into(),
             walk: Walk {
                 index: Arc::clone(index),
                 int: index.int_key(&table.rows),
@@ -337,12 +344,48 @@ impl IndexScan {
         self
     }
 
+    /// Goes to the beginning of another range of the same index, once all of this one has been read; bounds are those of
+    /// [`ReadView::range`]. Rows that were gathered stay.
+    pub fn go_to(&mut self, low: Bound<&[ValueRef<'_>]>, high: Bound<&[ValueRef<'_>]>) {
+        let (low, high) = ends(&self.walk.index, low, high);
+        self.go_between(&low, &high);
+    }
+
+    /// The same for the keys that begin with these values, as in [`ReadView::range_of_prefix`].
+    pub fn go_to_prefix(&mut self, values: &[ValueRef<'_>]) {
+        let (low, high) = ends_of_prefix(&self.walk.index, values);
+        self.go_between(&low, &high);
+    }
+
+    fn go_between(&mut self, low: &Bound<Key>, high: &Bound<Key>) {
+        debug_assert!(self.walk.cursor.is_done(), "what is left was not read");
+        let low = low.as_ref().map(|key| &**key);
+        let high = high.as_ref().map(|key| &**key);
+        let Walk { index, cursor, .. } = &mut self.walk;
+        let (view, table) = (&self.view, &self.table);
+        self.recorded = view.note_range(table, index, &self.columns, low, high);
+        *cursor = Cursor::new(low, high, cursor.is_backward());
+    }
+
     /// The next batch of at most `limit` rows in order, never empty; `None` at the end.
     #[allow(
         clippy::should_implement_trait,
         reason = "fallible, and named as in rusqlite"
     )]
     pub fn next(&mut self, limit: usize) -> Result<Option<ScanBatch>> {
+        Ok(match self.gather(limit) {
+            0 => None,
+            _ => Some(self.gathered()),
+        })
+    }
+
+    /// The rows that were gathered since the last call.
+    pub fn gathered(&mut self) -> ScanBatch {
+        ScanBatch::of(&mut self.batch)
+    }
+
+    /// Gathers the next rows in order, at most `limit`; says how many: none at the end.
+    pub fn gather(&mut self, limit: usize) -> usize {
         let operation = self.view.enter();
         let viewpoint = self.view.viewpoint(&operation);
         let (mut found, mut rows) = (Found::default(), 0);
@@ -365,11 +408,11 @@ impl IndexScan {
             rows = found.ids.len();
         }
         match (rows, counts) {
-            (0, _) => return Ok(None),
+            (0, _) => {}
             (_, true) => self.batch.add_count(rows),
             (_, false) => self.batch.take_rows(&found.ids, &found.rows),
         }
-        Ok(Some(ScanBatch::of(&mut self.batch)))
+        rows
     }
 
     /// Shows the next rows in order, where they are; `false` at the end.

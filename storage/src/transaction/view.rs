@@ -183,18 +183,7 @@ impl ReadView {
         high: Bound<&[ValueRef<'_>]>,
         reverse: bool,
     ) -> Result<IndexScan> {
-        // All keys that begin with a prefix lie between it and its end, which is no key itself.
-        let after = |values: &[ValueRef<'_>]| prefix_end(&beginning(index, values));
-        let low = match low {
-            Bound::Included(values) => Bound::Included(beginning(index, values)),
-            Bound::Excluded(values) => after(values).map_or(Bound::Unbounded, Bound::Included),
-            Bound::Unbounded => Bound::Unbounded,
-        };
-        let high = match high {
-            Bound::Included(values) => after(values).map_or(Bound::Unbounded, Bound::Excluded),
-            Bound::Excluded(values) => Bound::Excluded(beginning(index, values)),
-            Bound::Unbounded => Bound::Unbounded,
-        };
+        let (low, high) = ends(index, low, high);
         self.walk((table, index), columns, (&low, &high), reverse)
     }
 
@@ -208,15 +197,8 @@ impl ReadView {
         values: &[ValueRef<'_>],
         reverse: bool,
     ) -> Result<IndexScan> {
-        let mut low = beginning(index, values);
-        low.truncate(low.len() - END_OF_TEXT_BYTES);
-        let high = prefix_end(&low).map_or(Bound::Unbounded, Bound::Excluded);
-        self.walk(
-            (table, index),
-            columns,
-            (&Bound::Included(low), &high),
-            reverse,
-        )
+        let (low, high) = ends_of_prefix(index, values);
+        self.walk((table, index), columns, (&low, &high), reverse)
     }
 
     fn walk(
@@ -233,6 +215,38 @@ impl ReadView {
         let scan = IndexScan::new(self.clone(), table, index, columns, cursor);
         Ok(scan.recorded_as(recorded))
     }
+}
+
+/// Keys between which those lie that [`ReadView::range`] finds.
+pub(super) fn ends(
+    index: &IndexEntry,
+    low: Bound<&[ValueRef<'_>]>,
+    high: Bound<&[ValueRef<'_>]>,
+) -> (Bound<Key>, Bound<Key>) {
+    // All keys that begin with a prefix lie between it and its end, which is no key itself.
+    let after = |values: &[ValueRef<'_>]| prefix_end(&beginning(index, values));
+    let low = match low {
+        Bound::Included(values) => Bound::Included(beginning(index, values)),
+        Bound::Excluded(values) => after(values).map_or(Bound::Unbounded, Bound::Included),
+        Bound::Unbounded => Bound::Unbounded,
+    };
+    let high = match high {
+        Bound::Included(values) => after(values).map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Excluded(values) => Bound::Excluded(beginning(index, values)),
+        Bound::Unbounded => Bound::Unbounded,
+    };
+    (low, high)
+}
+
+/// The same of [`ReadView::range_of_prefix`].
+pub(super) fn ends_of_prefix(
+    index: &IndexEntry,
+    values: &[ValueRef<'_>],
+) -> (Bound<Key>, Bound<Key>) {
+    let mut low = beginning(index, values);
+    low.truncate(low.len() - END_OF_TEXT_BYTES);
+    let high = prefix_end(&low).map_or(Bound::Unbounded, Bound::Excluded);
+    (Bound::Included(low), high)
 }
 
 /// What the keys begin with that begin with these values.

@@ -25,6 +25,9 @@ use std::sync::Arc;
 /// A view names a place in a buffer with 32 bits: a buffer ends before that.
 const BUFFER_BYTES_MAX: usize = 1 << 30;
 
+/// Rows that are decoded as fast one by one as the vectors that they are in.
+const RUN_MIN: usize = 64;
+
 /// A view has strings up to this long in itself.
 const VIEW_BYTES_MAX: usize = 12;
 
@@ -95,7 +98,8 @@ impl Frozen {
             last.is_none_or(|last| (*last as usize) < self.rows()),
             "rows of this block"
         );
-        self.decode_rows(column, data_type, &Rows::List(positions))
+        let rows = run_of(positions).map_or(Rows::List(positions), Rows::Run);
+        self.decode_rows(column, data_type, &rows)
     }
 
     fn decode_rows(&self, column: ColumnId, data_type: DataType, rows: &Rows<'_>) -> ArrayRef {
@@ -115,6 +119,14 @@ impl Frozen {
             }
         }
     }
+}
+
+/// The run that positions are, where it is worth decoding whole vectors.
+fn run_of(positions: &[u32]) -> Option<Range<usize>> {
+    let (first, last) = (*positions.first()? as usize, *positions.last()? as usize);
+    let follow = |pair: &[u32]| pair[1] == pair[0] + 1;
+    let is_run = positions.len() >= RUN_MIN && positions.windows(2).all(follow);
+    is_run.then_some(first..last + 1)
 }
 
 fn nulls(image: &[u8], column: &Column, rows: &Rows<'_>) -> Option<NullBuffer> {

@@ -168,17 +168,18 @@ impl Frozen {
         }
     }
 
-    /// The value of a row in a column that is held as integers, if it is not NULL; `None` also where the
-    /// column is held in another way, or the block does not have it.
+    /// The value of a row in a column that is held as integers, which may be NULL; `None` where the column is held in
+    /// another way, or the block does not have it.
     ///
     /// # Panics
     /// When there are fewer rows.
-    pub fn int(&self, column: ColumnId, position: u32) -> Option<i64> {
+    pub fn int(&self, column: ColumnId, position: u32) -> Option<Option<i64>> {
         let column = self.column(column)?;
+        if !column.is_valid(&self.image, position as usize) {
+            return Some(None);
+        }
         match &column.data {
-            Data::Ints(ints) if column.is_valid(&self.image, position as usize) => {
-                Some(ints.get(&self.image, position as usize))
-            }
+            Data::Ints(ints) => Some(Some(ints.get(&self.image, position as usize))),
             _ => None,
         }
     }

@@ -181,8 +181,8 @@ fn check_values(frozen: &Frozen, model: &Model) -> Result<(), TestCaseError> {
             read
         );
         if let Some(int) = frozen.int(COLUMN, at as u32) {
-            let read = int_value(model.data_type, int);
-            prop_assert!(same(read, value.as_ref()), "{}: {}", at, int);
+            let read = int.map_or(ValueRef::Null, |int| int_value(model.data_type, int));
+            prop_assert!(same(read, value.as_ref()), "{}: {:?}", at, int);
         }
     }
     Ok(())

@@ -192,3 +192,58 @@ fn a_range_finds_each_row_once_while_keys_change_and_settle() {
         }
     });
 }
+
+/// One scan goes from range to range, and what it gathers of all of them is one batch. At SERIALIZABLE each range counts.
+#[test]
+fn a_scan_goes_on_with_other_ranges() {
+    let core = with_table();
+    let mut tx = core.begin().unwrap();
+    for k in 0..600 {
+        insert(&mut tx, k, k % 100).unwrap();
+    }
+    tx.commit().unwrap();
+    let mut alice = core.begin().unwrap();
+    alice.begin_command();
+    let (view, table) = (alice.view(), t(&alice));
+    let one = |v: i32| [ValueRef::Integer(v)];
+    let (low, high) = (one(3), one(4));
+    let range = |low, high| (Bound::Included(low), Bound::Excluded(high));
+    let (from, to) = range(&low[..], &high[..]);
+    let index = &table.indexes[1];
+    let mut scan = view.range(&table, index, &[V], from, to, false).unwrap();
+    let mut gathered = Vec::new();
+    let mut read_all = |scan: &mut crate::transaction::IndexScan| {
+        let before = gathered.len();
+        loop {
+            match scan.gather(4) {
+                0 => break gathered.len() - before,
+                rows => gathered.extend(std::iter::repeat_n((), rows)),
+            }
+        }
+    };
+    assert_eq!(read_all(&mut scan), 6);
+    let (low, high) = (one(98), one(200));
+    let (from, to) = range(&low[..], &high[..]);
+    scan.go_to(from, to);
+    assert_eq!(read_all(&mut scan), 12);
+    scan.go_to(Bound::Excluded(&high[..]), Bound::Unbounded);
+    assert_eq!(read_all(&mut scan), 0);
+    let batch = scan.gathered();
+    let values: Vec<Value> = (0..batch.rows)
+        .map(|row| crate::value::value_at(&batch.columns[0], DataType::Integer, row).to_owned())
+        .collect();
+    let expected = [[3; 6], [98; 6], [99; 6]].concat();
+    assert_eq!(
+        values,
+        expected.into_iter().map(Value::Integer).collect::<Vec<_>>()
+    );
+    assert!(scan.next(10).unwrap().is_none());
+    drop(scan);
+    drop(view);
+    // A rival adds a row to the second range.
+    let mut bob = core.begin().unwrap();
+    insert(&mut bob, 900, 99).unwrap();
+    bob.commit().unwrap();
+    insert(&mut alice, 901, 50).unwrap();
+    assert!(alice.commit().is_err());
+}
