@@ -239,6 +239,51 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
     }
 }
 
+/// Query builders write long chains of AND and OR. However long one is, it takes as long as it is long: eight times as
+/// many terms some eight times as long.
+#[test]
+fn a_hundred_thousand_terms_are_parsed_bound_and_planned() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (id INT PRIMARY KEY, x INT, y INT, s TEXT); CREATE INDEX t_y ON t (y);
+         INSERT INTO t SELECT n, n % 10, n, 'n' || n FROM generate_series(1, 20) AS g(n)",
+    )
+    .expect("a table");
+    conn.execute("SET statement_timeout = 0", [])
+        .expect("a setting");
+    type Term = fn(usize) -> String;
+    let chains: [(&str, Term, i64); 7] = [
+        (" OR ", |n| format!("x = {}", 3 * n), 8),
+        (" OR ", |n| format!("x = {n} AND y > 15"), 5),
+        (" OR ", |n| format!("y = {n} OR s = 'n{n}'"), 20),
+        (" OR ", |n| format!("(x = 1 AND y = {n})"), 2),
+        (" OR ", |n| format!("x + {n} = 4"), 10),
+        (" AND ", |n| format!("x <> {}", n + 5), 10),
+        (" AND ", |n| format!("y BETWEEN -{n} AND {}", n + 20), 20),
+    ];
+    for (between, term, expected) in chains {
+        let sql = |count| {
+            let terms = list(count, between, term);
+            format!("SELECT count(*) FROM t WHERE {terms}")
+        };
+        let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let long = sql(100_000);
+        assert_eq!(
+            count(&long).expect("a count"),
+            expected,
+            "{between}{}",
+            term(7)
+        );
+        let short = least_time(&conn, &sql(5_000), 3);
+        let longer = sql(40_000);
+        let is_in_proportion = (0..5).any(|_| least_time(&conn, &longer, 1) < 24 * short);
+        assert!(is_in_proportion, "{between}{}: {short:?}", term(7));
+    }
+    // What nests is refused as it was.
+    let nested = format!("SELECT 1 WHERE {}true", "true AND (".repeat(5_000));
+    assert_eq!(outcome(&conn, &nested), "54001");
+}
+
 /// Constraints without names get names in proportion to their number, though all would have the same one; so do foreign
 /// keys, each of which is told to the table that it refers to.
 #[test]

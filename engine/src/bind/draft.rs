@@ -256,6 +256,34 @@ impl<'n> Draft<'n> {
         }
     }
 
+    /// Has the key that was said of a column be a hash index.
+    pub(super) fn hash_key(&mut self, position: usize, at: Option<Position>) -> Result<()> {
+        let column = self.table.columns[position].id;
+        let is_of_column = |index: &&mut IndexDef| {
+            let mut key = index.columns.iter();
+            key.len() == 1 && key.any(|part| part.column == column)
+        };
+        let last = self.indexes.last_mut().filter(is_of_column);
+        match last.or(self.primary.as_mut().filter(is_of_column)) {
+            Some(index) => {
+                index.kind = IndexKind::Hash;
+                Ok(())
+            }
+            None => Err(name::syntax_error("USING", at)),
+        }
+    }
+
+    /// Says which index the primary key is, or the key that was added last.
+    pub(super) fn index_key(&mut self, is_primary: bool, kind: IndexKind) {
+        let index = match is_primary {
+            true => self.primary.as_mut(),
+            false => self.indexes.last_mut(),
+        };
+        if let Some(index) = index {
+            index.kind = kind;
+        }
+    }
+
     pub(super) fn add_unique(&mut self, name: Option<String>, key: Vec<IndexColumn>) {
         self.indexes
             .push(constraint_index(name, key, Constraint::Unique));

@@ -410,6 +410,7 @@ impl<'a> Binder<'a> {
             row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
             filter: Vec::new(),
             skips_locked: false,
+            read_max: None,
             access: Access::Table { bounds: Vec::new() },
         }
     }

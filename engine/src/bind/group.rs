@@ -205,6 +205,7 @@ impl<'s> Grouping<'s> {
             groups: self.groups,
             aggregates: self.aggregates,
             sets: self.sets,
+            in_order: false,
         };
         if shown.is_empty() {
             return Ok(plan);

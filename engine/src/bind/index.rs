@@ -202,6 +202,18 @@ fn compose(table: &str, middle: Option<&str>, label: &str) -> String {
     }
 }
 
+/// The index that is asked for by USING.
+pub(super) fn index_kind(
+    using: Option<&ast::IndexType>,
+    at: Option<Position>,
+) -> Result<IndexKind> {
+    match using {
+        None | Some(ast::IndexType::BTree) => Ok(IndexKind::Ordered),
+        Some(ast::IndexType::Hash) => Ok(IndexKind::Hash),
+        Some(other) => refuse(&format!("access method {other}"), at),
+    }
+}
+
 impl<'a> Binder<'a> {
     /// Binds a CREATE INDEX.
     pub(super) fn create_index(
@@ -213,11 +225,7 @@ impl<'a> Binder<'a> {
             return refuse("an option of CREATE INDEX", at);
         }
         test_of_index(&create.with, at)?;
-        let kind = match &create.using {
-            None | Some(ast::IndexType::BTree) => IndexKind::Ordered,
-            Some(ast::IndexType::Hash) => IndexKind::Hash,
-            Some(other) => return refuse(&format!("access method {other}"), at),
-        };
+        let kind = index_kind(create.using.as_ref(), at)?;
         let table = self.relation_there(&create.table_name)?;
         if self.catalog.view(&table).is_some() {
             let message = format!("cannot create index on relation \"{table}\"");

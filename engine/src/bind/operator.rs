@@ -70,7 +70,7 @@ impl<'a> Binder<'a> {
         self.call("overlaps", arguments, at)
     }
 
-    /// AND and OR: a chain of any length is one node, so that long ones stay flat.
+    /// AND and OR: a chain of any length is one node, whatever brackets are in it, so that long ones stay flat.
     fn chain(
         &mut self,
         syntax: &'a ast::Expr,
@@ -91,16 +91,20 @@ impl<'a> Binder<'a> {
         }
         operands.push(rest);
         let what = op.to_string();
-        let operands = operands
-            .into_iter()
-            .rev()
-            .map(|operand| self.condition_of(operand, &what, cx))
-            .collect::<Result<Vec<_>>>()?;
-        let kind = match op {
-            BinaryOperator::And => ExprKind::And(operands),
-            _ => ExprKind::Or(operands),
-        };
-        Ok(Bound::Typed(boolean(kind)))
+        let is_and = *op == BinaryOperator::And;
+        let mut terms = Vec::with_capacity(operands.len());
+        for operand in operands.into_iter().rev() {
+            let term = self.condition_of(operand, &what, cx)?;
+            match term.kind {
+                ExprKind::And(parts) if is_and => terms.extend(parts),
+                ExprKind::Or(parts) if !is_and => terms.extend(parts),
+                _ => terms.push(term),
+            }
+        }
+        Ok(Bound::Typed(boolean(match is_and {
+            true => ExprKind::And(terms),
+            false => ExprKind::Or(terms),
+        })))
     }
 
     /// `-a`, `NOT a` ..

@@ -76,6 +76,7 @@ impl Binder<'_> {
             groups: Vec::new(),
             aggregates: vec![(column, call)],
             sets: None,
+            in_order: false,
         };
         let asks = Asks::Value(column);
         Ok(Expr {

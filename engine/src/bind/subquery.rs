@@ -100,6 +100,7 @@ impl<'a> Binder<'a> {
                 groups: Vec::new(),
                 aggregates: vec![(output.column, call)],
                 sets: None,
+                in_order: false,
             };
         }
         let value = self.values_of(relation, &outer).pop();

@@ -6,13 +6,13 @@ use super::deferral::deferral;
 use super::draft::Draft;
 use super::foreign::WrittenKey;
 use super::generated::set_generated;
-use super::index::{Names, test_included, test_order};
+use super::index::{Names, index_kind, test_included, test_order};
 use super::relation::already_exists;
 use super::storage_parameter::test_of_table;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
-use crate::parse::{NULLS_NOT_DISTINCT, SequenceOptions, like_of, place, refuse};
+use crate::parse::{NULLS_NOT_DISTINCT, SequenceOptions, USING_HASH, like_of, place, refuse};
 use crate::plan::Statement;
 use remora_storage::catalog::{
     Catalog, CheckDef, Identity, IndexColumn, IndexDef, OnCommit, TableDef,
@@ -99,8 +99,11 @@ impl<'a> Binder<'a> {
                 let name = name.or(check.name.as_ref().map(name::fold).transpose()?);
                 draft.checks.push((name, Some(beside), &check.expr));
             }
-            ColumnOption::Collation(mark) if is_mark(mark) => {
+            ColumnOption::Collation(mark) if is_mark(mark, NULLS_NOT_DISTINCT) => {
                 draft.distinguish_no_nulls(at)?;
+            }
+            ColumnOption::Collation(mark) if is_mark(mark, USING_HASH) => {
+                draft.hash_key(position, at)?
             }
             ColumnOption::Collation(collation) => collation::of_column(column, collation)?,
             ColumnOption::ForeignKey(syntax) => draft.foreign_keys.push(WrittenKey {
@@ -154,6 +157,7 @@ impl<'a> Binder<'a> {
                 test_included(&draft.table, &key.include, " named in key")?;
                 draft.add_primary(name, columns, at)?;
                 draft.defer_primary(deferral(key.characteristics.as_ref(), at)?);
+                draft.index_key(true, index_kind(key.index_type.as_ref(), at)?);
                 Ok(())
             }
             TableConstraint::Unique(key) => {
@@ -162,6 +166,7 @@ impl<'a> Binder<'a> {
                 test_included(&draft.table, &key.include, " named in key")?;
                 draft.add_unique(name, columns);
                 draft.defer_unique(deferral(key.characteristics.as_ref(), at)?);
+                draft.index_key(false, index_kind(key.index_type.as_ref(), at)?);
                 match key.nulls_distinct {
                     ast::NullsDistinctOption::NotDistinct => draft.distinguish_no_nulls(at),
                     _ => Ok(()),
@@ -386,10 +391,10 @@ fn claim_constraints(draft: &Draft<'_>, names: &mut Names<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a collation stands for NULLS NOT DISTINCT.
-fn is_mark(collation: &ast::ObjectName) -> bool {
+/// Whether a collation stands for these words.
+fn is_mark(collation: &ast::ObjectName, words: &str) -> bool {
     matches!(name::parts(collation).as_deref(), Ok([ident])
-        if ident.quote_style.is_none() && ident.value == NULLS_NOT_DISTINCT)
+        if ident.quote_style.is_none() && ident.value == words)
 }
 
 fn refuse_clauses(create: &ast::CreateTable, at: Option<Position>) -> Result<()> {

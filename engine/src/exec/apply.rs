@@ -1,16 +1,18 @@
 //! Apply: a join whose right input is run for each left row.
 //!
 //! What the right input names of the left row are parameters: they are computed for the whole left batch, and
-//! for each row the right plan is compiled and run with that row's. So an index is asked with them as with any
-//! parameter. Right rows are cut to what is asked: one where only their being there counts, two of a value, as
-//! a second one is an error.
+//! for each row the right plan is run with that row's. So an index is asked with them as with any
+//! parameter. The plan is compiled for the first row, and restarted for the next ones where it can be. Right rows are
+//! cut to what is asked: one where only their being there counts, two of a value, as a second one is an error.
+//! Short answers are remembered for left rows with the same values ([`Memo`]).
 //!
 //! This is the last resort: the optimizer makes a join of whatever it can (`optimize/decorrelate.rs`).
 
 use super::batch::Batch;
-use super::compile::compile_within;
+use super::compile::compile_repeated;
 use super::eval::Evaluator;
 use super::join::{marked, more_than_one_row};
+use super::memo::{Answer, Memo};
 use super::memory::Held;
 use super::pipeline::{Operator, Pipeline, Step};
 use super::recursive::WorkingTables;
@@ -23,6 +25,9 @@ use remora_storage::value::value_at;
 use remora_storage::{DataType, ReadView, Value};
 use std::sync::Arc;
 
+/// Left rows of which nothing is remembered.
+const FEW_ROWS: usize = 32;
+
 /// Runs its right input for each left row.
 #[derive(Debug)]
 pub(super) struct Apply {
@@ -34,6 +39,12 @@ pub(super) struct Apply {
     /// What it may read of recursions around it.
     working: WorkingTables,
     progress: Option<Progress>,
+    /// The right input of a row that is done with.
+    idle: Option<Running>,
+    /// Whether it gives the same for the same; false where values do not come again.
+    is_remembered: bool,
+    /// What it has given, once there were more than a few left rows.
+    memo: Option<Memo>,
     /// For the right rows that are put together.
     held: Held,
 }
@@ -43,6 +54,8 @@ pub(super) struct Apply {
 struct Progress {
     /// The values of the parameters, one array each.
     values: Vec<ArrayRef>,
+    /// By left row, the number of its values in the memo; empty where there is none.
+    numbers: Vec<u32>,
     /// The left row that comes next.
     row: usize,
     /// The right rows of the row before it that are still to come.
@@ -56,6 +69,8 @@ struct Running {
     context: ExecContext,
     /// Whether a row came.
     any: bool,
+    /// The rows that came, for the memo; `None` where they are too many, or are not kept.
+    kept: Option<Vec<Batch>>,
 }
 
 impl Apply {
@@ -76,6 +91,9 @@ impl Apply {
             view,
             working,
             progress: None,
+            idle: None,
+            is_remembered: right.is_stable,
+            memo: None,
             held: Held::default(),
         }
     }
@@ -85,54 +103,83 @@ impl Apply {
         Self { is_tested, ..self }
     }
 
-    fn begin(&self, input: &Batch, context: &ExecContext) -> Result<Progress> {
+    fn begin(&mut self, input: &Batch, context: &ExecContext) -> Result<Progress> {
         let values = self
             .outer
             .iter()
             .map(|(_, value)| value.array(input, context));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        self.begin_memo(input.rows);
+        let numbers = match &mut self.memo {
+            Some(memo) => memo.numbers(&values, input.rows, context)?,
+            None => Vec::new(),
+        };
         Ok(Progress {
-            values: values.collect::<Result<_>>()?,
+            values,
+            numbers,
             row: 0,
             running: None,
         })
     }
 
-    fn run(&self, progress: &Progress, row: usize, context: &ExecContext) -> Result<Running> {
-        let mut parameters = context.parameters.to_vec();
+    /// Begins to remember where that is worth the room for it, and ends where it does not pay.
+    fn begin_memo(&mut self, left_rows: usize) {
+        self.is_remembered &= self.memo.as_ref().is_none_or(Memo::pays);
+        if !self.is_remembered {
+            self.memo = None;
+        } else if self.memo.is_none() && left_rows > FEW_ROWS {
+            let types = self.outer.iter().map(|(_, value)| value.data_type());
+            self.memo = Memo::new(types.collect());
+            self.is_remembered = self.memo.is_some();
+        }
+    }
+
+    /// The right input for a left row, before its first batch.
+    fn run(&mut self, progress: &Progress, row: usize, context: &ExecContext) -> Result<Running> {
+        let (pipeline, mut parameters) = match self.idle.take() {
+            Some(idle) => (Some(idle.pipeline), idle.context.parameters),
+            None => (None, self.parameters(context)),
+        };
+        let places = Arc::make_mut(&mut parameters);
         for ((at, value), array) in self.outer.iter().zip(&progress.values) {
-            if parameters.len() <= *at {
-                parameters.resize(at + 1, Value::Null);
-            }
-            parameters[*at] = value_at(array, value.data_type(), row).to_owned();
+            places[*at] = value_at(array, value.data_type(), row).to_owned();
         }
         let context = ExecContext {
-            parameters: parameters.into(),
+            parameters,
             ..context.clone()
         };
-        Ok(Running {
-            pipeline: compile_within(&self.right, &self.view, &context, &self.working, None)?,
-            context,
-            any: false,
-        })
+        if let Some(mut pipeline) = pipeline
+            && pipeline.restart(&context)?
+        {
+            return Ok(Running::new(pipeline, context));
+        }
+        let (view, working) = (&self.view, &self.working);
+        let pipeline = compile_repeated(&self.right, view, &context, working)?;
+        Ok(Running::new(pipeline, context))
+    }
+
+    /// The statement's parameters, with room for those of a left row.
+    fn parameters(&self, context: &ExecContext) -> Arc<[Value]> {
+        let mut parameters = context.parameters.to_vec();
+        let end = self.outer.iter().map(|(at, _)| at + 1).max().unwrap_or(0);
+        if parameters.len() < end {
+            parameters.resize(end, Value::Null);
+        }
+        parameters.into()
     }
 
     /// For each row whether the right input has one, or what its test says.
-    fn marks(&self, input: &Batch, context: &ExecContext) -> Result<BooleanArray> {
+    fn marks(&mut self, input: &Batch, context: &ExecContext) -> Result<BooleanArray> {
         let progress = self.begin(input, context)?;
         let mark = |row| {
-            let mut running = self.run(&progress, row, context)?;
-            let mut is_unknown = false;
-            while let Some(batch) = running.next()? {
-                if !self.is_tested {
-                    return Ok(Some(true));
-                }
-                let tests = batch.columns[0].as_boolean();
-                if tests.iter().any(|test| test == Some(true)) {
-                    return Ok(Some(true));
-                }
-                is_unknown |= tests.null_count() > 0;
+            if let Some(Answer::Mark(mark)) = self.known(&progress, row) {
+                return Ok(mark);
             }
-            Ok((!is_unknown).then_some(false))
+            let mut running = self.run(&progress, row, context)?;
+            let mark = running.mark(self.is_tested)?;
+            self.idle = Some(running);
+            self.keep(&progress, row, Answer::Mark(mark), context)?;
+            Ok(mark)
         };
         (0..input.rows).map(mark).collect()
     }
@@ -147,26 +194,11 @@ impl Apply {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         let (mut rows, mut bytes) = (0, 0);
         while rows < BATCH_ROWS && (progress.row < input.rows || progress.running.is_some()) {
-            let mut running = match progress.running.take() {
-                Some(running) => running,
-                None => {
-                    progress.row += 1;
-                    self.run(progress, progress.row - 1, context)?
-                }
+            let batch = match progress.running.take() {
+                Some(running) => self.go_on(running, progress, context)?,
+                None => self.next_row(progress, context)?,
             };
-            let batch = match running.next()? {
-                Some(batch) => {
-                    let is_second = running.any || batch.rows > 1;
-                    if self.kind == JoinKind::Single && is_second {
-                        return Err(more_than_one_row());
-                    }
-                    running.any = true;
-                    progress.running = Some(running);
-                    batch
-                }
-                None if running.any || self.kind == JoinKind::Inner => continue,
-                None => self.nothing(),
-            };
+            let Some(batch) = batch else { continue };
             left.resize(left.len() + batch.rows, progress.row as u32 - 1);
             rows += batch.rows;
             bytes += batch.bytes();
@@ -182,6 +214,86 @@ impl Apply {
         Ok(Batch::new(columns, rows))
     }
 
+    /// Begins with the next left row; gives its right rows, where they are known.
+    fn next_row(
+        &mut self,
+        progress: &mut Progress,
+        context: &ExecContext,
+    ) -> Result<Option<Batch>> {
+        let row = progress.row;
+        progress.row += 1;
+        if let Some(Answer::Rows(batch)) = self.known(progress, row) {
+            return Ok(match batch.rows {
+                0 => self.filler(),
+                _ => Some(batch),
+            });
+        }
+        let mut running = self.run(progress, row, context)?;
+        running.kept = self.memo.is_some().then(Vec::new);
+        progress.running = Some(running);
+        Ok(None)
+    }
+
+    /// More right rows of the left row that is under way.
+    fn go_on(
+        &mut self,
+        mut running: Running,
+        progress: &mut Progress,
+        context: &ExecContext,
+    ) -> Result<Option<Batch>> {
+        if let Some(batch) = running.next()? {
+            let is_second = running.any || batch.rows > 1;
+            if self.kind == JoinKind::Single && is_second {
+                return Err(more_than_one_row());
+            }
+            // The next batch, if there is one, is no short answer.
+            running.kept = running.kept.filter(|_| !running.any);
+            running
+                .kept
+                .iter_mut()
+                .for_each(|kept| kept.push(batch.clone()));
+            running.any = true;
+            progress.running = Some(running);
+            return Ok(Some(batch));
+        }
+        let any = running.any;
+        if let Some(kept) = running.kept.take() {
+            let rows = match kept.first() {
+                Some(batch) => batch.clone().compact(),
+                None => self.nothing().slice(0, 0),
+            };
+            self.keep(progress, progress.row - 1, Answer::Rows(rows), context)?;
+        }
+        self.idle = Some(running);
+        Ok(match any {
+            true => None,
+            false => self.filler(),
+        })
+    }
+
+    /// What was given before for the values of a row.
+    fn known(&mut self, progress: &Progress, row: usize) -> Option<Answer> {
+        self.memo.as_mut()?.get(progress.numbers[row])
+    }
+
+    fn keep(
+        &mut self,
+        progress: &Progress,
+        row: usize,
+        answer: Answer,
+        context: &ExecContext,
+    ) -> Result<()> {
+        match &mut self.memo {
+            Some(memo) => memo.keep(progress.numbers[row], answer, context),
+            None => Ok(()),
+        }
+    }
+
+    /// What comes of a left row without right ones.
+    fn filler(&self) -> Option<Batch> {
+        (self.kind != JoinKind::Inner).then(|| self.nothing())
+    }
+
     /// A right row of NULLs.
     fn nothing(&self) -> Batch {
         let null = |data_type: DataType| new_null_array(&data_type.arrow(), 1);
@@ -191,6 +303,31 @@ impl Apply {
 }
 
 impl Running {
+    fn new(pipeline: Pipeline<'static>, context: ExecContext) -> Self {
+        Self {
+            pipeline,
+            context,
+            any: false,
+            kept: None,
+        }
+    }
+
+    /// Whether there is a row, or what the test says of all.
+    fn mark(&mut self, is_tested: bool) -> Result<Option<bool>> {
+        let mut is_unknown = false;
+        while let Some(batch) = self.next()? {
+            if !is_tested {
+                return Ok(Some(true));
+            }
+            let tests = batch.columns[0].as_boolean();
+            if tests.iter().any(|test| test == Some(true)) {
+                return Ok(Some(true));
+            }
+            is_unknown |= tests.null_count() > 0;
+        }
+        Ok((!is_unknown).then_some(false))
+    }
+
     fn next(&mut self) -> Result<Option<Batch>> {
         self.pipeline.next(&self.context)
     }
@@ -224,5 +361,11 @@ impl Operator for Apply {
         }
         self.progress = Some(progress);
         Ok(Step::More(output))
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        self.progress = None;
+        self.outer.iter_mut().for_each(|(_, value)| value.restart());
+        Ok(true)
     }
 }

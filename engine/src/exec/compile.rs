@@ -1,11 +1,13 @@
 //! From a plan to pipelines.
 
+use super::adaptive::{Adaptive, Trial};
 use super::aggregate::Aggregation;
 use super::apply::Apply;
 use super::distinct::Distinct;
 use super::filter::Filter;
 use super::fold::{Fold, FoldScan};
 use super::full_join::FullJoin;
+use super::group_aggregate::GroupAggregate;
 use super::grouping_sets::GroupingSets;
 use super::index_join::{IndexJoin, Lookups};
 use super::index_scan::IndexScan;
@@ -79,6 +81,21 @@ pub(super) fn compile_within(
     compiler.node(plan, BATCH_ROWS)
 }
 
+/// The same for what is run for each row: the pipeline can be restarted, if all its parts can be.
+pub(super) fn compile_repeated(
+    plan: &PhysicalPlan,
+    view: &ReadView,
+    context: &ExecContext,
+    working: &[(usize, Arc<WorkingTable>)],
+) -> Result<Pipeline<'static>> {
+    let compiler = Compiler {
+        working,
+        is_repeated: true,
+        ..Compiler::new(view, context)
+    };
+    compiler.node(plan, BATCH_ROWS)
+}
+
 struct Compiler<'a, 't> {
     view: &'a ReadView,
     context: &'a ExecContext,
@@ -88,6 +105,10 @@ struct Compiler<'a, 't> {
     working: &'a [(usize, Arc<WorkingTable>)],
     /// Of a round: tables of joins that are the same in all.
     kept: Option<&'a KeptTables>,
+    /// Whether pipelines may run several times.
+    is_repeated: bool,
+    /// What scans are tried for.
+    trial: Option<Trial>,
 }
 
 impl<'a, 't> Compiler<'a, 't> {
@@ -98,6 +119,8 @@ impl<'a, 't> Compiler<'a, 't> {
             locker: None,
             working: &[],
             kept: None,
+            is_repeated: false,
+            trial: None,
         }
     }
 
@@ -125,7 +148,11 @@ impl<'a, 't> Compiler<'a, 't> {
                 Pipeline::new(TableScan::new(scan, self.view_of(scan), rows))
             }
             Node::IndexScan(scan) => {
-                Pipeline::new(IndexScan::new(scan, self.view_of(&scan.scan), rows))
+                let source = IndexScan::new(scan, self.view_of(&scan.scan), rows);
+                Pipeline::new(match &self.trial {
+                    Some(trial) => source.tried(trial),
+                    None => source,
+                })
             }
             Node::IndexUnion(union) => {
                 let parts = union.parts.iter().map(|part| self.node(part, BATCH_ROWS));
@@ -172,7 +199,18 @@ impl<'a, 't> Compiler<'a, 't> {
                 input,
                 groups,
                 aggregates,
+                in_order: true,
+                ..
+            } => {
+                let input = self.node(input, rows)?;
+                Pipeline::new(GroupAggregate::new(input, groups, aggregates))
+            }
+            Node::Aggregate {
+                input,
+                groups,
+                aggregates,
                 sets: None,
+                ..
             } => self.aggregate(input, groups, aggregates)?,
             Node::Window { input, window } => {
                 Pipeline::new(Windowed::new(self.node(input, BATCH_ROWS)?, window))
@@ -182,12 +220,20 @@ impl<'a, 't> Compiler<'a, 't> {
                 groups,
                 aggregates,
                 sets: Some(sets),
+                ..
             } => Pipeline::new(Breaker::new(
                 self.node(input, BATCH_ROWS)?,
                 GroupingSets::new(groups, aggregates, sets),
             )),
             Node::Sort { input, keys } => {
-                Pipeline::new(Breaker::new(self.node(input, BATCH_ROWS)?, Sort::new(keys)))
+                let input = self.node(input, BATCH_ROWS)?;
+                Pipeline::new(match self.is_repeated {
+                    false => Breaker::new(input, Sort::new(keys)),
+                    true => {
+                        let keys = keys.clone();
+                        Breaker::repeated(input, move |_| Ok(Sort::new(&keys)))
+                    }
+                })
             }
             Node::TopN {
                 input,
@@ -209,10 +255,7 @@ impl<'a, 't> Compiler<'a, 't> {
                 input,
                 limit,
                 offset,
-            } => {
-                let stretch = Stretch::new(limit.as_ref(), offset.as_ref(), self.context)?;
-                self.limit(input, stretch)?
-            }
+            } => self.limit(input, limit.as_ref(), offset.as_ref())?,
             Node::WithTies {
                 input,
                 keys,
@@ -241,6 +284,18 @@ impl<'a, 't> Compiler<'a, 't> {
                     .map(|input| self.node(input, rows))
                     .collect::<Result<_>>()?,
             )),
+            Node::Adaptive { first, otherwise } => {
+                let trial = Trial::default();
+                let compiler = Compiler {
+                    working: self.working,
+                    kept: self.kept,
+                    trial: Some(trial.clone()),
+                    ..Compiler::new(self.view, self.context)
+                };
+                let first = compiler.node(first, rows)?;
+                let (view, working) = (self.view.clone(), self.working.to_vec());
+                Pipeline::new(Adaptive::new(first, trial, otherwise, view, working))
+            }
             Node::Recursive {
                 id,
                 base,
@@ -291,23 +346,40 @@ impl<'a, 't> Compiler<'a, 't> {
                 Some(profiling) => fold.measured(profiling.of(input)),
                 None => fold,
             };
-            return Ok(Pipeline::new(FoldScan::new(fold, self.view)));
+            let scan = FoldScan::new(fold, self.view);
+            return Ok(Pipeline::new(match self.is_repeated {
+                false => scan,
+                true => scan.repeated(&input.node, calls),
+            }));
         }
         let input = self.node(input, BATCH_ROWS)?;
-        Ok(Pipeline::new(Breaker::new(
-            input,
-            Aggregation::new(groups, calls),
-        )))
+        Ok(Pipeline::new(match self.is_repeated {
+            false => Breaker::new(input, Aggregation::new(groups, calls)),
+            true => {
+                let (groups, calls) = (groups.to_vec(), calls.to_vec());
+                Breaker::repeated(input, move |_| Ok(Aggregation::new(&groups, &calls)))
+            }
+        }))
     }
 
-    fn limit(&self, input: &PhysicalPlan, stretch: Stretch) -> Result<Pipeline<'t>> {
+    fn limit(
+        &self,
+        input: &PhysicalPlan,
+        limit: Option<&Expr>,
+        offset: Option<&Expr>,
+    ) -> Result<Pipeline<'t>> {
+        let stretch = Stretch::new(limit, offset, self.context)?;
         if stretch.limit == Some(0) {
             return Ok(nothing());
         }
         let end = stretch.end().unwrap_or(u64::MAX);
         let rows = end.clamp(1, BATCH_ROWS as u64) as usize;
         let input = self.first(input, rows, stretch.end())?;
-        Ok(input.with(Limit::new(stretch)))
+        let operator = Limit::new(stretch);
+        Ok(input.with(match self.is_repeated {
+            false => operator,
+            true => operator.repeated(limit, offset),
+        }))
     }
 
     /// What only so many rows are `wanted` of: not more are locked than come out, or are passed over.
@@ -341,7 +413,11 @@ impl<'a, 't> Compiler<'a, 't> {
             return Err(Error::unsupported("locking rows in this statement"));
         };
         let skips = locks.iter().any(|lock| lock.wait == LockWait::Skip);
-        let rows = if skips { BATCH_ROWS } else { rows };
+        // An index scan asks for more from batch to batch, a table scan would not.
+        let rows = match skips && !is_by_index(input) {
+            true => BATCH_ROWS,
+            false => rows,
+        };
         let input = self.node(input, rows)?;
         Ok(input.with(LockRows::new(locks, locker, wanted)))
     }
@@ -363,7 +439,7 @@ impl<'a, 't> Compiler<'a, 't> {
         {
             let slot = kept.slot(join);
             if let Some(table) = slot.get() {
-                return Ok(Breaker::Done(table.clone()));
+                return Ok(Breaker::done(table.clone()));
             }
             build = build.kept_in(slot);
         }
@@ -396,6 +472,15 @@ impl<'a, 't> Compiler<'a, 't> {
             JoinKind::Full => Pipeline::new(FullJoin::new(left, &join.left.schema, probe)),
             _ => left.with(probe),
         })
+    }
+}
+
+/// Whether rows come from an index, and nothing drops any but a filter of its own.
+fn is_by_index(plan: &PhysicalPlan) -> bool {
+    match &plan.node {
+        Node::IndexScan(_) => true,
+        Node::Project { input, .. } => is_by_index(input),
+        _ => false,
     }
 }
 

@@ -64,6 +64,11 @@ impl Seen {
         }
     }
 
+    /// How much memory the keys take.
+    pub(super) fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
     /// Adds the keys; gives the number of each, in order of first appearance.
     pub(super) fn numbers(&mut self, keys: &Keys, context: &ExecContext) -> Result<&[u32]> {
         let bytes = self.table.bytes() + self.table.growth(keys);

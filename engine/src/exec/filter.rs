@@ -18,6 +18,11 @@ impl Filter {
         Self(Evaluator::new(predicate))
     }
 
+    /// Forgets what it has made of parameters.
+    pub(super) fn restart(&mut self) {
+        self.0.restart();
+    }
+
     /// Which rows pass.
     pub(super) fn keep(&self, batch: &Batch, context: &ExecContext) -> Result<BooleanBuffer> {
         Ok(self.0.truth(batch, context)?.yes)
@@ -36,5 +41,10 @@ impl Filter {
 impl Operator for Filter {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
         self.apply(input, context).map(Step::Done)
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        self.restart();
+        Ok(true)
     }
 }

@@ -197,6 +197,7 @@ pub fn fold_row(
         groups,
         aggregates,
         sets: None,
+        ..
     } = node
     else {
         return Ok(false);
@@ -233,6 +234,8 @@ pub(super) struct FoldScan {
     /// `None` once it has run.
     fold: Option<Fold>,
     view: ReadView,
+    /// What it is of, where it may run again.
+    again: Option<Box<(Node, Vec<AggregateCall>)>>,
 }
 
 impl FoldScan {
@@ -240,6 +243,15 @@ impl FoldScan {
         Self {
             fold: Some(fold),
             view: view.clone(),
+            again: None,
+        }
+    }
+
+    /// The same where it may run again; both are what the fold was made of.
+    pub(super) fn repeated(self, input: &Node, calls: &[AggregateCall]) -> Self {
+        Self {
+            again: Some(Box::new((input.clone(), calls.to_vec()))),
+            ..self
         }
     }
 }
@@ -254,6 +266,12 @@ impl Source for FoldScan {
             columns.push(ColumnBuilder::repeat(data_type, &value, 1));
         })?;
         Ok(Some(Batch::new(columns, 1)))
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        let again = self.again.as_deref();
+        self.fold = again.and_then(|(input, calls)| Fold::new(input, calls));
+        Ok(self.fold.is_some())
     }
 }
 

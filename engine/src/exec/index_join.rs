@@ -21,7 +21,7 @@
 use super::apply::Apply;
 use super::batch::Batch;
 use super::eval::Evaluator;
-use super::index_scan::range_between;
+use super::index_scan::{go_between, range_between};
 use super::join::{JoinProbe, Pairing};
 use super::join_table::{JoinKeys, JoinTable};
 use super::memory::Held;
@@ -34,6 +34,7 @@ use crate::plan::physical::{self, IndexKeys, IndexedRows, JoinKind, LookupLimit}
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
+use remora_storage::transaction::IndexScan as Range;
 use remora_storage::value::value_at;
 use remora_storage::{DataType, ReadView, RowId, ValueRef};
 use std::collections::HashSet;
@@ -295,28 +296,55 @@ impl RowLookups {
         held: &mut Held,
         context: &ExecContext,
     ) -> Result<(usize, Found)> {
-        let scan = self.plan.index_scan();
+        let plan = self.plan.index_scan();
         let mut found = Found::default();
         let (mut low, mut high) = (Vec::new(), Vec::new());
+        let mut scan: Option<Range> = None;
         let mut row = 0;
         while row < rows && found.owners.len() < FOUND_ROWS {
             context.check()?;
             values_at(&keys[0], row, &mut low);
             values_at(keys.get(1).map_or(&[], Vec::as_slice), row, &mut high);
-            if let Some(mut range) = range_between(scan, &self.view, &low, &high)? {
-                let mut wanted = FIRST_RANGE_ROWS;
-                while let Some(read) = range.next(wanted)? {
-                    wanted = (2 * wanted).min(BATCH_ROWS);
-                    let batch = self.shape.rows(read);
-                    found
-                        .owners
-                        .resize(found.owners.len() + batch.rows, row as u32);
-                    found.push(batch, held, context)?;
+            let has_keys = match &mut scan {
+                Some(scan) => go_between(plan, scan, &low, &high),
+                None => {
+                    scan = range_between(plan, &self.view, &low, &high)?;
+                    scan.is_some()
                 }
+            };
+            if has_keys && let Some(scan) = &mut scan {
+                self.range(scan, row, &mut found, held, context)?;
             }
             row += 1;
         }
+        if let Some(mut scan) = scan {
+            found.push(self.shape.rows(scan.gathered()), held, context)?;
+        }
         Ok((row, found))
+    }
+
+    /// Gathers the rows of a range, which belong to a left row.
+    fn range(
+        &self,
+        scan: &mut Range,
+        row: usize,
+        found: &mut Found,
+        held: &mut Held,
+        context: &ExecContext,
+    ) -> Result<()> {
+        let mut wanted = FIRST_RANGE_ROWS;
+        loop {
+            let read = scan.gather(wanted);
+            if read == 0 {
+                return Ok(());
+            }
+            found.owners.resize(found.owners.len() + read, row as u32);
+            if found.owners.len() - found.rows >= BATCH_ROWS {
+                context.check()?;
+                found.push(self.shape.rows(scan.gathered()), held, context)?;
+            }
+            wanted = (2 * wanted).min(BATCH_ROWS);
+        }
     }
 
     fn fetch(&self, ids: &[RowId]) -> Result<Batch> {
@@ -335,13 +363,15 @@ impl RowLookups {
 #[derive(Default)]
 struct Found {
     batches: Vec<Batch>,
+    rows: usize,
     bytes: usize,
-    /// The left row of each.
+    /// The left row of each, and of those that are still gathered.
     owners: Vec<u32>,
 }
 
 impl Found {
     fn push(&mut self, batch: Batch, held: &mut Held, context: &ExecContext) -> Result<()> {
+        self.rows += batch.rows;
         self.bytes += batch.bytes();
         // Twice: they are put together.
         held.reach(2 * self.bytes + 4 * self.owners.len(), context)?;

@@ -6,6 +6,7 @@
 //!    batches of rows as it goes, where only the first rows are wanted small ones at first. Storage has dropped entries that the view does not show.
 //! 3. The rest of the predicate is evaluated over the batch, as in a table scan.
 
+use super::adaptive::Trial;
 use super::batch::Batch;
 use super::eval::{Datum, eval_constant, with_refs, with_values};
 use super::pipeline::Source;
@@ -22,13 +23,20 @@ use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// Rows of the first batch of a scan that is tried.
+const FIRST_TRIED_ROWS: usize = 64;
+
 /// Reads rows by index.
 #[derive(Debug)]
 pub(super) struct IndexScan {
     plan: Arc<physical::IndexScan>,
     view: ReadView,
     shape: Shape,
+    /// Rows of the first batch, and of the next one.
+    first_rows: usize,
     batch_rows: usize,
+    /// What it is tried for, if it is, and how many rows it may still read.
+    trial: Option<(Trial, u64)>,
     /// `None` before the first batch.
     rows: Option<Rows>,
 }
@@ -48,9 +56,20 @@ impl IndexScan {
             shape: Shape::new(&plan.scan),
             plan: Arc::clone(plan),
             view,
+            first_rows: batch_rows,
             batch_rows,
+            trial: None,
             rows: None,
         }
+    }
+
+    /// The same where it is tried, and given up after as many rows as the plan says.
+    pub(super) fn tried(mut self, trial: &Trial) -> Self {
+        if let Some(read_max) = self.plan.read_max {
+            self.trial = Some((trial.clone(), read_max));
+            self.batch_rows = self.batch_rows.min(FIRST_TRIED_ROWS);
+        }
+        self
     }
 
     fn fetch(&self, found: &mut std::vec::IntoIter<RowId>) -> Result<Option<ScanBatch>> {
@@ -150,6 +169,32 @@ pub(super) fn range_between(
     }))
 }
 
+/// Goes to where the ends have these values, with a scan by the same plan that has read another range; false where there
+/// are no keys.
+pub(super) fn go_between(
+    plan: &physical::IndexScan,
+    range: &mut Range,
+    low: &[ValueRef<'_>],
+    high: &[ValueRef<'_>],
+) -> bool {
+    if low.iter().chain(high).any(|value| value.is_null()) {
+        return false;
+    }
+    match &plan.keys {
+        IndexKeys::Points(_) => return false,
+        IndexKeys::Range {
+            low: from,
+            high: to,
+        } => {
+            let (low, high) = (bound(from, low), bound(to, high));
+            let (low, high) = (low.as_ref().map(|v| &**v), high.as_ref().map(|v| &**v));
+            range.go_to(low, high);
+        }
+        IndexKeys::Prefix(_) => range.go_to_prefix(low),
+    }
+    true
+}
+
 /// The bound that an end with these values is.
 fn bound<'v>(end: &KeyEnd, values: &'v [ValueRef<'v>]) -> Bound<Cow<'v, [ValueRef<'v>]>> {
     match end {
@@ -173,13 +218,33 @@ impl Source for IndexScan {
             Some(rows) => rows,
             None => self.open(context)?,
         };
+        if let Some((trial, left)) = &self.trial {
+            if *left == 0 {
+                trial.give_up();
+                return Ok(None);
+            }
+            self.batch_rows = self.batch_rows.min(*left as usize);
+        }
         let read = match &mut rows {
             Rows::Found(found) => self.fetch(found)?,
             Rows::Range(range) => range.next(self.batch_rows)?,
         };
+        if let (Some((_, left)), Some(read)) = (&mut self.trial, &read) {
+            *left -= read.rows as u64;
+        }
         // The first rows are perhaps all that is wanted.
         self.batch_rows = (2 * self.batch_rows).min(BATCH_ROWS);
         self.rows = Some(rows);
         read.map(|read| self.shape.apply(read, context)).transpose()
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        if self.trial.is_some() {
+            return Ok(false);
+        }
+        self.rows = None;
+        self.batch_rows = self.first_rows;
+        self.shape.restart();
+        Ok(true)
     }
 }

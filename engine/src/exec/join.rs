@@ -5,8 +5,8 @@
 //!    Without keys every left row matches the stretch of all rows.
 //! 3. Pairs are made [`BATCH_ROWS`] at a time: the columns of both sides are taken by index, and
 //!    the rest of the condition filters them. The operator remembers where it was.
-//! 4. A left join remembers which left rows found a partner and gives the others, with
-//!    NULLs, after the last pair of their batch. A single join does not allow a second partner.
+//! 4. A left join remembers which left rows found a partner and gives the others, with NULLs, where their pairs would
+//!    be: left rows come out in their order. A single join does not allow a second partner.
 //! 5. A full join is a left join that also remembers which right rows found a partner; what comes of the
 //!    others is the affair of [`super::full_join`].
 //! 6. Semi, anti and mark joins give left rows only, after the last pair; where the keys are the whole
@@ -64,6 +64,8 @@ struct Progress {
     given: usize,
     /// Which left rows found a partner; empty where nobody asks.
     matched: Vec<bool>,
+    /// Of a left join: the row from which on nothing was given of those without a partner.
+    filled: usize,
 }
 
 impl<'t> JoinProbe<'t> {
@@ -134,6 +136,7 @@ impl Pairing {
             row: 0,
             given: 0,
             matched: vec![false; left_rows],
+            filled: 0,
         };
         if self.filter.is_none() && !self.kind.gives_right() {
             // It is known without any pair.
@@ -152,7 +155,7 @@ impl Pairing {
         input: &Batch,
         table: &JoinTable,
         (left, right): (Vec<u32>, Vec<u32>),
-        matched: &mut [bool],
+        progress: &mut Progress,
         context: &ExecContext,
     ) -> Result<Batch> {
         let left = UInt32Array::from(left);
@@ -169,11 +172,21 @@ impl Pairing {
             }
         }
         if self.kind == JoinKind::Single {
-            mark_single(matched, &left, kept.as_ref())?;
+            mark_single(&mut progress.matched, &left, kept.as_ref())?;
         }
-        mark(matched, &left, kept.as_ref());
+        mark(&mut progress.matched, &left, kept.as_ref());
         mark(&mut self.met, &right, kept.as_ref());
-        Ok(pairs)
+        if !self.kind.gives_right() || self.kind == JoinKind::Inner {
+            return Ok(pairs);
+        }
+        let unmatched = progress.unmatched(progress.row);
+        if unmatched.is_empty() {
+            return Ok(pairs);
+        }
+        let keep = |pair: &usize| kept.as_ref().is_none_or(|kept| kept.value(*pair));
+        let kept = (0..left.len()).filter(keep);
+        let kept = kept.map(|pair| (left.value(pair), Some(right.value(pair))));
+        filled(input, table, kept, &unmatched)
     }
 
     /// What comes of a left batch after its last pair.
@@ -181,13 +194,18 @@ impl Pairing {
         &self,
         input: &Batch,
         table: &JoinTable,
-        progress: &Progress,
+        progress: &mut Progress,
         context: &ExecContext,
     ) -> Result<Batch> {
+        if self.kind.gives_right() && self.kind != JoinKind::Inner {
+            let unmatched = progress.unmatched(input.rows);
+            return filled(input, table, std::iter::empty(), &unmatched);
+        }
         let matched = &progress.matched;
         match self.kind {
-            JoinKind::Inner => Ok(input.slice(0, 0)),
-            JoinKind::Left | JoinKind::Full | JoinKind::Single => unmatched(input, table, matched),
+            JoinKind::Inner | JoinKind::Left | JoinKind::Full | JoinKind::Single => {
+                Ok(input.slice(0, 0))
+            }
             JoinKind::Semi => input.filter(&matched.clone().into()),
             JoinKind::Anti => {
                 let not: Vec<bool> = matched.iter().map(|matched| !matched).collect();
@@ -223,6 +241,14 @@ pub(super) fn more_than_one_row() -> Error {
 }
 
 impl Progress {
+    /// Left rows before `end` without a partner, of which nothing was given so far.
+    fn unmatched(&mut self, end: usize) -> Vec<u32> {
+        let rows = self.filled..end;
+        self.filled = end;
+        let rows = rows.filter(|row| !self.matched[*row]);
+        rows.map(|row| row as u32).collect()
+    }
+
     /// Where the matches of the left row lie in the table.
     fn matches(&self, table: &JoinTable) -> Range<usize> {
         match &table.lookup {
@@ -286,14 +312,37 @@ fn mark_single(
     Ok(())
 }
 
-/// The left rows without a partner, with NULLs for the right columns.
-fn unmatched(input: &Batch, table: &JoinTable, matched: &[bool]) -> Result<Batch> {
-    let keep: BooleanArray = matched.iter().map(|matched| Some(!matched)).collect();
-    let mut rows = input.filter(&keep)?;
-    let count = rows.rows;
-    let null = |column: &ArrayRef| new_null_array(column.data_type(), count);
-    rows.columns.extend(table.columns.columns.iter().map(null));
-    Ok(rows)
+/// Pairs and left rows without a partner, with NULLs for the right columns, in the order of the left rows.
+fn filled(
+    input: &Batch,
+    table: &JoinTable,
+    pairs: impl Iterator<Item = (u32, Option<u32>)>,
+    unmatched: &[u32],
+) -> Result<Batch> {
+    let mut pairs = pairs.peekable();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let mut give = |(left_row, right_row)| {
+        left.push(left_row);
+        right.push(right_row);
+    };
+    for row in unmatched {
+        while let Some(pair) = pairs.next_if(|(left_row, _)| left_row < row) {
+            give(pair);
+        }
+        give((*row, None));
+    }
+    pairs.for_each(give);
+    let rows = left.len();
+    let mut columns = input.take(&UInt32Array::from(left))?.columns;
+    match table.columns.rows {
+        // There is no row that could be taken.
+        0 => {
+            let null = |column: &ArrayRef| new_null_array(column.data_type(), rows);
+            columns.extend(table.columns.columns.iter().map(null));
+        }
+        _ => columns.extend(table.columns.take(&UInt32Array::from(right))?.columns),
+    }
+    Ok(Batch::new(columns, rows))
 }
 
 impl Operator for JoinProbe<'_> {
@@ -327,10 +376,15 @@ impl Pairing {
         };
         let indices = progress.next_pairs(input.rows, table);
         if indices.0.is_empty() {
-            return Ok(Step::Done(self.end(input, table, &progress, context)?));
+            return Ok(Step::Done(self.end(
+                input,
+                table,
+                &mut progress,
+                context,
+            )?));
         }
-        let mut output = self.pairs(input, table, indices, &mut progress.matched, context)?;
-        if self.kind == JoinKind::Inner && progress.row == input.rows {
+        let mut output = self.pairs(input, table, indices, &mut progress, context)?;
+        if self.kind.gives_right() && progress.row == input.rows {
             return Ok(Step::Done(output));
         }
         if !self.kind.gives_right() {

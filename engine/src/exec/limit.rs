@@ -66,6 +66,16 @@ fn count(
 pub(super) struct Limit {
     skip: u64,
     left: u64,
+    /// What it is made of, where it may run again with other parameters.
+    again: Option<Box<Again>>,
+}
+
+/// LIMIT and OFFSET, and how many rows they ask for.
+#[derive(Debug)]
+struct Again {
+    limit: Option<Expr>,
+    offset: Option<Expr>,
+    end: Option<u64>,
 }
 
 impl Limit {
@@ -73,6 +83,20 @@ impl Limit {
         Self {
             skip: stretch.offset,
             left: stretch.limit.unwrap_or(u64::MAX),
+            again: None,
+        }
+    }
+
+    /// The same where it may run again; both are what the stretch was made of.
+    pub(super) fn repeated(self, limit: Option<&Expr>, offset: Option<&Expr>) -> Self {
+        let end = self.left.checked_add(self.skip);
+        Self {
+            again: Some(Box::new(Again {
+                limit: limit.cloned(),
+                offset: offset.cloned(),
+                end,
+            })),
+            ..self
         }
     }
 }
@@ -88,5 +112,15 @@ impl Operator for Limit {
             0 => Step::Last(output),
             _ => Step::Done(output),
         })
+    }
+
+    fn restart(&mut self, context: &ExecContext) -> Result<bool> {
+        let Some(again) = self.again.as_deref() else {
+            return Ok(false);
+        };
+        let stretch = Stretch::new(again.limit.as_ref(), again.offset.as_ref(), context)?;
+        (self.skip, self.left) = (stretch.offset, stretch.limit.unwrap_or(u64::MAX));
+        // The source asks for as many rows at a time as were wanted.
+        Ok(self.left > 0 && self.left.checked_add(self.skip) == again.end)
     }
 }

@@ -80,4 +80,9 @@ impl Source for Metered<'_> {
         self.node.gave(rows, begin.elapsed(), is_first);
         batch
     }
+
+    fn restart(&mut self, context: &ExecContext) -> Result<bool> {
+        self.begun = false;
+        self.pipeline.restart(context)
+    }
 }

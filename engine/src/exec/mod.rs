@@ -35,6 +35,7 @@
 //!   `ExecContext::check`; 57014 ends the statement.
 //! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows.
 
+mod adaptive;
 mod aggregate;
 mod alter;
 mod apply;
@@ -49,6 +50,7 @@ mod filter;
 mod fold;
 mod foreign;
 mod full_join;
+mod group_aggregate;
 mod grouping_sets;
 mod index_join;
 mod index_scan;
@@ -60,6 +62,7 @@ mod keys;
 mod limit;
 mod lock_rows;
 mod mark;
+mod memo;
 mod memory;
 mod meter;
 mod numbered;

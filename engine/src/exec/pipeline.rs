@@ -15,6 +15,9 @@
 //! A [`Sink`] takes all batches and then becomes a source: a [`Breaker`] holds the pipeline and its
 //! sink until it is first asked, runs it to its end, and from then on gives what the sink made.
 //!
+//! A pipeline that is run for many rows, each with parameters of its own, is restarted instead of being compiled
+//! again, where all of its parts can be: see [`Pipeline::restart`].
+//!
 //! Invariants
 //! - At most one batch is pending at each operator.
 //! - After [`Step::Last`] nothing above that operator runs again: LIMIT stops the scan.
@@ -23,7 +26,7 @@ use super::ExecContext;
 use super::batch::Batch;
 use crate::error::Result;
 use crate::parse::with_room_left;
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 
 /// What an operator made of its input.
 pub(crate) enum Step {
@@ -39,12 +42,22 @@ pub(crate) enum Step {
 pub(crate) trait Source: Debug + Send {
     /// The next batch; `None` at the end. Empty batches are passed over by the caller.
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>>;
+
+    /// Goes back to before the first batch, with other parameters; false where it cannot.
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What batches flow through.
 pub(crate) trait Operator: Debug + Send {
     /// Takes a batch, or goes on with the one that it said [`Step::More`] of.
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step>;
+
+    /// As [`Source::restart`].
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// Where batches end.
@@ -109,6 +122,25 @@ impl<'t> Pipeline<'t> {
         }
     }
 
+    /// Goes back to before the first batch, with other parameters; false where some part of it cannot: then it must not
+    /// be used any more.
+    ///
+    /// # Errors
+    /// Those of what is evaluated when a pipeline is made.
+    pub(crate) fn restart(&mut self, context: &ExecContext) -> Result<bool> {
+        self.pending.fill(None);
+        self.ended = false;
+        if !self.source.restart(context)? {
+            return Ok(false);
+        }
+        for operator in &mut self.operators {
+            if !operator.restart(context)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Pushes a batch through the operators from `at` on.
     fn push(&mut self, at: usize, mut batch: Batch, context: &ExecContext) -> Result<Batch> {
         for position in at..self.operators.len() {
@@ -137,23 +169,69 @@ impl Source for Pipeline<'_> {
         // A pipeline that feeds another one.
         with_room_left(|| Pipeline::next(self, context))
     }
+
+    fn restart(&mut self, context: &ExecContext) -> Result<bool> {
+        Pipeline::restart(self, context)
+    }
 }
 
 /// The end of one pipeline and the beginning of the next.
 #[derive(Debug)]
 pub(crate) enum Breaker<'t, S: Sink> {
-    /// Not asked yet. Boxed: a pipeline is large and is dropped when it has run.
-    Waiting(Box<(Pipeline<'t>, S)>),
+    /// Not asked yet. Boxed: a pipeline is large and is dropped when it has run, unless it is to run again.
+    Waiting(Box<Work<'t, S>>),
     /// Being run, or failed while it was.
     Running,
-    /// What the sink became.
-    Done(S::Output),
+    /// What the sink became; and what to run again.
+    Done(S::Output, Option<Box<Work<'t, S>>>),
+}
+
+/// A pipeline and the sink it ends in.
+#[derive(Debug)]
+pub(crate) struct Work<'t, S> {
+    pipeline: Pipeline<'t>,
+    /// `None` once it has run.
+    sink: Option<S>,
+    again: Option<Again<S>>,
+}
+
+/// Makes a sink.
+type Make<S> = dyn Fn(&ExecContext) -> Result<S> + Send;
+
+/// How a sink is made once more.
+struct Again<S>(Box<Make<S>>);
+
+impl<S> Debug for Again<S> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Again")
+    }
 }
 
 impl<'t, S: Sink> Breaker<'t, S> {
     /// Will run `pipeline` into `sink`.
     pub(crate) fn new(pipeline: Pipeline<'t>, sink: S) -> Self {
-        Self::Waiting(Box::new((pipeline, sink)))
+        Self::Waiting(Box::new(Work {
+            pipeline,
+            sink: Some(sink),
+            again: None,
+        }))
+    }
+
+    /// What a sink became earlier.
+    pub(crate) fn done(output: S::Output) -> Self {
+        Self::Done(output, None)
+    }
+
+    /// The same as [`Breaker::new`] for one that may run several times; each time `sink` makes the sink.
+    pub(crate) fn repeated(
+        pipeline: Pipeline<'t>,
+        sink: impl Fn(&ExecContext) -> Result<S> + Send + 'static,
+    ) -> Self {
+        Self::Waiting(Box::new(Work {
+            pipeline,
+            sink: None,
+            again: Some(Again(Box::new(sink))),
+        }))
     }
 
     /// What the sink became; runs the pipeline at the first call. `None` only after an error.
@@ -161,15 +239,20 @@ impl<'t, S: Sink> Breaker<'t, S> {
         if let Self::Waiting(_) = self
             && let Self::Waiting(work) = std::mem::replace(self, Self::Running)
         {
-            let (mut pipeline, mut sink) = *work;
-            while let Some(batch) = with_room_left(|| pipeline.next(context))? {
+            let mut work = work;
+            let mut sink = match (work.sink.take(), &work.again) {
+                (Some(sink), _) => sink,
+                (None, Some(again)) => again.0(context)?,
+                (None, None) => return Ok(None),
+            };
+            while let Some(batch) = with_room_left(|| work.pipeline.next(context))? {
                 sink.push(batch, context)?;
             }
-            drop(pipeline);
-            *self = Self::Done(sink.finish(context)?);
+            let work = work.again.is_some().then_some(work);
+            *self = Self::Done(sink.finish(context)?, work);
         }
         match self {
-            Self::Done(output) => Ok(Some(output)),
+            Self::Done(output, _) => Ok(Some(output)),
             _ => Ok(None),
         }
     }
@@ -184,5 +267,15 @@ where
             Some(output) => output.next(context),
             None => Ok(None),
         }
+    }
+
+    fn restart(&mut self, context: &ExecContext) -> Result<bool> {
+        let mut work = match std::mem::replace(self, Self::Running) {
+            Self::Waiting(work) | Self::Done(_, Some(work)) => work,
+            Self::Running | Self::Done(_, None) => return Ok(false),
+        };
+        let is_restarted = work.again.is_some() && work.pipeline.restart(context)?;
+        *self = Self::Waiting(work);
+        Ok(is_restarted)
     }
 }

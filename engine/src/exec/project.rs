@@ -39,6 +39,11 @@ impl Operator for Project {
         let rows = rows.collect::<Result<Vec<_>>>()?;
         Batch::concat(&rows, self.exprs.len()).map(Step::Done)
     }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        self.exprs.iter_mut().for_each(Evaluator::restart);
+        Ok(true)
+    }
 }
 
 /// How often an expression asks for sequences.

@@ -23,18 +23,17 @@ use std::sync::Arc;
 /// Reads a table and keeps the rows that pass the scan's bounds and filter.
 #[derive(Debug)]
 pub(super) struct TableScan {
+    plan: Arc<physical::TableScan>,
+    view: ReadView,
+    batch_rows: usize,
     stage: Stage,
     shape: Shape,
 }
 
 #[derive(Debug)]
 enum Stage {
-    Waiting {
-        plan: Arc<physical::TableScan>,
-        view: ReadView,
-        batch_rows: usize,
-    },
-    Reading(Rows),
+    Waiting,
+    Reading(Box<Rows>),
     Ended,
 }
 
@@ -43,29 +42,25 @@ impl TableScan {
     pub(super) fn new(plan: &Arc<physical::TableScan>, view: ReadView, batch_rows: usize) -> Self {
         Self {
             shape: Shape::new(plan),
-            stage: Stage::Waiting {
-                plan: Arc::clone(plan),
-                view,
-                batch_rows,
-            },
+            plan: Arc::clone(plan),
+            view,
+            batch_rows,
+            stage: Stage::Waiting,
         }
     }
 
     fn open(&mut self, context: &ExecContext) -> Result<()> {
-        if let Stage::Waiting {
-            plan,
-            view,
-            batch_rows,
-        } = std::mem::replace(&mut self.stage, Stage::Ended)
-            && let Some(bounds) = bounds(&plan.bounds, context)?
-        {
-            let mut rows = view.scan(&plan.table, &plan.columns, &bounds, batch_rows);
-            if view.is_recording()
-                && let Some(test) = row_test(Scan::Table(Arc::clone(&plan)), context)
+        self.stage = Stage::Ended;
+        let plan = &self.plan;
+        if let Some(bounds) = bounds(&plan.bounds, context)? {
+            let mut rows = (self.view).scan(&plan.table, &plan.columns, &bounds, self.batch_rows);
+            if self.view.is_recording()
+                && let Some(test) = row_test(Scan::Table(Arc::clone(plan)), context)
             {
                 rows = rows.passing(test);
             }
-            self.stage = Stage::Reading(if plan.row_id { rows.with_ids() } else { rows });
+            let rows = if plan.row_id { rows.with_ids() } else { rows };
+            self.stage = Stage::Reading(Box::new(rows));
         }
         Ok(())
     }
@@ -102,7 +97,7 @@ pub(super) fn bounds(
 
 impl Source for TableScan {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
-        if let Stage::Waiting { .. } = self.stage {
+        if let Stage::Waiting = self.stage {
             self.open(context)?;
         }
         let Stage::Reading(rows) = &mut self.stage else {
@@ -116,6 +111,12 @@ impl Source for TableScan {
             Some(rows) => self.shape.apply(rows, context).map(Some),
             None => Ok(None),
         }
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        self.stage = Stage::Waiting;
+        self.shape.restart();
+        Ok(true)
     }
 }
 
@@ -132,6 +133,11 @@ impl Shape {
             row_id: plan.row_id,
             filter: plan.filter.clone().map(Filter::new),
         }
+    }
+
+    /// Forgets what its filter has made of parameters.
+    pub(super) fn restart(&mut self) {
+        self.filter.iter_mut().for_each(Filter::restart);
     }
 
     /// Appends the RowIds if they are wanted, and filters.

@@ -97,7 +97,11 @@ fn key_constraint(table: &TableDef, index: &IndexDef, kind: Constraint) -> Strin
     let columns = index.columns.iter().map(|key| key_text(table, key));
     let columns = columns.collect::<Vec<_>>().join(", ");
     let (nulls, deferral) = (nulls_text(index), deferral_text(index.deferral));
-    format!("{kind}{nulls} ({columns}){deferral}")
+    let using = match index.kind {
+        IndexKind::Ordered => "",
+        IndexKind::Hash => " USING HASH",
+    };
+    format!("{kind}{nulls}{using} ({columns}){deferral}")
 }
 
 fn check_constraint(check: &CheckDef) -> String {

@@ -13,6 +13,7 @@ pub(super) fn choose_build_sides(plan: Logical) -> Logical {
             if join.kind == JoinKind::Inner
                 && join.outer.is_empty()
                 && join.lookup.is_none()
+                && !join.keeps_order
                 && rows(&join.right) > rows(&join.left) =>
         {
             Logical::Join(Join {

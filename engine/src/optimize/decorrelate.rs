@@ -89,6 +89,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
         mark,
         outer: Vec::new(),
         lookup: None,
+        keeps_order: false,
     });
     Some(match made.is_empty() || only_asks {
         true => plan,
@@ -184,6 +185,7 @@ impl Puller {
                 groups,
                 aggregates,
                 sets: None,
+                ..
             } if !groups.is_empty() => self.aggregate(*input, groups, aggregates, columns),
             Logical::Distinct(input) => {
                 let mut pulled = self.pull(*input, columns)?;
@@ -277,6 +279,7 @@ impl Puller {
                 mark: join.mark,
                 outer: Vec::new(),
                 lookup: None,
+                keeps_order: false,
             }),
             on: [left.on, right.on, up].concat(),
             made: [left.made, right.made].concat(),
@@ -303,6 +306,7 @@ impl Puller {
                 groups,
                 aggregates,
                 sets: None,
+                in_order: false,
             },
             on,
             made: Vec::new(),
@@ -451,6 +455,7 @@ fn join_groups(
         groups,
         aggregates: fresh,
         sets: None,
+        in_order: false,
     };
     let plan = Logical::Join(Join::new(left, right, JoinKind::Left, on));
     Some(also(plan, shown, columns))

@@ -17,6 +17,8 @@ const KEY_ROWS: u64 = 8;
 const SET_ROWS: u64 = 1_000;
 /// Rows that are expected of a part of the statement.
 const PART_ROWS: u64 = 1000;
+/// Rows that are expected of a scan whose first rows are wanted, before it is given up.
+const TRIED_ROWS: u64 = 64;
 /// About how many rounds a recursion has.
 const ROUNDS: u64 = 10;
 /// About how many rows a system table has.
@@ -62,6 +64,7 @@ pub(super) fn rows(plan: &Logical) -> u64 {
         Logical::Part(_) => PART_ROWS,
         Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
         Logical::SetOperation(operation) => rows(&operation.left.0),
+        Logical::Adaptive { otherwise, .. } => rows(otherwise),
         Logical::UnionAll { inputs, .. } => {
             let inputs = inputs.iter().map(|(input, _)| rows(input));
             inputs.fold(0, u64::saturating_add)
@@ -70,6 +73,9 @@ pub(super) fn rows(plan: &Logical) -> u64 {
 }
 
 fn scan_rows(scan: &Scan) -> u64 {
+    if scan.read_max.is_some() {
+        return TRIED_ROWS;
+    }
     let conditions = u32::try_from(scan.filter.len()).unwrap_or(u32::MAX);
     let filtered = scan.table.rows.about_rows() / SELECTIVITY.saturating_pow(conditions);
     match keys_of(scan) {

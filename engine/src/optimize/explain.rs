@@ -247,7 +247,11 @@ impl Lines<'_> {
                 groups,
                 aggregates,
                 sets,
-            } => self.aggregate(input, groups, aggregates, sets.as_ref(), level),
+                in_order,
+            } => {
+                let strategy = if *in_order { "Group" } else { "Hash" };
+                self.aggregate(strategy, (groups, aggregates, sets.as_ref()), input, level);
+            }
             Node::Window { input, window } => {
                 self.node(level, "WindowAgg".to_owned());
                 if !window.partition.is_empty() {
@@ -316,6 +320,11 @@ impl Lines<'_> {
                 self.node(level, "Append".to_owned());
                 inputs.iter().for_each(|input| self.plan(input, level + 1));
             }
+            Node::Adaptive { first, otherwise } => {
+                self.node(level, "Adaptive".to_owned());
+                self.plan(first, level + 1);
+                self.plan(otherwise, level + 1);
+            }
             Node::Recursive { base, step, .. } => {
                 self.node(level, "Recursive Union".to_owned());
                 self.plan(base, level + 1);
@@ -360,6 +369,9 @@ impl Lines<'_> {
         );
         self.index_keys(index_scan, outer, level);
         self.scan_filter(scan, level);
+        if let Some(read_max) = index_scan.read_max {
+            self.fact(level, "Rows at Most", read_max.to_string());
+        }
     }
 
     fn index_keys(&mut self, scan: &IndexScan, outer: &[Field], level: usize) {
@@ -476,16 +488,15 @@ impl Lines<'_> {
 
     fn aggregate(
         &mut self,
+        strategy: &str,
+        (groups, aggregates, sets): (&[Expr], &[AggregateCall], Option<&GroupingSets>),
         input: &PhysicalPlan,
-        groups: &[Expr],
-        aggregates: &[AggregateCall],
-        sets: Option<&GroupingSets>,
         level: usize,
     ) {
         match groups.is_empty() {
             true => self.node(level, "Aggregate".to_owned()),
             false => {
-                self.node(level, "HashAggregate".to_owned());
+                self.node(level, format!("{strategy}Aggregate"));
                 self.fact(level, "Group Key", list(groups, &input.schema));
             }
         }

@@ -6,8 +6,9 @@
 //! 100000000)`, is left as well: planning cannot be interrupted, and a plan is no place for long values. A
 //! strict function with a NULL written among its arguments is NULL whatever the others are, and, as in
 //! PostgreSQL, they are not evaluated: `NULL > a / 0` is no error. Nor is `NULL > 1 AND a / 0 > 1` where only what
-//! is true counts, in WHERE, HAVING and ON.
+//! is true counts, in WHERE, HAVING and ON. Many equalities in an OR become a list ([`super::alternatives`]).
 
+use super::alternatives::listed;
 use crate::function::cast::cast_value;
 use crate::function::text::style::asks_style;
 use crate::function::{EvalContext, Volatility};
@@ -244,6 +245,9 @@ fn junction(parts: Vec<Expr>, decisive: bool) -> Expr {
             Some(Some(_)) => {}
             _ => kept.push(part),
         }
+    }
+    if decisive {
+        kept = listed(kept);
     }
     match kept.len() {
         0 => boolean(!decisive),

@@ -55,7 +55,10 @@ fn is_possible(join: &Join) -> bool {
 
 /// A semi join whose left rows are looked up for the few right ones, with the columns that it had.
 fn turned(join: &Join, columns: &mut Columns) -> Option<Logical> {
-    if join.kind != JoinKind::Semi || left_rows(&join.left) <= left_rows(&join.right) {
+    if join.kind != JoinKind::Semi
+        || join.keeps_order
+        || left_rows(&join.left) <= left_rows(&join.right)
+    {
         return None;
     }
     let own = join.left.columns().into_iter();
@@ -75,7 +78,8 @@ fn with_lookup(mut join: Join, columns: &mut Columns) -> Join {
         (&*join.right, right, &*join.left),
     ];
     let in_turn = match join.kind {
-        JoinKind::Inner if right < left => &[1, 0][..],
+        JoinKind::Inner if join.keeps_order => &[0][..],
+        JoinKind::Inner if right < left => &[1, 0],
         JoinKind::Inner => &[0, 1],
         _ => &[0],
     };

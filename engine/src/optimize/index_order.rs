@@ -5,19 +5,28 @@
 //! ```text
 //!  Project    a key is what the projection makes it of
 //!  Filter     as it is
-//!  Join       for keys of its left side: a semi, anti or mark one, and what is run for each left row. Others give
-//!             left rows without a match after those with one, or are turned around.
+//!  Join       for keys of its left side: all but inner ones, which may be turned around, and full ones; and what is
+//!             run for each left row
 //! ```
+//!
+//! Where an index gives it for each value of a list (`g IN (3, 5) ORDER BY k LIMIT 10`, of an index over `g` and `k`), the
+//! first rows of each are sorted.
+//!
+//! Where no index gives the order for sure, since a filter is left over or rows are joined or grouped, but one gives it to
+//! rows below, it is tried for the first rows ([`Logical::Adaptive`]).
 //!
 //! There an index is looked for ([`access`](super::access)); NULLs that it has at the wrong end are read apart. Where only the first rows are wanted, and nothing between
 //! the Sort and the Limit changes how many there are, the scan ends with them.
 
-use super::access::{Order, OrderKey, key_column, select_ordered};
+use super::access::{Order, OrderKey, branches, key_column, select_ordered, select_tried};
 use super::pushdown::substitute;
-use crate::plan::logical::{Join, Logical, Scan};
+use crate::plan::logical::{Access, Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Expr, ExprKind, SortKey};
-use remora_storage::DataType;
+use remora_storage::{DataType, Value};
+
+/// Rows that are read of all values of a list, to sort the first of them.
+const MERGED_ROWS_MAX: u64 = 4096;
 
 /// Applies the rule to a plan.
 pub(super) fn order_by_index(plan: Logical) -> Logical {
@@ -27,6 +36,10 @@ pub(super) fn order_by_index(plan: Logical) -> Logical {
 /// The same where only the first rows are wanted, perhaps.
 fn order(plan: Logical, is_limited: bool) -> Logical {
     match plan {
+        Logical::Limit { .. } => {
+            let plan = plan.map_inputs(&mut |input| order(input, true));
+            merged(&plan).unwrap_or_else(|| tried(plan))
+        }
         Logical::Sort { input, keys } => match ordered(*input, &keys, is_limited) {
             (input, true) => order(input, is_limited),
             (input, false) => Logical::Sort {
@@ -34,9 +47,7 @@ fn order(plan: Logical, is_limited: bool) -> Logical {
                 keys,
             },
         },
-        Logical::Limit { .. } | Logical::WithTies { .. } => {
-            plan.map_inputs(&mut |input| order(input, true))
-        }
+        Logical::WithTies { .. } => plan.map_inputs(&mut |input| order(input, true)),
         Logical::Project { .. } | Logical::Lock { .. } | Logical::DistinctOn { .. } => {
             plan.map_inputs(&mut |input| order(input, is_limited))
         }
@@ -52,11 +63,7 @@ pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Log
             None => (Logical::Scan(scan), false),
         },
         Logical::Project { input, exprs } => {
-            let key = |key: &SortKey| SortKey {
-                expr: substitute(key.expr.clone(), &exprs),
-                ..key.clone()
-            };
-            let keys: Vec<SortKey> = keys.iter().map(key).collect();
+            let keys: Vec<SortKey> = keys.iter().map(|key| key_below(key, &exprs)).collect();
             let (input, is_ordered) = ordered(*input, &keys, is_limited);
             let input = Box::new(input);
             (Logical::Project { input, exprs }, is_ordered)
@@ -74,6 +81,214 @@ pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Log
             (Logical::Join(join), is_ordered)
         }
         other => (other, false),
+    }
+}
+
+/// The first rows of an order that an index gives for each value of a list: those of each value, sorted.
+fn merged(plan: &Logical) -> Option<Logical> {
+    let Logical::Limit {
+        input,
+        limit: Some(limit),
+        offset,
+    } = plan
+    else {
+        return None;
+    };
+    let end = count(limit)?.checked_add(offset.as_ref().map_or(Some(0), count)?)?;
+    Some(Logical::Limit {
+        input: Box::new(merged_rows(input, None, end)?),
+        limit: Some(limit.clone()),
+        offset: offset.clone(),
+    })
+}
+
+fn count(expr: &Expr) -> Option<u64> {
+    match expr.kind {
+        ExprKind::Literal(Value::BigInt(count)) => u64::try_from(count).ok(),
+        _ => None,
+    }
+}
+
+/// The first `end` rows of a plan in the order of its keys and some more; `keys` are those of the Sort above.
+fn merged_rows(plan: &Logical, keys: Option<&[SortKey]>, end: u64) -> Option<Logical> {
+    match (plan, keys) {
+        (Logical::Project { input, exprs }, _) => {
+            let below = |key: &SortKey| key_below(key, exprs);
+            let keys: Option<Vec<SortKey>> = keys.map(|keys| keys.iter().map(below).collect());
+            Some(Logical::Project {
+                input: Box::new(merged_rows(input, keys.as_deref(), end)?),
+                exprs: exprs.clone(),
+            })
+        }
+        (Logical::Sort { input, keys }, None) => Some(Logical::Sort {
+            input: Box::new(merged_rows(input, Some(keys), end)?),
+            keys: keys.clone(),
+        }),
+        (Logical::Scan(scan), Some(keys)) => {
+            let order = order_of(scan, keys, true)?;
+            (0..scan.filter.len()).find_map(|part| rows_of_each(scan, part, &order, end))
+        }
+        _ => None,
+    }
+}
+
+/// The first `end` rows of each value of the list that a part of a scan's filter is, if an index gives them.
+fn rows_of_each(scan: &Scan, part: usize, order: &Order, end: u64) -> Option<Logical> {
+    let values = branches(&scan.filter[part])?;
+    let mut read = end.saturating_mul(values.len() as u64);
+    // What is there twice would be read twice; of parameters that is not known.
+    for (at, value) in values.iter().enumerate() {
+        let is_known = !value.any(&mut |part| matches!(part.kind, ExprKind::Parameter(_)));
+        if !is_known || values[..at].iter().any(|other| other.same(value)) {
+            read = u64::MAX;
+        }
+    }
+    if values.len() < 2 || read > MERGED_ROWS_MAX {
+        return None;
+    }
+    let columns: Vec<usize> = scan.numbers().collect();
+    let first = values.into_iter().map(|value| {
+        let mut scan = scan.clone();
+        scan.filter[part] = value;
+        let (scan, is_ordered) = select_ordered(scan, order);
+        let limited = Logical::Limit {
+            input: Box::new(Logical::Scan(scan)),
+            limit: Some(Expr::literal(Value::BigInt(end as i64), DataType::BigInt)),
+            offset: None,
+        };
+        is_ordered.then(|| (limited, columns.clone()))
+    });
+    Some(Logical::UnionAll {
+        inputs: first.collect::<Option<_>>()?,
+        columns: columns.clone(),
+    })
+}
+
+/// The first rows of an order that no index gives for sure, or the first groups: an index is tried for them.
+fn tried(plan: Logical) -> Logical {
+    let Logical::Limit {
+        input,
+        limit: Some(limit),
+        offset,
+    } = &plan
+    else {
+        return plan;
+    };
+    let mut is_stable = true;
+    plan.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
+    let first = if is_stable { first_rows(input) } else { None };
+    match first {
+        None => plan,
+        Some(first) => Logical::Adaptive {
+            first: Box::new(Logical::Limit {
+                input: Box::new(first),
+                limit: Some(limit.clone()),
+                offset: offset.clone(),
+            }),
+            otherwise: Box::new(plan),
+        },
+    }
+}
+
+/// The rows of a plan in its order, or its groups, by an index that is tried.
+fn first_rows(plan: &Logical) -> Option<Logical> {
+    match plan {
+        Logical::Project { input, exprs } => Some(Logical::Project {
+            input: Box::new(first_rows(input)?),
+            exprs: exprs.clone(),
+        }),
+        Logical::Sort { input, keys } => by_trial(input, keys),
+        Logical::Filter { .. } | Logical::Aggregate { .. } => by_trial(plan, &[]),
+        _ => None,
+    }
+}
+
+/// The plan with its rows in this order, by an index that is tried.
+fn by_trial(plan: &Logical, keys: &[SortKey]) -> Option<Logical> {
+    match plan {
+        Logical::Scan(scan) if matches!(scan.access, Access::Table { .. }) => {
+            let order = order_of(scan, keys, true).filter(|order| !order.keys.is_empty())?;
+            Some(Logical::Scan(select_tried(scan.clone(), &order)?))
+        }
+        Logical::Project { input, exprs } => {
+            let keys: Vec<SortKey> = keys.iter().map(|key| key_below(key, exprs)).collect();
+            Some(Logical::Project {
+                input: Box::new(by_trial(input, &keys)?),
+                exprs: exprs.clone(),
+            })
+        }
+        Logical::Filter { input, predicate } => Some(Logical::Filter {
+            input: Box::new(by_trial(input, keys)?),
+            predicate: predicate.clone(),
+        }),
+        Logical::Distinct(input) => Some(Logical::Distinct(Box::new(by_trial(input, keys)?))),
+        Logical::Aggregate {
+            input,
+            groups,
+            aggregates,
+            sets: None,
+            ..
+        } if !groups.is_empty() => Some(Logical::Aggregate {
+            input: Box::new(by_trial(input, &keys_of_groups(groups, keys)?)?),
+            groups: groups.clone(),
+            aggregates: aggregates.clone(),
+            sets: None,
+            in_order: true,
+        }),
+        Logical::Join(join) => joined_by_trial(join, keys),
+        _ => None,
+    }
+}
+
+/// The same of a join, whose left rows come in the order.
+fn joined_by_trial(join: &Join, keys: &[SortKey]) -> Option<Logical> {
+    let mut join = join.clone();
+    if join.kind == JoinKind::Inner && join.outer.is_empty() {
+        let right = join.right.column_set();
+        if keys.iter().all(|key| key.expr.columns().is_subset(&right)) {
+            std::mem::swap(&mut join.left, &mut join.right);
+        }
+        let left = join.left.column_set();
+        if !keys.iter().all(|key| key.expr.columns().is_subset(&left)) {
+            return None;
+        }
+    } else if !keeps_left_order(&join, keys) {
+        return None;
+    }
+    join.left = Box::new(by_trial(&join.left, keys)?);
+    join.keeps_order = true;
+    Some(Logical::Join(join))
+}
+
+/// An order by these keys, which are groups, and then by all other groups: rows of a group follow each other in it.
+fn keys_of_groups(groups: &[(usize, Expr)], keys: &[SortKey]) -> Option<Vec<SortKey>> {
+    let is_group = |key: &SortKey| {
+        let mut groups = groups.iter();
+        groups
+            .any(|(group, _)| matches!(key.expr.kind, ExprKind::Column(number) if number == *group))
+    };
+    if !keys.iter().all(is_group) {
+        return None;
+    }
+    let mut all: Vec<SortKey> = keys.iter().map(|key| key_below(key, groups)).collect();
+    let descending = keys.first().is_some_and(|key| key.descending);
+    for (_, group) in groups {
+        if !all.iter().any(|key| key.expr.same(group)) {
+            all.push(SortKey {
+                expr: group.clone(),
+                descending,
+                nulls_first: descending,
+            });
+        }
+    }
+    Some(all)
+}
+
+/// A key in terms of what columns are made of.
+fn key_below(key: &SortKey, exprs: &[(usize, Expr)]) -> SortKey {
+    SortKey {
+        expr: substitute(key.expr.clone(), exprs),
+        ..key.clone()
     }
 }
 
@@ -118,8 +333,8 @@ fn nulls_apart(scan: &Scan, keys: &[SortKey], order: &Order) -> Option<Logical> 
 fn keeps_left_order(join: &Join, keys: &[SortKey]) -> bool {
     let left = join.left.column_set();
     let is_of_left = |key: &SortKey| key.expr.columns().is_subset(&left);
-    let gives_left = matches!(join.kind, JoinKind::Semi | JoinKind::Anti | JoinKind::Mark);
-    (gives_left || !join.outer.is_empty()) && keys.iter().all(is_of_left)
+    let has_sides = !matches!(join.kind, JoinKind::Inner | JoinKind::Full);
+    (has_sides || !join.outer.is_empty()) && keys.iter().all(is_of_left)
 }
 
 /// Whether each left row is given at least once.

@@ -84,7 +84,17 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             groups,
             aggregates,
             sets,
-        } => aggregate_node(lower(*input, columns), groups, aggregates, sets, columns),
+            in_order,
+        } => {
+            let grouping = (sets, in_order);
+            aggregate_node(
+                lower(*input, columns),
+                groups,
+                aggregates,
+                grouping,
+                columns,
+            )
+        }
         Logical::Window { input, window } => window_node(lower(*input, columns), *window, columns),
         Logical::Sort { input, keys } => lower(*input, columns).wrap(|input, at| {
             let keys = at.keys(keys);
@@ -145,6 +155,17 @@ fn lower(plan: Logical, columns: &Columns) -> Lowered {
             let plans =
                 inputs.map(|(input, source)| arrange(lower(input, columns), &source, columns).plan);
             Lowered::new(Node::UnionAll(plans.collect()), numbers, columns)
+        }
+        Logical::Adaptive { first, otherwise } => {
+            let (first, otherwise) = (lower(*first, columns), lower(*otherwise, columns));
+            // Each has what is asked for, and may have more.
+            let mut numbers = otherwise.numbers.clone();
+            numbers.retain(|number| first.numbers.contains(number));
+            let node = Node::Adaptive {
+                first: Box::new(arrange(first, &numbers, columns).plan),
+                otherwise: Arc::new(arrange(otherwise, &numbers, columns).plan),
+            };
+            Lowered::new(node, numbers, columns)
         }
         Logical::SetOperation(operation) => set_operation(operation, columns),
         Logical::Recursive(recursive) => recursive_node(recursive, columns),
@@ -283,6 +304,7 @@ fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
             index,
             keys,
             reverse,
+            read_max: scan.read_max,
         })),
         Access::Union(parts) => {
             let scan = table_scan(Vec::new());
@@ -309,6 +331,7 @@ fn row_ids(scan: &physical::TableScan, index: Arc<IndexEntry>, keys: IndexKeys) 
         index,
         keys,
         reverse: false,
+        read_max: None,
     };
     PhysicalPlan {
         node: Node::IndexScan(Arc::new(scan)),
@@ -320,12 +343,13 @@ fn row_ids(scan: &physical::TableScan, index: Arc<IndexEntry>, keys: IndexKeys) 
 }
 
 fn apply_node(join: Join, columns: &Columns) -> Lowered {
+    let is_stable = is_stable(&join.right);
     let (left, right) = (lower(*join.left, columns), lower(*join.right, columns));
     let node = Node::Apply(physical::Apply {
         kind: join.kind,
         is_tested: join.mark.as_ref().is_some_and(|mark| !mark.test.is_empty()),
         left: Box::new(left.plan),
-        right: dependent(right.plan, join.outer, &left.numbers),
+        right: dependent(right.plan, join.outer, &left.numbers, is_stable),
     });
     let numbers = shown(join.kind, join.mark.as_ref(), left.numbers, &right.numbers);
     Lowered::new(node, numbers, columns)
@@ -400,14 +424,20 @@ fn lookup_by(
             physical::LookupBy::Rows(Arc::new(indexed_rows(*rows, left, right, columns)))
         }
         LookupBy::Plan { outer, plan } => {
+            let is_stable = is_stable(&plan);
             let plan = arrange(lower(*plan, columns), right, columns).plan;
-            physical::LookupBy::Plan(dependent(plan, outer, left))
+            physical::LookupBy::Plan(dependent(plan, outer, left, is_stable))
         }
     }
 }
 
 /// What is named of the left row is made of its columns.
-fn dependent(plan: PhysicalPlan, outer: Vec<(usize, Expr)>, left: &[usize]) -> DependentPlan {
+fn dependent(
+    plan: PhysicalPlan,
+    outer: Vec<(usize, Expr)>,
+    left: &[usize],
+    is_stable: bool,
+) -> DependentPlan {
     let at = Positions(left);
     let outer = outer.into_iter();
     DependentPlan {
@@ -415,7 +445,16 @@ fn dependent(plan: PhysicalPlan, outer: Vec<(usize, Expr)>, left: &[usize]) -> D
         outer: outer
             .map(|(parameter, expr)| (parameter, at.expr(expr)))
             .collect(),
+        is_stable,
     }
+}
+
+/// Whether a plan gives the same rows for the same parameters. Functions of the caller's may give others.
+fn is_stable(plan: &Logical) -> bool {
+    let mut is_stable = true;
+    plan.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
+    let is_foreign = |node: &Logical| matches!(node, Logical::Virtual(_) | Logical::ProjectSet(_));
+    is_stable && !plan.any(&mut |node| is_foreign(node))
 }
 
 fn indexed_rows(
@@ -453,7 +492,7 @@ fn aggregate_node(
     input: Lowered,
     groups: Vec<(usize, Expr)>,
     aggregates: Vec<(usize, AggregateCall)>,
-    sets: Option<GroupingSets>,
+    (sets, in_order): (Option<GroupingSets>, bool),
     columns: &Columns,
 ) -> Lowered {
     let at = Positions(&input.numbers);
@@ -480,6 +519,7 @@ fn aggregate_node(
         groups: keys,
         aggregates: calls,
         sets,
+        in_order,
     };
     Lowered::new(node, numbers, columns)
 }

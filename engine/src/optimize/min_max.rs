@@ -33,6 +33,7 @@ fn ends(plan: &Logical, columns: &mut Columns) -> Option<Logical> {
         groups,
         aggregates,
         sets: None,
+        ..
     } = plan
     else {
         return None;
@@ -58,6 +59,7 @@ fn ends(plan: &Logical, columns: &mut Columns) -> Option<Logical> {
             groups: Vec::new(),
             aggregates: vec![(*number, call)],
             sets: None,
+            in_order: false,
         })
     });
     let each: Vec<Logical> = each.collect::<Option<_>>()?;

@@ -22,6 +22,7 @@
 //! touch a single row by key, which never see a batch.
 
 mod access;
+mod alternatives;
 mod bounds;
 mod build_side;
 mod change;

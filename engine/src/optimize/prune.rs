@@ -84,6 +84,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             groups,
             mut aggregates,
             mut sets,
+            in_order,
         } => {
             if let Some(sets) = &mut sets {
                 sets.groupings.retain(|(number, _)| needed.contains(number));
@@ -101,6 +102,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 groups,
                 aggregates,
                 sets,
+                in_order,
             }
         }
         Logical::Window { input, window } => prune_window(*input, *window, columns, needed),
@@ -159,6 +161,10 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
                 columns: on,
             }
         }
+        Logical::Adaptive { first, otherwise } => Logical::Adaptive {
+            first: below(first, needed),
+            otherwise: below(otherwise, needed),
+        },
         Logical::UnionAll {
             inputs,
             columns: numbers,

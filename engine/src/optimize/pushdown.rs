@@ -89,6 +89,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             groups,
             aggregates,
             sets,
+            in_order,
         } => {
             let everywhere =
                 |group: usize| sets.as_ref().is_none_or(|sets| sets.has_everywhere(group));
@@ -111,6 +112,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 groups,
                 aggregates,
                 sets,
+                in_order,
             };
             filter(plan, stay)
         }
@@ -179,6 +181,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
         other @ (Logical::Limit { .. }
         | Logical::TopN { .. }
         | Logical::WithTies { .. }
+        | Logical::Adaptive { .. }
         | Logical::Recursive(_)
         | Logical::Lock { .. }) => filter(other.map_inputs(&mut push_down), parts),
     }

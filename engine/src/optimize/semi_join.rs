@@ -12,7 +12,6 @@ use crate::plan::collation::said;
 use crate::plan::logical::{Columns, Join, Logical};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::DataType;
 
 /// The inner join that a semi join is, with the distinct keys of its right input on the left.
 pub(super) fn as_inner(join: &Join, columns: &mut Columns) -> Option<Join> {
@@ -55,11 +54,6 @@ fn name(key: &Expr, columns: &Columns) -> String {
 }
 
 /// Whether values that are equal are the same.
-fn has_one_form(expr: &Expr) -> bool {
-    use DataType as T;
-    let has = matches!(
-        expr.data_type,
-        T::SmallInt | T::Integer | T::BigInt | T::Date | T::Timestamp | T::Text | T::Varchar(_)
-    );
-    has && expr.is_stable() && !expr.any(&mut |part| said(part).is_some())
+pub(super) fn has_one_form(expr: &Expr) -> bool {
+    expr.data_type.has_one_form() && expr.is_stable() && !expr.any(&mut |part| said(part).is_some())
 }

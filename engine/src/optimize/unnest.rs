@@ -96,6 +96,7 @@ fn of_node(plan: Logical, columns: &mut Columns) -> Logical {
             mut groups,
             mut aggregates,
             sets,
+            in_order,
         } => {
             let calls = aggregates.iter_mut().map(|(_, call)| call);
             let parts = calls.flat_map(|call| call.exprs_mut());
@@ -106,6 +107,7 @@ fn of_node(plan: Logical, columns: &mut Columns) -> Logical {
                 groups,
                 aggregates,
                 sets,
+                in_order,
             }
         }
         Logical::Sort { input, mut keys } if keys.iter().any(|key| key.expr.has_subquery()) => {
@@ -437,6 +439,7 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
         }),
         outer,
         lookup: None,
+        keeps_order: false,
     }
 }
 

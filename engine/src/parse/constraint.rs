@@ -1,14 +1,16 @@
-//! What is said of constraints and the grammar's crate does not know: `SET CONSTRAINTS`, `ALTER CONSTRAINT`, and the
-//! columns that an action sets.
+//! What is said of constraints and the grammar's crate does not know: `SET CONSTRAINTS`, `ALTER CONSTRAINT`, the
+//! columns that an action sets, and the index of a key.
 //!
 //! ```text
 //!   FOREIGN KEY (a, b) REFERENCES t ON DELETE SET NULL (b)     FOREIGN KEY "SET b" (a, b) REFERENCES t ON DELETE SET NULL
+//!   PRIMARY KEY USING HASH (a)                                 PRIMARY KEY "USING HASH" USING HASH (a)
+//!   a INT PRIMARY KEY USING HASH                               a INT PRIMARY KEY COLLATE "USING HASH"
 //! ```
 //!
 //! What stands behind KEY is the name of an index to that grammar; this one has a blank and no quotes, so that
 //! nobody could write it. [`set_columns_of`] reads it back.
 
-use super::around::{is_space, is_word};
+use super::around::{is_space, is_word, keyword, next, next_open, previous};
 use super::changes::Changes;
 use sqlparser::ast::{self, Ident, ObjectName};
 use sqlparser::keywords::Keyword;
@@ -113,15 +115,61 @@ fn tuple(expr: ast::Expr) -> Option<Vec<Ident>> {
     }
 }
 
-/// Moves the columns of actions to the beginning of their foreign keys.
+/// The words that stand for USING HASH behind a column's PRIMARY KEY or UNIQUE, as a collation.
+pub(crate) const USING_HASH: &str = "USING HASH";
+
+/// Moves the columns of actions to the beginning of their foreign keys, and marks the indexes of keys.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>) {
     let mut changes = Changes::default();
     for at in 0..tokens.len() {
-        if is_word(&tokens[at], "FOREIGN") {
-            move_columns(tokens, at, &mut changes);
+        match keyword(&tokens[at]) {
+            Keyword::FOREIGN => move_columns(tokens, at, &mut changes),
+            Keyword::USING if is_of_key(tokens, at) => mark_index(tokens, at, &mut changes),
+            _ => {}
         }
     }
     changes.make(tokens);
+}
+
+/// Whether what comes here is said of a key.
+fn is_of_key(tokens: &[TokenWithSpan], at: usize) -> bool {
+    let before = previous(tokens, at);
+    let second = before.and_then(|before| previous(tokens, before));
+    let word = |at: Option<usize>| at.map_or(Keyword::NoKeyword, |at| keyword(&tokens[at]));
+    match word(before) {
+        Keyword::UNIQUE => true,
+        Keyword::KEY => word(second) == Keyword::PRIMARY,
+        Keyword::DISTINCT => matches!(word(second), Keyword::NULLS | Keyword::NOT),
+        _ => false,
+    }
+}
+
+/// Before a list of columns the grammar reads the index behind its name, behind a column not at all.
+fn mark_index(tokens: &[TokenWithSpan], using: usize, changes: &mut Changes) {
+    let Some(method) = next(tokens, using) else {
+        return;
+    };
+    let is_hash = is_word(&tokens[method], "HASH");
+    if !is_hash && !is_word(&tokens[method], "BTREE") {
+        return;
+    }
+    let like = |token| TokenWithSpan {
+        token,
+        span: tokens[using].span,
+    };
+    let mark = like(Token::Word(Word {
+        value: USING_HASH.to_owned(),
+        quote_style: None,
+        keyword: Keyword::NoKeyword,
+    }));
+    if next_open(tokens, method).is_some() {
+        return changes.insert(using, [mark]);
+    }
+    let written = match is_hash {
+        true => vec![like(Token::make_keyword("COLLATE")), mark],
+        false => Vec::new(),
+    };
+    changes.replace(using..method + 1, written);
 }
 
 fn move_columns(tokens: &[TokenWithSpan], foreign: usize, changes: &mut Changes) {

@@ -4,7 +4,8 @@
 //! as `1 + 1 + 1 + ..` is parsed by a loop into a tree as deep as the chain is long, and every
 //! later walk over it, even dropping it, recurses. So the chain is measured beforehand:
 //!
-//! - at each level of brackets the operators since the last separator are counted;
+//! - at each level of brackets the operators since the last separator are counted, those of a chain of AND and OR
+//!   once, and of its terms those of the deepest;
 //! - a bracket's depth is the largest of its stretches' operators and inner brackets together;
 //! - set operations (`UNION`) chain across separators and are counted apart.
 //!
@@ -55,9 +56,12 @@ pub(crate) fn with_room_at<T>(level: usize, f: impl FnOnce() -> T) -> T {
 /// One level of brackets.
 #[derive(Default)]
 struct Level {
-    /// Operators since the last separator, and the deepest bracket among them.
+    /// Operators since the last separator, or since the last AND or OR, and the deepest bracket among them.
     operators: usize,
     inner: usize,
+    /// ANDs and ORs since the last separator, and the deepest term before the last of them.
+    junctions: usize,
+    deepest_term: usize,
     /// The deepest stretch that has ended.
     deepest: usize,
     /// Set operations, which separators do not end.
@@ -65,9 +69,15 @@ struct Level {
 }
 
 impl Level {
-    fn end_stretch(&mut self) {
-        self.deepest = self.deepest.max(self.operators + self.inner);
+    fn end_term(&mut self) {
+        self.deepest_term = self.deepest_term.max(self.operators + self.inner);
         (self.operators, self.inner) = (0, 0);
+    }
+
+    fn end_stretch(&mut self) {
+        self.end_term();
+        self.deepest = self.deepest.max(self.junctions + self.deepest_term);
+        (self.junctions, self.deepest_term) = (0, 0);
     }
 
     fn depth(&mut self) -> usize {
@@ -106,7 +116,8 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
             other if is_literal(other) => {}
             _ => level.operators += 1,
         }
-        let chain = level.operators + level.inner + level.set_operations;
+        let term = level.deepest_term.max(level.operators + level.inner);
+        let chain = level.junctions + term + level.set_operations;
         if chain > CHAIN_MAX || outer.len() > NESTING_MAX / 2 {
             return Err(too_complex(super::token::position(token.span.start)));
         }
@@ -134,9 +145,11 @@ fn count_keyword(level: &mut Level, keyword: Keyword) {
         K::WHEN | K::THEN | K::ELSE | K::FROM | K::WHERE | K::HAVING | K::ON | K::SET => {
             level.end_stretch();
         }
-        K::AND
-        | K::OR
-        | K::XOR
+        K::AND | K::OR => {
+            level.end_term();
+            level.junctions += 1;
+        }
+        K::XOR
         | K::NOT
         | K::IS
         | K::IN

@@ -3,8 +3,8 @@
 //! 1. `token` splits the text into tokens and statements, and turns every `?` into a numbered
 //!    placeholder, so that the rest of the engine knows `$n` only; `unicode` reads names and texts with
 //!    characters written by their numbers.
-//! 2. `depth` bounds how deep a syntax tree can become, *before* there is one: a tree that is too
-//!    deep cannot even be dropped without overflowing the stack.
+//! 2. `chain` puts brackets into long chains of AND and OR, and `depth` bounds how deep a syntax tree can become,
+//!    *before* there is one: a tree that is too deep cannot even be dropped without overflowing the stack.
 //! 3. `transaction` and `sequence` take out what the grammar does not know of the words about a
 //!    transaction and about numbers; `locking` writes clauses that lock rows as it knows them, and
 //!    `table_command` writes `TABLE t` out, `spelling` what can be said in several ways, `quantified`
@@ -26,6 +26,7 @@
 mod around;
 mod block;
 mod calls;
+mod chain;
 mod changes;
 mod column_action;
 mod constraint;
@@ -62,7 +63,7 @@ mod window;
 
 pub(crate) use calls::VARIADIC;
 pub(crate) use column_action::{ColumnAction, column_action};
-pub(crate) use constraint::{AlterConstraint, SetConstraints, set_columns_of};
+pub(crate) use constraint::{AlterConstraint, SetConstraints, USING_HASH, set_columns_of};
 pub(crate) use create_as::CreateTableAs;
 pub(crate) use cursor::{CursorSyntax, Options as CursorOptions};
 pub(crate) use definition::{CheckOption, Clauses, Like, NULLS_NOT_DISTINCT, like_of};
@@ -188,8 +189,7 @@ fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let mut tokens = token::tokenize(sql)?;
-    depth::check(&tokens)?;
+    let mut tokens = bounded(&token::tokenize(sql)?)?;
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
@@ -206,8 +206,7 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
-    let mut tokens = token::tokenize(name)?;
-    depth::check(&tokens)?;
+    let mut tokens = bounded(&token::tokenize(name)?)?;
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());
@@ -222,9 +221,7 @@ pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
-    let tokens = token::tokenize(sql)?;
-    depth::check(&tokens)?;
-    let mut tokens = tokens;
+    let mut tokens = bounded(&token::tokenize(sql)?)?;
     window::rewrite(&mut tokens);
     quantified::write_out(&mut tokens);
     spelling::rewrite(&mut tokens);
@@ -240,14 +237,24 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
     found.map_err(|error| error::from_parser(error, sql, &tokens))
 }
 
+/// Tokens of which no tree is too deep.
+///
+/// # Errors
+/// 54001
+fn bounded(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
+    let tokens = chain::with_brackets(tokens);
+    depth::check(&tokens)?;
+    Ok(tokens.into_owned())
+}
+
 fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
-    depth::check(tokens)?;
     if let Some(starts) = schema_elements::starts(tokens) {
         return schema_elements::parse(sql, tokens, &starts, text);
     }
     let alone = upkeep::runs_alone(tokens);
     let (tokens, block) = block::take(tokens);
-    let (mut tokens, mut parameters) = token::number_placeholders(tokens)?;
+    depth::check(block.unwrap_or_default())?;
+    let (mut tokens, mut parameters) = token::number_placeholders(bounded(tokens)?)?;
     transaction::take_deferrable(&mut tokens);
     traversal::rewrite(&mut tokens);
     locking::rewrite(&mut tokens)?;

@@ -263,8 +263,9 @@ fn continue_string(found: &mut Vec<TokenWithSpan>, at: usize, more: &str) {
 }
 
 /// Rewrites a statement's placeholders to `$n` and counts them.
-pub(super) fn number_placeholders(tokens: &[TokenWithSpan]) -> Result<(Vec<TokenWithSpan>, usize)> {
-    let mut tokens = tokens.to_vec();
+pub(super) fn number_placeholders(
+    mut tokens: Vec<TokenWithSpan>,
+) -> Result<(Vec<TokenWithSpan>, usize)> {
     let mut largest = 0;
     for token in &mut tokens {
         let Token::Placeholder(name) = &token.token else {

@@ -5,7 +5,7 @@
 //! as a query of what is assigned.
 
 use super::around::{is_any, is_space, is_word, keyword};
-use super::{Parsed, block, depth, error, parser, take_word, token};
+use super::{Parsed, block, bounded, error, parser, take_word, token};
 use crate::error::Result;
 use remora_storage::catalog::{TriggerEvent, TriggerTiming};
 use sqlparser::ast::{Expr, Ident, ObjectName};
@@ -249,8 +249,7 @@ fn sets_new(tokens: &[TokenWithSpan]) -> bool {
 }
 
 fn assignments(sql: &str, tokens: &[TokenWithSpan]) -> Result<BodyStatement> {
-    depth::check(tokens)?;
-    let mut tokens = tokens.to_vec();
+    let mut tokens = bounded(tokens)?;
     super::quantified::write_out(&mut tokens);
     super::spelling::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());

@@ -129,6 +129,8 @@ pub enum Logical {
         aggregates: Vec<(usize, AggregateCall)>,
         /// By which of the groups, if not by all.
         sets: Option<GroupingSets>,
+        /// As in [`physical::Node::Aggregate`](crate::plan::physical::Node::Aggregate::in_order).
+        in_order: bool,
     },
     /// Its input's rows and columns, and what functions of a window give for each.
     Window {
@@ -198,6 +200,13 @@ pub enum Logical {
         /// The result's columns.
         columns: Vec<usize>,
     },
+    /// As in [`physical::Node`](crate::plan::physical::Node::Adaptive); both give the same columns.
+    Adaptive {
+        /// What is tried.
+        first: Box<Logical>,
+        /// What is done otherwise.
+        otherwise: Box<Logical>,
+    },
     /// INTERSECT, EXCEPT
     SetOperation(SetOperation),
     /// WITH RECURSIVE
@@ -223,6 +232,8 @@ pub struct Scan {
     pub filter: Vec<Expr>,
     /// As in [`physical::TableScan`](crate::plan::physical::TableScan::skips_locked).
     pub skips_locked: bool,
+    /// As in [`physical::IndexScan`](crate::plan::physical::IndexScan::read_max).
+    pub read_max: Option<u64>,
     /// How they are found.
     pub access: Access,
 }
@@ -267,6 +278,8 @@ pub struct Join {
     pub outer: Vec<(usize, Expr)>,
     /// How the right rows of a left one are looked up, if an index has them.
     pub lookup: Option<Lookup>,
+    /// Whether its rows are wanted in the order of the left ones, so that it must not be turned around.
+    pub keeps_order: bool,
 }
 
 /// A right input of which an index has the rows that belong to a left one.
@@ -323,6 +336,7 @@ impl Join {
             mark: None,
             outer: Vec::new(),
             lookup: None,
+            keeps_order: false,
         }
     }
 }
@@ -395,6 +409,9 @@ impl Logical {
             | Self::WithTies { input, .. }
             | Self::Lock { input, .. }
             | Self::DistinctOn { input, .. }
+            | Self::Adaptive {
+                otherwise: input, ..
+            }
             | Self::Distinct(input) => input.columns(),
             Self::Project { exprs, .. } => exprs.iter().map(|(column, _)| *column).collect(),
             Self::ProjectSet(set) => set.columns(),

@@ -28,6 +28,7 @@ impl Logical {
             | Self::DistinctOn { input, .. }
             | Self::Distinct(input) => vec![input],
             Self::Join(join) => vec![&join.left, &join.right],
+            Self::Adaptive { first, otherwise } => vec![first, otherwise],
             Self::UnionAll { inputs, .. } => inputs.iter().map(|(input, _)| input).collect(),
             Self::SetOperation(operation) => vec![&operation.left.0, &operation.right.0],
             Self::Recursive(recursive) => vec![&recursive.base.0, &recursive.step.0],
@@ -67,11 +68,13 @@ impl Logical {
                 groups,
                 aggregates,
                 sets,
+                in_order,
             } => Self::Aggregate {
                 input: apply(input),
                 groups,
                 aggregates,
                 sets,
+                in_order,
             },
             Self::Window { input, window } => Self::Window {
                 input: apply(input),
@@ -117,6 +120,10 @@ impl Logical {
                 locks,
             },
             Self::Distinct(input) => Self::Distinct(apply(input)),
+            Self::Adaptive { first, otherwise } => Self::Adaptive {
+                first: apply(first),
+                otherwise: apply(otherwise),
+            },
             Self::DistinctOn { input, columns } => Self::DistinctOn {
                 input: apply(input),
                 columns,
@@ -189,6 +196,7 @@ impl Logical {
             | Self::Distinct(_)
             | Self::DistinctOn { .. }
             | Self::UnionAll { .. }
+            | Self::Adaptive { .. }
             | Self::SetOperation(_)
             | Self::Recursive(_)
             | Self::WorkingTable(_)
@@ -293,6 +301,7 @@ impl Logical {
             | Self::Distinct(_)
             | Self::DistinctOn { .. }
             | Self::UnionAll { .. }
+            | Self::Adaptive { .. }
             | Self::SetOperation(_)
             | Self::Recursive(_)
             | Self::WorkingTable(_)

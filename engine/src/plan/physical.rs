@@ -87,6 +87,8 @@ pub enum Node {
         aggregates: Vec<AggregateCall>,
         /// By which of the groups, if not by all.
         sets: Option<GroupingSets>,
+        /// Whether rows of a group follow each other: then groups are given as soon as they are complete.
+        in_order: bool,
     },
     /// The input's columns, then what functions of a window give; the input is sorted as the window wants.
     Window {
@@ -151,6 +153,14 @@ pub enum Node {
     },
     /// All rows of all inputs, in order; columns are of the same types.
     UnionAll(Vec<PhysicalPlan>),
+    /// Two ways to the same rows. The first reads an index in its order, and is the faster one by far if it comes to its
+    /// end before one of its scans has read as many rows as it may; else what it gave is forgotten.
+    Adaptive {
+        /// What is tried; it gives a few rows.
+        first: Box<PhysicalPlan>,
+        /// What is done otherwise.
+        otherwise: Arc<PhysicalPlan>,
+    },
     /// All rows of the base, then those of round after round.
     Recursive {
         /// Its number.
@@ -232,6 +242,8 @@ pub struct IndexScan {
     pub keys: IndexKeys,
     /// From the last key to the first.
     pub reverse: bool,
+    /// What is tried of a [`Node::Adaptive`]: how many rows it may read.
+    pub read_max: Option<u64>,
 }
 
 /// Reads rows that one of several indexes finds, each once, in the order of their RowIds.
@@ -392,6 +404,8 @@ pub struct DependentPlan {
     pub plan: Arc<PhysicalPlan>,
     /// Each such parameter, and its value over the columns of the other plan.
     pub outer: Vec<(usize, Expr)>,
+    /// Whether it gives the same for the same values.
+    pub is_stable: bool,
 }
 
 /// How many rows may be looked up before a join does without.
@@ -524,6 +538,7 @@ impl PhysicalPlan {
             | Node::Distinct(input) => vec![input],
             Node::IndexUnion(union) => union.parts.iter().collect(),
             Node::Join(join) => vec![&join.left, &join.right],
+            Node::Adaptive { first, otherwise } => vec![first, otherwise],
             Node::Apply(apply) => vec![&apply.left, &apply.right.plan],
             Node::UnionAll(inputs) => inputs.iter().collect(),
             Node::SetOperation { left, right, .. } => vec![left, right],

@@ -416,9 +416,13 @@ fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
     } else {
         ""
     };
+    let using = match index.kind {
+        IndexKind::Ordered => "",
+        IndexKind::Hash => " USING HASH",
+    };
     let columns = index.columns.iter().map(|c| column_name(table, c));
     format!(
-        "CONSTRAINT {} {kind}{nulls} ({}){}",
+        "CONSTRAINT {} {kind}{nulls}{using} ({}){}",
         quoted(&index.name),
         columns.collect::<Vec<_>>().join(", "),
         deferral_sql(index.deferral)

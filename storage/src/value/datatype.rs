@@ -121,6 +121,21 @@ impl DataType {
         )
     }
 
+    /// Whether values that are equal are the same in every way: a NUMERIC may be 1.0 and 1.00.
+    pub fn has_one_form(self) -> bool {
+        matches!(
+            self,
+            Self::Boolean
+                | Self::SmallInt
+                | Self::Integer
+                | Self::BigInt
+                | Self::Date
+                | Self::Timestamp
+                | Self::Text
+                | Self::Varchar(_)
+        )
+    }
+
     /// Whether values that are held as strings compare as these strings do.
     pub(crate) fn compares_as_bytes(self) -> bool {
         match self {

@@ -49,6 +49,11 @@ impl Evaluator {
         }
     }
 
+    /// Forgets what it has made of parameters: they have other values.
+    pub(crate) fn restart(&mut self) {
+        self.sets = ValueSets::default();
+    }
+
     /// The expression's type.
     pub(crate) fn data_type(&self) -> DataType {
         self.expr.data_type

@@ -171,6 +171,7 @@ impl World {
                 index: self.index(),
                 keys,
                 reverse,
+                read_max: None,
             })),
             schema: schema(&[BIGINT, TEXT, TEXT]),
         };
@@ -532,6 +533,7 @@ fn aggregates_of_columns_are_folded_and_others_are_not() {
             groups: vec![],
             aggregates: vec![call("count", &[], vec![]), sum()],
             sets: None,
+            in_order: false,
         },
         schema: schema(&[BIGINT, DataType::Numeric(None)]),
     };

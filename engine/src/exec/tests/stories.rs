@@ -62,8 +62,8 @@ fn a_left_join_keeps_rows_whose_only_partners_fail_the_rest_of_the_condition() {
     assert_eq!(
         join(JoinKind::Left, Some(late)),
         [
-            vec![Some(2), Some(13), Some(2)],
             vec![Some(1), None, None],
+            vec![Some(2), Some(13), Some(2)],
             vec![Some(3), None, None]
         ]
     );

@@ -11,8 +11,9 @@
 //! of them are wanted, most of the reading. It is taken
 //!
 //! 1. where its keys express all that those of the best index do, so that no more rows are read;
-//! 2. for the first of all rows of the table. Where a filter is left, few of the rows may pass: then most of the
-//!    index would be read, and reading the table is ten times as fast.
+//! 2. for the first of all rows of the table;
+//! 3. for the first of those that pass a filter, as a trial. Few may pass: then most of the index would be read, and
+//!    reading the table is ten times as fast. So it reads a small part of the table at most, and is given up after that.
 
 mod fact;
 mod keys;
@@ -22,6 +23,7 @@ mod union;
 
 pub(super) use fact::{Fact, fact, fact_of, key_column};
 pub(super) use order::{Order, OrderKey};
+pub(super) use union::branches;
 
 use super::computed_key::with_keys;
 use crate::plan::Expr;
@@ -31,6 +33,11 @@ use keys::{Choice, Known};
 use order::Served;
 use remora_storage::catalog::IndexEntry;
 use std::sync::Arc;
+
+/// One in so many rows of a table may be read in vain, for how few that is not worth it, and how many are too many.
+const TRIED_PART: u64 = 128;
+const TRIED_ROWS_MIN: u64 = 8;
+const TRIED_ROWS_MAX: u64 = 8192;
 
 /// Applies the rule to a plan.
 pub(super) fn select_indexes(plan: Logical) -> Logical {
@@ -123,6 +130,32 @@ pub(super) fn select_ordered(scan: Scan, order: &Order) -> (Scan, bool) {
         Some((choice, served)) => (with(scan, choice, served == Served::Backward), true),
         None => (scan, false),
     }
+}
+
+/// The scan in an order, though most of its rows may not pass the filter; `None` where no index gives it, or where one
+/// finds few rows anyhow.
+pub(super) fn select_tried(scan: Scan, order: &Order) -> Option<Scan> {
+    let read_max = (scan.table.rows.about_rows() / TRIED_PART).min(TRIED_ROWS_MAX);
+    if read_max < TRIED_ROWS_MIN {
+        return None;
+    }
+    let (choice, served) = {
+        let known = Known::of(&scan);
+        if best(known.choices()).is_some_and(|best| best.is_narrow()) {
+            return None;
+        }
+        let choice = best(
+            known
+                .ways()
+                .filter(|way| order.served(way, &known).is_some()),
+        )?;
+        let served = order.served(&choice, &known)?;
+        (choice, served)
+    };
+    Some(Scan {
+        read_max: Some(read_max),
+        ..with(scan, choice, served == Served::Backward)
+    })
 }
 
 /// Whether a choice finds no more rows than another one.

@@ -30,7 +30,7 @@ pub(super) fn of(scan: &Scan) -> Option<Vec<(Arc<IndexEntry>, IndexKeys)>> {
 }
 
 /// Alternatives of which one is true where the part is.
-fn branches(part: &Expr) -> Option<Vec<Expr>> {
+pub(in crate::optimize) fn branches(part: &Expr) -> Option<Vec<Expr>> {
     match &part.kind {
         ExprKind::Or(branches) if branches.len() <= BRANCHES_MAX => Some(branches.clone()),
         ExprKind::InList { input, list } if list.len() <= BRANCHES_MAX => {

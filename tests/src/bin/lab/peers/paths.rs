@@ -192,7 +192,7 @@ fn load(engine: &dyn Engine, rows: i64) -> Result<()> {
         ]
     });
     engine.fill(
-        "INSERT INTO t VALUES (?, ?, ?, ?, ?, nullif(?, -1), ?, ?)",
+        "INSERT INTO t VALUES (?, ?, ?, ?, ?, nullif(?, -1), ?, ?, 0)",
         &mut large,
     )?;
     for table in ["a", "b"] {
