@@ -21,12 +21,14 @@
 mod clock;
 mod conflicts;
 mod interrupt;
+mod plan_cache;
 mod record;
 mod texts;
 
 pub use clock::about_now;
 pub use conflicts::{Conflicts, Raised, Rival};
 pub use interrupt::{Interrupt, Request};
+pub use plan_cache::{PlanCacheCounts, PlanCacheUse};
 pub use record::{Block, SessionRecord};
 pub use texts::TEXT_BYTES_MAX;
 

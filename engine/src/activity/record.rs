@@ -1,6 +1,7 @@
 //! What others may know of a session, and ask of it.
 
 use super::interrupt::Interrupt;
+use super::plan_cache::PlanCacheUse;
 use super::texts::{PLACES, Texts, place};
 use super::{Activity, NUMBER_MASK, about_now};
 use remora_storage::Isolation;
@@ -41,6 +42,7 @@ pub struct SessionRecord {
     /// Where its random numbers have come to, and whether they follow from a seed.
     random: AtomicU64,
     is_seeded: AtomicBool,
+    plan_cache: Arc<PlanCacheUse>,
 }
 
 /// A transaction block.
@@ -103,6 +105,7 @@ impl SessionRecord {
             started: AtomicI64::new(0),
             statements: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
+            plan_cache: Arc::default(),
         }
     }
 
@@ -114,6 +117,11 @@ impl SessionRecord {
     /// By which it is asked to stop.
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// How its plan cache does.
+    pub fn plan_cache(&self) -> &Arc<PlanCacheUse> {
+        &self.plan_cache
     }
 
     /// The database's activity.

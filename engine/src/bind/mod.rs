@@ -132,6 +132,7 @@ use crate::parse::{Aside, Clauses, Parsed, Subscripts, Syntax};
 use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
 use crate::plan::physical::AggregateCall;
+use crate::plan::resolved::Resolved;
 use crate::plan::{Expr, Statement};
 use around::Level;
 use remora_storage::catalog::{Catalog, ViewSource};
@@ -167,6 +168,8 @@ pub(crate) struct BoundStatement {
     pub uses_sequences: bool,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
+    /// What its names mean, where nothing else of the catalog counts.
+    pub resolved: Option<Resolved>,
 }
 
 /// Binds a statement against a catalog, in which names are looked up by `path`.
@@ -266,7 +269,8 @@ fn bind_once<'a>(
         binder.parts.once_more();
         return Ok(Err(Box::new(binder.parts)));
     }
-    let resolved = binder.parameters.into_iter();
+    let is_plain = binder.calls == 0 && !binder.uses_sequences && binder.trigger.is_none();
+    let types = binder.parameters.into_iter();
     Ok(Ok(BoundStatement {
         statement,
         parts: binder.parts.bound,
@@ -275,10 +279,9 @@ fn bind_once<'a>(
         columns: binder.columns,
         uses_sequences: binder.uses_sequences,
         shows_commits: binder.shows_commits,
+        resolved: binder.resolved.into_inner().filter(|_| is_plain),
         // What nothing gave a type is text, as in PostgreSQL.
-        parameters: resolved
-            .map(|found| found.unwrap_or(DataType::Text))
-            .collect(),
+        parameters: types.map(|found| found.unwrap_or(DataType::Text)).collect(),
         tag,
     }))
 }
@@ -334,6 +337,8 @@ struct Binder<'a> {
     routines: Vec<TableId>,
     /// What was named where nothing was put in place yet.
     mentions: RefCell<mention::Mentions>,
+    /// What names of relations mean; `None` after one that is no table's.
+    resolved: RefCell<Option<Resolved>>,
     /// In the body of a function: the columns of its parameters.
     body_parameters: Option<Vec<usize>>,
     /// Calls of functions in SQL so far, of all bodies together.
@@ -395,6 +400,7 @@ impl<'a> Binder<'a> {
             record: None,
             routines: Vec::new(),
             mentions: RefCell::default(),
+            resolved: RefCell::new(Some(Resolved::default())),
             body_parameters: None,
             calls: 0,
             bodies: 0,

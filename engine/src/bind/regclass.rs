@@ -26,6 +26,7 @@ impl<'a> Binder<'a> {
             Bound::Unknown(Unknown::Text(text, _)) => {
                 let name = RelationName::parse(&text).map_err(|error| error.at(at))?;
                 let located = self.path.locate(self.catalog, name);
+                self.resolved.take();
                 let oid = relation_oid(self.catalog, &located).ok_or_else(|| {
                     let message = format!("relation \"{located}\" does not exist");
                     Error::new(state::UNDEFINED_TABLE, message).at(at)

@@ -18,7 +18,10 @@ pub(super) static CATALOG_PATH: LazyLock<SearchPath> =
 impl Binder<'_> {
     /// The relation that a name means, or would mean if it were there.
     pub(super) fn relation(&self, name: &ObjectName) -> Result<Located> {
-        Ok(self.path.locate(self.catalog, name::relation(name)?))
+        let located = self.path.locate(self.catalog, name::relation(name)?);
+        let mut resolved = self.resolved.borrow_mut();
+        resolved.take_if(|resolved| !resolved.add(self.catalog, &located));
+        Ok(located)
     }
 
     /// The same where it has to be there: a schema that is not is a complaint of its own.

@@ -244,7 +244,28 @@ fn plan_here(
         // What triggers ask of sequences is not known before they fire.
         planned.uses_sequences = true;
     }
+    planned.resolved.take_if(|_| {
+        let needs_more = planned.uses_sequences || planned.with.is_some();
+        needs_more || !needs_tables_only(&planned.statement, catalog)
+    });
     Ok(planned)
+}
+
+/// Whether a plan needs nothing of the catalog but its tables. What is tested of new values may call functions, whose
+/// bodies may be of other tables.
+fn needs_tables_only(statement: &Statement, catalog: &Catalog) -> bool {
+    let table = match statement {
+        Statement::Query(_) | Statement::PointSelect(_) => return true,
+        Statement::Locking(..) | Statement::LockPoint(..) => return true,
+        Statement::Insert(insert) => &insert.table,
+        Statement::Update(update) => &update.table,
+        Statement::Delete(delete) => &delete.table,
+        _ => return false,
+    };
+    let is_alone = table.def.triggers.is_empty()
+        && table.def.foreign_keys.is_empty()
+        && table.references.is_empty();
+    is_alone && catalog.functions().next().is_none()
 }
 
 /// Whether there are triggers.
@@ -289,6 +310,7 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         tag,
         uses_sequences,
         shows_commits,
+        resolved,
     } = bound;
     let begin = Instant::now();
     let (statement, options) = match statement {
@@ -330,6 +352,7 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         tag,
         uses_sequences,
         shows_commits,
+        resolved,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod pg_catalog;
 pub mod physical;
 pub mod project_set;
 pub mod recursive;
+pub mod resolved;
 pub mod sequence;
 pub mod set_operation;
 pub mod statement;

@@ -546,6 +546,24 @@ impl PhysicalPlan {
         }
     }
 
+    /// The tables that it reads.
+    pub fn tables(&self) -> Vec<&Arc<TableEntry>> {
+        let mut tables = Vec::new();
+        self.each_table(&mut tables);
+        tables
+    }
+
+    fn each_table<'p>(&'p self, tables: &mut Vec<&'p Arc<TableEntry>>) {
+        match &self.node {
+            Node::TableScan(scan) => tables.push(&scan.table),
+            Node::IndexScan(scan) => tables.push(&scan.scan.table),
+            _ => self
+                .inputs()
+                .iter()
+                .for_each(|input| input.each_table(tables)),
+        }
+    }
+
     /// Whether it reads a working table that is filled outside of it or within.
     pub fn reads_working_table(&self) -> bool {
         matches!(self.node, Node::WorkingTable { .. })

@@ -9,6 +9,7 @@ use super::explain::Analyze;
 use super::lock::{LockStrength, LockTables, RowLock};
 use super::merge::Merge;
 use super::physical::PhysicalPlan;
+use super::resolved::Resolved;
 use super::sequence::{ColumnSequence, SequenceChange};
 use super::structure::{AlterTable, Step};
 use super::with::With;
@@ -330,9 +331,30 @@ pub struct Planned {
     pub uses_sequences: bool,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
+    /// What its names mean, where that is all that it needs of a catalog.
+    pub resolved: Option<Resolved>,
 }
 
 impl Planned {
+    /// The tables whose sizes it was made for; none, where its rows are found by a key.
+    pub fn sized_tables(&self) -> Vec<&Arc<TableEntry>> {
+        let plan = match &self.statement {
+            Statement::Query(plan) | Statement::Locking(plan, _) => plan,
+            Statement::Insert(Insert {
+                source: InsertSource::Query(plan),
+                ..
+            }) => plan,
+            Statement::Update(Update { target, .. }) | Statement::Delete(Delete { target, .. }) => {
+                match target {
+                    Target::Point(_) => return Vec::new(),
+                    Target::Scan(plan) | Target::Joined(plan) => plan,
+                }
+            }
+            _ => return Vec::new(),
+        };
+        plan.tables()
+    }
+
     /// Whether it changes the database, or locks rows of it.
     pub fn changes(&self) -> bool {
         self.statement.changes() || self.with.as_ref().is_some_and(|with| with.changes())

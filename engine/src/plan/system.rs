@@ -30,6 +30,8 @@ pub enum SystemTable {
     Sequence(SequenceId),
     /// Who runs what, and keeps which old states of rows from being freed.
     Transactions,
+    /// How the plan caches of sessions do.
+    PlanCache,
     /// Who stood in whose way.
     Conflicts,
     /// What opening the database found and did.
@@ -53,7 +55,7 @@ use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them but those of [`PgTable`], by name.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Sequences,
         Self::Checkpoints,
         Self::Conflicts,
@@ -62,6 +64,7 @@ impl SystemTable {
         Self::Durability,
         Self::Indexes,
         Self::Memory,
+        Self::PlanCache,
         Self::Pool,
         Self::Pressure,
         Self::PressureHistory,
@@ -91,6 +94,7 @@ impl SystemTable {
             Self::Sequences => "pg_sequences",
             Self::Sequence(_) => "sequence",
             Self::Transactions => "remora_transactions",
+            Self::PlanCache => "remora_plan_cache",
             Self::Conflicts => "remora_conflicts",
             Self::Recovery => "remora_recovery",
             Self::RecoveryLosses => "remora_recovery_losses",
@@ -216,6 +220,14 @@ impl SystemTable {
                 ("bytes_pinned", BigInt),
                 ("waits_for", Text),
                 ("statement", Text),
+            ],
+            Self::PlanCache => &[
+                ("session_id", BigInt),
+                ("hits", BigInt),
+                ("misses", BigInt),
+                ("hit_ratio", Double),
+                ("entries", BigInt),
+                ("bytes", BigInt),
             ],
             Self::Conflicts => &[
                 ("at", TimestampTz),

@@ -103,7 +103,7 @@ impl Session {
             store,
             block: TransactionBlock::default(),
             settings: Settings::new(Arc::clone(&sessions.presets))?,
-            cache: PlanCache::new(),
+            cache: PlanCache::new(record.plan_cache()),
             template: Template::default(),
             spare_call: None,
             named: NamedStatements::default(),
@@ -159,6 +159,16 @@ impl Session {
         }
     }
 
+    /// Forgets plans that are good for another catalog only, and with them the tables that they name.
+    #[cold]
+    fn forget_plans(&mut self, catalog: &Arc<Catalog>) {
+        self.cache.follow(Names {
+            catalog,
+            path: &self.path,
+            effort: self.settings.effort(),
+        });
+    }
+
     /// The warnings since they were last taken.
     pub(super) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
@@ -185,7 +195,7 @@ impl Session {
         self.begin_limits();
         if is_control {
             // What it does cannot be undone by an error.
-            call.bind(&prepared.plan)?;
+            call.bind(prepared)?;
             return self.control(prepared, call);
         }
         if let Some(declare) = &prepared.declare {
@@ -354,7 +364,7 @@ impl Session {
         self.record.runs_alone(tx.id().0, isolation, changes);
         self.conflicts.ran_in = (tx.id(), isolation);
         if prepared.refresh(self.names(tx.catalog()))? {
-            self.cache.clear();
+            self.forget_plans(tx.catalog());
         }
         let planned = &prepared.plan.planned;
         let settings = planned.uses_sequences.then(|| self.lend_settings(call));
@@ -362,7 +372,7 @@ impl Session {
             dispatch::refuse_change(planned)?;
         }
         call.context.eval.style.clone_from(self.settings.style());
-        call.bind(&prepared.plan)?;
+        call.bind(prepared)?;
         call.context.eval.clock = StatementClock::starting(None);
         if planned.uses_sequences {
             let read_only = self.settings.read_only();
@@ -481,7 +491,7 @@ impl Session {
             effort: self.settings.effort(),
         };
         if prepared.refresh(names)? {
-            self.cache.clear();
+            self.cache.follow(names);
         }
         let planned = &prepared.plan.planned;
         let settings = planned.uses_sequences.then(|| self.lend_settings(call));
@@ -490,7 +500,7 @@ impl Session {
             dispatch::refuse_change(planned)?;
         }
         call.context.eval.style.clone_from(self.settings.style());
-        call.bind(&prepared.plan)?;
+        call.bind(prepared)?;
         self.record.runs_in_block(tx.id().0, read_only);
         self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);

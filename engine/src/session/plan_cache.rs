@@ -3,11 +3,13 @@
 //! Keyed by the exact text, or by the [`Template`](super::template::Template) of texts that differ in their literals;
 //! one a connection, so no lock is taken. A text is kept when it comes the second time: a script of a million
 //! different INSERTs passes through without pushing anything out. Bounded in entries and in the ledger; a full
-//! budget means only that nothing is cached. When the catalog changes everything goes, because a plan holds on to
-//! the tables it names. So it does when memory pressure rises.
+//! budget means only that nothing is cached. When the catalog changes, plans go whose names mean something else in it, or
+//! may, because a plan holds on to the tables it names. When memory pressure rises all go.
 
 use super::prepared::{Names, Prepared};
+use crate::activity::PlanCacheUse;
 use hashbrown::HashMap;
+use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Ledger, Owner, Reservation};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ struct Entry {
     /// `None` for a template that has no plan that serves all its literals.
     prepared: Option<Prepared>,
     used_at: u64,
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 /// The cache of one connection.
@@ -38,11 +40,17 @@ pub(super) struct PlanCache {
     clock: u64,
     /// How often memory pressure had risen when this was looked at last.
     rises: u64,
+    /// The catalog that all plans are good for.
+    catalog: Option<Arc<Catalog>>,
+    /// What others see of it.
+    counts: Arc<PlanCacheUse>,
 }
 
 impl PlanCache {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(counts: &Arc<PlanCacheUse>) -> Self {
         Self {
+            catalog: None,
+            counts: Arc::clone(counts),
             entries: HashMap::default(),
             seen: Box::new([0; SEEN]),
             clock: 0,
@@ -50,8 +58,8 @@ impl PlanCache {
         }
     }
 
-    /// What is kept for a text. A plan for another catalog or path than `names` empties the cache, and so does
-    /// memory pressure that has risen since the last look.
+    /// What is kept for a text. A plan for another path than that of `names` empties the cache, and so does memory pressure
+    /// that has risen since the last look.
     pub(super) fn get(
         &mut self,
         sql: &str,
@@ -62,16 +70,45 @@ impl PlanCache {
         let rises = ledger.pressure().rises();
         if rises != self.rises {
             self.rises = rises;
-            self.entries.clear();
+            self.clear();
+        }
+        if !(self.catalog.as_ref()).is_some_and(|catalog| Arc::ptr_eq(catalog, names.catalog)) {
+            self.follow(names);
         }
         let entry = self.entries.get_mut(sql)?;
-        let is_good = |prepared: &Prepared| prepared.is_for(names);
-        if !entry.prepared.as_ref().is_none_or(is_good) {
-            self.entries.clear();
-            return None;
+        if let Some(prepared) = &mut entry.prepared {
+            if !prepared.is_good_for(names) {
+                self.clear();
+                return None;
+            }
+            if prepared.is_outgrown() {
+                self.entries.remove(sql);
+                return None;
+            }
         }
         entry.used_at = self.clock;
         Some(entry.prepared.clone())
+    }
+
+    /// A text came, whose plan was there or not.
+    pub(super) fn count(&self, is_hit: bool) {
+        self.counts.count(is_hit);
+    }
+
+    /// Forgets what is not good for this catalog.
+    #[cold]
+    pub(super) fn follow(&mut self, names: Names<'_>) {
+        self.entries.retain(|_, entry| {
+            let prepared = entry.prepared.as_mut();
+            prepared.is_none_or(|prepared| prepared.is_good_for(names))
+        });
+        self.catalog = Some(Arc::clone(names.catalog));
+        self.show_size();
+    }
+
+    fn show_size(&self) {
+        let bytes = self.entries.values().map(|entry| entry.memory.bytes());
+        self.counts.set_size(self.entries.len() as u64, bytes.sum());
     }
 
     /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise.
@@ -93,14 +130,17 @@ impl PlanCache {
         let entry = Entry {
             prepared,
             used_at: self.clock,
-            _memory: memory,
+            memory,
         };
         self.entries.insert(sql.into(), entry);
+        self.show_size();
     }
 
     /// Forgets all plans, and with them the tables they name.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.catalog = None;
+        self.show_size();
     }
 
     /// Whether a text has come lately; it is remembered.

@@ -38,7 +38,9 @@ impl Session {
 
     /// The plan that an earlier run of the same text has left, if it is still good.
     pub(super) fn cached(&mut self, sql: &str) -> Option<Prepared> {
-        self.kept(sql).flatten()
+        let found = self.kept(sql).flatten();
+        self.cache.count(found.is_some());
+        found
     }
 
     /// What the cache has for a key.
@@ -58,9 +60,15 @@ impl Session {
     /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. Those of this
     /// one become the parameters of `call`, if it has none.
     pub(super) fn find(&mut self, sql: &str, call: &mut Call) -> Result<Option<Prepared>> {
-        let of_text = self.cached(sql);
+        let found = self.find_kept(sql, call);
+        self.cache.count(found.is_some());
+        Ok(found)
+    }
+
+    fn find_kept(&mut self, sql: &str, call: &mut Call) -> Option<Prepared> {
+        let of_text = self.kept(sql).flatten();
         if of_text.is_some() || !call.context.parameters.is_empty() {
-            return Ok(of_text);
+            return of_text;
         }
         let mut template = std::mem::take(&mut self.template);
         let of_template = match template.read(sql) {
@@ -71,7 +79,7 @@ impl Session {
             call.give_literals(&mut template.literals);
         }
         self.template = template;
-        Ok(of_template)
+        of_template
     }
 
     /// The plan of a template. It is made when the second text of it comes.

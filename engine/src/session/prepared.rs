@@ -1,7 +1,10 @@
 //! A statement with its plan, and one call of it.
 //!
-//! A plan is good for one catalog and one search path, and both are immutable: whether a plan is still good
-//! is a comparison of pointers. (The plan keeps both alive, so the addresses cannot come again.)
+//! A plan is made for one catalog and one search path, and both are immutable: whether it is made for those of the
+//! moment is a comparison of pointers. (The statement keeps both alive, so the addresses cannot come again.) When
+//! somebody has changed a definition, its names are resolved again, and if they mean the same it is good for the new
+//! catalog as well ([`Resolved`](crate::plan::resolved::Resolved)). When a table has ten times as many rows as it was made
+//! for, or a tenth, it is made anew.
 
 use crate::activity::SessionRecord;
 use crate::bind::Arguments;
@@ -19,13 +22,20 @@ use crate::plan::statement::{InsertSource, Planned, Target};
 use crate::plan::structure::Step;
 use crate::plan::{Field, Statement};
 use arrow_schema::SchemaRef;
-use remora_storage::catalog::Catalog;
+use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::value::with_type_names;
 use remora_storage::{DataType, Transaction, Value};
 use std::sync::Arc;
 
-/// A plan and the catalog it is good for.
+/// Rows of a table that is small, whatever it has.
+const ROWS_MIN: u64 = 512;
+/// How many times as many rows call for another plan.
+const GROWTH_MAX: u64 = 10;
+/// Uses of a plan between two looks at the sizes of its tables.
+const USES_BETWEEN: u32 = 16;
+
+/// A plan, and what it was made for.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) planned: Planned,
@@ -33,19 +43,20 @@ pub(super) struct Plan {
     pub(super) columns: Option<Arc<[Field]>>,
     /// The same as Arrow has them.
     pub(super) arrow: SchemaRef,
-    catalog: Arc<Catalog>,
+    /// The tables whose sizes it was made for, and these.
+    sizes: Box<[(Arc<TableEntry>, u64)]>,
     path: Arc<SearchPath>,
     effort: Effort,
 }
 
 impl Plan {
-    /// What names meant when it was made.
-    pub(super) fn names(&self) -> Names<'_> {
-        Names {
-            catalog: &self.catalog,
-            path: &self.path,
-            effort: self.effort,
-        }
+    /// Whether a table has become so large, or so small, that another plan may be better.
+    fn is_outgrown(&self) -> bool {
+        self.sizes.iter().any(|(table, before)| {
+            let now = table.rows.about_rows().max(ROWS_MIN);
+            let before = (*before).max(ROWS_MIN);
+            now / GROWTH_MAX >= before || before / GROWTH_MAX >= now
+        })
     }
 }
 
@@ -73,6 +84,10 @@ enum Types {
 pub(super) struct Prepared {
     parsed: Arc<Parsed>,
     pub(super) plan: Arc<Plan>,
+    /// The catalog that the plan is good for.
+    catalog: Arc<Catalog>,
+    /// How often it was run, or found in a cache.
+    uses: u32,
     /// The types that its parameters are said to have.
     types: Types,
     /// What they are, where an EXECUTE has said so.
@@ -110,6 +125,8 @@ impl Prepared {
         Ok(Self {
             parsed,
             plan,
+            catalog: Arc::clone(names.catalog),
+            uses: 0,
             types: Types::Inferred,
             arguments: None,
             declare,
@@ -128,6 +145,8 @@ impl Prepared {
         Ok(Self {
             parsed: Arc::new(parsed),
             plan,
+            catalog: Arc::clone(names.catalog),
+            uses: 0,
             types: Types::Literals(types.into()),
             arguments: None,
             declare: None,
@@ -214,6 +233,8 @@ impl Prepared {
             types: Types::Declared(plan.planned.parameters.as_slice().into()),
             parsed,
             plan,
+            catalog: Arc::clone(names.catalog),
+            uses: 0,
             arguments: None,
             declare: None,
             number: 0,
@@ -245,7 +266,7 @@ impl Prepared {
     /// Makes the plan good for `names`; returns whether it had to be made anew.
     #[inline]
     pub(super) fn refresh(&mut self, names: Names<'_>) -> Result<bool> {
-        if self.is_for(names) {
+        if self.is_good_for(names) && !self.is_outgrown() {
             return Ok(false);
         }
         let types = match &self.types {
@@ -262,15 +283,47 @@ impl Prepared {
                 .with_hint("DEALLOCATE the statement, and PREPARE it again."));
         }
         self.plan = anew;
+        self.catalog = Arc::clone(names.catalog);
         Ok(true)
     }
 
     /// Whether the plan is good for `names`.
     #[inline]
-    pub(super) fn is_for(&self, names: Names<'_>) -> bool {
-        Arc::ptr_eq(&self.plan.catalog, names.catalog)
-            && Arc::ptr_eq(&self.plan.path, names.path)
-            && self.plan.effort == names.effort
+    pub(super) fn is_good_for(&mut self, names: Names<'_>) -> bool {
+        let is_alike = Arc::ptr_eq(&self.plan.path, names.path) && self.plan.effort == names.effort;
+        is_alike && (Arc::ptr_eq(&self.catalog, names.catalog) || self.carry_over(names))
+    }
+
+    /// Makes the plan good for another catalog in which its names mean the same; false where they do not.
+    #[cold]
+    fn carry_over(&mut self, names: Names<'_>) -> bool {
+        let resolved = self.plan.planned.resolved.as_ref();
+        let is_same = resolved.is_some_and(|resolved| {
+            resolved.mean_the_same(&self.catalog, names.catalog, names.path)
+        });
+        if is_same {
+            self.catalog = Arc::clone(names.catalog);
+        }
+        is_same
+    }
+
+    /// Whether another plan may be better by now: asked at each use, and looked at now and then.
+    #[inline]
+    pub(super) fn is_outgrown(&mut self) -> bool {
+        if self.plan.sizes.is_empty() {
+            return false;
+        }
+        self.uses = self.uses.wrapping_add(1);
+        self.uses.is_multiple_of(USES_BETWEEN) && self.plan.is_outgrown()
+    }
+
+    /// What its names meant when it was planned.
+    pub(super) fn names(&self) -> Names<'_> {
+        Names {
+            catalog: &self.catalog,
+            path: &self.plan.path,
+            effort: self.plan.effort,
+        }
     }
 }
 
@@ -288,11 +341,13 @@ fn plan(
         optimize::plan(parsed, names.catalog, names.path, &known, names.effort)
     })?;
     let columns: Option<Arc<[Field]>> = planned.statement.schema().map(Into::into);
+    let size = |table: &Arc<TableEntry>| (Arc::clone(table), table.rows.about_rows());
+    let sizes = planned.sized_tables().into_iter().map(size).collect();
     Ok(Arc::new(Plan {
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
         columns: columns.filter(|_| shown),
         planned,
-        catalog: Arc::clone(names.catalog),
+        sizes,
         path: Arc::clone(names.path),
         effort: names.effort,
     }))
@@ -407,11 +462,11 @@ impl Call {
     }
 
     /// Casts the parameters to the types that the plan gives them. Doing it again is harmless.
-    pub(super) fn bind(&mut self, plan: &Plan) -> Result<()> {
-        if plan.catalog.has_types() {
-            self.context.eval.types = Some(Arc::clone(plan.catalog.type_space()));
+    pub(super) fn bind(&mut self, prepared: &Prepared) -> Result<()> {
+        if prepared.catalog.has_types() {
+            self.context.eval.types = Some(Arc::clone(prepared.catalog.type_space()));
         }
-        self.cast_to(&plan.planned.parameters)
+        self.cast_to(&prepared.plan.planned.parameters)
     }
 
     /// The same where the types are known otherwise.

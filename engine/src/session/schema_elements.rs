@@ -11,7 +11,7 @@ pub(super) fn make(prepared: &Prepared, tx: &mut Transaction, call: &mut Call) -
     let Some((elements, schema)) = prepared.schema_elements() else {
         return Ok(());
     };
-    let own = prepared.plan.names();
+    let own = prepared.names();
     let path = Arc::new(own.path.before(schema));
     for element in elements {
         tx.begin_command();

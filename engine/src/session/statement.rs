@@ -51,6 +51,12 @@ impl<'conn> Statement<'conn> {
         self.prepared.is_of_literals()
     }
 
+    /// Its plan, as it is debugged.
+    #[cfg(test)]
+    pub(super) fn shape(&self) -> String {
+        format!("{:?}", self.prepared.plan.planned.statement)
+    }
+
     /// Runs the statement and returns the number of rows it changed (0 for a query, whose rows
     /// are not looked at).
     ///

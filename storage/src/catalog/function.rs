@@ -176,6 +176,7 @@ impl Catalog {
     /// # Errors
     /// `DuplicateRelation` where another one has its name and parameter types.
     pub fn set_function(&mut self, id: TableId, function: Option<Arc<FunctionDef>>) -> Result<()> {
+        self.change_definitions();
         if let Some(function) = &function {
             let mut others = self.functions_named(&function.name);
             if others.any(|other| other.id != id && other.types().eq(function.types())) {

@@ -48,6 +48,8 @@ use crate::ids::{ColumnId, IndexId, SchemaId, SequenceId, TableId, Timestamp, Ty
 use names::Names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a name stands for; tables, indexes, sequences and views share one name space, as in PostgreSQL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +103,8 @@ pub struct Catalog {
     types: Arc<Types>,
     schemas: BTreeMap<SchemaId, Arc<SchemaDef>>,
     comments: BTreeMap<Commented, Arc<str>>,
+    /// A number for what views, functions, types and schemas there are; no others have it.
+    definitions: u64,
     since: Timestamp,
 }
 
@@ -132,6 +136,19 @@ impl Catalog {
     /// The index of that id, with its table.
     pub fn index_by_id(&self, id: IndexId) -> Option<(&Arc<TableEntry>, &Arc<IndexEntry>)> {
         self.tables.get(self.indexes.get(&id)?)?.with_index(id)
+    }
+
+    /// Whether it has the views, functions, types and schemas of another one of the same database. True may be told too
+    /// seldom, and never where they differ.
+    pub fn has_definitions_of(&self, other: &Self) -> bool {
+        self.definitions == other.definitions
+    }
+
+    /// Something other than tables and sequences is changed.
+    fn change_definitions(&mut self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // Only that no number comes twice matters.
+        self.definitions = LAST.fetch_add(1, Relaxed) + 1;
     }
 
     /// All tables, by name.
@@ -309,6 +326,7 @@ impl Catalog {
     /// # Errors
     /// `DuplicateRelation` where its name is taken.
     pub fn set_view(&mut self, id: TableId, view: Option<Arc<ViewDef>>) -> Result<()> {
+        self.change_definitions();
         if let Some(view) = &view
             && self.is_others(view.place(), CatalogObject::View(id))
         {

@@ -118,6 +118,7 @@ impl Catalog {
     /// # Errors
     /// `DuplicateRelation` where its name is taken.
     pub fn set_schema(&mut self, id: SchemaId, schema: Option<Arc<SchemaDef>>) -> Result<()> {
+        self.change_definitions();
         let Some(schema) = schema else {
             self.schemas.remove(&id);
             self.forget_comments();

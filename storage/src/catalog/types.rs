@@ -221,6 +221,7 @@ impl Catalog {
     /// # Errors
     /// `DuplicateRelation` where its name is taken.
     pub fn set_type(&mut self, id: TypeId, def: Option<Arc<TypeDef>>) -> Result<()> {
+        self.change_definitions();
         let Some(def) = def else {
             Arc::make_mut(&mut self.types).0.remove(&id);
             self.forget_comments();

@@ -6,6 +6,7 @@ use crate::activity::{Activity, Raised, Rival, Runner, SessionRecord};
 use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;
 use remora_storage::{Error, ReadView, Value};
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -98,6 +99,30 @@ fn level(runner: &Runner) -> &'static str {
     let alone = || runner.session.isolation_alone();
     let level = runner.block.map_or_else(alone, |block| block.isolation);
     level.name()
+}
+
+/// A row for each session: how often the plan of a text was there, and what is kept.
+pub(super) fn plan_caches(activity: &Activity) -> Vec<Vec<Value>> {
+    let row = |session: Arc<SessionRecord>| {
+        let counts = session.plan_cache().counts();
+        let asked = counts.hits + counts.misses;
+        let ratio = (asked > 0).then(|| counts.hits as f64 / asked as f64);
+        vec![
+            count(session.number().into()),
+            count(counts.hits),
+            count(counts.misses),
+            ratio.map_or(Value::Null, Value::Double),
+            count(counts.entries),
+            count(counts.bytes),
+        ]
+    };
+    let mut rows: Vec<_> = activity.sessions().into_iter().map(row).collect();
+    rows.sort_by(|a, b| {
+        a[0].as_ref()
+            .compare(b[0].as_ref())
+            .unwrap_or(Ordering::Equal)
+    });
+    rows
 }
 
 /// A row for each of the last conflicts, the oldest first.

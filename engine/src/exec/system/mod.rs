@@ -117,6 +117,12 @@ fn rows(table: SystemTable, view: &ReadView, context: &ExecContext) -> Result<Ve
             let session = context.eval.session.as_ref();
             activity::transactions(view, session.map(|session| &**session.activity()))
         }
+        SystemTable::PlanCache => {
+            let session = context.eval.session.as_ref();
+            session.map_or_else(Vec::new, |session| {
+                activity::plan_caches(session.activity())
+            })
+        }
         SystemTable::Conflicts => {
             let session = context.eval.session.as_ref();
             session.map_or_else(Vec::new, |session| activity::conflicts(session.activity()))

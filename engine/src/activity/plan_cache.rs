@@ -1,0 +1,52 @@
+//! How the plan cache of a session does, as others see it.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Counts of a session's plan cache. Only the session writes them; each is true for itself.
+#[derive(Debug, Default)]
+pub struct PlanCacheUse {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// The counts of a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlanCacheCounts {
+    /// Texts whose plan was there.
+    pub hits: u64,
+    /// Texts that had to be planned.
+    pub misses: u64,
+    /// Plans that are kept.
+    pub entries: u64,
+    /// What is reserved for them.
+    pub bytes: u64,
+}
+
+impl PlanCacheUse {
+    /// A text came, whose plan was there or not.
+    #[inline]
+    pub fn count(&self, is_hit: bool) {
+        let counter = if is_hit { &self.hits } else { &self.misses };
+        // Nobody else writes it.
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// So many plans are kept, in so many bytes.
+    pub fn set_size(&self, entries: u64, bytes: u64) {
+        self.entries.store(entries, Relaxed);
+        self.bytes.store(bytes, Relaxed);
+    }
+
+    /// The counts now.
+    pub fn counts(&self) -> PlanCacheCounts {
+        PlanCacheCounts {
+            hits: self.hits.load(Relaxed),
+            misses: self.misses.load(Relaxed),
+            entries: self.entries.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+        }
+    }
+}
