@@ -407,6 +407,10 @@ impl Strings {
     /// Makes the views from position `from` on, which are as in rows, independent of those rows;
     /// `string` gives the bytes of the n-th of them.
     fn take_over<'r>(&mut self, from: usize, nulls: &Nulls, string: impl Fn(usize) -> &'r [u8]) {
+        let views = (from..self.views.len()).filter(|at| !nulls.is_null(*at));
+        let lengths = views.map(|at| self.views[at] as u32 as usize);
+        let long = lengths.filter(|length| *length > INLINE_BYTES);
+        self.bytes.reserve(long.sum::<usize>().min(BUFFER_BYTES));
         for n in 0..self.views.len() - from {
             if nulls.is_null(from + n) {
                 self.views[from + n] = 0;

@@ -27,26 +27,29 @@ impl View {
         Self((string.len() as u128 | prefix | place).to_le_bytes())
     }
 
-    fn word(self, at: usize) -> u32 {
-        let mut word = [0; 4];
-        word.copy_from_slice(&self.0[at..at + 4]);
-        u32::from_le_bytes(word)
+    #[inline]
+    fn word(self, number: usize) -> u32 {
+        u32::from_le_bytes(self.0.as_chunks().0[number])
     }
 
+    #[inline]
     pub(super) fn len(self) -> usize {
         self.word(0) as usize
     }
 
+    #[inline]
     pub(super) fn is_inline(self) -> bool {
         self.len() <= INLINE_BYTES
     }
 
+    #[inline]
     pub(super) fn buffer(self) -> u32 {
-        self.word(8)
+        self.word(2)
     }
 
+    #[inline]
     pub(super) fn offset(self) -> u32 {
-        self.word(12)
+        self.word(3)
     }
 }
 

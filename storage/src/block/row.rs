@@ -259,6 +259,7 @@ impl<'a> Image<'a> {
     }
 
     /// The bytes of a text or bytea column that is not NULL.
+    #[inline]
     pub(super) fn string(&self, field: &Field) -> &'a [u8] {
         let view = self.view(field);
         let length = view.len();

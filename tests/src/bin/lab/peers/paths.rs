@@ -23,6 +23,8 @@ pub(super) enum Argument {
     Key,
     /// A key of the small ones.
     KeyOfSmall,
+    /// How many rows of a scan are wanted: 1 to 100.
+    Length,
     /// Four letters, with which the text of a row begins.
     Prefix,
     /// The same as a pattern of LIKE.
@@ -50,7 +52,7 @@ type Prepared<'c> = Box<dyn FnMut(&[Given]) -> Result<Answer> + 'c>;
 trait Engine {
     fn batch(&self, sql: &str) -> Result<()>;
     fn fill(&self, sql: &str, rows: &mut dyn Iterator<Item = Vec<Given>>) -> Result<()>;
-    fn prepare<'c>(&'c self, sql: &str) -> Result<Prepared<'c>>;
+    fn prepare<'c>(&'c self, sql: &str, reads_all: bool) -> Result<Prepared<'c>>;
 }
 
 macro_rules! engine {
@@ -74,9 +76,10 @@ macro_rules! engine {
                 self.batch("COMMIT")
             }
 
-            fn prepare<'c>(&'c self, sql: &str) -> Result<Prepared<'c>> {
+            fn prepare<'c>(&'c self, sql: &str, reads_all: bool) -> Result<Prepared<'c>> {
                 let mut statement = self.0.prepare(sql)?;
-                let gives_rows = statement.column_count() > 0;
+                let columns = statement.column_count();
+                let gives_rows = columns > 0;
                 Ok(Box::new(move |given| {
                     let values = given.iter().map(|given| match given {
                         Given::Integer(value) => $integer(*value),
@@ -92,6 +95,10 @@ macro_rules! engine {
                     while let Some(row) = rows.next()? {
                         answer.rows += 1;
                         answer.sum += row.get::<_, Option<i64>>(0)?.unwrap_or(-7);
+                        for column in 1..if reads_all { columns } else { 1 } {
+                            let text: String = row.get(column)?;
+                            answer.sum += text.len() as i64;
+                        }
                     }
                     Ok(answer)
                 }))
@@ -205,6 +212,15 @@ fn load(engine: &dyn Engine, rows: i64) -> Result<()> {
         });
         engine.fill(&format!("INSERT INTO {table} VALUES (?, ?, ?)"), &mut small)?;
     }
+    let mut fields = (1..=SMALL_ROWS).map(|id| {
+        let field = |n: i64| Given::Text(name(id * 10 + n).repeat(13)[..100].to_owned());
+        let fields = (0..10).map(field);
+        std::iter::once(Given::Integer(id)).chain(fields).collect()
+    });
+    engine.fill(
+        "INSERT INTO y VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &mut fields,
+    )?;
     let mut five = [17, rows / 20, rows - 1, rows / 2, rows + 5]
         .into_iter()
         .map(|n| vec![Given::Integer(n), Given::Integer(n), Given::Text(name(n))]);
@@ -227,6 +243,7 @@ fn drawn(statement: &Statement, random: &mut u64, rows: i64) -> Vec<Given> {
     let arguments = statement.arguments.iter().map(|argument| match argument {
         Argument::Key => Given::Integer(key),
         Argument::KeyOfSmall => Given::Integer(key % SMALL_ROWS),
+        Argument::Length => Given::Integer(1 + (next(random) % 100) as i64),
         Argument::Prefix => Given::Text(name(key)[..4].to_owned()),
         Argument::Pattern => Given::Text(format!("{}%", &name(key)[..4])),
         Argument::Name => Given::Text(name(key)),
@@ -257,8 +274,8 @@ fn compare(
             before => before,
         })?;
     }
-    let mut mine = ours.prepare(&sql)?;
-    let mut peer = theirs.prepare(statement.sqlite.unwrap_or(&sql))?;
+    let mut mine = ours.prepare(&sql, statement.reads_all)?;
+    let mut peer = theirs.prepare(statement.sqlite.unwrap_or(&sql), statement.reads_all)?;
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     for _ in 0..COMPARED {
         let given = drawn(statement, &mut random, options.rows);

@@ -1,8 +1,9 @@
 //! The statements whose access paths are compared, and the tables they are about.
 
-use super::paths::Argument::{self, Key, KeyOfSmall, Name, Prefix};
+use super::paths::Argument::{self, Key, KeyOfSmall, Length, Name, Prefix};
 
-/// Made and filled in both engines. `t` has `--rows` rows, `a` and `b` have 20,000, `f` has five. Column `c` is the only one
+/// Made and filled in both engines. `t` has `--rows` rows, `a`, `b` and `y` have 20,000 (as YCSB has them, with ten fields of
+/// a hundred bytes), `f` has five. Column `c` is the only one
 /// that is changed: each engine is asked as often as there is time for.
 pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, g INTEGER NOT NULL, s TEXT NOT NULL, n INTEGER, v INTEGER, \
@@ -10,6 +11,8 @@ pub(super) const TABLES: &[&str] = &[
     "CREATE TABLE f (n INTEGER, b BIGINT, s TEXT)",
     "CREATE TABLE a (id INTEGER, x INTEGER, z INTEGER)",
     "CREATE TABLE b (id INTEGER, y INTEGER, z INTEGER)",
+    "CREATE TABLE y (id INTEGER PRIMARY KEY, f0 TEXT, f1 TEXT, f2 TEXT, f3 TEXT, f4 TEXT, f5 TEXT, f6 TEXT, f7 TEXT, \
+     f8 TEXT, f9 TEXT)",
 ];
 
 pub(super) const INDEXES: &[&str] = &[
@@ -33,6 +36,8 @@ pub(super) struct Statement {
     /// How SQLite is asked, where it has other words.
     pub(super) sqlite: Option<&'static str>,
     pub(super) arguments: &'static [Argument],
+    /// Whether all columns of its rows are read, and not the first one only.
+    pub(super) reads_all: bool,
 }
 
 const fn plain(name: &'static str, sql: &'static str, arguments: &'static [Argument]) -> Statement {
@@ -42,6 +47,7 @@ const fn plain(name: &'static str, sql: &'static str, arguments: &'static [Argum
         sql,
         sqlite: None,
         arguments,
+        reads_all: false,
     }
 }
 
@@ -138,6 +144,14 @@ pub(super) const STATEMENTS: &[Statement] = &[
         "SELECT * FROM t WHERE id >= ? ORDER BY id LIMIT 100",
         &[Key],
     ),
+    Statement {
+        reads_all: true,
+        ..plain(
+            "YCSB E: scan of at most a hundred rows",
+            "SELECT * FROM y WHERE id >= ? ORDER BY id LIMIT ?",
+            &[KeyOfSmall, Length],
+        )
+    },
     // OR.
     plain(
         "OR of a column",
