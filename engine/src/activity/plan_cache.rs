@@ -15,18 +15,18 @@ pub struct PlanCacheUse {
 /// The counts of a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlanCacheCounts {
-    /// Texts whose plan was there.
+    /// Texts whose plan was found.
     pub hits: u64,
-    /// Texts that had to be planned.
+    /// Texts that were planned.
     pub misses: u64,
-    /// Plans that are kept.
+    /// Plans in the cache.
     pub entries: u64,
-    /// What is reserved for them.
+    /// Memory reserved for the plans, in bytes.
     pub bytes: u64,
 }
 
 impl PlanCacheUse {
-    /// A text came, whose plan was there or not.
+    /// Counts a text, whose plan was found or not.
     #[inline]
     pub fn count(&self, is_hit: bool) {
         let counter = if is_hit { &self.hits } else { &self.misses };
@@ -34,7 +34,7 @@ impl PlanCacheUse {
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
-    /// So many plans are kept, in so many bytes.
+    /// Sets how many plans the cache has, and their bytes.
     pub fn set_size(&self, entries: u64, bytes: u64) {
         self.entries.store(entries, Relaxed);
         self.bytes.store(bytes, Relaxed);

@@ -168,7 +168,7 @@ pub(crate) struct BoundStatement {
     pub uses_sequences: bool,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
-    /// What its names mean, where nothing else of the catalog counts.
+    /// The resolved names, where the statement depends on nothing else of the catalog.
     pub resolved: Option<Resolved>,
 }
 
@@ -337,7 +337,7 @@ struct Binder<'a> {
     routines: Vec<TableId>,
     /// What was named where nothing was put in place yet.
     mentions: RefCell<mention::Mentions>,
-    /// What names of relations mean; `None` after one that is no table's.
+    /// The relation names resolved so far; `None` after a name that is not a table's.
     resolved: RefCell<Option<Resolved>>,
     /// In the body of a function: the columns of its parameters.
     body_parameters: Option<Vec<usize>>,

@@ -41,9 +41,9 @@ pub(super) struct Apply {
     progress: Option<Progress>,
     /// The right input of a row that is done with.
     idle: Option<Running>,
-    /// Whether it gives the same for the same; false where values do not come again.
+    /// Whether answers are remembered: the plan is stable, and values come again.
     is_remembered: bool,
-    /// What it has given, once there were more than a few left rows.
+    /// Earlier answers, once there were more than a few left rows.
     memo: Option<Memo>,
     /// For the right rows that are put together.
     held: Held,
@@ -271,7 +271,7 @@ impl Apply {
         })
     }
 
-    /// What was given before for the values of a row.
+    /// Returns the answer for the values of a row, if it is remembered.
     fn known(&mut self, progress: &Progress, row: usize) -> Option<Answer> {
         self.memo.as_mut()?.get(progress.numbers[row])
     }
@@ -289,7 +289,7 @@ impl Apply {
         }
     }
 
-    /// What comes of a left row without right ones.
+    /// The right side of a left row that matches nothing; `None` in an inner join.
     fn filler(&self) -> Option<Batch> {
         (self.kind != JoinKind::Inner).then(|| self.nothing())
     }

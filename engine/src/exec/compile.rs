@@ -81,7 +81,7 @@ pub(super) fn compile_within(
     compiler.node(plan, BATCH_ROWS)
 }
 
-/// The same for what is run for each row: the pipeline can be restarted, if all its parts can be.
+/// Compiles a plan that is run for each row: its pipeline can be restarted, if all its parts can be.
 pub(super) fn compile_repeated(
     plan: &PhysicalPlan,
     view: &ReadView,
@@ -107,7 +107,7 @@ struct Compiler<'a, 't> {
     kept: Option<&'a KeptTables>,
     /// Whether pipelines may run several times.
     is_repeated: bool,
-    /// What scans are tried for.
+    /// The trial that index scans belong to, if they do.
     trial: Option<Trial>,
 }
 

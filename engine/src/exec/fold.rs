@@ -234,7 +234,7 @@ pub(super) struct FoldScan {
     /// `None` once it has run.
     fold: Option<Fold>,
     view: ReadView,
-    /// What it is of, where it may run again.
+    /// Input and aggregates, where the fold may run again.
     again: Option<Box<(Node, Vec<AggregateCall>)>>,
 }
 
@@ -247,7 +247,7 @@ impl FoldScan {
         }
     }
 
-    /// The same where it may run again; both are what the fold was made of.
+    /// Makes the fold repeatable; `input` and `calls` are those of [`Fold::new`].
     pub(super) fn repeated(self, input: &Node, calls: &[AggregateCall]) -> Self {
         Self {
             again: Some(Box::new((input.clone(), calls.to_vec()))),

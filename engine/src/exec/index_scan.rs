@@ -35,7 +35,7 @@ pub(super) struct IndexScan {
     /// Rows of the first batch, and of the next one.
     first_rows: usize,
     batch_rows: usize,
-    /// What it is tried for, if it is, and how many rows it may still read.
+    /// The trial that the scan belongs to, and how many rows it may still read.
     trial: Option<(Trial, u64)>,
     /// `None` before the first batch.
     rows: Option<Rows>,
@@ -63,7 +63,7 @@ impl IndexScan {
         }
     }
 
-    /// The same where it is tried, and given up after as many rows as the plan says.
+    /// Makes the scan part of a trial: it gives up after `read_max` rows of its plan.
     pub(super) fn tried(mut self, trial: &Trial) -> Self {
         if let Some(read_max) = self.plan.read_max {
             self.trial = Some((trial.clone(), read_max));

@@ -66,7 +66,7 @@ fn count(
 pub(super) struct Limit {
     skip: u64,
     left: u64,
-    /// What it is made of, where it may run again with other parameters.
+    /// The clauses, where the operator may run again with other parameters.
     again: Option<Box<Again>>,
 }
 
@@ -87,7 +87,7 @@ impl Limit {
         }
     }
 
-    /// The same where it may run again; both are what the stretch was made of.
+    /// Makes the operator repeatable; `limit` and `offset` are the clauses of its stretch.
     pub(super) fn repeated(self, limit: Option<&Expr>, offset: Option<&Expr>) -> Self {
         let end = self.left.checked_add(self.skip);
         Self {

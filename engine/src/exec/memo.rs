@@ -1,5 +1,5 @@
-//! Memo: what a plan that is run for each row has given, by the values that it was given, so that it is not run
-//! again for the same ones.
+//! Memo: answers of a plan that is run for each row, by the values it was run with, so that it is not run again for
+//! equal values.
 //!
 //! It is for types that have one form for each value, and plans that give the same for the same. It keeps up to
 //! [`BYTES_MAX`], and short answers only; where hardly any value comes twice, it is given up.
@@ -34,7 +34,7 @@ pub(super) struct Memo {
     hits: usize,
 }
 
-/// What a plan has given.
+/// An answer of a plan.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     /// All of its rows.
@@ -69,7 +69,7 @@ impl Memo {
         Ok(self.seen.numbers(&keys, context)?.to_vec())
     }
 
-    /// What was given for values with this number.
+    /// Returns the answer for values with this number.
     pub(super) fn get(&mut self, number: u32) -> Option<Answer> {
         self.asked += 1;
         let answer = self.answers.get(number as usize).cloned().flatten();
@@ -83,7 +83,7 @@ impl Memo {
         is_small && (self.asked < TRIED_ROWS || self.hits * HITS_MIN >= self.asked)
     }
 
-    /// Keeps what was given, if there is room for it.
+    /// Keeps an answer, if there is room for it.
     pub(super) fn keep(
         &mut self,
         number: u32,

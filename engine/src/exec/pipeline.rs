@@ -126,7 +126,7 @@ impl<'t> Pipeline<'t> {
     /// be used any more.
     ///
     /// # Errors
-    /// Those of what is evaluated when a pipeline is made.
+    /// Errors of expressions that are evaluated when a pipeline is compiled, such as LIMIT.
     pub(crate) fn restart(&mut self, context: &ExecContext) -> Result<bool> {
         self.pending.fill(None);
         self.ended = false;
@@ -182,7 +182,7 @@ pub(crate) enum Breaker<'t, S: Sink> {
     Waiting(Box<Work<'t, S>>),
     /// Being run, or failed while it was.
     Running,
-    /// What the sink became; and what to run again.
+    /// The output of the sink, and the work to do again.
     Done(S::Output, Option<Box<Work<'t, S>>>),
 }
 
@@ -217,12 +217,12 @@ impl<'t, S: Sink> Breaker<'t, S> {
         }))
     }
 
-    /// What a sink became earlier.
+    /// A breaker whose output was made earlier.
     pub(crate) fn done(output: S::Output) -> Self {
         Self::Done(output, None)
     }
 
-    /// The same as [`Breaker::new`] for one that may run several times; each time `sink` makes the sink.
+    /// Like [`Breaker::new`], but the pipeline may run several times: `sink` makes a sink for each.
     pub(crate) fn repeated(
         pipeline: Pipeline<'t>,
         sink: impl Fn(&ExecContext) -> Result<S> + Send + 'static,

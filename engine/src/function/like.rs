@@ -1,9 +1,13 @@
 //! LIKE and ILIKE: `%` stands for any text, `_` for one character, the backslash takes what follows it
-//! literally. A pattern with another escape character is rewritten first (`like_escape`).
+//! literally. A pattern with another escape character is rewritten first (`like_escape`). A pattern that is the same for
+//! all rows of a batch is compiled ([`LikePattern`]), if it is one of literals and `%`.
 
-use super::kernel::function;
-use super::{EvalContext, Overload};
+use super::kernel::{function, overload, scalar2, vector2};
+use super::like_pattern::LikePattern;
+use super::{EvalContext, Operand, Overload, native};
 use crate::error::{Error, Result, state};
+use arrow_array::ArrayRef;
+use remora_storage::Value;
 
 /// Bytes of a pattern that are compared in vain between two looks at the interrupt.
 const CHECK_STEPS: usize = 1 << 16;
@@ -88,13 +92,81 @@ fn ilike(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
     matches(context, &text.to_lowercase(), &pattern.to_lowercase())
 }
 
-fn not_like(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
-    like(context, text, pattern).map(|matches| !matches)
+/// How texts are compared with a pattern.
+#[derive(Clone, Copy)]
+struct Like {
+    ignores_case: bool,
+    is_negated: bool,
 }
 
-fn not_ilike(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
-    ilike(context, text, pattern).map(|matches| !matches)
+impl Like {
+    /// Compares one text with one pattern.
+    fn one(self, context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
+        let found = match self.ignores_case {
+            true => ilike(context, text, pattern),
+            false => like(context, text, pattern),
+        };
+        found.map(|found| found != self.is_negated)
+    }
+
+    /// Compares the texts of a batch with their patterns, or with one that is compiled for all.
+    fn batch(self, operands: &[Operand], rows: usize, context: &EvalContext) -> Result<ArrayRef> {
+        type Compare<'c> = &'c dyn Fn(&str, &str) -> Result<bool>;
+        let each = |compare: Compare<'_>| {
+            vector2::<native::Text, native::Text, native::Boolean>(
+                operands,
+                rows,
+                context,
+                |text, pattern| compare(text, pattern),
+            )
+        };
+        let pattern = match &operands[1] {
+            Operand::Scalar(Value::Text(pattern)) if self.ignores_case => pattern.to_lowercase(),
+            Operand::Scalar(Value::Text(pattern)) => pattern.clone(),
+            _ => return each(&|text, pattern| self.one(context, text, pattern)),
+        };
+        match LikePattern::new(&pattern) {
+            None => each(&|text, pattern| self.one(context, text, pattern)),
+            Some(compiled) if self.ignores_case => {
+                each(&|text, _| Ok(compiled.matches(&text.to_lowercase()) != self.is_negated))
+            }
+            Some(compiled) => each(&|text, _| Ok(compiled.matches(text) != self.is_negated)),
+        }
+    }
 }
+
+macro_rules! like {
+    ($name:literal, $doc:literal, $like:expr) => {
+        overload!(
+            $name,
+            [Text, Text],
+            Boolean,
+            $doc,
+            |arguments, context| scalar2::<native::Text, native::Text, native::Boolean>(
+                arguments,
+                |text, pattern| $like.one(context, text, pattern)
+            ),
+            |operands, rows, context| $like.batch(operands, rows, context)
+        )
+    };
+}
+
+const PLAIN: Like = Like {
+    ignores_case: false,
+    is_negated: false,
+};
+const NOT: Like = Like {
+    is_negated: true,
+    ..PLAIN
+};
+const ANY_CASE: Like = Like {
+    ignores_case: true,
+    ..PLAIN
+};
+const NOT_ANY_CASE: Like = Like {
+    is_negated: true,
+    ..ANY_CASE
+};
 
 /// The one character of an ESCAPE clause; none where it is empty.
 fn escape_character(escape: &str) -> Result<Option<char>> {
@@ -160,10 +232,10 @@ pub(crate) fn prefix(pattern: &str) -> Prefix<'_> {
 pub(crate) const LIKE_PREFIX: &str = "like_prefix";
 
 static LIKE: &[Overload] = &[
-    function!(patient "~~"(Text, Text) -> Boolean, "LIKE.", like),
-    function!(patient "!~~"(Text, Text) -> Boolean, "NOT LIKE.", not_like),
-    function!(patient "~~*"(Text, Text) -> Boolean, "ILIKE.", ilike),
-    function!(patient "!~~*"(Text, Text) -> Boolean, "NOT ILIKE.", not_ilike),
+    like!("~~", "LIKE.", PLAIN),
+    like!("!~~", "NOT LIKE.", NOT),
+    like!("~~*", "ILIKE.", ANY_CASE),
+    like!("!~~*", "NOT ILIKE.", NOT_ANY_CASE),
     function!("like_escape"(Text, Text) -> Text,
         "A LIKE pattern with this escape character, rewritten for the backslash.", like_escape),
     function!("like_prefix"(Text) -> Text, "What texts begin with that match a LIKE pattern.",
@@ -204,6 +276,18 @@ mod tests {
                 "{text} LIKE {pattern}"
             );
         }
+    }
+
+    /// A compiled pattern is the one that is read character by character.
+    #[test]
+    fn compiled_patterns_match_the_same_texts() {
+        proptest::proptest!(|(text in "[abä]{0,9}", pattern in "[abä%_\\\\]{0,6}")| {
+            if let Some(compiled) = LikePattern::new(&pattern) {
+                let expected = like(&text, &pattern).expect("it has no escape character");
+                proptest::prop_assert_eq!(compiled.matches(&text), expected);
+            }
+        });
+        assert!(LikePattern::new("a_").is_none() && LikePattern::new("a\\%").is_none());
     }
 
     #[test]

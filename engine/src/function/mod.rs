@@ -56,6 +56,7 @@ mod interval;
 mod json;
 mod kernel;
 pub(crate) mod like;
+mod like_pattern;
 mod made;
 pub mod manual;
 mod math;

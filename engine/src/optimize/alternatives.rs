@@ -55,7 +55,7 @@ fn list(run: Vec<Expr>) -> Vec<Expr> {
     }]
 }
 
-/// What a branch compares with constants, and these.
+/// The value that a branch compares with constants, and the constants.
 fn alternative(branch: &Expr) -> Option<(&Expr, &[Expr])> {
     let (input, values) = match &branch.kind {
         ExprKind::InList { input, list } => (&**input, list.as_slice()),

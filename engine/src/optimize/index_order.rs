@@ -177,7 +177,9 @@ fn tried(plan: Logical) -> Logical {
     let mut is_stable = true;
     plan.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
     let first = if is_stable { first_rows(input) } else { None };
-    match first {
+    let offset_rows = offset.as_ref().map_or(Some(0), count);
+    let end = count(limit).and_then(|limit| limit.checked_add(offset_rows?));
+    match first.filter(|first| end.is_none_or(|end| end <= rows_tried(first))) {
         None => plan,
         Some(first) => Logical::Adaptive {
             first: Box::new(Logical::Limit {
@@ -188,6 +190,18 @@ fn tried(plan: Logical) -> Logical {
             otherwise: Box::new(plan),
         },
     }
+}
+
+/// How many rows the scans of a trial may read.
+fn rows_tried(plan: &Logical) -> u64 {
+    let mut rows = 0;
+    plan.any(&mut |node| {
+        if let Logical::Scan(scan) = node {
+            rows += scan.read_max.unwrap_or(0);
+        }
+        false
+    });
+    rows
 }
 
 /// The rows of a plan in its order, or its groups, by an index that is tried.
@@ -240,7 +254,7 @@ fn by_trial(plan: &Logical, keys: &[SortKey]) -> Option<Logical> {
     }
 }
 
-/// The same of a join, whose left rows come in the order.
+/// Tries an index for the left rows of a join, which keeps their order.
 fn joined_by_trial(join: &Join, keys: &[SortKey]) -> Option<Logical> {
     let mut join = join.clone();
     if join.kind == JoinKind::Inner && join.outer.is_empty() {

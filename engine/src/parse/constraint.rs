@@ -1,5 +1,5 @@
-//! What is said of constraints and the grammar's crate does not know: `SET CONSTRAINTS`, `ALTER CONSTRAINT`, the
-//! columns that an action sets, and the index of a key.
+//! Constraint syntax that the grammar's crate does not know: `SET CONSTRAINTS`, `ALTER CONSTRAINT`, the columns that a
+//! referential action sets, and the index method of a key.
 //!
 //! ```text
 //!   FOREIGN KEY (a, b) REFERENCES t ON DELETE SET NULL (b)     FOREIGN KEY "SET b" (a, b) REFERENCES t ON DELETE SET NULL

@@ -202,9 +202,9 @@ pub enum Logical {
     },
     /// As in [`physical::Node`](crate::plan::physical::Node::Adaptive); both give the same columns.
     Adaptive {
-        /// What is tried.
+        /// The plan that is tried.
         first: Box<Logical>,
-        /// What is done otherwise.
+        /// The plan that runs after the first was given up.
         otherwise: Box<Logical>,
     },
     /// INTERSECT, EXCEPT

@@ -156,9 +156,9 @@ pub enum Node {
     /// Two ways to the same rows. The first reads an index in its order, and is the faster one by far if it comes to its
     /// end before one of its scans has read as many rows as it may; else what it gave is forgotten.
     Adaptive {
-        /// What is tried; it gives a few rows.
+        /// The plan that is tried; it gives a few rows.
         first: Box<PhysicalPlan>,
-        /// What is done otherwise.
+        /// The plan that runs after the first was given up.
         otherwise: Arc<PhysicalPlan>,
     },
     /// All rows of the base, then those of round after round.
@@ -242,7 +242,7 @@ pub struct IndexScan {
     pub keys: IndexKeys,
     /// From the last key to the first.
     pub reverse: bool,
-    /// What is tried of a [`Node::Adaptive`]: how many rows it may read.
+    /// In the first plan of a [`Node::Adaptive`]: how many rows the scan may read.
     pub read_max: Option<u64>,
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct Resolved(Vec<Resolution>);
 
-/// What one name was found to mean.
+/// A name, and the table that it means.
 #[derive(Clone, Debug)]
 struct Resolution {
     located: Located,

@@ -331,7 +331,7 @@ pub struct Planned {
     pub uses_sequences: bool,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
-    /// What its names mean, where that is all that it needs of a catalog.
+    /// The resolved names, where the plan depends on nothing else of the catalog.
     pub resolved: Option<Resolved>,
 }
 

@@ -42,7 +42,7 @@ pub(super) struct PlanCache {
     rises: u64,
     /// The catalog that all plans are good for.
     catalog: Option<Arc<Catalog>>,
-    /// What others see of it.
+    /// Counts that other sessions can read.
     counts: Arc<PlanCacheUse>,
 }
 
@@ -90,12 +90,12 @@ impl PlanCache {
         Some(entry.prepared.clone())
     }
 
-    /// A text came, whose plan was there or not.
+    /// Counts a text, whose plan was found or not.
     pub(super) fn count(&self, is_hit: bool) {
         self.counts.count(is_hit);
     }
 
-    /// Forgets what is not good for this catalog.
+    /// Drops plans that are not good for this catalog.
     #[cold]
     pub(super) fn follow(&mut self, names: Names<'_>) {
         self.entries.retain(|_, entry| {

@@ -317,7 +317,7 @@ impl Prepared {
         self.uses.is_multiple_of(USES_BETWEEN) && self.plan.is_outgrown()
     }
 
-    /// What its names meant when it was planned.
+    /// The catalog, path and effort that the plan is good for.
     pub(super) fn names(&self) -> Names<'_> {
         Names {
             catalog: &self.catalog,

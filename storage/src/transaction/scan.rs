@@ -351,7 +351,7 @@ impl IndexScan {
         self.go_between(&low, &high);
     }
 
-    /// The same for the keys that begin with these values, as in [`ReadView::range_of_prefix`].
+    /// Like [`IndexScan::go_to`], for the keys that begin with these values ([`ReadView::range_of_prefix`]).
     pub fn go_to_prefix(&mut self, values: &[ValueRef<'_>]) {
         let (low, high) = ends_of_prefix(&self.walk.index, values);
         self.go_between(&low, &high);

@@ -238,7 +238,7 @@ pub(super) fn ends(
     (low, high)
 }
 
-/// The same of [`ReadView::range_of_prefix`].
+/// Keys between which those lie that [`ReadView::range_of_prefix`] finds.
 pub(super) fn ends_of_prefix(
     index: &IndexEntry,
     values: &[ValueRef<'_>],
