@@ -23,8 +23,9 @@ use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Rows of the first batch of a scan that is tried.
+/// Rows of the first batch of a scan that is tried, and of the largest: the next one may be the last.
 const FIRST_TRIED_ROWS: usize = 64;
+const TRIED_ROWS: usize = 256;
 
 /// Reads rows by index.
 #[derive(Debug)]
@@ -233,7 +234,11 @@ impl Source for IndexScan {
             *left -= read.rows as u64;
         }
         // The first rows are perhaps all that is wanted.
-        self.batch_rows = (2 * self.batch_rows).min(BATCH_ROWS);
+        let most = match self.trial {
+            Some(_) => TRIED_ROWS,
+            None => BATCH_ROWS,
+        };
+        self.batch_rows = (2 * self.batch_rows).min(most);
         self.rows = Some(rows);
         read.map(|read| self.shape.apply(read, context)).transpose()
     }
