@@ -69,6 +69,8 @@ struct Running {
     context: ExecContext,
     /// Whether a row came.
     any: bool,
+    /// Whether the parameters of what is around the join have changed since.
+    is_stale: bool,
     /// The rows that came, for the memo; `None` where they are too many, or are not kept.
     kept: Option<Vec<Batch>>,
 }
@@ -137,6 +139,7 @@ impl Apply {
     /// The right input for a left row, before its first batch.
     fn run(&mut self, progress: &Progress, row: usize, context: &ExecContext) -> Result<Running> {
         let (pipeline, mut parameters) = match self.idle.take() {
+            Some(idle) if idle.is_stale => (Some(idle.pipeline), self.parameters(context)),
             Some(idle) => (Some(idle.pipeline), idle.context.parameters),
             None => (None, self.parameters(context)),
         };
@@ -308,6 +311,7 @@ impl Running {
             pipeline,
             context,
             any: false,
+            is_stale: false,
             kept: None,
         }
     }
@@ -364,7 +368,10 @@ impl Operator for Apply {
     }
 
     fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        // Answers and parameters were those for another row of what is around the join.
         self.progress = None;
+        self.memo = None;
+        self.idle.iter_mut().for_each(|idle| idle.is_stale = true);
         self.outer.iter_mut().for_each(|(_, value)| value.restart());
         Ok(true)
     }
