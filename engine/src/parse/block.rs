@@ -5,14 +5,15 @@
 use super::around::is_space;
 use sqlparser::keywords::Keyword as K;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
+use std::ops::Range;
 
 /// The statements of a text, without the semicolons between them.
-pub(super) fn statements(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
+pub(super) fn statements(tokens: &[TokenWithSpan]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut begin = 0;
     while begin < tokens.len() {
         let end = begin + length(&tokens[begin..]);
-        found.push(&tokens[begin..end]);
+        found.push(begin..end);
         begin = end + 1;
     }
     found
@@ -62,10 +63,10 @@ fn is_container(tokens: &[TokenWithSpan]) -> bool {
     matches!(word, K::FUNCTION | K::PROCEDURE | K::TRIGGER)
 }
 
-/// A statement without its block, and what is between the block's BEGIN and END.
-pub(super) fn take(tokens: &[TokenWithSpan]) -> (&[TokenWithSpan], Option<&[TokenWithSpan]>) {
+/// Takes a statement's block off; what is between the block's BEGIN and END.
+pub(super) fn take(tokens: &mut Vec<TokenWithSpan>) -> Option<Vec<TokenWithSpan>> {
     if !is_container(tokens) {
-        return (tokens, None);
+        return None;
     }
     let word_at = |wanted: K, from_end: bool| {
         let is_wanted =
@@ -75,12 +76,12 @@ pub(super) fn take(tokens: &[TokenWithSpan]) -> (&[TokenWithSpan], Option<&[Toke
             true => tokens.iter().rposition(is_wanted),
         }
     };
-    let (Some(begin), Some(end)) = (word_at(K::BEGIN, false), word_at(K::END, true)) else {
-        return (tokens, None);
-    };
+    let (begin, end) = (word_at(K::BEGIN, false)?, word_at(K::END, true)?);
     let rest = tokens.get(end + 1..).unwrap_or_default();
-    match begin < end && rest.iter().all(is_space) {
-        true => (&tokens[..begin], Some(&tokens[begin + 1..end])),
-        false => (tokens, None),
+    if begin >= end || !rest.iter().all(is_space) {
+        return None;
     }
+    let block = tokens[begin + 1..end].to_vec();
+    tokens.truncate(begin);
+    Some(block)
 }

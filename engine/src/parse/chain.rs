@@ -18,19 +18,18 @@ use super::around::{is_word, keyword, next, next_open, previous};
 use super::changes::Changes;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
-use std::borrow::Cow;
 
 /// Operators of a chain that needs no brackets, and of each level of one that does.
 const WIDTH: usize = 64;
 
-/// The tokens, with brackets in long chains.
-pub(super) fn with_brackets(tokens: &[TokenWithSpan]) -> Cow<'_, [TokenWithSpan]> {
+/// Puts brackets in long chains.
+pub(super) fn put_brackets(tokens: &mut Vec<TokenWithSpan>) {
     let mut operators = tokens.iter().filter(|token| {
         let keyword = keyword(token);
         matches!(keyword, Keyword::AND | Keyword::OR)
     });
     if operators.nth(WIDTH).is_none() {
-        return Cow::Borrowed(tokens);
+        return;
     }
     let mut changes = Changes::default();
     let mut outer: Vec<Level> = Vec::new();
@@ -64,9 +63,7 @@ pub(super) fn with_brackets(tokens: &[TokenWithSpan]) -> Cow<'_, [TokenWithSpan]
         }
     }
     level.end(tokens, &mut changes);
-    let mut tokens = tokens.to_vec();
-    changes.make(&mut tokens);
-    Cow::Owned(tokens)
+    changes.make(tokens);
 }
 
 /// The chains of a level of brackets that are not at their end.
@@ -170,7 +167,9 @@ mod tests {
     use super::*;
 
     fn written(sql: &str) -> String {
-        text(&with_brackets(&tokenize(sql).expect("tokens")))
+        let mut tokens = tokenize(sql).expect("tokens");
+        put_brackets(&mut tokens);
+        text(&tokens)
     }
 
     fn chain(terms: usize, between: &str) -> String {

@@ -173,13 +173,24 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
 }
 
 fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
-    let tokens = token::tokenize(sql)?;
+    let mut tokens = token::tokenize(sql)?;
     let mut parsed = Vec::new();
     let mut extents = extent::Extents::new(sql);
-    for statement in block::statements(&tokens) {
-        if statement.iter().any(|token| !is_space(token)) {
-            parsed.push(parse_statement(sql, statement, extents.of(statement))?);
+    let statements = block::statements(&tokens);
+    let is_single = statements.len() == 1;
+    for statement in statements {
+        if tokens[statement.clone()].iter().all(is_space) {
+            continue;
         }
+        let text = extents.of(&tokens[statement.clone()]);
+        let statement = match is_single {
+            true => {
+                tokens.truncate(statement.end);
+                std::mem::take(&mut tokens)
+            }
+            false => tokens[statement].to_vec(),
+        };
+        parsed.push(parse_statement(sql, statement, text)?);
     }
     Ok(parsed)
 }
@@ -189,16 +200,16 @@ fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let mut tokens = bounded(&token::tokenize(sql)?)?;
+    let mut tokens = bounded(token::tokenize(sql)?)?;
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
-    let mut parser = parser(tokens.clone());
+    let mut parser = parser(tokens);
     let mut whole = || {
         let found = parser.parse_expr();
         found.and_then(|expr| parser.expect_token(&Token::EOF).map(|_| expr))
     };
     let found = with_room(sql.len(), &mut whole);
-    found.map_err(|error| error::from_parser(error, sql, &tokens))
+    found.map_err(|error| error::from_parser(error, sql, &parser.into_tokens()))
 }
 
 /// Parses the name of a type.
@@ -206,14 +217,14 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
-    let mut tokens = bounded(&token::tokenize(name)?)?;
+    let mut tokens = bounded(token::tokenize(name)?)?;
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
-    let mut parser = parser(tokens.clone());
+    let mut parser = parser(tokens);
     let found = parser
         .parse_data_type()
         .and_then(|found| parser.expect_token(&Token::EOF).map(|_| found));
-    found.map_err(|error| error::from_parser(error, name, &tokens))
+    found.map_err(|error| error::from_parser(error, name, &parser.into_tokens()))
 }
 
 /// Parses a query that a catalog holds as text.
@@ -221,39 +232,39 @@ pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
-    let mut tokens = bounded(&token::tokenize(sql)?)?;
+    let mut tokens = bounded(token::tokenize(sql)?)?;
     window::rewrite(&mut tokens);
     quantified::write_out(&mut tokens);
     spelling::rewrite(&mut tokens);
     from_item::rewrite(&mut tokens);
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
-    let mut parser = parser(tokens.clone());
+    let mut parser = parser(tokens);
     let mut whole = || {
         let found = parser.parse_query();
         found.and_then(|query| parser.expect_token(&Token::EOF).map(|_| query))
     };
     let found = with_room(sql.len(), &mut whole);
-    found.map_err(|error| error::from_parser(error, sql, &tokens))
+    found.map_err(|error| error::from_parser(error, sql, &parser.into_tokens()))
 }
 
 /// Tokens of which no tree is too deep.
 ///
 /// # Errors
 /// 54001
-fn bounded(tokens: &[TokenWithSpan]) -> Result<Vec<TokenWithSpan>> {
-    let tokens = chain::with_brackets(tokens);
+fn bounded(mut tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    chain::put_brackets(&mut tokens);
     depth::check(&tokens)?;
-    Ok(tokens.into_owned())
+    Ok(tokens)
 }
 
-fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Parsed> {
-    if let Some(starts) = schema_elements::starts(tokens) {
-        return schema_elements::parse(sql, tokens, &starts, text);
+fn parse_statement(sql: &str, mut tokens: Vec<TokenWithSpan>, text: &str) -> Result<Parsed> {
+    if let Some(starts) = schema_elements::starts(&tokens) {
+        return schema_elements::parse(sql, &tokens, &starts, text);
     }
-    let alone = upkeep::runs_alone(tokens);
-    let (tokens, block) = block::take(tokens);
-    depth::check(block.unwrap_or_default())?;
+    let alone = upkeep::runs_alone(&tokens);
+    let block = block::take(&mut tokens);
+    depth::check(block.as_deref().unwrap_or_default())?;
     let (mut tokens, mut parameters) = token::number_placeholders(bounded(tokens)?)?;
     transaction::take_deferrable(&mut tokens);
     traversal::rewrite(&mut tokens);
@@ -276,19 +287,22 @@ fn parse_statement(sql: &str, tokens: &[TokenWithSpan], text: &str) -> Result<Pa
     aside.subscripts = subscripts;
     aside.definition =
         definition::take(&mut tokens).map_err(|error| error::from_parser(error, sql, &tokens))?;
-    let mut parser = parser(tokens.clone());
+    let mut parser = parser(tokens);
     let text = text.into();
     let mut whole = || {
         let syntax = match cursor::parse(&mut parser)? {
             Some(found) => cursor::finish(found, &mut aside, &mut parameters, &text),
-            None => parse_syntax(&mut parser, block.map(token::text))?,
+            None => parse_syntax(&mut parser, block.as_deref().map(token::text))?,
         };
         match &parser.peek_token_ref().token {
             Token::EOF => Ok(syntax),
             _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
         }
     };
-    let syntax = whole().map_err(|error| error::from_parser(error, sql, &tokens))?;
+    let syntax = match whole() {
+        Ok(syntax) => syntax,
+        Err(error) => return Err(error::from_parser(error, sql, &parser.into_tokens())),
+    };
     let syntax = match syntax {
         Syntax::Statement(statement) => {
             prepared::syntax(*statement, &mut aside, &mut parameters, &text)

@@ -1,7 +1,7 @@
 //! `ANY (VALUES ..)`, and `ALL` and `SOME` likewise, and `(VALUES (1))` as a value: rows written out where a
 //! query may stand.
 
-use super::around::{closing, keyword, next, next_open};
+use super::around::{closing, keyword, next, next_open, previous};
 use super::changes::Changes;
 use crate::error::{Error, Result, state};
 use sqlparser::keywords::Keyword;
@@ -11,9 +11,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 pub(super) fn write_out(tokens: &mut Vec<TokenWithSpan>) {
     let mut changes = Changes::default();
     for at in 0..tokens.len() {
-        if is_before_value(&tokens[at])
-            && let Some(open) = next_open(tokens, at)
-            && next(tokens, open).is_some_and(|at| keyword(&tokens[at]) == Keyword::VALUES)
+        if keyword(&tokens[at]) == Keyword::VALUES
+            && let Some(open) = previous(tokens, at)
+            && tokens[open].token == Token::LParen
+            && previous(tokens, open).is_some_and(|before| is_before_value(&tokens[before]))
             && let Some(close) = closing(tokens, open)
         {
             let span = tokens[open].span;

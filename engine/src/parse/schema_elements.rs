@@ -50,7 +50,7 @@ pub(super) fn parse(
     starts: &[usize],
     text: &str,
 ) -> Result<Parsed> {
-    let mut whole = parse_statement(sql, &tokens[..starts[0]], text)?;
+    let mut whole = parse_statement(sql, tokens[..starts[0]].to_vec(), text)?;
     let Syntax::Statement(schema) = whole.syntax else {
         return Ok(whole);
     };
@@ -70,7 +70,7 @@ pub(super) fn parse(
                 part,
             ));
         };
-        let element = parse_statement(sql, part, text)?;
+        let element = parse_statement(sql, part.to_vec(), text)?;
         whole.parameters = whole.parameters.max(element.parameters);
         elements.push((kind, Arc::new(element)));
     }

@@ -224,6 +224,7 @@ pub(crate) fn parse_body(sql: &str) -> Result<Vec<BodyStatement>> {
     let tokens = token::tokenize(sql)?;
     let mut found = Vec::new();
     for statement in block::statements(&tokens) {
+        let statement = &tokens[statement];
         if statement.iter().all(is_space) {
             continue;
         }
@@ -231,7 +232,7 @@ pub(crate) fn parse_body(sql: &str) -> Result<Vec<BodyStatement>> {
             true => assignments(sql, statement)?,
             false => BodyStatement::Statement(super::parse_statement(
                 sql,
-                statement,
+                statement.to_vec(),
                 &token::text(statement),
             )?),
         });
@@ -249,7 +250,7 @@ fn sets_new(tokens: &[TokenWithSpan]) -> bool {
 }
 
 fn assignments(sql: &str, tokens: &[TokenWithSpan]) -> Result<BodyStatement> {
-    let mut tokens = bounded(tokens)?;
+    let mut tokens = bounded(tokens.to_vec())?;
     super::quantified::write_out(&mut tokens);
     super::spelling::rewrite(&mut tokens);
     let mut parser = parser(tokens.clone());

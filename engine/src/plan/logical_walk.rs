@@ -37,7 +37,15 @@ impl Logical {
 
     /// The same node with each input replaced by what `f` makes of it.
     pub fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
-        let mut apply = |input: Box<Logical>| Box::new(f(*input));
+        // The box stays: every rule of the optimizer walks every plan.
+        let mut apply = |mut input: Box<Logical>| {
+            let nothing = Self::Values {
+                columns: Vec::new(),
+                rows: Vec::new(),
+            };
+            *input = f(std::mem::replace(&mut *input, nothing));
+            input
+        };
         match self {
             leaf @ (Self::Values { .. }
             | Self::Scan(_)

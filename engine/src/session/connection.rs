@@ -49,6 +49,8 @@ pub struct Connection {
     /// As it was when the session was last at rest.
     status: Cell<TransactionStatus>,
     record: Arc<SessionRecord>,
+    /// What the call of a text has left for the next.
+    spare_call: RefCell<Option<Box<Call>>>,
 }
 
 impl Connection {
@@ -62,6 +64,7 @@ impl Connection {
             session: RefCell::new(session),
             status: Cell::new(TransactionStatus::Idle),
             record,
+            spare_call: RefCell::new(None),
         })
     }
 
@@ -89,8 +92,8 @@ impl Connection {
     /// As for [`Connection::execute_batch`]; 53200 where the result is too large for the memory
     /// budget ([`Statement::query`] gives rows one at a time).
     pub fn run(&self, sql: &str, params: impl Params) -> Result<Outcome> {
-        let mut call = self.session()?.new_call();
-        call.give(params)?;
+        let mut call = self.call()?;
+        call.collect(params)?;
         self.with_session(|session| {
             let outcome = script::run(session, sql, &mut call);
             let notices = session.take_notices();
@@ -103,8 +106,9 @@ impl Connection {
     /// # Errors
     /// What parser and planner meet; 42601 where the text holds no statement or several.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        let call = self.session()?.new_call();
-        self.plan(call, |session, _| session.prepare(one_statement(sql)?))
+        self.plan(self.call()?, |session, _| {
+            session.prepare(one_statement(sql)?)
+        })
     }
 
     /// As [`Connection::prepare`], with the plan that an earlier call with the same text has left, if it has. The
@@ -123,8 +127,7 @@ impl Connection {
     /// # Errors
     /// As for [`Connection::prepare`].
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
-        let call = self.session()?.new_call();
-        self.plan(call, |session, _| match session.cached(sql) {
+        self.plan(self.call()?, |session, _| match session.cached(sql) {
             Some(prepared) => Ok(prepared),
             None => session.prepare_to_keep(sql),
         })
@@ -137,20 +140,28 @@ impl Connection {
         params: impl Params,
         f: impl FnOnce(&mut Statement<'c>) -> Result<T>,
     ) -> Result<T> {
-        let mut call = self.session()?.new_call();
-        call.give(params)?;
-        let mut statement = self.plan(call, |session, call| match session.find(sql, call)? {
+        let mut call = self.call()?;
+        call.collect(params)?;
+        let mut statement = self.plan(call, |session, call| match session.find(sql, call) {
             Some(prepared) => Ok(prepared),
             None => session.prepare_to_keep(sql),
         })?;
-        let result = f(&mut statement);
-        let mut session = self.session()?;
-        let result = match result {
-            Err(error) if statement.is_of_literals() => Err(session.placed(error, sql)),
+        let result = match f(&mut statement) {
+            Err(error) if statement.is_of_literals() => Err(self.session()?.placed(error, sql)),
             result => result,
         };
-        session.end_call(statement.into_call());
+        let mut call = statement.into_call();
+        call.clear();
+        self.spare_call.replace(Some(call));
         result
+    }
+
+    /// A call for the next text.
+    fn call(&self) -> Result<Box<Call>> {
+        match self.spare_call.take() {
+            Some(call) => Ok(call),
+            None => Ok(Box::new(self.session()?.new_call())),
+        }
     }
 
     /// A failure to plan fails an open transaction as any other does. Success ends nothing: an
@@ -229,8 +240,7 @@ impl Connection {
     fn copy(&self, sql: &str, pipe: &mut Pipe<'_>) -> Result<u64> {
         self.with_session(|session| {
             let mut prepared = session.prepare(one_statement(sql)?)?;
-            let mut call = session.new_call();
-            let done = session.step(&mut prepared, &mut call, pipe)?;
+            let done = session.step(&mut prepared, &mut session.new_call(), pipe)?;
             Ok(done.changes)
         })
     }
@@ -402,14 +412,12 @@ impl Connection {
     }
 
     /// The session, for the length of one call.
+    #[inline]
     fn session(&self) -> Result<InUse<'_>> {
-        // Only code that a call itself calls (a reader of COPY, say) can find it in use.
-        self.session.try_borrow_mut().map(InUse::new).map_err(|_| {
-            Error::new(
-                state::OBJECT_IN_USE,
-                "the connection is in use by the call that called this one",
-            )
-        })
+        match self.session.try_borrow_mut() {
+            Ok(session) => Ok(InUse::new(session)),
+            Err(_) => Err(in_use()),
+        }
     }
 
     /// Runs a call on the session, and settles what it leaves.
@@ -518,6 +526,15 @@ impl Connection {
     }
 }
 
+/// Only code that a call itself calls (a reader of COPY, say) can find the session in use.
+#[cold]
+fn in_use() -> Error {
+    Error::new(
+        state::OBJECT_IN_USE,
+        "the connection is in use by the call that called this one",
+    )
+}
+
 /// A call on the session. Where it ends by a panic (of a reader of COPY, say), it has failed: what it held is
 /// given back, and an open transaction is a failed one.
 struct CallUnderWay<'c> {
@@ -547,6 +564,7 @@ impl Drop for CallUnderWay<'_> {
 struct InUse<'c>(std::cell::RefMut<'c, Session>);
 
 impl<'c> InUse<'c> {
+    #[inline]
     fn new(mut session: std::cell::RefMut<'c, Session>) -> Self {
         session.enter();
         Self(session)
@@ -568,6 +586,7 @@ impl DerefMut for InUse<'_> {
 }
 
 impl Drop for InUse<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.leave();
     }

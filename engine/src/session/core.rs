@@ -50,8 +50,6 @@ pub(super) struct Session {
     pub(super) cache: PlanCache,
     /// Where texts are read into.
     pub(super) template: Template,
-    /// What the call of a text has left for the next.
-    spare_call: Option<Box<Call>>,
     /// Where it looks for names.
     pub(super) path: Arc<SearchPath>,
     /// Whether it may have tables that a commit empties or drops.
@@ -105,7 +103,6 @@ impl Session {
             settings: Settings::new(Arc::clone(&sessions.presets))?,
             cache: PlanCache::new(record.plan_cache()),
             template: Template::default(),
-            spare_call: None,
             named: NamedStatements::default(),
             cursors: Cursors::default(),
             record,
@@ -127,15 +124,8 @@ impl Session {
         Ok(session)
     }
 
-    pub(super) fn new_call(&mut self) -> Box<Call> {
-        let spare = self.spare_call.take();
-        spare.unwrap_or_else(|| Box::new(Call::new(&self.record, &self.ledger, &self.triggers)))
-    }
-
-    /// Takes a call back that is over, for the next text.
-    pub(super) fn end_call(&mut self, mut call: Box<Call>) {
-        call.clear();
-        self.spare_call = Some(call);
+    pub(super) fn new_call(&self) -> Call {
+        Call::new(&self.record, &self.ledger, &self.triggers)
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {

@@ -2,13 +2,17 @@
 //!
 //! Keyed by the exact text, or by the [`Template`](super::template::Template) of texts that differ in their literals;
 //! one a connection, so no lock is taken. A text is kept when it comes the second time: a script of a million
-//! different INSERTs passes through without pushing anything out. Bounded in entries and in the ledger; a full
-//! budget means only that nothing is cached. When the catalog changes, plans go whose names mean something else in it, or
-//! may, because a plan holds on to the tables it names. When memory pressure rises all go.
+//! different INSERTs passes through without pushing anything out. A text that has a template is kept with its literals,
+//! so that it is not read again. Bounded in entries and in the ledger; a full budget means only that nothing is cached.
+//! When the catalog changes, plans go whose names mean something else in it, or may, because a plan holds on to the tables
+//! it names. When memory pressure rises all go.
 
 use super::prepared::{Names, Prepared};
 use crate::activity::PlanCacheUse;
-use hashbrown::HashMap;
+use crate::function::SearchPath;
+use crate::optimize::Effort;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use remora_storage::Value;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::{Ledger, Owner, Reservation};
 use std::hash::BuildHasher;
@@ -20,28 +24,75 @@ const ENTRIES_MAX: usize = 128;
 const TEXT_BYTES_MAX: usize = 8 << 10;
 /// Texts remembered as seen once.
 const SEEN: usize = 256;
+/// Texts that have a template, remembered as seen once. Most never come again, so the others have their own places.
+const SEEN_OF_TEMPLATES: usize = 64;
 /// What a plan is taken to need, a byte of its text: trees are larger than what they are made of.
 const BYTES_PER_TEXT_BYTE: u64 = 64;
 
+/// What is kept for a key.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    /// A plan.
+    Plan(Prepared),
+    /// The plan of the text's template, and the text's literals.
+    Literals(Prepared, Arc<[Value]>),
+    /// That a template has no plan that serves all its literals.
+    NoPlan,
+}
+
+impl Kept {
+    fn prepared(&mut self) -> Option<&mut Prepared> {
+        match self {
+            Self::Plan(prepared) | Self::Literals(prepared, _) => Some(prepared),
+            Self::NoPlan => None,
+        }
+    }
+}
+
+/// A text or a template, hashed once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key<'k> {
+    text: &'k str,
+    hash: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
-    /// `None` for a template that has no plan that serves all its literals.
-    prepared: Option<Prepared>,
+    text: Box<str>,
+    hash: u64,
+    kept: Kept,
     used_at: u64,
     memory: Reservation,
+}
+
+/// What all plans of a cache are good for.
+#[derive(Debug)]
+struct Basis {
+    catalog: Arc<Catalog>,
+    path: Arc<SearchPath>,
+    effort: Effort,
+}
+
+impl Basis {
+    fn is(&self, names: Names<'_>) -> bool {
+        Arc::ptr_eq(&self.catalog, names.catalog)
+            && Arc::ptr_eq(&self.path, names.path)
+            && self.effort == names.effort
+    }
 }
 
 /// The cache of one connection.
 #[derive(Debug)]
 pub(super) struct PlanCache {
-    entries: HashMap<Box<str>, Entry>,
+    entries: HashTable<Entry>,
+    hasher: DefaultHashBuilder,
     /// Hashes of texts seen lately, each in the place its low bits name.
     seen: Box<[u64; SEEN]>,
+    seen_of_templates: Box<[u64; SEEN_OF_TEMPLATES]>,
     clock: u64,
     /// How often memory pressure had risen when this was looked at last.
     rises: u64,
-    /// The catalog that all plans are good for.
-    catalog: Option<Arc<Catalog>>,
+    basis: Option<Basis>,
     /// Counts that other sessions can read.
     counts: Arc<PlanCacheUse>,
 }
@@ -49,45 +100,58 @@ pub(super) struct PlanCache {
 impl PlanCache {
     pub(super) fn new(counts: &Arc<PlanCacheUse>) -> Self {
         Self {
-            catalog: None,
-            counts: Arc::clone(counts),
-            entries: HashMap::default(),
+            entries: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             seen: Box::new([0; SEEN]),
+            seen_of_templates: Box::new([0; SEEN_OF_TEMPLATES]),
             clock: 0,
             rises: 0,
+            basis: None,
+            counts: Arc::clone(counts),
         }
     }
 
-    /// What is kept for a text. A plan for another path than that of `names` empties the cache, and so does memory pressure
-    /// that has risen since the last look.
-    pub(super) fn get(
-        &mut self,
-        sql: &str,
-        names: Names<'_>,
-        ledger: &Ledger,
-    ) -> Option<Option<Prepared>> {
-        self.clock += 1;
+    /// The key of a text.
+    #[inline]
+    pub(super) fn key<'k>(&self, text: &'k str) -> Key<'k> {
+        let hash = self.hasher.hash_one(text.as_bytes());
+        Key { text, hash }
+    }
+
+    /// Makes the cache fit for look-ups: drops plans that are not good for `names`, and all of them when memory pressure
+    /// has risen.
+    #[inline]
+    pub(super) fn freshen(&mut self, names: Names<'_>, ledger: &Ledger) {
         let rises = ledger.pressure().rises();
         if rises != self.rises {
             self.rises = rises;
             self.clear();
         }
-        if !(self.catalog.as_ref()).is_some_and(|catalog| Arc::ptr_eq(catalog, names.catalog)) {
+        if !self.basis.as_ref().is_some_and(|basis| basis.is(names)) {
             self.follow(names);
         }
-        let entry = self.entries.get_mut(sql)?;
-        if let Some(prepared) = &mut entry.prepared {
-            if !prepared.is_good_for(names) {
-                self.clear();
-                return None;
-            }
-            if prepared.is_outgrown() {
-                self.entries.remove(sql);
-                return None;
-            }
-        }
+    }
+
+    /// What is kept for a key. [`Self::freshen`] comes first.
+    #[inline]
+    pub(super) fn get(&mut self, key: Key<'_>) -> Option<Kept> {
+        let is_it = |entry: &Entry| *entry.text == *key.text;
+        let entry = self.entries.find_mut(key.hash, is_it)?;
+        self.clock += 1;
         entry.used_at = self.clock;
-        Some(entry.prepared.clone())
+        let prepared = entry.kept.prepared();
+        if prepared.is_some_and(Prepared::is_outgrown) {
+            self.remove(key);
+            return None;
+        }
+        Some(entry.kept.clone())
+    }
+
+    fn remove(&mut self, key: Key<'_>) {
+        let is_it = |entry: &Entry| *entry.text == *key.text;
+        if let Ok(found) = self.entries.find_entry(key.hash, is_it) {
+            found.remove();
+        }
     }
 
     /// Counts a text, whose plan was found or not.
@@ -95,65 +159,95 @@ impl PlanCache {
         self.counts.count(is_hit);
     }
 
-    /// Drops plans that are not good for this catalog.
+    /// Drops plans that are not good for `names`.
     #[cold]
     pub(super) fn follow(&mut self, names: Names<'_>) {
-        self.entries.retain(|_, entry| {
-            let prepared = entry.prepared.as_mut();
+        self.entries.retain(|entry| {
+            let prepared = entry.kept.prepared();
             prepared.is_none_or(|prepared| prepared.is_good_for(names))
         });
-        self.catalog = Some(Arc::clone(names.catalog));
+        self.basis = Some(Basis {
+            catalog: Arc::clone(names.catalog),
+            path: Arc::clone(names.path),
+            effort: names.effort,
+        });
         self.show_size();
     }
 
     fn show_size(&self) {
-        let bytes = self.entries.values().map(|entry| entry.memory.bytes());
+        let bytes = self.entries.iter().map(|entry| entry.memory.bytes());
         self.counts.set_size(self.entries.len() as u64, bytes.sum());
     }
 
     /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise.
-    pub(super) fn offer(&mut self, sql: &str, prepared: &Prepared, ledger: &Arc<Ledger>) {
-        if sql.len() <= TEXT_BYTES_MAX && self.was_seen(sql) {
-            self.insert(sql, Some(prepared.clone()), ledger);
+    pub(super) fn offer(&mut self, text: &str, prepared: &Prepared, ledger: &Arc<Ledger>) {
+        if text.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        let key = self.key(text);
+        if self.was_seen(key) {
+            self.insert(key, Kept::Plan(prepared.clone()), ledger);
         }
     }
 
-    /// Keeps the plan of a text, or that it is not to be planned.
-    pub(super) fn insert(&mut self, sql: &str, prepared: Option<Prepared>, ledger: &Arc<Ledger>) {
-        let bytes = sql.len() as u64 * BYTES_PER_TEXT_BYTE;
+    /// Keeps the literals of a text that was seen before, with the plan of its template.
+    #[inline]
+    pub(super) fn offer_literals(
+        &mut self,
+        key: Key<'_>,
+        (prepared, literals): (&Prepared, &[Value]),
+        ledger: &Arc<Ledger>,
+    ) {
+        let place = &mut self.seen_of_templates[key.hash as usize % SEEN_OF_TEMPLATES];
+        if std::mem::replace(place, key.hash) == key.hash {
+            let kept = Kept::Literals(prepared.clone(), literals.into());
+            self.insert(key, kept, ledger);
+        }
+    }
+
+    /// Keeps something for a key, in the place of what there was.
+    #[cold]
+    pub(super) fn insert(&mut self, key: Key<'_>, kept: Kept, ledger: &Arc<Ledger>) {
+        let bytes = match kept {
+            Kept::Plan(_) | Kept::NoPlan => key.text.len() as u64 * BYTES_PER_TEXT_BYTE,
+            // The plan is the template's, and literals are no longer than their text by much.
+            Kept::Literals(..) => (4 * key.text.len() + size_of::<Entry>()) as u64,
+        };
         let Ok(memory) = ledger.reserve(Owner::Cache, bytes) else {
             return;
         };
+        self.remove(key);
         if self.entries.len() >= ENTRIES_MAX {
             self.drop_oldest();
         }
+        self.clock += 1;
         let entry = Entry {
-            prepared,
+            text: key.text.into(),
+            hash: key.hash,
+            kept,
             used_at: self.clock,
             memory,
         };
-        self.entries.insert(sql.into(), entry);
+        self.entries
+            .insert_unique(key.hash, entry, |entry| entry.hash);
         self.show_size();
     }
 
     /// Forgets all plans, and with them the tables they name.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
-        self.catalog = None;
+        self.basis = None;
         self.show_size();
     }
 
     /// Whether a text has come lately; it is remembered.
-    pub(super) fn was_seen(&mut self, sql: &str) -> bool {
-        let hash = self.entries.hasher().hash_one(sql);
-        let place = &mut self.seen[hash as usize % SEEN];
-        std::mem::replace(place, hash) == hash
+    pub(super) fn was_seen(&mut self, key: Key<'_>) -> bool {
+        let place = &mut self.seen[key.hash as usize % SEEN];
+        std::mem::replace(place, key.hash) == key.hash
     }
 
     fn drop_oldest(&mut self) {
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used_at);
-        if let Some(text) = oldest.map(|(text, _)| text.clone()) {
-            self.entries.remove(&text);
-        }
+        let oldest = self.entries.iter().map(|entry| entry.used_at).min();
+        self.entries.retain(|entry| Some(entry.used_at) != oldest);
     }
 }

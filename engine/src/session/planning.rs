@@ -1,6 +1,7 @@
 //! How a session comes by the plan of a statement: from its cache, or from parser and planner.
 
 use super::core::Session;
+use super::plan_cache::Kept;
 use super::prepared::{Call, Names, Prepared};
 use super::template::Template;
 use crate::activity::SessionRecord;
@@ -8,6 +9,7 @@ use crate::bind::declaration;
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
 use crate::plan::Statement;
+use remora_storage::Value;
 
 impl Session {
     /// Plans a statement for the catalog it would see now.
@@ -38,13 +40,18 @@ impl Session {
 
     /// The plan that an earlier run of the same text has left, if it is still good.
     pub(super) fn cached(&mut self, sql: &str) -> Option<Prepared> {
-        let found = self.kept(sql).flatten();
+        self.freshen_cache();
+        let kept = self.cache.get(self.cache.key(sql));
+        let found = match kept {
+            Some(Kept::Plan(prepared)) => Some(prepared),
+            // It has no parameters of its own that somebody else's literals could be.
+            Some(Kept::Literals(..) | Kept::NoPlan) | None => None,
+        };
         self.cache.count(found.is_some());
         found
     }
 
-    /// What the cache has for a key.
-    fn kept(&mut self, key: &str) -> Option<Option<Prepared>> {
+    fn freshen_cache(&mut self) {
         let catalog = match &self.block.tx {
             Some(tx) => tx.catalog(),
             None => &self.store.catalog(),
@@ -54,50 +61,61 @@ impl Session {
             path: &self.path,
             effort: self.settings.effort(),
         };
-        self.cache.get(key, names, &self.ledger)
+        self.cache.freshen(names, &self.ledger);
     }
 
-    /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. Those of this
-    /// one become the parameters of `call`, if it has none.
-    pub(super) fn find(&mut self, sql: &str, call: &mut Call) -> Result<Option<Prepared>> {
-        let found = self.find_kept(sql, call);
+    /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. What was gathered for
+    /// `call` becomes its parameters; where nothing was, the literals do.
+    pub(super) fn find(&mut self, sql: &str, call: &mut Call) -> Option<Prepared> {
+        self.freshen_cache();
+        let found = self.find_kept(sql, call.collected());
+        call.take_collected();
         self.cache.count(found.is_some());
-        Ok(found)
+        found
     }
 
-    fn find_kept(&mut self, sql: &str, call: &mut Call) -> Option<Prepared> {
-        let of_text = self.kept(sql).flatten();
-        if of_text.is_some() || !call.context.parameters.is_empty() {
-            return of_text;
+    fn find_kept(&mut self, sql: &str, parameters: &mut Vec<Value>) -> Option<Prepared> {
+        let key = self.cache.key(sql);
+        match self.cache.get(key) {
+            Some(Kept::Plan(prepared)) => return Some(prepared),
+            Some(Kept::Literals(prepared, literals)) if parameters.is_empty() => {
+                parameters.extend_from_slice(&literals);
+                return Some(prepared);
+            }
+            _ if !parameters.is_empty() => return None,
+            Some(Kept::Literals(..) | Kept::NoPlan) | None => {}
         }
-        let mut template = std::mem::take(&mut self.template);
-        let of_template = match template.read(sql) {
-            true => self.of_template(&template),
-            false => None,
-        };
-        if of_template.is_some() {
-            call.give_literals(&mut template.literals);
-        }
-        self.template = template;
-        of_template
-    }
-
-    /// The plan of a template. It is made when the second text of it comes.
-    fn of_template(&mut self, template: &Template) -> Option<Prepared> {
-        if let Some(kept) = self.kept(&template.key) {
-            return kept;
-        }
-        if !self.cache.was_seen(&template.key) {
+        if !self.template.read(sql) {
             return None;
         }
-        let made = self.plan_template(template);
-        self.cache.insert(&template.key, made.clone(), &self.ledger);
+        let prepared = self.of_template()?;
+        let literals = &mut self.template.literals;
+        let with_literals = (&prepared, literals.as_slice());
+        self.cache.offer_literals(key, with_literals, &self.ledger);
+        parameters.append(literals);
+        Some(prepared)
+    }
+
+    /// The plan of the template that was read. It is made when the second text of it comes.
+    fn of_template(&mut self) -> Option<Prepared> {
+        let key = self.cache.key(&self.template.key);
+        match self.cache.get(key) {
+            Some(Kept::Plan(prepared)) => return Some(prepared),
+            Some(Kept::Literals(..) | Kept::NoPlan) => return None,
+            None => {}
+        }
+        if !self.cache.was_seen(key) {
+            return None;
+        }
+        self.planned = SessionRecord::number_after(self.planned);
+        let made = self.plan_template(&self.template);
+        let kept = made.clone().map_or(Kept::NoPlan, Kept::Plan);
+        self.cache.insert(key, kept, &self.ledger);
         made
     }
 
-    fn plan_template(&mut self, template: &Template) -> Option<Prepared> {
+    fn plan_template(&self, template: &Template) -> Option<Prepared> {
         let parsed = parse(template.text()).ok()?.pop()?;
-        self.planned = SessionRecord::number_after(self.planned);
         let catalog = self.catalog();
         let names = self.names(&catalog);
         let prepared = Prepared::of_literals(parsed, names, template.types(), self.planned);

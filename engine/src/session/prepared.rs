@@ -417,25 +417,32 @@ impl Call {
 
     /// Takes the parameters of the next call.
     pub(super) fn give(&mut self, params: impl super::Params) -> Result<()> {
-        self.given.clear();
-        params.collect_into(&mut self.given)?;
-        self.take_given();
+        self.collect(params)?;
+        self.take_collected();
         Ok(())
     }
 
-    /// Takes literals of a text as its parameters.
-    pub(super) fn give_literals(&mut self, literals: &mut Vec<Value>) {
+    /// Gathers parameters; the literals of the text may take their place.
+    pub(super) fn collect(&mut self, params: impl super::Params) -> Result<()> {
         self.given.clear();
-        self.given.append(literals);
-        self.take_given();
+        params.collect_into(&mut self.given)
     }
 
-    fn take_given(&mut self) {
+    /// The parameters that were gathered.
+    pub(super) fn collected(&mut self) -> &mut Vec<Value> {
+        &mut self.given
+    }
+
+    /// Makes what was gathered the parameters of the call.
+    pub(super) fn take_collected(&mut self) {
         let parameters = &mut self.context.parameters;
+        if self.given.is_empty() && parameters.is_empty() {
+            return;
+        }
         match Arc::get_mut(parameters) {
             Some(places) if places.len() == self.given.len() => {
-                for (place, value) in places.iter_mut().zip(&mut self.given) {
-                    *place = std::mem::take(value);
+                for (place, value) in places.iter_mut().zip(self.given.drain(..)) {
+                    *place = value;
                 }
             }
             _ => *parameters = self.given.drain(..).collect(),
@@ -453,7 +460,7 @@ impl Call {
         match Arc::get_mut(parameters) {
             Some(parameters) => parameters.fill(Value::Null),
             // A query that is still being read holds the list.
-            None => *parameters = Arc::from([]),
+            None => *parameters = Arc::default(),
         }
         self.context.claim = Claim::Ordinary;
         self.context.with = None;

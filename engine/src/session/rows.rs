@@ -140,8 +140,11 @@ impl<'stmt> Rows<'stmt> {
 
 impl Drop for Rows<'_> {
     fn drop(&mut self) {
-        // An interrupt that was meant for this query must not meet the next.
-        self.connection.settle(false);
+        // An interrupt that was meant for this query must not meet the next. Rows that were there at once were given by a
+        // call that is over.
+        if matches!(self.source, Source::Cursor { .. }) {
+            self.connection.settle(false);
+        }
     }
 }
 

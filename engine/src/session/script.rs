@@ -13,7 +13,7 @@ use crate::parse::{Parsed, parse};
 
 /// Runs a text; the result is that of its last statement.
 pub(super) fn run(session: &mut Session, sql: &str, call: &mut Call) -> Result<Outcome> {
-    if let Some(mut prepared) = session.find(sql, call)? {
+    if let Some(mut prepared) = session.find(sql, call) {
         let result = one(session, &mut prepared, call);
         return result.map_err(|error| match prepared.is_of_literals() {
             true => session.placed(error, sql),
