@@ -55,6 +55,8 @@ pub struct Activity {
     /// By transaction id.
     who: Box<[Who]>,
     conflicts: Conflicts,
+    /// Written by whoever holds the lock of the shared plans.
+    shared_plans: PlanCacheUse,
     opening: OnceLock<Opening>,
 }
 
@@ -102,8 +104,14 @@ impl Activity {
             sessions: Mutex::default(),
             who: (0..REMEMBERED).map(|_| Who::default()).collect(),
             conflicts: Conflicts::default(),
+            shared_plans: PlanCacheUse::default(),
             opening: OnceLock::new(),
         })
+    }
+
+    /// How the plans do that sessions leave for each other.
+    pub fn shared_plans(&self) -> &PlanCacheUse {
+        &self.shared_plans
     }
 
     /// Notes how the database was opened, once.

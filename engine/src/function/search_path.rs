@@ -139,6 +139,17 @@ impl SearchPath {
         self.temporary
     }
 
+    /// Whether it names what another one does, but for what is temporary.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let Self {
+            names,
+            temporary: _,
+            host,
+            style,
+        } = self;
+        (names, host, style) == (&other.names, &other.host, &other.style)
+    }
+
     /// Whether what is in a schema is the session's business: all but what is temporary in others.
     pub(crate) fn shows(&self, schema: SchemaId) -> bool {
         !schema.is_temporary() || self.temporary == Some(schema)

@@ -157,6 +157,8 @@ impl Session {
             path: &self.path,
             effort: self.settings.effort(),
         });
+        let rises = self.ledger.pressure().rises();
+        self.sessions.plans.follow(catalog, rises);
     }
 
     /// The warnings since they were last taken.
@@ -331,6 +333,7 @@ impl Session {
             return false;
         };
         self.cache.clear();
+        self.sessions.plans.clear();
         let relieve = |wanted| self.store.relieve(wanted, available);
         reliefs.free(self.store.ledger(), wanted, relieve)
     }

@@ -66,6 +66,7 @@ mod sessions;
 mod set;
 mod settings;
 mod settings_scope;
+mod shared_plans;
 mod size;
 mod statement;
 mod template;

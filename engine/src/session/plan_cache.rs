@@ -29,6 +29,11 @@ const SEEN_OF_TEMPLATES: usize = 64;
 /// What a plan is taken to need, a byte of its text: trees are larger than what they are made of.
 const BYTES_PER_TEXT_BYTE: u64 = 64;
 
+/// What the plan of a text is taken to need, in bytes.
+pub(super) fn plan_bytes(text: &str) -> u64 {
+    text.len() as u64 * BYTES_PER_TEXT_BYTE
+}
+
 /// What is kept for a key.
 #[derive(Clone, Debug)]
 pub(super) enum Kept {
@@ -119,17 +124,19 @@ impl PlanCache {
     }
 
     /// Makes the cache fit for look-ups: drops plans that are not good for `names`, and all of them when memory pressure
-    /// has risen.
+    /// has risen. Returns whether something of the kind was the case.
     #[inline]
-    pub(super) fn freshen(&mut self, names: Names<'_>, ledger: &Ledger) {
+    pub(super) fn freshen(&mut self, names: Names<'_>, ledger: &Ledger) -> bool {
         let rises = ledger.pressure().rises();
         if rises != self.rises {
             self.rises = rises;
             self.clear();
         }
-        if !self.basis.as_ref().is_some_and(|basis| basis.is(names)) {
+        let is_fresh = self.basis.as_ref().is_some_and(|basis| basis.is(names));
+        if !is_fresh {
             self.follow(names);
         }
+        !is_fresh
     }
 
     /// What is kept for a key. [`Self::freshen`] comes first.
@@ -179,15 +186,17 @@ impl PlanCache {
         self.counts.set_size(self.entries.len() as u64, bytes.sum());
     }
 
-    /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise.
-    pub(super) fn offer(&mut self, text: &str, prepared: &Prepared, ledger: &Arc<Ledger>) {
+    /// Keeps the plan of a text that was seen before; remembers that it was seen otherwise. Returns whether it is kept.
+    pub(super) fn offer(&mut self, text: &str, prepared: &Prepared, ledger: &Arc<Ledger>) -> bool {
         if text.len() > TEXT_BYTES_MAX {
-            return;
+            return false;
         }
         let key = self.key(text);
-        if self.was_seen(key) {
+        let is_kept = self.was_seen(key);
+        if is_kept {
             self.insert(key, Kept::Plan(prepared.clone()), ledger);
         }
+        is_kept
     }
 
     /// Keeps the literals of a text that was seen before, with the plan of its template.
@@ -209,7 +218,7 @@ impl PlanCache {
     #[cold]
     pub(super) fn insert(&mut self, key: Key<'_>, kept: Kept, ledger: &Arc<Ledger>) {
         let bytes = match kept {
-            Kept::Plan(_) | Kept::NoPlan => key.text.len() as u64 * BYTES_PER_TEXT_BYTE,
+            Kept::Plan(_) | Kept::NoPlan => plan_bytes(key.text),
             // The plan is the template's, and literals are no longer than their text by much.
             Kept::Literals(..) => (4 * key.text.len() + size_of::<Entry>()) as u64,
         };

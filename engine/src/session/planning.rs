@@ -45,7 +45,7 @@ impl Session {
         let found = match kept {
             Some(Kept::Plan(prepared)) => Some(prepared),
             // It has no parameters of its own that somebody else's literals could be.
-            Some(Kept::Literals(..) | Kept::NoPlan) | None => None,
+            Some(Kept::Literals(..) | Kept::NoPlan) | None => self.take_over(sql),
         };
         self.cache.count(found.is_some());
         found
@@ -61,7 +61,33 @@ impl Session {
             path: &self.path,
             effort: self.settings.effort(),
         };
-        self.cache.freshen(names, &self.ledger);
+        if self.cache.freshen(names, &self.ledger) && self.block.tx.is_none() {
+            self.sessions
+                .plans
+                .follow(names.catalog, self.ledger.pressure().rises());
+        }
+    }
+
+    /// A plan that another session has left.
+    #[cold]
+    fn take_over(&mut self, text: &str) -> Option<Prepared> {
+        let number = SessionRecord::number_after(self.planned);
+        let catalog = self.catalog();
+        let names = self.names(&catalog);
+        let found = self.sessions.plans.get(text, names, number)?;
+        self.planned = number;
+        let key = self.cache.key(text);
+        self.cache
+            .insert(key, Kept::Plan(found.clone()), &self.ledger);
+        Some(found)
+    }
+
+    /// Leaves a plan to other sessions. What an open transaction has defined is not theirs yet.
+    #[cold]
+    fn hand_on(&self, text: &str, prepared: &Prepared) {
+        if self.block.tx.is_none() {
+            self.sessions.plans.offer(text, prepared, &self.ledger);
+        }
     }
 
     /// A plan that earlier runs have left, of this text or of texts that differ from it in literals. What was gathered for
@@ -82,13 +108,16 @@ impl Session {
                 parameters.extend_from_slice(&literals);
                 return Some(prepared);
             }
-            _ if !parameters.is_empty() => return None,
+            _ if !parameters.is_empty() => return self.take_over(sql),
             Some(Kept::Literals(..) | Kept::NoPlan) | None => {}
         }
-        if !self.template.read(sql) {
-            return None;
-        }
-        let prepared = self.of_template()?;
+        let of_template = match self.template.read(sql) {
+            true => self.of_template(),
+            false => None,
+        };
+        let Some(prepared) = of_template else {
+            return self.take_over(sql);
+        };
         let literals = &mut self.template.literals;
         let with_literals = (&prepared, literals.as_slice());
         self.cache.offer_literals(key, with_literals, &self.ledger);
@@ -104,18 +133,34 @@ impl Session {
             Some(Kept::Literals(..) | Kept::NoPlan) => return None,
             None => {}
         }
-        if !self.cache.was_seen(key) {
-            return None;
-        }
-        self.planned = SessionRecord::number_after(self.planned);
-        let made = self.plan_template(&self.template);
-        let kept = made.clone().map_or(Kept::NoPlan, Kept::Plan);
+        let was_seen = self.cache.was_seen(key);
+        let template = std::mem::take(&mut self.template);
+        let found = match self.take_over(&template.key) {
+            None if was_seen => self.plan_template(&template),
+            found => found,
+        };
+        self.template = template;
+        found
+    }
+
+    /// Plans a template, and keeps what came of it.
+    fn plan_template(&mut self, template: &Template) -> Option<Prepared> {
+        let made = self.made_of(template);
+        let kept = match &made {
+            Some(made) => {
+                self.hand_on(&template.key, made);
+                Kept::Plan(made.clone())
+            }
+            None => Kept::NoPlan,
+        };
+        let key = self.cache.key(&template.key);
         self.cache.insert(key, kept, &self.ledger);
         made
     }
 
-    fn plan_template(&self, template: &Template) -> Option<Prepared> {
+    fn made_of(&mut self, template: &Template) -> Option<Prepared> {
         let parsed = parse(template.text()).ok()?.pop()?;
+        self.planned = SessionRecord::number_after(self.planned);
         let catalog = self.catalog();
         let names = self.names(&catalog);
         let prepared = Prepared::of_literals(parsed, names, template.types(), self.planned);
@@ -154,7 +199,9 @@ impl Session {
         if prepared.arguments.is_some() || prepared.declare.is_some() || is_fetch {
             return;
         }
-        self.cache.offer(sql, prepared, &self.ledger);
+        if self.cache.offer(sql, prepared, &self.ledger) {
+            self.hand_on(sql, prepared);
+        }
     }
 }
 

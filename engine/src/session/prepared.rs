@@ -45,7 +45,6 @@ pub(super) struct Plan {
     pub(super) arrow: SchemaRef,
     /// The tables whose sizes it was made for, and these.
     sizes: Box<[(Arc<TableEntry>, u64)]>,
-    path: Arc<SearchPath>,
     effort: Effort,
 }
 
@@ -84,8 +83,9 @@ enum Types {
 pub(super) struct Prepared {
     parsed: Arc<Parsed>,
     pub(super) plan: Arc<Plan>,
-    /// The catalog that the plan is good for.
+    /// The catalog and the path that the plan is good for.
     catalog: Arc<Catalog>,
+    path: Arc<SearchPath>,
     /// How often it was run, or found in a cache.
     uses: u32,
     /// The types that its parameters are said to have.
@@ -126,6 +126,7 @@ impl Prepared {
             parsed,
             plan,
             catalog: Arc::clone(names.catalog),
+            path: Arc::clone(names.path),
             uses: 0,
             types: Types::Inferred,
             arguments: None,
@@ -146,6 +147,7 @@ impl Prepared {
             parsed: Arc::new(parsed),
             plan,
             catalog: Arc::clone(names.catalog),
+            path: Arc::clone(names.path),
             uses: 0,
             types: Types::Literals(types.into()),
             arguments: None,
@@ -234,6 +236,7 @@ impl Prepared {
             parsed,
             plan,
             catalog: Arc::clone(names.catalog),
+            path: Arc::clone(names.path),
             uses: 0,
             arguments: None,
             declare: None,
@@ -284,14 +287,47 @@ impl Prepared {
         }
         self.plan = anew;
         self.catalog = Arc::clone(names.catalog);
+        self.path = Arc::clone(names.path);
         Ok(true)
     }
 
     /// Whether the plan is good for `names`.
     #[inline]
     pub(super) fn is_good_for(&mut self, names: Names<'_>) -> bool {
-        let is_alike = Arc::ptr_eq(&self.plan.path, names.path) && self.plan.effort == names.effort;
+        let is_alike = Arc::ptr_eq(&self.path, names.path) && self.plan.effort == names.effort;
         is_alike && (Arc::ptr_eq(&self.catalog, names.catalog) || self.carry_over(names))
+    }
+
+    /// Whether other sessions may use the plan.
+    pub(super) fn can_be_adopted(&self) -> bool {
+        let is_of_text = self.arguments.is_none() && self.declare.is_none();
+        is_of_text && self.plan.planned.resolved.is_some()
+    }
+
+    /// The statement for another session, its `number`th, where its names mean the same.
+    pub(super) fn adopted(&self, names: Names<'_>, number: u32) -> Option<Self> {
+        let is_alike = self.plan.effort == names.effort && self.path.is_like(names.path);
+        let resolved = self.plan.planned.resolved.as_ref()?;
+        let is_good = is_alike
+            && resolved.mean_the_same(&self.catalog, names.catalog, names.path)
+            && !self.plan.is_outgrown();
+        is_good.then(|| Self {
+            catalog: Arc::clone(names.catalog),
+            path: Arc::clone(names.path),
+            uses: 0,
+            number,
+            ..self.clone()
+        })
+    }
+
+    /// Makes the plan good for another catalog; false where that cannot be.
+    pub(super) fn follow(&mut self, catalog: &Arc<Catalog>) -> bool {
+        let path = Arc::clone(&self.path);
+        self.is_good_for(Names {
+            catalog,
+            path: &path,
+            effort: self.plan.effort,
+        })
     }
 
     /// Makes the plan good for another catalog in which its names mean the same; false where they do not.
@@ -321,7 +357,7 @@ impl Prepared {
     pub(super) fn names(&self) -> Names<'_> {
         Names {
             catalog: &self.catalog,
-            path: &self.plan.path,
+            path: &self.path,
             effort: self.plan.effort,
         }
     }
@@ -348,7 +384,6 @@ fn plan(
         columns: columns.filter(|_| shown),
         planned,
         sizes,
-        path: Arc::clone(names.path),
         effort: names.effort,
     }))
 }

@@ -15,6 +15,7 @@ use super::housekeeper::Housekeeper;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
+use super::shared_plans::SharedPlans;
 use crate::activity::{Activity, Opening, Request};
 use crate::error::{Error, Result, state};
 use crate::function::host::HostFunctions;
@@ -45,6 +46,7 @@ pub(crate) struct Sessions {
     pub(super) activity: Arc<Activity>,
     pub(super) housekeeper: Housekeeper,
     pub(super) admission: Option<Arc<Admission>>,
+    pub(super) plans: SharedPlans,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
     /// The functions of the host that connections begin with.
@@ -69,8 +71,10 @@ impl Sessions {
         preset(TRANSACTION_TIMEOUT, limits.transaction_timeout);
         preset(LOCK_TIMEOUT, limits.lock_timeout);
         preset(IDLE_TIMEOUT, limits.idle_in_transaction_session_timeout);
+        let activity = Activity::new();
         Arc::new(Self {
-            activity: Activity::new(),
+            plans: SharedPlans::new(&activity),
+            activity,
             housekeeper: Housekeeper::default(),
             admission: limits.active_statements.map(Admission::new),
             presets: presets.into(),

@@ -2,7 +2,7 @@
 //! them, and the last conflicts.
 
 use super::{count, text};
-use crate::activity::{Activity, Raised, Rival, Runner, SessionRecord};
+use crate::activity::{Activity, PlanCacheCounts, Raised, Rival, Runner, SessionRecord};
 use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;
 use remora_storage::{Error, ReadView, Value};
@@ -101,14 +101,13 @@ fn level(runner: &Runner) -> &'static str {
     level.name()
 }
 
-/// A row for each session: how often the plan of a text was there, and what is kept.
+/// A row for each session: how often the plan of a text was there, and what is kept; and one for what all share.
 pub(super) fn plan_caches(activity: &Activity) -> Vec<Vec<Value>> {
-    let row = |session: Arc<SessionRecord>| {
-        let counts = session.plan_cache().counts();
+    let row = |session: Value, counts: PlanCacheCounts| {
         let asked = counts.hits + counts.misses;
         let ratio = (asked > 0).then(|| counts.hits as f64 / asked as f64);
         vec![
-            count(session.number().into()),
+            session,
             count(counts.hits),
             count(counts.misses),
             ratio.map_or(Value::Null, Value::Double),
@@ -116,12 +115,17 @@ pub(super) fn plan_caches(activity: &Activity) -> Vec<Vec<Value>> {
             count(counts.bytes),
         ]
     };
-    let mut rows: Vec<_> = activity.sessions().into_iter().map(row).collect();
+    let of_session = |session: Arc<SessionRecord>| {
+        let number = count(session.number().into());
+        row(number, session.plan_cache().counts())
+    };
+    let mut rows: Vec<_> = activity.sessions().into_iter().map(of_session).collect();
     rows.sort_by(|a, b| {
         a[0].as_ref()
             .compare(b[0].as_ref())
             .unwrap_or(Ordering::Equal)
     });
+    rows.push(row(Value::Null, activity.shared_plans().counts()));
     rows
 }
 

@@ -161,3 +161,67 @@ fn a_plan_for_few_rows_is_not_kept_for_many() {
     let after = statement.shape();
     assert!(!before.contains("IndexedRows") && after.contains("IndexedRows"));
 }
+
+/// Hits, misses and plans that all sessions share.
+fn shared(conn: &Connection) -> [i64; 3] {
+    let sql = "SELECT hits, misses, entries FROM remora_plan_cache WHERE session_id IS NULL";
+    let mut statement = conn.prepare(sql).unwrap();
+    let counts = statement.query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]));
+    counts.unwrap()
+}
+
+/// What Ann was asked for twice, Ben has planned when he is asked the first time, be it with other literals.
+#[test]
+fn a_new_connection_takes_plans_over() {
+    let (ann, ben) = two();
+    let sum = "SELECT sum(v) FROM t WHERE v > 5";
+    keep(&ann, sum);
+    keep(&ann, "SELECT v FROM t WHERE id = 1");
+    let [hits, ..] = shared(&ann);
+    assert_eq!(values(&ben, sum), [Value::BigInt(30)]);
+    let other = "SELECT v FROM t WHERE id = 2";
+    assert_eq!(values(&ben, other), [Value::Integer(20)]);
+    assert_eq!(shared(&ann)[0], hits + 2);
+    // He has them himself now.
+    assert_eq!(values(&ben, sum), [Value::BigInt(30)]);
+    assert_eq!(values(&ben, other), [Value::Integer(20)]);
+    assert_eq!(shared(&ann)[0], hits + 2);
+}
+
+/// A name that means something else to Ben, a path of his own, a definition that he has not committed: each has its own plan.
+#[test]
+fn plans_are_taken_over_where_they_mean_the_same() {
+    let (ann, ben) = two();
+    let sql = "SELECT sum(v) FROM t";
+    keep(&ann, sql);
+    ben.execute_batch("CREATE TEMP TABLE t (v INT); INSERT INTO t VALUES (7)")
+        .unwrap();
+    assert_eq!(values(&ben, sql), [Value::BigInt(7)]);
+    keep(&ben, sql);
+    ben.execute_batch("DROP TABLE pg_temp.t; CREATE SCHEMA own; CREATE TABLE own.t (v INT); SET search_path = own")
+        .unwrap();
+    assert_eq!(values(&ben, sql), [Value::Null]);
+    keep(&ben, sql);
+    assert_eq!(keep(&ann, sql), [Value::BigInt(30)]);
+    ben.execute_batch("RESET search_path").unwrap();
+    ben.execute_batch("BEGIN; ALTER TABLE t ADD COLUMN w INT; UPDATE t SET v = 1")
+        .unwrap();
+    assert_eq!(keep(&ben, sql), [Value::BigInt(2)]);
+    assert_eq!(values(&ann, sql), [Value::BigInt(30)]);
+    ben.execute_batch("ROLLBACK").unwrap();
+    for _ in 0..2 {
+        assert_eq!(values(&ben, sql), [Value::BigInt(30)]);
+    }
+}
+
+/// A table that was dropped is held by no plan.
+#[test]
+fn shared_plans_go_with_their_tables() {
+    let (ann, ben) = two();
+    keep(&ann, "SELECT sum(v) FROM t");
+    let [.., before] = shared(&ann);
+    ben.execute_batch("DROP TABLE t").unwrap();
+    values(&ben, "SELECT 1");
+    assert!(shared(&ann)[2] < before);
+    assert!(ben.execute("SELECT sum(v) FROM t", []).is_err());
+}
