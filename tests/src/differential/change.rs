@@ -3,14 +3,18 @@
 use super::Generator;
 use super::expr::{Named, Scope};
 use super::schema::{Column, Table};
+use super::search::LARGE_ROWS_MIN;
 use super::text::{Kind, Text, form, optional, raw};
 
 impl Generator {
     /// A change of one of the tables.
     pub(super) fn change(&mut self) -> Text {
         let table = self.tables[self.random.below(self.tables.len() as u64) as usize].clone();
+        let is_large = table.rows.len() > LARGE_ROWS_MIN;
         match self.random.below(8) {
             0..=2 => self.insert(&table),
+            // Else few rows would be left, and all pairs were tried for that.
+            6.. if is_large => self.path_change().expect("there is a large table"),
             3 => self.insert_query(&table),
             4 => self.update(&table),
             5 => self.update_from(&table),
@@ -232,7 +236,7 @@ impl Generator {
 }
 
 /// Items of which none may be left out.
-fn fixed(items: Vec<Text>) -> Text {
+pub(super) fn fixed(items: Vec<Text>) -> Text {
     let shape: Vec<String> = (0..items.len()).map(|at| format!("{{{at}}}")).collect();
     form(shape.join(", "), items)
 }
@@ -248,7 +252,8 @@ fn qualified(returning: Text, table: &Table) -> Text {
     }
 }
 
-fn scope(table: &Table, name: &str) -> Scope {
+/// The columns of a table, named with what the statement calls it.
+pub(super) fn scope(table: &Table, name: &str) -> Scope {
     let named = |column: &Column| Named {
         text: raw(format!("{name}.{}", column.name)),
         kind: column.kind,

@@ -1,7 +1,7 @@
 //! Random expressions of a kind over the columns in scope.
 
 use super::Generator;
-use super::schema::constant;
+use super::schema::{constant, wide_constant};
 use super::text::{Kind, Text, form, raw};
 
 /// A column that may be named.
@@ -73,7 +73,11 @@ impl Generator {
         if self.random.chance(10) {
             return raw(format!("CAST(NULL AS {})", kind.sql()));
         }
-        Text::Literal(kind, constant(&mut self.random, kind))
+        let value = match self.is_large && self.random.chance(30) {
+            true => wide_constant(&mut self.random, kind),
+            false => constant(&mut self.random, kind),
+        };
+        Text::Literal(kind, value)
     }
 
     fn compound(&mut self, kind: Kind, depth: u32, scope: &Scope, calm: bool) -> Text {

@@ -14,7 +14,8 @@ pub(super) struct Source {
 }
 
 impl Generator {
-    fn alias(&mut self) -> String {
+    /// A new name for a table.
+    pub(super) fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("a{}", self.aliases)
     }
@@ -403,7 +404,7 @@ fn scope_of(alias: &str, columns: &[(Kind, bool)]) -> Scope {
 }
 
 /// A query in FROM. SQLite has no names for its columns there.
-fn derived(query: Text, alias: &str, columns: &[(Kind, bool)]) -> Source {
+pub(super) fn derived(query: Text, alias: &str, columns: &[(Kind, bool)]) -> Source {
     let names = names(columns.len());
     let text = form(format!("({{0}}) AS {alias} ({names})"), [query]).sqlite(format!(
         "(WITH q ({names}) AS ({{0}}) SELECT * FROM q) AS {alias}"

@@ -1,7 +1,7 @@
 //! The differential fuzzer: random tables, changes and queries, put to three engines that must agree.
 //!
 //! ```text
-//!                 generator: a statement as a tree (text, expr, query, from, summary, change)
+//!           generator: a statement as a tree (text, expr, query, from, summary, change; paths, search, beside)
 //!                /                        |                           \
 //!        Remora, plainly        Remora, otherwise                     SQLite
 //!   indexes, hot blocks,    without indexes, frozen blocks,      what both know, with care
@@ -14,8 +14,9 @@
 //!
 //! 1. A round has tables of its own, and then changes and queries in turn. After each change the three must
 //!    have changed as much, and hold the same rows.
-//! 2. Constants are few and small, so that rows meet; columns that hold extremes are compared and grouped but
-//!    not reckoned with, since SQLite goes on with floats where integers end.
+//! 2. Constants are few and small, so that rows meet; in a large table some columns have two thousand values, and
+//!    half of the queries look rows up by indexes over them, beside few other rows. Columns that hold extremes are
+//!    compared and grouped but not reckoned with, since SQLite goes on with floats where integers end.
 //! 3. An error in a value (class 22, and a subquery of more than a row) is an excuse, because it comes when
 //!    the value is looked at. A panic and an internal error are no excuse, and neither is memory that one engine
 //!    has not enough of while another answers in time.
@@ -23,13 +24,16 @@
 //!
 //! That differences are found is shown by mistakes made on purpose (`mistake`).
 
+mod beside;
 mod change;
 mod compare;
 mod expr;
 mod from;
 mod mistake;
+mod paths;
 mod query;
 mod schema;
+mod search;
 mod shrink;
 mod summary;
 mod tally;
@@ -73,7 +77,9 @@ impl Generator {
         let tables = schema::tables(&mut random, large);
         Self {
             random,
-            is_large: tables.iter().any(|table| table.rows.len() > 1000),
+            is_large: tables
+                .iter()
+                .any(|table| table.rows.len() > search::LARGE_ROWS_MIN),
             tables,
             aliases: 0,
             ids: 5000,
@@ -90,43 +96,47 @@ impl Generator {
         }
     }
 
-    fn style(&mut self) -> Style {
+    /// How the second Remora is asked; of a statement with a small outer side, all rules may be left out.
+    fn style(&mut self, is_small: bool) -> Style {
         Style {
             rewritten: self.random.chance(60),
             parameters: self.random.chance(30),
             rules: match self.random.chance(60) {
                 true => Rules::default(),
-                false => self.rules(),
+                false => self.rules(is_small),
             },
         }
     }
 
-    /// Where a table is large, nothing that tries all pairs of rows.
-    fn rules(&mut self) -> Rules {
+    /// Where a table is large, nothing that tries all pairs of rows, unless one side is small.
+    fn rules(&mut self, is_small: bool) -> Rules {
         let pairs = ["off", "without_predicate_pushdown", "without_join_order"];
         let rules = self.random.pick(&Rules::ALL).expect("rules");
-        match self.is_large && pairs.contains(&rules.0) {
+        match self.is_large && !is_small && pairs.contains(&rules.0) {
             true => Rules::default(),
             false => rules,
         }
     }
 
     fn question(&mut self) -> Question {
-        let (text, is_ordered) = self.statement();
+        let by_path = self.random.chance(55).then(|| self.path_query()).flatten();
+        let is_small = by_path.is_some();
+        let (text, is_ordered) = by_path.unwrap_or_else(|| self.statement());
         Question {
             text,
             is_ordered,
-            style: self.style(),
+            style: self.style(is_small),
             is_change: false,
         }
     }
 
     fn changing_question(&mut self) -> Question {
-        let text = self.change();
+        let by_path = self.random.chance(40).then(|| self.path_change()).flatten();
+        let text = by_path.unwrap_or_else(|| self.change());
         Question {
             text,
             is_ordered: false,
-            style: self.style(),
+            style: self.style(false),
             is_change: true,
         }
     }

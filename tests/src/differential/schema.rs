@@ -22,6 +22,8 @@ pub(super) struct Column {
     declared: &'static str,
     /// Whether arithmetic with it stays within bounds.
     pub(super) is_calm: bool,
+    /// Whether it has some thousand values, so that an index finds few rows for each.
+    pub(super) is_wide: bool,
     is_nullable: bool,
     is_unique: bool,
     has_check: bool,
@@ -38,12 +40,24 @@ struct Reference {
     actions: [&'static str; 2],
 }
 
-/// An index that is not unique.
+/// An index whose keys may be in many rows, or end with `id`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Index {
-    keys: Vec<String>,
+    /// Expressions, each perhaps with `DESC`.
+    pub(super) keys: Vec<String>,
+    method: Method,
     /// Of which rows, if not of all.
     filter: Option<String>,
+}
+
+/// How an index is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Method {
+    Ordered,
+    /// Ordered, and told to be unique: its last key is `id`.
+    Unique,
+    /// SQLite has an ordered one.
+    Hash,
 }
 
 /// A table with its rows, each a constant as Remora writes it in a literal.
@@ -56,7 +70,7 @@ pub(super) struct Table {
     /// Whether it has `id`.
     pub(super) has_id: bool,
     is_keyed: bool,
-    /// Its indexes that are not unique.
+    /// Its indexes that refuse no rows.
     pub(super) indexes: Vec<Index>,
     /// Its rows to begin with.
     pub(super) rows: Vec<Vec<Option<String>>>,
@@ -99,7 +113,7 @@ pub(super) fn tables(random: &mut Random, large: u64) -> Vec<Table> {
 }
 
 fn table(random: &mut Random, number: u64, is_large: bool, earlier: &[Table]) -> Table {
-    let has_id = !random.chance(15);
+    let has_id = is_large || !random.chance(15);
     let mut columns = Vec::new();
     if has_id {
         columns.push(Column {
@@ -107,6 +121,7 @@ fn table(random: &mut Random, number: u64, is_large: bool, earlier: &[Table]) ->
             kind: Kind::Int,
             declared: ["INTEGER", "BIGINT"][random.below(2) as usize],
             is_calm: true,
+            is_wide: false,
             is_nullable: false,
             is_unique: false,
             has_check: false,
@@ -125,28 +140,102 @@ fn table(random: &mut Random, number: u64, is_large: bool, earlier: &[Table]) ->
     if random.chance(25) {
         refer(random, &mut columns, earlier);
     }
+    if is_large {
+        widen(random, &mut columns);
+    }
+    let mut indexes = match is_large {
+        true => selective_indexes(random, &columns),
+        false => Vec::new(),
+    };
+    indexes.extend(some_indexes(random, &columns));
+    indexes.truncate(4);
     let mut table = Table {
         name: format!("t{number}"),
         has_id,
         is_keyed: random.chance(80),
-        indexes: indexes(random, &columns),
+        indexes,
         columns,
         rows: Vec::new(),
     };
     let rows = match random.below(10) {
-        _ if is_large => 4200,
+        _ if is_large => large_size(random),
         0 => 0,
         1 => 1,
         2 => 15 + random.below(15),
         _ => 2 + random.below(11),
     };
-    for id in 0..rows {
+    // Rows that may not be there are many where a large table has another key.
+    let tries = if is_large { 8 * rows } else { rows };
+    for id in 0..tries {
         let row = table.row(random, id as i64);
+        if table.rows.len() as u64 == rows {
+            break;
+        }
         if !table.clashes(&row) && table.meets(&row) {
             table.rows.push(row);
         }
     }
     table
+}
+
+/// Rows of a large table: more than a block and a batch have, and at times than two.
+fn large_size(random: &mut Random) -> u64 {
+    match random.chance(15) {
+        true => 4200,
+        false => 2300,
+    }
+}
+
+/// Gives columns of a large table many values: half of those that can, and all that must not repeat one.
+fn widen(random: &mut Random, columns: &mut [Column]) {
+    for column in columns.iter_mut().filter(|column| column.name != "id") {
+        let can = matches!(column.kind, Kind::Int | Kind::Text)
+            && column.is_calm
+            && !column.has_check
+            && column.references.is_none();
+        column.is_wide = can && (column.is_unique || random.chance(60));
+        column.is_unique &= column.is_wide;
+    }
+}
+
+/// Indexes that begin with columns of many values; one at least.
+fn selective_indexes(random: &mut Random, columns: &[Column]) -> Vec<Index> {
+    let mut wide: Vec<&Column> = columns.iter().filter(|column| column.is_wide).collect();
+    if wide.is_empty() {
+        wide.extend(columns.last());
+    }
+    let index = |column: &&Column| selective_index(random, column, columns);
+    wide.iter().map(index).collect()
+}
+
+/// An index that begins with this column, in one of several ways.
+fn selective_index(random: &mut Random, first: &Column, columns: &[Column]) -> Index {
+    let directed = |random: &mut Random, column: &Column| {
+        let direction = if random.chance(25) { " DESC" } else { "" };
+        format!("{}{direction}", column.name)
+    };
+    let mut keys = vec![directed(random, first)];
+    let mut method = Method::Ordered;
+    match random.below(8) {
+        0 => (keys, method) = (vec![first.name.clone()], Method::Hash),
+        1 if first.name != "id" => {
+            keys.push("id".to_owned());
+            method = Method::Unique;
+        }
+        2..=4 => {
+            let second = &columns[random.below(columns.len() as u64) as usize];
+            if second.name != first.name {
+                keys.push(directed(random, second));
+            }
+        }
+        _ => {}
+    }
+    let filter = random.chance(10).then(|| first.test());
+    Index {
+        keys,
+        method,
+        filter,
+    }
 }
 
 fn column(random: &mut Random, kind: Kind, nth: usize) -> Column {
@@ -166,6 +255,7 @@ fn column(random: &mut Random, kind: Kind, nth: usize) -> Column {
         kind,
         declared,
         is_calm: !random.chance(20),
+        is_wide: false,
         is_nullable,
         is_unique: is_nullable && random.chance(6),
         has_check: kind == Kind::Int && random.chance(10),
@@ -197,7 +287,7 @@ fn refer(random: &mut Random, columns: &mut [Column], earlier: &[Table]) {
     });
 }
 
-fn indexes(random: &mut Random, columns: &[Column]) -> Vec<Index> {
+fn some_indexes(random: &mut Random, columns: &[Column]) -> Vec<Index> {
     let mut indexes = Vec::new();
     for _ in 0..random.below(4) {
         let mut keys: Vec<String> = Vec::new();
@@ -213,7 +303,12 @@ fn indexes(random: &mut Random, columns: &[Column]) -> Vec<Index> {
         }
         let column = &columns[random.below(columns.len() as u64) as usize];
         let filter = random.chance(20).then(|| column.test());
-        let index = Index { keys, filter };
+        let method = Method::Ordered;
+        let index = Index {
+            keys,
+            method,
+            filter,
+        };
         if !indexes.contains(&index) {
             indexes.push(index);
         }
@@ -250,6 +345,9 @@ impl Column {
         {
             let at = random.below(reference.ids.len() as u64) as usize;
             return reference.ids[at].clone();
+        }
+        if self.is_wide {
+            return wide_constant(random, self.kind);
         }
         let wild = match (self.is_calm, self.declared) {
             (true, _) | (_, "BOOLEAN") => None,
@@ -317,6 +415,19 @@ impl Column {
             text += &format!(" REFERENCES {table} (id) ON DELETE {delete} ON UPDATE {update}");
         }
         text
+    }
+}
+
+/// A value of a column that has many: about two thousand, of which texts begin alike often.
+pub(super) fn wide_constant(random: &mut Random, kind: Kind) -> String {
+    match kind {
+        Kind::Int => random.below(2000).to_string(),
+        Kind::Text => {
+            let letter = |random: &mut Random| random.pick(&["a", "b", "B", "é"]).expect("letters");
+            let letters: String = (0..3).map(|_| letter(random)).collect();
+            format!("{letters}{}", random.below(30))
+        }
+        _ => constant(random, kind),
     }
 }
 
@@ -408,8 +519,13 @@ impl Table {
                 let (name, keys) = (&self.name, index.keys.join(", "));
                 let filter = index.filter.iter().map(|test| format!(" WHERE {test}"));
                 let filter: String = filter.collect();
+                let (unique, using) = match index.method {
+                    Method::Unique => ("UNIQUE ", ""),
+                    Method::Hash if whose == For::Remora => ("", "USING HASH "),
+                    Method::Ordered | Method::Hash => ("", ""),
+                };
                 statements.push(format!(
-                    "CREATE INDEX {name}_x{number} ON {name} ({keys}){filter}"
+                    "CREATE {unique}INDEX {name}_x{number} ON {name} {using}({keys}){filter}"
                 ));
             }
         }

@@ -5,8 +5,9 @@
 //!     [--large N] [--mistakes] [--verbose]
 //! ```
 //!
-//! With `--large 100` a table of each round has a few thousand rows, so that indexes are worth using. //! With `--mistakes` each of the mistakes made on purpose must be found; with `--verbose` it is told why statements
-//! were refused.
+//! With `--large 100` a table of each round has a few thousand rows, so that indexes are worth using. With
+//! `--mistakes` each of the mistakes made on purpose must be found; with `--verbose` the reasons why statements were
+//! refused are printed.
 
 use crate::Result;
 use crate::arguments::Arguments;
