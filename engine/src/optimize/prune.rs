@@ -72,10 +72,17 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             let tests = join.mark.iter().flat_map(|mark| &mark.test);
             let outer = join.outer.iter().map(|(_, expr)| expr);
             let wanted = also(&mut join.on.iter().chain(tests).chain(outer));
+            let right = below(join.right, &wanted);
+            let lookup = (join.lookup).map(|lookup| {
+                // It gives all that the right input gives, be it only for a filter of that.
+                let mut given = right.column_set();
+                given.extend(&wanted);
+                prune_lookup(lookup, columns, &given)
+            });
             Logical::Join(Join {
                 left: below(join.left, &wanted),
-                right: below(join.right, &wanted),
-                lookup: (join.lookup).map(|lookup| prune_lookup(lookup, columns, &wanted)),
+                right,
+                lookup,
                 ..join
             })
         }

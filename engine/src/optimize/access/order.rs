@@ -50,12 +50,15 @@ impl Order {
     }
 
     fn along(&self, columns: &[IndexColumn], unique: bool, known: &Known<'_>) -> Option<Served> {
+        let is_null = |column: &IndexColumn| {
+            known.is_constant(column.column) && known.may_be_null(column.column)
+        };
+        // NULLs are not told apart by a unique key.
+        let mut is_told_apart = unique && !columns.iter().any(is_null);
         let is_free = |column: &&IndexColumn| !known.is_constant(column.column);
         let mut columns = columns.iter().filter(is_free);
         let mut met: Vec<ColumnId> = Vec::new();
         let mut served = None;
-        // NULLs are not told apart by a unique key.
-        let mut is_told_apart = unique;
         for key in &self.keys {
             if known.is_constant(key.column) || met.contains(&key.column) {
                 continue;
