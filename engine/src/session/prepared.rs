@@ -68,28 +68,34 @@ pub(super) struct Names<'n> {
 }
 
 /// What is known of the types of parameters before the statement is bound.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Types {
     /// Nothing.
     Inferred,
     /// Those of the literals that they stand for, as far as these have one.
-    Literals(Arc<[Option<DataType>]>),
+    Literals(Box<[Option<DataType>]>),
     /// What PREPARE has said.
-    Declared(Arc<[DataType]>),
+    Declared(Box<[DataType]>),
+}
+
+/// What a statement is planned from.
+#[derive(Debug)]
+struct Source {
+    parsed: Arc<Parsed>,
+    /// The types that its parameters are said to have.
+    types: Types,
 }
 
 /// A statement with its plan. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Prepared {
-    parsed: Arc<Parsed>,
+    source: Arc<Source>,
     pub(super) plan: Arc<Plan>,
     /// The catalog and the path that the plan is good for.
     catalog: Arc<Catalog>,
     path: Arc<SearchPath>,
     /// How often it was run, or found in a cache.
     uses: u32,
-    /// The types that its parameters are said to have.
-    types: Types,
     /// What they are, where an EXECUTE has said so.
     pub(super) arguments: Option<Arc<Arguments>>,
     /// The cursor that it is the query of.
@@ -122,13 +128,13 @@ impl Prepared {
         number: u32,
     ) -> Result<Self> {
         let plan = plan(&parsed, names, &[], declare.is_none())?;
+        let types = Types::Inferred;
         Ok(Self {
-            parsed,
+            source: Arc::new(Source { parsed, types }),
             plan,
             catalog: Arc::clone(names.catalog),
             path: Arc::clone(names.path),
             uses: 0,
-            types: Types::Inferred,
             arguments: None,
             declare,
             number,
@@ -143,13 +149,16 @@ impl Prepared {
         number: u32,
     ) -> Result<Self> {
         let plan = plan(&parsed, names, &types, true)?;
-        Ok(Self {
+        let source = Source {
             parsed: Arc::new(parsed),
+            types: Types::Literals(types.into()),
+        };
+        Ok(Self {
+            source: Arc::new(source),
             plan,
             catalog: Arc::clone(names.catalog),
             path: Arc::clone(names.path),
             uses: 0,
-            types: Types::Literals(types.into()),
             arguments: None,
             declare: None,
             number,
@@ -158,13 +167,13 @@ impl Prepared {
 
     /// Whether its parameters stand for literals.
     pub(super) fn is_of_literals(&self) -> bool {
-        matches!(self.types, Types::Literals(_))
+        matches!(self.source.types, Types::Literals(_))
     }
 
     /// Whether literals can stand for its parameters as they are, and no other plan could be much better for
     /// some of them: it finds its row by a key, or writes rows that it names.
     pub(super) fn is_template(&self) -> bool {
-        let literals = match &self.types {
+        let literals = match &self.source.types {
             Types::Literals(types) => types,
             _ => return false,
         };
@@ -201,7 +210,7 @@ impl Prepared {
 
     /// What is to be in the schema that it makes, and the schema's name.
     pub(super) fn schema_elements(&self) -> Option<(&[Arc<Parsed>], &str)> {
-        let Syntax::CreateSchema(_, elements) = &self.parsed.syntax else {
+        let Syntax::CreateSchema(_, elements) = &self.source.parsed.syntax else {
             return None;
         };
         match &self.plan.planned.statement {
@@ -215,12 +224,12 @@ impl Prepared {
 
     /// What it is called, where it runs outside of transaction blocks only.
     pub(super) fn runs_alone(&self) -> Option<&'static str> {
-        self.parsed.alone
+        self.source.parsed.alone
     }
 
     /// Its text.
     pub(super) fn text(&self) -> &Arc<str> {
-        &self.parsed.text
+        &self.source.parsed.text
     }
 
     /// Plans a statement of PREPARE, whose first parameters are said to be of these types.
@@ -231,9 +240,9 @@ impl Prepared {
     ) -> Result<Self> {
         let known: Vec<_> = types.iter().copied().map(Some).collect();
         let plan = plan(&parsed, names, &known, true)?;
+        let types = Types::Declared(plan.planned.parameters.as_slice().into());
         Ok(Self {
-            types: Types::Declared(plan.planned.parameters.as_slice().into()),
-            parsed,
+            source: Arc::new(Source { parsed, types }),
             plan,
             catalog: Arc::clone(names.catalog),
             path: Arc::clone(names.path),
@@ -254,7 +263,7 @@ impl Prepared {
 
     /// What it was parsed to, if it is about statements with names.
     pub(super) fn prepared_syntax(&self) -> Option<&PreparedSyntax> {
-        match &self.parsed.syntax {
+        match &self.source.parsed.syntax {
             Syntax::Prepared(syntax) => Some(syntax),
             _ => None,
         }
@@ -263,7 +272,7 @@ impl Prepared {
     /// Tells others that it runs.
     #[inline]
     pub(super) fn begin(&self, record: &SessionRecord) {
-        record.begin_statement(self.number, &self.parsed.text);
+        record.begin_statement(self.number, &self.source.parsed.text);
     }
 
     /// Makes the plan good for `names`; returns whether it had to be made anew.
@@ -272,14 +281,14 @@ impl Prepared {
         if self.is_good_for(names) && !self.is_outgrown() {
             return Ok(false);
         }
-        let types = match &self.types {
+        let types = match &self.source.types {
             Types::Inferred => Vec::new(),
             Types::Literals(types) => types.to_vec(),
             Types::Declared(types) => types.iter().copied().map(Some).collect(),
         };
-        let anew = plan(&self.parsed, names, &types, self.declare.is_none())?;
+        let anew = plan(&self.source.parsed, names, &types, self.declare.is_none())?;
         // Whoever uses a statement by its name relies on what it gives.
-        let is_named = matches!(self.types, Types::Declared(_));
+        let is_named = matches!(self.source.types, Types::Declared(_));
         if is_named && self.plan.columns != anew.columns {
             let message = "cached plan must not change result type";
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)

@@ -221,18 +221,21 @@ impl<'s> Pass<'s> {
         if let Some(b'\'' | b'$' | b'&' | 0x80..) = self.byte(end) {
             return None;
         }
-        let word = &self.sql[self.at..end];
+        let word = &self.sql.as_bytes()[self.at..end];
         if self.before == Before::Start {
-            self.is_insert = word.eq_ignore_ascii_case("insert");
-            let starts = ["select", "insert", "update", "delete"];
-            if !starts.iter().any(|start| word.eq_ignore_ascii_case(start)) {
+            self.is_insert = word.eq_ignore_ascii_case(b"insert");
+            let others: [&[u8]; 3] = [b"select", b"update", b"delete"];
+            let is_other = || others.iter().any(|start| word.eq_ignore_ascii_case(start));
+            if !self.is_insert && !is_other() {
                 return None;
             }
         }
-        if self.is_insert && word.eq_ignore_ascii_case("values") {
-            self.rows = Some(self.depth);
-        } else if self.rows == Some(self.depth) {
-            self.rows = None;
+        if self.is_insert {
+            if word.eq_ignore_ascii_case(b"values") {
+                self.rows = Some(self.depth);
+            } else if self.rows == Some(self.depth) {
+                self.rows = None;
+            }
         }
         self.before = Before::Operand;
         self.at = end;
@@ -252,13 +255,7 @@ impl<'s> Pass<'s> {
             }
             return self.operand(end, None);
         }
-        let literal = self.sql[self.at..digits_end]
-            .parse()
-            .ok()
-            .map(|value: i64| match i32::try_from(value) {
-                Ok(value) => Value::Integer(value),
-                Err(_) => Value::BigInt(value),
-            });
+        let literal = whole(&self.sql.as_bytes()[self.at..digits_end]);
         let literal = literal.filter(|literal| match self.before {
             Before::Comparison | Before::Row => true,
             // What a sign makes of a larger one is another matter.
@@ -366,6 +363,19 @@ impl<'s> Pass<'s> {
             Some(_) => false,
         }
     }
+}
+
+/// The number that digits are, if it fits.
+fn whole(digits: &[u8]) -> Option<Value> {
+    let with = |number: i64, digit: &u8| {
+        let tens = number.checked_mul(10)?;
+        tens.checked_add(i64::from(digit - b'0'))
+    };
+    let number = digits.iter().try_fold(0, with)?;
+    Some(match i32::try_from(number) {
+        Ok(number) => Value::Integer(number),
+        Err(_) => Value::BigInt(number),
+    })
 }
 
 /// Writes `$n`; `n` is at most [`LITERALS_MAX`].
