@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
-    int_of_key, is_key_of_word,
+    int_of_key, is_key_of_words,
 };
 use crate::mvcc::Registration;
 use crate::pool::{Claim, Ledger, Owner, Pool, Reservation};
@@ -392,9 +392,9 @@ impl IndexEntry {
 
     /// Whether a row's key is exactly these bytes.
     pub fn has_key(&self, row: &RowRef<'_>, key: &[u8]) -> bool {
-        if let ([part], [column]) = (self.def.columns.as_slice(), self.columns.as_slice())
-            && let Some(same) = is_key_of_word(key, *column, row.get(part.column))
-        {
+        let parts = self.def.columns.iter().zip(&self.columns);
+        let values = parts.map(|(part, column)| (*column, row.get(part.column)));
+        if let Some(same) = is_key_of_words(key, values) {
             return same;
         }
         let mut found = Key::new();

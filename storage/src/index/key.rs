@@ -216,18 +216,29 @@ fn encode_other(out: &mut impl KeyBuffer, column: KeyColumn, value: &ValueRef<'_
     }
 }
 
-/// Whether `key` is the key of one column with this value, found without writing that key; `None`
-/// where the value is not a plain integer in its key.
-pub fn is_key_of_word(key: &[u8], column: KeyColumn, value: ValueRef<'_>) -> Option<bool> {
-    let payload = key
-        .split_first()
-        .filter(|(mark, _)| **mark == NOT_NULL)
-        .map(|(_, payload)| payload);
-    let is = match word_of(column, &value)? {
-        Word::Four(word) => payload == Some(&word),
-        Word::Eight(word) => payload == Some(&word),
-    };
-    Some(is)
+/// Whether a key is that of these columns and values, found without writing that key; `None` where a value is not a plain
+/// integer in its key.
+#[inline]
+pub fn is_key_of_words<'v>(
+    key: &[u8],
+    columns: impl Iterator<Item = (KeyColumn, ValueRef<'v>)>,
+) -> Option<bool> {
+    let mut rest = key;
+    for (column, value) in columns {
+        let word = word_of(column, &value)?;
+        let Some((&NOT_NULL, payload)) = rest.split_first() else {
+            return Some(false);
+        };
+        let behind = match word {
+            Word::Four(word) => payload.strip_prefix(&word),
+            Word::Eight(word) => payload.strip_prefix(&word),
+        };
+        match behind {
+            Some(behind) => rest = behind,
+            None => return Some(false),
+        }
+    }
+    Some(rest.is_empty())
 }
 
 /// The value that a key of one column is of, if the column holds plain integers and it is not NULL.

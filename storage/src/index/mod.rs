@@ -46,7 +46,7 @@ pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
 pub(crate) use key::END_OF_TEXT_BYTES;
 pub use key::{
-    Key, KeyBuffer, KeyColumn, encode_column, encode_key, int_of_key, is_key_of_word, prefix_end,
+    Key, KeyBuffer, KeyColumn, encode_column, encode_key, int_of_key, is_key_of_words, prefix_end,
 };
 pub use latch::{KeyGuard, KeyLatches};
 pub use tree::OrderedIndex;

@@ -75,12 +75,15 @@ proptest! {
     /// The comparison that writes no key agrees with the one that does, where it says anything.
     #[test]
     fn words_are_told_from_keys_without_writing_them((columns, [a, b, c]) in rows()) {
-        for value in [&a[0], &b[0], &c[0]] {
-            let key = key(&columns[..1], std::slice::from_ref(value));
-            for other in [&a[0], &b[0], &c[0]] {
-                let same = is_key_of_word(&key, columns[0], other.as_ref());
-                let written = self::key(&columns[..1], std::slice::from_ref(other));
-                prop_assert!(same.is_none_or(|same| same == (key == written)));
+        for row in [&a, &b, &c] {
+            for count in 1..=columns.len() {
+                let (columns, written) = (&columns[..count], key(&columns[..count], &row[..count]));
+                for other in [&a, &b, &c] {
+                    let values = other[..count].iter().map(Value::as_ref);
+                    let same = is_key_of_words(&written, columns.iter().copied().zip(values));
+                    let is_same = written == key(columns, &other[..count]);
+                    prop_assert!(same.is_none_or(|same| same == is_same));
+                }
             }
         }
     }
