@@ -279,7 +279,7 @@ fn a_hundred_thousand_terms_are_parsed_bound_and_planned() {
         let is_in_proportion = (0..5).any(|_| least_time(&conn, &longer, 1) < 24 * short);
         assert!(is_in_proportion, "{between}{}: {short:?}", term(7));
     }
-    // What nests is refused as it was.
+    // Brackets that nest are refused as they were.
     let nested = format!("SELECT 1 WHERE {}true", "true AND (".repeat(5_000));
     assert_eq!(outcome(&conn, &nested), "54001");
 }

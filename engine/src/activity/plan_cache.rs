@@ -3,7 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Counts of a session's plan cache. Only the session writes them; each is true for itself.
+/// Counts of a session's plan cache, or of the plans that sessions share. One thread at a time writes them; each is true for
+/// itself.
 #[derive(Debug, Default)]
 pub struct PlanCacheUse {
     hits: AtomicU64,
@@ -30,7 +31,7 @@ impl PlanCacheUse {
     #[inline]
     pub fn count(&self, is_hit: bool) {
         let counter = if is_hit { &self.hits } else { &self.misses };
-        // Nobody else writes it.
+        // One thread at a time writes it.
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 

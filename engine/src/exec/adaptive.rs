@@ -24,7 +24,7 @@ pub(super) struct Trial(Arc<AtomicBool>);
 impl Trial {
     /// Says that a scan has read as many rows as it may.
     pub(super) fn give_up(&self) {
-        // One thread runs the scan and whoever asks; the pipeline between them hands it over.
+        // The scan and its reader are in one pipeline, which one thread at a time runs.
         self.0.store(true, Ordering::Relaxed);
     }
 

@@ -1,7 +1,7 @@
 //! Memo: answers of a plan that is run for each row, by the values it was run with, so that it is not run again for
 //! equal values.
 //!
-//! It is for types that have one form for each value, and plans that give the same for the same. It keeps up to
+//! Values are of types that have one form for each value, and a plan gives equal rows for equal values. A memo keeps up to
 //! [`BYTES_MAX`], and short answers only; where hardly any value comes twice, it is given up.
 
 use super::ExecContext;

@@ -49,10 +49,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
     {
         return Some(call_for_each(set.clone(), join));
     }
-    let mut volatile = false;
-    join.right
-        .for_each_expr(&mut |expr| volatile |= !expr.is_stable());
-    if volatile {
+    if !join.right.is_stable() {
         // It is another value for each left row.
         return None;
     }

@@ -172,9 +172,7 @@ impl Pair<'_> {
     /// By the right input itself, if what makes a match sinks to a table of it and finds an index there.
     fn by_plan(&self, columns: &mut Columns) -> Option<Lookup> {
         let limit = self.limit(read_rows(source(self.right)?), READ_FOR_PLAN)?;
-        let mut is_stable = self.join.on.iter().all(Expr::is_stable);
-        (self.right).for_each_expr(&mut |expr| is_stable &= expr.is_stable());
-        if !is_stable {
+        if !self.join.on.iter().all(Expr::is_stable) || !self.right.is_stable() {
             return None;
         }
         let condition = |part: &Expr| with_outer(part.clone(), &self.left);

@@ -9,14 +9,14 @@
 //!             run for each left row
 //! ```
 //!
-//! Where an index gives it for each value of a list (`g IN (3, 5) ORDER BY k LIMIT 10`, of an index over `g` and `k`), the
-//! first rows of each are sorted.
+//! For the scan an index is looked for ([`access`](super::access)); NULLs that it has at the wrong end are read apart. Where
+//! only the first rows are wanted, and nothing between the Sort and the Limit changes how many there are, the scan ends with
+//! them. Two more ways are for the first rows only:
 //!
-//! Where no index gives the order for sure, since a filter is left over or rows are joined or grouped, but one gives it to
-//! rows below, it is tried for the first rows ([`Logical::Adaptive`]).
-//!
-//! There an index is looked for ([`access`](super::access)); NULLs that it has at the wrong end are read apart. Where only the first rows are wanted, and nothing between
-//! the Sort and the Limit changes how many there are, the scan ends with them.
+//! 1. An index gives the order for each value of a list (`g IN (3, 5) ORDER BY k LIMIT 10`, of an index over `g` and `k`):
+//!    the first rows of each are sorted.
+//! 2. No index gives the order for sure, since a filter is left over or rows are joined or grouped, but one gives it to
+//!    rows below: it is tried ([`Logical::Adaptive`]).
 
 use super::access::{Order, OrderKey, branches, key_column, select_ordered, select_tried};
 use super::pushdown::substitute;
@@ -36,10 +36,7 @@ pub(super) fn order_by_index(plan: Logical) -> Logical {
 /// The same where only the first rows are wanted, perhaps.
 fn order(plan: Logical, is_limited: bool) -> Logical {
     match plan {
-        Logical::Limit { .. } => {
-            let plan = plan.map_inputs(&mut |input| order(input, true));
-            merged(&plan).unwrap_or_else(|| tried(plan))
-        }
+        Logical::Limit { .. } => first_by_index(plan.map_inputs(&mut |input| order(input, true))),
         Logical::Sort { input, keys } => match ordered(*input, &keys, is_limited) {
             (input, true) => order(input, is_limited),
             (input, false) => Logical::Sort {
@@ -84,22 +81,37 @@ pub(super) fn ordered(plan: Logical, keys: &[SortKey], is_limited: bool) -> (Log
     }
 }
 
-/// The first rows of an order that an index gives for each value of a list: those of each value, sorted.
-fn merged(plan: &Logical) -> Option<Logical> {
+/// A Limit whose rows an index gives for each value of a list, or perhaps.
+fn first_by_index(plan: Logical) -> Logical {
     let Logical::Limit {
         input,
         limit: Some(limit),
         offset,
-    } = plan
+    } = &plan
     else {
-        return None;
+        return plan;
     };
-    let end = count(limit)?.checked_add(offset.as_ref().map_or(Some(0), count)?)?;
-    Some(Logical::Limit {
-        input: Box::new(merged_rows(input, None, end)?),
+    let offset_rows = offset.as_ref().map_or(Some(0), count);
+    let end = count(limit).and_then(|limit| limit.checked_add(offset_rows?));
+    let first_of = |rows| Logical::Limit {
+        input: Box::new(rows),
         limit: Some(limit.clone()),
         offset: offset.clone(),
-    })
+    };
+    if let Some(rows) = end.and_then(|end| merged_rows(input, None, end)) {
+        return first_of(rows);
+    }
+    let tried = first_rows(input).filter(|rows| {
+        // Volatile expressions must not be evaluated for a trial, and then once more.
+        plan.is_stable() && end.is_none_or(|end| end <= rows_tried(rows))
+    });
+    match tried {
+        None => plan,
+        Some(rows) => Logical::Adaptive {
+            first: Box::new(first_of(rows)),
+            otherwise: Box::new(plan),
+        },
+    }
 }
 
 fn count(expr: &Expr) -> Option<u64> {
@@ -136,7 +148,7 @@ fn merged_rows(plan: &Logical, keys: Option<&[SortKey]>, end: u64) -> Option<Log
 fn rows_of_each(scan: &Scan, part: usize, order: &Order, end: u64) -> Option<Logical> {
     let values = branches(&scan.filter[part])?;
     let mut read = end.saturating_mul(values.len() as u64);
-    // What is there twice would be read twice; of parameters that is not known.
+    // A value that is there twice would be read twice; of parameters that is not known.
     for (at, value) in values.iter().enumerate() {
         let is_known = !value.any(&mut |part| matches!(part.kind, ExprKind::Parameter(_)));
         if !is_known || values[..at].iter().any(|other| other.same(value)) {
@@ -162,34 +174,6 @@ fn rows_of_each(scan: &Scan, part: usize, order: &Order, end: u64) -> Option<Log
         inputs: first.collect::<Option<_>>()?,
         columns: columns.clone(),
     })
-}
-
-/// The first rows of an order that no index gives for sure, or the first groups: an index is tried for them.
-fn tried(plan: Logical) -> Logical {
-    let Logical::Limit {
-        input,
-        limit: Some(limit),
-        offset,
-    } = &plan
-    else {
-        return plan;
-    };
-    let mut is_stable = true;
-    plan.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
-    let first = if is_stable { first_rows(input) } else { None };
-    let offset_rows = offset.as_ref().map_or(Some(0), count);
-    let end = count(limit).and_then(|limit| limit.checked_add(offset_rows?));
-    match first.filter(|first| end.is_none_or(|end| end <= rows_tried(first))) {
-        None => plan,
-        Some(first) => Logical::Adaptive {
-            first: Box::new(Logical::Limit {
-                input: Box::new(first),
-                limit: Some(limit.clone()),
-                offset: offset.clone(),
-            }),
-            otherwise: Box::new(plan),
-        },
-    }
 }
 
 /// How many rows the scans of a trial may read.

@@ -451,10 +451,8 @@ fn dependent(
 
 /// Whether a plan gives the same rows for the same parameters. Functions of the caller's may give others.
 fn is_stable(plan: &Logical) -> bool {
-    let mut is_stable = true;
-    plan.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
     let is_foreign = |node: &Logical| matches!(node, Logical::Virtual(_) | Logical::ProjectSet(_));
-    is_stable && !plan.any(&mut |node| is_foreign(node))
+    plan.is_stable() && !plan.any(&mut |node| is_foreign(node))
 }
 
 fn indexed_rows(

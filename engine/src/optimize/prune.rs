@@ -74,7 +74,7 @@ pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) 
             let wanted = also(&mut join.on.iter().chain(tests).chain(outer));
             let right = below(join.right, &wanted);
             let lookup = (join.lookup).map(|lookup| {
-                // It gives all that the right input gives, be it only for a filter of that.
+                // Some of these columns are only there for the right input's own filter.
                 let mut given = right.column_set();
                 given.extend(&wanted);
                 prune_lookup(lookup, columns, &given)

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(written(&sql), sql);
     }
 
-    /// What stands before the first operator and behind the last one may be anything.
+    /// The tokens before the first operator and behind the last one may be anything.
     #[test]
     fn brackets_stand_between_operators_of_one_chain() {
         let long = chain(200, " OR ");

@@ -240,6 +240,13 @@ impl Logical {
         }
     }
 
+    /// Whether no expression of the plan may give another value each time.
+    pub fn is_stable(&self) -> bool {
+        let mut is_stable = true;
+        self.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
+        is_stable
+    }
+
     /// Replaces every expression of this node (not of its inputs) by what `f` makes of it.
     pub fn map_exprs(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
         let mut apply = |expr: &mut Expr| {

@@ -49,7 +49,7 @@ pub struct Connection {
     /// As it was when the session was last at rest.
     status: Cell<TransactionStatus>,
     record: Arc<SessionRecord>,
-    /// What the call of a text has left for the next.
+    /// The call of the last text, for the next one.
     spare_call: RefCell<Option<Box<Call>>>,
 }
 

@@ -22,26 +22,24 @@ use std::sync::Arc;
 const ENTRIES_MAX: usize = 128;
 /// Longer texts are not kept.
 const TEXT_BYTES_MAX: usize = 8 << 10;
-/// Texts remembered as seen once.
+/// Keys of a kind that are remembered as seen once.
 const SEEN: usize = 256;
-/// Texts that have a template, remembered as seen once. Most never come again, so the others have their own places.
-const SEEN_OF_TEMPLATES: usize = 64;
 /// What a plan is taken to need, a byte of its text: trees are larger than what they are made of.
 const BYTES_PER_TEXT_BYTE: u64 = 64;
 
-/// What the plan of a text is taken to need, in bytes.
+/// The memory that a text's plan is taken to need, in bytes.
 pub(super) fn plan_bytes(text: &str) -> u64 {
     text.len() as u64 * BYTES_PER_TEXT_BYTE
 }
 
-/// What is kept for a key.
+/// The value of an entry.
 #[derive(Clone, Debug)]
 pub(super) enum Kept {
     /// A plan.
     Plan(Prepared),
     /// The plan of the text's template, and the text's literals.
     Literals(Prepared, Arc<[Value]>),
-    /// That a template has no plan that serves all its literals.
+    /// A mark that no plan of the template serves all literals.
     NoPlan,
 }
 
@@ -51,6 +49,26 @@ impl Kept {
             Self::Plan(prepared) | Self::Literals(prepared, _) => Some(prepared),
             Self::NoPlan => None,
         }
+    }
+}
+
+/// Keys that came lately: their hashes, each in the place that its low bits name. A key has one kind, and each kind its own
+/// places, since keys of two kinds come by turns and two in one place would never be seen twice.
+#[derive(Debug)]
+struct Seen(Box<[u64; SEEN]>);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self(Box::new([0; SEEN]))
+    }
+}
+
+impl Seen {
+    /// Whether a key has come lately; it is remembered.
+    #[inline]
+    fn note(&mut self, key: Key<'_>) -> bool {
+        let place = &mut self.0[key.hash as usize % SEEN];
+        std::mem::replace(place, key.hash) == key.hash
     }
 }
 
@@ -70,7 +88,7 @@ struct Entry {
     memory: Reservation,
 }
 
-/// What all plans of a cache are good for.
+/// The catalog, path and effort that all plans of a cache are good for.
 #[derive(Debug)]
 struct Basis {
     catalog: Arc<Catalog>,
@@ -91,9 +109,10 @@ impl Basis {
 pub(super) struct PlanCache {
     entries: HashTable<Entry>,
     hasher: DefaultHashBuilder,
-    /// Hashes of texts seen lately, each in the place its low bits name.
-    seen: Box<[u64; SEEN]>,
-    seen_of_templates: Box<[u64; SEEN_OF_TEMPLATES]>,
+    seen_texts: Seen,
+    seen_templates: Seen,
+    /// Texts of templates that have a plan. Most never come again.
+    seen_literals: Seen,
     clock: u64,
     /// How often memory pressure had risen when this was looked at last.
     rises: u64,
@@ -107,8 +126,9 @@ impl PlanCache {
         Self {
             entries: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
-            seen: Box::new([0; SEEN]),
-            seen_of_templates: Box::new([0; SEEN_OF_TEMPLATES]),
+            seen_texts: Seen::default(),
+            seen_templates: Seen::default(),
+            seen_literals: Seen::default(),
             clock: 0,
             rises: 0,
             basis: None,
@@ -139,7 +159,7 @@ impl PlanCache {
         !is_fresh
     }
 
-    /// What is kept for a key. [`Self::freshen`] comes first.
+    /// Looks a key up. [`Self::freshen`] comes first.
     #[inline]
     pub(super) fn get(&mut self, key: Key<'_>) -> Option<Kept> {
         let is_it = |entry: &Entry| *entry.text == *key.text;
@@ -192,7 +212,7 @@ impl PlanCache {
             return false;
         }
         let key = self.key(text);
-        let is_kept = self.was_seen(key);
+        let is_kept = self.seen_texts.note(key);
         if is_kept {
             self.insert(key, Kept::Plan(prepared.clone()), ledger);
         }
@@ -207,8 +227,7 @@ impl PlanCache {
         (prepared, literals): (&Prepared, &[Value]),
         ledger: &Arc<Ledger>,
     ) {
-        let place = &mut self.seen_of_templates[key.hash as usize % SEEN_OF_TEMPLATES];
-        if std::mem::replace(place, key.hash) == key.hash {
+        if self.seen_literals.note(key) {
             let kept = Kept::Literals(prepared.clone(), literals.into());
             self.insert(key, kept, ledger);
         }
@@ -217,10 +236,12 @@ impl PlanCache {
     /// Keeps something for a key, in the place of what there was.
     #[cold]
     pub(super) fn insert(&mut self, key: Key<'_>, kept: Kept, ledger: &Arc<Ledger>) {
-        let bytes = match kept {
+        let bytes = match &kept {
             Kept::Plan(_) | Kept::NoPlan => plan_bytes(key.text),
-            // The plan is the template's, and literals are no longer than their text by much.
-            Kept::Literals(..) => (4 * key.text.len() + size_of::<Entry>()) as u64,
+            // The plan is the template's; strings among the literals are no longer than the text.
+            Kept::Literals(_, literals) => {
+                (2 * key.text.len() + size_of::<Entry>() + size_of_val(&**literals)) as u64
+            }
         };
         let Ok(memory) = ledger.reserve(Owner::Cache, bytes) else {
             return;
@@ -249,10 +270,9 @@ impl PlanCache {
         self.show_size();
     }
 
-    /// Whether a text has come lately; it is remembered.
-    pub(super) fn was_seen(&mut self, key: Key<'_>) -> bool {
-        let place = &mut self.seen[key.hash as usize % SEEN];
-        std::mem::replace(place, key.hash) == key.hash
+    /// Whether a template has come lately; it is remembered.
+    pub(super) fn was_template_seen(&mut self, key: Key<'_>) -> bool {
+        self.seen_templates.note(key)
     }
 
     fn drop_oldest(&mut self) {

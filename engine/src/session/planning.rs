@@ -44,7 +44,7 @@ impl Session {
         let kept = self.cache.get(self.cache.key(sql));
         let found = match kept {
             Some(Kept::Plan(prepared)) => Some(prepared),
-            // It has no parameters of its own that somebody else's literals could be.
+            // A template's plan has parameters that the caller knows nothing of.
             Some(Kept::Literals(..) | Kept::NoPlan) | None => self.take_over(sql),
         };
         self.cache.count(found.is_some());
@@ -133,7 +133,7 @@ impl Session {
             Some(Kept::Literals(..) | Kept::NoPlan) => return None,
             None => {}
         }
-        let was_seen = self.cache.was_seen(key);
+        let was_seen = self.cache.was_template_seen(key);
         let template = std::mem::take(&mut self.template);
         let found = match self.take_over(&template.key) {
             None if was_seen => self.plan_template(&template),

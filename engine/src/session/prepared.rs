@@ -78,7 +78,7 @@ enum Types {
     Declared(Box<[DataType]>),
 }
 
-/// What a statement is planned from.
+/// The syntax that a statement is planned from.
 #[derive(Debug)]
 struct Source {
     parsed: Arc<Parsed>,

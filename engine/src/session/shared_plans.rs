@@ -34,7 +34,6 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Plans {
     entries: HashMap<Box<str>, Entry>,
-    bytes: u64,
     clock: u64,
     rises: u64,
     /// The catalog that all plans are good for.
@@ -77,7 +76,8 @@ impl SharedPlans {
             return;
         }
         let mut plans = self.plans.lock();
-        while plans.entries.len() >= ENTRIES_MAX || plans.bytes + bytes > most {
+        plans.entries.remove(text);
+        while plans.entries.len() >= ENTRIES_MAX || plans.bytes() + bytes > most {
             plans.drop_oldest();
         }
         let Ok(memory) = ledger.reserve(Owner::Cache, bytes) else {
@@ -89,10 +89,7 @@ impl SharedPlans {
             used_at: plans.clock,
             memory,
         };
-        plans.bytes += bytes;
-        if let Some(before) = plans.entries.insert(text.into(), entry) {
-            plans.bytes -= before.memory.bytes();
-        }
+        plans.entries.insert(text.into(), entry);
         self.show_size(&plans);
     }
 
@@ -109,7 +106,6 @@ impl SharedPlans {
             let is_good = |entry: &mut Entry| entry.prepared.follow(catalog);
             plans.entries.retain(|_, entry| is_good(entry));
         }
-        plans.bytes = plans.entries.values().map(|e| e.memory.bytes()).sum();
         self.show_size(&plans);
     }
 
@@ -117,23 +113,24 @@ impl SharedPlans {
     pub(super) fn clear(&self) {
         let mut plans = self.plans.lock();
         plans.entries.clear();
-        plans.bytes = 0;
         self.show_size(&plans);
     }
 
     fn show_size(&self, plans: &Plans) {
         let counts = self.activity.shared_plans();
-        counts.set_size(plans.entries.len() as u64, plans.bytes);
+        counts.set_size(plans.entries.len() as u64, plans.bytes());
     }
 }
 
 impl Plans {
+    fn bytes(&self) -> u64 {
+        let entries = self.entries.values();
+        entries.map(|entry| entry.memory.bytes()).sum()
+    }
+
     fn drop_oldest(&mut self) {
-        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used_at);
-        if let Some(text) = oldest.map(|(text, _)| text.clone())
-            && let Some(entry) = self.entries.remove(&text)
-        {
-            self.bytes -= entry.memory.bytes();
-        }
+        let oldest = self.entries.values().map(|entry| entry.used_at).min();
+        self.entries
+            .retain(|_, entry| Some(entry.used_at) != oldest);
     }
 }

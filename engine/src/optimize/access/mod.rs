@@ -34,7 +34,8 @@ use order::Served;
 use remora_storage::catalog::IndexEntry;
 use std::sync::Arc;
 
-/// One in so many rows of a table may be read in vain, for how few that is not worth it, and how many are too many.
+/// A trial may read the rows of a table divided by this in vain; it is not worth it for fewer than `TRIED_ROWS_MIN`, and
+/// reads `TRIED_ROWS_MAX` at most.
 const TRIED_PART: u64 = 128;
 const TRIED_ROWS_MIN: u64 = 8;
 const TRIED_ROWS_MAX: u64 = 8192;

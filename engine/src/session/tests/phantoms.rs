@@ -1,5 +1,5 @@
-//! What a serializable transaction has read by an index, no more and no less: a row that comes where it has looked is a
-//! conflict, a row that comes elsewhere is none.
+//! The ranges and keys of indexes that a serializable transaction has read, no more and no less: a row that comes where it
+//! has looked is a conflict, a row that comes elsewhere is none.
 
 use super::*;
 
@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
     (
         "SELECT id FROM t WHERE s <> 'x' ORDER BY k LIMIT 2",
         &["15, 0, ''"],
-        &["20005, 0, ''"],
+        &["20005, 0, ''", "15, 0, 'x'"],
     ),
     (
         "SELECT k, count(*) FROM t GROUP BY k ORDER BY k LIMIT 3",
@@ -135,17 +135,12 @@ fn what_was_read_by_an_index_is_recorded_and_no_more() {
         .unwrap();
     for (query, inside, outside) in CASES {
         let plan = ann.run(&format!("EXPLAIN {query}"), []).unwrap();
-        let plan = format!(
-            "{:?}",
-            plan.rows.map(|rows| rows
-                .iter()
-                .map(|row| row.get::<_, String>(0))
-                .collect::<Vec<_>>())
-        );
-        assert!(
-            plan.contains("using t_") || plan.contains("Bitmap"),
-            "{query}: {plan}"
-        );
+        let rows = plan.rows.unwrap();
+        let lines: Vec<String> = rows.iter().map(|row| row.get(0).unwrap()).collect();
+        let is_by_index = ["t_k", "t_g", "t_s"]
+            .iter()
+            .any(|index| lines.iter().any(|line| line.contains(index)));
+        assert!(is_by_index, "{query}: {lines:?}");
         let all = inside.iter().map(|row| (row, true));
         for (row, is_conflict) in all.chain(outside.iter().map(|row| (row, false))) {
             ann.execute_batch("BEGIN").unwrap();

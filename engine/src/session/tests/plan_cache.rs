@@ -67,7 +67,8 @@ fn others_definitions_leave_plans_alone() {
     assert_eq!(counts(&ann)[..2], [hits + 2, misses + 1]);
 }
 
-/// What hides a table, or takes its place, is found by plans that were there before, be they kept for a text or prepared.
+/// A table that hides another one, or takes its place, is found by plans that were there before, be they kept for a text
+/// or prepared.
 #[test]
 fn a_name_that_means_something_else_is_resolved_again() {
     let (ann, ben) = two();
@@ -170,7 +171,7 @@ fn shared(conn: &Connection) -> [i64; 3] {
     counts.unwrap()
 }
 
-/// What Ann was asked for twice, Ben has planned when he is asked the first time, be it with other literals.
+/// Ann was asked for a text twice: Ben has it planned when he is asked the first time, be it with other literals.
 #[test]
 fn a_new_connection_takes_plans_over() {
     let (ann, ben) = two();
@@ -182,7 +183,7 @@ fn a_new_connection_takes_plans_over() {
     let other = "SELECT v FROM t WHERE id = 2";
     assert_eq!(values(&ben, other), [Value::Integer(20)]);
     assert_eq!(shared(&ann)[0], hits + 2);
-    // He has them himself now.
+    // Ben has them himself now.
     assert_eq!(values(&ben, sum), [Value::BigInt(30)]);
     assert_eq!(values(&ben, other), [Value::Integer(20)]);
     assert_eq!(shared(&ann)[0], hits + 2);
@@ -224,4 +225,18 @@ fn shared_plans_go_with_their_tables() {
     values(&ben, "SELECT 1");
     assert!(shared(&ann)[2] < before);
     assert!(ben.execute("SELECT sum(v) FROM t", []).is_err());
+}
+
+/// A text and its template are remembered apart, wherever their hashes fall: each connection hashes otherwise.
+#[test]
+fn a_text_that_comes_again_is_kept_on_every_connection() {
+    for _ in 0..2_000 {
+        let conn = connect();
+        for _ in 0..3 {
+            let sql = "SELECT 1 + 1 WHERE 1 = 1";
+            assert_eq!(values(&conn, sql), [Value::Integer(2)]);
+        }
+        let hits = conn.with_session(|session| Ok(session.record.plan_cache().counts().hits));
+        assert_eq!(hits.unwrap(), 1);
+    }
 }
