@@ -34,10 +34,11 @@ use crate::plan::physical::{self, IndexKeys, IndexedRows, JoinKind, LookupLimit}
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{ArrayRef, UInt32Array};
+use hashbrown::HashSet;
+use remora_storage::index::TOGETHER;
 use remora_storage::transaction::IndexScan as Range;
 use remora_storage::value::value_at;
 use remora_storage::{DataType, ReadView, RowId, ValueRef};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -264,23 +265,26 @@ impl RowLookups {
         let (table, index) = (&scan.scan.table, &scan.index);
         let (mut ids, mut found) = (Vec::<RowId>::new(), Found::default());
         let mut seen = HashSet::new();
-        let mut key = Vec::new();
+        let step = (TOGETHER / keys.len()).max(1);
+        let mut asked = Vec::new();
         let mut row = 0;
         while row < rows && ids.len() < FOUND_ROWS {
-            seen.clear();
-            for values in keys {
-                context.check()?;
-                values_at(values, row, &mut key);
-                let new = |id: &RowId| keys.len() == 1 || seen.insert(*id);
-                ids.extend(
-                    self.view
-                        .lookup(table, index, &key)?
-                        .into_iter()
-                        .filter(new),
-                );
+            context.check()?;
+            let until = rows.min(row + step);
+            asked.clear();
+            for row in row..until {
+                keys.iter()
+                    .for_each(|key| push_values(key, row, &mut asked));
             }
-            found.owners.resize(ids.len(), row as u32);
-            row += 1;
+            let asked: Vec<_> = asked.chunks(index.def.columns.len()).collect();
+            self.view.lookup_each(table, index, &asked, |at, id| {
+                let owner = (row + at / keys.len()) as u32;
+                if keys.len() == 1 || seen.insert((owner, id)) {
+                    ids.push(id);
+                    found.owners.push(owner);
+                }
+            });
+            row = until;
         }
         for ids in ids.chunks(BATCH_ROWS) {
             found.push(self.fetch(ids)?, held, context)?;
@@ -298,13 +302,14 @@ impl RowLookups {
     ) -> Result<(usize, Found)> {
         let plan = self.plan.index_scan();
         let mut found = Found::default();
+        let open = Arrays::new();
         let (mut low, mut high) = (Vec::new(), Vec::new());
         let mut scan: Option<Range> = None;
         let mut row = 0;
         while row < rows && found.owners.len() < FOUND_ROWS {
             context.check()?;
             values_at(&keys[0], row, &mut low);
-            values_at(keys.get(1).map_or(&[], Vec::as_slice), row, &mut high);
+            values_at(keys.get(1).unwrap_or(&open), row, &mut high);
             let has_keys = match &mut scan {
                 Some(scan) => go_between(plan, scan, &low, &high),
                 None => {
@@ -390,8 +395,13 @@ impl Found {
     }
 }
 
-fn values_at<'a>(arrays: &'a [(ArrayRef, DataType)], row: usize, values: &mut Vec<ValueRef<'a>>) {
+fn values_at<'a>(arrays: &'a Arrays, row: usize, values: &mut Vec<ValueRef<'a>>) {
     values.clear();
+    push_values(arrays, row, values);
+}
+
+/// Appends the values of a key for a left row.
+fn push_values<'a>(arrays: &'a Arrays, row: usize, values: &mut Vec<ValueRef<'a>>) {
     let value = |(array, data_type): &'a (ArrayRef, DataType)| value_at(array, *data_type, row);
     values.extend(arrays.iter().map(value));
 }

@@ -16,16 +16,19 @@ use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::{self, IndexKeys, KeyEnd};
+use hashbrown::HashSet;
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId, ValueRef};
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// Rows of the first batch of a scan that is tried, and of the largest: the next one may be the last.
 const FIRST_TRIED_ROWS: usize = 64;
 const TRIED_ROWS: usize = 256;
+
+/// Keys that are looked up between two questions whether to stop.
+const CHECKED_KEYS: usize = 256;
 
 /// Reads rows by index.
 #[derive(Debug)]
@@ -104,15 +107,24 @@ impl IndexScan {
     /// A row has one key, so a row found twice was found by a key given twice.
     fn points(&self, keys: &[Vec<Expr>], context: &ExecContext) -> Result<Rows> {
         let (table, index) = (&self.plan.scan.table, &self.plan.index);
-        let mut found = Vec::new();
-        let mut seen = HashSet::new();
-        for key in keys {
-            context.check()?;
-            let key = evaluate(key, context)?;
-            let rows = with_refs(&key, |key| self.view.lookup(table, index, key))?;
-            let new = |row: &RowId| keys.len() == 1 || seen.insert(*row);
-            found.extend(rows.into_iter().filter(new));
-        }
+        let mut found = match keys {
+            [key] => {
+                let key = evaluate(key.iter(), context)?;
+                with_refs(&key, |key| self.view.lookup(table, index, key))?
+            }
+            _ => {
+                let values = evaluate(keys.iter().flatten(), context)?;
+                let values: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
+                let keys: Vec<_> = values.chunks(index.def.columns.len()).collect();
+                let (mut found, mut seen) = (Vec::new(), HashSet::new());
+                for keys in keys.chunks(CHECKED_KEYS) {
+                    context.check()?;
+                    let new = |_, id| found.extend(seen.insert(id).then_some(id));
+                    self.view.lookup_each(table, index, keys, new);
+                }
+                found
+            }
+        };
         if self.plan.reverse {
             found.reverse();
         }
@@ -207,10 +219,11 @@ fn bound<'v>(end: &KeyEnd, values: &'v [ValueRef<'v>]) -> Bound<Cow<'v, [ValueRe
     }
 }
 
-fn evaluate<'a>(key: &'a [Expr], context: &'a ExecContext) -> Result<Vec<Datum<'a>>> {
-    key.iter()
-        .map(|expr| eval_constant(expr, context))
-        .collect()
+fn evaluate<'a>(
+    values: impl Iterator<Item = &'a Expr>,
+    context: &'a ExecContext,
+) -> Result<Vec<Datum<'a>>> {
+    values.map(|expr| eval_constant(expr, context)).collect()
 }
 
 impl Source for IndexScan {

@@ -14,12 +14,12 @@
 //! Of a frozen block the one integer is decoded.
 
 use super::frozen::Frozen;
-use super::hot::fetch;
 use super::layout::{Field, Layout};
 use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::Viewpoint;
+use crate::prefetch::prefetch;
 use crate::value::{DataType, take};
 
 /// The base row of a hot block that a viewpoint sees, with nothing chained over it when it was looked
@@ -89,7 +89,7 @@ impl Block {
     #[inline(always)]
     pub fn fetch(&self, slot: Slot) {
         if let Base::Hot(rows) = &self.base {
-            fetch(rows.address(slot));
+            prefetch(rows.address(slot));
         }
     }
 }

@@ -156,17 +156,6 @@ impl Rows {
     }
 }
 
-/// Has the processor fetch the cache line at an address, which need not be one of anything.
-#[inline(always)]
-pub(super) fn fetch(_at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: fetching into the cache is no access: any address will do.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(_at.cast()) };
-    }
-}
-
 impl Drop for Rows {
     fn drop(&mut self) {
         let memory = NonNull::new(*self.memory.get_mut()).expect("rows have memory");

@@ -12,12 +12,12 @@
 use super::column::Bits;
 use super::frozen::{Frozen, Mask};
 use super::heap::Heap;
-use super::hot::fetch;
 use super::layout::{Field, Layout, ROW_HEADER_BYTES};
 use super::row::{Image, RowRef};
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Operation;
+use crate::prefetch::prefetch;
 use crate::value::ColumnBounds;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -279,8 +279,8 @@ impl Images for Stretch<'_> {
     fn fetch_after(&self, at: usize) {
         let first = self.first.as_ptr();
         let row = first.wrapping_add((at + self.rows) * self.stride);
-        fetch(row);
-        fetch(row.wrapping_add(self.stride - ROW_HEADER_BYTES));
+        prefetch(row);
+        prefetch(row.wrapping_add(self.stride - ROW_HEADER_BYTES));
     }
 
     fn image(&self, at: usize) -> Image<'_> {

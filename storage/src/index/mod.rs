@@ -58,6 +58,9 @@ use crate::pool::{Claim, Pool};
 use crate::stop::Stop;
 use std::sync::Arc;
 
+/// Keys that are looked up at once.
+pub const TOGETHER: usize = 16;
+
 /// The entries of an index, in either structure.
 #[derive(Debug)]
 pub enum Index {
@@ -156,6 +159,15 @@ impl Index {
         match self {
             Self::Ordered(index) => index.find_map(key, visit),
             Self::Hash(index) => index.find_map(key, visit),
+        }
+    }
+
+    /// Calls `visit` with the number of a key and a row that [`Self::get`] gives for it, for up to [`TOGETHER`] keys, key
+    /// by key. The look-ups wait for memory together; no lock is held where it is visited.
+    pub fn find_together(&self, keys: &[&[u8]], visit: impl FnMut(usize, RowId)) {
+        match self {
+            Self::Ordered(index) => index.find_together(keys, visit),
+            Self::Hash(index) => index.find_together(keys, visit),
         }
     }
 

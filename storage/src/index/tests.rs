@@ -29,6 +29,20 @@ fn rows_of(index: &Index, key: &[u8]) -> Vec<RowId> {
     out
 }
 
+/// Rows of several keys, with the number of each key.
+fn together(index: &Index, keys: &[Vec<u8>]) -> Vec<(usize, RowId)> {
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let mut found = Vec::new();
+    index.find_together(&keys, |at, row| found.push((at, row)));
+    found
+}
+
+fn one_by_one(index: &Index, keys: &[Vec<u8>]) -> Vec<(usize, RowId)> {
+    let of =
+        |(at, key): (usize, &Vec<u8>)| rows_of(index, key).into_iter().map(move |row| (at, row));
+    keys.iter().enumerate().flat_map(of).collect()
+}
+
 fn scanned(index: &Index, mut cursor: Cursor, limit: usize) -> Vec<(Vec<u8>, RowId)> {
     let (mut all, mut some) = (Vec::new(), Entries::new());
     loop {
@@ -111,6 +125,8 @@ proptest! {
                 let wanted: Vec<_> = model.iter().filter(|e| e.0 == key(k)).map(|e| e.1).collect();
                 prop_assert_eq!(rows_of(&index, &key(k)), wanted);
             }
+            let keys: Vec<_> = (low..low + TOGETHER as u32).map(key).collect();
+            prop_assert_eq!(together(&index, &keys), one_by_one(&index, &keys));
             if index.is_ordered() {
                 let (low, high) = (key(low), key(high));
                 let bounds = (bound(low_kind, &low), bound(high_kind, &high));
@@ -302,6 +318,11 @@ fn threads_read_and_write_at_once() {
                     while !done.load(Relaxed) {
                         for n in (0..KEYS).step_by(5 * 7) {
                             assert_eq!(rows_of(&index, &key(n)), [RowId(7)]);
+                        }
+                        let stay: Vec<_> = (0..KEYS).step_by(5 * 7).map(key).collect();
+                        for keys in stay.chunks(TOGETHER) {
+                            let all = (0..keys.len()).map(|at| (at, RowId(7)));
+                            assert!(together(&index, keys).into_iter().eq(all), "each is found");
                         }
                         if index.is_ordered() {
                             let all = Cursor::new(Bound::Unbounded, Bound::Unbounded, false);

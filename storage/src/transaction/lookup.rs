@@ -5,10 +5,11 @@ use super::{ReadView, RowRef, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::RowId;
-use crate::index::Key;
+use crate::index::{Key, TOGETHER};
 use crate::mvcc::Viewpoint;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
+use std::ops::Range;
 use std::sync::Arc;
 
 impl Transaction {
@@ -109,6 +110,38 @@ impl ReadView {
         Ok(rows)
     }
 
+    /// Calls `found` with the number of a key and a row that [`Self::lookup`] gives for it, key by key. Keys are looked up
+    /// in groups, the members of which wait for memory together.
+    pub fn lookup_each<'v>(
+        &self,
+        table: &Arc<TableEntry>,
+        index: &IndexEntry,
+        keys: &[impl AsRef<[ValueRef<'v>]>],
+        mut found: impl FnMut(usize, RowId),
+    ) {
+        for (group, keys) in keys.chunks(TOGETHER).enumerate() {
+            let operation = self.enter();
+            let viewpoint = self.viewpoint(&operation);
+            let candidates = candidates(index, keys);
+            for (_, id) in &candidates {
+                if let Some((block, slot)) = table.rows.place(*id, &operation) {
+                    block.fetch(slot);
+                }
+            }
+            let mut firsts = SmallVec::<[Option<RowId>; TOGETHER]>::from_elem(None, keys.len());
+            for (at, id) in candidates {
+                let key = keys[at].as_ref();
+                if row_with_key(&viewpoint, table, index, key, id).is_some() {
+                    firsts[at].get_or_insert(id);
+                    found(group * TOGETHER + at, id);
+                }
+            }
+            for (key, first) in keys.iter().zip(firsts) {
+                self.note_key(table, index, key.as_ref(), Columns::NONE, first);
+            }
+        }
+    }
+
     /// Calls `read` with the visible row whose key in `index`, a unique one, is exactly `key`, if
     /// there is one: what [`Self::lookup`] and [`Self::row`] give, in one look at the row.
     pub fn find<T>(
@@ -161,6 +194,28 @@ fn row_with_key<'a>(
 ) -> Option<RowRef<'a>> {
     let row = table.rows.visible(id, viewpoint)?;
     index.matches(&row, key).then_some(row)
+}
+
+/// Rows that have, or had, one of these keys, with the key's number; there are none for a key with a NULL in it.
+fn candidates<'v>(
+    index: &IndexEntry,
+    keys: &[impl AsRef<[ValueRef<'v>]>],
+) -> SmallVec<[(usize, RowId); TOGETHER]> {
+    let mut bytes = Vec::new();
+    let mut written = SmallVec::<[(usize, Range<usize>); TOGETHER]>::new();
+    for (at, key) in keys.iter().enumerate() {
+        let (key, begin) = (key.as_ref(), bytes.len());
+        if !key.iter().any(|value| value.is_null()) {
+            index.encode(&mut bytes, key);
+            written.push((at, begin..bytes.len()));
+        }
+    }
+    let slices = written.iter().map(|(_, range)| &bytes[range.clone()]);
+    let slices: SmallVec<[&[u8]; TOGETHER]> = slices.collect();
+    let mut candidates = SmallVec::new();
+    let found = |number: usize, id| candidates.push((written[number].0, id));
+    index.index.find_together(&slices, found);
+    candidates
 }
 
 /// The first result that `visit` gives for a row that has, or had, the key; there is none for a key

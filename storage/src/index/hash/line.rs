@@ -34,6 +34,7 @@
 
 use super::identity::{Entry, Identity, Target};
 use crate::ids::RowId;
+use crate::prefetch::prefetch;
 use crate::sync::Backoff;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, fence};
@@ -223,15 +224,11 @@ impl Root {
         &words[lane % 16]
     }
 
-    /// Asks for both lines, which are changed soon.
+    /// Asks for both lines, which are looked at soon.
     #[inline]
     pub(super) fn prefetch(&self) {
-        #[cfg(target_arch = "x86_64")]
         for line in [&self.first, &self.second] {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch reads nothing as far as the program can tell, and any address may
-            // be given.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr::from_ref(line).cast()) };
+            prefetch(ptr::from_ref(line).cast());
         }
     }
 

@@ -55,6 +55,7 @@ use super::counter::Counter;
 use super::memory::Memory;
 use crate::error::Result;
 use crate::ids::RowId;
+use crate::index::TOGETHER;
 use crate::mvcc::epoch::{Guard, pin};
 use crate::pool::{Claim, Owner, Pool, Reservation};
 use crate::stop::Stop;
@@ -66,6 +67,7 @@ use heavy::{Heavy, LIGHT_ROWS_MAX};
 use identity::{Entry, Identity};
 use line::Latch;
 use resize::Scratch;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
@@ -261,6 +263,25 @@ impl HashIndex {
         let mut rows = self.read(identity);
         let mut others = rows.sorted().iter().filter(|row| Some(**row) != visited);
         others.find_map(|row| visit(*row))
+    }
+
+    /// Calls `visit` with the number of a key and a row that it has, key by key: all buckets are asked for first.
+    pub(super) fn find_together(&self, keys: &[&[u8]], mut visit: impl FnMut(usize, RowId)) {
+        let identities: SmallVec<[Identity; TOGETHER]> =
+            keys.iter().map(|key| self.identity(key)).collect();
+        {
+            let guard = pin();
+            for identity in &identities {
+                let number = bucket_of(*identity, self.directory.buckets());
+                if let Some(root) = self.directory.bucket(number, &guard) {
+                    root.prefetch();
+                }
+            }
+        }
+        for (at, identity) in identities.into_iter().enumerate() {
+            let mut rows = self.read(identity);
+            rows.sorted().iter().for_each(|row| visit(at, *row));
+        }
     }
 
     pub(super) fn get(&self, key: &[u8], out: &mut Vec<RowId>) {

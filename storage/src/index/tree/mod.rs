@@ -48,6 +48,7 @@ mod node;
 mod rest;
 mod scan;
 mod tidy;
+mod together;
 mod version;
 mod word;
 
@@ -75,6 +76,13 @@ use std::ptr;
 use std::sync::Arc;
 use version::{Again, Version};
 use word::{Child, Slot, Word};
+
+/// Where a look-up comes to from a node.
+enum Step<R> {
+    /// A word below, and what is left of the key.
+    Down(Word, R),
+    Done(Found),
+}
 
 /// Entries in key order.
 #[derive(Debug)]
@@ -208,38 +216,46 @@ impl OrderedIndex {
         let mut word = Word::load(&self.root);
         let mut rest = key;
         loop {
-            // Dense keys go through nothing else, from here to the row.
-            while let Some(inner) = word.as_plain_256() {
-                let Some(byte) = rest.first() else {
-                    return Ok(found_beside(rest, inner));
-                };
-                word = inner.word_256(byte);
-                rest = rest.skip(1);
+            match Self::step(word, rest)? {
+                Step::Down(below, left) => (word, rest) = (below, left),
+                Step::Done(found) => return Ok(found),
             }
-            let inner = match word.child() {
-                Child::Row(row) if rest.len() == 0 => return Ok(Found::Row(row)),
-                Child::Nothing | Child::Row(_) => return Ok(Found::Nothing),
-                Child::Bucket(bucket) => {
-                    word.prefetch();
-                    let seen = bucket.header().version.read()?;
-                    let found = bucket.find(rest);
-                    bucket.header().version.check(seen)?;
-                    return Ok(found);
-                }
-                Child::Inner(inner) => inner,
-            };
-            let version = &inner.header().version;
-            let seen = version.read()?;
-            let prefix = inner.prefix_len();
-            if rest.len() <= prefix || !inner.leads(rest) {
-                return Ok(found_beside(rest, inner));
-            }
-            let below = rest.skip(prefix);
-            let byte = below.first().expect("it is longer than the prefix");
-            word = inner.find(byte).map_or(Word::NOTHING, Word::load);
-            version.check(seen)?;
-            rest = below.skip(1);
         }
+    }
+
+    /// Goes down one level.
+    #[inline(always)]
+    fn step<R: Rest>(word: Word, rest: R) -> Result<Step<R>, Again> {
+        // Dense keys go through nothing else, from here to the row.
+        if let Some(inner) = word.as_plain_256() {
+            return Ok(match rest.first() {
+                Some(byte) => Step::Down(inner.word_256(byte), rest.skip(1)),
+                None => Step::Done(found_beside(rest, inner)),
+            });
+        }
+        let inner = match word.child() {
+            Child::Row(row) if rest.len() == 0 => return Ok(Step::Done(Found::Row(row))),
+            Child::Nothing | Child::Row(_) => return Ok(Step::Done(Found::Nothing)),
+            Child::Bucket(bucket) => {
+                word.prefetch();
+                let seen = bucket.header().version.read()?;
+                let found = bucket.find(rest);
+                bucket.header().version.check(seen)?;
+                return Ok(Step::Done(found));
+            }
+            Child::Inner(inner) => inner,
+        };
+        let version = &inner.header().version;
+        let seen = version.read()?;
+        let prefix = inner.prefix_len();
+        if rest.len() <= prefix || !inner.leads(rest) {
+            return Ok(Step::Done(found_beside(rest, inner)));
+        }
+        let below = rest.skip(prefix);
+        let byte = below.first().expect("it is longer than the prefix");
+        let word = inner.find(byte).map_or(Word::NOTHING, Word::load);
+        version.check(seen)?;
+        Ok(Step::Down(word, below.skip(1)))
     }
 
     pub(super) fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut Entries) {

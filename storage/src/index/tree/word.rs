@@ -12,6 +12,7 @@
 use super::bucket::Bucket;
 use super::node::{Header, Inner};
 use crate::ids::RowId;
+use crate::prefetch::prefetch;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
 
@@ -127,18 +128,23 @@ impl Word {
         }
     }
 
+    /// Asks for what a search for these bytes reads first of the node.
+    #[inline(always)]
+    pub(super) fn prefetch_for(self, rest: &[u8]) {
+        match (self.as_plain_256(), self.child()) {
+            (Some(inner), _) => {
+                let byte = rest.first().copied().unwrap_or(0);
+                prefetch(ptr::from_ref(&inner.slots_256()[usize::from(byte)]).cast());
+            }
+            (None, Child::Inner(_)) => self.prefetch_line(0),
+            (None, Child::Bucket(_)) => self.prefetch(),
+            (None, Child::Row(_) | Child::Nothing) => {}
+        }
+    }
+
     #[inline(always)]
     fn prefetch_line(self, line: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.0.wrapping_add(line * LINE_BYTES);
-            // SAFETY: a prefetch reads nothing as far as the program can tell, and any address may
-            // be given.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = line;
+        prefetch(self.0.wrapping_add(line * LINE_BYTES));
     }
 
     #[inline(always)]
