@@ -49,6 +49,8 @@ const SLICE_ROWS: usize = 512;
 /// Right rows that are read at once of the range of a left row, at first: there are few, mostly, and room is made for as
 /// many as are asked for.
 const FIRST_RANGE_ROWS: usize = 16;
+/// Right rows of a left one up to which several left rows are looked up together.
+const FEW_ROWS: usize = 16;
 /// Right rows after which a slice ends.
 const FOUND_ROWS: usize = 4 * BATCH_ROWS;
 
@@ -265,11 +267,15 @@ impl RowLookups {
         let (table, index) = (&scan.scan.table, &scan.index);
         let (mut ids, mut found) = (Vec::<RowId>::new(), Found::default());
         let mut seen = HashSet::new();
-        let step = (TOGETHER / keys.len()).max(1);
         let mut asked = Vec::new();
         let mut row = 0;
         while row < rows && ids.len() < FOUND_ROWS {
             context.check()?;
+            // Where keys have many rows, those of one left row are enough at a time.
+            let step = match ids.len() < row * FEW_ROWS {
+                true => TOGETHER / keys.len().clamp(1, TOGETHER),
+                false => 1,
+            };
             let until = rows.min(row + step);
             asked.clear();
             for row in row..until {

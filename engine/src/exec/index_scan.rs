@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::physical::{self, IndexKeys, KeyEnd};
 use hashbrown::HashSet;
+use remora_storage::index::TOGETHER;
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId, ValueRef};
 use std::borrow::Cow;
@@ -26,9 +27,6 @@ use std::sync::Arc;
 /// Rows of the first batch of a scan that is tried, and of the largest: the next one may be the last.
 const FIRST_TRIED_ROWS: usize = 64;
 const TRIED_ROWS: usize = 256;
-
-/// Keys that are looked up between two questions whether to stop.
-const CHECKED_KEYS: usize = 256;
 
 /// Reads rows by index.
 #[derive(Debug)]
@@ -117,7 +115,7 @@ impl IndexScan {
                 let values: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
                 let keys: Vec<_> = values.chunks(index.def.columns.len()).collect();
                 let (mut found, mut seen) = (Vec::new(), HashSet::new());
-                for keys in keys.chunks(CHECKED_KEYS) {
+                for keys in keys.chunks(TOGETHER) {
                     context.check()?;
                     let new = |_, id| found.extend(seen.insert(id).then_some(id));
                     self.view.lookup_each(table, index, keys, new);

@@ -81,6 +81,7 @@ use word::{Child, Slot, Word};
 enum Step<R> {
     /// A word below, and what is left of the key.
     Down(Word, R),
+    /// No further: this is what there is.
     Done(Found),
 }
 

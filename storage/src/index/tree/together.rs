@@ -6,8 +6,7 @@
 //!   key 2   root - node - node - row          and not one after the other
 //! ```
 //!
-//! Where the tree is larger than the processor's cache, a look-up is little else than waiting: 16 that wait together take
-//! about as long as three or four by themselves.
+//! Where the tree is larger than the processor's cache, a look-up is little else than waiting.
 
 use super::bucket::Found;
 use super::word::Word;
