@@ -5,10 +5,10 @@
 mod common;
 
 use common::{Run, prepare, remora};
-use remora_tests::machine::{ANSWER_TIME_MAX, Machine};
+use remora_tests::machine::{ANSWER_TIME_MAX, Machine, executable};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ fn remora_without_rights(folder: &Path, directory: &Path) -> Run {
         fs::remove_file(&probe).expect("it was just made");
         // What we may execute nobody need be able to see.
         let copy = folder.join("remora");
-        fs::copy(BINARY, &copy).expect("a copy");
+        executable(&copy, File::open(BINARY).expect("it is there")).expect("a copy");
         fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("it is ours");
         command = Command::new(copy);
         command.uid(NOBODY).gid(NOBODY);
@@ -179,8 +179,7 @@ fn files_that_may_not_grow_lose_nothing() {
         "#!/bin/sh\ntrap '' XFSZ\necho $$ > '{}'\nexec '{BINARY}' \"$@\"\n",
         process.display()
     );
-    fs::write(&script, text).expect("writable");
-    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
+    executable(&script, text.as_bytes()).expect("writable");
     let mut machine = Machine::start(&script, &directory).expect("it opens");
     assert_eq!(answer(&mut machine, "INSERT INTO t VALUES (4)"), None);
     let process = fs::read_to_string(&process).expect("it has told its number");

@@ -2,11 +2,10 @@
 //! system that lets users have namespaces; where there is neither it says so and tests nothing.
 #![cfg(target_os = "linux")]
 
-use remora_tests::machine::{ANSWER_TIME_MAX, Machine};
+use remora_tests::machine::{ANSWER_TIME_MAX, Machine, executable};
 use serde_json::Value;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -89,8 +88,7 @@ impl SmallDisk {
             "#!/bin/sh\nexec nsenter {} '{BINARY}' \"$@\"\n",
             words.join(" ")
         );
-        fs::write(&script, text).expect("writable");
-        fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
+        executable(&script, text.as_bytes()).expect("writable");
         script
     }
 

@@ -2,7 +2,7 @@
 
 use crate::watchdog::{LIFE_MAX, Watchdog};
 use serde_json::{Value, json};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -37,6 +37,29 @@ pub fn binary() -> io::Result<PathBuf> {
             own.display()
         ))
     })
+}
+
+/// Makes a file that can be run, of what a reader gives. A child writes it: of a file that we wrote ourselves, a process
+/// that another thread forked meanwhile could hold the writing end, and as long as one is open nobody may run the file
+/// (`ETXTBSY`).
+pub fn executable(path: &Path, mut content: impl Read) -> io::Result<()> {
+    let mut child = Command::new("sh")
+        .args(["-c", r#"cat > "$1" && chmod 755 "$1""#, "sh"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let written = child
+        .stdin
+        .take()
+        .map(|mut to| io::copy(&mut content, &mut to));
+    match (child.wait()?.success(), written) {
+        (true, Some(Ok(_))) => Ok(()),
+        (_, Some(Err(error))) => Err(error),
+        _ => Err(io::Error::other(format!(
+            "{} is not written",
+            path.display()
+        ))),
+    }
 }
 
 impl Machine {
