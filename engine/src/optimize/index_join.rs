@@ -31,8 +31,10 @@ const READ_FOR_LOOKUP: u64 = 64;
 const READ_FOR_PLAN: u64 = 256;
 /// A table with fewer rows is read as soon as it is looked at.
 const ROWS_MIN: u64 = 512;
-/// Rows that are read in vain where more left rows are expected than pay.
+/// Where more left rows are expected than pay, so many rows are read in vain, and no more than one part in so many of the
+/// table.
 const TRIED_ROWS: u64 = 64_000;
+const TRIED_PART: u64 = 8;
 
 /// Applies the rule to a plan.
 pub(super) fn index_joins(plan: Logical, columns: &mut Columns) -> Logical {
@@ -123,21 +125,22 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// How long it pays not to read `all` rows; `None` where it hardly ever does.
-    fn limit(&self, all: u64, read_for_one: u64) -> Option<LookupLimit> {
+    /// How long it pays not to read `all` rows, where a left row has so many of them; `None` where it hardly ever does.
+    fn limit(&self, all: u64, found: u64, read_for_one: u64) -> Option<LookupLimit> {
         let right = self.right.column_set();
         let is_hashed = self
             .join
             .on
             .iter()
             .any(|part| links(part, &self.left, &right));
-        let pays = !is_hashed || self.expected.saturating_mul(read_for_one) <= all;
+        let read_for_each = read_for_one + read_for_one / physical::Lookup::LEFT_ROW * found;
+        let pays = !is_hashed || self.expected.saturating_mul(read_for_each) <= all;
         if all < ROWS_MIN || (self.join.kind == JoinKind::Inner && !pays) {
             return None;
         }
         let rows = match pays {
             true => all,
-            false => all.min(TRIED_ROWS),
+            false => (all / TRIED_PART).min(TRIED_ROWS),
         };
         Some(match is_hashed {
             true => LookupLimit::All(rows / read_for_one * physical::Lookup::LEFT_ROW),
@@ -148,11 +151,12 @@ impl Pair<'_> {
     /// By an index of the table that the right input is.
     fn by_index(&self) -> Option<Lookup> {
         let (scan, exprs) = table(self.right)?;
-        let limit = self.limit(read_rows(scan), READ_FOR_LOOKUP)?;
+        let all = read_rows(scan);
         let on = &self.join.on;
         let condition = |part: &Expr| with_outer(substitute(part.clone(), exprs), &self.left);
         let conditions = on.iter().map(condition).collect();
         let (mut scan, used) = select_by(scan, conditions, &|value| outer(value).is_some())?;
+        let limit = self.limit(all, read_rows(&scan), READ_FOR_LOOKUP)?;
         if let Access::Index { keys, .. } = &mut scan.access {
             for value in keys.values_mut().into_iter().flatten() {
                 *value = with_columns(value.clone());
@@ -171,7 +175,7 @@ impl Pair<'_> {
 
     /// By the right input itself, if what makes a match sinks to a table of it and finds an index there.
     fn by_plan(&self, columns: &mut Columns) -> Option<Lookup> {
-        let limit = self.limit(read_rows(source(self.right)?), READ_FOR_PLAN)?;
+        let all = read_rows(source(self.right)?);
         if !self.join.on.iter().all(Expr::is_stable) || !self.right.is_stable() {
             return None;
         }
@@ -181,7 +185,8 @@ impl Pair<'_> {
             self.join.on.iter().map(condition).collect(),
         );
         let is_outer = |value: &Expr| outer(value).is_some();
-        select_by(source(&plan)?, Vec::new(), &is_outer)?;
+        let (scan, _) = select_by(source(&plan)?, Vec::new(), &is_outer)?;
+        let limit = self.limit(all, read_rows(&scan), READ_FOR_PLAN)?;
         let named = self.join.on.iter().flat_map(Expr::columns);
         let named: BTreeSet<usize> = named.filter(|column| self.left.contains(column)).collect();
         let parameters: Vec<_> = (named.iter())

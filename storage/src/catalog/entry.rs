@@ -4,6 +4,7 @@ use super::Catalog;
 use super::definition::{IndexDef, IndexKind, TableDef};
 use super::describe;
 use super::foreign::Reference;
+use super::key_size::KeySizes;
 use super::late::LateIndexes;
 use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
@@ -54,6 +55,7 @@ pub struct IndexEntry {
 struct Shared {
     latches: KeyLatches,
     notes: Notes,
+    key_sizes: KeySizes,
     /// For the latches.
     memory: Reservation,
 }
@@ -256,6 +258,7 @@ impl IndexEntry {
             shared: Arc::new(Shared {
                 latches: KeyLatches::new(),
                 notes: Notes::default(),
+                key_sizes: KeySizes::new(&def),
                 memory,
             }),
             def,
@@ -301,6 +304,14 @@ impl IndexEntry {
             Some(identity) => self.shared.latches.lock(&identity.to_ne_bytes()),
             None => self.shared.latches.lock(key),
         }
+    }
+
+    pub(super) fn orders(&self) -> &[KeyColumn] {
+        &self.columns
+    }
+
+    pub(super) fn key_sizes(&self) -> &KeySizes {
+        &self.shared.key_sizes
     }
 
     /// Bytes of its entries and latches, as the ledger counts them.

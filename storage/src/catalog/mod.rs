@@ -15,6 +15,7 @@ mod describe;
 mod entry;
 mod foreign;
 mod function;
+mod key_size;
 mod late;
 mod names;
 mod notes;

@@ -221,7 +221,7 @@ fn bytes_of(keys: usize, entries: usize) -> u64 {
 }
 
 /// The first bytes as an integer of the same order.
-fn head(rest: &[u8]) -> u64 {
+pub(super) fn head(rest: &[u8]) -> u64 {
     let mut head = [0; 8];
     let len = rest.len().min(head.len());
     head[..len].copy_from_slice(&rest[..len]);

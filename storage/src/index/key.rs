@@ -39,7 +39,7 @@
 mod tests;
 
 use crate::value::{
-    Interval, Numeric, NumericKind, PackedType, SqlArray, SqlRange, SqlRecord, ValueRef,
+    DataType, Interval, Numeric, NumericKind, PackedType, SqlArray, SqlRange, SqlRecord, ValueRef,
 };
 use smallvec::SmallVec;
 use std::borrow::Borrow;
@@ -255,6 +255,42 @@ pub fn int_of_key(key: &[u8], column: KeyColumn) -> Option<i64> {
         _ => return None,
     };
     Some(sign_inverted ^ turn)
+}
+
+/// How many bytes the first column of a key takes, which is of this type; `None` where the type has parts.
+pub(crate) fn column_len(key: &[u8], column: KeyColumn, data_type: DataType) -> Option<usize> {
+    let (mark, payload) = key.split_first()?;
+    if *mark != NOT_NULL {
+        return Some(1);
+    }
+    let turn = if column.descending { 0xFF } else { 0 };
+    let len = match data_type {
+        DataType::Boolean => 1,
+        DataType::SmallInt => 2,
+        DataType::Integer | DataType::Date | DataType::Real => 4,
+        DataType::BigInt
+        | DataType::Double
+        | DataType::Time
+        | DataType::Timestamp
+        | DataType::TimestampTz => 8,
+        DataType::Interval => 10,
+        DataType::Uuid => 16,
+        DataType::Numeric(_) => match payload.first()? ^ turn {
+            class::NEGATIVE | class::POSITIVE => 19,
+            _ => 1,
+        },
+        DataType::Text
+        | DataType::Varchar(_)
+        | DataType::Char(_)
+        | DataType::Json
+        | DataType::Bytea => {
+            let is_end = |two: &[u8]| two == [turn; END_OF_TEXT_BYTES];
+            let end = payload.windows(END_OF_TEXT_BYTES).position(is_end)?;
+            end + END_OF_TEXT_BYTES
+        }
+        DataType::Packed(_) => return None,
+    };
+    Some(1 + len)
 }
 
 /// The mark and the payload.

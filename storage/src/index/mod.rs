@@ -30,6 +30,7 @@ pub mod key;
 mod latch;
 mod memory;
 mod merge;
+mod sample;
 mod tree;
 
 #[cfg(all(test, feature = "shuttle"))]
@@ -45,6 +46,7 @@ pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
 pub(crate) use key::END_OF_TEXT_BYTES;
+pub(crate) use key::column_len;
 pub use key::{
     Key, KeyBuffer, KeyColumn, encode_column, encode_key, int_of_key, is_key_of_words, prefix_end,
 };

@@ -37,6 +37,11 @@ impl Choice {
     pub(super) fn is_narrow(&self) -> bool {
         self.score >= 2 * BOUND
     }
+
+    /// Whether it asks for one value of a column, or for a list of them.
+    pub(super) fn is_by_equality(&self) -> bool {
+        self.score >= EQUALITY
+    }
 }
 
 /// What a bound of a range is worth, and what an equality.

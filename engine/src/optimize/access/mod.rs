@@ -1,7 +1,7 @@
 //! Index selection: a scan whose filter fixes the key of an index reads by that index.
 //!
 //! What the filter's parts say of columns ([`fact`], [`row`]) an index can serve by points, by a prefix of a text or by
-//! a range ([`keys`]). Parts that the keys express exactly are dropped: a NULL among the keys finds nothing, here as
+//! a range ([`keys`]); of several, the index whose keys have the fewest rows is taken, as far as that is known. Parts that the keys express exactly are dropped: a NULL among the keys finds nothing, here as
 //! in a filter.
 //!
 //! Where no index serves the whole filter well, several may serve the branches of an OR, or several ranges of one the
@@ -26,12 +26,14 @@ pub(super) use order::{Order, OrderKey};
 pub(super) use union::branches;
 
 use super::computed_key::with_keys;
+use super::estimate::rows_of_keys;
 use crate::plan::Expr;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::physical::IndexKeys;
 use keys::{Choice, Known};
 use order::Served;
 use remora_storage::catalog::IndexEntry;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// A trial may read the rows of a table divided by this in vain; it is not worth it for fewer than `TRIED_ROWS_MIN`, and
@@ -50,15 +52,31 @@ pub(super) fn select_indexes(plan: Logical) -> Logical {
     }
 }
 
-/// The keys that are read of a scan, as far as they are known or can be.
-pub(super) fn keys_of(scan: &Scan) -> Option<(Arc<IndexEntry>, IndexKeys)> {
+/// How an index reads a scan, or would.
+pub(super) struct Way {
+    pub(super) index: Arc<IndexEntry>,
+    pub(super) keys: IndexKeys,
+    /// How many parts of the filter are asked of the rows.
+    pub(super) asked: usize,
+}
+
+/// The way of an index for a scan, as far as it is known or can be.
+pub(super) fn way(scan: &Scan) -> Option<Way> {
     match &scan.access {
-        Access::Index { index, keys, .. } => Some((Arc::clone(index), keys.clone())),
+        Access::Index { index, keys, .. } => Some(Way {
+            index: Arc::clone(index),
+            keys: keys.clone(),
+            asked: scan.filter.len(),
+        }),
         Access::Union(_) => None,
         Access::Table { .. } if scan.filter.is_empty() => None,
         Access::Table { .. } => {
-            let best = best(Known::of(scan).choices())?;
-            Some((best.index, best.keys))
+            let best = best(scan, Known::of(scan).choices())?;
+            Some(Way {
+                asked: scan.filter.len().saturating_sub(best.used.len()),
+                index: best.index,
+                keys: best.keys,
+            })
         }
     }
 }
@@ -83,12 +101,8 @@ pub(super) fn select_by(
                 .flatten()
                 .any(|value| value.any(&mut |part| is_outer(part)))
         };
-        best(
-            known
-                .choices()
-                .filter(is_by_outer)
-                .filter(Choice::is_narrow),
-        )?
+        let narrow = known.choices().filter(Choice::is_narrow);
+        best(&asked, narrow.filter(is_by_outer))?
     };
     let used = chosen.used.iter().filter(|part| **part >= own);
     let used = used.map(|part| part - own).collect();
@@ -96,7 +110,7 @@ pub(super) fn select_by(
 }
 
 fn select(scan: Scan) -> Scan {
-    let best = best(Known::of(&scan).choices());
+    let best = best(&scan, Known::of(&scan).choices());
     let union = match &best {
         Some(best) if best.is_narrow() => None,
         _ => union::of(&scan),
@@ -115,12 +129,9 @@ fn select(scan: Scan) -> Scan {
 pub(super) fn select_ordered(scan: Scan, order: &Order) -> (Scan, bool) {
     let chosen = {
         let known = Known::of(&scan);
-        let ordered = best(
-            known
-                .ways()
-                .filter(|way| order.served(way, &known).is_some()),
-        );
-        let best = best(known.choices());
+        let served = |way: &Choice| order.served(way, &known).is_some();
+        let ordered = best(&scan, known.ways().filter(served));
+        let best = best(&scan, known.choices());
         let chosen = ordered.filter(|choice| match &best {
             Some(best) => reads_no_more(choice, best),
             None => order.is_limited && scan.filter.len() == choice.used.len(),
@@ -142,14 +153,11 @@ pub(super) fn select_tried(scan: Scan, order: &Order) -> Option<Scan> {
     }
     let (choice, served) = {
         let known = Known::of(&scan);
-        if best(known.choices()).is_some_and(|best| best.is_narrow()) {
+        if best(&scan, known.choices()).is_some_and(|best| best.is_narrow()) {
             return None;
         }
-        let choice = best(
-            known
-                .ways()
-                .filter(|way| order.served(way, &known).is_some()),
-        )?;
+        let is_served = |way: &Choice| order.served(way, &known).is_some();
+        let choice = best(&scan, known.ways().filter(is_served))?;
         let served = order.served(&choice, &known)?;
         (choice, served)
     };
@@ -167,8 +175,25 @@ fn reads_no_more(choice: &Choice, than: &Choice) -> bool {
 }
 
 /// The first of equals wins: the primary key's index is first.
-fn best(choices: impl Iterator<Item = Choice>) -> Option<Choice> {
-    choices.reduce(|best, next| if next.score > best.score { next } else { best })
+fn best(scan: &Scan, choices: impl Iterator<Item = Choice>) -> Option<Choice> {
+    choices.reduce(|best, next| match is_better(scan, &next, &best) {
+        true => next,
+        false => best,
+    })
+}
+
+/// Whether one choice is better than another: of two by equality because its keys have fewer rows, else by what it says.
+fn is_better(scan: &Scan, one: &Choice, other: &Choice) -> bool {
+    let by_score = one.score > other.score;
+    if !one.is_by_equality() || !other.is_by_equality() {
+        return by_score;
+    }
+    let rows = |choice: &Choice| rows_of_keys(&scan.table, &choice.index, &choice.keys);
+    match rows(one).cmp(&rows(other)) {
+        Ordering::Less => true,
+        Ordering::Equal => by_score,
+        Ordering::Greater => false,
+    }
 }
 
 /// The scan by an index.

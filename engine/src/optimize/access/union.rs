@@ -53,6 +53,6 @@ fn by_index(scan: &Scan, part: usize, branch: Expr) -> Option<(Arc<IndexEntry>, 
     alone.filter.remove(part);
     alone.filter.extend(branch.conjuncts());
     let known = Known::of(&alone);
-    let choice = best(known.choices().filter(Choice::is_narrow))?;
+    let choice = best(&alone, known.choices().filter(Choice::is_narrow))?;
     Some((choice.index, choice.keys))
 }

@@ -11,6 +11,28 @@ fn key(columns: &[KeyColumn], values: &[Value]) -> Vec<u8> {
     out
 }
 
+/// Bytes of a column end where those of the next begin, but for types with parts.
+#[test]
+fn a_column_ends_where_the_next_begins() {
+    let column = |descending| KeyColumn {
+        descending,
+        nulls_first: false,
+    };
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for (data_type, descending) in TYPES.iter().flat_map(|t| [(*t, false), (*t, true)]) {
+        let values = (any_value_of(data_type), any_value_of(data_type));
+        let test = |(one, other): (Value, Value)| {
+            let alone = key(&[column(descending)], &[one.clone()]);
+            let both = key(&[column(descending); 2], &[one, other]);
+            let found = column_len(&both, column(descending), data_type);
+            let known = !matches!(data_type, DataType::Packed(_)) || alone.len() == 1;
+            prop_assert_eq!(found, known.then_some(alone.len()));
+            Ok(())
+        };
+        runner.run(&values, test).unwrap();
+    }
+}
+
 /// The order that the key promises, told by comparing values.
 fn order(columns: &[KeyColumn], a: &[Value], b: &[Value]) -> Ordering {
     let column_order = |((column, a), b): ((&KeyColumn, &Value), &Value)| {
