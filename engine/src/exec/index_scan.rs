@@ -24,9 +24,11 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// Rows of the first batch of a scan that is tried, and of the largest: the next one may be the last.
+/// Rows of the first batch of a scan that is tried.
 const FIRST_TRIED_ROWS: usize = 64;
-const TRIED_ROWS: usize = 256;
+/// Rows of the largest batch where a scan may be ended at any time: what is read beyond the last row that is wanted is
+/// read in vain.
+const FEW_ROWS: usize = 256;
 
 /// Reads rows by index.
 #[derive(Debug)]
@@ -245,9 +247,9 @@ impl Source for IndexScan {
             *left -= read.rows as u64;
         }
         // The first rows are perhaps all that is wanted.
-        let most = match self.trial {
-            Some(_) => TRIED_ROWS,
-            None => BATCH_ROWS,
+        let most = match self.trial.is_some() || self.first_rows < FEW_ROWS {
+            true => FEW_ROWS,
+            false => BATCH_ROWS,
         };
         self.batch_rows = (2 * self.batch_rows).min(most);
         self.rows = Some(rows);

@@ -22,7 +22,7 @@ fn a_column_ends_where_the_next_begins() {
     for (data_type, descending) in TYPES.iter().flat_map(|t| [(*t, false), (*t, true)]) {
         let values = (any_value_of(data_type), any_value_of(data_type));
         let test = |(one, other): (Value, Value)| {
-            let alone = key(&[column(descending)], &[one.clone()]);
+            let alone = key(&[column(descending)], std::slice::from_ref(&one));
             let both = key(&[column(descending); 2], &[one, other]);
             let found = column_len(&both, column(descending), data_type);
             let known = !matches!(data_type, DataType::Packed(_)) || alone.len() == 1;

@@ -13,6 +13,7 @@
 )]
 
 mod arguments;
+mod beside;
 mod contention;
 mod corpora;
 mod crashlab;
@@ -34,7 +35,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 13] = [
+    ("beside", "another build of this lab, in turn", beside::run),
     (
         "contention",
         "many threads on one row, beside SQLite",

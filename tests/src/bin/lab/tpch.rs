@@ -2,9 +2,10 @@
 //! [`remora_tests::tpch`].
 //!
 //! ```text
-//! cargo run --release -p remora-tests -- tpch [--scale 0.1] [--without index_joins [--rounds 5]]
+//! cargo run --release -p remora-tests -- tpch [--scale 0.1] [--frozen] [--without index_joins [--rounds 5]]
 //! ```
 //!
+//! With `--frozen` all blocks are frozen before, which otherwise goes on in the background while the first queries run.
 //! Answers are known at 0.01 and 0.1; at other scales only times are told. With `--without` each query is asked in turn
 //! with all rules of the optimizer and without one: the shortest times of some rounds, and how often as long the query
 //! takes with the rule.
@@ -19,10 +20,14 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let scale: String = arguments.value_or("--scale", "0.01".to_owned())?;
     let without: Option<String> = arguments.value("--without")?;
     let rounds = arguments.value_or("--rounds", 5)?;
+    let is_frozen = arguments.flag("--frozen");
     arguments.end()?;
     let begin = Instant::now();
     let database = tpch::load(scale.parse()?)?;
     println!("loaded in {:.1?}", begin.elapsed());
+    if is_frozen {
+        database.connect()?.execute("COMPACT", [])?;
+    }
     if let Some(rule) = without {
         return weigh(&database, &scale, &rule, rounds);
     }

@@ -391,6 +391,11 @@ pub(super) const STATEMENTS: &[Statement] = &[
         &[Key],
     ),
     plain(
+        "a group joined",
+        "SELECT b.y FROM t JOIN b ON b.id = t.id WHERE t.g = 7",
+        &[],
+    ),
+    plain(
         "anti join below",
         "SELECT n FROM f WHERE n NOT IN (SELECT k FROM t WHERE k = 17)",
         &[],
