@@ -9,7 +9,7 @@ use crate::prompt;
 use crate::result::Failure;
 use crate::shell::{Shell, Stop};
 use clap::ValueEnum;
-use remora::function::manual::entries;
+use remora::internal::manual::entries;
 use remora::{Database, Durability, Error};
 use std::fmt::Display;
 use std::io::Write;

@@ -114,7 +114,7 @@ const TABLES_LEARNT_MAX: usize = 200;
 
 /// The names of functions.
 fn function_names() -> &'static [&'static str] {
-    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(remora::function::manual::names);
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(remora::internal::manual::names);
     &NAMES
 }
 

@@ -9,7 +9,7 @@
 //!
 //! In an existing table the header names the columns; those that it does not name get defaults.
 
-use remora::function::text;
+use remora::internal::text;
 use remora::{Connection, DataType, Error};
 use std::fs::File;
 use std::io::BufReader;

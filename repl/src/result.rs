@@ -3,7 +3,7 @@
 use crate::args::Format;
 use crate::render::{Column, Renderer, renderer};
 use crate::scan::{TokenKind, tokens};
-use remora::function::text::{self, Style};
+use remora::internal::text::{self, Style};
 use remora::{Error, Field, Row};
 use std::io::{self, Write};
 use std::sync::Arc;

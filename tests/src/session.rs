@@ -1,6 +1,6 @@
 //! A statement's result as text, for the harnesses that compare text.
 
-use remora::function::text;
+use remora::internal::text;
 use remora::{Connection, Error};
 
 /// What a statement came to.

@@ -168,7 +168,7 @@ fn ask(conn: &Connection, query: usize, data: &Path, answers: &Path) -> Result<A
 
 fn line(row: remora::Row<'_>) -> String {
     let texts = row.values().zip(row.columns()).map(|(value, column)| {
-        let text = remora::function::text::format(value, column.data_type);
+        let text = remora::internal::text::format(value, column.data_type);
         text.unwrap_or_else(|| "NULL".to_owned())
     });
     texts.collect::<Vec<_>>().join("|")

@@ -151,7 +151,7 @@ fn outcome(conn: &remora::Connection, sql: &str) -> Vec<String> {
     let style = conn.style().expect("nothing runs");
     let line = |row: remora::Row<'_>| {
         let texts = row.values().zip(rows.columns()).map(|(value, column)| {
-            let text = remora::function::text::format_in(value, column.data_type, &style);
+            let text = remora::internal::text::format_in(value, column.data_type, &style);
             text.unwrap_or_else(|| "NULL".to_owned())
         });
         texts.collect::<Vec<_>>().join("|")

@@ -34,8 +34,10 @@ impl Floors {
         let mut floor = BTreeMap::new();
         let mut origin = BTreeMap::new();
         for line in lib.lines() {
-            let mut words = line.trim_start_matches("//!").split_whitespace();
-            if line.starts_with("//!  ")
+            let comment = line.trim_start_matches('/').trim_start_matches('!');
+            let mut words = comment.split_whitespace();
+            if line.starts_with("//")
+                && comment.starts_with("  ")
                 && let Some(Ok(number)) = words.next().map(str::parse)
             {
                 for name in words {

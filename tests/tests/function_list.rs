@@ -1,6 +1,6 @@
 //! The list of functions is that of the definitions, and its examples give what they say.
 
-use remora::function::manual::{entries, page};
+use remora::internal::manual::{entries, page};
 use remora_tests::source::{read, root};
 
 #[test]
@@ -35,7 +35,7 @@ fn the_examples_give_what_they_say() {
                 let Some(rows) = outcome.rows else { continue };
                 let line = |row: remora::Row<'_>| {
                     let texts = row.values().zip(rows.columns()).map(|(value, column)| {
-                        let text = remora::function::text::format(value, column.data_type);
+                        let text = remora::internal::text::format(value, column.data_type);
                         text.unwrap_or_else(|| "NULL".to_owned())
                     });
                     texts.collect::<Vec<_>>().join("|")

@@ -7,7 +7,7 @@
 /// Microseconds since 1970 UTC, up to some milliseconds ago.
 #[cfg(target_os = "linux")]
 #[inline]
-pub fn about_now() -> i64 {
+pub(crate) fn about_now() -> i64 {
     use rustix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::RealtimeCoarse);
     now.tv_sec * 1_000_000 + now.tv_nsec / 1000
@@ -15,7 +15,7 @@ pub fn about_now() -> i64 {
 
 /// Microseconds since 1970 UTC.
 #[cfg(not(target_os = "linux"))]
-pub fn about_now() -> i64 {
+pub(crate) fn about_now() -> i64 {
     use std::time::{SystemTime, UNIX_EPOCH};
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| {

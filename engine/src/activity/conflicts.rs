@@ -26,7 +26,7 @@ const RESERVE_STEP: u64 = 16 << 10;
 
 /// A transaction as its rival sees it.
 #[derive(Clone, Debug, Default)]
-pub struct Rival {
+pub(crate) struct Rival {
     /// When it began, in microseconds since 1970, if that is still known.
     pub started: Option<i64>,
     /// Its last statement, if that is still known.
@@ -35,7 +35,7 @@ pub struct Rival {
 
 /// A conflict that was raised.
 #[derive(Clone, Debug)]
-pub struct Raised {
+pub(crate) struct Raised {
     /// When, in microseconds since 1970.
     pub at: i64,
     /// In which transaction.
@@ -58,7 +58,7 @@ pub struct Raised {
 
 /// The last conflicts of a database.
 #[derive(Debug, Default)]
-pub struct Conflicts(Mutex<Ring>);
+pub(crate) struct Conflicts(Mutex<Ring>);
 
 #[derive(Debug, Default)]
 struct Ring {
@@ -72,7 +72,7 @@ struct Ring {
 
 impl Raised {
     /// How the two met, if that was over data.
-    pub fn conflict(&self) -> Option<&Conflict> {
+    pub(crate) fn conflict(&self) -> Option<&Conflict> {
         match &*self.what {
             Error::Conflict(conflict) => Some(conflict),
             _ => None,
@@ -96,7 +96,7 @@ impl Raised {
 
 impl Conflicts {
     /// Keeps a conflict; returns its number.
-    pub fn push(&self, raised: Raised, ledger: &Arc<Ledger>) -> u64 {
+    pub(crate) fn push(&self, raised: Raised, ledger: &Arc<Ledger>) -> u64 {
         let mut ring = self.0.lock();
         if ring.raised.len() >= REMEMBERED {
             ring.forget_first();
@@ -109,7 +109,7 @@ impl Conflicts {
 
     /// Counts another try of the conflict of that number, now in this transaction; returns whether the conflict is still
     /// kept.
-    pub fn again(&self, number: u64, transaction: u64) -> bool {
+    pub(crate) fn again(&self, number: u64, transaction: u64) -> bool {
         let ring = &mut *self.0.lock();
         let at = number.checked_sub(ring.first);
         let Some(raised) = at.and_then(|at| ring.raised.get_mut(at as usize)) else {
@@ -121,7 +121,7 @@ impl Conflicts {
     }
 
     /// The conflict of that number is not run again after all, if it is still kept.
-    pub fn report(&self, number: u64, rival: Option<Rival>, ledger: &Arc<Ledger>) {
+    pub(crate) fn report(&self, number: u64, rival: Option<Rival>, ledger: &Arc<Ledger>) {
         let ring = &mut *self.0.lock();
         let Some(at) = number.checked_sub(ring.first) else {
             return;
@@ -137,7 +137,7 @@ impl Conflicts {
     }
 
     /// All that are kept, the oldest first.
-    pub fn all(&self) -> Vec<Raised> {
+    pub(crate) fn all(&self) -> Vec<Raised> {
         self.0.lock().raised.iter().cloned().collect()
     }
 }

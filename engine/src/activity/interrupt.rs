@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Why a session shall stop what it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Request {
+pub(crate) enum Request {
     /// Somebody asked for it.
     Cancel = 1,
     /// `statement_timeout` is over.
@@ -38,28 +38,28 @@ const STAYS: u8 = Request::Shutdown as u8 | Request::Refuse as u8;
 
 /// The requests that a session has not met yet.
 #[derive(Debug, Default)]
-pub struct Interrupt(AtomicU8);
+pub(crate) struct Interrupt(AtomicU8);
 
 // Relaxed everywhere: the word guards no other data; that it is seen soon is all that matters.
 impl Interrupt {
     /// Asks.
-    pub fn request(&self, request: Request) {
+    pub(crate) fn request(&self, request: Request) {
         self.0.fetch_or(request as u8, Ordering::Relaxed);
     }
 
     /// Takes back what was asked of one statement.
-    pub fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         self.0.fetch_and(STAYS, Ordering::Relaxed);
     }
 
     /// Takes one request back.
-    pub fn withdraw_one(&self, request: Request) {
+    pub(crate) fn withdraw_one(&self, request: Request) {
         self.0.fetch_and(!(request as u8), Ordering::Relaxed);
     }
 
     /// Whether anything was asked of what runs.
     #[inline]
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed) & RUNNING != 0
     }
 
@@ -68,7 +68,7 @@ impl Interrupt {
     /// # Errors
     /// As for [`Self::check`].
     #[inline]
-    pub fn check_new(&self) -> Result<()> {
+    pub(crate) fn check_new(&self) -> Result<()> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
             asked => Err(error(asked)),
@@ -80,7 +80,7 @@ impl Interrupt {
     /// # Errors
     /// 57014, 25P04, 57P01.
     #[inline]
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self.0.load(Ordering::Relaxed) & RUNNING {
             0 => Ok(()),
             asked => Err(error(asked)),

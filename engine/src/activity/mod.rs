@@ -25,12 +25,12 @@ mod plan_cache;
 mod record;
 mod texts;
 
-pub use clock::about_now;
-pub use conflicts::{Conflicts, Raised, Rival};
-pub use interrupt::{Interrupt, Request};
-pub use plan_cache::{PlanCacheCounts, PlanCacheUse};
-pub use record::{Block, SessionRecord};
-pub use texts::TEXT_BYTES_MAX;
+pub(crate) use clock::about_now;
+pub(crate) use conflicts::{Conflicts, Raised, Rival};
+pub(crate) use interrupt::{Interrupt, Request};
+pub(crate) use plan_cache::{PlanCacheCounts, PlanCacheUse};
+pub(crate) use record::{Block, SessionRecord};
+pub(crate) use texts::TEXT_BYTES_MAX;
 
 use parking_lot::Mutex;
 use remora_storage::disk::Disk;
@@ -50,7 +50,7 @@ const MOMENT_MASK: u64 = (1 << MOMENT_BITS) - 1;
 
 /// What goes on in one database.
 #[derive(Debug)]
-pub struct Activity {
+pub(crate) struct Activity {
     sessions: Mutex<Sessions>,
     /// By transaction id.
     who: Box<[Who]>,
@@ -62,7 +62,7 @@ pub struct Activity {
 
 /// How the database was opened.
 #[derive(Debug)]
-pub struct Opening {
+pub(crate) struct Opening {
     /// What that found and did.
     pub report: RecoveryReport,
     /// Where the database is; nothing in memory.
@@ -86,7 +86,7 @@ struct Sessions {
 
 /// Who ran a transaction.
 #[derive(Clone, Debug)]
-pub struct Runner {
+pub(crate) struct Runner {
     /// The session.
     pub session: Arc<SessionRecord>,
     /// Its last statement in the transaction, if that is still known.
@@ -99,7 +99,7 @@ pub struct Runner {
 
 impl Activity {
     /// Of a new database.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             sessions: Mutex::default(),
             who: (0..REMEMBERED).map(|_| Who::default()).collect(),
@@ -110,23 +110,23 @@ impl Activity {
     }
 
     /// How the plans do that sessions leave for each other.
-    pub fn shared_plans(&self) -> &PlanCacheUse {
+    pub(crate) fn shared_plans(&self) -> &PlanCacheUse {
         &self.shared_plans
     }
 
     /// Notes how the database was opened, once.
-    pub fn note_opening(&self, opening: Opening) {
+    pub(crate) fn note_opening(&self, opening: Opening) {
         // A second one would be of another database.
         let _ = self.opening.set(opening);
     }
 
     /// How the database was opened, if it was noted.
-    pub fn opening(&self) -> Option<&Opening> {
+    pub(crate) fn opening(&self) -> Option<&Opening> {
         self.opening.get()
     }
 
     /// A new session.
-    pub fn join(self: &Arc<Self>) -> Arc<SessionRecord> {
+    pub(crate) fn join(self: &Arc<Self>) -> Arc<SessionRecord> {
         let mut sessions = self.sessions.lock();
         let number = loop {
             sessions.last = (sessions.last % NUMBER_MASK as u32) + 1;
@@ -144,7 +144,7 @@ impl Activity {
     }
 
     /// All sessions.
-    pub fn sessions(&self) -> Vec<Arc<SessionRecord>> {
+    pub(crate) fn sessions(&self) -> Vec<Arc<SessionRecord>> {
         let sessions = self.sessions.lock();
         // A session that is about to leave waits for the lock; it is not there any more.
         sessions.live.values().filter_map(Weak::upgrade).collect()
@@ -156,7 +156,7 @@ impl Activity {
     }
 
     /// The last conflicts.
-    pub fn conflicts(&self) -> &Conflicts {
+    pub(crate) fn conflicts(&self) -> &Conflicts {
         &self.conflicts
     }
 
@@ -183,7 +183,7 @@ impl Activity {
     }
 
     /// Who ran a transaction, unless that is long ago.
-    pub fn runner(&self, transaction: u64) -> Option<Runner> {
+    pub(crate) fn runner(&self, transaction: u64) -> Option<Runner> {
         let entry = self.who(transaction).runs.load(Ordering::Relaxed);
         let number = (entry >> NUMBER_BITS & NUMBER_MASK) as u32;
         if entry >> (2 * NUMBER_BITS) == tag(transaction) && number != 0 {
@@ -219,7 +219,7 @@ impl Activity {
     }
 
     /// What is still known of a transaction that another one has met.
-    pub fn rival(&self, transaction: u64) -> Rival {
+    pub(crate) fn rival(&self, transaction: u64) -> Rival {
         let runner = self.runner(transaction);
         Rival {
             // Known also where the session is gone.

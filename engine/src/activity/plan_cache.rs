@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Counts of a session's plan cache, or of the plans that sessions share. One thread at a time writes them; each is true for
 /// itself.
 #[derive(Debug, Default)]
-pub struct PlanCacheUse {
+pub(crate) struct PlanCacheUse {
     hits: AtomicU64,
     misses: AtomicU64,
     entries: AtomicU64,
@@ -15,7 +15,7 @@ pub struct PlanCacheUse {
 
 /// The counts of a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PlanCacheCounts {
+pub(crate) struct PlanCacheCounts {
     /// Texts whose plan was found.
     pub hits: u64,
     /// Texts that were planned.
@@ -29,20 +29,20 @@ pub struct PlanCacheCounts {
 impl PlanCacheUse {
     /// Counts a text, whose plan was found or not.
     #[inline]
-    pub fn count(&self, is_hit: bool) {
+    pub(crate) fn count(&self, is_hit: bool) {
         let counter = if is_hit { &self.hits } else { &self.misses };
         // One thread at a time writes it.
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
     /// Sets how many plans the cache has, and their bytes.
-    pub fn set_size(&self, entries: u64, bytes: u64) {
+    pub(crate) fn set_size(&self, entries: u64, bytes: u64) {
         self.entries.store(entries, Relaxed);
         self.bytes.store(bytes, Relaxed);
     }
 
     /// The counts now.
-    pub fn counts(&self) -> PlanCacheCounts {
+    pub(crate) fn counts(&self) -> PlanCacheCounts {
         PlanCacheCounts {
             hits: self.hits.load(Relaxed),
             misses: self.misses.load(Relaxed),

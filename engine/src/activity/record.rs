@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 /// A session as others see it. Only the session itself writes to it, except for the interrupt and
 /// with atomics only: others read while it runs.
 #[derive(Debug)]
-pub struct SessionRecord {
+pub(crate) struct SessionRecord {
     number: u32,
     interrupt: Interrupt,
     activity: Arc<Activity>,
@@ -47,7 +47,7 @@ pub struct SessionRecord {
 
 /// A transaction block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Block {
+pub(crate) struct Block {
     /// Its transaction.
     pub transaction: u64,
     /// Whether it is still open.
@@ -110,28 +110,28 @@ impl SessionRecord {
     }
 
     /// Its number: no two sessions have the same at a time.
-    pub fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
     /// By which it is asked to stop.
-    pub fn interrupt(&self) -> &Interrupt {
+    pub(crate) fn interrupt(&self) -> &Interrupt {
         &self.interrupt
     }
 
     /// How its plan cache does.
-    pub fn plan_cache(&self) -> &Arc<PlanCacheUse> {
+    pub(crate) fn plan_cache(&self) -> &Arc<PlanCacheUse> {
         &self.plan_cache
     }
 
     /// The database's activity.
-    pub fn activity(&self) -> &Arc<Activity> {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
     /// The session begins a statement, which has a number of its own that is not 0.
     #[inline]
-    pub fn begin_statement(&self, number: u32, text: &Arc<str>) {
+    pub(crate) fn begin_statement(&self, number: u32, text: &Arc<str>) {
         if self.published[place(number)].load(Relaxed) != number {
             self.publish(number, text);
         }
@@ -147,14 +147,14 @@ impl SessionRecord {
 
     /// Its statement runs in a transaction, of its own or of the block.
     #[inline]
-    pub fn runs_in(&self, transaction: u64) {
+    pub(crate) fn runs_in(&self, transaction: u64) {
         let statement = self.last.load(Relaxed);
         self.activity.note(transaction, self.number, statement);
     }
 
     /// Its statement runs in a transaction of its own, which changes something or only reads.
     #[inline]
-    pub fn runs_alone(&self, transaction: u64, isolation: Isolation, changes: bool) {
+    pub(crate) fn runs_alone(&self, transaction: u64, isolation: Isolation, changes: bool) {
         let is_snapshot = isolation == Isolation::Snapshot;
         self.is_snapshot_alone.store(is_snapshot, Relaxed);
         self.runs_in(transaction);
@@ -164,13 +164,13 @@ impl SessionRecord {
     }
 
     /// The level of its last statement with a transaction of its own.
-    pub fn isolation_alone(&self) -> Isolation {
+    pub(crate) fn isolation_alone(&self) -> Isolation {
         level(&self.is_snapshot_alone)
     }
 
     /// The session begins a transaction block; `started` where the time is known. One that only reads
     /// need not look at the clock: nobody loses against it.
-    pub fn begin_block(
+    pub(crate) fn begin_block(
         &self,
         transaction: u64,
         started: Option<i64>,
@@ -194,7 +194,7 @@ impl SessionRecord {
 
     /// Its statement runs in the block.
     #[inline]
-    pub fn runs_in_block(&self, transaction: u64, read_only: bool) {
+    pub(crate) fn runs_in_block(&self, transaction: u64, read_only: bool) {
         self.read_only.store(read_only, Relaxed);
         // Nobody else writes it.
         self.statements
@@ -204,47 +204,47 @@ impl SessionRecord {
 
     /// Its statement in the block is done.
     #[inline]
-    pub fn wrote_in_block(&self, rows: u64) {
+    pub(crate) fn wrote_in_block(&self, rows: u64) {
         self.rows_written
             .store(self.rows_written.load(Relaxed) + rows, Relaxed);
     }
 
     /// The session comes to rest, with or without an open block.
     #[inline]
-    pub fn rest(&self, in_block: bool) {
+    pub(crate) fn rest(&self, in_block: bool) {
         self.running.store(0, Relaxed);
         self.is_open.store(in_block, Relaxed);
     }
 
     /// It goes on with a statement whose rows are being handed out.
     #[inline]
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.running.store(self.last.load(Relaxed), Relaxed);
     }
 
     /// It waits until more rows are asked for.
     #[inline]
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.running.store(0, Relaxed);
     }
 
     /// Its statement begins, or ends, to wait for its turn.
-    pub fn wait_for_turn(&self, waits: bool) {
+    pub(crate) fn wait_for_turn(&self, waits: bool) {
         self.waits.store(waits, Relaxed);
     }
 
     /// Whether its statement waits for its turn.
-    pub fn waits_for_turn(&self) -> bool {
+    pub(crate) fn waits_for_turn(&self) -> bool {
         self.waits.load(Relaxed)
     }
 
     /// Its statement begins to wait for a transaction, or ends to wait: 0.
-    pub fn wait_for_rival(&self, transaction: u64) {
+    pub(crate) fn wait_for_rival(&self, transaction: u64) {
         self.rival.store(transaction, Relaxed);
     }
 
     /// The transaction that its statement waits for.
-    pub fn rival(&self) -> Option<u64> {
+    pub(crate) fn rival(&self) -> Option<u64> {
         match self.rival.load(Relaxed) {
             0 => None,
             rival => Some(rival),
@@ -252,12 +252,12 @@ impl SessionRecord {
     }
 
     /// Whether a statement runs.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.running.load(Relaxed) != 0
     }
 
     /// The transaction block that is open, or the last one.
-    pub fn block(&self) -> Option<Block> {
+    pub(crate) fn block(&self) -> Option<Block> {
         let transaction = self.transaction.load(Relaxed);
         (transaction != 0).then(|| Block {
             transaction,
@@ -271,7 +271,7 @@ impl SessionRecord {
     }
 
     /// The text of its last statement, if that is still known.
-    pub fn last_statement(&self) -> Option<Arc<str>> {
+    pub(crate) fn last_statement(&self) -> Option<Arc<str>> {
         self.text(self.last.load(Relaxed))
     }
 
@@ -280,7 +280,7 @@ impl SessionRecord {
     }
 
     /// The number of the statement after another.
-    pub fn number_after(last: u32) -> u32 {
+    pub(crate) fn number_after(last: u32) -> u32 {
         last % NUMBER_MASK as u32 + 1
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Texts kept a session.
 pub(super) const PLACES: usize = 16;
 /// Bytes that are kept of a text, as in PostgreSQL.
-pub const TEXT_BYTES_MAX: usize = 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 1024;
 
 /// A text, with the number of its statement.
 type Numbered = (u32, Arc<str>);

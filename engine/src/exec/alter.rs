@@ -29,7 +29,11 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions.
-pub fn alter_table(plan: &AlterTable, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+pub(crate) fn alter_table(
+    plan: &AlterTable,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
     structure(&plan.before, tx)?;
     let start = |rows: &PhysicalPlan, tx: &Transaction| compile(rows, &tx.view(), context);
     let made = numbered::make(&plan.numbered, tx)?;
@@ -115,7 +119,7 @@ fn insert(
 ///
 /// # Errors
 /// 23505 of a unique index, 40001, 53200.
-pub fn structure(steps: &[Step], tx: &mut Transaction) -> Result<()> {
+pub(crate) fn structure(steps: &[Step], tx: &mut Transaction) -> Result<()> {
     for step in steps {
         match step {
             Step::DropIndex(id) => tx.drop_index(*id)?,

@@ -14,7 +14,7 @@ use remora_storage::{ReadView, Transaction};
 use std::sync::Arc;
 
 /// The columns of a result, as Arrow has them.
-pub fn arrow_schema(columns: &[plan::Field]) -> SchemaRef {
+pub(crate) fn arrow_schema(columns: &[plan::Field]) -> SchemaRef {
     let fields = columns.iter().map(|column| {
         let nullable = true;
         Field::new(&column.name, column.data_type.arrow(), nullable)
@@ -24,7 +24,7 @@ pub fn arrow_schema(columns: &[plan::Field]) -> SchemaRef {
 
 /// A query in progress; owns what it needs. Batches come as they are made.
 #[derive(Debug)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     pipeline: Pipeline<'static>,
     context: ExecContext,
     schema: SchemaRef,
@@ -40,7 +40,7 @@ impl Cursor {
     ///
     /// # Errors
     /// Those of evaluating LIMIT and OFFSET.
-    pub fn new(
+    pub(crate) fn new(
         plan: &PhysicalPlan,
         schema: SchemaRef,
         view: ReadView,
@@ -61,7 +61,7 @@ impl Cursor {
     ///
     /// # Errors
     /// 40001, 55P03, 53200, and those of the query's functions. The caller rolls back to its mark.
-    pub fn locking(
+    pub(crate) fn locking(
         plan: &PhysicalPlan,
         schema: SchemaRef,
         tx: &mut Transaction,
@@ -95,7 +95,7 @@ impl Cursor {
     ///
     /// # Errors
     /// 53200
-    pub fn of_fetched(
+    pub(crate) fn of_fetched(
         rows: Vec<RecordBatch>,
         schema: SchemaRef,
         context: &ExecContext,
@@ -113,7 +113,7 @@ impl Cursor {
     ///
     /// # Errors
     /// As for [`Self::next`].
-    pub fn run_ahead(&mut self) -> Result<()> {
+    pub(crate) fn run_ahead(&mut self) -> Result<()> {
         self.pipeline = kept(&mut self.pipeline, &self.context)?;
         self.recording = None;
         Ok(())
@@ -129,7 +129,7 @@ impl Cursor {
         clippy::should_implement_trait,
         reason = "fallible, and named as in rusqlite"
     )]
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>> {
         let rows = self.pipeline.next(&self.context)?;
         if self.recording.as_ref().is_some_and(ReadView::has_read_late) {
             return Err(too_late());

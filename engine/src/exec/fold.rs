@@ -182,7 +182,7 @@ const FREE_BYTES: usize = 4096;
 ///
 /// # Errors
 /// Those of the statement's functions, 53200, 57014.
-pub fn fold_row(
+pub(crate) fn fold_row(
     plan: &PhysicalPlan,
     tx: &Transaction,
     context: &ExecContext,

@@ -247,11 +247,10 @@ impl Source for IndexScan {
             *left -= read.rows as u64;
         }
         // The first rows are perhaps all that is wanted.
-        let most = match self.trial.is_some() || self.first_rows < FEW_ROWS {
-            true => FEW_ROWS,
-            false => BATCH_ROWS,
+        self.batch_rows = match self.trial.is_some() || self.first_rows < FEW_ROWS {
+            true => (self.batch_rows + self.batch_rows.div_ceil(2)).min(FEW_ROWS),
+            false => (2 * self.batch_rows).min(BATCH_ROWS),
         };
-        self.batch_rows = (2 * self.batch_rows).min(most);
         self.rows = Some(rows);
         read.map(|read| self.shape.apply(read, context)).transpose()
     }

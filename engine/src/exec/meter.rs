@@ -11,7 +11,7 @@ use std::time::Instant;
 
 /// Where a statement that is measured counts.
 #[derive(Clone, Debug)]
-pub struct Profiling {
+pub(crate) struct Profiling {
     all: Arc<Profile>,
     /// The node that runs.
     node: Option<Arc<NodeProfile>>,
@@ -19,7 +19,7 @@ pub struct Profiling {
 
 impl Profiling {
     /// Of a statement.
-    pub fn new(all: Arc<Profile>) -> Self {
+    pub(crate) fn new(all: Arc<Profile>) -> Self {
         Self { all, node: None }
     }
 

@@ -92,21 +92,21 @@ mod with_ties;
 #[cfg(test)]
 mod tests;
 
-pub use alter::{alter_table, structure};
-pub use copy::{copy_from, copy_to};
-pub use cursor::{Cursor, arrow_schema};
-pub use dml::{Changes, Shown, delete, empty, insert, merge, truncate, update};
-pub use fold::fold_row;
-pub use foreign::{Said, check_deferred, set_constraints};
+pub(crate) use alter::{alter_table, structure};
+pub(crate) use copy::{copy_from, copy_to};
+pub(crate) use cursor::{Cursor, arrow_schema};
+pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, truncate, update};
+pub(crate) use fold::fold_row;
+pub(crate) use foreign::{Said, check_deferred, set_constraints};
 pub(crate) use memory::Held;
 pub(crate) use memory::Reliefs;
-pub use meter::Profiling;
-pub use point::{PointRows, lock_point, point_select};
-pub use scroll::Scroll;
-pub use sequence::alter_sequence;
-pub use trigger::TriggerCache;
-pub use values::constants;
-pub use with::{Changing, Parts};
+pub(crate) use meter::Profiling;
+pub(crate) use point::{PointRows, lock_point, point_select};
+pub(crate) use scroll::Scroll;
+pub(crate) use sequence::alter_sequence;
+pub(crate) use trigger::TriggerCache;
+pub(crate) use values::constants;
+pub(crate) use with::{Changing, Parts};
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;
@@ -120,7 +120,7 @@ pub(crate) const BATCH_ROWS: usize = 4096;
 
 /// What a running statement needs beside its plan.
 #[derive(Clone, Debug)]
-pub struct ExecContext {
+pub(crate) struct ExecContext {
     /// For functions; knows whether the statement is to stop.
     pub eval: EvalContext,
     /// Parameter values, of the inferred types.
@@ -159,7 +159,7 @@ impl ExecContext {
     }
 
     /// The error of storage's, or what the statement was asked to stop with.
-    pub fn stopped(&self, error: remora_storage::Error) -> Error {
+    pub(crate) fn stopped(&self, error: remora_storage::Error) -> Error {
         match (&error, self.check()) {
             (remora_storage::Error::Interrupted, Err(asked)) => asked,
             _ => error.into(),

@@ -118,7 +118,7 @@ const FEW_ROWS: usize = 8;
 
 /// What the point path's SELECT found.
 #[derive(Debug)]
-pub enum PointRows {
+pub(crate) enum PointRows {
     /// No row, or one in the caller's place.
     One(bool),
     /// A few.
@@ -131,7 +131,7 @@ pub enum PointRows {
 ///
 /// # Errors
 /// Those of the statement's functions.
-pub fn point_select(
+pub(crate) fn point_select(
     plan: &PointSelect,
     tx: &Transaction,
     context: &ExecContext,
@@ -152,7 +152,7 @@ pub fn point_select(
 ///
 /// # Errors
 /// 40001, 55P03, and those of the statement's functions.
-pub fn lock_point(
+pub(crate) fn lock_point(
     plan: &PointSelect,
     lock: &RowLock,
     tx: &mut Transaction,

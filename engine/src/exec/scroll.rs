@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 
 /// A query that can be gone through; owns what it needs.
 #[derive(Debug)]
-pub struct Scroll {
+pub(crate) struct Scroll {
     /// `None` where it has come to its end.
     source: Option<Box<Cursor>>,
     /// Batches, each with the number of its first row.
@@ -36,7 +36,7 @@ pub struct Scroll {
 
 impl Scroll {
     /// The rows of a query that runs.
-    pub fn new(source: Option<Box<Cursor>>, goes_back: bool, context: &ExecContext) -> Self {
+    pub(crate) fn new(source: Option<Box<Cursor>>, goes_back: bool, context: &ExecContext) -> Self {
         Self {
             source,
             kept: VecDeque::new(),
@@ -52,7 +52,7 @@ impl Scroll {
     ///
     /// # Errors
     /// 53200
-    pub fn of_rows(
+    pub(crate) fn of_rows(
         rows: &[Vec<Value>],
         (columns, schema): (&[crate::plan::Field], &SchemaRef),
         goes_back: bool,
@@ -79,7 +79,7 @@ impl Scroll {
     ///
     /// # Errors
     /// 55000 where it would have to go back and does not; those of the query.
-    pub fn go(&mut self, movement: Movement) -> Result<Vec<RecordBatch>> {
+    pub(crate) fn go(&mut self, movement: Movement) -> Result<Vec<RecordBatch>> {
         use Movement::{Absolute, Backward, Forward, Relative};
         match movement {
             Forward(0) | Backward(0) | Relative(0) => self.current(),
@@ -115,7 +115,7 @@ impl Scroll {
     ///
     /// # Errors
     /// Those of the query.
-    pub fn run_ahead(&mut self) -> Result<()> {
+    pub(crate) fn run_ahead(&mut self) -> Result<()> {
         self.reach(u64::MAX).map(drop)
     }
 

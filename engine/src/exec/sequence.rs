@@ -8,7 +8,11 @@ use remora_storage::{Error, SequenceId, Transaction};
 ///
 /// # Errors
 /// 22023, 40001.
-pub fn alter_sequence(tx: &mut Transaction, id: SequenceId, change: &SequenceChange) -> Result<()> {
+pub(crate) fn alter_sequence(
+    tx: &mut Transaction,
+    id: SequenceId,
+    change: &SequenceChange,
+) -> Result<()> {
     let entry = tx.catalog().sequence_by_id(id).cloned();
     let entry = entry.ok_or_else(|| Error::UndefinedRelation(id.to_string()))?;
     let position = entry.state()?.position;

@@ -13,7 +13,7 @@ use remora_storage::value::ColumnBuilder;
 ///
 /// # Errors
 /// Those of their functions.
-pub fn constants(exprs: &[Expr], context: &ExecContext) -> Result<Vec<Value>> {
+pub(crate) fn constants(exprs: &[Expr], context: &ExecContext) -> Result<Vec<Value>> {
     let values = exprs.iter();
     let values = values.map(|expr| Ok(eval_scalar(expr, &NoRow, context)?.into_value()));
     values.collect()

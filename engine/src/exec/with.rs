@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 /// The parts of a running statement.
 #[derive(Debug)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// What queries read through.
     view: ReadView,
     rows: Vec<(usize, Mutex<Rows>)>,
@@ -56,7 +56,7 @@ enum RowSource {
 
 impl Parts {
     /// Of a statement that has not begun.
-    pub fn new(with: Option<&With>, view: ReadView) -> Self {
+    pub(crate) fn new(with: Option<&With>, view: ReadView) -> Self {
         let rows = |part: &Part| {
             let source = match &part.source {
                 PartSource::Query(plan) => RowSource::Plan(Arc::clone(plan)),
@@ -163,7 +163,7 @@ impl Rows {
 
 /// Runs the changes among the parts of a statement, each of them once.
 #[derive(Debug)]
-pub struct Changing<'w> {
+pub(crate) struct Changing<'w> {
     with: &'w With,
     parts: &'w Parts,
     /// How many rows each part has changed that has run.
@@ -172,7 +172,7 @@ pub struct Changing<'w> {
 
 impl<'w> Changing<'w> {
     /// Of a statement that has not begun.
-    pub fn new(with: &'w With, parts: &'w Parts) -> Self {
+    pub(crate) fn new(with: &'w With, parts: &'w Parts) -> Self {
         Self {
             with,
             parts,
@@ -184,7 +184,7 @@ impl<'w> Changing<'w> {
     ///
     /// # Errors
     /// Those of the changes.
-    pub fn before(&mut self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+    pub(crate) fn before(&mut self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
         self.changes(&self.with.reads, tx, context)
     }
 
@@ -192,7 +192,7 @@ impl<'w> Changing<'w> {
     ///
     /// # Errors
     /// Those of the changes.
-    pub fn after(&mut self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+    pub(crate) fn after(&mut self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
         if !self.with.changes() {
             return self.parts.finish(tx, context);
         }
@@ -203,7 +203,7 @@ impl<'w> Changing<'w> {
     }
 
     /// How many rows the part has changed that is the statement itself, if one is.
-    pub fn counted(&self) -> Option<u64> {
+    pub(crate) fn counted(&self) -> Option<u64> {
         let id = self.with.counted?;
         let at = self.with.parts.iter().position(|part| part.id == id)?;
         Some(self.counts[at].unwrap_or(0))

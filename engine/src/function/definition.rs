@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// What the session writes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Defined {
+pub(crate) enum Defined {
     /// The query of a view.
     View(TableId),
     /// The trigger of this object id.

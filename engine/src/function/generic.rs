@@ -15,7 +15,7 @@ use remora_storage::{DataType, Value, ValueRef};
 
 /// What an argument or a result may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// One type.
     Is(DataType),
     /// Any type; what has none is text.
@@ -44,7 +44,7 @@ pub enum Pattern {
 
 /// What a generic overload takes and gives.
 #[derive(Clone, Copy, Debug)]
-pub struct Generic {
+pub(crate) struct Generic {
     /// What it takes; the last repeats where the overload is variadic.
     pub arguments: &'static [Pattern],
     /// What it gives.
@@ -53,7 +53,7 @@ pub struct Generic {
 
 /// A call of a generic function.
 #[derive(Clone, Copy, Debug)]
-pub struct GenericCall<'a> {
+pub(crate) struct GenericCall<'a> {
     /// The arguments.
     pub values: &'a [ValueRef<'a>],
     /// Their types.
@@ -65,11 +65,11 @@ pub struct GenericCall<'a> {
 }
 
 /// The only form of a generic function.
-pub type GenericKernel = fn(&GenericCall<'_>) -> Result<Value>;
+pub(crate) type GenericKernel = fn(&GenericCall<'_>) -> Result<Value>;
 
 /// The types of one call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CallTypes {
+pub(crate) struct CallTypes {
     /// Each argument must be cast to its type where it is not of it.
     pub arguments: Vec<DataType>,
     /// The type of the result.

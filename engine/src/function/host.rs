@@ -38,12 +38,12 @@ use std::sync::Arc;
 const ROWS_BETWEEN_CHECKS: usize = 256;
 
 /// A closure over values: one list of arguments, one result.
-pub type HostValues = dyn Fn(&[ValueRef<'_>]) -> Result<Value> + Send + Sync;
+pub(crate) type HostValues = dyn Fn(&[ValueRef<'_>]) -> Result<Value> + Send + Sync;
 /// A closure over batches: an array an argument, and how many rows there are.
-pub type HostBatches = dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync;
+pub(crate) type HostBatches = dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync;
 
 /// What a host function does.
-pub enum HostKernel {
+pub(crate) enum HostKernel {
     /// It is called row by row.
     Values(Box<HostValues>),
     /// It is called batch by batch.
@@ -51,7 +51,7 @@ pub enum HostKernel {
 }
 
 /// A function of the host.
-pub struct HostFunction {
+pub(crate) struct HostFunction {
     /// Its name, as an unquoted one is folded.
     pub name: String,
     /// The types it takes, without modifiers.
@@ -90,7 +90,7 @@ fn same<T>(one: &[Arc<T>], two: &[Arc<T>]) -> bool {
 
 /// The functions that a connection has beside those of the system and of the database.
 #[derive(Clone, Debug, Default)]
-pub struct HostFunctions {
+pub(crate) struct HostFunctions {
     functions: Vec<Arc<HostFunction>>,
     aggregates: Vec<Arc<HostAggregate>>,
     table_functions: Vec<Arc<HostTableFunction>>,

@@ -279,7 +279,7 @@ impl TableRows for Feed {
 pub(crate) type HostRows = dyn Fn(&[ValueRef<'_>]) -> Result<RowStream> + Send + Sync;
 
 /// A function of the host that gives rows.
-pub struct HostTableFunction {
+pub(crate) struct HostTableFunction {
     /// Its name, as an unquoted one is folded.
     pub name: String,
     /// The types it takes, without modifiers.
@@ -400,7 +400,7 @@ pub trait VTab: Send + Sync + 'static {
 }
 
 /// A virtual table that is known by a name.
-pub struct HostTable {
+pub(crate) struct HostTable {
     /// Its name, as an unquoted one is folded.
     pub name: String,
     /// Its columns.

@@ -30,11 +30,11 @@
 //! A test runs every overload over random rows in both forms and compares; another holds several
 //! hundred expressions against PostgreSQL's own answers.
 
-pub mod aggregate;
-pub mod cast;
-pub mod table;
+pub(crate) mod aggregate;
+pub(crate) mod cast;
+pub(crate) mod table;
 pub mod text;
-pub mod window;
+pub(crate) mod window;
 
 mod amounts;
 mod arithmetic;
@@ -50,8 +50,8 @@ mod definition;
 mod digest;
 mod format_text;
 mod generic;
-pub mod host;
-pub mod host_table;
+pub(crate) mod host;
+pub(crate) mod host_table;
 mod interval;
 mod json;
 mod kernel;
@@ -91,12 +91,12 @@ mod trigonometry;
 mod unicode;
 mod updatable;
 
-pub use array::{ArrayTest, quantified};
+pub(crate) use array::{ArrayTest, quantified};
 pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
 pub(crate) use collation::{COLLATE, KEY, KEYS, OF_PAIR, PAIR};
-pub use definition::Defined;
+pub(crate) use definition::Defined;
 pub(crate) use definition::{collation_text, index_definition};
-pub use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
+pub(crate) use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{DOMAIN_ERROR, TypesShown, value as made_value};
 pub(crate) use oids::{
@@ -110,19 +110,19 @@ pub(crate) use quote::{quoted, quoted_type};
 pub(crate) use range::range_type;
 pub(crate) use registry::{exists, only};
 pub(crate) use relation_name::RelationName;
-pub use resolve::resolve;
+pub(crate) use resolve::resolve;
 pub(crate) use resolve::{
     Choice, choose_among, exact_match, no_such_function, not_unique, signatures, type_name,
 };
 pub(crate) use sample::out_of_range as sample_out_of_range;
-pub use search_path::SearchPath;
+pub(crate) use search_path::SearchPath;
 pub(crate) use search_path::{
     INFORMATION_SCHEMA, Located, NOWHERE, PG_CATALOG, schema_name, schemas_of,
 };
-pub use sequence::{SequenceScope, SessionSequences};
+pub(crate) use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as sequence_name};
-pub use setting::{CursorShown, SessionScope, StatementShown};
-pub use statement_clock::StatementClock;
+pub(crate) use setting::{CursorShown, SessionScope, StatementShown};
+pub(crate) use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
 pub(crate) use system::is_ignored;
 pub(crate) use unicode::{Notation, unescape};
@@ -138,7 +138,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// What functions may ask beside their arguments. One a statement.
 #[derive(Clone, Debug, Default)]
-pub struct EvalContext {
+pub(crate) struct EvalContext {
     /// When the statement and its transaction began: `now()`.
     pub clock: StatementClock,
     /// The session that runs the statement, by which it is asked to stop; `None` where no session
@@ -158,11 +158,11 @@ pub struct EvalContext {
 
 /// How often a function may ask whether to go on, which it does after every tenth of a millisecond or so.
 #[derive(Debug)]
-pub struct Patience(AtomicU32);
+pub(crate) struct Patience(AtomicU32);
 
 impl Patience {
     /// For what is not needed: whoever has asked twice takes too long.
-    pub fn short() -> Self {
+    pub(crate) fn short() -> Self {
         Self(AtomicU32::new(2))
     }
 
@@ -191,7 +191,7 @@ impl Clone for Patience {
 impl EvalContext {
     /// Of a function that is evaluated while a plan is made, which nothing interrupts: what takes long is left
     /// for the time when the statement runs.
-    pub fn of_planning() -> Self {
+    pub(crate) fn of_planning() -> Self {
         Self {
             patience: Patience::short(),
             ..Self::default()
@@ -217,7 +217,7 @@ impl EvalContext {
     /// # Errors
     /// 57014, 25P04, 57P01.
     #[inline]
-    pub fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match &self.session {
             Some(session) => session.interrupt().check(),
             None if self.patience.is_over() => Err(Error::new(
@@ -231,7 +231,7 @@ impl EvalContext {
 
 /// An argument of a kernel: a column, or one value for all rows.
 #[derive(Clone, Debug)]
-pub enum Operand {
+pub(crate) enum Operand {
     /// One value a row.
     Array(ArrayRef),
     /// The same value for every row.
@@ -239,13 +239,13 @@ pub enum Operand {
 }
 
 /// The scalar form of a function.
-pub type ScalarKernel = fn(&[ValueRef<'_>], &EvalContext) -> Result<Value>;
+pub(crate) type ScalarKernel = fn(&[ValueRef<'_>], &EvalContext) -> Result<Value>;
 /// The array form: `rows` results; at least one operand is an array unless there are none.
-pub type VectorKernel = fn(&[Operand], rows: usize, &EvalContext) -> Result<ArrayRef>;
+pub(crate) type VectorKernel = fn(&[Operand], rows: usize, &EvalContext) -> Result<ArrayRef>;
 
 /// Whether equal arguments give equal results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Volatility {
+pub(crate) enum Volatility {
     /// Always: may be folded.
     Immutable,
     /// Within a statement.
@@ -256,7 +256,7 @@ pub enum Volatility {
 
 /// How a function is computed.
 #[derive(Clone, Copy)]
-pub enum Kernel {
+pub(crate) enum Kernel {
     /// Of values of the overload's types.
     Typed {
         /// Over scalars. That of a strict function must not be called with a NULL: the caller answers.
@@ -269,7 +269,7 @@ pub enum Kernel {
 }
 
 /// One function for one list of argument types.
-pub struct Overload {
+pub(crate) struct Overload {
     /// Its name, lower case.
     pub name: &'static str,
     /// The types it takes (without modifiers); the last repeats where `variadic`.
@@ -314,7 +314,7 @@ impl Overload {
     /// # Errors
     /// Those of the function.
     #[inline]
-    pub fn call(
+    pub(crate) fn call(
         &self,
         values: &[ValueRef<'_>],
         types: impl FnOnce() -> CallTypes,
@@ -338,7 +338,7 @@ impl Overload {
     ///
     /// # Errors
     /// Those of the function.
-    pub fn call_over(
+    pub(crate) fn call_over(
         &self,
         operands: &[Operand],
         types: impl FnOnce() -> CallTypes,
@@ -396,11 +396,11 @@ impl fmt::Debug for Overload {
 }
 
 /// An argument as the binder knows it: `None` for an untyped literal, NULL or parameter.
-pub type ArgumentType = Option<DataType>;
+pub(crate) type ArgumentType = Option<DataType>;
 
 /// A call, resolved.
 #[derive(Clone, Debug)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// What to call.
     pub overload: &'static Overload,
     /// On what types.

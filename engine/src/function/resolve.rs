@@ -22,7 +22,7 @@ use std::fmt::Write;
 /// # Errors
 /// 42883 where there is none (with a hint where the name is nearly right), 42725 where several
 /// fit equally.
-pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
+pub(crate) fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Resolved> {
     let overloads = registry::overloads(name);
     if overloads.is_empty() {
         return Err(undefined(name, arguments));

@@ -29,7 +29,7 @@ const PERMANENT_MAX: u32 = u32::MAX >> 1;
 
 /// Where names are looked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SearchPath {
+pub(crate) struct SearchPath {
     /// Names of schemas, in order.
     names: Vec<String>,
     /// That of the session, if there is one.

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a session has taken from sequences.
 #[derive(Debug, Default)]
-pub struct SessionSequences(Mutex<Taken>);
+pub(crate) struct SessionSequences(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -37,14 +37,14 @@ struct Taken {
 
 impl SessionSequences {
     /// Forgets it.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.0.lock() = Taken::default();
     }
 }
 
 /// What the functions of one statement may use.
 #[derive(Debug)]
-pub struct SequenceScope {
+pub(crate) struct SequenceScope {
     catalog: Arc<Catalog>,
     path: Arc<SearchPath>,
     core: Arc<Core>,
@@ -59,7 +59,7 @@ pub struct SequenceScope {
 
 impl SequenceScope {
     /// The scope of a statement that sees `catalog`, and looks names up by `path`.
-    pub fn new(
+    pub(crate) fn new(
         (catalog, path): (Arc<Catalog>, Arc<SearchPath>),
         core: Arc<Core>,
         read_only: bool,
@@ -82,7 +82,7 @@ impl SequenceScope {
     ///
     /// # Errors
     /// 25006 where that can no longer be, 53100 where there is no room for it now.
-    pub fn before_shown(&self) -> Result<()> {
+    pub(crate) fn before_shown(&self) -> Result<()> {
         // Relaxed: the statement runs on this thread.
         let logged = Lsn(self.logged.load(Relaxed));
         match self.is_synchronous && logged > Lsn(0) {
@@ -97,7 +97,7 @@ impl SequenceScope {
     }
 
     /// The catalog that the statement sees.
-    pub fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 

@@ -13,7 +13,7 @@ use remora_storage::{DataType, Value, ValueRef};
 use std::fmt::Debug;
 
 /// The settings of a session, and what else only it knows, for one statement.
-pub trait SessionScope: Debug + Send + Sync {
+pub(crate) trait SessionScope: Debug + Send + Sync {
     /// A setting's value.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ pub trait SessionScope: Debug + Send + Sync {
 
 /// What is shown of a cursor.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CursorShown {
+pub(crate) struct CursorShown {
     /// What it is called.
     pub name: String,
     /// What declared it.
@@ -66,7 +66,7 @@ pub struct CursorShown {
 
 /// What is shown of a statement with a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StatementShown {
+pub(crate) struct StatementShown {
     /// Its name.
     pub name: String,
     /// What prepared it.

@@ -13,7 +13,7 @@ const UNREAD: i64 = i64::MIN;
 
 /// When a statement and its transaction began, in microseconds since 1970 UTC.
 #[derive(Debug)]
-pub struct StatementClock {
+pub(crate) struct StatementClock {
     statement: AtomicI64,
     /// `None` for a statement that is a transaction of its own, or the first in its transaction to ask.
     transaction: Option<i64>,
@@ -22,7 +22,7 @@ pub struct StatementClock {
 impl StatementClock {
     /// The clock of a statement that begins now, in a transaction that began at `transaction`; `None`
     /// makes the transaction's start its own.
-    pub fn starting(transaction: Option<i64>) -> Self {
+    pub(crate) fn starting(transaction: Option<i64>) -> Self {
         Self {
             statement: AtomicI64::new(UNREAD),
             transaction,
@@ -30,7 +30,7 @@ impl StatementClock {
     }
 
     /// A clock that stands still.
-    pub fn at(micros: i64) -> Self {
+    pub(crate) fn at(micros: i64) -> Self {
         Self {
             statement: AtomicI64::new(micros),
             transaction: None,
@@ -38,7 +38,7 @@ impl StatementClock {
     }
 
     /// The statement's start.
-    pub fn statement_start(&self) -> i64 {
+    pub(crate) fn statement_start(&self) -> i64 {
         // Relaxed: the number is all there is.
         match self.statement.load(Relaxed) {
             UNREAD => {
@@ -58,7 +58,7 @@ impl StatementClock {
     }
 
     /// The transaction's start: `now()`.
-    pub fn transaction_start(&self) -> i64 {
+    pub(crate) fn transaction_start(&self) -> i64 {
         self.transaction.unwrap_or_else(|| self.statement_start())
     }
 }

@@ -10,7 +10,7 @@ use remora_storage::DataType;
 
 /// A function that only windows have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WindowFunction {
+pub(crate) enum WindowFunction {
     /// The number of the row in its partition, from 1.
     RowNumber,
     /// The number of the first of its peers.
@@ -52,12 +52,12 @@ impl WindowFunction {
     ];
 
     /// The one of a name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|found| found.name() == name)
     }
 
     /// What it is called.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RowNumber => "row_number",
             Self::Rank => "rank",
@@ -103,7 +103,7 @@ impl WindowFunction {
     }
 
     /// Whether an aggregate has the name, too: that of a row that might be in an ordered set.
-    pub fn is_hypothetical(self) -> bool {
+    pub(crate) fn is_hypothetical(self) -> bool {
         use WindowFunction as W;
         matches!(self, W::Rank | W::DenseRank | W::PercentRank | W::CumeDist)
     }
@@ -113,7 +113,7 @@ impl WindowFunction {
     ///
     /// # Errors
     /// 42883 where there is no function of the name for such arguments.
-    pub fn signature(
+    pub(crate) fn signature(
         self,
         arguments: &[ArgumentType],
         common: DataType,
@@ -141,7 +141,7 @@ impl WindowFunction {
     }
 
     /// Which of its arguments may be of any type.
-    pub fn is_of_any_type(self, position: usize) -> bool {
+    pub(crate) fn is_of_any_type(self, position: usize) -> bool {
         self != Self::Ntile && position != 1
     }
 }

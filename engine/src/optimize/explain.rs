@@ -36,7 +36,7 @@ pub(super) fn explain(
 }
 
 /// The same of one that has run, gave so many rows or changed them, and took so long.
-pub fn analyzed(
+pub(crate) fn analyzed(
     analyze: &Analyze,
     with: Option<&With>,
     profile: &Profile,

@@ -51,7 +51,7 @@ mod transfer;
 mod unnest;
 mod window;
 
-pub use explain::analyzed;
+pub(crate) use explain::analyzed;
 
 use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
 use crate::error::Result;
@@ -83,7 +83,7 @@ struct Rule {
 
 /// Which rules are applied.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Effort {
+pub(crate) enum Effort {
     /// All.
     #[default]
     Full,
@@ -95,7 +95,7 @@ pub enum Effort {
 }
 
 /// How setting `optimize` says which rules are applied.
-pub const EFFORTS: &[&str] = &[
+pub(crate) const EFFORTS: &[&str] = &[
     "on",
     "off",
     "without_constant_folding",
@@ -121,7 +121,7 @@ pub const EFFORTS: &[&str] = &[
 
 impl Effort {
     /// What one of [`EFFORTS`] stands for.
-    pub fn of(value: &str) -> Self {
+    pub(crate) fn of(value: &str) -> Self {
         let named = EFFORTS.iter().find(|effort| **effort == value);
         match named.and_then(|effort| effort.strip_prefix("without_")) {
             Some(rule) => Self::Without(rule),
@@ -219,7 +219,7 @@ const RULES: &[Rule] = &[
 ///
 /// # Errors
 /// 42xxx where names, types or grammar do not fit; 0A000 for what is not supported.
-pub fn plan(
+pub(crate) fn plan(
     statement: &Parsed,
     catalog: &Catalog,
     path: &SearchPath,

@@ -98,7 +98,7 @@ use std::sync::Arc;
 
 /// One statement, parsed.
 #[derive(Clone, Debug)]
-pub struct Parsed {
+pub(crate) struct Parsed {
     /// The statement's syntax tree.
     pub(crate) syntax: Syntax,
     /// What was taken out of the text before.
@@ -158,7 +158,7 @@ pub(crate) enum Syntax {
 
 impl Parsed {
     /// Whether this is COMMIT, END, ROLLBACK (also TO) or ABORT: what a failed transaction accepts.
-    pub fn gets_out_of_failure(&self) -> bool {
+    pub(crate) fn gets_out_of_failure(&self) -> bool {
         matches!(&self.syntax, Syntax::Statement(statement)
             if matches!(**statement, ast::Statement::Commit { .. } | ast::Statement::Rollback { .. }))
     }
@@ -168,7 +168,7 @@ impl Parsed {
 ///
 /// # Errors
 /// 42601 with place; 54001 where the text nests too deeply. No statement runs before all parse.
-pub fn parse(sql: &str) -> Result<Vec<Parsed>> {
+pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
     with_room(sql.len(), || parse_all(sql))
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// INSERT
 #[derive(Clone, Debug)]
-pub struct Insert {
+pub(crate) struct Insert {
     /// Into what.
     pub table: Arc<TableEntry>,
     /// From where.
@@ -30,7 +30,7 @@ pub struct Insert {
 
 /// What must be true of a row that is written: a CHECK constraint, or the check option of a view.
 #[derive(Clone, Debug)]
-pub struct RowCheck {
+pub(crate) struct RowCheck {
     /// The constraint's name, or the view's.
     pub name: String,
     /// Whether it is a view's: then the condition must be true, and otherwise it must not be false.
@@ -44,7 +44,7 @@ pub struct RowCheck {
 /// Where inserted rows come from: all columns of the table, in order, cast to their types,
 /// defaults filled in.
 #[derive(Clone, Debug)]
-pub enum InsertSource {
+pub(crate) enum InsertSource {
     /// VALUES: expressions without columns. The point path runs it.
     Values(Vec<Vec<Expr>>),
     /// A query.
@@ -53,7 +53,7 @@ pub enum InsertSource {
 
 /// ON CONFLICT
 #[derive(Clone, Debug)]
-pub struct OnConflict {
+pub(crate) struct OnConflict {
     /// The unique indexes whose keys are looked for; of others a key that is there is an error.
     pub arbiters: Vec<Arc<IndexEntry>>,
     /// DO UPDATE; `None` for DO NOTHING.
@@ -63,7 +63,7 @@ pub struct OnConflict {
 /// ON CONFLICT DO UPDATE: over the columns of the row that is there, by position, and then those of the
 /// row that was to be inserted.
 #[derive(Clone, Debug)]
-pub struct DoUpdate {
+pub(crate) struct DoUpdate {
     /// What is changed; its target is not used.
     pub update: Update,
     /// The row is changed only where this is true.
@@ -74,7 +74,7 @@ pub struct DoUpdate {
 
 /// What a change asks of subqueries for each of its rows.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// Gives one row.
     pub plan: PhysicalPlan,
     /// Parameters that it names, and the position of the column that each has the value of.
@@ -85,7 +85,7 @@ pub struct Asked {
 
 /// UPDATE
 #[derive(Clone, Debug)]
-pub struct Update {
+pub(crate) struct Update {
     /// Of what.
     pub table: Arc<TableEntry>,
     /// Which rows.
@@ -103,14 +103,14 @@ pub struct Update {
 impl Update {
     /// All columns that are written: those that are assigned, and those that follow from them.
     #[inline]
-    pub fn written(&self) -> impl Iterator<Item = &(ColumnId, Expr)> {
+    pub(crate) fn written(&self) -> impl Iterator<Item = &(ColumnId, Expr)> {
         self.assignments.iter().chain(&self.generated)
     }
 }
 
 /// DELETE
 #[derive(Clone, Debug)]
-pub struct Delete {
+pub(crate) struct Delete {
     /// Of what.
     pub table: Arc<TableEntry>,
     /// Which rows. Their plan gives all columns only where triggers may ask for them.
@@ -123,7 +123,7 @@ pub struct Delete {
 
 /// RETURNING
 #[derive(Clone, Debug, Default)]
-pub struct Returning {
+pub(crate) struct Returning {
     /// What is shown of each row.
     pub exprs: Vec<Expr>,
     /// Names and types of that.
@@ -132,7 +132,7 @@ pub struct Returning {
 
 /// The rows that an UPDATE or a DELETE is about.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub(crate) enum Target {
     /// At most one, by key: the point path.
     Point(Lookup),
     /// Those of a plan.
@@ -143,14 +143,14 @@ pub enum Target {
 
 impl Target {
     /// No row.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self::Scan(Box::new(PhysicalPlan::nothing()))
     }
 }
 
 /// TRUNCATE
 #[derive(Clone, Debug)]
-pub struct Truncate {
+pub(crate) struct Truncate {
     /// Of what.
     pub tables: Vec<Arc<TableEntry>>,
     /// Sequences that begin again.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// How an expression comes by its collation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Derivation {
+pub(crate) enum Derivation {
     /// Nothing says any.
     Default,
     /// It comes along with a column.
@@ -32,7 +32,7 @@ pub enum Derivation {
 impl Derivation {
     /// That of what is made of two.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         use Derivation as D;
         match (self, other) {
             (clash @ D::Clash(..), _) | (_, clash @ D::Clash(..)) => clash,
@@ -47,7 +47,7 @@ impl Derivation {
 
     /// What a column has that is computed from such an expression.
     #[must_use]
-    pub fn of_column(self) -> Self {
+    pub(crate) fn of_column(self) -> Self {
         match self {
             Self::Explicit(Some(said)) => Self::Implicit(said),
             Self::Explicit(None) => Self::Default,
@@ -71,7 +71,7 @@ impl Derivation {
 
 /// The collations of a statement's columns and parameters, of those that have one.
 #[derive(Clone, Debug, Default)]
-pub struct Collations {
+pub(crate) struct Collations {
     columns: BTreeMap<usize, Derivation>,
     parameters: BTreeMap<usize, Derivation>,
     /// What is said of columns by the expressions that they are computed from.
@@ -82,17 +82,17 @@ pub struct Collations {
 
 impl Collations {
     /// Whether there are none: then nobody need ask.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.columns.is_empty() && self.parameters.is_empty() && !self.said
     }
 
     /// From now on expressions may say some.
-    pub fn are_said(&mut self) {
+    pub(crate) fn are_said(&mut self) {
         self.said = true;
     }
 
     /// A column has this one.
-    pub fn set(&mut self, column: usize, found: Derivation) {
+    pub(crate) fn set(&mut self, column: usize, found: Derivation) {
         if let Derivation::Explicit(said) = found {
             self.said_of.insert(column, said);
         }
@@ -102,13 +102,13 @@ impl Collations {
     }
 
     /// That of a column.
-    pub fn of_column(&self, column: usize) -> Derivation {
+    pub(crate) fn of_column(&self, column: usize) -> Derivation {
         let found = self.columns.get(&column).copied();
         found.unwrap_or(Derivation::Default)
     }
 
     /// That of a column as the expression that it is computed from: where it is one of a branch of a set operation.
-    pub fn of_branch(&self, column: usize) -> Derivation {
+    pub(crate) fn of_branch(&self, column: usize) -> Derivation {
         match self.said_of.get(&column) {
             Some(said) => Derivation::Explicit(*said),
             None => self.of_column(column),
@@ -116,14 +116,14 @@ impl Collations {
     }
 
     /// A parameter has this one.
-    pub fn set_parameter(&mut self, parameter: usize, found: Derivation) {
+    pub(crate) fn set_parameter(&mut self, parameter: usize, found: Derivation) {
         if found.of_column() != Derivation::Default {
             self.parameters.insert(parameter, found.of_column());
         }
     }
 
     /// That of an expression.
-    pub fn of(&self, expr: &Expr) -> Derivation {
+    pub(crate) fn of(&self, expr: &Expr) -> Derivation {
         match self.is_empty() || !is_collatable(expr.data_type) {
             true => Derivation::Default,
             false => self.derived(expr),
@@ -170,7 +170,7 @@ impl Collations {
 }
 
 /// What an expression is that says its collation, and which one that is.
-pub fn said(expr: &Expr) -> Option<(&Expr, Option<Collation>)> {
+pub(crate) fn said(expr: &Expr) -> Option<(&Expr, Option<Collation>)> {
     match &expr.kind {
         ExprKind::Call {
             overload,
@@ -190,21 +190,21 @@ pub fn said(expr: &Expr) -> Option<(&Expr, Option<Collation>)> {
 }
 
 /// Whether values of a type have, or have in them, a collation.
-pub fn is_collatable(data_type: DataType) -> bool {
+pub(crate) fn is_collatable(data_type: DataType) -> bool {
     let innermost = element_of(data_type).unwrap_or(data_type);
     innermost.is_string() || innermost.is_record()
 }
 
 impl Columns {
     /// A new column for the value of an expression, whose collation comes along.
-    pub fn add_for(&mut self, name: impl Into<String>, expr: &Expr) -> usize {
+    pub(crate) fn add_for(&mut self, name: impl Into<String>, expr: &Expr) -> usize {
         let column = self.add(name, expr.data_type);
         self.collations.set(column, self.collations.of(expr));
         column
     }
 
     /// A new column for what a call gives.
-    pub fn add_call(
+    pub(crate) fn add_call(
         &mut self,
         name: impl Into<String>,
         data_type: DataType,
@@ -222,7 +222,7 @@ impl Columns {
     }
 
     /// A new column like another.
-    pub fn add_like(
+    pub(crate) fn add_like(
         &mut self,
         name: impl Into<String>,
         data_type: DataType,

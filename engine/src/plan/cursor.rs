@@ -4,7 +4,7 @@ use super::Schema;
 
 /// DECLARE
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Declare {
+pub(crate) struct Declare {
     /// The cursor's name.
     pub name: String,
     /// Whether it also goes backward.
@@ -15,7 +15,7 @@ pub struct Declare {
 
 /// FETCH and MOVE
 #[derive(Clone, PartialEq, Debug)]
-pub struct Fetch {
+pub(crate) struct Fetch {
     /// Of which cursor.
     pub name: String,
     /// Which way.
@@ -26,7 +26,7 @@ pub struct Fetch {
 
 /// Which way a cursor goes, and how far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Movement {
+pub(crate) enum Movement {
     /// So many rows onward; backward if it is less than nothing.
     Forward(i64),
     /// So many rows backward.
@@ -39,5 +39,5 @@ pub enum Movement {
 
 impl Movement {
     /// To the end.
-    pub const ALL: i64 = i64::MAX;
+    pub(crate) const ALL: i64 = i64::MAX;
 }

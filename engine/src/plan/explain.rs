@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What EXPLAIN is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ExplainOptions {
+pub(crate) struct ExplainOptions {
     /// Whether the statement runs, and it is told what came of each node.
     pub analyze: bool,
     /// Whether times are told.
@@ -25,7 +25,7 @@ pub struct ExplainOptions {
 
 /// How a plan is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExplainFormat {
+pub(crate) enum ExplainFormat {
     /// Lines, indented.
     Text,
     /// One JSON text.
@@ -34,7 +34,7 @@ pub enum ExplainFormat {
 
 /// EXPLAIN ANALYZE
 #[derive(Clone, Debug)]
-pub struct Analyze {
+pub(crate) struct Analyze {
     /// What runs.
     pub statement: Statement,
     /// What is told.
@@ -45,12 +45,12 @@ pub struct Analyze {
 
 /// What is measured of a statement, by the addresses of its plan's nodes: the plan stays where it is.
 #[derive(Debug, Default)]
-pub struct Profile(Mutex<HashMap<usize, Arc<NodeProfile>>>);
+pub(crate) struct Profile(Mutex<HashMap<usize, Arc<NodeProfile>>>);
 
 /// What is measured of a node. One thread counts, and the numbers are read when it is done, so that no order
 /// is needed among them.
 #[derive(Debug, Default)]
-pub struct NodeProfile {
+pub(crate) struct NodeProfile {
     rows: AtomicU64,
     loops: AtomicU64,
     /// Nanoseconds until the first rows, and until the last ones, of all loops together.
@@ -67,7 +67,7 @@ pub struct NodeProfile {
 
 /// The numbers of a node.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Rows it gave, of all loops together.
     pub rows: u64,
     /// How often it was run.
@@ -88,13 +88,13 @@ pub struct Measured {
 
 impl Profile {
     /// Where the numbers of a node are gathered.
-    pub fn node(&self, plan: &PhysicalPlan) -> Arc<NodeProfile> {
+    pub(crate) fn node(&self, plan: &PhysicalPlan) -> Arc<NodeProfile> {
         let address = std::ptr::from_ref(plan) as usize;
         Arc::clone(self.0.lock().entry(address).or_default())
     }
 
     /// The numbers of a node; `None` where it has not run.
-    pub fn measured(&self, plan: &PhysicalPlan) -> Option<Measured> {
+    pub(crate) fn measured(&self, plan: &PhysicalPlan) -> Option<Measured> {
         let address = std::ptr::from_ref(plan) as usize;
         self.0.lock().get(&address).map(|node| node.measured())
     }
@@ -102,18 +102,18 @@ impl Profile {
 
 impl NodeProfile {
     /// It begins to run.
-    pub fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.loops.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It was run for so many rows of another one, and gave so many.
-    pub fn looked_up(&self, loops: usize, rows: usize, took: Duration) {
+    pub(crate) fn looked_up(&self, loops: usize, rows: usize, took: Duration) {
         self.loops.fetch_add(loops as u64, Ordering::Relaxed);
         self.gave(rows, took, true);
     }
 
     /// It has given so many rows, after so long.
-    pub fn gave(&self, rows: usize, took: Duration, is_first: bool) {
+    pub(crate) fn gave(&self, rows: usize, took: Duration, is_first: bool) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         self.total.fetch_add(nanos, Ordering::Relaxed);
@@ -123,18 +123,18 @@ impl NodeProfile {
     }
 
     /// It holds so many bytes.
-    pub fn holds(&self, bytes: usize) {
+    pub(crate) fn holds(&self, bytes: usize) {
         self.memory.fetch_max(bytes as u64, Ordering::Relaxed);
     }
 
     /// It has come to so many blocks more, and has looked into so many.
-    pub fn passed(&self, (blocks, scanned): (u64, u64)) {
+    pub(crate) fn passed(&self, (blocks, scanned): (u64, u64)) {
         self.blocks.fetch_add(blocks, Ordering::Relaxed);
         self.scanned.fetch_add(scanned, Ordering::Relaxed);
     }
 
     /// The node above it does its work.
-    pub fn fold(&self) {
+    pub(crate) fn fold(&self) {
         self.is_folded.store(true, Ordering::Relaxed);
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// An expression and its type.
 #[derive(Clone, Debug)]
-pub struct Expr {
+pub(crate) struct Expr {
     /// What it is.
     pub kind: ExprKind,
     /// The type of its value.
@@ -17,7 +17,7 @@ pub struct Expr {
 
 /// What an expression is.
 #[derive(Clone, Debug)]
-pub enum ExprKind {
+pub(crate) enum ExprKind {
     /// A constant of `data_type`, or NULL.
     Literal(Value),
     /// The statement's parameter of this number, counted from 0.
@@ -74,7 +74,7 @@ pub enum ExprKind {
 }
 
 /// The types of a call, as a generic function is told them.
-pub fn call_types(arguments: &[Expr], returns: DataType) -> CallTypes {
+pub(crate) fn call_types(arguments: &[Expr], returns: DataType) -> CallTypes {
     let types = arguments.iter().map(|argument| argument.data_type);
     CallTypes {
         arguments: types.collect(),
@@ -84,7 +84,7 @@ pub fn call_types(arguments: &[Expr], returns: DataType) -> CallTypes {
 
 /// One key of ORDER BY.
 #[derive(Clone, Debug)]
-pub struct SortKey {
+pub(crate) struct SortKey {
     /// What is ordered by.
     pub expr: Expr,
     /// Whether greater values come first.
@@ -95,7 +95,7 @@ pub struct SortKey {
 
 impl Expr {
     /// A constant.
-    pub fn literal(value: Value, data_type: DataType) -> Self {
+    pub(crate) fn literal(value: Value, data_type: DataType) -> Self {
         Self {
             kind: ExprKind::Literal(value),
             data_type,
@@ -103,7 +103,7 @@ impl Expr {
     }
 
     /// The input column at `position`.
-    pub fn column(position: usize, data_type: DataType) -> Self {
+    pub(crate) fn column(position: usize, data_type: DataType) -> Self {
         Self {
             kind: ExprKind::Column(position),
             data_type,

@@ -2,7 +2,7 @@
 
 /// By which groups rows are aggregated, if not simply by all.
 #[derive(Clone, Debug)]
-pub struct GroupingSets {
+pub(crate) struct GroupingSets {
     /// Lists of groups, by position among all groups. The rows of each have NULLs for the other groups.
     pub sets: Vec<Vec<usize>>,
     /// What `grouping(..)` asks: the column, INTEGER, and the groups whose absence is a bit each, the last one's
@@ -12,12 +12,12 @@ pub struct GroupingSets {
 
 impl GroupingSets {
     /// Whether a group is in every set.
-    pub fn has_everywhere(&self, group: usize) -> bool {
+    pub(crate) fn has_everywhere(&self, group: usize) -> bool {
         self.sets.iter().all(|set| set.contains(&group))
     }
 
     /// What `grouping` of these groups says in a set.
-    pub fn bits(set: &[usize], groups: &[usize]) -> i32 {
+    pub(crate) fn bits(set: &[usize], groups: &[usize]) -> i32 {
         let bit = |group: &usize| i32::from(!set.contains(group));
         groups.iter().fold(0, |bits, group| bits << 1 | bit(group))
     }

@@ -10,7 +10,7 @@ use remora_storage::{DataType, Value};
 use std::cmp::Ordering;
 
 /// Whether a condition is true wherever all parts are.
-pub fn implies(parts: &[Expr], condition: &Expr) -> bool {
+pub(crate) fn implies(parts: &[Expr], condition: &Expr) -> bool {
     match &condition.kind {
         ExprKind::And(all) => all.iter().all(|wanted| implies(parts, wanted)),
         ExprKind::Literal(Value::Boolean(true)) => true,

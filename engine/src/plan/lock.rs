@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// LOCK TABLE
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LockTables {
+pub(crate) struct LockTables {
     /// Each table, and how it is held; a mode that keeps out nobody holds nothing.
     pub tables: Vec<(TableId, Option<TableHold>)>,
     /// Whether somebody else there is told of at once, and not as a conflict.
@@ -17,7 +17,7 @@ pub struct LockTables {
 
 /// What others may no longer do with a row, weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum LockStrength {
+pub(crate) enum LockStrength {
     /// Delete it or change its keys; told when this transaction commits.
     KeyShare,
     /// Change it; likewise.
@@ -30,7 +30,7 @@ pub enum LockStrength {
 
 /// What to do about a row that somebody else has, what weighs most last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum LockWait {
+pub(crate) enum LockWait {
     /// Fail, or wait for him as long as `lock_timeout` allows.
     Wait,
     /// Leave it out.
@@ -41,7 +41,7 @@ pub enum LockWait {
 
 /// The rows of one table that are locked.
 #[derive(Clone, Debug)]
-pub struct RowLock {
+pub(crate) struct RowLock {
     /// The table.
     pub table: Arc<TableEntry>,
     /// The column that gives the RowId: of a logical plan its number, of a physical one its position.
@@ -54,10 +54,11 @@ pub struct RowLock {
 
 impl LockStrength {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::KeyShare, Self::Share, Self::NoKeyUpdate, Self::Update];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::KeyShare, Self::Share, Self::NoKeyUpdate, Self::Update];
 
     /// The clause that asks for it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::KeyShare => "FOR KEY SHARE",
             Self::Share => "FOR SHARE",

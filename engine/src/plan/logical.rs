@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 /// Every column of a statement, by its number.
 #[derive(Clone, Debug, Default)]
-pub struct Columns {
+pub(crate) struct Columns {
     fields: Vec<Field>,
     /// Parameters there are: the statement's, and then those of inputs that are run for each row.
     parameters: usize,
@@ -41,7 +41,7 @@ pub struct Columns {
 
 impl Columns {
     /// A new column.
-    pub fn add(&mut self, name: impl Into<String>, data_type: DataType) -> usize {
+    pub(crate) fn add(&mut self, name: impl Into<String>, data_type: DataType) -> usize {
         self.fields.push(Field {
             name: name.into(),
             data_type,
@@ -50,12 +50,12 @@ impl Columns {
     }
 
     /// The statement has so many parameters.
-    pub fn set_parameters(&mut self, parameters: usize) {
+    pub(crate) fn set_parameters(&mut self, parameters: usize) {
         self.parameters = parameters;
     }
 
     /// No columns yet, for another plan of the same statement.
-    pub fn beside(&self) -> Self {
+    pub(crate) fn beside(&self) -> Self {
         Self {
             fields: Vec::new(),
             parameters: self.parameters,
@@ -64,25 +64,25 @@ impl Columns {
     }
 
     /// A parameter that is none of the statement's.
-    pub fn add_parameter(&mut self) -> usize {
+    pub(crate) fn add_parameter(&mut self) -> usize {
         self.parameters += 1;
         self.parameters - 1
     }
 
     /// What a column is called, and its type.
-    pub fn field(&self, column: usize) -> &Field {
+    pub(crate) fn field(&self, column: usize) -> &Field {
         &self.fields[column]
     }
 
     /// A column as an expression.
-    pub fn expr(&self, column: usize) -> Expr {
+    pub(crate) fn expr(&self, column: usize) -> Expr {
         Expr::column(column, self.fields[column].data_type)
     }
 }
 
 /// A node of a logical plan.
 #[derive(Clone, Debug)]
-pub enum Logical {
+pub(crate) enum Logical {
     /// Rows written out.
     Values {
         /// What their values are called.
@@ -219,7 +219,7 @@ pub enum Logical {
 
 /// Rows of a table.
 #[derive(Clone, Debug)]
-pub struct Scan {
+pub(crate) struct Scan {
     /// Which.
     pub table: Arc<TableEntry>,
     /// Which of its columns.
@@ -240,7 +240,7 @@ pub struct Scan {
 
 /// How the rows of a table are found.
 #[derive(Clone, Debug)]
-pub enum Access {
+pub(crate) enum Access {
     /// By reading all.
     Table {
         /// Storage leaves out rows that are not within all of these.
@@ -261,7 +261,7 @@ pub enum Access {
 
 /// Pairs of rows.
 #[derive(Clone, Debug)]
-pub struct Join {
+pub(crate) struct Join {
     /// One side.
     pub left: Box<Logical>,
     /// The other.
@@ -284,7 +284,7 @@ pub struct Join {
 
 /// A right input of which an index has the rows that belong to a left one.
 #[derive(Clone, Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// How they are found.
     pub by: LookupBy,
     /// How long it pays.
@@ -293,7 +293,7 @@ pub struct Lookup {
 
 /// How the right rows of a left one are found.
 #[derive(Clone, Debug)]
-pub enum LookupBy {
+pub(crate) enum LookupBy {
     /// In a table, for many left rows at a time.
     Rows(Box<IndexedRows>),
     /// By a plan that is run for each left row.
@@ -307,7 +307,7 @@ pub enum LookupBy {
 
 /// Rows of a table that an index has for a left row.
 #[derive(Clone, Debug)]
-pub struct IndexedRows {
+pub(crate) struct IndexedRows {
     /// Which; the keys name columns of the left input.
     pub scan: Scan,
     /// What the right input computes from them.
@@ -318,7 +318,7 @@ pub struct IndexedRows {
 
 /// What a mark join gives.
 #[derive(Clone, Debug)]
-pub struct Mark {
+pub(crate) struct Mark {
     /// The column that says whether there is a match.
     pub column: usize,
     /// What is tested; NULL is told from false.
@@ -327,7 +327,7 @@ pub struct Mark {
 
 impl Join {
     /// A join of inputs that do not depend on each other.
-    pub fn new(left: Logical, right: Logical, kind: JoinKind, on: Vec<Expr>) -> Self {
+    pub(crate) fn new(left: Logical, right: Logical, kind: JoinKind, on: Vec<Expr>) -> Self {
         Self {
             left: Box::new(left),
             right: Box::new(right),
@@ -343,7 +343,7 @@ impl Join {
 
 /// A plan with the names and order of what it shows.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub(crate) struct Query {
     /// The plan.
     pub plan: Logical,
     /// Name and column of each thing shown.
@@ -352,7 +352,7 @@ pub struct Query {
 
 /// A bound statement, before any rule.
 #[derive(Clone, Debug)]
-pub enum LogicalStatement {
+pub(crate) enum LogicalStatement {
     /// SELECT, VALUES
     Query(Query),
     /// SELECT that locks rows, and the strongest of its locks.
@@ -391,7 +391,7 @@ pub enum LogicalStatement {
 
 impl Logical {
     /// The columns it produces, in order.
-    pub fn columns(&self) -> Vec<usize> {
+    pub(crate) fn columns(&self) -> Vec<usize> {
         match self {
             Self::Values { columns, .. } | Self::UnionAll { columns, .. } => columns.clone(),
             Self::SetOperation(operation) => operation.columns.clone(),
@@ -445,19 +445,19 @@ impl Logical {
     }
 
     /// The same as a set.
-    pub fn column_set(&self) -> BTreeSet<usize> {
+    pub(crate) fn column_set(&self) -> BTreeSet<usize> {
         self.columns().into_iter().collect()
     }
 
     /// Whether `f` is true of any node.
-    pub fn any(&self, f: &mut dyn FnMut(&Logical) -> bool) -> bool {
+    pub(crate) fn any(&self, f: &mut dyn FnMut(&Logical) -> bool) -> bool {
         f(self) || self.inputs().into_iter().any(|input| input.any(f))
     }
 }
 
 impl Scan {
     /// The numbers of its columns, the RowId's last.
-    pub fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
         self.columns
             .iter()
             .map(|(number, _)| *number)
@@ -465,7 +465,7 @@ impl Scan {
     }
 
     /// The table's column behind a number.
-    pub fn column_id(&self, number: usize) -> Option<ColumnId> {
+    pub(crate) fn column_id(&self, number: usize) -> Option<ColumnId> {
         self.columns
             .iter()
             .find(|(found, _)| *found == number)

@@ -7,7 +7,7 @@ use super::project_set::ProjectSet;
 
 impl Logical {
     /// Its inputs, from left to right.
-    pub fn inputs(&self) -> Vec<&Logical> {
+    pub(crate) fn inputs(&self) -> Vec<&Logical> {
         match self {
             Self::Values { .. }
             | Self::Scan(_)
@@ -36,7 +36,7 @@ impl Logical {
     }
 
     /// The same node with each input replaced by what `f` makes of it.
-    pub fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
+    pub(crate) fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
         // The box stays: every rule of the optimizer walks every plan.
         let mut apply = |mut input: Box<Logical>| {
             let nothing = Self::Values {
@@ -148,7 +148,7 @@ impl Logical {
     }
 
     /// The expressions of this node (not of its inputs).
-    pub fn exprs(&self) -> Vec<&Expr> {
+    pub(crate) fn exprs(&self) -> Vec<&Expr> {
         match self {
             Self::Values { rows, .. } => rows.iter().flatten().collect(),
             Self::Scan(scan) => scan.filter.iter().collect(),
@@ -214,7 +214,7 @@ impl Logical {
     }
 
     /// The expressions of this node that are evaluated once, for all rows: each with those that it is a part of.
-    pub fn evaluated_once(&mut self) -> Vec<Vec<&mut Expr>> {
+    pub(crate) fn evaluated_once(&mut self) -> Vec<Vec<&mut Expr>> {
         match self {
             Self::TopN { limit, offset, .. } | Self::WithTies { limit, offset, .. } => {
                 let all = std::iter::once(limit).chain(offset);
@@ -233,7 +233,7 @@ impl Logical {
     }
 
     /// Calls `f` for each expression of the plan.
-    pub fn for_each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+    pub(crate) fn for_each_expr(&self, f: &mut dyn FnMut(&Expr)) {
         self.exprs().into_iter().for_each(&mut *f);
         for input in self.inputs() {
             input.for_each_expr(f);
@@ -241,14 +241,14 @@ impl Logical {
     }
 
     /// Whether no expression of the plan may give another value each time.
-    pub fn is_stable(&self) -> bool {
+    pub(crate) fn is_stable(&self) -> bool {
         let mut is_stable = true;
         self.for_each_expr(&mut |expr| is_stable &= expr.is_stable());
         is_stable
     }
 
     /// Replaces every expression of this node (not of its inputs) by what `f` makes of it.
-    pub fn map_exprs(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
+    pub(crate) fn map_exprs(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
         let mut apply = |expr: &mut Expr| {
             let hole = Expr::literal(remora_storage::Value::Null, expr.data_type);
             *expr = f(std::mem::replace(expr, hole));

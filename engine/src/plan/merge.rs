@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// MERGE
 #[derive(Clone, Debug)]
-pub struct Merge {
+pub(crate) struct Merge {
     /// Into what.
     pub table: Arc<TableEntry>,
     /// The columns of the table in order and the RowId, all NULL where a row of the source meets none, and then
@@ -23,7 +23,7 @@ pub struct Merge {
 /// RETURNING of a MERGE, evaluated over the columns of the plan. Those of the table have the new values, or the old ones of
 /// a deleted row.
 #[derive(Clone, Debug)]
-pub struct MergeReturning {
+pub(crate) struct MergeReturning {
     /// The select list.
     pub shown: Returning,
     /// The column of the plan that `merge_action()` means.
@@ -32,7 +32,7 @@ pub struct MergeReturning {
 
 /// WHEN
 #[derive(Clone, Debug)]
-pub struct MergeClause {
+pub(crate) struct MergeClause {
     /// Whether it is about rows that meet one of the table.
     pub matched: bool,
     /// Which of them, over the columns of the plan.
@@ -43,7 +43,7 @@ pub struct MergeClause {
 
 /// What a clause of MERGE does. Values are over the columns of the plan.
 #[derive(Clone, Debug)]
-pub enum MergeAction {
+pub(crate) enum MergeAction {
     /// DO NOTHING
     Nothing,
     /// UPDATE; the target is not used.
@@ -56,7 +56,7 @@ pub enum MergeAction {
 
 impl MergeAction {
     /// The value of `merge_action()` for it.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "",
             Self::Update(_) => "UPDATE",
@@ -68,7 +68,7 @@ impl MergeAction {
 
 impl Merge {
     /// Everything that is evaluated over the plan's columns.
-    pub fn exprs(&mut self) -> impl Iterator<Item = &mut Expr> {
+    pub(crate) fn exprs(&mut self) -> impl Iterator<Item = &mut Expr> {
         let shown = self.returning.iter_mut().flat_map(|returning| {
             let action = std::iter::once(&mut returning.action);
             returning.shown.exprs.iter_mut().chain(action)

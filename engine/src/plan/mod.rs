@@ -1,38 +1,38 @@
 //! Plans: data only. The binder makes them, the optimizer rewrites them, `exec` runs them.
 
 mod change;
-pub mod collation;
-pub mod cursor;
-pub mod explain;
+pub(crate) mod collation;
+pub(crate) mod cursor;
+pub(crate) mod explain;
 mod expr;
-pub mod grouping_sets;
+pub(crate) mod grouping_sets;
 mod implies;
-pub mod lock;
-pub mod logical;
+pub(crate) mod lock;
+pub(crate) mod logical;
 mod logical_walk;
-pub mod merge;
-pub mod pg_catalog;
-pub mod physical;
-pub mod project_set;
-pub mod recursive;
-pub mod resolved;
-pub mod sequence;
-pub mod set_operation;
-pub mod statement;
-pub mod structure;
+pub(crate) mod merge;
+pub(crate) mod pg_catalog;
+pub(crate) mod physical;
+pub(crate) mod project_set;
+pub(crate) mod recursive;
+pub(crate) mod resolved;
+pub(crate) mod sequence;
+pub(crate) mod set_operation;
+pub(crate) mod statement;
+pub(crate) mod structure;
 mod subquery;
-pub mod system;
-pub mod system_view;
-pub mod trigger;
-pub mod virtual_scan;
+pub(crate) mod system;
+pub(crate) mod system_view;
+pub(crate) mod trigger;
+pub(crate) mod virtual_scan;
 mod walk;
-pub mod window;
-pub mod with;
+pub(crate) mod window;
+pub(crate) mod with;
 
-pub use expr::{Expr, ExprKind, SortKey, call_types};
-pub use implies::implies;
-pub use statement::Statement;
-pub use subquery::{Asks, Subquery};
+pub(crate) use expr::{Expr, ExprKind, SortKey, call_types};
+pub(crate) use implies::implies;
+pub(crate) use statement::Statement;
+pub(crate) use subquery::{Asks, Subquery};
 
 use remora_storage::DataType;
 
@@ -46,4 +46,4 @@ pub struct Field {
 }
 
 /// The columns of a plan's output.
-pub type Schema = Vec<Field>;
+pub(crate) type Schema = Vec<Field>;

@@ -8,7 +8,7 @@ use remora_storage::DataType::{BigInt, Boolean, Integer, Real, SmallInt, Text};
 
 /// One of the tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PgTable {
+pub(crate) enum PgTable {
     /// Schemas.
     Namespace,
     /// Tables, views, indexes and sequences.
@@ -45,7 +45,7 @@ pub enum PgTable {
 
 impl PgTable {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Namespace,
         Self::Class,
         Self::Attribute,
@@ -65,7 +65,7 @@ impl PgTable {
     ];
 
     /// What it is called.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Namespace => "pg_namespace",
             Self::Class => "pg_class",
@@ -87,7 +87,7 @@ impl PgTable {
     }
 
     /// Its columns.
-    pub fn columns(self) -> &'static [Column] {
+    pub(crate) fn columns(self) -> &'static [Column] {
         match self {
             Self::Namespace => &[
                 ("oid", BigInt),

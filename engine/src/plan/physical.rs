@@ -10,7 +10,7 @@ use super::set_operation::SetOperator;
 use super::system::SystemTable;
 use super::virtual_scan::VirtualScan;
 use super::window::{Window, WindowCall};
-use super::{Expr, Field, Schema, SortKey, call_types};
+use super::{Expr, Schema, SortKey, call_types};
 use crate::function::aggregate::Accumulator;
 use crate::function::aggregate::host::Callable;
 use remora_storage::catalog::{IndexEntry, TableEntry};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// A node with its output columns.
 #[derive(Clone, Debug)]
-pub struct PhysicalPlan {
+pub(crate) struct PhysicalPlan {
     /// What it does.
     pub node: Node,
     /// What it gives.
@@ -29,7 +29,7 @@ pub struct PhysicalPlan {
 
 /// What a node does.
 #[derive(Clone, Debug)]
-pub enum Node {
+pub(crate) enum Node {
     /// Rows written out; expressions have no columns.
     Values(Vec<Vec<Expr>>),
     /// All rows of a table.
@@ -203,7 +203,7 @@ pub enum Node {
 
 /// Reads a whole table.
 #[derive(Clone, Debug)]
-pub struct TableScan {
+pub(crate) struct TableScan {
     /// Which.
     pub table: Arc<TableEntry>,
     /// Which of its columns, in output order.
@@ -222,7 +222,7 @@ pub struct TableScan {
 /// Rows whose column is not NULL and lies between two ends, by the order of index keys.
 /// Expressions have no columns and the column's type.
 #[derive(Clone, Debug)]
-pub struct ColumnRange {
+pub(crate) struct ColumnRange {
     /// Of which column.
     pub column: ColumnId,
     /// From where.
@@ -233,7 +233,7 @@ pub struct ColumnRange {
 
 /// Reads rows by index.
 #[derive(Clone, Debug)]
-pub struct IndexScan {
+pub(crate) struct IndexScan {
     /// What is read.
     pub scan: TableScan,
     /// By which index.
@@ -248,7 +248,7 @@ pub struct IndexScan {
 
 /// Reads rows that one of several indexes finds, each once, in the order of their RowIds.
 #[derive(Clone, Debug)]
-pub struct IndexUnion {
+pub(crate) struct IndexUnion {
     /// What is read.
     pub scan: TableScan,
     /// Index scans that give RowIds and nothing else.
@@ -257,7 +257,7 @@ pub struct IndexUnion {
 
 /// Which keys of an index are read. Expressions have no columns and the key columns' types.
 #[derive(Clone, Debug)]
-pub enum IndexKeys {
+pub(crate) enum IndexKeys {
     /// These keys, one value a key column; a key given twice is read once.
     Points(Vec<Vec<Expr>>),
     /// All keys between two ends.
@@ -274,7 +274,7 @@ pub enum IndexKeys {
 
 impl IndexKeys {
     /// The values of the keys: of each point, or of both ends.
-    pub fn values(&self) -> Vec<&[Expr]> {
+    pub(crate) fn values(&self) -> Vec<&[Expr]> {
         match self {
             Self::Points(keys) => keys.iter().map(Vec::as_slice).collect(),
             Self::Range { low, high } => vec![low.values(), high.values()],
@@ -283,7 +283,7 @@ impl IndexKeys {
     }
 
     /// The same to change them.
-    pub fn values_mut(&mut self) -> Vec<&mut Vec<Expr>> {
+    pub(crate) fn values_mut(&mut self) -> Vec<&mut Vec<Expr>> {
         match self {
             Self::Points(keys) => keys.iter_mut().collect(),
             Self::Range { low, high } => {
@@ -297,7 +297,7 @@ impl IndexKeys {
 
 /// One end of a range of keys. It gives values for a prefix of the key columns.
 #[derive(Clone, Debug)]
-pub enum KeyEnd {
+pub(crate) enum KeyEnd {
     /// The first key there is, or the last.
     Open,
     /// Where behind these values the column's NULLs begin or end: they are outside.
@@ -312,7 +312,7 @@ pub enum KeyEnd {
 
 impl KeyEnd {
     /// The values.
-    pub fn values(&self) -> &[Expr] {
+    pub(crate) fn values(&self) -> &[Expr] {
         match self {
             Self::Open => &[],
             Self::Nulls(values)
@@ -335,7 +335,7 @@ impl KeyEnd {
 
 /// A join of two inputs.
 #[derive(Clone, Debug)]
-pub struct Join {
+pub(crate) struct Join {
     /// Its left input (the probe side).
     pub left: Box<PhysicalPlan>,
     /// Its right input (the build side).
@@ -355,7 +355,7 @@ pub struct Join {
 /// The right rows of a left one, by an index. It pays where there are few left rows, which nobody knows before they
 /// are there; so the join begins with it, and is a join as any other one after too many.
 #[derive(Clone, Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// How they are found.
     pub by: LookupBy,
     /// How long it pays.
@@ -364,12 +364,12 @@ pub struct Lookup {
 
 impl Lookup {
     /// Right rows that may be read in the time in which those of a left row are found.
-    pub const LEFT_ROW: u64 = 4;
+    pub(crate) const LEFT_ROW: u64 = 4;
 }
 
 /// How the right rows of a left one are found.
 #[derive(Clone, Debug)]
-pub enum LookupBy {
+pub(crate) enum LookupBy {
     /// In a table, for many left rows at a time.
     Rows(Arc<IndexedRows>),
     /// By a plan that is run for each left row.
@@ -378,7 +378,7 @@ pub enum LookupBy {
 
 /// Rows of a table that an index has for a left row.
 #[derive(Clone, Debug)]
-pub struct IndexedRows {
+pub(crate) struct IndexedRows {
     /// An [`IndexScan`](Node::IndexScan), whose keys name columns of the left input.
     pub scan: PhysicalPlan,
     /// What is made of its rows, if it is not they that the right input gives.
@@ -389,7 +389,7 @@ pub struct IndexedRows {
 
 impl IndexedRows {
     /// Which rows are read, by which keys.
-    pub fn index_scan(&self) -> &Arc<IndexScan> {
+    pub(crate) fn index_scan(&self) -> &Arc<IndexScan> {
         match &self.scan.node {
             Node::IndexScan(scan) => scan,
             _ => unreachable!("the optimizer puts an index scan there"),
@@ -399,7 +399,7 @@ impl IndexedRows {
 
 /// A plan that names values of a row of another one.
 #[derive(Clone, Debug)]
-pub struct DependentPlan {
+pub(crate) struct DependentPlan {
     /// What is run: it names them as parameters.
     pub plan: Arc<PhysicalPlan>,
     /// Each such parameter, and its value over the columns of the other plan.
@@ -410,7 +410,7 @@ pub struct DependentPlan {
 
 /// How many rows may be looked up before a join does without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LookupLimit {
+pub(crate) enum LookupLimit {
     /// So many in all: a right row that is found counts one, and a left row [`LEFT_ROW`](Lookup::LEFT_ROW).
     All(u64),
     /// So many for each left row, where without an index every pair is tried.
@@ -419,7 +419,7 @@ pub enum LookupLimit {
 
 /// Two values of one type that must be equal.
 #[derive(Clone, Debug)]
-pub struct JoinKey {
+pub(crate) struct JoinKey {
     /// Over the left columns.
     pub left: Expr,
     /// Over the right columns, positions counted within its own input.
@@ -430,7 +430,7 @@ pub struct JoinKey {
 
 /// What a mark join tests beside what makes a match, so that NULL is told from false.
 #[derive(Clone, Debug)]
-pub struct MarkTest {
+pub(crate) struct MarkTest {
     /// The whole of it, over left then right columns.
     pub test: Expr,
     /// So many of the join's last keys are a part of it.
@@ -441,7 +441,7 @@ pub struct MarkTest {
 
 /// Runs its right input for each row of the left one.
 #[derive(Clone, Debug)]
-pub struct Apply {
+pub(crate) struct Apply {
     /// Its left input.
     pub left: Box<PhysicalPlan>,
     /// Its right one.
@@ -455,7 +455,7 @@ pub struct Apply {
 
 /// Which rows a join gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum JoinKind {
+pub(crate) enum JoinKind {
     /// Matching pairs.
     Inner,
     /// And left rows without a match, with NULLs.
@@ -475,14 +475,14 @@ pub enum JoinKind {
 
 impl JoinKind {
     /// Whether it gives the right columns.
-    pub fn gives_right(self) -> bool {
+    pub(crate) fn gives_right(self) -> bool {
         matches!(self, Self::Inner | Self::Left | Self::Full | Self::Single)
     }
 }
 
 /// One aggregate of an `Aggregate` node.
 #[derive(Clone, Debug)]
-pub struct AggregateCall {
+pub(crate) struct AggregateCall {
     /// Which.
     pub aggregate: Callable,
     /// On what; of exactly the aggregate's types.
@@ -499,7 +499,7 @@ pub struct AggregateCall {
 
 impl AggregateCall {
     /// Makes the state for all groups of one operator.
-    pub fn start(&self) -> Box<dyn Accumulator> {
+    pub(crate) fn start(&self) -> Box<dyn Accumulator> {
         self.aggregate
             .start(|| call_types(&self.arguments, self.data_type))
     }
@@ -507,7 +507,7 @@ impl AggregateCall {
 
 impl PhysicalPlan {
     /// No row, and no column.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self {
             node: Node::Values(Vec::new()),
             schema: Vec::new(),
@@ -515,7 +515,7 @@ impl PhysicalPlan {
     }
 
     /// The plans that it is fed by.
-    pub fn inputs(&self) -> Vec<&PhysicalPlan> {
+    pub(crate) fn inputs(&self) -> Vec<&PhysicalPlan> {
         match &self.node {
             Node::Values(_)
             | Node::TableScan(_)
@@ -547,7 +547,7 @@ impl PhysicalPlan {
     }
 
     /// The tables that it reads.
-    pub fn tables(&self) -> Vec<&Arc<TableEntry>> {
+    pub(crate) fn tables(&self) -> Vec<&Arc<TableEntry>> {
         let mut tables = Vec::new();
         self.each_table(&mut tables);
         tables
@@ -565,27 +565,21 @@ impl PhysicalPlan {
     }
 
     /// Whether it reads a working table that is filled outside of it or within.
-    pub fn reads_working_table(&self) -> bool {
+    pub(crate) fn reads_working_table(&self) -> bool {
         matches!(self.node, Node::WorkingTable { .. })
             || (self.inputs().into_iter()).any(PhysicalPlan::reads_working_table)
-    }
-
-    /// The type of the output column at `position`.
-    pub fn column_type(&self, position: usize) -> DataType {
-        let Field { data_type, .. } = &self.schema[position];
-        *data_type
     }
 }
 
 impl AggregateCall {
     /// Its expressions over the input's columns.
-    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
         let order = self.order.iter().map(|key| &key.expr);
         self.arguments.iter().chain(&self.filter).chain(order)
     }
 
     /// Every expression of it, to be changed.
-    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+    pub(crate) fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
         let order = self.order.iter_mut().map(|key| &mut key.expr);
         (self.arguments.iter_mut())
             .chain(&mut self.filter)

@@ -11,7 +11,7 @@ use remora_storage::DataType;
 
 /// A call of a table function.
 #[derive(Clone, Debug)]
-pub struct TableCall {
+pub(crate) struct TableCall {
     /// Of what.
     pub function: TableCallee,
     /// On what, of exactly the function's types; where one is NULL there are no rows.
@@ -22,7 +22,7 @@ pub struct TableCall {
 
 impl TableCall {
     /// Names and types of its columns. A name that is empty is that of the call.
-    pub fn columns(&self) -> Vec<(&str, DataType)> {
+    pub(crate) fn columns(&self) -> Vec<(&str, DataType)> {
         let columns = self.function.columns();
         match columns.is_empty() {
             true => vec![("", self.data_type)],
@@ -33,7 +33,7 @@ impl TableCall {
 
 /// Rows of table functions.
 #[derive(Clone, Debug)]
-pub struct ProjectSet {
+pub(crate) struct ProjectSet {
     /// For which rows.
     pub input: Box<Logical>,
     /// The columns of each function, and its call.
@@ -44,7 +44,7 @@ pub struct ProjectSet {
 
 impl ProjectSet {
     /// The columns it produces: those of its input, then its own.
-    pub fn columns(&self) -> Vec<usize> {
+    pub(crate) fn columns(&self) -> Vec<usize> {
         let mut columns = self.input.columns();
         columns.extend(self.calls.iter().flat_map(|(columns, _)| columns));
         columns.extend(self.ordinality);

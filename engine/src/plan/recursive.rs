@@ -13,7 +13,7 @@ use super::logical::Logical;
 
 /// A query and its rounds.
 #[derive(Clone, Debug)]
-pub struct Recursive {
+pub(crate) struct Recursive {
     /// Its number.
     pub id: usize,
     /// What gives the first rows, and which of its columns make the result's.
@@ -28,7 +28,7 @@ pub struct Recursive {
 
 /// The rows of the last round.
 #[derive(Clone, Debug)]
-pub struct WorkingTable {
+pub(crate) struct WorkingTable {
     /// Of which recursion.
     pub id: usize,
     /// Which of the result's columns: each one's number, and its position.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The names of a statement.
 #[derive(Clone, Debug, Default)]
-pub struct Resolved(Vec<Resolution>);
+pub(crate) struct Resolved(Vec<Resolution>);
 
 /// A name, and the table that it means.
 #[derive(Clone, Debug)]

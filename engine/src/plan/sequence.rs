@@ -10,7 +10,7 @@ use remora_storage::{ColumnId, DataType, TableId};
 /// What is said of a sequence; what is not said stays as it is. `NO MINVALUE` and its like are
 /// `Some(None)`.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct SequenceChange {
+pub(crate) struct SequenceChange {
     /// AS
     pub data_type: Option<DataType>,
     /// INCREMENT BY
@@ -33,7 +33,7 @@ pub struct SequenceChange {
 
 /// A sequence that comes with a column of a new table.
 #[derive(Clone, Debug)]
-pub struct ColumnSequence {
+pub(crate) struct ColumnSequence {
     /// The column's position.
     pub position: usize,
     /// The sequence; its owner is filled in when the table has its id.
@@ -60,7 +60,7 @@ impl SequenceChange {
     ///
     /// # Errors
     /// 22023
-    pub fn create(&self, place: NameIn<'_>) -> Result<SequenceDef> {
+    pub(crate) fn create(&self, place: NameIn<'_>) -> Result<SequenceDef> {
         let def = SequenceDef {
             schema: place.schema,
             ..SequenceDef::new(place.name)
@@ -87,7 +87,7 @@ impl SequenceChange {
     ///
     /// # Errors
     /// 22023
-    pub fn alter(
+    pub(crate) fn alter(
         &self,
         def: &SequenceDef,
         position: SequencePosition,

@@ -4,7 +4,7 @@ use super::logical::Logical;
 
 /// What becomes of a row on the left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SetOperator {
+pub(crate) enum SetOperator {
     /// It stays if the right has it.
     Intersect,
     /// It stays if the right does not have it.
@@ -13,7 +13,7 @@ pub enum SetOperator {
 
 /// INTERSECT or EXCEPT of two queries. NULLs are alike.
 #[derive(Clone, Debug)]
-pub struct SetOperation {
+pub(crate) struct SetOperation {
     /// Which.
     pub operator: SetOperator,
     /// Whether a row counts as often as it is there: each one on the right stands for one on the left.
@@ -29,7 +29,7 @@ pub struct SetOperation {
 
 impl SetOperator {
     /// Its name, as SQL writes it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Intersect => "INTERSECT",
             Self::Except => "EXCEPT",

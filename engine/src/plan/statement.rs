@@ -1,6 +1,6 @@
 //! Statements, bound and planned.
 
-pub use super::change::{
+pub(crate) use super::change::{
     Asked, Delete, DoUpdate, Insert, InsertSource, OnConflict, Returning, RowCheck, Target,
     Truncate, Update,
 };
@@ -22,11 +22,11 @@ use remora_storage::{DataType, Durability, IndexId, Isolation, SequenceId, Table
 use std::sync::Arc;
 
 /// The variable that SHOW names for all of them.
-pub const SHOW_ALL: &str = "all";
+pub(crate) const SHOW_ALL: &str = "all";
 
 /// What DISCARD throws away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Discarded {
+pub(crate) enum Discarded {
     /// All that a session has, beside its connection.
     All,
     /// Plans.
@@ -39,7 +39,7 @@ pub enum Discarded {
 
 /// A statement, ready to run.
 #[derive(Clone, Debug)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// SELECT, VALUES
     Query(PhysicalPlan),
     /// SELECT of at most one row by a unique key.
@@ -236,7 +236,7 @@ impl TransactionOptions {
 /// SELECT by a full unique key: the point path. Expressions of `key` have no columns; those of
 /// `filter` and `exprs` refer to the table's columns by position in its definition.
 #[derive(Clone, Debug)]
-pub struct PointSelect {
+pub(crate) struct PointSelect {
     /// Where the row is.
     pub lookup: Lookup,
     /// What is shown of it.
@@ -249,7 +249,7 @@ pub struct PointSelect {
 
 /// Rows by a full key: at most one, if the index is unique.
 #[derive(Clone, Debug)]
-pub struct Lookup {
+pub(crate) struct Lookup {
     /// The table.
     pub table: Arc<TableEntry>,
     /// An index of it.
@@ -264,7 +264,7 @@ pub struct Lookup {
 
 /// A foreign key that is to be made.
 #[derive(Clone, Debug)]
-pub struct NewForeignKey {
+pub(crate) struct NewForeignKey {
     /// What it is.
     pub def: ForeignKeyDef,
     /// Where the table comes with the key and refers to itself: by which of its indexes. Table and index
@@ -274,7 +274,7 @@ pub struct NewForeignKey {
 
 /// COPY
 #[derive(Clone, Debug)]
-pub struct Copy {
+pub(crate) struct Copy {
     /// Which way, and of what.
     pub direction: CopyDirection,
     /// The file's path; `None` for STDIN/STDOUT, which only an embedding program can serve.
@@ -285,7 +285,7 @@ pub struct Copy {
 
 /// Which way COPY goes.
 #[derive(Clone, Debug)]
-pub enum CopyDirection {
+pub(crate) enum CopyDirection {
     /// From a file into a table: each field is parsed as its column's type, then handed to the
     /// insert, whose `source` is ignored. `columns` are those given in the file; `defaults` has an
     /// expression a table column, used for the others.
@@ -303,7 +303,7 @@ pub enum CopyDirection {
 
 /// The CSV dialect of a COPY.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CsvFormat {
+pub(crate) struct CsvFormat {
     /// Whether the first line holds names.
     pub header: bool,
     /// Between fields.
@@ -318,7 +318,7 @@ pub struct CsvFormat {
 
 /// What a planned statement is, beside the plan.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// What to run.
     pub statement: Statement,
     /// What is run beside it, if anything is.
@@ -337,7 +337,7 @@ pub struct Planned {
 
 impl Planned {
     /// The tables whose sizes it was made for; none, where its rows are found by a key.
-    pub fn sized_tables(&self) -> Vec<&Arc<TableEntry>> {
+    pub(crate) fn sized_tables(&self) -> Vec<&Arc<TableEntry>> {
         let plan = match &self.statement {
             Statement::Query(plan) | Statement::Locking(plan, _) => plan,
             Statement::Insert(Insert {
@@ -356,19 +356,19 @@ impl Planned {
     }
 
     /// Whether it changes the database, or locks rows of it.
-    pub fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         self.statement.changes() || self.with.as_ref().is_some_and(|with| with.changes())
     }
 }
 
 impl Statement {
     /// Whether it hands out what it has read while it runs, not when it is done.
-    pub fn shows_at_once(&self) -> bool {
+    pub(crate) fn shows_at_once(&self) -> bool {
         matches!(self, Self::Copy(copy) if matches!(copy.direction, CopyDirection::To(_)))
     }
 
     /// Whether it changes the database, or locks rows of it.
-    pub fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         match self {
             Self::Locking(..)
             | Self::LockPoint(..)
@@ -396,7 +396,7 @@ impl Statement {
     }
 
     /// Whether it is about the transaction, the session or the store, and runs in no transaction.
-    pub fn is_control(&self) -> bool {
+    pub(crate) fn is_control(&self) -> bool {
         matches!(
             self,
             Self::Begin(_)
@@ -421,7 +421,7 @@ impl Statement {
     }
 
     /// Whether a failed transaction accepts it.
-    pub fn gets_out_of_failure(&self) -> bool {
+    pub(crate) fn gets_out_of_failure(&self) -> bool {
         matches!(
             self,
             Self::Commit { .. } | Self::Rollback { .. } | Self::RollbackTo(_)
@@ -429,7 +429,7 @@ impl Statement {
     }
 
     /// The columns it gives; `None` where it gives no rows.
-    pub fn schema(&self) -> Option<Schema> {
+    pub(crate) fn schema(&self) -> Option<Schema> {
         let text = |name: &str| {
             vec![super::Field {
                 name: name.into(),
@@ -470,7 +470,7 @@ impl Statement {
 
 /// SET CONSTRAINTS
 #[derive(Clone, PartialEq, Debug)]
-pub struct SetConstraints {
+pub(crate) struct SetConstraints {
     /// Which, by table and name; `None` for all.
     pub named: Option<Vec<(TableId, String)>>,
     /// Whether they are checked when the transaction commits.

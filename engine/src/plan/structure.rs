@@ -10,7 +10,7 @@ use remora_storage::{ColumnId, IndexId, SchemaId, SequenceId, TableId, TypeId};
 
 /// A change of the catalog that concerns no row.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// An index goes.
     DropIndex(IndexId),
     /// An index comes, and is filled.
@@ -65,7 +65,7 @@ pub enum Step {
 
 /// ALTER TABLE: all actions of one statement in one pass over the rows.
 #[derive(Clone, Debug)]
-pub struct AlterTable {
+pub(crate) struct AlterTable {
     /// What goes first.
     pub before: Vec<Step>,
     /// What the table is from then on.
@@ -86,7 +86,7 @@ pub struct AlterTable {
 
 /// A foreign key that comes to a table.
 #[derive(Clone, Debug)]
-pub struct ComingKey {
+pub(crate) struct ComingKey {
     /// What it is.
     pub def: ForeignKeyDef,
     /// The index that it refers to, by name, where that comes by the same statement.
@@ -95,7 +95,7 @@ pub struct ComingKey {
 
 /// What ALTER TABLE does to the rows.
 #[derive(Clone, Debug)]
-pub enum AlteredRows {
+pub(crate) enum AlteredRows {
     /// Nobody looks at them.
     Left,
     /// They stay as they are, and are tested: all columns of the table, in order.
@@ -107,7 +107,7 @@ pub enum AlteredRows {
 
 /// What ALTER TABLE tests: columns by position in the altered table.
 #[derive(Clone, Debug, Default)]
-pub struct Tests {
+pub(crate) struct Tests {
     /// These are not NULL.
     pub not_null: Vec<usize>,
     /// These are not false.
@@ -116,7 +116,7 @@ pub struct Tests {
 
 /// A column that gets a sequence of its own.
 #[derive(Clone, Debug)]
-pub struct NumberedColumn {
+pub(crate) struct NumberedColumn {
     /// Which.
     pub column: ColumnId,
     /// What it takes numbers from; the position in it does not count.

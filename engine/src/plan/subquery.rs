@@ -12,7 +12,7 @@ use super::logical::Logical;
 
 /// A subquery as a value.
 #[derive(Clone, Debug)]
-pub struct Subquery {
+pub(crate) struct Subquery {
     /// What is asked of its rows.
     pub asks: Asks,
     /// Its rows.
@@ -23,7 +23,7 @@ pub struct Subquery {
 
 /// What is asked of the rows of a subquery.
 #[derive(Clone, Debug)]
-pub enum Asks {
+pub(crate) enum Asks {
     /// What this column is in the only row; NULL where there is none.
     Value(usize),
     /// Whether there is any.
@@ -42,7 +42,7 @@ pub enum Asks {
 
 impl Subquery {
     /// The column that has the value.
-    pub fn column(&self) -> usize {
+    pub(crate) fn column(&self) -> usize {
         match self.asks {
             Asks::Value(column) => column,
             Asks::Exists { mark } | Asks::Any { mark, .. } => mark,
@@ -50,7 +50,7 @@ impl Subquery {
     }
 
     /// Whether it is the same one: that of another occurrence has other columns.
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         let pairs = self.outer.iter().zip(&other.outer);
         self.column() == other.column()
             && self.outer.len() == other.outer.len()

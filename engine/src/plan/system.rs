@@ -9,7 +9,7 @@ use remora_storage::{DataType, SequenceId};
 
 /// A table that only the engine writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SystemTable {
+pub(crate) enum SystemTable {
     /// Who holds how much memory.
     Memory,
     /// What tables consist of.
@@ -49,13 +49,13 @@ pub enum SystemTable {
 }
 
 /// Name and type of a column.
-pub type Column = (&'static str, DataType);
+pub(crate) type Column = (&'static str, DataType);
 
 use DataType::{BigInt, Boolean, Double, Integer, Text, TimestampTz};
 
 impl SystemTable {
     /// All of them but those of [`PgTable`], by name.
-    pub const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Sequences,
         Self::Checkpoints,
         Self::Conflicts,
@@ -75,14 +75,14 @@ impl SystemTable {
     ];
 
     /// The one of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let pg = PgTable::ALL.into_iter().map(Self::Pg);
         let mut all = Self::ALL.into_iter().chain(pg);
         all.find(|table| table.name() == name)
     }
 
     /// What it is called.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "remora_memory",
             Self::Tables => "remora_tables",
@@ -106,7 +106,7 @@ impl SystemTable {
     }
 
     /// Its columns.
-    pub fn columns(self) -> &'static [Column] {
+    pub(crate) fn columns(self) -> &'static [Column] {
         match self {
             Self::Pg(table) => table.columns(),
             Self::Memory => &[("owner", Text), ("bytes", BigInt), ("share", Double)],

@@ -5,7 +5,7 @@
 
 /// A view that is always there.
 #[derive(Debug)]
-pub struct SystemView {
+pub(crate) struct SystemView {
     /// The schema.
     pub schema: &'static str,
     /// The name.
@@ -31,7 +31,7 @@ const fn standard(name: &'static str, query: &'static str) -> SystemView {
 }
 
 /// All of them.
-pub static SYSTEM_VIEWS: &[SystemView] = &[
+pub(crate) static SYSTEM_VIEWS: &[SystemView] = &[
     pg(
         "pg_tables",
         "SELECT n.nspname AS schemaname, c.relname AS tablename, 'remora' AS tableowner, NULL::text AS tablespace,
@@ -234,7 +234,7 @@ pub static SYSTEM_VIEWS: &[SystemView] = &[
 
 impl SystemView {
     /// The one of that name in a schema.
-    pub fn named(schema: &str, name: &str) -> Option<&'static Self> {
+    pub(crate) fn named(schema: &str, name: &str) -> Option<&'static Self> {
         let mut views = SYSTEM_VIEWS.iter();
         views.find(|view| view.schema == schema && view.name == name)
     }

@@ -6,13 +6,13 @@ use remora_storage::DataType;
 use remora_storage::catalog::TriggerDef;
 
 /// The numbers under which a trigger's statements read transition tables, which no part of a statement has.
-pub const OLD_ROWS: usize = usize::MAX - 1;
+pub(crate) const OLD_ROWS: usize = usize::MAX - 1;
 /// The same of the rows as they are.
-pub const NEW_ROWS: usize = usize::MAX;
+pub(crate) const NEW_ROWS: usize = usize::MAX;
 
 /// A trigger, planned. Parameters are the columns of the new row, and then those of the old one.
 #[derive(Clone, Debug)]
-pub struct Trigger {
+pub(crate) struct Trigger {
     /// What it is.
     pub def: TriggerDef,
     /// What it is on.
@@ -25,7 +25,7 @@ pub struct Trigger {
 
 /// A statement of a trigger.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// One that is run.
     Run(Box<Planned>),
     /// SET: the positions in the new row, their types, and a query that gives the values.

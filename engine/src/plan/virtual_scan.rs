@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Rows of a virtual table. Of a logical plan the filter names columns by their numbers, of a physical one by their
 /// positions in the output.
 #[derive(Clone, Debug)]
-pub struct VirtualScan {
+pub(crate) struct VirtualScan {
     /// Which.
     pub table: Arc<HostTable>,
     /// Which of its columns: each one's number, and its position in the table.
@@ -23,7 +23,7 @@ pub struct VirtualScan {
 
 /// `column op value`
 #[derive(Clone, Debug)]
-pub struct Constraint {
+pub(crate) struct Constraint {
     /// The position of the column in the table.
     pub column: usize,
     /// How it is compared.

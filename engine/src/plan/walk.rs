@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 impl Expr {
     /// The expressions it is made of, from left to right.
-    pub fn children(&self) -> Vec<&Expr> {
+    pub(crate) fn children(&self) -> Vec<&Expr> {
         match &self.kind {
             ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => Vec::new(),
             ExprKind::Call { arguments: all, .. }
@@ -39,7 +39,7 @@ impl Expr {
     }
 
     /// The same expression with each child replaced by what `f` makes of it.
-    pub fn map_children(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
+    pub(crate) fn map_children(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
         fn each(list: &mut [Expr], f: &mut dyn FnMut(Expr) -> Expr) {
             for child in list {
                 replace(child, f);
@@ -86,7 +86,7 @@ impl Expr {
     }
 
     /// Replaces, from the top, every part for which `f` gives something else.
-    pub fn replace(self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
+    pub(crate) fn replace(self, f: &mut dyn FnMut(&Expr) -> Option<Expr>) -> Expr {
         match f(&self) {
             Some(other) => other,
             None => self.map_children(&mut |child| child.replace(f)),
@@ -97,7 +97,7 @@ impl Expr {
     ///
     /// # Errors
     /// The first of `f`.
-    pub fn visit(&self, f: &mut dyn FnMut(&Expr) -> Result<()>) -> Result<()> {
+    pub(crate) fn visit(&self, f: &mut dyn FnMut(&Expr) -> Result<()>) -> Result<()> {
         f(self)?;
         self.children()
             .into_iter()
@@ -105,12 +105,12 @@ impl Expr {
     }
 
     /// Whether `f` is true of any part.
-    pub fn any(&self, f: &mut dyn FnMut(&Expr) -> bool) -> bool {
+    pub(crate) fn any(&self, f: &mut dyn FnMut(&Expr) -> bool) -> bool {
         f(self) || self.children().into_iter().any(|child| child.any(f))
     }
 
     /// The columns it names.
-    pub fn columns(&self) -> BTreeSet<usize> {
+    pub(crate) fn columns(&self) -> BTreeSet<usize> {
         let mut columns = BTreeSet::new();
         self.any(&mut |part| {
             if let ExprKind::Column(column) = part.kind {
@@ -122,17 +122,17 @@ impl Expr {
     }
 
     /// Whether there is a subquery in it.
-    pub fn has_subquery(&self) -> bool {
+    pub(crate) fn has_subquery(&self) -> bool {
         self.any(&mut |part| matches!(part.kind, ExprKind::Subquery(_)))
     }
 
     /// Whether it names no column (it may name parameters).
-    pub fn is_column_free(&self) -> bool {
+    pub(crate) fn is_column_free(&self) -> bool {
         !self.any(&mut |part| matches!(part.kind, ExprKind::Column(_)))
     }
 
     /// Whether every evaluation within a statement gives the same for the same columns.
-    pub fn is_stable(&self) -> bool {
+    pub(crate) fn is_stable(&self) -> bool {
         !self.any(&mut |part| match &part.kind {
             ExprKind::Call { overload, .. } => overload.volatility == Volatility::Volatile,
             ExprKind::Host { function, .. } => function.volatility == Volatility::Volatile,
@@ -141,7 +141,7 @@ impl Expr {
     }
 
     /// Whether every evaluation gives the same for the same columns, at all times and in every session.
-    pub fn is_immutable(&self) -> bool {
+    pub(crate) fn is_immutable(&self) -> bool {
         !self.any(&mut |part| match &part.kind {
             // It is volatile only so that nobody raises the error before its time.
             ExprKind::Call { overload, .. } if overload.name == DOMAIN_ERROR => false,
@@ -153,7 +153,7 @@ impl Expr {
     }
 
     /// Whether this is `a = b`; gives both sides.
-    pub fn as_equality(&self) -> Option<(&Expr, &Expr)> {
+    pub(crate) fn as_equality(&self) -> Option<(&Expr, &Expr)> {
         match &self.kind {
             ExprKind::Call {
                 overload,
@@ -167,7 +167,7 @@ impl Expr {
     }
 
     /// Whether this is `a IS NOT DISTINCT FROM b`; gives both sides.
-    pub fn as_not_distinct(&self) -> Option<(&Expr, &Expr)> {
+    pub(crate) fn as_not_distinct(&self) -> Option<(&Expr, &Expr)> {
         let call = |expr: &Self, name| match &expr.kind {
             ExprKind::Call { overload, .. } => overload.name == name,
             _ => false,
@@ -187,7 +187,7 @@ impl Expr {
     }
 
     /// Splits `a AND b AND c` into its parts; anything else is one part.
-    pub fn conjuncts(self) -> Vec<Expr> {
+    pub(crate) fn conjuncts(self) -> Vec<Expr> {
         match self.kind {
             ExprKind::And(parts) => parts.into_iter().flat_map(Expr::conjuncts).collect(),
             kind => vec![Expr { kind, ..self }],
@@ -195,7 +195,7 @@ impl Expr {
     }
 
     /// The opposite of [`Expr::conjuncts`]; `None` for no parts, which is true.
-    pub fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
+    pub(crate) fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
         match parts.len() {
             0 | 1 => parts.pop(),
             _ => Some(Expr {
@@ -206,12 +206,12 @@ impl Expr {
     }
 
     /// Whether it is the constant false.
-    pub fn is_false(&self) -> bool {
+    pub(crate) fn is_false(&self) -> bool {
         matches!(self.kind, ExprKind::Literal(Value::Boolean(false)))
     }
 
     /// Whether two expressions are written alike, down to the scale of a number.
-    pub fn same(&self, other: &Expr) -> bool {
+    pub(crate) fn same(&self, other: &Expr) -> bool {
         self.data_type == other.data_type && same_kind(&self.kind, &other.kind)
     }
 }

@@ -20,7 +20,7 @@ use remora_storage::DataType;
 
 /// The calls that share partitions and order.
 #[derive(Clone, Debug)]
-pub struct Window<Calls> {
+pub(crate) struct Window<Calls> {
     /// Rows that are equal in these are a partition. Plain columns.
     pub partition: Vec<Expr>,
     /// How a partition is ordered. Plain columns.
@@ -31,7 +31,7 @@ pub struct Window<Calls> {
 
 /// One function of a window.
 #[derive(Clone, Debug)]
-pub struct WindowCall {
+pub(crate) struct WindowCall {
     /// Which.
     pub function: Callee,
     /// On what; of exactly the function's types.
@@ -46,7 +46,7 @@ pub struct WindowCall {
 
 /// What is called.
 #[derive(Clone, Debug)]
-pub enum Callee {
+pub(crate) enum Callee {
     /// An aggregate, of the rows of the frame.
     Aggregate(Callable),
     /// A function that only windows have.
@@ -55,7 +55,7 @@ pub enum Callee {
 
 /// Which rows of its partition belong to a row.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// What its ends are counted in.
     pub units: Units,
     /// Where it begins; unbounded: where the partition does.
@@ -68,7 +68,7 @@ pub struct Frame {
 
 /// What the ends of a frame are counted in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Units {
+pub(crate) enum Units {
     /// Rows.
     Rows,
     /// Differences of the only column that is ordered by.
@@ -79,7 +79,7 @@ pub enum Units {
 
 /// One end of a frame.
 #[derive(Clone, Debug)]
-pub enum FrameEnd {
+pub(crate) enum FrameEnd {
     /// That of the partition.
     Unbounded,
     /// The current row, or its first or last peer.
@@ -90,7 +90,7 @@ pub enum FrameEnd {
 
 /// How far an end of a frame is from the current row.
 #[derive(Clone, Debug)]
-pub struct FrameOffset {
+pub(crate) struct FrameOffset {
     /// Whether it lies behind the current row, not before it.
     pub following: bool,
     /// How far; without columns. A BIGINT of ROWS and GROUPS.
@@ -101,7 +101,7 @@ pub struct FrameOffset {
 
 /// What is left out of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Exclude {
+pub(crate) enum Exclude {
     /// Nothing.
     #[default]
     NoOthers,
@@ -115,7 +115,7 @@ pub enum Exclude {
 
 impl WindowCall {
     /// Its expressions over the input's columns, those of the frame included.
-    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
         let limits = [&self.frame.start, &self.frame.end];
         (self.arguments.iter())
             .chain(&self.filter)
@@ -126,7 +126,7 @@ impl WindowCall {
     }
 
     /// Every expression of it, to be changed.
-    pub fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
+    pub(crate) fn exprs_mut(&mut self) -> impl Iterator<Item = &mut Expr> {
         let ends = [&mut self.frame.start, &mut self.frame.end];
         let of_frame = ends.into_iter().filter_map(|end| match end {
             FrameEnd::Offset(offset) => Some(offset),
@@ -141,7 +141,7 @@ impl WindowCall {
 
 impl Frame {
     /// From the beginning of the partition to the last peer of the current row: where nothing is said.
-    pub fn running() -> Self {
+    pub(crate) fn running() -> Self {
         Self {
             units: Units::Range,
             start: FrameEnd::Unbounded,
@@ -151,7 +151,7 @@ impl Frame {
     }
 
     /// How far its ends are from the current row: each with the moment that is so far.
-    pub fn offsets(&mut self) -> impl Iterator<Item = Vec<&mut Expr>> {
+    pub(crate) fn offsets(&mut self) -> impl Iterator<Item = Vec<&mut Expr>> {
         let ends = [&mut self.start, &mut self.end];
         ends.into_iter().filter_map(|end| match end {
             FrameEnd::Offset(offset) => {
@@ -163,7 +163,7 @@ impl Frame {
     }
 
     /// Whether two frames are written alike.
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         self.units == other.units
             && self.exclude == other.exclude
             && self.start.same(&other.start)
@@ -191,7 +191,7 @@ impl FrameEnd {
 
 impl<Calls> Window<Calls> {
     /// The order that its rows must come in: a partition after the other, each in its own order.
-    pub fn sort_keys(&self) -> Vec<SortKey> {
+    pub(crate) fn sort_keys(&self) -> Vec<SortKey> {
         let mut keys: Vec<SortKey> = Vec::with_capacity(self.partition.len() + self.order.len());
         let partition = self.partition.iter().map(|expr| SortKey {
             expr: expr.clone(),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The parts of a statement.
 #[derive(Clone, Debug)]
-pub struct With {
+pub(crate) struct With {
     /// Each reads only those before it.
     pub parts: Vec<Part>,
     /// The numbers of those that the statement itself reads.
@@ -23,7 +23,7 @@ pub struct With {
 
 /// One of them.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub(crate) struct Part {
     /// Its number.
     pub id: usize,
     /// What it is called.
@@ -36,7 +36,7 @@ pub struct Part {
 
 /// What a part does.
 #[derive(Clone, Debug)]
-pub enum PartSource {
+pub(crate) enum PartSource {
     /// A query.
     Query(Arc<PhysicalPlan>),
     /// INSERT, UPDATE, DELETE
@@ -45,7 +45,7 @@ pub enum PartSource {
 
 /// What is kept of a part's rows, in a logical plan.
 #[derive(Clone, Debug)]
-pub struct PartRows {
+pub(crate) struct PartRows {
     /// Of which.
     pub id: usize,
     /// What it is called.
@@ -56,7 +56,7 @@ pub struct PartRows {
 
 impl With {
     /// Whether it changes the database.
-    pub fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         (self.parts.iter()).any(|part| matches!(part.source, PartSource::Change(_)))
     }
 }

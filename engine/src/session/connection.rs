@@ -195,7 +195,7 @@ impl Connection {
         self.of_text(sql, params, |statement| statement.first_row(f))
     }
 
-    /// Runs a query and returns its rows as Arrow record batches; none, where it has no row.
+    /// Runs a query and returns its rows as Arrow record batches ([`crate::arrow`]); none, where it has no row.
     ///
     /// A bare NUMERIC column is given as text, which loses nothing; cast it to `NUMERIC(p,s)` to
     /// get a `Decimal128(p, s)`. All others are of the natural Arrow type: integers, floats,

@@ -158,7 +158,7 @@ impl<T: ToSql + ?Sized> ToSql for Box<T> {
 
 impl ToSqlOutput<'_> {
     /// The value, owned.
-    pub fn into_value(self) -> Value {
+    pub(crate) fn into_value(self) -> Value {
         match self {
             Self::Borrowed(value) => value.to_owned(),
             Self::Owned(value) => value,

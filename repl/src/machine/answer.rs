@@ -1,6 +1,6 @@
 //! One line of output.
 
-use remora::function::text::{self, Style};
+use remora::internal::text::{self, Style};
 use remora::{DataType, Error, Outcome, Row, RowSet, ValueRef};
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};

@@ -20,7 +20,7 @@ mod session;
 use crate::args::{Args, Exit};
 use answer::Failure;
 use output::Output;
-use remora::{Database, Error, error::state};
+use remora::{Database, Error, sqlstate as state};
 use request::Request;
 use session::Session;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! One line of input.
 
-use remora::{Error, Value, error::state};
+use remora::{Error, Value, sqlstate as state};
 use serde::Deserialize;
 use serde_json::Value as Json;
 

@@ -3,7 +3,7 @@
 use super::answer::{Failure, Success, Waiting};
 use super::output::Output;
 use parking_lot::Mutex;
-use remora::{Connection, Error, InterruptHandle, Value, error::state};
+use remora::{Connection, Error, InterruptHandle, Value, sqlstate as state};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;

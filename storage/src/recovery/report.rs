@@ -126,19 +126,9 @@ impl RecoveryReport {
         self.elapsed.iter().sum()
     }
 
-    /// Bytes of images loaded a second; nothing where it was too little to tell.
-    pub fn image_rate(&self) -> Option<f64> {
-        rate(self.image_bytes, self.elapsed[0])
-    }
-
     /// Changes of rows replayed a second; nothing where there were too few to tell.
     pub fn replay_rate(&self) -> Option<f64> {
         rate(self.changes_replayed, self.elapsed[1])
-    }
-
-    /// Index entries made a second; nothing where there were too few to tell.
-    pub fn index_rate(&self) -> Option<f64> {
-        rate(self.index_entries, self.elapsed[2])
     }
 }
 

@@ -16,7 +16,7 @@
 
 use super::oracle::{contents, digest};
 use super::script::{Script, Stage, Step, Told};
-use remora::disk::{Event, Fault, SimDisk};
+use remora::testing::{Event, Fault, SimDisk};
 use remora::{Durability, Error};
 use std::io::ErrorKind;
 use std::sync::Arc;

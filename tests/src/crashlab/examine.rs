@@ -3,7 +3,7 @@
 
 use super::oracle::{contents, digest};
 use super::script::Script;
-use remora::disk::{Event, Image, SimDisk};
+use remora::testing::{Event, Image, SimDisk};
 use remora::{Database, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

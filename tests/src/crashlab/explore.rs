@@ -23,7 +23,7 @@ use super::course::{Interruption, Kind, Run, States};
 use super::examine::{Breach, Depth, Found, Promise, examine, examine_copy};
 use super::script::Script;
 use crate::random::Random;
-use remora::disk::{Event, Image, Medium, SimDisk, Tear};
+use remora::testing::{Event, Image, Medium, SimDisk, Tear};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};

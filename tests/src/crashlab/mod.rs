@@ -18,7 +18,7 @@
 //! - A crash of its recovery, recovered from, comes to the same contents as that.
 //! - It goes on: what is committed then is kept, too.
 //!
-//! What is assumed of the disk is no more than [`remora::disk`] says. One run of a script is enough: the
+//! What is assumed of the disk is no more than [`remora::testing`] says. One run of a script is enough: the
 //! engine does without threads of its own ([`remora::Options::manual_maintenance`]), and the disk's events
 //! are followed afterwards.
 

@@ -56,7 +56,7 @@ fn rows(conn: &Connection, sql: &str) -> Result<Vec<String>, Error> {
     let mut lines = vec![heads.collect::<Vec<_>>().join(", ")];
     for row in found.iter() {
         let values = row.values().zip(columns).map(|(value, column)| {
-            let text = remora::function::text::format(value, column.data_type);
+            let text = remora::internal::text::format(value, column.data_type);
             text.unwrap_or_else(|| "NULL".to_owned())
         });
         lines.push(values.collect::<Vec<_>>().join("|"));

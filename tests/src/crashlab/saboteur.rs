@@ -8,7 +8,7 @@
 //! Whoever looks at what a crash has left makes no mistake, so that it is the promises that are found broken and not
 //! the recovery; but for a checksum that is wrong where it is written and where it is read, as it would be.
 
-use remora::disk::{Disk, DiskFile, SimDisk};
+use remora::testing::{Disk, DiskFile, SimDisk};
 use remora_storage::Result;
 #[cfg(feature = "sabotage")]
 use remora_storage::sabotage::{self, Mistake};

@@ -1,7 +1,7 @@
 //! What a database is put through: steps one after the other, by several sessions.
 
 use super::saboteur::{Mutation, Saboteur};
-use remora::disk::{Disk, SimDisk};
+use remora::testing::{Disk, SimDisk};
 use remora::{Connection, Database, Durability, Error, Options};
 use remora_storage::Store;
 use remora_storage::store::Newer;

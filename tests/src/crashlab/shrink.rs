@@ -3,7 +3,7 @@
 use super::course::{Interruption, Kind, Run};
 use super::explore::{Effort, Seen, explore, explore_run};
 use super::script::{Script, Step};
-use remora::disk::SimDisk;
+use remora::testing::SimDisk;
 use std::time::Instant;
 
 /// Threads that look.

@@ -6,7 +6,7 @@ use super::explore::TEARS;
 use super::random_script;
 use super::script::Script;
 use crate::random::Random;
-use remora::disk::{Decay, Event, Fault, Image, Medium, SimDisk};
+use remora::testing::{Decay, Event, Fault, Image, Medium, SimDisk};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 

@@ -422,7 +422,7 @@ fn windows(name: &str, sync_millis: u64) -> Script {
 mod tests {
     use super::*;
     use crate::crashlab::course::Run;
-    use remora::disk::SimDisk;
+    use remora::testing::SimDisk;
 
     /// A data file goes though a block in it never changed.
     #[test]

@@ -3,7 +3,7 @@
 use super::mistake::Mistake;
 use super::schema::{For, Table};
 use super::text::{Dialect, Kind, Text};
-use remora::function::text;
+use remora::internal::text;
 use remora::{Connection, Database, Options, Value, ValueRef, params_from_iter};
 use rusqlite::functions::FunctionFlags;
 use std::panic::{AssertUnwindSafe, catch_unwind};

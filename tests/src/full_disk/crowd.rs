@@ -2,7 +2,7 @@
 
 use super::{DISK_FULL, NOT_DURABLE, OUTCOME_UNKNOWN, SESSIONS, TABLES, change, counters};
 use crate::random::Random;
-use remora::disk::SimDisk;
+use remora::testing::SimDisk;
 use remora::{Connection, Database, Error, Options};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

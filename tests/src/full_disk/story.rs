@@ -2,7 +2,7 @@
 
 use super::{DISK_FULL, OUTCOME_UNKNOWN, SESSIONS, TABLES, change, counters};
 use crate::random::Random;
-use remora::disk::{Fault, SimDisk, Tear};
+use remora::testing::{Fault, SimDisk, Tear};
 use remora::{Connection, Database, Durability, Error, Options};
 use std::io::ErrorKind;
 use std::sync::Arc;

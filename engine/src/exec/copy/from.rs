@@ -27,7 +27,7 @@ const CHECK_RECORDS: u64 = 64;
 /// # Errors
 /// 22P04 where records do not fit the columns, 22021 where they are not UTF-8, 58030 where they
 /// cannot be read, and those of an INSERT. The caller rolls back to its mark.
-pub fn copy_from(
+pub(crate) fn copy_from(
     plan: &Copy,
     reader: &mut dyn Read,
     tx: &mut Transaction,

@@ -10,8 +10,8 @@ mod from;
 mod reader;
 mod to;
 
-pub use from::copy_from;
-pub use to::copy_to;
+pub(crate) use from::copy_from;
+pub(crate) use to::copy_to;
 
 use crate::error::{Error, state};
 

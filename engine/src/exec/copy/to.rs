@@ -18,7 +18,7 @@ use std::io::Write;
 ///
 /// # Errors
 /// 58030 where they cannot be written, and those of the query.
-pub fn copy_to(
+pub(crate) fn copy_to(
     plan: &Copy,
     writer: &mut dyn Write,
     view: ReadView,

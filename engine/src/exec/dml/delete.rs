@@ -22,7 +22,11 @@ use remora_storage::{RowId, Transaction, Value};
 ///
 /// # Errors
 /// 40001, 53200, and those of the statement's functions. The caller rolls back to its mark.
-pub fn delete(plan: &Delete, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
+pub(crate) fn delete(
+    plan: &Delete,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<Changes> {
     context.check()?;
     if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
         return instead::delete(plan, tx, context);

@@ -22,7 +22,11 @@ use remora_storage::{Transaction, ValueRef};
 /// # Errors
 /// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions. The caller rolls
 /// back to its mark.
-pub fn insert(plan: &Insert, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
+pub(crate) fn insert(
+    plan: &Insert,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<Changes> {
     if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
         return instead::insert(plan, tx, context);
     }

@@ -56,7 +56,7 @@ impl Row for BatchRow<'_> {
 /// # Errors
 /// 21000 where a row would be changed twice, and those of INSERT, UPDATE and DELETE. The caller rolls back to
 /// its mark.
-pub fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
+pub(crate) fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
     let mut held = Held::default();
     let view = tx.view();
     let mut writers = Writers::new(plan, tx, context)?;

@@ -32,15 +32,15 @@ mod update;
 mod upsert;
 
 pub(super) use constraint::Constraints;
-pub use delete::delete;
+pub(crate) use delete::delete;
 pub(super) use generated::{add_generated, fill_row};
 pub(super) use guarded::{before_insert, delete_guarded, guarded};
-pub use insert::insert;
-pub use merge::merge;
-pub use returned::{Changes, Shown};
-pub use truncate::{empty, truncate};
+pub(crate) use insert::insert;
+pub(crate) use merge::merge;
+pub(crate) use returned::{Changes, Shown};
+pub(crate) use truncate::{empty, truncate};
 pub(super) use update::Changed;
-pub use update::update;
+pub(crate) use update::update;
 
 use super::batch::Batch;
 use arrow_array::cast::AsArray;

@@ -15,7 +15,7 @@ use remora_storage::value::ColumnBuilder;
 
 /// What a change has come to.
 #[derive(Debug)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// How many rows it has changed.
     pub rows: u64,
     /// What it shows of them.
@@ -24,7 +24,7 @@ pub struct Changes {
 
 /// What a change shows.
 #[derive(Debug)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// It has no RETURNING.
     Nothing,
     /// A single row.

@@ -16,7 +16,7 @@ use remora_storage::{RowId, TableId, Transaction};
 ///
 /// # Errors
 /// 40001, 53200, and those of triggers. The caller rolls back to its mark.
-pub fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+pub(crate) fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     let mut writers = Vec::with_capacity(plan.tables.len());
     for table in &plan.tables {
         let none = std::iter::empty();
@@ -39,7 +39,7 @@ pub fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) ->
 ///
 /// # Errors
 /// 40001 where other transactions have written to it.
-pub fn empty(table: TableId, tx: &mut Transaction) -> Result<()> {
+pub(crate) fn empty(table: TableId, tx: &mut Transaction) -> Result<()> {
     let entry = tx.catalog().table_by_id(table);
     let has_rows = entry.is_some_and(|entry| entry.rows.next_row() > RowId(0));
     match has_rows {

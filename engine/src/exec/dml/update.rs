@@ -26,7 +26,11 @@ use remora_storage::{ColumnId, ReadView, RowId, Transaction, Value, ValueRef};
 /// # Errors
 /// 23502, 23514, 23505, 40001, 53200, and those of the statement's functions. The caller rolls
 /// back to its mark.
-pub fn update(plan: &Update, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
+pub(crate) fn update(
+    plan: &Update,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<Changes> {
     context.check()?;
     if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
         return instead::update(plan, tx, context);

@@ -33,7 +33,7 @@ type Named = (TableId, String);
 
 /// What a transaction says of constraints.
 #[derive(Clone, Debug, Default)]
-pub struct Said {
+pub(crate) struct Said {
     /// SET CONSTRAINTS ALL: whether they are deferred.
     all: Option<bool>,
     /// SET CONSTRAINTS of some since then.
@@ -42,21 +42,21 @@ pub struct Said {
 
 impl Said {
     /// What a transaction has said so far, if anything.
-    pub fn of(tx: &mut Transaction) -> Option<Box<Self>> {
+    pub(crate) fn of(tx: &mut Transaction) -> Option<Box<Self>> {
         let deferred = tx.aside::<Deferred>()?;
         let said = &deferred.said;
         (said.all.is_some() || !said.named.is_empty()).then(|| Box::new(said.clone()))
     }
 
     /// The bytes that it takes.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let names = self.named.iter().map(|((_, name), _)| name.len());
         (size_of::<Self>() + size_of::<(Named, bool)>() * self.named.len() + names.sum::<usize>())
             as u64
     }
 
     /// Has a transaction say what it said then.
-    pub fn say_again(then: Option<&Self>, tx: &mut Transaction) {
+    pub(crate) fn say_again(then: Option<&Self>, tx: &mut Transaction) {
         match (tx.aside::<Deferred>(), then) {
             (Some(deferred), then) => deferred.said = then.cloned().unwrap_or_default(),
             (None, Some(then)) => tx.aside_or_new::<Deferred>().said = then.clone(),
@@ -171,7 +171,7 @@ pub(super) fn put_off_keys(
 ///
 /// # Errors
 /// 23503, 23505, 40001, 57014 and its like.
-pub fn check_deferred(tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+pub(crate) fn check_deferred(tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     let Some(deferred) = tx.aside::<Deferred>() else {
         return Ok(());
     };
@@ -183,7 +183,7 @@ pub fn check_deferred(tx: &mut Transaction, context: &ExecContext) -> Result<()>
 ///
 /// # Errors
 /// As for [`check_deferred`].
-pub fn set_constraints(
+pub(crate) fn set_constraints(
     plan: &SetConstraints,
     tx: &mut Transaction,
     context: &ExecContext,

@@ -46,6 +46,6 @@ mod unique;
 mod writer;
 
 pub(super) use aftermath::follow;
-pub use deferred::{Said, check_deferred, set_constraints};
+pub(crate) use deferred::{Said, check_deferred, set_constraints};
 pub(super) use existing::test_rows;
 pub(super) use writer::{Noted, Writer, finish_all, row_now};

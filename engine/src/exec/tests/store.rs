@@ -142,7 +142,7 @@ impl World {
         while let Some(batch) = cursor.next().expect("a batch") {
             for row in 0..batch.num_rows() {
                 let value = |(position, array): (usize, &arrow_array::ArrayRef)| {
-                    value_at(array, plan.column_type(position), row).to_owned()
+                    value_at(array, plan.schema[position].data_type, row).to_owned()
                 };
                 rows.push(batch.columns().iter().enumerate().map(value).collect());
             }

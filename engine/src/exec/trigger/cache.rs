@@ -15,7 +15,7 @@ const KEPT_MAX: usize = 256;
 
 /// What a session has planned of its triggers.
 #[derive(Debug, Default)]
-pub struct TriggerCache(Mutex<Kept>);
+pub(crate) struct TriggerCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {

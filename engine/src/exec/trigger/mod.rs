@@ -27,7 +27,7 @@ mod body;
 mod cache;
 mod firing;
 
-pub use cache::TriggerCache;
+pub(crate) use cache::TriggerCache;
 pub(super) use firing::{Firing, begin, begin_again, fire_after};
 
 /// How deep triggers may fire each other.

@@ -26,7 +26,7 @@ use std::ops::Range;
 
 /// The rows of one frame, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FrameRows {
+pub(crate) struct FrameRows {
     /// All of them, or those before what is left out.
     pub before: Range<u32>,
     /// The current row, where its neighbours are left out and it is not.
@@ -37,7 +37,7 @@ pub struct FrameRows {
 
 impl FrameRows {
     /// A frame out of which nothing is left.
-    pub fn whole(rows: Range<u32>) -> Self {
+    pub(crate) fn whole(rows: Range<u32>) -> Self {
         Self {
             before: rows,
             own: None,
@@ -46,12 +46,12 @@ impl FrameRows {
     }
 
     /// How many.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.before.len() + usize::from(self.own.is_some()) + self.after.len()
     }
 
     /// The rows, in order.
-    pub fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> + use<> {
         (self.before.clone())
             .chain(self.own)
             .chain(self.after.clone())
@@ -59,7 +59,7 @@ impl FrameRows {
     }
 
     /// The row of this number, from 0.
-    pub fn nth(&self, number: usize) -> Option<u32> {
+    pub(crate) fn nth(&self, number: usize) -> Option<u32> {
         let number = u32::try_from(number).ok()?;
         let before = self.before.len() as u32;
         if number < before {
@@ -75,7 +75,7 @@ impl FrameRows {
 }
 
 /// What an aggregate over frames may ask for.
-pub struct FrameContext<'a> {
+pub(crate) struct FrameContext<'a> {
     /// As of functions.
     pub eval: &'a EvalContext,
     /// Reserves this much memory beside what is reserved.

@@ -19,10 +19,10 @@ use std::sync::Arc;
 const ROWS_BETWEEN_CHECKS: usize = 256;
 
 /// The state of a group, which only the aggregate looks into.
-pub type HostState = Box<dyn Any + Send>;
+pub(crate) type HostState = Box<dyn Any + Send>;
 
 /// What an aggregate of the host does.
-pub trait HostSteps: Send + Sync {
+pub(crate) trait HostSteps: Send + Sync {
     /// The state of a group before its first row.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ pub trait HostSteps: Send + Sync {
 }
 
 /// An aggregate of the host.
-pub struct HostAggregate {
+pub(crate) struct HostAggregate {
     /// Its name, as an unquoted one is folded.
     pub name: String,
     /// The types it takes, without modifiers; at least one.
@@ -62,7 +62,7 @@ impl fmt::Debug for HostAggregate {
 
 /// The aggregate that a call is of.
 #[derive(Clone, Debug)]
-pub enum Callable {
+pub(crate) enum Callable {
     /// One of the system's.
     System(&'static Aggregate),
     /// One of the host's.
@@ -71,7 +71,7 @@ pub enum Callable {
 
 impl Callable {
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::System(aggregate) => aggregate.name,
             Self::Host(aggregate) => &aggregate.name,
@@ -79,7 +79,7 @@ impl Callable {
     }
 
     /// The types it takes.
-    pub fn arguments(&self) -> &[DataType] {
+    pub(crate) fn arguments(&self) -> &[DataType] {
         match self {
             Self::System(aggregate) => aggregate.arguments,
             Self::Host(aggregate) => &aggregate.arguments,
@@ -87,7 +87,7 @@ impl Callable {
     }
 
     /// The type it gives.
-    pub fn returns(&self) -> DataType {
+    pub(crate) fn returns(&self) -> DataType {
         match self {
             Self::System(aggregate) => aggregate.returns,
             Self::Host(aggregate) => aggregate.returns,
@@ -95,7 +95,7 @@ impl Callable {
     }
 
     /// What the order of its rows means to it.
-    pub fn order(&self) -> RowOrder {
+    pub(crate) fn order(&self) -> RowOrder {
         match self {
             Self::System(aggregate) => aggregate.order,
             Self::Host(_) => RowOrder::Matters,
@@ -103,7 +103,7 @@ impl Callable {
     }
 
     /// The state for all groups of one operator.
-    pub fn start(&self, types: impl FnOnce() -> CallTypes) -> Box<dyn Accumulator> {
+    pub(crate) fn start(&self, types: impl FnOnce() -> CallTypes) -> Box<dyn Accumulator> {
         match self {
             Self::System(aggregate) => aggregate.start(types),
             Self::Host(aggregate) => Box::new(States {
@@ -114,7 +114,7 @@ impl Callable {
     }
 
     /// Whether it is the same one.
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::System(one), Self::System(two)) => std::ptr::eq(*one, *two),
             (Self::Host(one), Self::Host(two)) => Arc::ptr_eq(one, two),

@@ -13,7 +13,7 @@ mod collect;
 mod extreme;
 mod fold;
 mod frames;
-pub mod host;
+pub(crate) mod host;
 mod join;
 mod json;
 mod ordered;
@@ -26,7 +26,7 @@ mod sum;
 #[cfg(test)]
 mod tests;
 
-pub use frames::{FrameContext, FrameRows};
+pub(crate) use frames::{FrameContext, FrameRows};
 pub(crate) use json::json_agg_of_lines;
 
 use super::resolve::{Choice, Signature, base, choose, describe, no_such_function};
@@ -38,7 +38,7 @@ use remora_storage::{DataType, Value};
 use std::fmt;
 
 /// One aggregate for one list of argument types.
-pub struct Aggregate {
+pub(crate) struct Aggregate {
     /// Its name, lower case. `count(*)` is `count` with no arguments.
     pub name: &'static str,
     /// The types it takes.
@@ -55,7 +55,7 @@ pub struct Aggregate {
 
 /// How an aggregate's state is made.
 #[derive(Clone, Copy)]
-pub enum MakeAccumulator {
+pub(crate) enum MakeAccumulator {
     /// Of values of the aggregate's types.
     Typed(fn() -> Box<dyn Accumulator>),
     /// Of values of any types that fit these patterns; the aggregate's own types say nothing.
@@ -64,7 +64,7 @@ pub enum MakeAccumulator {
 
 impl Aggregate {
     /// Makes the state for all groups of one operator.
-    pub fn start(&self, types: impl FnOnce() -> CallTypes) -> Box<dyn Accumulator> {
+    pub(crate) fn start(&self, types: impl FnOnce() -> CallTypes) -> Box<dyn Accumulator> {
         match self.accumulator {
             MakeAccumulator::Typed(make) => make(),
             MakeAccumulator::Generic(_, make) => make(&types()),
@@ -74,7 +74,7 @@ impl Aggregate {
 
 /// An aggregate and the types of one call of it.
 #[derive(Clone, Debug)]
-pub struct ResolvedAggregate {
+pub(crate) struct ResolvedAggregate {
     /// Which.
     pub aggregate: &'static Aggregate,
     /// On what types.
@@ -83,7 +83,7 @@ pub struct ResolvedAggregate {
 
 /// What the order of rows means to an aggregate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RowOrder {
+pub(crate) enum RowOrder {
     /// Nothing, but for the last digits of floats.
     Any,
     /// The result depends on it.
@@ -100,7 +100,7 @@ impl fmt::Debug for Aggregate {
 }
 
 /// The state of one aggregate for all groups.
-pub trait Accumulator: Send {
+pub(crate) trait Accumulator: Send {
     /// Adds rows: row `i` goes to group `groups[i]`; there are `group_count` groups by now.
     fn update(
         &mut self,
@@ -128,7 +128,7 @@ pub trait Accumulator: Send {
 }
 
 /// An accumulator of one group that takes rows from storage without arrays of them.
-pub trait Folder {
+pub(crate) trait Folder {
     /// Adds the rows of a vector; `argument` is the column that the aggregate is of, if it is of one.
     fn fold(&mut self, vector: &Vector<'_>, argument: Option<VectorColumn<'_>>) -> Result<()>;
     /// The result of all rows so far.
@@ -169,7 +169,7 @@ fn fit(aggregate: &'static Aggregate, arguments: &[ArgumentType]) -> Option<Reso
 ///
 /// # Errors
 /// 42883 where the name fits and the arguments do not.
-pub fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<ResolvedAggregate>> {
+pub(crate) fn resolve(name: &str, arguments: &[ArgumentType]) -> Result<Option<ResolvedAggregate>> {
     let named: Vec<&'static Aggregate> = all().filter(|a| a.name == name).collect();
     if named.is_empty() {
         return Ok(None);

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 /// Whether one element is enough.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ArrayTest {
+pub(crate) enum ArrayTest {
     /// Of any.
     Any,
     /// Of all.
@@ -19,7 +19,7 @@ pub enum ArrayTest {
 }
 
 /// The name of the function that tests an operator, if there is one.
-pub fn quantified(operator: &str, test: ArrayTest) -> Option<&'static str> {
+pub(crate) fn quantified(operator: &str, test: ArrayTest) -> Option<&'static str> {
     let found = OPERATORS.iter().find(|(name, ..)| *name == operator);
     found.map(|(_, any, all)| match test {
         ArrayTest::Any => *any,

@@ -26,7 +26,7 @@ mod states;
 mod texts;
 mod variadic;
 
-pub use any::{ArrayTest, quantified};
+pub(crate) use any::{ArrayTest, quantified};
 pub(crate) use search::compares_elements;
 pub(crate) use texts::parts;
 pub(crate) use variadic::variadic;

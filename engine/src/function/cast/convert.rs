@@ -13,7 +13,7 @@ use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 ///
 /// # Errors
 /// 22P02, 22003, 22001, 22007, 22008 as in PostgreSQL.
-pub fn cast_value(
+pub(crate) fn cast_value(
     value: ValueRef<'_>,
     to: DataType,
     explicit: bool,

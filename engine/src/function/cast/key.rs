@@ -10,7 +10,7 @@ use remora_storage::{DataType, Value, ValueRef};
 
 /// How values of a column that refers become those of the column that it refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum KeyCast {
+pub(crate) enum KeyCast {
     /// As they are.
     Same,
     /// From one width of integers to another: some have no counterpart.
@@ -21,7 +21,7 @@ pub enum KeyCast {
 
 impl KeyCast {
     /// Between two types; `None` where a foreign key cannot be.
-    pub fn between(child: DataType, parent: DataType) -> Option<Self> {
+    pub(crate) fn between(child: DataType, parent: DataType) -> Option<Self> {
         let integer = |t| matches!(t, DataType::SmallInt | DataType::Integer | DataType::BigInt);
         let (from, to) = (child.without_modifier(), parent.without_modifier());
         if from == to || (from.is_string() && to.is_string()) {
@@ -34,7 +34,7 @@ impl KeyCast {
     }
 
     /// What a value that refers stands for; `None` where that is nothing.
-    pub fn to_parent(
+    pub(crate) fn to_parent(
         self,
         value: ValueRef<'_>,
         parent: DataType,
@@ -48,12 +48,12 @@ impl KeyCast {
     }
 
     /// Whether [`Self::to_child`] tells all values that stand for one.
-    pub fn has_counterparts(self) -> bool {
+    pub(crate) fn has_counterparts(self) -> bool {
         self != Self::Other
     }
 
     /// The one value that stands for this one; `None` where none does.
-    pub fn to_child(self, value: ValueRef<'_>, child: DataType) -> Option<Value> {
+    pub(crate) fn to_child(self, value: ValueRef<'_>, child: DataType) -> Option<Value> {
         match self {
             Self::Same => Some(value.to_owned()),
             Self::Integer => as_integer(value, child),

@@ -10,10 +10,10 @@ mod key;
 mod tests;
 mod vector;
 
-pub use convert::cast_value;
+pub(crate) use convert::cast_value;
 pub(crate) use convert::{date_to_timestamp, fit_string};
-pub use key::KeyCast;
-pub use vector::cast_array;
+pub(crate) use key::KeyCast;
+pub(crate) use vector::cast_array;
 
 use super::ArgumentType;
 use super::resolve::{category, is_preferred};
@@ -27,7 +27,7 @@ const VARBITS: DataType = DataType::Packed(PackedType::VarBit(0));
 
 /// When PostgreSQL applies a cast by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum CastContext {
+pub(crate) enum CastContext {
     /// Anywhere.
     Implicit,
     /// Into a column.
@@ -37,7 +37,7 @@ pub enum CastContext {
 }
 
 /// The least context in which `from` is cast to `to`, or `None` where there is no such cast.
-pub fn cast_context(from: DataType, to: DataType) -> Option<CastContext> {
+pub(crate) fn cast_context(from: DataType, to: DataType) -> Option<CastContext> {
     use CastContext::{Assignment, Explicit, Implicit};
     use DataType as T;
     let (from, to) = (from.without_modifier(), to.without_modifier());
@@ -102,7 +102,7 @@ fn width(data_type: DataType) -> u8 {
 ///
 /// # Errors
 /// 42804 where there is none; `what` names the construct, e.g. `CASE`.
-pub fn common_type(types: &[ArgumentType], what: &str) -> Result<DataType> {
+pub(crate) fn common_type(types: &[ArgumentType], what: &str) -> Result<DataType> {
     let mut known = types.iter().flatten().copied();
     let Some(first) = known.next() else {
         return Ok(DataType::Text);

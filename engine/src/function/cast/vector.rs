@@ -20,7 +20,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Those of [`cast_value`].
-pub fn cast_array(
+pub(crate) fn cast_array(
     array: &ArrayRef,
     from: DataType,
     to: DataType,

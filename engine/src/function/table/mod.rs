@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// One table function for one list of argument types.
-pub struct TableFunction {
+pub(crate) struct TableFunction {
     /// Its name, lower case.
     pub name: &'static str,
     /// The types it takes, without modifiers.
@@ -44,7 +44,7 @@ impl fmt::Debug for TableFunction {
 
 /// A table function of the system, or of the host.
 #[derive(Clone, Debug)]
-pub enum TableCallee {
+pub(crate) enum TableCallee {
     /// Of the system.
     System(&'static TableFunction),
     /// Of the host.
@@ -53,7 +53,7 @@ pub enum TableCallee {
 
 impl TableCallee {
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::System(function) => function.name,
             Self::Host(function) => &function.name,
@@ -61,7 +61,7 @@ impl TableCallee {
     }
 
     /// Its columns, where they have names of their own.
-    pub fn columns(&self) -> Vec<(&str, DataType)> {
+    pub(crate) fn columns(&self) -> Vec<(&str, DataType)> {
         match self {
             Self::System(function) => function.columns.to_vec(),
             Self::Host(function) => {
@@ -72,7 +72,7 @@ impl TableCallee {
     }
 
     /// Whether a NULL argument gives no rows without a call.
-    pub fn is_strict(&self) -> bool {
+    pub(crate) fn is_strict(&self) -> bool {
         match self {
             Self::System(function) => function.strict,
             Self::Host(function) => function.strict,
@@ -83,7 +83,7 @@ impl TableCallee {
     ///
     /// # Errors
     /// Those of the function.
-    pub fn start(&self, arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+    pub(crate) fn start(&self, arguments: &[Value]) -> Result<Box<dyn TableRows>> {
         match self {
             Self::System(function) => (function.start)(arguments),
             Self::Host(function) => function.start(arguments),
@@ -92,7 +92,7 @@ impl TableCallee {
 }
 
 /// A call in progress.
-pub trait TableRows: fmt::Debug + Send {
+pub(crate) trait TableRows: fmt::Debug + Send {
     /// Appends the next rows, at most `wanted`, to the function's columns; returns how many. Fewer than
     /// wanted are the last ones, and after them there are none.
     ///

@@ -169,7 +169,7 @@ pub fn write(out: &mut String, value: ValueRef<'_>, data_type: DataType) {
 }
 
 /// [`write()`] in a session's style.
-pub fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, style: &Style) {
+pub(crate) fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, style: &Style) {
     match value {
         ValueRef::Boolean(v) => out.push(if v { 't' } else { 'f' }),
         ValueRef::SmallInt(v) => number::write_integer(out, v.into()),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Options;
-use crate::disk::SimDisk;
+use remora_storage::disk::SimDisk;
 use std::sync::Arc;
 
 const MADE: &str = "

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Options;
-use crate::disk::{Disk, SimDisk};
+use remora_storage::disk::{Disk, SimDisk};
 use std::sync::Arc;
 
 /// All bytes on a disk.
