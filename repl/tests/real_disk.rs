@@ -186,7 +186,8 @@ fn files_that_may_not_grow_lose_nothing() {
     let log = files(&directory.join("wal"));
     let bytes = log.values().map(Vec::len).max().expect("a segment");
     if !limit_files(&process, &format!("{}:unlimited", bytes.min(2048) + 100)) {
-        // There is nothing to see.
+        let mut out = std::io::stderr();
+        let _ = std::io::Write::write_all(&mut out, b"not tested: there is no prlimit here\n");
         return;
     }
     let mut acknowledged = 4;
