@@ -46,7 +46,7 @@
 //  4  exec         vectorised operators; point path
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
-//  7  internal
+//  7  arrow internal testing    what is offered of others
 
 mod activity;
 pub mod arrow;

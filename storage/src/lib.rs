@@ -32,7 +32,6 @@ pub mod maintenance;
 pub mod mvcc;
 pub mod parallel;
 pub mod pool;
-mod prefetch;
 pub mod recovery;
 #[cfg(any(test, feature = "sabotage"))]
 pub mod sabotage;

@@ -177,6 +177,7 @@ impl<'a> Binder<'a> {
                 None => relation.name().to_owned(),
             };
             let hides = (shown != relation.name()).then(|| relation.name().to_owned());
+            self.note_fired(&entry.def);
             let rows = self.rows_of_stand_in(view, &entry, (shown, hides), name_at)?;
             return Ok(Changed {
                 table: entry,
@@ -189,7 +190,7 @@ impl<'a> Binder<'a> {
             None => self.table(&relation, name_at)?,
         };
         refuse_change(&entry.def, name_at)?;
-        self.note_numbers_of_children(&entry);
+        self.note_changed(&entry);
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
             None => relation.name().to_owned(),

@@ -52,7 +52,7 @@ impl Binder<'_> {
     /// [`default_of`], in a statement that evaluates it.
     pub(super) fn default_value(&mut self, column: &ColumnDef) -> Result<Expr> {
         let default = default_of(self.catalog, column)?;
-        self.note_numbers(&default);
+        self.note_needs(&default);
         Ok(default)
     }
 
@@ -65,7 +65,7 @@ impl Binder<'_> {
         let checks = checks_of(self.catalog, table, assigned)?;
         checks
             .iter()
-            .for_each(|check| self.note_numbers(&check.condition));
+            .for_each(|check| self.note_needs(&check.condition));
         Ok(checks)
     }
 }
@@ -184,7 +184,7 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr> {
         if is_default(syntax) {
             let default = default_of(self.catalog, column)?;
-            self.note_numbers(&default);
+            self.note_needs(&default);
             return Ok(default);
         }
         let bound: Bound = self.expr(syntax, cx)?;

@@ -81,7 +81,7 @@ impl<'a> Binder<'a> {
             }
             None => None,
         };
-        self.note_numbers_of_children(table);
+        self.note_changed(table);
         let (generated, mut checks) = self.follows(&table.def, &mut assignments)?;
         checks.extend(
             through

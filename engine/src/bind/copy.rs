@@ -97,6 +97,7 @@ impl<'a> Binder<'a> {
         self.refuse_view_in_copy(table, "to", None)?;
         let entry = self.table(&self.relation(table)?, name::object_place(table))?;
         refuse_change(&entry.def, name::object_place(table))?;
+        self.note_fired(&entry.def);
         let columns = copied(&entry.def, columns)?;
         let defaults = self.defaults(&entry)?;
         let insert = Insert {

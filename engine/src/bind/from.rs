@@ -10,8 +10,8 @@ use super::relation::CATALOG_PATH;
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::Located;
 use crate::function::host_table::HostTable;
+use crate::function::{Located, Needs};
 use crate::parse::{given, place, refuse};
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
@@ -213,7 +213,7 @@ impl<'a> Binder<'a> {
             return Ok(source);
         }
         if let Some(entry) = self.catalog.sequence(&table) {
-            self.uses_sequences = true;
+            self.needs |= Needs::CATALOG;
             let sequence = SystemTable::Sequence(entry.def.id);
             let mut source = self.system(sequence, alias, &shown)?;
             // Its name is not that of its kind.
@@ -288,11 +288,11 @@ impl<'a> Binder<'a> {
         alias: Option<&ast::TableAlias>,
         shown: &str,
     ) -> Result<Source> {
-        // Of what the statement sees: it is given that with the sequences.
-        self.uses_sequences |= matches!(
-            table,
-            SystemTable::Pg(_) | SystemTable::Cursors | SystemTable::PreparedStatements
-        );
+        self.needs |= match table {
+            SystemTable::Pg(_) => Needs::CATALOG,
+            SystemTable::Cursors | SystemTable::PreparedStatements => Needs::SESSION,
+            _ => Needs::NOTHING,
+        };
         // Whoever looks what is at risk must not make it durable by looking.
         self.shows_commits |= table != SystemTable::Durability;
         let columns = table.columns().iter().copied();

@@ -50,7 +50,7 @@ impl<'a> Binder<'a> {
                 DataType::Text,
             )));
         }
-        self.uses_sequences |= function::is_of_sequences(found.overload.name);
+        self.needs |= found.overload.needs;
         let shows = matches!(found.overload.name, "concat" | "concat_ws" | "format");
         let mut exprs = Vec::with_capacity(arguments.len());
         for (argument, to) in arguments.into_iter().zip(&found.types.arguments) {

@@ -43,6 +43,7 @@ impl<'a> Binder<'a> {
             (None, None) => self.table(&relation, table_at)?,
         };
         refuse_change(&entry.def, table_at)?;
+        self.note_fired(&entry.def);
         let mut through = None;
         if view.is_some() || insert.on.is_some() || insert.returning.is_some() {
             // First of all columns, by position.

@@ -127,7 +127,7 @@ pub(crate) use updatable::updatable_columns;
 pub(crate) use with_part::BoundPart;
 
 use crate::error::{Position, Result};
-use crate::function::SearchPath;
+use crate::function::{Needs, SearchPath};
 use crate::parse::{Aside, Clauses, Parsed, Subscripts, Syntax};
 use crate::plan::lock::LockStrength;
 use crate::plan::logical::{Columns, LogicalStatement};
@@ -165,7 +165,7 @@ pub(crate) struct BoundStatement {
     /// PostgreSQL's command tag.
     pub tag: &'static str,
     /// Whether it asks for sequences.
-    pub uses_sequences: bool,
+    pub needs: Needs,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
     /// The resolved names, where the statement depends on nothing else of the catalog.
@@ -269,7 +269,7 @@ fn bind_once<'a>(
         binder.parts.once_more();
         return Ok(Err(Box::new(binder.parts)));
     }
-    let is_plain = binder.calls == 0 && !binder.uses_sequences && binder.trigger.is_none();
+    let is_plain = binder.calls == 0 && !binder.needs.any() && binder.trigger.is_none();
     let types = binder.parameters.into_iter();
     Ok(Ok(BoundStatement {
         statement,
@@ -277,8 +277,8 @@ fn bind_once<'a>(
         reads: binder.parts.reads,
         counted: binder.parts.counted,
         columns: binder.columns,
-        uses_sequences: binder.uses_sequences,
-        shows_commits: binder.shows_commits,
+        needs: binder.needs,
+        shows_commits: binder.shows_commits || binder.needs.has(Needs::CATALOG),
         resolved: binder.resolved.into_inner().filter(|_| is_plain),
         // What nothing gave a type is text, as in PostgreSQL.
         parameters: types.map(|found| found.unwrap_or(DataType::Text)).collect(),
@@ -322,7 +322,7 @@ struct Binder<'a> {
     /// What was taken out of the statement's text.
     aside: &'a Aside,
     /// Whether anything asks for sequences.
-    uses_sequences: bool,
+    needs: Needs,
     /// Whether anything can show what others have committed.
     shows_commits: bool,
     /// Items of FROM bound so far: WITH queries that name each other twice could double for ever.
@@ -392,7 +392,7 @@ impl<'a> Binder<'a> {
             locking: Vec::new(),
             depth: 0,
             aside: &NOTHING_ASIDE,
-            uses_sequences: false,
+            needs: Needs::NOTHING,
             shows_commits: false,
             from_items: 0,
             keyless: None,

@@ -95,7 +95,7 @@ pub(crate) fn bind_arguments(
             unknown => binder.coerce(unknown, *to)?,
         });
     }
-    if binder.uses_sequences {
+    if binder.needs.any() {
         return refuse(
             "taking numbers from a sequence in the arguments of EXECUTE",
             None,

@@ -71,7 +71,7 @@ impl<'a> Binder<'a> {
         self.calls = inner.calls;
         self.bodies = inner.bodies;
         self.plain = inner.plain;
-        self.uses_sequences |= inner.uses_sequences;
+        self.needs |= inner.needs;
         self.shows_commits |= inner.shows_commits;
     }
 

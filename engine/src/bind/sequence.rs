@@ -5,7 +5,7 @@ use super::index::Names;
 use super::relation::already_exists;
 use super::{Binder, data_type, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::{RelationName, SearchPath, find_sequence, is_of_sequences, sequence_name};
+use crate::function::{Needs, RelationName, SearchPath, find_sequence, sequence_name};
 use crate::parse::{Overriding, SequenceOptions, SequenceSyntax, place, refuse};
 use crate::plan::sequence::{ColumnSequence, SequenceChange};
 use crate::plan::{Expr, ExprKind, Statement};
@@ -317,24 +317,42 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Notes whether foreign keys may set columns to defaults that take numbers from sequences, where rows
-    /// of a table change that others refer to.
-    pub(super) fn note_numbers_of_children(&mut self, table: &TableEntry) {
+    /// Notes what the changes of a table need: those of its rows, and those of the rows that refer to them. Foreign keys may
+    /// set columns to defaults that take numbers from sequences, and triggers may fire.
+    pub(super) fn note_changed(&mut self, table: &TableEntry) {
         let sets_default = |table: &TableDef| {
             let mut keys = table.foreign_keys.iter();
             let is = |action| action == ForeignAction::SetDefault;
             keys.any(|key| is(key.on_delete) || is(key.on_update))
         };
         let numbered = |table: &TableDef| table.columns.iter().any(|c| !c.sequences.is_empty());
-        // Others may follow those that refer to it.
-        self.uses_sequences |= !table.references.is_empty()
-            && (self.catalog.tables()).any(|t| sets_default(&t.def) && numbered(&t.def));
+        let followers = self.catalog.followers(table);
+        let takes_numbers = followers
+            .iter()
+            .any(|t| sets_default(&t.def) && numbered(&t.def));
+        if takes_numbers {
+            self.needs |= Needs::EFFECTS;
+        }
+        self.note_fired(&table.def);
+        followers
+            .iter()
+            .for_each(|table| self.note_fired(&table.def));
     }
 
-    /// Notes whether an expression takes numbers from sequences.
-    pub(super) fn note_numbers(&mut self, expr: &Expr) {
-        self.uses_sequences |= expr.any(&mut |part| {
-            matches!(part.kind, ExprKind::Call { overload, .. } if is_of_sequences(overload.name))
+    /// Notes what the triggers of a table may need, which is not known before they fire.
+    pub(super) fn note_fired(&mut self, table: &TableDef) {
+        if !table.triggers.is_empty() {
+            self.needs |= Needs::ALL;
+        }
+    }
+
+    /// Notes what an expression needs.
+    pub(super) fn note_needs(&mut self, expr: &Expr) {
+        expr.any(&mut |part| {
+            if let ExprKind::Call { overload, .. } = part.kind {
+                self.needs |= overload.needs;
+            }
+            false
         });
     }
 }

@@ -30,6 +30,7 @@ impl<'a> Binder<'a> {
             &mut tables,
             truncate.cascade == Some(ast::CascadeOption::Cascade),
         )?;
+        tables.iter().for_each(|table| self.note_fired(&table.def));
         let restarts = truncate.identity == Some(ast::TruncateIdentityOption::Restart);
         let sequences = tables.iter().filter(|_| restarts);
         let sequences = sequences.flat_map(|table| self.catalog.sequences_of(table.def.id));

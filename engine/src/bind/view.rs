@@ -157,7 +157,7 @@ impl<'a> Binder<'a> {
                 }
                 binder.parts.take(inner.parts);
                 binder.from_items = inner.from_items;
-                binder.uses_sequences |= inner.uses_sequences;
+                binder.needs |= inner.needs;
                 binder.shows_commits |= inner.shows_commits;
                 return bound;
             }

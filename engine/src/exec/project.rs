@@ -6,7 +6,7 @@ use super::batch::Batch;
 use super::eval::Evaluator;
 use super::pipeline::{Operator, Step};
 use crate::error::Result;
-use crate::function::is_of_sequences;
+use crate::function::Needs;
 use crate::plan::{Expr, ExprKind};
 
 /// Evaluates expressions.
@@ -46,9 +46,9 @@ impl Operator for Project {
     }
 }
 
-/// How often an expression asks for sequences.
+/// How often an expression takes a number or changes a setting.
 fn times_asked(expr: &Expr) -> usize {
-    let is_call = |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if is_of_sequences(overload.name));
+    let is_call = |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if overload.needs.has(Needs::EFFECTS));
     let within = expr.children().into_iter().map(times_asked).sum::<usize>();
     within + usize::from(is_call(expr))
 }

@@ -9,7 +9,7 @@ use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::{Numbered, constraint_oid, numbered_by, relation_oid};
 use super::sequence::scope;
-use super::{EvalContext, Overload, Pattern, RelationName, quoted, schema_name};
+use super::{EvalContext, Needs, Overload, Pattern, RelationName, quoted, schema_name};
 use crate::error::Result;
 use remora_storage::catalog::{
     Catalog, CheckDef, Collation, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexColumn,
@@ -300,48 +300,52 @@ fn value_bytes(value: ValueRef<'_>) -> i32 {
 
 static DEFINITIONS: &[Overload] = &[
     function!(strict row "pg_get_viewdef"(BigInt) -> Text, "The query of a view.", viewdef)
-        .volatility(Stable),
+        .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_viewdef"(BigInt, Boolean) -> Text, "The query of a view.", viewdef)
-        .volatility(Stable),
+        .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_viewdef"(Text) -> Text, "The query of a view.", viewdef)
-        .volatility(Stable),
+        .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_viewdef"(Text, Boolean) -> Text, "The query of a view.", viewdef)
-        .volatility(Stable),
+        .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_indexdef"(BigInt) -> Text,
         "The statement that makes an index.", indexdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_indexdef"(BigInt, Integer, Boolean) -> Text,
         "The part of an index's key of this number; of 0 the statement that makes the index.",
         indexdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_constraintdef"(BigInt) -> Text, "What a constraint says.",
         constraintdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_constraintdef"(BigInt, Boolean) -> Text,
         "What a constraint says.", constraintdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_triggerdef"(BigInt) -> Text,
         "The statement that makes a trigger.", triggerdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_get_triggerdef"(BigInt, Boolean) -> Text,
         "The statement that makes a trigger.", triggerdef)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
 ];
 
 static SIZES: &[Overload] = &[
     function!(strict row "pg_relation_size"(BigInt) -> BigInt, "The bytes of a table or index.",
         |arguments, cx| size(arguments[0], cx, |(rows, _)| rows))
-    .volatility(Stable),
+    .volatility(Stable)
+    .needs(Needs::CATALOG),
     function!(strict row "pg_table_size"(BigInt) -> BigInt, "The bytes of a table.",
         |arguments, cx| size(arguments[0], cx, |(rows, _)| rows))
-    .volatility(Stable),
+    .volatility(Stable)
+    .needs(Needs::CATALOG),
     function!(strict row "pg_indexes_size"(BigInt) -> BigInt, "The bytes of a table's indexes.",
         |arguments, cx| size(arguments[0], cx, |(_, indexes)| indexes))
-    .volatility(Stable),
+    .volatility(Stable)
+    .needs(Needs::CATALOG),
     function!(strict row "pg_total_relation_size"(BigInt) -> BigInt,
         "The bytes of a table and of its indexes.",
         |arguments, cx| size(arguments[0], cx, |(rows, indexes)| rows + indexes))
-    .volatility(Stable),
+    .volatility(Stable)
+    .needs(Needs::CATALOG),
 ];
 
 static VALUES: &[Overload] = &[Overload::generic(
@@ -351,12 +355,6 @@ static VALUES: &[Overload] = &[Overload::generic(
     "The bytes of a value, about as PostgreSQL stores it.",
     |call| Ok(Value::Integer(value_bytes(call.values[0]))),
 )];
-
-/// Whether a function asks the catalog.
-pub(super) fn asks_catalog(name: &str) -> bool {
-    let mut all = DEFINITIONS.iter().chain(SIZES);
-    all.any(|overload| overload.name == name)
-}
 
 /// All overloads of this file.
 pub(super) static FUNCTIONS: &[&[Overload]] = &[DEFINITIONS, SIZES, VALUES];

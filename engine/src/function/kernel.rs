@@ -129,6 +129,7 @@ macro_rules! overload {
             returns: <$crate::function::native::$r as $crate::function::native::SqlType>::TYPE,
             volatility: $crate::function::Volatility::Immutable,
             strict: true,
+            needs: $crate::function::Needs::NOTHING,
             kernel: $crate::function::Kernel::Typed {
                 scalar: $scalar,
                 vector: $vector,

@@ -62,6 +62,7 @@ pub mod manual;
 mod math;
 mod moment;
 mod native;
+mod needs;
 pub(crate) mod numbers;
 mod oids;
 mod overlaps;
@@ -99,6 +100,7 @@ pub(crate) use definition::{collation_text, index_definition};
 pub(crate) use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{DOMAIN_ERROR, TypesShown, value as made_value};
+pub(crate) use needs::Needs;
 pub(crate) use oids::{
     array_type_oid, constraint_oid, described, enum_oid, host_table_oid, index_oid, relation_oid,
     schema_oid, sequence_oid, table_oid, type_number, type_oid,
@@ -120,7 +122,7 @@ pub(crate) use search_path::{
     INFORMATION_SCHEMA, Located, NOWHERE, PG_CATALOG, schema_name, schemas_of,
 };
 pub(crate) use sequence::{SequenceScope, SessionSequences};
-pub(crate) use sequence::{find as find_sequence, is_of_sequences, name_of as sequence_name};
+pub(crate) use sequence::{find as find_sequence, name_of as sequence_name};
 pub(crate) use setting::{CursorShown, SessionScope, StatementShown};
 pub(crate) use statement_clock::StatementClock;
 pub(crate) use statement_clock::now_micros;
@@ -282,6 +284,8 @@ pub(crate) struct Overload {
     pub volatility: Volatility,
     /// Whether a NULL argument makes the result NULL without a call.
     pub strict: bool,
+    /// What it needs of the session.
+    pub needs: Needs,
     /// How it is computed.
     pub kernel: Kernel,
     /// One line for the manual.
@@ -304,6 +308,7 @@ impl Overload {
             returns: DataType::Text,
             volatility: Volatility::Immutable,
             strict: true,
+            needs: Needs::NOTHING,
             kernel: Kernel::Generic(Generic { arguments, returns }, kernel),
             doc,
         }
@@ -379,6 +384,12 @@ impl Overload {
     /// The same, but not immutable.
     const fn volatility(mut self, volatility: Volatility) -> Self {
         self.volatility = volatility;
+        self
+    }
+
+    /// The same, but in need of the session.
+    const fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
         self
     }
 

@@ -6,12 +6,9 @@
 
 use super::Overload;
 use super::Volatility::Volatile;
-use super::definition::asks_catalog;
 use super::kernel::function;
 use super::oids::{described, relation_named, relation_oid};
-use super::setting::is_of_settings;
-use super::updatable;
-use super::{EvalContext, Located, NOWHERE, RelationName, SearchPath, schema_name};
+use super::{EvalContext, Located, NOWHERE, Needs, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, SequenceDef, SequenceEntry, SequencePosition};
@@ -265,14 +262,6 @@ fn not_yet(what: &str) -> Error {
     )
 }
 
-/// Whether a function needs a [`SequenceScope`], or another look at the session.
-pub(crate) fn is_of_sequences(name: &str) -> bool {
-    SEQUENCES.iter().any(|overload| overload.name == name)
-        || is_of_settings(name)
-        || asks_catalog(name)
-        || updatable::asks_catalog(name)
-}
-
 pub(super) fn scope(context: &EvalContext) -> Result<&SequenceScope> {
     let scope = context.sequences.as_deref();
     scope.ok_or_else(|| Error::unsupported("a sequence in this place"))
@@ -295,19 +284,23 @@ fn number(arguments: &[ValueRef<'_>]) -> i64 {
 static SEQUENCES: &[Overload] = &[
     function!(strict row "nextval"(Text) -> BigInt, "The next number of a sequence.",
         |arguments, cx| scope(cx)?.next(text(arguments, 0)).map(Value::BigInt))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::EFFECTS),
     function!(strict row "currval"(Text) -> BigInt, "The number that the session took last.",
         |arguments, cx| scope(cx)?.current(text(arguments, 0)).map(Value::BigInt))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::SESSION),
     function!(context "lastval"() -> BigInt, "The number that the session took last, of any.",
         |cx| scope(cx)?.last())
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::SESSION),
     function!(strict row "setval"(Text, BigInt) -> BigInt, "Makes a number the one taken last.",
     |arguments, cx| {
         let set = scope(cx)?.set(text(arguments, 0), number(arguments), true);
         set.map(Value::BigInt)
     })
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::EFFECTS),
     function!(strict row "setval"(Text, BigInt, Boolean) -> BigInt,
     "Makes a number the one taken last, or the next.",
     |arguments, cx| {
@@ -315,31 +308,36 @@ static SEQUENCES: &[Overload] = &[
         let set = scope(cx)?.set(text(arguments, 0), number(arguments), is_called);
         set.map(Value::BigInt)
     })
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::EFFECTS),
     function!(strict row "obj_description"(BigInt) -> Text, "The comment on an object.",
     |arguments, cx| Ok(match arguments[0] {
         ValueRef::BigInt(object) => scope(cx)?.comment(object, 0),
         _ => Value::Null,
     }))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
     function!(strict row "obj_description"(BigInt, Text) -> Text, "The comment on an object.",
     |arguments, cx| Ok(match arguments[0] {
         ValueRef::BigInt(object) => scope(cx)?.comment(object, 0),
         _ => Value::Null,
     }))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
     function!(strict row "col_description"(BigInt, BigInt) -> Text, "The comment on a column.",
     |arguments, cx| Ok(match arguments[0] {
         ValueRef::BigInt(table) => scope(cx)?.comment(table, number(arguments)),
         _ => Value::Null,
     }))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
     function!(strict row "regclass"(BigInt) -> Text, "The name of a relation by its object id.",
     |arguments, cx| Ok(match arguments[0] {
         ValueRef::BigInt(oid) => scope(cx)?.relation(oid),
         _ => Value::Null,
     }))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
     function!(strict row "to_regclass"(Text) -> BigInt, "The object id of a relation by its name.",
     |arguments, cx| {
         let scope = scope(cx)?;
@@ -347,11 +345,13 @@ static SEQUENCES: &[Overload] = &[
         let located = scope.path.locate(&scope.catalog, name);
         Ok(relation_oid(&scope.catalog, &located).map_or(Value::Null, Value::BigInt))
     })
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
     function!(strict row "pg_get_serial_sequence"(Text, Text) -> Text,
         "The sequence that goes with a column of a table.",
         |arguments, cx| scope(cx)?.of_column(text(arguments, 0), text(arguments, 1)))
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::CATALOG),
 ];
 
 /// All overloads of this file.

@@ -6,7 +6,7 @@
 
 use super::Volatility::{Stable, Volatile};
 use super::kernel::function;
-use super::{Defined, EvalContext, Overload, SearchPath};
+use super::{Defined, EvalContext, Needs, Overload, SearchPath};
 use crate::error::{Error, Result, state};
 use remora_storage::catalog::{Catalog, TableEntry, ViewDef};
 use remora_storage::{DataType, Value, ValueRef};
@@ -111,20 +111,18 @@ fn set(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
 
 static SETTINGS: &[Overload] = &[
     function!(strict row "current_setting"(Text) -> Text, "The value of a setting.", current)
-        .volatility(Stable),
+        .volatility(Stable)
+        .needs(Needs::SESSION),
     function!(strict row "current_setting"(Text, Boolean) -> Text,
         "The value of a setting; NULL where there is none of the name, if that is said to be fine.",
         current)
-    .volatility(Stable),
+    .volatility(Stable)
+    .needs(Needs::SESSION),
     function!(row "set_config"(Text, Text, Boolean) -> Text,
         "Changes a setting, until the end of the transaction only if that is said.", set)
-    .volatility(Volatile),
+    .volatility(Volatile)
+    .needs(Needs::EFFECTS),
 ];
-
-/// Whether a function needs [`SessionScope`].
-pub(super) fn is_of_settings(name: &str) -> bool {
-    SETTINGS.iter().any(|overload| overload.name == name)
-}
 
 /// All overloads of this file.
 pub(super) static FUNCTIONS: &[&[Overload]] = &[SETTINGS];

@@ -7,7 +7,7 @@ use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::{Numbered, numbered_by};
 use super::sequence::scope;
-use super::{EvalContext, Overload};
+use super::{EvalContext, Needs, Overload};
 use crate::error::Result;
 use remora_storage::catalog::{Catalog, TriggerEvent, TriggerTiming, ViewDef};
 use remora_storage::{TableId, Value, ValueRef};
@@ -100,16 +100,11 @@ static UPDATABLE: &[Overload] = &[
         "Which changes a table or view takes: 4 for UPDATE, 8 for INSERT, 16 for DELETE, together; with those that \
          triggers stand in for, or without.",
         relation)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
     function!(strict row "pg_column_is_updatable"(BigInt, SmallInt, Boolean) -> Boolean,
         "Whether a column of a table or view can be written; also by triggers, or not.", column)
-    .volatility(Stable),
+    .volatility(Stable).needs(Needs::CATALOG),
 ];
-
-/// Whether a function asks the catalog.
-pub(super) fn asks_catalog(name: &str) -> bool {
-    UPDATABLE.iter().any(|overload| overload.name == name)
-}
 
 /// All overloads of this file.
 pub(super) static FUNCTIONS: &[&[Overload]] = &[UPDATABLE];

@@ -240,12 +240,8 @@ fn plan_here(
 ) -> Result<Planned> {
     let bound = bind(statement, catalog, path, parameters)?;
     let mut planned = plan_bound(bound, effort);
-    if planned.changes() && fires_triggers(catalog) {
-        // What triggers ask of sequences is not known before they fire.
-        planned.uses_sequences = true;
-    }
     planned.resolved.take_if(|_| {
-        let needs_more = planned.uses_sequences || planned.with.is_some();
+        let needs_more = planned.needs.any() || planned.with.is_some();
         needs_more || !needs_tables_only(&planned.statement, catalog)
     });
     Ok(planned)
@@ -266,12 +262,6 @@ fn needs_tables_only(statement: &Statement, catalog: &Catalog) -> bool {
         && table.def.foreign_keys.is_empty()
         && table.references.is_empty();
     is_alone && catalog.functions().next().is_none()
-}
-
-/// Whether there are triggers.
-fn fires_triggers(catalog: &Catalog) -> bool {
-    catalog.tables().any(|table| !table.def.triggers.is_empty())
-        || catalog.views().any(|view| !view.triggers.is_empty())
 }
 
 /// Plans a trigger that fires, whose table or view is called `table` and has these columns.
@@ -308,7 +298,7 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         mut columns,
         parameters,
         tag,
-        uses_sequences,
+        needs,
         shows_commits,
         resolved,
     } = bound;
@@ -350,7 +340,7 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         with,
         parameters,
         tag,
-        uses_sequences,
+        needs,
         shows_commits,
         resolved,
     }

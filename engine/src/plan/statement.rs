@@ -14,6 +14,7 @@ use super::sequence::{ColumnSequence, SequenceChange};
 use super::structure::{AlterTable, Step};
 use super::with::With;
 use super::{Expr, Schema};
+use crate::function::Needs;
 use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
 };
@@ -327,8 +328,8 @@ pub(crate) struct Planned {
     pub parameters: Vec<DataType>,
     /// PostgreSQL's command tag without counts, e.g. `SELECT`, `CREATE TABLE`.
     pub tag: &'static str,
-    /// Whether it asks for sequences: then it runs to its end at once, and nothing of it is left out.
-    pub uses_sequences: bool,
+    /// What it needs of the session.
+    pub needs: Needs,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,
     /// The resolved names, where the plan depends on nothing else of the catalog.

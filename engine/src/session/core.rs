@@ -31,7 +31,9 @@ use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::{Reliefs, TriggerCache};
-use crate::function::{SearchPath, SessionScope, SessionSequences, StatementClock, now_micros};
+use crate::function::{
+    Needs, SearchPath, SessionScope, SessionSequences, StatementClock, now_micros,
+};
 use crate::plan::Statement;
 use crate::plan::statement::SHOW_ALL;
 use remora_storage::catalog::Catalog;
@@ -360,14 +362,15 @@ impl Session {
             self.forget_plans(tx.catalog());
         }
         let planned = &prepared.plan.planned;
-        let settings = planned.uses_sequences.then(|| self.lend_settings(call));
+        let settings = planned.needs.any().then(|| self.lend_settings(call));
         if self.settings.read_only() {
             dispatch::refuse_change(planned)?;
         }
         call.context.eval.style.clone_from(self.settings.style());
         call.bind(prepared)?;
         call.context.eval.clock = StatementClock::starting(None);
-        if planned.uses_sequences {
+        let takes_numbers = planned.needs.has(Needs::EFFECTS);
+        if planned.needs.any() {
             let read_only = self.settings.read_only();
             let synchronous = self.settings.synchronous();
             call.use_sequences((&tx, &self.path), read_only, synchronous, &self.sequences);
@@ -391,10 +394,10 @@ impl Session {
             call.context.check()?;
             self.last_commit = tx.commit()?;
         } else {
-            if let Some(numbers) = call.numbers().filter(|_| planned.uses_sequences) {
+            if let Some(numbers) = call.numbers().filter(|_| takes_numbers) {
                 numbers.before_shown()?;
             }
-            if planned.shows_commits || planned.uses_sequences || changes {
+            if planned.shows_commits || takes_numbers || changes {
                 // Also that there was nothing to change.
                 self.before_shown(&tx)?;
             }
@@ -487,7 +490,7 @@ impl Session {
             self.cache.follow(names);
         }
         let planned = &prepared.plan.planned;
-        let settings = planned.uses_sequences.then(|| self.lend_settings(call));
+        let settings = planned.needs.any().then(|| self.lend_settings(call));
         let tx = self.block.begun(&self.store, &self.record)?;
         if read_only {
             dispatch::refuse_change(planned)?;
@@ -497,7 +500,8 @@ impl Session {
         self.record.runs_in_block(tx.id().0, read_only);
         self.conflicts.ran_in = (tx.id(), tx.options().isolation);
         call.context.eval.clock = StatementClock::starting(start);
-        if planned.uses_sequences {
+        let takes_numbers = planned.needs.has(Needs::EFFECTS);
+        if planned.needs.any() {
             call.use_sequences((tx, &self.path), read_only, synchronous, &self.sequences);
         }
         let before_shown = |tx: &Transaction| match synchronous {
@@ -513,10 +517,8 @@ impl Session {
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
-        if done.is_ok() && (changes || planned.shows_commits || planned.uses_sequences) {
-            let numbers = call
-                .numbers()
-                .filter(|_| planned.uses_sequences && !changes);
+        if done.is_ok() && (changes || planned.shows_commits || takes_numbers) {
+            let numbers = call.numbers().filter(|_| takes_numbers && !changes);
             let numbers = numbers.map_or(Ok(()), |numbers| numbers.before_shown());
             let shown = before_shown(tx).map_err(Error::from);
             done = numbers.and(shown).and(done);

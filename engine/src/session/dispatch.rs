@@ -5,6 +5,7 @@ use super::sequences;
 use super::{analyze, copy, create_as, with};
 use crate::error::{Error, Result, state};
 use crate::exec::{self, Changes, Cursor, PointRows, Shown};
+use crate::function::Needs;
 use crate::plan::Statement;
 use crate::plan::lock::{LockTables, RowLock};
 use crate::plan::physical::PhysicalPlan;
@@ -160,7 +161,7 @@ pub(super) fn run_alone(
     let cursor = |query: &PhysicalPlan, tx: &Transaction| {
         let schema = running.arrow.clone();
         let mut cursor = Cursor::new(query, schema, tx.view(), context)?;
-        if running.plan.planned.uses_sequences {
+        if running.plan.planned.needs.has(Needs::EFFECTS) {
             cursor.run_ahead()?;
         }
         Ok(Done::output(Output::Cursor(Box::new(cursor))))

@@ -202,6 +202,11 @@ impl<'conn> Statement<'conn> {
         self.parameter_types().len()
     }
 
+    #[cfg(test)]
+    pub(super) fn needs(&self) -> crate::function::Needs {
+        self.prepared.plan.planned.needs
+    }
+
     /// The types that its parameters were found to have.
     pub fn parameter_types(&self) -> &[DataType] {
         &self.prepared.plan.planned.parameters

@@ -25,6 +25,7 @@ mod host_tables;
 mod keywords;
 mod limits;
 mod lock_waits;
+mod needs;
 mod phantoms;
 mod plan_cache;
 mod pressure;

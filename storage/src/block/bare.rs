@@ -19,7 +19,7 @@ use super::row::RowRef;
 use super::slots::{Base, Block};
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::Viewpoint;
-use crate::prefetch::prefetch;
+use crate::pool::prefetch;
 use crate::value::{DataType, take};
 
 /// The base row of a hot block that a viewpoint sees, with nothing chained over it when it was looked

@@ -17,7 +17,7 @@ use super::row::{Image, RowRef};
 use super::slots::{Base, Block, RANGE_SLOTS};
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Operation;
-use crate::prefetch::prefetch;
+use crate::pool::prefetch;
 use crate::value::ColumnBounds;
 use std::marker::PhantomData;
 use std::ops::Range;

@@ -88,6 +88,25 @@ pub struct Reference {
 }
 
 impl Catalog {
+    /// The tables whose rows may change with those of a table: that refer to it, and that refer to them. It is not among
+    /// them, unless it refers to itself.
+    pub fn followers(&self, table: &TableEntry) -> Vec<&Arc<TableEntry>> {
+        let mut found: Vec<&Arc<TableEntry>> = Vec::new();
+        let mut references = table.references.as_slice();
+        let mut at = 0;
+        loop {
+            for reference in references {
+                let is_new = found.iter().all(|table| table.def.id != reference.child);
+                found.extend(self.table_by_id(reference.child).filter(|_| is_new));
+            }
+            let Some(next) = found.get(at) else {
+                return found;
+            };
+            references = next.references.as_slice();
+            at += 1;
+        }
+    }
+
     /// Sets what a table has of the foreign keys of another, or of itself.
     pub(super) fn refer(&mut self, parent: TableId, child: TableId) {
         let Some(entry) = self.tables.get(&parent) else {

@@ -34,7 +34,7 @@
 
 use super::identity::{Entry, Identity, Target};
 use crate::ids::RowId;
-use crate::prefetch::prefetch;
+use crate::pool::prefetch;
 use crate::sync::Backoff;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, fence};

@@ -12,7 +12,7 @@
 use super::bucket::Bucket;
 use super::node::{Header, Inner};
 use crate::ids::RowId;
-use crate::prefetch::prefetch;
+use crate::pool::prefetch;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
 

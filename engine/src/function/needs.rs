@@ -1,0 +1,36 @@
+//! What functions need beyond their arguments: said where they are registered, and summed up for a statement by the
+//! binder.
+
+use std::ops::BitOrAssign;
+
+/// What a function, or a statement, needs of its session. Most need nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Needs(u8);
+
+impl Needs {
+    pub(crate) const NOTHING: Self = Self(0);
+    /// The catalog that the statement sees: others have committed what it shows.
+    pub(crate) const CATALOG: Self = Self(1);
+    /// What the session remembers: settings, cursors, prepared statements, numbers that it has taken.
+    pub(crate) const SESSION: Self = Self(2);
+    /// To take numbers from sequences, or to change settings. Such a statement runs to its end before its first row is
+    /// given, and nothing of it is left out.
+    pub(crate) const EFFECTS: Self = Self(4);
+    pub(crate) const ALL: Self = Self(7);
+
+    /// Whether all of these are needed.
+    pub(crate) const fn has(self, those: Self) -> bool {
+        self.0 & those.0 == those.0
+    }
+
+    /// Whether anything is.
+    pub(crate) const fn any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+impl BitOrAssign for Needs {
+    fn bitor_assign(&mut self, more: Self) {
+        self.0 |= more.0;
+    }
+}
