@@ -197,6 +197,14 @@ impl std::error::Error for Error {
     }
 }
 
+/// An error with the SQLSTATE of that name in [`state`], and a message that is formatted in PostgreSQL's manner:
+/// `sql_error!(UNDEFINED_COLUMN, "column {name} does not exist").at(place)`.
+macro_rules! sql_error {
+    ($state:ident, $($message:tt)+) => {
+        $crate::error::Error::new($crate::error::state::$state, format!($($message)+))
+    };
+}
+
 /// What to do about a full database.
 const MEMORY_HINT: &str =
     "COMPACT, DELETE rows or DROP tables that are not needed, or raise max_memory.";

@@ -48,11 +48,13 @@
 //  6  database     the public handle
 //  7  arrow internal testing    what is offered of others
 
+#[macro_use]
+mod error;
+
 mod activity;
 pub mod arrow;
 mod bind;
 mod database;
-mod error;
 mod exec;
 mod function;
 #[doc(hidden)]

@@ -12,7 +12,7 @@
 //! | `Refuse` | what has not begun yet, for good | 57P01 |
 //! | `Shutdown` | all that runs, for good | 57P01 |
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Why a session shall stop what it does.
@@ -93,24 +93,21 @@ impl Interrupt {
 fn error(asked: u8) -> Error {
     let is = |request: Request| asked & request as u8 != 0;
     if is(Request::Shutdown) || is(Request::Refuse) {
-        return Error::new(
-            state::ADMIN_SHUTDOWN,
-            "terminating connection due to administrator command",
+        return sql_error!(
+            ADMIN_SHUTDOWN,
+            "terminating connection due to administrator command"
         )
         .with_detail("The database is being closed.");
     }
     if is(Request::TransactionTimeout) {
-        return Error::new(
-            state::TRANSACTION_TIMEOUT,
-            "terminating connection due to transaction timeout",
+        return sql_error!(
+            TRANSACTION_TIMEOUT,
+            "terminating connection due to transaction timeout"
         );
     }
     let why = match is(Request::StatementTimeout) {
         true => "statement timeout",
         false => "user request",
     };
-    Error::new(
-        state::QUERY_CANCELED,
-        format!("canceling statement due to {why}"),
-    )
+    sql_error!(QUERY_CANCELED, "canceling statement due to {why}")
 }

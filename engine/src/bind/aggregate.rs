@@ -95,9 +95,9 @@ impl<'a> Binder<'a> {
                 bounds.push(made.value);
             }
             if bounds.is_empty() && name == "count" {
-                return Err(Error::new(
-                    state::WRONG_OBJECT_TYPE,
-                    "count(*) must be used to call a parameterless aggregate function",
+                return Err(sql_error!(
+                    WRONG_OBJECT_TYPE,
+                    "count(*) must be used to call a parameterless aggregate function"
                 )
                 .at(at));
             }

@@ -7,7 +7,7 @@ use super::domain::{column_check, domain_default};
 use super::scope::{Scope, ScopeColumn};
 use super::sequence::{named_sequences, with_names};
 use super::{Binder, Bound, Clause, Context};
-use crate::error::{Error, Result, state};
+use crate::error::{Result, state};
 use crate::function::SearchPath;
 use crate::parse::{parse_expression, refuse};
 use crate::plan::Expr;
@@ -81,9 +81,9 @@ pub(super) fn bind_default(
     let bound = binder
         .expr(syntax, &mut Context::new(&scope, Clause::Default))
         .map_err(|error| match error.sqlstate() {
-            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE => Error::new(
-                state::FEATURE_NOT_SUPPORTED,
-                "cannot use column reference in DEFAULT expression",
+            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE => sql_error!(
+                FEATURE_NOT_SUPPORTED,
+                "cannot use column reference in DEFAULT expression"
             )
             .at(error.position()),
             _ => error,
@@ -202,12 +202,10 @@ pub(super) fn column_position(table: &TableDef, ident: &ast::Ident) -> Result<us
         return Ok(position);
     }
     let names = table.columns.iter().map(|column| column.name.as_str());
-    let error = Error::new(
-        state::UNDEFINED_COLUMN,
-        format!(
-            "column \"{name}\" of relation \"{}\" does not exist",
-            table.name
-        ),
+    let error = sql_error!(
+        UNDEFINED_COLUMN,
+        "column \"{name}\" of relation \"{}\" does not exist",
+        table.name
     );
     let error = match super::name::nearest(&name, names) {
         Some(near) => error.with_hint(format!(

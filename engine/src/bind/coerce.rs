@@ -192,12 +192,10 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         match bound.data_type() {
             None | Some(DataType::Boolean) => self.coerce(bound, DataType::Boolean),
-            Some(other) => Err(Error::new(
-                state::DATATYPE_MISMATCH,
-                format!(
-                    "argument of {what} must be type boolean, not type {}",
-                    plain(other)
-                ),
+            Some(other) => Err(sql_error!(
+                DATATYPE_MISMATCH,
+                "argument of {what} must be type boolean, not type {}",
+                plain(other)
             )
             .at(at)),
         }
@@ -246,9 +244,9 @@ pub(super) fn require_type(argument: &Bound, at: Option<Position>) -> Result<()>
 
 /// Returns the error that no argument gives a polymorphic call its type.
 pub(super) fn undetermined() -> Error {
-    Error::new(
-        state::DATATYPE_MISMATCH,
-        "could not determine polymorphic type because input has type unknown",
+    sql_error!(
+        DATATYPE_MISMATCH,
+        "could not determine polymorphic type because input has type unknown"
     )
 }
 

@@ -237,9 +237,9 @@ impl Options {
         let quote = byte(self.quote.unwrap_or('"'), "quote")?;
         let delimiter = byte(self.delimiter.unwrap_or(','), "delimiter")?;
         if quote == delimiter {
-            return Err(Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                "COPY delimiter and quote must be different",
+            return Err(sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "COPY delimiter and quote must be different"
             ));
         }
         let escape = match self.escape {
@@ -259,9 +259,9 @@ impl Options {
 fn byte(char: char, what: &str) -> Result<u8> {
     match u8::try_from(char) {
         Ok(byte) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(byte),
-        _ => Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("COPY {what} must be a single one-byte character"),
+        _ => Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "COPY {what} must be a single one-byte character"
         )),
     }
 }

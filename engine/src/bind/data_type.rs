@@ -352,10 +352,7 @@ fn invalid(message: impl Into<String>) -> Error {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::new(
-        state::UNDEFINED_OBJECT,
-        format!("type \"{name}\" does not exist"),
-    )
+    sql_error!(UNDEFINED_OBJECT, "type \"{name}\" does not exist")
 }
 
 fn lower(syntax: &ast::DataType) -> String {

@@ -152,9 +152,9 @@ impl<'n> Draft<'n> {
         let column = &mut self.table.columns[position];
         column.not_null = true;
         if !is_integer(column.data_type) {
-            return Err(Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                "identity column type must be smallint, integer, or bigint",
+            return Err(sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "identity column type must be smallint, integer, or bigint"
             )
             .at(at));
         }
@@ -209,9 +209,9 @@ impl<'n> Draft<'n> {
         for column in columns {
             let (ident, index_column) = index_column(&self.table, column, " named in key")?;
             if key.iter().any(|found| found.column == index_column.column) {
-                return Err(Error::new(
-                    state::DUPLICATE_COLUMN,
-                    format!("column \"{ident}\" appears twice in {what} constraint"),
+                return Err(sql_error!(
+                    DUPLICATE_COLUMN,
+                    "column \"{ident}\" appears twice in {what} constraint"
                 )
                 .at(place(ident.span)));
             }

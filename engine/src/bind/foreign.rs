@@ -150,16 +150,13 @@ impl Binder<'_> {
                 table: &entry.def,
                 indexes: entry.indexes.iter().map(|index| &index.def).collect(),
             }),
-            found if found.is_some() || self.relation_exists(&parent) => Err(Error::new(
-                state::WRONG_OBJECT_TYPE,
-                format!("referenced relation \"{}\" is not a table", parent.name()),
+            found if found.is_some() || self.relation_exists(&parent) => Err(sql_error!(
+                WRONG_OBJECT_TYPE,
+                "referenced relation \"{}\" is not a table",
+                parent.name()
             )
             .at(at)),
-            _ => Err(Error::new(
-                state::UNDEFINED_TABLE,
-                format!("relation \"{parent}\" does not exist"),
-            )
-            .at(at)),
+            _ => Err(sql_error!(UNDEFINED_TABLE, "relation \"{parent}\" does not exist").at(at)),
         }
     }
 }
@@ -216,9 +213,9 @@ fn key_column(table: &TableDef, ident: &ast::Ident) -> Result<ColumnId> {
     let column = name::fold(ident)?;
     match table.column(&column) {
         Some((_, column)) => Ok(column.id),
-        None => Err(Error::new(
-            state::UNDEFINED_COLUMN,
-            format!("column \"{column}\" referenced in foreign key constraint does not exist"),
+        None => Err(sql_error!(
+            UNDEFINED_COLUMN,
+            "column \"{column}\" referenced in foreign key constraint does not exist"
         )
         .at(place(ident.span))),
     }
@@ -232,12 +229,10 @@ fn primary_key(parent: &Parent<'_>, at: Option<Position>) -> Result<Vec<ColumnId
             Err(deferrable(parent, "primary key", at))
         }
         Some(index) => Ok(index.columns.iter().map(|part| part.column).collect()),
-        None => Err(Error::new(
-            state::UNDEFINED_OBJECT,
-            format!(
-                "there is no primary key for referenced table \"{}\"",
-                parent.table.name
-            ),
+        None => Err(sql_error!(
+            UNDEFINED_OBJECT,
+            "there is no primary key for referenced table \"{}\"",
+            parent.table.name
         )
         .at(at)),
     }
@@ -367,13 +362,10 @@ fn action(syntax: Option<ast::ReferentialAction>) -> ForeignAction {
 
 /// What keeps something from being dropped: PostgreSQL's complaint with the constraints that need it.
 pub(super) fn depended_on(what: &str, by: &[String], at: Option<Position>) -> Error {
-    Error::new(
-        state::DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot drop {what}"),
-    )
-    .with_detail(by.join("\n"))
-    .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
-    .at(at)
+    sql_error!(DEPENDENT_OBJECTS_STILL_EXIST, "cannot drop {what}")
+        .with_detail(by.join("\n"))
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too.")
+        .at(at)
 }
 
 /// Tables that stay refer to tables that stay, and those of a session to its own, which last as long.

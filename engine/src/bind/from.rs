@@ -112,12 +112,11 @@ impl<'a> Binder<'a> {
                 sample: None,
             } => {
                 let Some(alias) = alias else {
-                    return Err(Error::new(
-                        state::SYNTAX_ERROR,
-                        "subquery in FROM must have an alias",
-                    )
-                    .with_hint("For example, FROM (SELECT ...) [AS] foo.")
-                    .at(at));
+                    return Err(
+                        sql_error!(SYNTAX_ERROR, "subquery in FROM must have an alias")
+                            .with_hint("For example, FROM (SELECT ...) [AS] foo.")
+                            .at(at),
+                    );
                 };
                 let shown = name::fold(&alias.name)?;
                 self.requests = self
@@ -374,10 +373,7 @@ impl<'a> Binder<'a> {
             let message = format!("\"{name}\" is a system table: it can only be read");
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
-        let error = Error::new(
-            state::UNDEFINED_TABLE,
-            format!("relation \"{name}\" does not exist"),
-        );
+        let error = sql_error!(UNDEFINED_TABLE, "relation \"{name}\" does not exist");
         let is_seen = |schema: SchemaId| self.path.schemas(self.catalog).any(|seen| seen == schema);
         let tables = self.catalog.tables().map(|entry| &entry.def);
         let tables = tables.filter(|table| is_seen(table.schema));

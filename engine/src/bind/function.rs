@@ -138,16 +138,16 @@ impl<'a> Binder<'a> {
             if function.is_hypothetical() && has_arguments {
                 return Err(within_group_required(&name).at(at));
             }
-            return Err(Error::new(
-                state::WRONG_OBJECT_TYPE,
-                format!("window function {name} requires an OVER clause"),
+            return Err(sql_error!(
+                WRONG_OBJECT_TYPE,
+                "window function {name} requires an OVER clause"
             )
             .at(at));
         }
         if syntax.filter.is_some() {
-            return Err(Error::new(
-                state::WRONG_OBJECT_TYPE,
-                format!("FILTER specified, but {name} is not an aggregate function"),
+            return Err(sql_error!(
+                WRONG_OBJECT_TYPE,
+                "FILTER specified, but {name} is not an aggregate function"
             )
             .at(at));
         }
@@ -157,9 +157,9 @@ impl<'a> Binder<'a> {
             _ => Some("ORDER BY"),
         });
         if let Some(odd) = odd {
-            return Err(Error::new(
-                state::WRONG_OBJECT_TYPE,
-                format!("{odd} specified, but {name} is not an aggregate function"),
+            return Err(sql_error!(
+                WRONG_OBJECT_TYPE,
+                "{odd} specified, but {name} is not an aggregate function"
             )
             .at(at));
         }

@@ -101,9 +101,9 @@ impl<'a> Binder<'a> {
         let columns = group.columns();
         let mut found = aggregates.iter().map(|(column, _)| column);
         if found.any(|column| columns.contains(column)) {
-            return Err(Error::new(
-                state::GROUPING_ERROR,
-                "aggregate functions are not allowed in GROUP BY",
+            return Err(sql_error!(
+                GROUPING_ERROR,
+                "aggregate functions are not allowed in GROUP BY"
             )
             .at(at));
         }

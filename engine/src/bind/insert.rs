@@ -168,11 +168,10 @@ impl<'a> Binder<'a> {
         for row in rows {
             let items = &row.content;
             if items.len() != width {
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    "VALUES lists must all be the same length",
-                )
-                .at(items.first().and_then(start)));
+                return Err(
+                    sql_error!(SYNTAX_ERROR, "VALUES lists must all be the same length")
+                        .at(items.first().and_then(start)),
+                );
             }
             targets.check_width(width, |extra| items.get(extra).and_then(start))?;
             let mut values = defaults.clone();
@@ -402,9 +401,9 @@ pub(super) fn targets_at(
                 let message = format!("multiple assignments to same column \"{name}\"");
                 return Err(Error::new(state::SYNTAX_ERROR, message));
             }
-            return Err(Error::new(
-                state::DUPLICATE_COLUMN,
-                format!("column \"{name}\" specified more than once"),
+            return Err(sql_error!(
+                DUPLICATE_COLUMN,
+                "column \"{name}\" specified more than once"
             )
             .at(place(ident.span)));
         }

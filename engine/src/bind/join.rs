@@ -313,14 +313,14 @@ fn using_column<'s>(
     let found = scope.star().filter(|column| column.name == name);
     match found.collect::<Vec<_>>().as_slice() {
         [one] => Ok(one),
-        [] => Err(Error::new(
-            state::UNDEFINED_COLUMN,
-            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+        [] => Err(sql_error!(
+            UNDEFINED_COLUMN,
+            "column \"{name}\" specified in USING clause does not exist in {side} table"
         )
         .at(at)),
-        _ => Err(Error::new(
-            state::AMBIGUOUS_COLUMN,
-            format!("common column name \"{name}\" appears more than once in {side} table"),
+        _ => Err(sql_error!(
+            AMBIGUOUS_COLUMN,
+            "common column name \"{name}\" appears more than once in {side} table"
         )
         .at(at)),
     }

@@ -2,7 +2,7 @@
 
 use super::coerce::cut_to;
 use super::{Binder, Bound, Unknown, name};
-use crate::error::{Error, Position, Result, state};
+use crate::error::{Position, Result};
 use crate::function::{cut_to as cut_value, text};
 use crate::parse::{place, refuse};
 use crate::plan::{Expr, ExprKind};
@@ -27,9 +27,9 @@ impl Binder<'_> {
             V::HexStringLiteral(digits) => bits('x', digits).map_err(|e| e.at(at))?,
             other => match string(other) {
                 Some(text) if text.contains('\0') => {
-                    return Err(Error::new(
-                        state::CHARACTER_NOT_IN_REPERTOIRE,
-                        "invalid byte sequence for encoding \"UTF8\": 0x00",
+                    return Err(sql_error!(
+                        CHARACTER_NOT_IN_REPERTOIRE,
+                        "invalid byte sequence for encoding \"UTF8\": 0x00"
                     )
                     .at(at));
                 }
@@ -52,11 +52,7 @@ impl Binder<'_> {
                 kind: ExprKind::Parameter(index),
                 data_type,
             })),
-            _ => Err(Error::new(
-                state::UNDEFINED_PARAMETER,
-                format!("there is no parameter {name}"),
-            )
-            .at(at)),
+            _ => Err(sql_error!(UNDEFINED_PARAMETER, "there is no parameter {name}").at(at)),
         }
     }
 

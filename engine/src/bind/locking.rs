@@ -170,12 +170,10 @@ pub(super) fn check_select(
 /// Fails where rows of a side that an outer join fills up with NULLs are locked.
 pub(super) fn check_nullable(rows: &[RowLock]) -> Result<()> {
     match rows.first() {
-        Some(lock) => Err(Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            format!(
-                "{} cannot be applied to the nullable side of an outer join",
-                lock.strength
-            ),
+        Some(lock) => Err(sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "{} cannot be applied to the nullable side of an outer join",
+            lock.strength
         )),
         None => Ok(()),
     }

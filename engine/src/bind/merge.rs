@@ -165,7 +165,7 @@ impl<'a> Binder<'a> {
                 };
                 MergeAction::Insert(insert, row)
             }
-            _ => return Err(Error::new(state::SYNTAX_ERROR, "syntax error in MERGE").at(at)),
+            _ => return Err(sql_error!(SYNTAX_ERROR, "syntax error in MERGE").at(at)),
         };
         Ok(MergeClause {
             matched,
@@ -227,9 +227,9 @@ fn check_reachable(clauses: &[MergeClause]) -> Result<()> {
         let mut of_kind = clauses.iter().filter(|clause| clause.matched == matched);
         let unconditional = of_kind.by_ref().any(|clause| clause.condition.is_none());
         if unconditional && of_kind.next().is_some() {
-            return Err(Error::new(
-                state::SYNTAX_ERROR,
-                "unreachable WHEN clause specified after unconditional WHEN clause",
+            return Err(sql_error!(
+                SYNTAX_ERROR,
+                "unreachable WHEN clause specified after unconditional WHEN clause"
             ));
         }
     }

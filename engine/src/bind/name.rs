@@ -102,9 +102,9 @@ pub(super) fn fold_label(ident: &Ident) -> Result<String> {
         None => ident.value.to_lowercase(),
     };
     if name.is_empty() {
-        return Err(Error::new(
-            state::SYNTAX_ERROR,
-            "zero-length delimited identifier at or near \"\"\"\"",
+        return Err(sql_error!(
+            SYNTAX_ERROR,
+            "zero-length delimited identifier at or near \"\"\"\""
         )
         .at(place(ident.span)));
     }
@@ -124,11 +124,7 @@ pub(super) fn truncate(mut name: String) -> String {
 
 /// PostgreSQL's complaint about a word that cannot stand where it does.
 pub(super) fn syntax_error(near: &str, at: Option<Position>) -> Error {
-    Error::new(
-        state::SYNTAX_ERROR,
-        format!("syntax error at or near \"{near}\""),
-    )
-    .at(at)
+    sql_error!(SYNTAX_ERROR, "syntax error at or near \"{near}\"").at(at)
 }
 
 /// The name of a relation, with the schema that it says, if it does.
@@ -236,11 +232,8 @@ fn distance(one: &str, two: &str) -> usize {
 }
 
 fn no_schema(name: &str) -> Error {
-    Error::new(
-        state::INVALID_SCHEMA_NAME,
-        format!("schema \"{name}\" does not exist"),
-    )
-    .with_hint("Functions are in \"pg_catalog\".")
+    sql_error!(INVALID_SCHEMA_NAME, "schema \"{name}\" does not exist")
+        .with_hint("Functions are in \"pg_catalog\".")
 }
 
 #[cfg(test)]

@@ -45,10 +45,7 @@ impl<'a> Binder<'a> {
                     self.typed(&key.expr, &mut Context::new(&scope, Clause::OrderBy))?
                 }
                 None => {
-                    return Err(Error::new(
-                        state::FEATURE_NOT_SUPPORTED,
-                        "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
-                    )
+                    return Err(sql_error!(FEATURE_NOT_SUPPORTED, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                     .with_detail("Only result column names can be used, not expressions or functions.")
                     .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
                     .at(start(&key.expr)));
@@ -87,11 +84,9 @@ pub(super) fn output_of(
                 ordinal(digits, outputs.len(), clause, start(syntax)).map(Some)
             }
             ast::Value::Placeholder(_) => Ok(None),
-            _ => Err(Error::new(
-                state::SYNTAX_ERROR,
-                format!("non-integer constant in {clause}"),
-            )
-            .at(start(syntax))),
+            _ => {
+                Err(sql_error!(SYNTAX_ERROR, "non-integer constant in {clause}").at(start(syntax)))
+            }
         },
         ast::Expr::UnaryOp {
             op: ast::UnaryOperator::Minus,
@@ -129,9 +124,9 @@ fn ordinal(digits: &str, count: usize, clause: &str, at: Option<Position>) -> Re
     };
     let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
     index.filter(|index| *index < count).ok_or_else(|| {
-        Error::new(
-            state::INVALID_COLUMN_REFERENCE,
-            format!("{clause} position {number} is not in select list"),
+        sql_error!(
+            INVALID_COLUMN_REFERENCE,
+            "{clause} position {number} is not in select list"
         )
         .at(at)
     })
@@ -143,9 +138,9 @@ fn ordering(operator: &ast::ObjectName, at: Option<Position>) -> Result<bool> {
     match written.rsplit('.').next() {
         Some("<" | "~<~") => Ok(false),
         Some(">" | "~>~") => Ok(true),
-        _ => Err(Error::new(
-            state::WRONG_OBJECT_TYPE,
-            format!("operator {written} is not a valid ordering operator"),
+        _ => Err(sql_error!(
+            WRONG_OBJECT_TYPE,
+            "operator {written} is not a valid ordering operator"
         )
         .with_hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
         .at(at)),

@@ -140,11 +140,9 @@ impl<'a> Binder<'a> {
         for row in &values.rows {
             if row.content.len() != width {
                 let at = row.content.first().and_then(start);
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    "VALUES lists must all be the same length",
-                )
-                .at(at));
+                return Err(
+                    sql_error!(SYNTAX_ERROR, "VALUES lists must all be the same length").at(at),
+                );
             }
             for (column, item) in by_column.iter_mut().zip(&row.content) {
                 column.push(self.expr(item, &mut cx)?);
@@ -240,9 +238,10 @@ impl<'a> Binder<'a> {
         let bound = self.expr(syntax, &mut Context::new(&scope, clause));
         let is_query = matches!(unwrapped(syntax), ast::Expr::Subquery(_));
         bound.map_err(|error| match error.sqlstate() {
-            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE if !is_query => Error::new(
-                state::INVALID_COLUMN_REFERENCE,
-                format!("argument of {} must not contain variables", counted(clause)),
+            state::UNDEFINED_COLUMN | state::UNDEFINED_TABLE if !is_query => sql_error!(
+                INVALID_COLUMN_REFERENCE,
+                "argument of {} must not contain variables",
+                counted(clause)
             )
             .at(error.position()),
             _ => error,
@@ -260,7 +259,7 @@ impl<'a> Binder<'a> {
                 Bound::Typed(Expr::literal(Value::BigInt(0), DataType::BigInt))
             }
             Some(_) => {
-                let error = Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
+                let error = sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range");
                 return Err(error.at(start(syntax)));
             }
         };

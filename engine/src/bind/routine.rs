@@ -406,7 +406,7 @@ impl Clauses {
         use syntax::Clause as C;
         let at = name::object_place(&create.name);
         let redundant =
-            |at| Err(Error::new(state::SYNTAX_ERROR, "conflicting or redundant options").at(at));
+            |at| Err(sql_error!(SYNTAX_ERROR, "conflicting or redundant options").at(at));
         let (mut language, mut volatility, mut strict) = (None, None, None);
         let (mut body, mut body_place) = (None, None);
         let mut others = Vec::new();

@@ -149,16 +149,16 @@ impl Scope {
     pub(crate) fn unknown_table(&self, table: &str) -> Error {
         let hidden = (self.tables.iter()).find(|(_, hides)| hides.as_deref() == Some(table));
         match hidden {
-            Some((alias, _)) => Error::new(
-                state::UNDEFINED_TABLE,
-                format!("invalid reference to FROM-clause entry for table \"{table}\""),
+            Some((alias, _)) => sql_error!(
+                UNDEFINED_TABLE,
+                "invalid reference to FROM-clause entry for table \"{table}\""
             )
             .with_hint(format!(
                 "Perhaps you meant to reference the table alias \"{alias}\"."
             )),
-            None => Error::new(
-                state::UNDEFINED_TABLE,
-                format!("missing FROM-clause entry for table \"{table}\""),
+            None => sql_error!(
+                UNDEFINED_TABLE,
+                "missing FROM-clause entry for table \"{table}\""
             ),
         }
     }
@@ -185,8 +185,5 @@ impl Scope {
 }
 
 fn ambiguous(name: &str) -> Error {
-    Error::new(
-        state::AMBIGUOUS_COLUMN,
-        format!("column reference \"{name}\" is ambiguous"),
-    )
+    sql_error!(AMBIGUOUS_COLUMN, "column reference \"{name}\" is ambiguous")
 }

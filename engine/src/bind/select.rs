@@ -154,9 +154,9 @@ impl<'a> Binder<'a> {
                 let at = place(options.wildcard_token.0.span);
                 refuse_star_options(options)?;
                 if cx.scope.tables.is_empty() {
-                    return Err(Error::new(
-                        state::SYNTAX_ERROR,
-                        "SELECT * with no tables specified is not valid",
+                    return Err(sql_error!(
+                        SYNTAX_ERROR,
+                        "SELECT * with no tables specified is not valid"
                     )
                     .at(at));
                 }
@@ -331,21 +331,20 @@ impl<'a> Binder<'a> {
         for (key, syntax) in keys.into_iter().zip(syntaxes) {
             let column = match key {
                 Key::Output(index) => exprs[index].0,
-                Key::Expr(expr) => match exprs.iter().find(|(_, found)| found.same(&expr)) {
-                    Some((column, _)) => *column,
-                    None if distinct => {
-                        return Err(Error::new(
-                            state::INVALID_COLUMN_REFERENCE,
-                            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-                        )
+                Key::Expr(expr) => {
+                    match exprs.iter().find(|(_, found)| found.same(&expr)) {
+                        Some((column, _)) => *column,
+                        None if distinct => {
+                            return Err(sql_error!(INVALID_COLUMN_REFERENCE, "for SELECT DISTINCT, ORDER BY expressions must appear in select list")
                         .at(start(syntax)));
+                        }
+                        None => {
+                            let column = self.columns.add_for("?column?", &expr);
+                            exprs.push((column, expr));
+                            column
+                        }
                     }
-                    None => {
-                        let column = self.columns.add_for("?column?", &expr);
-                        exprs.push((column, expr));
-                        column
-                    }
-                },
+                }
             };
             sorted.push(column);
         }

@@ -164,12 +164,10 @@ impl<'a> Binder<'a> {
     fn identity_needs(&self, id: SequenceId) -> Error {
         let owner = self.owner_of(id);
         let (table, column) = owner.map_or(("", ""), |(t, c)| (&t.name, &c.name));
-        Error::new(
-            state::DEPENDENT_OBJECTS_STILL_EXIST,
-            format!(
-                "cannot drop sequence {} because column {column} of table {table} requires it",
-                self.sequence_name(id)
-            ),
+        sql_error!(
+            DEPENDENT_OBJECTS_STILL_EXIST,
+            "cannot drop sequence {} because column {column} of table {table} requires it",
+            self.sequence_name(id)
         )
         .with_hint(format!(
             "You can drop column {column} of table {table} instead."
@@ -178,9 +176,9 @@ impl<'a> Binder<'a> {
 
     fn keeps_owner(&self, id: SequenceId) -> Error {
         let table = self.owner_of(id).map_or("", |(table, _)| &table.name);
-        Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "cannot change ownership of identity sequence",
+        sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "cannot change ownership of identity sequence"
         )
         .with_detail(format!(
             "Sequence \"{}\" is linked to table \"{table}\".",
@@ -201,9 +199,9 @@ impl<'a> Binder<'a> {
             .map(|syntax| data_type::data_type(syntax, at));
         let data_type = data_type.transpose()?;
         if data_type.is_some_and(|data_type| !is_integer(data_type)) {
-            return Err(Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                format!("{what} type must be smallint, integer, or bigint"),
+            return Err(sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "{what} type must be smallint, integer, or bigint"
             )
             .at(at));
         }
@@ -245,7 +243,7 @@ impl<'a> Binder<'a> {
                 )
             }
             _ => {
-                return Err(Error::new(state::SYNTAX_ERROR, "invalid OWNED BY option")
+                return Err(sql_error!(SYNTAX_ERROR, "invalid OWNED BY option")
                     .with_hint("Specify OWNED BY table.column or OWNED BY NONE.")
                     .at(at));
             }
@@ -254,12 +252,10 @@ impl<'a> Binder<'a> {
         let column = name::fold(column)?;
         match entry.def.column(&column) {
             Some((_, column)) => Ok(Some((entry.def.id, column.id))),
-            None => Err(Error::new(
-                state::UNDEFINED_COLUMN,
-                format!(
-                    "column \"{column}\" of relation \"{}\" does not exist",
-                    entry.def.name
-                ),
+            None => Err(sql_error!(
+                UNDEFINED_COLUMN,
+                "column \"{column}\" of relation \"{}\" does not exist",
+                entry.def.name
             )
             .at(at)),
         }
@@ -304,12 +300,10 @@ impl<'a> Binder<'a> {
         refuse_value(column, is_default)?;
         match (column.identity, self.aside.overriding) {
             (Some(_), Some(Overriding::User)) => Ok(true),
-            (Some(Identity::Always), None) if !is_default => Err(Error::new(
-                state::GENERATED_ALWAYS,
-                format!(
-                    "cannot insert a non-DEFAULT value into column \"{}\"",
-                    column.name
-                ),
+            (Some(Identity::Always), None) if !is_default => Err(sql_error!(
+                GENERATED_ALWAYS,
+                "cannot insert a non-DEFAULT value into column \"{}\"",
+                column.name
             )
             .with_detail(always(column))
             .with_hint("Use OVERRIDING SYSTEM VALUE to override.")),
@@ -369,9 +363,10 @@ pub(super) fn refuse_update(column: &ColumnDef) -> Result<()> {
     if column.identity != Some(Identity::Always) {
         return Ok(());
     }
-    Err(Error::new(
-        state::GENERATED_ALWAYS,
-        format!("column \"{}\" can only be updated to DEFAULT", column.name),
+    Err(sql_error!(
+        GENERATED_ALWAYS,
+        "column \"{}\" can only be updated to DEFAULT",
+        column.name
     )
     .with_detail(always(column)))
 }
@@ -491,9 +486,9 @@ pub(crate) fn refuse_users(
     if lines.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        state::DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot drop {what} because other objects depend on it"),
+    Err(sql_error!(
+        DEPENDENT_OBJECTS_STILL_EXIST,
+        "cannot drop {what} because other objects depend on it"
     )
     .with_detail(lines.join("\n"))
     .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))

@@ -224,12 +224,11 @@ impl<'a> Binder<'a> {
         for position in &draft.nullable {
             let column = &draft.table.columns[*position];
             if column.not_null {
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    format!(
-                        "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
-                        column.name, draft.table.name
-                    ),
+                return Err(sql_error!(
+                    SYNTAX_ERROR,
+                    "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
+                    column.name,
+                    draft.table.name
                 ));
             }
         }

@@ -65,9 +65,9 @@ fn add(tables: &mut Vec<Arc<TableEntry>>, table: Arc<TableEntry>) {
 
 fn referred(table: &TableEntry, child: &TableEntry) -> Error {
     let (table, child) = (&table.def.name, &child.def.name);
-    Error::new(
-        state::FEATURE_NOT_SUPPORTED,
-        "cannot truncate a table referenced in a foreign key constraint",
+    sql_error!(
+        FEATURE_NOT_SUPPORTED,
+        "cannot truncate a table referenced in a foreign key constraint"
     )
     .with_detail(format!("Table \"{child}\" references \"{table}\"."))
     .with_hint(format!(

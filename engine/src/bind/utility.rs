@@ -127,9 +127,9 @@ impl Binder<'_> {
         }
         if self.system_table(&found).is_some() || self.system_view(&found).is_some() {
             return match reindex.concurrently {
-                true => Err(Error::new(
-                    state::FEATURE_NOT_SUPPORTED,
-                    "cannot reindex system catalogs concurrently",
+                true => Err(sql_error!(
+                    FEATURE_NOT_SUPPORTED,
+                    "cannot reindex system catalogs concurrently"
                 )
                 .at(at)),
                 false => Ok(nothing),

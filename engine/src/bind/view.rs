@@ -381,10 +381,7 @@ impl<'a> Binder<'a> {
 }
 
 fn not_a_view(name: &str) -> Error {
-    Error::new(
-        state::WRONG_OBJECT_TYPE,
-        format!("\"{name}\" is not a view"),
-    )
+    sql_error!(WRONG_OBJECT_TYPE, "\"{name}\" is not a view")
 }
 
 /// Name and type of a column that a query shows.

@@ -4,7 +4,7 @@ use super::expr::start;
 use super::literal::beyond_numeric;
 use super::window::{Definition, windowing};
 use super::{Binder, Bound, Clause, coerce};
-use crate::error::{Error, Position, Result, state};
+use crate::error::{Position, Result};
 use crate::function::cast::{CastContext, cast_context};
 use crate::plan::Expr;
 use crate::plan::window::{Exclude, Frame, FrameEnd, FrameOffset, Units};
@@ -145,25 +145,21 @@ fn check_offset(of: DataType, amount: &Bound) -> Result<DataType> {
         T::Numeric(_) => T::Numeric(None),
         T::Date | T::Time | T::Timestamp | T::TimestampTz | T::Interval => T::Interval,
         _ => {
-            return Err(Error::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!(
-                    "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {}",
-                    coerce::plain(of)
-                ),
+            return Err(sql_error!(
+                FEATURE_NOT_SUPPORTED,
+                "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {}",
+                coerce::plain(of)
             ));
         }
     };
     let fits = |from| from == wanted || cast_context(from, wanted) == Some(CastContext::Implicit);
     match amount.data_type() {
-        Some(from) if !fits(from) => Err(Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            format!(
-                "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {} and \
+        Some(from) if !fits(from) => Err(sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {} and \
                  offset type {}",
-                coerce::plain(of),
-                coerce::plain(from)
-            ),
+            coerce::plain(of),
+            coerce::plain(from)
         )
         .with_hint("Cast the offset value to an appropriate type.")),
         _ => Ok(wanted),

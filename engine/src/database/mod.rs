@@ -11,7 +11,7 @@ pub use options::Options;
 pub use verify::{Damage, Verified};
 
 use crate::activity::Opening;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::session::{Connection, Sessions, Transaction};
 use remora_storage::disk::Disk;
 use remora_storage::pool::{PressureChange, PressureLevel};
@@ -207,9 +207,9 @@ impl Database {
             Some(name) => match catalog.table(name) {
                 Some(entry) => Some(entry.def.id),
                 None => {
-                    return Err(Error::new(
-                        state::UNDEFINED_TABLE,
-                        format!("relation \"{name}\" does not exist"),
+                    return Err(sql_error!(
+                        UNDEFINED_TABLE,
+                        "relation \"{name}\" does not exist"
                     ));
                 }
             },

@@ -6,7 +6,7 @@ use super::compile::{compile, compile_locking};
 use super::lock_rows::{Kept, Locker};
 use super::memory::Held;
 use super::pipeline::Pipeline;
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
@@ -156,9 +156,9 @@ fn kept(rows: &mut Pipeline<'_>, context: &ExecContext) -> Result<Pipeline<'stat
 /// Rows that were read after the commit might not go with what the commit has asked about.
 #[cold]
 fn too_late() -> Error {
-    Error::new(
-        state::INVALID_CURSOR_STATE,
-        "the rest of the result cannot be read: its transaction has committed",
+    sql_error!(
+        INVALID_CURSOR_STATE,
+        "the rest of the result cannot be read: its transaction has committed"
     )
     .with_detail("Whether rows that are read now were still so at the commit has not been checked.")
     .with_hint(

@@ -7,7 +7,7 @@
 //! codes, days), so the numbers of keys in a *window* around the first key are found by place.
 
 use super::keys::{ByteKeys, Keys, is_integer};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use remora_storage::DataType;
@@ -244,9 +244,10 @@ impl KeyTable {
 
 /// More distinct keys or rows than an operator can number.
 pub(super) fn too_many() -> Error {
-    Error::new(
-        state::PROGRAM_LIMIT_EXCEEDED,
-        format!("more than {} rows in one sort, join or group", MISSING - 1),
+    sql_error!(
+        PROGRAM_LIMIT_EXCEEDED,
+        "more than {} rows in one sort, join or group",
+        MISSING - 1
     )
 }
 

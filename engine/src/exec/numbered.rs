@@ -4,7 +4,7 @@
 //! the column as soon as that is there. Rows of a column that comes with it get numbers as they are stored.
 
 use super::batch::Batch;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::RelationName;
 use crate::plan::sequence::default_text;
 use crate::plan::structure::{AlterTable, NumberedColumn};
@@ -70,12 +70,8 @@ pub(super) fn fill(
             continue;
         };
         let sequence = tx.catalog().sequence_by_id(*id).map(Arc::clone);
-        let sequence = sequence.ok_or_else(|| {
-            Error::new(
-                state::INTERNAL_ERROR,
-                "a sequence that was made is not there",
-            )
-        })?;
+        let sequence = sequence
+            .ok_or_else(|| sql_error!(INTERNAL_ERROR, "a sequence that was made is not there"))?;
         let data_type = plan.def.columns[position].data_type;
         let mut builder = ColumnBuilder::new(data_type, batch.rows);
         for _ in 0..batch.rows {

@@ -5,14 +5,11 @@
 
 use super::kernel::function;
 use super::{Overload, decimal};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// 22003 for a type.
 pub(super) fn out_of_range(type_name: &str) -> Error {
-    Error::new(
-        state::NUMERIC_VALUE_OUT_OF_RANGE,
-        format!("{type_name} out of range"),
-    )
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "{type_name} out of range")
 }
 
 #[cold]
@@ -67,7 +64,7 @@ integers!(BIGINT, BigInt, i64, "bigint");
 /// The float arithmetic of PostgreSQL: an infinity or a zero that the arguments do not explain is
 /// an error.
 pub(super) mod float {
-    use super::{Error, Result, decimal, state};
+    use super::{Error, Result, decimal};
 
     /// The bounds of a float type, so that REAL can compute in `f64` and still overflow as itself.
     pub(in crate::function) trait Width: Copy {
@@ -93,18 +90,12 @@ pub(super) mod float {
 
     #[cold]
     pub(in crate::function) fn overflow() -> Error {
-        Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            "value out of range: overflow",
-        )
+        sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
     }
 
     #[cold]
     pub(in crate::function) fn underflow() -> Error {
-        Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            "value out of range: underflow",
-        )
+        sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow")
     }
 
     fn checked<T: Width>(result: T, finite: bool) -> Result<T> {

@@ -22,9 +22,9 @@ fn date_bin(stride: Interval, moment: i64, origin: i64) -> Result<i64> {
         return Err(out_of_range("origin out of range"));
     }
     if stride.months != 0 {
-        return Err(Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "timestamps cannot be binned into intervals containing months or years",
+        return Err(sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "timestamps cannot be binned into intervals containing months or years"
         ));
     }
     let length = i64::from(stride.days)
@@ -50,9 +50,9 @@ pub(super) fn zone_of(span: Interval) -> Result<Zone> {
     if span.months != 0 || span.days != 0 {
         let mut text = String::new();
         super::text::write(&mut text, ValueRef::Interval(span), DataType::Interval);
-        return Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("interval time zone \"{text}\" must not include months or days"),
+        return Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "interval time zone \"{text}\" must not include months or days"
         ));
     }
     // So that the other way is there, too: no moment can be moved so far.
@@ -71,9 +71,9 @@ fn named_or_numeric(zone: &str) -> Result<Zone> {
             Some(zone) => Ok(zone),
             None => Zone::named(zone),
         },
-        Some(b'0'..=b'9') => Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("invalid input syntax for type numeric time zone: \"{zone}\""),
+        Some(b'0'..=b'9') => Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "invalid input syntax for type numeric time zone: \"{zone}\""
         )
         .with_hint("Numeric time zones must have \"-\" or \"+\" as first character.")),
         _ => Zone::named(zone),

@@ -6,7 +6,7 @@ use super::kernel::function;
 use super::native::{self, Integer, SqlType};
 use super::string::check_size;
 use super::{EvalContext, Overload};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -24,9 +24,9 @@ pub(crate) fn owned(bits: Vec<u8>) -> Value {
 /// 22P02.
 pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
     let refuse = |digit: char, kind: &str| {
-        Error::new(
-            state::INVALID_TEXT_REPRESENTATION,
-            format!("\"{digit}\" is not a valid {kind} digit"),
+        sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "\"{digit}\" is not a valid {kind} digit"
         )
     };
     if let Some(digits) = text.strip_prefix(['x', 'X']) {
@@ -57,12 +57,10 @@ pub(crate) fn fit(mut bits: Vec<u8>, to: PackedType, explicit: bool) -> Result<V
         PackedType::Bit(length) => {
             let wanted = length as usize;
             if bits.len() != wanted && !explicit {
-                return Err(Error::new(
-                    state::STRING_DATA_LENGTH_MISMATCH,
-                    format!(
-                        "bit string length {} does not match type bit({length})",
-                        bits.len()
-                    ),
+                return Err(sql_error!(
+                    STRING_DATA_LENGTH_MISMATCH,
+                    "bit string length {} does not match type bit({length})",
+                    bits.len()
                 ));
             }
             bits.resize(wanted, ZERO);
@@ -70,9 +68,9 @@ pub(crate) fn fit(mut bits: Vec<u8>, to: PackedType, explicit: bool) -> Result<V
         }
         PackedType::VarBit(limit) => {
             if bits.len() > limit as usize && !explicit {
-                return Err(Error::new(
-                    state::STRING_DATA_RIGHT_TRUNCATION,
-                    format!("bit string too long for type bit varying({limit})"),
+                return Err(sql_error!(
+                    STRING_DATA_RIGHT_TRUNCATION,
+                    "bit string too long for type bit varying({limit})"
                 ));
             }
             bits.truncate(limit as usize);
@@ -108,9 +106,9 @@ pub(crate) fn to_integer(bits: &[u8], to: DataType) -> Result<Value> {
 
 fn zip(a: &[u8], b: &[u8], what: &str, keeps: impl Fn(bool, bool) -> bool) -> Result<Vec<u8>> {
     if a.len() != b.len() {
-        return Err(Error::new(
-            state::STRING_DATA_LENGTH_MISMATCH,
-            format!("cannot {what} bit strings of different sizes"),
+        return Err(sql_error!(
+            STRING_DATA_LENGTH_MISMATCH,
+            "cannot {what} bit strings of different sizes"
         ));
     }
     let one = |(a, b): (&u8, &u8)| ZERO + u8::from(keeps(*a == ONE, *b == ONE));
@@ -153,10 +151,7 @@ fn join(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn negative_length() -> Error {
-    Error::new(
-        state::SUBSTRING_ERROR,
-        "negative substring length not allowed",
-    )
+    sql_error!(SUBSTRING_ERROR, "negative substring length not allowed")
 }
 
 /// The bits from one place up to another, counted from 1.
@@ -203,12 +198,10 @@ fn overlay_for(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 fn place(bits: &[u8], at: i32) -> Result<usize> {
     let found = usize::try_from(at).ok().filter(|at| *at < bits.len());
     found.ok_or_else(|| {
-        Error::new(
-            state::ARRAY_SUBSCRIPT_ERROR,
-            format!(
-                "bit index {at} out of valid range (0..{})",
-                bits.len() as i64 - 1
-            ),
+        sql_error!(
+            ARRAY_SUBSCRIPT_ERROR,
+            "bit index {at} out of valid range (0..{})",
+            bits.len() as i64 - 1
         )
     })
 }
@@ -216,9 +209,9 @@ fn place(bits: &[u8], at: i32) -> Result<usize> {
 fn set_bit(bits: &[u8], at: i32, bit: i32) -> Result<Vec<u8>> {
     let at = place(bits, at)?;
     if !matches!(bit, 0 | 1) {
-        return Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            "new bit must be 0 or 1",
+        return Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "new bit must be 0 or 1"
         ));
     }
     let mut changed = bits.to_vec();

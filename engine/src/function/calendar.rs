@@ -4,7 +4,7 @@
 //! 262,000 while DATE runs from 4713 BC to 5,874,897 AD, so the few lines of arithmetic are here.
 //! Years are astronomical: 0 is 1 BC.
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// Microseconds of a second.
 pub(crate) const SECOND: i64 = 1_000_000;
@@ -114,17 +114,17 @@ pub(crate) fn add_months(days: i64, months: i64) -> i64 {
 
 /// 22008.
 pub(crate) fn timestamp_out_of_range() -> Error {
-    Error::new(state::DATETIME_FIELD_OVERFLOW, "timestamp out of range")
+    sql_error!(DATETIME_FIELD_OVERFLOW, "timestamp out of range")
 }
 
 /// 22008.
 pub(crate) fn date_out_of_range() -> Error {
-    Error::new(state::DATETIME_FIELD_OVERFLOW, "date out of range")
+    sql_error!(DATETIME_FIELD_OVERFLOW, "date out of range")
 }
 
 /// 22008.
 pub(crate) fn interval_out_of_range() -> Error {
-    Error::new(state::DATETIME_FIELD_OVERFLOW, "interval out of range")
+    sql_error!(DATETIME_FIELD_OVERFLOW, "interval out of range")
 }
 
 /// An interval of these parts, if it can be held.

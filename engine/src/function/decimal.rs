@@ -15,7 +15,7 @@ pub(crate) mod transcendental;
 
 pub(crate) use sum::Sum;
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use arrow_buffer::i256;
 use remora_storage::Numeric;
 use remora_storage::value::{NumericKind as Kind, NumericModifier};
@@ -23,15 +23,12 @@ use std::cmp::Ordering;
 
 /// 22003 for a number beyond 128 bits.
 pub(crate) fn overflow() -> Error {
-    Error::new(
-        state::NUMERIC_VALUE_OUT_OF_RANGE,
-        "value overflows numeric format",
-    )
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
 /// 22012.
 pub(crate) fn division_by_zero() -> Error {
-    Error::new(state::DIVISION_BY_ZERO, "division by zero")
+    sql_error!(DIVISION_BY_ZERO, "division by zero")
 }
 
 /// `10^n` for n up to 38.
@@ -456,9 +453,9 @@ pub(crate) fn apply_modifier(a: Numeric, modifier: NumericModifier) -> Result<Nu
     let NumericModifier { precision, scale } = modifier;
     let limit = pow10(precision);
     let too_large = |what: &str| {
-        Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").with_detail(
-            format!("A field with precision {precision}, scale {scale} {what}"),
-        )
+        sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").with_detail(format!(
+            "A field with precision {precision}, scale {scale} {what}"
+        ))
     };
     match a.kind() {
         Kind::NaN => Ok(a),

@@ -3,7 +3,7 @@
 use super::kernel::function;
 use super::native::{BigInt, Bytea, Integer, SqlType};
 use super::{EvalContext, Overload, text};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use md5::{Digest, Md5};
 use remora_storage::{Value, ValueRef};
 use sha2::{Sha224, Sha256, Sha384, Sha512};
@@ -21,9 +21,9 @@ fn place(index: i64, count: usize) -> Result<usize> {
         .filter(|index| *index < count)
         .ok_or_else(|| {
             let last = count as i64 - 1;
-            Error::new(
-                state::ARRAY_SUBSCRIPT_ERROR,
-                format!("index {index} out of valid range, 0..{last}"),
+            sql_error!(
+                ARRAY_SUBSCRIPT_ERROR,
+                "index {index} out of valid range, 0..{last}"
             )
         })
 }
@@ -54,9 +54,9 @@ fn set_bit(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         0 => out[at / 8] &= !mask,
         1 => out[at / 8] |= mask,
         _ => {
-            return Err(Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                "new bit must be 0 or 1",
+            return Err(sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "new bit must be 0 or 1"
             ));
         }
     }
@@ -78,9 +78,9 @@ fn encoding(name: &str, role: &str) -> Result<Encoding> {
     match plain.as_str() {
         "utf8" | "unicode" => Ok(Encoding::Utf8),
         "latin1" | "iso88591" => Ok(Encoding::Latin1),
-        _ => Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("invalid {role} encoding name \"{name}\""),
+        _ => Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "invalid {role} encoding name \"{name}\""
         )),
     }
 }
@@ -93,12 +93,10 @@ fn convert_from(bytes: &[u8], name: &str) -> Result<String> {
             .take(1)
             .map(|b| format!("0x{b:02x}"))
             .collect();
-        Error::new(
-            state::CHARACTER_NOT_IN_REPERTOIRE,
-            format!(
-                "invalid byte sequence for encoding \"UTF8\": {}",
-                shown.join(" ")
-            ),
+        sql_error!(
+            CHARACTER_NOT_IN_REPERTOIRE,
+            "invalid byte sequence for encoding \"UTF8\": {}",
+            shown.join(" ")
         )
     };
     if let Some(at) = bytes.iter().position(|b| *b == 0) {
@@ -120,17 +118,15 @@ fn convert_to(text: &str, name: &str) -> Result<Vec<u8>> {
             .chars()
             .map(|c| {
                 u8::try_from(u32::from(c)).map_err(|_| {
-                    Error::new(
-                        state::UNTRANSLATABLE_CHARACTER,
-                        format!(
-                            "character with byte sequence {} in encoding \"UTF8\" has no equivalent \
+                    sql_error!(
+                        UNTRANSLATABLE_CHARACTER,
+                        "character with byte sequence {} in encoding \"UTF8\" has no equivalent \
                              in encoding \"LATIN1\"",
-                            c.to_string()
-                                .bytes()
-                                .map(|b| format!("0x{b:02x}"))
-                                .collect::<Vec<_>>()
-                                .join(" ")
-                        ),
+                        c.to_string()
+                            .bytes()
+                            .map(|b| format!("0x{b:02x}"))
+                            .collect::<Vec<_>>()
+                            .join(" ")
                     )
                 })
             })

@@ -39,7 +39,7 @@ fn number(text: &str) -> Result<(Option<i64>, &str)> {
     }
     let value: i32 = text[..end]
         .parse()
-        .map_err(|_| Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range"))?;
+        .map_err(|_| sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "number is out of range"))?;
     Ok((Some(value.into()), &text[end..]))
 }
 
@@ -166,9 +166,9 @@ fn fill(out: &mut String, place: &Place, values: &mut Arguments<'_>) -> Result<(
         ('L', Some(value)) => quote::quote_literal(value)?,
         (_, Some(value)) => quote::quoted(value),
         (_, None) => {
-            return Err(Error::new(
-                state::NULL_VALUE_NOT_ALLOWED,
-                "null values cannot be formatted as an SQL identifier",
+            return Err(sql_error!(
+                NULL_VALUE_NOT_ALLOWED,
+                "null values cannot be formatted as an SQL identifier"
             ));
         }
     };

@@ -5,7 +5,7 @@
 use super::kernel::{function, overload, scalar2, vector2};
 use super::like_pattern::LikePattern;
 use super::{EvalContext, Operand, Overload, native};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use arrow_array::ArrayRef;
 use remora_storage::Value;
 
@@ -13,9 +13,9 @@ use remora_storage::Value;
 const CHECK_STEPS: usize = 1 << 16;
 
 fn dangling() -> Error {
-    Error::new(
-        state::INVALID_ESCAPE_SEQUENCE,
-        "LIKE pattern must not end with escape character",
+    sql_error!(
+        INVALID_ESCAPE_SEQUENCE,
+        "LIKE pattern must not end with escape character"
     )
 }
 
@@ -174,10 +174,8 @@ fn escape_character(escape: &str) -> Result<Option<char>> {
     let first = chars.next();
     match chars.next() {
         None => Ok(first),
-        Some(_) => Err(
-            Error::new(state::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-                .with_hint("Escape string must be empty or one character."),
-        ),
+        Some(_) => Err(sql_error!(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character.")),
     }
 }
 

@@ -66,9 +66,10 @@ pub(crate) fn parse_enum(text: &str, id: TypeId, context: &EvalContext) -> Resul
     let mut labels = labels(def).iter();
     match labels.find(|label| label.label == text) {
         Some(label) => Ok(value(id, label)),
-        None => Err(Error::new(
-            state::INVALID_TEXT_REPRESENTATION,
-            format!("invalid input value for enum {}: \"{text}\"", def.name),
+        None => Err(sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "invalid input value for enum {}: \"{text}\"",
+            def.name
         )),
     }
 }

@@ -23,13 +23,13 @@ fn finite(result: f64, argument: f64) -> Result<f64> {
 
 /// 22003 for an argument that a function has no value for.
 pub(super) fn domain() -> Error {
-    Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
 }
 
 fn negative_root() -> Error {
-    Error::new(
-        state::INVALID_ARGUMENT_FOR_POWER,
-        "cannot take square root of a negative number",
+    sql_error!(
+        INVALID_ARGUMENT_FOR_POWER,
+        "cannot take square root of a negative number"
     )
 }
 
@@ -72,15 +72,15 @@ fn log10(x: f64) -> Result<f64> {
 
 fn power(x: f64, y: f64) -> Result<f64> {
     if x == 0.0 && y < 0.0 {
-        return Err(Error::new(
-            state::INVALID_ARGUMENT_FOR_POWER,
-            "zero raised to a negative power is undefined",
+        return Err(sql_error!(
+            INVALID_ARGUMENT_FOR_POWER,
+            "zero raised to a negative power is undefined"
         ));
     }
     if x < 0.0 && y.is_finite() && y.fract() != 0.0 {
-        return Err(Error::new(
-            state::INVALID_ARGUMENT_FOR_POWER,
-            "a negative number raised to a non-integer power yields a complex result",
+        return Err(sql_error!(
+            INVALID_ARGUMENT_FOR_POWER,
+            "a negative number raised to a non-integer power yields a complex result"
         ));
     }
     let result = x.powf(y);

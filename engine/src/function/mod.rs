@@ -130,7 +130,7 @@ pub(crate) use system::is_ignored;
 pub(crate) use unicode::{Notation, unescape};
 
 use crate::activity::SessionRecord;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use arrow_array::ArrayRef;
 use remora_storage::catalog::Types;
 use remora_storage::{DataType, Value, ValueRef};
@@ -222,9 +222,9 @@ impl EvalContext {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.session {
             Some(session) => session.interrupt().check(),
-            None if self.patience.is_over() => Err(Error::new(
-                state::QUERY_CANCELED,
-                "evaluation takes too long to be done in advance",
+            None if self.patience.is_over() => Err(sql_error!(
+                QUERY_CANCELED,
+                "evaluation takes too long to be done in advance"
             )),
             None => Ok(()),
         }

@@ -11,7 +11,7 @@ use super::cast::date_to_timestamp;
 use super::kernel::function;
 use super::text::Zone;
 use super::{EvalContext, Overload, interval};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use remora_storage::Interval;
 
 fn is_infinite(timestamp: i64) -> bool {
@@ -81,9 +81,9 @@ fn add_in_session(context: &EvalContext, timestamp: i64, span: Interval) -> Resu
 /// `a - b`, in days and time.
 pub(super) fn between(a: i64, b: i64) -> Result<Interval> {
     if is_infinite(a) || is_infinite(b) {
-        return Err(Error::new(
-            state::DATETIME_FIELD_OVERFLOW,
-            "cannot subtract infinite timestamps",
+        return Err(sql_error!(
+            DATETIME_FIELD_OVERFLOW,
+            "cannot subtract infinite timestamps"
         ));
     }
     let micros = a
@@ -108,9 +108,9 @@ fn subtract_days(date: i32, days: i32) -> Result<i32> {
 
 fn days_between(a: i32, b: i32) -> Result<i32> {
     if is_infinite_date(a) || is_infinite_date(b) {
-        return Err(Error::new(
-            state::DATETIME_FIELD_OVERFLOW,
-            "cannot subtract infinite dates",
+        return Err(sql_error!(
+            DATETIME_FIELD_OVERFLOW,
+            "cannot subtract infinite dates"
         ));
     }
     // The range of dates is narrower than 32 bits, and so is its width.

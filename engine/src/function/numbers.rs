@@ -10,9 +10,9 @@ use remora_storage::{Numeric, Value, ValueRef};
 
 fn factorial(n: i64) -> Result<Numeric> {
     if n < 0 {
-        return Err(Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            "factorial of a negative number is undefined",
+        return Err(sql_error!(
+            NUMERIC_VALUE_OUT_OF_RANGE,
+            "factorial of a negative number is undefined"
         ));
     }
     let mut product = 1_i128;

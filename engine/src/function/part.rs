@@ -14,7 +14,7 @@ use super::native::{SqlType, Text};
 use super::text::Zone;
 use super::timetz::ZonedTime;
 use super::{EvalContext, Overload, decimal};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
 /// A unit of time, or a number that a calendar gives to a day.
@@ -78,22 +78,18 @@ fn unit(name: &str, data_type: DataType) -> Result<Unit> {
 }
 
 fn unrecognized(name: &str, data_type: DataType) -> Error {
-    Error::new(
-        state::INVALID_PARAMETER_VALUE,
-        format!(
-            "unit \"{}\" not recognized for type {data_type}",
-            name.to_ascii_lowercase()
-        ),
+    sql_error!(
+        INVALID_PARAMETER_VALUE,
+        "unit \"{}\" not recognized for type {data_type}",
+        name.to_ascii_lowercase()
     )
 }
 
 fn unsupported(name: &str, data_type: DataType) -> Error {
-    Error::new(
-        state::FEATURE_NOT_SUPPORTED,
-        format!(
-            "unit \"{}\" not supported for type {data_type}",
-            name.to_ascii_lowercase()
-        ),
+    sql_error!(
+        FEATURE_NOT_SUPPORTED,
+        "unit \"{}\" not supported for type {data_type}",
+        name.to_ascii_lowercase()
     )
 }
 

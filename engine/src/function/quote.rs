@@ -158,10 +158,7 @@ fn encode_escape(bytes: &[u8]) -> String {
 }
 
 fn unknown_encoding(name: &str) -> Error {
-    Error::new(
-        state::INVALID_PARAMETER_VALUE,
-        format!("unrecognized encoding: \"{name}\""),
-    )
+    sql_error!(INVALID_PARAMETER_VALUE, "unrecognized encoding: \"{name}\"")
 }
 
 fn encode(bytes: &[u8], format: &str) -> Result<String> {

@@ -38,9 +38,9 @@ pub(crate) fn encode<'v>(
     string::check_size(Some(lengths.map(<[u8]>::len).sum()))?;
     let bytes = SqlRecord::encode(fields);
     match SqlRecord::new(&bytes) {
-        Some(record) if record.depth() > DEPTH_MAX => Err(Error::new(
-            state::STATEMENT_TOO_COMPLEX,
-            format!("records may lie within each other {DEPTH_MAX} deep"),
+        Some(record) if record.depth() > DEPTH_MAX => Err(sql_error!(
+            STATEMENT_TOO_COMPLEX,
+            "records may lie within each other {DEPTH_MAX} deep"
         )),
         _ => Ok(bytes),
     }
@@ -69,9 +69,11 @@ fn field(call: &GenericCall<'_>) -> Result<Value> {
     match value.is_null() || base(found).without_modifier() == base(call.returns).without_modifier()
     {
         true => Ok(value.to_owned()),
-        false => Err(Error::new(
-            state::DATATYPE_MISMATCH,
-            format!("field {} is of type {found}, not {}", at + 1, call.returns),
+        false => Err(sql_error!(
+            DATATYPE_MISMATCH,
+            "field {} is of type {found}, not {}",
+            at + 1,
+            call.returns
         )),
     }
 }
@@ -108,9 +110,9 @@ pub(crate) fn compare(one: SqlRecord<'_>, two: SqlRecord<'_>) -> Result<Ordering
     }
     match one.len() == two.len() {
         true => Ok(Ordering::Equal),
-        false => Err(Error::new(
-            state::DATATYPE_MISMATCH,
-            "cannot compare record types with different numbers of columns",
+        false => Err(sql_error!(
+            DATATYPE_MISMATCH,
+            "cannot compare record types with different numbers of columns"
         )),
     }
 }

@@ -1,6 +1,6 @@
 //! Names of relations within texts, as in `nextval('public."Odd name"')`.
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use std::fmt;
 
 /// The name of a relation; shown so that it is read back as the same.
@@ -18,7 +18,7 @@ impl RelationName {
     /// # Errors
     /// 42602 where the text is no name, 0A000 for more parts.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let invalid = || Error::new(state::INVALID_NAME, "invalid name syntax");
+        let invalid = || sql_error!(INVALID_NAME, "invalid name syntax");
         let mut parts = Vec::new();
         let mut rest = text.trim();
         loop {

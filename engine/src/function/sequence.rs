@@ -155,12 +155,12 @@ impl SequenceScope {
         self.refuse_to_change("setval")?;
         let rule = &entry.def.rule;
         if !(rule.min..=rule.max).contains(&number) {
-            return Err(Error::new(
-                state::NUMERIC_VALUE_OUT_OF_RANGE,
-                format!(
-                    "setval: value {number} is out of bounds for sequence \"{}\" ({}..{})",
-                    entry.def.name, rule.min, rule.max
-                ),
+            return Err(sql_error!(
+                NUMERIC_VALUE_OUT_OF_RANGE,
+                "setval: value {number} is out of bounds for sequence \"{}\" ({}..{})",
+                entry.def.name,
+                rule.min,
+                rule.max
             ));
         }
         let position = SequencePosition {
@@ -205,9 +205,9 @@ impl SequenceScope {
             return Err(undefined(&name));
         };
         let Some((_, def)) = entry.def.column(column) else {
-            return Err(Error::new(
-                state::UNDEFINED_COLUMN,
-                format!("column \"{column}\" of relation \"{name}\" does not exist"),
+            return Err(sql_error!(
+                UNDEFINED_COLUMN,
+                "column \"{column}\" of relation \"{name}\" does not exist"
             ));
         };
         let mut owned = self.catalog.sequences_of(entry.def.id);
@@ -230,9 +230,9 @@ pub(crate) fn find<'c>(
     let name = path.locate(catalog, RelationName::parse(text)?);
     match catalog.sequence(&name) {
         Some(entry) => Ok(entry),
-        None if catalog.has_name(&name) => Err(Error::new(
-            state::WRONG_OBJECT_TYPE,
-            format!("\"{name}\" is not a sequence"),
+        None if catalog.has_name(&name) => Err(sql_error!(
+            WRONG_OBJECT_TYPE,
+            "\"{name}\" is not a sequence"
         )),
         None => Err(undefined(&name)),
     }
@@ -256,9 +256,9 @@ pub(crate) fn name_of(catalog: &Catalog, def: &SequenceDef) -> RelationName {
 }
 
 fn not_yet(what: &str) -> Error {
-    Error::new(
-        state::OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("{what} is not yet defined in this session"),
+    sql_error!(
+        OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "{what} is not yet defined in this session"
     )
 }
 

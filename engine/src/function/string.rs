@@ -18,7 +18,7 @@ const PIECE_BYTES: usize = 1 << 20;
 pub(super) fn check_size(bytes: Option<usize>) -> Result<usize> {
     bytes
         .filter(|bytes| *bytes <= BYTES_MAX)
-        .ok_or_else(|| Error::new(state::PROGRAM_LIMIT_EXCEEDED, "requested length too large"))
+        .ok_or_else(|| sql_error!(PROGRAM_LIMIT_EXCEEDED, "requested length too large"))
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -51,9 +51,9 @@ fn substr(text: &str, start: i32) -> Result<String> {
 
 fn substr_for(text: &str, start: i32, count: i32) -> Result<String> {
     if count < 0 {
-        return Err(Error::new(
-            state::SUBSTRING_ERROR,
-            "negative substring length not allowed",
+        return Err(sql_error!(
+            SUBSTRING_ERROR,
+            "negative substring length not allowed"
         ));
     }
     Ok(between(text, start.into(), i64::from(start) + i64::from(count)).to_owned())
@@ -61,9 +61,9 @@ fn substr_for(text: &str, start: i32, count: i32) -> Result<String> {
 
 fn substr_bytes(bytes: &[u8], start: i32, count: Option<i32>) -> Result<Vec<u8>> {
     if count.is_some_and(|count| count < 0) {
-        return Err(Error::new(
-            state::SUBSTRING_ERROR,
-            "negative substring length not allowed",
+        return Err(sql_error!(
+            SUBSTRING_ERROR,
+            "negative substring length not allowed"
         ));
     }
     let end = count.map_or(i64::MAX, |count| i64::from(start) + i64::from(count) - 1);
@@ -240,15 +240,15 @@ fn split_part(text: &str, delimiter: &str, field: i32) -> Result<String> {
 
 fn chr(code: i32) -> Result<String> {
     let too_large = || {
-        Error::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            format!("requested character too large for encoding: {code}"),
+        sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "requested character too large for encoding: {code}"
         )
     };
     match code {
-        0 => Err(Error::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            "null character not permitted",
+        0 => Err(sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "null character not permitted"
         )),
         ..0 => Err(invalid("character number must be positive")),
         _ => char::from_u32(code.unsigned_abs())
@@ -259,9 +259,9 @@ fn chr(code: i32) -> Result<String> {
 
 fn overlay(text: &str, new: &str, start: i32, count: i32) -> Result<String> {
     if start <= 0 {
-        return Err(Error::new(
-            state::SUBSTRING_ERROR,
-            "negative substring length not allowed",
+        return Err(sql_error!(
+            SUBSTRING_ERROR,
+            "negative substring length not allowed"
         ));
     }
     let after = i64::from(start) + i64::from(count);
@@ -278,9 +278,9 @@ fn overlay_bytes(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         .get(3)
         .map_or(length_of(new), |count| Integer::of(*count));
     if start <= 0 {
-        return Err(Error::new(
-            state::SUBSTRING_ERROR,
-            "negative substring length not allowed",
+        return Err(sql_error!(
+            SUBSTRING_ERROR,
+            "negative substring length not allowed"
         ));
     }
     let from = (start as usize - 1).min(whole.len());

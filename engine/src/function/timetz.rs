@@ -8,7 +8,7 @@ use super::calendar::{self, DAY, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFIN
 use super::kernel::function;
 use super::text::Zone;
 use super::{EvalContext, Overload, bins, cast};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use remora_storage::value::PackedType;
 use remora_storage::{Interval, Value};
 
@@ -105,7 +105,7 @@ fn in_zone(time: &[u8], zone: &Zone, context: &EvalContext) -> Vec<u8> {
 fn now(context: &EvalContext) -> Result<Vec<u8>> {
     let time = ZonedTime::of_moment(context.clock.transaction_start(), context)?;
     time.map(ZonedTime::to_bytes)
-        .ok_or_else(|| Error::new(state::DATETIME_FIELD_OVERFLOW, "the clock shows no time"))
+        .ok_or_else(|| sql_error!(DATETIME_FIELD_OVERFLOW, "the clock shows no time"))
 }
 
 static TIMES: &[Overload] = &[

@@ -38,12 +38,12 @@ impl Notation {
             Self::Literal(_) => "Unicode escapes must be \\XXXX or \\+XXXXXX.",
             Self::Unistr => "Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.",
         };
-        Error::new(state::SYNTAX_ERROR, "invalid Unicode escape").with_hint(hint)
+        sql_error!(SYNTAX_ERROR, "invalid Unicode escape").with_hint(hint)
     }
 
     fn no_character(self, number: u32) -> Error {
         match self {
-            Self::Literal(_) => Error::new(state::SYNTAX_ERROR, "invalid Unicode escape value"),
+            Self::Literal(_) => sql_error!(SYNTAX_ERROR, "invalid Unicode escape value"),
             Self::Unistr => {
                 let message = format!("invalid Unicode code point: {number:04X}");
                 Error::new(state::INVALID_PARAMETER_VALUE, message)
@@ -98,7 +98,7 @@ pub(crate) fn unescape(text: &str, notation: Notation) -> Result<String> {
 }
 
 fn half_a_pair() -> Error {
-    Error::new(state::SYNTAX_ERROR, "invalid Unicode surrogate pair")
+    sql_error!(SYNTAX_ERROR, "invalid Unicode surrogate pair")
 }
 
 /// A text in one of the four forms.

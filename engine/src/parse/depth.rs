@@ -12,7 +12,7 @@
 //! How much stack a level takes depends on who compiled it: without optimisation the limits below would need more
 //! than the 2 MiB of a thread. So whoever recurses over a long text does it with room ([`with_room`]).
 
-use crate::error::{Error, Position, Result, state};
+use crate::error::{Error, Position, Result};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -127,9 +127,9 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
 
 /// The error for what nests too deeply.
 pub(crate) fn too_complex(place: Option<Position>) -> Error {
-    Error::new(
-        state::STATEMENT_TOO_COMPLEX,
-        "statement nests too deeply or chains too many operators",
+    sql_error!(
+        STATEMENT_TOO_COMPLEX,
+        "statement nests too deeply or chains too many operators"
     )
     .with_hint("Split the expression, or use IN (..) or a join with VALUES for long lists.")
     .at(place)

@@ -22,12 +22,10 @@ pub(super) fn from_parser(error: ParserError, sql: &str, tokens: &[TokenWithSpan
         .map_or(what, |(expected, _)| expected);
     let near = place.and_then(|place| token_at(tokens, place));
     let error = match near {
-        Some(token) => Error::new(
-            state::SYNTAX_ERROR,
-            format!("syntax error at or near \"{}\"", token.token),
-        )
-        .at(place),
-        None => Error::new(state::SYNTAX_ERROR, "syntax error at end of input")
+        Some(token) => {
+            sql_error!(SYNTAX_ERROR, "syntax error at or near \"{}\"", token.token).at(place)
+        }
+        None => sql_error!(SYNTAX_ERROR, "syntax error at end of input")
             .at(place.or_else(|| end_of(sql, tokens))),
     };
     error.with_detail(format!("{detail}."))

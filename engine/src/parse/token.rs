@@ -285,11 +285,8 @@ pub(super) fn number_placeholders(
         let number = number
             .filter(|number| (1..=PARAMETERS_MAX).contains(number))
             .ok_or_else(|| {
-                Error::new(
-                    state::UNDEFINED_PARAMETER,
-                    format!("there is no parameter {name}"),
-                )
-                .at(position(token.span.start))
+                sql_error!(UNDEFINED_PARAMETER, "there is no parameter {name}")
+                    .at(position(token.span.start))
             })?;
         largest = largest.max(number);
         token.token = Token::Placeholder(format!("${number}"));

@@ -75,9 +75,9 @@ impl SequenceChange {
         let start = self.start.unwrap_or_else(|| first(&rule));
         let def = named.finish(def, rule, start)?;
         match self.restart {
-            Some(_) => Err(Error::new(
-                state::SYNTAX_ERROR,
-                "sequence option \"RESTART\" not supported here",
+            Some(_) => Err(sql_error!(
+                SYNTAX_ERROR,
+                "sequence option \"RESTART\" not supported here"
             )),
             None => Ok(def),
         }

@@ -4,7 +4,7 @@
 //! effect is refused. What `BEGIN` has begun takes no part: ROLLBACK does not take them back.
 
 use super::duration;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use remora_storage::Store;
 use remora_storage::store::{CheckpointSettings, Schedule};
 use std::time::Duration;
@@ -32,9 +32,9 @@ fn place<'s>(settings: &'s mut CheckpointSettings, name: &str) -> &'s mut Option
 
 fn schedule<'s>(store: &'s Store, name: &str) -> Result<&'s Schedule> {
     store.schedule().ok_or_else(|| {
-        Error::new(
-            state::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("parameter \"{name}\" cannot be changed for a database in memory"),
+        sql_error!(
+            OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "parameter \"{name}\" cannot be changed for a database in memory"
         )
         .with_hint("Only the database of a directory has checkpoints.")
     })

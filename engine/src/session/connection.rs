@@ -12,7 +12,7 @@ use super::settings::ON_ERROR_ROLLBACK;
 use super::transaction_block::TransactionStatus;
 use super::{InterruptHandle, Params, Statement, Transaction, script};
 use crate::activity::{Interrupt, SessionRecord};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::SearchPath;
 use crate::function::host::HostFunctions;
 use crate::function::text::Style;
@@ -281,9 +281,9 @@ impl Connection {
     /// As for [`Connection::transaction`].
     pub fn unchecked_transaction(&self, options: TransactionOptions) -> Result<Transaction<'_>> {
         if self.is_in_transaction() {
-            return Err(Error::new(
-                state::ACTIVE_SQL_TRANSACTION,
-                "there is already a transaction in progress",
+            return Err(sql_error!(
+                ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress"
             ));
         }
         self.at_rest(|session| session.begin_block(options))?;
@@ -529,9 +529,9 @@ impl Connection {
 /// Only code that a call itself calls (a reader of COPY, say) can find the session in use.
 #[cold]
 fn in_use() -> Error {
-    Error::new(
-        state::OBJECT_IN_USE,
-        "the connection is in use by the call that called this one",
+    sql_error!(
+        OBJECT_IN_USE,
+        "the connection is in use by the call that called this one"
     )
 }
 

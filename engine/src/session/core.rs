@@ -29,7 +29,7 @@ use super::template::Template;
 use super::temporary;
 use super::transaction_block::TransactionBlock;
 use crate::activity::SessionRecord;
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::exec::{Reliefs, TriggerCache};
 use crate::function::{
     Needs, SearchPath, SessionScope, SessionSequences, StatementClock, now_micros,
@@ -548,9 +548,9 @@ impl Session {
         if self.is_idle() {
             return Ok(());
         }
-        Err(Error::new(
-            state::ACTIVE_SQL_TRANSACTION,
-            format!("{statement} cannot run inside a transaction block"),
+        Err(sql_error!(
+            ACTIVE_SQL_TRANSACTION,
+            "{statement} cannot run inside a transaction block"
         ))
     }
 }

@@ -385,8 +385,8 @@ pub(super) fn refuse_change(planned: &Planned) -> Result<()> {
         },
         _ => tag.to_owned(),
     };
-    Err(Error::new(
-        state::READ_ONLY_SQL_TRANSACTION,
-        format!("cannot execute {what} in a read-only transaction"),
+    Err(sql_error!(
+        READ_ONLY_SQL_TRANSACTION,
+        "cannot execute {what} in a read-only transaction"
     ))
 }

@@ -1,6 +1,6 @@
 //! Lengths of time as PostgreSQL's settings write them: `5s`, `100ms`, `1min`, `1.5h`.
 
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use std::time::Duration;
 
 /// Units and how many microseconds each has, smallest first.
@@ -22,9 +22,9 @@ const MILLIS_MAX: u64 = i32::MAX as u64;
 /// 22023.
 pub(super) fn parse(name: &str, text: &str) -> Result<Option<Duration>> {
     let invalid = || {
-        Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("invalid value for parameter \"{name}\": \"{text}\""),
+        sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"{name}\": \"{text}\""
         )
     };
     let trimmed = text.trim();
@@ -42,12 +42,10 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Option<Duration>> {
     };
     let millis = (number * micros as f64 / 1_000.0).round();
     if !(0.0..=MILLIS_MAX as f64).contains(&millis) {
-        return Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!(
-                "{millis} ms is outside the valid range for parameter \"{name}\" \
+        return Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "{millis} ms is outside the valid range for parameter \"{name}\" \
                  (0 ms .. {MILLIS_MAX} ms)"
-            ),
         ));
     }
     Ok((millis > 0.0).then(|| Duration::from_millis(millis as u64)))

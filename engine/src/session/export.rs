@@ -117,12 +117,10 @@ fn refuse_nan(array: &ArrayRef, column: &Field) -> Result<ArrayRef> {
         .flatten()
         .any(|mantissa| mantissa == i128::MAX)
     {
-        return Err(Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!(
-                "column \"{}\" holds NaN, which Arrow's decimals do not have",
-                column.name
-            ),
+        return Err(sql_error!(
+            NUMERIC_VALUE_OUT_OF_RANGE,
+            "column \"{}\" holds NaN, which Arrow's decimals do not have",
+            column.name
         )
         .with_hint("Cast the column to TEXT or to NUMERIC without precision."));
     }

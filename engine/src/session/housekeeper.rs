@@ -144,9 +144,9 @@ impl Housekeeper {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name("remora-limits".to_owned());
             thread.spawn(move || shared.run()).map_err(|error| {
-                Error::new(
-                    state::IO_ERROR,
-                    format!("could not start the thread for time limits: {error}"),
+                sql_error!(
+                    IO_ERROR,
+                    "could not start the thread for time limits: {error}"
                 )
             })?;
             *started = true;

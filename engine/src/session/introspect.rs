@@ -7,7 +7,7 @@ use super::function_sql::function_sql;
 use super::trigger_sql;
 use super::type_sql::type_sql;
 use super::view_sql::{materialized_sql, view_sql};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::{
     Located, RelationName, SearchPath, TypesShown, collation_text, quoted, quoted_type,
     schema_name, written_modifier,
@@ -175,9 +175,9 @@ impl Connection {
         };
         match catalog.table(&located(name, &catalog, &path)) {
             Some(entry) => Ok(vec![Arc::clone(entry)]),
-            None => Err(Error::new(
-                state::UNDEFINED_TABLE,
-                format!("relation \"{name}\" does not exist"),
+            None => Err(sql_error!(
+                UNDEFINED_TABLE,
+                "relation \"{name}\" does not exist"
             )),
         }
     }

@@ -210,10 +210,10 @@ pub(super) fn one_statement(sql: &str) -> Result<Parsed> {
     let mut parsed = parse(sql)?;
     match (parsed.pop(), parsed.is_empty()) {
         (Some(one), true) => Ok(one),
-        (None, _) => Err(Error::new(state::SYNTAX_ERROR, "there is no statement")),
-        (Some(_), false) => Err(Error::new(
-            state::SYNTAX_ERROR,
-            "cannot insert multiple commands into a prepared statement",
+        (None, _) => Err(sql_error!(SYNTAX_ERROR, "there is no statement")),
+        (Some(_), false) => Err(sql_error!(
+            SYNTAX_ERROR,
+            "cannot insert multiple commands into a prepared statement"
         )),
     }
 }

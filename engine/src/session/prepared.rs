@@ -524,12 +524,10 @@ impl Call {
     pub(super) fn cast_to(&mut self, types: &[DataType]) -> Result<()> {
         let found = self.context.parameters.len();
         if found != types.len() {
-            return Err(Error::new(
-                state::PROTOCOL_VIOLATION,
-                format!(
-                    "{found} parameters were supplied, but the statement requires {}",
-                    types.len()
-                ),
+            return Err(sql_error!(
+                PROTOCOL_VIOLATION,
+                "{found} parameters were supplied, but the statement requires {}",
+                types.len()
             ));
         }
         let fits = |(value, to): (&Value, &DataType)| is_of(value, *to);

@@ -271,9 +271,10 @@ impl RowIndex for usize {
         if self < columns.len() {
             return Ok(self);
         }
-        Err(Error::new(
-            state::UNDEFINED_COLUMN,
-            format!("the result has no column {self}: it has {}", columns.len()),
+        Err(sql_error!(
+            UNDEFINED_COLUMN,
+            "the result has no column {self}: it has {}",
+            columns.len()
         ))
     }
 }
@@ -281,11 +282,6 @@ impl RowIndex for usize {
 impl RowIndex for &str {
     fn position(self, columns: &[Field]) -> Result<usize> {
         let found = columns.iter().position(|column| column.name == self);
-        found.ok_or_else(|| {
-            Error::new(
-                state::UNDEFINED_COLUMN,
-                format!("the result has no column \"{self}\""),
-            )
-        })
+        found.ok_or_else(|| sql_error!(UNDEFINED_COLUMN, "the result has no column \"{self}\""))
     }
 }

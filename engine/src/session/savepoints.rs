@@ -18,7 +18,7 @@
 use super::core::Session;
 use super::settings::{Settings, SettingsHistory};
 use super::transaction_block::TransactionStatus;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::exec::Said;
 use remora_storage::pool::{Ledger, Owner, Reservation};
 use remora_storage::transaction::Mark;
@@ -103,9 +103,9 @@ impl Savepoints {
     fn named(&self, name: &str) -> Result<usize> {
         let found = self.stack.iter().rposition(|one| &*one.name == name);
         found.ok_or_else(|| {
-            Error::new(
-                state::INVALID_SAVEPOINT_SPECIFICATION,
-                format!("savepoint \"{name}\" does not exist"),
+            sql_error!(
+                INVALID_SAVEPOINT_SPECIFICATION,
+                "savepoint \"{name}\" does not exist"
             )
         })
     }
@@ -114,9 +114,9 @@ impl Savepoints {
         // Ids are given in order.
         let found = self.stack.binary_search_by_key(&id.0, |one| one.id.0);
         found.map_err(|_| {
-            Error::new(
-                state::INVALID_SAVEPOINT_SPECIFICATION,
-                "the savepoint was released or rolled back already",
+            sql_error!(
+                INVALID_SAVEPOINT_SPECIFICATION,
+                "the savepoint was released or rolled back already"
             )
         })
     }
@@ -185,9 +185,9 @@ impl Session {
         }
         self.block.savepoints.stack.truncate(at);
         if failed {
-            return Err(Error::new(
-                state::IN_FAILED_SQL_TRANSACTION,
-                "the savepoint was rolled back, because a statement since had failed",
+            return Err(sql_error!(
+                IN_FAILED_SQL_TRANSACTION,
+                "the savepoint was rolled back, because a statement since had failed"
             ));
         }
         Ok(())
@@ -235,9 +235,9 @@ impl Session {
         if self.block.status != TransactionStatus::Idle && !self.block.implicit {
             return Ok(());
         }
-        Err(Error::new(
-            state::NO_ACTIVE_SQL_TRANSACTION,
-            format!("{what} can only be used in transaction blocks"),
+        Err(sql_error!(
+            NO_ACTIVE_SQL_TRANSACTION,
+            "{what} can only be used in transaction blocks"
         ))
     }
 }

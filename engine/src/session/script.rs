@@ -8,7 +8,7 @@ use super::core::Session;
 use super::dispatch::Pipe;
 use super::outcome::{self, Outcome};
 use super::prepared::{Call, Prepared};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::parse::{Parsed, parse};
 
 /// Runs a text; the result is that of its last statement.
@@ -34,9 +34,9 @@ pub(super) fn run(session: &mut Session, sql: &str, call: &mut Call) -> Result<O
 
 fn several(session: &mut Session, parsed: Vec<Parsed>, call: &mut Call) -> Result<Outcome> {
     if !call.context.parameters.is_empty() {
-        return Err(Error::new(
-            state::SYNTAX_ERROR,
-            "cannot insert multiple commands into a prepared statement",
+        return Err(sql_error!(
+            SYNTAX_ERROR,
+            "cannot insert multiple commands into a prepared statement"
         )
         .with_hint("Parameters need a text of a single statement."));
     }

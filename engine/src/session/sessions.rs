@@ -17,7 +17,7 @@ use super::settings::{
 };
 use super::shared_plans::SharedPlans;
 use crate::activity::{Activity, Opening, Request};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::host::HostFunctions;
 use parking_lot::Mutex;
 use remora_storage::{Durability, Store};
@@ -91,9 +91,9 @@ impl Sessions {
         let record = self.activity.join();
         // After it has joined: whoever closes either finds it among the sessions, or is found here.
         if self.closing.load(Ordering::SeqCst) {
-            return Err(Error::new(
-                state::CANNOT_CONNECT_NOW,
-                "the database system is shutting down",
+            return Err(sql_error!(
+                CANNOT_CONNECT_NOW,
+                "the database system is shutting down"
             ));
         }
         Connection::new(store.clone(), self, record)

@@ -256,9 +256,9 @@ fn find(name: &str) -> Result<&'static Setting> {
 }
 
 fn unrecognized(name: &str) -> Error {
-    Error::new(
-        state::UNDEFINED_OBJECT,
-        format!("unrecognized configuration parameter \"{name}\""),
+    sql_error!(
+        UNDEFINED_OBJECT,
+        "unrecognized configuration parameter \"{name}\""
     )
 }
 
@@ -399,9 +399,10 @@ impl Settings {
                 Some(normal.ok_or_else(|| refuse_style(setting, value, allowed))?)
             }
             (Some(_), Rule::Fixed) => {
-                return Err(Error::new(
-                    state::CANT_CHANGE_RUNTIME_PARAM,
-                    format!("parameter \"{}\" cannot be changed", setting.name),
+                return Err(sql_error!(
+                    CANT_CHANGE_RUNTIME_PARAM,
+                    "parameter \"{}\" cannot be changed",
+                    setting.name
                 ));
             }
         };
@@ -419,9 +420,9 @@ impl Settings {
                     .all(|c| c.is_alphanumeric() || c == '_' || c == '$')
         };
         if !name.split('.').all(is_word) || name.len() > CUSTOM_NAME_BYTES_MAX {
-            return Err(Error::new(
-                state::INVALID_NAME,
-                format!("invalid configuration parameter name \"{name}\""),
+            return Err(sql_error!(
+                INVALID_NAME,
+                "invalid configuration parameter name \"{name}\""
             )
             .with_detail(
                 "Custom parameter names must be two or more simple identifiers separated by dots.",
@@ -431,9 +432,9 @@ impl Settings {
         match known {
             Some(at) => value.clone_into(&mut self.custom[at].1),
             None if self.custom.len() >= CUSTOM_MAX => {
-                return Err(Error::new(
-                    state::PROGRAM_LIMIT_EXCEEDED,
-                    format!("a session has at most {CUSTOM_MAX} settings of its own"),
+                return Err(sql_error!(
+                    PROGRAM_LIMIT_EXCEEDED,
+                    "a session has at most {CUSTOM_MAX} settings of its own"
                 ));
             }
             None => self.custom.push((name.to_owned(), value.to_owned())),

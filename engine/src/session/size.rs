@@ -1,6 +1,6 @@
 //! Amounts of memory as PostgreSQL writes them: `64MB`, `1GB`, `512kB`, `100B`.
 
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 
 /// Units, smallest first; each is 1,024 times the one before.
 const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
@@ -11,9 +11,9 @@ const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
 /// 22023.
 pub(super) fn parse(name: &str, text: &str) -> Result<u64> {
     let invalid = || {
-        Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("invalid value for parameter \"{name}\": \"{text}\""),
+        sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "invalid value for parameter \"{name}\": \"{text}\""
         )
         .with_hint("Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".")
     };

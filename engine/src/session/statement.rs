@@ -5,7 +5,7 @@ use super::dispatch::{Output, Pipe};
 use super::prepared::{Call, Prepared};
 use super::rows::{MappedRows, Row, Rows};
 use super::{Params, export};
-use crate::error::{Error, Result, state};
+use crate::error::{Result, state};
 use crate::plan::Field;
 use arrow_array::RecordBatch;
 use remora_storage::DataType;
@@ -139,9 +139,10 @@ impl<'conn> Statement<'conn> {
         self.connection.with_session(|session| {
             // Before it does anything.
             if prepared.plan.columns.is_none() {
-                return Err(Error::new(
-                    state::SYNTAX_ERROR,
-                    format!("{} gives no rows", prepared.plan.planned.tag),
+                return Err(sql_error!(
+                    SYNTAX_ERROR,
+                    "{} gives no rows",
+                    prepared.plan.planned.tag
                 ));
             }
             let done = session.step(prepared, call, &mut Pipe::None)?;
@@ -170,7 +171,7 @@ impl<'conn> Statement<'conn> {
         let mut rows = self.rows()?;
         match rows.next()? {
             Some(row) => f(&row),
-            None => Err(Error::new(state::NO_DATA, "the query returned no rows")),
+            None => Err(sql_error!(NO_DATA, "the query returned no rows")),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Rust values as parameters.
 
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use remora_storage::value::{ElementType, SqlArrayBuilder};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
@@ -75,7 +75,7 @@ macro_rules! narrowed {
         impl ToSql for $type {
             fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
                 let value = i64::try_from(*self).map_err(|_| {
-                    Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range")
+                    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range")
                 })?;
                 Ok(ToSqlOutput::Borrowed(ValueRef::BigInt(value)))
             }

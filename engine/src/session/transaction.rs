@@ -3,7 +3,7 @@
 use super::Savepoint;
 use super::connection::Connection;
 use super::transaction_block::TransactionStatus;
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use std::ops::Deref;
 
 /// What becomes of a [`Transaction`] or a [`Savepoint`] that is dropped unfinished.
@@ -111,18 +111,18 @@ fn commit(connection: &Connection) -> Result<()> {
         TransactionStatus::Open => session.commit_block().map(drop),
         TransactionStatus::Failed => {
             session.rollback_block();
-            Err(Error::new(
-                state::IN_FAILED_SQL_TRANSACTION,
-                "the transaction was rolled back, because a statement in it had failed",
+            Err(sql_error!(
+                IN_FAILED_SQL_TRANSACTION,
+                "the transaction was rolled back, because a statement in it had failed"
             ))
         }
     })
 }
 
 fn ended() -> Error {
-    Error::new(
-        state::NO_ACTIVE_SQL_TRANSACTION,
-        "the transaction was ended already",
+    sql_error!(
+        NO_ACTIVE_SQL_TRANSACTION,
+        "the transaction was ended already"
     )
 }
 

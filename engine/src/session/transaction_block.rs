@@ -152,10 +152,7 @@ impl Session {
         if self.block.status == TransactionStatus::Failed && !gets_out {
             let ended = self.limit_error();
             return Err(ended.unwrap_or_else(|| {
-                Error::new(
-                    state::IN_FAILED_SQL_TRANSACTION,
-                    "current transaction is aborted, commands ignored until end of transaction block",
-                )
+                sql_error!(IN_FAILED_SQL_TRANSACTION, "current transaction is aborted, commands ignored until end of transaction block")
             }));
         }
         Ok(())
@@ -317,9 +314,9 @@ impl Session {
         end: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         if self.is_idle() || self.block.implicit {
-            return Err(Error::new(
-                state::NO_ACTIVE_SQL_TRANSACTION,
-                format!("{what} AND CHAIN can only be used in transaction blocks"),
+            return Err(sql_error!(
+                NO_ACTIVE_SQL_TRANSACTION,
+                "{what} AND CHAIN can only be used in transaction blocks"
             ));
         }
         let mut options = TransactionOptions::new()

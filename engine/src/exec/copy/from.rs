@@ -10,7 +10,7 @@ use super::super::foreign::Writer;
 use super::super::trigger::begin;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::cast::cast_value;
 use crate::function::{cut_to, text};
 use crate::plan::Expr;
@@ -94,9 +94,9 @@ impl<'a> Load<'a> {
     ) -> Result<bool> {
         let mut fields = reader.fields();
         if fields.len() > self.columns.len() {
-            return Err(Error::new(
-                state::BAD_COPY_FILE_FORMAT,
-                "extra data after last expected column",
+            return Err(sql_error!(
+                BAD_COPY_FILE_FORMAT,
+                "extra data after last expected column"
             ));
         }
         row.clear();
@@ -111,9 +111,10 @@ impl<'a> Load<'a> {
         for &position in self.columns {
             let column = &self.insert.table.def.columns[position];
             let Some(field) = fields.next() else {
-                return Err(Error::new(
-                    state::BAD_COPY_FILE_FORMAT,
-                    format!("missing data for column \"{}\"", column.name),
+                return Err(sql_error!(
+                    BAD_COPY_FILE_FORMAT,
+                    "missing data for column \"{}\"",
+                    column.name
                 ));
             };
             row[position] = Datum::Owned(
@@ -143,12 +144,10 @@ impl<'a> Load<'a> {
             let bad = &field.bytes[error.valid_up_to()..];
             let length = error.error_len().unwrap_or(bad.len());
             let bad = bad.iter().take(length).map(|byte| format!(" 0x{byte:02x}"));
-            Error::new(
-                state::CHARACTER_NOT_IN_REPERTOIRE,
-                format!(
-                    "invalid byte sequence for encoding \"UTF8\":{}",
-                    bad.collect::<String>()
-                ),
+            sql_error!(
+                CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\":{}",
+                bad.collect::<String>()
             )
         })?;
         let (to, eval) = (column.data_type, &context.eval);

@@ -8,7 +8,7 @@
 use super::super::ExecContext;
 use super::super::memory::Held;
 use super::io_error;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::plan::statement::CsvFormat;
 use remora_storage::limits::VALUE_BYTES_MAX;
 use std::io::{BufRead, BufReader, Read};
@@ -121,9 +121,9 @@ impl<'a> Reader<'a> {
             self.input.consume(taken);
             self.held.reach(self.record.bytes(), self.context)?;
             if self.record.data.len() > VALUE_BYTES_MAX {
-                return Err(Error::new(
-                    state::PROGRAM_LIMIT_EXCEEDED,
-                    format!("a CSV record is above the limit of {VALUE_BYTES_MAX} bytes"),
+                return Err(sql_error!(
+                    PROGRAM_LIMIT_EXCEEDED,
+                    "a CSV record is above the limit of {VALUE_BYTES_MAX} bytes"
                 ));
             }
             if ended {
@@ -213,9 +213,9 @@ impl Record {
     fn end(&mut self) -> Result<bool> {
         let closing = self.state == State::Escape && self.escape == self.quote;
         if self.state != State::Plain && !closing {
-            return Err(Error::new(
-                state::BAD_COPY_FILE_FORMAT,
-                "unterminated CSV quoted field",
+            return Err(sql_error!(
+                BAD_COPY_FILE_FORMAT,
+                "unterminated CSV quoted field"
             ));
         }
         self.end_field();

@@ -218,12 +218,10 @@ impl<'a> Constraints<'a> {
                 format!("column \"{column}\" of relation \"{table}\" contains null values");
             return Error::new(state::NOT_NULL_VIOLATION, message);
         }
-        Error::new(
-            state::NOT_NULL_VIOLATION,
-            format!(
-                "null value in column \"{column}\" of relation \"{table}\" \
+        sql_error!(
+            NOT_NULL_VIOLATION,
+            "null value in column \"{column}\" of relation \"{table}\" \
                  violates not-null constraint"
-            ),
         )
         .with_detail(self.failing_row(value))
     }
@@ -241,9 +239,9 @@ impl<'a> Constraints<'a> {
             );
             return Error::new(state::CHECK_VIOLATION, message);
         }
-        Error::new(
-            state::CHECK_VIOLATION,
-            format!("new row for relation \"{table}\" violates check constraint \"{check}\""),
+        sql_error!(
+            CHECK_VIOLATION,
+            "new row for relation \"{table}\" violates check constraint \"{check}\""
         )
         .with_detail(self.failing_row(value))
     }

@@ -14,7 +14,7 @@ use super::super::trigger::begin;
 use super::guarded::{Whole, before_insert, delete_guarded};
 use super::returned::Returned;
 use super::{Changed, Changes, Constraints, generated, ids_of, is_checkpoint};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::plan::merge::{Merge, MergeAction, MergeClause};
 use crate::plan::statement::Update;
 use crate::plan::{ExprKind, Schema};
@@ -216,9 +216,9 @@ fn bytes(values: &[Value]) -> usize {
 }
 
 fn twice() -> Error {
-    Error::new(
-        state::CARDINALITY_VIOLATION,
-        "MERGE command cannot affect row a second time",
+    sql_error!(
+        CARDINALITY_VIOLATION,
+        "MERGE command cannot affect row a second time"
     )
     .with_hint("Ensure that not more than one source row matches any one target row.")
 }

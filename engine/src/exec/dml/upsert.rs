@@ -21,7 +21,7 @@ use super::guarded::{Whole, before_insert, guarded};
 use super::returned::{Changes, Returned};
 use super::update::writer;
 use super::{Changed, Constraints, generated};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::plan::statement::{Asked, DoUpdate, Insert, OnConflict};
 use hashbrown::HashSet;
 use remora_storage::catalog::{IndexEntry, TriggerEvent};
@@ -360,9 +360,9 @@ fn assigned(
 }
 
 fn twice() -> Error {
-    Error::new(
-        state::CARDINALITY_VIOLATION,
-        "ON CONFLICT DO UPDATE command cannot affect row a second time",
+    sql_error!(
+        CARDINALITY_VIOLATION,
+        "ON CONFLICT DO UPDATE command cannot affect row a second time"
     )
     .with_hint(
         "Ensure that no rows proposed for insertion within the same command have duplicate \

@@ -14,7 +14,7 @@ use super::link::Link;
 use super::unique::{UniqueKeys, check_keys};
 use super::writer::{Noted, Referred, Referring, Writer};
 use crate::bind::{checks_of, default_of, generated_of};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::cast::cast_value;
 use crate::plan::Expr;
 use crate::plan::statement::{Target, Update};
@@ -71,12 +71,10 @@ pub(in crate::exec) fn follow(
         context.check()?;
         aftermath.rounds += 1;
         if aftermath.rounds > ROUNDS_MAX {
-            return Err(Error::new(
-                state::STATEMENT_TOO_COMPLEX,
-                format!(
-                    "the actions of foreign key \"{}\" go on after {ROUNDS_MAX} rounds",
-                    gone.link.key.name
-                ),
+            return Err(sql_error!(
+                STATEMENT_TOO_COMPLEX,
+                "the actions of foreign key \"{}\" go on after {ROUNDS_MAX} rounds",
+                gone.link.key.name
             ));
         }
         let firing = aftermath.begin_action(&gone, tx, context)?;

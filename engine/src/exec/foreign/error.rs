@@ -1,7 +1,7 @@
 //! What a statement is told that would break a foreign key, in PostgreSQL's words.
 
 use super::link::Link;
-use crate::error::{Error, state};
+use crate::error::Error;
 use crate::function::text;
 use remora_storage::catalog::TableEntry;
 use remora_storage::{ColumnId, Value};
@@ -22,13 +22,11 @@ pub(super) fn mixed(link: &Link) -> Error {
 pub(super) fn referenced(link: &Link, key: &[Value]) -> Error {
     let (child, parent) = (&link.child.def.name, &link.parent.def.name);
     let shown = shown(&link.parent, &link.key.referenced, key);
-    Error::new(
-        state::FOREIGN_KEY_VIOLATION,
-        format!(
-            "update or delete on table \"{parent}\" violates foreign key constraint \"{}\" \
+    sql_error!(
+        FOREIGN_KEY_VIOLATION,
+        "update or delete on table \"{parent}\" violates foreign key constraint \"{}\" \
              on table \"{child}\"",
-            link.key.name
-        ),
+        link.key.name
     )
     .with_detail(format!(
         "Key {shown} is still referenced from table \"{child}\"."
@@ -36,12 +34,11 @@ pub(super) fn referenced(link: &Link, key: &[Value]) -> Error {
 }
 
 fn of_child(link: &Link) -> Error {
-    Error::new(
-        state::FOREIGN_KEY_VIOLATION,
-        format!(
-            "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
-            link.child.def.name, link.key.name
-        ),
+    sql_error!(
+        FOREIGN_KEY_VIOLATION,
+        "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+        link.child.def.name,
+        link.key.name
     )
 }
 

@@ -3,7 +3,7 @@
 use super::super::batch::internal;
 use super::frame::Frames;
 use super::section::Section;
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::aggregate::FrameRows;
 use crate::function::window::WindowFunction;
 use arrow_array::cast::AsArray;
@@ -72,9 +72,9 @@ fn of_frames(
         };
         match usize::try_from(number.value(row)) {
             Ok(number @ 1..) => Ok(frame.nth(number - 1)),
-            _ => Err(Error::new(
-                state::INVALID_ARGUMENT_FOR_NTH_VALUE,
-                "argument of nth_value must be greater than zero",
+            _ => Err(sql_error!(
+                INVALID_ARGUMENT_FOR_NTH_VALUE,
+                "argument of nth_value must be greater than zero"
             )),
         }
     };

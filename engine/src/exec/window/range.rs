@@ -104,9 +104,9 @@ impl RangeEnd {
         };
         match negative {
             false => Ok(amount),
-            true => Err(Error::new(
-                state::INVALID_PRECEDING_OR_FOLLOWING_SIZE,
-                "invalid preceding or following size in window function",
+            true => Err(sql_error!(
+                INVALID_PRECEDING_OR_FOLLOWING_SIZE,
+                "invalid preceding or following size in window function"
             )),
         }
     }

@@ -1,7 +1,7 @@
 //! Functions of where a row stands in its partition.
 
 use super::section::{Partition, Section};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::window::WindowFunction;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
@@ -94,9 +94,9 @@ fn ntile(section: &Section, arguments: &[ArrayRef]) -> Result<ArrayRef> {
         }
         let parts = parts.value(first);
         let Some(count) = usize::try_from(parts).ok().filter(|count| *count > 0) else {
-            return Err(Error::new(
-                state::INVALID_ARGUMENT_FOR_NTILE,
-                "argument of ntile must be greater than zero",
+            return Err(sql_error!(
+                INVALID_ARGUMENT_FOR_NTILE,
+                "argument of ntile must be greater than zero"
             ));
         };
         let (length, longer) = (rows / count, rows % count);

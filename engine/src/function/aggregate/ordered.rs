@@ -229,9 +229,9 @@ fn discrete(count: usize, fraction: f64) -> usize {
 pub(super) fn checked(fraction: f64) -> Result<f64> {
     match (0.0..=1.0).contains(&fraction) {
         true => Ok(fraction),
-        false => Err(Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!("percentile value {fraction} is not between 0 and 1"),
+        false => Err(sql_error!(
+            NUMERIC_VALUE_OUT_OF_RANGE,
+            "percentile value {fraction} is not between 0 and 1"
         )),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, check_bounds, integer,
     push, subscript_error, too_large, too_many_dimensions,
 };
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::{GenericCall, Overload};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
@@ -34,9 +34,9 @@ pub(super) static FUNCTIONS: &[Overload] = &[
 ];
 
 fn null_subscript() -> Error {
-    Error::new(
-        state::NULL_VALUE_NOT_ALLOWED,
-        "array subscript in assignment must not be null",
+    sql_error!(
+        NULL_VALUE_NOT_ALLOWED,
+        "array subscript in assignment must not be null"
     )
 }
 

@@ -4,7 +4,7 @@ use super::{
     ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, check_bounds, integer,
     push, subscript_error, too_large, too_many_dimensions,
 };
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::{GenericCall, Overload};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
@@ -175,9 +175,9 @@ fn extend<'a>(
 ) -> Result<Value> {
     let mut dimensions = array.dimensions();
     if dimensions.len() > 1 {
-        return Err(Error::new(
-            state::DATA_EXCEPTION,
-            "argument must be empty or one-dimensional array",
+        return Err(sql_error!(
+            DATA_EXCEPTION,
+            "argument must be empty or one-dimensional array"
         ));
     }
     let first = dimensions.next().map_or(1, |one| one.first);
@@ -247,9 +247,9 @@ fn concatenate(call: &GenericCall<'_>) -> Result<Value> {
 
 fn fill(call: &GenericCall<'_>) -> Result<Value> {
     if call.values[1..].iter().any(|value| value.is_null()) {
-        return Err(Error::new(
-            state::NULL_VALUE_NOT_ALLOWED,
-            "dimension array or low bound array cannot be null",
+        return Err(sql_error!(
+            NULL_VALUE_NOT_ALLOWED,
+            "dimension array or low bound array cannot be null"
         ));
     }
     let lengths = bounds(&array_at(call.values, 1))?;
@@ -296,12 +296,8 @@ fn bounds(array: &SqlArray<'_>) -> Result<Vec<i32>> {
             .with_detail("Dimension array must be one dimensional."));
     }
     let values = array.iter().map(|value| {
-        integer(value).ok_or_else(|| {
-            Error::new(
-                state::NULL_VALUE_NOT_ALLOWED,
-                "dimension values cannot be null",
-            )
-        })
+        integer(value)
+            .ok_or_else(|| sql_error!(NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null"))
     });
     values.collect()
 }
@@ -321,9 +317,9 @@ fn remove(call: &GenericCall<'_>) -> Result<Value> {
     let array = array_at(call.values, 0);
     let dimensions: Vec<Dimension> = array.dimensions().collect();
     if dimensions.len() > 1 {
-        return Err(Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "removing elements from multidimensional arrays is not supported",
+        return Err(sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "removing elements from multidimensional arrays is not supported"
         ));
     }
     let mut builder = builder_of(call.returns)?;
@@ -377,5 +373,5 @@ fn trim(call: &GenericCall<'_>) -> Result<Value> {
 }
 
 fn integer_out_of_range() -> Error {
-    Error::new(state::NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "integer out of range")
 }

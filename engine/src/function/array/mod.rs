@@ -80,9 +80,10 @@ pub(super) fn check_bounds(dimensions: &[Dimension]) -> Result<()> {
     let ends = |one: &&Dimension| one.first.checked_add_unsigned(one.length).is_none();
     match dimensions.iter().find(ends) {
         None => Ok(()),
-        Some(one) => Err(Error::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            format!("array lower bound is too large: {}", one.first),
+        Some(one) => Err(sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "array lower bound is too large: {}",
+            one.first
         )),
     }
 }
@@ -120,9 +121,9 @@ pub(super) fn push(builder: &mut SqlArrayBuilder, value: ValueRef<'_>) -> Result
 
 /// 54000
 pub(super) fn too_large() -> Error {
-    Error::new(
-        state::PROGRAM_LIMIT_EXCEEDED,
-        format!("array size exceeds the maximum allowed ({ARRAY_ELEMENTS_MAX})"),
+    sql_error!(
+        PROGRAM_LIMIT_EXCEEDED,
+        "array size exceeds the maximum allowed ({ARRAY_ELEMENTS_MAX})"
     )
 }
 

@@ -221,9 +221,9 @@ fn searched<'a>(call: &GenericCall<'a>) -> Result<Option<(SqlArray<'a>, i32)>> {
     let array = array_at(call.values, 0);
     let mut dimensions = array.dimensions();
     if dimensions.len() > 1 {
-        return Err(Error::new(
-            state::FEATURE_NOT_SUPPORTED,
-            "searching for elements in multidimensional arrays is not supported",
+        return Err(sql_error!(
+            FEATURE_NOT_SUPPORTED,
+            "searching for elements in multidimensional arrays is not supported"
         ));
     }
     let first = dimensions.next().map_or(1, |one| one.first);
@@ -240,9 +240,9 @@ fn position(call: &GenericCall<'_>) -> Result<Value> {
     };
     let from = match call.values.get(2) {
         Some(ValueRef::Null) => {
-            return Err(Error::new(
-                state::NULL_VALUE_NOT_ALLOWED,
-                "initial position must not be null",
+            return Err(sql_error!(
+                NULL_VALUE_NOT_ALLOWED,
+                "initial position must not be null"
             ));
         }
         Some(from) => integer(*from).unwrap_or(first),

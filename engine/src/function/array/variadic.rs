@@ -3,7 +3,7 @@
 //! Each that is called so has an overload of this kind under a name of its own, which [`variadic`] tells.
 
 use super::{ARRAY, INTEGER, TEXT, array_at};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::json::as_json;
 use crate::function::{EvalContext, GenericCall, Kernel, Overload, Pattern, registry, text};
 use remora_storage::value::PackedType;
@@ -136,9 +136,9 @@ fn call(name: &str, values: &[ValueRef<'_>], context: &EvalContext) -> Result<Va
             kernel: Kernel::Typed { scalar, .. },
             ..
         }) => scalar(values, context),
-        _ => Err(Error::new(
-            state::UNDEFINED_FUNCTION,
-            format!("function {name} does not take so many arguments"),
+        _ => Err(sql_error!(
+            UNDEFINED_FUNCTION,
+            "function {name} does not take so many arguments"
         )),
     }
 }

@@ -168,9 +168,9 @@ pub(crate) fn fit_string(text: &str, to: DataType, explicit: bool) -> Result<&st
                 cut
             })
         }
-        Some(_) => Err(Error::new(
-            state::STRING_DATA_RIGHT_TRUNCATION,
-            format!("value too long for type {type_name}({limit})"),
+        Some(_) => Err(sql_error!(
+            STRING_DATA_RIGHT_TRUNCATION,
+            "value too long for type {type_name}({limit})"
         )),
     }
 }
@@ -241,9 +241,10 @@ fn from_numeric(value: Numeric, to: DataType) -> Result<Value> {
         }
         _ => match decimal::to_i128(value) {
             Some(whole) => integer(Some(whole), to),
-            None => Err(Error::new(
-                state::FEATURE_NOT_SUPPORTED,
-                format!("cannot convert {} to {to}", special_name(value)),
+            None => Err(sql_error!(
+                FEATURE_NOT_SUPPORTED,
+                "cannot convert {} to {to}",
+                special_name(value)
             )),
         },
     }
@@ -283,10 +284,7 @@ fn between_times(value: ValueRef<'_>, to: DataType, zone: &Zone) -> Result<Value
         // The rest has the type already.
         (v, to) if same_type(v, to) => v.to_owned(),
         (v, to) => {
-            return Err(Error::new(
-                state::CANNOT_COERCE,
-                format!("cannot cast {v:?} to {to}"),
-            ));
+            return Err(sql_error!(CANNOT_COERCE, "cannot cast {v:?} to {to}"));
         }
     })
 }
@@ -313,12 +311,8 @@ pub(crate) fn date_to_timestamp(days: i32) -> Result<i64> {
     match days {
         calendar::DATE_INFINITY => Ok(TIMESTAMP_INFINITY),
         calendar::DATE_NEG_INFINITY => Ok(TIMESTAMP_NEG_INFINITY),
-        _ => calendar::join(days.into(), 0).ok_or_else(|| {
-            Error::new(
-                state::DATETIME_FIELD_OVERFLOW,
-                "date out of range for timestamp",
-            )
-        }),
+        _ => calendar::join(days.into(), 0)
+            .ok_or_else(|| sql_error!(DATETIME_FIELD_OVERFLOW, "date out of range for timestamp")),
     }
 }
 

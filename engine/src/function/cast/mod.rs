@@ -17,7 +17,7 @@ pub(crate) use vector::cast_array;
 
 use super::ArgumentType;
 use super::resolve::{category, is_preferred};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use remora_storage::DataType;
 use remora_storage::value::PackedType;
 
@@ -114,9 +114,9 @@ pub(crate) fn common_type(types: &[ArgumentType], what: &str) -> Result<DataType
     for next in known {
         let (one, two) = (common.without_modifier(), next.without_modifier());
         if category(one) != category(two) {
-            return Err(Error::new(
-                state::DATATYPE_MISMATCH,
-                format!("{what} types {one} and {two} cannot be matched"),
+            return Err(sql_error!(
+                DATATYPE_MISMATCH,
+                "{what} types {one} and {two} cannot be matched"
             ));
         }
         let reaches = |a, b| cast_context(a, b) == Some(CastContext::Implicit);
@@ -134,9 +134,9 @@ pub(crate) fn common_type(types: &[ArgumentType], what: &str) -> Result<DataType
         let is_char = |one| matches!(one, DataType::Char(_));
         let fits = found == wanted || is_char(found) && is_char(wanted);
         if !fits && cast_context(found, wanted) != Some(CastContext::Implicit) {
-            return Err(Error::new(
-                state::CANNOT_COERCE,
-                format!("{what} could not convert type {found} to {wanted}"),
+            return Err(sql_error!(
+                CANNOT_COERCE,
+                "{what} could not convert type {found} to {wanted}"
             ));
         }
     }

@@ -74,9 +74,9 @@ pub(super) fn text_pairs(arguments: &[ValueRef<'_>]) -> Result<Vec<(String, Opti
     };
     let pairs = keys.into_iter().zip(values).map(|(key, value)| match key {
         Some(key) => Ok((key, value)),
-        None => Err(Error::new(
-            state::NULL_VALUE_NOT_ALLOWED,
-            "null value not allowed for object key",
+        None => Err(sql_error!(
+            NULL_VALUE_NOT_ALLOWED,
+            "null value not allowed for object key"
         )),
     });
     pairs.collect()

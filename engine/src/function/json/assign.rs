@@ -7,7 +7,7 @@ use super::change::{self, Change, array_index, change_array, change_object, spli
 use super::packed::{self, EMPTY_ARRAY, Members, View, embed, view};
 use super::sql::{NULL, owned_jsonb};
 use super::{get, invalid};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Jsonb, SqlType};
 use crate::function::{EvalContext, Overload, string};
@@ -26,9 +26,9 @@ fn assign(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         match step {
             ValueRef::Text(step) => path.push(*step),
             _ => {
-                return Err(Error::new(
-                    state::NULL_VALUE_NOT_ALLOWED,
-                    "jsonb subscript in assignment must not be null",
+                return Err(sql_error!(
+                    NULL_VALUE_NOT_ALLOWED,
+                    "jsonb subscript in assignment must not be null"
                 ));
             }
         }

@@ -155,12 +155,10 @@ pub(super) fn change_at(
 
 pub(super) fn array_index(step: &str, level: usize) -> Result<i64> {
     get::index(step).ok_or_else(|| {
-        Error::new(
-            state::INVALID_TEXT_REPRESENTATION,
-            format!(
-                "path element at position {} is not an integer: \"{step}\"",
-                level + 1
-            ),
+        sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "path element at position {} is not an integer: \"{step}\"",
+            level + 1
         )
     })
 }

@@ -1,6 +1,6 @@
 //! Tokens of JSON text, and PostgreSQL's complaints about what is none.
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use std::borrow::Cow;
 
 /// What a token is.
@@ -47,9 +47,9 @@ pub(super) struct Lexer<'a> {
 
 /// `invalid input syntax for type json`, and why.
 pub(super) fn invalid(detail: impl Into<String>) -> Error {
-    Error::new(
-        state::INVALID_TEXT_REPRESENTATION,
-        "invalid input syntax for type json",
+    sql_error!(
+        INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type json"
     )
     .with_detail(detail)
 }
@@ -231,9 +231,9 @@ fn lone_high() -> Error {
 }
 
 fn zero() -> Error {
-    Error::new(
-        state::UNTRANSLATABLE_CHARACTER,
-        "unsupported Unicode escape sequence",
+    sql_error!(
+        UNTRANSLATABLE_CHARACTER,
+        "unsupported Unicode escape sequence"
     )
     .with_detail("\\u0000 cannot be converted to text.")
 }

@@ -12,7 +12,7 @@
 //! them).
 
 use super::packed::{Reader, Tag};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// Digits before the point, as many as PostgreSQL's NUMERIC has.
 const WHOLE_DIGITS_MAX: i64 = 131_072;
@@ -26,10 +26,7 @@ const LONG_ABOVE: u8 = 0xF0;
 const LONG_BIAS: i32 = 1 << 23;
 
 fn overflow() -> Error {
-    Error::new(
-        state::NUMERIC_VALUE_OUT_OF_RANGE,
-        "value overflows numeric format",
-    )
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
 /// Appends the packed form of a number written as JSON, or SQL, has it.

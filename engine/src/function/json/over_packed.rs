@@ -5,7 +5,7 @@ use super::packed::{self, Members, View, view};
 use super::sql::{self, jsonb, jsonb_text, owned_jsonb};
 use super::write::{self, Layout};
 use super::{arguments, contain, get, invalid, strip};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Jsonb, SqlType, Text};
 use crate::function::{EvalContext, Overload, string};
@@ -80,9 +80,9 @@ fn delete_list(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 /// A change at the end of the path that is the second argument.
 fn change(arguments: &[ValueRef<'_>], change: Change<'_>) -> Result<Value> {
     if arguments::dimensions(arguments[1]).len() > 1 {
-        return Err(Error::new(
-            state::ARRAY_SUBSCRIPT_ERROR,
-            "wrong number of array subscripts",
+        return Err(sql_error!(
+            ARRAY_SUBSCRIPT_ERROR,
+            "wrong number of array subscripts"
         ));
     }
     let path = arguments::names(arguments[1])?;
@@ -163,7 +163,7 @@ fn set_lax(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
         }
         "delete_key" => delete_path(arguments, context),
         "return_target" => Ok(arguments[0].to_owned()),
-        _ => Err(Error::new(state::NULL_VALUE_NOT_ALLOWED, "JSON value must not be null")
+        _ => Err(sql_error!(NULL_VALUE_NOT_ALLOWED, "JSON value must not be null")
             .with_detail(
                 "Exception was raised because null_value_treatment is \"raise_exception\".",
             )

@@ -21,7 +21,7 @@
 
 use super::number;
 use super::parse::{DEPTH_MAX, too_deep};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// The first byte of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     /// The complaint about bytes that are no JSONB.
     #[cold]
     pub(super) fn corrupted(&self) -> Error {
-        Error::new(state::DATA_CORRUPTED, "a jsonb value is damaged")
+        sql_error!(DATA_CORRUPTED, "a jsonb value is damaged")
             .with_detail(format!("{} bytes before its end", self.rest.len()))
     }
 
@@ -260,9 +260,9 @@ pub(super) fn pack_count(out: &mut Vec<u8>, tag: Tag, count: usize) -> Result<()
         return Ok(());
     }
     let count = u32::try_from(count).map_err(|_| {
-        Error::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            "a jsonb container has too many members",
+        sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "a jsonb container has too many members"
         )
     })?;
     out.push(COUNT_LONG);

@@ -2,7 +2,7 @@
 //! and a limit keeps it as deep as PostgreSQL has it.
 
 use super::lex::{Escapes, Kind, Lexer, Token, ended_early, invalid};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// How deep containers stand in containers. PostgreSQL's limit depends on its stack and lies near it.
 pub(super) const DEPTH_MAX: usize = 8_000;
@@ -123,7 +123,7 @@ fn unexpected(lexer: &Lexer<'_>, token: Token, wanted: &str) -> Error {
 }
 
 pub(super) fn too_deep() -> Error {
-    Error::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").with_hint(format!(
+    sql_error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").with_hint(format!(
         "JSON may have {DEPTH_MAX} levels of arrays and objects."
     ))
 }

@@ -5,7 +5,7 @@ use super::lex::{Escapes, Kind};
 use super::packed::{View, view};
 use super::tape::{self, Place};
 use super::write::{self, Layout};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::kernel::function;
 use crate::function::native::{Boolean, Json, Jsonb, SqlType, Text};
 use crate::function::{EvalContext, Overload};
@@ -88,7 +88,7 @@ fn array(document: &str, key: &str) -> Result<Value> {
 }
 
 fn expected_array() -> Error {
-    Error::new(state::INVALID_TEXT_REPRESENTATION, "expected JSON array")
+    sql_error!(INVALID_TEXT_REPRESENTATION, "expected JSON array")
 }
 
 /// Appends an array of so many dimensions, which are few.

@@ -238,9 +238,9 @@ pub(super) fn key_of(json: &str) -> Result<Option<String>> {
     let tape = tape::read(json, Escapes::Meaning)?;
     let root = tape.root();
     match root.kind() {
-        Kind::ArrayStart | Kind::ObjectStart => Err(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            "key value must be scalar, not array, composite, or json",
+        Kind::ArrayStart | Kind::ObjectStart => Err(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "key value must be scalar, not array, composite, or json"
         )),
         _ => Ok(root.as_text()?.map(Cow::into_owned)),
     }

@@ -11,7 +11,7 @@ use super::lex::{self, Escapes, Kind, Token};
 use super::number;
 use super::packed::{self, Tag};
 use super::parse::{Sink, parse};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use std::borrow::Cow;
 
 /// A value, or a key.
@@ -90,9 +90,9 @@ impl Sink for Tape<'_> {
 /// As [`parse`].
 pub(super) fn read(text: &str, escapes: Escapes) -> Result<Tape<'_>> {
     if u32::try_from(text.len()).is_err() {
-        return Err(Error::new(
-            state::PROGRAM_LIMIT_EXCEEDED,
-            "a JSON text is too long",
+        return Err(sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "a JSON text is too long"
         ));
     }
     let mut tape = Tape {

@@ -157,7 +157,7 @@ fn inclusive(flags: Option<&ValueRef<'_>>) -> Result<(bool, bool)> {
             return Err(Error::new(state::DATA_EXCEPTION, message));
         }
         Some(_) => {
-            return Err(Error::new(state::SYNTAX_ERROR, "invalid range bound flags")
+            return Err(sql_error!(SYNTAX_ERROR, "invalid range bound flags")
                 .with_hint("Valid values are \"[]\", \"[)\", \"(]\", and \"()\"."));
         }
     })

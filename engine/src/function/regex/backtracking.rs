@@ -6,7 +6,7 @@
 
 use super::syntax::Translated;
 use super::{AUTOMATON_BYTES_MAX, Groups, invalid};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use fancy_regex::RegexBuilder;
 
 /// How often a search may turn back.
@@ -48,8 +48,8 @@ impl Backtracking {
 }
 
 fn gave_up() -> Error {
-    Error::new(
-        state::STATEMENT_TOO_COMPLEX,
-        "regular expression failed: too many ways to match",
+    sql_error!(
+        STATEMENT_TOO_COMPLEX,
+        "regular expression failed: too many ways to match"
     )
 }

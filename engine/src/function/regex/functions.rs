@@ -95,9 +95,9 @@ fn check(name: &str, value: i32, least: i32) -> Result<()> {
 }
 
 fn wrong(name: &str, value: i32) -> Error {
-    Error::new(
-        state::INVALID_PARAMETER_VALUE,
-        format!("invalid value for parameter \"{name}\": {value}"),
+    sql_error!(
+        INVALID_PARAMETER_VALUE,
+        "invalid value for parameter \"{name}\": {value}"
     )
 }
 

@@ -24,7 +24,7 @@ pub(super) use functions::FUNCTIONS;
 pub(super) use parts::{all_groups, split_parts};
 pub(crate) use prefix::prefix;
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use backtracking::Backtracking;
 use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
@@ -68,9 +68,9 @@ impl Flags {
                 'g' => flags.global = true,
                 other if flags.set(other) => {}
                 other => {
-                    return Err(Error::new(
-                        state::INVALID_PARAMETER_VALUE,
-                        format!("invalid regular expression option: \"{other}\""),
+                    return Err(sql_error!(
+                        INVALID_PARAMETER_VALUE,
+                        "invalid regular expression option: \"{other}\""
                     ));
                 }
             }
@@ -98,9 +98,9 @@ impl Flags {
 
 /// 2201B.
 fn invalid(why: &str) -> Error {
-    Error::new(
-        state::INVALID_REGULAR_EXPRESSION,
-        format!("invalid regular expression: {why}"),
+    sql_error!(
+        INVALID_REGULAR_EXPRESSION,
+        "invalid regular expression: {why}"
     )
 }
 

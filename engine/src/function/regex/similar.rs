@@ -1,6 +1,6 @@
 //! `SIMILAR TO`: SQL's own patterns, written as regular expressions.
 
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// The pattern as a regular expression. `escape` is the character that takes away what the next one means;
 /// twice before a quotation mark it divides the pattern in three, of which `substring` gives the middle.
@@ -55,9 +55,9 @@ pub(super) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String> {
 }
 
 fn too_many_marks() -> Error {
-    Error::new(
-        state::INVALID_USE_OF_ESCAPE_CHARACTER,
-        "SQL regular expression may not contain more than two escape-double-quote separators",
+    sql_error!(
+        INVALID_USE_OF_ESCAPE_CHARACTER,
+        "SQL regular expression may not contain more than two escape-double-quote separators"
     )
 }
 
@@ -69,10 +69,8 @@ pub(super) fn escape_character(text: &str) -> Result<Option<char>> {
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (first, None) => Ok(first),
-        _ => Err(
-            Error::new(state::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-                .with_hint("Escape string must be empty or one character."),
-        ),
+        _ => Err(sql_error!(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character.")),
     }
 }
 

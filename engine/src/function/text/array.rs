@@ -156,9 +156,9 @@ impl Reader<'_> {
             };
             self.rest = rest.trim_start_matches(is_space);
             if last < first {
-                return Err(Error::new(
-                    state::ARRAY_SUBSCRIPT_ERROR,
-                    "upper bound cannot be less than lower bound",
+                return Err(sql_error!(
+                    ARRAY_SUBSCRIPT_ERROR,
+                    "upper bound cannot be less than lower bound"
                 ));
             }
             let length = i64::from(last) - i64::from(first) + 1;
@@ -190,9 +190,9 @@ impl Reader<'_> {
             );
         }
         digits.parse().map_err(|_| {
-            Error::new(
-                state::PROGRAM_LIMIT_EXCEEDED,
-                "array bound is out of integer range",
+            sql_error!(
+                PROGRAM_LIMIT_EXCEEDED,
+                "array bound is out of integer range"
             )
         })
     }

@@ -2,7 +2,7 @@
 
 use super::invalid;
 use super::number::trim;
-use crate::error::{Error, Result, state};
+use crate::error::{Result, state};
 use std::fmt::Write;
 
 /// Reads a BOOLEAN: any unambiguous prefix of true, false, yes, no, on, off; 1 and 0.
@@ -43,9 +43,9 @@ pub(crate) fn parse_bytea(text: &str) -> Result<Vec<u8>> {
 pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>> {
     let digit = |c: char| {
         c.to_digit(16).map(|d| d as u8).ok_or_else(|| {
-            Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                format!("invalid hexadecimal digit: \"{c}\""),
+            sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "invalid hexadecimal digit: \"{c}\""
             )
         })
     };
@@ -56,9 +56,9 @@ pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>> {
     while let Some(high) = chars.next() {
         let high = digit(high)?;
         let low = chars.next().ok_or_else(|| {
-            Error::new(
-                state::INVALID_PARAMETER_VALUE,
-                "invalid hexadecimal data: odd number of digits",
+            sql_error!(
+                INVALID_PARAMETER_VALUE,
+                "invalid hexadecimal data: odd number of digits"
             )
         })?;
         out.push(high << 4 | digit(low)?);
@@ -87,9 +87,9 @@ pub(crate) fn parse_escaped(text: &str) -> Result<Vec<u8>> {
                 at += 4;
             }
             _ => {
-                return Err(Error::new(
-                    state::INVALID_TEXT_REPRESENTATION,
-                    "invalid input syntax for type bytea",
+                return Err(sql_error!(
+                    INVALID_TEXT_REPRESENTATION,
+                    "invalid input syntax for type bytea"
                 ));
             }
         }

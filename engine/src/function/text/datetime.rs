@@ -13,9 +13,9 @@ use crate::function::calendar::{
 
 fn refused(refusal: Refusal, text: &str, type_name: &str) -> Error {
     let field = || {
-        Error::new(
-            state::DATETIME_FIELD_OVERFLOW,
-            format!("date/time field value out of range: \"{text}\""),
+        sql_error!(
+            DATETIME_FIELD_OVERFLOW,
+            "date/time field value out of range: \"{text}\""
         )
     };
     match refusal {
@@ -25,18 +25,15 @@ fn refused(refusal: Refusal, text: &str, type_name: &str) -> Error {
             field().with_hint("Perhaps you need a different \"datestyle\" setting.")
         }
         Refusal::Zone(error) => error,
-        Refusal::Displacement => Error::new(
-            state::INVALID_TIME_ZONE_DISPLACEMENT,
-            format!("time zone displacement out of range: \"{text}\""),
+        Refusal::Displacement => sql_error!(
+            INVALID_TIME_ZONE_DISPLACEMENT,
+            "time zone displacement out of range: \"{text}\""
         ),
     }
 }
 
 fn out_of_range(what: &str, text: &str) -> Error {
-    Error::new(
-        state::DATETIME_FIELD_OVERFLOW,
-        format!("{what} out of range: \"{text}\""),
-    )
+    sql_error!(DATETIME_FIELD_OVERFLOW, "{what} out of range: \"{text}\"")
 }
 
 /// Reads a DATE; a time of day in the text is dropped.

@@ -10,7 +10,7 @@ use super::numbers::{displacement, integer};
 use super::style::FieldOrder;
 use super::words::{Special, Word, word};
 use super::zone::{Zone, abbreviation};
-use crate::error::{Error, state};
+use crate::error::Error;
 use crate::function::calendar::{self, Civil, HOUR, MINUTE, SECOND};
 
 /// Why a text was refused.
@@ -81,9 +81,9 @@ pub(super) struct Moment {
 
 fn zone_named(name: &str) -> Decoded<Zone> {
     Zone::of_name(name).ok_or_else(|| {
-        Refusal::Zone(Error::new(
-            state::INVALID_PARAMETER_VALUE,
-            format!("time zone \"{name}\" not recognized"),
+        Refusal::Zone(sql_error!(
+            INVALID_PARAMETER_VALUE,
+            "time zone \"{name}\" not recognized"
         ))
     })
 }

@@ -9,7 +9,7 @@ use super::fields::{Field, Kind, cut};
 use super::invalid;
 use super::span_parts::{Parts, Refusal, Summed, Unit, fraction, unit};
 use super::style::IntervalForm;
-use crate::error::{Error, Result, state};
+use crate::error::{Result, state};
 use remora_storage::Interval;
 
 /// What a number without a unit is, where a literal says: `INTERVAL '1' DAY`.
@@ -39,9 +39,9 @@ pub(super) fn parse(text: &str, form: IntervalForm, range: Range) -> Result<Inte
     match parts {
         Ok(parts) => parts.finish(),
         Err(Refusal::Syntax) => Err(invalid(state::INVALID_DATETIME_FORMAT, "interval", text)),
-        Err(Refusal::Overflow) => Err(Error::new(
-            state::INTERVAL_FIELD_OVERFLOW,
-            format!("interval field value out of range: \"{text}\""),
+        Err(Refusal::Overflow) => Err(sql_error!(
+            INTERVAL_FIELD_OVERFLOW,
+            "interval field value out of range: \"{text}\""
         )),
     }
 }

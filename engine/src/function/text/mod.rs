@@ -39,7 +39,7 @@ pub(crate) use zone::Zone;
 use super::range::Ranges;
 use super::timetz::ZonedTime;
 use super::{EvalContext, bits, cast, innermost, json};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use remora_storage::value::{PackedType, SqlRange, enum_label};
 use remora_storage::{DataType, Interval, Value, ValueRef};
 use std::sync::Arc;
@@ -249,8 +249,8 @@ fn invalid(sqlstate: &'static str, type_name: &str, text: &str) -> Error {
 
 /// 22003 with PostgreSQL's words for numbers.
 fn out_of_range(text: &str, type_name: &str) -> Error {
-    Error::new(
-        state::NUMERIC_VALUE_OUT_OF_RANGE,
-        format!("value \"{text}\" is out of range for type {type_name}"),
+    sql_error!(
+        NUMERIC_VALUE_OUT_OF_RANGE,
+        "value \"{text}\" is out of range for type {type_name}"
     )
 }

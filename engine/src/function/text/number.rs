@@ -1,7 +1,7 @@
 //! Numbers from and to text.
 
 use super::{invalid, out_of_range};
-use crate::error::{Error, Result, state};
+use crate::error::{Result, state};
 use remora_storage::Numeric;
 use remora_storage::value::NumericKind;
 use std::fmt::Write;
@@ -40,9 +40,9 @@ fn parse_float<T: FromStr + Into<f64> + Copy>(text: &str, type_name: &str) -> Re
     let wide: f64 = value.into();
     let spelled_out = number.contains(|c: char| c.is_ascii_digit());
     if spelled_out && (wide.is_infinite() || (wide == 0.0 && has_nonzero_digit(number))) {
-        return Err(Error::new(
-            state::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!("\"{number}\" is out of range for type {type_name}"),
+        return Err(sql_error!(
+            NUMERIC_VALUE_OUT_OF_RANGE,
+            "\"{number}\" is out of range for type {type_name}"
         ));
     }
     Ok(value)

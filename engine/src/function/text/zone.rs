@@ -57,9 +57,9 @@ impl Zone {
             .or_else(|| posix(trimmed).map(Self::Fixed))
             .or_else(|| Self::of_name(trimmed))
             .ok_or_else(|| {
-                Error::new(
-                    state::INVALID_PARAMETER_VALUE,
-                    format!("time zone \"{name}\" not recognized"),
+                sql_error!(
+                    INVALID_PARAMETER_VALUE,
+                    "time zone \"{name}\" not recognized"
                 )
             })
     }

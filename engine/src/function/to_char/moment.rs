@@ -1,7 +1,7 @@
 //! Dates, times and spans by a template. Of a span the fields are its years, months, days and hours.
 
 use super::{Piece, ordinal, piece};
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::calendar::{
     self, Civil, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
 };
@@ -186,9 +186,9 @@ impl Parts {
     /// The day, which a span has none of.
     fn date(&self) -> Result<i64> {
         self.date.ok_or_else(|| {
-            Error::new(
-                state::INVALID_DATETIME_FORMAT,
-                "invalid format specification for an interval value",
+            sql_error!(
+                INVALID_DATETIME_FORMAT,
+                "invalid format specification for an interval value"
             )
             .with_hint("Intervals are not tied to specific calendar dates.")
         })

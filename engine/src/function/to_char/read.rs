@@ -344,9 +344,9 @@ impl Reader<'_> {
         };
         match *self.said.convention.get_or_insert(convention) == convention {
             true => Ok(()),
-            false => Err(Error::new(
-                state::INVALID_DATETIME_FORMAT,
-                "invalid combination of date conventions",
+            false => Err(sql_error!(
+                INVALID_DATETIME_FORMAT,
+                "invalid combination of date conventions"
             )
             .with_hint(
                 "Do not mix Gregorian and ISO week date conventions in a formatting template.",

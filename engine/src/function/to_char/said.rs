@@ -135,9 +135,9 @@ impl Said {
         }
         if day_of_year != 0 && (month <= 1 || day <= 1) {
             if year.is_none() && !self.bc {
-                return Err(Error::new(
-                    state::INVALID_DATETIME_FORMAT,
-                    "cannot calculate day of year without year information",
+                return Err(sql_error!(
+                    INVALID_DATETIME_FORMAT,
+                    "cannot calculate day of year without year information"
                 ));
             }
             let year = year.unwrap_or(0);

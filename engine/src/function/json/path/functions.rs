@@ -9,7 +9,7 @@ use super::super::sql::owned_jsonb;
 use super::item::{Fail, Item, Outcome};
 use super::run::Run;
 use super::{path, show};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Boolean, Jsonb, SqlType, Text};
 use crate::function::table::{TableFunction, TableRows};
@@ -108,9 +108,9 @@ fn matches(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) ->
         Some(FALSE) => Ok(Value::Boolean(false)),
         Some(NULL) => Ok(Value::Null),
         _ if is_silent => Ok(Value::Null),
-        _ => Err(Error::new(
-            state::SINGLETON_SQL_JSON_ITEM_REQUIRED,
-            "single boolean result is expected",
+        _ => Err(sql_error!(
+            SINGLETON_SQL_JSON_ITEM_REQUIRED,
+            "single boolean result is expected"
         )),
     }
 }

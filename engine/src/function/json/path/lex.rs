@@ -4,7 +4,7 @@
 //! mean something only where the grammar has a place for them, so they are told apart there.
 
 use super::syntax_error;
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 
 /// A token.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -276,24 +276,24 @@ pub(super) fn complaint(message: &str, near: &str) -> Error {
 }
 
 fn low_surrogate() -> Error {
-    Error::new(
-        state::INVALID_TEXT_REPRESENTATION,
-        "invalid input syntax for type jsonpath",
+    sql_error!(
+        INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type jsonpath"
     )
     .with_detail("Unicode surrogates must come in pairs, the high one first.")
 }
 
 fn character(code: u32) -> Result<char> {
     match char::from_u32(code) {
-        Some('\0') => Err(Error::new(
-            state::UNTRANSLATABLE_CHARACTER,
-            "unsupported Unicode escape sequence",
+        Some('\0') => Err(sql_error!(
+            UNTRANSLATABLE_CHARACTER,
+            "unsupported Unicode escape sequence"
         )
         .with_detail("\\u0000 cannot be converted to text.")),
         Some(character) => Ok(character),
-        None => Err(Error::new(
-            state::INVALID_TEXT_REPRESENTATION,
-            "invalid input syntax for type jsonpath",
+        None => Err(sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "invalid input syntax for type jsonpath"
         )),
     }
 }

@@ -15,7 +15,7 @@ use super::lex::{Lexer, Token, complaint};
 use super::{
     Comparison, LAST_LEVEL, Method, NESTING_MAX, Node, Operator, Path, Step, syntax_error,
 };
-use crate::error::{Error, Result, state};
+use crate::error::{Error, Result};
 use crate::function::decimal;
 use crate::function::text::parse_numeric;
 
@@ -46,9 +46,9 @@ pub(super) fn parse(text: &str) -> Result<Path> {
     };
     parser.advance()?;
     if parser.token == Token::End {
-        return Err(Error::new(
-            state::INVALID_TEXT_REPRESENTATION,
-            format!("invalid input syntax for type jsonpath: \"{text}\""),
+        return Err(sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "invalid input syntax for type jsonpath: \"{text}\""
         ));
     }
     let is_strict = parser.word("strict")?;
@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Path> {
 }
 
 fn too_deep() -> Error {
-    Error::new(state::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").with_hint(format!(
+    sql_error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").with_hint(format!(
         "The expressions of a path may nest {NESTING_MAX} levels deep."
     ))
 }
