@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   writer with an older catalog          builder
-//!                                         lists the index
-//!   chains a version                      (heavy fence)
-//!   (light fence)                         gathers the keys of all chains
-//!   looks at the list                     ..
+//!   | pinned
+//!   | chains a version                    lists the index
+//!   | looks at the list                   (a grace period)
+//!   | adds keys                           gathers the keys of all chains
+//!                                         ..
 //!                                         commits; at the horizon it takes the index off the list
 //! ```
 //!
@@ -14,13 +15,12 @@
 //! commit that published it, or until it is taken back. Who adds a key to a row adds it to the listed
 //! indexes as well; so do those who remove keys.
 //!
-//! *No version is missed.* The writer stores and then looks; so does the builder. One of their fences
-//! comes first ([`crate::mvcc::epoch`]): either the builder finds the version, or its writer finds
-//! the index.
+//! *No version is missed.* A writer chains a version and looks at the list in one operation. Those that were under way when
+//! the index was listed are over before the builder gathers ([`crate::mvcc::Grace`]), and it finds their versions; those
+//! that begin later find the index.
 
 use super::IndexEntry;
 use crate::ids::{IndexId, Timestamp};
-use crate::mvcc::epoch::{heavy_fence, light_fence};
 use crate::sync::Mutex;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::{Acquire, Release};
@@ -46,7 +46,7 @@ struct Late {
 }
 
 impl LateIndexes {
-    /// Lists an index. Versions that are in no chain by now find it there.
+    /// Lists an index. Operations that begin from now on find it there.
     pub fn add(&self, index: &Arc<IndexEntry>) {
         self.change(|list| {
             list.push(Late {
@@ -54,7 +54,6 @@ impl LateIndexes {
                 since: None,
             });
         });
-        heavy_fence();
     }
 
     /// Notes the commit that published an index.
@@ -88,10 +87,9 @@ impl LateIndexes {
         self.is_any.store(is_any, Release);
     }
 
-    /// Whether there are some. To be asked after the version was chained whose keys they may lack.
+    /// Whether there are some. To be asked after the version was chained whose keys they may lack, in one operation.
     #[inline]
     pub fn is_any(&self) -> bool {
-        light_fence();
         self.is_any.load(Acquire)
     }
 

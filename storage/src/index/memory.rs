@@ -1,7 +1,7 @@
 //! The memory of one index: what it holds, and what waits until no reader can be at it.
 
 use crate::error::Result;
-use crate::mvcc::epoch;
+use crate::mvcc::Grace;
 use crate::pool::{Claim, Owner, Pool, rounded_bytes};
 use crate::sync::Mutex;
 #[cfg(test)]
@@ -14,12 +14,9 @@ use std::sync::Arc;
 
 /// Nodes that wait before a reclaimer looks for readers.
 const WAITING_NODES: usize = 128;
-/// The stamp of what has none yet.
-const UNSTAMPED: u64 = u64::MAX;
 
 /// A node out of its index.
 struct Retired {
-    stamp: u64,
     at: NonNull<u8>,
     bytes: usize,
 }
@@ -31,6 +28,8 @@ unsafe impl Send for Retired {}
 #[derive(Default)]
 struct Limbo {
     waiting: VecDeque<Retired>,
+    /// Grace periods that have begun, each of so many of the nodes; those behind them have none yet.
+    graces: VecDeque<(Grace, usize)>,
     /// When to look for readers next.
     look_at: usize,
 }
@@ -154,11 +153,7 @@ impl Memory {
     /// from now on does not come to it.
     pub(super) unsafe fn retire(&self, at: NonNull<u8>, bytes: usize) {
         let mut limbo = self.limbo.lock();
-        limbo.waiting.push_back(Retired {
-            stamp: UNSTAMPED,
-            at,
-            bytes,
-        });
+        limbo.waiting.push_back(Retired { at, bytes });
         if limbo.waiting.len() >= limbo.look_at.max(WAITING_NODES) {
             self.reclaim(&mut limbo);
         }
@@ -166,15 +161,17 @@ impl Memory {
 
     /// Frees what no reader can be at. All that waits was unlinked before the latch was taken.
     fn reclaim(&self, limbo: &mut Limbo) {
-        let (stamp, bound) = epoch::advance();
-        let fresh = limbo.waiting.iter_mut().rev();
-        for retired in fresh.take_while(|retired| retired.stamp == UNSTAMPED) {
-            retired.stamp = stamp;
+        let begun: usize = limbo.graces.iter().map(|(_, nodes)| nodes).sum();
+        let fresh = limbo.waiting.len() - begun;
+        if fresh > 0 {
+            limbo.graces.push_back((Grace::begin(), fresh));
         }
-        while let Some(retired) = limbo.waiting.pop_front_if(|retired| retired.stamp < bound) {
-            // SAFETY: `retire` was told that new readers do not come to it; the older ones are
-            // gone, because the bound is above its stamp (`epoch`).
-            unsafe { self.free(retired.at, retired.bytes) };
+        while let Some((_, nodes)) = limbo.graces.pop_front_if(|(grace, _)| grace.is_over()) {
+            for retired in limbo.waiting.drain(..nodes) {
+                // SAFETY: `retire` was told that new readers do not come to it; the older ones are gone, because the
+                // grace period is over that began behind it.
+                unsafe { self.free(retired.at, retired.bytes) };
+            }
         }
         // Where a reader is slow, not every retirement looks for it.
         limbo.look_at = limbo.waiting.len() + WAITING_NODES;

@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How many unlinked things wait for a stamp, which costs all threads a fence.
+/// How many unlinked things wait for a grace period of their own.
 const STAMPED_AT_ONCE: usize = 512;
 
 /// What the one who collects works with.

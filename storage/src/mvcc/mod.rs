@@ -38,7 +38,8 @@ mod timeline;
 mod version;
 mod viewpoint;
 
-pub use operation::{Grace, Operation};
+pub use epoch::Grace;
+pub use operation::Operation;
 pub use protected::Protected;
 pub use registration::Registration;
 pub use retire::{Garbage, RetireQueue};

@@ -10,7 +10,7 @@
 //! held for hours: what it does not see may be unlinked meanwhile, and freed as soon as the
 //! operations end that were under way then. Operations are short: a look-up, a batch of a scan.
 
-use super::epoch::{Guard, bound, is_pinned, pin, stamp};
+use super::epoch::{Guard, is_pinned, pin};
 use super::registration::Registration;
 use super::viewpoint::Viewpoint;
 use std::ops::Deref;
@@ -52,21 +52,5 @@ impl Operation<'_> {
     /// Whether this thread is in an operation.
     pub fn is_under_way() -> bool {
         is_pinned()
-    }
-}
-
-/// The time until all operations are over that are under way when it begins.
-#[derive(Debug)]
-pub struct Grace(u64);
-
-impl Grace {
-    /// Begins one. What was done before is seen by every operation that begins from now on.
-    pub fn begin() -> Self {
-        Self(stamp())
-    }
-
-    /// Whether they are over.
-    pub fn is_over(&self) -> bool {
-        bound() > self.0
     }
 }

@@ -1,6 +1,6 @@
 //! What was unlinked and waits until nobody can reach it any more.
 
-use super::epoch;
+use super::epoch::Grace;
 use super::protected::Retirable;
 use super::version::VersionPointer;
 use crate::pool::{Owner, Pool, Reservation};
@@ -35,15 +35,14 @@ impl<T: Any + Send + Sync> From<Retirable<T>> for Garbage {
     }
 }
 
-/// Garbage in order of unlinking, with the epoch (`epoch`) at the end of which it was unlinked. What was
-/// stamped together is kept together, so that its list goes with it.
+/// Garbage in order of unlinking. What was handed over together waits for one grace period, and its list goes with it.
 #[derive(Debug)]
 pub struct RetireQueue {
     pool: Arc<Pool>,
-    /// Not stamped yet.
+    /// For which no grace period has begun yet.
     fresh: Vec<Garbage>,
-    waiting: VecDeque<(u64, Vec<Garbage>)>,
-    /// How many are stamped.
+    waiting: VecDeque<(Grace, Vec<Garbage>)>,
+    /// How many wait for one.
     stamped: usize,
     /// For the queue itself, once it is longer than usual.
     memory: Option<Reservation>,
@@ -71,15 +70,14 @@ impl RetireQueue {
         self.fresh.len()
     }
 
-    /// Stamps what was handed over until now: whoever begins an operation from here on does not find
-    /// it. Once for many, because all threads take a fence.
+    /// Begins a grace period for what was handed over until now: operations that begin from here on do not find it.
     pub fn stamp(&mut self) {
         if self.fresh.is_empty() {
             return;
         }
         let fresh = std::mem::take(&mut self.fresh);
         self.stamped += fresh.len();
-        self.waiting.push_back((epoch::stamp(), fresh));
+        self.waiting.push_back((Grace::begin(), fresh));
         self.account();
     }
 
@@ -112,29 +110,26 @@ impl RetireQueue {
 
     /// Frees what no operation can reach: all that was unlinked before the oldest of them began.
     pub fn free(&mut self) {
-        if !self.waiting.is_empty() {
-            self.free_below(epoch::bound());
-        }
-    }
-
-    fn free_below(&mut self, bound: u64) {
         let before = self.stamped;
-        while let Some((_, garbage)) = self.waiting.pop_front_if(|(stamp, _)| *stamp < bound) {
+        while let Some((_, garbage)) = self.waiting.pop_front_if(|(grace, _)| grace.is_over()) {
             self.stamped -= garbage.len();
-            garbage
-                .into_iter()
-                .for_each(|garbage| self.release(garbage));
+            self.release_all(garbage);
         }
         if self.stamped < before {
             self.account();
         }
     }
 
+    fn release_all(&self, garbage: Vec<Garbage>) {
+        let each = garbage.into_iter();
+        each.for_each(|garbage| self.release(garbage));
+    }
+
     fn release(&self, garbage: Garbage) {
         match garbage {
             Garbage::Version(version) => {
                 // SAFETY: it was unlinked before it was retired, and every operation that was under
-                // way at that time is over (`free_below`): nobody holds or finds the pointer.
+                // way at that time is over (`free`): nobody holds or finds the pointer.
                 unsafe { version.free(&self.pool) }
             }
             Garbage::Shared(value) => drop(value),
@@ -145,9 +140,9 @@ impl RetireQueue {
 impl Drop for RetireQueue {
     /// The queue goes with its database, when no transaction and no view is left.
     fn drop(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        waiting.for_each(|(_, garbage)| self.release_all(garbage));
         let fresh = std::mem::take(&mut self.fresh);
-        self.stamped += fresh.len();
-        self.waiting.push_back((0, fresh));
-        self.free_below(u64::MAX);
+        self.release_all(fresh);
     }
 }

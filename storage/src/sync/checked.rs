@@ -231,7 +231,7 @@ pub mod atomic {
     #![allow(missing_docs, reason = "they are the standard library's")]
 
     use super::point;
-    pub use std::sync::atomic::{Ordering, compiler_fence, fence};
+    pub use std::sync::atomic::{Ordering, fence};
 
     macro_rules! forward {
         ($value:ty; $($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {

@@ -14,9 +14,4 @@ pub mod atomic {
     pub fn fence(_order: Ordering) {
         FENCES.fetch_add(0, Ordering::AcqRel);
     }
-
-    /// In place of a reader's half of a fence, whose other half is `membarrier(2)`.
-    pub fn compiler_fence(order: Ordering) {
-        fence(order);
-    }
 }

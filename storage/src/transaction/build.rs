@@ -40,6 +40,7 @@ use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::RowId;
 use crate::index::Batch;
+use crate::mvcc::Grace;
 use crate::stop::Stop;
 use crate::sync::{Fault, is_left_out};
 use std::sync::Arc;
@@ -64,7 +65,9 @@ impl Transaction {
         if is_shared && !is_left_out(Fault::GatheredBeforeListed) {
             table.late.add(index);
         }
-        let filled = self.fill(table, index, stop);
+        let filled = Grace::begin()
+            .wait(|| stop.check())
+            .and_then(|()| self.fill(table, index, stop));
         if filled.is_err() {
             table.late.remove(index.def.id);
         }

@@ -68,16 +68,28 @@ impl Transaction {
         let number = self.enter(table, false, logged)?;
         let columns = table.def.columns.iter().zip(values);
         let columns = columns.map(|(column, value)| (column.id, value));
-        let row = table.rows.insert(columns, self.marker())?;
+        // One for the row, its keys, and the look at late indexes.
+        let mut operation = self.registration.enter();
+        let mut inserted = table.rows.insert(columns.clone(), self.marker());
+        if let Err(Error::OutOfMemory { wanted, .. }) = inserted {
+            // Memory is not asked back within an operation.
+            drop(operation);
+            let is_relieved = self.core.relieve(wanted);
+            operation = self.registration.enter();
+            if is_relieved {
+                inserted = table.rows.insert(columns, self.marker());
+            }
+        }
+        let row = inserted?;
         self.set.push(Write {
             row,
             table: number,
             kind: WriteKind::Insert,
         });
-        let added = self
-            .add_new_keys(table, row, values)
-            .and_then(|()| self.add_late_keys(table, row));
-        match added {
+        let has_late = table.late.is_any();
+        let added = self.add_new_keys(table, row, values);
+        drop(operation);
+        match added.and_then(|()| self.add_late_keys(table, row, has_late)) {
             Ok(()) => Ok(row),
             Err(failure) => self.undo_last(failure),
         }
@@ -108,11 +120,12 @@ impl Transaction {
     ) -> Result<bool> {
         let logged = || row_bytes_max(changes.iter().map(|(_, value)| *value));
         let number = self.enter(table, false, logged)?;
-        let written = {
+        let (written, has_late) = {
             let operation = self.registration.enter();
             let viewpoint = operation.viewpoint(self.command);
             let rows = &table.rows;
-            rows.update(row, &viewpoint, self.marker(), changes)?
+            let written = rows.update(row, &viewpoint, self.marker(), changes)?;
+            (written, table.late.is_any())
         };
         match written {
             Written::Skipped => return Ok(false),
@@ -130,7 +143,7 @@ impl Transaction {
         });
         let added = self
             .add_changed_keys(table, row, changes)
-            .and_then(|()| self.add_late_keys(table, row));
+            .and_then(|()| self.add_late_keys(table, row, has_late));
         match added {
             Ok(()) => Ok(true),
             Err(failure) => self.undo_last(failure),
@@ -248,10 +261,10 @@ impl Transaction {
     }
 
     /// Adds the entries that the newest state of a row needs in indexes that this transaction does not
-    /// have in its catalog, if there are any.
+    /// have in its catalog, if there were any when the state was chained.
     #[inline]
-    fn add_late_keys(&self, table: &TableEntry, row: RowId) -> Result<()> {
-        match table.late.is_any() {
+    fn add_late_keys(&self, table: &TableEntry, row: RowId, has_late: bool) -> Result<()> {
+        match has_late {
             true => self.add_keys_to(&table.late.beside(&table.indexes), table, row),
             false => Ok(()),
         }
