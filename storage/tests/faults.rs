@@ -11,7 +11,7 @@
 
 use proptest::prelude::*;
 use remora_storage::catalog::{ColumnDef, IndexDef, IndexKind, TableDef, TableEntry};
-use remora_storage::disk::{Fault, FaultDisk, MemDisk};
+use remora_storage::disk::{Fault, SimDisk, Tear};
 use remora_storage::{
     ColumnId, DataType, ReadView, Result, RowId, Store, StoreOptions, TableId, Transaction, Value,
     ValueRef,
@@ -165,7 +165,7 @@ fn id_of(view: &ReadView, table: &Arc<TableEntry>, row: RowId) -> Option<i64> {
 
 /// Runs the story until something fails. Returns the models after the last acknowledged step and
 /// after the one that failed, if any did.
-fn run_story(disk: &FaultDisk) -> (Model, Model) {
+fn run_story(disk: &SimDisk) -> (Model, Model) {
     let mut model = Model::new();
     let Ok((store, _)) = Store::open_on(Arc::new(disk.clone()), options()) else {
         return (model.clone(), model);
@@ -215,13 +215,13 @@ fn read_back(store: &Store) -> Result<Model> {
     Ok(model)
 }
 
-fn reopen(disk: &MemDisk) -> Result<Model> {
+fn reopen(disk: &SimDisk) -> Result<Model> {
     let (store, _) = Store::open_on(Arc::new(disk.clone()), options())?;
     read_back(&store)
 }
 
 /// Opens what a crash left and compares it with what it may be.
-fn check(left: &MemDisk, acknowledged: &Model, under_way: &Model, at: u64) {
+fn check(left: &SimDisk, acknowledged: &Model, under_way: &Model, at: u64) {
     let found = reopen(left).unwrap_or_else(|error| panic!("operation {at}: {error}"));
     assert!(
         found == *acknowledged || found == *under_way,
@@ -232,12 +232,13 @@ fn check(left: &MemDisk, acknowledged: &Model, under_way: &Model, at: u64) {
 }
 
 fn operations_of_the_story() -> u64 {
-    let disk = FaultDisk::new(u64::MAX, Fault::PowerLoss);
+    let disk = SimDisk::new();
     let (model, _) = run_story(&disk);
     assert_eq!(model.len(), 6, "the story runs to its end");
-    let found = reopen(disk.medium()).expect("a database that was closed");
+    let operations = disk.operations();
+    let found = reopen(&disk).expect("a database that was closed");
     assert_eq!(found, model);
-    disk.operations()
+    operations
 }
 
 proptest! {
@@ -246,18 +247,18 @@ proptest! {
     #[test]
     fn unsynced_changes_may_survive_in_any_part(
         at in any::<prop::sample::Index>(),
-        random in prop::collection::vec(0..400_usize, 40),
+        kept in prop::collection::vec(prop::bool::weighted(0.6), 40),
     ) {
         let at = at.index(operations_of_the_story() as usize) as u64;
-        let disk = FaultDisk::new(at, Fault::PowerLoss);
+        let disk = SimDisk::new();
+        disk.fail(at, Fault::PowerLoss);
         let (acknowledged, under_way) = run_story(&disk);
-        // A third of what is unsynced is lost, the rest is kept in part or as a whole.
-        let mut random = random.into_iter().cycle();
-        let left = disk.medium().after_crash_keeping(|_| match random.next() {
-            Some(n) if n % 3 > 0 => n,
-            _ => 0,
-        });
-        check(&left, &acknowledged, &under_way, at);
+        let medium = disk.medium();
+        let loose = medium.loose(Tear::Byte);
+        for earlier_on_top in [false, true] {
+            let image = medium.image(&loose, |at| kept[at % kept.len()], earlier_on_top);
+            check(&SimDisk::with(&image), &acknowledged, &under_way, at);
+        }
     }
 }
 
@@ -268,9 +269,10 @@ fn a_failing_operation_loses_nothing() {
     use std::io::ErrorKind::{Other, StorageFull};
     for at in 0..operations_of_the_story() {
         for kind in [Other, StorageFull] {
-            let disk = FaultDisk::new(at, Fault::Once(kind));
+            let disk = SimDisk::new();
+            disk.fail(at, Fault::Once(kind));
             let (acknowledged, under_way) = run_story(&disk);
-            check(disk.medium(), &acknowledged, &under_way, at);
+            check(&disk, &acknowledged, &under_way, at);
         }
     }
 }

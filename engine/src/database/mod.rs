@@ -123,7 +123,7 @@ impl Database {
     /// crashed at each of its steps.
     ///
     /// ```
-    /// use remora::disk::SimDisk;
+    /// use remora::testing::SimDisk;
     /// use remora::{Database, Options};
     /// use std::sync::Arc;
     ///
@@ -132,7 +132,7 @@ impl Database {
     /// let db = Database::open_on(Arc::new(disk.clone()), options.clone())?;
     /// db.connect()?.execute_batch("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1)")?;
     ///
-    /// let left = SimDisk::with(&disk.after_crash());
+    /// let left = disk.crashed();
     /// let db = Database::open_on(Arc::new(left), options)?;
     /// let n: i32 = db.connect()?.query_row("SELECT n FROM t", [], |row| row.get(0))?;
     /// assert_eq!(n, 1);
@@ -291,7 +291,7 @@ impl Database {
     /// Whoever simulates a disk and its clock calls it as time passes.
     ///
     /// ```
-    /// use remora::disk::SimDisk;
+    /// use remora::testing::SimDisk;
     /// use remora::{Database, Durability, Options};
     /// use std::{sync::Arc, time::Duration};
     ///

@@ -240,7 +240,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::MemDisk;
+    use crate::disk::SimDisk;
 
     #[test]
     fn names_are_read_as_they_are_written() {
@@ -272,14 +272,14 @@ mod tests {
         }
     }
 
-    fn numbers(disk: &MemDisk) -> Vec<u64> {
+    fn numbers(disk: &SimDisk) -> Vec<u64> {
         let list = list(disk).expect("a list");
         list.checkpoints.iter().map(|one| one.number).collect()
     }
 
     #[test]
     fn the_oldest_are_forgotten_whatever_their_names_say() {
-        let (disk, database) = (MemDisk::new(), DatabaseId([1; 16]));
+        let (disk, database) = (SimDisk::new(), DatabaseId([1; 16]));
         // As an older build would have called the one before.
         install(&disk, "MANIFEST.1", &numbered(9).encode(database)).expect("installed");
         for number in 10..15 {
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_kept_and_named() {
-        let (disk, database) = (MemDisk::new(), DatabaseId([1; 16]));
+        let (disk, database) = (SimDisk::new(), DatabaseId([1; 16]));
         install_manifest(&disk, &numbered(1), database).expect("installed");
         install(&disk, MANIFEST, b"no manifest").expect("damage");
         install_manifest(&disk, &numbered(7), database).expect("installed");

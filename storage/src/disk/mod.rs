@@ -2,10 +2,10 @@
 //!
 //! Paths are relative to the database directory, with `/` between folders; the empty path is the
 //! directory itself. A path that would lead out of it is refused: names may come from a damaged
-//! manifest. [`RealDisk`] maps paths onto a directory, [`MemDisk`] onto memory, [`FaultDisk`] fails
-//! at a chosen operation, and [`SimDisk`] tells all that a crash may leave. Errors name the operation and the
-//! path; a full medium, a quota that is used up and a file that may not grow are [`crate::Error::DiskFull`],
-//! everything else that the system refuses is [`crate::Error::Io`].
+//! manifest. [`RealDisk`] maps paths onto a directory. [`SimDisk`] is a disk for tests: it lies in memory,
+//! fails where it is told to, and tells all that a crash may leave. Errors name the operation and the path; a
+//! full medium, a quota that is used up and a file that may not grow are [`crate::Error::DiskFull`], everything
+//! else that the system refuses is [`crate::Error::Io`].
 //!
 //! What is assumed of a medium (and nothing more)
 //! - Bytes written are durable after `sync` of their file returned, in any order before that.
@@ -13,17 +13,13 @@
 //! - `rename` onto an existing name is atomic: a crash leaves the old file or the new one.
 //! - After a failed `sync` nothing is known about the unsynced bytes, also if a later sync succeeds.
 
-mod fault;
-mod mem;
 mod real;
 mod sim;
 #[cfg(test)]
 mod tests;
 
-pub use fault::{Fault, FaultDisk};
-pub use mem::{MemDisk, Unsynced};
 pub use real::RealDisk;
-pub use sim::{Decay, Event, FileId, Image, Loose, Medium, OPERATION_TIME, SimDisk, Tear};
+pub use sim::{Decay, Event, Fault, FileId, Image, Loose, Medium, OPERATION_TIME, SimDisk, Tear};
 
 use crate::error::{Error, Result};
 use std::fmt::Debug;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 fn on_both(story: impl Fn(&dyn Disk)) {
     let directory = tempfile::tempdir().unwrap();
     story(&RealDisk::new(directory.path()));
-    story(&MemDisk::new());
+    story(&SimDisk::new());
 }
 
 fn contents(disk: &dyn Disk, path: &str) -> Vec<u8> {
@@ -130,27 +130,27 @@ fn a_database_directory_is_made_with_those_above_it() {
 /// The classic mistakes of durable code, each of which a crash turns into loss.
 #[test]
 fn a_crash_takes_what_was_not_synced() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let file = disk.create("a").unwrap();
     file.write_at(0, b"one").unwrap();
     file.sync().unwrap();
     assert!(
-        !disk.after_crash().exists("a").unwrap(),
+        !disk.crashed().exists("a").unwrap(),
         "the name was not synced"
     );
     disk.sync_dir("").unwrap();
-    assert_eq!(contents(&disk.after_crash(), "a"), b"one");
+    assert_eq!(contents(&disk.crashed(), "a"), b"one");
 
     file.write_at(1, b"pen-ended").unwrap();
     file.truncate(2).unwrap();
-    assert_eq!(contents(&disk.after_crash(), "a"), b"one", "unsynced bytes");
+    assert_eq!(contents(&disk.crashed(), "a"), b"one", "unsynced bytes");
 
     disk.rename("a", "b").unwrap();
-    let crashed = disk.after_crash();
+    let crashed = disk.crashed();
     assert_eq!(contents(&crashed, "a"), b"one", "the rename was not synced");
     assert!(!crashed.exists("b").unwrap());
     disk.sync_dir("").unwrap();
-    let crashed = disk.after_crash();
+    let crashed = disk.crashed();
     assert_eq!(crashed.list("").unwrap(), ["b"]);
     crashed.lock("LOCK").unwrap();
     assert_eq!(contents(&disk, "b"), b"op", "the disk itself goes on");
@@ -176,7 +176,7 @@ proptest! {
     fn a_crash_leaves_the_last_sync(steps in prop::collection::vec(step(), 0..40)) {
         let directory = tempfile::tempdir().unwrap();
         let real = RealDisk::new(directory.path()).create("a").unwrap();
-        let disk = MemDisk::new();
+        let disk = SimDisk::new();
         let file = disk.create("a").unwrap();
         disk.sync_dir("").unwrap();
         let mut synced = Vec::new();
@@ -195,57 +195,66 @@ proptest! {
                     synced = contents(&disk, "a");
                 }
             }
-            prop_assert_eq!(contents(&disk.after_crash(), "a"), synced.clone());
+            prop_assert_eq!(contents(&disk.crashed(), "a"), synced.clone());
             prop_assert_eq!(contents(&disk, "a"), contents(&RealDisk::new(directory.path()), "a"));
         }
     }
 }
 
-/// A log that grows: the torn tail is a prefix of some writes, in any order, over what was synced.
+/// A log that grows: the torn tail is a part of some writes, in any order, over what was synced.
 #[test]
 fn unsynced_writes_may_survive_in_part() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let file = disk.create("log").unwrap();
     disk.sync_dir("").unwrap();
     file.write_at(0, b"aaaa").unwrap();
     file.sync().unwrap();
-    file.write_at(4, b"bbbb").unwrap();
-    file.write_at(8, b"cccc").unwrap();
-    let mut seen = Vec::new();
-    let torn = disk.after_crash_keeping(|unsynced| {
-        seen.push(format!("{unsynced:?}"));
-        // The second write is lost, the third arrives in half.
-        if seen.len() == 1 { 0 } else { 2 }
-    });
-    assert_eq!(contents(&torn, "log"), b"aaaa\0\0\0\0cc");
-    assert_eq!(seen, ["Write { path: \"log\", bytes: 4 }"; 2]);
-    let all = disk.after_crash_keeping(|_| usize::MAX);
+    file.write_at(4, b"bbbbbb").unwrap();
+    file.write_at(10, b"cccccc").unwrap();
+    let medium = disk.medium();
+    let loose = medium.loose(Tear::Byte);
+    // The second write is lost, the third arrives in part.
+    let last: Vec<usize> = (0..loose.len())
+        .filter(|at| matches!(&loose[*at], Loose::Piece { change: 1, part, .. } if part.end <= 2))
+        .collect();
+    let left = SimDisk::with(&medium.image(&loose, |at| last.contains(&at), false));
+    assert_eq!(contents(&left, "log"), b"aaaa\0\0\0\0\0\0cc");
+    assert_eq!(contents(&disk.torn(), "log"), b"aaaabb\0\0\0\0cc");
+    let all = SimDisk::with(&medium.image(&loose, |_| true, false));
     assert_eq!(contents(&all, "log"), contents(&disk, "log"));
 
     disk.create("other").unwrap();
-    let named = disk.after_crash_keeping(|unsynced| match unsynced {
-        Unsynced::Names { folder } => usize::from(folder.is_empty()),
-        _ => 0,
-    });
-    assert_eq!(named.list("").unwrap(), ["log", "other"]);
+    assert_eq!(disk.crashed().list("").unwrap(), ["log"]);
+    assert_eq!(disk.torn().list("").unwrap(), ["log", "other"]);
 }
 
 #[test]
 fn a_failing_sync_fails_once_and_leaves_the_rest_unknown() {
-    let disk = FaultDisk::new(3, Fault::Once(ErrorKind::Other));
+    let disk = SimDisk::new();
+    disk.fail(3, Fault::Once(ErrorKind::Other));
     let file = disk.create("a").unwrap();
     disk.sync_dir("").unwrap();
     file.write_at(0, b"x").unwrap();
+    assert!(!disk.has_failed());
     assert_eq!(file.sync().unwrap_err().sqlstate(), "58030");
-    assert_eq!(contents(&disk.medium().after_crash(), "a"), b"");
+    assert!(disk.has_failed());
+    assert_eq!(contents(&disk.crashed(), "a"), b"");
     file.sync().unwrap();
-    assert_eq!(contents(&disk.medium().after_crash(), "a"), b"x");
-    assert_eq!(disk.operations(), 5);
+    assert_eq!(
+        contents(&disk.crashed(), "a"),
+        b"",
+        "nobody writes it again"
+    );
+    file.write_at(0, b"x").unwrap();
+    file.sync().unwrap();
+    assert_eq!(contents(&disk.crashed(), "a"), b"x");
+    assert_eq!(disk.operations(), 7);
 }
 
 #[test]
 fn a_full_disk_says_so() {
-    let disk = FaultDisk::new(1, Fault::Once(ErrorKind::StorageFull));
+    let disk = SimDisk::new();
+    disk.fail(1, Fault::Once(ErrorKind::StorageFull));
     let file = disk.create("a").unwrap();
     assert_eq!(file.write_at(0, b"x").unwrap_err().sqlstate(), "53100");
     file.write_at(0, b"y").unwrap();
@@ -254,12 +263,18 @@ fn a_full_disk_says_so() {
 
 #[test]
 fn without_power_nothing_works() {
-    let disk = FaultDisk::new(1, Fault::PowerLoss);
+    let disk = SimDisk::new();
+    disk.fail(1, Fault::PowerLoss);
     let file = disk.create("a").unwrap();
     assert!(file.write_at(0, b"torn").is_err());
     assert!(file.read_at(0, &mut [0]).is_err());
     assert!(file.sync().is_err());
     assert!(disk.list("").is_err());
-    let kept = disk.medium().after_crash_keeping(|_| 3);
-    assert_eq!(contents(&kept, "a"), b"tor", "the write was on its way");
+    assert_eq!(
+        contents(&disk.torn(), "a"),
+        b"to",
+        "the write was on its way"
+    );
+    disk.mend();
+    assert_eq!(contents(&disk, "a"), b"torn", "and only the process ended");
 }

@@ -1,8 +1,10 @@
 //! Stories of copies: to a directory, into memory, to bytes and back.
 
-use super::testing::{commit, contents, copy, create_table, files, model, open, options};
+use super::testing::{
+    commit, contents, create_table, failing, files, leftovers, model, open, options, read,
+};
 use super::{BackupReport, Store};
-use crate::disk::{Disk, Fault, FaultDisk, MemDisk, Unsynced};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
 
@@ -10,7 +12,7 @@ const COMMITS: i64 = 4;
 
 /// A store of some commits, part of which are in a checkpoint.
 fn store() -> Store {
-    let (store, _) = open(MemDisk::new()).expect("a store");
+    let (store, _) = open(SimDisk::new()).expect("a store");
     create_table(&store).expect("a table");
     for n in 0..COMMITS {
         commit(&store, n).expect("a commit");
@@ -34,17 +36,10 @@ fn backup(store: &Store, disk: &dyn Disk) -> Result<BackupReport> {
     store.backup_on(disk)
 }
 
-fn bytes_of(disk: &MemDisk, path: &str) -> Vec<u8> {
-    let file = disk.open(path).expect("a file");
-    let mut bytes = vec![0; file.len().expect("a length") as usize];
-    file.read_at(0, &mut bytes).expect("bytes");
-    bytes
-}
-
 #[test]
 fn a_copy_is_a_database_of_its_own() {
     for store in [store(), in_memory()] {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new();
         let report = backup(&store, &disk).expect("a copy");
         assert_eq!(report.rows, model(COMMITS).len() as u64);
         // What follows goes into one of them only.
@@ -68,7 +63,7 @@ fn a_copy_is_a_database_of_its_own() {
 fn what_is_not_ours_is_not_written_over() {
     let store = in_memory();
     for names in [&["COPYING"][..], &["COPYING.remora", "README"]] {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new();
         for name in names {
             let file = disk.create(name).expect("a file");
             file.write_at(0, b"mine").expect("written");
@@ -76,7 +71,7 @@ fn what_is_not_ours_is_not_written_over() {
         let error = backup(&store, &disk).expect_err("not empty");
         assert!(matches!(error, Error::NotEmpty { .. }), "{error}");
         for name in names {
-            assert_eq!(bytes_of(&disk, name), b"mine");
+            assert_eq!(read(&disk, name), b"mine");
         }
     }
 }
@@ -85,7 +80,7 @@ fn what_is_not_ours_is_not_written_over() {
 #[test]
 fn no_file_of_a_copy_passes_for_one_of_another() {
     let store = in_memory();
-    let (one, other) = (MemDisk::new(), MemDisk::new());
+    let (one, other) = (SimDisk::new(), SimDisk::new());
     backup(&store, &one).expect("a copy");
     backup(&store, &other).expect("a copy");
     for path in [
@@ -94,9 +89,9 @@ fn no_file_of_a_copy_passes_for_one_of_another() {
         "CLOSED",
         "MANIFEST",
     ] {
-        let mixed = copy(&one);
+        let mixed = one.crashed();
         let file = mixed.create(path).expect("a file");
-        file.write_at(0, &bytes_of(&other, path)).expect("written");
+        file.write_at(0, &read(&other, path)).expect("written");
         let error = open(mixed).expect_err("of another database");
         assert!(matches!(error, Error::Corrupt { .. }), "{path}: {error}");
     }
@@ -109,7 +104,7 @@ fn a_copy_is_made_while_others_write() {
         let writer = scope.spawn(|| (COMMITS..80).try_for_each(|n| commit(&store, n)));
         let mut copies = Vec::new();
         while !writer.is_finished() || copies.is_empty() {
-            let disk = MemDisk::new();
+            let disk = SimDisk::new();
             backup(&store, &disk).expect("a copy");
             copies.push(disk);
         }
@@ -125,9 +120,9 @@ fn a_copy_is_made_while_others_write() {
 #[test]
 fn what_holds_something_is_no_place_for_a_copy() {
     let store = in_memory();
-    let foreign = MemDisk::new();
+    let foreign = SimDisk::new();
     foreign.create("letter.txt").expect("a file");
-    let taken = MemDisk::new();
+    let taken = SimDisk::new();
     drop(open(taken.clone()).expect("a database"));
     for disk in [foreign, taken] {
         let before = files(&disk);
@@ -139,7 +134,7 @@ fn what_holds_something_is_no_place_for_a_copy() {
 
 #[test]
 fn a_directory_is_loaded_into_memory_and_stays_as_it_is() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (store, _) = open(disk.clone()).expect("a store");
     create_table(&store).expect("a table");
     commit(&store, 0).expect("a commit");
@@ -149,19 +144,15 @@ fn a_directory_is_loaded_into_memory_and_stays_as_it_is() {
     assert!(matches!(locked, Error::Locked { .. }), "{locked}");
     store.close().expect("closed");
     drop(store);
-    let all = |disk: &MemDisk| -> Vec<_> {
-        let paths = files(disk).into_iter();
-        paths.map(|path| (bytes_of(disk, &path), path)).collect()
-    };
-    let before = all(&disk);
+    let before = disk.image();
     let (loaded, report) = Store::load_on(&disk, options()).expect("loaded");
     assert_eq!(report.frames_replayed, 1);
     assert_eq!(contents(&loaded), model(2));
     commit(&loaded, 2).expect("a commit");
     assert_eq!(contents(&loaded), model(3));
     drop(loaded);
-    assert!(all(&disk) == before, "something was written");
-    let error = Store::load_on(&MemDisk::new(), options()).expect_err("nothing");
+    assert!(disk.image() == before, "something was written");
+    let error = Store::load_on(&SimDisk::new(), options()).expect_err("nothing");
     assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
 }
 
@@ -221,28 +212,15 @@ fn bytes_that_find_no_room_are_an_error() {
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
 }
 
-/// Half of each unsynced write, and everything else.
-fn half(unsynced: Unsynced<'_>) -> usize {
-    match unsynced {
-        Unsynced::Write { bytes, .. } => bytes / 2,
-        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
-    }
-}
-
 #[test]
 fn wherever_a_copying_is_cut_short_there_is_a_whole_copy_or_none() {
     let store = in_memory();
     for at in 0.. {
         for fault in [Fault::PowerLoss, Fault::Once(ErrorKind::StorageFull)] {
-            let medium = MemDisk::new();
-            let disk = FaultDisk::over(medium.clone(), at, fault);
+            let disk = failing(at, fault);
             let copied = backup(&store, &disk).is_ok();
-            for left in [
-                medium.after_crash(),
-                medium.after_crash_keeping(half),
-                copy(&medium),
-            ] {
-                match open(copy(&left)) {
+            for left in leftovers(&disk) {
+                match open(SimDisk::with(&left.image())) {
                     Ok((opened, report)) if !report.created => {
                         assert_eq!(contents(&opened), model(COMMITS), "at {at}");
                     }
@@ -260,7 +238,7 @@ fn wherever_a_copying_is_cut_short_there_is_a_whole_copy_or_none() {
                     }
                 }
             }
-            if disk.operations() <= at {
+            if !disk.has_failed() {
                 assert!(copied, "nothing failed");
                 return;
             }

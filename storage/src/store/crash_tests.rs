@@ -1,8 +1,10 @@
 //! The power fails, or the process is killed, at every operation on the medium in turn.
 
-use super::testing::{commit, contents, create_table, model, open, prefix_of, rewrite};
+use super::testing::{
+    commit, contents, create_table, failing, leftovers, model, open, prefix_of, rewrite,
+};
 use crate::checkpoint::image;
-use crate::disk::{Disk, Fault, FaultDisk, MemDisk, SimDisk, Unsynced};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
@@ -12,7 +14,7 @@ const COMMITS: i64 = 5;
 
 /// Runs the story on a disk until that dies; returns how many commits were acknowledged, none
 /// where not even the table was.
-fn story(disk: &FaultDisk) -> (Option<i64>, Result<()>) {
+fn story(disk: &SimDisk) -> (Option<i64>, Result<()>) {
     let mut acknowledged = None;
     let mut run = || -> Result<()> {
         let (store, _) = open(disk.clone())?;
@@ -35,7 +37,7 @@ fn story(disk: &FaultDisk) -> (Option<i64>, Result<()>) {
 }
 
 /// Opens what is left: every acknowledged commit must be there, and at most the one on its way.
-fn check(disk: &MemDisk, acknowledged: Option<i64>) -> i64 {
+fn check(disk: &SimDisk, acknowledged: Option<i64>) -> i64 {
     let (store, _) = open(disk.clone()).expect("recovery after a crash");
     let most = acknowledged.unwrap_or(0) + 1;
     let found = prefix_of(&contents(&store), most);
@@ -49,32 +51,16 @@ fn check(disk: &MemDisk, acknowledged: Option<i64>) -> i64 {
     found
 }
 
-/// Whether the operation at which the disk fails was asked for.
-fn has_failed(disk: &FaultDisk, at: u64) -> bool {
-    disk.operations() > at
-}
-
-/// Half of each unsynced write, and everything else.
-fn half(unsynced: Unsynced<'_>) -> usize {
-    match unsynced {
-        Unsynced::Write { bytes, .. } => bytes / 2,
-        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
-    }
-}
-
 /// Calls `test` with what is left after a crash at each operation of the story.
-fn at_every_operation(mut test: impl FnMut(u64, &MemDisk, Option<i64>)) {
+fn at_every_operation(mut test: impl FnMut(u64, &SimDisk, Option<i64>)) {
     for operations in 0.. {
         assert!(operations < 1000, "the story ends");
-        let medium = MemDisk::new();
-        let disk = FaultDisk::over(medium.clone(), operations, Fault::PowerLoss);
+        let disk = failing(operations, Fault::PowerLoss);
         let (acknowledged, result) = story(&disk);
-        // The power fails: what was not synced is gone, or every write is torn in half. Or only
-        // the process ends: it is all there.
-        test(operations, &medium.after_crash(), acknowledged);
-        test(operations, &medium.after_crash_keeping(half), acknowledged);
-        test(operations, &medium, acknowledged);
-        if !has_failed(&disk, operations) {
+        for left in leftovers(&disk) {
+            test(operations, &left, acknowledged);
+        }
+        if !disk.has_failed() {
             result.expect("the whole story");
             return;
         }
@@ -90,7 +76,7 @@ fn what_is_built_on_a_failed_sync_stays() {
         let disk = SimDisk::new();
         let (store, _) = open(disk.clone()).expect("a store");
         create_table(&store).expect("a table");
-        disk.fail(disk.operations() + at, Fault::Once(ErrorKind::Other));
+        disk.fail(at, Fault::Once(ErrorKind::Other));
         let story = || -> Result<()> {
             commit(&store, 0)?;
             store.checkpoint()?;
@@ -104,7 +90,7 @@ fn what_is_built_on_a_failed_sync_stays() {
         let (store, _) = open(disk.clone()).expect("a store");
         let found = prefix_of(&contents(&store), 3);
         commit(&store, found).expect("a commit");
-        let left = SimDisk::with(&disk.after_crash());
+        let left = disk.crashed();
         drop(store);
         let (store, _) = open(left).expect("after the power failure");
         assert_eq!(contents(&store), model(found + 1), "at {at}");
@@ -126,7 +112,7 @@ fn what_is_built_on_what_a_dead_process_left_stays() {
             create_table(&store).expect("a table");
         }
         commit(&store, found).expect("a commit");
-        let after = left.after_crash();
+        let after = left.crashed();
         drop(store);
         assert_eq!(check(&after, Some(found + 1)), found + 1, "at {operations}");
     });
@@ -167,11 +153,11 @@ fn a_crash_in_recovery_is_recovered_from() {
             return;
         }
         for more in 0.. {
-            let medium = medium.after_crash();
-            let disk = FaultDisk::over(medium.clone(), more, Fault::PowerLoss);
+            let disk = medium.crashed();
+            disk.fail(more, Fault::PowerLoss);
             let opened = open(disk.clone()).is_ok();
-            check(&medium.after_crash(), acknowledged);
-            if opened && !has_failed(&disk, more) {
+            check(&disk.crashed(), acknowledged);
+            if opened && !disk.has_failed() {
                 break;
             }
         }
@@ -183,8 +169,7 @@ fn a_single_failure_loses_nothing_that_was_acknowledged() {
     // The medium fails once, at any operation, and is well again; the process lives on. A failed
     // checkpoint may be tried again. A failed log takes nothing more until the database is reopened.
     for operations in 0.. {
-        let medium = MemDisk::new();
-        let disk = FaultDisk::over(medium.clone(), operations, Fault::Once(ErrorKind::Other));
+        let disk = failing(operations, Fault::Once(ErrorKind::Other));
         let (mut acknowledged, mut outcome_unknown) = (0, false);
         if let Ok((store, _)) = open(disk.clone()) {
             if create_table(&store).is_ok() {
@@ -196,12 +181,12 @@ fn a_single_failure_loses_nothing_that_was_acknowledged() {
                 "a failed log does not close well"
             );
         }
-        for medium in [medium.after_crash(), medium] {
-            let (store, _) = open(medium).expect("recovery");
+        for left in leftovers(&disk) {
+            let (store, _) = open(left).expect("recovery");
             let found = prefix_of(&contents(&store), acknowledged + 1);
             assert!(found >= acknowledged, "lost after {operations} operations");
         }
-        if !has_failed(&disk, operations) {
+        if !disk.has_failed() {
             assert_eq!(acknowledged, COMMITS);
             return;
         }
@@ -237,14 +222,14 @@ fn run_on(store: &Store, outcome_unknown: &mut bool) -> i64 {
 #[test]
 fn a_checkpoint_that_fails_leaves_no_image_for_the_next_to_pile_upon() {
     for at in 0.. {
-        let medium = MemDisk::new();
-        let (store, _) = open(medium.clone()).expect("a store");
+        let disk = SimDisk::new();
+        let (store, _) = open(disk.clone()).expect("a store");
         create_table(&store).expect("a table");
         commit(&store, 0).expect("a commit");
         store.checkpoint().expect("a checkpoint");
         store.close().expect("closed");
 
-        let disk = FaultDisk::over(medium.clone(), at, Fault::Once(ErrorKind::StorageFull));
+        disk.fail(at, Fault::Once(ErrorKind::StorageFull));
         let Ok((store, _)) = open(disk.clone()) else {
             continue;
         };
@@ -252,13 +237,13 @@ fn a_checkpoint_that_fails_leaves_no_image_for_the_next_to_pile_upon() {
         // A log that has failed takes no checkpoint until it is opened again.
         if failed && store.checkpoint().is_ok() {
             // A number left out is that of an image that was there when the last one was written.
-            let images = medium.list("data").expect("a folder");
+            let images = disk.list("data").expect("a folder");
             let numbers = images.iter().filter_map(|name| image::number_of(name));
             let numbers: Vec<u64> = numbers.collect();
             let without_gaps: Vec<u64> = (1..).take(numbers.len()).collect();
             assert_eq!(numbers, without_gaps, "operation {at}: {images:?}");
         }
-        if !has_failed(&disk, at) {
+        if !disk.has_failed() {
             assert!(!failed, "nothing was in its way");
             break;
         }
@@ -269,16 +254,16 @@ fn a_checkpoint_that_fails_leaves_no_image_for_the_next_to_pile_upon() {
 /// the same.
 #[test]
 fn room_ahead_is_neither_a_torn_tail_nor_damage() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).expect("a store");
     create_table(&store).expect("a table");
     for n in 0..COMMITS {
         commit(&store, n).expect("a commit");
     }
     let path = segment::path(1);
-    let length = |disk: &MemDisk| disk.open(&path).unwrap().len().unwrap();
+    let length = |disk: &SimDisk| disk.open(&path).unwrap().len().unwrap();
     let end = SEGMENT_HEADER_LEN as u64 + store.log_end().0;
-    let crashed = medium.after_crash();
+    let crashed = medium.crashed();
     assert!(length(&crashed) > end + 100, "there is room");
     let (reopened, report) = open(crashed.clone()).expect("recovery");
     assert_eq!(contents(&reopened), model(COMMITS));
@@ -286,8 +271,8 @@ fn room_ahead_is_neither_a_torn_tail_nor_damage() {
     assert_eq!(length(&crashed), end, "given back until it is needed");
 
     // Garbage in it is what a torn batch may leave: dropped, and told as long as it is.
-    let torn = medium.after_crash();
-    let write = |disk: &MemDisk, at, bytes| disk.open(&path).unwrap().write_at(at, bytes).unwrap();
+    let torn = medium.crashed();
+    let write = |disk: &SimDisk, at, bytes| disk.open(&path).unwrap().write_at(at, bytes).unwrap();
     write(&torn, end + 7, b"garbage");
     let (reopened, report) = open(torn).expect("recovery");
     assert_eq!(contents(&reopened), model(COMMITS));
@@ -296,10 +281,10 @@ fn room_ahead_is_neither_a_torn_tail_nor_damage() {
     // Zeros instead of the last frames are damage where something knows of them; more zeros are not.
     store.close().expect("closed");
     assert_eq!(length(&medium), end, "closing gives the room back");
-    let zeroed = medium.after_crash();
+    let zeroed = medium.crashed();
     write(&zeroed, end - 200, &[0; 1000]);
     assert!(matches!(open(zeroed), Err(Error::Corrupt { .. })));
-    let longer = medium.after_crash();
+    let longer = medium.crashed();
     write(&longer, end, &[0; 1000]);
     let (_, report) = open(longer).expect("room behind what was closed");
     assert!(report.clean);

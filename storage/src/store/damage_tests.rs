@@ -1,8 +1,8 @@
 //! Bytes go bad, files are cut, files vanish: either the exact prefix of commits that a crash may
 //! leave, or an error that names the file. Never a panic, never silent loss.
 
-use super::testing::{commit, contents, copy, create_table, files, model, open, prefix_of};
-use crate::disk::{Disk, MemDisk};
+use super::testing::{commit, contents, create_table, files, flip, model, open, prefix_of, read};
+use crate::disk::{Disk, SimDisk};
 use crate::error::{Error, Result};
 use crate::store::RecoveryReport;
 use crate::wal::segment::SEGMENT_HEADER_LEN;
@@ -10,8 +10,8 @@ use crate::wal::segment::SEGMENT_HEADER_LEN;
 const COMMITS: i64 = 6;
 
 /// A database with a checkpoint in the middle of its commits; closed, or cut short.
-fn database(close: bool) -> MemDisk {
-    let medium = MemDisk::new();
+fn database(close: bool) -> SimDisk {
+    let medium = SimDisk::new();
     let (store, report) = open(medium.clone()).expect("a new database");
     assert!(report.created);
     create_table(&store).expect("a table");
@@ -25,18 +25,11 @@ fn database(close: bool) -> MemDisk {
         store.close().expect("closed");
     }
     // Taken while the store is still open: as after a crash.
-    copy(&medium)
-}
-
-fn read(disk: &MemDisk, path: &str) -> Vec<u8> {
-    let file = disk.open(path).expect("a file");
-    let mut bytes = vec![0; file.len().expect("a length") as usize];
-    file.read_at(0, &mut bytes).expect("bytes");
-    bytes
+    medium.crashed()
 }
 
 /// Opens and counts the commits that are there.
-fn reopen(disk: &MemDisk) -> Result<(i64, RecoveryReport)> {
+fn reopen(disk: &SimDisk) -> Result<(i64, RecoveryReport)> {
     let (store, report) = open(disk.clone())?;
     Ok((prefix_of(&contents(&store), COMMITS), report))
 }
@@ -49,17 +42,9 @@ fn is_typed(error: &Error) -> bool {
 }
 
 /// The segment that is written to.
-fn last_segment(disk: &MemDisk) -> String {
+fn last_segment(disk: &SimDisk) -> String {
     let names = disk.list("wal").expect("a list");
     format!("wal/{}", names.last().expect("a segment"))
-}
-
-fn flip(disk: &MemDisk, path: &str, at: u64, mask: u8) {
-    let file = disk.open(path).expect("a file");
-    let mut byte = [0];
-    file.read_at(at, &mut byte).expect("a byte");
-    file.write_at(at, &[byte[0] ^ mask]).expect("a write");
-    file.sync().expect("a sync");
 }
 
 #[test]
@@ -67,7 +52,7 @@ fn after_a_clean_close_every_flip_is_an_error_or_changes_nothing() {
     let medium = database(true);
     for path in files(&medium) {
         for at in 0..read(&medium, &path).len() as u64 {
-            let damaged = copy(&medium);
+            let damaged = medium.crashed();
             flip(&damaged, &path, at, 1 << (at % 8));
             match reopen(&damaged) {
                 Ok((found, _)) => assert_eq!(found, COMMITS, "flip in {path} at {at}"),
@@ -82,7 +67,7 @@ fn after_a_clean_close_a_flip_in_what_is_needed_names_the_file() {
     let medium = database(true);
     for path in [last_segment(&medium).as_str(), "MANIFEST", "CLOSED"] {
         for at in 0..read(&medium, path).len() as u64 {
-            let damaged = copy(&medium);
+            let damaged = medium.crashed();
             flip(&damaged, path, at, 0x20);
             let error = reopen(&damaged).expect_err("damage");
             assert!(
@@ -98,7 +83,7 @@ fn after_a_clean_close_every_cut_of_the_log_is_an_error() {
     let medium = database(true);
     let path = last_segment(&medium);
     for length in 0..read(&medium, &path).len() as u64 {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         damaged.open(&path).unwrap().truncate(length).unwrap();
         let error = reopen(&damaged).expect_err("a cut");
         assert!(matches!(error, Error::Corrupt { .. }), "{length}: {error}");
@@ -112,7 +97,7 @@ fn after_a_crash_a_flip_takes_the_last_commit_or_is_an_error() {
     let ends = frame_ends(&read(&medium, &path));
     let last_frame = ends[ends.len() - 2];
     for at in 0..ends[ends.len() - 1] {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         flip(&damaged, &path, at, 0x81);
         match reopen(&damaged) {
             Ok((found, report)) => {
@@ -135,7 +120,7 @@ fn after_a_crash_a_cut_leaves_exactly_the_whole_frames() {
     let bytes = read(&medium, &path);
     let ends = frame_ends(&bytes);
     for length in SEGMENT_HEADER_LEN as u64..bytes.len() as u64 {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         damaged.open(&path).unwrap().truncate(length).unwrap();
         let whole = ends.iter().filter(|end| **end <= length).count() as i64;
         let (found, report) = reopen(&damaged).expect("a torn tail");
@@ -205,7 +190,7 @@ fn a_flip_in_an_image_is_an_error_that_names_it() {
     let name = medium.list("data").unwrap().pop().unwrap();
     let path = format!("data/{name}");
     for at in 0..read(&medium, &path).len() as u64 {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         flip(&damaged, &path, at, 4);
         let error = reopen(&damaged).expect_err("damage");
         assert!(
@@ -224,7 +209,7 @@ fn a_flip_in_an_image_is_an_error_that_names_it() {
 fn a_missing_file_is_an_error_unless_nobody_needs_it() {
     let medium = database(true);
     for path in files(&medium) {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         damaged.remove(&path).unwrap();
         match reopen(&damaged) {
             Ok((found, _)) => assert_eq!(found, COMMITS, "without {path}"),
@@ -232,7 +217,7 @@ fn a_missing_file_is_an_error_unless_nobody_needs_it() {
         }
     }
     for needed in ["MANIFEST", &last_segment(&medium)] {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         damaged.remove(needed).unwrap();
         assert!(reopen(&damaged).is_err(), "without {needed}");
     }
@@ -257,19 +242,12 @@ fn whole_frames_behind_a_torn_one_are_dropped_with_it() {
     last[4..8].copy_from_slice(&hasher.finalize().to_le_bytes());
     let file = medium.open(&path).unwrap();
     file.write_at(two, &last).unwrap();
-    assert_eq!(reopen(&copy_all(&medium)).unwrap().0, COMMITS);
+    assert_eq!(reopen(&SimDisk::with(&medium.image())).unwrap().0, COMMITS);
     flip(&medium, &path, one + 50, 1);
-    let (found, report) = reopen(&copy_all(&medium)).expect("a torn tail");
+    let (found, report) = reopen(&SimDisk::with(&medium.image())).expect("a torn tail");
     assert_eq!(found, COMMITS - 2);
     assert_eq!(report.bytes_dropped, end - one);
     assert_eq!(model(found).len(), model(COMMITS - 2).len());
-}
-
-fn copy_all(disk: &MemDisk) -> MemDisk {
-    for path in files(disk) {
-        disk.open(&path).unwrap().sync().unwrap();
-    }
-    copy(disk)
 }
 
 /// A table with foreign keys to an index of its own that it has not.
@@ -321,7 +299,7 @@ fn a_frame_that_does_not_fit_is_an_error_whoever_wrote_it() {
         let path = last_segment(&medium);
         let bytes = read(&medium, &path);
         let header = crate::wal::segment::SegmentHeader::decode(&path, &bytes).unwrap();
-        let (store, _) = open(copy(&medium)).unwrap();
+        let (store, _) = open(medium.crashed()).unwrap();
         let (table, timestamp) = {
             let catalog = store.catalog();
             (catalog.table("t").unwrap().def.id, COMMITS as u64 + 2)

@@ -36,7 +36,7 @@ fn killed() -> Killed {
     store.wait_logged().expect("durable");
     let place = |lsn: u64| SEGMENT_HEADER_LEN + lsn as usize;
     let frames = ends.windows(2).map(|ends| place(ends[0])..place(ends[1]));
-    let mut image = SimDisk::with(&disk.after_crash()).image();
+    let mut image = disk.crashed().image();
     // Of the room ahead some is left, so that what moves stays in the file.
     let log = Arc::make_mut(image.files.get_mut(LOG).expect("the log"));
     log.truncate(place(ends[ends.len() - 1]) + 100);
@@ -265,7 +265,7 @@ fn a_log_that_is_a_value_is_no_damage() {
     put(&mut transaction, 77, Some(&text)).unwrap();
     transaction.commit().unwrap();
     let end = store.log_end().0 as usize + SEGMENT_HEADER_LEN;
-    let mut image = SimDisk::with(&disk.after_crash()).image();
+    let mut image = disk.crashed().image();
     let bytes = Arc::make_mut(image.files.get_mut(LOG).unwrap());
     let at = begin
         + bytes[begin..end]

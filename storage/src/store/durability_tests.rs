@@ -1,8 +1,8 @@
 //! Each transaction has its level; the log's order makes one promise of them.
 
-use super::testing::{commit, contents, create_table, model, open, put};
+use super::testing::{commit, contents, create_table, failing, model, open, put};
 use super::{Durability, Store};
-use crate::disk::{Fault, FaultDisk, MemDisk};
+use crate::disk::{Fault, SimDisk};
 use crate::error::{Error, Result};
 use crate::ids::Lsn;
 use crate::transaction::TransactionOptions;
@@ -18,14 +18,14 @@ fn commit_buffered(store: &Store, key: i64) -> Result<Lsn> {
     Ok(committed.lsn.expect("it was logged"))
 }
 
-fn keys(disk: &MemDisk) -> Vec<i64> {
-    let (store, _) = open(disk.after_crash()).expect("recovery");
+fn keys(disk: &SimDisk) -> Vec<i64> {
+    let (store, _) = open(disk.crashed()).expect("recovery");
     contents(&store).into_keys().collect()
 }
 
 #[test]
 fn a_buffered_commit_is_lost_or_not_but_never_one_before_it() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     let first = commit_buffered(&store, 1).unwrap();
@@ -54,7 +54,7 @@ fn a_buffered_commit_is_lost_or_not_but_never_one_before_it() {
 
 #[test]
 fn a_reader_who_wants_it_durable_waits_for_the_commits_of_others() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     commit_buffered(&store, 1).unwrap();
@@ -69,8 +69,7 @@ fn a_reader_who_wants_it_durable_waits_for_the_commits_of_others() {
 #[test]
 fn after_a_failure_nobody_is_told_that_a_lost_commit_is_durable() {
     for at in 0.. {
-        let medium = MemDisk::new();
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = failing(at, Fault::PowerLoss);
         let Ok((store, _)) = open(disk.clone()) else {
             continue;
         };
@@ -99,8 +98,8 @@ fn after_a_failure_nobody_is_told_that_a_lost_commit_is_durable() {
                 Err(other) => panic!("{other}"),
             }
         }
-        assert!(keys(&medium).len() >= usize::try_from(told).unwrap());
-        if disk.operations() <= at {
+        assert!(keys(&disk).len() >= usize::try_from(told).unwrap());
+        if !disk.has_failed() {
             assert_eq!(told, 3);
             return;
         }
@@ -109,7 +108,7 @@ fn after_a_failure_nobody_is_told_that_a_lost_commit_is_durable() {
 
 #[test]
 fn who_waits_beyond_the_end_of_the_log_is_refused() {
-    let (store, _) = open(MemDisk::new()).unwrap();
+    let (store, _) = open(SimDisk::new()).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
     assert_eq!(contents(&store), model(1));

@@ -1,7 +1,7 @@
 //! Directories of older builds are opened and marked; those of newer builds are refused untouched.
 
-use super::testing::{commit, contents, copy, create_table, files, model, open};
-use crate::disk::{Disk, Fault, FaultDisk, MemDisk};
+use super::testing::{commit, contents, create_table, leftovers, model, open, read};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::Error;
 use crate::format::{FEATURES_KNOWN, PROLOGUE_LEN, features};
 use crate::wal::closing::CLOSING_MARK_LEN;
@@ -11,8 +11,8 @@ const COMMITS: i64 = 3;
 const SEGMENT: &str = "wal/0000000001.log";
 
 /// A database without a checkpoint, closed.
-fn database() -> MemDisk {
-    let disk = MemDisk::new();
+fn database() -> SimDisk {
+    let disk = SimDisk::new();
     let store = open(disk.clone()).expect("a new database").0;
     create_table(&store).expect("a table");
     for n in 0..COMMITS {
@@ -20,18 +20,11 @@ fn database() -> MemDisk {
     }
     store.close().expect("closed");
     drop(store);
-    copy(&disk)
-}
-
-fn read(disk: &MemDisk, path: &str) -> Vec<u8> {
-    let file = disk.open(path).expect("a file");
-    let mut bytes = vec![0; file.len().expect("a length") as usize];
-    file.read_at(0, &mut bytes).expect("bytes");
-    bytes
+    disk.crashed()
 }
 
 /// Makes a file what a build of these features would have written.
-fn set_features(disk: &MemDisk, path: &str, bits: u32) {
+fn set_features(disk: &SimDisk, path: &str, bits: u32) {
     let mut bytes = read(disk, path);
     bytes[12..16].copy_from_slice(&bits.to_le_bytes());
     let sum = |bytes: &mut [u8], at: usize, crc: u32| {
@@ -57,12 +50,12 @@ fn set_features(disk: &MemDisk, path: &str, bits: u32) {
     file.sync().expect("a sync");
 }
 
-fn features_of(disk: &MemDisk, path: &str) -> u32 {
+fn features_of(disk: &SimDisk, path: &str) -> u32 {
     features(read(disk, path).first_chunk().expect("a prologue"))
 }
 
 /// As a build before there were features would have left it.
-fn old_database() -> MemDisk {
+fn old_database() -> SimDisk {
     let disk = database();
     for path in ["MANIFEST", "CLOSED", SEGMENT] {
         assert_eq!(features_of(&disk, path), FEATURES_KNOWN, "{path}");
@@ -77,12 +70,7 @@ fn a_file_with_an_unknown_feature_is_named_and_nothing_is_written() {
     for path in ["MANIFEST", "CLOSED", SEGMENT] {
         let disk = database();
         set_features(&disk, path, newer);
-        let all = |disk: &MemDisk| {
-            let paths = files(disk).into_iter();
-            let with_bytes = paths.map(|path| (read(disk, &path), path));
-            with_bytes.collect::<Vec<_>>()
-        };
-        let before = all(&disk);
+        let before = disk.image();
         let error = open(disk.clone()).expect_err("a newer build's");
         let Error::UnsupportedFeatures {
             path: named,
@@ -95,7 +83,7 @@ fn a_file_with_an_unknown_feature_is_named_and_nothing_is_written() {
         assert_eq!(named.to_str(), Some(path));
         assert_eq!((*found, *known), (newer, FEATURES_KNOWN));
         assert_eq!(error.sqlstate(), "58P01");
-        assert!(all(&disk) == before, "{path}: something was written");
+        assert!(disk.image() == before, "{path}: something was written");
     }
 }
 
@@ -108,7 +96,7 @@ fn a_directory_without_features_is_opened_and_marked_before_it_is_written() {
     assert_eq!(contents(&store), model(COMMITS));
     assert_eq!(features_of(&disk, "MANIFEST"), FEATURES_KNOWN);
     commit(&store, COMMITS).expect("a commit");
-    let left = disk.after_crash();
+    let left = disk.crashed();
     drop(store);
     assert_eq!(features_of(&left, "MANIFEST"), FEATURES_KNOWN);
     let store = open(left).expect("after a crash").0;
@@ -118,14 +106,14 @@ fn a_directory_without_features_is_opened_and_marked_before_it_is_written() {
 #[test]
 fn wherever_the_power_fails_while_it_is_marked_it_stays_whole() {
     for at in 0.. {
-        let medium = old_database();
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = old_database();
+        disk.fail(at, Fault::PowerLoss);
         let opened = open(disk.clone()).map(drop);
-        for left in [medium.after_crash(), medium] {
+        for left in leftovers(&disk) {
             let store = open(left).expect("recovery after a crash").0;
             assert_eq!(contents(&store), model(COMMITS), "at {at}");
         }
-        if disk.operations() <= at {
+        if !disk.has_failed() {
             opened.expect("nothing failed");
             return;
         }

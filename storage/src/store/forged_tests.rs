@@ -1,19 +1,19 @@
 //! Files that nobody here has written, with checksums and hashes that are right: what they say is not believed
 //! where it cannot be, by whoever opens, verifies or restores.
 
-use super::testing::{commit, copy, create_table, open, options};
+use super::testing::{commit, create_table, open, options};
 use super::{Newer, Store};
 use crate::checkpoint::image::{self, IMAGE_HEADER_LEN};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::format::install;
 use crate::ids::{BlockNo, RowId, Slot};
 use std::sync::Arc;
 
 /// Number 2 is the current checkpoint, number 1 a kept one.
-fn database() -> MemDisk {
-    let medium = MemDisk::new();
+fn database() -> SimDisk {
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).expect("a new database");
     create_table(&store).expect("a table");
     for n in 0..4 {
@@ -23,11 +23,11 @@ fn database() -> MemDisk {
         }
     }
     store.close().expect("closed");
-    copy(&medium)
+    medium.crashed()
 }
 
 /// A manifest that says something else.
-fn forge(disk: &MemDisk, path: &str, change: impl FnOnce(&mut Manifest)) {
+fn forge(disk: &SimDisk, path: &str, change: impl FnOnce(&mut Manifest)) {
     let (mut manifest, database) = Manifest::read(disk, path).expect("a manifest");
     change(&mut manifest);
     install(disk, path, &manifest.encode(database)).expect("installed");
@@ -41,7 +41,7 @@ fn place(error: &Error) -> (String, u64) {
 }
 
 /// Where opening, and verifying, find what is wrong.
-fn refused(disk: &MemDisk) -> (String, u64) {
+fn refused(disk: &SimDisk) -> (String, u64) {
     let error = open(disk.clone()).map(drop).expect_err("refused");
     let found = Store::verify_on(disk, options()).expect("verified");
     let verified: Vec<_> = found.damages.iter().map(|one| place(&one.error)).collect();

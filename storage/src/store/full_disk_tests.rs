@@ -4,7 +4,7 @@
 use super::testing::{commit, contents, create_table, model, open, prefix_of, put};
 use super::{Durability, Store};
 use crate::catalog::{ColumnDef, TableDef};
-use crate::disk::{Disk, Fault, Image, MemDisk, SimDisk};
+use crate::disk::{Disk, Fault, Image, SimDisk};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, Lsn};
 use crate::pool::Owner;
@@ -58,7 +58,7 @@ fn condition(store: &Store) -> &'static str {
 
 /// The store that opens after a power loss now.
 fn after_crash(disk: &SimDisk) -> Store {
-    let left = SimDisk::with(&disk.after_crash());
+    let left = disk.crashed();
     open(left).expect("recovery").0
 }
 
@@ -198,7 +198,7 @@ fn after_a_failed_sync_what_is_durable_can_be_read() {
     let (disk, store) = store();
     commit(&store, 0).unwrap();
     let seen = store.begin().unwrap();
-    disk.fail(disk.operations() + 1, Fault::Once(ErrorKind::StorageFull));
+    disk.fail(1, Fault::Once(ErrorKind::StorageFull));
     let unknown = commit(&store, 1).unwrap_err();
     let Error::OutcomeUnknown { is_queued, .. } = unknown else {
         panic!("{unknown}");
@@ -217,7 +217,7 @@ fn after_a_failed_sync_what_is_durable_can_be_read() {
     ));
     assert!(matches!(store.checkpoint(), Err(Error::LogFailed { .. })));
     // Reading goes on, from a copy too.
-    let copy = MemDisk::new();
+    let copy = SimDisk::new();
     store.backup_on(&copy).unwrap();
     assert_eq!(contents(&open(copy).unwrap().0), model(1));
     assert!(matches!(store.close(), Err(Error::LogFailed { .. })));
@@ -368,8 +368,7 @@ fn a_disk_that_is_full_for_a_moment_loses_nothing() {
             };
             let (store, _) = Store::open_on(Arc::new(disk.clone()), options).unwrap();
             create_table(&store).unwrap();
-            disk.fail(disk.operations() + at, fault(ErrorKind::StorageFull));
-            let end = disk.operations() + at;
+            disk.fail(at, fault(ErrorKind::StorageFull));
             match go_on_in_spite(&store, &disk, COMMITS) {
                 Ok(all) => {
                     went_on += 1;
@@ -392,7 +391,7 @@ fn a_disk_that_is_full_for_a_moment_loses_nothing() {
                     "at {at}: {error}"
                 ),
             }
-            if disk.operations() <= end {
+            if !disk.has_failed() {
                 break;
             }
         }
@@ -407,10 +406,7 @@ fn a_checkpoint_needs_no_new_segment() {
     for at in 0..10 {
         let (disk, store) = store();
         commit(&store, 0).unwrap();
-        disk.fail(
-            disk.operations() + at,
-            Fault::InPart(ErrorKind::StorageFull),
-        );
+        disk.fail(at, Fault::InPart(ErrorKind::StorageFull));
         let written = store.checkpoint();
         disk.mend();
         let segments = disk.list("wal").unwrap();

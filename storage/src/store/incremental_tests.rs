@@ -7,7 +7,7 @@ use crate::catalog::{ColumnDef, TableDef};
 use crate::checkpoint::image::ImageKind;
 use crate::checkpoint::list::ImageRef;
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::ids::{BlockNo, ColumnId};
 use crate::transaction::Transaction;
 use crate::value::{DataType, Value, ValueRef};
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 const KEYS: i64 = 400;
 
 struct Story {
-    disk: MemDisk,
+    disk: SimDisk,
     store: Store,
     model: Contents,
 }
@@ -25,7 +25,7 @@ struct Story {
 impl Story {
     /// A table of so many rows, and nothing written of it yet.
     fn with_rows(keys: i64) -> Self {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new();
         let store = open(disk.clone()).expect("a new database").0;
         create_table(&store).expect("a table");
         let mut story = Self {
@@ -65,7 +65,7 @@ impl Story {
 
     /// The power fails; what is durable is opened.
     fn crash(&mut self) {
-        self.disk = self.disk.after_crash();
+        self.disk = self.disk.crashed();
         self.store = open(self.disk.clone()).expect("recovery").0;
         self.check();
     }

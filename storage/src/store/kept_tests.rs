@@ -1,15 +1,17 @@
 //! Stories of checkpoints that are kept, and of histories that part.
 
-use super::testing::{commit, contents, copy, create_table, model, open, options, prefix_of};
+use super::testing::{
+    commit, contents, create_table, leftovers, model, open, options, prefix_of, read,
+};
 use super::{CheckpointReason, Newer, RestoreReport, Store};
-use crate::disk::{Disk, Fault, FaultDisk, MemDisk, Unsynced};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// Checkpoints are as many as commits: number `n` is written after commit `n - 1`.
-fn database(commits: i64) -> MemDisk {
-    let medium = MemDisk::new();
+fn database(commits: i64) -> SimDisk {
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).expect("a store");
     create_table(&store).expect("a table");
     for n in 0..commits {
@@ -19,41 +21,26 @@ fn database(commits: i64) -> MemDisk {
     }
     store.close().expect("closed");
     drop(store);
-    copy(&medium)
+    medium.crashed()
 }
 
 fn restore(disk: impl Disk + 'static, number: u64, newer: Newer) -> Result<RestoreReport> {
     Store::restore_on(Arc::new(disk), number, options(), newer)
 }
 
-fn numbers(disk: &MemDisk) -> Vec<u64> {
+fn numbers(disk: &SimDisk) -> Vec<u64> {
     let list = crate::checkpoint::kept::list(disk).expect("a list");
     assert!(list.damaged.is_empty(), "{list:?}");
     list.checkpoints.iter().map(|one| one.number).collect()
 }
 
 /// How many commits are there.
-fn commits(disk: &MemDisk) -> i64 {
+fn commits(disk: &SimDisk) -> i64 {
     let (store, _) = open(disk.clone()).expect("a store");
     prefix_of(&contents(&store), 20)
 }
 
-/// Half of each unsynced write, and everything else.
-fn half(unsynced: Unsynced<'_>) -> usize {
-    match unsynced {
-        Unsynced::Write { bytes, .. } => bytes / 2,
-        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
-    }
-}
-
-fn bytes_of(disk: &MemDisk, path: &str) -> Vec<u8> {
-    let file = disk.open(path).expect("a file");
-    let mut bytes = vec![0; file.len().expect("a length") as usize];
-    file.read_at(0, &mut bytes).expect("bytes");
-    bytes
-}
-
-fn put(disk: &MemDisk, path: &str, bytes: &[u8]) {
+fn put(disk: &SimDisk, path: &str, bytes: &[u8]) {
     let file = disk.create(path).expect("a file");
     file.write_at(0, bytes).expect("written");
     file.sync().expect("synced");
@@ -116,7 +103,7 @@ fn what_is_not_there_is_not_restored() {
         "{error}"
     );
     assert_eq!(error.sqlstate(), "42704");
-    let error = restore(MemDisk::new(), 1, Newer::Keep).expect_err("nothing");
+    let error = restore(SimDisk::new(), 1, Newer::Keep).expect_err("nothing");
     assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
     let open = open(disk.clone()).expect("a store").0;
     let error = restore(disk.clone(), 2, Newer::Keep).expect_err("open");
@@ -132,7 +119,7 @@ fn a_damaged_checkpoint_is_not_restored() {
     let disk = database(3);
     let images = disk.list("data").expect("a list");
     let path = format!("data/{}", images[0]);
-    let mut bytes = bytes_of(&disk, &path);
+    let mut bytes = read(&disk, &path);
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     put(&disk, &path, &bytes);
@@ -151,7 +138,7 @@ fn what_is_damaged_is_abandoned_only_where_somebody_says_so() {
     drop(store);
     let segments = disk.list("wal").expect("a list");
     let path = format!("wal/{}", segments.last().expect("a segment"));
-    let mut bytes = bytes_of(&disk, &path);
+    let mut bytes = read(&disk, &path);
     bytes[70] ^= 1;
     put(&disk, &path, &bytes);
     for newer in [Newer::Keep, Newer::Abandon] {
@@ -172,39 +159,39 @@ fn what_is_damaged_is_abandoned_only_where_somebody_says_so() {
 #[test]
 fn no_file_of_one_history_passes_for_one_of_another() {
     let disk = database(3);
-    let old = copy(&disk);
+    let old = disk.crashed();
     restore(disk.clone(), 2, Newer::Keep).expect("restored");
     let (store, _) = open(disk.clone()).expect("a store");
     commit(&store, 2).expect("a commit");
     store.close().expect("closed");
     drop(store);
-    let last = |disk: &MemDisk| {
+    let last = |disk: &SimDisk| {
         let segments = disk.list("wal").expect("a list");
         format!("wal/{}", segments.last().expect("a segment"))
     };
     assert_ne!(last(&disk), last(&old), "segments are not used again");
     // The old current segment under the name of the new one.
-    let mixed = copy(&disk);
-    put(&mixed, &last(&disk), &bytes_of(&old, &last(&old)));
+    let mixed = disk.crashed();
+    put(&mixed, &last(&disk), &read(&old, &last(&old)));
     let error = open(mixed).expect_err("another segment");
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     // The old manifest, behind whose history there is now the new one's.
-    let mixed = copy(&disk);
-    put(&mixed, "MANIFEST", &bytes_of(&old, "MANIFEST"));
+    let mixed = disk.crashed();
+    put(&mixed, "MANIFEST", &read(&old, "MANIFEST"));
     let error = open(mixed).expect_err("frames of a later history");
     assert!(matches!(error, Error::Corrupt { .. }), "{error}");
     // The old closing mark bears no witness about the new history.
-    let mixed = copy(&disk);
-    put(&mixed, "CLOSED", &bytes_of(&old, "CLOSED"));
+    let mixed = disk.crashed();
+    put(&mixed, "CLOSED", &read(&old, "CLOSED"));
     let (store, report) = open(mixed).expect("a store");
     assert!(!report.clean);
     assert_eq!(contents(&store), model(3));
 }
 
 /// Every checkpoint that is listed can be restored, and is what it was.
-fn check_all_kept(disk: &MemDisk) {
+fn check_all_kept(disk: &SimDisk) {
     for number in numbers(disk) {
-        let disk = copy(disk);
+        let disk = SimDisk::with(&disk.image());
         restore(disk.clone(), number, Newer::Keep).expect("restored");
         match number {
             0 => assert!(
@@ -220,16 +207,11 @@ fn check_all_kept(disk: &MemDisk) {
     }
 }
 
-/// Whether the operation at which the disk fails was asked for.
-fn has_failed(disk: &FaultDisk, at: u64) -> bool {
-    disk.operations() > at
-}
-
 #[test]
 fn wherever_a_checkpoint_is_cut_short_all_that_are_listed_are_whole() {
     for at in 0.. {
-        let medium = database(4);
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = database(4);
+        disk.fail(at, Fault::PowerLoss);
         let run = || -> Result<()> {
             let (store, _) = open(disk.clone())?;
             commit(&store, 4)?;
@@ -237,16 +219,12 @@ fn wherever_a_checkpoint_is_cut_short_all_that_are_listed_are_whole() {
             store.close()
         };
         let ran = run();
-        for left in [
-            medium.after_crash(),
-            medium.after_crash_keeping(half),
-            copy(&medium),
-        ] {
+        for left in leftovers(&disk) {
             assert!(numbers(&left).len() >= 3, "at {at}");
             check_all_kept(&left);
             assert!([4, 5].contains(&commits(&left)), "at {at}");
         }
-        if !has_failed(&disk, at) {
+        if !disk.has_failed() {
             ran.expect("nothing failed");
             return;
         }
@@ -259,16 +237,12 @@ fn wherever_a_restoring_is_cut_short_it_has_happened_or_not() {
     let store = open(before.clone()).expect("a store").0;
     commit(&store, 4).expect("a commit");
     drop(store);
-    let before = copy(&before);
+    let before = before.crashed();
     for at in 0.. {
-        let medium = copy(&before);
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = before.crashed();
+        disk.fail(at, Fault::PowerLoss);
         let restored = restore(disk.clone(), 2, Newer::Keep).map(drop);
-        for left in [
-            medium.after_crash(),
-            medium.after_crash_keeping(half),
-            copy(&medium),
-        ] {
+        for left in leftovers(&disk) {
             let found = commits(&left);
             assert!([2, 5].contains(&found), "{found} at {at}");
             assert!(restored.is_err() || found == 2, "at {at}");
@@ -285,7 +259,7 @@ fn wherever_a_restoring_is_cut_short_it_has_happened_or_not() {
             drop(store);
             assert_eq!(commits(&left), 4, "at {at}");
         }
-        if !has_failed(&disk, at) {
+        if !disk.has_failed() {
             restored.expect("nothing failed");
             return;
         }
@@ -296,21 +270,21 @@ fn wherever_a_restoring_is_cut_short_it_has_happened_or_not() {
 fn a_crash_in_the_recovery_from_a_crash_in_a_restoring() {
     let before = database(3);
     for at in 0.. {
-        let medium = copy(&before);
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = before.crashed();
+        disk.fail(at, Fault::PowerLoss);
         let restored = restore(disk.clone(), 2, Newer::Keep).is_ok();
-        let left = medium.after_crash_keeping(half);
+        let left = disk.torn();
         for more in 0.. {
-            let again = copy(&left);
-            let dying = FaultDisk::over(again.clone(), more, Fault::PowerLoss);
-            let opened = open(dying.clone()).is_ok();
-            let found = commits(&again.after_crash());
+            let again = left.crashed();
+            again.fail(more, Fault::PowerLoss);
+            let opened = open(again.clone()).is_ok();
+            let found = commits(&again.crashed());
             assert!([2, 3].contains(&found), "{found} at {at}, {more}");
-            if opened && !has_failed(&dying, more) {
+            if opened && !again.has_failed() {
                 break;
             }
         }
-        if restored && !has_failed(&disk, at) {
+        if restored && !disk.has_failed() {
             return;
         }
     }
@@ -320,15 +294,16 @@ fn a_crash_in_the_recovery_from_a_crash_in_a_restoring() {
 fn a_single_failure_in_a_restoring_leaves_what_was_or_what_is_to_be() {
     let before = database(3);
     for at in 0.. {
-        let medium = copy(&before);
-        let disk = FaultDisk::over(medium.clone(), at, Fault::Once(ErrorKind::StorageFull));
+        let disk = before.crashed();
+        disk.fail(at, Fault::Once(ErrorKind::StorageFull));
         let restored = restore(disk.clone(), 2, Newer::Keep).is_ok();
-        let found = commits(&medium);
+        disk.mend();
+        let found = commits(&disk);
         assert!([2, 3].contains(&found), "{found} at {at}");
         assert!(!restored || found == 2, "at {at}");
-        restore(medium.clone(), 2, Newer::Keep).expect("on a disk that is well");
-        assert_eq!(commits(&medium), 2);
-        if !has_failed(&disk, at) {
+        restore(disk.clone(), 2, Newer::Keep).expect("on a disk that is well");
+        assert_eq!(commits(&disk), 2);
+        if !disk.has_failed() {
             assert!(restored, "nothing failed");
             return;
         }
@@ -342,20 +317,21 @@ fn a_single_failure_in_a_restoring_leaves_what_was_or_what_is_to_be() {
 fn what_was_built_on_a_restoring_that_was_cut_short_stays() {
     for newer in [Newer::Keep, Newer::Abandon] {
         for at in 0.. {
-            let medium = database(3);
-            let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+            let disk = database(3);
+            disk.fail(at, Fault::PowerLoss);
             let restored = restore(disk.clone(), 2, newer).is_ok();
+            disk.mend();
             // To close a store would make names durable.
-            let (store, _) = open(medium.clone()).expect("a store");
+            let (store, _) = open(disk.clone()).expect("a store");
             let found = prefix_of(&contents(&store), 20);
             commit(&store, found).expect("a commit");
-            let left = medium.after_crash();
+            let left = disk.crashed();
             drop(store);
             assert_eq!(commits(&left), found + 1, "at {at}");
             for number in numbers(&left) {
-                restore(copy(&left), number, Newer::Keep).expect("restored");
+                restore(left.crashed(), number, Newer::Keep).expect("restored");
             }
-            if restored && !has_failed(&disk, at) {
+            if restored && !disk.has_failed() {
                 break;
             }
         }
@@ -367,18 +343,19 @@ fn what_was_built_on_a_restoring_that_was_cut_short_stays() {
 #[test]
 fn a_restoring_that_fails_several_times_leaves_a_log_without_gaps() {
     for at in 0.. {
-        let medium = database(3);
+        let disk = database(3);
         let mut failed = false;
         for _ in 0..3 {
-            let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+            disk.fail(at, Fault::PowerLoss);
             let restored = restore(disk.clone(), 2, Newer::Abandon).is_ok();
-            failed |= has_failed(&disk, at);
-            assert!(restored || has_failed(&disk, at), "at {at}");
+            failed |= disk.has_failed();
+            assert!(restored || disk.has_failed(), "at {at}");
         }
-        let found = commits(&copy(&medium));
+        let found = commits(&disk.crashed());
         assert!([2, 3].contains(&found), "{found} at {at}");
-        restore(medium.clone(), 1, Newer::Abandon).expect("on a disk that is well");
-        assert_eq!(commits(&medium), 1);
+        disk.mend();
+        restore(disk.clone(), 1, Newer::Abandon).expect("on a disk that is well");
+        assert_eq!(commits(&disk), 1);
         if !failed {
             return;
         }
@@ -389,7 +366,7 @@ fn a_restoring_that_fails_several_times_leaves_a_log_without_gaps() {
 #[test]
 fn a_damaged_manifest_is_kept_beside_what_replaces_it() {
     let disk = database(3);
-    let mut bytes = bytes_of(&disk, "MANIFEST");
+    let mut bytes = read(&disk, "MANIFEST");
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     put(&disk, "MANIFEST", &bytes);
@@ -400,7 +377,7 @@ fn a_damaged_manifest_is_kept_beside_what_replaces_it() {
     drop(store);
     let kept = crate::checkpoint::kept::paths(&disk).expect("a list");
     assert!(
-        kept.iter().any(|path| bytes_of(&disk, path) == bytes),
+        kept.iter().any(|path| read(&disk, path) == bytes),
         "{kept:?}"
     );
     assert_eq!(commits(&disk), 3);

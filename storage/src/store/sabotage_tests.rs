@@ -91,7 +91,7 @@ fn first_breach_when_full() -> Option<String> {
             let _ = commit(&store, n);
             // Who begins tries first whether there is room.
             let shown = contents(&store);
-            let left = SimDisk::with(&disk.after_crash());
+            let left = disk.crashed();
             let left = match open(left) {
                 Ok((store, _)) => contents(&store),
                 Err(error) => return Some(format!("room for {room}: {error}")),

@@ -2,10 +2,10 @@
 //! quarantine, byte by byte. What is left is a database like any.
 
 use super::testing::{
-    Contents, commit, contents, copy, create_table, files, model, open, options, put,
+    Contents, commit, contents, create_table, files, flip, model, open, options, put, read,
 };
 use super::{Lost, RecoveryMode, RecoveryReport, Store, StoreOptions};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
 use crate::wal::segment::SEGMENT_HEADER_LEN;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 const COMMITS: i64 = 6;
 
 /// A database that was closed, with checkpoints between its commits.
-fn database(checkpoints: &[i64]) -> MemDisk {
-    let medium = MemDisk::new();
+fn database(checkpoints: &[i64]) -> SimDisk {
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).expect("a new database");
     create_table(&store).expect("a table");
     for n in 0..COMMITS {
@@ -24,10 +24,10 @@ fn database(checkpoints: &[i64]) -> MemDisk {
         commit(&store, n).expect("a commit");
     }
     store.close().expect("closed");
-    copy(&medium)
+    medium.crashed()
 }
 
-fn salvage(disk: &MemDisk) -> Result<(Store, RecoveryReport)> {
+fn salvage(disk: &SimDisk) -> Result<(Store, RecoveryReport)> {
     let options = StoreOptions {
         recovery: RecoveryMode::Salvage,
         ..options()
@@ -35,34 +35,16 @@ fn salvage(disk: &MemDisk) -> Result<(Store, RecoveryReport)> {
     Store::open_on(Arc::new(disk.clone()), options)
 }
 
-fn read(disk: &MemDisk, path: &str) -> Vec<u8> {
-    let file = disk.open(path).expect("a file");
-    let mut bytes = vec![0; file.len().expect("a length") as usize];
-    file.read_at(0, &mut bytes).expect("bytes");
-    bytes
-}
-
-fn flip(disk: &MemDisk, path: &str, at: u64) {
-    let file = disk.open(path).expect("a file");
-    let mut byte = [0];
-    file.read_at(at, &mut byte).expect("a byte");
-    file.write_at(at, &[byte[0] ^ 0x10]).expect("a write");
-    file.sync().expect("a sync");
-}
-
-fn remove(disk: &MemDisk, path: &str) {
+fn remove(disk: &SimDisk, path: &str) {
     disk.remove(path).expect("a file");
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     disk.sync_dir(folder).expect("a sync");
 }
 
 /// What a salvage makes of a directory, after it was looked at from all sides.
-fn salvaged(damaged: &MemDisk, what: &str) -> (Contents, RecoveryReport) {
-    let before: Vec<_> = files(damaged)
-        .into_iter()
-        .map(|path| (path.clone(), read(damaged, &path)))
-        .collect();
-    let is_damaged = open(copy(damaged)).is_err();
+fn salvaged(damaged: &SimDisk, what: &str) -> (Contents, RecoveryReport) {
+    let before = damaged.image().files;
+    let is_damaged = open(damaged.crashed()).is_err();
     let (store, report) = salvage(damaged).unwrap_or_else(|error| panic!("{what}: {error}"));
     let found = contents(&store);
     assert_eq!(report.quarantine.is_some(), is_damaged, "{what}");
@@ -76,14 +58,14 @@ fn salvaged(damaged: &MemDisk, what: &str) -> (Contents, RecoveryReport) {
     store.checkpoint().unwrap();
     store.close().unwrap();
     if let Some(folder) = &report.quarantine {
-        for (path, bytes) in before.iter().filter(|(path, _)| path != "LOCK") {
+        for (path, bytes) in before.iter().filter(|(path, _)| *path != "LOCK") {
             let kept = format!("{folder}/{path}");
-            let is_kept = damaged.exists(&kept).unwrap() && read(damaged, &kept) == *bytes;
+            let is_kept = damaged.exists(&kept).unwrap() && read(damaged, &kept) == **bytes;
             // The manifest is replaced, and kept under a number.
             let is_manifest = path == "MANIFEST" && {
                 let names = damaged.list(folder).unwrap();
                 let mut manifests = names.iter().filter(|name| name.starts_with("MANIFEST."));
-                manifests.any(|name| read(damaged, &format!("{folder}/{name}")) == *bytes)
+                manifests.any(|name| read(damaged, &format!("{folder}/{name}")) == **bytes)
             };
             assert!(
                 is_kept || is_manifest,
@@ -91,7 +73,7 @@ fn salvaged(damaged: &MemDisk, what: &str) -> (Contents, RecoveryReport) {
             );
         }
     }
-    let (store, strict) = open(copy(damaged)).expect("whole again");
+    let (store, strict) = open(damaged.crashed()).expect("whole again");
     assert!(strict.clean, "{what}");
     assert_eq!(contents(&store), expected, "{what}");
     (found, report)
@@ -141,8 +123,8 @@ fn whatever_byte_goes_bad_the_rest_is_kept() {
                 if path == last && is_deletion(&bytes, at) {
                     continue;
                 }
-                let (damaged, what) = (copy(&medium), format!("{path} at {at}"));
-                flip(&damaged, &path, at);
+                let (damaged, what) = (medium.crashed(), format!("{path} at {at}"));
+                flip(&damaged, &path, at, 0x10);
                 let (found, report) = salvaged(&damaged, &what);
                 assert!(was_there(&found), "{what}: {found:?}");
                 if path != last || at < SEGMENT_HEADER_LEN as u64 {
@@ -170,7 +152,7 @@ fn commits_behind_a_damaged_one_are_kept() {
     }
     // The table, and commits 0 to 5; of commit 3 a byte goes bad.
     let (from, to) = (ends[4], ends[5]);
-    flip(&medium, &path, from + 60);
+    flip(&medium, &path, from + 60, 0x10);
     let (found, report) = salvaged(&medium, "commit 3");
     // It brought rows 13 and 11; others have deleted 12.
     assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 10, 14, 15]);
@@ -193,7 +175,7 @@ fn commits_behind_a_damaged_one_are_kept() {
 
 #[test]
 fn rows_of_blocks_whose_image_is_whole_are_kept() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     let mut transaction = store.begin().unwrap();
@@ -209,15 +191,20 @@ fn rows_of_blocks_whose_image_is_whole_are_kept() {
     }
     let all = contents(&store);
     store.close().unwrap();
-    let largest = |disk: &MemDisk| {
+    let largest = |disk: &SimDisk| {
         let names = disk.list("data").unwrap();
         let paths = names.iter().map(|name| format!("data/{name}"));
         paths.max_by_key(|path| read(disk, path).len()).unwrap()
     };
-    let damaged = copy(&medium);
+    let damaged = medium.crashed();
     let path = largest(&damaged);
     // The blocks at its beginning were not written again.
-    flip(&damaged, &path, read(&damaged, &path).len() as u64 / 8);
+    flip(
+        &damaged,
+        &path,
+        read(&damaged, &path).len() as u64 / 8,
+        0x10,
+    );
     let (found, report) = salvaged(&damaged, "an image");
     let lost = report.losses.iter().map(|loss| match &loss.what {
         Lost::Rows { table, rows, .. } => {
@@ -231,7 +218,7 @@ fn rows_of_blocks_whose_image_is_whole_are_kept() {
     assert_eq!(found.len() as u64 + lost, all.len() as u64);
     assert!(found.iter().all(|(key, text)| all.get(key) == Some(text)));
 
-    let damaged = copy(&medium);
+    let damaged = medium.crashed();
     remove(&damaged, &path);
     let (found, report) = salvaged(&damaged, "no data file");
     assert!(found.len() < all.len());
@@ -242,7 +229,7 @@ fn rows_of_blocks_whose_image_is_whole_are_kept() {
 fn whichever_file_is_gone_the_rest_is_kept() {
     let medium = database(&[1, 3]);
     for path in files(&medium) {
-        let damaged = copy(&medium);
+        let damaged = medium.crashed();
         remove(&damaged, &path);
         let (found, _) = salvaged(&damaged, &format!("without {path}"));
         assert!(was_there(&found), "without {path}");
@@ -261,21 +248,21 @@ fn whichever_file_is_gone_the_rest_is_kept() {
 
 #[test]
 fn a_salvage_that_is_cut_short_is_a_salvage_again() {
-    use crate::disk::{Fault, FaultDisk};
     let medium = database(&[3]);
     let path = format!("wal/{}", medium.list("wal").unwrap().last().unwrap());
     let length = read(&medium, &path).len() as u64;
-    flip(&medium, &path, length - 3);
-    let expected = salvaged(&copy(&medium), "not cut short").0;
+    flip(&medium, &path, length - 3, 0x10);
+    let expected = salvaged(&medium.crashed(), "not cut short").0;
     for operation in 0.. {
-        let disk = Arc::new(FaultDisk::over(copy(&medium), operation, Fault::PowerLoss));
+        let disk = medium.crashed();
+        disk.fail(operation, Fault::PowerLoss);
         let options = StoreOptions {
             recovery: RecoveryMode::Salvage,
             ..options()
         };
-        let is_done = Store::open_on(disk.clone(), options).is_ok();
-        let crashed = disk.medium().after_crash();
-        let (store, _) = salvage(&crashed).unwrap_or_else(|e| panic!("cut at {operation}: {e}"));
+        let is_done = Store::open_on(Arc::new(disk.clone()), options).is_ok();
+        let (store, _) =
+            salvage(&disk.crashed()).unwrap_or_else(|e| panic!("cut at {operation}: {e}"));
         assert_eq!(contents(&store), expected, "cut at {operation}");
         if is_done {
             break;
@@ -287,7 +274,7 @@ fn a_salvage_that_is_cut_short_is_a_salvage_again() {
 /// where the segment before ends.
 #[test]
 fn a_segment_without_its_first_page_keeps_the_others() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let short = StoreOptions {
         segment_bytes: Some(16 << 10),
         ..options()
@@ -302,7 +289,7 @@ fn a_segment_without_its_first_page_keeps_the_others() {
     store.close().unwrap();
     let names = medium.list("wal").unwrap();
     assert!(names.len() > 2, "{names:?}");
-    let damaged = copy(&medium);
+    let damaged = medium.crashed();
     let file = damaged.open(&format!("wal/{}", names[1])).unwrap();
     file.write_at(0, &[0; 4096]).unwrap();
     file.sync().unwrap();
@@ -319,18 +306,18 @@ fn a_segment_without_its_first_page_keeps_the_others() {
 /// is told as lost, although an older checkpoint and that log would do without a flaw.
 #[test]
 fn an_older_log_does_not_take_back_a_checkpoint() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
     store.checkpoint().unwrap();
     commit(&store, 1).unwrap();
-    let earlier = medium.after_crash();
+    let earlier = medium.crashed();
     commit(&store, 2).unwrap();
     store.checkpoint().unwrap();
     commit(&store, 3).unwrap();
     drop(store);
-    let damaged = medium.after_crash();
+    let damaged = medium.crashed();
     for name in damaged.list("wal").unwrap() {
         let path = format!("wal/{name}");
         remove(&damaged, &path);
@@ -351,7 +338,7 @@ fn nothing_in_quarantine_is_replaced() {
     let damaged = database(&[COMMITS - 1]);
     let image = format!("data/{}", damaged.list("data").unwrap()[0]);
     let bytes = read(&damaged, &image);
-    flip(&damaged, &image, bytes.len() as u64 / 2);
+    flip(&damaged, &image, bytes.len() as u64 / 2, 0x10);
     let broken = read(&damaged, &image);
     let (store, report) = salvage(&damaged).unwrap();
     store.close().unwrap();

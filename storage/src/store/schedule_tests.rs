@@ -3,7 +3,7 @@
 use super::testing::{commit, contents, create_table, model, open, options};
 use super::{CheckpointReason, Store, StoreOptions};
 use crate::checkpoint::image::IMAGE_HEADER_LEN;
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::format::{PROLOGUE_LEN, read_file, u64_at};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const LONG: Duration = Duration::from_secs(5);
 
 /// A store that writes checkpoints when it is asked whether one is due.
-fn start(medium: &MemDisk, change: impl FnOnce(&mut StoreOptions)) -> Store {
+fn start(medium: &SimDisk, change: impl FnOnce(&mut StoreOptions)) -> Store {
     let mut options = options();
     change(&mut options);
     let opened = Store::open_on(Arc::new(medium.clone()), options);
@@ -20,21 +20,21 @@ fn start(medium: &MemDisk, change: impl FnOnce(&mut StoreOptions)) -> Store {
 }
 
 /// Why the checkpoints were written that are there, the newest first.
-fn reasons(medium: &MemDisk) -> Vec<CheckpointReason> {
+fn reasons(medium: &SimDisk) -> Vec<CheckpointReason> {
     let list = crate::checkpoint::kept::list(medium).expect("a list");
     let infos = list.checkpoints.into_iter().filter_map(|one| one.info);
     infos.map(|info| info.reason).collect()
 }
 
 /// Asks whether a checkpoint is due; returns why the newest one was written.
-fn ask(store: &Store, medium: &MemDisk) -> Option<CheckpointReason> {
+fn ask(store: &Store, medium: &SimDisk) -> Option<CheckpointReason> {
     store.run_background().expect("a log without failures");
     reasons(medium).first().copied()
 }
 
 #[test]
 fn one_comes_some_time_after_something_was_logged() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let store = start(&medium, |options| {
         options.checkpoint_timeout = Some(Duration::ZERO);
     });
@@ -54,7 +54,7 @@ fn one_comes_some_time_after_something_was_logged() {
 
 #[test]
 fn one_comes_before_recovery_takes_longer_than_it_may() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let store = start(&medium, |_| {});
     create_table(&store).expect("a table");
     commit(&store, 0).expect("a commit");
@@ -75,7 +75,7 @@ fn one_comes_before_recovery_takes_longer_than_it_may() {
 #[test]
 fn one_comes_at_the_close_where_that_is_wished() {
     for wished in [false, true] {
-        let medium = MemDisk::new();
+        let medium = SimDisk::new();
         let store = start(&medium, |options| options.checkpoint_on_close = wished);
         create_table(&store).expect("a table");
         commit(&store, 0).expect("a commit");
@@ -95,7 +95,7 @@ fn one_comes_at_the_close_where_that_is_wished() {
 /// The background writes so slowly that it would take hours. Alice asks for a checkpoint, and then closes.
 #[test]
 fn nobody_waits_for_a_checkpoint_that_is_written_slowly() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let store = start_slowly(&medium);
     let began = Instant::now();
     let mut commits = 0;
@@ -121,7 +121,7 @@ fn nobody_waits_for_a_checkpoint_that_is_written_slowly() {
 }
 
 /// A store with a table, whose checkpoints are due early and written a byte a second, by a thread of its own.
-fn start_slowly(medium: &MemDisk) -> Store {
+fn start_slowly(medium: &SimDisk) -> Store {
     let store = start(medium, |options| {
         options.manual_maintenance = false;
         options.checkpoint_log_bytes = Some(1 << 10);
@@ -134,7 +134,7 @@ fn start_slowly(medium: &MemDisk) -> Store {
 /// A limit must not let the log grow without end.
 #[test]
 fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let store = start_slowly(&medium);
     let (began, mut commits) = (Instant::now(), 0);
     while reasons(&medium).is_empty() {
@@ -147,7 +147,7 @@ fn a_log_that_grows_on_hurries_a_slow_checkpoint() {
 /// Who sleeps within a block keeps from being freed what everybody else unlinks.
 #[test]
 fn a_slow_checkpoint_sleeps_between_blocks() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let store = start_slowly(&medium);
     let (began, mut commits) = (Instant::now(), 0);
     let data = loop {

@@ -1,9 +1,9 @@
 //! Stories of sequences and the log: no number that a durable commit used comes again.
 
 use super::Store;
-use super::testing::{commit, contents, create_table, open, put};
+use super::testing::{commit, contents, create_table, failing, leftovers, open, put};
 use crate::catalog::{LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition};
-use crate::disk::{Fault, FaultDisk, MemDisk, Unsynced};
+use crate::disk::{Fault, SimDisk};
 use crate::error::Result;
 use crate::transaction::Transaction;
 use std::sync::Arc;
@@ -36,15 +36,15 @@ fn insert(store: &Store) -> Result<i64> {
 }
 
 /// What is left when the power fails: only what was synced.
-fn after_crash(store: Store, disk: &MemDisk) -> Store {
-    let left = disk.after_crash();
+fn after_crash(store: Store, disk: &SimDisk) -> Store {
+    let left = disk.crashed();
     drop(store);
     open(left).expect("recovery after a crash").0
 }
 
 #[test]
 fn a_crash_loses_numbers_but_gives_none_away_twice() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     create_table(&store).unwrap();
     create(&store, "s").unwrap();
@@ -58,7 +58,7 @@ fn a_crash_loses_numbers_but_gives_none_away_twice() {
 
 #[test]
 fn a_closed_store_goes_on_behind_what_was_logged_and_again_after_a_checkpoint() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     create(&store, "s").unwrap();
     assert_eq!(taken(&store), 1);
@@ -79,7 +79,7 @@ fn a_closed_store_goes_on_behind_what_was_logged_and_again_after_a_checkpoint() 
 
 #[test]
 fn numbers_between_a_checkpoint_and_a_crash_are_not_given_away_again() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     create_table(&store).unwrap();
     create(&store, "s").unwrap();
@@ -97,7 +97,7 @@ fn numbers_between_a_checkpoint_and_a_crash_are_not_given_away_again() {
 
 #[test]
 fn what_is_done_to_a_sequence_survives_and_what_was_rolled_back_does_not() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     create(&store, "s").unwrap();
     create(&store, "gone").unwrap();
@@ -116,7 +116,7 @@ fn what_is_done_to_a_sequence_survives_and_what_was_rolled_back_does_not() {
     let gone = tx.catalog().sequence("gone").unwrap().def.id;
     tx.drop_sequence(gone).unwrap();
     tx.commit().unwrap();
-    let disk = disk.after_crash();
+    let disk = disk.crashed();
     drop(store);
     let store = open(disk.clone()).unwrap().0;
     assert!(store.catalog().sequence("gone").is_none());
@@ -144,7 +144,7 @@ fn what_is_done_to_a_sequence_survives_and_what_was_rolled_back_does_not() {
 /// Each step of one commit is logged with where the sequence stood after it, within its limits then.
 #[test]
 fn limits_that_change_within_a_commit_are_recovered() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     let mut tx = store.begin().unwrap();
     let mut def = SequenceDef::new("s");
@@ -165,7 +165,7 @@ fn limits_that_change_within_a_commit_are_recovered() {
     tx.alter_sequence(def.clone(), None).unwrap();
     assert_eq!(take(&tx).unwrap(), 52);
     tx.commit().unwrap();
-    let left = disk.after_crash();
+    let left = disk.crashed();
     drop(store);
     let store = open(left.clone()).expect("recovery").0;
     assert_eq!(store.catalog().sequence("s").unwrap().def, def);
@@ -177,7 +177,7 @@ fn limits_that_change_within_a_commit_are_recovered() {
 
 #[test]
 fn a_sequence_that_was_set_stands_there_after_a_crash() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let store = open(disk.clone()).unwrap().0;
     create_table(&store).unwrap();
     create(&store, "s").unwrap();
@@ -203,7 +203,7 @@ fn memory_logs_nothing_and_says_the_same() {
 }
 
 /// Takes and commits numbers, with checkpoints between.
-fn story(disk: &FaultDisk) -> Result<()> {
+fn story(disk: &SimDisk) -> Result<()> {
     let store = open(disk.clone())?.0;
     create_table(&store)?;
     create(&store, "s")?;
@@ -216,26 +216,14 @@ fn story(disk: &FaultDisk) -> Result<()> {
     store.close()
 }
 
-fn half(unsynced: Unsynced<'_>) -> usize {
-    match unsynced {
-        Unsynced::Write { bytes, .. } => bytes / 2,
-        Unsynced::Truncate { .. } | Unsynced::Names { .. } => 1,
-    }
-}
-
-/// The power fails at every operation on the medium in turn, and all, none or half of what was not
-/// synced is left: no number that a commit used that is left is given away again.
+/// The power fails at every operation on the medium in turn, and all, none or the beginnings of what was
+/// not synced is left: no number that a commit used that is left is given away again.
 #[test]
 fn wherever_the_power_fails_no_number_comes_twice() {
     for at in 0.. {
-        let medium = MemDisk::new();
-        let disk = FaultDisk::over(medium.clone(), at, Fault::PowerLoss);
+        let disk = failing(at, Fault::PowerLoss);
         let result = story(&disk);
-        for left in [
-            medium.after_crash(),
-            medium.after_crash_keeping(half),
-            medium,
-        ] {
+        for left in leftovers(&disk) {
             let store = open(left).expect("recovery after a crash").0;
             if store.catalog().sequence("s").is_some() {
                 let last = contents(&store).into_keys().max();
@@ -243,7 +231,7 @@ fn wherever_the_power_fails_no_number_comes_twice() {
                 assert!(last.is_none_or(|last| next > last), "{next} after {last:?}");
             }
         }
-        if disk.operations() <= at {
+        if !disk.has_failed() {
             result.expect("nothing failed");
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreOptions};
 use crate::catalog::{CheckDef, ColumnDef, IndexDef, TableDef, TableEntry};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId};
 use crate::recovery::RecoveryReport;
@@ -164,22 +164,35 @@ pub(super) fn prefix_of(contents: &Contents, most: i64) -> i64 {
     found.unwrap_or_else(|| panic!("not the work of whole commits in order: {contents:?}"))
 }
 
-/// A copy of all that is durable on a disk.
-pub(super) fn copy(disk: &MemDisk) -> MemDisk {
-    disk.after_crash()
+/// Mends a disk and returns the disks that a failure may leave of it: with all that is durable; with the
+/// beginning of each other write, too; with all that was written, if only the process ends.
+pub(super) fn leftovers(disk: &SimDisk) -> [SimDisk; 3] {
+    disk.mend();
+    [disk.crashed(), disk.torn(), disk.restart()]
 }
 
-/// All files of a database on a disk.
-pub(super) fn files(disk: &MemDisk) -> Vec<String> {
-    let mut files = Vec::new();
-    for folder in ["", "wal", "data"] {
-        for name in disk.list(folder).expect("a list") {
-            let path = [folder, &name].join("/");
-            let path = path.trim_start_matches('/').to_owned();
-            if disk.open(&path).is_ok() {
-                files.push(path);
-            }
-        }
-    }
-    files
+/// Returns an empty disk that fails at an operation.
+pub(super) fn failing(operation: u64, fault: Fault) -> SimDisk {
+    let disk = SimDisk::new();
+    disk.fail(operation, fault);
+    disk
+}
+
+/// Changes bits of a byte, durably.
+pub(super) fn flip(disk: &SimDisk, path: &str, at: u64, mask: u8) {
+    let file = disk.open(path).expect("a file");
+    let mut byte = [0];
+    file.read_at(at, &mut byte).expect("a byte");
+    file.write_at(at, &[byte[0] ^ mask]).expect("a write");
+    file.sync().expect("a sync");
+}
+
+/// Returns the bytes of a file.
+pub(super) fn read(disk: &SimDisk, path: &str) -> Vec<u8> {
+    disk.image().files[path].to_vec()
+}
+
+/// Returns the paths of all files.
+pub(super) fn files(disk: &SimDisk) -> Vec<String> {
+    disk.image().files.into_keys().collect()
 }

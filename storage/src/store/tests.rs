@@ -3,7 +3,7 @@
 use super::testing::{commit, contents, create_table, model, open, options, put, rewrite};
 use super::{Durability, Store, StoreOptions};
 use crate::catalog::{ForeignAction, ForeignKeyDef, ViewDef};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::ids::{Lsn, TableId, Timestamp};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ fn what_was_committed_is_there_after_reopening() {
 #[test]
 fn row_ids_and_table_ids_are_not_used_again() {
     // Rows and a table are gone before the checkpoint; what comes after reopening gets new ids.
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
@@ -99,7 +99,7 @@ fn a_directory_of_someone_else_is_not_touched() {
 
 #[test]
 fn writers_go_on_during_a_checkpoint() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();
@@ -110,7 +110,7 @@ fn writers_go_on_during_a_checkpoint() {
         }
         writer.join().expect("no panic").expect("all commits");
     });
-    let crashed = medium.after_crash();
+    let crashed = medium.crashed();
     let (recovered, report) = open(crashed).unwrap();
     assert!(report.checkpoint.is_some());
     assert_eq!(contents(&recovered), model(60));
@@ -118,7 +118,7 @@ fn writers_go_on_during_a_checkpoint() {
 
 #[test]
 fn three_checkpoints_are_kept_and_the_rest_goes() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     for n in 0..5 {
@@ -128,7 +128,7 @@ fn three_checkpoints_are_kept_and_the_rest_goes() {
     assert_eq!(medium.list("data").unwrap().len(), 3);
     assert_eq!(medium.list("wal").unwrap().len(), 3);
     // The one before is whole: with it in place of the current one, nothing is lost.
-    let crashed = medium.after_crash();
+    let crashed = medium.crashed();
     crashed.rename("MANIFEST.4", "MANIFEST").unwrap();
     let (recovered, _) = open(crashed).unwrap();
     assert_eq!(contents(&recovered), model(5));
@@ -136,7 +136,7 @@ fn three_checkpoints_are_kept_and_the_rest_goes() {
 
 #[test]
 fn a_checkpoint_comes_by_itself_when_the_log_has_grown() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let options = StoreOptions {
         manual_maintenance: false,
         checkpoint_log_bytes: Some(1),
@@ -157,7 +157,7 @@ fn a_checkpoint_comes_by_itself_when_the_log_has_grown() {
 
 #[test]
 fn buffered_commits_become_durable_by_themselves() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let options = StoreOptions {
         manual_maintenance: false,
         durability: Durability::Buffered,
@@ -168,7 +168,7 @@ fn buffered_commits_become_durable_by_themselves() {
     commit(&store, 0).unwrap();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
     loop {
-        let (recovered, _) = open(medium.after_crash()).unwrap();
+        let (recovered, _) = open(medium.crashed()).unwrap();
         if contents(&recovered) == model(1) {
             break;
         }
@@ -178,7 +178,7 @@ fn buffered_commits_become_durable_by_themselves() {
 
 #[test]
 fn a_closed_store_refuses_everything_and_gives_the_directory_free() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     let mut running = store.begin().unwrap();
@@ -211,7 +211,7 @@ fn in_memory_nothing_is_logged() {
 
 #[test]
 fn frozen_rows_are_logged_checkpointed_and_recovered_like_any() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     // More rows than the first block has slots, so that it is full.
@@ -252,7 +252,7 @@ fn frozen_rows_are_logged_checkpointed_and_recovered_like_any() {
 
 #[test]
 fn foreign_keys_come_back_from_the_log_and_from_a_checkpoint() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     let mut tx = store.begin().unwrap();
@@ -309,7 +309,7 @@ fn foreign_keys_come_back_from_the_log_and_from_a_checkpoint() {
 
 #[test]
 fn an_altered_table_and_views_come_back_as_they_were_committed() {
-    let medium = MemDisk::new();
+    let medium = SimDisk::new();
     let (store, _) = open(medium.clone()).unwrap();
     create_table(&store).unwrap();
     commit(&store, 0).unwrap();

@@ -1,15 +1,15 @@
 //! Verifying finds every byte that is not what was written, and says what it belonged to.
 
-use super::testing::{commit, copy, create_table, files, open, options};
+use super::testing::{commit, create_table, files, open, options};
 use super::{Newer, Store};
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::recovery::Verification;
 use std::sync::Arc;
 
 /// A database with two checkpoints and commits behind them, closed.
-fn database() -> MemDisk {
-    let medium = MemDisk::new();
+fn database() -> SimDisk {
+    let medium = SimDisk::new();
     let store = open(medium.clone()).expect("a new database").0;
     create_table(&store).expect("a table");
     for n in 0..40 {
@@ -19,15 +19,15 @@ fn database() -> MemDisk {
         }
     }
     store.close().expect("closed");
-    copy(&medium)
+    medium.crashed()
 }
 
-fn verify(disk: &MemDisk) -> Verification {
+fn verify(disk: &SimDisk) -> Verification {
     Store::verify_on(disk, options()).expect("verified")
 }
 
 /// What must be whole for the current checkpoint and the kept ones, and for the log behind them.
-fn needed(disk: &MemDisk) -> Vec<String> {
+fn needed(disk: &SimDisk) -> Vec<String> {
     let files = files(disk).into_iter();
     files.filter(|path| path != "LOCK").collect()
 }
@@ -35,16 +35,12 @@ fn needed(disk: &MemDisk) -> Vec<String> {
 #[test]
 fn what_was_written_is_verified_and_nothing_is_changed() {
     let disk = database();
-    let bytes = |disk: &MemDisk| -> Vec<Vec<u8>> {
-        let read = |path: String| crate::format::read_file(disk, &path, 1 << 30).expect("bytes");
-        needed(disk).into_iter().map(read).collect()
-    };
-    let before = bytes(&disk);
+    let before = disk.image();
     let found = verify(&disk);
     assert!(found.damages.is_empty(), "{found:?}");
     assert!(found.root.is_some() && found.images > 1 && found.frames > 0);
     assert_eq!(found.checkpoint, Some(2));
-    assert!(bytes(&disk) == before);
+    assert!(disk.image() == before);
     // The same after another process was here and changed nothing.
     drop(open(disk.clone()).expect("opened"));
     assert_eq!(verify(&disk).root, found.root);
@@ -61,7 +57,7 @@ fn every_flip_is_found_and_an_images_flip_names_block_and_table() {
     for path in needed(&disk) {
         let length = disk.open(&path).expect("a file").len().expect("a length");
         for at in (0..length).step_by(3) {
-            let damaged = copy(&disk);
+            let damaged = disk.crashed();
             let file = damaged.open(&path).expect("a file");
             let mut byte = [0];
             file.read_at(at, &mut byte).expect("a byte");
@@ -99,7 +95,7 @@ fn the_log_of_a_history_that_ended_is_read() {
     let segments: Vec<String> = files(&disk).into_iter().filter(last).collect();
     let (own, before) = segments.split_last().expect("segments");
     for path in [own, &before[0]] {
-        let damaged = copy(&disk);
+        let damaged = disk.crashed();
         let file = damaged.open(path).expect("a file");
         file.write_at(70, &[0xAA]).expect("a write");
         file.sync().expect("synced");
@@ -123,7 +119,7 @@ fn files_that_are_gone_or_cut_are_named_and_the_rest_is_read() {
         .filter(|path| path.starts_with("data/"))
     {
         for cut in [None, Some(0), Some(40), Some(200)] {
-            let damaged = copy(&disk);
+            let damaged = disk.crashed();
             match cut {
                 None => damaged.remove(&path).expect("gone"),
                 Some(length) => {
@@ -142,9 +138,9 @@ fn files_that_are_gone_or_cut_are_named_and_the_rest_is_read() {
 
 #[test]
 fn what_is_no_database_or_is_open_is_refused() {
-    let error = Store::verify_on(&MemDisk::new(), options()).expect_err("empty");
+    let error = Store::verify_on(&SimDisk::new(), options()).expect_err("empty");
     assert!(matches!(error, Error::NotADatabase { .. }), "{error}");
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let _store = open(disk.clone()).expect("a new database").0;
     let error = Store::verify_on(&disk, options()).expect_err("open");
     assert!(matches!(error, Error::Locked { .. }), "{error}");

@@ -4,7 +4,7 @@ use super::segment::SEGMENT_HEADER_LEN;
 use super::tests::{commit, new_log};
 use super::*;
 use crate::codec::Decoder;
-use crate::disk::{Disk, MemDisk};
+use crate::disk::{Disk, SimDisk};
 use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
 use crate::pool::Ledger;
 use crate::value::ValueRef;
@@ -45,7 +45,7 @@ fn noise(row: u64) -> String {
 
 /// What stands in the first segment: for each frame its timestamp and how many rows; then where they end, and
 /// the flaw there, if any.
-fn read(disk: &MemDisk) -> (Vec<(u64, u32)>, Lsn, bool) {
+fn read(disk: &SimDisk) -> (Vec<(u64, u32)>, Lsn, bool) {
     let mut reader = SegmentReader::open(disk, 1).unwrap();
     let mut found = Vec::new();
     loop {
@@ -72,7 +72,7 @@ fn rows_of(found: &[(u64, u32)], timestamp: u64) -> u64 {
 #[test]
 fn a_large_transaction_is_a_run_and_comes_back_whole() {
     for (text, packs) in [(alike as fn(u64) -> String, true), (noise, false)] {
-        let disk = MemDisk::new();
+        let disk = SimDisk::new();
         let (log, ledger) = new_log(Arc::new(disk.clone()), SEGMENT_BYTES);
         commit(&log, 1, "before");
         let held = ledger.used();
@@ -85,7 +85,7 @@ fn a_large_transaction_is_a_run_and_comes_back_whole() {
         commit(&log, 3, "after");
         log.flush().unwrap();
         assert_eq!(ledger.used(), 0, "given back");
-        let (found, end, has_flaw) = read(&disk.after_crash());
+        let (found, end, has_flaw) = read(&disk.crashed());
         assert_eq!((end, has_flaw), (log.end(), false));
         assert!(found.len() > 10, "{found:?}");
         assert!(found.is_sorted_by_key(|(timestamp, _)| *timestamp));
@@ -98,7 +98,7 @@ fn a_large_transaction_is_a_run_and_comes_back_whole() {
 /// ends where it begins.
 #[test]
 fn a_run_that_is_not_whole_is_none() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, ledger) = new_log(Arc::new(disk.clone()), SEGMENT_BYTES);
     let begin = commit(&log, 1, "before");
     let mut frame = large(&log, &ledger, alike);
@@ -109,9 +109,9 @@ fn a_run_that_is_not_whole_is_none() {
     let offset = |lsn: Lsn| SEGMENT_HEADER_LEN as u64 + lsn.0;
     for at in (begin.0..end.0).step_by(97) {
         let at = offset(Lsn(at));
-        let cut = disk.after_crash();
+        let cut = disk.crashed();
         cut.open(&path).unwrap().truncate(at).unwrap();
-        let flipped = disk.after_crash();
+        let flipped = disk.crashed();
         let file = flipped.open(&path).unwrap();
         let mut byte = [0];
         file.read_at(at, &mut byte).unwrap();
@@ -128,7 +128,7 @@ fn a_run_that_is_not_whole_is_none() {
 /// Frames that are whole, and of two transactions: they do not make one commit.
 #[test]
 fn frames_of_two_commits_are_no_run() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, ledger) = new_log(Arc::new(disk.clone()), SEGMENT_BYTES);
     let mut frame = large(&log, &ledger, alike);
     log.reserve(&mut frame).unwrap();
@@ -156,7 +156,7 @@ fn frames_of_two_commits_are_no_run() {
 /// finds those behind it.
 #[test]
 fn a_broken_run_can_be_taken_apart() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, ledger) = new_log(Arc::new(disk.clone()), SEGMENT_BYTES);
     let mut frame = large(&log, &ledger, alike);
     log.reserve(&mut frame).unwrap();

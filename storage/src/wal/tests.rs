@@ -4,7 +4,7 @@ use super::queue::FRAMES_PER_LOOK;
 use super::segment::{SEGMENT_HEADER_LEN, SegmentHeader};
 use super::*;
 use crate::codec::Decoder;
-use crate::disk::{Disk, DiskFile, MemDisk};
+use crate::disk::{Disk, DiskFile, SimDisk};
 use crate::error::{Error, Result};
 use crate::format::DatabaseId;
 use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
@@ -20,7 +20,7 @@ pub(super) const DATABASE: DatabaseId = DatabaseId([5; 16]);
 /// A disk whose syncs take a while, are counted, and fail on demand.
 #[derive(Debug, Default)]
 struct SlowDisk {
-    inner: MemDisk,
+    inner: SimDisk,
     control: Arc<Control>,
 }
 
@@ -211,7 +211,7 @@ pub(super) fn frames_of(disk: &dyn Disk, number: u64) -> (Vec<u64>, u64) {
 
 #[test]
 fn frames_come_back_in_order_and_memory_is_given_back() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, ledger) = new_log(Arc::new(disk.clone()), 1 << 20);
     for timestamp in 1..=5 {
         commit(&log, timestamp, "waits");
@@ -230,7 +230,7 @@ fn frames_come_back_in_order_and_memory_is_given_back() {
     assert_eq!(log.durable_timestamp(), Timestamp(6));
     assert_eq!(held(&ledger), 0);
     assert_eq!(
-        frames_of(&disk.after_crash(), 1),
+        frames_of(&disk.crashed(), 1),
         (vec![1, 2, 3, 4, 5, 6], end.0)
     );
 }
@@ -321,7 +321,7 @@ fn who_is_given_no_room_goes_on_without() {
             Some(u64::MAX) => assert!(length() > end, "{asked:?}"),
             _ => assert_eq!(length(), end, "{room:?}"),
         }
-        assert_eq!(frames_of(&medium.after_crash(), 1).0, timestamps);
+        assert_eq!(frames_of(&medium.crashed(), 1).0, timestamps);
         log.close().unwrap();
         assert_eq!(length(), end);
     }
@@ -329,7 +329,7 @@ fn who_is_given_no_room_goes_on_without() {
 
 #[test]
 fn segments_begin_where_they_are_full_or_told_to() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, _) = new_log(Arc::new(disk.clone()), 200);
     for timestamp in 1..=6 {
         let end = commit(&log, timestamp, "a frame of some length");
@@ -346,7 +346,7 @@ fn segments_begin_where_they_are_full_or_told_to() {
     );
     let end = commit(&log, 7, "seven");
     log.wait_durable(end).unwrap();
-    let crashed = disk.after_crash();
+    let crashed = disk.crashed();
     let mut all = Vec::new();
     for number in 1..=start.number {
         all.extend(frames_of(&crashed, number).0);
@@ -359,7 +359,7 @@ fn segments_begin_where_they_are_full_or_told_to() {
 
 #[test]
 fn closing_waits_for_those_who_were_promised_room() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, _) = new_log(Arc::new(disk.clone()), 1 << 20);
     let mut promised = frame_of(1, "promised");
     log.reserve(&mut promised).unwrap();
@@ -374,12 +374,12 @@ fn closing_waits_for_those_who_were_promised_room() {
     });
     assert!(matches!(late, Err(Error::Closed)));
     assert_eq!(closed.unwrap(), Some(log.end()));
-    assert_eq!(frames_of(&disk.after_crash(), 1).0, [1]);
+    assert_eq!(frames_of(&disk.crashed(), 1).0, [1]);
 }
 
 #[test]
 fn a_hostile_length_takes_no_memory_and_is_a_flaw() {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let (log, _) = new_log(Arc::new(disk.clone()), 1 << 20);
     let end = commit(&log, 1, "x");
     log.wait_durable(end).unwrap();
@@ -495,7 +495,7 @@ fn a_leader_that_panics_leaves_nobody_waiting() {
 #[test]
 fn beginnings_of_frames_without_end_are_not_read_for_ever() {
     const LONG: u32 = 1 << 20;
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     disk.create_folder(segment::FOLDER).unwrap();
     let header = SegmentHeader {
         database: DATABASE,

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use remora_fuzz::parts;
 use remora_storage::catalog::{ColumnDef, TableDef};
 use remora_storage::codec::{encode_value, put_varint};
-use remora_storage::disk::{Disk, MemDisk};
+use remora_storage::disk::{Disk, SimDisk};
 use remora_storage::{ColumnId, DataType, Error, Result, Store, StoreOptions, ValueRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn options() -> StoreOptions {
     }
 }
 
-fn open(disk: &MemDisk) -> Result<Store> {
+fn open(disk: &SimDisk) -> Result<Store> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     Store::open_on(disk, options()).map(|(store, _)| store)
 }

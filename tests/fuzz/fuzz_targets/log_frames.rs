@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use remora_fuzz::seal::{self, DATABASE};
 use remora_storage::{Error, Lsn};
 use remora_storage::codec::Decoder;
-use remora_storage::disk::{Disk, MemDisk};
+use remora_storage::disk::{Disk, SimDisk};
 use remora_storage::wal::segment::{self, SegmentHeader};
 use remora_storage::wal::{Next, Operation, SegmentReader};
 
@@ -45,7 +45,7 @@ fn read(frames: &[u8]) {
 }
 
 fn segment(frames: &[u8]) -> SegmentReader {
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     disk.create_folder(segment::FOLDER).expect("a folder");
     let file = disk.create(&segment::path(HEADER.number)).expect("a file");
     let bytes = [&HEADER.encode()[..], frames].concat();

@@ -8,7 +8,7 @@ use remora_storage::Error;
 use remora_storage::checkpoint::kept;
 use remora_storage::checkpoint::list;
 use remora_storage::checkpoint::manifest::{MANIFEST, MANIFEST_HEADER_LEN, Manifest};
-use remora_storage::disk::{Disk, MemDisk};
+use remora_storage::disk::{Disk, SimDisk};
 use remora_storage::format::u32_at;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -44,7 +44,7 @@ fn read(bytes: &[u8]) {
     let written = manifest.encode(database);
     let (again, _) = Manifest::decode(MANIFEST, &written).expect("what was written");
     assert_eq!(again, manifest);
-    let disk = MemDisk::new();
+    let disk = SimDisk::new();
     let file = disk.create(MANIFEST).expect("a file");
     file.write_at(0, bytes).expect("room");
     let kept = kept::list(&disk).expect("a list");

@@ -11,7 +11,7 @@ use remora_storage::checkpoint::image::{self, IMAGE_HEADER_LEN, ImageHeader, Ima
 use remora_storage::checkpoint::kept;
 use remora_storage::checkpoint::manifest::{MANIFEST, Manifest};
 use remora_storage::codec::encode_value;
-use remora_storage::disk::{Disk, MemDisk, RealDisk};
+use remora_storage::disk::{Disk, RealDisk, SimDisk};
 use remora_storage::format::read_file;
 use remora_storage::ids::BLOCK_SLOTS;
 use remora_storage::pool::{Ledger, Pool};
@@ -152,8 +152,8 @@ fn extremes(parts: &[u8]) -> Result<(), Box<dyn Error>> {
 
 /// A table with a full block that is encoded and one that is not, both changed since the checkpoint that
 /// wrote them first, and again in the log.
-fn changed() -> Result<MemDisk, Box<dyn Error>> {
-    let disk = MemDisk::new();
+fn changed() -> Result<SimDisk, Box<dyn Error>> {
+    let disk = SimDisk::new();
     let options = StoreOptions {
         manual_maintenance: true,
         keep_checkpoints: Some(0),

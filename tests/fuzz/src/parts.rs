@@ -22,7 +22,7 @@ use remora_storage::checkpoint::kept;
 use remora_storage::checkpoint::list::ImageRef;
 use remora_storage::checkpoint::manifest::{ImageFile, MANIFEST, MANIFEST_HEADER_LEN, Manifest};
 use remora_storage::checkpoint::rows_file::ROWS_HEADER_LEN;
-use remora_storage::disk::{Disk, MemDisk};
+use remora_storage::disk::{Disk, SimDisk};
 use remora_storage::format::{FileKind, PROLOGUE_LEN, encode_prologue, read_file, u32_at, u64_at};
 use remora_storage::wal::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
 use remora_storage::wal::{Next, SegmentReader, closing};
@@ -66,8 +66,8 @@ struct Files {
 ///
 /// # Errors
 /// None that a disk in memory has not.
-pub fn directory(bytes: &[u8]) -> Result<MemDisk> {
-    let disk = MemDisk::new();
+pub fn directory(bytes: &[u8]) -> Result<SimDisk> {
+    let disk = SimDisk::new();
     for folder in [image::FOLDER, segment::FOLDER] {
         disk.create_folder(folder)?;
     }
@@ -316,7 +316,7 @@ fn cut<const LENGTH: usize>(part: &[u8]) -> ([u8; LENGTH], &[u8]) {
     (array, rest)
 }
 
-fn write(disk: &MemDisk, path: &str, bytes: &[u8]) -> Result<()> {
+fn write(disk: &SimDisk, path: &str, bytes: &[u8]) -> Result<()> {
     let file = disk.create(path)?;
     file.write_at(0, bytes)?;
     file.sync()

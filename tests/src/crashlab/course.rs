@@ -290,7 +290,7 @@ impl<'s> Course<'s> {
             return false;
         };
         match interruption.kind {
-            Kind::Kill => self.disk.operations() > interruption.at,
+            Kind::Kill => self.disk.has_failed(),
             // Compaction tries to make all durable that was committed, and does without.
             _ if self.condition() != "open" => true,
             // A checkpoint may fail, and the database goes on.

@@ -215,7 +215,7 @@ fn goes_on(script: &Script, disk: &SimDisk, database: &Database) -> Result<(), B
         checkpoint.map_err(wrong.because("a checkpoint"))?;
     }
     let expected = contents(database, script).map_err(wrong.because("reading on"))?;
-    let left = SimDisk::with(&disk.after_crash());
+    let left = disk.crashed();
     let database = open(script, &left, wrong)?;
     check(&database)?;
     let found = contents(&database, script).map_err(wrong.because("reading what went on"))?;

@@ -20,7 +20,7 @@ pub use fault::{Fault, Kind};
 pub use story::{Contents, Files, Moment, Story};
 
 use crate::random::Random;
-use remora_storage::disk::{Disk, MemDisk};
+use remora_storage::disk::{Disk, Image, SimDisk};
 use remora_storage::store::{RecoveryMode, RecoveryReport};
 use remora_storage::{Error, Store, StoreOptions};
 use std::collections::BTreeMap;
@@ -125,7 +125,7 @@ fn salvage(story: &Story, fault: &Fault, damaged: &Files, tally: &mut Tally) -> 
     }
 }
 
-fn open(disk: &MemDisk, recovery: RecoveryMode) -> Result<(Store, RecoveryReport), Error> {
+fn open(disk: &SimDisk, recovery: RecoveryMode) -> Result<(Store, RecoveryReport), Error> {
     let options = StoreOptions {
         recovery,
         ..story::options()
@@ -133,18 +133,14 @@ fn open(disk: &MemDisk, recovery: RecoveryMode) -> Result<(Store, RecoveryReport
     Store::open_on(Arc::new(disk.clone()), options)
 }
 
-fn on_disk(files: &Files) -> MemDisk {
-    let disk = MemDisk::new();
-    let written = || -> Result<(), Error> {
-        disk.create_folder("wal")?;
-        disk.create_folder("data")?;
-        for (path, bytes) in files {
-            disk.create(path)?.write_at(0, bytes)?;
-        }
-        Ok(())
-    };
-    written().expect("a disk in memory takes everything");
-    disk
+fn on_disk(files: &Files) -> SimDisk {
+    let files = files.iter();
+    SimDisk::with(&Image {
+        files: files
+            .map(|(path, bytes)| (path.clone(), Arc::new(bytes.clone())))
+            .collect(),
+        folders: ["wal", "data"].map(str::to_owned).into(),
+    })
 }
 
 /// All files of a database but its lock.

@@ -131,8 +131,8 @@ impl Story {
                     self.disk.set_capacity(Some(self.disk.used() + room));
                 }
                 4 => {
-                    let at = self.disk.operations() + self.random.below(4);
-                    self.disk.fail(at, Fault::InPart(ErrorKind::StorageFull));
+                    let after = self.random.below(4);
+                    self.disk.fail(after, Fault::InPart(ErrorKind::StorageFull));
                     self.write(session)?;
                     self.disk.mend();
                     if self.has_failed()? {

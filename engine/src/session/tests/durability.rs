@@ -2,7 +2,7 @@
 
 use super::state;
 use crate::{Connection, Database, Durability, Options, TransactionOptions};
-use remora_storage::disk::MemDisk;
+use remora_storage::disk::SimDisk;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,7 +222,7 @@ fn what_shows_commits_before_it_ends_waits_before_it_begins() {
 
 /// Hands on nothing, but looks at each piece what would be left if the power failed now.
 struct Crashes {
-    disk: MemDisk,
+    disk: SimDisk,
     options: Options,
     pieces: usize,
 }
@@ -232,7 +232,7 @@ impl std::io::Write for Crashes {
         self.pieces += 1;
         let shown = String::from_utf8_lossy(bytes);
         let last: i64 = shown.lines().last().unwrap().parse().unwrap();
-        let left = Database::open_on(Arc::new(self.disk.after_crash()), self.options.clone());
+        let left = Database::open_on(Arc::new(self.disk.crashed()), self.options.clone());
         let next = left.unwrap().connect().unwrap();
         let next: i64 = next
             .query_row("SELECT nextval('tickets')", [], |row| row.get(0))
@@ -248,7 +248,7 @@ impl std::io::Write for Crashes {
 
 #[test]
 fn numbers_that_a_copy_shows_are_not_given_again_after_a_crash() {
-    let (disk, options) = (MemDisk::new(), Options::new().manual_maintenance(true));
+    let (disk, options) = (SimDisk::new(), Options::new().manual_maintenance(true));
     let db = Database::open_on(Arc::new(disk.clone()), options.clone()).unwrap();
     let conn = db.connect().unwrap();
     let rows: Vec<String> = (0..150).map(|n| format!("({n})")).collect();

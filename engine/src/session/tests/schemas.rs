@@ -46,7 +46,7 @@ fn they_are_there_after_a_crash_and_in_a_checkpoint() {
             "ALTER SCHEMA stock RENAME TO store; ALTER SCHEMA store RENAME TO stock",
         )
         .unwrap();
-        let left = SimDisk::with(&disk.after_crash());
+        let left = disk.crashed();
         let db = Database::open_on(Arc::new(left), options).unwrap();
         let conn = db.connect().unwrap();
         look(&conn);

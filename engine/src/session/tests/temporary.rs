@@ -2,23 +2,13 @@
 
 use super::*;
 use crate::Options;
-use remora_storage::disk::{Disk, SimDisk};
+use remora_storage::disk::SimDisk;
 use std::sync::Arc;
 
 /// All bytes on a disk.
 fn bytes(disk: &SimDisk) -> Vec<u8> {
-    let mut all = Vec::new();
-    for folder in ["", "wal", "data"] {
-        for name in disk.list(folder).unwrap_or_default() {
-            let path = format!("{folder}/{name}");
-            if let Ok(file) = disk.open(path.trim_start_matches('/')) {
-                let mut read = vec![0; file.len().unwrap() as usize];
-                let length = file.read_at(0, &mut read).unwrap();
-                all.extend_from_slice(&read[..length]);
-            }
-        }
-    }
-    all
+    let files = disk.image().files.into_values();
+    files.flat_map(|file| file.to_vec()).collect()
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
@@ -64,7 +54,7 @@ fn nothing_on_disk_speaks_of_them() {
     for word in ["secret", "whisper", "veiled", "hidden"] {
         assert!(!holds(&all, word), "{word}");
     }
-    let left = SimDisk::with(&disk.after_crash());
+    let left = disk.crashed();
     let db = Database::open_on(Arc::new(left), options).unwrap();
     let conn = db.connect().unwrap();
     assert_eq!(number(&conn, "SELECT count(*) FROM remora_tables"), 1);

@@ -7,12 +7,13 @@
 //!                  \------> events   all that happened, for who wants to crash anywhere afterwards
 //! ```
 //!
-//! 1. Every operation that changes something or makes it durable has a number, from 0 on. A [`Fault`] says
-//!    which one fails, and how; a capacity makes the disk full.
+//! 1. Every operation that changes something or makes it durable is counted. [`SimDisk::fail`] says which one
+//!    fails, and a [`Fault`] how; a capacity makes the disk full.
 //! 2. With [`SimDisk::record`] the events are kept. [`Medium`] follows them one by one, so that one run
 //!    of a program is enough to look at a crash at each of its operations.
-//! 3. A program that was crashed goes on from an [`Image`], on [`SimDisk::with`]. One that was only killed goes on
-//!    from the cache, with all that is loose in it, on what [`SimDisk::restart`] returns.
+//! 3. A program that was crashed goes on from an [`Image`], on [`SimDisk::with`], or from [`SimDisk::crashed`] or
+//!    [`SimDisk::torn`]. One that was only killed goes on from the cache, with all that is loose in it, on what
+//!    [`SimDisk::restart`] returns.
 //! 4. Time is simulated, too: it goes on by [`OPERATION_TIME`] with each operation, by what a sync is said to
 //!    take, and where somebody says so.
 //!
@@ -42,6 +43,7 @@
 //! Clones are the same disk, used by the same process. It is as deterministic as the program above it.
 
 mod event;
+mod fault;
 mod file;
 mod image;
 mod medium;
@@ -49,13 +51,14 @@ mod medium;
 mod tests;
 
 pub use event::{Event, FileId};
+pub use fault::Fault;
 pub use image::{Decay, Image};
 pub use medium::{Loose, Medium, Tear};
 
-use super::fault::Fault;
 use super::{Disk, DiskFile, io_error, relative};
 use crate::error::{Error, Result};
 use event::folder_of;
+use fault::Verdict;
 use file::SimFile;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +99,8 @@ struct State {
     events: Option<Vec<Event>>,
     operations: u64,
     fault: Option<(u64, Fault)>,
+    /// Whether the operation came that the last fault is for.
+    has_failed: bool,
     capacity: Option<u64>,
 }
 
@@ -113,17 +118,6 @@ impl Default for Origin {
 struct SimLock {
     disk: SimDisk,
     path: String,
-}
-
-/// What is to happen to an operation.
-enum Verdict {
-    Works,
-    /// Fails without having done anything.
-    Fails(ErrorKind),
-    /// Fails when a part of it was done.
-    InPart(ErrorKind),
-    /// Fails after having been done.
-    Lost,
 }
 
 impl SimDisk {
@@ -172,7 +166,7 @@ impl SimDisk {
     /// let next = disk.restart();
     /// assert!(file.write_at(0, b"by the dead").is_err());
     /// assert_eq!(next.open("a")?.len()?, 6);
-    /// assert!(next.after_crash().files.is_empty(), "the power has not failed yet");
+    /// assert!(!next.crashed().exists("a")?, "the power has not failed yet");
     /// # Ok::<(), remora_storage::Error>(())
     /// ```
     #[must_use = "who is left without it has a dead process's disk"]
@@ -221,9 +215,39 @@ impl SimDisk {
         self.state.lock().operations
     }
 
-    /// Has operation number `at` fail.
-    pub fn fail(&self, at: u64, fault: Fault) {
-        self.state.lock().fault = Some((at, fault));
+    /// Makes an operation fail: the one that comes after `operations` others, counted from now on.
+    ///
+    /// ```
+    /// use remora_storage::disk::{Disk, Fault, SimDisk};
+    /// fn story(disk: &dyn Disk) -> remora_storage::Result<()> {
+    ///     let file = disk.create("new")?;
+    ///     file.write_at(0, b"whole")?;
+    ///     file.sync()?;
+    ///     disk.rename("new", "current")?;
+    ///     disk.sync_dir("")
+    /// }
+    /// for at in 0.. {
+    ///     let disk = SimDisk::new();
+    ///     disk.fail(at, Fault::PowerLoss);
+    ///     let told = story(&disk);
+    ///     if !disk.has_failed() {
+    ///         assert!(disk.crashed().exists("current")?);
+    ///         break;
+    ///     }
+    ///     assert!(told.is_err());
+    ///     assert!(!disk.crashed().exists("current")?, "named only once it is whole");
+    /// }
+    /// # Ok::<(), remora_storage::Error>(())
+    /// ```
+    pub fn fail(&self, operations: u64, fault: Fault) {
+        let mut state = self.state.lock();
+        state.fault = Some((state.operations + operations, fault));
+        state.has_failed = false;
+    }
+
+    /// Returns whether the operation came that the last [`Self::fail`] chose.
+    pub fn has_failed(&self) -> bool {
+        self.state.lock().has_failed
     }
 
     /// Has nothing fail any more.
@@ -260,9 +284,24 @@ impl SimDisk {
         self.state.lock().medium.clone()
     }
 
-    /// The least that a power loss leaves: what is durable.
-    pub fn after_crash(&self) -> Image {
-        self.state.lock().medium.image(&[], |_| false, false)
+    /// Returns another disk, with the least that a power loss leaves of this one: all that is durable.
+    pub fn crashed(&self) -> Self {
+        let image = self.state.lock().medium.image(&[], |_| false, false);
+        Self::with(&image)
+    }
+
+    /// Returns another disk, with the state that a power loss leaves if it tears every write: all that is
+    /// durable, all changes of names, all lengths that were set, and the beginning of each write.
+    pub fn torn(&self) -> Self {
+        let medium = self.medium();
+        let loose = medium.loose(Tear::Byte);
+        let is_kept = |at: usize| match &loose[at] {
+            Loose::Names(_) | Loose::Resize { .. } => true,
+            // The first byte, and those up to a third.
+            Loose::Piece { part, .. } => part.start <= 1,
+            Loose::Length(_) => false,
+        };
+        Self::with(&medium.image(&loose, is_kept, false))
     }
 }
 
@@ -284,16 +323,11 @@ impl State {
         self.operations += 1;
         self.elapsed += OPERATION_TIME;
         match self.fault {
-            Some((at, fault)) if number == at => match fault {
-                Fault::PowerLoss => Verdict::Lost,
-                Fault::Once(kind) | Fault::Onwards(kind) => Verdict::Fails(kind),
-                Fault::InPart(kind) => Verdict::InPart(kind),
-            },
-            Some((at, fault)) if number > at => match fault {
-                Fault::PowerLoss => Verdict::Fails(ErrorKind::BrokenPipe),
-                Fault::Onwards(kind) => Verdict::Fails(kind),
-                Fault::Once(_) | Fault::InPart(_) => Verdict::Works,
-            },
+            Some((at, fault)) if number == at => {
+                self.has_failed = true;
+                fault.strikes()
+            }
+            Some((at, fault)) if number > at => fault.lasts(),
             _ => Verdict::Works,
         }
     }

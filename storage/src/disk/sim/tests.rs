@@ -99,7 +99,7 @@ fn names_are_lost_one_by_one_and_a_rename_is_never_halved() {
 fn a_failed_sync_is_not_made_good_by_the_next() {
     let (disk, file) = disk_with(b"aa");
     file.write_at(0, b"b").unwrap();
-    disk.fail(disk.operations(), Fault::Once(ErrorKind::Other));
+    disk.fail(0, Fault::Once(ErrorKind::Other));
     assert!(file.sync().is_err());
     file.write_at(1, b"c").unwrap();
     file.sync().unwrap();
@@ -120,10 +120,10 @@ fn a_full_disk_a_short_write_and_one_that_fails_for_good() {
     assert_eq!(file.write_at(6, b"z").unwrap_err().sqlstate(), "53100");
     file.write_at(3, b"xy").unwrap();
     disk.set_capacity(None);
-    disk.fail(disk.operations(), Fault::InPart(ErrorKind::StorageFull));
+    disk.fail(0, Fault::InPart(ErrorKind::StorageFull));
     assert_eq!(file.write_at(5, b"1234").unwrap_err().sqlstate(), "53100");
     assert_eq!(**disk.image().files["a"], *b"abcxy12");
-    disk.fail(disk.operations(), Fault::Onwards(ErrorKind::Other));
+    disk.fail(0, Fault::Onwards(ErrorKind::Other));
     assert!(file.sync().is_err() && disk.sync_dir("").is_err() && file.truncate(0).is_err());
     assert_eq!(file.len().unwrap(), 7, "it can be read");
     disk.mend();
@@ -151,7 +151,7 @@ fn a_run_can_be_followed_event_by_event() {
     assert_eq!(loose, [Loose::Names(0)]);
     let both = medium.image(&loose, |_| false, false);
     assert_eq!(both.files.keys().collect::<Vec<_>>(), ["g", "x/y/f"]);
-    assert_eq!(both, disk.after_crash());
+    assert_eq!(both, disk.crashed().image());
     assert_ne!(both.digest(), disk.image().digest());
     let again = SimDisk::with(&both);
     assert_eq!(again.list("x").unwrap(), ["y"]);
