@@ -17,7 +17,8 @@ use std::time::Duration;
 
 pub(super) const DATABASE: DatabaseId = DatabaseId([5; 16]);
 
-/// A disk whose syncs take a while, are counted, and fail on demand.
+/// A disk whose syncs take a while, are counted, and fail or panic on demand. Its time is the system's, because
+/// these tests have threads that wait for it; that of [`SimDisk`] stands still meanwhile.
 #[derive(Debug, Default)]
 struct SlowDisk {
     inner: SimDisk,
