@@ -3,9 +3,9 @@
 use super::ExecContext;
 use super::batch::Batch;
 use super::compile::{compile, compile_locking};
-use super::lock_rows::{Kept, Locker};
 use super::memory::Held;
 use super::pipeline::Pipeline;
+use super::scan::lock_rows::{Kept, Locker};
 use crate::error::{Error, Result};
 use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::RecordBatch;

@@ -35,78 +35,46 @@
 //!   `ExecContext::check`; 57014 ends the statement.
 //! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows.
 
-mod adaptive;
 mod aggregate;
-mod alter;
-mod apply;
 mod batch;
 mod compile;
 mod copy;
 mod cursor;
-mod distinct;
+mod ddl;
 mod dml;
 mod eval;
-mod filter;
-mod fold;
 mod foreign;
-mod full_join;
-mod group_aggregate;
-mod grouping_sets;
-mod index_join;
-mod index_scan;
-mod index_union;
 mod join;
-mod join_table;
-mod key_table;
-mod keys;
-mod limit;
-mod lock_rows;
-mod mark;
-mod memo;
 mod memory;
 mod meter;
-mod numbered;
-mod ordered;
 mod pipeline;
 mod point;
-mod project;
-mod project_set;
-mod recursive;
-mod row_test;
+mod scan;
 mod scroll;
-mod sequence;
-mod set_operation;
+mod set;
 mod sort;
-mod sort_buffer;
 mod system;
-mod table_scan;
-mod top_n;
 mod trigger;
-mod union_all;
-mod values;
-mod virtual_scan;
 mod window;
-mod with;
-mod with_ties;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use alter::{alter_table, structure};
+pub(crate) use aggregate::fold::fold_row;
 pub(crate) use copy::{copy_from, copy_to};
 pub(crate) use cursor::{Cursor, arrow_schema};
+pub(crate) use ddl::alter::{alter_table, structure};
+pub(crate) use ddl::sequence::alter_sequence;
 pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, truncate, update};
-pub(crate) use fold::fold_row;
 pub(crate) use foreign::{Said, check_deferred, set_constraints};
 pub(crate) use memory::Held;
 pub(crate) use memory::Reliefs;
 pub(crate) use meter::Profiling;
 pub(crate) use point::{PointRows, lock_point, point_select};
+pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;
-pub(crate) use sequence::alter_sequence;
+pub(crate) use set::with::{Changing, Parts};
 pub(crate) use trigger::TriggerCache;
-pub(crate) use values::constants;
-pub(crate) use with::{Changing, Parts};
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;

@@ -6,7 +6,7 @@
 
 use super::ExecContext;
 use super::eval::{Datum, Row, eval_scalar, is_true, with_refs, with_values};
-use super::lock_rows::hold;
+use super::scan::lock_rows::hold;
 use crate::error::Result;
 use crate::plan::lock::RowLock;
 use crate::plan::statement::{Lookup, PointSelect};

@@ -6,9 +6,9 @@
 
 use super::super::batch::Batch;
 use super::super::eval::{Evaluator, Row, eval_scalar};
-use super::super::lock_rows::Kept;
 use super::super::{BATCH_ROWS, Cursor, ExecContext, arrow_schema};
 use crate::error::Result;
+use crate::exec::scan::lock_rows::Kept;
 use crate::plan::statement::Returning;
 use remora_storage::Value;
 use remora_storage::value::ColumnBuilder;

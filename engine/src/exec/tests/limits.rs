@@ -1,13 +1,13 @@
 //! LIMIT stops the source; memory and interrupts end a statement cleanly.
 
 use super::super::batch::Batch;
-use super::super::distinct::Distinct;
-use super::super::limit::{Limit, Stretch};
 use super::super::pipeline::{Breaker, Pipeline, Source};
 use super::super::sort::Sort;
 use super::*;
 use crate::activity::{Activity, Request};
 use crate::error::state;
+use crate::exec::aggregate::distinct::Distinct;
+use crate::exec::sort::limit::{Limit, Stretch};
 use crate::plan::SortKey;
 use arrow_array::Int64Array;
 use std::sync::Arc;

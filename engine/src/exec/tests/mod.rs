@@ -7,9 +7,9 @@ mod store;
 mod stories;
 
 use super::ExecContext;
-use super::join_table::JoinKeys;
+use super::join::join_table::JoinKeys;
 use super::pipeline::{Operator, Pipeline, Source};
-use super::values::Values;
+use super::scan::values::Values;
 use crate::error::Result;
 use crate::function::{EvalContext, resolve};
 use crate::plan::physical::JoinKey;

@@ -1,13 +1,13 @@
 //! Operators against models: the same with loops over vectors.
 
-use super::super::distinct::Distinct;
 use super::super::join::JoinProbe;
-use super::super::join_table::JoinBuild;
-use super::super::limit::{Limit, Stretch};
 use super::super::pipeline::{Breaker, Pipeline};
 use super::super::sort::Sort;
-use super::super::top_n::TopN;
 use super::*;
+use crate::exec::aggregate::distinct::Distinct;
+use crate::exec::join::join_table::JoinBuild;
+use crate::exec::sort::limit::{Limit, Stretch};
+use crate::exec::sort::top_n::TopN;
 use crate::plan::SortKey;
 use crate::plan::physical::{JoinKind, MarkTest};
 use proptest::collection::vec;

@@ -1,12 +1,12 @@
 //! Statements over a store in memory: scans, look-ups, INSERT, UPDATE, DELETE, COPY.
 
-use super::super::fold::Fold;
 use super::super::{
     Cursor, PointRows, arrow_schema, copy_from, copy_to, delete as run_delete, fold_row,
     insert as run_insert, point_select, update as run_update,
 };
 use super::*;
 use crate::error::{Error, state};
+use crate::exec::aggregate::fold::Fold;
 use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{
     AggregateCall, IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan, TableScan,

@@ -1,15 +1,15 @@
 //! One story an operator.
 
 use super::super::aggregate::Aggregation;
-use super::super::distinct::Distinct;
-use super::super::filter::Filter;
 use super::super::join::JoinProbe;
-use super::super::join_table::JoinBuild;
 use super::super::pipeline::{Breaker, Pipeline};
-use super::super::project::Project;
 use super::super::sort::Sort;
-use super::super::union_all::UnionAll;
 use super::*;
+use crate::exec::aggregate::distinct::Distinct;
+use crate::exec::join::join_table::JoinBuild;
+use crate::exec::scan::filter::Filter;
+use crate::exec::set::project::Project;
+use crate::exec::set::union_all::UnionAll;
 use crate::function::aggregate;
 use crate::function::aggregate::host::Callable;
 use crate::plan::SortKey;

@@ -2,11 +2,11 @@
 
 use super::super::cursor::arrow_schema;
 use super::super::eval::{eval_constant, is_true};
-use super::super::with::{Changing, Parts};
 use super::super::{Cursor, ExecContext, dml, point};
 use super::DEPTH_MAX;
 use crate::error::{Error, Result, state};
 use crate::exec::batch::Batch;
+use crate::exec::set::with::{Changing, Parts};
 use crate::function::cast::cast_value;
 use crate::function::is_ignored;
 use crate::plan::Statement;

@@ -2,12 +2,12 @@
 
 use super::super::batch::Batch;
 use super::super::eval::Evaluator;
-use super::super::key_table::{MISSING, too_many};
-use super::super::keys::Keys;
 use super::super::memory::Held;
 use super::super::pipeline::Pipeline;
 use super::super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
+use crate::exec::aggregate::key_table::{MISSING, too_many};
+use crate::exec::aggregate::keys::Keys;
 use crate::plan::window::Window;
 use std::ops::Range;
 

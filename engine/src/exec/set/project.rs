@@ -1,0 +1,54 @@
+//! Project: one expression an output column. Plain columns are passed on, not copied. Where sequences are
+//! asked several times, one row comes after the other: `currval` in a row gives what `nextval` gave there.
+
+use crate::error::Result;
+use crate::exec::ExecContext;
+use crate::exec::batch::Batch;
+use crate::exec::eval::Evaluator;
+use crate::exec::pipeline::{Operator, Step};
+use crate::function::Needs;
+use crate::plan::{Expr, ExprKind};
+
+/// Evaluates expressions.
+#[derive(Debug)]
+pub(in crate::exec) struct Project {
+    exprs: Vec<Evaluator>,
+    row_by_row: bool,
+}
+
+impl Project {
+    pub(in crate::exec) fn new(exprs: Vec<Expr>) -> Self {
+        let row_by_row = exprs.iter().map(times_asked).sum::<usize>() > 1;
+        let exprs = exprs.into_iter().map(Evaluator::new).collect();
+        Self { exprs, row_by_row }
+    }
+
+    fn project(&self, input: &Batch, context: &ExecContext) -> Result<Batch> {
+        let columns = self.exprs.iter().map(|expr| expr.array(input, context));
+        let columns = columns.collect::<Result<_>>()?;
+        Ok(Batch::new(columns, input.rows))
+    }
+}
+
+impl Operator for Project {
+    fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
+        if !self.row_by_row {
+            return self.project(input, context).map(Step::Done);
+        }
+        let rows = (0..input.rows).map(|row| self.project(&input.slice(row, 1), context));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        Batch::concat(&rows, self.exprs.len()).map(Step::Done)
+    }
+
+    fn restart(&mut self, _: &ExecContext) -> Result<bool> {
+        self.exprs.iter_mut().for_each(Evaluator::restart);
+        Ok(true)
+    }
+}
+
+/// How often an expression takes a number or changes a setting.
+fn times_asked(expr: &Expr) -> usize {
+    let is_call = |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if overload.needs.has(Needs::EFFECTS));
+    let within = expr.children().into_iter().map(times_asked).sum::<usize>();
+    within + usize::from(is_call(expr))
+}
