@@ -3,10 +3,10 @@
 //! The names are rusqlite's. Other than there, types are declared: they decide which function a call means, and
 //! what the parser makes of a literal beside it.
 
-use super::connection::Connection;
-use super::from_sql::{FromSql, FromSqlError};
-use super::params::Params;
-use super::to_sql::ToSql;
+use super::api::connection::Connection;
+use super::api::from_sql::{FromSql, FromSqlError};
+use super::api::params::Params;
+use super::api::to_sql::ToSql;
 use crate::error::{Error, Result, state};
 use crate::function::Volatility;
 use crate::function::aggregate::all as system_aggregates;

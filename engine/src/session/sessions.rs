@@ -9,13 +9,13 @@
 //!    session, or with it. They could not commit any more.
 
 use super::Connection;
-use super::admission::Admission;
-use super::duration;
-use super::housekeeper::Housekeeper;
+use super::limits::admission::Admission;
+use super::limits::housekeeper::Housekeeper;
+use super::plans::shared_plans::SharedPlans;
+use super::settings::duration;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
-use super::shared_plans::SharedPlans;
 use crate::activity::{Activity, Opening, Request};
 use crate::error::Result;
 use crate::function::host::HostFunctions;

@@ -6,11 +6,11 @@
 use super::super::ExecContext;
 use super::super::dml::{Constraints, before_insert, fill_row};
 use super::super::eval::{Datum, eval_constant};
-use super::super::foreign::Writer;
 use super::super::trigger::begin;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result};
+use crate::exec::referential::Writer;
 use crate::function::cast::cast_value;
 use crate::function::{cut_to, text};
 use crate::plan::Expr;

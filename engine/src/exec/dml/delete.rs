@@ -3,7 +3,6 @@
 use super::super::ExecContext;
 use super::super::compile::compile;
 use super::super::eval::Row;
-use super::super::foreign::Writer;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
 use super::super::trigger::begin;
@@ -13,6 +12,7 @@ use super::returned::{Changes, Returned};
 use super::targets::Targets;
 use super::{ids_of, instead, is_checkpoint};
 use crate::error::Result;
+use crate::exec::referential::Writer;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
 use remora_storage::catalog::TriggerEvent;

@@ -6,12 +6,12 @@
 use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::eval::{Datum, eval_scalar};
-use super::super::foreign::{Writer, row_now};
 use super::super::trigger::Firing;
 use super::Constraints;
 use super::returned::Returned;
 use crate::bind::{checks_of, generated_of};
 use crate::error::{Error, Result, state};
+use crate::exec::referential::{Writer, row_now};
 use crate::plan::statement::{Insert, Target, Update};
 use crate::plan::{Expr, Schema};
 use remora_storage::catalog::TableEntry;

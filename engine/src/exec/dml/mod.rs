@@ -6,7 +6,7 @@
 //! 3. UPDATE and DELETE collect RowIds and new values of all their rows, and only then touch the
 //!    first. INSERT needs not: the rows it adds belong to its own command, which its view does not
 //!    show, so a query that reads the table it fills comes to an end.
-//! 4. Storage is handed one row at a time, by a [`Writer`](super::foreign::Writer), which sees to foreign keys;
+//! 4. Storage is handed one row at a time, by a [`Writer`](super::referential::Writer), which sees to foreign keys;
 //!    unique keys and conflicts are storage's affair.
 //! 5. ON CONFLICT looks for the row that has the key before a row is inserted ([`upsert`]).
 //! 6. MERGE finds out what is to be done with each row before it does anything ([`merge`]).

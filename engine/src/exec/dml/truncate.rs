@@ -5,9 +5,9 @@
 //! conflict. No foreign key can be broken: tables that refer to one of these are among them.
 
 use super::super::ExecContext;
-use super::super::foreign::{Writer, finish_all};
 use super::super::trigger::begin;
 use crate::error::Result;
+use crate::exec::referential::{Writer, finish_all};
 use crate::plan::statement::Truncate;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::{RowId, TableId, Transaction};

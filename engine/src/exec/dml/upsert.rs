@@ -13,7 +13,6 @@
 
 use super::super::ExecContext;
 use super::super::eval::{Row, eval_scalar, is_true};
-use super::super::foreign::{Writer, finish_all, row_now};
 use super::super::point::TableRow;
 use super::super::trigger::begin;
 use super::asked::ask;
@@ -22,6 +21,7 @@ use super::returned::{Changes, Returned};
 use super::update::writer;
 use super::{Changed, Constraints, generated};
 use crate::error::{Error, Result};
+use crate::exec::referential::{Writer, finish_all, row_now};
 use crate::plan::statement::{Asked, DoUpdate, Insert, OnConflict};
 use hashbrown::HashSet;
 use remora_storage::catalog::{IndexEntry, TriggerEvent};

@@ -1,0 +1,291 @@
+//! The rows of a result, one at a time.
+
+use super::connection::Connection;
+use super::from_sql::{FromSql, FromSqlError};
+use crate::error::{Error, Result, state};
+use crate::exec::Cursor;
+use crate::plan::Field;
+use crate::session::execute::dispatch::Output;
+use arrow_array::RecordBatch;
+use remora_storage::value::value_at;
+use remora_storage::{Value, ValueRef};
+
+/// The rows of a running query. The query runs as far as rows are asked for.
+///
+/// ```
+/// # let db = remora::Database::in_memory()?;
+/// # let conn = db.connect()?;
+/// # conn.execute_batch("CREATE TABLE t (id BIGINT, v TEXT); INSERT INTO t VALUES (1, 'one')")?;
+/// let mut statement = conn.prepare("SELECT id, v FROM t WHERE id > ?")?;
+/// let mut rows = statement.query([0_i64])?;
+/// while let Some(row) = rows.next()? {
+///     let (id, v): (i64, String) = (row.get(0)?, row.get("v")?);
+///     assert_eq!((id, v.as_str()), (1, "one"));
+/// }
+/// # Ok::<(), remora::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Rows<'stmt> {
+    connection: &'stmt Connection,
+    columns: &'stmt [Field],
+    source: Source,
+    /// The statement's own row, where rows do not come in batches.
+    row: &'stmt mut Vec<Value>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The row is in place.
+    Point,
+    List(std::vec::IntoIter<Vec<Value>>),
+    Cursor {
+        cursor: Box<Cursor>,
+        batch: Option<RecordBatch>,
+        at: usize,
+    },
+    End,
+}
+
+impl<'stmt> Rows<'stmt> {
+    pub(in crate::session) fn new(
+        connection: &'stmt Connection,
+        columns: &'stmt [Field],
+        output: Output,
+        row: &'stmt mut Vec<Value>,
+    ) -> Self {
+        let source = match output {
+            Output::Point(true) => Source::Point,
+            Output::List(rows) => Source::List(rows.into_iter()),
+            Output::Cursor(cursor) => Source::Cursor {
+                cursor,
+                batch: None,
+                at: 0,
+            },
+            Output::None | Output::Point(false) => Source::End,
+        };
+        Self {
+            connection,
+            columns,
+            source,
+            row,
+        }
+    }
+
+    /// The next row, or `None` at the end.
+    ///
+    /// # Errors
+    /// What the query meets on its way to the row. In a transaction it then counts as failed.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "fallible and lending, and named as in rusqlite"
+    )]
+    pub fn next(&mut self) -> Result<Option<Row<'_>>> {
+        match &mut self.source {
+            Source::Point => {
+                self.source = Source::End;
+                Ok(Some(Row::of_values(self.columns, self.row)))
+            }
+            Source::List(rows) => match rows.next() {
+                Some(row) => {
+                    *self.row = row;
+                    Ok(Some(Row::of_values(self.columns, self.row)))
+                }
+                None => Ok(None),
+            },
+            Source::Cursor { .. } => self.next_of_cursor(),
+            Source::End => Ok(None),
+        }
+    }
+
+    fn next_of_cursor(&mut self) -> Result<Option<Row<'_>>> {
+        if let Err(error) = self.advance() {
+            self.source = Source::End;
+            return Err(self.connection.fail(error));
+        }
+        match &self.source {
+            Source::Cursor {
+                batch: Some(batch),
+                at,
+                ..
+            } => Ok(Some(Row::of_batch(self.columns, batch, *at))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Moves a cursor to the next row; at the end of a batch to the next batch, at the end of all
+    /// to none.
+    fn advance(&mut self) -> Result<()> {
+        if let Source::Cursor { cursor, batch, at } = &mut self.source {
+            *at += 1;
+            if batch.as_ref().is_none_or(|batch| *at >= batch.num_rows()) {
+                (*batch, *at) = (self.connection.fetch(|| cursor.next())?, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of the result.
+    pub fn columns(&self) -> &[Field] {
+        self.columns
+    }
+
+    /// Each row through `f`, as an iterator.
+    pub fn mapped<T, F>(self, f: F) -> MappedRows<'stmt, F>
+    where
+        F: FnMut(&Row<'_>) -> Result<T>,
+    {
+        MappedRows { rows: self, f }
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        // An interrupt that was meant for this query must not meet the next. Rows that were there at once were given by a
+        // call that is over.
+        if matches!(self.source, Source::Cursor { .. }) {
+            self.connection.settle(false);
+        }
+    }
+}
+
+/// Rows through a function; see [`Rows::mapped`].
+#[derive(Debug)]
+pub struct MappedRows<'stmt, F> {
+    rows: Rows<'stmt>,
+    f: F,
+}
+
+impl<T, F> Iterator for MappedRows<'_, F>
+where
+    F: FnMut(&Row<'_>) -> Result<T>,
+{
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.rows.next() {
+            Ok(row) => row.map(|row| (self.f)(&row)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// A row of a result.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    columns: &'a [Field],
+    data: RowData<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum RowData<'a> {
+    Values(&'a [Value]),
+    Batch(&'a RecordBatch, usize),
+}
+
+impl<'a> Row<'a> {
+    pub(in crate::session) fn of_values(columns: &'a [Field], values: &'a [Value]) -> Self {
+        Self {
+            columns,
+            data: RowData::Values(values),
+        }
+    }
+
+    pub(in crate::session) fn of_batch(
+        columns: &'a [Field],
+        batch: &'a RecordBatch,
+        row: usize,
+    ) -> Self {
+        Self {
+            columns,
+            data: RowData::Batch(batch, row),
+        }
+    }
+
+    /// The value of a column, converted.
+    ///
+    /// # Errors
+    /// 42703 where there is no such column; 42804 where the value is of another type, 22003 where
+    /// it does not fit, 22004 where it is NULL and `T` is no `Option`.
+    pub fn get<I: RowIndex, T: FromSql>(&self, index: I) -> Result<T> {
+        let position = index.position(self.columns)?;
+        T::column_result(self.at(position)).map_err(|error| {
+            let column = &self.columns[position];
+            let sqlstate = match &error {
+                FromSqlError::Null => state::NULL_VALUE_NOT_ALLOWED,
+                FromSqlError::OutOfRange(_) => state::NUMERIC_VALUE_OUT_OF_RANGE,
+                _ => state::DATATYPE_MISMATCH,
+            };
+            Error::new(
+                sqlstate,
+                format!(
+                    "column {position} (\"{}\", {}) cannot be read as {}: {error}",
+                    column.name,
+                    column.data_type,
+                    std::any::type_name::<T>()
+                ),
+            )
+        })
+    }
+
+    /// The value of a column, borrowed.
+    ///
+    /// # Errors
+    /// 42703 where there is no such column.
+    pub fn get_ref<I: RowIndex>(&self, index: I) -> Result<ValueRef<'a>> {
+        Ok(self.at(index.position(self.columns)?))
+    }
+
+    /// Its columns.
+    pub fn columns(&self) -> &'a [Field] {
+        self.columns
+    }
+
+    /// Its values, borrowed, from left to right.
+    pub fn values(&self) -> impl Iterator<Item = ValueRef<'a>> {
+        let row = *self;
+        (0..row.columns.len()).map(move |position| row.at(position))
+    }
+
+    fn at(&self, position: usize) -> ValueRef<'a> {
+        match self.data {
+            RowData::Values(values) => values[position].as_ref(),
+            RowData::Batch(batch, row) => {
+                let array = batch.column(position).as_ref();
+                value_at(array, self.columns[position].data_type, row)
+            }
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for usize {}
+    impl Sealed for &str {}
+}
+
+/// How a column is named: by position from 0, or by name (the first of that name).
+pub trait RowIndex: sealed::Sealed + Copy {
+    /// The position among `columns`.
+    #[doc(hidden)]
+    fn position(self, columns: &[Field]) -> Result<usize>;
+}
+
+impl RowIndex for usize {
+    fn position(self, columns: &[Field]) -> Result<usize> {
+        if self < columns.len() {
+            return Ok(self);
+        }
+        Err(sql_error!(
+            UNDEFINED_COLUMN,
+            "the result has no column {self}: it has {}",
+            columns.len()
+        ))
+    }
+}
+
+impl RowIndex for &str {
+    fn position(self, columns: &[Field]) -> Result<usize> {
+        let found = columns.iter().position(|column| column.name == self);
+        found.ok_or_else(|| sql_error!(UNDEFINED_COLUMN, "the result has no column \"{self}\""))
+    }
+}

@@ -1,0 +1,16 @@
+//! How a statement is run, and run again where it lost a conflict.
+
+pub(super) mod analyze;
+pub(super) mod backoff;
+pub(super) mod conflict;
+pub(super) mod copy;
+pub(super) mod core;
+pub(super) mod create_as;
+pub(super) mod cursors;
+pub(super) mod dispatch;
+pub(super) mod lock_wait;
+pub(super) mod schema_elements;
+pub(super) mod script;
+pub(super) mod sequences;
+pub(super) mod upkeep;
+pub(super) mod with;

@@ -1,0 +1,32 @@
+//! CREATE SCHEMA with what is to be in it: each element is planned and run when those before it are there.
+
+use super::dispatch::{self, Pipe};
+use crate::error::Result;
+use crate::session::plans::prepared::{Call, Prepared};
+use remora_storage::Transaction;
+use std::sync::Arc;
+
+/// Makes what is to be in the schema that was just made, if there is anything.
+pub(in crate::session) fn make(
+    prepared: &Prepared,
+    tx: &mut Transaction,
+    call: &mut Call,
+) -> Result<()> {
+    let Some((elements, schema)) = prepared.schema_elements() else {
+        return Ok(());
+    };
+    let own = prepared.names();
+    let path = Arc::new(own.path.before(schema));
+    for element in elements {
+        tx.begin_command();
+        let catalog = Arc::clone(tx.catalog());
+        let names = crate::session::plans::prepared::Names {
+            catalog: &catalog,
+            path: &path,
+            ..own
+        };
+        let element = Prepared::new(element.as_ref().clone(), names, 0)?;
+        dispatch::run(&element.plan, tx, call, &mut Pipe::None)?;
+    }
+    Ok(())
+}
