@@ -6,7 +6,6 @@ use crate::exec::ExecContext;
 use crate::exec::batch::Batch;
 use crate::exec::eval::Evaluator;
 use crate::exec::pipeline::{Operator, Step};
-use crate::function::Needs;
 use crate::plan::{Expr, ExprKind};
 
 /// Evaluates expressions.
@@ -46,9 +45,10 @@ impl Operator for Project {
     }
 }
 
-/// How often an expression takes a number or changes a setting.
+/// How often an expression asks the session, which may answer otherwise after it was asked.
 fn times_asked(expr: &Expr) -> usize {
-    let is_call = |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if overload.needs.has(Needs::EFFECTS));
+    let is_call =
+        |part: &Expr| matches!(part.kind, ExprKind::Call { overload, .. } if overload.needs.any());
     let within = expr.children().into_iter().map(times_asked).sum::<usize>();
     within + usize::from(is_call(expr))
 }
