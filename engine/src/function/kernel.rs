@@ -59,7 +59,7 @@ macro_rules! function {
                 $crate::function::kernel::rowwise(
                     operands, &[native::$a::TYPE, native::$b::TYPE, native::$c::TYPE],
                     native::$r::TYPE, true, rows, context,
-                    |arguments, _| $crate::function::kernel::scalar3::<
+                    &|arguments, _| $crate::function::kernel::scalar3::<
                         native::$a, native::$b, native::$c, native::$r
                     >(arguments, $f))
             })
@@ -86,7 +86,7 @@ macro_rules! function {
                 $crate::function::kernel::rowwise(
                     operands, &[native::$a::TYPE, native::$b::TYPE, native::$c::TYPE],
                     native::$r::TYPE, true, rows, context,
-                    |arguments, context| $crate::function::kernel::scalar3::<
+                    &|arguments, context| $crate::function::kernel::scalar3::<
                         native::$a, native::$b, native::$c, native::$r
                     >(arguments, |a, b, c| $f(context, a, b, c)))
             })
@@ -105,7 +105,7 @@ macro_rules! function {
             |operands, rows, context| {
                 use $crate::function::native::{self, SqlType};
                 $crate::function::kernel::rowwise(
-                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, false, rows, context, $f)
+                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, false, rows, context, &$f)
             }).called_on_null()
     };
     (strict row $name:literal ($($a:ident),*) -> $r:ident, $doc:literal, $f:expr) => {
@@ -113,7 +113,7 @@ macro_rules! function {
             |operands, rows, context| {
                 use $crate::function::native::{self, SqlType};
                 $crate::function::kernel::rowwise(
-                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, true, rows, context, $f)
+                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, true, rows, context, &$f)
             })
     };
 }
@@ -245,6 +245,9 @@ pub(crate) fn vector2<A: SqlType, B: SqlType, R: SqlType>(
     }
 }
 
+/// A function over the arguments of one row. A pointer, so that the loop over rows is compiled once.
+type RowKernel<'f> = dyn Fn(&[ValueRef<'_>], &EvalContext) -> Result<Value> + 'f;
+
 /// The array form of any function, through its scalar form. `types` are those of the operands; the
 /// last repeats.
 pub(crate) fn rowwise(
@@ -254,7 +257,7 @@ pub(crate) fn rowwise(
     strict: bool,
     rows: usize,
     context: &EvalContext,
-    scalar: impl Fn(&[ValueRef<'_>], &EvalContext) -> Result<Value>,
+    scalar: &RowKernel<'_>,
 ) -> Result<ArrayRef> {
     let mut out = ColumnBuilder::new(returns, rows);
     let mut arguments = Vec::with_capacity(operands.len());

@@ -369,7 +369,7 @@ impl Overload {
                     self.strict,
                     rows,
                     context,
-                    call,
+                    &call,
                 )
             }
         }
