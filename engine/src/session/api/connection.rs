@@ -509,7 +509,7 @@ impl Connection {
     ///
     /// ```
     /// # let db = remora::Database::in_memory()?;
-    /// use remora::function::text;
+    /// use remora::internal::text;
     /// let conn = db.connect()?;
     /// conn.execute_batch("SET TIME ZONE 'Asia/Tokyo'")?;
     /// let moment = remora::ValueRef::TimestampTz(0);
@@ -521,6 +521,7 @@ impl Connection {
     ///
     /// # Errors
     /// 55000 while another call is under way.
+    #[doc(hidden)]
     pub fn style(&self) -> Result<Arc<Style>> {
         let session = self.session()?;
         Ok(session.settings.style().clone().unwrap_or_default())
