@@ -513,8 +513,7 @@ impl Connection {
     /// let conn = db.connect()?;
     /// conn.execute_batch("SET TIME ZONE 'Asia/Tokyo'")?;
     /// let moment = remora::ValueRef::TimestampTz(0);
-    /// let style = conn.style()?;
-    /// let shown = text::format_in(moment, remora::DataType::TimestampTz, &style);
+    /// let shown = text::format_in(moment, remora::DataType::TimestampTz, &*conn.style()?);
     /// assert_eq!(shown.as_deref(), Some("1970-01-01 09:00:00+09"));
     /// # Ok::<(), remora::Error>(())
     /// ```
