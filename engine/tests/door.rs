@@ -1,5 +1,5 @@
-//! The door: what the library offers is used from outside, somewhere. What is used in no test, example or document is
-//! used here, or should not be offered.
+//! The door: each function of the library is used from outside, somewhere. One that no other test, example or document
+//! uses is used here, or should not be offered.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 

@@ -284,7 +284,7 @@ pub(crate) struct Overload {
     pub volatility: Volatility,
     /// Whether a NULL argument makes the result NULL without a call.
     pub strict: bool,
-    /// What it needs of the session.
+    /// The needs that it has of the session.
     pub needs: Needs,
     /// How it is computed.
     pub kernel: Kernel,
@@ -387,7 +387,7 @@ impl Overload {
         self
     }
 
-    /// The same, but in need of the session.
+    /// Gives it needs.
     const fn needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
         self

@@ -1,9 +1,9 @@
-//! What functions need beyond their arguments: said where they are registered, and summed up for a statement by the
+//! Needs of functions beyond their arguments: said where they are registered, and summed up for a statement by the
 //! binder.
 
 use std::ops::BitOrAssign;
 
-/// What a function, or a statement, needs of its session. Most need nothing.
+/// Needs of a function, or of a statement, for its session. Most have none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Needs(u8);
 
@@ -11,10 +11,10 @@ impl Needs {
     pub(crate) const NOTHING: Self = Self(0);
     /// The catalog that the statement sees: others have committed what it shows.
     pub(crate) const CATALOG: Self = Self(1);
-    /// What the session remembers: settings, cursors, prepared statements, numbers that it has taken.
+    /// The memory of the session: settings, cursors, prepared statements.
     pub(crate) const SESSION: Self = Self(2);
-    /// To take numbers from sequences, or to change settings. Such a statement runs to its end before its first row is
-    /// given, and nothing of it is left out.
+    /// Numbers of sequences, taken or shown, which must be durable before anybody sees them; or settings to be changed.
+    /// Such a statement runs to its end before its first row is given, and nothing of it is left out.
     pub(crate) const EFFECTS: Self = Self(4);
     pub(crate) const ALL: Self = Self(7);
 

@@ -289,11 +289,11 @@ static SEQUENCES: &[Overload] = &[
     function!(strict row "currval"(Text) -> BigInt, "The number that the session took last.",
         |arguments, cx| scope(cx)?.current(text(arguments, 0)).map(Value::BigInt))
     .volatility(Volatile)
-    .needs(Needs::SESSION),
+    .needs(Needs::EFFECTS),
     function!(context "lastval"() -> BigInt, "The number that the session took last, of any.",
         |cx| scope(cx)?.last())
     .volatility(Volatile)
-    .needs(Needs::SESSION),
+    .needs(Needs::EFFECTS),
     function!(strict row "setval"(Text, BigInt) -> BigInt, "Makes a number the one taken last.",
     |arguments, cx| {
         let set = scope(cx)?.set(text(arguments, 0), number(arguments), true);

@@ -151,12 +151,15 @@ impl Pair<'_> {
     /// By an index of the table that the right input is.
     fn by_index(&self) -> Option<Lookup> {
         let (scan, exprs) = table(self.right)?;
+        let limit = |all, found| self.limit(all, found, READ_FOR_LOOKUP);
         let all = read_rows(scan);
+        // Not worth a look at the indexes where even rows that are found at once would not pay.
+        limit(all, 0)?;
         let on = &self.join.on;
         let condition = |part: &Expr| with_outer(substitute(part.clone(), exprs), &self.left);
         let conditions = on.iter().map(condition).collect();
         let (mut scan, used) = select_by(scan, conditions, &|value| outer(value).is_some())?;
-        let limit = self.limit(all, read_rows(&scan), READ_FOR_LOOKUP)?;
+        let limit = limit(all, read_rows(&scan))?;
         if let Access::Index { keys, .. } = &mut scan.access {
             for value in keys.values_mut().into_iter().flatten() {
                 *value = with_columns(value.clone());
@@ -175,7 +178,9 @@ impl Pair<'_> {
 
     /// By the right input itself, if what makes a match sinks to a table of it and finds an index there.
     fn by_plan(&self, columns: &mut Columns) -> Option<Lookup> {
+        let limit = |all, found| self.limit(all, found, READ_FOR_PLAN);
         let all = read_rows(source(self.right)?);
+        limit(all, 0)?;
         if !self.join.on.iter().all(Expr::is_stable) || !self.right.is_stable() {
             return None;
         }
@@ -186,7 +191,7 @@ impl Pair<'_> {
         );
         let is_outer = |value: &Expr| outer(value).is_some();
         let (scan, _) = select_by(source(&plan)?, Vec::new(), &is_outer)?;
-        let limit = self.limit(all, read_rows(&scan), READ_FOR_PLAN)?;
+        let limit = limit(all, read_rows(&scan))?;
         let named = self.join.on.iter().flat_map(Expr::columns);
         let named: BTreeSet<usize> = named.filter(|column| self.left.contains(column)).collect();
         let parameters: Vec<_> = (named.iter())

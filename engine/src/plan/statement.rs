@@ -328,7 +328,7 @@ pub(crate) struct Planned {
     pub parameters: Vec<DataType>,
     /// PostgreSQL's command tag without counts, e.g. `SELECT`, `CREATE TABLE`.
     pub tag: &'static str,
-    /// What it needs of the session.
+    /// Its needs of the session.
     pub needs: Needs,
     /// Whether it can show what others have committed.
     pub shows_commits: bool,

@@ -10,6 +10,7 @@ use super::{Catalog, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, TableId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A foreign key.
@@ -91,13 +92,14 @@ impl Catalog {
     /// The tables whose rows may change with those of a table: that refer to it, and that refer to them. It is not among
     /// them, unless it refers to itself.
     pub fn followers(&self, table: &TableEntry) -> Vec<&Arc<TableEntry>> {
-        let mut found: Vec<&Arc<TableEntry>> = Vec::new();
+        let (mut found, mut seen) = (Vec::<&Arc<TableEntry>>::new(), BTreeSet::new());
         let mut references = table.references.as_slice();
         let mut at = 0;
         loop {
             for reference in references {
-                let is_new = found.iter().all(|table| table.def.id != reference.child);
-                found.extend(self.table_by_id(reference.child).filter(|_| is_new));
+                if seen.insert(reference.child) {
+                    found.extend(self.table_by_id(reference.child));
+                }
             }
             let Some(next) = found.get(at) else {
                 return found;

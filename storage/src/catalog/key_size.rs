@@ -1,7 +1,7 @@
 //! Sizes of keys: about how many rows have the same values in the first columns of an index.
 //!
-//! An index knows by a sample of its entries ([`Index::entries_of_key`]). What it found is remembered until there are
-//! more than twice as many entries, or fewer than half.
+//! An index knows by a sample of its entries ([`Index::entries_of_key`]). The size that it found is remembered until the
+//! number of entries, rounded down to a power of two, is another one than that, its half, or its double.
 //!
 //! [`Index::entries_of_key`]: crate::index::Index::entries_of_key
 
@@ -10,8 +10,8 @@ use super::{IndexEntry, TableEntry};
 use crate::index::column_len;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What was found, by how many columns were asked for: 58 bits of size above 6 of how many entries there were, as a
-/// power of two. No size is 0. Relaxed, because each word is all that it is about.
+/// Sizes, by the number of columns: 58 bits of size above 6 of the number of entries, as a power of two. No size is 0.
+/// Relaxed, because each word is all that it is about.
 #[derive(Debug)]
 pub(super) struct KeySizes(Box<[AtomicU64]>);
 
@@ -22,7 +22,7 @@ impl KeySizes {
         Self(def.columns.iter().map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// What is remembered for the first `columns`, or else what is found now.
+    /// The size that is remembered for the first `columns`, or else found now.
     fn get(
         &self,
         columns: usize,
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_found_again_when_entries_have_doubled_or_halved() {
+    fn a_size_is_found_again_when_entries_are_far_more_or_fewer() {
         let sizes = KeySizes((0..2).map(|_| AtomicU64::new(0)).collect());
         assert_eq!(sizes.get(1, 0, || Some(1)), None, "of no entries");
         assert_eq!(sizes.get(1, 1000, || None), None);

@@ -16,8 +16,8 @@ use arc_swap::ArcSwap;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How many unlinked things wait for a grace period of their own.
-const STAMPED_AT_ONCE: usize = 512;
+/// Unlinked things for which a grace period is begun.
+const GRACE_ITEMS: usize = 512;
 
 /// What the one who collects works with.
 #[derive(Debug)]
@@ -186,15 +186,15 @@ impl Collector {
 
     /// Frees what no operation can reach. What was unlinked last waits until it is much.
     pub fn free(&mut self) {
-        if self.retired.unstamped() >= STAMPED_AT_ONCE {
-            self.retired.stamp();
+        if self.retired.fresh() >= GRACE_ITEMS {
+            self.retired.begin_grace();
         }
         self.retired.free();
     }
 
     /// The same with all that was unlinked.
     pub fn free_all(&mut self) {
-        self.retired.stamp();
+        self.retired.begin_grace();
         self.retired.free();
     }
 

@@ -174,7 +174,7 @@ impl Collector {
 
     fn begin_draining(&mut self, catalog: &Catalog) {
         free_nodes(catalog);
-        self.retired.stamp();
+        self.retired.begin_grace();
         self.evacuation.phase = Phase::Draining(Some(Grace::begin()), Instant::now() + DRAIN);
     }
 
@@ -209,7 +209,7 @@ impl Collector {
         let moved = entry
             .rows
             .leave_evacuated(from, ROUND_SLOTS, &proof, &mut retire);
-        self.retired.stamp();
+        self.retired.begin_grace();
         match moved {
             Ok(Some(next)) => self.evacuation.phase = Phase::Moving(id, next),
             Ok(None) => {

@@ -72,7 +72,7 @@ impl World {
             }
         }
         let mut retired = self.retired.lock();
-        retired.stamp();
+        retired.begin_grace();
         retired.free();
     }
 

@@ -43,7 +43,7 @@ pub struct RetireQueue {
     fresh: Vec<Garbage>,
     waiting: VecDeque<(Grace, Vec<Garbage>)>,
     /// How many wait for one.
-    stamped: usize,
+    in_grace: usize,
     /// For the queue itself, once it is longer than usual.
     memory: Option<Reservation>,
 }
@@ -55,28 +55,28 @@ impl RetireQueue {
             pool,
             fresh: Vec::new(),
             waiting: VecDeque::new(),
-            stamped: 0,
+            in_grace: 0,
             memory: None,
         }
     }
 
-    /// Takes over what was unlinked. It waits at least until [`Self::stamp`] is called.
+    /// Takes over what was unlinked. It waits at least until [`Self::begin_grace`] is called.
     pub fn retire(&mut self, garbage: impl Into<Garbage>) {
         self.fresh.push(garbage.into());
     }
 
-    /// How many are not stamped yet.
-    pub fn unstamped(&self) -> usize {
+    /// How many wait for no grace period yet.
+    pub fn fresh(&self) -> usize {
         self.fresh.len()
     }
 
     /// Begins a grace period for what was handed over until now: operations that begin from here on do not find it.
-    pub fn stamp(&mut self) {
+    pub fn begin_grace(&mut self) {
         if self.fresh.is_empty() {
             return;
         }
         let fresh = std::mem::take(&mut self.fresh);
-        self.stamped += fresh.len();
+        self.in_grace += fresh.len();
         self.waiting.push_back((Grace::begin(), fresh));
         self.account();
     }
@@ -84,7 +84,7 @@ impl RetireQueue {
     /// Has the ledger know how long the queue is. What was unlinked must be kept in any case: where
     /// even the emergency reserve is used up, this is not accounted for until there is room.
     fn account(&mut self) {
-        let bytes = self.stamped * size_of::<Garbage>();
+        let bytes = self.in_grace * size_of::<Garbage>();
         let bytes = if bytes > FREE_BYTES { bytes as u64 } else { 0 };
         if self.memory.as_ref().map_or(0, Reservation::bytes) == bytes {
             return;
@@ -100,7 +100,7 @@ impl RetireQueue {
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.stamped + self.fresh.len()
+        self.in_grace + self.fresh.len()
     }
 
     /// Whether none waits.
@@ -108,14 +108,14 @@ impl RetireQueue {
         self.len() == 0
     }
 
-    /// Frees what no operation can reach: all that was unlinked before the oldest of them began.
+    /// Frees what no operation can reach: all whose grace period is over.
     pub fn free(&mut self) {
-        let before = self.stamped;
+        let before = self.in_grace;
         while let Some((_, garbage)) = self.waiting.pop_front_if(|(grace, _)| grace.is_over()) {
-            self.stamped -= garbage.len();
+            self.in_grace -= garbage.len();
             self.release_all(garbage);
         }
-        if self.stamped < before {
+        if self.in_grace < before {
             self.account();
         }
     }

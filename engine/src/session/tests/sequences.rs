@@ -1,7 +1,9 @@
 //! Sequences through connections: threads, prepared statements, and what makes them again.
 
-use crate::{Connection, Database, Result};
+use crate::{Connection, Database, Options, Result};
+use remora_storage::disk::SimDisk;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 fn number(conn: &Connection, sql: &str) -> Result<i64> {
     conn.query_row(sql, [], |row| row.get(0))
@@ -156,5 +158,31 @@ fn numbers_of_a_directory_are_not_given_away_again() {
             assert!(shown > last);
             last = shown;
         }
+    }
+}
+
+/// A number that was shown is not given to another after a crash, though only a later statement has shown it, before its
+/// transaction has ended.
+#[test]
+fn a_number_is_durable_when_the_session_shows_it() {
+    for shown in ["SELECT currval('s')", "SELECT lastval()"] {
+        let disk = SimDisk::new();
+        let open = |disk: SimDisk| {
+            let options = Options::new().manual_maintenance(true);
+            Database::open_on(Arc::new(disk), options).unwrap()
+        };
+        let db = open(disk.clone());
+        let conn = db.connect().unwrap();
+        for sql in [
+            "CREATE SEQUENCE s; CREATE TABLE t (k BIGINT DEFAULT nextval('s'))",
+            "BEGIN",
+            "INSERT INTO t DEFAULT VALUES",
+        ] {
+            conn.execute_batch(sql).unwrap();
+        }
+        let before = number(&conn, shown).unwrap();
+        let left = open(disk.crashed()).connect().unwrap();
+        let after = number(&left, "SELECT nextval('s')").unwrap();
+        assert!(after > before, "{after} after {before}");
     }
 }

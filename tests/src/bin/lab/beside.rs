@@ -26,7 +26,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let mut shortest = BTreeMap::new();
     for round in 0..rounds {
         let mut builds = [(0, own.as_path()), (1, Path::new(&other))];
-        // Whoever comes second may find a warmer machine.
+        // The second one may find a warmer machine.
         builds.rotate_left(round % 2);
         for (build, lab) in builds {
             for (name, time) in times(lab, &words)? {
