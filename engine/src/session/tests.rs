@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::IntervalMonthDayNanoType;
 use std::io::Read;
 
+mod attempt;
 mod bounds;
 mod calls;
 mod chain;
