@@ -160,13 +160,7 @@ impl Session {
         if Instant::now() >= patience.until(limit) {
             return Ok(false);
         }
-        self.note_conflict(error);
-        // Others may run meanwhile.
-        self.permit = None;
-        patience.backoff.pause(self.record.interrupt());
-        self.record.interrupt().check()?;
-        self.forget_conflict();
-        self.admit().map(|()| true)
+        self.give_way(error, &mut patience.backoff)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a statement is run, and run again where it lost a conflict.
 
 pub(super) mod analyze;
+pub(super) mod attempt;
 pub(super) mod backoff;
 pub(super) mod conflict;
 pub(super) mod copy;
@@ -9,6 +10,7 @@ pub(super) mod create_as;
 pub(super) mod cursors;
 pub(super) mod dispatch;
 pub(super) mod lock_wait;
+pub(super) mod retry;
 pub(super) mod schema_elements;
 pub(super) mod script;
 pub(super) mod sequences;

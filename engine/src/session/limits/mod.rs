@@ -5,6 +5,7 @@ pub(super) mod holders;
 pub(super) mod housekeeper;
 
 use super::execute::core::Session;
+use super::plans::prepared::Prepared;
 use super::transaction::transaction_block::TransactionStatus;
 use crate::error::{Error, Result};
 use admission::Place;
@@ -33,7 +34,7 @@ impl Session {
                 Parked::Ended(limit) => {
                     self.block.status = TransactionStatus::Failed;
                     self.block.savepoints.clear();
-                    self.ended_by = Some(limit);
+                    self.block.ended_by = Some(limit);
                 }
             }
         }
@@ -61,11 +62,26 @@ impl Session {
         }
     }
 
-    /// A statement begins.
+    /// A statement begins: its limits count from now, and others see it.
+    ///
+    /// # Errors
+    /// The session was asked to stop.
     #[inline]
-    pub(super) fn begin_limits(&mut self) {
+    pub(super) fn begin_statement(&mut self, prepared: &Prepared) -> Result<()> {
+        // From here on no limit of the statement before can be reached.
+        self.end_limits();
+        // Statements by key look at it nowhere else.
+        self.record.interrupt().check_new()?;
+        prepared.begin(&self.record);
+        self.begin_limits();
+        Ok(())
+    }
+
+    /// The limits of a statement, or of the next rows of one, begin.
+    #[inline]
+    fn begin_limits(&mut self) {
         if self.watch.is_some() && !self.is_idle() {
-            self.block_began.get_or_insert_with(Instant::now);
+            self.block.began_at.get_or_insert_with(Instant::now);
         }
         if let Some(watch) = &self.watch {
             let timeouts = self.settings.timeouts();
@@ -80,7 +96,7 @@ impl Session {
     /// under it.
     fn transaction_deadline(&self) -> Option<(Instant, Limit)> {
         let limit = self.settings.timeouts().transaction?;
-        let began = self.block_began.unwrap_or_else(Instant::now);
+        let began = self.block.began_at.unwrap_or_else(Instant::now);
         Some((began + limit, Limit::Transaction))
     }
 
@@ -100,17 +116,17 @@ impl Session {
         let in_block = self.block.tx.is_some();
         self.record.rest(in_block);
         if self.is_idle() {
-            self.block_began = None;
+            self.block.began_at = None;
         }
         self.permit = None;
-        if self.ended_by.is_some() && self.block.status != TransactionStatus::Failed {
-            self.ended_by = None;
+        if self.block.ended_by.is_some() && self.block.status != TransactionStatus::Failed {
+            self.block.ended_by = None;
         }
     }
 
     /// The error of a block that a limit has ended.
     pub(super) fn limit_error(&self) -> Option<Error> {
-        self.ended_by.map(Limit::error)
+        self.block.ended_by.map(Limit::error)
     }
 
     /// Has limits watched, once there are any.

@@ -22,17 +22,16 @@
 //!   nothing, as in PostgreSQL's simple query protocol.
 
 use super::savepoints::Savepoints;
-use super::temporary;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
-use crate::exec;
 use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
 use crate::session::execute::core::Session;
-use crate::session::plans::prepared::Call;
+use crate::session::limits::housekeeper::Limit;
 use crate::session::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
 use remora_storage::transaction::Committed;
 use remora_storage::{Durability, Isolation, Store, Transaction};
+use std::time::Instant;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -62,22 +61,28 @@ pub(in crate::session) struct TransactionBlock {
     pub(in crate::session) durability: Option<Durability>,
     /// When it began; `None` for as long as nobody has asked for the time.
     pub(in crate::session) start_micros: Option<i64>,
+    /// The beginning of its first statement, if there are limits.
+    pub(in crate::session) began_at: Option<Instant>,
+    /// The limit that has ended it, until the client knows.
+    pub(in crate::session) ended_by: Option<Limit>,
     pub(in crate::session) savepoints: Savepoints,
     /// Where SET has changed settings.
     pub(in crate::session) settings: Option<Box<SettingsHistory>>,
 }
 
 impl TransactionBlock {
-    /// The storage transaction, which begins here if it has not yet.
+    /// The transaction of a statement: its `own`, or that of the block, which begins here if it has not yet.
     #[inline]
-    pub(in crate::session) fn begun(
-        &mut self,
+    pub(in crate::session) fn begun_or<'t>(
+        &'t mut self,
+        own: &'t mut Option<Transaction>,
         store: &Store,
         record: &SessionRecord,
-    ) -> Result<&mut Transaction> {
-        Ok(match &mut self.tx {
-            Some(tx) => tx,
-            none => {
+    ) -> Result<&'t mut Transaction> {
+        Ok(match (own, &mut self.tx) {
+            (Some(own), _) => own,
+            (None, Some(tx)) => tx,
+            (None, none) => {
                 // Also after ROLLBACK TO.
                 let read_only = self.read_only && self.savepoints.only_read();
                 let tx = store.begin_with(remora_storage::TransactionOptions {
@@ -98,6 +103,14 @@ const NO_TRANSACTION: &str = "there is no transaction in progress";
 impl Session {
     pub(in crate::session) fn status(&self) -> TransactionStatus {
         self.block.status
+    }
+
+    /// Whether the statement that comes next may change nothing.
+    pub(in crate::session) fn is_read_only(&self) -> bool {
+        match self.is_idle() {
+            true => self.settings.read_only(),
+            false => self.block.read_only,
+        }
     }
 
     pub(in crate::session) fn is_idle(&self) -> bool {
@@ -136,8 +149,8 @@ impl Session {
         // What comes next is not of this transaction.
         block.durability = None;
         block.savepoints.clear();
-        self.block_began = None;
-        self.ended_by = None;
+        block.began_at = None;
+        block.ended_by = None;
         if let Some(history) = block.settings.take() {
             self.settings = if kept {
                 history.lasting
@@ -254,13 +267,6 @@ impl Session {
         Ok(())
     }
 
-    /// Sees to what the transaction has put off.
-    #[cold]
-    fn check_deferred(&self, tx: &mut Transaction) -> Result<()> {
-        let call = Call::new(&self.record, self.store.ledger(), &self.triggers);
-        exec::check_deferred(tx, &call.context)
-    }
-
     /// COMMIT; returns the tag of what was done. Of a failed transaction it is ROLLBACK.
     pub(in crate::session) fn commit_block(&mut self) -> Result<&'static str> {
         match self.block.status {
@@ -282,24 +288,18 @@ impl Session {
                 // One that has written nothing ends where it is: to move it takes as long as to begin it.
                 let writer = self.block.tx.take_if(|tx| tx.has_writes());
                 let durability = self.durability();
-                let committed = match (held, writer) {
-                    (Err(error), _) => Err(error),
-                    (Ok(()), Some(mut tx)) => {
+                let committed = held.and_then(|()| match writer {
+                    Some(mut tx) => {
                         tx.set_durability(Some(durability));
-                        let checked = match tx.has_aside() {
-                            true => self.check_deferred(&mut tx),
-                            false => Ok(()),
-                        };
-                        let settled = checked.and_then(|()| match self.has_brief_tables {
-                            true => temporary::settle(&mut tx, &self.path),
-                            false => Ok(()),
-                        });
-                        settled.and_then(|()| Ok(tx.commit()?))
+                        self.commit_changes(tx, None)
                     }
-                    (Ok(()), None) => Ok(Committed::default()),
-                };
+                    None => {
+                        self.last_commit = Committed::default();
+                        Ok(())
+                    }
+                });
                 self.end_block(committed.is_ok());
-                self.last_commit = committed?;
+                committed?;
                 Ok("COMMIT")
             }
         }

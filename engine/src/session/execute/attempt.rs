@@ -1,0 +1,204 @@
+//! One attempt of a statement: it runs once, in the transaction of the open block or in one of its own.
+//!
+//! The order of its effects, with a test for each line in `tests/attempt.rs`:
+//!
+//! | | effect | in a transaction of its own | in a block |
+//! |---|---|---|---|
+//! | 1 | a change is refused while nothing can be logged | | |
+//! | 2 | the transaction begins | at the session's level | with the first statement that needs it |
+//! | 3 | the plan is made good for the catalog that the transaction sees | | |
+//! | 4 | a change is refused where nothing may be changed | by the session's setting | by the block's |
+//! | 5 | parameters are cast | | |
+//! | 6 | the activity record has the transaction | | and counts the statement |
+//! | 7 | the clock is set | it stands at no time yet | it stands where an earlier statement has read it |
+//! | 8 | commits that the statement may show at once are durable | | |
+//! | 9 | the statement runs as one command, and all of it goes if it fails | with its transaction | back to the mark |
+//! | 10 | deferred constraints are checked | if it has changed anything | by COMMIT |
+//! | 11 | temporary tables are emptied or dropped | if it has changed anything | by COMMIT |
+//! | 12 | the interrupt is looked at for the last time, and the commit is durable | if it has changed anything | by COMMIT |
+//! | 13 | numbers and commits that it shows are durable | if it has changed nothing | |
+//! | 14 | the time that it has read is the block's, even if it has failed | | |
+//! | 15 | settings that it has changed hold | | |
+
+use super::core::Session;
+use super::dispatch::{self, Done, Pipe};
+use super::schema_elements;
+use crate::error::Result;
+use crate::exec::{self, ExecContext};
+use crate::function::{Needs, SequenceScope, SessionScope, StatementClock};
+use crate::plan::statement::Planned;
+use crate::session::plans::prepared::{Call, Names, Prepared};
+use crate::session::transaction::temporary;
+use remora_storage::transaction::Mark;
+use remora_storage::{Durability, Store, Transaction, TransactionOptions};
+use std::sync::Arc;
+
+impl Session {
+    /// Runs a statement once. On error nothing of it is left.
+    pub(in crate::session) fn attempt(
+        &mut self,
+        prepared: &mut Prepared,
+        call: &mut Call,
+        pipe: &mut Pipe<'_>,
+    ) -> Result<Done> {
+        let changes = prepared.plan.planned.changes();
+        if changes {
+            self.store.check_writable()?;
+        }
+        let mut own = match self.is_idle() {
+            true => Some(self.begin_own(!changes)?),
+            false => None,
+        };
+        let is_alone = own.is_some();
+        let tx = self.block.begun_or(&mut own, &self.store, &self.record)?;
+        let names = Names {
+            catalog: tx.catalog(),
+            path: &self.path,
+            effort: self.settings.effort(),
+        };
+        if prepared.refresh(names)? {
+            let catalog = Arc::clone(tx.catalog());
+            self.forget_plans(&catalog, is_alone);
+        }
+        let planned = &prepared.plan.planned;
+        let needs_session = planned.needs.any();
+        let scope = needs_session.then(|| Arc::new(self.settings_scope()));
+        let (read_only, start) = (self.is_read_only(), self.block.start_micros);
+        let is_synchronous = self.durability() == Durability::Sync;
+        if read_only {
+            dispatch::refuse_change(planned)?;
+        }
+        call.context.eval.style.clone_from(self.settings.style());
+        call.bind(prepared)?;
+        let tx = self.block.begun_or(&mut own, &self.store, &self.record)?;
+        let isolation = tx.options().isolation;
+        self.conflicts.ran_in = (tx.id(), isolation);
+        match is_alone {
+            true => self.record.runs_alone(tx.id().0, isolation, changes),
+            false => self.record.runs_in_block(tx.id().0, read_only),
+        }
+        call.context.eval.clock = StatementClock::starting(start);
+        if let Some(scope) = &scope {
+            call.context.eval.scope = Some(Arc::clone(scope) as Arc<dyn SessionScope>);
+            call.use_sequences((tx, &self.path), read_only, is_synchronous, &self.sequences);
+        }
+        if planned.statement.shows_at_once() {
+            wait_shown(&self.store, tx, is_synchronous)?;
+        }
+        let before = tx.begin_command();
+        let done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
+            schema_elements::make(prepared, tx, call)?;
+            Ok(done)
+        });
+        self.has_brief_tables |= temporary::makes_brief(&planned.statement);
+        let done = match own {
+            Some(tx) => self.end_own(tx, done?, planned, call)?,
+            None => self.stay_in_block(before, done, planned, call)?,
+        };
+        self.take_over_settings(scope.as_deref())?;
+        Ok(done)
+    }
+
+    /// The transaction of a statement outside of blocks.
+    fn begin_own(&self, read_only: bool) -> Result<Transaction> {
+        Ok(self.store.begin_with(TransactionOptions {
+            isolation: self.settings.isolation(),
+            read_only,
+            durability: Some(self.durability()),
+        })?)
+    }
+
+    /// Ends the transaction of a statement that has succeeded outside of blocks.
+    fn end_own(
+        &mut self,
+        tx: Transaction,
+        done: Done,
+        planned: &Planned,
+        call: &Call,
+    ) -> Result<Done> {
+        if tx.has_writes() {
+            self.commit_changes(tx, Some(&call.context))?;
+            return Ok(done);
+        }
+        let takes_numbers = planned.needs.has(Needs::EFFECTS);
+        if takes_numbers {
+            call.numbers().map_or(Ok(()), SequenceScope::before_shown)?;
+        }
+        // Also where it would have changed something: that there was nothing to change.
+        if planned.shows_commits || takes_numbers || planned.changes() {
+            wait_shown(&self.store, &tx, self.durability() == Durability::Sync)?;
+        }
+        Ok(done)
+    }
+
+    /// Leaves the transaction of a block to the statements that follow, without the changes of one that has failed.
+    fn stay_in_block(
+        &mut self,
+        before: Mark,
+        mut done: Result<Done>,
+        planned: &Planned,
+        call: &Call,
+    ) -> Result<Done> {
+        let is_synchronous = self.durability() == Durability::Sync;
+        let changes = planned.changes();
+        let takes_numbers = planned.needs.has(Needs::EFFECTS);
+        // The first that asks for the time fixes it for all.
+        let start = &mut self.block.start_micros;
+        *start = start.or_else(|| call.context.eval.clock.read_at());
+        let Some(tx) = &mut self.block.tx else {
+            return done;
+        };
+        if done.is_ok() && (changes || planned.shows_commits || takes_numbers) {
+            // The numbers of a change become durable with it.
+            let numbers = call.numbers().filter(|_| takes_numbers && !changes);
+            let numbers = numbers.map_or(Ok(()), SequenceScope::before_shown);
+            let shown = numbers.and_then(|()| wait_shown(&self.store, tx, is_synchronous));
+            done = shown.and(done);
+        }
+        match &done {
+            Ok(done) => self.record.wrote_in_block(done.changes),
+            Err(_) => tx.rollback_to(before),
+        }
+        done
+    }
+
+    /// Commits a transaction that has changed something: a statement's own, with its `context`, or a block's.
+    pub(in crate::session) fn commit_changes(
+        &mut self,
+        mut tx: Transaction,
+        context: Option<&ExecContext>,
+    ) -> Result<()> {
+        if tx.has_aside() {
+            match context {
+                Some(context) => exec::check_deferred(&mut tx, context)?,
+                None => exec::check_deferred(&mut tx, &self.new_call().context)?,
+            }
+        }
+        if self.has_brief_tables {
+            temporary::settle(&mut tx, &self.path)?;
+        }
+        // What is committed cannot be taken back.
+        context.map_or(Ok(()), ExecContext::check)?;
+        self.last_commit = tx.commit()?;
+        Ok(())
+    }
+
+    /// The durability of commits now.
+    pub(in crate::session) fn durability(&self) -> Durability {
+        let setting = match self.settings.synchronous() {
+            true => Durability::Sync,
+            false => Durability::Buffered,
+        };
+        self.block.durability.unwrap_or(setting)
+    }
+}
+
+/// Waits until the commits that a transaction sees may be shown. Without `synchronous_commit` those that may be lost are
+/// shown as well, as long as the log goes on.
+fn wait_shown(store: &Store, tx: &Transaction, is_synchronous: bool) -> Result<()> {
+    match is_synchronous {
+        true => store.wait_shown(tx.snapshot())?,
+        false => store.check_shown(tx.snapshot())?,
+    }
+    Ok(())
+}
