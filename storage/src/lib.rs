@@ -12,7 +12,7 @@
 //!  3  mvcc
 //!  4  block  index
 //!  5  table  catalog
-//!  6  wal
+//!  6  wal  write_set
 //!  7  maintenance  transaction
 //!  8  checkpoint
 //!  9  recovery  store
@@ -44,6 +44,7 @@ pub mod table;
 pub mod transaction;
 pub mod value;
 pub mod wal;
+pub mod write_set;
 
 pub use error::{Conflict, Error, Result};
 pub use ids::{

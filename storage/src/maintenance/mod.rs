@@ -39,7 +39,6 @@ mod prune;
 mod queue;
 mod snapshots;
 mod undo;
-mod write_set;
 
 pub use background::spawn;
 pub use collector::Collector;
@@ -51,4 +50,3 @@ pub use pace::Pace;
 pub use prune::ROWS_PRUNED;
 pub use queue::GarbageQueue;
 pub use snapshots::{Sightings, SnapshotUse, snapshot_uses};
-pub use write_set::{NO_TABLE, Touched, Write, WriteKind, WriteSet};

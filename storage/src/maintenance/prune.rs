@@ -27,13 +27,13 @@
 
 use super::collector::{Collector, Row};
 use super::queue::{GarbageQueue, Waiting};
-use super::write_set::{Kept, Place, Write, WriteKind};
 use crate::block::Link;
 use crate::catalog::{Catalog, IndexEntry};
 use crate::ids::{RowId, Timestamp};
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
 use crate::pool::PressureLevel;
 use crate::table::Table;
+use crate::write_set::{Kept, Place, Write, WriteKind};
 use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use std::borrow::Cow;

@@ -12,11 +12,11 @@
 //!
 //! Sets are only taken out by who has the collector, so that nobody misses one that is under way.
 
-use super::write_set::{Place, WriteSet};
 use crate::ids::Timestamp;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{Mutex, per_thread};
+use crate::write_set::{Place, WriteSet};
 use std::collections::VecDeque;
 
 /// Lists there are.

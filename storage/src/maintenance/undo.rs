@@ -4,10 +4,10 @@
 //! retired, and because it must not read base rows while they are folded.
 
 use super::collector::{Collector, Row};
-use super::write_set::{Write, WriteKind};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::ids::IndexId;
 use crate::mvcc::Operation;
+use crate::write_set::{Write, WriteKind};
 use std::sync::Arc;
 
 impl Collector {

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, Lsn, SchemaId, SequenceId, TableId, Timestamp};
 use crate::maintenance::{
-    self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse, WriteSet,
+    self, Collector, GarbageQueue, Pace, PressureListeners, Sightings, SnapshotUse,
 };
 use crate::mvcc::{Operation, Registration, Snapshots, Timeline};
 use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
@@ -17,6 +17,7 @@ use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::{Log, LogStatus};
+use crate::write_set::WriteSet;
 use arc_swap::{ArcSwap, Guard};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;

@@ -8,8 +8,8 @@ use crate::catalog::{
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, IndexId, RowId, TableId, Timestamp};
 use crate::limits::COLUMNS_MAX;
-use crate::maintenance::{NO_TABLE, Touched, Write, WriteKind};
 use crate::stop::Stop;
+use crate::write_set::{NO_TABLE, Touched, Write, WriteKind};
 use std::sync::Arc;
 
 /// One step of DDL, with the way back.

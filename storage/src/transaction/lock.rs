@@ -17,9 +17,9 @@ use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::Result;
 use crate::ids::{RowId, TransactionId};
 use crate::index::Key;
-use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Resolved;
 use crate::value::ValueRef;
+use crate::write_set::{Write, WriteKind};
 use std::sync::Arc;
 
 impl Transaction {

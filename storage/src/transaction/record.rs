@@ -7,9 +7,9 @@ use super::{Isolation, ReadView, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::ids::{ColumnId, RowId, TableId};
 use crate::index::Key;
-use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::Operation;
 use crate::value::{ColumnBounds, ValueRef};
+use crate::write_set::{Write, WriteKind};
 use std::ops::Bound;
 use std::sync::Arc;
 

@@ -7,12 +7,12 @@ use crate::catalog::{IndexEntry, TableEntry};
 use crate::error::{Conflict, Error, Result, Rule};
 use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::index::Key;
-use crate::maintenance::{Write, WriteKind};
 use crate::mvcc::{Operation, Stamp};
 use crate::pool::Claim;
 use crate::sync::{Fault, is_left_out};
 use crate::value::ValueRef;
 use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
+use crate::write_set::{Write, WriteKind};
 use std::sync::Arc;
 
 impl Transaction {

@@ -2,8 +2,8 @@
 
 use super::compact::close;
 use super::*;
-use crate::maintenance::WriteKind;
 use crate::pool::Owner;
+use crate::write_set::WriteKind;
 
 const ROWS: i32 = 40_000;
 
