@@ -32,43 +32,9 @@ mod schedule;
 mod verify;
 
 #[cfg(test)]
-mod copy_tests;
-#[cfg(test)]
-mod crash_tests;
-#[cfg(test)]
-mod damage_tests;
-#[cfg(test)]
-mod displaced_tests;
-#[cfg(test)]
-mod durability_tests;
-#[cfg(test)]
-mod feature_tests;
-#[cfg(test)]
-mod forged_tests;
-#[cfg(test)]
-mod format_tests;
-#[cfg(test)]
-mod full_disk_tests;
-#[cfg(test)]
-mod incremental_tests;
-#[cfg(test)]
-mod kept_tests;
-#[cfg(test)]
-mod sabotage_tests;
-#[cfg(test)]
-mod salvage_crash_tests;
-#[cfg(test)]
-mod salvage_tests;
-#[cfg(test)]
-mod schedule_tests;
-#[cfg(test)]
-mod sequence_tests;
-#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod verify_tests;
 
 pub use crate::checkpoint::backup::BackupReport;
 pub use crate::checkpoint::kept::{KeptCheckpoint, KeptCheckpoints};

@@ -1,14 +1,14 @@
 //! Checkpoints that refer to earlier ones: what they leave out is what was not changed, whatever happened
 //! in between. A block that is wrongly left out would be lost in silence.
 
-use super::testing::{Contents, contents, create_table, open, put, rewrite};
-use super::{CheckpointReport, Store};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::checkpoint::image::ImageKind;
 use crate::checkpoint::list::ImageRef;
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::disk::{Disk, SimDisk};
 use crate::ids::{BlockNo, ColumnId};
+use crate::store::testing::{Contents, contents, create_table, open, put, rewrite};
+use crate::store::{CheckpointReport, Store};
 use crate::transaction::Transaction;
 use crate::value::{DataType, Value, ValueRef};
 use proptest::prelude::*;

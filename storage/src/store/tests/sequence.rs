@@ -1,10 +1,10 @@
 //! Stories of sequences and the log: no number that a durable commit used comes again.
 
-use super::Store;
-use super::testing::{commit, contents, create_table, failing, leftovers, open, put};
 use crate::catalog::{LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition};
 use crate::disk::{Fault, SimDisk};
 use crate::error::Result;
+use crate::store::Store;
+use crate::store::testing::{commit, contents, create_table, failing, leftovers, open, put};
 use crate::transaction::Transaction;
 use std::sync::Arc;
 
@@ -196,7 +196,7 @@ fn a_sequence_that_was_set_stands_there_after_a_crash() {
 
 #[test]
 fn memory_logs_nothing_and_says_the_same() {
-    let store = Store::in_memory(super::testing::options()).unwrap();
+    let store = Store::in_memory(crate::store::testing::options()).unwrap();
     create(&store, "s").unwrap();
     assert!((1..=100).all(|expected| taken(&store) == expected));
     assert_eq!(store.log_end().0, 0);

@@ -1,11 +1,11 @@
 //! The mistakes that this crate can make on purpose break promises, and a look at what crashes leave shows it: so
 //! the looking is worth something. The crash lab looks in the same way, at much more.
 
-use super::testing::{commit, contents, create_table, model, open};
-use super::{Store, StoreOptions};
 use crate::disk::{Event, Image, Medium, SimDisk, Tear};
 use crate::error::Result;
 use crate::sabotage::{Mistake, making};
+use crate::store::testing::{commit, contents, create_table, model, open};
+use crate::store::{Store, StoreOptions};
 use std::sync::Arc;
 
 const COMMITS: i64 = 3;
@@ -77,7 +77,7 @@ fn first_breach(mistake: Option<Mistake>) -> Option<String> {
 fn first_breach_when_full() -> Option<String> {
     let options = StoreOptions {
         segment_bytes: Some(400),
-        ..super::testing::options()
+        ..crate::store::testing::options()
     };
     for room in (0..400).step_by(9) {
         let disk = SimDisk::new();

@@ -1,11 +1,29 @@
 //! Stories of a store in a directory: opened, closed, shared, checkpointed.
 
-use super::testing::{commit, contents, create_table, model, open, options, put, rewrite};
-use super::{Durability, Store, StoreOptions};
+mod copy;
+mod crash;
+mod damage;
+mod displaced;
+mod durability;
+mod feature;
+mod forged;
+mod format;
+mod full_disk;
+mod incremental;
+mod kept;
+mod sabotage;
+mod salvage;
+mod salvage_crash;
+mod schedule;
+mod sequence;
+mod verify;
+
 use crate::catalog::{ForeignAction, ForeignKeyDef, ViewDef};
 use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::ids::{Lsn, TableId, Timestamp};
+use crate::store::testing::{commit, contents, create_table, model, open, options, put, rewrite};
+use crate::store::{Durability, Store, StoreOptions};
 use std::sync::Arc;
 
 #[test]

@@ -1,10 +1,10 @@
 //! Each transaction has its level; the log's order makes one promise of them.
 
-use super::testing::{commit, contents, create_table, failing, model, open, put};
-use super::{Durability, Store};
 use crate::disk::{Fault, SimDisk};
 use crate::error::{Error, Result};
 use crate::ids::Lsn;
+use crate::store::testing::{commit, contents, create_table, failing, model, open, put};
+use crate::store::{Durability, Store};
 use crate::transaction::TransactionOptions;
 
 /// As [`commit`], without waiting.

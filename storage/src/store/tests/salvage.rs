@@ -1,12 +1,12 @@
 //! A damaged directory is salvaged: what verifies is kept, each loss is named, and what was there is in
 //! quarantine, byte by byte. What is left is a database like any.
 
-use super::testing::{
-    Contents, commit, contents, create_table, files, flip, model, open, options, put, read,
-};
-use super::{Lost, RecoveryMode, RecoveryReport, Store, StoreOptions};
 use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
+use crate::store::testing::{
+    Contents, commit, contents, create_table, files, flip, model, open, options, put, read,
+};
+use crate::store::{Lost, RecoveryMode, RecoveryReport, Store, StoreOptions};
 use crate::wal::segment::SEGMENT_HEADER_LEN;
 use std::sync::Arc;
 

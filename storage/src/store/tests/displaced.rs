@@ -1,10 +1,10 @@
 //! Bytes of the log are inserted, deleted, doubled or moved after a crash: no frame that is still whole is taken for a
 //! part of a torn tail, unless it stands where a crash may leave it.
 
-use super::testing::{commit, contents, create_table, model, open, prefix_of, put};
-use super::{Durability, RecoveryMode, Store, StoreOptions};
 use crate::disk::{Decay, Image, SimDisk};
 use crate::error::Error;
+use crate::store::testing::{commit, contents, create_table, model, open, prefix_of, put};
+use crate::store::{Durability, RecoveryMode, Store, StoreOptions};
 use crate::transaction::TransactionOptions;
 use crate::wal::segment::SEGMENT_HEADER_LEN;
 use std::ops::Range;
@@ -65,10 +65,10 @@ fn commit_buffered(store: &Store, n: i64) {
     transaction.commit().expect("a commit");
 }
 
-fn salvage(image: &Image) -> (Store, super::RecoveryReport) {
+fn salvage(image: &Image) -> (Store, crate::store::RecoveryReport) {
     let options = StoreOptions {
         recovery: RecoveryMode::Salvage,
-        ..super::testing::options()
+        ..crate::store::testing::options()
     };
     let disk = Arc::new(SimDisk::with(image));
     Store::open_on(disk, options).expect("a salvage")

@@ -1,10 +1,10 @@
 //! Verifying finds every byte that is not what was written, and says what it belonged to.
 
-use super::testing::{commit, create_table, files, open, options};
-use super::{Newer, Store};
 use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::recovery::Verification;
+use crate::store::testing::{commit, create_table, files, open, options};
+use crate::store::{Newer, Store};
 use std::sync::Arc;
 
 /// A database with two checkpoints and commits behind them, closed.

@@ -1,14 +1,14 @@
 //! Files that nobody here has written, with checksums and hashes that are right: what they say is not believed
 //! where it cannot be, by whoever opens, verifies or restores.
 
-use super::testing::{commit, create_table, open, options};
-use super::{Newer, Store};
 use crate::checkpoint::image::{self, IMAGE_HEADER_LEN};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
 use crate::disk::{Disk, SimDisk};
 use crate::error::Error;
 use crate::format::install;
 use crate::ids::{BlockNo, RowId, Slot};
+use crate::store::testing::{commit, create_table, open, options};
+use crate::store::{Newer, Store};
 use std::sync::Arc;
 
 /// Number 2 is the current checkpoint, number 1 a kept one.

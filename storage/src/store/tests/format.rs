@@ -9,7 +9,7 @@ use crate::wal::closing::{CLOSING_MARK, CLOSING_MARK_LEN};
 use crate::wal::frame::{FRAME_BYTES_MAX, FRAME_HEADER_LEN};
 use crate::wal::segment::{self, SEGMENT_BYTES_MAX, SEGMENT_HEADER_LEN};
 
-const DOCUMENT: &str = include_str!("../../../docs/file_format.md");
+const DOCUMENT: &str = include_str!("../../../../docs/file_format.md");
 
 #[test]
 fn the_document_has_the_codes_numbers() {

@@ -1,11 +1,11 @@
 //! Stories of copies: to a directory, into memory, to bytes and back.
 
-use super::testing::{
-    commit, contents, create_table, failing, files, leftovers, model, open, options, read,
-};
-use super::{BackupReport, Store};
 use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
+use crate::store::testing::{
+    commit, contents, create_table, failing, files, leftovers, model, open, options, read,
+};
+use crate::store::{BackupReport, Store};
 use std::io::ErrorKind;
 
 const COMMITS: i64 = 4;
@@ -113,7 +113,7 @@ fn a_copy_is_made_while_others_write() {
     });
     for disk in copies {
         let (copied, _) = open(disk).expect("a database");
-        super::testing::prefix_of(&contents(&copied), 80);
+        crate::store::testing::prefix_of(&contents(&copied), 80);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Stories of checkpoints that come by themselves, soon enough and not too fast.
 
-use super::testing::{commit, contents, create_table, model, open, options};
-use super::{CheckpointReason, Store, StoreOptions};
 use crate::checkpoint::image::IMAGE_HEADER_LEN;
 use crate::disk::{Disk, SimDisk};
 use crate::format::{PROLOGUE_LEN, read_file, u64_at};
+use crate::store::testing::{commit, contents, create_table, model, open, options};
+use crate::store::{CheckpointReason, Store, StoreOptions};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

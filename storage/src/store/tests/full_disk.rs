@@ -1,13 +1,13 @@
 //! The medium has no room, or a sync fails: each cell of the table in `wal::condition`, and every operation at
 //! which it can happen.
 
-use super::testing::{commit, contents, create_table, model, open, prefix_of, put};
-use super::{Durability, Store};
 use crate::catalog::{ColumnDef, TableDef};
 use crate::disk::{Disk, Fault, Image, SimDisk};
 use crate::error::{Error, Result};
 use crate::ids::{ColumnId, Lsn};
 use crate::pool::Owner;
+use crate::store::testing::{commit, contents, create_table, model, open, prefix_of, put};
+use crate::store::{Durability, Store};
 use crate::transaction::TransactionOptions;
 use crate::value::DataType;
 use std::io::ErrorKind;
@@ -362,9 +362,9 @@ fn a_disk_that_is_full_for_a_moment_loses_nothing() {
         let mut went_on = 0;
         for at in 0.. {
             let disk = SimDisk::new();
-            let options = super::StoreOptions {
+            let options = crate::store::StoreOptions {
                 segment_bytes: Some(600),
-                ..super::testing::options()
+                ..crate::store::testing::options()
             };
             let (store, _) = Store::open_on(Arc::new(disk.clone()), options).unwrap();
             create_table(&store).unwrap();

@@ -1,10 +1,10 @@
 //! The power fails while a salvage is at work: whatever a crash at any of its operations leaves, of what was
 //! not synced any part, what could be kept before can be kept still, and no byte of what was there is gone.
 
-use super::testing::{Contents, commit, contents, create_table, options, put};
-use super::{RecoveryMode, Store, StoreOptions};
 use crate::disk::{Decay, Disk, Image, Medium, SimDisk, Tear};
 use crate::error::Result;
+use crate::store::testing::{Contents, commit, contents, create_table, options, put};
+use crate::store::{RecoveryMode, Store, StoreOptions};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Directories of older builds are opened and marked; those of newer builds are refused untouched.
 
-use super::testing::{commit, contents, create_table, leftovers, model, open, read};
 use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::Error;
 use crate::format::{FEATURES_KNOWN, PROLOGUE_LEN, features};
+use crate::store::testing::{commit, contents, create_table, leftovers, model, open, read};
 use crate::wal::closing::CLOSING_MARK_LEN;
 use crate::wal::segment::SEGMENT_HEADER_LEN;
 

@@ -1,12 +1,12 @@
 //! The power fails, or the process is killed, at every operation on the medium in turn.
 
-use super::testing::{
-    commit, contents, create_table, failing, leftovers, model, open, prefix_of, rewrite,
-};
 use crate::checkpoint::image;
 use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::testing::{
+    commit, contents, create_table, failing, leftovers, model, open, prefix_of, rewrite,
+};
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
 use std::io::ErrorKind;
 

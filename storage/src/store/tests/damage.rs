@@ -1,10 +1,12 @@
 //! Bytes go bad, files are cut, files vanish: either the exact prefix of commits that a crash may
 //! leave, or an error that names the file. Never a panic, never silent loss.
 
-use super::testing::{commit, contents, create_table, files, flip, model, open, prefix_of, read};
 use crate::disk::{Disk, SimDisk};
 use crate::error::{Error, Result};
 use crate::store::RecoveryReport;
+use crate::store::testing::{
+    commit, contents, create_table, files, flip, model, open, prefix_of, read,
+};
 use crate::wal::segment::SEGMENT_HEADER_LEN;
 
 const COMMITS: i64 = 6;

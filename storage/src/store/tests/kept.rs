@@ -1,11 +1,11 @@
 //! Stories of checkpoints that are kept, and of histories that part.
 
-use super::testing::{
-    commit, contents, create_table, leftovers, model, open, options, prefix_of, read,
-};
-use super::{CheckpointReason, Newer, RestoreReport, Store};
 use crate::disk::{Disk, Fault, SimDisk};
 use crate::error::{Error, Result};
+use crate::store::testing::{
+    commit, contents, create_table, leftovers, model, open, options, prefix_of, read,
+};
+use crate::store::{CheckpointReason, Newer, RestoreReport, Store};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
