@@ -111,6 +111,7 @@ pub(crate) const EFFORTS: &[&str] = &[
     "without_scan_bounds",
     "without_top_n",
     "without_projection_pruning",
+    "without_point_reads",
     "true",
     "false",
     "yes",
@@ -131,12 +132,16 @@ impl Effort {
     }
 
     fn applies(self, rule: &Rule) -> bool {
-        rule.is_needed
-            || match self {
-                Self::Full => true,
-                Self::Least => false,
-                Self::Without(name) => name != rule.name,
-            }
+        rule.is_needed || self.includes(rule.name)
+    }
+
+    /// Whether something of this name, which can be left out, is done.
+    pub(crate) fn includes(self, name: &str) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Least => false,
+            Self::Without(without) => without != name,
+        }
     }
 }
 

@@ -30,6 +30,7 @@ mod needs;
 mod phantoms;
 mod plan_cache;
 mod pressure;
+mod reads;
 mod savepoints;
 mod schemas;
 mod sequences;

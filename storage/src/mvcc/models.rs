@@ -81,9 +81,20 @@ impl World {
     }
 
     fn read_as(&self, registration: &Registration) {
-        let snapshot = registration.snapshot().0;
-        let operation = registration.enter();
-        if let Some(found) = self.protected.get(&operation) {
+        self.read_in(&registration.enter());
+    }
+
+    /// Reads again and again from one seat.
+    fn read_seated(&self) {
+        let mut seat = Seat::take(&self.timeline).unwrap();
+        for _ in 0..2 {
+            self.read_in(&seat.read().unwrap());
+        }
+    }
+
+    fn read_in(&self, operation: &Operation<'_>) {
+        let snapshot = operation.snapshot().0;
+        if let Some(found) = self.protected.get(operation) {
             let number = &self.numbers[*found as usize];
             for _ in 0..3 {
                 assert!(Arc::strong_count(number) > 1, "freed under its reader");
@@ -108,7 +119,7 @@ fn model() {
     let tasks = [
         spawn(|world| (1..=COMMITS).for_each(|number| world.commit(number))),
         spawn(|world| (0..COMMITS).for_each(|_| world.collect())),
-        spawn(|world| (0..2).for_each(|_| world.read())),
+        spawn(World::read_seated),
         spawn(World::read),
     ];
     for task in tasks {

@@ -41,6 +41,12 @@ impl Registration {
         self.snapshot
     }
 
+    /// Has another snapshot, which was registered in the slot.
+    #[inline]
+    pub(super) fn set_snapshot(&mut self, snapshot: Timestamp) {
+        self.snapshot = snapshot;
+    }
+
     /// The transaction that claimed the slot.
     pub fn transaction(&self) -> TransactionId {
         self.transaction

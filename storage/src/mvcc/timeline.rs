@@ -120,6 +120,9 @@ fn free_slots() -> Box<[Slot]> {
 /// Slots for the engine itself where transactions are limited.
 const OWN_SLOTS: usize = 16;
 
+/// Slots that can be seats: the others are for transactions.
+const SEATS_MAX: usize = SLOTS_MAX / 2;
+
 const _: () = assert!(FREE == 0 && IDLE == 0, "zeroed slots are free");
 
 /// A registered timestamp, and whether its owner may validate.
@@ -252,6 +255,14 @@ impl Timeline {
         let slot = &self.slots[index];
         let id = self.next_id(slot);
         slot.holders.store(1, Relaxed);
+        let now = self.publish(slot, validates, seen);
+        let owner = OwnerId(index as u16);
+        Ok(Registration::new(Arc::clone(self), owner, now, id))
+    }
+
+    /// Registers in a slot what `seen` gives, once it has stayed the same.
+    #[inline]
+    fn publish(&self, slot: &Slot, validates: bool, seen: fn(&Self) -> Timestamp) -> Timestamp {
         let mut now = seen(self);
         loop {
             // Release: whoever sees it, and not the last owner's, knows that that one is done.
@@ -262,12 +273,47 @@ impl Timeline {
             fence(SeqCst);
             // It may also be an earlier one now, which is not below the horizon either.
             match seen(self) {
-                same if same == now || is_left_out(Fault::ClockReadOnce) => break,
+                same if same == now || is_left_out(Fault::ClockReadOnce) => return now,
                 later => now = later,
             }
         }
+    }
+
+    /// Claims a slot for a reader that registers snapshots in it again and again ([`super::Seat`]), and none for now.
+    /// `None` where slots are counted or become scarce: then each statement claims one.
+    pub(super) fn claim_seat(self: &Arc<Self>) -> Option<Registration> {
+        if self.transactions_max.load(Relaxed) != 0 {
+            return None;
+        }
+        let index = self.claim(0..SEATS_MAX)?;
+        let slot = &self.slots[index];
+        let id = self.next_id(slot);
+        slot.holders.store(1, Relaxed);
         let owner = OwnerId(index as u16);
-        Ok(Registration::new(Arc::clone(self), owner, now, id))
+        Some(Registration::new(Arc::clone(self), owner, Timestamp(0), id))
+    }
+
+    /// Registers the latest committed state in a slot that was claimed before. `None` where not all of it is durable:
+    /// then its owner may have to wait before it shows anything.
+    #[inline]
+    pub(super) fn sit_down(&self, owner: OwnerId) -> Option<Timestamp> {
+        let slot = &self.slots[usize::from(owner.0)];
+        let now = self.publish(slot, false, Self::latest);
+        // Acquire: as in `durable`.
+        if self.durable.load(Acquire) >= now.0 {
+            return Some(now);
+        }
+        self.get_up(owner);
+        None
+    }
+
+    /// Registers nothing in a slot any more, which stays claimed.
+    #[inline]
+    pub(super) fn get_up(&self, owner: OwnerId) {
+        // Release: what the snapshot has read, it has read before this.
+        self.slots[usize::from(owner.0)]
+            .snapshot
+            .store(IDLE, Release);
     }
 
     fn next_id(&self, slot: &Slot) -> TransactionId {

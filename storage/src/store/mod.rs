@@ -56,7 +56,7 @@ use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery;
 use crate::stop::Stop;
-use crate::transaction::{Core, Transaction, TransactionOptions, Waited};
+use crate::transaction::{Core, Reader, Transaction, TransactionOptions, Waited};
 use durable::Durable;
 use std::path::Path;
 use std::sync::Arc;
@@ -187,6 +187,18 @@ impl Store {
             return Err(Error::Closed);
         }
         self.inner.core.begin_with(options)
+    }
+
+    /// A place from which a session reads by key without transactions; `None` where transactions are counted or slots
+    /// become scarce. It is not to be used once the store [is closed](Self::is_closed).
+    pub fn reader(&self) -> Option<Reader> {
+        self.inner.core.reader()
+    }
+
+    /// Whether nothing begins any more.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.inner.is_closed()
     }
 
     /// The catalog that a transaction sees which begins now.

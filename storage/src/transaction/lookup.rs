@@ -168,7 +168,8 @@ impl ReadView {
     }
 }
 
-fn find<T>(
+#[inline]
+pub(super) fn find<T>(
     viewpoint: &Viewpoint<'_>,
     table: &TableEntry,
     index: &IndexEntry,

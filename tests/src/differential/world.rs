@@ -74,7 +74,7 @@ pub(super) struct Rules(pub(super) &'static str);
 
 impl Rules {
     /// All, without those that can be left out, or without one.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self("on"),
         Self("off"),
         Self("without_constant_folding"),
@@ -90,6 +90,7 @@ impl Rules {
         Self("without_scan_bounds"),
         Self("without_top_n"),
         Self("without_projection_pruning"),
+        Self("without_point_reads"),
     ];
 }
 

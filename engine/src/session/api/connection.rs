@@ -19,8 +19,8 @@ use crate::session::settings::ON_ERROR_ROLLBACK;
 use crate::session::transaction::transaction_block::TransactionStatus;
 use crate::session::{InterruptHandle, Params, Statement, Transaction};
 use arrow_array::RecordBatch;
-use remora_storage::Store;
 use remora_storage::catalog::Catalog;
+use remora_storage::{Store, Value};
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::ops::{Deref, DerefMut};
@@ -419,6 +419,18 @@ impl Connection {
             Ok(session) => Ok(InUse::new(session)),
             Err(_) => Err(in_use()),
         }
+    }
+
+    /// Runs a statement that is one look-up ([`Session::read_by_key`]).
+    #[inline]
+    pub(in crate::session) fn read_by_key(
+        &self,
+        prepared: &mut Prepared,
+        (parameters, row): (&[Value], &mut Vec<Value>),
+    ) -> Option<bool> {
+        prepared.plan.point.as_ref()?;
+        let mut session = self.session.try_borrow_mut().ok()?;
+        session.read_by_key(prepared, parameters, row)
     }
 
     /// Runs a call on the session, and settles what it leaves.

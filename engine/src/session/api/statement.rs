@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::export;
 use super::rows::{MappedRows, Row, Rows};
-use crate::error::{Result, state};
+use crate::error::{Error, Result, state};
 use crate::plan::Field;
 use crate::session::Params;
 use crate::session::execute::dispatch::{Output, Pipe};
@@ -89,7 +89,12 @@ impl<'conn> Statement<'conn> {
     /// # Errors
     /// As for [`Statement::execute`].
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
-        self.call.give(params)?;
+        self.call.collect(params)?;
+        let place = self.call.given_and_row();
+        if let Some(found) = self.connection.read_by_key(&mut self.prepared, place) {
+            return Ok(self.shown(Output::Point(found)));
+        }
+        self.call.take_collected();
         self.rows()
     }
 
@@ -99,9 +104,13 @@ impl<'conn> Statement<'conn> {
         let done = self
             .connection
             .with_session(|session| session.step(prepared, call, &mut Pipe::None))?;
+        Ok(self.shown(done.output))
+    }
+
+    #[inline]
+    fn shown(&mut self, output: Output) -> Rows<'_> {
         let columns = self.prepared.plan.columns.as_deref().unwrap_or_default();
-        let row = &mut self.call.row;
-        Ok(Rows::new(self.connection, columns, done.output, row))
+        Rows::new(self.connection, columns, output, &mut self.call.row)
     }
 
     /// Runs the query and gives each row through `f`.
@@ -134,8 +143,13 @@ impl<'conn> Statement<'conn> {
         params: impl Params,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.call.give(params)?;
-        self.first_row(f)
+        self.call.collect(params)?;
+        let place = self.call.given_and_row();
+        if let Some(found) = self.connection.read_by_key(&mut self.prepared, place) {
+            return self.only_row(found, f);
+        }
+        self.call.take_collected();
+        self.row_of_rows(f)
     }
 
     /// Its rows as record batches, with the parameters that it has.
@@ -176,10 +190,26 @@ impl<'conn> Statement<'conn> {
         &mut self,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut rows = self.rows()?;
-        match rows.next()? {
+        let place = self.call.parameters_and_row();
+        match self.connection.read_by_key(&mut self.prepared, place) {
+            Some(found) => self.only_row(found, f),
+            None => self.row_of_rows(f),
+        }
+    }
+
+    /// The row that a look-up has found.
+    #[inline]
+    fn only_row<T>(&self, found: bool, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+        match found {
+            true => f(&Row::of_values(self.columns(), &self.call.row)),
+            false => Err(no_row()),
+        }
+    }
+
+    fn row_of_rows<T>(&mut self, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+        match self.rows()?.next()? {
             Some(row) => f(&row),
-            None => Err(sql_error!(NO_DATA, "the query returned no rows")),
+            None => Err(no_row()),
         }
     }
 
@@ -220,6 +250,11 @@ impl<'conn> Statement<'conn> {
     pub fn parameter_types(&self) -> &[DataType] {
         &self.prepared.plan.planned.parameters
     }
+}
+
+#[cold]
+fn no_row() -> Error {
+    sql_error!(NO_DATA, "the query returned no rows")
 }
 
 /// Turns the error of a query without rows into `None`.

@@ -11,6 +11,7 @@ use super::conflict::SessionConflicts;
 use super::cursors::{Cursors, outside_block};
 use super::dispatch::{Done, Pipe};
 use super::lock_wait::LockWaitListener;
+use super::read::Seat;
 use crate::activity::SessionRecord;
 use crate::error::Result;
 use crate::exec::TriggerCache;
@@ -70,6 +71,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) triggers: Arc<TriggerCache>,
     /// Where the last commit stands among all, and in the log.
     pub(in crate::session) last_commit: Committed,
+    /// From where it reads by key.
+    pub(in crate::session) seat: Seat,
 }
 
 impl Session {
@@ -104,6 +107,7 @@ impl Session {
             triggers: Arc::default(),
             sequences: Arc::default(),
             last_commit: Committed::default(),
+            seat: Seat::default(),
         };
         session.follow_path();
         session.watch_limits()?;

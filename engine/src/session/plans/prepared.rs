@@ -9,7 +9,7 @@
 use crate::activity::SessionRecord;
 use crate::bind::Arguments;
 use crate::error::{Error, Result, state};
-use crate::exec::{ExecContext, TriggerCache, arrow_schema};
+use crate::exec::{ExecContext, PointRead, TriggerCache, arrow_schema};
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, TypesShown,
     cast, text,
@@ -39,6 +39,8 @@ const USES_BETWEEN: u32 = 16;
 #[derive(Debug)]
 pub(in crate::session) struct Plan {
     pub(in crate::session) planned: Planned,
+    /// Where the statement is one look-up and nothing else.
+    pub(in crate::session) point: Option<PointRead>,
     /// Names and types of the columns it gives; `None` where it gives no rows.
     pub(in crate::session) columns: Option<Arc<[Field]>>,
     /// The same as Arrow has them.
@@ -300,6 +302,22 @@ impl Prepared {
         Ok(true)
     }
 
+    /// The catalog that the plan is good for.
+    #[inline]
+    pub(in crate::session) fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Whether the plan is as good as any for the catalog that it was made for.
+    #[inline]
+    pub(in crate::session) fn is_current(
+        &mut self,
+        path: &Arc<SearchPath>,
+        effort: Effort,
+    ) -> bool {
+        Arc::ptr_eq(&self.path, path) && self.plan.effort == effort && !self.is_outgrown()
+    }
+
     /// Whether the plan is good for `names`.
     #[inline]
     pub(in crate::session) fn is_good_for(&mut self, names: Names<'_>) -> bool {
@@ -391,6 +409,12 @@ fn plan(
     Ok(Arc::new(Plan {
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
         columns: columns.filter(|_| shown),
+        point: match &planned.statement {
+            Statement::PointSelect(select) if shown && names.effort.includes("point_reads") => {
+                PointRead::of(select)
+            }
+            _ => None,
+        },
         planned,
         sizes,
         effort: names.effort,
@@ -473,6 +497,16 @@ impl Call {
     ) -> Result<()> {
         self.given.clear();
         params.collect_into(&mut self.given)
+    }
+
+    /// The parameters that were gathered, and the place of a row.
+    pub(in crate::session) fn given_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.given, &mut self.row)
+    }
+
+    /// The parameters of the call, and the place of a row.
+    pub(in crate::session) fn parameters_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.context.parameters, &mut self.row)
     }
 
     /// The parameters that were gathered.
@@ -559,7 +593,8 @@ impl Call {
 
 /// Whether a value is of the type as it stands. A modifier is the statement's own business: it
 /// casts to the column's type where it stores.
-fn is_of(value: &Value, data_type: DataType) -> bool {
+#[inline]
+pub(in crate::session) fn is_of(value: &Value, data_type: DataType) -> bool {
     match value {
         Value::Null => true,
         Value::Boolean(_) => data_type == DataType::Boolean,

@@ -1,0 +1,73 @@
+//! Statements that are one look-up by a key, each by itself: they need no transaction, no clock, no turn.
+//!
+//! They give the rows that the general way gives ([`super::attempt`]), which they leave at every step that could make a
+//! difference: in a block, under a time limit, where turns are given, where the session was asked to stop, where the plan
+//! is not for the catalog of the moment, where a parameter has to be cast, where the last commit is not durable yet.
+
+use super::core::Session;
+use crate::session::plans::prepared::{Prepared, is_of};
+use crate::session::transaction::transaction_block::TransactionStatus;
+use remora_storage::Value;
+use remora_storage::transaction::Reader;
+
+/// The session's place among those who read by key.
+#[derive(Debug, Default)]
+pub(in crate::session) enum Seat {
+    #[default]
+    NotAsked,
+    /// There was none.
+    Refused,
+    Taken(Box<Reader>),
+}
+
+impl Session {
+    /// Runs a statement that is one look-up, whose row is left in `row`: whether there is one. `None` where it has to go
+    /// the general way; then nothing was done.
+    #[inline]
+    pub(in crate::session) fn read_by_key(
+        &mut self,
+        prepared: &mut Prepared,
+        parameters: &[Value],
+        row: &mut Vec<Value>,
+    ) -> Option<bool> {
+        if !self.is_unhindered() || !prepared.is_current(&self.path, self.settings.effort()) {
+            return None;
+        }
+        let Seat::Taken(reader) = &mut self.seat else {
+            return self.take_seat();
+        };
+        let planned = &prepared.plan.planned;
+        let mut types = planned.parameters.iter().zip(parameters);
+        let fit = parameters.len() == planned.parameters.len()
+            && types.all(|(data_type, value)| is_of(value, *data_type));
+        let point = prepared.plan.point.as_ref().filter(|_| fit)?;
+        let read = reader.read(prepared.catalog())?;
+        prepared.begin(&self.record);
+        let found = point.run(&read, parameters, row);
+        drop(read);
+        self.record.pause();
+        Some(found)
+    }
+
+    /// Whether nothing but the statement itself has to be seen to.
+    #[inline]
+    fn is_unhindered(&self) -> bool {
+        self.block.status == TransactionStatus::Idle
+            && self.watch.is_none()
+            && self.sessions.admission.is_none()
+            && self.record.interrupt().check_new().is_ok()
+            && !self.store.is_closed()
+    }
+
+    /// Takes a seat for the next statement.
+    #[cold]
+    fn take_seat(&mut self) -> Option<bool> {
+        if matches!(self.seat, Seat::NotAsked) {
+            self.seat = match self.store.reader() {
+                Some(reader) => Seat::Taken(Box::new(reader)),
+                None => Seat::Refused,
+            };
+        }
+        None
+    }
+}
