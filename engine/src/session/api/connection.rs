@@ -1,5 +1,6 @@
 //! The connection: where users hand in SQL.
 
+use super::call_guard::{CallUnderWay, InUse, in_use};
 use super::outcome::Outcome;
 use super::rows::Row;
 use crate::activity::{Interrupt, SessionRecord};
@@ -12,8 +13,9 @@ use crate::session::execute::core::Session;
 use crate::session::execute::dispatch::Pipe;
 use crate::session::execute::lock_wait::LockWaitListener;
 use crate::session::execute::script;
+use crate::session::plans::call::Call;
 use crate::session::plans::planning::one_statement;
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::prepared::Prepared;
 use crate::session::sessions::Sessions;
 use crate::session::settings::ON_ERROR_ROLLBACK;
 use crate::session::transaction::transaction_block::TransactionStatus;
@@ -23,7 +25,6 @@ use remora_storage::catalog::Catalog;
 use remora_storage::{Store, Value};
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// A connection to a database, made by [`Database::connect`](crate::Database::connect): cheap, and
@@ -542,71 +543,5 @@ impl Connection {
     pub(in crate::session) fn names(&self) -> Result<(Arc<Catalog>, Arc<SearchPath>)> {
         let session = self.session()?;
         Ok((session.catalog(), Arc::clone(&session.path)))
-    }
-}
-
-/// Only code that a call itself calls (a reader of COPY, say) can find the session in use.
-#[cold]
-fn in_use() -> Error {
-    sql_error!(
-        OBJECT_IN_USE,
-        "the connection is in use by the call that called this one"
-    )
-}
-
-/// A call on the session. Where it ends by a panic (of a reader of COPY, say), it has failed: what it held is
-/// given back, and an open transaction is a failed one.
-struct CallUnderWay<'c> {
-    session: InUse<'c>,
-    status: &'c Cell<TransactionStatus>,
-    is_over: bool,
-}
-
-impl CallUnderWay<'_> {
-    /// Settles what it leaves.
-    fn end(&mut self, failed: bool) {
-        self.session.settle(failed);
-        self.status.set(self.session.status());
-        self.is_over = true;
-    }
-}
-
-impl Drop for CallUnderWay<'_> {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.end(true);
-        }
-    }
-}
-
-/// The session in the hands of a call.
-struct InUse<'c>(std::cell::RefMut<'c, Session>);
-
-impl<'c> InUse<'c> {
-    #[inline]
-    fn new(mut session: std::cell::RefMut<'c, Session>) -> Self {
-        session.enter();
-        Self(session)
-    }
-}
-
-impl Deref for InUse<'_> {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.0
-    }
-}
-
-impl DerefMut for InUse<'_> {
-    fn deref_mut(&mut self) -> &mut Session {
-        &mut self.0
-    }
-}
-
-impl Drop for InUse<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.leave();
     }
 }

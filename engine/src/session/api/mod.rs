@@ -1,6 +1,7 @@
 //! The calls of a program: connections, statements and their rows, transactions and savepoints, values in both directions.
 //! Names and shapes are rusqlite's where it has them.
 
+mod call_guard;
 pub(super) mod connection;
 pub(super) mod export;
 pub(super) mod from_sql;

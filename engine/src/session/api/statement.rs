@@ -7,7 +7,8 @@ use crate::error::{Error, Result, state};
 use crate::plan::Field;
 use crate::session::Params;
 use crate::session::execute::dispatch::{Output, Pipe};
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::call::Call;
+use crate::session::plans::prepared::Prepared;
 use arrow_array::RecordBatch;
 use remora_storage::DataType;
 

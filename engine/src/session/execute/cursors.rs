@@ -17,7 +17,8 @@ use crate::exec::{Cursor, Scroll, arrow_schema};
 use crate::function::{CursorShown, now_micros};
 use crate::plan::Field;
 use crate::plan::cursor::{Declare, Fetch};
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::call::Call;
+use crate::session::plans::prepared::Prepared;
 use std::sync::Arc;
 
 /// A session has no more of them at a time.

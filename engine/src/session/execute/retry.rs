@@ -14,7 +14,8 @@ use super::dispatch::{Done, Pipe};
 use super::lock_wait::Patience;
 use crate::error::{Error, Result};
 use crate::exec::Reliefs;
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::call::Call;
+use crate::session::plans::prepared::Prepared;
 use remora_storage::transaction::ReadMark;
 
 /// The patience of one statement with those who keep it from succeeding.

@@ -2,7 +2,8 @@
 
 use super::dispatch::{self, Pipe};
 use crate::error::Result;
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::call::Call;
+use crate::session::plans::prepared::Prepared;
 use remora_storage::Transaction;
 use std::sync::Arc;
 

@@ -9,7 +9,8 @@ use super::dispatch::Pipe;
 use crate::error::Result;
 use crate::parse::{Parsed, parse};
 use crate::session::api::outcome::{self, Outcome};
-use crate::session::plans::prepared::{Call, Prepared};
+use crate::session::plans::call::Call;
+use crate::session::plans::prepared::Prepared;
 
 /// Runs a text; the result is that of its last statement.
 pub(in crate::session) fn run(

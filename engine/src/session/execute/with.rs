@@ -8,7 +8,7 @@ use super::dispatch::{self, Done, Output, Pipe, Running};
 use crate::error::Result;
 use crate::exec::{Changing, Parts};
 use crate::plan::with::With;
-use crate::session::plans::prepared::Call;
+use crate::session::plans::call::Call;
 use remora_storage::Transaction;
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 //! planned itself: when it is prepared it becomes the statement of that name, with the arguments beside it that are
 //! evaluated first. Names do not belong to transactions; they last until they are given up.
 
-use super::prepared::{Call, Names, Prepared};
+use super::call::Call;
+use super::prepared::{Names, Prepared};
 use crate::bind::{Arguments, bind_arguments, statement_name};
 use crate::error::{Error, Result, state};
 use crate::exec;

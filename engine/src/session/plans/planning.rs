@@ -1,7 +1,8 @@
 //! How a session comes by the plan of a statement: from its cache, or from parser and planner.
 
+use super::call::Call;
 use super::plan_cache::Kept;
-use super::prepared::{Call, Names, Prepared};
+use super::prepared::{Names, Prepared};
 use super::template::Template;
 use crate::activity::SessionRecord;
 use crate::bind::declaration;

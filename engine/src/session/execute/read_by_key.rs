@@ -5,7 +5,8 @@
 //! is not for the catalog of the moment, where a parameter has to be cast, where the last commit is not durable yet.
 
 use super::core::Session;
-use crate::session::plans::prepared::{Prepared, is_of};
+use crate::session::plans::call::is_of;
+use crate::session::plans::prepared::Prepared;
 use crate::session::transaction::transaction_block::TransactionStatus;
 use remora_storage::Value;
 use remora_storage::transaction::Reader;

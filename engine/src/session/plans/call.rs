@@ -1,0 +1,219 @@
+//! One call of a statement: its parameters, and what it works with.
+
+use super::prepared::Prepared;
+use crate::activity::SessionRecord;
+use crate::error::Result;
+use crate::exec::{ExecContext, TriggerCache};
+use crate::function::{
+    EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
+};
+use remora_storage::pool::{Claim, Ledger};
+use remora_storage::{DataType, Transaction, Value};
+use std::sync::Arc;
+
+/// What one call of a statement works with; kept by a prepared statement from call to call, so
+/// that a call by key allocates nothing but its strings.
+#[derive(Debug)]
+pub(in crate::session) struct Call {
+    /// Parameters (as given, then as cast), clock, session, ledger.
+    pub(in crate::session) context: ExecContext,
+    /// The row of a point select.
+    pub(in crate::session) row: Vec<Value>,
+    /// Where parameters are gathered.
+    given: Vec<Value>,
+}
+
+impl Call {
+    pub(in crate::session) fn new(
+        session: &Arc<SessionRecord>,
+        ledger: &Arc<Ledger>,
+        triggers: &Arc<TriggerCache>,
+    ) -> Self {
+        Self {
+            context: ExecContext {
+                eval: EvalContext {
+                    clock: StatementClock::default(),
+                    session: Some(Arc::clone(session)),
+                    sequences: None,
+                    scope: None,
+                    style: None,
+                    types: None,
+                    patience: Patience::default(),
+                },
+                parameters: Arc::from([]),
+                ledger: Arc::clone(ledger),
+                claim: Claim::Ordinary,
+                with: None,
+                profiling: None,
+                triggers: Arc::clone(triggers),
+                trigger_depth: 0,
+            },
+            row: Vec::new(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Lets the statement take numbers from the sequences that its transaction sees.
+    #[cold]
+    pub(in crate::session) fn use_sequences(
+        &mut self,
+        (tx, path): (&Transaction, &Arc<SearchPath>),
+        read_only: bool,
+        is_synchronous: bool,
+        session: &Arc<SessionSequences>,
+    ) {
+        let (catalog, core) = (Arc::clone(tx.catalog()), Arc::clone(tx.core()));
+        let names = (catalog, Arc::clone(path));
+        let scope = SequenceScope::new(names, core, read_only, is_synchronous, session);
+        self.context.eval.sequences = Some(scope);
+    }
+
+    /// The numbers of sequences that the statement has taken, if it may take any.
+    pub(in crate::session) fn numbers(&self) -> Option<&SequenceScope> {
+        self.context.eval.sequences.as_deref()
+    }
+
+    /// Takes the parameters of the next call.
+    pub(in crate::session) fn give(&mut self, params: impl crate::session::Params) -> Result<()> {
+        self.collect(params)?;
+        self.take_collected();
+        Ok(())
+    }
+
+    /// Gathers parameters; the literals of the text may take their place.
+    pub(in crate::session) fn collect(
+        &mut self,
+        params: impl crate::session::Params,
+    ) -> Result<()> {
+        self.given.clear();
+        params.collect_into(&mut self.given)
+    }
+
+    /// The parameters that were gathered, and the place of a row.
+    pub(in crate::session) fn given_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.given, &mut self.row)
+    }
+
+    /// The parameters of the call, and the place of a row.
+    pub(in crate::session) fn parameters_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.context.parameters, &mut self.row)
+    }
+
+    /// The parameters that were gathered.
+    pub(in crate::session) fn collected(&mut self) -> &mut Vec<Value> {
+        &mut self.given
+    }
+
+    /// Makes what was gathered the parameters of the call.
+    pub(in crate::session) fn take_collected(&mut self) {
+        let parameters = &mut self.context.parameters;
+        if self.given.is_empty() && parameters.is_empty() {
+            return;
+        }
+        match Arc::get_mut(parameters) {
+            Some(places) if places.len() == self.given.len() => {
+                for (place, value) in places.iter_mut().zip(self.given.drain(..)) {
+                    *place = value;
+                }
+            }
+            _ => *parameters = self.given.drain(..).collect(),
+        }
+    }
+
+    /// Forgets what belongs to one statement, so that another can use it; its lists stay allocated.
+    pub(in crate::session) fn clear(&mut self) {
+        self.row.clear();
+        self.given.clear();
+        let ExecContext {
+            eval, parameters, ..
+        } = &mut self.context;
+        (eval.sequences, eval.scope, eval.types) = (None, None, None);
+        match Arc::get_mut(parameters) {
+            Some(parameters) => parameters.fill(Value::Null),
+            // A query that is still being read holds the list.
+            None => *parameters = Arc::default(),
+        }
+        self.context.claim = Claim::Ordinary;
+        self.context.with = None;
+        self.context.profiling = None;
+        self.context.trigger_depth = 0;
+    }
+
+    /// Casts the parameters to the types that the plan gives them. Doing it again is harmless.
+    pub(in crate::session) fn bind(&mut self, prepared: &Prepared) -> Result<()> {
+        if prepared.catalog().has_types() {
+            self.context.eval.types = Some(Arc::clone(prepared.catalog().type_space()));
+        }
+        self.cast_to(&prepared.plan.planned.parameters)
+    }
+
+    /// The same where the types are known otherwise.
+    pub(in crate::session) fn cast_to(&mut self, types: &[DataType]) -> Result<()> {
+        let found = self.context.parameters.len();
+        if found != types.len() {
+            return Err(sql_error!(
+                PROTOCOL_VIOLATION,
+                "{found} parameters were supplied, but the statement requires {}",
+                types.len()
+            ));
+        }
+        let fits = |(value, to): (&Value, &DataType)| is_of(value, *to);
+        if self.context.parameters.iter().zip(types).all(fits) {
+            return Ok(());
+        }
+        let ExecContext {
+            eval, parameters, ..
+        } = &mut self.context;
+        if let Some(parameters) = Arc::get_mut(parameters) {
+            for (value, to) in parameters.iter_mut().zip(types) {
+                *value = cast_parameter(value, *to, eval)?;
+            }
+            return Ok(());
+        }
+        // A query that is still being read holds the list.
+        let cast = |(value, to): (&Value, &DataType)| cast_parameter(value, *to, eval);
+        *parameters = parameters
+            .iter()
+            .zip(types)
+            .map(cast)
+            .collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+/// Whether a value is of the type as it stands. A modifier is the statement's own business: it
+/// casts to the column's type where it stores.
+#[inline]
+pub(in crate::session) fn is_of(value: &Value, data_type: DataType) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Boolean(_) => data_type == DataType::Boolean,
+        Value::SmallInt(_) => data_type == DataType::SmallInt,
+        Value::Integer(_) => data_type == DataType::Integer,
+        Value::BigInt(_) => data_type == DataType::BigInt,
+        Value::Real(_) => data_type == DataType::Real,
+        Value::Double(_) => data_type == DataType::Double,
+        Value::Numeric(_) => data_type == DataType::Numeric(None),
+        Value::Text(_) => matches!(data_type, DataType::Text | DataType::Varchar(None)),
+        Value::Bytea(_) => data_type == DataType::Bytea,
+        Value::Date(_) => data_type == DataType::Date,
+        Value::Time(_) => data_type == DataType::Time,
+        Value::Timestamp(_) => data_type == DataType::Timestamp,
+        Value::TimestampTz(_) => data_type == DataType::TimestampTz,
+        Value::Interval(_) => data_type == DataType::Interval,
+        Value::Uuid(_) => data_type == DataType::Uuid,
+        Value::Packed(packed, _) => data_type == DataType::Packed(*packed),
+        _ => false,
+    }
+}
+
+fn cast_parameter(value: &Value, to: DataType, eval: &EvalContext) -> Result<Value> {
+    match value {
+        // Text is untyped, as a quoted literal is.
+        Value::Text(text) if !to.is_string() && to.made().is_none() => {
+            text::parse_in(text, to, text::Reading::of(eval.style()))
+        }
+        _ if is_of(value, to) => Ok(value.clone()),
+        _ => cast::cast_value(value.as_ref(), to, false, eval),
+    }
+}
