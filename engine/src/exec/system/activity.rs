@@ -1,7 +1,7 @@
 //! Who runs what, and who met whom: the registered snapshots, what the sessions say of those who hold
 //! them, and the last conflicts.
 
-use super::{count, text};
+use super::rows::{count, text};
 use crate::activity::{Activity, PlanCacheCounts, Raised, Rival, Runner, SessionRecord};
 use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;

@@ -1,6 +1,6 @@
 //! The checkpoints that are kept, as their manifests tell at the moment of asking.
 
-use super::{count, moment, text};
+use super::rows::{count, moment, text};
 use crate::error::Result;
 use crate::plan::system::SystemTable;
 use remora_storage::Value;

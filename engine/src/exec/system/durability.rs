@@ -1,6 +1,6 @@
 //! How durable commits are, and what a crash could take now. Its moment is when it is read.
 
-use super::{count, text};
+use super::rows::{count, text};
 use crate::plan::system::SystemTable;
 use remora_storage::Value;
 use remora_storage::store::DurabilityStatus;

@@ -2,9 +2,8 @@
 //!
 //! Object ids are `function`'s (`oids`).
 
-use crate::exec::ExecContext;
 use crate::function::{
-    INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, element_of,
+    EvalContext, INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, element_of,
     host_table_oid, index_definition, index_oid, modifier, pg_type, schema_name, schema_oid,
     sequence_oid, table_oid, type_number, type_oid,
 };
@@ -22,8 +21,8 @@ pub(super) const OWNER: i64 = 10;
 pub(super) type Row = Vec<Value>;
 
 /// All rows of a table.
-pub(super) fn rows(table: PgTable, view: &ReadView, context: &ExecContext) -> Vec<Row> {
-    let scope = context.eval.sequences.as_ref();
+pub(super) fn rows(table: PgTable, view: &ReadView, context: &EvalContext) -> Vec<Row> {
+    let scope = context.sequences.as_ref();
     let catalog = match scope {
         Some(scope) => Arc::clone(scope.shared()),
         None => view.core().shown_catalog(),

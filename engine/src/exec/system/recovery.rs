@@ -1,6 +1,6 @@
 //! What opening the database found and did.
 
-use super::{count, text};
+use super::rows::{count, text};
 use remora_storage::Value;
 use remora_storage::store::{Loss, Lost, RecoveryReport};
 use std::time::Duration;

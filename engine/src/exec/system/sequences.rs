@@ -1,14 +1,13 @@
 //! Where sequences stand.
 
-use super::{count, is_seen, text};
-use crate::exec::ExecContext;
-use crate::function::schema_name;
+use super::rows::{count, is_seen, text};
+use crate::function::{EvalContext, schema_name};
 use remora_storage::catalog::{Catalog, SequenceEntry};
 use remora_storage::{SequenceId, Value};
 use std::sync::Arc;
 
 /// A row for each sequence.
-pub(super) fn all(catalog: &Catalog, context: &ExecContext) -> Vec<Vec<Value>> {
+pub(super) fn all(catalog: &Catalog, context: &EvalContext) -> Vec<Vec<Value>> {
     let row = |entry: &Arc<SequenceEntry>| {
         let (def, rule) = (&entry.def, &entry.def.rule);
         let position = entry.counter.state().position;
@@ -33,8 +32,8 @@ pub(super) fn all(catalog: &Catalog, context: &ExecContext) -> Vec<Vec<Value>> {
 }
 
 /// The row of one that the statement sees.
-pub(super) fn one(id: SequenceId, context: &ExecContext) -> Vec<Vec<Value>> {
-    let scope = context.eval.sequences.as_ref();
+pub(super) fn one(id: SequenceId, context: &EvalContext) -> Vec<Vec<Value>> {
+    let scope = context.sequences.as_ref();
     let entry = scope.and_then(|scope| scope.catalog().sequence_by_id(id));
     let row = entry.map(|entry| {
         let state = entry.counter.state();
