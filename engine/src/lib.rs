@@ -41,6 +41,7 @@
 //  0  error config
 //  1  activity     who runs what; interrupts
 //  1  function     types, casts, scalar and aggregate kernels
+//  2  system       tables that show the engine itself: columns and rows
 //  2  plan         expressions, logical and physical plans: data only
 //  3  parse bind optimize
 //  4  exec         vectorised operators; point path
@@ -63,6 +64,7 @@ mod optimize;
 mod parse;
 mod plan;
 mod session;
+mod system;
 pub mod testing;
 
 pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};

@@ -2,8 +2,8 @@
 //! them, and the last conflicts.
 
 use super::rows::{count, text};
+use super::table::SystemTable;
 use crate::activity::{Activity, PlanCacheCounts, Raised, Rival, Runner, SessionRecord};
-use crate::plan::system::SystemTable;
 use remora_storage::maintenance::SnapshotUse;
 use remora_storage::{Error, ReadView, Value};
 use std::cmp::Ordering;

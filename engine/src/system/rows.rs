@@ -1,10 +1,10 @@
 //! Rows of the system tables: made when a statement reads them.
 
+use super::table::SystemTable;
 use super::{activity, checkpoints, durability, pg_catalog, recovery, sequences};
 use crate::activity::Opening;
 use crate::error::Result;
 use crate::function::{CursorShown, EvalContext, StatementShown};
-use crate::plan::system::SystemTable;
 use remora_storage::catalog::{IndexEntry, IndexKind, TableEntry};
 use remora_storage::pool::{Ledger, PressureChange, PressureLevel};
 use remora_storage::{ReadView, SchemaId, Value};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// All rows of a system table, as of now.
-pub(in crate::exec) fn rows(
+pub(crate) fn rows(
     table: SystemTable,
     view: &ReadView,
     context: &EvalContext,

@@ -2,12 +2,12 @@
 //!
 //! Object ids are `function`'s (`oids`).
 
+use super::pg_table::PgTable;
 use crate::function::{
     EvalContext, INFORMATION_SCHEMA, PG_CATALOG, SearchPath, constraint_oid, described, element_of,
     host_table_oid, index_definition, index_oid, modifier, pg_type, schema_name, schema_oid,
     sequence_oid, table_oid, type_number, type_oid,
 };
-use crate::plan::pg_catalog::PgTable;
 use remora_storage::catalog::{
     Catalog, Collation, ColumnDef, Constraint, Deferral, ForeignAction, ForeignKeyDef, Identity,
     IndexDef, SequenceDef, TableDef, TableEntry, ViewCheck, ViewDef,

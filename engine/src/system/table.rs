@@ -4,7 +4,7 @@
 //! then and not of what the statement's snapshot shows. A name is looked for in the catalog first.
 //! Their names cannot be given to new tables.
 
-use super::pg_catalog::PgTable;
+use super::pg_table::PgTable;
 use remora_storage::{DataType, SequenceId};
 
 /// A table that only the engine writes.

@@ -3,7 +3,7 @@
 //! Object ids are numbers of 64 bits (there is no type OID), lists of columns are text. What PostgreSQL has and
 //! this engine does not is constant, or left out.
 
-use super::system::Column;
+use super::table::Column;
 use remora_storage::DataType::{BigInt, Boolean, Integer, Real, SmallInt, Text};
 
 /// One of the tables.

@@ -1,8 +1,8 @@
 //! The checkpoints that are kept, as their manifests tell at the moment of asking.
 
 use super::rows::{count, moment, text};
+use super::table::SystemTable;
 use crate::error::Result;
-use crate::plan::system::SystemTable;
 use remora_storage::Value;
 use remora_storage::checkpoint::kept;
 use remora_storage::disk::Disk;

@@ -1,7 +1,7 @@
 //! How durable commits are, and what a crash could take now. Its moment is when it is read.
 
 use super::rows::{count, text};
-use crate::plan::system::SystemTable;
+use super::table::SystemTable;
 use remora_storage::Value;
 use remora_storage::store::DurabilityStatus;
 use std::time::Duration;

@@ -1,26 +1,16 @@
 //! SystemScan: rows about the engine itself, made when they are first asked for.
 
-mod activity;
-mod checkpoints;
-mod durability;
-mod pg_catalog;
-mod pg_trigger;
-mod pg_type;
-mod recovery;
-mod rows;
-mod sequences;
-
-use super::batch::Batch;
-use super::pipeline::Source;
-use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
-use crate::plan::system::SystemTable;
+use crate::exec::batch::Batch;
+use crate::exec::pipeline::Source;
+use crate::exec::{BATCH_ROWS, ExecContext};
+use crate::system::{SystemTable, rows as system_rows};
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ReadView, Value};
 
 /// Reads a system table.
 #[derive(Debug)]
-pub(super) struct SystemScan {
+pub(in crate::exec) struct SystemScan {
     table: SystemTable,
     /// Which of its columns, by position.
     columns: Vec<usize>,
@@ -30,7 +20,7 @@ pub(super) struct SystemScan {
 }
 
 impl SystemScan {
-    pub(super) fn new(table: SystemTable, columns: &[usize], view: &ReadView) -> Self {
+    pub(in crate::exec) fn new(table: SystemTable, columns: &[usize], view: &ReadView) -> Self {
         Self {
             table,
             columns: columns.to_vec(),
@@ -45,7 +35,7 @@ impl Source for SystemScan {
         let (table, view) = (self.table, &self.view);
         let rows = match &mut self.rows {
             Some(rows) => rows,
-            none => none.insert(rows::rows(table, view, &context.eval)?.into_iter()),
+            none => none.insert(system_rows(table, view, &context.eval)?.into_iter()),
         };
         let rows: Vec<_> = rows.take(BATCH_ROWS).collect();
         if rows.is_empty() {
