@@ -1,38 +1,36 @@
-//! The checkpoints that are kept, as their manifests tell at the moment of asking.
+//! Checkpoints that are kept, as their manifests report them at the moment of reading.
 
-use super::rows::{count, moment, text};
-use super::table::SystemTable;
+use super::table::system_table;
 use crate::error::Result;
-use remora_storage::Value;
+use remora_storage::Error;
 use remora_storage::checkpoint::kept;
 use remora_storage::disk::Disk;
 use remora_storage::store::KeptCheckpoint;
 
-/// A row a checkpoint, the newest first, and one for each that cannot be read.
-pub(super) fn rows(disk: &dyn Disk) -> Result<Vec<Vec<Value>>> {
-    let kept = kept::list(disk)?;
-    let damaged = kept.damaged.iter().map(|error| {
-        let mut row = vec![Value::Null; SystemTable::Checkpoints.columns().len() - 1];
-        row.push(text(&error.to_string()));
-        row
-    });
-    Ok(kept.checkpoints.iter().map(row).chain(damaged).collect())
+system_table! {
+    /// The newest first, and behind them a row for each that cannot be read.
+    CHECKPOINTS = "remora_checkpoints", NOTHING;
+    |context|
+    let disk = context.opening().and_then(|opening| opening.disk.as_deref());
+    for (kept, damage) in disk.map_or_else(|| Ok(Vec::new()), checkpoints)?;
+    let kept = kept.as_ref();
+    let info = kept.and_then(|kept| kept.info.as_ref());
+    "number" BigInt = kept.map(|kept| kept.number),
+    "time" TimestampTz = info.map(|info| info.time()),
+    "reason" Text = info.map(|info| info.reason.name()),
+    "tables" BigInt = kept.map(|kept| kept.tables),
+    "rows" BigInt = kept.map(|kept| kept.rows),
+    "bytes" BigInt = kept.map(|kept| kept.bytes),
+    "timestamp" BigInt = kept.map(|kept| kept.timestamp.0),
+    "timeline" BigInt = kept.map(|kept| kept.timeline),
+    "restored_from" BigInt = info.and_then(|info| info.restored_from),
+    "is_current" Boolean = kept.map(|kept| kept.is_current),
+    "damage" Text = damage.map(|error| error.to_string()),
 }
 
-fn row(one: &KeptCheckpoint) -> Vec<Value> {
-    let info = one.info.as_ref();
-    let restored_from = info.and_then(|info| info.restored_from);
-    vec![
-        count(one.number),
-        info.map_or(Value::Null, |info| moment(info.time())),
-        info.map_or(Value::Null, |info| text(info.reason.name())),
-        count(one.tables),
-        count(one.rows),
-        count(one.bytes),
-        count(one.timestamp.0),
-        count(one.timeline.into()),
-        restored_from.map_or(Value::Null, count),
-        Value::Boolean(one.is_current),
-        Value::Null,
-    ]
+fn checkpoints(disk: &dyn Disk) -> Result<Vec<(Option<KeptCheckpoint>, Option<Error>)>> {
+    let kept = kept::list(disk)?;
+    let whole = kept.checkpoints.into_iter().map(|one| (Some(one), None));
+    let damaged = kept.damaged.into_iter().map(|error| (None, Some(error)));
+    Ok(whole.chain(damaged).collect())
 }

@@ -1,40 +1,24 @@
-//! How durable commits are, and what a crash could take now. Its moment is when it is read.
+//! Durability of commits, and what a crash could take at the moment of reading.
 
-use super::rows::{count, text};
-use super::table::SystemTable;
-use remora_storage::Value;
-use remora_storage::store::DurabilityStatus;
-use std::time::Duration;
+use super::table::system_table;
 
-/// The one row. In memory nothing is durable, and nothing is said about it.
-pub(super) fn row(status: &DurabilityStatus) -> Vec<Value> {
-    let level = text(status.level.name());
-    let committed = count(status.committed.0);
-    let Some(log) = &status.log else {
-        let mut row = vec![level, Value::Null, committed];
-        row.resize(SystemTable::Durability.columns().len(), Value::Null);
-        return row;
-    };
-    vec![
-        level,
-        log.loss_window.map_or(Value::Null, millis),
-        committed,
-        count(log.committed.1.0),
-        count(log.durable.0.0),
-        count(log.durable.1.0),
-        count(log.transactions_at_risk()),
-        count(log.bytes_at_risk()),
-        millis(log.oldest.unwrap_or_default()),
-        millis(log.longest),
-        count(log.syncs),
-        millis(log.sync_time),
-        text(log.condition.name()),
-        log.condition
-            .cause()
-            .map_or(Value::Null, |cause| text(&cause)),
-    ]
-}
-
-fn millis(length: Duration) -> Value {
-    Value::Double(length.as_secs_f64() * 1000.0)
+system_table! {
+    /// One row. In memory nothing is durable, and the columns about the log are NULL.
+    DURABILITY = "remora_durability", NOTHING;
+    |context| for status in std::iter::once(context.core().durability_status());
+    let log = status.log.as_ref();
+    "level" Text = status.level.name(),
+    "loss_window_ms" Double = log.and_then(|log| log.loss_window),
+    "committed_timestamp" BigInt = status.committed.0,
+    "committed_lsn" BigInt = log.map(|log| log.committed.1.0),
+    "durable_timestamp" BigInt = log.map(|log| log.durable.0.0),
+    "durable_lsn" BigInt = log.map(|log| log.durable.1.0),
+    "transactions_at_risk" BigInt = log.map(|log| log.transactions_at_risk()),
+    "bytes_at_risk" BigInt = log.map(|log| log.bytes_at_risk()),
+    "ms_at_risk" Double = log.map(|log| log.oldest.unwrap_or_default()),
+    "ms_at_risk_max" Double = log.map(|log| log.longest),
+    "syncs" BigInt = log.map(|log| log.syncs),
+    "sync_ms" Double = log.map(|log| log.sync_time),
+    "log" Text = log.map(|log| log.condition.name()),
+    "failure" Text = log.and_then(|log| log.condition.cause()),
 }

@@ -1,48 +1,39 @@
-//! The rows of `pg_trigger`.
+//! `pg_trigger`: triggers of tables and views.
 
-use super::pg_catalog::{Row, Shown, attnum, oid, text, yes};
+use super::pg_catalog::attnum;
+use super::table::{Names, system_table};
 use crate::function::{constraint_oid, table_oid};
+use remora_storage::TableId;
 use remora_storage::catalog::{TriggerDef, TriggerEvent, TriggerTiming};
-use remora_storage::{TableId, Value};
 
-impl Shown<'_> {
-    /// All triggers, table by table.
-    pub(super) fn triggers(&self) -> Vec<Row> {
-        let tables = self
-            .tables()
-            .map(|table| (table.def.id, &table.def.triggers));
-        let views = self.views().map(|view| (view.id, &view.triggers));
-        let all = tables
-            .chain(views)
-            .flat_map(|(on, triggers)| triggers.iter().map(move |trigger| row(on, trigger)));
-        all.collect()
-    }
+system_table! {
+    TRIGGER = "pg_trigger", CATALOG;
+    |context| let names = context.names(); for (on, trigger) in triggers(&names);
+    let of = trigger.of.iter().map(|id| attnum(*id).to_string());
+    // A constraint may have the name as well.
+    "oid" BigInt = constraint_oid(on, &format!("trigger {}", trigger.name)),
+    "tgrelid" BigInt = table_oid(on),
+    "tgname" Text = &trigger.name,
+    "tgtype" SmallInt = kind(trigger),
+    "tgenabled" Text = if trigger.disabled { "D" } else { "O" },
+    "tgisinternal" Boolean = false,
+    "tgattr" Text = of.collect::<Vec<_>>().join(" "),
+    "tgqual" Text = trigger.condition.as_ref(),
+    "tgoldtable" Text = trigger.old_table.as_ref(),
+    "tgnewtable" Text = trigger.new_table.as_ref(),
+    "tgbody" Text = &trigger.body,
 }
 
-fn row(on: TableId, trigger: &TriggerDef) -> Row {
-    let of: Vec<String> = trigger
-        .of
-        .iter()
-        .map(|id| attnum(*id).to_string())
-        .collect();
-    let maybe = |text: &Option<String>| text.clone().map_or(Value::Null, Value::Text);
-    vec![
-        // A constraint may have the name as well.
-        oid(constraint_oid(on, &format!("trigger {}", trigger.name))),
-        oid(table_oid(on)),
-        text(&trigger.name),
-        Value::SmallInt(kind(trigger)),
-        text(if trigger.disabled { "D" } else { "O" }),
-        yes(false),
-        text(&of.join(" ")),
-        maybe(&trigger.condition),
-        maybe(&trigger.old_table),
-        maybe(&trigger.new_table),
-        text(&trigger.body),
-    ]
+fn triggers(names: &Names) -> impl Iterator<Item = (TableId, &TriggerDef)> {
+    let tables = names
+        .tables()
+        .map(|table| (table.def.id, &table.def.triggers));
+    let views = names.views().map(|view| (view.id, &view.triggers));
+    let all = tables.chain(views);
+    all.flat_map(|(on, triggers)| triggers.iter().map(move |trigger| (on, trigger)))
 }
 
-/// PostgreSQL's bits of what a trigger is.
+/// Returns PostgreSQL's bits of level, timing and events.
 fn kind(trigger: &TriggerDef) -> i16 {
     let mut bits = i16::from(trigger.for_each_row);
     bits |= match trigger.timing {

@@ -1,58 +1,56 @@
-//! What opening the database found and did.
+//! Recovery: what opening the database found and did, and what it found damaged.
 
-use super::rows::{count, text};
-use remora_storage::Value;
-use remora_storage::store::{Loss, Lost, RecoveryReport};
-use std::time::Duration;
+use super::table::system_table;
+use remora_storage::store::Lost;
 
-/// The one row of `remora_recovery`.
-pub(super) fn row(report: &RecoveryReport) -> Vec<Value> {
-    let optional = |value: &Option<String>| value.as_deref().map_or(Value::Null, text);
-    let [images, log, indexes] = report.elapsed.map(millis);
-    vec![
-        Value::Boolean(report.created),
-        Value::Boolean(report.clean),
-        text(report.mode.name()),
-        report.checkpoint.map_or(Value::Null, |at| count(at.0)),
-        count(report.image_bytes),
-        count(report.rows_loaded),
-        images,
-        count(report.frames_replayed),
-        count(report.changes_replayed),
-        count(report.bytes_replayed),
-        log,
-        count(report.index_entries),
-        indexes,
-        count(report.bytes_dropped),
-        optional(&report.dropped_because),
-        count(report.losses.len() as u64),
-        optional(&report.quarantine),
-        optional(&report.full),
-    ]
+system_table! {
+    /// The report of opening the database.
+    RECOVERY = "remora_recovery", NOTHING;
+    |context| for opening in context.opening().into_iter();
+    let report = &opening.report;
+    let [images, log, indexes] = report.elapsed;
+    "created" Boolean = report.created,
+    "clean" Boolean = report.clean,
+    "mode" Text = report.mode.name(),
+    "checkpoint" BigInt = report.checkpoint.map(|at| at.0),
+    "image_bytes" BigInt = report.image_bytes,
+    "rows_loaded" BigInt = report.rows_loaded,
+    "images_ms" Double = images,
+    "frames_replayed" BigInt = report.frames_replayed,
+    "changes_replayed" BigInt = report.changes_replayed,
+    "bytes_replayed" BigInt = report.bytes_replayed,
+    "log_ms" Double = log,
+    "index_entries" BigInt = report.index_entries,
+    "indexes_ms" Double = indexes,
+    "bytes_dropped" BigInt = report.bytes_dropped,
+    "dropped_because" Text = report.dropped_because.as_ref(),
+    "losses" BigInt = report.losses.len() as u64,
+    "quarantine" Text = report.quarantine.as_ref(),
+    "disk_full" Text = report.full.as_ref(),
 }
 
-/// A row of `remora_recovery_losses`.
-pub(super) fn loss(loss: &Loss) -> Vec<Value> {
-    let mut row = vec![Value::Null; 9];
-    row[0] = text(&loss.file);
-    row[1] = count(loss.offset);
-    match &loss.what {
-        Lost::Nothing => {}
-        Lost::Rows { table, block, rows } => {
-            row[2] = text(table);
-            row[3] = count(block.0.into());
-            row[4] = count(*rows);
-        }
-        Lost::Log(range) => {
-            row[5] = count(range.start.0);
-            row[6] = count(range.end.0);
-        }
-        Lost::Changes(changes) => row[7] = count(*changes),
-    }
-    row[8] = text(&loss.because);
-    row
-}
-
-fn millis(took: Duration) -> Value {
-    Value::Double(took.as_secs_f64() * 1e3)
+system_table! {
+    /// Damage that was found, and what was lost by it.
+    RECOVERY_LOSSES = "remora_recovery_losses", NOTHING;
+    |context| for loss in context.opening().into_iter().flat_map(|opening| &opening.report.losses);
+    let rows = match &loss.what {
+        Lost::Rows { table, block, rows } => Some((table, block.0, *rows)),
+        _ => None,
+    };
+    let range = match &loss.what {
+        Lost::Log(range) => Some(range),
+        _ => None,
+    };
+    "file" Text = &loss.file,
+    "offset" BigInt = loss.offset,
+    "table_name" Text = rows.map(|(table, ..)| table),
+    "block" BigInt = rows.map(|(_, block, _)| block),
+    "rows" BigInt = rows.map(|(.., rows)| rows),
+    "from_position" BigInt = range.map(|range| range.start.0),
+    "to_position" BigInt = range.map(|range| range.end.0),
+    "changes" BigInt = match &loss.what {
+        Lost::Changes(changes) => Some(*changes),
+        _ => None,
+    },
+    "because" Text = &loss.because,
 }

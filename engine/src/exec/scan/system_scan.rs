@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::exec::batch::Batch;
 use crate::exec::pipeline::Source;
 use crate::exec::{BATCH_ROWS, ExecContext};
-use crate::system::{SystemTable, rows as system_rows};
+use crate::system::SystemTable;
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ReadView, Value};
 
@@ -35,7 +35,7 @@ impl Source for SystemScan {
         let (table, view) = (self.table, &self.view);
         let rows = match &mut self.rows {
             Some(rows) => rows,
-            none => none.insert(system_rows(table, view, &context.eval)?.into_iter()),
+            none => none.insert(table.rows(view, &context.eval)?.into_iter()),
         };
         let rows: Vec<_> = rows.take(BATCH_ROWS).collect();
         if rows.is_empty() {
