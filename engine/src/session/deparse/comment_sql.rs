@@ -1,6 +1,6 @@
 //! Comments as SQL that makes them again.
 
-use super::introspect::{qualified, qualified_type};
+use super::table_sql::{qualified, qualified_type};
 use crate::function::{quoted, schema_name};
 use remora_storage::TableId;
 use remora_storage::catalog::{Catalog, Commented, SequenceEntry};

@@ -3,7 +3,7 @@
 //! Their texts name columns of `NEW` and `OLD` as these were called when the trigger was made; they are written
 //! with the names of now.
 
-use super::introspect::qualified;
+use super::table_sql::qualified;
 use crate::function::quoted;
 use crate::parse::trigger::with_columns;
 use remora_storage::ColumnId;

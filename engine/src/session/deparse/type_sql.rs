@@ -1,6 +1,6 @@
 //! Types that somebody made as SQL that makes them again.
 
-use super::introspect::qualified_type;
+use super::table_sql::qualified_type;
 use crate::function::quoted;
 use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
 

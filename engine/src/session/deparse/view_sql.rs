@@ -4,7 +4,7 @@
 //! columns have come that a `*` would show, the text is put behind WITH queries that give the old names to
 //! what there is now: `WITH t (a, b) AS (SELECT x, b FROM u) SELECT a FROM t`.
 
-use super::introspect::qualified;
+use super::table_sql::qualified;
 use crate::error::Result;
 use crate::function::{quoted, schema_name};
 use crate::parse::parse_query;
