@@ -44,6 +44,7 @@
 //  2  system       tables that show the engine itself: columns and rows
 //  2  plan         expressions, logical and physical plans: data only
 //  3  parse bind optimize
+//  4  deparse      the catalog as SQL text
 //  4  exec         vectorised operators; point path
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
@@ -56,6 +57,7 @@ mod activity;
 pub mod arrow;
 mod bind;
 mod database;
+mod deparse;
 mod exec;
 mod function;
 #[doc(hidden)]

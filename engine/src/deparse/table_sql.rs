@@ -21,7 +21,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// The statements that make everything.
-pub(in crate::session) fn all_sql(catalog: &Catalog) -> Result<Vec<String>> {
+pub(crate) fn all_sql(catalog: &Catalog) -> Result<Vec<String>> {
     let entries: Vec<Arc<TableEntry>> = catalog.tables().map(Arc::clone).collect();
     let made = |schema: &Arc<SchemaDef>| format!("CREATE SCHEMA {};", quoted(&schema.name));
     let mut statements: Vec<String> = catalog.schemas().map(made).collect();
@@ -63,7 +63,7 @@ pub(in crate::session) fn all_sql(catalog: &Catalog) -> Result<Vec<String>> {
 }
 
 /// The statements that make some tables.
-pub(in crate::session) fn table_with_all(
+pub(crate) fn table_with_all(
     catalog: &Catalog,
     entries: &[Arc<TableEntry>],
 ) -> Result<Vec<String>> {
@@ -237,7 +237,7 @@ fn sequence_options(def: &SequenceDef, with_type: bool) -> String {
     )
 }
 
-pub(in crate::session) fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
+pub(crate) fn constraint_sql(table: &TableDef, index: &IndexDef) -> String {
     let kind = match index.constraint {
         Some(Constraint::PrimaryKey) => "PRIMARY KEY",
         Some(Constraint::Unique) | None => "UNIQUE",
@@ -307,11 +307,7 @@ fn deferral_sql(deferral: Deferral) -> &'static str {
     }
 }
 
-pub(in crate::session) fn index_sql(
-    catalog: &Catalog,
-    table: &TableDef,
-    index: &IndexDef,
-) -> String {
+pub(crate) fn index_sql(catalog: &Catalog, table: &TableDef, index: &IndexDef) -> String {
     let unique = if index.unique { "UNIQUE " } else { "" };
     let using = match index.kind {
         IndexKind::Ordered => "",
@@ -359,7 +355,7 @@ fn next_number(catalog: &Catalog, def: &SequenceDef) -> String {
 }
 
 /// A name that is read back where only `public` is looked into.
-pub(in crate::session) fn qualified(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
+pub(crate) fn qualified(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
     match schema.is_public() {
         true => quoted(name),
         false => format!("{}.{}", quoted(&schema_name(catalog, schema)), quoted(name)),
@@ -367,11 +363,7 @@ pub(in crate::session) fn qualified(catalog: &Catalog, schema: SchemaId, name: &
 }
 
 /// Like [`qualified`], for the name of a type.
-pub(in crate::session) fn qualified_type(
-    catalog: &Catalog,
-    schema: SchemaId,
-    name: &str,
-) -> String {
+pub(crate) fn qualified_type(catalog: &Catalog, schema: SchemaId, name: &str) -> String {
     match schema.is_public() {
         true => quoted_type(name),
         false => format!(

@@ -1,9 +1,9 @@
 //! Tables, views, indexes and sequences of a database for programs: their names, and the SQL that makes them again.
 
-use super::comment_sql::comment_sql_of;
-use super::table_sql::{all_sql, constraint_sql, index_sql, table_with_all};
-use super::trigger_sql;
-use super::view_sql::view_sql;
+use crate::deparse::comment_sql::comment_sql_of;
+use crate::deparse::table_sql::{all_sql, constraint_sql, index_sql, table_with_all};
+use crate::deparse::trigger_sql;
+use crate::deparse::view_sql::view_sql;
 use crate::error::Result;
 use crate::function::{Located, RelationName, SearchPath, TypesShown};
 use crate::plan::Field;

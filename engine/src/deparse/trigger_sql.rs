@@ -12,7 +12,7 @@ use remora_storage::catalog::{
 };
 
 /// The statements that make the triggers of a table, and disable those that are.
-pub(in crate::session) fn of_table(table: &TableEntry, catalog: &Catalog) -> Vec<String> {
+pub(crate) fn of_table(table: &TableEntry, catalog: &Catalog) -> Vec<String> {
     let numbers = 0..table.def.triggers.len();
     numbers
         .flat_map(|at| one_of_table(table, at, catalog))
@@ -20,11 +20,7 @@ pub(in crate::session) fn of_table(table: &TableEntry, catalog: &Catalog) -> Vec
 }
 
 /// The statement that makes one of them.
-pub(in crate::session) fn of_table_at(
-    table: &TableEntry,
-    at: usize,
-    catalog: &Catalog,
-) -> Option<String> {
+pub(crate) fn of_table_at(table: &TableEntry, at: usize, catalog: &Catalog) -> Option<String> {
     one_of_table(table, at, catalog).into_iter().next()
 }
 
@@ -38,7 +34,7 @@ fn one_of_table(table: &TableEntry, at: usize, catalog: &Catalog) -> Vec<String>
 }
 
 /// The same of a view.
-pub(in crate::session) fn of_view(view: &ViewDef, catalog: &Catalog) -> Vec<String> {
+pub(crate) fn of_view(view: &ViewDef, catalog: &Catalog) -> Vec<String> {
     let numbers = 0..view.triggers.len();
     numbers
         .flat_map(|at| one_of_view(view, at, catalog))
@@ -46,11 +42,7 @@ pub(in crate::session) fn of_view(view: &ViewDef, catalog: &Catalog) -> Vec<Stri
 }
 
 /// The statement that makes one of them.
-pub(in crate::session) fn of_view_at(
-    view: &ViewDef,
-    at: usize,
-    catalog: &Catalog,
-) -> Option<String> {
+pub(crate) fn of_view_at(view: &ViewDef, at: usize, catalog: &Catalog) -> Option<String> {
     one_of_view(view, at, catalog).into_iter().next()
 }
 

@@ -8,7 +8,7 @@ use remora_storage::TableId;
 use remora_storage::catalog::{Catalog, TriggerDef};
 
 /// What something is defined as; `None` where there is no such thing.
-pub(in crate::session) fn definition(catalog: &Catalog, what: Defined) -> Result<Option<String>> {
+pub(crate) fn definition(catalog: &Catalog, what: Defined) -> Result<Option<String>> {
     match what {
         Defined::View(id) => {
             let view = catalog.view_by_id(id);

@@ -6,12 +6,12 @@ use remora_storage::TableId;
 use remora_storage::catalog::{Catalog, Commented, SequenceEntry};
 
 /// Returns the statements for all comments.
-pub(in crate::session) fn comment_sql(catalog: &Catalog) -> Vec<String> {
+pub(crate) fn comment_sql(catalog: &Catalog) -> Vec<String> {
     commented(catalog, |_| true)
 }
 
 /// Returns the statements for the comments on a table or view, its columns, indexes and sequences.
-pub(in crate::session) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
+pub(crate) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
     commented(catalog, move |on| match on {
         Commented::Table(id) | Commented::Column(id, _) => id == table,
         Commented::Index(id) => {

@@ -14,7 +14,7 @@ use remora_storage::catalog::{
 use sqlparser::ast;
 
 /// The statement that makes a view.
-pub(in crate::session) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<String> {
+pub(crate) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<String> {
     let query = query_sql(&view.query, &view.sources, catalog)?;
     let columns = view.columns.iter().map(|column| quoted(&column.name));
     let columns = columns.collect::<Vec<_>>().join(", ");
@@ -30,7 +30,7 @@ pub(in crate::session) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<
 }
 
 /// The statement that makes a materialized view, with its rows if it has any.
-pub(in crate::session) fn materialized_sql(
+pub(crate) fn materialized_sql(
     table: &TableDef,
     materialized: &Materialized,
     catalog: &Catalog,
@@ -50,11 +50,7 @@ pub(in crate::session) fn materialized_sql(
 }
 
 /// A query as it is to be written now that names in it stand for something else, perhaps.
-pub(in crate::session) fn query_sql(
-    query: &str,
-    sources: &[ViewSource],
-    catalog: &Catalog,
-) -> Result<String> {
+pub(crate) fn query_sql(query: &str, sources: &[ViewSource], catalog: &Catalog) -> Result<String> {
     let renamed = sources.iter();
     let renamed = renamed.filter_map(|source| old_names(source, catalog));
     let renamed: Vec<String> = renamed.collect();

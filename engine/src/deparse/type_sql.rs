@@ -5,7 +5,7 @@ use crate::function::quoted;
 use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
 
 /// The statements that make the types, in order of creation.
-pub(in crate::session) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
+pub(crate) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
     catalog.types().filter_map(|def| sql_of(def, catalog))
 }
 
