@@ -1,6 +1,6 @@
 //! Functions as SQL that makes them again.
 
-use super::table_sql::qualified_type;
+use super::name_sql::qualified_type;
 use super::view_sql::query_sql;
 use crate::error::Result;
 use crate::function::quoted;

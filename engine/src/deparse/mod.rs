@@ -1,10 +1,17 @@
-//! The catalog as SQL that makes it again.
+//! Deparse: the catalog as SQL that makes it again, and as PostgreSQL's functions show it.
 
-pub(crate) mod comment_sql;
-pub(crate) mod definition;
-pub(crate) mod export_order;
-pub(crate) mod function_sql;
-pub(crate) mod table_sql;
-pub(crate) mod trigger_sql;
-pub(crate) mod type_sql;
-pub(crate) mod view_sql;
+mod catalog_sql;
+mod comment_sql;
+mod definition;
+mod export_order;
+mod function_sql;
+mod key_sql;
+mod name_sql;
+mod sequence_sql;
+mod table_sql;
+mod trigger_sql;
+mod type_sql;
+mod view_sql;
+
+pub(crate) use catalog_sql::{all_sql, index_or_constraint, table_with_all, view_with_all};
+pub(crate) use definition::definition;

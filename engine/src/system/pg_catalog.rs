@@ -6,9 +6,9 @@
 
 use super::table::{Names, system_table};
 use crate::function::{
-    INFORMATION_SCHEMA, PG_CATALOG, constraint_oid, described, element_of, host_table_oid,
-    index_definition, index_oid, modifier, pg_type, schema_name, schema_oid, sequence_oid,
-    table_oid, type_number, type_oid,
+    Defined, INFORMATION_SCHEMA, PG_CATALOG, constraint_oid, described, element_of, host_table_oid,
+    index_oid, modifier, pg_type, schema_name, schema_oid, sequence_oid, table_oid, type_number,
+    type_oid,
 };
 use remora_storage::catalog::{
     Collation, ColumnDef, Commented, Constraint, Deferral, Identity, IndexDef, TableDef, ViewCheck,
@@ -225,7 +225,7 @@ system_table! {
     "indisready" Boolean = true,
     "indislive" Boolean = true,
     "indkey" Text = keys.join(" "),
-    "indexdef" Text = index_definition(&names.catalog, table, def),
+    "indexdef" Text = context.definition(&names, Defined::Index(def.id, 0))?,
 }
 
 /// Returns the numbers of an index's columns; 0 for an expression.

@@ -2,7 +2,6 @@
 
 use super::table::system_table;
 use crate::function::{pg_type, schema_name, sequence_oid};
-use remora_storage::catalog::{Catalog, SequenceDef};
 
 system_table! {
     /// Rule and last number of each sequence.
@@ -48,14 +47,5 @@ system_table! {
     "seqmin" BigInt = def.rule.min,
     "seqcache" BigInt = def.cache,
     "seqcycle" Boolean = def.rule.cycle,
-    "seqidentity" Boolean = is_of_identity(&names.catalog, def),
-}
-
-/// Whether a sequence is a part of its identity column.
-fn is_of_identity(catalog: &Catalog, def: &SequenceDef) -> bool {
-    let column = def.owner.and_then(|(table, column)| {
-        let table = &catalog.table_by_id(table)?.def;
-        Some(&table.columns[table.position(column)?])
-    });
-    column.is_some_and(|column| column.identity.is_some())
+    "seqidentity" Boolean = names.catalog.owner_of(def).is_some_and(|(_, column)| column.identity.is_some()),
 }

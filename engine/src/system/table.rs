@@ -4,7 +4,7 @@
 
 use crate::activity::{Activity, Opening};
 use crate::error::Result;
-use crate::function::{EvalContext, Needs, SearchPath};
+use crate::function::{Defined, EvalContext, Needs, SearchPath};
 use remora_storage::catalog::{Catalog, SequenceEntry, TableEntry, ViewDef};
 use remora_storage::transaction::Core;
 use remora_storage::{DataType, ReadView, SchemaId, SequenceId, Value};
@@ -97,6 +97,12 @@ impl<'a> SystemContext<'a> {
             catalog: catalog.unwrap_or_else(|| self.core().shown_catalog()),
             path: scope.map_or_else(SearchPath::default, |scope| scope.path().clone()),
         }
+    }
+
+    /// Returns the definition of an object as the session writes it out.
+    pub(super) fn definition(&self, names: &Names, what: Defined) -> Result<Option<String>> {
+        let session = self.eval.scope.as_ref();
+        session.map_or(Ok(None), |session| session.definition(&names.catalog, what))
     }
 }
 

@@ -1,9 +1,6 @@
 //! Tables, views, indexes and sequences of a database for programs: their names, and the SQL that makes them again.
 
-use crate::deparse::comment_sql::comment_sql_of;
-use crate::deparse::table_sql::{all_sql, constraint_sql, index_sql, table_with_all};
-use crate::deparse::trigger_sql;
-use crate::deparse::view_sql::view_sql;
+use crate::deparse::{all_sql, index_or_constraint, table_with_all, view_with_all};
 use crate::error::Result;
 use crate::function::{Located, RelationName, SearchPath, TypesShown};
 use crate::plan::Field;
@@ -101,10 +98,7 @@ impl Connection {
                 name: index.def.name.clone(),
                 table: entry.def.name.clone(),
                 unique: index.def.is_unique(),
-                sql: match index.def.constraint {
-                    Some(_) => constraint_sql(&entry.def, &index.def),
-                    None => index_sql(&catalog, &entry.def, &index.def),
-                },
+                sql: index_or_constraint(&catalog, &entry.def, &index.def),
             };
             entry.indexes.iter().map(info)
         });
@@ -141,10 +135,7 @@ impl Connection {
             Some(_) => catalog,
         };
         if let Some(view) = found.and_then(|name| catalog.view(&name)) {
-            let mut statements = vec![view_sql(view, &catalog)?];
-            statements.extend(trigger_sql::of_view(view, &catalog));
-            statements.extend(comment_sql_of(&catalog, view.id));
-            return Ok(statements);
+            return view_with_all(&catalog, view);
         }
         let names = TypesShown::along(&catalog, None);
         with_type_names(names, || match table {

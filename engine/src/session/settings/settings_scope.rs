@@ -9,7 +9,7 @@ use super::checkpoint_settings;
 use super::duration;
 use super::size;
 use crate::bind::updatable_columns;
-use crate::deparse::definition;
+use crate::deparse;
 use crate::error::Result;
 use crate::function::{CursorShown, Defined, SearchPath, SessionScope, StatementShown};
 use crate::session::execute::core::Session;
@@ -145,7 +145,7 @@ impl SessionScope for SettingsScope {
     }
 
     fn definition(&self, catalog: &Catalog, what: Defined) -> Result<Option<String>> {
-        definition::definition(catalog, what)
+        deparse::definition(catalog, what)
     }
 
     fn updatable(&self, catalog: &Catalog, path: &SearchPath, view: &ViewDef) -> Option<Vec<bool>> {
