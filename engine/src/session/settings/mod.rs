@@ -4,13 +4,13 @@
 //! session calls its own (`SET app.user = ..`: any name with a dot in it). A value that would change
 //! what statements mean in a way this engine does not offer is refused rather than ignored.
 
-pub(super) mod advice;
-pub(super) mod checkpoint_settings;
+pub(super) mod database;
 pub(super) mod discard;
-pub(super) mod duration;
+pub(super) mod ignored;
 pub(super) mod set;
 pub(super) mod settings_scope;
 pub(super) mod size;
+pub(super) mod value;
 
 use super::limits::Timeouts;
 use crate::error::{Error, Result, state};
@@ -18,7 +18,7 @@ use crate::function::schemas_of;
 use crate::function::text::Style;
 use crate::function::text::style::{self, PLAIN};
 use crate::optimize::{EFFORTS, Effort};
-use advice::{ADVICE, Kind};
+use ignored::{ADVICE, Kind};
 use remora_storage::Isolation;
 use std::sync::Arc;
 use std::time::Duration;
@@ -392,10 +392,10 @@ impl Settings {
             (None, _) => None,
             (Some(value), Rule::Free) => Some(value.to_owned()),
             (Some(value), Rule::Duration) => {
-                Some(duration::format(duration::parse(setting.name, value)?))
+                Some(value::format(value::parse(setting.name, value)?))
             }
             (Some(value), Rule::OneOf(allowed)) => Some(allow(setting, value, allowed)?),
-            (Some(value), Rule::Advice(kind)) => Some(advice::normal(setting.name, value, kind)?),
+            (Some(value), Rule::Advice(kind)) => Some(ignored::normal(setting.name, value, kind)?),
             (Some(value), Rule::Path) => match schemas_of(value) {
                 Some(_) => Some(value.to_owned()),
                 None => return Err(refuse(setting.name, value)),
@@ -451,13 +451,13 @@ impl Settings {
 
     /// Reads what is asked for often.
     fn derive(&mut self) -> Result<()> {
-        let timeout = |name| duration::parse(name, self.get(name)?);
+        let timeout = |name| value::parse(name, self.get(name)?);
         self.timeouts = Timeouts {
             statement: timeout(STATEMENT_TIMEOUT)?,
             transaction: timeout(TRANSACTION_TIMEOUT)?,
             idle: timeout(IDLE_TIMEOUT)?,
         };
-        self.lock_timeout = duration::parse(LOCK_TIMEOUT, self.get(LOCK_TIMEOUT)?)?;
+        self.lock_timeout = value::parse(LOCK_TIMEOUT, self.get(LOCK_TIMEOUT)?)?;
         self.read_only = self.get(DEFAULT_READ_ONLY)? == "on";
         self.isolation = isolation_of(self.get(DEFAULT_ISOLATION)?);
         self.on_error_rollback = self.get(ON_ERROR_ROLLBACK)? == "on";

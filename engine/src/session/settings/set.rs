@@ -4,7 +4,7 @@
 //! asked for by the same words. What SET changes within a transaction block goes with a ROLLBACK, and with a
 //! COMMIT if it was SET LOCAL.
 
-use super::checkpoint_settings;
+use super::database;
 use super::settings_scope::MAX_MEMORY;
 use super::size;
 use super::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
@@ -25,9 +25,9 @@ impl Session {
         if name.eq_ignore_ascii_case(MAX_MEMORY) {
             return self.set_max_memory(value);
         }
-        if checkpoint_settings::are(name) {
+        if database::are(name) {
             self.refuse_in_block(&format!("SET {}", name.to_ascii_lowercase()))?;
-            return checkpoint_settings::set(&self.store, name, value);
+            return database::set(&self.store, name, value);
         }
         if let Some(options) = self.of_transaction(name, value)? {
             return match self.is_idle() {

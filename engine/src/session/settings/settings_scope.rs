@@ -5,9 +5,9 @@
 //! the session when the statement is done ([`Session::take_over_settings`]).
 
 use super::Settings;
-use super::checkpoint_settings;
-use super::duration;
+use super::database;
 use super::size;
+use super::value;
 use crate::bind::updatable_columns;
 use crate::deparse;
 use crate::error::Result;
@@ -72,7 +72,7 @@ impl SettingsScope {
     /// All settings with their values, by name.
     pub(in crate::session) fn show_all(&self) -> Result<Vec<(String, String)>> {
         let mut names: Vec<String> = OTHERS.map(str::to_owned).to_vec();
-        names.extend(checkpoint_settings::names().map(str::to_owned));
+        names.extend(database::names().map(str::to_owned));
         let settings = self.settings.lock().0.clone();
         names.extend(settings.names().map(str::to_owned));
         names.sort_by_key(|name| lower_case(name));
@@ -97,7 +97,7 @@ impl SettingsScope {
             "loss_window" => {
                 // `0` where nothing is logged, or nobody sees to it.
                 let log = self.store.durability_status().log;
-                duration::format(log.and_then(|log| log.loss_window))
+                value::format(log.and_then(|log| log.loss_window))
             }
             "max_transactions" => self.store.max_transactions().to_string(),
             "secure_delete" => switch(self.store.secure_delete()),
@@ -107,7 +107,7 @@ impl SettingsScope {
             }
             "transaction_isolation" => self.isolation.name().to_owned(),
             "transaction_read_only" => switch(self.read_only),
-            name => return checkpoint_settings::show(&self.store, name),
+            name => return database::show(&self.store, name),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! They belong to a directory: where there is none, nothing is ever recovered, and what would have no
 //! effect is refused. What `BEGIN` has begun takes no part: ROLLBACK does not take them back.
 
-use super::duration;
+use super::value;
 use crate::error::Result;
 use remora_storage::Store;
 use remora_storage::store::{CheckpointSettings, Schedule};
@@ -54,7 +54,7 @@ pub(in crate::session) fn set(store: &Store, name: &str, value: Option<&str>) ->
     let schedule = schedule(store, name)?;
     let value = value.filter(|value| !value.eq_ignore_ascii_case("default"));
     let length = match value {
-        Some(value) => duration::parse(name, value)?,
+        Some(value) => value::parse(name, value)?,
         None => *place(&mut schedule.initial_settings(), name),
     };
     let mut settings = schedule.settings();
@@ -68,5 +68,5 @@ pub(in crate::session) fn show(store: &Store, name: &str) -> Option<String> {
     let name = known(name)?;
     let settings = store.schedule().map(Schedule::settings);
     let length = settings.and_then(|mut settings| *place(&mut settings, name));
-    Some(duration::format(length))
+    Some(value::format(length))
 }
