@@ -64,7 +64,7 @@ impl Sessions {
         }
         let mut preset = |name: &'static str, length: Option<Duration>| {
             if length.is_some() {
-                presets.push((name, value::format(length)));
+                presets.push((name, value::show_duration(length)));
             }
         };
         preset(STATEMENT_TIMEOUT, limits.statement_timeout);
