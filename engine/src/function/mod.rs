@@ -109,7 +109,7 @@ pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
 pub(crate) use precision::{cut_to, written as written_modifier};
 pub(crate) use quote::{quoted, quoted_type};
 pub(crate) use range::range_type;
-pub(crate) use registry::{exists, only};
+pub(crate) use registry::{exists, nearest_within, only};
 pub(crate) use relation_name::RelationName;
 pub(crate) use resolve::resolve;
 pub(crate) use resolve::{
