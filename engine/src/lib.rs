@@ -38,7 +38,7 @@
 
 // Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //
-//  0  error config
+//  0  error config stack
 //  1  activity     who runs what; interrupts
 //  1  function     types, casts, scalar and aggregate kernels
 //  2  system       tables that show the engine itself: columns and rows
@@ -66,6 +66,7 @@ mod optimize;
 mod parse;
 mod plan;
 mod session;
+mod stack;
 mod system;
 pub mod testing;
 

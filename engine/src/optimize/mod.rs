@@ -56,7 +56,7 @@ pub(crate) use explain::analyzed;
 use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
 use crate::error::Result;
 use crate::function::SearchPath;
-use crate::parse::{Parsed, with_room};
+use crate::parse::Parsed;
 use crate::plan::explain::Analyze;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::{
