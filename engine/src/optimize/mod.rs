@@ -65,6 +65,7 @@ use crate::plan::statement::{
 use crate::plan::structure::AlteredRows;
 use crate::plan::trigger::{Action, Trigger};
 use crate::plan::with::{Part, PartSource, With};
+use crate::stack::with_room;
 use remora_storage::catalog::{Catalog, TriggerDef};
 use remora_storage::{ColumnId, DataType};
 use std::collections::BTreeSet;
@@ -111,12 +112,6 @@ pub(crate) const EFFORTS: &[&str] = &[
     "without_scan_bounds",
     "without_top_n",
     "without_projection_pruning",
-    "true",
-    "false",
-    "yes",
-    "no",
-    "1",
-    "0",
 ];
 
 impl Effort {

@@ -18,6 +18,8 @@ pub(super) enum Rule {
     Named(&'static [&'static str]),
     /// One of these and of other words for them, shown in lower case.
     OneOf(&'static [&'static str]),
+    /// One of these, with other words for on and off.
+    Words(&'static [&'static str]),
     /// A whole number, perhaps with a unit.
     Whole(Unit, i64, i64),
     Real(f64, f64),
@@ -62,6 +64,10 @@ impl Setting {
                 named.map(|one| (*one).to_owned()).ok_or_else(refused)
             }
             Rule::OneOf(allowed) => allow(self, text, allowed),
+            Rule::Words(allowed) => match on_or_off(&text.to_ascii_lowercase()) {
+                Some(switch) => Ok(switch.to_owned()),
+                None => allow(self, text, allowed),
+            },
             Rule::Whole(unit, min, max) => value::whole(name, text, unit, min, max),
             Rule::Real(min, max) => value::real(name, text, min, max),
             Rule::Duration => value::duration(name, text).map(value::show_duration),
@@ -111,19 +117,7 @@ pub(in crate::session) const IDLE_TIMEOUT: &str = "idle_in_transaction_session_t
 /// The setting that says whether commits wait until they are durable, and whether what is not is shown.
 pub(in crate::session) const SYNCHRONOUS_COMMIT: &str = "synchronous_commit";
 /// PostgreSQL's names; there is nothing but this machine, so all but one mean the same.
-const SYNCHRONOUS: &[&str] = &[
-    "local",
-    "remote_write",
-    "remote_apply",
-    "on",
-    "off",
-    "true",
-    "false",
-    "yes",
-    "no",
-    "1",
-    "0",
-];
+const SYNCHRONOUS: &[&str] = &["local", "remote_write", "remote_apply", "on", "off"];
 
 const SWITCH: &[&str] = &["on", "off", "true", "false", "yes", "no", "1", "0"];
 
@@ -172,7 +166,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(LOCK_TIMEOUT, "0", Rule::Duration),
     setting("max_identifier_length", "63", Rule::Fixed),
     setting(ON_ERROR_ROLLBACK, "off", Rule::OneOf(SWITCH)),
-    setting(OPTIMIZE, "on", Rule::OneOf(EFFORTS)),
+    setting(OPTIMIZE, "on", Rule::Words(EFFORTS)),
     setting("role", "none", Rule::OneOf(&["none"])),
     setting(SEARCH_PATH, "\"$user\", public", Rule::Path),
     setting("server_encoding", "UTF8", Rule::Fixed),
@@ -190,7 +184,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Rule::OneOf(&["on", "true", "1"]),
     ),
     setting(STATEMENT_TIMEOUT, "0", Rule::Duration),
-    setting(SYNCHRONOUS_COMMIT, "on", Rule::OneOf(SYNCHRONOUS)),
+    setting(SYNCHRONOUS_COMMIT, "on", Rule::Words(SYNCHRONOUS)),
     setting(style::TIME_ZONE, "UTC", Rule::Style(&[])),
     setting(TRANSACTION_TIMEOUT, "0", Rule::Duration),
     setting("transform_null_equals", "off", Rule::OneOf(&["off"])),
@@ -206,14 +200,6 @@ pub(super) fn isolation_of(name: &str) -> Isolation {
         "serializable" => Isolation::Serializable,
         _ => Isolation::Snapshot,
     }
-}
-
-/// The values that a hint names: other spellings of on and off come last and go without saying.
-fn advertised<'a>(allowed: &'a [&'a str]) -> &'a [&'a str] {
-    let end = allowed.iter().position(|one| *one == "true");
-    &allowed[..end
-        .filter(|_| [SYNCHRONOUS, EFFORTS].contains(&allowed))
-        .unwrap_or(allowed.len())]
 }
 
 /// 22023 for a value of a setting that is part of the style.
@@ -239,22 +225,24 @@ fn refuse_style(setting: &Setting, value: &str, allowed: &[&str]) -> Error {
 /// The value as it reads back.
 fn allow(setting: &Setting, value: &str, allowed: &[&str]) -> Result<String> {
     if !allowed.iter().any(|one| one.eq_ignore_ascii_case(value)) {
-        return Err(refuse_other(setting.name, value, advertised(allowed)));
+        return Err(refuse_other(setting.name, value, allowed));
     }
     let lower = value.to_ascii_lowercase();
-    Ok(match (setting.name, lower.as_str()) {
-        (
-            DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | OPTIMIZE | SYNCHRONOUS_COMMIT,
-            "true" | "yes" | "1",
-        ) => "on".to_owned(),
-        (
-            DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK | OPTIMIZE | SYNCHRONOUS_COMMIT,
-            "false" | "no" | "0",
-        ) => "off".to_owned(),
+    Ok(match setting.name {
+        DEFAULT_READ_ONLY | ON_ERROR_ROLLBACK => on_or_off(&lower).unwrap_or(&lower).to_owned(),
         // What is shown is what it gets.
-        (DEFAULT_ISOLATION, level) => isolation_of(level).name().to_owned(),
+        DEFAULT_ISOLATION => isolation_of(&lower).name().to_owned(),
         // Spellings of what cannot be otherwise read back as the default.
-        ("client_encoding" | "standard_conforming_strings", _) => setting.default.to_owned(),
+        "client_encoding" | "standard_conforming_strings" => setting.default.to_owned(),
         _ => lower,
     })
+}
+
+/// Returns the switch that another word stands for.
+fn on_or_off(word: &str) -> Option<&'static str> {
+    match word {
+        "true" | "yes" | "1" => Some("on"),
+        "false" | "no" | "0" => Some("off"),
+        _ => None,
+    }
 }
