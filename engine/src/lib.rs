@@ -38,11 +38,13 @@
 
 // Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //
-//  0  error config
+//  0  error config stack
 //  1  activity     who runs what; interrupts
 //  1  function     types, casts, scalar and aggregate kernels
+//  2  system       tables that show the engine itself: columns and rows
 //  2  plan         expressions, logical and physical plans: data only
 //  3  parse bind optimize
+//  4  deparse      the catalog as SQL text
 //  4  exec         vectorised operators; point path
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
@@ -55,6 +57,7 @@ mod activity;
 pub mod arrow;
 mod bind;
 mod database;
+mod deparse;
 mod exec;
 mod function;
 #[doc(hidden)]
@@ -63,6 +66,8 @@ mod optimize;
 mod parse;
 mod plan;
 mod session;
+mod stack;
+mod system;
 pub mod testing;
 
 pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};

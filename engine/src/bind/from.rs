@@ -10,14 +10,14 @@ use super::relation::CATALOG_PATH;
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::Located;
 use crate::function::host_table::HostTable;
-use crate::function::{Located, Needs};
 use crate::parse::{given, place, refuse};
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
-use crate::plan::system::SystemTable;
 use crate::plan::virtual_scan::VirtualScan;
 use crate::plan::{Expr, ExprKind};
+use crate::system::SystemTable;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::{ColumnId, DataType, SchemaId, TypeId, Value};
 use sqlparser::ast::{self, TableFactor};
@@ -212,8 +212,7 @@ impl<'a> Binder<'a> {
             return Ok(source);
         }
         if let Some(entry) = self.catalog.sequence(&table) {
-            self.needs |= Needs::CATALOG;
-            let sequence = SystemTable::Sequence(entry.def.id);
+            let sequence = SystemTable::sequence(entry.def.id);
             let mut source = self.system(sequence, alias, &shown)?;
             // Its name is not that of its kind.
             source.scope.tables = vec![(shown.clone(), hidden(&shown, &table))];
@@ -287,13 +286,8 @@ impl<'a> Binder<'a> {
         alias: Option<&ast::TableAlias>,
         shown: &str,
     ) -> Result<Source> {
-        self.needs |= match table {
-            SystemTable::Pg(_) => Needs::CATALOG,
-            SystemTable::Cursors | SystemTable::PreparedStatements => Needs::SESSION,
-            _ => Needs::NOTHING,
-        };
-        // Whoever looks what is at risk must not make it durable by looking.
-        self.shows_commits |= table != SystemTable::Durability;
+        self.needs |= table.needs();
+        self.shows_commits |= table.shows_commits();
         let columns = table.columns().iter().copied();
         self.unstored(table.name(), columns, alias, shown, |columns| {
             Logical::System { table, columns }
@@ -380,7 +374,7 @@ impl<'a> Binder<'a> {
         let views = self.catalog.views().filter(|view| is_seen(view.schema));
         let names = tables.map(|table| table.name.as_str());
         let names = names.chain(views.map(|view| view.name.as_str()));
-        let names = names.chain(SystemTable::ALL.map(SystemTable::name));
+        let names = names.chain(SystemTable::suggestions());
         let error = match name::nearest(name.name(), names) {
             Some(near) => error.with_hint(format!(
                 "Perhaps you meant to reference the table \"{near}\"."

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Position, Result, state};
 use crate::function::RelationName;
+use crate::function::nearest_within;
 use crate::parse::place;
 use remora_storage::limits::IDENTIFIER_BYTES_MAX;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
@@ -202,33 +203,12 @@ pub(super) fn object_place(name: &ObjectName) -> Option<Position> {
     }
 }
 
-/// The candidate most like `name`, if one is like enough to be meant.
+/// Returns the candidate most like `name`, if one is like enough to be meant.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = 1 + name.chars().count() / 4;
-    candidates
-        .filter(|candidate| !candidate.is_empty())
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance: letters inserted, removed or replaced.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().take(IDENTIFIER_BYTES_MAX).collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in two.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[two.len()]
+    nearest_within(name, 1 + name.chars().count() / 4, candidates)
 }
 
 fn no_schema(name: &str) -> Error {

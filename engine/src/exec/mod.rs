@@ -54,7 +54,6 @@ mod scan;
 mod scroll;
 mod set;
 mod sort;
-mod system;
 mod trigger;
 mod window;
 

@@ -1,22 +1,17 @@
 //! What things are defined as: `pg_get_indexdef`, `pg_get_constraintdef`, `pg_get_viewdef`, `pg_get_triggerdef`, and how
 //! large tables are: `pg_relation_size` and its kin.
 //!
-//! Indexes and constraints are written out here, of the catalog alone. For queries of views and for triggers the
-//! session is asked ([`SessionScope`](super::SessionScope)): where a name in them stands for something that is
-//! called otherwise by now, the text has to be read.
+//! The session writes the definitions out ([`SessionScope`](super::SessionScope)): it can read the texts in which a name
+//! may stand for an object that is called otherwise by now.
 
 use super::Volatility::Stable;
 use super::kernel::function;
-use super::oids::{Numbered, constraint_oid, numbered_by, relation_oid};
+use super::oids::{Numbered, numbered_by, relation_oid};
 use super::sequence::scope;
-use super::{EvalContext, Needs, Overload, Pattern, RelationName, quoted, schema_name};
+use super::{EvalContext, Needs, Overload, Pattern, RelationName};
 use crate::error::Result;
-use remora_storage::catalog::{
-    Catalog, CheckDef, Collation, Constraint, Deferral, ForeignAction, ForeignKeyDef, IndexColumn,
-    IndexDef, IndexKind, TableDef, TableEntry, key_name,
-};
-use remora_storage::{ColumnId, DataType, TableId, Value, ValueRef};
-use std::borrow::Cow;
+use remora_storage::catalog::{Catalog, TableEntry};
+use remora_storage::{DataType, IndexId, TableId, Value, ValueRef};
 use std::sync::Arc;
 
 /// What the session writes out.
@@ -26,154 +21,10 @@ pub(crate) enum Defined {
     View(TableId),
     /// The trigger of this object id.
     Trigger(i64),
-}
-
-/// An expression as a part of a key: only a call stands without parentheses, and those are PostgreSQL's own.
-fn within(expression: Cow<'_, str>) -> String {
-    match expression.starts_with('(') {
-        true => format!("({expression})"),
-        false => expression.into_owned(),
-    }
-}
-
-/// A part of a key, as it is written.
-fn key_text(table: &TableDef, key: &IndexColumn) -> String {
-    if let Some((column, said)) = table.key_column(key.column) {
-        return quoted(&column.name) + &collation_text(said);
-    }
-    let column = table.position(key.column).map(|at| &table.columns[at]);
-    column.map_or_else(String::new, |column| within(key_name(column)))
-}
-
-/// A collation, as it is said.
-pub(crate) fn collation_text(said: Option<Collation>) -> String {
-    said.map_or_else(String::new, |said| {
-        format!(" COLLATE {}", quoted(said.name()))
-    })
-}
-
-/// An index as the statement that makes it.
-pub(crate) fn index_definition(catalog: &Catalog, table: &TableDef, index: &IndexDef) -> String {
-    let keys = index.columns.iter().skip(usize::from(index.partial));
-    let columns = keys.map(|key| {
-        let order = match (key.descending, key.nulls_first) {
-            (false, false) => "",
-            (false, true) => " NULLS FIRST",
-            (true, true) => " DESC",
-            (true, false) => " DESC NULLS LAST",
-        };
-        key_text(table, key) + order
-    });
-    let unique = if index.is_unique() { "UNIQUE " } else { "" };
-    let kind = match index.kind {
-        IndexKind::Ordered => "btree",
-        IndexKind::Hash => "hash",
-    };
-    let schema = quoted(&schema_name(catalog, table.schema));
-    let nulls = nulls_text(index);
-    let condition = table.condition_of(index);
-    let condition = condition.map_or_else(String::new, |text| format!(" WHERE ({text})"));
-    format!(
-        "CREATE {unique}INDEX {} ON {schema}.{} USING {kind} ({}){nulls}{condition}",
-        quoted(&index.name),
-        quoted(&table.name),
-        columns.collect::<Vec<_>>().join(", ")
-    )
-}
-
-fn nulls_text(index: &IndexDef) -> &'static str {
-    match index.nulls_not_distinct {
-        true => " NULLS NOT DISTINCT",
-        false => "",
-    }
-}
-
-/// A constraint that an index stands for.
-fn key_constraint(table: &TableDef, index: &IndexDef, kind: Constraint) -> String {
-    let kind = match kind {
-        Constraint::PrimaryKey => "PRIMARY KEY",
-        Constraint::Unique => "UNIQUE",
-    };
-    let columns = index.columns.iter().map(|key| key_text(table, key));
-    let columns = columns.collect::<Vec<_>>().join(", ");
-    let (nulls, deferral) = (nulls_text(index), deferral_text(index.deferral));
-    let using = match index.kind {
-        IndexKind::Ordered => "",
-        IndexKind::Hash => " USING HASH",
-    };
-    format!("{kind}{nulls}{using} ({columns}){deferral}")
-}
-
-fn check_constraint(check: &CheckDef) -> String {
-    format!(
-        "CHECK (({})){}",
-        check.expression,
-        untested(check.not_valid)
-    )
-}
-
-fn foreign_key(catalog: &Catalog, table: &TableDef, key: &ForeignKeyDef) -> String {
-    let names = |table: &TableDef, columns: &[ColumnId]| {
-        let columns = columns.iter().filter_map(|id| table.position(*id));
-        let names = columns.map(|position| quoted(&table.columns[position].name));
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let mut text = format!("FOREIGN KEY ({})", names(table, &key.columns));
-    if let Some(parent) = catalog.table_by_id(key.parent) {
-        let parent = &parent.def;
-        let schema = match parent.schema.is_public() {
-            true => String::new(),
-            false => quoted(&schema_name(catalog, parent.schema)) + ".",
-        };
-        let (name, columns) = (quoted(&parent.name), names(parent, &key.referenced));
-        text += &format!(" REFERENCES {schema}{name}({columns})");
-    }
-    if key.full {
-        text += " MATCH FULL";
-    }
-    for (event, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
-        let action = match action {
-            ForeignAction::NoAction => continue,
-            ForeignAction::Restrict => "RESTRICT",
-            ForeignAction::Cascade => "CASCADE",
-            ForeignAction::SetNull => "SET NULL",
-            ForeignAction::SetDefault => "SET DEFAULT",
-        };
-        text += &format!(" ON {event} {action}");
-        if event == "DELETE" && !key.set_columns.is_empty() {
-            text += &format!(" ({})", names(table, &key.set_columns));
-        }
-    }
-    text + deferral_text(key.deferral) + untested(key.not_valid)
-}
-
-fn deferral_text(deferral: Deferral) -> &'static str {
-    match deferral {
-        Deferral::Never => "",
-        Deferral::Immediate => " DEFERRABLE",
-        Deferral::Deferred => " DEFERRABLE INITIALLY DEFERRED",
-    }
-}
-
-fn untested(is: bool) -> &'static str {
-    if is { " NOT VALID" } else { "" }
-}
-
-/// The constraint of an object id.
-fn constraint_definition(catalog: &Catalog, oid: i64) -> Option<String> {
-    catalog.tables().find_map(|entry| {
-        let table = &entry.def;
-        let is = |name: &str| constraint_oid(table.id, name) == oid;
-        let mut indexes = entry.indexes.iter();
-        let key = indexes.find_map(|index| {
-            let kind = index.def.constraint.filter(|_| is(&index.def.name))?;
-            Some(key_constraint(table, &index.def, kind))
-        });
-        let check = || table.checks.iter().find(|check| is(&check.name));
-        let link = || table.foreign_keys.iter().find(|key| is(&key.name));
-        key.or_else(|| check().map(check_constraint))
-            .or_else(|| link().map(|key| foreign_key(catalog, table, key)))
-    })
+    /// An index, or of its key the part of this number, from 1.
+    Index(IndexId, usize),
+    /// The constraint of this object id.
+    Constraint(i64),
 }
 
 fn number(value: ValueRef<'_>) -> i64 {
@@ -184,43 +35,27 @@ fn number(value: ValueRef<'_>) -> i64 {
     }
 }
 
-fn shown(text: Option<String>) -> Value {
-    text.map_or(Value::Null, Value::Text)
-}
-
 fn indexdef(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
-    let catalog = scope(context)?.catalog();
-    let Some(Numbered::Index(id)) = numbered_by(number(arguments[0])) else {
-        return Ok(Value::Null);
-    };
-    let Some((table, index)) = catalog.index_by_id(id) else {
-        return Ok(Value::Null);
-    };
     let part = arguments.get(1).map_or(0, |part| number(*part));
-    let Some(at) = usize::try_from(part).ok().filter(|part| *part > 0) else {
-        let text = index_definition(catalog, &table.def, &index.def);
-        return Ok(Value::Text(text));
-    };
-    let mut keys = index
-        .def
-        .columns
-        .iter()
-        .skip(usize::from(index.def.partial));
-    let key = keys.nth(at - 1);
-    let text = key.map_or_else(String::new, |key| key_text(&table.def, key));
-    Ok(Value::Text(text))
+    match numbered_by(number(arguments[0])) {
+        Some(Numbered::Index(id)) => {
+            let part = usize::try_from(part).unwrap_or(0);
+            defined(Defined::Index(id, part), context)
+        }
+        _ => Ok(Value::Null),
+    }
 }
 
 fn constraintdef(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
-    let catalog = scope(context)?.catalog();
-    Ok(shown(constraint_definition(catalog, number(arguments[0]))))
+    defined(Defined::Constraint(number(arguments[0])), context)
 }
 
 /// What the session writes out.
 fn defined(what: Defined, context: &EvalContext) -> Result<Value> {
     let catalog = scope(context)?.catalog();
     let session = super::setting::session(context)?;
-    session.definition(catalog, what).map(shown)
+    let text = session.definition(catalog, what)?;
+    Ok(text.map_or(Value::Null, Value::Text))
 }
 
 fn viewdef(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {

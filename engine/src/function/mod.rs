@@ -96,7 +96,6 @@ pub(crate) use array::{ArrayTest, quantified};
 pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
 pub(crate) use collation::{COLLATE, KEY, KEYS, OF_PAIR, PAIR};
 pub(crate) use definition::Defined;
-pub(crate) use definition::{collation_text, index_definition};
 pub(crate) use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
 pub(crate) use generic::{element_of, innermost};
 pub(crate) use made::{DOMAIN_ERROR, TypesShown, value as made_value};
@@ -110,7 +109,7 @@ pub(crate) use pg_types::{PG_TYPES, PgType, modifier, pg_type};
 pub(crate) use precision::{cut_to, written as written_modifier};
 pub(crate) use quote::{quoted, quoted_type};
 pub(crate) use range::range_type;
-pub(crate) use registry::{exists, only};
+pub(crate) use registry::{exists, nearest_within, only};
 pub(crate) use relation_name::RelationName;
 pub(crate) use resolve::resolve;
 pub(crate) use resolve::{

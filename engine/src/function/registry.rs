@@ -84,30 +84,24 @@ pub(crate) fn exists(name: &str) -> bool {
     TABLE.contains_key(name)
 }
 
-/// The function whose name is at most two typing errors away.
+/// Returns the function whose name is at most two typing errors away.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
-    let budget = if name.chars().count() < 4 { 1 } else { 2 };
-    TABLE
-        .keys()
-        .filter(|known| known.starts_with(|c: char| c.is_ascii_lowercase()))
-        .map(|known| (distance(name, known), *known))
-        .filter(|(distance, _)| *distance <= budget)
-        .min()
-        .map(|(_, known)| known)
+    let limit = if name.chars().count() < 4 { 1 } else { 2 };
+    let known = TABLE.keys().copied();
+    let words = known.filter(|known| known.starts_with(|c: char| c.is_ascii_lowercase()));
+    nearest_within(name, limit, words)
 }
 
-/// Levenshtein's: insertions, deletions and replacements of characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+/// Returns the candidate to which the fewest insertions, deletions and replacements of characters lead, `limit` at most.
+pub(crate) fn nearest_within<'a>(
+    name: &str,
+    limit: usize,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .filter(|candidate| !candidate.is_empty())
+        .map(|candidate| (strsim::levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
 }

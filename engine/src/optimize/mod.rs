@@ -56,7 +56,7 @@ pub(crate) use explain::analyzed;
 use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
 use crate::error::Result;
 use crate::function::SearchPath;
-use crate::parse::{Parsed, with_room};
+use crate::parse::Parsed;
 use crate::plan::explain::Analyze;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::{
@@ -65,6 +65,7 @@ use crate::plan::statement::{
 use crate::plan::structure::AlteredRows;
 use crate::plan::trigger::{Action, Trigger};
 use crate::plan::with::{Part, PartSource, With};
+use crate::stack::with_room;
 use remora_storage::catalog::{Catalog, TriggerDef};
 use remora_storage::{ColumnId, DataType};
 use std::collections::BTreeSet;
@@ -112,12 +113,6 @@ pub(crate) const EFFORTS: &[&str] = &[
     "without_top_n",
     "without_projection_pruning",
     "without_point_reads",
-    "true",
-    "false",
-    "yes",
-    "no",
-    "1",
-    "0",
 ];
 
 impl Effort {

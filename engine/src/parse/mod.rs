@@ -61,13 +61,14 @@ mod unicode;
 mod upkeep;
 mod window;
 
+use crate::stack::with_room;
 pub(crate) use calls::VARIADIC;
 pub(crate) use column_action::{ColumnAction, column_action};
 pub(crate) use constraint::{AlterConstraint, SetConstraints, USING_HASH, set_columns_of};
 pub(crate) use create_as::CreateTableAs;
 pub(crate) use cursor::{CursorSyntax, Options as CursorOptions};
 pub(crate) use definition::{CheckOption, Clauses, Like, NULLS_NOT_DISTINCT, like_of};
-pub(crate) use depth::{too_complex, with_room, with_room_at, with_room_left};
+pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use from_item::{SYMMETRIC, USING_ALIAS};
 pub(crate) use inference::{inferred_condition, inferred_key};

@@ -9,7 +9,7 @@
 //!  execute      one statement within a storage transaction (dispatch), a text of several (script), and again after a conflict
 //!  transaction  the block, its savepoints, temporary tables
 //!  settings     SET, SHOW, RESET          limits   admission and time limits
-//!  host         functions and tables of the program          deparse   the catalog as SQL
+//!  host         functions and tables of the program
 //!      v
 //!   exec, storage
 //! ```
@@ -25,7 +25,6 @@
 //! - Settings made in a transaction, or since a savepoint, are undone with it.
 
 mod api;
-mod deparse;
 mod execute;
 pub(crate) mod host;
 mod limits;
@@ -43,6 +42,7 @@ pub use transaction::transaction_block::TransactionStatus;
 
 pub use api::from_sql::{FromSql, FromSqlError, FromSqlResult};
 pub use api::interrupt::InterruptHandle;
+pub use api::introspect::IndexInfo;
 pub use api::outcome::{Outcome, RowSet};
 pub use api::params::{Params, ParamsFromIter, params_from_iter};
 pub use api::rows::{MappedRows, Row, RowIndex, Rows};
@@ -50,5 +50,4 @@ pub use api::savepoint::Savepoint;
 pub use api::statement::{OptionalExtension, Statement};
 pub use api::to_sql::{ToSql, ToSqlOutput};
 pub use api::transaction::{DropBehavior, Transaction};
-pub use deparse::introspect::IndexInfo;
 pub use host::{AggregateFunction, FunctionContext, FunctionFlags};

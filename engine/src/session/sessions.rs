@@ -12,7 +12,7 @@ use super::Connection;
 use super::limits::admission::Admission;
 use super::limits::housekeeper::Housekeeper;
 use super::plans::shared_plans::SharedPlans;
-use super::settings::duration;
+use super::settings::value;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
@@ -64,7 +64,7 @@ impl Sessions {
         }
         let mut preset = |name: &'static str, length: Option<Duration>| {
             if length.is_some() {
-                presets.push((name, duration::format(length)));
+                presets.push((name, value::show_duration(length)));
             }
         };
         preset(STATEMENT_TIMEOUT, limits.statement_timeout);

@@ -188,6 +188,13 @@ impl Catalog {
         sequences.filter(move |sequence| sequence.def.owner.is_some_and(is_of))
     }
 
+    /// Returns the column that a sequence belongs to, and its table.
+    pub fn owner_of(&self, sequence: &SequenceDef) -> Option<(&TableDef, &ColumnDef)> {
+        let (table, column) = sequence.owner?;
+        let table = &self.table_by_id(table)?.def;
+        Some((table, &table.columns[table.position(column)?]))
+    }
+
     /// The columns whose defaults take numbers from a sequence.
     pub fn users_of(
         &self,

@@ -1,6 +1,6 @@
 //! Scans: sources of rows, and what is asked of the rows where they are read.
 //!
-//! - [`table_scan`], [`index_scan`], [`index_union`] of several indexes, [`virtual_scan`] of the host's tables, [`values`].
+//! - [`table_scan`], [`index_scan`], [`index_union`] of several indexes, [`system_scan`] of system tables, [`virtual_scan`] of the host's tables, [`values`].
 //! - [`filter`] leaves out rows; [`row_test`] says for storage whether a row passes, where a serializable transaction
 //!   records what it has read; [`lock_rows`] locks those that are given.
 
@@ -9,6 +9,7 @@ pub(super) mod index_scan;
 pub(super) mod index_union;
 pub(super) mod lock_rows;
 pub(super) mod row_test;
+pub(super) mod system_scan;
 pub(super) mod table_scan;
 pub(super) mod values;
 pub(super) mod virtual_scan;

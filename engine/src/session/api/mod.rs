@@ -6,6 +6,7 @@ pub(super) mod connection;
 pub(super) mod export;
 pub(super) mod from_sql;
 pub(super) mod interrupt;
+pub(super) mod introspect;
 pub(super) mod outcome;
 pub(super) mod params;
 pub(super) mod rows;

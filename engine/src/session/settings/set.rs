@@ -4,9 +4,7 @@
 //! asked for by the same words. What SET changes within a transaction block goes with a ROLLBACK, and with a
 //! COMMIT if it was SET LOCAL.
 
-use super::checkpoint_settings;
-use super::settings_scope::MAX_MEMORY;
-use super::size;
+use super::database::shared;
 use super::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
 use crate::error::Result;
 use crate::plan::statement::TransactionOptions as Characteristics;
@@ -22,12 +20,9 @@ impl Session {
         value: Option<&str>,
         local: bool,
     ) -> Result<()> {
-        if name.eq_ignore_ascii_case(MAX_MEMORY) {
-            return self.set_max_memory(value);
-        }
-        if checkpoint_settings::are(name) {
-            self.refuse_in_block(&format!("SET {}", name.to_ascii_lowercase()))?;
-            return checkpoint_settings::set(&self.store, name, value);
+        if let Some((shared, set)) = shared(name).and_then(|one| Some((one, one.set?))) {
+            self.refuse_in_block(&format!("SET {}", shared.name))?;
+            return set(self, value);
         }
         if let Some(options) = self.of_transaction(name, value)? {
             return match self.is_idle() {
@@ -86,16 +81,6 @@ impl Session {
             DEFAULT_ISOLATION => options.isolation(settings.isolation()),
             _ => options.read_only(settings.read_only()),
         }))
-    }
-
-    /// The budget is the database's and not the session's: ROLLBACK does not take it back.
-    fn set_max_memory(&mut self, value: Option<&str>) -> Result<()> {
-        self.refuse_in_block("SET max_memory")?;
-        let bytes = match value {
-            Some(value) => size::parse(MAX_MEMORY, value)?,
-            None => self.ledger.initial_budget(),
-        };
-        Ok(self.ledger.set_budget(bytes)?)
     }
 
     pub(in crate::session) fn show(&self, name: &str) -> Result<String> {

@@ -5,35 +5,15 @@
 //! the session when the statement is done ([`Session::take_over_settings`]).
 
 use super::Settings;
-use super::checkpoint_settings;
-use super::duration;
-use super::size;
+use super::database::{SHARED, SharedState, shared};
 use crate::bind::updatable_columns;
+use crate::deparse;
 use crate::error::Result;
 use crate::function::{CursorShown, Defined, SearchPath, SessionScope, StatementShown};
-use crate::session::deparse::definition;
 use crate::session::execute::core::Session;
-use crate::session::sessions::Sessions;
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry, ViewDef};
-use remora_storage::pool::Ledger;
-use remora_storage::{Isolation, Store};
 use std::sync::Arc;
-
-/// The setting that is the database's memory budget.
-pub(in crate::session) const MAX_MEMORY: &str = "max_memory";
-
-/// Those that are the database's or the transaction's, beside those of checkpoints.
-const OTHERS: [&str; 8] = [
-    MAX_MEMORY,
-    "max_active_statements",
-    "loss_window",
-    "max_transactions",
-    "secure_delete",
-    "pressure_thresholds",
-    "transaction_isolation",
-    "transaction_read_only",
-];
 
 /// A change that is noted.
 #[derive(Debug)]
@@ -48,11 +28,7 @@ struct Change {
 pub(in crate::session) struct SettingsScope {
     /// The session's own, with the changes.
     settings: Mutex<(Settings, Vec<Change>)>,
-    store: Store,
-    ledger: Arc<Ledger>,
-    sessions: Arc<Sessions>,
-    isolation: Isolation,
-    read_only: bool,
+    shared: SharedState,
     cursors: Vec<CursorShown>,
     statements: Arc<[StatementShown]>,
 }
@@ -63,16 +39,16 @@ impl SettingsScope {
     /// # Errors
     /// 42704
     pub(in crate::session) fn show(&self, name: &str) -> Result<String> {
-        match self.of_others(&name.to_ascii_lowercase()) {
-            Some(shown) => Ok(shown),
+        match shared(name) {
+            Some(setting) => Ok((setting.show)(&self.shared)),
             None => self.settings.lock().0.get(name).map(str::to_owned),
         }
     }
 
     /// All settings with their values, by name.
     pub(in crate::session) fn show_all(&self) -> Result<Vec<(String, String)>> {
-        let mut names: Vec<String> = OTHERS.map(str::to_owned).to_vec();
-        names.extend(checkpoint_settings::names().map(str::to_owned));
+        let shared = SHARED.iter().map(|setting| setting.name.to_owned());
+        let mut names: Vec<String> = shared.collect();
         let settings = self.settings.lock().0.clone();
         names.extend(settings.names().map(str::to_owned));
         names.sort_by_key(|name| lower_case(name));
@@ -83,33 +59,6 @@ impl SettingsScope {
         });
         shown.collect()
     }
-
-    /// A setting that is the database's or the transaction's.
-    fn of_others(&self, name: &str) -> Option<String> {
-        let switch = |on| if on { "on" } else { "off" }.to_owned();
-        Some(match name {
-            MAX_MEMORY => size::format(self.ledger.budget()),
-            "max_active_statements" => {
-                let admission = self.sessions.admission.as_ref();
-                let places = admission.map(|admission| admission.places());
-                places.unwrap_or(0).to_string()
-            }
-            "loss_window" => {
-                // `0` where nothing is logged, or nobody sees to it.
-                let log = self.store.durability_status().log;
-                duration::format(log.and_then(|log| log.loss_window))
-            }
-            "max_transactions" => self.store.max_transactions().to_string(),
-            "secure_delete" => switch(self.store.secure_delete()),
-            "pressure_thresholds" => {
-                let percent = self.ledger.pressure().thresholds().percent();
-                percent.map(|percent| percent.to_string()).join(", ")
-            }
-            "transaction_isolation" => self.isolation.name().to_owned(),
-            "transaction_read_only" => switch(self.read_only),
-            name => return checkpoint_settings::show(&self.store, name),
-        })
-    }
 }
 
 impl SessionScope for SettingsScope {
@@ -119,7 +68,7 @@ impl SessionScope for SettingsScope {
 
     fn set(&self, name: &str, value: Option<&str>, local: bool) -> Result<String> {
         let name = lower_case(name);
-        let is_own = self.of_others(&name).is_none();
+        let is_own = shared(&name).is_none();
         let mut settings = self.settings.lock();
         if is_own {
             settings.0.set(&name, value)?;
@@ -145,7 +94,7 @@ impl SessionScope for SettingsScope {
     }
 
     fn definition(&self, catalog: &Catalog, what: Defined) -> Result<Option<String>> {
-        definition::definition(catalog, what)
+        deparse::definition(catalog, what)
     }
 
     fn updatable(&self, catalog: &Catalog, path: &SearchPath, view: &ViewDef) -> Option<Vec<bool>> {
@@ -153,7 +102,7 @@ impl SessionScope for SettingsScope {
     }
 
     fn table_bytes(&self, table: &TableEntry) -> Result<u64> {
-        Ok(self.store.begin()?.view().table_stats(table).bytes)
+        Ok(self.shared.store.begin()?.view().table_stats(table).bytes)
     }
 }
 
@@ -171,11 +120,13 @@ impl Session {
         };
         SettingsScope {
             settings: Mutex::new((self.settings.clone(), Vec::new())),
-            store: self.store.clone(),
-            ledger: Arc::clone(&self.ledger),
-            sessions: Arc::clone(&self.sessions),
-            isolation,
-            read_only,
+            shared: SharedState {
+                store: self.store.clone(),
+                ledger: Arc::clone(&self.ledger),
+                sessions: Arc::clone(&self.sessions),
+                isolation,
+                read_only,
+            },
             cursors: self.cursors.shown(),
             statements: self.named.shown(),
         }

@@ -10,7 +10,7 @@ use remora_storage::TableId;
 use remora_storage::catalog::Catalog;
 
 /// Functions, tables and views, materialized ones too, in order.
-pub(in crate::session) fn in_order(catalog: &Catalog) -> Vec<TableId> {
+pub(crate) fn in_order(catalog: &Catalog) -> Vec<TableId> {
     let functions = catalog.functions().map(|function| function.id);
     let tables = catalog.tables().map(|table| table.def.id);
     let views = catalog.views().map(|view| view.id);

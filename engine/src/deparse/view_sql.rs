@@ -4,7 +4,7 @@
 //! columns have come that a `*` would show, the text is put behind WITH queries that give the old names to
 //! what there is now: `WITH t (a, b) AS (SELECT x, b FROM u) SELECT a FROM t`.
 
-use super::introspect::qualified;
+use super::name_sql::{qualified, quoted_list};
 use crate::error::Result;
 use crate::function::{quoted, schema_name};
 use crate::parse::parse_query;
@@ -14,10 +14,9 @@ use remora_storage::catalog::{
 use sqlparser::ast;
 
 /// The statement that makes a view.
-pub(in crate::session) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<String> {
+pub(crate) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<String> {
     let query = query_sql(&view.query, &view.sources, catalog)?;
-    let columns = view.columns.iter().map(|column| quoted(&column.name));
-    let columns = columns.collect::<Vec<_>>().join(", ");
+    let columns = quoted_list(view.columns.iter().map(|column| &*column.name));
     let check = match view.check {
         None => "",
         Some(ViewCheck::Local) => " WITH LOCAL CHECK OPTION",
@@ -30,14 +29,13 @@ pub(in crate::session) fn view_sql(view: &ViewDef, catalog: &Catalog) -> Result<
 }
 
 /// The statement that makes a materialized view, with its rows if it has any.
-pub(in crate::session) fn materialized_sql(
+pub(crate) fn materialized_sql(
     table: &TableDef,
     materialized: &Materialized,
     catalog: &Catalog,
 ) -> Result<String> {
     let query = query_sql(&materialized.query, &materialized.sources, catalog)?;
-    let columns = table.shown().map(|(_, column)| quoted(&column.name));
-    let columns = columns.collect::<Vec<_>>().join(", ");
+    let columns = quoted_list(table.shown().map(|(_, column)| &*column.name));
     let without = if materialized.populated {
         ""
     } else {
@@ -50,11 +48,7 @@ pub(in crate::session) fn materialized_sql(
 }
 
 /// A query as it is to be written now that names in it stand for something else, perhaps.
-pub(in crate::session) fn query_sql(
-    query: &str,
-    sources: &[ViewSource],
-    catalog: &Catalog,
-) -> Result<String> {
+pub(crate) fn query_sql(query: &str, sources: &[ViewSource], catalog: &Catalog) -> Result<String> {
     let renamed = sources.iter();
     let renamed = renamed.filter_map(|source| old_names(source, catalog));
     let renamed: Vec<String> = renamed.collect();
@@ -79,12 +73,8 @@ fn old_names(source: &ViewSource, catalog: &Catalog) -> Option<String> {
     if called == is_public && same && there.len() == columns.len() {
         return None;
     }
-    let list = |names: Vec<&str>| {
-        let names = names.into_iter().map(quoted);
-        names.collect::<Vec<_>>().join(", ")
-    };
-    let (then, now) = there.into_iter().unzip();
-    let (then, now) = (list(then), list(now));
+    let (then, now): (Vec<_>, Vec<_>) = there.into_iter().unzip();
+    let (then, now) = (quoted_list(then), quoted_list(now));
     let shown = quoted(&source.name);
     let name = qualified(catalog, place.schema, place.name);
     Some(format!("{shown} ({then}) AS (SELECT {now} FROM {name})"))

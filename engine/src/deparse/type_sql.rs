@@ -1,11 +1,12 @@
 //! Types that somebody made as SQL that makes them again.
 
-use super::introspect::qualified_type;
+use super::name_sql::{literal, qualified_type};
+use super::table_sql::named_check;
 use crate::function::quoted;
 use remora_storage::catalog::{Catalog, TypeDef, TypeKind};
 
 /// The statements that make the types, in order of creation.
-pub(in crate::session) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
+pub(crate) fn type_sql(catalog: &Catalog) -> impl Iterator<Item = String> {
     catalog.types().filter_map(|def| sql_of(def, catalog))
 }
 
@@ -24,7 +25,7 @@ fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
         }
         TypeKind::Enum(labels) => {
             let labels = labels.iter();
-            let labels = labels.map(|label| format!("'{}'", label.label.replace('\'', "''")));
+            let labels = labels.map(|label| literal(&label.label));
             let labels = labels.collect::<Vec<_>>().join(", ");
             format!("CREATE TYPE {name} AS ENUM ({labels});")
         }
@@ -41,10 +42,8 @@ fn sql_of(def: &TypeDef, catalog: &Catalog) -> Option<String> {
             let default = domain.default.as_ref();
             let default = default.map_or_else(String::new, |text| format!(" DEFAULT {text}"));
             let not_null = if domain.not_null { " NOT NULL" } else { "" };
-            let checks = domain.checks.iter().map(|check| {
-                let (name, condition) = (quoted(&check.name), &check.expression);
-                format!(" CONSTRAINT {name} CHECK ({condition})")
-            });
+            let checks = domain.checks.iter();
+            let checks = checks.map(|check| format!(" {}", named_check(check)));
             let checks: String = checks.collect();
             format!("CREATE DOMAIN {name} AS {base}{default}{not_null}{checks};")
         }

@@ -1,6 +1,6 @@
 //! Functions as SQL that makes them again.
 
-use super::introspect::qualified_type;
+use super::name_sql::qualified_type;
 use super::view_sql::query_sql;
 use crate::error::Result;
 use crate::function::quoted;
@@ -9,7 +9,7 @@ use remora_storage::catalog::{
 };
 
 /// The statement that makes a function.
-pub(in crate::session) fn function_sql(def: &FunctionDef, catalog: &Catalog) -> Result<String> {
+pub(crate) fn function_sql(def: &FunctionDef, catalog: &Catalog) -> Result<String> {
     let volatility = match def.volatility {
         FunctionVolatility::Immutable => " IMMUTABLE",
         FunctionVolatility::Stable => " STABLE",

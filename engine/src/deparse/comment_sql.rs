@@ -1,17 +1,17 @@
 //! Comments as SQL that makes them again.
 
-use super::introspect::{qualified, qualified_type};
+use super::name_sql::{literal, qualified, qualified_type};
 use crate::function::{quoted, schema_name};
 use remora_storage::TableId;
 use remora_storage::catalog::{Catalog, Commented, SequenceEntry};
 
 /// Returns the statements for all comments.
-pub(in crate::session) fn comment_sql(catalog: &Catalog) -> Vec<String> {
+pub(crate) fn comment_sql(catalog: &Catalog) -> Vec<String> {
     commented(catalog, |_| true)
 }
 
 /// Returns the statements for the comments on a table or view, its columns, indexes and sequences.
-pub(in crate::session) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
+pub(crate) fn comment_sql_of(catalog: &Catalog, table: TableId) -> Vec<String> {
     commented(catalog, move |on| match on {
         Commented::Table(id) | Commented::Column(id, _) => id == table,
         Commented::Index(id) => {
@@ -31,8 +31,7 @@ fn commented(catalog: &Catalog, is_wanted: impl Fn(Commented) -> bool) -> Vec<St
     let comments = catalog.comments().filter(|(on, _)| is_wanted(*on));
     let statements = comments.filter_map(|(on, text)| {
         let object = object(catalog, on)?;
-        let text = text.replace('\'', "''");
-        Some(format!("COMMENT ON {object} IS '{text}';"))
+        Some(format!("COMMENT ON {object} IS {};", literal(text)))
     });
     let mut statements: Vec<String> = statements.collect();
     statements.sort();
@@ -91,11 +90,7 @@ fn relation(catalog: &Catalog, id: TableId) -> Option<String> {
 
 /// Returns whether a sequence has the name that it gets in a copy: those of identity columns are generated.
 fn keeps_name(catalog: &Catalog, entry: &SequenceEntry) -> bool {
-    let owner = entry.def.owner.and_then(|(table, column)| {
-        let table = &catalog.table_by_id(table)?.def;
-        let column = &table.columns[table.position(column)?];
-        Some((table, column))
-    });
+    let owner = catalog.owner_of(&entry.def);
     owner.is_none_or(|(table, column)| {
         column.identity.is_none() || entry.def.name == format!("{}_{}_seq", table.name, column.name)
     })
