@@ -210,25 +210,10 @@ pub(super) fn nearest<'a>(
     let limit = 1 + name.chars().count() / 4;
     candidates
         .filter(|candidate| !candidate.is_empty())
-        .map(|candidate| (distance(name, candidate), candidate))
+        .map(|candidate| (strsim::levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein's distance: letters inserted, removed or replaced.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().take(IDENTIFIER_BYTES_MAX).collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in two.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[two.len()]
 }
 
 fn no_schema(name: &str) -> Error {

@@ -90,24 +90,8 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     TABLE
         .keys()
         .filter(|known| known.starts_with(|c: char| c.is_ascii_lowercase()))
-        .map(|known| (distance(name, known), *known))
+        .map(|known| (strsim::levenshtein(name, known), *known))
         .filter(|(distance, _)| *distance <= budget)
         .min()
         .map(|(_, known)| known)
-}
-
-/// Levenshtein's: insertions, deletions and replacements of characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
