@@ -86,7 +86,7 @@ fn when_a_transaction_began_is_known_for_a_while() {
     let later = 7 + REMEMBERED as u64;
     bob.runs_alone(later, Isolation::Serializable, true);
     assert_eq!(activity.rival(7).started, None);
-    let now = chrono::Utc::now().timestamp_micros();
+    let now = crate::function::now_micros();
     let began = activity.rival(later).started.unwrap();
     assert!((now - 1_000_000..=now).contains(&began), "{began} {now}");
 }

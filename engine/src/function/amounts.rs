@@ -19,24 +19,11 @@ fn others(call: &GenericCall<'_>) -> Result<Value> {
 }
 
 static NULLS: &[Overload] = &[
-    Overload::generic(
-        "num_nulls",
-        &[Pattern::Any],
-        COUNT,
-        "How many arguments are NULL.",
-        nulls,
-    )
-    .variadic()
-    .called_on_null(),
-    Overload::generic(
-        "num_nonnulls",
-        &[Pattern::Any],
-        COUNT,
-        "How many arguments are not NULL.",
-        others,
-    )
-    .variadic()
-    .called_on_null(),
+    function!(generic "num_nulls"(Pattern::Any) -> COUNT, "How many arguments are NULL.", nulls)
+        .variadic(),
+    function!(generic "num_nonnulls"(Pattern::Any) -> COUNT, "How many arguments are not NULL.",
+        others)
+    .variadic(),
 ];
 
 /// Each is 1,024 of the one before, and is used from ten thousand of that on.

@@ -32,7 +32,7 @@ static NOW: &[Overload] = &[
     |cx| {
         // Read first, so that no statement begins after a moment that it was told.
         let start = cx.clock.statement_start();
-        Ok(chrono::Utc::now().timestamp_micros().max(start))
+        Ok(now_micros().max(start))
     })
     .volatility(Volatile),
     function!(context "timeofday"() -> Text, "This moment, as a text.", time_of_day)
@@ -50,7 +50,7 @@ static NOW: &[Overload] = &[
 /// The transaction's start by the session's clock.
 /// `clock_timestamp()`, written as PostgreSQL's C library writes it.
 fn time_of_day(context: &EvalContext) -> Result<String> {
-    let now = chrono::Utc::now().timestamp_micros();
+    let now = now_micros();
     let template = "Dy Mon DD HH24:MI:SS.US YYYY TZ";
     let shown = zoned(now, template, &context.style().zone)?;
     Ok(shown.unwrap_or_default())

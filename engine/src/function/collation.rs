@@ -60,20 +60,10 @@ static FOLDS: &[Overload] = &[
     function!("nocase_pair"(Text) -> Text, "What the collation nocase compares, and the text.",
         |s: &str| Ok(pair(s))),
     function!("nocase_of_pair"(Text) -> Text, "The text of such a pair.", |s: &str| Ok(of_pair(s))),
-    Overload::generic(
-        KEYS,
-        &[Pattern::Array],
-        Pattern::Array,
-        "What the collation nocase compares, of each element.",
-        keys,
-    ),
-    Overload::generic(
-        COLLATE,
-        &[Pattern::Element, Pattern::Is(DataType::Text)],
-        Pattern::Element,
-        "The first: the second names its collation.",
-        |call| Ok(call.values[0].to_owned()),
-    ),
+    function!(strict generic KEYS(Pattern::Array) -> Pattern::Array,
+        "What the collation nocase compares, of each element.", keys),
+    function!(strict generic COLLATE(Pattern::Element, Pattern::Is(DataType::Text)) -> Pattern::Element,
+        "The first: the second names its collation.", |call| Ok(call.values[0].to_owned())),
 ];
 
 /// All overloads of this file.

@@ -15,6 +15,18 @@ use std::cmp::Ordering;
 pub(super) trait Compare: SqlType {
     fn equal(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool;
     fn less(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool;
+    fn differs(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool {
+        !Self::equal(a, b)
+    }
+    fn at_most(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool {
+        !Self::less(b, a)
+    }
+    fn greater(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool {
+        Self::less(b, a)
+    }
+    fn at_least(a: Self::Ref<'_>, b: Self::Ref<'_>) -> bool {
+        !Self::less(a, b)
+    }
 }
 
 macro_rules! natural_order {
@@ -40,16 +52,12 @@ natural_order!(
     Numeric,
     Text,
     Char,
-    Bytea,
     Date,
     Time,
     Timestamp,
     TimestampTz,
     Interval,
-    Uuid,
-    TimeTz,
-    Bit,
-    VarBit
+    Uuid
 );
 
 macro_rules! float_order {
@@ -69,62 +77,74 @@ macro_rules! float_order {
 
 float_order!(Real, Double);
 
-/// What is answered about `a` and `b`, NULLs included: NULL equals NULL.
-fn is_distinct(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let distinct = match (arguments[0].is_null(), arguments[1].is_null()) {
-        (false, false) => arguments[0].compare(arguments[1]) != Some(Ordering::Equal),
-        (a, b) => a != b,
-    };
-    Ok(Value::Boolean(distinct))
+/// Whether two values are alike: NULL equals NULL.
+pub(super) fn is_same(one: ValueRef<'_>, two: ValueRef<'_>) -> bool {
+    match (one.is_null(), two.is_null()) {
+        (false, false) => one == two,
+        (one, two) => one && two,
+    }
 }
 
-fn is_not_distinct(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
-    match is_distinct(arguments, context)? {
-        Value::Boolean(distinct) => Ok(Value::Boolean(!distinct)),
-        other => Ok(other),
-    }
+pub(super) fn is_distinct(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    Ok(Value::Boolean(!is_same(values[0], values[1])))
+}
+
+pub(super) fn is_not_distinct(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    Ok(Value::Boolean(is_same(values[0], values[1])))
+}
+
+pub(super) fn nullif(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    Ok(match is_same(values[0], values[1]) {
+        true => Value::Null,
+        false => values[0].to_owned(),
+    })
 }
 
 /// The value that beats all others; NULLs do not take part.
-fn extreme(arguments: &[ValueRef<'_>], wanted: Ordering) -> Value {
-    let mut best = ValueRef::Null;
-    for &value in arguments {
-        if !value.is_null() && (best.is_null() || value.compare(best) == Some(wanted)) {
-            best = value;
-        }
-    }
-    best.to_owned()
+fn extreme(values: &[ValueRef<'_>], wanted: Ordering) -> Value {
+    let known = values.iter().copied().filter(|value| !value.is_null());
+    let best = known.reduce(|best, value| match value.compare(best) == Some(wanted) {
+        true => value,
+        false => best,
+    });
+    best.map_or(Value::Null, ValueRef::to_owned)
 }
 
-fn greatest(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(extreme(arguments, Ordering::Greater))
+pub(super) fn greatest(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    Ok(extreme(values, Ordering::Greater))
 }
 
-fn least(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(extreme(arguments, Ordering::Less))
+pub(super) fn least(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+    Ok(extreme(values, Ordering::Less))
 }
 
-fn nullif(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let (a, b) = (arguments[0], arguments[1]);
-    let equal = !a.is_null() && !b.is_null() && a.compare(b) == Some(Ordering::Equal);
-    Ok(if equal { Value::Null } else { a.to_owned() })
+/// Whether two values of a type that is ordered by its bytes are in an order that is wanted.
+fn is(values: &[ValueRef<'_>], wanted: fn(Ordering) -> bool) -> Result<Value> {
+    let order = values[0].bytes().cmp(&values[1].bytes());
+    Ok(Value::Boolean(wanted(order)))
+}
+
+/// An operator of an order: in an array form of its own for types that are compared often, else by [`is`].
+macro_rules! operator {
+    (often $sql:ident $name:literal $doc:literal $test:ident $is:ident) => {
+        function!($name($sql, $sql) -> Boolean, $doc,
+            |a, b| Ok(<native::$sql as Compare>::$test(a, b)))
+    };
+    (seldom $sql:ident $name:literal $doc:literal $test:ident $is:ident) => {
+        function!(strict row $name($sql, $sql) -> Boolean, $doc,
+            |values, _| is(values, Ordering::$is))
+    };
 }
 
 macro_rules! comparisons {
-    ($($table:ident $sql:ident),*) => {
+    ($($table:ident $often:ident $sql:ident),*) => {
         $(static $table: &[Overload] = &[
-            function!("="($sql, $sql) -> Boolean, "Equal.",
-                |a, b| Ok(<native::$sql as Compare>::equal(a, b))),
-            function!("<>"($sql, $sql) -> Boolean, "Not equal.",
-                |a, b| Ok(!<native::$sql as Compare>::equal(a, b))),
-            function!("<"($sql, $sql) -> Boolean, "Less.",
-                |a, b| Ok(<native::$sql as Compare>::less(a, b))),
-            function!("<="($sql, $sql) -> Boolean, "Less or equal.",
-                |a, b| Ok(!<native::$sql as Compare>::less(b, a))),
-            function!(">"($sql, $sql) -> Boolean, "Greater.",
-                |a, b| Ok(<native::$sql as Compare>::less(b, a))),
-            function!(">="($sql, $sql) -> Boolean, "Greater or equal.",
-                |a, b| Ok(!<native::$sql as Compare>::less(a, b))),
+            operator!($often $sql "=" "Equal." equal is_eq),
+            operator!($often $sql "<>" "Not equal." differs is_ne),
+            operator!($often $sql "<" "Less." less is_lt),
+            operator!($often $sql "<=" "Less or equal." at_most is_le),
+            operator!($often $sql ">" "Greater." greater is_gt),
+            operator!($often $sql ">=" "Greater or equal." at_least is_ge),
             function!(row "is_distinct_from"($sql, $sql) -> Boolean,
                 "IS DISTINCT FROM: NULL is a value like others.", is_distinct),
             function!(row "is_not_distinct_from"($sql, $sql) -> Boolean,
@@ -140,10 +160,11 @@ macro_rules! comparisons {
 }
 
 comparisons!(
-    BOOLEAN Boolean, SMALLINT SmallInt, INTEGER Integer, BIGINT BigInt, REAL Real, DOUBLE Double,
-    NUMERIC Numeric, TEXT Text, CHAR Char, BYTEA Bytea, DATE Date, TIME Time, TIMESTAMP Timestamp,
-    TIMESTAMPTZ TimestampTz, INTERVAL Interval, UUID Uuid,
-    TIMETZ TimeTz, BIT Bit, VARBIT VarBit
+    BOOLEAN often Boolean, SMALLINT often SmallInt, INTEGER often Integer, BIGINT often BigInt,
+    REAL often Real, DOUBLE often Double, NUMERIC often Numeric, TEXT often Text, CHAR often Char,
+    BYTEA seldom Bytea, DATE often Date, TIME often Time, TIMESTAMP often Timestamp,
+    TIMESTAMPTZ often TimestampTz, INTERVAL often Interval, UUID often Uuid, TIMETZ seldom TimeTz,
+    BIT seldom Bit, VARBIT seldom VarBit
 );
 
 /// Whether a truth value, NULL included, is the one asked for.
@@ -168,14 +189,10 @@ static TRUTH: &[Overload] = truth_tests!(
 macro_rules! by_bytes {
     ($($sql:ident),*) => {
         &[$(
-            function!("~<~"($sql, $sql) -> Boolean, "Less, by bytes.",
-                |a, b| Ok(<native::$sql as Compare>::less(a, b))),
-            function!("~<=~"($sql, $sql) -> Boolean, "Less or equal, by bytes.",
-                |a, b| Ok(!<native::$sql as Compare>::less(b, a))),
-            function!("~>~"($sql, $sql) -> Boolean, "Greater, by bytes.",
-                |a, b| Ok(<native::$sql as Compare>::less(b, a))),
-            function!("~>=~"($sql, $sql) -> Boolean, "Greater or equal, by bytes.",
-                |a, b| Ok(!<native::$sql as Compare>::less(a, b))),
+            operator!(seldom $sql "~<~" "Less, by bytes." less is_lt),
+            operator!(seldom $sql "~<=~" "Less or equal, by bytes." at_most is_le),
+            operator!(seldom $sql "~>~" "Greater, by bytes." greater is_gt),
+            operator!(seldom $sql "~>=~" "Greater or equal, by bytes." at_least is_ge),
         )*]
     };
 }

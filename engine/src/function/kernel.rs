@@ -13,8 +13,8 @@
 //! row: thousands of rows may take seconds. A function that can take as long over one value is
 //! `patient`: it is given the context, and asks on its way.
 //!
-//! Functions of three and more arguments and those that see NULLs go row by row through their
-//! scalar form ([`rowwise`]): they are never what a query spends its time on.
+//! Functions of none, of three and more arguments and those that see NULLs have no array form of their own: they go row by
+//! row through the scalar form ([`rowwise`]), since they are never what a query spends its time on.
 
 use super::native::SqlType;
 use super::{EvalContext, Operand};
@@ -26,16 +26,17 @@ use remora_storage::{DataType, Value, ValueRef};
 
 /// Defines an overload: `function!("name"(Arg, Arg) -> Result, "doc", |a, b| ..)`. The closure gives
 /// a `Result`. `context` in front makes a function of the [`EvalContext`] alone; `row` one over the
-/// raw [`ValueRef`]s, NULLs included.
+/// raw [`ValueRef`]s, NULLs included; `generic` one of any types that fit its patterns, NULLs included.
+/// `strict` leaves the NULLs out.
 macro_rules! function {
     ($name:literal ($a:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a], $r, $doc,
             |arguments, _| $crate::function::kernel::scalar1::<
                 $crate::function::native::$a, $crate::function::native::$r
             >(arguments, $f),
-            |operands, rows, context| $crate::function::kernel::vector1::<
+            Some(|operands, rows, context| $crate::function::kernel::vector1::<
                 $crate::function::native::$a, $crate::function::native::$r
-            >(operands, rows, context, $f))
+            >(operands, rows, context, $f)))
     };
     ($name:literal ($a:ident, $b:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b], $r, $doc,
@@ -43,26 +44,17 @@ macro_rules! function {
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
             >(arguments, $f),
-            |operands, rows, context| $crate::function::kernel::vector2::<
+            Some(|operands, rows, context| $crate::function::kernel::vector2::<
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
-            >(operands, rows, context, $f))
+            >(operands, rows, context, $f)))
     };
     ($name:literal ($a:ident, $b:ident, $c:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b, $c], $r, $doc,
             |arguments, _| $crate::function::kernel::scalar3::<
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$c, $crate::function::native::$r
-            >(arguments, $f),
-            |operands, rows, context| {
-                use $crate::function::native::{self, SqlType};
-                $crate::function::kernel::rowwise(
-                    operands, &[native::$a::TYPE, native::$b::TYPE, native::$c::TYPE],
-                    native::$r::TYPE, true, rows, context,
-                    &|arguments, _| $crate::function::kernel::scalar3::<
-                        native::$a, native::$b, native::$c, native::$r
-                    >(arguments, $f))
-            })
+            >(arguments, $f), None)
     };
     (patient $name:literal ($a:ident, $b:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b], $r, $doc,
@@ -70,51 +62,35 @@ macro_rules! function {
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
             >(arguments, |a, b| $f(context, a, b)),
-            |operands, rows, context| $crate::function::kernel::vector2::<
+            Some(|operands, rows, context| $crate::function::kernel::vector2::<
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$r
-            >(operands, rows, context, |a, b| $f(context, a, b)))
+            >(operands, rows, context, |a, b| $f(context, a, b))))
     };
     (patient $name:literal ($a:ident, $b:ident, $c:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b, $c], $r, $doc,
             |arguments, context| $crate::function::kernel::scalar3::<
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$c, $crate::function::native::$r
-            >(arguments, |a, b, c| $f(context, a, b, c)),
-            |operands, rows, context| {
-                use $crate::function::native::{self, SqlType};
-                $crate::function::kernel::rowwise(
-                    operands, &[native::$a::TYPE, native::$b::TYPE, native::$c::TYPE],
-                    native::$r::TYPE, true, rows, context,
-                    &|arguments, context| $crate::function::kernel::scalar3::<
-                        native::$a, native::$b, native::$c, native::$r
-                    >(arguments, |a, b, c| $f(context, a, b, c)))
-            })
+            >(arguments, |a, b, c| $f(context, a, b, c)), None)
     };
     (context $name:literal () -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [], $r, $doc,
             |_, context| $crate::function::kernel::scalar0::<
                 $crate::function::native::$r
-            >(context, $f),
-            |_, rows, context| $crate::function::kernel::vector0::<
-                $crate::function::native::$r
-            >(rows, context, $f))
+            >(context, $f), None)
     };
     (row $name:literal ($($a:ident),*) -> $r:ident, $doc:literal, $f:expr) => {
-        $crate::function::kernel::overload!($name, [$($a),*], $r, $doc, $f,
-            |operands, rows, context| {
-                use $crate::function::native::{self, SqlType};
-                $crate::function::kernel::rowwise(
-                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, false, rows, context, &$f)
-            }).called_on_null()
+        $crate::function::kernel::overload!($name, [$($a),*], $r, $doc, $f, None).called_on_null()
+    };
+    (generic $name:tt ($($a:expr),*) -> $r:expr, $doc:expr, $f:expr) => {
+        $crate::function::Overload::generic($name, &[$($a),*], $r, $doc, $f).called_on_null()
+    };
+    (strict generic $name:tt ($($a:expr),*) -> $r:expr, $doc:expr, $f:expr) => {
+        $crate::function::Overload::generic($name, &[$($a),*], $r, $doc, $f)
     };
     (strict row $name:literal ($($a:ident),*) -> $r:ident, $doc:literal, $f:expr) => {
-        $crate::function::kernel::overload!($name, [$($a),*], $r, $doc, $f,
-            |operands, rows, context| {
-                use $crate::function::native::{self, SqlType};
-                $crate::function::kernel::rowwise(
-                    operands, &[$(native::$a::TYPE),*], native::$r::TYPE, true, rows, context, &$f)
-            })
+        $crate::function::kernel::overload!($name, [$($a),*], $r, $doc, $f, None)
     };
 }
 pub(crate) use function;
@@ -173,39 +149,22 @@ pub(crate) fn scalar3<A: SqlType, B: SqlType, C: SqlType, R: SqlType>(
     Ok(R::value(result))
 }
 
-pub(crate) fn vector0<R: SqlType>(
-    rows: usize,
-    context: &EvalContext,
-    f: impl Fn(&EvalContext) -> Result<R::Owned>,
-) -> Result<ArrayRef> {
-    R::collect(rows, None, |_| f(context))
-}
-
 pub(crate) fn vector1<A: SqlType, R: SqlType>(
     operands: &[Operand],
     rows: usize,
     context: &EvalContext,
     f: impl for<'a> Fn(A::Ref<'a>) -> Result<R::Owned>,
 ) -> Result<ArrayRef> {
-    let check = || match A::IS_LONG || R::IS_LONG {
-        true => context.check(),
-        false => Ok(()),
+    let Some(nulls) = united_nulls(operands) else {
+        return Ok(new_null_array(&R::TYPE.arrow(), rows));
     };
-    let f = |a: A::Ref<'_>| {
-        check()?;
-        f(a)
-    };
-    match &operands[0] {
-        Operand::Array(array) => {
-            let column = A::column(array.as_ref());
-            R::collect(rows, nulls_of(array), |row| f(A::at(column, row)))
+    let a = Argument::<A>::of(&operands[0]);
+    R::collect(rows, nulls, |row| {
+        if A::IS_LONG || R::IS_LONG {
+            context.check()?;
         }
-        Operand::Scalar(Value::Null) => Ok(all_null::<R>(rows)),
-        Operand::Scalar(value) => {
-            let value = A::of(value.as_ref());
-            R::collect(rows, None, |_| f(value))
-        }
-    }
+        f(a.at(row))
+    })
 }
 
 pub(crate) fn vector2<A: SqlType, B: SqlType, R: SqlType>(
@@ -214,46 +173,67 @@ pub(crate) fn vector2<A: SqlType, B: SqlType, R: SqlType>(
     context: &EvalContext,
     f: impl for<'a, 'b> Fn(A::Ref<'a>, B::Ref<'b>) -> Result<R::Owned>,
 ) -> Result<ArrayRef> {
-    use Operand::{Array, Scalar};
-    let check = || match A::IS_LONG || B::IS_LONG || R::IS_LONG {
-        true => context.check(),
-        false => Ok(()),
+    let Some(nulls) = united_nulls(operands) else {
+        return Ok(new_null_array(&R::TYPE.arrow(), rows));
     };
-    let f = |a: A::Ref<'_>, b: B::Ref<'_>| {
-        check()?;
-        f(a, b)
-    };
-    match (&operands[0], &operands[1]) {
-        (Scalar(Value::Null), _) | (_, Scalar(Value::Null)) => Ok(all_null::<R>(rows)),
-        (Array(a), Array(b)) => {
-            let nulls = NullBuffer::union(nulls_of(a).as_ref(), nulls_of(b).as_ref());
-            let (a, b) = (A::column(a.as_ref()), B::column(b.as_ref()));
-            R::collect(rows, nulls, |row| f(A::at(a, row), B::at(b, row)))
+    let a = Argument::<A>::of(&operands[0]);
+    let b = Argument::<B>::of(&operands[1]);
+    R::collect(rows, nulls, |row| {
+        if A::IS_LONG || B::IS_LONG || R::IS_LONG {
+            context.check()?;
         }
-        (Array(a), Scalar(b)) => {
-            let (column, b) = (A::column(a.as_ref()), B::of(b.as_ref()));
-            R::collect(rows, nulls_of(a), |row| f(A::at(column, row), b))
+        f(a.at(row), b.at(row))
+    })
+}
+
+/// An argument, ready for reading by row. The compiler takes the question which of both it is out of short loops.
+enum Argument<'a, T: SqlType> {
+    Column(T::Column<'a>),
+    Constant(T::Ref<'a>),
+}
+
+impl<'a, T: SqlType> Argument<'a, T> {
+    /// Of an operand that is not the constant NULL.
+    fn of(operand: &'a Operand) -> Self {
+        match operand {
+            Operand::Array(array) => Self::Column(T::column(array.as_ref())),
+            Operand::Scalar(value) => Self::Constant(T::of(value.as_ref())),
         }
-        (Scalar(a), Array(b)) => {
-            let (a, column) = (A::of(a.as_ref()), B::column(b.as_ref()));
-            R::collect(rows, nulls_of(b), |row| f(a, B::at(column, row)))
-        }
-        (Scalar(a), Scalar(b)) => {
-            let (a, b) = (A::of(a.as_ref()), B::of(b.as_ref()));
-            R::collect(rows, None, |_| f(a, b))
+    }
+
+    #[inline(always)]
+    fn at(&self, row: usize) -> T::Ref<'a> {
+        match self {
+            Self::Column(column) => T::at(*column, row),
+            Self::Constant(value) => *value,
         }
     }
 }
 
+/// The rows where an argument is NULL; `None` where a constant is, so that all are.
+fn united_nulls(operands: &[Operand]) -> Option<Option<NullBuffer>> {
+    let mut united = None;
+    for operand in operands {
+        match operand {
+            Operand::Scalar(Value::Null) => return None,
+            Operand::Scalar(_) => {}
+            Operand::Array(array) => {
+                let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
+                united = NullBuffer::union(united.as_ref(), nulls);
+            }
+        }
+    }
+    Some(united)
+}
+
 /// A function over the arguments of one row. A pointer, so that the loop over rows is compiled once.
-type RowKernel<'f> = dyn Fn(&[ValueRef<'_>], &EvalContext) -> Result<Value> + 'f;
+pub(super) type RowKernel<'f> = dyn Fn(&[ValueRef<'_>], &EvalContext) -> Result<Value> + 'f;
 
 /// The array form of any function, through its scalar form. `types` are those of the operands; the
 /// last repeats.
-pub(crate) fn rowwise(
+pub(super) fn rowwise(
     operands: &[Operand],
-    types: &[DataType],
-    returns: DataType,
+    (types, returns): (&[DataType], DataType),
     strict: bool,
     rows: usize,
     context: &EvalContext,
@@ -282,16 +262,4 @@ pub(crate) fn rowwise(
         }
     }
     Ok(out.finish())
-}
-
-/// The null mask of an array, if any row is NULL at all.
-fn nulls_of(array: &ArrayRef) -> Option<NullBuffer> {
-    array
-        .nulls()
-        .filter(|nulls| nulls.null_count() > 0)
-        .cloned()
-}
-
-fn all_null<R: SqlType>(rows: usize) -> ArrayRef {
-    new_null_array(&R::TYPE.arrow(), rows)
 }

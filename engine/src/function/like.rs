@@ -146,7 +146,7 @@ macro_rules! like {
                 arguments,
                 |text, pattern| $like.one(context, text, pattern)
             ),
-            |operands, rows, context| $like.batch(operands, rows, context)
+            Some(|operands, rows, context| $like.batch(operands, rows, context))
         )
     };
 }

@@ -10,6 +10,7 @@ use super::{
     EvalContext, Overload, Pattern, SearchPath, quoted_type, record, schema_name, text, type_name,
 };
 use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
 use remora_storage::catalog::{Catalog, EnumLabel, TypeDef};
 use remora_storage::value::{
     ElementType, PackedType, RecordField, SqlRecord, TypeNames, enum_value,
@@ -217,59 +218,22 @@ fn domain_error(call: &GenericCall<'_>) -> Result<Value> {
 pub(crate) const DOMAIN_ERROR: &str = "domain_error";
 
 static ENUMS: &[Overload] = &[
-    Overload::generic(
-        "enum_first",
-        &[Pattern::Enum],
-        Pattern::Enum,
-        "The first value of an enumeration.",
-        |call| end(call, <[EnumLabel]>::first),
-    )
-    .called_on_null(),
-    Overload::generic(
-        "enum_last",
-        &[Pattern::Enum],
-        Pattern::Enum,
-        "The last value of an enumeration.",
-        |call| end(call, <[EnumLabel]>::last),
-    )
-    .called_on_null(),
-    Overload::generic(
-        "enum_range",
-        &[Pattern::Enum],
-        Pattern::Enums,
-        "All values of an enumeration, in order.",
-        range,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "enum_range",
-        &[Pattern::Enum, Pattern::Enum],
-        Pattern::Enums,
-        "The values of an enumeration between two, in order; NULL is no bound.",
-        range,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "enum_renamed",
-        &[Pattern::Enum, Pattern::Enum, Pattern::Enum],
-        Pattern::Enum,
-        "The third for the second: what ALTER TYPE RENAME VALUE makes of values.",
-        renamed,
-    ),
-    Overload::generic(
-        DOMAIN_ERROR,
-        &[
-            Pattern::Is(DataType::Text),
-            Pattern::Is(DataType::Boolean),
-            Pattern::Any,
-        ],
-        Pattern::Is(DataType::Boolean),
-        "Fails with a message: what a domain does with values that are none of its own.",
-        domain_error,
-    )
-    .called_on_null()
+    function!(generic "enum_first"(Pattern::Enum) -> Pattern::Enum, "The first value of an enumeration.",
+        |call| end(call, <[EnumLabel]>::first)),
+    function!(generic "enum_last"(Pattern::Enum) -> Pattern::Enum, "The last value of an enumeration.",
+        |call| end(call, <[EnumLabel]>::last)),
+    function!(generic "enum_range"(Pattern::Enum) -> Pattern::Enums,
+        "All values of an enumeration, in order.", range),
+    function!(generic "enum_range"(Pattern::Enum, Pattern::Enum) -> Pattern::Enums,
+        "The values of an enumeration between two, in order; NULL is no bound.", range),
+    function!(strict generic "enum_renamed"(Pattern::Enum, Pattern::Enum, Pattern::Enum) -> Pattern::Enum,
+        "The third for the second: what ALTER TYPE RENAME VALUE makes of values.", renamed),
+    function!(generic DOMAIN_ERROR(Pattern::Is(DataType::Text), BOOLEAN, Pattern::Any) -> BOOLEAN,
+        "Fails with a message: what a domain does with values that are none of its own.", domain_error)
     .volatility(Volatile),
 ];
 
 /// All overloads of this file.
+const BOOLEAN: Pattern = Pattern::Is(DataType::Boolean);
+
 pub(super) static FUNCTIONS: &[&[Overload]] = &[ENUMS];

@@ -262,8 +262,8 @@ pub(crate) enum Kernel {
     Typed {
         /// Over scalars. That of a strict function must not be called with a NULL: the caller answers.
         scalar: ScalarKernel,
-        /// Over arrays, NULLs included.
-        vector: VectorKernel,
+        /// Over arrays, NULLs included; without one the scalar form is called row by row.
+        vector: Option<VectorKernel>,
     },
     /// Of values of any types that fit these patterns; the overload's own types say nothing.
     Generic(Generic, GenericKernel),
@@ -349,27 +349,24 @@ impl Overload {
         rows: usize,
         context: &EvalContext,
     ) -> Result<ArrayRef> {
+        let by_row = |types, scalar: &kernel::RowKernel<'_>| {
+            kernel::rowwise(operands, types, self.strict, rows, context, scalar)
+        };
         match self.kernel {
-            Kernel::Typed { vector, .. } => vector(operands, rows, context),
+            Kernel::Typed { scalar, vector } => match vector {
+                Some(vector) => vector(operands, rows, context),
+                None => by_row((self.arguments, self.returns), &scalar),
+            },
             Kernel::Generic(_, kernel) => {
                 let CallTypes { arguments, returns } = types();
-                let call = |values: &[ValueRef<'_>], context: &EvalContext| {
+                by_row((&arguments, returns), &|values, context| {
                     kernel(&GenericCall {
                         values,
                         types: &arguments,
                         returns,
                         context,
                     })
-                };
-                kernel::rowwise(
-                    operands,
-                    &arguments,
-                    returns,
-                    self.strict,
-                    rows,
-                    context,
-                    &call,
-                )
+                })
             }
         }
     }

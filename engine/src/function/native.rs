@@ -19,7 +19,7 @@ use arrow_array::{
     Array, ArrayRef, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
     StringViewArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use remora_storage::value::{ElementType, PackedType};
 use remora_storage::{DataType, Value, ValueRef};
 use std::sync::Arc;
@@ -64,36 +64,32 @@ fn fill<T: Copy + Default>(
     nulls: Option<&NullBuffer>,
     mut f: impl FnMut(usize) -> Result<T>,
 ) -> Result<Vec<T>> {
+    let mut out = vec![T::default(); rows];
     match nulls {
         None => {
-            let mut out = Vec::with_capacity(rows);
-            for row in 0..rows {
-                out.push(f(row)?);
+            for (row, value) in out.iter_mut().enumerate() {
+                *value = f(row)?;
             }
-            Ok(out)
         }
         Some(nulls) => {
-            let mut out = vec![T::default(); rows];
             for row in nulls.valid_indices() {
                 out[row] = f(row)?;
             }
-            Ok(out)
         }
     }
+    Ok(out)
 }
 
-fn collect_primitive<T: ArrowPrimitiveType>(
+fn primitive_array<T: ArrowPrimitiveType>(
     data_type: DataType,
-    rows: usize,
+    values: Vec<T::Native>,
     nulls: Option<NullBuffer>,
-    f: impl FnMut(usize) -> Result<T::Native>,
-) -> Result<ArrayRef> {
-    let values = fill(rows, nulls.as_ref(), f)?;
+) -> ArrayRef {
     let array = PrimitiveArray::<T>::new(values.into(), nulls);
-    Ok(match data_type {
+    match data_type {
         DataType::TimestampTz => Arc::new(array.with_data_type(data_type.arrow())),
         _ => Arc::new(array),
-    })
+    }
 }
 
 macro_rules! primitive {
@@ -128,7 +124,8 @@ macro_rules! primitive {
                 nulls: Option<NullBuffer>,
                 f: impl FnMut(usize) -> Result<$native>,
             ) -> Result<ArrayRef> {
-                collect_primitive::<$arrow>(Self::TYPE, rows, nulls, f)
+                let values = fill(rows, nulls.as_ref(), f)?;
+                Ok(primitive_array::<$arrow>(Self::TYPE, values, nulls))
             }
         }
     };
@@ -178,15 +175,25 @@ impl SqlType for Interval {
         nulls: Option<NullBuffer>,
         mut f: impl FnMut(usize) -> Result<Self::Owned>,
     ) -> Result<ArrayRef> {
-        collect_primitive::<IntervalMonthDayNanoType>(Self::TYPE, rows, nulls, |row| {
+        let values = fill(rows, nulls.as_ref(), |row| {
             let v = f(row)?;
             Ok(IntervalMonthDayNano {
                 months: v.months,
                 days: v.days,
                 nanoseconds: v.micros,
             })
-        })
+        })?;
+        Ok(primitive_array::<IntervalMonthDayNanoType>(
+            Self::TYPE,
+            values,
+            nulls,
+        ))
     }
+}
+
+fn boolean_array(words: Vec<u64>, rows: usize, nulls: Option<NullBuffer>) -> ArrayRef {
+    let values = BooleanBuffer::new(Buffer::from(words), 0, rows);
+    Arc::new(BooleanArray::new(values, nulls))
 }
 
 /// [`DataType::Boolean`]
@@ -219,18 +226,16 @@ impl SqlType for Boolean {
         mut f: impl FnMut(usize) -> Result<bool>,
     ) -> Result<ArrayRef> {
         // Sixty-four results make one word: no bit is ever read back to be changed.
-        let mut words = MutableBuffer::with_capacity(rows.div_ceil(64) * 8);
-        for start in (0..rows).step_by(64) {
-            let mut word = 0_u64;
+        let mut words = vec![0_u64; rows.div_ceil(64)];
+        for (number, word) in words.iter_mut().enumerate() {
+            let start = number * 64;
             for row in start..rows.min(start + 64) {
                 if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-                    word |= u64::from(f(row)?) << (row - start);
+                    *word |= u64::from(f(row)?) << (row - start);
                 }
             }
-            words.push(word);
         }
-        let values = BooleanBuffer::new(Buffer::from(words), 0, rows);
-        Ok(Arc::new(BooleanArray::new(values, nulls)))
+        Ok(boolean_array(words, rows, nulls))
     }
 }
 
@@ -266,14 +271,22 @@ macro_rules! viewed {
                 nulls: Option<NullBuffer>,
                 mut f: impl FnMut(usize) -> Result<$owned>,
             ) -> Result<ArrayRef> {
-                let mut builder = <$builder>::with_capacity(rows);
-                for row in 0..rows {
-                    match &nulls {
-                        Some(nulls) if nulls.is_null(row) => builder.append_null(),
-                        _ => builder.append_value(f(row)?),
+                // Each result has memory of its own: beside that, a call by a pointer costs nothing.
+                fn views(
+                    rows: usize,
+                    nulls: Option<NullBuffer>,
+                    f: &mut dyn FnMut(usize) -> Result<$owned>,
+                ) -> Result<ArrayRef> {
+                    let mut builder = <$builder>::with_capacity(rows);
+                    for row in 0..rows {
+                        match &nulls {
+                            Some(nulls) if nulls.is_null(row) => builder.append_null(),
+                            _ => builder.append_value(f(row)?),
+                        }
                     }
+                    Ok(Arc::new(builder.finish()))
                 }
-                Ok(Arc::new(builder.finish()))
+                views(rows, nulls, &mut f)
             }
         }
     };
@@ -368,6 +381,11 @@ packed!(TextArray, PackedType::Array(TEXT_ELEMENT));
 
 const TEXT_ELEMENT: ElementType = ElementType::new(DataType::Text).expect("a text is no array");
 
+fn fixed_bytes_array(width: usize, bytes: Vec<u8>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let array = FixedSizeBinaryArray::new(width as i32, bytes.into(), nulls);
+    Arc::new(array)
+}
+
 macro_rules! fixed_bytes {
     ($name:ident, $type:expr, $native:ty, $width:expr, $from:expr, $to:expr) => {
         #[doc = concat!("[`DataType::", stringify!($name), "`]")]
@@ -400,15 +418,13 @@ macro_rules! fixed_bytes {
                 nulls: Option<NullBuffer>,
                 mut f: impl FnMut(usize) -> Result<$native>,
             ) -> Result<ArrayRef> {
-                let mut bytes = MutableBuffer::with_capacity(rows * $width);
-                for row in 0..rows {
-                    match &nulls {
-                        Some(nulls) if nulls.is_null(row) => bytes.extend_zeros($width),
-                        _ => bytes.extend_from_slice(&$to(f(row)?)),
+                let mut bytes = vec![0; rows * $width];
+                for (row, bytes) in bytes.chunks_exact_mut($width).enumerate() {
+                    if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
+                        bytes.copy_from_slice(&$to(f(row)?));
                     }
                 }
-                let array = FixedSizeBinaryArray::new($width as i32, bytes.into(), nulls);
-                Ok(Arc::new(array))
+                Ok(fixed_bytes_array($width, bytes, nulls))
             }
         }
     };

@@ -7,6 +7,7 @@ use super::generic::GenericCall;
 use super::resolve::base;
 use super::{Overload, Pattern, string};
 use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
 use remora_storage::value::{PackedType, RecordType, SqlRecord};
 use remora_storage::{DataType, Value, ValueRef};
 use std::cmp::Ordering;
@@ -118,32 +119,16 @@ pub(crate) fn compare(one: SqlRecord<'_>, two: SqlRecord<'_>) -> Result<Ordering
 }
 
 static RECORDS: &[Overload] = &[
-    Overload::generic(
-        RECORD_OF,
-        &[Pattern::Any],
-        Pattern::Is(RECORD),
-        "The record of its arguments: ROW(..).",
-        make,
-    )
-    .variadic()
-    .called_on_null(),
-    Overload::generic(
-        RECORD_FIELD,
-        &[Pattern::Any, Pattern::Is(DataType::Integer)],
-        Pattern::Any,
-        "A field of a record, by its number from 0.",
-        field,
-    ),
-    Overload::generic(
-        RECORD_AS,
-        &[Pattern::Any],
-        Pattern::Any,
+    function!(generic RECORD_OF(Pattern::Any) -> Pattern::Is(RECORD), "The record of its arguments: ROW(..).",
+        make).variadic(),
+    function!(strict generic RECORD_FIELD(Pattern::Any, Pattern::Is(DataType::Integer)) -> Pattern::Any,
+        "A field of a record, by its number from 0.", field),
+    function!(strict generic RECORD_AS(Pattern::Any) -> Pattern::Any,
         "A record as one of another type that has the same fields.",
         |call| match call.values[0].bytes() {
             Some(bytes) => Ok(Value::Packed(packed(call.returns), bytes.to_vec())),
             None => Ok(Value::Null),
-        },
-    ),
+        }),
     Overload::generic(
         RECORD_TESTS[0],
         &[Pattern::Any],

@@ -2,15 +2,14 @@
 
 use super::super::array::{array_value, subscript_error, too_large, too_many_dimensions};
 use super::super::{CallTypes, Generic, Pattern, element_of};
-use super::frames::grow;
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
+use super::state::{Fold, group_states};
+use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
 use crate::error::{Error, Result, state};
-use crate::function::EvalContext;
 use arrow_array::ArrayRef;
+use arrow_buffer::NullBuffer;
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{
-    ARRAY_DIMENSIONS_MAX, ColumnBuilder, Dimension, ElementType, PackedType, SqlArrayBuilder,
-    value_at,
+    ARRAY_DIMENSIONS_MAX, Dimension, ElementType, PackedType, SqlArrayBuilder, value_at,
 };
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -48,11 +47,9 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
 fn collecting(types: &CallTypes) -> Box<dyn Accumulator> {
     let argument = types.arguments[0];
     let element = element_of(argument).unwrap_or(argument);
-    Box::new(Collect {
+    group_states(Collect {
         argument,
         element: ElementType::new(element).expect("the binder found an array of it"),
-        groups: Vec::new(),
-        bytes: 0,
     })
 }
 
@@ -68,45 +65,6 @@ struct Collected {
 struct Collect {
     argument: DataType,
     element: ElementType,
-    groups: Vec<Option<Collected>>,
-    /// Of all groups.
-    bytes: usize,
-}
-
-impl Collect {
-    /// Takes a value in; returns how many bytes the array has grown by.
-    fn push(&self, group: &mut Option<Collected>, value: ValueRef<'_>) -> Result<usize> {
-        let is_new = group.is_none();
-        let group = group.get_or_insert_with(|| Collected {
-            elements: SqlArrayBuilder::new(self.element),
-            rows: 0,
-            row: Vec::new(),
-        });
-        let before = if is_new { 0 } else { group.elements.bytes() };
-        match self.argument {
-            DataType::Packed(PackedType::Array(_)) => push_row(group, value)?,
-            _ => group.elements.push(value),
-        }
-        group.rows += 1;
-        let after = group.elements.bytes();
-        match after > VALUE_BYTES_MAX {
-            true => Err(too_large()),
-            false => Ok(after - before),
-        }
-    }
-
-    fn value(&self, group: Option<Collected>) -> Value {
-        let Some(group) = group else {
-            return Value::Null;
-        };
-        let mut dimensions = vec![Dimension::of(group.rows)];
-        dimensions.extend(group.row);
-        array_value(group.elements, &dimensions)
-    }
-
-    fn data_type(&self) -> DataType {
-        self.element.array()
-    }
 }
 
 /// An array becomes the next row of the group's array.
@@ -133,56 +91,47 @@ fn push_row(group: &mut Collected, value: ValueRef<'_>) -> Result<()> {
     Ok(())
 }
 
-impl Accumulator for Collect {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        let mut states = std::mem::take(&mut self.groups);
-        states.resize_with(group_count.max(states.len()), || None);
-        for (row, group) in groups.iter().enumerate() {
-            let value = value_at(arguments[0].as_ref(), self.argument, row);
-            self.bytes += self.push(&mut states[*group as usize], value)?;
-        }
-        self.groups = states;
-        Ok(())
+impl Fold for Collect {
+    type State = Option<Collected>;
+    type Columns<'a> = &'a ArrayRef;
+    const GROWS: bool = true;
+
+    fn returns(&self) -> DataType {
+        self.element.array()
     }
 
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        let mut out = ColumnBuilder::new(self.data_type(), frames.len());
-        let column = arguments[0].as_ref();
-        let step = |group: &mut _, row| {
-            let value = value_at(column, self.argument, row);
-            self.push(group, value).map(|_| ())
+    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
+        (&arguments[0], None)
+    }
+
+    fn step(&self, state: &mut Self::State, column: &&ArrayRef, row: usize) -> Result<()> {
+        let value = value_at(column.as_ref(), self.argument, row);
+        let group = state.get_or_insert_with(|| Collected {
+            elements: SqlArrayBuilder::new(self.element),
+            rows: 0,
+            row: Vec::new(),
+        });
+        match self.argument {
+            DataType::Packed(PackedType::Array(_)) => push_row(group, value)?,
+            _ => group.elements.push(value),
+        }
+        group.rows += 1;
+        match group.elements.bytes() > VALUE_BYTES_MAX {
+            true => Err(too_large()),
+            false => Ok(()),
+        }
+    }
+
+    fn value(&self, state: &Self::State) -> Result<Value> {
+        let Some(group) = state else {
+            return Ok(Value::Null);
         };
-        grow(frames, context, step, |group, context| {
-            let value = self.value(group);
-            (context.reserve)(value.as_ref().bytes().map_or(0, <[u8]>::len))?;
-            out.push(value.as_ref());
-            Ok(())
-        })?;
-        Ok(out.finish())
+        let mut dimensions = vec![Dimension::of(group.rows)];
+        dimensions.extend_from_slice(&group.row);
+        Ok(array_value(group.elements.clone(), &dimensions))
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.groups
-            .resize_with(group_count.max(self.groups.len()), || None);
-        let mut out = ColumnBuilder::new(self.data_type(), group_count);
-        for group in &self.groups[..group_count] {
-            out.push(self.value(group.clone()).as_ref());
-        }
-        Ok(out.finish())
-    }
-
-    fn bytes(&self) -> usize {
-        self.groups.capacity() * size_of::<Option<Collected>>() + self.bytes
+    fn heap(&self, state: &Self::State) -> usize {
+        (state.as_ref()).map_or(0, |group| group.elements.bytes())
     }
 }

@@ -1,17 +1,18 @@
 //! `min` and `max` of every type that PostgreSQL orders and has them for.
 
-use super::frames::{Slide, slide};
-use super::state::{Fold, folding};
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
+use super::state::{ColumnFold, Fold, folding, group_states};
+use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::comparison::Compare;
 use crate::function::native::{self, SqlType};
-use crate::function::{EvalContext, Generic, Pattern};
-use arrow_array::ArrayRef;
+use crate::function::{Generic, Pattern};
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::NullBuffer;
 use remora_storage::transaction::VectorColumn;
-use remora_storage::value::{ColumnBuilder, PackedType, value_at};
+use remora_storage::value::{PackedType, value_at};
 use remora_storage::{DataType, Value, ValueRef};
 use std::cmp::Ordering;
+use std::marker::PhantomData;
 
 /// What is kept of the best value: itself, owned.
 trait Keep: Compare {
@@ -68,52 +69,44 @@ macro_rules! kept_as_string {
 
 kept_as_string!(Text, Char);
 
-macro_rules! extremes {
-    ($fold:ident, $side:tt, |$value:ident, $best:ident| $better:expr) => {
-        struct $fold<T>(std::marker::PhantomData<T>);
+/// The least value, or with `MAX` the greatest.
+struct Extreme<T, const MAX: bool>(PhantomData<T>);
 
-        impl<T: Keep + Send> Fold for $fold<T> {
-            type Input = T;
-            type Output = T;
-            type State = Option<T::Kept>;
+impl<T: Keep + Send, const MAX: bool> ColumnFold for Extreme<T, MAX> {
+    type Input = T;
+    type Output = T;
+    type State = Option<T::Kept>;
 
-            fn step(state: &mut Self::State, $value: T::Ref<'_>) -> Result<()> {
-                let better = match state {
-                    Some(kept) => {
-                        let $best = T::view(kept);
-                        $better
-                    }
-                    None => true,
-                };
-                if better {
-                    *state = Some(T::keep($value));
-                }
-                Ok(())
-            }
-            fn merge(state: &mut Self::State, later: &Self::State) -> Result<()> {
-                match later {
-                    Some(kept) => Self::step(state, T::view(kept)),
-                    None => Ok(()),
-                }
-            }
-            fn fold(state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
-                match column.extremes() {
-                    Some(extremes) => Self::step(state, T::of(extremes.$side)),
-                    None => column.each(|value| Self::step(state, T::of(value))),
-                }
-            }
-            fn result(state: &Self::State) -> Result<Option<T::Owned>> {
-                Ok(state.as_ref().map(T::give))
-            }
-            fn heap(state: &Self::State) -> usize {
-                state.as_ref().map_or(0, T::heap)
-            }
+    fn step(&self, state: &mut Self::State, value: T::Ref<'_>) -> Result<()> {
+        let is_better = match state.as_ref().map(T::view) {
+            Some(best) if MAX => T::less(best, value),
+            Some(best) => T::less(value, best),
+            None => true,
+        };
+        if is_better {
+            *state = Some(T::keep(value));
         }
-    };
+        Ok(())
+    }
+    fn merge(&self, state: &mut Self::State, later: &Self::State) -> Result<()> {
+        match later {
+            Some(kept) => self.step(state, T::view(kept)),
+            None => Ok(()),
+        }
+    }
+    fn fold(&self, state: &mut Self::State, column: VectorColumn<'_>) -> Result<()> {
+        match column.extremes() {
+            Some((least, greatest)) => self.step(state, T::of(if MAX { greatest } else { least })),
+            None => column.each(|value| self.step(state, T::of(value))),
+        }
+    }
+    fn result(&self, state: &Self::State) -> Result<Option<T::Owned>> {
+        Ok(state.as_ref().map(T::give))
+    }
+    fn heap(&self, state: &Self::State) -> usize {
+        state.as_ref().map_or(0, T::heap)
+    }
 }
-
-extremes!(Min, 0, |value, best| T::less(value, best));
-extremes!(Max, 1, |value, best| T::less(best, value));
 
 macro_rules! table {
     ($($name:ident),*) => {
@@ -122,7 +115,7 @@ macro_rules! table {
                 name: "min",
                 arguments: &[native::$name::TYPE],
                 returns: native::$name::TYPE,
-                accumulator: MakeAccumulator::Typed(folding::<Min<native::$name>>),
+                accumulator: MakeAccumulator::Typed(|| folding(Extreme::<native::$name, false>(PhantomData))),
                 order: RowOrder::Any,
                 doc: "The least value.",
             },
@@ -130,7 +123,7 @@ macro_rules! table {
                 name: "max",
                 arguments: &[native::$name::TYPE],
                 returns: native::$name::TYPE,
-                accumulator: MakeAccumulator::Typed(folding::<Max<native::$name>>),
+                accumulator: MakeAccumulator::Typed(|| folding(Extreme::<native::$name, true>(PhantomData))),
                 order: RowOrder::Any,
                 doc: "The greatest value.",
             },
@@ -168,10 +161,9 @@ macro_rules! packed {
                     arguments: &[$pattern],
                     returns: $pattern,
                 },
-                |types| Box::new(PackedExtreme {
+                |types| group_states(PackedExtreme {
                     data_type: types.returns,
                     wanted: $wanted,
-                    groups: Vec::new(),
                 }),
             ),
             order: RowOrder::Any,
@@ -189,103 +181,49 @@ pub(super) static PACKED: &[Aggregate] = packed!(
     "max" Pattern::Is(TIMETZ), Ordering::Greater, "The greatest time.";
 );
 
-/// The least or greatest packed value of each group.
+/// The least or greatest packed value.
 struct PackedExtreme {
     data_type: DataType,
     wanted: Ordering,
-    groups: Vec<Value>,
 }
 
-/// A column of packed values and which of them is looked for.
-struct PackedColumn<'a> {
-    data_type: DataType,
-    wanted: Ordering,
-    values: &'a ArrayRef,
-}
-
-impl PackedColumn<'_> {
-    fn better(&self, best: &mut Value, value: ValueRef<'_>) {
-        let is_better = !value.is_null()
-            && (best.is_null() || value.compare(best.as_ref()) == Some(self.wanted));
-        if is_better {
+impl PackedExtreme {
+    fn add(&self, best: &mut Value, value: ValueRef<'_>) {
+        if best.is_null() || value.compare(best.as_ref()) == Some(self.wanted) {
             *best = value.to_owned();
         }
     }
 }
 
-impl Slide for PackedColumn<'_> {
+impl Fold for PackedExtreme {
     type State = Value;
+    type Columns<'a> = &'a ArrayRef;
 
-    fn empty(&self) -> Value {
-        Value::Null
+    fn returns(&self) -> DataType {
+        self.data_type
     }
 
-    fn step(&self, state: &mut Value, row: usize) -> Result<()> {
-        self.better(state, value_at(self.values.as_ref(), self.data_type, row));
+    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
+        (&arguments[0], arguments[0].nulls().cloned())
+    }
+
+    fn step(&self, state: &mut Value, column: &&ArrayRef, row: usize) -> Result<()> {
+        self.add(state, value_at(column.as_ref(), self.data_type, row));
         Ok(())
     }
 
     fn merge(&self, state: &mut Value, later: &Value) -> Result<()> {
-        self.better(state, later.as_ref());
-        Ok(())
-    }
-}
-
-impl PackedExtreme {
-    fn column<'a>(&self, values: &'a ArrayRef) -> PackedColumn<'a> {
-        PackedColumn {
-            data_type: self.data_type,
-            wanted: self.wanted,
-            values,
+        if !later.is_null() {
+            self.add(state, later.as_ref());
         }
-    }
-
-    fn array(&self, values: &[Value]) -> ArrayRef {
-        let mut out = ColumnBuilder::new(self.data_type, values.len());
-        values.iter().for_each(|value| out.push(value.as_ref()));
-        out.finish()
-    }
-}
-
-impl Accumulator for PackedExtreme {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        let mut states = std::mem::take(&mut self.groups);
-        states.resize(group_count.max(states.len()), Value::Null);
-        let column = self.column(&arguments[0]);
-        for (row, group) in groups.iter().enumerate() {
-            column.step(&mut states[*group as usize], row)?;
-        }
-        self.groups = states;
         Ok(())
     }
 
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        let states = slide(&self.column(&arguments[0]), frames, context)?;
-        Ok(self.array(&states))
+    fn value(&self, state: &Value) -> Result<Value> {
+        Ok(state.clone())
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.groups
-            .resize(group_count.max(self.groups.len()), Value::Null);
-        Ok(self.array(&self.groups[..group_count]))
-    }
-
-    fn bytes(&self) -> usize {
-        let held = self
-            .groups
-            .iter()
-            .filter_map(|value| value.as_ref().bytes());
-        self.groups.capacity() * size_of::<Value>() + held.map(<[u8]>::len).sum::<usize>()
+    fn heap(&self, state: &Value) -> usize {
+        state.as_ref().bytes().map_or(0, <[u8]>::len)
     }
 }

@@ -1,6 +1,6 @@
 //! `count`, `bool_and`, `bool_or`, `every`, `bit_and`, `bit_or` and `bit_xor`.
 
-use super::state::{Fold, collect, folding};
+use super::state::{ColumnFold, collect, folding};
 use super::{Accumulator, Aggregate, Folder, FrameContext, FrameRows, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::native::{self, SqlType};
@@ -56,7 +56,8 @@ impl Accumulator for Count {
     ) -> Result<ArrayRef> {
         let nulls = arguments.first().and_then(|array| array.nulls());
         let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
-            return collect::<native::BigInt, _>(frames, |frame| Ok(Some(frame.count() as i64)));
+            let counts = frames.iter().map(|frame| Some(frame.count() as i64));
+            return collect::<native::BigInt>(counts.collect());
         };
         // How many values there are before each row.
         (context.reserve)((nulls.len() + 1) * size_of::<i64>())?;
@@ -69,15 +70,22 @@ impl Accumulator for Count {
         before.push(count);
         let of =
             |rows: &std::ops::Range<u32>| before[rows.end as usize] - before[rows.start as usize];
-        collect::<native::BigInt, _>(frames, |frame| {
+        let counts = frames.iter().map(|frame| {
             let own = frame.own.is_some_and(|row| nulls.is_valid(row as usize));
-            Ok(Some(of(&frame.before) + i64::from(own) + of(&frame.after)))
-        })
+            Some(of(&frame.before) + i64::from(own) + of(&frame.after))
+        });
+        collect::<native::BigInt>(counts.collect())
     }
 
     fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
         self.counts.resize(group_count.max(self.counts.len()), 0);
-        collect::<native::BigInt, _>(&self.counts[..group_count], |count| Ok(Some(*count)))
+        collect::<native::BigInt>(
+            self.counts[..group_count]
+                .iter()
+                .copied()
+                .map(Some)
+                .collect(),
+        )
     }
 
     fn bytes(&self) -> usize {
@@ -101,74 +109,54 @@ impl Folder for Count {
     }
 }
 
-/// Folds values of one type with an operator.
-macro_rules! operator_fold {
-    ($fold:ident, $sql:ident, $native:ty, |$a:ident, $b:ident| $combine:expr) => {
-        struct $fold;
-        impl Fold for $fold {
-            type Input = native::$sql;
-            type Output = native::$sql;
-            type State = Option<$native>;
+/// Folds values of a fixed width with an operator.
+struct Operator<T: SqlType>(fn(T::Owned, T::Owned) -> T::Owned);
 
-            fn step(state: &mut Option<$native>, $b: $native) -> Result<()> {
-                *state = Some(match *state {
-                    Some($a) => $combine,
-                    None => $b,
-                });
-                Ok(())
-            }
-            fn merge(state: &mut Option<$native>, later: &Option<$native>) -> Result<()> {
-                later.map_or(Ok(()), |value| Self::step(state, value))
-            }
-            fn result(state: &Option<$native>) -> Result<Option<$native>> {
-                Ok(*state)
-            }
-        }
-    };
+impl<T, N: Copy + Send> ColumnFold for Operator<T>
+where
+    T: for<'a> SqlType<Ref<'a> = N, Owned = N>,
+{
+    type Input = T;
+    type Output = T;
+    type State = Option<N>;
+
+    fn step(&self, state: &mut Option<N>, value: N) -> Result<()> {
+        *state = Some(state.map_or(value, |before| (self.0)(before, value)));
+        Ok(())
+    }
+    fn merge(&self, state: &mut Option<N>, later: &Option<N>) -> Result<()> {
+        later.map_or(Ok(()), |value| self.step(state, value))
+    }
+    fn result(&self, state: &Option<N>) -> Result<Option<N>> {
+        Ok(*state)
+    }
 }
-
-operator_fold!(BoolAnd, Boolean, bool, |a, b| a && b);
-operator_fold!(BoolOr, Boolean, bool, |a, b| a || b);
-operator_fold!(AndSmallInt, SmallInt, i16, |a, b| a & b);
-operator_fold!(AndInteger, Integer, i32, |a, b| a & b);
-operator_fold!(AndBigInt, BigInt, i64, |a, b| a & b);
-operator_fold!(OrSmallInt, SmallInt, i16, |a, b| a | b);
-operator_fold!(OrInteger, Integer, i32, |a, b| a | b);
-operator_fold!(OrBigInt, BigInt, i64, |a, b| a | b);
-operator_fold!(XorSmallInt, SmallInt, i16, |a, b| a ^ b);
-operator_fold!(XorInteger, Integer, i32, |a, b| a ^ b);
-operator_fold!(XorBigInt, BigInt, i64, |a, b| a ^ b);
 
 /// Folds bit strings with an operator.
-macro_rules! bits_fold {
-    ($($fold:ident $combine:expr),*) => {
-        $(struct $fold;
-        impl Fold for $fold {
-            type Input = native::Bit;
-            type Output = native::Bit;
-            type State = Option<Vec<u8>>;
+struct BitsOperator(fn(&[u8], &[u8]) -> Result<Vec<u8>>);
 
-            fn step(state: &mut Option<Vec<u8>>, bits: &[u8]) -> Result<()> {
-                *state = Some(match state {
-                    Some(before) => $combine(before, bits)?,
-                    None => bits.to_vec(),
-                });
-                Ok(())
-            }
-            fn merge(state: &mut Option<Vec<u8>>, later: &Option<Vec<u8>>) -> Result<()> {
-                later.as_ref().map_or(Ok(()), |bits| Self::step(state, bits))
-            }
-            fn result(state: &Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
-                Ok(state.clone())
-            }
-            fn heap(state: &Option<Vec<u8>>) -> usize {
-                state.as_ref().map_or(0, Vec::capacity)
-            }
-        })*
-    };
+impl ColumnFold for BitsOperator {
+    type Input = native::Bit;
+    type Output = native::Bit;
+    type State = Option<Vec<u8>>;
+
+    fn step(&self, state: &mut Option<Vec<u8>>, bits: &[u8]) -> Result<()> {
+        *state = Some(match state {
+            Some(before) => (self.0)(before, bits)?,
+            None => bits.to_vec(),
+        });
+        Ok(())
+    }
+    fn merge(&self, state: &mut Option<Vec<u8>>, later: &Option<Vec<u8>>) -> Result<()> {
+        (later.as_ref()).map_or(Ok(()), |bits| self.step(state, bits))
+    }
+    fn result(&self, state: &Option<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+        Ok(state.clone())
+    }
+    fn heap(&self, state: &Option<Vec<u8>>) -> usize {
+        state.as_ref().map_or(0, Vec::capacity)
+    }
 }
-
-bits_fold!(AndBits bits::and, OrBits bits::or, XorBits bits::xor);
 
 /// PostgreSQL's `count("any")`.
 pub(super) static COUNTS: &[Aggregate] = &[Aggregate {
@@ -187,7 +175,7 @@ pub(super) static COUNTS: &[Aggregate] = &[Aggregate {
 }];
 
 macro_rules! table {
-    ($($name:literal $fold:ident $sql:ident $doc:literal),* $(,)?) => {
+    ($($name:literal $sql:ident $fold:expr, $doc:literal;)*) => {
         &[
             Aggregate {
                 name: "count",
@@ -201,7 +189,7 @@ macro_rules! table {
                 name: $name,
                 arguments: &[native::$sql::TYPE],
                 returns: native::$sql::TYPE,
-                accumulator: MakeAccumulator::Typed(folding::<$fold>),
+                accumulator: MakeAccumulator::Typed(|| folding($fold)),
                 order: RowOrder::Any,
                 doc: $doc,
             }),*
@@ -210,19 +198,19 @@ macro_rules! table {
 }
 
 pub(super) static FOLDS: &[Aggregate] = table!(
-    "bool_and" BoolAnd Boolean "Whether all are true.",
-    "every" BoolAnd Boolean "Whether all are true.",
-    "bool_or" BoolOr Boolean "Whether any is true.",
-    "bit_and" AndSmallInt SmallInt "Bits set in all.",
-    "bit_and" AndInteger Integer "Bits set in all.",
-    "bit_and" AndBigInt BigInt "Bits set in all.",
-    "bit_and" AndBits Bit "Bits set in all.",
-    "bit_or" OrBits Bit "Bits set in any.",
-    "bit_xor" XorBits Bit "Bits set in an odd number.",
-    "bit_or" OrSmallInt SmallInt "Bits set in any.",
-    "bit_or" OrInteger Integer "Bits set in any.",
-    "bit_or" OrBigInt BigInt "Bits set in any.",
-    "bit_xor" XorSmallInt SmallInt "Bits set in an odd number.",
-    "bit_xor" XorInteger Integer "Bits set in an odd number.",
-    "bit_xor" XorBigInt BigInt "Bits set in an odd number.",
+    "bool_and" Boolean Operator::<native::Boolean>(|a, b| a && b), "Whether all are true.";
+    "every" Boolean Operator::<native::Boolean>(|a, b| a && b), "Whether all are true.";
+    "bool_or" Boolean Operator::<native::Boolean>(|a, b| a || b), "Whether any is true.";
+    "bit_and" SmallInt Operator::<native::SmallInt>(|a, b| a & b), "Bits set in all.";
+    "bit_and" Integer Operator::<native::Integer>(|a, b| a & b), "Bits set in all.";
+    "bit_and" BigInt Operator::<native::BigInt>(|a, b| a & b), "Bits set in all.";
+    "bit_and" Bit BitsOperator(bits::and), "Bits set in all.";
+    "bit_or" Bit BitsOperator(bits::or), "Bits set in any.";
+    "bit_xor" Bit BitsOperator(bits::xor), "Bits set in an odd number.";
+    "bit_or" SmallInt Operator::<native::SmallInt>(|a, b| a | b), "Bits set in any.";
+    "bit_or" Integer Operator::<native::Integer>(|a, b| a | b), "Bits set in any.";
+    "bit_or" BigInt Operator::<native::BigInt>(|a, b| a | b), "Bits set in any.";
+    "bit_xor" SmallInt Operator::<native::SmallInt>(|a, b| a ^ b), "Bits set in an odd number.";
+    "bit_xor" Integer Operator::<native::Integer>(|a, b| a ^ b), "Bits set in an odd number.";
+    "bit_xor" BigInt Operator::<native::BigInt>(|a, b| a ^ b), "Bits set in an odd number.";
 );

@@ -82,42 +82,38 @@ pub(crate) struct FrameContext<'a> {
     pub reserve: &'a mut dyn FnMut(usize) -> Result<()>,
 }
 
-/// An aggregate at work on columns.
-pub(super) trait Slide {
-    /// What it knows of some rows.
-    type State: Clone;
-    /// That of no rows.
-    fn empty(&self) -> Self::State;
-    /// Takes a row in.
-    fn step(&self, state: &mut Self::State, row: usize) -> Result<()>;
-    /// Takes in the rows of another state, which come later.
-    fn merge(&self, state: &mut Self::State, later: &Self::State) -> Result<()>;
-}
-
 /// Frames between two questions whether the statement was interrupted.
 const CHECK_FRAMES: u32 = 1 << 10;
 
+/// How a state takes rows in. Pointers, so that sliding is compiled once for a type of states.
+pub(super) struct Steps<'a, S> {
+    /// Takes a row in.
+    pub step: &'a dyn Fn(&mut S, usize) -> Result<()>,
+    /// Takes in the rows of another state, which come later.
+    pub merge: &'a dyn Fn(&mut S, &S) -> Result<()>,
+}
+
 /// The state of each frame.
-pub(super) fn slide<S: Slide>(
-    aggregate: &S,
+pub(super) fn slide<S: Clone + Default>(
+    steps: &Steps<'_, S>,
     frames: &[FrameRows],
     context: &mut FrameContext<'_>,
-) -> Result<Vec<S::State>> {
-    (context.reserve)(frames.len() * size_of::<S::State>())?;
+) -> Result<Vec<S>> {
+    (context.reserve)(frames.len() * size_of::<S>())?;
     let mut states = Vec::with_capacity(frames.len());
-    let (mut before, mut after) = (Queue::new(aggregate), Queue::new(aggregate));
+    let (mut before, mut after) = (Queue::new(steps), Queue::new(steps));
     for (number, frame) in frames.iter().enumerate() {
         if number.is_multiple_of(CHECK_FRAMES as usize) {
             context.eval.check()?;
         }
-        before.slide(frame.before.clone(), aggregate, context)?;
-        let mut state = before.state(aggregate)?;
+        before.slide(frame.before.clone(), context)?;
+        let mut state = before.state()?;
         if let Some(row) = frame.own {
-            aggregate.step(&mut state, row as usize)?;
+            (steps.step)(&mut state, row as usize)?;
         }
         if !frame.after.is_empty() {
-            after.slide(frame.after.clone(), aggregate, context)?;
-            aggregate.merge(&mut state, &after.state(aggregate)?)?;
+            after.slide(frame.after.clone(), context)?;
+            (steps.merge)(&mut state, &after.state()?)?;
         }
         states.push(state);
     }
@@ -127,19 +123,19 @@ pub(super) fn slide<S: Slide>(
 /// Gives `done` the state of each frame of an aggregate whose results may be as long as all rows of the
 /// frame. So there is no shorter way than to take them in; only where a frame begins as the one before, that
 /// is gone on with.
-pub(super) fn grow<S: Clone>(
+pub(super) fn grow<S: Clone + Default>(
     frames: &[FrameRows],
     context: &mut FrameContext<'_>,
-    mut step: impl FnMut(&mut Option<S>, usize) -> Result<()>,
-    mut done: impl FnMut(Option<S>, &mut FrameContext<'_>) -> Result<()>,
+    step: &dyn Fn(&mut S, usize) -> Result<()>,
+    done: &mut dyn FnMut(S, &mut FrameContext<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut rows = 0..0;
-    let mut state = None;
+    let mut state = S::default();
     for frame in frames {
         context.eval.check()?;
         if frame.before.start != rows.start || frame.before.end < rows.end {
             rows = frame.before.start..frame.before.start;
-            state = None;
+            state = S::default();
         }
         (rows.end..frame.before.end).try_for_each(|row| step(&mut state, row as usize))?;
         rows = frame.before.clone();
@@ -152,38 +148,35 @@ pub(super) fn grow<S: Clone>(
 }
 
 /// Rows that come in behind and go out in front.
-struct Queue<S: Slide> {
+struct Queue<'a, S> {
+    steps: &'a Steps<'a, S>,
     rows: Range<u32>,
     middle: u32,
     /// Of the rows from `rows.start` (the last), from the next on .. up to `middle`.
-    front: Vec<S::State>,
+    front: Vec<S>,
     /// Of the rows from `middle` on.
-    back: S::State,
+    back: S,
     /// States that memory is reserved for.
     reserved: usize,
 }
 
-impl<S: Slide> Queue<S> {
-    fn new(aggregate: &S) -> Self {
+impl<'a, S: Clone + Default> Queue<'a, S> {
+    fn new(steps: &'a Steps<'a, S>) -> Self {
         Self {
+            steps,
             rows: 0..0,
             middle: 0,
             front: Vec::new(),
-            back: aggregate.empty(),
+            back: S::default(),
             reserved: 0,
         }
     }
 
     /// Becomes these rows, which neither begin nor end before those that it has.
-    fn slide(
-        &mut self,
-        to: Range<u32>,
-        aggregate: &S,
-        context: &mut FrameContext<'_>,
-    ) -> Result<()> {
+    fn slide(&mut self, to: Range<u32>, context: &mut FrameContext<'_>) -> Result<()> {
         if to.start >= self.rows.end {
             self.front.clear();
-            self.back = aggregate.empty();
+            self.back = S::default();
             self.middle = to.start;
             self.rows = to.start..to.start;
         }
@@ -191,44 +184,44 @@ impl<S: Slide> Queue<S> {
             if row.is_multiple_of(CHECK_FRAMES) {
                 context.eval.check()?;
             }
-            aggregate.step(&mut self.back, row as usize)?;
+            (self.steps.step)(&mut self.back, row as usize)?;
         }
         self.rows = to;
         match self.middle.checked_sub(self.rows.start) {
             Some(left) => self.front.truncate(left as usize),
-            None => self.turn(aggregate, context)?,
+            None => self.turn(context)?,
         }
         Ok(())
     }
 
     /// Makes all rows the front.
-    fn turn(&mut self, aggregate: &S, context: &mut FrameContext<'_>) -> Result<()> {
+    fn turn(&mut self, context: &mut FrameContext<'_>) -> Result<()> {
         let more = self.rows.len().saturating_sub(self.reserved);
-        (context.reserve)(more * size_of::<S::State>())?;
+        (context.reserve)(more * size_of::<S>())?;
         self.reserved += more;
         self.front.clear();
         for row in self.rows.clone().rev() {
             if row.is_multiple_of(CHECK_FRAMES) {
                 context.eval.check()?;
             }
-            let mut state = aggregate.empty();
-            aggregate.step(&mut state, row as usize)?;
+            let mut state = S::default();
+            (self.steps.step)(&mut state, row as usize)?;
             if let Some(later) = self.front.last() {
-                aggregate.merge(&mut state, later)?;
+                (self.steps.merge)(&mut state, later)?;
             }
             self.front.push(state);
         }
         self.middle = self.rows.end;
-        self.back = aggregate.empty();
+        self.back = S::default();
         Ok(())
     }
 
-    fn state(&self, aggregate: &S) -> Result<S::State> {
+    fn state(&self) -> Result<S> {
         match self.front.last() {
             None => Ok(self.back.clone()),
             Some(front) => {
                 let mut state = front.clone();
-                aggregate.merge(&mut state, &self.back)?;
+                (self.steps.merge)(&mut state, &self.back)?;
                 Ok(state)
             }
         }

@@ -1,134 +1,59 @@
 //! `string_agg`, of texts and of bytes: the delimiter of a row stands before that row's string.
 
-use super::frames::grow;
-use super::state::collect;
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
+use super::state::{Fold, group_states};
+use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
-use crate::function::EvalContext;
-use crate::function::native::{self, SqlType};
 use arrow_array::{Array, ArrayRef};
-use remora_storage::DataType;
+use arrow_buffer::NullBuffer;
+use remora_storage::value::value_at;
+use remora_storage::{DataType, Value, ValueRef};
 
-/// A type whose values can be joined.
-trait Joinable: SqlType<Owned: Clone + Send> {
-    fn own(value: Self::Ref<'_>) -> Self::Owned;
-    fn append(joined: &mut Self::Owned, value: Self::Ref<'_>);
-    fn length(joined: &Self::Owned) -> usize;
-}
+/// Of strings of one type. A group's state is its strings so far, joined.
+struct StringAgg(DataType);
 
-impl Joinable for native::Text {
-    fn own(value: &str) -> String {
-        value.to_owned()
-    }
-    fn append(joined: &mut String, value: &str) {
-        joined.push_str(value);
-    }
-    fn length(joined: &String) -> usize {
-        joined.capacity()
+fn append(joined: &mut Value, string: ValueRef<'_>) {
+    match (joined, string) {
+        (Value::Text(joined), ValueRef::Text(text)) => joined.push_str(text),
+        (Value::Bytea(joined), ValueRef::Bytea(bytes)) => joined.extend_from_slice(bytes),
+        // A delimiter may be NULL.
+        _ => {}
     }
 }
 
-impl Joinable for native::Bytea {
-    fn own(value: &[u8]) -> Vec<u8> {
-        value.to_owned()
-    }
-    fn append(joined: &mut Vec<u8>, value: &[u8]) {
-        joined.extend_from_slice(value);
-    }
-    fn length(joined: &Vec<u8>) -> usize {
-        joined.capacity()
-    }
-}
+impl Fold for StringAgg {
+    type State = Value;
+    type Columns<'a> = &'a [ArrayRef];
+    const GROWS: bool = true;
 
-struct StringAgg<T: Joinable> {
-    strings: Vec<Option<T::Owned>>,
-}
-
-fn joining<T: Joinable>() -> Box<dyn Accumulator> {
-    Box::new(StringAgg::<T> {
-        strings: Vec::new(),
-    })
-}
-
-/// The strings and delimiters of some rows.
-struct Rows<'a> {
-    strings: &'a ArrayRef,
-    delimiters: &'a ArrayRef,
-}
-
-impl<'a> Rows<'a> {
-    fn of(arguments: &'a [ArrayRef]) -> Self {
-        Self {
-            strings: &arguments[0],
-            delimiters: &arguments[1],
-        }
+    fn returns(&self) -> DataType {
+        self.0
     }
 
-    /// Takes a row in.
-    fn join<T: Joinable>(&self, joined: &mut Option<T::Owned>, row: usize) {
-        if self.strings.is_null(row) {
-            return;
-        }
-        let string = T::at(T::column(self.strings.as_ref()), row);
-        match joined {
-            Some(joined) => {
-                if self.delimiters.is_valid(row) {
-                    T::append(joined, T::at(T::column(self.delimiters.as_ref()), row));
-                }
-                T::append(joined, string);
-            }
-            first => *first = Some(T::own(string)),
-        }
+    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a [ArrayRef], Option<NullBuffer>) {
+        (arguments, arguments[0].nulls().cloned())
     }
-}
 
-impl<T: Joinable> Accumulator for StringAgg<T> {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        self.strings
-            .resize_with(group_count.max(self.strings.len()), || None);
-        let rows = Rows::of(arguments);
-        for (row, group) in groups.iter().enumerate() {
-            rows.join::<T>(&mut self.strings[*group as usize], row);
+    fn step(&self, joined: &mut Value, columns: &&[ArrayRef], row: usize) -> Result<()> {
+        let string = value_at(columns[0].as_ref(), self.0, row);
+        if joined.is_null() {
+            *joined = string.to_owned();
+        } else {
+            append(joined, value_at(columns[1].as_ref(), self.0, row));
+            append(joined, string);
         }
         Ok(())
     }
 
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        let rows = Rows::of(arguments);
-        let mut results: Vec<Option<T::Owned>> = Vec::with_capacity(frames.len());
-        let step = |joined: &mut _, row| {
-            rows.join::<T>(joined, row);
-            Ok(())
-        };
-        grow(frames, context, step, |joined, context| {
-            let bytes = joined.as_ref().map_or(0, T::length);
-            (context.reserve)(2 * bytes + size_of::<Option<T::Owned>>())?;
-            results.push(joined);
-            Ok(())
-        })?;
-        collect::<T, _>(&results, |string| Ok(string.clone()))
+    fn value(&self, joined: &Value) -> Result<Value> {
+        Ok(joined.clone())
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.strings
-            .resize_with(group_count.max(self.strings.len()), || None);
-        collect::<T, _>(&self.strings[..group_count], |string| Ok(string.clone()))
-    }
-
-    fn bytes(&self) -> usize {
-        let heap: usize = self.strings.iter().flatten().map(T::length).sum();
-        self.strings.capacity() * size_of::<Option<T::Owned>>() + heap
+    fn heap(&self, joined: &Value) -> usize {
+        match joined {
+            Value::Text(joined) => joined.capacity(),
+            Value::Bytea(joined) => joined.capacity(),
+            _ => 0,
+        }
     }
 }
 
@@ -137,7 +62,7 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
         name: "string_agg",
         arguments: &[DataType::Text, DataType::Text],
         returns: DataType::Text,
-        accumulator: MakeAccumulator::Typed(joining::<native::Text>),
+        accumulator: MakeAccumulator::Typed(|| group_states(StringAgg(DataType::Text))),
         order: RowOrder::Matters,
         doc: "The texts, joined with a delimiter.",
     },
@@ -145,7 +70,7 @@ pub(super) static AGGREGATES: &[Aggregate] = &[
         name: "string_agg",
         arguments: &[DataType::Bytea, DataType::Bytea],
         returns: DataType::Bytea,
-        accumulator: MakeAccumulator::Typed(joining::<native::Bytea>),
+        accumulator: MakeAccumulator::Typed(|| group_states(StringAgg(DataType::Bytea))),
         order: RowOrder::Matters,
         doc: "The byte strings, joined with a delimiter.",
     },

@@ -5,16 +5,14 @@
 //! As in `spread`, sums of squared distances are updated pair by pair (Youngs and Cramer) and merged
 //! so, as PostgreSQL does.
 
-use super::frames::{Slide, slide};
-use super::state::collect;
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
+use super::state::{Fold, group_states};
+use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
-use crate::function::EvalContext;
 use crate::function::arithmetic::float;
 use crate::function::native::{self, SqlType};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
-use remora_storage::DataType;
+use remora_storage::{DataType, Value};
 
 /// What is kept of some pairs.
 #[derive(Clone, Copy, Default)]
@@ -98,91 +96,40 @@ impl Pairs {
 /// What an aggregate makes of the pairs; `None` for NULL.
 type Answer = fn(&Pairs) -> Option<f64>;
 
-/// One aggregate at work; without an answer it counts.
-struct OfPairs {
-    states: Vec<Pairs>,
-    answer: Option<Answer>,
-}
+/// One aggregate; without an answer it counts.
+struct OfPairs(Option<Answer>);
 
-impl OfPairs {
-    fn results(&self, states: &[Pairs]) -> Result<ArrayRef> {
-        match self.answer {
-            None => collect::<native::BigInt, _>(states, |pairs| Ok(Some(pairs.count as i64))),
-            Some(answer) => collect::<native::Double, _>(states, |pairs| {
-                Ok((pairs.count > 0.0).then(|| answer(pairs)).flatten())
-            }),
-        }
-    }
-}
-
-/// Columns of pairs.
-struct Columns<'a> {
-    y: &'a [f64],
-    x: &'a [f64],
-    nulls: Option<NullBuffer>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(arguments: &'a [ArrayRef]) -> Self {
-        Self {
-            y: native::Double::column(arguments[0].as_ref()),
-            x: native::Double::column(arguments[1].as_ref()),
-            nulls: NullBuffer::union(arguments[0].nulls(), arguments[1].nulls()),
-        }
-    }
-}
-
-impl Slide for Columns<'_> {
+impl Fold for OfPairs {
     type State = Pairs;
+    type Columns<'a> = [&'a [f64]; 2];
 
-    fn empty(&self) -> Pairs {
-        Pairs::default()
+    fn returns(&self) -> DataType {
+        match self.0 {
+            Some(_) => DataType::Double,
+            None => DataType::BigInt,
+        }
     }
 
-    fn step(&self, state: &mut Pairs, row: usize) -> Result<()> {
-        match self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-            true => Ok(()),
-            false => state.add(self.y[row], self.x[row]),
-        }
+    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> ([&'a [f64]; 2], Option<NullBuffer>) {
+        let column = |at: usize| native::Double::column(arguments[at].as_ref());
+        let nulls = NullBuffer::union(arguments[0].nulls(), arguments[1].nulls());
+        ([column(0), column(1)], nulls)
+    }
+
+    fn step(&self, state: &mut Pairs, [y, x]: &[&[f64]; 2], row: usize) -> Result<()> {
+        state.add(y[row], x[row])
     }
 
     fn merge(&self, state: &mut Pairs, later: &Pairs) -> Result<()> {
         state.merge(later)
     }
-}
 
-impl Accumulator for OfPairs {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        self.states
-            .resize_with(group_count.max(self.states.len()), Pairs::default);
-        let columns = Columns::of(arguments);
-        let mut rows = groups.iter().enumerate();
-        rows.try_for_each(|(row, group)| columns.step(&mut self.states[*group as usize], row))
-    }
-
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        self.results(&slide(&Columns::of(arguments), frames, context)?)
-    }
-
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.states
-            .resize_with(group_count.max(self.states.len()), Pairs::default);
-        self.results(&self.states[..group_count])
-    }
-
-    fn bytes(&self) -> usize {
-        self.states.capacity() * size_of::<Pairs>()
+    fn value(&self, pairs: &Pairs) -> Result<Value> {
+        Ok(match self.0 {
+            None => Value::BigInt(pairs.count as i64),
+            Some(answer) if pairs.count > 0.0 => answer(pairs).map_or(Value::Null, Value::Double),
+            Some(_) => Value::Null,
+        })
     }
 }
 
@@ -217,7 +164,7 @@ macro_rules! table {
                 name: "regr_count",
                 arguments: &[DataType::Double, DataType::Double],
                 returns: DataType::BigInt,
-                accumulator: MakeAccumulator::Typed(|| Box::new(OfPairs { states: Vec::new(), answer: None })),
+                accumulator: MakeAccumulator::Typed(|| group_states(OfPairs(None))),
                 order: RowOrder::Any,
                 doc: "How many pairs have no NULL.",
             },
@@ -225,7 +172,7 @@ macro_rules! table {
                 name: $name,
                 arguments: &[DataType::Double, DataType::Double],
                 returns: DataType::Double,
-                accumulator: MakeAccumulator::Typed(|| Box::new(OfPairs { states: Vec::new(), answer: Some($answer) })),
+                accumulator: MakeAccumulator::Typed(|| group_states(OfPairs(Some($answer)))),
                 order: RowOrder::Any,
                 doc: $doc,
             }),*

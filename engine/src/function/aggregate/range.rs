@@ -2,16 +2,14 @@
 
 use super::super::range::{Ranges, intersect, multirange, normal, range_type};
 use super::super::{CallTypes, Generic, Pattern};
-use super::frames::{Slide, slide};
-use super::{Accumulator, Aggregate, FrameContext, FrameRows, MakeAccumulator, RowOrder};
+use super::state::{Fold, group_states};
+use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
-use crate::function::EvalContext;
 use crate::function::array::too_large;
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef};
+use arrow_buffer::NullBuffer;
 use remora_storage::limits::VALUE_BYTES_MAX;
-use remora_storage::value::{
-    ColumnBuilder, Dimension, RangeType, SqlArray, SqlArrayBuilder, value_at,
-};
+use remora_storage::value::{Dimension, RangeType, SqlArray, SqlArrayBuilder, value_at};
 use remora_storage::{DataType, Value, ValueRef};
 use std::marker::PhantomData;
 
@@ -124,43 +122,38 @@ impl Gathered for InAll {
     }
 }
 
-/// The groups of one of the two.
+/// One of the two, of ranges or multiranges of one type.
 struct OfAll<G> {
-    types: CallTypes,
+    argument: DataType,
+    returns: DataType,
     of: RangeType,
-    groups: Vec<Option<G>>,
-    /// Of all groups.
-    bytes: usize,
+    gathered: PhantomData<G>,
 }
 
 fn of_all<G: Gathered>(types: &CallTypes) -> Box<dyn Accumulator> {
-    Box::new(OfAll::<G> {
+    group_states(OfAll::<G> {
+        argument: types.arguments[0],
+        returns: types.returns,
         of: range_type(types.returns).expect("the binder found a type of ranges"),
-        types: types.clone(),
-        groups: Vec::new(),
-        bytes: 0,
+        gathered: PhantomData,
     })
 }
 
-/// A column of ranges, and what is made of it.
-struct Column<'a, G> {
-    data_type: DataType,
-    of: RangeType,
-    values: &'a ArrayRef,
-    made: PhantomData<G>,
-}
-
-impl<G: Gathered> Slide for Column<'_, G> {
+impl<G: Gathered> Fold for OfAll<G> {
     type State = Option<G>;
+    type Columns<'a> = &'a ArrayRef;
 
-    fn empty(&self) -> Option<G> {
-        None
+    fn returns(&self) -> DataType {
+        self.returns
     }
 
-    fn step(&self, state: &mut Option<G>, row: usize) -> Result<()> {
-        let value = value_at(self.values.as_ref(), self.data_type, row);
+    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
+        (&arguments[0], arguments[0].nulls().cloned())
+    }
+
+    fn step(&self, state: &mut Option<G>, column: &&ArrayRef, row: usize) -> Result<()> {
+        let value = value_at(column.as_ref(), self.argument, row);
         match state {
-            _ if value.is_null() => Ok(()),
             Some(state) => state.add(self.of, value),
             None => {
                 *state = Some(G::first(self.of, value)?);
@@ -179,69 +172,12 @@ impl<G: Gathered> Slide for Column<'_, G> {
             }
         }
     }
-}
 
-impl<G: Gathered> OfAll<G> {
-    fn column<'a>(&self, values: &'a ArrayRef) -> Column<'a, G> {
-        Column {
-            data_type: self.types.arguments[0],
-            of: self.of,
-            values,
-            made: PhantomData,
-        }
+    fn value(&self, state: &Option<G>) -> Result<Value> {
+        (state.as_ref()).map_or(Ok(Value::Null), |state| state.value(self.of))
     }
 
-    fn array(&self, groups: &[Option<G>]) -> Result<ArrayRef> {
-        let mut out = ColumnBuilder::new(self.types.returns, groups.len());
-        for group in groups {
-            match group {
-                Some(group) => out.push(group.value(self.of)?.as_ref()),
-                None => out.push(ValueRef::Null),
-            }
-        }
-        Ok(out.finish())
-    }
-}
-
-impl<G: Gathered> Accumulator for OfAll<G> {
-    fn update(
-        &mut self,
-        groups: &[u32],
-        group_count: usize,
-        arguments: &[ArrayRef],
-        _: &EvalContext,
-    ) -> Result<()> {
-        let mut states = std::mem::take(&mut self.groups);
-        states.resize_with(group_count.max(states.len()), || None);
-        let column = self.column(&arguments[0]);
-        for (row, group) in groups.iter().enumerate() {
-            let state = &mut states[*group as usize];
-            let before = state.as_ref().map_or(0, G::bytes);
-            column.step(state, row)?;
-            let after = state.as_ref().map_or(0, G::bytes);
-            self.bytes = (self.bytes + after).saturating_sub(before);
-        }
-        self.groups = states;
-        Ok(())
-    }
-
-    fn over_frames(
-        &self,
-        frames: &[FrameRows],
-        arguments: &[ArrayRef],
-        context: &mut FrameContext<'_>,
-    ) -> Result<ArrayRef> {
-        let states = slide(&self.column(&arguments[0]), frames, context)?;
-        self.array(&states)
-    }
-
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
-        self.groups
-            .resize_with(group_count.max(self.groups.len()), || None);
-        self.array(&self.groups[..group_count])
-    }
-
-    fn bytes(&self) -> usize {
-        self.groups.capacity() * size_of::<Option<G>>() + self.bytes
+    fn heap(&self, state: &Option<G>) -> usize {
+        state.as_ref().map_or(0, G::bytes)
     }
 }

@@ -4,7 +4,7 @@
 //! follow Youngs and Cramer, as PostgreSQL does: the sum of squared distances is updated value by
 //! value, so that nothing cancels out; so are two such sums when they are merged (Chan, Golub, LeVeque).
 
-use super::state::{Fold, folding};
+use super::state::{ColumnFold, folding};
 use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::arithmetic::float;
@@ -14,22 +14,20 @@ use remora_storage::Numeric;
 use std::marker::PhantomData;
 
 /// Which of the four is asked for.
-trait Kind: Send + 'static {
-    const SAMPLE: bool;
-    const ROOT: bool;
+#[derive(Clone, Copy)]
+struct Spread {
+    is_sample: bool,
+    is_root: bool,
 }
 
-macro_rules! kinds {
-    ($($name:ident $sample:literal $root:literal),*) => {
-        $(struct $name;
-        impl Kind for $name {
-            const SAMPLE: bool = $sample;
-            const ROOT: bool = $root;
-        })*
-    };
+const fn spread(is_sample: bool, is_root: bool) -> Spread {
+    Spread { is_sample, is_root }
 }
 
-kinds!(VarSamp true false, VarPop false false, StddevSamp true true, StddevPop false true);
+const VAR_SAMP: Spread = spread(true, false);
+const VAR_POP: Spread = spread(false, false);
+const STDDEV_SAMP: Spread = spread(true, true);
+const STDDEV_POP: Spread = spread(false, true);
 
 /// Count, sum, sum of squares.
 #[derive(Clone, Copy)]
@@ -75,14 +73,14 @@ impl Exact for native::Numeric {
     }
 }
 
-struct ExactSpread<T, K>(PhantomData<(T, K)>);
+struct ExactSpread<T>(Spread, PhantomData<T>);
 
-impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
+impl<T: Exact + Send> ColumnFold for ExactSpread<T> {
     type Input = T;
     type Output = native::Numeric;
     type State = Moments;
 
-    fn step(state: &mut Moments, value: T::Ref<'_>) -> Result<()> {
+    fn step(&self, state: &mut Moments, value: T::Ref<'_>) -> Result<()> {
         let value = T::numeric(value);
         state.count += 1;
         state.sum = decimal::add(state.sum, value)?;
@@ -90,16 +88,16 @@ impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
         Ok(())
     }
 
-    fn merge(state: &mut Moments, later: &Moments) -> Result<()> {
+    fn merge(&self, state: &mut Moments, later: &Moments) -> Result<()> {
         state.count += later.count;
         state.sum = decimal::add(state.sum, later.sum)?;
         state.squares = decimal::add(state.squares, later.squares)?;
         Ok(())
     }
 
-    fn result(state: &Moments) -> Result<Option<Numeric>> {
+    fn result(&self, state: &Moments) -> Result<Option<Numeric>> {
         let n = state.count;
-        if n == 0 || (n == 1 && K::SAMPLE) {
+        if n == 0 || (n == 1 && self.0.is_sample) {
             return Ok(None);
         }
         // (n * sum of squares - sum^2) / (n * (n - 1)), or / n^2 for a population.
@@ -111,9 +109,12 @@ impl<T: Exact + Send, K: Kind> Fold for ExactSpread<T, K> {
         if top.is_finite() && decimal::signum(top) <= 0 {
             return Ok(Some(Numeric::ZERO));
         }
-        let bottom = decimal::multiply(count, Numeric::from(if K::SAMPLE { n - 1 } else { n }))?;
+        let bottom = decimal::multiply(
+            count,
+            Numeric::from(if self.0.is_sample { n - 1 } else { n }),
+        )?;
         let variance = decimal::divide(top, bottom)?;
-        Ok(Some(if K::ROOT && variance.is_finite() {
+        Ok(Some(if self.0.is_root && variance.is_finite() {
             decimal::sqrt_at(variance, variance.scale())?
         } else {
             variance
@@ -129,9 +130,9 @@ struct Distances {
     squares: f64,
 }
 
-struct FloatSpread<T, K>(PhantomData<(T, K)>);
+struct FloatSpread<T>(Spread, PhantomData<T>);
 
-impl<T, K: Kind> Fold for FloatSpread<T, K>
+impl<T> ColumnFold for FloatSpread<T>
 where
     T: SqlType + Send,
     for<'a> T::Ref<'a>: Into<f64>,
@@ -140,7 +141,7 @@ where
     type Output = native::Double;
     type State = Distances;
 
-    fn step(state: &mut Distances, value: T::Ref<'_>) -> Result<()> {
+    fn step(&self, state: &mut Distances, value: T::Ref<'_>) -> Result<()> {
         let value: f64 = value.into();
         let finite = state.sum.is_finite() && value.is_finite();
         state.count += 1.0;
@@ -160,7 +161,7 @@ where
         Ok(())
     }
 
-    fn merge(state: &mut Distances, later: &Distances) -> Result<()> {
+    fn merge(&self, state: &mut Distances, later: &Distances) -> Result<()> {
         if later.count == 0.0 {
             return Ok(());
         }
@@ -180,33 +181,39 @@ where
         Ok(())
     }
 
-    fn result(state: &Distances) -> Result<Option<f64>> {
+    fn result(&self, state: &Distances) -> Result<Option<f64>> {
         let n = state.count;
-        if n == 0.0 || (n == 1.0 && K::SAMPLE) {
+        if n == 0.0 || (n == 1.0 && self.0.is_sample) {
             return Ok(None);
         }
-        let variance = state.squares / if K::SAMPLE { n - 1.0 } else { n };
-        Ok(Some(if K::ROOT { variance.sqrt() } else { variance }))
+        let variance = state.squares / if self.0.is_sample { n - 1.0 } else { n };
+        Ok(Some(if self.0.is_root {
+            variance.sqrt()
+        } else {
+            variance
+        }))
     }
 }
 
 macro_rules! table {
-    ($($name:literal $kind:ident $doc:literal),* $(,)?) => {
+    ($($name:literal $spread:ident $doc:literal),* $(,)?) => {
         &[$(
-            table!(entry $name, $doc, SmallInt, Numeric, ExactSpread<native::SmallInt, $kind>),
-            table!(entry $name, $doc, Integer, Numeric, ExactSpread<native::Integer, $kind>),
-            table!(entry $name, $doc, BigInt, Numeric, ExactSpread<native::BigInt, $kind>),
-            table!(entry $name, $doc, Numeric, Numeric, ExactSpread<native::Numeric, $kind>),
-            table!(entry $name, $doc, Real, Double, FloatSpread<native::Real, $kind>),
-            table!(entry $name, $doc, Double, Double, FloatSpread<native::Double, $kind>),
+            table!(entry $name, $doc, SmallInt, Numeric, ExactSpread, $spread),
+            table!(entry $name, $doc, Integer, Numeric, ExactSpread, $spread),
+            table!(entry $name, $doc, BigInt, Numeric, ExactSpread, $spread),
+            table!(entry $name, $doc, Numeric, Numeric, ExactSpread, $spread),
+            table!(entry $name, $doc, Real, Double, FloatSpread, $spread),
+            table!(entry $name, $doc, Double, Double, FloatSpread, $spread),
         )*]
     };
-    (entry $name:literal, $doc:literal, $input:ident, $output:ident, $fold:ty) => {
+    (entry $name:literal, $doc:literal, $input:ident, $output:ident, $fold:ident, $spread:ident) => {
         Aggregate {
             name: $name,
             arguments: &[native::$input::TYPE],
             returns: native::$output::TYPE,
-            accumulator: MakeAccumulator::Typed(folding::<$fold>),
+            accumulator: MakeAccumulator::Typed(|| {
+                folding($fold::<native::$input>($spread, PhantomData))
+            }),
             order: RowOrder::Any,
             doc: $doc,
         }
@@ -214,10 +221,10 @@ macro_rules! table {
 }
 
 pub(super) static AGGREGATES: &[Aggregate] = table!(
-    "variance" VarSamp "Variance of the sample.",
-    "var_samp" VarSamp "Variance of the sample.",
-    "var_pop" VarPop "Variance of the population.",
-    "stddev" StddevSamp "Standard deviation of the sample.",
-    "stddev_samp" StddevSamp "Standard deviation of the sample.",
-    "stddev_pop" StddevPop "Standard deviation of the population.",
+    "variance" VAR_SAMP "Variance of the sample.",
+    "var_samp" VAR_SAMP "Variance of the sample.",
+    "var_pop" VAR_POP "Variance of the population.",
+    "stddev" STDDEV_SAMP "Standard deviation of the sample.",
+    "stddev_samp" STDDEV_SAMP "Standard deviation of the sample.",
+    "stddev_pop" STDDEV_POP "Standard deviation of the population.",
 );

@@ -9,28 +9,17 @@ use super::{
     push, subscript_error, too_large, too_many_dimensions,
 };
 use crate::error::{Error, Result};
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "assign_element",
-        &[ARRAY, ELEMENT, INTEGER],
-        ARRAY,
-        "The array with another element at subscripts.",
-        element,
-    )
-    .variadic()
-    .called_on_null(),
-    Overload::generic(
-        "assign_slice",
-        &[ARRAY, ARRAY, INTEGERS, INTEGERS],
-        ARRAY,
-        "The array with others between subscripts.",
-        slice,
-    )
-    .called_on_null(),
+    function!(generic "assign_element"(ARRAY, ELEMENT, INTEGER) -> ARRAY,
+        "The array with another element at subscripts.", element)
+    .variadic(),
+    function!(generic "assign_slice"(ARRAY, ARRAY, INTEGERS, INTEGERS) -> ARRAY,
+        "The array with others between subscripts.", slice),
 ];
 
 fn null_subscript() -> Error {

@@ -5,116 +5,33 @@ use super::{
     push, subscript_error, too_large, too_many_dimensions,
 };
 use crate::error::{Error, Result};
+use crate::function::comparison::is_same;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "array_of",
-        &[ELEMENT],
-        ARRAY,
-        "The array of its arguments: ARRAY[..].",
-        |call| list(call, call.values.iter().copied()),
-    )
-    .variadic()
-    .called_on_null(),
-    Overload::generic(
-        "array_of_arrays",
-        &[ARRAY],
-        ARRAY,
-        "The array of arrays that are its arguments.",
-        nest,
-    )
-    .variadic()
-    .called_on_null(),
-    Overload::generic(
-        "array_append",
-        &[ARRAY, ELEMENT],
-        ARRAY,
-        "The array and an element behind it.",
-        append,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_prepend",
-        &[ELEMENT, ARRAY],
-        ARRAY,
-        "The array and an element before it.",
-        prepend,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_cat",
-        &[ARRAY, ARRAY],
-        ARRAY,
-        "One array behind the other.",
-        concatenate,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "||",
-        &[ARRAY, ARRAY],
-        ARRAY,
-        "One array behind the other.",
-        concatenate,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "||",
-        &[ARRAY, ELEMENT],
-        ARRAY,
-        "The array and an element behind it.",
-        append,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "||",
-        &[ELEMENT, ARRAY],
-        ARRAY,
-        "The array and an element before it.",
-        prepend,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_fill",
-        &[ELEMENT, INTEGERS],
-        ARRAY,
-        "An array full of one element.",
-        fill,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_fill",
-        &[ELEMENT, INTEGERS, INTEGERS],
-        ARRAY,
-        "An array full of one element, with these first subscripts.",
-        fill,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_remove",
-        &[ARRAY, ELEMENT],
-        ARRAY,
-        "The array without the elements that are equal.",
-        remove,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_replace",
-        &[ARRAY, ELEMENT, ELEMENT],
-        ARRAY,
-        "The array with another element for each that is equal.",
-        replace,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "trim_array",
-        &[ARRAY, INTEGER],
-        ARRAY,
-        "The array without so many at its end.",
-        trim,
-    ),
+    function!(generic "array_of"(ELEMENT) -> ARRAY, "The array of its arguments: ARRAY[..].",
+        |call| list(call, call.values.iter().copied())).variadic(),
+    function!(generic "array_of_arrays"(ARRAY) -> ARRAY, "The array of arrays that are its arguments.",
+        nest).variadic(),
+    function!(generic "array_append"(ARRAY, ELEMENT) -> ARRAY, "The array and an element behind it.", append),
+    function!(generic "array_prepend"(ELEMENT, ARRAY) -> ARRAY, "The array and an element before it.",
+        prepend),
+    function!(generic "array_cat"(ARRAY, ARRAY) -> ARRAY, "One array behind the other.", concatenate),
+    function!(generic "||"(ARRAY, ARRAY) -> ARRAY, "One array behind the other.", concatenate),
+    function!(generic "||"(ARRAY, ELEMENT) -> ARRAY, "The array and an element behind it.", append),
+    function!(generic "||"(ELEMENT, ARRAY) -> ARRAY, "The array and an element before it.", prepend),
+    function!(generic "array_fill"(ELEMENT, INTEGERS) -> ARRAY, "An array full of one element.", fill),
+    function!(generic "array_fill"(ELEMENT, INTEGERS, INTEGERS) -> ARRAY,
+        "An array full of one element, with these first subscripts.", fill),
+    function!(generic "array_remove"(ARRAY, ELEMENT) -> ARRAY,
+        "The array without the elements that are equal.", remove),
+    function!(generic "array_replace"(ARRAY, ELEMENT, ELEMENT) -> ARRAY,
+        "The array with another element for each that is equal.", replace),
+    function!(strict generic "trim_array"(ARRAY, INTEGER) -> ARRAY, "The array without so many at its end.",
+        trim),
 ];
 
 fn list<'a>(call: &GenericCall<'_>, values: impl Iterator<Item = ValueRef<'a>>) -> Result<Value> {
@@ -300,14 +217,6 @@ fn bounds(array: &SqlArray<'_>) -> Result<Vec<i32>> {
             .ok_or_else(|| sql_error!(NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null"))
     });
     values.collect()
-}
-
-/// Whether two elements are the same to a search: NULL is NULL.
-pub(super) fn is_same(one: ValueRef<'_>, two: ValueRef<'_>) -> bool {
-    match (one.is_null(), two.is_null()) {
-        (false, false) => one == two,
-        (one, two) => one && two,
-    }
 }
 
 fn remove(call: &GenericCall<'_>) -> Result<Value> {

@@ -2,24 +2,14 @@
 
 use super::{BOOLEAN, TEXT, TEXTS, builder_of, push};
 use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "parse_ident",
-        &[TEXT],
-        TEXTS,
-        "The parts of a name with dots.",
-        parse_ident,
-    ),
-    Overload::generic(
-        "parse_ident",
-        &[TEXT, BOOLEAN],
-        TEXTS,
-        "The parts of a name with dots; what follows is an error if asked for.",
-        parse_ident,
-    ),
+    function!(strict generic "parse_ident"(TEXT) -> TEXTS, "The parts of a name with dots.", parse_ident),
+    function!(strict generic "parse_ident"(TEXT, BOOLEAN) -> TEXTS,
+        "The parts of a name with dots; what follows is an error if asked for.", parse_ident),
 ];
 
 fn parse_ident(call: &GenericCall<'_>) -> Result<Value> {

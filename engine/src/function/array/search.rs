@@ -1,9 +1,10 @@
 //! Arrays compared, and what is in them. Other packed types are compared here, too: by the order of their bytes'
 //! meaning, which storage knows.
 
-use super::build::is_same;
 use super::{ARRAY, BOOLEAN, ELEMENT, INTEGER, INTEGERS, array_at, builder_of, integer, push};
 use crate::error::{Error, Result, state};
+use crate::function::comparison::{greatest, is_distinct, is_not_distinct, is_same, least, nullif};
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload, Pattern, record};
 use remora_storage::index::{KeyColumn, encode_column};
 use remora_storage::value::SqlArray;
@@ -15,73 +16,28 @@ use std::collections::HashSet;
 macro_rules! ordered {
     ($pattern:expr) => {
         &[
-            comparison("=", &[$pattern, $pattern], "Equal.", |call| {
-                is(call, Ordering::is_eq)
-            }),
-            comparison("<>", &[$pattern, $pattern], "Not equal.", |call| {
-                is(call, Ordering::is_ne)
-            }),
-            comparison("<", &[$pattern, $pattern], "Less.", |call| {
-                is(call, Ordering::is_lt)
-            }),
-            comparison("<=", &[$pattern, $pattern], "Less or equal.", |call| {
-                is(call, Ordering::is_le)
-            }),
-            comparison(">", &[$pattern, $pattern], "Greater.", |call| {
-                is(call, Ordering::is_gt)
-            }),
-            comparison(">=", &[$pattern, $pattern], "Greater or equal.", |call| {
-                is(call, Ordering::is_ge)
-            }),
-            comparison(
-                "is_distinct_from",
-                &[$pattern, $pattern],
+            ordered!($pattern, "=", "Equal.", is_eq),
+            ordered!($pattern, "<>", "Not equal.", is_ne),
+            ordered!($pattern, "<", "Less.", is_lt),
+            ordered!($pattern, "<=", "Less or equal.", is_le),
+            ordered!($pattern, ">", "Greater.", is_gt),
+            ordered!($pattern, ">=", "Greater or equal.", is_ge),
+            function!(generic "is_distinct_from"($pattern, $pattern) -> BOOLEAN,
                 "IS DISTINCT FROM: NULL is a value like others.",
-                |call| Ok(Value::Boolean(!is_same(call.values[0], call.values[1]))),
-            )
-            .called_on_null(),
-            comparison(
-                "is_not_distinct_from",
-                &[$pattern, $pattern],
+                |call| is_distinct(call.values, call.context)),
+            function!(generic "is_not_distinct_from"($pattern, $pattern) -> BOOLEAN,
                 "IS NOT DISTINCT FROM: NULL is a value like others.",
-                |call| Ok(Value::Boolean(is_same(call.values[0], call.values[1]))),
-            )
-            .called_on_null(),
-            Overload::generic(
-                "nullif",
-                &[$pattern, $pattern],
-                $pattern,
-                "NULL where both are equal, else the first.",
-                |call| {
-                    let is_equal =
-                        !call.values[0].is_null() && is_same(call.values[0], call.values[1]);
-                    Ok(if is_equal {
-                        Value::Null
-                    } else {
-                        call.values[0].to_owned()
-                    })
-                },
-            )
-            .called_on_null(),
-            Overload::generic(
-                "greatest",
-                &[$pattern],
-                $pattern,
-                "The greatest argument that is not NULL.",
-                |call| Ok(extreme(call.values, Ordering::Greater)),
-            )
-            .variadic()
-            .called_on_null(),
-            Overload::generic(
-                "least",
-                &[$pattern],
-                $pattern,
-                "The least argument that is not NULL.",
-                |call| Ok(extreme(call.values, Ordering::Less)),
-            )
-            .variadic()
-            .called_on_null(),
+                |call| is_not_distinct(call.values, call.context)),
+            function!(generic "nullif"($pattern, $pattern) -> $pattern,
+                "NULL where both are equal, else the first.", |call| nullif(call.values, call.context)),
+            function!(generic "greatest"($pattern) -> $pattern, "The greatest argument that is not NULL.",
+                |call| greatest(call.values, call.context)).variadic(),
+            function!(generic "least"($pattern) -> $pattern, "The least argument that is not NULL.",
+                |call| least(call.values, call.context)).variadic(),
         ]
+    };
+    ($pattern:expr, $name:literal, $doc:literal, $wanted:ident) => {
+        Overload::generic($name, &[$pattern, $pattern], BOOLEAN, $doc, |call| is(call, Ordering::$wanted))
     };
 }
 
@@ -107,71 +63,30 @@ pub(super) static ORDERED_ARRAYS: &[Overload] = ordered!(Pattern::SameArray);
 pub(super) static ORDERED_PACKED: &[Overload] = ordered!(Pattern::Packed);
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "width_bucket",
-        &[ELEMENT, ARRAY],
-        INTEGER,
-        "How many of the thresholds, which are in order, are not above the value.",
-        bucket,
-    ),
-    comparison(
-        "@>",
-        &[Pattern::SameArray, Pattern::SameArray],
+    function!(strict generic "width_bucket"(ELEMENT, ARRAY) -> INTEGER,
+        "How many of the thresholds, which are in order, are not above the value.", bucket),
+    function!(strict generic "@>"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
         "Whether each element of the second is in the first.",
-        |call| contains(call.values[0], call.values[1]),
-    ),
-    comparison(
-        "<@",
-        &[Pattern::SameArray, Pattern::SameArray],
+        |call| contains(call.values[0], call.values[1])),
+    function!(strict generic "<@"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
         "Whether each element of the first is in the second.",
-        |call| contains(call.values[1], call.values[0]),
-    ),
-    comparison(
-        "&&",
-        &[Pattern::SameArray, Pattern::SameArray],
-        "Whether an element is in both.",
-        |call| {
-            let known = keys(call.values[0]);
-            let found = array_at(call.values, 1)
-                .iter()
-                .any(|value| !value.is_null() && known.contains(&key(value)));
-            Ok(Value::Boolean(found))
-        },
-    ),
-    Overload::generic(
-        "array_position",
-        &[ARRAY, ELEMENT],
-        INTEGER,
-        "The first subscript of an element.",
-        position,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_position",
-        &[ARRAY, ELEMENT, INTEGER],
-        INTEGER,
-        "The first subscript of an element, from this one on.",
-        position,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "array_positions",
-        &[ARRAY, ELEMENT],
-        INTEGERS,
-        "All subscripts of an element.",
-        positions,
-    )
-    .called_on_null(),
+        |call| contains(call.values[1], call.values[0])),
+    function!(strict generic "&&"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
+    "Whether an element is in both.",
+    |call| {
+        let known = keys(call.values[0]);
+        let found = array_at(call.values, 1)
+            .iter()
+            .any(|value| !value.is_null() && known.contains(&key(value)));
+        Ok(Value::Boolean(found))
+    }),
+    function!(generic "array_position"(ARRAY, ELEMENT) -> INTEGER, "The first subscript of an element.",
+        position),
+    function!(generic "array_position"(ARRAY, ELEMENT, INTEGER) -> INTEGER,
+        "The first subscript of an element, from this one on.", position),
+    function!(generic "array_positions"(ARRAY, ELEMENT) -> INTEGERS, "All subscripts of an element.",
+        positions),
 ];
-
-const fn comparison(
-    name: &'static str,
-    arguments: &'static [Pattern],
-    doc: &'static str,
-    kernel: fn(&GenericCall<'_>) -> Result<Value>,
-) -> Overload {
-    Overload::generic(name, arguments, BOOLEAN, doc, kernel)
-}
 
 fn is(call: &GenericCall<'_>, wanted: fn(Ordering) -> bool) -> Result<Value> {
     let order = match (call.values[0].as_record(), call.values[1].as_record()) {
@@ -179,15 +94,6 @@ fn is(call: &GenericCall<'_>, wanted: fn(Ordering) -> bool) -> Result<Value> {
         _ => call.values[0].compare(call.values[1]),
     };
     Ok(order.map_or(Value::Null, |order| Value::Boolean(wanted(order))))
-}
-
-fn extreme(values: &[ValueRef<'_>], wanted: Ordering) -> Value {
-    let known = values.iter().copied().filter(|value| !value.is_null());
-    let best = known.reduce(|best, value| match value.compare(best) == Some(wanted) {
-        true => value,
-        false => best,
-    });
-    best.map_or(Value::Null, ValueRef::to_owned)
 }
 
 /// The key of a value: equal values have the same.

@@ -2,57 +2,27 @@
 
 use super::{ARRAY, INTEGER, TEXT, array_at, integer};
 use crate::error::Result;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::Value;
 use remora_storage::value::Dimension;
 use std::fmt::Write;
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "array_ndims",
-        &[ARRAY],
-        INTEGER,
-        "How many dimensions it has.",
-        |call| {
-            let found = array_at(call.values, 0).dimensions().len();
-            Ok(some(found > 0, found))
-        },
-    ),
-    Overload::generic(
-        "cardinality",
-        &[ARRAY],
-        INTEGER,
-        "How many elements it has in all.",
-        |call| Ok(some(true, array_at(call.values, 0).len())),
-    ),
-    Overload::generic(
-        "array_dims",
-        &[ARRAY],
-        TEXT,
-        "Its dimensions as text.",
-        dims,
-    ),
-    Overload::generic(
-        "array_length",
-        &[ARRAY, INTEGER],
-        INTEGER,
-        "How long a dimension is.",
-        |call| of_dimension(call, |one| one.length as i32),
-    ),
-    Overload::generic(
-        "array_lower",
-        &[ARRAY, INTEGER],
-        INTEGER,
-        "A dimension's first subscript.",
-        |call| of_dimension(call, |one| one.first),
-    ),
-    Overload::generic(
-        "array_upper",
-        &[ARRAY, INTEGER],
-        INTEGER,
-        "A dimension's last subscript.",
-        |call| of_dimension(call, Dimension::last),
-    ),
+    function!(strict generic "array_ndims"(ARRAY) -> INTEGER, "How many dimensions it has.",
+    |call| {
+        let found = array_at(call.values, 0).dimensions().len();
+        Ok(some(found > 0, found))
+    }),
+    function!(strict generic "cardinality"(ARRAY) -> INTEGER, "How many elements it has in all.",
+        |call| Ok(some(true, array_at(call.values, 0).len()))),
+    function!(strict generic "array_dims"(ARRAY) -> TEXT, "Its dimensions as text.", dims),
+    function!(strict generic "array_length"(ARRAY, INTEGER) -> INTEGER, "How long a dimension is.",
+        |call| of_dimension(call, |one| one.length as i32)),
+    function!(strict generic "array_lower"(ARRAY, INTEGER) -> INTEGER, "A dimension's first subscript.",
+        |call| of_dimension(call, |one| one.first)),
+    function!(strict generic "array_upper"(ARRAY, INTEGER) -> INTEGER, "A dimension's last subscript.",
+        |call| of_dimension(call, Dimension::last)),
 ];
 
 fn some(is_there: bool, found: usize) -> Value {

@@ -6,26 +6,16 @@
 
 use super::{ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, integer, push};
 use crate::error::Result;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::Value;
 use remora_storage::value::{Dimension, SqlArray};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "subscript",
-        &[ARRAY, INTEGER],
-        ELEMENT,
-        "The element at subscripts: a[i][j].",
-        element,
-    )
-    .variadic(),
-    Overload::generic(
-        "slice",
-        &[ARRAY, INTEGERS, INTEGERS],
-        ARRAY,
-        "The elements between subscripts: a[i:j].",
-        slice,
-    ),
+    function!(strict generic "subscript"(ARRAY, INTEGER) -> ELEMENT, "The element at subscripts: a[i][j].",
+        element).variadic(),
+    function!(strict generic "slice"(ARRAY, INTEGERS, INTEGERS) -> ARRAY,
+        "The elements between subscripts: a[i:j].", slice),
 ];
 
 fn element(call: &GenericCall<'_>) -> Result<Value> {

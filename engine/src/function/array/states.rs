@@ -11,6 +11,7 @@
 use super::{array_at, array_of, builder_of, push};
 use crate::error::{Error, Result, state};
 use crate::function::arithmetic::out_of_range;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload, Pattern};
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -18,34 +19,14 @@ const DOUBLE: Pattern = Pattern::Is(DataType::Double);
 const STATE: Pattern = Pattern::Is(array_of(DataType::Double));
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "float8_accum",
-        &[STATE, DOUBLE],
-        STATE,
-        "The state of an average with another value.",
-        accumulate,
-    ),
-    Overload::generic(
-        "float8_combine",
-        &[STATE, STATE],
-        STATE,
-        "Two states of an average together.",
-        combine,
-    ),
-    Overload::generic(
-        "float8_regr_accum",
-        &[STATE, DOUBLE, DOUBLE],
-        STATE,
-        "The state of a regression with another pair, y before x.",
-        accumulate_pair,
-    ),
-    Overload::generic(
-        "float8_regr_combine",
-        &[STATE, STATE],
-        STATE,
-        "Two states of a regression together.",
-        combine_pairs,
-    ),
+    function!(strict generic "float8_accum"(STATE, DOUBLE) -> STATE,
+        "The state of an average with another value.", accumulate),
+    function!(strict generic "float8_combine"(STATE, STATE) -> STATE, "Two states of an average together.",
+        combine),
+    function!(strict generic "float8_regr_accum"(STATE, DOUBLE, DOUBLE) -> STATE,
+        "The state of a regression with another pair, y before x.", accumulate_pair),
+    function!(strict generic "float8_regr_combine"(STATE, STATE) -> STATE,
+        "Two states of a regression together.", combine_pairs),
 ];
 
 fn state_at<const N: usize>(call: &GenericCall<'_>, at: usize, name: &str) -> Result<[f64; N]> {

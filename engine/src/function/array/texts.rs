@@ -3,44 +3,22 @@
 use super::{ARRAY, TEXT, TEXTS, array_at, builder_of, push};
 use crate::error::Result;
 use crate::function::Volatility::Stable;
+use crate::function::kernel::function;
 use crate::function::string::check_size;
 use crate::function::{GenericCall, Overload, text};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "array_to_string",
-        &[ARRAY, TEXT],
-        TEXT,
-        "The elements as texts, with a delimiter between.",
-        join,
-    )
+    function!(strict generic "array_to_string"(ARRAY, TEXT) -> TEXT,
+        "The elements as texts, with a delimiter between.", join)
     .volatility(Stable),
-    Overload::generic(
-        "array_to_string",
-        &[ARRAY, TEXT, TEXT],
-        TEXT,
-        "The elements as texts, with a delimiter between and a word for NULL.",
-        join,
-    )
-    .called_on_null()
+    function!(generic "array_to_string"(ARRAY, TEXT, TEXT) -> TEXT,
+        "The elements as texts, with a delimiter between and a word for NULL.", join)
     .volatility(Stable),
-    Overload::generic(
-        "string_to_array",
-        &[TEXT, TEXT],
-        TEXTS,
-        "The parts of a text between delimiters.",
-        split,
-    )
-    .called_on_null(),
-    Overload::generic(
-        "string_to_array",
-        &[TEXT, TEXT, TEXT],
-        TEXTS,
-        "The parts of a text between delimiters; those that are the last argument are NULL.",
-        split,
-    )
-    .called_on_null(),
+    function!(generic "string_to_array"(TEXT, TEXT) -> TEXTS, "The parts of a text between delimiters.",
+        split),
+    function!(generic "string_to_array"(TEXT, TEXT, TEXT) -> TEXTS,
+        "The parts of a text between delimiters; those that are the last argument are NULL.", split),
 ];
 
 fn text_at<'a>(call: &GenericCall<'a>, at: usize) -> Option<&'a str> {

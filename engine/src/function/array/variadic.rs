@@ -5,6 +5,7 @@
 use super::{ARRAY, INTEGER, TEXT, array_at};
 use crate::error::Result;
 use crate::function::json::as_json;
+use crate::function::kernel::function;
 use crate::function::{EvalContext, GenericCall, Kernel, Overload, Pattern, registry, text};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
@@ -23,101 +24,48 @@ pub(crate) fn variadic(function: &str) -> Option<&'static str> {
 }
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "variadic concat",
-        &[ARRAY],
-        TEXT,
+    function!(strict generic "variadic concat"(ARRAY) -> TEXT,
         "The function, its last arguments as an array: concat(.., VARIADIC a).",
-        |call| texts(call, "concat", &[]),
-    ),
-    Overload::generic(
-        "variadic concat_ws",
-        &[TEXT, ARRAY],
-        TEXT,
+        |call| texts(call, "concat", &[])),
+    function!(strict generic "variadic concat_ws"(TEXT, ARRAY) -> TEXT,
         "The function, its last arguments as an array: concat_ws(.., VARIADIC a).",
-        |call| texts(call, "concat_ws", &call.values[..1]),
-    ),
-    Overload::generic(
-        "variadic format",
-        &[TEXT, ARRAY],
-        TEXT,
-        "The function, its last arguments as an array: format(.., VARIADIC a).",
-        |call| match call.values[0].is_null() {
-            true => Ok(Value::Null),
-            false => texts(call, "format", &call.values[..1]),
-        },
-    )
-    .called_on_null(),
-    Overload::generic(
-        "variadic num_nulls",
-        &[ARRAY],
-        INTEGER,
+        |call| texts(call, "concat_ws", &call.values[..1])),
+    function!(generic "variadic format"(TEXT, ARRAY) -> TEXT,
+    "The function, its last arguments as an array: format(.., VARIADIC a).",
+    |call| match call.values[0].is_null() {
+        true => Ok(Value::Null),
+        false => texts(call, "format", &call.values[..1]),
+    }),
+    function!(strict generic "variadic num_nulls"(ARRAY) -> INTEGER,
         "The function, its last arguments as an array: num_nulls(.., VARIADIC a).",
-        |call| Ok(nulls(array_at(call.values, 0).iter(), true)),
-    ),
-    Overload::generic(
-        "variadic num_nonnulls",
-        &[ARRAY],
-        INTEGER,
+        |call| Ok(nulls(array_at(call.values, 0).iter(), true))),
+    function!(strict generic "variadic num_nonnulls"(ARRAY) -> INTEGER,
         "The function, its last arguments as an array: num_nonnulls(.., VARIADIC a).",
-        |call| Ok(nulls(array_at(call.values, 0).iter(), false)),
-    ),
-    Overload::generic(
-        "variadic json_build_array",
-        &[ARRAY],
-        JSON,
+        |call| Ok(nulls(array_at(call.values, 0).iter(), false))),
+    function!(strict generic "variadic json_build_array"(ARRAY) -> JSON,
         "The function, its last arguments as an array: json_build_array(.., VARIADIC a).",
-        |call| documents(call, "json_build_array", DataType::Json),
-    ),
-    Overload::generic(
-        "variadic json_build_object",
-        &[ARRAY],
-        JSON,
+        |call| documents(call, "json_build_array", DataType::Json)),
+    function!(strict generic "variadic json_build_object"(ARRAY) -> JSON,
         "The function, its last arguments as an array: json_build_object(.., VARIADIC a).",
-        |call| documents(call, "json_build_object", DataType::Json),
-    ),
-    Overload::generic(
-        "variadic jsonb_build_array",
-        &[ARRAY],
-        JSONB,
+        |call| documents(call, "json_build_object", DataType::Json)),
+    function!(strict generic "variadic jsonb_build_array"(ARRAY) -> JSONB,
         "The function, its last arguments as an array: jsonb_build_array(.., VARIADIC a).",
-        |call| documents(call, "jsonb_build_array", call.returns),
-    ),
-    Overload::generic(
-        "variadic jsonb_build_object",
-        &[ARRAY],
-        JSONB,
+        |call| documents(call, "jsonb_build_array", call.returns)),
+    function!(strict generic "variadic jsonb_build_object"(ARRAY) -> JSONB,
         "The function, its last arguments as an array: jsonb_build_object(.., VARIADIC a).",
-        |call| documents(call, "jsonb_build_object", call.returns),
-    ),
-    Overload::generic(
-        "variadic json_extract_path",
-        &[JSON, super::TEXTS],
-        JSON,
+        |call| documents(call, "jsonb_build_object", call.returns)),
+    function!(strict generic "variadic json_extract_path"(JSON, super::TEXTS) -> JSON,
         "The function, its last arguments as an array: json_extract_path(.., VARIADIC a).",
-        |call| path(call, "json_extract_path"),
-    ),
-    Overload::generic(
-        "variadic json_extract_path_text",
-        &[JSON, super::TEXTS],
-        TEXT,
+        |call| path(call, "json_extract_path")),
+    function!(strict generic "variadic json_extract_path_text"(JSON, super::TEXTS) -> TEXT,
         "The function, its last arguments as an array: json_extract_path_text(.., VARIADIC a).",
-        |call| path(call, "json_extract_path_text"),
-    ),
-    Overload::generic(
-        "variadic jsonb_extract_path",
-        &[JSONB, super::TEXTS],
-        JSONB,
+        |call| path(call, "json_extract_path_text")),
+    function!(strict generic "variadic jsonb_extract_path"(JSONB, super::TEXTS) -> JSONB,
         "The function, its last arguments as an array: jsonb_extract_path(.., VARIADIC a).",
-        |call| path(call, "jsonb_extract_path"),
-    ),
-    Overload::generic(
-        "variadic jsonb_extract_path_text",
-        &[JSONB, super::TEXTS],
-        TEXT,
+        |call| path(call, "jsonb_extract_path")),
+    function!(strict generic "variadic jsonb_extract_path_text"(JSONB, super::TEXTS) -> TEXT,
         "The function, its last arguments as an array: jsonb_extract_path_text(.., VARIADIC a).",
-        |call| path(call, "jsonb_extract_path_text"),
-    ),
+        |call| path(call, "jsonb_extract_path_text")),
 ];
 
 fn nulls<'v>(values: impl Iterator<Item = ValueRef<'v>>, wanted: bool) -> Value {

@@ -24,34 +24,13 @@ fn to_jsonb(value: ValueRef<'_>, data_type: DataType, context: &EvalContext) -> 
 }
 
 static FUNCTIONS_OF_ANY: &[Overload] = &[
-    Overload::generic(
-        "to_json",
-        &[Pattern::Any],
-        Pattern::Is(DataType::Json),
-        "The value as JSON.",
-        |call| to_json(call.values[0], call.types[0], call.context),
-    )
-    .volatility(Stable),
-    Overload::generic(
-        "to_jsonb",
-        &[Pattern::Any],
-        Pattern::Is(DataType::Packed(PackedType::Jsonb)),
-        "The value as JSONB.",
-        |call| to_jsonb(call.values[0], call.types[0], call.context),
-    )
-    .volatility(Stable),
-    Overload::generic(
-        "array_to_json",
-        &[Pattern::Array],
-        Pattern::Is(DataType::Json),
-        "An array as JSON.",
-        |call| to_json(call.values[0], call.types[0], call.context),
-    )
-    .volatility(Stable),
-    Overload::generic(
-        "array_to_json",
-        &[Pattern::Array, Pattern::Is(DataType::Boolean)],
-        Pattern::Is(DataType::Json),
+    function!(strict generic "to_json"(Pattern::Any) -> Pattern::Is(DataType::Json), "The value as JSON.",
+        |call| to_json(call.values[0], call.types[0], call.context)).volatility(Stable),
+    function!(strict generic "to_jsonb"(Pattern::Any) -> Pattern::Is(DataType::Packed(PackedType::Jsonb)),
+        "The value as JSONB.", |call| to_jsonb(call.values[0], call.types[0], call.context)).volatility(Stable),
+    function!(strict generic "array_to_json"(Pattern::Array) -> Pattern::Is(DataType::Json),
+        "An array as JSON.", |call| to_json(call.values[0], call.types[0], call.context)).volatility(Stable),
+    function!(strict generic "array_to_json"(Pattern::Array, Pattern::Is(DataType::Boolean)) -> Pattern::Is(DataType::Json),
         "An array as JSON, perhaps an element a line.",
         |call| match (
             to_json(call.values[0], call.types[0], call.context)?,
@@ -59,9 +38,7 @@ static FUNCTIONS_OF_ANY: &[Overload] = &[
         ) {
             (Value::Text(text), ValueRef::Boolean(true)) => tape::on_lines(&text).map(Value::Text),
             (json, _) => Ok(json),
-        },
-    )
-    .volatility(Stable),
+        }).volatility(Stable),
 ];
 
 static OF_ROWS: &[Overload] = &[

@@ -4,6 +4,7 @@ use super::{
     Bounds, MULTIRANGE, RANGE, Ranges, SUBTYPE, canonical, multirange, normal, range_type,
 };
 use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload, Pattern, decimal};
 use remora_storage::value::{RangeBound, RangeType, SqlRange};
 use remora_storage::{DataType, Value, ValueRef};
@@ -76,35 +77,18 @@ pub(super) static MULTIRANGES: &[Overload] = multiranges!(
 );
 
 pub(super) static MADE: &[Overload] = &[
-    Overload::generic("multirange", &[RANGE], MULTIRANGE, "The multirange of one range.", together),
-    Overload::generic(
-        "range_between",
-        &[RANGE, SUBTYPE, SUBTYPE, TEXT],
-        RANGE,
+    function!(strict generic "multirange"(RANGE) -> MULTIRANGE, "The multirange of one range.", together),
+    function!(generic "range_between"(RANGE, SUBTYPE, SUBTYPE, TEXT) -> RANGE,
         "The range between two bounds, of the type of the first argument; the last says which of them belong to it.",
-        |call| between(&GenericCall { values: &call.values[1..], ..*call }),
-    )
-    .called_on_null(),
-    Overload::generic(
-        "ranges_together",
-        &[MULTIRANGE, Pattern::Ranges],
-        MULTIRANGE,
-        MADE_TOGETHER,
-        |call| match call.values[1].is_null() {
-            true => Ok(Value::Null),
-            false => together(&rest_of(call)),
-        },
-    )
-    .called_on_null(),
-    Overload::generic(
-        "ranges_together",
-        &[MULTIRANGE, RANGE],
-        MULTIRANGE,
-        MADE_TOGETHER,
-        |call| listed(&rest_of(call)),
-    )
-    .variadic()
-    .called_on_null(),
+        |call| between(&GenericCall { values: &call.values[1..], ..*call })),
+    function!(generic "ranges_together"(MULTIRANGE, Pattern::Ranges) -> MULTIRANGE, MADE_TOGETHER,
+    |call| match call.values[1].is_null() {
+        true => Ok(Value::Null),
+        false => together(&rest_of(call)),
+    }),
+    function!(generic "ranges_together"(MULTIRANGE, RANGE) -> MULTIRANGE, MADE_TOGETHER,
+        |call| listed(&rest_of(call)))
+    .variadic(),
 ];
 
 macro_rules! canonicals {

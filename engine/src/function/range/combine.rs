@@ -4,6 +4,7 @@ use super::compare::{meet, overlaps_range};
 use super::{Bounds, MULTIRANGE, RANGE, Ranges, canonical, range_type, refused_range};
 use crate::error::Result;
 use crate::function::array::too_large;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload};
 use remora_storage::Value;
 use remora_storage::limits::VALUE_BYTES_MAX;
@@ -15,49 +16,21 @@ const IN_BOTH: &str = "What is in both.";
 const MERGED: &str = "The least range that has all of it.";
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic("+", &[RANGE, RANGE], RANGE, TOGETHER, range_union),
-    Overload::generic("range_union", &[RANGE, RANGE], RANGE, TOGETHER, range_union),
-    Overload::generic("+", &[MULTIRANGE, MULTIRANGE], MULTIRANGE, TOGETHER, union),
-    Overload::generic(
-        "multirange_union",
-        &[MULTIRANGE, MULTIRANGE],
-        MULTIRANGE,
-        TOGETHER,
-        union,
-    ),
-    Overload::generic("-", &[RANGE, RANGE], RANGE, WITHOUT, range_minus),
-    Overload::generic("range_minus", &[RANGE, RANGE], RANGE, WITHOUT, range_minus),
-    Overload::generic("-", &[MULTIRANGE, MULTIRANGE], MULTIRANGE, WITHOUT, minus),
-    Overload::generic(
-        "multirange_minus",
-        &[MULTIRANGE, MULTIRANGE],
-        MULTIRANGE,
-        WITHOUT,
-        minus,
-    ),
-    Overload::generic("*", &[RANGE, RANGE], RANGE, IN_BOTH, range_intersect),
-    Overload::generic(
-        "range_intersect",
-        &[RANGE, RANGE],
-        RANGE,
-        IN_BOTH,
-        range_intersect,
-    ),
-    Overload::generic(
-        "*",
-        &[MULTIRANGE, MULTIRANGE],
-        MULTIRANGE,
-        IN_BOTH,
-        multirange_intersect,
-    ),
-    Overload::generic(
-        "multirange_intersect",
-        &[MULTIRANGE, MULTIRANGE],
-        MULTIRANGE,
-        IN_BOTH,
-        multirange_intersect,
-    ),
-    Overload::generic("range_merge", &[RANGE, RANGE], RANGE, MERGED, |call| {
+    function!(strict generic "+"(RANGE, RANGE) -> RANGE, TOGETHER, range_union),
+    function!(strict generic "range_union"(RANGE, RANGE) -> RANGE, TOGETHER, range_union),
+    function!(strict generic "+"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, TOGETHER, union),
+    function!(strict generic "multirange_union"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, TOGETHER, union),
+    function!(strict generic "-"(RANGE, RANGE) -> RANGE, WITHOUT, range_minus),
+    function!(strict generic "range_minus"(RANGE, RANGE) -> RANGE, WITHOUT, range_minus),
+    function!(strict generic "-"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, WITHOUT, minus),
+    function!(strict generic "multirange_minus"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, WITHOUT, minus),
+    function!(strict generic "*"(RANGE, RANGE) -> RANGE, IN_BOTH, range_intersect),
+    function!(strict generic "range_intersect"(RANGE, RANGE) -> RANGE, IN_BOTH, range_intersect),
+    function!(strict generic "*"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, IN_BOTH, multirange_intersect),
+    function!(strict generic "multirange_intersect"(MULTIRANGE, MULTIRANGE) -> MULTIRANGE, IN_BOTH,
+        multirange_intersect),
+    function!(strict generic "range_merge"(RANGE, RANGE) -> RANGE, MERGED,
+        |call| {
         let (of, [one, other]) = both(call);
         range(
             of,
@@ -66,7 +39,8 @@ pub(super) static FUNCTIONS: &[Overload] = &[
             }),
         )
     }),
-    Overload::generic("range_merge", &[MULTIRANGE], RANGE, MERGED, |call| {
+    function!(strict generic "range_merge"(MULTIRANGE) -> RANGE, MERGED,
+        |call| {
         let of = call.types.first().copied().and_then(range_type);
         range(of, Ranges::of(call.values[0]).ends())
     }),

@@ -2,6 +2,7 @@
 
 use super::{BOOLEAN, Bounds, MULTIRANGE, RANGE, Ranges, SUBTYPE, canonical, range_type};
 use crate::error::Result;
+use crate::function::kernel::function;
 use crate::function::{GenericCall, Overload, Pattern};
 use remora_storage::value::{RangeBound, RangeType};
 use remora_storage::{DataType, Value, ValueRef};
@@ -122,68 +123,26 @@ pub(super) static ADJACENT: &[Overload] = between!(
     touches
 );
 
-/// Of a range or multirange and one value.
-macro_rules! element {
-    ($name:literal, [$a:ident, $b:ident], $doc:literal, $whole:literal) => {
-        Overload::generic($name, &[$a, $b], BOOLEAN, $doc, |call| {
-            Ok(Value::Boolean(has(
-                Ranges::of(call.values[$whole]),
-                call.values[1 - $whole],
-            )))
-        })
+/// Of a range or multirange and one value; `$whole` is the number of the argument that is the former.
+macro_rules! elements {
+    ($($name:literal $a:ident $b:ident $whole:literal $doc:literal;)*) => {
+        &[$(function!(strict generic $name($a, $b) -> BOOLEAN, $doc, |call| {
+            let ranges = Ranges::of(call.values[$whole]);
+            Ok(Value::Boolean(has(ranges, call.values[1 - $whole])))
+        })),*]
     };
 }
 
-pub(super) static ELEMENTS: &[Overload] = &[
-    element!(
-        "@>",
-        [RANGE, SUBTYPE],
-        "Whether the value is in the first.",
-        0
-    ),
-    element!(
-        "@>",
-        [MULTIRANGE, SUBTYPE],
-        "Whether the value is in the first.",
-        0
-    ),
-    element!(
-        "range_contains_elem",
-        [RANGE, SUBTYPE],
-        "Whether the value is in the first.",
-        0
-    ),
-    element!(
-        "multirange_contains_elem",
-        [MULTIRANGE, SUBTYPE],
-        "Whether the value is in the first.",
-        0
-    ),
-    element!(
-        "<@",
-        [SUBTYPE, RANGE],
-        "Whether the value is in the second.",
-        1
-    ),
-    element!(
-        "<@",
-        [SUBTYPE, MULTIRANGE],
-        "Whether the value is in the second.",
-        1
-    ),
-    element!(
-        "elem_contained_by_range",
-        [SUBTYPE, RANGE],
-        "Whether the value is in the second.",
-        1
-    ),
-    element!(
-        "elem_contained_by_multirange",
-        [SUBTYPE, MULTIRANGE],
-        "Whether the value is in the second.",
-        1
-    ),
-];
+pub(super) static ELEMENTS: &[Overload] = elements!(
+    "@>" RANGE SUBTYPE 0 "Whether the value is in the first.";
+    "@>" MULTIRANGE SUBTYPE 0 "Whether the value is in the first.";
+    "range_contains_elem" RANGE SUBTYPE 0 "Whether the value is in the first.";
+    "multirange_contains_elem" MULTIRANGE SUBTYPE 0 "Whether the value is in the first.";
+    "<@" SUBTYPE RANGE 1 "Whether the value is in the second.";
+    "<@" SUBTYPE MULTIRANGE 1 "Whether the value is in the second.";
+    "elem_contained_by_range" SUBTYPE RANGE 1 "Whether the value is in the second.";
+    "elem_contained_by_multirange" SUBTYPE MULTIRANGE 1 "Whether the value is in the second.";
+);
 
 /// The functions that are what `=`, `<` and the others of ranges are.
 macro_rules! order {

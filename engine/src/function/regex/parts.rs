@@ -4,6 +4,7 @@ use super::functions::{Matches, single};
 use super::{Flags, Groups, compiled};
 use crate::error::Result;
 use crate::function::array::{PARTS_MAX, TEXT, TEXTS, builder_of, push, too_large};
+use crate::function::kernel::function;
 use crate::function::{EvalContext, GenericCall, Overload};
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{ElementType, SqlArrayBuilder};
@@ -11,34 +12,14 @@ use remora_storage::{DataType, Value, ValueRef};
 use std::ops::Range;
 
 pub(super) static FUNCTIONS: &[Overload] = &[
-    Overload::generic(
-        "regexp_match",
-        &[TEXT, TEXT],
-        TEXTS,
-        "The groups of the first match.",
-        first_groups,
-    ),
-    Overload::generic(
-        "regexp_match",
-        &[TEXT, TEXT, TEXT],
-        TEXTS,
-        "The groups of the first match.",
-        first_groups,
-    ),
-    Overload::generic(
-        "regexp_split_to_array",
-        &[TEXT, TEXT],
-        TEXTS,
-        "What stands between matches.",
-        split,
-    ),
-    Overload::generic(
-        "regexp_split_to_array",
-        &[TEXT, TEXT, TEXT],
-        TEXTS,
-        "What stands between matches.",
-        split,
-    ),
+    function!(strict generic "regexp_match"(TEXT, TEXT) -> TEXTS, "The groups of the first match.",
+        first_groups),
+    function!(strict generic "regexp_match"(TEXT, TEXT, TEXT) -> TEXTS, "The groups of the first match.",
+        first_groups),
+    function!(strict generic "regexp_split_to_array"(TEXT, TEXT) -> TEXTS, "What stands between matches.",
+        split),
+    function!(strict generic "regexp_split_to_array"(TEXT, TEXT, TEXT) -> TEXTS,
+        "What stands between matches.", split),
 ];
 
 fn text_at<'a>(values: &[ValueRef<'a>], at: usize) -> &'a str {

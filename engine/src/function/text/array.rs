@@ -3,6 +3,7 @@
 use super::super::EvalContext;
 use super::super::array::{array_value, check_bounds, too_large, too_many_dimensions};
 use super::super::cast::cast_value;
+use super::scanner::{Scanner, is_space, write_part};
 use super::{Style, write_in};
 use crate::error::{Error, Result, state};
 use remora_storage::limits::VALUE_BYTES_MAX;
@@ -18,7 +19,9 @@ use remora_storage::{Value, ValueRef};
 pub(crate) fn parse(text: &str, element: ElementType, context: &EvalContext) -> Result<Value> {
     Reader {
         whole: text,
-        rest: text.trim_matches(is_space),
+        scanner: Scanner {
+            rest: text.trim_matches(is_space),
+        },
         context,
     }
     .array(element)
@@ -66,28 +69,16 @@ fn ends_at(dimensions: &[Dimension], at: usize) -> usize {
 }
 
 fn write_element(out: &mut String, text: &str) {
-    let is_special = |c: char| matches!(c, '"' | '\\' | '{' | '}' | ',') || is_space(c);
-    if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(is_special) {
-        return out.push_str(text);
+    match text.eq_ignore_ascii_case("null") {
+        true => out.push_str(&format!("\"{text}\"")),
+        false => write_part(out, text, "{},", Some('\\')),
     }
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 
 /// What is left of an array's text.
 struct Reader<'t> {
     whole: &'t str,
-    rest: &'t str,
+    scanner: Scanner<'t>,
     context: &'t EvalContext,
 }
 
@@ -102,14 +93,14 @@ enum Last {
 impl Reader<'_> {
     fn array(mut self, element: ElementType) -> Result<Value> {
         let told = self.told()?;
-        if !self.rest.starts_with('{') {
+        if !self.scanner.rest.starts_with('{') {
             return Err(
                 self.malformed("Array value must start with \"{\" or dimension information.")
             );
         }
         let mut builder = SqlArrayBuilder::new(element);
         let lengths = self.elements(&mut builder)?;
-        if !self.rest.is_empty() {
+        if !self.scanner.rest.is_empty() {
             return Err(self.malformed("Junk after closing right brace."));
         }
         let fits = |one: &Dimension, length: &u32| one.length == *length;
@@ -139,22 +130,20 @@ impl Reader<'_> {
     /// `[1:3][0:1]=`, if it is there.
     fn told(&mut self) -> Result<Option<Vec<Dimension>>> {
         let mut told = Vec::new();
-        while let Some(rest) = self.rest.strip_prefix('[') {
-            self.rest = rest;
+        while self.scanner.eat('[') {
             if told.len() == ARRAY_DIMENSIONS_MAX {
                 return Err(too_many_dimensions(told.len() + 1));
             }
             let mut first = 1;
             let mut last = self.subscript()?;
-            if let Some(rest) = self.rest.strip_prefix(':') {
-                self.rest = rest;
+            if self.scanner.eat(':') {
                 first = last;
                 last = self.subscript()?;
             }
-            let Some(rest) = self.rest.strip_prefix(']') else {
+            if !self.scanner.eat(']') {
                 return Err(self.malformed("Missing \"]\" after array dimensions."));
-            };
-            self.rest = rest.trim_start_matches(is_space);
+            }
+            self.scanner.skip_spaces();
             if last < first {
                 return Err(sql_error!(
                     ARRAY_SUBSCRIPT_ERROR,
@@ -169,11 +158,11 @@ impl Reader<'_> {
         if told.is_empty() {
             return Ok(None);
         }
-        let Some(rest) = self.rest.strip_prefix('=') else {
+        if !self.scanner.eat('=') {
             return Err(self.malformed("Missing \"=\" after array dimensions."));
-        };
-        self.rest = rest.trim_start_matches(is_space);
-        if !self.rest.starts_with('{') {
+        }
+        self.scanner.skip_spaces();
+        if !self.scanner.rest.starts_with('{') {
             return Err(self.malformed("Array contents must start with \"{\"."));
         }
         Ok(Some(told))
@@ -181,9 +170,7 @@ impl Reader<'_> {
 
     fn subscript(&mut self) -> Result<i32> {
         let is_part = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-');
-        let end = self.rest.find(|c| !is_part(c)).unwrap_or(self.rest.len());
-        let (digits, rest) = self.rest.split_at(end);
-        self.rest = rest;
+        let digits = self.scanner.take_while(is_part);
         if digits.is_empty() {
             return Err(
                 self.malformed("\"[\" must introduce explicitly-specified array dimensions.")
@@ -205,8 +192,8 @@ impl Reader<'_> {
         let mut depth_of_items = None;
         let mut last = Last::Comma;
         loop {
-            self.rest = self.rest.trim_start_matches(is_space);
-            let Some(next) = self.rest.chars().next() else {
+            self.scanner.skip_spaces();
+            let Some(next) = self.scanner.peek() else {
                 return Err(self.malformed("Unexpected end of input."));
             };
             match next {
@@ -219,7 +206,7 @@ impl Reader<'_> {
                     if open.len() == ARRAY_DIMENSIONS_MAX {
                         return Err(too_many_dimensions(open.len() + 1));
                     }
-                    self.rest = &self.rest[1..];
+                    self.scanner.take();
                     open.push(0);
                     if lengths.len() < open.len() {
                         lengths.push(None);
@@ -232,7 +219,7 @@ impl Reader<'_> {
                     if last == Last::Comma || (is_empty && (depth > 1 || !builder.is_empty())) {
                         return Err(self.unexpected(next));
                     }
-                    self.rest = &self.rest[1..];
+                    self.scanner.take();
                     let found = open.pop().unwrap_or(0);
                     if *lengths[depth - 1].get_or_insert(found) != found {
                         return Err(self.uneven());
@@ -245,7 +232,7 @@ impl Reader<'_> {
                     last = Last::Item;
                 }
                 ',' if last == Last::Item => {
-                    self.rest = &self.rest[1..];
+                    self.scanner.take();
                     last = Last::Comma;
                 }
                 ',' => return Err(self.unexpected(next)),
@@ -270,9 +257,9 @@ impl Reader<'_> {
         if builder.len() == ARRAY_ELEMENTS_MAX || builder.bytes() > VALUE_BYTES_MAX {
             return Err(too_large());
         }
-        let (text, is_quoted) = match self.rest.strip_prefix('"') {
-            Some(rest) => (self.quoted(rest)?, true),
-            None => self.bare()?,
+        let (text, is_quoted) = match self.scanner.eat('"') {
+            true => (self.quoted()?, true),
+            false => self.bare()?,
         };
         if !is_quoted && text.eq_ignore_ascii_case("null") {
             builder.push(ValueRef::Null);
@@ -284,17 +271,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn quoted(&mut self, rest: &str) -> Result<String> {
+    fn quoted(&mut self) -> Result<String> {
         let mut text = String::new();
-        let mut chars = rest.char_indices();
-        while let Some((at, c)) = chars.next() {
+        while let Some(c) = self.scanner.take() {
             match c {
-                '"' => {
-                    let after = self.rest.len() - rest.len() + at + 1;
-                    self.rest = &self.rest[after..];
-                    return Ok(text);
-                }
-                '\\' => text.extend(chars.next().map(|(_, escaped)| escaped)),
+                '"' => return Ok(text),
+                '\\' => text.extend(self.scanner.take()),
                 c => text.push(c),
             }
         }
@@ -306,21 +288,16 @@ impl Reader<'_> {
         let mut text = String::new();
         // Blanks at the end do not count, unless they are escaped.
         let (mut kept, mut is_escaped) = (0, false);
-        let mut chars = self.rest.char_indices();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                ',' | '}' => {
-                    self.rest = &self.rest[at..];
-                    text.truncate(kept);
-                    return Ok((text, is_escaped));
-                }
-                '{' => return Err(self.unexpected(c)),
-                '"' => return Err(self.malformed("Unexpected array element.")),
-                '\\' => {
-                    text.extend(chars.next().map(|(_, escaped)| escaped));
+        while !self.scanner.rest.starts_with([',', '}']) {
+            match self.scanner.take() {
+                None => return Err(self.malformed("Unexpected end of input.")),
+                Some('{') => return Err(self.unexpected('{')),
+                Some('"') => return Err(self.malformed("Unexpected array element.")),
+                Some('\\') => {
+                    text.extend(self.scanner.take());
                     (kept, is_escaped) = (text.len(), true);
                 }
-                c => {
+                Some(c) => {
                     text.push(c);
                     if !is_space(c) {
                         kept = text.len();
@@ -328,7 +305,8 @@ impl Reader<'_> {
                 }
             }
         }
-        Err(self.malformed("Unexpected end of input."))
+        text.truncate(kept);
+        Ok((text, is_escaped))
     }
 
     fn unexpected(&self, c: char) -> Error {

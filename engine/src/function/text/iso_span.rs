@@ -1,11 +1,11 @@
 //! INTERVAL from text in the forms of ISO 8601: `P1Y2M3DT4H5M6.5S`, `P0001-02-03T04:05:06`, `P00010203T040506`.
 
+use super::scanner::Scanner;
 use super::span_parts::{Parts, Refusal, Summed, Unit};
 use crate::function::calendar::DAY;
 
-/// What is left of the text.
 struct Reader<'t> {
-    rest: &'t str,
+    scanner: Scanner<'t>,
     parts: Parts,
 }
 
@@ -15,12 +15,12 @@ pub(super) fn decode(text: &str) -> Summed<Parts> {
         return Err(Refusal::Syntax);
     }
     let mut reader = Reader {
-        rest,
+        scanner: Scanner { rest },
         parts: Parts::default(),
     };
     let (mut in_date, mut has_field) = (true, false);
-    while !reader.rest.is_empty() {
-        if reader.eat('T') {
+    while !reader.scanner.rest.is_empty() {
+        if reader.scanner.eat('T') {
             (in_date, has_field) = (false, false);
             continue;
         }
@@ -48,19 +48,9 @@ enum Step {
 }
 
 impl Reader<'_> {
-    fn eat(&mut self, wanted: char) -> bool {
-        match self.rest.strip_prefix(wanted) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
     /// A number, as far as one can be read, its whole part and the rest; and how many digits it begins with.
     fn number(&mut self) -> Summed<(i64, f64, usize)> {
-        let text = self.rest;
+        let text = self.scanner.rest;
         if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.')) {
             return Err(Refusal::Syntax);
         }
@@ -83,7 +73,7 @@ impl Reader<'_> {
         if value.is_nan() || value.abs() > 1e15 {
             return Err(Refusal::Overflow);
         }
-        self.rest = rest;
+        self.scanner.rest = rest;
         Ok((value.trunc() as i64, value - value.trunc(), width))
     }
 
@@ -91,16 +81,9 @@ impl Reader<'_> {
         self.parts.add(value, rest, unit)
     }
 
-    /// The character behind a number, if there is one.
-    fn unit(&mut self) -> Option<char> {
-        let unit = self.rest.chars().next()?;
-        self.rest = &self.rest[unit.len_utf8()..];
-        Some(unit)
-    }
-
     fn date_field(&mut self, has_field: bool) -> Summed<Step> {
         let number = self.number()?;
-        let unit = self.unit();
+        let unit = self.scanner.take();
         let named = match unit {
             Some('Y') => Some(Unit::Year),
             Some('M') => Some(Unit::Month),
@@ -133,7 +116,7 @@ impl Reader<'_> {
         }
         let months = self.number()?;
         self.add(months, Unit::Month)?;
-        match self.unit() {
+        match self.scanner.take() {
             Some('-') => {}
             Some('T') => return Ok(Step::Time),
             None => return Ok(Step::End),
@@ -141,7 +124,7 @@ impl Reader<'_> {
         }
         let days = self.number()?;
         self.add(days, Unit::Day)?;
-        match self.unit() {
+        match self.scanner.take() {
             Some('T') => Ok(Step::Time),
             None => Ok(Step::End),
             _ => Err(Refusal::Syntax),
@@ -150,7 +133,7 @@ impl Reader<'_> {
 
     fn time_field(&mut self, has_field: bool) -> Summed<Step> {
         let number = self.number()?;
-        let unit = self.unit();
+        let unit = self.scanner.take();
         let named = match unit {
             Some('H') => Some(Unit::Hour),
             Some('M') => Some(Unit::Minute),
@@ -177,14 +160,14 @@ impl Reader<'_> {
         }
         let minutes = self.number()?;
         self.add(minutes, Unit::Minute)?;
-        match self.unit() {
+        match self.scanner.take() {
             Some(':') => {}
             None => return Ok(Step::End),
             _ => return Err(Refusal::Syntax),
         }
         let seconds = self.number()?;
         self.add(seconds, Unit::Second)?;
-        match self.rest.is_empty() {
+        match self.scanner.rest.is_empty() {
             true => Ok(Step::End),
             false => Err(Refusal::Syntax),
         }

@@ -16,6 +16,7 @@ mod number;
 mod numbers;
 mod range;
 mod record;
+mod scanner;
 mod show;
 mod span_parts;
 mod spans;

@@ -3,6 +3,7 @@
 use super::super::EvalContext;
 use super::super::cast::cast_value;
 use super::super::range::{Bounds, Ranges, canonical, multirange, normal};
+use super::scanner::{Scanner, is_space, write_part};
 use super::{Style, write_in};
 use crate::error::{Error, Result, state};
 use remora_storage::value::{RangeBound, RangeType, SqlRange};
@@ -17,7 +18,7 @@ const EMPTY: &str = "empty";
 pub(crate) fn parse(text: &str, of: RangeType, context: &EvalContext) -> Result<Value> {
     let mut reader = Reader {
         whole: text,
-        rest: text,
+        scanner: Scanner { rest: text },
     };
     let Some(read) = reader.range()? else {
         return Ok(SqlRange::EMPTY.value(of));
@@ -81,22 +82,7 @@ fn write_bound(out: &mut String, bound: RangeBound<'_>, of: RangeType, style: &S
     let Some(value) = bound.value else { return };
     let mut text = String::new();
     write_in(&mut text, value, of.subtype(), style);
-    let is_special = |c: char| matches!(c, '"' | '\\' | '(' | ')' | '[' | ']' | ',') || is_space(c);
-    if !text.is_empty() && !text.contains(is_special) {
-        return out.push_str(&text);
-    }
-    out.push('"');
-    for c in text.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push(c);
-        }
-        out.push(c);
-    }
-    out.push('"');
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+    write_part(out, &text, "()[],", None);
 }
 
 /// Whether a text begins with the word `empty`.
@@ -115,38 +101,38 @@ struct Read {
 /// What is left of a range's text.
 struct Reader<'t> {
     whole: &'t str,
-    rest: &'t str,
+    scanner: Scanner<'t>,
 }
 
 impl Reader<'_> {
     /// A range; `None` for the empty one.
     fn range(&mut self) -> Result<Option<Read>> {
-        self.skip();
-        if is_empty_word(self.rest) {
-            self.rest = &self.rest[EMPTY.len()..];
-            self.skip();
-            return match self.rest {
+        self.scanner.skip_spaces();
+        if is_empty_word(self.scanner.rest) {
+            self.scanner.rest = &self.scanner.rest[EMPTY.len()..];
+            self.scanner.skip_spaces();
+            return match self.scanner.rest {
                 "" => Ok(None),
                 _ => Err(self.malformed("Junk after \"empty\" key word.")),
             };
         }
-        let opens_inclusive = match self.take() {
+        let opens_inclusive = match self.scanner.take() {
             Some('[') => true,
             Some('(') => false,
             _ => return Err(self.malformed("Missing left parenthesis or bracket.")),
         };
         let lower = self.bound()?;
-        if self.take() != Some(',') {
+        if !self.scanner.eat(',') {
             return Err(self.malformed("Missing comma after lower bound."));
         }
         let upper = self.bound()?;
-        let closes_inclusive = match self.take() {
+        let closes_inclusive = match self.scanner.take() {
             Some(']') => true,
             Some(')') => false,
             _ => return Err(self.malformed("Too many commas.")),
         };
-        self.skip();
-        if !self.rest.is_empty() {
+        self.scanner.skip_spaces();
+        if !self.scanner.rest.is_empty() {
             return Err(self.malformed("Junk after right parenthesis or bracket."));
         }
         Ok(Some(Read {
@@ -156,37 +142,15 @@ impl Reader<'_> {
         }))
     }
 
-    fn skip(&mut self) {
-        self.rest = self.rest.trim_start_matches(is_space);
-    }
-
-    fn take(&mut self) -> Option<char> {
-        let mut chars = self.rest.chars();
-        let next = chars.next();
-        self.rest = chars.as_str();
-        next
-    }
-
     /// A bound, up to the sign behind it; `None` where nothing is written.
     fn bound(&mut self) -> Result<Option<String>> {
-        if self.rest.starts_with([',', ')', ']']) {
+        const ENDS: [char; 3] = [',', ')', ']'];
+        if self.scanner.rest.starts_with(ENDS) {
             return Ok(None);
         }
-        let (mut text, mut is_quoted) = (String::new(), false);
-        loop {
-            if !is_quoted && self.rest.starts_with([',', ')', ']']) {
-                return Ok(Some(text));
-            }
-            match self.take() {
-                None => return Err(self.malformed("Unexpected end of input.")),
-                Some('\\') => match self.take() {
-                    None => return Err(self.malformed("Unexpected end of input.")),
-                    Some(escaped) => text.push(escaped),
-                },
-                Some('"') if is_quoted && self.rest.starts_with('"') => text.extend(self.take()),
-                Some('"') => is_quoted = !is_quoted,
-                Some(c) => text.push(c),
-            }
+        match self.scanner.part(&ENDS) {
+            None => Err(self.malformed("Unexpected end of input.")),
+            bound => Ok(bound),
         }
     }
 
