@@ -308,6 +308,11 @@ fn collect_keys(
             collect_keys(&join.left, keyless, keyed);
             collect_keys(&join.right, keyless, keyed);
         }
+        Logical::Part(rows) => {
+            if let Some(query) = &rows.inlined {
+                collect_keys(query.plan(), keyless, keyed);
+            }
+        }
         _ => {}
     }
 }

@@ -326,6 +326,7 @@ impl<'a> Binder<'a> {
         inner.names = Some(&view.sources);
         inner.path = self.path;
         inner.depth = self.depth;
+        inner.parts.all_inlined = true;
         inner.columns = std::mem::take(&mut self.columns);
         let bound = inner.updatable_select(select, &scope);
         self.columns = inner.columns;

@@ -185,6 +185,7 @@ impl<'a> Binder<'a> {
                 id,
                 name: table.to_owned(),
                 columns: columns.collect(),
+                inlined: None,
             }),
             outputs,
             rows: Vec::new(),

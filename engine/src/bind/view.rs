@@ -18,7 +18,6 @@ use super::statement::changes;
 use super::storage_parameter::of_view;
 use super::table::is_cascade;
 use super::through::without_check_option;
-use super::with_part::Parts;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{Located, SearchPath};
@@ -138,29 +137,23 @@ impl<'a> Binder<'a> {
     ) -> Result<Relation> {
         self.deeper_by(VIEW_LEVELS, at, |binder| {
             let query = parse_query(text)?;
-            let mut parts = Parts::after(&binder.parts);
-            loop {
-                let mut inner = Binder::new(binder.catalog);
-                inner.path = path;
-                inner.names = names;
-                inner.keyless = binder.keyless;
-                inner.depth = binder.depth;
-                inner.from_items = binder.from_items;
-                inner.parts = parts;
-                inner.columns = std::mem::take(&mut binder.columns);
-                let bound = inner.query(&query, &[]);
-                binder.columns = inner.columns;
-                if inner.parts.again && bound.is_ok() {
-                    parts = inner.parts;
-                    parts.once_more();
-                    continue;
-                }
-                binder.parts.take(inner.parts);
-                binder.from_items = inner.from_items;
-                binder.needs |= inner.needs;
-                binder.shows_commits |= inner.shows_commits;
-                return bound;
-            }
+            let mut inner = Binder::new(binder.catalog);
+            inner.path = path;
+            inner.names = names;
+            inner.keyless = binder.keyless;
+            inner.depth = binder.depth;
+            inner.from_items = binder.from_items;
+            inner.parts.all_inlined = binder.all_inlined();
+            inner.parts.bound = std::mem::take(&mut binder.parts.bound);
+            inner.columns = std::mem::take(&mut binder.columns);
+            let bound = inner.query(&query, &[]);
+            binder.columns = inner.columns;
+            binder.parts.bound = inner.parts.bound;
+            binder.parts.reads.extend(inner.parts.reads);
+            binder.from_items = inner.from_items;
+            binder.needs |= inner.needs;
+            binder.shows_commits |= inner.shows_commits;
+            bound
         })
     }
 
@@ -275,8 +268,6 @@ impl<'a> Binder<'a> {
         self.record = Some(Record::default());
         self.query(&create.query, &[])?;
         self.record = None;
-        // Nothing is run.
-        self.parts = Parts::default();
         let text = create.query.to_string();
         let (outputs, sources) = self.record(&text)?;
         let temporary = create.temporary || sources.iter().any(|source| self.is_temporary(source));

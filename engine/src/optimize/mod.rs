@@ -53,7 +53,7 @@ mod window;
 
 pub(crate) use explain::analyzed;
 
-use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
+use crate::bind::{BodyPart, BoundPart, BoundStatement, PartBody, bind, bind_trigger};
 use crate::error::Result;
 use crate::function::SearchPath;
 use crate::parse::{Parsed, with_room};
@@ -307,14 +307,16 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         LogicalStatement::Explain(explained, options) => (*explained, Some(options)),
         other => (other, None),
     };
+    let parts = parts.into_iter().enumerate();
+    let parts: Vec<_> = parts.filter(|(_, part)| part.is_run()).collect();
     let mut statement = plan_statement(statement, &mut columns, effort);
     let mut with = (!parts.is_empty()).then(|| {
+        let parts = parts.into_iter();
         Box::new(With {
             parts: parts
-                .into_iter()
-                .map(|part| plan_part(part, effort))
+                .map(|(id, part)| plan_part(id, part, effort))
                 .collect(),
-            reads,
+            reads: reads.into_iter().collect(),
             counted,
         })
     });
@@ -418,20 +420,22 @@ fn plan_statement(statement: LogicalStatement, columns: &mut Columns, effort: Ef
     }
 }
 
-fn plan_part(part: BoundPart, effort: Effort) -> Part {
+fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
     let mut columns = part.columns;
-    let source = match part.statement {
-        LogicalStatement::Query(query) => {
-            let query = optimize(query, &mut columns, effort);
+    let source = match part.body {
+        PartBody::Query(query) => {
+            let query = optimize(query.take(), &mut columns, effort);
             PartSource::Query(Arc::new(lower::query(query, &columns)))
         }
-        change => PartSource::Change(Box::new(plan_statement(change, &mut columns, effort))),
+        PartBody::Change(change) => {
+            PartSource::Change(Box::new(plan_statement(change, &mut columns, effort)))
+        }
     };
     Part {
-        id: part.id,
+        id,
         name: part.name,
         source,
-        reads: part.reads,
+        reads: part.reads.into_iter().collect(),
     }
 }
 

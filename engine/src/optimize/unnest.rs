@@ -30,6 +30,13 @@ use std::collections::BTreeSet;
 
 /// Applies the rule to a plan.
 pub(super) fn unnest(plan: Logical, columns: &mut Columns) -> Logical {
+    if let Logical::Part(rows) = plan {
+        // A WITH query that is not run once stands where it is named.
+        return match rows.into_inlined() {
+            Ok(query) => unnest(query, columns),
+            Err(rows) => Logical::Part(rows),
+        };
+    }
     let mut plan = plan.map_inputs(&mut |input| unnest(input, columns));
     let (given, outer) = once(&mut plan, columns);
     let shown = plan.columns();
