@@ -378,8 +378,7 @@ fn drop_said(expr: &mut Expr) {
 }
 
 fn into(expr: &mut Expr, f: impl FnOnce(Expr) -> Result<Expr>) -> Result<()> {
-    let hole = Expr::literal(Value::Null, expr.data_type);
-    *expr = f(std::mem::replace(expr, hole))?;
+    *expr = f(expr.take())?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function;
 use crate::parse::{AlterDomain, CreateDomain, parse_expression, place, refuse};
-use crate::plan::logical::{Logical, LogicalStatement};
+use crate::plan::logical::LogicalStatement;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::RowCheck;
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
@@ -120,10 +120,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, refused).at(at));
         }
         let shown = self.columns.add_for("value", &tested);
-        let plan = Logical::Project {
-            input: Box::new(super::table_function::one_row()),
-            exprs: vec![(shown, tested)],
-        };
+        let plan = super::table_function::one_row().project(vec![(shown, tested)]);
         let (asks, outer) = (Asks::Value(shown), vec![(column, value)]);
         Ok(Expr {
             kind: ExprKind::Subquery(Box::new(Subquery { asks, plan, outer })),
@@ -488,10 +485,7 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
 }
 
 fn put_in(expr: Expr, column: usize, value: &Expr) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(found) if found == column => Some(value.clone()),
-        _ => None,
-    })
+    expr.substitute(&[(column, value.clone())])
 }
 
 fn impossible(kind: &str, at: Option<Position>) -> Error {

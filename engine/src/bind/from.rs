@@ -13,11 +13,11 @@ use crate::error::{Error, Position, Result, state};
 use crate::function::host_table::HostTable;
 use crate::function::{Located, Needs};
 use crate::parse::{given, place, refuse};
+use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::system::SystemTable;
 use crate::plan::virtual_scan::VirtualScan;
-use crate::plan::{Expr, ExprKind};
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::{ColumnId, DataType, SchemaId, TypeId, Value};
 use sqlparser::ast::{self, TableFactor};
@@ -459,10 +459,8 @@ fn keys_of(
     // An expression that cannot be bound any more is no way to find rows.
     let keys = hidden_keys(catalog, &entry.def).unwrap_or_default();
     let keys = keys.into_iter().map(|(position, expr)| {
-        let numbered = expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(at) => Some(Expr::column(columns[at].0, part.data_type)),
-            _ => None,
-        });
+        let numbered =
+            expr.replace_columns(&mut |at, data_type| Some(Expr::column(columns[at].0, data_type)));
         (columns[position].0, numbered)
     });
     keys.collect()

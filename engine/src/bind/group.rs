@@ -212,10 +212,7 @@ impl<'s> Grouping<'s> {
         }
         let passed = plan.columns().into_iter();
         let passed = passed.map(|column| (column, binder.columns.expr(column)));
-        Ok(Logical::Project {
-            exprs: passed.chain(shown).collect(),
-            input: Box::new(plan),
-        })
+        Ok(plan.project(passed.chain(shown).collect()))
     }
 
     fn is_determined(&self, column: usize) -> bool {

@@ -158,12 +158,7 @@ impl<'a> Binder<'a> {
                 .into_iter()
                 .map(|column| (column, self.columns.expr(column)));
             let exprs = passed.chain(computed).collect();
-            let empty = Logical::Values {
-                columns: Vec::new(),
-                rows: Vec::new(),
-            };
-            let input = Box::new(std::mem::replace(plan, empty));
-            *plan = Logical::Project { input, exprs };
+            *plan = plan.take().project(exprs);
         }
         columns
     }

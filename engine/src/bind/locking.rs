@@ -185,10 +185,6 @@ pub(super) fn lock_rows(relation: &mut Relation) {
     if locks.is_empty() {
         return;
     }
-    let empty = Logical::Values {
-        columns: Vec::new(),
-        rows: Vec::new(),
-    };
-    let input = Box::new(std::mem::replace(&mut relation.plan, empty));
+    let input = Box::new(relation.plan.take());
     relation.plan = Logical::Lock { input, locks };
 }

@@ -92,10 +92,7 @@ impl<'a> Binder<'a> {
         let passed = plan.columns().into_iter();
         let passed = passed.map(|column| (column, self.columns.expr(column)));
         let nothing = Expr::literal(Value::Null, DataType::Text);
-        let plan = Logical::Project {
-            exprs: passed.chain([(action, nothing)]).collect(),
-            input: Box::new(plan),
-        };
+        let plan = plan.project(passed.chain([(action, nothing)]).collect());
         let action = self.columns.expr(action);
         Ok((Some(MergeReturning { shown, action }), plan))
     }

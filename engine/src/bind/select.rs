@@ -373,10 +373,7 @@ impl<'a> Binder<'a> {
         }
         let exprs = exprs.into_iter();
         let exprs = exprs.map(|(column, expr)| (column, plain(expr))).collect();
-        let mut plan = Logical::Project {
-            input: Box::new(plan),
-            exprs,
-        };
+        let mut plan = plan.project(exprs);
         if distinct {
             plan = self.distinct(plan, &shown)?;
         }

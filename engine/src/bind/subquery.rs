@@ -130,10 +130,7 @@ impl<'a> Binder<'a> {
             (value, Expr::column(output.column, output.data_type))
         });
         let exprs: Vec<_> = exprs.collect();
-        let plan = Logical::Project {
-            input: Box::new(relation.plan),
-            exprs: exprs.clone(),
-        };
+        let plan = relation.plan.project(exprs.clone());
         let values = exprs.into_iter().map(|(value, expr)| {
             let asks = Asks::Value(value);
             subquery(asks, plan.clone(), outer.to_vec(), expr.data_type)

@@ -143,11 +143,8 @@ impl Through {
             let found = match expr.kind {
                 ExprKind::Column(position) => over(position).cloned(),
                 _ => {
-                    let computed = expr.clone().replace(&mut |part| match part.kind {
-                        ExprKind::Column(position) => {
-                            over(position).map(|c| Expr::column(c.column, part.data_type))
-                        }
-                        _ => None,
+                    let computed = expr.clone().replace_columns(&mut |position, data_type| {
+                        over(position).map(|c| Expr::column(c.column, data_type))
                     });
                     let column = binder.columns.add_for(name, &computed);
                     self.stands.push((column, computed));
@@ -174,18 +171,8 @@ impl Through {
 
     /// An expression over the table's columns and whatever else it names.
     pub(super) fn put_in(&self, expr: Expr) -> Expr {
-        put(expr, &self.stands)
+        expr.substitute(&self.stands)
     }
-}
-
-fn put(expr: Expr, stands: &[(usize, Expr)]) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(number) => {
-            let found = stands.iter().find(|(stands, _)| *stands == number);
-            found.map(|(_, expr)| expr.clone())
-        }
-        _ => None,
-    })
 }
 
 impl<'a> Binder<'a> {
@@ -331,7 +318,7 @@ impl<'a> Binder<'a> {
         let bound = inner.updatable_select(select, &scope);
         self.columns = inner.columns;
         let (items, condition) = bound?.map_err(refused)?;
-        let condition = condition.map(|condition| put(condition, &stands));
+        let condition = condition.map(|condition| condition.substitute(&stands));
         let (mut conditions, mut checks) = match beneath {
             Some(beneath) => (beneath.conditions, beneath.checks),
             None => (Vec::new(), Vec::new()),
@@ -346,7 +333,7 @@ impl<'a> Binder<'a> {
         }
         conditions.extend(condition);
         let names = view.columns.iter().map(|column| column.name.clone());
-        let items = items.into_iter().map(|(_, expr)| put(expr, &stands));
+        let items = items.into_iter().map(|(_, expr)| expr.substitute(&stands));
         Ok(Through {
             view: view.name.clone(),
             columns: names.zip(items).collect(),

@@ -179,10 +179,7 @@ impl<'a> Binder<'a> {
                 tables: vec![(shown.to_owned(), None)],
                 ..Scope::default()
             },
-            plan: Logical::Project {
-                input: Box::new(relation.plan),
-                exprs,
-            },
+            plan: relation.plan.project(exprs),
             rows: Vec::new(),
         }
     }

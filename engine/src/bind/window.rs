@@ -324,10 +324,7 @@ impl Windows {
         if !computed.is_empty() {
             let passed = plan.columns().into_iter();
             let passed = passed.map(|column| (column, columns.expr(column)));
-            plan = Logical::Project {
-                exprs: passed.chain(computed.iter().cloned()).collect(),
-                input: Box::new(plan),
-            };
+            plan = plan.project(passed.chain(computed.iter().cloned()).collect());
         }
         let number = |key: &SortKey| {
             let made = computed

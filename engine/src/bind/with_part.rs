@@ -368,11 +368,8 @@ impl<'a> Binder<'a> {
             .zip(relation.outputs.iter().map(|output| output.column))
             .collect();
         let over = |expr: Expr| {
-            expr.replace(&mut |part| match part.kind {
-                ExprKind::Column(column) => {
-                    Some(Expr::column(*fresh.get(&column)?, part.data_type))
-                }
-                _ => None,
+            expr.replace_columns(&mut |column, data_type| {
+                Some(Expr::column(*fresh.get(&column)?, data_type))
             })
         };
         let exprs = exprs.into_iter().zip(schema).map(|(expr, field)| {
@@ -381,8 +378,7 @@ impl<'a> Binder<'a> {
             ((field.name, number), (number, value))
         });
         let (output, exprs) = exprs.unzip();
-        let input = Box::new(relation.plan);
-        let plan = Logical::Project { input, exprs };
+        let plan = relation.plan.project(exprs);
         LogicalStatement::Query(Query { plan, output })
     }
 }

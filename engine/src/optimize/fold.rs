@@ -125,8 +125,7 @@ fn fold_returning(returning: &mut Option<Returning>) {
 }
 
 fn fold_in_place(expr: &mut Expr) {
-    let hole = Expr::literal(Value::Null, expr.data_type);
-    *expr = fold(std::mem::replace(expr, hole));
+    expr.change(fold);
 }
 
 /// Folds one expression, from the leaves up.

@@ -71,15 +71,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A rewrite of plans.
-struct Rule {
-    /// What it is called.
-    name: &'static str,
-    /// Whether no plan can run without it.
-    is_needed: bool,
-    /// What it does. `needed` are the columns that are shown.
-    apply: fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
-}
+/// A rewrite of plans: what it is called, and what it does with a plan of which these columns are shown.
+type Rule = (
+    &'static str,
+    fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
+);
+
+/// The rule without which no plan can run.
+const NEEDED: &str = "subquery_unnesting";
 
 /// Which rules are applied.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -130,88 +129,47 @@ impl Effort {
         }
     }
 
-    fn applies(self, rule: &Rule) -> bool {
-        rule.is_needed
+    fn applies(self, rule: &str) -> bool {
+        rule == NEEDED
             || match self {
                 Self::Full => true,
                 Self::Least => false,
-                Self::Without(name) => name != rule.name,
+                Self::Without(name) => name != rule,
             }
     }
 }
 
 /// All rules, in order.
 const RULES: &[Rule] = &[
-    Rule {
-        name: "subquery_unnesting",
-        is_needed: true,
-        apply: |plan, columns, _| unnest::unnest(plan, columns),
-    },
-    Rule {
-        name: "constant_folding",
-        is_needed: false,
-        apply: |plan, _, _| fold::fold_plan(plan),
-    },
-    Rule {
-        name: "predicate_pushdown",
-        is_needed: false,
-        apply: |plan, _, _| pushdown::push_down(plan),
-    },
-    Rule {
-        name: "join_order",
-        is_needed: false,
-        apply: |plan, _, _| join_order::order_joins(plan),
-    },
-    Rule {
-        name: "projection_merging",
-        is_needed: false,
-        apply: |plan, _, _| merge::merge_projections(plan),
-    },
-    Rule {
-        name: "computed_keys",
-        is_needed: false,
-        apply: |plan, _, _| computed_key::use_keys(plan),
-    },
-    Rule {
-        name: "min_max",
-        is_needed: false,
-        apply: |plan, columns, _| min_max::use_ends(plan, columns),
-    },
-    Rule {
-        name: "index_order",
-        is_needed: false,
-        apply: |plan, _, _| index_order::order_by_index(plan),
-    },
-    Rule {
-        name: "index_joins",
-        is_needed: false,
-        apply: |plan, columns, _| index_join::index_joins(plan, columns),
-    },
-    Rule {
-        name: "index_selection",
-        is_needed: false,
-        apply: |plan, _, _| access::select_indexes(plan),
-    },
-    Rule {
-        name: "build_side",
-        is_needed: false,
-        apply: |plan, _, _| build_side::choose_build_sides(plan),
-    },
-    Rule {
-        name: "scan_bounds",
-        is_needed: false,
-        apply: |plan, _, _| bounds::bound_scans(plan),
-    },
-    Rule {
-        name: "top_n",
-        is_needed: false,
-        apply: |plan, _, _| top_n::sort_and_limit(plan),
-    },
-    Rule {
-        name: "projection_pruning",
-        is_needed: false,
-        apply: |plan, columns, needed| prune::prune(plan, columns, needed),
-    },
+    ("subquery_unnesting", |plan, columns, _| {
+        unnest::unnest(plan, columns)
+    }),
+    ("constant_folding", |plan, _, _| fold::fold_plan(plan)),
+    ("predicate_pushdown", |plan, _, _| pushdown::push_down(plan)),
+    ("join_order", |plan, _, _| join_order::order_joins(plan)),
+    ("projection_merging", |plan, _, _| {
+        merge::merge_projections(plan)
+    }),
+    ("computed_keys", |plan, _, _| computed_key::use_keys(plan)),
+    ("min_max", |plan, columns, _| {
+        min_max::use_ends(plan, columns)
+    }),
+    ("index_order", |plan, _, _| {
+        index_order::order_by_index(plan)
+    }),
+    ("index_joins", |plan, columns, _| {
+        index_join::index_joins(plan, columns)
+    }),
+    ("index_selection", |plan, _, _| access::select_indexes(plan)),
+    ("build_side", |plan, _, _| {
+        build_side::choose_build_sides(plan)
+    }),
+    ("scan_bounds", |plan, _, _| bounds::bound_scans(plan)),
+    ("top_n", |plan, _, _| top_n::sort_and_limit(plan)),
+    ("projection_pruning", |mut plan, columns, needed| {
+        prune::prune(&mut plan, columns, needed);
+        plan
+    }),
 ];
 
 /// Binds, optimises and plans a statement against a catalog, in which names are looked up by `path`.
@@ -441,10 +399,8 @@ fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
 
 fn optimize(query: Query, columns: &mut Columns, effort: Effort) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
-    let rules = RULES.iter().filter(|rule| effort.applies(rule));
-    let plan = rules.fold(query.plan, |plan, rule| {
-        (rule.apply)(plan, columns, &needed)
-    });
+    let rules = RULES.iter().filter(|(name, _)| effort.applies(name));
+    let plan = rules.fold(query.plan, |plan, (_, rule)| rule(plan, columns, &needed));
     Query { plan, ..query }
 }
 

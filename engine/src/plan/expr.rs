@@ -102,6 +102,14 @@ impl Expr {
         }
     }
 
+    /// The statement's parameter of this number.
+    pub(crate) fn parameter(number: usize, data_type: DataType) -> Self {
+        Self {
+            kind: ExprKind::Parameter(number),
+            data_type,
+        }
+    }
+
     /// The input column at `position`.
     pub(crate) fn column(position: usize, data_type: DataType) -> Self {
         Self {
