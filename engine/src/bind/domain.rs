@@ -151,8 +151,7 @@ impl<'a> Binder<'a> {
                 ColumnOption::Null => is_nullable = true,
                 ColumnOption::NotNull => domain.not_null = true,
                 ColumnOption::Default(_) if domain.default.is_some() => {
-                    let message = "multiple default expressions";
-                    return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+                    return Err(sql_error!(SYNTAX_ERROR, "multiple default expressions").at(at));
                 }
                 ColumnOption::Default(expr) => self.set_domain_default(&mut domain, expr)?,
                 ColumnOption::Check(check) => {
@@ -421,13 +420,7 @@ fn tested(
 
 fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
     let data_type = otherwise.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches,
-            otherwise: Some(Box::new(otherwise)),
-        },
-        data_type,
-    }
+    Expr::case(branches, otherwise, data_type)
 }
 
 /// A condition of a domain over the column that a value is.
@@ -439,13 +432,12 @@ fn condition(catalog: &Catalog, text: &str, value: Expr, reached: &mut Reached) 
         return refuse("this value", None);
     };
     let scope = Scope {
-        columns: vec![ScopeColumn {
-            table: None,
-            name: "value".to_owned(),
+        columns: vec![ScopeColumn::new(
+            None,
+            "value".to_owned(),
             column,
-            data_type: value.data_type,
-            bare: true,
-        }],
+            value.data_type,
+        )],
         tables: Vec::new(),
         ..Scope::default()
     };
@@ -475,13 +467,7 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
         .map(|argument| Some(argument.data_type))
         .collect();
     let found = function::resolve(function::DOMAIN_ERROR, &types)?;
-    Ok(Expr {
-        kind: ExprKind::Call {
-            overload: found.overload,
-            arguments,
-        },
-        data_type,
-    })
+    Ok(Expr::call(found.overload, arguments, data_type))
 }
 
 fn put_in(expr: Expr, column: usize, value: &Expr) -> Expr {
@@ -489,8 +475,7 @@ fn put_in(expr: Expr, column: usize, value: &Expr) -> Expr {
 }
 
 fn impossible(kind: &str, at: Option<Position>) -> Error {
-    let message = format!("{kind} constraints not possible for domains");
-    Error::new(state::SYNTAX_ERROR, message).at(at)
+    sql_error!(SYNTAX_ERROR, "{kind} constraints not possible for domains").at(at)
 }
 
 /// A cast to a domain, behind that to its type.

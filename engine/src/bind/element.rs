@@ -280,13 +280,12 @@ fn element_type(of: DataType, chain: &[AccessExpr], at: Option<Position>) -> Res
         (_, Some(_)) if chain.iter().any(is_slice) => Ok(of),
         (_, Some(element)) => Ok(element),
         (jsonb @ DataType::Packed(PackedType::Jsonb), None) => Ok(jsonb),
-        (other, None) => {
-            let message = format!(
-                "cannot subscript type {} because it does not support subscripting",
-                super::coerce::plain(other)
-            );
-            Err(Error::new(state::DATATYPE_MISMATCH, message).at(at))
-        }
+        (other, None) => Err(sql_error!(
+            DATATYPE_MISMATCH,
+            "cannot subscript type {} because it does not support subscripting",
+            super::coerce::plain(other)
+        )
+        .at(at)),
     }
 }
 

@@ -273,13 +273,11 @@ fn least_of(text: Expr) -> Result<AggregateCall> {
 fn shown_group((number, key): (usize, &Expr), least: Expr) -> Expr {
     let is_missing = is_null(Expr::column(number, key.data_type));
     let data_type = least.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches: vec![(is_missing, Expr::literal(Value::Null, data_type))],
-            otherwise: Some(Box::new(least)),
-        },
+    Expr::case(
+        vec![(is_missing, Expr::literal(Value::Null, data_type))],
+        least,
         data_type,
-    }
+    )
 }
 
 fn group_column(group: &Expr, columns: &mut Columns) -> usize {

@@ -144,13 +144,7 @@ impl<'a> Binder<'a> {
                     column
                 }
             };
-            columns.push(ScopeColumn {
-                table: None,
-                name,
-                column,
-                data_type,
-                bare: true,
-            });
+            columns.push(ScopeColumn::new(None, name, column, data_type));
         }
         if !computed.is_empty() {
             let below = plan.columns();
@@ -256,10 +250,7 @@ fn either(one: &ScopeColumn, two: &ScopeColumn, common: DataType) -> Expr {
         let value = Expr::column(column.column, column.data_type);
         coerce::cast(value, common, false)
     };
-    Expr {
-        kind: ExprKind::Coalesce(vec![value(one), value(two)]),
-        data_type: common,
-    }
+    Expr::new(ExprKind::Coalesce(vec![value(one), value(two)]), common)
 }
 
 /// Fails, as PostgreSQL does, where no condition of a full join is an equality of both sides and some is more

@@ -224,11 +224,5 @@ impl<'a> Binder<'a> {
 /// `CASE WHEN condition THEN one ELSE other END`
 fn either(condition: Expr, one: Expr, other: Expr) -> Expr {
     let data_type = other.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches: vec![(condition, one)],
-            otherwise: Some(Box::new(other)),
-        },
-        data_type,
-    }
+    Expr::case(vec![(condition, one)], other, data_type)
 }

@@ -52,8 +52,7 @@ impl Request {
 
     /// 0A000 for what no row of a table stands behind.
     pub(super) fn refused(&self, why: &str) -> Error {
-        let message = format!("{} {why}", self.strength);
-        Error::new(state::FEATURE_NOT_SUPPORTED, message)
+        sql_error!(FEATURE_NOT_SUPPORTED, "{} {why}", self.strength)
     }
 }
 

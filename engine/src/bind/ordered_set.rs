@@ -220,13 +220,11 @@ impl<'a> Binder<'a> {
                 let none = Expr::literal(Value::BigInt(0), DataType::BigInt);
                 let none = self.call("=", vec![Bound::Typed(rows), Bound::Typed(none)], at)?;
                 let zero = Expr::literal(Value::Double(0.0), DataType::Double);
-                Ok(Bound::Typed(Expr {
-                    kind: ExprKind::Case {
-                        branches: vec![(self.settle(none)?, zero)],
-                        otherwise: Some(Box::new(share)),
-                    },
-                    data_type: DataType::Double,
-                }))
+                Ok(Bound::Typed(Expr::case(
+                    vec![(self.settle(none)?, zero)],
+                    share,
+                    DataType::Double,
+                )))
             }
             WindowFunction::CumeDist => {
                 let mut same = Vec::with_capacity(pairs.len());
@@ -323,10 +321,7 @@ fn both(filter: Option<Expr>, also: Expr) -> Option<Expr> {
 fn any(mut parts: Vec<Expr>) -> Expr {
     match parts.len() {
         1 => parts.remove(0),
-        _ => Expr {
-            kind: ExprKind::Or(parts),
-            data_type: DataType::Boolean,
-        },
+        _ => Expr::new(ExprKind::Or(parts), DataType::Boolean),
     }
 }
 

@@ -253,18 +253,13 @@ fn inlined(body: &Body, arguments: &[Expr], strict: bool, must: bool) -> Option<
     let test = match missing.len() {
         0 => return Some(value),
         1 => missing.into_iter().next()?,
-        _ => Expr {
-            kind: ExprKind::Or(missing),
-            data_type: DataType::Boolean,
-        },
+        _ => Expr::new(ExprKind::Or(missing), DataType::Boolean),
     };
-    Some(Expr {
-        kind: ExprKind::Case {
-            branches: vec![(test, Expr::literal(Value::Null, data_type))],
-            otherwise: Some(Box::new(value)),
-        },
+    Some(Expr::case(
+        vec![(test, Expr::literal(Value::Null, data_type))],
+        value,
         data_type,
-    })
+    ))
 }
 
 /// An expression with arguments in place of the columns that stand for them.

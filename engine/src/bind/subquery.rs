@@ -85,8 +85,7 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr> {
         let (mut relation, outer) = self.nested(query, at, cx)?;
         let [output] = relation.outputs.as_mut_slice() else {
-            let message = "subquery must return only one column";
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "subquery must return only one column").at(at));
         };
         if let Some(aggregate) = aggregate {
             let call = AggregateCall {
@@ -168,8 +167,7 @@ impl<'a> Binder<'a> {
         if relation.outputs.len() != operands.len() {
             let few = relation.outputs.len() < operands.len();
             let how = if few { "few" } else { "many" };
-            let message = format!("subquery has too {how} columns");
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "subquery has too {how} columns").at(at));
         }
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (operand, output) in operands.into_iter().zip(relation.outputs) {

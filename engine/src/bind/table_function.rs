@@ -7,7 +7,7 @@
 use super::expr::start;
 use super::from::{Source, rename};
 use super::function::is_variadic;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::Scope;
 use super::{Binder, Bound, Clause, Context, json_record, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::ArgumentType;
@@ -291,25 +291,11 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         let columns = columns.into_iter().map(|column| {
             let field = self.columns.field(column);
-            ScopeColumn {
-                table: Some(shown.clone()),
-                name: field.name.clone(),
-                column,
-                data_type: field.data_type,
-                bare: true,
-            }
+            (field.name.clone(), column, field.data_type)
         });
-        let mut scope = Scope {
-            columns: columns.collect(),
-            tables: vec![(shown.clone(), None)],
-            ..Scope::default()
-        };
+        let mut scope = Scope::named(&shown, None, columns);
         rename(&mut scope, alias, &shown)?;
-        Ok(Source {
-            plan,
-            scope,
-            rows: Vec::new(),
-        })
+        Ok(Source::new(plan, scope))
     }
 
     pub(super) fn table_call(

@@ -13,7 +13,7 @@ use super::from::Source;
 use super::query::Relation;
 use super::record::refuse_records;
 use super::relation::already_exists;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::Scope;
 use super::statement::changes;
 use super::storage_parameter::of_view;
 use super::table::is_cascade;
@@ -166,22 +166,10 @@ impl<'a> Binder<'a> {
         });
         let exprs: Vec<_> = exprs.collect();
         let columns = exprs.iter().zip(&view.columns);
-        let columns = columns.map(|((number, expr), column)| ScopeColumn {
-            table: Some(shown.to_owned()),
-            name: column.name.clone(),
-            column: *number,
-            data_type: expr.data_type,
-            bare: true,
-        });
-        Source {
-            scope: Scope {
-                columns: columns.collect(),
-                tables: vec![(shown.to_owned(), None)],
-                ..Scope::default()
-            },
-            plan: relation.plan.project(exprs),
-            rows: Vec::new(),
-        }
+        let columns =
+            columns.map(|((number, expr), column)| (column.name.clone(), *number, expr.data_type));
+        let scope = Scope::named(shown, None, columns);
+        Source::new(relation.plan.project(exprs), scope)
     }
 
     /// What a name in the view that is being bound stands for.
@@ -220,24 +208,12 @@ impl<'a> Binder<'a> {
         };
         let column = |column: &SourceColumn| {
             let (_, number) = numbers.iter().find(|(id, _)| *id == column.id)?;
-            Some(ScopeColumn {
-                table: Some(shown.to_owned()),
-                name: column.name.clone(),
-                column: *number,
-                data_type: self.columns.field(*number).data_type,
-                bare: true,
-            })
+            let data_type = self.columns.field(*number).data_type;
+            Some((column.name.clone(), *number, data_type))
         };
         let hides = (shown != source.name).then(|| source.name.clone());
-        Ok(Source {
-            plan,
-            scope: Scope {
-                columns: source.columns.iter().filter_map(column).collect(),
-                tables: vec![(shown.to_owned(), hides)],
-                ..Scope::default()
-            },
-            rows: Vec::new(),
-        })
+        let columns = source.columns.iter().filter_map(column);
+        Ok(Source::new(plan, Scope::named(shown, hides, columns)))
     }
 
     /// Binds a CREATE VIEW.
@@ -250,8 +226,7 @@ impl<'a> Binder<'a> {
             CheckOption::Cascaded => ViewCheck::Cascaded,
         });
         if !self.parameters.is_empty() {
-            let message = "there is no parameter $1";
-            return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
+            return Err(sql_error!(UNDEFINED_PARAMETER, "there is no parameter $1").at(at));
         }
         if let ast::SetExpr::Select(select) = &*create.query.body
             && select.into.is_some()

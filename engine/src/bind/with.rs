@@ -259,13 +259,12 @@ impl<'a> Binder<'a> {
         for (name, data_type, found) in &working.columns {
             let column = self.columns.add(name, *data_type);
             self.columns.collations.set(column, *found);
-            columns.push(ScopeColumn {
-                table: Some(shown.to_owned()),
+            columns.push(ScopeColumn::new(
+                Some(shown.to_owned()),
+                name.clone(),
                 column,
-                name: name.clone(),
-                data_type: *data_type,
-                bare: true,
-            });
+                *data_type,
+            ));
         }
         let carried = columns[working.listed..].iter();
         working.carried = carried
@@ -279,16 +278,15 @@ impl<'a> Binder<'a> {
             id,
             columns: numbers.map(|(at, column)| (column.column, at)).collect(),
         });
-        Ok(Source {
+        Ok(Source::new(
             plan,
-            scope: Scope {
+            Scope {
                 columns,
                 tables: vec![(shown.to_owned(), None)],
                 unlisted,
                 ..Scope::default()
             },
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// The columns that a SELECT has to show, and of which query, where it is what follows in a recursion.
@@ -484,8 +482,8 @@ impl<'a> Binder<'a> {
             ..output.clone()
         });
         let outputs: Vec<_> = outputs.collect();
-        Relation {
-            plan: Logical::Recursive(Recursive {
+        Relation::new(
+            Logical::Recursive(Recursive {
                 id,
                 base: (Box::new(first.plan), base),
                 step: (Box::new(next.plan), step),
@@ -493,8 +491,7 @@ impl<'a> Binder<'a> {
                 columns: outputs.iter().map(|output| output.column).collect(),
             }),
             outputs,
-            rows: Vec::new(),
-        }
+        )
     }
 
     /// Refuses a plan that reads a working table of a query that is being bound.

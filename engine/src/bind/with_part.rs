@@ -194,16 +194,15 @@ impl<'a> Binder<'a> {
         let index = self.add_part(with.name()?, body, own, reads, Some(gives));
         self.parts.of.insert(with.address(), (index, address(node)));
         self.parts.reads.insert(index);
-        Ok(Relation {
-            plan: Logical::Part(PartRows {
+        Ok(Relation::new(
+            Logical::Part(PartRows {
                 id: index,
                 name: with.name()?,
                 columns,
                 inlined: Some(query),
             }),
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// Whether no WITH query is run once.
@@ -228,16 +227,15 @@ impl<'a> Binder<'a> {
         }
         let numbers = outputs.iter().enumerate();
         let columns = numbers.map(|(at, output)| (output.column, at)).collect();
-        Relation {
-            plan: Logical::Part(PartRows {
+        Relation::new(
+            Logical::Part(PartRows {
                 id: index,
                 name,
                 columns,
                 inlined: None,
             }),
             outputs,
-            rows: Vec::new(),
-        }
+        )
     }
 
     /// Binds a query that changes rows, if that has not been done; gives where it is.

@@ -461,10 +461,7 @@ fn of_nothing(call: &AggregateCall, value: Expr) -> Expr {
     }
     let data_type = value.data_type;
     let zero = Expr::literal(Value::BigInt(0), DataType::BigInt);
-    Expr {
-        kind: ExprKind::Coalesce(vec![value, zero]),
-        data_type,
-    }
+    Expr::new(ExprKind::Coalesce(vec![value, zero]), data_type)
 }
 
 /// All columns of a plan, and some that are made of them.

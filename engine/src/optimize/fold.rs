@@ -306,9 +306,6 @@ fn fold_coalesce(parts: Vec<Expr>, data_type: DataType) -> Expr {
     match kept.len() {
         0 => Expr::literal(Value::Null, data_type),
         1 => kept.remove(0),
-        _ => Expr {
-            kind: ExprKind::Coalesce(kept),
-            data_type,
-        },
+        _ => Expr::new(ExprKind::Coalesce(kept), data_type),
     }
 }

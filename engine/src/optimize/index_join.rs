@@ -201,10 +201,7 @@ impl Pair<'_> {
                 .iter()
                 .position(|column| Some(*column) == outer(value))?;
             let kind = ExprKind::Parameter(parameters[at].0);
-            Some(Expr {
-                kind,
-                data_type: value.data_type,
-            })
+            Some(Expr::new(kind, value.data_type))
         };
         let plan = plan.map_deep(&mut |expr| expr.replace(&mut |part| parameter(part)));
         let by = LookupBy::Plan {

@@ -301,10 +301,7 @@ fn ordered_scan(scan: Scan, keys: &[SortKey], order: &Order) -> (Logical, bool) 
 /// than an index has them.
 fn nulls_apart(scan: &Scan, keys: &[SortKey], order: &Order) -> Option<Logical> {
     let first = keys.first().filter(|_| order.is_limited)?;
-    let condition = |kind| Expr {
-        kind,
-        data_type: DataType::Boolean,
-    };
+    let condition = |kind| Expr::new(kind, DataType::Boolean);
     let is_null = condition(ExprKind::IsNull(Box::new(first.expr.clone())));
     let part = |part: Expr| {
         let mut scan = scan.clone();

@@ -120,10 +120,7 @@ fn copy(scan: &Scan, expr: Expr, columns: &mut Columns) -> (Scan, Expr) {
 
 /// The row with the least or the greatest value, if an index gives it.
 fn end(mut scan: Scan, of: &Expr, is_greatest: bool) -> Option<Logical> {
-    let boolean = |kind| Expr {
-        kind,
-        data_type: DataType::Boolean,
-    };
+    let boolean = |kind| Expr::new(kind, DataType::Boolean);
     let is_null = boolean(ExprKind::IsNull(Box::new(of.clone())));
     scan.filter.push(boolean(ExprKind::Not(Box::new(is_null))));
     let key = SortKey {

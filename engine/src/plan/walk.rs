@@ -215,10 +215,7 @@ impl Expr {
     pub(crate) fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
         match parts.len() {
             0 | 1 => parts.pop(),
-            _ => Some(Expr {
-                kind: ExprKind::And(parts),
-                data_type: DataType::Boolean,
-            }),
+            _ => Some(Expr::new(ExprKind::And(parts), DataType::Boolean)),
         }
     }
 
