@@ -324,7 +324,7 @@ impl<'a> Binder<'a> {
                 };
                 let (column, table) = (&column.name, &entry.def.name);
                 let message = format!("column \"{column}\" of table \"{table}\" contains {what}");
-                let truth = Expr::literal(Value::Boolean(true), DataType::Boolean);
+                let truth = Expr::boolean(true);
                 checks.push(RowCheck {
                     name: String::new(),
                     of_view: false,
@@ -369,7 +369,7 @@ pub(super) fn column_check(
         return Ok(None);
     };
     let value = Expr::column(position, column.data_type);
-    let truth = Expr::literal(Value::Boolean(true), DataType::Boolean);
+    let truth = Expr::boolean(true);
     let condition = tested(catalog, def, (value, truth), &mut Reached::default())?;
     Ok(condition.map(|condition| RowCheck {
         name: def.name.clone(),
@@ -459,7 +459,7 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
     let data_type = like.data_type;
     let arguments = vec![
         Expr::literal(Value::Text(message), DataType::Text),
-        Expr::literal(Value::Boolean(is_null), DataType::Boolean),
+        Expr::boolean(is_null),
         Expr::literal(Value::Null, data_type),
     ];
     let types: Vec<_> = arguments

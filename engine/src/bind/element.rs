@@ -197,7 +197,7 @@ impl<'a> Binder<'a> {
         let value = Bound::Typed(value);
         if of == DataType::Packed(PackedType::Jsonb) {
             let (steps, is_number) = self.json_steps(chain, at, cx)?;
-            let is_number = Expr::literal(Value::Boolean(is_number), DataType::Boolean);
+            let is_number = Expr::boolean(is_number);
             let mut arguments = vec![before, Bound::Typed(is_number), value];
             arguments.extend(steps);
             let whole = self.call("jsonb_assign", arguments, at)?;

@@ -368,7 +368,7 @@ pub(super) fn is_null(expr: Expr) -> Expr {
 }
 
 fn or_else(expr: Expr, otherwise: bool) -> Expr {
-    let otherwise = Expr::literal(Value::Boolean(otherwise), DataType::Boolean);
+    let otherwise = Expr::boolean(otherwise);
     Expr::new(ExprKind::Coalesce(vec![expr, otherwise]), DataType::Boolean)
 }
 

@@ -19,7 +19,7 @@ use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::system::SystemTable;
 use crate::plan::virtual_scan::VirtualScan;
 use remora_storage::catalog::{Catalog, TableEntry};
-use remora_storage::{ColumnId, DataType, SchemaId, TypeId, Value};
+use remora_storage::{ColumnId, DataType, SchemaId, TypeId};
 use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
 
@@ -50,14 +50,8 @@ impl<'a> Binder<'a> {
         let whole = self.crossed_items(items);
         self.lateral = lateral;
         Ok(whole?.unwrap_or_else(|| {
-            let row = Expr::literal(Value::Boolean(true), DataType::Boolean);
-            Source::new(
-                Logical::Values {
-                    columns: vec![self.columns.add("", DataType::Boolean)],
-                    rows: vec![vec![row]],
-                },
-                Scope::default(),
-            )
+            let row = Logical::one_row(&mut self.columns);
+            Source::new(row, Scope::default())
         }))
     }
 

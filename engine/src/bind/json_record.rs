@@ -168,7 +168,7 @@ impl<'a> Binder<'a> {
                 .with_hint("Provide a non-null record argument.")
                 .at(at));
         };
-        let is_set = Expr::literal(Value::Boolean(false), DataType::Boolean);
+        let is_set = Expr::boolean(false);
         let object = vec![Bound::Typed(document.clone()), Bound::Typed(is_set)];
         let object = self.call("record_object", object, at)?;
         let mut values = Vec::with_capacity(fields.len());

@@ -298,7 +298,7 @@ impl<'a> Binder<'a> {
             .aggregate;
         let distinct = !values.is_empty();
         // What is counted is the first argument, where it is not NULL.
-        let counted = Expr::literal(Value::Boolean(true), DataType::Boolean);
+        let counted = Expr::boolean(true);
         let counted = distinct.then_some(counted);
         let call = AggregateCall {
             aggregate: Callable::System(aggregate),

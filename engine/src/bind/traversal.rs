@@ -189,9 +189,8 @@ impl<'a> Binder<'a> {
     }
 
     fn circle(&self, cycle: &Cycle, names: &Names<'_>) -> Result<Circle> {
-        let boolean = |value| Expr::literal(Value::Boolean(value), DataType::Boolean);
         let (value, default) = match &cycle.values {
-            None => (boolean(true), boolean(false)),
+            None => (Expr::boolean(true), Expr::boolean(false)),
             Some((value, default)) => self.marks(value, default, names.at)?,
         };
         Ok(Circle {

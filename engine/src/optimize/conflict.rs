@@ -6,7 +6,6 @@ use super::{Effort, lower, optimize};
 use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::statement::{Asked, Insert, RowCheck};
-use remora_storage::{DataType, Value};
 use std::sync::Arc;
 
 /// Takes subqueries out of what an INSERT does where a key is there.
@@ -60,11 +59,7 @@ fn asked<'e>(
         .iter()
         .map(|(column, _)| ("?column?".to_owned(), *column));
     let output = output.collect();
-    let one = Logical::Values {
-        columns: vec![columns.add("", DataType::Boolean)],
-        rows: vec![vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]],
-    };
-    let plan = one.project(exprs);
+    let plan = Logical::one_row(columns).project(exprs);
     let query = optimize(Query { plan, output }, columns, effort);
     Some(Asked {
         plan: lower::query(query, columns),

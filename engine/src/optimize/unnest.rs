@@ -67,19 +67,11 @@ fn once(plan: &mut Logical, columns: &mut Columns) -> Option<(Logical, Vec<(usiz
             *expr = with.replace(&mut |part| part.same(asked).then(|| named.clone()));
         }
         let mut value = asked.clone();
-        let row = given.take().unwrap_or_else(|| one_row(columns));
+        let row = given.take().unwrap_or_else(|| Logical::one_row(columns));
         given = Some(lift_all(row, std::iter::once(&mut value), columns));
         outer.push((parameter, value));
     }
     Some((given?, outer))
-}
-
-/// A row without values that anyone asks for.
-fn one_row(columns: &mut Columns) -> Logical {
-    Logical::Values {
-        columns: vec![columns.add("", DataType::Boolean)],
-        rows: vec![vec![true_expr()]],
-    }
 }
 
 /// Subqueries in what a node evaluates for each row.
@@ -301,7 +293,7 @@ fn of_join(mut join: Join, columns: &mut Columns) -> Logical {
 
 /// A join, its right side no longer dependent on the left row if that can be; else it is run for each.
 fn attach(mut join: Join, columns: &mut Columns) -> Logical {
-    join.on.retain(|part| !part.same(&true_expr()));
+    join.on.retain(|part| !part.same(&Expr::boolean(true)));
     if join.outer.is_empty() {
         return independent(join);
     }
@@ -409,7 +401,12 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
         on: Vec::new(),
         mark: join.mark.map(|mark| Mark {
             // What is left of it says that there is one.
-            test: mark.test.into_iter().take(1).map(|_| true_expr()).collect(),
+            test: mark
+                .test
+                .into_iter()
+                .take(1)
+                .map(|_| Expr::boolean(true))
+                .collect(),
             column: mark.column,
         }),
         outer,
@@ -418,14 +415,10 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
     }
 }
 
-fn true_expr() -> Expr {
-    Expr::literal(Value::Boolean(true), DataType::Boolean)
-}
-
 /// Rows written out of which some ask subqueries: each row is a query of its own.
 fn values(numbers: &[usize], rows: Vec<Vec<Expr>>, columns: &mut Columns) -> Logical {
     let mut one = |row: Vec<Expr>| {
-        let single = one_row(columns);
+        let single = Logical::one_row(columns);
         let fresh: Vec<usize> = row
             .iter()
             .map(|expr| columns.add("", expr.data_type))

@@ -130,6 +130,11 @@ impl Expr {
         }
     }
 
+    /// TRUE or FALSE.
+    pub(crate) fn boolean(value: bool) -> Self {
+        Self::literal(Value::Boolean(value), DataType::Boolean)
+    }
+
     /// The statement's parameter of this number.
     pub(crate) fn parameter(number: usize, data_type: DataType) -> Self {
         Self {

@@ -1,11 +1,12 @@
 //! Walking over logical plans: inputs and expressions of a node, looked at and replaced.
 
 use super::Expr;
-use super::logical::{Join, Logical};
+use super::logical::{Columns, Join, Logical};
 use super::physical::AggregateCall;
 use super::project_set::ProjectSet;
 use super::recursive::Recursive;
 use super::set_operation::SetOperation;
+use remora_storage::DataType;
 
 impl Logical {
     /// Its inputs, from left to right.
@@ -94,6 +95,14 @@ impl Logical {
             rows: Vec::new(),
         };
         std::mem::replace(self, nothing)
+    }
+
+    /// One row of a column that has no name.
+    pub(crate) fn one_row(columns: &mut Columns) -> Logical {
+        Self::Values {
+            columns: vec![columns.add("", DataType::Boolean)],
+            rows: vec![vec![Expr::boolean(true)]],
+        }
     }
 
     /// New columns of its rows.
