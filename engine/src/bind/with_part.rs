@@ -47,7 +47,7 @@ pub(crate) struct BoundPart {
     collations: Vec<Derivation>,
 }
 
-/// What a part does.
+/// The query or change that a part runs.
 #[derive(Debug)]
 pub(crate) enum PartBody {
     /// A query.
@@ -81,7 +81,7 @@ pub(super) struct Parts {
 }
 
 impl BoundPart {
-    /// Whether it is run, and not put where it is named.
+    /// Returns whether the part is run. Else its query stands where it is named.
     pub(crate) fn is_run(&self) -> bool {
         match &self.body {
             PartBody::Query(query) => query.is_run_once(),
@@ -91,14 +91,14 @@ impl BoundPart {
 }
 
 impl Parts {
-    /// Something of a level is named.
+    /// Records that a query names something of a level.
     pub(super) fn names_level(&mut self, level: usize) {
         for (levels, _, is_free) in &mut self.free {
             *is_free &= level >= *levels;
         }
     }
 
-    /// A recursion is named.
+    /// Records that a query names a recursion.
     pub(super) fn names_recursion(&mut self, recursion: usize) {
         for (_, recursions, is_free) in &mut self.free {
             *is_free &= recursion >= *recursions;
@@ -107,7 +107,8 @@ impl Parts {
 }
 
 impl<'a> Binder<'a> {
-    /// What a WITH query stands for that is named at `node`, where it is run once.
+    /// Returns the rows of a WITH query that is named at `node`, where it is run once; `None` where it must be bound
+    /// there.
     pub(super) fn known_part(
         &mut self,
         with: With<'a>,
@@ -138,7 +139,7 @@ impl<'a> Binder<'a> {
             .map(Some)
     }
 
-    /// Binds a WITH query that is named at `node`, if it is at all.
+    /// Binds a WITH query for the place where it is named, `node`, or for none.
     pub(super) fn first_named(
         &mut self,
         with: With<'a>,
@@ -158,7 +159,8 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Makes a part of a query, if it may be run once.
+    /// Makes a part of a query that may be run once. The name at `node` stands for its rows, or for the query itself
+    /// if no other name comes.
     fn maybe_part(
         &mut self,
         with: With<'a>,
@@ -205,7 +207,7 @@ impl<'a> Binder<'a> {
         ))
     }
 
-    /// Whether no WITH query is run once.
+    /// Returns whether each WITH query is put where it is named, however often that is.
     pub(super) fn all_inlined(&self) -> bool {
         self.parts.all_inlined || self.record.is_some() || self.body_parameters.is_some()
     }
@@ -238,7 +240,7 @@ impl<'a> Binder<'a> {
         )
     }
 
-    /// Binds a query that changes rows, if that has not been done; gives where it is.
+    /// Binds a query that changes rows, unless it is bound already; returns its place.
     pub(super) fn part_of(&mut self, with: With<'a>) -> Result<usize> {
         if let Some((found, _)) = self.parts.of.get(&with.address()) {
             return Ok(*found);
@@ -304,7 +306,7 @@ impl<'a> Binder<'a> {
         self.parts.bound.len() - 1
     }
 
-    /// What a query that changes rows does, and what it gives.
+    /// Binds a query that changes rows; returns it with the columns that it gives.
     fn part_statement(&mut self, with: With<'a>) -> Result<(PartBody, Option<Vec<Field>>)> {
         if !with.is_outermost() {
             let message =

@@ -88,7 +88,7 @@ impl Logical {
         }
     }
 
-    /// The plan, with nothing left in its place.
+    /// Takes the plan out of its place, and leaves a plan without rows there.
     pub(crate) fn take(&mut self) -> Logical {
         let nothing = Self::Values {
             columns: Vec::new(),
@@ -105,13 +105,13 @@ impl Logical {
         }
     }
 
-    /// New columns of its rows.
+    /// Projects the rows of the plan.
     pub(crate) fn project(self, exprs: Vec<(usize, Expr)>) -> Logical {
         let input = Box::new(self);
         Self::Project { input, exprs }
     }
 
-    /// Its rows for which all parts are true.
+    /// Filters the rows of the plan: all parts must be true.
     pub(crate) fn filter(self, parts: Vec<Expr>) -> Logical {
         match Expr::conjunction(parts) {
             None => self,

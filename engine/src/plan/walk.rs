@@ -72,13 +72,13 @@ impl Expr {
         self
     }
 
-    /// The expression, with NULL left in its place.
+    /// Takes the expression out of its place, and leaves NULL there.
     pub(crate) fn take(&mut self) -> Expr {
         let null = Expr::literal(Value::Null, self.data_type);
         std::mem::replace(self, null)
     }
 
-    /// Replaces it by what `f` makes of it.
+    /// Replaces the expression by what `f` makes of it.
     pub(crate) fn change(&mut self, f: impl FnOnce(Expr) -> Expr) {
         *self = f(self.take());
     }

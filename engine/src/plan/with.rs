@@ -59,7 +59,7 @@ pub(crate) struct PartRows {
     pub inlined: Option<Arc<Inlined>>,
 }
 
-/// A WITH query that is put where it is named, unless it is found that it is run once.
+/// A WITH query that the optimizer puts where it is named, unless the binder finds a second name and runs it once.
 #[derive(Debug)]
 pub(crate) struct Inlined {
     query: Query,
@@ -72,7 +72,7 @@ impl Inlined {
         Self { query, runs_once }
     }
 
-    /// It is to be run once.
+    /// Makes it a query that is run once.
     pub(crate) fn run_once(&self) {
         self.runs_once.store(true, Relaxed);
     }
@@ -81,12 +81,12 @@ impl Inlined {
         self.runs_once.load(Relaxed)
     }
 
-    /// Its plan.
+    /// The plan of the query.
     pub(crate) fn plan(&self) -> &Logical {
         &self.query.plan
     }
 
-    /// The columns that it shows.
+    /// The columns that the query shows.
     pub(crate) fn output(&self) -> impl Iterator<Item = usize> {
         self.query.output.iter().map(|(_, column)| *column)
     }
