@@ -23,10 +23,10 @@ use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
 use crate::parse::{SequenceOptions, parse_expression, place, refuse};
+use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, NumberedColumn, Step, Tests};
-use crate::plan::{ExprKind, Statement};
 use remora_storage::IndexId;
 use remora_storage::catalog::{ColumnDef, TableEntry};
 use sqlparser::ast::{self, AlterTableOperation};
@@ -386,10 +386,8 @@ impl<'a> Binder<'a> {
             };
             if !altered.entry.def.columns.iter().any(is_same) {
                 let values = &altered.values;
-                altered.values[position] = expr.replace(&mut |part| match part.kind {
-                    ExprKind::Column(at) => Some(values[at].clone()),
-                    _ => None,
-                });
+                altered.values[position] =
+                    expr.replace_columns(&mut |at, _| Some(values[at].clone()));
             }
         }
         Ok(())

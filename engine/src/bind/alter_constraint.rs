@@ -244,8 +244,7 @@ impl<'a> Binder<'a> {
                 let message = format!("index \"{wanted}\" does not belong to table \"{table}\"");
                 return Err(Error::new(state::OBJECT_NOT_IN_PREREQUISITE_STATE, message).at(at));
             }
-            let message = format!("index \"{wanted}\" does not exist");
-            return Err(Error::new(state::UNDEFINED_OBJECT, message).at(at));
+            return Err(sql_error!(UNDEFINED_OBJECT, "index \"{wanted}\" does not exist").at(at));
         };
         if index.constraint.is_some() {
             let message = format!("index \"{wanted}\" is already associated with a constraint");

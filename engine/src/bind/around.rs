@@ -22,8 +22,8 @@ use super::aggregate::{refused, same};
 use super::scope::{Scope, ScopeColumn};
 use super::{Binder, Clause, Context};
 use crate::error::{Position, Result};
+use crate::plan::Expr;
 use crate::plan::physical::AggregateCall;
-use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, TypeId};
 
 /// A query around the one that is being bound.
@@ -293,12 +293,9 @@ impl Binder<'_> {
 
 /// An expression of a query as one of the query around it.
 fn outward(expr: Expr, captured: &[Captured]) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(column) => {
-            let found = captured.iter().find(|found| found.variable == column);
-            found.map(|found| found.expr.clone())
-        }
-        _ => None,
+    expr.replace_columns(&mut |column, _| {
+        let found = captured.iter().find(|found| found.variable == column);
+        found.map(|found| found.expr.clone())
     })
 }
 

@@ -92,13 +92,11 @@ impl<'a> Binder<'a> {
         let equal = self.call("=", arguments, at)?;
         let equal = self.settle(equal)?;
         let data_type = first.data_type;
-        Ok(Bound::Typed(Expr {
-            kind: ExprKind::Case {
-                branches: vec![(equal, Expr::literal(Value::Null, data_type))],
-                otherwise: Some(Box::new(first)),
-            },
+        Ok(Bound::Typed(Expr::case(
+            vec![(equal, Expr::literal(Value::Null, data_type))],
+            first,
             data_type,
-        }))
+        )))
     }
 }
 

@@ -203,11 +203,7 @@ impl<'a> Binder<'a> {
         let hides = (shown != relation.name()).then(|| relation.name().to_owned());
         let Some(view) = view else {
             let scope = table_scope(&scan, shown, hides);
-            let rows = Source {
-                plan: Logical::Scan(scan),
-                scope,
-                rows: Vec::new(),
-            };
+            let rows = Source::new(Logical::Scan(scan), scope);
             return Ok(Changed {
                 table: entry,
                 rows,
@@ -217,11 +213,7 @@ impl<'a> Binder<'a> {
         let mut through = self.through(&view, action, name_at)?;
         let scope = through.scope(self, &entry.def, &shown, hides);
         let conditions = through.conditions.iter().cloned();
-        let rows = Source {
-            plan: conditions.fold(Logical::Scan(scan), filter),
-            scope,
-            rows: Vec::new(),
-        };
+        let rows = Source::new(conditions.fold(Logical::Scan(scan), filter), scope);
         Ok(Changed {
             table: entry,
             rows,

@@ -29,11 +29,7 @@ pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
             data_type: column.data_type,
             bare: !column.is_hidden(),
         });
-    Scope {
-        columns: columns.collect(),
-        tables: vec![(table.to_owned(), None)],
-        ..Scope::default()
-    }
+    Scope::of(table.to_owned(), None, columns)
 }
 
 /// What a column is when nothing is given for it.

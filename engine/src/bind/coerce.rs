@@ -223,10 +223,7 @@ impl Binder<'_> {
     /// A parameter, which is of the type from now on if it had none.
     fn parameter(&mut self, number: usize, to: DataType) -> Expr {
         let known = *self.parameters[number].get_or_insert(to.without_modifier());
-        let parameter = Expr {
-            kind: ExprKind::Parameter(number),
-            data_type: known,
-        };
+        let parameter = Expr::parameter(number, known);
         cast(parameter, to, false)
     }
 }
@@ -262,13 +259,11 @@ pub(super) fn cut_to(value: Expr, modifier: i32, at: Option<Position>) -> Result
     ];
     let types: Vec<_> = arguments.iter().map(|one| Some(one.data_type)).collect();
     let resolved = crate::function::resolve(name, &types).map_err(|error| error.at(at))?;
-    Ok(Expr {
-        data_type: resolved.types.returns,
-        kind: ExprKind::Call {
-            overload: resolved.overload,
-            arguments,
-        },
-    })
+    Ok(Expr::call(
+        resolved.overload,
+        arguments,
+        resolved.types.returns,
+    ))
 }
 
 /// A record as one of a type with the same fields.

@@ -378,8 +378,7 @@ fn drop_said(expr: &mut Expr) {
 }
 
 fn into(expr: &mut Expr, f: impl FnOnce(Expr) -> Result<Expr>) -> Result<()> {
-    let hole = Expr::literal(Value::Null, expr.data_type);
-    *expr = f(std::mem::replace(expr, hole))?;
+    *expr = f(expr.take())?;
     Ok(())
 }
 
@@ -412,13 +411,11 @@ fn keys_of(expr: Expr, at: Option<Position>) -> Result<Expr> {
         return Ok(call(KEYS, vec![Expr { kind, data_type }], data_type));
     }
     let keys = arguments.into_iter().map(|element| key_of(element, at));
-    Ok(Expr {
-        kind: ExprKind::Call {
-            overload,
-            arguments: keys.collect::<Result<_>>()?,
-        },
+    Ok(Expr::call(
+        overload,
+        keys.collect::<Result<_>>()?,
         data_type,
-    })
+    ))
 }
 
 /// Whether an aggregate chooses among pairs.
@@ -452,11 +449,5 @@ fn over_text(name: &str, expr: Expr) -> Expr {
 
 fn call(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
     let overload = only(name).expect("the functions of collations are there");
-    Expr {
-        kind: ExprKind::Call {
-            overload,
-            arguments,
-        },
-        data_type,
-    }
+    Expr::call(overload, arguments, data_type)
 }

@@ -84,8 +84,7 @@ impl Binder<'_> {
             return refuse("this name", at);
         };
         if relation.is_empty() {
-            let message = "column name must be qualified";
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "column name must be qualified").at(at));
         }
         let located = self.relation_there(&ObjectName(relation.to_vec()))?;
         let missing = |column: &Ident, folded: &str| {

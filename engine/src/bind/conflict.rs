@@ -12,7 +12,6 @@ use crate::error::{Error, Position, Result, state};
 use crate::parse::{inferred_condition, inferred_key, place, refuse};
 use crate::plan::Expr;
 use crate::plan::statement::{DoUpdate, OnConflict, Target, Update};
-use remora_storage::Value;
 use remora_storage::catalog::{Catalog, IndexEntry, TableDef, TableEntry};
 use sqlparser::ast::{self, ConflictTarget, OnConflictAction};
 use std::sync::Arc;
@@ -71,8 +70,7 @@ impl<'a> Binder<'a> {
             None => expr,
         };
         for (_, value) in &mut assignments {
-            let hole = Expr::literal(Value::Null, value.data_type);
-            *value = put_in(std::mem::replace(value, hole));
+            value.change(put_in);
         }
         let filter = match &syntax.selection {
             Some(condition) => {

@@ -30,10 +30,7 @@ impl Binder<'_> {
             on.push(self.key_column(self.columns.expr(*column), *column, &mut exprs)?);
         }
         Ok(Logical::DistinctOn {
-            input: Box::new(Logical::Project {
-                input: Box::new(plan),
-                exprs,
-            }),
+            input: Box::new(plan.project(exprs)),
             columns: on,
         })
     }

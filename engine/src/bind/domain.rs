@@ -11,7 +11,7 @@ use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function;
 use crate::parse::{AlterDomain, CreateDomain, parse_expression, place, refuse};
-use crate::plan::logical::{Logical, LogicalStatement};
+use crate::plan::logical::LogicalStatement;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::RowCheck;
 use crate::plan::structure::{AlterTable, AlteredRows, Step, Tests};
@@ -120,10 +120,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::FEATURE_NOT_SUPPORTED, refused).at(at));
         }
         let shown = self.columns.add_for("value", &tested);
-        let plan = Logical::Project {
-            input: Box::new(super::table_function::one_row()),
-            exprs: vec![(shown, tested)],
-        };
+        let plan = super::table_function::one_row().project(vec![(shown, tested)]);
         let (asks, outer) = (Asks::Value(shown), vec![(column, value)]);
         Ok(Expr {
             kind: ExprKind::Subquery(Box::new(Subquery { asks, plan, outer })),
@@ -154,8 +151,7 @@ impl<'a> Binder<'a> {
                 ColumnOption::Null => is_nullable = true,
                 ColumnOption::NotNull => domain.not_null = true,
                 ColumnOption::Default(_) if domain.default.is_some() => {
-                    let message = "multiple default expressions";
-                    return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+                    return Err(sql_error!(SYNTAX_ERROR, "multiple default expressions").at(at));
                 }
                 ColumnOption::Default(expr) => self.set_domain_default(&mut domain, expr)?,
                 ColumnOption::Check(check) => {
@@ -328,7 +324,7 @@ impl<'a> Binder<'a> {
                 };
                 let (column, table) = (&column.name, &entry.def.name);
                 let message = format!("column \"{column}\" of table \"{table}\" contains {what}");
-                let truth = Expr::literal(Value::Boolean(true), DataType::Boolean);
+                let truth = Expr::boolean(true);
                 checks.push(RowCheck {
                     name: String::new(),
                     of_view: false,
@@ -373,7 +369,7 @@ pub(super) fn column_check(
         return Ok(None);
     };
     let value = Expr::column(position, column.data_type);
-    let truth = Expr::literal(Value::Boolean(true), DataType::Boolean);
+    let truth = Expr::boolean(true);
     let condition = tested(catalog, def, (value, truth), &mut Reached::default())?;
     Ok(condition.map(|condition| RowCheck {
         name: def.name.clone(),
@@ -424,13 +420,7 @@ fn tested(
 
 fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr) -> Expr {
     let data_type = otherwise.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches,
-            otherwise: Some(Box::new(otherwise)),
-        },
-        data_type,
-    }
+    Expr::case(branches, otherwise, data_type)
 }
 
 /// A condition of a domain over the column that a value is.
@@ -442,13 +432,12 @@ fn condition(catalog: &Catalog, text: &str, value: Expr, reached: &mut Reached) 
         return refuse("this value", None);
     };
     let scope = Scope {
-        columns: vec![ScopeColumn {
-            table: None,
-            name: "value".to_owned(),
+        columns: vec![ScopeColumn::new(
+            None,
+            "value".to_owned(),
             column,
-            data_type: value.data_type,
-            bare: true,
-        }],
+            value.data_type,
+        )],
         tables: Vec::new(),
         ..Scope::default()
     };
@@ -470,7 +459,7 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
     let data_type = like.data_type;
     let arguments = vec![
         Expr::literal(Value::Text(message), DataType::Text),
-        Expr::literal(Value::Boolean(is_null), DataType::Boolean),
+        Expr::boolean(is_null),
         Expr::literal(Value::Null, data_type),
     ];
     let types: Vec<_> = arguments
@@ -478,25 +467,15 @@ fn raised(message: String, is_null: bool, like: &Expr) -> Result<Expr> {
         .map(|argument| Some(argument.data_type))
         .collect();
     let found = function::resolve(function::DOMAIN_ERROR, &types)?;
-    Ok(Expr {
-        kind: ExprKind::Call {
-            overload: found.overload,
-            arguments,
-        },
-        data_type,
-    })
+    Ok(Expr::call(found.overload, arguments, data_type))
 }
 
 fn put_in(expr: Expr, column: usize, value: &Expr) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(found) if found == column => Some(value.clone()),
-        _ => None,
-    })
+    expr.substitute(&[(column, value.clone())])
 }
 
 fn impossible(kind: &str, at: Option<Position>) -> Error {
-    let message = format!("{kind} constraints not possible for domains");
-    Error::new(state::SYNTAX_ERROR, message).at(at)
+    sql_error!(SYNTAX_ERROR, "{kind} constraints not possible for domains").at(at)
 }
 
 /// A cast to a domain, behind that to its type.

@@ -197,7 +197,7 @@ impl<'a> Binder<'a> {
         let value = Bound::Typed(value);
         if of == DataType::Packed(PackedType::Jsonb) {
             let (steps, is_number) = self.json_steps(chain, at, cx)?;
-            let is_number = Expr::literal(Value::Boolean(is_number), DataType::Boolean);
+            let is_number = Expr::boolean(is_number);
             let mut arguments = vec![before, Bound::Typed(is_number), value];
             arguments.extend(steps);
             let whole = self.call("jsonb_assign", arguments, at)?;
@@ -280,13 +280,12 @@ fn element_type(of: DataType, chain: &[AccessExpr], at: Option<Position>) -> Res
         (_, Some(_)) if chain.iter().any(is_slice) => Ok(of),
         (_, Some(element)) => Ok(element),
         (jsonb @ DataType::Packed(PackedType::Jsonb), None) => Ok(jsonb),
-        (other, None) => {
-            let message = format!(
-                "cannot subscript type {} because it does not support subscripting",
-                super::coerce::plain(other)
-            );
-            Err(Error::new(state::DATATYPE_MISMATCH, message).at(at))
-        }
+        (other, None) => Err(sql_error!(
+            DATATYPE_MISMATCH,
+            "cannot subscript type {} because it does not support subscripting",
+            super::coerce::plain(other)
+        )
+        .at(at)),
     }
 }
 

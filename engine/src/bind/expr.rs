@@ -301,10 +301,7 @@ impl<'a> Binder<'a> {
             let negated = matches!(syntax, ast::Expr::IsNotNull(_));
             return self.record_is_null(input, negated, start(syntax));
         }
-        let test = Expr {
-            kind: ExprKind::IsNull(Box::new(input)),
-            data_type: DataType::Boolean,
-        };
+        let test = Expr::new(ExprKind::IsNull(Box::new(input)), DataType::Boolean);
         Ok(Bound::Typed(match syntax {
             ast::Expr::IsNull(_) => test,
             _ => not(test),
@@ -363,26 +360,17 @@ fn keyword_function(ident: &ast::Ident) -> Option<&'static str> {
 
 /// `NOT expr`
 pub(super) fn not(expr: Expr) -> Expr {
-    Expr {
-        kind: ExprKind::Not(Box::new(expr)),
-        data_type: DataType::Boolean,
-    }
+    Expr::new(ExprKind::Not(Box::new(expr)), DataType::Boolean)
 }
 
 /// `expr IS NULL`
 pub(super) fn is_null(expr: Expr) -> Expr {
-    Expr {
-        kind: ExprKind::IsNull(Box::new(expr)),
-        data_type: DataType::Boolean,
-    }
+    Expr::new(ExprKind::IsNull(Box::new(expr)), DataType::Boolean)
 }
 
 fn or_else(expr: Expr, otherwise: bool) -> Expr {
-    let otherwise = Expr::literal(Value::Boolean(otherwise), DataType::Boolean);
-    Expr {
-        kind: ExprKind::Coalesce(vec![expr, otherwise]),
-        data_type: DataType::Boolean,
-    }
+    let otherwise = Expr::boolean(otherwise);
+    Expr::new(ExprKind::Coalesce(vec![expr, otherwise]), DataType::Boolean)
 }
 
 /// Where an expression begins, as far as the grammar's crate tells. It walks down the left edge

@@ -7,19 +7,19 @@ use super::join::{cross, has_lateral, is_lateral};
 use super::locking::Wanted;
 use super::query::Relation;
 use super::relation::CATALOG_PATH;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::Scope;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
 use crate::function::host_table::HostTable;
 use crate::parse::{given, place, refuse};
+use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::virtual_scan::VirtualScan;
-use crate::plan::{Expr, ExprKind};
 use crate::system::SystemTable;
 use remora_storage::catalog::{Catalog, TableEntry};
-use remora_storage::{ColumnId, DataType, SchemaId, TypeId, Value};
+use remora_storage::{ColumnId, DataType, SchemaId, TypeId};
 use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
 
@@ -34,6 +34,14 @@ pub(super) struct Source {
     pub rows: Vec<RowLock>,
 }
 
+impl Source {
+    /// A plan whose rows need not be locked.
+    pub(super) fn new(plan: Logical, scope: Scope) -> Self {
+        let rows = Vec::new();
+        Self { plan, scope, rows }
+    }
+}
+
 impl<'a> Binder<'a> {
     /// The whole clause: comma-separated items make cross joins; nothing makes one row of a column
     /// that has no name.
@@ -42,15 +50,8 @@ impl<'a> Binder<'a> {
         let whole = self.crossed_items(items);
         self.lateral = lateral;
         Ok(whole?.unwrap_or_else(|| {
-            let row = Expr::literal(Value::Boolean(true), DataType::Boolean);
-            Source {
-                plan: Logical::Values {
-                    columns: vec![self.columns.add("", DataType::Boolean)],
-                    rows: vec![vec![row]],
-                },
-                scope: Scope::default(),
-                rows: Vec::new(),
-            }
+            let row = Logical::one_row(&mut self.columns);
+            Source::new(row, Scope::default())
         }))
     }
 
@@ -320,27 +321,16 @@ impl<'a> Binder<'a> {
         shown: &str,
         plan: impl FnOnce(Vec<(usize, usize)>) -> Logical,
     ) -> Result<Source> {
-        let mut scope = Scope::default();
         let mut numbers = Vec::new();
-        for (position, (name, data_type)) in columns.enumerate() {
+        let columns = columns.enumerate().map(|(position, (name, data_type))| {
             let column = self.columns.add(name, data_type);
             numbers.push((column, position));
-            scope.columns.push(ScopeColumn {
-                table: Some(shown.to_owned()),
-                name: name.to_owned(),
-                column,
-                data_type,
-                bare: true,
-            });
-        }
+            (name.to_owned(), column, data_type)
+        });
         let hides = (shown != table).then(|| table.to_owned());
-        scope.tables.push((shown.to_owned(), hides));
+        let mut scope = Scope::named(shown, hides, columns);
         rename(&mut scope, alias, shown)?;
-        Ok(Source {
-            plan: plan(numbers),
-            scope,
-            rows: Vec::new(),
-        })
+        Ok(Source::new(plan(numbers), scope))
     }
 
     /// A table of the catalog.
@@ -352,12 +342,10 @@ impl<'a> Binder<'a> {
             return Ok(Arc::clone(entry));
         }
         if self.catalog.sequence(name).is_some() {
-            let message = format!("cannot change sequence \"{name}\"");
-            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            return Err(sql_error!(WRONG_OBJECT_TYPE, "cannot change sequence \"{name}\"").at(at));
         }
         if self.catalog.view(name).is_some() {
-            let message = format!("\"{name}\" is not a table");
-            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            return Err(sql_error!(WRONG_OBJECT_TYPE, "\"{name}\" is not a table").at(at));
         }
         if self.host_table(name).is_some() {
             let message = format!("\"{name}\" is a virtual table: it can only be read");
@@ -423,18 +411,9 @@ impl<'a> Binder<'a> {
         shown: &str,
         alias: Option<&ast::TableAlias>,
     ) -> Result<Source> {
-        let columns = relation.outputs.into_iter().map(|output| ScopeColumn {
-            table: Some(shown.to_owned()),
-            name: output.name,
-            column: output.column,
-            data_type: output.data_type,
-            bare: true,
-        });
-        let mut scope = Scope {
-            columns: columns.collect(),
-            tables: vec![(shown.to_owned(), None)],
-            ..Scope::default()
-        };
+        let columns = relation.outputs.into_iter();
+        let columns = columns.map(|output| (output.name, output.column, output.data_type));
+        let mut scope = Scope::named(shown, None, columns);
         rename(&mut scope, alias, shown)?;
         Ok(Source {
             plan: relation.plan,
@@ -453,10 +432,8 @@ fn keys_of(
     // An expression that cannot be bound any more is no way to find rows.
     let keys = hidden_keys(catalog, &entry.def).unwrap_or_default();
     let keys = keys.into_iter().map(|(position, expr)| {
-        let numbered = expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(at) => Some(Expr::column(columns[at].0, part.data_type)),
-            _ => None,
-        });
+        let numbered =
+            expr.replace_columns(&mut |at, data_type| Some(Expr::column(columns[at].0, data_type)));
         (columns[position].0, numbered)
     });
     keys.collect()
@@ -471,18 +448,9 @@ fn hidden(shown: &str, table: &Located) -> Option<String> {
 pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> Scope {
     let columns = scan.columns.iter().zip(&scan.table.def.columns);
     let columns = columns.filter(|(_, column)| !column.is_hidden());
-    let columns = columns.map(|((number, _), column)| ScopeColumn {
-        table: Some(shown.clone()),
-        name: column.name.clone(),
-        column: *number,
-        data_type: column.data_type,
-        bare: true,
-    });
-    Scope {
-        columns: columns.collect(),
-        tables: vec![(shown, hides)],
-        ..Scope::default()
-    }
+    let columns =
+        columns.map(|((number, _), column)| (column.name.clone(), *number, column.data_type));
+    Scope::named(&shown, hides, columns)
 }
 
 /// Applies `AS shown(a, b, ..)`.

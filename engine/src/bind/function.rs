@@ -60,13 +60,7 @@ impl<'a> Binder<'a> {
             };
             exprs.push(self.coerce(argument, *to)?);
         }
-        let call = Expr {
-            kind: ExprKind::Call {
-                overload: found.overload,
-                arguments: exprs,
-            },
-            data_type: found.types.returns,
-        };
+        let call = Expr::call(found.overload, exprs, found.types.returns);
         self.collated_call(call, at).map(Bound::Typed)
     }
 
@@ -297,8 +291,7 @@ impl<'a> Binder<'a> {
         let types: Vec<ArgumentType> = arguments.iter().map(Bound::data_type).collect();
         let last = types.last().copied().flatten();
         if last.is_some_and(|last| element_of(last).is_none()) {
-            let message = "VARIADIC argument must be an array";
-            return Err(Error::new(state::DATATYPE_MISMATCH, message).at(at));
+            return Err(sql_error!(DATATYPE_MISMATCH, "VARIADIC argument must be an array").at(at));
         }
         match function::variadic(function) {
             Some(name) => self.call(name, arguments, at),

@@ -10,10 +10,10 @@ use super::expr::start;
 use super::{Binder, Clause, Context};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::parse_expression;
+use crate::plan::Expr;
 use crate::plan::statement::RowCheck;
-use crate::plan::{Expr, ExprKind};
+use remora_storage::ColumnId;
 use remora_storage::catalog::{Catalog, ColumnDef, TableDef};
-use remora_storage::{ColumnId, Value};
 use sqlparser::ast;
 use std::collections::BTreeSet;
 
@@ -66,14 +66,7 @@ pub(crate) fn generated_of(
 
 /// Puts expressions in the place of columns.
 fn put_in(expr: &mut Expr, computed: &[(usize, Expr)]) {
-    let hole = Expr::literal(Value::Null, expr.data_type);
-    *expr = std::mem::replace(expr, hole).replace(&mut |part| match part.kind {
-        ExprKind::Column(at) => {
-            let found = computed.iter().find(|(position, _)| *position == at);
-            found.map(|(_, expr)| expr.clone())
-        }
-        _ => None,
-    });
+    expr.change(|expr| expr.substitute(computed));
 }
 
 /// Makes an expression what a column of a table is computed from.

@@ -212,10 +212,7 @@ impl<'s> Grouping<'s> {
         }
         let passed = plan.columns().into_iter();
         let passed = passed.map(|column| (column, binder.columns.expr(column)));
-        Ok(Logical::Project {
-            exprs: passed.chain(shown).collect(),
-            input: Box::new(plan),
-        })
+        Ok(plan.project(passed.chain(shown).collect()))
     }
 
     fn is_determined(&self, column: usize) -> bool {
@@ -276,13 +273,11 @@ fn least_of(text: Expr) -> Result<AggregateCall> {
 fn shown_group((number, key): (usize, &Expr), least: Expr) -> Expr {
     let is_missing = is_null(Expr::column(number, key.data_type));
     let data_type = least.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches: vec![(is_missing, Expr::literal(Value::Null, data_type))],
-            otherwise: Some(Box::new(least)),
-        },
+    Expr::case(
+        vec![(is_missing, Expr::literal(Value::Null, data_type))],
+        least,
         data_type,
-    }
+    )
 }
 
 fn group_column(group: &Expr, columns: &mut Columns) -> usize {
@@ -307,6 +302,11 @@ fn collect_keys(
         Logical::Join(join) => {
             collect_keys(&join.left, keyless, keyed);
             collect_keys(&join.right, keyless, keyed);
+        }
+        Logical::Part(rows) => {
+            if let Some(query) = &rows.inlined {
+                collect_keys(query.plan(), keyless, keyed);
+            }
         }
         _ => {}
     }

@@ -61,17 +61,12 @@ impl Binder<'_> {
             column: number,
             ..column
         });
-        Ok(Source {
-            scope: Scope {
-                columns: columns.collect(),
-                tables: vec![(shown, hides)],
-                ..Scope::default()
-            },
-            plan: Logical::Project {
+        Ok(Source::new(
+            Logical::Project {
                 input: Box::new(source.plan),
                 exprs,
             },
-            rows: Vec::new(),
-        })
+            Scope::of(shown, hides, columns),
+        ))
     }
 }

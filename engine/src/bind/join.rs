@@ -144,13 +144,7 @@ impl<'a> Binder<'a> {
                     column
                 }
             };
-            columns.push(ScopeColumn {
-                table: None,
-                name,
-                column,
-                data_type,
-                bare: true,
-            });
+            columns.push(ScopeColumn::new(None, name, column, data_type));
         }
         if !computed.is_empty() {
             let below = plan.columns();
@@ -158,12 +152,7 @@ impl<'a> Binder<'a> {
                 .into_iter()
                 .map(|column| (column, self.columns.expr(column)));
             let exprs = passed.chain(computed).collect();
-            let empty = Logical::Values {
-                columns: Vec::new(),
-                rows: Vec::new(),
-            };
-            let input = Box::new(std::mem::replace(plan, empty));
-            *plan = Logical::Project { input, exprs };
+            *plan = plan.take().project(exprs);
         }
         columns
     }
@@ -261,10 +250,7 @@ fn either(one: &ScopeColumn, two: &ScopeColumn, common: DataType) -> Expr {
         let value = Expr::column(column.column, column.data_type);
         coerce::cast(value, common, false)
     };
-    Expr {
-        kind: ExprKind::Coalesce(vec![value(one), value(two)]),
-        data_type: common,
-    }
+    Expr::new(ExprKind::Coalesce(vec![value(one), value(two)]), common)
 }
 
 /// Fails, as PostgreSQL does, where no condition of a full join is an equality of both sides and some is more

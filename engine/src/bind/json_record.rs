@@ -168,7 +168,7 @@ impl<'a> Binder<'a> {
                 .with_hint("Provide a non-null record argument.")
                 .at(at));
         };
-        let is_set = Expr::literal(Value::Boolean(false), DataType::Boolean);
+        let is_set = Expr::boolean(false);
         let object = vec![Bound::Typed(document.clone()), Bound::Typed(is_set)];
         let object = self.call("record_object", object, at)?;
         let mut values = Vec::with_capacity(fields.len());
@@ -224,11 +224,5 @@ impl<'a> Binder<'a> {
 /// `CASE WHEN condition THEN one ELSE other END`
 fn either(condition: Expr, one: Expr, other: Expr) -> Expr {
     let data_type = other.data_type;
-    Expr {
-        kind: ExprKind::Case {
-            branches: vec![(condition, one)],
-            otherwise: Some(Box::new(other)),
-        },
-        data_type,
-    }
+    Expr::case(vec![(condition, one)], other, data_type)
 }

@@ -5,7 +5,7 @@ use super::{Binder, Bound, Unknown, name};
 use crate::error::{Position, Result};
 use crate::function::{cut_to as cut_value, text};
 use crate::parse::{place, refuse};
-use crate::plan::{Expr, ExprKind};
+use crate::plan::Expr;
 use remora_storage::limits::NUMERIC_DIGITS_MAX;
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Numeric, Value};
@@ -48,10 +48,9 @@ impl Binder<'_> {
         let known = index.and_then(|index| self.parameters.get(index).copied());
         match (index, known) {
             (Some(index), Some(None)) => Ok(Bound::Unknown(Unknown::Parameter(index))),
-            (Some(index), Some(Some(data_type))) => Ok(Bound::Typed(Expr {
-                kind: ExprKind::Parameter(index),
-                data_type,
-            })),
+            (Some(index), Some(Some(data_type))) => {
+                Ok(Bound::Typed(Expr::parameter(index, data_type)))
+            }
             _ => Err(sql_error!(UNDEFINED_PARAMETER, "there is no parameter {name}").at(at)),
         }
     }

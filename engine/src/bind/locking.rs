@@ -52,8 +52,7 @@ impl Request {
 
     /// 0A000 for what no row of a table stands behind.
     pub(super) fn refused(&self, why: &str) -> Error {
-        let message = format!("{} {why}", self.strength);
-        Error::new(state::FEATURE_NOT_SUPPORTED, message)
+        sql_error!(FEATURE_NOT_SUPPORTED, "{} {why}", self.strength)
     }
 }
 
@@ -185,10 +184,6 @@ pub(super) fn lock_rows(relation: &mut Relation) {
     if locks.is_empty() {
         return;
     }
-    let empty = Logical::Values {
-        columns: Vec::new(),
-        rows: Vec::new(),
-    };
-    let input = Box::new(std::mem::replace(&mut relation.plan, empty));
+    let input = Box::new(relation.plan.take());
     relation.plan = Logical::Lock { input, locks };
 }

@@ -89,8 +89,7 @@ impl<'a> Binder<'a> {
         let place = (schema, name);
         let has_rows = self.catalog.table(place).is_some() || self.catalog.view(place).is_some();
         if has_rows || self.catalog.type_named(place).is_some() {
-            let message = format!("type \"{name}\" already exists");
-            return Err(Error::new(state::DUPLICATE_OBJECT, message).at(at));
+            return Err(sql_error!(DUPLICATE_OBJECT, "type \"{name}\" already exists").at(at));
         }
         Ok(())
     }
@@ -385,8 +384,7 @@ fn label_exists(label: &Label) -> Error {
 
 fn enumerated(def: &mut TypeDef) -> Result<&mut Vec<EnumLabel>> {
     let TypeKind::Enum(labels) = &mut def.kind else {
-        let message = format!("{} is not an enum", def.name);
-        return Err(Error::new(state::WRONG_OBJECT_TYPE, message));
+        return Err(sql_error!(WRONG_OBJECT_TYPE, "{} is not an enum", def.name));
     };
     Ok(labels)
 }

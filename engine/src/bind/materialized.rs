@@ -12,7 +12,7 @@ use crate::parse::{Refresh, refuse};
 use crate::plan::logical::{Logical, LogicalStatement, Query};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, Tests};
-use crate::plan::{Expr, ExprKind, Statement};
+use crate::plan::{Expr, Statement};
 use remora_storage::catalog::{Materialized, TableDef, TableEntry, ViewColumn, ViewDef};
 use remora_storage::{ColumnId, Value, catalog::ColumnDef};
 use sqlparser::ast;
@@ -139,10 +139,7 @@ impl<'a> Binder<'a> {
             })
             .collect();
         for (position, key) in hidden_keys(self.catalog, def)? {
-            exprs[position] = key.replace(&mut |part| match part.kind {
-                ExprKind::Column(at) => over(at, part.data_type),
-                _ => None,
-            });
+            exprs[position] = key.replace_columns(&mut |at, data_type| over(at, data_type));
         }
         let named = def.columns.iter().zip(exprs);
         let named = named.map(|(column, expr)| {
@@ -153,10 +150,7 @@ impl<'a> Binder<'a> {
         let names = def.columns.iter().map(|column| column.name.clone());
         Ok(Query {
             output: names.zip(exprs.iter().map(|(number, _)| *number)).collect(),
-            plan: Logical::Project {
-                input: Box::new(plan),
-                exprs,
-            },
+            plan: plan.project(exprs),
         })
     }
 

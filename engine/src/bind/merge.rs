@@ -80,22 +80,18 @@ impl<'a> Binder<'a> {
         };
         let action = self.columns.add("merge_action", DataType::Text);
         both.columns.rotate_left(own);
-        both.columns.push(ScopeColumn {
-            table: None,
-            name: MERGE_ACTION.to_owned(),
-            column: action,
-            data_type: DataType::Text,
-            bare: true,
-        });
+        both.columns.push(ScopeColumn::new(
+            None,
+            MERGE_ACTION.to_owned(),
+            action,
+            DataType::Text,
+        ));
         both.unlisted.push(action);
         let shown = self.returning(Some(items), &both)?.unwrap_or_default();
         let passed = plan.columns().into_iter();
         let passed = passed.map(|column| (column, self.columns.expr(column)));
         let nothing = Expr::literal(Value::Null, DataType::Text);
-        let plan = Logical::Project {
-            exprs: passed.chain([(action, nothing)]).collect(),
-            input: Box::new(plan),
-        };
+        let plan = plan.project(passed.chain([(action, nothing)]).collect());
         let action = self.columns.expr(action);
         Ok((Some(MergeReturning { shown, action }), plan))
     }

@@ -124,7 +124,7 @@ pub(crate) use prepared::{Arguments, bind_arguments, statement_name};
 pub(crate) use sequence::refuse_users;
 pub(crate) use trigger::{BodyPart, bind_trigger};
 pub(crate) use updatable::updatable_columns;
-pub(crate) use with_part::BoundPart;
+pub(crate) use with_part::{BoundPart, PartBody};
 
 use crate::error::{Position, Result};
 use crate::function::{Needs, SearchPath};
@@ -140,7 +140,7 @@ use remora_storage::{DataType, TableId};
 use scope::Scope;
 use sqlparser::ast;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 use trigger_rows::TriggerRows;
 use view::Record;
@@ -152,10 +152,11 @@ use with_part::Parts;
 pub(crate) struct BoundStatement {
     /// The statement.
     pub statement: LogicalStatement,
-    /// Its parts: each reads only those before it.
+    /// Its parts, and queries that are no parts in the end: each reads only those before it. The place of one is its
+    /// number.
     pub parts: Vec<BoundPart>,
     /// The parts that the statement itself reads.
-    pub reads: Vec<usize>,
+    pub reads: BTreeSet<usize>,
     /// As in [`With`](crate::plan::with::With::counted).
     pub counted: Option<usize>,
     /// Its columns.
@@ -194,27 +195,10 @@ fn bind_within(
     trigger: Option<&TriggerRows>,
     wanted: &[DataType],
 ) -> Result<BoundStatement> {
-    let mut parts = Parts::default();
-    loop {
-        let mut binder = Binder::new(catalog);
-        binder.path = path;
-        binder.parts = parts;
-        binder.trigger = trigger;
-        binder.wanted = wanted;
-        let bound = bind_once(binder, parsed, parameters)?;
-        match bound {
-            Ok(bound) => return Ok(bound),
-            Err(again) => parts = *again,
-        }
-    }
-}
-
-/// Binds a statement; or else gives what has to be known to bind it.
-fn bind_once<'a>(
-    mut binder: Binder<'a>,
-    parsed: &'a Parsed,
-    parameters: &[Option<DataType>],
-) -> Result<std::result::Result<BoundStatement, Box<Parts>>> {
+    let mut binder = Binder::new(catalog);
+    binder.path = path;
+    binder.trigger = trigger;
+    binder.wanted = wanted;
     binder.parameters = parameters.to_vec();
     binder
         .parameters
@@ -265,13 +249,9 @@ fn bind_once<'a>(
         Syntax::AlterView(alter) => (binder.alter_view(alter)?, "ALTER VIEW"),
         Syntax::Statement(syntax) => binder.statement(syntax)?,
     };
-    if binder.parts.again {
-        binder.parts.once_more();
-        return Ok(Err(Box::new(binder.parts)));
-    }
     let is_plain = binder.calls == 0 && !binder.needs.any() && binder.trigger.is_none();
     let types = binder.parameters.into_iter();
-    Ok(Ok(BoundStatement {
+    Ok(BoundStatement {
         statement,
         parts: binder.parts.bound,
         reads: binder.parts.reads,
@@ -283,7 +263,7 @@ fn bind_once<'a>(
         // What nothing gave a type is text, as in PostgreSQL.
         parameters: types.map(|found| found.unwrap_or(DataType::Text)).collect(),
         tag,
-    }))
+    })
 }
 
 /// The state of binding one statement.
@@ -297,7 +277,7 @@ struct Binder<'a> {
     with: Vec<(String, With<'a>)>,
     /// Those that have been named.
     with_named: Vec<With<'a>>,
-    /// Those that are run once, and what has to be known for that.
+    /// Those that are bound apart from the statement.
     parts: Parts,
     /// The query that is the statement, or that the statement is about.
     outermost: Option<&'a ast::Query>,

@@ -307,10 +307,7 @@ fn all_of(syntax: &ast::Expr) -> Option<&ast::Expr> {
 
 /// A BOOLEAN expression.
 pub(super) fn boolean(kind: ExprKind) -> Expr {
-    Expr {
-        kind,
-        data_type: DataType::Boolean,
-    }
+    Expr::new(kind, DataType::Boolean)
 }
 
 /// PostgreSQL's name of an operator that is a function.

@@ -220,13 +220,11 @@ impl<'a> Binder<'a> {
                 let none = Expr::literal(Value::BigInt(0), DataType::BigInt);
                 let none = self.call("=", vec![Bound::Typed(rows), Bound::Typed(none)], at)?;
                 let zero = Expr::literal(Value::Double(0.0), DataType::Double);
-                Ok(Bound::Typed(Expr {
-                    kind: ExprKind::Case {
-                        branches: vec![(self.settle(none)?, zero)],
-                        otherwise: Some(Box::new(share)),
-                    },
-                    data_type: DataType::Double,
-                }))
+                Ok(Bound::Typed(Expr::case(
+                    vec![(self.settle(none)?, zero)],
+                    share,
+                    DataType::Double,
+                )))
             }
             WindowFunction::CumeDist => {
                 let mut same = Vec::with_capacity(pairs.len());
@@ -300,7 +298,7 @@ impl<'a> Binder<'a> {
             .aggregate;
         let distinct = !values.is_empty();
         // What is counted is the first argument, where it is not NULL.
-        let counted = Expr::literal(Value::Boolean(true), DataType::Boolean);
+        let counted = Expr::boolean(true);
         let counted = distinct.then_some(counted);
         let call = AggregateCall {
             aggregate: Callable::System(aggregate),
@@ -323,10 +321,7 @@ fn both(filter: Option<Expr>, also: Expr) -> Option<Expr> {
 fn any(mut parts: Vec<Expr>) -> Expr {
     match parts.len() {
         1 => parts.remove(0),
-        _ => Expr {
-            kind: ExprKind::Or(parts),
-            data_type: DataType::Boolean,
-        },
+        _ => Expr::new(ExprKind::Or(parts), DataType::Boolean),
     }
 }
 

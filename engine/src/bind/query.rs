@@ -33,6 +33,30 @@ pub(super) struct Output {
     pub unknown: Option<Unknown>,
 }
 
+impl Output {
+    /// A value of known type.
+    pub(super) fn new(column: usize, name: String, data_type: DataType) -> Self {
+        Self {
+            name,
+            column,
+            data_type,
+            unknown: None,
+        }
+    }
+}
+
+impl Relation {
+    /// A query whose rows need not be locked.
+    pub(super) fn new(plan: Logical, outputs: Vec<Output>) -> Self {
+        let rows = Vec::new();
+        Self {
+            plan,
+            outputs,
+            rows,
+        }
+    }
+}
+
 impl From<Relation> for Query {
     fn from(relation: Relation) -> Self {
         let outputs = relation.outputs.into_iter();
@@ -160,24 +184,22 @@ impl<'a> Binder<'a> {
                 None => self.unify(column, "VALUES", None)?,
             };
             let name = format!("column{}", position + 1);
-            outputs.push(Output {
-                column: self.columns.add_call(&name, data_type, &exprs),
+            outputs.push(Output::new(
+                self.columns.add_call(&name, data_type, &exprs),
                 name,
                 data_type,
-                unknown: None,
-            });
+            ));
             for (row, expr) in rows.iter_mut().zip(exprs) {
                 row.push(expr);
             }
         }
-        Ok(Relation {
-            plan: Logical::Values {
+        Ok(Relation::new(
+            Logical::Values {
                 columns: outputs.iter().map(|output| output.column).collect(),
                 rows,
             },
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// LIMIT, OFFSET and FETCH FIRST.
@@ -296,13 +318,9 @@ fn order_of(plan: &Logical) -> Option<Vec<Expr>> {
 
 /// A scope of a query's outputs.
 pub(super) fn output_scope(outputs: &[Output]) -> Scope {
-    let columns = outputs.iter().map(|output| ScopeColumn {
-        table: None,
-        name: output.name.clone(),
-        column: output.column,
-        data_type: output.data_type,
-        bare: true,
-    });
+    let columns = outputs
+        .iter()
+        .map(|output| ScopeColumn::new(None, output.name.clone(), output.column, output.data_type));
     Scope {
         columns: columns.collect(),
         tables: Vec::new(),

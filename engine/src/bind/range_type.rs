@@ -280,8 +280,7 @@ impl<'a> Binder<'a> {
 }
 
 fn taken(name: &str) -> Error {
-    let message = format!("type \"{name}\" already exists");
-    Error::new(state::DUPLICATE_OBJECT, message)
+    sql_error!(DUPLICATE_OBJECT, "type \"{name}\" already exists")
 }
 
 /// There is one operator class for each type.

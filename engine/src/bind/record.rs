@@ -254,8 +254,7 @@ impl<'a> Binder<'a> {
         let found = value.data_type;
         if !found.is_record() {
             let found = plain(found);
-            let message = format!("type {found} is not composite");
-            return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
+            return Err(sql_error!(WRONG_OBJECT_TYPE, "type {found} is not composite").at(at));
         }
         let Some(fields) = self.fields(found) else {
             let message = "record type has not been registered";
@@ -441,13 +440,7 @@ pub(super) fn record_as(record: Expr, to: DataType) -> Expr {
 fn call(name: &str, arguments: Vec<Expr>, data_type: DataType) -> Expr {
     let types: Vec<_> = arguments.iter().map(|one| Some(one.data_type)).collect();
     match crate::function::resolve(name, &types) {
-        Ok(found) => Expr {
-            kind: ExprKind::Call {
-                overload: found.overload,
-                arguments,
-            },
-            data_type,
-        },
+        Ok(found) => Expr::call(found.overload, arguments, data_type),
         Err(_) => unreachable!("functions of records take any type"),
     }
 }

@@ -6,7 +6,7 @@
 
 use super::query::Relation;
 use super::{Binder, Bound, Context, Unknown};
-use crate::error::{Error, Result, state};
+use crate::error::Result;
 use crate::function::{PG_TYPES, RelationName, relation_oid, type_name};
 use crate::parse::parse_data_type;
 use crate::plan::Expr;
@@ -28,8 +28,7 @@ impl<'a> Binder<'a> {
                 let located = self.path.locate(self.catalog, name);
                 self.resolved.take();
                 let oid = relation_oid(self.catalog, &located).ok_or_else(|| {
-                    let message = format!("relation \"{located}\" does not exist");
-                    Error::new(state::UNDEFINED_TABLE, message).at(at)
+                    sql_error!(UNDEFINED_TABLE, "relation \"{located}\" does not exist").at(at)
                 })?;
                 let oid = Expr::literal(Value::BigInt(oid), DataType::BigInt);
                 Ok(Bound::Typed(oid))

@@ -128,8 +128,7 @@ impl Binder<'_> {
 }
 
 pub(super) fn already_exists(name: &str) -> Error {
-    let message = format!("relation \"{name}\" already exists");
-    Error::new(state::DUPLICATE_TABLE, message)
+    sql_error!(DUPLICATE_TABLE, "relation \"{name}\" already exists")
 }
 
 fn no_schema(located: &Located, at: Option<Position>) -> Error {
@@ -143,6 +142,5 @@ fn no_schema(located: &Located, at: Option<Position>) -> Error {
 }
 
 pub(super) fn missing_schema(schema: &str) -> Error {
-    let message = format!("schema \"{schema}\" does not exist");
-    Error::new(state::INVALID_SCHEMA_NAME, message)
+    sql_error!(INVALID_SCHEMA_NAME, "schema \"{schema}\" does not exist")
 }

@@ -99,10 +99,7 @@ impl Binder<'_> {
     ) -> Result<Statement> {
         let (old_at, new_at) = (place(old.span), place(new.span));
         let (old, new) = (name::fold(old)?, name::fold(new)?);
-        let missing = || {
-            let message = format!("column \"{old}\" does not exist");
-            Error::new(state::UNDEFINED_COLUMN, message).at(old_at)
-        };
+        let missing = || sql_error!(UNDEFINED_COLUMN, "column \"{old}\" does not exist").at(old_at);
         if let Some(view) = self.catalog.view(relation) {
             let mut view = ViewDef::clone(view);
             let mut names = view.columns.iter_mut().map(|column| &mut column.name);

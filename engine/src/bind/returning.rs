@@ -59,10 +59,6 @@ impl<'a> Binder<'a> {
         for (named, column) in columns.iter().zip(&entry.def.columns) {
             self.columns.collations.set(named.column, of_def(column));
         }
-        Scope {
-            columns,
-            tables: vec![(shown.to_owned(), hides)],
-            ..Scope::default()
-        }
+        Scope::of(shown.to_owned(), hides, columns)
     }
 }

@@ -104,8 +104,7 @@ impl<'a> Binder<'a> {
     /// Binds the body of a function that is called.
     pub(super) fn called_body(&mut self, def: &FunctionDef, at: Option<Position>) -> Result<Body> {
         if self.routines.contains(&def.id) {
-            let message = "stack depth limit exceeded";
-            return Err(Error::new(state::STATEMENT_TOO_COMPLEX, message)
+            return Err(sql_error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
                 .with_detail(format!(
                     "Function {} calls itself: bodies of functions are put in place of their calls.",
                     signature(def)
@@ -136,8 +135,7 @@ impl<'a> Binder<'a> {
         }
         body.map_err(|error| match error.sqlstate() {
             state::STATEMENT_TOO_COMPLEX if error.detail().is_none() => {
-                let message = "stack depth limit exceeded";
-                Error::new(state::STATEMENT_TOO_COMPLEX, message).at(at)
+                sql_error!(STATEMENT_TOO_COMPLEX, "stack depth limit exceeded").at(at)
             }
             _ => error.moved(at),
         })
@@ -206,24 +204,19 @@ impl<'a> Binder<'a> {
         def: &FunctionDef,
         query: &'a ast::Query,
     ) -> Result<(Relation, Vec<(usize, usize)>)> {
-        let mut scope = Scope {
-            columns: Vec::new(),
-            tables: vec![(def.name.clone(), None)],
-            ..Scope::default()
-        };
+        let mut scope = Scope::of(def.name.clone(), None, Vec::new());
         let mut numbers = Vec::with_capacity(def.parameters.len());
         for parameter in &def.parameters {
             let name = parameter.name.clone().unwrap_or_default();
             let column = self.columns.add(&name, parameter.data_type);
             numbers.push(column);
             if parameter.name.is_some() {
-                scope.columns.push(ScopeColumn {
-                    table: Some(def.name.clone()),
+                scope.columns.push(ScopeColumn::new(
+                    Some(def.name.clone()),
                     name,
                     column,
-                    data_type: parameter.data_type,
-                    bare: true,
-                });
+                    parameter.data_type,
+                ));
             }
         }
         self.body_parameters = Some(numbers.clone());

@@ -129,10 +129,7 @@ impl Binder<'_> {
         });
         let exprs: Vec<_> = exprs.collect();
         let columns = exprs.iter().map(|(column, _)| *column).collect();
-        let mut plan = Logical::Project {
-            input: Box::new(plan),
-            exprs,
-        };
+        let mut plan = plan.project(exprs);
         let is_row = matches!(def.returns, FunctionResult::Row { .. });
         if is_row {
             plan = Logical::Limit {
@@ -154,10 +151,7 @@ impl Binder<'_> {
         let outer = named
             .map(|(variable, (column, expr))| (variable, Expr::column(*column, expr.data_type)));
         let outer = outer.collect();
-        let row = Logical::Project {
-            input: Box::new(super::table_function::one_row()),
-            exprs: fresh,
-        };
+        let row = super::table_function::one_row().project(fresh);
         let kind = if is_row {
             JoinKind::Left
         } else {
@@ -208,7 +202,7 @@ impl Binder<'_> {
             .into_iter()
             .partition(|(_, position)| is_plain(&arguments[*position]));
         if !plain.is_empty() {
-            plan = map_deep(plan, &mut |expr| written_in(expr, &plain, arguments));
+            plan = plan.map_deep(&mut |expr| written_in(expr, &plain, arguments));
         }
         let outer = others
             .into_iter()
@@ -230,13 +224,7 @@ fn inlined(body: &Body, arguments: &[Expr], strict: bool, must: bool) -> Option<
     if !is_row {
         return None;
     }
-    let shown = value.clone().replace(&mut |part| match part.kind {
-        ExprKind::Column(column) => {
-            let found = exprs.iter().find(|(number, _)| *number == column);
-            found.map(|(_, expr)| expr.clone())
-        }
-        _ => None,
-    });
+    let shown = value.clone().substitute(exprs);
     if must && shown.has_subquery() {
         return None;
     }
@@ -265,35 +253,22 @@ fn inlined(body: &Body, arguments: &[Expr], strict: bool, must: bool) -> Option<
     let test = match missing.len() {
         0 => return Some(value),
         1 => missing.into_iter().next()?,
-        _ => Expr {
-            kind: ExprKind::Or(missing),
-            data_type: DataType::Boolean,
-        },
+        _ => Expr::new(ExprKind::Or(missing), DataType::Boolean),
     };
-    Some(Expr {
-        kind: ExprKind::Case {
-            branches: vec![(test, Expr::literal(Value::Null, data_type))],
-            otherwise: Some(Box::new(value)),
-        },
+    Some(Expr::case(
+        vec![(test, Expr::literal(Value::Null, data_type))],
+        value,
         data_type,
-    })
+    ))
 }
 
 /// An expression with arguments in place of the columns that stand for them.
 fn written_in(expr: Expr, variables: &[(usize, usize)], arguments: &[Expr]) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(column) => {
-            let mut found = variables.iter();
-            let (_, position) = found.find(|(variable, _)| *variable == column)?;
-            Some(arguments[*position].clone())
-        }
-        _ => None,
+    expr.replace_columns(&mut |column, _| {
+        let mut found = variables.iter();
+        let (_, position) = found.find(|(variable, _)| *variable == column)?;
+        Some(arguments[*position].clone())
     })
-}
-
-fn map_deep(plan: Logical, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
-    plan.map_inputs(&mut |input| map_deep(input, f))
-        .map_exprs(f)
 }
 
 /// Whether it is the same throughout the statement, and costs nothing.

@@ -49,10 +49,7 @@ impl Binder<'_> {
         let (plan, outer) = self.with_arguments(body, &arguments, def.strict, is_fixed);
         let column = self.columns.add_for(&def.name, &value);
         let element = Expr::column(column, value.data_type);
-        let plan = Logical::Project {
-            input: Box::new(plan),
-            exprs: vec![(column, value)],
-        };
+        let plan = plan.project(vec![(column, value)]);
         let rows = self.collected(plan, element, outer)?;
         let call = self.table_call("unnest", vec![Bound::Typed(rows)], at)?;
         Ok(self.push_set(&def.name, call, at, cx))

@@ -149,8 +149,7 @@ impl<'a> Binder<'a> {
         let row = self.row_of_query(query, at, cx)?;
         if let Some(width) = width.filter(|width| *width != row.len()) {
             let how = if row.len() < width { "few" } else { "many" };
-            let message = format!("subquery has too {how} columns");
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "subquery has too {how} columns").at(at));
         }
         Ok(row.into_iter().map(Bound::Typed).collect())
     }

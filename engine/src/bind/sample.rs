@@ -108,8 +108,7 @@ fn no_method(sample: &ast::TableSample) -> Error {
         (None, Some(ast::Expr::Function(call))) => call.name.to_string().to_lowercase(),
         (None, _) => String::new(),
     };
-    let message = format!("tablesample method {name} does not exist");
-    Error::new(state::UNDEFINED_OBJECT, message)
+    sql_error!(UNDEFINED_OBJECT, "tablesample method {name} does not exist")
 }
 
 /// A number by chance, the same for all rows: a query gives it.

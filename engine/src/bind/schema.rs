@@ -258,10 +258,9 @@ fn check_owner(owner: &ast::Ident) -> Result<String> {
     let name = name::fold_label(owner)?;
     match OWNERS.contains(&name.as_str()) {
         true => Ok(OWNERS[0].to_owned()),
-        false => {
-            let message = format!("role \"{name}\" does not exist");
-            Err(Error::new(state::UNDEFINED_OBJECT, message).at(place(owner.span)))
-        }
+        false => Err(
+            sql_error!(UNDEFINED_OBJECT, "role \"{name}\" does not exist").at(place(owner.span)),
+        ),
     }
 }
 
@@ -275,6 +274,5 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 fn schema_exists(name: &str) -> Error {
-    let message = format!("schema \"{name}\" already exists");
-    Error::new(state::DUPLICATE_SCHEMA, message)
+    sql_error!(DUPLICATE_SCHEMA, "schema \"{name}\" already exists")
 }

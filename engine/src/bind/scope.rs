@@ -38,7 +38,50 @@ pub(crate) struct Scope {
     pub unlisted: Vec<usize>,
 }
 
+impl ScopeColumn {
+    /// A column that can be named without its table.
+    pub(crate) fn new(
+        table: Option<String>,
+        name: String,
+        column: usize,
+        data_type: DataType,
+    ) -> Self {
+        Self {
+            table,
+            name,
+            column,
+            data_type,
+            bare: true,
+        }
+    }
+}
+
 impl Scope {
+    /// Columns of one table or alias, which hides another name: what each is called, its number and type.
+    pub(crate) fn named(
+        table: &str,
+        hides: Option<String>,
+        columns: impl Iterator<Item = (String, usize, DataType)>,
+    ) -> Self {
+        let columns = columns.map(|(name, column, data_type)| {
+            ScopeColumn::new(Some(table.to_owned()), name, column, data_type)
+        });
+        Self::of(table.to_owned(), hides, columns)
+    }
+
+    /// The columns of one table or alias, which hides another name.
+    pub(crate) fn of(
+        table: String,
+        hides: Option<String>,
+        columns: impl IntoIterator<Item = ScopeColumn>,
+    ) -> Self {
+        Self {
+            columns: columns.into_iter().collect(),
+            tables: vec![(table, hides)],
+            ..Self::default()
+        }
+    }
+
     /// Puts another scope behind this one.
     ///
     /// # Errors

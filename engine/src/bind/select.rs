@@ -16,8 +16,8 @@ use crate::error::{Error, Result, state};
 use crate::parse::{place, refuse};
 use crate::plan::logical::Logical;
 use crate::plan::{Expr, SortKey};
+use remora_storage::DataType;
 use remora_storage::limits::COLUMNS_MAX;
-use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, SelectItem, SelectItemQualifiedWildcardKind};
 use std::collections::BTreeSet;
 
@@ -263,10 +263,7 @@ impl<'a> Binder<'a> {
         }
         if groups.exprs.is_empty() && groups.sets.is_none() && aggregates.is_empty() {
             // A group of all rows, of which nothing is asked: none of them is read.
-            plan = Logical::Values {
-                columns: vec![self.columns.add("", DataType::Boolean)],
-                rows: vec![vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]],
-            };
+            plan = Logical::one_row(&mut self.columns);
         }
         refuse_windows(&groups.exprs, cx.windows.as_ref())?;
         plan = project_sets(plan, grouped_sets(&groups.exprs, &mut cx)?);
@@ -373,10 +370,7 @@ impl<'a> Binder<'a> {
         }
         let exprs = exprs.into_iter();
         let exprs = exprs.map(|(column, expr)| (column, plain(expr))).collect();
-        let mut plan = Logical::Project {
-            input: Box::new(plan),
-            exprs,
-        };
+        let mut plan = plan.project(exprs);
         if distinct {
             plan = self.distinct(plan, &shown)?;
         }

@@ -137,8 +137,7 @@ impl<'a> Binder<'a> {
             None if if_exists => Ok(None),
             None => {
                 self.relation_there(syntax)?;
-                let message = format!("relation \"{name}\" does not exist");
-                Err(Error::new(state::UNDEFINED_TABLE, message).at(at))
+                Err(sql_error!(UNDEFINED_TABLE, "relation \"{name}\" does not exist").at(at))
             }
         }
     }
@@ -463,8 +462,7 @@ pub(super) fn without_regclass(argument: &ast::Expr) -> &ast::Expr {
 }
 
 fn not_a_sequence(name: &str) -> Error {
-    let message = format!("\"{name}\" is not a sequence");
-    Error::new(state::WRONG_OBJECT_TYPE, message)
+    sql_error!(WRONG_OBJECT_TYPE, "\"{name}\" is not a sequence")
 }
 
 /// Refuses to drop `what` while defaults that count take numbers from a sequence.

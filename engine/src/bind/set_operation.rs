@@ -81,14 +81,13 @@ impl<'a> Binder<'a> {
             let source = branch.outputs.iter().map(|output| output.column).collect();
             (branch.plan, source)
         });
-        Ok(Relation {
-            plan: Logical::UnionAll {
+        Ok(Relation::new(
+            Logical::UnionAll {
                 inputs: inputs.collect(),
                 columns: outputs.iter().map(|output| output.column).collect(),
             },
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 
     fn set_operation(
@@ -117,19 +116,15 @@ impl<'a> Binder<'a> {
         let columns = numbers(&outputs);
         if self.has_keyed_column(columns.iter().copied())? {
             let plan = self.keyed_set_operation((operator, all), left, right, &columns)?;
-            return Ok(Relation {
-                plan,
-                outputs,
-                rows: Vec::new(),
-            });
+            return Ok(Relation::new(plan, outputs));
         }
         let input = |branch: Relation| {
             let source = numbers(&branch.outputs);
             (Box::new(branch.plan), source)
         };
         let (left, right) = (input(left), input(right));
-        Ok(Relation {
-            plan: Logical::SetOperation(SetOperation {
+        Ok(Relation::new(
+            Logical::SetOperation(SetOperation {
                 operator,
                 all,
                 left,
@@ -137,8 +132,7 @@ impl<'a> Binder<'a> {
                 columns,
             }),
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// The branches with columns of the same types, and new columns of these, called as the first's.
@@ -170,12 +164,7 @@ impl<'a> Binder<'a> {
             let (output, to) = (&branches[0].outputs[position], types[position]);
             let column = self.columns.add(&output.name, to);
             self.columns.collations.set(column, found);
-            Output {
-                name: output.name.clone(),
-                column,
-                data_type: to,
-                unknown: None,
-            }
+            Output::new(column, output.name.clone(), to)
         });
         let outputs = outputs.collect();
         let branches = branches.into_iter();
@@ -203,21 +192,15 @@ impl<'a> Binder<'a> {
             };
             let column = self.columns.add_like(&output.name, *to, output.column);
             exprs.push((column, expr));
-            outputs.push(Output {
-                name: output.name,
-                column,
-                data_type: *to,
-                unknown: None,
-            });
+            outputs.push(Output::new(column, output.name, *to));
         }
-        Ok(Relation {
-            plan: Logical::Project {
+        Ok(Relation::new(
+            Logical::Project {
                 input: Box::new(relation.plan),
                 exprs,
             },
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 }
 

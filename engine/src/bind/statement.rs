@@ -52,28 +52,20 @@ impl<'a> Binder<'a> {
             S::AlterIndex { name, operation } => {
                 done(self.alter_index(name, operation)?, "ALTER INDEX")
             }
-            S::Drop {
-                object_type: ObjectType::Table,
-                ..
-            } => done(self.drop_tables(syntax)?, "DROP TABLE"),
+            S::Drop { object_type, .. } => match object_type {
+                ObjectType::Table => done(self.drop_tables(syntax)?, "DROP TABLE"),
+                ObjectType::MaterializedView => {
+                    done(self.drop_materialized(syntax)?, "DROP MATERIALIZED VIEW")
+                }
+                ObjectType::View => done(self.drop_views(syntax)?, "DROP VIEW"),
+                ObjectType::Index => done(self.drop_indexes(syntax)?, "DROP INDEX"),
+                ObjectType::Sequence => done(self.drop_sequences(syntax)?, "DROP SEQUENCE"),
+                ObjectType::Type => Ok((self.drop_types(syntax)?, "DROP TYPE")),
+                ObjectType::Schema => Ok((self.drop_schemas(syntax)?, "DROP SCHEMA")),
+                _ => self.utility(syntax),
+            },
             S::CreateView(view) if view.materialized => self.create_materialized(view),
-            S::Drop {
-                object_type: ObjectType::MaterializedView,
-                ..
-            } => done(self.drop_materialized(syntax)?, "DROP MATERIALIZED VIEW"),
             S::CreateView(view) => done(self.create_view(view)?, "CREATE VIEW"),
-            S::Drop {
-                object_type: ObjectType::View,
-                ..
-            } => done(self.drop_views(syntax)?, "DROP VIEW"),
-            S::Drop {
-                object_type: ObjectType::Index,
-                ..
-            } => done(self.drop_indexes(syntax)?, "DROP INDEX"),
-            S::Drop {
-                object_type: ObjectType::Sequence,
-                ..
-            } => done(self.drop_sequences(syntax)?, "DROP SEQUENCE"),
             S::CreateSchema {
                 schema_name,
                 or_replace: false,
@@ -102,15 +94,7 @@ impl<'a> Binder<'a> {
                 self.create_type(name, representation.as_ref())?,
                 "CREATE TYPE",
             ),
-            S::Drop {
-                object_type: ObjectType::Type,
-                ..
-            } => Ok((self.drop_types(syntax)?, "DROP TYPE")),
             S::AlterSchema(alter) => done(self.alter_schema(alter)?, "ALTER SCHEMA"),
-            S::Drop {
-                object_type: ObjectType::Schema,
-                ..
-            } => Ok((self.drop_schemas(syntax)?, "DROP SCHEMA")),
             S::Copy { .. } => Ok((self.copy(syntax)?, "COPY")),
             S::Explain { .. } => Ok((self.explain(syntax)?, "EXPLAIN")),
             _ => self.utility(syntax),

@@ -85,8 +85,7 @@ impl<'a> Binder<'a> {
     ) -> Result<Expr> {
         let (mut relation, outer) = self.nested(query, at, cx)?;
         let [output] = relation.outputs.as_mut_slice() else {
-            let message = "subquery must return only one column";
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "subquery must return only one column").at(at));
         };
         if let Some(aggregate) = aggregate {
             let call = AggregateCall {
@@ -130,10 +129,7 @@ impl<'a> Binder<'a> {
             (value, Expr::column(output.column, output.data_type))
         });
         let exprs: Vec<_> = exprs.collect();
-        let plan = Logical::Project {
-            input: Box::new(relation.plan),
-            exprs: exprs.clone(),
-        };
+        let plan = relation.plan.project(exprs.clone());
         let values = exprs.into_iter().map(|(value, expr)| {
             let asks = Asks::Value(value);
             subquery(asks, plan.clone(), outer.to_vec(), expr.data_type)
@@ -171,8 +167,7 @@ impl<'a> Binder<'a> {
         if relation.outputs.len() != operands.len() {
             let few = relation.outputs.len() < operands.len();
             let how = if few { "few" } else { "many" };
-            let message = format!("subquery has too {how} columns");
-            return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+            return Err(sql_error!(SYNTAX_ERROR, "subquery has too {how} columns").at(at));
         }
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (operand, output) in operands.into_iter().zip(relation.outputs) {

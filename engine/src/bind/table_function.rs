@@ -7,7 +7,7 @@
 use super::expr::start;
 use super::from::{Source, rename};
 use super::function::is_variadic;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::Scope;
 use super::{Binder, Bound, Clause, Context, json_record, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::ArgumentType;
@@ -155,11 +155,7 @@ impl<'a> Binder<'a> {
                 let value = self.variadic_call(&function, bounds, at)?;
                 let value = self.settle(value)?;
                 let column = self.columns.add_for(&shown, &value);
-                let plan = Logical::Project {
-                    input: Box::new(one_row()),
-                    exprs: vec![(column, value)],
-                };
-                (plan, vec![column])
+                (one_row().project(vec![(column, value)]), vec![column])
             }
             false => self.row_of(
                 &function,
@@ -246,11 +242,7 @@ impl<'a> Binder<'a> {
             exprs.push((self.columns.add("ordinality", DataType::BigInt), first));
         }
         let columns = exprs.iter().map(|(column, _)| *column).collect();
-        let plan = Logical::Project {
-            input: Box::new(one_row()),
-            exprs,
-        };
-        Ok((plan, columns))
+        Ok((one_row().project(exprs), columns))
     }
 
     /// The fields of a record, which is computed once for each row, as columns.
@@ -262,16 +254,13 @@ impl<'a> Binder<'a> {
     ) -> Result<(Logical, Vec<usize>)> {
         let whole = self.columns.add_for("record", &record);
         let fields = Expr::column(whole, record.data_type);
-        let input = Box::new(Logical::Project {
-            input: Box::new(input),
-            exprs: vec![(whole, record)],
-        });
+        let input = input.project(vec![(whole, record)]);
         let mut exprs = Vec::new();
         for (name, value) in self.all_fields(Bound::Typed(fields), at)? {
             exprs.push((self.columns.add_for(&name, &value), value));
         }
         let columns = exprs.iter().map(|(column, _)| *column).collect();
-        Ok((Logical::Project { input, exprs }, columns))
+        Ok((input.project(exprs), columns))
     }
 
     fn function_source(
@@ -302,25 +291,11 @@ impl<'a> Binder<'a> {
     ) -> Result<Source> {
         let columns = columns.into_iter().map(|column| {
             let field = self.columns.field(column);
-            ScopeColumn {
-                table: Some(shown.clone()),
-                name: field.name.clone(),
-                column,
-                data_type: field.data_type,
-                bare: true,
-            }
+            (field.name.clone(), column, field.data_type)
         });
-        let mut scope = Scope {
-            columns: columns.collect(),
-            tables: vec![(shown.clone(), None)],
-            ..Scope::default()
-        };
+        let mut scope = Scope::named(&shown, None, columns);
         rename(&mut scope, alias, &shown)?;
-        Ok(Source {
-            plan,
-            scope,
-            rows: Vec::new(),
-        })
+        Ok(Source::new(plan, scope))
     }
 
     pub(super) fn table_call(

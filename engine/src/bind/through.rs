@@ -108,29 +108,19 @@ impl Through {
         shown: &str,
         hides: Option<String>,
     ) -> Scope {
-        let mut columns = Vec::with_capacity(self.columns.len());
-        for (name, expr) in &self.columns {
+        let stands = &mut self.stands;
+        let columns = self.columns.iter().map(|(name, expr)| {
             let column = match expr.kind {
                 ExprKind::Column(position) if position < table.columns.len() => position,
                 _ => {
                     let number = binder.columns.add_for(name, expr);
-                    self.stands.push((number, expr.clone()));
+                    stands.push((number, expr.clone()));
                     number
                 }
             };
-            columns.push(ScopeColumn {
-                table: Some(shown.to_owned()),
-                name: name.clone(),
-                column,
-                data_type: expr.data_type,
-                bare: true,
-            });
-        }
-        Scope {
-            columns,
-            tables: vec![(shown.to_owned(), hides)],
-            ..Scope::default()
-        }
+            (name.clone(), column, expr.data_type)
+        });
+        Scope::named(shown, hides, columns)
     }
 
     /// The columns of a table's row under the names that the view has for them; those that it computes get
@@ -143,21 +133,17 @@ impl Through {
             let found = match expr.kind {
                 ExprKind::Column(position) => over(position).cloned(),
                 _ => {
-                    let computed = expr.clone().replace(&mut |part| match part.kind {
-                        ExprKind::Column(position) => {
-                            over(position).map(|c| Expr::column(c.column, part.data_type))
-                        }
-                        _ => None,
+                    let computed = expr.clone().replace_columns(&mut |position, data_type| {
+                        over(position).map(|c| Expr::column(c.column, data_type))
                     });
                     let column = binder.columns.add_for(name, &computed);
                     self.stands.push((column, computed));
-                    Some(ScopeColumn {
-                        table: table.clone(),
-                        name: String::new(),
+                    Some(ScopeColumn::new(
+                        table.clone(),
+                        String::new(),
                         column,
-                        data_type: expr.data_type,
-                        bare: true,
-                    })
+                        expr.data_type,
+                    ))
                 }
             };
             let name = name.clone();
@@ -174,18 +160,8 @@ impl Through {
 
     /// An expression over the table's columns and whatever else it names.
     pub(super) fn put_in(&self, expr: Expr) -> Expr {
-        put(expr, &self.stands)
+        expr.substitute(&self.stands)
     }
-}
-
-fn put(expr: Expr, stands: &[(usize, Expr)]) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(number) => {
-            let found = stands.iter().find(|(stands, _)| *stands == number);
-            found.map(|(_, expr)| expr.clone())
-        }
-        _ => None,
-    })
 }
 
 impl<'a> Binder<'a> {
@@ -289,48 +265,32 @@ impl<'a> Binder<'a> {
                 Some(Expr::column(position, base.def.columns[position].data_type))
             }
         };
-        let mut stands = Vec::new();
         let shown = match alias {
             Some(alias) => name::fold(&alias.name)?,
             None => source_name.clone(),
         };
-        let mut columns = Vec::new();
-        for column in &source.columns {
-            let Some(expr) = meaning(column.id) else {
-                continue;
-            };
-            let number = match expr.kind {
-                ExprKind::Column(position) if position < base.def.columns.len() => position,
-                _ => {
-                    let number = self.columns.add_for(&column.name, &expr);
-                    stands.push((number, expr.clone()));
-                    number
-                }
-            };
-            columns.push(ScopeColumn {
-                table: Some(shown.clone()),
-                name: column.name.clone(),
-                column: number,
-                data_type: expr.data_type,
-                bare: true,
-            });
-        }
-        let hides = (shown != source_name).then_some(source_name);
-        let mut scope = Scope {
-            columns,
-            tables: vec![(shown.clone(), hides)],
-            ..Scope::default()
+        let named = source.columns.iter();
+        let named = named.filter_map(|column| Some((column.name.clone(), meaning(column.id)?)));
+        let mut below = Through {
+            view: source_name.clone(),
+            columns: named.collect(),
+            conditions: Vec::new(),
+            checks: Vec::new(),
+            stands: Vec::new(),
         };
+        let hides = (shown != source_name).then_some(source_name);
+        let mut scope = below.scope(self, &base.def, &shown, hides);
         super::from::rename(&mut scope, alias.as_ref(), &shown)?;
         let mut inner = Binder::new(self.catalog);
         inner.names = Some(&view.sources);
         inner.path = self.path;
         inner.depth = self.depth;
+        inner.parts.all_inlined = true;
         inner.columns = std::mem::take(&mut self.columns);
         let bound = inner.updatable_select(select, &scope);
         self.columns = inner.columns;
         let (items, condition) = bound?.map_err(refused)?;
-        let condition = condition.map(|condition| put(condition, &stands));
+        let condition = condition.map(|condition| below.put_in(condition));
         let (mut conditions, mut checks) = match beneath {
             Some(beneath) => (beneath.conditions, beneath.checks),
             None => (Vec::new(), Vec::new()),
@@ -345,7 +305,7 @@ impl<'a> Binder<'a> {
         }
         conditions.extend(condition);
         let names = view.columns.iter().map(|column| column.name.clone());
-        let items = items.into_iter().map(|(_, expr)| put(expr, &stands));
+        let items = items.into_iter().map(|(_, expr)| below.put_in(expr));
         Ok(Through {
             view: view.name.clone(),
             columns: names.zip(items).collect(),

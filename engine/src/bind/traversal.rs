@@ -22,8 +22,8 @@ use super::with::With;
 use super::{Binder, Bound, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{Cycle, Search, Traversal};
+use crate::plan::Expr;
 use crate::plan::logical::Logical;
-use crate::plan::{Expr, ExprKind};
 use remora_storage::{DataType, Value};
 use sqlparser::ast::{self, SetExpr};
 
@@ -96,13 +96,11 @@ impl Names<'_> {
 impl Circle {
     /// The mark of a row that closes a circle where this is so.
     fn marked(&self, closes: Expr) -> Expr {
-        Expr {
-            kind: ExprKind::Case {
-                branches: vec![(closes, self.value.clone())],
-                otherwise: Some(Box::new(self.default.clone())),
-            },
-            data_type: self.default.data_type,
-        }
+        Expr::case(
+            vec![(closes, self.value.clone())],
+            self.default.clone(),
+            self.default.data_type,
+        )
     }
 }
 
@@ -145,10 +143,7 @@ pub(super) fn leaf(part: &SetExpr) -> Option<&SetExpr> {
 pub(super) fn refuse_traversal(with: With<'_>) -> Result<()> {
     match with.is_traversed() {
         false => Ok(()),
-        true => {
-            let message = "WITH query is not recursive";
-            Err(Error::new(state::SYNTAX_ERROR, message).at(with.place()))
-        }
+        true => Err(sql_error!(SYNTAX_ERROR, "WITH query is not recursive").at(with.place())),
     }
 }
 
@@ -194,9 +189,8 @@ impl<'a> Binder<'a> {
     }
 
     fn circle(&self, cycle: &Cycle, names: &Names<'_>) -> Result<Circle> {
-        let boolean = |value| Expr::literal(Value::Boolean(value), DataType::Boolean);
         let (value, default) = match &cycle.values {
-            None => (boolean(true), boolean(false)),
+            None => (Expr::boolean(true), Expr::boolean(false)),
             Some((value, default)) => self.marks(value, default, names.at)?,
         };
         Ok(Circle {
@@ -327,20 +321,11 @@ impl<'a> Binder<'a> {
         let (mut outputs, mut exprs) = (Vec::new(), Vec::new());
         for (name, expr) in own.chain(added) {
             let column = self.columns.add_for(&name, &expr);
-            outputs.push(Output {
-                column,
-                name,
-                data_type: expr.data_type,
-                unknown: None,
-            });
+            outputs.push(Output::new(column, name, expr.data_type));
             exprs.push((column, expr));
         }
         let input = Box::new(relation.plan);
-        Relation {
-            plan: Logical::Project { input, exprs },
-            outputs,
-            rows: Vec::new(),
-        }
+        Relation::new(Logical::Project { input, exprs }, outputs)
     }
 
     /// `ROW(first, columns ..)`

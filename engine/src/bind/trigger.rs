@@ -301,8 +301,7 @@ fn refuse_combination(def: &TriggerDef, subject: &Subject, at: Option<Position>)
     let fires_at = |event| def.events.contains(&event);
     let name = subject.name();
     let wrong_kind = |kind: &str, detail: &str| {
-        let message = format!("\"{name}\" is a {kind}");
-        Err(Error::new(state::WRONG_OBJECT_TYPE, message)
+        Err(sql_error!(WRONG_OBJECT_TYPE, "\"{name}\" is a {kind}")
             .with_detail(detail)
             .at(at))
     };
@@ -311,8 +310,7 @@ fn refuse_combination(def: &TriggerDef, subject: &Subject, at: Option<Position>)
         .clone()
         .any(|(at, event)| def.events[..at].contains(event))
     {
-        let message = "duplicate trigger events specified";
-        return Err(Error::new(state::SYNTAX_ERROR, message).at(at));
+        return Err(sql_error!(SYNTAX_ERROR, "duplicate trigger events specified").at(at));
     }
     match (subject, def.timing) {
         (Subject::Table(_), InsteadOf) => {
@@ -459,8 +457,7 @@ fn bind_one(
     wanted: &[DataType],
 ) -> Result<BoundStatement> {
     if parsed.parameters > 0 {
-        let message = "there is no parameter $1";
-        return Err(Error::new(state::UNDEFINED_PARAMETER, message));
+        return Err(sql_error!(UNDEFINED_PARAMETER, "there is no parameter $1"));
     }
     use ast::Statement as S;
     let is_fit = match &parsed.syntax {

@@ -100,10 +100,7 @@ impl TriggerRows {
     fn value(&self, row: &str, column: &str) -> Option<Expr> {
         let (position, data_type) = self.position(column)?;
         let before = if row == "new" { 0 } else { self.width };
-        Some(Expr {
-            kind: ExprKind::Parameter(before + position),
-            data_type,
-        })
+        Some(Expr::parameter(before + position, data_type))
     }
 
     /// How many parameters stand for one row.
@@ -167,11 +164,8 @@ impl<'a> Binder<'a> {
             (_, true) => NEW_ROWS,
             _ => return None,
         };
-        let outputs = rows.columns.iter().map(|(name, _, data_type)| Output {
-            column: self.columns.add(name, *data_type),
-            name: name.clone(),
-            data_type: *data_type,
-            unknown: None,
+        let outputs = rows.columns.iter().map(|(name, _, data_type)| {
+            Output::new(self.columns.add(name, *data_type), name.clone(), *data_type)
         });
         let outputs: Vec<Output> = outputs.collect();
         for (output, (_, position, _)) in outputs.iter().zip(&rows.columns) {
@@ -180,15 +174,15 @@ impl<'a> Binder<'a> {
         }
         let numbers = outputs.iter().zip(&rows.columns);
         let columns = numbers.map(|(output, (_, position, _))| (output.column, *position));
-        Some(Relation {
-            plan: Logical::Part(PartRows {
+        Some(Relation::new(
+            Logical::Part(PartRows {
                 id,
                 name: table.to_owned(),
                 columns: columns.collect(),
+                inlined: None,
             }),
             outputs,
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// `RAISE(ABORT, 'message')`, `RAISE(IGNORE)`: how a trigger refuses or skips.

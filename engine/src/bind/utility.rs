@@ -138,8 +138,7 @@ impl Binder<'_> {
         if !wants_index {
             self.table(&found, at)?;
         } else if self.catalog.index(&found).is_none() {
-            let message = format!("relation \"{found}\" does not exist");
-            return Err(Error::new(state::UNDEFINED_TABLE, message).at(at));
+            return Err(sql_error!(UNDEFINED_TABLE, "relation \"{found}\" does not exist").at(at));
         }
         Ok(nothing)
     }

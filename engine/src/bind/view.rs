@@ -13,12 +13,11 @@ use super::from::Source;
 use super::query::Relation;
 use super::record::refuse_records;
 use super::relation::already_exists;
-use super::scope::{Scope, ScopeColumn};
+use super::scope::Scope;
 use super::statement::changes;
 use super::storage_parameter::of_view;
 use super::table::is_cascade;
 use super::through::without_check_option;
-use super::with_part::Parts;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::{Located, SearchPath};
@@ -138,29 +137,23 @@ impl<'a> Binder<'a> {
     ) -> Result<Relation> {
         self.deeper_by(VIEW_LEVELS, at, |binder| {
             let query = parse_query(text)?;
-            let mut parts = Parts::after(&binder.parts);
-            loop {
-                let mut inner = Binder::new(binder.catalog);
-                inner.path = path;
-                inner.names = names;
-                inner.keyless = binder.keyless;
-                inner.depth = binder.depth;
-                inner.from_items = binder.from_items;
-                inner.parts = parts;
-                inner.columns = std::mem::take(&mut binder.columns);
-                let bound = inner.query(&query, &[]);
-                binder.columns = inner.columns;
-                if inner.parts.again && bound.is_ok() {
-                    parts = inner.parts;
-                    parts.once_more();
-                    continue;
-                }
-                binder.parts.take(inner.parts);
-                binder.from_items = inner.from_items;
-                binder.needs |= inner.needs;
-                binder.shows_commits |= inner.shows_commits;
-                return bound;
-            }
+            let mut inner = Binder::new(binder.catalog);
+            inner.path = path;
+            inner.names = names;
+            inner.keyless = binder.keyless;
+            inner.depth = binder.depth;
+            inner.from_items = binder.from_items;
+            inner.parts.all_inlined = binder.all_inlined();
+            inner.parts.bound = std::mem::take(&mut binder.parts.bound);
+            inner.columns = std::mem::take(&mut binder.columns);
+            let bound = inner.query(&query, &[]);
+            binder.columns = inner.columns;
+            binder.parts.bound = inner.parts.bound;
+            binder.parts.reads.extend(inner.parts.reads);
+            binder.from_items = inner.from_items;
+            binder.needs |= inner.needs;
+            binder.shows_commits |= inner.shows_commits;
+            bound
         })
     }
 
@@ -173,25 +166,10 @@ impl<'a> Binder<'a> {
         });
         let exprs: Vec<_> = exprs.collect();
         let columns = exprs.iter().zip(&view.columns);
-        let columns = columns.map(|((number, expr), column)| ScopeColumn {
-            table: Some(shown.to_owned()),
-            name: column.name.clone(),
-            column: *number,
-            data_type: expr.data_type,
-            bare: true,
-        });
-        Source {
-            scope: Scope {
-                columns: columns.collect(),
-                tables: vec![(shown.to_owned(), None)],
-                ..Scope::default()
-            },
-            plan: Logical::Project {
-                input: Box::new(relation.plan),
-                exprs,
-            },
-            rows: Vec::new(),
-        }
+        let columns =
+            columns.map(|((number, expr), column)| (column.name.clone(), *number, expr.data_type));
+        let scope = Scope::named(shown, None, columns);
+        Source::new(relation.plan.project(exprs), scope)
     }
 
     /// What a name in the view that is being bound stands for.
@@ -230,24 +208,12 @@ impl<'a> Binder<'a> {
         };
         let column = |column: &SourceColumn| {
             let (_, number) = numbers.iter().find(|(id, _)| *id == column.id)?;
-            Some(ScopeColumn {
-                table: Some(shown.to_owned()),
-                name: column.name.clone(),
-                column: *number,
-                data_type: self.columns.field(*number).data_type,
-                bare: true,
-            })
+            let data_type = self.columns.field(*number).data_type;
+            Some((column.name.clone(), *number, data_type))
         };
         let hides = (shown != source.name).then(|| source.name.clone());
-        Ok(Source {
-            plan,
-            scope: Scope {
-                columns: source.columns.iter().filter_map(column).collect(),
-                tables: vec![(shown.to_owned(), hides)],
-                ..Scope::default()
-            },
-            rows: Vec::new(),
-        })
+        let columns = source.columns.iter().filter_map(column);
+        Ok(Source::new(plan, Scope::named(shown, hides, columns)))
     }
 
     /// Binds a CREATE VIEW.
@@ -260,8 +226,7 @@ impl<'a> Binder<'a> {
             CheckOption::Cascaded => ViewCheck::Cascaded,
         });
         if !self.parameters.is_empty() {
-            let message = "there is no parameter $1";
-            return Err(Error::new(state::UNDEFINED_PARAMETER, message).at(at));
+            return Err(sql_error!(UNDEFINED_PARAMETER, "there is no parameter $1").at(at));
         }
         if let ast::SetExpr::Select(select) = &*create.query.body
             && select.into.is_some()
@@ -275,8 +240,6 @@ impl<'a> Binder<'a> {
         self.record = Some(Record::default());
         self.query(&create.query, &[])?;
         self.record = None;
-        // Nothing is run.
-        self.parts = Parts::default();
         let text = create.query.to_string();
         let (outputs, sources) = self.record(&text)?;
         let temporary = create.temporary || sources.iter().any(|source| self.is_temporary(source));

@@ -324,10 +324,7 @@ impl Windows {
         if !computed.is_empty() {
             let passed = plan.columns().into_iter();
             let passed = passed.map(|column| (column, columns.expr(column)));
-            plan = Logical::Project {
-                exprs: passed.chain(computed.iter().cloned()).collect(),
-                input: Box::new(plan),
-            };
+            plan = plan.project(passed.chain(computed.iter().cloned()).collect());
         }
         let number = |key: &SortKey| {
             let made = computed
@@ -444,10 +441,7 @@ impl Definition {
 /// The window of a name.
 fn named<'c>(cx: &'c Context<'_>, name: &str, at: Option<Position>) -> Result<&'c Definition> {
     let found = cx.windows.as_ref().and_then(|windows| windows.find(name));
-    found.ok_or_else(|| {
-        let message = format!("window \"{name}\" does not exist");
-        Error::new(state::UNDEFINED_OBJECT, message).at(at)
-    })
+    found.ok_or_else(|| sql_error!(UNDEFINED_OBJECT, "window \"{name}\" does not exist").at(at))
 }
 
 pub(super) fn windowing(message: impl Into<String>) -> Error {

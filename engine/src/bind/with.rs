@@ -1,7 +1,7 @@
 //! WITH: queries with a name, and those that name themselves.
 //!
-//! A name stands for its query as often as it is named; each time the query is bound anew, unless it is run once
-//! (`with_part`). A query of WITH
+//! A name stands for its query as often as it is named. A query that depends on nothing around it is bound once and run
+//! once, if it is named more than once (`with_part`); any other one is bound again for each name. A query of WITH
 //! RECURSIVE that names itself has the form `first UNION [ALL] next`: what `first` gives is bound once, and
 //! in `next` the name stands for a working table with the columns of `first`. What PostgreSQL refuses within
 //! `next` is refused: a second reference, aggregates beside it, the side of a join that may be filled up with
@@ -205,8 +205,10 @@ impl<'a> Binder<'a> {
         if !self.with_named.iter().any(|found| with.is(found)) {
             self.with_named.push(with);
         }
-        if node.is_some_and(|node| self.is_part(with, node)) {
-            return self.part_source(with, shown);
+        if let Some(node) = node
+            && let Some(source) = self.known_part(with, node, shown)?
+        {
+            return Ok(source);
         }
         // The query sees those WITH queries that came before it, whatever came after, and what could be named
         // where it is written.
@@ -214,19 +216,13 @@ impl<'a> Binder<'a> {
         std::mem::swap(&mut self.with, &mut inner);
         let around = std::mem::replace(&mut self.visible, with.level);
         let at = query_start(&with.cte.query);
-        let (levels, recursions) = (self.around.len(), self.recursions.len());
-        let before = self.parts.watch();
         // A query within a query weighs twice: much lies on the stack between them.
         let relation = self.deeper(at, |binder| {
-            binder.deeper(at, |binder| binder.with_body(with))
+            binder.deeper(at, |binder| binder.first_named(with, node))
         });
-        let is_free = self.parts.names_nothing_of(levels, recursions, before);
         self.visible = around;
         self.with = inner;
         let relation = relation?;
-        if node.is_some() {
-            self.note_bound(with, &relation, is_free);
-        }
         with.check_names(relation.outputs.len())?;
         self.derived(relation, shown, Some(&with.cte.alias))
     }
@@ -263,13 +259,12 @@ impl<'a> Binder<'a> {
         for (name, data_type, found) in &working.columns {
             let column = self.columns.add(name, *data_type);
             self.columns.collations.set(column, *found);
-            columns.push(ScopeColumn {
-                table: Some(shown.to_owned()),
+            columns.push(ScopeColumn::new(
+                Some(shown.to_owned()),
+                name.clone(),
                 column,
-                name: name.clone(),
-                data_type: *data_type,
-                bare: true,
-            });
+                *data_type,
+            ));
         }
         let carried = columns[working.listed..].iter();
         working.carried = carried
@@ -283,16 +278,15 @@ impl<'a> Binder<'a> {
             id,
             columns: numbers.map(|(at, column)| (column.column, at)).collect(),
         });
-        Ok(Source {
+        Ok(Source::new(
             plan,
-            scope: Scope {
+            Scope {
                 columns,
                 tables: vec![(shown.to_owned(), None)],
                 unlisted,
                 ..Scope::default()
             },
-            rows: Vec::new(),
-        })
+        ))
     }
 
     /// The columns that a SELECT has to show, and of which query, where it is what follows in a recursion.
@@ -488,8 +482,8 @@ impl<'a> Binder<'a> {
             ..output.clone()
         });
         let outputs: Vec<_> = outputs.collect();
-        Relation {
-            plan: Logical::Recursive(Recursive {
+        Relation::new(
+            Logical::Recursive(Recursive {
                 id,
                 base: (Box::new(first.plan), base),
                 step: (Box::new(next.plan), step),
@@ -497,8 +491,7 @@ impl<'a> Binder<'a> {
                 columns: outputs.iter().map(|output| output.column).collect(),
             }),
             outputs,
-            rows: Vec::new(),
-        }
+        )
     }
 
     /// Refuses a plan that reads a working table of a query that is being bound.

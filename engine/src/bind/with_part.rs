@@ -5,12 +5,12 @@
 //! - said to be `MATERIALIZED`, or
 //! - another one each time, because it calls functions that are.
 //!
-//! It becomes a *part* of the statement (`plan::with`), bound with columns of its own, and its name stands
-//! for what was kept of its rows. Every other one stays what it was, a query in FROM.
+//! It becomes a *part* of the statement (`plan::with`), and its name stands for what is kept of its rows. Every other
+//! one is a query in FROM.
 //!
-//! That a query is named twice is known when the second name comes, and the first has been bound as a query
-//! in FROM by then. So the whole statement is bound once more, which nobody pays for whose queries are named
-//! once.
+//! That a query is named twice is known when the second name comes. So a query that could be run once is bound once,
+//! when it is first named: that name stands for rows of a part, beside which is the query itself
+//! ([`Inlined`]). Unless another name makes it a part in the end, the optimizer puts the query in the place of these.
 //!
 //! RETURNING that asks subqueries is a query over a part, too: the change gives what is named of its rows, and the
 //! subqueries, which see nothing of the change, are asked of that.
@@ -24,201 +24,199 @@ use crate::error::{Error, Result, state};
 use crate::plan::collation::Derivation;
 use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::Returning;
-use crate::plan::with::PartRows;
+use crate::plan::with::{Inlined, PartRows};
 use crate::plan::{Expr, ExprKind, Field, Statement};
 use sqlparser::ast::{self, CteAsMaterialized};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// A part, bound.
 #[derive(Debug)]
 pub(crate) struct BoundPart {
-    /// Its number.
-    pub id: usize,
     /// What it is called.
     pub name: String,
     /// What it does.
-    pub statement: LogicalStatement,
+    pub body: PartBody,
     /// Its columns.
     pub columns: Columns,
     /// The parts that it reads.
-    pub reads: Vec<usize>,
+    pub reads: BTreeSet<usize>,
     /// What it gives; `None` for nothing.
     gives: Option<Vec<Field>>,
     /// The collations of that.
     collations: Vec<Derivation>,
 }
 
-/// A WITH query, by where it is in memory.
+/// The query or change that a part runs.
+#[derive(Debug)]
+pub(crate) enum PartBody {
+    /// A query.
+    Query(Arc<Inlined>),
+    /// INSERT, UPDATE, DELETE, MERGE
+    Change(LogicalStatement),
+}
+
+/// A piece of the syntax, by where it is in memory.
 type Address = usize;
 
-/// What is known of the WITH queries of a statement.
+/// The WITH queries of a statement that are bound apart from it.
 #[derive(Default)]
 pub(super) struct Parts {
+    /// Each reads only those before it. Its place is its number.
     pub(super) bound: Vec<BoundPart>,
-    /// The next one's number.
-    next: usize,
-    of: HashMap<Address, usize>,
-    /// Those that are being bound, the outermost first.
+    /// Where those are that have been bound, and the name that they were bound for.
+    of: HashMap<Address, (usize, Address)>,
+    /// Those that change rows and are being bound.
     binding: Vec<Address>,
     /// The parts that what is being bound reads.
-    pub(super) reads: Vec<usize>,
+    pub(super) reads: BTreeSet<usize>,
     /// The part that is the statement itself, where the statement shows what it asks of its rows.
     pub(super) counted: Option<usize>,
-    /// Those that are to be run once.
-    shared: HashSet<Address>,
-    /// Whether one was found that had been bound otherwise.
-    pub(super) again: bool,
-    /// Which was named by which name.
-    named: Vec<(Address, Address)>,
-    /// Whether those that were bound could be run once.
-    sharable: HashMap<Address, bool>,
-    /// The outermost level, and the outermost recursion, of which anything was named.
-    outermost: Outermost,
+    /// The queries that are being bound: the levels and the recursions around each, and whether it has named
+    /// nothing of these.
+    free: Vec<(usize, usize, bool)>,
+    /// Whether no query is run once: neither in the body of a function, which is run for each call, nor in the query
+    /// of a view that is being made, which is not run.
+    pub(super) all_inlined: bool,
 }
 
-/// Places on the stacks of levels and of recursions.
-#[derive(Clone, Copy)]
-pub(super) struct Outermost {
-    pub(super) level: usize,
-    pub(super) recursion: usize,
-}
-
-impl Default for Outermost {
-    fn default() -> Self {
-        let (level, recursion) = (usize::MAX, usize::MAX);
-        Self { level, recursion }
+impl BoundPart {
+    /// Returns whether the part is run. Else its query stands where it is named.
+    pub(crate) fn is_run(&self) -> bool {
+        match &self.body {
+            PartBody::Query(query) => query.is_run_once(),
+            PartBody::Change(_) => true,
+        }
     }
 }
 
 impl Parts {
-    /// Nothing but what an earlier attempt has found out, and numbers that it has not given.
-    pub(super) fn once_more(&mut self) {
-        *self = Self {
-            shared: std::mem::take(&mut self.shared),
-            next: self.next,
-            ..Self::default()
-        };
-    }
-
-    /// Numbers go on after those of `other`.
-    pub(super) fn after(other: &Self) -> Self {
-        Self {
-            next: other.next,
-            ..Self::default()
+    /// Records that a query names something of a level.
+    pub(super) fn names_level(&mut self, level: usize) {
+        for (levels, _, is_free) in &mut self.free {
+            *is_free &= level >= *levels;
         }
     }
 
-    /// Takes the parts of a query that was bound by itself.
-    pub(super) fn take(&mut self, inner: Self) {
-        self.next = inner.next;
-        self.reads(inner.reads);
-        self.bound.extend(inner.bound);
-    }
-
-    /// What is being bound reads these parts, each of which counts once.
-    fn reads(&mut self, parts: impl IntoIterator<Item = usize>) {
-        self.reads.extend(parts);
-        self.reads.sort_unstable();
-        self.reads.dedup();
-    }
-
-    /// Something of a level is named.
-    pub(super) fn names_level(&mut self, level: usize) {
-        self.outermost.level = self.outermost.level.min(level);
-    }
-
-    /// A recursion is named.
+    /// Records that a query names a recursion.
     pub(super) fn names_recursion(&mut self, recursion: usize) {
-        self.outermost.recursion = self.outermost.recursion.min(recursion);
-    }
-
-    /// Begins to look at what is named; gives what is known so far.
-    pub(super) fn watch(&mut self) -> Outermost {
-        std::mem::take(&mut self.outermost)
-    }
-
-    /// Ends that: whether nothing was named of so many levels and recursions around.
-    pub(super) fn names_nothing_of(
-        &mut self,
-        levels: usize,
-        recursions: usize,
-        before: Outermost,
-    ) -> bool {
-        let named = std::mem::replace(&mut self.outermost, before);
-        self.names_level(named.level);
-        self.names_recursion(named.recursion);
-        named.level >= levels && named.recursion >= recursions
+        for (_, recursions, is_free) in &mut self.free {
+            *is_free &= recursion >= *recursions;
+        }
     }
 }
 
 impl<'a> Binder<'a> {
-    /// Whether a WITH query is run once, now that it is named at `node`.
-    pub(super) fn is_part(&mut self, with: With<'a>, node: &'a ast::ObjectName) -> bool {
-        let (address, node) = (with.address(), std::ptr::from_ref(node) as Address);
-        let named = &mut self.parts.named;
-        let is_again = named
-            .iter()
-            .any(|(cte, other)| *cte == address && *other != node);
-        if !named.contains(&(address, node)) {
-            named.push((address, node));
-        }
-        if is_again && self.parts.sharable.get(&address) == Some(&true) {
-            self.run_once(address);
-        }
-        with.changes() || self.parts.shared.contains(&address)
-    }
-
-    fn run_once(&mut self, address: Address) {
-        if self.parts.shared.insert(address) {
-            self.parts.again = true;
-        }
-    }
-
-    /// Takes note of what has been bound as a query in FROM, and names nothing around it if it `is_free`.
-    pub(super) fn note_bound(&mut self, with: With<'a>, relation: &Relation, is_free: bool) {
-        let locks = relation
-            .plan
-            .any(&mut |node| matches!(node, Logical::Lock { .. }));
-        let is_sharable = is_free && !locks && relation.rows.is_empty() && self.runs_once_at_most();
-        let said = &with.cte().materialized;
-        let is_refused = matches!(said, Some(CteAsMaterialized::NotMaterialized));
-        let sharable = is_sharable && !is_refused;
-        self.parts.sharable.insert(with.address(), sharable);
-        let is_wanted =
-            || matches!(said, Some(CteAsMaterialized::Materialized)) || is_volatile(&relation.plan);
-        if is_sharable && is_wanted() {
-            self.run_once(with.address());
-        }
-    }
-
-    /// Whether what is being bound is run once for the statement: neither the body of a function, which is
-    /// run for each call, nor the query of a view that is being made, which is not run.
-    fn runs_once_at_most(&self) -> bool {
-        self.record.is_none() && self.body_parameters.is_none()
-    }
-
-    /// What the name of a part stands for.
-    pub(super) fn part_source(&mut self, with: With<'a>, shown: &str) -> Result<Source> {
-        let index = self.part_of(with)?;
+    /// Returns the rows of a WITH query that is named at `node`, where it is run once; `None` where it must be bound
+    /// there.
+    pub(super) fn known_part(
+        &mut self,
+        with: With<'a>,
+        node: &'a ast::ObjectName,
+        shown: &str,
+    ) -> Result<Option<Source>> {
+        let index = match self.parts.of.get(&with.address()) {
+            _ if with.changes() => self.part_of(with)?,
+            Some((index, first)) if *first != address(node) => *index,
+            Some((index, _)) if self.parts.bound[*index].is_run() => *index,
+            _ => return Ok(None),
+        };
         let part = &self.parts.bound[index];
+        if let PartBody::Query(query) = &part.body {
+            query.run_once();
+        }
         let Some(gives) = part.gives.clone() else {
-            let message = format!(
+            return Err(sql_error!(
+                FEATURE_NOT_SUPPORTED,
                 "WITH query \"{}\" does not have a RETURNING clause",
                 part.name
-            );
-            return Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).at(with.place()));
+            )
+            .at(with.place()));
         };
         with.check_names(gives.len())?;
         let relation = self.rows_of_part(index, gives);
         self.derived(relation, shown, Some(&with.cte().alias))
+            .map(Some)
+    }
+
+    /// Binds a WITH query for the place where it is named, `node`, or for none.
+    pub(super) fn first_named(
+        &mut self,
+        with: With<'a>,
+        node: Option<&'a ast::ObjectName>,
+    ) -> Result<Relation> {
+        let outside = std::mem::take(&mut self.parts.reads);
+        let (levels, recursions) = (self.around.len(), self.recursions.len());
+        self.parts.free.push((levels, recursions, true));
+        let bound = self.with_body(with);
+        let is_free = self.parts.free.pop().is_some_and(|(.., is_free)| is_free);
+        let reads = std::mem::replace(&mut self.parts.reads, outside);
+        self.parts.reads.extend(&reads);
+        let relation = bound?;
+        match node {
+            Some(node) if is_free => self.maybe_part(with, node, relation, reads),
+            _ => Ok(relation),
+        }
+    }
+
+    /// Makes a part of a query that may be run once. The name at `node` stands for its rows, or for the query itself
+    /// if no other name comes.
+    fn maybe_part(
+        &mut self,
+        with: With<'a>,
+        node: &'a ast::ObjectName,
+        relation: Relation,
+        reads: BTreeSet<usize>,
+    ) -> Result<Relation> {
+        let locks = |node: &Logical| matches!(node, Logical::Lock { .. });
+        let is_sharable = !self.all_inlined()
+            && relation.rows.is_empty()
+            && !relation.plan.any(&mut |node| locks(node));
+        let said = &with.cte().materialized;
+        let runs_once =
+            matches!(said, Some(CteAsMaterialized::Materialized)) || is_volatile(&relation.plan);
+        let is_refused = matches!(said, Some(CteAsMaterialized::NotMaterialized)) && !runs_once;
+        if !is_sharable || is_refused {
+            return Ok(relation);
+        }
+        let gives = relation.outputs.iter().map(|output| Field {
+            name: output.name.clone(),
+            data_type: output.data_type,
+        });
+        let gives = gives.collect();
+        let mut columns: Vec<(usize, usize)> = Vec::new();
+        for (at, output) in relation.outputs.iter().enumerate() {
+            if columns.iter().all(|(known, _)| *known != output.column) {
+                columns.push((output.column, at));
+            }
+        }
+        let outputs = relation.outputs.clone();
+        let query = Arc::new(Inlined::new(relation.into(), runs_once));
+        let (body, own) = (PartBody::Query(Arc::clone(&query)), self.columns.clone());
+        let index = self.add_part(with.name()?, body, own, reads, Some(gives));
+        self.parts.of.insert(with.address(), (index, address(node)));
+        self.parts.reads.insert(index);
+        Ok(Relation::new(
+            Logical::Part(PartRows {
+                id: index,
+                name: with.name()?,
+                columns,
+                inlined: Some(query),
+            }),
+            outputs,
+        ))
+    }
+
+    /// Returns whether each WITH query is put where it is named, however often that is.
+    pub(super) fn all_inlined(&self) -> bool {
+        self.parts.all_inlined || self.record.is_some() || self.body_parameters.is_some()
     }
 
     fn rows_of_part(&mut self, index: usize, gives: Vec<Field>) -> Relation {
-        let collations = self.parts.bound[index].collations.clone();
         let part = &self.parts.bound[index];
-        let (id, name) = (part.id, part.name.clone());
-        let reads: Vec<usize> = part.reads.iter().copied().chain([id]).collect();
-        self.parts.reads(reads);
+        let (name, collations) = (part.name.clone(), part.collations.clone());
+        self.parts.reads.extend(&part.reads);
+        self.parts.reads.insert(index);
         let outputs = gives.into_iter().map(|field| Output {
             column: self.columns.add(&field.name, field.data_type),
             name: field.name,
@@ -231,23 +229,29 @@ impl<'a> Binder<'a> {
         }
         let numbers = outputs.iter().enumerate();
         let columns = numbers.map(|(at, output)| (output.column, at)).collect();
-        Relation {
-            plan: Logical::Part(PartRows { id, name, columns }),
+        Relation::new(
+            Logical::Part(PartRows {
+                id: index,
+                name,
+                columns,
+                inlined: None,
+            }),
             outputs,
-            rows: Vec::new(),
-        }
+        )
     }
 
-    /// Binds a part, if that has not been done; gives where it is.
+    /// Binds a query that changes rows, unless it is bound already; returns its place.
     pub(super) fn part_of(&mut self, with: With<'a>) -> Result<usize> {
-        if let Some(found) = self.parts.of.get(&with.address()) {
+        if let Some((found, _)) = self.parts.of.get(&with.address()) {
             return Ok(*found);
         }
         if self.parts.binding.contains(&with.address()) {
             let name = with.name()?;
-            let message =
-                format!("recursive query \"{name}\" must not contain data-modifying statements");
-            return Err(Error::new(state::INVALID_RECURSION, message).at(with.place()));
+            return Err(sql_error!(
+                INVALID_RECURSION,
+                "recursive query \"{name}\" must not contain data-modifying statements"
+            )
+            .at(with.place()));
         }
         self.parts.binding.push(with.address());
         let beside = self.columns.beside();
@@ -268,56 +272,42 @@ impl<'a> Binder<'a> {
         (self.visible, self.lateral) = around;
         let columns = std::mem::replace(&mut self.columns, columns);
         let reads = std::mem::replace(&mut self.parts.reads, reads);
-        let (statement, gives) = bound?;
-        let index = self.add_part(with.name()?, statement, columns, reads, gives);
-        self.parts.of.insert(with.address(), index);
+        let (body, gives) = bound?;
+        let index = self.add_part(with.name()?, body, columns, reads, gives);
+        self.parts.of.insert(with.address(), (index, 0));
         Ok(index)
     }
 
     fn add_part(
         &mut self,
         name: String,
-        mut statement: LogicalStatement,
+        mut body: PartBody,
         columns: Columns,
-        reads: Vec<usize>,
+        reads: BTreeSet<usize>,
         gives: Option<Vec<Field>>,
     ) -> usize {
         let of = |column: usize| columns.collations.of_column(column);
-        let collations = match &mut statement {
-            LogicalStatement::Query(query) => query.output.iter().map(|(_, c)| of(*c)).collect(),
-            change => {
+        let collations = match &mut body {
+            PartBody::Query(query) => query.output().map(of).collect(),
+            PartBody::Change(change) => {
                 let shown = returning(change).map_or(&[][..], |shown| &shown.exprs);
-                shown
-                    .iter()
-                    .map(|expr| columns.collations.of(expr))
-                    .collect()
+                let shown = shown.iter();
+                shown.map(|expr| columns.collations.of(expr)).collect()
             }
         };
         self.parts.bound.push(BoundPart {
             collations,
-            id: self.parts.next,
             name,
-            statement,
+            body,
             columns,
             reads,
             gives,
         });
-        self.parts.next += 1;
         self.parts.bound.len() - 1
     }
 
-    /// What a part does, and what it gives.
-    fn part_statement(&mut self, with: With<'a>) -> Result<(LogicalStatement, Option<Vec<Field>>)> {
-        let query = &*with.cte().query;
-        if !with.changes() {
-            let relation = self.with_body(with)?;
-            let gives = relation.outputs.iter().map(|output| Field {
-                name: output.name.clone(),
-                data_type: output.data_type,
-            });
-            let gives = Some(gives.collect());
-            return Ok((LogicalStatement::Query(relation.into()), gives));
-        }
+    /// Binds a query that changes rows; returns it with the columns that it gives.
+    fn part_statement(&mut self, with: With<'a>) -> Result<(PartBody, Option<Vec<Field>>)> {
         if !with.is_outermost() {
             let message =
                 "WITH clause containing a data-modifying statement must be at the top level";
@@ -325,21 +315,24 @@ impl<'a> Binder<'a> {
         }
         refuse_traversal(with)?;
         let counted = self.parts.counted.take();
-        let bound = self.with_change(query);
+        let bound = self.with_change(&with.cte().query);
         self.parts.counted = counted;
-        let (mut statement, _) = bound?;
-        let gives = match &mut statement {
+        Ok(match bound?.0 {
             LogicalStatement::Query(query) => {
                 let output = query.output.iter();
                 let field = |(name, column): &(String, usize)| Field {
                     name: name.clone(),
                     data_type: self.columns.field(*column).data_type,
                 };
-                Some(output.map(field).collect())
+                let gives = output.map(field).collect();
+                let query = Arc::new(Inlined::new(query, true));
+                (PartBody::Query(query), Some(gives))
             }
-            change => returning(change).as_ref().map(|shown| shown.schema.clone()),
-        };
-        Ok((statement, gives))
+            mut change => {
+                let gives = returning(&mut change).map(|shown| shown.schema.clone());
+                (PartBody::Change(change), gives)
+            }
+        })
     }
 
     /// A change whose RETURNING asks subqueries, as a query over what it gives.
@@ -367,24 +360,16 @@ impl<'a> Binder<'a> {
         let gives = shown.schema.clone();
         let reads = self.parts.reads.clone();
         let columns = self.columns.clone();
-        let index = self.add_part(
-            "returning".to_owned(),
-            change,
-            columns,
-            reads,
-            Some(gives.clone()),
-        );
-        self.parts.counted = Some(self.parts.bound[index].id);
+        let (name, body) = ("returning".to_owned(), PartBody::Change(change));
+        let index = self.add_part(name, body, columns, reads, Some(gives.clone()));
+        self.parts.counted = Some(index);
         let relation = self.rows_of_part(index, gives);
         let fresh: HashMap<usize, usize> = (named.into_iter())
             .zip(relation.outputs.iter().map(|output| output.column))
             .collect();
         let over = |expr: Expr| {
-            expr.replace(&mut |part| match part.kind {
-                ExprKind::Column(column) => {
-                    Some(Expr::column(*fresh.get(&column)?, part.data_type))
-                }
-                _ => None,
+            expr.replace_columns(&mut |column, data_type| {
+                Some(Expr::column(*fresh.get(&column)?, data_type))
             })
         };
         let exprs = exprs.into_iter().zip(schema).map(|(expr, field)| {
@@ -393,8 +378,7 @@ impl<'a> Binder<'a> {
             ((field.name, number), (number, value))
         });
         let (output, exprs) = exprs.unzip();
-        let input = Box::new(relation.plan);
-        let plan = Logical::Project { input, exprs };
+        let plan = relation.plan.project(exprs);
         LogicalStatement::Query(Query { plan, output })
     }
 }
@@ -411,9 +395,16 @@ fn returning(change: &mut LogicalStatement) -> Option<&mut Returning> {
     }
 }
 
+fn address(node: &ast::ObjectName) -> Address {
+    std::ptr::from_ref(node) as Address
+}
+
 /// Whether running a plan twice may give different rows, or does twice what it does.
 fn is_volatile(plan: &Logical) -> bool {
-    let mut volatile = false;
+    let mut volatile = plan.any(&mut |node| match node {
+        Logical::Part(rows) => rows.inlined.iter().any(|query| is_volatile(query.plan())),
+        _ => false,
+    });
     plan.for_each_expr(&mut |expr| {
         volatile |= !expr.is_stable();
         volatile |= expr.any(&mut |part| match &part.kind {

@@ -3,10 +3,9 @@
 //! and so are those that it gives.
 
 use super::{Effort, lower, optimize};
+use crate::plan::Expr;
 use crate::plan::logical::{Columns, Logical, Query};
 use crate::plan::statement::{Asked, Insert, RowCheck};
-use crate::plan::{Expr, ExprKind};
-use remora_storage::{DataType, Value};
 use std::sync::Arc;
 
 /// Takes subqueries out of what an INSERT does where a key is there.
@@ -40,18 +39,15 @@ fn asked<'e>(
     for expr in asking.filter(|expr| expr.has_subquery()) {
         let data_type = expr.data_type;
         let result = columns.add_parameter();
-        let whole = std::mem::replace(expr, parameter(result, data_type));
-        let whole = whole.replace(&mut |part| {
-            let ExprKind::Column(position) = part.kind else {
-                return None;
-            };
+        let whole = std::mem::replace(expr, Expr::parameter(result, data_type));
+        let whole = whole.replace_columns(&mut |position, data_type| {
             let known = given.iter().find(|(_, found)| *found == position);
             let number = known.map(|(number, _)| *number).unwrap_or_else(|| {
                 let number = columns.add_parameter();
                 given.push((number, position));
                 number
             });
-            Some(parameter(number, part.data_type))
+            Some(Expr::parameter(number, data_type))
         });
         exprs.push((columns.add("?column?", data_type), whole));
         gives.push(result);
@@ -63,21 +59,11 @@ fn asked<'e>(
         .iter()
         .map(|(column, _)| ("?column?".to_owned(), *column));
     let output = output.collect();
-    let one = Logical::Values {
-        columns: vec![columns.add("", DataType::Boolean)],
-        rows: vec![vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]],
-    };
-    let input = Box::new(one);
-    let plan = Logical::Project { input, exprs };
+    let plan = Logical::one_row(columns).project(exprs);
     let query = optimize(Query { plan, output }, columns, effort);
     Some(Asked {
         plan: lower::query(query, columns),
         given,
         gives,
     })
-}
-
-fn parameter(number: usize, data_type: DataType) -> Expr {
-    let kind = ExprKind::Parameter(number);
-    Expr { kind, data_type }
 }

@@ -23,8 +23,7 @@
 //! Whatever else there is stays dependent, and is run for each left row.
 
 use super::fold::fold;
-use super::pushdown::substitute;
-use super::unnest::{names_within, only};
+use super::unnest::names_within;
 use crate::plan::logical::{Columns, Join, Logical};
 use crate::plan::physical::{AggregateCall, JoinKind};
 use crate::plan::project_set::{ProjectSet, TableCall};
@@ -68,7 +67,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
         // Of a left row without a match they are NULL, and not what is made of it.
         return None;
     }
-    let settle = |expr: Expr| substitute(substitute(expr, &pulled.made), &join.outer);
+    let settle = |expr: Expr| expr.substitute(&pulled.made).substitute(&join.outer);
     let mut on: Vec<Expr> = join.on.into_iter().map(settle).collect();
     on.extend(pulled.on.into_iter().map(settle));
     let mark = join.mark.map(|mut mark| {
@@ -76,7 +75,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
         mark
     });
     let made: Vec<_> = (pulled.made.iter())
-        .map(|(column, expr)| (*column, substitute(expr.clone(), &join.outer)))
+        .map(|(column, expr)| (*column, expr.clone().substitute(&join.outer)))
         .collect();
     let plan = Logical::Join(Join {
         left: join.left,
@@ -96,7 +95,7 @@ pub(super) fn decorrelate(join: Join, columns: &mut Columns) -> Option<Logical> 
 
 /// Functions whose arguments name the left row are called for each: their rows come beside it.
 fn call_for_each(set: ProjectSet, join: Join) -> Logical {
-    let outside = |expr: Expr| substitute(expr, &join.outer);
+    let outside = |expr: Expr| expr.substitute(&join.outer);
     let calls = set.calls.into_iter().map(|(column, call)| {
         let arguments = call.arguments.into_iter().map(outside).collect();
         (column, TableCall { arguments, ..call })
@@ -106,7 +105,7 @@ fn call_for_each(set: ProjectSet, join: Join) -> Logical {
         calls: calls.collect(),
         ordinality: set.ordinality,
     });
-    only(plan, join.on.into_iter().map(outside).collect())
+    plan.filter(join.on.into_iter().map(outside).collect())
 }
 
 /// Whether a plan gives exactly one row, whatever there is.
@@ -169,10 +168,10 @@ impl Puller {
         match plan {
             Logical::Filter { input, predicate } => {
                 let mut pulled = self.below(Matters::Rows).pull(*input, columns)?;
-                let predicate = substitute(predicate, &pulled.made);
+                let predicate = predicate.substitute(&pulled.made);
                 let (up, stay) = self.part(predicate.conjuncts())?;
                 pulled.on.extend(up);
-                pulled.plan = only(pulled.plan, stay);
+                pulled.plan = pulled.plan.filter(stay);
                 Some(pulled)
             }
             Logical::Project { input, exprs } => self.project(*input, exprs, columns),
@@ -217,7 +216,7 @@ impl Puller {
         let mut kept = Vec::with_capacity(exprs.len());
         let mut made = Vec::new();
         for (column, expr) in exprs {
-            let expr = substitute(expr, &pulled.made);
+            let expr = expr.substitute(&pulled.made);
             match self.names(&expr) {
                 false => kept.push((column, expr)),
                 true if expr.is_stable() => made.push((column, expr)),
@@ -256,7 +255,7 @@ impl Puller {
             JoinKind::Inner => {
                 let right = inputs.pull(*join.right, columns)?;
                 let made = [left.made.as_slice(), &right.made].concat();
-                let on = join.on.into_iter().map(|part| substitute(part, &made));
+                let on = join.on.into_iter().map(|part| part.substitute(&made));
                 let (up, on) = self.part(on.collect())?;
                 (right, up, on)
             }
@@ -402,21 +401,18 @@ impl OneRow {
                 mut rows,
             } => {
                 let row = rows.pop().unwrap_or_default();
-                let row = row.into_iter().map(|expr| substitute(expr, &join.outer));
+                let row = row.into_iter().map(|expr| expr.substitute(&join.outer));
                 let exprs = numbers.into_iter().zip(row).collect();
                 also(*join.left, exprs, columns)
             }
             _ => return None,
         };
         for exprs in self.projections.into_iter().rev() {
-            let outside = |(column, expr)| (column, substitute(expr, &join.outer));
+            let outside = |(column, expr): (usize, Expr)| (column, expr.substitute(&join.outer));
             plan = also(plan, exprs.into_iter().map(outside).collect(), columns);
         }
         let on = join.on.into_iter();
-        Some(only(
-            plan,
-            on.map(|part| substitute(part, &join.outer)).collect(),
-        ))
+        Some(plan.filter(on.map(|part| part.substitute(&join.outer)).collect()))
     }
 }
 
@@ -439,7 +435,7 @@ fn join_groups(
     }
     let mut groups = Vec::new();
     let on = puller.group_by_keys(pulled.on, &mut groups, columns)?;
-    let on = on.into_iter().map(|part| substitute(part, outer)).collect();
+    let on = on.into_iter().map(|part| part.substitute(outer)).collect();
     let mut fresh = Vec::with_capacity(aggregates.len());
     let mut shown = Vec::with_capacity(aggregates.len());
     for (column, call) in aggregates {
@@ -465,10 +461,7 @@ fn of_nothing(call: &AggregateCall, value: Expr) -> Expr {
     }
     let data_type = value.data_type;
     let zero = Expr::literal(Value::BigInt(0), DataType::BigInt);
-    Expr {
-        kind: ExprKind::Coalesce(vec![value, zero]),
-        data_type,
-    }
+    Expr::new(ExprKind::Coalesce(vec![value, zero]), data_type)
 }
 
 /// All columns of a plan, and some that are made of them.

@@ -62,8 +62,5 @@ pub(super) fn implied(part: &Expr, columns: &BTreeSet<usize>) -> Option<Expr> {
 }
 
 fn either(branches: Vec<Expr>) -> Expr {
-    Expr {
-        kind: ExprKind::Or(branches),
-        data_type: DataType::Boolean,
-    }
+    Expr::new(ExprKind::Or(branches), DataType::Boolean)
 }

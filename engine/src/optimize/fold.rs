@@ -36,7 +36,7 @@ pub(super) fn fold_plan(plan: Logical) -> Logical {
 /// The same where only what is true counts: NULL is as good as false, and with it goes what need not be asked.
 fn as_condition(expr: Expr) -> Expr {
     match expr.kind {
-        ExprKind::Literal(Value::Null) => boolean(false),
+        ExprKind::Literal(Value::Null) => Expr::boolean(false),
         ExprKind::And(parts) => junction(parts.into_iter().map(as_condition).collect(), false),
         ExprKind::Or(parts) => junction(parts.into_iter().map(as_condition).collect(), true),
         _ => expr,
@@ -125,8 +125,7 @@ fn fold_returning(returning: &mut Option<Returning>) {
 }
 
 fn fold_in_place(expr: &mut Expr) {
-    let hole = Expr::literal(Value::Null, expr.data_type);
-    *expr = fold(std::mem::replace(expr, hole));
+    expr.change(fold);
 }
 
 /// Folds one expression, from the leaves up.
@@ -189,12 +188,12 @@ pub(super) fn fold(expr: Expr) -> Expr {
         ExprKind::And(parts) => junction(parts, false),
         ExprKind::Or(parts) => junction(parts, true),
         ExprKind::Not(ref input) => match truth(input) {
-            Some(Some(value)) => boolean(!value),
+            Some(Some(value)) => Expr::boolean(!value),
             Some(None) => Expr::literal(Value::Null, DataType::Boolean),
             None => expr,
         },
         ExprKind::IsNull(ref input) => match &input.kind {
-            ExprKind::Literal(value) => boolean(value.is_null()),
+            ExprKind::Literal(value) => Expr::boolean(value.is_null()),
             _ => expr,
         },
         ExprKind::Case {
@@ -223,10 +222,6 @@ fn literals(arguments: &[Expr]) -> Option<Vec<ValueRef<'_>>> {
     Some(values)
 }
 
-fn boolean(value: bool) -> Expr {
-    Expr::literal(Value::Boolean(value), DataType::Boolean)
-}
-
 /// The constant that a condition is, if it is one: true, false or NULL.
 fn truth(expr: &Expr) -> Option<Option<bool>> {
     match &expr.kind {
@@ -241,7 +236,7 @@ fn junction(parts: Vec<Expr>, decisive: bool) -> Expr {
     let mut kept = Vec::with_capacity(parts.len());
     for part in parts {
         match truth(&part) {
-            Some(Some(value)) if value == decisive => return boolean(decisive),
+            Some(Some(value)) if value == decisive => return Expr::boolean(decisive),
             Some(Some(_)) => {}
             _ => kept.push(part),
         }
@@ -250,7 +245,7 @@ fn junction(parts: Vec<Expr>, decisive: bool) -> Expr {
         kept = listed(kept);
     }
     match kept.len() {
-        0 => boolean(!decisive),
+        0 => Expr::boolean(!decisive),
         1 => kept.remove(0),
         _ => Expr {
             kind: if decisive {
@@ -307,9 +302,6 @@ fn fold_coalesce(parts: Vec<Expr>, data_type: DataType) -> Expr {
     match kept.len() {
         0 => Expr::literal(Value::Null, data_type),
         1 => kept.remove(0),
-        _ => Expr {
-            kind: ExprKind::Coalesce(kept),
-            data_type,
-        },
+        _ => Expr::new(ExprKind::Coalesce(kept), data_type),
     }
 }

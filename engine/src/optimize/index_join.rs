@@ -18,9 +18,8 @@
 use super::access::{select_by, select_indexes};
 use super::estimate::{read_rows, rows};
 use super::join_order::links;
-use super::pushdown::{push, substitute};
+use super::pushdown::push;
 use super::semi_join::as_inner;
-use super::unnest::map_deep;
 use crate::plan::logical::{Access, Columns, IndexedRows, Join, Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::{self, JoinKind, LookupLimit};
 use crate::plan::{Expr, ExprKind};
@@ -156,7 +155,7 @@ impl Pair<'_> {
         // Not worth a look at the indexes where even rows that are found at once would not pay.
         limit(all, 0)?;
         let on = &self.join.on;
-        let condition = |part: &Expr| with_outer(substitute(part.clone(), exprs), &self.left);
+        let condition = |part: &Expr| with_outer(part.clone().substitute(exprs), &self.left);
         let conditions = on.iter().map(condition).collect();
         let (mut scan, used) = select_by(scan, conditions, &|value| outer(value).is_some())?;
         let limit = limit(all, read_rows(&scan))?;
@@ -202,12 +201,9 @@ impl Pair<'_> {
                 .iter()
                 .position(|column| Some(*column) == outer(value))?;
             let kind = ExprKind::Parameter(parameters[at].0);
-            Some(Expr {
-                kind,
-                data_type: value.data_type,
-            })
+            Some(Expr::new(kind, value.data_type))
         };
-        let plan = map_deep(plan, &mut |expr| expr.replace(&mut |part| parameter(part)));
+        let plan = plan.map_deep(&mut |expr| expr.replace(&mut |part| parameter(part)));
         let by = LookupBy::Plan {
             plan: Box::new(select_indexes(plan)),
             outer: parameters,
@@ -259,12 +255,9 @@ fn outer(value: &Expr) -> Option<usize> {
 
 /// The condition with parameters for columns.
 fn with_outer(part: Expr, left: &BTreeSet<usize>) -> Expr {
-    part.replace(&mut |found| match found.kind {
-        ExprKind::Column(column) if left.contains(&column) => Some(Expr {
-            kind: ExprKind::Parameter(OUTER + column),
-            data_type: found.data_type,
-        }),
-        _ => None,
+    part.replace_columns(&mut |column, data_type| {
+        let value = Expr::parameter(OUTER + column, data_type);
+        left.contains(&column).then_some(value)
     })
 }
 

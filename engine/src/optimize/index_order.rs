@@ -19,7 +19,6 @@
 //!    rows below: it is tried ([`Logical::Adaptive`]).
 
 use super::access::{Order, OrderKey, branches, key_column, select_ordered, select_tried};
-use super::pushdown::substitute;
 use crate::plan::logical::{Access, Join, Logical, Scan};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Expr, ExprKind, SortKey};
@@ -285,7 +284,7 @@ fn keys_of_groups(groups: &[(usize, Expr)], keys: &[SortKey]) -> Option<Vec<Sort
 /// A key in terms of what columns are made of.
 fn key_below(key: &SortKey, exprs: &[(usize, Expr)]) -> SortKey {
     SortKey {
-        expr: substitute(key.expr.clone(), exprs),
+        expr: key.expr.clone().substitute(exprs),
         ..key.clone()
     }
 }
@@ -302,10 +301,7 @@ fn ordered_scan(scan: Scan, keys: &[SortKey], order: &Order) -> (Logical, bool) 
 /// than an index has them.
 fn nulls_apart(scan: &Scan, keys: &[SortKey], order: &Order) -> Option<Logical> {
     let first = keys.first().filter(|_| order.is_limited)?;
-    let condition = |kind| Expr {
-        kind,
-        data_type: DataType::Boolean,
-    };
+    let condition = |kind| Expr::new(kind, DataType::Boolean);
     let is_null = condition(ExprKind::IsNull(Box::new(first.expr.clone())));
     let part = |part: Expr| {
         let mut scan = scan.clone();

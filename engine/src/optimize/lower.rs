@@ -275,10 +275,7 @@ fn project(input: Lowered, exprs: Vec<(usize, Expr)>, columns: &Columns) -> Lowe
 
 /// An expression over a row that is itself written out.
 fn fill(expr: Expr, row: &[Expr]) -> Expr {
-    expr.replace(&mut |part| match part.kind {
-        ExprKind::Column(position) => Some(row[position].clone()),
-        _ => None,
-    })
+    expr.replace_columns(&mut |position, _| Some(row[position].clone()))
 }
 
 fn scan_node(scan: Scan, columns: &Columns) -> Lowered {
@@ -561,9 +558,8 @@ impl Positions<'_> {
     /// # Panics
     /// Where a column is missing: rules keep what is named.
     pub(super) fn expr(self, expr: Expr) -> Expr {
-        expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(number) => Some(Expr::column(self.position(number), part.data_type)),
-            _ => None,
+        expr.replace_columns(&mut |number, data_type| {
+            Some(Expr::column(self.position(number), data_type))
         })
     }
 

@@ -27,18 +27,14 @@ fn project(input: Logical, exprs: Vec<(usize, Expr)>) -> Logical {
         {
             let made: HashMap<usize, &Expr> = inner.iter().map(|(at, expr)| (*at, expr)).collect();
             let exprs = exprs.into_iter().map(|(number, expr)| {
-                let expr = expr.replace(&mut |found| match found.kind {
-                    ExprKind::Column(column) => made.get(&column).map(|made| Expr::clone(made)),
-                    _ => None,
+                let expr = expr.replace_columns(&mut |column, _| {
+                    made.get(&column).map(|made| Expr::clone(made))
                 });
                 (number, expr)
             });
             project(*below, exprs.collect())
         }
-        input => Logical::Project {
-            input: Box::new(input),
-            exprs,
-        },
+        input => input.project(exprs),
     }
 }
 

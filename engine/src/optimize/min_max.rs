@@ -14,7 +14,6 @@
 //! index, so that what else is asked of the rows is asked of few of them (see [`access`](super::access)).
 
 use super::index_order::ordered;
-use super::pushdown::substitute;
 use crate::plan::logical::{Access, Columns, Join, Logical, Scan};
 use crate::plan::physical::{AggregateCall, JoinKind};
 use crate::plan::{Expr, ExprKind, SortKey};
@@ -82,7 +81,7 @@ fn scan_of<'p>(plan: &'p Logical, exprs: &mut [Expr]) -> Option<&'p Scan> {
         Logical::Scan(scan) if matches!(scan.access, Access::Table { .. }) => Some(scan),
         Logical::Project { input, exprs: made } => {
             for expr in exprs.iter_mut() {
-                *expr = substitute(expr.clone(), made);
+                expr.change(|expr| expr.substitute(made));
             }
             scan_of(input, exprs)
         }
@@ -104,10 +103,7 @@ fn copy(scan: &Scan, expr: Expr, columns: &mut Columns) -> (Scan, Expr) {
         found.map_or(number, |(_, new)| *new)
     };
     let moved = |expr: Expr| {
-        expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(number) => Some(Expr::column(new(number), part.data_type)),
-            _ => None,
-        })
+        expr.replace_columns(&mut |number, data_type| Some(Expr::column(new(number), data_type)))
     };
     let computed = scan.computed.iter();
     let scan = Scan {
@@ -124,10 +120,7 @@ fn copy(scan: &Scan, expr: Expr, columns: &mut Columns) -> (Scan, Expr) {
 
 /// The row with the least or the greatest value, if an index gives it.
 fn end(mut scan: Scan, of: &Expr, is_greatest: bool) -> Option<Logical> {
-    let boolean = |kind| Expr {
-        kind,
-        data_type: DataType::Boolean,
-    };
+    let boolean = |kind| Expr::new(kind, DataType::Boolean);
     let is_null = boolean(ExprKind::IsNull(Box::new(of.clone())));
     scan.filter.push(boolean(ExprKind::Not(Box::new(is_null))));
     let key = SortKey {

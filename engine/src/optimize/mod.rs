@@ -53,7 +53,7 @@ mod window;
 
 pub(crate) use explain::analyzed;
 
-use crate::bind::{BodyPart, BoundPart, BoundStatement, bind, bind_trigger};
+use crate::bind::{BodyPart, BoundPart, BoundStatement, PartBody, bind, bind_trigger};
 use crate::error::Result;
 use crate::function::SearchPath;
 use crate::parse::Parsed;
@@ -72,15 +72,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A rewrite of plans.
-struct Rule {
-    /// What it is called.
-    name: &'static str,
-    /// Whether no plan can run without it.
-    is_needed: bool,
-    /// What it does. `needed` are the columns that are shown.
-    apply: fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
-}
+/// A rewrite of plans: what it is called, and what it does with a plan of which these columns are shown.
+type Rule = (
+    &'static str,
+    fn(Logical, &mut Columns, &BTreeSet<usize>) -> Logical,
+);
+
+/// The rule without which no plan can run.
+const NEEDED: &str = "subquery_unnesting";
 
 /// Which rules are applied.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -126,8 +125,8 @@ impl Effort {
         }
     }
 
-    fn applies(self, rule: &Rule) -> bool {
-        rule.is_needed || self.includes(rule.name)
+    fn applies(self, rule: &str) -> bool {
+        rule == NEEDED || self.includes(rule)
     }
 
     /// Whether something of this name, which can be left out, is done.
@@ -142,76 +141,35 @@ impl Effort {
 
 /// All rules, in order.
 const RULES: &[Rule] = &[
-    Rule {
-        name: "subquery_unnesting",
-        is_needed: true,
-        apply: |plan, columns, _| unnest::unnest(plan, columns),
-    },
-    Rule {
-        name: "constant_folding",
-        is_needed: false,
-        apply: |plan, _, _| fold::fold_plan(plan),
-    },
-    Rule {
-        name: "predicate_pushdown",
-        is_needed: false,
-        apply: |plan, _, _| pushdown::push_down(plan),
-    },
-    Rule {
-        name: "join_order",
-        is_needed: false,
-        apply: |plan, _, _| join_order::order_joins(plan),
-    },
-    Rule {
-        name: "projection_merging",
-        is_needed: false,
-        apply: |plan, _, _| merge::merge_projections(plan),
-    },
-    Rule {
-        name: "computed_keys",
-        is_needed: false,
-        apply: |plan, _, _| computed_key::use_keys(plan),
-    },
-    Rule {
-        name: "min_max",
-        is_needed: false,
-        apply: |plan, columns, _| min_max::use_ends(plan, columns),
-    },
-    Rule {
-        name: "index_order",
-        is_needed: false,
-        apply: |plan, _, _| index_order::order_by_index(plan),
-    },
-    Rule {
-        name: "index_joins",
-        is_needed: false,
-        apply: |plan, columns, _| index_join::index_joins(plan, columns),
-    },
-    Rule {
-        name: "index_selection",
-        is_needed: false,
-        apply: |plan, _, _| access::select_indexes(plan),
-    },
-    Rule {
-        name: "build_side",
-        is_needed: false,
-        apply: |plan, _, _| build_side::choose_build_sides(plan),
-    },
-    Rule {
-        name: "scan_bounds",
-        is_needed: false,
-        apply: |plan, _, _| bounds::bound_scans(plan),
-    },
-    Rule {
-        name: "top_n",
-        is_needed: false,
-        apply: |plan, _, _| top_n::sort_and_limit(plan),
-    },
-    Rule {
-        name: "projection_pruning",
-        is_needed: false,
-        apply: |plan, columns, needed| prune::prune(plan, columns, needed),
-    },
+    ("subquery_unnesting", |plan, columns, _| {
+        unnest::unnest(plan, columns)
+    }),
+    ("constant_folding", |plan, _, _| fold::fold_plan(plan)),
+    ("predicate_pushdown", |plan, _, _| pushdown::push_down(plan)),
+    ("join_order", |plan, _, _| join_order::order_joins(plan)),
+    ("projection_merging", |plan, _, _| {
+        merge::merge_projections(plan)
+    }),
+    ("computed_keys", |plan, _, _| computed_key::use_keys(plan)),
+    ("min_max", |plan, columns, _| {
+        min_max::use_ends(plan, columns)
+    }),
+    ("index_order", |plan, _, _| {
+        index_order::order_by_index(plan)
+    }),
+    ("index_joins", |plan, columns, _| {
+        index_join::index_joins(plan, columns)
+    }),
+    ("index_selection", |plan, _, _| access::select_indexes(plan)),
+    ("build_side", |plan, _, _| {
+        build_side::choose_build_sides(plan)
+    }),
+    ("scan_bounds", |plan, _, _| bounds::bound_scans(plan)),
+    ("top_n", |plan, _, _| top_n::sort_and_limit(plan)),
+    ("projection_pruning", |mut plan, columns, needed| {
+        prune::prune(&mut plan, columns, needed);
+        plan
+    }),
 ];
 
 /// Binds, optimises and plans a statement against a catalog, in which names are looked up by `path`.
@@ -307,14 +265,16 @@ fn plan_bound(bound: BoundStatement, effort: Effort) -> Planned {
         LogicalStatement::Explain(explained, options) => (*explained, Some(options)),
         other => (other, None),
     };
+    let parts = parts.into_iter().enumerate();
+    let parts: Vec<_> = parts.filter(|(_, part)| part.is_run()).collect();
     let mut statement = plan_statement(statement, &mut columns, effort);
     let mut with = (!parts.is_empty()).then(|| {
+        let parts = parts.into_iter();
         Box::new(With {
             parts: parts
-                .into_iter()
-                .map(|part| plan_part(part, effort))
+                .map(|(id, part)| plan_part(id, part, effort))
                 .collect(),
-            reads,
+            reads: reads.into_iter().collect(),
             counted,
         })
     });
@@ -418,29 +378,29 @@ fn plan_statement(statement: LogicalStatement, columns: &mut Columns, effort: Ef
     }
 }
 
-fn plan_part(part: BoundPart, effort: Effort) -> Part {
+fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
     let mut columns = part.columns;
-    let source = match part.statement {
-        LogicalStatement::Query(query) => {
-            let query = optimize(query, &mut columns, effort);
+    let source = match part.body {
+        PartBody::Query(query) => {
+            let query = optimize(query.take(), &mut columns, effort);
             PartSource::Query(Arc::new(lower::query(query, &columns)))
         }
-        change => PartSource::Change(Box::new(plan_statement(change, &mut columns, effort))),
+        PartBody::Change(change) => {
+            PartSource::Change(Box::new(plan_statement(change, &mut columns, effort)))
+        }
     };
     Part {
-        id: part.id,
+        id,
         name: part.name,
         source,
-        reads: part.reads,
+        reads: part.reads.into_iter().collect(),
     }
 }
 
 fn optimize(query: Query, columns: &mut Columns, effort: Effort) -> Query {
     let needed: BTreeSet<usize> = query.output.iter().map(|(_, column)| *column).collect();
-    let rules = RULES.iter().filter(|rule| effort.applies(rule));
-    let plan = rules.fold(query.plan, |plan, rule| {
-        (rule.apply)(plan, columns, &needed)
-    });
+    let rules = RULES.iter().filter(|(name, _)| effort.applies(name));
+    let plan = rules.fold(query.plan, |plan, (_, rule)| rule(plan, columns, &needed));
     Query { plan, ..query }
 }
 

@@ -4,209 +4,163 @@
 //! be left with none: its rows are still counted. So may what only passes on its input's columns; rows
 //! written out, and aggregates without groups, keep one.
 
-use super::window::prune_window;
+use crate::plan::Expr;
 use crate::plan::logical::{Columns, Join, Logical, Lookup, LookupBy, Scan};
-use crate::plan::physical::AggregateCall;
-use crate::plan::physical::JoinKind;
-use crate::plan::project_set::ProjectSet;
+use crate::plan::physical::{AggregateCall, JoinKind};
 use crate::plan::recursive::Recursive;
 use crate::plan::set_operation::SetOperation;
-use crate::plan::{Expr, SortKey};
 use std::collections::BTreeSet;
 
 /// Applies the rule to a plan of which `needed` columns are asked for.
-pub(super) fn prune(plan: Logical, columns: &Columns, needed: &BTreeSet<usize>) -> Logical {
+pub(super) fn prune(plan: &mut Logical, columns: &Columns, needed: &BTreeSet<usize>) {
     let also = |exprs: &mut dyn Iterator<Item = &Expr>| {
         let mut all = needed.clone();
         all.extend(exprs.flat_map(Expr::columns));
         all
     };
-    let keys_of = |keys: &[SortKey]| also(&mut keys.iter().map(|key| &key.expr));
-    let below =
-        |input: Box<Logical>, needed: &BTreeSet<usize>| Box::new(prune(*input, columns, needed));
+    let below = |input: &mut Logical, needed: &BTreeSet<usize>| prune(input, columns, needed);
     match plan {
-        Logical::Scan(scan) => Logical::Scan(prune_scan(scan, needed)),
+        Logical::Scan(scan) => prune_scan(scan, needed),
         Logical::Values {
             columns: numbers,
             rows,
-        } => prune_values(numbers, rows, needed),
-        Logical::System {
-            table,
-            columns: mut wanted,
         } => {
-            keep(&mut wanted, |(number, _)| needed.contains(number));
-            Logical::System {
-                table,
-                columns: wanted,
+            let kept = kept(numbers, needed);
+            if kept.len() < numbers.len() {
+                *numbers = pick(numbers, &kept);
+                rows.iter_mut().for_each(|row| *row = pick(row, &kept));
             }
         }
-        Logical::Virtual(mut scan) => {
+        Logical::System {
+            columns: wanted, ..
+        } => keep(wanted, |(number, _)| needed.contains(number)),
+        Logical::Virtual(scan) => {
             let wanted = also(&mut scan.filter.iter());
             (scan.columns).retain(|(number, _)| wanted.contains(number));
-            Logical::Virtual(scan)
         }
-        Logical::Filter { input, predicate } => Logical::Filter {
-            input: below(input, &also(&mut std::iter::once(&predicate))),
-            predicate,
-        },
-        Logical::Project { input, mut exprs } => {
-            keep(&mut exprs, |(number, _)| needed.contains(number));
+        Logical::Filter { input, predicate } => {
+            below(input, &also(&mut std::iter::once(&*predicate)));
+        }
+        Logical::Project { input, exprs } => {
+            keep(exprs, |(number, _)| needed.contains(number));
             let wanted = exprs.iter().flat_map(|(_, expr)| expr.columns()).collect();
-            Logical::Project {
-                input: below(input, &wanted),
-                exprs,
-            }
+            below(input, &wanted);
         }
         // How many rows come out is the affair of all calls.
         Logical::ProjectSet(set) => {
             let calls = set.calls.iter();
             let wanted = also(&mut calls.flat_map(|(_, call)| &call.arguments));
-            Logical::ProjectSet(ProjectSet {
-                input: below(set.input, &wanted),
-                ordinality: set.ordinality.filter(|number| needed.contains(number)),
-                ..set
-            })
+            below(&mut set.input, &wanted);
+            set.ordinality = set.ordinality.filter(|number| needed.contains(number));
         }
-        Logical::Join(join) if is_unasked(&join, needed) => prune(*join.left, columns, needed),
+        Logical::Join(join) if is_unasked(join, needed) => {
+            below(&mut join.left, needed);
+            *plan = join.left.take();
+        }
         Logical::Join(join) => {
             let tests = join.mark.iter().flat_map(|mark| &mark.test);
             let outer = join.outer.iter().map(|(_, expr)| expr);
             let wanted = also(&mut join.on.iter().chain(tests).chain(outer));
-            let right = below(join.right, &wanted);
-            let lookup = (join.lookup).map(|lookup| {
+            below(&mut join.right, &wanted);
+            if let Some(lookup) = &mut join.lookup {
                 // Some of these columns are only there for the right input's own filter.
-                let mut given = right.column_set();
+                let mut given = join.right.column_set();
                 given.extend(&wanted);
-                prune_lookup(lookup, columns, &given)
-            });
-            Logical::Join(Join {
-                left: below(join.left, &wanted),
-                right,
-                lookup,
-                ..join
-            })
+                prune_lookup(lookup, columns, &given);
+            }
+            below(&mut join.left, &wanted);
         }
         Logical::Aggregate {
             input,
             groups,
-            mut aggregates,
-            mut sets,
-            in_order,
+            aggregates,
+            sets,
+            ..
         } => {
-            if let Some(sets) = &mut sets {
+            if let Some(sets) = sets {
                 sets.groupings.retain(|(number, _)| needed.contains(number));
             }
             match groups.is_empty() {
-                true => keep(&mut aggregates, |(number, _)| needed.contains(number)),
+                true => keep(aggregates, |(number, _)| needed.contains(number)),
                 false => aggregates.retain(|(number, _)| needed.contains(number)),
             }
             let calls = aggregates.iter().map(|(_, call)| call);
             let exprs = calls.flat_map(AggregateCall::exprs);
             let exprs = exprs.chain(groups.iter().map(|(_, group)| group));
-            let wanted = exprs.flat_map(Expr::columns).collect();
-            Logical::Aggregate {
-                input: below(input, &wanted),
-                groups,
-                aggregates,
-                sets,
-                in_order,
-            }
+            below(input, &exprs.flat_map(Expr::columns).collect());
         }
-        Logical::Window { input, window } => prune_window(*input, *window, columns, needed),
-        Logical::Sort { input, keys } => Logical::Sort {
-            input: below(input, &keys_of(&keys)),
-            keys,
-        },
-        Logical::TopN {
-            input,
-            keys,
-            limit,
-            offset,
-        } => Logical::TopN {
-            input: below(input, &keys_of(&keys)),
-            keys,
-            limit,
-            offset,
-        },
-        Logical::Limit {
-            input,
-            limit,
-            offset,
-        } => Logical::Limit {
-            input: below(input, needed),
-            limit,
-            offset,
-        },
-        Logical::WithTies {
-            input,
-            keys,
-            limit,
-            offset,
-        } => Logical::WithTies {
-            input: below(input, &also(&mut keys.iter())),
-            keys,
-            limit,
-            offset,
-        },
+        Logical::Window { input, window } => {
+            window.calls.retain(|(number, _)| needed.contains(number));
+            if window.calls.is_empty() {
+                below(input, needed);
+                *plan = input.take();
+                return;
+            }
+            let calls = window.calls.iter().flat_map(|(_, call)| call.exprs());
+            let order = window.order.iter().map(|key| &key.expr);
+            below(
+                input,
+                &also(&mut calls.chain(order).chain(&window.partition)),
+            );
+        }
+        Logical::Sort { input, keys } | Logical::TopN { input, keys, .. } => {
+            below(input, &also(&mut keys.iter().map(|key| &key.expr)));
+        }
+        Logical::Limit { input, .. } => below(input, needed),
+        Logical::WithTies { input, keys, .. } => below(input, &also(&mut keys.iter())),
         Logical::Lock { input, locks } => {
-            let mut wanted = needed.clone();
-            wanted.extend(locks.iter().map(|lock| lock.row));
-            Logical::Lock {
-                input: below(input, &wanted),
-                locks,
-            }
+            let rows = locks.iter().map(|lock| lock.row);
+            below(input, &needed.iter().copied().chain(rows).collect());
         }
+        // All columns are compared.
         Logical::Distinct(input) => {
             let all = input.column_set();
-            Logical::Distinct(below(input, &all))
+            below(input, &all);
         }
         Logical::DistinctOn { input, columns: on } => {
-            let mut wanted = needed.clone();
-            wanted.extend(&on);
-            Logical::DistinctOn {
-                input: below(input, &wanted),
-                columns: on,
-            }
+            below(
+                input,
+                &needed
+                    .union(&on.iter().copied().collect())
+                    .copied()
+                    .collect(),
+            );
         }
-        Logical::Adaptive { first, otherwise } => Logical::Adaptive {
-            first: below(first, needed),
-            otherwise: below(otherwise, needed),
-        },
+        Logical::Adaptive { first, otherwise } => {
+            below(first, needed);
+            below(otherwise, needed);
+        }
         Logical::UnionAll {
             inputs,
             columns: numbers,
-        } => prune_union(inputs, numbers, columns, needed),
-        // The next round may need what is not shown.
-        Logical::Recursive(recursive) => {
-            let side = |(input, source): (Box<Logical>, Vec<usize>)| {
-                let wanted = source.iter().copied().collect();
-                (below(input, &wanted), source)
-            };
-            Logical::Recursive(Recursive {
-                base: side(recursive.base),
-                step: side(recursive.step),
-                ..recursive
-            })
+        } => {
+            let kept = kept(numbers, needed);
+            *numbers = pick(numbers, &kept);
+            for (input, source) in inputs {
+                *source = pick(source, &kept);
+                below(input, &source.iter().copied().collect());
+            }
         }
-        Logical::WorkingTable(mut table) => {
+        // The next round may need what is not shown; of a set operation all columns are compared.
+        Logical::Recursive(Recursive {
+            base: one,
+            step: other,
+            ..
+        })
+        | Logical::SetOperation(SetOperation {
+            left: one,
+            right: other,
+            ..
+        }) => {
+            for (input, source) in [one, other] {
+                below(input, &source.iter().copied().collect());
+            }
+        }
+        Logical::WorkingTable(table) => {
             keep(&mut table.columns, |(number, _)| needed.contains(number));
-            Logical::WorkingTable(table)
         }
-        Logical::Part(mut part) => {
+        Logical::Part(part) => {
             keep(&mut part.columns, |(number, _)| needed.contains(number));
-            Logical::Part(part)
-        }
-        // All columns are compared.
-        Logical::SetOperation(operation) => {
-            let side = |(input, source): (Box<Logical>, Vec<usize>)| {
-                let wanted = source.iter().copied().collect();
-                (below(input, &wanted), source)
-            };
-            Logical::SetOperation(SetOperation {
-                left: side(operation.left),
-                right: side(operation.right),
-                ..operation
-            })
         }
     }
 }
@@ -228,67 +182,33 @@ fn keep<T>(items: &mut Vec<T>, needed: impl Fn(&T) -> bool) {
     }
 }
 
+/// The positions of the columns that are needed, but at least one.
+fn kept(numbers: &[usize], needed: &BTreeSet<usize>) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..numbers.len()).collect();
+    keep(&mut kept, |position| needed.contains(&numbers[*position]));
+    kept
+}
+
+fn pick<T: Clone>(all: &[T], kept: &[usize]) -> Vec<T> {
+    kept.iter().map(|position| all[*position].clone()).collect()
+}
+
 /// As the right input is pruned.
-fn prune_lookup(lookup: Lookup, columns: &Columns, needed: &BTreeSet<usize>) -> Lookup {
-    let by = match lookup.by {
-        LookupBy::Plan { outer, plan } => LookupBy::Plan {
-            outer,
-            plan: Box::new(prune(*plan, columns, needed)),
-        },
-        LookupBy::Rows(mut rows) => {
+fn prune_lookup(lookup: &mut Lookup, columns: &Columns, needed: &BTreeSet<usize>) {
+    match &mut lookup.by {
+        LookupBy::Plan { plan, .. } => prune(plan, columns, needed),
+        LookupBy::Rows(rows) => {
             let mut of_scan = needed.clone();
             rows.exprs.retain(|(number, _)| needed.contains(number));
             of_scan.extend(rows.exprs.iter().flat_map(|(_, expr)| expr.columns()));
-            rows.scan = prune_scan(rows.scan, &of_scan);
-            LookupBy::Rows(rows)
+            prune_scan(&mut rows.scan, &of_scan);
         }
-    };
-    Lookup { by, ..lookup }
+    }
 }
 
-fn prune_scan(mut scan: Scan, needed: &BTreeSet<usize>) -> Scan {
+fn prune_scan(scan: &mut Scan, needed: &BTreeSet<usize>) {
     let mut wanted = needed.clone();
     wanted.extend(scan.filter.iter().flat_map(Expr::columns));
     scan.row_id = scan.row_id.filter(|number| wanted.contains(number));
     scan.columns.retain(|(number, _)| wanted.contains(number));
-    scan
-}
-
-fn prune_values(
-    mut numbers: Vec<usize>,
-    mut rows: Vec<Vec<Expr>>,
-    needed: &BTreeSet<usize>,
-) -> Logical {
-    let mut kept: Vec<usize> = (0..numbers.len()).collect();
-    keep(&mut kept, |position| needed.contains(&numbers[*position]));
-    if kept.len() < numbers.len() {
-        let pick = |row: &[Expr]| kept.iter().map(|position| row[*position].clone()).collect();
-        rows = rows.iter().map(|row| pick(row)).collect();
-        numbers = kept.into_iter().map(|position| numbers[position]).collect();
-    }
-    Logical::Values {
-        columns: numbers,
-        rows,
-    }
-}
-
-fn prune_union(
-    inputs: Vec<(Logical, Vec<usize>)>,
-    numbers: Vec<usize>,
-    columns: &Columns,
-    needed: &BTreeSet<usize>,
-) -> Logical {
-    let mut kept: Vec<usize> = (0..numbers.len()).collect();
-    keep(&mut kept, |position| needed.contains(&numbers[*position]));
-    let pick =
-        |all: &[usize]| -> Vec<usize> { kept.iter().map(|position| all[*position]).collect() };
-    let inputs = inputs.into_iter().map(|(input, source)| {
-        let source = pick(&source);
-        let wanted = source.iter().copied().collect();
-        (prune(input, columns, &wanted), source)
-    });
-    Logical::UnionAll {
-        inputs: inputs.collect(),
-        columns: pick(&numbers),
-    }
 }

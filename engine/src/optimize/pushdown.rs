@@ -60,7 +60,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 return push(*input, all);
             }
             parts.extend(volatile);
-            filter(push(*input, stable), parts)
+            push(*input, stable).filter(parts)
         }
         Logical::Project { input, exprs } => {
             let movable = |part: &Expr| {
@@ -71,17 +71,16 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             let (down, stay): (Vec<_>, Vec<_>) = parts.into_iter().partition(movable);
             let down = down
                 .into_iter()
-                .map(|part| substitute(part, &exprs))
+                .map(|part| part.substitute(&exprs))
                 .collect();
-            let input = Box::new(push(*input, down));
-            filter(Logical::Project { input, exprs }, stay)
+            push(*input, down).project(exprs).filter(stay)
         }
         Logical::ProjectSet(set) => {
             let below = set.input.column_set();
             let (down, stay): (Vec<_>, Vec<_>) =
                 (parts.into_iter()).partition(|part| part.columns().is_subset(&below));
             let input = Box::new(push(*set.input, down));
-            filter(Logical::ProjectSet(ProjectSet { input, ..set }), stay)
+            Logical::ProjectSet(ProjectSet { input, ..set }).filter(stay)
         }
         Logical::Join(join) => push_join(join, parts),
         Logical::Aggregate {
@@ -104,7 +103,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
             });
             let down = down
                 .into_iter()
-                .map(|part| substitute(part, &groups))
+                .map(|part| part.substitute(&groups))
                 .collect();
             let input = Box::new(push(*input, down));
             let plan = Logical::Aggregate {
@@ -114,7 +113,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 sets,
                 in_order,
             };
-            filter(plan, stay)
+            plan.filter(stay)
         }
         Logical::Window { input, window } => {
             // Whole partitions that nobody wants need not be there.
@@ -124,7 +123,7 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
                 !named.is_empty() && named.is_subset(&partition)
             });
             let input = Box::new(push(*input, down));
-            filter(Logical::Window { input, window }, stay)
+            Logical::Window { input, window }.filter(stay)
         }
         Logical::Sort { input, keys } => Logical::Sort {
             input: Box::new(push(*input, parts)),
@@ -170,20 +169,20 @@ pub(super) fn push(plan: Logical, mut parts: Vec<Expr>) -> Logical {
         leaf @ (Logical::Values { .. }
         | Logical::System { .. }
         | Logical::WorkingTable(_)
-        | Logical::Part(_)) => filter(leaf, parts),
+        | Logical::Part(_)) => leaf.filter(parts),
         Logical::DistinctOn { input, columns } => {
             let on: BTreeSet<usize> = columns.iter().copied().collect();
             let (down, stay): (Vec<_>, Vec<_>) =
                 (parts.into_iter()).partition(|part| part.columns().is_subset(&on));
             let input = Box::new(push(*input, down));
-            filter(Logical::DistinctOn { input, columns }, stay)
+            Logical::DistinctOn { input, columns }.filter(stay)
         }
         other @ (Logical::Limit { .. }
         | Logical::TopN { .. }
         | Logical::WithTies { .. }
         | Logical::Adaptive { .. }
         | Logical::Recursive(_)
-        | Logical::Lock { .. }) => filter(other.map_inputs(&mut push_down), parts),
+        | Logical::Lock { .. }) => other.map_inputs(&mut push_down).filter(parts),
     }
 }
 
@@ -256,7 +255,7 @@ fn push_join(join: Join, parts: Vec<Expr>) -> Logical {
         on,
         ..join
     });
-    filter(plan, above)
+    plan.filter(above)
 }
 
 /// The join without those rows that it fills up with NULLs of which some part is never true.
@@ -297,11 +296,9 @@ fn rejects_nulls(part: &Expr, columns: &BTreeSet<usize>) -> bool {
     if part.columns().is_disjoint(columns) {
         return false;
     }
-    let with_nulls = part.clone().replace(&mut |found| match found.kind {
-        ExprKind::Column(column) if columns.contains(&column) => {
-            Some(Expr::literal(Value::Null, found.data_type))
-        }
-        _ => None,
+    let with_nulls = part.clone().replace_columns(&mut |column, data_type| {
+        let null = Expr::literal(Value::Null, data_type);
+        columns.contains(&column).then_some(null)
     });
     never_true(&fold(strict_nulls(with_nulls)))
 }
@@ -335,33 +332,9 @@ fn never_true(expr: &Expr) -> bool {
     }
 }
 
-/// A part in terms of what the columns it names are made of.
-pub(super) fn substitute(part: Expr, exprs: &[(usize, Expr)]) -> Expr {
-    part.replace(&mut |found| match found.kind {
-        ExprKind::Column(column) => {
-            let made = exprs.iter().find(|(number, _)| *number == column);
-            made.map(|(_, expr)| expr.clone())
-        }
-        _ => None,
-    })
-}
-
 fn renumber(part: Expr, from: &[usize], to: &[usize]) -> Expr {
-    part.replace(&mut |found| match found.kind {
-        ExprKind::Column(column) => {
-            let position = from.iter().position(|number| *number == column)?;
-            Some(Expr::column(to[position], found.data_type))
-        }
-        _ => None,
+    part.replace_columns(&mut |column, data_type| {
+        let position = from.iter().position(|number| *number == column)?;
+        Some(Expr::column(to[position], data_type))
     })
-}
-
-fn filter(input: Logical, parts: Vec<Expr>) -> Logical {
-    match Expr::conjunction(parts) {
-        None => input,
-        Some(predicate) => Logical::Filter {
-            input: Box::new(input),
-            predicate,
-        },
-    }
 }

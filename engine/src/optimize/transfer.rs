@@ -60,8 +60,7 @@ pub(super) fn compared_column(part: &Expr) -> Option<usize> {
 }
 
 fn renamed(part: &Expr, from: usize, to: usize) -> Expr {
-    part.clone().replace(&mut |found| match found.kind {
-        ExprKind::Column(column) if column == from => Some(Expr::column(to, found.data_type)),
-        _ => None,
+    part.clone().replace_columns(&mut |column, data_type| {
+        (column == from).then(|| Expr::column(to, data_type))
     })
 }

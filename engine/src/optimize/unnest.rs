@@ -21,7 +21,6 @@
 //! every row, so that an error in it may come where it does not there.
 
 use super::decorrelate::{decorrelate, is_one_row};
-use super::pushdown::substitute;
 use crate::plan::logical::{Columns, Join, Logical, Mark};
 use crate::plan::physical::JoinKind;
 use crate::plan::{Asks, Expr, ExprKind, Subquery};
@@ -30,13 +29,20 @@ use std::collections::BTreeSet;
 
 /// Applies the rule to a plan.
 pub(super) fn unnest(plan: Logical, columns: &mut Columns) -> Logical {
+    if let Logical::Part(rows) = plan {
+        // A WITH query that is not run once stands where it is named.
+        return match rows.into_inlined() {
+            Ok(query) => unnest(query, columns),
+            Err(rows) => Logical::Part(rows),
+        };
+    }
     let mut plan = plan.map_inputs(&mut |input| unnest(input, columns));
-    let (given, outer) = once(&mut plan, columns);
+    let given = once(&mut plan, columns);
     let shown = plan.columns();
     let plan = of_node(plan, columns);
-    if outer.is_empty() {
+    let Some((given, outer)) = given else {
         return plan;
-    }
+    };
     let join = Join {
         outer,
         ..Join::new(given, plan, JoinKind::Inner, Vec::new())
@@ -46,37 +52,26 @@ pub(super) fn unnest(plan: Logical, columns: &mut Columns) -> Logical {
 
 /// Subqueries in what a node evaluates once for all of its rows (how many of them, say) are asked beforehand:
 /// their values, a row of their own, are parameters of the node, which is run beside that row.
-fn once(plan: &mut Logical, columns: &mut Columns) -> (Logical, Vec<(usize, Expr)>) {
-    let mut given = no_rows();
+fn once(plan: &mut Logical, columns: &mut Columns) -> Option<(Logical, Vec<(usize, Expr)>)> {
+    let mut given = None;
     let mut outer = Vec::new();
     for whole in plan.evaluated_once() {
         let asked: Vec<Expr> = whole.iter().map(|expr| (**expr).clone()).collect();
         let Some(asked) = asked.first().filter(|expr| expr.has_subquery()) else {
             continue;
         };
-        if outer.is_empty() {
-            given = one_row(columns);
-        }
         let (parameter, data_type) = (columns.add_parameter(), asked.data_type);
-        let kind = ExprKind::Parameter(parameter);
-        let named = Expr { kind, data_type };
+        let named = Expr::parameter(parameter, data_type);
         for expr in whole {
             let with = expr.clone();
             *expr = with.replace(&mut |part| part.same(asked).then(|| named.clone()));
         }
         let mut value = asked.clone();
-        given = lift_all(given, std::iter::once(&mut value), columns);
+        let row = given.take().unwrap_or_else(|| Logical::one_row(columns));
+        given = Some(lift_all(row, std::iter::once(&mut value), columns));
         outer.push((parameter, value));
     }
-    (given, outer)
-}
-
-/// A row without values that anyone asks for.
-fn one_row(columns: &mut Columns) -> Logical {
-    Logical::Values {
-        columns: vec![columns.add("", DataType::Boolean)],
-        rows: vec![vec![true_expr()]],
-    }
+    Some((given?, outer))
 }
 
 /// Subqueries in what a node evaluates for each row.
@@ -149,9 +144,7 @@ fn lift_all<'e>(
 ) -> Logical {
     let mut lifted = Vec::new();
     for expr in exprs.filter(|expr| expr.has_subquery()) {
-        let hole = Expr::literal(Value::Null, expr.data_type);
-        let whole = std::mem::replace(expr, hole);
-        *expr = lift(whole, &mut input, &mut lifted, columns);
+        expr.change(|whole| lift(whole, &mut input, &mut lifted, columns));
     }
     input
 }
@@ -170,8 +163,7 @@ fn lift(expr: Expr, input: &mut Logical, lifted: &mut Vec<usize>, columns: &mut 
             Asks::Value(_) => lifted.extend(subquery.plan.columns()),
             Asks::Exists { .. } | Asks::Any { .. } => lifted.push(column),
         }
-        let left = std::mem::replace(input, no_rows());
-        *input = join_value(left, *subquery, columns);
+        *input = join_value(input.take(), *subquery, columns);
     }
     Expr::column(column, expr.data_type)
 }
@@ -195,7 +187,7 @@ fn join_value(left: Logical, subquery: Subquery, columns: &mut Columns) -> Logic
 fn filter(input: Logical, predicate: Expr, columns: &mut Columns) -> Logical {
     let parts = predicate.conjuncts();
     let (with, without): (Vec<_>, Vec<_>) = parts.into_iter().partition(Expr::has_subquery);
-    let mut plan = only(input, without);
+    let mut plan = input.filter(without);
     if with.is_empty() {
         return plan;
     }
@@ -211,8 +203,7 @@ fn filter(input: Logical, predicate: Expr, columns: &mut Columns) -> Logical {
             Err(part) => rest.push(part),
         }
     }
-    plan = lift_all(plan, rest.iter_mut(), columns);
-    plan = only(plan, rest);
+    plan = lift_all(plan, rest.iter_mut(), columns).filter(rest);
     show_only(plan, shown, columns)
 }
 
@@ -236,9 +227,7 @@ fn of_where(part: Expr) -> Result<(JoinKind, Subquery), Expr> {
 fn lift_outer(subquery: &mut Subquery, input: &mut Logical, columns: &mut Columns) {
     let mut lifted = Vec::new();
     for (_, expr) in &mut subquery.outer {
-        let hole = Expr::literal(Value::Null, expr.data_type);
-        let whole = std::mem::replace(expr, hole);
-        *expr = lift(whole, input, &mut lifted, columns);
+        expr.change(|whole| lift(whole, input, &mut lifted, columns));
     }
 }
 
@@ -275,15 +264,13 @@ fn of_join(mut join: Join, columns: &mut Columns) -> Logical {
     for mut part in with {
         let named = part.columns();
         if !named.is_empty() && named.is_subset(&left) {
-            let input = std::mem::replace(&mut *join.left, no_rows());
-            *join.left = lift_all(input, std::iter::once(&mut part), columns);
+            *join.left = lift_all(join.left.take(), std::iter::once(&mut part), columns);
             join.on.push(part);
             continue;
         }
         if join.kind == JoinKind::Full {
             // Rows of both sides come whatever it says. The binder has none that names both.
-            let input = std::mem::replace(&mut *join.right, no_rows());
-            *join.right = lift_all(input, std::iter::once(&mut part), columns);
+            *join.right = lift_all(join.right.take(), std::iter::once(&mut part), columns);
             join.on.push(part);
             continue;
         }
@@ -295,27 +282,18 @@ fn of_join(mut join: Join, columns: &mut Columns) -> Logical {
             of_left.push((*column, Expr::column(variable, value.data_type)));
             join.outer.push((variable, value));
         }
-        of_right.push(substitute(part, &of_left));
+        of_right.push(part.substitute(&of_left));
     }
     if let Some(predicate) = Expr::conjunction(of_right) {
-        let input = std::mem::replace(&mut *join.right, no_rows());
-        *join.right = filter(input, predicate, columns);
+        *join.right = filter(join.right.take(), predicate, columns);
     }
     let plan = attach(join, columns);
     show_only(plan, shown, columns)
 }
 
-/// What stands where a plan was taken from.
-fn no_rows() -> Logical {
-    Logical::Values {
-        columns: Vec::new(),
-        rows: Vec::new(),
-    }
-}
-
 /// A join, its right side no longer dependent on the left row if that can be; else it is run for each.
 fn attach(mut join: Join, columns: &mut Columns) -> Logical {
-    join.on.retain(|part| !part.same(&true_expr()));
+    join.on.retain(|part| !part.same(&Expr::boolean(true)));
     if join.outer.is_empty() {
         return independent(join);
     }
@@ -347,8 +325,7 @@ fn compute_volatile(join: &mut Join, columns: &mut Columns) {
             exprs.push((column, std::mem::replace(expr, named)));
         }
     }
-    let input = Box::new(std::mem::replace(&mut *join.left, no_rows()));
-    *join.left = Logical::Project { input, exprs };
+    *join.left = join.left.take().project(exprs);
 }
 
 fn independent(mut join: Join) -> Logical {
@@ -402,16 +379,10 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
         outer.push((parameter, columns.expr(*column)));
     }
     let mut replace = |expr: Expr| {
-        expr.replace(&mut |part| match part.kind {
-            ExprKind::Column(column) => {
-                let found = parameter_of
-                    .iter()
-                    .find(|(variable, _)| *variable == column);
-                let kind = ExprKind::Parameter(found?.1);
-                let data_type = part.data_type;
-                Some(Expr { kind, data_type })
-            }
-            _ => None,
+        expr.replace_columns(&mut |column, data_type| {
+            let mut all = parameter_of.iter();
+            let found = all.find(|(variable, _)| *variable == column);
+            Some(Expr::parameter(found?.1, data_type))
         })
     };
     conditions = conditions.into_iter().map(&mut replace).collect();
@@ -419,13 +390,9 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
         let whole = std::mem::take(test);
         *test = whole.into_iter().map(&mut replace).collect();
     }
-    let right = map_deep(*join.right, &mut replace);
-    let mut right = only(right, conditions);
+    let mut right = join.right.map_deep(&mut replace).filter(conditions);
     if let Some(test) = test.and_then(Expr::conjunction) {
-        right = Logical::Project {
-            input: Box::new(right),
-            exprs: vec![(columns.add("test", DataType::Boolean), test)],
-        };
+        right = right.project(vec![(columns.add("test", DataType::Boolean), test)]);
     }
     Join {
         left: join.left,
@@ -434,7 +401,12 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
         on: Vec::new(),
         mark: join.mark.map(|mark| Mark {
             // What is left of it says that there is one.
-            test: mark.test.into_iter().take(1).map(|_| true_expr()).collect(),
+            test: mark
+                .test
+                .into_iter()
+                .take(1)
+                .map(|_| Expr::boolean(true))
+                .collect(),
             column: mark.column,
         }),
         outer,
@@ -443,44 +415,21 @@ fn for_each_row(join: Join, columns: &mut Columns) -> Join {
     }
 }
 
-fn true_expr() -> Expr {
-    Expr::literal(Value::Boolean(true), DataType::Boolean)
-}
-
-/// Every expression of a plan replaced by what `f` makes of it.
-pub(super) fn map_deep(plan: Logical, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
-    plan.map_inputs(&mut |input| map_deep(input, f))
-        .map_exprs(f)
-}
-
 /// Rows written out of which some ask subqueries: each row is a query of its own.
 fn values(numbers: &[usize], rows: Vec<Vec<Expr>>, columns: &mut Columns) -> Logical {
     let mut one = |row: Vec<Expr>| {
-        let single = one_row(columns);
+        let single = Logical::one_row(columns);
         let fresh: Vec<usize> = row
             .iter()
             .map(|expr| columns.add("", expr.data_type))
             .collect();
         let exprs = fresh.iter().copied().zip(row).collect();
-        let input = Box::new(single);
-        let plan = unnest(Logical::Project { input, exprs }, columns);
-        (plan, fresh)
+        (unnest(single.project(exprs), columns), fresh)
     };
     let inputs = rows.into_iter().map(&mut one).collect();
     Logical::UnionAll {
         inputs,
         columns: numbers.to_vec(),
-    }
-}
-
-/// The rows for which all parts are true.
-pub(super) fn only(input: Logical, parts: Vec<Expr>) -> Logical {
-    match Expr::conjunction(parts) {
-        None => input,
-        Some(predicate) => Logical::Filter {
-            input: Box::new(input),
-            predicate,
-        },
     }
 }
 

@@ -1,34 +1,10 @@
-//! Windows: only what is asked for is computed, and what is sorted already is not sorted again.
+//! Windows: what is sorted already is not sorted again.
 
 use super::lower::{Lowered, Positions};
-use super::prune::prune;
-use crate::plan::logical::{Columns, Logical};
+use crate::plan::SortKey;
+use crate::plan::logical::Columns;
 use crate::plan::physical::{Node, PhysicalPlan};
 use crate::plan::window::{Window, WindowCall};
-use crate::plan::{Expr, SortKey};
-use std::collections::BTreeSet;
-
-/// A window of which `needed` columns are asked for. Without calls there is none.
-pub(super) fn prune_window(
-    input: Logical,
-    mut window: Window<Vec<(usize, WindowCall)>>,
-    columns: &Columns,
-    needed: &BTreeSet<usize>,
-) -> Logical {
-    window.calls.retain(|(number, _)| needed.contains(number));
-    if window.calls.is_empty() {
-        return prune(input, columns, needed);
-    }
-    let calls = window.calls.iter().flat_map(|(_, call)| call.exprs());
-    let order = window.order.iter().map(|key| &key.expr);
-    let mut wanted = needed.clone();
-    let exprs = calls.chain(order).chain(&window.partition);
-    wanted.extend(exprs.flat_map(Expr::columns));
-    Logical::Window {
-        input: Box::new(prune(input, columns, &wanted)),
-        window: Box::new(window),
-    }
-}
 
 /// A window over positions, above a sort unless its input comes in order.
 pub(super) fn window_node(
@@ -40,8 +16,7 @@ pub(super) fn window_node(
     let (mut numbers, mut calls) = (input.numbers.clone(), Vec::new());
     for (number, mut call) in window.calls {
         for expr in call.exprs_mut() {
-            let hole = Expr::literal(remora_storage::Value::Null, expr.data_type);
-            *expr = at.expr(std::mem::replace(expr, hole));
+            expr.change(|expr| at.expr(expr));
         }
         numbers.push(number);
         calls.push(call);

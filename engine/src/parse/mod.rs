@@ -201,16 +201,7 @@ fn parse_all(sql: &str) -> Result<Vec<Parsed>> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
-    let mut tokens = bounded(token::tokenize(sql)?)?;
-    star::rewrite(&mut tokens);
-    calls::rewrite(&mut tokens);
-    let mut parser = parser(tokens);
-    let mut whole = || {
-        let found = parser.parse_expr();
-        found.and_then(|expr| parser.expect_token(&Token::EOF).map(|_| expr))
-    };
-    let found = with_room(sql.len(), &mut whole);
-    found.map_err(|error| error::from_parser(error, sql, &parser.into_tokens()))
+    parse_whole(sql, rewritten(sql)?, Parser::parse_expr)
 }
 
 /// Parses the name of a type.
@@ -218,14 +209,7 @@ pub(crate) fn parse_expression(sql: &str) -> Result<ast::Expr> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_data_type(name: &str) -> Result<ast::DataType> {
-    let mut tokens = bounded(token::tokenize(name)?)?;
-    star::rewrite(&mut tokens);
-    calls::rewrite(&mut tokens);
-    let mut parser = parser(tokens);
-    let found = parser
-        .parse_data_type()
-        .and_then(|found| parser.expect_token(&Token::EOF).map(|_| found));
-    found.map_err(|error| error::from_parser(error, name, &parser.into_tokens()))
+    parse_whole(name, rewritten(name)?, Parser::parse_data_type)
 }
 
 /// Parses a query that a catalog holds as text.
@@ -240,10 +224,27 @@ pub(crate) fn parse_query(sql: &str) -> Result<Box<ast::Query>> {
     from_item::rewrite(&mut tokens);
     star::rewrite(&mut tokens);
     calls::rewrite(&mut tokens);
+    parse_whole(sql, tokens, Parser::parse_query)
+}
+
+/// The tokens of an expression or a type.
+fn rewritten(sql: &str) -> Result<Vec<TokenWithSpan>> {
+    let mut tokens = bounded(token::tokenize(sql)?)?;
+    star::rewrite(&mut tokens);
+    calls::rewrite(&mut tokens);
+    Ok(tokens)
+}
+
+/// Parses all tokens of a text as one thing.
+fn parse_whole<T>(
+    sql: &str,
+    tokens: Vec<TokenWithSpan>,
+    parse: impl Fn(&mut Parser<'static>) -> Result<T, ParserError>,
+) -> Result<T> {
     let mut parser = parser(tokens);
     let mut whole = || {
-        let found = parser.parse_query();
-        found.and_then(|query| parser.expect_token(&Token::EOF).map(|_| query))
+        let found = parse(&mut parser)?;
+        parser.expect_token(&Token::EOF).map(|_| found)
     };
     let found = with_room(sql.len(), &mut whole);
     found.map_err(|error| error::from_parser(error, sql, &parser.into_tokens()))
@@ -335,45 +336,35 @@ fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax
         };
         return Ok(Syntax::Compact(table));
     }
-    if let Some(upkeep) = upkeep::parse(parser)? {
-        return Ok(Syntax::Upkeep(upkeep));
-    }
-    if let Some(reindex) = upkeep::reindex(parser)? {
-        return Ok(Syntax::Reindex(reindex));
-    }
-    if let Some(trigger) = trigger::parse(parser, block.clone())? {
-        return Ok(Syntax::Trigger(trigger));
-    }
-    if let Some(create) = routine::parse_create(parser, block)? {
-        return Ok(Syntax::CreateFunction(Box::new(create)));
-    }
-    if let Some(drop) = routine::parse_drop(parser)? {
-        return Ok(Syntax::DropFunction(drop));
-    }
-    if let Some(syntax) = made_type::parse(parser)? {
-        return Ok(Syntax::Type(syntax));
-    }
-    if let Some(refresh) = upkeep::refresh(parser)? {
-        return Ok(Syntax::Refresh(refresh));
-    }
-    if let Some(syntax) = storage_parameter::parse(parser)? {
-        return Ok(Syntax::SetParameters(syntax));
-    }
-    if let Some(syntax) = set_schema::parse(parser)? {
-        return Ok(Syntax::SetSchema(syntax));
-    }
-    if parser.parse_keywords(&[Keyword::ALTER, Keyword::MATERIALIZED, Keyword::VIEW]) {
-        let statement = parser.parse_alter_table(false)?;
-        return Ok(Syntax::Statement(Box::new(statement)));
-    }
-    if let Some(create) = create_as::parse(parser)? {
-        return Ok(Syntax::CreateTableAs(Box::new(create)));
-    }
-    if let Some(set) = constraint::parse_set(parser)? {
-        return Ok(Syntax::SetConstraints(set));
-    }
-    if let Some(alter) = constraint::parse_alter(parser)? {
-        return Ok(Syntax::AlterConstraint(alter));
+    let known: [&dyn Fn(&mut Parser<'_>) -> Result<Option<Syntax>, ParserError>; 13] = [
+        &|parser| Ok(upkeep::parse(parser)?.map(Syntax::Upkeep)),
+        &|parser| Ok(upkeep::reindex(parser)?.map(Syntax::Reindex)),
+        &|parser| Ok(trigger::parse(parser, block.clone())?.map(Syntax::Trigger)),
+        &|parser| {
+            let create = routine::parse_create(parser, block.clone())?;
+            Ok(create.map(|create| Syntax::CreateFunction(Box::new(create))))
+        },
+        &|parser| Ok(routine::parse_drop(parser)?.map(Syntax::DropFunction)),
+        &|parser| Ok(made_type::parse(parser)?.map(Syntax::Type)),
+        &|parser| Ok(upkeep::refresh(parser)?.map(Syntax::Refresh)),
+        &|parser| Ok(storage_parameter::parse(parser)?.map(Syntax::SetParameters)),
+        &|parser| Ok(set_schema::parse(parser)?.map(Syntax::SetSchema)),
+        &|parser| {
+            let view = [Keyword::ALTER, Keyword::MATERIALIZED, Keyword::VIEW];
+            let is_view = parser.parse_keywords(&view);
+            let alter = is_view
+                .then(|| parser.parse_alter_table(false))
+                .transpose()?;
+            Ok(alter.map(|alter| Syntax::Statement(Box::new(alter))))
+        },
+        &|parser| Ok(create_as::parse(parser)?.map(|it| Syntax::CreateTableAs(Box::new(it)))),
+        &|parser| Ok(constraint::parse_set(parser)?.map(Syntax::SetConstraints)),
+        &|parser| Ok(constraint::parse_alter(parser)?.map(Syntax::AlterConstraint)),
+    ];
+    for parse in known {
+        if let Some(found) = parse(parser)? {
+            return Ok(found);
+        }
     }
     if let Some(syntax) = sequence::parse(parser)? {
         return Ok(Syntax::Sequence(syntax));

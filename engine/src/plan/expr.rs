@@ -94,10 +94,51 @@ pub(crate) struct SortKey {
 }
 
 impl Expr {
+    /// An expression of a type.
+    pub(crate) fn new(kind: ExprKind, data_type: DataType) -> Self {
+        Self { kind, data_type }
+    }
+
+    /// A call.
+    pub(crate) fn call(
+        overload: &'static Overload,
+        arguments: Vec<Expr>,
+        data_type: DataType,
+    ) -> Self {
+        let kind = ExprKind::Call {
+            overload,
+            arguments,
+        };
+        Self { kind, data_type }
+    }
+
+    /// CASE with ELSE.
+    pub(crate) fn case(branches: Vec<(Expr, Expr)>, otherwise: Expr, data_type: DataType) -> Self {
+        let otherwise = Some(Box::new(otherwise));
+        let kind = ExprKind::Case {
+            branches,
+            otherwise,
+        };
+        Self { kind, data_type }
+    }
+
     /// A constant.
     pub(crate) fn literal(value: Value, data_type: DataType) -> Self {
         Self {
             kind: ExprKind::Literal(value),
+            data_type,
+        }
+    }
+
+    /// TRUE or FALSE.
+    pub(crate) fn boolean(value: bool) -> Self {
+        Self::literal(Value::Boolean(value), DataType::Boolean)
+    }
+
+    /// The statement's parameter of this number.
+    pub(crate) fn parameter(number: usize, data_type: DataType) -> Self {
+        Self {
+            kind: ExprKind::Parameter(number),
             data_type,
         }
     }

@@ -1,9 +1,12 @@
 //! Walking over logical plans: inputs and expressions of a node, looked at and replaced.
 
 use super::Expr;
-use super::logical::{Join, Logical};
+use super::logical::{Columns, Join, Logical};
 use super::physical::AggregateCall;
 use super::project_set::ProjectSet;
+use super::recursive::Recursive;
+use super::set_operation::SetOperation;
+use remora_storage::DataType;
 
 impl Logical {
     /// Its inputs, from left to right.
@@ -36,114 +39,86 @@ impl Logical {
     }
 
     /// The same node with each input replaced by what `f` makes of it.
-    pub(crate) fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
-        // The box stays: every rule of the optimizer walks every plan.
-        let mut apply = |mut input: Box<Logical>| {
-            let nothing = Self::Values {
-                columns: Vec::new(),
-                rows: Vec::new(),
-            };
-            *input = f(std::mem::replace(&mut *input, nothing));
-            input
-        };
+    pub(crate) fn map_inputs(mut self, f: &mut dyn FnMut(Logical) -> Logical) -> Logical {
+        // Boxes stay: every rule of the optimizer walks every plan.
+        self.each_input(&mut |input| *input = f(input.take()));
+        self
+    }
+
+    /// Calls `f` for each input, from left to right.
+    fn each_input(&mut self, f: &mut dyn FnMut(&mut Logical)) {
         match self {
-            leaf @ (Self::Values { .. }
+            Self::Values { .. }
             | Self::Scan(_)
             | Self::System { .. }
             | Self::Virtual(_)
             | Self::WorkingTable(_)
-            | Self::Part(_)) => leaf,
-            Self::Recursive(recursive) => Self::Recursive(recursive.map_inputs(f)),
-            Self::Filter { input, predicate } => Self::Filter {
-                input: apply(input),
+            | Self::Part(_) => {}
+            Self::Filter { input, .. }
+            | Self::Project { input, .. }
+            | Self::ProjectSet(ProjectSet { input, .. })
+            | Self::Aggregate { input, .. }
+            | Self::Window { input, .. }
+            | Self::Sort { input, .. }
+            | Self::TopN { input, .. }
+            | Self::Limit { input, .. }
+            | Self::WithTies { input, .. }
+            | Self::Lock { input, .. }
+            | Self::DistinctOn { input, .. }
+            | Self::Distinct(input) => f(input),
+            Self::Join(Join { left, right, .. })
+            | Self::Adaptive {
+                first: left,
+                otherwise: right,
+            }
+            | Self::SetOperation(SetOperation {
+                left: (left, _),
+                right: (right, _),
+                ..
+            })
+            | Self::Recursive(Recursive {
+                base: (left, _),
+                step: (right, _),
+                ..
+            }) => {
+                f(left);
+                f(right);
+            }
+            Self::UnionAll { inputs, .. } => inputs.iter_mut().for_each(|(input, _)| f(input)),
+        }
+    }
+
+    /// Takes the plan out of its place, and leaves a plan without rows there.
+    pub(crate) fn take(&mut self) -> Logical {
+        let nothing = Self::Values {
+            columns: Vec::new(),
+            rows: Vec::new(),
+        };
+        std::mem::replace(self, nothing)
+    }
+
+    /// One row of a column that has no name.
+    pub(crate) fn one_row(columns: &mut Columns) -> Logical {
+        Self::Values {
+            columns: vec![columns.add("", DataType::Boolean)],
+            rows: vec![vec![Expr::boolean(true)]],
+        }
+    }
+
+    /// Projects the rows of the plan.
+    pub(crate) fn project(self, exprs: Vec<(usize, Expr)>) -> Logical {
+        let input = Box::new(self);
+        Self::Project { input, exprs }
+    }
+
+    /// Filters the rows of the plan: all parts must be true.
+    pub(crate) fn filter(self, parts: Vec<Expr>) -> Logical {
+        match Expr::conjunction(parts) {
+            None => self,
+            Some(predicate) => Self::Filter {
+                input: Box::new(self),
                 predicate,
             },
-            Self::Project { input, exprs } => Self::Project {
-                input: apply(input),
-                exprs,
-            },
-            Self::ProjectSet(set) => Self::ProjectSet(ProjectSet {
-                input: apply(set.input),
-                ..set
-            }),
-            Self::Join(join) => Self::Join(Join {
-                left: apply(join.left),
-                right: apply(join.right),
-                ..join
-            }),
-            Self::Aggregate {
-                input,
-                groups,
-                aggregates,
-                sets,
-                in_order,
-            } => Self::Aggregate {
-                input: apply(input),
-                groups,
-                aggregates,
-                sets,
-                in_order,
-            },
-            Self::Window { input, window } => Self::Window {
-                input: apply(input),
-                window,
-            },
-            Self::Sort { input, keys } => Self::Sort {
-                input: apply(input),
-                keys,
-            },
-            Self::TopN {
-                input,
-                keys,
-                limit,
-                offset,
-            } => Self::TopN {
-                input: apply(input),
-                keys,
-                limit,
-                offset,
-            },
-            Self::Limit {
-                input,
-                limit,
-                offset,
-            } => Self::Limit {
-                input: apply(input),
-                limit,
-                offset,
-            },
-            Self::WithTies {
-                input,
-                keys,
-                limit,
-                offset,
-            } => Self::WithTies {
-                input: apply(input),
-                keys,
-                limit,
-                offset,
-            },
-            Self::Lock { input, locks } => Self::Lock {
-                input: apply(input),
-                locks,
-            },
-            Self::Distinct(input) => Self::Distinct(apply(input)),
-            Self::Adaptive { first, otherwise } => Self::Adaptive {
-                first: apply(first),
-                otherwise: apply(otherwise),
-            },
-            Self::DistinctOn { input, columns } => Self::DistinctOn {
-                input: apply(input),
-                columns,
-            },
-            Self::UnionAll { inputs, columns } => Self::UnionAll {
-                inputs: inputs
-                    .into_iter()
-                    .map(|(input, source)| (f(input), source))
-                    .collect(),
-                columns,
-            },
-            Self::SetOperation(operation) => Self::SetOperation(operation.map_inputs(f)),
         }
     }
 
@@ -249,16 +224,13 @@ impl Logical {
 
     /// Replaces every expression of this node (not of its inputs) by what `f` makes of it.
     pub(crate) fn map_exprs(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
-        let mut apply = |expr: &mut Expr| {
-            let hole = Expr::literal(remora_storage::Value::Null, expr.data_type);
-            *expr = f(std::mem::replace(expr, hole));
-        };
+        let mut apply = |expr: &mut Expr| expr.change(&mut *f);
         match &mut self {
-            Self::Values { rows, .. } => rows.iter_mut().flatten().for_each(apply),
-            Self::Scan(scan) => scan.filter.iter_mut().for_each(apply),
+            Self::Values { rows, .. } => rows.iter_mut().flatten().for_each(&mut apply),
+            Self::Scan(scan) => scan.filter.iter_mut().for_each(&mut apply),
             Self::Virtual(scan) => {
                 let told = scan.constraints.iter_mut().map(|told| &mut told.value);
-                scan.filter.iter_mut().chain(told).for_each(apply);
+                scan.filter.iter_mut().chain(told).for_each(&mut apply);
             }
             Self::Filter { predicate, .. } => apply(predicate),
             Self::Project { exprs, .. } => exprs.iter_mut().for_each(|(_, expr)| apply(expr)),
@@ -266,12 +238,16 @@ impl Logical {
                 let calls = set.calls.iter_mut();
                 calls
                     .flat_map(|(_, call)| &mut call.arguments)
-                    .for_each(apply);
+                    .for_each(&mut apply);
             }
             Self::Join(join) => {
                 let tests = join.mark.iter_mut().flat_map(|mark| &mut mark.test);
                 let outer = join.outer.iter_mut().map(|(_, expr)| expr);
-                join.on.iter_mut().chain(tests).chain(outer).for_each(apply);
+                join.on
+                    .iter_mut()
+                    .chain(tests)
+                    .chain(outer)
+                    .for_each(&mut apply);
             }
             Self::Aggregate {
                 groups, aggregates, ..
@@ -288,41 +264,22 @@ impl Logical {
                 let order = window.order.iter_mut();
                 order.for_each(|key| apply(&mut key.expr));
             }
-            Self::Sort { keys, .. } => keys.iter_mut().for_each(|key| apply(&mut key.expr)),
-            Self::TopN {
-                keys,
-                limit,
-                offset,
-                ..
-            } => {
+            Self::Sort { keys, .. } | Self::TopN { keys, .. } => {
                 keys.iter_mut().for_each(|key| apply(&mut key.expr));
-                apply(limit);
-                offset.iter_mut().for_each(apply);
             }
-            Self::Limit { limit, offset, .. } => {
-                limit.iter_mut().chain(offset).for_each(apply);
-            }
-            Self::WithTies {
-                keys,
-                limit,
-                offset,
-                ..
-            } => {
-                keys.iter_mut().for_each(&mut apply);
-                apply(limit);
-                offset.iter_mut().for_each(apply);
-            }
-            Self::Lock { .. }
-            | Self::Distinct(_)
-            | Self::DistinctOn { .. }
-            | Self::UnionAll { .. }
-            | Self::Adaptive { .. }
-            | Self::SetOperation(_)
-            | Self::Recursive(_)
-            | Self::WorkingTable(_)
-            | Self::Part(_)
-            | Self::System { .. } => {}
+            Self::WithTies { keys, .. } => keys.iter_mut().for_each(&mut apply),
+            _ => {}
+        }
+        if let Self::TopN { limit, offset, .. } | Self::WithTies { limit, offset, .. } = &mut self {
+            std::iter::once(limit).chain(offset).for_each(&mut apply);
+        } else if let Self::Limit { limit, offset, .. } = &mut self {
+            limit.iter_mut().chain(offset).for_each(&mut apply);
         }
         self
+    }
+
+    /// Replaces every expression of the plan by what `f` makes of it.
+    pub(crate) fn map_deep(self, f: &mut dyn FnMut(Expr) -> Expr) -> Logical {
+        self.map_inputs(&mut |input| input.map_deep(f)).map_exprs(f)
     }
 }

@@ -34,15 +34,3 @@ pub(crate) struct WorkingTable {
     /// Which of the result's columns: each one's number, and its position.
     pub columns: Vec<(usize, usize)>,
 }
-
-impl Recursive {
-    /// The same of inputs that `f` makes of these.
-    pub(super) fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Self {
-        let mut apply = |(input, source): (Box<Logical>, Vec<usize>)| (Box::new(f(*input)), source);
-        Self {
-            base: apply(self.base),
-            step: apply(self.step),
-            ..self
-        }
-    }
-}

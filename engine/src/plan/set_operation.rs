@@ -36,15 +36,3 @@ impl SetOperator {
         }
     }
 }
-
-impl SetOperation {
-    /// The same of inputs that `f` makes of these.
-    pub(super) fn map_inputs(self, f: &mut dyn FnMut(Logical) -> Logical) -> Self {
-        let mut apply = |(input, source): (Box<Logical>, Vec<usize>)| (Box::new(f(*input)), source);
-        Self {
-            left: apply(self.left),
-            right: apply(self.right),
-            ..self
-        }
-    }
-}

@@ -40,49 +40,66 @@ impl Expr {
 
     /// The same expression with each child replaced by what `f` makes of it.
     pub(crate) fn map_children(mut self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
-        fn each(list: &mut [Expr], f: &mut dyn FnMut(Expr) -> Expr) {
-            for child in list {
-                replace(child, f);
-            }
-        }
-        fn replace(child: &mut Expr, f: &mut dyn FnMut(Expr) -> Expr) {
-            let hole = Expr::literal(Value::Null, child.data_type);
-            *child = f(std::mem::replace(child, hole));
-        }
         match &mut self.kind {
             ExprKind::Literal(_) | ExprKind::Parameter(_) | ExprKind::Column(_) => {}
             ExprKind::Call { arguments: all, .. }
             | ExprKind::Host { arguments: all, .. }
             | ExprKind::And(all)
             | ExprKind::Or(all)
-            | ExprKind::Coalesce(all) => each(all, f),
+            | ExprKind::Coalesce(all) => all.iter_mut().for_each(|child| child.change(&mut *f)),
             ExprKind::Cast { input, .. } | ExprKind::Not(input) | ExprKind::IsNull(input) => {
-                replace(input, f);
+                input.change(f);
             }
             ExprKind::Case {
                 branches,
                 otherwise,
             } => {
                 for (when, then) in branches {
-                    replace(when, f);
-                    replace(then, f);
+                    when.change(&mut *f);
+                    then.change(&mut *f);
                 }
-                if let Some(otherwise) = otherwise {
-                    replace(otherwise, f);
-                }
+                otherwise.iter_mut().for_each(|child| child.change(&mut *f));
             }
             ExprKind::InList { input, list } => {
-                replace(input, f);
-                each(list, f);
+                input.change(&mut *f);
+                list.iter_mut().for_each(|child| child.change(&mut *f));
             }
             ExprKind::Subquery(subquery) => {
-                subquery
-                    .outer
-                    .iter_mut()
-                    .for_each(|(_, expr)| replace(expr, f));
+                let outer = subquery.outer.iter_mut();
+                outer.for_each(|(_, child)| child.change(&mut *f));
             }
         }
         self
+    }
+
+    /// Takes the expression out of its place, and leaves NULL there.
+    pub(crate) fn take(&mut self) -> Expr {
+        let null = Expr::literal(Value::Null, self.data_type);
+        std::mem::replace(self, null)
+    }
+
+    /// Replaces the expression by what `f` makes of it.
+    pub(crate) fn change(&mut self, f: impl FnOnce(Expr) -> Expr) {
+        *self = f(self.take());
+    }
+
+    /// Replaces every column for which `f` gives something, by its number and type.
+    pub(crate) fn replace_columns(
+        self,
+        f: &mut dyn FnMut(usize, DataType) -> Option<Expr>,
+    ) -> Expr {
+        self.replace(&mut |part| match part.kind {
+            ExprKind::Column(column) => f(column, part.data_type),
+            _ => None,
+        })
+    }
+
+    /// Replaces columns by what they are made of, as far as that is said.
+    pub(crate) fn substitute(self, exprs: &[(usize, Expr)]) -> Expr {
+        self.replace_columns(&mut |column, _| {
+            let made = exprs.iter().find(|(number, _)| *number == column);
+            made.map(|(_, expr)| expr.clone())
+        })
     }
 
     /// Replaces, from the top, every part for which `f` gives something else.
@@ -198,10 +215,7 @@ impl Expr {
     pub(crate) fn conjunction(mut parts: Vec<Expr>) -> Option<Expr> {
         match parts.len() {
             0 | 1 => parts.pop(),
-            _ => Some(Expr {
-                kind: ExprKind::And(parts),
-                data_type: DataType::Boolean,
-            }),
+            _ => Some(Expr::new(ExprKind::And(parts), DataType::Boolean)),
         }
     }
 

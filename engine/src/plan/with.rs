@@ -5,9 +5,11 @@
 //! whether anybody asks for its rows or not: those that the statement reads before it, the others after it,
 //! the last one first.
 
+use super::logical::{Logical, Query};
 use super::physical::PhysicalPlan;
 use super::statement::Statement;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The parts of a statement.
 #[derive(Clone, Debug)]
@@ -52,6 +54,60 @@ pub(crate) struct PartRows {
     pub name: String,
     /// Which of its columns: each one's number, and its position.
     pub columns: Vec<(usize, usize)>,
+    /// The query that takes the place of these rows, unless it is run once; `None` where it is, and where there is
+    /// none.
+    pub inlined: Option<Arc<Inlined>>,
+}
+
+/// A WITH query that the optimizer puts where it is named, unless the binder finds a second name and runs it once.
+#[derive(Debug)]
+pub(crate) struct Inlined {
+    query: Query,
+    runs_once: AtomicBool,
+}
+
+impl Inlined {
+    pub(crate) fn new(query: Query, runs_once: bool) -> Self {
+        let runs_once = AtomicBool::new(runs_once);
+        Self { query, runs_once }
+    }
+
+    /// Makes it a query that is run once.
+    pub(crate) fn run_once(&self) {
+        self.runs_once.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_run_once(&self) -> bool {
+        self.runs_once.load(Relaxed)
+    }
+
+    /// The plan of the query.
+    pub(crate) fn plan(&self) -> &Logical {
+        &self.query.plan
+    }
+
+    /// The columns that the query shows.
+    pub(crate) fn output(&self) -> impl Iterator<Item = usize> {
+        self.query.output.iter().map(|(_, column)| *column)
+    }
+
+    /// The query, copied if it is named elsewhere.
+    pub(crate) fn take(self: Arc<Self>) -> Query {
+        Arc::try_unwrap(self).map_or_else(|query| query.query.clone(), |query| query.query)
+    }
+}
+
+impl PartRows {
+    /// The query that takes the place of these rows.
+    ///
+    /// # Errors
+    /// The rows, if the query is run once.
+    pub(crate) fn into_inlined(mut self) -> Result<Logical, Self> {
+        match self.inlined.take() {
+            Some(query) if !query.is_run_once() => Ok(query.take().plan),
+            _ => Err(self),
+        }
+    }
 }
 
 impl With {

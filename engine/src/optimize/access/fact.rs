@@ -197,13 +197,7 @@ fn mirrored(name: &str) -> &str {
 /// What texts begin with that match a pattern which is not known yet.
 fn prefix_of(pattern: Expr) -> Expr {
     let overload = only(like::LIKE_PREFIX).expect("it is one of ours");
-    Expr {
-        kind: ExprKind::Call {
-            overload,
-            arguments: vec![pattern],
-        },
-        data_type: DataType::Text,
-    }
+    Expr::call(overload, vec![pattern], DataType::Text)
 }
 
 /// The column that an expression is, and its type; what names a collation, and casts that keep order and values, aside.
@@ -253,10 +247,7 @@ fn equal_key(value: &Expr, to: DataType) -> Option<Expr> {
             overload,
             arguments: vec![value.clone()],
         };
-        Some(Expr {
-            kind: call,
-            data_type: to,
-        })
+        Some(Expr::new(call, to))
     })
 }
 

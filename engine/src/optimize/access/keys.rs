@@ -16,7 +16,7 @@ use crate::plan::logical::Scan;
 use crate::plan::physical::{IndexKeys, KeyEnd};
 use crate::plan::{Expr, implies};
 use remora_storage::catalog::{IndexColumn, IndexEntry, IndexKind};
-use remora_storage::{ColumnId, DataType, Value};
+use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -280,7 +280,7 @@ fn conditions(scan: &Scan) -> impl Iterator<Item = (ColumnId, Fact)> {
     partial.filter_map(|index| {
         let column = index.def.columns.first()?.column;
         let condition = condition(scan, index)?;
-        let is_true = Fact::OneOf(vec![Expr::literal(Value::Boolean(true), DataType::Boolean)]);
+        let is_true = Fact::OneOf(vec![Expr::boolean(true)]);
         implies(&scan.filter, condition).then_some((column, is_true))
     })
 }
