@@ -11,7 +11,6 @@ use super::conflict::SessionConflicts;
 use super::cursors::{Cursors, outside_block};
 use super::dispatch::{Done, Pipe};
 use super::lock_wait::LockWaitListener;
-use super::read_by_key::Seat;
 use crate::activity::SessionRecord;
 use crate::error::Result;
 use crate::exec::TriggerCache;
@@ -31,9 +30,19 @@ use crate::session::transaction::temporary;
 use crate::session::transaction::transaction_block::TransactionBlock;
 use remora_storage::catalog::Catalog;
 use remora_storage::pool::Ledger;
-use remora_storage::transaction::Committed;
+use remora_storage::transaction::{Committed, Reader};
 use remora_storage::{Store, Value};
 use std::sync::Arc;
+
+/// The session's place among those who read by key.
+#[derive(Debug, Default)]
+pub(in crate::session) enum Seat {
+    #[default]
+    NotAsked,
+    /// There was none.
+    Refused,
+    Taken(Box<Reader>),
+}
 
 /// What a connection holds.
 #[derive(Debug)]

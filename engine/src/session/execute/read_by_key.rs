@@ -4,22 +4,11 @@
 //! difference: in a block, under a time limit, where turns are given, where the session was asked to stop, where the plan
 //! is not for the catalog of the moment, where a parameter has to be cast, where the last commit is not durable yet.
 
-use super::core::Session;
+use super::core::{Seat, Session};
 use crate::session::plans::call::is_of;
 use crate::session::plans::prepared::Prepared;
 use crate::session::transaction::transaction_block::TransactionStatus;
 use remora_storage::Value;
-use remora_storage::transaction::Reader;
-
-/// The session's place among those who read by key.
-#[derive(Debug, Default)]
-pub(in crate::session) enum Seat {
-    #[default]
-    NotAsked,
-    /// There was none.
-    Refused,
-    Taken(Box<Reader>),
-}
 
 impl Session {
     /// Runs a statement that is one look-up, whose row is left in `row`: whether there is one. `None` where it has to go
