@@ -53,7 +53,7 @@ pub(crate) enum PartBody {
     /// A query.
     Query(Arc<Inlined>),
     /// INSERT, UPDATE, DELETE, MERGE
-    Change(LogicalStatement),
+    Change(Box<LogicalStatement>),
 }
 
 /// A piece of the syntax, by where it is in memory.
@@ -330,7 +330,7 @@ impl<'a> Binder<'a> {
             }
             mut change => {
                 let gives = returning(&mut change).map(|shown| shown.schema.clone());
-                (PartBody::Change(change), gives)
+                (PartBody::Change(Box::new(change)), gives)
             }
         })
     }
@@ -360,7 +360,7 @@ impl<'a> Binder<'a> {
         let gives = shown.schema.clone();
         let reads = self.parts.reads.clone();
         let columns = self.columns.clone();
-        let (name, body) = ("returning".to_owned(), PartBody::Change(change));
+        let (name, body) = ("returning".to_owned(), PartBody::Change(Box::new(change)));
         let index = self.add_part(name, body, columns, reads, Some(gives.clone()));
         self.parts.counted = Some(index);
         let relation = self.rows_of_part(index, gives);

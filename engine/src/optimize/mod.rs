@@ -386,7 +386,7 @@ fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
             PartSource::Query(Arc::new(lower::query(query, &columns)))
         }
         PartBody::Change(change) => {
-            PartSource::Change(Box::new(plan_statement(change, &mut columns, effort)))
+            PartSource::Change(Box::new(plan_statement(*change, &mut columns, effort)))
         }
     };
     Part {

@@ -325,6 +325,9 @@ fn parse_statement(sql: &str, mut tokens: Vec<TokenWithSpan>, text: &str) -> Res
     })
 }
 
+/// A parser of statements that it recognises by how they begin.
+type Known<'k> = dyn Fn(&mut Parser<'_>) -> Result<Option<Syntax>, ParserError> + 'k;
+
 fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax, ParserError> {
     if take_word(parser, "checkpoint") {
         return Ok(Syntax::Checkpoint);
@@ -336,7 +339,7 @@ fn parse_syntax(parser: &mut Parser<'_>, block: Option<String>) -> Result<Syntax
         };
         return Ok(Syntax::Compact(table));
     }
-    let known: [&dyn Fn(&mut Parser<'_>) -> Result<Option<Syntax>, ParserError>; 13] = [
+    let known: [&Known<'_>; 13] = [
         &|parser| Ok(upkeep::parse(parser)?.map(Syntax::Upkeep)),
         &|parser| Ok(upkeep::reindex(parser)?.map(Syntax::Reindex)),
         &|parser| Ok(trigger::parse(parser, block.clone())?.map(Syntax::Trigger)),
