@@ -39,11 +39,12 @@
 // Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //
 //  0  error config
+//  0  stack        room for recursion
 //  1  activity     who runs what; interrupts
 //  1  function     types, casts, scalar and aggregate kernels
 //  2  plan         expressions, logical and physical plans: data only
-//  3  parse bind optimize
-//  4  exec         vectorised operators; point path
+//  3  exec         vectorised operators; point path
+//  4  parse bind optimize
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
 //  7  arrow internal testing    what is offered of others
@@ -63,6 +64,7 @@ mod optimize;
 mod parse;
 mod plan;
 mod session;
+mod stack;
 pub mod testing;
 
 pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};

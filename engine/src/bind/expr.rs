@@ -6,8 +6,9 @@ use super::row::is_row;
 use super::{Binder, Bound, Context, coerce, data_type, name};
 use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
-use crate::parse::{STAR, place, refuse, too_complex, with_room_at, with_room_left};
+use crate::parse::{STAR, place, refuse, too_complex};
 use crate::plan::{Expr, ExprKind};
+use crate::stack::{with_room_at, with_room_left};
 use remora_storage::{DataType, Value};
 use sqlparser::ast;
 

@@ -34,10 +34,10 @@ use super::system::SystemScan;
 use super::window::Windowed;
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::{Error, Result};
-use crate::parse::with_room_left;
 use crate::plan::Expr;
 use crate::plan::lock::{LockWait, RowLock};
 use crate::plan::physical::{self, AggregateCall, Join, JoinKind, LookupBy, Node, PhysicalPlan};
+use crate::stack::with_room_left;
 use remora_storage::ReadView;
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@
 use super::ExecContext;
 use super::batch::Batch;
 use crate::error::Result;
-use crate::parse::with_room_left;
+use crate::stack::with_room_left;
 use std::fmt::{self, Debug, Formatter};
 
 /// What an operator made of its input.

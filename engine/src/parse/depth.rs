@@ -10,7 +10,7 @@
 //! - set operations (`UNION`) chain across separators and are counted apart.
 //!
 //! How much stack a level takes depends on who compiled it: without optimisation the limits below would need more
-//! than the 2 MiB of a thread. So whoever recurses over a long text does it with room ([`with_room`]).
+//! than the 2 MiB of a thread. So whoever recurses over a long text does it with room ([`crate::stack`]).
 
 use crate::error::{Error, Position, Result};
 use sqlparser::keywords::Keyword;
@@ -21,37 +21,6 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 pub(super) const NESTING_MAX: usize = 400;
 /// Operators on one path from the top of a tree to its leaves.
 const CHAIN_MAX: usize = 1_000;
-
-/// A text this short does not nest so deeply that any stack would be too small.
-const SHORT_BYTES: usize = 256;
-/// Room on the stack for all that the limits allow.
-const ROOM_BYTES: usize = 48 << 20;
-/// A stack that is made where there is less.
-const STACK_BYTES: usize = 64 << 20;
-
-/// Runs what recurses as deep as a text of so many bytes nests.
-pub(crate) fn with_room<T>(text_bytes: usize, f: impl FnOnce() -> T) -> T {
-    match text_bytes > SHORT_BYTES {
-        true => stacker::maybe_grow(ROOM_BYTES, STACK_BYTES, f),
-        false => f(),
-    }
-}
-
-/// What is left of a stack before a level of some recursion goes on, on another one.
-const LEFT_BYTES: usize = 1 << 20;
-
-/// Runs a level of a recursion that did not begin with a text, as a plan's nodes within nodes.
-pub(crate) fn with_room_left<T>(f: impl FnOnce() -> T) -> T {
-    stacker::maybe_grow(LEFT_BYTES, STACK_BYTES, f)
-}
-
-/// The same where the levels are counted: every so often it looks for room.
-pub(crate) fn with_room_at<T>(level: usize, f: impl FnOnce() -> T) -> T {
-    match level % 16 == 15 {
-        true => with_room_left(f),
-        false => f(),
-    }
-}
 
 /// One level of brackets.
 #[derive(Default)]

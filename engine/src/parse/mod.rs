@@ -67,7 +67,7 @@ pub(crate) use constraint::{AlterConstraint, SetConstraints, USING_HASH, set_col
 pub(crate) use create_as::CreateTableAs;
 pub(crate) use cursor::{CursorSyntax, Options as CursorOptions};
 pub(crate) use definition::{CheckOption, Clauses, Like, NULLS_NOT_DISTINCT, like_of};
-pub(crate) use depth::{too_complex, with_room, with_room_at, with_room_left};
+pub(crate) use depth::too_complex;
 pub(crate) use error::{place, refuse};
 pub(crate) use from_item::{SYMMETRIC, USING_ALIAS};
 pub(crate) use inference::{inferred_condition, inferred_key};
@@ -88,6 +88,7 @@ pub(crate) use window::exclusion;
 pub(crate) use upkeep::{Refresh, Reindex, Upkeep};
 
 use crate::error::Result;
+use crate::stack::with_room;
 use around::{is_space, is_word};
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;

@@ -9,8 +9,8 @@ use super::super::eval::{Datum, eval_scalar};
 use super::super::trigger::Firing;
 use super::Constraints;
 use super::returned::Returned;
-use crate::bind::{checks_of, generated_of};
 use crate::error::{Error, Result, state};
+use crate::exec::planner::TableRules;
 use crate::exec::referential::{Writer, row_now};
 use crate::plan::statement::{Insert, Target, Update};
 use crate::plan::{Expr, Schema};
@@ -26,8 +26,7 @@ pub(crate) struct Whole {
     assigned: Vec<ColumnId>,
     /// The UPDATE as if it set all columns.
     plan: Update,
-    /// Those that are computed, by position.
-    generated: Vec<(usize, Expr)>,
+    rules: Arc<TableRules>,
 }
 
 /// The writer of an UPDATE, for all columns if triggers are to be asked, and then what they need.
@@ -35,11 +34,12 @@ pub(crate) fn guarded<'p>(
     writer: Writer<'p>,
     plan: &'p Update,
     tx: &Transaction,
+    context: &ExecContext,
 ) -> Result<(Writer<'p>, Option<Whole>)> {
     if !writer.is_guarded() {
         return Ok((writer, None));
     }
-    let whole = Whole::new(plan, tx)?;
+    let whole = Whole::new(plan, tx, context)?;
     let columns = plan.table.def.columns.iter().map(|column| column.id);
     let all = Writer::of_update(&plan.table, columns, tx)?;
     let firing = writer.into_firing();
@@ -47,12 +47,12 @@ pub(crate) fn guarded<'p>(
 }
 
 impl Whole {
-    pub(crate) fn new(plan: &Update, tx: &Transaction) -> Result<Self> {
-        let (catalog, table) = (tx.catalog(), &plan.table);
-        let generated = generated_of(catalog, &table.def, None)?;
+    pub(crate) fn new(plan: &Update, tx: &Transaction, context: &ExecContext) -> Result<Self> {
+        let table = &plan.table;
+        let rules = context.planner.table_rules(table, None, tx.catalog())?;
         let columns = table.def.columns.iter();
         let all = columns.map(|column| (column.id, Expr::literal(Value::Null, column.data_type)));
-        let mut checks = checks_of(catalog, &table.def, None)?;
+        let mut checks = rules.checks.clone();
         checks.extend(plan.checks.iter().filter(|check| check.of_view).cloned());
         Ok(Self {
             assigned: plan.assignments.iter().map(|(column, _)| *column).collect(),
@@ -64,7 +64,7 @@ impl Whole {
                 checks,
                 returning: None,
             },
-            generated,
+            rules,
         })
     }
 
@@ -99,7 +99,7 @@ impl Whole {
                 return Err(changed_by_trigger("updated"));
             }
         }
-        compute(&self.generated, &mut new, context)?;
+        compute(&self.rules.generated, &mut new, context)?;
         Constraints::of_update(&self.plan).test_row(new.as_slice(), context)?;
         let columns = table.def.columns.iter().zip(&old).zip(&new);
         // What is equal may be another value all the same (1.0 and 1.00).

@@ -266,7 +266,9 @@ impl<'p> Writers<'p> {
             false => update,
         };
         let whole = plan.clauses.iter().map(|clause| match &clause.action {
-            MergeAction::Update(plan) if update.is_guarded() => Whole::new(plan, tx).map(Some),
+            MergeAction::Update(plan) if update.is_guarded() => {
+                Whole::new(plan, tx, context).map(Some)
+            }
             _ => Ok(None),
         });
         Ok(Self {

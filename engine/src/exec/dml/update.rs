@@ -144,7 +144,7 @@ fn point_with_triggers(
     context: &ExecContext,
 ) -> Result<Changes> {
     let mut returned = Returned::of(plan.returning.as_ref());
-    let (mut writer, whole) = guarded(writer(plan, tx, context)?, plan, tx)?;
+    let (mut writer, whole) = guarded(writer(plan, tx, context)?, plan, tx, context)?;
     let constraints = Constraints::of_update(plan);
     let target = find_to_change(lookup, tx, context, |id, old| {
         if whole.is_some() {
@@ -195,7 +195,7 @@ fn update_scan(
     let mut held = Held::default();
     let mut returned = Returned::of(plan.returning.as_ref());
     let view = tx.view();
-    let (mut writer, whole) = guarded(writer(plan, tx, context)?, plan, tx)?;
+    let (mut writer, whole) = guarded(writer(plan, tx, context)?, plan, tx, context)?;
     if let Some(whole) = whole {
         let writing = (&whole, writer);
         return scan_guarded(plan, (scan, once), &view, writing, (tx, context));

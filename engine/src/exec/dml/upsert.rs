@@ -185,7 +185,7 @@ impl<'p> Upsert<'p> {
             None => None,
             Some(update) => {
                 let writer = writer(&update.update, tx, context)?;
-                let (writer, found) = guarded(writer, &update.update, tx)?;
+                let (writer, found) = guarded(writer, &update.update, tx, context)?;
                 whole = found;
                 let constraints = Constraints::of_update(&update.update).asking(tx);
                 Some((update, writer, constraints))

@@ -7,7 +7,6 @@ use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
 use super::unique::{UniqueKeys, check_keys};
 use super::writer::{Noted, Referred, Referring, Writer};
-use crate::bind::{checks_of, default_of, generated_of};
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::dml::{Changed, Constraints, add_generated, delete_guarded, guarded};
@@ -18,7 +17,7 @@ use crate::exec::trigger::{Firing, begin, begin_again, fire_after};
 use crate::function::cast::cast_value;
 use crate::plan::Expr;
 use crate::plan::statement::{Target, Update};
-use remora_storage::catalog::{ColumnDef, ForeignAction, TriggerEvent};
+use remora_storage::catalog::{ForeignAction, TriggerEvent};
 use remora_storage::{RowId, Transaction, Value, ValueRef};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -397,11 +396,11 @@ fn update(
     context: &ExecContext,
 ) -> Result<Option<Box<Noted>>> {
     let table = &gone.link.child;
-    let plan = plan(gone, tx)?;
+    let plan = plan(gone, tx, context)?;
     let constraints = Constraints::of_update(&plan);
     let columns = plan.written().map(|(column, _)| *column);
     let writer = Writer::of_update(table, columns, tx)?.firing(firing);
-    let (mut writer, whole) = guarded(writer, &plan, tx)?;
+    let (mut writer, whole) = guarded(writer, &plan, tx, context)?;
     for (number, (row, place)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
@@ -434,8 +433,8 @@ fn update(
 
 /// The action as an UPDATE of the columns that refer, with what they are set to where that is the same
 /// for all rows.
-fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
-    let (catalog, table) = (tx.catalog(), &gone.link.child);
+fn plan(gone: &Gone, tx: &Transaction, context: &ExecContext) -> Result<Update> {
+    let table = &gone.link.child;
     let key = &gone.link.key;
     let is_delete = gone
         .keys
@@ -450,23 +449,22 @@ fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
         .iter()
         .filter_map(|column| table.def.position(*column))
         .collect();
-    let value = |column: &ColumnDef| match gone.action {
-        ForeignAction::SetDefault => default_of(catalog, column),
-        _ => Ok(Expr::literal(Value::Null, column.data_type)),
-    };
-    let assignments = columns.iter().map(|position| {
-        let column = &table.def.columns[*position];
-        Ok((column.id, value(column)?))
+    let planner = &context.planner;
+    let rules = planner.table_rules(table, Some(&columns), tx.catalog())?;
+    let columns = columns.iter().map(|position| &table.def.columns[*position]);
+    let assignments = columns.zip(&rules.defaults).map(|(column, default)| {
+        let value = match gone.action {
+            ForeignAction::SetDefault => default.clone(),
+            _ => Expr::literal(Value::Null, column.data_type),
+        };
+        (column.id, value)
     });
-    let generated = generated_of(catalog, &table.def, Some(&columns))?;
-    let written = columns.iter().copied();
-    let written = written.chain(generated.iter().map(|(at, _)| *at)).collect();
-    let generated = generated.into_iter();
-    let generated = generated.map(|(at, expr)| (table.def.columns[at].id, expr));
+    let generated = rules.generated.iter();
+    let generated = generated.map(|(at, expr)| (table.def.columns[*at].id, expr.clone()));
     Ok(Update {
+        assignments: assignments.collect(),
         generated: generated.collect(),
-        assignments: assignments.collect::<Result<_>>()?,
-        checks: checks_of(catalog, &table.def, Some(&written))?,
+        checks: rules.checks.clone(),
         table: Arc::clone(table),
         target: Target::nothing(),
         returning: None,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::plan::trigger::Trigger;
 use remora_storage::catalog::{TableEntry, TriggerEvent, TriggerTiming};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ColumnId, DataType, TableId, Transaction, Value};
+use remora_storage::{ColumnId, TableId, Transaction, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,12 +103,6 @@ fn found(
         held: Held::default(),
         taken: Vec::new(),
     };
-    let now: Vec<(ColumnId, DataType)> = table
-        .def
-        .columns
-        .iter()
-        .map(|column| (column.id, column.data_type))
-        .collect();
     let mut before_statement = Vec::new();
     for def in &table.def.triggers {
         let sets = || def.of.is_empty() || def.of.iter().any(|column| columns.contains(column));
@@ -131,8 +125,7 @@ fn found(
             .as_ref()
             .map(|scope| scope.path().clone());
         let names = (tx.catalog(), &path.unwrap_or_default());
-        let place = (table.def.id, table.def.name.as_str());
-        list.push(context.triggers.plan(def, place, &now, names)?);
+        list.push(context.planner.trigger(table, def, names)?);
     }
     if is_first {
         for trigger in &before_statement {

@@ -12,8 +12,8 @@
 //! 3. The writer of a change notes the rows, old and new, as far as a trigger AFTER it wants them. They are fired
 //!    when the statement is done and its foreign keys are settled: row by row in the order of the changes, and
 //!    then once for the statement. What foreign keys have done to other tables fires theirs behind that.
-//! 4. A body is planned when it fires first, and kept by the session for as long as its catalog is the same
-//!    ([`TriggerCache`]). Rows come as parameters ([`body`]).
+//! 4. A body is planned when it fires first, and cached while the catalog is the same
+//!    ([`Planner`](super::planner::Planner)). Rows come as parameters ([`body`]).
 //!
 //! Each statement of a body is a command of its own: it sees what was changed before it. Triggers that fire
 //! triggers are run within each other, up to [`DEPTH_MAX`] deep.
@@ -24,10 +24,8 @@
 //! If anything fails, the statement fails, and the caller rolls back to its mark: what triggers did goes with it.
 
 mod body;
-mod cache;
 mod firing;
 
-pub(crate) use cache::TriggerCache;
 pub(super) use firing::{Firing, begin, begin_again, fire_after};
 
 /// How deep triggers may fire each other.

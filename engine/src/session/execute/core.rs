@@ -19,7 +19,7 @@ use super::lock_wait::{LockWaitListener, Patience};
 use super::schema_elements;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result};
-use crate::exec::{Reliefs, TriggerCache};
+use crate::exec::Reliefs;
 use crate::function::{
     Needs, SearchPath, SessionScope, SessionSequences, StatementClock, now_micros,
 };
@@ -30,6 +30,7 @@ use crate::session::limits::housekeeper::{Limit, Watch};
 use crate::session::plans::named::NamedStatements;
 use crate::session::plans::plan_cache::PlanCache;
 use crate::session::plans::prepared::{Call, Names, Prepared};
+use crate::session::plans::session_planner::SessionPlanner;
 use crate::session::plans::template::Template;
 use crate::session::sessions::Sessions;
 use crate::session::settings::Settings;
@@ -80,8 +81,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) lock_wait_listener: Option<LockWaitListener>,
     /// What it has taken from sequences.
     pub(in crate::session) sequences: Arc<SessionSequences>,
-    /// What it has planned of triggers.
-    pub(in crate::session) triggers: Arc<TriggerCache>,
+    /// Plans what running statements turn out to need.
+    pub(in crate::session) planner: Arc<SessionPlanner>,
     /// Where the last commit stands among all, and in the log.
     pub(in crate::session) last_commit: Committed,
 }
@@ -117,7 +118,7 @@ impl Session {
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
             lock_wait_listener: None,
-            triggers: Arc::default(),
+            planner: Arc::default(),
             sequences: Arc::default(),
             last_commit: Committed::default(),
         };
@@ -127,7 +128,7 @@ impl Session {
     }
 
     pub(in crate::session) fn new_call(&self) -> Call {
-        Call::new(&self.record, &self.ledger, &self.triggers)
+        Call::new(&self.record, &self.ledger, &self.planner)
     }
 
     pub(in crate::session) fn ledger(&self) -> &Arc<Ledger> {

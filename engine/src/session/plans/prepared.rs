@@ -6,10 +6,11 @@
 //! catalog as well ([`Resolved`](crate::plan::resolved::Resolved)). When a table has ten times as many rows as it was made
 //! for, or a tenth, it is made anew.
 
+use super::session_planner::SessionPlanner;
 use crate::activity::SessionRecord;
 use crate::bind::Arguments;
 use crate::error::{Error, Result, state};
-use crate::exec::{ExecContext, TriggerCache, arrow_schema};
+use crate::exec::{ExecContext, arrow_schema};
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, TypesShown,
     cast, text,
@@ -413,7 +414,7 @@ impl Call {
     pub(in crate::session) fn new(
         session: &Arc<SessionRecord>,
         ledger: &Arc<Ledger>,
-        triggers: &Arc<TriggerCache>,
+        planner: &Arc<SessionPlanner>,
     ) -> Self {
         Self {
             context: ExecContext {
@@ -431,7 +432,7 @@ impl Call {
                 claim: Claim::Ordinary,
                 with: None,
                 profiling: None,
-                triggers: Arc::clone(triggers),
+                planner: Arc::<SessionPlanner>::clone(planner),
                 trigger_depth: 0,
             },
             row: Vec::new(),

@@ -257,7 +257,7 @@ impl Session {
     /// Sees to what the transaction has put off.
     #[cold]
     fn check_deferred(&self, tx: &mut Transaction) -> Result<()> {
-        let call = Call::new(&self.record, self.store.ledger(), &self.triggers);
+        let call = Call::new(&self.record, self.store.ledger(), &self.planner);
         exec::check_deferred(tx, &call.context)
     }
 
