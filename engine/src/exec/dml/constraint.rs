@@ -3,7 +3,7 @@
 use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::eval::{Evaluator, Row, eval_scalar, is_true};
-use super::asked::ask;
+use super::correlated::ask;
 use crate::error::{Error, Result, state};
 use crate::function::text;
 use crate::plan::statement::{Insert, RowCheck, Update};

@@ -6,11 +6,11 @@ use super::super::eval::Row;
 use super::super::memory::Held;
 use super::super::point::find_to_change;
 use super::super::trigger::begin;
-use super::guarded::{delete_guarded, row_of};
-use super::once::Once;
-use super::returned::{Changes, Returned};
+use super::before_triggers::{delete_guarded, row_of};
+use super::distinct_rows::Once;
+use super::returning::{Changes, Returned};
 use super::targets::Targets;
-use super::{ids_of, instead, is_checkpoint};
+use super::{ids_of, instead_of, is_checkpoint};
 use crate::error::Result;
 use crate::exec::referential::Writer;
 use crate::plan::physical::PhysicalPlan;
@@ -28,8 +28,8 @@ pub(crate) fn delete(
     context: &ExecContext,
 ) -> Result<Changes> {
     context.check()?;
-    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
-        return instead::delete(plan, tx, context);
+    if !plan.table.def.triggers.is_empty() && instead_of::is_stand_in(&plan.table) {
+        return instead_of::delete(plan, tx, context);
     }
     match &plan.target {
         Target::Point(lookup) => delete_point(plan, lookup, tx, context),

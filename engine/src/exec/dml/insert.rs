@@ -4,11 +4,11 @@ use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::compile::compile_locking;
 use super::super::eval::{Datum, with_refs, with_values};
+use super::before_triggers::owned;
 use super::generated::{Generated, fill_row};
-use super::guarded::owned;
-use super::returned::Changes;
-use super::upsert::Inserter;
-use super::{Constraints, instead, is_checkpoint};
+use super::on_conflict::Inserter;
+use super::returning::Changes;
+use super::{Constraints, instead_of, is_checkpoint};
 use crate::error::Result;
 use crate::exec::scan::lock_rows::Locker;
 use crate::plan::Expr;
@@ -27,8 +27,8 @@ pub(crate) fn insert(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Changes> {
-    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
-        return instead::insert(plan, tx, context);
+    if !plan.table.def.triggers.is_empty() && instead_of::is_stand_in(&plan.table) {
+        return instead_of::insert(plan, tx, context);
     }
     match &plan.source {
         InsertSource::Values(rows) => insert_values(plan, rows, tx, context),

@@ -7,11 +7,11 @@ use super::super::eval::{Evaluator, Row, eval_scalar};
 use super::super::memory::Held;
 use super::super::point::find_to_change;
 use super::super::trigger::begin;
+use super::before_triggers::{Whole, guarded, row_of};
+use super::distinct_rows::Once;
 use super::generated::{Generated, new_values};
-use super::guarded::{Whole, guarded, row_of};
-use super::once::Once;
-use super::returned::{Changes, Returned};
-use super::{Constraints, instead, is_checkpoint, row_ids};
+use super::returning::{Changes, Returned};
+use super::{Constraints, instead_of, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::exec::referential::Writer;
 use crate::plan::physical::PhysicalPlan;
@@ -32,8 +32,8 @@ pub(crate) fn update(
     context: &ExecContext,
 ) -> Result<Changes> {
     context.check()?;
-    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
-        return instead::update(plan, tx, context);
+    if !plan.table.def.triggers.is_empty() && instead_of::is_stand_in(&plan.table) {
+        return instead_of::update(plan, tx, context);
     }
     match &plan.target {
         Target::Point(lookup) => update_point(plan, lookup, tx, context),

@@ -8,7 +8,7 @@ use super::super::batch::Batch;
 use super::super::eval::{Datum, eval_scalar};
 use super::super::trigger::Firing;
 use super::Constraints;
-use super::returned::Returned;
+use super::returning::Returned;
 use crate::error::{Error, Result, state};
 use crate::exec::planner::TableRules;
 use crate::exec::referential::{Writer, row_now};

@@ -1,6 +1,6 @@
 //! Changes of one table's rows, noted for the foreign keys that they may break.
 
-use super::aftermath;
+use super::actions;
 use super::children::values;
 use super::error;
 use super::key_set::{Key, KeySet};
@@ -199,7 +199,7 @@ impl<'t> Writer<'t> {
 /// Does what follows from what was noted: at once, or where the statement has parts, at the end of all.
 fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     match &context.with {
-        None => aftermath::follow(noted, tx, context),
+        None => actions::follow(noted, tx, context),
         Some(parts) => {
             parts.note(noted);
             Ok(())
