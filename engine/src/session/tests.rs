@@ -29,6 +29,7 @@ mod needs;
 mod phantoms;
 mod plan_cache;
 mod pressure;
+mod row_effects;
 mod savepoints;
 mod schemas;
 mod sequences;

@@ -11,46 +11,30 @@
 //! 5. A row that this statement has written itself is left out by `DO NOTHING`; to `DO UPDATE` it is 21000,
 //!    since which of the two came first would decide what becomes of it.
 
-use super::super::ExecContext;
-use super::super::eval::{Row, eval_scalar, is_true};
-use super::super::point::TableRow;
-use super::super::trigger::begin;
-use super::before_triggers::{Whole, before_insert, guarded};
-use super::correlated::ask;
-use super::returning::{Changes, Returned};
-use super::update::writer;
-use super::{Changed, Constraints, generated};
+use super::correlated::evaluate;
+use super::returning::Returned;
+use super::row_writer::RowWriter;
+use super::update::{self, RowUpdate};
 use crate::error::{Error, Result};
-use crate::exec::referential::{Writer, finish_all, row_now};
-use crate::plan::statement::{Asked, DoUpdate, Insert, OnConflict};
+use crate::exec::ExecContext;
+use crate::exec::eval::{Row, eval_scalar, is_true};
+use crate::exec::point::TableRow;
+use crate::exec::referential::row_now;
+use crate::plan::statement::{Asked, DoUpdate, OnConflict};
 use hashbrown::HashSet;
-use remora_storage::catalog::{IndexEntry, TriggerEvent};
+use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::transaction::KeyHolder;
-use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
+use remora_storage::{RowId, Transaction, Value, ValueRef};
+use std::sync::Arc;
 
-/// What an INSERT writes its rows with.
+/// The ON CONFLICT clause of an INSERT that runs.
 #[derive(Debug)]
-pub(super) struct Inserter<'p> {
-    plan: &'p Insert,
-    writer: Writer<'p>,
-    conflict: Option<Upsert<'p>>,
-    /// What rows are asked that are stored.
-    options: Option<Constraints<'p>>,
-    pub(super) returned: Option<Returned<'p>>,
-    /// Rows that were inserted or changed.
-    pub(super) count: u64,
-    /// Whether triggers fire: they may begin commands in between.
-    fires: bool,
-    /// Rows that it has changed, where triggers begin commands in between.
-    written: HashSet<RowId>,
-}
-
-#[derive(Debug)]
-struct Upsert<'p> {
+pub(super) struct Upsert<'p> {
+    table: &'p Arc<TableEntry>,
     plan: &'p OnConflict,
-    update: Option<(&'p DoUpdate, Writer<'p>, Constraints<'p>)>,
-    /// For rows that triggers are asked about.
-    whole: Option<Whole>,
+    update: Option<(&'p DoUpdate, RowWriter<'p>, RowUpdate<'p>)>,
+    /// Rows that the statement has written, where triggers begin commands in between.
+    written: Option<HashSet<RowId>>,
 }
 
 /// The row that is there, and behind it the one that was to be inserted.
@@ -69,294 +53,172 @@ impl<R: Row + ?Sized> Row for Both<'_, R> {
     }
 }
 
-impl<'p> Inserter<'p> {
+impl<'p> Upsert<'p> {
+    /// Begins the clause.
+    ///
+    /// # Errors
+    /// Those of the triggers BEFORE an UPDATE.
     pub(super) fn new(
-        plan: &'p Insert,
+        table: &'p Arc<TableEntry>,
+        plan: &'p OnConflict,
         tx: &mut Transaction,
         context: &ExecContext,
     ) -> Result<Self> {
-        let none = std::iter::empty();
-        let firing = begin(&plan.table, TriggerEvent::Insert, none, tx, context)?;
-        let conflict = match &plan.on_conflict {
-            Some(conflict) => Some(Upsert::new(conflict, tx, context)?),
-            None => None,
-        };
-        Ok(Self {
-            plan,
-            written: HashSet::new(),
-            fires: !plan.table.def.triggers.is_empty(),
-            writer: Writer::of_insert(&plan.table, tx)?.firing(firing),
-            conflict,
-            options: Constraints::of_views(plan, tx),
-            returned: Returned::of(plan.returning.as_ref()),
-            count: 0,
-        })
-    }
-
-    /// Whether rows may be shown as they were to be inserted.
-    pub(super) fn inserts_all(&self) -> bool {
-        self.conflict.is_none() && !self.is_guarded()
-    }
-
-    /// Whether triggers are to be asked about each row, and then what follows from its values.
-    pub(super) fn is_guarded(&self) -> bool {
-        self.writer.is_guarded()
-    }
-
-    /// Inserts a row that triggers are asked about first.
-    pub(super) fn guarded(
-        &mut self,
-        tx: &mut Transaction,
-        mut row: Vec<Value>,
-        context: &ExecContext,
-    ) -> Result<()> {
-        if let Some(guard) = self.writer.guard()
-            && !before_insert(self.plan, guard, &mut row, tx, context)?
-        {
-            return Ok(());
-        }
-        let values: Vec<ValueRef<'_>> = row.iter().map(Value::as_ref).collect();
-        self.row(tx, &values, context)
-    }
-
-    /// Inserts a row, or does what the clause says; shows what comes of it.
-    pub(super) fn row(
-        &mut self,
-        tx: &mut Transaction,
-        values: &[ValueRef<'_>],
-        context: &ExecContext,
-    ) -> Result<()> {
-        if let Some(upsert) = &mut self.conflict
-            && let Some((index, mut holder)) = upsert.holder(self.plan, tx, values)?
-        {
-            holder.is_of_command |= self.written.contains(&holder.row);
-            let row = holder.row;
-            let returned = self.returned.as_mut();
-            let changed = upsert.meet(self.plan, (index, holder), tx, values, returned, context)?;
-            self.count += u64::from(changed);
-            if changed && self.fires {
-                self.written.insert(row);
-            }
-            return Ok(());
-        }
-        self.insert(tx, values, context)?;
-        if self.fires
-            && let Some(upsert) = &self.conflict
-            && let Some((_, holder)) = upsert.holder(self.plan, tx, values)?
-        {
-            self.written.insert(holder.row);
-        }
-        match &mut self.returned {
-            Some(returned) => returned.row(values, context),
-            None => Ok(()),
-        }
-    }
-
-    /// Inserts a row; it is shown by somebody else.
-    #[inline]
-    pub(super) fn insert(
-        &mut self,
-        tx: &mut Transaction,
-        values: &[ValueRef<'_>],
-        context: &ExecContext,
-    ) -> Result<()> {
-        self.count += 1;
-        self.writer.insert(tx, values, context)?;
-        match &self.options {
-            None => Ok(()),
-            Some(options) => options.test_row(values, context),
-        }
-    }
-
-    /// Ends the statement.
-    pub(super) fn finish(self, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
-        match self.conflict.and_then(|upsert| upsert.update) {
-            Some((_, updates, _)) => finish_all([self.writer, updates], tx, context)?,
-            None => self.writer.finish(tx, context)?,
-        }
-        Changes::new(self.count, self.returned, context)
-    }
-}
-
-impl<'p> Upsert<'p> {
-    fn new(plan: &'p OnConflict, tx: &mut Transaction, context: &ExecContext) -> Result<Self> {
-        let mut whole = None;
         let update = match &plan.update {
             None => None,
             Some(update) => {
-                let writer = writer(&update.update, tx, context)?;
-                let (writer, found) = guarded(writer, &update.update, tx, context)?;
-                whole = found;
-                let constraints = Constraints::of_update(&update.update).asking(tx);
-                Some((update, writer, constraints))
+                let (writer, rows) = update::begin(&update.update, tx, context)?;
+                Some((update, writer, rows))
             }
         };
+        let fires = !table.def.triggers.is_empty();
         Ok(Self {
+            table,
             plan,
             update,
-            whole,
+            written: fires.then(HashSet::new),
         })
+    }
+
+    /// The writer of DO UPDATE.
+    pub(super) fn into_writer(self) -> Option<RowWriter<'p>> {
+        self.update.map(|(_, writer, _)| writer)
+    }
+
+    /// Remembers a row that was inserted.
+    ///
+    /// # Errors
+    /// 40001
+    pub(super) fn inserted(&mut self, tx: &Transaction, row: &[ValueRef<'_>]) -> Result<()> {
+        if self.written.is_some()
+            && let Some((_, holder)) = self.holder(tx, row)?
+        {
+            self.written.get_or_insert_default().insert(holder.row);
+        }
+        Ok(())
     }
 
     /// The row that has a key of the row to be inserted, and by which index.
     fn holder(
         &self,
-        plan: &Insert,
         tx: &Transaction,
         values: &[ValueRef<'_>],
     ) -> Result<Option<(&'p IndexEntry, KeyHolder)>> {
         for index in &self.plan.arbiters {
-            if let Some(holder) = tx.key_holder(&plan.table, index, values)? {
+            if let Some(holder) = tx.key_holder(self.table, index, values)? {
                 return Ok(Some((index, holder)));
             }
         }
         Ok(None)
     }
 
-    /// Does what is to be done where a row has the key; returns whether it was changed.
-    fn meet(
+    /// Does as the clause says where a row has a key of the row to be inserted; returns whether that row was updated.
+    /// `None` where there is no such row.
+    ///
+    /// # Errors
+    /// 21000, 40001, and those of an UPDATE.
+    pub(super) fn resolve(
         &mut self,
-        plan: &Insert,
-        (index, holder): (&IndexEntry, KeyHolder),
         tx: &mut Transaction,
-        values: &[ValueRef<'_>],
+        excluded: &[ValueRef<'_>],
         returned: Option<&mut Returned<'_>>,
         context: &ExecContext,
-    ) -> Result<bool> {
-        let Some((update, writer, constraints)) = &mut self.update else {
-            if !holder.is_of_command {
-                tx.note_holder(&plan.table, index, holder.row, false);
-            }
-            return Ok(false);
+    ) -> Result<Option<bool>> {
+        let Some((index, holder)) = self.holder(tx, excluded)? else {
+            return Ok(None);
         };
-        if holder.is_of_command {
+        let row = holder.row;
+        let mut written = self.written.iter();
+        let is_own = holder.is_of_command || written.any(|written| written.contains(&row));
+        let Some((plan, writer, rows)) = &mut self.update else {
+            if !is_own {
+                tx.note_holder(self.table, index, row, false);
+            }
+            return Ok(Some(false));
+        };
+        if is_own {
             return Err(twice());
         }
-        let asking = match &update.asked {
-            Some(asked) => Some(answers(asked, update, holder.row, tx, values, context)?),
+        let evaluated = match &plan.asked {
+            Some(asked) => Some(answers(asked, plan, row, tx, excluded, context)?),
             None => None,
         };
-        if let Some(whole) = &self.whole {
-            let context = asking.as_ref().unwrap_or(context);
-            let Some((old, new)) = assigned(update, holder.row, tx, values, context)? else {
-                tx.note_holder(&plan.table, index, holder.row, true);
-                return Ok(false);
-            };
-            let mut given = old;
-            let shown = returned.map(|returned| (returned, given.as_mut_slice()));
-            return whole.update(writer, holder.row, new, shown, (tx, context));
-        }
-        let Some(new) = new_values(
-            update,
-            constraints,
-            holder.row,
+        let context = evaluated.as_ref().unwrap_or(context);
+        let mut returned = returned;
+        let new = new_values(
+            (plan, rows),
+            row,
             tx,
-            values,
-            returned,
-            asking.as_ref().unwrap_or(context),
-        )?
-        else {
-            tx.note_holder(&plan.table, index, holder.row, true);
-            return Ok(false);
+            excluded,
+            returned.as_deref_mut(),
+            context,
+        )?;
+        let Some(new) = new else {
+            tx.note_holder(self.table, index, row, true);
+            return Ok(Some(false));
         };
-        let changes = update.update.written().zip(&new);
-        let changes: Vec<(ColumnId, ValueRef<'_>)> = changes
-            .map(|((column, _), value)| (*column, value.as_ref()))
-            .collect();
-        match writer.update(tx, holder.row, &changes, context)? {
-            true => Ok(true),
-            false => Err(twice()),
+        let by_row = rows.shows_written_rows();
+        let mut shown = match &returned {
+            Some(_) if by_row => vec![Value::Null; self.table.def.columns.len()],
+            _ => Vec::new(),
+        };
+        if !rows.write(writer, (row, new), &mut shown, (tx, context))? {
+            return match by_row {
+                true => Ok(Some(false)),
+                false => Err(twice()),
+            };
         }
+        if let (Some(returned), true) = (returned, by_row) {
+            returned.row(shown.as_slice(), context)?;
+        }
+        if let Some(written) = &mut self.written {
+            written.insert(row);
+        }
+        Ok(Some(true))
     }
 }
 
-/// The context with what DO UPDATE asks of subqueries for a row.
+/// The context with the values of the subqueries of DO UPDATE for a row.
 fn answers(
     asked: &Asked,
-    update: &DoUpdate,
+    plan: &DoUpdate,
     row: RowId,
     tx: &Transaction,
     excluded: &[ValueRef<'_>],
     context: &ExecContext,
 ) -> Result<ExecContext> {
-    let table = &update.update.table;
-    let columns = table.def.columns.len();
-    let old = tx.row_to_change(table, row, |old| {
-        let old = TableRow::of(&table.def, old);
-        let values = (0..columns).map(|position| old.value(position).to_owned());
-        values.collect::<Vec<Value>>()
-    });
-    let Some(old) = old else {
+    let Some(old) = row_now(&plan.update.table, tx, row) else {
         return Err(twice());
     };
-    let old: Vec<ValueRef<'_>> = old.iter().map(Value::as_ref).collect();
     let both = Both {
         old: old.as_slice(),
         excluded,
     };
-    ask(asked, &both, &tx.view(), context)
+    evaluate(asked, &both, &tx.view(), context)
 }
 
-/// What DO UPDATE sets a row to, tested and shown; `None` where its condition is not true.
+/// The values that DO UPDATE sets in a row; `None` where its condition is not true.
 fn new_values(
-    plan: &DoUpdate,
-    constraints: &Constraints<'_>,
+    (plan, rows): (&DoUpdate, &RowUpdate<'_>),
     row: RowId,
     tx: &Transaction,
     excluded: &[ValueRef<'_>],
     returned: Option<&mut Returned<'_>>,
     context: &ExecContext,
 ) -> Result<Option<Vec<Value>>> {
-    let update = &plan.update;
-    let read = tx.row_to_change(&update.table, row, |old| {
-        let old = &TableRow::of(&update.table.def, old);
+    let table = &plan.update.table;
+    let read = tx.row_to_change(table, row, |old| {
+        let old = &TableRow::of(&table.def, old);
         let both = Both { old, excluded };
         if let Some(filter) = &plan.filter
             && !is_true(&eval_scalar(filter, &both, context)?)
         {
             return Ok(None);
         }
-        let new = generated::new_values(update, &both, old, context)?;
-        let changed = Changed {
-            plan: update,
-            old,
-            new: &new,
-        };
-        constraints.test_row(&changed, context)?;
-        if let Some(returned) = returned {
-            returned.row(&changed, context)?;
-        }
-        Ok(Some(new))
+        rows.values(&both, old, returned, context).map(Some)
     });
     // What this command has changed it does not see.
     read.unwrap_or_else(|| Err(twice()))
-}
-
-/// The row that is there, and what DO UPDATE assigns to it; `None` where its condition is not true.
-fn assigned(
-    plan: &DoUpdate,
-    row: RowId,
-    tx: &Transaction,
-    excluded: &[ValueRef<'_>],
-    context: &ExecContext,
-) -> Result<Option<(Vec<Value>, Vec<Value>)>> {
-    let Some(old) = row_now(&plan.update.table, tx, row) else {
-        return Err(twice());
-    };
-    let refs: Vec<ValueRef<'_>> = old.iter().map(Value::as_ref).collect();
-    let both = Both {
-        old: refs.as_slice(),
-        excluded,
-    };
-    if let Some(filter) = &plan.filter
-        && !is_true(&eval_scalar(filter, &both, context)?)
-    {
-        return Ok(None);
-    }
-    let new = plan.update.assignments.iter();
-    let new = new.map(|(_, expr)| Ok(eval_scalar(expr, &both, context)?.into_value()));
-    let new = new.collect::<Result<Vec<_>>>()?;
-    Ok(Some((old, new)))
 }
 
 fn twice() -> Error {
