@@ -17,9 +17,6 @@ use remora_storage::value::value_at;
 use remora_storage::{ColumnId, RowId, Transaction, Value};
 
 /// Fires the triggers BEFORE the insertion of a row, which may change it; returns `false` where the row is skipped.
-///
-/// # Errors
-/// Those of the triggers.
 #[cold]
 pub(super) fn before_insert(
     firing: &Firing,

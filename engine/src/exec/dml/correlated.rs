@@ -10,9 +10,6 @@ use remora_storage::value::value_at;
 use remora_storage::{ReadView, Value};
 
 /// Returns the context with the results of a subplan for a row.
-///
-/// # Errors
-/// Those of the subplan.
 pub(super) fn evaluate<R: Row + ?Sized>(
     asked: &Asked,
     row: &R,

@@ -14,6 +14,7 @@ use crate::exec::memory::Held;
 use crate::exec::point::find_to_change;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::{RowId, Transaction, Value};
 
 /// Runs a DELETE.
@@ -46,7 +47,7 @@ fn delete_point(
     context: &ExecContext,
 ) -> Result<Changes> {
     let mut returned = Returned::of(plan.returning.as_ref());
-    let mut writer = RowWriter::for_delete(&plan.table, tx, context)?;
+    let mut writer = RowWriter::begin(&plan.table, TriggerEvent::Delete, [], tx, context)?;
     let by_row = writer.fires_before_rows();
     let target = find_to_change(lookup, tx, context, |id, old| {
         let mut shown = Vec::new();
@@ -98,7 +99,7 @@ fn delete_scan(
     let mut returned = Returned::of(plan.returning.as_ref());
     let reading = context.reading();
     let view = tx.view();
-    let mut writer = RowWriter::for_delete(&plan.table, tx, context)?;
+    let mut writer = RowWriter::begin(&plan.table, TriggerEvent::Delete, [], tx, context)?;
     let by_row = writer.fires_before_rows();
     let mut targets = Targets::new(by_row || returned.is_some());
     let mut shown = Vec::new();

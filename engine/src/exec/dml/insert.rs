@@ -16,6 +16,7 @@ use crate::exec::eval::{Datum, with_refs, with_values};
 use crate::exec::scan::lock_rows::Locker;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Insert, InsertSource};
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
 use remora_storage::{Transaction, ValueRef};
 
@@ -72,9 +73,6 @@ fn insert_query(
 }
 
 /// Computes the generated columns of a row that is to be inserted, and tests it.
-///
-/// # Errors
-/// 23502, 23514, and those of the expressions.
 #[inline]
 pub(super) fn complete(plan: &Insert, row: &mut [Datum<'_>], context: &ExecContext) -> Result<()> {
     fill_row(plan, row, context)?;
@@ -95,16 +93,13 @@ pub(in crate::exec) struct Inserter<'p> {
 }
 
 impl<'p> Inserter<'p> {
-    /// Begins an INSERT.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE the statement.
+    /// Begins an INSERT; fires the triggers BEFORE it.
     pub(in crate::exec) fn new(
         plan: &'p Insert,
         tx: &mut Transaction,
         context: &ExecContext,
     ) -> Result<Self> {
-        let writer = RowWriter::for_insert(&plan.table, tx, context)?;
+        let writer = RowWriter::begin(&plan.table, TriggerEvent::Insert, [], tx, context)?;
         let conflict = match &plan.on_conflict {
             Some(conflict) => Some(Upsert::new(&plan.table, conflict, tx, context)?),
             None => None,
@@ -120,9 +115,6 @@ impl<'p> Inserter<'p> {
     }
 
     /// Inserts a row of which all columns but generated ones have their values.
-    ///
-    /// # Errors
-    /// As for [`insert`].
     #[inline]
     pub(in crate::exec) fn row(
         &mut self,
@@ -206,9 +198,6 @@ impl<'p> Inserter<'p> {
     }
 
     /// Ends the statement.
-    ///
-    /// # Errors
-    /// 23503, and those of actions and triggers.
     pub(in crate::exec) fn finish(
         self,
         tx: &mut Transaction,

@@ -20,6 +20,7 @@ use crate::plan::statement::Update;
 use crate::plan::{ExprKind, Schema};
 use arrow_array::Array;
 use hashbrown::HashSet;
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
 use remora_storage::{ReadView, RowId, Transaction, Value, ValueRef};
 
@@ -221,17 +222,17 @@ impl<'p> Writers<'p> {
         let actions = || plan.clauses.iter().map(|clause| &clause.action);
         let mut insert = RowWriter::plain(table);
         if actions().any(|action| matches!(action, MergeAction::Insert(..))) {
-            insert = RowWriter::for_insert(table, tx, context)?;
+            insert = RowWriter::begin(table, TriggerEvent::Insert, [], tx, context)?;
         }
         let updates = || actions().filter_map(updated);
         let mut update = RowWriter::plain(table);
         if updates().next().is_some() {
             let columns = updates().flat_map(Update::written).map(|(id, _)| *id);
-            update = RowWriter::for_update(table, columns, tx, context)?;
+            update = RowWriter::begin(table, TriggerEvent::Update, columns, tx, context)?;
         }
         let mut delete = RowWriter::plain(table);
         if actions().any(|action| matches!(action, MergeAction::Delete)) {
-            delete = RowWriter::for_delete(table, tx, context)?;
+            delete = RowWriter::begin(table, TriggerEvent::Delete, [], tx, context)?;
         }
         let rows = |update_plan| RowUpdate::new(update_plan, &update, tx, context);
         let updates = actions().map(|action| updated(action).map(rows).transpose());

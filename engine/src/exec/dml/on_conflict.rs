@@ -54,10 +54,7 @@ impl<R: Row + ?Sized> Row for Both<'_, R> {
 }
 
 impl<'p> Upsert<'p> {
-    /// Begins the clause.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE an UPDATE.
+    /// Begins the clause; fires the triggers BEFORE an UPDATE.
     pub(super) fn new(
         table: &'p Arc<TableEntry>,
         plan: &'p OnConflict,
@@ -86,9 +83,6 @@ impl<'p> Upsert<'p> {
     }
 
     /// Remembers a row that was inserted.
-    ///
-    /// # Errors
-    /// 40001
     pub(super) fn inserted(&mut self, tx: &Transaction, row: &[ValueRef<'_>]) -> Result<()> {
         if self.written.is_some()
             && let Some((_, holder)) = self.holder(tx, row)?

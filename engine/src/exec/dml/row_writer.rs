@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   BEFORE statement > for each row: BEFORE row > generated columns > checks > write > tracked > RETURNING > .. > finish
-//!   [for_insert, ..]   [before_triggers]          [insert, update]             [tracked_changes]             [actions]
+//!   [begin]              [before_triggers]         [insert, update]             [tracked_changes]             [actions]
 //! ```
 //!
 //! 1. A writer is made when the statement starts. It fires the triggers BEFORE the statement, and finds out whether
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::eval::Datum;
 use crate::exec::memory::relieved;
-use crate::exec::referential::{Change, TrackedChanges, follow};
+use crate::exec::referential::{TrackedChanges, follow};
 use crate::exec::trigger::{Firing, begin};
 use remora_storage::catalog::{TableEntry, TriggerEvent};
 use remora_storage::{ColumnId, RowId, Transaction, ValueRef};
@@ -37,100 +37,35 @@ pub(in crate::exec) struct RowWriter<'t> {
 
 impl<'t> RowWriter<'t> {
     /// Returns a writer of a change that nothing depends on.
-    pub(in crate::exec) fn plain(table: &'t Arc<TableEntry>) -> Self {
+    pub(super) fn plain(table: &'t Arc<TableEntry>) -> Self {
         Self {
             table,
             tracked: None,
         }
     }
 
-    /// Begins a statement that inserts rows.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE the statement.
+    /// Begins a statement that changes rows of a table; fires the triggers BEFORE it. `columns` are those that an UPDATE
+    /// sets.
     #[inline]
-    pub(in crate::exec) fn for_insert(
+    pub(super) fn begin(
         table: &'t Arc<TableEntry>,
-        tx: &mut Transaction,
-        context: &ExecContext,
-    ) -> Result<Self> {
-        match TrackedChanges::may_exist(table) {
-            false => Ok(Self::plain(table)),
-            true => Self::begin(table, TriggerEvent::Insert, Change::Insert, tx, context),
-        }
-    }
-
-    /// Begins a statement that sets these columns of rows.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE the statement.
-    #[inline]
-    pub(in crate::exec) fn for_update(
-        table: &'t Arc<TableEntry>,
-        columns: impl Iterator<Item = ColumnId>,
+        event: TriggerEvent,
+        columns: impl IntoIterator<Item = ColumnId>,
         tx: &mut Transaction,
         context: &ExecContext,
     ) -> Result<Self> {
         if !TrackedChanges::may_exist(table) {
             return Ok(Self::plain(table));
         }
-        let columns: Vec<ColumnId> = columns.collect();
-        Self::begin(
-            table,
-            TriggerEvent::Update,
-            Change::Update(&columns),
-            tx,
-            context,
-        )
-    }
-
-    /// Begins a statement that deletes rows.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE the statement.
-    #[inline]
-    pub(in crate::exec) fn for_delete(
-        table: &'t Arc<TableEntry>,
-        tx: &mut Transaction,
-        context: &ExecContext,
-    ) -> Result<Self> {
-        match TrackedChanges::may_exist(table) {
-            false => Ok(Self::plain(table)),
-            true => Self::begin(table, TriggerEvent::Delete, Change::Delete, tx, context),
-        }
-    }
-
-    /// Begins a TRUNCATE of a table.
-    ///
-    /// # Errors
-    /// Those of the triggers BEFORE the statement.
-    pub(super) fn for_truncate(
-        table: &'t Arc<TableEntry>,
-        tx: &mut Transaction,
-        context: &ExecContext,
-    ) -> Result<Self> {
-        Self::begin(table, TriggerEvent::Truncate, Change::Delete, tx, context)
-    }
-
-    #[cold]
-    fn begin(
-        table: &'t Arc<TableEntry>,
-        event: TriggerEvent,
-        change: Change<'_>,
-        tx: &mut Transaction,
-        context: &ExecContext,
-    ) -> Result<Self> {
-        let firing = begin(table, event, change.columns(), true, tx, context)?;
-        Self::with_triggers(table, change, firing, tx)
+        let columns: Vec<ColumnId> = columns.into_iter().collect();
+        let firing = begin(table, event, &columns, true, tx, context)?;
+        Self::with_triggers(table, (event, &columns), firing, tx)
     }
 
     /// Returns a writer that fires these triggers; those BEFORE the statement have been fired.
-    ///
-    /// # Errors
-    /// XX000 where the catalog is damaged.
     pub(in crate::exec) fn with_triggers(
         table: &'t Arc<TableEntry>,
-        change: Change<'_>,
+        change: (TriggerEvent, &[ColumnId]),
         firing: Option<Box<Firing>>,
         tx: &Transaction,
     ) -> Result<Self> {
@@ -151,9 +86,6 @@ impl<'t> RowWriter<'t> {
     }
 
     /// Fires the triggers BEFORE the insertion of a row, which may change it; returns `false` where the row is skipped.
-    ///
-    /// # Errors
-    /// Those of the triggers.
     #[inline]
     pub(super) fn before_insert(
         &self,
@@ -186,9 +118,6 @@ impl<'t> RowWriter<'t> {
     }
 
     /// Sets columns of a row; returns `false` where the command had changed the row already.
-    ///
-    /// # Errors
-    /// As for [`Self::insert`].
     #[inline]
     pub(super) fn update(
         &mut self,
@@ -245,9 +174,6 @@ impl<'t> RowWriter<'t> {
 }
 
 /// Ends a statement that has changed rows in several ways: at once, or where it has parts, at the end of all parts.
-///
-/// # Errors
-/// As for [`RowWriter::finish`].
 pub(super) fn finish_all<'t>(
     writers: impl IntoIterator<Item = RowWriter<'t>>,
     tx: &mut Transaction,

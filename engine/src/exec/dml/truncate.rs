@@ -8,6 +8,7 @@ use super::row_writer::{RowWriter, finish_all};
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::plan::statement::Truncate;
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::{RowId, TableId, Transaction};
 
 /// Empties the tables. Sequences are the session's affair.
@@ -17,7 +18,13 @@ use remora_storage::{RowId, TableId, Transaction};
 pub(crate) fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     let mut writers = Vec::with_capacity(plan.tables.len());
     for table in &plan.tables {
-        writers.push(RowWriter::for_truncate(table, tx, context)?);
+        writers.push(RowWriter::begin(
+            table,
+            TriggerEvent::Truncate,
+            [],
+            tx,
+            context,
+        )?);
     }
     for table in &plan.tables {
         context.check()?;

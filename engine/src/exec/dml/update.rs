@@ -18,6 +18,7 @@ use crate::exec::point::find_to_change;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Lookup, Target, Update};
 use arrow_array::ArrayRef;
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
 use remora_storage::{ColumnId, ReadView, RowId, Transaction, Value, ValueRef};
 use std::sync::Arc;
@@ -65,10 +66,7 @@ pub(in crate::exec) struct RowUpdate<'p> {
 }
 
 impl<'p> RowUpdate<'p> {
-    /// Returns what updates rows with this writer.
-    ///
-    /// # Errors
-    /// Those of the planner.
+    /// Returns the updates that a writer performs.
     #[inline]
     pub(in crate::exec) fn new(
         plan: &'p Update,
@@ -93,9 +91,6 @@ impl<'p> RowUpdate<'p> {
 
     /// Returns the values of assigned columns, over `row`, which has those of the table's `old` row; and completes them
     /// ([`Self::complete`]).
-    ///
-    /// # Errors
-    /// 23502, 23514, and those of the expressions.
     #[inline]
     pub(super) fn values<R: Row + ?Sized, O: Row>(
         &self,
@@ -225,10 +220,7 @@ impl<'p> RowUpdate<'p> {
     }
 }
 
-/// Begins an UPDATE.
-///
-/// # Errors
-/// Those of the triggers BEFORE the statement.
+/// Begins an UPDATE; fires the triggers BEFORE it.
 #[inline]
 pub(super) fn begin<'p>(
     plan: &'p Update,
@@ -236,7 +228,7 @@ pub(super) fn begin<'p>(
     context: &ExecContext,
 ) -> Result<(RowWriter<'p>, RowUpdate<'p>)> {
     let columns = plan.written().map(|(column, _)| *column);
-    let writer = RowWriter::for_update(&plan.table, columns, tx, context)?;
+    let writer = RowWriter::begin(&plan.table, TriggerEvent::Update, columns, tx, context)?;
     let rows = RowUpdate::new(plan, &writer, tx, context)?;
     Ok((writer, rows))
 }

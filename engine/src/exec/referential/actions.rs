@@ -6,7 +6,7 @@ use super::deferred;
 use super::error;
 use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
-use super::tracked_changes::{Change, Referred, Referring, TrackedChanges};
+use super::tracked_changes::{Referred, Referring, TrackedChanges};
 use super::unique::{UniqueKeys, check_keys};
 use crate::error::Result;
 use crate::exec::ExecContext;
@@ -371,7 +371,8 @@ fn delete(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Option<Box<TrackedChanges>>> {
-    let mut writer = RowWriter::with_triggers(&gone.link.child, Change::Delete, firing, tx)?;
+    let change = (TriggerEvent::Delete, &[][..]);
+    let mut writer = RowWriter::with_triggers(&gone.link.child, change, firing, tx)?;
     for (number, (row, _)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
@@ -391,7 +392,8 @@ fn update(
     let table = &gone.link.child;
     let plan = plan(gone, tx, context)?;
     let columns: Vec<_> = plan.written().map(|(column, _)| *column).collect();
-    let mut writer = RowWriter::with_triggers(table, Change::Update(&columns), firing, tx)?;
+    let change = (TriggerEvent::Update, columns.as_slice());
+    let mut writer = RowWriter::with_triggers(table, change, firing, tx)?;
     let update = RowUpdate::new(&plan, &writer, tx, context)?;
     for (number, (row, place)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {

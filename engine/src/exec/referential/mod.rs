@@ -48,4 +48,4 @@ mod unique;
 pub(super) use actions::follow;
 pub(crate) use deferred::{Said, check_deferred, set_constraints};
 pub(super) use existing::test_rows;
-pub(super) use tracked_changes::{Change, TrackedChanges, row_now};
+pub(super) use tracked_changes::{TrackedChanges, row_now};

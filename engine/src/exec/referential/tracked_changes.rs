@@ -14,7 +14,7 @@ use crate::exec::ExecContext;
 use crate::exec::memory::relieved;
 use crate::exec::trigger::Firing;
 use hashbrown::HashSet;
-use remora_storage::catalog::{Catalog, Deferral, TableEntry};
+use remora_storage::catalog::{Catalog, Deferral, TableEntry, TriggerEvent};
 use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 use std::sync::Arc;
 
@@ -54,24 +54,6 @@ pub(super) struct Referred {
     pub(super) gone: KeySet,
 }
 
-/// A kind of change, and the columns that an UPDATE sets.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::exec) enum Change<'c> {
-    Insert,
-    Update(&'c [ColumnId]),
-    Delete,
-}
-
-impl<'c> Change<'c> {
-    /// The columns that an UPDATE sets.
-    pub(in crate::exec) fn columns(self) -> &'c [ColumnId] {
-        match self {
-            Self::Update(columns) => columns,
-            Self::Insert | Self::Delete => &[],
-        }
-    }
-}
-
 impl TrackedChanges {
     /// Whether anything may depend on changes of a table.
     #[inline]
@@ -82,10 +64,11 @@ impl TrackedChanges {
         has_triggers || has_keys || unique::has_some(table)
     }
 
-    /// Begins to track a change that fires these triggers; `None` where nothing depends on it.
+    /// Begins to track a change, of these columns if it is an UPDATE, that fires these triggers; `None` where nothing depends
+    /// on it.
     pub(in crate::exec) fn new(
         table: &TableEntry,
-        change: Change<'_>,
+        (event, set): (TriggerEvent, &[ColumnId]),
         firing: Option<Box<Firing>>,
         catalog: &Catalog,
     ) -> Result<Option<Box<Self>>> {
@@ -93,12 +76,10 @@ impl TrackedChanges {
         let sets_all = firing
             .as_ref()
             .is_some_and(|firing| firing.is_before_rows());
-        let is_set = |columns: &[ColumnId]| match change {
-            Change::Update(set) if !sets_all => columns.iter().any(|column| set.contains(column)),
-            _ => true,
-        };
-        let shrinks = matches!(change, Change::Delete);
-        let adds = matches!(change, Change::Insert);
+        let sets_all = sets_all || event != TriggerEvent::Update;
+        let is_set = |columns: &[ColumnId]| sets_all || columns.iter().any(|id| set.contains(id));
+        let adds = event == TriggerEvent::Insert;
+        let shrinks = matches!(event, TriggerEvent::Delete | TriggerEvent::Truncate);
         let keys = table.def.foreign_keys.iter();
         let keys = keys.filter(|key| !shrinks && is_set(&key.columns));
         let referring = keys.map(|key| {
