@@ -43,9 +43,9 @@
 //  1  function     types, casts, scalar and aggregate kernels
 //  2  system       tables that show the engine itself: columns and rows
 //  2  plan         expressions, logical and physical plans: data only
-//  3  parse bind optimize
+//  3  exec         vectorised operators; point path
 //  4  deparse      the catalog as SQL text
-//  4  exec         vectorised operators; point path
+//  4  parse bind optimize
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
 //  7  arrow internal testing    what is offered of others

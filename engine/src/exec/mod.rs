@@ -47,6 +47,7 @@ mod join;
 mod memory;
 mod meter;
 mod pipeline;
+mod planner;
 mod point;
 mod point_read;
 mod referential;
@@ -69,13 +70,13 @@ pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, truncate, upd
 pub(crate) use memory::Held;
 pub(crate) use memory::Reliefs;
 pub(crate) use meter::Profiling;
+pub(crate) use planner::{Planner, TableRules};
 pub(crate) use point::{PointRows, lock_point, point_select};
 pub(crate) use point_read::PointRead;
 pub(crate) use referential::{Said, check_deferred, set_constraints};
 pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;
 pub(crate) use set::with::{Changing, Parts};
-pub(crate) use trigger::TriggerCache;
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;
@@ -102,8 +103,8 @@ pub(crate) struct ExecContext {
     pub with: Option<Arc<Parts>>,
     /// Where it counts what it does, if that is asked for.
     pub profiling: Option<Profiling>,
-    /// Plans of triggers, kept by the session.
-    pub triggers: Arc<TriggerCache>,
+    /// Plans triggers and rules of tables that the statement turns out to need.
+    pub planner: Arc<dyn Planner>,
     /// How many triggers it is run by, one within the other.
     pub trigger_depth: usize,
 }

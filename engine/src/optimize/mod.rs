@@ -53,8 +53,12 @@ mod window;
 
 pub(crate) use explain::analyzed;
 
-use crate::bind::{BodyPart, BoundPart, BoundStatement, PartBody, bind, bind_trigger};
+use crate::bind::{
+    BodyPart, BoundPart, BoundStatement, PartBody, bind, bind_trigger, checks_of, default_of,
+    generated_of,
+};
 use crate::error::Result;
+use crate::exec::TableRules;
 use crate::function::SearchPath;
 use crate::parse::Parsed;
 use crate::plan::explain::Analyze;
@@ -66,8 +70,8 @@ use crate::plan::structure::AlteredRows;
 use crate::plan::trigger::{Action, Trigger};
 use crate::plan::with::{Part, PartSource, With};
 use crate::stack::with_room;
-use remora_storage::catalog::{Catalog, TriggerDef};
-use remora_storage::{ColumnId, DataType};
+use remora_storage::DataType;
+use remora_storage::catalog::{Catalog, TableDef, TriggerDef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -222,18 +226,42 @@ fn needs_tables_only(statement: &Statement, catalog: &Catalog) -> bool {
     is_alone && catalog.functions().next().is_none()
 }
 
-/// Plans a trigger that fires, whose table or view is called `table` and has these columns.
+/// Binds the rules for changes of the columns at these positions of a table, or of all columns.
+///
+/// # Errors
+/// Those of binding the expressions.
+pub(crate) fn table_rules(
+    table: &TableDef,
+    set: Option<&BTreeSet<usize>>,
+    catalog: &Catalog,
+) -> Result<TableRules> {
+    let generated = generated_of(catalog, table, set)?;
+    let computed = generated.iter().map(|(position, _)| *position);
+    let written = set.map(|set| set.iter().copied().chain(computed).collect());
+    let set = set.into_iter().flatten();
+    let defaults = set.map(|position| default_of(catalog, &table.columns[*position]));
+    Ok(TableRules {
+        defaults: defaults.collect::<Result<_>>()?,
+        checks: checks_of(catalog, table, written.as_ref())?,
+        generated,
+    })
+}
+
+/// Plans a trigger of a table, or of the table that stands in for a view.
 ///
 /// # Errors
 /// Those of binding what it says.
 pub(crate) fn plan_trigger(
     def: &TriggerDef,
-    table: &str,
-    columns: &[(ColumnId, DataType)],
+    table: &TableDef,
     catalog: &Catalog,
     path: &SearchPath,
 ) -> Result<Trigger> {
-    let (condition, parts) = bind_trigger(def, columns, (catalog, path))?;
+    let columns = table.columns.iter();
+    let columns: Vec<_> = columns
+        .map(|column| (column.id, column.data_type))
+        .collect();
+    let (condition, parts) = bind_trigger(def, &columns, (catalog, path))?;
     let plan = |bound: Box<BoundStatement>| Box::new(plan_bound(*bound, Effort::Full));
     let actions = parts.into_iter().map(|part| match part {
         BodyPart::Run(bound) => Action::Run(plan(bound)),
@@ -241,7 +269,7 @@ pub(crate) fn plan_trigger(
     });
     Ok(Trigger {
         def: def.clone(),
-        table: table.to_owned(),
+        table: table.name.clone(),
         condition,
         actions: actions.collect(),
     })

@@ -31,6 +31,7 @@ mod phantoms;
 mod plan_cache;
 mod pressure;
 mod reads;
+mod row_effects;
 mod savepoints;
 mod schemas;
 mod sequences;

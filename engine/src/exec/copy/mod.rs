@@ -1,17 +1,17 @@
 //! COPY: rows from and to CSV, as PostgreSQL reads and writes it.
 //!
-//! [`reader`] cuts bytes into records and fields, [`from`] makes rows of them, [`to`] writes rows.
+//! [`reader`] cuts bytes into records and fields, [`mod@copy_from`] makes rows of them, [`mod@copy_to`] writes rows.
 //! The CSV is our own, and not a crate's, because of NULL: in PostgreSQL's dialect an unquoted
 //! field that equals the NULL string is NULL and a quoted one never is, and an empty line is a
 //! record of one empty field. The usual readers hide quotes from their caller and drop such lines,
 //! so a table's NULLs and empty strings would not survive a round trip.
 
-mod from;
+mod copy_from;
+mod copy_to;
 mod reader;
-mod to;
 
-pub(crate) use from::copy_from;
-pub(crate) use to::copy_to;
+pub(crate) use copy_from::copy_from;
+pub(crate) use copy_to::copy_to;
 
 use crate::error::{Error, state};
 

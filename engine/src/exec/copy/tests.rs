@@ -1,8 +1,8 @@
 //! The CSV reader by example, and against the writer.
 
 use super::super::tests::context;
+use super::copy_to::Lines;
 use super::reader::Reader;
-use super::to::Lines;
 use crate::error::{Result, state};
 use crate::plan::statement::CsvFormat;
 use proptest::prelude::*;

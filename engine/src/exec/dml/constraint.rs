@@ -3,13 +3,13 @@
 use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::eval::{Evaluator, Row, eval_scalar, is_true};
-use super::asked::ask;
+use super::correlated::evaluate;
 use crate::error::{Error, Result, state};
 use crate::function::text;
 use crate::plan::statement::{Insert, RowCheck, Update};
 use crate::plan::structure::Tests;
 use arrow_array::Array;
-use remora_storage::catalog::{ColumnDef, TableDef};
+use remora_storage::catalog::{ColumnDef, TableDef, TableEntry};
 use remora_storage::value::value_at;
 use remora_storage::{ReadView, Transaction, ValueRef};
 
@@ -35,8 +35,8 @@ enum Subject<'a> {
     New,
     /// Those of an UPDATE; columns that it does not write were tested when they were written.
     Updated(&'a Update),
-    /// Rows of an INSERT that are stored by now, as to the view that they were written through.
-    Stored,
+    /// Rows whose columns have been tested, as to the views that they are written through.
+    OfViews,
     /// All rows of a table, of which only these columns, by position, are not known to be not NULL.
     All(&'a [usize]),
 }
@@ -44,27 +44,36 @@ enum Subject<'a> {
 impl<'a> Constraints<'a> {
     /// Of an INSERT, before it.
     pub(crate) fn of_insert(plan: &'a Insert) -> Self {
+        Self::of_table(&plan.table, &plan.checks[..own_checks(&plan.checks)])
+    }
+
+    /// Of a table whose rows get all of their columns.
+    pub(crate) fn of_table(table: &'a TableEntry, checks: &'a [RowCheck]) -> Self {
         Self {
-            table: &plan.table.def,
-            checks: plan.checks.split_at(own_checks(plan)).0,
+            table: &table.def,
+            checks,
             subject: Subject::New,
             evaluators: Vec::new(),
             view: None,
         }
     }
 
-    /// Of the views that an INSERT goes through: they are asked of rows that are stored, so that what else is wrong
-    /// with a row is told first. `None` where nothing is asked.
-    pub(crate) fn of_views(plan: &'a Insert, tx: &Transaction) -> Option<Self> {
-        let (_, checks) = plan.checks.split_at(own_checks(plan));
-        let of_views = Self {
-            table: &plan.table.def,
+    /// Check options of the views that a change goes through, among its checks: they are tested last, so that what
+    /// else is wrong with a row is reported first. `None` where there are none.
+    pub(crate) fn of_views(
+        table: &'a TableEntry,
+        checks: &'a [RowCheck],
+        tx: &Transaction,
+    ) -> Option<Self> {
+        let checks = &checks[own_checks(checks)..];
+        let of_views = || Self {
+            table: &table.def,
             checks,
-            subject: Subject::Stored,
+            subject: Subject::OfViews,
             evaluators: Vec::new(),
             view: None,
         };
-        (!checks.is_empty()).then(|| of_views.asking(tx))
+        (!checks.is_empty()).then(|| of_views().asking(tx))
     }
 
     /// The same, of which some may ask subqueries: what the transaction sees by now.
@@ -115,7 +124,7 @@ impl<'a> Constraints<'a> {
     fn not_null(&self) -> impl Iterator<Item = usize> {
         let concerned = |position: usize, column: &ColumnDef| match self.subject {
             Subject::New => true,
-            Subject::Stored => false,
+            Subject::OfViews => false,
             Subject::Updated(plan) => plan.written().any(|(id, _)| *id == column.id),
             Subject::All(columns) => columns.contains(&position),
         };
@@ -148,7 +157,7 @@ impl<'a> Constraints<'a> {
         context: &ExecContext,
     ) -> Result<bool> {
         let asking = match (&check.asked, &self.view) {
-            (Some(asked), Some(view)) => Some(ask(asked, row, view, context)?),
+            (Some(asked), Some(view)) => Some(evaluate(asked, row, view, context)?),
             _ => None,
         };
         let context = asking.as_ref().unwrap_or(context);
@@ -257,9 +266,9 @@ impl<'a> Constraints<'a> {
     }
 }
 
-/// How many checks of an INSERT are the table's; those of views stand behind.
-fn own_checks(plan: &Insert) -> usize {
-    plan.checks.partition_point(|check| !check.of_view)
+/// How many checks are the table's; those of views stand behind.
+fn own_checks(checks: &[RowCheck]) -> usize {
+    checks.partition_point(|check| !check.of_view)
 }
 
 /// Cuts a long value at a character's edge.

@@ -1,18 +1,17 @@
-//! DELETE.
+//! DELETE: a row by key, or those of a plan.
 
-use super::super::ExecContext;
-use super::super::compile::compile;
-use super::super::eval::Row;
-use super::super::memory::Held;
-use super::super::point::find_to_change;
-use super::super::trigger::begin;
-use super::guarded::{delete_guarded, row_of};
-use super::once::Once;
-use super::returned::{Changes, Returned};
+use super::before_triggers::row_of;
+use super::distinct_rows::DistinctRows;
+use super::returning::{Changes, Returned};
+use super::row_writer::RowWriter;
 use super::targets::Targets;
-use super::{ids_of, instead, is_checkpoint};
+use super::{ids_of, instead_of, is_checkpoint};
 use crate::error::Result;
-use crate::exec::referential::Writer;
+use crate::exec::ExecContext;
+use crate::exec::compile::compile;
+use crate::exec::eval::Row;
+use crate::exec::memory::Held;
+use crate::exec::point::find_to_change;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
 use remora_storage::catalog::TriggerEvent;
@@ -28,15 +27,15 @@ pub(crate) fn delete(
     context: &ExecContext,
 ) -> Result<Changes> {
     context.check()?;
-    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
-        return instead::delete(plan, tx, context);
+    if !plan.table.def.triggers.is_empty() && instead_of::is_stand_in(&plan.table) {
+        return instead_of::delete(plan, tx, context);
     }
     match &plan.target {
         Target::Point(lookup) => delete_point(plan, lookup, tx, context),
         Target::Scan(scan) => delete_scan(plan, scan, None, tx, context),
         Target::Joined(scan) => {
-            let once = Once::new(Held::for_emergency());
-            delete_scan(plan, scan, Some(once), tx, context)
+            let distinct = DistinctRows::new(Held::for_emergency());
+            delete_scan(plan, scan, Some(distinct), tx, context)
         }
     }
 }
@@ -48,65 +47,51 @@ fn delete_point(
     context: &ExecContext,
 ) -> Result<Changes> {
     let mut returned = Returned::of(plan.returning.as_ref());
-    let mut writer = writer(plan, tx, context)?;
-    let is_guarded = writer.is_guarded();
+    let mut writer = RowWriter::begin(&plan.table, TriggerEvent::Delete, [], tx, context)?;
+    let by_row = writer.fires_before_rows();
     let target = find_to_change(lookup, tx, context, |id, old| {
-        let mut given = Vec::new();
+        let mut shown = Vec::new();
         match &mut returned {
-            Some(_) if is_guarded => {
+            Some(_) if by_row => {
                 let columns = 0..plan.table.def.columns.len();
-                given.extend(columns.map(|at| old.value(at).to_owned()));
+                shown.extend(columns.map(|at| old.value(at).to_owned()));
             }
             Some(returned) => returned.row(old, context)?,
             None => {}
         }
-        Ok((id, given))
+        Ok((id, shown))
     })?;
     let mut count = 0;
-    if let Some((id, given)) = target {
-        count = match is_guarded {
-            true => remove(
-                plan,
-                &mut writer,
-                (id, &given),
-                &mut returned,
-                (tx, context),
-            )?,
-            false => u64::from(writer.delete(tx, id, context)?),
-        };
+    if let Some((id, shown)) = target {
+        let target = (id, shown.as_slice());
+        let deleted = remove(&mut writer, target, returned.as_mut(), (tx, context))?;
+        count = u64::from(deleted);
     }
     writer.finish(tx, context)?;
     Changes::new(count, returned, context)
 }
 
-/// What a DELETE removes with, after the triggers BEFORE it.
-fn writer<'p>(plan: &'p Delete, tx: &mut Transaction, context: &ExecContext) -> Result<Writer<'p>> {
-    let none = std::iter::empty();
-    let firing = begin(&plan.table, TriggerEvent::Delete, none, tx, context)?;
-    Ok(Writer::of_delete(&plan.table, tx)?.firing(firing))
-}
-
-/// Removes a row that triggers are asked about, and shows it.
+/// Deletes a row; where triggers fire before it, RETURNING is evaluated afterwards, over `shown`.
 fn remove(
-    plan: &Delete,
-    writer: &mut Writer<'_>,
-    (id, given): (RowId, &[Value]),
-    returned: &mut Option<Returned<'_>>,
+    writer: &mut RowWriter<'_>,
+    (id, shown): (RowId, &[Value]),
+    returned: Option<&mut Returned<'_>>,
     (tx, context): (&mut Transaction, &ExecContext),
-) -> Result<u64> {
-    if !delete_guarded(&plan.table, writer, id, tx, context)? {
-        return Ok(0);
+) -> Result<bool> {
+    let deleted = writer.delete(tx, id, context)?;
+    if deleted
+        && writer.fires_before_rows()
+        && let Some(returned) = returned
+    {
+        returned.row(shown, context)?;
     }
-    if let Some(returned) = returned {
-        returned.row(given, context)?;
-    }
-    Ok(1)
+    Ok(deleted)
 }
 
 fn delete_scan(
     plan: &Delete,
     scan: &PhysicalPlan,
-    mut once: Option<Once>,
+    mut distinct: Option<DistinctRows>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Changes> {
@@ -114,47 +99,42 @@ fn delete_scan(
     let mut returned = Returned::of(plan.returning.as_ref());
     let reading = context.reading();
     let view = tx.view();
-    let mut writer = writer(plan, tx, context)?;
-    let is_guarded = writer.is_guarded();
-    let mut targets = Targets::new(is_guarded || returned.is_some());
-    let mut given = Vec::new();
+    let mut writer = RowWriter::begin(&plan.table, TriggerEvent::Delete, [], tx, context)?;
+    let by_row = writer.fires_before_rows();
+    let mut targets = Targets::new(by_row || returned.is_some());
+    let mut shown = Vec::new();
     let mut pipeline = compile(scan, &view, &reading)?;
     while let Some(mut batch) = pipeline.next(&reading)? {
-        if let Some(once) = &mut once {
+        if let Some(distinct) = &mut distinct {
             let ids = ids_of(&batch, plan.row_id);
-            batch = once.first(batch, &ids, context)?;
+            batch = distinct.first(batch, &ids, context)?;
         }
         targets.extend(ids_of(&batch, plan.row_id), &mut held, context)?;
         match &mut returned {
-            Some(_) if is_guarded => {
+            Some(_) if by_row => {
                 held.grow(batch.bytes(), context)?;
-                given.extend((0..batch.rows).map(|row| row_of(&batch, &scan.schema, row)));
+                shown.extend((0..batch.rows).map(|row| row_of(&batch, &scan.schema, row)));
             }
             Some(returned) => returned.batch(&batch, context)?,
             None => {}
         }
     }
-    drop((pipeline, once));
+    drop((pipeline, distinct));
     let mut count = 0;
     let mut left_alone = Vec::new();
     for (number, id) in targets.iter().enumerate() {
         if is_checkpoint(number) {
             context.check()?;
         }
-        if is_guarded {
-            let given = given.get(number).map_or(&[][..], Vec::as_slice);
-            count += remove(plan, &mut writer, (id, given), &mut returned, (tx, context))?;
-            continue;
-        }
-        match writer.delete(tx, id, context)? {
+        let target = (id, shown.get(number).map_or(&[][..], Vec::as_slice));
+        match remove(&mut writer, target, returned.as_mut(), (tx, context))? {
             true => count += 1,
+            false if by_row => {}
             false => left_alone.push(number),
         }
     }
     writer.finish(tx, context)?;
-    if let Some(returned) = &mut returned
-        && !is_guarded
-    {
+    if let Some(returned) = &mut returned {
         returned.leave_out(&left_alone)?;
     }
     Changes::new(count, returned, context)

@@ -3,11 +3,10 @@
 use super::super::ExecContext;
 use super::super::batch::Batch;
 use super::super::eval::{Datum, Evaluator, Row, eval_scalar};
-use super::update::Changed;
 use crate::error::Result;
 use crate::plan::Expr;
 use crate::plan::statement::{Insert, Update};
-use remora_storage::Value;
+use remora_storage::{Value, ValueRef};
 
 /// The generated columns of batches, by position.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl Generated {
     }
 }
 
-/// Computes those of a row that is to be inserted.
+/// Computes the generated columns of a row that is to be inserted.
 pub(crate) fn fill_row(plan: &Insert, row: &mut [Datum<'_>], context: &ExecContext) -> Result<()> {
     for (position, expr) in &plan.generated {
         let value = eval_scalar(expr, &*row, context)?.into_value();
@@ -42,19 +41,24 @@ pub(crate) fn fill_row(plan: &Insert, row: &mut [Datum<'_>], context: &ExecConte
     Ok(())
 }
 
-/// What an UPDATE writes to a row, in the order of [`Update::written`]: what is assigned is evaluated over
-/// `row`, what follows from that over the table's `old` row with it.
-pub(crate) fn new_values<R: Row + ?Sized, O: Row>(
-    plan: &Update,
-    row: &R,
-    old: &O,
-    context: &ExecContext,
-) -> Result<Vec<Value>> {
-    let new = plan.assignments.iter();
-    let new = new.map(|(_, expr)| Ok(eval_scalar(expr, row, context)?.into_value()));
-    let mut new = new.collect::<Result<Vec<_>>>()?;
-    add_generated(plan, old, &mut new, context)?;
-    Ok(new)
+/// A row as an UPDATE makes it: new values over an old row. The values are those of the first of the columns that the
+/// plan writes: generated columns come last.
+#[derive(Debug)]
+pub(crate) struct Changed<'a, R> {
+    pub(crate) plan: &'a Update,
+    pub(crate) old: &'a R,
+    pub(crate) new: &'a [Value],
+}
+
+impl<R: Row> Row for Changed<'_, R> {
+    fn value(&self, position: usize) -> ValueRef<'_> {
+        let id = self.plan.table.def.columns[position].id;
+        let mut written = self.plan.written().zip(self.new);
+        match written.find(|((column, _), _)| *column == id) {
+            Some((_, new)) => new.as_ref(),
+            None => self.old.value(position),
+        }
+    }
 }
 
 /// Adds what follows from assigned values.

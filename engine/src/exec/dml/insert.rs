@@ -1,19 +1,22 @@
-//! INSERT.
+//! INSERT: rows from VALUES, from a query, or one by one ([`Inserter`], which COPY FROM uses as well).
+//!
+//! A row passes the steps of [`row_writer`](super::row_writer). Rows of a query are computed and tested as batches, unless
+//! triggers fire before each row.
 
-use super::super::ExecContext;
-use super::super::batch::Batch;
-use super::super::compile::compile_locking;
-use super::super::eval::{Datum, with_refs, with_values};
 use super::generated::{Generated, fill_row};
-use super::guarded::owned;
-use super::returned::Changes;
-use super::upsert::Inserter;
-use super::{Constraints, instead, is_checkpoint};
+use super::on_conflict::Upsert;
+use super::returning::{Changes, Returned};
+use super::row_writer::{RowWriter, finish_all};
+use super::{Constraints, instead_of, is_checkpoint};
 use crate::error::Result;
+use crate::exec::ExecContext;
+use crate::exec::batch::Batch;
+use crate::exec::compile::compile_locking;
+use crate::exec::eval::{Datum, with_refs, with_values};
 use crate::exec::scan::lock_rows::Locker;
-use crate::plan::Expr;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Insert, InsertSource};
+use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
 use remora_storage::{Transaction, ValueRef};
 
@@ -27,59 +30,22 @@ pub(crate) fn insert(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Changes> {
-    if !plan.table.def.triggers.is_empty() && instead::is_stand_in(&plan.table) {
-        return instead::insert(plan, tx, context);
+    if !plan.table.def.triggers.is_empty() && instead_of::is_stand_in(&plan.table) {
+        return instead_of::insert(plan, tx, context);
     }
     match &plan.source {
-        InsertSource::Values(rows) => insert_values(plan, rows, tx, context),
+        InsertSource::Values(rows) => {
+            let mut inserter = Inserter::new(plan, tx, context)?;
+            for (number, row) in rows.iter().enumerate() {
+                if is_checkpoint(number) {
+                    context.check()?;
+                }
+                with_values(row, context, |row| inserter.row(tx, row, context))?;
+            }
+            inserter.finish(tx, context)
+        }
         InsertSource::Query(query) => insert_query(plan, query, tx, context),
     }
-}
-
-/// The point path: each row is evaluated, tested and handed on as it lies on the stack.
-fn insert_values(
-    plan: &Insert,
-    rows: &[Vec<Expr>],
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<Changes> {
-    let constraints = Constraints::of_insert(plan);
-    let mut inserter = Inserter::new(plan, tx, context)?;
-    let is_guarded = inserter.is_guarded();
-    for (number, row) in rows.iter().enumerate() {
-        if is_checkpoint(number) {
-            context.check()?;
-        }
-        with_values(row, context, |values: &[Datum<'_>]| {
-            if is_guarded {
-                return inserter.guarded(tx, owned(values), context);
-            }
-            if !plan.generated.is_empty() {
-                return insert_computed(plan, values, &constraints, &mut inserter, tx, context);
-            }
-            constraints.test_row(values, context)?;
-            with_refs(values, |values| inserter.row(tx, values, context))
-        })?;
-    }
-    inserter.finish(tx, context)
-}
-
-/// The same for a row with generated columns.
-fn insert_computed(
-    plan: &Insert,
-    values: &[Datum<'_>],
-    constraints: &Constraints<'_>,
-    inserter: &mut Inserter<'_>,
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<()> {
-    let mut row: Vec<Datum<'_>> = values
-        .iter()
-        .map(|value| Datum::Borrowed(value.as_ref()))
-        .collect();
-    fill_row(plan, &mut row, context)?;
-    constraints.test_row(row.as_slice(), context)?;
-    with_refs(&row, |values| inserter.row(tx, values, context))
 }
 
 fn insert_query(
@@ -89,57 +55,158 @@ fn insert_query(
     context: &ExecContext,
 ) -> Result<Changes> {
     let constraints = Constraints::of_insert(plan).for_batches();
+    let generated = Generated::of(plan.generated.iter().cloned());
     let view = tx.view();
     let mut inserter = Inserter::new(plan, tx, context)?;
     // The query may lock rows: both use the transaction, in turn.
     let locker = Locker::new(tx);
     let mut pipeline = compile_locking(query, &view, context, &locker)?;
-    let generated = Generated::of(plan.generated.iter().cloned());
     while let Some(mut batch) = pipeline.next(context)? {
-        if !inserter.is_guarded() {
+        if !inserter.writer.fires_before_rows() {
             generated.fill(&mut batch, context)?;
             constraints.test_batch(&batch, context)?;
         }
-        insert_batch(
-            plan,
-            &batch,
-            &mut inserter,
-            &mut locker.transaction(),
-            context,
-        )?;
+        inserter.batch(&mut locker.transaction(), &batch, context)?;
     }
     drop(pipeline);
     inserter.finish(&mut locker.transaction(), context)
 }
 
-fn insert_batch(
-    plan: &Insert,
-    batch: &Batch,
-    inserter: &mut Inserter<'_>,
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<()> {
-    let columns = &plan.table.def.columns;
-    let as_given = inserter.inserts_all();
-    let mut values = vec![ValueRef::Null; columns.len()];
-    for row in 0..batch.rows {
-        if is_checkpoint(row) {
-            context.check()?;
+/// Computes the generated columns of a row that is to be inserted, and tests it.
+#[inline]
+pub(super) fn complete(plan: &Insert, row: &mut [Datum<'_>], context: &ExecContext) -> Result<()> {
+    fill_row(plan, row, context)?;
+    Constraints::of_insert(plan).test_row(&*row, context)
+}
+
+/// Inserts the rows of a statement.
+#[derive(Debug)]
+pub(in crate::exec) struct Inserter<'p> {
+    plan: &'p Insert,
+    writer: RowWriter<'p>,
+    conflict: Option<Upsert<'p>>,
+    /// Check options of views, which are tested when the row is stored.
+    views: Option<Constraints<'p>>,
+    returned: Option<Returned<'p>>,
+    /// Rows that were inserted or changed.
+    count: u64,
+}
+
+impl<'p> Inserter<'p> {
+    /// Begins an INSERT; fires the triggers BEFORE it.
+    pub(in crate::exec) fn new(
+        plan: &'p Insert,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        let writer = RowWriter::begin(&plan.table, TriggerEvent::Insert, [], tx, context)?;
+        let conflict = match &plan.on_conflict {
+            Some(conflict) => Some(Upsert::new(&plan.table, conflict, tx, context)?),
+            None => None,
+        };
+        Ok(Self {
+            plan,
+            writer,
+            conflict,
+            views: Constraints::of_views(&plan.table, &plan.checks, tx),
+            returned: Returned::of(plan.returning.as_ref()),
+            count: 0,
+        })
+    }
+
+    /// Inserts a row of which all columns but generated ones have their values.
+    #[inline]
+    pub(in crate::exec) fn row(
+        &mut self,
+        tx: &mut Transaction,
+        row: &mut [Datum<'_>],
+        context: &ExecContext,
+    ) -> Result<()> {
+        if !self.writer.before_insert(row, tx, context)? {
+            return Ok(());
         }
-        for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
-            *value = value_at(array, column.data_type, row);
-        }
-        match as_given {
-            false if inserter.is_guarded() => {
-                let row = values.iter().map(|value| (*value).to_owned());
-                inserter.guarded(tx, row.collect(), context)?;
+        complete(self.plan, row, context)?;
+        with_refs(row, |row| self.write(tx, row, context))
+    }
+
+    /// Inserts the rows of a batch, which are complete and tested unless triggers fire before each of them.
+    fn batch(&mut self, tx: &mut Transaction, batch: &Batch, context: &ExecContext) -> Result<()> {
+        let by_row = self.writer.fires_before_rows();
+        let inserts_all = !by_row && self.conflict.is_none();
+        let columns = &self.plan.table.def.columns;
+        let mut values = vec![ValueRef::Null; columns.len()];
+        for row in 0..batch.rows {
+            if is_checkpoint(row) {
+                context.check()?;
             }
-            true => inserter.insert(tx, &values, context)?,
-            false => inserter.row(tx, &values, context)?,
+            for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
+                *value = value_at(array, column.data_type, row);
+            }
+            if by_row {
+                let mut row: Vec<_> = values.iter().copied().map(Datum::Borrowed).collect();
+                self.row(tx, &mut row, context)?;
+            } else if inserts_all {
+                self.insert(tx, &values, context)?;
+            } else {
+                self.write(tx, &values, context)?;
+            }
+        }
+        match &mut self.returned {
+            Some(returned) if inserts_all => returned.batch(batch, context),
+            _ => Ok(()),
         }
     }
-    match &mut inserter.returned {
-        Some(returned) if as_given => returned.batch(batch, context),
-        _ => Ok(()),
+
+    /// Inserts a row that is complete and tested, or does as ON CONFLICT says; evaluates RETURNING.
+    #[inline]
+    fn write(
+        &mut self,
+        tx: &mut Transaction,
+        row: &[ValueRef<'_>],
+        context: &ExecContext,
+    ) -> Result<()> {
+        if let Some(upsert) = &mut self.conflict {
+            let returned = self.returned.as_mut();
+            if let Some(changed) = upsert.resolve(tx, row, returned, context)? {
+                self.count += u64::from(changed);
+                return Ok(());
+            }
+        }
+        self.insert(tx, row, context)?;
+        if let Some(upsert) = &mut self.conflict {
+            upsert.inserted(tx, row)?;
+        }
+        match &mut self.returned {
+            Some(returned) => returned.row(row, context),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn insert(
+        &mut self,
+        tx: &mut Transaction,
+        row: &[ValueRef<'_>],
+        context: &ExecContext,
+    ) -> Result<()> {
+        self.count += 1;
+        self.writer.insert(tx, row, context)?;
+        match &self.views {
+            None => Ok(()),
+            Some(views) => views.test_row(row, context),
+        }
+    }
+
+    /// Ends the statement.
+    pub(in crate::exec) fn finish(
+        self,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Changes> {
+        match self.conflict.and_then(Upsert::into_writer) {
+            Some(updates) => finish_all([self.writer, updates], tx, context)?,
+            None => self.writer.finish(tx, context)?,
+        }
+        Changes::new(self.count, self.returned, context)
     }
 }

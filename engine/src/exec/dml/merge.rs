@@ -4,25 +4,25 @@
 //! computed; then the changes are made, in the order of the rows. A row of the table that two rows of the source
 //! would change is an error: which of them came first would decide what becomes of it.
 
-use super::super::ExecContext;
-use super::super::batch::Batch;
-use super::super::compile::compile;
-use super::super::eval::{Row, eval_scalar, is_true};
-use super::super::memory::Held;
-use super::super::trigger::begin;
-use super::guarded::{Whole, before_insert, delete_guarded};
-use super::returned::Returned;
-use super::{Changed, Changes, Constraints, generated, ids_of, is_checkpoint};
+use super::insert::complete;
+use super::returning::{Changes, Returned};
+use super::row_writer::{RowWriter, finish_all};
+use super::update::RowUpdate;
+use super::{ids_of, is_checkpoint};
 use crate::error::{Error, Result};
-use crate::exec::referential::{Writer, finish_all};
-use crate::plan::merge::{Merge, MergeAction, MergeClause};
+use crate::exec::ExecContext;
+use crate::exec::batch::Batch;
+use crate::exec::compile::compile;
+use crate::exec::eval::{Datum, Row, eval_scalar, is_true, with_refs};
+use crate::exec::memory::Held;
+use crate::plan::merge::{Merge, MergeAction};
 use crate::plan::statement::Update;
 use crate::plan::{ExprKind, Schema};
 use arrow_array::Array;
 use hashbrown::HashSet;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
-use remora_storage::{ColumnId, ReadView, RowId, Transaction, Value, ValueRef};
+use remora_storage::{ReadView, RowId, Transaction, Value, ValueRef};
 
 /// Something that is to be done: by which clause, with which row of the table, and the values.
 #[derive(Debug)]
@@ -109,14 +109,13 @@ fn collect(
             let Some(clause) = clause_of(plan, matched, &row, context)? else {
                 continue;
             };
-            let action = &plan.clauses[clause];
-            let Some(values) = values(action, writers, &row, context)? else {
+            let Some(values) = values(plan, clause, writers, &row, context)? else {
                 continue;
             };
             if matched && !changed.insert(id) {
                 return Err(twice());
             }
-            let shown = shown(plan, &action.action, &row);
+            let shown = shown(plan, &plan.clauses[clause].action, &row);
             held.grow(CHANGE_BYTES + bytes(&values) + bytes(&shown), context)?;
             changes.push(Change {
                 clause,
@@ -151,44 +150,29 @@ fn clause_of(
     Ok(None)
 }
 
-/// What a clause writes, tested; `None` where it does nothing.
+/// Returns the values that a clause writes, complete and tested unless triggers fire before each row; `None` where it does
+/// nothing.
 fn values(
-    clause: &MergeClause,
+    plan: &Merge,
+    clause: usize,
     writers: &Writers<'_>,
     row: &BatchRow<'_>,
     context: &ExecContext,
 ) -> Result<Option<Vec<Value>>> {
-    let value = |expr| Ok(eval_scalar(expr, row, context)?.into_value());
-    match &clause.action {
+    let rows = writers.updates[clause].as_ref();
+    match &plan.clauses[clause].action {
         MergeAction::Nothing => Ok(None),
         MergeAction::Delete => Ok(Some(Vec::new())),
-        MergeAction::Update(update) if writers.update.is_guarded() => {
-            let new = update.assignments.iter().map(|(_, expr)| value(expr));
-            new.collect::<Result<Vec<_>>>().map(Some)
-        }
-        MergeAction::Insert(_, exprs) if writers.insert.is_guarded() => exprs
-            .iter()
-            .map(value)
-            .collect::<Result<Vec<_>>>()
-            .map(Some),
-        MergeAction::Update(update) => {
-            let new = generated::new_values(update, row, row, context)?;
-            let changed = Changed {
-                plan: update,
-                old: row,
-                new: &new,
-            };
-            Constraints::of_update(update).test_row(&changed, context)?;
-            Ok(Some(new))
-        }
+        MergeAction::Update(_) => rows
+            .map(|rows| rows.values(row, row, None, context))
+            .transpose(),
         MergeAction::Insert(insert, exprs) => {
-            let mut new = exprs.iter().map(value).collect::<Result<Vec<_>>>()?;
-            for (position, expr) in &insert.generated {
-                let value = eval_scalar(expr, new.as_slice(), context)?.into_value();
-                new[*position] = value;
+            let new = exprs.iter().map(|expr| eval_scalar(expr, row, context));
+            let mut new = new.collect::<Result<Vec<_>>>()?;
+            if !writers.insert.fires_before_rows() {
+                complete(insert, &mut new, context)?;
             }
-            Constraints::of_insert(insert).test_row(new.as_slice(), context)?;
-            Ok(Some(new))
+            Ok(Some(new.into_iter().map(Datum::into_value).collect()))
         }
     }
 }
@@ -223,57 +207,40 @@ fn twice() -> Error {
     .with_hint("Ensure that not more than one source row matches any one target row.")
 }
 
-/// One for each kind of change.
+/// A writer for each kind of change, and what each clause that updates writes with.
 struct Writers<'p> {
-    insert: Writer<'p>,
-    update: Writer<'p>,
-    delete: Writer<'p>,
-    /// The clauses whose rows triggers are asked about.
-    whole: Vec<Option<Whole>>,
+    insert: RowWriter<'p>,
+    update: RowWriter<'p>,
+    delete: RowWriter<'p>,
+    /// One for each clause.
+    updates: Vec<Option<RowUpdate<'p>>>,
 }
 
 impl<'p> Writers<'p> {
     fn new(plan: &'p Merge, tx: &mut Transaction, context: &ExecContext) -> Result<Self> {
-        let updates = plan
-            .clauses
-            .iter()
-            .filter_map(|clause| match &clause.action {
-                MergeAction::Update(update) => Some(update),
-                _ => None,
-            });
-        let columns = updates.flat_map(|update| update.written().map(|(id, _)| *id));
-        let columns: Vec<ColumnId> = columns.collect();
-        let mut firing = |event, has: fn(&MergeAction) -> bool| {
-            let columns = columns.iter().copied();
-            match plan.clauses.iter().any(|clause| has(&clause.action)) {
-                true => begin(&plan.table, event, columns, tx, context),
-                false => Ok(None),
-            }
-        };
-        use TriggerEvent as E;
-        let inserts = firing(E::Insert, |action| {
-            matches!(action, MergeAction::Insert(..))
-        })?;
-        let updates = firing(E::Update, |action| matches!(action, MergeAction::Update(_)))?;
-        let deletes = firing(E::Delete, |action| matches!(action, MergeAction::Delete))?;
-        let update = Writer::of_update(&plan.table, columns.iter().copied(), tx)?.firing(updates);
-        let all = plan.table.def.columns.iter().map(|column| column.id);
-        let update = match update.is_guarded() {
-            true => {
-                let all = Writer::of_update(&plan.table, all, tx)?;
-                all.firing(update.into_firing())
-            }
-            false => update,
-        };
-        let whole = plan.clauses.iter().map(|clause| match &clause.action {
-            MergeAction::Update(plan) if update.is_guarded() => Whole::new(plan, tx).map(Some),
-            _ => Ok(None),
-        });
+        let table = &plan.table;
+        let actions = || plan.clauses.iter().map(|clause| &clause.action);
+        let mut insert = RowWriter::plain(table);
+        if actions().any(|action| matches!(action, MergeAction::Insert(..))) {
+            insert = RowWriter::begin(table, TriggerEvent::Insert, [], tx, context)?;
+        }
+        let updates = || actions().filter_map(updated);
+        let mut update = RowWriter::plain(table);
+        if updates().next().is_some() {
+            let columns = updates().flat_map(Update::written).map(|(id, _)| *id);
+            update = RowWriter::begin(table, TriggerEvent::Update, columns, tx, context)?;
+        }
+        let mut delete = RowWriter::plain(table);
+        if actions().any(|action| matches!(action, MergeAction::Delete)) {
+            delete = RowWriter::begin(table, TriggerEvent::Delete, [], tx, context)?;
+        }
+        let rows = |update_plan| RowUpdate::new(update_plan, &update, tx, context);
+        let updates = actions().map(|action| updated(action).map(rows).transpose());
         Ok(Self {
-            insert: Writer::of_insert(&plan.table, tx)?.firing(inserts),
-            delete: Writer::of_delete(&plan.table, tx)?.firing(deletes),
-            whole: whole.collect::<Result<_>>()?,
+            updates: updates.collect::<Result<_>>()?,
+            insert,
             update,
+            delete,
         })
     }
 
@@ -288,38 +255,38 @@ impl<'p> Writers<'p> {
         let Change {
             clause,
             row,
-            mut values,
+            values,
             mut shown,
         } = change;
         match &plan.clauses[clause].action {
             MergeAction::Nothing => return Ok(false),
-            MergeAction::Delete if self.delete.is_guarded() => {
-                if !delete_guarded(&plan.table, &mut self.delete, row, tx, context)? {
+            MergeAction::Delete => {
+                let deleted = self.delete.delete(tx, row, context)?;
+                if !deleted && self.delete.fires_before_rows() {
                     return Ok(false);
                 }
             }
-            MergeAction::Delete => drop(self.delete.delete(tx, row, context)?),
-            MergeAction::Update(update) => {
-                if let Some(whole) = &self.whole[clause] {
-                    let shown = returned.map(|returned| (returned, shown.as_mut_slice()));
-                    return whole.update(&mut self.update, row, values, shown, (tx, context));
-                }
-                let changes = changes(update, &values);
-                self.update.update(tx, row, &changes, context)?;
-                if returned.is_some() {
-                    put_written(update, values, &mut shown);
+            MergeAction::Update(_) => {
+                if let Some(rows) = &self.updates[clause] {
+                    let target = (row, values);
+                    let written =
+                        rows.write(&mut self.update, target, &mut shown, (tx, context))?;
+                    if !written && rows.shows_written_rows() {
+                        return Ok(false);
+                    }
                 }
             }
             MergeAction::Insert(insert, _) => {
-                if let Some(guard) = self.insert.guard()
-                    && !before_insert(insert, guard, &mut values, tx, context)?
-                {
-                    return Ok(false);
+                let mut new: Vec<_> = values.into_iter().map(Datum::Owned).collect();
+                if self.insert.fires_before_rows() {
+                    if !self.insert.before_insert(&mut new, tx, context)? {
+                        return Ok(false);
+                    }
+                    complete(insert, &mut new, context)?;
                 }
-                let new: Vec<_> = values.iter().map(Value::as_ref).collect();
-                self.insert.insert(tx, &new, context)?;
-                if returned.is_some() {
-                    shown.splice(..values.len(), values);
+                with_refs(&new, |new| self.insert.insert(tx, new, context))?;
+                for (slot, value) in shown.iter_mut().zip(new) {
+                    *slot = value.into_value();
                 }
             }
         }
@@ -330,18 +297,10 @@ impl<'p> Writers<'p> {
     }
 }
 
-/// Copies the values that an UPDATE has written into the row for RETURNING.
-fn put_written(update: &Update, values: Vec<Value>, shown: &mut [Value]) {
-    for ((column, _), value) in update.written().zip(values) {
-        if let Some(position) = update.table.def.position(*column) {
-            shown[position] = value;
-        }
+/// The UPDATE that an action is.
+fn updated(action: &MergeAction) -> Option<&Update> {
+    match action {
+        MergeAction::Update(update) => Some(update),
+        _ => None,
     }
-}
-
-fn changes<'v>(update: &Update, new: &'v [Value]) -> Vec<(ColumnId, ValueRef<'v>)> {
-    let changes = update.written().zip(new);
-    changes
-        .map(|((column, _), value)| (*column, value.as_ref()))
-        .collect()
 }

@@ -2,44 +2,45 @@
 //!
 //! 1. Rows come from expressions, from a query, or by key (the point path).
 //! 2. Generated columns are computed ([`generated`]).
-//! 2. NOT NULL and CHECK are tested ([`constraint`]), over whole batches where there are batches.
-//! 3. UPDATE and DELETE collect RowIds and new values of all their rows, and only then touch the
+//! 3. NOT NULL and CHECK are tested ([`constraint`]), over whole batches where there are batches.
+//! 4. UPDATE and DELETE collect RowIds and new values of all their rows, and only then touch the
 //!    first. INSERT needs not: the rows it adds belong to its own command, which its view does not
 //!    show, so a query that reads the table it fills comes to an end.
-//! 4. Storage is handed one row at a time, by a [`Writer`](super::referential::Writer), which sees to foreign keys;
+//! 5. Storage is handed one row at a time, by a [`RowWriter`], which fires triggers and sees to foreign keys;
 //!    unique keys and conflicts are storage's affair.
-//! 5. ON CONFLICT looks for the row that has the key before a row is inserted ([`upsert`]).
-//! 6. MERGE finds out what is to be done with each row before it does anything ([`merge`]).
-//! 7. Triggers are asked where the table has any ([`guarded`]; `exec::trigger`).
-//! 8. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returned`]).
+//! 6. ON CONFLICT looks for the row that has the key before a row is inserted ([`on_conflict`]).
+//! 7. MERGE finds out what is to be done with each row before it does anything ([`merge`]).
+//! 8. Where triggers fire before each row, steps 2 and 3 come after them, row by row ([`before_triggers`]).
+//! 9. RETURNING is evaluated where the values are at hand, and kept until the statement is done ([`returning`]).
 //!
 //! An error anywhere leaves rows of this statement behind: the caller, who marked the transaction
 //! before, rolls back to its mark.
 
-mod asked;
+mod before_triggers;
 mod constraint;
+mod correlated;
 mod delete;
+mod distinct_rows;
 mod generated;
-mod guarded;
 mod insert;
-mod instead;
+mod instead_of;
 mod merge;
-mod once;
-mod returned;
+mod on_conflict;
+mod returning;
+mod row_writer;
 mod targets;
 mod truncate;
 mod update;
-mod upsert;
 
 pub(super) use constraint::Constraints;
 pub(crate) use delete::delete;
-pub(super) use generated::{add_generated, fill_row};
-pub(super) use guarded::{before_insert, delete_guarded, guarded};
+pub(super) use insert::Inserter;
 pub(crate) use insert::insert;
 pub(crate) use merge::merge;
-pub(crate) use returned::{Changes, Shown};
+pub(crate) use returning::{Changes, Shown};
+pub(super) use row_writer::RowWriter;
 pub(crate) use truncate::{empty, truncate};
-pub(super) use update::Changed;
+pub(super) use update::RowUpdate;
 pub(crate) use update::update;
 
 use super::batch::Batch;

@@ -4,10 +4,9 @@
 //! row, and a full database can be emptied. As for DROP TABLE, other transactions that have written to the table
 //! conflict. No foreign key can be broken: tables that refer to one of these are among them.
 
-use super::super::ExecContext;
-use super::super::trigger::begin;
+use super::row_writer::{RowWriter, finish_all};
 use crate::error::Result;
-use crate::exec::referential::{Writer, finish_all};
+use crate::exec::ExecContext;
 use crate::plan::statement::Truncate;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::{RowId, TableId, Transaction};
@@ -19,9 +18,13 @@ use remora_storage::{RowId, TableId, Transaction};
 pub(crate) fn truncate(plan: &Truncate, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     let mut writers = Vec::with_capacity(plan.tables.len());
     for table in &plan.tables {
-        let none = std::iter::empty();
-        let firing = begin(table, TriggerEvent::Truncate, none, tx, context)?;
-        writers.push(Writer::of_delete(table, tx)?.firing(firing));
+        writers.push(RowWriter::begin(
+            table,
+            TriggerEvent::Truncate,
+            [],
+            tx,
+            context,
+        )?);
     }
     for table in &plan.tables {
         context.check()?;

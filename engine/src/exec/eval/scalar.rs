@@ -253,18 +253,18 @@ fn apply<'a>(
 }
 
 /// Evaluates expressions without columns and calls `f` with the values, which lie on the stack
-/// where there are few.
+/// where there are few, and may be replaced.
 pub(crate) fn with_values<'a, T>(
     exprs: &'a [Expr],
     context: &'a ExecContext,
-    f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
+    f: impl FnOnce(&mut [Datum<'a>]) -> Result<T>,
 ) -> Result<T> {
     match exprs.len() {
         count if count <= INLINE_KEY => with_inline_values::<INLINE_KEY, T>(exprs, context, f),
         count if count <= INLINE => with_inline_values::<INLINE, T>(exprs, context, f),
         _ => {
             let values = exprs.iter().map(|expr| eval_scalar(expr, &NoRow, context));
-            f(&values.collect::<Result<Vec<_>>>()?)
+            f(&mut values.collect::<Result<Vec<_>>>()?)
         }
     }
 }
@@ -272,13 +272,13 @@ pub(crate) fn with_values<'a, T>(
 fn with_inline_values<'a, const N: usize, T>(
     exprs: &'a [Expr],
     context: &'a ExecContext,
-    f: impl FnOnce(&[Datum<'a>]) -> Result<T>,
+    f: impl FnOnce(&mut [Datum<'a>]) -> Result<T>,
 ) -> Result<T> {
     let mut values = [const { Datum::NULL }; N];
     for (value, expr) in values.iter_mut().zip(exprs) {
         *value = eval_scalar(expr, &NoRow, context)?;
     }
-    f(&values[..exprs.len()])
+    f(&mut values[..exprs.len()])
 }
 
 /// Calls `f` with the values, borrowed; the references lie on the stack where there are few.

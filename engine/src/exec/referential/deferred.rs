@@ -14,13 +14,13 @@
 //!
 //! It belongs to the transaction and goes with it ([`Transaction::aside`]).
 
-use super::aftermath::check_missing;
+use super::actions::check_missing;
 use super::children;
 use super::error;
 use super::key_set::KeySet;
 use super::link::Link;
+use super::tracked_changes::Referring;
 use super::unique::{UniqueKeys, check_keys};
-use super::writer::Referring;
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::plan::statement::SetConstraints;

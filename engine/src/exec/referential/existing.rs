@@ -3,7 +3,7 @@
 use super::children::values;
 use super::error;
 use super::link::Link;
-use super::writer::Referring;
+use super::tracked_changes::Referring;
 use crate::error::{Error, Result, state};
 use crate::exec::{BATCH_ROWS, ExecContext};
 use remora_storage::{TableId, Transaction};

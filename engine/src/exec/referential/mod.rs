@@ -9,10 +9,10 @@
 //!                             keys that are gone are back, or nothing refers to them, or 23503
 //! ```
 //!
-//! 1. A [`Writer`] stands between a statement and the rows that it changes. Where no foreign key is
-//!    concerned it only hands on. Else it notes, for each key that the statement may break, what rows refer
-//!    by (looked up at once; only what is not there waits for the end of the statement) and what is gone.
-//! 2. [`Writer::finish`] does what follows (`aftermath`), set at a time: one pass over the rows that refer
+//! 1. The row writer of a statement (`dml::row_writer`) tracks, for each key that the statement may break, the keys that
+//!    rows refer by (looked up at once; only what is not there waits for the end of the statement) and those that are
+//!    gone ([`TrackedChanges`]). Where no foreign key is concerned there is nothing to track.
+//! 2. [`follow`] does what follows (`actions`), set at a time: one pass over the rows that refer
 //!    for all keys that are gone by one foreign key, by index where there is one (`children`). Each round is
 //!    a command of its own, so that it sees what the rounds before have changed. The rounds are a queue:
 //!    chains of any length need no stack.
@@ -35,17 +35,17 @@
 //! - What decides about it is shared in the command that looks at it.
 //! - Memory that grows with the number of rows is reserved.
 
-mod aftermath;
+mod actions;
 mod children;
 mod deferred;
 mod error;
 mod existing;
 mod key_set;
 mod link;
+mod tracked_changes;
 mod unique;
-mod writer;
 
-pub(super) use aftermath::follow;
+pub(super) use actions::follow;
 pub(crate) use deferred::{Said, check_deferred, set_constraints};
 pub(super) use existing::test_rows;
-pub(super) use writer::{Noted, Writer, finish_all, row_now};
+pub(super) use tracked_changes::{TrackedChanges, row_now};

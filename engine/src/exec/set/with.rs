@@ -16,7 +16,7 @@ use crate::exec::compile::compile;
 use crate::exec::dml::{self, Changes, Shown};
 use crate::exec::memory::Held;
 use crate::exec::pipeline::{Pipeline, Source};
-use crate::exec::referential::{Noted, follow};
+use crate::exec::referential::{TrackedChanges, follow};
 use crate::exec::{Cursor, ExecContext};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::with::{Part, PartSource, With};
@@ -32,7 +32,7 @@ pub(crate) struct Parts {
     /// What queries read through.
     view: ReadView,
     rows: Vec<(usize, Mutex<Rows>)>,
-    noted: Mutex<Vec<Noted>>,
+    noted: Mutex<Vec<TrackedChanges>>,
 }
 
 /// The rows of a part, as far as they are there.
@@ -116,7 +116,7 @@ impl Parts {
     }
 
     /// What foreign keys are to be asked at the end.
-    pub(in crate::exec) fn note(&self, noted: impl IntoIterator<Item = Noted>) {
+    pub(in crate::exec) fn note(&self, noted: impl IntoIterator<Item = TrackedChanges>) {
         self.noted.lock().extend(noted);
     }
 

@@ -6,20 +6,48 @@ mod model;
 mod store;
 mod stories;
 
-use super::ExecContext;
 use super::join::join_table::JoinKeys;
 use super::pipeline::{Operator, Pipeline, Source};
 use super::scan::values::Values;
-use crate::error::Result;
-use crate::function::{EvalContext, resolve};
+use super::{ExecContext, Planner, TableRules};
+use crate::error::{Error, Result};
+use crate::function::{EvalContext, SearchPath, resolve};
 use crate::plan::physical::JoinKey;
+use crate::plan::trigger::Trigger;
 use crate::plan::{Expr, ExprKind, Field, Schema};
+use remora_storage::catalog::{Catalog, TableEntry, TriggerDef};
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::value::value_at;
 use remora_storage::{DataType, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub(super) const BIGINT: DataType = DataType::BigInt;
 pub(super) const TEXT: DataType = DataType::Text;
+
+/// The planner of statements that have no triggers and no foreign keys.
+#[derive(Debug)]
+struct NoPlanner;
+
+impl Planner for NoPlanner {
+    fn table_rules(
+        &self,
+        _: &TableEntry,
+        _: Option<&BTreeSet<usize>>,
+        _: &Arc<Catalog>,
+    ) -> Result<Arc<TableRules>> {
+        Err(Error::internal("nothing is planned here"))
+    }
+
+    fn trigger(
+        &self,
+        _: &TableEntry,
+        _: &TriggerDef,
+        _: (&Arc<Catalog>, &SearchPath),
+    ) -> Result<Arc<Trigger>> {
+        Err(Error::internal("nothing is planned here"))
+    }
+}
 
 pub(super) fn context() -> ExecContext {
     ExecContext {
@@ -29,7 +57,7 @@ pub(super) fn context() -> ExecContext {
         claim: Claim::Ordinary,
         with: None,
         profiling: None,
-        triggers: std::sync::Arc::default(),
+        planner: Arc::new(NoPlanner),
         trigger_depth: 0,
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::plan::trigger::Trigger;
 use remora_storage::catalog::{TableEntry, TriggerEvent, TriggerTiming};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ColumnId, DataType, TableId, Transaction, Value};
+use remora_storage::{ColumnId, TableId, Transaction, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,48 +43,12 @@ struct Change {
     new: Option<Vec<Value>>,
 }
 
-/// The triggers that a change of a table fires, after those BEFORE the statement have been run. `columns` are
-/// what an UPDATE sets.
+/// The triggers that a change of a table fires, after those BEFORE the statement have been run, unless another change by
+/// the statement has run them (`is_first`). `columns` are those that an UPDATE sets.
 ///
 /// # Errors
 /// Those of the triggers.
-#[inline]
 pub(in crate::exec) fn begin(
-    table: &Arc<TableEntry>,
-    event: TriggerEvent,
-    columns: impl Iterator<Item = ColumnId>,
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<Option<Box<Firing>>> {
-    match table.def.triggers.is_empty() {
-        true => Ok(None),
-        false => found(
-            table,
-            event,
-            &columns.collect::<Vec<_>>(),
-            true,
-            tx,
-            context,
-        ),
-    }
-}
-
-/// The same for another change by the same statement.
-pub(in crate::exec) fn begin_again(
-    table: &Arc<TableEntry>,
-    event: TriggerEvent,
-    columns: &[ColumnId],
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<Option<Box<Firing>>> {
-    match table.def.triggers.is_empty() {
-        true => Ok(None),
-        false => found(table, event, columns, false, tx, context),
-    }
-}
-
-#[cold]
-fn found(
     table: &Arc<TableEntry>,
     event: TriggerEvent,
     columns: &[ColumnId],
@@ -92,6 +56,9 @@ fn found(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<Option<Box<Firing>>> {
+    if table.def.triggers.is_empty() {
+        return Ok(None);
+    }
     let mut firing = Firing {
         table: Arc::clone(table),
         event,
@@ -103,12 +70,6 @@ fn found(
         held: Held::default(),
         taken: Vec::new(),
     };
-    let now: Vec<(ColumnId, DataType)> = table
-        .def
-        .columns
-        .iter()
-        .map(|column| (column.id, column.data_type))
-        .collect();
     let mut before_statement = Vec::new();
     for def in &table.def.triggers {
         let sets = || def.of.is_empty() || def.of.iter().any(|column| columns.contains(column));
@@ -131,8 +92,7 @@ fn found(
             .as_ref()
             .map(|scope| scope.path().clone());
         let names = (tx.catalog(), &path.unwrap_or_default());
-        let place = (table.def.id, table.def.name.as_str());
-        list.push(context.triggers.plan(def, place, &now, names)?);
+        list.push(context.planner.trigger(table, def, names)?);
     }
     if is_first {
         for trigger in &before_statement {
@@ -147,8 +107,8 @@ fn found(
 }
 
 impl Firing {
-    /// Whether triggers are to be asked before each row.
-    pub(in crate::exec) fn is_guarded(&self) -> bool {
+    /// Whether triggers fire before each row.
+    pub(in crate::exec) fn is_before_rows(&self) -> bool {
         !self.before_row.is_empty()
     }
 

@@ -13,7 +13,6 @@ use super::dispatch::{Done, Pipe};
 use super::lock_wait::LockWaitListener;
 use crate::activity::SessionRecord;
 use crate::error::Result;
-use crate::exec::TriggerCache;
 use crate::function::{SearchPath, SessionSequences, now_micros};
 use crate::plan::Statement;
 use crate::plan::statement::SHOW_ALL;
@@ -23,6 +22,7 @@ use crate::session::plans::call::Call;
 use crate::session::plans::named::NamedStatements;
 use crate::session::plans::plan_cache::PlanCache;
 use crate::session::plans::prepared::{Names, Prepared};
+use crate::session::plans::session_planner::SessionPlanner;
 use crate::session::plans::template::Template;
 use crate::session::sessions::Sessions;
 use crate::session::settings::Settings;
@@ -77,8 +77,8 @@ pub(in crate::session) struct Session {
     pub(in crate::session) lock_wait_listener: Option<LockWaitListener>,
     /// What it has taken from sequences.
     pub(in crate::session) sequences: Arc<SessionSequences>,
-    /// What it has planned of triggers.
-    pub(in crate::session) triggers: Arc<TriggerCache>,
+    /// Plans what running statements turn out to need.
+    pub(in crate::session) planner: Arc<SessionPlanner>,
     /// Where the last commit stands among all, and in the log.
     pub(in crate::session) last_commit: Committed,
     /// From where it reads by key.
@@ -114,7 +114,7 @@ impl Session {
             notices: Vec::new(),
             conflicts: SessionConflicts::default(),
             lock_wait_listener: None,
-            triggers: Arc::default(),
+            planner: Arc::default(),
             sequences: Arc::default(),
             last_commit: Committed::default(),
             seat: Seat::default(),
@@ -125,7 +125,7 @@ impl Session {
     }
 
     pub(in crate::session) fn new_call(&self) -> Call {
-        Call::new(&self.record, &self.ledger, &self.triggers)
+        Call::new(&self.record, &self.ledger, &self.planner)
     }
 
     pub(in crate::session) fn ledger(&self) -> &Arc<Ledger> {

@@ -1,9 +1,10 @@
 //! One call of a statement: its parameters, and what it works with.
 
 use super::prepared::Prepared;
+use super::session_planner::SessionPlanner;
 use crate::activity::SessionRecord;
 use crate::error::Result;
-use crate::exec::{ExecContext, TriggerCache};
+use crate::exec::ExecContext;
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
 };
@@ -27,7 +28,7 @@ impl Call {
     pub(in crate::session) fn new(
         session: &Arc<SessionRecord>,
         ledger: &Arc<Ledger>,
-        triggers: &Arc<TriggerCache>,
+        planner: &Arc<SessionPlanner>,
     ) -> Self {
         Self {
             context: ExecContext {
@@ -45,7 +46,7 @@ impl Call {
                 claim: Claim::Ordinary,
                 with: None,
                 profiling: None,
-                triggers: Arc::clone(triggers),
+                planner: Arc::<SessionPlanner>::clone(planner),
                 trigger_depth: 0,
             },
             row: Vec::new(),

@@ -5,5 +5,6 @@ pub(super) mod named;
 pub(super) mod plan_cache;
 pub(super) mod planning;
 pub(super) mod prepared;
+pub(super) mod session_planner;
 pub(super) mod shared_plans;
 pub(super) mod template;

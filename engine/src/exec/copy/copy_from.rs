@@ -3,19 +3,17 @@
 //!
 //! Errors say where: the detail ends with `COPY t, line 3`, and the column where it is one field's.
 
-use super::super::ExecContext;
-use super::super::dml::{Constraints, before_insert, fill_row};
-use super::super::eval::{Datum, eval_constant};
-use super::super::trigger::begin;
 use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result};
-use crate::exec::referential::Writer;
+use crate::exec::ExecContext;
+use crate::exec::dml::Inserter;
+use crate::exec::eval::{Datum, eval_constant};
 use crate::function::cast::cast_value;
 use crate::function::{cut_to, text};
 use crate::plan::Expr;
 use crate::plan::statement::{Copy, CopyDirection, CsvFormat, Insert};
-use remora_storage::catalog::{ColumnDef, TriggerEvent};
+use remora_storage::catalog::ColumnDef;
 use remora_storage::{Transaction, Value, ValueRef};
 use std::io::Read;
 
@@ -46,15 +44,11 @@ pub(crate) fn copy_from(
         columns,
         defaults,
         format: &plan.format,
-        constraints: Constraints::of_insert(insert),
     };
     let mut reader = Reader::new(reader, &plan.format, context);
     let mut row = Vec::new();
-    let none = std::iter::empty();
-    let firing = begin(&insert.table, TriggerEvent::Insert, none, tx, context)?;
-    let mut writer = Writer::of_insert(&insert.table, tx)?.firing(firing);
+    let mut inserter = Inserter::new(insert, tx, context)?;
     let mut count = 0;
-    let mut inserted = 0;
     if plan.format.header && !load.advance(&mut reader)? {
         return Ok(0);
     }
@@ -62,12 +56,11 @@ pub(crate) fn copy_from(
         if count % CHECK_RECORDS == 0 {
             context.check()?;
         }
-        let done = load.record(&reader, &mut row, (&mut writer, tx), context);
-        inserted += u64::from(done.map_err(|error| load.locate(error, &reader, None))?);
+        let done = load.record(&reader, &mut row, (&mut inserter, tx), context);
+        done.map_err(|error| load.locate(error, &reader, None))?;
         count += 1;
     }
-    writer.finish(tx, context)?;
-    Ok(inserted)
+    Ok(inserter.finish(tx, context)?.rows)
 }
 
 struct Load<'a> {
@@ -75,7 +68,6 @@ struct Load<'a> {
     columns: &'a [usize],
     defaults: &'a [Expr],
     format: &'a CsvFormat,
-    constraints: Constraints<'a>,
 }
 
 impl<'a> Load<'a> {
@@ -89,9 +81,9 @@ impl<'a> Load<'a> {
         &self,
         reader: &Reader<'_>,
         row: &mut Vec<Datum<'a>>,
-        (writer, tx): (&mut Writer<'_>, &mut Transaction),
+        (inserter, tx): (&mut Inserter<'_>, &mut Transaction),
         context: &'a ExecContext,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let mut fields = reader.fields();
         if fields.len() > self.columns.len() {
             return Err(sql_error!(
@@ -122,18 +114,7 @@ impl<'a> Load<'a> {
                     .map_err(|error| self.locate(error, reader, Some((column, field))))?,
             );
         }
-        if let Some(guard) = writer.guard() {
-            let mut values: Vec<Value> = row.drain(..).map(Datum::into_value).collect();
-            if !before_insert(self.insert, guard, &mut values, tx, context)? {
-                return Ok(false);
-            }
-            let values: Vec<ValueRef<'_>> = values.iter().map(Value::as_ref).collect();
-            return writer.insert(tx, &values, context).map(|()| true);
-        }
-        fill_row(self.insert, row, context)?;
-        self.constraints.test_row(row.as_slice(), context)?;
-        let values: Vec<ValueRef<'_>> = row.iter().map(Datum::as_ref).collect();
-        writer.insert(tx, &values, context).map(|()| true)
+        inserter.row(tx, row, context)
     }
 
     fn field(&self, field: Field<'_>, column: &ColumnDef, context: &ExecContext) -> Result<Value> {

@@ -1,24 +1,24 @@
-//! What follows from a statement by its foreign keys: actions in rounds, then the checks.
+//! Referential actions: what follows from a statement by its foreign keys, in rounds, and then the checks of keys and the
+//! triggers AFTER the statement.
 
 use super::children;
 use super::deferred;
 use super::error;
 use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
+use super::tracked_changes::{Referred, Referring, TrackedChanges};
 use super::unique::{UniqueKeys, check_keys};
-use super::writer::{Noted, Referred, Referring, Writer};
-use crate::bind::{checks_of, default_of, generated_of};
 use crate::error::Result;
 use crate::exec::ExecContext;
-use crate::exec::dml::{Changed, Constraints, add_generated, delete_guarded, guarded};
+use crate::exec::dml::{RowUpdate, RowWriter};
 use crate::exec::eval::eval_constant;
 use crate::exec::memory::Held;
 use crate::exec::point::TableRow;
-use crate::exec::trigger::{Firing, begin, begin_again, fire_after};
+use crate::exec::trigger::{Firing, begin, fire_after};
 use crate::function::cast::cast_value;
 use crate::plan::Expr;
 use crate::plan::statement::{Target, Update};
-use remora_storage::catalog::{ColumnDef, ForeignAction, TriggerEvent};
+use remora_storage::catalog::{ForeignAction, TriggerEvent};
 use remora_storage::{RowId, Transaction, Value, ValueRef};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ struct Gone {
 }
 
 /// What is to be done yet.
-struct Aftermath {
+struct Actions {
     actions: VecDeque<Gone>,
     /// One for each foreign key, as are those that are not referred to.
     missing: Vec<Referring>,
@@ -54,45 +54,48 @@ struct Aftermath {
     fired: Vec<Vec<Firing>>,
 }
 
-/// Does what follows from what a statement has noted.
+/// Does what follows from the changes of a statement.
+///
+/// # Errors
+/// 23503, 23505, and those of the actions and triggers.
 pub(in crate::exec) fn follow(
-    noted: Vec<Noted>,
+    changes: Vec<TrackedChanges>,
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<()> {
-    let mut aftermath = Aftermath::new(noted.iter().all(|noted| noted.shrinks));
-    aftermath.fired.push(Vec::new());
+    let mut pending = Actions::new(changes.iter().all(|changes| changes.shrinks));
+    pending.fired.push(Vec::new());
     // What was changed is seen from here on.
     tx.begin_command();
-    for noted in noted {
-        aftermath.take(noted, context)?;
+    for changes in changes {
+        pending.take(changes, context)?;
     }
-    while let Some(gone) = aftermath.actions.pop_front() {
+    while let Some(gone) = pending.actions.pop_front() {
         context.check()?;
-        aftermath.rounds += 1;
-        if aftermath.rounds > ROUNDS_MAX {
+        pending.rounds += 1;
+        if pending.rounds > ROUNDS_MAX {
             return Err(sql_error!(
                 STATEMENT_TOO_COMPLEX,
                 "the actions of foreign key \"{}\" go on after {ROUNDS_MAX} rounds",
                 gone.link.key.name
             ));
         }
-        let firing = aftermath.begin_action(&gone, tx, context)?;
-        let noted = act(&gone, firing, tx, context)?;
+        let firing = pending.begin_action(&gone, tx, context)?;
+        let changes = act(&gone, firing, tx, context)?;
         tx.begin_command();
-        if let Some(noted) = noted {
-            aftermath.fired.push(Vec::new());
-            aftermath.take(*noted, context)?;
+        if let Some(changes) = changes {
+            pending.fired.push(Vec::new());
+            pending.take(*changes, context)?;
         }
     }
-    let fired = std::mem::take(&mut aftermath.fired);
-    aftermath.check(tx, context)?;
+    let fired = std::mem::take(&mut pending.fired);
+    pending.check(tx, context)?;
     fired
         .into_iter()
         .try_for_each(|fired| fire_after(fired, tx, context))
 }
 
-impl Aftermath {
+impl Actions {
     /// Of a statement that makes the database smaller, where `shrinks`.
     fn new(shrinks: bool) -> Self {
         Self {
@@ -125,17 +128,15 @@ impl Aftermath {
             true => TriggerEvent::Delete,
             false => TriggerEvent::Update,
         };
-        let columns = gone.link.key.columns.iter().copied();
+        let columns = &gone.link.key.columns;
         let mut fired = self.fired.iter().flatten();
-        match fired.any(|firing| firing.is_of(table.def.id, event)) {
-            false => begin(table, event, columns, tx, context),
-            true => begin_again(table, event, &columns.collect::<Vec<_>>(), tx, context),
-        }
+        let is_first = !fired.any(|firing| firing.is_of(table.def.id, event));
+        begin(table, event, columns, is_first, tx, context)
     }
 
-    /// Sorts what a round has noted by when it is due.
-    fn take(&mut self, mut noted: Noted, context: &ExecContext) -> Result<()> {
-        if let Some(firing) = noted.firing.take() {
+    /// Sorts what follows from the changes of a round by when it is due.
+    fn take(&mut self, mut changes: TrackedChanges, context: &ExecContext) -> Result<()> {
+        if let Some(firing) = changes.firing.take() {
             // Of what comes again by an action the triggers of the statement are fired once.
             let by_action = self.fired.len() > 1;
             let mut others = self.fired.iter_mut().flatten();
@@ -148,18 +149,18 @@ impl Aftermath {
                 }
             }
         }
-        for keys in noted.keys.into_iter().filter(|keys| !keys.is_empty()) {
+        for keys in changes.keys.into_iter().filter(|keys| !keys.is_empty()) {
             let mut others = self.keys.iter_mut();
             match others.find(|other| other.index == keys.index) {
                 Some(other) => other.append(keys, context)?,
                 None => self.keys.push(keys),
             }
         }
-        let missing = noted.referring.into_iter();
+        let missing = changes.referring.into_iter();
         for key in missing.filter(|key| !key.missing.is_empty()) {
             self.find_later(key, context)?;
         }
-        let referred = noted.referred.into_iter();
+        let referred = changes.referred.into_iter();
         for Referred { link, gone } in referred.filter(|key| !key.gone.is_empty()) {
             let is_update = gone.entries().iter().any(|entry| entry.becomes.is_some());
             let action = match is_update {
@@ -343,7 +344,7 @@ fn act(
     firing: Option<Box<Firing>>,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<Option<Box<Noted>>> {
+) -> Result<Option<Box<TrackedChanges>>> {
     let deletes = gone.deletes();
     if gone.action == ForeignAction::Restrict {
         gone.refuse(|_| false, tx, context)?;
@@ -369,24 +370,16 @@ fn delete(
     firing: Option<Box<Firing>>,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<Option<Box<Noted>>> {
-    let mut writer = Writer::of_delete(&gone.link.child, tx)?.firing(firing);
+) -> Result<Option<Box<TrackedChanges>>> {
+    let change = (TriggerEvent::Delete, &[][..]);
+    let mut writer = RowWriter::with_triggers(&gone.link.child, change, firing, tx)?;
     for (number, (row, _)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
         }
-        match writer.is_guarded() {
-            true => drop(delete_guarded(
-                &gone.link.child,
-                &mut writer,
-                *row,
-                tx,
-                context,
-            )?),
-            false => drop(writer.delete(tx, *row, context)?),
-        }
+        writer.delete(tx, *row, context)?;
     }
-    Ok(writer.into_noted())
+    Ok(writer.into_tracked())
 }
 
 fn update(
@@ -395,47 +388,32 @@ fn update(
     firing: Option<Box<Firing>>,
     tx: &mut Transaction,
     context: &ExecContext,
-) -> Result<Option<Box<Noted>>> {
+) -> Result<Option<Box<TrackedChanges>>> {
     let table = &gone.link.child;
-    let plan = plan(gone, tx)?;
-    let constraints = Constraints::of_update(&plan);
-    let columns = plan.written().map(|(column, _)| *column);
-    let writer = Writer::of_update(table, columns, tx)?.firing(firing);
-    let (mut writer, whole) = guarded(writer, &plan, tx)?;
+    let plan = plan(gone, tx, context)?;
+    let columns: Vec<_> = plan.written().map(|(column, _)| *column).collect();
+    let change = (TriggerEvent::Update, columns.as_slice());
+    let mut writer = RowWriter::with_triggers(table, change, firing, tx)?;
+    let update = RowUpdate::new(&plan, &writer, tx, context)?;
     for (number, (row, place)) in rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
         }
         let becomes = gone.keys.entries()[*place].becomes.as_deref();
         let mut new = new_values(gone, &plan, becomes, context)?;
-        if let Some(whole) = &whole {
-            whole.update(&mut writer, *row, new, None, (tx, context))?;
-            continue;
-        }
-        let tested = tx.row_to_change(table, *row, |old| {
-            let old = TableRow::of(&table.def, old);
-            add_generated(&plan, &old, &mut new, context)?;
-            let changed = Changed {
-                plan: &plan,
-                old: &old,
-                new: &new,
-            };
-            constraints.test_row(&changed, context)
+        let completed = tx.row_to_change(table, *row, |old| {
+            update.complete(&TableRow::of(&table.def, old), &mut new, None, context)
         });
-        tested.unwrap_or(Ok(()))?;
-        let changes = plan.written().zip(&new);
-        let changes: Vec<(_, ValueRef<'_>)> = changes
-            .map(|((column, _), value)| (*column, value.as_ref()))
-            .collect();
-        writer.update(tx, *row, &changes, context)?;
+        completed.unwrap_or(Ok(()))?;
+        update.write(&mut writer, (*row, new), &mut [], (tx, context))?;
     }
-    Ok(writer.into_noted())
+    Ok(writer.into_tracked())
 }
 
 /// The action as an UPDATE of the columns that refer, with what they are set to where that is the same
 /// for all rows.
-fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
-    let (catalog, table) = (tx.catalog(), &gone.link.child);
+fn plan(gone: &Gone, tx: &Transaction, context: &ExecContext) -> Result<Update> {
+    let table = &gone.link.child;
     let key = &gone.link.key;
     let is_delete = gone
         .keys
@@ -450,23 +428,22 @@ fn plan(gone: &Gone, tx: &Transaction) -> Result<Update> {
         .iter()
         .filter_map(|column| table.def.position(*column))
         .collect();
-    let value = |column: &ColumnDef| match gone.action {
-        ForeignAction::SetDefault => default_of(catalog, column),
-        _ => Ok(Expr::literal(Value::Null, column.data_type)),
-    };
-    let assignments = columns.iter().map(|position| {
-        let column = &table.def.columns[*position];
-        Ok((column.id, value(column)?))
+    let planner = &context.planner;
+    let rules = planner.table_rules(table, Some(&columns), tx.catalog())?;
+    let columns = columns.iter().map(|position| &table.def.columns[*position]);
+    let assignments = columns.zip(&rules.defaults).map(|(column, default)| {
+        let value = match gone.action {
+            ForeignAction::SetDefault => default.clone(),
+            _ => Expr::literal(Value::Null, column.data_type),
+        };
+        (column.id, value)
     });
-    let generated = generated_of(catalog, &table.def, Some(&columns))?;
-    let written = columns.iter().copied();
-    let written = written.chain(generated.iter().map(|(at, _)| *at)).collect();
-    let generated = generated.into_iter();
-    let generated = generated.map(|(at, expr)| (table.def.columns[at].id, expr));
+    let generated = rules.generated.iter();
+    let generated = generated.map(|(at, expr)| (table.def.columns[*at].id, expr.clone()));
     Ok(Update {
+        assignments: assignments.collect(),
         generated: generated.collect(),
-        assignments: assignments.collect::<Result<_>>()?,
-        checks: checks_of(catalog, &table.def, Some(&written))?,
+        checks: rules.checks.clone(),
         table: Arc::clone(table),
         target: Target::nothing(),
         returning: None,

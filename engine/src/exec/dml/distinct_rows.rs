@@ -1,4 +1,4 @@
-//! Rows that a join gives: of one that it gives several times the first counts.
+//! Distinct rows of a join: of a row that the join gives several times, the first counts.
 
 use super::super::ExecContext;
 use super::super::batch::Batch;
@@ -10,12 +10,12 @@ use remora_storage::succinct::RowSet;
 
 /// The rows that were given so far.
 #[derive(Debug)]
-pub(super) struct Once {
+pub(super) struct DistinctRows {
     seen: RowSet,
     held: Held,
 }
 
-impl Once {
+impl DistinctRows {
     pub(super) fn new(held: Held) -> Self {
         Self {
             seen: RowSet::default(),

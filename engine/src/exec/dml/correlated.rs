@@ -1,5 +1,5 @@
-//! What ON CONFLICT DO UPDATE asks subqueries: they are run for each row that is met, with its values and
-//! those of the row that was to be inserted as parameters. What they give are parameters, too.
+//! Correlated subplans of a change: subqueries of ON CONFLICT DO UPDATE and of check options of views. They are run for
+//! each row, with its values as parameters, and their results are parameters of the expressions that contained them.
 
 use super::super::ExecContext;
 use super::super::compile::compile;
@@ -9,8 +9,8 @@ use crate::plan::statement::Asked;
 use remora_storage::value::value_at;
 use remora_storage::{ReadView, Value};
 
-/// The context with what is asked for a row.
-pub(super) fn ask<R: Row + ?Sized>(
+/// Returns the context with the results of a subplan for a row.
+pub(super) fn evaluate<R: Row + ?Sized>(
     asked: &Asked,
     row: &R,
     view: &ReadView,

@@ -1,15 +1,15 @@
-//! Changes of views that triggers stand in for: for each row the triggers are run, and nothing else is done.
+//! INSTEAD OF triggers of views: for each row the triggers are run, and nothing else is done.
 //!
 //! The plan is about a table that stands in for the view (`bind::instead`): its rows are the view's.
 
-use super::super::ExecContext;
-use super::super::batch::Batch;
-use super::super::compile::compile;
-use super::super::eval::{Datum, Evaluator, with_values};
-use super::super::trigger::{Firing, begin, fire_after};
-use super::guarded::{owned, row_of};
-use super::returned::{Changes, Returned};
+use super::before_triggers::row_of;
+use super::returning::{Changes, Returned};
 use crate::error::Result;
+use crate::exec::ExecContext;
+use crate::exec::batch::Batch;
+use crate::exec::compile::compile;
+use crate::exec::eval::{Evaluator, eval_constant};
+use crate::exec::trigger::{Firing, begin, fire_after};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Insert, InsertSource, Target, Update};
 use remora_storage::catalog::{TableEntry, TriggerEvent, TriggerTiming};
@@ -39,8 +39,9 @@ impl<'p> Instead<'p> {
         (tx, context): (&mut Transaction, &ExecContext),
     ) -> Result<Self> {
         let columns = table.def.columns.iter().map(|column| column.id);
+        let columns: Vec<_> = columns.collect();
         Ok(Self {
-            firing: begin(table, event, columns, tx, context)?,
+            firing: begin(table, event, &columns, true, tx, context)?,
             returned,
             count: 0,
         })
@@ -91,7 +92,10 @@ pub(super) fn insert(
     match &plan.source {
         InsertSource::Values(rows) => {
             for row in rows {
-                let row = with_values(row, context, |values: &[Datum<'_>]| Ok(owned(values)))?;
+                let row = row
+                    .iter()
+                    .map(|expr| Ok(eval_constant(expr, context)?.into_value()));
+                let row = row.collect::<Result<Vec<_>>>()?;
                 instead.row(None, Some(row.clone()), row, (tx, context))?;
             }
         }

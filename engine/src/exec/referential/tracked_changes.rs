@@ -1,6 +1,9 @@
-//! Changes of one table's rows, noted for the foreign keys that they may break.
+//! Tracked changes: keys and rows of one table that a statement has changed, as far as foreign keys, deferrable unique keys
+//! and triggers depend on them.
+//!
+//! They are tracked while rows are written, and looked at when the statement ends ([`follow`](super::follow)). A key that
+//! a row refers by is looked up at once: only one that is not there is kept.
 
-use super::aftermath;
 use super::children::values;
 use super::error;
 use super::key_set::{Key, KeySet};
@@ -11,7 +14,7 @@ use crate::exec::ExecContext;
 use crate::exec::memory::relieved;
 use crate::exec::trigger::Firing;
 use hashbrown::HashSet;
-use remora_storage::catalog::{Catalog, Deferral, TableEntry};
+use remora_storage::catalog::{Catalog, Deferral, TableEntry, TriggerEvent};
 use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
 use std::sync::Arc;
 
@@ -20,17 +23,10 @@ const MISSING_MAX: usize = 1024;
 /// Bytes of keys that are remembered as found.
 const FOUND_BYTES_MAX: usize = 64 << 10;
 
-/// What a statement writes rows of a table with.
+/// Changes of a table's rows by a statement.
 #[derive(Debug)]
-pub(in crate::exec) struct Writer<'t> {
-    table: &'t Arc<TableEntry>,
-    noted: Option<Box<Noted>>,
-}
-
-/// What a statement has come to, as far as foreign keys are concerned.
-#[derive(Debug)]
-pub(in crate::exec) struct Noted {
-    /// Whether it makes the database smaller.
+pub(in crate::exec) struct TrackedChanges {
+    /// Whether the statement makes the database smaller.
     pub(super) shrinks: bool,
     pub(super) referring: Vec<Referring>,
     pub(super) referred: Vec<Referred>,
@@ -58,186 +54,32 @@ pub(super) struct Referred {
     pub(super) gone: KeySet,
 }
 
-/// What a statement does to rows.
-#[derive(Clone, Copy, Debug)]
-enum Change<'c> {
-    Insert,
-    Update(&'c [ColumnId]),
-    Delete,
-}
-
-impl<'t> Writer<'t> {
-    /// Of a statement that adds rows.
-    pub(in crate::exec) fn of_insert(table: &'t Arc<TableEntry>, tx: &Transaction) -> Result<Self> {
-        Self::new(table, Change::Insert, tx.catalog())
-    }
-
-    /// Of one that sets these columns.
-    pub(in crate::exec) fn of_update(
-        table: &'t Arc<TableEntry>,
-        columns: impl Iterator<Item = ColumnId>,
-        tx: &Transaction,
-    ) -> Result<Self> {
-        if has_none(table) {
-            return Ok(Self { table, noted: None });
-        }
-        let columns: Vec<ColumnId> = columns.collect();
-        Self::new(table, Change::Update(&columns), tx.catalog())
-    }
-
-    /// Of one that removes rows.
-    pub(in crate::exec) fn of_delete(table: &'t Arc<TableEntry>, tx: &Transaction) -> Result<Self> {
-        Self::new(table, Change::Delete, tx.catalog())
-    }
-
-    fn new(table: &'t Arc<TableEntry>, change: Change<'_>, catalog: &Catalog) -> Result<Self> {
-        let noted = match has_none(table) {
-            true => None,
-            false => Noted::new(table, change, catalog)?.map(Box::new),
-        };
-        Ok(Self { table, noted })
-    }
-
-    /// The same with the triggers that the change fires.
-    #[must_use]
-    pub(in crate::exec) fn firing(mut self, firing: Option<Box<Firing>>) -> Self {
-        if let Some(firing) = firing {
-            let noted = self.noted.get_or_insert_with(|| {
-                Box::new(Noted {
-                    shrinks: false,
-                    referring: Vec::new(),
-                    referred: Vec::new(),
-                    keys: Vec::new(),
-                    firing: None,
-                })
-            });
-            noted.firing = Some(firing);
-        }
-        self
-    }
-
-    /// The triggers that are to be asked before each row.
+impl TrackedChanges {
+    /// Whether anything may depend on changes of a table.
     #[inline]
-    pub(in crate::exec) fn guard(&self) -> Option<&Firing> {
-        let firing = self.noted.as_ref()?.firing.as_deref()?;
-        firing.is_guarded().then_some(firing)
+    pub(in crate::exec) fn may_exist(table: &TableEntry) -> bool {
+        let def = &table.def;
+        let has_triggers = !def.triggers.is_empty();
+        let has_keys = !def.foreign_keys.is_empty() || !table.references.is_empty();
+        has_triggers || has_keys || unique::has_some(table)
     }
 
-    /// Whether triggers are to be asked before each row.
-    #[inline]
-    pub(in crate::exec) fn is_guarded(&self) -> bool {
-        self.guard().is_some()
-    }
-
-    /// Adds a row.
-    #[inline]
-    pub(in crate::exec) fn insert(
-        &mut self,
-        tx: &mut Transaction,
-        row: &[ValueRef<'_>],
-        context: &ExecContext,
-    ) -> Result<()> {
-        let id = relieved(context, || tx.insert(self.table, row))?;
-        match &mut self.noted {
-            None => Ok(()),
-            Some(noted) => noted.inserted(self.table, tx, (id, row), context),
-        }
-    }
-
-    /// Changes a row; `false` where the command had changed it already.
-    #[inline]
-    pub(in crate::exec) fn update(
-        &mut self,
-        tx: &mut Transaction,
-        row: RowId,
-        changes: &[(ColumnId, ValueRef<'_>)],
-        context: &ExecContext,
-    ) -> Result<bool> {
-        match &mut self.noted {
-            None => relieved(context, || tx.update(self.table, row, changes)),
-            Some(noted) => noted.update(self.table, tx, row, changes, context),
-        }
-    }
-
-    /// Removes a row; `false` where the command had removed it already.
-    #[inline]
-    pub(in crate::exec) fn delete(
-        &mut self,
-        tx: &mut Transaction,
-        row: RowId,
-        context: &ExecContext,
-    ) -> Result<bool> {
-        match &mut self.noted {
-            None => relieved(context, || tx.delete(self.table, row)),
-            Some(noted) => noted.delete(self.table, tx, row, context),
-        }
-    }
-
-    /// The triggers that the change fires.
-    pub(in crate::exec) fn into_firing(self) -> Option<Box<Firing>> {
-        self.noted?.firing
-    }
-
-    /// What was noted, for who goes on with it.
-    pub(super) fn into_noted(self) -> Option<Box<Noted>> {
-        self.noted
-    }
-
-    /// Ends the statement: does what its foreign keys say, and sees that none is broken.
-    ///
-    /// # Errors
-    /// 23503, and those of the actions.
-    #[inline]
-    pub(in crate::exec) fn finish(self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-        match self.noted {
-            None => Ok(()),
-            Some(noted) => follow(vec![*noted], tx, context),
-        }
-    }
-}
-
-/// Does what follows from what was noted: at once, or where the statement has parts, at the end of all.
-fn follow(noted: Vec<Noted>, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-    match &context.with {
-        None => aftermath::follow(noted, tx, context),
-        Some(parts) => {
-            parts.note(noted);
-            Ok(())
-        }
-    }
-}
-
-/// Ends a statement that has changed rows in several ways.
-///
-/// # Errors
-/// As for [`Writer::finish`].
-pub(in crate::exec) fn finish_all<'t>(
-    writers: impl IntoIterator<Item = Writer<'t>>,
-    tx: &mut Transaction,
-    context: &ExecContext,
-) -> Result<()> {
-    let noted = writers.into_iter().filter_map(|writer| writer.noted);
-    let noted: Vec<Noted> = noted.map(|noted| *noted).collect();
-    match noted.is_empty() {
-        true => Ok(()),
-        false => follow(noted, tx, context),
-    }
-}
-
-fn has_none(table: &TableEntry) -> bool {
-    let is_apart = table.def.foreign_keys.is_empty() && table.references.is_empty();
-    is_apart && !unique::has_some(table)
-}
-
-impl Noted {
-    /// `None` where the change breaks no foreign key, whatever the rows are.
-    fn new(table: &TableEntry, change: Change<'_>, catalog: &Catalog) -> Result<Option<Self>> {
-        let is_set = |columns: &[ColumnId]| match change {
-            Change::Insert | Change::Delete => true,
-            Change::Update(set) => columns.iter().any(|column| set.contains(column)),
-        };
-        let shrinks = matches!(change, Change::Delete);
-        let adds = matches!(change, Change::Insert);
+    /// Begins to track a change, of these columns if it is an UPDATE, that fires these triggers; `None` where nothing depends
+    /// on it.
+    pub(in crate::exec) fn new(
+        table: &TableEntry,
+        (event, set): (TriggerEvent, &[ColumnId]),
+        firing: Option<Box<Firing>>,
+        catalog: &Catalog,
+    ) -> Result<Option<Box<Self>>> {
+        // A trigger BEFORE a row may set any column.
+        let sets_all = firing
+            .as_ref()
+            .is_some_and(|firing| firing.is_before_rows());
+        let sets_all = sets_all || event != TriggerEvent::Update;
+        let is_set = |columns: &[ColumnId]| sets_all || columns.iter().any(|id| set.contains(id));
+        let adds = event == TriggerEvent::Insert;
+        let shrinks = matches!(event, TriggerEvent::Delete | TriggerEvent::Truncate);
         let keys = table.def.foreign_keys.iter();
         let keys = keys.filter(|key| !shrinks && is_set(&key.columns));
         let referring = keys.map(|key| {
@@ -255,7 +97,7 @@ impl Noted {
                 gone: KeySet::new(shrinks),
             })
         });
-        let noted = Self {
+        let tracked = Self {
             shrinks,
             referring: referring.collect::<Result<_>>()?,
             referred: referred.collect::<Result<_>>()?,
@@ -263,14 +105,25 @@ impl Noted {
                 true => Vec::new(),
                 false => unique::of_table(table, is_set),
             },
-            firing: None,
+            firing,
         };
-        let is_concerned =
-            !noted.referring.is_empty() || !noted.referred.is_empty() || !noted.keys.is_empty();
-        Ok(is_concerned.then_some(noted))
+        let is_needed = tracked.firing.is_some()
+            || !tracked.referring.is_empty()
+            || !tracked.referred.is_empty()
+            || !tracked.keys.is_empty();
+        Ok(is_needed.then(|| Box::new(tracked)))
     }
 
-    fn inserted(
+    /// The triggers that fire before each row, if there are any.
+    #[inline]
+    pub(in crate::exec) fn before_rows(&self) -> Option<&Firing> {
+        self.firing
+            .as_deref()
+            .filter(|firing| firing.is_before_rows())
+    }
+
+    /// Tracks a row that was inserted.
+    pub(in crate::exec) fn inserted(
         &mut self,
         table: &TableEntry,
         tx: &Transaction,
@@ -295,7 +148,7 @@ impl Noted {
         Ok(())
     }
 
-    /// The row as it is, if a trigger wants to know.
+    /// The row as it is, where a trigger AFTER it needs it.
     fn wanted(&self, table: &TableEntry, tx: &Transaction, row: RowId) -> Option<Vec<Value>> {
         let firing = self.firing.as_ref()?;
         match firing.wants_rows() {
@@ -304,7 +157,8 @@ impl Noted {
         }
     }
 
-    fn update(
+    /// Sets columns of a row; returns `false` where the command had changed the row already.
+    pub(in crate::exec) fn update(
         &mut self,
         table: &Arc<TableEntry>,
         tx: &mut Transaction,
@@ -358,7 +212,8 @@ impl Noted {
         Ok(true)
     }
 
-    fn delete(
+    /// Deletes a row; returns `false` where the command had deleted it already.
+    pub(in crate::exec) fn delete(
         &mut self,
         table: &Arc<TableEntry>,
         tx: &mut Transaction,

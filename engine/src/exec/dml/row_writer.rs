@@ -1,0 +1,194 @@
+//! Row writer: performs all changes that a statement makes to the rows of one table, of one kind.
+//!
+//! ```text
+//!   BEFORE statement > for each row: BEFORE row > generated columns > checks > write > tracked > RETURNING > .. > finish
+//!   [begin]              [before_triggers]         [insert, update]             [tracked_changes]             [actions]
+//! ```
+//!
+//! 1. A writer is made when the statement starts. It fires the triggers BEFORE the statement, and finds out whether
+//!    anything is to be done beside the writes: foreign keys, deferrable unique keys and triggers of this change. Of most
+//!    tables there is nothing, and then a write is one call of storage.
+//! 2. Else the writer has [`TrackedChanges`], which remember the keys and rows that matter at the end of the statement.
+//! 3. Triggers BEFORE a row may set any of its columns or skip it. What follows from its values comes after them, so
+//!    rows of such a table are written one by one ([`RowWriter::fires_before_rows`]); all other statements compute and test
+//!    their rows when they find them, whole batches where there are batches.
+//! 4. [`RowWriter::finish`] does what follows from the changes: actions of foreign keys, checks, triggers AFTER.
+//!
+//! An error anywhere leaves changes behind: the caller rolls back to the mark before the statement.
+
+use super::before_triggers::{before_delete, before_insert};
+use crate::error::Result;
+use crate::exec::ExecContext;
+use crate::exec::eval::Datum;
+use crate::exec::memory::relieved;
+use crate::exec::referential::{TrackedChanges, follow};
+use crate::exec::trigger::{Firing, begin};
+use remora_storage::catalog::{TableEntry, TriggerEvent};
+use remora_storage::{ColumnId, RowId, Transaction, ValueRef};
+use std::sync::Arc;
+
+/// Writes rows of a table by inserting, updating or deleting them.
+#[derive(Debug)]
+pub(in crate::exec) struct RowWriter<'t> {
+    table: &'t Arc<TableEntry>,
+    /// Changes that keys and triggers depend on; `None` where nothing does.
+    tracked: Option<Box<TrackedChanges>>,
+}
+
+impl<'t> RowWriter<'t> {
+    /// Returns a writer of a change that nothing depends on.
+    pub(super) fn plain(table: &'t Arc<TableEntry>) -> Self {
+        Self {
+            table,
+            tracked: None,
+        }
+    }
+
+    /// Begins a statement that changes rows of a table; fires the triggers BEFORE it. `columns` are those that an UPDATE
+    /// sets.
+    #[inline]
+    pub(super) fn begin(
+        table: &'t Arc<TableEntry>,
+        event: TriggerEvent,
+        columns: impl IntoIterator<Item = ColumnId>,
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<Self> {
+        if !TrackedChanges::may_exist(table) {
+            return Ok(Self::plain(table));
+        }
+        let columns: Vec<ColumnId> = columns.into_iter().collect();
+        let firing = begin(table, event, &columns, true, tx, context)?;
+        Self::with_triggers(table, (event, &columns), firing, tx)
+    }
+
+    /// Returns a writer that fires these triggers; those BEFORE the statement have been fired.
+    pub(in crate::exec) fn with_triggers(
+        table: &'t Arc<TableEntry>,
+        change: (TriggerEvent, &[ColumnId]),
+        firing: Option<Box<Firing>>,
+        tx: &Transaction,
+    ) -> Result<Self> {
+        let tracked = TrackedChanges::new(table, change, firing, tx.catalog())?;
+        Ok(Self { table, tracked })
+    }
+
+    /// The triggers that fire before each row, if there are any.
+    #[inline]
+    pub(super) fn before_rows(&self) -> Option<&Firing> {
+        self.tracked.as_ref()?.before_rows()
+    }
+
+    /// Whether triggers fire before each row.
+    #[inline]
+    pub(in crate::exec) fn fires_before_rows(&self) -> bool {
+        self.before_rows().is_some()
+    }
+
+    /// Fires the triggers BEFORE the insertion of a row, which may change it; returns `false` where the row is skipped.
+    #[inline]
+    pub(super) fn before_insert(
+        &self,
+        row: &mut [Datum<'_>],
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<bool> {
+        match self.before_rows() {
+            None => Ok(true),
+            Some(firing) => before_insert(firing, row, tx, context),
+        }
+    }
+
+    /// Inserts a row.
+    ///
+    /// # Errors
+    /// 23505, 40001, 53200, 23503
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        tx: &mut Transaction,
+        row: &[ValueRef<'_>],
+        context: &ExecContext,
+    ) -> Result<()> {
+        let id = relieved(context, || tx.insert(self.table, row))?;
+        match &mut self.tracked {
+            None => Ok(()),
+            Some(tracked) => tracked.inserted(self.table, tx, (id, row), context),
+        }
+    }
+
+    /// Sets columns of a row; returns `false` where the command had changed the row already.
+    #[inline]
+    pub(super) fn update(
+        &mut self,
+        tx: &mut Transaction,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+        context: &ExecContext,
+    ) -> Result<bool> {
+        match &mut self.tracked {
+            None => relieved(context, || tx.update(self.table, row, changes)),
+            Some(tracked) => tracked.update(self.table, tx, row, changes, context),
+        }
+    }
+
+    /// Fires the triggers BEFORE the deletion of a row and deletes it; returns `false` where the row is skipped, or the
+    /// command had deleted it already.
+    ///
+    /// # Errors
+    /// 40001, 27000, and those of the triggers.
+    #[inline]
+    pub(in crate::exec) fn delete(
+        &mut self,
+        tx: &mut Transaction,
+        row: RowId,
+        context: &ExecContext,
+    ) -> Result<bool> {
+        let Some(tracked) = &mut self.tracked else {
+            return relieved(context, || tx.delete(self.table, row));
+        };
+        if let Some(firing) = tracked.before_rows()
+            && !before_delete(firing, self.table, row, tx, context)?
+        {
+            return Ok(false);
+        }
+        tracked.delete(self.table, tx, row, context)
+    }
+
+    /// The changes that keys and triggers depend on.
+    pub(in crate::exec) fn into_tracked(self) -> Option<Box<TrackedChanges>> {
+        self.tracked
+    }
+
+    /// Ends the statement: performs the actions of foreign keys, checks keys and fires the triggers AFTER it.
+    ///
+    /// # Errors
+    /// 23503, and those of the actions and triggers.
+    #[inline]
+    pub(super) fn finish(self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+        match self.tracked {
+            None => Ok(()),
+            Some(_) => finish_all([self], tx, context),
+        }
+    }
+}
+
+/// Ends a statement that has changed rows in several ways: at once, or where it has parts, at the end of all parts.
+pub(super) fn finish_all<'t>(
+    writers: impl IntoIterator<Item = RowWriter<'t>>,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
+    let tracked = writers.into_iter().filter_map(|writer| writer.tracked);
+    let tracked: Vec<TrackedChanges> = tracked.map(|tracked| *tracked).collect();
+    if tracked.is_empty() {
+        return Ok(());
+    }
+    match &context.with {
+        None => follow(tracked, tx, context),
+        Some(parts) => {
+            parts.note(tracked);
+            Ok(())
+        }
+    }
+}
