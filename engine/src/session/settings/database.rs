@@ -24,12 +24,14 @@ pub(super) struct SharedState {
     pub read_only: bool,
 }
 
+type Set = fn(&Session, Option<&str>) -> Result<()>;
+
 /// One setting.
 pub(super) struct Shared {
     pub name: &'static str,
     pub show: fn(&SharedState) -> String,
     /// Changes it; without a value it becomes what the database was opened with.
-    pub set: Option<fn(&Session, Option<&str>) -> Result<()>>,
+    pub set: Option<Set>,
 }
 
 const fn fixed(name: &'static str, show: fn(&SharedState) -> String) -> Shared {
