@@ -52,6 +52,7 @@ natural_order!(
     Numeric,
     Text,
     Char,
+    Bytea,
     Date,
     Time,
     Timestamp,
@@ -162,7 +163,7 @@ macro_rules! comparisons {
 comparisons!(
     BOOLEAN often Boolean, SMALLINT often SmallInt, INTEGER often Integer, BIGINT often BigInt,
     REAL often Real, DOUBLE often Double, NUMERIC often Numeric, TEXT often Text, CHAR often Char,
-    BYTEA seldom Bytea, DATE often Date, TIME often Time, TIMESTAMP often Timestamp,
+    BYTEA often Bytea, DATE often Date, TIME often Time, TIMESTAMP often Timestamp,
     TIMESTAMPTZ often TimestampTz, INTERVAL often Interval, UUID often Uuid, TIMETZ seldom TimeTz,
     BIT seldom Bit, VARBIT seldom VarBit
 );

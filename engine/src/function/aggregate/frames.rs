@@ -85,17 +85,17 @@ pub(crate) struct FrameContext<'a> {
 /// Frames between two questions whether the statement was interrupted.
 const CHECK_FRAMES: u32 = 1 << 10;
 
-/// How a state takes rows in. Pointers, so that sliding is compiled once for a type of states.
-pub(super) struct Steps<'a, S> {
+/// How a state takes rows in.
+pub(super) struct Steps<Step, Merge> {
     /// Takes a row in.
-    pub step: &'a dyn Fn(&mut S, usize) -> Result<()>,
+    pub step: Step,
     /// Takes in the rows of another state, which come later.
-    pub merge: &'a dyn Fn(&mut S, &S) -> Result<()>,
+    pub merge: Merge,
 }
 
 /// The state of each frame.
 pub(super) fn slide<S: Clone + Default>(
-    steps: &Steps<'_, S>,
+    steps: &Steps<impl Fn(&mut S, usize) -> Result<()>, impl Fn(&mut S, &S) -> Result<()>>,
     frames: &[FrameRows],
     context: &mut FrameContext<'_>,
 ) -> Result<Vec<S>> {
@@ -148,8 +148,8 @@ pub(super) fn grow<S: Clone + Default>(
 }
 
 /// Rows that come in behind and go out in front.
-struct Queue<'a, S> {
-    steps: &'a Steps<'a, S>,
+struct Queue<'a, S, Step, Merge> {
+    steps: &'a Steps<Step, Merge>,
     rows: Range<u32>,
     middle: u32,
     /// Of the rows from `rows.start` (the last), from the next on .. up to `middle`.
@@ -160,8 +160,13 @@ struct Queue<'a, S> {
     reserved: usize,
 }
 
-impl<'a, S: Clone + Default> Queue<'a, S> {
-    fn new(steps: &'a Steps<'a, S>) -> Self {
+impl<'a, S, Step, Merge> Queue<'a, S, Step, Merge>
+where
+    S: Clone + Default,
+    Step: Fn(&mut S, usize) -> Result<()>,
+    Merge: Fn(&mut S, &S) -> Result<()>,
+{
+    fn new(steps: &'a Steps<Step, Merge>) -> Self {
         Self {
             steps,
             rows: 0..0,

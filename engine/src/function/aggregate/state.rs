@@ -127,17 +127,17 @@ impl<F: Fold> Accumulator for GroupStates<F> {
     ) -> Result<ArrayRef> {
         let (columns, nulls) = self.fold.columns(arguments);
         let steps = Steps {
-            step: &|state, row| match &nulls {
+            step: |state: &mut F::State, row: usize| match &nulls {
                 Some(nulls) if nulls.is_null(row) => Ok(()),
                 _ => self.fold.step(state, &columns, row),
             },
-            merge: &|state, later| self.fold.merge(state, later),
+            merge: |state: &mut F::State, later: &F::State| self.fold.merge(state, later),
         };
         if !F::GROWS {
             return self.fold.results(&slide(&steps, frames, context)?);
         }
         let mut results = ColumnBuilder::new(self.fold.returns(), frames.len());
-        grow(frames, context, steps.step, &mut |state, context| {
+        grow(frames, context, &steps.step, &mut |state, context| {
             let value = self.fold.value(&state)?;
             (context.reserve)(value.as_ref().bytes().map_or(0, <[u8]>::len))?;
             results.push(value.as_ref());
