@@ -99,8 +99,7 @@ fn parameters_that_do_not_fit_are_cast_or_refused_as_ever() {
     let (_db, conn) = filled();
     let mut statement = conn.prepare(READ).unwrap();
     for _ in 0..2 {
-        let mut v =
-            |key: &dyn crate::ToSql| statement.query_row(&[key], |row| row.get::<_, i64>(0));
+        let mut v = |key: &dyn crate::ToSql| statement.query_row([key], |row| row.get::<_, i64>(0));
         assert_eq!(v(&5_i64).unwrap(), 50);
         assert_eq!(v(&5_i32).unwrap(), 50);
         assert_eq!(v(&"5").unwrap(), 50);
