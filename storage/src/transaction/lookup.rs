@@ -1,7 +1,7 @@
 //! Rows by key: the entries of an index, each accepted only if the version seen has the key.
 //!
 //! A read by key that is a statement by itself needs no transaction. A session has a [`Reader`]: a seat among the
-//! registered snapshots, and the catalog that it has seen last. A read sits down, looks whether the catalog is the one that its
+//! registered snapshots. A read sits down, looks whether the catalog is the one that its
 //! plan was made for, finds its row, and gets up: no slot is claimed, no pointer counted, no list of reads begun, since
 //! nobody can ask a single read what it relied on.
 
@@ -13,32 +13,15 @@ use crate::ids::RowId;
 use crate::index::{Key, TOGETHER};
 use crate::mvcc::{Seat, SeatedRead, Viewpoint};
 use crate::value::ValueRef;
-use arc_swap::{ArcSwap, Cache};
 use smallvec::SmallVec;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Where a session reads by key.
+/// Where a session reads by key. At rest it holds nothing: what was dropped or emptied meanwhile is free.
+#[derive(Debug)]
 pub struct Reader {
     seat: Seat,
-    catalog: Cache<LatestCatalog, Arc<Catalog>>,
-}
-
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Reader").field(&self.seat).finish()
-    }
-}
-
-/// The catalog of a core, which changes.
-struct LatestCatalog(Arc<Core>);
-
-impl Deref for LatestCatalog {
-    type Target = ArcSwap<Catalog>;
-
-    fn deref(&self) -> &ArcSwap<Catalog> {
-        &self.0.catalog
-    }
+    core: Arc<Core>,
 }
 
 impl Core {
@@ -46,7 +29,7 @@ impl Core {
     pub fn reader(self: &Arc<Self>) -> Option<Reader> {
         Some(Reader {
             seat: Seat::take(&self.timeline)?,
-            catalog: Cache::new(LatestCatalog(Arc::clone(self))),
+            core: Arc::clone(self),
         })
     }
 }
@@ -59,8 +42,8 @@ impl Reader {
         let read = self.seat.read()?;
         // After the clock was read: a commit installs its catalog before it moves the clock, so a snapshot that
         // includes it finds it here. A catalog that is not included yet says so.
-        let latest = self.catalog.load();
-        let is_right = Arc::ptr_eq(latest, catalog) && latest.since() <= read.snapshot();
+        let latest = self.core.catalog.load();
+        let is_right = Arc::ptr_eq(&latest, catalog) && latest.since() <= read.snapshot();
         is_right.then_some(PointRead(read))
     }
 }
