@@ -1,9 +1,8 @@
 //! Rows by key: the entries of an index, each accepted only if the version seen has the key.
 //!
 //! A read by key that is a statement by itself needs no transaction. A session has a [`Reader`]: a seat among the
-//! registered snapshots. A read sits down, looks whether the catalog is the one that its
-//! plan was made for, finds its row, and gets up: no slot is claimed, no pointer counted, no list of reads begun, since
-//! nobody can ask a single read what it relied on.
+//! registered snapshots. A read sits down, looks whether the catalog is the one that its plan was made for, finds its row,
+//! and gets up: no slot is claimed, no list of reads begun, since nobody can ask a single read what it relied on.
 
 use super::reads::Columns;
 use super::{Core, ReadView, RowRef, Transaction};
