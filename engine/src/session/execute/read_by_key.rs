@@ -1,8 +1,9 @@
 //! Statements that are one look-up by a key, each by itself: they need no transaction, no clock, no turn.
 //!
-//! They give the rows that the general way gives ([`super::attempt`]), which they leave at every step that could make a
+//! The rows are those that the general way gives ([`super::attempt`]). A statement goes that way wherever it could make a
 //! difference: in a block, under a time limit, where turns are given, where the session was asked to stop, where the plan
-//! is not for the catalog of the moment, where a parameter has to be cast, where the last commit is not durable yet.
+//! is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the last commit is
+//! not durable yet.
 
 use super::core::{Seat, Session};
 use crate::session::plans::call::is_of;
@@ -24,11 +25,14 @@ impl Session {
             return None;
         }
         let Seat::Taken(reader) = &mut self.seat else {
-            return self.take_seat();
+            self.take_seat();
+            return None;
         };
         let planned = &prepared.plan.planned;
         let mut types = planned.parameters.iter().zip(parameters);
-        let fit = parameters.len() == planned.parameters.len()
+        // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
+        let fit = prepared.arguments.is_none()
+            && parameters.len() == planned.parameters.len()
             && types.all(|(data_type, value)| is_of(value, *data_type));
         let point = prepared.plan.point.as_ref().filter(|_| fit)?;
         let read = reader.read(prepared.catalog())?;
@@ -36,6 +40,10 @@ impl Session {
         let found = point.run(&read, parameters, row);
         drop(read);
         self.record.pause();
+        if self.record.interrupt().is_set() {
+            // A request that came meanwhile was meant for this statement, and not for the next.
+            self.record.interrupt().withdraw();
+        }
         Some(found)
     }
 
@@ -51,13 +59,12 @@ impl Session {
 
     /// Takes a seat for the next statement.
     #[cold]
-    fn take_seat(&mut self) -> Option<bool> {
+    fn take_seat(&mut self) {
         if matches!(self.seat, Seat::NotAsked) {
             self.seat = match self.store.reader() {
                 Some(reader) => Seat::Taken(Box::new(reader)),
                 None => Seat::Refused,
             };
         }
-        None
     }
 }

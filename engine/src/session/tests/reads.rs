@@ -110,6 +110,22 @@ fn parameters_that_do_not_fit_are_cast_or_refused_as_ever() {
     }
 }
 
+/// The parameters of an EXECUTE are not those of the statement that it runs.
+#[test]
+fn an_execute_reads_by_its_arguments() {
+    let (_db, conn) = filled();
+    conn.execute("PREPARE p (BIGINT) AS SELECT v FROM t WHERE k = $1", [])
+        .unwrap();
+    for key in 1..4_i64 {
+        let v = |sql, key: i64| {
+            conn.query_row(sql, [key], |row| row.get::<_, i64>(0))
+                .unwrap()
+        };
+        assert_eq!(v("EXECUTE p($1 + 1)", key), (key + 1) * 10);
+        assert_eq!(v("EXECUTE p($1)", key), key * 10);
+    }
+}
+
 #[test]
 fn whoever_was_asked_to_stop_or_is_closed_out_reads_nothing() {
     let (db, conn) = filled();
