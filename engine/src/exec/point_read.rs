@@ -4,9 +4,9 @@
 //!   SELECT name, v FROM t WHERE id = $1        key: parameter 0        shown: columns name, v
 //! ```
 //!
-//! It is made of a point select ([`super::point`]) that has nothing to compute: its key is of parameters and constants,
-//! no other condition is left, and it shows columns as they are. It runs without a transaction, and evaluates
-//! nothing while it looks at the row. All others go the general way.
+//! A point select ([`super::point`]) is such a look-up where nothing is to be computed: its key consists of parameters and
+//! constants, no other condition is left, and columns are shown as they are. The look-up runs without a transaction, and
+//! no expression is evaluated while the row is looked at.
 
 use super::point::assign;
 use crate::plan::statement::{Lookup, PointSelect};

@@ -120,8 +120,8 @@ fn free_slots() -> Box<[Slot]> {
 /// Slots for the engine itself where transactions are limited.
 const OWN_SLOTS: usize = 16;
 
-/// Slots that can be seats: the others are for transactions.
-const SEATS_MAX: usize = SLOTS_MAX / 2;
+/// Slots that can be seats: the others are always left to transactions.
+const SEATS_MAX: usize = SLOTS_MAX / 4;
 
 const _: () = assert!(FREE == 0 && IDLE == 0, "zeroed slots are free");
 

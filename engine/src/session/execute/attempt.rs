@@ -1,6 +1,7 @@
 //! One attempt of a statement: it runs once, in the transaction of the open block or in one of its own.
 //!
-//! The order of its effects, with a test for each line in `tests/attempt.rs`:
+//! The order of its effects. `tests/attempt.rs` has a test for each line but two, which older tests are about: line 6 in
+//! `tests/system.rs`, line 8 in `tests/durability.rs`.
 //!
 //! | | effect | in a transaction of its own | in a block |
 //! |---|---|---|---|
@@ -62,8 +63,8 @@ impl Session {
             self.forget_plans(&catalog, is_alone);
         }
         let planned = &prepared.plan.planned;
-        let needs_session = planned.needs.any();
-        let scope = needs_session.then(|| Arc::new(self.settings_scope()));
+        let scope = planned.needs.any();
+        let scope = scope.then(|| Arc::new(self.settings_scope()));
         let (read_only, start) = (self.is_read_only(), self.block.start_micros);
         let is_synchronous = self.durability() == Durability::Sync;
         if read_only {
@@ -110,15 +111,20 @@ impl Session {
     }
 
     /// Ends the transaction of a statement that has succeeded outside of blocks.
+    // Inline: a transaction takes as long to move as to begin.
+    #[inline]
     fn end_own(
         &mut self,
-        tx: Transaction,
+        mut tx: Transaction,
         done: Done,
         planned: &Planned,
         call: &Call,
     ) -> Result<Done> {
         if tx.has_writes() {
-            self.commit_changes(tx, Some(&call.context))?;
+            self.before_commit(&mut tx, Some(&call.context))?;
+            // The last moment: a commit cannot be undone.
+            call.context.check()?;
+            self.last_commit = tx.commit()?;
             return Ok(done);
         }
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
@@ -163,25 +169,24 @@ impl Session {
         done
     }
 
-    /// Commits a transaction that has changed something: a statement's own, with its `context`, or a block's.
-    pub(in crate::session) fn commit_changes(
-        &mut self,
-        mut tx: Transaction,
+    /// Does what is left to be done before a transaction with changes is committed: deferred constraints are checked,
+    /// temporary tables emptied or dropped. A COMMIT has no `context`: few need one.
+    #[inline]
+    pub(in crate::session) fn before_commit(
+        &self,
+        tx: &mut Transaction,
         context: Option<&ExecContext>,
     ) -> Result<()> {
         if tx.has_aside() {
             match context {
-                Some(context) => exec::check_deferred(&mut tx, context)?,
-                None => exec::check_deferred(&mut tx, &self.new_call().context)?,
+                Some(context) => exec::check_deferred(tx, context)?,
+                None => exec::check_deferred(tx, &self.new_call().context)?,
             }
         }
-        if self.has_brief_tables {
-            temporary::settle(&mut tx, &self.path)?;
+        match self.has_brief_tables {
+            true => temporary::settle(tx, &self.path),
+            false => Ok(()),
         }
-        // What is committed cannot be taken back.
-        context.map_or(Ok(()), ExecContext::check)?;
-        self.last_commit = tx.commit()?;
-        Ok(())
     }
 
     /// The durability of commits now.

@@ -120,7 +120,7 @@ impl Session {
             None if before.is_first => self.wait_for_snapshot(error, &mut retries.patience)?,
             None => false,
         };
-        // Nobody was shown what this attempt has read.
+        // The rows that this attempt has read were shown to nobody.
         if let (true, Some(tx), Some(reads)) = (again, &self.block.tx, before.reads) {
             tx.forget_reads(reads);
         }

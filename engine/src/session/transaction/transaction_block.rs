@@ -291,15 +291,13 @@ impl Session {
                 let committed = held.and_then(|()| match writer {
                     Some(mut tx) => {
                         tx.set_durability(Some(durability));
-                        self.commit_changes(tx, None)
+                        self.before_commit(&mut tx, None)?;
+                        Ok(tx.commit()?)
                     }
-                    None => {
-                        self.last_commit = Committed::default();
-                        Ok(())
-                    }
+                    None => Ok(Committed::default()),
                 });
                 self.end_block(committed.is_ok());
-                committed?;
+                self.last_commit = committed?;
                 Ok("COMMIT")
             }
         }
