@@ -47,11 +47,16 @@ impl Session {
         if changes {
             self.store.check_writable()?;
         }
-        let mut own = match self.is_idle() {
-            true => Some(self.begin_own(!changes)?),
-            false => None,
-        };
-        let is_alone = own.is_some();
+        // A transaction stays where it is until it is committed: to move it takes as long as to begin it.
+        let mut own = None;
+        let is_alone = self.is_idle();
+        if is_alone {
+            own = Some(self.store.begin_with(TransactionOptions {
+                isolation: self.settings.isolation(),
+                read_only: !changes,
+                durability: Some(self.durability()),
+            })?);
+        }
         let tx = self.block.begun_or(&mut own, &self.store, &self.record)?;
         let names = Names {
             catalog: tx.catalog(),
@@ -88,64 +93,60 @@ impl Session {
             wait_shown(&self.store, tx, is_synchronous)?;
         }
         let before = tx.begin_command();
-        let done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
+        let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
             schema_elements::make(prepared, tx, call)?;
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
-        let done = match own {
-            Some(tx) => self.end_own(tx, done?, planned, call)?,
-            None => self.stay_in_block(before, done, planned, call)?,
-        };
-        self.take_over_settings(scope.as_deref())?;
-        Ok(done)
-    }
-
-    /// The transaction of a statement outside of blocks.
-    fn begin_own(&self, read_only: bool) -> Result<Transaction> {
-        Ok(self.store.begin_with(TransactionOptions {
-            isolation: self.settings.isolation(),
-            read_only,
-            durability: Some(self.durability()),
-        })?)
+        if is_alone {
+            if done.is_ok() {
+                self.end_own(&mut own, planned, call)?;
+            }
+        } else {
+            self.stay_in_block(before, &mut done, planned, call);
+        }
+        if done.is_ok() {
+            self.take_over_settings(scope.as_deref())?;
+        }
+        done
     }
 
     /// Ends the transaction of a statement that has succeeded outside of blocks.
-    // Inline: a transaction takes as long to move as to begin.
     #[inline]
     fn end_own(
         &mut self,
-        mut tx: Transaction,
-        done: Done,
+        own: &mut Option<Transaction>,
         planned: &Planned,
         call: &Call,
-    ) -> Result<Done> {
-        if tx.has_writes() {
+    ) -> Result<()> {
+        if let Some(mut tx) = own.take_if(|tx| tx.has_writes()) {
             self.before_commit(&mut tx, Some(&call.context))?;
             // The last moment: a commit cannot be undone.
             call.context.check()?;
             self.last_commit = tx.commit()?;
-            return Ok(done);
+            return Ok(());
         }
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
         if takes_numbers {
             call.numbers().map_or(Ok(()), SequenceScope::before_shown)?;
         }
         // Also where it would have changed something: that there was nothing to change.
-        if planned.shows_commits || takes_numbers || planned.changes() {
-            wait_shown(&self.store, &tx, self.durability() == Durability::Sync)?;
+        if let Some(tx) = own
+            && (planned.shows_commits || takes_numbers || planned.changes())
+        {
+            wait_shown(&self.store, tx, self.durability() == Durability::Sync)?;
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Leaves the transaction of a block to the statements that follow, without the changes of one that has failed.
     fn stay_in_block(
         &mut self,
         before: Mark,
-        mut done: Result<Done>,
+        done: &mut Result<Done>,
         planned: &Planned,
         call: &Call,
-    ) -> Result<Done> {
+    ) {
         let is_synchronous = self.durability() == Durability::Sync;
         let changes = planned.changes();
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
@@ -153,20 +154,21 @@ impl Session {
         let start = &mut self.block.start_micros;
         *start = start.or_else(|| call.context.eval.clock.read_at());
         let Some(tx) = &mut self.block.tx else {
-            return done;
+            return;
         };
         if done.is_ok() && (changes || planned.shows_commits || takes_numbers) {
             // The numbers of a change become durable with it.
             let numbers = call.numbers().filter(|_| takes_numbers && !changes);
             let numbers = numbers.map_or(Ok(()), SequenceScope::before_shown);
             let shown = numbers.and_then(|()| wait_shown(&self.store, tx, is_synchronous));
-            done = shown.and(done);
+            if let Err(error) = shown {
+                *done = Err(error);
+            }
         }
-        match &done {
+        match done {
             Ok(done) => self.record.wrote_in_block(done.changes),
             Err(_) => tx.rollback_to(before),
         }
-        done
     }
 
     /// Does what is left to be done before a transaction with changes is committed: deferred constraints are checked,
