@@ -7,10 +7,11 @@ use super::memory::Held;
 use super::pipeline::Pipeline;
 use super::scan::lock_rows::{Kept, Locker};
 use crate::error::{Error, Result};
+use crate::exec::Transaction;
 use crate::plan::{self, physical::PhysicalPlan};
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
-use remora_storage::{ReadView, Transaction};
+use remora_storage::ReadView;
 use std::sync::Arc;
 
 /// The columns of a result, as Arrow has them.

@@ -55,6 +55,7 @@ mod scan;
 mod scroll;
 mod set;
 mod sort;
+mod transaction;
 mod trigger;
 mod window;
 
@@ -77,6 +78,7 @@ pub(crate) use referential::{Said, check_deferred, set_constraints};
 pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;
 pub(crate) use set::with::{Changing, Parts};
+pub(crate) use transaction::Transaction;
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;

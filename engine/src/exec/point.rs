@@ -8,11 +8,12 @@ use super::ExecContext;
 use super::eval::{Datum, Row, eval_scalar, is_true, with_refs, with_values};
 use super::scan::lock_rows::hold;
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::plan::lock::RowLock;
 use crate::plan::statement::{Lookup, PointSelect};
 use remora_storage::catalog::TableDef;
 use remora_storage::transaction::RowRef;
-use remora_storage::{RowId, Transaction, Value, ValueRef};
+use remora_storage::{RowId, Value, ValueRef};
 
 /// A row of a table, read by position of column.
 #[derive(Debug)]

@@ -40,7 +40,6 @@ impl Transaction {
             set: WriteSet::default(),
             reads: RefCell::default(),
             shared: OnceCell::new(),
-            aside: None,
         }
     }
 

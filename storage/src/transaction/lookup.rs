@@ -63,6 +63,31 @@ impl PointRead<'_> {
     ) -> Option<T> {
         find(&self.0.viewpoint(0), table, index, key, read)
     }
+
+    /// The same in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
+    /// `None` where several have, one of which may have been read.
+    #[inline]
+    pub fn find_only<T>(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        key: &[ValueRef<'_>],
+        read: impl FnOnce(RowId, &RowRef<'_>) -> T,
+    ) -> Option<Option<T>> {
+        let viewpoint = self.0.viewpoint(0);
+        let (mut read, mut found) = (Some(read), None);
+        let several = find_candidate(index, key, |id| {
+            match &table.rows.visible(id, &viewpoint) {
+                Some(row) if index.matches(row, key) => match read.take() {
+                    Some(read) => found = Some(read(id, row)),
+                    None => return Some(()),
+                },
+                _ => {}
+            }
+            None
+        });
+        several.is_none().then_some(found)
+    }
 }
 
 impl Transaction {

@@ -84,7 +84,6 @@ use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::mvcc::Registration;
 use crate::write_set::{WriteKind, WriteSet};
 use arc_swap::Guard;
-use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
@@ -105,8 +104,6 @@ pub struct Transaction {
     reads: RefCell<ReadList>,
     /// What its views read.
     shared: OnceCell<Arc<SharedReads>>,
-    /// What the engine keeps beside it.
-    aside: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.
@@ -170,27 +167,6 @@ impl Transaction {
             self.command,
             self.shared_reads().cloned(),
         )
-    }
-
-    /// What the engine keeps with the transaction, if it is of this type; it goes with it.
-    #[inline]
-    pub fn aside<T: Any>(&mut self) -> Option<&mut T> {
-        self.aside.as_mut()?.downcast_mut()
-    }
-
-    /// The same, made new where there is none.
-    pub fn aside_or_new<T: Any + Default + Send + Sync>(&mut self) -> &mut T {
-        if self.aside::<T>().is_none() {
-            self.aside = Some(Box::new(T::default()));
-        }
-        let kept = self.aside.as_mut().and_then(|kept| kept.downcast_mut());
-        kept.expect("it was made")
-    }
-
-    /// Whether the engine keeps anything.
-    #[inline]
-    pub fn has_aside(&self) -> bool {
-        self.aside.is_some()
     }
 
     /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.

@@ -16,6 +16,7 @@
 
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::eval::{Row, eval_scalar};
 use crate::exec::memory::Held;
@@ -28,7 +29,7 @@ use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalP
 use crate::plan::{Expr, ExprKind};
 use remora_storage::transaction::{Columns, Vector};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ColumnId, DataType, ReadView, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, DataType, ReadView, Value, ValueRef};
 use std::fmt;
 use std::sync::Arc;
 

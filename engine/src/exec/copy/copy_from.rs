@@ -7,6 +7,7 @@ use super::reader::{Field, Reader};
 use super::wrong_direction;
 use crate::error::{Error, Result};
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::dml::Inserter;
 use crate::exec::eval::{Datum, eval_constant};
 use crate::function::cast::cast_value;
@@ -14,7 +15,7 @@ use crate::function::{cut_to, text};
 use crate::plan::Expr;
 use crate::plan::statement::{Copy, CopyDirection, CsvFormat, Insert};
 use remora_storage::catalog::ColumnDef;
-use remora_storage::{Transaction, Value, ValueRef};
+use remora_storage::{Value, ValueRef};
 use std::io::Read;
 
 /// Records between interrupt checks.

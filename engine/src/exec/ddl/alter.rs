@@ -12,6 +12,7 @@ use super::numbered;
 use super::sequence::alter_sequence;
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::dml::{Constraints, is_checkpoint};
@@ -22,7 +23,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, Step};
 use remora_storage::catalog::{ColumnDefault, TableEntry};
 use remora_storage::value::value_at;
-use remora_storage::{SequenceId, Stop, Transaction, ValueRef};
+use remora_storage::{SequenceId, Stop, ValueRef};
 use std::sync::Arc;
 
 /// Runs an ALTER TABLE.

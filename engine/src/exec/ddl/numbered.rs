@@ -4,13 +4,14 @@
 //! the column as soon as that is there. Rows of a column that comes with it get numbers as they are stored.
 
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::function::RelationName;
 use crate::plan::sequence::default_text;
 use crate::plan::structure::{AlterTable, NumberedColumn};
 use remora_storage::catalog::{SequenceDef, TableDef};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{DataType, SequenceId, Transaction, Value};
+use remora_storage::{DataType, SequenceId, Value};
 use std::sync::Arc;
 
 /// Creates the sequences.

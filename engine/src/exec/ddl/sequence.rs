@@ -1,8 +1,9 @@
 //! ALTER SEQUENCE, and changes of an identity column's sequence by ALTER TABLE.
 
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::plan::sequence::SequenceChange;
-use remora_storage::{Error, SequenceId, Transaction};
+use remora_storage::{Error, SequenceId};
 
 /// Changes the options of a sequence, and its position on RESTART.
 ///

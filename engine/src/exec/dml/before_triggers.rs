@@ -7,6 +7,7 @@
 use super::row_writer::RowWriter;
 use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::eval::{Datum, eval_scalar};
 use crate::exec::referential::row_now;
@@ -14,7 +15,7 @@ use crate::exec::trigger::Firing;
 use crate::plan::{Expr, Schema};
 use remora_storage::catalog::TableEntry;
 use remora_storage::value::value_at;
-use remora_storage::{ColumnId, RowId, Transaction, Value};
+use remora_storage::{ColumnId, RowId, Value};
 
 /// Fires the triggers BEFORE the insertion of a row, which may change it; returns `false` where the row is skipped.
 #[cold]

@@ -5,13 +5,14 @@ use super::super::batch::Batch;
 use super::super::eval::{Evaluator, Row, eval_scalar, is_true};
 use super::correlated::evaluate;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::function::text;
 use crate::plan::statement::{Insert, RowCheck, Update};
 use crate::plan::structure::Tests;
 use arrow_array::Array;
 use remora_storage::catalog::{ColumnDef, TableDef, TableEntry};
 use remora_storage::value::value_at;
-use remora_storage::{ReadView, Transaction, ValueRef};
+use remora_storage::{ReadView, ValueRef};
 
 /// Bytes of one value shown in an error's detail, as in PostgreSQL.
 const SHOWN_BYTES_MAX: usize = 64;

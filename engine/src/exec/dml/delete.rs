@@ -8,6 +8,7 @@ use super::targets::Targets;
 use super::{ids_of, instead_of, is_checkpoint};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::compile::compile;
 use crate::exec::eval::Row;
 use crate::exec::memory::Held;
@@ -15,7 +16,7 @@ use crate::exec::point::find_to_change;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Lookup, Target};
 use remora_storage::catalog::TriggerEvent;
-use remora_storage::{RowId, Transaction, Value};
+use remora_storage::{RowId, Value};
 
 /// Runs a DELETE.
 ///

@@ -10,15 +10,16 @@ use super::row_writer::{RowWriter, finish_all};
 use super::{Constraints, instead_of, is_checkpoint};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile_locking;
 use crate::exec::eval::{Datum, with_refs, with_values};
 use crate::exec::scan::lock_rows::Locker;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Insert, InsertSource};
+use remora_storage::ValueRef;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
-use remora_storage::{Transaction, ValueRef};
 
 /// Runs an INSERT.
 ///

@@ -6,6 +6,7 @@ use super::before_triggers::row_of;
 use super::returning::{Changes, Returned};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::eval::{Evaluator, eval_constant};
@@ -14,7 +15,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Insert, InsertSource, Target, Update};
 use remora_storage::catalog::{TableEntry, TriggerEvent, TriggerTiming};
 use remora_storage::value::value_at;
-use remora_storage::{ReadView, Transaction, Value};
+use remora_storage::{ReadView, Value};
 use std::sync::Arc;
 
 /// Whether a table stands in for a view.

@@ -11,6 +11,7 @@ use super::update::RowUpdate;
 use super::{ids_of, is_checkpoint};
 use crate::error::{Error, Result};
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::eval::{Datum, Row, eval_scalar, is_true, with_refs};
@@ -22,7 +23,7 @@ use arrow_array::Array;
 use hashbrown::HashSet;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
-use remora_storage::{ReadView, RowId, Transaction, Value, ValueRef};
+use remora_storage::{ReadView, RowId, Value, ValueRef};
 
 /// Something that is to be done: by which clause, with which row of the table, and the values.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use super::row_writer::RowWriter;
 use super::update::{self, RowUpdate};
 use crate::error::{Error, Result};
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::eval::{Row, eval_scalar, is_true};
 use crate::exec::point::TableRow;
 use crate::exec::referential::row_now;
@@ -24,7 +25,7 @@ use crate::plan::statement::{Asked, DoUpdate, OnConflict};
 use hashbrown::HashSet;
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::transaction::KeyHolder;
-use remora_storage::{RowId, Transaction, Value, ValueRef};
+use remora_storage::{RowId, Value, ValueRef};
 use std::sync::Arc;
 
 /// The ON CONFLICT clause of an INSERT that runs.

@@ -19,12 +19,13 @@
 use super::before_triggers::{before_delete, before_insert};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::eval::Datum;
 use crate::exec::memory::relieved;
 use crate::exec::referential::{TrackedChanges, follow};
 use crate::exec::trigger::{Firing, begin};
 use remora_storage::catalog::{TableEntry, TriggerEvent};
-use remora_storage::{ColumnId, RowId, Transaction, ValueRef};
+use remora_storage::{ColumnId, RowId, ValueRef};
 use std::sync::Arc;
 
 /// Writes rows of a table by inserting, updating or deleting them.

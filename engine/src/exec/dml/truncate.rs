@@ -7,9 +7,10 @@
 use super::row_writer::{RowWriter, finish_all};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::plan::statement::Truncate;
 use remora_storage::catalog::TriggerEvent;
-use remora_storage::{RowId, TableId, Transaction};
+use remora_storage::{RowId, TableId};
 
 /// Empties the tables. Sequences are the session's affair.
 ///

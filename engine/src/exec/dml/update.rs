@@ -9,6 +9,7 @@ use super::row_writer::RowWriter;
 use super::{Constraints, instead_of, is_checkpoint, row_ids};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::eval::{Evaluator, Row, eval_scalar};
@@ -20,7 +21,7 @@ use crate::plan::statement::{Lookup, Target, Update};
 use arrow_array::ArrayRef;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
-use remora_storage::{ColumnId, ReadView, RowId, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, ReadView, RowId, Value, ValueRef};
 use std::sync::Arc;
 
 /// Runs an UPDATE.

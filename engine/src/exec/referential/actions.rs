@@ -10,6 +10,7 @@ use super::tracked_changes::{Referred, Referring, TrackedChanges};
 use super::unique::{UniqueKeys, check_keys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::dml::{RowUpdate, RowWriter};
 use crate::exec::eval::eval_constant;
 use crate::exec::memory::Held;
@@ -19,7 +20,7 @@ use crate::function::cast::cast_value;
 use crate::plan::Expr;
 use crate::plan::statement::{Target, Update};
 use remora_storage::catalog::{ForeignAction, TriggerEvent};
-use remora_storage::{RowId, Transaction, Value, ValueRef};
+use remora_storage::{RowId, Value, ValueRef};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -3,11 +3,12 @@
 use super::key_set::Keys;
 use super::link::Link;
 use crate::error::{Error, Result};
+use crate::exec::Transaction;
 use crate::exec::{BATCH_ROWS, ExecContext};
 use crate::function::EvalContext;
 use remora_storage::catalog::{IndexEntry, TableEntry};
 use remora_storage::transaction::{Columns, ReadView, RowRef, RowTest};
-use remora_storage::{RowId, Transaction, Value, ValueRef};
+use remora_storage::{RowId, Value, ValueRef};
 use std::ops::Bound;
 use std::sync::Arc;
 

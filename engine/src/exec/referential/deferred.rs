@@ -12,7 +12,7 @@
 //! end once more, since a savepoint may bring back what was put right. What SET CONSTRAINTS says, a savepoint keeps
 //! ([`Said`]).
 //!
-//! It belongs to the transaction and goes with it ([`Transaction::aside`]).
+//! It belongs to the transaction and goes with it ([`Transaction`]).
 
 use super::actions::check_missing;
 use super::children;
@@ -23,9 +23,10 @@ use super::tracked_changes::Referring;
 use super::unique::{UniqueKeys, check_keys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::plan::statement::SetConstraints;
 use remora_storage::catalog::Deferral;
-use remora_storage::{RowId, TableId, Transaction};
+use remora_storage::{RowId, TableId};
 use std::sync::Arc;
 
 /// A constraint: its table and its name.
@@ -42,9 +43,8 @@ pub(crate) struct Said {
 
 impl Said {
     /// What a transaction has said so far, if anything.
-    pub(crate) fn of(tx: &mut Transaction) -> Option<Box<Self>> {
-        let deferred = tx.aside::<Deferred>()?;
-        let said = &deferred.said;
+    pub(crate) fn of(tx: &Transaction) -> Option<Box<Self>> {
+        let said = &tx.deferred.as_ref()?.said;
         (said.all.is_some() || !said.named.is_empty()).then(|| Box::new(said.clone()))
     }
 
@@ -57,9 +57,9 @@ impl Said {
 
     /// Has a transaction say what it said then.
     pub(crate) fn say_again(then: Option<&Self>, tx: &mut Transaction) {
-        match (tx.aside::<Deferred>(), then) {
+        match (&mut tx.deferred, then) {
             (Some(deferred), then) => deferred.said = then.cloned().unwrap_or_default(),
-            (None, Some(then)) => tx.aside_or_new::<Deferred>().said = then.clone(),
+            (none, Some(then)) => none.insert(Box::default()).said = then.clone(),
             (None, None) => {}
         }
     }
@@ -67,7 +67,7 @@ impl Said {
 
 /// What a transaction has put off, and what it says of constraints.
 #[derive(Debug, Default)]
-pub(super) struct Deferred {
+pub(in crate::exec) struct Deferred {
     said: Said,
     pending: Vec<Pending>,
 }
@@ -110,12 +110,12 @@ impl Deferred {
 
 /// Whether the checks of a constraint are put off by now.
 pub(super) fn is_deferred(
-    tx: &mut Transaction,
+    tx: &Transaction,
     (table, name, deferral): (TableId, &str, Deferral),
 ) -> bool {
     let known = match deferral {
         Deferral::Never => return false,
-        _ => tx.aside::<Deferred>(),
+        _ => tx.deferred.as_ref(),
     };
     known.map_or(deferral == Deferral::Deferred, |known| {
         known.is_deferred(table, name, deferral)
@@ -123,7 +123,7 @@ pub(super) fn is_deferred(
 }
 
 /// Whether the checks of a foreign key are.
-pub(super) fn is_link_deferred(tx: &mut Transaction, link: &Link) -> bool {
+pub(super) fn is_link_deferred(tx: &Transaction, link: &Link) -> bool {
     is_deferred(tx, (link.child.def.id, &link.key.name, link.key.deferral))
 }
 
@@ -134,7 +134,7 @@ pub(super) fn put_off_missing(
     context: &ExecContext,
 ) -> Result<()> {
     let link = &referring.link;
-    let pending = tx.aside_or_new::<Deferred>();
+    let pending = tx.deferred.get_or_insert_default();
     let pending = pending.of(link.child.def.id, &link.key.name);
     pending.missing.merge(&referring.missing, context)
 }
@@ -145,7 +145,7 @@ pub(super) fn put_off_gone(
     (link, gone): (&Link, &KeySet),
     context: &ExecContext,
 ) -> Result<()> {
-    let pending = tx.aside_or_new::<Deferred>();
+    let pending = tx.deferred.get_or_insert_default();
     let pending = pending.of(link.child.def.id, &link.key.name);
     pending.gone.merge(gone, context)
 }
@@ -156,7 +156,7 @@ pub(super) fn put_off_keys(
     keys: UniqueKeys,
     context: &ExecContext,
 ) -> Result<()> {
-    let pending = tx.aside_or_new::<Deferred>();
+    let pending = tx.deferred.get_or_insert_default();
     let pending = pending.of(keys.table, &keys.name);
     match &mut pending.keys {
         Some(there) => there.append(keys, context),
@@ -172,7 +172,7 @@ pub(super) fn put_off_keys(
 /// # Errors
 /// 23503, 23505, 40001, 57014 and its like.
 pub(crate) fn check_deferred(tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-    let Some(deferred) = tx.aside::<Deferred>() else {
+    let Some(deferred) = &mut tx.deferred else {
         return Ok(());
     };
     let pending = std::mem::take(&mut deferred.pending);
@@ -188,7 +188,7 @@ pub(crate) fn set_constraints(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<()> {
-    let known = tx.aside_or_new::<Deferred>();
+    let known = tx.deferred.get_or_insert_default();
     let said = &mut known.said;
     match &plan.named {
         None => {
@@ -212,7 +212,7 @@ pub(crate) fn set_constraints(
     let (due, left): (Vec<_>, Vec<_>) = all.into_iter().partition(is_due);
     known.pending = left;
     let checked = check(&due, tx, context);
-    tx.aside_or_new::<Deferred>().pending.extend(due);
+    tx.deferred.get_or_insert_default().pending.extend(due);
     checked
 }
 

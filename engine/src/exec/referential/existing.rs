@@ -5,8 +5,9 @@ use super::error;
 use super::link::Link;
 use super::tracked_changes::Referring;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::{BATCH_ROWS, ExecContext};
-use remora_storage::{TableId, Transaction};
+use remora_storage::TableId;
 
 /// Tests whether all rows of a table that the transaction sees keep to its foreign key of a name.
 ///

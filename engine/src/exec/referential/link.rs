@@ -2,10 +2,11 @@
 
 use super::key_set::Key;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::function::EvalContext;
 use crate::function::cast::KeyCast;
 use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};
-use remora_storage::{ColumnId, DataType, TableId, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, DataType, TableId, Value, ValueRef};
 use std::sync::Arc;
 
 /// A foreign key, ready to be checked.

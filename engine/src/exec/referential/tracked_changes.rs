@@ -11,11 +11,12 @@ use super::link::Link;
 use super::unique::{self, UniqueKeys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::memory::relieved;
 use crate::exec::trigger::Firing;
 use hashbrown::HashSet;
 use remora_storage::catalog::{Catalog, Deferral, TableEntry, TriggerEvent};
-use remora_storage::{ColumnId, RowId, Transaction, Value, ValueRef};
+use remora_storage::{ColumnId, RowId, Value, ValueRef};
 use std::sync::Arc;
 
 /// Keys that are missing before a statement fails at once: one that loads a file need not go to its end.

@@ -10,9 +10,10 @@
 
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::memory::Held;
 use remora_storage::catalog::{Deferral, IndexEntry, TableEntry};
-use remora_storage::{ColumnId, IndexId, RowId, TableId, Transaction};
+use remora_storage::{ColumnId, IndexId, RowId, TableId};
 use std::sync::Arc;
 
 /// Rows that are remembered before memory is asked for them.

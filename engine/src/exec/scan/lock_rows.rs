@@ -14,6 +14,7 @@
 //! pipeline that it is part of; [`Locker`] is how it is shared with an INSERT that is fed by it.
 
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::memory::Held;
 use crate::exec::pipeline::{Operator, Source, Step};
@@ -23,9 +24,9 @@ use arrow_array::BooleanArray;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use parking_lot::{Mutex, MutexGuard};
+use remora_storage::RowId;
 use remora_storage::catalog::TableEntry;
 use remora_storage::transaction::Columns;
-use remora_storage::{RowId, Transaction};
 use std::collections::VecDeque;
 use std::fmt::Debug;
 

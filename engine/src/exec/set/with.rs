@@ -11,6 +11,7 @@
 //! would change is changed by the first.
 
 use crate::error::{Error, Result};
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::dml::{self, Changes, Shown};
@@ -23,7 +24,7 @@ use crate::plan::with::{Part, PartSource, With};
 use crate::plan::{Schema, Statement};
 use parking_lot::Mutex;
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ReadView, Transaction, Value};
+use remora_storage::{ReadView, Value};
 use std::sync::Arc;
 
 /// The parts of a running statement.

@@ -6,6 +6,7 @@ use super::super::{
 };
 use super::*;
 use crate::error::{Error, state};
+use crate::exec::Transaction;
 use crate::exec::aggregate::fold::Fold;
 use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{
@@ -17,7 +18,7 @@ use crate::plan::statement::{
 };
 use remora_storage::catalog::{ColumnDef, IndexDef, IndexEntry, TableDef, TableEntry};
 use remora_storage::transaction::Columns;
-use remora_storage::{ColumnId, Store, StoreOptions, Transaction};
+use remora_storage::{ColumnId, Store, StoreOptions, TransactionOptions};
 use std::sync::Arc;
 
 /// `CREATE TABLE t (id BIGINT PRIMARY KEY CHECK (id > 0), name TEXT NOT NULL, note TEXT)`
@@ -50,7 +51,8 @@ impl World {
             ..StoreOptions::default()
         };
         let store = Store::in_memory(options).expect("a store");
-        let mut tx = store.begin().expect("a transaction");
+        let mut tx =
+            Transaction::begin(&store, TransactionOptions::default()).expect("a transaction");
         tx.begin_command();
         let columns = vec![
             column_def(ID, "id", BIGINT, true),

@@ -5,6 +5,7 @@ use super::super::eval::{eval_constant, is_true};
 use super::super::{Cursor, ExecContext, dml, point};
 use super::DEPTH_MAX;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::set::with::{Changing, Parts};
 use crate::function::cast::cast_value;
@@ -13,7 +14,7 @@ use crate::plan::Statement;
 use crate::plan::statement::Planned;
 use crate::plan::trigger::{Action, NEW_ROWS, OLD_ROWS, Trigger};
 use remora_storage::value::value_at;
-use remora_storage::{DataType, Transaction, Value};
+use remora_storage::{DataType, Value};
 use std::sync::Arc;
 
 /// Bytes of stack that a statement of a trigger is not begun without, and how many are added otherwise.

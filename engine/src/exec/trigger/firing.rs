@@ -6,10 +6,11 @@ use super::super::batch::Batch;
 use super::super::memory::Held;
 use super::body::{Fired, Transition, run};
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::plan::trigger::Trigger;
 use remora_storage::catalog::{TableEntry, TriggerEvent, TriggerTiming};
 use remora_storage::value::ColumnBuilder;
-use remora_storage::{ColumnId, TableId, Transaction, Value};
+use remora_storage::{ColumnId, TableId, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

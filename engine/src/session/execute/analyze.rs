@@ -2,12 +2,13 @@
 
 use super::dispatch::{Done, Output, Pipe, Running, run_with_parts};
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::{Profiling, arrow_schema};
 use crate::optimize::analyzed;
 use crate::plan::explain::{Analyze, Profile};
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Plan;
-use remora_storage::{Transaction, Value};
+use remora_storage::Value;
 use std::sync::Arc;
 use std::time::Instant;
 

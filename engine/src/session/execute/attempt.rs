@@ -25,6 +25,7 @@ use super::core::Session;
 use super::dispatch::{self, Done, Pipe};
 use super::schema_elements;
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
 use crate::function::{Needs, SequenceScope, SessionScope, StatementClock};
 use crate::plan::statement::Planned;
@@ -32,7 +33,7 @@ use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
 use crate::session::transaction::temporary;
 use remora_storage::transaction::Mark;
-use remora_storage::{Durability, Store, Transaction, TransactionOptions};
+use remora_storage::{Durability, Store, TransactionOptions};
 use std::sync::Arc;
 
 impl Session {
@@ -51,11 +52,12 @@ impl Session {
         let mut own = None;
         let is_alone = self.is_idle();
         if is_alone {
-            own = Some(self.store.begin_with(TransactionOptions {
+            let options = TransactionOptions {
                 isolation: self.settings.isolation(),
                 read_only: !changes,
                 durability: Some(self.durability()),
-            })?);
+            };
+            own = Some(Transaction::begin(&self.store, options)?);
         }
         let tx = self.block.begun_or(&mut own, &self.store, &self.record)?;
         let names = Names {
@@ -179,7 +181,7 @@ impl Session {
         tx: &mut Transaction,
         context: Option<&ExecContext>,
     ) -> Result<()> {
-        if tx.has_aside() {
+        if tx.has_deferred() {
             match context {
                 Some(context) => exec::check_deferred(tx, context)?,
                 None => exec::check_deferred(tx, &self.new_call().context)?,

@@ -2,9 +2,9 @@
 
 use super::dispatch::Pipe;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
 use crate::plan::statement::{Copy, CopyDirection};
-use remora_storage::Transaction;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 

@@ -2,10 +2,10 @@
 
 use super::sequences;
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Insert, InsertSource};
-use remora_storage::Transaction;
 use remora_storage::catalog::TableDef;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 use super::sequences;
 use super::{analyze, copy, create_as, with};
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::{self, Changes, Cursor, PointRows, Shown};
 use crate::function::Needs;
 use crate::plan::Statement;
@@ -14,7 +15,7 @@ use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Plan;
 use arrow_schema::SchemaRef;
 use remora_storage::catalog::{IndexDef, TableDef};
-use remora_storage::{Stop, Transaction, Value};
+use remora_storage::{Stop, Value};
 use std::io::{Read, Write};
 
 /// What a statement gave.

@@ -13,7 +13,7 @@ use remora_storage::Value;
 
 impl Session {
     /// Runs a statement that is one look-up, whose row is left in `row`: whether there is one. `None` where it has to go
-    /// the general way; then nothing was done.
+    /// the general way; then nothing was done but that `row` may have other values.
     #[inline]
     pub(in crate::session) fn read_by_key(
         &mut self,
@@ -40,11 +40,11 @@ impl Session {
         let found = point.run(&read, parameters, row);
         drop(read);
         self.record.pause();
-        if self.record.interrupt().is_set() {
+        if found.is_some() && self.record.interrupt().is_set() {
             // A request that came meanwhile was meant for this statement, and not for the next.
             self.record.interrupt().withdraw();
         }
-        Some(found)
+        found
     }
 
     /// Whether nothing but the statement itself has to be seen to.

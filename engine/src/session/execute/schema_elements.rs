@@ -2,9 +2,9 @@
 
 use super::dispatch::{self, Pipe};
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Prepared;
-use remora_storage::Transaction;
 use std::sync::Arc;
 
 /// Makes what is to be in the schema that was just made, if there is anything.

@@ -2,13 +2,14 @@
 
 use crate::bind::refuse_users;
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::alter_sequence;
 use crate::function::RelationName;
 use crate::plan::sequence::{ColumnSequence, SequenceChange, default_text};
 use remora_storage::catalog::{
     ColumnDef, ColumnDefault, SequenceDef, SequenceEntry, TableDef, TableEntry,
 };
-use remora_storage::{SequenceId, TableId, Transaction};
+use remora_storage::{SequenceId, TableId};
 use std::sync::Arc;
 
 /// Creates a table with the sequences of its columns.

@@ -6,10 +6,10 @@
 
 use super::dispatch::{self, Done, Output, Pipe, Running};
 use crate::error::Result;
+use crate::exec::Transaction;
 use crate::exec::{Changing, Parts};
 use crate::plan::with::With;
 use crate::session::plans::call::Call;
-use remora_storage::Transaction;
 use std::sync::Arc;
 
 /// Runs a statement and its parts. On error the caller undoes.

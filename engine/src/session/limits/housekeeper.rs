@@ -23,8 +23,8 @@
 
 use crate::activity::{Request, SessionRecord};
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use parking_lot::{Condvar, Mutex};
-use remora_storage::Transaction;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -291,7 +291,7 @@ impl Watch {
                 self.record.rest(false);
                 drop(state);
                 // May take a while: without the lock.
-                transaction.rollback();
+                drop(transaction);
             }
             other => {
                 state.parked = other;

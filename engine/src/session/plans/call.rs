@@ -5,11 +5,12 @@ use super::session_planner::SessionPlanner;
 use crate::activity::SessionRecord;
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
 };
 use remora_storage::pool::{Claim, Ledger};
-use remora_storage::{DataType, Transaction, Value};
+use remora_storage::{DataType, Value};
 use std::sync::Arc;
 
 /// What one call of a statement works with; kept by a prepared statement from call to call, so

@@ -94,6 +94,6 @@ fn a_plan_takes_as_long_among_many_tables() {
         };
         (0..200).map(plan).min().unwrap_or(Duration::MAX)
     };
-    let (few, many) = (shortest(10), shortest(1_000));
-    assert!(many < 2 * few, "{many:?} among 1,000, {few:?} among 10");
+    let (few, many) = (shortest(10), shortest(5_000));
+    assert!(many * 5 <= few * 6, "{many:?} among 5,000, {few:?} among 10");
 }

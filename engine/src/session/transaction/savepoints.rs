@@ -136,7 +136,7 @@ impl Session {
         let lists = settings.as_deref().map_or(0, |(now, history)| {
             size_of::<(Settings, SettingsHistory)>() as u64 + now.bytes() + history.bytes()
         });
-        let said = block.tx.as_mut().and_then(Said::of);
+        let said = block.tx.as_ref().and_then(Said::of);
         let lists = lists + said.as_ref().map_or(0, |said| said.bytes());
         let own = (size_of::<Savepoint>() + name.len()) as u64 + lists;
         let below = block.savepoints.stack.last();

@@ -13,12 +13,13 @@
 
 use crate::error::Result;
 use crate::exec;
+use crate::exec::Transaction;
 use crate::function::SearchPath;
 use crate::plan::Statement;
 use crate::session::execute::core::Session;
 use crate::session::execute::sequences;
 use remora_storage::catalog::{Catalog, CatalogObject, OnCommit};
-use remora_storage::{SequenceId, Store, TableId, Transaction};
+use remora_storage::{SequenceId, Store, TableId, TransactionOptions};
 use std::sync::Arc;
 
 /// Whether a statement may make a table that a commit empties or drops.
@@ -84,7 +85,7 @@ pub(in crate::session) fn clear(store: &Store, path: &SearchPath) -> Result<()> 
     if store.catalog().objects_in(schema).next().is_none() {
         return Ok(());
     }
-    let mut tx = store.begin()?;
+    let mut tx = Transaction::begin(store, TransactionOptions::default())?;
     tx.begin_command();
     let (mut tables, mut views) = (Vec::new(), Vec::new());
     for object in tx.catalog().objects_in(schema) {

@@ -24,13 +24,14 @@
 use super::savepoints::Savepoints;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
 use crate::session::execute::core::Session;
 use crate::session::limits::housekeeper::Limit;
 use crate::session::settings::{DEFAULT_ISOLATION, DEFAULT_READ_ONLY, SettingsHistory};
 use remora_storage::transaction::Committed;
-use remora_storage::{Durability, Isolation, Store, Transaction};
+use remora_storage::{Durability, Isolation, Store};
 use std::time::Instant;
 
 /// Where a connection stands.
@@ -85,12 +86,13 @@ impl TransactionBlock {
             (None, none) => {
                 // Also after ROLLBACK TO.
                 let read_only = self.read_only && self.savepoints.only_read();
-                let tx = store.begin_with(remora_storage::TransactionOptions {
+                let options = remora_storage::TransactionOptions {
                     isolation: self.isolation,
                     read_only,
                     // It is only known when it commits.
                     durability: None,
-                })?;
+                };
+                let tx = Transaction::begin(store, options)?;
                 record.begin_block(tx.id().0, self.start_micros, self.isolation, read_only);
                 none.insert(tx)
             }

@@ -16,6 +16,7 @@ mod arguments;
 mod beside;
 mod contention;
 mod corpora;
+mod counts;
 mod crashlab;
 mod differential;
 mod durability;
@@ -35,7 +36,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 14] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "contention",
@@ -47,6 +48,7 @@ const TOOLS: [Tool; 13] = [
         "logic tests by others, against the lists of what passes",
         corpora::run,
     ),
+    ("counts", "instructions of statements", counts::run),
     ("crashlab", "crashes on a simulated disk", crashlab::run),
     (
         "differential",
