@@ -14,4 +14,5 @@ pub mod session;
 pub mod source;
 pub mod tpch;
 pub mod users;
+pub mod walks;
 pub mod watchdog;

@@ -5,10 +5,13 @@
 //! - `files FOLDER`: files of a folder that has more than twenty.
 //! - `stems CRATE`: names that several files of a crate have.
 //!
+//! The walks of two statements that `docs/architecture.md` tells may not get longer either.
+//!
 //! Where a number has become smaller, `UPDATE_HOUSE=1 cargo test -p remora-tests --test house` writes it down; a greater one
 //! it does not.
 
 use remora_tests::source::{code_lines, files, read, root};
+use remora_tests::walks::told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -288,6 +291,43 @@ fn the_house_gets_lighter() {
         recorded, measured,
         "it is lighter: write that down with UPDATE_HOUSE=1"
     );
+}
+
+/// Files that a walk may have, by its place in the document.
+const WALKS_MAX: [usize; 2] = [37, 54];
+
+#[test]
+fn walks_do_not_get_longer() {
+    let walks = told();
+    assert_eq!(walks.len(), WALKS_MAX.len());
+    for (walk, max) in walks.iter().zip(WALKS_MAX) {
+        let statement = &walk.statement;
+        assert!(walk.files.len() <= max, "{statement}: {}", walk.files.len());
+        let known: BTreeSet<_> = walk.files.iter().collect();
+        assert_eq!(
+            known.len(),
+            walk.files.len(),
+            "{statement}: a file is told twice"
+        );
+        let mut entered: BTreeMap<&Path, usize> = BTreeMap::new();
+        let mut last = None;
+        for file in &walk.files {
+            assert!(
+                root().join("engine/src").join(file).is_file(),
+                "{statement}: {file}"
+            );
+            let folder = Path::new(file).parent().expect("a file lies in a folder");
+            if last.replace(folder) != Some(folder) {
+                *entered.entry(folder).or_default() += 1;
+            }
+        }
+        entered.remove(Path::new(""));
+        let often: Vec<_> = entered.iter().filter(|(_, times)| **times > 2).collect();
+        assert!(
+            often.is_empty(),
+            "{statement}: entered more than twice: {often:?}"
+        );
+    }
 }
 
 #[test]

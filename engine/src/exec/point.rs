@@ -208,29 +208,9 @@ fn show(
 ) -> Result<()> {
     for (slot, expr) in row.iter_mut().zip(&plan.exprs) {
         match eval_scalar(expr, stored, context)? {
-            Datum::Borrowed(value) => assign(slot, value),
+            Datum::Borrowed(value) => slot.assign(value),
             computed => *slot = computed.into_value(),
         }
     }
     Ok(())
-}
-
-/// Puts a value in a slot, which mostly has one of its type from the row before: a string is reused, others need not be
-/// dropped.
-#[inline]
-pub(super) fn assign(slot: &mut Value, value: ValueRef<'_>) {
-    match (slot, value) {
-        (Value::Integer(old), ValueRef::Integer(new)) => *old = new,
-        (Value::BigInt(old), ValueRef::BigInt(new)) => *old = new,
-        (Value::Double(old), ValueRef::Double(new)) => *old = new,
-        (Value::Text(old), ValueRef::Text(new)) => {
-            old.clear();
-            old.push_str(new);
-        }
-        (Value::Bytea(old), ValueRef::Bytea(new)) => {
-            old.clear();
-            old.extend_from_slice(new);
-        }
-        (slot, value) => *slot = value.to_owned(),
-    }
 }

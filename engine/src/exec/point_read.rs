@@ -8,19 +8,19 @@
 //! constants, no other condition is left, and columns are shown as they are. The look-up runs without a transaction, and
 //! no expression is evaluated while the row is looked at.
 
-use super::point::assign;
-use crate::plan::statement::{Lookup, PointSelect};
+use crate::plan::statement::PointSelect;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::transaction::{PointRead as Reading, RowRef};
+use remora_storage::transaction::{KeyRead, PointRead as Reading};
 use remora_storage::{ColumnId, DataType, Value, ValueRef};
 use smallvec::SmallVec;
 
 /// Such a look-up.
 #[derive(Debug)]
 pub(crate) struct PointRead {
-    lookup: Lookup,
+    read: KeyRead,
     key: Box<[KeyPart]>,
-    shown: Box<[ColumnId]>,
+    /// The types of the statement's parameters.
+    parameters: Box<[DataType]>,
 }
 
 /// A value of the key.
@@ -65,9 +65,16 @@ impl KeyPart {
     }
 }
 
+/// The key that is looked for.
+#[derive(Debug)]
+pub(crate) enum PointKey<'v> {
+    Int(i64),
+    Values(SmallVec<[ValueRef<'v>; 4]>),
+}
+
 impl PointRead {
-    /// The look-up that a point select is, if it is nothing else.
-    pub(crate) fn of(select: &PointSelect) -> Option<Self> {
+    /// The look-up that a point select is, if it is nothing else; its statement has parameters of these types.
+    pub(crate) fn of(select: &PointSelect, parameters: &[DataType]) -> Option<Self> {
         let lookup = &select.lookup;
         if lookup.filter.is_some() {
             return None;
@@ -77,49 +84,55 @@ impl PointRead {
             ExprKind::Column(position) => Some(columns[position].id),
             _ => None,
         };
+        let shown: Vec<ColumnId> = select.exprs.iter().map(column).collect::<Option<_>>()?;
         Some(Self {
             key: lookup.key.iter().map(KeyPart::of).collect::<Option<_>>()?,
-            shown: select.exprs.iter().map(column).collect::<Option<_>>()?,
-            lookup: lookup.clone(),
+            read: KeyRead::new(&lookup.table, &lookup.index, shown.into_iter()),
+            parameters: parameters.into(),
         })
     }
 
-    /// Leaves the values of the row in `row`; returns whether there is one, or `None` where there are several. The
-    /// parameters are of the types that the statement has found for them.
+    /// The key that these parameters give; `None` where they are of other types, or too few or many.
+    #[inline]
+    pub(crate) fn key<'v>(&'v self, parameters: &'v [Value]) -> Option<PointKey<'v>> {
+        if self.read.is_by_int()
+            && let ([KeyPart::Parameter(0) | KeyPart::Widened(0)], [_], [value]) =
+                (&*self.key, &*self.parameters, parameters)
+        {
+            match (value, self.parameters[0]) {
+                (Value::BigInt(key), DataType::BigInt) => return Some(PointKey::Int(*key)),
+                (Value::Integer(key), DataType::BigInt | DataType::Integer) => {
+                    return Some(PointKey::Int(i64::from(*key)));
+                }
+                _ => {}
+            }
+        }
+        self.values(parameters)
+    }
+
+    fn values<'v>(&'v self, parameters: &'v [Value]) -> Option<PointKey<'v>> {
+        let mut types = self.parameters.iter().zip(parameters);
+        let fit = self.parameters.len() == parameters.len()
+            && types.all(|(data_type, value)| value.is_of(*data_type));
+        let values = self.key.iter().map(|part| part.value(parameters));
+        fit.then(|| PointKey::Values(values.collect()))
+    }
+
+    /// Leaves the values of the row with this key in `row`; returns whether there is one, or `None` where there are
+    /// several.
     #[inline]
     pub(crate) fn run(
         &self,
         read: &Reading<'_>,
-        parameters: &[Value],
+        key: &PointKey<'_>,
         row: &mut Vec<Value>,
     ) -> Option<bool> {
-        if row.len() != self.shown.len() {
-            row.resize(self.shown.len(), Value::Null);
+        if row.len() != self.read.width() {
+            row.resize(self.read.width(), Value::Null);
         }
-        match &*self.key {
-            // Most keys: no list to be kept.
-            [part] => self.find(read, &[part.value(parameters)], row),
-            parts => {
-                let key = parts.iter().map(|part| part.value(parameters));
-                let key: SmallVec<[ValueRef<'_>; 4]> = key.collect();
-                self.find(read, &key, row)
-            }
-        }
-    }
-
-    #[inline]
-    fn find(&self, read: &Reading<'_>, key: &[ValueRef<'_>], row: &mut [Value]) -> Option<bool> {
-        let Lookup { table, index, .. } = &self.lookup;
-        let show = |_, stored: &RowRef<'_>| {
-            for (slot, column) in row.iter_mut().zip(&self.shown) {
-                assign(slot, stored.get(*column));
-            }
-        };
-        match index.def.unique {
-            true => Some(read.find(table, index, key, show).is_some()),
-            false => read
-                .find_only(table, index, key, show)
-                .map(|found| found.is_some()),
+        match key {
+            PointKey::Int(key) => Some(read.show_of_int(&self.read, *key, row)),
+            PointKey::Values(key) => read.show(&self.read, key, row),
         }
     }
 }

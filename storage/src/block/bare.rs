@@ -15,7 +15,7 @@
 
 use super::frozen::Frozen;
 use super::layout::{Field, Layout};
-use super::row::RowRef;
+use super::row::{Image, RowRef};
 use super::slots::{Base, Block};
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::Viewpoint;
@@ -37,6 +37,14 @@ pub struct IntColumn {
     null_byte: usize,
     null_mask: u8,
     is_wide: bool,
+}
+
+impl IntColumn {
+    /// Whether its integers have 64 bits.
+    #[inline]
+    pub fn is_wide(&self) -> bool {
+        self.is_wide
+    }
 }
 
 impl Layout {
@@ -99,6 +107,16 @@ impl<'a> Bare<'a> {
     #[inline(always)]
     pub fn row(self) -> RowRef<'a> {
         self.block.row(self.body)
+    }
+
+    #[inline(always)]
+    pub(super) fn image(self) -> Image<'a> {
+        self.block.image(self.body)
+    }
+
+    #[inline(always)]
+    pub(super) fn layout(self) -> &'a Layout {
+        &self.block.layout
     }
 
     /// Whether a column, which is one of the row's layout, has this value.

@@ -6,7 +6,7 @@ use super::heap::Heap;
 use super::hot::Rows;
 use super::image;
 use super::layout::Layout;
-use super::row::RowRef;
+use super::row::{Image, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Head, HeadWord, Operation, Stamp};
@@ -278,6 +278,12 @@ impl Block {
     #[inline]
     pub(super) fn row<'a>(&'a self, image: &'a [u8]) -> RowRef<'a> {
         RowRef::image(&self.layout, image, self.heap.get().map(Arc::as_ref))
+    }
+
+    #[inline]
+    pub(super) fn image<'a>(&'a self, bytes: &'a [u8]) -> Image<'a> {
+        let heap = self.heap.get().map(Arc::as_ref);
+        Image { bytes, heap }
     }
 
     /// The bytes of the base row of a slot that holds one, unless it is frozen.

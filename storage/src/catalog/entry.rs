@@ -10,6 +10,7 @@ use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
+use crate::index::key::IntKeyBytes;
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
     int_of_key, is_key_of_words,
@@ -75,6 +76,21 @@ impl IntKey {
     #[inline(always)]
     pub fn value(&self, key: &[u8]) -> Option<i64> {
         int_of_key(key, self.order)
+    }
+
+    /// The key of a value that the column can hold.
+    #[inline(always)]
+    pub fn encode(&self, value: i64) -> IntKeyBytes {
+        IntKeyBytes::new(value, self.column.is_wide(), self.order)
+    }
+
+    /// A value that the column can hold, where its type is BIGINT or INTEGER.
+    pub fn of(&self, value: i64) -> ValueRef<'static> {
+        match self.column.is_wide() {
+            true => ValueRef::BigInt(value),
+            // It fits.
+            false => ValueRef::Integer(value as i32),
+        }
     }
 }
 

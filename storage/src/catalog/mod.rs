@@ -17,6 +17,7 @@ mod foreign;
 mod function;
 mod key_size;
 mod late;
+mod latest;
 mod names;
 mod notes;
 mod sequence;
@@ -36,6 +37,7 @@ pub use function::{
     FunctionBody, FunctionDef, FunctionParameter, FunctionResult, FunctionVolatility, ResultColumn,
 };
 pub use late::LateIndexes;
+pub use latest::LatestCatalog;
 pub use names::NameIn;
 pub use sequence::{
     Counter, CounterState, LOG_AHEAD, SequenceDef, SequenceEntry, SequencePosition, SequenceRule,

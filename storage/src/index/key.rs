@@ -257,6 +257,36 @@ pub fn int_of_key(key: &[u8], column: KeyColumn) -> Option<i64> {
     Some(sign_inverted ^ turn)
 }
 
+/// The key of one integer, which [`int_of_key`] reads.
+#[derive(Clone, Copy, Debug)]
+pub struct IntKeyBytes {
+    bytes: [u8; 1 + 8],
+    len: usize,
+}
+
+impl IntKeyBytes {
+    /// The key of a value of 64 bits, or of 32.
+    #[inline(always)]
+    pub(crate) fn new(value: i64, is_wide: bool, column: KeyColumn) -> Self {
+        let turn = if column.descending { -1_i64 } else { 0 };
+        // Of 32 bits: in the upper half, whose sign is turned around as that of the whole is.
+        let (shift, len) = if is_wide { (0, 9) } else { (32, 5) };
+        let payload = (((value ^ turn) << shift) ^ i64::MIN).to_be_bytes();
+        let mut bytes = [NOT_NULL; 9];
+        bytes[1..].copy_from_slice(&payload);
+        Self { bytes, len }
+    }
+}
+
+impl std::ops::Deref for IntKeyBytes {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// How many bytes the first column of a key takes, which is of this type; `None` where the type has parts.
 pub(crate) fn column_len(key: &[u8], column: KeyColumn, data_type: DataType) -> Option<usize> {
     let (mark, payload) = key.split_first()?;

@@ -5,14 +5,13 @@ use super::evacuation::Evacuation;
 use super::prune::Noticed;
 use super::queue::{GarbageQueue, Waiting};
 use crate::block::{Block, Link, RANGE_SLOTS, RowRef};
-use crate::catalog::{Catalog, IndexEntry, TableEntry};
+use crate::catalog::{Catalog, IndexEntry, LatestCatalog, TableEntry};
 use crate::ids::{RowId, Slot, Timestamp};
 use crate::index::Key;
 use crate::mvcc::{Garbage, Operation, RetireQueue, Stamp, StampKind, Timeline};
 use crate::pool::Pool;
 use crate::sync::{Fault, is_left_out};
 use crate::write_set::{Place, Write, WriteKind};
-use arc_swap::ArcSwap;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -48,12 +47,7 @@ impl Collector {
 
     /// Collects up to `limit` writes, and frees what can be freed. Returns whether there may be more
     /// to do at once.
-    pub fn collect(
-        &mut self,
-        queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
-        limit: usize,
-    ) -> bool {
+    pub fn collect(&mut self, queue: &GarbageQueue, catalog: &LatestCatalog, limit: usize) -> bool {
         let mut left = limit;
         if !queue.is_empty()
             // Without a free slot it is done another time.
@@ -77,7 +71,7 @@ impl Collector {
     pub fn collect_own(
         &mut self,
         queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
+        catalog: &LatestCatalog,
         limit: usize,
     ) -> bool {
         let mut left = limit;
@@ -106,7 +100,7 @@ impl Collector {
         &mut self,
         horizon: Timestamp,
         queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
+        catalog: &LatestCatalog,
         proof: &Operation<'_>,
         limit: usize,
     ) -> usize {
@@ -162,7 +156,7 @@ impl Collector {
         &mut self,
         horizon: Timestamp,
         queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
+        catalog: &LatestCatalog,
         proof: &Operation<'_>,
         limit: usize,
     ) -> bool {

@@ -32,13 +32,12 @@
 use super::collector::Collector;
 use super::queue::GarbageQueue;
 use crate::block::Rebuild;
-use crate::catalog::Catalog;
+use crate::catalog::LatestCatalog;
 use crate::error::{Error, Result};
 use crate::ids::{BlockNo, Timestamp};
 use crate::mvcc::Operation;
 use crate::pool::Claim;
 use crate::table::{BlockState, Table};
-use arc_swap::ArcSwap;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -222,7 +221,7 @@ impl Collector {
         from: BlockNo,
         wish: Wish,
         queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
+        catalog: &LatestCatalog,
         sum: &mut Compacted,
     ) -> (Option<BlockNo>, Result<()>) {
         let registration = match self.timeline.register() {
@@ -261,7 +260,7 @@ impl Collector {
         table: &Table,
         number: BlockNo,
         wish: Wish,
-        queues: (&GarbageQueue, &ArcSwap<Catalog>),
+        queues: (&GarbageQueue, &LatestCatalog),
         sum: &mut Compacted,
     ) -> Result<()> {
         let replaced = self.replace(table, number, wish, queues, sum);
@@ -273,7 +272,7 @@ impl Collector {
         table: &Table,
         number: BlockNo,
         wish: Wish,
-        (queue, catalog): (&GarbageQueue, &ArcSwap<Catalog>),
+        (queue, catalog): (&GarbageQueue, &LatestCatalog),
         sum: &mut Compacted,
     ) -> Result<()> {
         let registration = self.timeline.register()?;

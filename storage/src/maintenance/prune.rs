@@ -28,13 +28,12 @@
 use super::collector::{Collector, Row};
 use super::queue::{GarbageQueue, Waiting};
 use crate::block::Link;
-use crate::catalog::{Catalog, IndexEntry};
+use crate::catalog::{Catalog, IndexEntry, LatestCatalog};
 use crate::ids::{RowId, Timestamp};
 use crate::mvcc::{Grace, Operation, Snapshots, StampKind, Timeline};
 use crate::pool::PressureLevel;
 use crate::table::Table;
 use crate::write_set::{Kept, Place, Write, WriteKind};
-use arc_swap::ArcSwap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -123,7 +122,7 @@ impl Collector {
     pub(super) fn prune(
         &mut self,
         queue: &GarbageQueue,
-        catalog: &ArcSwap<Catalog>,
+        catalog: &LatestCatalog,
         proof: &Operation<'_>,
         limit: usize,
     ) -> usize {
@@ -164,7 +163,7 @@ impl Collector {
 
     /// Prunes all that waits, however little is new.
     #[cfg(test)]
-    pub fn prune_all(&mut self, queue: &GarbageQueue, catalog: &ArcSwap<Catalog>) {
+    pub fn prune_all(&mut self, queue: &GarbageQueue, catalog: &LatestCatalog) {
         while self.collect(queue, catalog, usize::MAX) {}
         let latest = self.timeline.latest();
         let until = Instant::now() + Duration::from_secs(5);

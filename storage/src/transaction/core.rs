@@ -5,7 +5,7 @@ use super::relief::InVain;
 use super::shown::ReplacedCatalogs;
 use super::waiting::Waiting;
 use super::{Durability, ReadView, Transaction, TransactionOptions};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, LatestCatalog};
 use crate::error::{Error, Result};
 use crate::ids::{IndexId, Lsn, SchemaId, SequenceId, TableId, Timestamp};
 use crate::maintenance::{
@@ -18,7 +18,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::{Log, LogStatus};
 use crate::write_set::WriteSet;
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::Guard;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn pause(rounds_left: u32) {
 pub struct Core {
     pub(super) timeline: Arc<Timeline>,
     pub(super) pool: Arc<Pool>,
-    pub(super) catalog: ArcSwap<Catalog>,
+    pub(super) catalog: LatestCatalog,
     pub(super) replaced: ReplacedCatalogs,
     /// Held by whoever commits.
     pub(super) commit: Mutex<()>,
@@ -126,7 +126,7 @@ impl Core {
             sightings: Mutex::default(),
             timeline,
             pool,
-            catalog: ArcSwap::default(),
+            catalog: LatestCatalog::default(),
             replaced: ReplacedCatalogs::default(),
             commit: Mutex::new(()),
             garbage: GarbageQueue::default(),

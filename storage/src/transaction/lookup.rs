@@ -41,8 +41,7 @@ impl Reader {
         let read = self.seat.read()?;
         // After the clock was read: a commit installs its catalog before it moves the clock, so a snapshot that
         // includes it finds it here. A catalog that is not included yet says so.
-        let latest = self.core.catalog.load();
-        let is_right = Arc::ptr_eq(&latest, catalog) && latest.since() <= read.snapshot();
+        let is_right = self.core.catalog.is(catalog) && catalog.since() <= read.snapshot();
         is_right.then_some(PointRead(read))
     }
 }
@@ -52,29 +51,34 @@ impl Reader {
 pub struct PointRead<'r>(SeatedRead<'r>);
 
 impl PointRead<'_> {
+    #[inline]
+    pub(super) fn viewpoint(&self) -> Viewpoint<'_> {
+        self.0.viewpoint(0)
+    }
+
     /// Calls `read` with the row whose key in `index`, a unique one, is exactly `key`, if there is one.
     #[inline]
-    pub fn find<T>(
+    pub(super) fn find<T>(
         &self,
         table: &TableEntry,
         index: &IndexEntry,
         key: &[ValueRef<'_>],
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<T> {
-        find(&self.0.viewpoint(0), table, index, key, read)
+        find(&self.viewpoint(), table, index, key, read)
     }
 
     /// The same in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
     /// `None` where several have, one of which may have been read.
     #[inline]
-    pub fn find_only<T>(
+    pub(super) fn find_only<T>(
         &self,
         table: &TableEntry,
         index: &IndexEntry,
         key: &[ValueRef<'_>],
         read: impl FnOnce(RowId, &RowRef<'_>) -> T,
     ) -> Option<Option<T>> {
-        let viewpoint = self.0.viewpoint(0);
+        let viewpoint = self.viewpoint();
         let (mut read, mut found) = (Some(read), None);
         let several = find_candidate(index, key, |id| {
             match &table.rows.visible(id, &viewpoint) {
@@ -264,7 +268,7 @@ pub(super) fn find<T>(
 }
 
 /// The row as the viewpoint sees it, if it sees it with this key.
-fn row_with_key<'a>(
+pub(super) fn row_with_key<'a>(
     viewpoint: &Viewpoint<'a>,
     table: &'a TableEntry,
     index: &IndexEntry,

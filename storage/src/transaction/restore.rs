@@ -134,7 +134,7 @@ impl Core {
                 catalog.set_comment(*on, text.as_deref().map(Arc::from));
             }
         }
-        self.catalog.store(Arc::new(catalog));
+        self.catalog.replace(Arc::new(catalog));
         Ok(())
     }
 

@@ -34,11 +34,11 @@ impl Core {
     pub(super) fn install_catalog(&self, catalog: Catalog) {
         let catalog = Arc::new(catalog);
         if self.log().is_none() {
-            self.catalog.store(catalog);
+            self.catalog.replace(catalog);
             return;
         }
         let mut replaced = self.replaced.0.lock();
-        replaced.push_back(self.catalog.swap(catalog));
+        replaced.push_back(self.catalog.replace(catalog));
         let forgotten = self.take_forgotten(&mut replaced);
         drop(replaced);
         // Tables may go with them.

@@ -1,6 +1,6 @@
 //! One value, owned or borrowed.
 
-use super::{Interval, Numeric, PackedType};
+use super::{DataType, Interval, Numeric, PackedType};
 use std::cmp::Ordering;
 
 /// One value, owned. Units are those of the module's table.
@@ -90,6 +90,50 @@ impl Value {
             Self::Interval(v) => ValueRef::Interval(*v),
             Self::Uuid(v) => ValueRef::Uuid(*v),
             Self::Packed(packed, v) => ValueRef::Packed(*packed, v),
+        }
+    }
+
+    /// Takes another value: a string's place in memory is used again, others need not be dropped.
+    #[inline]
+    pub fn assign(&mut self, value: ValueRef<'_>) {
+        match (self, value) {
+            (Self::Integer(old), ValueRef::Integer(new)) => *old = new,
+            (Self::BigInt(old), ValueRef::BigInt(new)) => *old = new,
+            (Self::Double(old), ValueRef::Double(new)) => *old = new,
+            (Self::Text(old), ValueRef::Text(new)) => {
+                old.clear();
+                old.push_str(new);
+            }
+            (Self::Bytea(old), ValueRef::Bytea(new)) => {
+                old.clear();
+                old.extend_from_slice(new);
+            }
+            (this, value) => *this = value.to_owned(),
+        }
+    }
+
+    /// Whether a value is of the type as it stands. A modifier is the statement's own business: it
+    /// casts to the column's type where it stores.
+    #[inline]
+    pub fn is_of(&self, data_type: DataType) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Boolean(_) => data_type == DataType::Boolean,
+            Self::SmallInt(_) => data_type == DataType::SmallInt,
+            Self::Integer(_) => data_type == DataType::Integer,
+            Self::BigInt(_) => data_type == DataType::BigInt,
+            Self::Real(_) => data_type == DataType::Real,
+            Self::Double(_) => data_type == DataType::Double,
+            Self::Numeric(_) => data_type == DataType::Numeric(None),
+            Self::Text(_) => matches!(data_type, DataType::Text | DataType::Varchar(None)),
+            Self::Bytea(_) => data_type == DataType::Bytea,
+            Self::Date(_) => data_type == DataType::Date,
+            Self::Time(_) => data_type == DataType::Time,
+            Self::Timestamp(_) => data_type == DataType::Timestamp,
+            Self::TimestampTz(_) => data_type == DataType::TimestampTz,
+            Self::Interval(_) => data_type == DataType::Interval,
+            Self::Uuid(_) => data_type == DataType::Uuid,
+            Self::Packed(packed, _) => data_type == DataType::Packed(*packed),
         }
     }
 

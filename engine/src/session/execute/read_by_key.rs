@@ -6,7 +6,6 @@
 //! not durable yet.
 
 use super::core::{Seat, Session};
-use crate::session::plans::call::is_of;
 use crate::session::plans::prepared::Prepared;
 use crate::session::transaction::transaction_block::TransactionStatus;
 use remora_storage::Value;
@@ -28,16 +27,13 @@ impl Session {
             self.take_seat();
             return None;
         };
-        let planned = &prepared.plan.planned;
-        let mut types = planned.parameters.iter().zip(parameters);
         // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
-        let fit = prepared.arguments.is_none()
-            && parameters.len() == planned.parameters.len()
-            && types.all(|(data_type, value)| is_of(value, *data_type));
-        let point = prepared.plan.point.as_ref().filter(|_| fit)?;
+        let point = prepared.plan.point.as_ref();
+        let point = point.filter(|_| prepared.arguments.is_none())?;
+        let key = point.key(parameters)?;
         let read = reader.read(prepared.catalog())?;
         prepared.begin(&self.record);
-        let found = point.run(&read, parameters, row);
+        let found = point.run(&read, &key, row);
         drop(read);
         self.record.pause();
         if found.is_some() && self.record.interrupt().is_set() {

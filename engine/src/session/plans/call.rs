@@ -159,7 +159,7 @@ impl Call {
                 types.len()
             ));
         }
-        let fits = |(value, to): (&Value, &DataType)| is_of(value, *to);
+        let fits = |(value, to): (&Value, &DataType)| value.is_of(*to);
         if self.context.parameters.iter().zip(types).all(fits) {
             return Ok(());
         }
@@ -183,39 +183,13 @@ impl Call {
     }
 }
 
-/// Whether a value is of the type as it stands. A modifier is the statement's own business: it
-/// casts to the column's type where it stores.
-#[inline]
-pub(in crate::session) fn is_of(value: &Value, data_type: DataType) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Boolean(_) => data_type == DataType::Boolean,
-        Value::SmallInt(_) => data_type == DataType::SmallInt,
-        Value::Integer(_) => data_type == DataType::Integer,
-        Value::BigInt(_) => data_type == DataType::BigInt,
-        Value::Real(_) => data_type == DataType::Real,
-        Value::Double(_) => data_type == DataType::Double,
-        Value::Numeric(_) => data_type == DataType::Numeric(None),
-        Value::Text(_) => matches!(data_type, DataType::Text | DataType::Varchar(None)),
-        Value::Bytea(_) => data_type == DataType::Bytea,
-        Value::Date(_) => data_type == DataType::Date,
-        Value::Time(_) => data_type == DataType::Time,
-        Value::Timestamp(_) => data_type == DataType::Timestamp,
-        Value::TimestampTz(_) => data_type == DataType::TimestampTz,
-        Value::Interval(_) => data_type == DataType::Interval,
-        Value::Uuid(_) => data_type == DataType::Uuid,
-        Value::Packed(packed, _) => data_type == DataType::Packed(*packed),
-        _ => false,
-    }
-}
-
 fn cast_parameter(value: &Value, to: DataType, eval: &EvalContext) -> Result<Value> {
     match value {
         // Text is untyped, as a quoted literal is.
         Value::Text(text) if !to.is_string() && to.made().is_none() => {
             text::parse_in(text, to, text::Reading::of(eval.style()))
         }
-        _ if is_of(value, to) => Ok(value.clone()),
+        _ if value.is_of(to) => Ok(value.clone()),
         _ => cast::cast_value(value.as_ref(), to, false, eval),
     }
 }

@@ -407,7 +407,7 @@ fn plan(
         columns: columns.filter(|_| shown),
         point: match &planned.statement {
             Statement::PointSelect(select) if shown && names.effort.includes("point_reads") => {
-                PointRead::of(select)
+                PointRead::of(select, &planned.parameters)
             }
             _ => None,
         },

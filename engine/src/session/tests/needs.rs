@@ -95,5 +95,8 @@ fn a_plan_takes_as_long_among_many_tables() {
         (0..200).map(plan).min().unwrap_or(Duration::MAX)
     };
     let (few, many) = (shortest(10), shortest(5_000));
-    assert!(many * 5 <= few * 6, "{many:?} among 5,000, {few:?} among 10");
+    assert!(
+        many * 5 <= few * 6,
+        "{many:?} among 5,000, {few:?} among 10"
+    );
 }

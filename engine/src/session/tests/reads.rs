@@ -201,3 +201,84 @@ fn a_session_at_rest_holds_nothing_back() {
     // That of the query itself.
     assert_eq!(number(&conn, "SELECT count(*) FROM remora_transactions"), 1);
 }
+
+/// Whatever the index and the key's type, and wherever the row is: bare, with versions, frozen.
+#[test]
+fn rows_are_found_by_keys_of_all_kinds() {
+    for index in ["PRIMARY KEY (k)", "UNIQUE (k)", "UNIQUE (k, v)"] {
+        for data_type in ["INT", "BIGINT", "SMALLINT", "TEXT", "DATE"] {
+            let conn = connect();
+            let key = match data_type {
+                "DATE" => "DATE '2000-01-01' + g",
+                _ => "g",
+            };
+            conn.execute_batch(&format!(
+                "CREATE TABLE t (v BIGINT, k {data_type}, n TEXT, {index});
+                 INSERT INTO t SELECT g, ({key})::{data_type}, CASE WHEN g % 2 = 0 THEN g END::text
+                     FROM generate_series(-300, 300) g"
+            ))
+            .unwrap();
+            let look = || {
+                let sql = format!("SELECT v, n, k FROM t WHERE k = ($1::int)::{data_type}");
+                let sql = match data_type {
+                    "DATE" => "SELECT v, n, k FROM t WHERE k = DATE '2000-01-01' + $1::int",
+                    "INT" => "SELECT v, n, k FROM t WHERE k = $1",
+                    "BIGINT" => "SELECT v, n, k FROM t WHERE k = $1::int",
+                    _ => &sql,
+                };
+                let mut statement = conn.prepare(sql).unwrap();
+                for g in [-300_i32, -1, 0, 1, 127, 128, 300, 301] {
+                    let row = statement.query_row([g], |row| {
+                        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+                    });
+                    match g {
+                        301 => assert_eq!(state(row), "02000"),
+                        _ => {
+                            let text = (g % 2 == 0).then(|| g.to_string());
+                            assert_eq!(row.unwrap(), (i64::from(g), text), "{data_type} {index}");
+                        }
+                    }
+                }
+            };
+            look();
+            // With a version over each, and then frozen.
+            conn.execute("UPDATE t SET n = n", []).unwrap();
+            look();
+            conn.execute("COMPACT", []).unwrap();
+            look();
+        }
+    }
+}
+
+/// A key that several rows have is read as ever, in whatever order they are.
+#[test]
+fn a_key_need_not_be_unique() {
+    let (_db, conn) = filled();
+    conn.execute_batch(
+        "CREATE INDEX by_v ON t (v DESC); CREATE INDEX by_name ON t USING HASH (name);
+         UPDATE t SET v = 7 WHERE k IN (5, 6); UPDATE t SET name = 'twin' WHERE k IN (8, 9)",
+    )
+    .unwrap();
+    let keys = |sql: &str, value: &dyn crate::ToSql| {
+        let mut statement = conn.prepare(sql).unwrap();
+        for _ in 0..2 {
+            let first = statement.query_row([value], |row| row.get::<_, i64>(0));
+            assert_eq!(first.is_ok(), statement.exists([value]).unwrap());
+        }
+        let rows = statement.query_map([value], |row| row.get::<_, i64>(0));
+        let mut rows: Vec<_> = rows.unwrap().map(|key| key.unwrap()).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let (by_v, by_name) = (
+        "SELECT k FROM t WHERE v = $1",
+        "SELECT k FROM t WHERE name = $1",
+    );
+    assert_eq!(keys(by_v, &30_i64), [3]);
+    assert_eq!(keys(by_v, &7_i64), [5, 6]);
+    assert_eq!(keys(by_v, &50_i64), [0_i64; 0]);
+    assert_eq!(keys(by_v, &None::<i64>), [0_i64; 0]);
+    assert_eq!(keys(by_name, &"name 1"), [1]);
+    assert_eq!(keys(by_name, &"twin"), [8, 9]);
+    assert_eq!(keys(by_name, &"name 8"), [0_i64; 0]);
+}

@@ -123,6 +123,10 @@ proptest! {
         prop_assert_eq!(back(Value::Integer(value as i32)), Some((value as i32).into()));
         prop_assert_eq!(back(Value::Date(value as i32)), Some((value as i32).into()));
         prop_assert_eq!(back(Value::Null), None);
+        for (is_wide, whole) in [(true, value), (false, (value as i32).into())] {
+            let of = if is_wide { Value::BigInt(whole) } else { Value::Integer(value as i32) };
+            prop_assert_eq!(&*IntKeyBytes::new(whole, is_wide, column), &*key(&[column], &[of]));
+        }
     }
 
     #[test]

@@ -11,16 +11,17 @@
 //! It fails where a statement takes [`SLACK`] more than `tests/counts.txt` says; `--update` writes what it measures there.
 //! It needs `valgrind` (Debian: `apt-get install valgrind`).
 //!
-//! With `--walk` it prints the files of the engine that a statement's instructions come from, where the build has debug
-//! information (profile `profiling`).
+//! With `--walk` it compares the files of the engine that the instructions of two statements come from with what
+//! `docs/architecture.md` tells of them; `--files` prints those of any statement. The build needs debug information
+//! (profile `profiling`).
 
 use crate::Result;
 use crate::arguments::Arguments;
 use remora::{Connection, Database};
 use remora_tests::users::{CREATE_USERS, User, user};
-use std::collections::{BTreeMap, BTreeSet};
+use remora_tests::walks;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 use std::process::Command;
 
 const ROWS: i64 = 2000;
@@ -29,6 +30,8 @@ const ROUNDS: [usize; 2] = [200, 1200];
 /// How many times as many instructions as were noted are too many.
 const SLACK: f64 = 1.03;
 const NOTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts.txt");
+/// The statements whose walks are told, in order.
+const WALKED: [&str; 2] = ["insert of two columns", "join and group"];
 /// An index scan's rows, of which one is a round.
 const RANGE: i64 = 100;
 
@@ -181,13 +184,17 @@ fn insert(conn: &Connection, given: &Given) -> remora::Result<u64> {
 
 pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let only: String = arguments.value_or("--only", String::new())?;
-    let (update, walk) = (arguments.flag("--update"), arguments.flag("--walk"));
+    let update = arguments.flag("--update");
+    let (walk, files) = (arguments.flag("--walk"), arguments.flag("--files"));
     // How the tool calls itself.
     let statement: Option<usize> = arguments.value("--statement")?;
     let rounds = arguments.value_or("--rounds", ROUNDS[0])?;
     arguments.end()?;
     if let Some(statement) = statement {
         return run_one(STATEMENTS[statement], rounds);
+    }
+    if walk {
+        return compare_walks();
     }
     let mut noted = noted()?;
     let mut failed = Vec::new();
@@ -197,24 +204,17 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
         if !name.contains(&only) {
             continue;
         }
-        let [few, many] = [costs(number, ROUNDS[0])?, costs(number, ROUNDS[1])?];
-        let each =
-            |few: u64, many: u64| many.saturating_sub(few) as f64 / (ROUNDS[1] - ROUNDS[0]) as f64;
-        let measured = each(few.total, many.total).round() as u64;
-        if walk {
-            walked(
-                name,
-                |file| each(few.files.get(file).copied().unwrap_or(0), many.files[file]),
-                &many.files,
-            );
-            continue;
-        }
+        let costs = costs(number)?;
+        let measured = costs.total.round() as u64;
         let bound = noted.get(*name).copied();
-        println!(
-            "| {name} | {measured} | {} |",
-            bound.map_or("-".to_owned(), |bound| bound.to_string())
-        );
-        if bound.is_none_or(|bound| measured as f64 > bound as f64 * SLACK) {
+        let shown = bound.map_or("-".to_owned(), |bound| bound.to_string());
+        println!("| {name} | {measured} | {shown} |");
+        if files {
+            for (file, cost) in costs.of_engine() {
+                println!("    {cost:8.1}  {file}");
+            }
+        }
+        if bound.is_none_or(|bound| costs.total > bound as f64 * SLACK) {
             failed.push(format!("{name}: {measured} instructions"));
         }
         noted.insert((*name).to_owned(), measured);
@@ -233,6 +233,27 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
         true => Ok(()),
         false => Err(format!("more than {NOTED} allows: {}", failed.join("; ")).into()),
     }
+}
+
+/// Fails where a statement goes through a file that its walk does not tell.
+fn compare_walks() -> Result<()> {
+    for (name, told) in WALKED.into_iter().zip(walks::told()) {
+        let number = STATEMENTS.iter().position(|(other, _)| *other == name);
+        let costs = costs(number.ok_or("it is one of them")?)?;
+        let visited: Vec<String> = costs.of_engine().map(|(file, _)| file.to_owned()).collect();
+        if visited.is_empty() {
+            return Err("no file is known: is it a build without debug information?".into());
+        }
+        let untold: Vec<_> = visited
+            .iter()
+            .filter(|file| !told.files.contains(file))
+            .collect();
+        println!("{name}: {} files, {} told", visited.len(), told.files.len());
+        if !untold.is_empty() {
+            return Err(format!("docs/architecture.md does not tell: {untold:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// What was noted, by statement.
@@ -280,13 +301,42 @@ fn counted(run: Run, conn: &Connection, given: &Given) -> remora::Result<u64> {
     std::hint::black_box(run(conn, given))
 }
 
-/// What callgrind has counted.
-struct Costs {
+/// What callgrind has counted, in all and by file.
+struct Counted {
     total: u64,
     files: BTreeMap<String, u64>,
 }
 
-fn costs(statement: usize, rounds: usize) -> Result<Costs> {
+/// The instructions of one round.
+struct Costs {
+    total: f64,
+    files: BTreeMap<String, f64>,
+}
+
+impl Costs {
+    /// Those of the engine's files, by the path within its sources. What happens in one of two rounds is no part of it.
+    fn of_engine(&self) -> impl Iterator<Item = (&str, f64)> {
+        let visited = self.files.iter().filter(|(_, cost)| **cost >= 0.5);
+        visited.filter_map(|(file, cost)| Some((file.split_once("engine/src/")?.1, *cost)))
+    }
+}
+
+fn costs(statement: usize) -> Result<Costs> {
+    let few = count(statement, ROUNDS[0])?;
+    let many = count(statement, ROUNDS[1])?;
+    let each =
+        |few: u64, many: u64| many.saturating_sub(few) as f64 / (ROUNDS[1] - ROUNDS[0]) as f64;
+    let files = many.files.into_iter().map(|(file, cost)| {
+        let cost = each(few.files.get(&file).copied().unwrap_or(0), cost);
+        (file, cost)
+    });
+    Ok(Costs {
+        total: each(few.total, many.total),
+        files: files.collect(),
+    })
+}
+
+fn count(statement: usize, rounds: usize) -> Result<Counted> {
     let out = tempfile::NamedTempFile::new()?;
     let ran = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*counts::counted*"])
@@ -299,16 +349,16 @@ fn costs(statement: usize, rounds: usize) -> Result<Costs> {
     if !ran.status.success() {
         return Err(String::from_utf8_lossy(&ran.stderr).into_owned().into());
     }
-    let costs = read(&std::fs::read_to_string(out.path())?);
-    match costs.total {
+    let counted = read(&std::fs::read_to_string(out.path())?);
+    match counted.total {
         0 => Err("nothing was counted: is the build stripped of its symbols?".into()),
-        _ => Ok(costs),
+        _ => Ok(counted),
     }
 }
 
 /// Reads what callgrind writes: a position and a cost a line, beneath the file that it belongs to. Files have numbers,
 /// and a name where they are first named. The line after `calls=` has what the called function took, which is counted there.
-fn read(text: &str) -> Costs {
+fn read(text: &str) -> Counted {
     let (mut names, mut files) = (BTreeMap::new(), BTreeMap::new());
     let mut file = String::new();
     let (mut total, mut is_of_callee) = (0, false);
@@ -338,25 +388,7 @@ fn read(text: &str) -> Costs {
             _ => {}
         }
     }
-    Costs { total, files }
-}
-
-/// Prints the files of the engine that a statement visits in each round.
-fn walked(name: &str, each: impl Fn(&String) -> f64, files: &BTreeMap<String, u64>) {
-    let visited = files.keys().filter(|file| each(file) >= 0.5);
-    let visited = visited.filter_map(|file| {
-        let at = file.rfind("engine/src/")?;
-        Some((&file[at + "engine/src/".len()..], each(file)))
-    });
-    let visited: Vec<_> = visited.collect();
-    let folders: BTreeSet<_> = visited
-        .iter()
-        .map(|(file, _)| Path::new(file).parent())
-        .collect();
-    println!("{name}: {} files, {} folders", visited.len(), folders.len());
-    for (file, cost) in visited {
-        println!("    {cost:8.1}  {file}");
-    }
+    Counted { total, files }
 }
 
 #[cfg(test)]
