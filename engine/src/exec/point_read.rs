@@ -10,7 +10,7 @@
 
 use crate::plan::statement::PointSelect;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::transaction::{KeyRead, PointRead as Reading};
+use remora_storage::transaction::{KeyRead, ReadKey};
 use remora_storage::{ColumnId, DataType, Value, ValueRef};
 use smallvec::SmallVec;
 
@@ -65,13 +65,6 @@ impl KeyPart {
     }
 }
 
-/// The key that is looked for.
-#[derive(Debug)]
-pub(crate) enum PointKey<'v> {
-    Int(i64),
-    Values(SmallVec<[ValueRef<'v>; 4]>),
-}
-
 impl PointRead {
     /// The look-up that a point select is, if it is nothing else; its statement has parameters of these types.
     pub(crate) fn of(select: &PointSelect, parameters: &[DataType]) -> Option<Self> {
@@ -87,52 +80,56 @@ impl PointRead {
         let shown: Vec<ColumnId> = select.exprs.iter().map(column).collect::<Option<_>>()?;
         Some(Self {
             key: lookup.key.iter().map(KeyPart::of).collect::<Option<_>>()?,
-            read: KeyRead::new(&lookup.table, &lookup.index, shown.into_iter()),
+            read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
         })
     }
 
-    /// The key that these parameters give; `None` where they are of other types, or too few or many.
+    /// The key that these parameters are, where it is one integer.
     #[inline]
-    pub(crate) fn key<'v>(&'v self, parameters: &'v [Value]) -> Option<PointKey<'v>> {
-        if self.read.is_by_int()
-            && let ([KeyPart::Parameter(0) | KeyPart::Widened(0)], [_], [value]) =
-                (&*self.key, &*self.parameters, parameters)
-        {
-            match (value, self.parameters[0]) {
-                (Value::BigInt(key), DataType::BigInt) => return Some(PointKey::Int(*key)),
-                (Value::Integer(key), DataType::BigInt | DataType::Integer) => {
-                    return Some(PointKey::Int(i64::from(*key)));
-                }
-                _ => {}
-            }
+    pub(crate) fn int_key(&self, parameters: &[Value]) -> Option<i64> {
+        if !self.read.is_by_int() {
+            return None;
         }
-        self.values(parameters)
+        match (&*self.key, &*self.parameters, parameters) {
+            ([KeyPart::Parameter(0)], [DataType::BigInt], [Value::BigInt(key)]) => Some(*key),
+            (
+                [KeyPart::Parameter(0) | KeyPart::Widened(0)],
+                [DataType::BigInt | DataType::Integer],
+                [Value::Integer(key)],
+            ) => Some(i64::from(*key)),
+            _ => None,
+        }
     }
 
-    fn values<'v>(&'v self, parameters: &'v [Value]) -> Option<PointKey<'v>> {
+    /// Whether the parameters are of the types that the statement has found for them.
+    pub(crate) fn takes(&self, parameters: &[Value]) -> bool {
         let mut types = self.parameters.iter().zip(parameters);
-        let fit = self.parameters.len() == parameters.len()
-            && types.all(|(data_type, value)| value.is_of(*data_type));
-        let values = self.key.iter().map(|part| part.value(parameters));
-        fit.then(|| PointKey::Values(values.collect()))
+        self.parameters.len() == parameters.len()
+            && types.all(|(data_type, value)| value.is_of(*data_type))
     }
 
-    /// Leaves the values of the row with this key in `row`; returns whether there is one, or `None` where there are
-    /// several.
+    /// Leaves the values of the row in `row`; returns whether there is one, or `None` where there are several. The
+    /// parameters are [taken](Self::takes), or their key is known to be one integer. `show` reads in one state or another.
     #[inline]
     pub(crate) fn run(
         &self,
-        read: &Reading<'_>,
-        key: &PointKey<'_>,
+        (int, parameters): (Option<i64>, &[Value]),
         row: &mut Vec<Value>,
+        show: impl FnOnce(&KeyRead, &ReadKey<'_>, &mut [Value]) -> Option<bool>,
     ) -> Option<bool> {
         if row.len() != self.read.width() {
             row.resize(self.read.width(), Value::Null);
         }
-        match key {
-            PointKey::Int(key) => Some(read.show_of_int(&self.read, *key, row)),
-            PointKey::Values(key) => read.show(&self.read, key, row),
+        match (int, &*self.key) {
+            (Some(key), _) => show(&self.read, &ReadKey::Int(key), row),
+            // Most keys: no list to be kept.
+            (None, [part]) => show(&self.read, &ReadKey::Values(&[part.value(parameters)]), row),
+            (None, parts) => {
+                let key = parts.iter().map(|part| part.value(parameters));
+                let key: SmallVec<[ValueRef<'_>; 4]> = key.collect();
+                show(&self.read, &ReadKey::Values(&key), row)
+            }
         }
     }
 }

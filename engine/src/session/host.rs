@@ -5,6 +5,7 @@
 
 use super::api::connection::Connection;
 use super::api::from_sql::{FromSql, FromSqlError};
+use super::api::given::Given;
 use super::api::params::Params;
 use super::api::to_sql::ToSql;
 use crate::error::{Error, Result, state};
@@ -584,9 +585,9 @@ impl RowStream {
         R: Params,
     {
         Self::of_values(rows.into_iter().map(|row| {
-            let mut values = Vec::new();
+            let mut values = Given::default();
             row?.collect_into(&mut values)?;
-            Ok(values)
+            Ok(values.take())
         }))
     }
 }

@@ -4,7 +4,7 @@ use super::bare::Bare;
 use super::layout::{Field, Layout};
 use super::row::{Image, RowRef};
 use crate::ids::ColumnId;
-use crate::value::{DataType, Value, ValueRef, take};
+use crate::value::{DataType, REUSED_BYTES_MAX, Value, ValueRef, take};
 
 /// A column of the rows of one layout.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ impl Image<'_> {
             (DataType::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
             (DataType::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
             (DataType::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
-            (DataType::Text, Value::Text(old)) => {
+            (DataType::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
                 old.clear();
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).
                 old.push_str(unsafe { std::str::from_utf8_unchecked(self.string(field)) });

@@ -8,12 +8,24 @@
 //! A key that is one integer, which most are, is compared with the bytes of a row that is bare ([`crate::block::Bare`]);
 //! all others, and rows that are frozen or have versions, go the way of [`super::lookup`].
 
+use super::Transaction;
 use super::lookup::{self, PointRead};
+use super::reads::Columns;
 use crate::block::{RowRef, ShownColumn};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
-use crate::ids::ColumnId;
+use crate::ids::{ColumnId, RowId};
+use crate::mvcc::Viewpoint;
 use crate::value::{DataType, Value, ValueRef};
 use std::sync::Arc;
+
+/// The key that is read.
+#[derive(Clone, Copy, Debug)]
+pub enum ReadKey<'k> {
+    /// One integer, which the column can hold ([`KeyRead::is_by_int`]).
+    Int(i64),
+    /// A value a column, of its type.
+    Values(&'k [ValueRef<'k>]),
+}
 
 /// A read of some columns by the key of an index.
 #[derive(Debug)]
@@ -22,14 +34,16 @@ pub struct KeyRead {
     index: Arc<IndexEntry>,
     int: Option<IntKey>,
     shown: Box<[ShownColumn]>,
+    columns: Columns,
 }
 
 impl KeyRead {
-    /// A read of these columns by the whole key of an index of the table.
+    /// A read by the whole key of an index of the table: it shows some columns, and has looked at others as well.
     pub fn new(
         table: &Arc<TableEntry>,
         index: &Arc<IndexEntry>,
-        shown: impl Iterator<Item = ColumnId>,
+        shown: &[ColumnId],
+        columns: Columns,
     ) -> Self {
         let layout = table.rows.layout();
         let is_integer = |key: &IntKey| {
@@ -40,7 +54,8 @@ impl KeyRead {
         let int = index.int_key(&table.rows).filter(is_integer);
         Self {
             int: int.filter(|_| index.def.unique),
-            shown: shown.map(|column| layout.shown(column)).collect(),
+            columns,
+            shown: shown.iter().map(|column| layout.shown(*column)).collect(),
             table: Arc::clone(table),
             index: Arc::clone(index),
         }
@@ -52,7 +67,7 @@ impl KeyRead {
         self.shown.len()
     }
 
-    /// Whether [`PointRead::show_of_int`] can be asked: the index is unique, and its key one integer.
+    /// Whether its key is one integer, of a unique index.
     #[inline]
     pub fn is_by_int(&self) -> bool {
         self.int.is_some()
@@ -63,44 +78,90 @@ impl KeyRead {
             row.show(column, place);
         }
     }
+
+    /// Shows the row with this key; `None` where there are several.
+    fn show_of_values(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        key: &[ValueRef<'_>],
+        places: &mut [Value],
+    ) -> Option<Option<RowId>> {
+        let (table, index) = (&self.table, &self.index);
+        let show = |id, row: &RowRef<'_>| {
+            self.show(row, places);
+            id
+        };
+        match index.def.unique {
+            true => Some(lookup::find(viewpoint, table, index, key, show)),
+            false => lookup::find_only(viewpoint, table, index, key, show),
+        }
+    }
+
+    #[inline]
+    fn show_of_int(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        (int, key): (&IntKey, i64),
+        places: &mut [Value],
+    ) -> Option<RowId> {
+        let (table, index) = (&self.table, &self.index);
+        index.index.find_map(&int.encode(key), |id| {
+            let (block, slot) = table.rows.place(id, viewpoint.operation())?;
+            if let Some(bare) = block.bare_row(slot, viewpoint) {
+                if !bare.has_int(int.column, key) {
+                    return None;
+                }
+                for (column, place) in self.shown.iter().zip(&mut *places) {
+                    bare.show(column, place);
+                }
+                return Some(id);
+            }
+            let row = lookup::row_with_key(viewpoint, table, index, &[int.of(key)], id)?;
+            self.show(&row, places);
+            Some(id)
+        })
+    }
+
+    #[inline]
+    fn run(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        key: &ReadKey<'_>,
+        places: &mut [Value],
+    ) -> Option<Option<RowId>> {
+        match (key, &self.int) {
+            (ReadKey::Int(key), Some(int)) => {
+                Some(self.show_of_int(viewpoint, (int, *key), places))
+            }
+            (ReadKey::Int(_), None) => None,
+            (ReadKey::Values(key), _) => self.show_of_values(viewpoint, key, places),
+        }
+    }
 }
 
 impl PointRead<'_> {
     /// Puts the columns of the row with this key in `places`; whether there is one, or `None` where there are several.
-    pub fn show(&self, read: &KeyRead, key: &[ValueRef<'_>], places: &mut [Value]) -> Option<bool> {
-        let (table, index) = (&read.table, &read.index);
-        let show = |_, row: &RowRef<'_>| read.show(row, places);
-        match index.def.unique {
-            true => Some(self.find(table, index, key, show).is_some()),
-            false => self
-                .find_only(table, index, key, show)
-                .map(|found| found.is_some()),
-        }
-    }
-
-    /// [`Self::show`] for a key that is one integer ([`KeyRead::is_by_int`]), which the column can hold.
     #[inline]
-    pub fn show_of_int(&self, read: &KeyRead, key: i64, places: &mut [Value]) -> bool {
-        let Some(int) = &read.int else {
-            return false;
+    pub fn show(&self, read: &KeyRead, key: &ReadKey<'_>, places: &mut [Value]) -> Option<bool> {
+        let found = read.run(&self.viewpoint(), key, places)?;
+        Some(found.is_some())
+    }
+}
+
+impl Transaction {
+    /// As [`PointRead::show`], in the current command.
+    pub fn show(&self, read: &KeyRead, key: &ReadKey<'_>, places: &mut [Value]) -> Option<bool> {
+        let operation = self.registration.enter();
+        let found = read.run(&operation.viewpoint(self.command), key, places)?;
+        let note = |key: &[ValueRef<'_>]| {
+            let row = found.filter(|_| read.index.def.unique);
+            self.note_key(&read.table, &read.index, key, read.columns, row);
         };
-        let (table, index) = (&read.table, &read.index);
-        let viewpoint = self.viewpoint();
-        let found = index.index.find_map(&int.encode(key), |id| {
-            let (block, slot) = table.rows.place(id, viewpoint.operation())?;
-            if let Some(bare) = block.bare_row(slot, &viewpoint) {
-                if !bare.has_int(int.column, key) {
-                    return None;
-                }
-                for (column, place) in read.shown.iter().zip(&mut *places) {
-                    bare.show(column, place);
-                }
-                return Some(());
-            }
-            let row = lookup::row_with_key(&viewpoint, table, index, &[int.of(key)], id)?;
-            read.show(&row, places);
-            Some(())
-        });
-        found.is_some()
+        match (key, &read.int) {
+            (ReadKey::Int(key), Some(int)) => note(&[int.of(*key)]),
+            (ReadKey::Int(_), None) => {}
+            (ReadKey::Values(key), _) => note(key),
+        }
+        Some(found.is_some())
     }
 }

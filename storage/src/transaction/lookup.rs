@@ -55,43 +55,6 @@ impl PointRead<'_> {
     pub(super) fn viewpoint(&self) -> Viewpoint<'_> {
         self.0.viewpoint(0)
     }
-
-    /// Calls `read` with the row whose key in `index`, a unique one, is exactly `key`, if there is one.
-    #[inline]
-    pub(super) fn find<T>(
-        &self,
-        table: &TableEntry,
-        index: &IndexEntry,
-        key: &[ValueRef<'_>],
-        read: impl FnOnce(RowId, &RowRef<'_>) -> T,
-    ) -> Option<T> {
-        find(&self.viewpoint(), table, index, key, read)
-    }
-
-    /// The same in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
-    /// `None` where several have, one of which may have been read.
-    #[inline]
-    pub(super) fn find_only<T>(
-        &self,
-        table: &TableEntry,
-        index: &IndexEntry,
-        key: &[ValueRef<'_>],
-        read: impl FnOnce(RowId, &RowRef<'_>) -> T,
-    ) -> Option<Option<T>> {
-        let viewpoint = self.viewpoint();
-        let (mut read, mut found) = (Some(read), None);
-        let several = find_candidate(index, key, |id| {
-            match &table.rows.visible(id, &viewpoint) {
-                Some(row) if index.matches(row, key) => match read.take() {
-                    Some(read) => found = Some(read(id, row)),
-                    None => return Some(()),
-                },
-                _ => {}
-            }
-            None
-        });
-        several.is_none().then_some(found)
-    }
 }
 
 impl Transaction {
@@ -265,6 +228,29 @@ pub(super) fn find<T>(
         Some(row) if index.matches(row, key) => read.take().map(|read| read(id, row)),
         _ => None,
     })
+}
+
+/// [`find`] in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
+/// `None` where several have, one of which may have been read.
+pub(super) fn find_only<T>(
+    viewpoint: &Viewpoint<'_>,
+    table: &TableEntry,
+    index: &IndexEntry,
+    key: &[ValueRef<'_>],
+    read: impl FnOnce(RowId, &RowRef<'_>) -> T,
+) -> Option<Option<T>> {
+    let (mut read, mut found) = (Some(read), None);
+    let several = find_candidate(index, key, |id| {
+        match &table.rows.visible(id, viewpoint) {
+            Some(row) if index.matches(row, key) => match read.take() {
+                Some(read) => found = Some(read(id, row)),
+                None => return Some(()),
+            },
+            _ => {}
+        }
+        None
+    });
+    several.is_none().then_some(found)
 }
 
 /// The row as the viewpoint sees it, if it sees it with this key.

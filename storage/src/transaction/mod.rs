@@ -67,7 +67,7 @@ pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
-pub use key_read::KeyRead;
+pub use key_read::{KeyRead, ReadKey};
 pub use lookup::{PointRead, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};

@@ -54,6 +54,7 @@ pub use numeric::{Numeric, NumericKind};
 pub use packed::{ElementType, PackedType, enum_label, enum_value};
 pub use record::{RECORD_FIELDS_MAX, SqlRecord};
 pub use record_type::{RECORD_TYPES_MAX, RecordField, RecordType};
+pub(crate) use scalar::REUSED_BYTES_MAX;
 pub use scalar::{Value, ValueRef};
 pub use sql_array::{
     ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray, SqlArrayBuilder,

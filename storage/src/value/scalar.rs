@@ -3,6 +3,9 @@
 use super::{DataType, Interval, Numeric, PackedType};
 use std::cmp::Ordering;
 
+/// The largest string whose place in memory is used again for another.
+pub(crate) const REUSED_BYTES_MAX: usize = 1 << 16;
+
 /// One value, owned. Units are those of the module's table.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -71,6 +74,7 @@ pub enum ValueRef<'a> {
 
 impl Value {
     /// The value, borrowed.
+    #[inline]
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Self::Null => ValueRef::Null,
@@ -93,18 +97,18 @@ impl Value {
         }
     }
 
-    /// Takes another value: a string's place in memory is used again, others need not be dropped.
+    /// Takes another value: a string's place in memory is used again, unless it is large; others need not be dropped.
     #[inline]
     pub fn assign(&mut self, value: ValueRef<'_>) {
         match (self, value) {
             (Self::Integer(old), ValueRef::Integer(new)) => *old = new,
             (Self::BigInt(old), ValueRef::BigInt(new)) => *old = new,
             (Self::Double(old), ValueRef::Double(new)) => *old = new,
-            (Self::Text(old), ValueRef::Text(new)) => {
+            (Self::Text(old), ValueRef::Text(new)) if old.capacity() <= REUSED_BYTES_MAX => {
                 old.clear();
                 old.push_str(new);
             }
-            (Self::Bytea(old), ValueRef::Bytea(new)) => {
+            (Self::Bytea(old), ValueRef::Bytea(new)) if old.capacity() <= REUSED_BYTES_MAX => {
                 old.clear();
                 old.extend_from_slice(new);
             }

@@ -3,6 +3,7 @@
 use super::call_guard::{CallUnderWay, InUse, in_use};
 use super::outcome::Outcome;
 use super::rows::Row;
+use super::statement::only_row;
 use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result};
 use crate::function::SearchPath;
@@ -15,7 +16,7 @@ use crate::session::execute::lock_wait::LockWaitListener;
 use crate::session::execute::script;
 use crate::session::plans::call::Call;
 use crate::session::plans::planning::one_statement;
-use crate::session::plans::prepared::Prepared;
+use crate::session::plans::prepared::{Plan, Prepared};
 use crate::session::sessions::Sessions;
 use crate::session::settings::ON_ERROR_ROLLBACK;
 use crate::session::transaction::transaction_block::TransactionStatus;
@@ -75,7 +76,7 @@ impl Connection {
     /// # Errors
     /// What the statement meets; 42601 where the text holds no statement or several.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
-        self.of_text(sql, params, Statement::run)
+        self.of_text(sql, self.call_with(params)?, Statement::run)
     }
 
     /// Runs any number of statements. They are one transaction, unless they say otherwise: one
@@ -135,15 +136,13 @@ impl Connection {
         })
     }
 
-    /// Runs the statement of a text, with its parameters.
+    /// Runs the statement of a text, with the parameters that were collected.
     fn of_text<'c, T>(
         &'c self,
         sql: &str,
-        params: impl Params,
+        call: Box<Call>,
         f: impl FnOnce(&mut Statement<'c>) -> Result<T>,
     ) -> Result<T> {
-        let mut call = self.call()?;
-        call.collect(params)?;
         let mut statement = self.plan(call, |session, call| match session.find(sql, call) {
             Some(prepared) => Ok(prepared),
             None => session.prepare_to_keep(sql),
@@ -156,6 +155,13 @@ impl Connection {
         call.clear();
         self.spare_call.replace(Some(call));
         result
+    }
+
+    /// A call with the parameters of a text.
+    fn call_with(&self, params: impl Params) -> Result<Box<Call>> {
+        let mut call = self.call()?;
+        call.collect(params)?;
+        Ok(call)
     }
 
     /// A call for the next text.
@@ -194,7 +200,18 @@ impl Connection {
         params: impl Params,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.of_text(sql, params, |statement| statement.first_row(f))
+        let mut call = self.call_with(params)?;
+        let Some((found, plan)) = self.read_text_by_key(sql, &mut call) else {
+            return self.of_text(sql, call, |statement| statement.first_row(f));
+        };
+        let result = only_row(
+            found,
+            plan.columns.as_deref().unwrap_or_default(),
+            &call.row,
+            f,
+        );
+        self.spare_call.replace(Some(call));
+        result
     }
 
     /// Runs a query and returns its rows as Arrow record batches ([`crate::arrow`]); none, where it has no row.
@@ -207,7 +224,7 @@ impl Connection {
     /// # Errors
     /// What the query meets; 42601 where the statement is no query.
     pub fn query_arrow(&self, sql: &str, params: impl Params) -> Result<Vec<RecordBatch>> {
-        self.of_text(sql, params, Statement::arrow)
+        self.of_text(sql, self.call_with(params)?, Statement::arrow)
     }
 
     /// Runs a `COPY .. FROM STDIN` against `reader`; returns the number of rows.
@@ -420,6 +437,14 @@ impl Connection {
             Ok(session) => Ok(InUse::new(session)),
             Err(_) => Err(in_use()),
         }
+    }
+
+    /// Runs the statement of a text that is one look-up ([`Session::read_text_by_key`]).
+    #[inline]
+    fn read_text_by_key(&self, sql: &str, call: &mut Call) -> Option<(bool, Arc<Plan>)> {
+        let (parameters, row) = call.given_and_row();
+        let mut session = self.session.try_borrow_mut().ok()?;
+        session.read_text_by_key(sql, parameters, row)
     }
 
     /// Runs a statement that is one look-up ([`Session::read_by_key`]).

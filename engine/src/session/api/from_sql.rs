@@ -39,6 +39,7 @@ pub trait FromSql: Sized {
 }
 
 /// Any whole number, and dates and times as what they are counted in.
+#[inline]
 fn whole(value: ValueRef<'_>) -> FromSqlResult<i64> {
     match value {
         ValueRef::Numeric(v) => whole_numeric(v),
@@ -85,6 +86,7 @@ fn mismatch(value: ValueRef<'_>) -> FromSqlError {
 macro_rules! from_whole {
     ($($type:ty),+) => {$(
         impl FromSql for $type {
+            #[inline]
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
                 let value = whole(value)?;
                 Self::try_from(value).map_err(|_| FromSqlError::OutOfRange(value))
@@ -102,6 +104,7 @@ const JSONB: DataType = DataType::Packed(PackedType::Jsonb);
 macro_rules! from_variant {
     ($($type:ty: $($pattern:pat => $result:expr),+;)+) => {$(
         impl FromSql for $type {
+            #[inline]
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
                 match value {
                     $($pattern => Ok($result),)+

@@ -5,6 +5,7 @@ mod call_guard;
 pub(super) mod connection;
 pub(super) mod export;
 pub(super) mod from_sql;
+pub(super) mod given;
 pub(super) mod interrupt;
 pub(super) mod introspect;
 pub(super) mod outcome;

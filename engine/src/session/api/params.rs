@@ -1,7 +1,8 @@
 //! Lists of parameters: `[]`, `()`, arrays, tuples, slices, [`params!`](crate::params) and
 //! [`params_from_iter`].
 
-use super::to_sql::ToSql;
+use super::given::Given;
+use super::to_sql::{ToSql, ToSqlOutput};
 use crate::error::Result;
 use remora_storage::Value;
 
@@ -24,47 +25,48 @@ use sealed::Sealed;
 pub trait Params: Sealed {
     /// Appends the values.
     #[doc(hidden)]
-    fn collect_into(self, values: &mut Vec<Value>) -> Result<()>;
+    fn collect_into(self, given: &mut Given) -> Result<()>;
 }
 
-fn push(values: &mut Vec<Value>, value: &(impl ToSql + ?Sized)) -> Result<()> {
-    values.push(value.to_sql()?.into_value());
+#[inline]
+fn push(given: &mut Given, value: &(impl ToSql + ?Sized)) -> Result<()> {
+    given.push(value.to_sql()?);
     Ok(())
 }
 
 impl Sealed for [&(dyn ToSql + Send + Sync); 0] {}
 impl Params for [&(dyn ToSql + Send + Sync); 0] {
-    fn collect_into(self, _values: &mut Vec<Value>) -> Result<()> {
+    fn collect_into(self, _given: &mut Given) -> Result<()> {
         Ok(())
     }
 }
 
 impl Sealed for () {}
 impl Params for () {
-    fn collect_into(self, _values: &mut Vec<Value>) -> Result<()> {
+    fn collect_into(self, _given: &mut Given) -> Result<()> {
         Ok(())
     }
 }
 
 impl Sealed for &[&dyn ToSql] {}
 impl Params for &[&dyn ToSql] {
-    fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
-        self.iter().try_for_each(|value| push(values, *value))
+    fn collect_into(self, given: &mut Given) -> Result<()> {
+        self.iter().try_for_each(|value| push(given, *value))
     }
 }
 
 impl Sealed for &[Value] {}
 impl Params for &[Value] {
-    fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
-        values.extend_from_slice(self);
-        Ok(())
+    fn collect_into(self, given: &mut Given) -> Result<()> {
+        self.iter().try_for_each(|value| push(given, value))
     }
 }
 
 impl Sealed for Vec<Value> {}
 impl Params for Vec<Value> {
-    fn collect_into(mut self, values: &mut Vec<Value>) -> Result<()> {
-        values.append(&mut self);
+    fn collect_into(self, given: &mut Given) -> Result<()> {
+        self.into_iter()
+            .for_each(|value| given.push(ToSqlOutput::Owned(value)));
         Ok(())
     }
 }
@@ -73,14 +75,14 @@ macro_rules! arrays {
     ($($count:literal)+) => {$(
         impl<T: ToSql> Sealed for [T; $count] {}
         impl<T: ToSql> Params for [T; $count] {
-            fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
-                self.iter().try_for_each(|value| push(values, value))
+            fn collect_into(self, given: &mut Given) -> Result<()> {
+                self.iter().try_for_each(|value| push(given, value))
             }
         }
         impl<T: ToSql + ?Sized> Sealed for &[&T; $count] {}
         impl<T: ToSql + ?Sized> Params for &[&T; $count] {
-            fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
-                self.iter().try_for_each(|value| push(values, *value))
+            fn collect_into(self, given: &mut Given) -> Result<()> {
+                self.iter().try_for_each(|value| push(given, *value))
             }
         }
     )+};
@@ -92,10 +94,10 @@ macro_rules! tuples {
     ($($name:ident)+) => {
         impl<$($name: ToSql),+> Sealed for ($($name,)+) {}
         impl<$($name: ToSql),+> Params for ($($name,)+) {
-            fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
+            fn collect_into(self, given: &mut Given) -> Result<()> {
                 #[allow(non_snake_case, reason = "the type parameters lend their names")]
                 let ($($name,)+) = self;
-                $(push(values, &$name)?;)+
+                $(push(given, &$name)?;)+
                 Ok(())
             }
         }
@@ -147,10 +149,8 @@ where
     I: IntoIterator,
     I::Item: ToSql,
 {
-    fn collect_into(self, values: &mut Vec<Value>) -> Result<()> {
-        self.0
-            .into_iter()
-            .try_for_each(|value| push(values, &value))
+    fn collect_into(self, given: &mut Given) -> Result<()> {
+        self.0.into_iter().try_for_each(|value| push(given, &value))
     }
 }
 

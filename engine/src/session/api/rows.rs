@@ -183,6 +183,7 @@ enum RowData<'a> {
 }
 
 impl<'a> Row<'a> {
+    #[inline]
     pub(in crate::session) fn of_values(columns: &'a [Field], values: &'a [Value]) -> Self {
         Self {
             columns,
@@ -206,31 +207,35 @@ impl<'a> Row<'a> {
     /// # Errors
     /// 42703 where there is no such column; 42804 where the value is of another type, 22003 where
     /// it does not fit, 22004 where it is NULL and `T` is no `Option`.
+    #[inline]
     pub fn get<I: RowIndex, T: FromSql>(&self, index: I) -> Result<T> {
         let position = index.position(self.columns)?;
-        T::column_result(self.at(position)).map_err(|error| {
-            let column = &self.columns[position];
-            let sqlstate = match &error {
-                FromSqlError::Null => state::NULL_VALUE_NOT_ALLOWED,
-                FromSqlError::OutOfRange(_) => state::NUMERIC_VALUE_OUT_OF_RANGE,
-                _ => state::DATATYPE_MISMATCH,
-            };
-            Error::new(
-                sqlstate,
-                format!(
-                    "column {position} (\"{}\", {}) cannot be read as {}: {error}",
-                    column.name,
-                    column.data_type,
-                    std::any::type_name::<T>()
-                ),
-            )
-        })
+        T::column_result(self.at(position))
+            .map_err(|error| self.unfit(position, &error, std::any::type_name::<T>()))
+    }
+
+    #[cold]
+    fn unfit(&self, position: usize, error: &FromSqlError, wanted: &str) -> Error {
+        let column = &self.columns[position];
+        let sqlstate = match error {
+            FromSqlError::Null => state::NULL_VALUE_NOT_ALLOWED,
+            FromSqlError::OutOfRange(_) => state::NUMERIC_VALUE_OUT_OF_RANGE,
+            _ => state::DATATYPE_MISMATCH,
+        };
+        let (name, data_type) = (&column.name, column.data_type);
+        Error::new(
+            sqlstate,
+            format!(
+                "column {position} (\"{name}\", {data_type}) cannot be read as {wanted}: {error}"
+            ),
+        )
     }
 
     /// The value of a column, borrowed.
     ///
     /// # Errors
     /// 42703 where there is no such column.
+    #[inline]
     pub fn get_ref<I: RowIndex>(&self, index: I) -> Result<ValueRef<'a>> {
         Ok(self.at(index.position(self.columns)?))
     }
@@ -246,6 +251,7 @@ impl<'a> Row<'a> {
         (0..row.columns.len()).map(move |position| row.at(position))
     }
 
+    #[inline]
     fn at(&self, position: usize) -> ValueRef<'a> {
         match self.data {
             RowData::Values(values) => values[position].as_ref(),
@@ -271,6 +277,7 @@ pub trait RowIndex: sealed::Sealed + Copy {
 }
 
 impl RowIndex for usize {
+    #[inline]
     fn position(self, columns: &[Field]) -> Result<usize> {
         if self < columns.len() {
             return Ok(self);

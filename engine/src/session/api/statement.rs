@@ -10,7 +10,7 @@ use crate::session::execute::dispatch::{Output, Pipe};
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Prepared;
 use arrow_array::RecordBatch;
-use remora_storage::DataType;
+use remora_storage::{DataType, Value};
 
 /// A statement that was parsed and planned once, to be run many times. It is planned again by
 /// itself after a change of the schema.
@@ -198,13 +198,9 @@ impl<'conn> Statement<'conn> {
         }
     }
 
-    /// The row that a look-up has found.
     #[inline]
     fn only_row<T>(&self, found: bool, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
-        match found {
-            true => f(&Row::of_values(self.columns(), &self.call.row)),
-            false => Err(no_row()),
-        }
+        only_row(found, self.columns(), &self.call.row, f)
     }
 
     fn row_of_rows<T>(&mut self, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
@@ -250,6 +246,20 @@ impl<'conn> Statement<'conn> {
     /// The types that its parameters were found to have.
     pub fn parameter_types(&self) -> &[DataType] {
         &self.prepared.plan.planned.parameters
+    }
+}
+
+/// The row that a look-up has found, through `f`.
+#[inline]
+pub(super) fn only_row<T>(
+    found: bool,
+    columns: &[Field],
+    row: &[Value],
+    f: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<T> {
+    match found {
+        true => f(&Row::of_values(columns, row)),
+        false => Err(no_row()),
     }
 }
 

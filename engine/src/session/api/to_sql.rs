@@ -40,6 +40,7 @@ pub trait ToSql {
 macro_rules! borrowed {
     ($($type:ty => |$value:ident| $expression:expr),+ $(,)?) => {$(
         impl ToSql for $type {
+            #[inline]
             fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
                 let $value = self;
                 Ok(ToSqlOutput::Borrowed($expression))
@@ -73,6 +74,7 @@ borrowed! {
 macro_rules! narrowed {
     ($($type:ty),+) => {$(
         impl ToSql for $type {
+            #[inline]
             fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
                 let value = i64::try_from(*self).map_err(|_| {
                     sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "bigint out of range")

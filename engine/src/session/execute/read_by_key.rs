@@ -1,14 +1,46 @@
-//! Statements that are one look-up by a key, each by itself: they need no transaction, no clock, no turn.
+//! Statements that are one look-up by a key and show columns: they need no clock, no turn, and alone no transaction.
+//!
+//! ```text
+//!   alone       the seat      the state that was committed last; registered for as long as the row is read
+//!   in a block  its transaction       the state of its snapshot and its own changes; what was read is recorded
+//! ```
 //!
 //! The rows are those that the general way gives ([`super::attempt`]). A statement goes that way wherever it could make a
-//! difference: in a block, under a time limit, where turns are given, where the session was asked to stop, where the plan
-//! is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the last commit is
-//! not durable yet.
+//! difference: as the first of a block, under a time limit, where turns are given, where the session was asked to stop,
+//! where the plan is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the
+//! last commit is not durable yet, where several rows have the key.
 
 use super::core::{Seat, Session};
-use crate::session::plans::prepared::Prepared;
-use crate::session::transaction::transaction_block::TransactionStatus;
-use remora_storage::Value;
+use crate::activity::SessionRecord;
+use crate::exec::PointRead;
+use crate::session::plans::plan_cache::Kept;
+use crate::session::plans::prepared::{Plan, Prepared};
+use crate::session::transaction::transaction_block::{TransactionBlock, TransactionStatus};
+use remora_storage::{Durability, Store, Value};
+use std::sync::Arc;
+
+/// Where a session reads by key, and what others see of it.
+struct Place<'s> {
+    store: &'s Store,
+    block: &'s mut TransactionBlock,
+    seat: &'s mut Seat,
+    record: &'s SessionRecord,
+    /// The durability of the block.
+    durability: Durability,
+}
+
+/// The place of a session of which another part is borrowed.
+macro_rules! place {
+    ($session:ident) => {
+        Place {
+            durability: $session.durability(),
+            store: &$session.store,
+            block: &mut $session.block,
+            seat: &mut $session.seat,
+            record: &$session.record,
+        }
+    };
+}
 
 impl Session {
     /// Runs a statement that is one look-up, whose row is left in `row`: whether there is one. `None` where it has to go
@@ -20,47 +52,127 @@ impl Session {
         parameters: &[Value],
         row: &mut Vec<Value>,
     ) -> Option<bool> {
-        if !self.is_unhindered() || !prepared.is_current(&self.path, self.settings.effort()) {
+        let effort = self.settings.effort();
+        if !self.is_unhindered() || !prepared.is_current(&self.path, effort) {
             return None;
         }
-        let Seat::Taken(reader) = &mut self.seat else {
-            self.take_seat();
+        place!(self).read(prepared, parameters, row)
+    }
+
+    /// Runs the statement of a text as [`Session::read_by_key`] does, where its plan is kept and it is one look-up; gives
+    /// the plan as well.
+    pub(in crate::session) fn read_text_by_key(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+        row: &mut Vec<Value>,
+    ) -> Option<(bool, Arc<Plan>)> {
+        let key = self.cache.key(sql);
+        let effort = self.settings.effort();
+        if !self.is_unhindered() {
             return None;
+        }
+        let place = place!(self);
+        let (prepared, parameters) = match self.cache.look(key)? {
+            Kept::Plan(prepared) => (prepared, parameters),
+            Kept::Literals(prepared, literals) if parameters.is_empty() => (prepared, &**literals),
+            Kept::Literals(..) | Kept::NoPlan => return None,
         };
-        // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
-        let point = prepared.plan.point.as_ref();
-        let point = point.filter(|_| prepared.arguments.is_none())?;
-        let key = point.key(parameters)?;
-        let read = reader.read(prepared.catalog())?;
-        prepared.begin(&self.record);
-        let found = point.run(&read, &key, row);
-        drop(read);
-        self.record.pause();
-        if found.is_some() && self.record.interrupt().is_set() {
-            // A request that came meanwhile was meant for this statement, and not for the next.
-            self.record.interrupt().withdraw();
+        if prepared.plan.point.is_none() || !prepared.is_current(&self.path, effort) {
+            return None;
         }
-        found
+        let found = place.read(prepared, parameters, row)?;
+        let plan = Arc::clone(&prepared.plan);
+        self.cache.count(true);
+        Some((found, plan))
     }
 
     /// Whether nothing but the statement itself has to be seen to.
     #[inline]
     fn is_unhindered(&self) -> bool {
-        self.block.status == TransactionStatus::Idle
-            && self.watch.is_none()
+        self.watch.is_none()
             && self.sessions.admission.is_none()
             && self.record.interrupt().check_new().is_ok()
             && !self.store.is_closed()
     }
+}
 
-    /// Takes a seat for the next statement.
-    #[cold]
-    fn take_seat(&mut self) {
-        if matches!(self.seat, Seat::NotAsked) {
-            self.seat = match self.store.reader() {
-                Some(reader) => Seat::Taken(Box::new(reader)),
-                None => Seat::Refused,
-            };
+impl Place<'_> {
+    #[inline]
+    fn read(self, prepared: &Prepared, parameters: &[Value], row: &mut Vec<Value>) -> Option<bool> {
+        // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
+        let point = prepared.plan.point.as_ref();
+        let point = point.filter(|_| prepared.arguments.is_none())?;
+        let int = point.int_key(parameters);
+        if int.is_none() && !point.takes(parameters) {
+            return None;
         }
+        let record = self.record;
+        let found = match self.block.status {
+            TransactionStatus::Idle => self.read_alone(prepared, point, (int, parameters), row),
+            TransactionStatus::Open => self.read_in_block(prepared, point, (int, parameters), row),
+            TransactionStatus::Failed => None,
+        };
+        if found.is_some() && record.interrupt().is_set() {
+            // A request that came meanwhile was meant for this statement, and not for the next.
+            record.interrupt().withdraw();
+        }
+        found
+    }
+
+    #[inline]
+    fn read_alone(
+        self,
+        prepared: &Prepared,
+        point: &PointRead,
+        key: (Option<i64>, &[Value]),
+        row: &mut Vec<Value>,
+    ) -> Option<bool> {
+        let Seat::Taken(reader) = &mut *self.seat else {
+            take_seat(self.seat, self.store);
+            return None;
+        };
+        let read = reader.read(prepared.catalog())?;
+        prepared.begin(self.record);
+        let found = point.run(key, row, |what, key, places| read.show(what, key, places));
+        drop(read);
+        self.record.pause();
+        found
+    }
+
+    fn read_in_block(
+        self,
+        prepared: &Prepared,
+        point: &PointRead,
+        key: (Option<i64>, &[Value]),
+        row: &mut Vec<Value>,
+    ) -> Option<bool> {
+        let tx = self.block.tx.as_mut()?;
+        if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
+            return None;
+        }
+        // A failure is met again on the general way, which tells it.
+        match self.durability {
+            Durability::Sync => self.store.wait_shown(tx.snapshot()),
+            _ => self.store.check_shown(tx.snapshot()),
+        }
+        .ok()?;
+        prepared.begin(self.record);
+        self.record.runs_in_block(tx.id().0, self.block.read_only);
+        tx.begin_command();
+        let found = point.run(key, row, |what, key, places| tx.show(what, key, places));
+        self.record.rest(true);
+        found
+    }
+}
+
+/// Takes a seat for the next statement.
+#[cold]
+fn take_seat(seat: &mut Seat, store: &Store) {
+    if matches!(seat, Seat::NotAsked) {
+        *seat = match store.reader() {
+            Some(reader) => Seat::Taken(Box::new(reader)),
+            None => Seat::Refused,
+        };
     }
 }

@@ -9,6 +9,7 @@ use crate::exec::Transaction;
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
 };
+use crate::session::api::given::Given;
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::{DataType, Value};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub(in crate::session) struct Call {
     /// The row of a point select.
     pub(in crate::session) row: Vec<Value>,
     /// Where parameters are gathered.
-    given: Vec<Value>,
+    given: Given,
 }
 
 impl Call {
@@ -51,7 +52,7 @@ impl Call {
                 trigger_depth: 0,
             },
             row: Vec::new(),
-            given: Vec::new(),
+            given: Given::default(),
         }
     }
 
@@ -87,7 +88,7 @@ impl Call {
         &mut self,
         params: impl crate::session::Params,
     ) -> Result<()> {
-        self.given.clear();
+        self.given.begin();
         params.collect_into(&mut self.given)
     }
 
@@ -102,7 +103,7 @@ impl Call {
     }
 
     /// The parameters that were gathered.
-    pub(in crate::session) fn collected(&mut self) -> &mut Vec<Value> {
+    pub(in crate::session) fn collected(&mut self) -> &mut Given {
         &mut self.given
     }
 
@@ -113,19 +114,15 @@ impl Call {
             return;
         }
         match Arc::get_mut(parameters) {
-            Some(places) if places.len() == self.given.len() => {
-                for (place, value) in places.iter_mut().zip(self.given.drain(..)) {
-                    *place = value;
-                }
-            }
-            _ => *parameters = self.given.drain(..).collect(),
+            Some(places) if places.len() == self.given.len() => self.given.exchange(places),
+            _ => *parameters = self.given.take(),
         }
     }
 
     /// Forgets what belongs to one statement, so that another can use it; its lists stay allocated.
     pub(in crate::session) fn clear(&mut self) {
         self.row.clear();
-        self.given.clear();
+        self.given.forget();
         let ExecContext {
             eval, parameters, ..
         } = &mut self.context;

@@ -159,19 +159,25 @@ impl PlanCache {
         !is_fresh
     }
 
-    /// Looks a key up. [`Self::freshen`] comes first.
+    /// What is kept for a key, be it good for the names of the moment or not.
     #[inline]
-    pub(in crate::session) fn get(&mut self, key: Key<'_>) -> Option<Kept> {
+    pub(in crate::session) fn look(&mut self, key: Key<'_>) -> Option<&mut Kept> {
         let is_it = |entry: &Entry| *entry.text == *key.text;
         let entry = self.entries.find_mut(key.hash, is_it)?;
         self.clock += 1;
         entry.used_at = self.clock;
-        let prepared = entry.kept.prepared();
-        if prepared.is_some_and(Prepared::is_outgrown) {
+        Some(&mut entry.kept)
+    }
+
+    /// Looks a key up. [`Self::freshen`] comes first.
+    #[inline]
+    pub(in crate::session) fn get(&mut self, key: Key<'_>) -> Option<Kept> {
+        let kept = self.look(key)?;
+        if kept.prepared().is_some_and(Prepared::is_outgrown) {
             self.remove(key);
             return None;
         }
-        Some(entry.kept.clone())
+        Some(kept.clone())
     }
 
     fn remove(&mut self, key: Key<'_>) {

@@ -9,8 +9,9 @@ use crate::bind::declaration;
 use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
 use crate::plan::Statement;
+use crate::session::api::given::Given;
+use crate::session::api::to_sql::ToSqlOutput;
 use crate::session::execute::core::Session;
-use remora_storage::Value;
 
 impl Session {
     /// Plans a statement for the catalog it would see now.
@@ -101,12 +102,14 @@ impl Session {
         found
     }
 
-    fn find_kept(&mut self, sql: &str, parameters: &mut Vec<Value>) -> Option<Prepared> {
+    fn find_kept(&mut self, sql: &str, parameters: &mut Given) -> Option<Prepared> {
         let key = self.cache.key(sql);
         match self.cache.get(key) {
             Some(Kept::Plan(prepared)) => return Some(prepared),
             Some(Kept::Literals(prepared, literals)) if parameters.is_empty() => {
-                parameters.extend_from_slice(&literals);
+                literals
+                    .iter()
+                    .for_each(|value| parameters.push(ToSqlOutput::Borrowed(value.as_ref())));
                 return Some(prepared);
             }
             _ if !parameters.is_empty() => return self.take_over(sql),
@@ -122,7 +125,9 @@ impl Session {
         let literals = &mut self.template.literals;
         let with_literals = (&prepared, literals.as_slice());
         self.cache.offer_literals(key, with_literals, &self.ledger);
-        parameters.append(literals);
+        for literal in literals {
+            parameters.push(ToSqlOutput::Borrowed(literal.as_ref()));
+        }
         Some(prepared)
     }
 

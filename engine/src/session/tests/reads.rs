@@ -282,3 +282,75 @@ fn a_key_need_not_be_unique() {
     assert_eq!(keys(by_name, &"twin"), [8, 9]);
     assert_eq!(keys(by_name, &"name 8"), [0_i64; 0]);
 }
+
+/// Two doctors on call, each of whom goes home if the other stays: what each has read by key stands in the way.
+#[test]
+fn what_a_block_reads_by_key_it_relies_on() {
+    let (db, conn) = filled();
+    let other = db.connect().unwrap();
+    for (key, change) in [
+        (1_i64, "UPDATE t SET v = v + 1 WHERE k = 1"),
+        (101, "INSERT INTO t VALUES (101, 0, '')"),
+    ] {
+        for session in [&conn, &other] {
+            session
+                .execute_batch("BEGIN; SELECT 1 FROM t WHERE k = 50")
+                .unwrap();
+        }
+        // A row that is there, and one that is not; the second time by the short way.
+        for _ in 0..2 {
+            assert_eq!(read(&conn, key).is_ok(), key == 1);
+            assert_eq!(read(&other, 2).unwrap(), row(20, "name 2"));
+        }
+        conn.execute("UPDATE t SET v = v + 1 WHERE k = 2", [])
+            .unwrap();
+        other.execute(change, []).unwrap();
+        other.execute("COMMIT", []).unwrap();
+        assert_eq!(state(conn.execute("COMMIT", [])), "40001", "{key}");
+    }
+}
+
+/// A block's own definitions are followed, and forgotten with it.
+#[test]
+fn a_block_reads_by_its_own_catalog() {
+    let (_db, conn) = filled();
+    let width = || {
+        let sql = "SELECT * FROM t WHERE k = 3";
+        conn.query_row(sql, [], |row| Ok(row.columns().len()))
+            .unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(width(), 3);
+    }
+    conn.execute_batch("BEGIN; ALTER TABLE t ADD extra INT; UPDATE t SET v = -1 WHERE k = 3")
+        .unwrap();
+    for _ in 0..3 {
+        assert_eq!(width(), 4);
+        assert_eq!(read(&conn, 3).unwrap(), row(-1, "name 3"));
+    }
+    conn.execute_batch("SAVEPOINT s; DELETE FROM t WHERE k = 3")
+        .unwrap();
+    assert_eq!(state(read(&conn, 3)), "02000");
+    conn.execute_batch("ROLLBACK TO s").unwrap();
+    assert_eq!(read(&conn, 3).unwrap(), row(-1, "name 3"));
+    conn.execute("ROLLBACK", []).unwrap();
+    for _ in 0..3 {
+        assert_eq!(width(), 3);
+        assert_eq!(read(&conn, 3).unwrap(), row(30, "name 3"));
+    }
+}
+
+/// A row is given to a closure that asks the connection for more.
+#[test]
+fn a_row_that_is_looked_at_leaves_the_connection_free() {
+    let (_db, conn) = filled();
+    for _ in 0..3 {
+        let both = conn.query_row(READ, [4_i64], |first| {
+            let second = read(&conn, first.get::<_, i64>(0)? / 10 + 1)?;
+            Ok((first.get::<_, String>(1)?, second))
+        });
+        assert_eq!(both.unwrap(), ("name 4".to_owned(), row(50, "name 5")));
+        let failed = conn.query_row(READ, [4_i64], |row| row.get::<_, i64>(1));
+        assert_eq!(state(failed), "42804");
+    }
+}
