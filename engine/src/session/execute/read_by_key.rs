@@ -67,14 +67,23 @@ impl Session {
         parameters: &[Value],
         row: &mut Vec<Value>,
     ) -> Option<(bool, Arc<Plan>)> {
-        let key = self.cache.key(sql);
+        let text = self.cache.key(sql);
         let effort = self.settings.effort();
-        if !self.is_unhindered() {
+        if !self.is_unhindered() || self.cache.has_to_give_way(&self.ledger) {
             return None;
         }
+        // A text that is not known by itself may be one of a template. When it comes again, the general way keeps it.
+        let is_known = self.cache.look(text).is_some();
+        let key = match is_known {
+            true => text,
+            false if !parameters.is_empty() || self.cache.was_of_template(text) => return None,
+            false if self.template.read(sql) => self.cache.key(&self.template.key),
+            false => return None,
+        };
         let place = place!(self);
         let (prepared, parameters) = match self.cache.look(key)? {
-            Kept::Plan(prepared) => (prepared, parameters),
+            Kept::Plan(prepared) if is_known => (prepared, parameters),
+            Kept::Plan(prepared) => (prepared, self.template.literals.as_slice()),
             Kept::Literals(prepared, literals) if parameters.is_empty() => (prepared, &**literals),
             Kept::Literals(..) | Kept::NoPlan => return None,
         };
@@ -83,6 +92,9 @@ impl Session {
         }
         let found = place.read(prepared, parameters, row)?;
         let plan = Arc::clone(&prepared.plan);
+        if !is_known {
+            self.cache.note_of_template(text);
+        }
         self.cache.count(true);
         Some((found, plan))
     }

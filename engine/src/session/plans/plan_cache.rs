@@ -70,6 +70,11 @@ impl Seen {
         let place = &mut self.0[key.hash as usize % SEEN];
         std::mem::replace(place, key.hash) == key.hash
     }
+
+    #[inline]
+    fn has(&self, key: Key<'_>) -> bool {
+        self.0[key.hash as usize % SEEN] == key.hash
+    }
 }
 
 /// A text or a template, hashed once.
@@ -143,13 +148,18 @@ impl PlanCache {
         Key { text, hash }
     }
 
+    /// Whether memory pressure has risen since [`Self::freshen`].
+    #[inline]
+    pub(in crate::session) fn has_to_give_way(&self, ledger: &Ledger) -> bool {
+        ledger.pressure().rises() != self.rises
+    }
+
     /// Makes the cache fit for look-ups: drops plans that are not good for `names`, and all of them when memory pressure
     /// has risen. Returns whether something of the kind was the case.
     #[inline]
     pub(in crate::session) fn freshen(&mut self, names: Names<'_>, ledger: &Ledger) -> bool {
-        let rises = ledger.pressure().rises();
-        if rises != self.rises {
-            self.rises = rises;
+        if self.has_to_give_way(ledger) {
+            self.rises = ledger.pressure().rises();
             self.clear();
         }
         let is_fresh = self.basis.as_ref().is_some_and(|basis| basis.is(names));
@@ -228,6 +238,18 @@ impl PlanCache {
             self.insert(key, Kept::Plan(prepared.clone()), ledger);
         }
         is_kept
+    }
+
+    /// Whether a text was seen before that had a plan of its template: then it is kept with its literals.
+    #[inline]
+    pub(in crate::session) fn was_of_template(&self, key: Key<'_>) -> bool {
+        self.seen_literals.has(key)
+    }
+
+    /// Remembers such a text.
+    #[inline]
+    pub(in crate::session) fn note_of_template(&mut self, key: Key<'_>) {
+        self.seen_literals.note(key);
     }
 
     /// Keeps the literals of a text that was seen before, with the plan of its template.

@@ -30,17 +30,28 @@ pub(in crate::session) struct Template {
     pub(in crate::session) key: String,
     text_len: usize,
     pub(in crate::session) literals: Vec<Value>,
+    /// The text that was read last, if it has one: who asks first whether it is a look-up, and then for its plan, has it
+    /// read once.
+    last: String,
 }
 
 impl Template {
     /// Takes the literals out of a text; false where there is none that can be.
     pub(in crate::session) fn read(&mut self, sql: &str) -> bool {
+        if !sql.is_empty() && self.last == sql {
+            return true;
+        }
         self.key.clear();
         self.literals.clear();
+        self.last.clear();
         if sql.len() > TEXT_BYTES_MAX {
             return false;
         }
-        Pass::new(sql, self).run().is_some()
+        let has_one = Pass::new(sql, self).run().is_some();
+        if has_one {
+            self.last.push_str(sql);
+        }
+        has_one
     }
 
     /// The text with parameters.
@@ -153,6 +164,7 @@ impl<'s> Pass<'s> {
             key,
             text_len,
             literals,
+            ..
         } = self.template;
         if literals.is_empty() || self.depth > 0 {
             return None;
