@@ -22,6 +22,27 @@ use std::time::Duration;
 /// clearing away keeps up.
 const SLOW_PAUSE: Duration = Duration::from_millis(1);
 
+/// A commit of which only waiting is left.
+#[derive(Debug, Default)]
+#[must_use = "it may not be durable yet"]
+pub struct Committing {
+    committed: Committed,
+    rest: Option<Rest>,
+}
+
+impl Committing {
+    /// Waits until it is as durable as the transaction's options ask.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown`
+    pub fn wait(self) -> Result<Committed> {
+        if let Some(rest) = self.rest {
+            rest.run(self.committed.lsn)?;
+        }
+        Ok(self.committed)
+    }
+}
+
 impl Transaction {
     pub(super) fn new(
         core: Arc<Core>,
@@ -49,12 +70,21 @@ impl Transaction {
     /// # Errors
     /// Nothing has happened, except for `OutcomeUnknown`.
     pub fn commit(mut self) -> Result<Committed> {
+        let committing = self.commit_in_place()?;
+        drop(self);
+        committing.wait()
+    }
+
+    /// The first half of [`Self::commit`]: all changes are visible. It stays where it is, since it is some hundred bytes,
+    /// and to move it takes as long as to begin one; to be dropped before [`Committing::wait`], which waits without a
+    /// snapshot.
+    ///
+    /// # Errors
+    /// Nothing has happened; the transaction can only be dropped.
+    pub fn commit_in_place(&mut self) -> Result<Committing> {
         if !self.has_writes() {
             // Locks are rolled back.
-            return Ok(Committed {
-                timestamp: None,
-                lsn: None,
-            });
+            return Ok(Committing::default());
         }
         if self.core.has_to_wait() {
             // Nearly all of it has been reserved since the first write.
@@ -64,9 +94,9 @@ impl Transaction {
         if let Some(shared) = self.shared.get() {
             shared.end();
         }
-        let mut validation = Validation::of(&mut self);
+        let mut validation = Validation::of(self);
         if let Some(validation) = &mut validation {
-            validation.look_ahead(&self)?;
+            validation.look_ahead(self)?;
         }
         let changes = self.changes();
         let mut frame = None;
@@ -83,19 +113,15 @@ impl Transaction {
             }
         }
         if let Some(validation) = &mut validation {
-            validation.look_ahead(&self)?;
+            validation.look_ahead(self)?;
         }
         let (timestamp, lsn) = self.enter_order(frame, validation, &changes)?;
-        let rest = self.finish(timestamp);
-        // Gives up the snapshot, if no view is left. Not given to another function: a transaction
-        // is some hundred bytes, and to move it takes as long as to begin one.
-        drop(self);
-        if let Some(rest) = rest {
-            rest.run(lsn)?;
-        }
-        Ok(Committed {
-            timestamp: Some(timestamp),
-            lsn,
+        Ok(Committing {
+            rest: self.finish(timestamp),
+            committed: Committed {
+                timestamp: Some(timestamp),
+                lsn,
+            },
         })
     }
 
@@ -292,6 +318,7 @@ impl Transaction {
 }
 
 /// What a commit does when its transaction is gone.
+#[derive(Debug)]
 struct Rest {
     core: Arc<Core>,
     writes: usize,

@@ -67,6 +67,7 @@ pub use crate::block::RowRef;
 pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
+pub use commit::Committing;
 pub use key_read::{KeyRead, ReadKey};
 pub use lookup::{PointRead, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};

@@ -121,11 +121,16 @@ impl Session {
         planned: &Planned,
         call: &Call,
     ) -> Result<()> {
-        if let Some(mut tx) = own.take_if(|tx| tx.has_writes()) {
-            self.before_commit(&mut tx, Some(&call.context))?;
+        if let Some(tx) = own
+            && tx.has_writes()
+        {
+            self.before_commit(tx, Some(&call.context))?;
             // The last moment: a commit cannot be undone.
             call.context.check()?;
-            self.last_commit = tx.commit()?;
+            let committing = tx.commit_in_place()?;
+            // Its snapshot is given up before anybody is waited for.
+            *own = None;
+            self.last_commit = committing.wait()?;
             return Ok(());
         }
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
