@@ -10,34 +10,23 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::IntervalMonthDayNanoType;
 use std::io::Read;
 
-mod attempt;
 mod bounds;
-mod calls;
-mod chain;
 mod changes;
 mod checkpoints;
-mod conflicts;
 mod conversion;
-mod durability;
+mod execute;
 mod exports;
 mod foreign;
 mod host;
 mod host_tables;
 mod keywords;
 mod limits;
-mod lock_waits;
-mod needs;
-mod phantoms;
-mod plan_cache;
+mod plans;
 mod pressure;
-mod reads;
-mod row_effects;
-mod savepoints;
 mod schemas;
 mod sequences;
 mod system;
-mod templates;
-mod temporary;
+mod transaction;
 
 fn connect() -> Connection {
     let db = Database::in_memory().unwrap();

@@ -1,0 +1,13 @@
+//! What happens to a statement on its way.
+
+use super::*;
+
+mod attempt;
+mod calls;
+mod conflicts;
+mod durability;
+mod lock_waits;
+mod needs;
+mod phantoms;
+mod reads;
+mod row_effects;

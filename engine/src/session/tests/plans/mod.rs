@@ -1,0 +1,6 @@
+//! Plans that are kept.
+
+use super::*;
+
+mod plan_cache;
+mod templates;
